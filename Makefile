@@ -1,0 +1,47 @@
+# fhir_bridge: `make demo` sets everything up and serves a sample cohort; `make test` passes the tests.
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+
+.PHONY: help install demo test check format bench referee clean
+
+help:            ## Show this help
+	@grep -hE '^[a-z]+: .*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/make \1\t\2/'
+
+install: $(INSTALLED) ## Make the virtual environment with everything pinned
+
+$(INSTALLED): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev]"
+	@touch $@
+
+demo: install ## Make, load and serve the sample cohort (DEMO_ARGS="--no-serve" stops after loading)
+	$(BIN)/fhir-bridge demo $(DEMO_ARGS)
+
+test: install ## Run the tests
+	FHIR_BRIDGE_PLUGINS=builtin $(BIN)/python -m pytest $(PYTEST_ARGS)
+
+check: install ## The whole gate: format, lint, types, floors, mappings, terminology, docs
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/fhir-bridge mapping check
+	$(BIN)/fhir-bridge terminology lint
+	FHIR_BRIDGE_PLUGINS=builtin $(BIN)/python -m pytest -q -n0 tests/docs
+
+format: install ## Format and fix what can be fixed
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: install ## Run the benchmarks and print their tables
+	@for file in benchmarks/*.py; do echo "== $$file"; $(BIN)/python $$file || exit 1; done
+
+referee: install ## Judge the demo's FHIR by the official HL7 validator (needs Java, Maven, npm)
+	rm -rf .referee/demo && $(BIN)/fhir-bridge demo --no-serve --export .referee/demo
+	$(BIN)/python scripts/referee.py .referee/demo --closed
+
+clean: ## Remove what make made here
+	rm -rf $(VENV) .referee .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache node_modules

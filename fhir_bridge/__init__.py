@@ -1,0 +1,3 @@
+"""fhir_bridge: EHR, imaging and genomics records to FHIR R4, served over SMART, with predictions attached."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,111 @@
+"""The `csv` adapter: tables in, one record a row out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from fhir_bridge.adapters.ehr.csv.assign import UNKNOWN, candidates, fit
+from fhir_bridge.adapters.ehr.csv.dialect import Dialect, DialectError
+from fhir_bridge.adapters.ehr.csv.reader import HeaderError, read_header, read_table
+from fhir_bridge.adapters.ehr.csv.record import Row, Table
+from fhir_bridge.adapters.ehr.issues import found
+from fhir_bridge.mapping import Scope
+from fhir_bridge.plugins import ReadContext, SourceModel
+
+__all__ = ["CsvAdapter", "CsvModel"]
+
+
+class CsvModel:
+    """One scope, the row; `row.name` and row.`awkward name` read a cell."""
+
+    root: str = "row"
+    scopes: Mapping[str, Scope] = {"row": Scope("row")}
+    functions: Mapping[str, Callable[..., Any]] = {}
+    token: str = ""
+
+    def selector(self, text: str, scope: str) -> str:  # noqa: ARG002 - there is one scope
+        """Python source that reads the column from the row `s`.
+
+        Which columns there are shows only in the file: one that it lacks rejects the row with `FB-CSV-003`
+        (or the whole file, where `source.columns` lists it).
+
+        Raises:
+            LookupError: the text names no column.
+        """
+        column = text.strip().removeprefix("row.").strip()
+        if column.startswith("`") and column.endswith("`"):
+            column = column[1:-1]
+        if not column or text.strip() == "row":
+            raise LookupError(f'"{text}": write row.<column>, or row.`awkward name`')
+        return f"s.cell({column!r})"
+
+
+class CsvAdapter:
+    """Tables: CSV, TSV and their kin.
+
+    The mapping's `source:` block says how they are written (`Dialect`). One run takes tables of many kinds: each
+    file goes to the mapping whose `file` pattern and `columns` fit it.
+    """
+
+    name = "csv"
+    title = "Tables (CSV, TSV)"
+    model: SourceModel = CsvModel()
+    suffixes: tuple[str, ...] = (".csv", ".tsv", ".tab", ".txt")
+
+    def choose_mapping(self, paths: Sequence[Path]) -> str:
+        """The mapping of the first table; `assign` tells for each."""
+        return fit(paths[0], candidates())[0] if paths else UNKNOWN
+
+    def assign(self, paths: Sequence[Path]) -> dict[str, list[Path]]:
+        """Mapping name -> its tables.
+
+        Tables that no mapping takes stand under `ehr/csv-unknown`: read with that mapping's options, each gives
+        one record, skipped (nothing speaks of it) or rejected (ambiguous, or columns are missing).
+        """
+        known = candidates()
+        assigned: dict[str, list[Path]] = {}
+        for path in paths:
+            assigned.setdefault(fit(path, known)[0], []).append(path)
+        return assigned
+
+    def shards(self, paths: Sequence[Path], jobs: int) -> list[list[Path]]:  # noqa: ARG002
+        """A file each."""
+        return [[path] for path in paths]
+
+    def read(self, paths: Sequence[Path], context: ReadContext) -> Iterator[Row]:
+        """Read rows in order, one in memory at a time."""
+        try:
+            dialect = Dialect.of(context.options)
+        except DialectError as error:
+            for path in paths:
+                issue = found("FB-CSV-009", str(error), path.name)
+                yield Row(_bare(path), path.name, [], [issue], "rejected")
+            return
+        for path in paths:
+            if dialect.unassigned:
+                yield _unassigned(path)
+            else:
+                yield from read_table(path, dialect)
+
+
+_PLAIN: Final = Dialect()
+
+
+def _bare(path: Path) -> Table:
+    return Table(path.name, path.stem, (), _PLAIN)
+
+
+def _unassigned(path: Path) -> Row:
+    """The one record of a table that no mapping takes."""
+    issue = fit(path, candidates())[1] or found("FB-CSV-008", "name the mapping with --mapping", path.name)
+    if issue.code != "FB-CSV-007":
+        return Row(_bare(path), path.name, [], [issue], "rejected")
+    try:
+        header = read_header(path, _PLAIN)
+    except HeaderError as error:
+        return Row(_bare(path), path.name, [], [error.issue], "rejected")
+    count = sum(1 for _ in read_table(path, _PLAIN))
+    text = f"no mapping speaks of this table of {count} rows with the columns {', '.join(header)}"
+    return Row(_bare(path), path.name, [], [found("FB-CSV-007", text, path.name)], "skipped", count)

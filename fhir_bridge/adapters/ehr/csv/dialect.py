@@ -1,0 +1,150 @@
+"""How a table is written: the options of a mapping's `source:` block."""
+
+from __future__ import annotations
+
+import codecs
+import difflib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+__all__ = ["Dialect", "DialectError"]
+
+_BOMS: Final = (
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+_DELIMITERS: Final = ",;\t|"
+_OF_VALUES: Final = ("decimal", "group", "date")
+"""Options of the same block that the mapping language reads: cells reach it as written, `quantity`, `decimal`
+and `datetime` read them, so that an identifier that looks like a number or a date is never rewritten."""
+
+_NAMED: Final = {"tab": "\t", "\\t": "\t", "comma": ",", "semicolon": ";", "pipe": "|", "space": " "}
+
+
+class DialectError(ValueError):
+    """An option is wrong; the message names it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """A table's form.
+
+    Attributes:
+        delimiter: one character; None is found from the header among comma, semicolon, tab and bar.
+        encoding: a Python encoding; a byte order mark goes before it.
+        quote: the quote character; None where cells are never quoted.
+        missing: cells that mean no value. An empty cell always does.
+        header: physical line of the header, from 1; 0 where there is none and `names` gives it.
+        names: column names where the file has no header.
+        columns: columns without which the file is refused.
+        optional: columns that may be absent, and are then empty.
+        comment: lines that begin with it are left out.
+        file: pattern of the names of files that the mapping takes.
+        system: name of the source system; None takes the file's name without suffix.
+        max_row_lines: physical lines that a quoted cell may span before it counts as not closed.
+        unassigned: the reader only says why it can't read the file (see `CsvAdapter.assign`).
+    """
+
+    delimiter: str | None = None
+    encoding: str = "utf-8"
+    quote: str | None = '"'
+    missing: frozenset[str] = frozenset(("",))
+    header: int = 1
+    names: tuple[str, ...] = ()
+    columns: tuple[str, ...] = ()
+    optional: frozenset[str] = field(default_factory=frozenset)
+    comment: str | None = None
+    file: str | None = None
+    system: str | None = None
+    max_row_lines: int = 200
+    unassigned: bool = False
+
+    @classmethod
+    def of(cls, options: Mapping[str, Any]) -> Dialect:
+        """From a `source:` block, perhaps overlaid with `--set`.
+
+        Raises:
+            DialectError: an unknown key, or a value that makes no sense.
+        """
+        known = {*cls.__dataclass_fields__, *_OF_VALUES, "adapter"}
+        for key in options:
+            if key not in known:
+                near = difflib.get_close_matches(key, sorted(known), 1)
+                suggestion = f'; did you mean "{near[0]}"?' if near else ""
+                raise DialectError(f"source.{key} is no option of csv{suggestion}")
+        encoding = str(options.get("encoding") or "utf-8")
+        try:
+            codecs.lookup(encoding)
+        except LookupError:
+            raise DialectError(f'source.encoding: "{encoding}" is no encoding') from None
+        decimal, group = _character(options, "decimal", None), _character(options, "group", None)
+        if decimal is not None and decimal == group:
+            raise DialectError("source.decimal and source.group are the same character")
+        names = _texts(options, "names")
+        return cls(
+            delimiter=_character(options, "delimiter", None),
+            encoding=encoding,
+            quote=_character(options, "quote", '"'),
+            missing=frozenset(("", *_texts(options, "missing"))),
+            header=_integer(options, "header", 0 if names else 1),
+            names=names,
+            columns=_texts(options, "columns"),
+            optional=frozenset(_texts(options, "optional")),
+            comment=options.get("comment"),
+            file=options.get("file"),
+            system=options.get("system"),
+            max_row_lines=_integer(options, "max_row_lines", 200),
+            unassigned=bool(options.get("unassigned", False)),
+        )
+
+    def encoding_for(self, beginning: bytes) -> str:
+        """The encoding of a file that begins with these bytes."""
+        for mark, encoding in _BOMS:
+            if beginning.startswith(mark):
+                return encoding
+        return self.encoding
+
+    def delimiter_for(self, header: str) -> str:
+        """The delimiter: the one set, else the likeliest that stands outside quotes in the header."""
+        if self.delimiter is not None:
+            return self.delimiter
+        outside = "".join(header.split(self.quote)[::2]) if self.quote else header
+        return max(_DELIMITERS, key=outside.count)
+
+
+def _character(options: Mapping[str, Any], key: str, default: str | None) -> str | None:
+    if key not in options:
+        return default
+    value = options[key]
+    if value is None or value == "" or value is False:
+        return None
+    text = _NAMED.get(str(value), str(value))
+    if len(text) != 1:
+        raise DialectError(f'source.{key}: "{text}" must be one character')
+    return text
+
+
+def _texts(options: Mapping[str, Any], key: str) -> tuple[str, ...]:
+    value = options.get(key)
+    if value is None:
+        return ()
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return tuple("" if item is None else str(item) for item in value)
+    return (str(value),)
+
+
+def _integer(options: Mapping[str, Any], key: str, default: int) -> int:
+    value = options.get(key, default)
+    if value is False:
+        return 0
+    if value is True:
+        return 1
+    try:
+        number = int(value)
+    except (TypeError, ValueError):
+        raise DialectError(f"source.{key}: {value!r} is no whole number") from None
+    if number < 0:
+        raise DialectError(f"source.{key} counts from 1")
+    return number

@@ -1,0 +1,94 @@
+"""A table, and one of its rows as a source record."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Final
+
+from fhir_bridge.adapters.ehr.csv.dialect import Dialect
+from fhir_bridge.adapters.ehr.issues import found
+from fhir_bridge.mapping import Reject
+from fhir_bridge.plugins import IssueLike, RecordOutcome
+
+__all__ = ["Row", "Table", "missing_columns"]
+
+
+class Table:
+    """What the rows of a file share: its columns, and what stands for nothing in their cells."""
+
+    __slots__ = ("_dialect", "index", "missing", "name", "names", "system")
+
+    def __init__(self, name: str, system: str, names: Sequence[str], dialect: Dialect) -> None:
+        self.name = name
+        self.system = system
+        self.names = tuple(names)
+        self.index = {column: position for position, column in enumerate(names)}
+        self._dialect = dialect
+        self.missing = dialect.missing
+
+    def absent(self, column: str) -> None:
+        """A column that the file lacks: empty where the mapping calls it optional.
+
+        Raises:
+            Reject: the mapping needs it.
+        """
+        if column in self._dialect.optional:
+            return
+        raise Reject(found("FB-CSV-003", missing_columns([column], self.names), self.name))
+
+
+def missing_columns(wanted: Sequence[str], there: Sequence[str]) -> str:
+    """Says which columns are missing, which there are, and which may be meant."""
+    parts = []
+    for column in wanted:
+        near = difflib.get_close_matches(column, there, 1, 0.6)
+        parts.append(f'"{column}" (did you mean "{near[0]}"?)' if near else f'"{column}"')
+    named = "column" if len(wanted) == 1 else "columns"
+    return f"the table has no {named} {', '.join(parts)}; it has {', '.join(there)}"
+
+
+class Row:
+    """A row, as record and as its own (only) scope."""
+
+    __slots__ = ("_cells", "_table", "issues", "locator", "outcome", "records", "source", "time")
+
+    root: Final = "row"
+    outer: Final = None
+
+    def __init__(
+        self,
+        table: Table,
+        locator: str,
+        cells: list[str],
+        issues: Sequence[IssueLike] = (),
+        outcome: RecordOutcome = "read",
+        records: int = 1,
+    ) -> None:
+        self._table = table
+        self._cells = cells
+        self.locator = locator
+        self.issues: Sequence[IssueLike] = issues
+        self.outcome: RecordOutcome = outcome
+        self.records = records
+        self.source = table.system
+        self.time: datetime | None = None
+
+    def cell(self, column: str) -> str | None:
+        """The text of a cell, trimmed; None where it is empty or stands for nothing.
+
+        Raises:
+            Reject: the file has no such column, and the mapping does not call it optional.
+        """
+        table = self._table
+        position = table.index.get(column)
+        if position is None:
+            table.absent(column)
+            return None
+        text = self._cells[position].strip()
+        return None if text in table.missing else text
+
+    def scope(self, name: str) -> Iterable[Row]:
+        """The row itself."""
+        return (self,) if name == "row" else ()

@@ -1,0 +1,150 @@
+"""The `hl7v2` adapter: files of messages in, one record a message out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from fhir_bridge.adapters.ehr.hl7v2.charsets import UnknownCharset, decode
+from fhir_bridge.adapters.ehr.hl7v2.framing import Framed, messages
+from fhir_bridge.adapters.ehr.hl7v2.model import Hl7v2Model
+from fhir_bridge.adapters.ehr.hl7v2.record import Message, parse_segments
+from fhir_bridge.adapters.ehr.issues import found
+from fhir_bridge.fhir.issues import Issue
+from fhir_bridge.plugins import ReadContext, SourceModel
+
+__all__ = ["Hl7v2Adapter", "read_message"]
+
+
+class Hl7v2Adapter:
+    """HL7 v2 messages in ER7 form: single, many in a file, batches (FHS/BHS), MLLP frames.
+
+    Options in a mapping's `source:` block: `encoding` (overrides MSH-18), `require` (segments without which a
+    message is skipped), `covers` (message codes the mapping speaks of in full; others are flagged),
+    `max_message_mb` (default 64).
+    """
+
+    name = "hl7v2"
+    title = "HL7 v2 messages (ER7)"
+    model: SourceModel = Hl7v2Model()
+    suffixes: tuple[str, ...] = (".hl7", ".hl7v2", ".er7", ".mllp")
+
+    def choose_mapping(self, paths: Sequence[Path]) -> str:  # noqa: ARG002 - one mapping takes all messages
+        """`ehr/hl7v2`."""
+        return "ehr/hl7v2"
+
+    def shards(self, paths: Sequence[Path], jobs: int) -> list[list[Path]]:  # noqa: ARG002
+        """A file each: messages of one file stay in order."""
+        return [[path] for path in paths]
+
+    def read(self, paths: Sequence[Path], context: ReadContext) -> Iterator[Message]:
+        """Read messages in order, one in memory at a time."""
+        for path in paths:
+            yield from _read_file(path, context.options)
+
+
+def _read_file(path: Path, options: Mapping[str, Any]) -> Iterator[Message]:
+    limit = int(options.get("max_message_mb", 64)) << 20
+    number = 0
+    stated: int | None = None
+    try:
+        for piece in messages(path, limit=limit):
+            if piece.kind == "envelope":
+                stated = _trailer_count(piece, stated)
+                continue
+            number += 1
+            locator = f"{path.name}#{number}"
+            if piece.kind == "message":
+                yield read_message(piece.raw, locator, options)
+            elif piece.kind == "oversize":
+                text = f"a message of more than {limit >> 20} MB at byte {piece.offset}"
+                yield _refused(locator, found("FB-HL7-010", text, locator))
+            else:
+                text = f"{len(piece.raw)} bytes at byte {piece.offset} belong to no message: expected MSH, FHS or BHS"
+                yield _refused(locator, found("FB-HL7-001", text, locator))
+    except OSError as error:
+        text = f"{path.name}: {error.strerror or 'it can not be read'}"
+        yield _refused(path.name, found("FB-HL7-009", text, path.name))
+        return
+    if number == 0:
+        yield _refused(path.name, found("FB-HL7-001", "the file holds no message", path.name))
+    elif stated is not None and stated != number:
+        text = f"the batch trailer states {stated} messages, the file has {number}"
+        record = Message(path.name, [], [found("FB-HL7-011", text, path.name)], "skipped")
+        record.records = 0
+        yield record
+
+
+def _trailer_count(piece: Framed, before: int | None) -> int | None:
+    """The messages that BTS-1 states, added up over a file's batches."""
+    if piece.raw[:3] != b"BTS":
+        return before
+    fields = piece.raw.split(piece.raw[3:4])
+    count = fields[1].strip() if len(fields) > 1 else b""
+    return (before or 0) + int(count) if count.isdigit() else before
+
+
+def read_message(raw: bytes, locator: str, options: Mapping[str, Any] | None = None) -> Message:
+    """One message from its bytes; what can't be read comes back as rejected, with the issue."""
+    options = options or {}
+    stated = _stated_charset(raw)
+    try:
+        text, charset, assumed = decode(raw, stated, options.get("encoding"))
+    except UnknownCharset as error:
+        return _refused(
+            locator, found("FB-HL7-004", f'"{error.args[0]}" is no character set known here', locator)
+        )
+    except UnicodeDecodeError as error:
+        text = (
+            f"byte {error.start} of the message is not {error.encoding} (MSH-18 states {stated or 'nothing'})"
+        )
+        return _refused(locator, found("FB-HL7-003", text, locator))
+    try:
+        segments, joined = parse_segments(text.replace("\x00", "").lstrip("\ufeff"), charset)
+    except ValueError as error:
+        return _refused(locator, found("FB-HL7-002", f"MSH can't be read: {error}", locator))
+    issues: list[Issue] = []
+    if assumed:
+        issues.append(
+            found("FB-HL7-005", "no character set stated and not UTF-8: read as windows-1252", locator)
+        )
+    if joined:
+        issues.append(
+            found("FB-HL7-006", f"{joined} lines that are no segment joined to the one before", locator)
+        )
+    message = Message(locator, segments, issues)
+    missing = [name for name in options.get("require", ()) if not message.has(name)]
+    if missing:
+        issues.append(
+            found(
+                "FB-HL7-007",
+                f"{message.kind or 'a message without MSH-9'} has no {', '.join(missing)}",
+                locator,
+            )
+        )
+        message.outcome = "skipped"
+    elif (covers := options.get("covers")) and message.kind.split("^")[0] not in covers:
+        issues.append(
+            found(
+                "FB-HL7-008",
+                f"{message.kind or 'a message without MSH-9'} is converted in part only",
+                locator,
+            )
+        )
+    return message
+
+
+def _refused(locator: str, issue: Issue) -> Message:
+    return Message(locator, [], [issue], "rejected")
+
+
+def _stated_charset(raw: bytes) -> str:
+    """MSH-18, first repetition, read before the message is decoded."""
+    header = raw[:4096].replace(b"\n", b"\r").split(b"\r", 1)[0]
+    fields = header.split(header[3:4])
+    if len(fields) < 18:
+        return ""
+    repetition = fields[1][1:2]
+    value = fields[17].split(repetition, 1)[0] if repetition.strip() else fields[17]
+    return value.split(fields[1][:1], 1)[0].decode("ascii", "replace").strip() if fields[1] else ""

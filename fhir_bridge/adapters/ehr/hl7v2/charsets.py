@@ -1,0 +1,88 @@
+"""Character sets of MSH-18 (HL7 table 0211) as Python encodings."""
+
+from __future__ import annotations
+
+import codecs
+
+__all__ = ["FALLBACK", "UnknownCharset", "decode", "encoding_of"]
+
+FALLBACK = "cp1252"
+"""What a message is read as that states nothing and is not UTF-8; said in an issue each time."""
+
+_TABLE_0211 = {
+    "ASCII": "ascii",
+    "UNICODE": "utf-8",
+    "UNICODE UTF-8": "utf-8",
+    "UNICODE UTF-16": "utf-16",
+    "UNICODE UTF-32": "utf-32",
+    "UTF-8": "utf-8",
+    "UTF8": "utf-8",
+    "BIG-5": "big5",
+    "GB 18030-2000": "gb18030",
+    "KS X 1001": "euc_kr",
+    "ISO IR14": "shift_jis",
+    "ISO IR87": "iso2022_jp",
+    "ISO IR159": "iso2022_jp_1",
+    "JAS2020": "iso2022_jp",
+    "JIS X 0202": "iso2022_jp",
+    "8859/1": "latin-1",
+    "ISO IR6": "ascii",
+    "ISO IR100": "latin-1",
+}
+
+
+class UnknownCharset(LookupError):
+    """A name that is neither of table 0211 nor a Python encoding."""
+
+
+def encoding_of(name: str) -> str:
+    """The Python encoding of a character set as MSH-18 or a site writes it.
+
+    Raises:
+        UnknownCharset: nothing known by that name.
+    """
+    plain = " ".join(name.upper().split())
+    if plain in _TABLE_0211:
+        return _TABLE_0211[plain]
+    if plain.startswith("8859/") and plain[5:].isdecimal():
+        plain = f"iso8859-{plain[5:]}"
+    try:
+        return codecs.lookup(plain.lower().replace(" ", "-")).name
+    except LookupError:
+        raise UnknownCharset(name) from None
+
+
+def decode(raw: bytes, stated: str, setting: str | None) -> tuple[str, str, bool]:
+    """The text of a message, the encoding used, and whether that was assumed rather than known.
+
+    Args:
+        raw: the message.
+        stated: MSH-18, first repetition; empty where the message says nothing.
+        setting: `source.encoding`, which overrides what is stated.
+
+    Raises:
+        UnknownCharset: `stated` or `setting` names no character set, and the message is not plain ASCII.
+        UnicodeDecodeError: the bytes are not of the stated character set.
+    """
+    if raw.isascii() and b"\x1b" not in raw:
+        try:
+            encoding = encoding_of(setting or stated or "utf-8")
+        except UnknownCharset:
+            encoding = "utf-8"
+        return raw.decode("ascii"), "utf-8" if encoding in ("ascii", "utf-16", "utf-32") else encoding, False
+    if setting:
+        encoding = encoding_of(setting)
+        return raw.decode(encoding), encoding, False
+    encoding = encoding_of(stated) if stated else "ascii"
+    if encoding.startswith(("utf-16", "utf-32")):
+        encoding = "utf-8"  # the file was unwrapped to UTF-8 before its messages were parted
+    if encoding != "ascii":
+        return raw.decode(encoding), encoding, False
+    try:
+        return raw.decode("utf-8"), "utf-8", False
+    except UnicodeDecodeError:
+        return raw.decode(FALLBACK, errors="surrogateescape").translate(_UNDEFINED), FALLBACK, True
+
+
+_UNDEFINED = {0xDC00 + byte: chr(byte) for byte in range(0x80, 0x100)}
+"""The five bytes that windows-1252 leaves undefined, as the C1 controls that ISO 8859-1 has there."""

@@ -1,0 +1,329 @@
+"""Segments, and field values as mappings see them: text that knows its components."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any, Final
+
+from fhir_bridge.adapters.ehr.hl7v2.delimiters import Delimiters, unescape
+from fhir_bridge.fhir import definitions
+from fhir_bridge.fhir.datatypes import CodeableConcept
+from fhir_bridge.mapping import CLEARED
+
+__all__ = ["Component", "Field", "Segment", "field_of"]
+
+DELETED = '""'
+"""HL7 v2.5.1 §2.5.3: two quotes delete the value, nothing at all leaves it as it is."""
+
+Coded = tuple[str | None, str | None, str | None, str | None]
+
+
+class Component(str):
+    """A component or subcomponent: its (first) text, escapes resolved; `.component(n)` reads subcomponent n."""
+
+    __slots__ = ("delimiters", "raw")
+    raw: str
+    delimiters: Delimiters
+
+    def component(self, number: int) -> str | None:
+        """Subcomponent `number` (from 1), or None where it is empty."""
+        parts = self.raw.split(self.delimiters.subcomponent)
+        return _plain(parts[number - 1], self.delimiters) if number <= len(parts) else None
+
+    @property
+    def whole(self) -> str:
+        """All of it, separators as written: for text whose sender does not escape them."""
+        return unescape(self.raw, self.delimiters).strip()
+
+
+class Field(str):
+    """One repetition of a field. As text it is its first component, as HL7 reads a field that grew components."""
+
+    __slots__ = ("_authority", "delimiters", "raw")
+    raw: str
+    delimiters: Delimiters
+    _authority: str | tuple[str, ...] | None
+
+    def component(self, number: int) -> Component | None:
+        """Component `number` (from 1), or None where it is empty."""
+        parts = self.raw.split(self.delimiters.component)
+        if number > len(parts):
+            return None
+        raw = parts[number - 1]
+        first = raw.split(self.delimiters.subcomponent, 1)[0]
+        text = _plain(first, self.delimiters)
+        if text is None and raw.strip(self.delimiters.subcomponent + " ") in ("", DELETED):
+            return None
+        value = Component(text or "")
+        value.raw, value.delimiters = raw, self.delimiters
+        return value
+
+    @property
+    def whole(self) -> str:
+        """All of the repetition, separators as written."""
+        return unescape(self.raw, self.delimiters).strip()
+
+    def _parts(self) -> list[str | None]:
+        return [
+            _plain(part.split(self.delimiters.subcomponent, 1)[0], self.delimiters)
+            for part in self.raw.split(self.delimiters.component)
+        ]
+
+    def codings(self) -> list[Coded]:
+        """Codings of a CE, CWE or CNE: (system or scheme, code, display, version), both triplets and CWE's third.
+
+        The system is the name that the message uses (HL7 table 0396), for the mapping language and
+        `site.schemes` to resolve; an OID (CWE.14, .17, .20) where the name says only that it is local.
+        """
+        parts = self._parts()
+        parts += [None] * (21 - len(parts))
+        found: list[Coded] = []
+        for code, display, name, version, oid in (
+            (parts[0], parts[1], parts[2], parts[6], parts[13]),
+            (parts[3], parts[4], parts[5], parts[7], parts[16]),
+            (parts[9], parts[10], parts[11], parts[12], parts[19]),
+        ):
+            if code:
+                found.append((_scheme(name, oid), code, display, version))
+        return found
+
+    @property
+    def text(self) -> str | None:
+        """What a reader sees: the original text (CWE.9), else the first display, else the value itself."""
+        parts = self._parts()
+        for position in (8, 1, 4):
+            if position < len(parts) and parts[position]:
+                return parts[position]
+        return None if any(parts) and not parts[0] else parts[0]
+
+    @property
+    def value(self) -> str | None:
+        """CX.1: the identifier."""
+        return str(self) or None
+
+    @property
+    def identifier_type(self) -> str | CodeableConcept | None:
+        """CX.5: a code of HL7 table 0203; what is not of the table stays as text."""
+        parts = self._parts()
+        code = parts[4] if len(parts) > 4 else None
+        return code if code is None or code in _identifier_types() else CodeableConcept(text=code)
+
+    @property
+    def authority(self) -> str | tuple[str, ...] | None:
+        """CX.4, the assigning authority: its names best first (namespace, universal id, that as a URI).
+
+        None where the message names none.
+        """
+        try:
+            return self._authority
+        except AttributeError:  # not asked for before: every reference to the patient asks
+            parts = self.raw.split(self.delimiters.component)
+            names = parts[3].split(self.delimiters.subcomponent) if len(parts) > 3 else []
+            self._authority = hierarchic_designator(names, self.delimiters)
+            return self._authority
+
+
+@lru_cache(maxsize=1)
+def _identifier_types() -> frozenset[str]:
+    system = definitions.code_system("http://terminology.hl7.org/CodeSystem/v2-0203")
+    return frozenset(system.concepts) if system else frozenset()
+
+
+def _scheme(name: str | None, oid: str | None) -> str | None:
+    local = not name or name.upper() in ("L", "LOCAL") or name.startswith("99")
+    return oid if oid and local else name
+
+
+def hierarchic_designator(parts: list[str], delimiters: Delimiters) -> str | tuple[str, ...] | None:
+    """The names that an HD (namespace, universal id, its type) gives, without repeats."""
+    texts = [_plain(part, delimiters) for part in parts[:3]]
+    namespace, universal, kind = [*texts, None, None, None][:3]
+    names = [namespace] if namespace else []
+    if universal:
+        names.append(universal)
+        if uri := _universal_uri(universal, kind):
+            names.append(uri)
+    names = list(dict.fromkeys(names))
+    if not names:
+        return None
+    return names[0] if len(names) == 1 else tuple(names)
+
+
+def _universal_uri(universal: str, kind: str | None) -> str | None:
+    if universal.startswith(("urn:", "http://", "https://")):
+        return universal
+    kind = (kind or "").upper()
+    if kind == "ISO" or (not kind and _is_oid(universal)):
+        return f"urn:oid:{universal}" if _is_oid(universal) else None
+    if kind in ("UUID", "GUID"):
+        return f"urn:uuid:{universal.lower()}"
+    return None
+
+
+def _is_oid(text: str) -> bool:
+    parts = text.split(".")
+    return len(parts) > 2 and parts[0] in ("0", "1", "2") and all(part.isdecimal() for part in parts)
+
+
+def _plain(raw: str, delimiters: Delimiters) -> str | None:
+    """The text of a part that has no separators left; empty and deleted are None."""
+    if not raw or raw == DELETED:
+        return None
+    return unescape(raw, delimiters).strip() or None
+
+
+def field_of(raw: str, delimiters: Delimiters) -> Any:
+    """A repetition as a value: None where empty, `CLEARED` where it says `""`, else a `Field`."""
+    if not raw:
+        return None
+    if raw == DELETED:
+        return CLEARED
+    if delimiters.component in raw or delimiters.subcomponent in raw:
+        first = raw.split(delimiters.component, 1)[0].split(delimiters.subcomponent, 1)[0]
+        if not raw.strip(delimiters.component + delimiters.subcomponent + " "):
+            return None
+    else:
+        first = raw
+    if delimiters.escape in first:
+        first = unescape(first, delimiters)
+    first = first.strip()
+    if not first and first is raw.strip():
+        return None
+    value = Field("" if first == DELETED else first)
+    value.raw, value.delimiters = raw, delimiters
+    return value
+
+
+_UNREAD: Final = object()
+_COMPONENTS: Final = 1000
+"""Values read before are kept under field * 1000 + component."""
+
+
+class Segment:
+    """One segment, its fields parted when first asked for.
+
+    Fields count from 1, as HL7 counts; MSH-1 is the separator.
+    """
+
+    __slots__ = ("_fields", "_read", "delimiters", "line", "name")
+
+    def __init__(self, name: str, line: str, delimiters: Delimiters) -> None:
+        self.name = name
+        self.line = line
+        self.delimiters = delimiters
+        self._fields: list[str] | None = None
+        self._read: dict[int, Any] = {}
+
+    @property
+    def fields(self) -> list[str]:
+        """Raw fields; position 0 is the segment's name."""
+        fields = self._fields
+        if fields is None:
+            fields = self.line.split(self.delimiters.field)
+            if self.name in ("MSH", "FHS", "BHS"):
+                fields.insert(1, self.delimiters.field)
+            self._fields = fields
+        return fields
+
+    def repetitions(self, number: int) -> list[str]:
+        """Raw repetitions of a field that are not empty."""
+        fields = self.fields
+        if number >= len(fields) or not fields[number]:
+            return []
+        if self.name == "MSH" and number <= 2:
+            return [fields[number]]
+        return [part for part in fields[number].split(self.delimiters.repetition) if part]
+
+    def field(self, number: int) -> Any:
+        """The field: None, `CLEARED`, one `Field`, or a list of them where it repeats."""
+        value = self._read.get(number, _UNREAD)
+        if value is _UNREAD:
+            value = self._read[number] = self._field(number)
+        return value
+
+    def _field(self, number: int) -> Any:
+        fields = self.fields
+        if number >= len(fields):
+            return None
+        raw = fields[number]
+        if not raw:
+            return None
+        delimiters = self.delimiters
+        if delimiters.repetition in raw and not (self.name == "MSH" and number <= 2):
+            values = self.every(number)
+            return (values[0] if len(values) == 1 else values) if values else None
+        return field_of(raw, delimiters)
+
+    component = field
+    """In a mapping, `k.2` of a segment `k` is its field 2."""
+
+    def every(self, number: int, component: int = 0, subcomponent: int = 0) -> list[Any]:
+        """All repetitions that hold something, as a list even of one."""
+        values = (
+            part_of(raw, self.delimiters, component, subcomponent)
+            if component
+            else field_of(raw, self.delimiters)
+            for raw in self.repetitions(number)
+        )
+        return [value for value in values if value is not None and value is not CLEARED]
+
+    def part(self, number: int, component: int) -> Any:
+        """A component of the field's first repetition, as text, None, or `CLEARED`."""
+        place = number * _COMPONENTS + component
+        value = self._read.get(place, _UNREAD)
+        if value is _UNREAD:
+            value = self._read[place] = self._part(number, component)
+        return value
+
+    def _part(self, number: int, component: int) -> Any:
+        fields = self.fields
+        if number >= len(fields):
+            return None
+        raw = fields[number]
+        if not raw:
+            return None
+        delimiters = self.delimiters
+        if delimiters.repetition in raw:
+            raw = raw.split(delimiters.repetition, 1)[0]
+        return part_of(raw, delimiters, component, 0)
+
+    def at(self, number: int, repetition: int, component: int, subcomponent: int) -> Any:
+        """A value by all its positions; 0 for component or subcomponent means the whole of what is around."""
+        fields = self.fields
+        if number >= len(fields) or not fields[number]:
+            return None
+        parts = fields[number].split(self.delimiters.repetition)
+        if repetition > len(parts):
+            return None
+        raw = parts[repetition - 1]
+        if not component:
+            return field_of(raw, self.delimiters)
+        return part_of(raw, self.delimiters, component, subcomponent)
+
+
+def part_of(raw: str, delimiters: Delimiters, component: int, subcomponent: int) -> Any:
+    """Component and subcomponent of a raw repetition, as text, None, or `CLEARED`."""
+    if delimiters.component in raw:
+        parts = raw.split(delimiters.component)
+        if component > len(parts):
+            return None
+        raw = parts[component - 1]
+    elif raw == DELETED:
+        return CLEARED
+    elif component > 1:
+        return None
+    if delimiters.subcomponent in raw:
+        pieces = raw.split(delimiters.subcomponent)
+        position = (subcomponent or 1) - 1
+        if position >= len(pieces):
+            return None
+        raw = pieces[position]
+    elif subcomponent > 1:
+        return None
+    if not raw:
+        return None
+    if raw == DELETED:
+        return CLEARED
+    if delimiters.escape in raw:
+        raw = unescape(raw, delimiters)
+    return raw.strip() or None

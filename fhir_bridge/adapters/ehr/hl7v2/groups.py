@@ -1,0 +1,271 @@
+"""Messages as groups of segments (HL7 v2.5.1 §2.13, the structures of chapters 3 and 7), built to forgive."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from fhir_bridge.adapters.ehr.hl7v2.delimiters import unescape
+from fhir_bridge.adapters.ehr.hl7v2.fields import Segment
+
+__all__ = [
+    "ALIASES",
+    "OBSERVATION",
+    "ORDER",
+    "PATIENT",
+    "ROOT",
+    "SCOPES",
+    "SPECIMEN",
+    "VISIT_OBSERVATION",
+    "Group",
+    "build",
+    "holder",
+]
+
+ROOT: Final = "message"
+PATIENT: Final = "PATIENT_RESULT"
+ORDER: Final = "ORDER_OBSERVATION"
+OBSERVATION: Final = "ORDER_OBSERVATION.OBSERVATION"
+SPECIMEN: Final = "ORDER_OBSERVATION.SPECIMEN"
+VISIT_OBSERVATION: Final = "PATIENT_RESULT.OBSERVATION"
+
+SCOPES: Final[dict[str, str | None]] = {
+    ROOT: None,
+    PATIENT: ROOT,
+    ORDER: PATIENT,
+    OBSERVATION: ORDER,
+    SPECIMEN: ORDER,
+    VISIT_OBSERVATION: PATIENT,
+}
+"""Groups by name, and what is around each."""
+
+ALIASES: Final = {"PATIENT": PATIENT, "OBSERVATION": OBSERVATION, "SPECIMEN": SPECIMEN}
+"""Short names, and the name that merge messages (ADT_A39) have for the group of PID."""
+
+_ENVELOPE: Final = frozenset("MSH SFT UAC EVN MSA ERR DSC QAK QRD QRF QPD RCP MFI".split())
+_OF_ORDER: Final = frozenset("ORC OBR TQ1 TQ2 CTD CTI FT1 PRT BLG".split())
+_OF_SPECIMEN: Final = frozenset("SPM SAC".split())
+_OF_OBSERVATION: Final = frozenset(("OBX",))
+_TEXT_TYPES: Final = frozenset(("TX", "FT"))
+
+_OWN: Final[dict[str, frozenset[str]]] = {
+    ORDER: _OF_ORDER | {"NTE", "SPM"},
+    OBSERVATION: _OF_OBSERVATION | {"NTE"},
+    SPECIMEN: _OF_SPECIMEN | {"NTE"},
+    VISIT_OBSERVATION: _OF_OBSERVATION | {"NTE"},
+}
+
+
+class Group:
+    """One occurrence of a group: its segments, and the group around it.
+
+    Attributes:
+        outer: the group around; None for the message.
+        segments: all segments of this group itself, in order (the message: every segment).
+        first: the first segment of each name.
+        ordinal: None for the first observation of a code and sub-id in its order, then "2", "3", …; keeps the
+            ids of results apart whose sender repeats OBX-3 and OBX-4.
+        groups: the groups inside, by scope name.
+    """
+
+    __slots__ = ("first", "groups", "ordinal", "outer", "segments")
+
+    def __init__(self, outer: Group | None, segment: Segment | None = None) -> None:
+        self.outer = outer
+        self.segments: list[Segment] = [] if segment is None else [segment]
+        self.first: dict[str, Segment] = {} if segment is None else {segment.name: segment}
+        self.ordinal: str | None = None
+        self.groups: dict[str, list[Group]] = {}
+
+    def add(self, segment: Segment) -> None:
+        """Take a segment in."""
+        self.segments.append(segment)
+        self.first.setdefault(segment.name, segment)
+
+    def open(self, scope: str, segment: Segment | None = None) -> Group:
+        """A new group inside this one, which begins with a segment."""
+        group = Group(self, segment)
+        self.groups.setdefault(scope, []).append(group)
+        return group
+
+    def of(self, scope: str) -> list[Group]:
+        """The groups of a scope directly inside this one."""
+        return self.groups.get(scope, [])
+
+    def all(self, name: str) -> list[Segment]:
+        """Every segment of a name."""
+        return [segment for segment in self.segments if segment.name == name]
+
+    # What selectors compile to. Each reads the first segment of a name unless it says otherwise.
+
+    def segment(self, name: str) -> Segment | None:
+        """The segment itself, to ask whether there is one."""
+        return self.first.get(name)
+
+    def field(self, name: str, number: int) -> Any:
+        """`OBX-5`."""
+        segment = self.first.get(name)
+        return None if segment is None else segment.field(number)
+
+    def part(self, name: str, number: int, component: int) -> Any:
+        """`OBX-3.1`."""
+        segment = self.first.get(name)
+        return None if segment is None else segment.part(number, component)
+
+    def at(self, name: str, number: int, repetition: int, component: int, subcomponent: int) -> Any:
+        """`PID-3[2].4.2`."""
+        segment = self.first.get(name)
+        return None if segment is None else segment.at(number, repetition, component, subcomponent)
+
+    def repeats(self, name: str, number: int, component: int, subcomponent: int) -> list[Any] | None:
+        """`PID-3[*].1`: all repetitions, as a list; null where there are none."""
+        segment = self.first.get(name)
+        return None if segment is None else segment.every(number, component, subcomponent) or None
+
+    def every(self, name: str, number: int, component: int, subcomponent: int) -> list[Any] | None:
+        """`NTE[*]-3`: the field in all segments of the name, all repetitions; null where there are none."""
+        found = [
+            value for segment in self.all(name) for value in segment.every(number, component, subcomponent)
+        ]
+        return found or None
+
+    def nth(
+        self, name: str, which: int, number: int, repetition: int, component: int, subcomponent: int
+    ) -> Any:
+        """`NTE[2]-3`: a value of the n-th segment of the name."""
+        segments = self.all(name)
+        if which > len(segments):
+            return None
+        return segments[which - 1].at(number, repetition, component, subcomponent)
+
+    @property
+    def text(self) -> str | None:
+        """`observation.text`: OBX-5 of all lines of the result, separators as written, one line each."""
+        lines = [
+            line
+            for segment in self.all("OBX")
+            for value in _in_place(segment, 5)
+            for line in (value.rstrip(),)
+        ]
+        return "\n".join(lines).strip("\n") or None
+
+    @property
+    def notes(self) -> str | None:
+        """`notes`: the comments (NTE-3) of this group, one line each."""
+        lines = [value.whole for segment in self.all("NTE") for value in segment.every(3)]
+        return "\n".join(lines).strip() or None
+
+
+def _in_place(segment: Segment, number: int) -> list[str]:
+    """Repetitions with empty ones kept, for text whose blank lines mean something."""
+    fields = segment.fields
+    if number >= len(fields) or fields[number] == '""':
+        return []
+    return [
+        unescape(part, segment.delimiters) for part in fields[number].split(segment.delimiters.repetition)
+    ]
+
+
+def holder(name: str, scope: str) -> int:
+    """How many groups outwards from `scope` the segments called `name` are held.
+
+    A group's own segments are not looked for further out: a result without NTE has no comment, whatever the
+    order around it says.
+    """
+    if scope == name:
+        return 0
+    steps = 0
+    current: str | None = scope
+    while current is not None:
+        if current == ROOT:
+            return steps
+        if current in _OWN:
+            if name in _OWN[current]:
+                return steps
+        elif current == PATIENT and name not in _ENVELOPE:
+            return steps
+        current = SCOPES.get(current, PATIENT)
+        steps += 1
+    return steps - 1
+
+
+def build(segments: list[Segment]) -> Group:
+    """The message as a tree of groups.
+
+    PID opens a patient; ORC, or OBR without ORC, an order; OBX an observation; SPM a specimen. What is missing
+    is done without: results without PID hang in a patient group without one, an order without ORC begins at its
+    OBR. A segment of no known place stays with the patient. NTE belongs to what is before it.
+    """
+    root = Group(None)
+    root.segments = segments
+    for segment in reversed(segments):
+        root.first[segment.name] = segment
+    patient: Group | None = None
+    order: Group | None = None
+    noted: Group | None = None
+    for segment in segments:
+        name = segment.name
+        if name in _ENVELOPE:
+            continue
+        if name == "PID" or patient is None:
+            patient, order = root.open(PATIENT), None
+            noted = patient
+        if name == "ORC" or (name == "OBR" and (order is None or _has_begun(order))):
+            order = noted = patient.open(ORDER)
+            order.add(segment)
+        elif name == "OBR" and order is not None:
+            order.add(segment)
+            noted = order
+        elif name == "OBX":
+            noted = _observation(segment, patient, order, noted)
+        elif name == "SPM":
+            noted = (order or patient).open(SPECIMEN)
+            noted.add(segment)
+            if order is not None:
+                order.first.setdefault("SPM", segment)
+        elif (name == "SAC" and noted is not None and "SPM" in noted.first) or (
+            name == "NTE" and noted is not None
+        ):
+            noted.add(segment)
+        elif name in _OF_ORDER and order is not None:
+            order.add(segment)
+        else:
+            patient.add(segment)
+            if order is None:
+                noted = patient
+    for group in root.of(PATIENT):
+        _number(group.of(VISIT_OBSERVATION))
+        for inner in group.of(ORDER):
+            _number(inner.of(OBSERVATION))
+    return root
+
+
+def _has_begun(order: Group) -> bool:
+    return "OBR" in order.first or OBSERVATION in order.groups
+
+
+def _observation(segment: Segment, patient: Group, order: Group | None, noted: Group | None) -> Group:
+    """The group of an OBX: a new one, or that of the text it continues."""
+    around, scope = (patient, VISIT_OBSERVATION) if order is None else (order, OBSERVATION)
+    if noted is not None and noted.outer is around and "OBX" in noted.first and _continues(noted, segment):
+        noted.add(segment)
+        return noted
+    return around.open(scope, segment)
+
+
+def _continues(before: Group, segment: Segment) -> bool:
+    """Whether an OBX is a further line of the text before it: same code and sub-id, type TX or FT in both."""
+    one, other = before.segments[0].fields, segment.fields
+    if len(one) < 6 or len(other) < 6 or one[2] not in _TEXT_TYPES or other[2] not in _TEXT_TYPES:
+        return False
+    return one[3] == other[3] and one[4] == other[4]
+
+
+def _number(observations: list[Group]) -> None:
+    seen: dict[tuple[str, ...], int] = {}
+    for observation in observations:
+        segment = observation.segments[0]
+        component = segment.delimiters.component
+        place = tuple(field.split(component, 1)[0] for field in segment.fields[3:5])
+        seen[place] = count = seen.get(place, 0) + 1
+        if count > 1:
+            observation.ordinal = str(count)

@@ -1,0 +1,180 @@
+"""What a mapping of HL7 v2 may name, and the Python that reads it."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from fhir_bridge.adapters.ehr.hl7v2.functions import FUNCTIONS
+from fhir_bridge.adapters.ehr.hl7v2.groups import (
+    ALIASES,
+    OBSERVATION,
+    ORDER,
+    PATIENT,
+    ROOT,
+    SCOPES,
+    SPECIMEN,
+    VISIT_OBSERVATION,
+    holder,
+)
+
+__all__ = ["SEGMENTS", "Hl7v2Model"]
+
+SEGMENTS: Final = frozenset(
+    """ABS ACC ADD ADJ AFF AIG AIL AIP AIS AL1 APR ARQ ARV AUT BHS BLC BLG BPO BPX BTS BTX BUI CDM CDO CER CM0
+    CM1 CM2 CNS CON CSP CSR CSS CTD CTI CTR DB1 DEV DG1 DMI DON DPS DRG DSC DSP DST ECD ECR EDU EQP EQU ERR
+    EVN FAC FHS FT1 FTS GOL GP1 GP2 GT1 IAM IAR IIM ILT IN1 IN2 IN3 INV IPC IPR ISD ITM IVC IVT LAN LCC LCH
+    LDP LOC LRL MCP MFA MFE MFI MRG MSA MSH NCK NDS NK1 NPU NSC NST NTE OBR OBX ODS ODT OH1 OH2 OH3 OH4 OM1
+    OM2 OM3 OM4 OM5 OM6 OM7 OMC ORC ORG OVR PAC PCE PCR PD1 PDA PEO PES PID PKG PM1 PMT PR1 PRA PRB PRC PRD
+    PRT PSG PSH PSL PSS PTH PV1 PV2 PYE QAK QID QPD QRD QRF QRI RCP RDF RDT REL RF1 RFI RGS RMI ROL RQ1 RQD
+    RXA RXC RXD RXE RXG RXO RXR RXV SAC SCD SCH SCP SDD SFT SGH SGT SHP SID SLT SPM STF STZ TCC TCD TQ1 TQ2
+    TXA UAC UB1 UB2 VAR VND""".split()
+)
+"""Segments of HL7 v2.8; Z-segments are always taken."""
+
+_NOT_ALONE: Final = {
+    "OBX": OBSERVATION,
+    "OBR": ORDER,
+    "ORC": ORDER,
+    "SPM": SPECIMEN,
+    "PID": PATIENT,
+    "MSH": ROOT,
+}
+
+_SELECTOR: Final = re.compile(
+    r"(?P<segment>[A-Z][A-Z0-9]{2})(?:\[(?P<which>\d+|\*)\])?"
+    r"(?:-(?P<field>\d+)(?:\[(?P<repetition>\d+|\*)\])?(?:\.(?P<component>\d+)(?:\.(?P<subcomponent>\d+))?)?)?\Z"
+)
+_SELECTORS: Final = (
+    r"[A-Z][A-Z0-9]{2}(?:\[(?:\d+|\*)\])?-\d+(?:\[(?:\d+|\*)\])?(?:\.\d+){0,2}"
+    r"|[A-Z][A-Z0-9]{2}\[\*\]"
+    r"|[A-Z][A-Z0-9]{2}(?![A-Za-z0-9_.(-])"
+)
+_DERIVED: Final = {
+    "observation.text": "text",
+    "observation.ordinal": "ordinal",
+    "notes": "notes",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """A group that `for:` iterates."""
+
+    name: str
+    parent: str | None
+
+
+class _Scopes(Mapping[str, Scope]):
+    """The groups, and besides them any segment of the patient group as a scope of its own (`AL1`, `ZPD`)."""
+
+    def __getitem__(self, name: str) -> Scope:
+        full = ALIASES.get(name, name)
+        if full in SCOPES:
+            return Scope(full, SCOPES[full])
+        if name not in _NOT_ALONE and _is_segment(name):
+            return Scope(name, PATIENT)
+        raise KeyError(name)
+
+    def __iter__(self) -> Iterator[str]:
+        yield from SCOPES
+        yield from ALIASES
+
+    def __len__(self) -> int:
+        return len(SCOPES) + len(ALIASES)
+
+
+def _is_segment(name: str) -> bool:
+    return name in SEGMENTS or (len(name) == 3 and name[0] == "Z" and name.isalnum() and name.isupper())
+
+
+class Hl7v2Model:
+    """Groups, selectors and functions of the `hl7v2` adapter.
+
+    Selectors: `SEG-f`, `SEG-f.c`, `SEG-f.c.s` with a repetition in brackets (`PID-3[2].1`, from 1; `PID-3[*]` is
+    the list of all), `SEG[*]-f` for the field in all segments of the name, `SEG[2]-f` for the second segment, `SEG`
+    alone for the segment itself, `SEG[*]` for all of the name (`for: k in NK1[*]`, then `k.2` is NK1-2). A field
+    without brackets is one value, or a list where it repeats; with a component it is that of the first repetition.
+    Besides: `observation.text`, `observation.ordinal`, `notes`.
+    """
+
+    root: str = ROOT
+    scopes: Mapping[str, Scope] = _Scopes()
+    token: str = _SELECTORS
+
+    @property
+    def functions(self) -> Mapping[str, Callable[..., Any]]:
+        """Functions for HL7's composite types."""
+        return FUNCTIONS
+
+    def scope_name(self, name: str) -> str:
+        """The full name of a scope: aliases such as `OBSERVATION` are resolved."""
+        return ALIASES.get(name, name)
+
+    def selector(self, text: str, scope: str) -> str:
+        """Python source that reads the selector from the group `s`.
+
+        Raises:
+            LookupError: no such segment or derived value.
+        """
+        text = text.strip().strip("`")
+        scope = ALIASES.get(scope, scope)
+        if text in _DERIVED:
+            if text.startswith("observation.") and scope not in (OBSERVATION, VISIT_OBSERVATION):
+                raise LookupError(f'"{text}" is known only within for: {OBSERVATION}')
+            return f"s.{_DERIVED[text]}"
+        match = _SELECTOR.match(text)
+        if match is None:
+            near = difflib.get_close_matches(text, [*_DERIVED, "OBX-5", "PID-3.1"], 1, 0.5)
+            suggestion = f"; did you mean {near[0]}?" if near else ""
+            raise LookupError(
+                f'"{text}" is no selector of HL7 v2: write SEG-field.component, as in PID-3.1{suggestion}'
+            )
+        name = match["segment"]
+        if not _is_segment(name):
+            near = difflib.get_close_matches(name, sorted(SEGMENTS), 1, 0.5)
+            suggestion = f"; did you mean {near[0]}?" if near else ""
+            raise LookupError(f'HL7 v2 has no segment "{name}"{suggestion}')
+        group = "s" + ".outer" * holder(name, scope)
+        if match["field"] is None:
+            return f"{group}.all({name!r})" if match["which"] == "*" else f"{group}.segment({name!r})"
+        return _read(group, name, match, text)
+
+
+def _read(group: str, name: str, match: re.Match[str], text: str) -> str:
+    field = _from_one(match["field"], "fields", text)
+    component = _from_one(match["component"], "components", text)
+    subcomponent = _from_one(match["subcomponent"], "subcomponents", text)
+    which, repetition = match["which"], match["repetition"]
+    if which == "*":
+        return f"{group}.every({name!r}, {field}, {component}, {subcomponent})"
+    if repetition == "*":
+        if which is not None:
+            raise LookupError(f'"{text}": take either one segment or all repetitions, not both')
+        return f"{group}.repeats({name!r}, {field}, {component}, {subcomponent})"
+    if which is not None:
+        number = _from_one(which, "segments", text)
+        times = _from_one(repetition, "repetitions", text) or 1
+        return f"{group}.nth({name!r}, {number}, {field}, {times}, {component}, {subcomponent})"
+    if repetition is None and not subcomponent:
+        if not component:
+            return f"{group}.field({name!r}, {field})"
+        return f"{group}.part({name!r}, {field}, {component})"
+    times = _from_one(repetition, "repetitions", text) or 1
+    return f"{group}.at({name!r}, {field}, {times}, {component}, {subcomponent})"
+
+
+def _from_one(digits: str | None, what: str, text: str) -> int:
+    """A position; 0 where none is written.
+
+    Raises:
+        LookupError: it is written as 0.
+    """
+    if digits is None:
+        return 0
+    if int(digits) == 0:
+        raise LookupError(f'"{text}": {what} count from 1')
+    return int(digits)

@@ -1,0 +1,164 @@
+"""One HL7 v2 message as a source record."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta, timezone
+from typing import Final
+
+from fhir_bridge.adapters.ehr.hl7v2.delimiters import Delimiters
+from fhir_bridge.adapters.ehr.hl7v2.fields import Segment
+from fhir_bridge.adapters.ehr.hl7v2.groups import (
+    ALIASES,
+    OBSERVATION,
+    ORDER,
+    PATIENT,
+    ROOT,
+    SCOPES,
+    SPECIMEN,
+    Group,
+    build,
+)
+from fhir_bridge.plugins import IssueLike, RecordOutcome
+
+__all__ = ["Message", "parse_segments", "timestamp"]
+
+_DTM: Final = re.compile(
+    r"(\d{4})(?:(\d{2})(?:(\d{2})(?:(\d{2})(?:(\d{2})(?:(\d{2})(?:\.(\d{1,6})\d*)?)?)?)?)?)?([+-]\d{4})?\Z"
+)
+_SEGMENT_NAME: Final = re.compile(r"[A-Z][A-Z0-9]{2}")
+_COMMON: Final = frozenset("MSH EVN PID PD1 NK1 PV1 PV2 AL1 DG1 ORC OBR OBX NTE SPM TQ1 IN1".split())
+_LINE_END: Final = re.compile(r"[\r\n]+")
+
+
+def timestamp(text: str | None) -> datetime | None:
+    """A DTM as a datetime, missing parts at their lowest; naive without offset; None where it is no time."""
+    found = _DTM.match(text or "")
+    if found is None:
+        return None
+    year, month, day, hour, minute, second, fraction, offset = found.groups()
+    zone = None
+    if offset:
+        sign = -1 if offset[0] == "-" else 1
+        zone = timezone(sign * timedelta(hours=int(offset[1:3]), minutes=int(offset[3:])))
+    try:
+        return datetime(
+            int(year),
+            int(month or 1),
+            int(day or 1),
+            int(hour or 0),
+            int(minute or 0),
+            int(second or 0),
+            int((fraction or "0").ljust(6, "0")),
+            zone,
+        )
+    except ValueError:
+        return None
+
+
+def parse_segments(text: str, charset: str = "utf-8") -> tuple[list[Segment], int]:
+    """The segments of a message, and how many lines were no segment and joined to the one before.
+
+    Raises:
+        ValueError: MSH can't be read; the message says why.
+    """
+    if text[:3] != "MSH" or len(text) < 5:
+        raise ValueError("it does not begin with MSH and its separators")
+    separator = text[3]
+    lines = _LINE_END.split(text)
+    delimiters = Delimiters.declared(separator, lines[0][4:].split(separator, 1)[0], charset)
+    if lines[0][4:].split(separator, 1)[0][2:4] == "\\\\":
+        lines = [line.replace("\\\\", "\\") for line in lines]
+    segments: list[Segment] = []
+    joined = 0
+    for line in lines:
+        if not line or line.isspace():
+            continue
+        name = line[:3]
+        if line[3:4] in (separator, "") and (name in _COMMON or _SEGMENT_NAME.fullmatch(name)):
+            segments.append(Segment(name, line, delimiters))
+        else:
+            joined += 1
+            before = segments[-1]
+            segments[-1] = Segment(before.name, f"{before.line}\n{line}", delimiters)
+    return segments, joined
+
+
+class Message:
+    """A message, as `SourceRecord`: parted into segments, grouped when a rule first asks for a group.
+
+    Attributes:
+        control_id: MSH-10, where it has one.
+        kind: message code and trigger event, `ORU^R01`.
+    """
+
+    __slots__ = (
+        "_tree",
+        "control_id",
+        "issues",
+        "kind",
+        "locator",
+        "outcome",
+        "records",
+        "segments",
+        "source",
+        "time",
+    )
+
+    def __init__(
+        self,
+        locator: str,
+        segments: list[Segment],
+        issues: Sequence[IssueLike] = (),
+        outcome: RecordOutcome = "read",
+    ) -> None:
+        self.segments = segments
+        self.issues: Sequence[IssueLike] = issues
+        self.outcome: RecordOutcome = outcome
+        self.records = 1
+        self._tree: Group | None = None
+        header = segments[0] if segments else None
+        control_id = header.part(10, 1) if header else None
+        self.control_id: str | None = " ".join(control_id.split()) if control_id else None
+        parts = [header.part(9, number) for number in (1, 2)] if header else []
+        self.kind = "^".join(part for part in parts if part)
+        self.locator = f"{locator} ({self.control_id})" if self.control_id else locator
+        names = [header.part(number, 1) for number in (3, 4)] if header else []
+        self.source = "/".join(name for name in names if name) or "hl7v2"
+        self.time: datetime | None = timestamp(header.part(7, 1)) if header else None
+
+    @property
+    def tree(self) -> Group:
+        """The message's groups."""
+        if self._tree is None:
+            self._tree = build(self.segments)
+        return self._tree
+
+    def has(self, name: str) -> bool:
+        """Whether a segment of the name is there."""
+        return any(segment.name == name for segment in self.segments)
+
+    def scope(self, name: str) -> Iterable[Group]:
+        """The groups of a scope, in message order."""
+        root = self.tree
+        name = ALIASES.get(name, name)
+        if name == ROOT:
+            return [root]
+        patients = root.of(PATIENT)
+        if name == PATIENT:
+            return patients
+        if name == ORDER:
+            return [order for patient in patients for order in patient.of(ORDER)]
+        if name in (OBSERVATION, SPECIMEN):
+            return [group for patient in patients for order in patient.of(ORDER) for group in order.of(name)]
+        if name in SCOPES:
+            return [group for patient in patients for group in patient.of(name)]
+        return [group for patient in patients for group in _alone(patient, name)]
+
+
+def _alone(patient: Group, name: str) -> list[Group]:
+    """A group for each segment of the name; the same objects on every call, as references are found by them."""
+    if name not in patient.groups:
+        patient.groups[name] = [Group(patient, segment) for segment in patient.all(name)]
+    return patient.groups[name]

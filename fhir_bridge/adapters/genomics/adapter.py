@@ -1,0 +1,43 @@
+"""The adapter `vcf`: VCF 4.0–4.5 and BCF."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from fhir_bridge.adapters.genomics.issues import issue
+from fhir_bridge.adapters.genomics.model import VcfModel
+from fhir_bridge.adapters.genomics.options import OptionError, Options
+from fhir_bridge.adapters.genomics.reader import VcfRecord, read_vcf
+from fhir_bridge.plugins import ReadContext, SourceModel
+
+__all__ = ["VcfAdapter"]
+
+
+class VcfAdapter:
+    """Reads variant calls. A record is a line with all its samples; see docs/adapters/vcf.md."""
+
+    name = "vcf"
+    title = "Variant Call Format 4.0–4.5 and BCF, to Genomics Reporting STU3"
+    model: SourceModel = VcfModel()
+    suffixes: tuple[str, ...] = (".vcf", ".vcf.gz", ".vcf.bgz", ".bcf", ".g.vcf", ".gvcf", ".gvcf.gz")
+
+    def choose_mapping(self, paths: Sequence[Path]) -> str:  # noqa: ARG002 - one mapping for all
+        """`genomics/vcf`, for any file."""
+        return "genomics/vcf"
+
+    def shards(self, paths: Sequence[Path], jobs: int) -> list[list[Path]]:  # noqa: ARG002 - a file each
+        """A file each: a report needs the whole file."""
+        return [[path] for path in paths]
+
+    def read(self, paths: Sequence[Path], context: ReadContext) -> Iterator[VcfRecord]:
+        """Read the files in order."""
+        try:
+            options = Options.parse(context.options)
+        except OptionError as error:
+            for path in paths:
+                found = issue(error.issue.code, error.issue.message, path.name)
+                yield VcfRecord(path.name, path.name, outcome="rejected", issues=[found])
+            return
+        for path in paths:
+            yield from read_vcf(path, options)

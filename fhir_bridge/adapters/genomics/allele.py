@@ -1,0 +1,229 @@
+"""An allele that a sample's genotype has: the variant, its call and its annotation (scope `Allele`)."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from fhir_bridge.adapters.genomics import annotation, clinvar
+from fhir_bridge.adapters.genomics.alleles import change_type
+from fhir_bridge.adapters.genomics.genes import gene
+from fhir_bridge.adapters.genomics.genotype import allelic_state
+from fhir_bridge.adapters.genomics.hgvs import genomic_hgvs
+from fhir_bridge.adapters.genomics.lazy import lazy
+from fhir_bridge.adapters.genomics.line import Call
+from fhir_bridge.adapters.genomics.term import Term
+from fhir_bridge.adapters.genomics.values import Value, decimal, whole
+
+__all__ = ["Allele"]
+
+
+class Allele:
+    """An ALT that a sample's genotype has (scope `Allele`)."""
+
+    def __init__(self, call: Call, number: int) -> None:
+        self.call = call
+        self.line = call.line
+        self.file = call.file
+        self.number = number
+        self.alternate = call.line.alternates[number - 1]
+
+    @property
+    def outer(self) -> Call:
+        """The sample's call."""
+        return self.call
+
+    def info(self, key: str) -> Value | list[Value]:
+        """An INFO value; the one of this allele where the header says Number=A or R."""
+        return self.line.info(key, self.number)
+
+    def format(self, key: str) -> Value | list[Value]:
+        """A FORMAT value; the one of this allele where the header says Number=A or R."""
+        return self.call.format(key, self.number)
+
+    # What the variant is
+
+    @property
+    def alt(self) -> str:
+        """The allele; bases in upper case, anything else as written."""
+        return self.alternate.text.upper() if self.alternate.kind == "bases" else self.alternate.text
+
+    @property
+    def symbolic(self) -> bool:
+        """Whether the allele is no sequence of bases."""
+        return self.alternate.kind != "bases"
+
+    @property
+    def change_type(self) -> str | None:
+        """See `alleles.change_type`."""
+        return change_type(self.line.ref, self.alternate)
+
+    @property
+    def key(self) -> str:
+        """What tells this variant from any other: build, contig, position, alleles, and the end of a symbolic one."""
+        line = self.line
+        name = f"{self.file.assembly}:{line.chromosome or line.chrom}:{line.pos}:{line.ref}:{self.alt}"
+        return f"{name}:{line.end}" if self.alternate.kind == "symbolic" and line.end is not None else name
+
+    @lazy
+    def hgvs_g(self) -> str | None:
+        """g.HGVS, where REF and ALT prove it."""
+        accession = self.line.accession
+        if accession is None or self.alternate.kind != "bases":
+            return None
+        return genomic_hgvs(accession, self.line.pos, self.line.ref, self.alt)
+
+    @property
+    def identifiers(self) -> list[str]:
+        """dbSNP ids: ID and INFO/RS of a line with one ALT (an id of several can't be tied to one)."""
+        if len(self.line.alternates) > 1:
+            return []
+        ids = [name for name in self.line.identifiers if name[:2] == "rs" and name[2:].isdigit()]
+        reference = self.line.text("RS")
+        if reference and reference.isdigit() and f"rs{reference}" not in ids:
+            ids.append(f"rs{reference}")
+        return ids
+
+    @property
+    def _imprecise(self) -> bool:
+        raw = self.line.raw_info
+        return "IMPRECISE" in raw or "CIPOS" in raw or "CIEND" in raw
+
+    @property
+    def _exact(self) -> tuple[int, int] | None:
+        """What changes, where it is exact: the bases of REF; from the base after POS to END for a symbolic allele.
+
+        An insertion, and any allele that ends where it begins, stands at POS as its anchoring base does.
+        """
+        line = self.line
+        if self.alternate.kind != "symbolic":
+            return line.pos, line.pos + len(line.ref) - 1
+        if self._imprecise:
+            return None
+        if self.alternate.symbol[0] == "INS":
+            return line.pos, line.pos
+        if line.end is None:
+            return None
+        return (line.pos + 1, line.end) if line.end > line.pos else (line.pos, line.pos)
+
+    @property
+    def first(self) -> int | None:
+        """First changed position, where it is exact."""
+        exact = self._exact
+        return exact[0] if exact else None
+
+    @property
+    def last(self) -> int | None:
+        """Last changed position, where it is exact."""
+        exact = self._exact
+        return exact[1] if exact else None
+
+    def _interval(self, key: str, at: int) -> int:
+        parts = (self.line.text(key) or "").split(",")
+        return (whole(parts[at]) or 0) if at < len(parts) else 0
+
+    def _bound(self, inner: bool) -> tuple[int, int] | None:
+        line = self.line
+        if self.alternate.kind != "symbolic" or not self._imprecise or line.end is None:
+            return None
+        low = line.pos + 1 + self._interval("CIPOS", 1 if inner else 0)
+        high = line.end + self._interval("CIEND", 0 if inner else 1)
+        return (low, high) if low <= high else None
+
+    @property
+    def inner(self) -> tuple[int, int] | None:
+        """What is surely inside an imprecise structural variant (CIPOS, CIEND)."""
+        return self._bound(inner=True)
+
+    @property
+    def outermost(self) -> tuple[int, int] | None:
+        """What may be inside an imprecise structural variant (CIPOS, CIEND)."""
+        return self._bound(inner=False)
+
+    # The call of this allele
+
+    @property
+    def allele_depth(self) -> int | None:
+        """Reads with this allele (AD)."""
+        reads = self.call.reads
+        return reads[self.number] if reads else None
+
+    @lazy
+    def fraction(self) -> Decimal | None:
+        """Fraction of reads with this allele: FORMAT/AF of this ALT, else AD of it by the sum of AD."""
+        text = self.call.fields.get("AF")
+        if text:
+            parts = text.split(",")
+            if len(parts) == len(self.line.alternates):
+                value = decimal(parts[self.number - 1])
+                if value is not None and 0 <= value <= 1:
+                    return value
+        reads = self.call.reads
+        total = sum(reads) if reads else 0
+        if not reads or not total:
+            return None
+        return round(Decimal(reads[self.number]) / total, 4)
+
+    @property
+    def allelic_state(self) -> str | None:
+        """See `genotype.allelic_state`."""
+        line = self.line
+        mitochondrial = self.fraction if line.chromosome == "MT" else None
+        return allelic_state(
+            self.call.genotype,
+            self.number,
+            line.chromosome,
+            spanning=line.spanning,
+            fraction=mitochondrial,
+            homoplasmic=self.file.options.homoplasmic,
+        )
+
+    @property
+    def copy_number(self) -> Decimal | None:
+        """CN of the sample, for a structural variant."""
+        if not self.symbolic:
+            return None
+        return self.call.copy_number
+
+    @property
+    def source_class(self) -> str | None:
+        """`somatic` or `germline`: INFO/SOMATIC, else what the header or the option says."""
+        return "somatic" if "SOMATIC" in self.line.raw_info else self.file.source_class
+
+    # Annotation
+
+    @lazy
+    def consequence(self) -> annotation.Consequence:
+        """The effect on the chosen transcript."""
+        reader = self.file.consequences
+        text = self.line.text(reader.key) if reader else None
+        if reader is None or text is None:
+            return annotation.NONE
+        return reader.read(text, self.line.ref, tuple(self.line.alt), self.number)
+
+    @property
+    def gene(self) -> Term | None:
+        """The gene of the consequence, else ClinVar's GENEINFO (`MYH7:4625`)."""
+        if self.consequence.gene:
+            return self.consequence.gene
+        listed = self.line.text("GENEINFO")
+        return gene(listed.split("|")[0].split(":")[0]) if listed else None
+
+    @lazy
+    def clinvar(self) -> clinvar.ClinVar:
+        """ClinVar's statement on this allele."""
+        line = self.line
+        if "CLNSIG" not in line.raw_info:
+            return clinvar.NONE
+        names = ("CLNSIG", "CLNREVSTAT", "CLNDN", "CLNDISDB", "CLNVID")
+        if len(line.alternates) == 1:
+            return clinvar.read_clinvar(*(line.text(name) for name in names))
+        if not self.clinvar_by_allele:
+            return clinvar.NONE
+        values = (line.info(name, self.number) for name in names)
+        return clinvar.read_clinvar(*(value if isinstance(value, str) else None for value in values))
+
+    @property
+    def clinvar_by_allele(self) -> bool:
+        """Whether the header ties ClinVar's classification to one ALT each."""
+        definition = self.file.header.info.get("CLNSIG")
+        return definition is not None and definition.number == "A"

@@ -1,0 +1,164 @@
+"""Consequences in INFO: VEP's CSQ, SnpEff's ANN, bcftools' BCSQ, their fields in any order.
+
+The order is in the header's Description. Of several transcripts the MANE Select one is taken, else the one that
+the annotator picked, else the canonical one, else the first of a transcript, else the first.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from urllib.parse import unquote
+
+from fhir_bridge.adapters.genomics.genes import gene
+from fhir_bridge.adapters.genomics.header import Header
+from fhir_bridge.adapters.genomics.sequence_ontology import consequence_term
+from fhir_bridge.adapters.genomics.term import Term
+
+__all__ = ["NONE", "Consequence", "ConsequenceFormat", "consequence_format"]
+
+_ALIASES = {
+    "allele": ("allele",),
+    "allele_num": ("allele_num",),
+    "terms": ("consequence", "annotation"),
+    "symbol": ("symbol", "gene_name", "gene"),
+    "hgnc_id": ("hgnc_id",),
+    "feature": ("feature", "feature_id", "transcript"),
+    "feature_type": ("feature_type",),
+    "hgvs_c": ("hgvsc", "hgvs.c"),
+    "hgvs_p": ("hgvsp", "hgvs.p"),
+    "impact": ("impact", "annotation_impact"),
+    "mane": ("mane_select",),
+    "pick": ("pick",),
+    "canonical": ("canonical",),
+}
+_REFSEQ = re.compile(r"[NX][MR]_[0-9]+(?:\.[0-9]+)?")
+_ENSEMBL = re.compile(r"ENS[A-Z]*T[0-9]+(?:\.[0-9]+)?")
+
+
+@dataclass(frozen=True, slots=True)
+class Consequence:
+    """The effect on one transcript; attributes are None (terms empty) where the annotation lacks them.
+
+    Attributes:
+        hgvs_c, hgvs_p: with their accession where the annotation gives one.
+        transcript: RefSeq or Ensembl transcript as a coded term.
+        terms: SO terms, as written by the annotator.
+    """
+
+    gene: Term | None = None
+    hgvs_c: str | None = None
+    hgvs_p: str | None = None
+    transcript: Term | None = None
+    terms: tuple[Term, ...] = ()
+    impact: str | None = None
+
+    @property
+    def symbol(self) -> str | None:
+        """The gene's symbol."""
+        return self.gene.display if self.gene else None
+
+
+NONE = Consequence()
+
+
+class ConsequenceFormat:
+    """Reads one INFO key whose fields stand in a known order."""
+
+    def __init__(self, key: str, fields: list[str]) -> None:
+        names = [name.strip(" '\"").lower() for name in fields]
+        self.key = key
+        self.fields = {
+            name: names.index(alias)
+            for name, aliases in _ALIASES.items()
+            for alias in aliases[:1] + aliases[1:]
+            if alias in names and not any(earlier in names for earlier in aliases[: aliases.index(alias)])
+        }
+
+    def read(self, text: str, reference: str, alternates: tuple[str, ...], number: int) -> Consequence:
+        """The consequence of ALT `number` (from 1) of a line, `NONE` where no entry is for it."""
+        entries = [
+            entry for entry in self._entries(text) if self._is_for(entry, reference, alternates, number)
+        ]
+        if not entries:
+            return NONE
+        return self._consequence(min(entries, key=self._rank))
+
+    def _entries(self, text: str) -> Iterator[Mapping[str, str]]:
+        for item in text.split(","):
+            if not item or item[0] == "@":  # BCSQ: told at another position
+                continue
+            values = item.split("|")
+            yield {name: values[at].strip() for name, at in self.fields.items() if at < len(values)}
+
+    def _is_for(
+        self, entry: Mapping[str, str], reference: str, alternates: tuple[str, ...], number: int
+    ) -> bool:
+        if entry.get("allele_num"):
+            return entry["allele_num"] == str(number)
+        allele = entry.get("allele")
+        if not allele:
+            return len(alternates) == 1
+        if self.key == "ANN":
+            return allele == alternates[number - 1] or allele == str(number) or len(alternates) == 1
+        return allele in _vep_alleles(reference, alternates, number) or len(alternates) == 1
+
+    def _rank(self, entry: Mapping[str, str]) -> int:
+        if entry.get("mane"):
+            return 0
+        if entry.get("pick") == "1":
+            return 1
+        if entry.get("canonical") == "YES":
+            return 2
+        return 3 if entry.get("feature_type", "").lower() in ("transcript", "") else 4
+
+    def _consequence(self, entry: Mapping[str, str]) -> Consequence:
+        symbol = entry.get("symbol")
+        feature = entry.get("feature") or ""
+        coding, protein = unquote(entry.get("hgvs_c") or ""), unquote(entry.get("hgvs_p") or "")
+        if coding and ":" not in coding and feature:
+            coding = f"{feature}:{coding}"
+        name = coding.partition(":")[0] if ":" in coding else feature
+        return Consequence(
+            gene(symbol, entry.get("hgnc_id")) if symbol else None,
+            coding or None,
+            protein or None,
+            _transcript(name),
+            tuple(consequence_term(term) for term in (entry.get("terms") or "").split("&") if term),
+            entry.get("impact") or None,
+        )
+
+
+def _transcript(name: str) -> Term | None:
+    if _REFSEQ.fullmatch(name):
+        return Term("http://www.ncbi.nlm.nih.gov/refseq", name, name)
+    if _ENSEMBL.fullmatch(name):
+        return Term("http://www.ensembl.org", name, name)
+    return None
+
+
+def _vep_alleles(reference: str, alternates: tuple[str, ...], number: int) -> tuple[str, ...]:
+    """The ways VEP writes an ALT: verbatim, or without the first base where all alleles of an indel share it."""
+    text = alternates[number - 1]
+    if text.startswith("<"):
+        kind = {"DEL": "deletion", "DUP": "duplication", "INS": "insertion", "INV": "inversion"}
+        return (text, text[1:-1], kind.get(text[1:4], text))
+    bases = [allele for allele in alternates if allele[:1] not in "<*"]
+    indel = any(len(allele) != len(reference) for allele in bases)
+    if indel and all(allele[:1] == reference[:1] for allele in bases):
+        return (text, text[1:] or "-")
+    return (text,)
+
+
+def consequence_format(header: Header) -> ConsequenceFormat | None:
+    """The consequence annotation that a header declares, CSQ before ANN before BCSQ; None where there is none."""
+    for key in ("CSQ", "ANN", "BCSQ"):
+        definition = header.info.get(key)
+        if definition is None:
+            continue
+        text = definition.description
+        _, found, order = text.partition("ormat:") if "ormat:" in text else text.partition("annotations:")
+        if found and "|" in order:
+            return ConsequenceFormat(key, order.split("|"))
+    return None

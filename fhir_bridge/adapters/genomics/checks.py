@@ -1,0 +1,149 @@
+"""What a line must be before it is read: VCF 4.3 §1.6, as far as a line alone tells."""
+
+from __future__ import annotations
+
+import re
+
+from fhir_bridge.adapters.genomics.alleles import Alternate, parse_alternate
+from fhir_bridge.adapters.genomics.header import Header
+
+__all__ = ["LineError", "alternates", "check_fixed", "check_format", "check_info", "fits", "position"]
+
+_REFERENCE = re.compile(r"[ACGTNacgtn]+")
+_QUALITY = re.compile(
+    r"\.|[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?|[-+]?(?:inf|infinity|nan)", re.IGNORECASE
+)
+_INTEGERS = re.compile(r"(?:\.|[-+]?[0-9]+)(?:,(?:\.|[-+]?[0-9]+))*")
+_FLOATS = re.compile(rf"(?:{_QUALITY.pattern})(?:,(?:{_QUALITY.pattern}))*", re.IGNORECASE)
+_INFO_KEY = re.compile(r"[A-Za-z_][0-9A-Za-z_.]*|1000G")
+_FORMAT_KEY = re.compile(r"[A-Za-z_][0-9A-Za-z_.]*")
+_SPACE = re.compile(r"\s")
+_BASES = frozenset("ACGTN")
+
+
+class LineError(ValueError):
+    """A line is wrong; it is rejected alone."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+
+
+def position(text: str) -> int:
+    """POS; 0 and length + 1 stand for telomeres."""
+    if not (text.isascii() and text.isdigit() and len(text) < 11):
+        raise LineError("FB-VCF-024", "POS is not a whole number from 0")
+    return int(text)
+
+
+def alternates(text: str, reference: str) -> list[Alternate]:
+    """The ALTs of a line; `.` gives none."""
+    if text == ".":
+        return []
+    found = []
+    parts = text.split(",")
+    for part in parts:
+        alternate = parse_alternate(part)
+        if alternate is None or alternate.kind == "missing":
+            raise LineError("FB-VCF-026", "an ALT is neither bases, *, <ID> nor a breakend")
+        if alternate.kind == "bases" and part.upper() == reference.upper():
+            raise LineError("FB-VCF-026", "an ALT equals REF")
+        found.append(alternate)
+    if len(parts) > 1 and len(set(parts)) < len(parts):
+        raise LineError("FB-VCF-026", "an ALT is given twice")
+    return found
+
+
+def check_fixed(columns: list[str], header: Header, place: int) -> None:
+    """CHROM, POS within the contig, ID, REF, QUAL and FILTER.
+
+    Raises:
+        LineError: the first column that is wrong.
+    """
+    contig, _, identifier, reference, _, quality, filters, _ = columns[:8]
+    if not contig or _SPACE.search(contig) or (contig[0] == "<") != (contig[-1] == ">"):
+        raise LineError("FB-VCF-023", "CHROM is empty or has white space")
+    declared = header.contigs.get(contig)
+    if declared is not None and declared.length is not None and place > declared.length + 1:
+        raise LineError("FB-VCF-024", "POS lies beyond the end of the contig")
+    if reference not in _BASES and not _REFERENCE.fullmatch(reference):
+        raise LineError("FB-VCF-025", "REF has something else than A, C, G, T, N")
+    if identifier != "." and (not identifier or _SPACE.search(identifier) or "" in identifier.split(";")):
+        raise LineError("FB-VCF-027", "ID is empty or has white space")
+    if (
+        identifier != "."
+        and ";" in identifier
+        and len(set(identifier.split(";"))) < identifier.count(";") + 1
+    ):
+        raise LineError("FB-VCF-027", "ID gives a name twice")
+    if not _QUALITY.fullmatch(quality):
+        raise LineError("FB-VCF-027", "QUAL is no number")
+    if filters not in ("PASS", "."):
+        names = filters.split(";")
+        if not all(names) or _SPACE.search(filters) or "0" in names:
+            raise LineError("FB-VCF-027", "FILTER is not PASS, . or names separated by semicolons")
+        if len(set(names)) < len(names):
+            raise LineError("FB-VCF-027", "FILTER gives a name twice")
+
+
+def check_info(text: str, place: int, undeclared: set[str], header: Header) -> list[tuple[str, str]]:
+    """INFO's keys and values, and END against POS; keys that the header lacks are added to `undeclared`.
+
+    Returns:
+        code and message of what is wrong with single values; the line is kept.
+
+    Raises:
+        LineError: a key is given twice, or END is wrong.
+    """
+    if text == ".":
+        return []
+    found: list[tuple[str, str]] = []
+    seen: set[str] = set()
+    declared = header.info
+    untidy = not text
+    for entry in text.split(";"):
+        key, equals, value = entry.partition("=")
+        if key in seen:
+            raise LineError("FB-VCF-028", f"INFO gives {key.strip()} twice")
+        seen.add(key)
+        definition = declared.get(key)
+        if definition is None:
+            if _INFO_KEY.fullmatch(key):
+                undeclared.add(f"INFO/{key}")
+            else:
+                untidy = True
+        elif equals and (definition.kind == "Integer" or definition.kind == "Float"):
+            if not fits(value, definition.kind):
+                found.append(
+                    ("FB-VCF-031", f"INFO/{key} is not of type {definition.kind}; the value is left out")
+                )
+        elif equals and not value:
+            untidy = True
+        if key == "END" and value != ".":
+            if not (value.isascii() and value.isdigit()):
+                raise LineError("FB-VCF-029", "END is no whole number")
+            if int(value) < place:
+                raise LineError("FB-VCF-029", "END lies before POS")
+    if untidy or _SPACE.search(text):
+        found.append(("FB-VCF-033", "INFO has white space, an empty entry or an unusual key"))
+    return found
+
+
+def fits(text: str, kind: str) -> bool:
+    """Whether a list of values is of a numeric type; missing values fit."""
+    return (_INTEGERS if kind == "Integer" else _FLOATS).fullmatch(text) is not None
+
+
+def check_format(text: str, undeclared: set[str], header: Header) -> None:
+    """FORMAT's shape: keys, each once, GT first."""
+    keys = text.split(":")
+    if len(set(keys)) < len(keys):
+        raise LineError("FB-VCF-030", "FORMAT gives a key twice")
+    if "GT" in keys[1:]:
+        raise LineError("FB-VCF-030", "GT is not the first key of FORMAT")
+    for key in keys:
+        if key not in header.format:
+            if not _FORMAT_KEY.fullmatch(key):
+                raise LineError("FB-VCF-030", "FORMAT has a key that is none")
+            undeclared.add(f"FORMAT/{key}")

@@ -1,0 +1,143 @@
+"""ClinVar's INFO fields: CLNSIG, CLNREVSTAT, CLNDN, CLNDISDB (ClinVar's VCF README)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from fhir_bridge.adapters.genomics.term import Term
+
+__all__ = ["NONE", "REPORTABLE", "ClinVar", "read_clinvar"]
+
+_CLASSES = {
+    "pathogenic": "pathogenic",
+    "likely pathogenic": "likely-pathogenic",
+    "uncertain significance": "uncertain",
+    "likely benign": "likely-benign",
+    "benign": "benign",
+}
+_AGGREGATES = {
+    # "Pathogenic/Likely pathogenic" holds at least the weaker claim.
+    frozenset(("pathogenic", "likely-pathogenic")): "likely-pathogenic",
+    frozenset(("benign", "likely-benign")): "likely-benign",
+}
+REPORTABLE = frozenset(("pathogenic", "likely-pathogenic"))
+_STARS = {
+    "practice guideline": "4-star",
+    "reviewed by expert panel": "3-star",
+    "criteria provided, multiple submitters, no conflicts": "2-star",
+    "criteria provided, multiple submitters": "2-star",
+    "criteria provided, single submitter": "1-star",
+    "criteria provided, conflicting classifications": "1-star",
+    "criteria provided, conflicting interpretations": "1-star",
+    "no assertion criteria provided": "no-star",
+    "no assertion provided": "no-star",
+    "no classification provided": "no-star",
+    "no classification for the single variant": "no-star",
+    "no classifications from unflagged records": "no-star",
+}
+_SYSTEMS = {
+    "MONDO": "http://purl.obolibrary.org/obo/mondo.owl",
+    "MedGen": "http://www.ncbi.nlm.nih.gov/medgen",
+    "OMIM": "http://www.omim.org",
+    "Orphanet": "http://www.orpha.net",
+    "Human_Phenotype_Ontology": "http://human-phenotype-ontology.org",
+}
+_NO_CONDITION = frozenset(("not provided", "not specified", "see cases", ""))
+
+
+class Condition(tuple[Term, ...]):
+    """One condition: its name as text, with the codes that CLNDISDB gives."""
+
+    __slots__ = ()
+
+    def codings(self) -> list[tuple[str | None, str | None, str | None, str | None]]:
+        """The codes, as `(system, code, display, version)`."""
+        return [coding for term in self for coding in term.codings()]
+
+    @property
+    def text(self) -> str:
+        """The condition's name."""
+        return self[0].display
+
+
+@dataclass(frozen=True, slots=True)
+class ClinVar:
+    """What ClinVar says of an allele.
+
+    Attributes:
+        significance: the classification as written, with spaces (`Pathogenic/Likely pathogenic`); None without CLNSIG.
+        classification: `pathogenic`, `likely-pathogenic`, `uncertain`, `likely-benign`, `benign`; None for
+            anything else (conflicting, drug response, risk factor), which stands as text alone.
+        review_status: as written, with spaces.
+        stars: the review status as `4-star` … `no-star`; None where it is missing or unknown.
+        conditions: the named conditions.
+        variation: ClinVar's variation id, where the file gives it.
+    """
+
+    significance: str | None = None
+    classification: str | None = None
+    review_status: str | None = None
+    stars: str | None = None
+    conditions: tuple[Condition, ...] = ()
+    variation: str | None = None
+
+    @property
+    def reportable(self) -> bool:
+        """Pathogenic or likely pathogenic."""
+        return self.classification in REPORTABLE
+
+
+NONE = ClinVar()
+
+
+def _plain(text: str) -> str:
+    return text.replace("_", " ").strip()
+
+
+def read_clinvar(
+    significance: str | None,
+    review_status: str | None,
+    names: str | None,
+    databases: str | None,
+    variation: str | None,
+) -> ClinVar:
+    """ClinVar's statement from the raw INFO values of one allele; `NONE` without a classification."""
+    if not significance or significance == ".":
+        return NONE
+    plain = _plain(significance)
+    status = _plain(review_status) if review_status and review_status != "." else None
+    return ClinVar(
+        plain.replace("|", "; "),
+        _classification(plain),
+        status,
+        _STARS.get(status.lower()) if status else None,
+        tuple(_conditions(names or "", databases or "")),
+        variation,
+    )
+
+
+def _classification(plain: str) -> str | None:
+    """The class of `Pathogenic`, `Pathogenic|risk factor`, `Pathogenic/Likely pathogenic/Likely risk allele`."""
+    first = plain.lower().split("|")[0]
+    classes = {_CLASSES.get(part.split(",")[0].strip()) for part in first.split("/")} - {None}
+    if len(classes) == 1:
+        return classes.pop()
+    return _AGGREGATES.get(frozenset(name for name in classes if name))
+
+
+def _conditions(names: str, databases: str) -> list[Condition]:
+    found: list[Condition] = []
+    groups = databases.split("|")
+    for position, name in enumerate(names.split("|")):
+        plain = _plain(name)
+        if plain.lower() in _NO_CONDITION or plain == ".":
+            continue
+        # Codes are taken only where names and groups pair off, one to one.
+        codes = groups[position].split(",") if len(groups) == names.count("|") + 1 else []
+        terms = [
+            Term(_SYSTEMS[base], code, plain)
+            for base, _, code in (item.partition(":") for item in codes)
+            if base in _SYSTEMS
+        ]
+        found.append(Condition(terms or [Term(None, None, plain)]))
+    return found

@@ -1,0 +1,213 @@
+"""The file as a whole (scope `File`), its samples before the lines (`Subject`), and what the lines gave (`Study`)."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import cached_property
+from typing import NamedTuple
+
+from fhir_bridge.adapters.genomics.allele import Allele
+from fhir_bridge.adapters.genomics.annotation import ConsequenceFormat, consequence_format
+from fhir_bridge.adapters.genomics.assembly import Build, Contig, accession, chromosome
+from fhir_bridge.adapters.genomics.genes import gene
+from fhir_bridge.adapters.genomics.header import Header
+from fhir_bridge.adapters.genomics.options import SOURCE_CLASSES, Options
+from fhir_bridge.adapters.genomics.term import Term
+from fhir_bridge.fhir.datatypes import DateTime
+
+__all__ = ["Finding", "Studied", "Study", "Subject", "VcfFile"]
+
+_DATE = re.compile(r"(\d{4})-?(\d{2})-?(\d{2})")
+
+
+@dataclass(frozen=True, slots=True)
+class Studied:
+    """What the study covers: genes by symbol, and a sentence on its regions."""
+
+    genes: tuple[str, ...] = ()
+    description: str | None = None
+
+
+class Place(NamedTuple):
+    """A contig: its name, the chromosome it stands for, and its RefSeq accession."""
+
+    name: str
+    chromosome: str | None
+    accession: str | None
+
+
+class VcfFile:
+    """A file that is being read (scope `File`): what its header and the options say."""
+
+    def __init__(self, name: str, header: Header, build: Build, options: Options, studied: Studied) -> None:
+        self.name = name
+        self.header = header
+        self.build = build
+        self.options = options
+        self.studied = studied
+        self.assembly = build.name
+        self.source_class = options.source_class or self._declared_class()
+        wanted = set(options.samples)
+        self.columns = [
+            (column, sample)
+            for column, sample in enumerate(header.samples, 9)
+            if not wanted or sample in wanted
+        ]
+        self.subjects = [Subject(self, sample) for _, sample in self.columns]
+        self.studies = [Study(self, sample) for _, sample in self.columns]
+        self._places: dict[str, Place] = {}
+        self.outer = None
+
+    @property
+    def file(self) -> VcfFile:
+        """Itself, so that `file.` reads the same in every scope."""
+        return self
+
+    def _declared_class(self) -> str | None:
+        declared = self._meta("genomic_source_class")
+        return declared if declared in SOURCE_CLASSES else None
+
+    def _meta(self, key: str) -> str | None:
+        values = self.header.meta.get(key)
+        return values[0].strip() if values and values[0].strip() else None
+
+    @cached_property
+    def date(self) -> DateTime | None:
+        """`effective`, else `##fileDate`, as a FHIR date; None where the header has none or another form."""
+        if self.options.effective:
+            return DateTime(self.options.effective)
+        match = _DATE.fullmatch(self._meta("fileDate") or "")
+        if not match:
+            return None
+        text = "-".join(match.groups())
+        try:
+            datetime.strptime(text, "%Y-%m-%d")
+        except ValueError:
+            return None
+        return DateTime(text)
+
+    @property
+    def time(self) -> datetime | None:
+        """Business time of all that the file says: its day, without zone; None where only a month or year is told."""
+        return datetime.fromisoformat(self.date) if self.date and len(self.date) == 10 else None
+
+    @property
+    def caller(self) -> str | None:
+        """`##source`: the program that made the calls."""
+        return self._meta("source")
+
+    @property
+    def note(self) -> str | None:
+        """`##note`: what the file says of itself in words."""
+        return self._meta("note")
+
+    @cached_property
+    def consequences(self) -> ConsequenceFormat | None:
+        """The reader of CSQ, ANN or BCSQ."""
+        return consequence_format(self.header)
+
+    def place(self, contig: str) -> Place:
+        """What a contig stands for in this file's build."""
+        found = self._places.get(contig)
+        if found is None:
+            declared = self.header.contigs.get(contig) or Contig(contig)
+            found = Place(contig, chromosome(contig), accession(self.build, declared))
+            self._places[contig] = found
+        return found
+
+
+class Subject:
+    """A sample of the header, before any line is read (scope `Subject`)."""
+
+    __slots__ = ("file", "name")
+
+    def __init__(self, file: VcfFile, name: str) -> None:
+        self.file = file
+        self.name = name
+
+    @property
+    def outer(self) -> VcfFile:
+        """The file."""
+        return self.file
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A reportable allele, kept for the report: what its Observations' ids are made of, and a line for people."""
+
+    variant: str
+    classified: bool
+    text: str
+
+
+@dataclass(slots=True)
+class Study:
+    """What the lines gave for one sample (scope `Study`), filled while they are read.
+
+    Attributes:
+        variants: alleles called; reference, no_calls: lines so called.
+        findings: reportable alleles, at most `max_findings`; `findings_count` counts all.
+    """
+
+    file: VcfFile
+    name: str
+    variants: int = 0
+    reference: int = 0
+    no_calls: int = 0
+    findings_count: int = 0
+    findings: list[Finding] = field(default_factory=list)
+
+    @property
+    def outer(self) -> VcfFile:
+        """The file."""
+        return self.file
+
+    def take(self, allele: Allele) -> None:
+        """Count an allele, and keep it where it is reportable."""
+        self.variants += 1
+        classified = "CLNSIG" in allele.line.columns[7] and allele.clinvar.significance is not None
+        if not (self.file.options.reportable == "all" or (classified and allele.clinvar.reportable)):
+            return
+        self.findings_count += 1
+        if len(self.findings) < self.file.options.max_findings:
+            self.findings.append(Finding(allele.key, classified, _sentence(allele)))
+
+    @property
+    def genes(self) -> list[Term]:
+        """The genes that the study covers, as coded terms."""
+        return [gene(symbol) for symbol in self.file.studied.genes]
+
+    @property
+    def regions(self) -> str | None:
+        """The regions that the study covers, in words; None where neither header nor options say."""
+        return self.file.studied.description
+
+    @property
+    def conclusion(self) -> str:
+        """What was found, in words, with what was studied."""
+        if self.findings_count:
+            listed = "; ".join(finding.text for finding in self.findings[:20])
+            found = f"{self.findings_count} reportable: {listed}" + (
+                "; …" if self.findings_count > 20 else ""
+            )
+        elif "CLNSIG" in self.file.header.info:
+            found = "No variant that ClinVar classifies as pathogenic or likely pathogenic"
+        else:
+            found = "The file classifies no variant"
+        genes = self.file.studied.genes
+        scope = (
+            f"Genes studied: {', '.join(genes)}"
+            if genes
+            else "The file does not say which genes were studied"
+        )
+        return f"{found}. {self.variants} variant alleles called against {self.file.assembly}. {scope}."
+
+
+def _sentence(allele: Allele) -> str:
+    consequence, said = allele.consequence, allele.clinvar
+    change = consequence.hgvs_c or allele.hgvs_g or allele.key
+    protein = f" ({consequence.hgvs_p.rpartition(':')[2]})" if consequence.hgvs_p else ""
+    words = (f"{consequence.symbol or ''} {change}{protein}".strip(), allele.allelic_state, said.significance)
+    return ", ".join(word for word in words if word)

@@ -1,0 +1,205 @@
+"""The header of a VCF: meta-information lines and the column line (VCF 4.3 §1.2–1.5)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from fhir_bridge.adapters.genomics.assembly import Contig
+from fhir_bridge.adapters.genomics.issues import issue
+from fhir_bridge.fhir.issues import Issue
+
+__all__ = ["Definition", "Header", "HeaderError", "HeaderParser", "structured"]
+
+FIXED = ("#CHROM", "POS", "ID", "REF", "ALT", "QUAL", "FILTER", "INFO")
+TYPES = frozenset(("Integer", "Float", "Flag", "Character", "String"))
+_NUMBER = re.compile(r"[0-9]+|[ARGP.]|LA|LR|LG|M")
+_VERSION = re.compile(r"VCFv4\.[0-5]")
+_STRUCTURED = frozenset(("INFO", "FORMAT", "FILTER", "ALT", "contig"))
+
+
+class HeaderError(ValueError):
+    """The header can't be read; the file is refused whole."""
+
+    def __init__(self, found: Issue) -> None:
+        super().__init__(found.message)
+        self.issue = found
+
+
+@dataclass(frozen=True, slots=True)
+class Definition:
+    """A declared INFO or FORMAT key. `number` is a count, `A`, `R`, `G`, … or `.`; `kind` the declared Type."""
+
+    key: str
+    number: str
+    kind: str
+    description: str
+
+
+@dataclass(slots=True)
+class Header:
+    """What a header says. `meta` holds unstructured lines by key, as `##source`, in order."""
+
+    version: str = ""
+    info: dict[str, Definition] = field(default_factory=dict)
+    format: dict[str, Definition] = field(default_factory=dict)
+    filters: set[str] = field(default_factory=set)
+    contigs: dict[str, Contig] = field(default_factory=dict)
+    meta: dict[str, list[str]] = field(default_factory=dict)
+    samples: tuple[str, ...] = ()
+    has_format: bool = False
+    lines: int = 0
+
+    @property
+    def columns(self) -> int:
+        """Number of columns that a record has."""
+        return 8 + (1 + len(self.samples) if self.has_format else 0)
+
+
+def structured(text: str) -> Iterator[tuple[str, str]]:
+    """Keys and values of `<ID=…,Description="a, \\"b\\"">`, quotes resolved.
+
+    Raises:
+        ValueError: brackets, quotes or `=` are missing.
+    """
+    if not (text.startswith("<") and text.endswith(">")):
+        raise ValueError("no < … > around the value")
+    position, end = 1, len(text) - 1
+    while position < end:
+        equals = text.find("=", position, end)
+        if equals < 0:
+            raise ValueError(f'no = in "{text[position:end]}"')
+        key = text[position:equals].strip()
+        if not key or any(mark in key for mark in ',"<>'):
+            raise ValueError(f'"{key}" is no key')
+        position = equals + 1
+        if text[position : position + 1] == '"':
+            value, position = _quoted(text, position + 1, end)
+        else:
+            comma = text.find(",", position, end)
+            stop = end if comma < 0 else comma
+            value, position = text[position:stop], stop
+        yield key, value
+        if position < end:
+            if text[position] != ",":
+                raise ValueError("a comma is missing")
+            position += 1
+            if position == end:
+                raise ValueError("a comma ends the line")
+
+
+def _quoted(text: str, position: int, end: int) -> tuple[str, int]:
+    parts: list[str] = []
+    while position < end:
+        mark = text[position]
+        if mark == '"':
+            return "".join(parts), position + 1
+        if mark == "\\" and position + 1 < end and text[position + 1] in '"\\':
+            position += 1
+            mark = text[position]
+        parts.append(mark)
+        position += 1
+    raise ValueError("a quotation mark is not closed")
+
+
+class HeaderParser:
+    """Takes header lines one by one; `header` is whole once `feed` returns True (the column line)."""
+
+    def __init__(self) -> None:
+        self.header = Header()
+        self._line = 0
+
+    def feed(self, text: str) -> bool:
+        """Read one line.
+
+        Raises:
+            HeaderError: with FB-VCF-001 (no VCF), -002 (a line is wrong) or -003 (samples of one name).
+        """
+        self._line += 1
+        if self._line == 1:
+            key, _, value = text.removeprefix("\ufeff").partition("=")
+            if key != "##fileformat":
+                raise HeaderError(issue("FB-VCF-001", "the first line is not ##fileformat=VCFv4.x", "line 1"))
+            if not _VERSION.fullmatch(value):
+                raise HeaderError(issue("FB-VCF-001", "##fileformat is none of VCFv4.0 to VCFv4.5", "line 1"))
+            self.header.version = value
+            return False
+        if text.startswith("##"):
+            self._meta(text[2:])
+            return False
+        if text.startswith("#"):
+            self._columns(text)
+            self.header.lines = self._line
+            return True
+        raise self.error("a record or an empty line stands before the column line #CHROM", "FB-VCF-002")
+
+    def error(self, message: str, code: str = "FB-VCF-002") -> HeaderError:
+        """An error at the present line."""
+        return HeaderError(issue(code, message, f"line {self._line}"))
+
+    def _meta(self, text: str) -> None:
+        key, equals, value = text.partition("=")
+        if not equals or not key:
+            raise self.error("a meta-information line is ##key=value")
+        if key not in _STRUCTURED:
+            self.header.meta.setdefault(key, []).append(value)
+            return
+        try:
+            pairs = list(structured(value))
+        except ValueError as error:
+            raise self.error(f"##{key}: {error}") from None
+        attributes = dict(pairs)
+        if len(attributes) != len(pairs):
+            raise self.error(f"##{key}: a key is given twice")
+        identifier = attributes.get("ID")
+        if not identifier:
+            raise self.error(f"##{key} without ID")
+        if key in ("INFO", "FORMAT"):
+            self._definition(key, identifier, attributes)
+        elif key == "FILTER":
+            self.header.filters.add(identifier)
+        elif key == "contig":
+            self._contig(identifier, attributes)
+
+    def _definition(self, key: str, identifier: str, attributes: dict[str, str]) -> None:
+        number, kind = attributes.get("Number", ""), attributes.get("Type", "")
+        if not _NUMBER.fullmatch(number):
+            raise self.error(f"##{key} {identifier}: Number is a count, A, R, G or .")
+        if kind not in TYPES:
+            raise self.error(f"##{key} {identifier}: Type is one of {', '.join(sorted(TYPES))}")
+        if kind == "Flag" and key == "FORMAT":
+            raise self.error(f"##FORMAT {identifier}: Flag is for INFO only")
+        if "Description" not in attributes:
+            raise self.error(f"##{key} {identifier}: Description is missing")
+        target = self.header.info if key == "INFO" else self.header.format
+        target.setdefault(identifier, Definition(identifier, number, kind, attributes["Description"]))
+
+    def _contig(self, identifier: str, attributes: dict[str, str]) -> None:
+        length = attributes.get("length") or attributes.get("Length")
+        if length is not None and not (length.isascii() and length.isdigit()):
+            raise self.error(f"##contig {identifier}: length is a whole number")
+        if identifier in self.header.contigs:
+            raise self.error(f"##contig {identifier} is declared twice")
+        assembly = attributes.get("assembly") or attributes.get("Assembly")
+        self.header.contigs[identifier] = Contig(identifier, int(length) if length else None, assembly)
+
+    def _columns(self, text: str) -> None:
+        names = text.split("\t")
+        if tuple(names[:8]) != FIXED:
+            raise self.error(f"the column line begins with {' '.join(FIXED)}, separated by tabs")
+        if len(names) > 8 and names[8] != "FORMAT":
+            raise self.error("the ninth column is FORMAT")
+        samples = names[9:]
+        if not all(samples):
+            raise self.error("a sample column has no name")
+        twice = (
+            sorted({name for name in samples if samples.count(name) > 1})
+            if len(set(samples)) < len(samples)
+            else []
+        )
+        if twice:
+            columns = ", ".join(str(position + 10) for position, name in enumerate(samples) if name in twice)
+            raise self.error(f"columns {columns} have the same sample name", "FB-VCF-003")
+        self.header.samples = tuple(samples)
+        self.header.has_format = len(names) > 8

@@ -1,0 +1,103 @@
+"""HGVS at the genomic level, where REF and ALT alone prove it (HGVS nomenclature 21.0, DNA recommendations).
+
+A substitution, an inversion and a deletion-insertion can't move. A deletion, duplication or insertion must be placed
+as far 3' as the sequence allows, and called a duplication where it copies what stands before it: it is written only
+where REF shows enough of the sequence on both sides to decide both.
+"""
+
+from __future__ import annotations
+
+__all__ = ["genomic_hgvs", "trim"]
+
+_COMPLEMENT = str.maketrans("ACGT", "TGCA")
+
+
+def trim(position: int, reference: str, alternate: str) -> tuple[int, str, str]:
+    """Take away the common end, then the common beginning; the position moves along."""
+    end = 0
+    shortest = min(len(reference), len(alternate))
+    while end < shortest and reference[-1 - end] == alternate[-1 - end]:
+        end += 1
+    if end:
+        reference, alternate = reference[:-end], alternate[:-end]
+    start = 0
+    shortest -= end
+    while start < shortest and reference[start] == alternate[start]:
+        start += 1
+    return position + start, reference[start:], alternate[start:]
+
+
+def genomic_hgvs(accession: str, position: int, reference: str, alternate: str) -> str | None:
+    """The g. (m. for a mitochondrion) description, or None where it needs more of the reference sequence.
+
+    Args:
+        accession: RefSeq accession with version.
+        position: POS, from 1.
+        reference: REF, upper case.
+        alternate: ALT, upper case; bases only.
+    """
+    kind = "m" if accession in ("NC_012920.1", "NC_001807.4", "CP068254.1") else "g"
+    if len(reference) == len(alternate) == 1:
+        if reference == alternate or reference == "N" or alternate == "N":
+            return None
+        return f"{accession}:{kind}.{position}{reference}>{alternate}"
+    if not (set(reference) | set(alternate)) <= set("ACGT"):
+        return None
+    start, old, new = trim(position, reference, alternate)
+    change: str | None
+    if old and new:
+        change = _replaced(start, old, new)
+    elif old:
+        change = _deleted(position, reference, start, old)
+    elif new:
+        change = _inserted(position, reference, start, new)
+    else:
+        return None
+    return f"{accession}:{kind}.{change}" if change else None
+
+
+def _span(first: int, last: int) -> str:
+    return str(first) if first == last else f"{first}_{last}"
+
+
+def _replaced(start: int, old: str, new: str) -> str:
+    if len(old) == len(new) == 1:
+        return f"{start}{old}>{new}"
+    span = _span(start, start + len(old) - 1)
+    if len(old) == len(new) and new == old.translate(_COMPLEMENT)[::-1]:
+        return f"{span}inv"
+    return f"{span}delins{new}"
+
+
+def _deleted(position: int, reference: str, start: int, old: str) -> str | None:
+    """Move the deleted stretch right while the base after it equals its first; REF must show the base that stops it."""
+    length = len(old)
+    offset = start - position
+    while True:
+        after = offset + length
+        if after >= len(reference):
+            return None
+        if reference[after] != reference[offset]:
+            break
+        offset += 1
+    return f"{_span(position + offset, position + offset + length - 1)}del"
+
+
+def _inserted(position: int, reference: str, start: int, new: str) -> str | None:
+    """Move the insertion right, then see whether it copies the bases before it (a duplication)."""
+    offset = start - position
+    length = len(new)
+    while True:
+        if offset >= len(reference):
+            return None
+        if reference[offset] != new[0]:
+            break
+        new = new[1:] + new[0]
+        offset += 1
+    last = position + offset - 1
+    before = reference[max(0, offset - length) : offset]
+    if before == new:
+        return f"{_span(last - length + 1, last)}dup"
+    if len(before) < length and new.endswith(before):
+        return None
+    return f"{last}_{last + 1}ins{new}"

@@ -1,0 +1,191 @@
+"""Issue codes of the VCF reader. A message names what and where; docs/adapters/vcf.md lists the remedies at length."""
+
+from __future__ import annotations
+
+from fhir_bridge.fhir.issues import Issue, IssueCode, declare
+
+__all__ = ["CODES", "issue"]
+
+CODES = declare(
+    # The file as a whole
+    IssueCode(
+        "FB-VCF-001", "error", "The file is no VCF", "Give a file whose first line is ##fileformat=VCFv4.x."
+    ),
+    IssueCode("FB-VCF-002", "error", "The header can't be read", "Correct the header line that is named."),
+    IssueCode("FB-VCF-003", "error", "Two sample columns have the same name", "Rename one of the samples."),
+    IssueCode(
+        "FB-VCF-004",
+        "error",
+        "The genome build is unknown",
+        "Add ##contig lines with lengths, or say it: --set assembly=GRCh38 (or GRCh37, T2T-CHM13v2.0).",
+    ),
+    IssueCode(
+        "FB-VCF-005",
+        "error",
+        "The header contradicts itself, or the option given, about the genome build",
+        "Find out which reference was used, and correct the header or the option.",
+    ),
+    IssueCode(
+        "FB-VCF-006",
+        "error",
+        "The file ends too early or is damaged",
+        "Fetch the file again; check it with bgzip -t.",
+    ),
+    IssueCode("FB-VCF-007", "error", "The file can't be opened", "Check that it is there and may be read."),
+    IssueCode("FB-VCF-008", "error", "A wanted sample is not in the file", "Correct the option `samples`."),
+    IssueCode("FB-VCF-009", "error", "An option of the reader is wrong", "Correct the option that is named."),
+    IssueCode("FB-VCF-010", "error", "The BCF file can't be read", "Check it with bcftools view."),
+    # One line
+    IssueCode(
+        "FB-VCF-020",
+        "error",
+        "Wrong number of columns",
+        "Every line has the columns of #CHROM, separated by tabs.",
+    ),
+    IssueCode("FB-VCF-021", "error", "The line is not UTF-8 text", "Write the file in UTF-8 (VCF 4.3 §1)."),
+    IssueCode(
+        "FB-VCF-022",
+        "error",
+        "The line is longer than allowed",
+        "Raise the option `max_line` if the line is right.",
+    ),
+    IssueCode(
+        "FB-VCF-023",
+        "error",
+        "CHROM is wrong",
+        "A name without white space, and a declared contig (VCF 4.3 §1.6.1).",
+    ),
+    IssueCode(
+        "FB-VCF-024",
+        "error",
+        "POS is wrong",
+        "A whole number from 0 to the contig's length + 1 (VCF 4.3 §1.6.1).",
+    ),
+    IssueCode("FB-VCF-025", "error", "REF is wrong", "Bases A, C, G, T, N only (VCF 4.3 §1.6.1)."),
+    IssueCode("FB-VCF-026", "error", "ALT is wrong", "Bases, *, ., <ID> or a breakend (VCF 4.3 §1.6.1)."),
+    IssueCode("FB-VCF-027", "error", "QUAL, FILTER or ID is wrong", "See VCF 4.3 §1.6.1."),
+    IssueCode(
+        "FB-VCF-028",
+        "error",
+        "INFO is wrong",
+        "Entries KEY or KEY=value, separated by semicolons, each key once.",
+    ),
+    IssueCode("FB-VCF-029", "error", "END lies before POS", "Correct END, or POS."),
+    IssueCode(
+        "FB-VCF-030",
+        "error",
+        "FORMAT is wrong",
+        "Keys separated by colons, each once, GT first (VCF 4.3 §1.6.2).",
+    ),
+    IssueCode(
+        "FB-VCF-031",
+        "error",
+        "A value is not of its declared type, and is left out",
+        "Correct the value or the header.",
+    ),
+    IssueCode(
+        "FB-VCF-032", "error", "A header line stands among the records", "Header lines stand before #CHROM."
+    ),
+    IssueCode(
+        "FB-VCF-033",
+        "warning",
+        "INFO has white space, an empty entry or an unusual key; it is kept",
+        "Write INFO as VCF 4.3 §1.6.1 has it.",
+    ),
+    # One sample or allele of a line
+    IssueCode(
+        "FB-VCF-040",
+        "error",
+        "A genotype can't be read",
+        "Allele numbers and / or |, none above the count of ALTs.",
+    ),
+    IssueCode("FB-VCF-041", "error", "A sample has more values than FORMAT", "Correct the sample's column."),
+    IssueCode(
+        "FB-VCF-042",
+        "information",
+        "Half call: one allele is known, zygosity is not stated",
+        "Nothing to do.",
+    ),
+    IssueCode(
+        "FB-VCF-043",
+        "information",
+        "g.HGVS is not stated: the 3' rule needs the reference sequence here",
+        "REF, ALT and position are kept.",
+    ),
+    IssueCode(
+        "FB-VCF-044",
+        "warning",
+        "Breakend: REF and ALT are kept as written; the join with its mate is not represented",
+        "Read the joined ends from the alternate allele.",
+    ),
+    IssueCode(
+        "FB-VCF-045",
+        "information",
+        "Structural variant without END or SVLEN: its extent is not stated",
+        "Add END.",
+    ),
+    IssueCode(
+        "FB-VCF-046",
+        "warning",
+        "ClinVar's values are not tied to one allele of a line with several ALTs, and are left out",
+        "Declare the fields with Number=A, or split the line (bcftools norm -m -).",
+    ),
+    IssueCode(
+        "FB-VCF-047",
+        "warning",
+        "A sample is called for <NON_REF>: no allele is named",
+        "Use the genotyped VCF.",
+    ),
+    IssueCode(
+        "FB-VCF-048",
+        "information",
+        "A called spanning deletion (*) is no allele of its own here",
+        "Nothing to do.",
+    ),
+    IssueCode(
+        "FB-VCF-049",
+        "information",
+        "The mitochondrial reference is not known, so g.HGVS is not stated",
+        "Add ##contig.",
+    ),
+    # Why a line is skipped
+    IssueCode("FB-VCF-060", "information", "Skipped: all samples are called as reference", "Nothing to do."),
+    IssueCode(
+        "FB-VCF-061", "information", "Skipped: gVCF block, a region called as reference", "Nothing to do."
+    ),
+    IssueCode("FB-VCF-062", "information", "Skipped: no sample is called here", "Nothing to do."),
+    IssueCode(
+        "FB-VCF-063",
+        "information",
+        "Skipped: the file has no genotypes",
+        "Give a VCF with FORMAT and samples.",
+    ),
+    IssueCode(
+        "FB-VCF-064", "information", "Skipped: only a spanning deletion (*) is called here", "Nothing to do."
+    ),
+    IssueCode("FB-VCF-065", "information", "Skipped: FORMAT has no GT", "Give a VCF with genotypes."),
+    # Once a file
+    IssueCode(
+        "FB-VCF-080",
+        "information",
+        "INFO or FORMAT keys are used but not declared; they are read as text",
+        "Declare them.",
+    ),
+    IssueCode(
+        "FB-VCF-081",
+        "warning",
+        "More reportable variants than a report lists",
+        "Raise the option `max_findings`.",
+    ),
+    IssueCode(
+        "FB-VCF-082",
+        "warning",
+        "bgzip's end-of-file block is missing; the file may be cut",
+        "Fetch the file again.",
+    ),
+)
+
+
+def issue(code: str, message: str, source: str = "") -> Issue:
+    """An issue of the declared severity."""
+    return Issue(CODES[code].severity, code, message, source)

@@ -1,0 +1,205 @@
+"""A line and the samples' calls on it. The scopes `Line` and `Sample` of a mapping.
+
+All is read lazily: a line that is only skipped costs its split and its genotypes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from fhir_bridge.adapters.genomics.alleles import Alternate
+from fhir_bridge.adapters.genomics.genotype import Genotype
+from fhir_bridge.adapters.genomics.lazy import lazy
+from fhir_bridge.adapters.genomics.values import Value, decimal, item, whole
+
+if TYPE_CHECKING:
+    from fhir_bridge.adapters.genomics.allele import Allele
+    from fhir_bridge.adapters.genomics.file import VcfFile
+
+__all__ = ["Call", "Line"]
+
+
+class Line:
+    """A record of a VCF (scope `Line`).
+
+    Attributes:
+        chromosome: `1` … `22`, `X`, `Y`, `MT`; None on another contig.
+        accession: RefSeq accession of the contig, where it has one.
+        genomic_reference: the accession, else the contig's name.
+    """
+
+    def __init__(
+        self,
+        file: VcfFile,
+        number: int,
+        columns: Sequence[str],
+        position: int,
+        alternates: Sequence[Alternate],
+    ) -> None:
+        self.file = file
+        self.outer = file
+        self.number = number
+        self.columns = columns
+        self.chrom = columns[0]
+        place = file.place(columns[0])
+        self.chromosome = place.chromosome
+        self.accession = place.accession
+        self.genomic_reference = place.accession or place.name
+        self.pos = position
+        self.ref = columns[3].upper()
+        self.alternates = alternates
+        self.calls: list[Call] = []
+
+    @property
+    def identifiers(self) -> list[str]:
+        """ID, split; empty where missing."""
+        return [] if self.columns[2] == "." else self.columns[2].split(";")
+
+    @property
+    def alt(self) -> list[str]:
+        """ALT as written."""
+        return [alternate.text for alternate in self.alternates]
+
+    @property
+    def qual(self) -> Decimal | None:
+        """Phred-scaled quality."""
+        return decimal(self.columns[5])
+
+    @property
+    def filters(self) -> list[str]:
+        """FILTER, split; empty where filters were not applied."""
+        return [] if self.columns[6] == "." else self.columns[6].split(";")
+
+    @property
+    def failed_filters(self) -> list[str]:
+        """Names of the filters that failed."""
+        return [name for name in self.filters if name != "PASS"]
+
+    @lazy
+    def raw_info(self) -> dict[str, str | bool]:
+        """INFO as text by key; a flag is True."""
+        text = self.columns[7]
+        if text == ".":
+            return {}
+        pairs: dict[str, str | bool] = {}
+        for entry in text.split(";"):
+            key, equals, value = entry.partition("=")
+            pairs[key] = value if equals else True
+        return pairs
+
+    def info(self, key: str, alternate: int | None = None) -> Value | list[Value]:
+        """An INFO value in its declared type."""
+        value = self.raw_info.get(key)
+        if value is None or value is True:
+            return value
+        assert isinstance(value, str)
+        return item(value, self.file.header.info.get(key), alternate)
+
+    def text(self, key: str) -> str | None:
+        """An INFO value as written; None where it is missing."""
+        value = self.raw_info.get(key)
+        return value if isinstance(value, str) and value != "." else None
+
+    @lazy
+    def end(self) -> int | None:
+        """Last position of a symbolic allele: END, else POS and SVLEN."""
+        end = whole(self.text("END") or "")
+        if end is not None:
+            return end
+        length = whole((self.text("SVLEN") or "").split(",")[0])
+        if length is None or any(alternate.symbol[:1] == ("INS",) for alternate in self.alternates):
+            return None
+        return self.pos + abs(length)
+
+    @lazy
+    def spanning(self) -> int | None:
+        """Number of the ALT `*`."""
+        return next((number for number, one in enumerate(self.alternates, 1) if one.kind == "spanning"), None)
+
+    @lazy
+    def keys(self) -> list[str]:
+        """FORMAT keys."""
+        return self.columns[8].split(":")
+
+
+class Call:
+    """One sample's call at a line (scope `Sample`)."""
+
+    __slots__ = ("_fields", "alleles", "file", "genotype", "line", "name", "text")
+
+    def __init__(self, line: Line, name: str, text: str, genotype: Genotype) -> None:
+        self.line = line
+        self.file = line.file
+        self.name = name
+        self.text = text
+        self.genotype = genotype
+        self._fields: dict[str, str] | None = None
+        self.alleles: list[Allele] = []
+
+    @property
+    def outer(self) -> Line:
+        """The line."""
+        return self.line
+
+    @property
+    def fields(self) -> dict[str, str]:
+        """FORMAT values as text by key."""
+        if self._fields is None:
+            self._fields = dict(zip(self.line.keys, self.text.split(":"), strict=False))
+        return self._fields
+
+    def format(self, key: str, alternate: int | None = None) -> Value | list[Value]:
+        """A FORMAT value in its declared type."""
+        value = self.fields.get(key)
+        if value is None:
+            return None
+        return item(value, self.file.header.format.get(key), alternate)
+
+    @property
+    def phased(self) -> bool:
+        """Whether the copies are phased."""
+        return self.genotype.phased
+
+    @property
+    def phase_set(self) -> str | None:
+        """PS of a phased call."""
+        value = self.fields.get("PS")
+        return value if value and value != "." and self.genotype.phased else None
+
+    @property
+    def depth(self) -> int | None:
+        """DP: reads at this position."""
+        return whole(self.fields.get("DP", ""))
+
+    @property
+    def quality(self) -> Decimal | None:
+        """GQ: conditional genotype quality, Phred-scaled."""
+        return decimal(self.fields.get("GQ", "."))
+
+    @property
+    def copy_number(self) -> Decimal | None:
+        """CN: copy number of this sample."""
+        return decimal(self.fields.get("CN", "."))
+
+    @property
+    def reads(self) -> list[int] | None:
+        """AD: reads of each allele, REF first; None unless all are given."""
+        text = self.fields.get("AD")
+        if not text:
+            return None
+        counts = [whole(part) for part in text.split(",")]
+        found = [count for count in counts if count is not None and count >= 0]
+        return found if len(found) == len(counts) == len(self.line.alternates) + 1 else None
+
+    @property
+    def evidence(self) -> str:
+        """What the caller wrote, for people: genotype, depths and qualities with their VCF names."""
+        fields = self.fields
+        parts = [f"{key}={fields[key]}" for key in ("GT", "DP", "GQ", "PS") if fields.get(key, ".") != "."]
+        if self.line.columns[5] != ".":
+            parts.append(f"QUAL={self.line.columns[5]}")
+        if self.line.columns[6] != ".":
+            parts.append(f"FILTER={self.line.columns[6]}")
+        return "VCF " + " ".join(parts)

@@ -1,0 +1,147 @@
+"""What a mapping may name in a VCF, scope by scope, and the Python that reads it."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from fhir_bridge.adapters.genomics.genes import gene
+from fhir_bridge.fhir.datatypes import Identifier
+from fhir_bridge.mapping import Context, Scope, function
+
+__all__ = ["VcfModel"]
+
+
+_SCOPES = {
+    "File": Scope("File", None),
+    "Subject": Scope("Subject", "File"),
+    "Line": Scope("Line", "File"),
+    "Sample": Scope("Sample", "Line"),
+    "Allele": Scope("Allele", "Sample"),
+    "Study": Scope("Study", "File"),
+}
+_FILE = ("name", "assembly", "date", "caller", "note", "source_class")
+_LINE = {
+    "CHROM": "chrom",
+    "POS": "pos",
+    "ID": "identifiers",
+    "REF": "ref",
+    "ALT": "alt",
+    "QUAL": "qual",
+    "FILTER": "filters",
+    "line.number": "number",
+    "line.chromosome": "chromosome",
+    "line.genomic_reference": "genomic_reference",
+    "line.accession": "accession",
+    "line.end": "end",
+    "line.failed_filters": "failed_filters",
+}
+_CALL = ("phased", "phase_set", "depth", "quality", "evidence")
+_CALL_ALLELE = ("allelic_state", "allele_depth", "fraction", "copy_number")
+_VARIANT = (
+    "alt",
+    "change_type",
+    "first",
+    "gene",
+    "hgvs_g",
+    "identifiers",
+    "inner",
+    "key",
+    "last",
+    "outermost",
+    "source_class",
+    "symbolic",
+)
+_CONSEQUENCE = ("gene", "hgvs_c", "hgvs_p", "impact", "symbol", "terms", "transcript")
+_CLINVAR = (
+    "classification",
+    "conditions",
+    "reportable",
+    "review_status",
+    "significance",
+    "stars",
+    "variation",
+)
+_STUDY = ("conclusion", "findings", "findings_count", "genes", "no_calls", "reference", "regions", "variants")
+_TO_LINE = {"Line": "s", "Sample": "s.line", "Allele": "s.line"}
+_TO_CALL = {"Sample": "s", "Allele": "s.call"}
+
+
+def _table(scope: str) -> dict[str, str]:
+    """All selectors of a scope but INFO and FORMAT, with their Python."""
+    names = {f"file.{name}": f"s.file.{name}" for name in _FILE}
+    names["file.consequences"] = "s.file.options.consequences"
+    if scope in _TO_LINE:
+        names |= {name: f"{_TO_LINE[scope]}.{attribute}" for name, attribute in _LINE.items()}
+    if scope in _TO_CALL:
+        names |= {f"call.{name}": f"{_TO_CALL[scope]}.{name}" for name in _CALL}
+        names["call.genotype"] = f"{_TO_CALL[scope]}.genotype.text"
+        names["sample.name"] = f"{_TO_CALL[scope]}.name"
+    if scope in ("Subject", "Study"):
+        names["sample.name"] = "s.name"
+    if scope == "Allele":
+        names |= {f"call.{name}": f"s.{name}" for name in _CALL_ALLELE}
+        names |= {f"variant.{name}": f"s.{name}" for name in _VARIANT}
+        names |= {f"consequence.{name}": f"s.consequence.{name}" for name in _CONSEQUENCE}
+        names |= {f"clinvar.{name}": f"s.clinvar.{name}" for name in _CLINVAR}
+    if scope == "Study":
+        names |= {f"study.{name}": f"s.{name}" for name in _STUDY}
+    return names
+
+
+@function
+def _gene(symbol: Any) -> Any:
+    """A gene by its symbol, as a value for `concept()`."""
+    return gene(symbol) if isinstance(symbol, str) and symbol else None
+
+
+@function(context=True, returns="Identifier")
+def sample_identifier(ctx: Context, name: Any) -> Any:
+    """The business identifier of the Patient whom the crosswalk names for a sample."""
+    link = ctx.identity.sample(name, source=ctx.source, adapter=ctx.adapter)
+    return Identifier(system=link.system, value=link.value)
+
+
+_SELECTORS = {scope: _table(scope) for scope in _SCOPES}
+
+
+class VcfModel:
+    """The source model of the adapter `vcf`.
+
+    The record is a line, or the file itself before its first line (scope `Subject`) and after its last (`Study`);
+    the root scope `File` is the same in all three.
+    """
+
+    root = "File"
+    scopes: Mapping[str, Scope] = _SCOPES
+    functions: Mapping[str, Callable[..., Any]] = {"gene": _gene, "sample_identifier": sample_identifier}
+    token = ""
+
+    def selector(self, text: str, scope: str) -> str:
+        """Python that reads `text` from the scope object `s`.
+
+        Raises:
+            LookupError: the scope has no such selector; the message names the nearest, or the scope that has it.
+        """
+        source = _SELECTORS[scope].get(text)
+        if source is not None:
+            return source
+        group, dot, key = text.partition(".")
+        if dot and key and group == "INFO" and scope in _TO_LINE:
+            return f"s.info({key!r})" if scope in ("Line", "Allele") else f"s.line.info({key!r})"
+        if dot and key and group == "FORMAT" and scope in _TO_CALL:
+            return f"s.format({key!r})"
+        raise LookupError(_complaint(text, scope))
+
+
+def _complaint(text: str, scope: str) -> str:
+    elsewhere = [name for name, table in _SELECTORS.items() if text in table]
+    if text.startswith("INFO."):
+        elsewhere = list(_TO_LINE)
+    elif text.startswith("FORMAT."):
+        elsewhere = list(_TO_CALL)
+    if elsewhere:
+        return f"{text} is not in scope {scope}; it is in {', '.join(elsewhere)}"
+    near = difflib.get_close_matches(text, _SELECTORS[scope], 1)
+    return f"a VCF has no {text} in scope {scope}" + (f"; did you mean {near[0]}?" if near else "")

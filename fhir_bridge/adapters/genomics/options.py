@@ -1,0 +1,142 @@
+"""Options of the reader: the mapping's `source:` block, overlaid with `--set`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from datetime import datetime
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+from typing import Any
+
+from fhir_bridge.adapters.genomics.issues import issue
+from fhir_bridge.fhir.issues import Issue
+
+__all__ = ["OptionError", "Options"]
+
+REPORTABLE = ("clinvar", "all")
+SOURCE_CLASSES = ("germline", "somatic")
+
+
+class OptionError(ValueError):
+    """An option is unknown or wrong; `issue` says which."""
+
+    def __init__(self, found: Issue) -> None:
+        super().__init__(found.message)
+        self.issue = found
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What a user may set.
+
+    Attributes:
+        assembly: the genome build (GRCh37, GRCh38, T2T-CHM13v2.0), where the header doesn't say it.
+        check_lengths: refuse a file with a chromosome whose length is of no known build.
+        samples: names of the samples to convert; empty takes all.
+        studied_genes: gene symbols that the study covers; `##studied_genes` of the header where empty.
+        studied_bed: a BED file of the regions that the study covers; gene symbols may stand in its fourth column.
+        source_class: `germline` or `somatic`; `##genomic_source_class` of the header where absent.
+        effective: date of the findings (`YYYY`, `YYYY-MM` or `YYYY-MM-DD`); `##fileDate` where absent.
+        reportable: what a report lists: `clinvar` (pathogenic and likely pathogenic) or `all`.
+        max_findings: findings that a report lists at most.
+        consequences: whether each annotated allele also gives a molecular consequence.
+        homoplasmic: read fraction from which a mitochondrial allele is homoplasmic.
+        max_line: bytes that a line may have.
+    """
+
+    assembly: str | None = None
+    check_lengths: bool = True
+    samples: tuple[str, ...] = ()
+    studied_genes: tuple[str, ...] = ()
+    studied_bed: Path | None = None
+    source_class: str | None = None
+    effective: str | None = None
+    reportable: str = "clinvar"
+    max_findings: int = 200
+    consequences: bool = True
+    homoplasmic: Decimal = Decimal("0.99")
+    max_line: int = 1 << 26
+
+    @classmethod
+    def parse(cls, given: Mapping[str, Any]) -> Options:
+        """Read options as YAML or `--set` gives them; `adapter` is passed over.
+
+        Raises:
+            OptionError: an unknown name, or a value out of its range (FB-VCF-009).
+        """
+        known = {field.name for field in fields(cls)}
+        values: dict[str, Any] = {}
+        for name, value in given.items():
+            if name == "adapter" or value is None:
+                continue
+            if name not in known:
+                raise OptionError(
+                    issue("FB-VCF-009", f'option "{name}" is none of {", ".join(sorted(known))}')
+                )
+            try:
+                values[name] = _READERS.get(name, str)(value)
+            except (ValueError, InvalidOperation):
+                raise OptionError(issue("FB-VCF-009", f"option {name}: the value is not allowed")) from None
+        return cls(**values)
+
+
+def _names(value: Any) -> tuple[str, ...]:
+    parts = value if isinstance(value, list | tuple) else str(value).split(",")
+    return tuple(str(part).strip() for part in parts if str(part).strip())
+
+
+def _boolean(value: Any) -> bool:
+    if str(value).lower() in ("true", "1", "yes"):
+        return True
+    if str(value).lower() in ("false", "0", "no"):
+        return False
+    raise ValueError
+
+
+def _one_of(*allowed: str) -> Any:
+    def read(value: Any) -> str:
+        if value not in allowed:
+            raise ValueError
+        return str(value)
+
+    return read
+
+
+def _positive(value: Any) -> int:
+    number = int(value)
+    if number < 1:
+        raise ValueError
+    return number
+
+
+def _fraction(value: Any) -> Decimal:
+    number = Decimal(str(value))
+    if not 0 < number <= 1:
+        raise ValueError
+    return number
+
+
+def _date(value: Any) -> str:
+    text = str(value)
+    form = _DATE_FORMS.get(len(text))
+    if form is None:
+        raise ValueError
+    datetime.strptime(text, form)
+    return text
+
+
+_DATE_FORMS = {4: "%Y", 7: "%Y-%m", 10: "%Y-%m-%d"}
+_READERS: dict[str, Any] = {
+    "samples": _names,
+    "studied_genes": _names,
+    "studied_bed": Path,
+    "effective": _date,
+    "source_class": _one_of(*SOURCE_CLASSES),
+    "reportable": _one_of(*REPORTABLE),
+    "max_findings": _positive,
+    "check_lengths": _boolean,
+    "consequences": _boolean,
+    "homoplasmic": _fraction,
+    "max_line": _positive,
+}

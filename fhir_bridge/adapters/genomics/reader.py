@@ -1,0 +1,247 @@
+"""Reads a VCF in one pass: the samples, every line with its account, and what the lines gave each sample."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Literal
+
+from fhir_bridge.adapters.genomics.assembly import Build, UnknownBuild, detect
+from fhir_bridge.adapters.genomics.bcf import bcf_lines, is_bcf
+from fhir_bridge.adapters.genomics.bed import read_studied
+from fhir_bridge.adapters.genomics.calls import read_calls
+from fhir_bridge.adapters.genomics.checks import (
+    LineError,
+    alternates,
+    check_fixed,
+    check_format,
+    check_info,
+    position,
+)
+from fhir_bridge.adapters.genomics.file import VcfFile
+from fhir_bridge.adapters.genomics.header import Header, HeaderError, HeaderParser
+from fhir_bridge.adapters.genomics.issues import issue
+from fhir_bridge.adapters.genomics.line import Line
+from fhir_bridge.adapters.genomics.options import OptionError, Options
+from fhir_bridge.adapters.genomics.stream import Break, OverlongLine, lines
+from fhir_bridge.fhir.issues import Issue
+from fhir_bridge.mapping import Record
+from fhir_bridge.plugins import RecordOutcome
+
+__all__ = ["VcfRecord", "read_header", "read_vcf"]
+
+Item = bytes | OverlongLine | Break
+_LOST_CALL = frozenset(("FB-VCF-040", "FB-VCF-041"))
+"""Without any allele left, a line that lost a sample's call is rejected, not skipped."""
+
+
+class VcfRecord(Record):
+    """A line, or the file before its first (`Subject`) and after its last line (`Study`), which counts as no record."""
+
+    root = "File"
+
+    def __init__(
+        self,
+        locator: str,
+        source: str,
+        *,
+        time: datetime | None = None,
+        records: int = 1,
+        outcome: RecordOutcome = "read",
+        issues: Sequence[Issue] = (),
+        file: VcfFile | None = None,
+        line: Line | None = None,
+        own: Literal["Subject", "Study"] | None = None,
+    ) -> None:
+        super().__init__(locator, source=source, time=time, records=records, outcome=outcome, issues=issues)
+        self.file = file
+        self.line = line
+        self.own = own
+
+    def scope(self, name: str) -> Iterable[Any]:
+        """The objects of a scope, in the file's order."""
+        if name == "File":
+            return (self.file,) if self.file is not None else ()
+        line = self.line
+        if line is not None:
+            if name == "Line":
+                return (line,)
+            if name == "Sample":
+                return line.calls
+            if name == "Allele":
+                return [allele for call in line.calls for allele in call.alleles]
+        elif name == self.own and self.file is not None:
+            return self.file.subjects if name == "Subject" else self.file.studies
+        return ()
+
+
+def read_vcf(path: Path, options: Options) -> Iterator[VcfRecord]:
+    """Read one file. A file that can't be opened, or whose header can't be read, gives one rejected record."""
+    name = "standard input" if str(path) == "-" else path.name
+    try:
+        items = bcf_lines(path) if is_bcf(path) else lines(path, options.max_line)
+        header = read_header(items)
+        build = detect(
+            header.contigs, _references(header), options.assembly, check_lengths=options.check_lengths
+        )
+        file = _file(name, header, build, options)
+    except (HeaderError, UnknownBuild, OptionError) as error:
+        yield _refused(name, error.issue)
+        return
+    except OSError as error:
+        yield _refused(
+            name, issue("FB-VCF-007", f"the file can't be opened: {error.strerror or type(error).__name__}")
+        )
+        return
+    if file.subjects:
+        yield VcfRecord(name, name, time=file.time, records=0, file=file, own="Subject")
+    reader = _LineReader(file)
+    broken: list[Issue] = []
+    number = header.lines
+    while True:
+        try:
+            item = next(items, None)
+        except OSError as error:
+            item = Break(f"reading failed: {error.strerror or type(error).__name__}")
+        if item is None:
+            break
+        number += 1
+        if not isinstance(item, Break):
+            yield reader.read(item, number)
+        elif item.certain:
+            # How many lines are lost can't be known; they count as one, so that the account shows the loss.
+            yield reader.lost(
+                number, issue("FB-VCF-006", f"{item.reason}; what follows is lost", f"{name}:{number}")
+            )
+        else:
+            broken.append(issue("FB-VCF-082", item.reason, name))
+    issues = [*_summary(file, reader, name), *broken]
+    outcome: RecordOutcome = "read" if file.studies else "skipped"
+    if file.studies or issues:
+        yield VcfRecord(
+            name, name, time=file.time, records=0, outcome=outcome, file=file, own="Study", issues=issues
+        )
+
+
+def read_header(items: Iterator[Item]) -> Header:
+    """Read the header from a file's lines, which then stand at the first record.
+
+    Raises:
+        HeaderError: it can't be read (FB-VCF-001 to -003).
+    """
+    parser = HeaderParser()
+    for item in items:
+        if isinstance(item, Break) and not item.certain:
+            break
+        if not isinstance(item, bytes):
+            text = item.reason if isinstance(item, Break) else "a line is too long"
+            raise parser.error(f"the header can't be read: {text}")
+        try:
+            done = parser.feed(item.decode())
+        except UnicodeDecodeError:
+            raise parser.error("the header is not UTF-8 text") from None
+        if done:
+            return parser.header
+    if not parser.header.version:
+        raise HeaderError(issue("FB-VCF-001", "the file is empty"))
+    raise parser.error("the column line #CHROM is missing")
+
+
+def _references(header: Header) -> list[str]:
+    return [
+        text for key in ("reference", "assembly", "contigs_reference") for text in header.meta.get(key, [])
+    ]
+
+
+def _file(name: str, header: Header, build: Build, options: Options) -> VcfFile:
+    missing = [sample for sample in options.samples if sample not in header.samples]
+    if missing:
+        raise OptionError(
+            issue("FB-VCF-008", f"{len(missing)} of the samples asked for are not in the file", name)
+        )
+    return VcfFile(name, header, build, options, read_studied(header, options))
+
+
+def _refused(name: str, found: Issue) -> VcfRecord:
+    where = f"{name}: {found.source}" if found.source else name
+    placed = Issue(found.severity, found.code, found.message, where)
+    return VcfRecord(name, name, outcome="rejected", issues=[placed])
+
+
+def _summary(file: VcfFile, reader: _LineReader, name: str) -> Iterator[Issue]:
+    if reader.undeclared:
+        keys = sorted(reader.undeclared)
+        shown = ", ".join(keys[:10]) + (", …" if len(keys) > 10 else "")
+        yield issue("FB-VCF-080", f"used but not declared, read as text: {shown}", name)
+    most = file.options.max_findings
+    full = sum(study.findings_count > most for study in file.studies)
+    if full:
+        yield issue(
+            "FB-VCF-081",
+            f"{full} samples have more than {most} reportable variants; a report lists the first",
+            name,
+        )
+
+
+class _LineReader:
+    """Turns lines into records, and counts for the report."""
+
+    def __init__(self, file: VcfFile) -> None:
+        self.file = file
+        self.undeclared: set[str] = set()
+        self._formats: set[str] = set()
+
+    def lost(self, number: int, found: Issue) -> VcfRecord:
+        """A line of which nothing is left."""
+        locator = f"{self.file.name}:{number}"
+        return VcfRecord(locator, self.file.name, outcome="rejected", issues=[found])
+
+    def read(self, item: bytes | OverlongLine, number: int) -> VcfRecord:
+        """The record of one line: read, skipped with its reason, or rejected with it."""
+        file = self.file
+        locator = f"{file.name}:{number}"
+        if isinstance(item, OverlongLine):
+            return self.lost(
+                number, issue("FB-VCF-022", f"the line has more than {file.options.max_line} bytes", locator)
+            )
+        try:
+            line, issues, reason = self._line(item.decode(), number, locator)
+        except UnicodeDecodeError as error:
+            return self.lost(
+                number, issue("FB-VCF-021", f"byte {error.start + 1} of the line is not UTF-8", locator)
+            )
+        except LineError as error:
+            return self.lost(number, issue(error.code, error.message, locator))
+        if reason is None:
+            return VcfRecord(locator, file.name, time=file.time, issues=issues, file=file, line=line)
+        if any(found.code in _LOST_CALL for found in issues):
+            return VcfRecord(locator, file.name, outcome="rejected", issues=issues)
+        return VcfRecord(locator, file.name, outcome="skipped", issues=[*issues, reason])
+
+    def _line(self, text: str, number: int, locator: str) -> tuple[Line, list[Issue], Issue | None]:
+        file = self.file
+        columns = text.split("\t")
+        if len(columns) != file.header.columns:
+            if text.startswith("#"):
+                raise LineError("FB-VCF-032", "a header line stands among the records")
+            raise LineError("FB-VCF-020", f"{file.header.columns} columns are needed")
+        place = position(columns[1])
+        check_fixed(columns, file.header, place)
+        found = alternates(columns[4], columns[3])
+        kept = check_info(columns[7], place, self.undeclared, file.header)
+        line = Line(file, number, columns, place, found)
+        if not file.header.samples:
+            return (
+                line,
+                [issue(*one, locator) for one in kept],
+                issue("FB-VCF-063", "the file has no samples", locator),
+            )
+        if columns[8] not in self._formats:
+            check_format(columns[8], self.undeclared, file.header)
+            if len(self._formats) < 4096:
+                self._formats.add(columns[8])
+        issues, reason = read_calls(line, locator)
+        if kept:
+            issues += [issue(code, message, locator) for code, message in kept]
+        return line, issues, reason

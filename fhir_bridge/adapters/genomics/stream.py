@@ -1,0 +1,131 @@
+"""Lines of a VCF, plain, gzip or bgzip, told apart by their first bytes; memory for one block and one line.
+
+Damage costs what it hits: lines before the break are delivered, then `Break` says where the text ends.
+"""
+
+from __future__ import annotations
+
+import sys
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+__all__ = ["BGZF_END", "Break", "OverlongLine", "lines"]
+
+BLOCK = 1 << 16
+GZIP_MAGIC = b"\x1f\x8b"
+BGZF_END = bytes.fromhex("1f8b08040000000000ff0600424302001b0003000000000000000000")
+"""The empty block that ends every bgzip file (SAM §4.1.2)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Break:
+    """The text ended before the file did: `reason` says how; an unfinished last line was dropped.
+
+    `certain` is false where all that is wrong is a missing bgzip end block.
+    """
+
+    reason: str
+    certain: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class OverlongLine:
+    """A line above the limit; it was read past and dropped."""
+
+    length: int
+
+
+def _inflate(source: IO[bytes], first: bytes) -> Iterator[bytes | Break]:
+    """Uncompressed blocks of a (multi-member) gzip stream."""
+    bgzf = first[12:14] == b"BC"
+    tail = b""
+    engine = zlib.decompressobj(wbits=31)
+    begun = False
+    block = first
+    try:
+        while block:
+            tail = (tail + block)[-len(BGZF_END) :]
+            while block:
+                begun = True
+                yield engine.decompress(block, BLOCK)
+                while engine.unconsumed_tail:
+                    yield engine.decompress(engine.unconsumed_tail, BLOCK)
+                block = engine.unused_data
+                if engine.eof:
+                    engine, begun = zlib.decompressobj(wbits=31), False
+            block = source.read(BLOCK)
+    except zlib.error:
+        yield Break("the compressed data are damaged")
+        return
+    if begun:
+        yield Break("the compressed data end in the middle of a block")
+    elif bgzf and tail != BGZF_END:
+        yield Break("bgzip's end-of-file block is missing", certain=False)
+
+
+def _blocks(source: IO[bytes]) -> Iterator[bytes | Break]:
+    first = source.read(BLOCK)
+    if first.startswith(GZIP_MAGIC):
+        yield from _inflate(source, first)
+        return
+    while first:
+        yield first
+        first = source.read(BLOCK)
+
+
+def lines(source: Path | IO[bytes], limit: int = 1 << 26) -> Iterator[bytes | OverlongLine | Break]:
+    """Lines without their end (LF or CRLF), in order.
+
+    Args:
+        source: a file, or an open binary stream; the path `-` is standard input.
+        limit: bytes a line may have; a longer one is passed over as `OverlongLine`.
+
+    Raises:
+        OSError: the file can't be opened or read.
+    """
+    if isinstance(source, Path):
+        if str(source) == "-":
+            yield from lines(sys.stdin.buffer, limit)
+            return
+        with source.open("rb") as opened:
+            yield from lines(opened, limit)
+        return
+    rest = b""
+    dropped = 0
+    broken: Break | None = None
+    for block in _blocks(source):
+        if isinstance(block, Break):
+            broken = block
+            break
+        if b"\n" not in block:
+            rest, dropped = _grow(rest + block, dropped, limit)
+            continue
+        *whole, last = (rest + block).split(b"\n")
+        if dropped:
+            yield OverlongLine(dropped + len(whole[0]))
+            whole, dropped = whole[1:], 0
+        for line in whole:
+            if len(line) > limit:
+                yield OverlongLine(len(line))
+            else:
+                yield line[:-1] if line.endswith(b"\r") else line
+        rest, dropped = _grow(last, 0, limit)
+    if broken is not None and broken.certain:
+        yield broken
+        return
+    if dropped:
+        yield OverlongLine(dropped + len(rest))
+    elif rest:
+        yield rest.removesuffix(b"\r")
+    if broken is not None:
+        yield broken
+
+
+def _grow(rest: bytes, dropped: int, limit: int) -> tuple[bytes, int]:
+    """Keep an unfinished line, or only its length once it passes the limit."""
+    if dropped or len(rest) > limit:
+        return b"", dropped + len(rest)
+    return rest, 0

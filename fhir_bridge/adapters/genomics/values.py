@@ -1,0 +1,60 @@
+"""Values of INFO and FORMAT in their declared types (VCF 4.3 §1.4.2, §1.6)."""
+
+from __future__ import annotations
+
+from decimal import Decimal, InvalidOperation
+from urllib.parse import unquote
+
+from fhir_bridge.adapters.genomics.header import Definition
+
+__all__ = ["Value", "decimal", "item", "typed", "whole"]
+
+Value = str | int | Decimal | bool | None
+
+
+def decimal(text: str) -> Decimal | None:
+    """A finite number with its digits as written; None for `.`, NaN, infinity or no number."""
+    try:
+        number = Decimal(text)
+    except InvalidOperation:
+        return None
+    return number if number.is_finite() else None
+
+
+def whole(text: str) -> int | None:
+    """A whole number; None for `.` or no number."""
+    bare = text[1:] if text[:1] in "+-" else text
+    return int(text) if bare.isascii() and bare.isdigit() else None
+
+
+def typed(text: str, kind: str) -> Value:
+    """One value; None where it is missing or not of its type. Percent-encoding of text is resolved (VCF 4.3 §1.2)."""
+    if text in (".", ""):
+        return None
+    if kind == "Integer":
+        return whole(text)
+    if kind == "Float":
+        return decimal(text)
+    return unquote(text) if "%" in text else text
+
+
+def item(text: str, definition: Definition | None, alternate: int | None) -> Value | list[Value]:
+    """The value of a key, for one ALT where the header says it has one for each.
+
+    Args:
+        text: raw value.
+        definition: the declaration; None reads text.
+        alternate: number of the ALT (from 1), or None for the line as a whole.
+
+    Returns:
+        one value where Number is 1, or where A or R picks one; otherwise a list.
+    """
+    if definition is None:
+        return typed(text, "String")
+    if definition.number == "1":
+        return typed(text, definition.kind)
+    parts = text.split(",")
+    if alternate is not None and definition.number in ("A", "R"):
+        at = alternate - (definition.number == "A")
+        return typed(parts[at], definition.kind) if at < len(parts) else None
+    return [typed(part, definition.kind) for part in parts]

@@ -1,0 +1,41 @@
+"""The `dicom` adapter."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from fhir_bridge.adapters.imaging.model import DicomModel
+from fhir_bridge.adapters.imaging.reader import FileRecord, StudyRecord, read_studies
+from fhir_bridge.plugins import ReadContext
+
+__all__ = ["DicomAdapter"]
+
+
+class DicomAdapter:
+    """DICOM files and folders, to a record a study.
+
+    A file may have any name, and need no preamble. What is no instance is yielded as skipped or rejected with
+    its reason: text, archives, DICOMDIR, damaged files.
+    """
+
+    name = "dicom"
+    title = "DICOM files: studies, structured reports, ECG"
+    model = DicomModel()
+    suffixes: tuple[str, ...] = ()
+
+    def choose_mapping(self, paths: Sequence[Path]) -> str:  # noqa: ARG002 - the protocol's
+        """There is one mapping for all of DICOM."""
+        return "imaging/dicom"
+
+    def shards(self, paths: Sequence[Path], jobs: int) -> list[list[Path]]:  # noqa: ARG002
+        """One piece: a study's instances may lie in any of the files, and a study must be seen whole."""
+        return [list(paths)]
+
+    def read(self, paths: Sequence[Path], context: ReadContext) -> Iterator[FileRecord | StudyRecord]:
+        """Read headers one file at a time; studies follow when all are read.
+
+        The option `name` names the archive that the files come from, which bounds patient numbers without issuer.
+        """
+        name = context.options.get("name")
+        return read_studies(paths, str(name) if name else None)

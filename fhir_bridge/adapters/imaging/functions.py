@@ -1,0 +1,96 @@
+"""Functions that the adapter adds to the mapping language."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+from urllib.parse import quote
+
+from fhir_bridge.adapters.imaging.codes import UCUM, Code
+from fhir_bridge.adapters.imaging.elements import Value
+from fhir_bridge.adapters.imaging.late import private_value
+from fhir_bridge.adapters.imaging.person_names import human_names
+from fhir_bridge.adapters.imaging.study import Instance, Series, Study
+from fhir_bridge.adapters.imaging.waveform import Lead
+from fhir_bridge.fhir.datatypes import Coding, HumanName, Quantity, SampledData
+from fhir_bridge.mapping import function
+
+__all__ = ["FUNCTIONS", "human_name", "private", "sampled_data", "series_modality", "text_coding"]
+
+_DATA_ABSENT: Final = "http://hl7.org/fhir/StructureDefinition/data-absent-reason"
+
+
+@function(returns="HumanName")
+def human_name(name: Any) -> list[HumanName] | None:
+    """HumanName of a PN value: one for each representation that it has (alphabetic, ideographic, phonetic)."""
+    return human_names(name)
+
+
+@function(scope=True)
+def private(scope: Any, creator: str, group: int, element: int) -> Value:
+    """The value of a private element: `private('SIEMENS MR HEADER', 0x0019, 0x0C)`.
+
+    It is read from the instance's own file; at a series or study, from that of its first instance.
+    """
+    while not isinstance(scope, Study | Series | Instance):
+        scope = scope.outer
+    instance = scope if isinstance(scope, Instance) else next(iter(scope.instances))
+    return private_value(instance.path, creator, group, element, scope.study.issues)
+
+
+@function(returns="SampledData")
+def sampled_data(lead: Any) -> SampledData | None:
+    """A lead's samples as SampledData (R4 datatypes.html#SampledData): integers, scaled by `factor` to its unit."""
+    if not isinstance(lead, Lead):
+        return None
+    origin = Quantity(value=lead.baseline)
+    if lead.unit:
+        origin |= {"unit": lead.unit, "system": UCUM, "code": lead.unit}
+    data = SampledData(origin=origin, period=lead.outer.period)
+    if lead.factor is not None:
+        data["factor"] = lead.factor
+    data |= {"dimensions": 1, "data": lead.text}
+    return data
+
+
+def _system(ctx: Any, code: Code) -> str | None:
+    """System of a code by the site's schemes, PS3.16, else one of ours that keeps the designator."""
+    local: str | None = ctx.site.schemes.get(code.scheme) if code.scheme else None
+    if local or code.system is None or ":" in code.system:
+        return local or code.system
+    return f"urn:fhir-bridge:scheme:{quote(ctx.source, safe='')}:{quote(code.system, safe='')}"
+
+
+@function(returns="Coding", context=True)
+def text_coding(ctx: Any, code: Any) -> Coding | None:
+    """A Coding of a code, or of its text alone: unmapped text stands as a display, and no code is guessed."""
+    if not isinstance(code, Code):
+        return None
+    if code.value is None:
+        return Coding(display=code.meaning) if code.meaning else None
+    made = Coding()
+    system = _system(ctx, code)
+    if system:
+        made["system"] = system
+    made["code"] = code.value
+    if code.meaning:
+        made["display"] = code.meaning
+    return made
+
+
+@function(returns="Coding", context=True)
+def series_modality(ctx: Any, series: Any) -> Coding | None:
+    """The modality of a series, which R4 requires; one that the source does not state is said to be unknown."""
+    if not isinstance(series, Series):
+        return None
+    modality = text_coding(ctx, series.modality)
+    return modality or Coding(extension=[{"url": _DATA_ABSENT, "valueCode": "unknown"}])
+
+
+FUNCTIONS: Final[dict[str, Callable[..., Any]]] = {
+    "human_name": human_name,
+    "private": private,
+    "sampled_data": sampled_data,
+    "series_modality": series_modality,
+    "text_coding": text_coding,
+}

@@ -1,0 +1,155 @@
+"""Issue codes of the imaging adapter. A message names attributes and files, never a patient's values."""
+
+from __future__ import annotations
+
+from fhir_bridge.fhir.issues import Issue, IssueCode, declare
+
+__all__ = ["CODES", "found"]
+
+CODES = declare(
+    IssueCode(
+        "FB-DCM-001",
+        "information",
+        "The file is not DICOM",
+        "Nothing to do; give only DICOM files if you don't want it counted as skipped.",
+        "informational",
+    ),
+    IssueCode(
+        "FB-DCM-002",
+        "information",
+        "A DICOMDIR is an index, not an instance",
+        "Nothing to do; the files that it lists are read themselves.",
+        "informational",
+    ),
+    IssueCode(
+        "FB-DCM-003",
+        "error",
+        "The file can't be opened or read",
+        "Check its permissions and the disk, then convert it again.",
+        "exception",
+    ),
+    IssueCode(
+        "FB-DCM-004",
+        "error",
+        "The DICOM header can't be read",
+        "The data set is damaged; fetch the instance from the archive again.",
+        "structure",
+    ),
+    IssueCode(
+        "FB-DCM-005",
+        "error",
+        "The file ends within its header",
+        "The copy was cut short; fetch the instance from the archive again.",
+        "incomplete",
+    ),
+    IssueCode(
+        "FB-DCM-006",
+        "error",
+        "A UID that every instance must have is missing",
+        "Study, Series, SOP Instance and SOP Class UID are type 1 (PS3.3 C.12.1); correct the instance at its source.",
+        "required",
+    ),
+    IssueCode(
+        "FB-DCM-007",
+        "error",
+        "A UID is not a UID",
+        "A UID has at most 64 characters, digits and dots only (PS3.5 9.1); correct the instance at its source.",
+        "value",
+    ),
+    IssueCode(
+        "FB-DCM-008",
+        "error",
+        "One Study Instance UID names two patients",
+        "Nothing of this study was converted, because nobody can say whose it is; correct it in the archive.",
+        "conflict",
+    ),
+    IssueCode(
+        "FB-DCM-009",
+        "warning",
+        "The instance was already read from another file",
+        "It is counted once; the second file is skipped. Look whether the two differ.",
+        "duplicate",
+    ),
+    IssueCode(
+        "FB-DCM-010",
+        "warning",
+        "Instances disagree on an attribute of their study or series",
+        "The value that most instances carry was kept; correct the others in the archive.",
+        "conflict",
+    ),
+    IssueCode(
+        "FB-DCM-011",
+        "warning",
+        "A date, time or zone offset is impossible and was left out",
+        "Correct the attribute in the archive.",
+        "value",
+    ),
+    IssueCode(
+        "FB-DCM-012",
+        "warning",
+        "The pixel data end before their stated length",
+        "The header was converted; fetch the instance from the archive again.",
+        "incomplete",
+    ),
+    IssueCode(
+        "FB-DCM-013",
+        "warning",
+        "The preamble holds an executable's header",
+        "The header was converted. Such a file can be run as a program (CVE-2019-11687); look where it comes from.",
+        "security",
+    ),
+    IssueCode(
+        "FB-DCM-014",
+        "warning",
+        "Text is not in the character set that the file names",
+        "Characters that can't be decoded stand as U+FFFD; correct Specific Character Set (0008,0005).",
+        "value",
+    ),
+    IssueCode(
+        "FB-DCM-015",
+        "error",
+        "The content tree of a structured report can't be read",
+        "The study was converted without this report's measurements; look at the document.",
+        "structure",
+    ),
+    IssueCode(
+        "FB-DCM-016",
+        "error",
+        "A waveform can't be read",
+        "The study was converted without this waveform; look at the message for what is missing.",
+        "structure",
+    ),
+    IssueCode(
+        "FB-DCM-017",
+        "information",
+        "Waveform annotations mark points in time and were not converted",
+        "They stay in the DICOM instance; intervals and statements were converted.",
+        "informational",
+    ),
+    IssueCode(
+        "FB-DCM-018",
+        "warning",
+        "Channels of a waveform are sampled at shifted times",
+        "FHIR SampledData can't say so; take the samples from the DICOM instance where the shift matters.",
+        "not-supported",
+    ),
+    IssueCode(
+        "FB-DCM-019",
+        "warning",
+        "The file has gone since it was read",
+        "An attribute that is read late was left out; convert again.",
+        "not-found",
+    ),
+    IssueCode(
+        "FB-DCM-020",
+        "warning",
+        "The value of an attribute can't be read and was left out",
+        "Its value representation or content is damaged; fetch the instance from the archive again.",
+        "value",
+    ),
+)
+
+
+def found(code: str, message: str, source: str) -> Issue:
+    """An issue of this declared code, at a file or a study."""
+    return Issue(CODES[code].severity, code, message, source)

@@ -1,0 +1,38 @@
+"""Modality (0008,0060) as codes of DICOM's own terminology (PS3.16 CID 29 and 33)."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from typing import Any
+
+from pydicom.sr._concepts_dict import concepts
+
+from fhir_bridge.adapters.imaging.codes import Code
+
+__all__ = ["modality_code"]
+
+_MNEMONIC = re.compile(r"[A-Z][A-Z0-9_]{1,15}$")
+
+
+@lru_cache(maxsize=1)
+def _meanings() -> dict[str, str]:
+    return {
+        value: meaning
+        for codes in concepts["DCM"].values()
+        for value, (meaning, _) in codes.items()
+        if _MNEMONIC.match(value)
+    }
+
+
+def modality_code(value: Any) -> Code | None:
+    """The DCM code of a modality; None where the series states none.
+
+    A value that DICOM does not list stays a code of the source without a scheme.
+    """
+    first = value[0] if isinstance(value, list) else value
+    if not first:
+        return None
+    text = str(first)
+    meaning = _meanings().get(text)
+    return Code(text, "DCM", meaning) if meaning else Code(text, None, text)

@@ -1,0 +1,104 @@
+"""Who and what a study names: its patient, physicians and machines."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from fhir_bridge.adapters.imaging.codes import Code
+from fhir_bridge.adapters.imaging.elements import Value
+from fhir_bridge.adapters.imaging.person_names import PersonName
+
+__all__ = ["Equipment", "PatientIdentity", "Physician", "first_text", "issuer", "people_of"]
+
+
+class PatientIdentity(NamedTuple):
+    """Patient ID with the authority that issued it (PS3.3 10.14).
+
+    `authority` names the issuer, best first: its Universal Entity ID (an OID, URI or DNS name), its local name.
+    Without any, nobody can say whose number it is.
+    """
+
+    value: str | None
+    authority: tuple[str, ...]
+    identifier_type: str | None = None
+    fallback: str | None = None
+
+
+class Physician(NamedTuple):
+    """Someone whom the study names: key, name, identifying code, and in which parts."""
+
+    study: Any
+    key: str
+    name: PersonName | None
+    identifier: Code | None
+    role: str
+
+    @property
+    def outer(self) -> Any:
+        return self.study
+
+
+class Equipment(NamedTuple):
+    """A scanner or workstation (General Equipment module, PS3.3 C.7.5.1)."""
+
+    study: Any
+    manufacturer: str | None
+    model: str | None
+    serial: str | None
+    uid: str | None
+    station: str | None
+    software: tuple[str, ...]
+
+    @property
+    def outer(self) -> Any:
+        return self.study
+
+    @property
+    def name(self) -> str:
+        """Manufacturer and model, as people say it."""
+        parts = [part for part in (self.manufacturer, self.model) if part]
+        return " ".join(parts) or self.station or "Imaging equipment"
+
+    @property
+    def key(self) -> str:
+        """What tells it from others; software versions change on the same machine and take no part."""
+        return "\x1f".join(
+            part or "" for part in (self.uid, self.manufacturer, self.model, self.serial, self.station)
+        )
+
+
+def issuer(entity: Value, kind: Value) -> str | None:
+    """A Universal Entity ID as a URI where its type allows it (ISO: an OID; URI; else as written)."""
+    text = first_text(entity)
+    if text is None:
+        return None
+    if kind == "ISO":
+        return f"urn:oid:{text}"
+    return f"urn:uuid:{text.lower()}" if kind == "UUID" else text
+
+
+def first_text(value: Value) -> str | None:
+    """The first value as text, None where there is none."""
+    if isinstance(value, list):
+        value = next((each for each in value if each), None)
+    return str(value) if value else None
+
+
+def people_of(scope: Any, names: str, identification: str, role: str) -> list[Physician]:
+    """Those whom a name attribute of a study or series lists, with their codes where its sequence has them."""
+    value = scope.get(names)
+    people = value if isinstance(value, list) else [value] if value is not None else []
+    items = scope.get(identification) or []
+    found = []
+    for position in range(max(len(people), len(items))):
+        name = people[position] if position < len(people) else None
+        codes = items[position].PersonIdentificationCodeSequence if position < len(items) else None
+        identifier = codes[0] if codes and isinstance(codes[0], Code) else None
+        if identifier is not None and identifier.value:
+            key = identifier.key
+        elif isinstance(name, PersonName):
+            key = name.text
+        else:
+            continue
+        found.append(Physician(scope.study, key, name, identifier, role))
+    return found

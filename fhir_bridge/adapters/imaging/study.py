@@ -1,0 +1,396 @@
+"""Study, series and instance, as gathered from headers: the scopes that a mapping iterates (PS3.3 A.1.2)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from fhir_bridge.adapters.imaging.attributes import SERIES, STUDY
+from fhir_bridge.adapters.imaging.body_parts import body_part
+from fhir_bridge.adapters.imaging.codes import Code, code
+from fhir_bridge.adapters.imaging.elements import Value
+from fhir_bridge.adapters.imaging.header import Header
+from fhir_bridge.adapters.imaging.late import late_value
+from fhir_bridge.adapters.imaging.levels import SharedAttributes
+from fhir_bridge.adapters.imaging.modalities import modality_code
+from fhir_bridge.adapters.imaging.parties import (
+    Equipment,
+    PatientIdentity,
+    Physician,
+    first_text,
+    issuer,
+    people_of,
+)
+from fhir_bridge.adapters.imaging.structured_report import Document
+from fhir_bridge.adapters.imaging.times import joined
+from fhir_bridge.adapters.imaging.waveform import Recording
+
+__all__ = ["Instance", "Series", "Study"]
+
+_LATERALITY = {
+    "L": ("7771000", "Left"),
+    "R": ("24028007", "Right"),
+    "B": ("51440002", "Right and left"),
+    "U": ("66459002", "Unilateral"),
+}
+
+
+class Instance:
+    """One SOP instance. Small on purpose: a run may hold 200,000 of them."""
+
+    __slots__ = ("_folder", "_name", "frames", "number", "series", "sop_class", "uid")
+
+    def __init__(self, series: Series, header: dict[str, Value], folder: str, name: str) -> None:
+        self.series = series
+        self.uid: str = header["SOPInstanceUID"]
+        self.sop_class: str = series.study.intern(header["SOPClassUID"])
+        self.number = _integer(header.get("InstanceNumber"))
+        self.frames = _integer(header.get("NumberOfFrames"))
+        self._folder = folder
+        self._name = name
+
+    @property
+    def outer(self) -> Series:
+        return self.series
+
+    @property
+    def study(self) -> Study:
+        return self.series.study
+
+    @property
+    def path(self) -> Path:
+        return Path(self._folder, self._name)
+
+    @property
+    def index(self) -> int | None:
+        """Instance Number where it can be an `unsignedInt`."""
+        return self.number if self.number is not None and self.number >= 0 else None
+
+    @property
+    def title(self) -> str | None:
+        """Concept name of a document, which R4 calls the instance's title; images have none."""
+        for document in self.study.documents:
+            if document.uid == self.uid and document.title is not None:
+                return document.title.meaning
+        return None
+
+    def get(self, keyword: str) -> Value:
+        """The value of an attribute of this instance; read from its file where it was not kept."""
+        kept = {
+            "SOPInstanceUID": self.uid,
+            "SOPClassUID": self.sop_class,
+            "InstanceNumber": self.number,
+            "NumberOfFrames": self.frames,
+        }
+        return kept[keyword] if keyword in kept else late_value(self.path, keyword, self.study.issues)
+
+    def __getattr__(self, keyword: str) -> Value:
+        return _attribute(self, keyword)
+
+
+class Series:
+    """A series: the attributes that its instances share, and the instances in order of their number."""
+
+    __slots__ = ("_instances", "_lateralities", "_regions", "shared", "study", "uid")
+
+    def __init__(self, study: Study, uid: str) -> None:
+        self.study = study
+        self.uid = uid
+        self.shared = SharedAttributes()
+        self._instances: list[Instance] = []
+        self._lateralities: set[str | None] = set()
+        self._regions: list[Value] = []
+
+    @property
+    def outer(self) -> Study:
+        return self.study
+
+    def add(self, header: Header, folder: str, name: str) -> Instance:
+        """Take in one more instance of this series."""
+        self.shared.add(header.series)
+        instance = Instance(self, header.instance, folder, name)
+        self._instances.append(instance)
+        self._lateralities.add(header.instance.get("ImageLaterality"))
+        region = header.instance.get("AnatomicRegionSequence")
+        if region not in self._regions:
+            self._regions.append(region)
+        return instance
+
+    def get(self, keyword: str) -> Value:
+        """The value of a series attribute; any other is read from the first instance's file."""
+        if keyword in self.shared.values or keyword in _SERIES_KEPT:
+            return self.shared.values.get(keyword)
+        return self._instances[0].get(keyword)
+
+    def __getattr__(self, keyword: str) -> Value:
+        return _attribute(self, keyword)
+
+    @property
+    def instances(self) -> list[Instance]:
+        return sorted(self._instances, key=lambda each: (each.number is None, each.number or 0, each.uid))
+
+    @property
+    def number_of_instances(self) -> int:
+        return len(self._instances)
+
+    @property
+    def number(self) -> int | None:
+        """Series Number where it can be an `unsignedInt`; a negative one has no place in FHIR."""
+        number = _integer(self.get("SeriesNumber"))
+        return number if number is not None and number >= 0 else None
+
+    @property
+    def modality(self) -> Code | None:
+        """The modality as a DCM code; None where the series states none."""
+        return modality_code(self.get("Modality"))
+
+    @property
+    def started(self) -> str | None:
+        """Series Date and Time, else the start of the procedure step."""
+        for stem in ("Series", "PerformedProcedureStepStart"):
+            text, _ = joined(self.get(f"{stem}Date"), self.get(f"{stem}Time"), self.study.offset)
+            if text:
+                return text
+        return None
+
+    @property
+    def body_site(self) -> Code | None:
+        """Anatomic region where all instances name the same one, else Body Part Examined by PS3.16 Annex L."""
+        if len(self._regions) == 1 and self._regions[0]:
+            first = self._regions[0][0]
+            return first if isinstance(first, Code) else None
+        return body_part(self.get("BodyPartExamined"))
+
+    @property
+    def laterality(self) -> Code | None:
+        """Laterality of the series, else of its images where all agree; a side only where there is a body site."""
+        letters = self._lateralities - {None}
+        letter = self.get("Laterality") or (
+            letters.pop() if len(self._lateralities) == 1 and letters else None
+        )
+        known = _LATERALITY.get(str(letter)) if letter else None
+        return code(known[0], "SCT", known[1]) if known else None
+
+    @property
+    def equipment(self) -> Equipment | None:
+        """The machine that made the series; None where nothing of it is stated."""
+        software = self.get("SoftwareVersions")
+        made = Equipment(
+            self.study,
+            first_text(self.get("Manufacturer")),
+            first_text(self.get("ManufacturerModelName")),
+            first_text(self.get("DeviceSerialNumber")),
+            first_text(self.get("DeviceUID")),
+            first_text(self.get("StationName")),
+            tuple(software if isinstance(software, list) else [software] if software else ()),
+        )
+        return made if made.uid or made.manufacturer or made.model or made.serial else None
+
+    @property
+    def performers(self) -> list[Physician]:
+        """Performing physicians, then operators."""
+        return [
+            *people_of(
+                self, "PerformingPhysicianName", "PerformingPhysicianIdentificationSequence", "performer"
+            ),
+            *people_of(self, "OperatorsName", "OperatorIdentificationSequence", "operator"),
+        ]
+
+
+class Study:
+    """A study: what all its instances share, its series, and what was odd."""
+
+    __slots__ = (
+        "_interned",
+        "_series",
+        "documents",
+        "first",
+        "issues",
+        "name",
+        "patients",
+        "recordings",
+        "shared",
+        "uid",
+    )
+
+    def __init__(self, uid: str, first: str, name: str | None = None) -> None:
+        self.uid = uid
+        self.name = name
+        self.first = first
+        self.shared = SharedAttributes()
+        self.patients: dict[PatientIdentity, str] = {}
+        self.issues: list[Any] = []
+        self.documents: list[Document] = []
+        self.recordings: list[Recording] = []
+        self._series: dict[str, Series] = {}
+        self._interned: dict[str, str] = {}
+
+    def intern(self, text: str) -> str:
+        """One object for equal texts: a study has few SOP classes and many instances."""
+        return self._interned.setdefault(text, text)
+
+    @property
+    def outer(self) -> None:
+        return None
+
+    @property
+    def study(self) -> Study:
+        return self
+
+    def add(self, header: Header, folder: str, name: str) -> Instance:
+        """Take in one more instance."""
+        self.shared.add(header.study)
+        self.issues += header.issues
+        uid = header.series["SeriesInstanceUID"]
+        series = self._series.get(uid)
+        if series is None:
+            series = self._series[uid] = Series(self, uid)
+        return series.add(header, folder, name)
+
+    def get(self, keyword: str) -> Value:
+        """The value of a patient or study attribute; any other is read from the first instance's file."""
+        if keyword in self.shared.values or keyword in _STUDY_KEPT:
+            return self.shared.values.get(keyword)
+        return next(iter(self._series.values())).get(keyword)
+
+    def __getattr__(self, keyword: str) -> Value:
+        return _attribute(self, keyword)
+
+    @property
+    def series(self) -> list[Series]:
+        """The series, by number, then in the order in which they were read."""
+        return sorted(self._series.values(), key=lambda each: (each.number is None, each.number or 0))
+
+    @property
+    def instances(self) -> Iterator[Instance]:
+        return (instance for series in self.series for instance in series.instances)
+
+    @property
+    def number_of_series(self) -> int:
+        return len(self._series)
+
+    @property
+    def number_of_instances(self) -> int:
+        return sum(series.number_of_instances for series in self._series.values())
+
+    @property
+    def modalities(self) -> list[Code]:
+        """Modalities of the series, each once. Modalities in Study (0008,0061) is a query key, never in instances."""
+        return list(dict.fromkeys(each for series in self.series if (each := series.modality) is not None))
+
+    @property
+    def offset(self) -> str | None:
+        offset = self.get("TimezoneOffsetFromUTC")
+        return offset if isinstance(offset, str) else None
+
+    @property
+    def started(self) -> str | None:
+        """Study Date and Time with the offset that the instances state; no offset is guessed."""
+        return joined(first_text(self.get("StudyDate")), first_text(self.get("StudyTime")), self.offset)[0]
+
+    @property
+    def patient(self) -> PatientIdentity:
+        """Whose study it is, in the words of the source; the reader made sure that there is one answer."""
+        best = max(self.patients, key=lambda each: (each.value is not None, len(each.authority)))
+        return best._replace(fallback=self.uid)
+
+    @property
+    def birth_date(self) -> str | None:
+        return joined(first_text(self.get("PatientBirthDate")), None, None)[0]
+
+    @property
+    def accession_issuer(self) -> str | None:
+        """Universal Entity ID or local name of who issued the Accession Number (PS3.3 10.36)."""
+        for item in self.get("IssuerOfAccessionNumberSequence") or ():
+            return issuer(item.UniversalEntityID, item.UniversalEntityIDType) or item.LocalNamespaceEntityID
+        return None
+
+    @property
+    def institution(self) -> str | None:
+        """Institution Name of the first series that has one."""
+        return next(
+            (name for series in self.series if (name := first_text(series.get("InstitutionName")))), None
+        )
+
+    @property
+    def source(self) -> str:
+        """The system that the study comes from: as the run names it, else its institution, else `dicom`."""
+        return self.name or self.institution or "dicom"
+
+    @property
+    def procedures(self) -> list[Code]:
+        """Procedure codes performed, else requested, each once."""
+        for keyword in ("ProcedureCodeSequence", "RequestedProcedureCodeSequence"):
+            codes = [each for each in self.get(keyword) or () if isinstance(each, Code)]
+            if codes:
+                return list(dict.fromkeys(codes))
+        return _requested(self, "RequestedProcedureCodeSequence")
+
+    @property
+    def reasons(self) -> list[Code]:
+        """Why the procedure was requested: the study's code, else those of the requests, else the text."""
+        codes = [
+            each
+            for each in self.get("ReasonForRequestedProcedureCodeSequence") or ()
+            if isinstance(each, Code)
+        ]
+        found = codes or _requested(self, "ReasonForRequestedProcedureCodeSequence")
+        text = first_text(self.get("ReasonForTheRequestedProcedure"))
+        return list(dict.fromkeys(found)) or ([Code(None, None, text)] if text else [])
+
+    @property
+    def referrers(self) -> list[Physician]:
+        return people_of(
+            self, "ReferringPhysicianName", "ReferringPhysicianIdentificationSequence", "referrer"
+        )
+
+    @property
+    def interpreters(self) -> list[Physician]:
+        return people_of(
+            self,
+            "NameOfPhysiciansReadingStudy",
+            "PhysiciansReadingStudyIdentificationSequence",
+            "interpreter",
+        )
+
+    @property
+    def physicians(self) -> list[Physician]:
+        """Everyone named, each once."""
+        everyone = [*self.referrers, *self.interpreters]
+        everyone += [person for series in self.series for person in series.performers]
+        return list({person.key: person for person in reversed(everyone)}.values())[::-1]
+
+    @property
+    def equipment(self) -> list[Equipment]:
+        """The machines of its series, each once."""
+        machines = (machine for series in self.series if (machine := series.equipment) is not None)
+        return list({machine.key: machine for machine in machines}.values())
+
+
+_STUDY_KEPT = frozenset(STUDY)
+_SERIES_KEPT = frozenset(SERIES)
+
+
+def _attribute(scope: Any, keyword: str) -> Value:
+    # Python asks for dunder and private names (copy, pickle, inspect); DICOM keywords begin with a capital.
+    if not keyword[:1].isupper():
+        raise AttributeError(keyword)
+    return scope.get(keyword)
+
+
+def _integer(value: Value) -> int | None:
+    try:
+        return int(str(value)) if value is not None else None
+    except ValueError:
+        return None
+
+
+def _requested(study: Study, keyword: str) -> list[Code]:
+    codes: dict[Code, None] = {}
+    for series in study.series:
+        for item in series.get("RequestAttributesSequence") or ():
+            for each in getattr(item, keyword) or ():
+                if isinstance(each, Code):
+                    codes[each] = None
+    return list(codes)

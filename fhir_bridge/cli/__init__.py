@@ -1,0 +1,5 @@
+"""The command line: arguments in, tables and progress out. What it does lives in the rooms below."""
+
+from fhir_bridge.cli.main import main
+
+__all__ = ["main"]

@@ -1,0 +1,201 @@
+"""`convert` and `load`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from fhir_bridge.cli.output import UsageError, counting, print_report, stderr
+from fhir_bridge.pipeline import (
+    RejectionLimit,
+    RunRequest,
+    RunResult,
+    Selection,
+    exit_code,
+    write_report,
+)
+from fhir_bridge.pipeline import check_syntax as pipeline_check
+from fhir_bridge.pipeline import convert as pipeline_convert
+from fhir_bridge.pipeline import load_fhir as pipeline_load_fhir
+from fhir_bridge.pipeline import load_sources as pipeline_load
+from fhir_bridge.plugins import adapters
+from fhir_bridge.storage import database_url
+
+__all__ = ["convert", "load"]
+
+Sources = Annotated[
+    list[str], typer.Argument(metavar="SOURCE...", help="Files or folders to read; `-` is standard input.")
+]
+AdapterName = Annotated[
+    str, typer.Option("--adapter", "-a", help="What the sources are: csv, hl7v2, dicom, vcf …")
+]
+MappingFile = Annotated[
+    str | None,
+    typer.Option("--mapping", "-m", help="A mapping file or the name of a shipped one (`ehr/hl7v2`)."),
+]
+SiteFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--site",
+        exists=True,
+        dir_okay=False,
+        envvar="FHIR_BRIDGE_SITE",
+        help="The site's settings (docs/site.md).",
+    ),
+]
+Set = Annotated[
+    list[str],
+    typer.Option("--set", metavar="K=V", help="A reader option over the mapping's `source:` block; repeats."),
+]
+Jobs = Annotated[int, typer.Option("--jobs", "-j", min=1, help="Worker processes.")]
+Engine = Annotated[str, typer.Option(help="`process` (this machine) or `ray` (a cluster).")]
+Only = Annotated[str | None, typer.Option(metavar="LOCATOR", help="Take this record only, e.g. `adt.hl7#3`.")]
+Limit = Annotated[int | None, typer.Option(min=1, help="Take this many records at most.")]
+MaxRejected = Annotated[
+    str | None,
+    typer.Option(metavar="N|P%", help="Give up (exit 4) when more records than this are rejected."),
+]
+Validate = Annotated[
+    str, typer.Option(help="Check outputs: `sample` (first of each rule, then 1 in 100), `all` or `none`.")
+]
+ReportFile = Annotated[Path | None, typer.Option("--report", help="Where the account of the run goes.")]
+
+
+def convert(
+    sources: Sources,
+    adapter: AdapterName,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Folder for one NDJSON file a resource type.")
+    ] = None,
+    report: ReportFile = None,
+    mapping: MappingFile = None,
+    site: SiteFile = None,
+    set_: Set = [],  # noqa: B006 - typer copies it
+    jobs: Jobs = 1,
+    engine: Engine = "process",
+    only: Only = None,
+    limit: Limit = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Convert and report, write no resource.")
+    ] = False,
+    check: Annotated[bool, typer.Option("--check", help="Judge the sources' syntax only.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with an interrupted run.")] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Replace what an earlier run left in the folder.")
+    ] = False,
+    max_rejected: MaxRejected = None,
+    validate: Validate = "sample",
+) -> None:
+    """Convert sources to FHIR R4 as NDJSON, with a report of every record.
+
+    Needs no server and no database.
+
+        fhir-bridge convert messages/ --adapter hl7v2 --out fhir/
+
+        fhir-bridge convert cohort.vcf.gz --adapter vcf --site site.yaml --out fhir/ --jobs 2
+
+    Exit code 0: nothing was rejected or partial; 1: something was, the rest is written; 2: wrong usage;
+    3: the run is incomplete (--resume goes on with it); 4: more was rejected than --max-rejected allows.
+    """
+    request = _request(adapter, mapping, site, set_, only, limit, max_rejected, validate, engine)
+    ceiling = RejectionLimit.parse(max_rejected) if max_rejected else RejectionLimit()
+    if resume and force:
+        raise UsageError("--resume goes on with a run, --force starts it anew: give one of them")
+    if check or dry_run:
+        with counting("reading" if check else "converting") as progress:
+            result = pipeline_check(request, sources, convert=dry_run and not check, on_progress=progress)
+        _finish(result, report)
+    if out is None:
+        raise UsageError("--out FOLDER says where the NDJSON goes (or give --check or --dry-run)")
+    with counting("converting") as progress:
+        result = pipeline_convert(
+            request, sources, out, jobs=jobs, resume=resume, force=force, limit=ceiling, on_progress=progress
+        )
+    _finish(result, report or out / "report.json")
+
+
+def load(
+    sources: Sources,
+    adapter: Annotated[
+        str | None,
+        typer.Option("--adapter", "-a", help="What the sources are; none: NDJSON and Bundles as they are."),
+    ] = None,
+    report: ReportFile = None,
+    mapping: MappingFile = None,
+    site: SiteFile = None,
+    set_: Set = [],  # noqa: B006 - typer copies it
+    jobs: Jobs = 1,
+    engine: Engine = "process",
+    only: Only = None,
+    limit: Limit = None,
+    max_rejected: MaxRejected = None,
+    validate: Validate = "sample",
+) -> None:
+    """Convert sources and store them; or store NDJSON and Bundles as they are.
+
+    Loading twice changes nothing, so an interrupted load is simply run again.
+
+        fhir-bridge load messages/ --adapter hl7v2 --site site.yaml
+
+        fhir-bridge load fhir/            # what `convert` wrote
+    """
+    url = database_url()
+    if adapter is None:
+        with counting("loading") as progress:
+            result = pipeline_load_fhir(sources, url, validate=validate, site=site, on_progress=progress)
+        _finish(result, report)
+    request = _request(str(adapter), mapping, site, set_, only, limit, max_rejected, validate, engine)
+    ceiling = RejectionLimit.parse(max_rejected) if max_rejected else RejectionLimit()
+    with counting("loading") as progress:
+        result = pipeline_load(request, sources, url, jobs=jobs, limit=ceiling, on_progress=progress)
+    _finish(result, report)
+
+
+def _request(
+    adapter: str,
+    mapping: str | None,
+    site: Path | None,
+    pairs: list[str],
+    only: str | None,
+    limit: int | None,
+    max_rejected: str | None,
+    validate: str,
+    engine: str,
+) -> RunRequest:
+    known = adapters()
+    if adapter not in known:
+        raise UsageError(f'there is no adapter "{adapter}"; there are {", ".join(sorted(known))}')
+    if engine != "process":
+        raise UsageError(f'the engine "{engine}" is not installed; `process` is')
+    if validate not in ("sample", "all", "none"):
+        raise UsageError(f"--validate is sample, all or none, not {validate}")
+    options: dict[str, Any] = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not equals or not name:
+            raise UsageError(f"--set wants NAME=VALUE, not {pair}")
+        options[name] = value
+    try:
+        ceiling = RejectionLimit.parse(max_rejected) if max_rejected else RejectionLimit()
+    except ValueError as error:
+        raise UsageError(f"--max-rejected wants a count or a percentage (25, 2.5%): {error}") from error
+    return RunRequest(
+        adapter,
+        mapping,
+        site,
+        options,
+        Selection(only, limit, ceiling.number),
+        validate,  # type: ignore[arg-type]  # checked above
+    )
+
+
+def _finish(result: RunResult, report: Path | None) -> None:
+    print_report(result.report)
+    if report is not None:
+        write_report(result.report, report)
+        stderr.print(f"report: {report}")
+    if result.incomplete:
+        stderr.print(f"[bold red]incomplete:[/] {result.incomplete}")
+    raise typer.Exit(exit_code(result))

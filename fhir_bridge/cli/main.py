@@ -1,0 +1,88 @@
+"""`fhir-bridge`: all commands, and the promise that no traceback reaches the user."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+
+import typer
+from psycopg import OperationalError
+from rich.markup import escape
+
+from fhir_bridge import __version__
+from fhir_bridge.cli import accounts, convert, demo, mapping, plugins, predict, serve, terminology, validate
+from fhir_bridge.cli.output import UsageError, stderr
+from fhir_bridge.mapping import CrosswalkError, MappingErrors, SiteError
+from fhir_bridge.pipeline import ManifestError, OutputFolderError, RunIncomplete, SourceError
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    name="fhir-bridge",
+    help="EHR, imaging and genomics records to FHIR R4, served over SMART, with predictions attached.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+)
+
+app.command("demo")(demo.demo)
+app.command("serve")(serve.serve)
+app.command("convert")(convert.convert)
+app.command("load")(convert.load)
+app.command("validate")(validate.validate)
+app.command("predict")(predict.predict)
+app.add_typer(mapping.app, name="mapping")
+app.add_typer(terminology.app, name="terminology")
+app.add_typer(accounts.clients, name="client")
+app.add_typer(accounts.users, name="user")
+app.command("reindex")(serve.reindex)
+app.command("plugins")(plugins.plugins)
+
+
+def _version(value: bool) -> None:
+    if value:
+        typer.echo(f"fhir-bridge {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: bool = typer.Option(
+        False, "--version", callback=_version, is_eager=True, help="Print the version."
+    ),
+) -> None:
+    """EHR, imaging and genomics records to FHIR R4, served over SMART, with predictions attached."""
+
+
+_WRONG_USE = (
+    UsageError,
+    OutputFolderError,
+    ManifestError,
+    MappingErrors,
+    SourceError,
+    SiteError,
+    CrosswalkError,
+    PermissionError,
+)
+_CUT_OFF = (RunIncomplete, OperationalError, OSError, MemoryError)
+
+
+def main() -> None:
+    """Run a command. Exit codes: 0, 1, 4 as the command says; 2 wrong use; 3 the run is incomplete."""
+    try:
+        app()
+    except _WRONG_USE as error:
+        stderr.print(f"[bold red]error:[/] {escape(str(error))}")
+        sys.exit(2)
+    except _CUT_OFF as error:
+        stderr.print(f"[bold red]incomplete:[/] {escape(str(error) or type(error).__name__)}")
+        sys.exit(3)
+    except Exception as error:  # noqa: BLE001 - the last boundary: a person gets a sentence, not a traceback
+        if os.environ.get("FHIR_BRIDGE_DEBUG"):
+            traceback.print_exc()
+        stderr.print(
+            f"[bold red]internal error:[/] {type(error).__name__}: {escape(str(error))}\n"
+            "This is a defect of fhir-bridge. FHIR_BRIDGE_DEBUG=1 shows where it happened."
+        )
+        sys.exit(3)

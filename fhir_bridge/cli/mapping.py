@@ -1,0 +1,88 @@
+"""`mapping`: check and test mappings."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+
+from fhir_bridge.cli.output import UsageError, stderr, stdout, steps
+from fhir_bridge.fhir.serialization import dumps
+from fhir_bridge.mapping import MappingErrors, load_mapping
+from fhir_bridge.pipeline import convert_example, golden_examples, run_example
+from fhir_bridge.plugins import adapters, get_manager, shipped
+
+__all__ = ["app"]
+
+app = typer.Typer(help="Author, check and test mappings.", no_args_is_help=True)
+
+Mappings = Annotated[
+    list[Path],
+    typer.Argument(metavar="[PATH]...", help="Mapping files or folders; none: all that are shipped."),
+]
+
+
+def _files(paths: list[Path]) -> list[Path]:
+    folders = paths or [
+        shipped("mappings"),
+        *(f for group in get_manager().hook.fhir_bridge_mappings() for f in group),
+    ]
+    files: list[Path] = []
+    for path in folders:
+        if path.is_dir():
+            files += sorted(path.rglob("mapping.yaml"))
+        elif path.exists():
+            files.append(path)
+        else:
+            raise UsageError(f"{path} does not exist")
+    if not files:
+        raise UsageError("there is no mapping.yaml in " + ", ".join(map(str, folders)))
+    return files
+
+
+@app.command("check")
+def check(paths: Mappings = []) -> None:  # noqa: B006 - typer copies it
+    """Compile mappings and name every mistake with file, line and column.
+
+    Elements, selectors, functions, codes of required bindings and the profile are checked; exit code 1 on a mistake.
+    """
+    known = adapters()
+    wrong = 0
+    files = _files(paths)
+    for file in files:
+        try:
+            load_mapping(file, adapters=known)
+        except MappingErrors as error:
+            wrong += 1
+            stdout.print(escape(str(error)), soft_wrap=True)
+    stderr.print(f"{len(files)} mappings, {wrong} with mistakes")
+    raise typer.Exit(1 if wrong else 0)
+
+
+@app.command("test")
+def test(
+    paths: Mappings = [],  # noqa: B006 - typer copies it
+    update: Annotated[
+        bool, typer.Option("--update", help="Write what comes out as what is expected; read it.")
+    ] = False,
+) -> None:
+    """Convert each golden example and compare with the FHIR that stands beside it; exit code 1 on a difference."""
+    found = [example for file in _files(paths) for example in golden_examples(file)]
+    failed = 0
+    with steps("examples", max(len(found), 1)) as advance:
+        for example in found:
+            advance(example.name)
+            if update:
+                lines = [dumps(resource) + b"\n" for resource in convert_example(example)]
+                (example.folder / "expected.ndjson").write_bytes(b"".join(lines))
+                continue
+            differences = run_example(example)
+            if differences:
+                failed += 1
+                stdout.print(f"[red]{escape(example.name)}[/]")
+                for difference in differences:
+                    stdout.print(escape(f"  {difference}"), soft_wrap=True)
+    stderr.print(f"{len(found)} examples, {failed} differ")
+    raise typer.Exit(1 if failed else 0)

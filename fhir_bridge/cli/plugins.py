@@ -1,0 +1,33 @@
+"""`plugins`: what is registered."""
+
+from __future__ import annotations
+
+from rich.table import Table
+
+from fhir_bridge.cli.output import stdout
+from fhir_bridge.plugins import adapters, loaded
+from fhir_bridge.predictions import predictors
+
+__all__ = ["plugins"]
+
+
+def plugins() -> None:
+    """List plug-ins with the hooks they implement, the adapters and the predictors."""
+    table = Table(title="Plug-ins", title_justify="left")
+    for name in ("plug-in", "package", "hooks"):
+        table.add_column(name, overflow="fold")
+    for plugin in sorted(loaded(), key=lambda plugin: plugin.name):
+        table.add_row(plugin.name, plugin.distribution, ", ".join(plugin.hooks))
+    stdout.print(table)
+    found = Table(title="Adapters", title_justify="left")
+    found.add_column("name")
+    found.add_column("reads")
+    for name, adapter in sorted(adapters().items()):
+        found.add_row(name, adapter.title)
+    stdout.print(found)
+    models = Table(title="Predictors", title_justify="left")
+    for name in ("name", "version", "what"):
+        models.add_column(name)
+    for name, predictor in sorted(predictors().items()):
+        models.add_row(name, predictor.version, predictor.title)
+    stdout.print(models)

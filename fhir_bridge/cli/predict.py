@@ -1,0 +1,92 @@
+"""`predict`: run a model over stored patients."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from fhir_bridge.cli.output import UsageError, counting, stdout
+from fhir_bridge.mapping import Site
+from fhir_bridge.pipeline import site_key
+from fhir_bridge.predictions import Predicted, Prediction, PredictionError, PredictionRun, find_predictor
+from fhir_bridge.storage import Store, database_url
+from fhir_bridge.storage.errors import StorageError
+
+__all__ = ["predict"]
+
+
+def predict(
+    predictor: Annotated[str, typer.Argument(help="Name of the model; `fhir-bridge plugins` lists them.")],
+    patient: Annotated[list[str], typer.Option("--patient", metavar="ID", help="One patient; repeats.")] = [],  # noqa: B006
+    group: Annotated[
+        str | None, typer.Option("--group", metavar="ID", help="The patients of a Group.")
+    ] = None,
+    everyone: Annotated[bool, typer.Option("--all", help="Every patient.")] = False,
+    site: Annotated[
+        Path | None,
+        typer.Option(
+            "--site", exists=True, dir_okay=False, envvar="FHIR_BRIDGE_SITE", help="The site's settings."
+        ),
+    ] = None,
+) -> None:
+    """Run a model over stored patients and attach what it says, or why it declines, as Observations.
+
+    Seeing nothing new it writes nothing, so running it again is safe.
+
+        fhir-bridge predict score2 --all --site site.yaml
+    """
+    if sum((bool(patient), group is not None, everyone)) != 1:
+        raise UsageError("say for whom: --patient ID, --group ID or --all")
+    settings = Site.load(site) if site else Site()
+    try:
+        found = asyncio.run(_run(predictor, patient, group, settings))
+    except (PredictionError, StorageError) as error:
+        raise UsageError(str(error)) from error
+    table = Table(title=predictor, title_justify="left")
+    for name in ("patient", "result", "category or reason", "stored"):
+        table.add_column(name, overflow="fold")
+    for item in found:
+        result = item.result
+        if isinstance(result, Prediction):
+            table.add_row(
+                item.patient_id,
+                f"{result.percent} %",
+                result.category[1] if result.category else "",
+                item.outcome,
+            )
+        else:
+            table.add_row(item.patient_id, result.reason, result.text, item.outcome)
+    stdout.print(table)
+    counts = Counter(
+        "predicted" if isinstance(item.result, Prediction) else item.result.reason for item in found
+    )
+    stdout.print(", ".join(f"{count} {name}" for name, count in counts.most_common()) or "no patients")
+
+
+async def _run(name: str, patients: list[str], group: str | None, site: Site) -> list[Predicted]:
+    predictor = find_predictor(name)
+    found: list[Predicted] = []
+    async with await Store.open(database_url()) as store:
+        run = PredictionRun(predictor, site.parameters, site_key(site), store)
+        with counting("predicting") as progress:
+            async for item in _each(run, patients, group):
+                found.append(item)
+                progress(len(found))
+    return found
+
+
+async def _each(run: PredictionRun, patients: list[str], group: str | None) -> AsyncIterator[Predicted]:
+    if group is not None:
+        patients = await run.members(group)
+    if patients:
+        for patient in patients:
+            yield await run.for_patient(patient)
+        return
+    async for item in run.for_all():
+        yield item

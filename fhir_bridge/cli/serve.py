@@ -1,0 +1,76 @@
+"""`serve` and `reindex`."""
+
+from __future__ import annotations
+
+import asyncio
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from pydantic import ValidationError
+
+from fhir_bridge.cli.output import UsageError, counting, stdout
+from fhir_bridge.server import Settings
+from fhir_bridge.server import serve as run_server
+from fhir_bridge.storage import Store, database_url
+
+__all__ = ["reindex", "serve"]
+
+
+class Auth(StrEnum):
+    """Who may call."""
+
+    smart = "smart"
+    none = "none"
+
+
+def serve(
+    host: Annotated[str | None, typer.Option(help="Address to listen on (127.0.0.1).")] = None,
+    port: Annotated[int | None, typer.Option(help="Port to listen on (8000).")] = None,
+    workers: Annotated[int | None, typer.Option(help="Web worker processes (1).")] = None,
+    base_url: Annotated[str | None, typer.Option(help="The server's address as clients see it.")] = None,
+    auth: Annotated[
+        Auth | None, typer.Option(help="`smart`: tokens. `none`: anyone may do anything; loopback only.")
+    ] = None,
+    site: Annotated[
+        Path | None,
+        typer.Option(
+            "--site", exists=True, dir_okay=False, envvar="FHIR_BRIDGE_SITE", help="The site's settings."
+        ),
+    ] = None,
+) -> None:
+    """Serve FHIR R4 with SMART on FHIR, and the pages.
+
+    Starts the embedded PostgreSQL unless FHIR_BRIDGE_DATABASE_URL names a database. Every option can stand in the
+    environment as FHIR_BRIDGE_<OPTION>; docs/rest.md lists all settings.
+    """
+    given: dict[str, Any] = {
+        "host": host,
+        "port": port,
+        "workers": workers,
+        "base_url": base_url,
+        "auth": auth.value if auth else None,
+        "site": site,
+    }
+    try:
+        settings = Settings(**{name: value for name, value in given.items() if value is not None})
+    except ValidationError as error:
+        found = "; ".join(
+            f"{'.'.join(map(str, item['loc']))} {item['msg']}".strip() for item in error.errors()
+        )
+        raise UsageError(found) from error
+    run_server(settings)
+
+
+def reindex() -> None:
+    """Make the search index anew from the stored resources."""
+    url = database_url()
+    with counting("indexing") as progress:
+        count = asyncio.run(_reindex(url, progress))
+    stdout.print(f"{count:,} resources indexed")
+
+
+async def _reindex(url: str, progress: Any) -> int:
+    async with await Store.open(url) as store:
+        return await store.reindex(progress)

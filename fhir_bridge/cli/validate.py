@@ -1,0 +1,72 @@
+"""`validate`: resources against R4 and their profiles."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated
+
+import orjson
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from fhir_bridge.cli.output import counting, stderr, stdout
+from fhir_bridge.pipeline import ValidationSummary, validate_files
+
+__all__ = ["validate"]
+
+_COLOUR = {"fatal": "bold red", "error": "red", "warning": "yellow", "information": "blue"}
+
+
+class Format(StrEnum):
+    """How findings are printed."""
+
+    text = "text"
+    json = "json"
+
+
+def validate(
+    paths: Annotated[
+        list[str], typer.Argument(metavar="PATH...", help="JSON and NDJSON files, or folders of them.")
+    ],
+    profile: Annotated[
+        list[str], typer.Option("--profile", metavar="URL", help="Check against this profile too; repeats.")
+    ] = [],  # noqa: B006 - typer copies it
+    output: Annotated[
+        Format, typer.Option("--format", help="text for people, json (a line a finding) for tools.")
+    ] = (Format.text),
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="The summary only.")] = False,
+) -> None:
+    """Validate resources: structure, cardinality, types, bindings, fixed values, the profiles they declare.
+
+    Exit code 1 where a resource has an error.
+    """
+    summary = ValidationSummary()
+    with counting("validating") as progress:
+        for locator, issues in validate_files(paths, profile, summary, progress):
+            for issue in issues:
+                if quiet:
+                    continue
+                if output is Format.json:
+                    found = {
+                        "source": locator,
+                        "severity": issue.severity,
+                        "code": issue.code,
+                        "expression": issue.expression,
+                        "message": issue.message,
+                    }
+                    typer.echo(orjson.dumps(found).decode())
+                else:
+                    colour = _COLOUR[issue.severity]
+                    where = escape(f"{locator}: {issue.expression}")
+                    stdout.print(
+                        f"{where}: [{colour}]{issue.severity}[/] {escape(issue.message)} ({issue.code})",
+                        soft_wrap=True,
+                    )
+    table = Table(title=f"{summary.resources:,} resources, {summary.invalid:,} invalid", title_justify="left")
+    for name in ("severity", "code", "findings"):
+        table.add_column(name)
+    for (severity, code), count in summary.by_code.most_common():
+        table.add_row(severity, code, f"{count:,}")
+    stderr.print(table)
+    raise typer.Exit(1 if summary.invalid else 0)

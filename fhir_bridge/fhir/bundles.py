@@ -1,0 +1,98 @@
+"""Resources out of files (a resource, a Bundle, NDJSON), and searchset Bundles out of stored bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from fhir_bridge.fhir.serialization import JsonError, dumps, loads_exact
+
+__all__ = ["Entry", "iter_resources", "searchset"]
+
+_NDJSON = frozenset({".ndjson", ".jsonl"})
+
+
+def iter_resources(path: Path) -> Iterator[tuple[str, bytes]]:
+    """The resources of a file, each with a locator that names file and place (`labs.ndjson:12`, `b.json#entry[3]`).
+
+    An NDJSON file is read line by line (memory for one resource) and its lines are given as they stand, right or
+    wrong: who reads them reports. A JSON file that is a Bundle of type collection, batch, transaction, searchset or
+    history gives its entries' resources, with digits kept; a document or message Bundle, and any other resource, is
+    given whole.
+
+    Raises:
+        JsonError: a file that is not NDJSON is no JSON.
+        OSError: the file can't be read.
+    """
+    if path.suffix.lower() in _NDJSON:
+        with path.open("rb") as file:
+            for number, line in enumerate(file, start=1):
+                text = line.strip().removeprefix(b"\xef\xbb\xbf")
+                if text:
+                    yield f"{path.name}:{number}", text
+        return
+    content = path.read_bytes().removeprefix(b"\xef\xbb\xbf")
+    try:
+        resource = loads_exact(content)
+    except JsonError as error:
+        raise JsonError(f"{path.name}: {error}") from error
+    if not isinstance(resource, dict):
+        raise JsonError(f"{path.name}: expected a JSON object, found {type(resource).__name__}")
+    if resource.get("resourceType") != "Bundle" or resource.get("type") in ("document", "message"):
+        yield path.name, content
+        return
+    entries = resource.get("entry")
+    for number, entry in enumerate(entries if isinstance(entries, list) else ()):
+        inner = entry.get("resource") if isinstance(entry, dict) else None
+        if isinstance(inner, dict):
+            yield f"{path.name}#entry[{number}]", dumps(inner)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """An entry of a searchset.
+
+    Attributes:
+        full_url: absolute URL of the resource.
+        content: its stored bytes, written as they are.
+        mode: `match`, `include` or `outcome`.
+    """
+
+    full_url: str
+    content: bytes
+    mode: str = "match"
+
+
+def searchset(
+    entries: Iterable[Entry],
+    *,
+    links: Iterable[tuple[str, str]] = (),
+    total: int | None = None,
+    kind: str = "searchset",
+    **more: Any,
+) -> bytes:
+    """A Bundle around stored bytes, joined and not re-serialized (R4 bundle.html#searchset).
+
+    Args:
+        entries: the page's entries, in order.
+        links: (relation, url) pairs; `self` and `next`.
+        total: number of matches, where it was counted.
+        kind: Bundle.type; another than searchset leaves `search.mode` out.
+        more: further elements of the Bundle (`id`, `timestamp`).
+    """
+    head: dict[str, Any] = {"resourceType": "Bundle", **more, "type": kind}
+    if total is not None:
+        head["total"] = total
+    listed = [{"relation": relation, "url": url} for relation, url in links]
+    if listed:
+        head["link"] = listed
+    parts = []
+    for entry in entries:
+        search = b',"search":{"mode":' + dumps(entry.mode) + b"}" if kind == "searchset" else b""
+        parts.append(b'{"fullUrl":' + dumps(entry.full_url) + b',"resource":' + entry.content + search + b"}")
+    text = dumps(head)
+    if not parts:
+        return text
+    return text[:-1] + b',"entry":[' + b",".join(parts) + b"]}"

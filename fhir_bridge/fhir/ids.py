@@ -1,0 +1,80 @@
+"""Resource ids: keyed hashes, so that one source gives one id for ever and an id gives nothing away."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import os
+import secrets
+from pathlib import Path
+
+__all__ = ["DEMO_KEY", "IdKey", "MissingPart"]
+
+DEMO_KEY = hashlib.blake2b(b"fhir-bridge demonstration key, public on purpose", digest_size=32).digest()
+"""The demo's key: fixed and public, so that anyone gets the same cohort. Never for real patients."""
+
+
+class MissingPart(ValueError):
+    """A required part of an id is empty. An id made of less than its key would join what is not one thing."""
+
+    def __init__(self, position: int) -> None:
+        super().__init__(f"part {position} of the key is empty")
+        self.position = position
+
+
+class IdKey:
+    """The site's secret, and the ids made with it.
+
+    An id is the blake2b hash (160 bits) of the length-prefixed parts under the site key, written in lower
+    case base32: 32 characters of the FHIR id alphabet (R4 datatypes.html#id).
+    """
+
+    __slots__ = ("_key", "fingerprint")
+
+    def __init__(self, key: bytes) -> None:
+        if len(key) < 16:
+            raise ValueError("a site key has at least 16 bytes")
+        self._key = key
+        self.fingerprint = hashlib.blake2b(key, digest_size=6, person=b"fb-fingerprint").hexdigest()
+
+    def id(self, *parts: str | None, optional: frozenset[int] = frozenset()) -> str:
+        """The id of these parts.
+
+        Args:
+            parts: resource type, rule and key values, in this order and no other.
+            optional: positions (from 0) that may be empty; an empty one still takes part, as empty.
+
+        Raises:
+            MissingPart: a part that is not optional is None or empty.
+        """
+        digest = hashlib.blake2b(key=self._key, digest_size=20)
+        for position, part in enumerate(parts):
+            if not part:
+                if position not in optional:
+                    raise MissingPart(position)
+                digest.update(b"\xff\xff\xff\xff")
+                continue
+            encoded = part.encode()
+            digest.update(len(encoded).to_bytes(4, "big"))
+            digest.update(encoded)
+        return base64.b32encode(digest.digest()).decode().lower()
+
+    @classmethod
+    def load_or_make(cls, path: Path) -> IdKey:
+        """Read the site's key, or make it once with mode 0600.
+
+        Raises:
+            PermissionError: the file can be read by others than its owner.
+        """
+        if not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                handle = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+            except FileExistsError:
+                pass  # another process made it between the look and the open: its key is the key
+            else:
+                with os.fdopen(handle, "w") as file:
+                    file.write(secrets.token_hex(32) + "\n")
+        if path.stat().st_mode & 0o077:
+            raise PermissionError(f"{path} must be readable by its owner only (chmod 600 {path})")
+        return cls(bytes.fromhex(path.read_text().strip()))

@@ -1,0 +1,68 @@
+"""What the FHIR floor needs from others, and is handed: terminology and references."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+__all__ = ["Concept", "ReferenceResolver", "TerminologyPort", "Translation"]
+
+
+@dataclass(frozen=True, slots=True)
+class Concept:
+    """A concept of a code system, as `$lookup` tells it."""
+
+    system: str
+    code: str
+    display: str | None = None
+    active: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Translation:
+    """A target of a ConceptMap row; `equivalence` as in R4 concept-map-equivalence, seen from the source."""
+
+    system: str
+    code: str
+    display: str | None
+    equivalence: str
+    map_url: str
+
+
+class TerminologyPort(Protocol):
+    """The terminology questions that validation, search and mappings ask."""
+
+    def lookup(self, system: str, code: str) -> Concept | None:
+        """The concept, or None where the system is known and lacks it, or where the system is unknown."""
+        ...
+
+    def knows_system(self, system: str) -> bool:
+        """Whether the whole content of this code system is at hand, so that a missing code is a wrong one."""
+        ...
+
+    def member(self, value_set: str, system: str | None, code: str) -> bool | None:
+        """Whether the coding is in the value set (url, perhaps `|version`); None where that can't be decided here.
+
+        `system` None asks for a bare code, as in a `code` element with a required binding.
+        """
+        ...
+
+    def translate(self, system: str | None, code: str, targets: tuple[str, ...]) -> list[Translation]:
+        """Targets of the loaded ConceptMaps for this source code in the wanted systems, best first."""
+        ...
+
+    def translate_by_map(self, concept_map: str, code: str) -> list[Translation]:
+        """Targets of one ConceptMap, named by url or by its `name`/`id`.
+
+        Raises:
+            KeyError: no such map is loaded.
+        """
+        ...
+
+
+class ReferenceResolver(Protocol):
+    """Finds what a reference names."""
+
+    def resolve(self, reference: str) -> dict[str, Any] | None:
+        """The resource behind `Type/id`, a contained `#id` or a Bundle's `urn:uuid:`; None where it is not here."""
+        ...

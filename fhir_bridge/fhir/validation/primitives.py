@@ -1,0 +1,174 @@
+"""Primitive values: JSON kind, R4's format, real calendar dates (R4 datatypes.html#primitive)."""
+
+from __future__ import annotations
+
+import re
+from calendar import monthrange
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any
+
+__all__ = ["expected", "json_kind", "primitive_check"]
+
+_ZONE = r"(Z|[+-]((0\d|1[0-3]):[0-5]\d|14:00))"
+_TIME = r"([01]\d|2[0-3]):[0-5]\d:([0-5]\d|60)(\.\d+)?"
+_DATE = r"(?!0000)\d{4}(-(0[1-9]|1[0-2])(-(0[1-9]|[12]\d|3[01]))?)?"
+
+_FORMATS = {
+    "date": (_DATE, "YYYY, YYYY-MM or YYYY-MM-DD"),
+    "dateTime": (
+        rf"(?!0000)\d{{4}}(-(0[1-9]|1[0-2])(-(0[1-9]|[12]\d|3[01])(T{_TIME}{_ZONE})?)?)?",
+        "YYYY, YYYY-MM, YYYY-MM-DD or YYYY-MM-DDThh:mm:ss with a zone",
+    ),
+    "instant": (
+        rf"(?!0000)\d{{4}}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])T{_TIME}{_ZONE}",
+        "YYYY-MM-DDThh:mm:ss.sss with a zone",
+    ),
+    "time": (_TIME, "hh:mm:ss without zone"),
+    "code": (r"[^\s]+(\s[^\s]+)*", "no white space at the ends, single spaces inside"),
+    "id": (r"[A-Za-z0-9\-.]{1,64}", "1 to 64 letters, digits, - and ."),
+    "oid": (r"urn:oid:[0-2](\.(0|[1-9]\d*))+", "urn:oid: and an OID"),
+    "uuid": (
+        r"urn:uuid:[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}",
+        "urn:uuid: and a UUID in lower case",
+    ),
+    "uri": (r"\S+", "no white space, and a whole OID or UUID behind urn:oid: or urn:uuid:"),
+    "url": (r"\S+", "no white space"),
+    "canonical": (r"#\S*|[A-Za-z][A-Za-z0-9+.-]*:\S+", "an absolute URL or #fragment"),
+}
+_DATED = frozenset({"date", "dateTime", "instant"})
+
+_INTEGERS = {
+    "integer": (-(2**31), 2**31 - 1, "a whole number of 32 bits"),
+    "unsignedInt": (0, 2**31 - 1, "a whole number from 0"),
+    "positiveInt": (1, 2**31 - 1, "a whole number from 1"),
+}
+
+_CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff]")
+"""Control characters, and halves of surrogate pairs, which no UTF-8 can carry."""
+_BASE64 = re.compile(r"[0-9A-Za-z+/]*={0,2}")
+_SPACE = re.compile(r"\s+")
+MAX_TEXT = 1_048_576
+"""R4: strings SHALL NOT exceed 1 MB."""
+
+
+def json_kind(value: object) -> str:
+    """The JSON kind of a value, for messages."""
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "true or false"
+    if isinstance(value, str):
+        return "a string"
+    if isinstance(value, int | float | Decimal):
+        return "a number"
+    return "an object" if isinstance(value, dict) else "an array"
+
+
+def expected(name: str) -> str:
+    """What a value of this primitive type looks like, for messages."""
+    if name in _FORMATS:
+        return _FORMATS[name][1]
+    if name in _INTEGERS:
+        return _INTEGERS[name][2]
+    return {
+        "boolean": "true or false",
+        "decimal": "a number",
+        "base64Binary": "base64 text",
+        "xhtml": "a <div> of XHTML",
+    }.get(name, "a text that is not empty and has no control characters")
+
+
+def _integer(name: str) -> Callable[[Any], bool]:
+    low, high, _ = _INTEGERS[name]
+
+    def check(value: Any) -> bool:
+        return type(value) is int and low <= value <= high
+
+    return check
+
+
+def _dated(name: str) -> Callable[[Any], bool]:
+    match = re.compile(_FORMATS[name][0]).fullmatch
+
+    def check(value: Any) -> bool:
+        if not isinstance(value, str) or match(value) is None or not value.isascii():
+            return False
+        day = value[8:10]
+        return day < "29" or int(day) <= monthrange(int(value[:4]), int(value[5:7]))[1]
+
+    return check
+
+
+def _uri(name: str) -> Callable[[Any], bool]:
+    """A URI; one that names an OID or UUID must be of that form (RFC 3001, RFC 4122)."""
+    match = re.compile(_FORMATS[name][0]).fullmatch
+    oid = re.compile(_FORMATS["oid"][0]).fullmatch
+    uuid = re.compile(_FORMATS["uuid"][0], re.IGNORECASE).fullmatch
+
+    def check(value: Any) -> bool:
+        if not isinstance(value, str) or match(value) is None:
+            return False
+        if value.startswith("urn:"):
+            if value.startswith("urn:oid:"):
+                return oid(value.partition("|")[0]) is not None
+            if value.startswith("urn:uuid:"):
+                return uuid(value.partition("|")[0].partition("#")[0]) is not None
+        return True
+
+    return check
+
+
+def _formatted(name: str) -> Callable[[Any], bool]:
+    match = re.compile(_FORMATS[name][0]).fullmatch
+
+    def check(value: Any) -> bool:
+        return isinstance(value, str) and match(value) is not None
+
+    return check
+
+
+def _text(value: Any) -> bool:
+    return isinstance(value, str) and (
+        (value != "" and value.isprintable() and not value.isspace())
+        or (not value.isspace() and 0 < len(value) <= MAX_TEXT and _CONTROL.search(value) is None)
+    )
+
+
+def _xhtml(value: Any) -> bool:
+    return isinstance(value, str) and value != "" and not value.isspace()
+
+
+def _boolean(value: Any) -> bool:
+    return value is True or value is False
+
+
+def _decimal(value: Any) -> bool:
+    kind = type(value)
+    return (
+        kind is int
+        or (kind is float and value - value == 0)
+        or (isinstance(value, Decimal) and value.is_finite())
+    )
+
+
+def _base64(value: Any) -> bool:
+    if not isinstance(value, str) or not value:
+        return False
+    text = _SPACE.sub("", value)
+    return bool(text) and len(text) % 4 == 0 and _BASE64.fullmatch(text) is not None
+
+
+def primitive_check(name: str) -> Callable[[Any], bool]:
+    """A predicate for values of this primitive type; types without a format of their own are texts."""
+    if name in _INTEGERS:
+        return _integer(name)
+    if name in _DATED:
+        return _dated(name)
+    if name in ("uri", "url", "canonical"):
+        return _uri(name)
+    if name in _FORMATS:
+        return _formatted(name)
+    return {"boolean": _boolean, "decimal": _decimal, "base64Binary": _base64, "xhtml": _xhtml}.get(
+        name, _text
+    )

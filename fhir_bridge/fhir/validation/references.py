@@ -1,0 +1,95 @@
+"""References: their form, the type they lead to, contained ids (R4 references.html)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Any
+
+from fhir_bridge.fhir import definitions
+from fhir_bridge.fhir.validation.run import Path, Run
+
+__all__ = ["allowed_types", "check_reference", "reference_type"]
+
+_LITERAL = re.compile(
+    r"(?:(https?://.+)/)?([A-Z][A-Za-z]+)/([A-Za-z0-9\-.]{1,64})(?:/_history/[A-Za-z0-9\-.]{1,64})?"
+)
+_CONDITIONAL = re.compile(r"([A-Z][A-Za-z]+)\?.+")
+
+
+def allowed_types(targets: Iterable[str]) -> frozenset[str] | None:
+    """The resource types that reference targets name; None where any is allowed."""
+    types = set()
+    for target in targets:
+        if definitions.find_type(target) is not None:
+            if target in ("Resource", "DomainResource"):
+                return None
+            types.add(target)
+            continue
+        profile = definitions.profile(target)
+        if profile is None:
+            return None  # a profile that is not at hand: its type can't be told
+        types.add(profile.type)
+    return frozenset(types) or None
+
+
+def reference_type(reference: str, run: Run) -> str | None:
+    """The resource type a literal reference leads to, as far as it tells or is at hand."""
+    if reference.startswith("#"):
+        if reference == "#":
+            return str(run.root.get("resourceType"))
+        return run.contained.get(reference[1:])
+    if run.bundle is not None and reference in run.bundle:
+        return run.bundle[reference]
+    match = _LITERAL.fullmatch(reference) or _CONDITIONAL.fullmatch(reference)
+    if match is None:
+        return None
+    found = match.group(2) if match.re is _LITERAL else match.group(1)
+    return found if found in definitions.resource_types() else None
+
+
+def check_reference(value: Any, allowed: frozenset[str] | None, targets: str, path: Path, run: Run) -> None:
+    """The `reference` and `type` of a Reference; `targets` is how the definition names what is allowed."""
+    reference, named = value.get("reference"), value.get("type")
+    if (
+        isinstance(named, str)
+        and allowed is not None
+        and named in definitions.resource_types()
+        and named not in allowed
+    ):
+        run.add("FB-FHIR-040", f"the reference's type is {named}, expected {targets}", (path, "type", -1))
+    if not isinstance(reference, str):
+        return
+    kind: str | None
+    if reference.startswith("#"):
+        kind = reference_type(reference, run)
+        if kind is None:
+            run.add(
+                "FB-FHIR-041", "no contained resource has the id of this reference", (path, "reference", -1)
+            )
+            return
+    elif run.bundle is not None and reference in run.bundle:
+        kind = run.bundle[reference]
+    elif match := _LITERAL.fullmatch(reference):
+        kind = match.group(2)
+        if kind not in definitions.resource_types():
+            if match.group(1) is None:
+                run.add("FB-FHIR-042", f"{kind} is no resource type of R4", (path, "reference", -1))
+            return
+    elif reference.startswith(("urn:uuid:", "urn:oid:")):
+        if run.bundle is not None:
+            run.add("FB-FHIR-043", "no entry of the Bundle has this fullUrl", (path, "reference", -1))
+        return
+    elif match := _CONDITIONAL.fullmatch(reference):
+        kind = match.group(1)
+    elif ":" in reference:
+        return
+    else:
+        run.add(
+            "FB-FHIR-042",
+            "expected Type/id, an absolute URL, urn:uuid:… or #id",
+            (path, "reference", -1),
+        )
+        return
+    if allowed is not None and kind not in allowed:
+        run.add("FB-FHIR-040", f"the reference leads to {kind}, expected {targets}", (path, "reference", -1))

@@ -1,0 +1,170 @@
+"""The validator: resources against R4 and against the profiles they declare."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+from typing import Any
+
+from fhir_bridge.fhir import definitions
+from fhir_bridge.fhir.issues import Issue
+from fhir_bridge.fhir.ports import TerminologyPort
+from fhir_bridge.fhir.serialization import MAX_DEPTH, JsonError, loads_exact
+from fhir_bridge.fhir.validation.bundles import check_entries, full_urls
+from fhir_bridge.fhir.validation.invariants import HandWritten, InvariantEngine
+from fhir_bridge.fhir.validation.profiles import ProfileCompiler
+from fhir_bridge.fhir.validation.run import Path, Run
+from fhir_bridge.fhir.validation.types import TypeCompiler
+
+__all__ = ["Validator", "get_validator"]
+
+
+class Validator:
+    """Checks resources; compiles a type or profile when it first meets it, so keep one for the process.
+
+    Args:
+        terminology: answers what the definition tables can't (SNOMED CT, LOINC, a site's value sets); None leaves
+            such codes unjudged.
+        invariants: compiles invariants; the default knows the common ones by hand.
+    """
+
+    def __init__(
+        self, terminology: TerminologyPort | None = None, invariants: InvariantEngine | None = None
+    ) -> None:
+        self._terminology = terminology
+        self._types = TypeCompiler(invariants or HandWritten())
+        self._profiles = ProfileCompiler(self._types)
+        self._types.resource = self._inner_resource
+        self._types.profile = self._profiles.find
+
+    def validate(self, resource: dict[str, Any] | bytes | str, profiles: Sequence[str] = ()) -> list[Issue]:
+        """The findings; none means valid as far as R4, its profiles and the terminology at hand tell.
+
+        Args:
+            resource: a parsed resource, or its JSON text. Text is parsed so that duplicate keys are found.
+            profiles: canonicals to check beside those in `meta.profile`.
+        """
+        run = Run(self._terminology)
+        if isinstance(resource, bytes | str):
+            try:
+                resource = loads_exact(resource)
+            except JsonError as error:
+                deep = "nested" in str(error)
+                return [Issue("fatal", "FB-FHIR-003" if deep else "FB-FHIR-001", str(error))]
+            except ValueError as error:  # Python's own limit on the digits of a whole number
+                return [Issue("fatal", "FB-FHIR-001", f"not JSON of a resource: {error}")]
+        try:
+            self._check(resource, profiles, run)
+        except RecursionError:
+            run.issues.append(
+                Issue("fatal", "FB-FHIR-003", f"nested deeper than a resource needs ({MAX_DEPTH} levels)")
+            )
+        return run.issues
+
+    def _check(self, resource: Any, profiles: Sequence[str], run: Run) -> None:
+        kind = resource.get("resourceType") if isinstance(resource, dict) else None
+        name = kind if isinstance(kind, str) and kind in definitions.resource_types() else "Resource"
+        self._resource(resource, (None, name, -1), run, profiles)
+
+    def _inner_resource(self, value: Any, path: Path, run: Run) -> None:
+        """A resource inside another: contained resources share their container's scope, others have their own."""
+        if path[1] == "contained":
+            outer = run.resource
+            self._resource(value, path, run, ())
+            run.resource = outer
+            return
+        outer, root, contained = run.resource, run.root, run.contained
+        self._resource(value, path, run, ())
+        run.resource, run.root, run.contained = outer, root, contained
+
+    def _resource(self, value: Any, path: Path, run: Run, profiles: Sequence[str]) -> None:
+        if not isinstance(value, dict):
+            run.add("FB-FHIR-001", "expected a JSON object with a resourceType", path)
+            return
+        kind = value.get("resourceType")
+        if not isinstance(kind, str) or kind not in definitions.resource_types():
+            found = (
+                f"'{kind[:64]}' is no resource type of R4"
+                if isinstance(kind, str)
+                else "resourceType is missing"
+            )
+            run.add("FB-FHIR-002", found, path)
+            return
+        run.resource = value
+        if path[1] != "contained":
+            run.root = value
+            run.contained = _contained(value) if "contained" in value else {}
+        bundle = run.bundle
+        if kind == "Bundle":
+            run.bundle = full_urls(value)
+        self._types.cell(kind)[0](value, path, run)
+        if kind == "Bundle":
+            check_entries(value, path, run)
+        meta = value.get("meta")
+        declared = meta.get("profile") if isinstance(meta, dict) else None
+        if kind == "Observation":
+            profiles = (*profiles, *vital_sign_profiles(value))
+        if declared or profiles:
+            names = [p for p in declared if isinstance(p, str)] if isinstance(declared, list) else []
+            for index, url in enumerate(dict.fromkeys((*names, *profiles))):
+                where = ((path, "meta", -1), "profile", index) if url in names else path
+                self._profile(url, kind, value, path, where, run)
+        run.bundle = bundle
+
+    def _profile(self, url: str, kind: str, value: dict[str, Any], path: Path, where: Path, run: Run) -> None:
+        if url.partition("|")[0] == f"http://hl7.org/fhir/StructureDefinition/{kind}":
+            return
+        profile = definitions.profile(url)
+        if profile is None:
+            run.add("FB-FHIR-035", f"the profile {url} is not known", where)
+        elif profile.type != kind:
+            run.add("FB-FHIR-036", f"the profile {url} is for {profile.type}, this is {kind}", where)
+        else:
+            check = self._profiles.find(url)
+            if check is not None:
+                check(value, path, run)
+
+
+_VITAL_SIGNS = {
+    "85353-1": "vitalspanel",
+    "9279-1": "resprate",
+    "8867-4": "heartrate",
+    "2708-6": "oxygensat",
+    "59408-5": "oxygensat",
+    "8310-5": "bodytemp",
+    "8302-2": "bodyheight",
+    "9843-4": "headcircum",
+    "29463-7": "bodyweight",
+    "39156-5": "bmi",
+    "85354-9": "bp",
+}
+
+
+def vital_sign_profiles(observation: dict[str, Any]) -> tuple[str, ...]:
+    """The vital signs profiles an Observation must conform to by its code alone (R4 observation-vitalsigns.html)."""
+    code = observation.get("code")
+    codings = code.get("coding") if isinstance(code, dict) else None
+    found = [
+        f"http://hl7.org/fhir/StructureDefinition/{_VITAL_SIGNS[c['code']]}"
+        for c in (codings if isinstance(codings, list) else ())
+        if isinstance(c, dict)
+        and c.get("system") == "http://loinc.org"
+        and isinstance(c.get("code"), str)
+        and c["code"] in _VITAL_SIGNS
+    ]
+    return tuple(found)
+
+
+def _contained(resource: dict[str, Any]) -> dict[str, str]:
+    items = resource["contained"]
+    return {
+        item["id"]: str(item.get("resourceType"))
+        for item in (items if isinstance(items, list) else ())
+        if isinstance(item, dict) and isinstance(item.get("id"), str)
+    }
+
+
+@cache
+def get_validator() -> Validator:
+    """The process's validator, with the definition tables for terminology."""
+    return Validator()

@@ -1,0 +1,6 @@
+"""Consent decisions, audit events, provenance, purposes of use."""
+
+from fhir_bridge.governance import audit, consent, provenance, purposes
+from fhir_bridge.governance.issues import CODES
+
+__all__ = ["CODES", "audit", "consent", "provenance", "purposes"]

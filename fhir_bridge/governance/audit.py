@@ -1,0 +1,229 @@
+"""AuditEvents in the patterns of IHE Basic Audit Log Patterns (BALP 1.1.3).
+
+A builder gives a resource without id. Reads flow to the client, which is then the destination; everything else
+flows from it.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+from fhir_bridge.governance.purposes import coding
+
+__all__ = [
+    "Agent",
+    "Context",
+    "authorization",
+    "login",
+    "operation",
+    "read",
+    "search",
+    "write",
+]
+
+_DCM = "http://dicom.nema.org/resources/ontology/DCM"
+_EVENT = "http://terminology.hl7.org/CodeSystem/audit-event-type"
+_INTERACTION = "http://hl7.org/fhir/restful-interaction"
+_ENTITY = "http://terminology.hl7.org/CodeSystem/audit-entity-type"
+_ROLE = "http://terminology.hl7.org/CodeSystem/object-role"
+_PARTICIPATION = "http://terminology.hl7.org/CodeSystem/v3-ParticipationType"
+_SOURCE = "http://terminology.hl7.org/CodeSystem/security-source-type"
+_REQUEST_ID = "https://profiles.ihe.net/ITI/BALP/CodeSystem/BasicAuditEntityType"
+
+Write = Literal["create", "update", "delete"]
+
+
+@dataclass(frozen=True, slots=True)
+class Agent:
+    """The person who acts: the account's id, a name for display, and the resource that stands for the person."""
+
+    id: str
+    display: str
+    reference: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What all events of one request share.
+
+    Attributes:
+        server: the FHIR base URL.
+        client: id of the application; None where authorization is off.
+        user: the person behind it, if any.
+        address: network address of the caller.
+        purpose: purpose of use, v3-ActReason.
+        request_id: the request's X-Request-Id.
+    """
+
+    server: str
+    client: str | None = None
+    user: Agent | None = None
+    address: str | None = None
+    purpose: str | None = None
+    request_id: str | None = None
+
+
+def _coding(system: str, code: str) -> dict[str, str]:
+    return {"system": system, "code": code}
+
+
+def _concept(system: str, code: str) -> dict[str, Any]:
+    return {"coding": [_coding(system, code)]}
+
+
+def _person(agent: Agent) -> dict[str, Any]:
+    who: dict[str, Any] = {"identifier": {"value": agent.id}, "display": agent.display}
+    if agent.reference:
+        who = {"reference": agent.reference, **who}
+    return {"type": _concept(_PARTICIPATION, "IRCP"), "who": who, "requestor": True}
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
+
+
+def _network(address: str) -> dict[str, str]:
+    """An IP address (2), or a URI (5)."""
+    return {"address": address, "type": "5" if "://" in address else "2"}
+
+
+def _event(
+    context: Context, interaction: str, action: str, entities: Iterable[dict[str, Any]], *, outward: bool
+) -> dict[str, Any]:
+    destination, source = "110152", "110153"
+    client: dict[str, Any] = {
+        "type": _concept(_DCM, destination if outward else source),
+        "who": {"identifier": {"value": context.client or "anonymous"}},
+        "requestor": context.user is None,
+    }
+    if context.address:
+        client["network"] = _network(context.address)
+    server = {
+        "type": _concept(_DCM, source if outward else destination),
+        "who": {"identifier": {"value": context.server}},
+        "requestor": False,
+        "network": _network(context.server),
+    }
+    event: dict[str, Any] = {
+        "resourceType": "AuditEvent",
+        "type": _coding(_EVENT, "rest"),
+        "subtype": [_coding(_INTERACTION, interaction)],
+        "action": action,
+        "recorded": _now(),
+        "outcome": "0",
+    }
+    if context.purpose:
+        event["purposeOfEvent"] = [{"coding": [coding(context.purpose)]}]
+    event["agent"] = [client, server, *([_person(context.user)] if context.user else [])]
+    event["source"] = {"observer": {"identifier": {"value": context.server}}, "type": [_coding(_SOURCE, "4")]}
+    entity = list(entities)
+    if context.request_id:
+        entity.append(
+            {
+                "what": {"identifier": {"value": context.request_id}},
+                "type": _coding(_REQUEST_ID, "XrequestId"),
+            }
+        )
+    event["entity"] = entity
+    return event
+
+
+def _patient(patient: str | None) -> list[dict[str, Any]]:
+    if not patient:
+        return []
+    return [
+        {
+            "what": {"reference": f"Patient/{patient}"},
+            "type": _coding(_ENTITY, "1"),
+            "role": _coding(_ROLE, "1"),
+        }
+    ]
+
+
+def _resource(reference: str) -> dict[str, Any]:
+    return {"what": {"reference": reference}, "type": _coding(_ENTITY, "2"), "role": _coding(_ROLE, "4")}
+
+
+def read(
+    context: Context, reference: str, *, patient: str | None, interaction: str = "read"
+) -> dict[str, Any]:
+    """IHE.BasicAudit.Read and PatientRead: one resource went to the client (`read`, `vread`, `history-instance`)."""
+    return _event(context, interaction, "R", [_resource(reference), *_patient(patient)], outward=True)
+
+
+def operation(context: Context, name: str, reference: str, *, patient: str | None) -> dict[str, Any]:
+    """An operation ran on a resource or type (`Patient/1`, `Patient`); `$name` is in the entity's description."""
+    target = (
+        _resource(reference)
+        if "/" in reference
+        else {"type": _coding(_ENTITY, "2"), "name": reference or "base"}
+    )
+    return _event(
+        context, "operation", "E", [target | {"description": f"${name}"}, *_patient(patient)], outward=False
+    )
+
+
+def search(
+    context: Context, query: str, patients: Iterable[str], *, interaction: str = "search-type"
+) -> list[dict[str, Any]]:
+    """IHE.BasicAudit.Query and PatientQuery: one event for each patient found, one where there is none.
+
+    Args:
+        query: the request as it came, `GET https://…?…` or the form of a POST; kept in base64.
+    """
+    asked = {
+        "type": _coding(_ENTITY, "2"),
+        "role": _coding(_ROLE, "24"),
+        "query": base64.b64encode(query.encode()).decode(),
+    }
+    found: list[str | None] = list(dict.fromkeys(patients))
+    return [
+        _event(context, interaction, "E", [asked, *_patient(patient)], outward=False)
+        for patient in found or [None]
+    ]
+
+
+def write(context: Context, interaction: Write, reference: str, *, patient: str | None) -> dict[str, Any]:
+    """IHE.BasicAudit.Create, Update and Delete, with the patient where there is one."""
+    action = {"create": "C", "update": "U", "delete": "D"}[interaction]
+    return _event(context, interaction, action, [_resource(reference), *_patient(patient)], outward=False)
+
+
+def login(user: Agent | None, *, address: str, success: bool = True) -> dict[str, Any]:
+    """A sign-in (DCM 110122), or a failed one, which names nobody: a mistyped name may be a password."""
+    event: dict[str, Any] = {
+        "resourceType": "AuditEvent",
+        "type": _coding(_DCM, "110114"),
+        "subtype": [_coding(_DCM, "110122")],
+        "action": "E",
+        "recorded": _now(),
+        "outcome": "0" if success else "4",
+    }
+    agent = _person(user) if user else {"who": {"display": "unknown"}, "requestor": True}
+    if address != "unknown":
+        agent["network"] = _network(address)
+    event["agent"] = [agent]
+    event["source"] = {"observer": {"display": "FHIR Bridge"}, "type": [_coding(_SOURCE, "6")]}
+    return event
+
+
+def authorization(
+    user: Agent, client: str, scope: str, *, patient: str | None, address: str
+) -> dict[str, Any]:
+    """A person allowed an application something (IHE IUA, user authentication and authorization)."""
+    event = login(user, address=address)
+    event["subtype"] = [_coding(_DCM, "110112")]
+    event["agent"].append({"who": {"identifier": {"value": client}}, "requestor": False})
+    event["entity"] = [
+        {
+            "what": {"identifier": {"value": client}},
+            "type": _coding(_ENTITY, "4"),
+            "detail": [{"type": "scope", "valueString": scope}],
+        },
+        *_patient(patient),
+    ]
+    return event

@@ -1,0 +1,45 @@
+"""The mapping language: YAML shaped like the resource, compiled to Python.
+
+mapping = load_mapping("ehr/hl7v2", adapters=adapters())
+context = Context(site, terminology, IdentityResolver(site, key), mapping.adapter)
+conversion = mapping.convert(record, context)
+"""
+
+from fhir_bridge.mapping import issues as _issues
+from fhir_bridge.mapping.compiled import CompiledMapping
+from fhir_bridge.mapping.errors import MappingError, MappingErrors, Position
+from fhir_bridge.mapping.identity import CrosswalkError, IdentityResolver, PatientLink, Unlinked
+from fhir_bridge.mapping.loading import find_mapping, load_mapping, mapping_names
+from fhir_bridge.mapping.record import CLEARED, Record, Scope
+from fhir_bridge.mapping.registry import function
+from fhir_bridge.mapping.runtime import Context, Conversion, Output, Reject, Trace
+from fhir_bridge.mapping.schema import json_schema
+from fhir_bridge.mapping.site import Site, SiteError
+
+__all__ = [
+    "CLEARED",
+    "CompiledMapping",
+    "Context",
+    "Conversion",
+    "CrosswalkError",
+    "IdentityResolver",
+    "MappingError",
+    "MappingErrors",
+    "Output",
+    "PatientLink",
+    "Position",
+    "Record",
+    "Reject",
+    "Scope",
+    "Site",
+    "SiteError",
+    "Trace",
+    "Unlinked",
+    "find_mapping",
+    "function",
+    "json_schema",
+    "load_mapping",
+    "mapping_names",
+]
+
+assert _issues.CODES

@@ -1,0 +1,202 @@
+"""Calls in expressions: functions with their arguments checked, `coalesce`, `ref`."""
+
+from __future__ import annotations
+
+import keyword
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import Any
+
+from fhir_bridge.mapping import expressions as ex
+from fhir_bridge.mapping.environment import Code, Environment, RuleTarget, failure, literal_source
+from fhir_bridge.mapping.errors import nearest
+from fhir_bridge.mapping.registry import BUILTINS, FunctionSpec
+
+__all__ = ["CallCompiler"]
+
+_ELSE = {
+    "concept": ("keep", "keep+flag", "reject", "drop"),
+    "coding": ("keep", "keep+flag", "reject", "drop"),
+    "quantity": ("keep", "keep+flag", "reject", "drop"),
+    "one": ("flag", "first", "reject"),
+}
+"""What `else=` of a function may be."""
+
+
+class CallCompiler(ABC):
+    """The part of the expression compiler that compiles calls.
+
+    Attributes:
+        referenced: rules that some `ref` names.
+        document_names: names of the document's own `let`, which are seen everywhere.
+    """
+
+    def __init__(
+        self, model: Any, functions: Mapping[str, FunctionSpec], rules: Mapping[str, RuleTarget]
+    ) -> None:
+        self.model = model
+        self.functions = functions
+        self.rules = rules
+        self.referenced: set[str] = set()
+        self.document_names: frozenset[str] = frozenset()
+        self._counter = 0
+
+    @abstractmethod
+    def compile(self, tree: ex.Expression, env: Environment) -> Code:
+        """Source of an expression."""
+
+    @abstractmethod
+    def condition(self, tree: ex.Expression, env: Environment) -> str:
+        """Source of an expression's truth."""
+
+    def temporary(self) -> str:
+        """A new local name."""
+        self._counter += 1
+        return f"w{self._counter}"
+
+    def call(self, tree: ex.Call, env: Environment) -> Code:
+        if tree.name == "coalesce":
+            return self._coalesce(tree, env)
+        if tree.name == "ref":
+            return self._reference(tree, env)
+        if tree.name == "where":
+            raise failure("where(…) stands only in ref('rule', where(…))", tree.at, "006")
+        spec = self.functions.get(tree.name)
+        if spec is None:
+            known = [*self.functions, "ref"]
+            raise failure(f'unknown function "{tree.name}"', tree.at, "006", nearest(tree.name, known))
+        self._check_arguments(tree, spec)
+        given = [self.compile(argument, env) for argument in tree.arguments]
+        named = [(name, self.compile(value, env)) for name, value in tree.keywords]
+        self._check_literals(tree, spec, named)
+        head = ([env.variable] if spec.scope else []) + (["ctx"] if spec.context else [])
+        passed = [code.source for code in given]
+        passed += [f"{_python_name(name)}={self._argument(code)}" for name, code in named]
+        prefix = "f_" if BUILTINS.get(spec.name) is spec else "a_"
+        return Code(
+            f"{prefix}{spec.name}({', '.join(head + passed)})",
+            spec.returns,
+            repeats=spec.repeats,
+            boolean=spec.returns == "boolean" and not spec.repeats,
+            target=_target(tree),
+        )
+
+    def _argument(self, code: Code) -> str:
+        return (
+            literal_source(tuple(code.value))
+            if code.literal and isinstance(code.value, list)
+            else code.source
+        )
+
+    def _check_arguments(self, tree: ex.Call, spec: FunctionSpec) -> None:
+        names = [name for name in spec.arguments if name not in spec.keyword_only]
+        if len(tree.arguments) > len(names) and not spec.rest:
+            raise failure(
+                f"{tree.name} takes {len(names)} argument{'s' * (len(names) != 1)} without name, "
+                f"{len(tree.arguments)} are given",
+                tree.arguments[len(names)].start,
+                "006",
+                spec.signature,
+            )
+        for name, value in tree.keywords:
+            if name in names[: len(tree.arguments)]:
+                raise failure(f'the argument "{name}" is given twice', value.start, "006", spec.signature)
+            if name not in spec.arguments and not spec.keywords:
+                raise failure(
+                    f'{tree.name} has no argument "{name}"', value.start, "006",
+                    nearest(name, spec.arguments) or spec.signature,
+                )  # fmt: skip
+        given = set(names[: len(tree.arguments)]) | {name for name, _ in tree.keywords}
+        for name in spec.arguments[: spec.required]:
+            if name not in given:
+                raise failure(f'{tree.name} needs the argument "{name}"', tree.at, "006", spec.signature)
+
+    def _check_literals(self, tree: ex.Call, spec: FunctionSpec, named: list[tuple[str, Code]]) -> None:
+        allowed = _ELSE.get(spec.name)
+        for (name, code), (_, value) in zip(named, tree.keywords, strict=True):
+            if name == "else" and allowed and code.literal and code.value not in allowed:
+                raise failure(
+                    f'{spec.name} has no else={code.source}', value.start, "006",
+                    nearest(str(code.value), allowed) or f"one of {', '.join(allowed)}",
+                )  # fmt: skip
+
+    def _coalesce(self, tree: ex.Call, env: Environment) -> Code:
+        if tree.keywords or not tree.arguments:
+            raise failure("coalesce takes values, one at least", tree.at, "006", "coalesce(a, b, …)")
+        codes = [self.compile(argument, env) for argument in tree.arguments]
+        source = codes[-1].source
+        for code in reversed(codes[:-1]):
+            name = self.temporary()
+            source = f"({name} if ({name} := {code.source}) or {name} == 0 else {source})"
+        kinds = {code.type for code in codes if not (code.literal and code.value is None)}
+        return Code(
+            source, kinds.pop() if len(kinds) == 1 else None, repeats=any(code.repeats for code in codes)
+        )
+
+    def _reference(self, tree: ex.Call, env: Environment) -> Code:
+        usage = "ref('rule') or ref('rule', where(condition))"
+        if not env.refers:
+            raise failure("ref can't stand in a key, in a condition, or in what they use", tree.at, "006")
+        arguments = tree.arguments
+        if tree.keywords or not 1 <= len(arguments) <= 2 or not isinstance(arguments[0], ex.Literal):
+            raise failure("ref takes a rule's name as text", tree.at, "006", usage)
+        target = self.rules.get(str(arguments[0].value))
+        if target is None:
+            name = str(arguments[0].value)
+            raise failure(f'no rule is named "{name}"', arguments[0].start, "012", nearest(name, self.rules))
+        self.referenced.add(target.name)
+        hops, theirs = self._hops(env.scope, target.scope)
+        common = f"ctx, {target.name!r}, {target.type!r}, {env.variable}, {hops}, {theirs}, uid"
+        if len(arguments) == 1:
+            return Code(f"references({common})", "Reference", target=target.type)
+        where = arguments[1]
+        if (
+            not isinstance(where, ex.Call)
+            or where.name != "where"
+            or len(where.arguments) != 1
+            or where.keywords
+        ):
+            raise failure("the second argument of ref is where(condition)", arguments[1].start, "006", usage)
+        inner = Environment(
+            target.scope,
+            "t",
+            {name: variable for name, variable in env.names.items() if name in self.document_names},
+            lambda: env,
+            refers=False,
+        )
+        condition = self.condition(where.arguments[0], inner)
+        source = f"references_where({common}, lambda t: {condition})"
+        return Code(source, "Reference", target=target.type)
+
+    def chain(self, scope: str) -> list[str]:
+        """A scope and those around it, innermost first."""
+        chain = [scope]
+        while True:
+            scopes = self.model.scopes
+            spec = scopes[chain[-1]] if chain[-1] in scopes else None  # noqa: SIM401 - `in` may say more than `get`
+            parent = spec.parent if spec is not None else None
+            if parent is None or parent in chain:
+                return chain
+            chain.append(parent)
+
+    def _hops(self, ours: str, theirs: str) -> tuple[int, int]:
+        """How far the nearest common scope is from each; (-1, 0) where only the record holds both."""
+        mine, other = self.chain(ours), self.chain(theirs)
+        for hops, name in enumerate(mine):
+            if name in other:
+                return (-1, 0) if name == self.model.root else (hops, other.index(name))
+        return -1, 0
+
+
+def _target(tree: ex.Call) -> str | None:
+    """The type that a call's Reference refers to."""
+    if tree.name in ("patient", "sample"):
+        return "Patient"
+    first = tree.arguments[0] if tree.arguments else None
+    if tree.name in ("reference", "keyed") and isinstance(first, ex.Literal):
+        return str(first.value)
+    return None
+
+
+def _python_name(name: str) -> str:
+    return f"{name}_" if keyword.iskeyword(name) else name

@@ -1,0 +1,358 @@
+"""Values meet elements: a value goes in as its element's type, is changed where nothing is lost, or is refused."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from datetime import date
+from decimal import Decimal
+from functools import cache
+from typing import Any
+
+from fhir_bridge.fhir import definitions
+from fhir_bridge.fhir.datatypes import (
+    Code,
+    CodeableConcept,
+    Date,
+    DateTime,
+    Instant,
+    Time,
+    Uri,
+    fhir_type,
+)
+from fhir_bridge.mapping.record import CLEARED
+from fhir_bridge.mapping.runtime import Context, Place
+
+__all__ = ["PRIMITIVES", "ChoiceTable", "Coercer", "choose", "coercer", "convertible", "many", "type_name"]
+
+Coercer = Callable[[Context, Any, Place], Any]
+ChoiceTable = dict[str, tuple[str, Coercer]]
+
+_TEXT = ("string", "code", "id", "uri", "url", "canonical", "oid", "uuid", "markdown")
+_QUANTITIES = ("Quantity", "SimpleQuantity", "MoneyQuantity", "Age", "Duration", "Count", "Distance")
+_INTEGERS = ("integer", "positiveInt", "unsignedInt")
+
+_SOURCES: dict[str, tuple[str, ...]] = {
+    "string": (*_TEXT, "date", "dateTime", "instant", "time", "base64Binary"),
+    "markdown": (*_TEXT, "date", "dateTime", "instant", "time"),
+    "code": ("code", "string", "id"),
+    "id": ("id", "code", "string"),
+    **dict.fromkeys(
+        ("uri", "url", "canonical", "oid", "uuid"), ("uri", "url", "canonical", "oid", "uuid", "string")
+    ),
+    "date": ("date", "dateTime", "instant", "string"),
+    "dateTime": ("dateTime", "date", "instant", "string"),
+    "instant": ("instant", "dateTime", "string"),
+    "time": ("time", "string"),
+    "base64Binary": ("base64Binary", "string"),
+    "decimal": ("decimal", *_INTEGERS),
+    **dict.fromkeys(_INTEGERS, (*_INTEGERS, "decimal")),
+    "boolean": ("boolean",),
+    "CodeableConcept": ("CodeableConcept", "Coding"),
+    **dict.fromkeys(_QUANTITIES, _QUANTITIES),
+    "xhtml": ("xhtml", "string"),
+}
+"""Type of an element -> types of values that it takes, perhaps after a check."""
+
+PRIMITIVES = frozenset(
+    {
+        "base64Binary", "boolean", "canonical", "code", "date", "dateTime", "decimal", "id", "instant", "integer",
+        "markdown", "oid", "positiveInt", "string", "time", "unsignedInt", "uri", "url", "uuid", "xhtml",
+    }
+)  # fmt: skip
+
+_PREFERRED: dict[str, tuple[str, ...]] = {
+    "string": ("string", "markdown"),
+    "code": ("code", "string"),
+    "uri": ("uri", "url", "canonical", "string"),
+    "integer": ("integer", "decimal", "positiveInt", "unsignedInt"),
+    "decimal": ("decimal",),
+    "date": ("date", "dateTime"),
+    "dateTime": ("dateTime", "date"),
+    "instant": ("instant", "dateTime"),
+    "Coding": ("Coding", "CodeableConcept"),
+    "Quantity": ("Quantity", "Age", "Duration", "Count", "Distance"),
+}
+"""Where an element has a choice of types: which of them a value takes, first that is allowed."""
+
+_BAD_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]")
+_CODE = re.compile(r"\S+(\s\S+)*")
+_ID = re.compile(r"[A-Za-z0-9\-.]{1,64}")
+_FULL_INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)")
+_DATE_TIME = re.compile(
+    r"\d{4}(-(0[1-9]|1[0-2])(-(0[1-9]|[12]\d|3[01])"
+    r"(T([01]\d|2[0-3]):[0-5]\d:([0-5]\d|60)(\.\d+)?(Z|[+-]((0\d|1[0-3]):[0-5]\d|14:00)))?)?)?"
+)
+_TIME = re.compile(r"([01]\d|2[0-3]):[0-5]\d:([0-5]\d|60)(\.\d+)?")
+_BASE64 = re.compile(r"(\s*[0-9a-zA-Z+/=]{4}\s*)+")
+
+
+def convertible(source: str, target: str) -> bool:
+    """Whether a value of type `source` may go into an element of type `target`."""
+    return source == target or source in _SOURCES.get(target, ())
+
+
+def type_name(value: object) -> str:
+    """The FHIR type of a value, or a plain word for what has none."""
+    try:
+        return fhir_type(value)
+    except TypeError:
+        return "object" if isinstance(value, dict) else type(value).__name__
+
+
+def _wrong(ctx: Context, value: object, place: Place, target: str, hint: str = "") -> None:
+    ctx.lost(
+        place, "FB-MAP-102", f"{place.path} takes {target}, not {type_name(value)}{hint}; it was left out"
+    )
+
+
+def _single(ctx: Context, values: list[Any], place: Place) -> Any:
+    kept = [value for value in values if value is not None and value is not CLEARED and value != ""]
+    if len(kept) > 1 and any(value != kept[0] for value in kept):
+        ctx.lost(
+            place, "FB-MAP-103", f"{place.path} takes one value and was given {len(kept)}; it was left out"
+        )
+        return None
+    return kept[0] if kept else None
+
+
+def _text(ctx: Context, value: Any, place: Place) -> Any:
+    if value.__class__ is list:
+        value = _single(ctx, value, place)
+        if value is None:
+            return None
+    if not isinstance(value, str):
+        text = getattr(value, "text", None)
+        if not isinstance(text, str):
+            _wrong(ctx, value, place, "string", " (string(x) makes one)")
+            return None
+        value = text
+    if value.isprintable():
+        return value if value and not value.isspace() else (CLEARED if value is CLEARED else None)
+    if _BAD_CONTROL.search(value):
+        ctx.lost(
+            place,
+            "FB-MAP-102",
+            f"{place.path} has control characters, which FHIR text can't hold; it was left out",
+        )
+        return None
+    return None if value.isspace() else value
+
+
+def _pattern(target: str, pattern: re.Pattern[str], make: Callable[[str], Any], hint: str = "") -> Coercer:
+    def coerce(ctx: Context, value: Any, place: Place) -> Any:
+        if value.__class__ is make and value:
+            return value
+        value = _text(ctx, value, place)
+        if not value:
+            return value
+        value = value.strip()
+        if pattern.fullmatch(value):
+            return make(value)
+        ctx.lost(
+            place, "FB-MAP-102", f"{place.path} was given text that is no {target}{hint}; it was left out"
+        )
+        return None
+
+    return coerce
+
+
+def _calendar(target: str, pattern: re.Pattern[str], make: Callable[[str], Any], hint: str) -> Coercer:
+    check = _pattern(target, pattern, make, hint)
+
+    def coerce(ctx: Context, value: Any, place: Place) -> Any:
+        if value.__class__ is make:
+            return value
+        found = check(ctx, value, place)
+        if found and len(found) >= 10:
+            try:
+                date.fromisoformat(found[:10])
+            except ValueError:
+                ctx.lost(
+                    place, "FB-MAP-102", f"{place.path} was given a day that does not exist; it was left out"
+                )
+                return None
+        return found
+
+    return coerce
+
+
+def _date(ctx: Context, value: Any, place: Place) -> Any:
+    if value.__class__ is Date:
+        return value
+    if value.__class__ in (DateTime, Instant) and len(value) > 10:
+        ctx.lost(
+            place,
+            "FB-MAP-102",
+            f"{place.path} takes a date, and the value has a time (date(x) takes its day); it was left out",
+        )
+        return None
+    return _DATE(ctx, Date(value) if value.__class__ is DateTime else value, place)
+
+
+_DATE = _calendar(
+    "date", re.compile(r"\d{4}(-(0[1-9]|1[0-2])(-(0[1-9]|[12]\d|3[01]))?)?"), Date, " (date(x) makes one)"
+)
+
+
+def _boolean(ctx: Context, value: Any, place: Place) -> Any:
+    if value is True or value is False or value is CLEARED:
+        return value
+    if value.__class__ is list:
+        value = _single(ctx, value, place)
+        if value is None or value is True or value is False:
+            return value
+    _wrong(ctx, value, place, "boolean", " (boolean(x) makes one)")
+    return None
+
+
+def _decimal(ctx: Context, value: Any, place: Place) -> Any:
+    if value.__class__ is Decimal:
+        if value.is_finite():
+            return value
+    elif value.__class__ is int or value is CLEARED:
+        return value
+    elif value.__class__ is float:
+        return Decimal(repr(value))
+    elif value.__class__ is list:
+        value = _single(ctx, value, place)
+        return None if value is None else _decimal(ctx, value, place)
+    _wrong(ctx, value, place, "decimal", " (decimal(x) makes one)")
+    return None
+
+
+def _integer(target: str, low: int) -> Coercer:
+    def coerce(ctx: Context, value: Any, place: Place) -> Any:
+        if value is CLEARED:
+            return value
+        if value.__class__ is list:
+            value = _single(ctx, value, place)
+            if value is None:
+                return None
+        if value.__class__ is Decimal and value.is_finite() and value == value.to_integral_value():
+            value = int(value)
+        if value.__class__ is int and low <= value <= 2147483647:
+            return value
+        _wrong(
+            ctx,
+            value,
+            place,
+            target,
+            " in its range" if value.__class__ is int else " (integer(x) makes one)",
+        )
+        return None
+
+    return coerce
+
+
+def _complex(target: str) -> Coercer:
+    accepted = frozenset(_SOURCES.get(target, (target,)))
+
+    def coerce(ctx: Context, value: Any, place: Place) -> Any:
+        named = getattr(value, "fhir_type", None)
+        if named == target or (named is None and value.__class__ is dict):
+            return value or None
+        if value is CLEARED:
+            return value
+        if value.__class__ is list:
+            value = _single(ctx, value, place)
+            return None if value is None else coerce(ctx, value, place)
+        if named in accepted:
+            return CodeableConcept(coding=[value]) if named == "Coding" else value
+        _wrong(ctx, value, place, target)
+        return None
+
+    return coerce
+
+
+def _resource(ctx: Context, value: Any, place: Place) -> Any:
+    if value.__class__ is dict and "resourceType" in value:
+        return value
+    _wrong(ctx, value, place, "a resource")
+    return None
+
+
+@cache
+def coercer(target: str) -> Coercer:
+    """The function that makes a value fit an element of this type: `(ctx, value, place) -> value | None`.
+
+    None comes with an issue where something was lost. A list of one stands for its item.
+    """
+    if target in ("string", "markdown", "xhtml"):
+        return _text
+    if target == "code":
+        return _pattern("code", _CODE, Code)
+    if target == "id":
+        return _pattern("id", _ID, str)
+    if target in ("uri", "url", "canonical", "oid", "uuid"):
+        return _pattern(
+            target,
+            re.compile(definitions.primitive_regex(target))
+            if target in ("oid", "uuid")
+            else re.compile(r"\S+"),
+            Uri,
+        )
+    if target == "date":
+        return _date
+    if target == "dateTime":
+        return _calendar("dateTime", _DATE_TIME, DateTime, " (datetime(x) makes one)")
+    if target == "instant":
+        return _calendar("instant", _FULL_INSTANT, Instant, " (instant(x) makes one)")
+    if target == "time":
+        return _pattern("time", _TIME, Time, " (time_of_day(x) makes one)")
+    if target == "base64Binary":
+        return _pattern("base64Binary", _BASE64, str)
+    if target == "boolean":
+        return _boolean
+    if target == "decimal":
+        return _decimal
+    if target in _INTEGERS:
+        return _integer(target, {"integer": -2147483648, "unsignedInt": 0, "positiveInt": 1}[target])
+    if target == "Resource":
+        return _resource
+    return _complex(target)
+
+
+def many(ctx: Context, value: Any, coerce: Coercer | None, place: Place) -> list[Any] | None:
+    """The values for an element that repeats; one is wrapped, empty ones are dropped."""
+    if value is None or value is CLEARED:
+        return None
+    if value.__class__ is list or value.__class__ is tuple:
+        kept: list[Any] = []
+        for item in value:
+            if item is None or item is CLEARED:
+                continue
+            if item.__class__ is list:
+                kept += many(ctx, item, coerce, place) or ()
+                continue
+            made = coerce(ctx, item, place) if coerce is not None else item
+            if made is not None and made is not CLEARED:
+                kept.append(made)
+        return kept or None
+    if coerce is not None:
+        value = coerce(ctx, value, place)
+    return None if value is None or value is CLEARED else [value]
+
+
+def choose(ctx: Context, value: Any, table: ChoiceTable, place: Place) -> tuple[str, Any] | None:
+    """The JSON name and value that a typed value takes in an element with a choice of types."""
+    if value.__class__ is list:
+        value = _single(ctx, value, place)
+    if value is None or value is CLEARED or value == "":
+        return None
+    name = type_name(value)
+    for candidate in _PREFERRED.get(name, (name,)):
+        found = table.get(candidate)
+        if found is not None:
+            made = found[1](ctx, value, place)
+            return None if made is None else (found[0], made)
+    _wrong(ctx, value, place, f"one of {', '.join(sorted(table)[:6])}{', …' if len(table) > 6 else ''}")
+    return None
+
+
+def preferred(source: str, targets: dict[str, str]) -> tuple[str, str] | None:
+    """JSON name and type that a value of a known type takes among `targets` (type -> JSON name)."""
+    for candidate in _PREFERRED.get(source, (source,)):
+        if candidate in targets:
+            return targets[candidate], candidate
+    return None

@@ -1,0 +1,355 @@
+"""A compiled mapping at work: rules over a record, outputs and issues out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from fhir_bridge.fhir.ids import MissingPart
+from fhir_bridge.fhir.issues import Issue
+from fhir_bridge.mapping.errors import Position
+from fhir_bridge.mapping.functions.times import business_time
+from fhir_bridge.mapping.identity import Unlinked
+from fhir_bridge.mapping.lost_references import remove_references
+from fhir_bridge.mapping.rule_code import RulePlan
+from fhir_bridge.mapping.runtime import GENERATED, Context, Conversion, Instance, Output, Place, Reject
+
+__all__ = ["CompiledMapping", "Program"]
+
+
+@dataclass(slots=True)
+class _Rule:
+    plan: RulePlan
+    build: Callable[..., Output | None]
+    identify: Callable[..., tuple[str, tuple[Any, ...]] | None] | None
+    columns: list[tuple[str, Any, Callable[[Any], Any]]]
+
+
+class Program:
+    """Generated source, loaded."""
+
+    def __init__(self, source: str, namespace: dict[str, Any], plans: Iterable[RulePlan], lets: bool) -> None:
+        self.source = source
+        self.lets: Callable[..., tuple[Any, ...]] | None = namespace["document_lets"] if lets else None
+        self.rules = [
+            _Rule(
+                plan,
+                namespace[plan.function],
+                namespace[f"{plan.function}_identify"] if plan.split else None,
+                [(name, spec, namespace[cell]) for name, spec, cell in plan.columns],
+            )
+            for plan in plans
+        ]
+
+
+class _Held(Exception):
+    """The whole record is rejected."""
+
+
+@dataclass(slots=True)
+class CompiledMapping:
+    """A mapping ready to convert.
+
+    Attributes:
+        name, version, title: as the document says.
+        adapter: the adapter that reads its sources.
+        source_options: the `source:` block without the adapter.
+        rules: rule ids, in order.
+        root: the record's own scope.
+    """
+
+    name: str
+    version: str
+    title: str
+    adapter: str
+    source_options: Mapping[str, Any]
+    rules: tuple[str, ...]
+    root: str
+    make: Callable[[bool], Program] = field(repr=False)
+    _programs: dict[bool, Program] = field(default_factory=dict, repr=False)
+
+    @property
+    def source(self) -> str:
+        """The generated Python, for reading."""
+        return self._program(trace=False).source
+
+    def _program(self, *, trace: bool) -> Program:
+        program = self._programs.get(trace)
+        if program is None:
+            program = self._programs[trace] = self.make(trace)
+        return program
+
+    def convert(self, record: Any, context: Context) -> Conversion:
+        """Convert a record: a part that fails loses itself alone, and an issue says so. Never raises for a record."""
+        program = self._programs.get(context.trace) or self._program(trace=context.trace)
+        ctx = context
+        if ctx.configured is not self:
+            ctx.configure(self.source_options)
+            ctx.configured = self
+        ctx.begin(record)
+        outputs: list[Output] = []
+        try:
+            lost = _run(program, record, ctx, outputs, self.root)
+        except _Held:
+            return Conversion([], ctx.issues, "rejected")
+        if lost:
+            outputs = _without_lost(outputs, lost, ctx)
+        issues = ctx.issues
+        if not issues:
+            if not outputs:
+                ctx.rule = ""
+                issues.append(Issue("information", "FB-MAP-110", "no rule produced anything", ctx.locator))
+            return Conversion(outputs, issues, "converted")
+        failed = any(issue.severity in ("error", "fatal") for issue in issues)
+        if failed:
+            return Conversion(outputs, issues, "partial" if outputs else "rejected")
+        return Conversion(outputs, issues, "converted")
+
+
+def _run(program: Program, record: Any, ctx: Context, outputs: list[Output], root: str) -> set[str]:
+    """Run all rules; returns `Type/id` of outputs that others may refer to and that were lost."""
+    ctx.rule = ""
+    g: tuple[Any, ...] = ()
+    objects: dict[str, list[Any]] = {}
+    lost: set[str] = set()
+    try:
+        ctx.record_time = ctx.time_of(record.time, business_time)
+        if program.lets is not None:
+            roots = list(record.scope(root))
+            objects[root] = roots
+            g = program.lets(ctx, roots[0] if roots else record)
+    except Exception as error:
+        _told(error, ctx, None, record)
+        raise _Held from error
+    for rule in program.rules:
+        if rule.identify is not None:
+            _identify(rule, _objects(rule.plan.scope, record, objects, ctx, rule), ctx, g)
+    seen: dict[tuple[str, str], Output] = {}
+    for rule in program.rules:
+        plan, build = rule.plan, rule.build
+        if rule.identify is not None:
+            for instance in ctx.instances.get(plan.name, ()):
+                s = instance.scope
+                ctx.rule = plan.name
+                try:
+                    column = instance.column or ()
+                    output = build(ctx, s, g, instance.id, *column, *instance.locals)
+                except Exception as error:  # noqa: BLE001 - as above: one output is lost, with an issue
+                    lost.add(f"{plan.type}/{instance.id}")
+                    _lose(error, ctx, rule, s)
+                    continue
+                if output is not None:
+                    _keep(output, outputs, seen, ctx, plan)
+            continue
+        for s in _objects(plan.scope, record, objects, ctx, rule):
+            ctx.rule = plan.name
+            try:
+                if rule.columns:
+                    for name, spec, cell in rule.columns:
+                        value = cell(s)
+                        if value is None or value == "":
+                            continue
+                        try:
+                            output = build(ctx, s, g, name, spec, value)
+                        except Exception as error:  # noqa: BLE001 - as above
+                            _lose(error, ctx, rule, s)
+                            continue
+                        if output is not None:
+                            _keep(output, outputs, seen, ctx, plan)
+                    continue
+                output = build(ctx, s, g)
+            except Exception as error:  # noqa: BLE001 - as above
+                _lose(error, ctx, rule, s)
+                continue
+            if output is not None:
+                _keep(output, outputs, seen, ctx, plan)
+    return lost
+
+
+def _objects(scope: str, record: Any, objects: dict[str, list[Any]], ctx: Context, rule: _Rule) -> list[Any]:
+    """The objects of a scope, read once a record."""
+    found = objects.get(scope)
+    if found is None:
+        try:
+            found = list(record.scope(scope))
+        except Exception as error:  # noqa: BLE001 - a reader that fails on a group loses the group, with an issue
+            ctx.rule = rule.plan.name
+            _lose(error, ctx, rule, record)
+            found = []
+        objects[scope] = found
+    return found
+
+
+def _identify(rule: _Rule, scopes: list[Any], ctx: Context, g: tuple[Any, ...]) -> None:
+    """The first half of a rule that others refer to: its ids."""
+    assert rule.identify is not None
+    instances: list[Instance] = []
+    ctx.rule = rule.plan.name
+    for s in scopes:
+        columns: list[Any] = [None]
+        try:
+            if rule.columns:
+                columns = [
+                    (name, spec, value)
+                    for name, spec, cell in rule.columns
+                    if (value := cell(s)) is not None and value != ""
+                ]
+        except Exception as error:  # noqa: BLE001 - as in `_run`
+            _lose(error, ctx, rule, s)
+            continue
+        for column in columns:
+            try:
+                found = rule.identify(ctx, s, g, *(column or ()))
+            except Exception as error:  # noqa: BLE001 - as in `_run`
+                _lose(error, ctx, rule, s)
+                continue
+            if found is not None:
+                instances.append(Instance(s, found[0], found[1], column))
+    if instances:
+        ctx.instances[rule.plan.name] = instances
+
+
+def _keep(
+    output: Output, outputs: list[Output], seen: dict[tuple[str, str], Output], ctx: Context, plan: RulePlan
+) -> None:
+    """Add an output; the same one again counts once, another content under the same id is refused."""
+    key = (output.type, output.id)
+    first = seen.setdefault(key, output)
+    if first is output:
+        outputs.append(output)
+    elif first.resource != output.resource:
+        message = (
+            f"the rules {first.rule} and {output.rule} give two contents under one id of {output.type}; the first stays"
+            if first.rule != output.rule
+            else f"the rule {output.rule} gives two contents under one id of {output.type}; the first stays"
+        )
+        ctx.issues.append(Issue("error", "FB-MAP-109", ctx.told(message, plan.position), ctx.locator))
+
+
+def _lose(error: Exception, ctx: Context, rule: _Rule, scope: Any) -> None:
+    """Turn what was raised into an issue; raises `_Held` where the whole record is lost with the part."""
+    _told(error, ctx, rule, scope)
+    if rule.plan.whole or (isinstance(error, Unlinked) and error.whole):
+        raise _Held from error
+
+
+def _told(error: Exception, ctx: Context, rule: _Rule | None, scope: Any) -> None:
+    own = getattr(scope, "locator", None)
+    where = own if isinstance(own, str) and own else ctx.locator
+    position = _origin(error)
+    if isinstance(error, Reject | Unlinked):
+        issue = error.issue
+        severity = issue.severity if issue.severity in ("error", "fatal") else "error"
+        message = ctx.told(issue.message, position)
+        ctx.issues.append(Issue(severity, issue.code, message, issue.source or where, issue.expression))
+        return
+    if isinstance(error, MissingPart) and rule is not None:
+        number = error.position - 2
+        parts = rule.plan.key_parts
+        text, place = parts[number] if 0 <= number < len(parts) else ("?", rule.plan.position)
+        message = ctx.told(f"the part {text} of the key is empty", place)
+        ctx.issues.append(Issue("error", "FB-MAP-105", message, where))
+        return
+    if isinstance(error, ValueError):
+        message = str(error)
+    else:
+        # What an adapter's code says may hold values; its kind and place do not.
+        message = f"{type(error).__name__} in the adapter's code{_code_place(error)}"
+    ctx.issues.append(Issue("error", "FB-MAP-101", ctx.told(message, position), where))
+
+
+def _origin(error: BaseException) -> Position | None:
+    """The mapping position of the generated line that raised."""
+    trace = error.__traceback__
+    found = None
+    while trace is not None:
+        lines = GENERATED.get(trace.tb_frame.f_code.co_filename)
+        if lines is not None and trace.tb_lineno < len(lines):
+            found = lines[trace.tb_lineno] or found
+        trace = trace.tb_next
+    return found
+
+
+def _code_place(error: BaseException) -> str:
+    trace = error.__traceback__
+    last = None
+    while trace is not None:
+        last = trace
+        trace = trace.tb_next
+    if last is None:
+        return ""
+    module = last.tb_frame.f_globals.get("__name__", "?")
+    return f" ({module}, line {last.tb_lineno})" if module != "?" else ""
+
+
+def _without_lost(outputs: list[Output], lost: set[str], ctx: Context) -> list[Output]:
+    """Outputs without references to lost ones; one that lacks a required element then is lost as well."""
+    kept = outputs
+    while True:
+        present = {f"{output.type}/{output.id}" for output in kept}
+        gone = lost - present
+        if not gone:
+            return kept
+        again: list[Output] = []
+        for output in kept:
+            removed, missing_element = remove_references(output, gone)
+            for path, reference in removed:
+                message = f"{path} referred to a {reference.partition('/')[0]} that was lost; it was left out"
+                ctx.issues.append(
+                    Issue("warning", "FB-MAP-108", f"{message} [rule {output.rule}]", output.locator, path)
+                )
+            if missing_element:
+                message = f"{missing_element} is required and referred to what was lost [rule {output.rule}]"
+                ctx.issues.append(Issue("error", "FB-MAP-104", message, output.locator, missing_element))
+                lost.add(f"{output.type}/{output.id}")
+                continue
+            again.append(output)
+        if len(again) == len(kept):
+            return again
+        kept = again
+
+
+# Names of generated code.
+
+
+def missing(place: Place) -> None:
+    """A required element of a resource came out empty.
+
+    Raises:
+        Reject: always.
+    """
+    raise Reject(Issue("error", "FB-MAP-104", f"{place.path} is required and came out empty", "", place.path))
+
+
+def outside(ctx: Context, value: Any, place: Place) -> None:
+    """Report a code outside the required binding; gives None in its place."""
+    shown = f' "{value}"' if len(value) <= 32 else ""
+    ctx.lost(
+        place,
+        "FB-MAP-111",
+        f"the code{shown} is outside the required binding of {place.path}; it was left out",
+    )
+
+
+def inside(ctx: Context, values: list[Any] | None, allowed: frozenset[str], place: Place) -> list[Any] | None:
+    """Those of the codes that the required binding allows; the others are reported."""
+    if not values:
+        return values
+    kept = [value for value in values if value in allowed]
+    if len(kept) < len(values):
+        for value in values:
+            if value not in allowed:
+                outside(ctx, value, place)
+    return kept or None
+
+
+def unmatched(ctx: Context, value: Any, place: Place, *, reject: bool = False) -> None:
+    """A value that no case of a match takes: flagged, or the output is rejected."""
+    known = (
+        isinstance(value, str) and len(value) <= 8 and value.isascii() and value.replace("_", "").isalnum()
+    )
+    shown = f'"{value}"' if known else "null" if not value else "the value"
+    if reject:
+        raise Reject(Issue("error", "FB-MAP-106", f"{place.path} has no case for {shown}", "", place.path))
+    ctx.lost(place, "FB-MAP-107", f"{place.path} has no case for {shown}; it was left out")

@@ -1,0 +1,258 @@
+"""A document becomes Python: one function a rule, everything resolved beforehand, nothing interpreted at run time."""
+
+from __future__ import annotations
+
+import linecache
+from collections.abc import Mapping as MappingOf
+from decimal import Decimal
+from typing import Any
+
+from fhir_bridge.fhir import definitions
+from fhir_bridge.mapping import functions
+from fhir_bridge.mapping.coercion import _single, choose, many
+from fhir_bridge.mapping.compiled import CompiledMapping, Program
+from fhir_bridge.mapping.document import Document, Mapping, Scalar, Sequence, plain
+from fhir_bridge.mapping.environment import Code, Environment, RuleTarget, Variable
+from fhir_bridge.mapping.errors import MappingErrors, nearest
+from fhir_bridge.mapping.expression_code import ExpressionCompiler
+from fhir_bridge.mapping.functions.references import id_of, key_part
+from fhir_bridge.mapping.functions.times import business_time
+from fhir_bridge.mapping.node_code import NodeCompiler
+from fhir_bridge.mapping.operators import OPERATORS
+from fhir_bridge.mapping.record import CLEARED
+from fhir_bridge.mapping.registry import BUILTINS, FunctionSpec, spec_of
+from fhir_bridge.mapping.rule_code import RuleCompiler, RuleSource, profiles_of
+from fhir_bridge.mapping.runtime import GENERATED, Output
+from fhir_bridge.mapping.shape import Problems
+from fhir_bridge.mapping.writer import Writer
+
+__all__ = ["compile_document"]
+
+DOCUMENT_KEYS = ("mapping", "version", "title", "doc", "source", "let", "rules")
+
+
+def compile_document(document: Document, adapters: MappingOf[str, Any]) -> CompiledMapping:
+    """Compile a document for the adapter that its `source:` names.
+
+    Raises:
+        MappingErrors: with all that is wrong.
+    """
+    return _Compilation(document, adapters).run()
+
+
+class _Compilation:
+    def __init__(self, document: Document, adapters: MappingOf[str, Any]) -> None:
+        self.document = document
+        self.root = document.root
+        self.adapters = adapters
+        self.problems = Problems()
+
+    def run(self) -> CompiledMapping:
+        adapter = self._adapter()
+        if adapter is None:
+            raise MappingErrors(self.problems.errors)
+        self.model = adapter.model
+        rules = self._rules()
+        specs = self._functions()
+        # The untraced program is compiled first: it finds the errors, and which rules others refer to.
+        referenced: set[str] = set()
+        self._program(rules, specs, referenced, trace=False, errors=True)
+        if self.problems.errors:
+            raise MappingErrors(self.problems.errors)
+        source = plain(self.root.get("source") or Mapping(self.root.position, []))
+        return CompiledMapping(
+            name=self._text("mapping"),
+            version=self._text("version"),
+            title=self._text("title"),
+            adapter=adapter.name,
+            source_options={key: value for key, value in source.items() if key != "adapter"},
+            rules=tuple(rule.name for rule in rules),
+            root=self.model.root,
+            make=lambda trace: self._program(rules, specs, referenced, trace=trace, errors=False),
+        )
+
+    def _text(self, key: str) -> str:
+        node = self.root.get(key)
+        return node.text if isinstance(node, Scalar) else ""
+
+    def _adapter(self) -> Any:
+        source = self.root.get("source")
+        named = source.get("adapter") if isinstance(source, Mapping) else None
+        if not isinstance(named, Scalar):
+            self.problems.add(
+                (source or self.root).position, "`source:` names no adapter", "source: {adapter: csv}", "003"
+            )
+            return None
+        adapter = self.adapters.get(named.text)
+        if adapter is None:
+            known = ", ".join(sorted(self.adapters)) or "none"
+            self.problems.add(
+                named.position,
+                f'no adapter is named "{named.text}"',
+                nearest(named.text, self.adapters) or f"there are {known}",
+                "012",
+            )
+        return adapter
+
+    def _functions(self) -> dict[str, FunctionSpec]:
+        assert functions
+        specs = dict(BUILTINS)
+        for name, call in self.model.functions.items():
+            if name in specs or name in ("ref", "where"):
+                self.problems.add(
+                    self.root.position,
+                    f'the adapter\'s function "{name}" has the name of a built-in one',
+                    "",
+                    "006",
+                )
+            else:
+                specs[name] = spec_of(name, call)
+        return specs
+
+    def _rules(self) -> list[RuleSource]:
+        node = self.root.get("rules")
+        rules: list[RuleSource] = []
+        names: set[str] = set()
+        for item in node.items if isinstance(node, Sequence) else []:
+            if not isinstance(item, Mapping):
+                continue
+            rule = self._rule(item)
+            if rule is None:
+                continue
+            if rule.name in names:
+                self.problems.add(rule.position, f'two rules are named "{rule.name}"', "", "003")
+            names.add(rule.name)
+            rules.append(rule)
+        return rules
+
+    def _rule(self, node: Mapping) -> RuleSource | None:
+        name, kind, scope = node.get("rule"), node.get("as"), node.get("for")
+        if not isinstance(name, Scalar) or not isinstance(kind, Scalar):
+            return None  # the JSON Schema check has told it
+        if kind.text not in definitions.resource_types():
+            self.problems.add(
+                kind.position,
+                f'"{kind.text}" is no resource type of R4',
+                nearest(kind.text, definitions.resource_types()),
+                "007",
+            )
+            return None
+        place = self.model.root
+        if isinstance(scope, Scalar) and scope.value is not None:
+            place = scope.text
+            if place not in self.model.scopes and place != self.model.root:
+                self.problems.add(
+                    scope.position,
+                    f'the source has no group "{place}"',
+                    nearest(place, self.model.scopes),
+                    "012",
+                )
+                return None
+        urls, profiles = profiles_of(node, kind.text, self.problems)
+        return RuleSource(node, name.text, kind.text, place, name.position, profiles, urls)
+
+    # Programs
+
+    def _program(
+        self,
+        rules: list[RuleSource],
+        specs: dict[str, FunctionSpec],
+        referenced: set[str],
+        *,
+        trace: bool,
+        errors: bool,
+    ) -> Program:
+        problems = self.problems if errors else Problems()
+        targets = {rule.name: RuleTarget(rule.name, rule.type, rule.scope) for rule in rules}
+        while True:
+            writer = Writer()
+            expressions = ExpressionCompiler(self.model, specs, targets)
+            variables = self._document_lets(writer, expressions, problems)
+            expressions.document_names = frozenset(variables)
+            plans = []
+            for rule in rules:
+                compiler = RuleCompiler(
+                    rule, writer, expressions, problems, self._environment(rule.scope, variables, expressions),
+                    trace=trace, split=rule.name in referenced,
+                )  # fmt: skip
+                plans.append(compiler.compile())
+            if expressions.referenced <= referenced or problems.errors:
+                break
+            referenced |= expressions.referenced
+        if problems.errors:
+            return Program("", {}, [], False)
+        return self._load(writer, specs, plans, bool(variables), trace=trace)
+
+    def _environment(
+        self, scope: str, variables: dict[str, Variable], expressions: ExpressionCompiler, variable: str = "s"
+    ) -> Environment:
+        def around() -> Environment | None:
+            chain = expressions.chain(scope)
+            return (
+                self._environment(chain[1], variables, expressions, f"{variable}.outer")
+                if len(chain) > 1
+                else None
+            )
+
+        return Environment(scope, variable, dict(variables), around)
+
+    def _document_lets(
+        self, writer: Writer, expressions: ExpressionCompiler, problems: Problems
+    ) -> dict[str, Variable]:
+        node = self.root.get("let")
+        if not isinstance(node, Mapping) or not node.entries:
+            return {}
+        nodes = NodeCompiler(writer, expressions, problems, "let")
+        env = self._environment(self.model.root, {}, expressions)
+        env.refers = False
+        names: dict[str, Variable] = {}
+        locals_: list[str] = []
+        with writer.block("def document_lets(ctx, s):", node.position):
+            for key, value in node:
+                code: Code | None = nodes.value_of(value, env)
+                if not key.text.isidentifier() or key.text in ("site", "outer", "ctx"):
+                    problems.add(key.position, f'"{key.text}" can\'t be the name of a variable', "", "003")
+                if code is None:
+                    continue
+                local = f"v_{key.text}"
+                writer.line(f"{local} = {code.source}", value.position)
+                env = env.with_names({key.text: Variable(local, code.type, code.repeats)})
+                names[key.text] = Variable(f"g[{len(locals_)}]", code.type, code.repeats)
+                locals_.append(local)
+            writer.line(f"return ({''.join(f'{item}, ' for item in locals_)})")
+        writer.line("")
+        return names
+
+    def _load(
+        self, writer: Writer, specs: dict[str, FunctionSpec], plans: list[Any], lets: bool, *, trace: bool
+    ) -> Program:
+        from fhir_bridge.mapping.compiled import inside, missing, outside, unmatched
+
+        text, positions = writer.source()
+        version = "traced" if trace else "compiled"
+        name = f"<{version} {self.document.file}>"
+        namespace: dict[str, Any] = {
+            **dict(getattr(self.model, "namespace", {})),
+            **OPERATORS,
+            **writer.namespace,
+            "CLEARED": CLEARED,
+            "Decimal": Decimal,
+            "Output": Output,
+            "business_time": business_time,
+            "choose": choose,
+            "id_of": id_of,
+            "inside": inside,
+            "key_part": key_part,
+            "many": many,
+            "missing": missing,
+            "outside": outside,
+            "single": _single,
+            "unmatched": unmatched,
+        }
+        for spec in specs.values():
+            prefix = "f_" if BUILTINS.get(spec.name) is spec else "a_"
+            namespace[f"{prefix}{spec.name}"] = spec.call
+        GENERATED[name] = positions
+        linecache.cache[name] = (len(text), None, text.splitlines(keepends=True), name)
+        exec(compile(text, name, "exec"), namespace)  # noqa: S102 - the text is ours, made from a checked document
+        return Program(text, namespace, plans, lets)

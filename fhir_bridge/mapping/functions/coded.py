@@ -1,0 +1,328 @@
+"""Coded values: the source's coding is kept, a mapped one goes first, and what has no mapping is told."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from fhir_bridge.fhir.datatypes import Code, CodeableConcept, Coding
+from fhir_bridge.fhir.issues import Issue
+from fhir_bridge.mapping.functions.schemes import system_uri
+from fhir_bridge.mapping.record import CLEARED
+from fhir_bridge.mapping.registry import builtin
+from fhir_bridge.mapping.runtime import Context, Reject
+
+__all__ = ["code", "coding", "concept", "source_codings", "translate"]
+
+SourceCoding = tuple[str | None, str | None, str | None, str | None]
+"""System or scheme, code, display, version."""
+
+ACCEPTED = ("equal", "equivalent", "wider", "subsumes", "relatedto")
+"""Equivalences that say nothing the source did not: a target no narrower than the source."""
+
+_CACHE = 50_000
+
+
+class _Coded(NamedTuple):
+    concept: CodeableConcept
+    unmapped: tuple[str, str, str] | None
+
+
+def source_codings(value: Any) -> tuple[list[SourceCoding], str | None]:
+    """The codings and text of a source value: an object with `codings()`, a FHIR type, a plain code.
+
+    Raises:
+        ValueError: the value has no coded form.
+    """
+    if isinstance(value, str):
+        return [(None, value.strip(), None, None)], None
+    if isinstance(value, Mapping):
+        if value.get("coding"):
+            found = [
+                (c.get("system"), c.get("code"), c.get("display"), c.get("version")) for c in value["coding"]
+            ]
+            return found, value.get("text")
+        if "code" in value or "display" in value:
+            return [
+                (value.get("system"), value.get("code"), value.get("display"), value.get("version"))
+            ], None
+        return [], value.get("text")
+    codings = getattr(value, "codings", None)
+    if codings is not None:
+        return list(codings()), getattr(value, "text", None) or None
+    if isinstance(value, bool) or not hasattr(value, "__int__"):
+        raise ValueError(f"{type(value).__name__} is no coded value")
+    return [(None, str(value), None, None)], None
+
+
+def _wanted(to: Any) -> tuple[str, ...]:
+    if to is None:
+        return ()
+    names = [to] if isinstance(to, str) else to
+    return tuple(str(system_uri(name, {})) for name in names)
+
+
+def _resolved(
+    ctx: Context, codings: Sequence[SourceCoding], system: str | None, schemes: Mapping[str, str] | None
+) -> list[Coding]:
+    local = {**ctx.site.schemes, **schemes} if schemes else ctx.site.schemes
+    made = []
+    for scheme, code_, display, version in codings:
+        if not code_ and not display:
+            continue
+        coding_ = Coding()
+        uri = system_uri(scheme, local, ctx.source) or (
+            system_uri(system, local, ctx.source) if system else None
+        )
+        if uri:
+            coding_["system"] = uri
+        if version:
+            coding_["version"] = version
+        if code_:
+            coding_["code"] = code_
+        if display:
+            coding_["display"] = display
+        made.append(coding_)
+    return made
+
+
+def _mapped(
+    ctx: Context, codings: Sequence[Coding], targets: tuple[str, ...], accepted: Sequence[str]
+) -> list[Coding]:
+    """Codings of the wanted systems, one each, in the order wanted; a source coding of such a system stands for it."""
+    found: dict[str, Coding] = {}
+    for coding_ in codings:
+        if coding_.get("system") in targets and "code" in coding_:
+            found.setdefault(coding_["system"], coding_)
+    for coding_ in codings:
+        missing = tuple(target for target in targets if target not in found)
+        if not missing or "code" not in coding_:
+            continue
+        for target in ctx.terminology.translate(coding_.get("system"), coding_["code"], missing):
+            if target.equivalence in accepted and target.system not in found:
+                made = Coding(system=target.system, code=target.code)
+                if target.display:
+                    made["display"] = target.display
+                found[target.system] = made
+    return [found[target] for target in targets if target in found]
+
+
+def _make(
+    ctx: Context,
+    value: Any,
+    targets: tuple[str, ...],
+    system: str | None,
+    text: str | None,
+    display: str | None,
+    accepted: Sequence[str],
+    schemes: Mapping[str, str] | None,
+) -> _Coded | None:
+    codings, own_text = source_codings(value)
+    if display and codings and not codings[0][2]:
+        codings[0] = (codings[0][0], codings[0][1], display, codings[0][3])
+    made = _resolved(ctx, codings, system, schemes)
+    mapped = _mapped(ctx, made, targets, accepted) if targets else []
+    unmapped = None
+    if targets and not mapped:
+        first = next((c for c in made if "code" in c), made[0] if made else Coding())
+        unmapped = (first.get("system", ""), first.get("code", ""), first.get("display") or own_text or "")
+    kept = mapped + [coding_ for coding_ in made if coding_ not in mapped]
+    # A display alone is text, not a coding: a coding without code says nothing that a machine can use.
+    coded = [coding_ for coding_ in kept if "code" in coding_]
+    words = text or own_text or next((coding_["display"] for coding_ in made if "display" in coding_), None)
+    result = CodeableConcept()
+    if coded:
+        result["coding"] = coded
+    if words:
+        result["text"] = words
+    return _Coded(result, unmapped) if result else None
+
+
+def _coded(
+    ctx: Context,
+    value: Any,
+    to: Any,
+    system: str | None,
+    text: str | None,
+    display: str | None,
+    equivalence: Any,
+    schemes: Mapping[str, str] | None,
+) -> _Coded | None:
+    codings = getattr(value, "codings", None)
+    if isinstance(value, str):
+        shape: Any = value
+    elif codings is not None:
+        shape = (tuple(codings()), getattr(value, "text", None))
+    else:
+        shape = None
+    wanted = tuple(to) if isinstance(to, list) else to
+    accepted = tuple(equivalence) if isinstance(equivalence, list) else equivalence
+    key = (
+        shape,
+        wanted,
+        system,
+        text,
+        display,
+        accepted,
+        ctx.source,
+        tuple(schemes.items()) if schemes else None,
+    )
+    if shape is not None:
+        found = ctx.concepts.get(key)
+        if found is not None or key in ctx.concepts:
+            return found
+    names = ACCEPTED if accepted is None else ((accepted,) if isinstance(accepted, str) else accepted)
+    made = _make(ctx, value, _wanted(wanted), system, text, display, names, schemes)
+    if shape is not None:
+        if len(ctx.concepts) >= _CACHE:
+            ctx.concepts.clear()
+        ctx.concepts[key] = made
+    return made
+
+
+def _told(unmapped: tuple[str, str, str]) -> str:
+    system, code_, _ = unmapped
+    return f"{system or 'no system'}|{code_}" if code_ else f"a text without code ({system or 'no system'})"
+
+
+@builtin("concept", returns="CodeableConcept", context=True)
+def concept(
+    ctx: Context,
+    x: Any,
+    to: Any = None,
+    *,
+    system: str | None = None,
+    text: str | None = None,
+    display: str | None = None,
+    else_: str = "keep",
+    equivalence: Any = None,
+    schemes: Mapping[str, str] | None = None,
+) -> Any:
+    """A CodeableConcept: mapped codings of the systems in `to` first, then the source's own, and its text.
+
+    Args:
+        ctx: the run.
+        x: a coded source value, a code, or a list of them.
+        to: wanted target systems (URI or scheme), best first.
+        system: the system of codes that name none.
+        text: text in place of the source's.
+        display: display of a code that has none.
+        else_: without a target: `keep`, `keep+flag`, `reject` the output, `drop` the element (flagged).
+        equivalence: which ConceptMap equivalences count; default those that claim no more than the source.
+        schemes: local coding schemes -> system URI, over the site's.
+    """
+    if x is None or x is CLEARED or x == "":
+        return x if x is CLEARED else None
+    if x.__class__ is list or x.__class__ is tuple:
+        made = [
+            concept(
+                ctx, item, to, system=system, text=text, display=display, else_=else_,
+                equivalence=equivalence, schemes=schemes,
+            )
+            for item in x
+        ]  # fmt: skip
+        return [item for item in made if item] or None
+    found = _coded(ctx, x, to, system, text, display, equivalence, schemes)
+    if found is None:
+        return None
+    if found.unmapped is None:
+        return found.concept
+    ctx.unmapped[found.unmapped] += 1
+    if else_ == "keep":
+        return found.concept
+    return _without_target(ctx, found, to, else_)
+
+
+def _without_target(ctx: Context, found: _Coded, to: Any, otherwise: str) -> CodeableConcept | None:
+    assert found.unmapped is not None
+    told = f"{_told(found.unmapped)} has no mapping to {' or '.join(_wanted(to))}"
+    if otherwise == "keep+flag":
+        ctx.flag("FB-MAP-201", f"{told}; the source's code is kept")
+        return found.concept
+    if otherwise == "drop":
+        ctx.flag("FB-MAP-205", f"{told}; it was left out")
+        return None
+    raise Reject(Issue("error", "FB-MAP-203", told))
+
+
+@builtin("coding", returns="Coding", context=True)
+def coding(
+    ctx: Context,
+    x: Any,
+    to: Any = None,
+    *,
+    system: str | None = None,
+    display: str | None = None,
+    else_: str = "keep",
+    equivalence: Any = None,
+    schemes: Mapping[str, str] | None = None,
+) -> Any:
+    """The first coding that `concept` with the same arguments would give; None for text without code."""
+    made = concept(
+        ctx, x, to, system=system, display=display, else_=else_, equivalence=equivalence, schemes=schemes
+    )
+    if not made:
+        return made
+    if made.__class__ is list:
+        return [item["coding"][0] for item in made if "coding" in item] or None
+    return made["coding"][0] if "coding" in made else None
+
+
+@builtin("code", returns="code")
+def code(x: Any) -> Any:
+    """The bare code of a coded value (its first coding), as a `code`."""
+    if x is None or x is CLEARED or x == "":
+        return x if x is CLEARED else None
+    if x.__class__ is list:
+        return [item for item in map(code, x) if item] or None
+    codings, _ = source_codings(x)
+    return next((Code(found.strip()) for _, found, _, _ in codings if found and found.strip()), None)
+
+
+@builtin("translate", returns="code", context=True)
+def translate(ctx: Context, x: Any, concept_map: str, *, else_: str = "reject") -> Any:
+    """The target code of one ConceptMap, for elements of type `code`.
+
+    Args:
+        ctx: the run.
+        x: a code, or a coded value.
+        concept_map: the map's url, id or name.
+        else_: without a target: `reject` the output, `keep` the code as it is, or the code to write instead;
+            with `+flag` it is reported too (`unknown+flag`).
+    """
+    if x is None or x is CLEARED or x == "":
+        return x if x is CLEARED else None
+    if x.__class__ is list:
+        return [item for item in (translate(ctx, i, concept_map, else_=else_) for i in x) if item] or None
+    key = (concept_map, x) if isinstance(x, str) else None
+    if key is not None and key in ctx.concepts:
+        return ctx.concepts[key]
+    wanted = code(x)
+    if wanted is None:
+        return None
+    try:
+        targets = ctx.terminology.translate_by_map(concept_map, wanted)
+    except KeyError as error:
+        message = (
+            f'no ConceptMap "{concept_map}" is loaded; correct its name or add its folder under terminology:'
+        )
+        raise Reject(Issue("error", "FB-MAP-202", message)) from error
+    found = next((t for t in targets if t.equivalence not in ("unmatched", "disjoint") and t.code), None)
+    if found is not None:
+        made = Code(found.code)
+        if key is not None:
+            ctx.concepts[key] = made
+        return made
+    ctx.unmapped[(concept_map, wanted, "")] += 1
+    otherwise, _, flagged = else_.partition("+")
+    if otherwise == "reject":
+        raise Reject(
+            Issue("error", "FB-MAP-203", f'the map "{concept_map}" has no target for the code "{wanted}"')
+        )
+    result = wanted if otherwise == "keep" else Code(otherwise)
+    if flagged:
+        ctx.flag(
+            "FB-MAP-204",
+            f'the map "{concept_map}" has no target for the code "{wanted}"; "{result}" was written',
+        )
+    return result

@@ -1,0 +1,211 @@
+"""Numbers and quantities: digits are kept, units are UCUM where they can be."""
+
+from __future__ import annotations
+
+import re
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+from fhir_bridge.fhir.datatypes import Quantity
+from fhir_bridge.fhir.issues import Issue
+from fhir_bridge.mapping.functions.coded import source_codings
+from fhir_bridge.mapping.functions.schemes import UCUM, system_uri
+from fhir_bridge.mapping.record import CLEARED
+from fhir_bridge.mapping.registry import builtin
+from fhir_bridge.mapping.runtime import Context, Reject
+
+__all__ = ["UNITS_MAP", "number", "quantity", "unit_code"]
+
+UNITS_MAP = "units-ucum"
+"""The ConceptMap from unit texts to UCUM, by its id."""
+
+_NUMBER = re.compile(
+    r"\s*([<>]=?|≤|≥)?\s*([+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?)\s*(.*?)\s*", re.DOTALL
+)
+_COMPARATORS = {"<": "<", "<=": "<=", ">": ">", ">=": ">=", "≤": "<=", "≥": ">="}
+_TRUE = frozenset({"true", "t", "yes", "y", "1"})
+_FALSE = frozenset({"false", "f", "no", "n", "0"})
+
+
+def number(ctx: Context, text: str) -> tuple[str | None, Decimal, str] | None:
+    """Comparator, number and what follows it in a text written in the source's own marks; None if it is none."""
+    if ctx.group_mark:
+        text = re.sub(rf"(?<=\d){re.escape(ctx.group_mark)}(?=\d{{3}}(?!\d))", "", text)
+    if ctx.decimal_mark != ".":
+        text = text.replace(ctx.decimal_mark, ".")
+    found = _NUMBER.fullmatch(text)
+    if found is None:
+        return None
+    sign, digits, rest = found.groups()
+    if rest[:1].isdigit() or rest[:1] in (".", ","):
+        return None
+    try:
+        value = Decimal(digits.removesuffix(".").removeprefix("+"))
+    except InvalidOperation:
+        return None
+    return _COMPARATORS[sign] if sign else None, value, rest
+
+
+def unit_code(ctx: Context, text: str) -> tuple[str, str] | None:
+    """UCUM code and printable unit of a unit text, or None where neither the map nor UCUM knows it."""
+    if text in ctx.units:
+        return ctx.units[text]  # type: ignore[no-any-return]
+    found: tuple[str, str] | None = None
+    for target in ctx.terminology.translate(None, text, (UCUM,)):
+        if target.equivalence in ("equal", "equivalent"):
+            found = (target.code, text)
+            break
+    if found is None and ctx.terminology.lookup(UCUM, text) is not None:
+        found = (text, text)
+    if len(ctx.units) > 10_000:
+        ctx.units.clear()
+    ctx.units[text] = found
+    return found
+
+
+def _unit(ctx: Context, unit: Any, system: str, otherwise: str) -> dict[str, str] | None:
+    """`unit`, `system`, `code` of a Quantity; None to drop it."""
+    if unit is None or unit is CLEARED or unit == "":
+        return {}
+    scheme, code, display = system, None, None
+    if not isinstance(unit, str):
+        codings, text = source_codings(unit)
+        found = next((item for item in codings if item[1] or item[2]), None)
+        if found is None:
+            return {"unit": text} if text else {}
+        scheme = system_uri(found[0], ctx.site.schemes, ctx.source) or system
+        code, display = found[1], found[2] or text
+        if scheme != UCUM and scheme.startswith("urn:fhir-bridge:scheme:"):
+            scheme = UCUM  # a local designator: its codes may still be unit texts that the map knows
+    else:
+        code = unit.strip()
+    if scheme != UCUM:
+        return {"unit": display or code or "", "system": scheme, **({"code": code} if code else {})}
+    known = unit_code(ctx, code) if code else None
+    if known is None and display:
+        known = unit_code(ctx, display)
+    if known is not None:
+        return {"unit": display or known[1], "system": UCUM, "code": known[0]}
+    ctx.unmapped[("unit", code or "", display or "")] += 1
+    told = f'the unit "{code or display}" is not known in UCUM'
+    if otherwise == "reject":
+        raise Reject(Issue("error", "FB-MAP-203", told))
+    if otherwise == "drop":
+        ctx.flag("FB-MAP-205", f"{told}; the quantity was left out")
+        return None
+    if otherwise == "keep+flag":
+        ctx.flag("FB-MAP-206", f"{told}; its text is kept")
+    return {"unit": display or code or ""}
+
+
+@builtin("quantity", returns="Quantity", context=True)
+def quantity(
+    ctx: Context,
+    value: Any,
+    unit: Any = None,
+    comparator: str | None = None,
+    *,
+    system: str = UCUM,
+    else_: str = "keep+flag",
+) -> Any:
+    """A Quantity. The value keeps its digits; `<5` gives a comparator; the unit becomes UCUM through the units map.
+
+    Args:
+        ctx: the run.
+        value: a number, or text in the source's marks (`decimal:`, `group:` of `source:`), perhaps with a unit
+            after it, which counts where `unit` is null.
+        unit: text, UCUM code or coded value.
+        comparator: `<`, `<=`, `>=`, `>`; the text's own goes first.
+        system: the unit's system.
+        else_: a unit that UCUM does not know: `keep` its text, `keep+flag`, `drop` the quantity, `reject` the output.
+    """
+    if value is None or value is CLEARED or value == "":
+        return value if value is CLEARED else None
+    if value.__class__ is list:
+        made = [quantity(ctx, item, unit, comparator, system=system, else_=else_) for item in value]
+        return [item for item in made if item] or None
+    result = Quantity()
+    if isinstance(value, str):
+        if value.isspace():
+            return None
+        found = number(ctx, value)
+        if found is None:
+            ctx.flag("FB-MAP-207", "a quantity's value is no number; the element was left out")
+            return None
+        sign, digits, rest = found
+        if rest and unit is None:
+            unit = rest
+        elif rest:
+            ctx.flag("FB-MAP-207", "a quantity's value has text after its number; the element was left out")
+            return None
+        comparator = sign or comparator
+    elif isinstance(value, Decimal | int) and not isinstance(value, bool):
+        digits = value if isinstance(value, Decimal) else Decimal(value)
+    elif isinstance(value, float):
+        digits = Decimal(repr(value))
+    elif isinstance(value, dict) and getattr(value, "fhir_type", "") == "Quantity":
+        return value
+    else:
+        raise ValueError(f"{type(value).__name__} is no number")
+    if not digits.is_finite():
+        ctx.flag("FB-MAP-207", "a quantity's value is no number; the element was left out")
+        return None
+    units = _unit(ctx, unit, system, else_)
+    if units is None:
+        return None
+    result["value"] = digits
+    if comparator:
+        result["comparator"] = comparator
+    result.update(units)
+    return result
+
+
+@builtin("decimal", returns="decimal", context=True)
+def decimal(ctx: Context, x: Any) -> Any:
+    """A decimal with the digits as written; text in the source's marks."""
+    if x is None or x is CLEARED or x == "" or isinstance(x, Decimal):
+        return x if x is CLEARED or isinstance(x, Decimal) else None
+    if x.__class__ is list:
+        return [item for item in (decimal(ctx, i) for i in x) if item is not None] or None
+    if isinstance(x, int) and not isinstance(x, bool):
+        return Decimal(x)
+    if isinstance(x, float):
+        return Decimal(repr(x))
+    if isinstance(x, str):
+        found = number(ctx, x)
+        if found is not None and found[0] is None and not found[2]:
+            return found[1]
+    ctx.flag("FB-MAP-207", "a value is no number; it was left out")
+    return None
+
+
+@builtin("integer", returns="integer", context=True)
+def integer(ctx: Context, x: Any) -> Any:
+    """A whole number; one with a fraction is refused, flagged."""
+    if x.__class__ is list:
+        return [item for item in (integer(ctx, i) for i in x) if item is not None] or None
+    found = x if isinstance(x, int) and not isinstance(x, bool) else decimal(ctx, x)
+    if found is None or found is CLEARED or isinstance(found, int):
+        return found
+    if found != found.to_integral_value():
+        ctx.flag("FB-MAP-207", "a value is no whole number; it was left out")
+        return None
+    return int(found)
+
+
+@builtin("boolean", returns="boolean", context=True)
+def boolean(ctx: Context, x: Any) -> Any:
+    """A truth value of `Y`, `N`, `true`, `false`, `1`, `0`, `yes`, `no`; anything else is left out, flagged."""
+    if x is None or x is CLEARED or x == "":
+        return x if x is CLEARED else None
+    if x is True or x is False:
+        return x
+    if x.__class__ is list:
+        return [item for item in (boolean(ctx, i) for i in x) if item is not None] or None
+    word = str(x).strip().lower()
+    if word in _TRUE:
+        return True
+    if word in _FALSE:
+        return False
+    ctx.flag("FB-MAP-211", "a value is no truth value; it was left out")
+    return None

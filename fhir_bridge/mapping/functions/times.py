@@ -1,0 +1,342 @@
+"""Dates and times: precision is kept, a zone is never guessed (R4 datatypes.html#dateTime)."""
+
+from __future__ import annotations
+
+import datetime as calendar
+import re
+from datetime import UTC, timedelta, timezone, tzinfo
+from functools import lru_cache
+from typing import Any, NamedTuple
+from zoneinfo import ZoneInfo
+
+from fhir_bridge.fhir.datatypes import Date, DateTime, Instant, Period, Time
+from fhir_bridge.mapping.record import CLEARED
+from fhir_bridge.mapping.registry import builtin
+from fhir_bridge.mapping.runtime import Context
+
+__all__ = ["BusinessTime", "Parts", "business_time", "date", "datetime", "parse"]
+
+BusinessTime = tuple[calendar.datetime | None, dict[str, Any] | None]
+"""The time of a resource's source, and the entry of the source-record extension that says so."""
+
+_CACHE = 20_000
+"""Times remembered: those of a message's groups repeat, and neighbouring records share theirs."""
+
+_ISO = re.compile(
+    r"(\d{4})(?:-(\d\d)(?:-(\d\d)(?:[T ](\d\d):(\d\d)(?::(\d\d)(?:[.,](\d+))?)?\s*(Z|[+-]\d\d(?::?\d\d)?)?)?)?)?"
+)
+_COMPACT = re.compile(
+    r"(\d{4})(?:(\d\d)(?:(\d\d)(?:T?(\d\d)(?:(\d\d)(?:(\d\d)(?:\.(\d+))?)?)?)?)?)?\s*(Z|[+-]\d{4})?"
+)
+_FIELDS = {
+    "yyyy": r"(?P<y>\d{4})",
+    "yy": r"(?P<yy>\d\d)",
+    "MM": r"(?P<mo>\d\d)",
+    "M": r"(?P<mo>\d{1,2})",
+    "dd": r"(?P<d>\d\d)",
+    "d": r"(?P<d>\d{1,2})",
+    "HH": r"(?P<h>\d\d)",
+    "H": r"(?P<h>\d{1,2})",
+    "mm": r"(?P<mi>\d\d)",
+    "ss": r"(?P<s>\d\d)",
+    "SSS": r"(?P<f>\d{3})",
+    "XXX": r"(?P<z>Z|[+-]\d\d:\d\d)",
+}
+_FIELD = re.compile(r"yyyy|yy|MM|M|dd|d|HH|H|mm|ss|SSS|XXX|'([^']*)'|[A-Za-z]+|.", re.DOTALL)
+
+
+class Parts(NamedTuple):
+    """A date or time as far as the source gives it; `offset` is `Z`, `+hh:mm` or None."""
+
+    year: str
+    month: str | None = None
+    day: str | None = None
+    hour: str | None = None
+    minute: str | None = None
+    second: str | None = None
+    fraction: str | None = None
+    offset: str | None = None
+
+    @property
+    def date(self) -> str:
+        """The date to the precision given."""
+        if self.day:
+            return f"{self.year}-{self.month}-{self.day}"
+        return f"{self.year}-{self.month}" if self.month else self.year
+
+
+@lru_cache(maxsize=64)
+def _layout(layout: str) -> re.Pattern[str]:
+    """The pattern of a format such as `dd.MM.yyyy HH:mm`.
+
+    Raises:
+        ValueError: a letter that means nothing, or a format without year.
+    """
+    pattern = ""
+    for found in _FIELD.finditer(layout):
+        word = found.group()
+        if word in _FIELDS:
+            pattern += _FIELDS[word]
+        elif found.group(1) is not None:
+            pattern += re.escape(found.group(1))
+        elif word.isalpha() and word != "T":
+            raise ValueError(f'"{word}" in the date format "{layout}" is none of {", ".join(_FIELDS)}')
+        else:
+            pattern += r"\s+" if word == " " else re.escape(word)
+    if "(?P<y" not in pattern:
+        raise ValueError(f'the date format "{layout}" has no year')
+    return re.compile(pattern)
+
+
+def _two(text: str | None) -> str | None:
+    return text.zfill(2) if text else None
+
+
+def parse(text: str, layout: str | None = None) -> Parts | None:
+    """Read ISO 8601, HL7 `YYYY[MM[DD[HHMM[SS[.S]]]]][±ZZZZ]`, DICOM DT, or a given format; None for anything else.
+
+    A day or an hour that does not exist gives None too.
+    """
+    text = text.strip()
+    parts = None
+    if layout:
+        found = _layout(layout).fullmatch(text)
+        if found is not None:
+            got = found.groupdict()
+            year = got.get("y") or _century(got["yy"])
+            parts = Parts(
+                year, _two(got.get("mo")), _two(got.get("d")), _two(got.get("h")), got.get("mi"), got.get("s"),
+                got.get("f"), got.get("z"),
+            )  # fmt: skip
+    if parts is None:
+        found = _ISO.fullmatch(text) or _COMPACT.fullmatch(text)
+        if found is None:
+            return None
+        parts = Parts(*found.groups())
+    try:
+        calendar.date(int(parts.year), int(parts.month or 1), int(parts.day or 1))
+    except ValueError:
+        return None
+    if parts.hour and (int(parts.hour) > 23 or int(parts.minute or 0) > 59 or int(parts.second or 0) > 60):
+        return None
+    offset = parts.offset
+    if offset and offset != "Z" and len(offset) != 6:
+        offset = f"{offset[:3]}:{offset[3:] or '00'}"
+        parts = parts._replace(offset=offset)
+    if offset and offset != "Z" and (int(offset[1:3]) > 14 or int(offset[4:]) > 59):
+        return None
+    return parts
+
+
+def _century(two: str) -> str:
+    return f"20{two}" if int(two) < 70 else f"19{two}"
+
+
+@lru_cache(maxsize=64)
+def _zone(name: str) -> ZoneInfo:
+    try:
+        return ZoneInfo(name)
+    except (KeyError, ValueError, OSError) as error:
+        raise ValueError(f'"{name}" is not an IANA time zone') from error
+
+
+def _local_offset(parts: Parts, zone: tzinfo) -> str | None:
+    """The offset of a local time, or None in the hour that a clock change doubles or skips."""
+    moment = calendar.datetime(
+        int(parts.year), int(parts.month or 1), int(parts.day or 1), int(parts.hour or 0), int(parts.minute or 0),
+        min(int(parts.second or 0), 59), tzinfo=zone,
+    )  # fmt: skip
+    offset = moment.utcoffset()
+    if offset is None or moment.replace(fold=1).utcoffset() != offset:
+        return None
+    minutes = round(offset.total_seconds() / 60)
+    sign, minutes = ("-", -minutes) if minutes < 0 else ("+", minutes)
+    return f"{sign}{minutes // 60:02d}:{minutes % 60:02d}"
+
+
+def _clock(parts: Parts) -> str:
+    fraction = f".{parts.fraction}" if parts.fraction else ""
+    return f"{parts.hour}:{parts.minute}:{parts.second or '00'}{fraction}"
+
+
+def _moment_text(x: Any) -> str | None:
+    if isinstance(x, calendar.datetime):
+        return x.isoformat()
+    return x.isoformat() if isinstance(x, calendar.date) else None
+
+
+def _parsed(ctx: Context, x: Any, layout: str | None) -> Parts | None:
+    text = x if isinstance(x, str) else _moment_text(x)
+    if text is None:
+        text = getattr(x, "text", None)
+        if not isinstance(text, str):
+            raise ValueError(f"{type(x).__name__} is no date or time")
+    parts = parse(text, layout or ctx.date_format)
+    if parts is None:
+        ctx.flag("FB-MAP-208", "a value is no date or time that exists; the element was left out")
+    return parts
+
+
+@builtin("datetime", returns="dateTime", context=True)
+def datetime(ctx: Context, x: Any, zone: Any = None, format: str | None = None) -> Any:  # noqa: A002
+    """A dateTime of the precision given. Without offset the zone decides; without zone the date alone, flagged.
+
+    Args:
+        ctx: the run.
+        x: ISO 8601, HL7 TS/DTM, DICOM DT, or text in `format`.
+        zone: IANA zone of times without offset; default the record's, then the site's.
+        format: such as `dd.MM.yyyy HH:mm`; default `date:` of `source:`.
+    """
+    if x is None or x is CLEARED or x == "":
+        return x if x is CLEARED else None
+    if x.__class__ is DateTime:
+        return x
+    if x.__class__ is list:
+        return [item for item in (datetime(ctx, i, zone, format) for i in x) if item] or None
+    plain = zone is None and format is None and x.__class__ is str
+    if plain:
+        known = ctx.times.get((x, ctx.zone))
+        if known is not None:
+            return known
+    if isinstance(x, str) and x.isspace():
+        return None
+    parts = _parsed(ctx, x, format)
+    if parts is None:
+        return None
+    if parts.hour is None:
+        return DateTime(parts.date)
+    if parts.minute is None:
+        ctx.flag("FB-MAP-209", "a time has an hour without minutes; only its date is kept")
+        return DateTime(parts.date)
+    offset = parts.offset
+    if offset is None:
+        where = _zone(zone) if isinstance(zone, str) else zone or ctx.zone
+        if where is None:
+            ctx.flag("FB-MAP-209", "a time has no offset and the site no zone; only its date is kept")
+            return DateTime(parts.date)
+        offset = _local_offset(parts, where)
+        if offset is None:
+            ctx.flag(
+                "FB-MAP-210",
+                "a local time falls in the hour that a clock change doubles or skips; only its date is kept",
+            )
+            return DateTime(parts.date)
+    made = DateTime(f"{parts.year}-{parts.month}-{parts.day}T{_clock(parts)}{offset}")
+    if plain:  # only what was not flagged: a flag is told each time
+        _remember(ctx.times, (x, ctx.zone), made)
+    return made
+
+
+@builtin("date", returns="date", context=True)
+def date(ctx: Context, x: Any, format: str | None = None) -> Any:  # noqa: A002
+    """The date of a date or time, as the source writes it: no zone is applied."""
+    if x is None or x is CLEARED or x == "":
+        return x if x is CLEARED else None
+    if x.__class__ is Date:
+        return x
+    if x.__class__ is list:
+        return [item for item in (date(ctx, i, format) for i in x) if item] or None
+    if isinstance(x, str) and x.isspace():
+        return None
+    parts = _parsed(ctx, x, format)
+    return Date(parts.date) if parts else None
+
+
+@builtin("instant", returns="instant", context=True)
+def instant(ctx: Context, x: Any, zone: Any = None, format: str | None = None) -> Any:  # noqa: A002
+    """An instant; a value without time or without a known zone is left out, flagged."""
+    if x.__class__ is list:
+        return [item for item in (instant(ctx, i, zone, format) for i in x) if item] or None
+    made = x if x.__class__ is Instant else datetime(ctx, x, zone, format)
+    if not made:
+        return made
+    if len(made) <= 10:
+        ctx.flag("FB-MAP-208", "an instant needs a time and its zone; the element was left out")
+        return None
+    return Instant(made)
+
+
+@builtin("time_of_day", returns="time", context=True)
+def time_of_day(ctx: Context, x: Any) -> Any:
+    """The time of day of a time (`HHMM[SS]`, `HH:MM[:SS]`) or of a date and time."""
+    if x is None or x is CLEARED or x == "":
+        return x if x is CLEARED else None
+    if x.__class__ is list:
+        return [item for item in (time_of_day(ctx, i) for i in x) if item] or None
+    text = str(x).strip()
+    found = re.fullmatch(r"([01]\d|2[0-3]):?([0-5]\d)(?::?([0-5]\d)(\.\d+)?)?", text)
+    if found:
+        hour, minute, second, fraction = found.groups()
+        return Time(f"{hour}:{minute}:{second or '00'}{fraction or ''}")
+    parts = _parsed(ctx, text, None)
+    if parts is None or parts.minute is None:
+        return None
+    return Time(_clock(parts))
+
+
+@builtin("period", returns="Period", context=True, repeats=False)
+def period(ctx: Context, start: Any, end: Any = None) -> Any:
+    """A Period; null where both ends are."""
+    made = Period()
+    first, last = datetime(ctx, start), datetime(ctx, end)
+    if first:
+        made["start"] = first
+    if last:
+        made["end"] = last
+    return made or None
+
+
+def _remember(cache: dict[Any, Any], key: Any, value: Any) -> None:
+    if len(cache) >= _CACHE:
+        cache.clear()
+    cache[key] = value
+
+
+def business_time(ctx: Context, x: Any) -> BusinessTime:
+    """The business time of a source value: aware where a zone is known, else naive and written without zone."""
+    if x is None or x is CLEARED or x == "":
+        return None, None
+    if x.__class__ is str:
+        known: BusinessTime | None = ctx.business_times.get((x, ctx.zone))
+        if known is not None:
+            return known
+    made = _business_time(ctx, x)
+    if x.__class__ is str and made[1] is not None:
+        _remember(ctx.business_times, (x, ctx.zone), made)
+    return made
+
+
+def _business_time(ctx: Context, x: Any) -> BusinessTime:
+    if x.__class__ is list:
+        found = [item for item in x if item]
+        return business_time(ctx, found[0]) if len(found) == 1 else (None, None)
+    text = x if isinstance(x, str) else _moment_text(x)
+    parts = parse(text, ctx.date_format) if text else None
+    if parts is None:
+        ctx.flag("FB-MAP-208", "the business time is no date or time that exists; the record's own is used")
+        return None, None
+    if parts.minute is None:
+        day = calendar.datetime(int(parts.year), int(parts.month or 1), int(parts.day or 1))
+        return day, {"url": "time", "valueDateTime": parts.date}
+    local = f"{parts.year}-{parts.month}-{parts.day}T{_clock(parts)}"
+    offset = parts.offset or (_local_offset(parts, ctx.zone) if ctx.zone else None)
+    moment = _moment(parts)
+    if offset is None:
+        return moment, {"url": "time", "valueString": local}
+    return moment.replace(tzinfo=_fixed(offset)), {"url": "time", "valueDateTime": f"{local}{offset}"}
+
+
+def _moment(parts: Parts) -> calendar.datetime:
+    microsecond = int((parts.fraction or "0")[:6].ljust(6, "0"))
+    return calendar.datetime(
+        int(parts.year), int(parts.month or 1), int(parts.day or 1), int(parts.hour or 0), int(parts.minute or 0),
+        min(int(parts.second or 0), 59), microsecond,
+    )  # fmt: skip
+
+
+@lru_cache(maxsize=128)
+def _fixed(offset: str) -> timezone:
+    if offset == "Z":
+        return UTC
+    delta = timedelta(hours=int(offset[1:3]), minutes=int(offset[4:6]))
+    return timezone(-delta if offset[0] == "-" else delta)

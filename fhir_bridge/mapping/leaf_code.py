@@ -1,0 +1,333 @@
+"""Expressions become statements that write an element, made to fit its type."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from typing import Any
+
+from fhir_bridge.fhir import datatypes
+from fhir_bridge.mapping import expressions as ex
+from fhir_bridge.mapping.coercion import coercer, convertible, preferred
+from fhir_bridge.mapping.document import Mapping, Node, Scalar, plain
+from fhir_bridge.mapping.environment import Code, Environment, Variable
+from fhir_bridge.mapping.errors import MappingError
+from fhir_bridge.mapping.expression_code import ExpressionCompiler
+from fhir_bridge.mapping.grammar import ExpressionError
+from fhir_bridge.mapping.literals import Literals
+from fhir_bridge.mapping.runtime import Place, Trace
+from fhir_bridge.mapping.shape import Problems, Target, is_literal
+from fhir_bridge.mapping.writer import Writer
+
+__all__ = ["LeafCompiler", "Sink"]
+
+_CLASSES: dict[str, type] = {
+    found.fhir_type: found
+    for name in datatypes.__all__
+    if hasattr(found := getattr(datatypes, name), "fhir_type")
+}
+_NUMERIC = frozenset({"boolean", "decimal", "integer", "positiveInt", "unsignedInt"})
+
+
+_MAKERS = {
+    "CodeableConcept": "concept(x)",
+    "Coding": "coding(x)",
+    "Quantity": "quantity(x, unit)",
+    "dateTime": "datetime(x)",
+    "date": "date(x)",
+    "instant": "instant(x)",
+    "time": "time_of_day(x)",
+    "Identifier": "identifier(system, value)",
+    "Period": "period(a, b)",
+    "Reference": "reference(Type, id), ref('rule') or patient(x)",
+    "boolean": "boolean(x)",
+    "decimal": "decimal(x)",
+    "integer": "integer(x)",
+    "code": "code(x) or translate(x, 'map')",
+    "string": "string(x)",
+}
+"""Type -> the function that makes it, for messages."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sink:
+    """Where a value goes: a member of an object, or the end of a list.
+
+    Attributes:
+        variable: Python name of the dict or list.
+        key: the member's JSON name; None for a list.
+    """
+
+    variable: str
+    key: str | None = None
+
+    def put(self, value: str, key: str | None = None) -> str:
+        """The statement that writes a value."""
+        name = key or self.key
+        return f"{self.variable}[{name!r}] = {value}" if name else f"{self.variable}.append({value})"
+
+
+class LeafCompiler:
+    """Compiles expressions of one rule, and what they write."""
+
+    def __init__(
+        self,
+        writer: Writer,
+        expressions: ExpressionCompiler,
+        problems: Problems,
+        rule: str,
+        *,
+        trace: bool = False,
+        delta: bool = False,
+    ) -> None:
+        self.writer = writer
+        self.expressions = expressions
+        self.problems = problems
+        self.shape = Literals(problems)
+        self.rule = rule
+        self.trace = trace
+        self.delta = delta
+        self.top = ""
+
+    # Expressions
+
+    def parse(self, node: Scalar, text: str, offset: int, reader: Callable[..., Any] = ex.parse) -> Any:
+        """The tree of an expression in a scalar, or None after an error; `offset` of the text in the scalar."""
+        try:
+            return reader(text, self.expressions.model.token)
+        except ExpressionError as error:
+            self.report(node, error, offset)
+            return None
+
+    def report(self, node: Scalar, error: ExpressionError, offset: int) -> None:
+        found = MappingError(node.at(error.offset + offset), error.message, error.suggestion, error.kind)
+        if found not in self.problems.errors:
+            self.problems.errors.append(found)
+
+    def code(
+        self, node: Scalar, env: Environment, *, bare: bool = False
+    ) -> tuple[ex.Expression, Code] | None:
+        """Tree and source of a scalar's expression; `bare`: the `=` may be missing. None after an error."""
+        text = node.expression
+        offset = 1
+        if text is None:
+            if not bare:
+                return None
+            text, offset = node.text, 0
+        tree = self.parse(node, text, offset)
+        if tree is None:
+            return None
+        try:
+            return tree, self.expressions.compile(tree, env)
+        except ExpressionError as error:
+            self.report(node, error, offset)
+            return None
+
+    def condition(self, node: Node, env: Environment) -> str | None:
+        """Source of a `when:`."""
+        if not isinstance(node, Scalar):
+            self.problems.add(node.position, "`when` is an expression", "", "003")
+            return None
+        if isinstance(node.value, bool):
+            return str(node.value)
+        found = self.code(node, env, bare=True)
+        if found is None:
+            return None
+        return found[1].source if found[1].boolean else f"truth({found[1].source})"
+
+    def variables(self, node: Node, env: Environment, stem: str = "v") -> Environment:
+        """Statements of a `let:`, in order; each may use those before it."""
+        if not isinstance(node, Mapping):
+            self.problems.add(node.position, "`let` is an object of names and expressions", "", "003")
+            return env
+        for key, value in node:
+            name = key.text
+            if not name.isidentifier() or name in ("site", "outer", "ctx"):
+                self.problems.add(key.position, f'"{name}" can\'t be the name of a variable', "", "003")
+                continue
+            code = self.value_of(value, env)
+            if code is None:
+                continue
+            local = self.writer.name(f"{stem}_{name}_")
+            self.writer.line(f"{local} = {code.source}", value.position)
+            env = env.with_names({name: Variable(local, code.type, code.repeats)})
+        return env
+
+    def value_of(self, node: Node, env: Environment) -> Code | None:
+        """A variable's value: an expression (`=` may be missing), a number, a truth value, a literal object or list."""
+        if isinstance(node, Scalar) and isinstance(node.value, str):
+            found = self.code(node, env, bare=True)
+            return found[1] if found else None
+        if not is_literal(node):
+            self.problems.add(node.position, "a variable is an expression, or a literal", "", "003")
+            return None
+        value = plain(node)
+        return Code(self.writer.constant(value), literal=True, value=value)
+
+    # Elements
+
+    def traced(self, target: Target, text: str, node: Node) -> None:
+        """A statement that notes a write, where the rule is compiled to trace."""
+        if self.trace:
+            entry = Trace(self.rule, target.shown, text, node.position)
+            self.writer.line(f"tr.append({self.writer.object('T', entry, entry)})")
+
+    def place(self, target: Target, node: Node) -> str:
+        """The name of the constant that says which element this is."""
+        place = Place(self.rule, target.shown, node.position)
+        return self.writer.object("P", place, place)
+
+    def expression(self, node: Scalar, target: Target, env: Environment, sink: Sink) -> None:
+        """An expression's value, made to fit."""
+        compiled = self.code(node, env)
+        if compiled is None:
+            return
+        tree, code = compiled
+        if target.name is None:
+            self._choice(node, target, code, sink)
+            return
+        kind = target.type or ""
+        if code.type is not None and not convertible(code.type, kind):
+            self._refuse(node, target, code.type)
+            return
+        if kind == "code":
+            self._literal_codes(node, tree, target)
+        self._references(node, target, code)
+        place = self.place(target, node)
+        fit = self.writer.object("c_" + re.sub(r"\W", "", kind) + "_", coercer(kind), ("coercer", kind))
+        value = self.writer.name("t")
+        text = node.expression or node.text
+        if target.is_list:
+            self.writer.line(f"{value} = many(ctx, {code.source}, {fit}, {place})", node.position)
+            bound = self.shape.binding(target) if kind == "code" else None
+            if bound is not None:
+                allowed = self.writer.object("B", bound[1], bound[0])
+                self.writer.line(f"{value} = inside(ctx, {value}, {allowed}, {place})")
+            test = f"if {value}"
+            put = f"{sink.variable}.extend({value})" if sink.key is None else sink.put(value)
+        else:
+            self.writer.line(f"{value} = {code.source}", node.position)
+            known = _CLASSES.get(kind)
+            quick = ""
+            if known is not None:
+                quick = f" and {value}.__class__ is not {self.writer.object('C', known, ('class', kind))}"
+            self.writer.line(
+                f"if {value} is not None{quick}: {value} = {fit}(ctx, {value}, {place})", node.position
+            )
+            bound = self.shape.binding(target) if kind == "code" else None
+            if bound is not None:
+                allowed = self.writer.object("B", bound[1], bound[0])
+                self.writer.line(
+                    f"if {value} and {value} not in {allowed}: {value} = outside(ctx, {value}, {place})"
+                )
+            numeric = kind in _NUMERIC
+            test = f"if {value} is not None and {value} is not CLEARED" if numeric else f"if {value}"
+            put = sink.put(value)
+        if self.trace:
+            with self.writer.block(f"{test}:"):
+                self.writer.line(put)
+                self.traced(target, text, node)
+        else:
+            self.writer.line(f"{test}: {put}")
+        self._cleared(value, sink)
+
+    def _cleared(self, value: str, sink: Sink) -> None:
+        if self.delta and sink.key is not None:
+            self.writer.line(f"elif {value} is CLEARED: cl.append({self.top!r})")
+
+    def _choice(self, node: Scalar, target: Target, code: Code, sink: Sink) -> None:
+        names = target.element.json_names
+        by_type = {kind: name for name, kind in names.items()}
+        text = node.expression or node.text
+        if code.type is not None:
+            found = preferred(code.type, by_type)
+            if found is None:
+                self._refuse(node, target, code.type)
+                return
+            shown = f"{target.shown[: -len(target.element.name)]}{found[0]}"
+            chosen = replace(target, type=found[1], name=found[0], shown=shown)
+            self._typed_choice(node, chosen, code, sink)
+            return
+        table = {kind: (name, coercer(kind)) for kind, name in by_type.items()}
+        held = self.writer.object("V", table, ("choice", tuple(sorted(by_type.items()))))
+        value = self.writer.name("t")
+        self.writer.line(f"{value} = {code.source}", node.position)
+        pair = self.writer.name("t")
+        with self.writer.block(
+            f"if {value} is not None and ({pair} := choose(ctx, {value}, {held}, {self.place(target, node)})):"
+        ):
+            self.writer.line(f"{sink.variable}[{pair}[0]] = {pair}[1]")
+            self.traced(target, text, node)
+        if self.delta:
+            self.writer.line(f"elif {value} is CLEARED: cl.append({self.top!r})")
+
+    def _typed_choice(self, node: Scalar, target: Target, code: Code, sink: Sink) -> None:
+        kind = target.type or ""
+        fit = self.writer.object("c_" + kind + "_", coercer(kind), ("coercer", kind))
+        value = self.writer.name("t")
+        self.writer.line(f"{value} = {code.source}", node.position)
+        known = _CLASSES.get(kind)
+        quick = (
+            f" and {value}.__class__ is not {self.writer.object('C', known, ('class', kind))}"
+            if known
+            else ""
+        )
+        place = self.place(target, node)
+        self.writer.line(
+            f"if {value} is not None{quick}: {value} = {fit}(ctx, {value}, {place})", node.position
+        )
+        test = f"if {value} is not None and {value} is not CLEARED" if kind in _NUMERIC else f"if {value}"
+        if self.trace:
+            with self.writer.block(f"{test}:"):
+                self.writer.line(sink.put(value, target.name))
+                self.traced(target, node.expression or node.text, node)
+        else:
+            self.writer.line(f"{test}: {sink.put(value, target.name)}")
+        self._cleared(value, Sink(sink.variable, target.name))
+
+    def _refuse(self, node: Scalar, target: Target, found: str) -> None:
+        wanted = target.type or " or ".join(list(target.element.json_names.values())[:6])
+        hint = f"{_MAKERS[wanted]} makes one" if wanted in _MAKERS else ""
+        self.problems.add(node.at(1), f"{target.shown} takes {wanted}, and this gives {found}", hint, "008")
+
+    def _literal_codes(self, node: Scalar, tree: ex.Expression, target: Target) -> None:
+        """Literal codes among what an expression can give."""
+        for leaf in _leaves(tree):
+            if isinstance(leaf, ex.Literal) and isinstance(leaf.value, str) and leaf.value:
+                self.shape.check_code(leaf.value, node.at(leaf.start + 1), target)
+            elif isinstance(leaf, ex.Call) and leaf.name == "translate":
+                for name, value in leaf.keywords:
+                    if name == "else" and isinstance(value, ex.Literal) and isinstance(value.value, str):
+                        word = value.value.partition("+")[0]
+                        if word not in ("reject", "keep"):
+                            self.shape.check_code(word, node.at(value.start + 1), target)
+
+    def _references(self, node: Scalar, target: Target, code: Code) -> None:
+        if code.target is None or target.type != "Reference":
+            return
+        types = [kind for element in (*target.constraints, target.element)[:1] for kind in element.types]
+        allowed = {t for kind in types if kind.code == "Reference" for t in kind.targets}
+        if (
+            allowed
+            and "Resource" not in allowed
+            and all("/" not in t for t in allowed)
+            and code.target not in allowed
+        ):
+            self.problems.add(
+                node.at(1),
+                f"{target.shown} refers to {' or '.join(sorted(allowed))}, and this is a {code.target}",
+                "",
+                "008",
+            )
+
+
+def _leaves(tree: ex.Expression) -> Iterable[ex.Expression]:
+    if isinstance(tree, ex.Conditional):
+        yield from _leaves(tree.then)
+        yield from _leaves(tree.otherwise)
+    elif isinstance(tree, ex.Call) and tree.name == "coalesce":
+        for argument in tree.arguments:
+            yield from _leaves(argument)
+    else:
+        yield tree

@@ -1,0 +1,100 @@
+"""Finding, reading and compiling mappings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from fhir_bridge.mapping.compiled import CompiledMapping
+from fhir_bridge.mapping.compiler import compile_document
+from fhir_bridge.mapping.document import parse
+from fhir_bridge.mapping.errors import MappingError, MappingErrors, Position, nearest
+from fhir_bridge.mapping.schema import check
+from fhir_bridge.plugins import get_manager, shipped
+
+__all__ = ["find_mapping", "load_mapping", "mapping_names"]
+
+FILE = "mapping.yaml"
+
+
+def _folders() -> list[Path]:
+    folders = [shipped("mappings")]
+    for group in get_manager().hook.fhir_bridge_mappings():
+        folders += [Path(folder) for folder in group or ()]
+    return folders
+
+
+def mapping_names() -> dict[str, Path]:
+    """All mappings that are shipped or added by plug-ins: `ehr/hl7v2` -> file."""
+    found: dict[str, Path] = {}
+    for folder in _folders():
+        for path in sorted(folder.glob(f"*/*/{FILE}")):
+            found.setdefault(f"{path.parent.parent.name}/{path.parent.name}", path)
+    return found
+
+
+def find_mapping(name: str | Path) -> Path:
+    """The file of a mapping: a path, `ehr/hl7v2`, or `hl7v2` where that names one alone.
+
+    Raises:
+        MappingErrors: there is none, or the short name means several.
+    """
+    path = Path(name)
+    if path.is_dir() and (path / FILE).is_file():
+        return path / FILE
+    if path.is_file():
+        return path
+    text = str(name)
+    known = mapping_names()
+    if text in known:
+        return known[text]
+    short = [full for full in known if full.partition("/")[2] == text]
+    if len(short) == 1:
+        return known[short[0]]
+    if short:
+        said, hint = f'"{text}" names several mappings', f"write {' or '.join(short)}"
+    elif path.suffix in (".yaml", ".yml"):
+        said, hint = f"there is no file {text}", ""
+    else:
+        said, hint = (
+            f'no mapping is named "{text}"',
+            nearest(text, [*known, *(n.partition("/")[2] for n in known)]),
+        )
+    raise MappingErrors([MappingError(Position(text, 1, 1), said, hint, "FB-MAP-012")])
+
+
+def load_mapping(path: str | Path, *, adapters: Mapping[str, Any]) -> CompiledMapping:
+    """Read and compile a mapping.
+
+    Args:
+        path: a file, a folder with `mapping.yaml`, or a name (see `find_mapping`).
+        adapters: adapters by name; the document's `source.adapter` chooses one.
+
+    Raises:
+        MappingErrors: all that is wrong with it, each with file, line, column and suggestion.
+    """
+    file = find_mapping(path)
+    try:
+        text = file.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        position = Position(str(file), 1, 1)
+        raise MappingErrors(
+            [MappingError(position, f"the file is not UTF-8 (byte {error.start})", "", "FB-MAP-002")]
+        ) from error
+    return load_text(text, str(file), adapters=adapters)
+
+
+def load_text(text: str, file: str, *, adapters: Mapping[str, Any]) -> CompiledMapping:
+    """Compile a mapping from its text; `file` stands in messages."""
+    document = parse(text, file)
+    form = check(document)
+    try:
+        compiled = compile_document(document, adapters)
+    except MappingErrors as found:
+        # The compiler's word on a place goes before the schema's: it knows what was meant.
+        places = {error.position for error in found.errors}
+        raise MappingErrors([*found.errors, *(e for e in form if e.position not in places)]) from None
+    if form:
+        raise MappingErrors(form)
+    return compiled

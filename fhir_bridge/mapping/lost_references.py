@@ -1,0 +1,60 @@
+"""Takes references to lost outputs out of a resource."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fhir_bridge.mapping.runtime import Output
+from fhir_bridge.mapping.shape import required_names, rooted
+
+__all__ = ["remove_references"]
+
+
+def remove_references(output: Output, gone: set[str]) -> tuple[list[tuple[str, str]], str]:
+    """Remove references to `gone` (`Type/id`) from an output.
+
+    Returns:
+        What was removed, as (element path, reference); and the path of a required element that is missing now.
+        Containers are rebuilt, not changed: constants are shared between outputs.
+    """
+    removed: list[tuple[str, str]] = []
+    resource = _without(output.resource, gone, output.type, removed)
+    if not removed:
+        return [], ""
+    output.resource = resource
+    for names in required_names(rooted(output.type, ())):
+        if not any(name in resource for name in names):
+            return removed, f"{output.type}.{names[0]}"
+    return removed, ""
+
+
+def _without(value: Any, gone: set[str], path: str, removed: list[tuple[str, str]]) -> Any:
+    if isinstance(value, dict):
+        reference = value.get("reference")
+        if isinstance(reference, str) and reference in gone:
+            removed.append((path, reference))
+            return None
+        kept = {}
+        changed = False
+        for key, item in value.items():
+            if isinstance(item, dict | list):
+                made = _without(item, gone, f"{path}.{key}", removed)
+                changed = changed or made is not item
+                if made is None:
+                    continue
+                kept[key] = made
+            else:
+                kept[key] = item
+        if not changed:
+            return value
+        return kept or None
+    kept_items = [
+        made
+        for made in (
+            _without(item, gone, path, removed) if isinstance(item, dict | list) else item for item in value
+        )
+        if made is not None
+    ]
+    if len(kept_items) == len(value) and all(a is b for a, b in zip(kept_items, value, strict=True)):
+        return value
+    return kept_items or None

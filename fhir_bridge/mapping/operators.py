@@ -1,0 +1,252 @@
+"""Operators of the expression language as generated code calls them; null goes through all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any
+
+from fhir_bridge.fhir.datatypes import Reference
+from fhir_bridge.mapping.record import CLEARED
+from fhir_bridge.mapping.runtime import Context, Instance
+
+__all__ = [
+    "OPERATORS",
+    "attribute",
+    "component",
+    "equal",
+    "index",
+    "iterate",
+    "member",
+    "plus",
+    "references",
+    "references_where",
+    "truth",
+]
+
+Number = (int, Decimal)
+
+
+def truth(x: Any) -> bool:
+    """Null, false, empty text and the empty list are false; all else, 0 too, is true."""
+    return bool(x) or (x is not False and isinstance(x, Number) and x == 0)
+
+
+def equal(left: Any, right: Any) -> bool:
+    """`==` of two values; null equals nothing (`x == null` is compiled as a test)."""
+    return left is not None and right is not None and bool(left == right)
+
+
+def _ordered(left: Any, right: Any) -> bool:
+    """Whether two values can be put in order; false for nulls.
+
+    Raises:
+        ValueError: text against number.
+    """
+    if left is None or right is None or left is CLEARED or right is CLEARED:
+        return False
+    if isinstance(left, str) == isinstance(right, str):
+        return True
+    raise ValueError("text and number can't be compared; decimal(x) makes a number")
+
+
+def less(left: Any, right: Any) -> bool:
+    """`<`."""
+    return _ordered(left, right) and bool(left < right)
+
+
+def less_or_equal(left: Any, right: Any) -> bool:
+    """`<=`."""
+    return _ordered(left, right) and bool(left <= right)
+
+
+def greater(left: Any, right: Any) -> bool:
+    """`>`."""
+    return _ordered(left, right) and bool(left > right)
+
+
+def greater_or_equal(left: Any, right: Any) -> bool:
+    """`>=`."""
+    return _ordered(left, right) and bool(left >= right)
+
+
+def member(item: Any, items: Any) -> bool:
+    """`in`: of a list, or the keys of an object."""
+    if item is None or item is CLEARED or items is None:
+        return False
+    if isinstance(items, str):
+        raise ValueError("`in` needs a list; contains(text, part) looks into text")
+    return item in items
+
+
+def _text(x: Any) -> str:
+    if isinstance(x, str):
+        return x
+    if isinstance(x, bool):
+        return "true" if x else "false"
+    if isinstance(x, Decimal):
+        return format(x, "f")
+    text = getattr(x, "text", None)
+    return text if isinstance(text, str) else str(x)
+
+
+def plus(left: Any, right: Any) -> Any:
+    """`+`: the sum of numbers, or texts joined; null with anything is null."""
+    if left is None or right is None or left is CLEARED or right is CLEARED:
+        return None
+    if isinstance(left, Number) and isinstance(right, Number):
+        return left + right
+    return _text(left) + _text(right)
+
+
+def _arithmetic(sign: str, act: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
+    def operate(left: Any, right: Any) -> Any:
+        if left is None or right is None or left is CLEARED or right is CLEARED:
+            return None
+        if isinstance(left, Number) and isinstance(right, Number):
+            return act(left, right)
+        raise ValueError(f"{sign} needs numbers; decimal(x) makes one")
+
+    return operate
+
+
+def _divide(left: Any, right: Any) -> Any:
+    if right == 0:
+        raise ValueError("division by zero")
+    return Decimal(left) / Decimal(right)
+
+
+def negative(x: Any) -> Any:
+    """`-x`."""
+    if x is None or x is CLEARED:
+        return None
+    if isinstance(x, Number):
+        return -x
+    raise ValueError("- needs a number; decimal(x) makes one")
+
+
+def index(x: Any, place: Any) -> Any:
+    """`x[0]`: the item of a list, from 0; a single value is a list of one; null beyond the end."""
+    if x is None or place is None:
+        return None
+    if isinstance(x, dict):
+        return x.get(place)
+    if not isinstance(place, int):
+        raise ValueError("an index is a whole number")
+    items = x if x.__class__ is list or x.__class__ is tuple else [x]
+    return items[place] if -len(items) <= place < len(items) else None
+
+
+def attribute(x: Any, name: str) -> Any:
+    """`x.name`: a key of an object, or an attribute; of a list, that of each item.
+
+    Raises:
+        ValueError: the value has no such attribute.
+    """
+    if x is None or x is CLEARED:
+        return None
+    if isinstance(x, dict):
+        return x.get(name)
+    if x.__class__ is list or x.__class__ is tuple:
+        return [found for found in (attribute(item, name) for item in x) if found is not None] or None
+    if name.startswith("_"):
+        raise ValueError(f'"{name}" is private')
+    try:
+        return getattr(x, name)
+    except AttributeError:
+        raise ValueError(f'a {type(x).__name__} has no "{name}"') from None
+
+
+def component(x: Any, number: int) -> Any:
+    """`x.1`: a component, from 1; text has only its first."""
+    if x is None or x is CLEARED:
+        return None
+    if x.__class__ is list or x.__class__ is tuple:
+        return [found for found in (component(item, number) for item in x) if found is not None] or None
+    get = getattr(x, "component", None)
+    if get is not None:
+        return get(number)
+    if isinstance(x, str):
+        return x if number == 1 else None
+    raise ValueError(f"a {type(x).__name__} has no components")
+
+
+def iterate(x: Any) -> list[Any]:
+    """What `for: name in x` runs over."""
+    values = x if x.__class__ is list or x.__class__ is tuple else [x]
+    return [item for item in values if item is not None and item is not CLEARED and item != ""]
+
+
+def _anchor(scope: Any, hops: int) -> Any:
+    for _ in range(hops):
+        scope = scope.outer
+    return scope
+
+
+def _near(ctx: Context, rule: str, scope: Any, hops: int, their_hops: int) -> list[Instance]:
+    """Instances of a rule in the nearest group that holds both rules' scopes; all where the record holds them."""
+    instances = ctx.instances.get(rule)
+    if not instances:
+        return []
+    if hops < 0:
+        return instances
+    found = ctx.reference_index.get((rule, their_hops))
+    if found is None:
+        found = {}
+        for instance in instances:
+            found.setdefault(id(_anchor(instance.scope, their_hops)), []).append(instance)
+        ctx.reference_index[(rule, their_hops)] = found
+    return found.get(id(_anchor(scope, hops)), [])
+
+
+def _as_references(resource_type: str, instances: list[Instance], own: str | None) -> list[Reference] | None:
+    ids = dict.fromkeys(instance.id for instance in instances if instance.id != own)
+    return [Reference(reference=f"{resource_type}/{found}") for found in ids] or None
+
+
+def references(
+    ctx: Context, rule: str, resource_type: str, scope: Any, hops: int, their_hops: int, own: str | None
+) -> list[Reference] | None:
+    """`ref('rule')`: to what the rule makes of the same or an enclosing scope object, or within the nearest group."""
+    return _as_references(resource_type, _near(ctx, rule, scope, hops, their_hops), own)
+
+
+def references_where(
+    ctx: Context,
+    rule: str,
+    resource_type: str,
+    scope: Any,
+    hops: int,
+    their_hops: int,
+    own: str | None,
+    holds: Callable[[Any], bool],
+) -> list[Reference] | None:
+    """`ref('rule', where(condition))`: the same group's that meet it; where none does, the whole record's."""
+    near = [i for i in _near(ctx, rule, scope, hops, their_hops) if holds(i.scope)]
+    found = _as_references(resource_type, near, own)
+    if found or hops < 0:
+        return found
+    return _as_references(resource_type, [i for i in ctx.instances.get(rule, ()) if holds(i.scope)], own)
+
+
+OPERATORS: dict[str, Callable[..., Any]] = {
+    "truth": truth,
+    "equal": equal,
+    "less": less,
+    "less_or_equal": less_or_equal,
+    "greater": greater,
+    "greater_or_equal": greater_or_equal,
+    "member": member,
+    "plus": plus,
+    "minus": _arithmetic("-", lambda left, right: left - right),
+    "times": _arithmetic("*", lambda left, right: left * right),
+    "divide": _arithmetic("/", _divide),
+    "negative": negative,
+    "index": index,
+    "attribute": attribute,
+    "component": component,
+    "iterate": iterate,
+    "references": references,
+    "references_where": references_where,
+}
+"""By the names that generated source uses."""

@@ -1,0 +1,81 @@
+"""A plain base for the records that adapters read, and for the scopes of their models."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any, ClassVar, Final, NamedTuple
+
+from fhir_bridge.plugins import IssueLike, RecordOutcome
+
+__all__ = ["CLEARED", "Cleared", "Record", "Scope"]
+
+
+class Scope(NamedTuple):
+    """A group of the source; satisfies `fhir_bridge.plugins.ScopeSpec`.
+
+    Objects of a scope have `outer`, the object of the scope around them: the very same object each time, because
+    references between outputs are found by it.
+    """
+
+    name: str
+    parent: str | None = None
+
+
+class Cleared(str):
+    """Type of `CLEARED`."""
+
+    __slots__ = ()
+    __hash__ = str.__hash__
+
+    def __eq__(self, other: object) -> bool:
+        return self is other
+
+    def __ne__(self, other: object) -> bool:
+        return self is not other
+
+    def __repr__(self) -> str:
+        return "CLEARED"
+
+    def __reduce__(self) -> str:
+        return "CLEARED"
+
+
+CLEARED: Final = Cleared()
+"""A value that the source deletes explicitly (HL7 v2 `""`). It is null to all expressions; an element that comes
+out cleared is left out and, in a rule with `update: delta`, named as cleared."""
+
+
+class Record:
+    """One unit of work with the fields of `fhir_bridge.plugins.SourceRecord`; adapters subclass it.
+
+    A subclass with groups overrides `scope`. As it stands, the record is the only object of its own scope.
+    """
+
+    root: ClassVar[str] = "record"
+
+    def __init__(
+        self,
+        locator: str,
+        *,
+        source: str,
+        time: datetime | None = None,
+        records: int = 1,
+        outcome: RecordOutcome = "read",
+        issues: Sequence[IssueLike] = (),
+    ) -> None:
+        self.locator = locator
+        self.source = source
+        self.time = time
+        self.records = records
+        self.outcome: RecordOutcome = outcome
+        self.issues = issues
+
+    @property
+    def outer(self) -> None:
+        """Nothing stands around a record."""
+        return None
+
+    def scope(self, name: str) -> Iterable[Any]:
+        """The objects of a scope, in source order."""
+        return (self,) if name == self.root else ()

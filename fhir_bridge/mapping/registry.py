@@ -1,0 +1,137 @@
+"""Functions of the expression language: ours by `builtin`, an adapter's by `function`."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any, TypeVar, overload
+
+__all__ = ["BUILTINS", "FunctionSpec", "builtin", "function", "spec_of"]
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_MARK = "__mapping_function__"
+
+
+@dataclass(frozen=True, slots=True)
+class FunctionSpec:
+    """A function as the compiler sees it.
+
+    Attributes:
+        name: as mappings write it.
+        call: the Python function.
+        scope: it receives the scope object first.
+        context: it receives the run's `Context` first (after the scope object).
+        returns: FHIR type of what it gives (or of each of a list); None where that is known at run time only.
+        arguments: names of arguments in order; keywords such as `else` stand without Python's underscore.
+        required: how many of them must be given.
+        rest: it takes any number of arguments more.
+        keywords: any keyword is taken.
+        repeats: it may give a list.
+        signature: for messages, `quantity(value, unit=…)`.
+    """
+
+    name: str
+    call: Callable[..., Any]
+    scope: bool
+    context: bool
+    returns: str | None
+    arguments: tuple[str, ...]
+    required: int
+    rest: bool
+    keywords: bool
+    repeats: bool = True
+    keyword_only: frozenset[str] = frozenset()
+
+    @property
+    def signature(self) -> str:
+        """How it is called, for messages."""
+        parts = [
+            name if position < self.required else f"{name}=…" for position, name in enumerate(self.arguments)
+        ]
+        return f"{self.name}({', '.join([*parts, *(['…'] if self.rest else [])])})"
+
+
+BUILTINS: dict[str, FunctionSpec] = {}
+"""The language's own functions, filled by the modules of `functions/`."""
+
+
+def _describe(
+    name: str, call: Callable[..., Any], *, scope: bool, context: bool, returns: str | None, repeats: bool
+) -> FunctionSpec:
+    try:
+        parameters: Iterable[inspect.Parameter] = inspect.signature(call).parameters.values()
+    except (TypeError, ValueError):  # a builtin of C without signature: anything goes
+        return FunctionSpec(name, call, scope, context, returns, (), 0, True, True, repeats)
+    kept = list(parameters)[int(scope) + int(context) :]
+    arguments, required, rest, keywords = [], 0, False, False
+    only: set[str] = set()
+    for parameter in kept:
+        if parameter.kind is parameter.VAR_POSITIONAL:
+            rest = True
+        elif parameter.kind is parameter.VAR_KEYWORD:
+            keywords = True
+        else:
+            shown = parameter.name.rstrip("_")
+            arguments.append(shown)
+            if parameter.kind is parameter.KEYWORD_ONLY:
+                only.add(shown)
+            elif parameter.default is parameter.empty:
+                required = len(arguments)
+    return FunctionSpec(
+        name,
+        call,
+        scope,
+        context,
+        returns,
+        tuple(arguments),
+        required,
+        rest,
+        keywords,
+        repeats,
+        frozenset(only),
+    )
+
+
+def builtin(
+    name: str, *, returns: str | None = None, context: bool = False, repeats: bool = True
+) -> Callable[[F], F]:
+    """Register a function of the language itself."""
+
+    def register(call: F) -> F:
+        BUILTINS[name] = _describe(name, call, scope=False, context=context, returns=returns, repeats=repeats)
+        return call
+
+    return register
+
+
+@overload
+def function(call: F) -> F: ...
+@overload
+def function(
+    call: None = None, *, scope: bool = False, context: bool = False, returns: str | None = None
+) -> Callable[[F], F]: ...
+def function(
+    call: F | None = None, *, scope: bool = False, context: bool = False, returns: str | None = None
+) -> F | Callable[[F], F]:
+    """Mark an adapter's function.
+
+    Args:
+        call: the function, where the decorator stands without arguments.
+        scope: it receives the scope object of the rule first.
+        context: it receives the run's `Context` first (after the scope object): `ctx.flag`, `ctx.site`, ….
+        returns: FHIR type of what it gives, so that the compiler can check the element it is written to.
+    """
+
+    def mark(target: F) -> F:
+        setattr(target, _MARK, {"scope": scope, "context": context, "returns": returns})
+        return target
+
+    return mark(call) if call is not None else mark
+
+
+def spec_of(name: str, call: Callable[..., Any]) -> FunctionSpec:
+    """The description of an adapter's function, marked or plain."""
+    marked = getattr(call, _MARK, None) or {"scope": False, "context": False, "returns": None}
+    return _describe(name, call, repeats=True, **marked)

@@ -1,0 +1,399 @@
+"""A rule becomes a function: variables, condition, key, then the resource."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from fhir_bridge.fhir import definitions
+from fhir_bridge.fhir.canonical import SOURCE_EXTENSION
+from fhir_bridge.fhir.definitions import Profile
+from fhir_bridge.mapping import expressions as ex
+from fhir_bridge.mapping.document import Mapping, Node, Scalar, Sequence, plain
+from fhir_bridge.mapping.environment import Environment, Variable
+from fhir_bridge.mapping.errors import Position, nearest
+from fhir_bridge.mapping.expression_code import ExpressionCompiler
+from fhir_bridge.mapping.grammar import ExpressionError
+from fhir_bridge.mapping.node_code import NodeCompiler
+from fhir_bridge.mapping.runtime import Place
+from fhir_bridge.mapping.shape import RULE_KEYS, Problems, Spot, required_names, rooted
+from fhir_bridge.mapping.writer import Writer
+
+__all__ = ["RuleCompiler", "RulePlan", "RuleSource"]
+
+
+@dataclass(slots=True)
+class RuleSource:
+    """A rule of the document, read but not compiled."""
+
+    node: Mapping
+    name: str
+    type: str
+    scope: str
+    position: Position
+    profiles: list[Profile] = field(default_factory=list)
+    profile_urls: list[str] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class RulePlan:
+    """How a rule runs.
+
+    Attributes:
+        columns: of an `unpivot`: (name, spec, name of the generated function that reads the cell).
+        split: others refer to it, so that it has an `identify_…` beside its `build_…`.
+        key_parts: texts of the key's parts, for messages.
+    """
+
+    name: str
+    type: str
+    scope: str
+    position: Position
+    function: str
+    split: bool
+    whole: bool
+    key_parts: list[tuple[str, Position]]
+    columns: list[tuple[str, Any, str]]
+
+
+class RuleCompiler:
+    """Compiles one rule into a writer."""
+
+    def __init__(
+        self,
+        rule: RuleSource,
+        writer: Writer,
+        expressions: ExpressionCompiler,
+        problems: Problems,
+        base: Environment,
+        *,
+        trace: bool,
+        split: bool,
+    ) -> None:
+        self.rule = rule
+        self.writer = writer
+        self.expressions = expressions
+        self.problems = problems
+        self.split = split
+        self.trace = trace
+        update = rule.node.get("update")
+        self.delta = isinstance(update, Scalar) and update.value == "delta"
+        self.nodes = NodeCompiler(writer, expressions, problems, rule.name, trace=trace, delta=self.delta)
+        self.env = base
+        self.key_parts: list[tuple[str, Position]] = []
+        self.columns: list[tuple[str, Any, str]] = []
+
+    def compile(self) -> RulePlan:
+        """Write the rule's functions."""
+        rule, writer = self.rule, self.writer
+        name = "".join(character if character.isalnum() else "_" for character in rule.name)
+        function = writer.name(f"rule_{name}_")
+        extra = self._unpivot()
+        parameters = "".join(f", {item}" for item in extra)
+        early, late = self._split_lets()
+        whole = rule.node.get("on_error")
+        if self.split:
+            with writer.block(f"def {function}_identify(ctx, s, g{parameters}):", rule.position):
+                env = self._preamble(self.env, early)
+                self._key(env)
+                held = [
+                    variable.source
+                    for key, variable in env.names.items()
+                    if self.env.names.get(key) is not variable
+                ]
+                writer.line(f"return uid, ({''.join(f'{item}, ' for item in held)})")
+            passed = "".join(f", {item}" for item in held)
+            with writer.block(f"def {function}(ctx, s, g, uid{parameters}{passed}):", rule.position):
+                self._resource(env, late)
+        else:
+            with writer.block(f"def {function}(ctx, s, g{parameters}):", rule.position):
+                env = self._preamble(self.env, early)
+                self._key(env)
+                self._resource(env, late)
+        writer.line("")
+        return RulePlan(
+            rule.name,
+            rule.type,
+            rule.scope,
+            rule.position,
+            function,
+            self.split,
+            isinstance(whole, Scalar) and whole.value == "record",
+            self.key_parts,
+            self.columns,
+        )
+
+    # Head
+
+    def _unpivot(self) -> list[str]:
+        node = self.rule.node.get("unpivot")
+        if node is None:
+            return []
+        assert isinstance(node, Mapping)
+        keys: set[str] = set()
+        for column, spec in node:
+            name = column.text
+            if not isinstance(spec, Mapping | Scalar):
+                self.problems.add(spec.position, "a column's entry is an object", "", "003")
+                continue
+            content = plain(spec) or {}
+            if not isinstance(content, dict):
+                self.problems.add(spec.position, "a column's entry is an object", "{code: …, unit: …}", "003")
+                continue
+            keys |= set(content)
+            quoted = name if name.isidentifier() else f"`{name}`"
+            text = f"{self.rule.scope}.{quoted}" if "." not in self.rule.scope else quoted
+            try:
+                found = self.expressions.model.selector(text, self.rule.scope)
+            except LookupError as error:
+                self.problems.add(
+                    column.position, str(error.args[0]) if error.args else f'no column "{name}"', "", "005"
+                )
+                continue
+            cell = self.writer.name("cell")
+            with self.writer.block(f"def {cell}(s):", column.position):
+                self.writer.line(f"return {found}", column.position)
+            self.columns.append((name, content, cell))
+        self.env = self.env.with_names(
+            {
+                "column": Variable("column", "string", repeats=False),
+                "value": Variable("value", None, repeats=False),
+                "spec": Variable("spec", None, repeats=False, keys=frozenset(keys)),
+            }
+        )
+        return ["column", "spec", "value"]
+
+    def _split_lets(self) -> tuple[list[tuple[Scalar, Node]], list[tuple[Scalar, Node]]]:
+        """The variables that condition and key need, and the others."""
+        node = self.rule.node.get("let")
+        if not isinstance(node, Mapping):
+            if node is not None:
+                self.problems.add(node.position, "`let` is an object of names and expressions", "", "003")
+            return [], []
+        needed = self._names_in(self.rule.node.get("when")) | self._names_in(self.rule.node.get("key"))
+        entries = list(node)
+        for key, value in reversed(entries):
+            if key.text in needed:
+                needed |= self._names_in(value)
+        early = [entry for entry in entries if entry[0].text in needed]
+        return early, [entry for entry in entries if entry[0].text not in needed]
+
+    def _names_in(self, node: Node | None) -> set[str]:
+        if isinstance(node, Sequence):
+            return set().union(*(self._names_in(item) for item in node.items)) if node.items else set()
+        if not isinstance(node, Scalar) or not isinstance(node.value, str):
+            return set()
+        text = node.expression if node.expression is not None else node.value
+        try:
+            tree = ex.parse(text.removesuffix("?"), self.expressions.model.token)
+        except ExpressionError:
+            return set()  # told where it is compiled
+        return {item.name for item in ex.walk(tree) if isinstance(item, ex.Name)}
+
+    def _preamble(self, env: Environment, early: list[tuple[Scalar, Node]]) -> Environment:
+        """Variables and condition; leaves the function where the rule does not apply."""
+        closed = Environment(env.scope, env.variable, env.names, env.outer, refers=False)
+        when = self.rule.node.get("when")
+        before = self._names_in(when)
+        first = [entry for entry in early if entry[0].text in before or self._feeds(entry, early, before)]
+        closed = self._lets(closed, first)
+        if when is not None:
+            condition = self.nodes.condition(when, closed)
+            self.writer.line(f"if not {condition or 'False'}: return None", when.position)
+        closed = self._lets(closed, [entry for entry in early if entry not in first])
+        return Environment(env.scope, env.variable, closed.names, env.outer, refers=True)
+
+    def _feeds(
+        self, entry: tuple[Scalar, Node], entries: list[tuple[Scalar, Node]], wanted: set[str]
+    ) -> bool:
+        """Whether a wanted variable is computed from this one."""
+        return any(
+            entry[0].text in self._names_in(value)
+            and (key.text in wanted or self._feeds((key, value), entries, wanted))
+            for key, value in entries
+            if key is not entry[0]
+        )
+
+    def _lets(self, env: Environment, entries: list[tuple[Scalar, Node]]) -> Environment:
+        if not entries:
+            return env
+        return self.nodes.variables(Mapping(entries[0][0].position, entries), env)
+
+    # Identity
+
+    def _key(self, env: Environment) -> None:
+        node = self.rule.node.get("key")
+        closed = Environment(env.scope, env.variable, env.names, env.outer, refers=False)
+        rule = self.rule
+        if isinstance(node, Sequence):
+            parts: list[str] = []
+            optional: list[int] = []
+            for number, item in enumerate(node.items):
+                source = self._key_part(item, closed, number, optional)
+                if source:
+                    parts.append(source)
+            if not node.items:
+                self.problems.add(node.position, "a key needs a part", "", "003")
+            passed = "".join(f", {part}" for part in parts)
+            extra = (
+                f", optional={self.writer.object('O', frozenset(optional), tuple(optional))}"
+                if optional
+                else ""
+            )
+            self.writer.line(f"uid = ctx.key.id({rule.type!r}, {rule.name!r}{passed}{extra})", node.position)
+        elif isinstance(node, Scalar) and node.value is not None:
+            found = self.nodes.code(node, closed, bare=True)
+            if found is None:
+                return
+            self.key_parts.append((node.text, node.position))
+            if found[1].type not in (None, "Reference"):
+                self.problems.add(
+                    node.position, f"a key that is one expression gives a Reference, and this gives {found[1].type}",
+                    "a list of parts makes an id: key: [a, b]", "008",
+                )  # fmt: skip
+            elif found[1].target not in (None, rule.type):
+                self.problems.add(
+                    node.position,
+                    f"the key refers to a {found[1].target}, and the rule makes a {rule.type}",
+                    "",
+                    "008",
+                )
+            self.writer.line(f"uid = id_of({found[1].source}, {rule.type!r})", node.position)
+
+    def _key_part(self, item: Node, env: Environment, number: int, optional: list[int]) -> str | None:
+        if not isinstance(item, Scalar) or item.value is None:
+            self.problems.add(item.position, "a part of a key is an expression", "", "003")
+            return None
+        text = item.text
+        may_be_empty = text.endswith("?")
+        if may_be_empty:
+            optional.append(number + 2)
+            kept = text[:-1].rstrip()
+            item = Scalar(item.position, kept, kept, item.raw)
+        if not isinstance(item.value, str):
+            return repr(item.text)
+        self.key_parts.append((item.text.removeprefix("="), item.position))
+        found = self.nodes.code(item, env, bare=True)
+        if found is None:
+            return None
+        code = found[1]
+        if code.literal and isinstance(code.value, str):
+            return code.source
+        return f"key_part({code.source})"
+
+    # The resource
+
+    def _resource(self, env: Environment, late: list[tuple[Scalar, Node]]) -> None:
+        rule, writer = self.rule, self.writer
+        if self.trace:
+            writer.line("tr = []")
+        env = self._lets(env, late)
+        self._time(env)
+        if self.delta:
+            writer.line("cl = []")
+        profile = f", 'profile': {writer.constant(rule.profile_urls)}" if rule.profile_urls else ""
+        update = writer.constant({"url": "update", "valueCode": "delta"}) if self.delta else ""
+        entries = f"[bt[1], {update}]" if update else "[bt[1]]"
+        without = f"[{update}]" if update else "()"
+        writer.line(f"ext = {entries} if bt[1] else {without}")
+        writer.line("m = {}")
+        writer.line(f"if ext: m['extension'] = [{{'url': {SOURCE_EXTENSION!r}, 'extension': ext}}]")
+        writer.line("m['source'] = ctx.source_uri")
+        if profile:
+            writer.line(f"m['profile'] = {writer.constant(rule.profile_urls)}")
+        writer.line(f"o = {{'resourceType': {rule.type!r}, 'id': uid, 'meta': m}}")
+        root = rooted(rule.type, rule.profiles)
+        entries_ = [(key, value) for key, value in rule.node if key.text not in RULE_KEYS]
+        kept = []
+        for key, value in entries_:
+            name = key.text.strip("`")
+            if name in ("id", "resourceType"):
+                self.problems.add(
+                    key.position,
+                    f"`{name}` is not written by hand",
+                    "`key:` makes the id, `as:` names the type",
+                    "003",
+                )
+            elif name == "meta":
+                self._meta(value, env)
+            else:
+                kept.append((key, value))
+        written = self.nodes.members(kept, root, env, "o")
+        self.nodes.shape.required(rule.node, root, written | {"id", "meta"})
+        for names in required_names(root):
+            if names[0] in ("id", "meta"):
+                continue
+            place = Place(rule.name, f"{rule.type}.{names[0]}", rule.position)
+            held = writer.object("P", place, place)
+            test = " and ".join(f"{name!r} not in o" for name in names)
+            writer.line(f"if {test}: missing({held})", rule.position)
+        if self.delta:
+            writer.line("for name in dict.fromkeys(cl):")
+            writer.line("    if name not in o: ext.append({'url': 'cleared', 'valueString': name})")
+        trace = ", tr" if self.trace else ""
+        writer.line(f"return Output({rule.type!r}, uid, o, {rule.name!r}, bt[0], ctx.locator{trace})")
+
+    def _meta(self, node: Node, env: Environment) -> None:
+        if not isinstance(node, Mapping):
+            self.problems.add(node.position, "meta is an object", "", "008")
+            return
+        for key, _ in node:
+            if key.text not in ("tag", "security"):
+                hint = (
+                    "write `profile:` in the rule"
+                    if key.text == "profile"
+                    else "only tag and security are written"
+                )
+                self.problems.add(key.position, f"meta.{key.text} is not written by hand", hint, "003")
+        spot = Spot(definitions.type_definition("Meta"), "Meta", f"{self.rule.type}.meta")
+        kept = [(key, value) for key, value in node if key.text in ("tag", "security")]
+        self.nodes.members(kept, spot, env, "m")
+
+    def _time(self, env: Environment) -> None:
+        node = self.rule.node.get("time")
+        if node is None:
+            self.writer.line("bt = ctx.record_time")
+            return
+        if not isinstance(node, Scalar):
+            self.problems.add(node.position, "`time` is an expression", "", "003")
+            return
+        found = self.nodes.code(node, env, bare=True)
+        if found is None:
+            return
+        if found[1].type not in (None, "string", "date", "dateTime", "instant"):
+            self.problems.add(
+                node.position, f"`time` is a date or time, and this gives {found[1].type}", "", "008"
+            )
+        self.writer.line(f"bt = business_time(ctx, {found[1].source})", node.position)
+        self.writer.line("if bt[1] is None: bt = ctx.record_time")
+
+
+def profiles_of(node: Mapping, resource_type: str, problems: Problems) -> tuple[list[str], list[Profile]]:
+    """URLs of `profile:`, and those profiles that the definitions hold."""
+    value = node.get("profile")
+    if value is None:
+        return [], []
+    urls, found = [], []
+    for item in value.items if isinstance(value, Sequence) else [value]:
+        if not isinstance(item, Scalar) or not isinstance(item.value, str):
+            problems.add(item.position, "a profile is a URL", "", "003")
+            continue
+        urls.append(item.value)
+        profile = definitions.profile(item.value)
+        if profile is None:
+            problems.add(
+                item.position,
+                f'no profile "{item.value}" is known',
+                nearest(item.value, definitions.profiles()),
+                "012",
+            )
+        elif profile.type != resource_type:
+            problems.add(
+                item.position,
+                f"the profile is of {profile.type}, and the rule makes {resource_type}",
+                "",
+                "012",
+            )
+        else:
+            found.append(profile)
+    return urls, found

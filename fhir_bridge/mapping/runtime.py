@@ -1,0 +1,234 @@
+"""What generated rules work with: the run's context, and what a record becomes."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Literal, NamedTuple
+from urllib.parse import quote
+from zoneinfo import ZoneInfo
+
+from fhir_bridge.fhir.ids import IdKey
+from fhir_bridge.fhir.issues import Issue, Severity, declared
+from fhir_bridge.fhir.ports import TerminologyPort
+from fhir_bridge.mapping.errors import Position
+from fhir_bridge.mapping.identity import IdentityResolver
+from fhir_bridge.mapping.site import Site
+
+__all__ = ["Context", "Conversion", "Instance", "Output", "Place", "Reject", "Trace", "position_of"]
+
+Outcome = Literal["converted", "partial", "rejected"]
+
+GENERATED: dict[str, Sequence[Position | None]] = {}
+"""Name of generated source -> the mapping position of each of its lines (from 1)."""
+
+
+class Reject(Exception):
+    """Lose the part that is being made, with this issue. Adapter functions raise it."""
+
+    def __init__(self, issue: Issue) -> None:
+        super().__init__(issue.message)
+        self.issue = issue
+
+
+class Place(NamedTuple):
+    """An element that a rule writes, and where the mapping says so."""
+
+    rule: str
+    path: str
+    position: Position
+
+
+class Trace(NamedTuple):
+    """One write of a rule: the element's path, and the expression or literal it came from."""
+
+    rule: str
+    element: str
+    text: str
+    position: Position
+
+
+@dataclass(slots=True)
+class Output:
+    """A resource that a rule made.
+
+    Attributes:
+        time: business time; aware where the zone is known, naive where it is not, None where there is none.
+        locator: the record's.
+        trace: what was written, in order; empty unless the context traces.
+    """
+
+    type: str
+    id: str
+    resource: dict[str, Any]
+    rule: str
+    time: datetime | None
+    locator: str
+    trace: list[Trace] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Conversion:
+    """What became of one record."""
+
+    outputs: list[Output]
+    issues: list[Issue]
+    outcome: Outcome
+
+
+@dataclass(slots=True)
+class Instance:
+    """One application of a rule that others refer to: its scope object, id and what its first half computed."""
+
+    scope: Any
+    id: str
+    locals: tuple[Any, ...]
+    column: tuple[str, Any, Any] | None = None
+
+
+def position_of(frame: Any) -> Position | None:
+    """The place in a mapping that the innermost generated frame around `frame` came from."""
+    while frame is not None:
+        lines = GENERATED.get(frame.f_code.co_filename)
+        if lines is not None:
+            number = frame.f_lineno
+            return lines[number] if number < len(lines) else None
+        frame = frame.f_back
+    return None
+
+
+class Context:
+    """One run: settings, terminology, identity, and what is collected on the way. Not for several threads.
+
+    Attributes:
+        options: the mapping's `source:` block with what overlays it; set by the mapping where it is not given.
+        unmapped: (system or scheme, code, display) -> how often it had no target.
+        record: the record being converted.
+        zone: the zone of times without offset: the record's own (`record.zone`), else the site's.
+    """
+
+    def __init__(
+        self,
+        site: Site,
+        terminology: TerminologyPort,
+        identity: IdentityResolver,
+        adapter: str,
+        trace: bool = False,
+        options: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.site = site
+        self.terminology = terminology
+        self.identity = identity
+        self.adapter = adapter
+        self.trace = trace
+        self.options: Mapping[str, Any] | None = options
+        self.unmapped: Counter[tuple[str, str, str]] = Counter()
+        self.key: IdKey = identity.key
+        self.site_values = site.values
+        self.concepts: dict[Any, Any] = {}
+        """Cache of coded values (functions/coded.py)."""
+        self.units: dict[str, Any] = {}
+        """Cache of units (functions/quantities.py)."""
+        self.times: dict[Any, Any] = {}
+        self.business_times: dict[Any, Any] = {}
+        """Caches of times (functions/times.py)."""
+        self.record: Any = None
+        self.locator = ""
+        self.source = ""
+        self.zone: ZoneInfo | None = site.timezone
+        self.rule = ""
+        self.issues: list[Issue] = []
+        self.instances: dict[str, list[Instance]] = {}
+        self.reference_index: dict[tuple[str, int], dict[int, list[Instance]]] = {}
+        self.source_uri = ""
+        self.record_time: tuple[datetime | None, dict[str, Any] | None] = (None, None)
+        self.decimal_mark: str = "."
+        self.group_mark: str = ""
+        self.date_format: str | None = None
+        self.configured: Any = None
+        """The compiled mapping that this context was last configured for."""
+        self._uris: dict[str, str] = {}
+        self._last_time: tuple[Any, Any, tuple[datetime | None, dict[str, Any] | None]] | None = None
+
+    def configure(self, options: Mapping[str, Any]) -> None:
+        """Take reader options that also speak of values: `decimal`, `group`, `date`."""
+        chosen = {**options, **(self.options or {})}
+        self.decimal_mark = str(chosen.get("decimal") or ".")
+        self.group_mark = str(chosen.get("group") or "")
+        self.date_format = chosen.get("date") if isinstance(chosen.get("date"), str) else None
+        self.times.clear()
+        self.business_times.clear()
+
+    def begin(self, record: Any) -> None:
+        """Start a record."""
+        self.record = record
+        self.locator = record.locator
+        self.source = source = record.source or ""
+        self.issues = []
+        if self.instances:
+            self.instances = {}
+        if self.reference_index:
+            self.reference_index = {}
+        uri = self._uris.get(source)
+        if uri is None:
+            uri = f"urn:fhir-bridge:{quote(self.adapter, safe='')}:{quote(source, safe='')}"
+            self._uris[source] = uri
+        self.source_uri = uri
+        zone = getattr(record, "zone", None)
+        self.zone = self.site.timezone if zone is None else ZoneInfo(zone) if isinstance(zone, str) else zone
+
+    def time_of(self, time: datetime | None, read: Any) -> tuple[datetime | None, dict[str, Any] | None]:
+        """The record's business time and its entry in the source-record extension; the last one is remembered."""
+        if time is None:
+            return None, None
+        last = self._last_time
+        if last is not None and last[0] == time and last[1] is self.zone and last[0].tzinfo is time.tzinfo:
+            return last[2]
+        made: tuple[datetime | None, dict[str, Any] | None] = read(self, time)
+        self._last_time = (time, self.zone, made)
+        return made
+
+    def flag(self, code: str, message: str, severity: Severity | None = None) -> None:
+        """Report an issue on the part being made, which is kept.
+
+        Args:
+            code: a declared issue code.
+            message: what was found; no patient values.
+            severity: the declared one unless given.
+        """
+        frame = sys._getframe(1)
+        position = position_of(frame)
+        known = declared().get(code)
+        self.issues.append(
+            Issue(
+                severity or (known.severity if known else "warning"),
+                code,
+                self.told(message, position),
+                self.where(frame),
+            )
+        )
+
+    def lost(self, place: Place, code: str, message: str) -> None:
+        """Report that an element is left out."""
+        known = declared()[code]
+        text = f"{message} [rule {place.rule}, {place.position}]"
+        self.issues.append(Issue(known.severity, code, text, self.where(sys._getframe(1)), place.path))
+
+    def told(self, message: str, position: Position | None) -> str:
+        """The message with the rule and the mapping's line."""
+        rule = f"rule {self.rule}" if self.rule else "the mapping"
+        return f"{message} [{rule}, {position}]" if position else f"{message} [{rule}]"
+
+    def where(self, frame: Any = None) -> str:
+        """The locator of the scope object in hand, else of the record."""
+        while frame is not None:
+            if frame.f_code.co_filename in GENERATED:
+                own = getattr(frame.f_locals.get("s"), "locator", None)
+                if isinstance(own, str) and own:
+                    return own
+                break
+            frame = frame.f_back
+        return self.locator

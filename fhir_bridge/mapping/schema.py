@@ -1,0 +1,384 @@
+"""The JSON Schema of mapping documents, made from R4's definitions, for editors and for loading."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
+from typing import Any
+
+from jsonschema import Draft7Validator
+from jsonschema.exceptions import ValidationError
+
+from fhir_bridge.fhir import definitions
+from fhir_bridge.fhir.canonical import BASE
+from fhir_bridge.fhir.definitions import Element, TypeDefinition
+from fhir_bridge.mapping.coercion import PRIMITIVES
+from fhir_bridge.mapping.document import Document, Mapping, Node, Scalar, plain
+from fhir_bridge.mapping.document import Sequence as Items
+from fhir_bridge.mapping.errors import MappingError, Position, nearest
+from fhir_bridge.mapping.shape import allowed_codes
+
+__all__ = ["check", "json_schema"]
+
+Schema = dict[str, Any]
+
+_JSON_TYPES = {
+    "boolean": "boolean",
+    "decimal": "number",
+    "integer": "integer",
+    "positiveInt": "integer",
+    "unsignedInt": "integer",
+}
+_TEXT: Schema = {"type": "string", "minLength": 1}
+_EXPRESSION: Schema = {"type": "string", "pattern": "^=([^=]|$)"}
+_CONDITION: Schema = {"type": ["string", "boolean"], "description": "an expression; `=` may be left out"}
+_LET: Schema = {
+    "type": "object",
+    "description": "variables: name and expression (`=` may be left out; a text literal stands in single quotes)",
+    "propertyNames": {"pattern": "^[A-Za-z_][A-Za-z0-9_]*$"},
+}
+_ESCAPED: Schema = {"^`.+`$": {}, "^_[a-z]": {"type": "object"}}
+
+_RULE: Schema = {
+    "rule": {
+        "type": "string",
+        "minLength": 1,
+        "description": "the rule's id, unique in the document; part of ids",
+    },
+    "doc": {"type": "string", "description": "for people"},
+    "for": {"type": "string", "description": "a group of the source: the rule runs for each of its objects"},
+    "when": {**_CONDITION, "description": "the rule runs only where this is true"},
+    "let": _LET,
+    "profile": {
+        "anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}],
+        "description": "written to meta.profile; the rule is checked against it",
+    },
+    "key": {
+        "anyOf": [
+            {"type": "array", "minItems": 1, "items": {"type": ["string", "integer", "number"]}},
+            {"type": "string", "minLength": 1},
+        ],
+        "description": "what tells one resource from another: parts (`?` at the end: may be empty), or `=patient(…)`",
+    },
+    "time": {"type": "string", "description": "business time; default the record's"},
+    "update": {"enum": ["snapshot", "delta"], "description": "delta: elements that are absent are unchanged"},
+    "on_error": {"enum": ["part", "record"], "description": "record: a failure rejects the whole record"},
+    "unpivot": {
+        "type": "object",
+        "minProperties": 1,
+        "additionalProperties": {"type": ["object", "null"]},
+        "description": "columns of a wide table: the rule runs for each that has a value, with column, value, spec",
+    },
+}
+"""Reserved keys of a rule, `as` apart."""
+
+_NODE: Schema = {
+    "when": {**_CONDITION, "description": "written only where this is true"},
+    "let": _LET,
+    "for": {
+        "type": "string",
+        "pattern": r"^[A-Za-z_]\w*\s+in\s",
+        "description": "repeat: `name in expression`",
+    },
+}
+
+
+def _one_or_more(name: str) -> Schema:
+    one: Schema = {"$ref": f"#/definitions/{name}"}
+    return {"anyOf": [one, {"type": "array", "items": one}]}
+
+
+class _Builder:
+    """Collects the schemas of the types that are reached."""
+
+    def __init__(self) -> None:
+        self.definitions: dict[str, Schema] = {}
+
+    def node(self, name: str, body: Schema | None, *, repeats: bool) -> Schema:
+        """A reference to the schema of a node: a value, an expression, a match, and a list where it repeats."""
+        if name not in self.definitions:
+            self.definitions[name] = {}  # types refer to themselves
+            forms: list[Schema] = [{"type": "null"}, _EXPRESSION, {"$ref": f"#/definitions/{name}.match"}]
+            if body is not None:
+                forms.insert(2, body)
+            self.definitions[name] = {"anyOf": forms}
+            self.definitions[f"{name}.match"] = {
+                "type": "object",
+                "required": ["match"],
+                "properties": {
+                    "match": {"type": "string", "description": "the expression whose value chooses a case"},
+                    **_NODE,
+                    "empty": {"$ref": f"#/definitions/{name}"},
+                    "else": {"anyOf": [{"enum": ["flag", "reject"]}, {"$ref": f"#/definitions/{name}"}]},
+                },
+                "additionalProperties": _one_or_more(name),
+            }
+        return _one_or_more(name) if repeats else {"$ref": f"#/definitions/{name}"}
+
+    def element(self, definition: TypeDefinition, element: Element, kind: str) -> Schema:
+        """The schema of an element under one of its JSON names."""
+        repeats = element.is_list
+        if kind in PRIMITIVES:
+            binding = element.binding
+            codes = None
+            if (
+                kind == "code"
+                and binding is not None
+                and binding.strength == "required"
+                and binding.value_set
+            ):
+                codes = allowed_codes(binding.value_set)
+            if codes is not None and binding is not None and binding.value_set:
+                name = f"code.{binding.value_set.partition('|')[0].rpartition('/')[2]}"
+                return self.node(name, {"enum": sorted(codes)}, repeats=repeats)
+            literal = _JSON_TYPES.get(kind)
+            body: Schema = {"type": literal} if literal else {"type": ["string", "number"]}
+            return self.node(kind, body, repeats=repeats)
+        children = definition.children(element.path)
+        if kind in ("BackboneElement", "Element") and children:
+            path = children[0].path.rpartition(".")[0]
+            return self.object(definition, path, path, repeats=repeats)
+        found = definitions.find_type(kind)
+        if found is None or kind == "Resource" or found.abstract:
+            return self.node("resource", {"type": "object", "required": ["resourceType"]}, repeats=repeats)
+        return self.object(found, found.name, found.name, repeats=repeats)
+
+    def object(self, definition: TypeDefinition, path: str, name: str, *, repeats: bool) -> Schema:
+        """The schema of a node that is an object of this type."""
+        if name not in self.definitions:
+            body = f"{name}.object"
+            reference = self.node(name, {"$ref": f"#/definitions/{body}"}, repeats=repeats)
+            self.definitions[body] = {
+                "type": "object",
+                "properties": {**self.properties(definition, path), **_NODE},
+                "patternProperties": _ESCAPED,
+                "additionalProperties": False,
+            }
+            return reference
+        return self.node(name, None, repeats=repeats)
+
+    def properties(self, definition: TypeDefinition, path: str) -> dict[str, Schema]:
+        """Schemas of the children by JSON name, `value[x]` beside `valueQuantity`."""
+        found: dict[str, Schema] = {}
+        for element in definition.children(path):
+            for name, kind in element.json_names.items():
+                found[name] = self.element(definition, element, kind)
+            if element.is_choice:
+                found[element.name] = self.node(
+                    "choice", {"type": ["string", "number", "boolean"]}, repeats=False
+                )
+        return found
+
+    def rule(self, resource_type: str) -> str:
+        """The name of the schema of a rule that makes this type."""
+        name = f"rule.{resource_type}"
+        definition = definitions.type_definition(resource_type)
+        elements = self.properties(definition, resource_type)
+        for handled in ("id", "meta"):
+            elements.pop(handled, None)
+        meta = self.properties(definitions.type_definition("Meta"), "Meta")
+        self.definitions[name] = {
+            "properties": {
+                **elements,
+                **_RULE,
+                "as": {"const": resource_type},
+                "meta": {
+                    "type": "object",
+                    "properties": {key: meta[key] for key in ("tag", "security")},
+                    "additionalProperties": False,
+                },
+            },
+            "patternProperties": _ESCAPED,
+            "additionalProperties": False,
+        }
+        return name
+
+
+def json_schema(types: Iterable[str] | None = None) -> dict[str, Any]:
+    """The JSON Schema (draft 7) of mapping documents, for editors with a YAML language server.
+
+    Args:
+        types: resource types that rules may make; default all of R4.
+    """
+    names = tuple(sorted(definitions.resource_types() if types is None else types))
+    builder = _Builder()
+    branches = [
+        {
+            "if": {"properties": {"as": {"const": name}}, "required": ["as"]},
+            "then": {"$ref": f"#/definitions/{builder.rule(name)}"},
+        }
+        for name in names
+    ]
+    return {
+        "$schema": "http://json-schema.org/draft-07/schema#",
+        "$id": f"{BASE}/mapping.schema.json",
+        "title": "fhir-bridge mapping",
+        "type": "object",
+        "required": ["mapping", "version", "source", "rules"],
+        "additionalProperties": False,
+        "properties": {
+            "mapping": {**_TEXT, "description": "the mapping's name"},
+            "version": {"type": ["string", "number"], "description": "of the mapping, as in 1.0.0"},
+            "title": {"type": "string"},
+            "doc": {"type": "string"},
+            "source": {
+                "type": "object",
+                "required": ["adapter"],
+                "properties": {"adapter": {**_TEXT, "description": "which adapter reads it"}},
+                "description": "adapter and reader options",
+            },
+            "let": _LET,
+            "rules": {"type": "array", "items": {"$ref": "#/definitions/rule"}},
+        },
+        "definitions": {
+            "rule": {
+                "type": "object",
+                "required": ["rule", "as", "key"],
+                "properties": {"as": {**_TEXT, "enum": list(names)}, **_RULE},
+                "allOf": branches,
+            },
+            **builder.definitions,
+        },
+    }
+
+
+@lru_cache(maxsize=64)
+def _validator(types: tuple[str, ...]) -> Draft7Validator:
+    return Draft7Validator(json_schema(types))
+
+
+def check(document: Document) -> list[MappingError]:
+    """What in a document does not have the form that the schema gives, with places."""
+    content = plain(document.root)
+    known = definitions.resource_types()
+    rules = content.get("rules")
+    types = {
+        str(rule["as"])
+        for rule in (rules if isinstance(rules, list) else [])
+        if isinstance(rule, dict) and rule.get("as") in known
+    }
+    found: list[MappingError] = []
+    for error in _validator(tuple(sorted(types))).iter_errors(content):
+        for leaf in _leaves(error):
+            if leaf.validator == "enum" and list(leaf.absolute_path)[-1:] == ["as"]:
+                continue  # the compiler names the nearest type
+            told = _told(document, leaf)
+            if told not in found:
+                found.append(told)
+    return found
+
+
+def _leaves(error: ValidationError) -> Iterator[ValidationError]:
+    """The errors that matter: of alternatives, those of the form that the value has."""
+    validator: Any = error.validator
+    if validator not in ("anyOf", "oneOf", "allOf", "if") or not error.context:
+        yield error
+        return
+    branches: dict[Any, list[ValidationError]] = {}
+    for inner in error.context:
+        branches.setdefault(inner.schema_path[0] if inner.schema_path else None, []).append(inner)
+    depth = len(error.absolute_path)
+    matching = [
+        errors
+        for errors in branches.values()
+        if not any(
+            len(inner.absolute_path) == depth and inner.validator in ("type", "pattern", "required")
+            for inner in errors
+        )
+    ]
+    if not matching:
+        yield error
+        return
+
+    def here(errors: list[ValidationError]) -> int:
+        return sum(len(inner.absolute_path) == depth for inner in errors)
+
+    for inner in min(matching, key=here):
+        yield from _leaves(inner)
+
+
+def _told(document: Document, error: ValidationError) -> MappingError:
+    wanted: Any = error.validator_value
+    schema: Any = error.schema
+    instance: Any = error.instance
+    position = _position(document.root, list(error.absolute_path))
+    shown = _shown(document, list(error.absolute_path))
+    if error.validator == "required":
+        missing = [name for name in wanted if name not in instance]
+        return MappingError(
+            position, f"{shown} lacks {' and '.join(f'`{name}:`' for name in missing)}", "", "FB-MAP-003"
+        )
+    if error.validator == "additionalProperties" and isinstance(error.instance, dict):
+        allowed = schema.get("properties", {})
+        extra = [name for name in error.instance if name not in allowed and not name.startswith(("`", "_"))]
+        name = extra[0] if extra else "?"
+        return MappingError(
+            _position(document.root, [*error.absolute_path, name], key=True),
+            f'{shown} has no key "{name}"',
+            nearest(name, allowed),
+            "FB-MAP-007" if error.absolute_path else "FB-MAP-003",
+        )
+    if error.validator == "enum":
+        allowed = [str(item) for item in wanted]
+        near = nearest(str(error.instance), allowed) or f"one of {', '.join(allowed[:8])}"
+        return MappingError(position, f'{shown} is not "{error.instance}"', near, "FB-MAP-003")
+    if str(error.validator) in ("anyOf", "type", "oneOf"):
+        kinds = {"dict": "an object", "list": "a list", "NoneType": "nothing", "bool": "a truth value"}
+        kind = type(error.instance).__name__
+        what = kinds.get(kind, "a number" if kind in ("int", "Decimal") else "a text")
+        return MappingError(position, f"{shown} can't be {what}", _wanted(error), "FB-MAP-003")
+    if str(error.validator) in ("minLength", "minItems", "minProperties"):
+        return MappingError(position, f"{shown} is empty", "", "FB-MAP-003")
+    if error.validator == "pattern":
+        return MappingError(
+            position, f"{shown} does not have the form it needs", _wanted(error), "FB-MAP-003"
+        )
+    return MappingError(position, f"{shown}: {error.message[:160]}", "", "FB-MAP-003")
+
+
+def _shown(document: Document, path: list[Any]) -> str:
+    if not path:
+        return "the document"
+    words = [str(step) for step in path if not isinstance(step, int)]
+    if path[0] != "rules" or len(path) < 2:
+        return ".".join(words)
+    rules = document.root.get("rules")
+    rule = rules.items[path[1]] if isinstance(rules, Items) else None
+    name = rule.get("rule") if isinstance(rule, Mapping) else None
+    shown = f'the rule "{name.text}"' if isinstance(name, Scalar) else f"rule {path[1] + 1}"
+    return f"{'.'.join(words[1:])} of {shown}" if len(words) > 1 else shown
+
+
+def _wanted(error: ValidationError) -> str:
+    description = error.schema.get("description") if isinstance(error.schema, dict) else None
+    if description:
+        return str(description)
+    kinds: Any = error.validator_value if error.validator == "type" else ()
+    names = [kinds] if isinstance(kinds, str) else list(kinds)
+    words = {
+        "object": "an object",
+        "array": "a list",
+        "string": "a text",
+        "null": "nothing",
+        "boolean": "true or false",
+    }
+    return f"it is {' or '.join(words.get(name, f'a {name}') for name in names)}" if names else ""
+
+
+def _position(root: Node, path: Sequence[Any], *, key: bool = False) -> Position:
+    node: Node = root
+    for number, step in enumerate(path):
+        if isinstance(node, Mapping):
+            name = node.key(str(step))
+            value = node.get(str(step))
+            if name is None or value is None:
+                return node.position
+            if key and number == len(path) - 1:
+                return name.position
+            node = value
+        elif isinstance(node, Items) and isinstance(step, int):
+            node = node.items[step]
+        else:
+            break
+    assert isinstance(node, Scalar | Mapping | Items)
+    return node.position

@@ -1,0 +1,144 @@
+"""The site file: what is local to a hospital, so that mappings need not say it."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+from zoneinfo import ZoneInfo
+
+import platformdirs
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, field_validator
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+__all__ = ["IdentityRules", "Site", "SiteError"]
+
+Unlinked = Literal["hold", "source"]
+
+
+class SiteError(ValueError):
+    """The site file can't be used; the message names file and setting."""
+
+
+class IdentityRules(BaseModel):
+    """Whose identifiers are whose.
+
+    Attributes:
+        patient_authority: system URI of the master patient identifier; chosen first where a patient has several.
+        authorities: assigning authority as sources write it (namespace id, OID, table name) -> system URI.
+        default_authority: adapter -> authority of identifiers that name none.
+        crosswalk: file `sample;system;value`, relative to the site file.
+        unlinked: `hold` rejects what can't be linked, `source` makes a Patient known only to this source.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    patient_authority: str | None = None
+    authorities: dict[str, str] = Field(default_factory=dict)
+    default_authority: dict[str, str] = Field(default_factory=dict)
+    crosswalk: Path | None = None
+    unlinked: Unlinked = "hold"
+
+
+class Site(BaseModel):
+    """Settings of one site; `Site()` is a site without any.
+
+    Attributes:
+        site: its name.
+        zone: IANA zone of times without offset; without it such times keep the date only, flagged.
+        key_file: the secret that ids are made with; default `site.key` in the user's data directory.
+        demo_key: use the public demonstration key. Never for real patients.
+        identity: see `IdentityRules`.
+        schemes: local coding scheme -> system URI.
+        terminology: folders of more ConceptMaps and CodeSystems, relative to the site file.
+        precedence: resource type -> adapters, strongest first, for elements that several sources write.
+        parameters: free values, read as `site.<name>` in expressions.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    site: str = "site"
+    zone: str | None = None
+    key_file: Path | None = None
+    demo_key: bool = False
+    identity: IdentityRules | None = None
+    schemes: dict[str, str] = Field(default_factory=dict)
+    terminology: tuple[Path, ...] = ()
+    precedence: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    parameters: dict[str, Any] = Field(default_factory=dict)
+
+    _folder: Path = PrivateAttr(default_factory=Path)
+
+    @field_validator("zone")
+    @classmethod
+    def _zone_exists(cls, name: str | None) -> str | None:
+        if name is not None:
+            try:
+                ZoneInfo(name)
+            except (ValueError, OSError) as error:  # ZoneInfoNotFoundError is a KeyError with a long text
+                raise ValueError(f'"{name}" is not an IANA time zone such as Europe/Rome') from error
+            except KeyError as error:
+                raise ValueError(f'"{name}" is not an IANA time zone such as Europe/Rome') from error
+        return name
+
+    @classmethod
+    def load(cls, path: str | Path) -> Site:
+        """Read a site file.
+
+        Raises:
+            SiteError: the file is missing, is not YAML, or has a wrong or unknown setting.
+        """
+        file = Path(path)
+        try:
+            content = YAML(typ="safe", pure=True).load(file.read_text(encoding="utf-8-sig"))
+        except OSError as error:
+            raise SiteError(f"{file}: the site file can't be read: {error.strerror}") from error
+        except YAMLError as error:
+            raise SiteError(f"{file}: not YAML: {error}") from error
+        if not isinstance(content, dict):
+            raise SiteError(f"{file}: a site file is an object of settings (see docs/site.md)")
+        try:
+            site = cls.model_validate(content)
+        except ValidationError as error:
+            found = "; ".join(
+                f"{'.'.join(map(str, item['loc']))}: {item['msg']}"
+                for item in error.errors(include_url=False)
+            )
+            raise SiteError(f"{file}: {found}") from error
+        site._folder = file.parent
+        return site
+
+    @property
+    def unlinked(self) -> Unlinked:
+        """What becomes of a patient that can't be linked: `source` where no identity block is given."""
+        return self.identity.unlinked if self.identity else "source"
+
+    @property
+    def crosswalk_path(self) -> Path | None:
+        """The crosswalk file, or None where the site has none."""
+        if self.identity is None or self.identity.crosswalk is None:
+            return None
+        return self._folder / self.identity.crosswalk
+
+    @property
+    def key_path(self) -> Path:
+        """Where the site's key stands."""
+        if self.key_file is not None:
+            return self._folder / self.key_file
+        return Path(platformdirs.user_data_dir("fhir-bridge")) / "site.key"
+
+    @property
+    def terminology_paths(self) -> list[Path]:
+        """Folders of the site's own terminology."""
+        return [self._folder / path for path in self.terminology]
+
+    @cached_property
+    def timezone(self) -> ZoneInfo | None:
+        """The zone of times that name none."""
+        return ZoneInfo(self.zone) if self.zone else None
+
+    @cached_property
+    def values(self) -> dict[str, Any]:
+        """What `site.<name>` reads in an expression: the settings, and the parameters beside them."""
+        return {"name": self.site, "zone": self.zone, "schemes": self.schemes, **self.parameters}

@@ -1,0 +1,74 @@
+"""The text of generated Python: indented lines that remember which place of the mapping they came from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from fhir_bridge.mapping.environment import literal_source
+from fhir_bridge.mapping.errors import Position
+
+__all__ = ["Writer"]
+
+
+class Writer:
+    """Lines of a module, its constants, and the values that its names stand for."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+        self.positions: list[Position | None] = [None]
+        self.namespace: dict[str, Any] = {}
+        self.constants: list[str] = []
+        self._known: dict[str, str] = {}
+        self._depth = 0
+        self._count = 0
+
+    def line(self, text: str, position: Position | None = None) -> None:
+        """One more line at the present depth."""
+        self.lines.append("    " * self._depth + text)
+        self.positions.append(position)
+
+    @contextmanager
+    def block(self, head: str, position: Position | None = None) -> Iterator[None]:
+        """A block with a head such as `if x:`; an empty one gets `pass`."""
+        self.line(head, position)
+        before = len(self.lines)
+        self._depth += 1
+        yield
+        if len(self.lines) == before:
+            self.line("pass")
+        self._depth -= 1
+
+    def name(self, stem: str) -> str:
+        """A new name."""
+        self._count += 1
+        return f"{stem}{self._count}"
+
+    def constant(self, value: Any) -> str:
+        """Source of a literal: itself where it is short and cannot change, else the name of a constant."""
+        source = literal_source(value)
+        if isinstance(value, str | int | bool) and len(source) < 60:
+            return source
+        name = self._known.get(source)
+        if name is None:
+            name = self.name("K")
+            self._known[source] = name
+            self.constants.append(f"{name} = {source}")
+        return name
+
+    def object(self, stem: str, value: Any, key: Any = None) -> str:
+        """A name for an object that has no source form."""
+        known = f"{stem}\0{key!r}" if key is not None else ""
+        if known and known in self._known:
+            return self._known[known]
+        name = self.name(stem)
+        self.namespace[name] = value
+        if known:
+            self._known[known] = name
+        return name
+
+    def source(self) -> tuple[str, list[Position | None]]:
+        """The module's text, and the place of each of its lines (from 1)."""
+        head = self.constants
+        return "\n".join([*head, *self.lines, ""]), [None, *([None] * len(head)), *self.positions[1:]]

@@ -1,0 +1,40 @@
+"""A run: source, adapter, identity, checks, sink; with a manifest, a report and an exit code."""
+
+from fhir_bridge.pipeline.account import Account
+from fhir_bridge.pipeline.convert import RejectionLimit, RunResult, convert, exit_code, write_report
+from fhir_bridge.pipeline.engine import RunIncomplete, site_key
+from fhir_bridge.pipeline.examples import Example, convert_example, golden_examples, run_example
+from fhir_bridge.pipeline.export import export_store
+from fhir_bridge.pipeline.load import check_syntax, load_fhir, load_sources
+from fhir_bridge.pipeline.manifest import ManifestError
+from fhir_bridge.pipeline.ndjson import OutputFolderError
+from fhir_bridge.pipeline.plan import RunRequest
+from fhir_bridge.pipeline.shard import Selection
+from fhir_bridge.pipeline.sources import SourceError
+from fhir_bridge.pipeline.validate import ValidationSummary, validate_files
+
+__all__ = [
+    "Account",
+    "Example",
+    "ManifestError",
+    "OutputFolderError",
+    "RejectionLimit",
+    "RunIncomplete",
+    "RunRequest",
+    "RunResult",
+    "Selection",
+    "SourceError",
+    "ValidationSummary",
+    "check_syntax",
+    "convert",
+    "convert_example",
+    "exit_code",
+    "export_store",
+    "golden_examples",
+    "load_fhir",
+    "load_sources",
+    "run_example",
+    "site_key",
+    "validate_files",
+    "write_report",
+]

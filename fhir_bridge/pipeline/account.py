@@ -1,0 +1,131 @@
+"""The account of a run: every record is read and then converted, skipped or rejected; nothing else can happen."""
+
+from __future__ import annotations
+
+import resource
+import sys
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from fhir_bridge.plugins import IssueLike
+
+__all__ = ["MAX_ISSUE_KINDS", "Account", "peak_mb"]
+
+MAX_ISSUE_KINDS = 2000
+"""Distinct (code, message) pairs that a report keeps apart; beyond it they are counted by code alone."""
+
+
+def peak_mb() -> float:
+    """Highest resident memory of this process and of its finished children, in MiB."""
+    unit = 1 if sys.platform == "darwin" else 1024
+    peaks = (resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    return round(max(peaks) * unit / 2**20, 1)
+
+
+@dataclass(slots=True)
+class Account:
+    """Counts of one run or of one piece of it; pieces add up with `add`.
+
+    `converted` includes `partial`: a record that lost a part but not itself. `stored` counts what a load did
+    to the store (created, updated, unchanged, stale, conflicts).
+    """
+
+    read: int = 0
+    converted: int = 0
+    partial: int = 0
+    skipped: int = 0
+    rejected: int = 0
+    resources: Counter[str] = field(default_factory=Counter)
+    unmapped: Counter[tuple[str, str, str]] = field(default_factory=Counter)
+    stored: Counter[str] = field(default_factory=Counter)
+    issues: dict[tuple[str, str, str], list[Any]] = field(default_factory=dict)
+
+    def count_record(self, outcome: str, records: int = 1) -> None:
+        """Count `records` source records that ended as `converted`, `partial`, `skipped` or `rejected`."""
+        self.read += records
+        if outcome == "partial":
+            self.converted += records
+            self.partial += records
+        else:
+            setattr(self, outcome, getattr(self, outcome) + records)
+
+    def count_issues(self, issues: Iterable[IssueLike], locator: str = "") -> None:
+        """Count issues by what they say; the first place is kept as an example."""
+        for issue in issues:
+            key = (issue.severity, issue.code, issue.message)
+            known = self.issues.get(key)
+            if known is None and len(self.issues) >= MAX_ISSUE_KINDS:
+                key = (issue.severity, issue.code, "(more of this code, with other messages)")
+                known = self.issues.get(key)
+            if known is None:
+                self.issues[key] = [issue.source or locator, 1]
+            else:
+                known[1] += 1
+
+    def add(self, other: Account) -> None:
+        """Take another piece's counts into this account."""
+        for name in ("read", "converted", "partial", "skipped", "rejected"):
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+        self.resources.update(other.resources)
+        self.unmapped.update(other.unmapped)
+        self.stored.update(other.stored)
+        for key, (source, count) in other.issues.items():
+            known = self.issues.setdefault(key, [source, 0])
+            known[1] += count
+
+    @property
+    def balanced(self) -> bool:
+        """Whether read = converted + skipped + rejected."""
+        return self.read == self.converted + self.skipped + self.rejected
+
+    def report(self, *, seconds: float) -> dict[str, Any]:
+        """The report as docs/reports.md describes it, most frequent first."""
+        report: dict[str, Any] = {
+            "records": {
+                "read": self.read,
+                "converted": self.converted,
+                "partial": self.partial,
+                "skipped": self.skipped,
+                "rejected": self.rejected,
+            },
+            "resources": dict(sorted(self.resources.items())),
+            "unmapped": [
+                {"system": system, "code": code, "display": display, "count": count}
+                for (system, code, display), count in sorted(
+                    self.unmapped.items(), key=lambda item: (-item[1], item[0])
+                )
+            ],
+            "issues": [
+                {"severity": severity, "code": code, "source": source, "message": message, "count": count}
+                for (severity, code, message), (source, count) in sorted(
+                    self.issues.items(), key=lambda item: (-item[1][1], item[0])
+                )
+            ],
+            "seconds": round(seconds, 3),
+            "peak_mb": peak_mb(),
+        }
+        if self.stored:
+            report["stored"] = dict(self.stored)
+        return report
+
+    def dump(self) -> dict[str, Any]:
+        """A JSON form that `restore` reads back, for the manifest."""
+        return {
+            "counts": [self.read, self.converted, self.partial, self.skipped, self.rejected],
+            "resources": dict(self.resources),
+            "unmapped": [[*key, count] for key, count in self.unmapped.items()],
+            "issues": [[*key, *value] for key, value in self.issues.items()],
+            "stored": dict(self.stored),
+        }
+
+    @classmethod
+    def restore(cls, dumped: dict[str, Any]) -> Account:
+        """The account that `dump` wrote."""
+        account = cls(*dumped["counts"])
+        account.resources.update(dumped["resources"])
+        account.stored.update(dumped["stored"])
+        account.unmapped.update({(s, c, d): n for s, c, d, n in dumped["unmapped"]})
+        account.issues.update({(s, c, m): [where, n] for s, c, m, where, n in dumped["issues"]})
+        return account

@@ -1,0 +1,44 @@
+"""Issue codes of a run as a whole."""
+
+from fhir_bridge.fhir.issues import IssueCode, declare
+
+__all__ = ["CODES"]
+
+CODES = declare(
+    IssueCode(
+        "FB-RUN-001",
+        "error",
+        "No adapter takes this file",
+        "Name the file itself instead of its folder to force it, or leave it out of the sources.",
+        "not-supported",
+    ),
+    IssueCode(
+        "FB-RUN-002",
+        "error",
+        "No mapping fits this source",
+        "Name a mapping with --mapping, or write one (docs/mapping-language.md).",
+        "not-supported",
+    ),
+    IssueCode(
+        "FB-RUN-003",
+        "fatal",
+        "The source can't be opened",
+        "Check that the file exists and that this user may read it.",
+        "not-found",
+    ),
+    IssueCode(
+        "FB-RUN-010",
+        "error",
+        "Two contents under one id with one business time",
+        "The first is kept and the second withheld. Add to the rule's `key:` what tells them apart.",
+        "conflict",
+    ),
+    IssueCode(
+        "FB-RUN-020",
+        "error",
+        "A converted resource is not valid",
+        "The resource is withheld. Correct the rule that the message names; "
+        "`fhir-bridge validate` shows every finding.",
+        "invalid",
+    ),
+)

@@ -1,0 +1,187 @@
+"""A folder of NDJSON, one file a resource type, that appears whole or not at all.
+
+Each shard writes parts under `.parts/<shard>/`; when all are there, `assemble` joins them in order, lets the
+ledger take out what stands twice, and renames the finished files into place.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterable
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import orjson
+
+from fhir_bridge.fhir.issues import Issue
+from fhir_bridge.fhir.serialization import dumps
+from fhir_bridge.pipeline.account import Account
+from fhir_bridge.pipeline.ledger import Ledger
+from fhir_bridge.plugins import IssueLike
+
+__all__ = ["PARTS", "REJECTS", "OutputFolder", "OutputFolderError", "PartSink", "assemble", "reject_line"]
+
+PARTS = ".parts"
+REJECTS = "rejects.ndjson"
+_SEPARATOR = b"\t"
+
+
+def reject_line(locator: str, outcome: str, issues: Iterable[IssueLike]) -> bytes:
+    """A line of rejects.ndjson: where the record stands, `rejected` or `partial`, and why."""
+    entry = {
+        "locator": locator,
+        "outcome": outcome,
+        "issues": [
+            {"severity": issue.severity, "code": issue.code, "message": issue.message, "source": issue.source}
+            for issue in issues
+        ],
+    }
+    return orjson.dumps(entry) + b"\n"
+
+
+class OutputFolderError(Exception):
+    """The output folder can't be used as asked."""
+
+
+class OutputFolder:
+    """The `--out` folder."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def prepare(self, *, resume: bool, force: bool) -> None:
+        """Make the folder, or refuse one with content.
+
+        Raises:
+            OutputFolderError: it has content and neither `resume` nor `force` is given.
+        """
+        if self.path.exists() and not self.path.is_dir():
+            raise OutputFolderError(f"{self.path} is a file; --out wants a folder")
+        content = sorted(self.path.iterdir()) if self.path.exists() else []
+        if content and force:
+            self._clear(content)
+        elif content and not resume:
+            raise OutputFolderError(
+                f"{self.path} has content ({content[0].name}, …); use --resume to go on with an interrupted run, "
+                "--force to replace what a run left there, or another folder"
+            )
+        (self.path / PARTS).mkdir(parents=True, exist_ok=True)
+
+    def _clear(self, content: list[Path]) -> None:
+        """Remove what runs leave (NDJSON, manifest, report, parts); anything else stays and refuses."""
+        ours = {"manifest.json", "report.json", PARTS}
+        foreign = [path for path in content if path.name not in ours and path.suffix != ".ndjson"]
+        if foreign:
+            raise OutputFolderError(
+                f"{self.path} holds {foreign[0].name}, which no run of ours wrote; --force replaces only our own files"
+            )
+        for path in content:
+            if path.is_dir():
+                shutil.rmtree(path)
+            else:
+                path.unlink()
+
+
+class PartSink:
+    """Writes one shard's outputs; a line is `id, mark, locator, JSON` until `assemble` takes the JSON."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        if folder.exists():
+            shutil.rmtree(folder)  # left by a run that was cut off inside this shard
+        folder.mkdir(parents=True)
+        self._files: dict[str, BinaryIO] = {}
+        self._rejects = (folder / REJECTS).open("wb")
+
+    def write(self, outputs: Iterable[Any], account: Account) -> None:
+        """Write converted resources (`fhir_bridge.mapping.Output`)."""
+        for output in outputs:
+            file = self._files.get(output.type)
+            if file is None:
+                file = self._files[output.type] = (self._folder / f"{output.type}.part").open(
+                    "wb", buffering=1 << 18
+                )
+            time = output.time.isoformat() if output.time else ""
+            head = (
+                output.id,
+                f"{time} {output.resource.get('status', '')}",
+                output.locator.replace("\t", " "),
+            )
+            file.write("\t".join(head).encode() + _SEPARATOR + dumps(output.resource) + b"\n")
+            account.resources[output.type] += 1
+
+    def reject(self, locator: str, outcome: str, issues: Iterable[IssueLike]) -> None:
+        """Name a rejected or partial record, and why."""
+        self._rejects.write(reject_line(locator, outcome, issues))
+
+    def flush(self, account: Account) -> None:  # noqa: ARG002 - a sink's signature
+        """Make sure that everything is on disk."""
+        for file in (*self._files.values(), self._rejects):
+            file.flush()
+            os.fsync(file.fileno())
+
+    def close(self) -> None:
+        """Close all files."""
+        for file in (*self._files.values(), self._rejects):
+            file.close()
+
+
+def assemble(folder: Path, shards: int, account: Account) -> None:
+    """Join the parts of all shards in order into `<Type>.ndjson`, and count in `account` what is taken out.
+
+    A resource that stands there already is left out; another content under the same id and business time is withheld
+    with FB-RUN-010 and named among the rejects; two business times are two versions, both written.
+    """
+    parts = [folder / PARTS / str(number) for number in range(shards)]
+    types = sorted({file.stem for part in parts for file in part.glob("*.part")})
+    ledger = Ledger()
+    finished: list[tuple[Path, Path]] = []
+    with ExitStack() as stack:
+        rejects = _temporary(folder, REJECTS)
+        finished.append(rejects)
+        rejected = stack.enter_context(rejects[0].open("wb"))
+        for part in parts:
+            with (part / REJECTS).open("rb") as lines:
+                shutil.copyfileobj(lines, rejected)
+        for resource_type in types:
+            target = _temporary(folder, f"{resource_type}.ndjson")
+            finished.append(target)
+            with target[0].open("wb", buffering=1 << 20) as out:
+                for part in parts:
+                    _join(part / f"{resource_type}.part", resource_type, out, ledger, account, rejected)
+                out.flush()
+                os.fsync(out.fileno())
+    ledger.close()
+    for temporary, final in finished:
+        temporary.replace(final)
+    shutil.rmtree(folder / PARTS)
+
+
+def _temporary(folder: Path, name: str) -> tuple[Path, Path]:
+    return folder / f".{name}.tmp", folder / name
+
+
+def _join(
+    part: Path, resource_type: str, out: BinaryIO, ledger: Ledger, account: Account, rejected: BinaryIO
+) -> None:
+    if not part.exists():
+        return
+    with part.open("rb") as lines:
+        for line in lines:
+            resource_id, mark, locator, text = line.split(_SEPARATOR, 3)
+            entry = ledger.enter(resource_type, resource_id.decode(), mark.decode(), text)
+            if entry in ("new", "version"):
+                out.write(text)
+                continue
+            account.resources[resource_type] -= 1
+            if entry == "conflict":
+                issue = Issue(
+                    "error",
+                    "FB-RUN-010",
+                    f"another content of {resource_type} under the same id and business time was withheld",
+                    locator.decode(),
+                )
+                account.count_issues([issue])
+                rejected.write(reject_line(locator.decode(), "partial", [issue]))

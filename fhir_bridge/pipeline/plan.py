@@ -1,0 +1,55 @@
+"""The plan of a run: which mapping reads which files, in which shards."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from fhir_bridge.pipeline.shard import Selection, ValidateMode
+from fhir_bridge.plugins import Adapter, AssigningAdapter
+
+__all__ = ["RunRequest", "Shard", "plan"]
+
+
+@dataclass(frozen=True, slots=True)
+class RunRequest:
+    """What a person asked for; plain values, so that it travels to worker processes.
+
+    Attributes:
+        mapping: name or file; None lets the adapter choose for each file.
+        options: `--set K=V` pairs, over the mapping's `source:` block.
+        validate: `sample` (first outputs of a rule, then 1 in 100), `all` or `none`.
+    """
+
+    adapter: str
+    mapping: str | None = None
+    site: Path | None = None
+    options: dict[str, Any] = field(default_factory=dict)
+    selection: Selection = field(default_factory=Selection)
+    validate: ValidateMode = "sample"
+
+
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """Files that are read together by one mapping."""
+
+    mapping: str
+    paths: tuple[Path, ...]
+
+
+def plan(request: RunRequest, adapter: Adapter, paths: Sequence[Path], jobs: int) -> list[Shard]:
+    """Shards in output order. An adapter with several mappings (`assign`) says which file is read by which."""
+    if request.mapping is not None:
+        assigned = {request.mapping: list(paths)}
+    elif isinstance(adapter, AssigningAdapter):
+        assigned = adapter.assign(paths)
+    else:
+        assigned = {adapter.choose_mapping(paths): list(paths)}
+    return [
+        Shard(mapping, tuple(piece))
+        for mapping, files in assigned.items()
+        if files
+        for piece in adapter.shards(files, jobs)
+    ]

@@ -1,0 +1,61 @@
+"""From what a person names (files, folders, `-`) to the files an adapter reads."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from shutil import copyfileobj
+
+from fhir_bridge.fhir.issues import Issue
+from fhir_bridge.plugins import Adapter
+
+__all__ = ["SourceError", "expand"]
+
+
+class SourceError(Exception):
+    """A source that can't be used at all; the issue says which and why."""
+
+    def __init__(self, issue: Issue) -> None:
+        super().__init__(issue.message)
+        self.issue = issue
+
+
+def expand(sources: Iterable[str | Path], adapter: Adapter) -> tuple[list[Path], list[Path]]:
+    """Files to read, in a stable order, and files of the named folders that the adapter does not take.
+
+    A file that is named itself is always read; in a folder only names that end as the adapter's `suffixes` are.
+    Hidden files are left out. `-` is standard input, kept in a temporary file.
+
+    Raises:
+        SourceError: a source does not exist.
+    """
+    taken: list[Path] = []
+    left: list[Path] = []
+    for source in sources:
+        if str(source) == "-":
+            taken.append(_standard_input())
+            continue
+        path = Path(source)
+        if path.is_dir():
+            for file in sorted(path.rglob("*")):
+                if not file.is_file() or any(part.startswith(".") for part in file.relative_to(path).parts):
+                    continue
+                (taken if _takes(file, adapter.suffixes) else left).append(file)
+        elif path.exists():
+            taken.append(path)
+        else:
+            raise SourceError(Issue("fatal", "FB-RUN-003", f"{path} does not exist", str(path)))
+    return list(dict.fromkeys(taken)), left
+
+
+def _takes(file: Path, suffixes: Sequence[str]) -> bool:
+    name = file.name.lower()
+    return not suffixes or any(name.endswith(suffix) for suffix in suffixes)
+
+
+def _standard_input() -> Path:
+    with tempfile.NamedTemporaryFile(prefix="fhir-bridge-stdin-", delete=False) as file:
+        copyfileobj(sys.stdin.buffer, file)
+    return Path(file.name)

@@ -1,0 +1,47 @@
+"""`validate`: every resource of files and folders, one at a time, with a summary by issue code."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+from fhir_bridge.fhir.bundles import iter_resources
+from fhir_bridge.fhir.issues import Issue
+from fhir_bridge.fhir.validation import Validator
+from fhir_bridge.pipeline.load import fhir_files
+from fhir_bridge.terminology import get_terminology
+
+__all__ = ["ValidationSummary", "validate_files"]
+
+
+@dataclass(slots=True)
+class ValidationSummary:
+    """Counts over everything that was validated."""
+
+    resources: int = 0
+    invalid: int = 0
+    by_code: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """(severity, issue code) -> findings."""
+
+
+def validate_files(
+    sources: Sequence[str],
+    profiles: Sequence[str],
+    summary: ValidationSummary,
+    on_progress: Callable[[int], None] = lambda _count: None,
+) -> Iterator[tuple[str, list[Issue]]]:
+    """Yield (locator, findings) of each resource in order and count into `summary`; memory for one resource.
+
+    Raises:
+        SourceError: a source does not exist.
+    """
+    validator = Validator(get_terminology())
+    for file in fhir_files(sources):
+        for locator, text in iter_resources(file):
+            issues = validator.validate(text, profiles)
+            summary.resources += 1
+            summary.invalid += any(issue.severity in ("error", "fatal") for issue in issues)
+            summary.by_code.update((issue.severity, issue.code) for issue in issues)
+            on_progress(summary.resources)
+            yield locator, issues

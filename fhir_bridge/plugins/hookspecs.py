@@ -1,0 +1,74 @@
+"""All hook specifications. A hook returns what it adds; interceptors stand around a request.
+
+docs/plugins.md documents each; a test fails where one is missing there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pluggy
+
+from fhir_bridge.plugins.protocols import Adapter, Operation, Predictor, SinkFactory
+
+__all__ = ["hookimpl", "hookspec"]
+
+hookspec = pluggy.HookspecMarker("fhir_bridge")
+hookimpl = pluggy.HookimplMarker("fhir_bridge")
+
+
+@hookspec
+def fhir_bridge_adapters() -> Iterable[Adapter]:  # type: ignore[empty-body]
+    """Adapters this plug-in adds."""
+
+
+@hookspec
+def fhir_bridge_mappings() -> Iterable[Path]:  # type: ignore[empty-body]
+    """Folders that hold `<domain>/<name>/mapping.yaml`."""
+
+
+@hookspec
+def fhir_bridge_terminology() -> Iterable[Path]:  # type: ignore[empty-body]
+    """Folders of CodeSystem, ValueSet and ConceptMap JSON."""
+
+
+@hookspec
+def fhir_bridge_predictors() -> Iterable[Predictor]:  # type: ignore[empty-body]
+    """Predictors this plug-in adds."""
+
+
+@hookspec
+def fhir_bridge_operations() -> Iterable[Operation]:  # type: ignore[empty-body]
+    """FHIR operations this plug-in serves."""
+
+
+@hookspec
+def fhir_bridge_sinks() -> Iterable[SinkFactory]:  # type: ignore[empty-body]
+    """Targets that a run can write to."""
+
+
+@hookspec
+def fhir_bridge_authorize(access: Any, request: Mapping[str, Any]) -> Any:
+    """Narrow a caller's `AccessFilter` before a request runs; return a filter, or None for no opinion."""
+
+
+@hookspec
+def fhir_bridge_before_write(resource: Mapping[str, Any], interaction: str) -> Iterable[Any] | None:
+    """Look at a resource before it is stored; issues of severity `error` refuse the write."""
+
+
+@hookspec
+def fhir_bridge_after_commit(changes: Iterable[Any]) -> None:
+    """Told of changes once they are durable. Raising here can't undo them; it is logged."""
+
+
+@hookspec
+def fhir_bridge_redact_response(resource: Mapping[str, Any], access: Any) -> Mapping[str, Any] | None:
+    """Take elements out of a resource on its way to a caller; never drops the resource itself."""
+
+
+@hookspec
+def fhir_bridge_audit(event: Mapping[str, Any]) -> None:
+    """Told of each AuditEvent that is recorded."""

@@ -1,0 +1,91 @@
+"""The plug-in manager: built-ins and installed plug-ins register alike, by entry point."""
+
+from __future__ import annotations
+
+import importlib
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any
+
+import pluggy
+
+from fhir_bridge.plugins import hookspecs
+
+__all__ = ["BUILTIN", "GROUP", "Loaded", "adapters", "get_manager", "new_manager", "shipped"]
+
+GROUP = "fhir_bridge"
+
+BUILTIN = (
+    "fhir_bridge.terminology.plugin",
+    "fhir_bridge.adapters.ehr.plugin",
+    "fhir_bridge.adapters.imaging.plugin",
+    "fhir_bridge.adapters.genomics.plugin",
+    "fhir_bridge.predictions.plugin",
+)
+"""Modules registered even where no entry point is installed (a source tree on the path)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A registered plug-in, and the hooks it implements."""
+
+    name: str
+    distribution: str
+    hooks: tuple[str, ...]
+
+
+def new_manager(*, installed: bool = True) -> pluggy.PluginManager:
+    """A manager with the built-ins and, unless told otherwise, what is installed on this machine."""
+    manager = pluggy.PluginManager(GROUP)
+    manager.add_hookspecs(hookspecs)
+    for name in BUILTIN:
+        manager.register(importlib.import_module(name), name)
+    if installed:
+        for entry in entry_points(group=GROUP):
+            if entry.value not in BUILTIN:
+                manager.register(entry.load(), entry.name)
+    manager.check_pending()
+    return manager
+
+
+@lru_cache(maxsize=1)
+def get_manager() -> pluggy.PluginManager:
+    """The process's manager. `FHIR_BRIDGE_PLUGINS=builtin` leaves installed plug-ins out (as tests do)."""
+    return new_manager(installed=os.environ.get("FHIR_BRIDGE_PLUGINS") != "builtin")
+
+
+def adapters() -> dict[str, Any]:
+    """All adapters by name.
+
+    Raises:
+        ValueError: two plug-ins add an adapter of the same name.
+    """
+    found: dict[str, Any] = {}
+    for group in get_manager().hook.fhir_bridge_adapters():
+        for adapter in group:
+            if adapter.name in found:
+                raise ValueError(f'two plug-ins add an adapter named "{adapter.name}"')
+            found[adapter.name] = adapter
+    return found
+
+
+def loaded() -> Iterator[Loaded]:
+    """What is registered, for `fhir-bridge plugins`."""
+    manager = get_manager()
+    packages = {entry.name: entry.dist.name for entry in entry_points(group=GROUP) if entry.dist is not None}
+    for name, plugin in manager.list_name_plugin():
+        if plugin is None:
+            continue
+        hooks = tuple(caller.name for caller in manager.get_hookcallers(plugin) or ())
+        yield Loaded(name, packages.get(name, "fhir-bridge"), hooks)
+
+
+def shipped(folder: str) -> Path:
+    """A folder that ships with the project (`mappings`, `terminology`, `migrations`): wheel or source tree."""
+    package = Path(__file__).parent.parent
+    installed = package / "_shipped" / folder
+    return installed if installed.is_dir() else package.parent / folder

@@ -1,0 +1,207 @@
+"""The shapes of what plug-ins add. Protocols only: a plug-in imports nothing of ours to satisfy them."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Literal, Protocol, runtime_checkable
+
+__all__ = [
+    "Adapter",
+    "AssigningAdapter",
+    "IssueLike",
+    "Operation",
+    "Predictor",
+    "ReadContext",
+    "RecordOutcome",
+    "ScopeSpec",
+    "Sink",
+    "SinkFactory",
+    "SourceModel",
+    "SourceRecord",
+]
+
+RecordOutcome = Literal["read", "skipped", "rejected"]
+
+
+class IssueLike(Protocol):
+    """A finding: `fhir_bridge.fhir.Issue` is one."""
+
+    @property
+    def severity(self) -> str: ...
+    @property
+    def code(self) -> str: ...
+    @property
+    def message(self) -> str: ...
+    @property
+    def source(self) -> str: ...
+
+
+class ScopeSpec(Protocol):
+    """A group of the source that a rule may iterate with `for:`."""
+
+    @property
+    def name(self) -> str:
+        """As written in a mapping: `Study`, `ORDER_OBSERVATION.OBSERVATION`, `row`."""
+        ...
+
+    @property
+    def parent(self) -> str | None:
+        """The scope around it, reached as `outer.` at run time; None for the record itself."""
+        ...
+
+
+class SourceModel(Protocol):
+    """What a mapping of an adapter may name, and the Python that reads it."""
+
+    @property
+    def root(self) -> str:
+        """Name of the record's own scope: what a rule without `for:` sees."""
+        ...
+
+    @property
+    def scopes(self) -> Mapping[str, ScopeSpec]: ...
+
+    @property
+    def functions(self) -> Mapping[str, Callable[..., Any]]:
+        """Functions that the adapter adds to the expression language (`human_name`, `private`)."""
+        ...
+
+    @property
+    def token(self) -> str:
+        """Regular expression of selector tokens beyond dotted names (`OBX-5.1`); empty for none."""
+        ...
+
+    def selector(self, text: str, scope: str) -> str:
+        """Python source of an expression that reads selector `text`, with `s` bound to the scope object.
+
+        Raises:
+            LookupError: this source has no such field; the message suggests the nearest.
+        """
+        ...
+
+
+class SourceRecord(Protocol):
+    """One unit of work: an HL7 message, a table row, a DICOM study, a VCF line with its samples."""
+
+    @property
+    def locator(self) -> str:
+        """Where it stands, for people: `adt.hl7#3`, `lab.csv:17`."""
+        ...
+
+    @property
+    def records(self) -> int:
+        """How many source records it accounts for (a study: its instances). Usually 1."""
+        ...
+
+    @property
+    def outcome(self) -> RecordOutcome:
+        """`read`: for the mapping. `skipped`, `rejected`: the reader decided; `issues` say why."""
+        ...
+
+    @property
+    def issues(self) -> Sequence[IssueLike]:
+        """What the reader found; an `error` on a record that is `read` makes it partial."""
+        ...
+
+    @property
+    def source(self) -> str:
+        """Name of the system it came from, in the source's own terms (MSH-3, file): the owner of elements."""
+        ...
+
+    @property
+    def time(self) -> datetime | None:
+        """Business time of the record; naive where the source gives no zone."""
+        ...
+
+    def scope(self, name: str) -> Iterable[Any]:
+        """The objects of a scope, in source order; each has `outer`."""
+        ...
+
+
+class ReadContext(Protocol):
+    """What a reader may know of the run."""
+
+    @property
+    def options(self) -> Mapping[str, Any]:
+        """The mapping's `source:` block, overlaid with `--set`."""
+        ...
+
+    @property
+    def site(self) -> Any:
+        """The site's settings (`fhir_bridge.mapping.Site`)."""
+        ...
+
+
+@runtime_checkable
+class Adapter(Protocol):
+    """Reads one kind of source."""
+
+    name: str
+    title: str
+    model: SourceModel
+    suffixes: tuple[str, ...]
+    """File names it takes when a folder is given (`.vcf`, `.vcf.gz`); empty takes every file."""
+
+    def choose_mapping(self, paths: Sequence[Path]) -> str:
+        """Name of the default mapping for these sources (`ehr/hl7v2`)."""
+        ...
+
+    def shards(self, paths: Sequence[Path], jobs: int) -> list[list[Path]]:
+        """Split the sources into pieces that can be read apart, in order; most adapters: a file each."""
+        ...
+
+    def read(self, paths: Sequence[Path], context: ReadContext) -> Iterator[SourceRecord]:
+        """Read records in source order, with memory for one of them.
+
+        A record that can't be read is yielded as rejected; it never ends the iteration.
+        """
+        ...
+
+
+@runtime_checkable
+class AssigningAdapter(Adapter, Protocol):
+    """An adapter with several default mappings (a table each), which knows what file each one reads."""
+
+    def assign(self, paths: Sequence[Path]) -> dict[str, list[Path]]:
+        """Mapping name to the files it reads; every file stands under exactly one."""
+        ...
+
+
+class Predictor(Protocol):
+    """A model: what it needs, for whom it is meant, and what it says. See docs/predictors.md."""
+
+    name: str
+    version: str
+    title: str
+
+    def predict(self, record: Any) -> Any:
+        """A `fhir_bridge.predictions.Prediction` or `Refusal` from a `PatientRecord`."""
+        ...
+
+
+class Operation(Protocol):
+    """A FHIR operation served at `[base]/$name`, `[base]/Type/$name` or `[base]/Type/id/$name`."""
+
+    name: str
+    types: tuple[str, ...]
+    access: str
+    """The interaction letters a caller needs, as in SMART scopes (`rs`). A route without it is refused."""
+
+    def __call__(self, request: Any, parameters: Mapping[str, Any]) -> Awaitable[Any]: ...
+
+
+class Sink(Protocol):
+    """Takes a run's resources: NDJSON files, our store, another server."""
+
+    def write(self, outputs: Iterable[Any]) -> None: ...
+    def close(self, *, complete: bool) -> None: ...
+
+
+class SinkFactory(Protocol):
+    """Opens a sink for a target (`dir:out`, `store:`)."""
+
+    scheme: str
+
+    def open(self, target: str, settings: Any) -> Sink: ...

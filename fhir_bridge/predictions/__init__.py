@@ -1,0 +1,28 @@
+"""Predictors, the contract they keep, and the FHIR that carries what they say."""
+
+from fhir_bridge.predictions.contract import (
+    Contribution,
+    ModelCard,
+    Prediction,
+    Predictor,
+    PredictorSettings,
+    Refusal,
+)
+from fhir_bridge.predictions.record import Evidence, PatientRecord
+from fhir_bridge.predictions.run import Predicted, PredictionError, PredictionRun, find_predictor, predictors
+
+__all__ = [
+    "Contribution",
+    "Evidence",
+    "ModelCard",
+    "PatientRecord",
+    "Predicted",
+    "Prediction",
+    "PredictionError",
+    "PredictionRun",
+    "Predictor",
+    "PredictorSettings",
+    "Refusal",
+    "find_predictor",
+    "predictors",
+]

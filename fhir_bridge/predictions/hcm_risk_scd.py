@@ -1,0 +1,211 @@
+"""HCM Risk-SCD: five-year risk of sudden cardiac death in hypertrophic cardiomyopathy."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from decimal import ROUND_HALF_UP, Decimal
+from math import exp
+from typing import Final
+
+from fhir_bridge.predictions.contract import Contribution, ModelCard, Prediction, PredictorSettings, Refusal
+from fhir_bridge.predictions.findings import Disease, find_disease, is_refuted, pathogenic_variants
+from fhir_bridge.predictions.inputs import MissingInput, QuantityInput, loinc
+from fhir_bridge.predictions.record import Evidence, PatientRecord, parse_time
+
+__all__ = ["HcmRiskScd", "category_of", "contributions", "risk"]
+
+_DCM: Final = "http://dicom.nema.org/resources/ontology/DCM"
+_OUTFLOW_TRACT: Final = frozenset({"13418002"})
+AGE_LIMIT: Final = timedelta(days=3 * 366)
+
+WALL = QuantityInput(
+    "maximal left ventricular wall thickness", frozenset({(_DCM, "122445")}), "mm", AGE_LIMIT
+)
+SEPTUM = QuantityInput("interventricular septum thickness", loinc("18154-5"), "mm", AGE_LIMIT)
+"""Stands in where no maximal thickness is stated: the septum is where hypertrophy is greatest in most patients."""
+ATRIUM = QuantityInput("left atrial diameter", loinc("29469-4"), "mm", AGE_LIMIT)
+GRADIENT = QuantityInput(
+    "left ventricular outflow tract gradient", loinc("20247-3"), "mm[Hg]", AGE_LIMIT, sites=_OUTFLOW_TRACT
+)
+
+HCM = Disease(
+    "hypertrophic cardiomyopathy", ("I42.1", "I42.2"), frozenset({"233873004", "45227007", "195020003"})
+)
+FAMILY_HISTORY = Disease("family history of sudden cardiac death", ("Z82.4",), frozenset({"281666001"}))
+NSVT = Disease("non-sustained ventricular tachycardia", ("I47.2",), frozenset({"444658006"}))
+SYNCOPE = Disease("unexplained syncope", ("R55",), frozenset({"271594007"}))
+INFILTRATIVE = Disease(
+    "metabolic or infiltrative disease",
+    ("E75.2", "E85", "E74.0", "I43.1"),
+    frozenset({"16652001", "17602002"}),
+)
+ARREST = Disease(
+    "prior cardiac arrest or sustained ventricular arrhythmia",
+    ("I46", "I49.0", "Z86.74"),
+    frozenset({"410429000", "71908006"}),
+)
+
+_PHENOCOPIES: Final = {
+    "TTR": "amyloidosis",
+    "GLA": "Fabry disease",
+    "LAMP2": "Danon disease",
+    "PRKAG2": "PRKAG2 syndrome",
+    "GAA": "Pompe disease",
+}
+_RANGES: Final = {"wall": (10, 35), "atrium": (28, 67), "gradient": (2, 154)}
+
+
+def contributions(
+    age: int, wall: float, atrium: float, gradient: float, *, family_history: bool, nsvt: bool, syncope: bool
+) -> dict[str, float]:
+    """Terms of the prognostic index (O'Mahony 2014); mm, mm[Hg], years."""
+    return {
+        "wall-thickness": 0.15939858 * wall - 0.00294271 * wall**2,
+        "left-atrial-diameter": 0.0259082 * atrium,
+        "lvot-gradient": 0.00446131 * gradient,
+        "family-history": 0.4583082 * family_history,
+        "nsvt": 0.82639195 * nsvt,
+        "syncope": 0.71650361 * syncope,
+        "age": -0.01799934 * age,
+    }
+
+
+def risk(index: float) -> Decimal:
+    """Five-year risk in percent of a prognostic index, to two decimals."""
+    return (Decimal(1 - 0.998 ** exp(index)) * 100).quantize(Decimal("0.01"), ROUND_HALF_UP)
+
+
+def category_of(percent: Decimal) -> tuple[str, str]:
+    """Risk class of the ESC guideline: below 4 % low, 4 to below 6 % intermediate, from 6 % high."""
+    if percent >= 6:
+        return "high", "High"
+    return ("intermediate", "Intermediate") if percent >= 4 else ("low", "Low")
+
+
+class HcmRiskScd:
+    """The predictor over a patient's record: echo measurements, history, and the genome as a reason to decline."""
+
+    name = "hcm-risk-scd"
+    version = "2014.1"
+    title = "HCM Risk-SCD: five-year risk of sudden cardiac death in hypertrophic cardiomyopathy"
+    manufacturer = "HCM Outcomes investigators"
+    card = ModelCard(
+        kind="published-equation",
+        details="Cox model from a retrospective multi-centre cohort.",
+        intended_use="Estimates the five-year risk of sudden cardiac death in adults with hypertrophic "
+        "cardiomyopathy, to support shared decisions on a defibrillator in primary prevention.",
+        cautioned_out_of_scope="Age below 16, metabolic or infiltrative disease (Fabry, amyloidosis), elite athletes, "
+        "prior cardiac arrest or sustained ventricular arrhythmia, after septal reduction.",
+        development="3,675 patients of six European centres, 198 events.",
+        fairness="Most of the derivation cohort was of European descent; performance elsewhere is less known.",
+        external_validation="C-index about 0.70 in the EVIDENCE-HCM study of 3,703 patients.",
+        maintenance="Fixed coefficients.",
+        citation="Eur Heart J 2014;35:2010-2020, doi:10.1093/eurheartj/eht439",
+    )
+
+    def predict(self, record: PatientRecord, settings: PredictorSettings) -> Prediction | Refusal:  # noqa: ARG002
+        """Risk, or the reason why the model is not meant for this person."""
+        try:
+            return self._predict(record, datetime.now(UTC))
+        except MissingInput as missing:
+            return self._refuse("missing-input", str(missing))
+
+    def _predict(self, record: PatientRecord, now: datetime) -> Prediction | Refusal:
+        diagnosis = find_disease(record, HCM)
+        if diagnosis is None:
+            return self._refuse("not-applicable", "no diagnosis of hypertrophic cardiomyopathy")
+        for disease in (INFILTRATIVE, ARREST):
+            found = find_disease(record, disease)
+            if found is not None:
+                return self._refuse("not-applicable", f"{disease.name}: {found.reference}", found)
+        for variant in pathogenic_variants(record, frozenset(_PHENOCOPIES)):
+            text = f"{_PHENOCOPIES[variant.gene]}: {variant}, {variant.evidence.reference}"
+            return self._refuse("not-applicable", text, variant.evidence, variant.implication)
+        wall, atrium, gradient = _wall(record, now), ATRIUM.find(record, now), GRADIENT.find(record, now)
+        day = parse_time(wall[1].time).date()
+        age = record.age_on(day)
+        if age is None:
+            return self._refuse("missing-input", "the birth date is not known to the day")
+        if age < 16:
+            return self._refuse("not-applicable", f"age {age} is below 16")
+        for name, (value, evidence) in zip(_RANGES, (wall, atrium, gradient), strict=True):
+            low, high = _RANGES[name]
+            if not low <= value <= high:
+                text = f"{evidence.label} {evidence.value} is outside {low} to {high}: {evidence.reference}"
+                return self._refuse("out-of-range", text, evidence)
+        history = {
+            "family-history": _answer(record, FAMILY_HISTORY),
+            "nsvt": _answer(record, NSVT),
+            "syncope": _answer(record, SYNCOPE),
+        }
+        measured = {"wall-thickness": wall, "left-atrial-diameter": atrium, "lvot-gradient": gradient}
+        return self._result(age, measured, history, diagnosis)
+
+    def _result(
+        self,
+        age: int,
+        measured: dict[str, tuple[Decimal, Evidence]],
+        history: dict[str, tuple[bool, Evidence]],
+        diagnosis: Evidence,
+    ) -> Prediction:
+        wall, atrium, gradient = (float(value) for value, _ in measured.values())
+        family_history, nsvt, syncope = (present for present, _ in history.values())
+        terms = contributions(
+            age, wall, atrium, gradient, family_history=family_history, nsvt=nsvt, syncope=syncope
+        )
+        inputs = {name: evidence for name, (_, evidence) in (*measured.items(), *history.items())}
+        percent = risk(sum(terms.values()))
+        newest = max((evidence.time for _, evidence in measured.values()), key=parse_time)
+        return Prediction(
+            code="hcm-risk-scd",
+            display="HCM Risk-SCD 5-year risk of sudden cardiac death",
+            percent=percent,
+            horizon_years=5,
+            outcome=("sudden-cardiac-death", "Sudden cardiac death"),
+            category=category_of(percent),
+            effective=newest,
+            evidence=(*inputs.values(), diagnosis),
+            contributions=tuple(
+                Contribution(
+                    f"contribution-{name}",
+                    f"Contribution of {name.replace('-', ' ')}",
+                    value,
+                    inputs[name].modality if name in inputs else "ehr",
+                    inputs.get(name),
+                )
+                for name, value in terms.items()
+            ),
+            cautions=(f"Age {age} at the measurement of {newest[:10]}.",),
+        )
+
+    def _refuse(self, reason: str, text: str, *evidence: Evidence) -> Refusal:
+        return Refusal(
+            "hcm-risk-scd",
+            "HCM Risk-SCD 5-year risk of sudden cardiac death",
+            reason,  # type: ignore[arg-type]
+            text,
+            evidence[0].modality if evidence else "ehr",
+            next((e.time for e in evidence if e.time), None),
+            evidence,
+        )
+
+
+def _wall(record: PatientRecord, now: datetime) -> tuple[Decimal, Evidence]:
+    try:
+        return WALL.find(record, now)
+    except MissingInput as missing:
+        try:
+            return SEPTUM.find(record, now)
+        except MissingInput:
+            raise missing from None
+
+
+def _answer(record: PatientRecord, question: Disease) -> tuple[bool, Evidence]:
+    """Present or absent, as the record states it; silence is neither."""
+    present = find_disease(record, question)
+    if present is not None:
+        return True, present
+    absent = is_refuted(record, question)
+    if absent is not None:
+        return False, absent
+    raise MissingInput(f"whether there is a {question.name} is not recorded")

@@ -1,0 +1,43 @@
+"""Issue codes of predictions."""
+
+from fhir_bridge.fhir.issues import IssueCode, declare
+
+__all__ = ["CODES"]
+
+CODES = declare(
+    IssueCode(
+        "FB-PRED-001",
+        "error",
+        "The predictor is not enabled at this site",
+        "Enable it in the site file under `parameters: predictions: <name>: {enabled: true, …}` (docs/predictors.md).",
+        "forbidden",
+    ),
+    IssueCode(
+        "FB-PRED-002",
+        "error",
+        "There is no such predictor",
+        "`fhir-bridge plugins` lists the predictors that are installed.",
+        "not-found",
+    ),
+    IssueCode(
+        "FB-PRED-003",
+        "error",
+        "The predictor failed on this record",
+        "The failure is recorded on the patient; the message names what went wrong.",
+        "exception",
+    ),
+    IssueCode(
+        "FB-PRED-004",
+        "error",
+        "A prediction is not valid FHIR and was not stored",
+        "This is a defect of the predictor; the message names the element.",
+        "invalid",
+    ),
+    IssueCode(
+        "FB-PRED-005",
+        "error",
+        "A setting that the predictor needs is missing",
+        "Add it to the site file; nothing is assumed in its place.",
+        "required",
+    ),
+)

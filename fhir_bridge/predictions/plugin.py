@@ -1,0 +1,23 @@
+"""The built-in predictors, registered as any plug-in registers its own."""
+
+from __future__ import annotations
+
+from fhir_bridge.plugins import hookimpl
+from fhir_bridge.predictions.contract import Predictor
+from fhir_bridge.predictions.hcm_risk_scd import HcmRiskScd
+from fhir_bridge.predictions.operation import Predict
+from fhir_bridge.predictions.score2 import Score2
+
+__all__ = ["fhir_bridge_operations", "fhir_bridge_predictors"]
+
+
+@hookimpl
+def fhir_bridge_operations() -> list[Predict]:
+    """`$predict` on a patient."""
+    return [Predict()]
+
+
+@hookimpl
+def fhir_bridge_predictors() -> list[Predictor]:
+    """SCORE2 and SCORE2-OP; HCM Risk-SCD."""
+    return [Score2(), HcmRiskScd()]

@@ -1,0 +1,174 @@
+"""A patient's record as a predictor sees it: stored resources of all modalities, each in an exact version."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time
+from decimal import Decimal
+from typing import Any, Literal
+
+__all__ = [
+    "Evidence",
+    "Modality",
+    "PatientRecord",
+    "codings",
+    "decimal_of",
+    "effective_of",
+    "modality_of",
+    "parse_time",
+]
+
+Modality = Literal["ehr", "imaging", "genomics"]
+
+_MODALITY: dict[str, Modality] = {
+    "dicom": "imaging",
+    "dicomweb": "imaging",
+    "vcf": "genomics",
+    "pharmcat": "genomics",
+}
+_RELIABLE = frozenset({"final", "amended", "corrected"})
+_AI_ASSERTED = ("http://terminology.hl7.org/CodeSystem/v3-ObservationValue", "AIAST")
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """One resource that a result rests on.
+
+    Attributes:
+        reference: with its version: `Observation/x/_history/3`.
+        label: what it is, for people.
+        value: the value as used by the model, with unit, for people; empty where there is none.
+        time: when it was true, as the resource says.
+    """
+
+    reference: str
+    label: str
+    value: str
+    time: str
+    modality: Modality
+
+    @property
+    def resource_type(self) -> str:
+        """The type of the referenced resource."""
+        return self.reference.partition("/")[0]
+
+
+def codings(concept: Any) -> Iterator[tuple[str, str]]:
+    """(system, code) of a CodeableConcept."""
+    if isinstance(concept, dict):
+        for coding in concept.get("coding", ()):
+            yield coding.get("system", ""), coding.get("code", "")
+
+
+def modality_of(resource: dict[str, Any]) -> Modality:
+    """Which kind of source a resource came from, by its `meta.source`."""
+    parts = str(resource.get("meta", {}).get("source", "")).split(":")
+    return _MODALITY.get(parts[2], "ehr") if len(parts) > 2 and parts[1] == "fhir-bridge" else "ehr"
+
+
+def parse_time(text: str) -> datetime:
+    """The earliest moment a FHIR date or dateTime may mean; a date without zone is taken in UTC, for ordering only."""
+    if len(text) <= 10:
+        year, month, day = (*(int(part) for part in text.split("-")), 1, 1)[:3]
+        return datetime.combine(date(year, month, day), time(), UTC)
+    moment = datetime.fromisoformat(text)
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+class PatientRecord:
+    """All current resources of one patient's compartment.
+
+    Predictions of any model are left out: a model's output never feeds a model unseen.
+    """
+
+    def __init__(self, patient: dict[str, Any], resources: Iterable[dict[str, Any]]) -> None:
+        self.patient = patient
+        self._by_type: dict[str, list[dict[str, Any]]] = {}
+        for resource in resources:
+            labels = {
+                (label.get("system"), label.get("code"))
+                for label in resource.get("meta", {}).get("security", ())
+            }
+            if _AI_ASSERTED not in labels:
+                self._by_type.setdefault(resource["resourceType"], []).append(resource)
+
+    def all(self, resource_type: str) -> list[dict[str, Any]]:
+        """Current resources of a type."""
+        return self._by_type.get(resource_type, [])
+
+    @property
+    def birth_date(self) -> date | None:
+        """Birth date, where it is known to the day."""
+        text = self.patient.get("birthDate", "")
+        return date.fromisoformat(text) if len(text) == 10 else None
+
+    def age_on(self, day: date) -> int | None:
+        """Completed years on `day`."""
+        born = self.birth_date
+        return (
+            None if born is None else day.year - born.year - ((day.month, day.day) < (born.month, born.day))
+        )
+
+    def observations(
+        self, codes: frozenset[tuple[str, str]]
+    ) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
+        """Observations under one of `codes`, newest first, each with the node that carries the value.
+
+        The node is the Observation itself or the component whose code fits (systolic pressure inside a panel).
+        Only results that stand (final, amended, corrected) are given.
+        """
+        found = []
+        for observation in self.all("Observation"):
+            if observation.get("status") not in _RELIABLE:
+                continue
+            for node in (observation, *observation.get("component", ())):
+                if codes.intersection(codings(node.get("code"))):
+                    found.append((effective_of(observation), observation, node))
+                    break
+        found.sort(
+            key=lambda item: (parse_time(item[0]) if item[0] else _LONG_AGO, item[1]["id"]), reverse=True
+        )
+        for _, observation, node in found:
+            yield observation, node
+
+    def conditions(self) -> Iterator[tuple[dict[str, Any], bool]]:
+        """Conditions that stand, each with whether it is present (True) or was refuted (False)."""
+        for condition in self.all("Condition"):
+            status = {code for _, code in codings(condition.get("verificationStatus"))}
+            if "entered-in-error" in status:
+                continue
+            yield condition, "refuted" not in status
+
+    def evidence(self, resource: dict[str, Any], label: str, value: str = "") -> Evidence:
+        """A resource as evidence, in the version that was read."""
+        version = resource.get("meta", {}).get("versionId")
+        reference = f"{resource['resourceType']}/{resource['id']}" + (
+            f"/_history/{version}" if version else ""
+        )
+        return Evidence(reference, label, value, effective_of(resource), modality_of(resource))
+
+
+_LONG_AGO = datetime(1, 1, 1, tzinfo=UTC)
+
+
+def effective_of(resource: dict[str, Any]) -> str:
+    """When what a resource says was true, as it says it; empty where it doesn't."""
+    period = resource.get("effectivePeriod", {})
+    text = (
+        resource.get("effectiveDateTime")
+        or resource.get("effectiveInstant")
+        or period.get("start")
+        or resource.get("onsetDateTime")
+        or resource.get("recordedDate")
+        or ""
+    )
+    return str(text)
+
+
+def decimal_of(node: dict[str, Any]) -> tuple[Decimal, str] | None:
+    """Value and UCUM code of a node's Quantity; None where there is no plain number."""
+    quantity = node.get("valueQuantity")
+    if not isinstance(quantity, dict) or "value" not in quantity or quantity.get("comparator"):
+        return None
+    return Decimal(str(quantity["value"])), str(quantity.get("code", ""))

@@ -1,0 +1,299 @@
+"""The FHIR that carries a prediction: Observation, RiskAssessment, Device, model card, Provenance.
+
+Follows HL7 AI Transparency on FHIR (1.0.0-ballot, 2025-12) for the label AIAST and the Device type;
+R4 for the rest.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterable
+from datetime import datetime
+from decimal import ROUND_HALF_UP, Decimal
+from typing import Any, Final
+
+import orjson
+
+from fhir_bridge.fhir.canonical import PREDICTION_CODES
+from fhir_bridge.predictions.contract import Contribution, Prediction, Predictor, PredictorSettings, Refusal
+from fhir_bridge.predictions.record import Evidence
+
+__all__ = ["AIAST", "device", "model_card", "observation", "provenance", "risk_assessment"]
+
+AIAST: Final = {
+    "system": "http://terminology.hl7.org/CodeSystem/v3-ObservationValue",
+    "code": "AIAST",
+    "display": "Artificial Intelligence asserted",
+}
+_AI_DEVICE: Final = {
+    "system": "http://hl7.org/fhir/uv/aitransparency/CodeSystem/AIdeviceTypeCS",
+    "code": "Artificial-Intelligence",
+}
+_UCUM: Final = "http://unitsofmeasure.org"
+_DERIVABLE: Final = frozenset(
+    {
+        "DocumentReference",
+        "ImagingStudy",
+        "Media",
+        "QuestionnaireResponse",
+        "Observation",
+        "MolecularSequence",
+    }
+)
+"""What Observation.derivedFrom may refer to in R4; other inputs stand in Provenance and RiskAssessment."""
+
+_ABSENT: Final = {
+    "not-applicable": ("not-applicable", "Not Applicable"),
+    "out-of-range": ("not-applicable", "Not Applicable"),
+    "missing-input": ("not-performed", "Not Performed"),
+    "failed": ("error", "Error"),
+}
+
+
+def _own(code: str, display: str) -> dict[str, Any]:
+    return {"coding": [{"system": PREDICTION_CODES, "code": code, "display": display}], "text": display}
+
+
+def observation(
+    resource_id: str,
+    patient_id: str,
+    predictor: Predictor,
+    settings: PredictorSettings,
+    result: Prediction | Refusal,
+    device_id: str,
+    issued: datetime,
+) -> dict[str, Any]:
+    """The Observation that says the result, or that there is none and why. Always `preliminary` until reviewed."""
+    resource: dict[str, Any] = {
+        "resourceType": "Observation",
+        "id": resource_id,
+        "meta": {"security": [AIAST]},
+        "status": "preliminary",
+        "category": [_own("prediction", "Prediction")],
+        "code": _own(result.code, result.display),
+        "subject": {"reference": f"Patient/{patient_id}"},
+    }
+    if result.effective:
+        resource["effectiveDateTime"] = _text(result.effective)
+    resource["issued"] = issued.isoformat(timespec="milliseconds")
+    if isinstance(result, Prediction):
+        resource["valueQuantity"] = _percent(result.percent)
+        if result.category:
+            code, display = result.category
+            resource["interpretation"] = [_own(code, display)]
+    else:
+        code, display = _ABSENT[result.reason]
+        resource["dataAbsentReason"] = {
+            "coding": [
+                {
+                    "system": "http://terminology.hl7.org/CodeSystem/data-absent-reason",
+                    "code": code,
+                    "display": display,
+                }
+            ],
+            "text": result.text,
+        }
+    resource["note"] = [{"text": text} for text in _notes(predictor, settings, result)]
+    resource["method"] = {
+        "text": f"{predictor.title}, version {predictor.version} ({predictor.card.citation})"
+    }
+    resource["device"] = {"reference": f"Device/{device_id}"}
+    derived = [_reference(item) for item in _unique(result.evidence) if item.resource_type in _DERIVABLE]
+    if derived:
+        resource["derivedFrom"] = derived
+    components = [_deciding(result)]
+    if isinstance(result, Prediction):
+        components += [_contribution(item) for item in result.contributions]
+    resource["component"] = components
+    return resource
+
+
+def risk_assessment(
+    resource_id: str,
+    patient_id: str,
+    predictor: Predictor,
+    result: Prediction,
+    device_id: str,
+    observation_id: str,
+) -> dict[str, Any]:
+    """The same risk as a RiskAssessment: outcome, probability, horizon, and every input as its basis."""
+    outcome_code, outcome = result.outcome
+    prediction: dict[str, Any] = {
+        "outcome": _own(outcome_code, outcome),
+        "probabilityDecimal": (result.percent / 100).normalize() + 0,
+        "whenRange": {
+            "high": {"value": result.horizon_years, "unit": "years", "system": _UCUM, "code": "a"},
+        },
+    }
+    if result.category:
+        code, display = result.category
+        prediction["qualitativeRisk"] = _own(code, display)
+    return {
+        "resourceType": "RiskAssessment",
+        "id": resource_id,
+        "meta": {"security": [AIAST]},
+        "status": "preliminary",
+        "method": {"text": f"{predictor.title}, version {predictor.version}"},
+        "code": _own(result.code, result.display),
+        "subject": {"reference": f"Patient/{patient_id}"},
+        "occurrenceDateTime": _text(result.effective),
+        "performer": {"reference": f"Device/{device_id}"},
+        "basis": [
+            {"reference": f"Observation/{observation_id}"},
+            *(_reference(item) for item in _unique(result.evidence)),
+        ],
+        "prediction": [prediction],
+    }
+
+
+def device(resource_id: str, predictor: Predictor) -> dict[str, Any]:
+    """The model as a Device: what it is, whose, which version."""
+    kind = predictor.card.kind
+    display = "Published equation" if kind == "published-equation" else "Machine-learned model"
+    return {
+        "resourceType": "Device",
+        "id": resource_id,
+        "status": "active",
+        "manufacturer": predictor.manufacturer,
+        "deviceName": [{"name": predictor.title, "type": "user-friendly-name"}],
+        "type": {
+            "coding": [_AI_DEVICE, {"system": PREDICTION_CODES, "code": kind, "display": display}],
+            "text": display,
+        },
+        "version": [{"value": predictor.version}],
+    }
+
+
+def model_card(
+    resource_id: str, predictor: Predictor, settings: PredictorSettings, device_id: str
+) -> dict[str, Any]:
+    """The model card as a DocumentReference, its text inline."""
+    card = predictor.card
+    content = {
+        "name": predictor.name,
+        "version": predictor.version,
+        "title": predictor.title,
+        "manufacturer": predictor.manufacturer,
+        "kind": card.kind,
+        "details": card.details,
+        "intended use": settings.intended_use or card.intended_use,
+        "cautioned out-of-scope use": card.cautioned_out_of_scope,
+        "development": card.development,
+        "fairness": card.fairness,
+        "external validation": card.external_validation,
+        "maintenance": card.maintenance,
+        "citation": card.citation,
+        "regulatory status": settings.regulatory_status or "research use",
+        "approved by": settings.approver or "nobody: research use",
+    }
+    text = orjson.dumps(content, option=orjson.OPT_INDENT_2)
+    return {
+        "resourceType": "DocumentReference",
+        "id": resource_id,
+        "status": "current",
+        "type": {"text": "Model card"},
+        "description": f"Model card of {predictor.title}, version {predictor.version}",
+        "author": [{"reference": f"Device/{device_id}"}],
+        "content": [
+            {
+                "attachment": {
+                    "contentType": "application/json",
+                    "data": base64.b64encode(text).decode(),
+                    "title": f"Model card: {predictor.name} {predictor.version}",
+                }
+            }
+        ],
+    }
+
+
+def provenance(
+    resource_id: str,
+    targets: Iterable[str],
+    result: Prediction | Refusal,
+    device_id: str,
+    card_id: str,
+    recorded: datetime,
+) -> dict[str, Any]:
+    """Who made the result, when, from what: all inputs in their versions, and the model card."""
+    return {
+        "resourceType": "Provenance",
+        "id": resource_id,
+        "target": [{"reference": target} for target in targets],
+        "recorded": recorded.isoformat(timespec="milliseconds"),
+        "activity": {
+            "coding": [
+                {
+                    "system": "http://terminology.hl7.org/CodeSystem/v3-DataOperation",
+                    "code": "CREATE",
+                    "display": "create",
+                }
+            ]
+        },
+        "agent": [
+            {
+                "type": {
+                    "coding": [
+                        {
+                            "system": "http://terminology.hl7.org/CodeSystem/provenance-participant-type",
+                            "code": "assembler",
+                            "display": "Assembler",
+                        },
+                        _AI_DEVICE,
+                    ]
+                },
+                "who": {"reference": f"Device/{device_id}"},
+            }
+        ],
+        "entity": [
+            *({"role": "source", "what": _reference(item)} for item in _unique(result.evidence)),
+            {"role": "source", "what": {"reference": f"DocumentReference/{card_id}"}},
+        ],
+    }
+
+
+def _notes(predictor: Predictor, settings: PredictorSettings, result: Prediction | Refusal) -> list[str]:
+    if isinstance(result, Refusal):
+        notes = [f"No result: {result.text}"]
+    else:
+        notes = [f"Over {result.horizon_years} years.", *result.cautions]
+    notes.append(f"Intended use: {settings.intended_use or predictor.card.intended_use}")
+    if settings.research_use:
+        notes.append("Research use: no regulatory status and approver are named at this site.")
+    return notes
+
+
+def _deciding(result: Prediction | Refusal) -> dict[str, Any]:
+    modality = result.deciding_modality if isinstance(result, Prediction) else result.modality
+    names = {"ehr": "Electronic health record", "imaging": "Imaging", "genomics": "Genomics"}
+    return {
+        "code": _own("deciding-modality", "Deciding modality"),
+        "valueCodeableConcept": _own(modality, names[modality]),
+    }
+
+
+def _contribution(item: Contribution) -> dict[str, Any]:
+    component: dict[str, Any] = {"code": _own(item.code, item.display)}
+    if item.evidence is not None and item.evidence.value:
+        component["code"]["text"] = f"{item.display} ({item.evidence.value})"
+    value = Decimal(item.value).quantize(Decimal("0.0001"), ROUND_HALF_UP)
+    component["valueQuantity"] = {"value": value, "system": _UCUM, "code": "1"}
+    return component
+
+
+def _percent(value: Decimal) -> dict[str, Any]:
+    return {"value": value, "unit": "%", "system": _UCUM, "code": "%"}
+
+
+def _reference(item: Evidence) -> dict[str, Any]:
+    return {
+        "reference": item.reference,
+        "display": f"{item.label}: {item.value}" if item.value else item.label,
+    }
+
+
+def _unique(evidence: Iterable[Evidence]) -> list[Evidence]:
+    return list({item.reference: item for item in evidence}.values())
+
+
+def _text(moment: datetime | str) -> str:
+    return moment if isinstance(moment, str) else moment.isoformat()

@@ -1,0 +1,140 @@
+"""The application of one web worker."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+import httpx
+import pluggy
+from fastapi import FastAPI
+from starlette.responses import JSONResponse
+from starlette.types import Receive, Scope, Send
+
+from fhir_bridge.fhir import definitions
+from fhir_bridge.plugins import get_manager
+from fhir_bridge.server import login
+from fhir_bridge.server.audit_log import AuditLog
+from fhir_bridge.server.cors import Origins
+from fhir_bridge.server.rest.endpoint import FhirEndpoint
+from fhir_bridge.server.rest.operations import Operations
+from fhir_bridge.server.rest.validate import Validate
+from fhir_bridge.server.services import Services
+from fhir_bridge.server.settings import FHIR_PATH, Settings
+from fhir_bridge.server.smart import authorize, discovery, inspect, launch, token
+from fhir_bridge.server.smart.jwks import JwksCache
+from fhir_bridge.server.smart.keys import SigningKey
+from fhir_bridge.server.smart.tokens import TokenReader
+from fhir_bridge.storage.accounts import Accounts
+from fhir_bridge.storage.grants import Grants
+
+if TYPE_CHECKING:
+    from fhir_bridge.storage import Store
+
+__all__ = ["create_app"]
+
+PAGES = "fhir_bridge.server.pages"
+
+_log = logging.getLogger("fhir_bridge.server")
+
+
+class _Mounted:
+    """The FHIR endpoint, in place from the start and alive once the worker is."""
+
+    def __init__(self) -> None:
+        self.endpoint: FhirEndpoint | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if self.endpoint is None:
+            await JSONResponse({"detail": "starting"}, 503)(scope, receive, send)
+            return
+        await self.endpoint(scope, receive, send)
+
+
+def create_app(
+    settings: Settings,
+    store: Store | None = None,
+    *,
+    plugins: pluggy.PluginManager | None = None,
+    http: httpx.AsyncClient | None = None,
+) -> FastAPI:
+    """The application: FHIR API, authorization server, sign-in and pages.
+
+    Args:
+        store: an open store, which stays the caller's; absent, one is opened on `settings.database_url` and closed.
+        plugins: the manager; absent, the process's own.
+        http: client for the key sets of registered applications; absent, one is made.
+
+    Raises:
+        OperationRefused: a plug-in's operation declares no access.
+    """
+    manager = plugins or get_manager()
+    operations = Operations.of_plugins(manager, [Validate()])
+    fhir = _Mounted()
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        opened = store or await _open(settings)
+        client = http or httpx.AsyncClient(timeout=5, follow_redirects=False)
+        definitions.load()
+        services = await _services(settings, opened, manager, client)
+        app.state.services, app.state.store, app.state.settings = services, opened, settings
+        origins = app.state.origins = Origins(services.accounts)
+        services.audit.start()
+        fhir.endpoint = FhirEndpoint(services, operations, origins)
+        if settings.auth == "none":
+            _log.warning("NO AUTHORIZATION: whoever reaches %s may read and change everything", settings.root)
+        try:
+            yield
+        finally:
+            await services.audit.stop()
+            if http is None:
+                await client.aclose()
+            if store is None:
+                await opened.close()
+
+    app = FastAPI(title="FHIR Bridge", lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None)
+    app.include_router(discovery.router)  # before the mount: one of its addresses lies below /fhir
+    app.mount(FHIR_PATH, fhir)
+    for router in (login.router, authorize.router, token.router, inspect.router, launch.router):
+        app.include_router(router)
+    if settings.pages:
+        _add_pages(app)
+    return app
+
+
+async def _open(settings: Settings) -> Store:
+    from fhir_bridge.storage import Store, database_url
+
+    return await Store.open(database_url(settings.database_url, data_dir=settings.database_dir))
+
+
+async def _services(
+    settings: Settings, store: Store, manager: pluggy.PluginManager, http: httpx.AsyncClient
+) -> Services:
+    grants = Grants(store)
+    return Services(
+        settings=settings,
+        store=store,
+        accounts=Accounts(store),
+        grants=grants,
+        key=await SigningKey.load(grants),
+        tokens=TokenReader(grants, settings.fhir_base),
+        jwks=JwksCache(http),
+        audit=AuditLog(store, manager),
+        plugins=manager,
+        http=http,
+    )
+
+
+def _add_pages(app: FastAPI) -> None:
+    """The pages, where that room is there."""
+    if importlib.util.find_spec(PAGES) is None:
+        return
+    router = getattr(importlib.import_module(PAGES), "router", None)
+    if router is not None:
+        app.include_router(router)

@@ -1,0 +1,167 @@
+"""AuditEvents on their way into the store: of sign-ins and writes before the answer, of reads and searches soon after.
+
+One task writes; what arrives while it writes shares the next batch, so that many requests pay for one commit.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import uuid
+from collections import deque
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pluggy
+import psycopg
+
+from fhir_bridge.fhir.access import EVERYTHING
+from fhir_bridge.storage.errors import StorageError
+
+if TYPE_CHECKING:
+    from fhir_bridge.storage import Store
+
+__all__ = ["AuditLog"]
+
+Event = dict[str, Any]
+Builder = Callable[[], Iterable[Event]]
+
+PAUSE_SECONDS = 0.1
+"""How long reads and searches may gather before they are written; well under the promised 0.2 seconds."""
+BATCH = 500
+MOST_WAITING = 5_000
+"""Entries that may wait; a caller who comes then waits too, so that none is lost for want of room."""
+RETRY_SECONDS = 1.0
+
+_log = logging.getLogger("fhir_bridge.audit")
+
+
+@dataclass(slots=True)
+class _Entry:
+    """What waits. Events get their ids when they are built, so that a second try stores nothing twice."""
+
+    build: Builder
+    done: asyncio.Future[None] | None = None
+    events: list[Event] | None = None
+
+    def made(self) -> list[Event]:
+        if self.events is None:
+            self.events = [event | {"id": str(uuid.uuid4())} for event in self.build()]
+        return self.events
+
+
+class AuditLog:
+    """Writes AuditEvents; one a worker.
+
+    Args:
+        store: where they are kept.
+        plugins: told of each event by `fhir_bridge_audit`.
+    """
+
+    def __init__(self, store: Store, plugins: pluggy.PluginManager) -> None:
+        self._store = store
+        self._plugins = plugins if plugins.hook.fhir_bridge_audit.get_hookimpls() else None
+        self._waiting: deque[_Entry] = deque()
+        self._some = asyncio.Event()
+        self._urgent = asyncio.Event()
+        self._writing = asyncio.Lock()
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begin to write."""
+        self._task = asyncio.create_task(self._run(), name="audit")
+
+    async def stop(self) -> None:
+        """Write what is left, then end."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+            self._task = None
+        await self.flush()
+
+    async def now(self, *events: Event) -> None:
+        """Keep these events before going on.
+
+        Raises:
+            StorageError, psycopg.Error: they could not be stored.
+        """
+        if not events:
+            return
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append(_Entry(lambda: events, done))
+        self._some.set()
+        self._urgent.set()
+        await done
+
+    async def later(self, build: Builder) -> None:
+        """Keep the events that `build` makes, within a fifth of a second."""
+        while len(self._waiting) >= MOST_WAITING:
+            await self.flush()
+        self._waiting.append(_Entry(build))
+        self._some.set()
+
+    async def flush(self) -> None:
+        """Write all that waits."""
+        async with self._writing:
+            while self._waiting:
+                entries = [self._waiting.popleft() for _ in range(min(BATCH, len(self._waiting)))]
+                try:
+                    await self._write([event for entry in entries for event in entry.made()])
+                except BaseException as error:
+                    self._give_back(entries, error)
+                    raise
+                for entry in entries:
+                    if entry.done is not None and not entry.done.done():
+                        entry.done.set_result(None)
+
+    def _give_back(self, entries: list[_Entry], error: BaseException) -> None:
+        """Who waits for an event is told of the failure; all others are tried again."""
+        for entry in reversed(entries):
+            if entry.done is not None and isinstance(error, Exception):
+                if not entry.done.done():
+                    entry.done.set_exception(error)
+            else:
+                self._waiting.appendleft(entry)
+
+    async def _run(self) -> None:
+        while True:
+            await self._some.wait()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._urgent.wait(), PAUSE_SECONDS)
+            self._some.clear()
+            self._urgent.clear()
+            try:
+                await self.flush()
+            except (StorageError, psycopg.Error, OSError) as error:
+                _log.error("audit events wait: the store does not take them (%s)", type(error).__name__)
+                await asyncio.sleep(RETRY_SECONDS)
+                self._some.set()
+
+    async def _write(self, events: list[Event]) -> None:
+        if not events:
+            return
+        if self._plugins is not None:
+            for event in events:
+                self._plugins.hook.fhir_bridge_audit(event=event)
+        if len(events) == 1:
+            await self._store.update("AuditEvent", events[0]["id"], events[0], EVERYTHING)
+            return
+        try:
+            result = await self._store.load(events, adapter="audit")
+        except (psycopg.DataError, psycopg.IntegrityError):
+            await self._one_by_one(events)
+            return
+        for issue in result.issues:
+            if issue.severity in ("error", "fatal"):
+                _log.error("an audit event was refused: %s at %s", issue.code, issue.source)
+
+    async def _one_by_one(self, events: list[Event]) -> None:
+        """One event that the database can't hold must not keep the others out; it goes to the log, without values."""
+        for event in events:
+            try:
+                await self._store.update("AuditEvent", event["id"], event, EVERYTHING)
+            except (psycopg.DataError, psycopg.IntegrityError) as error:
+                code = event["subtype"][0]["code"]
+                _log.critical("the audit event %s (%s) can't be stored: %s", event["id"], code, type(error).__name__)

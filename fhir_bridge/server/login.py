@@ -1,0 +1,147 @@
+"""Signing in and out: name and password, or a one-time link from this machine."""
+
+from __future__ import annotations
+
+import hmac
+import secrets
+
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from fhir_bridge.governance import audit
+from fhir_bridge.server.forms import FormError, read_form
+from fhir_bridge.server.html import page
+from fhir_bridge.server.services import services_of
+from fhir_bridge.server.session import (
+    check_csrf,
+    cookie_name,
+    current_user,
+    safe_next,
+    set_session_cookie,
+)
+from fhir_bridge.server.settings import is_loopback
+from fhir_bridge.storage.accounts import User
+
+__all__ = ["client_address", "router"]
+
+router = APIRouter(include_in_schema=False)
+
+_NO_STORE = {"Cache-Control": "no-store"}
+
+
+def client_address(request: Request) -> str:
+    """The address of who calls; `unknown` behind a Unix socket."""
+    return request.client.host if request.client else "unknown"
+
+
+def _csrf_cookie(secure: bool) -> str:
+    return "__Host-fhir_bridge_login" if secure else "fhir_bridge_login"
+
+
+def _form(request: Request, target: str, message: str = "", status: int = 200) -> Response:
+    """The sign-in page. Before there is a session, the form is tied to the browser by a cookie of its own."""
+    settings = services_of(request).settings
+    name = _csrf_cookie(settings.secure)
+    csrf = request.cookies.get(name) or secrets.token_urlsafe(24)
+    response = page(
+        "login.html",
+        status,
+        title="Sign in",
+        organization=settings.organization,
+        message=message,
+        csrf=csrf,
+        next=target,
+    )
+    response.set_cookie(name, csrf, path="/", secure=settings.secure, httponly=True, samesite="strict")
+    return response
+
+
+@router.get("/login")
+async def login_page(request: Request) -> Response:
+    """Ask for name and password; who is signed in already goes on."""
+    target = safe_next(request.query_params.get("next"))
+    if await current_user(request) is not None:
+        return RedirectResponse(target, 303, headers=_NO_STORE)
+    return _form(request, target)
+
+
+@router.post("/login")
+async def login(request: Request) -> Response:
+    """Check name and password; after five wrong ones the name waits, ever longer."""
+    services = services_of(request)
+    try:
+        form = await read_form(request)
+    except FormError as error:
+        return _form(request, "/", str(error), error.status)
+    target = safe_next(form.get("next"))
+    expected = request.cookies.get(_csrf_cookie(services.settings.secure), "")
+    if not expected or not hmac.compare_digest(expected.encode(), form.get("csrf", "").encode()):
+        return _form(request, target, "The form was too old. Please try again.", 403)
+    username, address = form.get("username", "")[:200], client_address(request)
+    if wait := await services.accounts.wait(username, address):
+        response = _form(request, target, f"Too many attempts. Try again in {wait} seconds.", 429)
+        response.headers["Retry-After"] = str(wait)
+        return response
+    user = await services.accounts.check_password(username, form.get("password", "")[:1000], address)
+    if user is None:
+        await services.audit.now(audit.login(None, address=address, success=False))
+        return _form(request, target, "User name or password is wrong.", 401)
+    return await _signed_in(request, user, target)
+
+
+async def _signed_in(request: Request, user: User, target: str) -> Response:
+    services = services_of(request)
+    old = request.cookies.get(cookie_name(services.settings.secure))
+    if old:
+        await services.accounts.close_session(old)
+    cookie, _ = await services.accounts.open_session(user)
+    await services.audit.now(
+        audit.login(audit.Agent(user.id, user.display, user.fhir_user), address=client_address(request))
+    )
+    response = RedirectResponse(target, 303, headers=_NO_STORE)
+    set_session_cookie(response, cookie, secure=services.settings.secure)
+    return response
+
+
+@router.get("/login/link/{token}")
+async def login_link(request: Request, token: str) -> Response:
+    """Sign in by a one-time link, from this machine only; a forwarded request is not from this machine."""
+    services = services_of(request)
+    forwarded = any(name in request.headers for name in ("forwarded", "x-forwarded-for", "x-real-ip"))
+    local_name = is_loopback((request.url.hostname or "").lower())
+    if forwarded or not local_name or not is_loopback(client_address(request)):
+        return page(
+            "error.html",
+            403,
+            title="Not from here",
+            organization=services.settings.organization,
+            message="A sign-in link works only in a browser on the machine that serves.",
+        )
+    user = await services.accounts.use_login_link(token) if "\x00" not in token else None
+    if user is None:
+        return page(
+            "error.html",
+            403,
+            title="The link is spent",
+            organization=services.settings.organization,
+            message="This sign-in link was used before or is older than 15 minutes. Sign in with a password at /login.",
+        )
+    return await _signed_in(request, user, "/")
+
+
+@router.post("/logout")
+async def logout(request: Request) -> Response:
+    """End the session; the form carries `csrf`."""
+    services = services_of(request)
+    try:
+        form = await read_form(request)
+    except FormError as error:
+        return Response(str(error), error.status)
+    if not await check_csrf(request, form.get("csrf")):
+        return RedirectResponse("/", 303, headers=_NO_STORE)
+    name = cookie_name(services.settings.secure)
+    await services.accounts.close_session(request.cookies.get(name, ""))
+    response = RedirectResponse("/login", 303, headers=_NO_STORE)
+    response.delete_cookie(name, path="/", secure=services.settings.secure, httponly=True, samesite="lax")
+    return response

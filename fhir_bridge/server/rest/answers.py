@@ -1,0 +1,139 @@
+"""Answers made of stored bytes: nothing is parsed on the way to the socket."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from email.utils import format_datetime, parsedate_to_datetime
+from urllib.parse import urlencode
+
+import orjson
+from starlette.responses import Response
+
+from fhir_bridge.fhir.issues import Issue
+from fhir_bridge.server.rest import hooks
+from fhir_bridge.server.rest.call import FHIR_JSON, Call
+from fhir_bridge.server.rest.refusal import outcome_bytes
+from fhir_bridge.storage import HistoryEntry, SearchPage, Stored, Written
+
+__all__ = ["history_bundle", "not_modified", "outcome", "resource", "search_bundle", "written"]
+
+
+def _validators(stored: Stored) -> dict[str, str]:
+    """ETag and Last-Modified (R4 http.html#read)."""
+    return {
+        "ETag": stored.etag,
+        "Last-Modified": format_datetime(stored.last_updated.astimezone(UTC), usegmt=True),
+    }
+
+
+def not_modified(call: Call, stored: Stored) -> bool:
+    """Whether the caller has this version already (If-None-Match, else If-Modified-Since)."""
+    headers = call.request.headers
+    if (match := headers.get("if-none-match")) is not None:
+        tags = {tag.strip().removeprefix("W/") for tag in match.split(",")}
+        return "*" in tags or stored.etag.removeprefix("W/") in tags
+    if (since := headers.get("if-modified-since")) is not None:
+        try:
+            moment = parsedate_to_datetime(since)
+        except ValueError:
+            return False
+        return bool(stored.last_updated.replace(microsecond=0) <= moment.astimezone(UTC))
+    return False
+
+
+def resource(call: Call, stored: Stored) -> Response:
+    """One resource."""
+    headers = _validators(stored)
+    if not_modified(call, stored):
+        return Response(status_code=304, headers=headers)
+    body = hooks.redact(call.services.plugins, stored.bytes, call.access)
+    return Response(body, headers=headers, media_type=FHIR_JSON)
+
+
+def outcome(status: int, issues: Sequence[Issue], headers: dict[str, str] | None = None) -> Response:
+    """An OperationOutcome."""
+    return Response(outcome_bytes(issues), status, headers=headers, media_type=FHIR_JSON)
+
+
+def written(call: Call, result: Written) -> Response:
+    """The answer to a create or update, as the header Prefer wishes (R4 http.html#create)."""
+    stored = result.stored
+    headers = _validators(stored)
+    created = result.outcome == "created"
+    headers["Location"] = f"{call.base}/{stored.type}/{stored.id}/_history/{stored.version}"
+    status = 201 if created else 200
+    if call.preference == "minimal":
+        return Response(status_code=status, headers=headers)
+    if call.preference == "OperationOutcome":
+        return outcome(status, [], headers)
+    body = hooks.redact(call.services.plugins, stored.bytes, call.access)
+    return Response(body, status, headers=headers, media_type=FHIR_JSON)
+
+
+def _links(call: Call, path: str, parameters: Sequence[tuple[str, str]], cursor: str | None) -> bytes:
+    here = f"{call.base}/{path}"
+    own = here + (f"?{urlencode(parameters)}" if parameters else "")
+    links = [{"relation": "self", "url": own}]
+    if cursor is not None:
+        kept = [pair for pair in parameters if pair[0] != "_cursor"]
+        links.append({"relation": "next", "url": f"{here}?{urlencode([*kept, ('_cursor', cursor)])}"})
+    return orjson.dumps(links)
+
+
+def _bundle(kind: bytes, links: bytes, total: int | None, entries: Iterable[bytes]) -> bytes:
+    counted = b"" if total is None else b',"total":%d' % total
+    joined = b",".join(entries)
+    listed = b',"entry":[' + joined + b"]" if joined else b""
+    return (
+        b'{"resourceType":"Bundle","type":"' + kind + b'","timestamp":'
+        + orjson.dumps(datetime.now(UTC).isoformat(timespec="milliseconds"))
+        + counted + b',"link":' + links + listed + b"}"
+    )  # fmt: skip
+
+
+def search_bundle(
+    call: Call, path: str, parameters: Sequence[tuple[str, str]], page: SearchPage, notes: Sequence[Issue]
+) -> bytes:
+    """A searchset (R4 http.html#search); `parameters` are those that were taken into account."""
+    base = call.base.encode()
+    entries = [
+        b'{"fullUrl":"' + base + b"/" + f"{stored.type}/{stored.id}".encode() + b'","resource":'
+        + hooks.redact(call.services.plugins, stored.bytes, call.access) + b',"search":{"mode":"match"}}'
+        for stored in page.entries
+    ]  # fmt: skip
+    if notes:
+        entries.append(b'{"resource":' + outcome_bytes(notes) + b',"search":{"mode":"outcome"}}')
+    return _bundle(b"searchset", _links(call, path, parameters, page.next), page.total, entries)
+
+
+def history_bundle(
+    call: Call,
+    path: str,
+    parameters: Sequence[tuple[str, str]],
+    entries: Sequence[HistoryEntry],
+    total: int | None,
+    cursor: str | None,
+) -> bytes:
+    """A history (R4 http.html#history), newest first; a deletion has no resource."""
+    return _bundle(
+        b"history",
+        _links(call, path, parameters, cursor),
+        total,
+        [_history_entry(call, entry) for entry in entries],
+    )
+
+
+def _history_entry(call: Call, entry: HistoryEntry) -> bytes:
+    stored = entry.stored
+    where = f"{stored.type}/{stored.id}"
+    body = hooks.redact(call.services.plugins, stored.bytes, call.access)
+    request = orjson.dumps({"method": entry.method, "url": stored.type if entry.method == "POST" else where})
+    status = {"POST": "201 Created", "PUT": "200 OK", "DELETE": "204 No Content"}[entry.method]
+    response = orjson.dumps(
+        {"status": status, "etag": stored.etag, "lastModified": stored.last_updated.isoformat()}
+    )
+    return (
+        b'{"fullUrl":' + orjson.dumps(f"{call.base}/{where}") + (b',"resource":' + body if body else b"")
+        + b',"request":' + request + b',"response":' + response + b"}"
+    )  # fmt: skip

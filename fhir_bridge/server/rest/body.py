@@ -1,0 +1,151 @@
+"""Bodies: read within bounds, parsed exactly, and checked by the validator before anything is stored."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from decimal import Decimal
+from typing import Any
+
+from fhir_bridge.fhir.issues import Issue
+from fhir_bridge.fhir.serialization import MAX_DEPTH, JsonError, loads_exact
+from fhir_bridge.fhir.validation import get_validator
+from fhir_bridge.server.forms import FormError, read_limited
+from fhir_bridge.server.rest.call import Call
+from fhir_bridge.server.rest.refusal import Refusal, refuse
+
+__all__ = ["check_resource", "parse", "read_resource", "validation_issues"]
+
+BODY_SECONDS = 60
+INLINE_BYTES = 4_096
+"""Bodies up to this size are parsed and validated on the event loop; larger ones in a thread."""
+_TYPES = frozenset({"application/fhir+json", "application/json", "application/json+fhir", "text/json"})
+_LARGEST_EXPONENT = 100
+_ID = re.compile(r"[A-Za-z0-9.-]{1,64}")
+
+
+async def read_body(call: Call) -> bytes:
+    """The raw body of a JSON request.
+
+    Raises:
+        Refusal: 415 another content type or encoding, 413 too large, 408 too slow.
+    """
+    kind = call.request.headers.get("content-type", "").split(";")[0].strip().lower()
+    if kind not in _TYPES:
+        raise refuse(415, "FB-REST-004", f"the content type {kind[:60] or '(none)'} is not taken")
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            return await read_limited(call.request, call.services.settings.max_body_bytes)
+    except FormError as error:
+        raise refuse(
+            error.status, "FB-REST-007" if error.status == 413 else "FB-REST-004", str(error)
+        ) from error
+    except TimeoutError as error:
+        raise refuse(408, "FB-REST-014", f"the body took more than {BODY_SECONDS} seconds") from error
+
+
+def parse(body: bytes) -> dict[str, Any]:
+    """A JSON object, decimals to the digit.
+
+    Raises:
+        Refusal: 400; see FB-REST-001.
+    """
+    try:
+        text = body.decode()
+    except UnicodeDecodeError as error:
+        raise refuse(400, "FB-REST-001", f"the body is not UTF-8 (byte {error.start})") from error
+    try:
+        value = loads_exact(text.removeprefix("\ufeff"))
+    except JsonError as error:
+        raise refuse(400, "FB-REST-001", str(error)) from error
+    except ValueError as error:  # an integer of more digits than Python converts
+        raise refuse(400, "FB-REST-001", "a number has too many digits") from error
+    if not isinstance(value, dict):
+        raise refuse(400, "FB-REST-001", "the body is not a JSON object")
+    _bounded(value)
+    return value
+
+
+def _bounded(value: dict[str, Any]) -> None:
+    """Depth, numbers and characters that storage and clients can bear; a walk without recursion."""
+    level: list[Any] = [value]
+    depth = 0
+    while level:
+        depth += 1
+        if depth > MAX_DEPTH:
+            raise refuse(400, "FB-REST-001", f"nested deeper than {MAX_DEPTH} levels")
+        below: list[Any] = []
+        for item in level:
+            children = list(item.values()) + list(item) if isinstance(item, dict) else item
+            for child in children:
+                if isinstance(child, str):
+                    _check_text(child)
+                elif isinstance(child, dict | list):
+                    below.append(child)
+                elif isinstance(child, Decimal) and (
+                    abs(child.adjusted()) > _LARGEST_EXPONENT
+                    or len(child.as_tuple().digits) > _LARGEST_EXPONENT
+                ):
+                    raise refuse(400, "FB-REST-001", "a decimal is beyond any measurement")
+                elif isinstance(child, int) and abs(child) >= 10**_LARGEST_EXPONENT:
+                    raise refuse(400, "FB-REST-001", "a number is beyond any measurement")
+        level = below
+
+
+def _check_text(text: str) -> None:
+    if "\x00" in text:
+        raise refuse(400, "FB-REST-001", "a string holds a NUL character")
+    if not text.isascii():
+        try:
+            text.encode()
+        except UnicodeEncodeError as error:
+            raise refuse(400, "FB-REST-001", "a string holds half a surrogate pair") from error
+
+
+def validation_issues(resource: dict[str, Any]) -> list[Issue]:
+    """What the validator finds."""
+    return get_validator().validate(resource)
+
+
+def check_resource(resource: dict[str, Any], resource_type: str, resource_id: str = "") -> None:
+    """Refuse a body that is not of the address's type and id.
+
+    Raises:
+        Refusal: 400.
+    """
+    if resource.get("resourceType") != resource_type:
+        raise refuse(400, "FB-REST-002", f"resourceType must be {resource_type}")
+    if resource_id:
+        if not _ID.fullmatch(resource_id):
+            raise refuse(400, "FB-REST-002", "the id of the address is not a FHIR id", source="id")
+        if resource.get("id") != resource_id:
+            raise refuse(400, "FB-REST-002", "the id of the body must be that of the address", source="id")
+
+
+def _parse_valid(body: bytes, resource_type: str, resource_id: str) -> dict[str, Any]:
+    resource = parse(body)
+    check_resource(resource, resource_type, resource_id)
+    refuse_invalid(validation_issues(resource))
+    return resource
+
+
+def refuse_invalid(issues: list[Issue]) -> None:
+    """Refuse with all findings where one is an error.
+
+    Raises:
+        Refusal: 422.
+    """
+    if any(issue.severity in ("error", "fatal") for issue in issues):
+        raise Refusal(422, issues)
+
+
+async def read_resource(call: Call, resource_id: str = "") -> dict[str, Any]:
+    """The valid resource of a create or update.
+
+    Raises:
+        Refusal: 400, 408, 413, 415 or 422.
+    """
+    body = await read_body(call)
+    if len(body) <= INLINE_BYTES:
+        return _parse_valid(body, call.type, resource_id)
+    return await asyncio.to_thread(_parse_valid, body, call.type, resource_id)

@@ -1,0 +1,247 @@
+"""Transaction and batch Bundles at the base (R4 http.html#transaction). Each entry is judged on its own."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from starlette.responses import Response
+
+from fhir_bridge.fhir import definitions
+from fhir_bridge.fhir.issues import Issue, operation_outcome
+from fhir_bridge.fhir.serialization import dumps, loads_exact
+from fhir_bridge.governance import audit
+from fhir_bridge.server.rest import hooks
+from fhir_bridge.server.rest.auditing import patient_of
+from fhir_bridge.server.rest.body import check_resource, parse, read_body, refuse_invalid, validation_issues
+from fhir_bridge.server.rest.call import FHIR_JSON, Call
+from fhir_bridge.server.rest.owned import READ_ONLY_TYPES, check_new, keep_labels
+from fhir_bridge.server.rest.refusal import Refusal, refuse
+from fhir_bridge.storage.errors import StorageError
+
+__all__ = ["transact"]
+
+_ADDRESS = re.compile(
+    r"([A-Z][A-Za-z]{1,63})(?:/([A-Za-z0-9.-]{1,64}))?(?:/_history/([A-Za-z0-9.-]{1,64}))?(?:\?(.*))?", re.S
+)
+_LETTERS = {"POST": "c", "PUT": "u", "DELETE": "d"}
+_WRITES = frozenset(_LETTERS)
+
+
+@dataclass(slots=True)
+class Entry:
+    """An entry of a Bundle, with its address taken apart."""
+
+    position: int
+    method: str
+    type: str
+    id: str
+    version: str
+    query: str
+    resource: dict[str, Any] | None
+    raw: dict[str, Any]
+
+
+async def transact(call: Call) -> Response:
+    """POST [base]: a transaction is stored whole or not at all, a batch entry by entry."""
+    body = await read_body(call)
+    bundle = await asyncio.to_thread(parse, body)
+    kind = bundle.get("type")
+    if bundle.get("resourceType") != "Bundle" or kind not in ("transaction", "batch"):
+        raise refuse(400, "FB-REST-010", "send a Bundle of type transaction or batch")
+    raw = bundle.get("entry", [])
+    if not isinstance(raw, list) or not all(isinstance(entry, dict) for entry in raw):
+        raise refuse(400, "FB-REST-010", "Bundle.entry is a list of objects", source="Bundle.entry")
+    if len(raw) > call.services.settings.max_bundle_entries:
+        limit = call.services.settings.max_bundle_entries
+        raise refuse(413, "FB-REST-007", f"a Bundle has at most {limit} entries here", source="Bundle.entry")
+    _check_full_urls(raw)
+    refused: dict[int, Refusal] = {}
+    entries: list[Entry] = []
+    for position, item in enumerate(raw):
+        try:
+            entry = _entry(call, position, item)
+            await _check(call, entry)
+            entries.append(entry)
+        except Refusal as refusal:
+            located = _located(refusal, position)
+            if kind == "transaction":
+                raise located from refusal
+            refused[position] = located
+        except StorageError as error:
+            located = Refusal(
+                error.status, [Issue("error", error.code, error.message, f"Bundle.entry[{position}]")]
+            )
+            if kind == "transaction":
+                raise located from error
+            refused[position] = located
+    answer = await _carry_out(call, str(kind), entries, refused)
+    await _record(call, entries, answer)
+    return Response(dumps(answer), media_type=FHIR_JSON)
+
+
+def _check_full_urls(raw: list[dict[str, Any]]) -> None:
+    seen: set[str] = set()
+    for position, item in enumerate(raw):
+        url = item.get("fullUrl")
+        if isinstance(url, str):
+            if url in seen:
+                where = f"Bundle.entry[{position}].fullUrl"
+                raise refuse(400, "FB-REST-010", "a fullUrl stands twice in the Bundle", source=where)
+            seen.add(url)
+
+
+def _located(refusal: Refusal, position: int) -> Refusal:
+    where = f"Bundle.entry[{position}]"
+    issues = [
+        Issue(
+            issue.severity,
+            issue.code,
+            issue.message,
+            ", ".join(filter(None, (where, issue.source))),
+            issue.expression,
+        )
+        for issue in refusal.issues
+    ]
+    return Refusal(refusal.status, issues, refusal.headers)
+
+
+def _entry(call: Call, position: int, item: dict[str, Any]) -> Entry:
+    request = item.get("request")
+    if not isinstance(request, dict):
+        raise refuse(400, "FB-REST-010", "an entry needs a request")
+    method, url = request.get("method"), request.get("url")
+    if method not in ("GET", "HEAD", "POST", "PUT", "DELETE"):
+        raise refuse(400, "FB-REST-010", "request.method is GET, HEAD, POST, PUT or DELETE")
+    if not isinstance(url, str) or not url:
+        raise refuse(400, "FB-REST-010", "request.url is missing")
+    match = _ADDRESS.fullmatch(url.removeprefix(call.base + "/"))
+    if match is None:
+        raise refuse(
+            400, "FB-REST-010", "request.url is Type, Type/id or Type?criteria, relative to the base"
+        )
+    resource_type, identity, version, query = (part or "" for part in match.groups())
+    if resource_type not in definitions.resource_types():
+        raise refuse(404, "FB-REST-005", f"there is no resource type {resource_type[:40]}")
+    if method in _WRITES and version:
+        raise refuse(400, "FB-REST-010", "a version can't be written")
+    resource = item.get("resource")
+    if resource is not None and not isinstance(resource, dict):
+        raise refuse(400, "FB-REST-010", "resource is not an object")
+    return Entry(position, method, resource_type, identity, version, query, resource, item)
+
+
+async def _check(call: Call, entry: Entry) -> None:
+    """What a single request would have been checked for before it reached the store."""
+    if entry.method not in _WRITES:
+        call.require("r" if entry.id else "s", entry.type)
+        return
+    if entry.type in READ_ONLY_TYPES:
+        raise refuse(403, "FB-REST-012", f"{entry.type} is written by the server only")
+    call.require(_LETTERS[entry.method], entry.type)
+    if entry.query or entry.raw["request"].get("ifNoneExist") is not None:
+        call.require("s", entry.type)
+    if entry.method == "POST":
+        if entry.id or entry.query:
+            raise refuse(400, "FB-REST-010", "POST names a type only")
+        resource = _resource(entry)
+        check_resource(resource, entry.type)
+        check_new(resource)
+    elif entry.method == "PUT":
+        resource = _resource(entry)
+        check_resource(resource, entry.type, entry.id)
+        check_new(resource)
+        if not entry.id and not entry.query:
+            raise refuse(400, "FB-REST-010", "PUT names an id or criteria")
+        if entry.id:
+            await keep_labels(call, entry.type, entry.id, resource)
+    else:
+        if not entry.id:
+            raise refuse(400, "FB-REST-010", "DELETE names an id")
+        await keep_labels(call, entry.type, entry.id, None)
+    if entry.resource is not None and entry.method != "DELETE":
+        refuse_invalid(await asyncio.to_thread(validation_issues, entry.resource))
+        interaction = "create" if entry.method == "POST" else "update"
+        await hooks.before_write(call.services.plugins, entry.resource, interaction)
+
+
+def _resource(entry: Entry) -> dict[str, Any]:
+    if entry.resource is None:
+        raise refuse(400, "FB-REST-010", "an entry that writes needs a resource")
+    return entry.resource
+
+
+async def _carry_out(
+    call: Call, kind: str, entries: list[Entry], refused: dict[int, Refusal]
+) -> dict[str, Any]:
+    """The store's answer, with the refused entries of a batch put back in their places."""
+    answered: list[dict[str, Any]] = []
+    if entries or not refused:
+        wanted = {"resourceType": "Bundle", "type": kind, "entry": [entry.raw for entry in entries]}
+        answer: dict[str, Any] = loads_exact(await call.services.store.transaction(wanted, call.access))
+        answered = list(answer.get("entry", []))
+    result: list[dict[str, Any]] = []
+    done = iter(answered)
+    for position in range(len(entries) + len(refused)):
+        if position in refused:
+            refusal = refused[position]
+            outcome = operation_outcome(refusal.issues)
+            result.append({"response": {"status": str(refusal.status), "outcome": outcome}})
+        else:
+            result.append(_redacted(call, next(done, {})))
+    return {"resourceType": "Bundle", "type": f"{kind}-response", "entry": result}
+
+
+def _redacted(call: Call, entry: dict[str, Any]) -> dict[str, Any]:
+    resource = entry.get("resource")
+    if (
+        not isinstance(resource, dict)
+        or not call.services.plugins.hook.fhir_bridge_redact_response.get_hookimpls()
+    ):
+        return entry
+    redacted = loads_exact(hooks.redact(call.services.plugins, dumps(resource), call.access))
+    return {**entry, "resource": redacted}
+
+
+async def _record(call: Call, entries: list[Entry], answer: dict[str, Any]) -> None:
+    """Audit what was done, and tell plug-ins of the writes."""
+    context = call.audit_context()
+    events: list[dict[str, Any]] = []
+    changes: list[Any] = []
+    succeeded: list[dict[str, Any]] = answer["entry"]
+    for entry in entries:
+        response = succeeded[entry.position].get("response", {})
+        status = str(response.get("status", ""))
+        if not status.startswith("2"):
+            continue
+        location = str(response.get("location", "")).removeprefix(call.base + "/").split("/_history")[0]
+        reference = location or "/".join(filter(None, (entry.type, entry.id)))
+        if entry.method in _WRITES:
+            done: audit.Write = (
+                "delete" if entry.method == "DELETE" else "create" if status.startswith("201") else "update"
+            )
+            patient = patient_of(entry.resource) if entry.resource else call.caller.patient
+            events.append(audit.write(context, done, reference, patient=patient))
+            changes.append({"interaction": done, "reference": reference, "resource": entry.resource})
+        elif entry.id:
+            found = succeeded[entry.position].get("resource")
+            patient = patient_of(found) if isinstance(found, dict) else None
+            events.append(audit.read(context, reference, patient=patient))
+        else:
+            events.extend(
+                audit.search(context, f"GET {entry.type}?{entry.query}", _found(succeeded[entry.position]))
+            )
+    await call.services.audit.now(*events)
+    await hooks.after_commit(call.services.plugins, changes)
+
+
+def _found(item: dict[str, Any]) -> list[str]:
+    """Patients in the searchset that answers an entry."""
+    inner = item.get("resource")
+    entries = inner.get("entry", []) if isinstance(inner, dict) else []
+    resources = (entry.get("resource") for entry in entries if isinstance(entry, dict))
+    return [
+        patient for resource in resources if isinstance(resource, dict) and (patient := patient_of(resource))
+    ]

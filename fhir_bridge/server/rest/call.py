@@ -1,0 +1,128 @@
+"""One FHIR request: who calls, for what, and how the answer should look."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from dataclasses import dataclass, field
+from typing import Literal
+
+from starlette.requests import Request
+
+from fhir_bridge.fhir.access import AccessFilter
+from fhir_bridge.governance import audit
+from fhir_bridge.server.rest.refusal import refuse
+from fhir_bridge.server.services import Services
+from fhir_bridge.server.smart.tokens import Caller
+
+__all__ = ["FHIR_JSON", "Call", "check_format", "request_id"]
+
+FHIR_JSON = "application/fhir+json; charset=utf-8"
+_FORMATS = frozenset({"json", "application/fhir+json", "application/json", "text/json"})
+_WILDCARDS = frozenset({"*/*", "application/*", "*"})
+_PLAIN = re.compile(r"[A-Za-z0-9._-]{1,64}")
+
+
+def request_id(request: Request) -> str:
+    """The caller's X-Request-Id where it is a plain token, else a new one."""
+    given = request.headers.get("x-request-id", "")
+    return given if _PLAIN.fullmatch(given) else secrets.token_hex(8)
+
+
+def check_format(request: Request) -> None:
+    """Refuse what we can't answer in (R4 http.html#mime-type); `_format` overrides Accept.
+
+    Raises:
+        Refusal: 406.
+    """
+    wanted = request.query_params.get("_format") if "_format" in request.url.query else None
+    if wanted is not None:
+        if wanted.split(";")[0].strip().replace(" ", "+") not in _FORMATS:
+            raise refuse(406, "FB-REST-003", "only JSON is served here (_format)")
+        return
+    accept = request.headers.get("accept", "*/*")
+    if accept in _FORMATS or accept in _WILDCARDS:
+        return
+    for choice in accept.split(","):
+        kind, *parameters = (part.strip().lower() for part in choice.split(";"))
+        if "q=0" in parameters or any(
+            p.startswith("fhirversion=") and p[12:] not in ("4.0", "4.0.1") for p in parameters
+        ):
+            continue
+        if kind in _FORMATS or kind in _WILDCARDS:
+            return
+    raise refuse(406, "FB-REST-003", "only FHIR R4 JSON is served here (Accept)")
+
+
+@dataclass(slots=True)
+class Call:
+    """What a handler gets.
+
+    Attributes:
+        access: the caller's access, narrowed by plug-ins.
+        type, id, version, operation: the parts of the address, where it has them.
+    """
+
+    request: Request
+    services: Services
+    caller: Caller
+    access: AccessFilter
+    id_of_request: str
+    type: str = ""
+    id: str = ""
+    version: str = ""
+    operation: str = ""
+    _prefer: dict[str, str] | None = field(default=None, repr=False)
+
+    @property
+    def base(self) -> str:
+        """The FHIR base URL, from the settings and never from a header."""
+        return self.services.settings.fhir_base
+
+    @property
+    def prefer(self) -> dict[str, str]:
+        """The header Prefer as name and value (R4 http.html#ops)."""
+        if self._prefer is None:
+            items = re.split(r"[;,]", self.request.headers.get("prefer", ""))
+            pairs = (item.partition("=") for item in items if item.strip())
+            self._prefer = {name.strip().lower(): value.strip().strip('"') for name, _, value in pairs}
+        return self._prefer
+
+    @property
+    def preference(self) -> Literal["minimal", "representation", "OperationOutcome"]:
+        """What a write gives back."""
+        wanted = self.prefer.get("return", "representation")
+        return wanted if wanted in ("minimal", "OperationOutcome") else "representation"  # type: ignore[return-value]
+
+    @property
+    def strict(self) -> bool:
+        """Whether unknown search parameters refuse the search (R4 search.html#errors)."""
+        return self.prefer.get("handling") == "strict"
+
+    def require(self, letter: str, resource_type: str | None = None) -> None:
+        """Refuse at once where no grant allows the interaction on the type.
+
+        Raises:
+            Refusal: 403, with the challenge of RFC 6750 §3.1.
+        """
+        name = resource_type or self.type
+        if not self.access.permits(name, letter):
+            raise refuse(
+                403,
+                "FB-SMART-002",
+                f"no scope of this token allows `{letter}` on {name}",
+                headers={"WWW-Authenticate": 'Bearer realm="fhir", error="insufficient_scope"'},
+            )
+
+    def audit_context(self) -> audit.Context:
+        """What the AuditEvents of this request say of it."""
+        token = self.caller.token
+        user = token.user if token else None
+        return audit.Context(
+            server=self.base,
+            client=token.client_id if token else None,
+            user=audit.Agent(user.id, user.display, user.fhir_user) if user else None,
+            address=self.request.client.host if self.request.client else None,
+            purpose=token.purpose if token else None,
+            request_id=self.id_of_request,
+        )

@@ -1,0 +1,104 @@
+"""The CapabilityStatement, made of the registry, the search parameters and the operations: it claims what is served."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from fhir_bridge import __version__
+from fhir_bridge.fhir import definitions
+from fhir_bridge.fhir.search_parameters import searchable
+from fhir_bridge.server.rest.operations import Operations
+from fhir_bridge.server.rest.owned import READ_ONLY_TYPES
+from fhir_bridge.server.rest.registry import INTERACTIONS
+from fhir_bridge.server.settings import Settings
+
+__all__ = ["capability_statement"]
+
+_SMART = "http://fhir-registry.smarthealthit.org/StructureDefinition/oauth-uris"
+_SERVICE = "http://terminology.hl7.org/CodeSystem/restful-security-service"
+
+
+def capability_statement(settings: Settings, operations: Operations) -> dict[str, Any]:
+    """What this server does (R4 capabilitystatement.html)."""
+    rest: dict[str, Any] = {"mode": "server", "security": _security(settings)}
+    rest["resource"] = [
+        _resource(settings, name, operations) for name in sorted(definitions.resource_types())
+    ]
+    rest["interaction"] = [
+        {"code": code}
+        for interaction in INTERACTIONS
+        if interaction.shape in ("base", "_history")
+        for code in interaction.codes
+    ]
+    if system := _operations(settings, operations, ""):
+        rest["operation"] = system
+    return {
+        "resourceType": "CapabilityStatement",
+        "url": f"{settings.fhir_base}/metadata",
+        "name": "FhirBridge",
+        "title": "FHIR Bridge",
+        "status": "active",
+        "date": datetime.now(UTC).date().isoformat(),
+        "kind": "instance",
+        "software": {"name": "fhir-bridge", "version": __version__},
+        "implementation": {"description": settings.organization, "url": settings.fhir_base},
+        "fhirVersion": "4.0.1",
+        "format": ["application/fhir+json", "json"],
+        "rest": [rest],
+    }
+
+
+def _security(settings: Settings) -> dict[str, Any]:
+    if settings.auth == "none":
+        return {"cors": False, "description": "No authorization: for this machine only."}
+    root = settings.root
+    uris = {
+        "authorize": f"{root}/oauth/authorize",
+        "token": f"{root}/oauth/token",
+        "introspect": f"{root}/oauth/introspect",
+        "revoke": f"{root}/oauth/revoke",
+    }
+    return {
+        "extension": [
+            {"url": _SMART, "extension": [{"url": name, "valueUri": uri} for name, uri in uris.items()]}
+        ],
+        "cors": True,
+        "service": [{"coding": [{"system": _SERVICE, "code": "SMART-on-FHIR"}]}],
+    }
+
+
+def _operations(settings: Settings, operations: Operations, place: str) -> list[dict[str, str]]:
+    known = {"validate": "http://hl7.org/fhir/OperationDefinition/Resource-validate"}
+    return [
+        {"name": name, "definition": known.get(name, f"{settings.fhir_base}/OperationDefinition/{name}")}
+        for name in operations.names(place)
+    ]
+
+
+def _resource(settings: Settings, name: str, operations: Operations) -> dict[str, Any]:
+    read_only = name in READ_ONLY_TYPES
+    result: dict[str, Any] = {
+        "type": name,
+        "profile": f"http://hl7.org/fhir/StructureDefinition/{name}",
+        "interaction": [
+            {"code": code}
+            for interaction in INTERACTIONS
+            if interaction.shape.startswith("Type") and not (read_only and interaction.writes)
+            for code in interaction.codes
+        ],
+        "versioning": "versioned" if read_only else "versioned-update",
+        "readHistory": True,
+        "updateCreate": not read_only,
+        "conditionalCreate": not read_only,
+        "conditionalRead": "full-support",
+        "conditionalUpdate": not read_only,
+        "conditionalDelete": "not-supported",
+        "searchParam": [
+            {"name": parameter.code, "definition": parameter.url, "type": parameter.type}
+            for parameter in searchable(name)
+        ],
+    }
+    if own := _operations(settings, operations, name):
+        result["operation"] = own
+    return result

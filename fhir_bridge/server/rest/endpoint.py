@@ -1,0 +1,237 @@
+"""The FHIR endpoint: address, token, interaction, answer. One ASGI application, mounted at `/fhir`."""
+
+from __future__ import annotations
+
+import logging
+import re
+import traceback
+from collections.abc import Sequence
+
+import psycopg
+import psycopg_pool
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from fhir_bridge.fhir import definitions
+from fhir_bridge.fhir.serialization import dumps
+from fhir_bridge.server.cors import Origins, preflight_headers
+from fhir_bridge.server.rest import answers, hooks
+from fhir_bridge.server.rest.call import FHIR_JSON, Call, check_format, request_id
+from fhir_bridge.server.rest.capability import capability_statement
+from fhir_bridge.server.rest.operations import Operations, operate
+from fhir_bridge.server.rest.refusal import Refusal, refuse
+from fhir_bridge.server.rest.registry import Shape, allowed, find
+from fhir_bridge.server.services import Services
+from fhir_bridge.server.settings import is_loopback
+from fhir_bridge.server.smart.tokens import ANYONE, Caller
+from fhir_bridge.storage.errors import StorageError
+
+__all__ = ["FhirEndpoint"]
+
+_log = logging.getLogger("fhir_bridge.rest")
+
+_METHODS = "GET, HEAD, POST, PUT, DELETE"
+_SEGMENT = re.compile(r"[A-Za-z0-9.\-]{1,64}")
+_WARNING = (
+    '299 - "fhir-bridge runs WITHOUT AUTHORIZATION: anyone on this machine may read and change everything"'
+)
+
+
+class FhirEndpoint:
+    """Serves the FHIR API for one worker.
+
+    Args:
+        services: the worker's parts.
+        operations: what is served at `$name`.
+        origins: who may call from a browser.
+    """
+
+    def __init__(self, services: Services, operations: Operations, origins: Origins) -> None:
+        self._services = services
+        self._operations = operations
+        self._origins = origins
+        self._open = services.settings.auth == "none"
+        self._capability = dumps(capability_statement(services.settings, operations))
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request; whatever happens, the answer is an OperationOutcome or what was asked for."""
+        request = Request(scope, receive, send)
+        identity = request_id(request)
+        try:
+            response = await self._serve(request, identity)
+        except Refusal as refusal:
+            response = answers.outcome(refusal.status, refusal.issues, refusal.headers)
+        except StorageError as error:
+            response = _of_storage(error)
+        except (psycopg.OperationalError, psycopg_pool.PoolTimeout, OSError) as error:
+            _log.error("request %s: the database does not answer (%s)", identity, type(error).__name__)
+            away = refuse(
+                503, "FB-REST-013", "the database does not answer now", headers={"Retry-After": "2"}
+            )
+            response = answers.outcome(away.status, away.issues, away.headers)
+        except Exception as error:  # noqa: BLE001 - the last boundary: the caller gets an outcome, the log the place
+            # The message of an exception may hold a patient's values, so only its type and place are logged.
+            where = "".join(traceback.format_tb(error.__traceback__))
+            _log.error("request %s failed with %s\n%s", identity, type(error).__name__, where)
+            failed = refuse(500, "FB-REST-011", f"the server failed on request {identity}")
+            response = answers.outcome(failed.status, failed.issues)
+        response.headers["X-Request-Id"] = identity
+        await self._finish(request, response)
+        await _without_body_for_head(response, request)(scope, receive, send)
+
+    async def _finish(self, request: Request, response: Response) -> None:
+        headers = response.headers
+        headers["X-Content-Type-Options"] = "nosniff"
+        headers.setdefault("Cache-Control", "no-store")
+        if self._open:
+            headers["Warning"] = _WARNING
+        elif "access-control-allow-origin" not in headers:
+            await self._origins.allow(request.headers.get("origin"), headers)
+
+    async def _serve(self, request: Request, identity: str) -> Response:
+        segments = _segments(request)
+        if request.method == "OPTIONS":
+            return self._preflight(segments)
+        if segments == ["metadata"]:
+            if request.method not in ("GET", "HEAD"):
+                raise refuse(405, "FB-REST-006", "metadata takes GET", headers={"Allow": "GET, HEAD"})
+            check_format(request)
+            headers = {} if self._open else {"Access-Control-Allow-Origin": "*"}
+            return Response(self._capability, media_type=FHIR_JSON, headers=headers)
+        caller = await self._caller(request)
+        access = hooks.authorize(self._services.plugins, caller.access, request)
+        check_format(request)
+        call = Call(request, self._services, caller, access, identity)
+        method = "GET" if request.method == "HEAD" else request.method
+        if segments and segments[-1].startswith("$"):
+            return await self._operation(call, segments, method)
+        shape = _shape(call, segments)
+        interaction = find(shape, method)
+        if interaction is None:
+            raise refuse(
+                405, "FB-REST-006", f"{method[:10]} is not taken here", headers={"Allow": allowed(shape)}
+            )
+        return await interaction.handler(call)
+
+    def _preflight(self, segments: Sequence[str]) -> Response:
+        """No token is asked for; whether the origin is allowed shows in the headers."""
+        response = Response(status_code=204, headers=preflight_headers(_METHODS))
+        if segments == ["metadata"] and not self._open:
+            response.headers["Access-Control-Allow-Origin"] = "*"
+        return response
+
+    async def _caller(self, request: Request) -> Caller:
+        if self._open:
+            return _on_this_machine(request)
+        given = request.headers.getlist("authorization")
+        if "access_token" in request.url.query and "access_token" in request.query_params:
+            raise refuse(400, "FB-SMART-003", "a token in the address is not accepted")
+        if len(given) > 1:
+            raise refuse(400, "FB-SMART-003", "two Authorization headers")
+        if not given:
+            raise refuse(
+                401, "FB-SMART-001", "no access token", headers={"WWW-Authenticate": 'Bearer realm="fhir"'}
+            )
+        kind, _, token = given[0].partition(" ")
+        caller = await self._services.tokens.caller(token.strip()) if kind.lower() == "bearer" else None
+        if caller is None:
+            raise refuse(
+                401,
+                "FB-SMART-001",
+                "the access token is not valid here, or over",
+                headers={"WWW-Authenticate": 'Bearer realm="fhir", error="invalid_token"'},
+            )
+        return caller
+
+    async def _operation(self, call: Call, segments: Sequence[str], method: str) -> Response:
+        *place, name = segments
+        if method not in ("GET", "POST"):
+            raise refuse(405, "FB-REST-006", "an operation takes GET or POST", headers={"Allow": "GET, POST"})
+        if len(place) > 2:
+            raise refuse(404, "FB-REST-005", "there is nothing at this address")
+        if place:
+            call.type = _known_type(place[0])
+        if len(place) == 2:
+            call.id = _plain(place[1])
+        call.operation = name[1:]
+        return await operate(call, self._operations)
+
+
+def _segments(request: Request) -> list[str]:
+    """The address below the base, taken apart; an encoded slash does not make a new part."""
+    scope = request.scope
+    path: str = scope["path"].removeprefix(scope.get("root_path", ""))
+    segments = path.strip("/").split("/")
+    return [] if segments == [""] else segments
+
+
+def _known_type(name: str) -> str:
+    if name not in definitions.resource_types():
+        raise refuse(404, "FB-REST-005", f"there is no resource type {name[:40]!a}")
+    return name
+
+
+def _plain(text: str) -> str:
+    if not _SEGMENT.fullmatch(text):
+        raise refuse(404, "FB-REST-005", "an id has up to 64 letters, digits, - and .")
+    return text
+
+
+def _shape(call: Call, segments: Sequence[str]) -> Shape:
+    """The kind of address; its parts go into the call.
+
+    Raises:
+        Refusal: 404.
+    """
+    match segments:
+        case []:
+            return "base"
+        case ["_history"]:
+            return "_history"
+        case [name]:
+            call.type = _known_type(name)
+            return "Type"
+        case [name, "_search"]:
+            call.type = _known_type(name)
+            return "Type/_search"
+        case [name, "_history"]:
+            call.type = _known_type(name)
+            return "Type/_history"
+        case [name, identity]:
+            call.type, call.id = _known_type(name), _plain(identity)
+            return "Type/id"
+        case [name, identity, "_history"]:
+            call.type, call.id = _known_type(name), _plain(identity)
+            return "Type/id/_history"
+        case [name, identity, "_history", version]:
+            call.type, call.id, call.version = _known_type(name), _plain(identity), _plain(version)
+            return "Type/id/_history/version"
+        case _:
+            raise refuse(404, "FB-REST-005", "there is nothing at this address")
+
+
+def _on_this_machine(request: Request) -> Caller:
+    """Without authorization: only from this machine, under its own name (no DNS rebinding), not from other sites."""
+    host = request.client.host if request.client else ""
+    named = (request.url.hostname or "").lower()
+    if not is_loopback(host) or not is_loopback(named) or "origin" in request.headers:
+        raise refuse(403, "FB-SMART-004", "without authorization this server answers only on its own machine")
+    return ANYONE
+
+
+def _of_storage(error: StorageError) -> Response:
+    headers = {}
+    if error.status == 503:
+        headers["Retry-After"] = "2"
+    if error.status == 403:
+        headers["WWW-Authenticate"] = 'Bearer realm="fhir", error="insufficient_scope"'
+    return answers.outcome(error.status, [error.issue], headers)
+
+
+def _without_body_for_head(response: Response, request: Request) -> ASGIApp:
+    if request.method != "HEAD":
+        return response
+    bare = Response(status_code=response.status_code)
+    bare.raw_headers = response.raw_headers
+    return bare

@@ -1,0 +1,95 @@
+"""Plug-ins around a request. Each hook costs nothing where nobody implements it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import traceback
+from typing import Any
+
+import pluggy
+from starlette.requests import Request
+
+from fhir_bridge.fhir.access import AccessFilter
+from fhir_bridge.fhir.issues import Issue
+from fhir_bridge.fhir.serialization import dumps, loads_exact
+from fhir_bridge.server.rest.refusal import Refusal
+
+__all__ = ["after_commit", "authorize", "before_write", "redact"]
+
+_log = logging.getLogger("fhir_bridge.plugins")
+
+
+def _implemented(plugins: pluggy.PluginManager, name: str) -> bool:
+    return bool(getattr(plugins.hook, name).get_hookimpls())
+
+
+def authorize(plugins: pluggy.PluginManager, access: AccessFilter, request: Request) -> AccessFilter:
+    """The access after every plug-in that has an opinion; the last one to speak decides."""
+    if not _implemented(plugins, "fhir_bridge_authorize"):
+        return access
+    told = {"method": request.method, "path": request.url.path, "query": request.url.query}
+    for narrowed in plugins.hook.fhir_bridge_authorize(access=access, request=told):
+        if narrowed is not None:
+            access = _narrower(access, narrowed)
+    return access
+
+
+def _narrower(before: AccessFilter, after: AccessFilter) -> AccessFilter:
+    """What both allow, rule by rule, so that a plug-in can take away and never give."""
+    kept = [rule for rule in after.rules if any(_within(rule, other) for other in before.rules)]
+    return AccessFilter(
+        tuple(kept), after.purpose, before.withheld_labels | after.withheld_labels, before.subject
+    )
+
+
+def _within(rule: Any, other: Any) -> bool:
+    return (
+        other.type in ("*", rule.type)
+        and rule.interactions <= other.interactions
+        and other.patient in (None, rule.patient)
+        and set(other.criteria) <= set(rule.criteria)
+    )
+
+
+async def before_write(plugins: pluggy.PluginManager, resource: dict[str, Any], interaction: str) -> None:
+    """Let plug-ins look at what will be stored.
+
+    Raises:
+        Refusal: 422, where one finds an error.
+    """
+    if not _implemented(plugins, "fhir_bridge_before_write"):
+        return
+    answers = await asyncio.to_thread(
+        plugins.hook.fhir_bridge_before_write, resource=resource, interaction=interaction
+    )
+    issues = [
+        Issue(found.severity, found.code, found.message, found.source)
+        for answer in answers
+        for found in answer or ()
+    ]
+    if any(issue.severity in ("error", "fatal") for issue in issues):
+        raise Refusal(422, issues)
+
+
+async def after_commit(plugins: pluggy.PluginManager, changes: list[Any]) -> None:
+    """Tell plug-ins of what is durable now; what they raise can't undo it and is logged without its message."""
+    if not changes or not _implemented(plugins, "fhir_bridge_after_commit"):
+        return
+    try:
+        await asyncio.to_thread(plugins.hook.fhir_bridge_after_commit, changes=changes)
+    except Exception as error:  # noqa: BLE001 - a plug-in may raise anything; the write stands
+        where = "".join(traceback.format_tb(error.__traceback__)[-1:])
+        _log.error("fhir_bridge_after_commit raised %s\n%s", type(error).__name__, where)
+
+
+def redact(plugins: pluggy.PluginManager, body: bytes, access: AccessFilter) -> bytes:
+    """The resource without what plug-ins take out; the very bytes where there is none."""
+    if not body or not _implemented(plugins, "fhir_bridge_redact_response"):
+        return body
+    resource = loads_exact(body)
+    kind, identity = resource.get("resourceType"), resource.get("id")
+    for redacted in plugins.hook.fhir_bridge_redact_response(resource=resource, access=access):
+        if redacted is not None:
+            resource = {**redacted, "resourceType": kind, "id": identity}
+    return dumps(resource)

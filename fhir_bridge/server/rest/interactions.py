@@ -1,0 +1,164 @@
+"""The interactions on one resource and on a type: read, write, history (R4 http.html)."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from urllib.parse import parse_qsl
+
+from starlette.responses import Response
+
+from fhir_bridge.governance.audit import Write
+from fhir_bridge.server.rest import answers, hooks
+from fhir_bridge.server.rest.auditing import audit_read, audit_search, audit_write
+from fhir_bridge.server.rest.body import read_resource
+from fhir_bridge.server.rest.call import FHIR_JSON, Call
+from fhir_bridge.server.rest.owned import READ_ONLY_TYPES, check_new, keep_labels
+from fhir_bridge.server.rest.refusal import refuse
+from fhir_bridge.server.rest.search import decoded, page_size
+from fhir_bridge.storage import Stored
+
+__all__ = ["conditional_update", "create", "delete", "history", "read", "update", "vread"]
+
+
+async def read(call: Call) -> Response:
+    """GET [base]/Type/id"""
+    call.require("r")
+    stored = await call.services.store.read(call.type, call.id, call.access)
+    await audit_read(call, stored, "read")
+    return answers.resource(call, stored)
+
+
+async def vread(call: Call) -> Response:
+    """GET [base]/Type/id/_history/version"""
+    call.require("r")
+    stored = await call.services.store.vread(call.type, call.id, call.version, call.access)
+    await audit_read(call, stored, "vread")
+    return answers.resource(call, stored)
+
+
+async def create(call: Call) -> Response:
+    """POST [base]/Type, conditional with If-None-Exist"""
+    _writable(call)
+    call.require("c")
+    condition = call.request.headers.get("if-none-exist")
+    if condition is not None:
+        call.require("s")  # whether something matches is an answer that only a searcher may have
+    resource = await read_resource(call)
+    resource.pop("id", None)
+    check_new(resource)
+    await hooks.before_write(call.services.plugins, resource, "create")
+    parameters = _condition(condition) if condition is not None else None
+    result = await call.services.store.create(resource, call.access, if_none_exist=parameters)
+    if result.outcome == "created":
+        await audit_write(call, "create", f"{call.type}/{result.stored.id}", resource)
+        await hooks.after_commit(call.services.plugins, [result])
+    return answers.written(call, result)
+
+
+async def update(call: Call) -> Response:
+    """PUT [base]/Type/id, with If-Match where given; creates where there is none"""
+    _writable(call)
+    call.require("u")
+    resource = await read_resource(call, call.id)
+    check_new(resource)
+    await keep_labels(call, call.type, call.id, resource)
+    await hooks.before_write(call.services.plugins, resource, "update")
+    result = await call.services.store.update(
+        call.type, call.id, resource, call.access, if_match=call.request.headers.get("if-match")
+    )
+    if result.outcome != "unchanged":
+        interaction: Write = "create" if result.outcome == "created" else "update"
+        await audit_write(call, interaction, f"{call.type}/{call.id}", resource)
+        await hooks.after_commit(call.services.plugins, [result])
+    return answers.written(call, result)
+
+
+async def conditional_update(call: Call) -> Response:
+    """PUT [base]/Type?criteria"""
+    _writable(call)
+    call.require("u")
+    call.require("s")
+    parameters = _condition(call.request.url.query)
+    resource = await read_resource(call)
+    check_new(resource)
+    page = await call.services.store.search(call.type, parameters, call.access, count=2)
+    if page.unknown:
+        raise refuse(400, "FB-REST-008", f"the criterion {page.unknown[0].name} is not supported here")
+    if len(page.entries) == 1:
+        await keep_labels(call, call.type, page.entries[0].id, resource)
+    await hooks.before_write(call.services.plugins, resource, "update")
+    result = await call.services.store.conditional_update(call.type, parameters, resource, call.access)
+    if result.outcome != "unchanged":
+        interaction: Write = "create" if result.outcome == "created" else "update"
+        await audit_write(call, interaction, f"{call.type}/{result.stored.id}", resource)
+        await hooks.after_commit(call.services.plugins, [result])
+    return answers.written(call, result)
+
+
+async def delete(call: Call) -> Response:
+    """DELETE [base]/Type/id; what is gone already is as good as deleted"""
+    _writable(call)
+    call.require("d")
+    await keep_labels(call, call.type, call.id, None)
+    result = await call.services.store.delete(
+        call.type, call.id, call.access, if_match=call.request.headers.get("if-match")
+    )
+    if result.outcome == "deleted":
+        await audit_write(call, "delete", f"{call.type}/{call.id}", None)
+        await hooks.after_commit(call.services.plugins, [result])
+    return Response(status_code=204, headers={"ETag": result.stored.etag})
+
+
+async def history(call: Call) -> Response:
+    """GET [base]/Type/id/_history, [base]/Type/_history, [base]/_history"""
+    call.require("r" if call.id else "s", call.type or "*")
+    parameters = decoded(call.request.url.query)
+    known = dict(parameters)
+    for name in known:
+        if name not in ("_count", "_since", "_cursor", "_format"):
+            raise refuse(400, "FB-REST-008", f"history takes _count and _since, not {name[:40]}")
+    page = await call.services.store.history(
+        call.access,
+        call.type or None,
+        call.id or None,
+        count=page_size(call, known.get("_count")),
+        since=_instant(known.get("_since")),
+        cursor=known.get("_cursor"),
+    )
+    path = "/".join(filter(None, (call.type, call.id, "_history")))
+    interaction = "history-instance" if call.id else "history-type" if call.type else "history-system"
+    shown: list[Stored] = [entry.stored for entry in page.entries]
+    await audit_search(call, f"GET {path}?{call.request.url.query}", shown, interaction)
+    body = answers.history_bundle(call, path, parameters, page.entries, page.total, page.next)
+    return Response(body, media_type=FHIR_JSON)
+
+
+def _writable(call: Call) -> None:
+    if call.type in READ_ONLY_TYPES:
+        raise refuse(
+            405, "FB-REST-012", f"{call.type} is written by the server only", headers={"Allow": "GET, HEAD"}
+        )
+
+
+def _condition(query: str) -> list[tuple[str, str]]:
+    """The criteria of a conditional interaction; none at all would match everything."""
+    try:
+        parameters = parse_qsl(query.partition("?")[2] or query, max_num_fields=20, errors="strict")
+    except ValueError as error:
+        raise refuse(400, "FB-REST-008", "the criteria can't be read") from error
+    parameters = [pair for pair in parameters if pair[0] != "_format"]
+    if not parameters or any("\x00" in value for pair in parameters for value in pair):
+        raise refuse(400, "FB-REST-008", "a conditional interaction needs search criteria")
+    return parameters
+
+
+def _instant(text: str | None) -> datetime | None:
+    if text is None:
+        return None
+    try:
+        moment = datetime.fromisoformat(text.replace(" ", "+"))
+    except ValueError as error:
+        raise refuse(400, "FB-REST-008", "_since is an instant: 2026-03-05T08:00:00Z") from error
+    if moment.tzinfo is None:
+        raise refuse(400, "FB-REST-008", "_since needs an offset: 2026-03-05T08:00:00Z")
+    return moment

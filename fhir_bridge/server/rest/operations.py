@@ -1,0 +1,160 @@
+"""FHIR operations: ours and those of plug-ins, in one registry. One that declares no access is refused at start."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pluggy
+from starlette.responses import Response
+
+from fhir_bridge.fhir import definitions
+from fhir_bridge.fhir.access import AccessFilter
+from fhir_bridge.fhir.serialization import dumps
+from fhir_bridge.plugins import Operation
+from fhir_bridge.server.rest.auditing import audit_operation
+from fhir_bridge.server.rest.body import parse, read_body
+from fhir_bridge.server.rest.call import FHIR_JSON, Call
+from fhir_bridge.server.rest.refusal import refuse
+from fhir_bridge.server.rest.search import decoded
+
+if TYPE_CHECKING:
+    from fhir_bridge.storage import Store
+
+__all__ = ["OperationRefused", "OperationRequest", "Operations", "operate"]
+
+LETTERS = frozenset("cruds")
+
+
+class OperationRefused(ValueError):
+    """FB-REST-016: an operation that can't be served as it is declared."""
+
+
+@dataclass(frozen=True, slots=True)
+class OperationRequest:
+    """What an operation gets beside its parameters.
+
+    Attributes:
+        method: GET or POST.
+        type, id: of the address; empty at the base or at the type.
+        body: the resource of a POST, as sent; None for a GET.
+        access: the caller's access; an operation reads and writes with it and nothing else.
+        base: the FHIR base URL.
+        purpose: purpose of use that the authorization server asserted.
+    """
+
+    method: str
+    type: str
+    id: str
+    body: dict[str, Any] | None
+    access: AccessFilter
+    store: Store
+    base: str
+    purpose: str | None
+
+
+class Operations:
+    """Operations by name.
+
+    Args:
+        operations: instances; see `fhir_bridge.plugins.Operation`. `types` empty: served at the
+            base; `*`: at every type.
+
+    Raises:
+        OperationRefused: no access declared, an unknown type, or two of one name at one place.
+    """
+
+    def __init__(self, operations: Iterable[Operation]) -> None:
+        self._by_place: dict[tuple[str, str], Operation] = {}
+        for operation in operations:
+            name = operation.name.removeprefix("$")
+            access = getattr(operation, "access", "")
+            if not access or not set(access) <= LETTERS:
+                raise OperationRefused(
+                    f'the operation "${name}" declares no access (letters of "cruds" that a caller needs)'
+                )
+            for place in operation.types or ("",):
+                if place not in ("", "*") and place not in definitions.resource_types():
+                    raise OperationRefused(
+                        f'the operation "${name}" names the type "{place}", which R4 has not'
+                    )
+                if (place, name) in self._by_place:
+                    raise OperationRefused(f'two operations "${name}" are offered at {place or "the base"}')
+                self._by_place[place, name] = operation
+
+    @classmethod
+    def of_plugins(cls, plugins: pluggy.PluginManager, ours: Iterable[Operation]) -> Operations:
+        """Ours and those of all plug-ins."""
+        added = [operation for group in plugins.hook.fhir_bridge_operations() for operation in group]
+        return cls([*ours, *added])
+
+    def find(self, resource_type: str, name: str) -> Operation | None:
+        """The operation served at the base (type empty) or at a type."""
+        return self._by_place.get((resource_type, name)) or (
+            self._by_place.get(("*", name)) if resource_type else None
+        )
+
+    def names(self, resource_type: str) -> list[str]:
+        """Names served at a place, for the CapabilityStatement."""
+        places = (resource_type, "*") if resource_type else ("",)
+        return sorted({name for place, name in self._by_place if place in places})
+
+
+async def operate(call: Call, operations: Operations) -> Response:
+    """GET or POST [base]/$name, [base]/Type/$name, [base]/Type/id/$name"""
+    operation = operations.find(call.type, call.operation)
+    if operation is None:
+        raise refuse(404, "FB-REST-005", f"there is no operation ${call.operation[:40]} here")
+    for letter in operation.access:
+        if call.type:
+            call.require(letter)
+        elif not any(letter in rule.interactions for rule in call.access.rules):
+            call.require(letter, "*")
+    if call.request.method == "GET" and set(operation.access) & set("cud"):
+        raise refuse(
+            405, "FB-REST-006", "an operation that changes something takes POST", headers={"Allow": "POST"}
+        )
+    if call.id:
+        await call.services.store.read(call.type, call.id, call.access)
+    body = parse(await read_body(call)) if call.request.method == "POST" else None
+    request = OperationRequest(
+        method=call.request.method,
+        type=call.type,
+        id=call.id,
+        body=body,
+        access=call.access,
+        store=call.services.store,
+        base=call.base,
+        purpose=call.caller.token.purpose if call.caller.token else None,
+    )
+    result = await operation(request, _parameters(call, body))
+    await audit_operation(call)
+    if isinstance(result, Response):
+        return result
+    return Response(result if isinstance(result, bytes) else dumps(result), media_type=FHIR_JSON)
+
+
+def _parameters(call: Call, body: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Parameters by name: of the address, then of a Parameters resource; one that repeats gives a list."""
+    found: dict[str, list[Any]] = {}
+    for name, value in decoded(call.request.url.query):
+        found.setdefault(name, []).append(value)
+    if body is not None and body.get("resourceType") == "Parameters":
+        given = body.get("parameter", [])
+        for parameter in given if isinstance(given, list) else []:
+            if isinstance(parameter, dict) and isinstance(parameter.get("name"), str):
+                found.setdefault(parameter["name"], []).append(_value(parameter))
+    elif body is not None:
+        found["resource"] = [body]
+    found.pop("_format", None)
+    return {name: values[0] if len(values) == 1 else values for name, values in found.items()}
+
+
+def _value(parameter: Mapping[str, Any]) -> Any:
+    """`value[x]`, `resource` or the parts of a parameter (R4 parameters.html)."""
+    if "resource" in parameter:
+        return parameter["resource"]
+    if "part" in parameter:
+        return {part.get("name"): _value(part) for part in parameter["part"] if isinstance(part, Mapping)}
+    return next((value for name, value in parameter.items() if name.startswith("value")), None)

@@ -1,0 +1,71 @@
+"""Which interactions are served, in one table: requests are routed by it and the CapabilityStatement is made of it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from starlette.responses import Response
+
+from fhir_bridge.server.rest import bundles, interactions, search
+from fhir_bridge.server.rest.call import Call
+
+__all__ = ["INTERACTIONS", "Interaction", "Shape", "allowed", "find"]
+
+Shape = Literal[
+    "base",
+    "_history",
+    "Type",
+    "Type/_search",
+    "Type/_history",
+    "Type/id",
+    "Type/id/_history",
+    "Type/id/_history/version",
+]
+Handler = Callable[[Call], Awaitable[Response]]
+
+
+@dataclass(frozen=True, slots=True)
+class Interaction:
+    """One method at one shape of address.
+
+    Attributes:
+        codes: as in R4 restful-interaction; what the CapabilityStatement lists.
+        writes: whether it changes something, so that it is not offered on types the server keeps itself.
+    """
+
+    shape: Shape
+    method: str
+    codes: tuple[str, ...]
+    handler: Handler
+    writes: bool = False
+
+
+INTERACTIONS = (
+    Interaction("Type/id", "GET", ("read",), interactions.read),
+    Interaction("Type/id/_history/version", "GET", ("vread",), interactions.vread),
+    Interaction("Type/id", "PUT", ("update",), interactions.update, writes=True),
+    Interaction("Type", "PUT", (), interactions.conditional_update, writes=True),
+    Interaction("Type/id", "DELETE", ("delete",), interactions.delete, writes=True),
+    Interaction("Type/id/_history", "GET", ("history-instance",), interactions.history),
+    Interaction("Type/_history", "GET", ("history-type",), interactions.history),
+    Interaction("Type", "POST", ("create",), interactions.create, writes=True),
+    Interaction("Type", "GET", ("search-type",), search.search),
+    Interaction("Type/_search", "POST", (), search.search_by_post),
+    Interaction("base", "POST", ("transaction", "batch"), bundles.transact),
+    Interaction("_history", "GET", ("history-system",), interactions.history),
+)
+
+_BY_PLACE = {(interaction.shape, interaction.method): interaction for interaction in INTERACTIONS}
+
+
+def find(shape: Shape, method: str) -> Interaction | None:
+    """The interaction of a method at an address."""
+    return _BY_PLACE.get((shape, method))
+
+
+def allowed(shape: Shape) -> str:
+    """The header Allow of an address."""
+    methods = {method for place, method in _BY_PLACE if place == shape}
+    return ", ".join(sorted(methods | ({"HEAD"} if "GET" in methods else set())))

@@ -1,0 +1,115 @@
+"""Search by GET and POST (R4 search.html): bounded pages, absolute links, unknown parameters told of."""
+
+from __future__ import annotations
+
+from urllib.parse import parse_qsl
+
+from starlette.responses import Response
+
+from fhir_bridge.fhir.issues import Issue
+from fhir_bridge.server.forms import FORM_BYTES, FormError, read_limited
+from fhir_bridge.server.rest import answers
+from fhir_bridge.server.rest.auditing import audit_search
+from fhir_bridge.server.rest.call import FHIR_JSON, Call
+from fhir_bridge.server.rest.refusal import Refusal, refuse
+from fhir_bridge.storage import SearchPage
+
+__all__ = ["decoded", "page_size", "search", "search_by_post"]
+
+MOST_PARAMETERS = 100
+LONGEST_VALUE = 8_192
+MOST_VALUES = 1_000
+_OURS = frozenset({"_count", "_cursor", "_format", "_pretty", "_total", "_summary"})
+
+
+def decoded(query: str) -> list[tuple[str, str]]:
+    """Parameters of a query or form, in order.
+
+    Raises:
+        Refusal: 400: not UTF-8, a NUL, too many or too long.
+    """
+    try:
+        pairs = parse_qsl(query, keep_blank_values=True, max_num_fields=MOST_PARAMETERS, errors="strict")
+    except ValueError as error:
+        raise refuse(
+            400, "FB-REST-008", f"the parameters are not UTF-8, or more than {MOST_PARAMETERS}"
+        ) from error
+    for name, value in pairs:
+        if "\x00" in name or "\x00" in value:
+            raise refuse(400, "FB-REST-008", "a parameter holds a NUL character")
+        if len(value) > LONGEST_VALUE or value.count(",") >= MOST_VALUES:
+            raise refuse(400, "FB-REST-008", f"the value of {name[:40]} is too long")
+    return pairs
+
+
+def page_size(call: Call, text: str | None) -> int:
+    """`_count`, at most the server's limit; more than that is allowed to be asked for.
+
+    Raises:
+        Refusal: 400: not a number, or negative.
+    """
+    settings = call.services.settings
+    if text is None:
+        return min(settings.page_size, settings.max_page_size)
+    if not text.isdecimal() or len(text) > 12:
+        raise refuse(400, "FB-REST-008", "_count is a number, 0 or more")
+    return min(int(text), settings.max_page_size)
+
+
+async def search(call: Call) -> Response:
+    """GET [base]/Type?parameters"""
+    return await _search(call, decoded(call.request.url.query), f"GET {call.type}?{call.request.url.query}")
+
+
+async def search_by_post(call: Call) -> Response:
+    """POST [base]/Type/_search, parameters in the form and in the address together"""
+    kind = call.request.headers.get("content-type", "").split(";")[0].strip().lower()
+    if kind != "application/x-www-form-urlencoded":
+        raise refuse(415, "FB-REST-004", "a search by POST sends application/x-www-form-urlencoded")
+    try:
+        form = (await read_limited(call.request, FORM_BYTES)).decode()
+    except FormError as error:
+        raise refuse(
+            error.status, "FB-REST-007" if error.status == 413 else "FB-REST-004", str(error)
+        ) from error
+    except UnicodeDecodeError as error:
+        raise refuse(400, "FB-REST-008", "the form is not UTF-8") from error
+    parameters = decoded(call.request.url.query) + decoded(form)
+    return await _search(call, parameters, f"POST {call.type}/_search {form}")
+
+
+async def _search(call: Call, parameters: list[tuple[str, str]], asked: str) -> Response:
+    call.require("s")
+    own = {name: value for name, value in parameters if name in _OURS}
+    criteria = [pair for pair in parameters if pair[0] not in ("_cursor", "_format", "_pretty", "_count")]
+    summary = own.get("_summary", "false")
+    if summary not in ("false", "count"):
+        raise refuse(400, "FB-REST-008", "_summary takes count and false here")
+    if own.get("_total", "none") not in ("none", "estimate", "accurate"):
+        raise refuse(400, "FB-REST-008", "_total takes none, estimate or accurate")
+    count = page_size(call, own.get("_count"))
+    counted = own.get("_total", "none") != "none" or summary == "count" or count == 0
+    page = await call.services.store.search(
+        call.type,
+        criteria,
+        call.access,
+        count=count,
+        cursor=own.get("_cursor"),
+        total="accurate" if counted else "none",
+    )
+    notes = _unknown(call, page)
+    ignored = {parameter.name for parameter in page.unknown}
+    used = [pair for pair in parameters if pair[0] not in ignored]
+    await audit_search(call, asked, page.entries, "search-type")
+    return Response(answers.search_bundle(call, call.type, used, page, notes), media_type=FHIR_JSON)
+
+
+def _unknown(call: Call, page: SearchPage) -> list[Issue]:
+    """What was left out of account; refused where the caller wants strictness."""
+    notes = [
+        Issue("warning", "FB-REST-009", f"{parameter.name[:60]}: {parameter.reason}", expression="")
+        for parameter in page.unknown
+    ]
+    if notes and call.strict:
+        raise Refusal(400, [Issue("error", note.code, note.message) for note in notes])
+    return notes

@@ -1,0 +1,36 @@
+"""`$validate` (R4 resource-operation-validate.html): the findings on a resource, nothing stored."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+from fhir_bridge.fhir.issues import Issue, operation_outcome
+from fhir_bridge.fhir.validation import get_validator
+from fhir_bridge.server.rest.operations import OperationRequest
+from fhir_bridge.server.rest.refusal import refuse
+
+__all__ = ["Validate"]
+
+
+class Validate:
+    """Checks the resource of the body against R4, its declared profiles and the one asked for."""
+
+    name = "validate"
+    types: tuple[str, ...] = ("*",)
+    access = "r"
+
+    async def __call__(self, request: OperationRequest, parameters: Mapping[str, Any]) -> dict[str, Any]:
+        resource = parameters.get("resource")
+        if not isinstance(resource, dict):
+            raise refuse(
+                400, "FB-REST-002", "send the resource as body, or as parameter `resource` of a Parameters"
+            )
+        profile = parameters.get("profile")
+        profiles = [profile] if isinstance(profile, str) else []
+        if resource.get("resourceType") != request.type:
+            message = f"resourceType must be {request.type}"
+            return operation_outcome([Issue("error", "FB-REST-002", message, expression="resourceType")])
+        found = await asyncio.to_thread(get_validator().validate, resource, profiles)
+        return operation_outcome(found)

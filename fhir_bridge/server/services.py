@@ -1,0 +1,44 @@
+"""What the request handlers share: one of each a worker, at `app.state.services`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, cast
+
+import httpx
+import pluggy
+from starlette.requests import Request
+
+from fhir_bridge.server.audit_log import AuditLog
+from fhir_bridge.server.settings import Settings
+from fhir_bridge.server.smart.jwks import JwksCache
+from fhir_bridge.server.smart.keys import SigningKey
+from fhir_bridge.server.smart.tokens import TokenReader
+from fhir_bridge.storage.accounts import Accounts
+from fhir_bridge.storage.grants import Grants
+
+if TYPE_CHECKING:
+    from fhir_bridge.storage import Store
+
+__all__ = ["Services", "services_of"]
+
+
+@dataclass(slots=True)
+class Services:
+    """The parts of one worker."""
+
+    settings: Settings
+    store: Store
+    accounts: Accounts
+    grants: Grants
+    key: SigningKey
+    tokens: TokenReader
+    jwks: JwksCache
+    audit: AuditLog
+    plugins: pluggy.PluginManager
+    http: httpx.AsyncClient
+
+
+def services_of(request: Request) -> Services:
+    """The worker's services behind a request."""
+    return cast("Services", request.app.state.services)

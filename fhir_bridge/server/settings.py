@@ -1,0 +1,115 @@
+"""Settings of the server, from the environment (`FHIR_BRIDGE_*`) or from what starts it. docs/rest.md lists them."""
+
+from __future__ import annotations
+
+import ipaddress
+from functools import cached_property
+from pathlib import Path
+from typing import Literal, Self
+from urllib.parse import urlsplit
+
+from pydantic import Field, field_validator, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+__all__ = ["FHIR_PATH", "Settings", "is_loopback"]
+
+FHIR_PATH = "/fhir"
+"""Where the FHIR API stands below the base URL."""
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host name or address means this machine and no other."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+class Settings(BaseSettings):
+    """How the server runs."""
+
+    model_config = SettingsConfigDict(env_prefix="FHIR_BRIDGE_", extra="ignore", frozen=False)
+
+    database_url: str | None = Field(
+        default=None, description="PostgreSQL to use (`postgresql://…`); absent: the embedded server."
+    )
+    database_dir: Path | None = Field(
+        default=None, description="Where the embedded server keeps its files; absent: the user's data folder."
+    )
+    host: str = Field(default="127.0.0.1", description="Address to listen on.")
+    port: int = Field(default=8000, ge=0, le=65535, description="Port to listen on.")
+    workers: int = Field(default=1, ge=1, le=64, description="Web worker processes.")
+    base_url: str | None = Field(
+        default=None,
+        description="The server's address as clients see it, without `/fhir`; links, issuer and audience are made "
+        "of it, never of a request's headers. Absent: http://HOST:PORT.",
+    )
+    auth: Literal["smart", "none"] = Field(
+        default="smart",
+        description="`smart`: every request needs a token. `none`: anyone may do anything; loopback only.",
+    )
+    site: Path | None = Field(
+        default=None, description="The site's settings (YAML), for what predicts while serving."
+    )
+    forwarded_allow_ips: str | None = Field(
+        default=None,
+        description="Addresses of reverse proxies whose X-Forwarded-For and -Proto are believed.",
+    )
+    max_body_bytes: int = Field(
+        default=16 * 1024 * 1024,
+        ge=1024,
+        description="Largest request body; a bigger one is refused with 413.",
+    )
+    max_bundle_entries: int = Field(
+        default=5000,
+        ge=1,
+        description="Most entries of one transaction or batch Bundle; more are refused with 413.",
+    )
+    page_size: int = Field(default=50, ge=1, description="Entries of a search page where `_count` is absent.")
+    max_page_size: int = Field(
+        default=1000, ge=1, description="Most entries of a search page, whatever `_count` says."
+    )
+    pages: bool = Field(default=True, description="Whether the pages for people are served beside the API.")
+    organization: str = Field(default="FHIR Bridge", description="Name shown on the sign-in pages.")
+
+    @field_validator("base_url")
+    @classmethod
+    def _absolute(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
+        parts = urlsplit(value)
+        if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
+            raise ValueError("give http(s)://host[:port][/path], without query or fragment")
+        return value.rstrip("/")
+
+    @model_validator(mode="after")
+    def _open_only_here(self) -> Self:
+        if self.auth == "none":
+            if not is_loopback(self.host):
+                raise ValueError(
+                    f"auth none serves anyone who can reach the port, so it needs a loopback host, not {self.host}"
+                )
+            named = urlsplit(self.root).hostname or ""
+            if not is_loopback(named):
+                raise ValueError(f"auth none needs a loopback base URL, not {self.root}")
+        return self
+
+    @cached_property
+    def root(self) -> str:
+        """The server's own address (the issuer), without a trailing slash."""
+        if self.base_url:
+            return self.base_url
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"http://{host}:{self.port}"
+
+    @cached_property
+    def fhir_base(self) -> str:
+        """The FHIR base URL: what clients give as `aud` and what links begin with."""
+        return self.root + FHIR_PATH
+
+    @property
+    def secure(self) -> bool:
+        """Whether clients come by https, so that cookies may say so."""
+        return self.root.startswith("https:")

@@ -1,0 +1,206 @@
+"""The authorization endpoint: request, sign-in, patient, approval, code.
+
+Between the pages nothing is kept: the form carries the request along, and it is checked anew with every step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from urllib.parse import urlencode, urlsplit
+
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from fhir_bridge.governance import audit
+from fhir_bridge.server.forms import Form, FormError, parse_form, read_form
+from fhir_bridge.server.html import page
+from fhir_bridge.server.login import client_address
+from fhir_bridge.server.services import Services, services_of
+from fhir_bridge.server.session import check_csrf, current_session, login_redirect
+from fhir_bridge.server.smart.errors import NO_STORE, PageError, RedirectError
+from fhir_bridge.server.smart.patients import PatientChoice, may_see_patient, patients
+from fhir_bridge.server.smart.request import (
+    PARAMETERS,
+    AuthorizationRequest,
+    check,
+    for_user,
+    redirect_target,
+    trusted,
+)
+from fhir_bridge.server.smart.scopes import parse_all, user_access
+from fhir_bridge.server.smart.wording import meaning
+from fhir_bridge.storage.accounts import Session, User
+from fhir_bridge.storage.grants import Grant, Launch
+
+__all__ = ["router"]
+
+router = APIRouter(include_in_schema=False)
+
+
+def _error_page(services: Services, message: str, status: int = 400) -> Response:
+    return page(
+        "error.html",
+        status,
+        title="This can't be authorized",
+        organization=services.settings.organization,
+        message=message,
+    )
+
+
+@router.get("/oauth/authorize")
+async def authorize(request: Request) -> Response:
+    """Check the request, have the person sign in, and ask."""
+    services = services_of(request)
+    try:
+        parameters = parse_form(request.url.query)
+        client, redirect_uri = await trusted(parameters, services)
+    except (FormError, PageError) as error:
+        return _error_page(services, str(error))
+    try:
+        asked = check(parameters, client, redirect_uri, services)
+        session = await current_session(request)
+        if asked.prompt == "none":
+            # Nobody's consent is remembered, so nothing can be granted without a page.
+            needed = "login_required" if session is None else "interaction_required"
+            raise RedirectError(needed, "the user has to be asked")
+        if session is None:
+            return login_redirect(request)
+        return await _ask(asked, parameters, session, services)
+    except RedirectError as error:
+        return _send_back(redirect_uri, services, parameters.get("state"), error)
+
+
+@router.post("/oauth/authorize")
+async def authorize_by_post(request: Request) -> Response:
+    """The same by POST (`authorize-post`); goes on by GET, with the browser's own cookie."""
+    services = services_of(request)
+    try:
+        form = await read_form(request)
+    except FormError as error:
+        return _error_page(services, str(error), error.status)
+    return RedirectResponse(f"/oauth/authorize?{urlencode(form)}", 303, headers=NO_STORE)
+
+
+def _send_back(redirect_uri: str, services: Services, state: str | None, error: RedirectError) -> Response:
+    target = redirect_target(
+        redirect_uri, services, state, error=error.error, error_description=error.description
+    )
+    return RedirectResponse(target, 302, headers=NO_STORE)
+
+
+async def _launch(
+    asked: AuthorizationRequest, user: User, services: Services, *, spend: bool = False
+) -> Launch | None:
+    if asked.launch is None:
+        return None
+    launch = await services.grants.launch(asked.launch, asked.client.id, user.id, spend=spend)
+    if launch is None or not await may_see_patient(services.store, user_access(user), launch.patient):
+        raise RedirectError(
+            "invalid_request", "the launch is unknown, over, or of another user or application"
+        )
+    return launch
+
+
+async def _choices(user: User, name: str, services: Services) -> list[PatientChoice]:
+    """The patients to choose from; a patient has only the own record to give."""
+    return await patients(services.store, user_access(user), "" if user.role == "patient" else name)
+
+
+async def _ask(
+    asked: AuthorizationRequest, parameters: Mapping[str, str], session: Session, services: Services
+) -> Response:
+    user = session.user
+    launch = await _launch(asked, user, services)
+    scope = for_user(asked.scope, user)
+    if not scope:
+        raise RedirectError("invalid_scope", "none of the requested scopes can be granted to this user")
+    picker = asked.needs_patient and launch is None
+    name = parameters.get("patient_name", "")
+    parts = urlsplit(asked.redirect_uri)
+    return page(
+        "approve.html",
+        form_targets=[asked.redirect_uri],
+        title="Allow access?",
+        organization=services.settings.organization,
+        client=asked.client,
+        user=user,
+        destination=f"{parts.scheme}://{parts.netloc}",
+        csrf=session.csrf,
+        parameters=[(key, parameters[key]) for key in PARAMETERS if key in parameters],
+        needs_patient=picker,
+        searchable=picker and user.role != "patient",
+        query=name,
+        patients=await _choices(user, name, services) if picker else [],
+        scopes=[{"text": text, "meaning": meaning(text)} for text in scope.split()],
+    )
+
+
+@router.post("/oauth/approve")
+async def approve(request: Request) -> Response:
+    """The person's answer: a code for the application, or `access_denied`."""
+    services = services_of(request)
+    try:
+        form = await read_form(request, lists=("granted",))
+        client, redirect_uri = await trusted(form, services)
+    except FormError as error:
+        return _error_page(services, str(error), error.status)
+    except PageError as error:
+        return _error_page(services, str(error))
+    session = await current_session(request)
+    if session is None or not await check_csrf(request, form.get("csrf")):
+        return _error_page(services, "The form was too old. Go back to the application and start again.", 403)
+    try:
+        asked = check(form, client, redirect_uri, services)
+        if form.get("decision") != "allow":
+            raise RedirectError("access_denied", "the user did not allow it")
+        grant = await _grant(asked, form, session, services)
+    except RedirectError as error:
+        return _send_back(redirect_uri, services, form.get("state"), error)
+    code = await services.grants.create_code(grant, redirect_uri, asked.challenge)
+    who = audit.Agent(session.user.id, session.user.display, session.user.fhir_user)
+    await services.audit.now(
+        audit.authorization(
+            who, client.id, grant.scope, patient=grant.patient, address=client_address(request)
+        )
+    )
+    target = redirect_target(redirect_uri, services, asked.state, code=code)
+    return RedirectResponse(target, 303, headers=NO_STORE)
+
+
+async def _grant(asked: AuthorizationRequest, form: Form, session: Session, services: Services) -> Grant:
+    user = session.user
+    chosen = set(form.lists["granted"])
+    scope = " ".join(text for text in for_user(asked.scope, user).split() if text in chosen)
+    if not scope:
+        raise RedirectError("access_denied", "the user allowed nothing")
+    resource, context_scopes = parse_all(scope)
+    launch = await _launch(asked, user, services, spend=True)
+    patient = encounter = None
+    context: dict[str, object] = {}
+    if launch is not None:
+        patient, encounter = launch.patient, launch.encounter
+        context["need_patient_banner"] = True
+        context["smart_style_url"] = services.settings.root + "/smart/style.json"
+        if launch.intent:
+            context["intent"] = launch.intent
+    elif "launch/patient" in context_scopes or any(item.level == "patient" for item in resource):
+        patient = form.get("patient", "")
+        if not await may_see_patient(services.store, user_access(user), patient):
+            raise RedirectError("access_denied", "no patient was chosen")
+        context["need_patient_banner"] = True
+        context["smart_style_url"] = services.settings.root + "/smart/style.json"
+    online = "online_access" in context_scopes and "offline_access" not in context_scopes
+    return Grant(
+        client_id=asked.client.id,
+        scope=scope,
+        audience=services.settings.fhir_base,
+        account=user.id,
+        purpose="PATRQT" if user.role == "patient" else "TREAT",
+        patient=patient,
+        encounter=encounter,
+        nonce=asked.nonce,
+        session=session.hash if online else None,
+        signed_in=session.signed_in,
+        context=context,
+    )

@@ -1,0 +1,165 @@
+"""Which application calls the token endpoint: public, by secret, or by a signed assertion."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hmac
+import json
+import time
+from typing import Any
+from urllib.parse import unquote_plus
+
+from joserfc import jwt
+from joserfc.errors import JoseError
+from joserfc.jwk import KeySet
+from joserfc.jws import extract_compact
+from starlette.requests import Request
+
+from fhir_bridge.server.forms import Form
+from fhir_bridge.server.services import Services
+from fhir_bridge.server.smart.errors import OAuthError
+from fhir_bridge.server.smart.jwks import JwksUnavailable
+from fhir_bridge.storage.accounts import Client, digest
+
+__all__ = ["ALGORITHMS", "ASSERTION_TYPE", "TOKEN_PATH", "authenticate"]
+
+ALGORITHMS = ["RS384", "ES384"]
+ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+TOKEN_PATH = "/oauth/token"  # noqa: S105 - an address
+LONGEST_ASSERTION = 300
+LEEWAY = 60
+"""Seconds by which clocks may differ; clients that set `exp` to now + 300 stay within the limit."""
+
+
+def _refused(description: str, *, challenge: bool = False) -> OAuthError:
+    return OAuthError("invalid_client", description, status=401, challenge=challenge)
+
+
+async def authenticate(request: Request, form: Form, services: Services) -> Client:
+    """The client of a request, proven as it was registered.
+
+    Raises:
+        OAuthError: `invalid_client`, or `invalid_request` where two ways of authentication are used at once.
+    """
+    header = request.headers.get("authorization")
+    assertion = form.get("client_assertion")
+    ways = [
+        header is not None,
+        "client_secret" in form,
+        assertion is not None or "client_assertion_type" in form,
+    ]
+    if sum(ways) > 1:
+        raise OAuthError("invalid_request", "use one way of client authentication")
+    if assertion is not None or "client_assertion_type" in form:
+        if form.get("client_assertion_type") != ASSERTION_TYPE or not assertion:
+            raise _refused(f"client_assertion_type must be {ASSERTION_TYPE}")
+        return await _by_assertion(assertion, form.get("client_id"), services)
+    if header is not None:
+        client_id, secret = _basic(header)
+        if form.get("client_id", client_id) != client_id:
+            raise OAuthError("invalid_request", "client_id differs from the Authorization header")
+        return await _by_secret(client_id, secret, services, challenge=True)
+    if "client_secret" in form:
+        return await _by_secret(form.get("client_id", ""), form["client_secret"], services)
+    client = await services.accounts.find_client(form.get("client_id", ""))
+    if client is None or client.authentication != "none":
+        raise _refused("unknown client, or one that must authenticate")
+    return client
+
+
+def _basic(header: str) -> tuple[str, str]:
+    kind, _, encoded = header.partition(" ")
+    try:
+        text = base64.b64decode(encoded.strip(), validate=True).decode()
+    except (binascii.Error, UnicodeDecodeError) as error:
+        raise _refused("the Authorization header is not Basic", challenge=True) from error
+    if kind.lower() != "basic" or ":" not in text or "\x00" in text:
+        raise _refused("the Authorization header is not Basic", challenge=True)
+    client_id, _, secret = text.partition(":")
+    return unquote_plus(client_id), unquote_plus(secret)
+
+
+async def _by_secret(client_id: str, secret: str, services: Services, *, challenge: bool = False) -> Client:
+    client = None if "\x00" in client_id else await services.accounts.find_client(client_id)
+    stored = client.secret_hash if client is not None else None
+    right = hmac.compare_digest(digest(secret), stored or bytes(32))
+    if client is None or stored is None or client.authentication != "secret" or not right:
+        raise _refused("unknown client or wrong secret", challenge=challenge)
+    return client
+
+
+async def _by_assertion(assertion: str, client_id: str | None, services: Services) -> Client:
+    """SMART 2.2 client-confidential-asymmetric.html#signature-verification."""
+    header, claimed = _unverified(assertion)
+    issuer = claimed.get("iss")
+    if (
+        not isinstance(issuer, str)
+        or issuer != claimed.get("sub")
+        or client_id not in (None, issuer)
+        or "\x00" in issuer
+    ):
+        raise _refused("iss and sub must both be the client id")
+    client = await services.accounts.find_client(issuer)
+    if client is None or client.authentication != "key":
+        raise _refused("unknown client, or one that does not authenticate by key")
+    if "jku" in header and header["jku"] != client.jwks_uri:
+        raise _refused("jku is not the registered JWKS address")
+    claims = await _verified(assertion, header, client, services)
+    now = time.time()
+    expires = claims.get("exp")
+    if isinstance(expires, bool) or not isinstance(expires, int | float):
+        raise _refused("exp is missing")
+    if expires <= now - LEEWAY or expires > now + LONGEST_ASSERTION + LEEWAY:
+        raise _refused("exp is past, or more than five minutes ahead")
+    for name in ("nbf", "iat"):
+        value = claims.get(name, 0)
+        if isinstance(value, bool) or not isinstance(value, int | float) or value > now + LEEWAY:
+            raise _refused(f"{name} lies in the future")
+    audience = claims.get("aud")
+    if services.settings.root + TOKEN_PATH not in (audience if isinstance(audience, list) else [audience]):
+        raise _refused("aud must be the token endpoint's address")
+    jti = claims.get("jti")
+    if not isinstance(jti, str) or not 0 < len(jti) <= 255 or "\x00" in jti:
+        raise _refused("jti is missing")
+    if not await services.grants.first_use(client.id, jti, float(expires)):
+        raise _refused("this assertion was used before (jti)")
+    return client
+
+
+def _unverified(assertion: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Header and claims before verification: only to find the client whose key decides."""
+    if len(assertion) > 16_384:
+        raise _refused("the client assertion is too long")
+    try:
+        parts = extract_compact(assertion.encode())
+        claims = json.loads(parts.payload)
+    except (JoseError, ValueError, RecursionError) as error:
+        raise _refused("the client assertion is not a signed JWT") from error
+    header = parts.headers()
+    if not isinstance(claims, dict) or header.get("alg") not in ALGORITHMS:
+        raise _refused("sign the client assertion with RS384 or ES384")
+    return dict(header), claims
+
+
+async def _verified(
+    assertion: str, header: dict[str, Any], client: Client, services: Services
+) -> dict[str, Any]:
+    wanted = header.get("kid")
+    for fresh in (False, True):
+        try:
+            keys = await services.jwks.of(client, fresh=fresh)
+        except JwksUnavailable as error:
+            raise _refused(str(error)) from error
+        kind = "RSA" if header["alg"] == "RS384" else "EC"
+        fitting = [key for key in keys.keys if key.key_type == kind and (wanted is None or key.kid == wanted)]
+        for key in fitting:
+            try:
+                return dict(
+                    jwt.decode(assertion, KeySet([key]) if wanted else key, algorithms=ALGORITHMS).claims
+                )
+            except (JoseError, ValueError):
+                continue
+        if client.jwks_uri is None or fitting:
+            break  # asking again helps only where the key id is new: the client rotated its keys
+    raise _refused("no registered key verifies the client assertion")

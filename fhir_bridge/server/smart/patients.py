@@ -1,0 +1,72 @@
+"""The patients a person may choose from, for the picker and the launch page."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from fhir_bridge.fhir.access import AccessFilter
+from fhir_bridge.fhir.serialization import loads
+from fhir_bridge.storage.errors import StorageError
+
+if TYPE_CHECKING:
+    from fhir_bridge.storage import Store
+
+__all__ = ["PatientChoice", "may_see_encounter", "may_see_patient", "patients"]
+
+MOST = 50
+
+
+@dataclass(frozen=True, slots=True)
+class PatientChoice:
+    """A patient in a list."""
+
+    id: str
+    name: str
+    birth_date: str
+
+
+def _name(patient: dict[str, Any]) -> str:
+    names = [name for name in patient.get("name", ()) if isinstance(name, dict)]
+    for name in names:
+        text = name.get("text") or " ".join([*name.get("given", ()), name.get("family") or ""])
+        if text.strip():
+            return str(text).strip()
+    return f"Patient {patient.get('id', '')}"
+
+
+async def patients(store: Store, access: AccessFilter, name: str = "") -> list[PatientChoice]:
+    """Up to 50 patients whom this access may see, by name."""
+    parameters = [("name", name[:100])] if name.strip() and "\x00" not in name else []
+    try:
+        page = await store.search("Patient", parameters, access, count=MOST)
+    except StorageError:
+        return []
+    found = [loads(entry.bytes) for entry in page.entries]
+    choices = [
+        PatientChoice(patient["id"], _name(patient), patient.get("birthDate", "")) for patient in found
+    ]
+    return sorted(choices, key=lambda choice: choice.name.casefold())
+
+
+async def may_see_patient(store: Store, access: AccessFilter, patient: str) -> bool:
+    """Whether this access reads that Patient."""
+    if not patient or "\x00" in patient:
+        return False
+    try:
+        await store.read("Patient", patient, access)
+    except StorageError:
+        return False
+    return True
+
+
+async def may_see_encounter(store: Store, access: AccessFilter, encounter: str, patient: str) -> bool:
+    """Whether this access finds that Encounter, and it is the patient's."""
+    if not encounter or "\x00" in encounter:
+        return False
+    parameters = [("_id", encounter), ("patient", f"Patient/{patient}")]
+    try:
+        page = await store.search("Encounter", parameters, access, count=1)
+    except StorageError:
+        return False
+    return len(page.entries) == 1 and not page.unknown

@@ -1,0 +1,177 @@
+"""The token endpoint: codes, refresh tokens and backend services."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import re
+from typing import Any
+
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from fhir_bridge.server.cors import crossable, preflight
+from fhir_bridge.server.forms import Form, FormError, read_form
+from fhir_bridge.server.services import Services, services_of
+from fhir_bridge.server.smart.clients import authenticate
+from fhir_bridge.server.smart.errors import NO_STORE, OAuthError
+from fhir_bridge.server.smart.scopes import grant, parse_all
+from fhir_bridge.storage.accounts import Client
+from fhir_bridge.storage.grants import Grant, Issued, TokenInfo
+
+__all__ = ["router"]
+
+router = APIRouter(include_in_schema=False)
+router.add_api_route("/oauth/token", preflight, methods=["OPTIONS"])
+
+_VERIFIER = re.compile(r"[A-Za-z0-9._~-]{43,128}")
+DEFAULT_PURPOSE = "HOPERAT"
+"""Purpose of use of a backend service that was registered with none."""
+
+
+@router.post("/oauth/token")
+@crossable
+async def token(request: Request) -> Response:
+    """Exchange a grant for tokens (RFC 6749 §3.2, SMART 2.2 app-launch.html#obtain-access-token)."""
+    services = services_of(request)
+    try:
+        form = await read_form(request)
+        await _name_public_client(request, form, services)
+        client = await authenticate(request, form, services)
+        match form.get("grant_type"):
+            case "authorization_code":
+                answer = await _by_code(form, client, services)
+            case "refresh_token":
+                answer = await _by_refresh(form, client, services)
+            case "client_credentials":
+                answer = await _by_credentials(form, client, services)
+            case _:
+                raise OAuthError(
+                    "unsupported_grant_type", "use authorization_code, refresh_token or client_credentials"
+                )
+    except FormError as error:
+        return OAuthError("invalid_request", str(error), status=error.status).response()
+    except OAuthError as error:
+        return error.response()
+    return JSONResponse(answer, headers=NO_STORE)
+
+
+async def _name_public_client(request: Request, form: Form, services: Services) -> None:
+    """RFC 6749 §6 asks a public client for no client_id with a refresh token, and npm fhirclient sends none.
+
+    The token names its client then, and `authenticate` refuses one that has a secret or key.
+    """
+    silent = not {"client_id", "client_secret", "client_assertion"} & set(form)
+    if form.get("grant_type") != "refresh_token" or not silent or "authorization" in request.headers:
+        return
+    owner = await services.grants.owner(form.get("refresh_token", ""))
+    if owner is None:
+        raise OAuthError("invalid_grant", "the refresh token is unknown")
+    form["client_id"] = owner
+
+
+async def _by_code(form: Form, client: Client, services: Services) -> dict[str, Any]:
+    redeemed = await services.grants.redeem_code(form.get("code", ""), client.id)
+    if redeemed is None:
+        services.tokens.forget()
+        raise OAuthError("invalid_grant", "the code is unknown, used or over")
+    if form.get("redirect_uri") != redeemed.redirect_uri:
+        raise OAuthError("invalid_grant", "redirect_uri is not the one of the authorization request")
+    verifier = form.get("code_verifier")
+    if not _proves(verifier, redeemed.challenge):
+        raise OAuthError("invalid_grant", "code_verifier does not fit the code_challenge")
+    _, context = parse_all(redeemed.scope)
+    issued = await services.grants.issue(
+        redeemed.grant_id, redeemed.scope, refresh=bool({"offline_access", "online_access"} & set(context))
+    )
+    info = await services.grants.info(issued.access)
+    if info is None:
+        raise OAuthError("invalid_grant", "the grant was revoked")
+    return _answer(issued, info, services)
+
+
+def _proves(verifier: str | None, challenge: str | None) -> bool:
+    """RFC 7636 §4.6, S256; a verifier without a challenge hints at a downgrade (RFC 9700 §4.8.2)."""
+    if challenge is None or verifier is None:
+        return challenge is None and verifier is None
+    if not _VERIFIER.fullmatch(verifier):
+        return False
+    computed = base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=")
+    return hmac.compare_digest(computed, challenge.encode())
+
+
+async def _by_refresh(form: Form, client: Client, services: Services) -> dict[str, Any]:
+    given = form.get("refresh_token", "")
+    wanted = form.get("scope")
+    before = await services.grants.info(given)
+    if before is not None and before.client_id == client.id and wanted is not None:
+        narrowed = grant(wanted, before.scope)
+        if not narrowed or set(wanted.split()) - set(narrowed.split()):
+            raise OAuthError("invalid_scope", "the scope is wider than what was granted")
+    spent = await services.grants.spend_refresh(given, client.id)
+    if spent is None:
+        services.tokens.forget()
+        raise OAuthError("invalid_grant", "the refresh token is unknown, used, revoked or over")
+    issued = await services.grants.issue(spent.grant_id, wanted or spent.scope, refresh=True)
+    info = await services.grants.info(issued.access)
+    if info is None:
+        raise OAuthError("invalid_grant", "the grant was revoked")
+    return _answer(issued, info, services)
+
+
+async def _by_credentials(form: Form, client: Client, services: Services) -> dict[str, Any]:
+    """SMART 2.2 backend-services.html: by key only, system scopes only, five minutes, no refresh token."""
+    if client.authentication != "key":
+        raise OAuthError("unauthorized_client", "backend services authenticate with private_key_jwt")
+    resource, _ = parse_all(grant(form.get("scope", ""), client.scope))
+    scope = " ".join(str(item) for item in resource if item.level == "system")
+    if not scope:
+        raise OAuthError("invalid_scope", "none of the requested system scopes is registered for this client")
+    issued = await services.grants.issue_backend(
+        Grant(client.id, scope, services.settings.fhir_base, purpose=client.purpose or DEFAULT_PURPOSE)
+    )
+    return {
+        "access_token": issued.access,
+        "token_type": "Bearer",
+        "expires_in": issued.seconds,
+        "scope": issued.scope,
+    }
+
+
+def _answer(issued: Issued, info: TokenInfo, services: Services) -> dict[str, Any]:
+    answer: dict[str, Any] = {
+        "access_token": issued.access,
+        "token_type": "Bearer",
+        "expires_in": issued.seconds,
+        "scope": issued.scope,
+        **info.context,
+    }
+    if info.patient:
+        answer["patient"] = info.patient
+    if info.encounter:
+        answer["encounter"] = info.encounter
+    if issued.refresh:
+        answer["refresh_token"] = issued.refresh
+    if "openid" in issued.scope.split() and info.user is not None:
+        answer["id_token"] = services.key.sign(_claims(issued, info, services), issued.seconds)
+    return answer
+
+
+def _claims(issued: Issued, info: TokenInfo, services: Services) -> dict[str, Any]:
+    """OpenID Connect Core §2, with SMART's `fhirUser`."""
+    user = info.user
+    claims: dict[str, Any] = {
+        "iss": services.settings.root,
+        "aud": info.client_id,
+        "sub": user.id if user else "",
+    }
+    if user and user.fhir_user and {"fhirUser", "profile"} & set(issued.scope.split()):
+        claims["fhirUser"] = f"{services.settings.fhir_base}/{user.fhir_user}"
+        claims["profile"] = claims["fhirUser"]
+    if info.nonce:
+        claims["nonce"] = info.nonce
+    if info.signed_in:
+        claims["auth_time"] = int(info.signed_in)
+    return claims

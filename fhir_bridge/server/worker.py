@@ -1,0 +1,46 @@
+"""The background worker: work that belongs to no request. For now it forgets what is over."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import multiprocessing
+import signal
+
+from fhir_bridge.server.settings import Settings
+from fhir_bridge.storage.errors import StorageError
+from fhir_bridge.storage.grants import Grants
+
+__all__ = ["run"]
+
+PURGE_SECONDS = 600
+
+_log = logging.getLogger("fhir_bridge.worker")
+
+
+def run(settings: Settings) -> None:
+    """Work until told to stop (SIGTERM, SIGINT); the entry of its process."""
+    asyncio.run(_work(settings))
+
+
+async def _work(settings: Settings) -> None:
+    from fhir_bridge.storage import Store, database_url
+
+    stopped = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        loop.add_reader(parent.sentinel, stopped.set)  # `serve` was killed: nothing is left to work for
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopped.set)
+    url = await asyncio.to_thread(database_url, settings.database_url, data_dir=settings.database_dir)
+    async with await Store.open(url, migrate=False, max_size=2) as store:
+        while not stopped.is_set():
+            try:
+                await Grants(store).purge()
+            except (StorageError, OSError) as error:
+                _log.warning("housekeeping waits: the database does not answer (%s)", type(error).__name__)
+            try:
+                await asyncio.wait_for(stopped.wait(), PURGE_SECONDS)
+            except TimeoutError:
+                continue

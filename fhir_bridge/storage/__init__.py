@@ -1,0 +1,56 @@
+"""PostgreSQL: resources and their versions, the search index, compartments, the change feed; embedded or by URL."""
+
+from fhir_bridge.storage.changes import Change
+from fhir_bridge.storage.embedded import EmbeddedServer, database_url, default_data_dir
+from fhir_bridge.storage.errors import (
+    BadCursor,
+    BadReference,
+    BadResource,
+    BadSearch,
+    DatabaseUnavailable,
+    Forbidden,
+    Gone,
+    MultipleMatches,
+    NotFound,
+    OtherSiteKey,
+    SchemaAhead,
+    StorageError,
+    TransactionFailed,
+    VersionConflict,
+)
+from fhir_bridge.storage.histories import HistoryEntry, HistoryPage
+from fhir_bridge.storage.loading import LoadResult
+from fhir_bridge.storage.migration import upgrade
+from fhir_bridge.storage.searching import SearchPage, UnknownParameter
+from fhir_bridge.storage.store import Store
+from fhir_bridge.storage.stored import Stored, Written
+
+__all__ = [
+    "BadCursor",
+    "BadReference",
+    "BadResource",
+    "BadSearch",
+    "Change",
+    "DatabaseUnavailable",
+    "EmbeddedServer",
+    "Forbidden",
+    "Gone",
+    "HistoryEntry",
+    "HistoryPage",
+    "LoadResult",
+    "MultipleMatches",
+    "NotFound",
+    "OtherSiteKey",
+    "SchemaAhead",
+    "SearchPage",
+    "StorageError",
+    "Store",
+    "Stored",
+    "TransactionFailed",
+    "UnknownParameter",
+    "VersionConflict",
+    "Written",
+    "database_url",
+    "default_data_dir",
+    "upgrade",
+]

@@ -1,0 +1,145 @@
+"""Transaction and batch Bundles (R4 http.html#transaction): what the entries ask, and references between them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import parse_qsl
+
+from fhir_bridge.storage.errors import BadReference, BadResource
+
+__all__ = ["Entry", "conditional_references", "read_entries", "rewrite"]
+
+METHODS = ("DELETE", "POST", "PUT", "GET", "HEAD")
+"""In the order in which a transaction carries them out."""
+
+_READ = re.compile(
+    r"(?P<type>[A-Z][A-Za-z]+)/(?P<id>[A-Za-z0-9\-.]{1,64})(?:/_history/(?P<version>[A-Za-z0-9\-.]{1,64}))?"
+)
+_NARRATIVE_LINK = re.compile(r"""(?P<start>\b(?:href|src)=)(?P<quote>["'])(?P<url>[^"']+)(?P=quote)""")
+
+
+@dataclass(slots=True)
+class Entry:
+    """An entry of a Bundle, read.
+
+    Attributes:
+        id: of the resource, where the URL names one, or once it is decided.
+        parameters: criteria in the URL (`PUT Patient?identifier=…`, `GET Observation?patient=…`).
+        if_none_exist: criteria of a conditional create.
+    """
+
+    position: int
+    method: str
+    type: str
+    id: str | None
+    version: str | None
+    parameters: list[tuple[str, str]]
+    full_url: str | None
+    resource: dict[str, Any] | None
+    if_match: str | None
+    if_none_exist: list[tuple[str, str]] | None
+
+
+def read_entries(bundle: Mapping[str, Any]) -> list[Entry]:
+    """The entries of a transaction or batch.
+
+    Raises:
+        BadResource: an entry has no request, a method that is not supported here, or no resource where one is needed.
+    """
+    entries = bundle.get("entry")
+    if entries is None:
+        return []
+    if not isinstance(entries, list):
+        raise BadResource("Bundle.entry is not a list")
+    return [_entry(entry, position) for position, entry in enumerate(entries)]
+
+
+def _entry(entry: Any, position: int) -> Entry:
+    where = f"Bundle.entry[{position}]"
+    request = entry.get("request") if isinstance(entry, dict) else None
+    if not isinstance(request, dict):
+        raise BadResource(f"{where} has no request", source=where)
+    method, url = request.get("method"), request.get("url")
+    if method not in METHODS or not isinstance(url, str):
+        raise BadResource(f"{where}.request: {method!r} is not supported in a Bundle", source=where)
+    path, _, query = url.partition("?")
+    match = _READ.fullmatch(path.strip("/"))
+    resource = entry.get("resource")
+    if method in ("POST", "PUT") and (
+        not isinstance(resource, dict) or not isinstance(resource.get("resourceType"), str)
+    ):
+        raise BadResource(f"{where} has no resource", source=where)
+    if match is not None:
+        resource_type, identity, version = match["type"], match["id"], match["version"]
+    else:
+        resource_type, identity, version = path.strip("/"), None, None
+        if not resource_type.isalpha():
+            raise BadResource(f"{where}.request.url {path!r} names no resource or type", source=where)
+    if resource is not None and method in ("POST", "PUT"):
+        if resource["resourceType"] != resource_type:
+            raise BadResource(f"{where} puts a {resource['resourceType']} to {resource_type}", source=where)
+        if method == "PUT" and identity is not None and resource.get("id") != identity:
+            raise BadResource(f"{where}: the id of the resource is not that of the URL", source=where)
+    if (method == "POST" and identity is not None) or (version is not None and method not in ("GET", "HEAD")):
+        raise BadResource(f"{where}.request.url {url!r} does not fit {method}", source=where)
+    criteria = request.get("ifNoneExist")
+    full_url = entry.get("fullUrl")
+    return Entry(
+        position,
+        method,
+        resource_type,
+        identity,
+        version,
+        parse_qsl(query, keep_blank_values=True),
+        full_url if isinstance(full_url, str) else None,
+        resource if isinstance(resource, dict) else None,
+        request.get("ifMatch"),
+        parse_qsl(criteria, keep_blank_values=True) if isinstance(criteria, str) and criteria else None,
+    )
+
+
+def rewrite(value: Any, new: Callable[[str], str | None], name: str = "") -> Any:
+    """A copy with references replaced: `reference`, uris that name an entry, and links in narrative.
+
+    Args:
+        new: what to write in place of a reference, or None to leave it.
+
+    Raises:
+        BadReference: a `urn:uuid:` reference that stands for no entry.
+    """
+    if isinstance(value, dict):
+        return {key: rewrite(item, new, key) for key, item in value.items()}
+    if isinstance(value, list):
+        return [rewrite(item, new, name) for item in value]
+    if isinstance(value, str):
+        if name == "div":
+            return _NARRATIVE_LINK.sub(
+                lambda found: (
+                    f"{found['start']}{found['quote']}{new(found['url']) or found['url']}{found['quote']}"
+                ),
+                value,
+            )
+        if name == "reference" or value.startswith(("urn:uuid:", "urn:oid:")):
+            found = new(value)
+            if found is None and name == "reference" and value.startswith("urn:uuid:"):
+                raise BadReference(f"no entry has the fullUrl {value}")
+            return found or value
+    return value
+
+
+def conditional_references(value: Any) -> set[str]:
+    """References that are searches (`Patient?identifier=…`), anywhere in a resource."""
+    if isinstance(value, dict):
+        found: set[str] = set()
+        for key, item in value.items():
+            if key == "reference" and isinstance(item, str) and re.match(r"[A-Z][A-Za-z]+\?", item):
+                found.add(item)
+            else:
+                found |= conditional_references(item)
+        return found
+    if isinstance(value, list):
+        return set().union(*(conditional_references(item) for item in value))
+    return set()

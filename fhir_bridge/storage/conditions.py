@@ -1,0 +1,87 @@
+"""Pieces of SQL with their parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from fhir_bridge.fhir import definitions
+from fhir_bridge.storage.errors import NotFound
+
+__all__ = ["FALSE", "TRUE", "Condition", "all_of", "any_of", "live", "negation", "person"]
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """A boolean SQL expression over the row `r` of `resource`, and the values of its placeholders in order.
+
+    The text is made of constants of this package alone; whatever a caller gave stands in the values.
+    """
+
+    text: str
+    values: tuple[Any, ...] = ()
+
+
+TRUE = Condition("TRUE")
+FALSE = Condition("FALSE")
+
+
+def live(resource_type: str) -> Condition:
+    """The current resources of a type.
+
+    The type stands in the text, as numbers of parameters and limits do, so that PostgreSQL plans with its statistics
+    even where it keeps one plan for many values.
+
+    Raises:
+        NotFound: R4 has no such type.
+    """
+    if resource_type not in definitions.resource_types():
+        raise NotFound(f"{resource_type!r} is no resource type of R4")
+    return Condition(f"r.type = '{resource_type}' AND NOT r.deleted")
+
+
+def person(ids: Sequence[str], *more: int) -> Condition:
+    """An array of the keys of these patients and of whoever is linked to them (not a boolean), worked out once."""
+    keys = "linked_patients(ARRAY(SELECT p.key FROM resource p WHERE p.type = 'Patient' AND p.id = ANY(%s)))"
+    added = f" || '{{{','.join(map(str, more))}}}'::bigint[]" if more else ""
+    return Condition(f"(SELECT {keys}{added})::bigint[]", (list(ids),))
+
+
+def all_of(conditions: Iterable[Condition]) -> Condition:
+    """AND."""
+    parts = [condition for condition in conditions if condition is not TRUE]
+    if any(part is FALSE for part in parts):
+        return FALSE
+    if not parts:
+        return TRUE
+    if len(parts) == 1:
+        return parts[0]
+    return Condition(
+        "(" + " AND ".join(part.text for part in parts) + ")",
+        tuple(value for part in parts for value in part.values),
+    )
+
+
+def any_of(conditions: Iterable[Condition]) -> Condition:
+    """OR."""
+    parts = [condition for condition in conditions if condition is not FALSE]
+    if any(part is TRUE for part in parts):
+        return TRUE
+    if not parts:
+        return FALSE
+    if len(parts) == 1:
+        return parts[0]
+    return Condition(
+        "(" + " OR ".join(part.text for part in parts) + ")",
+        tuple(value for part in parts for value in part.values),
+    )
+
+
+def negation(condition: Condition) -> Condition:
+    """NOT; a condition here is never null."""
+    if condition is TRUE:
+        return FALSE
+    if condition is FALSE:
+        return TRUE
+    return Condition(f"(NOT {condition.text})", condition.values)

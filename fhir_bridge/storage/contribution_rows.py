@@ -1,0 +1,120 @@
+"""Contributions in the database."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+
+import orjson
+from psycopg import AsyncConnection
+
+from fhir_bridge.fhir.serialization import dumps
+from fhir_bridge.storage.contributions import MERGED, Contribution, Order
+from fhir_bridge.storage.stored import parse
+from fhir_bridge.storage.versions import Current
+
+__all__ = ["keep_contents", "read_states", "write_states"]
+
+States = dict[str, Contribution]
+"""A resource's contributions by source."""
+
+_SELECT = (
+    "SELECT resource, source, time, arrival, rank, hash, load, bytes, orders FROM contribution "
+    "WHERE resource = ANY(%s) ORDER BY resource, source"
+)
+
+
+async def read_states(connection: AsyncConnection, rows: Mapping[int, Current]) -> dict[int, States]:
+    """The contributions to locked resources, by key."""
+    found: dict[int, States] = {}
+    cursor = await connection.execute(_SELECT, (list(rows),), binary=True)
+    async for key, source, time, arrival, rank, digest, load, text, orders in cursor:
+        if text is None:
+            text = rows[key].bytes
+            if text is None:
+                raise AssertionError(f"contribution {source} to resource {key} has no content")
+        resource = parse(text)
+        meta = resource.get("meta")
+        if isinstance(meta, dict):
+            kept = {name: value for name, value in meta.items() if name not in ("versionId", "lastUpdated")}
+            if kept:
+                resource["meta"] = kept
+            else:
+                del resource["meta"]
+        found.setdefault(key, {})[source] = Contribution(
+            source,
+            time,
+            arrival,
+            rank,
+            digest,
+            resource,
+            load,
+            None if orders is None else _read_orders(orders),
+        )
+    return found
+
+
+def _read_orders(text: bytes) -> dict[str, Order]:
+    return {
+        element: (datetime.fromisoformat(time), arrival, rank, bytes.fromhex(digest))
+        for element, (time, arrival, rank, digest) in orjson.loads(text).items()
+    }
+
+
+def _write_orders(orders: Mapping[str, Order]) -> bytes:
+    return orjson.dumps(
+        {
+            element: (time.astimezone(UTC).isoformat(), arrival, rank, digest.hex())
+            for element, (time, arrival, rank, digest) in orders.items()
+        }
+    )
+
+
+async def write_states(connection: AsyncConnection, states: Sequence[tuple[int, States, bool]]) -> None:
+    """Write the contributions of resources (key, states, whether there is a current version).
+
+    Content that is the current version's own is not written twice.
+    """
+    rows = [
+        (key, state, _content(state, sources, live=live))
+        for key, sources, live in states
+        for state in sources.values()
+    ]
+    if not rows:
+        return
+    await connection.execute(
+        "INSERT INTO contribution (resource, source, time, arrival, rank, hash, load, bytes, orders) "
+        "SELECT * FROM unnest(%s::bigint[], %s::text[], %s::timestamptz[], %s::int[], %s::smallint[], %s::bytea[], "
+        "%s::uuid[], %s::bytea[], %s::bytea[]) "
+        "ON CONFLICT (resource, source) DO UPDATE SET time = excluded.time, arrival = excluded.arrival, "
+        "rank = excluded.rank, hash = excluded.hash, load = excluded.load, bytes = excluded.bytes, "
+        "orders = excluded.orders",
+        (
+            [key for key, _, _ in rows],
+            [state.source for _, state, _ in rows],
+            [state.time for _, state, _ in rows],
+            [state.arrival for _, state, _ in rows],
+            [state.rank for _, state, _ in rows],
+            [state.hash for _, state, _ in rows],
+            [state.load for _, state, _ in rows],
+            [content for _, _, content in rows],
+            [None if state.orders is None else _write_orders(state.orders) for _, state, _ in rows],
+        ),
+    )
+
+
+def _content(state: Contribution, states: States, *, live: bool) -> bytes | None:
+    if live and state.resource["resourceType"] not in MERGED:
+        newest = max(states.values(), key=lambda one: (one.order, one.source))
+        if newest is state:
+            return None
+    return dumps(state.resource)
+
+
+async def keep_contents(connection: AsyncConnection, keys: Sequence[int]) -> None:
+    """Before a resource's current version is replaced by other means: contributions keep their own copy."""
+    await connection.execute(
+        "UPDATE contribution c SET bytes = r.bytes FROM resource r "
+        "WHERE r.key = c.resource AND c.resource = ANY(%s) AND c.bytes IS NULL AND r.bytes IS NOT NULL",
+        (list(keys),),
+    )

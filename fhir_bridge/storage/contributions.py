@@ -1,0 +1,348 @@
+"""What each source says of a resource, and how the current version comes of it. No database here.
+
+A source's messages about a resource are folded element by element, each element going to the newest message that
+speaks of it, so that any order of arrival ends in the same state. A snapshot speaks of all elements, a delta of those
+it has or clears. For people, places and things (`MERGED`) the current version is made of all sources' states, by
+precedence; for records of events (a result, a study) it is the newest source's state alone: two laboratories' results
+are never mixed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from functools import cache
+from typing import Any
+from urllib.parse import unquote
+from uuid import UUID
+
+from fhir_bridge.fhir import definitions
+from fhir_bridge.fhir.canonical import SOURCE_EXTENSION
+from fhir_bridge.fhir.search_values import date_range
+from fhir_bridge.storage.errors import BadResource
+from fhir_bridge.storage.stored import canonical, content_hash
+
+__all__ = [
+    "MERGED",
+    "REST",
+    "STATUS_RANK",
+    "Contribution",
+    "Order",
+    "arrive",
+    "disagreements",
+    "fold",
+    "incoming",
+    "merge",
+]
+
+MERGED = frozenset(
+    "Patient Person RelatedPerson Practitioner PractitionerRole Organization Location HealthcareService Device "
+    "Endpoint Group CareTeam Medication Substance".split()
+)
+"""Types whose current version is made of all sources' states, element by element."""
+
+REST = "urn:fhir-bridge:rest"
+"""The source of what was written over REST to a resource that other sources also write. Its elements win."""
+
+_ORDER = "registered draft planned requested partial preliminary active in-progress available completed finished final "
+STATUS_RANK = {
+    status: rank
+    for rank, status in enumerate(
+        (_ORDER + "amended corrected appended cancelled entered-in-error").split(),
+        1,
+    )
+}
+"""Which of two messages of the same time is the later, by status."""
+
+_UNIONED = frozenset(
+    "identifier link telecom extension modifierExtension generalPractitioner communication qualification alias "
+    "contained endpoint".split()
+)
+"""List elements that hold what all sources say; other elements hold what their owner says."""
+
+_NEVER = datetime.min.replace(tzinfo=UTC)
+
+Order = tuple[datetime, int, int, bytes]
+"""Business time, arrival (where messages have no time), status rank, hash: the order of a source's messages."""
+
+
+@dataclass(frozen=True, slots=True)
+class Contribution:
+    """A message of a source, or all its messages so far.
+
+    Attributes:
+        time: business time; None where the source gives none.
+        arrival: counts messages without time, which go by arrival.
+        hash: of the last message; with the source it names it.
+        load: the load that brought the last message.
+        resource: the elements, without meta.versionId, lastUpdated, and the instructions of a delta.
+        orders: element to order, where elements are of different messages; "" is the newest snapshot. A cleared element
+            has an order and no value.
+        delta: whether the message speaks only of what it holds and clears.
+        cleared: elements that the message takes away.
+    """
+
+    source: str
+    time: datetime | None
+    arrival: int
+    rank: int
+    hash: bytes
+    resource: dict[str, Any]
+    load: UUID | None = None
+    orders: Mapping[str, Order] | None = None
+    delta: bool = False
+    cleared: tuple[str, ...] = ()
+
+    @property
+    def order(self) -> Order:
+        """The place of the (last) message among the source's messages."""
+        return (self.time or _NEVER, self.arrival, self.rank, self.hash)
+
+    @property
+    def adapter(self) -> str:
+        """The adapter in `urn:fhir-bridge:<adapter>:<source name>`; the whole source where it has another form."""
+        parts = self.source.split(":", 3)
+        return parts[2] if self.source.startswith("urn:fhir-bridge:") and len(parts) > 2 else self.source
+
+
+def incoming(resource: dict[str, Any], adapter: str, load: UUID | None) -> Contribution:
+    """Read a converted resource: who says it, when, and whether it is a snapshot or a delta.
+
+    Raises:
+        BadResource: the source-record extension can't be read.
+    """
+    meta = resource.get("meta")
+    meta = dict(meta) if isinstance(meta, dict) else {}
+    meta.pop("versionId", None)
+    meta.pop("lastUpdated", None)
+    source = meta.get("source")
+    if not isinstance(source, str) or not source:
+        source = f"urn:fhir-bridge:{adapter}"
+    time, delta, cleared, kept = _source_record(meta.get("extension"))
+    content = {name: value for name, value in resource.items() if name != "meta"}
+    whole = {**content, "meta": meta} if meta else content
+    digest = content_hash(whole)
+    if kept:
+        meta["extension"] = kept
+    else:
+        meta.pop("extension", None)
+    if meta:
+        content["meta"] = meta
+    status = resource.get("status")
+    rank = STATUS_RANK.get(status, 0) if isinstance(status, str) else 0
+    return Contribution(source, time, 0, rank, digest, content, load, None, delta, cleared)
+
+
+def _source_record(
+    extensions: Any,
+) -> tuple[datetime | None, bool, tuple[str, ...], list[Any]]:
+    """Business time, delta, cleared elements, and the extensions to keep (without a delta's instructions)."""
+    time: datetime | None = None
+    delta = False
+    cleared: list[str] = []
+    kept: list[Any] = []
+    for extension in extensions if isinstance(extensions, list) else ():
+        if not isinstance(extension, dict) or extension.get("url") != SOURCE_EXTENSION:
+            kept.append(extension)
+            continue
+        parts = []
+        for part in extension.get("extension") or ():
+            match part.get("url"):
+                case "time":
+                    text = part.get("valueDateTime") or part.get("valueString")
+                    try:
+                        time = date_range(text)[0]
+                    except (TypeError, ValueError) as error:
+                        raise BadResource("meta.extension(source-record).time is not a dateTime") from error
+                    parts.append(part)
+                case "update":
+                    delta = part.get("valueCode") == "delta"
+                case "cleared":
+                    cleared.append(str(part.get("valueString")))
+                case _:
+                    parts.append(part)
+        if parts:
+            kept.append({**extension, "extension": parts})
+    return time, delta, tuple(cleared), kept
+
+
+@cache
+def _groups(resource_type: str) -> dict[str, str]:
+    """JSON name to element, for choices: `valueQuantity` and `valueString` are one element, `value[x]`."""
+    definition = definitions.find_type(resource_type)
+    return {
+        name: element.name
+        for element in (definition.children(resource_type) if definition else ())
+        if element.is_choice
+        for name in (*element.json_names, element.name, element.name.removesuffix("[x]"))
+    }
+
+
+def _group(resource_type: str, name: str) -> str:
+    """The element that a JSON name (perhaps of a primitive's extension, `_birthDate`) belongs to."""
+    bare = name.removeprefix("_")
+    return _groups(resource_type).get(bare, bare)
+
+
+_FIXED = ("resourceType", "id")
+
+
+def arrive(message: Contribution, known: Contribution | None) -> Contribution:
+    """Place a message without time after what is known, unless both came with the same load."""
+    if known is None or message.time is not None or known.time is not None:
+        return message
+    step = 0 if message.load is not None and message.load == known.load else 1
+    return replace(message, arrival=known.arrival + step)
+
+
+def fold(known: Contribution | None, message: Contribution) -> Contribution:
+    """A source's state after one more message, in whatever order the messages arrive."""
+    resource_type = message.resource["resourceType"]
+    at = message.order
+    if known is None and not message.delta:
+        return replace(message, cleared=())
+    if known is None:
+        known = replace(message, resource={name: message.resource[name] for name in _FIXED}, orders={})
+        previous: dict[str, Order] = {}
+    else:
+        previous = dict(known.orders) if known.orders is not None else _same(known)
+    snapshot = previous.pop("", None)
+    spoken = {_group(resource_type, name) for name in message.resource if name not in _FIXED}
+    spoken.update(_group(resource_type, name) for name in message.cleared)
+    if not message.delta:
+        spoken.update(previous)
+    taken = {
+        element
+        for element in spoken
+        if (snapshot is None or at > snapshot) and (element not in previous or at > previous[element])
+    }
+    if not message.delta and (snapshot is None or at > snapshot):
+        snapshot = at
+    orders = {**previous, **dict.fromkeys(taken, at)}
+    content = {
+        name: value
+        for name, value in known.resource.items()
+        if name in _FIXED or _group(resource_type, name) not in taken
+    }
+    content.update(
+        (name, value)
+        for name, value in message.resource.items()
+        if name not in _FIXED and _group(resource_type, name) in taken
+    )
+    present = {_group(resource_type, name) for name in content if name not in _FIXED}
+    if snapshot is not None:  # what an older message cleared, the snapshot says anyway
+        orders = {
+            element: order for element, order in orders.items() if element in present or order > snapshot
+        }
+    last = message if at >= known.order else known
+    plain = snapshot == last.order and all(order == snapshot for order in orders.values())
+    return replace(
+        last,
+        resource=content,
+        orders=None if plain else {**orders, **({} if snapshot is None else {"": snapshot})},
+        delta=False,
+        cleared=(),
+    )
+
+
+def _same(state: Contribution) -> dict[str, Order]:
+    """The orders of a state that is one snapshot."""
+    resource_type = state.resource["resourceType"]
+    elements = {_group(resource_type, name) for name in state.resource if name not in _FIXED}
+    return {**dict.fromkeys(elements, state.order), "": state.order}
+
+
+def merge(states: Sequence[Contribution], precedence: Sequence[str] = ()) -> dict[str, Any]:
+    """The current content that the sources' states give.
+
+    Args:
+        states: one for each source, at least one.
+        precedence: adapters (or whole sources), the first wins; the rest follow, newest first.
+    """
+    resource_type = states[0].resource["resourceType"]
+    if resource_type not in MERGED:
+        return max(states, key=lambda state: (state.order, state.source)).resource
+    ranked = _ranked(states, precedence)
+    merged: dict[str, Any] = {name: ranked[0].resource[name] for name in _FIXED}
+    meta = _merged_meta([state.resource.get("meta") or {} for state in ranked])
+    if meta:
+        merged["meta"] = meta
+    owned: dict[str, str] = {}
+    for state in ranked:
+        if state.source == REST and state.orders is not None:
+            owned.update(
+                (element, REST) for element in state.orders if element
+            )  # what REST cleared stays away
+        for name, value in state.resource.items():
+            if name in (*_FIXED, "meta"):
+                continue
+            element = _group(resource_type, name)
+            owner = owned.setdefault(element, state.source)
+            if owner == state.source:
+                merged[name] = value
+            elif owner != REST and element in _UNIONED and isinstance(value, list):
+                merged[name] = _union(merged.get(name), value)
+    return merged
+
+
+def _ranked(states: Sequence[Contribution], precedence: Sequence[str]) -> list[Contribution]:
+    def place(state: Contribution) -> int:
+        if state.source == REST:
+            return -1
+        for position, name in enumerate(precedence):
+            if name in (state.adapter, state.source, unquote(state.source.removeprefix("urn:fhir-bridge:"))):
+                return position
+        return len(precedence)
+
+    newest_first = sorted(states, key=lambda state: (state.order, state.source), reverse=True)
+    return sorted(newest_first, key=place)
+
+
+def _merged_meta(metas: list[dict[str, Any]]) -> dict[str, Any]:
+    """Profiles, tags and labels of all; the source of the first. Times stay with the contributions, so that a message
+    that repeats what is known makes no version."""
+    merged: dict[str, Any] = {}
+    for meta in metas:
+        for name, value in meta.items():
+            if name in ("profile", "tag", "security"):
+                merged[name] = _union(merged.get(name), value)
+            elif name == "extension":
+                others = [item for item in value if item.get("url") != SOURCE_EXTENSION]
+                if others:
+                    merged[name] = _union(merged.get(name), others)
+            else:
+                merged.setdefault(name, value)
+    return merged
+
+
+def _union(first: Any, more: Iterable[Any]) -> list[Any]:
+    """Both lists' items; identifiers count as equal by system and value, others by content."""
+    items = list(first) if isinstance(first, list) else []
+    seen = {_sameness(item) for item in items}
+    for item in more:
+        if _sameness(item) not in seen:
+            seen.add(_sameness(item))
+            items.append(item)
+    return items
+
+
+def _sameness(item: Any) -> bytes:
+    if isinstance(item, dict) and isinstance(item.get("value"), str) and isinstance(item.get("system"), str):
+        return canonical([item["system"], item["value"]])
+    return canonical(item)
+
+
+_DEMOGRAPHICS = ("birthDate", "gender")
+
+
+def disagreements(states: Sequence[Contribution]) -> list[str]:
+    """Demographic elements of a Patient on which sources differ."""
+    if len(states) < 2 or states[0].resource["resourceType"] != "Patient":
+        return []
+    return [
+        name
+        for name in _DEMOGRAPHICS
+        if len({state.resource[name] for state in states if name in state.resource and state.source != REST})
+        > 1
+    ]

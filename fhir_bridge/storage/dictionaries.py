@@ -1,0 +1,143 @@
+"""Numbers for texts that repeat: search parameters, code systems, security labels.
+
+A number never changes its meaning, so each process keeps what it has seen; what is new gets its number in a transaction
+of its own, so that no writer waits for another's commit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from psycopg import AsyncConnection
+from psycopg_pool import AsyncConnectionPool
+
+__all__ = ["NO_SYSTEM", "Dictionaries"]
+
+NO_SYSTEM = ""
+"""Stands for a code without a system."""
+
+_SELECT = {
+    "parameter": b"SELECT key FROM parameter WHERE type = %s AND code = %s",
+    "label": b"SELECT key FROM label WHERE system = %s AND code = %s",
+}
+_INSERT = {
+    "parameter": b"INSERT INTO parameter (type, code) SELECT * FROM unnest(%s::text[], %s::text[]) ORDER BY 1, 2"
+    b" ON CONFLICT DO NOTHING",
+    "label": b"INSERT INTO label (system, code) SELECT * FROM unnest(%s::text[], %s::text[]) ORDER BY 1, 2"
+    b" ON CONFLICT DO NOTHING",
+}
+
+
+class Dictionaries:
+    """The process's memory of them."""
+
+    def __init__(self, pool: AsyncConnectionPool[AsyncConnection]) -> None:
+        self._pool = pool
+        self._parameters: dict[tuple[str, str], int] = {}
+        self._systems: dict[str, int] = {}
+        self._labels: dict[tuple[str, str], int] = {}
+
+    async def load(self) -> None:
+        """Read what there is; a fresh process starts warm."""
+        async with self._pool.connection() as connection:
+            await self._refresh(connection)
+
+    async def _refresh(self, connection: AsyncConnection) -> None:
+        for key, first, second in await (
+            await connection.execute("SELECT key, type, code FROM parameter")
+        ).fetchall():
+            self._parameters[first, second] = key
+        for key, url in await (
+            await connection.execute("SELECT key, url FROM code_system ORDER BY key DESC LIMIT 10000")
+        ).fetchall():
+            self._systems[url] = key
+        for key, first, second in await (
+            await connection.execute("SELECT key, system, code FROM label")
+        ).fetchall():
+            self._labels[first, second] = key
+
+    async def allocate(
+        self,
+        *,
+        parameters: Iterable[tuple[str, str]] = (),
+        systems: Iterable[str] = (),
+        labels: Iterable[tuple[str, str]] = (),
+    ) -> None:
+        """See that all of these have their number in memory, giving new ones where there is none yet."""
+        new_parameters = sorted(set(parameters) - self._parameters.keys())
+        new_systems = sorted(set(systems) - self._systems.keys())
+        new_labels = sorted(set(labels) - self._labels.keys())
+        if not (new_parameters or new_systems or new_labels):
+            return
+        async with self._pool.connection() as connection:
+            await connection.execute("SET LOCAL synchronous_commit = off")
+            if new_parameters:
+                await self._pairs(connection, "parameter", new_parameters, self._parameters)
+            if new_labels:
+                await self._pairs(connection, "label", new_labels, self._labels)
+            if new_systems:
+                await connection.execute(
+                    "INSERT INTO code_system (url) SELECT unnest(%s::text[]) ORDER BY 1 ON CONFLICT DO NOTHING",
+                    (new_systems,),
+                )
+                rows = await connection.execute(
+                    "SELECT url, key FROM code_system WHERE url = ANY(%s)", (new_systems,)
+                )
+                self._systems.update(await rows.fetchall())
+
+    @staticmethod
+    async def _pairs(
+        connection: AsyncConnection,
+        table: str,
+        new: list[tuple[str, str]],
+        memory: dict[tuple[str, str], int],
+    ) -> None:
+        await connection.execute(_INSERT[table], ([pair[0] for pair in new], [pair[1] for pair in new]))
+        for pair in new:
+            row = await (await connection.execute(_SELECT[table], pair)).fetchone()
+            assert row is not None
+            memory[pair] = row[0]
+
+    def parameter(self, resource_type: str, code: str) -> int:
+        """The number of an allocated search parameter."""
+        return self._parameters[resource_type, code]
+
+    def system(self, url: str | None) -> int:
+        """The number of an allocated code system; None is `NO_SYSTEM`."""
+        return self._systems[url or NO_SYSTEM]
+
+    def label(self, system: str, code: str) -> int:
+        """The number of an allocated security label."""
+        return self._labels[system, code]
+
+    async def find_parameter(self, resource_type: str, code: str) -> int:
+        """The number of a search parameter, for a query."""
+        await self.allocate(parameters=[(resource_type, code)])
+        return self._parameters[resource_type, code]
+
+    async def find_system(self, url: str) -> int | None:
+        """The number of a code system, or None where no stored code has it."""
+        known = self._systems.get(url)
+        if known is None:
+            async with self._pool.connection() as connection:
+                rows = await connection.execute("SELECT key FROM code_system WHERE url = %s", (url,))
+                row = await rows.fetchone()
+            if row is None:
+                return None
+            known = self._systems[url] = row[0]
+        return known
+
+    async def find_labels(self, labels: Iterable[str]) -> list[int]:
+        """The numbers of `system|code` labels; those no stored resource carries are left out."""
+        found = []
+        for label in labels:
+            system, _, code = label.rpartition("|")
+            known = self._labels.get((system, code))
+            if known is None:
+                async with self._pool.connection() as connection:
+                    row = await (await connection.execute(_SELECT["label"], (system, code))).fetchone()
+                if row is None:
+                    continue
+                known = self._labels[system, code] = row[0]
+            found.append(known)
+        return found

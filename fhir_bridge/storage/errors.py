@@ -1,0 +1,140 @@
+"""What storage refuses, as exceptions that the layers above turn into HTTP statuses and exit codes."""
+
+from __future__ import annotations
+
+from fhir_bridge.fhir.issues import Issue
+from fhir_bridge.storage.issues import CODES
+
+__all__ = [
+    "BadCursor",
+    "BadReference",
+    "BadResource",
+    "BadSearch",
+    "DatabaseUnavailable",
+    "Forbidden",
+    "Gone",
+    "MultipleMatches",
+    "NotFound",
+    "OtherSiteKey",
+    "SchemaAhead",
+    "StorageError",
+    "TransactionFailed",
+    "VersionConflict",
+]
+
+
+class StorageError(Exception):
+    """Something storage refuses. `issue` tells it in full; `status` is the HTTP status that fits."""
+
+    code = "FB-STORE-001"
+    status = 500
+
+    def __init__(self, message: str, *, source: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.source = source
+
+    @property
+    def issue(self) -> Issue:
+        """The refusal as an issue."""
+        return Issue(CODES[self.code].severity, self.code, self.message, self.source)
+
+
+class NotFound(StorageError):
+    """No such resource, or none that this caller may know of: the two can't be told apart."""
+
+    code = "FB-STORE-002"
+    status = 404
+
+
+class Gone(StorageError):
+    """The resource was deleted, and the caller might have read it."""
+
+    code = "FB-STORE-003"
+    status = 410
+
+
+class Forbidden(StorageError):
+    """No grant of the caller allows the interaction on this type, or the content would leave its bounds."""
+
+    code = "FB-STORE-004"
+    status = 403
+
+
+class VersionConflict(StorageError):
+    """If-Match names another version than the current one."""
+
+    code = "FB-STORE-005"
+    status = 412
+
+
+class MultipleMatches(StorageError):
+    """The criteria of a conditional interaction match more than one resource."""
+
+    code = "FB-STORE-006"
+    status = 412
+
+
+class BadResource(StorageError):
+    """What was given can't be stored: no resource, another type or id than the URL's."""
+
+    code = "FB-STORE-007"
+    status = 400
+
+
+class BadSearch(StorageError):
+    """A search value or modifier that can't be understood or is not supported."""
+
+    code = "FB-STORE-008"
+    status = 400
+
+
+class BadCursor(StorageError):
+    """A paging cursor that is damaged, or was made for another caller or another search."""
+
+    code = "FB-STORE-009"
+    status = 400
+
+
+class TransactionFailed(StorageError):
+    """An entry of a transaction was refused; nothing of the transaction was stored.
+
+    Attributes:
+        position: index of the entry in Bundle.entry.
+        cause: the refusal of that entry.
+    """
+
+    code = "FB-STORE-010"
+
+    def __init__(self, position: int, cause: StorageError) -> None:
+        super().__init__(f"Bundle.entry[{position}]: {cause.message}", source=f"Bundle.entry[{position}]")
+        self.position = position
+        self.cause = cause
+        self.status = cause.status
+
+
+class BadReference(StorageError):
+    """A reference inside a transaction that names no entry and no resource, or several."""
+
+    code = "FB-STORE-011"
+    status = 400
+
+
+class OtherSiteKey(StorageError):
+    """The database holds ids made with another site key."""
+
+    code = "FB-STORE-020"
+    status = 409
+
+
+class SchemaAhead(StorageError):
+    """The database schema is newer than this program."""
+
+    code = "FB-STORE-021"
+
+
+class DatabaseUnavailable(StorageError):
+    """The embedded database server can't be started or reached."""
+
+    code = "FB-STORE-022"
+    status = 503

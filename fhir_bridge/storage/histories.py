@@ -1,0 +1,199 @@
+"""Versions that were: vread and history at three levels, within what the caller may see.
+
+An old version may have been about another patient than the current one. So both must be within the caller's bounds: the
+resource as it stands, by SQL, and the version's own content, by the same rules in Python.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+
+from psycopg import AsyncConnection
+
+from fhir_bridge.fhir.access import AccessFilter
+from fhir_bridge.storage.conditions import TRUE, Condition, all_of
+from fhir_bridge.storage.cursors import Cursors
+from fhir_bridge.storage.dictionaries import Dictionaries
+from fhir_bridge.storage.errors import Gone, NotFound
+from fhir_bridge.storage.indexing import index
+from fhir_bridge.storage.permission import allowed, compile_access, linked_ids, require
+from fhir_bridge.storage.stored import Stored, parse_for_reading
+
+__all__ = ["HistoryEntry", "HistoryPage", "instance_history", "read_version", "type_history"]
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryEntry:
+    """A version and how it came about; `stored.bytes` is empty for a deletion."""
+
+    stored: Stored
+    method: Literal["POST", "PUT", "DELETE"]
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryPage:
+    """A page of versions; `total` None where not counted."""
+
+    entries: list[HistoryEntry]
+    total: int | None = None
+    next: str | None = None
+
+
+Row = tuple[str, str, int, datetime, bytes | None, int]
+"""type, id, version, lastUpdated, bytes, key."""
+
+
+async def read_version(
+    connection: AsyncConnection,
+    dictionaries: Dictionaries,
+    resource_type: str,
+    identity: str,
+    version: str,
+    access: AccessFilter,
+) -> Stored:
+    """One version; see `Store.vread`."""
+    require(access, resource_type, "r")
+    if not version.isascii() or not version.isdigit() or len(version) > 9:
+        raise NotFound(f"no {resource_type}/{identity} version {version}")
+    permitted = await compile_access(access, resource_type, "r", dictionaries)
+    statement = (
+        "SELECT r.type, r.id, v.version, v.last_updated, v.bytes, r.key FROM resource r, LATERAL ("  # noqa: S608
+        "SELECT r.version, r.last_updated, r.bytes WHERE r.version = %s UNION ALL "
+        "SELECT h.version, h.last_updated, h.bytes FROM history h WHERE h.resource = r.key AND h.version = %s) v "
+        f"WHERE r.type = %s AND r.id = %s AND r.version > 0 AND {permitted.text}"
+    )
+    number = int(version)
+    rows = await connection.execute(
+        statement.encode(), (number, number, resource_type, identity, *permitted.values), binary=True
+    )
+    row: Any = await rows.fetchone()
+    if row is None or not await _visible(connection, access, [row], permitted, "r"):
+        raise NotFound(f"no {resource_type}/{identity} version {version}")
+    if row[4] is None:
+        raise Gone(f"{resource_type}/{identity} version {version} is its deletion")
+    return Stored(*row[:5])
+
+
+async def instance_history(
+    connection: AsyncConnection,
+    dictionaries: Dictionaries,
+    cursors: Cursors,
+    resource_type: str,
+    identity: str,
+    access: AccessFilter,
+    *,
+    count: int,
+    since: datetime | None,
+    cursor: str | None,
+) -> HistoryPage:
+    """All versions of a resource: the current first, then by number; late arrivals among them."""
+    require(access, resource_type, "r")
+    bound = (access.subject, "history", resource_type, identity, str(since))
+    before = cursors.read(cursor, bound) if cursor else [0, 2**31 - 1]
+    permitted = await compile_access(access, resource_type, "r", dictionaries)
+    statement = (
+        "SELECT r.type, r.id, v.version, v.last_updated, v.bytes, r.key, v.current FROM resource r, LATERAL ("  # noqa: S608
+        "SELECT r.version, r.last_updated, r.bytes, 1 AS current UNION ALL "
+        "SELECT h.version, h.last_updated, h.bytes, 0 FROM history h WHERE h.resource = r.key) v "
+        f"WHERE r.type = %s AND r.id = %s AND r.version > 0 AND {permitted.text} "
+        "AND v.last_updated >= coalesce(%s, '-infinity'::timestamptz) "
+        "AND (%s = 0 OR v.current = 0) AND v.version < %s ORDER BY v.current DESC, v.version DESC LIMIT %s"
+    )
+    rows: list[Any] = await (
+        await connection.execute(
+            statement.encode(),
+            (resource_type, identity, *permitted.values, since, *before, count + 1),
+            binary=True,
+        )
+    ).fetchall()
+    if not rows and cursor is None and since is None:
+        raise NotFound(f"no {resource_type}/{identity}")
+    page = rows[:count]
+    entries = [_entry(row) for row in await _visible(connection, access, page, permitted, "r")]
+    following = None
+    if len(rows) > count:
+        last = page[-1]
+        following = cursors.make([1, 2**31 - 1 if last[6] else last[2]], bound)
+    total = len(entries) if cursor is None and following is None else None
+    return HistoryPage(entries, total, following)
+
+
+async def type_history(
+    connection: AsyncConnection,
+    dictionaries: Dictionaries,
+    cursors: Cursors,
+    types: list[str],
+    access: AccessFilter,
+    *,
+    count: int,
+    since: datetime | None,
+    cursor: str | None,
+) -> HistoryPage:
+    """Versions of all resources of some types, newest first; what came late and never was current is left out."""
+    bound = (access.subject, "history", types, str(since))
+    after = TRUE
+    if cursor is not None:
+        moment, key, version = cursors.read(cursor, bound)
+        after = Condition(
+            "(v.last_updated, r.key, v.version) < (%s::timestamptz, %s, %s)", (moment, key, version)
+        )
+    permitted = {kind: await compile_access(access, kind, "s", dictionaries) for kind in types}
+    whole = [kind for kind, condition in permitted.items() if condition is TRUE]
+    parts = [Condition("r.type = ANY(%s)", (whole,))]
+    parts += [
+        all_of([Condition("r.type = %s", (kind,)), condition])
+        for kind, condition in permitted.items()
+        if condition is not TRUE
+    ]
+    where = Condition(
+        "(" + " OR ".join(part.text for part in parts) + ")",
+        tuple(value for part in parts for value in part.values),
+    )
+    statement = (
+        "SELECT r.type, r.id, v.version, v.last_updated, v.bytes, r.key, v.last_updated::text FROM ("  # noqa: S608
+        "SELECT key AS resource, version, last_updated, bytes FROM resource WHERE version > 0 UNION ALL "
+        "SELECT resource, version, last_updated, bytes FROM history WHERE kind IN ('v', 'd')) v "
+        f"JOIN resource r ON r.key = v.resource WHERE {where.text} AND {after.text} "
+        "AND v.last_updated >= coalesce(%s, '-infinity'::timestamptz) "
+        "ORDER BY v.last_updated DESC, r.key DESC, v.version DESC LIMIT %s"
+    )
+    rows: list[Any] = await (
+        await connection.execute(
+            statement.encode(), (*where.values, *after.values, since, count + 1), binary=True
+        )
+    ).fetchall()
+    page = rows[:count]
+    following = None
+    if len(rows) > count:
+        following = cursors.make([page[-1][6], page[-1][5], page[-1][2]], bound)
+    visible: list[Any] = []
+    for kind in {row[0] for row in page}:
+        of_kind = [row for row in page if row[0] == kind]
+        visible += await _visible(connection, access, of_kind, permitted[kind], "s")
+    places = {(row[5], row[2]) for row in visible}
+    entries = [_entry(row) for row in page if (row[5], row[2]) in places]
+    total = len(entries) if cursor is None and following is None else None
+    return HistoryPage(entries, total, following)
+
+
+def _entry(row: Any) -> HistoryEntry:
+    stored = Stored(row[0], row[1], row[2], row[3], row[4] or b"")
+    if row[4] is None:
+        return HistoryEntry(stored, "DELETE")
+    return HistoryEntry(stored, "POST" if row[2] == 1 else "PUT")
+
+
+async def _visible(
+    connection: AsyncConnection, access: AccessFilter, rows: list[Any], permitted: Condition, letter: str
+) -> list[Any]:
+    """The rows whose own content the caller may see; a deletion has none."""
+    if permitted is TRUE and not access.withheld_labels:
+        return rows
+    people = await linked_ids(connection, access)
+    return [
+        row
+        for row in rows
+        if row[4] is None or allowed(access, index(parse_for_reading(row[4]), row[1]), letter, people)
+    ]

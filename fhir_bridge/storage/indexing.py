@@ -1,0 +1,281 @@
+"""The search index, compartments, labels and links of resources that are being written.
+
+Two steps. `identify` runs before the transaction: it gives numbers to (type, id) pairs and dictionary texts, in short
+transactions of their own, in sorted order, so that writers never wait for each other there. `IndexWriter` then collects
+the rows of many resources and writes them by COPY.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from psycopg import AsyncConnection
+from psycopg_pool import AsyncConnectionPool
+
+from fhir_bridge.fhir import definitions
+from fhir_bridge.fhir.search_parameters import (
+    DateEntry,
+    IndexEntry,
+    NumberEntry,
+    QuantityEntry,
+    ReferenceEntry,
+    StringEntry,
+    TokenEntry,
+    UriEntry,
+    compartment_patients,
+    extract,
+)
+from fhir_bridge.storage.dictionaries import NO_SYSTEM, Dictionaries
+from fhir_bridge.storage.errors import BadResource
+
+__all__ = ["Identity", "IndexWriter", "Indexed", "find_keys", "identify", "index"]
+
+Identity = tuple[str, str]
+"""Resource type and id."""
+
+FEW = 4
+NOBODY, MANY = 0, -1
+"""In token.patient: in no patient's compartment, and in those of more than `FEW`."""
+
+_MERGES = ("replaced-by", "replaces")
+
+
+@dataclass(frozen=True, slots=True)
+class Indexed:
+    """What the index will hold of one resource.
+
+    Attributes:
+        patients: ids of the patients in whose compartment it is.
+        labels: its security labels as (system, code).
+        links: for a Patient, (merged id, survivor id) as its `link` says.
+    """
+
+    type: str
+    id: str
+    entries: tuple[IndexEntry, ...]
+    patients: tuple[str, ...]
+    labels: tuple[tuple[str, str], ...]
+    links: tuple[tuple[str, str], ...]
+
+    def identities(self) -> list[Identity]:
+        """The (type, id) pairs whose numbers its rows need, itself among them."""
+        found = {(self.type, self.id)}
+        for entry in self.entries:
+            if type(entry) is ReferenceEntry and entry.type is not None and entry.id is not None:
+                found.add((entry.type, entry.id))
+        for pair in self.links:
+            found.update(("Patient", patient) for patient in pair)
+        return list(found)
+
+
+def index(resource: dict[str, Any], identity: str) -> Indexed:
+    """Extract what the index needs.
+
+    Raises:
+        BadResource: the resourceType is none of R4's.
+    """
+    resource_type = resource["resourceType"]
+    if resource_type not in definitions.resource_types():
+        raise BadResource(f"{resource_type!r} is no resource type of R4")
+    if resource.get("id") != identity:
+        resource = {**resource, "id": identity}
+    known = definitions.resource_types()
+    entries = tuple(
+        entry
+        if type(entry) is not ReferenceEntry or entry.type is None or entry.type in known
+        else ReferenceEntry(entry.parameter, None, None, f"{entry.type}/{entry.id}")
+        for entry in extract(resource)
+    )
+    return Indexed(
+        resource_type,
+        identity,
+        entries,
+        compartment_patients(resource, entries),
+        _labels(resource),
+        _links(resource, identity) if resource_type == "Patient" else (),
+    )
+
+
+def _labels(resource: dict[str, Any]) -> tuple[tuple[str, str], ...]:
+    meta = resource.get("meta")
+    security = meta.get("security") if isinstance(meta, dict) else None
+    return tuple(
+        (coding.get("system") or "", coding["code"])
+        for coding in (security if isinstance(security, list) else ())
+        if isinstance(coding, dict) and isinstance(coding.get("code"), str)
+    )
+
+
+def _links(resource: dict[str, Any], identity: str) -> tuple[tuple[str, str], ...]:
+    """Patient.link of the kinds that say two records are one person (R4 valueset-link-type.html)."""
+    found = []
+    links = resource.get("link")
+    for link in links if isinstance(links, list) else ():
+        if not isinstance(link, dict) or link.get("type") not in _MERGES:
+            continue
+        other = link.get("other")
+        reference = other.get("reference") if isinstance(other, dict) else None
+        if isinstance(reference, str) and reference.startswith("Patient/"):
+            target = reference.split("/")[1]
+            if target and target != identity:
+                found.append((identity, target) if link["type"] == "replaced-by" else (target, identity))
+    return tuple(dict.fromkeys(found))
+
+
+async def identify(
+    pool: AsyncConnectionPool[AsyncConnection], dictionaries: Dictionaries, items: Sequence[Indexed]
+) -> dict[Identity, int]:
+    """Numbers for everything that the rows of these resources name; new ones are made and committed at once."""
+    parameters: set[tuple[str, str]] = set()
+    systems: set[str] = {NO_SYSTEM}
+    labels: set[tuple[str, str]] = set()
+    identities: set[Identity] = set()
+    for item in items:
+        identities.update(item.identities())
+        labels.update(item.labels)
+        for entry in item.entries:
+            parameters.add((item.type, entry.parameter))
+            if isinstance(entry, TokenEntry | QuantityEntry) and entry.system:
+                systems.add(entry.system)
+    await dictionaries.allocate(parameters=parameters, systems=systems, labels=labels)
+    return await _keys(pool, identities)
+
+
+async def _keys(
+    pool: AsyncConnectionPool[AsyncConnection], identities: Iterable[Identity]
+) -> dict[Identity, int]:
+    wanted = sorted(identities)
+    async with pool.connection() as connection:
+        keys = await find_keys(connection, wanted)
+        missing = [pair for pair in wanted if pair not in keys]
+        if missing:
+            await connection.execute("SET LOCAL synchronous_commit = off")
+            await connection.execute(
+                "INSERT INTO resource (type, id) SELECT * FROM unnest(%s::text[], %s::text[]) ON CONFLICT DO NOTHING",
+                ([pair[0] for pair in missing], [pair[1] for pair in missing]),
+            )
+            keys.update(await find_keys(connection, missing))
+    return keys
+
+
+async def find_keys(connection: AsyncConnection, identities: Sequence[Identity]) -> dict[Identity, int]:
+    """The numbers of those (type, id) pairs that have one."""
+    rows = await connection.execute(
+        "SELECT r.type, r.id, r.key FROM unnest(%s::text[], %s::text[]) AS w (type, id)"
+        " JOIN resource r ON r.type = w.type AND r.id = w.id",
+        ([pair[0] for pair in identities], [pair[1] for pair in identities]),
+    )
+    return {(row[0], row[1]): row[2] for row in await rows.fetchall()}
+
+
+def _open(value: datetime | Decimal | None, infinite: str) -> datetime | Decimal | str:
+    return infinite if value is None else value
+
+
+@dataclass(slots=True)
+class IndexWriter:
+    """Collects index rows and writes them; rows of an earlier version go first."""
+
+    dictionaries: Dictionaries
+    keys: dict[Identity, int]
+    _replaced: list[int] = field(default_factory=list)
+    _kept_compartment: set[int] = field(default_factory=set)
+    _rows: dict[str, list[tuple[Any, ...]]] = field(default_factory=dict)
+
+    def labels(self, item: Indexed) -> list[int] | None:
+        """The numbers of a resource's labels, for its row."""
+        return [self.dictionaries.label(*label) for label in item.labels] or None
+
+    def remove(self, key: int) -> None:
+        """A deleted resource leaves the index; its compartment rows stay, so that who might read it is told 410."""
+        self._replaced.append(key)
+        self._kept_compartment.add(key)
+
+    def put(self, item: Indexed, *, new: bool) -> None:
+        """Add the rows of a resource; `new` where it has none yet."""
+        keys, dictionaries = self.keys, self.dictionaries
+        key = keys[item.type, item.id]
+        if not new:
+            self._replaced.append(key)
+        patients = [keys["Patient", patient] for patient in item.patients]
+        owners = (NOBODY,) if not patients else patients if len(patients) <= FEW else (MANY,)
+        add = self._add
+        for entry in item.entries:
+            parameter = dictionaries.parameter(item.type, entry.parameter)
+            if type(entry) is TokenEntry:
+                system = dictionaries.system(entry.system)
+                for owner in owners:
+                    add("token", parameter, system, entry.code, owner, key)
+            elif type(entry) is DateEntry:
+                add("date", parameter, _open(entry.low, "-infinity"), _open(entry.high, "infinity"), key)
+            elif type(entry) is ReferenceEntry:
+                target = None if entry.type is None or entry.id is None else keys[entry.type, entry.id]
+                add("reference", parameter, target, entry.url, key)
+            elif type(entry) is StringEntry:
+                add("string", parameter, entry.value, entry.exact, key)
+            elif type(entry) is QuantityEntry:
+                self._put_quantity(parameter, entry, key)
+            elif type(entry) is NumberEntry:
+                add("number", parameter, _open(entry.low, "-infinity"), _open(entry.high, "infinity"), key)
+            elif type(entry) is UriEntry:
+                add("uri", parameter, entry.value, key)
+        for member in patients:
+            add("compartment", member, key)
+        for merged, survivor in item.links:
+            add("link", keys["Patient", merged], keys["Patient", survivor], key)
+
+    def _put_quantity(self, parameter: int, entry: QuantityEntry, key: int) -> None:
+        canonical = entry.canonical_code is not None
+        self._add(
+            "quantity",
+            *(parameter, self.dictionaries.system(entry.system), entry.code or "", entry.unit),
+            *(_open(entry.low, "-infinity"), _open(entry.high, "infinity"), entry.canonical_code),
+            _open(entry.canonical_low, "-infinity") if canonical else None,
+            _open(entry.canonical_high, "infinity") if canonical else None,
+            key,
+        )
+
+    def _add(self, table: str, *row: Any) -> None:
+        self._rows.setdefault(table, []).append(row)
+
+    async def write(self, connection: AsyncConnection, *, bulk: bool = False) -> None:
+        """Write everything collected, in the caller's transaction; `bulk` by COPY, which a pipeline can't hold."""
+        if self._replaced:
+            for table in ("token", "string", "date", "quantity", "number", "reference", "uri"):
+                statement = f"DELETE FROM {table} WHERE resource = ANY(%s)"  # noqa: S608
+                await connection.execute(statement.encode(), (self._replaced,))
+            left = [key for key in self._replaced if key not in self._kept_compartment]
+            await connection.execute("DELETE FROM compartment WHERE resource = ANY(%s)", (left,))
+            await connection.execute("DELETE FROM link WHERE declared_by = ANY(%s)", (self._replaced,))
+        for table, rows in self._rows.items():
+            if not bulk:
+                row_text = ",".join(["%s"] * len(rows[0]))
+                values = ",".join([f"({row_text})"] * len(rows))
+                statement = f"INSERT INTO {table} ({_COLUMNS[table]}) VALUES {values}"  # noqa: S608
+                await connection.execute(statement.encode(), [value for row in rows for value in row])
+                continue
+            async with (
+                connection.cursor() as cursor,
+                cursor.copy(f"COPY {table} ({_COLUMNS[table]}) FROM STDIN".encode()) as copy,
+            ):
+                for row in rows:
+                    await copy.write_row(row)
+        self._replaced.clear()
+        self._rows.clear()
+
+
+_COLUMNS = {
+    "token": "parameter, system, code, patient, resource",
+    "date": "parameter, low, high, resource",
+    "reference": "parameter, target, url, resource",
+    "string": "parameter, value, exact, resource",
+    "quantity": "parameter, system, code, unit, low, high, canonical_code, canonical_low, canonical_high, resource",
+    "number": "parameter, low, high, resource",
+    "uri": "parameter, value, resource",
+    "compartment": "patient, resource",
+    "link": "merged, survivor, declared_by",
+}

@@ -1,0 +1,116 @@
+"""Issue codes of storage."""
+
+from __future__ import annotations
+
+from fhir_bridge.fhir.issues import IssueCode, declare
+
+__all__ = ["CODES"]
+
+CODES = declare(
+    IssueCode("FB-STORE-001", "error", "Storage refused", "See the message.", "exception"),
+    IssueCode(
+        "FB-STORE-002",
+        "error",
+        "No such resource, or none that you may see",
+        "Check type and id, and whether your scopes reach it.",
+        "not-found",
+    ),
+    IssueCode("FB-STORE-003", "error", "The resource was deleted", "Read its history.", "deleted"),
+    IssueCode(
+        "FB-STORE-004", "error", "Not allowed", "Ask for a scope that allows the interaction.", "forbidden"
+    ),
+    IssueCode(
+        "FB-STORE-005",
+        "error",
+        "The resource has changed since you read it",
+        "Read it again, redo the change, send the new ETag in If-Match.",
+        "conflict",
+    ),
+    IssueCode(
+        "FB-STORE-006",
+        "error",
+        "Criteria match several resources",
+        "Narrow the criteria to one resource.",
+        "multiple-matches",
+    ),
+    IssueCode(
+        "FB-STORE-007",
+        "error",
+        "Not a resource that can be stored",
+        "Give resourceType, and the same type and id as in the URL.",
+        "invalid",
+    ),
+    IssueCode(
+        "FB-STORE-008",
+        "error",
+        "The search can't be understood",
+        "Correct the parameter; the CapabilityStatement lists what is supported.",
+        "invalid",
+    ),
+    IssueCode(
+        "FB-STORE-009",
+        "error",
+        "The paging link is not valid",
+        "Repeat the search from its start.",
+        "invalid",
+    ),
+    IssueCode(
+        "FB-STORE-010",
+        "error",
+        "The transaction was refused as a whole",
+        "Correct the entry named; nothing was stored.",
+        "processing",
+    ),
+    IssueCode(
+        "FB-STORE-011",
+        "error",
+        "A reference in the transaction can't be resolved",
+        "Give the entry with that fullUrl, or criteria that match one resource.",
+        "not-found",
+    ),
+    IssueCode(
+        "FB-STORE-012",
+        "error",
+        "An output can't be loaded",
+        "The output is left out; correct its mapping or file. The others are loaded.",
+        "invalid",
+    ),
+    IssueCode(
+        "FB-STORE-013",
+        "warning",
+        "Two contents under one id with the same time",
+        "Check the key of the rule: it joins what may not be one thing. One content is current, both are in history.",
+        "conflict",
+    ),
+    IssueCode(
+        "FB-STORE-014",
+        "warning",
+        "Sources disagree on a person's demographics",
+        "Compare the sources; the source that precedence names first is shown.",
+        "conflict",
+    ),
+    IssueCode(
+        "FB-STALE",
+        "information",
+        "Older than what is stored",
+        "Nothing to do: it is kept in history and did not become current.",
+        "informational",
+    ),
+    IssueCode(
+        "FB-STORE-020",
+        "error",
+        "The database belongs to another site key",
+        "Load with the key whose fingerprint the database names, or into another database.",
+        "conflict",
+    ),
+    IssueCode(
+        "FB-STORE-021", "error", "The database schema is newer", "Run a newer fhir-bridge.", "exception"
+    ),
+    IssueCode(
+        "FB-STORE-022",
+        "error",
+        "The embedded PostgreSQL can't be started",
+        "Follow the message, or set FHIR_BRIDGE_DATABASE_URL to a PostgreSQL server of your own.",
+        "transient",
+    ),
+)

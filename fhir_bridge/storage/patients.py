@@ -1,0 +1,93 @@
+"""A patient's whole record, and two records of one patient linked (ADT A40) or parted again."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from typing import Any
+
+from psycopg import AsyncConnection
+
+from fhir_bridge.fhir.access import AccessFilter
+from fhir_bridge.storage.dictionaries import Dictionaries
+from fhir_bridge.storage.permission import compile_access
+from fhir_bridge.storage.stored import Stored
+
+__all__ = ["linked", "read_record", "unlinked"]
+
+PAGE = 500
+
+
+async def read_record(
+    connection: AsyncConnection,
+    dictionaries: Dictionaries,
+    patient_id: str,
+    access: AccessFilter,
+    types: Sequence[str] | None,
+) -> AsyncIterator[Stored]:
+    """Everything current in the compartment of a patient and of whoever is linked to it; the Patients first.
+
+    What the caller may not read is left out. Memory is bounded by a page.
+    """
+    members = (
+        "SELECT DISTINCT m.resource FROM compartment m WHERE m.patient = ANY((SELECT linked_patients(ARRAY("
+        "SELECT p.key FROM resource p WHERE p.type = 'Patient' AND p.id = %s)))::bigint[])"
+    )
+    found = await connection.execute(
+        f"SELECT DISTINCT r.type FROM resource r WHERE r.key IN ({members}) AND NOT r.deleted".encode(),  # noqa: S608
+        (patient_id,),
+    )
+    present = {row[0] for row in await found.fetchall()}
+    wanted = [
+        kind
+        for kind in sorted(present, key=lambda kind: (kind != "Patient", kind))
+        if (types is None or kind in types) and access.permits(kind, "r")
+    ]
+    for kind in wanted:
+        permitted = await compile_access(access, kind, "r", dictionaries)
+        after = 0
+        while True:
+            statement = (
+                "SELECT r.key, r.type, r.id, r.version, r.last_updated, r.bytes FROM resource r "  # noqa: S608
+                f"WHERE r.key IN ({members}) AND r.type = %s AND NOT r.deleted AND r.key > %s AND {permitted.text} "
+                "ORDER BY r.key LIMIT %s"
+            )
+            rows: list[Any] = await (
+                await connection.execute(
+                    statement.encode(), (patient_id, kind, after, *permitted.values, PAGE), binary=True
+                )
+            ).fetchall()
+            for row in rows:
+                yield Stored(*row[1:])
+            if len(rows) < PAGE:
+                break
+            after = rows[-1][0]
+
+
+def _without(links: Any, other: str) -> list[Any]:
+    return [
+        link
+        for link in (links if isinstance(links, list) else [])
+        if not (
+            isinstance(link, dict)
+            and link.get("type") in ("replaced-by", "replaces")
+            and (link.get("other") or {}).get("reference") == f"Patient/{other}"
+        )
+    ]
+
+
+def linked(patient: dict[str, Any], other: str, kind: str) -> dict[str, Any]:
+    """The Patient with a link of this kind to the other (R4 patient-definitions.html#Patient.link)."""
+    links = [
+        *_without(patient.get("link"), other),
+        {"other": {"reference": f"Patient/{other}"}, "type": kind},
+    ]
+    return {**patient, "link": links}
+
+
+def unlinked(patient: dict[str, Any], other: str) -> dict[str, Any]:
+    """The Patient without a link that says it is the same person as the other."""
+    links = _without(patient.get("link"), other)
+    parted = {name: value for name, value in patient.items() if name != "link"}
+    if links:
+        parted["link"] = links
+    return parted

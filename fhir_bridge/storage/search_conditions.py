@@ -1,0 +1,312 @@
+"""Search parameters as conditions on the index tables (R4 search.html)."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from decimal import Decimal
+from typing import Any
+
+from fhir_bridge.fhir import definitions
+from fhir_bridge.fhir.search_entries import indexable, normalise
+from fhir_bridge.fhir.search_parameters import find
+from fhir_bridge.fhir.search_values import UCUM, canonical_quantity, split_reference
+from fhir_bridge.storage.conditions import FALSE, Condition, all_of, any_of, negation, person
+from fhir_bridge.storage.dictionaries import Dictionaries
+from fhir_bridge.storage.errors import BadSearch
+from fhir_bridge.storage.indexing import MANY
+from fhir_bridge.storage.search_text import date_value, number_value, split_list, split_token
+
+__all__ = ["parameter_condition"]
+
+_TABLES = {
+    "token": "token",
+    "string": "string",
+    "date": "date",
+    "quantity": "quantity",
+    "number": "number",
+    "reference": "reference",
+    "uri": "uri",
+}
+_LAST = "\U0010ffff"
+
+
+class _Query:
+    """One parameter of a search, being compiled."""
+
+    def __init__(
+        self,
+        resource_type: str,
+        parameter: definitions.SearchParameter,
+        modifier: str,
+        dictionaries: Dictionaries,
+    ) -> None:
+        self.type = resource_type
+        self.parameter = parameter
+        self.code = parameter.code
+        self.modifier = modifier
+        self.dictionaries = dictionaries
+        self.patients = patients
+
+    def refuse_modifier(self) -> BadSearch:
+        return BadSearch(
+            f"{self.code}: the modifier :{self.modifier} is not supported for {self.parameter.type}"
+        )
+
+    async def exists(self, inner: Condition, code: str = "") -> Condition:
+        """Some index row of the parameter meets `inner`, a condition on the row `i`."""
+        if inner is FALSE:
+            return FALSE
+        number = await self.dictionaries.find_parameter(self.type, code or self.code)
+        table = _TABLES["token" if code else self.parameter.type]
+        where = "" if inner.text == "TRUE" else f" AND {inner.text}"
+        return Condition(
+            f"EXISTS (SELECT FROM {table} i WHERE i.resource = r.key AND i.parameter = {number:d}{where})",
+            inner.values,
+        )
+
+
+async def parameter_condition(
+    resource_type: str,
+    code: str,
+    modifier: str,
+    value: str,
+    dictionaries: Dictionaries,
+    patients: Sequence[str] = (),
+) -> Condition | None:
+    """The condition of one `code:modifier=value`; None where the type has no such parameter here.
+
+    Args:
+        patients: ids of patients to whose compartments the whole search is bounded anyway: the index of tokens leads
+            straight to a patient's.
+
+    Raises:
+        BadSearch: a value that can't be read, or a modifier that is not supported.
+    """
+    if code == "_id":
+        if modifier:
+            raise BadSearch(f"_id: the modifier :{modifier} is not supported")
+        return Condition("r.id = ANY(%s)", (split_list(value),))
+    if code == "_lastUpdated":
+        if modifier:
+            raise BadSearch(f"_lastUpdated: the modifier :{modifier} is not supported")
+        return any_of(
+            [_date("r.last_updated", "r.last_updated", code, part, point=True) for part in split_list(value)]
+        )
+    parameter = find(resource_type, code)
+    if parameter is None:
+        return None
+    query = _Query(resource_type, parameter, modifier, dictionaries, patients)
+    if modifier == "missing":
+        if value not in ("true", "false"):
+            raise BadSearch(f"{code}:missing: expected true or false")
+        present = await query.exists(Condition("TRUE"))
+        return negation(present) if value == "true" else present
+    values = split_list(value)
+    if not values:
+        raise BadSearch(f"{code}: no value")
+    return await _BY_TYPE[parameter.type](query, values)
+
+
+async def _token(query: _Query, values: Sequence[str]) -> Condition:
+    if query.modifier not in ("", "not"):
+        raise query.refuse_modifier()
+    wanted = any_of([await _token_value(value, query) for value in values])
+    if query.modifier == "not":
+        return negation(await query.exists(wanted))
+    if query.patients:
+        keys = person(query.patients, MANY)
+        wanted = all_of([wanted, Condition(f"i.patient = ANY({keys.text})", keys.values)])
+    return await query.exists(wanted)
+
+
+async def _token_value(value: str, query: _Query) -> Condition:
+    parts = split_token(value)
+    if len(parts) > 2:
+        raise BadSearch(f"{query.code}: {value!r} is not code, system|code, system| or |code")
+    code = parts[-1]
+    if len(parts) == 1:
+        return Condition("i.code = %s", (indexable(code),))
+    system = await query.dictionaries.find_system(parts[0])
+    if system is None:
+        return FALSE
+    if not code:
+        return Condition("i.system = %s", (system,))
+    return Condition("(i.code = %s AND i.system = %s)", (indexable(code), system))
+
+
+async def _string(query: _Query, values: Sequence[str]) -> Condition:
+    found = []
+    for value in values:
+        text = split_token(value.replace("|", "\\|"))[0]
+        normal = normalise(text)
+        if query.modifier == "exact":
+            found.append(Condition("(i.value = %s AND i.exact = %s)", (indexable(normal), text)))
+        elif query.modifier == "contains":
+            found.append(Condition("strpos(i.value, %s) > 0", (normal,)))
+        elif query.modifier:
+            raise query.refuse_modifier()
+        else:
+            found.append(Condition("(i.value >= %s AND i.value < %s)", (normal, normal + _LAST)))
+    return await query.exists(any_of(found))
+
+
+async def _uri(query: _Query, values: Sequence[str]) -> Condition:
+    if query.modifier == "below":
+        found = [
+            Condition("(i.value = %s OR (i.value >= %s AND i.value < %s))", (value, start, start + _LAST))
+            for value in values
+            for start in (value.rstrip("/") + "/",)
+        ]
+    elif query.modifier:
+        raise query.refuse_modifier()
+    else:
+        found = [Condition("i.value = %s", (indexable(value),)) for value in values]
+    return await query.exists(any_of(found))
+
+
+async def _dates(query: _Query, values: Sequence[str]) -> Condition:
+    if query.modifier:
+        raise query.refuse_modifier()
+    return await query.exists(any_of([_date("i.low", "i.high", query.code, value) for value in values]))
+
+
+def _date(low: str, high: str, parameter: str, text: str, *, point: bool = False) -> Condition:
+    """Compare the target's range [low, high) with the searched one (R4 search.html#prefix); a point has low = high."""
+    wanted = date_value(parameter, text)
+    start, end = wanted.low, wanted.high or "infinity"
+    inside = f"({low} >= %s AND {high} {'<' if point else '<='} %s::timestamptz)"
+    above = f"{high} {'>=' if point else '>'} %s::timestamptz"
+    match wanted.prefix:
+        case "eq":
+            return Condition(inside, (start, end))
+        case "ne":
+            return Condition(f"(NOT {inside})", (start, end))
+        case "gt":
+            return Condition(above, (end,))
+        case "lt":
+            return Condition(f"{low} < %s", (start,))
+        case "ge":
+            return (
+                Condition(f"({inside} OR {above})", (start, end, end))
+                if not point
+                else Condition(f"{low} >= %s", (start,))
+            )
+        case "le":
+            return (
+                Condition(f"({inside} OR {low} < %s)", (start, end, start))
+                if not point
+                else Condition(f"{low} < %s::timestamptz", (end,))
+            )
+        case "sa":
+            return Condition(f"{low} >= %s::timestamptz", (end,))
+        case "eb":
+            return Condition(f"{high} {'<' if point else '<='} %s", (start,))
+        case _:
+            first, last = wanted.approximate()
+            return Condition(f"({low} < %s AND {high} > %s)", (last, first))
+
+
+def _compare(low: str, high: str, prefix: str, value: Decimal, start: Decimal, end: Decimal) -> Condition:
+    match prefix:
+        case "eq":
+            return Condition(f"({low} >= %s AND {high} < %s)", (start, end))
+        case "ne":
+            return Condition(f"(NOT ({low} >= %s AND {high} < %s))", (start, end))
+        case "gt":
+            return Condition(f"{high} > %s", (value,))
+        case "lt":
+            return Condition(f"{low} < %s", (value,))
+        case "ge":
+            return Condition(f"{high} >= %s", (value,))
+        case "le":
+            return Condition(f"{low} <= %s", (value,))
+        case "sa":
+            return Condition(f"{low} > %s", (value,))
+        case "eb":
+            return Condition(f"{high} < %s", (value,))
+        case _:
+            return Condition(f"({low} <= %s AND {high} >= %s)", (end, start))
+
+
+async def _numbers(query: _Query, values: Sequence[str]) -> Condition:
+    if query.modifier:
+        raise query.refuse_modifier()
+    found = []
+    for value in values:
+        number = number_value(query.code, value)
+        found.append(_compare("i.low", "i.high", number.prefix, number.value, number.low, number.high))
+    return await query.exists(any_of(found))
+
+
+async def _quantities(query: _Query, values: Sequence[str]) -> Condition:
+    if query.modifier:
+        raise query.refuse_modifier()
+    return await query.exists(any_of([await _quantity(value, query) for value in values]))
+
+
+async def _quantity(value: str, query: _Query) -> Condition:
+    parts = split_token(value)
+    if len(parts) not in (1, 3):
+        raise BadSearch(f"{query.code}: {value!r} is not number, number|system|code or number||code")
+    number = number_value(query.code, parts[0])
+    if len(parts) == 1 or not (parts[1] or parts[2]):
+        return _compare("i.low", "i.high", number.prefix, number.value, number.low, number.high)
+    _, system, code = parts
+    if system == UCUM and code:
+        base = [canonical_quantity(end, code) for end in (number.value, number.low, number.high)]
+        if base[0] is not None and base[1] is not None and base[2] is not None:
+            compare = _compare(
+                "i.canonical_low", "i.canonical_high", number.prefix, base[0][0], base[1][0], base[2][0]
+            )
+            return all_of([Condition("i.canonical_code = %s", (base[0][1],)), compare])
+    compare = _compare("i.low", "i.high", number.prefix, number.value, number.low, number.high)
+    if not system:
+        return all_of([Condition("(i.code = %s OR i.unit = %s)", (code, code)), compare])
+    known = await query.dictionaries.find_system(system)
+    if known is None:
+        return FALSE
+    unit = Condition("(i.code = %s AND i.system = %s)", (code, known))
+    return all_of([unit if code else Condition("i.system = %s", (known,)), compare])
+
+
+async def _references(query: _Query, values: Sequence[str]) -> Condition:
+    if query.modifier == "identifier":
+        found = [await _token_value(value, query) for value in values]
+        return await query.exists(any_of(found), code=f"{query.code}:identifier")
+    targets = query.parameter.targets or tuple(sorted(definitions.resource_types()))
+    if query.code == "patient":  # its expressions keep references to Patients alone, whatever its targets say
+        targets = ("Patient",)
+    if query.modifier:
+        if query.modifier not in definitions.resource_types():
+            raise query.refuse_modifier()
+        targets = (query.modifier,)
+    return await query.exists(any_of([_reference(value, targets) for value in values]))
+
+
+def _reference(value: str, targets: Sequence[str]) -> Condition:
+    """A reference by `Type/id`, by id alone, or by URL. A patient is meant with whoever is linked to it."""
+    resource_type, identity, url = split_reference(value)
+    if resource_type is None and "/" not in value and ":" not in value and "|" not in value:
+        types, identity = list(targets), value
+    elif resource_type is not None and resource_type in definitions.resource_types():
+        types = [resource_type] if resource_type in targets else []
+    else:
+        return Condition("i.url = %s", (indexable(url or value),))
+    if not types:
+        return FALSE
+    keys = "SELECT p.key FROM resource p WHERE p.type = ANY(%s) AND p.id = %s"
+    values: tuple[Any, ...] = (types, identity)
+    if "Patient" in types:
+        keys = f"SELECT unnest(linked_patients(ARRAY({keys})))"
+    return Condition(f"i.target = ANY(ARRAY({keys}))", values)
+
+
+_BY_TYPE: dict[str, Callable[[_Query, Sequence[str]], Awaitable[Condition]]] = {
+    "token": _token,
+    "string": _string,
+    "uri": _uri,
+    "date": _dates,
+    "number": _numbers,
+    "quantity": _quantities,
+    "reference": _references,
+}

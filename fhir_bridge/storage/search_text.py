@@ -1,0 +1,118 @@
+"""How search values are written in a URL: lists, escapes, prefixes, tokens (R4 search.html)."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal, InvalidOperation
+
+from fhir_bridge.fhir.search_values import date_range
+from fhir_bridge.storage.errors import BadSearch
+
+__all__ = ["DateValue", "NumberValue", "date_value", "number_value", "prefixed", "split_list", "split_token"]
+
+_PREFIX = re.compile(r"(eq|ne|gt|lt|ge|le|sa|eb|ap)(?=[\d+\-.])")
+
+
+def _split(text: str, mark: str) -> list[str]:
+    """Split at a mark that no backslash escapes; escapes of other marks are left for later."""
+    parts, part, position = [], "", 0
+    while position < len(text):
+        character = text[position]
+        if character == "\\" and position + 1 < len(text):
+            part += text[position : position + 2]
+            position += 2
+            continue
+        if character == mark:
+            parts.append(part)
+            part = ""
+        else:
+            part += character
+        position += 1
+    return [*parts, part]
+
+
+def _unescape(text: str) -> str:
+    return re.sub(r"\\([,|$\\])", r"\1", text) if "\\" in text else text
+
+
+def split_list(text: str) -> list[str]:
+    """The values of an OR list, escapes still in them; empty ones are left out."""
+    if "," not in text:
+        return [text] if text else []
+    return [part for part in _split(text, ",") if part]
+
+
+def split_token(text: str) -> tuple[str, ...]:
+    """The parts between bars, unescaped."""
+    return tuple(_unescape(part) for part in (_split(text, "|") if "|" in text else (text,)))
+
+
+def prefixed(text: str) -> tuple[str, str]:
+    """The comparison prefix (`eq` where none is written) and the value after it (R4 search.html#prefix)."""
+    match = _PREFIX.match(text)
+    return (match.group(1), text[2:]) if match else ("eq", text)
+
+
+@dataclass(frozen=True, slots=True)
+class DateValue:
+    """A searched date: prefix, start, end (exclusive, None where beyond the calendar)."""
+
+    prefix: str
+    low: datetime
+    high: datetime | None
+
+    def approximate(self) -> tuple[datetime, datetime]:
+        """The range that `ap` accepts: a tenth of the distance to the present on both sides."""
+        present = datetime.now(UTC)
+        slack = max(abs(present - self.low) / 10, timedelta(days=1))
+        last = datetime.max.replace(tzinfo=UTC)
+        try:
+            return self.low - slack, (self.high or last) + slack
+        except OverflowError:
+            return self.low, last
+
+
+def date_value(parameter: str, text: str) -> DateValue:
+    """A date with its prefix.
+
+    Raises:
+        BadSearch: not a date.
+    """
+    prefix, value = prefixed(text)
+    try:
+        low, high = date_range(value.replace(" ", "+"))  # a "+" that was not encoded arrives as a space
+    except ValueError as error:
+        raise BadSearch(
+            f"{parameter}: {value!r} is not a date (YYYY, YYYY-MM, YYYY-MM-DD, or with a time)"
+        ) from error
+    return DateValue(prefix, low, high)
+
+
+@dataclass(frozen=True, slots=True)
+class NumberValue:
+    """A searched number: prefix, value, and the interval that its digits imply (R4 search.html#number)."""
+
+    prefix: str
+    value: Decimal
+    low: Decimal
+    high: Decimal
+
+
+def number_value(parameter: str, text: str) -> NumberValue:
+    """A number with its prefix.
+
+    Raises:
+        BadSearch: not a number.
+    """
+    prefix, digits = prefixed(text)
+    try:
+        value = Decimal(digits)
+    except InvalidOperation as error:
+        raise BadSearch(f"{parameter}: {digits!r} is not a number") from error
+    exponent = value.as_tuple().exponent
+    if not isinstance(exponent, int) or abs(exponent) > 400 or value.adjusted() > 400:
+        raise BadSearch(f"{parameter}: {digits!r} is not a number")
+    half = abs(value) / 10 if prefix == "ap" else Decimal(5).scaleb(exponent - 1)
+    return NumberValue(prefix, value, value - half, value + half)

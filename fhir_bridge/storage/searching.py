@@ -1,0 +1,253 @@
+"""Search: parameters and access filter in one statement, keyset paging, totals of what the caller may see."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from psycopg import AsyncConnection
+
+from fhir_bridge.fhir import definitions
+from fhir_bridge.fhir.access import AccessFilter
+from fhir_bridge.fhir.search_parameters import find
+from fhir_bridge.storage.conditions import TRUE, Condition, all_of, any_of, live
+from fhir_bridge.storage.cursors import Cursors
+from fhir_bridge.storage.dictionaries import Dictionaries
+from fhir_bridge.storage.errors import BadSearch
+from fhir_bridge.storage.permission import compile_access, require
+from fhir_bridge.storage.search_conditions import parameter_condition
+from fhir_bridge.storage.search_text import split_list
+from fhir_bridge.storage.stored import Stored
+
+__all__ = ["MAX_COUNT", "SearchPage", "UnknownParameter", "run_search"]
+
+MAX_COUNT = 1000
+"""The most entries on one page, whatever `_count` asks for."""
+
+_PRESENTATION = frozenset({"_format", "_pretty", "_elements", "_count", "_sort", "_total", "_summary"})
+"""Parameters about the answer's form: not conditions."""
+
+
+@dataclass(frozen=True, slots=True)
+class UnknownParameter:
+    """A parameter that was left out of account, and why."""
+
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class SearchPage:
+    """A page of matches.
+
+    Attributes:
+        total: how many matches there are in all that the caller may see; None where it was not counted.
+        next: the cursor of the next page; None on the last.
+        unknown: parameters that were left out of account.
+    """
+
+    entries: list[Stored]
+    total: int | None = None
+    next: str | None = None
+    unknown: list[UnknownParameter] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class _Sort:
+    """One sort key: an SQL expression over `r`, its type, its direction."""
+
+    expression: Condition
+    type: str
+    descending: bool
+
+
+async def conditions(
+    resource_type: str,
+    parameters: Sequence[tuple[str, str]],
+    access: AccessFilter,
+    dictionaries: Dictionaries,
+) -> tuple[Condition, list[UnknownParameter]]:
+    """All parameters as one condition, and those that are unknown."""
+    patients = _patients(resource_type, parameters, access)
+    found: list[Condition] = []
+    unknown: list[UnknownParameter] = []
+    for name, value in parameters:
+        if name in _PRESENTATION:
+            continue
+        if "." in name or name.startswith("_has:"):
+            unknown.append(UnknownParameter(name, "chained search is not supported"))
+            continue
+        code, _, modifier = name.partition(":")
+        condition = await parameter_condition(resource_type, code, modifier, value, dictionaries, patients)
+        if condition is None:
+            unknown.append(UnknownParameter(name, f"not a search parameter of {resource_type} here"))
+        else:
+            found.append(condition)
+    return all_of(found), unknown
+
+
+def _patients(
+    resource_type: str, parameters: Sequence[tuple[str, str]], access: AccessFilter
+) -> tuple[str, ...]:
+    """Patients to whose compartments the search is bounded: by a parameter, or by the caller's only grant."""
+    membership = definitions.patient_compartment().get(resource_type, ())
+    for name, value in parameters:
+        code, _, modifier = name.partition(":")
+        if code not in ("patient", "subject") or modifier not in ("", "Patient"):
+            continue
+        if code not in membership and "subject" not in membership:
+            continue
+        ids = [part.removeprefix("Patient/") for part in split_list(value)]
+        named = (
+            code == "patient" or modifier or all(part.startswith("Patient/") for part in split_list(value))
+        )
+        if ids and named and not any("/" in identity or ":" in identity for identity in ids):
+            return tuple(ids)
+    rules = access.rules_for(resource_type, "s")
+    if len(rules) == 1 and rules[0].patient is not None:
+        return (rules[0].patient,)
+    return ()
+
+
+async def run_search(
+    connection: AsyncConnection,
+    dictionaries: Dictionaries,
+    cursors: Cursors,
+    resource_type: str,
+    parameters: Sequence[tuple[str, str]],
+    access: AccessFilter,
+    *,
+    count: int,
+    cursor: str | None,
+    total: str,
+) -> SearchPage:
+    """Run a search; see `Store.search`."""
+    require(access, resource_type, "s")
+    count, counted = _wanted(parameters, count, total)
+    matches, unknown = await conditions(resource_type, parameters, access, dictionaries)
+    permitted = await compile_access(access, resource_type, "s", dictionaries)
+    where = all_of([matches, permitted, live(resource_type)])
+    sorts = await _sorts(resource_type, parameters, dictionaries)
+    if count == 0:
+        return SearchPage([], await _total(connection, where), None, unknown)
+    bound = (access.subject, resource_type, sorted(p for p in parameters if p[0] not in ("_count", "_total")))
+    after = TRUE if cursor is None else _after(sorts, cursors.read(cursor, bound))
+    rows = await _page(connection, where, sorts, after, count + 1)
+    entries = [Stored(resource_type, row[1], row[2], row[3], row[4]) for row in rows[:count]]
+    more = len(rows) > count
+    following = cursors.make([*rows[count - 1][5:], rows[count - 1][0]], bound) if more else None
+    known: int | None = None
+    if cursor is None and not more:
+        known = len(entries)
+    elif counted:
+        known = await _total(connection, where)
+    return SearchPage(entries, known, following, unknown)
+
+
+def _wanted(parameters: Sequence[tuple[str, str]], count: int, total: str) -> tuple[int, bool]:
+    """How many entries a page has, and whether to count all."""
+    counted = total == "accurate"
+    for name, value in parameters:
+        if name == "_count":
+            if not (value.isascii() and value.isdigit()):
+                raise BadSearch("_count: expected a whole number")
+            count = int(value[:9])
+        elif name == "_total":
+            if value not in ("none", "estimate", "accurate"):
+                raise BadSearch("_total: expected none, estimate or accurate")
+            counted = value != "none"
+    if ("_summary", "count") in parameters:
+        count = 0
+    return min(count, MAX_COUNT), counted
+
+
+_SORTED = {
+    "date": ("min(i.low)", "max(i.high)", "timestamptz"),
+    "string": ("min(i.value)", "max(i.value)", "text"),
+    "number": ("min(i.low)", "max(i.high)", "numeric"),
+    "quantity": ("min(i.low)", "max(i.high)", "numeric"),
+    "token": ("min(i.code)", "max(i.code)", "text"),
+    "uri": ("min(i.value)", "max(i.value)", "text"),
+}
+
+
+async def _sorts(
+    resource_type: str, parameters: Sequence[tuple[str, str]], dictionaries: Dictionaries
+) -> list[_Sort]:
+    found = []
+    for rule in ",".join(value for name, value in parameters if name == "_sort").split(","):
+        code = rule.removeprefix("-")
+        descending = rule.startswith("-")
+        if not code:
+            continue
+        if code == "_lastUpdated":
+            found.append(_Sort(Condition("r.last_updated"), "timestamptz", descending))
+            continue
+        if code == "_id":
+            found.append(_Sort(Condition("r.id"), "text", descending))
+            continue
+        parameter = find(resource_type, code)
+        if parameter is None or parameter.type not in _SORTED:
+            raise BadSearch(f"_sort: can't sort {resource_type} by {code!r}")
+        low, high, sql_type = _SORTED[parameter.type]
+        number = await dictionaries.find_parameter(resource_type, code)
+        value = high if descending else low
+        expression = (
+            f"(SELECT {value} FROM {parameter.type} i WHERE i.resource = r.key AND i.parameter = {number:d})"  # noqa: S608
+        )
+        found.append(_Sort(Condition(expression), sql_type, descending))
+    return found
+
+
+def _after(sorts: list[_Sort], position: list[str | int | None]) -> Condition:
+    """What comes after a position, where absent values come last in either direction and the key decides at the end."""
+    ways: list[Condition] = []
+    equal: list[Condition] = []
+    for number, (sort, value) in enumerate(zip(sorts, position, strict=False)):
+        column = f"q.s{number}"
+        if value is not None:
+            later = f"({column} {'<' if sort.descending else '>'} %s::{sort.type} OR {column} IS NULL)"
+            ways.append(all_of([*equal, Condition(later, (value,))]))
+            equal.append(Condition(f"{column} = %s::{sort.type}", (value,)))
+        else:
+            equal.append(Condition(f"{column} IS NULL"))
+    ways.append(all_of([*equal, Condition("q.key > %s", (position[-1],))]))
+    return any_of(ways)
+
+
+async def _page(
+    connection: AsyncConnection, where: Condition, sorts: list[_Sort], after: Condition, limit: int
+) -> list[Any]:
+    if not sorts:
+        keyset = after.text.replace("q.key", "r.key")
+        statement = (
+            "SELECT r.key, r.id, r.version, r.last_updated, r.bytes FROM resource r "  # noqa: S608
+            f"WHERE {where.text} AND {keyset} ORDER BY r.key LIMIT {limit:d}"
+        )
+        values = (*where.values, *after.values)
+    else:
+        columns = "".join(f", {sort.expression.text} AS s{number}" for number, sort in enumerate(sorts))
+        texts = "".join(f", q.s{number}::text" for number in range(len(sorts)))
+        order = "".join(
+            f"q.s{number} {'DESC' if sort.descending else 'ASC'} NULLS LAST, "
+            for number, sort in enumerate(sorts)
+        )
+        statement = (
+            f"SELECT q.key, q.id, q.version, q.last_updated, q.bytes{texts} FROM "  # noqa: S608
+            f"(SELECT r.key, r.id, r.version, r.last_updated, r.bytes{columns} FROM resource r WHERE {where.text}) q "
+            f"WHERE {after.text} ORDER BY {order}q.key LIMIT {limit:d}"
+        )
+        values = (
+            *(value for sort in sorts for value in sort.expression.values),
+            *where.values,
+            *after.values,
+        )
+    rows: list[Any] = await (await connection.execute(statement.encode(), values, binary=True)).fetchall()
+    return rows
+
+
+async def _total(connection: AsyncConnection, where: Condition) -> int:
+    statement = f"SELECT count(*) FROM resource r WHERE {where.text}"  # noqa: S608
+    row = await (await connection.execute(statement.encode(), where.values)).fetchone()
+    return int(row[0]) if row else 0

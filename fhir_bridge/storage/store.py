@@ -1,0 +1,430 @@
+"""The store: resources in PostgreSQL, read, written, searched and loaded within a caller's access."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from datetime import datetime
+from types import TracebackType
+from typing import Any, Self
+
+from psycopg import AsyncConnection
+from psycopg_pool import AsyncConnectionPool
+
+from fhir_bridge.fhir import definitions
+from fhir_bridge.fhir.access import EVERYTHING, AccessFilter
+from fhir_bridge.storage import histories, patients, settings
+from fhir_bridge.storage.changes import Change, read_changes
+from fhir_bridge.storage.cursors import Cursors
+from fhir_bridge.storage.dictionaries import Dictionaries
+from fhir_bridge.storage.errors import BadResource, Gone, NotFound, VersionConflict
+from fhir_bridge.storage.histories import HistoryPage
+from fhir_bridge.storage.loading import Loader, LoadResult, Output
+from fhir_bridge.storage.migration import upgrade
+from fhir_bridge.storage.permission import compile_access, require
+from fhir_bridge.storage.searching import SearchPage, run_search
+from fhir_bridge.storage.stored import Stored, Written, parse
+from fhir_bridge.storage.transactions import Bundles
+from fhir_bridge.storage.writing import Operation, Parameters, Writer, match_criteria, new_id
+
+__all__ = ["Store"]
+
+Resource = Mapping[str, Any] | bytes
+
+
+class Store:
+    """An open database. Safe for concurrent use in one event loop; make one for each process.
+
+    Every method that takes an `AccessFilter` acts within it: what it hides is as if it were not there, in entries,
+    totals and error texts alike.
+    """
+
+    def __init__(self, pool: AsyncConnectionPool[AsyncConnection], secret: bytes) -> None:
+        self.pool = pool
+        self._secret = secret
+        self._dictionaries = Dictionaries(pool)
+        self._cursors = Cursors(secret)
+        self._writer = Writer(pool, self._dictionaries)
+
+    @classmethod
+    async def open(cls, url: str, *, migrate: bool = True, min_size: int = 1, max_size: int = 8) -> Store:
+        """Connect, and bring the schema up to date where it is behind.
+
+        Args:
+            url: a PostgreSQL URL (`database_url()`).
+            max_size: connections at most; must be 2 or more.
+
+        Raises:
+            SchemaAhead: the database belongs to a newer program.
+            psycopg.Error: it can't be reached.
+        """
+        if migrate:
+            await asyncio.to_thread(upgrade, url)
+        pool = AsyncConnectionPool(
+            url,
+            min_size=min_size,
+            max_size=max(2, max_size),
+            open=False,
+            configure=_configure,
+            kwargs={"prepare_threshold": 2},
+        )
+        await pool.open(wait=True, timeout=30)
+        try:
+            async with pool.connection() as connection:
+                secret = await settings.read_secret(connection)
+            store = cls(pool, secret)
+            await store._dictionaries.load()
+        except BaseException:
+            await pool.close()
+            raise
+        return store
+
+    async def close(self) -> None:
+        """Give the connections back."""
+        await self.pool.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    def connection(self) -> AbstractAsyncContextManager[AsyncConnection]:
+        """A connection; the block is one transaction."""
+        return self.pool.connection()
+
+    async def setting(self, name: str) -> str | None:
+        """A setting of the database, or None."""
+        async with self.connection() as connection:
+            return await settings.read_setting(connection, name)
+
+    async def set_setting(self, name: str, value: str) -> None:
+        """Write a setting of the database."""
+        async with self.connection() as connection:
+            await settings.write_setting(connection, name, value)
+
+    async def secret(self) -> bytes:
+        """The database's secret, the same for all processes; derive keys from it, each with its own `person`."""
+        return self._secret
+
+    async def check_site_key(self, fingerprint: str) -> None:
+        """Record the site key's fingerprint, or refuse another one (`OtherSiteKey`)."""
+        async with self.connection() as connection:
+            await settings.check_site_key(connection, fingerprint)
+
+    async def read(self, resource_type: str, identity: str, access: AccessFilter) -> Stored:
+        """The current version.
+
+        Raises:
+            NotFound: there is none, or none the caller may know of.
+            Gone: it was deleted, and the caller might have read it.
+            Forbidden: no grant allows reading this type.
+        """
+        require(access, resource_type, "r")
+        permitted = await compile_access(access, resource_type, "r", self._dictionaries)
+        statement = (
+            "SELECT r.version, r.last_updated, r.bytes FROM resource r "  # noqa: S608
+            f"WHERE r.type = %s AND r.id = %s AND r.version > 0 AND {permitted.text}"
+        )
+        async with self.connection() as connection:
+            rows = await connection.execute(
+                statement.encode(), (resource_type, identity, *permitted.values), binary=True
+            )
+            row: Any = await rows.fetchone()
+        if row is None:
+            raise NotFound(f"no {resource_type}/{identity}")
+        if row[2] is None:
+            raise Gone(f"{resource_type}/{identity} was deleted")
+        return Stored(resource_type, identity, *row)
+
+    async def vread(self, resource_type: str, identity: str, version: str, access: AccessFilter) -> Stored:
+        """A version, current or past. Raises as `read` does."""
+        async with self.connection() as connection:
+            return await histories.read_version(
+                connection, self._dictionaries, resource_type, identity, version, access
+            )
+
+    async def history(
+        self,
+        access: AccessFilter,
+        resource_type: str | None = None,
+        identity: str | None = None,
+        *,
+        count: int = 50,
+        since: datetime | None = None,
+        cursor: str | None = None,
+    ) -> HistoryPage:
+        """Versions of a resource, of a type, or of all types the caller may search.
+
+        Raises:
+            NotFound: no such resource. Forbidden: no grant. BadCursor: another caller's or history's cursor.
+        """
+        async with self.connection() as connection:
+            if resource_type is not None and identity is not None:
+                return await histories.instance_history(
+                    connection,
+                    self._dictionaries,
+                    self._cursors,
+                    resource_type,
+                    identity,
+                    access,
+                    count=count,
+                    since=since,
+                    cursor=cursor,
+                )
+            if resource_type is not None:
+                require(access, resource_type, "s")
+                types = [resource_type]
+            else:
+                types = [kind for kind in sorted(definitions.resource_types()) if access.permits(kind, "s")]
+            return await histories.type_history(
+                connection,
+                self._dictionaries,
+                self._cursors,
+                types,
+                access,
+                count=count,
+                since=since,
+                cursor=cursor,
+            )
+
+    async def create(
+        self, resource: Resource, access: AccessFilter, *, if_none_exist: Parameters | None = None
+    ) -> Written:
+        """Store a resource under a new id.
+
+        Args:
+            if_none_exist: criteria; where they match one resource that is the result (`unchanged`).
+
+        Raises:
+            BadResource, Forbidden, MultipleMatches.
+        """
+        content = parse(resource)
+        if if_none_exist is not None:
+            found = await self.match(content["resourceType"], if_none_exist, access)
+            if found is not None:
+                return found
+        operation = Operation("create", content["resourceType"], new_id(), content, criteria=if_none_exist)
+        return (await self.write([operation], access))[0]
+
+    async def update(
+        self,
+        resource_type: str,
+        identity: str,
+        resource: Resource,
+        access: AccessFilter,
+        *,
+        if_match: str | None = None,
+    ) -> Written:
+        """Store a resource under a given id, new or not. Equal content makes no version (`unchanged`).
+
+        Args:
+            if_match: ETag (`W/"3"`) or number of the version that must be current.
+
+        Raises:
+            BadResource, Forbidden, VersionConflict.
+        """
+        content = parse(resource)
+        if content["resourceType"] != resource_type or content.get("id") != identity:
+            raise BadResource(f"the resource is not {resource_type}/{identity}, as the URL says")
+        return (
+            await self.write(
+                [Operation("update", resource_type, identity, content, if_match=if_match)], access
+            )
+        )[0]
+
+    async def conditional_update(
+        self, resource_type: str, criteria: Parameters, resource: Resource, access: AccessFilter
+    ) -> Written:
+        """Update the one resource that the criteria match, or create one.
+
+        Raises:
+            MultipleMatches, BadResource, Forbidden; VersionConflict where another writer came first: try again.
+        """
+        content = parse(resource)
+        if content["resourceType"] != resource_type:
+            raise BadResource(f"the resource is not a {resource_type}, as the URL says")
+        found = await self.match(resource_type, criteria, access)
+        if found is None:
+            identity = content.get("id") if isinstance(content.get("id"), str) else new_id()
+            operation = Operation("update", resource_type, str(identity), content, criteria=criteria)
+            return (await self.write([operation], access))[0]
+        if content.get("id", found.stored.id) != found.stored.id:
+            raise BadResource("the criteria match another resource than the id names")
+        content["id"] = found.stored.id
+        return (await self.write([Operation("update", resource_type, found.stored.id, content)], access))[0]
+
+    async def delete(
+        self, resource_type: str, identity: str, access: AccessFilter, *, if_match: str | None = None
+    ) -> Written:
+        """Delete a resource; its versions stay in history. Deleting again changes nothing.
+
+        Raises:
+            NotFound: there is none, or none the caller may delete. Forbidden, VersionConflict.
+        """
+        return (await self.write([Operation("delete", resource_type, identity, if_match=if_match)], access))[
+            0
+        ]
+
+    async def write(self, operations: Sequence[Operation], access: AccessFilter) -> list[Written]:
+        """Several writes in one transaction: all or none."""
+        return await self._writer.run(operations, access) if operations else []
+
+    async def match(self, resource_type: str, criteria: Parameters, access: AccessFilter) -> Written | None:
+        """The one resource that criteria match, as a write that changed nothing; None where none matches.
+
+        Raises:
+            MultipleMatches: several do.
+        """
+        async with self.connection() as connection:
+            identity = await match_criteria(connection, self._dictionaries, resource_type, criteria, access)
+        if identity is None:
+            return None
+        try:
+            page = await self.search(resource_type, [("_id", identity)], access, count=1)
+            return Written(page.entries[0], "unchanged")
+        except IndexError as error:
+            raise VersionConflict("the match was deleted in the meantime: try again") from error
+
+    async def search(
+        self,
+        resource_type: str,
+        parameters: Parameters,
+        access: AccessFilter,
+        *,
+        count: int = 50,
+        cursor: str | None = None,
+        total: str = "none",
+    ) -> SearchPage:
+        """Find resources of a type.
+
+        Args:
+            parameters: decoded (name, value) pairs as in the URL. `_count`, `_sort`, `_total` among them are obeyed.
+            count: entries on a page, where `_count` says nothing.
+            cursor: `next` of the page before, with the same parameters and caller.
+            total: `accurate` counts all matches; they are given anyway where they fit on one page.
+
+        Raises:
+            Forbidden, BadSearch, BadCursor.
+        """
+        async with self.connection() as connection:
+            return await run_search(
+                connection,
+                self._dictionaries,
+                self._cursors,
+                resource_type,
+                parameters,
+                access,
+                count=count,
+                cursor=cursor,
+                total=total,
+            )
+
+    async def patient_record(
+        self, patient_id: str, access: AccessFilter, *, types: Sequence[str] | None = None
+    ) -> AsyncIterator[Stored]:
+        """Everything current of a patient that the caller may read, linked patients' included; the Patients first."""
+        async with self.connection() as connection:
+            async for stored in patients.read_record(
+                connection, self._dictionaries, patient_id, access, types
+            ):
+                yield stored
+
+    async def transaction(self, bundle: Resource, access: AccessFilter, *, base: str = "") -> bytes:
+        """Carry out a transaction (all or nothing) or batch Bundle.
+
+        Args:
+            base: the server's base URL, for fullUrl and location.
+
+        Returns:
+            The response Bundle.
+
+        Raises:
+            TransactionFailed: with the entry's position and cause. BadResource: not such a Bundle.
+        """
+        return await Bundles(self, base).run(parse(bundle), access)
+
+    async def load(
+        self,
+        outputs: Iterable[Output] | AsyncIterable[Output],
+        *,
+        adapter: str | None = None,
+        fingerprint: str | None = None,
+        precedence: Mapping[str, Sequence[str]] | None = None,
+        batch: int = 500,
+    ) -> LoadResult:
+        """Store converted resources, with business time and element ownership (see `storage.loading`).
+
+        Args:
+            adapter: owner of resources without meta.source.
+            fingerprint: of the site key that made the ids.
+            precedence: for a type, its sources (adapter names), the first wins.
+            batch: outputs in one transaction.
+
+        Raises:
+            OtherSiteKey: the database holds another site's ids.
+        """
+        if fingerprint is not None:
+            await self.check_site_key(fingerprint)
+        loader = Loader(
+            self.pool,
+            self._dictionaries,
+            adapter=adapter or "ndjson",
+            precedence=precedence or {},
+            batch=batch,
+        )
+        return await loader.run(outputs)
+
+    async def link_patients(
+        self, surviving_id: str, merged_id: str, access: AccessFilter = EVERYTHING
+    ) -> list[Written]:
+        """Say that two Patients are one person (ADT A40). Search and compartments follow.
+
+        Raises:
+            NotFound, Forbidden.
+        """
+        surviving = parse((await self.read("Patient", surviving_id, access)).bytes)
+        merged = parse((await self.read("Patient", merged_id, access)).bytes)
+        return await self.write(
+            [
+                Operation(
+                    "update", "Patient", merged_id, patients.linked(merged, surviving_id, "replaced-by")
+                ),
+                Operation(
+                    "update", "Patient", surviving_id, patients.linked(surviving, merged_id, "replaces")
+                ),
+            ],
+            access,
+        )
+
+    async def unlink_patients(
+        self, surviving_id: str, merged_id: str, access: AccessFilter = EVERYTHING
+    ) -> list[Written]:
+        """Take the link between two Patients back: they are two persons again.
+
+        Raises:
+            NotFound, Forbidden.
+        """
+        surviving = parse((await self.read("Patient", surviving_id, access)).bytes)
+        merged = parse((await self.read("Patient", merged_id, access)).bytes)
+        return await self.write(
+            [
+                Operation("update", "Patient", merged_id, patients.unlinked(merged, surviving_id)),
+                Operation("update", "Patient", surviving_id, patients.unlinked(surviving, merged_id)),
+            ],
+            access,
+        )
+
+    async def changes(self, after: tuple[int, int] | None = None, limit: int = 1000) -> list[Change]:
+        """The change feed after a place; changes of transactions still running come later, none is passed over."""
+        async with self.connection() as connection:
+            return await read_changes(connection, after or (0, 0), limit)
+
+
+async def _configure(connection: AsyncConnection) -> None:
+    await connection.execute("SET TimeZone = 'UTC'")
+    connection.prepared_max = 500
+    await connection.commit()

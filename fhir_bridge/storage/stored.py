@@ -1,0 +1,125 @@
+"""Stored versions, and the stamp (versionId, lastUpdated) that is written into their bytes once."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any, Literal
+
+import orjson
+
+from fhir_bridge.fhir.serialization import JsonError, dumps, loads, loads_exact
+from fhir_bridge.storage.errors import BadResource
+
+__all__ = ["Stored", "Written", "canonical", "content_hash", "now", "parse", "parse_for_reading", "stamp"]
+
+Outcome = Literal["created", "updated", "unchanged", "deleted"]
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A version of a resource as it is served.
+
+    Attributes:
+        bytes: UTF-8 JSON with meta.versionId and meta.lastUpdated; empty where the version is a deletion.
+    """
+
+    type: str
+    id: str
+    version: int
+    last_updated: datetime
+    bytes: bytes
+
+    @property
+    def etag(self) -> str:
+        """The ETag header of this version (R4 http.html#concurrency)."""
+        return f'W/"{self.version}"'
+
+    def resource(self) -> dict[str, Any]:
+        """The resource, parsed for reading (decimals as float)."""
+        parsed: dict[str, Any] = loads(self.bytes)
+        return parsed
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What a write came to. `unchanged`: the content was stored already, and no version was made."""
+
+    stored: Stored
+    outcome: Outcome
+
+
+def now() -> datetime:
+    """The present, to the millisecond, as meta.lastUpdated writes it."""
+    moment = datetime.now(UTC)
+    return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
+
+
+_INEXACT = re.compile(rb"\.\d*0(?=[\s,}\]])|\d[eE][+-]?\d|\d{15,}|\.\d{9,}|0\.0000|-0(?=[\s,}\]])")
+"""Where reading numbers as floats might change how they are written."""
+
+
+def parse(resource: Mapping[str, Any] | bytes, *, source: str = "") -> dict[str, Any]:
+    """A resource to store, its decimals exact. A dict is copied one level deep.
+
+    Raises:
+        BadResource: not a JSON object with a resourceType.
+    """
+    if isinstance(resource, bytes):
+        try:
+            parsed = loads_exact(resource) if _INEXACT.search(resource) else loads(resource)
+        except JsonError as error:
+            raise BadResource(str(error), source=source) from error
+    else:
+        parsed = dict(resource)
+    if not isinstance(parsed, dict) or not isinstance(parsed.get("resourceType"), str):
+        raise BadResource("not a resource: a JSON object with resourceType is expected", source=source)
+    return parsed
+
+
+def parse_for_reading(text: bytes) -> dict[str, Any]:
+    """A stored resource, decimals as float."""
+    parsed: dict[str, Any] = orjson.loads(text)
+    return parsed
+
+
+def stamp(resource: dict[str, Any], identity: str, version: int, moment: datetime) -> bytes:
+    """The bytes to store: id, meta.versionId and meta.lastUpdated put in, everything else as it is."""
+    meta = resource.get("meta")
+    stamped = {
+        "resourceType": resource["resourceType"],
+        "id": identity,
+        "meta": {
+            **(meta if isinstance(meta, dict) else {}),
+            "versionId": str(version),
+            "lastUpdated": moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        },
+    }
+    stamped.update((name, value) for name, value in resource.items() if name not in stamped)
+    return dumps(stamped)
+
+
+def _plain(value: object) -> Any:
+    if isinstance(value, Decimal):
+        return orjson.Fragment(dumps(value))
+    raise TypeError(f"{type(value).__name__} has no FHIR JSON form")
+
+
+def canonical(value: Any) -> bytes:
+    """Bytes that are equal for equal content, whatever the order of names."""
+    return orjson.dumps(value, default=_plain, option=orjson.OPT_SORT_KEYS)
+
+
+def content_hash(resource: Mapping[str, Any]) -> bytes:
+    """Hash of a resource without what the server puts in (id is content: it is part of the key anyway)."""
+    meta = resource.get("meta")
+    if isinstance(meta, dict) and ("versionId" in meta or "lastUpdated" in meta):
+        kept = {name: value for name, value in meta.items() if name not in ("versionId", "lastUpdated")}
+        resource = {**resource, "meta": kept}
+        if not kept:
+            del resource["meta"]
+    return hashlib.blake2b(canonical(resource), digest_size=16).digest()

@@ -1,0 +1,244 @@
+"""Carrying out Bundles: a transaction as a whole or not at all, a batch entry by entry."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any, Protocol, TypeVar
+from urllib.parse import parse_qsl
+
+import orjson
+
+from fhir_bridge.fhir.access import AccessFilter
+from fhir_bridge.fhir.issues import operation_outcome
+from fhir_bridge.fhir.serialization import dumps
+from fhir_bridge.storage.bundles import METHODS, Entry, conditional_references, read_entries, rewrite
+from fhir_bridge.storage.errors import (
+    BadReference,
+    BadResource,
+    MultipleMatches,
+    NotFound,
+    StorageError,
+    TransactionFailed,
+)
+from fhir_bridge.storage.searching import SearchPage
+from fhir_bridge.storage.stored import Stored, Written
+from fhir_bridge.storage.writing import Operation, Parameters, new_id
+
+__all__ = ["BundleStore", "Bundles"]
+
+_STATUS = {"created": "201 Created", "updated": "200 OK", "unchanged": "200 OK", "deleted": "204 No Content"}
+_REASONS = {400: "Bad Request", 403: "Forbidden", 404: "Not Found", 410: "Gone", 412: "Precondition Failed"}
+
+
+class BundleStore(Protocol):
+    """What a Bundle needs of the store."""
+
+    async def read(self, resource_type: str, identity: str, access: AccessFilter) -> Stored: ...
+    async def vread(
+        self, resource_type: str, identity: str, version: str, access: AccessFilter
+    ) -> Stored: ...
+    async def search(
+        self, resource_type: str, parameters: Parameters, access: AccessFilter
+    ) -> SearchPage: ...
+    async def match(
+        self, resource_type: str, criteria: Parameters, access: AccessFilter
+    ) -> Written | None: ...
+    async def write(self, operations: list[Operation], access: AccessFilter) -> list[Written]: ...
+
+
+Response = dict[str, Any]
+T = TypeVar("T")
+
+
+class Bundles:
+    """Executes Bundles against a store."""
+
+    def __init__(self, store: BundleStore, base: str) -> None:
+        self._store = store
+        self._base = base.rstrip("/")
+
+    async def run(self, bundle: dict[str, Any], access: AccessFilter) -> bytes:
+        """The response Bundle.
+
+        Raises:
+            TransactionFailed: an entry of a transaction was refused; nothing was stored.
+            BadResource: not a transaction or batch.
+        """
+        kind = bundle.get("type")
+        if bundle.get("resourceType") != "Bundle" or kind not in ("transaction", "batch"):
+            raise BadResource("expected a Bundle of type transaction or batch")
+        entries = read_entries(bundle)
+        if kind == "batch":
+            responses = [await self._alone(entry, access) for entry in entries]
+        else:
+            responses = await self._together(entries, access)
+        return dumps(
+            {"resourceType": "Bundle", "type": f"{kind}-response", "entry": responses}
+            if responses
+            else {"resourceType": "Bundle", "type": f"{kind}-response"}
+        )
+
+    async def _alone(self, entry: Entry, access: AccessFilter) -> Response:
+        """An entry of a batch. Its refusal is its response; entries do not see each other's ids."""
+        try:
+            return (await self._together([entry], access))[0]
+        except TransactionFailed as error:
+            return _refusal(error.cause)
+
+    async def _together(self, entries: list[Entry], access: AccessFilter) -> list[Response]:
+        responses: dict[int, Response] = {}
+        matched: dict[int, Written] = {}
+        writes = sorted(
+            (entry for entry in entries if entry.method not in ("GET", "HEAD")),
+            key=lambda entry: METHODS.index(entry.method),
+        )
+        for entry in writes:
+            found = await _at(entry, self._decide_id(entry, access))
+            if found is not None:
+                matched[entry.position] = found
+        _refuse_doubles([entry for entry in writes if entry.position not in matched])
+        names = {
+            entry.full_url: f"{entry.type}/{entry.id}" for entry in writes if entry.full_url and entry.id
+        }
+        searched = await self._search_references(writes, access)
+        operations = []
+        for entry in writes:
+            if entry.position in matched:
+                responses[entry.position] = self._response(matched[entry.position])
+            elif entry.id is not None:
+                try:
+                    operations.append(_operation(entry, lambda name: names.get(name) or searched.get(name)))
+                except BadReference as error:
+                    raise TransactionFailed(entry.position, error) from error
+            else:  # a conditional delete of nothing
+                responses[entry.position] = {"response": {"status": "204 No Content"}}
+        for operation, written in zip(operations, await self._store.write(operations, access), strict=True):
+            responses[operation.position or 0] = self._response(written)
+        for entry in entries:
+            if entry.method in ("GET", "HEAD"):
+                responses[entry.position] = await _at(entry, self._read(entry, access))
+        return [responses[entry.position] for entry in entries]
+
+    async def _decide_id(self, entry: Entry, access: AccessFilter) -> Written | None:
+        """Give an entry its id. A conditional create that matches is decided: the match is given back."""
+        if entry.method == "POST":
+            if entry.if_none_exist is not None:
+                found = await self._store.match(entry.type, entry.if_none_exist, access)
+                if found is not None:
+                    entry.id = found.stored.id
+                    return found
+            entry.id = new_id()
+        elif entry.id is None:
+            found = await self._store.match(entry.type, entry.parameters, access)
+            own = entry.resource.get("id") if entry.resource else None
+            if found is not None:
+                if isinstance(own, str) and own != found.stored.id:
+                    raise BadResource("the criteria match another resource than the id names")
+                entry.id = found.stored.id
+            elif entry.method == "PUT":
+                entry.id = own if isinstance(own, str) else new_id()
+                entry.if_none_exist = entry.parameters
+        return None
+
+    async def _search_references(self, writes: list[Entry], access: AccessFilter) -> dict[str, str]:
+        """What references that are searches name.
+
+        Raises:
+            TransactionFailed: one matches nothing, or several.
+        """
+        found: dict[str, str] = {}
+        for entry in writes:
+            for reference in sorted(conditional_references(entry.resource)):
+                resource_type, _, query = reference.partition("?")
+                if reference not in found:
+                    try:
+                        match = await self._store.match(resource_type, parse_qsl(query), access)
+                    except MultipleMatches as error:
+                        raise TransactionFailed(entry.position, BadReference(error.message)) from error
+                    if match is None:
+                        cause = BadReference(f"the reference by search to a {resource_type} matches nothing")
+                        raise TransactionFailed(entry.position, cause)
+                    found[reference] = f"{resource_type}/{match.stored.id}"
+        return found
+
+    async def _read(self, entry: Entry, access: AccessFilter) -> Response:
+        if entry.id is None:
+            page = await self._store.search(entry.type, entry.parameters, access)
+            return {"resource": self._searchset(page), "response": {"status": "200 OK"}}
+        if entry.version is not None:
+            stored = await self._store.vread(entry.type, entry.id, entry.version, access)
+        else:
+            stored = await self._store.read(entry.type, entry.id, access)
+        return {
+            "fullUrl": f"{self._base}/{stored.type}/{stored.id}",
+            "resource": orjson.Fragment(stored.bytes),
+            "response": {"status": "200 OK", "etag": stored.etag, "lastModified": _instant(stored)},
+        }
+
+    def _searchset(self, page: SearchPage) -> dict[str, Any]:
+        found: dict[str, Any] = {"resourceType": "Bundle", "type": "searchset"}
+        if page.total is not None:
+            found["total"] = page.total
+        if page.entries:
+            found["entry"] = [
+                {
+                    "fullUrl": f"{self._base}/{stored.type}/{stored.id}",
+                    "resource": orjson.Fragment(stored.bytes),
+                    "search": {"mode": "match"},
+                }
+                for stored in page.entries
+            ]
+        return found
+
+    def _response(self, written: Written) -> Response:
+        stored = written.stored
+        response = {"status": _STATUS[written.outcome], "etag": stored.etag, "lastModified": _instant(stored)}
+        if written.outcome == "deleted":
+            return {"response": response}
+        response["location"] = f"{self._base}/{stored.type}/{stored.id}/_history/{stored.version}".lstrip("/")
+        return {"fullUrl": f"{self._base}/{stored.type}/{stored.id}".lstrip("/"), "response": response}
+
+
+async def _at(entry: Entry, work: Awaitable[T]) -> T:
+    try:
+        return await work
+    except TransactionFailed:
+        raise
+    except StorageError as error:
+        raise TransactionFailed(entry.position, error) from error
+
+
+def _operation(entry: Entry, new: Callable[[str], str | None]) -> Operation:
+    if entry.id is None:
+        raise NotFound(f"no {entry.type}")
+    if entry.method == "DELETE":
+        return Operation("delete", entry.type, entry.id, if_match=entry.if_match, position=entry.position)
+    return Operation(
+        "create" if entry.method == "POST" else "update",
+        entry.type,
+        entry.id,
+        rewrite(entry.resource, new),
+        entry.if_match,
+        entry.if_none_exist,
+        entry.position,
+    )
+
+
+def _refuse_doubles(writes: list[Entry]) -> None:
+    """No two entries of a transaction may write the same resource (R4 http.html#trules)."""
+    seen: set[tuple[str, str]] = set()
+    for entry in writes:
+        if entry.id is not None:
+            if (entry.type, entry.id) in seen:
+                cause = BadResource(f"{entry.type}/{entry.id} is written twice in the transaction")
+                raise TransactionFailed(entry.position, cause)
+            seen.add((entry.type, entry.id))
+
+
+def _refusal(error: StorageError) -> Response:
+    status = f"{error.status} {_REASONS.get(error.status, 'Error')}"
+    return {"response": {"status": status, "outcome": operation_outcome([error.issue])}}
+
+
+def _instant(stored: Stored) -> str:
+    return stored.last_updated.isoformat(timespec="milliseconds").replace("+00:00", "Z")

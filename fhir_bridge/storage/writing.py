@@ -1,0 +1,321 @@
+"""Writes as they come over REST: one or many in a transaction, each checked against access, version and criteria."""
+
+from __future__ import annotations
+
+import base64
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+from psycopg import AsyncConnection
+from psycopg_pool import AsyncConnectionPool
+
+from fhir_bridge.fhir.access import EVERYTHING, AccessFilter
+from fhir_bridge.storage.conditions import FALSE, TRUE, all_of, live
+from fhir_bridge.storage.contribution_rows import keep_contents, read_states, write_states
+from fhir_bridge.storage.contributions import MERGED, REST, Contribution, fold, incoming
+from fhir_bridge.storage.dictionaries import Dictionaries
+from fhir_bridge.storage.errors import (
+    Forbidden,
+    MultipleMatches,
+    NotFound,
+    StorageError,
+    TransactionFailed,
+    VersionConflict,
+)
+from fhir_bridge.storage.indexing import Identity, Indexed, IndexWriter, identify, index
+from fhir_bridge.storage.permission import compile_access, linked_ids, refuse_content, require
+from fhir_bridge.storage.searching import conditions
+from fhir_bridge.storage.stored import Stored, Written, canonical, content_hash, now, parse, stamp
+from fhir_bridge.storage.versions import Current, NewVersion, apply, lock
+
+__all__ = ["Operation", "Writer", "match_criteria", "new_id"]
+
+Parameters = Sequence[tuple[str, str]]
+
+
+def new_id() -> str:
+    """An id for a resource that the server names: 128 random bits in the alphabet of our ids."""
+    return base64.b32encode(secrets.token_bytes(16)).decode().rstrip("=").lower()
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """A write.
+
+    Attributes:
+        action: `create` fails where the id is taken, `update` creates where it is free, `delete`.
+        resource: content of a create or update.
+        if_match: the version that must be current.
+        criteria: the create is made only while these match nothing.
+        position: where it stands in a Bundle, for messages.
+    """
+
+    action: Literal["create", "update", "delete"]
+    type: str
+    id: str
+    resource: dict[str, Any] = field(default_factory=dict)
+    if_match: str | None = None
+    criteria: Parameters | None = None
+    position: int | None = None
+
+    @property
+    def identity(self) -> Identity:
+        """Type and id."""
+        return self.type, self.id
+
+    @property
+    def letter(self) -> str:
+        """The interaction that access must allow."""
+        return {"create": "c", "update": "u", "delete": "d"}[self.action]
+
+
+async def match_criteria(
+    connection: AsyncConnection,
+    dictionaries: Dictionaries,
+    resource_type: str,
+    criteria: Parameters,
+    access: AccessFilter,
+) -> str | None:
+    """The id of the one resource that the criteria match among what the caller may search; None where none does.
+
+    Raises:
+        MultipleMatches: several do, or a criterion is unknown (leaving it out would match too much).
+    """
+    require(access, resource_type, "s")
+    matches, unknown = await conditions(resource_type, criteria, access, dictionaries)
+    if unknown or not criteria:
+        names = ", ".join(parameter.name for parameter in unknown) or "no criteria"
+        raise MultipleMatches(f"the criteria can't be used: {names}")
+    permitted = await compile_access(access, resource_type, "s", dictionaries)
+    where = all_of([matches, permitted, live(resource_type)])
+    statement = f"SELECT r.id FROM resource r WHERE {where.text} LIMIT 2"  # noqa: S608
+    rows = await connection.execute(statement.encode(), where.values)
+    found = await rows.fetchall()
+    if len(found) > 1:
+        raise MultipleMatches(f"the criteria match more than one {resource_type}")
+    return str(found[0][0]) if found else None
+
+
+class Writer:
+    """Executes operations. One database transaction for all of them."""
+
+    def __init__(self, pool: AsyncConnectionPool[AsyncConnection], dictionaries: Dictionaries) -> None:
+        self._pool = pool
+        self._dictionaries = dictionaries
+
+    async def run(self, operations: Sequence[Operation], access: AccessFilter) -> list[Written]:
+        """All of them, or none.
+
+        Raises:
+            StorageError: what refused the write; a TransactionFailed around it where operations have positions.
+        """
+        items: dict[Identity, Indexed] = {}
+        for operation in operations:
+            with _Place(operation):
+                require(access, operation.type, operation.letter)
+                if operation.action != "delete":
+                    items[operation.identity] = index(operation.resource, operation.id)
+        keys = await identify(self._pool, self._dictionaries, list(items.values()))
+        gone = [operation.identity for operation in operations if operation.action == "delete"]
+        async with self._pool.connection() as connection:
+            keys.update(await self._existing(connection, gone))
+            await self._check_criteria(connection, operations, access)
+            rows = await lock(connection, [keys[one.identity] for one in operations if one.identity in keys])
+            reachable = await self._reachable(connection, operations, rows, keys, access)
+            people = {} if access is EVERYTHING else await linked_ids(connection, access)
+            written: list[Written] = []
+            versions: list[NewVersion] = []
+            for operation in operations:
+                with _Place(operation):
+                    key = keys.get(operation.identity)
+                    current = rows.get(key) if key is not None else None
+                    item = items.get(operation.identity)
+                    if item is not None and access is not EVERYTHING:
+                        refuse_content(access, item, operation.letter, people)
+                    new = _decide(operation, current, item, reachable)
+                    if isinstance(new, Written):
+                        written.append(new)
+                    else:
+                        versions.append(new)
+                        written.append(_written(new))
+            await self._keep_sources(connection, operations, versions)
+            if versions:
+                await apply(connection, IndexWriter(self._dictionaries, keys), versions)
+        return written
+
+    @staticmethod
+    async def _existing(connection: AsyncConnection, identities: list[Identity]) -> dict[Identity, int]:
+        found: dict[Identity, int] = {}
+        for identity in identities:
+            rows = await connection.execute("SELECT key FROM resource WHERE type = %s AND id = %s", identity)
+            row = await rows.fetchone()
+            if row is not None:
+                found[identity] = row[0]
+        return found
+
+    async def _check_criteria(
+        self, connection: AsyncConnection, operations: Sequence[Operation], access: AccessFilter
+    ) -> None:
+        """Two conditional creates of the same thing must not both find nothing: the second waits for the first."""
+        conditional = [one for one in operations if one.criteria]
+        for text in sorted(
+            {canonical([one.type, sorted(one.criteria or ())]).decode() for one in conditional}
+        ):
+            await connection.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 7))", (text,))
+        for operation in conditional:
+            with _Place(operation):
+                found = await match_criteria(
+                    connection, self._dictionaries, operation.type, operation.criteria or (), access
+                )
+                if found is not None:
+                    raise VersionConflict(
+                        f"a {operation.type} that matches was made in the meantime: try again"
+                    )
+
+    async def _reachable(
+        self,
+        connection: AsyncConnection,
+        operations: Sequence[Operation],
+        rows: dict[int, Current],
+        keys: dict[Identity, int],
+        access: AccessFilter,
+    ) -> set[int]:
+        """The keys of stored resources that the caller may update or delete."""
+        found: set[int] = set()
+        groups: dict[tuple[str, str], list[int]] = {}
+        for operation in operations:
+            key = keys.get(operation.identity)
+            if key is not None and rows[key].version > 0:
+                groups.setdefault((operation.type, operation.letter), []).append(key)
+        for (resource_type, letter), group in groups.items():
+            condition = await compile_access(access, resource_type, letter, self._dictionaries)
+            if condition is TRUE:
+                found.update(group)
+            elif condition is not FALSE:
+                statement = f"SELECT r.key FROM resource r WHERE r.key = ANY(%s) AND {condition.text}"  # noqa: S608
+                matched = await connection.execute(statement.encode(), (group, *condition.values))
+                found.update(row[0] for row in await matched.fetchall())
+        return found
+
+    @staticmethod
+    async def _keep_sources(
+        connection: AsyncConnection, operations: Sequence[Operation], versions: list[NewVersion]
+    ) -> None:
+        """Where sources contribute to a resource, what REST changes becomes REST's contribution."""
+        replaced = {new.current.key: new for new in versions if new.current.version > 0}
+        if not replaced:
+            return
+        found = await connection.execute(
+            "SELECT DISTINCT resource FROM contribution WHERE resource = ANY(%s)", (list(replaced),)
+        )
+        keys = [row[0] for row in await found.fetchall()]
+        if not keys:
+            return
+        await keep_contents(connection, keys)
+        states = await read_states(connection, {key: replaced[key].current for key in keys})
+        content = {operation.identity: operation.resource for operation in operations}
+        changed = []
+        for key in keys:
+            new = replaced[key]
+            if new.bytes is not None:
+                resource = content[new.current.type, new.current.id]
+                states[key][REST] = _edit(new, resource, states[key].get(REST))
+                changed.append((key, states[key], False))
+        await write_states(connection, changed)
+
+
+def _edit(new: NewVersion, resource: dict[str, Any], known: Contribution | None) -> Contribution:
+    """REST's contribution after an edit: of people and things what it changed, of records of events the whole."""
+    said = replace(incoming(resource, "rest", None), source=REST, time=new.moment, delta=False, cleared=())
+    if new.current.type not in MERGED or new.current.bytes is None:
+        return said
+    before = incoming(parse(new.current.bytes), "rest", None).resource
+    kept = ("resourceType", "id")
+    changed = {
+        name: value
+        for name, value in said.resource.items()
+        if name in kept or canonical(before.get(name)) != canonical(value)
+    }
+    cleared = tuple(name for name in before if name not in said.resource)
+    return fold(known, replace(said, resource=changed, delta=True, cleared=cleared))
+
+
+def _decide(
+    operation: Operation, current: Current | None, item: Indexed | None, reachable: set[int]
+) -> NewVersion | Written:
+    """What an operation does to the row it found.
+
+    Raises:
+        StorageError: it is refused. What the caller may not reach is refused as if it were not there.
+    """
+    exists = current is not None and current.version > 0
+    visible = exists and current is not None and current.key in reachable
+    if operation.if_match is not None:
+        _check_version(operation.if_match, current if visible else None)
+    if operation.action == "delete":
+        if current is None or not visible:
+            raise NotFound(f"no {operation.type}/{operation.id}")
+        if current.deleted:
+            return Written(
+                Stored(current.type, current.id, current.version, current.last_updated or now(), b""),
+                "unchanged",
+            )
+        return _next(current, None, None)
+    if current is None or item is None:
+        raise AssertionError("identify makes the row of what is written")
+    if exists and (operation.action == "create" or not visible):
+        raise Forbidden(f"no grant allows update of a {operation.type} with this content")
+    digest = content_hash(operation.resource)
+    if (
+        current.live
+        and digest == current.hash
+        and current.bytes is not None
+        and current.last_updated is not None
+    ):
+        stored = Stored(current.type, current.id, current.version, current.last_updated, current.bytes)
+        return Written(stored, "unchanged")
+    return _next(current, operation.resource, item, digest)
+
+
+def _check_version(if_match: str, current: Current | None) -> None:
+    wanted = if_match.strip().removeprefix("W/").strip('"')
+    if current is None or current.deleted or str(current.version) != wanted:
+        found = "none" if current is None or current.deleted else str(current.version)
+        raise VersionConflict(f"If-Match names version {wanted}, current is {found}")
+
+
+def _next(
+    current: Current, resource: dict[str, Any] | None, item: Indexed | None, digest: bytes | None = None
+) -> NewVersion:
+    version = current.last_version + 1
+    moment = now()
+    if current.last_updated is not None:
+        moment = max(moment, current.last_updated)
+    text = None if resource is None else stamp(resource, current.id, version, moment)
+    return NewVersion(current, version, version, moment, None, text, digest, item)
+
+
+def _written(new: NewVersion) -> Written:
+    current = new.current
+    stored = Stored(current.type, current.id, new.version, new.moment, new.bytes or b"")
+    if new.bytes is None:
+        return Written(stored, "deleted")
+    return Written(stored, "created" if current.deleted else "updated")
+
+
+class _Place:
+    """Tells which entry of a Bundle refused."""
+
+    def __init__(self, operation: Operation) -> None:
+        self._position = operation.position
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if self._position is None or isinstance(error, TransactionFailed):
+            return
+        if isinstance(error, StorageError):
+            raise TransactionFailed(self._position, error) from error

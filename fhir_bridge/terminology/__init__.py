@@ -1,0 +1,8 @@
+"""Code systems, value sets and concept maps: look codes up, ask for membership, translate, and judge the maps."""
+
+from fhir_bridge.terminology.files import TerminologyFileError
+from fhir_bridge.terminology.issues import CODES
+from fhir_bridge.terminology.lint import lint_folders
+from fhir_bridge.terminology.service import Terminology, get_terminology
+
+__all__ = ["CODES", "Terminology", "TerminologyFileError", "get_terminology", "lint_folders"]

@@ -1,0 +1,158 @@
+"""Concept maps, indexed by what is asked of them: source coding to targets, and one map by its name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, TypeVar
+
+from fhir_bridge.fhir.ports import Translation
+
+__all__ = ["EQUIVALENCES", "ConceptMaps"]
+
+_K = TypeVar("_K")
+
+EQUIVALENCES = {
+    "equal": 0,
+    "equivalent": 1,
+    "wider": 2,
+    "subsumes": 2,
+    "narrower": 3,
+    "specializes": 3,
+    "inexact": 4,
+    "relatedto": 5,
+}
+"""R4's concept-map-equivalence codes that lead to a target, and their order of preference."""
+
+
+class ConceptMaps:
+    """All loaded maps, given with the ones that count more first.
+
+    A group with a source system matches codes exactly. A group without one maps text as people write it (units, sex):
+    exactly first, then without regard to case and white space, unless that would confuse rows (`g/l` is grams, `G/l` is
+    10*9) that differ by these alone.
+    """
+
+    def __init__(self, resources: Iterable[Mapping[str, Any]]) -> None:
+        self._by_name: dict[str, _Map] = {}
+        self._by_code: dict[tuple[str | None, str], list[Translation]] = {}
+        self._by_text: dict[str, list[Translation]] = {}
+        for resource in resources:
+            one = _Map(resource)
+            for name in (resource.get("name"), resource.get("id"), one.url):
+                if isinstance(name, str):
+                    self._by_name.setdefault(name, one)
+            for system, code, translation in one.rows():
+                _add(self._by_code, (system, code), translation)
+                if system is None:
+                    _add(self._by_text, folded(code), translation)
+        _drop_ambiguous(self._by_text)
+        for found in (*self._by_code.values(), *self._by_text.values()):
+            found.sort(key=_preference)
+
+    def translate(self, system: str | None, code: str, targets: tuple[str, ...]) -> list[Translation]:
+        """Targets in the wanted systems (all, where none is named), best first, then in the order of `targets`."""
+        found = self._by_code.get((system, code))
+        if found is None and system is None:
+            found = self._by_text.get(folded(code))
+        if not found:
+            return []
+        if not targets:
+            return list(found)
+        wanted = [one for one in found if one.system in targets]
+        if len(targets) > 1:
+            wanted.sort(key=lambda one: (_preference(one), targets.index(one.system)))
+        return wanted
+
+    def translate_by_map(self, concept_map: str, code: str) -> list[Translation]:
+        """Targets of one map.
+
+        Raises:
+            KeyError: no map of this name, id or url is loaded; the message names the nearest.
+        """
+        found = self._by_name.get(concept_map.split("|")[0])
+        if found is None:
+            raise KeyError(concept_map)
+        return found.translate(code)
+
+    def names(self) -> list[str]:
+        """Names, ids and urls that `translate_by_map` takes."""
+        return sorted(self._by_name)
+
+
+class _Map:
+    """One ConceptMap resource."""
+
+    def __init__(self, resource: Mapping[str, Any]) -> None:
+        self.url: str = resource["url"]
+        self.groups: list[Mapping[str, Any]] = [g for g in resource.get("group", ()) if isinstance(g, dict)]
+        self._exact: dict[str, list[Translation]] = {}
+        self._text: dict[str, list[Translation]] = {}
+        for system, code, translation in self.rows():
+            _add(self._exact, code, translation)
+            if system is None:
+                _add(self._text, folded(code), translation)
+        _drop_ambiguous(self._text)
+        for found in (*self._exact.values(), *self._text.values()):
+            found.sort(key=_preference)
+
+    def rows(self) -> Iterator[tuple[str | None, str, Translation]]:
+        """Source system, source code and target of every row that has a target."""
+        for group in self.groups:
+            source, target_system = group.get("source"), group.get("target")
+            for element in group.get("element", ()):
+                code = element.get("code")
+                for target in element.get("target", ()):
+                    equivalence = target.get("equivalence")
+                    if isinstance(code, str) and target.get("code") and equivalence in EQUIVALENCES:
+                        yield (
+                            source,
+                            code,
+                            Translation(
+                                target_system or "",
+                                target["code"],
+                                target.get("display"),
+                                equivalence,
+                                self.url,
+                            ),
+                        )
+
+    def translate(self, code: str) -> list[Translation]:
+        """Targets of a source code, in any of the groups; a group's `unmapped` speaks where no row does."""
+        found = self._exact.get(code) or self._text.get(folded(code))
+        if found:
+            return list(found)
+        return [one for one in (self._unmapped(group, code) for group in self.groups) if one is not None]
+
+    def _unmapped(self, group: Mapping[str, Any], code: str) -> Translation | None:
+        unmapped = group.get("unmapped")
+        if not isinstance(unmapped, dict):
+            return None
+        system = group.get("target") or ""
+        if unmapped.get("mode") == "provided":
+            return Translation(system, code, None, "equal", self.url)
+        if unmapped.get("mode") == "fixed" and unmapped.get("code"):
+            return Translation(system, unmapped["code"], unmapped.get("display"), "inexact", self.url)
+        return None
+
+
+def folded(text: str) -> str:
+    """Text as it is compared where writers are free: case and white space don't count."""
+    return "".join(text.split()).casefold()
+
+
+def _drop_ambiguous(index: dict[str, list[Translation]]) -> None:
+    """Take out text that one map translates to several codes of one system."""
+    for text, found in list(index.items()):
+        targets = {(one.map_url, one.system, one.code) for one in found}
+        if len({target[:2] for target in targets}) < len(targets):
+            del index[text]
+
+
+def _preference(translation: Translation) -> int:
+    return EQUIVALENCES[translation.equivalence]
+
+
+def _add(index: dict[_K, list[Translation]], key: _K, translation: Translation) -> None:
+    rows = index.setdefault(key, [])
+    if translation not in rows:
+        rows.append(translation)

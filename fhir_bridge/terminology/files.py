@@ -1,0 +1,78 @@
+"""Folders of terminology JSON: found, read, and refused with a message that says where a file breaks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from fhir_bridge.fhir.serialization import JsonError, loads_exact
+
+__all__ = ["KINDS", "SourceFile", "TerminologyFileError", "read_folders"]
+
+KINDS = frozenset({"CodeSystem", "ValueSet", "ConceptMap"})
+"""What a terminology is made of."""
+
+OTHERS = frozenset({"StructureDefinition", "NamingSystem", "ImplementationGuide", "SearchParameter"})
+"""What may stand beside it and is read by others."""
+
+
+class TerminologyFileError(ValueError):
+    """A file in a terminology folder that can't be used; the message names it and what to do."""
+
+    def __init__(self, path: Path, problem: str, code: str = "FB-TERM-001") -> None:
+        super().__init__(f"{path}: {problem}")
+        self.path = path
+        self.problem = problem
+        self.code = code
+
+
+@dataclass(frozen=True, slots=True)
+class SourceFile:
+    """One resource of a folder."""
+
+    path: Path
+    kind: str
+    url: str
+    resource: dict[str, Any]
+
+
+def read_folders(folders: Iterable[Path]) -> Iterator[SourceFile]:
+    """The code systems, value sets and concept maps of these folders, folder by folder, sorted by name.
+
+    Raises:
+        TerminologyFileError: a folder is missing, a file is not JSON, not such a resource, or has no url.
+    """
+    for folder in folders:
+        if not folder.is_dir():
+            raise TerminologyFileError(folder, "there is no such folder of terminology")
+        for path in sorted(folder.rglob("*.json")):
+            found = read_file(path)
+            if found is not None:
+                yield found
+
+
+def read_file(path: Path) -> SourceFile | None:
+    """One file; None where it holds a definition that terminology does not use (a StructureDefinition)."""
+    try:
+        resource = loads_exact(path.read_bytes())
+    except JsonError as error:
+        raise TerminologyFileError(path, f"{error}; correct the file or take it out of the folder") from error
+    except OSError as error:
+        raise TerminologyFileError(path, f"can't be read: {error.strerror}") from error
+    kind = resource.get("resourceType") if isinstance(resource, dict) else None
+    if kind in OTHERS:
+        return None
+    if not isinstance(kind, str) or kind not in KINDS:
+        raise TerminologyFileError(
+            path,
+            f"holds {kind or 'no resource'}, where CodeSystem, ValueSet or ConceptMap is expected",
+            "FB-TERM-002",
+        )
+    url = resource.get("url")
+    if not isinstance(url, str) or not url:
+        raise TerminologyFileError(
+            path, f"this {kind} has no url, so that nothing can name it", "FB-TERM-003"
+        )
+    return SourceFile(path, kind, url, resource)

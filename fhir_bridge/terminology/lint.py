@@ -1,0 +1,205 @@
+"""Judge terminology content: codes that don't exist, displays that don't match, rows twice or against each other."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from fhir_bridge.fhir import ucum
+from fhir_bridge.fhir.issues import Issue
+from fhir_bridge.terminology.check_digits import is_well_formed
+from fhir_bridge.terminology.concept_maps import EQUIVALENCES
+from fhir_bridge.terminology.files import SourceFile, TerminologyFileError, read_file, read_folders
+from fhir_bridge.terminology.issues import CODES
+from fhir_bridge.terminology.service import Terminology, plugin_folders
+
+__all__ = ["lint_files", "lint_folders"]
+
+_NO_TARGET = ("unmatched", "disjoint")
+_EXCLUSIVE = ("equal", "equivalent")
+
+
+def lint_folders(folders: Iterable[Path | str]) -> list[Issue]:
+    """What is wrong with the terminology files of these folders; nothing found is an empty list.
+
+    Codes are looked up in what ships, in what plug-ins add and in the folders themselves. A code of a system that is
+    not wholly at hand (SNOMED CT, LOINC) is judged by its check digit.
+    """
+    issues: list[Issue] = []
+    files: list[SourceFile] = []
+    for folder in map(Path, folders):
+        if not folder.is_dir():
+            issues.append(_issue("FB-TERM-001", "there is no such folder", str(folder)))
+            continue
+        for path in sorted(folder.rglob("*.json")):
+            try:
+                file = read_file(path)
+            except TerminologyFileError as error:
+                issues.append(_issue(error.code, error.problem, str(path)))
+                continue
+            if file is not None:
+                files.append(file)
+    linted = {file.path.resolve() for file in files}
+    around = [file for file in read_folders(plugin_folders()) if file.path.resolve() not in linted]
+    issues.extend(lint_files(files, Terminology.of([*around, *files])))
+    return issues
+
+
+def lint_files(files: Sequence[SourceFile], terminology: Terminology) -> list[Issue]:
+    """As `lint_folders`, of files that are read already, against a given terminology."""
+    issues = list(_same_url(files))
+    for file in files:
+        if file.kind == "ConceptMap":
+            issues.extend(_Map(file, terminology).findings())
+        elif file.kind == "CodeSystem":
+            issues.extend(_code_system(file))
+        else:
+            issues.extend(_value_set(file, terminology))
+    return issues
+
+
+def _issue(code: str, message: str, source: str, expression: str = "") -> Issue:
+    return Issue(CODES[code].severity, code, message, source, expression)
+
+
+def _same_url(files: Sequence[SourceFile]) -> Iterator[Issue]:
+    seen: dict[str, Path] = {}
+    for file in files:
+        other = seen.setdefault(file.url, file.path)
+        if other != file.path:
+            yield _issue("FB-TERM-003", f"{file.url} stands in {other.name} too", str(file.path), "url")
+        if not file.resource.get("id"):
+            yield _issue("FB-TERM-003", "no id", str(file.path), "id")
+
+
+def _code_system(file: SourceFile) -> Iterator[Issue]:
+    seen: set[str] = set()
+    waiting = [(f"concept[{i}]", c) for i, c in enumerate(file.resource.get("concept", ()))]
+    system = file.resource.get("supplements", file.url).split("|")[0]
+    while waiting:
+        path, concept = waiting.pop(0)
+        code = str(concept.get("code"))
+        if code in seen:
+            yield _issue("FB-TERM-013", f'the code "{code}" stands twice', str(file.path), f"{path}.code")
+        seen.add(code)
+        if not is_well_formed(system, code):
+            problem = f'"{code}" is no code of {system} (its check digit is wrong)'
+            yield _issue("FB-TERM-010", problem, str(file.path), f"{path}.code")
+        waiting.extend((f"{path}.concept[{i}]", c) for i, c in enumerate(concept.get("concept", ())))
+
+
+def _value_set(file: SourceFile, terminology: Terminology) -> Iterator[Issue]:
+    compose = file.resource.get("compose", {})
+    for part in ("include", "exclude"):
+        for i, include in enumerate(compose.get(part, ())):
+            system = include.get("system")
+            for j, concept in enumerate(include.get("concept", ())):
+                path = f"compose.{part}[{i}].concept[{j}]"
+                yield from _coding(file, terminology, system, concept, path, "FB-TERM-010")
+
+
+def _coding(
+    file: SourceFile,
+    terminology: Terminology,
+    system: Any,
+    concept: Mapping[str, Any],
+    path: str,
+    missing: str,
+) -> Iterator[Issue]:
+    """A code that does not exist, or whose display is another's."""
+    code, display = concept.get("code"), concept.get("display")
+    if not isinstance(system, str) or not isinstance(code, str):
+        return
+    found = terminology.lookup(system, code)
+    if found is None:
+        if terminology.knows_system(system):
+            yield _issue(missing, f'{system} has no code "{code}"', str(file.path), f"{path}.code")
+        elif not is_well_formed(system, code):
+            problem = f'"{code}" is no code of {system} (its check digit is wrong)'
+            yield _issue(missing, problem, str(file.path), f"{path}.code")
+        return
+    if not found.active:
+        yield _issue(missing, f'"{code}" is retired in {system}', str(file.path), f"{path}.code")
+    named = terminology.defined(system, code)
+    if (
+        display
+        and named
+        and named.display
+        and system != ucum.SYSTEM
+        and _plain(display) != _plain(named.display)
+    ):
+        problem = f'"{code}" is "{named.display}" in {system}, not "{display}"'
+        yield _issue("FB-TERM-012", problem, str(file.path), f"{path}.display")
+
+
+def _plain(text: str) -> str:
+    """A display as it is compared: case, white space and a SNOMED CT semantic tag don't count."""
+    folded = " ".join(text.split()).casefold()
+    return folded[: folded.rindex(" (")] if folded.endswith(")") and " (" in folded else folded
+
+
+class _Map:
+    """The findings of one ConceptMap."""
+
+    def __init__(self, file: SourceFile, terminology: Terminology) -> None:
+        self.file = file
+        self.terminology = terminology
+        self.source_set = _canonical(file.resource, "source")
+        self.target_set = _canonical(file.resource, "target")
+        self.rows: set[tuple[Any, ...]] = set()
+        self.exclusive: dict[tuple[Any, ...], list[str]] = defaultdict(list)
+
+    def findings(self) -> Iterator[Issue]:
+        for i, group in enumerate(self.file.resource.get("group", ())):
+            source, target = group.get("source"), group.get("target")
+            for j, element in enumerate(group.get("element", ())):
+                path = f"group[{i}].element[{j}]"
+                yield from _coding(self.file, self.terminology, source, element, path, "FB-TERM-011")
+                yield from self._in_set(self.source_set, source, element, path, "FB-TERM-018")
+                for k, row in enumerate(element.get("target", ())):
+                    yield from self._target(source, element, target, row, f"{path}.target[{k}]")
+        for (source, code, target), codes in self.exclusive.items():
+            if len(codes) > 1:
+                problem = f'"{code}" is equivalent to {" and ".join(sorted(codes))} of {target}'
+                yield self._issue("FB-TERM-014", problem, f"{source or 'text'}")
+
+    def _target(
+        self, source: Any, element: Mapping[str, Any], target: Any, row: Mapping[str, Any], path: str
+    ) -> Iterator[Issue]:
+        equivalence, code = row.get("equivalence"), row.get("code")
+        if equivalence not in EQUIVALENCES and equivalence not in _NO_TARGET:
+            yield self._issue(
+                "FB-TERM-016", f'"{equivalence}" is not an equivalence of R4', f"{path}.equivalence"
+            )
+        if equivalence in _NO_TARGET:
+            return
+        if not code or not target:
+            missing = "group.target" if code else "a target code"
+            yield self._issue("FB-TERM-017", f"{missing} is missing", path)
+            return
+        yield from _coding(self.file, self.terminology, target, row, path, "FB-TERM-010")
+        yield from self._in_set(self.target_set, target, row, path, "FB-TERM-015")
+        key = (source, element.get("code"), target, code)
+        if key in self.rows:
+            yield self._issue("FB-TERM-013", f'"{element.get("code")}" to "{code}" stands twice', path)
+        elif equivalence in _EXCLUSIVE and not row.get("dependsOn"):
+            self.exclusive[key[:3]].append(str(code))
+        self.rows.add(key)
+
+    def _in_set(
+        self, value_set: str | None, system: Any, coding: Mapping[str, Any], path: str, code: str
+    ) -> Iterator[Issue]:
+        if value_set is None or not isinstance(system, str) or not isinstance(coding.get("code"), str):
+            return
+        if self.terminology.member(value_set, system, coding["code"]) is False:
+            yield self._issue(code, f'"{coding["code"]}" is not in {value_set}', f"{path}.code")
+
+    def _issue(self, code: str, message: str, expression: str) -> Issue:
+        return _issue(code, message, str(self.file.path), expression)
+
+
+def _canonical(resource: Mapping[str, Any], side: str) -> str | None:
+    value = resource.get(f"{side}Canonical") or resource.get(f"{side}Uri")
+    return value if isinstance(value, str) else None

@@ -1,0 +1,96 @@
+"""The shipped mappings of tables."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from fhir_bridge.adapters.ehr.csv import CsvAdapter
+from fhir_bridge.fhir.validation import get_validator
+from fhir_bridge.mapping import Site
+from tests.adapters.ehr.conftest import SITE, convert
+
+Write = Callable[..., Path]
+VITALS = "FallNr;PatNr;Aussteller;Zeit;RR syst;RR diast;Puls;Temp °C;Größe cm;Gewicht kg;SpO2 %\n"
+LAB = "PatNr;Aussteller;Auftrag;Code;Bezeichnung;Wert;Einheit;Referenz;Abnahme;Freigabe;Status\n"
+
+
+def test_wide_table_gives_an_observation_for_each_value(write: Write) -> None:
+    text = VITALS + "F1;77;HOSP;01.03.2026 10:20;137;83;-;37,0;n.b.;1.097,25;\n"
+    converted = convert("ehr/csv-vitals", [write("vitals.csv", text.encode("cp1252"))])
+    values = {
+        resource["code"]["text"]: str(resource["valueQuantity"]["value"])
+        for resource in converted.resources
+        if "valueQuantity" in resource
+    }
+    assert values == {"Temp °C": "37.0", "Gewicht kg": "1097.25"}
+    (pressure,) = (resource for resource in converted.resources if "component" in resource)
+    assert [str(part["valueQuantity"]["value"]) for part in pressure["component"]] == ["137", "83"]
+
+
+def test_time_in_the_hour_that_the_clock_doubles_keeps_its_date(write: Write) -> None:
+    row = "77;HOSP;L1;XX;Test;5;mmol/l;;25.10.2026 02:30;;F\n"
+    converted = convert("ehr/csv-laboratory", [write("lab.csv", LAB + row)])
+    assert converted.resources[0]["effectiveDateTime"] == "2026-10-25"
+    assert "FB-MAP-210" in converted.codes()
+
+
+def test_local_code_without_mapping_is_kept_and_told(write: Write) -> None:
+    row = "77;HOSP;L1;XX;Haustest;5;mmol/l;;01.03.2026 10:00;;F\n"
+    converted = convert("ehr/csv-laboratory", [write("lab.csv", LAB + row)])
+    assert converted.resources[0]["code"] == {
+        "coding": [
+            {
+                "system": "https://fhir-bridge.org/fhir/demo/CodeSystem/lab-demo",
+                "code": "XX",
+                "display": "Haustest",
+            }
+        ],
+        "text": "Haustest",
+    }
+    assert "FB-MAP-201" in converted.codes()
+
+
+def test_value_that_is_no_number_is_not_made_up(write: Write) -> None:
+    row = "77;HOSP;L1;XX;Haustest;positiv;;;01.03.2026 10:00;;F\n"
+    converted = convert("ehr/csv-laboratory", [write("lab.csv", LAB + row)])
+    assert "valueQuantity" not in converted.resources[0]
+    assert "FB-MAP-207" in converted.codes()
+
+
+def test_row_without_authority_is_held_where_the_site_holds(write: Write) -> None:
+    holding = Site.model_validate(
+        {"zone": "Europe/Rome", "demo_key": True, "identity": {"authorities": {"HOSP": "urn:oid:2.25.1"}}}
+    )
+    rows = "77;;L1;K;Kalium;4,4;mmol/l;;01.03.2026 10:00;;F\n77;HOSP;L2;K;Kalium;4,4;mmol/l;;01.03.2026 10:00;;F\n"
+    converted = convert("ehr/csv-laboratory", [write("lab.csv", LAB + rows)], holding)
+    assert [outcome for _, outcome in converted.outcomes] == ["rejected", "converted"]
+    assert "FB-ID-001" in converted.codes()
+    assert len(convert("ehr/csv-laboratory", [write("lab.csv", LAB + rows)], SITE).resources) == 2
+
+
+@pytest.mark.shared
+def test_synthea_export_is_converted_and_the_rest_is_counted(shared: Path) -> None:
+    paths = sorted((shared / "data" / "synthea-csv-27nj").glob("*.csv"))
+    resources: Counter[str] = Counter()
+    validator = get_validator()
+    for mapping, files in CsvAdapter().assign(paths).items():
+        converted = convert(mapping, files)
+        expected = "skipped" if mapping == "ehr/csv-unknown" else "converted"
+        assert {outcome for _, outcome in converted.outcomes} == {expected}, mapping
+        resources.update(resource["resourceType"] for resource in converted.resources)
+        for resource in converted.resources:
+            assert not [i for i in validator.validate(resource) if i.severity in ("error", "fatal")], mapping
+    assert resources == {
+        "Patient": 27,
+        "Encounter": 604,
+        "Condition": 438,
+        "Observation": 990,
+        "MedicationRequest": 663,
+        "Procedure": 249,
+        "AllergyIntolerance": 40,
+        "Immunization": 29,
+    }

@@ -1,0 +1,38 @@
+"""Every example beside a mapping gives the FHIR that stands beside it, and that FHIR is valid."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from fhir_bridge.fhir.difference import difference
+from fhir_bridge.fhir.serialization import loads_exact
+from fhir_bridge.fhir.validation import get_validator
+from fhir_bridge.mapping import Site
+from tests.adapters.ehr.conftest import convert
+
+MAPPINGS = Path(__file__).parents[3] / "mappings" / "ehr"
+EXAMPLES = sorted(path.parent for path in MAPPINGS.glob("*/examples/*/expected.ndjson"))
+MAPPED = {"csv-unknown"}
+
+
+def test_every_mapping_has_an_example() -> None:
+    with_example = {folder.parents[1].name for folder in EXAMPLES}
+    assert {path.name for path in MAPPINGS.iterdir()} - with_example == MAPPED
+
+
+@pytest.mark.parametrize("folder", EXAMPLES, ids=lambda folder: f"{folder.parents[1].name}/{folder.name}")
+def test_example(folder: Path) -> None:
+    sources = [path for path in sorted(folder.iterdir()) if path.suffix in (".csv", ".hl7")]
+    converted = convert(f"ehr/{folder.parents[1].name}", sources, Site.load(folder / "site.yaml"))
+    expected = [loads_exact(line) for line in (folder / "expected.ndjson").read_bytes().splitlines()]
+    assert len(converted.resources) == len(expected)
+    for wanted, made in zip(expected, converted.resources, strict=True):
+        found = difference(wanted, made, ignore_ids=False, precision=True)
+        assert not found, "\n".join(map(str, found))
+    for resource in converted.resources:
+        errors = [
+            issue for issue in get_validator().validate(resource) if issue.severity in ("error", "fatal")
+        ]
+        assert not errors, (resource["resourceType"], errors)

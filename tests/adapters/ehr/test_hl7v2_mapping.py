@@ -1,0 +1,266 @@
+"""The shipped HL7 v2 mapping, as statements about messages."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import permutations
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fhir_bridge.fhir.canonical import SOURCE_EXTENSION
+from fhir_bridge.fhir.validation import get_validator
+from tests.adapters.ehr.conftest import Converted, convert
+
+MSH = "MSH|^~\\&|LIS|HOSP|||{time}||{kind}|1|P|2.5.1"
+PID = "PID|1||77^^^HOSP^MR||Keller^Ada^^^^^L||19600102|F"
+ORU = MSH.format(time="20260301120000+0100", kind="ORU^R01")
+OBR = "OBR|1|P1|F1|CHEM^Chemistry^L|||20260301110000+0100|||||||||||||||20260301115500+0100||LAB|F"
+Message = Callable[..., Converted]
+
+
+def adt(event: str, time: str = "20260301120000+0100") -> str:
+    return MSH.format(time=time, kind=f"ADT^{event}")
+
+
+def source_record(resource: dict[str, Any]) -> dict[str, Any]:
+    (extension,) = (e for e in resource["meta"]["extension"] if e["url"] == SOURCE_EXTENSION)
+    return {part["url"]: next(v for k, v in part.items() if k != "url") for part in extension["extension"]}
+
+
+def result(message: Message, obx: str, *, obr: str = OBR) -> dict[str, Any]:
+    (found,) = message(ORU, PID, obr, obx).of("Observation")
+    return found
+
+
+@pytest.mark.parametrize(
+    ("event", "visit", "status"),
+    [
+        ("A01", "", "in-progress"),
+        ("A03", "", "finished"),
+        ("A05", "", "planned"),
+        ("A11", "", "cancelled"),
+        ("A12", "", "in-progress"),
+        ("A13", "", "in-progress"),
+        ("A08", "20260301100000+0100", "in-progress"),
+        ("A08", "20260301100000+0100|20260302100000+0100", "finished"),
+        ("A31", "", "unknown"),
+    ],
+)
+def test_standing_of_a_visit(event: str, visit: str, status: str, message: Message) -> None:
+    pv1 = "PV1|1|I" + "|" * 17 + "V1" + "|" * 25 + visit
+    (encounter,) = message(adt(event), PID, pv1).of("Encounter")
+    assert encounter["status"] == status
+
+
+def test_a_visit_keeps_its_id_whoever_speaks_of_it(message: Message) -> None:
+    pv1 = "PV1|1|I" + "|" * 17 + "V1" + "|" * 25 + "20260301100000+0100"
+    (admitted,) = message(adt("A01"), PID, pv1).of("Encounter")
+    reported = message(ORU, PID, pv1, OBR, "OBX|1|NM|1^x^L||5||||||F")
+    (seen,) = reported.of("Encounter")
+    assert seen["id"] == admitted["id"]
+    assert source_record(seen)["time"] == "2026-03-01T10:00:00+01:00", "never newer than what an ADT said"
+    assert reported.of("Observation")[0]["encounter"]["reference"] == f"Encounter/{seen['id']}"
+
+
+def test_patient_is_a_delta_and_two_quotes_clear(message: Message) -> None:
+    (patient,) = message(adt("A08"), 'PID|1||77^^^HOSP^MR||Keller^Ada||""').of("Patient")
+    assert "birthDate" not in patient
+    assert "gender" not in patient
+    assert source_record(patient)["update"] == "delta"
+    assert source_record(patient)["cleared"] == "birthDate"
+
+
+def test_merge_links_both_records(message: Message) -> None:
+    heir, old = message(adt("A40"), PID, "MRG|88^^^HOSP^MR").of("Patient")
+    assert heir["link"] == [{"other": {"reference": f"Patient/{old['id']}"}, "type": "replaces"}]
+    assert old["link"] == [{"other": {"reference": f"Patient/{heir['id']}"}, "type": "replaced-by"}]
+    assert old["active"] is False
+    assert (heir["identifier"][0]["value"], old["identifier"][0]["value"]) == ("77", "88")
+
+
+def test_same_number_of_another_authority_is_another_patient(message: Message) -> None:
+    (ours,) = message(adt("A01"), PID).of("Patient")
+    (theirs,) = message(adt("A01"), PID.replace("HOSP", "CLINIC")).of("Patient")
+    assert ours["id"] != theirs["id"]
+
+
+@pytest.mark.parametrize(
+    ("code", "order", "status"),
+    [
+        ("F", "F", "final"),
+        ("P", "F", "preliminary"),
+        ("C", "F", "corrected"),
+        ("D", "F", "entered-in-error"),
+        ("W", "F", "entered-in-error"),
+        ("S", "F", "preliminary"),
+        ("O", "F", "registered"),
+        ("X", "F", "cancelled"),
+        ("", "F", "final"),
+        ("", "P", "preliminary"),
+        ("", "", "unknown"),
+        ("?", "F", "unknown"),
+    ],
+)
+def test_status_of_a_result(code: str, order: str, status: str, message: Message) -> None:
+    obx = f"OBX|1|NM|1^x^L||5||||||{code}"
+    assert result(message, obx, obr=OBR.removesuffix("F") + order)["status"] == status
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "expected"),
+    [
+        ("NM", "5.60", {"valueQuantity": {"value": 5.60, "unit": "mmol/L"}}),
+        ("SN", ">^90", {"valueQuantity": {"value": 90, "comparator": ">"}}),
+        ("SN", "^2^-^4", {"valueRange": {"low": {"value": 2}, "high": {"value": 4}}}),
+        ("SN", "^1^:^128", {"valueRatio": {"numerator": {"value": 1}, "denominator": {"value": 128}}}),
+        ("SN", "^2^+", {"valueString": "2+"}),
+        ("ST", "A \\T\\ B", {"valueString": "A & B"}),
+        ("TX", "a^b&c", {"valueString": "a^b&c"}),
+        ("FT", "one\\.br\\two", {"valueString": "one\ntwo"}),
+        ("CWE", "112283007^E. coli^SCT", {"valueCodeableConcept": {"text": "E. coli"}}),
+        ("DT", "20260227", {"valueDateTime": "2026-02-27"}),
+        ("TS", "202602271105+0100", {"valueDateTime": "2026-02-27T11:05:00+01:00"}),
+        ("TM", "1105", {"valueTime": "11:05:00"}),
+        ("", "free", {"valueString": "free"}),
+    ],
+)
+def test_value_by_its_type(kind: str, value: str, expected: dict[str, Any], message: Message) -> None:
+    found = result(message, f"OBX|1|{kind}|1^x^L||{value}|mmol/L|||||F")
+    (name,) = (key for key in found if key.startswith("value"))
+    assert name == next(iter(expected))
+    if isinstance(found[name], str):
+        assert found[name] == expected[name]
+        return
+
+    def holds(part: dict[str, Any], wanted: dict[str, Any]) -> bool:
+        return all(
+            holds(part[key], item)
+            if isinstance(item, dict)
+            else float(part[key]) == item
+            if key == "value"
+            else part[key] == item
+            for key, item in wanted.items()
+        )
+
+    assert holds(found[name], expected[name]), found[name]
+
+
+def test_digits_of_a_number_are_kept(message: Message) -> None:
+    assert str(result(message, "OBX|1|NM|1^x^L||5.60||||||F")["valueQuantity"]["value"]) == "5.60"
+
+
+def test_unknown_value_type_is_flagged_and_the_result_kept(message: Message) -> None:
+    converted = message(ORU, PID, OBR, "OBX|1|ED|1^x^L||^application^pdf^Base64^JVBERi0=||||||F")
+    assert not any(key.startswith("value") for key in converted.of("Observation")[0])
+    assert "FB-MAP-107" in converted.codes()
+
+
+def test_repeated_numbers_are_components(message: Message) -> None:
+    found = result(message, "OBX|1|NM|8867-4^Heart rate^LN||60~72|/min|||||F")
+    assert [str(part["valueQuantity"]["value"]) for part in found["component"]] == ["60", "72"]
+
+
+def test_text_lines_are_one_result(message: Message) -> None:
+    lines = [f"OBX|{n}|TX|8251-1^Comment^LN||{text}||||||F" for n, text in enumerate(("one", "", "two"), 1)]
+    (found,) = message(ORU, PID, OBR, *lines).of("Observation")
+    assert found["valueString"] == "one\n\ntwo"
+
+
+@pytest.mark.parametrize(
+    ("written", "low", "high"),
+    [
+        ("3.5-5.1", "3.5", "5.1"),
+        ("<14", None, "14"),
+        (">= 60", "60", None),
+        ("negative", None, None),
+        ("-5 - -1", "-5", "-1"),
+    ],
+)
+def test_reference_range(written: str, low: str | None, high: str | None, message: Message) -> None:
+    (found,) = result(message, f"OBX|1|NM|1^x^L||5|mmol/L|{written}||||F")["referenceRange"]
+    assert found["text"] == written
+    assert (str(found["low"]["value"]) if "low" in found else None) == low
+    assert (str(found["high"]["value"]) if "high" in found else None) == high
+
+
+def test_every_version_of_a_result_has_one_id_and_its_own_time(message: Message) -> None:
+    versions = []
+    for status, hour in (("P", 11), ("F", 12), ("C", 15), ("D", 16)):
+        obr = OBR.replace("20260301115500", f"20260301{hour}5500").removesuffix("F") + status
+        versions.append(result(message, f"OBX|1|NM|1^x^L||5||||||{status}", obr=obr))
+    assert len({version["id"] for version in versions}) == 1
+    times = [source_record(version)["time"] for version in versions]
+    assert times == sorted(times)
+    for order in permutations(versions):
+        newest = max(order, key=lambda version: source_record(version)["time"])
+        assert newest["status"] == "entered-in-error"
+
+
+def test_susceptibility_names_its_organism(message: Message) -> None:
+    converted = message(
+        ORU,
+        PID,
+        "OBR|1|P1^KIS|F1^LIS|CULT^Culture^L|||2026|||||||||||||||2026||MB|F",
+        "OBX|1|CWE|600-7^Bacteria^LN|1|112283007^E. coli^SCT||||||F",
+        "OBX|2|CWE|600-7^Bacteria^LN|2|3092008^S. aureus^SCT||||||F",
+        "OBR|2|P1^KIS|F2^LIS|SUSC^Susceptibility^L|||2026|||||||||||||||2026||MB|F|600-7&Bacteria&LN^2|||P1&KIS^F1&LIS",
+        "OBX|1|SN|18864-9^Ampicillin^LN|1|>^16|ug/mL||R|||F",
+    )
+    _, aureus, ampicillin = converted.of("Observation")
+    assert ampicillin["derivedFrom"] == [{"reference": f"Observation/{aureus['id']}"}]
+    assert ampicillin["interpretation"][0]["coding"][0]["code"] == "R"
+    first, second = converted.of("DiagnosticReport")
+    assert [len(report["result"]) for report in (first, second)] == [2, 1]
+
+
+def test_report_holds_its_own_results_and_specimen(message: Message) -> None:
+    converted = message(ORU, PID, OBR, "OBX|1|NM|1^x^L||5||||||F", "SPM|1|^S1||BLD^Blood^HL70487")
+    (report,) = converted.of("DiagnosticReport")
+    (observation,) = converted.of("Observation")
+    (specimen,) = converted.of("Specimen")
+    assert report["result"] == [{"reference": f"Observation/{observation['id']}"}]
+    assert report["specimen"] == [{"reference": f"Specimen/{specimen['id']}"}]
+    assert observation["specimen"] == {"reference": f"Specimen/{specimen['id']}"}
+
+
+def test_a_failing_result_loses_only_itself(message: Message) -> None:
+    converted = message(ORU, PID, OBR, "OBX|1|NM|1^x^L||many||||||F", "OBX|2|NM|2^y^L||5||||||F")
+    first, second = converted.of("Observation")
+    assert "valueQuantity" not in first
+    assert str(second["valueQuantity"]["value"]) == "5"
+    assert converted.outcomes[0][1] == "partial"
+    assert "FB-MAP-207" in converted.codes()
+
+
+def test_message_without_patient_identifier_is_named(message: Message) -> None:
+    converted = message(ORU, "PID|1||||Keller^Ada", OBR, "OBX|1|NM|1^x^L||5||||||F")
+    assert converted.outcomes[0][1] == "rejected"
+    assert converted.codes() == {"FB-ID-002"}
+    assert not converted.resources
+
+
+def test_other_message_types_give_a_patient_and_say_so(message: Message) -> None:
+    converted = message(ORU.replace("ORU^R01", "VXU^V04"), PID, "RXA|0|1|20260301")
+    assert [resource["resourceType"] for resource in converted.resources] == ["Patient"]
+    assert "FB-HL7-008" in converted.codes()
+
+
+@pytest.mark.shared
+def test_every_real_message_is_converted_or_named_and_all_output_is_valid(shared: Path) -> None:
+    paths = sorted((shared / "data" / "hl7v2").rglob("*.hl7"))
+    converted = convert("ehr/hl7v2", paths)
+    outcomes = [outcome for _, outcome in converted.outcomes]
+    assert len(outcomes) >= len(paths)
+    with_patient = len(outcomes) - outcomes.count("skipped")
+    assert outcomes.count("converted") + outcomes.count("partial") >= 0.95 * with_patient
+    validator = get_validator()
+    # Measured units that UCUM does not know (`beats/min`) can't meet the vital signs profiles; their text is kept.
+    wrong = [
+        (resource["resourceType"], issue.code, issue.message)
+        for resource in converted.resources
+        for issue in validator.validate(resource)
+        if issue.severity in ("error", "fatal") and "Quantity" not in issue.message
+    ]
+    assert not wrong, wrong[:5]

@@ -1,0 +1,94 @@
+"""Small VCFs written by the tests themselves, read without a mapping."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from fhir_bridge.adapters.genomics import Options, VcfRecord, read_vcf
+from fhir_bridge.adapters.genomics.allele import Allele
+from fhir_bridge.adapters.genomics.file import Study
+
+HEADER = (
+    "##fileformat=VCFv4.3",
+    "##fileDate=20260302",
+    "##contig=<ID=1,length=248956422>",
+    "##contig=<ID=X,length=156040895>",
+    "##contig=<ID=MT,length=16569>",
+    '##INFO=<ID=DP,Number=1,Type=Integer,Description="Depth">',
+    '##INFO=<ID=AF,Number=A,Type=Float,Description="Frequency">',
+    '##INFO=<ID=END,Number=1,Type=Integer,Description="End">',
+    '##INFO=<ID=SVTYPE,Number=1,Type=String,Description="Type">',
+    '##INFO=<ID=SVLEN,Number=.,Type=Integer,Description="Length">',
+    '##INFO=<ID=CIPOS,Number=2,Type=Integer,Description="Interval">',
+    '##INFO=<ID=CIEND,Number=2,Type=Integer,Description="Interval">',
+    '##INFO=<ID=IMPRECISE,Number=0,Type=Flag,Description="Imprecise">',
+    '##INFO=<ID=CLNSIG,Number=.,Type=String,Description="ClinVar">',
+    '##FORMAT=<ID=GT,Number=1,Type=String,Description="Genotype">',
+    '##FORMAT=<ID=AD,Number=R,Type=Integer,Description="Reads">',
+    '##FORMAT=<ID=DP,Number=1,Type=Integer,Description="Depth">',
+    '##FORMAT=<ID=PS,Number=1,Type=Integer,Description="Phase set">',
+    '##FORMAT=<ID=CN,Number=1,Type=Integer,Description="Copy number">',
+)
+
+
+@dataclass
+class Reading:
+    """All that a file gave."""
+
+    records: list[VcfRecord]
+    outcomes: dict[str, int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for record in self.records:
+            if record.records:
+                self.outcomes[record.outcome] = self.outcomes.get(record.outcome, 0) + record.records
+
+    @property
+    def codes(self) -> list[str]:
+        return [issue.code for record in self.records for issue in record.issues]
+
+    @property
+    def alleles(self) -> list[Allele]:
+        return [allele for record in self.records for allele in record.scope("Allele")]
+
+    @property
+    def studies(self) -> list[Study]:
+        return [study for record in self.records for study in record.scope("Study")]
+
+
+def text(
+    lines: Sequence[str],
+    samples: Sequence[str] = ("S1",),
+    header: Sequence[str] = HEADER,
+    extra: Sequence[str] = (),
+) -> str:
+    """A VCF; columns of `lines` may be separated by single spaces."""
+    columns = ["#CHROM", "POS", "ID", "REF", "ALT", "QUAL", "FILTER", "INFO"]
+    if samples:
+        columns += ["FORMAT", *samples]
+    return "\n".join([*header, *extra, "\t".join(columns), *(line.replace(" ", "\t") for line in lines), ""])
+
+
+@pytest.fixture
+def read(tmp_path: Path) -> Callable[..., Reading]:
+    """Write lines below a GRCh38 header (or bytes as they are), and read them."""
+
+    def run(
+        *lines: str,
+        samples: Sequence[str] = ("S1",),
+        header: Sequence[str] = HEADER,
+        extra: Sequence[str] = (),
+        content: bytes | None = None,
+        name: str = "test.vcf",
+        only: Sequence[str] = (),
+        **options: object,
+    ) -> Reading:
+        path = tmp_path / name
+        path.write_bytes(content if content is not None else text(lines, samples, header, extra).encode())
+        return Reading(list(read_vcf(path, Options.parse({**options, "samples": only}))))
+
+    return run

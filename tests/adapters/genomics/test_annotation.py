@@ -1,0 +1,97 @@
+"""Consequences and ClinVar, in any order of fields, tied to the right allele."""
+
+from __future__ import annotations
+
+import pytest
+
+from fhir_bridge.adapters.genomics.clinvar import read_clinvar
+
+VEP = (
+    '##INFO=<ID=CSQ,Number=.,Type=String,Description="Consequence annotations from Ensembl VEP. Format: '
+    'Consequence|Allele|SYMBOL|HGNC_ID|Feature_type|Feature|HGVSc|HGVSp|MANE_SELECT|CANONICAL">'
+)
+SNPEFF = (
+    "##INFO=<ID=ANN,Number=.,Type=String,Description=\"Functional annotations: 'Allele | Annotation | "
+    "Annotation_Impact | Gene_Name | Gene_ID | Feature_Type | Feature_ID | HGVS.c | HGVS.p'\">"
+)
+
+
+def test_mane_transcript_is_chosen_and_percent_encoding_resolved(read):
+    csq = (
+        "intron_variant|C|MYH7|HGNC:7577|Transcript|ENST00000713768|ENST00000713768.1:c.1A>C||,"
+        "synonymous_variant|C|MYH7|HGNC:7577|Transcript|NM_000257.4|NM_000257.4:c.5A>C|NP_000248.2:p.Pro2%3D|NM_000257.4|YES"
+    )
+    (allele,) = read(f"1 100 . A C . PASS CSQ={csq} GT 0/1", extra=(VEP,)).alleles
+    found = allele.consequence
+    assert (found.hgvs_c, found.hgvs_p) == ("NM_000257.4:c.5A>C", "NP_000248.2:p.Pro2=")
+    assert (found.gene.code, found.transcript.code) == ("HGNC:7577", "NM_000257.4")
+    assert [term.code for term in found.terms] == ["SO:0001819"]
+
+
+def test_vep_writes_an_indel_without_its_first_base(read):
+    csq = "frameshift_variant|-|LDLR||Transcript|NM_000527.5|NM_000527.5:c.9del||"
+    (alone,) = read(f"1 100 . AT A . PASS CSQ={csq} GT 0/1", extra=(VEP,)).alleles
+    assert alone.consequence.hgvs_c == "NM_000527.5:c.9del"
+
+
+def test_vep_writes_alleles_in_full_where_they_begin_differently(read):
+    csq = "frameshift_variant|A|LDLR||Transcript|NM_1.1|||,missense_variant|G|TTR||Transcript|NM_2.1|||"
+    found = read(f"1 100 . AT A,G . PASS CSQ={csq} GT 1/2", extra=(VEP,)).alleles
+    assert [allele.consequence.symbol for allele in found] == ["LDLR", "TTR"]
+
+
+def test_snpeff_names_get_their_transcript(read):
+    ann = "C|missense_variant|MODERATE|TTR|ENSG1|transcript|NM_000371.4|c.424G>A|p.Val142Ile"
+    (allele,) = read(f"1 100 . A C . PASS ANN={ann} GT 0/1", extra=(SNPEFF,)).alleles
+    assert allele.consequence.hgvs_c == "NM_000371.4:c.424G>A"
+    assert allele.consequence.impact == "MODERATE"
+    assert allele.gene.code == "HGNC:12405"
+
+
+@pytest.mark.parametrize(
+    ("written", "classification"),
+    [
+        ("Pathogenic", "pathogenic"),
+        ("Likely_pathogenic", "likely-pathogenic"),
+        ("Pathogenic/Likely_pathogenic", "likely-pathogenic"),
+        ("Pathogenic/Likely_pathogenic/Likely_risk_allele", "likely-pathogenic"),
+        ("Pathogenic|risk_factor", "pathogenic"),
+        ("Uncertain_significance", "uncertain"),
+        ("Benign/Likely_benign", "likely-benign"),
+        ("Conflicting_classifications_of_pathogenicity", None),
+        ("drug_response", None),
+    ],
+)
+def test_classification_of_clinvar(written, classification):
+    found = read_clinvar(written, None, None, None, None)
+    assert found.classification == classification
+    assert found.significance == written.replace("_", " ").replace("|", "; ")
+
+
+def test_review_status_gives_stars_and_conditions_keep_their_codes():
+    found = read_clinvar(
+        "Pathogenic",
+        "criteria_provided,_multiple_submitters,_no_conflicts",
+        "Hypercholesterolemia,_familial,_1|not_provided",
+        "MONDO:MONDO:0007750,OMIM:143890|MedGen:C3661900",
+        None,
+    )
+    assert found.stars == "2-star"
+    (condition,) = found.conditions
+    assert condition.text == "Hypercholesterolemia, familial, 1"
+    assert [coding[1] for coding in condition.codings()] == ["MONDO:0007750", "143890"]
+
+
+def test_clinvar_of_a_line_with_several_alts_is_not_guessed(read):
+    (first, second) = read("1 100 . A C,G . PASS CLNSIG=Pathogenic GT 1/2").alleles
+    assert first.clinvar.significance is None
+    assert second.clinvar.significance is None
+    assert "FB-VCF-046" in read("1 100 . A C,G . PASS CLNSIG=Pathogenic GT 1/2").codes
+
+
+def test_report_lists_reportable_variants_up_to_its_limit_and_counts_all(read):
+    lines = [f"1 {position} . A C . PASS CLNSIG=Pathogenic GT 0/1" for position in range(100, 110)]
+    found = read(*lines, "1 500 . A C . PASS CLNSIG=Benign GT 0/1", max_findings=4)
+    (study,) = found.studies
+    assert (study.variants, study.findings_count, len(study.findings)) == (11, 10, 4)
+    assert found.codes == ["FB-VCF-081"]

@@ -1,0 +1,135 @@
+"""A line that is wrong is rejected alone, with its place; damage of the file costs what it hits."""
+
+from __future__ import annotations
+
+import gzip
+from random import Random
+
+import pysam
+import pytest
+
+from .conftest import text
+
+GOOD = "1 500 . A C . PASS . GT 0/1"
+
+
+@pytest.mark.parametrize(
+    ("line", "code"),
+    [
+        ("1 100 . A C . PASS . GT", "FB-VCF-020"),
+        ("1 100 . A C . PASS . GT 0/1 0/1", "FB-VCF-020"),
+        ("1 x . A C . PASS . GT 0/1", "FB-VCF-024"),
+        ("1 -5 . A C . PASS . GT 0/1", "FB-VCF-024"),
+        ("1 248956424 . A C . PASS . GT 0/1", "FB-VCF-024"),
+        ("1 100 . R C . PASS . GT 0/1", "FB-VCF-025"),
+        ("1 100 . A A . PASS . GT 0/1", "FB-VCF-026"),
+        ("1 100 . A Q . PASS . GT 0/1", "FB-VCF-026"),
+        ("1 100 . A C, . PASS . GT 0/1", "FB-VCF-026"),
+        ("1 100 . A G[1:5] . PASS . GT 0/1", "FB-VCF-026"),
+        ("1 100 . A C high PASS . GT 0/1", "FB-VCF-027"),
+        ("1 100 . A C . q10;;s50 . GT 0/1", "FB-VCF-027"),
+        ("1 100 . A C . PASS DP=1;DP=2 GT 0/1", "FB-VCF-028"),
+        ("1 100 . A <DEL> . PASS END=90 GT 0/1", "FB-VCF-029"),
+        ("1 100 . A C . PASS . DP:GT 0/1", "FB-VCF-030"),
+        ("1 100 . A C . PASS . GT:GT 0/1", "FB-VCF-030"),
+        ("1 100 . A C . PASS . GT 0/x", "FB-VCF-040"),
+        ("1 100 . A C . PASS . GT 0/1:5", "FB-VCF-041"),
+        ("##contig=<ID=3>", "FB-VCF-032"),
+    ],
+)
+def test_a_wrong_line_is_rejected_alone(read, line, code):
+    found = read(line, GOOD)
+    assert found.outcomes == {"rejected": 1, "read": 1}
+    assert found.codes == [code]
+    rejected = found.records[1]
+    assert rejected.issues[0].source == rejected.locator == "test.vcf:21"
+
+
+def test_a_value_that_is_no_number_is_left_out_and_said(read):
+    found = read("1 100 . A C . PASS DP=many GT:DP 0/1:few")
+    assert found.outcomes == {"read": 1}
+    assert found.codes == ["FB-VCF-031", "FB-VCF-031"]
+    assert found.alleles[0].info("DP") is None
+    assert found.alleles[0].call.depth is None
+
+
+def test_undeclared_keys_are_read_as_text_and_told_once(read):
+    found = read("1 100 . A C . PASS XYZ=5 GT:QQ 0/1:7", "1 200 . A C . PASS XYZ=5 GT:QQ 0/1:7")
+    assert found.alleles[0].info("XYZ") == "5"
+    assert found.codes == ["FB-VCF-080"]
+
+
+def test_a_line_that_is_not_utf8_is_rejected_alone(read):
+    content = text([GOOD, GOOD]).encode().replace(b"PASS", b"P\xffSS", 1)
+    found = read(content=content)
+    assert found.outcomes == {"rejected": 1, "read": 1}
+    assert "FB-VCF-021" in found.codes
+
+
+def test_windows_line_ends_and_a_missing_last_one_are_read(read):
+    content = text([GOOD, GOOD]).encode().replace(b"\n", b"\r\n").removesuffix(b"\r\n")
+    assert read(content=content).outcomes == {"read": 2}
+
+
+def test_a_line_above_the_limit_is_passed_over(read):
+    content = text([GOOD, "1 600 . A " + "C" * 5000 + " . PASS . GT 0/1", GOOD]).encode()
+    found = read(content=content, max_line=4000)
+    assert found.outcomes == {"read": 2, "rejected": 1}
+    assert "FB-VCF-022" in found.codes
+
+
+def test_gzip_and_bgzip_read_as_plain_text(read, tmp_path):
+    content = text([GOOD] * 3).encode()
+    assert read(content=gzip.compress(content), name="a.vcf.gz").outcomes == {"read": 3}
+    plain, packed = tmp_path / "b.vcf", tmp_path / "b.vcf.gz"
+    plain.write_bytes(content)
+    pysam.tabix_compress(str(plain), str(packed))
+    found = read(content=packed.read_bytes(), name="c.vcf.gz")
+    assert (found.outcomes, found.codes) == ({"read": 3}, [])
+    cut = read(content=packed.read_bytes()[:-28], name="d.vcf.gz")
+    assert (cut.outcomes, cut.codes) == ({"read": 3}, ["FB-VCF-082"])
+
+
+def test_a_truncated_file_gives_what_was_whole_and_names_the_loss(read):
+    lines = [f"1 {position} . A C . PASS DP={position * 7919 % 1000} GT 0/1" for position in range(1, 5000)]
+    packed = gzip.compress(text(lines).encode())
+    found = read(content=packed[: len(packed) // 2], name="cut.vcf.gz")
+    assert found.outcomes["read"] > 500
+    assert "FB-VCF-006" in found.codes
+    assert found.studies, "the samples' reports still come"
+
+
+def test_damaged_compression_is_named(read):
+    random = Random(1)
+    lines = [f"1 {position} . A C {random.random()} PASS . GT 0/1" for position in range(1, 40000)]
+    packed = bytearray(gzip.compress(text(lines).encode()))
+    packed[-2000:-1000] = b"\xff" * 1000
+    found = read(content=bytes(packed), name="bad.vcf.gz")
+    assert found.outcomes["read"] > 20000
+    assert "FB-VCF-006" in found.codes
+
+
+def test_a_missing_file_is_refused(tmp_path):
+    from pathlib import Path
+
+    from fhir_bridge.adapters.genomics import Options, read_vcf
+
+    (record,) = read_vcf(Path(tmp_path / "nothing.vcf"), Options())
+    assert record.issues[0].code == "FB-VCF-007"
+
+
+def test_bcf_reads_as_the_vcf_it_came_from(read, tmp_path):
+    lines = ["1 500 rs5 A C,G 50 PASS DP=7 GT:AD 1/2:1,3,3", "1 600 . AT A . q10 . GT:AD 0/1:5,5"]
+    header = '##FILTER=<ID=q10,Description="Quality below 10">'
+    path = tmp_path / "a.vcf"
+    path.write_text(text(lines, extra=(header,)))
+    with (
+        pysam.VariantFile(str(path)) as source,
+        pysam.VariantFile(str(tmp_path / "a.bcf"), "wb", header=source.header) as target,
+    ):
+        for record in source:
+            target.write(record)
+    found = read(content=(tmp_path / "a.bcf").read_bytes(), name="b.bcf")
+    plain = read(*lines, extra=(header,))
+    assert [a.key for a in found.alleles] == [a.key for a in plain.alleles]
+    assert [a.allele_depth for a in found.alleles] == [3, 3, 5]

@@ -1,0 +1,38 @@
+"""What all tests share: the folder of real inputs, and no plug-in that merely happens to be installed."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+os.environ["FHIR_BRIDGE_PLUGINS"] = "builtin"
+os.environ.pop("FHIR_BRIDGE_SITE", None)
+
+pytest_plugins = ["tests.fixtures_postgres"]
+
+REPOSITORY = Path(__file__).parent.parent
+SHARED = Path(os.environ.get("FHIR_BRIDGE_SHARED", REPOSITORY.parent / "shared"))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip what needs the folder of real inputs where it is absent, and say so."""
+    if SHARED.is_dir():
+        return
+    skip = pytest.mark.skip(reason=f"the folder of real inputs is not at {SHARED} (set FHIR_BRIDGE_SHARED)")
+    for item in items:
+        if item.get_closest_marker("shared"):
+            item.add_marker(skip)
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder of real inputs; tests that use it carry the marker `shared`."""
+    return SHARED
+
+
+@pytest.fixture(scope="session")
+def repository() -> Path:
+    """The project's own folder."""
+    return REPOSITORY

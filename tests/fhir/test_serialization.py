@@ -1,0 +1,40 @@
+"""JSON: decimals to the digit, nothing doubled, nothing that is not JSON."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import pytest
+
+from fhir_bridge.fhir.serialization import JsonError, dumps, loads_exact
+
+
+@pytest.mark.parametrize(
+    "text", ["37.0", "1.00", "0.000001", "123456789012345678901234567890.10", "1E+3", "1e-7"]
+)
+def test_a_decimal_keeps_its_digits(text: str) -> None:
+    value = loads_exact(f'{{"value":{text}}}')["value"]
+    assert loads_exact(dumps({"value": value}))["value"].as_tuple() == Decimal(text).as_tuple()
+
+
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [
+        ('{"id":"a","id":"b"}', '"id" stands twice'),
+        ('{"value":NaN}', "NaN"),
+        ('{"value":-Infinity}', "Infinity"),
+        ('{"value":', "not JSON"),
+        (b'{"value":"\xff"}', "not JSON"),
+        ("[" * 100_000, "nested"),
+        ("[" * 300 + "]" * 300, "nested"),
+        ('{"value":' + "9" * 5000 + "}", "not JSON"),
+    ],
+)
+def test_what_is_not_the_json_of_a_resource_is_refused_and_named(text: str | bytes, what: str) -> None:
+    with pytest.raises(JsonError, match=what):
+        loads_exact(text)
+
+
+def test_a_float_that_is_no_number_has_no_json_form() -> None:
+    with pytest.raises(TypeError):
+        dumps({"value": Decimal("NaN")})

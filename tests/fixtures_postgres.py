@@ -1,0 +1,67 @@
+"""A real PostgreSQL for tests: one embedded server a session, one fresh migrated database a module.
+
+The server is shared by all pytest-xdist workers (the embedded server's own file lock sees to that); the worker that
+leaves last stops it and removes its folder.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import secrets
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from fhir_bridge.storage.embedded import EmbeddedServer
+from fhir_bridge.storage.migration import upgrade
+
+TEMPLATE = "migrated"
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[EmbeddedServer]:
+    """The session's server. Tests lose nothing by fsync off: no power fails in them."""
+    run = os.environ.get("PYTEST_XDIST_TESTRUNUID") or f"alone-{os.getpid()}"
+    folder = Path(tempfile.gettempdir()) / f"fhir-bridge-tests-{run[:20]}"
+    server = EmbeddedServer.start(folder, settings={"fsync": "off", "shared_buffers": "64MB"})
+    with (folder / "template.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        _make_template(server)
+    yield server
+    if server.release():
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _make_template(server: EmbeddedServer) -> None:
+    with psycopg.connect(server.url("postgres"), autocommit=True) as connection:
+        found = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", (TEMPLATE,)).fetchone()
+        if found is None:
+            connection.execute("CREATE DATABASE making")
+            upgrade(server.url("making"))
+            connection.execute("ALTER DATABASE making RENAME TO migrated")
+
+
+@pytest.fixture(scope="module")
+def database_url(postgres: EmbeddedServer) -> Iterator[str]:
+    """URL of a fresh database with the newest schema, for one module of tests."""
+    yield from _fresh(postgres)
+
+
+@pytest.fixture
+def fresh_database_url(postgres: EmbeddedServer) -> Iterator[str]:
+    """URL of a fresh database with the newest schema, for one test."""
+    yield from _fresh(postgres)
+
+
+def _fresh(server: EmbeddedServer) -> Iterator[str]:
+    name = f"test_{secrets.token_hex(6)}"
+    with psycopg.connect(server.url("postgres"), autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name} TEMPLATE {TEMPLATE}".encode())
+    yield server.url(name)
+    with psycopg.connect(server.url("postgres"), autocommit=True) as connection:
+        connection.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())

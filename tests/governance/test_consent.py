@@ -1,0 +1,89 @@
+"""Which Consents keep a patient out of research, and which do not."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from fhir_bridge.governance.consent import decide, research_opted_out
+from fhir_bridge.governance.purposes import SYSTEM
+
+AT = datetime(2026, 3, 5, 12, tzinfo=UTC)
+
+
+def purpose(code: str) -> dict[str, Any]:
+    return {"purpose": [{"system": SYSTEM, "code": code}]}
+
+
+def consent(provision: dict[str, Any], **more: Any) -> dict[str, Any]:
+    scope = {
+        "coding": [
+            {"system": "http://terminology.hl7.org/CodeSystem/consentscope", "code": "patient-privacy"}
+        ]
+    }
+    return {"resourceType": "Consent", "status": "active", "scope": scope, "provision": provision} | more
+
+
+DENY_RESEARCH = {"type": "deny", **purpose("HRESCH")}
+
+
+def test_a_denial_of_research_is_an_opt_out() -> None:
+    assert research_opted_out([consent(DENY_RESEARCH)], AT)
+    assert decide([consent(DENY_RESEARCH)], "TREAT", AT) is None
+
+
+def test_a_denial_of_research_covers_clinical_trials() -> None:
+    assert decide([consent(DENY_RESEARCH)], "CLINTRCH", AT) == "deny"
+    assert not research_opted_out([consent({"type": "deny", **purpose("CLINTRCH")})], AT)
+
+
+def test_without_a_consent_nobody_opted_out() -> None:
+    assert not research_opted_out([])
+
+
+@pytest.mark.parametrize("status", ["draft", "proposed", "rejected", "inactive", "entered-in-error"])
+def test_a_consent_that_is_not_active_says_nothing(status: str) -> None:
+    assert not research_opted_out([consent(DENY_RESEARCH, status=status)], AT)
+
+
+@pytest.mark.parametrize(
+    ("period", "opted_out"),
+    [
+        ({"start": "2026-01-01", "end": "2026-12-31"}, True),
+        ({"end": "2026-03"}, True),
+        ({"end": "2026-03-05"}, True),
+        ({"end": "2026-03-04"}, False),
+        ({"start": "2026-03-06"}, False),
+        ({"start": "2026-03-05T13:30:00+02:00"}, True),
+        ({"start": "2026-03-05T12:30:00Z"}, False),
+        ({"end": "2025"}, False),
+    ],
+)
+def test_the_period_of_the_provision_counts(period: dict[str, str], opted_out: bool) -> None:
+    assert research_opted_out([consent(DENY_RESEARCH | {"period": period})], AT) is opted_out
+
+
+def test_a_denial_wins_over_a_permission_of_another_consent() -> None:
+    permit = consent({"type": "permit", **purpose("HRESCH")})
+    assert research_opted_out([permit, consent(DENY_RESEARCH)], AT)
+
+
+def test_a_nested_provision_takes_an_exception() -> None:
+    assert research_opted_out([consent({"type": "permit", "provision": [DENY_RESEARCH]})], AT)
+    kept = {"type": "deny", "provision": [{"type": "permit", **purpose("HRESCH")}]}
+    assert decide([consent(kept)], "HRESCH", AT) == "permit"
+    assert decide([consent(kept)], "TREAT", AT) == "deny"
+
+
+def test_a_provision_about_a_part_of_the_record_decides_nothing_here() -> None:
+    narrow = DENY_RESEARCH | {
+        "class": [{"system": "http://hl7.org/fhir/resource-types", "code": "Observation"}]
+    }
+    assert not research_opted_out([consent(narrow)], AT)
+
+
+def test_a_consent_to_treatment_is_no_consent_to_privacy() -> None:
+    scope = {"coding": [{"code": "treatment"}]}
+    assert not research_opted_out([consent(DENY_RESEARCH, scope=scope)], AT)

@@ -1,0 +1,86 @@
+"""AuditEvents and Provenances are valid R4 and say what they must."""
+
+from __future__ import annotations
+
+import base64
+
+import pytest
+
+from fhir_bridge.fhir.validation import get_validator
+from fhir_bridge.governance import audit
+from fhir_bridge.governance.provenance import ProvenanceAgent, ProvenanceEntity, provenance
+from fhir_bridge.governance.purposes import PURPOSES, UnknownPurpose, coding, covers
+
+CONTEXT = audit.Context(
+    "https://fhir.example/fhir",
+    "app",
+    audit.Agent("u1", "Clara", "Practitioner/c"),
+    "203.0.113.5",
+    "TREAT",
+    "r-1",
+)
+
+
+def errors(resource: dict[str, object]) -> list[object]:
+    return [issue for issue in get_validator().validate(resource) if issue.severity in ("error", "fatal")]
+
+
+def test_every_kind_of_event_is_valid() -> None:
+    events = [
+        audit.read(CONTEXT, "Observation/1", patient="p"),
+        *audit.search(CONTEXT, "GET Patient?name=x", ["p", "q", "p"]),
+        audit.write(CONTEXT, "create", "Observation/1", patient=None),
+        audit.write(audit.Context("https://fhir.example/fhir"), "delete", "Observation/1", patient=None),
+        audit.operation(CONTEXT, "predict", "Patient/p", patient="p"),
+        audit.operation(CONTEXT, "run", "", patient=None),
+        audit.login(CONTEXT.user, address="203.0.113.5"),
+        audit.login(None, address="unknown", success=False),
+        audit.authorization(audit.Agent("u", "U"), "app", "openid", patient="p", address="::1"),
+    ]
+    assert len(events) == 10
+    for event in events:
+        assert errors(event) == []
+
+
+def test_data_flows_to_the_client_on_a_read_and_from_it_otherwise() -> None:
+    def roles(event: dict[str, object]) -> list[str]:
+        return [agent["type"]["coding"][0]["code"] for agent in event["agent"]][:2]  # type: ignore[attr-defined]
+
+    assert roles(audit.read(CONTEXT, "Patient/p", patient="p")) == ["110152", "110153"]
+    assert roles(audit.write(CONTEXT, "update", "Patient/p", patient="p")) == ["110153", "110152"]
+    assert roles(audit.search(CONTEXT, "GET Patient", [])[0]) == ["110153", "110152"]
+
+
+def test_a_query_is_kept_in_base64() -> None:
+    (event,) = audit.search(CONTEXT, "GET Patient?name=Müller", [])
+    assert base64.b64decode(event["entity"][0]["query"]).decode() == "GET Patient?name=Müller"
+
+
+def test_a_provenance_names_targets_agents_and_inputs() -> None:
+    resource = provenance(
+        ["Observation/1"],
+        "2026-03-05T08:00:00Z",
+        [
+            ProvenanceAgent(
+                "Device/model", "assembler", (("http://example.org/roles", "ai"),), "Organization/o"
+            )
+        ],
+        [ProvenanceEntity("Observation/2/_history/3"), ProvenanceEntity("Patient/p", "derivation")],
+        occurred="2026-03-05",
+        activity=("http://terminology.hl7.org/CodeSystem/v3-DataOperation", "CREATE"),
+        policy=["https://example.org/policy"],
+        security=[("http://terminology.hl7.org/CodeSystem/v3-ObservationValue", "AIAST")],
+    )
+    assert errors(resource) == []
+    assert resource["entity"][0]["what"]["reference"] == "Observation/2/_history/3"
+    with pytest.raises(ValueError, match="at least one"):
+        provenance([], "2026-03-05T08:00:00Z", [ProvenanceAgent("Device/model")])
+
+
+def test_purposes_are_those_of_v3() -> None:
+    for code in PURPOSES:
+        assert coding(code)["code"] == code
+    assert covers("HRESCH", "CLINTRCH")
+    assert not covers("CLINTRCH", "HRESCH")
+    with pytest.raises(UnknownPurpose):
+        coding("SPYING")

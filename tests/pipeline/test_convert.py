@@ -1,0 +1,178 @@
+"""`convert`: every record is accounted for, twice gives the same bytes, and a cut-off run goes on."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+MAPPING = """\
+mapping: beds
+version: 1.0.0
+title: Beds of a ward, for tests
+source: {adapter: csv, delimiter: ";"}
+rules:
+- rule: bed
+  as: Location
+  key: [row.ward, row.bed]
+  status: "=row.status"
+  name: "=row.name"
+  identifier:
+  - {system: "urn:oid:2.25.7", value: "=row.ward + '-' + row.bed"}
+"""
+
+ROWS = """\
+ward;bed;status;name
+A;1;active;Window
+A;2;inactive;Door
+A;2;inactive;Door
+B;;active;No number
+B;1;broken;Wrong status
+"""
+
+
+def run(*arguments: object, **options: object) -> subprocess.CompletedProcess[str]:
+    """Run the command line as a user does."""
+    command = [sys.executable, "-m", "fhir_bridge.cli", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=120, **options)  # type: ignore[call-overload, no-any-return]
+
+
+@pytest.fixture
+def ward(tmp_path: Path) -> Path:
+    (tmp_path / "mapping.yaml").write_text(MAPPING)
+    (tmp_path / "site.yaml").write_text("demo_key: true\n")
+    (tmp_path / "beds.csv").write_text(ROWS)
+    return tmp_path
+
+
+def convert(ward: Path, out: str = "out", *more: object) -> subprocess.CompletedProcess[str]:
+    return run(
+        "convert",
+        ward / "beds.csv",
+        "--adapter",
+        "csv",
+        "--mapping",
+        ward / "mapping.yaml",
+        "--site",
+        ward / "site.yaml",
+        "--out",
+        ward / out,
+        *more,
+    )
+
+
+def report(ward: Path, out: str = "out") -> dict[str, object]:
+    found: dict[str, object] = json.loads((ward / out / "report.json").read_text())
+    return found
+
+
+def test_every_record_is_converted_or_rejected_with_its_line(ward: Path) -> None:
+    done = convert(ward)
+    assert done.returncode == 1, done.stderr
+    assert report(ward)["records"] == {"read": 5, "converted": 3, "partial": 0, "skipped": 0, "rejected": 2}
+    assert report(ward)["resources"] == {"Location": 2}, "the doubled row is one Location"
+    rejects = [json.loads(line) for line in (ward / "out" / "rejects.ndjson").read_text().splitlines()]
+    assert [reject["locator"].rpartition(":")[2] for reject in rejects] == ["5", "6"]
+    assert all(reject["issues"] for reject in rejects)
+
+
+def test_running_twice_gives_byte_identical_resources_for_any_number_of_processes(ward: Path) -> None:
+    (ward / "more").mkdir()
+    for number in range(3):
+        lines = [f"{number};{bed};active;Bed {bed}" for bed in range(50)]
+        (ward / "more" / f"{number}.csv").write_text("ward;bed;status;name\n" + "\n".join(lines) + "\n")
+    contents = []
+    for jobs in (1, 1, 2):
+        out = ward / f"out-{len(contents)}"
+        done = run(
+            "convert", ward / "more", "-a", "csv", "-m", ward / "mapping.yaml", "--site", ward / "site.yaml",
+            "-o", out, "-j", jobs,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        contents.append((out / "Location.ndjson").read_bytes())
+    assert contents[0].count(b"\n") == 150
+    assert contents[0] == contents[1] == contents[2]
+
+
+def test_a_folder_with_content_is_refused_and_told_why(ward: Path) -> None:
+    convert(ward)
+    refused = convert(ward)
+    assert refused.returncode == 2
+    assert "--resume" in refused.stderr
+    assert convert(ward, "out", "--force").returncode == 1
+    (ward / "out" / "thesis.docx").write_text("mine")
+    assert convert(ward, "out", "--force").returncode == 2
+    assert (ward / "out" / "thesis.docx").exists()
+
+
+def test_resuming_a_complete_run_repeats_its_report_and_changes_nothing(ward: Path) -> None:
+    convert(ward)
+    before = (ward / "out" / "Location.ndjson").stat().st_mtime_ns
+    assert convert(ward, "out", "--resume").returncode == 1
+    assert (ward / "out" / "Location.ndjson").stat().st_mtime_ns == before
+    (ward / "beds.csv").write_text(ROWS + "C;1;active;New\n")
+    changed = convert(ward, "out", "--resume")
+    assert changed.returncode == 2
+    assert "changed" in changed.stderr
+
+
+def test_a_run_that_is_killed_leaves_no_output_and_is_resumed(ward: Path) -> None:
+    lines = "".join(f"{ward_number};{bed};active;x\n" for ward_number in range(400) for bed in range(100))
+    (ward / "beds.csv").write_text("ward;bed;status;name\n" + lines)
+    command = [
+        sys.executable, "-m", "fhir_bridge.cli", "convert", str(ward / "beds.csv"), "-a", "csv",
+        "-m", str(ward / "mapping.yaml"), "--site", str(ward / "site.yaml"), "-o", str(ward / "out"),
+    ]  # fmt: skip
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    part = ward / "out" / ".parts" / "0" / "Location.part"
+    deadline = time.monotonic() + 60
+    while not part.exists() and time.monotonic() < deadline and process.poll() is None:
+        time.sleep(0.01)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    assert not (ward / "out" / "Location.ndjson").exists()
+    assert convert(ward, "out", "--resume").returncode == 0
+    assert (ward / "out" / "Location.ndjson").read_bytes().count(b"\n") == 40_000
+
+
+def test_more_rejected_than_allowed_ends_with_4(ward: Path) -> None:
+    assert convert(ward, "a", "--max-rejected", "1").returncode == 4
+    assert convert(ward, "b", "--max-rejected", "2").returncode == 1
+    assert convert(ward, "c", "--max-rejected", "39%").returncode == 4
+    assert convert(ward, "d", "--max-rejected", "40%").returncode == 1
+    assert convert(ward, "e", "--max-rejected", "many").returncode == 2
+
+
+def test_one_record_can_be_asked_for_by_its_locator(ward: Path) -> None:
+    assert convert(ward, "out", "--only", "beds.csv:3").returncode == 0
+    assert report(ward)["records"]["read"] == 1  # type: ignore[index]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["nowhere.csv", "-a", "csv", "-o", "x"], "does not exist"),
+        (["nowhere.csv", "-a", "cobol", "-o", "x"], 'no adapter "cobol"'),
+        (["beds.csv", "-a", "csv", "-m", "no/such", "-o", "x"], "no/such"),
+        (["beds.csv", "-a", "csv"], "--out"),
+        (["beds.csv", "-a", "csv", "-o", "x", "--set", "zone"], "NAME=VALUE"),
+    ],
+)
+def test_wrong_usage_ends_with_2_and_a_sentence(ward: Path, arguments: list[str], said: str) -> None:
+    done = run("convert", *arguments, cwd=ward)
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_dry_run_and_a_syntax_check_write_nothing(ward: Path) -> None:
+    for flag in ("--dry-run", "--check"):
+        done = convert(ward, "out", flag)
+        assert done.returncode in (0, 1)
+        assert not (ward / "out").exists()

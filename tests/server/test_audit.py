@@ -1,0 +1,147 @@
+"""Every access leaves an AuditEvent that nobody can change over the API."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any
+
+import psycopg
+import pytest
+
+from fhir_bridge.fhir.access import EVERYTHING
+from fhir_bridge.fhir.validation import get_validator
+from tests.server.conftest import FHIR, Hospital, observation
+
+
+def events(hospital: Hospital) -> list[dict[str, Any]]:
+    hospital.run(hospital.services.audit.flush)
+    page = hospital.run(hospital.services.store.search, "AuditEvent", [], EVERYTHING, count=1000)
+    found = [stored.resource() for stored in page.entries]
+    return sorted(found, key=lambda event: event["recorded"])
+
+
+def latest(hospital: Hospital, subtype: str) -> list[dict[str, Any]]:
+    return [event for event in events(hospital) if event["subtype"][0]["code"] == subtype]
+
+
+def entity(event: dict[str, Any], role: str) -> dict[str, Any]:
+    return next(item for item in event["entity"] if item.get("role", {}).get("code") == role)
+
+
+def test_a_read_names_user_client_patient_and_request(hospital: Hospital) -> None:
+    headers = hospital.token("user/*.rs") | {"X-Request-Id": "request-7"}
+    hospital.http.get("/fhir/Observation/bert-lab", headers=headers)
+    event = latest(hospital, "read")[-1]
+    assert entity(event, "4")["what"]["reference"] == "Observation/bert-lab"
+    assert entity(event, "1")["what"]["reference"] == "Patient/bert"
+    assert event["action"] == "R"
+    names = [agent["who"] for agent in event["agent"]]
+    assert {"identifier": {"value": "app"}} in names
+    assert any(who.get("reference") == "Practitioner/clara" for who in names)
+    assert event["purposeOfEvent"][0]["coding"][0]["code"] == "TREAT"
+    assert any(item["what"].get("identifier", {}).get("value") == "request-7" for item in event["entity"])
+
+
+def test_a_search_leaves_an_event_for_each_patient_with_the_query(hospital: Hospital) -> None:
+    headers = hospital.token("user/*.rs")
+    before = len(latest(hospital, "search-type"))
+    hospital.http.get("/fhir/Observation?code=2093-3", headers=headers)
+    new = latest(hospital, "search-type")[before:]
+    assert {entity(event, "1")["what"]["reference"] for event in new} == {"Patient/anna", "Patient/bert"}
+    assert base64.b64decode(entity(new[0], "24")["query"]) == b"GET Observation?code=2093-3"
+    hospital.http.get("/fhir/Observation?code=nothing", headers=headers)
+    assert len(latest(hospital, "search-type")) == before + 3
+
+
+def test_writes_are_recorded_before_the_answer(hospital: Hospital) -> None:
+    headers = hospital.token("user/*.cruds")
+    identity = hospital.http.post("/fhir/Observation", json=observation("x", "anna"), headers=headers).json()[
+        "id"
+    ]
+    hospital.http.put(
+        f"/fhir/Observation/{identity}",
+        json=observation(identity, "anna") | {"status": "amended"},
+        headers=headers,
+    )
+    hospital.http.delete(f"/fhir/Observation/{identity}", headers=headers)
+    bundle = {
+        "resourceType": "Bundle",
+        "type": "transaction",
+        "entry": [
+            {"resource": observation("x", "bert"), "request": {"method": "POST", "url": "Observation"}}
+        ],
+    }
+    hospital.http.post("/fhir", json=bundle, headers=headers)
+    assert not hospital.services.audit._waiting
+    for subtype, action in (("create", "C"), ("update", "U"), ("delete", "D")):
+        event = latest(hospital, subtype)[-1]
+        assert event["action"] == action
+        assert entity(event, "4")["what"]["reference"].startswith("Observation/")
+    assert entity(latest(hospital, "create")[-1], "1")["what"]["reference"] == "Patient/bert"
+
+
+def test_sign_ins_are_recorded_and_failed_ones_name_nobody(hospital: Hospital) -> None:
+    hospital.sign_in("clara")
+    hospital.sign_in("clara", "my other password")
+    good, bad = latest(hospital, "110122")[-2:]
+    assert (good["outcome"], bad["outcome"]) == ("0", "4")
+    assert good["agent"][0]["who"]["reference"] == "Practitioner/clara"
+    assert "clara" not in str(bad)
+
+
+def test_an_authorization_is_recorded_with_its_scope(hospital: Hospital) -> None:
+    hospital.authorized("launch/patient patient/*.rs")
+    event = latest(hospital, "110112")[-1]
+    assert entity(event, "1")["what"]["reference"] == "Patient/anna"
+    assert "patient/*.rs" in str(event)
+
+
+def test_every_event_is_valid(hospital: Hospital) -> None:
+    for event in events(hospital):
+        errors = [issue for issue in get_validator().validate(event) if issue.severity in ("error", "fatal")]
+        assert errors == []
+
+
+def test_an_event_can_be_read_and_never_written(hospital: Hospital) -> None:
+    headers = hospital.token("user/*.cruds")
+    event = events(hospital)[0]
+    where = f"/fhir/AuditEvent/{event['id']}"
+    assert hospital.http.get(where, headers=headers).status_code == 200
+    assert hospital.http.put(where, json=event, headers=headers).status_code == 405
+    assert hospital.http.delete(where, headers=headers).status_code == 405
+    for method, url in (("PUT", where[6:]), ("DELETE", where[6:]), ("POST", "AuditEvent")):
+        entry = {"resource": event, "request": {"method": method, "url": url}}
+        bundle = {"resourceType": "Bundle", "type": "transaction", "entry": [entry]}
+        assert hospital.http.post("/fhir", json=bundle, headers=headers).status_code == 403
+
+
+def test_the_server_names_itself_by_its_base(hospital: Hospital) -> None:
+    assert any(
+        agent["who"] == {"identifier": {"value": FHIR}} for agent in latest(hospital, "read")[-1]["agent"]
+    )
+
+
+def test_events_survive_a_store_that_is_away_for_a_moment(
+    hospital: Hospital, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    headers = hospital.token("user/*.cruds")
+    events(hospital)
+    store, before = type(hospital.services.store), len(latest(hospital, "read"))
+
+    async def away(*_: object, **__: object) -> None:
+        raise psycopg.OperationalError("away")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(store, "load", away)
+        patch.setattr(store, "update", away)
+        for _ in range(3):
+            assert hospital.http.get("/fhir/Patient/anna", headers=headers).status_code == 200
+        with pytest.raises(psycopg.OperationalError):
+            hospital.run(hospital.services.audit.flush)
+        assert (
+            hospital.http.post(
+                "/fhir/Observation", json=observation("x", "anna"), headers=headers
+            ).status_code
+            == 503
+        )
+    assert len(latest(hospital, "read")) == before + 3

@@ -1,0 +1,210 @@
+"""Backend services: private_key_jwt as SMART asks for it, and every way to get it wrong."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from typing import Any
+
+import httpx
+import pytest
+from joserfc import jwt
+from joserfc.jwk import ECKey, OctKey, RSAKey
+
+from fhir_bridge.server.smart.clients import ASSERTION_TYPE
+from fhir_bridge.server.smart.jwks import JwksCache, JwksUnavailable
+from fhir_bridge.storage.accounts import Client
+from tests.server.conftest import BASE, FHIR, Hospital
+
+TOKEN = BASE + "/oauth/token"
+RSA = RSAKey.generate_key(2048, {"kid": "r1"})
+EC = ECKey.generate_key("P-384", {"kid": "e1"})
+STRANGER = RSAKey.generate_key(2048, {"kid": "r1"})
+
+
+@pytest.fixture(scope="module")
+def backend(hospital: Hospital) -> Hospital:
+    jwks = {"keys": [RSA.as_dict(private=False), EC.as_dict(private=False)]}
+    add = hospital.services.accounts.add_client
+    hospital.run(add, "robot", "Robot", "key", "system/*.rs", jwks=jwks, purpose="HRESCH")
+    hospital.run(
+        add,
+        "writer",
+        "Writer",
+        "key",
+        "system/Observation.cruds",
+        jwks={"keys": [STRANGER.as_dict(private=False)]},
+    )
+    return hospital
+
+
+def assertion(key: Any = RSA, alg: str = "RS384", header: dict[str, Any] | None = None, **change: Any) -> str:
+    claims = {
+        "iss": "robot",
+        "sub": "robot",
+        "aud": TOKEN,
+        "exp": int(time.time()) + 300,
+        "jti": str(uuid.uuid4()),
+    }
+    claims = {name: value for name, value in (claims | change).items() if value is not None}
+    return jwt.encode({"alg": alg, "kid": key.kid or "x", **(header or {})}, claims, key, algorithms=[alg])
+
+
+def ask(hospital: Hospital, signed: str, scope: str = "system/*.rs", **more: str) -> httpx.Response:
+    form = {
+        "grant_type": "client_credentials",
+        "scope": scope,
+        "client_assertion_type": ASSERTION_TYPE,
+        "client_assertion": signed,
+    }
+    return hospital.http.post("/oauth/token", data=form | more)
+
+
+@pytest.mark.parametrize(("key", "alg"), [(RSA, "RS384"), (EC, "ES384")])
+def test_a_signed_assertion_gets_a_short_token_without_refresh(backend: Hospital, key: Any, alg: str) -> None:
+    response = ask(backend, assertion(key, alg))
+    assert response.status_code == 200, response.text
+    body = response.json()
+    assert body["expires_in"] <= 300
+    assert body["scope"] == "system/*.rs"
+    assert "refresh_token" not in body
+    headers = {"Authorization": f"Bearer {body['access_token']}"}
+    assert backend.http.get("/fhir/Patient/anna", headers=headers).status_code == 200
+    assert (
+        backend.http.post("/fhir/Patient", json={"resourceType": "Patient"}, headers=headers).status_code
+        == 403
+    )
+
+
+def test_the_allowed_subset_is_granted(backend: Hospital) -> None:
+    body = ask(backend, assertion(), "system/Patient.read system/Observation.read user/*.rs launch").json()
+    assert body["scope"] == "system/Patient.read system/Observation.read"
+    assert ask(backend, assertion(), "system/Patient.c").json()["error"] == "invalid_scope"
+    assert ask(backend, assertion(), "").json()["error"] == "invalid_scope"
+
+
+def test_the_purpose_is_the_registered_one(backend: Hospital) -> None:
+    token = ask(backend, assertion()).json()["access_token"]
+    caller = backend.run(backend.services.tokens.caller, token)
+    assert caller.access.purpose == "HRESCH"
+
+
+def test_an_assertion_serves_once(backend: Hospital) -> None:
+    signed = assertion()
+    assert ask(backend, signed).status_code == 200
+    again = ask(backend, signed)
+    assert (again.status_code, again.json()["error"]) == (401, "invalid_client")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"exp": int(time.time()) + 3600},
+        {"exp": int(time.time()) - 3600},
+        {"exp": None},
+        {"exp": True},
+        {"exp": "soon"},
+        {"aud": "https://elsewhere.example/token"},
+        {"aud": FHIR},
+        {"aud": None},
+        {"sub": "writer"},
+        {"iss": "writer"},
+        {"iss": "writer", "sub": "writer"},
+        {"iss": "nobody", "sub": "nobody"},
+        {"jti": None},
+        {"jti": ""},
+        {"jti": 5},
+        {"nbf": int(time.time()) + 3600},
+        {"iat": int(time.time()) + 3600},
+    ],
+)
+def test_wrong_claims_are_refused(backend: Hospital, change: dict[str, Any]) -> None:
+    response = ask(backend, assertion(**change))
+    assert (response.status_code, response.json()["error"]) == (401, "invalid_client")
+
+
+def test_wrong_keys_and_algorithms_are_refused(backend: Hospital) -> None:
+    signatures = [
+        assertion(STRANGER),
+        assertion(RSA, "RS256"),
+        assertion(OctKey.import_key("a secret of the client that is long enough for HS256"), "HS256"),
+        assertion(header={"jku": "https://evil.example/jwks"}),
+        assertion(header={"kid": "unknown"}),
+        assertion()[:-8] + "AAAAAAAA",
+        "not.a.jwt",
+        "eyJhbGciOiJub25lIn0.eyJpc3MiOiJyb2JvdCIsInN1YiI6InJvYm90In0.",
+        "",
+    ]
+    for signed in signatures:
+        response = ask(backend, signed)
+        assert (response.status_code, response.json()["error"]) == (401, "invalid_client"), signed[:60]
+
+
+def test_the_assertion_type_and_client_id_must_fit(backend: Hospital) -> None:
+    assert ask(backend, assertion(), client_assertion_type="wrong").status_code == 401
+    assert ask(backend, assertion(), client_id="writer").status_code == 401
+    assert ask(backend, assertion(), client_id="robot").status_code == 200
+
+
+def test_a_client_by_secret_is_no_backend_service(backend: Hospital) -> None:
+    _, secret = backend.run(backend.services.accounts.add_client, "by-secret", "x", "secret", "system/*.rs")
+    form = {
+        "grant_type": "client_credentials",
+        "scope": "system/*.rs",
+        "client_id": "by-secret",
+        "client_secret": secret,
+    }
+    assert backend.http.post("/oauth/token", data=form).json()["error"] == "unauthorized_client"
+
+
+class TestJwksAddress:
+    """A key set is fetched from the registered address only, and kept as long as its Cache-Control says."""
+
+    def cache(self, hospital: Hospital, answer: Any) -> tuple[JwksCache, list[str]]:
+        asked: list[str] = []
+
+        def handler(request: httpx.Request) -> httpx.Response:
+            asked.append(str(request.url))
+            result: httpx.Response = answer(len(asked))
+            return result
+
+        return JwksCache(httpx.AsyncClient(transport=httpx.MockTransport(handler))), asked
+
+    client = Client("robot", "Robot", "key", jwks_uri="https://robot.example/jwks")
+
+    def test_kept_as_long_as_it_says(self, hospital: Hospital) -> None:
+        keys = {"keys": [RSA.as_dict(private=False)]}
+        cache, asked = self.cache(
+            hospital, lambda _: httpx.Response(200, json=keys, headers={"Cache-Control": "max-age=60"})
+        )
+        hospital.run(cache.of, self.client)
+        hospital.run(cache.of, self.client)
+        assert len(asked) == 1
+        hospital.run(cache.of, self.client, fresh=True)
+        assert len(asked) == 2
+
+    def test_not_kept_where_it_must_not_be(self, hospital: Hospital) -> None:
+        keys = {"keys": [RSA.as_dict(private=False)]}
+        cache, asked = self.cache(
+            hospital, lambda _: httpx.Response(200, json=keys, headers={"Cache-Control": "no-store"})
+        )
+        hospital.run(cache.of, self.client)
+        hospital.run(cache.of, self.client)
+        assert len(asked) == 2
+
+    @pytest.mark.parametrize(
+        "answer",
+        [
+            httpx.Response(404),
+            httpx.Response(302, headers={"Location": "http://169.254.169.254/"}),
+            httpx.Response(200, content=b"not json"),
+            httpx.Response(200, content=b"[" * 300_000),
+            httpx.Response(200, json={"keys": []}),
+            httpx.Response(200, json={"keys": [{"kty": "oct", "k": "c2VjcmV0"}]}),
+            httpx.Response(200, json=[1]),
+        ],
+    )
+    def test_what_is_no_key_set_verifies_nothing(self, hospital: Hospital, answer: httpx.Response) -> None:
+        cache, _ = self.cache(hospital, lambda _: answer)
+        with pytest.raises(JwksUnavailable):
+            hospital.run(cache.of, self.client)

@@ -1,0 +1,207 @@
+"""Plug-ins stand around a request: they narrow, refuse, redact and are told; they never widen."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import pytest
+
+from fhir_bridge.fhir.access import EVERYTHING, AccessFilter, AccessRule
+from fhir_bridge.fhir.issues import Issue
+from fhir_bridge.plugins import hookimpl
+from fhir_bridge.server import Settings, create_app
+from fhir_bridge.server.rest.operations import OperationRefused, OperationRequest, Operations
+from tests.server.conftest import Hospital, bare_plugins, furnish, observation, running
+
+
+class Echo:
+    """An operation for the tests: gives its parameters back."""
+
+    name = "echo"
+    types: tuple[str, ...] = ("Patient",)
+    access = "r"
+
+    async def __call__(self, request: OperationRequest, parameters: Mapping[str, Any]) -> Any:
+        parts = [{"name": name, "valueString": str(value)} for name, value in parameters.items()]
+        return {
+            "resourceType": "Parameters",
+            "parameter": [{"name": "id", "valueString": request.id}, *parts],
+        }
+
+
+class Change(Echo):
+    name = "$change"
+    types = ()
+    access = "u"
+
+
+class Guard:
+    """A plug-in that uses every hook around a request."""
+
+    def __init__(self) -> None:
+        self.changes: list[Any] = []
+        self.events: list[Mapping[str, Any]] = []
+        self.narrow: AccessFilter | None = None
+        self.fail = False
+
+    @hookimpl
+    def fhir_bridge_operations(self) -> list[Any]:
+        return [Echo(), Change()]
+
+    @hookimpl
+    def fhir_bridge_authorize(self, access: Any, request: Mapping[str, Any]) -> Any:
+        return self.narrow
+
+    @hookimpl
+    def fhir_bridge_before_write(self, resource: Mapping[str, Any], interaction: str) -> list[Issue]:
+        notes = [note.get("text") for note in resource.get("note", ())]
+        return [Issue("error", "FB-REST-002", "notes are not wanted here")] if "unwanted" in notes else []
+
+    @hookimpl
+    def fhir_bridge_after_commit(self, changes: Any) -> None:
+        if self.fail:
+            raise RuntimeError("a plug-in fails")
+        self.changes += changes
+
+    @hookimpl
+    def fhir_bridge_redact_response(
+        self, resource: Mapping[str, Any], access: Any
+    ) -> Mapping[str, Any] | None:
+        if resource["resourceType"] != "Patient":
+            return None
+        return {name: value for name, value in resource.items() if name not in ("birthDate", "id")}
+
+    @hookimpl
+    def fhir_bridge_audit(self, event: Mapping[str, Any]) -> None:
+        self.events.append(event)
+
+
+@pytest.fixture(scope="module")
+def guarded(database_url: str) -> Iterator[tuple[Hospital, Guard]]:
+    guard, plugins = Guard(), bare_plugins()
+    plugins.register(guard)
+    app = create_app(Settings(database_url=database_url, pages=False), plugins=plugins)
+    with running(app) as http:
+        hospital = Hospital(http)
+        hospital.run(furnish, hospital.services)
+        yield hospital, guard
+
+
+def test_a_write_can_be_refused_and_told(guarded: tuple[Hospital, Guard]) -> None:
+    hospital, guard = guarded
+    headers = hospital.token("user/*.cruds")
+    post = hospital.http.post
+    body = observation("x", "anna")
+    refused = post("/fhir/Observation", json=body | {"note": [{"text": "unwanted"}]}, headers=headers)
+    assert (refused.status_code, "not wanted" in refused.text) == (422, True)
+    assert guard.changes == []
+    assert post("/fhir/Observation", json=body, headers=headers).status_code == 201
+    assert len(guard.changes) == 1
+    guard.fail = True
+    assert post("/fhir/Observation", json=body | {"status": "amended"}, headers=headers).status_code == 201
+    guard.fail = False
+    assert any(event["resourceType"] == "AuditEvent" for event in guard.events)
+
+
+def test_a_resource_is_redacted_on_every_way_out_and_never_dropped(guarded: tuple[Hospital, Guard]) -> None:
+    hospital, _ = guarded
+    headers = hospital.token("user/*.rs")
+    bundle = {
+        "resourceType": "Bundle",
+        "type": "batch",
+        "entry": [{"request": {"method": "GET", "url": "Patient/anna"}}],
+    }
+    for response in (
+        hospital.http.get("/fhir/Patient/anna", headers=headers),
+        hospital.http.get("/fhir/Patient/anna/_history/1", headers=headers),
+        hospital.http.get("/fhir/Patient/anna/_history", headers=headers),
+        hospital.http.get("/fhir/Patient?_id=anna", headers=headers),
+        hospital.http.post("/fhir", json=bundle, headers=headers),
+    ):
+        assert response.status_code == 200
+        assert "1961-04-05" not in response.text
+        assert '"anna"' in response.text
+
+
+def test_a_plug_in_narrows_access_and_never_widens_it(guarded: tuple[Hospital, Guard]) -> None:
+    hospital, guard = guarded
+    headers = hospital.token("user/Patient.rs user/Observation.rs")
+    guard.narrow = AccessFilter((AccessRule("Patient", frozenset("r"), "anna"),))
+    try:
+        assert hospital.http.get("/fhir/Patient/anna", headers=headers).status_code == 200
+        assert hospital.http.get("/fhir/Patient/bert", headers=headers).status_code == 404
+        assert hospital.http.get("/fhir/Observation?patient=anna", headers=headers).status_code == 403
+        guard.narrow = EVERYTHING
+        assert hospital.http.get("/fhir/Condition/bert-condition", headers=headers).status_code == 403
+        assert hospital.http.delete("/fhir/Patient/bert", headers=headers).status_code == 403
+    finally:
+        guard.narrow = None
+
+
+class TestOperations:
+    def test_an_operation_gets_its_parameters(self, guarded: tuple[Hospital, Guard]) -> None:
+        hospital, _ = guarded
+        headers = hospital.token("user/Patient.r")
+        got = hospital.http.get("/fhir/Patient/anna/$echo?a=1&b=2&b=3", headers=headers).json()
+        assert {part["name"]: part["valueString"] for part in got["parameter"]} == {
+            "id": "anna",
+            "a": "1",
+            "b": "['2', '3']",
+        }
+        body = {"resourceType": "Parameters", "parameter": [{"name": "a", "valueInteger": 5}]}
+        posted = hospital.http.post("/fhir/Patient/$echo", json=body, headers=headers).json()
+        assert posted["parameter"][1] == {"name": "a", "valueString": "5"}
+
+    def test_running_it_is_recorded(self, guarded: tuple[Hospital, Guard]) -> None:
+        hospital, guard = guarded
+        hospital.http.get("/fhir/Patient/anna/$echo", headers=hospital.token("user/Patient.r"))
+        event = guard.events[-1]
+        assert event["entity"][0]["description"] == "$echo"
+        assert event["entity"][1]["what"]["reference"] == "Patient/anna"
+
+    def test_it_needs_its_access_and_a_visible_resource(self, guarded: tuple[Hospital, Guard]) -> None:
+        hospital, _ = guarded
+        get = hospital.http.get
+        assert get("/fhir/Patient/anna/$echo").status_code == 401
+        assert (
+            get("/fhir/Patient/anna/$echo", headers=hospital.token("user/Observation.rs")).status_code == 403
+        )
+        anna = hospital.token("launch/patient patient/*.rs")
+        assert get("/fhir/Patient/bert/$echo", headers=anna).status_code == 404
+        assert get("/fhir/Observation/$echo", headers=anna).status_code == 404
+        assert (
+            hospital.http.post("/fhir/$change", json={"resourceType": "Parameters"}, headers=anna).status_code
+            == 403
+        )
+
+    def test_what_changes_something_takes_post_only(self, guarded: tuple[Hospital, Guard]) -> None:
+        hospital, _ = guarded
+        headers = hospital.token("user/*.cruds")
+        assert hospital.http.get("/fhir/$change", headers=headers).status_code == 405
+        assert (
+            hospital.http.post(
+                "/fhir/$change", json={"resourceType": "Parameters"}, headers=headers
+            ).status_code
+            == 200
+        )
+        assert hospital.http.delete("/fhir/$change", headers=headers).status_code == 405
+
+    def test_the_capability_statement_lists_it(self, guarded: tuple[Hospital, Guard]) -> None:
+        hospital, _ = guarded
+        rest = hospital.http.get("/fhir/metadata").json()["rest"][0]
+        assert [operation["name"] for operation in rest["operation"]] == ["change"]
+
+    @pytest.mark.parametrize(
+        "change",
+        [
+            {"access": ""},
+            {"access": "x"},
+            {"access": "read"},
+            {"types": ("Nonsense",)},
+            {"types": ("Patient", "Patient")},
+        ],
+    )
+    def test_one_that_declares_no_access_is_refused_at_start(self, change: dict[str, Any]) -> None:
+        with pytest.raises(OperationRefused):
+            Operations([type("Bad", (Echo,), change)()])

@@ -1,0 +1,120 @@
+"""SMART scopes are read exactly, and never widen."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fhir_bridge.fhir.access import AccessRule
+from fhir_bridge.server.smart.scopes import access_of, grant, parse, parse_all
+from fhir_bridge.storage.accounts import User
+
+CATEGORY = "http://terminology.hl7.org/CodeSystem/observation-category"
+CLINICIAN = User("u1", "clara", "Clara", "clinician", "Practitioner/clara", None)
+PATIENT = User("u2", "anna", "Anna", "patient", "Patient/anna", "anna")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "patient/Observation.dus",
+        "patient/Observation.read.rd",
+        "patient/Observation.sr",
+        "patient/Observation.rr",
+        "patient/Observation.",
+        "patient/Obs*.rs",
+        "patient/observation.rs",
+        "patient/Nonsense.rs",
+        "Patient/Observation.rs",
+        "group/Observation.rs",
+        "patient/Observation.rs?patient.birthdate=1961",
+        "patient/Observation.rs?category:not=a|b",
+        "patient/Observation.rs?_include=Observation:subject",
+        "patient/Observation.rs?_filter=x",
+        "patient/Observation.rs?category=vital-signs,laboratory",
+        "patient/Observation.rs?",
+        "patient/Observation.read?category=a|b",
+        "patient/*.rs?category=a|b",
+        "patient/Patient.rs?category=a|b",
+        "patient/Observation.rs\u200b",
+    ],
+)
+def test_a_scope_that_is_not_exactly_one_is_none(text: str) -> None:
+    assert parse(text) is None
+
+
+def test_scopes_of_version_1_mean_what_smart_says_and_are_written_back() -> None:
+    for written, letters in (("read", "rs"), ("write", "cud"), ("*", "cruds")):
+        scope = parse(f"user/Patient.{written}")
+        assert scope is not None
+        assert (scope.letters, str(scope)) == (letters, f"user/Patient.{written}")
+
+
+def test_a_granular_scope_keeps_its_category() -> None:
+    scope = parse(f"patient/Observation.rs?category={CATEGORY}|laboratory")
+    assert scope is not None
+    assert scope.criteria == (("category", f"{CATEGORY}|laboratory"),)
+
+
+def test_the_grant_is_the_part_of_the_request_that_is_allowed() -> None:
+    allowed = "openid launch/patient patient/*.rs user/Observation.cruds"
+    assert grant("openid fhirUser patient/Observation.cruds", allowed) == "openid patient/Observation.rs"
+    assert grant("patient/*.read", allowed) == "patient/*.read"
+    assert grant("user/*.rs", allowed) == "user/Observation.rs"
+    assert grant("system/*.rs", allowed) == ""
+    assert grant("patient/Patient.read patient/Patient.read", allowed) == "patient/Patient.read"
+
+
+def test_a_granular_registration_narrows_a_wide_request() -> None:
+    lab = f"patient/Observation.rs?category={CATEGORY}|laboratory"
+    assert grant("patient/Observation.rs", lab) == lab
+    assert grant(lab, "patient/*.rs") == lab
+
+
+scopes = st.builds(
+    "{}/{}.{}".format,
+    st.sampled_from(["patient", "user", "system"]),
+    st.sampled_from(["*", "Patient", "Observation", "Condition"]),
+    st.sampled_from(["read", "write", "*", "r", "s", "rs", "cruds", "cu", "sr", ""]),
+)
+
+
+@given(st.lists(scopes, max_size=4), st.lists(scopes, max_size=4))
+def test_no_grant_is_wider_than_the_request_or_the_registration(
+    wanted: list[str], allowed: list[str]
+) -> None:
+    granted, _ = parse_all(grant(" ".join(wanted), " ".join(allowed)))
+    for side in (parse_all(" ".join(wanted))[0], parse_all(" ".join(allowed))[0]):
+        for scope in granted:
+            for letter in scope.letters:
+                assert any(
+                    other.level == scope.level and other.type in ("*", scope.type) and letter in other.letters
+                    for other in side
+                )
+
+
+def test_patient_scopes_without_a_patient_allow_nothing() -> None:
+    access = access_of("patient/*.cruds", user=CLINICIAN, patient=None, purpose=None, subject="x")
+    assert access.rules == ()
+
+
+def test_a_patient_reads_only_the_own_record_whatever_the_scope_says() -> None:
+    access = access_of(
+        "user/*.cruds patient/*.cruds", user=PATIENT, patient="anna", purpose=None, subject="x"
+    )
+    assert not access.permits("Observation", "c")
+    assert {rule.patient for rule in access.rules_for("Observation", "r")} == {"anna"}
+    assert access_of("patient/*.rs", user=PATIENT, patient="bert", purpose=None, subject="x").rules == ()
+
+
+def test_patient_scopes_reach_types_about_no_patient_for_reading_only() -> None:
+    access = access_of("patient/*.cruds", user=CLINICIAN, patient="anna", purpose=None, subject="x")
+    assert AccessRule("Practitioner", frozenset("rs")) in access.rules
+    assert all(rule.patient == "anna" for rule in access.rules_for("Device", "r"))
+    assert all(rule.patient == "anna" for rule in access.rules_for("Practitioner", "u"))
+
+
+def test_system_scopes_are_for_clients_without_a_user() -> None:
+    assert access_of("system/*.rs", user=CLINICIAN, patient=None, purpose=None, subject="x").rules == ()
+    assert access_of("user/*.rs", user=None, patient=None, purpose=None, subject="x").rules == ()

@@ -1,0 +1,159 @@
+"""Transaction Bundles: all or nothing; batches: each entry alone."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+import pytest
+
+from fhir_bridge.fhir.access import EVERYTHING, AccessFilter, AccessRule
+from fhir_bridge.storage import BadReference, BadResource, Store, TransactionFailed, VersionConflict
+from tests.storage.cohort import observation, with_store
+
+
+def _bundle(kind: str, *entries: dict[str, Any]) -> dict[str, Any]:
+    return {"resourceType": "Bundle", "type": kind, "entry": list(entries)}
+
+
+def _post(resource: dict[str, Any], full_url: str | None = None, **request: str) -> dict[str, Any]:
+    entry: dict[str, Any] = {
+        "resource": resource,
+        "request": {"method": "POST", "url": resource["resourceType"], **request},
+    }
+    if full_url:
+        entry["fullUrl"] = full_url
+    return entry
+
+
+PATIENT = {"resourceType": "Patient", "identifier": [{"system": "urn:x", "value": "1"}]}
+UUID = "urn:uuid:05efabf0-4be2-4561-91ce-51548425acb9"
+
+
+def _of(reference: str) -> dict[str, Any]:
+    found = observation("ignored", "x")
+    del found["id"]
+    return {**found, "subject": {"reference": reference}}
+
+
+async def _run(
+    store: Store, bundle: dict[str, Any], access: AccessFilter = EVERYTHING
+) -> list[dict[str, Any]]:
+    response = orjson.loads(await store.transaction(bundle, access, base="http://localhost/fhir"))
+    entries: list[dict[str, Any]] = response["entry"]
+    return entries
+
+
+def test_references_between_entries_become_real(database_url: str) -> None:
+    async def work(store: Store) -> None:
+        responses = await _run(store, _bundle("transaction", _post(_of(UUID)), _post(PATIENT, UUID)))
+        assert [entry["response"]["status"] for entry in responses] == ["201 Created", "201 Created"]
+        patient = responses[1]["response"]["location"].split("/")[-3]
+        found = await store.search("Observation", [("patient", patient)], EVERYTHING)
+        assert found.entries[0].resource()["subject"]["reference"] == f"Patient/{patient}"
+
+    with_store(database_url, work)
+
+
+def test_one_refused_entry_refuses_all(fresh_database_url: str) -> None:
+    async def work(store: Store) -> None:
+        await store.update("Observation", "o", observation("o", "anna"), EVERYTHING)
+        put = {
+            "resource": observation("o", "anna", "1-1"),
+            "request": {"method": "PUT", "url": "Observation/o", "ifMatch": 'W/"7"'},
+        }
+        with pytest.raises(TransactionFailed) as caught:
+            await _run(store, _bundle("transaction", _post(PATIENT), put))
+        assert caught.value.position == 1
+        assert isinstance(caught.value.cause, VersionConflict)
+        assert caught.value.status == 412
+        bounded = AccessFilter((AccessRule("*", frozenset("cruds"), patient="anna"),))
+        with pytest.raises(TransactionFailed):
+            await _run(
+                store, _bundle("transaction", _post(_of("Patient/anna")), _post(_of("Patient/bea"))), bounded
+            )
+        assert (await store.search("Patient", [], EVERYTHING)).total == 0
+        assert (await store.search("Observation", [], EVERYTHING)).total == 1
+        assert len(await store.changes()) == 1
+
+    with_store(fresh_database_url, work)
+
+
+def test_the_entries_of_a_batch_stand_alone(fresh_database_url: str) -> None:
+    async def work(store: Store) -> None:
+        missing = {"request": {"method": "GET", "url": "Patient/none"}}
+        responses = await _run(store, _bundle("batch", missing, _post(PATIENT)))
+        assert [entry["response"]["status"] for entry in responses] == ["404 Not Found", "201 Created"]
+        assert responses[0]["response"]["outcome"]["issue"][0]["code"] == "not-found"
+
+    with_store(fresh_database_url, work)
+
+
+def test_conditional_entries_and_references(fresh_database_url: str) -> None:
+    async def work(store: Store) -> None:
+        conditional = _post(PATIENT, UUID, ifNoneExist="identifier=urn:x|1")
+        first = await _run(store, _bundle("transaction", conditional, _post(_of(UUID))))
+        second = await _run(store, _bundle("transaction", conditional, _post(_of(UUID))))
+        assert first[0]["fullUrl"] == second[0]["fullUrl"]
+        assert second[0]["response"]["status"] == "200 OK"
+        searched = await _run(store, _bundle("transaction", _post(_of("Patient?identifier=urn:x|1"))))
+        assert searched[0]["response"]["status"] == "201 Created"
+        found = await store.search(
+            "Observation", [("subject", first[0]["fullUrl"].rpartition("fhir/")[2])], EVERYTHING
+        )
+        assert found.total == 3
+        with pytest.raises(TransactionFailed) as caught:
+            await _run(store, _bundle("transaction", _post(_of("Patient?identifier=urn:x|2"))))
+        assert isinstance(caught.value.cause, BadReference)
+        with pytest.raises(TransactionFailed) as caught:
+            await _run(store, _bundle("transaction", _post(_of("urn:uuid:nobody"))))
+        assert isinstance(caught.value.cause, BadReference)
+        gone = {"request": {"method": "DELETE", "url": "Observation?code=718-7&_id=none"}}
+        assert (await _run(store, _bundle("transaction", gone)))[0]["response"]["status"] == "204 No Content"
+
+    with_store(fresh_database_url, work)
+
+
+def test_reads_in_a_transaction_see_its_writes(fresh_database_url: str) -> None:
+    async def work(store: Store) -> None:
+        responses = await _run(
+            store,
+            _bundle(
+                "transaction",
+                {"request": {"method": "GET", "url": "Patient?identifier=urn:x|1"}},
+                _post(PATIENT),
+            ),
+        )
+        assert responses[0]["resource"]["total"] == 1
+
+    with_store(fresh_database_url, work)
+
+
+@pytest.mark.parametrize(
+    "bundle",
+    [
+        {"resourceType": "Patient"},
+        {"resourceType": "Bundle", "type": "collection"},
+        {"resourceType": "Bundle", "type": "batch", "entry": [{}]},
+        _bundle("transaction", {"request": {"method": "PATCH", "url": "Patient/1"}}),
+        _bundle("transaction", {"request": {"method": "POST", "url": "Patient"}}),
+        _bundle("transaction", {"request": {"method": "PUT", "url": "Patient/1"}, "resource": PATIENT}),
+        _bundle("transaction", {"request": {"method": "POST", "url": "Observation"}, "resource": PATIENT}),
+    ],
+)
+def test_malformed_bundles_are_refused(database_url: str, bundle: dict[str, Any]) -> None:
+    async def work(store: Store) -> None:
+        with pytest.raises(BadResource):
+            await store.transaction(bundle, EVERYTHING)
+
+    with_store(database_url, work)
+
+
+def test_a_resource_written_twice_is_refused(database_url: str) -> None:
+    put = {"resource": observation("twice", "anna"), "request": {"method": "PUT", "url": "Observation/twice"}}
+
+    async def work(store: Store) -> None:
+        with pytest.raises(TransactionFailed):
+            await _run(store, _bundle("transaction", put, put))
+
+    with_store(database_url, work)
