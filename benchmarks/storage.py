@@ -164,9 +164,11 @@ def main() -> None:
         url = named or (server.url() if server else "")
         with psycopg.connect(url) as connection:
             print(connection.execute("SELECT version()").fetchone())
-        asyncio.run(measure(url, options.observations, options.clients, options.seconds))
-        if server:
-            server.release()
+        try:
+            asyncio.run(measure(url, options.observations, options.clients, options.seconds))
+        finally:
+            if server:
+                server.release()
 
 
 if __name__ == "__main__":

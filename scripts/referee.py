@@ -246,10 +246,12 @@ def judge(paths: Iterable[Path], profiles: Iterable[str] = ()) -> Verdict:
     command += [str(path) for path in paths]
     verdict = Verdict()
     log = FOLDER / "validator.log"
-    with log.open("w") as errors:
-        process = subprocess.Popen(
+    with (
+        log.open("w") as errors,
+        subprocess.Popen(
             command, stdout=subprocess.PIPE, stderr=errors, text=True, encoding="utf-8"
-        )
+        ) as process,
+    ):
         assert process.stdout is not None
         for line in process.stdout:
             entry = json.loads(line)
@@ -257,7 +259,7 @@ def judge(paths: Iterable[Path], profiles: Iterable[str] = ()) -> Verdict:
                 verdict.messages.append(entry)
             else:
                 verdict.resources, verdict.seconds = entry["resources"], entry["seconds"]
-    if process.wait() != 0:
+    if process.returncode != 0:
         raise SystemExit(f"the validator stopped with {process.returncode}: see {log}")
     return verdict
 

@@ -5,15 +5,16 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import orjson
 import typer
 from rich.table import Table
 
 from fhir_bridge.cli.output import UsageError, stderr, stdout
-from fhir_bridge.storage import Store, database_url
-from fhir_bridge.storage.accounts import AccountError, Accounts, Authentication, Role
+
+if TYPE_CHECKING:
+    from fhir_bridge.storage.accounts import Accounts, Authentication, Role
 
 __all__ = ["clients", "users"]
 
@@ -24,6 +25,9 @@ T = TypeVar("T")
 
 
 def _with_accounts(run: Callable[[Accounts], Awaitable[T]]) -> T:
+    from fhir_bridge.storage import Store, database_url  # most commands never need the database driver
+    from fhir_bridge.storage.accounts import AccountError, Accounts
+
     async def opened() -> T:
         async with await Store.open(database_url(), max_size=1) as store:
             return await run(Accounts(store))

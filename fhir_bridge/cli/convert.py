@@ -20,8 +20,8 @@ from fhir_bridge.pipeline import check_syntax as pipeline_check
 from fhir_bridge.pipeline import convert as pipeline_convert
 from fhir_bridge.pipeline import load_fhir as pipeline_load_fhir
 from fhir_bridge.pipeline import load_sources as pipeline_load
+from fhir_bridge.pipeline.shard import ValidateMode
 from fhir_bridge.plugins import adapters
-from fhir_bridge.storage import database_url
 
 __all__ = ["convert", "load"]
 
@@ -141,16 +141,27 @@ def load(
 
         fhir-bridge load fhir/            # what `convert` wrote
     """
+    from fhir_bridge.storage import database_url  # only what stores needs a database driver
+
     url = database_url()
     if adapter is None:
         with counting("loading") as progress:
-            result = pipeline_load_fhir(sources, url, validate=validate, site=site, on_progress=progress)
+            result = pipeline_load_fhir(
+                sources, url, validate=_validate_mode(validate), site=site, on_progress=progress
+            )
         _finish(result, report)
     request = _request(str(adapter), mapping, site, set_, only, limit, max_rejected, validate, engine)
     ceiling = RejectionLimit.parse(max_rejected) if max_rejected else RejectionLimit()
     with counting("loading") as progress:
         result = pipeline_load(request, sources, url, jobs=jobs, limit=ceiling, on_progress=progress)
     _finish(result, report)
+
+
+def _validate_mode(text: str) -> ValidateMode:
+    if text not in ("sample", "all", "none"):
+        raise UsageError(f"--validate is sample, all or none, not {text}")
+    mode: ValidateMode = text  # type: ignore[assignment]  # just checked
+    return mode
 
 
 def _request(
@@ -169,8 +180,6 @@ def _request(
         raise UsageError(f'there is no adapter "{adapter}"; there are {", ".join(sorted(known))}')
     if engine != "process":
         raise UsageError(f'the engine "{engine}" is not installed; `process` is')
-    if validate not in ("sample", "all", "none"):
-        raise UsageError(f"--validate is sample, all or none, not {validate}")
     options: dict[str, Any] = {}
     for pair in pairs:
         name, equals, value = pair.partition("=")
@@ -187,7 +196,7 @@ def _request(
         site,
         options,
         Selection(only, limit, ceiling.number),
-        validate,  # type: ignore[arg-type]  # checked above
+        _validate_mode(validate),
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import platformdirs
 import typer
@@ -14,11 +14,9 @@ from rich.panel import Panel
 from rich.table import Table
 
 from fhir_bridge.cli.output import UsageError, stderr, stdout, steps
-from fhir_bridge.demo.run import STEPS, Demonstration, prepare
-from fhir_bridge.pipeline import export_store
-from fhir_bridge.server import Settings
-from fhir_bridge.server import serve as run_server
-from fhir_bridge.storage import Store, database_url
+
+if TYPE_CHECKING:
+    from fhir_bridge.demo.run import Demonstration
 
 __all__ = ["demo"]
 
@@ -39,6 +37,14 @@ def demo(
     24 synthetic cardiology patients as a hospital hands them over (CSV extracts, HL7 v2 messages, DICOM studies, a VCF)
     become FHIR; two published risk equations run over them. Doing it again changes nothing but the passwords.
     """
+    from fhir_bridge.demo.run import (
+        STEPS,
+        prepare,
+    )  # with highdicom and the web framework: only when asked for
+    from fhir_bridge.server import Settings
+    from fhir_bridge.server import serve as run_server
+    from fhir_bridge.storage import database_url
+
     home = folder or Path(platformdirs.user_data_dir("fhir-bridge")) / "demo"
     if not no_serve:
         port = _free_port(port)
@@ -72,6 +78,9 @@ def demo(
 
 
 async def _export(url: str, folder: Path) -> dict[str, int]:
+    from fhir_bridge.pipeline import export_store
+    from fhir_bridge.storage import Store
+
     async with await Store.open(url) as store:
         return await export_store(store, folder)
 

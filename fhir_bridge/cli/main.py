@@ -7,7 +7,6 @@ import sys
 import traceback
 
 import typer
-from psycopg import OperationalError
 from rich.markup import escape
 
 from fhir_bridge import __version__
@@ -65,7 +64,7 @@ _WRONG_USE = (
     CrosswalkError,
     PermissionError,
 )
-_CUT_OFF = (RunIncomplete, OperationalError, OSError, MemoryError)
+_CUT_OFF = (RunIncomplete, OSError, MemoryError)
 
 
 def main() -> None:
@@ -79,10 +78,25 @@ def main() -> None:
         stderr.print(f"[bold red]incomplete:[/] {escape(str(error) or type(error).__name__)}")
         sys.exit(3)
     except Exception as error:  # noqa: BLE001 - the last boundary: a person gets a sentence, not a traceback
-        if os.environ.get("FHIR_BRIDGE_DEBUG"):
-            traceback.print_exc()
-        stderr.print(
-            f"[bold red]internal error:[/] {type(error).__name__}: {escape(str(error))}\n"
-            "This is a defect of fhir-bridge. FHIR_BRIDGE_DEBUG=1 shows where it happened."
-        )
-        sys.exit(3)
+        sys.exit(_explain(error))
+
+
+def _explain(error: Exception) -> int:
+    """Say what storage refused or what went wrong inside, and give the exit code."""
+    from psycopg import OperationalError  # only here: most commands never need the database driver
+
+    from fhir_bridge.storage.errors import DatabaseUnavailable, StorageError
+
+    if isinstance(error, (DatabaseUnavailable, OperationalError)):
+        stderr.print(f"[bold red]incomplete:[/] the database: {escape(str(error).strip())}")
+        return 3
+    if isinstance(error, StorageError):
+        stderr.print(f"[bold red]error:[/] {escape(str(error))} ({error.code})")
+        return 2
+    if os.environ.get("FHIR_BRIDGE_DEBUG"):
+        traceback.print_exception(error)
+    stderr.print(
+        f"[bold red]internal error:[/] {type(error).__name__}: {escape(str(error))}\n"
+        "This is a defect of fhir-bridge. FHIR_BRIDGE_DEBUG=1 shows where it happened."
+    )
+    return 3

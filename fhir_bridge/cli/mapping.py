@@ -43,7 +43,7 @@ def _files(paths: list[Path]) -> list[Path]:
 
 
 @app.command("check")
-def check(paths: Mappings = []) -> None:  # noqa: B006 - typer copies it
+def check_mappings(paths: Mappings = []) -> None:  # noqa: B006 - typer copies it
     """Compile mappings and name every mistake with file, line and column.
 
     Elements, selectors, functions, codes of required bindings and the profile are checked; exit code 1 on a mistake.
@@ -62,7 +62,7 @@ def check(paths: Mappings = []) -> None:  # noqa: B006 - typer copies it
 
 
 @app.command("test")
-def test(
+def run_examples(
     paths: Mappings = [],  # noqa: B006 - typer copies it
     update: Annotated[
         bool, typer.Option("--update", help="Write what comes out as what is expected; read it.")

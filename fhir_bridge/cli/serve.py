@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,9 +12,6 @@ import typer
 from pydantic import ValidationError
 
 from fhir_bridge.cli.output import UsageError, counting, stdout
-from fhir_bridge.server import Settings
-from fhir_bridge.server import serve as run_server
-from fhir_bridge.storage import Store, database_url
 
 __all__ = ["reindex", "serve"]
 
@@ -45,6 +43,11 @@ def serve(
     Starts the embedded PostgreSQL unless FHIR_BRIDGE_DATABASE_URL names a database. Every option can stand in the
     environment as FHIR_BRIDGE_<OPTION>; docs/rest.md lists all settings.
     """
+    from fhir_bridge.server import (
+        Settings,
+    )  # the web framework takes longer to import than most commands to run
+    from fhir_bridge.server import serve as run_server
+
     given: dict[str, Any] = {
         "host": host,
         "port": port,
@@ -65,12 +68,13 @@ def serve(
 
 def reindex() -> None:
     """Make the search index anew from the stored resources."""
+    from fhir_bridge.storage import Store, database_url
+
+    async def run(url: str, progress: Callable[[int], None]) -> int:
+        async with await Store.open(url) as store:
+            return await store.reindex(progress)
+
     url = database_url()
     with counting("indexing") as progress:
-        count = asyncio.run(_reindex(url, progress))
+        count = asyncio.run(run(url, progress))
     stdout.print(f"{count:,} resources indexed")
-
-
-async def _reindex(url: str, progress: Any) -> int:
-    async with await Store.open(url) as store:
-        return await store.reindex(progress)

@@ -209,11 +209,11 @@ _ROLES: Final[tuple[_Role, ...]] = (
     ),
     # Hypertrophic cardiomyopathy: HCM Risk-SCD applies.
     _Role("male", 34, "hcm", ("ecg", "echo", "mr"), (("MYH7", "c.1208G>A", "heterozygous"),), True, "never"),
-    _Role("female", 41, "hcm", ("ecg", "echo"), (("MYBPC3", "c.1504C>T", "heterozygous"),), True, "former"),
+    _Role("female", 38, "hcm", ("ecg", "echo"), (("MYBPC3", "c.1504C>T", "heterozygous"),), True, "former"),
     _Role("male", 29, "hcm", ("ecg", "echo", "mr"), (("TNNT2", "c.305G>A", "heterozygous"),), True, "never"),
     _Role(
         "female",
-        53,
+        36,
         "hcm",
         ("echo",),
         (("TPM1", "c.523G>A", "heterozygous"),),
@@ -246,7 +246,10 @@ _CITIES: Final = (
 
 _PRESENT: Final[dict[str, tuple[tuple[str, str], ...]]] = {
     "hcm": (("I42.1", "Obstructive hypertrophic cardiomyopathy"),),
-    "amyloid": (("I42.2", "Other hypertrophic cardiomyopathy"),),
+    "amyloid": (
+        ("I42.2", "Other hypertrophic cardiomyopathy"),
+        ("E11.9", "Type 2 diabetes mellitus without complications"),
+    ),
     "ascvd": (("I25.2", "Old myocardial infarction"), ("I25.1", "Atherosclerotic heart disease")),
     "diabetes": (("E11.9", "Type 2 diabetes mellitus without complications"),),
     "ckd": (("N18.3", "Chronic kidney disease, stage 3"),),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import os
 import secrets
@@ -25,16 +24,16 @@ class MissingPart(ValueError):
 class IdKey:
     """The site's secret, and the ids made with it.
 
-    An id is the blake2b hash (160 bits) of the length-prefixed parts under the site key, written in lower
-    case base32: 32 characters of the FHIR id alphabet (R4 datatypes.html#id).
+    An id is the blake2b hash (128 bits) of the length-prefixed parts under the site key, in hexadecimal:
+    32 characters of the FHIR id alphabet (R4 datatypes.html#id).
     """
 
-    __slots__ = ("_key", "fingerprint")
+    __slots__ = ("_keyed", "fingerprint")
 
     def __init__(self, key: bytes) -> None:
         if len(key) < 16:
             raise ValueError("a site key has at least 16 bytes")
-        self._key = key
+        self._keyed = hashlib.blake2b(key=key, digest_size=16)
         self.fingerprint = hashlib.blake2b(key, digest_size=6, person=b"fb-fingerprint").hexdigest()
 
     def id(self, *parts: str | None, optional: frozenset[int] = frozenset()) -> str:
@@ -47,7 +46,7 @@ class IdKey:
         Raises:
             MissingPart: a part that is not optional is None or empty.
         """
-        digest = hashlib.blake2b(key=self._key, digest_size=20)
+        digest = self._keyed.copy()
         for position, part in enumerate(parts):
             if not part:
                 if position not in optional:
@@ -57,7 +56,7 @@ class IdKey:
             encoded = part.encode()
             digest.update(len(encoded).to_bytes(4, "big"))
             digest.update(encoded)
-        return base64.b32encode(digest.digest()).decode().lower()
+        return digest.hexdigest()
 
     @classmethod
     def load_or_make(cls, path: Path) -> IdKey:

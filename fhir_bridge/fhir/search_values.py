@@ -30,6 +30,9 @@ Converter = Callable[[str, Any, Append], None]
 """Takes the parameter's code, a value and where to put its entries. A value of a wrong shape gives none: judging is
 validation's work, and what can't be searched can still be stored."""
 
+_LARGEST_EXPONENT = 1000
+"""A number beyond 10 to this power measures nothing, and would not fit an index."""
+
 UCUM = "http://unitsofmeasure.org"
 
 _canonical_ucum: Callable[[Decimal, str], tuple[Decimal, str] | None] | None = None
@@ -83,15 +86,13 @@ def date_range(text: str) -> tuple[datetime, datetime | None]:
 
 
 def _decimal(value: Any) -> Decimal | None:
-    if isinstance(value, Decimal):
-        return value
-    if isinstance(value, bool) or not isinstance(value, int | float | str):
+    if isinstance(value, bool) or not isinstance(value, Decimal | int | float | str):
         return None
     try:
-        number = Decimal(str(value))
+        number = value if isinstance(value, Decimal) else Decimal(str(value))
     except InvalidOperation:
         return None
-    return number if number.is_finite() else None
+    return number if number.is_finite() and abs(number.adjusted()) <= _LARGEST_EXPONENT else None
 
 
 def split_reference(reference: str) -> tuple[str | None, str | None, str | None]:

@@ -69,6 +69,11 @@ class CallCompiler(ABC):
         given = [self.compile(argument, env) for argument in tree.arguments]
         named = [(name, self.compile(value, env)) for name, value in tree.keywords]
         self._check_literals(tree, spec, named)
+        if tree.name == "exists" and given and given[0].source.isidentifier():
+            name = given[0].source
+            some = f"{name} is not None and {name} is not CLEARED and {name} != ''"
+            test = f"(f_exists({name}) if {name}.__class__ is list else {some})"
+            return Code(test, "boolean", repeats=False, boolean=True)
         head = ([env.variable] if spec.scope else []) + (["ctx"] if spec.context else [])
         passed = [code.source for code in given]
         passed += [f"{_python_name(name)}={self._argument(code)}" for name, code in named]

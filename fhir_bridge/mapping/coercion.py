@@ -23,7 +23,18 @@ from fhir_bridge.fhir.datatypes import (
 from fhir_bridge.mapping.record import CLEARED
 from fhir_bridge.mapping.runtime import Context, Place
 
-__all__ = ["PRIMITIVES", "ChoiceTable", "Coercer", "choose", "coercer", "convertible", "many", "type_name"]
+__all__ = [
+    "PRIMITIVES",
+    "ChoiceTable",
+    "Coercer",
+    "choose",
+    "coercer",
+    "convertible",
+    "many",
+    "preferred",
+    "single",
+    "type_name",
+]
 
 Coercer = Callable[[Context, Any, Place], Any]
 ChoiceTable = dict[str, tuple[str, Coercer]]
@@ -106,7 +117,8 @@ def _wrong(ctx: Context, value: object, place: Place, target: str, hint: str = "
     )
 
 
-def _single(ctx: Context, values: list[Any], place: Place) -> Any:
+def single(ctx: Context, values: list[Any], place: Place) -> Any:
+    """The value that a list agrees on; with several different ones None and an issue."""
     kept = [value for value in values if value is not None and value is not CLEARED and value != ""]
     if len(kept) > 1 and any(value != kept[0] for value in kept):
         ctx.lost(
@@ -118,7 +130,7 @@ def _single(ctx: Context, values: list[Any], place: Place) -> Any:
 
 def _text(ctx: Context, value: Any, place: Place) -> Any:
     if value.__class__ is list:
-        value = _single(ctx, value, place)
+        value = single(ctx, value, place)
         if value is None:
             return None
     if not isinstance(value, str):
@@ -127,8 +139,12 @@ def _text(ctx: Context, value: Any, place: Place) -> Any:
             _wrong(ctx, value, place, "string", " (string(x) makes one)")
             return None
         value = text
+    if value is CLEARED:
+        return value
+    if value.__class__ is not str:
+        value = str(value)  # a field of a message would hold the whole of it
     if value.isprintable():
-        return value if value and not value.isspace() else (CLEARED if value is CLEARED else None)
+        return value if value and not value.isspace() else None
     if _BAD_CONTROL.search(value):
         ctx.lost(
             place,
@@ -199,7 +215,7 @@ def _boolean(ctx: Context, value: Any, place: Place) -> Any:
     if value is True or value is False or value is CLEARED:
         return value
     if value.__class__ is list:
-        value = _single(ctx, value, place)
+        value = single(ctx, value, place)
         if value is None or value is True or value is False:
             return value
     _wrong(ctx, value, place, "boolean", " (boolean(x) makes one)")
@@ -215,7 +231,7 @@ def _decimal(ctx: Context, value: Any, place: Place) -> Any:
     elif value.__class__ is float:
         return Decimal(repr(value))
     elif value.__class__ is list:
-        value = _single(ctx, value, place)
+        value = single(ctx, value, place)
         return None if value is None else _decimal(ctx, value, place)
     _wrong(ctx, value, place, "decimal", " (decimal(x) makes one)")
     return None
@@ -226,7 +242,7 @@ def _integer(target: str, low: int) -> Coercer:
         if value is CLEARED:
             return value
         if value.__class__ is list:
-            value = _single(ctx, value, place)
+            value = single(ctx, value, place)
             if value is None:
                 return None
         if value.__class__ is Decimal and value.is_finite() and value == value.to_integral_value():
@@ -255,7 +271,7 @@ def _complex(target: str) -> Coercer:
         if value is CLEARED:
             return value
         if value.__class__ is list:
-            value = _single(ctx, value, place)
+            value = single(ctx, value, place)
             return None if value is None else coerce(ctx, value, place)
         if named in accepted:
             return CodeableConcept(coding=[value]) if named == "Coding" else value
@@ -337,7 +353,7 @@ def many(ctx: Context, value: Any, coerce: Coercer | None, place: Place) -> list
 def choose(ctx: Context, value: Any, table: ChoiceTable, place: Place) -> tuple[str, Any] | None:
     """The JSON name and value that a typed value takes in an element with a choice of types."""
     if value.__class__ is list:
-        value = _single(ctx, value, place)
+        value = single(ctx, value, place)
     if value is None or value is CLEARED or value == "":
         return None
     name = type_name(value)

@@ -12,10 +12,11 @@ from fhir_bridge.mapping.errors import Position
 from fhir_bridge.mapping.functions.times import business_time
 from fhir_bridge.mapping.identity import Unlinked
 from fhir_bridge.mapping.lost_references import remove_references
+from fhir_bridge.mapping.record import CLEARED
 from fhir_bridge.mapping.rule_code import RulePlan
 from fhir_bridge.mapping.runtime import GENERATED, Context, Conversion, Instance, Output, Place, Reject
 
-__all__ = ["CompiledMapping", "Program"]
+__all__ = ["CompiledMapping", "Program", "inside", "missing", "outside", "unmatched"]
 
 
 @dataclass(slots=True)
@@ -94,7 +95,7 @@ class CompiledMapping:
         except _Held:
             return Conversion([], ctx.issues, "rejected")
         if lost:
-            outputs = _without_lost(outputs, lost, ctx)
+            outputs = _without_lost(program, outputs, lost, ctx)
         issues = ctx.issues
         if not issues:
             if not outputs:
@@ -148,7 +149,7 @@ def _run(program: Program, record: Any, ctx: Context, outputs: list[Output], roo
                 if rule.columns:
                     for name, spec, cell in rule.columns:
                         value = cell(s)
-                        if value is None or value == "":
+                        if value is None or value is CLEARED or value == "":
                             continue
                         try:
                             output = build(ctx, s, g, name, spec, value)
@@ -193,7 +194,7 @@ def _identify(rule: _Rule, scopes: list[Any], ctx: Context, g: tuple[Any, ...]) 
                 columns = [
                     (name, spec, value)
                     for name, spec, cell in rule.columns
-                    if (value := cell(s)) is not None and value != ""
+                    if (value := cell(s)) is not None and value is not CLEARED and value != ""
                 ]
         except Exception as error:  # noqa: BLE001 - as in `_run`
             _lose(error, ctx, rule, s)
@@ -283,8 +284,9 @@ def _code_place(error: BaseException) -> str:
     return f" ({module}, line {last.tb_lineno})" if module != "?" else ""
 
 
-def _without_lost(outputs: list[Output], lost: set[str], ctx: Context) -> list[Output]:
+def _without_lost(program: Program, outputs: list[Output], lost: set[str], ctx: Context) -> list[Output]:
     """Outputs without references to lost ones; one that lacks a required element then is lost as well."""
+    required = {rule.plan.name: rule.plan.required for rule in program.rules}
     kept = outputs
     while True:
         present = {f"{output.type}/{output.id}" for output in kept}
@@ -293,7 +295,7 @@ def _without_lost(outputs: list[Output], lost: set[str], ctx: Context) -> list[O
             return kept
         again: list[Output] = []
         for output in kept:
-            removed, missing_element = remove_references(output, gone)
+            removed, missing_element = remove_references(output, gone, required[output.rule])
             for path, reference in removed:
                 message = f"{path} referred to a {reference.partition('/')[0]} that was lost; it was left out"
                 ctx.issues.append(

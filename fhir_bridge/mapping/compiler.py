@@ -9,8 +9,8 @@ from typing import Any
 
 from fhir_bridge.fhir import definitions
 from fhir_bridge.mapping import functions
-from fhir_bridge.mapping.coercion import _single, choose, many
-from fhir_bridge.mapping.compiled import CompiledMapping, Program
+from fhir_bridge.mapping.coercion import choose, many, single
+from fhir_bridge.mapping.compiled import CompiledMapping, Program, inside, missing, outside, unmatched
 from fhir_bridge.mapping.document import Document, Mapping, Scalar, Sequence, plain
 from fhir_bridge.mapping.environment import Code, Environment, RuleTarget, Variable
 from fhir_bridge.mapping.errors import MappingErrors, nearest
@@ -56,7 +56,7 @@ class _Compilation:
         specs = self._functions()
         # The untraced program is compiled first: it finds the errors, and which rules others refer to.
         referenced: set[str] = set()
-        self._program(rules, specs, referenced, trace=False, errors=True)
+        program = self._program(rules, specs, referenced, trace=False, errors=True)
         if self.problems.errors:
             raise MappingErrors(self.problems.errors)
         source = plain(self.root.get("source") or Mapping(self.root.position, []))
@@ -68,6 +68,7 @@ class _Compilation:
             source_options={key: value for key, value in source.items() if key != "adapter"},
             rules=tuple(rule.name for rule in rules),
             root=self.model.root,
+            _programs={False: program},
             make=lambda trace: self._program(rules, specs, referenced, trace=trace, errors=False),
         )
 
@@ -226,11 +227,13 @@ class _Compilation:
     def _load(
         self, writer: Writer, specs: dict[str, FunctionSpec], plans: list[Any], lets: bool, *, trace: bool
     ) -> Program:
-        from fhir_bridge.mapping.compiled import inside, missing, outside, unmatched
-
         text, positions = writer.source()
         version = "traced" if trace else "compiled"
         name = f"<{version} {self.document.file}>"
+        number = 1
+        while name in GENERATED and "".join(linecache.getlines(name)) != text:
+            number += 1  # another document of the same name is loaded: its lines stay as they are
+            name = f"<{version} {self.document.file} #{number}>"
         namespace: dict[str, Any] = {
             **dict(getattr(self.model, "namespace", {})),
             **OPERATORS,
@@ -246,7 +249,7 @@ class _Compilation:
             "many": many,
             "missing": missing,
             "outside": outside,
-            "single": _single,
+            "single": single,
             "unmatched": unmatched,
         }
         for spec in specs.values():

@@ -100,6 +100,7 @@ class IdentityResolver:
         path = site.crosswalk_path
         self._crosswalk = read_crosswalk(path) if path else {}
         self._links: dict[tuple[Authority, str, str, str], PatientLink] = {}
+        self._samples: dict[tuple[str, str, str], PatientLink] = {}
 
     @property
     def samples(self) -> frozenset[str]:
@@ -203,11 +204,15 @@ class IdentityResolver:
         Raises:
             Unlinked: the crosswalk lacks the sample at a site that holds (FB-ID-003), or it has no name.
         """
+        key = (name or "", source, adapter)
+        known = self._samples.get(key)
+        if known is not None:
+            return known
         linked = self._crosswalk.get(name) if name else None
         if linked:
-            return self._link(self.system(linked[0]) or linked[0], linked[1])
+            return self._samples.setdefault(key, self._link(self.system(linked[0]) or linked[0], linked[1]))
         if name and not self._hold:
-            return self._link(_source_system(adapter, source), name)
+            return self._samples.setdefault(key, self._link(_source_system(adapter, source), name))
         said = f'the sample "{name}" is not in the crosswalk' if name else "a sample without a name"
         raise Unlinked(Issue("error", "FB-ID-003", f"{said}; add it as sample;system;value"), whole=False)
 

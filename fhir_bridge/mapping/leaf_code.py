@@ -198,8 +198,13 @@ class LeafCompiler:
         fit = self.writer.object("c_" + re.sub(r"\W", "", kind) + "_", coercer(kind), ("coercer", kind))
         value = self.writer.name("t")
         text = node.expression or node.text
+        given = value
         if target.is_list:
-            self.writer.line(f"{value} = many(ctx, {code.source}, {fit}, {place})", node.position)
+            source = code.source
+            if self.delta:
+                given = source = self.writer.name("t")
+                self.writer.line(f"{given} = {code.source}", node.position)
+            self.writer.line(f"{value} = many(ctx, {source}, {fit}, {place})", node.position)
             bound = self.shape.binding(target) if kind == "code" else None
             if bound is not None:
                 allowed = self.writer.object("B", bound[1], bound[0])
@@ -230,10 +235,10 @@ class LeafCompiler:
                 self.traced(target, text, node)
         else:
             self.writer.line(f"{test}: {put}")
-        self._cleared(value, sink)
+        self._cleared(given)
 
-    def _cleared(self, value: str, sink: Sink) -> None:
-        if self.delta and sink.key is not None:
+    def _cleared(self, value: str) -> None:
+        if self.delta:
             self.writer.line(f"elif {value} is CLEARED: cl.append({self.top!r})")
 
     def _choice(self, node: Scalar, target: Target, code: Code, sink: Sink) -> None:
@@ -284,7 +289,7 @@ class LeafCompiler:
                 self.traced(target, node.expression or node.text, node)
         else:
             self.writer.line(f"{test}: {sink.put(value, target.name)}")
-        self._cleared(value, Sink(sink.variable, target.name))
+        self._cleared(value)
 
     def _refuse(self, node: Scalar, target: Target, found: str) -> None:
         wanted = target.type or " or ".join(list(target.element.json_names.values())[:6])

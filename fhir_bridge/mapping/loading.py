@@ -75,14 +75,21 @@ def load_mapping(path: str | Path, *, adapters: Mapping[str, Any]) -> CompiledMa
         MappingErrors: all that is wrong with it, each with file, line, column and suggestion.
     """
     file = find_mapping(path)
+    shown = str(path)
+    if not Path(path).exists():  # found by name: issues say the name, not where this machine keeps it
+        shown = next(
+            (f"{name}/{FILE}" for name, known in mapping_names().items() if known == file), str(file)
+        )
+    elif Path(path).is_dir():
+        shown = str(file)
     try:
         text = file.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
-        position = Position(str(file), 1, 1)
+        position = Position(shown, 1, 1)
         raise MappingErrors(
             [MappingError(position, f"the file is not UTF-8 (byte {error.start})", "", "FB-MAP-002")]
         ) from error
-    return load_text(text, str(file), adapters=adapters)
+    return load_text(text, shown, adapters=adapters)
 
 
 def load_text(text: str, file: str, *, adapters: Mapping[str, Any]) -> CompiledMapping:

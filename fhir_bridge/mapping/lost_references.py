@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
+from fhir_bridge.fhir import definitions
 from fhir_bridge.mapping.runtime import Output
-from fhir_bridge.mapping.shape import required_names, rooted
 
 __all__ = ["remove_references"]
 
 
-def remove_references(output: Output, gone: set[str]) -> tuple[list[tuple[str, str]], str]:
+def remove_references(
+    output: Output, gone: set[str], required: Sequence[tuple[str, ...]]
+) -> tuple[list[tuple[str, str]], str]:
     """Remove references to `gone` (`Type/id`) from an output.
+
+    A part that needs the reference (`List.entry.item`) goes with it.
+
+    Args:
+        output: changed in place.
+        gone: references to remove.
+        required: JSON names of the resource's required elements; one of each tuple must be there.
 
     Returns:
         What was removed, as (element path, reference); and the path of a required element that is missing now.
@@ -22,10 +32,16 @@ def remove_references(output: Output, gone: set[str]) -> tuple[list[tuple[str, s
     if not removed:
         return [], ""
     output.resource = resource
-    for names in required_names(rooted(output.type, ())):
+    for names in required:
         if not any(name in resource for name in names):
             return removed, f"{output.type}.{names[0]}"
     return removed, ""
+
+
+def _needed(path: str) -> bool:
+    """Whether R4 requires the element at this path of a resource."""
+    element = definitions.type_definition(path.partition(".")[0]).element(path)
+    return element is not None and element.min > 0
 
 
 def _without(value: Any, gone: set[str], path: str, removed: list[tuple[str, str]]) -> Any:
@@ -41,6 +57,8 @@ def _without(value: Any, gone: set[str], path: str, removed: list[tuple[str, str
                 made = _without(item, gone, f"{path}.{key}", removed)
                 changed = changed or made is not item
                 if made is None:
+                    if "." in path and _needed(f"{path}.{key}"):
+                        return None
                     continue
                 kept[key] = made
             else:

@@ -183,13 +183,13 @@ class NodeCompiler(LeafCompiler):
                 dynamic.append((key, value))
         local = self.writer.name("o")
         ordered = {name: constants[name] for name in sorted(constants, key=inside.order)}
-        source = ", ".join(f"{name!r}: {self.writer.constant(value)}" for name, value in ordered.items())
-        self.writer.line(f"{local} = {{{source}}}", node.position)
         if not dynamic:
             self.shape.required(node, inside, written)
             if constants:
-                self.writer.line(sink.put(local))
+                self.writer.line(sink.put(self.writer.constant(ordered)), node.position)
             return
+        source = ", ".join(f"{name!r}: {self.writer.constant(value)}" for name, value in ordered.items())
+        self.writer.line(f"{local} = {{{source}}}", node.position)
         written |= self.members(dynamic, inside, env, local)
         self.shape.required(node, inside, written)
         self._finish(node, target, inside, local, set(constants), sink)
@@ -250,43 +250,32 @@ class NodeCompiler(LeafCompiler):
                     self.problems.add(key.position, f'the case "{name}" stands twice', "", "003")
                 seen.add(name)
             with self.writer.block(f"{head} {_case(value, key, names)}:", key.position):
-                self.branch(case, target, env, sink)
+                self.branch(case, value, target, env, sink)
             head = "elif"
         empty, otherwise = node.get("empty"), node.get("else")
         null = f"{value} is None or {value} is CLEARED or {value} == ''"
         if empty is not None:
             with self.writer.block(f"{head} {null}:", empty.position):
-                self.branch(empty, target, env, sink)
+                self.branch(empty, value, target, env, sink)
             head = "elif"
         elif otherwise is None:
             with self.writer.block(f"{head} {null}:"):
                 pass
             head = "elif"
-        if otherwise is None and node.key("else") is not None:
-            return
         with self.writer.block("else:" if head == "elif" else "if True:", node.position):
-            self.otherwise(otherwise, value, node, target, env, sink)
+            if otherwise is None:
+                self.writer.line(f"unmatched(ctx, {value}, {self.place(target, node)})", node.position)
+            else:
+                self.branch(otherwise, value, target, env, sink)
 
-    def otherwise(
-        self, node: Node | None, value: str, match: Mapping, target: Target, env: Environment, sink: Sink
-    ) -> None:
-        """`else:` of a match; none written means `flag`."""
-        word = (
-            node.literal if isinstance(node, Scalar) and node.expression is None else "" if node else "flag"
-        )
-        place = self.place(target, node or match)
-        if word == "flag":
-            self.writer.line(f"unmatched(ctx, {value}, {place})", (node or match).position)
-        elif word == "reject":
-            self.writer.line(f"unmatched(ctx, {value}, {place}, reject=True)", (node or match).position)
-        elif node is not None and word is not None:
-            self.branch(node, target, env, sink)
-
-    def branch(self, node: Node, target: Target, env: Environment, sink: Sink) -> None:
-        """A case of a match: any node."""
-        if isinstance(node, Scalar) and node.literal is None:
-            return
-        self.item(node, target, env, sink)
+    def branch(self, node: Node, value: str, target: Target, env: Environment, sink: Sink) -> None:
+        """A case of a match: any node, or `flag` or `reject`."""
+        word = node.literal if isinstance(node, Scalar) and node.expression is None else ""
+        if word in ("flag", "reject"):
+            reject = ", reject=True" if word == "reject" else ""
+            self.writer.line(f"unmatched(ctx, {value}, {self.place(target, node)}{reject})", node.position)
+        elif word is not None:
+            self.item(node, target, env, sink)
 
 
 def _case(value: str, key: Scalar, names: list[str]) -> str:

@@ -43,6 +43,7 @@ class RulePlan:
         columns: of an `unpivot`: (name, spec, name of the generated function that reads the cell).
         split: others refer to it, so that it has an `identify_…` beside its `build_…`.
         key_parts: texts of the key's parts, for messages.
+        required: JSON names of required elements; one of each tuple must be there.
     """
 
     name: str
@@ -54,6 +55,7 @@ class RulePlan:
     whole: bool
     key_parts: list[tuple[str, Position]]
     columns: list[tuple[str, Any, str]]
+    required: list[tuple[str, ...]]
 
 
 class RuleCompiler:
@@ -121,6 +123,11 @@ class RuleCompiler:
             isinstance(whole, Scalar) and whole.value == "record",
             self.key_parts,
             self.columns,
+            [
+                names
+                for names in required_names(rooted(rule.type, rule.profiles))
+                if names[0] not in ("id", "meta")
+            ],
         )
 
     # Head
@@ -291,7 +298,6 @@ class RuleCompiler:
         self._time(env)
         if self.delta:
             writer.line("cl = []")
-        profile = f", 'profile': {writer.constant(rule.profile_urls)}" if rule.profile_urls else ""
         update = writer.constant({"url": "update", "valueCode": "delta"}) if self.delta else ""
         entries = f"[bt[1], {update}]" if update else "[bt[1]]"
         without = f"[{update}]" if update else "()"
@@ -299,14 +305,15 @@ class RuleCompiler:
         writer.line("m = {}")
         writer.line(f"if ext: m['extension'] = [{{'url': {SOURCE_EXTENSION!r}, 'extension': ext}}]")
         writer.line("m['source'] = ctx.source_uri")
-        if profile:
+        if rule.profile_urls:
             writer.line(f"m['profile'] = {writer.constant(rule.profile_urls)}")
         writer.line(f"o = {{'resourceType': {rule.type!r}, 'id': uid, 'meta': m}}")
         root = rooted(rule.type, rule.profiles)
-        entries_ = [(key, value) for key, value in rule.node if key.text not in RULE_KEYS]
         kept = []
-        for key, value in entries_:
+        for key, value in rule.node:
             name = key.text.strip("`")
+            if key.text in RULE_KEYS:
+                continue
             if name in ("id", "resourceType"):
                 self.problems.add(
                     key.position,

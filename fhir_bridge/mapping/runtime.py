@@ -132,6 +132,8 @@ class Context:
         """Cache of coded values (functions/coded.py)."""
         self.units: dict[str, Any] = {}
         """Cache of units (functions/quantities.py)."""
+        self.keyed: dict[Any, str] = {}
+        """Cache of references by key (functions/references.py)."""
         self.times: dict[Any, Any] = {}
         self.business_times: dict[Any, Any] = {}
         """Caches of times (functions/times.py)."""

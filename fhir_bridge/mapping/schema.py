@@ -108,10 +108,14 @@ class _Builder:
                 "properties": {
                     "match": {"type": "string", "description": "the expression whose value chooses a case"},
                     **_NODE,
-                    "empty": {"$ref": f"#/definitions/{name}"},
-                    "else": {"anyOf": [{"enum": ["flag", "reject"]}, {"$ref": f"#/definitions/{name}"}]},
+                    "empty": {"$ref": "#/definitions/case." + name},
+                    "else": {"$ref": "#/definitions/case." + name},
                 },
-                "additionalProperties": _one_or_more(name),
+                "additionalProperties": {"$ref": "#/definitions/case." + name},
+            }
+            one: Schema = {"$ref": f"#/definitions/{name}"}
+            self.definitions[f"case.{name}"] = {
+                "anyOf": [{"enum": ["flag", "reject"]}, one, {"type": "array", "items": one}],
             }
         return _one_or_more(name) if repeats else {"$ref": f"#/definitions/{name}"}
 

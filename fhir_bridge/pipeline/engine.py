@@ -60,7 +60,11 @@ def run_shards(
     if jobs <= 1 or len(shards) <= 1:
         before = 0
         for number, shard in shards:
-            account = _run(request, shard, sinks[number], lambda read, done=before: on_progress(done + read))
+
+            def tell(read: int, before: int = before) -> None:
+                on_progress(before + read)
+
+            account = _run(request, shard, sinks[number], tell)
             before += account.read
             yield number, account
         return
@@ -73,7 +77,7 @@ def run_shards(
         try:
             while pending:
                 finished, _ = wait(pending, timeout=0.2, return_when=FIRST_COMPLETED)
-                on_progress(sum(counts))
+                on_progress(sum(counts[:]))
                 for future in finished:
                     yield pending.pop(future), future.result()
         except BrokenProcessPool as error:

@@ -164,4 +164,6 @@ class AuditLog:
                 await self._store.update("AuditEvent", event["id"], event, EVERYTHING)
             except (psycopg.DataError, psycopg.IntegrityError) as error:
                 code = event["subtype"][0]["code"]
-                _log.critical("the audit event %s (%s) can't be stored: %s", event["id"], code, type(error).__name__)
+                _log.critical(
+                    "the audit event %s (%s) can't be stored: %s", event["id"], code, type(error).__name__
+                )

@@ -36,6 +36,7 @@ class Dictionaries:
         self._parameters: dict[tuple[str, str], int] = {}
         self._systems: dict[str, int] = {}
         self._labels: dict[tuple[str, str], int] = {}
+        self._keys: list[int] = []
 
     async def load(self) -> None:
         """Read what there is; a fresh process starts warm."""
@@ -69,7 +70,7 @@ class Dictionaries:
         new_labels = sorted(set(labels) - self._labels.keys())
         if not (new_parameters or new_systems or new_labels):
             return
-        async with self._pool.connection() as connection:
+        async with self._pool.connection() as connection, connection.transaction():
             await connection.execute("SET LOCAL synchronous_commit = off")
             if new_parameters:
                 await self._pairs(connection, "parameter", new_parameters, self._parameters)
@@ -97,6 +98,16 @@ class Dictionaries:
             row = await (await connection.execute(_SELECT[table], pair)).fetchone()
             assert row is not None
             memory[pair] = row[0]
+
+    async def new_keys(self, count: int) -> list[int]:
+        """Numbers for resources that are about to be made; taken from the database a hundred at a time."""
+        while len(self._keys) < count:
+            async with self._pool.connection() as connection:
+                rows = await connection.execute(
+                    "SELECT nextval(pg_get_serial_sequence('resource', 'key')) FROM generate_series(1, 100)"
+                )
+                self._keys.extend(row[0] for row in reversed(await rows.fetchall()))
+        return [self._keys.pop() for _ in range(count)]
 
     def parameter(self, resource_type: str, code: str) -> int:
         """The number of an allocated search parameter."""

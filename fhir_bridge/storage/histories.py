@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 from psycopg import AsyncConnection
+from psycopg_pool import AsyncConnectionPool
 
 from fhir_bridge.fhir.access import AccessFilter
 from fhir_bridge.storage.conditions import TRUE, Condition, all_of
@@ -46,7 +47,7 @@ Row = tuple[str, str, int, datetime, bytes | None, int]
 
 
 async def read_version(
-    connection: AsyncConnection,
+    pool: AsyncConnectionPool[AsyncConnection],
     dictionaries: Dictionaries,
     resource_type: str,
     identity: str,
@@ -65,11 +66,13 @@ async def read_version(
         f"WHERE r.type = %s AND r.id = %s AND r.version > 0 AND {permitted.text}"
     )
     number = int(version)
-    rows = await connection.execute(
-        statement.encode(), (number, number, resource_type, identity, *permitted.values), binary=True
-    )
-    row: Any = await rows.fetchone()
-    if row is None or not await _visible(connection, access, [row], permitted, "r"):
+    async with pool.connection() as connection:
+        rows = await connection.execute(
+            statement.encode(), (number, number, resource_type, identity, *permitted.values), binary=True
+        )
+        row: Any = await rows.fetchone()
+        visible = [] if row is None else await _visible(connection, access, [row], permitted, "r")
+    if not visible:
         raise NotFound(f"no {resource_type}/{identity} version {version}")
     if row[4] is None:
         raise Gone(f"{resource_type}/{identity} version {version} is its deletion")
@@ -77,7 +80,7 @@ async def read_version(
 
 
 async def instance_history(
-    connection: AsyncConnection,
+    pool: AsyncConnectionPool[AsyncConnection],
     dictionaries: Dictionaries,
     cursors: Cursors,
     resource_type: str,
@@ -101,17 +104,13 @@ async def instance_history(
         "AND v.last_updated >= coalesce(%s, '-infinity'::timestamptz) "
         "AND (%s = 0 OR v.current = 0) AND v.version < %s ORDER BY v.current DESC, v.version DESC LIMIT %s"
     )
-    rows: list[Any] = await (
-        await connection.execute(
-            statement.encode(),
-            (resource_type, identity, *permitted.values, since, *before, count + 1),
-            binary=True,
-        )
-    ).fetchall()
+    values = (resource_type, identity, *permitted.values, since, *before, count + 1)
+    async with pool.connection() as connection:
+        rows: list[Any] = await (await connection.execute(statement.encode(), values, binary=True)).fetchall()
+        page = rows[:count]
+        entries = [_entry(row) for row in await _visible(connection, access, page, permitted, "r")]
     if not rows and cursor is None and since is None:
         raise NotFound(f"no {resource_type}/{identity}")
-    page = rows[:count]
-    entries = [_entry(row) for row in await _visible(connection, access, page, permitted, "r")]
     following = None
     if len(rows) > count:
         last = page[-1]
@@ -121,7 +120,7 @@ async def instance_history(
 
 
 async def type_history(
-    connection: AsyncConnection,
+    pool: AsyncConnectionPool[AsyncConnection],
     dictionaries: Dictionaries,
     cursors: Cursors,
     types: list[str],
@@ -159,19 +158,17 @@ async def type_history(
         "AND v.last_updated >= coalesce(%s, '-infinity'::timestamptz) "
         "ORDER BY v.last_updated DESC, r.key DESC, v.version DESC LIMIT %s"
     )
-    rows: list[Any] = await (
-        await connection.execute(
-            statement.encode(), (*where.values, *after.values, since, count + 1), binary=True
-        )
-    ).fetchall()
-    page = rows[:count]
+    values = (*where.values, *after.values, since, count + 1)
+    visible: list[Any] = []
+    async with pool.connection() as connection:
+        rows: list[Any] = await (await connection.execute(statement.encode(), values, binary=True)).fetchall()
+        page = rows[:count]
+        for kind in {row[0] for row in page}:
+            of_kind = [row for row in page if row[0] == kind]
+            visible += await _visible(connection, access, of_kind, permitted[kind], "s")
     following = None
     if len(rows) > count:
         following = cursors.make([page[-1][6], page[-1][5], page[-1][2]], bound)
-    visible: list[Any] = []
-    for kind in {row[0] for row in page}:
-        of_kind = [row for row in page if row[0] == kind]
-        visible += await _visible(connection, access, of_kind, permitted[kind], "s")
     places = {(row[5], row[2]) for row in visible}
     entries = [_entry(row) for row in page if (row[5], row[2]) in places]
     total = len(entries) if cursor is None and following is None else None

@@ -7,7 +7,8 @@ the rows of many resources and writes them by COPY.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -32,7 +33,7 @@ from fhir_bridge.fhir.search_parameters import (
 from fhir_bridge.storage.dictionaries import NO_SYSTEM, Dictionaries
 from fhir_bridge.storage.errors import BadResource
 
-__all__ = ["Identity", "IndexWriter", "Indexed", "find_keys", "identify", "index"]
+__all__ = ["Identity", "IndexWriter", "Indexed", "find_keys", "identify", "index", "is_id"]
 
 Identity = tuple[str, str]
 """Resource type and id."""
@@ -81,6 +82,8 @@ def index(resource: dict[str, Any], identity: str) -> Indexed:
     resource_type = resource["resourceType"]
     if resource_type not in definitions.resource_types():
         raise BadResource(f"{resource_type!r} is no resource type of R4")
+    if not is_id(identity):
+        raise BadResource("an id has 1 to 64 of the characters A-Z a-z 0-9 - .")
     if resource.get("id") != identity:
         resource = {**resource, "id": identity}
     known = definitions.resource_types()
@@ -90,14 +93,25 @@ def index(resource: dict[str, Any], identity: str) -> Indexed:
         else ReferenceEntry(entry.parameter, None, None, f"{entry.type}/{entry.id}")
         for entry in extract(resource)
     )
+    labels = _labels(resource)
+    if any("\0" in field for row in (*entries, *labels) for field in row if isinstance(field, str)):
+        raise BadResource("a text holds the character NUL, which FHIR does not allow")
     return Indexed(
         resource_type,
         identity,
         entries,
         compartment_patients(resource, entries),
-        _labels(resource),
+        labels,
         _links(resource, identity) if resource_type == "Patient" else (),
     )
+
+
+_ID = re.compile(r"[A-Za-z0-9\-.]{1,64}")
+
+
+def is_id(text: str) -> bool:
+    """Whether the text can be the id of a resource (R4 datatypes.html#id)."""
+    return _ID.fullmatch(text) is not None
 
 
 def _labels(resource: dict[str, Any]) -> tuple[tuple[str, str], ...]:
@@ -127,9 +141,17 @@ def _links(resource: dict[str, Any], identity: str) -> tuple[tuple[str, str], ..
 
 
 async def identify(
-    pool: AsyncConnectionPool[AsyncConnection], dictionaries: Dictionaries, items: Sequence[Indexed]
+    pool: AsyncConnectionPool[AsyncConnection],
+    dictionaries: Dictionaries,
+    items: Sequence[Indexed],
+    *,
+    fresh: Sequence[Identity] = (),
 ) -> dict[Identity, int]:
-    """Numbers for everything that the rows of these resources name; new ones are made and committed at once."""
+    """Numbers for everything that the rows of these resources name; new ones are made and committed at once.
+
+    Args:
+        fresh: resources that nobody else can know of yet: they get a number, and no row.
+    """
     parameters: set[tuple[str, str]] = set()
     systems: set[str] = {NO_SYSTEM}
     labels: set[tuple[str, str]] = set()
@@ -142,22 +164,21 @@ async def identify(
             if isinstance(entry, TokenEntry | QuantityEntry) and entry.system:
                 systems.add(entry.system)
     await dictionaries.allocate(parameters=parameters, systems=systems, labels=labels)
-    return await _keys(pool, identities)
-
-
-async def _keys(
-    pool: AsyncConnectionPool[AsyncConnection], identities: Iterable[Identity]
-) -> dict[Identity, int]:
-    wanted = sorted(identities)
+    keys = dict(zip(fresh, await dictionaries.new_keys(len(fresh)), strict=True)) if fresh else {}
+    wanted = sorted(identities - keys.keys())
+    if not wanted:
+        return keys
     async with pool.connection() as connection:
-        keys = await find_keys(connection, wanted)
+        keys.update(await find_keys(connection, wanted))
         missing = [pair for pair in wanted if pair not in keys]
         if missing:
-            await connection.execute("SET LOCAL synchronous_commit = off")
-            await connection.execute(
-                "INSERT INTO resource (type, id) SELECT * FROM unnest(%s::text[], %s::text[]) ON CONFLICT DO NOTHING",
-                ([pair[0] for pair in missing], [pair[1] for pair in missing]),
-            )
+            async with connection.transaction():
+                await connection.execute("SET LOCAL synchronous_commit = off")
+                await connection.execute(
+                    "INSERT INTO resource (type, id) SELECT * FROM unnest(%s::text[], %s::text[])"
+                    " ON CONFLICT DO NOTHING",
+                    ([pair[0] for pair in missing], [pair[1] for pair in missing]),
+                )
             keys.update(await find_keys(connection, missing))
     return keys
 

@@ -7,7 +7,7 @@ there.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import AsyncIterable, AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 from uuid import UUID, uuid4
@@ -31,12 +31,15 @@ from fhir_bridge.storage.dictionaries import Dictionaries
 from fhir_bridge.storage.errors import BadResource
 from fhir_bridge.storage.indexing import Identity, Indexed, IndexWriter, find_keys, identify, index
 from fhir_bridge.storage.issues import CODES
-from fhir_bridge.storage.stored import canonical, content_hash, now, parse, stamp
+from fhir_bridge.storage.stored import content_hash, now, parse, stamp
 from fhir_bridge.storage.versions import Current, NewVersion, PastVersion, apply, lock
 
 __all__ = ["LoadResult", "Loader"]
 
 Output = Mapping[str, Any] | bytes
+ANALYZE_AFTER = 5000
+"""A load that wrote so much brings the planner's statistics up to date: the next search may come before autovacuum."""
+
 MAX_ISSUES = 1000
 """Issues beyond this are counted, not listed."""
 
@@ -115,12 +118,14 @@ class Loader:
         adapter: str,
         precedence: Mapping[str, Sequence[str]],
         batch: int,
+        progress: Callable[[int], object] | None = None,
     ) -> None:
         self._pool = pool
         self._dictionaries = dictionaries
         self._adapter = adapter
         self._precedence = precedence
         self._batch = batch
+        self._progress = progress
         self._load: UUID = uuid4()
         self.result = LoadResult()
 
@@ -136,8 +141,17 @@ class Loader:
             if len(batch) >= self._batch:
                 await self._write(batch)
                 batch = []
+                if self._progress is not None:
+                    self._progress(position)
         if batch:
             await self._write(batch)
+        if self._progress is not None:
+            self._progress(position)
+        if self.result.created + self.result.updated >= ANALYZE_AFTER:
+            async with self._pool.connection() as connection:
+                await connection.execute(
+                    "ANALYZE resource, token, string, date, quantity, reference, compartment"
+                )
         return self.result
 
     def _read(self, output: Output, position: int) -> _Message | None:
@@ -164,7 +178,7 @@ class Loader:
             return
         keys = await identify(self._pool, self._dictionaries, [message.item for message in fresh])
         outcomes = LoadResult()
-        async with self._pool.connection() as connection:
+        async with self._pool.connection() as connection, connection.transaction():
             await self._transact(connection, fresh, keys, outcomes)
         for name in ("created", "updated", "unchanged", "stale", "conflicts"):  # only now is it durable
             setattr(self.result, name, getattr(self.result, name) + getattr(outcomes, name))
@@ -202,7 +216,8 @@ class Loader:
         states = await read_states(connection, rows)
         subjects = {identity: _subject(rows[key], states.get(key, {})) for identity, key in own.items()}
         past: list[PastVersion] = []
-        superseded: list[tuple[int, bytes]] = []
+        superseded = await _already_superseded(connection, messages, own)
+        known_before = len(superseded)
         for message in messages:
             self._take(message, subjects[message.identity], past, superseded, outcomes)
         touched = [subject for subject in subjects.values() if subject.touched]
@@ -212,10 +227,11 @@ class Loader:
         await write_states(
             connection, [(subject.current.key, subject.states, subject.live) for subject in touched]
         )
-        if superseded:
+        new = superseded[known_before:]
+        if new:
             await connection.execute(
                 "INSERT INTO superseded SELECT * FROM unnest(%s::bigint[], %s::bytea[]) ON CONFLICT DO NOTHING",
-                ([key for key, _ in superseded], [digest for _, digest in superseded]),
+                ([key for key, _ in new], [digest for _, digest in new]),
             )
 
     def _take(
@@ -355,6 +371,18 @@ def _version(subject: _Subject) -> NewVersion:
     )
 
 
+async def _already_superseded(
+    connection: AsyncConnection, messages: list[_Message], keys: Mapping[Identity, int]
+) -> list[tuple[int, bytes]]:
+    """Which of the messages another load took account of in the meantime: asked again now that the rows are locked."""
+    rows = await connection.execute(
+        "SELECT s.resource, s.hash FROM unnest(%s::bigint[], %s::bytea[]) AS w (resource, hash) "
+        "JOIN superseded s ON s.resource = w.resource AND s.hash = w.hash",
+        ([keys[message.identity] for message in messages], [message.said.hash for message in messages]),
+    )
+    return [(row[0], row[1]) for row in await rows.fetchall()]
+
+
 async def _complete_keys(
     connection: AsyncConnection, versions: list[NewVersion], keys: dict[Identity, int]
 ) -> None:
@@ -368,8 +396,3 @@ async def _complete_keys(
     }
     if missing:
         keys.update(await find_keys(connection, sorted(missing)))
-
-
-def same_content(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
-    """Whether two resources are equal, decimals to the digit."""
-    return canonical(one) == canonical(other)

@@ -6,9 +6,11 @@ from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 from psycopg import AsyncConnection
+from psycopg_pool import AsyncConnectionPool
 
 from fhir_bridge.fhir.access import AccessFilter
 from fhir_bridge.storage.dictionaries import Dictionaries
+from fhir_bridge.storage.indexing import is_id
 from fhir_bridge.storage.permission import compile_access
 from fhir_bridge.storage.stored import Stored
 
@@ -18,7 +20,7 @@ PAGE = 500
 
 
 async def read_record(
-    connection: AsyncConnection,
+    pool: AsyncConnectionPool[AsyncConnection],
     dictionaries: Dictionaries,
     patient_id: str,
     access: AccessFilter,
@@ -26,17 +28,18 @@ async def read_record(
 ) -> AsyncIterator[Stored]:
     """Everything current in the compartment of a patient and of whoever is linked to it; the Patients first.
 
-    What the caller may not read is left out. Memory is bounded by a page.
+    What the caller may not read is left out. Memory is bounded by a page; no connection is held between pages.
     """
+    if not is_id(patient_id):
+        return
     members = (
         "SELECT DISTINCT m.resource FROM compartment m WHERE m.patient = ANY((SELECT linked_patients(ARRAY("
         "SELECT p.key FROM resource p WHERE p.type = 'Patient' AND p.id = %s)))::bigint[])"
     )
-    found = await connection.execute(
-        f"SELECT DISTINCT r.type FROM resource r WHERE r.key IN ({members}) AND NOT r.deleted".encode(),  # noqa: S608
-        (patient_id,),
-    )
-    present = {row[0] for row in await found.fetchall()}
+    statement = f"SELECT DISTINCT r.type FROM resource r WHERE r.key IN ({members}) AND NOT r.deleted"  # noqa: S608
+    async with pool.connection() as connection:
+        found = await connection.execute(statement.encode(), (patient_id,))
+        present = {row[0] for row in await found.fetchall()}
     wanted = [
         kind
         for kind in sorted(present, key=lambda kind: (kind != "Patient", kind))
@@ -51,11 +54,11 @@ async def read_record(
                 f"WHERE r.key IN ({members}) AND r.type = %s AND NOT r.deleted AND r.key > %s AND {permitted.text} "
                 "ORDER BY r.key LIMIT %s"
             )
-            rows: list[Any] = await (
-                await connection.execute(
-                    statement.encode(), (patient_id, kind, after, *permitted.values, PAGE), binary=True
-                )
-            ).fetchall()
+            values = (patient_id, kind, after, *permitted.values, PAGE)
+            async with pool.connection() as connection:
+                rows: list[Any] = await (
+                    await connection.execute(statement.encode(), values, binary=True)
+                ).fetchall()
             for row in rows:
                 yield Stored(*row[1:])
             if len(rows) < PAGE:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from decimal import Decimal
-from typing import Any
 
 from fhir_bridge.fhir import definitions
 from fhir_bridge.fhir.search_entries import indexable, normalise
@@ -39,6 +38,7 @@ class _Query:
         parameter: definitions.SearchParameter,
         modifier: str,
         dictionaries: Dictionaries,
+        patients: Sequence[str],
     ) -> None:
         self.type = resource_type
         self.parameter = parameter
@@ -294,11 +294,13 @@ def _reference(value: str, targets: Sequence[str]) -> Condition:
         return Condition("i.url = %s", (indexable(url or value),))
     if not types:
         return FALSE
-    keys = "SELECT p.key FROM resource p WHERE p.type = ANY(%s) AND p.id = %s"
-    values: tuple[Any, ...] = (types, identity)
+    if types == ["Patient"]:
+        keys = person([identity or ""])
+        return Condition(f"i.target = ANY({keys.text})", keys.values)
+    chosen = "SELECT p.key FROM resource p WHERE p.type = ANY(%s) AND p.id = %s"
     if "Patient" in types:
-        keys = f"SELECT unnest(linked_patients(ARRAY({keys})))"
-    return Condition(f"i.target = ANY(ARRAY({keys}))", values)
+        chosen = f"SELECT unnest(linked_patients(ARRAY({chosen})))"
+    return Condition(f"i.target = ANY(ARRAY({chosen}))", (types, identity))
 
 
 _BY_TYPE: dict[str, Callable[[_Query, Sequence[str]], Awaitable[Condition]]] = {

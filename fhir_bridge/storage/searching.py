@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from psycopg import AsyncConnection
+from psycopg_pool import AsyncConnectionPool
 
 from fhir_bridge.fhir import definitions
 from fhir_bridge.fhir.access import AccessFilter
@@ -90,13 +91,17 @@ async def conditions(
 def _patients(
     resource_type: str, parameters: Sequence[tuple[str, str]], access: AccessFilter
 ) -> tuple[str, ...]:
-    """Patients to whose compartments the search is bounded: by a parameter, or by the caller's only grant."""
+    """Patients to whose compartments the search is bounded: by a parameter, or by all of the caller's grants."""
     membership = definitions.patient_compartment().get(resource_type, ())
     for name, value in parameters:
         code, _, modifier = name.partition(":")
         if code not in ("patient", "subject") or modifier not in ("", "Patient"):
             continue
-        if code not in membership and "subject" not in membership:
+        if not (
+            code in membership
+            or (code == "patient" and "subject" in membership)
+            or _is_subject(resource_type)
+        ):
             continue
         ids = [part.removeprefix("Patient/") for part in split_list(value)]
         named = (
@@ -104,14 +109,23 @@ def _patients(
         )
         if ids and named and not any("/" in identity or ":" in identity for identity in ids):
             return tuple(ids)
-    rules = access.rules_for(resource_type, "s")
-    if len(rules) == 1 and rules[0].patient is not None:
-        return (rules[0].patient,)
-    return ()
+    granted = {rule.patient for rule in access.rules_for(resource_type, "s")}
+    return tuple(sorted(patient for patient in granted if patient is not None)) if None not in granted else ()
+
+
+def _is_subject(resource_type: str) -> bool:
+    """Whether `patient`, which confers membership, is `subject` where that is a Patient."""
+    parameter = definitions.search_parameters(resource_type).get("patient")
+    membership = definitions.patient_compartment().get(resource_type, ())
+    return (
+        parameter is not None
+        and "patient" in membership
+        and f"{resource_type}.subject" in parameter.expression
+    )
 
 
 async def run_search(
-    connection: AsyncConnection,
+    pool: AsyncConnectionPool[AsyncConnection],
     dictionaries: Dictionaries,
     cursors: Cursors,
     resource_type: str,
@@ -124,24 +138,30 @@ async def run_search(
 ) -> SearchPage:
     """Run a search; see `Store.search`."""
     require(access, resource_type, "s")
+    for name, value in parameters:
+        if "\0" in name or "\0" in value:
+            raise BadSearch(f"{name!r}: holds the character NUL")
+    current = live(resource_type)
     count, counted = _wanted(parameters, count, total)
     matches, unknown = await conditions(resource_type, parameters, access, dictionaries)
     permitted = await compile_access(access, resource_type, "s", dictionaries)
-    where = all_of([matches, permitted, live(resource_type)])
+    where = all_of([matches, permitted, current])
     sorts = await _sorts(resource_type, parameters, dictionaries)
-    if count == 0:
-        return SearchPage([], await _total(connection, where), None, unknown)
     bound = (access.subject, resource_type, sorted(p for p in parameters if p[0] not in ("_count", "_total")))
     after = TRUE if cursor is None else _after(sorts, cursors.read(cursor, bound))
-    rows = await _page(connection, where, sorts, after, count + 1)
+    bounded = bool(_patients(resource_type, parameters, access))
+    known: int | None = None
+    rows: list[Any] = []
+    async with pool.connection() as connection:  # only now: compiling may need a connection of its own
+        if count > 0:
+            rows = await _page(connection, where, sorts, after, count + 1, bounded=bounded)
+        if count == 0 or (counted and (cursor is not None or len(rows) > count)):
+            known = await _total(connection, where)
     entries = [Stored(resource_type, row[1], row[2], row[3], row[4]) for row in rows[:count]]
     more = len(rows) > count
     following = cursors.make([*rows[count - 1][5:], rows[count - 1][0]], bound) if more else None
-    known: int | None = None
-    if cursor is None and not more:
+    if known is None and cursor is None and not more:
         known = len(entries)
-    elif counted:
-        known = await _total(connection, where)
     return SearchPage(entries, known, following, unknown)
 
 
@@ -217,13 +237,25 @@ def _after(sorts: list[_Sort], position: list[str | int | None]) -> Condition:
 
 
 async def _page(
-    connection: AsyncConnection, where: Condition, sorts: list[_Sort], after: Condition, limit: int
+    connection: AsyncConnection,
+    where: Condition,
+    sorts: list[_Sort],
+    after: Condition,
+    limit: int,
+    *,
+    bounded: bool,
 ) -> list[Any]:
+    """The rows of a page.
+
+    Args:
+        bounded: to patients. Then all matches are few, and sorting them is better than walking all resources in the
+            order of their keys until the page is full, which PostgreSQL would think of: `+ 0` hides that order from it.
+    """
     if not sorts:
         keyset = after.text.replace("q.key", "r.key")
         statement = (
             "SELECT r.key, r.id, r.version, r.last_updated, r.bytes FROM resource r "  # noqa: S608
-            f"WHERE {where.text} AND {keyset} ORDER BY r.key LIMIT {limit:d}"
+            f"WHERE {where.text} AND {keyset} ORDER BY r.key{' + 0' if bounded else ''} LIMIT {limit:d}"
         )
         values = (*where.values, *after.values)
     else:

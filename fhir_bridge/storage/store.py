@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterable, AsyncIterator, Iterable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from datetime import datetime
 from types import TracebackType
 from typing import Any, Self
@@ -20,13 +20,14 @@ from fhir_bridge.storage.cursors import Cursors
 from fhir_bridge.storage.dictionaries import Dictionaries
 from fhir_bridge.storage.errors import BadResource, Gone, NotFound, VersionConflict
 from fhir_bridge.storage.histories import HistoryPage
+from fhir_bridge.storage.indexing import is_id
 from fhir_bridge.storage.loading import Loader, LoadResult, Output
 from fhir_bridge.storage.migration import upgrade
 from fhir_bridge.storage.permission import compile_access, require
 from fhir_bridge.storage.searching import SearchPage, run_search
 from fhir_bridge.storage.stored import Stored, Written, parse
 from fhir_bridge.storage.transactions import Bundles
-from fhir_bridge.storage.writing import Operation, Parameters, Writer, match_criteria, new_id
+from fhir_bridge.storage.writing import Operation, Parameters, Writer, compile_criteria, match_one, new_id
 
 __all__ = ["Store"]
 
@@ -67,7 +68,7 @@ class Store:
             max_size=max(2, max_size),
             open=False,
             configure=_configure,
-            kwargs={"prepare_threshold": 2},
+            kwargs={"prepare_threshold": 2, "autocommit": True},
         )
         await pool.open(wait=True, timeout=30)
         try:
@@ -92,18 +93,20 @@ class Store:
     ) -> None:
         await self.close()
 
-    def connection(self) -> AbstractAsyncContextManager[AsyncConnection]:
-        """A connection; the block is one transaction."""
-        return self.pool.connection()
+    @asynccontextmanager
+    async def connection(self) -> AsyncIterator[AsyncConnection]:
+        """A connection; the block is one transaction. (Those of `pool` commit each statement.)"""
+        async with self.pool.connection() as connection, connection.transaction():
+            yield connection
 
     async def setting(self, name: str) -> str | None:
         """A setting of the database, or None."""
-        async with self.connection() as connection:
+        async with self.pool.connection() as connection:
             return await settings.read_setting(connection, name)
 
     async def set_setting(self, name: str, value: str) -> None:
         """Write a setting of the database."""
-        async with self.connection() as connection:
+        async with self.pool.connection() as connection:
             await settings.write_setting(connection, name, value)
 
     async def secret(self) -> bytes:
@@ -112,7 +115,7 @@ class Store:
 
     async def check_site_key(self, fingerprint: str) -> None:
         """Record the site key's fingerprint, or refuse another one (`OtherSiteKey`)."""
-        async with self.connection() as connection:
+        async with self.pool.connection() as connection:
             await settings.check_site_key(connection, fingerprint)
 
     async def read(self, resource_type: str, identity: str, access: AccessFilter) -> Stored:
@@ -124,12 +127,13 @@ class Store:
             Forbidden: no grant allows reading this type.
         """
         require(access, resource_type, "r")
+        _check_id(resource_type, identity)
         permitted = await compile_access(access, resource_type, "r", self._dictionaries)
         statement = (
             "SELECT r.version, r.last_updated, r.bytes FROM resource r "  # noqa: S608
             f"WHERE r.type = %s AND r.id = %s AND r.version > 0 AND {permitted.text}"
         )
-        async with self.connection() as connection:
+        async with self.pool.connection() as connection:
             rows = await connection.execute(
                 statement.encode(), (resource_type, identity, *permitted.values), binary=True
             )
@@ -142,10 +146,10 @@ class Store:
 
     async def vread(self, resource_type: str, identity: str, version: str, access: AccessFilter) -> Stored:
         """A version, current or past. Raises as `read` does."""
-        async with self.connection() as connection:
-            return await histories.read_version(
-                connection, self._dictionaries, resource_type, identity, version, access
-            )
+        _check_id(resource_type, identity)
+        return await histories.read_version(
+            self.pool, self._dictionaries, resource_type, identity, version, access
+        )
 
     async def history(
         self,
@@ -162,34 +166,35 @@ class Store:
         Raises:
             NotFound: no such resource. Forbidden: no grant. BadCursor: another caller's or history's cursor.
         """
-        async with self.connection() as connection:
-            if resource_type is not None and identity is not None:
-                return await histories.instance_history(
-                    connection,
-                    self._dictionaries,
-                    self._cursors,
-                    resource_type,
-                    identity,
-                    access,
-                    count=count,
-                    since=since,
-                    cursor=cursor,
-                )
-            if resource_type is not None:
-                require(access, resource_type, "s")
-                types = [resource_type]
-            else:
-                types = [kind for kind in sorted(definitions.resource_types()) if access.permits(kind, "s")]
-            return await histories.type_history(
-                connection,
+        if resource_type is not None and identity is not None:
+            _check_id(resource_type, identity)
+        if resource_type is not None and identity is not None:
+            return await histories.instance_history(
+                self.pool,
                 self._dictionaries,
                 self._cursors,
-                types,
+                resource_type,
+                identity,
                 access,
                 count=count,
                 since=since,
                 cursor=cursor,
             )
+        if resource_type is not None:
+            require(access, resource_type, "s")
+            types = [resource_type]
+        else:
+            types = [kind for kind in sorted(definitions.resource_types()) if access.permits(kind, "s")]
+        return await histories.type_history(
+            self.pool,
+            self._dictionaries,
+            self._cursors,
+            types,
+            access,
+            count=count,
+            since=since,
+            cursor=cursor,
+        )
 
     async def create(
         self, resource: Resource, access: AccessFilter, *, if_none_exist: Parameters | None = None
@@ -208,7 +213,13 @@ class Store:
             if found is not None:
                 return found
         operation = Operation("create", content["resourceType"], new_id(), content, criteria=if_none_exist)
-        return (await self.write([operation], access))[0]
+        try:
+            return (await self.write([operation], access))[0]
+        except VersionConflict:  # another writer made it between the search and the write
+            found = await self.match(content["resourceType"], if_none_exist or (), access)
+            if found is None:
+                raise
+            return found
 
     async def update(
         self,
@@ -265,6 +276,7 @@ class Store:
         Raises:
             NotFound: there is none, or none the caller may delete. Forbidden, VersionConflict.
         """
+        _check_id(resource_type, identity)
         return (await self.write([Operation("delete", resource_type, identity, if_match=if_match)], access))[
             0
         ]
@@ -279,8 +291,9 @@ class Store:
         Raises:
             MultipleMatches: several do.
         """
-        async with self.connection() as connection:
-            identity = await match_criteria(connection, self._dictionaries, resource_type, criteria, access)
+        where = await compile_criteria(self._dictionaries, resource_type, criteria, access)
+        async with self.pool.connection() as connection:
+            identity = await match_one(connection, where)
         if identity is None:
             return None
         try:
@@ -310,28 +323,24 @@ class Store:
         Raises:
             Forbidden, BadSearch, BadCursor.
         """
-        async with self.connection() as connection:
-            return await run_search(
-                connection,
-                self._dictionaries,
-                self._cursors,
-                resource_type,
-                parameters,
-                access,
-                count=count,
-                cursor=cursor,
-                total=total,
-            )
+        return await run_search(
+            self.pool,
+            self._dictionaries,
+            self._cursors,
+            resource_type,
+            parameters,
+            access,
+            count=count,
+            cursor=cursor,
+            total=total,
+        )
 
     async def patient_record(
         self, patient_id: str, access: AccessFilter, *, types: Sequence[str] | None = None
     ) -> AsyncIterator[Stored]:
         """Everything current of a patient that the caller may read, linked patients' included; the Patients first."""
-        async with self.connection() as connection:
-            async for stored in patients.read_record(
-                connection, self._dictionaries, patient_id, access, types
-            ):
-                yield stored
+        async for stored in patients.read_record(self.pool, self._dictionaries, patient_id, access, types):
+            yield stored
 
     async def transaction(self, bundle: Resource, access: AccessFilter, *, base: str = "") -> bytes:
         """Carry out a transaction (all or nothing) or batch Bundle.
@@ -355,6 +364,7 @@ class Store:
         fingerprint: str | None = None,
         precedence: Mapping[str, Sequence[str]] | None = None,
         batch: int = 500,
+        progress: Callable[[int], object] | None = None,
     ) -> LoadResult:
         """Store converted resources, with business time and element ownership (see `storage.loading`).
 
@@ -363,6 +373,7 @@ class Store:
             fingerprint: of the site key that made the ids.
             precedence: for a type, its sources (adapter names), the first wins.
             batch: outputs in one transaction.
+            progress: told after each batch how many outputs are done.
 
         Raises:
             OtherSiteKey: the database holds another site's ids.
@@ -375,6 +386,7 @@ class Store:
             adapter=adapter or "ndjson",
             precedence=precedence or {},
             batch=batch,
+            progress=progress,
         )
         return await loader.run(outputs)
 
@@ -420,11 +432,16 @@ class Store:
 
     async def changes(self, after: tuple[int, int] | None = None, limit: int = 1000) -> list[Change]:
         """The change feed after a place; changes of transactions still running come later, none is passed over."""
-        async with self.connection() as connection:
+        async with self.pool.connection() as connection:
             return await read_changes(connection, after or (0, 0), limit)
+
+
+def _check_id(resource_type: str, identity: str) -> None:
+    """What can't be an id names nothing."""
+    if not is_id(identity):
+        raise NotFound(f"no {resource_type}/{identity[:64]!r}")
 
 
 async def _configure(connection: AsyncConnection) -> None:
     await connection.execute("SET TimeZone = 'UTC'")
     connection.prepared_max = 500
-    await connection.commit()

@@ -110,8 +110,15 @@ def _plain(value: object) -> Any:
 
 
 def canonical(value: Any) -> bytes:
-    """Bytes that are equal for equal content, whatever the order of names."""
-    return orjson.dumps(value, default=_plain, option=orjson.OPT_SORT_KEYS)
+    """Bytes that are equal for equal content, whatever the order of names.
+
+    Raises:
+        BadResource: there is something in it that JSON can't say.
+    """
+    try:
+        return orjson.dumps(value, default=_plain, option=orjson.OPT_SORT_KEYS)
+    except orjson.JSONEncodeError as error:  # a lone surrogate, NaN as a Decimal, nesting without end
+        raise BadResource(f"can't be written as JSON: {error}") from error
 
 
 def content_hash(resource: Mapping[str, Any]) -> bytes:

@@ -18,7 +18,7 @@ Bytes = bytes
 
 @dataclass(frozen=True, slots=True)
 class Current:
-    """A locked row of `resource`. version 0: it is only referred to."""
+    """A locked row of `resource`. version 0: it is only referred to. fresh: it has a number, and no row yet."""
 
     key: int
     type: str
@@ -29,6 +29,7 @@ class Current:
     last_updated: datetime | None
     hash: Bytes | None
     bytes: Bytes | None
+    fresh: bool = False
 
     @property
     def live(self) -> bool:
@@ -136,6 +137,13 @@ async def _write(
         )
     if not versions:
         return
+    fresh = [(new.current.key, new.current.type, new.current.id) for new in versions if new.current.fresh]
+    if fresh:
+        await connection.execute(
+            "INSERT INTO resource (key, type, id) OVERRIDING SYSTEM VALUE "
+            "SELECT * FROM unnest(%s::bigint[], %s::text[], %s::text[])",
+            ([row[0] for row in fresh], [row[1] for row in fresh], [row[2] for row in fresh]),
+        )
     # Labels vary in length, which an array of arrays can't hold: they travel as text.
     labels = [None if new.item is None else writer.labels(new.item) for new in versions]
     await connection.execute(

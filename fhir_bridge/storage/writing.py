@@ -12,7 +12,7 @@ from psycopg import AsyncConnection
 from psycopg_pool import AsyncConnectionPool
 
 from fhir_bridge.fhir.access import EVERYTHING, AccessFilter
-from fhir_bridge.storage.conditions import FALSE, TRUE, all_of, live
+from fhir_bridge.storage.conditions import FALSE, TRUE, Condition, all_of, live
 from fhir_bridge.storage.contribution_rows import keep_contents, read_states, write_states
 from fhir_bridge.storage.contributions import MERGED, REST, Contribution, fold, incoming
 from fhir_bridge.storage.dictionaries import Dictionaries
@@ -30,7 +30,7 @@ from fhir_bridge.storage.searching import conditions
 from fhir_bridge.storage.stored import Stored, Written, canonical, content_hash, now, parse, stamp
 from fhir_bridge.storage.versions import Current, NewVersion, apply, lock
 
-__all__ = ["Operation", "Writer", "match_criteria", "new_id"]
+__all__ = ["Operation", "Writer", "compile_criteria", "match_one", "new_id"]
 
 Parameters = Sequence[tuple[str, str]]
 
@@ -71,30 +71,36 @@ class Operation:
         return {"create": "c", "update": "u", "delete": "d"}[self.action]
 
 
-async def match_criteria(
-    connection: AsyncConnection,
-    dictionaries: Dictionaries,
-    resource_type: str,
-    criteria: Parameters,
-    access: AccessFilter,
-) -> str | None:
-    """The id of the one resource that the criteria match among what the caller may search; None where none does.
+async def compile_criteria(
+    dictionaries: Dictionaries, resource_type: str, criteria: Parameters, access: AccessFilter
+) -> Condition:
+    """What the criteria match among what the caller may search.
 
     Raises:
-        MultipleMatches: several do, or a criterion is unknown (leaving it out would match too much).
+        MultipleMatches: a criterion is unknown: leaving it out would match too much.
+        BadSearch, Forbidden, NotFound (no such type).
     """
+    current = live(resource_type)
     require(access, resource_type, "s")
     matches, unknown = await conditions(resource_type, criteria, access, dictionaries)
     if unknown or not criteria:
         names = ", ".join(parameter.name for parameter in unknown) or "no criteria"
         raise MultipleMatches(f"the criteria can't be used: {names}")
     permitted = await compile_access(access, resource_type, "s", dictionaries)
-    where = all_of([matches, permitted, live(resource_type)])
+    return all_of([matches, permitted, current])
+
+
+async def match_one(connection: AsyncConnection, where: Condition) -> str | None:
+    """The id of the one resource that compiled criteria match, or None.
+
+    Raises:
+        MultipleMatches: several do.
+    """
     statement = f"SELECT r.id FROM resource r WHERE {where.text} LIMIT 2"  # noqa: S608
     rows = await connection.execute(statement.encode(), where.values)
     found = await rows.fetchall()
     if len(found) > 1:
-        raise MultipleMatches(f"the criteria match more than one {resource_type}")
+        raise MultipleMatches("the criteria match more than one resource")
     return str(found[0][0]) if found else None
 
 
@@ -117,32 +123,41 @@ class Writer:
                 require(access, operation.type, operation.letter)
                 if operation.action != "delete":
                     items[operation.identity] = index(operation.resource, operation.id)
-        keys = await identify(self._pool, self._dictionaries, list(items.values()))
-        gone = [operation.identity for operation in operations if operation.action == "delete"]
+        fresh = [operation.identity for operation in operations if operation.action == "create"]
+        keys = await identify(self._pool, self._dictionaries, list(items.values()), fresh=fresh)
+        rows = {
+            keys[identity]: Current(keys[identity], *identity, 0, 0, True, None, None, None, fresh=True)
+            for identity in fresh
+        }
+        # Compiling may need a connection of its own: never while one is held.
+        permitted = {
+            (kind, letter): await compile_access(access, kind, letter, self._dictionaries)
+            for kind, letter in {(one.type, one.letter) for one in operations}
+        }
+        criteria = {
+            number: await compile_criteria(self._dictionaries, one.type, one.criteria, access)
+            for number, one in enumerate(operations)
+            if one.criteria
+        }
+        simple = len(fresh) == len(operations) and not criteria
         async with self._pool.connection() as connection:
-            keys.update(await self._existing(connection, gone))
-            await self._check_criteria(connection, operations, access)
-            rows = await lock(connection, [keys[one.identity] for one in operations if one.identity in keys])
-            reachable = await self._reachable(connection, operations, rows, keys, access)
             people = {} if access is EVERYTHING else await linked_ids(connection, access)
-            written: list[Written] = []
-            versions: list[NewVersion] = []
-            for operation in operations:
-                with _Place(operation):
-                    key = keys.get(operation.identity)
-                    current = rows.get(key) if key is not None else None
-                    item = items.get(operation.identity)
-                    if item is not None and access is not EVERYTHING:
-                        refuse_content(access, item, operation.letter, people)
-                    new = _decide(operation, current, item, reachable)
-                    if isinstance(new, Written):
-                        written.append(new)
-                    else:
-                        versions.append(new)
-                        written.append(_written(new))
-            await self._keep_sources(connection, operations, versions)
-            if versions:
-                await apply(connection, IndexWriter(self._dictionaries, keys), versions)
+            if simple:
+                versions, written = _decide_all(operations, items, keys, rows, set(), access, people)
+                async with connection.pipeline(), connection.transaction():
+                    await apply(connection, IndexWriter(self._dictionaries, keys), versions)
+                return written
+            async with connection.transaction():
+                gone = [operation.identity for operation in operations if operation.action == "delete"]
+                keys.update(await self._existing(connection, gone))
+                await self._check_criteria(connection, operations, criteria)
+                stored = [keys[one.identity] for one in operations if one.identity in keys]
+                rows.update(await lock(connection, [key for key in stored if key not in rows]))
+                reachable = await self._reachable(connection, operations, rows, keys, permitted)
+                versions, written = _decide_all(operations, items, keys, rows, reachable, access, people)
+                await self._keep_sources(connection, operations, versions)
+                if versions:
+                    await apply(connection, IndexWriter(self._dictionaries, keys), versions)
         return written
 
     @staticmethod
@@ -156,20 +171,18 @@ class Writer:
         return found
 
     async def _check_criteria(
-        self, connection: AsyncConnection, operations: Sequence[Operation], access: AccessFilter
+        self, connection: AsyncConnection, operations: Sequence[Operation], criteria: dict[int, Condition]
     ) -> None:
         """Two conditional creates of the same thing must not both find nothing: the second waits for the first."""
-        conditional = [one for one in operations if one.criteria]
+        conditional = [operations[number] for number in criteria]
         for text in sorted(
             {canonical([one.type, sorted(one.criteria or ())]).decode() for one in conditional}
         ):
             await connection.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 7))", (text,))
-        for operation in conditional:
+        for number, where in criteria.items():
+            operation = operations[number]
             with _Place(operation):
-                found = await match_criteria(
-                    connection, self._dictionaries, operation.type, operation.criteria or (), access
-                )
-                if found is not None:
+                if await match_one(connection, where) is not None:
                     raise VersionConflict(
                         f"a {operation.type} that matches was made in the meantime: try again"
                     )
@@ -180,7 +193,7 @@ class Writer:
         operations: Sequence[Operation],
         rows: dict[int, Current],
         keys: dict[Identity, int],
-        access: AccessFilter,
+        permitted: dict[tuple[str, str], Condition],
     ) -> set[int]:
         """The keys of stored resources that the caller may update or delete."""
         found: set[int] = set()
@@ -190,7 +203,7 @@ class Writer:
             if key is not None and rows[key].version > 0:
                 groups.setdefault((operation.type, operation.letter), []).append(key)
         for (resource_type, letter), group in groups.items():
-            condition = await compile_access(access, resource_type, letter, self._dictionaries)
+            condition = permitted[resource_type, letter]
             if condition is TRUE:
                 found.update(group)
             elif condition is not FALSE:
@@ -240,6 +253,34 @@ def _edit(new: NewVersion, resource: dict[str, Any], known: Contribution | None)
     }
     cleared = tuple(name for name in before if name not in said.resource)
     return fold(known, replace(said, resource=changed, delta=True, cleared=cleared))
+
+
+def _decide_all(
+    operations: Sequence[Operation],
+    items: dict[Identity, Indexed],
+    keys: dict[Identity, int],
+    rows: dict[int, Current],
+    reachable: set[int],
+    access: AccessFilter,
+    people: dict[str, frozenset[str]],
+) -> tuple[list[NewVersion], list[Written]]:
+    """The versions to make, and what each operation comes to."""
+    versions: list[NewVersion] = []
+    written: list[Written] = []
+    for operation in operations:
+        with _Place(operation):
+            key = keys.get(operation.identity)
+            current = rows.get(key) if key is not None else None
+            item = items.get(operation.identity)
+            if item is not None and access is not EVERYTHING:
+                refuse_content(access, item, operation.letter, people)
+            new = _decide(operation, current, item, reachable)
+            if isinstance(new, Written):
+                written.append(new)
+            else:
+                versions.append(new)
+                written.append(_written(new))
+    return versions, written
 
 
 def _decide(

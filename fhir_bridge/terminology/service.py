@@ -27,14 +27,16 @@ __all__ = ["Terminology", "get_terminology", "plugin_folders"]
 class Terminology:
     """Code systems, value sets and concept maps behind `TerminologyPort`. Safe to share between threads."""
 
-    def __init__(self, folders: Sequence[Path]) -> None:
+    def __init__(self, folders: Sequence[Path], *, plugins: bool = False) -> None:
         """A terminology of these folders; they are read at the first question that needs them.
 
         Args:
             folders: folders of CodeSystem, ValueSet and ConceptMap JSON; of two resources with one url, that of the
                 later folder counts.
+            plugins: put the folders that plug-ins add before these.
         """
-        self.folders = tuple(folders)
+        self._given = tuple(folders)
+        self._plugins = plugins
         self._asks = Asks(self._exists, self._filtered, self._member)
 
     @classmethod
@@ -53,6 +55,11 @@ class Terminology:
             TerminologyFileError: a file can't be used; the message names it.
         """
         _ = self._code_systems, self._value_sets, self._maps
+
+    @cached_property
+    def folders(self) -> tuple[Path, ...]:
+        """All folders, the one that counts most last."""
+        return (*(plugin_folders() if self._plugins else ()), *self._given)
 
     @cached_property
     def _files(self) -> dict[tuple[str, str], SourceFile]:
@@ -217,4 +224,4 @@ def get_terminology(extra_folders: Iterable[Path | str] = ()) -> Terminology:
 
 @lru_cache(maxsize=16)
 def _cached(extra: tuple[Path, ...]) -> Terminology:
-    return Terminology([*plugin_folders(), *extra])
+    return Terminology(extra, plugins=True)

@@ -105,6 +105,7 @@ CREATE TABLE token (
 );
 CREATE INDEX token_value ON token (parameter, code, patient, system, resource);
 CREATE INDEX token_resource ON token (resource, parameter);
+CREATE STATISTICS token_codes (ndistinct, mcv) ON parameter, code FROM token;
 
 CREATE TABLE string (
     parameter integer NOT NULL,

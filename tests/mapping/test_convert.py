@@ -94,16 +94,27 @@ def test_a_rule_may_have_its_own_time_and_a_record_its_own_zone(context: Callabl
 def test_a_delta_names_what_the_source_cleared(rows: Rows) -> None:
     rule = (
         "- rule: r\n  as: Patient\n  key: [row.id]\n  update: delta\n  birthDate: =date(row.born)\n"
-        "  name: [{family: =row.family}]\n  deceased[x]: =row.dead\n  gender: =row.sex\n"
+        "  name: [{family: =row.family}]\n  telecom: =row.phone\n  address: [=row.address]\n"
+        "  deceased[x]: =row.dead\n  gender: =row.sex\n"
     )
-    cells = {"id": "1", "born": CLEARED, "family": CLEARED, "dead": CLEARED, "sex": "female"}
+    cells = {
+        "id": "1",
+        "born": CLEARED,
+        "family": CLEARED,
+        "dead": CLEARED,
+        "phone": CLEARED,
+        "address": CLEARED,
+    }
+    cells["sex"] = "female"
     found = rows(rule, cells).outputs[0].resource
     assert {key for key in found if key not in ("resourceType", "id", "meta")} == {"gender"}
     assert found["meta"]["extension"][0]["extension"] == [
         {"url": "update", "valueCode": "delta"},
         {"url": "cleared", "valueString": "name"},
+        {"url": "cleared", "valueString": "telecom"},
         {"url": "cleared", "valueString": "birthDate"},
         {"url": "cleared", "valueString": "deceased"},
+        {"url": "cleared", "valueString": "address"},
     ]
     snapshot = rows(rule.replace("  update: delta\n", ""), cells).outputs[0].resource
     assert "extension" not in snapshot["meta"]

@@ -152,6 +152,17 @@ def test_functions_hand_on_what_the_source_clears(name: str, value: Callable[...
     assert value("row.a == null and not (row.a == '') and not (row.a < 'x')", a=CLEARED)
 
 
+def test_a_field_that_is_text_and_coded_counts_as_coded(value: Callable[..., Any]) -> None:
+    class Field(str):
+        text = "Kalium"
+
+        def codings(self) -> list[Any]:
+            return [("urn:lab", "K", "Kalium", None)]
+
+    assert value("concept(row.a, 'LN')", a=Field("K"))["coding"] == [MAPPED, LOCAL]
+    assert value("quantity(1, row.a, else='keep')", a=Field("K"))["unit"] == "Kalium"
+
+
 # Coded values
 
 K = Coded("K", "Kalium", "urn:lab")
@@ -385,3 +396,12 @@ def test_business_time_is_aware_where_the_zone_is_known(context: Callable[..., C
         datetime(2024, 10, 27, 2, 30),
         {"url": "time", "valueString": "2024-10-27T02:30:00"},
     )
+
+
+def test_a_business_time_that_does_not_exist_is_told_and_nothing_is_lost(
+    context: Callable[..., Context],
+) -> None:
+    run = context()
+    run.begin(Row({}))
+    assert times.business_time(run, "20240230") == (None, None)
+    assert [(issue.severity, issue.code) for issue in run.issues] == [("warning", "FB-MAP-208")]

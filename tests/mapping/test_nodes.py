@@ -75,7 +75,9 @@ def test_a_decimal_has_no_place_in_an_observation_value(observation: Observation
     assert observation("value[x]: =row.a", {"a": Decimal("1.5")}) == ({}, ["FB-MAP-102"])
 
 
-MATCH = "value[x]: {match: row.k, NM: =quantity(row.v), 'ST|TX': =row.v, 1: one, empty: none, else: %s}"
+MATCH = (
+    "value[x]: {match: row.k, NM: =quantity(row.v), 'ST|TX': =row.v, 1: one, XX: flag, empty: none, else: %s}"
+)
 
 
 @pytest.mark.parametrize(
@@ -90,6 +92,7 @@ MATCH = "value[x]: {match: row.k, NM: =quantity(row.v), 'ST|TX': =row.v, 1: one,
         ("ZZ", "~", ({}, [])),
         ("ZZ", "=row.k", ({"valueString": "ZZ"}, [])),
         ("ZZ", "reject", ({}, ["FB-MAP-106"])),
+        ("XX", "one", ({}, ["FB-MAP-107"])),
         (["NM"], "flag", ({"valueQuantity": {"value": Decimal(5)}}, [])),
     ],
 )

@@ -125,12 +125,12 @@ def test_an_output_whose_required_reference_is_lost_is_lost_too(context: Callabl
         + "  birthDate: =date(row_broken(PID-7))\n".replace("row_broken(PID-7)", "PID-7 + 1 - 1")
         + "- rule: condition\n  as: Condition\n  key: [PID-3]\n  subject: \"=ref('patient')\"\n"
         + "- rule: list\n  as: List\n  key: [PID-3]\n  status: current\n  mode: working\n"
-        + "  entry: [{item: \"=ref('condition')\"}]\n"
+        + "  entry: [{flag: {text: x}, item: \"=ref('condition')\"}]\n"
     )
     record = Message({"MSH": {"3": "LAB"}, "PID": {"3": "1", "7": "x"}})
     found = load(rules).convert(record, context("hl7v2"))
     assert [output.rule for output in found.outputs] == ["list"]
-    assert "entry" not in found.outputs[0].resource
+    assert "entry" not in found.outputs[0].resource  # List.entry.item is required, so the entry goes with it
     assert [issue.code for issue in found.issues] == ["FB-MAP-101", "FB-MAP-108", "FB-MAP-104", "FB-MAP-108"]
 
 

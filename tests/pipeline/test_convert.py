@@ -75,10 +75,11 @@ def report(ward: Path, out: str = "out") -> dict[str, object]:
 def test_every_record_is_converted_or_rejected_with_its_line(ward: Path) -> None:
     done = convert(ward)
     assert done.returncode == 1, done.stderr
-    assert report(ward)["records"] == {"read": 5, "converted": 3, "partial": 0, "skipped": 0, "rejected": 2}
-    assert report(ward)["resources"] == {"Location": 2}, "the doubled row is one Location"
+    assert report(ward)["records"] == {"read": 5, "converted": 4, "partial": 1, "skipped": 0, "rejected": 1}
+    assert report(ward)["resources"] == {"Location": 3}, "the doubled row is one Location"
     rejects = [json.loads(line) for line in (ward / "out" / "rejects.ndjson").read_text().splitlines()]
     assert [reject["locator"].rpartition(":")[2] for reject in rejects] == ["5", "6"]
+    assert [reject["outcome"] for reject in rejects] == ["rejected", "partial"]
     assert all(reject["issues"] for reject in rejects)
 
 
@@ -142,10 +143,10 @@ def test_a_run_that_is_killed_leaves_no_output_and_is_resumed(ward: Path) -> Non
 
 
 def test_more_rejected_than_allowed_ends_with_4(ward: Path) -> None:
-    assert convert(ward, "a", "--max-rejected", "1").returncode == 4
-    assert convert(ward, "b", "--max-rejected", "2").returncode == 1
-    assert convert(ward, "c", "--max-rejected", "39%").returncode == 4
-    assert convert(ward, "d", "--max-rejected", "40%").returncode == 1
+    assert convert(ward, "a", "--max-rejected", "0").returncode == 4
+    assert convert(ward, "b", "--max-rejected", "1").returncode == 1
+    assert convert(ward, "c", "--max-rejected", "19%").returncode == 4
+    assert convert(ward, "d", "--max-rejected", "20%").returncode == 1
     assert convert(ward, "e", "--max-rejected", "many").returncode == 2
 
 

@@ -339,6 +339,46 @@ class TestOwnedByTheServer:
         assert hospital.http.post("/fhir", json=bundle, headers=clinician).status_code == 403
         assert hospital.http.get("/fhir/Observation/predicted", headers=clinician).json()["status"] == "final"
 
+    def test_a_caller_can_not_speak_for_a_model(self, hospital: Hospital, clinician: dict[str, str]) -> None:
+        from fhir_bridge.fhir.access import EVERYTHING
+
+        http, store = hospital.http, hospital.services.store
+        kind = {"coding": [{"system": "http://example.org/type", "code": "Artificial-Intelligence"}]}
+        model = {"resourceType": "Device", "id": "model", "type": kind}
+        made = {
+            "resourceType": "Provenance",
+            "id": "made",
+            "target": [{"reference": "Observation/scored"}],
+            "recorded": "2026-03-05T08:00:00Z",
+            "agent": [{"who": {"reference": "Device/model"}}],
+        }
+        scored = observation("scored", "anna") | {"meta": {"security": [self.LABEL]}}
+        for resource in (model, scored, made):
+            hospital.run(store.update, resource["resourceType"], resource["id"], resource, EVERYTHING)
+        by_model = observation("x", "anna") | {"device": {"reference": "Device/model"}}
+        by_person = {**made, "agent": [{"who": {"reference": "Practitioner/clara"}}]}
+        assert http.post("/fhir/Device", json=model, headers=clinician).status_code == 403
+        assert http.post("/fhir/Observation", json=by_model, headers=clinician).status_code == 403
+        by_model["device"] = {"reference": f"{FHIR}/Device/model"}
+        assert http.post("/fhir/Observation", json=by_model, headers=clinician).status_code == 403
+        assert http.post("/fhir/Provenance", json=by_person, headers=clinician).status_code == 403
+        for where, body in (("Device/model", model), ("Provenance/made", by_person)):
+            assert http.put(f"/fhir/{where}", json=body, headers=clinician).status_code == 403
+            assert http.delete(f"/fhir/{where}", headers=clinician).status_code == 403
+        measured = observation("x", "anna") | {"device": {"reference": "Device/none"}}
+        assert http.post("/fhir/Observation", json=measured, headers=clinician).status_code == 201
+
+    def test_a_label_in_a_wrong_place_is_only_invalid(
+        self, hospital: Hospital, clinician: dict[str, str]
+    ) -> None:
+        for meta in ("x", 5, ["x"], {"security": "x"}, {"security": {"code": "AIAST"}}):
+            body = observation("labelled-wrong", "anna") | {"meta": meta}
+            entry = {"resource": body, "request": {"method": "PUT", "url": "Observation/labelled-wrong"}}
+            bundle = {"resourceType": "Bundle", "type": "transaction", "entry": [entry]}
+            assert hospital.http.post("/fhir", json=bundle, headers=clinician).status_code in (400, 422)
+            put = hospital.http.put("/fhir/Observation/labelled-wrong", json=body, headers=clinician)
+            assert put.status_code in (400, 422)
+
     def test_security_labels_stay_when_a_caller_leaves_them_out(
         self, hospital: Hospital, clinician: dict[str, str]
     ) -> None:

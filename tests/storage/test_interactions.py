@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
@@ -169,6 +171,71 @@ def test_conditional_create_and_update(fresh_database_url: str) -> None:
             await store.create(patient, EVERYTHING, if_none_exist=[("colour", "red")])
 
     with_store(fresh_database_url, work)
+
+
+def test_conditional_creates_at_the_same_time_make_one(fresh_database_url: str) -> None:
+    patient = {"resourceType": "Patient", "identifier": [{"system": "urn:x", "value": "1"}]}
+
+    async def work(store: Store) -> None:
+        made = await asyncio.gather(
+            *(store.create(patient, EVERYTHING, if_none_exist=[("identifier", "urn:x|1")]) for _ in range(6))
+        )
+        assert sorted(written.outcome for written in made) == ["created", *["unchanged"] * 5]
+        assert len({written.stored.id for written in made}) == 1
+
+    with_store(fresh_database_url, work)
+
+
+@pytest.mark.parametrize(
+    "resource",
+    [
+        observation("nul", "anna", "1\0"),
+        observation("surrogate", "anna", "\ud800"),
+        observation("x" * 65, "anna"),
+        observation("sl/ash", "anna"),
+        observation("type", "anna", note={1}),
+    ],
+    ids=["nul", "surrogate", "long id", "slash in id", "no JSON"],
+)
+def test_what_can_not_be_written_is_refused(database_url: str, resource: dict[str, Any]) -> None:
+    async def work(store: Store) -> None:
+        with pytest.raises(BadResource):
+            await store.update("Observation", resource["id"], resource, EVERYTHING)
+        assert (await store.load([resource])).rejected == 1
+
+    with_store(database_url, work)
+
+
+def test_extreme_values_are_stored(database_url: str) -> None:
+    extremes = observation(
+        "extreme",
+        "anna",
+        "c" * 5000,
+        valueQuantity={"value": Decimal("1E+5000"), "unit": "u" * 3000},
+        note=[{"text": "\n" * 100}],
+        effectiveDateTime="9999-12-31T23:59:59Z",
+    )
+
+    async def work(store: Store) -> None:
+        await store.update("Observation", "extreme", extremes, EVERYTHING)
+        found = await store.search("Observation", [("code", "c" * 5000), ("date", "9999")], EVERYTHING)
+        assert found.total == 1
+
+    with_store(database_url, work)
+
+
+@pytest.mark.parametrize("identity", ["a\0b", "", "a/b", "x" * 65, "ä"])
+def test_what_can_be_no_id_is_not_found(database_url: str, identity: str) -> None:
+    async def work(store: Store) -> None:
+        for call in (store.read, store.delete):
+            with pytest.raises(NotFound):
+                await call("Observation", identity, EVERYTHING)
+        with pytest.raises(NotFound):
+            await store.vread("Observation", identity, "1", EVERYTHING)
+        with pytest.raises(NotFound):
+            await store.history(EVERYTHING, "Observation", identity)
+
+    with_store(database_url, work)
 
 
 @pytest.mark.parametrize(

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
 
 from fhir_bridge.fhir.access import EVERYTHING, AccessFilter, AccessRule
-from fhir_bridge.storage import BadCursor, BadSearch, Store
+from fhir_bridge.storage import BadCursor, BadSearch, NotFound, Store
 from tests.storage.cohort import observation, with_store
 
 UCUM = "http://unitsofmeasure.org"
@@ -198,6 +199,7 @@ def test_search_finds(store_url: str, query: str, expected: str) -> None:
         "_sort=colour",
         "_total=perhaps",
         "code=",
+        "code=\0",
     ],
 )
 def test_what_can_not_be_understood_is_refused_and_named(store_url: str, query: str) -> None:
@@ -309,7 +311,7 @@ def test_pages_are_stable_while_resources_come_and_go(fresh_database_url: str) -
                 if cursor is None:
                     break
                 step += 1
-                identity = f"a{sort or 'k'}{step}"
+                identity = f"a{sort.strip('_')}{step}"
                 await store.update(
                     "Observation",
                     identity,
@@ -326,3 +328,24 @@ def test_pages_are_stable_while_resources_come_and_go(fresh_database_url: str) -
             assert len(seen) == len(set(seen))
 
     with_store(fresh_database_url, work)
+
+
+def test_many_searches_on_few_connections_do_not_wait_for_each_other(store_url: str) -> None:
+    async def work(store: Store) -> None:
+        async with await Store.open(store_url, max_size=2) as narrow:
+            parameters = [("code", "urn:unheard-of|1"), ("category", "urn:another|")]
+            await asyncio.wait_for(
+                asyncio.gather(*(narrow.search("Observation", parameters, EVERYTHING) for _ in range(20))), 20
+            )
+
+    with_store(store_url, work)
+
+
+def test_a_type_that_is_none_is_not_found(store_url: str) -> None:
+    async def work(store: Store) -> None:
+        with pytest.raises(NotFound):
+            await store.search("Nonsense'; --", [], EVERYTHING)
+        with pytest.raises(NotFound):
+            await store.read("Nonsense", "1", EVERYTHING)
+
+    with_store(store_url, work)

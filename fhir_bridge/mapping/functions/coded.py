@@ -34,6 +34,9 @@ def source_codings(value: Any) -> tuple[list[SourceCoding], str | None]:
     Raises:
         ValueError: the value has no coded form.
     """
+    codings = getattr(value, "codings", None)
+    if codings is not None:  # before text: a field of a message may be both
+        return list(codings()), getattr(value, "text", None) or None
     if isinstance(value, str):
         return [(None, value.strip(), None, None)], None
     if isinstance(value, Mapping):
@@ -47,9 +50,6 @@ def source_codings(value: Any) -> tuple[list[SourceCoding], str | None]:
                 (value.get("system"), value.get("code"), value.get("display"), value.get("version"))
             ], None
         return [], value.get("text")
-    codings = getattr(value, "codings", None)
-    if codings is not None:
-        return list(codings()), getattr(value, "text", None) or None
     if isinstance(value, bool) or not hasattr(value, "__int__"):
         raise ValueError(f"{type(value).__name__} is no coded value")
     return [(None, str(value), None, None)], None
@@ -149,12 +149,11 @@ def _coded(
     schemes: Mapping[str, str] | None,
 ) -> _Coded | None:
     codings = getattr(value, "codings", None)
-    if isinstance(value, str):
-        shape: Any = value
-    elif codings is not None:
+    shape: Any = None
+    if codings is not None:
         shape = (tuple(codings()), getattr(value, "text", None))
-    else:
-        shape = None
+    elif isinstance(value, str):
+        shape = str(value)
     wanted = tuple(to) if isinstance(to, list) else to
     accepted = tuple(equivalence) if isinstance(equivalence, list) else equivalence
     key = (
@@ -294,12 +293,13 @@ def translate(ctx: Context, x: Any, concept_map: str, *, else_: str = "reject") 
         return x if x is CLEARED else None
     if x.__class__ is list:
         return [item for item in (translate(ctx, i, concept_map, else_=else_) for i in x) if item] or None
-    key = (concept_map, x) if isinstance(x, str) else None
-    if key is not None and key in ctx.concepts:
-        return ctx.concepts[key]
     wanted = code(x)
     if wanted is None:
         return None
+    key = (concept_map, str(wanted))
+    known = ctx.concepts.get(key)
+    if known is not None:
+        return known
     try:
         targets = ctx.terminology.translate_by_map(concept_map, wanted)
     except KeyError as error:
@@ -310,8 +310,7 @@ def translate(ctx: Context, x: Any, concept_map: str, *, else_: str = "reject") 
     found = next((t for t in targets if t.equivalence not in ("unmatched", "disjoint") and t.code), None)
     if found is not None:
         made = Code(found.code)
-        if key is not None:
-            ctx.concepts[key] = made
+        ctx.concepts[key] = made
         return made
     ctx.unmapped[(concept_map, wanted, "")] += 1
     otherwise, _, flagged = else_.partition("+")

@@ -68,7 +68,7 @@ def _unit(ctx: Context, unit: Any, system: str, otherwise: str) -> dict[str, str
     if unit is None or unit is CLEARED or unit == "":
         return {}
     scheme, code, display = system, None, None
-    if not isinstance(unit, str):
+    if hasattr(unit, "codings") or not isinstance(unit, str):
         codings, text = source_codings(unit)
         found = next((item for item in codings if item[1] or item[2]), None)
         if found is None:

@@ -17,6 +17,7 @@ from fhir_bridge.mapping.runtime import Context, Reject
 __all__ = ["identifier", "key_part", "patient", "sample"]
 
 _IDENTIFIER_TYPES = "http://terminology.hl7.org/CodeSystem/v2-0203"
+_CACHE = 10_000
 _PATIENT_TYPES = ("MR", "PI", "PT", None, "")
 """Identifier types (table 0203) that name a person at an authority, best first; others are taken last."""
 
@@ -59,11 +60,17 @@ def reference(resource_type: str, identity: Any) -> Any:
 @builtin("keyed", returns="Reference", context=True, repeats=False)
 def keyed(ctx: Context, resource_type: str, rule: str, *parts: Any) -> Any:
     """A Reference to what a rule makes in another record, by the same key; null where a part of the key is."""
-    texts = [key_part(part) for part in parts]
-    try:
-        return Reference(reference=f"{resource_type}/{ctx.key.id(resource_type, rule, *texts)}")
-    except MissingPart:
-        return None
+    key = (resource_type, rule, *map(key_part, parts))
+    found = ctx.keyed.get(key)
+    if found is None:
+        try:
+            found = f"{resource_type}/{ctx.key.id(*key)}"
+        except MissingPart:
+            return None
+        if len(ctx.keyed) >= _CACHE:
+            ctx.keyed.clear()
+        ctx.keyed[key] = found
+    return Reference(reference=found)
 
 
 @builtin("identifier", returns="Identifier", context=True)

@@ -193,9 +193,9 @@ def datetime(ctx: Context, x: Any, zone: Any = None, format: str | None = None) 
         return x
     if x.__class__ is list:
         return [item for item in (datetime(ctx, i, zone, format) for i in x) if item] or None
-    plain = zone is None and format is None and x.__class__ is str
+    plain = format is None and isinstance(x, str)
     if plain:
-        known = ctx.times.get((x, ctx.zone))
+        known = ctx.times.get((x, zone or ctx.zone))
         if known is not None:
             return known
     if isinstance(x, str) and x.isspace():
@@ -223,7 +223,7 @@ def datetime(ctx: Context, x: Any, zone: Any = None, format: str | None = None) 
             return DateTime(parts.date)
     made = DateTime(f"{parts.year}-{parts.month}-{parts.day}T{_clock(parts)}{offset}")
     if plain:  # only what was not flagged: a flag is told each time
-        _remember(ctx.times, (x, ctx.zone), made)
+        _remember(ctx.times, (str(x), zone or ctx.zone), made)
     return made
 
 
@@ -296,13 +296,14 @@ def business_time(ctx: Context, x: Any) -> BusinessTime:
     """The business time of a source value: aware where a zone is known, else naive and written without zone."""
     if x is None or x is CLEARED or x == "":
         return None, None
-    if x.__class__ is str:
+    text = isinstance(x, str)
+    if text:
         known: BusinessTime | None = ctx.business_times.get((x, ctx.zone))
         if known is not None:
             return known
     made = _business_time(ctx, x)
-    if x.__class__ is str and made[1] is not None:
-        _remember(ctx.business_times, (x, ctx.zone), made)
+    if text and made[1] is not None:
+        _remember(ctx.business_times, (str(x), ctx.zone), made)
     return made
 
 
@@ -313,7 +314,8 @@ def _business_time(ctx: Context, x: Any) -> BusinessTime:
     text = x if isinstance(x, str) else _moment_text(x)
     parts = parse(text, ctx.date_format) if text else None
     if parts is None:
-        ctx.flag("FB-MAP-208", "the business time is no date or time that exists; the record's own is used")
+        told = "the business time is no date or time that exists; the record's own is used"
+        ctx.flag("FB-MAP-208", told, "warning")
         return None, None
     if parts.minute is None:
         day = calendar.datetime(int(parts.year), int(parts.month or 1), int(parts.day or 1))

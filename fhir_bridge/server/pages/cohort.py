@@ -2,84 +2,169 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from fhir_bridge.fhir.access import AccessFilter
-from fhir_bridge.fhir.canonical import PREDICTION_CODES
-from fhir_bridge.fhir.serialization import loads
-from fhir_bridge.server.pages.reading import concept_text, name_of, value_text
+from fhir_bridge.fhir.serialization import loads_exact
+from fhir_bridge.predictions.inputs import LOINC
+from fhir_bridge.predictions.resources import AIAST
+from fhir_bridge.server.pages.predictions import short
+from fhir_bridge.server.pages.reading import codes_of, name_of, target_of
+from fhir_bridge.server.pages.variants import REPORTABLE
 from fhir_bridge.storage import Store
 
-__all__ = ["PAGE", "Row", "rows"]
+__all__ = ["PAGE", "Cohort", "Row", "cohort_of"]
 
 PAGE: Final = 50
-_MANY: Final = 1000
+_COUNT: Final = 1000
+_MOST_PAGES: Final = 5
+
+_MODALITIES: Final = {"ECG": "ECG", "US": "ultrasound", "CT": "CT", "MR": "MR"}
 
 
 @dataclass(slots=True)
 class Row:
-    """One patient of the list."""
+    """One patient of the list.
+
+    Attributes:
+        imaging: modality to number of studies.
+        genome: the gravest classification of a variant; `nothing reportable`; `not studied`.
+        rank: 0 for the gravest, 3 for nothing reportable, 4 for not studied.
+        predictions: model's short name and value, newest run of each model.
+    """
 
     id: str
     name: str
     birth_date: str
     gender: str
     identifier: str
-    imaging: int = 0
-    variants: int = 0
-    predictions: tuple[str, ...] = ()
+    imaging: dict[str, int] = field(default_factory=dict)
+    genome: str = "not studied"
+    rank: int = 4
+    predictions: list[str] = field(default_factory=list)
 
 
-async def rows(store: Store, access: AccessFilter, cursor: str | None) -> tuple[list[Row], str | None]:
-    """A page of patients in order of family name, and the cursor of the next one.
+@dataclass(slots=True)
+class Cohort:
+    """A page of the list; `complete` False where there is more on these patients than was counted."""
 
-    A record that an A40 message merged into another one does not stand by itself.
+    rows: list[Row]
+    following: str | None
+    complete: bool
+
+
+async def cohort_of(store: Store, access: AccessFilter, cursor: str | None = None, name: str = "") -> Cohort:
+    """Patients in order of family name, `PAGE` at a time, perhaps only those whose name begins with `name`.
+
+    A record that an A40 message merged into another one does not stand by itself. Besides the patients, four
+    searches fill the page, whatever the number of patients on it (in pages of a thousand matches).
+
+    Raises:
+        StorageError: the cursor is not this person's, or is of another search.
     """
-    page = await store.search("Patient", [("_sort", "family")], access, count=PAGE, cursor=cursor)
-    found = {}
+    parameters = [
+        ("_sort", "family"),
+        *([("name", name.replace("\\", "\\\\").replace(",", "\\,"))] if name else []),
+    ]
+    page = await store.search("Patient", parameters, access, count=PAGE, cursor=cursor)
+    rows: dict[str, Row] = {}
+    of_reference: dict[str, Row] = {}
     for entry in page.entries:
-        patient = loads(entry.bytes)
-        if not any(link.get("type") == "replaced-by" for link in patient.get("link", ())):
-            found[entry.id] = _row(patient)
-    if found:
-        await _count(store, access, found)
-    return list(found.values()), page.next
+        patient = loads_exact(entry.bytes)
+        links = {link.get("type"): target_of(link.get("other", {}))[0] for link in patient.get("link", ())}
+        if "replaced-by" in links:
+            continue
+        row = rows[entry.id] = _row(patient)
+        of_reference[f"Patient/{entry.id}"] = row
+        for link in patient.get("link", ()):
+            if link.get("type") == "replaces":
+                of_reference[target_of(link.get("other", {}))[0]] = row
+    complete = await _fill(store, access, of_reference) if rows else True
+    return Cohort(list(rows.values()), page.next, complete)
 
 
 def _row(patient: dict[str, Any]) -> Row:
     identifier = next((str(item["value"]) for item in patient.get("identifier", ()) if item.get("value")), "")
     return Row(
-        patient["id"], name_of(patient), patient.get("birthDate", ""), patient.get("gender", ""), identifier
+        patient["id"],
+        name_of(patient),
+        str(patient.get("birthDate", "")),
+        str(patient.get("gender", "")),
+        identifier,
     )
 
 
-async def _count(store: Store, access: AccessFilter, found: dict[str, Row]) -> None:
-    """Fill in the counts with three searches, however many patients there are on the page."""
-    patients = ("patient", ",".join(found))
-    for resource in await _all(store, access, "ImagingStudy", [patients]):
-        _of(resource, found).imaging += 1
-    for resource in await _all(
-        store, access, "Observation", [patients, ("code", "http://loinc.org|69548-6")]
-    ):
-        _of(resource, found).variants += 1
-    for resource in await _all(store, access, "Observation", [patients, ("code", f"{PREDICTION_CODES}|")]):
-        row = _of(resource, found)
-        title = concept_text(resource.get("code")).split(" ")[0]
-        row.predictions += (f"{title} {value_text(resource) if 'valueQuantity' in resource else 'declined'}",)
+async def _fill(store: Store, access: AccessFilter, rows: Mapping[str, Row]) -> bool:
+    """Fill in what the records hold."""
+    patients = ("patient", ",".join(sorted(name.removeprefix("Patient/") for name in rows)))
+    classes = ",".join(f"{LOINC}|{code}" for code in REPORTABLE)
+    label = f"{AIAST['system']}|{AIAST['code']}"
+    studies, all_studies = await _all(store, access, "ImagingStudy", [patients])
+    reports, all_reports = await _all(
+        store, access, "DiagnosticReport", [patients, ("code", f"{LOINC}|51969-4")]
+    )
+    implied, all_implied = await _all(
+        store, access, "Observation", [patients, ("component-value-concept", classes)]
+    )
+    predicted, all_predicted = await _all(store, access, "Observation", [patients, ("_security", label)])
+    for study in studies:
+        row = _of(study, rows)
+        codes = {str(coding.get("code", "")) for coding in study.get("modality", ())} - {"SR", ""}
+        for code in sorted(codes) or ["other"]:
+            name = _MODALITIES.get(code, code)
+            row.imaging[name] = row.imaging.get(name, 0) + 1
+    for report in reports:
+        row = _of(report, rows)
+        row.genome, row.rank = "nothing reportable", 3
+    for implication in implied:
+        _classify(implication, _of(implication, rows))
+    _predict(predicted, rows)
+    return all_studies and all_reports and all_implied and all_predicted
+
+
+def _classify(implication: dict[str, Any], row: Row) -> None:
+    if implication.get("status") in ("entered-in-error", "cancelled"):
+        return
+    for component in implication.get("component", ()):
+        for code in codes_of(component.get("valueCodeableConcept")) & REPORTABLE.keys():
+            rank = list(REPORTABLE).index(code)
+            if rank < row.rank:
+                row.genome, row.rank = REPORTABLE[code].lower(), rank
+
+
+def _predict(predicted: Sequence[dict[str, Any]], rows: Mapping[str, Row]) -> None:
+    newest: dict[tuple[int, str], dict[str, Any]] = {}
+    for observation in predicted:
+        if observation.get("status") in ("entered-in-error", "cancelled"):
+            continue
+        key = (id(_of(observation, rows)), target_of(observation.get("device", {}))[0])
+        if key not in newest or str(newest[key].get("issued", "")) < str(observation.get("issued", "")):
+            newest[key] = observation
+    for observation in newest.values():
+        _of(observation, rows).predictions.append(short(observation))
+    for row in rows.values():
+        row.predictions.sort(key=lambda text: (text.endswith("declined"), text))
 
 
 async def _all(
     store: Store, access: AccessFilter, resource_type: str, parameters: Sequence[tuple[str, str]]
-) -> list[dict[str, Any]]:
+) -> tuple[list[dict[str, Any]], bool]:
+    """All matches, and whether they are all."""
+    found: list[dict[str, Any]] = []
     if not access.permits(resource_type, "s"):
-        return []
-    page = await store.search(resource_type, parameters, access, count=_MANY)
-    return [loads(entry.bytes) for entry in page.entries]
+        return found, True
+    cursor: str | None = None
+    for _ in range(_MOST_PAGES):
+        page = await store.search(resource_type, parameters, access, count=_COUNT, cursor=cursor)
+        found += [loads_exact(entry.bytes) for entry in page.entries]
+        cursor = page.next
+        if cursor is None:
+            return found, True
+    return found, False
 
 
-def _of(resource: dict[str, Any], found: dict[str, Row]) -> Row:
-    """The row of a resource's subject; a subject that was merged counts nowhere on this page."""
-    reference = str(resource.get("subject", {}).get("reference", "")).removeprefix("Patient/")
-    return found.get(reference) or Row("", "", "", "", "")
+def _of(resource: dict[str, Any], rows: Mapping[str, Row]) -> Row:
+    """The row of a resource's subject; what is of nobody on the page counts nowhere."""
+    return rows.get(target_of(resource.get("subject", {}))[0], Row("", "", "", "", ""))

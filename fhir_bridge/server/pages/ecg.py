@@ -1,25 +1,25 @@
-"""The ECG as paper shows it: 25 mm/s, 10 mm/mV, calibration pulse, three rows of four leads and a rhythm strip.
-
-Everything is drawn in millimetres of paper; the SVG's viewBox is in millimetres too.
-"""
+"""The leads of an ECG, and what the machine measured and said beside it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from markupsafe import Markup
 
 from fhir_bridge.predictions.record import codings
+from fhir_bridge.server.pages.ecg_drawing import draw
+from fhir_bridge.server.pages.ecg_leads import STANDARD, Lead
+from fhir_bridge.server.pages.reading import concept_text, label_of, target_of, time_of, value_text
 
-__all__ = ["ECG_CODE", "Lead", "draw", "leads_of"]
-
-ECG_CODE: Final = ("urn:oid:2.16.840.1.113883.6.24", "131328")
-MM_PER_SECOND: Final = 25.0
-MM_PER_MILLIVOLT: Final = 10.0
+__all__ = ["ECG_CODE", "Ecg", "ecgs_of", "is_ecg", "leads_of"]
 
 _MDC: Final = "urn:oid:2.16.840.1.113883.6.24"
+ECG_CODE: Final = (_MDC, "131328")
+"""MDC_ECG_ELEC_POTL (ISO/IEEE 11073-10101): the voltages of an ECG."""
+
 _LEADS: Final = {
     "131329": "I",
     "131330": "II",
@@ -29,129 +29,129 @@ _LEADS: Final = {
     "131392": "aVF",
     **{str(131330 + number): f"V{number}" for number in range(1, 7)},
 }
-_LAYOUT: Final = (("I", "aVR", "V1", "V4"), ("II", "aVL", "V2", "V5"), ("III", "aVF", "V3", "V6"))
-_RHYTHM: Final = "II"
-_COLUMN_SECONDS: Final = 2.5
-_ROW_MM: Final = 26.0
-_MARGIN_MM: Final = 4.0
-_PULSE_MM: Final = 10.0
-"""Room left of each row for the calibration pulse: 1 mV for 200 ms."""
+_MILLIVOLTS: Final = {"mV": 1.0, "uV": 0.001, "V": 1000.0, "nV": 0.000001}
+_LOST: Final = frozenset("ELU")
+"""R4 datatypes.html#SampledData: error, below and above the detection limit."""
 
 
 @dataclass(frozen=True, slots=True)
-class Lead:
-    """One lead: samples in millivolt at a fixed period; None where the recorder lost the signal."""
+class Ecg:
+    """One recording.
 
-    name: str
-    period_ms: float
-    millivolts: tuple[float | None, ...]
+    Attributes:
+        drawing: None where it was not asked for or holds no samples.
+        facts: what the machine measured, (name, value).
+        statement: lines that the machine or a reader wrote.
+        confirmed: whether somebody has read it (the report is no longer preliminary).
+        claimed: ids of the Observations that are shown with it.
+    """
 
-    @property
-    def seconds(self) -> float:
-        """Length of the recording."""
-        return len(self.millivolts) * self.period_ms / 1000
+    id: str
+    time: str
+    label: str
+    drawing: Markup | None
+    facts: tuple[tuple[str, str], ...]
+    statement: tuple[str, ...]
+    confirmed: bool
+    notes: tuple[str, ...]
+    claimed: frozenset[str]
 
-    def part(self, start: float, end: float) -> Sequence[float | None]:
-        """Samples from `start` to `end`, in seconds from the beginning."""
-        return self.millivolts[round(start * 1000 / self.period_ms) : round(end * 1000 / self.period_ms) + 1]
+
+def is_ecg(resource: dict[str, Any]) -> bool:
+    """Whether a resource is the Observation that holds an ECG's voltages."""
+    return resource["resourceType"] == "Observation" and ECG_CODE in codings(resource.get("code"))
+
+
+def ecgs_of(resources: Sequence[dict[str, Any]], chosen: str | None = None) -> list[Ecg]:
+    """All recordings, newest first; `chosen`, or else the newest, is drawn."""
+    found = [
+        resource
+        for resource in resources
+        if is_ecg(resource) and resource.get("status") not in ("entered-in-error", "cancelled")
+    ]
+    found.sort(key=lambda resource: (time_of(resource), resource["id"]), reverse=True)
+    ids = [resource["id"] for resource in found]
+    drawn = chosen if chosen in ids else next(iter(ids), None)
+    return [_ecg(resource, resources, resource["id"] == drawn) for resource in found]
+
+
+def _ecg(recording: dict[str, Any], resources: Sequence[dict[str, Any]], drawn: bool) -> Ecg:
+    own = f"Observation/{recording['id']}"
+    facts: list[tuple[str, str]] = []
+    statement: list[str] = []
+    claimed: set[str] = {recording["id"]}
+    confirmed = False
+    by_name = {f"{resource['resourceType']}/{resource['id']}": resource for resource in resources}
+    for report in resources:
+        if report["resourceType"] != "DiagnosticReport":
+            continue
+        members = [target_of(reference)[0] for reference in report.get("result", ())]
+        if own not in members:
+            continue
+        statement += str(report.get("conclusion", "")).splitlines()
+        confirmed = confirmed or report.get("status") in ("final", "amended", "corrected", "appended")
+        for other in (by_name[name] for name in members if name in by_name and name != own):
+            claimed.add(other["id"])
+            if value_text(other):
+                facts.append((label_of(other), value_text(other)))
+    notes = [str(note["text"]) for note in recording.get("note", ()) if note.get("text")]
+    drawing, remarks = draw(leads_of(recording)) if drawn else (None, ())
+    return Ecg(
+        recording["id"],
+        time_of(recording),
+        label_of(recording),
+        drawing,
+        tuple(facts),
+        tuple(line for line in statement if line.strip()),
+        confirmed,
+        (*notes, *remarks),
+        frozenset(claimed),
+    )
 
 
 def leads_of(observation: dict[str, Any]) -> dict[str, Lead]:
-    """The leads of an ECG Observation by name; leads without usable SampledData are left out."""
+    """The leads of an ECG Observation by name, in order of the source; what is not readable is left out.
+
+    A lead without a code of ISO/IEEE 11073 goes by its text.
+    """
     found: dict[str, Lead] = {}
     for component in observation.get("component", ()):
-        name = next(
-            (
-                _LEADS[code]
-                for system, code in codings(component.get("code"))
-                if system == _MDC and code in _LEADS
-            ),
-            None,
-        )
         sampled = component.get("valueSampledData")
-        if name is None or not isinstance(sampled, dict) or not sampled.get("data"):
+        if not isinstance(sampled, dict) or not sampled.get("data"):
             continue
+        concept = component.get("code")
+        known = (_LEADS[code] for system, code in codings(concept) if system == _MDC and code in _LEADS)
+        text = concept_text(concept)
+        name = next(known, None) or _by_text(text)
         lead = _lead(name, sampled)
         if lead is not None:
-            found[name] = lead
+            found.setdefault(name, lead)
     return found
+
+
+def _by_text(text: str) -> str:
+    plain = text.removeprefix("Lead ").strip()
+    return next((name for name in STANDARD if name.lower() == plain.lower()), plain[:12] or "?")
 
 
 def _lead(name: str, sampled: dict[str, Any]) -> Lead | None:
     origin = sampled.get("origin", {})
-    unit = origin.get("code") or origin.get("unit")
-    scale = {"mV": 1.0, "uV": 0.001, "V": 1000.0}.get(str(unit))
-    period = float(sampled.get("period", 0))
-    if scale is None or period <= 0:
+    scale = _MILLIVOLTS.get(str(origin.get("code") or origin.get("unit")))
+    try:
+        period = float(sampled.get("period", 0))
+        factor, zero = float(sampled.get("factor", 1)), float(origin.get("value", 0))
+        if scale is None or not 0 < period < math.inf or sampled.get("dimensions", 1) != 1:
+            return None
+        samples = tuple(_sample(text, factor, zero, scale) for text in str(sampled["data"]).split())
+    except (
+        ValueError
+    ):  # a sample that is no number: then none of the others can be trusted to be in its place
         return None
-    factor, zero = float(sampled.get("factor", 1)), float(origin.get("value", 0))
-    samples = (_sample(text, factor, zero, scale) for text in str(sampled["data"]).split())
-    return Lead(name, period, tuple(samples))
+    return Lead(name, period, samples)
 
 
 def _sample(text: str, factor: float, zero: float, scale: float) -> float | None:
-    if text in ("E", "L", "U"):  # R4 datatypes.html#SampledData: error, below or above the detection limit
+    if text in _LOST:
         return None
-    return (float(text) * factor + zero) * scale
-
-
-def draw(leads: dict[str, Lead]) -> Markup | None:
-    """The SVG; None where none of the twelve leads is there."""
-    if not any(name in leads for row in _LAYOUT for name in row):
-        return None
-    rows = [
-        [(name, column * _COLUMN_SECONDS, (column + 1) * _COLUMN_SECONDS) for column, name in enumerate(row)]
-        for row in _LAYOUT
-    ]
-    rows.append([(_RHYTHM, 0.0, 4 * _COLUMN_SECONDS)])
-    width = 2 * _MARGIN_MM + _PULSE_MM + 4 * _COLUMN_SECONDS * MM_PER_SECOND
-    height = 2 * _MARGIN_MM + _ROW_MM * len(rows)
-    parts = [
-        f'<svg class="ecg" viewBox="0 0 {width:g} {height:g}" role="img" '
-        'aria-label="12-lead electrocardiogram, 25 mm/s, 10 mm/mV">',
-        '<defs><pattern id="mm" width="1" height="1" patternUnits="userSpaceOnUse">'
-        '<path class="fine" d="M1 0H0V1" fill="none"/></pattern>'
-        '<pattern id="mm5" width="5" height="5" patternUnits="userSpaceOnUse">'
-        '<rect width="5" height="5" fill="url(#mm)"/><path class="bold" d="M5 0H0V5" fill="none"/></pattern></defs>',
-        f'<rect class="paper" width="{width:g}" height="{height:g}" fill="url(#mm5)"/>',
-    ]
-    for number, row in enumerate(rows):
-        baseline = _MARGIN_MM + _ROW_MM * (number + 0.5)
-        parts.append(_pulse(_MARGIN_MM, baseline))
-        for name, start, end in row:
-            if name in leads:
-                left = _MARGIN_MM + _PULSE_MM + start * MM_PER_SECOND
-                parts.append(_trace(leads[name], start, end, left, baseline))
-    parts.append(f'<text class="scale" x="{_MARGIN_MM:g}" y="{height - 1:g}">25 mm/s, 10 mm/mV</text></svg>')
-    return Markup("".join(parts))  # noqa: S704 - numbers and lead names of our own table only
-
-
-def _pulse(left: float, baseline: float) -> str:
-    """The calibration pulse: 1 mV for 200 ms, 10 mm high and 5 mm wide."""
-    height, width = MM_PER_MILLIVOLT, 0.2 * MM_PER_SECOND
-    return f'<path class="trace" d="M{left:g} {baseline:g}h1v{-height:g}h{width:g}v{height:g}h1"/>'
-
-
-def _trace(lead: Lead, start: float, end: float, left: float, baseline: float) -> str:
-    step = lead.period_ms / 1000 * MM_PER_SECOND
-    lines = "".join(
-        f'<polyline class="trace" points="{points}"/>'
-        for points in _polylines(lead.part(start, min(end, lead.seconds)), step, left, baseline)
-    )
-    label = f'<text class="lead" x="{left + 1:g}" y="{baseline - 10:g}">{lead.name}</text>'
-    separator = f'<path class="trace" d="M{left:g} {baseline - 2:g}v4"/>' if start else ""
-    return lines + label + separator
-
-
-def _polylines(samples: Iterable[float | None], step: float, left: float, baseline: float) -> Iterable[str]:
-    """Points of unbroken stretches; a lost sample breaks the line instead of inventing a value."""
-    stretch: list[str] = []
-    for position, value in enumerate(samples):
-        if value is None:
-            if stretch:
-                yield " ".join(stretch)
-            stretch = []
-        else:
-            stretch.append(f"{left + position * step:.2f},{baseline - value * MM_PER_MILLIVOLT:.2f}")
-    if stretch:
-        yield " ".join(stretch)
+    value = (float(text) * factor + zero) * scale
+    return value if math.isfinite(value) else None

@@ -2,67 +2,146 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from fhir_bridge.fhir.access import AccessFilter
 from fhir_bridge.fhir.canonical import PREDICTION_CODES
+from fhir_bridge.fhir.serialization import loads_exact
 from fhir_bridge.predictions.record import codings
-from fhir_bridge.server.pages.reading import concept_text, is_prediction, quantity_text, value_text
+from fhir_bridge.server.pages.reading import (
+    concept_text,
+    is_prediction,
+    quantity_text,
+    target_of,
+    time_of,
+    value_text,
+    version_of,
+)
+from fhir_bridge.storage import Store
 
-__all__ = ["Input", "PredictionView", "predictions_of"]
+__all__ = [
+    "Bar",
+    "Earlier",
+    "Input",
+    "PredictionView",
+    "is_predicted",
+    "predictions_of",
+    "short",
+    "sources_of",
+]
 
 _DECIDING: Final = (PREDICTION_CODES, "deciding-modality")
+_REFERENCE: Final = re.compile(r",? ?\(?\b[A-Z][A-Za-z]+/[A-Za-z0-9.-]{1,64}(/_history/[0-9]+)?\)?")
+_HALF: Final = 60.0
+"""Length of the longest bar, to either side of the middle."""
+
+Sources = Mapping[str, Sequence[dict[str, Any]]]
+"""Observation to the references that its Provenance names as inputs."""
 
 
 @dataclass(frozen=True, slots=True)
 class Input:
-    """One input: what, its value, when, in which version."""
+    """One input: what and its value, when it was true, the resource, its version, and whether a newer one stands."""
 
     label: str
-    reference: str
+    target: str
+    version: str
     time: str
+    known: bool
+    newer: str
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """A contribution; `x` and `width` place its bar in a drawing 120 wide with 0 in the middle."""
+
+    label: str
+    value: float
+    x: float
+    width: float
+
+
+@dataclass(frozen=True, slots=True)
+class Earlier:
+    """A result of an earlier run."""
+
+    issued: str
+    text: str
 
 
 @dataclass(frozen=True, slots=True)
 class PredictionView:
-    """One Observation of a model."""
+    """One model's newest result."""
 
+    id: str
     title: str
     value: str
     horizon: str
     category: str
+    category_code: str
     refused: str
     modality: str
+    modality_code: str
     status: str
+    effective: str
     issued: str
     method: str
     inputs: tuple[Input, ...]
-    contributions: tuple[tuple[str, float], ...]
+    bars: tuple[Bar, ...]
     notes: tuple[str, ...]
-
-    @property
-    def largest(self) -> float:
-        """The largest contribution in absolute terms, to scale bars by; never 0."""
-        return max((abs(value) for _, value in self.contributions), default=1.0) or 1.0
+    earlier: tuple[Earlier, ...]
 
 
-def predictions_of(resources: Sequence[dict[str, Any]]) -> list[PredictionView]:
-    """What models say of this patient, newest run first; a result that a newer run replaced is left out."""
-    times = {f"{item['resourceType']}/{item['id']}": item for item in resources}
+def is_predicted(resource: dict[str, Any]) -> bool:
+    """Whether a resource is an Observation that a model asserts."""
+    return resource["resourceType"] == "Observation" and is_prediction(resource)
+
+
+def short(observation: dict[str, Any]) -> str:
+    """A prediction in two words: the model's short name and the value, or `declined`."""
+    name = concept_text(observation.get("code")).partition(" 10-year")[0].partition(" 5-year")[0]
+    value = value_text(observation) if "valueQuantity" in observation else "declined"
+    return f"{name[:24]} {value}"
+
+
+async def sources_of(
+    resources: Sequence[dict[str, Any]], store: Store, access: AccessFilter
+) -> dict[str, list[dict[str, Any]]]:
+    """What each prediction was made from, by its Provenance: one query for all of them.
+
+    Provenance is not in a patient's compartment unless its target is the Patient, so a person who may see only the
+    own record gets none; the Observation's own derivedFrom is left to them.
+    """
+    names = [f"Observation/{resource['id']}" for resource in resources if is_predicted(resource)]
+    if not names or not access.permits("Provenance", "s"):
+        return {}
+    page = await store.search("Provenance", [("target", ",".join(names))], access, count=1000)
+    found: dict[str, list[dict[str, Any]]] = {}
+    for entry in page.entries:
+        provenance = loads_exact(entry.bytes)
+        inputs = [entity["what"] for entity in provenance.get("entity", ()) if "what" in entity]
+        for target in provenance.get("target", ()):
+            found[target_of(target)[0]] = inputs
+    return found
+
+
+def predictions_of(resources: Sequence[dict[str, Any]], sources: Sources) -> list[PredictionView]:
+    """What models say of this patient, one view a model; what a newer run replaced stands below it."""
+    by_reference = {f"{item['resourceType']}/{item['id']}": item for item in resources}
     horizons = _horizons(resources)
-    sources = _sources(resources)
-    newest: dict[str, dict[str, Any]] = {}
+    runs: dict[str, list[dict[str, Any]]] = {}
     for resource in resources:
-        if resource["resourceType"] == "Observation" and is_prediction(resource):
-            model = str(resource.get("device", {}).get("reference", ""))
-            if model not in newest or str(newest[model].get("issued", "")) < str(resource.get("issued", "")):
-                newest[model] = resource
-    views = [
-        _view(resource, horizons, sources.get(f"Observation/{resource['id']}", ()), times)
-        for resource in newest.values()
-    ]
-    return sorted(views, key=lambda view: view.title)
+        if is_predicted(resource) and resource.get("status") not in ("entered-in-error", "cancelled"):
+            model = target_of(resource.get("device", {}))[0] or concept_text(resource.get("code"))
+            runs.setdefault(model, []).append(resource)
+    views = []
+    for results in runs.values():
+        results.sort(key=lambda resource: (str(resource.get("issued", "")), resource["id"]), reverse=True)
+        views.append(_view(results, horizons, sources, by_reference))
+    return sorted(views, key=lambda view: (not view.value, view.title))
 
 
 def _horizons(resources: Sequence[dict[str, Any]]) -> dict[str, str]:
@@ -74,49 +153,79 @@ def _horizons(resources: Sequence[dict[str, Any]]) -> dict[str, str]:
         for prediction in resource.get("prediction", ()):
             text = quantity_text(prediction.get("whenRange", {}).get("high", {}))
             for basis in resource.get("basis", ()):
-                found.setdefault(str(basis.get("reference", "")), text)
-    return found
-
-
-def _sources(resources: Sequence[dict[str, Any]]) -> dict[str, Sequence[dict[str, Any]]]:
-    """Observation to the references its Provenance names as inputs."""
-    found: dict[str, Sequence[dict[str, Any]]] = {}
-    for resource in resources:
-        if resource["resourceType"] == "Provenance":
-            inputs = [entity["what"] for entity in resource.get("entity", ()) if "what" in entity]
-            for target in resource.get("target", ()):
-                found[str(target.get("reference", "")).partition("/_history")[0]] = inputs
+                found.setdefault(target_of(basis)[0], text)
     return found
 
 
 def _view(
-    resource: dict[str, Any],
-    horizons: dict[str, str],
-    sources: Sequence[dict[str, Any]],
-    by_reference: dict[str, dict[str, Any]],
+    results: Sequence[dict[str, Any]],
+    horizons: Mapping[str, str],
+    sources: Sources,
+    by_reference: Mapping[str, dict[str, Any]],
 ) -> PredictionView:
-    contributions, modality = [], ""
+    resource, name = results[0], f"Observation/{results[0]['id']}"
+    deciding: dict[str, Any] = {}
+    contributions = []
     for component in resource.get("component", ()):
         if _DECIDING in codings(component.get("code")):
-            modality = value_text(component)
-        elif "valueQuantity" in component:
+            deciding = component
+        elif "value" in component.get("valueQuantity", {}):
             contributions.append(
                 (concept_text(component["code"]), float(component["valueQuantity"]["value"]))
             )
-    references = [*sources] or list(resource.get("derivedFrom", ()))
+    refused = concept_text(resource.get("dataAbsentReason"))
+    # Beside a refusal's or a horizon's own line, the note that repeats it says nothing more.
+    horizon = horizons.get(name, "")
+    repeated = {f"No result: {refused}", f"Over {horizon}."}
+    references = [*sources.get(name, ())] or list(resource.get("derivedFrom", ()))
+    category: dict[str, Any] = next(iter(resource.get("interpretation", ())), {})
     return PredictionView(
+        id=resource["id"],
         title=concept_text(resource.get("code")),
         value=value_text(resource) if "valueQuantity" in resource else "",
-        horizon=horizons.get(f"Observation/{resource['id']}", ""),
-        category=", ".join(concept_text(concept) for concept in resource.get("interpretation", ())),
-        refused=concept_text(resource.get("dataAbsentReason")),
-        modality=modality,
+        horizon=horizon,
+        category=concept_text(category),
+        category_code=next((code for _, code in codings(category)), ""),
+        refused=_plain(refused),
+        modality=value_text(deciding),
+        modality_code=next((code for _, code in codings(deciding.get("valueCodeableConcept"))), ""),
         status=str(resource.get("status", "")),
+        effective=time_of(resource),
         issued=str(resource.get("issued", "")),
         method=concept_text(resource.get("method")),
-        inputs=tuple(_input(reference, by_reference) for reference in references if _is_input(reference)),
-        contributions=tuple(contributions),
-        notes=tuple(str(note["text"]) for note in resource.get("note", ()) if note.get("text")),
+        inputs=tuple(_input(item, by_reference) for item in references if _is_input(item)),
+        bars=_bars(contributions),
+        notes=tuple(
+            str(note["text"])
+            for note in resource.get("note", ())
+            if note.get("text") and note["text"] not in repeated
+        ),
+        earlier=tuple(_earlier(item) for item in results[1:]),
+    )
+
+
+def _plain(reason: str) -> str:
+    """A reason without the reference that it ends in: the input is in the table below, with a link."""
+    return _REFERENCE.sub("", reason).strip()
+
+
+def _earlier(resource: dict[str, Any]) -> Earlier:
+    refused = concept_text(resource.get("dataAbsentReason"))
+    text = value_text(resource) if "valueQuantity" in resource else f"no result: {_plain(refused)}"
+    return Earlier(str(resource.get("issued", "")), text)
+
+
+def _bars(contributions: Sequence[tuple[str, float]]) -> tuple[Bar, ...]:
+    largest = max((abs(value) for _, value in contributions), default=0.0) or 1.0
+    ordered = sorted(contributions, key=lambda item: -abs(item[1]))
+    return tuple(
+        Bar(
+            label,
+            value,
+            round(_HALF + min(value, 0.0) / largest * _HALF, 1),
+            round(abs(value) / largest * _HALF, 1),
+        )
+        for label, value in ordered
     )
 
 
@@ -124,13 +233,15 @@ def _is_input(reference: dict[str, Any]) -> bool:
     return not str(reference.get("reference", "")).startswith("DocumentReference/")
 
 
-def _input(reference: dict[str, Any], by_reference: dict[str, dict[str, Any]]) -> Input:
-    target = str(reference.get("reference", ""))
-    resource = by_reference.get(target.partition("/_history")[0], {})
-    time = (
-        resource.get("effectiveDateTime")
-        or resource.get("onsetDateTime")
-        or resource.get("recordedDate")
-        or ""
+def _input(reference: dict[str, Any], by_reference: Mapping[str, dict[str, Any]]) -> Input:
+    target, version = target_of(reference)
+    resource = by_reference.get(target)
+    now = version_of(resource) if resource else ""
+    return Input(
+        label=str(reference.get("display") or target),
+        target=target,
+        version=version,
+        time=time_of(resource) if resource else "",
+        known=resource is not None,
+        newer=now if version and now not in ("", version) else "",
     )
-    return Input(str(reference.get("display") or target), target, str(time))

@@ -2,12 +2,42 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import Any, Final
 
-from fhir_bridge.predictions.record import effective_of
+from fhir_bridge.fhir.canonical import PREDICTION_CODES, SOURCE_EXTENSION
+from fhir_bridge.predictions.record import codings, effective_of
 from fhir_bridge.predictions.resources import AIAST
 
-__all__ = ["concept_text", "is_prediction", "label_of", "name_of", "quantity_text", "time_of", "value_text"]
+__all__ = [
+    "codes_of",
+    "concept_text",
+    "is_prediction",
+    "label_of",
+    "local_code",
+    "name_of",
+    "quantity_text",
+    "source_time",
+    "target_of",
+    "time_of",
+    "value_text",
+    "version_of",
+]
+
+_STANDARD: Final = (
+    PREDICTION_CODES,
+    "http://dicom.nema.org/",
+    "http://hl7.org/fhir/",
+    "http://loinc.org",
+    "http://snomed.info/sct",
+    "http://terminology.hl7.org/",
+    "http://www.genenames.org",
+    "http://www.nlm.nih.gov/research/umls/rxnorm",
+    "http://www.whocc.no/atc",
+    "urn:oid:2.16.840.1.113883.6.",
+)
+"""Beginnings of the systems whose codes mean the same everywhere; any other system is a site's own."""
 
 
 def concept_text(concept: Any) -> str:
@@ -16,12 +46,24 @@ def concept_text(concept: Any) -> str:
         return ""
     if concept.get("text"):
         return str(concept["text"])
-    codings = concept.get("coding", ())
     for field in ("display", "code"):
-        for coding in codings:
+        for coding in concept.get("coding", ()):
             if coding.get(field):
                 return str(coding[field])
     return ""
+
+
+def codes_of(concept: Any) -> frozenset[str]:
+    """The codes of a CodeableConcept, whatever their systems."""
+    return frozenset(code for _, code in codings(concept))
+
+
+def local_code(concept: Any) -> str | None:
+    """What marks a concept as not mapped: its local code, or `text only`; None where a standard code stands in it."""
+    found = list(codings(concept))
+    if any(system.startswith(_STANDARD) for system, _ in found):
+        return None
+    return next((f"local code {code}" for _, code in found if code), "text only")
 
 
 def name_of(patient: dict[str, Any]) -> str:
@@ -45,6 +87,28 @@ def is_prediction(resource: dict[str, Any]) -> bool:
     )
 
 
+def target_of(reference: Any) -> tuple[str, str]:
+    """`Observation/x/_history/3` as (`Observation/x`, `3`); the version empty where none is named."""
+    text = str(reference.get("reference", "")) if isinstance(reference, dict) else str(reference)
+    target, _, version = text.partition("/_history/")
+    return target, version
+
+
+def version_of(resource: dict[str, Any]) -> str:
+    """The stored version's number, as text."""
+    return str(resource.get("meta", {}).get("versionId", ""))
+
+
+def source_time(resource: dict[str, Any]) -> str:
+    """When the source said so: the business time of the conversion; empty where none is kept."""
+    for extension in resource.get("meta", {}).get("extension", ()):
+        if extension.get("url") == SOURCE_EXTENSION:
+            for part in extension.get("extension", ()):
+                if part.get("url") == "time":
+                    return str(part.get("valueDateTime") or part.get("valueString") or "")
+    return ""
+
+
 def time_of(resource: dict[str, Any]) -> str:
     """When what a resource tells of happened; empty where it doesn't say."""
     period = resource.get("period") or resource.get("performedPeriod") or {}
@@ -65,12 +129,22 @@ def label_of(resource: dict[str, Any]) -> str:
     """What a resource is about, in a few words."""
     kind = str(resource["resourceType"])
     if kind == "ImagingStudy":
-        modalities = "/".join(coding.get("code", "") for coding in resource.get("modality", ()))
-        return f"{modalities or 'imaging'} study: {resource.get('description', '')}".rstrip(": ")
+        return str(resource.get("description") or next(_procedures(resource), "") or "imaging study")
     if kind == "Encounter":
-        return f"Encounter: {resource.get('class', {}).get('display') or resource.get('class', {}).get('code', '')}"
+        place = resource.get("class", {})
+        service = concept_text(resource.get("serviceType"))
+        parts = (str(place.get("display") or place.get("code") or "visit"), service)
+        return ", ".join(part for part in parts if part)
     concept = resource.get("code") or resource.get("medicationCodeableConcept") or resource.get("vaccineCode")
-    return concept_text(concept) or kind
+    reference = resource.get("medicationReference")
+    return concept_text(concept) or (str(reference.get("display") or "") if reference else "") or kind
+
+
+def _procedures(study: dict[str, Any]) -> Iterator[str]:
+    for concept in study.get("procedureCode", ()):
+        text = concept_text(concept)
+        if text:
+            yield text
 
 
 def value_text(node: dict[str, Any]) -> str:
@@ -79,12 +153,16 @@ def value_text(node: dict[str, Any]) -> str:
         return quantity_text(node["valueQuantity"])
     if "valueCodeableConcept" in node:
         return concept_text(node["valueCodeableConcept"])
-    for name in ("valueString", "valueInteger", "valueBoolean", "valueDateTime", "valueTime"):
+    if "valueBoolean" in node:
+        return "yes" if node["valueBoolean"] else "no"
+    for name in ("valueString", "valueInteger", "valueDateTime", "valueTime"):
         if name in node:
             return str(node[name])
+    if "valuePeriod" in node:
+        return f"{node['valuePeriod'].get('start', '')} to {node['valuePeriod'].get('end', '')}"
     if "valueRange" in node:
         low, high = (quantity_text(node["valueRange"].get(end, {})) for end in ("low", "high"))
-        return f"{low} – {high}"
+        return f"{low} to {high}"
     if "valueRatio" in node:
         ratio = node["valueRatio"]
         return f"{quantity_text(ratio.get('numerator', {}))} : {quantity_text(ratio.get('denominator', {}))}"
@@ -97,5 +175,7 @@ def quantity_text(quantity: dict[str, Any]) -> str:
     """A Quantity as text, digits as they are."""
     if "value" not in quantity:
         return ""
+    value = quantity["value"]
+    digits = f"{value:f}" if isinstance(value, Decimal) else str(value)
     unit = quantity.get("unit") or quantity.get("code") or ""
-    return f"{quantity.get('comparator', '')}{quantity['value']}{' ' + unit if unit and unit != '1' else ''}"
+    return f"{quantity.get('comparator', '')}{digits}{' ' + unit if unit and unit != '1' else ''}"

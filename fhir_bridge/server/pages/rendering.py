@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 
 import jinja2
+from markupsafe import Markup
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
@@ -15,7 +16,7 @@ from fhir_bridge.server.login import client_address
 from fhir_bridge.server.services import Services, services_of
 from fhir_bridge.storage.accounts import User
 
-__all__ = ["audit_read", "page", "refused"]
+__all__ = ["audit_list", "audit_read", "moment", "page", "refused"]
 
 
 @lru_cache(maxsize=1)
@@ -27,46 +28,60 @@ def _templates() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["moment"] = _moment
+    environment.filters["moment"] = moment
     return environment
 
 
-def _moment(text: str) -> str:
-    """A FHIR dateTime for people: to the minute, as the source gave it."""
-    return text[:16].replace("T", " ")
+def moment(text: str) -> Markup:
+    """A FHIR dateTime for people, to the minute in the zone of its source; UTC is named, other zones are not."""
+    if not text:
+        return Markup("")
+    plain = text[:16].replace("T", " ")
+    if len(text) > 10 and text.endswith(("Z", "+00:00")):
+        plain += " UTC"
+    return Markup('<time datetime="{}">{}</time>').format(text, plain)
 
 
 def page(
     template: str,
     services: Services,
     user: User,
+    values: Mapping[str, object],
     status: int = 200,
     *,
     form_targets: Iterable[str] = (),
-    **values: object,
 ) -> HTMLResponse:
     """Render a template for the signed-in person."""
     text = (
         _templates()
         .get_template(template)
-        .render(organization=services.settings.organization, user=user, **values)
+        .render(values, organization=services.settings.organization, user=user)
     )
     return HTMLResponse(text, status, headers=page_headers(form_targets))
 
 
-def refused(services: Services, user: User, message: str, status: int) -> Response:
+def refused(services: Services, user: User, message: str, status: int, csrf: str = "") -> Response:
     """A page that says what is not there; the same for what one may not see."""
-    return page("refused.html", services, user, status, message=message, csrf="")
+    return page("refused.html", services, user, {"message": message, "csrf": csrf}, status)
 
 
-async def audit_read(request: Request, user: User, *patients: str) -> None:
-    """Leave an AuditEvent a patient before the page goes out: this person read the record."""
+def _context(request: Request, user: User) -> audit.Context:
     services = services_of(request)
-    context = audit.Context(
+    return audit.Context(
         server=services.settings.fhir_base,
         client="pages",
         user=audit.Agent(user.id, user.display, user.fhir_user),
         address=client_address(request),
     )
-    events = [audit.read(context, f"Patient/{patient}", patient=patient) for patient in patients]
-    await services.audit.now(*events)
+
+
+async def audit_read(request: Request, user: User, patient: str) -> None:
+    """Leave an AuditEvent before the page goes out: this person read the record."""
+    event = audit.read(_context(request, user), f"Patient/{patient}", patient=patient)
+    await services_of(request).audit.now(event)
+
+
+async def audit_list(request: Request, user: User, patients: Iterable[str]) -> None:
+    """Leave AuditEvents before the list goes out: this person looked for patients and found these."""
+    events = audit.search(_context(request, user), f"GET {request.url}", patients)
+    await services_of(request).audit.now(*events)

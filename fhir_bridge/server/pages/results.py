@@ -2,78 +2,136 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any, Final
 
 from fhir_bridge.fhir.access import AccessFilter
-from fhir_bridge.fhir.serialization import loads
-from fhir_bridge.predictions.inputs import LOINC
+from fhir_bridge.fhir.serialization import loads_exact
 from fhir_bridge.predictions.record import codings, parse_time
-from fhir_bridge.server.pages.ecg import ECG_CODE
-from fhir_bridge.server.pages.reading import concept_text, is_prediction, time_of, value_text
-from fhir_bridge.storage import Store
+from fhir_bridge.server.pages.ecg import is_ecg
+from fhir_bridge.server.pages.reading import (
+    concept_text,
+    is_prediction,
+    local_code,
+    quantity_text,
+    source_time,
+    time_of,
+    value_text,
+    version_of,
+)
+from fhir_bridge.storage import Gone, NotFound, Store
 
-__all__ = ["Replaced", "Result", "results_of"]
+__all__ = ["LIMIT", "Day", "Replaced", "Result", "days_of", "histories_of", "is_result", "newest"]
+
+LIMIT: Final = 300
+"""Results on a page; the page says how many more there are."""
 
 _GENOMIC: Final = ("http://terminology.hl7.org/CodeSystem/v2-0074", "GE")
 _CORRECTED: Final = frozenset({"corrected", "amended", "entered-in-error"})
 
+Histories = Mapping[str, Sequence[dict[str, Any]]]
+"""Observation id to its earlier versions."""
+
 
 @dataclass(frozen=True, slots=True)
 class Replaced:
-    """What stood in an earlier version of a result."""
+    """What stood in an earlier version of a result, and when its source said so."""
 
     value: str
     status: str
-    version: str
+    time: str
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
     """One result as it stands now."""
 
+    id: str
     time: str
     label: str
     value: str
+    reference: str
     status: str
     interpretation: str
-    mapped: bool
-    replaced: tuple[Replaced, ...] = ()
+    local: str | None
+    notes: tuple[str, ...]
+    replaced: tuple[Replaced, ...]
+
+    @property
+    def withdrawn(self) -> bool:
+        """Whether the source took it back."""
+        return self.status == "entered-in-error"
 
 
-def _shown(observation: dict[str, Any]) -> bool:
-    categories = [coding for category in observation.get("category", ()) for coding in codings(category)]
-    return (
-        observation["resourceType"] == "Observation"
-        and not is_prediction(observation)
-        and _GENOMIC not in categories
-        and ECG_CODE not in codings(observation.get("code"))
-    )
+@dataclass(frozen=True, slots=True)
+class Day:
+    """The results of one day; `date` empty where they have none."""
+
+    date: str
+    results: tuple[Result, ...]
 
 
-async def results_of(
-    resources: Sequence[dict[str, Any]], store: Store, access: AccessFilter, limit: int = 300
-) -> list[Result]:
-    """The newest results; for a corrected, amended or withdrawn one the earlier versions are read as well."""
-    observations = [resource for resource in resources if _shown(resource)]
-    observations.sort(
-        key=lambda item: parse_time(time_of(item)).timestamp() if time_of(item) else 0.0, reverse=True
-    )
-    return [await _result(observation, store, access) for observation in observations[:limit]]
+def is_result(resource: dict[str, Any]) -> bool:
+    """Whether a resource is a result that belongs into this list: no prediction, variant or waveform."""
+    if resource["resourceType"] != "Observation" or is_prediction(resource) or is_ecg(resource):
+        return False
+    if any("valueSampledData" in component for component in resource.get("component", ())):
+        return False
+    return not any(_GENOMIC in codings(category) for category in resource.get("category", ()))
 
 
-async def _result(observation: dict[str, Any], store: Store, access: AccessFilter) -> Result:
-    status = str(observation.get("status", ""))
-    replaced = await _earlier(observation, store, access) if status in _CORRECTED else ()
+def newest(resources: Sequence[dict[str, Any]], claimed: Container[str]) -> list[dict[str, Any]]:
+    """All results, newest first; those in `claimed` are shown elsewhere."""
+    found = [resource for resource in resources if is_result(resource) and resource["id"] not in claimed]
+    found.sort(key=lambda item: (_moment(item), concept_text(item.get("code")).casefold()))
+    found.sort(key=_moment, reverse=True)
+    return found
+
+
+def _moment(resource: dict[str, Any]) -> float:
+    text = time_of(resource)
+    return parse_time(text).timestamp() if text else float("-inf")
+
+
+async def histories_of(
+    observations: Sequence[dict[str, Any]], store: Store, access: AccessFilter
+) -> dict[str, list[dict[str, Any]]]:
+    """The other versions of those Observations that have any: one query each, none for a result that never changed."""
+    found: dict[str, list[dict[str, Any]]] = {}
+    for observation in observations:
+        if observation.get("status") not in _CORRECTED and version_of(observation) in ("", "1"):
+            continue
+        try:
+            page = await store.history(access, "Observation", observation["id"])
+        except (NotFound, Gone):  # deleted since the record was read
+            continue
+        versions = [loads_exact(entry.stored.bytes) for entry in page.entries if entry.stored.bytes]
+        found[observation["id"]] = [
+            version for version in versions if version_of(version) != version_of(observation)
+        ]
+    return found
+
+
+def days_of(observations: Sequence[dict[str, Any]], histories: Histories) -> list[Day]:
+    """Results by day; `observations` are in the order of `newest`."""
+    results = [_result(observation, histories.get(observation["id"], ())) for observation in observations]
+    return [Day(date, tuple(group)) for date, group in groupby(results, key=lambda result: result.time[:10])]
+
+
+def _result(observation: dict[str, Any], others: Sequence[dict[str, Any]]) -> Result:
     return Result(
+        id=observation["id"],
         time=time_of(observation),
-        label=concept_text(observation.get("code")),
+        label=concept_text(observation.get("code")) or "(no code)",
         value=_value(observation),
-        status=status,
+        reference=", ".join(filter(None, map(_reference_text, observation.get("referenceRange", ())))),
+        status=str(observation.get("status", "")),
         interpretation=", ".join(concept_text(concept) for concept in observation.get("interpretation", ())),
-        mapped=any(system == LOINC for system, _ in codings(observation.get("code"))),
-        replaced=replaced,
+        local=local_code(observation.get("code")),
+        notes=tuple(str(note["text"]) for note in observation.get("note", ()) if note.get("text")),
+        replaced=_replaced(observation, others),
     )
 
 
@@ -83,18 +141,29 @@ def _value(observation: dict[str, Any]) -> str:
         f"{concept_text(component.get('code'))} {value_text(component)}"
         for component in observation.get("component", ())
     ]
-    return "; ".join(part for part in (own, *parts) if part)
+    members = len(observation.get("hasMember", ()))
+    panel = f"panel of {members}" if members and not own and not parts else ""
+    return "; ".join(part for part in (own, *parts, panel) if part)
 
 
-async def _earlier(observation: dict[str, Any], store: Store, access: AccessFilter) -> tuple[Replaced, ...]:
-    """Earlier contents that differ in value or status, newest first."""
-    page = await store.history(access, "Observation", observation["id"])
+def _reference_text(interval: dict[str, Any]) -> str:
+    if interval.get("text"):
+        return str(interval["text"])
+    low, high = (quantity_text(interval.get(end, {})) for end in ("low", "high"))
+    if low and high:
+        return f"{low} to {high}"
+    return f"from {low}" if low else f"up to {high}" if high else ""
+
+
+def _replaced(observation: dict[str, Any], others: Sequence[dict[str, Any]]) -> tuple[Replaced, ...]:
+    """Other contents that differ in value, or were final before a correction; the newest first."""
+    now = _value(observation)
     found: dict[tuple[str, str], Replaced] = {}
-    for entry in page.entries:
-        if not entry.stored.bytes:
-            continue
-        version = loads(entry.stored.bytes)
-        shown = (_value(version), str(version.get("status", "")))
-        if shown != (_value(observation), observation.get("status")):
-            found.setdefault(shown, Replaced(*shown, str(entry.stored.version)))
+    for version in sorted(others, key=source_time, reverse=True):
+        value, status = _value(version), str(version.get("status", ""))
+        changed = value != now or (
+            observation.get("status") in _CORRECTED and status != observation.get("status")
+        )
+        if changed:
+            found.setdefault((value, status), Replaced(value or "no value", status, source_time(version)))
     return tuple(found.values())

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+from functools import lru_cache
 from importlib import resources as package_files
-from typing import Any
 
 from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
-from fhir_bridge.fhir.serialization import loads
-from fhir_bridge.server.pages import cohort, ecg, predictions, rendering, results, timeline, variants
-from fhir_bridge.server.pages.reading import label_of, name_of, time_of
+from fhir_bridge.server.pages import cohort, rendering
+from fhir_bridge.server.pages.patient import patient_values
 from fhir_bridge.server.services import services_of
 from fhir_bridge.server.session import access_for_user, csrf_token, current_user, login_redirect
 from fhir_bridge.server.smart.launch import launchable
@@ -21,12 +21,19 @@ __all__ = ["router"]
 
 router = APIRouter(include_in_schema=False)
 
+_NO_PATIENT = "There is no such patient."
+
+
+@lru_cache(maxsize=1)
+def _style() -> str:
+    return package_files.files("fhir_bridge.server.pages").joinpath("templates/pages.css").read_text("utf-8")
+
 
 @router.get("/pages/pages.css")
 async def stylesheet() -> Response:
     """The style of all pages."""
-    text = package_files.files("fhir_bridge.server.pages").joinpath("templates/pages.css").read_text("utf-8")
-    return Response(text, media_type="text/css", headers={"Cache-Control": "max-age=300"})
+    headers = {"Cache-Control": "max-age=300", "X-Content-Type-Options": "nosniff"}
+    return Response(_style(), media_type="text/css", headers=headers)
 
 
 @router.get("/")
@@ -35,98 +42,43 @@ async def cohort_page(request: Request) -> Response:
     user = await current_user(request)
     if user is None:
         return login_redirect(request)
-    services = services_of(request)
-    access = access_for_user(user)
-    cursor = request.query_params.get("page") or None
-    try:
-        rows, following = await cohort.rows(services.store, access, cursor)
-    except StorageError as error:
-        return rendering.refused(services, user, str(error.issue.message), error.status)
-    await rendering.audit_read(request, user, *(row.id for row in rows))
-    return rendering.page(
-        "cohort.html", services, user, csrf=await csrf_token(request), rows=rows, following=following
+    services, csrf = services_of(request), await csrf_token(request)
+    cursor, name = (
+        request.query_params.get("page") or None,
+        request.query_params.get("name", "").strip()[:100],
     )
+    if "\x00" in name or "\x00" in (cursor or ""):
+        return rendering.refused(services, user, "The address holds a character that no name has.", 400, csrf)
+    try:
+        found = await cohort.cohort_of(services.store, access_for_user(user), cursor, name)
+    except StorageError as error:
+        return rendering.refused(services, user, str(error.issue.message), error.status, csrf)
+    await rendering.audit_list(request, user, (row.id for row in found.rows))
+    values = {"csrf": csrf, "cohort": found, "name": name}
+    return rendering.page("cohort.html", services, user, values)
 
 
 @router.get("/patients/{patient_id}")
 async def patient_page(request: Request, patient_id: str) -> Response:
-    """One patient: timeline, ECG, variants, predictions, results."""
+    """One patient: predictions, timeline, ECG, variants, imaging, results, history."""
     user = await current_user(request)
     if user is None:
         return login_redirect(request)
-    services = services_of(request)
-    access = access_for_user(user)
+    services, csrf = services_of(request), await csrf_token(request)
+    if "\x00" in patient_id:
+        return rendering.refused(services, user, _NO_PATIENT, 404, csrf)
     try:
-        patient = loads((await services.store.read("Patient", patient_id, access)).bytes)
-        found = [loads(entry.bytes) async for entry in services.store.patient_record(patient_id, access)]
-    except StorageError:
-        return rendering.refused(services, user, "There is no such patient.", 404)
+        values = await patient_values(
+            services.store, access_for_user(user), patient_id, request.query_params.get("ecg")
+        )
+    except StorageError as error:
+        if error.status >= 500:
+            raise
+        return rendering.refused(services, user, _NO_PATIENT, 404, csrf)
     await rendering.audit_read(request, user, patient_id)
-    shown = [resource for resource in found if resource["resourceType"] != "Patient"]
-    clients = await launchable(services)
-    return rendering.page(
-        "patient.html",
-        services,
-        user,
-        form_targets=[client.launch_uri for client in clients if client.launch_uri],
-        csrf=await csrf_token(request),
-        patient=patient,
-        name=name_of(patient),
-        merged=[
-            other for other in found if other["resourceType"] == "Patient" and other["id"] != patient["id"]
-        ],
-        timeline=timeline.draw(timeline.events_of(shown)),
-        ecgs=_ecgs(shown),
-        imaging=[_study(resource) for resource in shown if resource["resourceType"] == "ImagingStudy"],
-        variants=variants.variants_of(shown),
-        studied=variants.studied_of(shown),
-        predictions=predictions.predictions_of(shown),
-        results=await results.results_of(shown, services.store, access),
-        conditions=[_entry(resource) for resource in shown if resource["resourceType"] == "Condition"],
-        medications=[
-            _entry(resource)
-            for resource in shown
-            if resource["resourceType"] in ("MedicationRequest", "MedicationStatement")
-        ],
-        clients=clients,
+    clients = await launchable(services) if user.role != "patient" else []
+    targets = [client.launch_uri for client in clients if client.launch_uri]
+    values |= {"csrf": csrf, "clients": clients}
+    return await asyncio.to_thread(
+        rendering.page, "patient.html", services, user, values, form_targets=targets
     )
-
-
-def _ecgs(shown: list[dict[str, Any]]) -> list[tuple[str, Any]]:
-    drawn = [
-        (time_of(resource), ecg.draw(ecg.leads_of(resource)))
-        for resource in shown
-        if resource["resourceType"] == "Observation" and ecg.ECG_CODE in ecg.codings(resource.get("code"))
-    ]
-    return sorted(
-        ((time, svg) for time, svg in drawn if svg is not None), key=lambda item: item[0], reverse=True
-    )
-
-
-def _study(study: dict[str, Any]) -> dict[str, Any]:
-    return {
-        "time": time_of(study),
-        "label": label_of(study),
-        "series": study.get("numberOfSeries", ""),
-        "instances": study.get("numberOfInstances", ""),
-        "sites": sorted(
-            {
-                str(series["bodySite"].get("display") or series["bodySite"].get("code"))
-                for series in study.get("series", ())
-                if series.get("bodySite")
-            }
-        ),
-    }
-
-
-def _entry(resource: dict[str, Any]) -> dict[str, str]:
-    refuted = any(
-        coding.get("code") == "refuted" for coding in resource.get("verificationStatus", {}).get("coding", ())
-    )
-    dosages = resource.get("dosageInstruction") or resource.get("dosage") or []
-    return {
-        "time": time_of(resource),
-        "label": label_of(resource),
-        "refuted": "absent" if refuted else "",
-        "dosage": next((str(item["text"]) for item in dosages if item.get("text")), ""),
-    }

@@ -1,116 +1,138 @@
-"""The three modalities of one patient on one axis of time."""
+"""The events of one patient's record, in a lane for each kind of source."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from markupsafe import Markup, escape
+from fhir_bridge.predictions.record import modality_of, parse_time
+from fhir_bridge.server.pages.imaging import study_of
+from fhir_bridge.server.pages.predictions import is_predicted, short
+from fhir_bridge.server.pages.reading import codes_of, label_of, time_of
+from fhir_bridge.server.pages.results import is_result
+from fhir_bridge.server.pages.variants import Variant
 
-from fhir_bridge.predictions.record import Modality, modality_of, parse_time
-from fhir_bridge.server.pages.reading import is_prediction, label_of, time_of
+__all__ = ["LANES", "Event", "Lane", "Timeline", "timeline_of"]
 
-__all__ = ["Event", "draw", "events_of"]
 
-LANES: Final[tuple[tuple[str, str], ...]] = (
-    ("ehr", "EHR"),
-    ("imaging", "Imaging"),
-    ("genomics", "Genomics"),
-    ("prediction", "Predictions"),
+@dataclass(frozen=True, slots=True)
+class Lane:
+    """A row of the timeline; `group` is the modality, which gives it its colour."""
+
+    code: str
+    name: str
+    group: str
+    anchor: str
+
+
+LANES: Final = (
+    Lane("condition", "EHR: conditions", "ehr", "history"),
+    Lane("medication", "EHR: medication", "ehr", "history"),
+    Lane("visit", "EHR: visits", "ehr", "history"),
+    Lane("result", "EHR: results", "ehr", "results"),
+    Lane("imaging", "Imaging", "imaging", "imaging"),
+    Lane("genomics", "Genomics", "genomics", "genome"),
+    Lane("prediction", "Predictions", "prediction", "predictions"),
 )
-_SHOWN: Final = frozenset(
-    {
-        "AllergyIntolerance",
-        "Condition",
-        "DiagnosticReport",
-        "Encounter",
-        "ImagingStudy",
-        "Immunization",
-        "MedicationRequest",
-        "MedicationStatement",
-        "Observation",
-        "Procedure",
-    }
-)
-_WIDTH: Final = 1000
-_LEFT: Final = 90
-_RIGHT: Final = 20
-_LANE: Final = 30
+
+_LANE_OF: Final = {
+    "AllergyIntolerance": "condition",
+    "Condition": "condition",
+    "Encounter": "visit",
+    "Immunization": "medication",
+    "MedicationAdministration": "medication",
+    "MedicationRequest": "medication",
+    "MedicationStatement": "medication",
+    "Procedure": "visit",
+}
+_VOID: Final = frozenset({"entered-in-error", "cancelled", "not-done"})
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One or several resources of a kind at one time."""
+    """Something at one moment; `short` stands beside its mark where there is room."""
 
     lane: str
+    moment: datetime
     time: str
     label: str
-    count: int = 1
+    short: str
+    anchor: str
 
 
-def events_of(resources: Sequence[dict[str, Any]]) -> list[Event]:
-    """Events of a patient's resources, oldest first; equal ones at one time are counted together."""
-    counted: dict[tuple[str, str, str], int] = {}
+@dataclass(frozen=True, slots=True)
+class Timeline:
+    """Events, oldest first, and how many things of a kind have no time."""
+
+    events: tuple[Event, ...]
+    undated: Mapping[str, int]
+
+
+def timeline_of(resources: Sequence[dict[str, Any]], variants: Sequence[Variant]) -> Timeline:
+    """Events of a record. A study stands for its measurements, a genomic report for its variants."""
+    studies = {resource["id"] for resource in resources if resource["resourceType"] == "ImagingStudy"}
+    genes = ", ".join(
+        dict.fromkeys(variant.gene for variant in variants if variant.reportable and variant.gene)
+    )
+    genomic: set[str] = set()
+    events: list[Event] = []
+    undated: dict[str, int] = {}
     for resource in resources:
-        time = time_of(resource)
-        if resource["resourceType"] not in _SHOWN or not time:
+        lane = _lane(resource, studies)
+        if lane is None:
             continue
-        lane: Modality | str = "prediction" if is_prediction(resource) else modality_of(resource)
-        key = (lane, time, label_of(resource))
-        counted[key] = counted.get(key, 0) + 1
-    events = [Event(lane, time, label, count) for (lane, time, label), count in counted.items()]
-    return sorted(events, key=lambda event: (parse_time(event.time), event.label))
+        time = time_of(resource)
+        if not time:
+            undated[lane.name] = undated.get(lane.name, 0) + 1
+            continue
+        if lane.code == "genomics":
+            if time[:10] in genomic:
+                continue
+            genomic.add(time[:10])
+        events.append(_event(resource, lane, time, genes))
+    events.sort(key=lambda event: (event.moment, event.label))
+    return Timeline(tuple(events), undated)
 
 
-def draw(events: Sequence[Event]) -> Markup | None:
-    """The timeline as SVG: a lane a modality, a mark an event, years below; None where nothing has a time."""
-    if not events:
+def _lane(resource: dict[str, Any], studies: set[str]) -> Lane | None:
+    kind = resource["resourceType"]
+    verification = codes_of(resource.get("verificationStatus"))
+    if resource.get("status") in _VOID or verification & {"refuted", "entered-in-error"}:
         return None
-    times = [parse_time(event.time) for event in events]
-    first, last = times[0], times[-1]
-    span = max((last - first).total_seconds(), 86400.0)
-    height = _LANE * len(LANES) + 36
-
-    def across(moment: datetime) -> float:
-        return _LEFT + (_WIDTH - _LEFT - _RIGHT) * (moment - first).total_seconds() / span
-
-    parts = [
-        f'<svg class="timeline" viewBox="0 0 {_WIDTH} {height}" role="img" '
-        f'aria-label="Timeline from {first.date()} to {last.date()}">'
-    ]
-    for number, (_, name) in enumerate(LANES):
-        middle = _LANE * number + _LANE / 2
-        parts.append(f'<text class="lane" x="4" y="{middle + 4:g}">{name}</text>')
-        parts.append(f'<path class="axis" d="M{_LEFT} {middle:g}H{_WIDTH - _RIGHT}"/>')
-    parts += _years(first, last, across, _LANE * len(LANES))
-    rows = {lane: number for number, (lane, _) in enumerate(LANES)}
-    for event, moment in zip(events, times, strict=True):
-        middle = _LANE * rows[event.lane] + _LANE / 2
-        title = escape(
-            f"{event.time[:16].replace('T', ' ')} {event.label}{f' ({event.count})' if event.count > 1 else ''}"
-        )
-        radius = min(4 + event.count // 4, 9)
-        parts.append(
-            f'<circle class="{event.lane}" cx="{across(moment):.1f}" cy="{middle:g}" r="{radius}">'
-            f"<title>{title}</title></circle>"
-        )
-    parts.append("</svg>")
-    return Markup("".join(parts))  # noqa: S704 - every text from a record went through escape
+    code: str | None = None
+    if is_predicted(resource):
+        code = "prediction"
+    elif kind == "ImagingStudy":
+        code = "imaging"
+    elif modality_of(resource) == "genomics":
+        code = "genomics" if kind in ("DiagnosticReport", "Observation") else None
+    elif kind == "Observation" and is_result(resource):
+        code = None if study_of(resource) in studies else _modality(resource)
+    elif kind == "DiagnosticReport":
+        code = None if study_of(resource) in studies or resource.get("result") else _modality(resource)
+    else:
+        code = _LANE_OF.get(kind)
+    return next((lane for lane in LANES if lane.code == code), None)
 
 
-def _years(first: datetime, last: datetime, across: Any, top: float) -> list[str]:
-    """Marks of the axis: years, or first and last day where the record is shorter than a year."""
-    marks = [
-        (datetime(year, 1, 1, tzinfo=first.tzinfo), str(year))
-        for year in range(first.year + 1, last.year + 1)
-    ]
-    if len(marks) < 2:
-        marks = [(first, first.date().isoformat()), (last, last.date().isoformat())]
-    every = -(-len(marks) // 14)
-    return [
-        f'<path class="tick" d="M{across(moment):.1f} 0V{top + 6:g}"/>'
-        f'<text class="year" x="{across(moment):.1f}" y="{top + 20:g}">{text}</text>'
-        for moment, text in marks[::every]
-    ]
+def _modality(resource: dict[str, Any]) -> str:
+    return "imaging" if modality_of(resource) == "imaging" else "result"
+
+
+def _event(resource: dict[str, Any], lane: Lane, time: str, genes: str) -> Event:
+    label, brief, anchor = label_of(resource), "", lane.anchor
+    if lane.code == "imaging":
+        codes = (str(coding.get("code", "")) for coding in resource.get("modality", ()))
+        brief = "/".join(code for code in codes if code and code != "SR")
+        anchor = f"ImagingStudy-{resource['id']}" if resource["resourceType"] == "ImagingStudy" else anchor
+    elif lane.code == "genomics":
+        label, brief = "genomic report", genes or "report"
+    elif lane.code == "prediction":
+        brief = label = short(resource)
+    elif lane.code == "result":
+        anchor = f"day-{time[:10]}"
+    else:
+        brief = label
+    return Event(lane.code, parse_time(time), time, label, brief, anchor)

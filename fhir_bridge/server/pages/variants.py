@@ -1,21 +1,40 @@
-"""Variants as a clinician reads them: gene, zygosity, HGVS, classification and source; and what was not studied."""
+"""Variants as a clinician reads them: gene, zygosity, HGVS, classification and source; and what was not studied.
+
+Reads the profiles of Genomics Reporting STU3 (3.0.0): variant, diagnostic-implication, molecular-consequence,
+genomic-study-analysis, genomic-report.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from fhir_bridge.predictions.inputs import LOINC
 from fhir_bridge.predictions.record import codings
-from fhir_bridge.server.pages.reading import concept_text, value_text
+from fhir_bridge.server.pages.reading import codes_of, concept_text, target_of, time_of, value_text
 
-__all__ = ["Studied", "Variant", "studied_of", "variants_of"]
+__all__ = ["REPORTABLE", "Studied", "Variant", "studies_of", "variants_of"]
 
 _VARIANT: Final = (LOINC, "69548-6")
-_SIGNIFICANCE: Final = (LOINC, "53037-8")
-_REPORTABLE: Final = frozenset({"LA6668-3", "LA26332-9", "LA26333-7"})
-"""Pathogenic, likely pathogenic, uncertain significance."""
+_REPORT: Final = (LOINC, "51969-4")
+_SIGNIFICANCE: Final = "53037-8"
+_EVIDENCE: Final = "93044-6"
+_PHENOTYPE: Final = "81259-4"
+_CONSEQUENCE: Final = "feature-consequence"
+_CONFIDENCE: Final = "variant-confidence-status"
+_PRESENT: Final = "LA9633-4"
+_BUILD: Final = "genomic-study-analysis-genome-build"
+_TITLE: Final = "genomic-study-analysis-title"
+
+REPORTABLE: Final = {
+    "LA6668-3": "Pathogenic",
+    "LA26332-9": "Likely pathogenic",
+    "LA26333-7": "Uncertain significance",
+}
+"""LOINC answers that make a variant reportable, the gravest first (ACMG classes 5, 4 and 3)."""
+
+_STARS: Final = {"4-star": 4, "3-star": 3, "2-star": 2, "1-star": 1, "no-star": 0}
 
 _COMPONENTS: Final = {
     "gene": "48018-6",
@@ -23,6 +42,7 @@ _COMPONENTS: Final = {
     "coding": "48004-6",
     "protein": "48005-3",
     "genomic": "81290-9",
+    "transcript": "51958-7",
     "chromosome": "48000-4",
     "position": "81254-5",
     "ref": "69547-8",
@@ -32,130 +52,228 @@ _COMPONENTS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Variant:
-    """A variant and what is said of it."""
+    """A variant and what is said of it.
 
+    Attributes:
+        names: HGVS (coding, protein, genomic), else position and alleles.
+        rank: 0 for the gravest reportable class; larger is less; not reportable from `len(REPORTABLE)`.
+        source: who classified it; review: how well that is reviewed; stars: ClinVar's, None where not given.
+        presence: empty where the variant is present; else what was found instead (absent, no call).
+        caution: why the call itself is in doubt; empty where it is not.
+    """
+
+    id: str
     gene: str
     zygosity: str
     names: tuple[str, ...]
+    consequence: str
     classification: str
+    rank: int
     source: str
-    condition: str
-    reportable: bool
-    reference: str
+    review: str
+    stars: int | None
+    conditions: tuple[str, ...]
+    presence: str
+    caution: str
+    evidence: str
+
+    @property
+    def reportable(self) -> bool:
+        """Present, and pathogenic, likely pathogenic or of uncertain significance."""
+        return not self.presence and self.rank < len(REPORTABLE)
 
 
 @dataclass(frozen=True, slots=True)
 class Studied:
-    """What a genomic study looked at; `genes` empty means that it does not say."""
+    """What a genomic study looked at; genes and regions both empty means that it does not say."""
 
-    genes: tuple[str, ...]
     date: str
+    title: str
+    build: str
+    genes: tuple[str, ...]
+    regions: tuple[str, ...]
+    conclusion: str
+    status: str
+    notes: tuple[str, ...]
 
 
 def variants_of(resources: Sequence[dict[str, Any]]) -> list[Variant]:
-    """Variants that are present, reportable ones first; without a classification a variant is not reportable."""
+    """All variants, the gravest first; without a classification a variant is not reportable."""
     observations = [resource for resource in resources if resource["resourceType"] == "Observation"]
-    implications = _implications(observations)
+    about = _about(observations)
     found = [
-        _variant(observation, implications.get(f"Observation/{observation['id']}", []))
+        _variant(observation, about.get(f"Observation/{observation['id']}", ()))
         for observation in observations
         if _VARIANT in codings(observation.get("code")) and observation.get("status") != "entered-in-error"
     ]
-    return sorted(found, key=lambda variant: (not variant.reportable, variant.gene, variant.names))
+    return sorted(
+        found, key=lambda variant: (bool(variant.presence), variant.rank, variant.gene, variant.names)
+    )
 
 
-def _implications(observations: Sequence[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
-    """Reference of a variant to the Observations that classify it."""
+def _about(observations: Sequence[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
+    """Reference of an Observation to the genomic Observations that were derived from it."""
+    wanted = {_SIGNIFICANCE, _EVIDENCE, _PHENOTYPE, _CONSEQUENCE}
     found: dict[str, list[dict[str, Any]]] = {}
     for observation in observations:
-        if any(
-            _SIGNIFICANCE in codings(component.get("code")) for component in observation.get("component", ())
+        if observation.get("status") != "entered-in-error" and any(
+            wanted & codes_of(component.get("code")) for component in observation.get("component", ())
         ):
             for reference in observation.get("derivedFrom", ()):
-                target = str(reference.get("reference", "")).partition("/_history")[0]
-                found.setdefault(target, []).append(observation)
+                found.setdefault(target_of(reference)[0], []).append(observation)
     return found
 
 
-def _components(observation: dict[str, Any]) -> dict[str, str]:
+def _variant(observation: dict[str, Any], about: Sequence[dict[str, Any]]) -> Variant:
     by_code = {
         code: value_text(component)
         for component in observation.get("component", ())
-        for system, code in codings(component.get("code"))
-        if system == LOINC
+        for code in codes_of(component.get("code"))
     }
-    return {name: by_code.get(code, "") for name, code in _COMPONENTS.items()}
-
-
-def _variant(observation: dict[str, Any], implications: Sequence[dict[str, Any]]) -> Variant:
-    parts = _components(observation)
+    parts = {name: by_code.get(code, "") for name, code in _COMPONENTS.items()}
+    if parts["coding"] and parts["transcript"] and ":" not in parts["coding"]:
+        parts["coding"] = f"{parts['transcript']}:{parts['coding']}"
     names = tuple(parts[name] for name in ("coding", "protein", "genomic") if parts[name])
-    if not names and parts["ref"]:
-        names = (f"{parts['chromosome']} {parts['position']} {parts['ref']}>{parts['alt']}".strip(),)
-    classification, source, condition, reportable = "", "", "", False
-    for implication in implications:
-        for component in implication.get("component", ()):
-            coded = set(codings(component.get("code")))
-            if _SIGNIFICANCE in coded:
-                classification = value_text(component)
-                values = {code for _, code in codings(component.get("valueCodeableConcept"))}
-                reportable = reportable or bool(values & _REPORTABLE)
-            elif (LOINC, "81259-4") in coded:
-                condition = value_text(component)
-            elif (LOINC, "93044-6") in coded:
-                source = value_text(component)
-        source = source or concept_text(implication.get("method")) or _note(implication)
+    if not names:
+        position = parts["position"].split(" to ")[0]
+        names = (f"{parts['chromosome']} {position} {parts['ref']}>{parts['alt']}".strip(),)
+    presence = concept_text(observation.get("valueCodeableConcept"))
+    if _PRESENT in codes_of(observation.get("valueCodeableConcept")):
+        presence = ""
+    said = _said(about)
+    rank = min((list(REPORTABLE).index(code) for code in said.codes if code in REPORTABLE), default=3)
     return Variant(
-        parts["gene"],
-        parts["zygosity"],
-        names,
-        classification,
-        source,
-        condition,
-        reportable,
-        observation["id"],
+        id=observation["id"],
+        gene=parts["gene"],
+        zygosity=parts["zygosity"],
+        names=names,
+        consequence=", ".join(said.consequences),
+        classification=", ".join(said.classifications),
+        rank=rank,
+        source=", ".join(said.sources),
+        review=", ".join(said.reviews),
+        stars=said.stars,
+        conditions=tuple(said.conditions),
+        presence=presence,
+        caution=by_code.get(_CONFIDENCE, ""),
+        evidence=_note(observation),
     )
+
+
+class _Said:
+    """What the Observations derived from a variant say of it, each thing once."""
+
+    def __init__(self) -> None:
+        self.classifications: list[str] = []
+        self.codes: set[str] = set()
+        self.sources: list[str] = []
+        self.reviews: list[str] = []
+        self.stars: int | None = None
+        self.conditions: list[str] = []
+        self.consequences: list[str] = []
+
+
+def _said(about: Sequence[dict[str, Any]]) -> _Said:
+    said = _Said()
+    for observation in about:
+        for component in observation.get("component", ()):
+            code, text = codes_of(component.get("code")), value_text(component)
+            values = codes_of(component.get("valueCodeableConcept"))
+            if _SIGNIFICANCE in code:
+                _add(said.classifications, text)
+                said.codes |= values
+                _add(said.sources, _source(observation))
+            elif _EVIDENCE in code:
+                _add(said.reviews, text)
+                stars = [_STARS[value] for value in values if value in _STARS]
+                said.stars = max(stars, default=said.stars)
+            elif _PHENOTYPE in code:
+                _add(said.conditions, text)
+            elif _CONSEQUENCE in code:
+                _add(said.consequences, text.replace("_", " "))
+    return said
+
+
+def _add(texts: list[str], text: str) -> None:
+    if text and text not in texts:
+        texts.append(text)
+
+
+def _source(implication: dict[str, Any]) -> str:
+    """Whose classification it is: the cited artifact, else the method, else a note, else a performer."""
+    for extension in implication.get("extension", ()):
+        artifact = extension.get("valueRelatedArtifact", {})
+        if artifact.get("type") == "citation" and artifact.get("display"):
+            return str(artifact["display"])
+    performer: dict[str, Any] = next(iter(implication.get("performer", ())), {})
+    return concept_text(implication.get("method")) or _note(implication) or str(performer.get("display", ""))
 
 
 def _note(resource: dict[str, Any]) -> str:
     return next((str(note["text"]) for note in resource.get("note", ()) if note.get("text")), "")
 
 
-def studied_of(resources: Sequence[dict[str, Any]]) -> Studied | None:
-    """What the patient's genomic studies looked at; None where there is no study at all."""
+def studies_of(resources: Sequence[dict[str, Any]]) -> list[Studied]:
+    """What each genomic study looked at, newest first; empty where the genome was not studied."""
     reports = [
         resource
         for resource in resources
-        if resource["resourceType"] in ("DiagnosticReport", "Procedure")
-        and any("genomic" in profile for profile in resource.get("meta", {}).get("profile", ()))
+        if resource["resourceType"] == "DiagnosticReport" and _REPORT in codings(resource.get("code"))
     ]
-    if not reports:
-        return None
-    genes = {
-        text
-        for report in reports
-        for part in _walk(report)
-        if part.get("url", "").endswith(
-            ("genomic-study-analysis-regions", "studied", "genomic-study-analysis-gene")
-        )
-        for text in _gene_names(part)
+    procedures = {
+        f"Procedure/{resource['id']}": resource
+        for resource in resources
+        if resource["resourceType"] == "Procedure"
     }
-    date = next(
-        (str(report["effectiveDateTime"]) for report in reports if report.get("effectiveDateTime")), ""
+    found = [_studied(report, procedures) for report in reports if report.get("status") != "entered-in-error"]
+    return sorted(found, key=lambda study: study.date, reverse=True)
+
+
+def _studied(report: dict[str, Any], procedures: dict[str, dict[str, Any]]) -> Studied:
+    nodes = [node for resource in _reached(report, procedures) for node in _extensions(resource)]
+    genes = {
+        concept_text(node.get("valueCodeableConcept"))
+        for node in nodes
+        if node.get("url") == "studied" or str(node.get("url", "")).endswith("genomic-study-analysis-gene")
+    }
+    regions = [str(node["valueString"]) for node in nodes if node.get("url") == "description"]
+    build = [concept_text(node.get("valueCodeableConcept")) for node in _ending(nodes, _BUILD)]
+    title = [str(node.get("valueString", "")) for node in _ending(nodes, _TITLE)]
+    notes = [
+        str(note["text"])
+        for resource in _reached(report, procedures)
+        for note in resource.get("note", ())
+        if note.get("text")
+    ]
+    return Studied(
+        time_of(report),
+        ", ".join(filter(None, title)),
+        ", ".join(dict.fromkeys(filter(None, build))),
+        tuple(sorted(filter(None, genes))),
+        tuple(regions),
+        str(report.get("conclusion", "")),
+        str(report.get("status", "")),
+        tuple(dict.fromkeys(notes)),
     )
-    return Studied(tuple(sorted(genes)), date)
 
 
-def _walk(node: Any) -> Any:
-    if isinstance(node, dict):
-        yield node
-        for child in node.values():
-            yield from _walk(child)
-    elif isinstance(node, list):
-        for child in node:
-            yield from _walk(child)
+def _reached(report: dict[str, Any], procedures: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
+    """The report, the studies it names and their analyses."""
+    found, names = [report], {""}
+    for resource in found:
+        for extension in _extensions(resource):
+            name = target_of(extension.get("valueReference", {}))[0]
+            if name in procedures and name not in names:
+                names.add(name)
+                found.append(procedures[name])
+    return found
 
 
-def _gene_names(part: dict[str, Any]) -> list[str]:
-    texts = [concept_text(node.get("valueCodeableConcept")) for node in _walk(part)]
-    return [text for text in texts if text]
+def _extensions(node: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    for extension in node.get("extension", ()):
+        yield extension
+        yield from _extensions(extension)
+
+
+def _ending(nodes: Sequence[dict[str, Any]], name: str) -> Iterator[dict[str, Any]]:
+    return (node for node in nodes if str(node.get("url", "")).endswith(f"/{name}"))

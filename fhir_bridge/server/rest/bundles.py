@@ -143,28 +143,24 @@ async def _check(call: Call, entry: Entry) -> None:
     call.require(_LETTERS[entry.method], entry.type)
     if entry.query or entry.raw["request"].get("ifNoneExist") is not None:
         call.require("s", entry.type)
-    if entry.method == "POST":
-        if entry.id or entry.query:
-            raise refuse(400, "FB-REST-010", "POST names a type only")
-        resource = _resource(entry)
-        check_resource(resource, entry.type)
-        check_new(resource)
-    elif entry.method == "PUT":
-        resource = _resource(entry)
-        check_resource(resource, entry.type, entry.id)
-        check_new(resource)
-        if not entry.id and not entry.query:
-            raise refuse(400, "FB-REST-010", "PUT names an id or criteria")
-        if entry.id:
-            await keep_labels(call, entry.type, entry.id, resource)
-    else:
+    if entry.method == "DELETE":
         if not entry.id:
             raise refuse(400, "FB-REST-010", "DELETE names an id")
         await keep_labels(call, entry.type, entry.id, None)
-    if entry.resource is not None and entry.method != "DELETE":
-        refuse_invalid(await asyncio.to_thread(validation_issues, entry.resource))
-        interaction = "create" if entry.method == "POST" else "update"
-        await hooks.before_write(call.services.plugins, entry.resource, interaction)
+        return
+    if entry.method == "POST" and (entry.id or entry.query):
+        raise refuse(400, "FB-REST-010", "POST names a type only")
+    if entry.method == "PUT" and not (entry.id or entry.query):
+        raise refuse(400, "FB-REST-010", "PUT names an id or criteria")
+    resource = _resource(entry)
+    check_resource(resource, entry.type, entry.id)
+    refuse_invalid(await asyncio.to_thread(validation_issues, resource))
+    await check_new(call, resource)
+    if entry.id:
+        await keep_labels(call, entry.type, entry.id, resource)
+    await hooks.before_write(
+        call.services.plugins, resource, "create" if entry.method == "POST" else "update"
+    )
 
 
 def _resource(entry: Entry) -> dict[str, Any]:

@@ -87,7 +87,7 @@ def _resource(settings: Settings, name: str, operations: Operations) -> dict[str
             if interaction.shape.startswith("Type") and not (read_only and interaction.writes)
             for code in interaction.codes
         ],
-        "versioning": "versioned" if read_only else "versioned-update",
+        "versioning": "versioned",
         "readHistory": True,
         "updateCreate": not read_only,
         "conditionalCreate": not read_only,

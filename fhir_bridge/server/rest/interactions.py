@@ -45,7 +45,7 @@ async def create(call: Call) -> Response:
         call.require("s")  # whether something matches is an answer that only a searcher may have
     resource = await read_resource(call)
     resource.pop("id", None)
-    check_new(resource)
+    await check_new(call, resource)
     await hooks.before_write(call.services.plugins, resource, "create")
     parameters = _condition(condition) if condition is not None else None
     result = await call.services.store.create(resource, call.access, if_none_exist=parameters)
@@ -60,7 +60,7 @@ async def update(call: Call) -> Response:
     _writable(call)
     call.require("u")
     resource = await read_resource(call, call.id)
-    check_new(resource)
+    await check_new(call, resource)
     await keep_labels(call, call.type, call.id, resource)
     await hooks.before_write(call.services.plugins, resource, "update")
     result = await call.services.store.update(
@@ -80,7 +80,7 @@ async def conditional_update(call: Call) -> Response:
     call.require("s")
     parameters = _condition(call.request.url.query)
     resource = await read_resource(call)
-    check_new(resource)
+    await check_new(call, resource)
     page = await call.services.store.search(call.type, parameters, call.access, count=2)
     if page.unknown:
         raise refuse(400, "FB-REST-008", f"the criterion {page.unknown[0].name} is not supported here")

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from fhir_bridge.fhir.access import EVERYTHING
 from fhir_bridge.fhir.serialization import loads
 from fhir_bridge.server.rest.call import Call
 from fhir_bridge.server.rest.refusal import refuse
-from fhir_bridge.storage.errors import Gone, NotFound
+from fhir_bridge.storage.errors import Gone, NotFound, StorageError
 
 __all__ = ["AI_LABEL", "READ_ONLY_TYPES", "check_new", "keep_labels"]
 
 READ_ONLY_TYPES = frozenset({"AuditEvent"})
 AI_LABEL = "AIAST"
 """v3-ObservationValue: made by artificial intelligence; only the server's own predictors set it."""
+AI_DEVICE = "Artificial-Intelligence"
+"""Type of a Device that is a model (HL7 AI Transparency on FHIR)."""
+_MARKS = (b'"security"', b"Device/", AI_DEVICE.encode())
+_LOCAL = re.compile(r"([A-Z][A-Za-z]{1,63})/([A-Za-z0-9.-]{1,64})(?:/_history/.*)?")
 
 
 def _labels(resource: dict[str, Any]) -> list[dict[str, Any]]:
@@ -23,11 +28,61 @@ def _labels(resource: dict[str, Any]) -> list[dict[str, Any]]:
     return [label for label in labels if isinstance(label, dict)] if isinstance(labels, list) else []
 
 
-def _is_prediction(resource: dict[str, Any]) -> bool:
+def _is_labelled(resource: dict[str, Any]) -> bool:
     return any(label.get("code") == AI_LABEL for label in _labels(resource))
 
 
-def check_new(resource: dict[str, Any]) -> None:
+def _is_model(resource: dict[str, Any]) -> bool:
+    """Whether the resource is the Device that stands for a model."""
+    kind = resource.get("type")
+    codings = (
+        kind.get("coding") if resource.get("resourceType") == "Device" and isinstance(kind, dict) else None
+    )
+    return isinstance(codings, list) and any(
+        isinstance(coding, dict) and coding.get("code") == AI_DEVICE for coding in codings
+    )
+
+
+def _references(resource: dict[str, Any]) -> set[str]:
+    """What the resource says it was made by, and what a Provenance is about."""
+    claims: list[Any] = [resource.get(name) for name in ("device", "performer", "author")]
+    if resource.get("resourceType") == "Provenance":
+        claims.append(resource.get("target"))
+        agents = resource.get("agent")
+        claims += (
+            [agent.get("who") for agent in agents if isinstance(agent, dict)]
+            if isinstance(agents, list)
+            else []
+        )
+    found: set[str] = set()
+    for claim in claims:
+        for reference in claim if isinstance(claim, list) else [claim]:
+            text = reference.get("reference") if isinstance(reference, dict) else None
+            if isinstance(text, str):
+                found.add(text)
+    return found
+
+
+async def _is_ours(call: Call, resource: dict[str, Any]) -> bool:
+    """Whether a resource is a prediction, a model, or says that a model made it, or what a model made."""
+    if _is_labelled(resource) or _is_model(resource):
+        return True
+    about = resource.get("resourceType") == "Provenance"
+    for reference in _references(resource):
+        match = _LOCAL.fullmatch(reference.removeprefix(call.base + "/"))
+        if match is None or (match[1] != "Device" and not about):
+            continue
+        try:
+            stored = await call.services.store.read(match[1], match[2], EVERYTHING)
+        except StorageError:  # nothing there, or no such type: it names no model
+            continue
+        named = loads(stored.bytes)
+        if _is_labelled(named) or _is_model(named):
+            return True
+    return False
+
+
+async def check_new(call: Call, resource: dict[str, Any]) -> None:
     """Refuse a resource that only the server may make.
 
     Raises:
@@ -35,9 +90,11 @@ def check_new(resource: dict[str, Any]) -> None:
     """
     if resource.get("resourceType") in READ_ONLY_TYPES:
         raise refuse(403, "FB-REST-012", f"{resource['resourceType']} is written by the server only")
-    if _is_prediction(resource):
+    if await _is_ours(call, resource):
         raise refuse(
-            403, "FB-REST-012", f"the label {AI_LABEL} is set by the server only", source="meta.security"
+            403,
+            "FB-REST-012",
+            "predictions, and what claims to be of a model, are written by the server only",
         )
 
 
@@ -55,10 +112,10 @@ async def keep_labels(
         stored = await call.services.store.read(resource_type, resource_id, EVERYTHING)
     except (NotFound, Gone):
         return
-    if b'"security"' not in stored.bytes:
+    if resource_type != "Provenance" and not any(mark in stored.bytes for mark in _MARKS):
         return
     current = loads(stored.bytes)
-    if _is_prediction(current):
+    if await _is_ours(call, current):
         await call.services.store.read(resource_type, resource_id, call.access)  # 404 comes before 403
         raise refuse(403, "FB-REST-012", "a prediction can't be changed or deleted over the API")
     if resource is None:

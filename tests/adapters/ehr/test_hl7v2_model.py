@@ -89,11 +89,11 @@ def test_empty_is_nothing_and_two_quotes_delete() -> None:
 
 def test_coded_field_knows_its_codings() -> None:
     organisms = value("OBX-5", "OBSERVATION", groups("OBSERVATION")[0])
-    assert organisms[0].codings() == [("SCT", "112283007", "E. coli", None)]
+    assert organisms[0].codings() == (("SCT", "112283007", "E. coli", None),)
     assert organisms[0].text == "E. coli"
     both = "MSH|^~\\&|A\rOBX|1|CWE|5^five^L^E55^Echo^99X^1.0^2.0^my words"
     field = value("OBX-3", "message", groups("message", both)[0])
-    assert field.codings() == [("L", "5", "five", "1.0"), ("99X", "E55", "Echo", "2.0")]
+    assert field.codings() == (("L", "5", "five", "1.0"), ("99X", "E55", "Echo", "2.0"))
     assert field.text == "my words"
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from fhir_bridge.adapters.genomics import Options, VcfRecord, read_vcf
+from fhir_bridge.adapters.genomics import VcfAdapter, VcfRecord
 from fhir_bridge.adapters.genomics.allele import Allele
 from fhir_bridge.adapters.genomics.file import Study
 
@@ -89,6 +90,7 @@ def read(tmp_path: Path) -> Callable[..., Reading]:
     ) -> Reading:
         path = tmp_path / name
         path.write_bytes(content if content is not None else text(lines, samples, header, extra).encode())
-        return Reading(list(read_vcf(path, Options.parse({**options, "samples": only}))))
+        context = SimpleNamespace(options={**options, "samples": only}, site=None)
+        return Reading(list(VcfAdapter().read([path], context)))
 
     return run

@@ -18,6 +18,7 @@ GOOD = "1 500 . A C . PASS . GT 0/1"
     [
         ("1 100 . A C . PASS . GT", "FB-VCF-020"),
         ("1 100 . A C . PASS . GT 0/1 0/1", "FB-VCF-020"),
+        (" 100 . A C . PASS . GT 0/1", "FB-VCF-023"),
         ("1 x . A C . PASS . GT 0/1", "FB-VCF-024"),
         ("1 -5 . A C . PASS . GT 0/1", "FB-VCF-024"),
         ("1 248956424 . A C . PASS . GT 0/1", "FB-VCF-024"),
@@ -51,6 +52,12 @@ def test_a_value_that_is_no_number_is_left_out_and_said(read):
     assert found.codes == ["FB-VCF-031", "FB-VCF-031"]
     assert found.alleles[0].info("DP") is None
     assert found.alleles[0].call.depth is None
+
+
+def test_untidy_info_is_kept_and_said(read):
+    found = read("1 100 . A C . PASS DP=7; GT 0/1")
+    assert found.alleles[0].info("DP") == 7
+    assert found.codes == ["FB-VCF-033"]
 
 
 def test_undeclared_keys_are_read_as_text_and_told_once(read):
@@ -133,3 +140,27 @@ def test_bcf_reads_as_the_vcf_it_came_from(read, tmp_path):
     plain = read(*lines, extra=(header,))
     assert [a.key for a in found.alleles] == [a.key for a in plain.alleles]
     assert [a.allele_depth for a in found.alleles] == [3, 3, 5]
+
+
+def test_a_damaged_bcf_is_refused_or_named(read, tmp_path):
+    path = tmp_path / "a.vcf"
+    path.write_text(text([GOOD] * 3))
+    with (
+        pysam.VariantFile(str(path)) as source,
+        pysam.VariantFile(str(tmp_path / "a.bcf"), "wb", header=source.header) as target,
+    ):
+        for record in source:
+            target.write(record)
+    whole = (tmp_path / "a.bcf").read_bytes()
+    assert read(content=whole, name="whole.bcf").outcomes == {"read": 3}
+    # The header's text says it is longer than the file
+    plain = gzip.decompress(whole)
+    broken = plain[:5] + (1 << 30).to_bytes(4, "little") + plain[9:]
+    assert read(content=gzip.compress(broken), name="broken.bcf").codes == ["FB-VCF-010"]
+
+
+def test_options_are_read_as_they_stand_on_a_command_line(read):
+    assert read(GOOD, sampels="S1").codes == ["FB-VCF-009"]
+    assert read(GOOD, max_findings="0").codes == ["FB-VCF-009"]
+    assert read(GOOD, effective="02.03.2026").codes == ["FB-VCF-009"]
+    assert read(GOOD, consequences="no", source_class="somatic").alleles[0].source_class == "somatic"

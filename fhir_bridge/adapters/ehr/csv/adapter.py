@@ -107,5 +107,6 @@ def _unassigned(path: Path) -> Row:
     except HeaderError as error:
         return Row(_bare(path), path.name, [], [error.issue], "rejected")
     count = sum(1 for _ in read_table(path, _PLAIN))
-    text = f"no mapping speaks of this table of {count} rows with the columns {', '.join(header)}"
+    shown = ", ".join(header[:6]) + (f" and {len(header) - 6} more" if len(header) > 6 else "")
+    text = f"no mapping speaks of this table of {count} rows with the columns {shown}"
     return Row(_bare(path), path.name, [], [found("FB-CSV-007", text, path.name)], "skipped", count)

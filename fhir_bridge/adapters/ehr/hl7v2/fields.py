@@ -63,38 +63,18 @@ class Field(str):
         """All of the repetition, separators as written."""
         return unescape(self.raw, self.delimiters).strip()
 
-    def _parts(self) -> list[str | None]:
-        return [
-            _plain(part.split(self.delimiters.subcomponent, 1)[0], self.delimiters)
-            for part in self.raw.split(self.delimiters.component)
-        ]
-
-    def codings(self) -> list[Coded]:
+    def codings(self) -> tuple[Coded, ...]:
         """Codings of a CE, CWE or CNE: (system or scheme, code, display, version), both triplets and CWE's third.
 
         The system is the name that the message uses (HL7 table 0396), for the mapping language and
         `site.schemes` to resolve; an OID (CWE.14, .17, .20) where the name says only that it is local.
         """
-        parts = self._parts()
-        parts += [None] * (21 - len(parts))
-        found: list[Coded] = []
-        for code, display, name, version, oid in (
-            (parts[0], parts[1], parts[2], parts[6], parts[13]),
-            (parts[3], parts[4], parts[5], parts[7], parts[16]),
-            (parts[9], parts[10], parts[11], parts[12], parts[19]),
-        ):
-            if code:
-                found.append((_scheme(name, oid), code, display, version))
-        return found
+        return _coded(self.raw, self.delimiters)[0]
 
     @property
     def text(self) -> str | None:
         """What a reader sees: the original text (CWE.9), else the first display, else the value itself."""
-        parts = self._parts()
-        for position in (8, 1, 4):
-            if position < len(parts) and parts[position]:
-                return parts[position]
-        return None if any(parts) and not parts[0] else parts[0]
+        return _coded(self.raw, self.delimiters)[1]
 
     @property
     def value(self) -> str | None:
@@ -104,7 +84,7 @@ class Field(str):
     @property
     def identifier_type(self) -> str | CodeableConcept | None:
         """CX.5: a code of HL7 table 0203; what is not of the table stays as text."""
-        parts = self._parts()
+        parts = _parts(self.raw, self.delimiters)
         code = parts[4] if len(parts) > 4 else None
         return code if code is None or code in _identifier_types() else CodeableConcept(text=code)
 
@@ -121,6 +101,32 @@ class Field(str):
             names = parts[3].split(self.delimiters.subcomponent) if len(parts) > 3 else []
             self._authority = hierarchic_designator(names, self.delimiters)
             return self._authority
+
+
+def _parts(raw: str, delimiters: Delimiters) -> list[str | None]:
+    return [
+        _plain(part.split(delimiters.subcomponent, 1)[0], delimiters)
+        for part in raw.split(delimiters.component)
+    ]
+
+
+@lru_cache(maxsize=20_000)
+def _coded(raw: str, delimiters: Delimiters) -> tuple[tuple[Coded, ...], str | None]:
+    """Codings and text of a coded field. Codes and units recur from message to message, so they are kept."""
+    parts = _parts(raw, delimiters)
+    text = next((parts[place] for place in (8, 1, 4) if place < len(parts) and parts[place]), None)
+    if text is None and (parts[0] or not any(parts)):
+        text = parts[0]
+    parts += [None] * (21 - len(parts))
+    triplets = (
+        (parts[0], parts[1], parts[2], parts[6], parts[13]),
+        (parts[3], parts[4], parts[5], parts[7], parts[16]),
+        (parts[9], parts[10], parts[11], parts[12], parts[19]),
+    )
+    codings = tuple(
+        (_scheme(name, oid), code, display, version) for code, display, name, version, oid in triplets if code
+    )
+    return codings, text
 
 
 @lru_cache(maxsize=1)

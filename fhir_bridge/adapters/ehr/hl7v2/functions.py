@@ -60,31 +60,6 @@ def _text(value: Field, number: int) -> str | None:
     return value.component(number) or None
 
 
-class Coded:
-    """The codings of a CE, CWE or CNE, apart from the text that its field is."""
-
-    __slots__ = ("_field",)
-
-    def __init__(self, field: Field) -> None:
-        self._field = field
-
-    def codings(self) -> list[tuple[str | None, str | None, str | None, str | None]]:
-        """(system or scheme, code, display, version) of each triplet."""
-        return self._field.codings()
-
-    @property
-    def text(self) -> str | None:
-        """The original text, else the display, else the code."""
-        return self._field.text
-
-
-def coded(x: Any) -> Any:
-    """The coded value of each CE, CWE or CNE, for `concept`; a bare text is a code without system."""
-    if isinstance(x, str) and not isinstance(x, Field):
-        return x if x or x is CLEARED else None
-    return _one([Coded(value) for value in _values(x)], x)
-
-
 def human_name(x: Any, kind: str = "XPN") -> Any:
     """HumanName of each XPN (or, with `kind='XCN'`, of each XCN); own surname prefix stays in the family name.
 
@@ -269,6 +244,5 @@ FUNCTIONS: Final[Mapping[str, Callable[..., Any]]] = {
     "range_low": range_low,
     "range_high": range_high,
     "whole": whole,
-    "coded": coded,
 }
 """Functions that `hl7v2` adds to the expression language."""

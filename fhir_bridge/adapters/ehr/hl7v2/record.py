@@ -70,6 +70,8 @@ def parse_segments(text: str, charset: str = "utf-8") -> tuple[list[Segment], in
     delimiters = Delimiters.declared(separator, lines[0][4:].split(separator, 1)[0], charset)
     if lines[0][4:].split(separator, 1)[0][2:4] == "\\\\":
         lines = [line.replace("\\\\", "\\") for line in lines]
+    if len(lines) == 1 and re.search(rf" (?:EVN|PID){re.escape(separator)}", text):
+        raise ValueError("its segments are divided by spaces; they must end with a carriage return")
     segments: list[Segment] = []
     joined = 0
     for line in lines:

@@ -1,0 +1,125 @@
+"""Conditions, allergies, medication and visits; what was looked for and is absent stands apart."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from fhir_bridge.server.pages.reading import codes_of, concept_text, label_of, local_code, time_of
+
+__all__ = ["Entry", "History", "history_of"]
+
+_MEDICATION: Final = frozenset(
+    {"Immunization", "MedicationAdministration", "MedicationRequest", "MedicationStatement"}
+)
+_SHOWN: Final = frozenset(
+    {
+        "Condition",
+        "AllergyIntolerance",
+        "Encounter",
+        "ImagingStudy",
+        "Observation",
+        "Patient",
+        "RiskAssessment",
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One line: what, since when, until when, and what else must be said of it."""
+
+    id: str
+    kind: str
+    label: str
+    start: str
+    end: str
+    status: str
+    detail: str
+    local: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """The lines of this part of the page; `others` counts what the page does not show, by type."""
+
+    present: tuple[Entry, ...]
+    absent: tuple[Entry, ...]
+    withdrawn: tuple[Entry, ...]
+    allergies: tuple[Entry, ...]
+    medications: tuple[Entry, ...]
+    visits: tuple[Entry, ...]
+    reports: tuple[Entry, ...]
+    others: tuple[tuple[str, int], ...]
+
+
+def history_of(resources: Sequence[dict[str, Any]]) -> History:
+    """Sort a record into lines, newest first."""
+    lines: dict[str, list[Entry]] = {}
+    others: Counter[str] = Counter()
+    for resource in resources:
+        place = _place(resource)
+        if place is not None:
+            lines.setdefault(place, []).append(_entry(resource))
+        elif resource["resourceType"] not in _SHOWN:
+            others[resource["resourceType"]] += 1
+    for entries in lines.values():
+        entries.sort(key=lambda entry: (entry.start, entry.label), reverse=True)
+    names = ("present", "absent", "withdrawn", "allergies", "medications", "visits", "reports")
+    sorted_lines = {name: tuple(lines.get(name, ())) for name in names}
+    return History(others=tuple(sorted(others.items())), **sorted_lines)
+
+
+def _place(resource: dict[str, Any]) -> str | None:
+    kind = resource["resourceType"]
+    verification = codes_of(resource.get("verificationStatus"))
+    if kind == "Condition":
+        if "entered-in-error" in verification:
+            return "withdrawn"
+        return "absent" if "refuted" in verification else "present"
+    if kind == "AllergyIntolerance":
+        return "withdrawn" if verification & {"entered-in-error", "refuted"} else "allergies"
+    if kind in _MEDICATION:
+        return "withdrawn" if resource.get("status") == "entered-in-error" else "medications"
+    if kind == "Encounter":
+        return "withdrawn" if resource.get("status") == "entered-in-error" else "visits"
+    if kind == "DiagnosticReport" and not resource.get("imagingStudy") and not _is_genomic(resource):
+        return "reports"
+    return None
+
+
+def _is_genomic(report: dict[str, Any]) -> bool:
+    return any("GE" in codes_of(category) for category in report.get("category", ()))
+
+
+def _entry(resource: dict[str, Any]) -> Entry:
+    period = resource.get("period") or resource.get("effectivePeriod") or {}
+    dosages = resource.get("dosageInstruction") or resource.get("dosage") or []
+    concept = resource.get("code") or resource.get("medicationCodeableConcept") or resource.get("vaccineCode")
+    detail = [str(item["text"]) for item in dosages if isinstance(item, dict) and item.get("text")]
+    if resource["resourceType"] == "AllergyIntolerance":
+        detail += [
+            concept_text(manifestation)
+            for reaction in resource.get("reaction", ())
+            for manifestation in reaction.get("manifestation", ())
+        ]
+        detail += [f"criticality {resource['criticality']}"] if resource.get("criticality") else []
+    if resource.get("conclusion"):
+        detail.append(str(resource["conclusion"]))
+    clinical = concept_text(resource.get("clinicalStatus"))
+    verification = concept_text(resource.get("verificationStatus"))
+    status = [str(resource.get("status") or clinical)]
+    if verification not in ("", "confirmed", "refuted"):
+        status.append(verification)
+    return Entry(
+        resource["id"],
+        resource["resourceType"],
+        label_of(resource),
+        time_of(resource),
+        str(period.get("end") or resource.get("abatementDateTime") or ""),
+        ", ".join(filter(None, status)),
+        "; ".join(filter(None, detail)),
+        local_code(concept) if concept else None,
+    )

@@ -1,0 +1,93 @@
+"""Work for the background worker: leased rows. A lease that is not renewed lapses, and another worker takes the job."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import orjson
+from psycopg import AsyncConnection
+from psycopg_pool import AsyncConnectionPool
+
+__all__ = ["Job", "Jobs"]
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A leased job. attempts: how often it was leased, this time included."""
+
+    key: int
+    kind: str
+    payload: dict[str, Any]
+    attempts: int
+
+
+class Jobs:
+    """The queue. Times are the database's."""
+
+    def __init__(self, pool: AsyncConnectionPool[AsyncConnection], worker: str) -> None:
+        """`worker` names the leaseholder; no two may share a name."""
+        self._pool = pool
+        self._worker = worker
+
+    async def add(
+        self, kind: str, payload: dict[str, Any], *, queue: int = 0, delay: timedelta | None = None
+    ) -> int:
+        """Add a job.
+
+        Args:
+            queue: jobs of one kind and queue (a hash of the patient) are done one at a time, in order; 0: any order.
+            delay: not before this has passed.
+        """
+        async with self._pool.connection() as connection:
+            rows = await connection.execute(
+                "INSERT INTO job (kind, queue, payload, not_before) VALUES (%s, %s, %s::jsonb, now() + %s) "
+                "RETURNING key",
+                (kind, queue, orjson.dumps(payload).decode(), delay or timedelta()),
+            )
+            row = await rows.fetchone()
+        if row is None:
+            raise AssertionError("INSERT … RETURNING gives a row")
+        return int(row[0])
+
+    async def lease(self, kinds: Sequence[str], *, lease: timedelta = timedelta(minutes=1)) -> Job | None:
+        """Take the oldest job that is ready, or whose lease lapsed; None where there is none."""
+        async with self._pool.connection() as connection:
+            rows = await connection.execute(
+                "UPDATE job SET state = 'leased', attempts = attempts + 1, leased_by = %s, leased_until = now() + %s "
+                "WHERE key = (SELECT j.key FROM job j WHERE j.kind = ANY(%s) AND j.not_before <= now() "
+                "AND (j.state = 'ready' OR (j.state = 'leased' AND j.leased_until < now())) "
+                "AND (j.queue = 0 OR NOT EXISTS (SELECT FROM job o WHERE o.kind = j.kind AND o.queue = j.queue "
+                "AND o.key < j.key AND o.state IN ('ready', 'leased'))) "
+                "ORDER BY j.key LIMIT 1 FOR UPDATE SKIP LOCKED) RETURNING key, kind, payload::text, attempts",
+                (self._worker, lease, list(kinds)),
+            )
+            row = await rows.fetchone()
+        return None if row is None else Job(row[0], row[1], orjson.loads(row[2]), row[3])
+
+    async def renew(self, job: Job, *, lease: timedelta = timedelta(minutes=1)) -> bool:
+        """The heartbeat; False where the lease lapsed and another worker has the job."""
+        return await self._own(job, "leased_until = now() + %s", lease)
+
+    async def finish(self, job: Job, result: dict[str, Any] | None = None) -> bool:
+        """The job is done; False where it is not ours any more."""
+        text = orjson.dumps(result).decode()
+        return await self._own(job, "state = 'done', finished = now(), result = %s::jsonb", text)
+
+    async def fail(self, job: Job, reason: str, *, retry_after: timedelta | None = None) -> bool:
+        """The job went wrong: try again after a time, or never."""
+        text = orjson.dumps({"reason": reason}).decode()
+        if retry_after is None:
+            return await self._own(job, "state = 'failed', finished = now(), result = %s::jsonb", text)
+        change = "state = 'ready', result = %s::jsonb, not_before = now() + %s"
+        return await self._own(job, change, text, retry_after)
+
+    async def _own(self, job: Job, change: str, *values: Any) -> bool:
+        statement = f"UPDATE job SET {change} WHERE key = %s AND state = 'leased' AND leased_by = %s AND attempts = %s"  # noqa: S608
+        async with self._pool.connection() as connection:
+            done = await connection.execute(
+                statement.encode(), (*values, job.key, self._worker, job.attempts)
+            )
+            return done.rowcount == 1

@@ -1,0 +1,49 @@
+"""Jobs are done once, in order within a queue, and survive their worker."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from fhir_bridge.storage import Store
+from fhir_bridge.storage.jobs import Jobs
+from tests.storage.cohort import with_store
+
+
+def test_a_job_is_leased_once_and_taken_over_when_its_lease_lapses(fresh_database_url: str) -> None:
+    async def work(store: Store) -> None:
+        one, two = Jobs(store.pool, "one"), Jobs(store.pool, "two")
+        await one.add("predict", {"patient": "anna"})
+        job = await one.lease(["predict"], lease=timedelta(seconds=-1))  # lapses at once
+        assert job is not None
+        assert await one.renew(job, lease=timedelta(seconds=-1))
+        again = await two.lease(["predict"])
+        assert again is not None
+        assert (again.key, again.attempts, again.payload) == (job.key, 2, {"patient": "anna"})
+        assert await one.lease(["predict"]) is None
+        assert not await one.finish(job)
+        assert await two.fail(again, "no such patient", retry_after=timedelta())
+        third = await one.lease(["predict"])
+        assert third is not None
+        assert await one.finish(third, {"written": 1})
+        assert await one.lease(["predict"]) is None
+
+    with_store(fresh_database_url, work)
+
+
+def test_jobs_of_one_queue_keep_their_order(fresh_database_url: str) -> None:
+    async def work(store: Store) -> None:
+        jobs = Jobs(store.pool, "one")
+        first = await jobs.add("index", {}, queue=5)
+        await jobs.add("index", {}, queue=5)
+        other = await jobs.add("index", {}, queue=6)
+        later = await jobs.add("index", {}, delay=timedelta(hours=1))
+        leased = [await jobs.lease(["index"]) for _ in range(3)]
+        assert [job.key if job else None for job in leased] == [first, other, None]
+        assert leased[0] is not None
+        await jobs.fail(leased[0], "broken")
+        second = await jobs.lease(["index"])
+        assert second is not None
+        assert first < second.key < later
+        assert await jobs.lease(["something else"]) is None
+
+    with_store(fresh_database_url, work)

@@ -1,0 +1,80 @@
+"""Reads and searches go by index, whatever the tables hold."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import psycopg
+import pytest
+
+from fhir_bridge.fhir.access import EVERYTHING, AccessFilter, AccessRule
+from fhir_bridge.storage import Store
+from tests.storage.cohort import observation, with_store
+
+ANNA = AccessFilter((AccessRule("*", frozenset("rs"), patient="p1"),), subject="p1")
+
+
+@pytest.fixture(scope="module")
+def filled(database_url: str) -> str:
+    async def work(store: Store) -> None:
+        await store.load(
+            observation(
+                f"o{number}", f"p{number % 300}", f"{number // 300}-0", effectiveDateTime="2024-01-01"
+            )
+            for number in range(6000)
+        )
+
+    with_store(database_url, work)
+    return database_url
+
+
+@pytest.mark.parametrize(
+    ("parameters", "access"),
+    [
+        ([("patient", "p1"), ("code", "3-0")], EVERYTHING),
+        ([("subject", "Patient/p1"), ("code", "http://loinc.org|3-0")], EVERYTHING),
+        ([("code", "3-0")], ANNA),
+        ([("patient", "p1")], EVERYTHING),
+        ([("patient", "p1"), ("date", "ge2024"), ("_sort", "-date")], EVERYTHING),
+        ([("_id", "o1")], ANNA),
+    ],
+)
+@pytest.mark.parametrize("mode", ["force_custom_plan", "force_generic_plan"])
+def test_no_search_of_a_patient_reads_a_whole_table(
+    filled: str,
+    parameters: list[tuple[str, str]],
+    access: AccessFilter,
+    mode: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    statements: list[tuple[bytes, Any]] = []
+    execute = psycopg.AsyncConnection.execute
+
+    async def recorded(connection: Any, query: Any, values: Any = None, **options: Any) -> Any:
+        if isinstance(query, bytes) and b"FROM resource r" in query:
+            statements.append((query, values))
+        return await execute(connection, query, values, **options)
+
+    async def work(store: Store) -> int:
+        return len((await store.search("Observation", parameters, access)).entries)
+
+    monkeypatch.setattr(psycopg.AsyncConnection, "execute", recorded)
+    assert with_store(filled, work) in (1, 20)
+    ((query, values),) = statements
+    with psycopg.connect(filled) as connection:
+        connection.execute(f"SET plan_cache_mode = {mode}".encode())
+        text = query.decode()
+        for number in range(len(values)):
+            text = text.replace("%s", f"${number + 1}", 1)
+        connection.execute(f"PREPARE found AS {text}".encode(), prepare=False)
+        names = ",".join(["%s"] * len(values))
+        plan = (
+            psycopg.ClientCursor(connection)
+            .execute(f"EXPLAIN (ANALYZE) EXECUTE found ({names})", values)
+            .fetchall()
+        )
+    lines = "\n".join(line for (line,) in plan)
+    scans = [line for (line,) in plan if "Seq Scan" in line and " on link" not in line]
+    assert scans == [], lines
+    removed = [int(line.rpartition(":")[2]) for (line,) in plan if "Rows Removed by Filter" in line]
+    assert sum(removed) < 200, lines
