@@ -356,7 +356,10 @@ def build_search(packages: Mapping[str, list[Resource]]) -> dict[str, bytes]:
         for d in of_kind(packages["core"], "StructureDefinition")
         if d["kind"] == "resource" and d.get("derivation") == "specialization" and not d["abstract"]
     )
-    parameters = list(of_kind(packages["core"], "SearchParameter"))
+    # The specification's own examples (`example`, `example-reference`, …) would replace what they were copied from.
+    parameters = [
+        p for p in of_kind(packages["core"], "SearchParameter") if p["id"].partition("-")[0] != "example"
+    ]
     by_url = {p["url"]: p for p in parameters}
     entries: dict[str, Any] = {kind: {} for kind in resources}
     for parameter in parameters:

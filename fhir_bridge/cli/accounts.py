@@ -109,11 +109,11 @@ def add_client(
     redirect_uri: Annotated[
         list[str], typer.Option("--redirect-uri", help="Exact redirect URI; repeats.")
     ] = [],  # noqa: B006
-    launch_url: Annotated[str | None, typer.Option(help="Where an EHR launch starts the app.")] = None,
+    launch_uri: Annotated[str | None, typer.Option(help="Where an EHR launch starts the app.")] = None,
     secret: Annotated[
         bool, typer.Option("--secret", help="A confidential client: make and print a secret.")
     ] = False,
-    jwks_url: Annotated[str | None, typer.Option(help="Where the keys of a backend service stand.")] = None,
+    jwks_uri: Annotated[str | None, typer.Option(help="Where the keys of a backend service stand.")] = None,
     jwks: Annotated[
         Path | None, typer.Option(exists=True, dir_okay=False, help="File with the public keys (JWKS).")
     ] = None,
@@ -122,14 +122,14 @@ def add_client(
         typer.Option(help="Purpose of use that a backend service acts for (v3-ActReason, e.g. HRESCH)."),
     ] = None,
 ) -> None:
-    """Register an app: public (PKCE) by default, confidential with --secret, a backend service with --jwks[-url].
+    """Register an app: public (PKCE) by default, confidential with --secret, a backend service with --jwks[-uri].
 
     fhir-bridge client add growth-chart --name "Growth chart" --scope "launch/patient patient/*.rs openid fhirUser"
         --redirect-uri https://app.example.net/
     """
-    if secret and (jwks or jwks_url):
-        raise UsageError("a client authenticates by --secret or by --jwks/--jwks-url, not by both")
-    authentication: Authentication = "secret" if secret else ("key" if jwks or jwks_url else "none")
+    if secret and (jwks or jwks_uri):
+        raise UsageError("a client authenticates by --secret or by --jwks/--jwks-uri, not by both")
+    authentication: Authentication = "secret" if secret else ("key" if jwks or jwks_uri else "none")
     try:
         keys = orjson.loads(jwks.read_bytes()) if jwks else None
     except orjson.JSONDecodeError as error:
@@ -141,9 +141,9 @@ def add_client(
             authentication,
             scope,
             redirect_uris=redirect_uri,
-            launch_uri=launch_url,
+            launch_uri=launch_uri,
             jwks=keys,
-            jwks_uri=jwks_url,
+            jwks_uri=jwks_uri,
             purpose=purpose,
         )
     )

@@ -63,9 +63,7 @@ def write_cohort(
     on_step("writing the DICOM studies")
     dicom_studies.write(folder / "dicom", people)
     on_step("writing the genomes")
-    genome.write(folder / "genomics", people)
-    crosswalk = folder / "genomics" / "crosswalk.csv"
-    crosswalk.replace(folder / "crosswalk.csv")
+    genome.write(folder, people)
     _write_consents(folder / "fhir" / "Consent.ndjson", people)
     (folder / "fhir" / "Practitioner.ndjson").write_bytes(dumps(_clinician()) + b"\n")
     site = folder / "site.yaml"

@@ -102,7 +102,7 @@ def _updates(people: Sequence[Person]) -> Iterator[str]:
 
 
 def _merges(people: Sequence[Person]) -> Iterator[str]:
-    """A record that was made twice, and the message that joins the two."""
+    """A record that was made twice, a result under the second, and the message that joins the two."""
     for number, person in enumerate(people):
         if person.previous_mrn is None:
             continue
@@ -112,6 +112,15 @@ def _merges(people: Sequence[Person]) -> Iterator[str]:
             f"EVN|A28|{_time(made)}",
             _pid(person, mrn=person.previous_mrn),
             "PV1|1|N",
+        )
+        drawn = made + timedelta(hours=1)
+        yield _message(
+            _msh("SHC-LAB", "ORU^R01", f"DUPL{number:04}", drawn),
+            _pid(person, mrn=person.previous_mrn),
+            f"ORC|RE|P25-{number}^SHC-KIS|M25-{number}^SHC-LAB",
+            f"OBR|1|P25-{number}^SHC-KIS|M25-{number}^SHC-LAB|K^Kalium^{LAB_SCHEME}|||{_time(drawn)}"
+            f"|||||||||||||||{_time(drawn)}||LAB|F",
+            f"OBX|1|NM|K^Kalium^{LAB_SCHEME}||{person.laboratory['potassium']}|mmol/l|3.5-5.1|N|||F|||{_time(drawn)}",
         )
         merged = person.visit + timedelta(hours=4)
         yield _message(

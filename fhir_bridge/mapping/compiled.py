@@ -242,7 +242,8 @@ def _told(error: Exception, ctx: Context, rule: _Rule | None, scope: Any) -> Non
     if isinstance(error, Reject | Unlinked):
         issue = error.issue
         severity = issue.severity if issue.severity in ("error", "fatal") else "error"
-        message = ctx.told(issue.message, position)
+        # Who a record is about is one question, whichever rules ask it: told without them, so that it counts once.
+        message = issue.message if issue.code.startswith("FB-ID-") else ctx.told(issue.message, position)
         ctx.issues.append(Issue(severity, issue.code, message, issue.source or where, issue.expression))
         return
     if isinstance(error, MissingPart) and rule is not None:

@@ -18,7 +18,7 @@ __all__ = ["Authority", "CrosswalkError", "IdentityResolver", "PatientLink", "Un
 Authority = str | Sequence[str] | None
 """An assigning authority as a source names it, or its names best first (namespace id, OID, URI)."""
 
-_OID = re.compile(r"[0-2](\.(0|[1-9][0-9]*))+")
+_OID = re.compile(r"[0-2](\.(0|[1-9][0-9]*)){2,}")
 _URI = re.compile(r"(?i)(urn:|https?://|oid:)\S+")
 
 

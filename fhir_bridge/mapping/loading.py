@@ -75,13 +75,7 @@ def load_mapping(path: str | Path, *, adapters: Mapping[str, Any]) -> CompiledMa
         MappingErrors: all that is wrong with it, each with file, line, column and suggestion.
     """
     file = find_mapping(path)
-    shown = str(path)
-    if not Path(path).exists():  # found by name: issues say the name, not where this machine keeps it
-        shown = next(
-            (f"{name}/{FILE}" for name, known in mapping_names().items() if known == file), str(file)
-        )
-    elif Path(path).is_dir():
-        shown = str(file)
+    shown = _shown(file, path)
     try:
         text = file.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
@@ -90,6 +84,15 @@ def load_mapping(path: str | Path, *, adapters: Mapping[str, Any]) -> CompiledMa
             [MappingError(position, f"the file is not UTF-8 (byte {error.start})", "", "FB-MAP-002")]
         ) from error
     return load_text(text, shown, adapters=adapters)
+
+
+def _shown(file: Path, given: str | Path) -> str:
+    """What messages call a mapping: `<domain>/<name>` of a shipped or added one, wherever this machine keeps it."""
+    place = file.resolve()
+    for name, known in mapping_names().items():
+        if known.resolve() == place:
+            return name
+    return str(given) if Path(given).is_file() else str(file)
 
 
 def load_text(text: str, file: str, *, adapters: Mapping[str, Any]) -> CompiledMapping:

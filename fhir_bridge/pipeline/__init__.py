@@ -5,7 +5,8 @@ from fhir_bridge.pipeline.convert import RejectionLimit, RunResult, convert, exi
 from fhir_bridge.pipeline.engine import RunIncomplete, site_key
 from fhir_bridge.pipeline.examples import Example, convert_example, golden_examples, run_example
 from fhir_bridge.pipeline.export import export_store
-from fhir_bridge.pipeline.load import check_syntax, load_fhir, load_sources
+from fhir_bridge.pipeline.load import check_syntax, load_sources
+from fhir_bridge.pipeline.load_fhir import load_fhir
 from fhir_bridge.pipeline.manifest import ManifestError
 from fhir_bridge.pipeline.ndjson import OutputFolderError
 from fhir_bridge.pipeline.plan import RunRequest

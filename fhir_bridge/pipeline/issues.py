@@ -41,4 +41,18 @@ CODES = declare(
         "`fhir-bridge validate` shows every finding.",
         "invalid",
     ),
+    IssueCode(
+        "FB-RUN-030",
+        "error",
+        "An entry of a batch Bundle was refused",
+        "The status says why (R4 http.html); the other entries were carried out.",
+        "processing",
+    ),
+    IssueCode(
+        "FB-RUN-031",
+        "error",
+        "A resource to load has no id",
+        "Give it an id, or send it in a transaction Bundle under a urn:uuid; loading must be repeatable.",
+        "required",
+    ),
 )

@@ -6,10 +6,9 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from fhir_bridge.fhir.bundles import iter_resources
 from fhir_bridge.fhir.issues import Issue
 from fhir_bridge.fhir.validation import Validator
-from fhir_bridge.pipeline.load import fhir_files
+from fhir_bridge.pipeline.load_fhir import fhir_files, readable
 from fhir_bridge.terminology import get_terminology
 
 __all__ = ["ValidationSummary", "validate_files"]
@@ -38,8 +37,11 @@ def validate_files(
     """
     validator = Validator(get_terminology())
     for file in fhir_files(sources):
-        for locator, text in iter_resources(file):
-            issues = validator.validate(text, profiles)
+        for locator, text in readable(file):
+            if isinstance(text, bytes):
+                issues = validator.validate(text, profiles)
+            else:
+                issues = [Issue("fatal", "FB-FHIR-001", str(text), locator)]
             summary.resources += 1
             summary.invalid += any(issue.severity in ("error", "fatal") for issue in issues)
             summary.by_code.update((issue.severity, issue.code) for issue in issues)

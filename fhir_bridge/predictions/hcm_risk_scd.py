@@ -55,6 +55,17 @@ _PHENOCOPIES: Final = {
 _RANGES: Final = {"wall": (10, 35), "atrium": (28, 67), "gradient": (2, 154)}
 
 
+_LABELS: Final = {
+    "wall-thickness": "Contribution of wall thickness",
+    "left-atrial-diameter": "Contribution of left atrial diameter",
+    "lvot-gradient": "Contribution of LVOT gradient",
+    "family-history": "Contribution of family history",
+    "nsvt": "Contribution of non-sustained ventricular tachycardia",
+    "syncope": "Contribution of syncope",
+    "age": "Contribution of age",
+}
+
+
 def contributions(
     age: int, wall: float, atrium: float, gradient: float, *, family_history: bool, nsvt: bool, syncope: bool
 ) -> dict[str, float]:
@@ -168,7 +179,7 @@ class HcmRiskScd:
             contributions=tuple(
                 Contribution(
                     f"contribution-{name}",
-                    f"Contribution of {name.replace('-', ' ')}",
+                    _LABELS[name],
                     value,
                     inputs[name].modality if name in inputs else "ehr",
                     inputs.get(name),

@@ -54,6 +54,15 @@ FAMILIAL_GENES = frozenset({"LDLR", "APOB", "PCSK9", "LDLRAP1"})
 _EGFR_LIMIT = Decimal(60)
 
 
+_LABELS: Final = {
+    "age": "Contribution of age",
+    "smoking": "Contribution of smoking",
+    "systolic-blood-pressure": "Contribution of systolic blood pressure",
+    "total-cholesterol": "Contribution of total cholesterol",
+    "hdl-cholesterol": "Contribution of HDL cholesterol",
+}
+
+
 class Terms:
     """The model's terms for one person; lipids in mmol/L, pressure in mm[Hg], smoking and diabetes 0 or 1."""
 
@@ -206,13 +215,13 @@ class Score2:
             contributions=tuple(
                 Contribution(
                     f"contribution-{name}",
-                    f"Contribution of {name.replace('-', ' ')}",
+                    _LABELS[name],
                     value,
                     "ehr",
                     evidence.get(name),
                 )
                 for name, value in terms.contributions(sex).items()
-                if name != "diabetes"
+                if name in _LABELS
             ),
             cautions=(f"Calibrated for the {region} risk region; age {age} on {day.isoformat()}.",),
         )

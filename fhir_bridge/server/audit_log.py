@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any
 import pluggy
 import psycopg
 
-from fhir_bridge.fhir.access import EVERYTHING
 from fhir_bridge.storage.errors import StorageError
 
 if TYPE_CHECKING:
@@ -30,7 +29,8 @@ Builder = Callable[[], Iterable[Event]]
 
 PAUSE_SECONDS = 0.1
 """How long reads and searches may gather before they are written; well under the promised 0.2 seconds."""
-BATCH = 500
+BATCH = 100
+"""Events written at once. Making their rows holds up the worker's answers for some 10 ms."""
 MOST_WAITING = 5_000
 """Entries that may wait; a caller who comes then waits too, so that none is lost for want of room."""
 RETRY_SECONDS = 1.0
@@ -145,14 +145,13 @@ class AuditLog:
         if self._plugins is not None:
             for event in events:
                 self._plugins.hook.fhir_bridge_audit(event=event)
-        if len(events) == 1:
-            await self._store.update("AuditEvent", events[0]["id"], events[0], EVERYTHING)
-            return
         try:
-            result = await self._store.load(events, adapter="audit")
+            await self._keep(events)
         except (psycopg.DataError, psycopg.IntegrityError):
             await self._one_by_one(events)
-            return
+
+    async def _keep(self, events: list[Event]) -> None:
+        result = await self._store.load(events, append=True)
         for issue in result.issues:
             if issue.severity in ("error", "fatal"):
                 _log.error("an audit event was refused: %s at %s", issue.code, issue.source)
@@ -161,7 +160,7 @@ class AuditLog:
         """One event that the database can't hold must not keep the others out; it goes to the log, without values."""
         for event in events:
             try:
-                await self._store.update("AuditEvent", event["id"], event, EVERYTHING)
+                await self._keep([event])
             except (psycopg.DataError, psycopg.IntegrityError) as error:
                 code = event["subtype"][0]["code"]
                 _log.critical(

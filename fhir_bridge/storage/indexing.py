@@ -2,13 +2,13 @@
 
 Two steps. `identify` runs before the transaction: it gives numbers to (type, id) pairs and dictionary texts, in short
 transactions of their own, in sorted order, so that writers never wait for each other there. `IndexWriter` then collects
-the rows of many resources and writes them by COPY.
+the rows of many resources for one statement.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -32,6 +32,7 @@ from fhir_bridge.fhir.search_parameters import (
 )
 from fhir_bridge.storage.dictionaries import NO_SYSTEM, Dictionaries
 from fhir_bridge.storage.errors import BadResource
+from fhir_bridge.storage.statements import Columns, Statement, arrays, transposed
 
 __all__ = ["Identity", "IndexWriter", "Indexed", "find_keys", "identify", "index", "is_id"]
 
@@ -199,7 +200,7 @@ def _open(value: datetime | Decimal | None, infinite: str) -> datetime | Decimal
 
 @dataclass(slots=True)
 class IndexWriter:
-    """Collects index rows and writes them; rows of an earlier version go first."""
+    """Collects index rows, which take the place of those of earlier versions."""
 
     dictionaries: Dictionaries
     keys: dict[Identity, int]
@@ -263,40 +264,53 @@ class IndexWriter:
     def _add(self, table: str, *row: Any) -> None:
         self._rows.setdefault(table, []).append(row)
 
-    async def write(self, connection: AsyncConnection, *, bulk: bool = False) -> None:
-        """Write everything collected, in the caller's transaction; `bulk` by COPY, which a pipeline can't hold."""
+    def write(self, statement: Statement) -> None:
+        """Put everything collected into a statement."""
         if self._replaced:
-            for table in ("token", "string", "date", "quantity", "number", "reference", "uri"):
-                statement = f"DELETE FROM {table} WHERE resource = ANY(%s)"  # noqa: S608
-                await connection.execute(statement.encode(), (self._replaced,))
+            for table in _VALUES:
+                statement.add(f"DELETE FROM {table} WHERE resource = ANY(%s)", self._replaced)  # noqa: S608
             left = [key for key in self._replaced if key not in self._kept_compartment]
-            await connection.execute("DELETE FROM compartment WHERE resource = ANY(%s)", (left,))
-            await connection.execute("DELETE FROM link WHERE declared_by = ANY(%s)", (self._replaced,))
+            self._remove_all_but_new(statement, "compartment", "resource", left)
+            self._remove_all_but_new(statement, "link", "declared_by", self._replaced)
         for table, rows in self._rows.items():
-            if not bulk:
-                row_text = ",".join(["%s"] * len(rows[0]))
-                values = ",".join([f"({row_text})"] * len(rows))
-                statement = f"INSERT INTO {table} ({_COLUMNS[table]}) VALUES {values}"  # noqa: S608
-                await connection.execute(statement.encode(), [value for row in rows for value in row])
-                continue
-            async with (
-                connection.cursor() as cursor,
-                cursor.copy(f"COPY {table} ({_COLUMNS[table]}) FROM STDIN".encode()) as copy,
-            ):
-                for row in rows:
-                    await copy.write_row(row)
-        self._replaced.clear()
-        self._rows.clear()
+            conflict = "" if table in _VALUES else "ON CONFLICT DO NOTHING"
+            statement.insert(table, _COLUMNS[table], rows, conflict=conflict)
+        self._replaced, self._rows = [], {}
+
+    def _remove_all_but_new(self, statement: Statement, table: str, owner: str, keys: list[int]) -> None:
+        """These tables have a primary key, and a statement can't delete a row and insert it again."""
+        columns, rows = _COLUMNS[table], self._rows.get(table, [])
+        text = f"DELETE FROM {table} o WHERE o.{owner} = ANY(%s)"  # noqa: S608
+        if not rows:
+            statement.add(text, keys)
+            return
+        same = " AND ".join(f"n.{name} = o.{name}" for name in columns)
+        new = f"SELECT FROM {arrays(columns)} AS n ({', '.join(columns)}) WHERE {same}"
+        statement.add(f"{text} AND NOT EXISTS ({new})", keys, *transposed(columns, rows))
 
 
-_COLUMNS = {
-    "token": "parameter, system, code, patient, resource",
-    "date": "parameter, low, high, resource",
-    "reference": "parameter, target, url, resource",
-    "string": "parameter, value, exact, resource",
-    "quantity": "parameter, system, code, unit, low, high, canonical_code, canonical_low, canonical_high, resource",
-    "number": "parameter, low, high, resource",
-    "uri": "parameter, value, resource",
-    "compartment": "patient, resource",
-    "link": "merged, survivor, declared_by",
+_VALUES = ("token", "string", "date", "quantity", "number", "reference", "uri")
+"""The tables of values: no primary key, rows of one resource are replaced as a whole."""
+
+_COLUMNS: Mapping[str, Columns] = {
+    "token": {"parameter": "int", "system": "int", "code": "text", "patient": "bigint", "resource": "bigint"},
+    "date": {"parameter": "int", "low": "timestamptz", "high": "timestamptz", "resource": "bigint"},
+    "reference": {"parameter": "int", "target": "bigint", "url": "text", "resource": "bigint"},
+    "string": {"parameter": "int", "value": "text", "exact": "text", "resource": "bigint"},
+    "quantity": {
+        "parameter": "int",
+        "system": "int",
+        "code": "text",
+        "unit": "text",
+        "low": "numeric",
+        "high": "numeric",
+        "canonical_code": "text",
+        "canonical_low": "numeric",
+        "canonical_high": "numeric",
+        "resource": "bigint",
+    },
+    "number": {"parameter": "int", "low": "numeric", "high": "numeric", "resource": "bigint"},
+    "uri": {"parameter": "int", "value": "text", "resource": "bigint"},
+    "compartment": {"patient": "bigint", "resource": "bigint"},
+    "link": {"merged": "bigint", "survivor": "bigint", "declared_by": "bigint"},
 }

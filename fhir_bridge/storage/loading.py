@@ -31,10 +31,11 @@ from fhir_bridge.storage.dictionaries import Dictionaries
 from fhir_bridge.storage.errors import BadResource
 from fhir_bridge.storage.indexing import Identity, Indexed, IndexWriter, find_keys, identify, index
 from fhir_bridge.storage.issues import CODES
+from fhir_bridge.storage.statements import Statement
 from fhir_bridge.storage.stored import content_hash, now, parse, stamp
-from fhir_bridge.storage.versions import Current, NewVersion, PastVersion, apply, lock
+from fhir_bridge.storage.versions import Current, NewVersion, PastVersion, add_versions, lock
 
-__all__ = ["LoadResult", "Loader"]
+__all__ = ["LoadResult", "Loader", "Output", "each"]
 
 Output = Mapping[str, Any] | bytes
 ANALYZE_AFTER = 5000
@@ -133,7 +134,7 @@ class Loader:
         """Load everything; memory is bounded by the batch."""
         batch: list[_Message] = []
         position = 0
-        async for output in _each(outputs):
+        async for output in each(outputs):
             position += 1
             message = self._read(output, position)
             if message is not None:
@@ -223,7 +224,9 @@ class Loader:
         touched = [subject for subject in subjects.values() if subject.touched]
         versions = [_version(subject) for subject in touched if subject.changed]
         await _complete_keys(connection, versions, keys)
-        await apply(connection, IndexWriter(self._dictionaries, keys), versions, past, bulk=True)
+        statement = Statement()
+        add_versions(statement, IndexWriter(self._dictionaries, keys), versions, past)
+        await statement.run(connection)
         await write_states(
             connection, [(subject.current.key, subject.states, subject.live) for subject in touched]
         )
@@ -321,7 +324,8 @@ class Loader:
         subject.item = message.item if content is message.said.resource else None
 
 
-async def _each(outputs: Iterable[Output] | AsyncIterable[Output]) -> AsyncIterator[Output]:
+async def each(outputs: Iterable[Output] | AsyncIterable[Output]) -> AsyncIterator[Output]:
+    """The outputs of either kind of iterable."""
     if isinstance(outputs, AsyncIterable):
         async for output in outputs:
             yield output

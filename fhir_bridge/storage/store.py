@@ -14,7 +14,7 @@ from psycopg_pool import AsyncConnectionPool
 
 from fhir_bridge.fhir import definitions
 from fhir_bridge.fhir.access import EVERYTHING, AccessFilter
-from fhir_bridge.storage import histories, patients, settings
+from fhir_bridge.storage import appending, histories, patients, reindexing, settings
 from fhir_bridge.storage.changes import Change, read_changes
 from fhir_bridge.storage.cursors import Cursors
 from fhir_bridge.storage.dictionaries import Dictionaries
@@ -365,6 +365,7 @@ class Store:
         precedence: Mapping[str, Sequence[str]] | None = None,
         batch: int = 500,
         progress: Callable[[int], object] | None = None,
+        append: bool = False,
     ) -> LoadResult:
         """Store converted resources, with business time and element ownership (see `storage.loading`).
 
@@ -374,12 +375,15 @@ class Store:
             precedence: for a type, its sources (adapter names), the first wins.
             batch: outputs in one transaction.
             progress: told after each batch how many outputs are done.
+            append: the resources are new, of no source and never change: none is looked for, merged or compared.
 
         Raises:
             OtherSiteKey: the database holds another site's ids.
         """
         if fingerprint is not None:
             await self.check_site_key(fingerprint)
+        if append:
+            return await appending.append(self._writer, outputs, batch=batch, progress=progress)
         loader = Loader(
             self.pool,
             self._dictionaries,
@@ -389,6 +393,19 @@ class Store:
             progress=progress,
         )
         return await loader.run(outputs)
+
+    async def reindex(self, on_progress: Callable[[int], object] | None = None) -> int:
+        """Make index, compartments and labels anew of all current resources (see `storage.reindexing`).
+
+        Others may read and write meanwhile. One that was interrupted less than a day ago is gone on with.
+
+        Args:
+            on_progress: told how many resources are done.
+
+        Returns:
+            How many resources were indexed, those before an interruption included.
+        """
+        return await reindexing.reindex(self.pool, self._dictionaries, on_progress)
 
     async def link_patients(
         self, surviving_id: str, merged_id: str, access: AccessFilter = EVERYTHING

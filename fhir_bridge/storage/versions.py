@@ -9,8 +9,9 @@ from datetime import datetime
 from psycopg import AsyncConnection
 
 from fhir_bridge.storage.indexing import Indexed, IndexWriter
+from fhir_bridge.storage.statements import Statement, arrays, transposed
 
-__all__ = ["Current", "NewVersion", "PastVersion", "apply", "lock"]
+__all__ = ["Current", "NewVersion", "PastVersion", "add_versions", "lock"]
 
 Bytes = bytes
 """`bytes` is also the name of a field."""
@@ -76,106 +77,105 @@ async def lock(connection: AsyncConnection, keys: Sequence[int]) -> dict[int, Cu
     return {row[0]: Current(*row) for row in rows}
 
 
-async def apply(
-    connection: AsyncConnection,
+def add_versions(
+    statement: Statement,
     writer: IndexWriter,
     versions: Sequence[NewVersion],
     past: Sequence[PastVersion] = (),
-    *,
-    bulk: bool = False,
 ) -> None:
-    """Write versions of locked rows, in the caller's transaction.
-
-    Args:
-        bulk: many at once: index rows go by COPY. Otherwise the statements travel together.
-    """
-    if bulk:
-        await _write(connection, writer, versions, past, bulk=True)
-        return
-    async with connection.pipeline():
-        await _write(connection, writer, versions, past, bulk=False)
-
-
-async def _write(
-    connection: AsyncConnection,
-    writer: IndexWriter,
-    versions: Sequence[NewVersion],
-    past: Sequence[PastVersion],
-    *,
-    bulk: bool,
-) -> None:
+    """Put versions of rows that are locked, or fresh, into a statement: row, history, index, change feed."""
     replaced = [new.current.key for new in versions if new.current.version > 0]
     if replaced:
-        await connection.execute(
-            "INSERT INTO history (resource, version, kind, xid, last_updated, business_time, hash, bytes) "
-            "SELECT key, version, CASE WHEN deleted THEN 'd'::\"char\" ELSE 'v'::\"char\" END, xid, last_updated, "
-            "business_time, hash, bytes FROM resource WHERE key = ANY(%s)",
-            (replaced,),
+        statement.add(_REPLACE, replaced)
+    _add_past(statement, past, {new.current.key for new in versions})
+    fresh: list[tuple[object, ...]] = []
+    known: list[tuple[object, ...]] = []
+    for new in versions:
+        current = new.current
+        labels = None if new.item is None else writer.labels(new.item)
+        row = (
+            *(current.key, current.type, current.id, new.version, new.last_version),
+            *(new.bytes is None, new.moment, new.business_time),
+            # Labels vary in length, which an array of arrays can't hold: they travel as text.
+            None if labels is None else "{" + ",".join(map(str, labels)) + "}",
+            *(new.hash, new.bytes),
         )
-    if past:
-        await connection.execute(
-            "INSERT INTO history (resource, version, kind, last_updated, business_time, hash, bytes) "
-            'SELECT * FROM unnest(%s::bigint[], %s::int[], %s::"char"[], %s::timestamptz[], %s::timestamptz[], '
-            "%s::bytea[], %s::bytea[])",
-            (
-                [old.key for old in past],
-                [old.version for old in past],
-                [old.kind for old in past],
-                [old.moment for old in past],
-                [old.business_time for old in past],
-                [old.hash for old in past],
-                [old.bytes for old in past],
-            ),
-        )
-        bumped: dict[int, int] = {}
-        for old in past:
+        (fresh if current.fresh else known).append(row)
+        if new.item is None:
+            writer.remove(current.key)
+        else:
+            writer.put(new.item, new=current.version == 0)
+    if fresh:
+        statement.add(_INSERT, *transposed(_ROW, fresh))
+    if known:
+        statement.add(_UPDATE, *transposed(_ROW, known))
+    changes = [(new.current.key, new.version, new.bytes is None) for new in versions]
+    statement.insert("change", {"resource": "bigint", "version": "int", "deleted": "bool"}, changes)
+    writer.write(statement)
+
+
+def _add_past(statement: Statement, past: Sequence[PastVersion], written: set[int]) -> None:
+    """`written`: resources that get a new version too, whose row that brings up to date."""
+    statement.insert(
+        "history",
+        _PAST,
+        [
+            (old.key, old.version, old.kind, old.moment, old.business_time, old.hash, old.bytes)
+            for old in past
+        ],
+    )
+    bumped: dict[int, int] = {}
+    for old in past:
+        if old.key not in written:
             bumped[old.key] = max(old.version, bumped.get(old.key, 0))
-        await connection.execute(
+    if bumped:
+        statement.add(
             "UPDATE resource r SET last_version = greatest(r.last_version, n.last_version) "
             "FROM unnest(%s::bigint[], %s::int[]) AS n (key, last_version) WHERE r.key = n.key",
-            (list(bumped), list(bumped.values())),
+            list(bumped),
+            list(bumped.values()),
         )
-    if not versions:
-        return
-    fresh = [(new.current.key, new.current.type, new.current.id) for new in versions if new.current.fresh]
-    if fresh:
-        await connection.execute(
-            "INSERT INTO resource (key, type, id) OVERRIDING SYSTEM VALUE "
-            "SELECT * FROM unnest(%s::bigint[], %s::text[], %s::text[])",
-            ([row[0] for row in fresh], [row[1] for row in fresh], [row[2] for row in fresh]),
-        )
-    # Labels vary in length, which an array of arrays can't hold: they travel as text.
-    labels = [None if new.item is None else writer.labels(new.item) for new in versions]
-    await connection.execute(
-        "UPDATE resource r SET version = n.version, last_version = n.last_version, deleted = n.bytes IS NULL, "
-        "xid = pg_current_xact_id(), last_updated = n.last_updated, business_time = n.business_time, "
-        "labels = CASE WHEN n.bytes IS NULL THEN r.labels ELSE n.labels::int[] END, hash = n.hash, bytes = n.bytes "
-        "FROM unnest(%s::bigint[], %s::int[], %s::int[], %s::timestamptz[], %s::timestamptz[], %s::text[], "
-        "%s::bytea[], %s::bytea[]) "
-        "AS n (key, version, last_version, last_updated, business_time, labels, hash, bytes) WHERE r.key = n.key",
-        (
-            [new.current.key for new in versions],
-            [new.version for new in versions],
-            [new.last_version for new in versions],
-            [new.moment for new in versions],
-            [new.business_time for new in versions],
-            [None if found is None else "{" + ",".join(map(str, found)) + "}" for found in labels],
-            [new.hash for new in versions],
-            [new.bytes for new in versions],
-        ),
-    )
-    for new in versions:
-        if new.item is None:
-            writer.remove(new.current.key)
-        else:
-            writer.put(new.item, new=new.current.version == 0)
-    await connection.execute(
-        "INSERT INTO change (resource, version, deleted) "
-        "SELECT * FROM unnest(%s::bigint[], %s::int[], %s::bool[])",
-        (
-            [new.current.key for new in versions],
-            [new.version for new in versions],
-            [new.bytes is None for new in versions],
-        ),
-    )
-    await writer.write(connection, bulk=bulk)
+
+
+_REPLACE = (
+    "INSERT INTO history (resource, version, kind, xid, last_updated, business_time, hash, bytes) "
+    "SELECT key, version, CASE WHEN deleted THEN 'd'::\"char\" ELSE 'v'::\"char\" END, xid, last_updated, "
+    "business_time, hash, bytes FROM resource WHERE key = ANY(%s)"
+)
+
+_PAST = {
+    "resource": "bigint",
+    "version": "int",
+    "kind": '"char"',
+    "last_updated": "timestamptz",
+    "business_time": "timestamptz",
+    "hash": "bytea",
+    "bytes": "bytea",
+}
+
+_ROW = {
+    "key": "bigint",
+    "type": "text",
+    "id": "text",
+    "version": "int",
+    "last_version": "int",
+    "deleted": "bool",
+    "last_updated": "timestamptz",
+    "business_time": "timestamptz",
+    "labels": "text",
+    "hash": "bytea",
+    "bytes": "bytea",
+}
+_NAMES = ", ".join(_ROW)
+
+_INSERT = (
+    f"INSERT INTO resource ({_NAMES}) OVERRIDING SYSTEM VALUE "  # noqa: S608
+    f"SELECT {_NAMES.replace('labels', 'labels::int[]')} FROM {arrays(_ROW)} AS n ({_NAMES})"
+)
+
+_UPDATE = (
+    "UPDATE resource r SET version = n.version, last_version = n.last_version, deleted = n.deleted, "  # noqa: S608
+    "xid = pg_current_xact_id(), last_updated = n.last_updated, business_time = n.business_time, "
+    "labels = CASE WHEN n.deleted THEN r.labels ELSE n.labels::int[] END, hash = n.hash, bytes = n.bytes "
+    f"FROM {arrays(_ROW)} AS n ({_NAMES}) WHERE r.key = n.key"
+)

@@ -27,8 +27,9 @@ from fhir_bridge.storage.errors import (
 from fhir_bridge.storage.indexing import Identity, Indexed, IndexWriter, identify, index
 from fhir_bridge.storage.permission import compile_access, linked_ids, refuse_content, require
 from fhir_bridge.storage.searching import conditions
+from fhir_bridge.storage.statements import Statement
 from fhir_bridge.storage.stored import Stored, Written, canonical, content_hash, now, parse, stamp
-from fhir_bridge.storage.versions import Current, NewVersion, apply, lock
+from fhir_bridge.storage.versions import Current, NewVersion, add_versions, lock
 
 __all__ = ["Operation", "Writer", "compile_criteria", "match_one", "new_id"]
 
@@ -144,8 +145,7 @@ class Writer:
             people = {} if access is EVERYTHING else await linked_ids(connection, access)
             if simple:
                 versions, written = _decide_all(operations, items, keys, rows, set(), access, people)
-                async with connection.pipeline(), connection.transaction():
-                    await apply(connection, IndexWriter(self._dictionaries, keys), versions)
+                await self._apply(connection, versions, keys)
                 return written
             async with connection.transaction():
                 gone = [operation.identity for operation in operations if operation.action == "delete"]
@@ -156,9 +156,15 @@ class Writer:
                 reachable = await self._reachable(connection, operations, rows, keys, permitted)
                 versions, written = _decide_all(operations, items, keys, rows, reachable, access, people)
                 await self._keep_sources(connection, operations, versions)
-                if versions:
-                    await apply(connection, IndexWriter(self._dictionaries, keys), versions)
+                await self._apply(connection, versions, keys)
         return written
+
+    async def _apply(
+        self, connection: AsyncConnection, versions: list[NewVersion], keys: dict[Identity, int]
+    ) -> None:
+        statement = Statement()
+        add_versions(statement, IndexWriter(self._dictionaries, keys), versions)
+        await statement.run(connection)
 
     @staticmethod
     async def _existing(connection: AsyncConnection, identities: list[Identity]) -> dict[Identity, int]:

@@ -156,7 +156,7 @@ def test_a_record_that_cannot_be_linked_is_held_whole(context: Any) -> None:
         ("error", "FB-ID-001", "lab.csv:1")
     ]
     assert found.issues[0].message == (
-        'the authority "WHO" is not known; add it under identity.authorities in the site file [rule p, m.yaml:7:8]'
+        'the authority "WHO" is not known; add it under identity.authorities in the site file'
     )
 
 

@@ -102,4 +102,4 @@ def test_messages_of_a_mapping_found_by_name_say_the_name(
     monkeypatch.setattr(loading, "_folders", lambda: [tmp_path])
     with pytest.raises(MappingErrors) as raised:
         load_mapping("odd", adapters={})
-    assert str(raised.value) == 'ehr/odd/mapping.yaml:3:19: no adapter is named "none" (there are none)'
+    assert str(raised.value) == 'ehr/odd:3:19: no adapter is named "none" (there are none)'

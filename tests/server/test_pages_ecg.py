@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 from typing import Any
 from xml.etree import ElementTree as ET
 
@@ -13,9 +14,14 @@ from fhir_bridge.server.pages.ecg_drawing import draw
 from fhir_bridge.server.pages.ecg_leads import STANDARD, Lead
 
 MDC = "urn:oid:2.16.840.1.113883.6.24"
-CODES = {"I": "131329", "II": "131330", "III": "131389", "aVR": "131390", "aVL": "131391", "aVF": "131392"} | {
-    f"V{number}": str(131330 + number) for number in range(1, 7)
-}
+CODES = {
+    "I": "131329",
+    "II": "131330",
+    "III": "131389",
+    "aVR": "131390",
+    "aVL": "131391",
+    "aVF": "131392",
+} | {f"V{number}": str(131330 + number) for number in range(1, 7)}
 
 
 def component(lead: str, samples: str, **more: Any) -> dict[str, Any]:
@@ -46,7 +52,7 @@ def recording(*components: dict[str, Any], identity: str = "ecg", time: str = "2
 def drawn(leads: dict[str, Lead]) -> tuple[ET.Element, tuple[str, ...]]:
     svg, remarks = draw(leads)
     assert svg is not None
-    return ET.fromstring(svg), remarks  # noqa: S314 - our own drawing
+    return ET.fromstring(svg), remarks
 
 
 def lines(svg: ET.Element, lead: str) -> list[list[list[tuple[float, float]]]]:
@@ -149,7 +155,7 @@ def test_the_columns_of_ten_seconds_follow_each_other_in_time() -> None:
     assert len({y for _, y in lines(svg, "V1")[0][0]}) == 2
     assert len({y for _, y in lines(svg, "I")[0][0]}) == 1
     columns = [lines(svg, name)[0][0][0][0] for name in ("I", "aVR", "V1", "V4")]
-    assert [round(right - left, 1) for left, right in zip(columns, columns[1:], strict=False)] == [62.5] * 3
+    assert [round(right - left, 1) for left, right in pairwise(columns)] == [62.5] * 3
 
 
 def test_a_rhythm_strip_of_lead_ii_runs_through_below() -> None:
@@ -186,7 +192,10 @@ def test_few_leads_get_a_row_each() -> None:
 
 
 def test_rows_make_room_for_tall_waves_so_that_none_overlap() -> None:
-    tall = twelve(10) | {"V5": Lead("V5", 2.0, flat(9) + flat(1, 4.0)), "V4": Lead("V4", 2.0, flat(9) + flat(1, -3.0))}
+    tall = twelve(10) | {
+        "V5": Lead("V5", 2.0, flat(9) + flat(1, 4.0)),
+        "V4": Lead("V4", 2.0, flat(9) + flat(1, -3.0)),
+    }
     svg, _ = drawn(tall)
     lowest_of_first_row = max(y for line in lines(svg, "V4")[0] for _, y in line)
     highest_of_second_row = min(y for line in lines(svg, "V5")[0] for _, y in line)
@@ -209,7 +218,10 @@ def test_no_leads_no_drawing() -> None:
 def test_the_newest_recording_is_drawn_unless_another_one_is_asked_for() -> None:
     old = recording(component("II", "1 2"), identity="old", time="2025-01-01T08:00:00Z")
     new = recording(component("II", "1 2"), identity="new", time="2026-01-01T08:00:00Z")
-    assert [(ecg.id, ecg.drawing is not None) for ecg in ecgs_of([old, new])] == [("new", True), ("old", False)]
+    assert [(ecg.id, ecg.drawing is not None) for ecg in ecgs_of([old, new])] == [
+        ("new", True),
+        ("old", False),
+    ]
     assert [ecg.drawing is not None for ecg in ecgs_of([old, new], "old")] == [False, True]
     assert [ecg.drawing is not None for ecg in ecgs_of([old, new], "neither")] == [True, False]
 

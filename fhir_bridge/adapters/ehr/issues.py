@@ -154,6 +154,20 @@ _CODES = declare(
         "The file may be cut short: ask the sender for it again.",
         "incomplete",
     ),
+    IssueCode(
+        "FB-HL7-012",
+        "information",
+        "The message says something that the mapping has no place for",
+        "Add it to the mapping and to source.represents where it matters; the message itself holds it.",
+        "informational",
+    ),
+    IssueCode(
+        "FB-HL7-013",
+        "warning",
+        "The patient has no identifier and is known to this source alone",
+        "Send PID-3: by an account number or a message alone nothing else is found of the same person.",
+        "incomplete",
+    ),
 )
 
 

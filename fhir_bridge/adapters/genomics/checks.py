@@ -62,7 +62,7 @@ def check_fixed(columns: list[str], header: Header, place: int) -> None:
         LineError: the first column that is wrong.
     """
     contig, _, identifier, reference, _, quality, filters, _ = columns[:8]
-    if not contig or _SPACE.search(contig) or (contig[0] == "<") != (contig[-1] == ">"):
+    if not contig or not contig.isprintable() or " " in contig or (contig[0] == "<") != (contig[-1] == ">"):
         raise LineError("FB-VCF-023", "CHROM is empty or has white space")
     declared = header.contigs.get(contig)
     if declared is not None and declared.length is not None and place > declared.length + 1:
@@ -77,7 +77,7 @@ def check_fixed(columns: list[str], header: Header, place: int) -> None:
         and len(set(identifier.split(";"))) < identifier.count(";") + 1
     ):
         raise LineError("FB-VCF-027", "ID gives a name twice")
-    if not _QUALITY.fullmatch(quality):
+    if quality != "." and not _QUALITY.fullmatch(quality):
         raise LineError("FB-VCF-027", "QUAL is no number")
     if filters not in ("PASS", "."):
         names = filters.split(";")
@@ -87,33 +87,35 @@ def check_fixed(columns: list[str], header: Header, place: int) -> None:
             raise LineError("FB-VCF-027", "FILTER gives a name twice")
 
 
-def check_info(text: str, place: int, undeclared: set[str], header: Header) -> list[tuple[str, str]]:
+def check_info(
+    text: str, place: int, undeclared: set[str], header: Header
+) -> tuple[dict[str, str | bool], list[tuple[str, str]]]:
     """INFO's keys and values, and END against POS; keys that the header lacks are added to `undeclared`.
 
     Returns:
-        code and message of what is wrong with single values; the line is kept.
+        INFO as text by key (a flag is True), and code and message of what is wrong with single values; the line is kept.
 
     Raises:
         LineError: a key is given twice, or END is wrong.
     """
-    if text == ".":
-        return []
     found: list[tuple[str, str]] = []
-    seen: set[str] = set()
+    if text == ".":
+        return {}, found
+    pairs: dict[str, str | bool] = {}
     declared = header.info
     untidy = not text
     for entry in text.split(";"):
         key, equals, value = entry.partition("=")
-        if key in seen:
+        if key in pairs:
             raise LineError("FB-VCF-028", f"INFO gives {key.strip()} twice")
-        seen.add(key)
+        pairs[key] = value if equals else True
         definition = declared.get(key)
         if definition is None:
             if _INFO_KEY.fullmatch(key):
                 undeclared.add(f"INFO/{key}")
             else:
                 untidy = True
-        elif equals and (definition.kind == "Integer" or definition.kind == "Float"):
+        elif equals and definition.numeric:
             if not fits(value, definition.kind):
                 found.append(
                     ("FB-VCF-031", f"INFO/{key} is not of type {definition.kind}; the value is left out")
@@ -125,13 +127,15 @@ def check_info(text: str, place: int, undeclared: set[str], header: Header) -> l
                 raise LineError("FB-VCF-029", "END is no whole number")
             if int(value) < place:
                 raise LineError("FB-VCF-029", "END lies before POS")
-    if untidy or _SPACE.search(text):
+    if untidy or " " in text or (not text.isprintable() and _SPACE.search(text)):
         found.append(("FB-VCF-033", "INFO has white space, an empty entry or an unusual key"))
-    return found
+    return pairs, found
 
 
 def fits(text: str, kind: str) -> bool:
     """Whether a list of values is of a numeric type; missing values fit."""
+    if text.isdecimal() and text.isascii():
+        return True
     return (_INTEGERS if kind == "Integer" else _FLOATS).fullmatch(text) is not None
 
 

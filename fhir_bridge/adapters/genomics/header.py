@@ -35,6 +35,7 @@ class Definition:
     number: str
     kind: str
     description: str
+    numeric: bool = False
 
 
 @dataclass(slots=True)
@@ -173,7 +174,7 @@ class HeaderParser:
         if "Description" not in attributes:
             raise self.error(f"##{key} {identifier}: Description is missing")
         target = self.header.info if key == "INFO" else self.header.format
-        target.setdefault(identifier, Definition(identifier, number, kind, attributes["Description"]))
+        target.setdefault(identifier, Definition(identifier, number, kind, attributes["Description"], kind in ("Integer", "Float")))
 
     def _contig(self, identifier: str, attributes: dict[str, str]) -> None:
         length = attributes.get("length") or attributes.get("Length")

@@ -28,6 +28,7 @@ class Line:
         chromosome: `1` … `22`, `X`, `Y`, `MT`; None on another contig.
         accession: RefSeq accession of the contig, where it has one.
         genomic_reference: the accession, else the contig's name.
+        raw_info: INFO as text by key; a flag is True.
     """
 
     def __init__(
@@ -37,6 +38,7 @@ class Line:
         columns: Sequence[str],
         position: int,
         alternates: Sequence[Alternate],
+        raw_info: dict[str, str | bool],
     ) -> None:
         self.file = file
         self.outer = file
@@ -50,6 +52,7 @@ class Line:
         self.pos = position
         self.ref = columns[3].upper()
         self.alternates = alternates
+        self.raw_info = raw_info
         self.calls: list[Call] = []
 
     @property
@@ -76,18 +79,6 @@ class Line:
     def failed_filters(self) -> list[str]:
         """Names of the filters that failed."""
         return [name for name in self.filters if name != "PASS"]
-
-    @lazy
-    def raw_info(self) -> dict[str, str | bool]:
-        """INFO as text by key; a flag is True."""
-        text = self.columns[7]
-        if text == ".":
-            return {}
-        pairs: dict[str, str | bool] = {}
-        for entry in text.split(";"):
-            key, equals, value = entry.partition("=")
-            pairs[key] = value if equals else True
-        return pairs
 
     def info(self, key: str, alternate: int | None = None) -> Value | list[Value]:
         """An INFO value in its declared type."""
@@ -125,30 +116,23 @@ class Line:
 
 
 class Call:
-    """One sample's call at a line (scope `Sample`)."""
+    """One sample's call at a line (scope `Sample`); `fields` are its FORMAT values as text by key."""
 
-    __slots__ = ("_fields", "alleles", "file", "genotype", "line", "name", "text")
+    __slots__ = ("_reads", "alleles", "fields", "file", "genotype", "line", "name")
 
     def __init__(self, line: Line, name: str, text: str, genotype: Genotype) -> None:
         self.line = line
         self.file = line.file
         self.name = name
-        self.text = text
         self.genotype = genotype
-        self._fields: dict[str, str] | None = None
+        self.fields = dict(zip(line.keys, text.split(":"), strict=False))
+        self._reads: list[int] | None | bool = False
         self.alleles: list[Allele] = []
 
     @property
     def outer(self) -> Line:
         """The line."""
         return self.line
-
-    @property
-    def fields(self) -> dict[str, str]:
-        """FORMAT values as text by key."""
-        if self._fields is None:
-            self._fields = dict(zip(self.line.keys, self.text.split(":"), strict=False))
-        return self._fields
 
     def format(self, key: str, alternate: int | None = None) -> Value | list[Value]:
         """A FORMAT value in its declared type."""
@@ -186,6 +170,11 @@ class Call:
     @property
     def reads(self) -> list[int] | None:
         """AD: reads of each allele, REF first; None unless all are given."""
+        if isinstance(self._reads, bool):
+            self._reads = self._read_depths()
+        return self._reads
+
+    def _read_depths(self) -> list[int] | None:
         text = self.fields.get("AD")
         if not text:
             return None

@@ -229,8 +229,8 @@ class _LineReader:
         place = position(columns[1])
         check_fixed(columns, file.header, place)
         found = alternates(columns[4], columns[3])
-        kept = check_info(columns[7], place, self.undeclared, file.header)
-        line = Line(file, number, columns, place, found)
+        info, kept = check_info(columns[7], place, self.undeclared, file.header)
+        line = Line(file, number, columns, place, found, info)
         if not file.header.samples:
             return (
                 line,

@@ -59,7 +59,7 @@ _OIDS = {
     "1.2.840.10008.2.16.4": "http://dicom.nema.org/resources/ontology/DCM",
 }
 _HL7_TABLE = re.compile(r"HL7-?(\d{4})")
-_OID = re.compile(r"[0-2](\.(0|[1-9]\d*))+")
+_OID = re.compile(r"[0-2](\.(0|[1-9]\d*)){2,}")
 
 
 def system_uri(scheme: str | None, local: Mapping[str, str], source: str = "") -> str | None:

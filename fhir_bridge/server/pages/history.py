@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from fhir_bridge.predictions.record import modality_of
+from fhir_bridge.server.pages.imaging import study_of
 from fhir_bridge.server.pages.reading import codes_of, concept_text, label_of, local_code, time_of
+from fhir_bridge.server.pages.results import is_genomic
 
 __all__ = ["Entry", "History", "history_of"]
 
@@ -16,9 +19,7 @@ _MEDICATION: Final = frozenset(
 )
 _SHOWN: Final = frozenset(
     {
-        "Condition",
-        "AllergyIntolerance",
-        "Encounter",
+        "DiagnosticReport",
         "ImagingStudy",
         "Observation",
         "Patient",
@@ -59,11 +60,12 @@ def history_of(resources: Sequence[dict[str, Any]]) -> History:
     """Sort a record into lines, newest first."""
     lines: dict[str, list[Entry]] = {}
     others: Counter[str] = Counter()
+    studies = {resource["id"] for resource in resources if resource["resourceType"] == "ImagingStudy"}
     for resource in resources:
-        place = _place(resource)
+        place = _place(resource, studies)
         if place is not None:
             lines.setdefault(place, []).append(_entry(resource))
-        elif resource["resourceType"] not in _SHOWN:
+        elif resource["resourceType"] not in _SHOWN and modality_of(resource) != "genomics":
             others[resource["resourceType"]] += 1
     for entries in lines.values():
         entries.sort(key=lambda entry: (entry.start, entry.label), reverse=True)
@@ -72,7 +74,7 @@ def history_of(resources: Sequence[dict[str, Any]]) -> History:
     return History(others=tuple(sorted(others.items())), **sorted_lines)
 
 
-def _place(resource: dict[str, Any]) -> str | None:
+def _place(resource: dict[str, Any], studies: Container[str]) -> str | None:
     kind = resource["resourceType"]
     verification = codes_of(resource.get("verificationStatus"))
     if kind == "Condition":
@@ -85,13 +87,9 @@ def _place(resource: dict[str, Any]) -> str | None:
         return "withdrawn" if resource.get("status") == "entered-in-error" else "medications"
     if kind == "Encounter":
         return "withdrawn" if resource.get("status") == "entered-in-error" else "visits"
-    if kind == "DiagnosticReport" and not resource.get("imagingStudy") and not _is_genomic(resource):
+    if kind == "DiagnosticReport" and study_of(resource) not in studies and not is_genomic(resource):
         return "reports"
     return None
-
-
-def _is_genomic(report: dict[str, Any]) -> bool:
-    return any("GE" in codes_of(category) for category in report.get("category", ()))
 
 
 def _entry(resource: dict[str, Any]) -> Entry:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from datetime import date
+from datetime import UTC, datetime
 from typing import Any, Final
 
+from fhir_bridge.fhir import definitions
 from fhir_bridge.fhir.access import AccessFilter
 from fhir_bridge.fhir.serialization import loads_exact
 from fhir_bridge.server.pages import (
@@ -19,10 +20,13 @@ from fhir_bridge.server.pages import (
     timeline_drawing,
     variants,
 )
-from fhir_bridge.server.pages.reading import codes_of, concept_text, name_of, target_of
+from fhir_bridge.server.pages.reading import codes_of, concept_text, moment_of, name_of, target_of
 from fhir_bridge.storage import Store
 
 __all__ = ["Facts", "patient_values"]
+
+_LEFT_OUT: Final = frozenset({"AuditEvent", "Provenance"})
+"""Types about the record's keeping: each look at this page adds one, so a record would grow by being read."""
 
 _REFUSED_USES: Final = {
     "HRESCH": "research",
@@ -67,7 +71,8 @@ async def patient_values(
         StorageError: there is no such patient, or none that the caller may know of.
     """
     patient = loads_exact((await store.read("Patient", patient_id, access)).bytes)
-    stored = [entry.bytes async for entry in store.patient_record(patient_id, access)]
+    types = sorted({"Patient", *definitions.patient_compartment()} - _LEFT_OUT)
+    stored = [entry.bytes async for entry in store.patient_record(patient_id, access, types=types)]
     # Parsing and drawing take tens of milliseconds for a long record: not on the event loop.
     resources = await asyncio.to_thread(lambda: [loads_exact(content) for content in stored])
     sources = await predictions.sources_of(resources, store, access)
@@ -101,7 +106,8 @@ def _values(
     histories: results.Histories,
 ) -> dict[str, object]:
     found = variants.variants_of(resources)
-    line = timeline.timeline_of(resources, found)
+    days = results.days_of(shown, histories)
+    line = timeline.timeline_of(resources, found, {day.date for day in days})
     beside_ecg = {identity for item in ecgs for identity in item.claimed}
     values: dict[str, Any] = {
         "patient": _facts(patient, resources),
@@ -113,7 +119,7 @@ def _values(
         "other_variants": [variant for variant in found if not variant.reportable],
         "studied": variants.studies_of(resources),
         "predictions": predictions.predictions_of(resources, sources),
-        "days": results.days_of(shown, histories),
+        "days": days,
         "more_results": more,
         "history": history.history_of(resources),
     }
@@ -173,7 +179,9 @@ def _age(patient: dict[str, Any]) -> str:
     born, died = str(patient.get("birthDate", "")), str(patient.get("deceasedDateTime", ""))[:10]
     if len(born) != 10 or patient.get("deceasedBoolean") or (died and len(died) != 10):
         return ""
-    start, end = date.fromisoformat(born), date.fromisoformat(died) if died else date.today()
+    start, end = moment_of(born), moment_of(died) if died else datetime.now(UTC)
+    if start is None or end is None:
+        return ""
     return str(end.year - start.year - ((end.month, end.day) < (start.month, start.day)))
 
 

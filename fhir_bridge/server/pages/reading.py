@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final
 
 from fhir_bridge.fhir.canonical import PREDICTION_CODES, SOURCE_EXTENSION
-from fhir_bridge.predictions.record import codings, effective_of
+from fhir_bridge.predictions.record import codings, effective_of, parse_time
 from fhir_bridge.predictions.resources import AIAST
 
 __all__ = [
@@ -16,6 +17,7 @@ __all__ = [
     "is_prediction",
     "label_of",
     "local_code",
+    "moment_of",
     "name_of",
     "quantity_text",
     "source_time",
@@ -123,6 +125,18 @@ def time_of(resource: dict[str, Any]) -> str:
         or ""
     )
     return str(text)
+
+
+def moment_of(text: str) -> datetime | None:
+    """A FHIR date or dateTime as a moment, for order and drawing; None for what has no place on a line of time.
+
+    That is no text, a leap second, and the years that sources write for "never" and "for ever" (0001, 9999).
+    """
+    try:
+        moment = parse_time(text)
+    except (ValueError, OverflowError):
+        return None
+    return moment if 2 <= moment.year <= 9998 else None
 
 
 def label_of(resource: dict[str, Any]) -> str:

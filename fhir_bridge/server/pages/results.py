@@ -9,12 +9,13 @@ from typing import Any, Final
 
 from fhir_bridge.fhir.access import AccessFilter
 from fhir_bridge.fhir.serialization import loads_exact
-from fhir_bridge.predictions.record import codings, parse_time
+from fhir_bridge.predictions.record import codings
 from fhir_bridge.server.pages.ecg import is_ecg
 from fhir_bridge.server.pages.reading import (
     concept_text,
     is_prediction,
     local_code,
+    moment_of,
     quantity_text,
     source_time,
     time_of,
@@ -23,7 +24,17 @@ from fhir_bridge.server.pages.reading import (
 )
 from fhir_bridge.storage import Gone, NotFound, Store
 
-__all__ = ["LIMIT", "Day", "Replaced", "Result", "days_of", "histories_of", "is_result", "newest"]
+__all__ = [
+    "LIMIT",
+    "Day",
+    "Replaced",
+    "Result",
+    "days_of",
+    "histories_of",
+    "is_genomic",
+    "is_result",
+    "newest",
+]
 
 LIMIT: Final = 300
 """Results on a page; the page says how many more there are."""
@@ -79,7 +90,14 @@ def is_result(resource: dict[str, Any]) -> bool:
         return False
     if any("valueSampledData" in component for component in resource.get("component", ())):
         return False
-    return not any(_GENOMIC in codings(category) for category in resource.get("category", ()))
+    return not is_genomic(resource)
+
+
+def is_genomic(resource: dict[str, Any]) -> bool:
+    """Whether an Observation or DiagnosticReport is of the genetics laboratory, whoever stored it."""
+    return resource["resourceType"] in ("DiagnosticReport", "Observation") and any(
+        _GENOMIC in codings(category) for category in resource.get("category", ())
+    )
 
 
 def newest(resources: Sequence[dict[str, Any]], claimed: Container[str]) -> list[dict[str, Any]]:
@@ -91,8 +109,8 @@ def newest(resources: Sequence[dict[str, Any]], claimed: Container[str]) -> list
 
 
 def _moment(resource: dict[str, Any]) -> float:
-    text = time_of(resource)
-    return parse_time(text).timestamp() if text else float("-inf")
+    moment = moment_of(time_of(resource))
+    return moment.timestamp() if moment else float("-inf")
 
 
 async def histories_of(

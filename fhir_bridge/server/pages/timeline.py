@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from fhir_bridge.predictions.record import modality_of, parse_time
+from fhir_bridge.predictions.record import modality_of
 from fhir_bridge.server.pages.imaging import study_of
 from fhir_bridge.server.pages.predictions import is_predicted, short
-from fhir_bridge.server.pages.reading import codes_of, label_of, time_of
-from fhir_bridge.server.pages.results import is_result
+from fhir_bridge.server.pages.reading import codes_of, label_of, moment_of, time_of
+from fhir_bridge.server.pages.results import is_genomic, is_result
 from fhir_bridge.server.pages.variants import Variant
 
 __all__ = ["LANES", "Event", "Lane", "Timeline", "timeline_of"]
@@ -64,14 +64,19 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Timeline:
-    """Events, oldest first, and how many things of a kind have no time."""
+    """Events, oldest first, and how many things of a kind have no usable time."""
 
     events: tuple[Event, ...]
     undated: Mapping[str, int]
 
 
-def timeline_of(resources: Sequence[dict[str, Any]], variants: Sequence[Variant]) -> Timeline:
-    """Events of a record. A study stands for its measurements, a genomic report for its variants."""
+def timeline_of(
+    resources: Sequence[dict[str, Any]], variants: Sequence[Variant], days: Container[str] = ()
+) -> Timeline:
+    """Events of a record. A study stands for its measurements, a genomic report for its variants.
+
+    `days` are those of which the page lists the results; a mark of another day leads to the list's beginning.
+    """
     studies = {resource["id"] for resource in resources if resource["resourceType"] == "ImagingStudy"}
     genes = ", ".join(
         dict.fromkeys(variant.gene for variant in variants if variant.reportable and variant.gene)
@@ -84,14 +89,15 @@ def timeline_of(resources: Sequence[dict[str, Any]], variants: Sequence[Variant]
         if lane is None:
             continue
         time = time_of(resource)
-        if not time:
+        moment = moment_of(time)
+        if moment is None:
             undated[lane.name] = undated.get(lane.name, 0) + 1
             continue
         if lane.code == "genomics":
             if time[:10] in genomic:
                 continue
             genomic.add(time[:10])
-        events.append(_event(resource, lane, time, genes))
+        events.append(_event(resource, lane, moment, time, genes, days))
     events.sort(key=lambda event: (event.moment, event.label))
     return Timeline(tuple(events), undated)
 
@@ -106,7 +112,7 @@ def _lane(resource: dict[str, Any], studies: set[str]) -> Lane | None:
         code = "prediction"
     elif kind == "ImagingStudy":
         code = "imaging"
-    elif modality_of(resource) == "genomics":
+    elif modality_of(resource) == "genomics" or is_genomic(resource):
         code = "genomics" if kind in ("DiagnosticReport", "Observation") else None
     elif kind == "Observation" and is_result(resource):
         code = None if study_of(resource) in studies else _modality(resource)
@@ -121,7 +127,9 @@ def _modality(resource: dict[str, Any]) -> str:
     return "imaging" if modality_of(resource) == "imaging" else "result"
 
 
-def _event(resource: dict[str, Any], lane: Lane, time: str, genes: str) -> Event:
+def _event(
+    resource: dict[str, Any], lane: Lane, moment: datetime, time: str, genes: str, days: Container[str]
+) -> Event:
     label, brief, anchor = label_of(resource), "", lane.anchor
     if lane.code == "imaging":
         codes = (str(coding.get("code", "")) for coding in resource.get("modality", ()))
@@ -132,7 +140,7 @@ def _event(resource: dict[str, Any], lane: Lane, time: str, genes: str) -> Event
     elif lane.code == "prediction":
         brief = label = short(resource)
     elif lane.code == "result":
-        anchor = f"day-{time[:10]}"
+        anchor = f"day-{time[:10]}" if time[:10] in days else anchor
     else:
         brief = label
-    return Event(lane.code, parse_time(time), time, label, brief, anchor)
+    return Event(lane.code, moment, time, label, brief, anchor)

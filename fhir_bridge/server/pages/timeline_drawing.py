@@ -22,7 +22,7 @@ _RIGHT: Final = 136.0
 _LANE: Final = 30.0
 _TOP: Final = 6.0
 _RADIUS: Final = 6.0
-_MARK: Final = 24.0
+_MARK: Final = 26.0
 """Width of a mark that stands for several events."""
 
 _BAND: Final = 24.0
@@ -116,7 +116,7 @@ def _cut(band: _Band, bottom: float) -> str:
 
 
 def _marks(events: Sequence[Event], axis: Axis) -> list[_Mark]:
-    """Events whose marks would touch become one; where that makes a long row of them, one for each 24 units."""
+    """Events whose marks would touch become one; where that makes a long row of them, one for each mark's width."""
     marks: list[_Mark] = []
     for event in events:
         x = axis.x(event.moment)
@@ -151,9 +151,10 @@ def _mark(mark: _Mark, lane: Lane, middle: float, edges: Sequence[float]) -> str
     if count == 1:
         shape = f'<circle class="{lane.group}" cx="{x:.1f}" cy="{middle:g}" r="{_RADIUS:g}"/>'
     else:
+        number = str(count) if count < 1000 else f"{count // 1000}k"
         shape = (
             f'<rect class="{lane.group}" x="{x - _MARK / 2:.1f}" y="{middle - 9:g}" width="{_MARK:g}" height="18" '
-            f'rx="9"/><text class="count" x="{x:.1f}" y="{middle + 4:g}">{count if count < 1000 else "…"}</text>'
+            f'rx="9"/><text class="count" x="{x:.1f}" y="{middle + 4:g}">{number}</text>'
         )
     text = _beside(mark, middle, edges)
     return f'<a href="#{escape(mark.events[-1].anchor)}" aria-label="{title}"><title>{title}</title>{shape}{text}</a>'

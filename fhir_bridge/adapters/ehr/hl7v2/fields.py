@@ -10,7 +10,7 @@ from fhir_bridge.fhir import definitions
 from fhir_bridge.fhir.datatypes import CodeableConcept
 from fhir_bridge.mapping import CLEARED
 
-__all__ = ["Component", "Field", "Segment", "field_of"]
+__all__ = ["Component", "Field", "Segment", "field_of", "hierarchic_designator", "is_identifier_type"]
 
 DELETED = '""'
 """HL7 v2.5.1 §2.5.3: two quotes delete the value, nothing at all leaves it as it is."""
@@ -101,6 +101,11 @@ class Field(str):
             names = parts[3].split(self.delimiters.subcomponent) if len(parts) > 3 else []
             self._authority = hierarchic_designator(names, self.delimiters)
             return self._authority
+
+
+def is_identifier_type(code: str) -> bool:
+    """Whether a code is of HL7 table 0203."""
+    return code in _identifier_types()
 
 
 def _parts(raw: str, delimiters: Delimiters) -> list[str | None]:

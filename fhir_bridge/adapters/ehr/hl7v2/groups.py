@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from fhir_bridge.adapters.ehr.hl7v2.delimiters import unescape
 from fhir_bridge.adapters.ehr.hl7v2.fields import Segment
+from fhir_bridge.mapping import CLEARED
 
 __all__ = [
     "ALIASES",
@@ -67,7 +68,7 @@ class Group:
         groups: the groups inside, by scope name.
     """
 
-    __slots__ = ("first", "groups", "ordinal", "outer", "segments")
+    __slots__ = ("_subject", "first", "groups", "ordinal", "outer", "segments")
 
     def __init__(self, outer: Group | None, segment: Segment | None = None) -> None:
         self.outer = outer
@@ -75,6 +76,7 @@ class Group:
         self.first: dict[str, Segment] = {} if segment is None else {segment.name: segment}
         self.ordinal: str | None = None
         self.groups: dict[str, list[Group]] = {}
+        self._subject: tuple[Any, str | None, str | None] | None = None
 
     def add(self, segment: Segment) -> None:
         """Take a segment in."""
@@ -137,6 +139,86 @@ class Group:
             return None
         return segments[which - 1].at(number, repetition, component, subcomponent)
 
+    # Derived values of a patient group, read by every rule that speaks of the patient.
+
+    @property
+    def identifiers(self) -> Any:
+        """`subject.identifiers`: PID-3, else PID-2, else PID-4 (HL7 v2.3 and before)."""
+        return (self._subject or self._find_subject())[0]
+
+    @property
+    def otherwise(self) -> str | None:
+        """`subject.otherwise`: what tells the patient apart within the source where there is no identifier.
+
+        The account number (PID-18) or PID-19; else the message, if it names the person at all.
+        """
+        return (self._subject or self._find_subject())[1]
+
+    @property
+    def visit(self) -> str | None:
+        """`visit.number`: PV1-19; else PV1-50, the account (PID-18), or patient and admission time.
+
+        An ADT whose visit has none of these is a visit that is known by its message alone.
+        """
+        return (self._subject or self._find_subject())[2]
+
+    def _find_subject(self) -> tuple[Any, str | None, str | None]:
+        identifiers = None
+        for number in (3, 2, 4):
+            value = self.field("PID", number)
+            if value is not None and value is not CLEARED and any(str(item) for item in _list(value)):
+                identifiers = value
+                break
+        account = self.part("PID", 18, 1) or None
+        message = self._message()
+        otherwise = None
+        if identifiers is None:
+            if account:
+                otherwise = f"account {account}"
+            elif number_ := self.part("PID", 19, 1):
+                otherwise = f"PID-19 {number_}"
+            elif message and (self.field("PID", 5) or self.field("PID", 7)):
+                otherwise = message
+        self._subject = (identifiers, otherwise, self._visit(identifiers, otherwise, account, message))
+        return self._subject
+
+    def _visit(self, identifiers: Any, otherwise: str | None, account: Any, message: str | None) -> str | None:
+        if "PV1" not in self.first:
+            return None
+        number = self.part("PV1", 19, 1) or self.part("PV1", 50, 1) or account
+        if number:
+            return str(number)
+        who = str(_list(identifiers)[0]) if identifiers is not None else otherwise
+        admitted = self.part("PV1", 44, 1)
+        if who and admitted:
+            return f"{who} {admitted}"
+        root = self.outer
+        return message if root is not None and root.part("MSH", 9, 1) == "ADT" else None
+
+    def _message(self) -> str | None:
+        root = self.outer
+        if root is None:
+            return None
+        name = root.part("MSH", 10, 1) or root.part("MSH", 7, 1)
+        place = next((n for n, group in enumerate(root.of(PATIENT), 1) if group is self), 1)
+        return (f"message {name}" if place == 1 else f"message {name} {place}") if name else None
+
+    def repeated(self, name: str) -> str | None:
+        """`segment.ordinal`: null for the first segment of a code (its field 3), `2` for another one of that code.
+
+        Segments that differ in no more than their set id are one and the same.
+        """
+        if self.outer is None or not self.segments:
+            return None
+        own = self.segments[0].fields
+        others: list[list[str]] = []
+        for segment in self.outer.all(name):
+            fields = segment.fields
+            if fields[3:4] == own[3:4] and fields[2:] not in others:
+                others.append(fields[2:])
+        place = others.index(own[2:]) + 1
+        return str(place) if place > 1 else None
+
     @property
     def text(self) -> str | None:
         """`observation.text`: OBX-5 of all lines of the result, separators as written, one line each."""
@@ -153,6 +235,10 @@ class Group:
         """`notes`: the comments (NTE-3) of this group, one line each."""
         lines = [value.whole for segment in self.all("NTE") for value in segment.every(3)]
         return "\n".join(lines).strip() or None
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
 
 
 def _in_place(segment: Segment, number: int) -> list[str]:

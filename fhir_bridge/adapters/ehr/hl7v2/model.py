@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from fhir_bridge.adapters.ehr.hl7v2.functions import FUNCTIONS
+from fhir_bridge.adapters.ehr.hl7v2 import documents, functions, parties
 from fhir_bridge.adapters.ehr.hl7v2.groups import (
     ALIASES,
     OBSERVATION,
@@ -20,6 +20,7 @@ from fhir_bridge.adapters.ehr.hl7v2.groups import (
     VISIT_OBSERVATION,
     holder,
 )
+from fhir_bridge.adapters.ehr.hl7v2.languages import language
 
 __all__ = ["SEGMENTS", "Hl7v2Model"]
 
@@ -57,6 +58,19 @@ _DERIVED: Final = {
     "observation.text": "text",
     "observation.ordinal": "ordinal",
     "notes": "notes",
+}
+_OF_PATIENT: Final = {
+    "subject.identifiers": "identifiers",
+    "subject.otherwise": "otherwise",
+    "visit.number": "visit",
+}
+"""Derived values of the patient group, for all groups in it."""
+
+_FUNCTIONS: Final = {
+    **functions.FUNCTIONS,
+    **parties.FUNCTIONS,
+    **documents.FUNCTIONS,
+    "language": language,
 }
 
 
@@ -98,7 +112,8 @@ class Hl7v2Model:
     the list of all), `SEG[*]-f` for the field in all segments of the name, `SEG[2]-f` for the second segment, `SEG`
     alone for the segment itself, `SEG[*]` for all of the name (`for: k in NK1[*]`, then `k.2` is NK1-2). A field
     without brackets is one value, or a list where it repeats; with a component it is that of the first repetition.
-    Besides: `observation.text`, `observation.ordinal`, `notes`.
+    Besides: `observation.text`, `observation.ordinal`, `notes`, `segment.ordinal`, `subject.identifiers`,
+    `subject.otherwise`, `visit.number`.
     """
 
     root: str = ROOT
@@ -108,7 +123,7 @@ class Hl7v2Model:
     @property
     def functions(self) -> Mapping[str, Callable[..., Any]]:
         """Functions for HL7's composite types."""
-        return FUNCTIONS
+        return _FUNCTIONS
 
     def scope_name(self, name: str) -> str:
         """The full name of a scope: aliases such as `OBSERVATION` are resolved."""
@@ -126,9 +141,15 @@ class Hl7v2Model:
             if text.startswith("observation.") and scope not in (OBSERVATION, VISIT_OBSERVATION):
                 raise LookupError(f'"{text}" is known only within for: {OBSERVATION}')
             return f"s.{_DERIVED[text]}"
+        if text in _OF_PATIENT:
+            return f"s{'.outer' * holder('PID', scope)}.{_OF_PATIENT[text]}"
+        if text == "segment.ordinal":
+            if scope in SCOPES:
+                raise LookupError('"segment.ordinal" is known only where `for:` names a segment')
+            return f"s.repeated({scope!r})"
         match = _SELECTOR.match(text)
         if match is None:
-            near = difflib.get_close_matches(text, [*_DERIVED, "OBX-5", "PID-3.1"], 1, 0.5)
+            near = difflib.get_close_matches(text, [*_DERIVED, *_OF_PATIENT, "OBX-5", "PID-3.1"], 1, 0.5)
             suggestion = f"; did you mean {near[0]}?" if near else ""
             raise LookupError(
                 f'"{text}" is no selector of HL7 v2: write SEG-field.component, as in PID-3.1{suggestion}'

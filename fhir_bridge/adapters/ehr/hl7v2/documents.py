@@ -1,0 +1,127 @@
+"""Documents inside results (OBX-5 of type ED or RP, HL7 v2.5.1 §2.A.24, §2.A.64) as Attachments."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from fhir_bridge.adapters.ehr.hl7v2.delimiters import unescape
+from fhir_bridge.adapters.ehr.hl7v2.fields import Field, Segment
+from fhir_bridge.adapters.ehr.hl7v2.groups import OBSERVATION, Group
+from fhir_bridge.fhir.datatypes import Attachment
+from fhir_bridge.mapping import function
+
+__all__ = ["FUNCTIONS", "document_of"]
+
+_MIME_TYPES: Final = frozenset("application audio image message model multipart text video".split())
+_SUBTYPES: Final = {
+    "pdf": "application/pdf",
+    "jpeg": "image/jpeg",
+    "jpg": "image/jpeg",
+    "png": "image/png",
+    "gif": "image/gif",
+    "tiff": "image/tiff",
+    "tif": "image/tiff",
+    "dicom": "application/dicom",
+    "html": "text/html",
+    "xml": "application/xml",
+    "rtf": "application/rtf",
+    "plain": "text/plain",
+    "txt": "text/plain",
+    "text": "text/plain",
+    "octet-stream": "application/octet-stream",
+}
+"""Table 0291 where ED.2 is a word of table 0191 (`AP`, `IM`, `TX`) or is missing."""
+
+_TOKEN: Final = re.compile(r"[a-z0-9][a-z0-9!#$&^_.+-]*\Z")
+_URL: Final = re.compile(r"(?i)(https?|ftps?|mllp|urn|file):\S+\Z")
+_KEPT: Final = -1
+"""Where a segment keeps what was made of it, beside its fields."""
+
+
+def content_type(kind: str | None, subtype: str | None) -> str | None:
+    """The media type that ED.2 and ED.3 (or RP.3 and RP.4) mean; None where they name none."""
+    kind, subtype = (kind or "").lower(), (subtype or "").lower()
+    if "/" in subtype and subtype.split("/", 1)[0] in _MIME_TYPES:
+        return subtype
+    if kind in _MIME_TYPES and _TOKEN.match(subtype):
+        return f"{kind}/{subtype}"
+    return _SUBTYPES.get(subtype) or _SUBTYPES.get(kind)
+
+
+def _decoded(text: str, encoding: str) -> bytes | None:
+    encoding = encoding.lower()
+    try:
+        if encoding == "base64":
+            return base64.b64decode("".join(text.split()), validate=True)
+        if encoding == "hex":
+            return bytes.fromhex(text)
+    except (binascii.Error, ValueError):
+        return None
+    return text.encode() if encoding in ("", "a") else None
+
+
+def document_of(segment: Segment) -> Attachment | None:
+    """The document in an OBX of type ED or RP; None for other types and where its content can't be read."""
+    fields = segment.fields
+    if len(fields) < 6 or fields[2] not in ("ED", "RP"):
+        return None
+    if _KEPT not in segment._read:
+        segment._read[_KEPT] = _document(segment)
+    return segment._read[_KEPT]  # type: ignore[no-any-return]
+
+
+def _document(segment: Segment) -> Attachment | None:
+    value = segment.field(5)
+    value = value[0] if isinstance(value, list) else value
+    if not isinstance(value, Field):
+        return None
+    made = Attachment()
+    if segment.fields[2] == "RP":
+        pointer = value.component(1)
+        if kind := content_type(value.component(3), value.component(4)):
+            made["contentType"] = kind
+        if not pointer or not _URL.match(pointer):
+            return None
+        made["url"] = str(pointer)
+    else:
+        if kind := content_type(value.component(2), value.component(3)):
+            made["contentType"] = kind
+        pieces = value.raw.split(value.delimiters.component, 4)
+        content = _decoded(
+            unescape(pieces[4] if len(pieces) > 4 else "", value.delimiters), value.component(4) or ""
+        )
+        if not content:
+            return None
+        made["data"] = base64.b64encode(content).decode()
+    name = segment.field(3)
+    name = name[0] if isinstance(name, list) else name
+    if isinstance(name, Field) and name.text:
+        made["title"] = name.text
+    return made
+
+
+@function(scope=True, returns="boolean")
+def is_document(s: Group) -> bool:
+    """Whether the result in hand is a document that its report presents (`documents()` of the order)."""
+    segment = s.first.get("OBX")
+    return segment is not None and segment.fields[2:3] in (["ED"], ["RP"]) and document_of(segment) is not None
+
+
+@function(scope=True, returns="Attachment")
+def documents(s: Group) -> list[Attachment] | None:
+    """The documents among the results of the order in hand."""
+    found = [
+        document
+        for group in s.of(OBSERVATION)
+        for segment in group.all("OBX")
+        if (document := document_of(segment)) is not None
+    ]
+    return found or None
+
+
+FUNCTIONS: Final[Mapping[str, Callable[..., Any]]] = {"is_document": is_document, "documents": documents}
+"""Functions that `hl7v2` adds to the expression language."""

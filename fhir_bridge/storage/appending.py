@@ -1,0 +1,90 @@
+"""Storing what is new and stays as it is (AuditEvents): nothing to look for or to merge, one statement a batch."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterable, Callable, Iterable, Sequence
+from dataclasses import replace
+
+import psycopg
+
+from fhir_bridge.fhir.access import EVERYTHING
+from fhir_bridge.storage.errors import BadResource
+from fhir_bridge.storage.indexing import Identity
+from fhir_bridge.storage.loading import LoadResult, Output, each
+from fhir_bridge.storage.stored import parse
+from fhir_bridge.storage.writing import Operation, Writer
+
+__all__ = ["append"]
+
+
+async def append(
+    writer: Writer,
+    outputs: Iterable[Output] | AsyncIterable[Output],
+    *,
+    batch: int,
+    progress: Callable[[int], object] | None = None,
+) -> LoadResult:
+    """Store everything, each batch as a whole. What is there already, of an earlier try, is found unchanged."""
+    result = LoadResult()
+    waiting: list[Output] = []
+    position = 0
+    async for output in each(outputs):
+        position += 1
+        waiting.append(output)
+        if len(waiting) >= batch:
+            await _append(writer, waiting, position - len(waiting) + 1, result)
+            waiting = []
+            if progress is not None:
+                progress(position)
+    await _append(writer, waiting, position - len(waiting) + 1, result)
+    if progress is not None:
+        progress(position)
+    return result
+
+
+async def _append(writer: Writer, outputs: Sequence[Output], first: int, result: LoadResult) -> None:
+    """Store a batch; `first` is the position of its first output."""
+    operations: dict[Identity, Operation] = {}
+    for position, output in enumerate(outputs, first):
+        where = f"output {position}"
+        try:
+            resource = parse(output, source=where)
+            kind, identity = resource["resourceType"], resource.get("id")
+            if not isinstance(identity, str) or not identity:
+                raise BadResource("a resource to load has an id")
+            where = f"{kind}/{identity}"
+            if (kind, identity) in operations:
+                raise BadResource("two resources of one batch have the same id")
+        except BadResource as error:
+            _reject(result, error, where)
+            continue
+        operations[kind, identity] = Operation("create", kind, identity, resource)
+    await _write(writer, list(operations.values()), result)
+
+
+async def _write(writer: Writer, operations: list[Operation], result: LoadResult) -> None:
+    try:
+        written = await writer.run(operations, EVERYTHING) if operations else []
+    except psycopg.errors.UniqueViolation:
+        written = await writer.run([replace(one, action="update") for one in operations], EVERYTHING)
+    except BadResource as error:
+        if len(operations) == 1:
+            _reject(result, error, "/".join(operations[0].identity))
+            return
+        for operation in operations:
+            await _write(writer, [operation], result)
+        return
+    for one in written:
+        result.resources[one.stored.type] += 1
+        match one.outcome:
+            case "created":
+                result.created += 1
+            case "updated":
+                result.updated += 1
+            case _:
+                result.unchanged += 1
+
+
+def _reject(result: LoadResult, error: BadResource, where: str) -> None:
+    result.rejected += 1
+    result.add_issue("FB-STORE-012", error.message, where)

@@ -1,0 +1,116 @@
+"""Making the index anew from the stored bytes, while others read and write.
+
+Each batch is a transaction that locks its rows. A resource that got another version since it was read was indexed by
+its writer, and is left alone. The place reached is kept with each batch, so that after an interruption it goes on there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+from psycopg import AsyncConnection
+from psycopg_pool import AsyncConnectionPool
+
+from fhir_bridge import __version__
+from fhir_bridge.storage.dictionaries import Dictionaries
+from fhir_bridge.storage.indexing import Identity, Indexed, IndexWriter, identify, index
+from fhir_bridge.storage.settings import write_setting
+from fhir_bridge.storage.statements import Statement
+from fhir_bridge.storage.stored import parse_for_reading
+
+__all__ = ["reindex"]
+
+BATCH = 500
+SETTING = "reindex"
+"""Name of the setting that holds how far an unfinished run is."""
+
+_RESUME = (
+    "SELECT value FROM setting WHERE name = %s AND value::jsonb->>'program' = %s "
+    "AND (value::jsonb->>'at')::timestamptz > now() - interval '1 day'"
+)
+_READ = (
+    "SELECT key, type, id, version, bytes FROM resource "
+    "WHERE key > %s AND key <= %s AND version > 0 ORDER BY key LIMIT %s"
+)
+_LOCK = "SELECT key, version FROM resource WHERE key = ANY(%s) ORDER BY key FOR UPDATE"
+_LABELS = (
+    "UPDATE resource r SET labels = n.labels::int[] FROM unnest(%s::bigint[], %s::text[]) AS n (key, labels) "
+    "WHERE r.key = n.key AND r.labels IS DISTINCT FROM n.labels::int[]"
+)
+
+
+@dataclass(slots=True)
+class _Place:
+    """How far it is: the last key done, and how many current resources that were."""
+
+    key: int
+    count: int
+
+    def text(self, moment: str) -> str:
+        return orjson.dumps(
+            {"key": self.key, "count": self.count, "program": __version__, "at": moment}
+        ).decode()
+
+
+async def reindex(
+    pool: AsyncConnectionPool[AsyncConnection],
+    dictionaries: Dictionaries,
+    on_progress: Callable[[int], object] | None = None,
+) -> int:
+    """See `Store.reindex`."""
+    async with pool.connection() as connection:
+        found = await (await connection.execute(_RESUME, (SETTING, __version__))).fetchone()
+        last = await (await connection.execute("SELECT coalesce(max(key), 0) FROM resource")).fetchone()
+    known = orjson.loads(found[0]) if found else {"key": 0, "count": 0}
+    place = _Place(known["key"], known["count"])
+    upper = 0 if last is None else last[0]
+    while True:
+        async with pool.connection() as connection:
+            rows: list[Any] = await (
+                await connection.execute(_READ, (place.key, upper, BATCH), binary=True)
+            ).fetchall()
+        if not rows:
+            break
+        await _write(pool, dictionaries, rows, place)
+        if on_progress is not None:
+            on_progress(place.count)
+    async with pool.connection() as connection:
+        await connection.execute("DELETE FROM setting WHERE name = %s", (SETTING,))
+        await connection.execute("ANALYZE resource, token, string, date, quantity, reference, compartment")
+    return place.count
+
+
+async def _write(
+    pool: AsyncConnectionPool[AsyncConnection], dictionaries: Dictionaries, rows: list[Any], place: _Place
+) -> None:
+    items: dict[int, Indexed | None] = {
+        key: None if text is None else index(parse_for_reading(text), identity)
+        for key, _, identity, _, text in rows
+    }
+    current = [item for item in items.values() if item is not None]
+    keys: dict[Identity, int] = await identify(pool, dictionaries, current)
+    place.key, place.count = rows[-1][0], place.count + len(current)
+    async with pool.connection() as connection, connection.transaction():
+        versions = {row[0]: row[3] for row in rows}
+        locked = await (await connection.execute(_LOCK, (list(versions),))).fetchall()
+        writer = IndexWriter(dictionaries, keys)
+        labels: list[tuple[int, str | None]] = []
+        for key, version in locked:
+            item = items[key]
+            if version != versions[key]:
+                continue
+            if item is None:
+                writer.remove(key)
+                continue
+            writer.put(item, new=False)
+            numbers = writer.labels(item)
+            labels.append((key, None if numbers is None else "{" + ",".join(map(str, numbers)) + "}"))
+        statement = Statement()
+        writer.write(statement)
+        statement.add(_LABELS, [key for key, _ in labels], [text for _, text in labels])
+        await statement.run(connection)
+        moment = await (await connection.execute("SELECT now()::text")).fetchone()
+        await write_setting(connection, SETTING, place.text(moment[0] if moment else ""))

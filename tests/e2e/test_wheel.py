@@ -1,0 +1,75 @@
+"""The wheel holds all that the source tree holds, and works where there is no source tree."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.skipif(
+    importlib.util.find_spec("hatchling") is None,
+    reason="hatchling, which builds the wheel, is not installed here (pip install hatchling)",
+)
+
+
+@pytest.fixture(scope="module")
+def installed(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel's content, as an installer would lay it out."""
+    folder = tmp_path_factory.mktemp("wheel")
+    command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)]
+    built = subprocess.run(command, cwd=repository, capture_output=True, text=True, check=False)
+    assert built.returncode == 0, built.stderr
+    (wheel,) = folder.glob("*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(folder / "site")
+    return folder / "site"
+
+
+def _files(folder: Path, *without: str) -> set[str]:
+    return {
+        str(file.relative_to(folder))
+        for file in folder.rglob("*")
+        if file.is_file() and "__pycache__" not in file.parts and file.suffix not in (".pyc", *without)
+    }
+
+
+@pytest.mark.parametrize("folder", ["mappings", "terminology", "migrations"])
+def test_what_ships_beside_the_package_is_in_it(folder: str, installed: Path, repository: Path) -> None:
+    inside = _files(installed / "fhir_bridge" / "_shipped" / folder)
+    assert inside
+    assert inside == _files(repository / folder)
+
+
+def test_every_file_of_the_package_is_in_it(installed: Path, repository: Path) -> None:
+    inside = _files(installed / "fhir_bridge")
+    assert _files(repository / "fhir_bridge") <= inside
+    for needed in ("py.typed", "server/pages/templates", ".css", ".html", "definitions/generated"):
+        assert any(needed in name for name in inside), needed
+
+
+def test_it_works_without_the_source_tree(installed: Path, tmp_path: Path) -> None:
+    environment = os.environ | {"PYTHONPATH": str(installed)}
+
+    def run(*command: str) -> str:
+        done = subprocess.run(
+            [sys.executable, *command],
+            cwd=tmp_path,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=120,
+        )
+        assert done.returncode == 0, (command, done.stdout, done.stderr)
+        return done.stdout + done.stderr
+
+    assert run("-c", "import fhir_bridge; print(fhir_bridge.__file__)").startswith(str(installed))
+    assert ", 0 with mistakes" in run("-m", "fhir_bridge.cli", "mapping", "check")
+    examples = str(installed / "fhir_bridge/_shipped/mappings/imaging")
+    assert " examples, 0 differ" in run("-m", "fhir_bridge.cli", "mapping", "test", examples)
+    assert "Systolic" in run("-m", "fhir_bridge.cli", "terminology", "lookup", "http://loinc.org", "8480-6")
