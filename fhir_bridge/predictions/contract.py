@@ -71,7 +71,7 @@ class Prediction:
     """A result.
 
     Attributes:
-        code: code of the prediction in the project's code system; never a measurement's code.
+        code: code of the prediction in the predictor's code system; never a measurement's code.
         percent: risk in percent, rounded as the model's publication does.
         horizon_years: over which the risk runs.
         category: code and display of the risk category, where the model has categories.
@@ -105,6 +105,7 @@ class Refusal:
     """Why the model says nothing about this patient.
 
     Attributes:
+        code: as in `Prediction`; empty where the model failed before it could say what it predicts.
         text: the reason as a person reads it, naming the deciding resource.
         evidence: what decided (a Condition, a variant); the inputs seen so far come with it.
     """
@@ -147,7 +148,11 @@ class PredictorSettings:
 
 
 class Predictor(Protocol):
-    """A model that the bridge can run."""
+    """A model that the bridge can run.
+
+    Its codes stand in the code system that its attribute `code_system` names (a plug-in ships it with the
+    terminology hook), else in `urn:fhir-bridge:predictor:<name>`.
+    """
 
     name: str
     version: str

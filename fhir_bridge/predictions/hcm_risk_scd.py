@@ -7,6 +7,7 @@ from decimal import ROUND_HALF_UP, Decimal
 from math import exp
 from typing import Final
 
+from fhir_bridge.fhir.canonical import PREDICTION_CODES
 from fhir_bridge.predictions.contract import Contribution, ModelCard, Prediction, PredictorSettings, Refusal
 from fhir_bridge.predictions.findings import Disease, find_disease, is_refuted, pathogenic_variants
 from fhir_bridge.predictions.inputs import MissingInput, QuantityInput, loinc
@@ -98,6 +99,7 @@ class HcmRiskScd:
 
     name = "hcm-risk-scd"
     version = "2014.1"
+    code_system = PREDICTION_CODES
     title = "HCM Risk-SCD: five-year risk of sudden cardiac death in hypertrophic cardiomyopathy"
     manufacturer = "HCM Outcomes investigators"
     card = ModelCard(

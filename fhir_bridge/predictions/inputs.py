@@ -90,8 +90,13 @@ class QuantityInput:
             if value is None:
                 problem = f"{self.name} is in {found[1] or 'no unit'}, which does not convert to {self.unit}"
                 continue
-            return value, record.evidence(observation, self.name, f"{value.normalize():f} {self.unit}")
+            return value, record.evidence(observation, self.name, self._shown(found, value))
         raise MissingInput(problem)
+
+    def _shown(self, found: tuple[Decimal, str], value: Decimal) -> str:
+        """The value as the model used it: with the source's own digits where nothing was converted."""
+        number = found[0] if found[1] == self.unit else value.quantize(Decimal("0.01")).normalize()
+        return f"{number:f} {self.unit}"
 
     def in_unit(self, value: Decimal, unit: str) -> Decimal | None:
         """`value` in the model's unit; None where the units do not convert."""

@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import Any, Literal
 
 __all__ = [
+    "RECORD_TYPES",
     "Evidence",
     "Modality",
     "PatientRecord",
@@ -27,6 +28,22 @@ _MODALITY: dict[str, Modality] = {
     "vcf": "genomics",
     "pharmcat": "genomics",
 }
+RECORD_TYPES = (
+    "AllergyIntolerance",
+    "Condition",
+    "DiagnosticReport",
+    "Encounter",
+    "FamilyMemberHistory",
+    "ImagingStudy",
+    "Immunization",
+    "MedicationRequest",
+    "MedicationStatement",
+    "Observation",
+    "Procedure",
+    "Specimen",
+)
+"""What a predictor sees: clinical content, not the trail of audit and provenance that every run adds to."""
+
 _RELIABLE = frozenset({"final", "amended", "corrected"})
 _AI_ASSERTED = ("http://terminology.hl7.org/CodeSystem/v3-ObservationValue", "AIAST")
 
@@ -96,6 +113,14 @@ class PatientRecord:
     def all(self, resource_type: str) -> list[dict[str, Any]]:
         """Current resources of a type."""
         return self._by_type.get(resource_type, [])
+
+    @property
+    def newest(self) -> str | None:
+        """Time of the newest statement in the record, as it says it."""
+        times = [
+            time for resources in self._by_type.values() for item in resources if (time := effective_of(item))
+        ]
+        return max(times, key=parse_time, default=None)
 
     @property
     def birth_date(self) -> date | None:

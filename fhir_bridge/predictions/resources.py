@@ -50,8 +50,15 @@ _ABSENT: Final = {
 }
 
 
-def _own(code: str, display: str) -> dict[str, Any]:
-    return {"coding": [{"system": PREDICTION_CODES, "code": code, "display": display}], "text": display}
+def _own(code: str, display: str, system: str = PREDICTION_CODES) -> dict[str, Any]:
+    if not code:
+        return {"text": display}
+    return {"coding": [{"system": system, "code": code, "display": display}], "text": display}
+
+
+def _system(predictor: Predictor) -> str:
+    """The code system of a predictor's own codes; a plug-in that names none gets one by its name."""
+    return str(getattr(predictor, "code_system", f"urn:fhir-bridge:predictor:{predictor.name}"))
 
 
 def observation(
@@ -70,7 +77,7 @@ def observation(
         "meta": {"security": [AIAST]},
         "status": "preliminary",
         "category": [_own("prediction", "Prediction")],
-        "code": _own(result.code, result.display),
+        "code": _own(result.code, result.display, _system(predictor)),
         "subject": {"reference": f"Patient/{patient_id}"},
     }
     if result.effective:
@@ -80,7 +87,7 @@ def observation(
         resource["valueQuantity"] = _percent(result.percent)
         if result.category:
             code, display = result.category
-            resource["interpretation"] = [_own(code, display)]
+            resource["interpretation"] = [_own(code, display, _system(predictor))]
     else:
         code, display = _ABSENT[result.reason]
         resource["dataAbsentReason"] = {
@@ -103,7 +110,7 @@ def observation(
         resource["derivedFrom"] = derived
     components = [_deciding(result)]
     if isinstance(result, Prediction):
-        components += [_contribution(item) for item in result.contributions]
+        components += [_contribution(item, _system(predictor)) for item in result.contributions]
     resource["component"] = components
     return resource
 
@@ -119,7 +126,7 @@ def risk_assessment(
     """The same risk as a RiskAssessment: outcome, probability, horizon, and every input as its basis."""
     outcome_code, outcome = result.outcome
     prediction: dict[str, Any] = {
-        "outcome": _own(outcome_code, outcome),
+        "outcome": _own(outcome_code, outcome, _system(predictor)),
         "probabilityDecimal": (result.percent / 100).normalize() + 0,
         "whenRange": {
             "high": {"value": result.horizon_years, "unit": "years", "system": _UCUM, "code": "a"},
@@ -127,14 +134,14 @@ def risk_assessment(
     }
     if result.category:
         code, display = result.category
-        prediction["qualitativeRisk"] = _own(code, display)
+        prediction["qualitativeRisk"] = _own(code, display, _system(predictor))
     return {
         "resourceType": "RiskAssessment",
         "id": resource_id,
         "meta": {"security": [AIAST]},
         "status": "preliminary",
         "method": {"text": f"{predictor.title}, version {predictor.version}"},
-        "code": _own(result.code, result.display),
+        "code": _own(result.code, result.display, _system(predictor)),
         "subject": {"reference": f"Patient/{patient_id}"},
         "occurrenceDateTime": _text(result.effective),
         "performer": {"reference": f"Device/{device_id}"},
@@ -271,8 +278,8 @@ def _deciding(result: Prediction | Refusal) -> dict[str, Any]:
     }
 
 
-def _contribution(item: Contribution) -> dict[str, Any]:
-    component: dict[str, Any] = {"code": _own(item.code, item.display)}
+def _contribution(item: Contribution, system: str) -> dict[str, Any]:
+    component: dict[str, Any] = {"code": _own(item.code, item.display, system)}
     if item.evidence is not None and item.evidence.value:
         component["code"]["text"] = f"{item.display} ({item.evidence.value})"
     value = Decimal(item.value).quantize(Decimal("0.0001"), ROUND_HALF_UP)

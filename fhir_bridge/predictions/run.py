@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Literal
 
@@ -14,7 +14,7 @@ from fhir_bridge.fhir.validation import Validator
 from fhir_bridge.plugins import get_manager
 from fhir_bridge.predictions import resources
 from fhir_bridge.predictions.contract import Prediction, Predictor, PredictorSettings, Refusal
-from fhir_bridge.predictions.record import PatientRecord
+from fhir_bridge.predictions.record import RECORD_TYPES, PatientRecord
 from fhir_bridge.storage import Store
 from fhir_bridge.storage.errors import StorageError
 from fhir_bridge.terminology import get_terminology
@@ -92,10 +92,12 @@ class PredictionRun:
         """
         record = await self._record(patient_id, access)
         result = self._predict(record)
+        if isinstance(result, Refusal) and result.effective is None:
+            result = replace(result, effective=record.newest)
         evidence = "\n".join(sorted({item.reference for item in result.evidence}))
         text = str(result.percent) if isinstance(result, Prediction) else result.text
         parts = (self._predictor.name, self._predictor.version, patient_id, result.code, text, evidence)
-        observation_id = self._key.id("Observation", *parts, optional=frozenset({6}))
+        observation_id = self._key.id("Observation", *parts, optional=frozenset({4, 6}))
         if await self._exists("Observation", observation_id):
             return Predicted(patient_id, observation_id, result, "unchanged")
         await self._attach(patient_id, observation_id, result)
@@ -126,22 +128,18 @@ class PredictionRun:
 
     async def _record(self, patient_id: str, access: AccessFilter) -> PatientRecord:
         patient = loads_exact((await self._store.read("Patient", patient_id, access)).bytes)
-        found = [loads_exact(entry.bytes) async for entry in self._store.patient_record(patient_id, access)]
+        found = [
+            loads_exact(entry.bytes)
+            async for entry in self._store.patient_record(patient_id, access, types=RECORD_TYPES)
+        ]
         return PatientRecord(patient, (item for item in found if item["resourceType"] != "Patient"))
 
     def _predict(self, record: PatientRecord) -> Prediction | Refusal:
         try:
             return self._predictor.predict(record, self._settings)
         except Exception as error:  # noqa: BLE001 - a plug-in's model may fail in any way; the failure is recorded
-            name = self._predictor.name
-            return Refusal(
-                name,
-                self._predictor.title,
-                "failed",
-                f"the model failed: {type(error).__name__}",
-                "ehr",
-                None,
-            )
+            text = f"the model failed: {type(error).__name__}"
+            return Refusal("", self._predictor.title, "failed", text, "ehr", None)
 
     async def _exists(self, resource_type: str, resource_id: str) -> bool:
         try:

@@ -7,6 +7,7 @@ from decimal import ROUND_HALF_UP, Decimal
 from math import exp, log
 from typing import Final
 
+from fhir_bridge.fhir.canonical import PREDICTION_CODES
 from fhir_bridge.predictions.contract import Contribution, ModelCard, Prediction, PredictorSettings, Refusal
 from fhir_bridge.predictions.findings import Disease, find_disease, pathogenic_variants
 from fhir_bridge.predictions.inputs import (
@@ -122,6 +123,7 @@ class Score2:
 
     name = "score2"
     version = "2021.1"
+    code_system = PREDICTION_CODES
     title = "SCORE2 and SCORE2-OP: ten-year risk of fatal and non-fatal cardiovascular disease"
     manufacturer = "SCORE2 and SCORE2-OP working groups of the European Society of Cardiology"
     card = ModelCard(
