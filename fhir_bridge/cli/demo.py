@@ -16,6 +16,7 @@ from rich.table import Table
 from fhir_bridge.cli.output import UsageError, stderr, stdout, steps
 
 if TYPE_CHECKING:
+    from fhir_bridge.demo.access import Access
     from fhir_bridge.demo.run import Demonstration
 
 __all__ = ["demo"]
@@ -64,17 +65,33 @@ def demo(
         host="127.0.0.1",
         base_url=f"http://127.0.0.1:{port}",
         site=demonstration.site,
+        sample_app=True,
     )
-    base = settings.base_url
+    base = settings.root
+    clinician = next(login.username for login in demonstration.logins if login.role == "clinician")
+    access = asyncio.run(_give_access(url, base, clinician))
+    stdout.print("Read with curl (as the clinician, nothing can be changed; the token ends in an hour):")
+    for command in access.commands(settings.fhir_base):
+        # Never wrapped: the lines are to be pasted.
+        stdout.print(command, soft_wrap=True, markup=False, highlight=False)
     stdout.print(
         Panel(
             f"open [bold]{base}{demonstration.link}[/]\n(once, on this machine, within 15 minutes)\n\n"
-            f"sign-in page {base}/login    FHIR {base}/fhir    stop with Ctrl-C",
+            f"sign-in page {base}/login    FHIR {base}/fhir\n"
+            f"sample SMART app {base}/sample-app/ (or the button on a patient's page)    stop with Ctrl-C",
             title="serving",
             expand=False,
         )
     )
     run_server(settings)
+
+
+async def _give_access(url: str, base_url: str, clinician: str) -> Access:
+    from fhir_bridge.demo.access import give_access
+    from fhir_bridge.storage import Store
+
+    async with await Store.open(url, max_size=1) as store:
+        return await give_access(store, base_url, clinician)
 
 
 async def _export(url: str, folder: Path) -> dict[str, int]:

@@ -14,6 +14,7 @@ from fhir_bridge.cli import accounts, convert, demo, mapping, plugins, predict, 
 from fhir_bridge.cli.output import UsageError, stderr
 from fhir_bridge.mapping import CrosswalkError, MappingErrors, SiteError
 from fhir_bridge.pipeline import ManifestError, OutputFolderError, RunIncomplete, SourceError
+from fhir_bridge.plugins import PluginError
 
 __all__ = ["app", "main"]
 
@@ -62,6 +63,7 @@ _WRONG_USE = (
     SourceError,
     SiteError,
     CrosswalkError,
+    PluginError,
     PermissionError,
 )
 _CUT_OFF = (RunIncomplete, OSError, MemoryError)

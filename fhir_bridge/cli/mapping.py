@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from fhir_bridge.cli.output import UsageError, stderr, stdout, steps
+from fhir_bridge.cli.output import UsageError, counted, stderr, stdout, steps
 from fhir_bridge.fhir.serialization import dumps
 from fhir_bridge.mapping import MappingErrors, load_mapping
 from fhir_bridge.pipeline import convert_example, golden_examples, run_example
@@ -57,7 +57,7 @@ def check_mappings(paths: Mappings = []) -> None:  # noqa: B006 - typer copies i
         except MappingErrors as error:
             wrong += 1
             stdout.print(escape(str(error)), soft_wrap=True)
-    stderr.print(f"{len(files)} mappings, {wrong} with mistakes")
+    stderr.print(f"{counted(len(files), 'mapping')}, {wrong} with mistakes")
     raise typer.Exit(1 if wrong else 0)
 
 
@@ -84,5 +84,5 @@ def run_examples(
                 stdout.print(f"[red]{escape(example.name)}[/]")
                 for difference in differences:
                     stdout.print(escape(f"  {difference}"), soft_wrap=True)
-    stderr.print(f"{len(found)} examples, {failed} differ")
+    stderr.print(f"{counted(len(found), 'example')}, {failed} differ")
     raise typer.Exit(1 if failed else 0)

@@ -18,12 +18,17 @@ from rich.progress import (
 )
 from rich.table import Table
 
-__all__ = ["UsageError", "counting", "print_report", "stderr", "stdout", "steps"]
+__all__ = ["UsageError", "counted", "counting", "print_report", "stderr", "stdout", "steps"]
 
 stdout = Console()
 stderr = Console(stderr=True)
 
 _ISSUES_SHOWN = 12
+
+
+def counted(number: int, noun: str) -> str:
+    """`1 mapping`, `2 mappings`."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
 class UsageError(Exception):

@@ -1,6 +1,7 @@
 """The R4 search parameters, compiled: from a resource to index entries, and to its patients.
 
-Composite parameters and a few expressions are not compiled; `uncompiled()` lists each with its reason.
+Composite parameters, a few expressions and most of AuditEvent are not compiled; `uncompiled()` lists each with its
+reason.
 """
 
 from __future__ import annotations
@@ -44,6 +45,11 @@ __all__ = [
 
 STORED = frozenset({"_id", "_lastUpdated"})
 """Parameters that the server answers from its own columns, without an index."""
+
+_CHOSEN = {
+    "AuditEvent": frozenset("action agent date entity outcome patient subtype type".split()),
+}
+"""Types of which only some parameters are indexed (beside those of Resource): every access writes an AuditEvent."""
 
 _PRESENT_AND_TRUE = re.compile(r"(?P<path>[\w.]+)\.exists\(\) and (?P=path) != false")
 
@@ -109,6 +115,9 @@ def _compile(resource_type: str) -> _Compiled:
 
         if not expression:
             leave("has no expression")
+            continue
+        if resource_type in _CHOSEN and code not in _CHOSEN[resource_type] and not code.startswith("_"):
+            leave(f"of {resource_type} only what most searches ask for is indexed")
             continue
         if parameter.type in ("composite", "special"):
             leave(f"{parameter.type} parameters are not supported")

@@ -29,6 +29,7 @@ class CallCompiler(ABC):
     Attributes:
         referenced: rules that some `ref` names.
         document_names: names of the document's own `let`, which are seen everywhere.
+        selectors: source of the selectors compiled so far.
     """
 
     def __init__(
@@ -39,6 +40,7 @@ class CallCompiler(ABC):
         self.rules = rules
         self.referenced: set[str] = set()
         self.document_names: frozenset[str] = frozenset()
+        self.selectors: set[str] = set()
         self._counter = 0
 
     @abstractmethod
@@ -78,8 +80,15 @@ class CallCompiler(ABC):
         passed = [code.source for code in given]
         passed += [f"{_python_name(name)}={self._argument(code)}" for name, code in named]
         prefix = "f_" if BUILTINS.get(spec.name) is spec else "a_"
+        around = ""
+        if spec.nulls and given and not given[0].literal:
+            name = passed[0] if passed[0].isidentifier() else self.temporary()
+            test = name if passed[0] == name else f"({name} := {passed[0]})"
+            around = f"None if {test} is None else "
+            passed[0] = name
+        source = f"{prefix}{spec.name}({', '.join(head + passed)})"
         return Code(
-            f"{prefix}{spec.name}({', '.join(head + passed)})",
+            f"({around}{source})" if around else source,
             spec.returns,
             repeats=spec.repeats,
             boolean=spec.returns == "boolean" and not spec.repeats,

@@ -176,7 +176,9 @@ class ExpressionCompiler(CallCompiler):
             except LookupError as error:
                 refused = refused or error
                 continue
-            return self._attributes(Code(self._bound(found, env.variable, parts[0].start)), parts[size:])
+            source = self._bound(found, env.variable, parts[0].start)
+            self.selectors.add(source)
+            return self._attributes(Code(source), parts[size:])
         text = ".".join(str(part.name) for part in parts)
         said = str(refused.args[0]) if refused and refused.args else ""
         message = said or f'unknown name "{text}"'

@@ -19,7 +19,10 @@ Authority = str | Sequence[str] | None
 """An assigning authority as a source names it, or its names best first (namespace id, OID, URI)."""
 
 _OID = re.compile(r"[0-2](\.(0|[1-9][0-9]*)){2,}")
-_URI = re.compile(r"(?i)(urn:|https?://|oid:)\S+")
+_URI = re.compile(
+    r"(?i)https?://\S+|(urn:)?oid:[0-2](\.(0|[1-9][0-9]*)){2,}|urn:uuid:[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+    r"|urn:(?!oid:|uuid:)[a-z0-9][a-z0-9-]+:\S+"
+)
 
 
 class PatientLink(NamedTuple):

@@ -29,6 +29,7 @@ class FunctionSpec:
         rest: it takes any number of arguments more.
         keywords: any keyword is taken.
         repeats: it may give a list.
+        nulls: given null as its first argument it gives null, so that it need not be called.
         signature: for messages, `quantity(value, unit=…)`.
     """
 
@@ -43,6 +44,7 @@ class FunctionSpec:
     keywords: bool
     repeats: bool = True
     keyword_only: frozenset[str] = frozenset()
+    nulls: bool = False
 
     @property
     def signature(self) -> str:
@@ -57,8 +59,22 @@ BUILTINS: dict[str, FunctionSpec] = {}
 """The language's own functions, filled by the modules of `functions/`."""
 
 
+_NULLS = frozenset(
+    """boolean code coding concept date datetime decimal first instant integer last quantity string time_of_day
+    translate trim upper lower""".split()
+)
+"""Functions of the language that give null for null."""
+
+
 def _describe(
-    name: str, call: Callable[..., Any], *, scope: bool, context: bool, returns: str | None, repeats: bool
+    name: str,
+    call: Callable[..., Any],
+    *,
+    scope: bool,
+    context: bool,
+    returns: str | None,
+    repeats: bool,
+    nulls: bool = False,
 ) -> FunctionSpec:
     try:
         parameters: Iterable[inspect.Parameter] = inspect.signature(call).parameters.values()
@@ -91,6 +107,7 @@ def _describe(
         keywords,
         repeats,
         frozenset(only),
+        nulls,
     )
 
 
@@ -100,7 +117,9 @@ def builtin(
     """Register a function of the language itself."""
 
     def register(call: F) -> F:
-        BUILTINS[name] = _describe(name, call, scope=False, context=context, returns=returns, repeats=repeats)
+        BUILTINS[name] = _describe(
+            name, call, scope=False, context=context, returns=returns, repeats=repeats, nulls=name in _NULLS
+        )
         return call
 
     return register
@@ -110,10 +129,15 @@ def builtin(
 def function(call: F) -> F: ...
 @overload
 def function(
-    call: None = None, *, scope: bool = False, context: bool = False, returns: str | None = None
+    call: None = None,
+    *,
+    scope: bool = False,
+    context: bool = False,
+    returns: str | None = None,
+    nulls: bool = False,
 ) -> Callable[[F], F]: ...
 def function(
-    call: F | None = None, *, scope: bool = False, context: bool = False, returns: str | None = None
+    call: F | None = None, *, scope: bool = False, context: bool = False, returns: str | None = None, nulls: bool = False
 ) -> F | Callable[[F], F]:
     """Mark an adapter's function.
 
@@ -122,10 +146,11 @@ def function(
         scope: it receives the scope object of the rule first.
         context: it receives the run's `Context` first (after the scope object): `ctx.flag`, `ctx.site`, ….
         returns: FHIR type of what it gives, so that the compiler can check the element it is written to.
+        nulls: given null as its first argument it gives null; the compiler then spares the call.
     """
 
     def mark(target: F) -> F:
-        setattr(target, _MARK, {"scope": scope, "context": context, "returns": returns})
+        setattr(target, _MARK, {"scope": scope, "context": context, "returns": returns, "nulls": nulls})
         return target
 
     return mark(call) if call is not None else mark

@@ -292,6 +292,7 @@ class RuleCompiler:
 
     def _resource(self, env: Environment, late: list[tuple[Scalar, Node]]) -> None:
         rule, writer = self.rule, self.writer
+        start = len(writer.lines)
         if self.trace:
             writer.line("tr = []")
         env = self._lets(env, late)
@@ -339,6 +340,9 @@ class RuleCompiler:
             writer.line("    if name not in o: ext.append({'url': 'cleared', 'valueString': name})")
         trace = ", tr" if self.trace else ""
         writer.line(f"return Output({rule.type!r}, uid, o, {rule.name!r}, bt[0], ctx.locator{trace})")
+        if getattr(self.expressions.model, "pure", False):
+            own = f"{self.env.variable}."
+            writer.read_once(start, (s for s in self.expressions.selectors if s.startswith(own)), rule.position)
 
     def _meta(self, node: Node, env: Environment) -> None:
         if not isinstance(node, Mapping):

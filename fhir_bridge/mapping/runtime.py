@@ -130,7 +130,7 @@ class Context:
         self.site_values = site.values
         self.concepts: dict[Any, Any] = {}
         """Cache of coded values (functions/coded.py)."""
-        self.units: dict[str, Any] = {}
+        self.units: dict[Any, Any] = {}
         """Cache of units (functions/quantities.py)."""
         self.keyed: dict[Any, str] = {}
         """Cache of references by key (functions/references.py)."""

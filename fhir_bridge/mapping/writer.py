@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -39,6 +40,23 @@ class Writer:
         if len(self.lines) == before:
             self.line("pass")
         self._depth -= 1
+
+    def read_once(self, start: int, sources: Iterable[str], position: Position) -> None:
+        """Compute each of the sources once that the lines from `start` on hold more than once.
+
+        For expressions without effect that never raise; the lines must be of the present depth or deeper.
+        """
+        text = "\n".join(self.lines[start:])
+        head: list[str] = []
+        for source in sorted(sources, key=len, reverse=True):
+            found = re.compile(rf"(?<![\w.]){re.escape(source)}(?!\w)")
+            if len(found.findall(text)) > 1:
+                name = self.name("r")
+                text = found.sub(name, text)
+                head.append("    " * self._depth + f"{name} = {source}")
+        if head:
+            self.lines[start:] = head + text.split("\n")
+            self.positions[start + 1 : start + 1] = [position] * len(head)
 
     def name(self, stem: str) -> str:
         """A new name."""

@@ -11,6 +11,7 @@ from fhir_bridge.pipeline.manifest import ManifestError
 from fhir_bridge.pipeline.ndjson import OutputFolderError
 from fhir_bridge.pipeline.plan import RunRequest
 from fhir_bridge.pipeline.shard import Selection
+from fhir_bridge.pipeline.sinks import SinkRun
 from fhir_bridge.pipeline.sources import SourceError
 from fhir_bridge.pipeline.validate import ValidationSummary, validate_files
 
@@ -24,6 +25,7 @@ __all__ = [
     "RunRequest",
     "RunResult",
     "Selection",
+    "SinkRun",
     "SourceError",
     "ValidationSummary",
     "check_syntax",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
@@ -13,13 +13,12 @@ from typing import Any
 
 from fhir_bridge.fhir.ids import DEMO_KEY, IdKey
 from fhir_bridge.fhir.validation import Validator
-from fhir_bridge.mapping import CompiledMapping, Context, IdentityResolver, Output, Site, load_mapping
+from fhir_bridge.mapping import CompiledMapping, Context, IdentityResolver, Site, load_mapping
 from fhir_bridge.pipeline.account import Account
-from fhir_bridge.pipeline.ndjson import PartSink
 from fhir_bridge.pipeline.plan import RunRequest, Shard
-from fhir_bridge.pipeline.shard import OutputCheck, RecordSink, ShardRun
-from fhir_bridge.pipeline.store_sink import StoreSink
-from fhir_bridge.plugins import IssueLike, adapters
+from fhir_bridge.pipeline.shard import OutputCheck, ShardRun
+from fhir_bridge.pipeline.sinks import SinkRun
+from fhir_bridge.plugins import adapters, sinks
 from fhir_bridge.terminology import Terminology, get_terminology
 
 __all__ = ["RunIncomplete", "SinkSpec", "run_shards", "site_key", "site_of"]
@@ -138,36 +137,10 @@ def _run(request: RunRequest, shard: Shard, spec: SinkSpec, tell: Callable[[int]
         selection=request.selection,
         on_progress=tell,
     )
-    sink = _open(spec, request, prepared.site)
+    kind, target = spec
+    site = prepared.site
+    sink = sinks()[kind].open(target, SinkRun(request.adapter, site_key(site).fingerprint, site.precedence))
     try:
         return run.run(shard.paths, sink)
     finally:
         sink.close()
-
-
-def _open(spec: SinkSpec, request: RunRequest, site: Site) -> RecordSink:
-    kind, target = spec
-    if kind == "parts":
-        return PartSink(Path(target))
-    if kind == "nothing":
-        return NoSink()
-    return StoreSink(
-        target, adapter=request.adapter, fingerprint=site_key(site).fingerprint, precedence=site.precedence
-    )
-
-
-class NoSink:
-    """For a dry run: counts what would be written."""
-
-    def write(self, outputs: Iterable[Output], account: Account) -> None:
-        """Count the outputs."""
-        account.resources.update(output.type for output in outputs)
-
-    def reject(self, locator: str, outcome: str, issues: Iterable[IssueLike]) -> None:
-        """The account has it already."""
-
-    def flush(self, account: Account) -> None:
-        """There is nothing to flush."""
-
-    def close(self) -> None:
-        """There is nothing to close."""

@@ -3,41 +3,21 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 from fhir_bridge.fhir.issues import Issue
 from fhir_bridge.fhir.validation import Validator
 from fhir_bridge.mapping import CompiledMapping, Context, Output, Site
 from fhir_bridge.pipeline.account import Account
-from fhir_bridge.plugins import Adapter, IssueLike, SourceRecord
+from fhir_bridge.plugins import Adapter, Sink, SourceRecord
 
-__all__ = ["OutputCheck", "RecordSink", "Selection", "ShardRun", "TooManyRejected", "ValidateMode"]
+__all__ = ["OutputCheck", "Selection", "ShardRun", "TooManyRejected", "ValidateMode"]
 
 ValidateMode = Literal["sample", "all", "none"]
 _PROGRESS_EVERY = 64
-
-
-class RecordSink(Protocol):
-    """Where a shard's outputs go."""
-
-    def write(self, outputs: Iterable[Output], account: Account) -> None:
-        """Take converted resources; counts in `account.resources` what was taken."""
-        ...
-
-    def reject(self, locator: str, outcome: str, issues: Iterable[IssueLike]) -> None:
-        """Take the name of a rejected or partial record."""
-        ...
-
-    def flush(self, account: Account) -> None:
-        """Put everything taken so far where it belongs."""
-        ...
-
-    def close(self) -> None:
-        """Let go of files and connections."""
-        ...
 
 
 class TooManyRejected(Exception):
@@ -125,7 +105,7 @@ class ShardRun:
     selection: Selection = field(default_factory=Selection)
     on_progress: Callable[[int], None] = lambda _read: None
 
-    def run(self, paths: Sequence[Path], sink: RecordSink) -> Account:
+    def run(self, paths: Sequence[Path], sink: Sink) -> Account:
         """Convert all records of `paths`.
 
         Raises:
@@ -153,7 +133,7 @@ class ShardRun:
         self.on_progress(account.read)
         return account
 
-    def _one(self, record: SourceRecord, sink: RecordSink, account: Account) -> None:
+    def _one(self, record: SourceRecord, sink: Sink, account: Account) -> None:
         account.count_issues(record.issues, record.locator)
         if record.outcome != "read":
             account.count_record(record.outcome, record.records)

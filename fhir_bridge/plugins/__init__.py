@@ -1,7 +1,16 @@
 """Hook specifications, the protocols that plug-ins satisfy, and the manager."""
 
 from fhir_bridge.plugins.hookspecs import hookimpl
-from fhir_bridge.plugins.manager import Loaded, adapters, get_manager, loaded, new_manager, shipped
+from fhir_bridge.plugins.manager import (
+    Loaded,
+    PluginError,
+    adapters,
+    get_manager,
+    loaded,
+    new_manager,
+    shipped,
+    sinks,
+)
 from fhir_bridge.plugins.protocols import (
     Adapter,
     AssigningAdapter,
@@ -23,6 +32,7 @@ __all__ = [
     "IssueLike",
     "Loaded",
     "Operation",
+    "PluginError",
     "Predictor",
     "ReadContext",
     "RecordOutcome",
@@ -37,4 +47,5 @@ __all__ = [
     "loaded",
     "new_manager",
     "shipped",
+    "sinks",
 ]

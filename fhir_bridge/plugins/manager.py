@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,18 @@ import pluggy
 
 from fhir_bridge.plugins import hookspecs
 
-__all__ = ["BUILTIN", "GROUP", "Loaded", "adapters", "get_manager", "new_manager", "shipped"]
+__all__ = [
+    "BUILTIN",
+    "GROUP",
+    "Loaded",
+    "PluginError",
+    "adapters",
+    "get_manager",
+    "loaded",
+    "new_manager",
+    "shipped",
+    "sinks",
+]
 
 GROUP = "fhir_bridge"
 
@@ -25,6 +36,7 @@ BUILTIN = (
     "fhir_bridge.adapters.imaging.plugin",
     "fhir_bridge.adapters.genomics.plugin",
     "fhir_bridge.predictions.plugin",
+    "fhir_bridge.pipeline.plugin",
 )
 """Modules registered even where no entry point is installed (a source tree on the path)."""
 
@@ -38,6 +50,10 @@ class Loaded:
     hooks: tuple[str, ...]
 
 
+class PluginError(Exception):
+    """An installed plug-in can't be used; the message names it and says what to do."""
+
+
 def new_manager(*, installed: bool = True) -> pluggy.PluginManager:
     """A manager with the built-ins and, unless told otherwise, what is installed on this machine."""
     manager = pluggy.PluginManager(GROUP)
@@ -47,9 +63,20 @@ def new_manager(*, installed: bool = True) -> pluggy.PluginManager:
     if installed:
         for entry in entry_points(group=GROUP):
             if entry.value not in BUILTIN:
-                manager.register(entry.load(), entry.name)
+                manager.register(_load(entry), entry.name)
     manager.check_pending()
     return manager
+
+
+def _load(entry: EntryPoint) -> object:
+    try:
+        return entry.load()
+    except Exception as error:  # a plug-in may fail in any way when it is imported; it is named, not us
+        package = entry.dist.name if entry.dist is not None else entry.value
+        raise PluginError(
+            f'the plug-in "{entry.name}" of {package} can\'t be imported ({type(error).__name__}: {error}); '
+            "correct or remove it, or leave installed plug-ins out with FHIR_BRIDGE_PLUGINS=builtin"
+        ) from error
 
 
 @lru_cache(maxsize=1)
@@ -62,14 +89,29 @@ def adapters() -> dict[str, Any]:
     """All adapters by name.
 
     Raises:
-        ValueError: two plug-ins add an adapter of the same name.
+        PluginError: two plug-ins add an adapter of the same name.
     """
     found: dict[str, Any] = {}
     for group in get_manager().hook.fhir_bridge_adapters():
         for adapter in group:
             if adapter.name in found:
-                raise ValueError(f'two plug-ins add an adapter named "{adapter.name}"')
+                raise PluginError(f'two plug-ins add an adapter named "{adapter.name}"')
             found[adapter.name] = adapter
+    return found
+
+
+def sinks() -> dict[str, Any]:
+    """All sink factories by scheme.
+
+    Raises:
+        PluginError: two plug-ins add a sink of the same scheme.
+    """
+    found: dict[str, Any] = {}
+    for group in get_manager().hook.fhir_bridge_sinks():
+        for factory in group:
+            if factory.scheme in found:
+                raise PluginError(f'two plug-ins add a sink of the scheme "{factory.scheme}"')
+            found[factory.scheme] = factory
     return found
 
 

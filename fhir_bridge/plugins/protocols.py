@@ -193,15 +193,35 @@ class Operation(Protocol):
 
 
 class Sink(Protocol):
-    """Takes a run's resources: NDJSON files, our store, another server."""
+    """Takes a shard's resources: files, our store, another server. One sink a shard, in the shard's process."""
 
-    def write(self, outputs: Iterable[Any]) -> None: ...
-    def close(self, *, complete: bool) -> None: ...
+    def write(self, outputs: Iterable[Any], account: Any) -> None:
+        """Take converted resources (`fhir_bridge.mapping.Output`), and count them in `account.resources`."""
+        ...
+
+    def reject(self, locator: str, outcome: str, issues: Iterable[IssueLike]) -> None:
+        """Take the name of a rejected or partial record."""
+        ...
+
+    def flush(self, account: Any) -> None:
+        """Put everything taken so far where it belongs."""
+        ...
+
+    def close(self) -> None:
+        """Let go of files and connections."""
+        ...
 
 
 class SinkFactory(Protocol):
-    """Opens a sink for a target (`dir:out`, `store:`)."""
+    """Opens a sink for a target: scheme `parts` for a folder, `store` for a database, `nothing` for a dry run."""
 
     scheme: str
 
-    def open(self, target: str, settings: Any) -> Sink: ...
+    def open(self, target: str, run: Any) -> Sink:
+        """Open the sink for one shard.
+
+        Args:
+            target: what follows the scheme: a folder, a database URL.
+            run: `fhir_bridge.pipeline.SinkRun`: adapter, key fingerprint and precedence of the run.
+        """
+        ...

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 import importlib.util
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import httpx
 import pluggy
 from fastapi import FastAPI
+from starlette.datastructures import URLPath
 from starlette.responses import JSONResponse
+from starlette.routing import BaseRoute, Match, NoMatchFound
 from starlette.types import Receive, Scope, Send
 
 from fhir_bridge.fhir import definitions
 from fhir_bridge.plugins import get_manager
-from fhir_bridge.server import login
+from fhir_bridge.server import login, sample_app
 from fhir_bridge.server.audit_log import AuditLog
 from fhir_bridge.server.cors import Origins
 from fhir_bridge.server.rest.endpoint import FhirEndpoint
@@ -42,13 +45,33 @@ PAGES = "fhir_bridge.server.pages"
 _log = logging.getLogger("fhir_bridge.server")
 
 
-class _Mounted:
-    """The FHIR endpoint, in place from the start and alive once the worker is."""
+class _FhirRoute(BaseRoute):
+    """The base itself and all below it, whatever characters stand there; alive once the worker is.
+
+    A Mount would send `POST [base]` on to `[base]/`, at an address made of the request's own Host header.
+    """
 
     def __init__(self) -> None:
         self.endpoint: FhirEndpoint | None = None
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        """Every method, so that refusals are OperationOutcomes too."""
+        root = scope.get("root_path", "")
+        path = scope["path"].removeprefix(root) if scope["type"] == "http" else ""
+        if path != FHIR_PATH and not path.startswith(FHIR_PATH + "/"):
+            return Match.NONE, {}
+        return Match.FULL, {"app_root_path": scope.get("app_root_path", root), "root_path": root + FHIR_PATH}
+
+    def url_path_for(self, name: str, /, **path_params: Any) -> URLPath:
+        """No address has a name.
+
+        Raises:
+            NoMatchFound: always.
+        """
+        raise NoMatchFound(name, path_params)
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
         if self.endpoint is None:
             await JSONResponse({"detail": "starting"}, 503)(scope, receive, send)
             return
@@ -74,7 +97,7 @@ def create_app(
     """
     manager = plugins or get_manager()
     operations = Operations.of_plugins(manager, [Validate()])
-    fhir = _Mounted()
+    fhir = _FhirRoute()
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -88,6 +111,8 @@ def create_app(
         fhir.endpoint = FhirEndpoint(services, operations, origins)
         if settings.auth == "none":
             _log.warning("NO AUTHORIZATION: whoever reaches %s may read and change everything", settings.root)
+        gc.collect()
+        gc.freeze()  # tables and code live as long as the worker: collections need not walk them on every request
         try:
             yield
         finally:
@@ -97,11 +122,20 @@ def create_app(
             if store is None:
                 await opened.close()
 
-    app = FastAPI(title="FHIR Bridge", lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None)
-    app.include_router(discovery.router)  # before the mount: one of its addresses lies below /fhir
-    app.mount(FHIR_PATH, fhir)
+    app = FastAPI(
+        title="FHIR Bridge",
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+        redirect_slashes=False,  # the redirects would be made of the request's Host header
+    )
+    app.include_router(discovery.router)  # first: one of its addresses lies below /fhir
+    app.router.routes.append(fhir)
     for router in (login.router, authorize.router, token.router, inspect.router, launch.router):
         app.include_router(router)
+    if settings.sample_app:
+        app.include_router(sample_app.router)
     if settings.pages:
         _add_pages(app)
     return app

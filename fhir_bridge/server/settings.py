@@ -72,6 +72,11 @@ class Settings(BaseSettings):
         default=1000, ge=1, description="Most entries of a search page, whatever `_count` says."
     )
     pages: bool = Field(default=True, description="Whether the pages for people are served beside the API.")
+    sample_app: bool = Field(
+        default=False,
+        description="Whether a small SMART application of our own is served at /sample-app/; for demonstrations, "
+        "because its script runs under the server's own address.",
+    )
     organization: str = Field(default="FHIR Bridge", description="Name shown on the sign-in pages.")
 
     @field_validator("base_url")

@@ -6,13 +6,15 @@ of its own, so that no writer waits for another's commit.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from psycopg import AsyncConnection
 from psycopg_pool import AsyncConnectionPool
 
 __all__ = ["NO_SYSTEM", "Dictionaries"]
 
+MOST_KEPT = 50_000
+"""Numbers of resources that a process remembers, some 10 MB."""
 NO_SYSTEM = ""
 """Stands for a code without a system."""
 
@@ -37,6 +39,7 @@ class Dictionaries:
         self._systems: dict[str, int] = {}
         self._labels: dict[tuple[str, str], int] = {}
         self._keys: list[int] = []
+        self._resources: dict[tuple[str, str], int] = {}
 
     async def load(self) -> None:
         """Read what there is; a fresh process starts warm."""
@@ -70,8 +73,8 @@ class Dictionaries:
         new_labels = sorted(set(labels) - self._labels.keys())
         if not (new_parameters or new_systems or new_labels):
             return
+        # Durable before it is remembered: after a crash of the database the number might mean something else.
         async with self._pool.connection() as connection, connection.transaction():
-            await connection.execute("SET LOCAL synchronous_commit = off")
             if new_parameters:
                 await self._pairs(connection, "parameter", new_parameters, self._parameters)
             if new_labels:
@@ -100,14 +103,30 @@ class Dictionaries:
             memory[pair] = row[0]
 
     async def new_keys(self, count: int) -> list[int]:
-        """Numbers for resources that are about to be made; taken from the database a hundred at a time."""
+        """Numbers for resources that are about to be made; taken from the database a hundred or more at a time."""
         while len(self._keys) < count:
             async with self._pool.connection() as connection:
                 rows = await connection.execute(
-                    "SELECT nextval(pg_get_serial_sequence('resource', 'key')) FROM generate_series(1, 100)"
+                    "SELECT nextval(pg_get_serial_sequence('resource', 'key')) FROM generate_series(1, %s)",
+                    (max(100, count),),
                 )
                 self._keys.extend(row[0] for row in reversed(await rows.fetchall()))
         return [self._keys.pop() for _ in range(count)]
+
+    def known_keys(self, identities: Iterable[tuple[str, str]]) -> dict[tuple[str, str], int]:
+        """The numbers in memory of those (type, id) pairs that have one there; a row keeps its number for ever."""
+        resources = self._resources
+        return {pair: resources[pair] for pair in identities if pair in resources}
+
+    def remember_keys(self, keys: Mapping[tuple[str, str], int]) -> None:
+        """Keep numbers of rows that were found in the database: most writes name a patient that others named before."""
+        if len(self._resources) + len(keys) > MOST_KEPT:
+            self._resources.clear()
+        self._resources.update(keys)
+
+    def forget_keys(self) -> None:
+        """The database may have crashed: the newest rows may be gone (they are not made durable by themselves)."""
+        self._resources.clear()
 
     def parameter(self, resource_type: str, code: str) -> int:
         """The number of an allocated search parameter."""

@@ -166,11 +166,14 @@ async def identify(
                 systems.add(entry.system)
     await dictionaries.allocate(parameters=parameters, systems=systems, labels=labels)
     keys = dict(zip(fresh, await dictionaries.new_keys(len(fresh)), strict=True)) if fresh else {}
+    keys.update(dictionaries.known_keys(identities - keys.keys()))
     wanted = sorted(identities - keys.keys())
     if not wanted:
         return keys
     async with pool.connection() as connection:
-        keys.update(await find_keys(connection, wanted))
+        found = await find_keys(connection, wanted)
+        dictionaries.remember_keys(found)
+        keys.update(found)
         missing = [pair for pair in wanted if pair not in keys]
         if missing:
             async with connection.transaction():

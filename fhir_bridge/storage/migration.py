@@ -2,36 +2,40 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import psycopg
-import sqlalchemy
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from sqlalchemy.pool import NullPool
 
 from fhir_bridge.plugins import shipped
 from fhir_bridge.storage.errors import SchemaAhead
 
-__all__ = ["head", "upgrade"]
+if TYPE_CHECKING:
+    from alembic.config import Config
+
+__all__ = ["current_revision", "head", "upgrade"]
 
 _ADVISORY_LOCK = 0x66_68_69_72_62_72_69_64
 """Held while migrating, so that processes that start together migrate once."""
 
 
-def _config() -> Config:
-    config = Config()
-    config.set_main_option("script_location", str(shipped("migrations")))
-    config.set_main_option("path_separator", "os")
-    return config
-
-
 def head() -> str:
-    """The newest revision that ships with this program."""
-    revision = ScriptDirectory.from_config(_config()).get_current_head()
-    if revision is None:
+    """The newest revision that ships with this program. A migration's file name begins with its revision."""
+    revisions = sorted(
+        path.name.partition("_")[0] for path in (shipped("migrations") / "versions").glob("[0-9]*.py")
+    )
+    if not revisions:
         raise RuntimeError("no migrations found: the installation is incomplete")
-    return revision
+    return revisions[-1]
+
+
+def current_revision(url: str) -> str | None:
+    """The revision of the database; None where it has no schema yet. Blocking."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        exists = connection.execute("SELECT to_regclass('alembic_version')").fetchone()
+        if exists is None or exists[0] is None:
+            return None
+        row = connection.execute("SELECT version_num FROM alembic_version").fetchone()
+        return None if row is None else str(row[0])
 
 
 def upgrade(url: str, *, to: str = "head") -> bool:
@@ -41,24 +45,41 @@ def upgrade(url: str, *, to: str = "head") -> bool:
         SchemaAhead: the database was migrated by a newer program.
         psycopg.Error: the database can't be reached or refuses.
     """
+    current = current_revision(url)
+    if to == "head" and current == head():
+        return False
+    _migrate(url, current, to)
+    return True
+
+
+def _config() -> Config:
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(shipped("migrations")))
+    config.set_main_option("path_separator", "os")
+    return config
+
+
+def _migrate(url: str, current: str | None, to: str) -> None:
+    """Run the migrations. Alembic and SQLAlchemy are imported here: they take longer than most commands."""
+    import sqlalchemy
+    from alembic import command
+    from alembic.script import ScriptDirectory
+    from sqlalchemy.pool import NullPool
+
     config = _config()
-    script = ScriptDirectory.from_config(config)
+    known = {revision.revision for revision in ScriptDirectory.from_config(config).walk_revisions()}
+    if current is not None and current not in known:
+        raise SchemaAhead(
+            f"the database has schema {current}, which this version does not know: "
+            "run a newer fhir-bridge, or restore a backup made before it was upgraded"
+        )
     engine = sqlalchemy.create_engine(
         "postgresql+psycopg://", creator=lambda: psycopg.connect(url), poolclass=NullPool
     )
     try:
         with engine.connect() as connection:
-            current = MigrationContext.configure(connection).get_current_revision()
-            if to == "head" and current == script.get_current_head():
-                return False
-            if current is not None and current not in {
-                revision.revision for revision in script.walk_revisions()
-            }:
-                raise SchemaAhead(
-                    f"the database has schema {current}, which this version does not know: "
-                    "run a newer fhir-bridge, or restore a backup made before it was upgraded"
-                )
-            connection.rollback()
             connection.exec_driver_sql(f"SELECT pg_advisory_lock({_ADVISORY_LOCK})")
             connection.commit()
             config.attributes["connection"] = connection
@@ -68,4 +89,3 @@ def upgrade(url: str, *, to: str = "head") -> bool:
             connection.commit()
     finally:
         engine.dispose()
-    return True

@@ -1,25 +1,25 @@
 """Making the index anew from the stored bytes, while others read and write.
 
 Each batch is a transaction that locks its rows. A resource that got another version since it was read was indexed by
-its writer, and is left alone. The place reached is kept with each batch, so that after an interruption it goes on there.
+its writer, and is left alone. The place reached is kept with each batch; after an interruption it goes on there.
 """
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import orjson
 from psycopg import AsyncConnection
 from psycopg_pool import AsyncConnectionPool
 
 from fhir_bridge import __version__
 from fhir_bridge.storage.dictionaries import Dictionaries
+from fhir_bridge.storage.errors import BadResource
 from fhir_bridge.storage.indexing import Identity, Indexed, IndexWriter, identify, index
-from fhir_bridge.storage.settings import write_setting
 from fhir_bridge.storage.statements import Statement
-from fhir_bridge.storage.stored import parse_for_reading
+from fhir_bridge.storage.stored import parse
 
 __all__ = ["reindex"]
 
@@ -28,8 +28,8 @@ SETTING = "reindex"
 """Name of the setting that holds how far an unfinished run is."""
 
 _RESUME = (
-    "SELECT value FROM setting WHERE name = %s AND value::jsonb->>'program' = %s "
-    "AND (value::jsonb->>'at')::timestamptz > now() - interval '1 day'"
+    "SELECT (value::jsonb->>'key')::bigint, (value::jsonb->>'count')::bigint FROM setting WHERE name = %s "
+    "AND value::jsonb->>'program' = %s AND (value::jsonb->>'at')::timestamptz > now() - interval '1 day'"
 )
 _READ = (
     "SELECT key, type, id, version, bytes FROM resource "
@@ -42,17 +42,20 @@ _LABELS = (
 )
 
 
+_REACHED = (
+    "INSERT INTO setting VALUES (%s, jsonb_build_object('key', %s::bigint, 'count', %s::bigint, 'program', %s::text, "
+    "'at', now())::text) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
+)
+
+_log = logging.getLogger(__name__)
+
+
 @dataclass(slots=True)
 class _Place:
     """How far it is: the last key done, and how many current resources that were."""
 
-    key: int
-    count: int
-
-    def text(self, moment: str) -> str:
-        return orjson.dumps(
-            {"key": self.key, "count": self.count, "program": __version__, "at": moment}
-        ).decode()
+    key: int = 0
+    count: int = 0
 
 
 async def reindex(
@@ -64,9 +67,10 @@ async def reindex(
     async with pool.connection() as connection:
         found = await (await connection.execute(_RESUME, (SETTING, __version__))).fetchone()
         last = await (await connection.execute("SELECT coalesce(max(key), 0) FROM resource")).fetchone()
-    known = orjson.loads(found[0]) if found else {"key": 0, "count": 0}
-    place = _Place(known["key"], known["count"])
+    place = _Place(*found) if found else _Place()
     upper = 0 if last is None else last[0]
+    if on_progress is not None and place.count:
+        on_progress(place.count)
     while True:
         async with pool.connection() as connection:
             rows: list[Any] = await (
@@ -86,15 +90,12 @@ async def reindex(
 async def _write(
     pool: AsyncConnectionPool[AsyncConnection], dictionaries: Dictionaries, rows: list[Any], place: _Place
 ) -> None:
-    items: dict[int, Indexed | None] = {
-        key: None if text is None else index(parse_for_reading(text), identity)
-        for key, _, identity, _, text in rows
-    }
+    items = {row[0]: _index(row[1], row[2], row[4]) for row in rows}
     current = [item for item in items.values() if item is not None]
     keys: dict[Identity, int] = await identify(pool, dictionaries, current)
     place.key, place.count = rows[-1][0], place.count + len(current)
     async with pool.connection() as connection, connection.transaction():
-        versions = {row[0]: row[3] for row in rows}
+        versions = {row[0]: row[3] for row in rows if items[row[0]] is not None or row[4] is None}
         locked = await (await connection.execute(_LOCK, (list(versions),))).fetchall()
         writer = IndexWriter(dictionaries, keys)
         labels: list[tuple[int, str | None]] = []
@@ -111,6 +112,16 @@ async def _write(
         statement = Statement()
         writer.write(statement)
         statement.add(_LABELS, [key for key, _ in labels], [text for _, text in labels])
+        statement.add(_REACHED, SETTING, place.key, place.count, __version__)
         await statement.run(connection)
-        moment = await (await connection.execute("SELECT now()::text")).fetchone()
-        await write_setting(connection, SETTING, place.text(moment[0] if moment else ""))
+
+
+def _index(kind: str, identity: str, text: bytes | None) -> Indexed | None:
+    """None for a deletion, and for what this program can't index: then its rows stay as they are."""
+    if text is None:
+        return None
+    try:
+        return index(parse(text), identity)
+    except BadResource as error:
+        _log.error("%s/%s can't be indexed: %s", kind, identity, error.message)
+        return None

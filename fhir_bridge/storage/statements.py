@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -15,7 +15,7 @@ Columns = Mapping[str, str]
 
 
 class Statement:
-    """Writes that go to the database together: one round trip, all or none, in a transaction of its own where none is open.
+    """Writes that go to the database together: one round trip, all or none, whether or not a transaction is open.
 
     Its parts see the database as it was before, and run in no particular order: none may touch a row that another does.
     """
@@ -60,7 +60,7 @@ def arrays(columns: Columns) -> str:
 def transposed(columns: Columns, rows: Sequence[Sequence[Any]]) -> list[Any]:
     """A value for each column: all rows' values as one array.
 
-    PostgreSQL's own notation is written here: psycopg looks at each item of a list, which takes longer than all the rest.
+    PostgreSQL's own notation is written here: psycopg looks at each item of a list, which takes far longer.
     """
     return [
         _array(kind, values) for kind, values in zip(columns.values(), zip(*rows, strict=True), strict=True)
@@ -71,14 +71,20 @@ def _array(kind: str, values: Sequence[Any]) -> Any:
     if kind == "bytea":
         return list(values)
     if kind == "text":
-        items = ["NULL" if value is None else _quoted(value) for value in values]
+        if None not in values:
+            joined = '","'.join(values)
+            if "\\" not in joined and joined.count('"') == 2 * (len(values) - 1):  # nothing to escape
+                return '{"' + joined + '"}'
+        items: Iterable[str] = ["NULL" if value is None else _quoted(value) for value in values]
     elif kind == "timestamptz":
         items = [
             "NULL" if value is None else value.isoformat() if isinstance(value, datetime) else value
             for value in values
         ]
-    else:
+    elif None in values:
         items = ["NULL" if value is None else str(value) for value in values]
+    else:
+        items = map(str, values)
     return "{" + ",".join(items) + "}"
 
 

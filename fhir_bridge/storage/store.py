@@ -62,12 +62,19 @@ class Store:
         """
         if migrate:
             await asyncio.to_thread(upgrade, url)
+        opened: list[Store] = []
+
+        async def configure(connection: AsyncConnection) -> None:
+            await _configure(connection)
+            for store in opened:
+                store._dictionaries.forget_keys()
+
         pool = AsyncConnectionPool(
             url,
             min_size=min_size,
             max_size=max(2, max_size),
             open=False,
-            configure=_configure,
+            configure=configure,
             kwargs={"prepare_threshold": 2, "autocommit": True},
         )
         await pool.open(wait=True, timeout=30)
@@ -75,6 +82,7 @@ class Store:
             async with pool.connection() as connection:
                 secret = await settings.read_secret(connection)
             store = cls(pool, secret)
+            opened.append(store)
             await store._dictionaries.load()
         except BaseException:
             await pool.close()

@@ -11,6 +11,7 @@ import tarfile
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -131,6 +132,13 @@ def site(database_url: str, app_files: str) -> Iterator[Site]:
     """The server on a free port, with a registered application."""
     asyncio.run(_furnish(database_url, app_files))
     settings = Settings(database_url=database_url, port=free_port(), pages=False)
+    with serving(settings):
+        yield Site(settings.root, app_files)
+
+
+@contextmanager
+def serving(settings: Settings) -> Iterator[None]:
+    """The server, in a thread, while the block runs."""
     config = uvicorn.Config(
         create_app(settings, plugins=bare_plugins()),
         port=settings.port,
@@ -144,16 +152,18 @@ def site(database_url: str, app_files: str) -> Iterator[Site]:
     while not server.started and time.monotonic() < deadline:
         time.sleep(0.05)
     assert server.started
-    yield Site(settings.root, app_files)
-    server.should_exit = True
-    thread.join(20)
+    try:
+        yield
+    finally:
+        server.should_exit = True
+        thread.join(20)
 
 
 @pytest.fixture
 def drive(chromium: str, npm_packages: Path, site: Site, tmp_path: Path) -> Any:
     """Run a scenario of `drive.mjs` in a fresh browser profile; gives what the application showed."""
 
-    def run(scenario: str) -> dict[str, Any]:
+    def run(scenario: str, **more: str) -> dict[str, Any]:
         environment = os.environ | {
             "ROOT": site.root,
             "APP": site.app,
@@ -161,6 +171,7 @@ def drive(chromium: str, npm_packages: Path, site: Site, tmp_path: Path) -> Any:
             "PROFILE": str(tmp_path / "profile"),
             "PLAYWRIGHT": str(npm_packages / "node_modules/playwright-core/index.mjs"),
             "PASSWORD": PASSWORD,
+            **more,
         }
         done = subprocess.run(
             ["node", str(HERE / "drive.mjs"), scenario],

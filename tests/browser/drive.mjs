@@ -1,4 +1,4 @@
-// Scenarios in headless Chromium: node drive.mjs standalone|ehr|deny. Prints what the application showed as JSON.
+// Scenarios in headless Chromium: node drive.mjs NAME. Prints what the application showed as JSON.
 const { chromium } = await import(process.env.PLAYWRIGHT);
 const { ROOT, APP, CHROMIUM, PROFILE, PASSWORD } = process.env;
 
@@ -14,8 +14,8 @@ const page = await context.newPage();
 const refusals = [];
 page.on("console", message => { if (message.type() === "error") refusals.push(message.text()); });
 
-async function signIn() {
-  await page.fill("#username", "clara");
+async function signIn(name = "clara") {
+  await page.fill("#username", name);
   await page.fill("#password", PASSWORD);
   await page.click("button[type=submit]");
 }
@@ -31,7 +31,62 @@ async function shown() {
   return JSON.parse(await page.textContent("#shown"));
 }
 
+async function sampleApp() {
+  await page.waitForFunction(
+    () => !document.getElementById("record")?.hidden || document.querySelector("#status.failed"), null, { timeout: 30000 });
+  return page.evaluate(() => ({
+    status: document.getElementById("status").textContent,
+    patient: document.getElementById("record").dataset.patient || null,
+    name: document.getElementById("name").textContent,
+    kind: document.getElementById("kind").textContent,
+    scope: document.getElementById("scope").textContent,
+    predictions: [...document.querySelectorAll("#predictions li")].map(item => item.innerText.replaceAll("\n", " ")),
+    results: [...document.querySelectorAll("#results tr")].map(row => [...row.cells].map(cell => cell.textContent)),
+    address: location.href,
+    kept: sessionStorage.length + localStorage.length,
+  }));
+}
+
+const choices = () => page.$$eval("input[name=patient]", found => found.map(item => item.value).sort());
+
 const scenarios = {
+  async sampleFromPage() {
+    await page.goto(ROOT + process.env.LINK);
+    await page.goto(`${ROOT}/patients/anna`);
+    await page.click("#apps button:text('Sample app')");
+    await allow(null);
+    return sampleApp();
+  },
+  async sampleStandalone() {
+    await page.goto(`${ROOT}/sample-app/`);
+    await page.click("#start");
+    await signIn();
+    await page.waitForSelector("button[value=allow]");
+    const offered = await choices();
+    await allow("bert");
+    return { offered, ...await sampleApp() };
+  },
+  async samplePatient() {
+    await page.goto(`${ROOT}/sample-app/index.html`);
+    await page.click("#start");
+    await signIn("anna");
+    await page.waitForSelector("button[value=allow]");
+    const offered = await choices();
+    if (process.env.CHOOSE) {
+      await page.$eval("input[name=patient]", (item, value) => { item.value = value; }, process.env.CHOOSE);
+    }
+    await allow(null);
+    return { offered, ...await sampleApp() };
+  },
+  async sampleForged() {
+    await page.goto(`${ROOT}/sample-app/index.html?code=stolen&state=guessed&iss=${encodeURIComponent(ROOT)}`);
+    return sampleApp();
+  },
+  async sampleElsewhere() {
+    await page.goto(`${ROOT}/sample-app/launch.html?iss=${encodeURIComponent("https://evil.example/fhir")}&launch=x`);
+    await page.waitForSelector("#status.failed");
+    return { status: await page.textContent("#status") };
+  },
   async standalone() {
     await page.goto(`${APP}/launch.html?iss=${encodeURIComponent(ROOT + "/fhir")}`);
     await signIn();

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import html
 import re
 from collections import Counter
@@ -12,10 +13,12 @@ from typing import Any
 import httpx
 import pytest
 
+from fhir_bridge.demo.access import Access, give_access
 from fhir_bridge.demo.cohort import clinician_id, patient_id
 from fhir_bridge.demo.hl7_messages import CULTURE_PERSON, TROPONIN_PERSON
 from fhir_bridge.demo.people import AUTHORITY_SYSTEM, Person, people
 from fhir_bridge.fhir.canonical import PREDICTION_CODES
+from fhir_bridge.storage import Store
 from tests.e2e.conftest import Prepared, Service
 
 PEOPLE = people()
@@ -72,6 +75,28 @@ class TestWhoMayRead:
         body = {"resourceType": "Patient"}
         assert httpx.post(f"{service.base}/fhir/Patient", headers=bearer, json=body).status_code == 403
 
+    def test_the_printed_addresses_are_read_with_the_printed_token(
+        self, service: Service, demo_url: str
+    ) -> None:
+        async def give() -> Access:
+            async with await Store.open(demo_url, max_size=1) as store:
+                return await give_access(store, service.base, "clinician")
+
+        access = asyncio.run(give())
+        bearer = {"Authorization": f"Bearer {access.token}"}
+        assert [path.partition("?")[0] for path in access.paths][:3] == [
+            "Patient",
+            "ImagingStudy",
+            "Observation",
+        ]
+        for path in access.paths:
+            assert f'"{service.base}/fhir/{path}"' in " ".join(access.commands(f"{service.base}/fhir"))
+            answer = httpx.get(f"{service.base}/fhir/{path}", headers=bearer)
+            assert answer.status_code == 200, answer.text
+            assert answer.json()["entry"], path
+        body = {"resourceType": "Patient"}
+        assert httpx.post(f"{service.base}/fhir/Patient", headers=bearer, json=body).status_code == 403
+
     @pytest.mark.parametrize("page", ["/", f"/patients/{patient_id(PEOPLE[0].mrn)}"])
     def test_the_pages_ask_for_a_sign_in(self, service: Service, page: str) -> None:
         answer = httpx.get(service.base + page)
@@ -111,7 +136,9 @@ class TestThePages:
         assert [person.family for person in PEOPLE[1:] if person.family in page] == []
         assert browser.get(f"/patients/{patient_id(PEOPLE[1].mrn)}").status_code in (403, 404)
 
-    def test_the_link_signs_in_once(self, browser: httpx.Client, prepared: Prepared, service: Service) -> None:
+    def test_the_link_signs_in_once(
+        self, browser: httpx.Client, prepared: Prepared, service: Service
+    ) -> None:
         assert PEOPLE[3].family in browser.get(prepared.demonstration.link).text
         with httpx.Client(base_url=service.base, follow_redirects=True) as another:
             assert PEOPLE[3].family not in another.get(prepared.demonstration.link).text
@@ -126,7 +153,9 @@ class TestTheCohort:
             patient = patients[patient_id(person.mrn)]
             assert patient["name"][0]["family"] == person.family
             assert (patient["gender"], patient["birthDate"]) == (person.sex, str(person.birth_date))
-            assert {"system": AUTHORITY_SYSTEM, "value": person.mrn}.items() <= patient["identifier"][0].items()
+            assert {"system": AUTHORITY_SYSTEM, "value": person.mrn}.items() <= patient["identifier"][
+                0
+            ].items()
 
     def test_three_modalities_stand_on_one_patient(self, signed_on: Service) -> None:
         assert {"ecg", "echo", "mr"} <= set(TTR.studies)
@@ -152,7 +181,8 @@ class TestTheCohort:
 
     def test_carriers_and_nobody_else_have_reportable_variants(self, signed_on: Service) -> None:
         found = Counter(
-            observation["subject"]["reference"] for observation in signed_on.search(f"Observation?code={VARIANT}")
+            observation["subject"]["reference"]
+            for observation in signed_on.search(f"Observation?code={VARIANT}")
         )
         carriers = {ref(person) for person in PEOPLE if person.variants and person.sample_linked}
         assert carriers <= set(found)
@@ -168,7 +198,9 @@ class TestTheCohort:
     def test_a_local_code_without_a_map_is_kept_and_reported(
         self, signed_on: Service, prepared: Prepared
     ) -> None:
-        (kept,) = signed_on.search("Observation?code=https://fhir-bridge.org/fhir/demo/CodeSystem/lab-demo|GALX")
+        (kept,) = signed_on.search(
+            "Observation?code=https://fhir-bridge.org/fhir/demo/CodeSystem/lab-demo|GALX"
+        )
         assert kept["valueQuantity"]["value"] == 14.2
         unmapped = {code for _, code, _ in prepared.demonstration.accounts["csv"].unmapped}
         assert {"GALX", "HAEM", "XSTS"} <= unmapped
@@ -184,15 +216,15 @@ class TestThePredictions:
 
     def test_ldlr_refuses_score2_and_the_reason_names_the_variant(self, signed_on: Service) -> None:
         (refusal,) = predictions(signed_on, "score2", LDLR)
-        self.check_refusal(signed_on, refusal, LDLR, r"familial hypercholesterolaemia: pathogenic LDLR variant")
+        self.check_refusal(
+            signed_on, refusal, LDLR, r"familial hypercholesterolaemia: pathogenic LDLR variant"
+        )
 
     def test_ttr_refuses_hcm_risk_scd(self, signed_on: Service) -> None:
         (refusal,) = predictions(signed_on, "hcm-risk-scd", TTR)
         self.check_refusal(signed_on, refusal, TTR, r"amyloidosis: pathogenic TTR variant p\.Val142Ile")
 
-    def check_refusal(
-        self, service: Service, refusal: dict[str, Any], person: Person, reason: str
-    ) -> None:
+    def check_refusal(self, service: Service, refusal: dict[str, Any], person: Person, reason: str) -> None:
         assert "valueQuantity" not in refusal
         said = refusal["dataAbsentReason"]["text"]
         named = re.fullmatch(rf"{reason}.*, (Observation/\S+/_history/\d+)", said)

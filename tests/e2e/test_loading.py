@@ -1,4 +1,4 @@
-"""Loading again changes nothing, no order of messages matters, and `kill -9` in the middle loses and doubles nothing."""
+"""Loading again changes nothing, the order of messages does not matter, `kill -9` loses and doubles nothing."""
 
 from __future__ import annotations
 
@@ -38,10 +38,14 @@ def test_the_whole_demonstration_again_changes_no_version(
     assert stored(demo_url) == before
     for file in prepared.folder.rglob("*"):
         if file.is_file():
-            assert (tmp_path / "demo/cohort" / file.relative_to(prepared.folder)).read_bytes() == file.read_bytes()
+            assert (
+                tmp_path / "demo/cohort" / file.relative_to(prepared.folder)
+            ).read_bytes() == file.read_bytes()
     exported = [line for file in (tmp_path / "out").iterdir() for line in file.read_bytes().splitlines()]
     assert len(exported) == len(before)
-    assert re.search(r"score2 *│ *12 │ *12 │", again.output), "the summary tells who was predicted and who refused"
+    assert re.search(r"score2 *│ *12 │ *12 │", again.output), (
+        "the summary tells who was predicted and who refused"
+    )
     for word in ("clinician", "patient", "FB-ID-001", "FB-ID-003"):
         assert word in again.output
 
@@ -92,12 +96,17 @@ def messages(prepared: Prepared) -> list[str]:
 
 
 class TestTheMessagesOfOneResult:
-    """Admission, preliminary, final, corrected and withdrawn: 120 orders, as 120 people with an order each."""
+    """Preliminary, final, corrected and withdrawn in all 24 orders, each of another person, admitted at any point."""
 
     @staticmethod
     def of(number: int, message: str) -> str:
         """The message as it is of another person, order and visit."""
-        for text in (PERSON.mrn, f"26-{TROPONIN_PERSON}^", f"V26-70{TROPONIN_PERSON}", f"TNT0{TROPONIN_PERSON}"):
+        for text in (
+            PERSON.mrn,
+            f"26-{TROPONIN_PERSON}^",
+            f"V26-70{TROPONIN_PERSON}",
+            f"TNT0{TROPONIN_PERSON}",
+        ):
             message = message.replace(text, f"{text.rstrip('^')}N{number}{'^' if text.endswith('^') else ''}")
         return message
 
@@ -142,7 +151,9 @@ class TestTheMessagesOfOneResult:
         bridge: Any,
         tmp_path: Path,
     ) -> None:
-        orders = list(itertools.permutations(range(len(messages))))
+        orders = [list(order) for order in itertools.permutations(range(1, len(messages)))]
+        for number, order in enumerate(orders):
+            order.insert(number % len(messages), 0)
         turns = [
             "".join(self.of(number, messages[order[turn]]) for number, order in enumerate(orders))
             for turn in range(len(messages))
@@ -154,7 +165,7 @@ class TestTheMessagesOfOneResult:
         found = self.outcome(fresh_database_url, len(orders))
         assert all(current == found[0][0] for current, _ in found)
         current = {resource["resourceType"]: resource for resource in map(json.loads, found[0][0])}
-        assert set(current) == {"Patient", "Encounter", "DiagnosticReport", "Observation"}
+        assert set(current) >= {"Patient", "Encounter", "DiagnosticReport", "Observation"}
         assert current["Observation"]["status"] == "entered-in-error"
         if apart:
             kept = ["corrected", "entered-in-error", "final", "preliminary"]

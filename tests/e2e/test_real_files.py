@@ -27,7 +27,12 @@ CASES = {
     ),
     "dicom: ECG, CT, SR": (
         "dicom",
-        ["dicom/ecg", "dicom/highdicom/ct_image.dcm", "dicom/highdicom/sr_document.dcm", "dicom/hl7_dicom_sr"],
+        [
+            "dicom/ecg",
+            "dicom/highdicom/ct_image.dcm",
+            "dicom/highdicom/sr_document.dcm",
+            "dicom/hl7_dicom_sr",
+        ],
         None,
         {"Patient", "ImagingStudy", "Observation", "DiagnosticReport", "Device"},
     ),

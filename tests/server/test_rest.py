@@ -398,3 +398,15 @@ class TestOwnedByTheServer:
         created = hospital.http.post("/fhir/Observation", json=body, headers=clinician).json()
         assert created["meta"]["versionId"] == "1"
         assert not created["meta"]["lastUpdated"].startswith("1999")
+
+
+def test_a_search_with_an_unknown_parameter_goes_on_over_its_pages(hospital: Hospital) -> None:
+    token = hospital.token("user/*.rs", patient=None)
+    seen, following = set(), "/fhir/Observation?nonsense=1&_count=1"
+    while following:
+        bundle = hospital.http.get(following, headers=token).json()
+        seen |= {item["resource"]["id"] for item in bundle["entry"] if item["search"]["mode"] == "match"}
+        links = {link["relation"]: link["url"] for link in bundle["link"]}
+        assert "nonsense" not in links["self"]
+        following = links.get("next", "")
+    assert {"anna-lab", "anna-vital", "bert-lab"} <= seen

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
 from fhir_bridge.fhir.canonical import SOURCE_EXTENSION
-from fhir_bridge.storage import Store
+from fhir_bridge.storage import Change, Store
 
 T = TypeVar("T")
 
@@ -67,3 +67,14 @@ def observation(identity: str, patient: str, code: str = "718-7", **more: Any) -
         "subject": {"reference": f"Patient/{patient}"},
         **more,
     }
+
+
+async def settled(store: Store, after: tuple[int, int] | None = None, count: int = 1) -> list[Change]:
+    """The changes, once no other database of this server holds an older transaction open."""
+    changes: list[Change] = []
+    for _ in range(200):
+        changes = await store.changes(after)
+        if len(changes) >= count:
+            break
+        await asyncio.sleep(0.05)
+    return changes

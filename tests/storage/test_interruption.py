@@ -17,7 +17,7 @@ import pytest
 from fhir_bridge.fhir.access import EVERYTHING
 from fhir_bridge.fhir.serialization import dumps
 from fhir_bridge.storage import LoadResult, Store
-from tests.storage.cohort import converted, observation, with_store
+from tests.storage.cohort import converted, observation, settled, with_store
 
 LAB = "urn:fhir-bridge:hl7v2:LAB"
 BATCH = 20
@@ -175,11 +175,11 @@ def test_a_late_commit_is_not_passed_over_by_the_change_feed(fresh_database_url:
             )  # an older transaction, still running
             await store.load([observation("o1", "anna")])
             assert await store.changes() == []
-        changes = await store.changes()
+        changes = await settled(store)
         assert [(change.id, change.version, change.deleted) for change in changes] == [("o1", 1, False)]
         assert await store.changes(changes[-1].place) == []
         await store.delete("Observation", "o1", EVERYTHING)
-        assert [change.deleted for change in await store.changes(changes[-1].place)] == [True]
+        assert [change.deleted for change in await settled(store, changes[-1].place)] == [True]
 
     with_store(fresh_database_url, work)
 

@@ -9,7 +9,7 @@ import pytest
 
 from fhir_bridge.fhir.access import EVERYTHING, AccessFilter, AccessRule
 from fhir_bridge.storage import BadReference, BadResource, Store, TransactionFailed, VersionConflict
-from tests.storage.cohort import observation, with_store
+from tests.storage.cohort import observation, settled, with_store
 
 
 def _bundle(kind: str, *entries: dict[str, Any]) -> dict[str, Any]:
@@ -74,7 +74,7 @@ def test_one_refused_entry_refuses_all(fresh_database_url: str) -> None:
             )
         assert (await store.search("Patient", [], EVERYTHING)).total == 0
         assert (await store.search("Observation", [], EVERYTHING)).total == 1
-        assert len(await store.changes()) == 1
+        assert len(await settled(store)) == 1
 
     with_store(fresh_database_url, work)
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from fhir_bridge.adapters.genomics.issues import issue
-from fhir_bridge.adapters.genomics.model import VcfModel
-from fhir_bridge.adapters.genomics.options import OptionError, Options
-from fhir_bridge.adapters.genomics.reader import VcfRecord, read_vcf
 from fhir_bridge.plugins import ReadContext, SourceModel
+
+if TYPE_CHECKING:
+    from fhir_bridge.adapters.genomics.reader import VcfRecord
 
 __all__ = ["VcfAdapter"]
 
@@ -19,8 +19,18 @@ class VcfAdapter:
 
     name = "vcf"
     title = "Variant Call Format 4.0–4.5 and BCF, to Genomics Reporting STU3"
-    model: SourceModel = VcfModel()
+    model: SourceModel
+    """What a mapping may name."""
     suffixes: tuple[str, ...] = (".vcf", ".vcf.gz", ".vcf.bgz", ".bcf", ".g.vcf", ".gvcf", ".gvcf.gz")
+
+    def __getattr__(self, name: str) -> SourceModel:
+        # Made when it is first asked for: it loads the mapping language, which naming the adapter does not need.
+        if name != "model":
+            raise AttributeError(name)
+        from fhir_bridge.adapters.genomics.model import VcfModel
+
+        self.model = VcfModel()
+        return self.model
 
     def choose_mapping(self, paths: Sequence[Path]) -> str:  # noqa: ARG002 - one mapping for all
         """`genomics/vcf`, for any file."""
@@ -32,6 +42,10 @@ class VcfAdapter:
 
     def read(self, paths: Sequence[Path], context: ReadContext) -> Iterator[VcfRecord]:
         """Read the files in order."""
+        from fhir_bridge.adapters.genomics.issues import issue
+        from fhir_bridge.adapters.genomics.options import OptionError, Options
+        from fhir_bridge.adapters.genomics.reader import VcfRecord, read_vcf
+
         try:
             options = Options.parse(context.options)
         except OptionError as error:

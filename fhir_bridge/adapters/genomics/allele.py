@@ -13,6 +13,7 @@ from fhir_bridge.adapters.genomics.lazy import lazy
 from fhir_bridge.adapters.genomics.line import Call
 from fhir_bridge.adapters.genomics.term import Term
 from fhir_bridge.adapters.genomics.values import Value, decimal, whole
+from fhir_bridge.fhir.datatypes import Code
 
 __all__ = ["Allele"]
 
@@ -42,7 +43,7 @@ class Allele:
 
     # What the variant is
 
-    @property
+    @lazy
     def alt(self) -> str:
         """The allele; bases in upper case, anything else as written."""
         return self.alternate.text.upper() if self.alternate.kind == "bases" else self.alternate.text
@@ -57,7 +58,7 @@ class Allele:
         """See `alleles.change_type`."""
         return change_type(self.line.ref, self.alternate)
 
-    @property
+    @lazy
     def key(self) -> str:
         """What tells this variant from any other: build, contig, position, alleles, and the end of a symbolic one."""
         line = self.line
@@ -65,22 +66,27 @@ class Allele:
         return f"{name}:{line.end}" if self.alternate.kind == "symbolic" and line.end is not None else name
 
     @lazy
-    def hgvs_g(self) -> str | None:
+    def hgvs_g(self) -> Code | None:
         """g.HGVS, where REF and ALT prove it."""
         accession = self.line.accession
         if accession is None or self.alternate.kind != "bases":
             return None
-        return genomic_hgvs(accession, self.line.pos, self.line.ref, self.alt)
+        described = genomic_hgvs(accession, self.line.pos, self.line.ref, self.alt)
+        return Code(described) if described else None
 
     @property
-    def identifiers(self) -> list[str]:
+    def identifiers(self) -> list[Code]:
         """dbSNP ids: ID and INFO/RS of a line with one ALT (an id of several can't be tied to one)."""
         if len(self.line.alternates) > 1:
             return []
-        ids = [name for name in self.line.identifiers if name[:2] == "rs" and name[2:].isdigit()]
+        ids = [
+            Code(name)
+            for name in self.line.identifiers
+            if name[:2] == "rs" and name.isascii() and name[2:].isdecimal()
+        ]
         reference = self.line.text("RS")
-        if reference and reference.isdigit() and f"rs{reference}" not in ids:
-            ids.append(f"rs{reference}")
+        if reference and reference.isascii() and reference.isdecimal() and f"rs{reference}" not in ids:
+            ids.append(Code(f"rs{reference}"))
         return ids
 
     @property
@@ -88,7 +94,7 @@ class Allele:
         raw = self.line.raw_info
         return "IMPRECISE" in raw or "CIPOS" in raw or "CIEND" in raw
 
-    @property
+    @lazy
     def _exact(self) -> tuple[int, int] | None:
         """What changes, where it is exact: the bases of REF; from the base after POS to END for a symbolic allele.
 

@@ -5,9 +5,19 @@ from __future__ import annotations
 import re
 
 from fhir_bridge.adapters.genomics.alleles import Alternate, parse_alternate
-from fhir_bridge.adapters.genomics.header import Header
+from fhir_bridge.adapters.genomics.header import Definition, Header
+from fhir_bridge.adapters.genomics.reserved import INFO, NOT_NEGATIVE
 
-__all__ = ["LineError", "alternates", "check_fixed", "check_format", "check_info", "fits", "position"]
+__all__ = [
+    "LineError",
+    "alternates",
+    "check_fixed",
+    "check_format",
+    "check_info",
+    "counts",
+    "fits",
+    "position",
+]
 
 _REFERENCE = re.compile(r"[ACGTNacgtn]+")
 _QUALITY = re.compile(
@@ -17,8 +27,14 @@ _INTEGERS = re.compile(r"(?:\.|[-+]?[0-9]+)(?:,(?:\.|[-+]?[0-9]+))*")
 _FLOATS = re.compile(rf"(?:{_QUALITY.pattern})(?:,(?:{_QUALITY.pattern}))*", re.IGNORECASE)
 _INFO_KEY = re.compile(r"[A-Za-z_][0-9A-Za-z_.]*|1000G")
 _FORMAT_KEY = re.compile(r"[A-Za-z_][0-9A-Za-z_.]*")
+_CIGAR = re.compile(r"(?:\.|(?:[0-9]+[MIDNSHPX=])+)(?:,(?:\.|(?:[0-9]+[MIDNSHPX=])+))*")
 _SPACE = re.compile(r"\s")
 _BASES = frozenset("ACGTN")
+_RESERVED = {
+    key: Definition(key, number, kind, "", kind in ("Integer", "Float"))
+    for key, (number, kind) in INFO.items()
+}
+_GENOTYPES: dict[int, dict[str, int]] = {}
 
 
 class LineError(ValueError):
@@ -62,8 +78,14 @@ def check_fixed(columns: list[str], header: Header, place: int) -> None:
         LineError: the first column that is wrong.
     """
     contig, _, identifier, reference, _, quality, filters, _ = columns[:8]
-    if not contig or not contig.isprintable() or " " in contig or (contig[0] == "<") != (contig[-1] == ">"):
-        raise LineError("FB-VCF-023", "CHROM is empty or has white space")
+    if (
+        not contig
+        or not contig.isprintable()
+        or " " in contig
+        or "," in contig
+        or (contig[0] == "<") != (contig[-1] == ">")
+    ):
+        raise LineError("FB-VCF-023", "CHROM is empty or has white space or a comma")
     declared = header.contigs.get(contig)
     if declared is not None and declared.length is not None and place > declared.length + 1:
         raise LineError("FB-VCF-024", "POS lies beyond the end of the contig")
@@ -81,19 +103,20 @@ def check_fixed(columns: list[str], header: Header, place: int) -> None:
         raise LineError("FB-VCF-027", "QUAL is no number")
     if filters not in ("PASS", "."):
         names = filters.split(";")
-        if not all(names) or _SPACE.search(filters) or "0" in names:
+        if not all(names) or _SPACE.search(filters) or "0" in names or "." in names:
             raise LineError("FB-VCF-027", "FILTER is not PASS, . or names separated by semicolons")
         if len(set(names)) < len(names):
             raise LineError("FB-VCF-027", "FILTER gives a name twice")
 
 
 def check_info(
-    text: str, place: int, undeclared: set[str], header: Header
+    text: str, place: int, undeclared: set[str], header: Header, alternates: int
 ) -> tuple[dict[str, str | bool], list[tuple[str, str]]]:
     """INFO's keys and values, and END against POS; keys that the header lacks are added to `undeclared`.
 
     Returns:
-        INFO as text by key (a flag is True), and code and message of what is wrong with single values; the line is kept.
+        INFO as text by key (a flag is True), and code and message of what is wrong with single values; the line
+        is kept.
 
     Raises:
         LineError: a key is given twice, or END is wrong.
@@ -103,10 +126,12 @@ def check_info(
         return {}, found
     pairs: dict[str, str | bool] = {}
     declared = header.info
+    lost: list[str] = []
+    single = "1A" if alternates == 1 else "1"
     untidy = not text
     for entry in text.split(";"):
         key, equals, value = entry.partition("=")
-        if key in pairs:
+        if key in pairs or key in lost:
             raise LineError("FB-VCF-028", f"INFO gives {key.strip()} twice")
         pairs[key] = value if equals else True
         definition = declared.get(key)
@@ -115,12 +140,25 @@ def check_info(
                 undeclared.add(f"INFO/{key}")
             else:
                 untidy = True
-        elif equals and definition.numeric:
+            definition = _RESERVED.get(key)
+            if definition is None:
+                continue
+        if equals and definition.numeric:
             if not fits(value, definition.kind):
                 found.append(
                     ("FB-VCF-031", f"INFO/{key} is not of type {definition.kind}; the value is left out")
                 )
-        elif equals and not value:
+            elif (definition.number not in single or "," in value or value[0] == "-") and (
+                wrong := _impossible(value, definition, alternates)
+            ):
+                found.append(("FB-VCF-034", f"INFO/{key} {wrong}; the value is left out"))
+                del pairs[key]
+                lost.append(key)
+        elif (
+            (equals and not value)
+            or (value not in "01" and definition.kind == "Flag")
+            or (key == "CIGAR" and not _CIGAR.fullmatch(value))
+        ):
             untidy = True
         if key == "END" and value != ".":
             if not (value.isascii() and value.isdigit()):
@@ -128,15 +166,51 @@ def check_info(
             if int(value) < place:
                 raise LineError("FB-VCF-029", "END lies before POS")
     if untidy or " " in text or (not text.isprintable() and _SPACE.search(text)):
-        found.append(("FB-VCF-033", "INFO has white space, an empty entry or an unusual key"))
+        found.append(
+            ("FB-VCF-033", "INFO has white space, an empty entry, an unusual key, or a value that is none")
+        )
     return pairs, found
+
+
+def counts(alternates: int) -> dict[str, int]:
+    """How many values each Number asks for on a line with so many ALTs (VCF 4.3 §1.4.2); `G` as of two copies."""
+    found = _GENOTYPES.get(alternates)
+    if found is None:
+        alleles = alternates + 1
+        found = {str(number): number for number in range(1, 10)}
+        found |= {"A": alternates, "R": alleles, "G": alleles * (alleles + 1) // 2}
+        _GENOTYPES[alternates] = found
+    return found
+
+
+def _impossible(value: str, definition: Definition, alternates: int) -> str | None:
+    """What is wrong with a numeric INFO value that is of its type; None where nothing is."""
+    if value == ".":
+        return None
+    wanted = counts(alternates).get(definition.number)
+    if wanted and wanted != value.count(",") + 1 and definition.number != "G":
+        return f"has {value.count(',') + 1} values, not {wanted}"
+    if "-" in value and definition.key in NOT_NEGATIVE and any(part[:1] == "-" for part in value.split(",")):
+        return "is negative"
+    return None
 
 
 def fits(text: str, kind: str) -> bool:
     """Whether a list of values is of a numeric type; missing values fit."""
-    if text.isdecimal() and text.isascii():
+    if text.isdecimal() and text.isascii() and len(text) < 10:
         return True
-    return (_INTEGERS if kind == "Integer" else _FLOATS).fullmatch(text) is not None
+    if kind == "Integer":
+        if len(text) < 10 and text.isascii() and all(map(str.isdecimal, text.split(","))):
+            return True
+        return _INTEGERS.fullmatch(text) is not None and (
+            len(text) < 10 or all(part == "." or _in_range(int(part)) for part in text.split(","))
+        )
+    return _FLOATS.fullmatch(text) is not None
+
+
+def _in_range(number: int) -> bool:
+    """Whether a number is an Integer of VCF: 32 bits without the eight lowest values (VCF 4.3 §1.3)."""
+    return -(2**31) + 8 <= number < 2**31
 
 
 def check_format(text: str, undeclared: set[str], header: Header) -> None:

@@ -12,10 +12,10 @@ from fhir_bridge.adapters.genomics.allele import Allele
 from fhir_bridge.adapters.genomics.annotation import ConsequenceFormat, consequence_format
 from fhir_bridge.adapters.genomics.assembly import Build, Contig, accession, chromosome
 from fhir_bridge.adapters.genomics.genes import gene
-from fhir_bridge.adapters.genomics.header import Header
+from fhir_bridge.adapters.genomics.header import Definition, Header
 from fhir_bridge.adapters.genomics.options import SOURCE_CLASSES, Options
 from fhir_bridge.adapters.genomics.term import Term
-from fhir_bridge.fhir.datatypes import DateTime
+from fhir_bridge.fhir.datatypes import Code, DateTime
 
 __all__ = ["Finding", "Studied", "Study", "Subject", "VcfFile"]
 
@@ -35,7 +35,7 @@ class Place(NamedTuple):
 
     name: str
     chromosome: str | None
-    accession: str | None
+    accession: Code | None
 
 
 class VcfFile:
@@ -55,6 +55,11 @@ class VcfFile:
             for column, sample in enumerate(header.samples, 9)
             if not wanted or sample in wanted
         ]
+        self.all_columns = len(self.columns) == len(header.samples)
+        self.genotyped = 0
+        # Every value of the first sample columns is checked, called or not: a program's faults show there.
+        self.unchecked = 2000
+        self.checked_keys: dict[str, list[tuple[str, Definition]]] = {}
         self.subjects = [Subject(self, sample) for _, sample in self.columns]
         self.studies = [Study(self, sample) for _, sample in self.columns]
         self._places: dict[str, Place] = {}
@@ -113,7 +118,8 @@ class VcfFile:
         found = self._places.get(contig)
         if found is None:
             declared = self.header.contigs.get(contig) or Contig(contig)
-            found = Place(contig, chromosome(contig), accession(self.build, declared))
+            known = accession(self.build, declared)
+            found = Place(contig, chromosome(contig), Code(known) if known else None)
             self._places[contig] = found
         return found
 
@@ -147,15 +153,15 @@ class Study:
     """What the lines gave for one sample (scope `Study`), filled while they are read.
 
     Attributes:
-        variants: alleles called; reference, no_calls: lines so called.
+        variants: alleles called; no_calls: lines so called; not_reference: lines not called as reference.
         findings: reportable alleles, at most `max_findings`; `findings_count` counts all.
     """
 
     file: VcfFile
     name: str
     variants: int = 0
-    reference: int = 0
     no_calls: int = 0
+    not_reference: int = 0
     findings_count: int = 0
     findings: list[Finding] = field(default_factory=list)
 
@@ -163,6 +169,11 @@ class Study:
     def outer(self) -> VcfFile:
         """The file."""
         return self.file
+
+    @property
+    def reference(self) -> int:
+        """Lines called as reference."""
+        return self.file.genotyped - self.not_reference
 
     def take(self, allele: Allele) -> None:
         """Count an allele, and keep it where it is reportable."""

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 
 from fhir_bridge.adapters.genomics.assembly import Contig
 from fhir_bridge.adapters.genomics.issues import issue
+from fhir_bridge.adapters.genomics.reserved import FORMAT as RESERVED_FORMAT
+from fhir_bridge.adapters.genomics.reserved import INFO as RESERVED_INFO
 from fhir_bridge.fhir.issues import Issue
 
 __all__ = ["Definition", "Header", "HeaderError", "HeaderParser", "structured"]
@@ -17,6 +19,8 @@ TYPES = frozenset(("Integer", "Float", "Flag", "Character", "String"))
 _NUMBER = re.compile(r"[0-9]+|[ARGP.]|LA|LR|LG|M")
 _VERSION = re.compile(r"VCFv4\.[0-5]")
 _STRUCTURED = frozenset(("INFO", "FORMAT", "FILTER", "ALT", "contig"))
+_IDENTIFIED = re.compile(r"<ID=[^\s,<>]+[,>]")
+_NO_NAME = re.compile(r"[\s,<>]")
 
 
 class HeaderError(ValueError):
@@ -40,7 +44,11 @@ class Definition:
 
 @dataclass(slots=True)
 class Header:
-    """What a header says. `meta` holds unstructured lines by key, as `##source`, in order."""
+    """What a header says.
+
+    `meta` holds unstructured lines by key, as `##source`, in order; `departures` names what the specification has
+    otherwise and can be read all the same.
+    """
 
     version: str = ""
     info: dict[str, Definition] = field(default_factory=dict)
@@ -48,6 +56,7 @@ class Header:
     filters: set[str] = field(default_factory=set)
     contigs: dict[str, Contig] = field(default_factory=dict)
     meta: dict[str, list[str]] = field(default_factory=dict)
+    departures: list[str] = field(default_factory=list)
     samples: tuple[str, ...] = ()
     has_format: bool = False
     lines: int = 0
@@ -145,6 +154,7 @@ class HeaderParser:
             raise self.error("a meta-information line is ##key=value")
         if key not in _STRUCTURED:
             self.header.meta.setdefault(key, []).append(value)
+            self._unstructured(key, value)
             return
         try:
             pairs = list(structured(value))
@@ -156,12 +166,38 @@ class HeaderParser:
         identifier = attributes.get("ID")
         if not identifier:
             raise self.error(f"##{key} without ID")
+        self._form(key, identifier, pairs, value)
         if key in ("INFO", "FORMAT"):
             self._definition(key, identifier, attributes)
         elif key == "FILTER":
             self.header.filters.add(identifier)
         elif key == "contig":
             self._contig(identifier, attributes)
+
+    def _departs(self, message: str) -> None:
+        self.header.departures.append(f"line {self._line}: {message}")
+
+    def _form(self, key: str, identifier: str, pairs: list[tuple[str, str]], text: str) -> None:
+        """VCF 4.3 §1.4: ID stands first, a Description in quotation marks, and ALT has nothing else."""
+        names = [name for name, _ in pairs]
+        if names[0] != "ID":
+            self._departs(f"ID is not the first key of {key}/{identifier}")
+        if "Description" in names and 'Description="' not in text:
+            self._departs(f"the Description of {key}/{identifier} has no quotation marks")
+        if key == "ALT" and not {"Number", "Type"}.isdisjoint(names):
+            self._departs(f"ALT/{identifier} has a Number or Type")
+        if key != "contig" and _NO_NAME.search(identifier):
+            self._departs(f"the ID of ##{key} has white space, a comma or an angle bracket")
+
+    def _unstructured(self, key: str, value: str) -> None:
+        """VCF 4.3 §1.4: a line has a value; SAMPLE, PEDIGREE and META begin with an ID; META describes strings."""
+        if not value or value == "<>":
+            self._departs(f"##{key} has no value")
+        elif key in ("SAMPLE", "META") or (key == "PEDIGREE" and self.header.version >= "VCFv4.3"):
+            if not _IDENTIFIED.match(value):
+                self._departs(f"##{key} does not begin with an ID")
+            elif key == "META" and not ("Type=String" in value and "Number=." in value):
+                self._departs("##META is not of Type=String,Number=.")
 
     def _definition(self, key: str, identifier: str, attributes: dict[str, str]) -> None:
         number, kind = attributes.get("Number", ""), attributes.get("Type", "")
@@ -173,8 +209,18 @@ class HeaderParser:
             raise self.error(f"##FORMAT {identifier}: Flag is for INFO only")
         if "Description" not in attributes:
             raise self.error(f"##{key} {identifier}: Description is missing")
+        reserved = (RESERVED_INFO if key == "INFO" else RESERVED_FORMAT).get(identifier)
+        # `Number=.` of a FORMAT key is older than the reservation (AD, VCF 4.2), and promises nothing wrong.
+        loose = key == "FORMAT" and number == "." and reserved is not None and reserved[1] == kind
+        if reserved is not None and reserved != (number, kind) and not loose:
+            self._departs(f"{key}/{identifier} is reserved as Number={reserved[0]},Type={reserved[1]}")
         target = self.header.info if key == "INFO" else self.header.format
-        target.setdefault(identifier, Definition(identifier, number, kind, attributes["Description"], kind in ("Integer", "Float")))
+        if identifier in target:
+            self._departs(f"{key}/{identifier} is declared twice, the first counts")
+        target.setdefault(
+            identifier,
+            Definition(identifier, number, kind, attributes["Description"], kind in ("Integer", "Float")),
+        )
 
     def _contig(self, identifier: str, attributes: dict[str, str]) -> None:
         length = attributes.get("length") or attributes.get("Length")
@@ -202,5 +248,7 @@ class HeaderParser:
         if twice:
             columns = ", ".join(str(position + 10) for position, name in enumerate(samples) if name in twice)
             raise self.error(f"columns {columns} have the same sample name", "FB-VCF-003")
+        if len(names) == 9:
+            self._departs("FORMAT stands without a sample")
         self.header.samples = tuple(samples)
         self.header.has_format = len(names) > 8

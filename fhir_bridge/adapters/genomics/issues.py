@@ -89,8 +89,20 @@ CODES = declare(
     IssueCode(
         "FB-VCF-033",
         "warning",
-        "INFO has white space, an empty entry or an unusual key; it is kept",
+        "INFO has white space, an empty entry, an unusual key, or a value that is none; it is kept",
         "Write INFO as VCF 4.3 §1.6.1 has it.",
+    ),
+    IssueCode(
+        "FB-VCF-034",
+        "warning",
+        "A value is impossible or has another count than its Number says, and is left out",
+        "Correct the value or the header (VCF 4.3 §1.4.2; §1.6.1 for reserved keys).",
+    ),
+    IssueCode(
+        "FB-VCF-035",
+        "warning",
+        "A line gives the variant of the line before again",
+        "Join the two lines (bcftools norm -d exact); where they differ the first stays.",
     ),
     # One sample or allele of a line
     IssueCode(
@@ -182,6 +194,18 @@ CODES = declare(
         "warning",
         "bgzip's end-of-file block is missing; the file may be cut",
         "Fetch the file again.",
+    ),
+    IssueCode(
+        "FB-VCF-083",
+        "warning",
+        "The header departs from the specification; it was read as it stands",
+        "Correct the lines named (VCF 4.3 §1.4 and the reserved keys of §1.6).",
+    ),
+    IssueCode(
+        "FB-VCF-084",
+        "warning",
+        "Lines are not sorted by position, or those of a contig do not stand together",
+        "Sort the file (bcftools sort); all lines were read (VCF 4.3 §1.6.1).",
     ),
 )
 

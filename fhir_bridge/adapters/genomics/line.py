@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Call", "Line"]
 
+_EVIDENCE = ("GT", "DP", "GQ", "PS")
+
 
 class Line:
     """A record of a VCF (scope `Line`).
@@ -126,7 +128,7 @@ class Call:
         self.name = name
         self.genotype = genotype
         self.fields = dict(zip(line.keys, text.split(":"), strict=False))
-        self._reads: list[int] | None | bool = False
+        self._reads: list[int] | bool | None = False
         self.alleles: list[Allele] = []
 
     @property
@@ -178,15 +180,20 @@ class Call:
         text = self.fields.get("AD")
         if not text:
             return None
-        counts = [whole(part) for part in text.split(",")]
+        parts = text.split(",")
+        if len(parts) != len(self.line.alternates) + 1:
+            return None
+        if text.isascii() and all(map(str.isdecimal, parts)):
+            return list(map(int, parts))
+        counts = [whole(part) for part in parts]
         found = [count for count in counts if count is not None and count >= 0]
-        return found if len(found) == len(counts) == len(self.line.alternates) + 1 else None
+        return found if len(found) == len(counts) else None
 
     @property
     def evidence(self) -> str:
         """What the caller wrote, for people: genotype, depths and qualities with their VCF names."""
         fields = self.fields
-        parts = [f"{key}={fields[key]}" for key in ("GT", "DP", "GQ", "PS") if fields.get(key, ".") != "."]
+        parts = [f"{key}={value}" for key in _EVIDENCE if (value := fields.get(key, ".")) != "."]
         if self.line.columns[5] != ".":
             parts.append(f"QUAL={self.line.columns[5]}")
         if self.line.columns[6] != ".":

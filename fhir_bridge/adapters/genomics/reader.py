@@ -54,7 +54,13 @@ class VcfRecord(Record):
         line: Line | None = None,
         own: Literal["Subject", "Study"] | None = None,
     ) -> None:
-        super().__init__(locator, source=source, time=time, records=records, outcome=outcome, issues=issues)
+        # As Record's own does, without a second call: there is one of these for every line.
+        self.locator = locator
+        self.source = source
+        self.time = time
+        self.records = records
+        self.outcome = outcome
+        self.issues = issues
         self.file = file
         self.line = line
         self.own = own
@@ -174,6 +180,12 @@ def _summary(file: VcfFile, reader: _LineReader, name: str) -> Iterator[Issue]:
         keys = sorted(reader.undeclared)
         shown = ", ".join(keys[:10]) + (", …" if len(keys) > 10 else "")
         yield issue("FB-VCF-080", f"used but not declared, read as text: {shown}", name)
+    if file.header.departures:
+        told = file.header.departures
+        shown = "; ".join(told[:5]) + (f"; and {len(told) - 5} more" if len(told) > 5 else "")
+        yield issue("FB-VCF-083", shown, name)
+    if reader.unsorted:
+        yield issue("FB-VCF-084", f"not sorted, first at {reader.unsorted}", name)
     most = file.options.max_findings
     full = sum(study.findings_count > most for study in file.studies)
     if full:
@@ -190,7 +202,10 @@ class _LineReader:
     def __init__(self, file: VcfFile) -> None:
         self.file = file
         self.undeclared: set[str] = set()
+        self.unsorted: str | None = None
         self._formats: set[str] = set()
+        self._contigs: set[str] = set()
+        self._last: tuple[str, int, str, str] = ("", 0, "", "")
 
     def lost(self, number: int, found: Issue) -> VcfRecord:
         """A line of which nothing is left."""
@@ -219,6 +234,20 @@ class _LineReader:
             return VcfRecord(locator, file.name, outcome="rejected", issues=issues)
         return VcfRecord(locator, file.name, outcome="skipped", issues=[*issues, reason])
 
+    def _order(self, line: Line, kept: list[tuple[str, str]]) -> None:
+        """Positions ascend within a contig, and a contig's lines stand together (VCF 4.3 §1.6.1)."""
+        chrom, place, reference, alternate = self._last
+        if line.chrom != chrom:
+            if line.chrom in self._contigs and chrom[:1] != "<":
+                self.unsorted = self.unsorted or f"line {line.number}: the contig has stood before"
+            if line.chrom[0] != "<":  # an assembled contig stands among the lines of its chromosome
+                self._contigs.add(line.chrom)
+        elif line.pos < place:
+            self.unsorted = self.unsorted or f"line {line.number}: POS is below that of the line before"
+        elif line.pos == place and line.columns[3] == reference and line.columns[4] == alternate != ".":
+            kept.append(("FB-VCF-035", "the variant of the line before again"))
+        self._last = (line.chrom, line.pos, line.columns[3], line.columns[4])
+
     def _line(self, text: str, number: int, locator: str) -> tuple[Line, list[Issue], Issue | None]:
         file = self.file
         columns = text.split("\t")
@@ -229,8 +258,9 @@ class _LineReader:
         place = position(columns[1])
         check_fixed(columns, file.header, place)
         found = alternates(columns[4], columns[3])
-        info, kept = check_info(columns[7], place, self.undeclared, file.header)
+        info, kept = check_info(columns[7], place, self.undeclared, file.header, len(found))
         line = Line(file, number, columns, place, found, info)
+        self._order(line, kept)
         if not file.header.samples:
             return (
                 line,

@@ -32,7 +32,8 @@ def typed(text: str, kind: str) -> Value:
     if text in (".", ""):
         return None
     if kind == "Integer":
-        return whole(text)
+        number = whole(text)
+        return number if number is not None and -(2**31) + 8 <= number < 2**31 else None
     if kind == "Float":
         return decimal(text)
     return unquote(text) if "%" in text else text

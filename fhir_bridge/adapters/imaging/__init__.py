@@ -1,6 +1,23 @@
-"""Imaging: DICOM instances to studies, measurements and waveforms."""
+"""Imaging: DICOM instances to studies, measurements and waveforms.
 
-from fhir_bridge.adapters.imaging.adapter import DicomAdapter
-from fhir_bridge.adapters.imaging.reader import FileRecord, StudyRecord, read_studies
+The names are loaded when asked for: reading DICOM needs pydicom, and naming the adapter does not.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from fhir_bridge.adapters.imaging.adapter import DicomAdapter
+    from fhir_bridge.adapters.imaging.reader import FileRecord, StudyRecord, read_studies
 
 __all__ = ["DicomAdapter", "FileRecord", "StudyRecord", "read_studies"]
+
+_HOME = {"DicomAdapter": "adapter", "FileRecord": "reader", "StudyRecord": "reader", "read_studies": "reader"}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__} has no attribute {name}")
+    return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from fhir_bridge.adapters.imaging.model import DicomModel
-from fhir_bridge.adapters.imaging.reader import FileRecord, StudyRecord, read_studies
-from fhir_bridge.plugins import ReadContext
+from fhir_bridge.plugins import ReadContext, SourceModel
+
+if TYPE_CHECKING:
+    from fhir_bridge.adapters.imaging.reader import FileRecord, StudyRecord
 
 __all__ = ["DicomAdapter"]
 
@@ -21,8 +23,18 @@ class DicomAdapter:
 
     name = "dicom"
     title = "DICOM files: studies, structured reports, ECG"
-    model = DicomModel()
+    model: SourceModel
+    """What a mapping may name."""
     suffixes: tuple[str, ...] = ()
+
+    def __getattr__(self, name: str) -> SourceModel:
+        # Made when it is first asked for: it loads pydicom's dictionary, which naming the adapter does not need.
+        if name != "model":
+            raise AttributeError(name)
+        from fhir_bridge.adapters.imaging.model import DicomModel
+
+        self.model = DicomModel()
+        return self.model
 
     def choose_mapping(self, paths: Sequence[Path]) -> str:  # noqa: ARG002 - the protocol's
         """There is one mapping for all of DICOM."""
@@ -37,5 +49,7 @@ class DicomAdapter:
 
         The option `name` names the archive that the files come from, which bounds patient numbers without issuer.
         """
+        from fhir_bridge.adapters.imaging.reader import read_studies
+
         name = context.options.get("name")
         return read_studies(paths, str(name) if name else None)

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Final, NamedTuple
 
+from pydicom.sr._concepts_dict import concepts
 from pydicom.sr.coding import snomed_mapping
 
 __all__ = ["DCM", "LOINC", "MDC", "SCHEMES", "SCT", "UCUM", "Code", "code", "system_of"]
@@ -39,7 +42,15 @@ SCHEMES: Final[Mapping[str, str]] = {
     "ISO3166_1": "urn:iso:std:iso:3166",
     "RFC3066": "urn:ietf:bcp:47",
     "RFC5646": "urn:ietf:bcp:47",
-}
+    "I11": "http://id.who.int/icd/release/11/mms",
+    **{
+        designator: f"urn:oid:1.2.840.10008.2.16.{number}"
+        for number, designator in (
+            (5, "MA"), (6, "UBERON"), (7, "ITIS_TSN"), (8, "MGI"), (9, "PUBCHEM_CID"), (10, "DC"), (11, "NYUMCCG"),
+            (12, "MAYONRISBSASRG"), (13, "IBSI"), (14, "RO"), (15, "RADELEMENT"), (17, "UNS"), (18, "RRID"),
+        )
+    },
+}  # fmt: skip
 """Coding Scheme Designator to system URI (PS3.16 table 8-1). Others are a site's own (`schemes:` in its file)."""
 
 _LEADING_ANNOTATION: Final = re.compile(r"^(\{[^{}]*\})([^/.{].*)$")
@@ -72,6 +83,18 @@ class Code(NamedTuple):
         return self.meaning
 
     @property
+    def display(self) -> str | None:
+        """The meaning where it is the code's own name.
+
+        None where a source calls a code of PS3.16 in other words, or DICOM's editions do: those words are the `text`
+        alone, since a Coding's display is the system's (R4 datatypes.html#Coding).
+        """
+        if self.scheme != "DCM" or self.value is None or self.meaning is None or not self.value.isdecimal():
+            return self.meaning
+        names = _dicom_meanings().get(self.value)
+        return self.meaning if names is None or names == [self.meaning] else None
+
+    @property
     def key(self) -> str:
         """Scheme and value in one text, for comparison (`SCT|13418002`)."""
         return f"{self.scheme or ''}|{self.value or ''}"
@@ -82,7 +105,18 @@ class Code(NamedTuple):
         A version stands only where the system is versioned by it; DICOM's scheme versions are mostly dates
         of editions that no terminology server knows, so they are left out.
         """
-        return [(self.system, self.value, self.meaning, None)]
+        return [(self.system, self.value, self.display, None)]
+
+
+@lru_cache(maxsize=1)
+def _dicom_meanings() -> dict[str, list[str]]:
+    """Code Meanings of the codes of PS3.16 Annex D, of all editions that pydicom knows."""
+    found: dict[str, list[str]] = defaultdict(list)
+    for codes in concepts["DCM"].values():
+        for value, (meaning, _) in codes.items():
+            if meaning not in found[value]:
+                found[value].append(meaning)
+    return dict(found)
 
 
 def system_of(designator: str | None) -> str | None:

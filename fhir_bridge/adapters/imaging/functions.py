@@ -9,13 +9,22 @@ from urllib.parse import quote
 from fhir_bridge.adapters.imaging.codes import UCUM, Code
 from fhir_bridge.adapters.imaging.elements import Value
 from fhir_bridge.adapters.imaging.late import private_value
+from fhir_bridge.adapters.imaging.parties import PatientIdentity
 from fhir_bridge.adapters.imaging.person_names import human_names
 from fhir_bridge.adapters.imaging.study import Instance, Series, Study
 from fhir_bridge.adapters.imaging.waveform import Lead
-from fhir_bridge.fhir.datatypes import Coding, HumanName, Quantity, SampledData
+from fhir_bridge.fhir.datatypes import Coding, HumanName, Identifier, Quantity, SampledData
 from fhir_bridge.mapping import function
 
-__all__ = ["FUNCTIONS", "human_name", "private", "sampled_data", "series_modality", "text_coding"]
+__all__ = [
+    "FUNCTIONS",
+    "human_name",
+    "private",
+    "sampled_data",
+    "series_modality",
+    "source_identifier",
+    "text_coding",
+]
 
 _DATA_ABSENT: Final = "http://hl7.org/fhir/StructureDefinition/data-absent-reason"
 
@@ -73,9 +82,18 @@ def text_coding(ctx: Any, code: Any) -> Coding | None:
     if system:
         made["system"] = system
     made["code"] = code.value
-    if code.meaning:
-        made["display"] = code.meaning
+    if code.display:
+        made["display"] = code.display
     return made
+
+
+@function(returns="Identifier", context=True)
+def source_identifier(ctx: Any, patient: Any) -> Identifier | None:
+    """What tells a patient without Patient ID apart: a name of this source alone, by the study."""
+    if not isinstance(patient, PatientIdentity) or patient.value is not None:
+        return None
+    link = ctx.identity.patient(None, None, adapter=ctx.adapter, source=ctx.source, fallback=patient.fallback)
+    return Identifier(use="temp", system=link.system, value=link.value)
 
 
 @function(returns="Coding", context=True)
@@ -92,5 +110,6 @@ FUNCTIONS: Final[dict[str, Callable[..., Any]]] = {
     "private": private,
     "sampled_data": sampled_data,
     "series_modality": series_modality,
+    "source_identifier": source_identifier,
     "text_coding": text_coding,
 }

@@ -34,6 +34,10 @@ _PIXELS: Final = frozenset({0x7FE00008, 0x7FE00009, 0x7FE00010})
 _UID: Final = re.compile(r"[0-9]+(\.[0-9]+)*$")
 _WANTED: Final = [*TAGS.values(), _CHARACTER_SET]
 _IDENTIFYING: Final = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID", "SOPClassUID")
+_NON_PATIENT: Final = tuple(
+    f"1.2.840.10008.5.1.4.{number}." for number in (38, 39, 43, 44, 45, "1.1.200", "1.1.201")
+)
+"""Hanging protocols, colour palettes, implant templates, defined protocols, inventories (PS3.4 GG.3)."""
 _EXPLICIT: Final = frozenset(
     b"AE AS AT CS DA DS DT FD FL IS LO LT OB OD OF OL OV OW PN SH SL SQ SS ST SV TM UC UI UL UN UR US UT UV".split()
 )
@@ -247,6 +251,8 @@ def _of(level: Sequence[str], values: dict[str, Value]) -> dict[str, Value]:
 
 def _require_uids(values: dict[str, Value], locator: str) -> None:
     missing = [keyword for keyword in _IDENTIFYING if not values.get(keyword)]
+    if missing and str(values.get("SOPClassUID", "")).startswith(_NON_PATIENT):
+        raise Refused("skipped", found("FB-DCM-021", "belongs to no study", locator))
     if missing:
         raise Refused("rejected", found("FB-DCM-006", f"without {', '.join(missing)}", locator))
     for keyword in _IDENTIFYING:

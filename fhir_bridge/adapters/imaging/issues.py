@@ -147,6 +147,13 @@ CODES = declare(
         "Its value representation or content is damaged; fetch the instance from the archive again.",
         "value",
     ),
+    IssueCode(
+        "FB-DCM-021",
+        "information",
+        "The object belongs to no patient and no study (PS3.4 GG)",
+        "Nothing to do: a colour palette, hanging protocol or implant template says nothing of a patient.",
+        "informational",
+    ),
 )
 
 

@@ -14,6 +14,9 @@ __all__ = ["modality_code"]
 
 _MNEMONIC = re.compile(r"[A-Z][A-Z0-9_]{1,15}$")
 
+_NAMES = {"AU": "Audio"}
+"""Where two meanings are about, the one of the modality (PS3.16 CID 29)."""
+
 
 @lru_cache(maxsize=1)
 def _meanings() -> dict[str, str]:
@@ -34,5 +37,5 @@ def modality_code(value: Any) -> Code | None:
     if not first:
         return None
     text = str(first)
-    meaning = _meanings().get(text)
+    meaning = _NAMES.get(text) or _meanings().get(text)
     return Code(text, "DCM", meaning) if meaning else Code(text, None, text)

@@ -25,7 +25,10 @@ class PatientIdentity(NamedTuple):
 
 
 class Physician(NamedTuple):
-    """Someone whom the study names: key, name, identifying code, and in which parts."""
+    """Someone whom the study names: key, name, identifying code, and in which parts.
+
+    The key is the code and the name, so that equal keys are equal people in equal words whatever study says them.
+    """
 
     study: Any
     key: str
@@ -61,10 +64,12 @@ class Equipment(NamedTuple):
 
     @property
     def key(self) -> str:
-        """What tells it from others; software versions change on the same machine and take no part."""
-        return "\x1f".join(
-            part or "" for part in (self.uid, self.manufacturer, self.model, self.serial, self.station)
-        )
+        """All that is said of it, so that the order in which studies are read never decides what stands in it.
+
+        A machine with new software is another Device: what it measured before was measured by the old one.
+        """
+        named = (self.uid, self.manufacturer, self.model, self.serial, self.station)
+        return "\x1f".join(part or "" for part in (*named, *self.software))
 
 
 def issuer(entity: Value, kind: Value) -> str | None:
@@ -94,11 +99,11 @@ def people_of(scope: Any, names: str, identification: str, role: str) -> list[Ph
         name = people[position] if position < len(people) else None
         codes = items[position].PersonIdentificationCodeSequence if position < len(items) else None
         identifier = codes[0] if codes and isinstance(codes[0], Code) else None
-        if identifier is not None and identifier.value:
-            key = identifier.key
-        elif isinstance(name, PersonName):
-            key = name.text
-        else:
+        if not isinstance(name, PersonName):
+            name = None
+        coded = identifier.key if identifier is not None and identifier.value else ""
+        key = "\x1f".join(part for part in (coded, "=".join(name) if name else "") if part)
+        if not key:
             continue
         found.append(Physician(scope.study, key, name, identifier, role))
     return found

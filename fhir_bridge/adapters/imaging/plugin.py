@@ -6,13 +6,13 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from fhir_bridge.adapters.imaging.adapter import DicomAdapter
-from fhir_bridge.plugins import hookimpl
+from fhir_bridge.plugins import Adapter, hookimpl
 
 __all__ = ["fhir_bridge_adapters", "fhir_bridge_mappings"]
 
 
 @hookimpl
-def fhir_bridge_adapters() -> Iterable[DicomAdapter]:
+def fhir_bridge_adapters() -> Iterable[Adapter]:
     """The `dicom` adapter."""
     return [DicomAdapter()]
 

@@ -16,7 +16,7 @@ from fhir_bridge.adapters.imaging.issues import found
 from fhir_bridge.adapters.imaging.parties import Equipment, PatientIdentity, issuer
 from fhir_bridge.adapters.imaging.structured_report import read_document
 from fhir_bridge.adapters.imaging.study import Instance, Study
-from fhir_bridge.adapters.imaging.times import as_datetime, joined
+from fhir_bridge.adapters.imaging.times import joined
 from fhir_bridge.adapters.imaging.waveform import Recording, read_recording
 from fhir_bridge.fhir.issues import Issue
 from fhir_bridge.plugins import RecordOutcome
@@ -65,8 +65,8 @@ class StudyRecord:
         return self.study.source
 
     @property
-    def time(self) -> datetime | None:
-        return as_datetime(self.study.started)
+    def time(self) -> None:
+        """None: each rule says whose time it takes; a machine or person is as the study says, whenever that was."""
 
     def scope(self, name: str) -> Iterator[Any]:
         """The objects of a scope of the source model, in order."""

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from datetime import datetime, timedelta, timezone
+from datetime import datetime
 
-__all__ = ["as_datetime", "joined", "offset_of", "valid_datetime"]
+__all__ = ["joined", "offset_of", "valid_datetime"]
 
 _DATE = re.compile(r"(\d{4})\.?(\d{2})\.?(\d{2})$")
 _TIME = re.compile(r"(\d{2})(?::?(\d{2})(?::?(\d{2})(?:\.(\d{1,6}))?)?)?$")
@@ -79,28 +79,6 @@ def valid_datetime(text: str | None, offset: str | None) -> str | None:
         return complete if _is_day(int(year), int(month or 1), int(day or 1)) else None
     clock = hour + minute + (second or "") + (f".{fraction}" if fraction else "")
     return joined(year + month + day, clock, own or offset)[0]
-
-
-def as_datetime(text: str | None) -> datetime | None:
-    """The joined text as a datetime, naive where it names no offset; a date alone is its midnight."""
-    match = _DATETIME.match(text) if text else None
-    if match is None:
-        return None
-    year, month, day, hour, minute, second, fraction, offset = match.groups()
-    zone = None
-    if offset:
-        minutes = int(offset[1:3]) * 60 + int(offset[3:5])
-        zone = timezone(timedelta(minutes=-minutes if offset[0] == "-" else minutes))
-    return datetime(
-        int(year),
-        int(month or 1),
-        int(day or 1),
-        int(hour or 0),
-        int(minute or 0),
-        int(second or 0),
-        int((fraction or "0").ljust(6, "0")),
-        tzinfo=zone,
-    )
 
 
 def _is_day(year: int, month: int, day: int) -> bool:

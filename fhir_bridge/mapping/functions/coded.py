@@ -20,6 +20,7 @@ SourceCoding = tuple[str | None, str | None, str | None, str | None]
 ACCEPTED = ("equal", "equivalent", "wider", "subsumes", "relatedto")
 """Equivalences that say nothing the source did not: a target no narrower than the source."""
 
+_HL7 = ("http://terminology.hl7.org/", "http://hl7.org/fhir/")
 _CACHE = 50_000
 
 
@@ -63,7 +64,11 @@ def _wanted(to: Any) -> tuple[str, ...]:
 
 
 def _resolved(
-    ctx: Context, codings: Sequence[SourceCoding], system: str | None, schemes: Mapping[str, str] | None
+    ctx: Context,
+    codings: Sequence[SourceCoding],
+    system: str | None,
+    schemes: Mapping[str, str] | None,
+    table: str | None = None,
 ) -> list[Coding]:
     local = {**ctx.site.schemes, **schemes} if schemes else ctx.site.schemes
     made = []
@@ -74,6 +79,10 @@ def _resolved(
         uri = system_uri(scheme, local, ctx.source) or (
             system_uri(system, local, ctx.source) if system else None
         )
+        if not uri and table and code_:
+            named = system_uri(table, local, ctx.source)
+            if named and ctx.terminology.lookup(named, code_) is not None:
+                uri = named
         if uri:
             coding_["system"] = uri
         if version:
@@ -107,6 +116,19 @@ def _mapped(
     return [found[target] for target in targets if target in found]
 
 
+def _settle_display(ctx: Context, coding_: Coding) -> None:
+    """The system's own display in place of a source's that differs: R4 takes no other (terminologies.html#4.1).
+
+    For systems of HL7 itself; the source's words stay as the concept's text.
+    """
+    system = coding_.get("system", "")
+    if "display" not in coding_ or "code" not in coding_ or not system.startswith(_HL7):
+        return
+    known = ctx.terminology.lookup(system, coding_["code"])
+    if known is not None and known.display and known.display.casefold() != coding_["display"].casefold():
+        coding_["display"] = known.display
+
+
 def _make(
     ctx: Context,
     value: Any,
@@ -116,20 +138,24 @@ def _make(
     display: str | None,
     accepted: Sequence[str],
     schemes: Mapping[str, str] | None,
+    table: str | None,
 ) -> _Coded | None:
     codings, own_text = source_codings(value)
     if display and codings and not codings[0][2]:
         codings[0] = (codings[0][0], codings[0][1], display, codings[0][3])
-    made = _resolved(ctx, codings, system, schemes)
+    made = _resolved(ctx, codings, system, schemes, table)
+    shown = next((coding_["display"] for coding_ in made if "display" in coding_), None)
     mapped = _mapped(ctx, made, targets, accepted) if targets else []
     unmapped = None
     if targets and not mapped:
         first = next((c for c in made if "code" in c), made[0] if made else Coding())
         unmapped = (first.get("system", ""), first.get("code", ""), first.get("display") or own_text or "")
+    for coding_ in made:
+        _settle_display(ctx, coding_)
     kept = mapped + [coding_ for coding_ in made if coding_ not in mapped]
     # A display alone is text, not a coding: a coding without code says nothing that a machine can use.
     coded = [coding_ for coding_ in kept if "code" in coding_]
-    words = text or own_text or next((coding_["display"] for coding_ in made if "display" in coding_), None)
+    words = text or own_text or shown
     result = CodeableConcept()
     if coded:
         result["coding"] = coded
@@ -147,6 +173,7 @@ def _coded(
     display: str | None,
     equivalence: Any,
     schemes: Mapping[str, str] | None,
+    table: str | None,
 ) -> _Coded | None:
     codings = getattr(value, "codings", None)
     shape: Any = None
@@ -165,13 +192,14 @@ def _coded(
         accepted,
         ctx.source,
         tuple(schemes.items()) if schemes else None,
+        table,
     )
     if shape is not None:
         found = ctx.concepts.get(key)
         if found is not None or key in ctx.concepts:
             return found
     names = ACCEPTED if accepted is None else ((accepted,) if isinstance(accepted, str) else accepted)
-    made = _make(ctx, value, _wanted(wanted), system, text, display, names, schemes)
+    made = _make(ctx, value, _wanted(wanted), system, text, display, names, schemes, table)
     if shape is not None:
         if len(ctx.concepts) >= _CACHE:
             ctx.concepts.clear()
@@ -196,6 +224,7 @@ def concept(
     else_: str = "keep",
     equivalence: Any = None,
     schemes: Mapping[str, str] | None = None,
+    table: str | None = None,
 ) -> Any:
     """A CodeableConcept: mapped codings of the systems in `to` first, then the source's own, and its text.
 
@@ -209,6 +238,7 @@ def concept(
         else_: without a target: `keep`, `keep+flag`, `reject` the output, `drop` the element (flagged).
         equivalence: which ConceptMap equivalences count; default those that claim no more than the source.
         schemes: local coding schemes -> system URI, over the site's.
+        table: the system of codes that name none, for those that it knows; others stay without system.
     """
     if x is None or x is CLEARED or x == "":
         return x if x is CLEARED else None
@@ -216,12 +246,12 @@ def concept(
         made = [
             concept(
                 ctx, item, to, system=system, text=text, display=display, else_=else_,
-                equivalence=equivalence, schemes=schemes,
+                equivalence=equivalence, schemes=schemes, table=table,
             )
             for item in x
         ]  # fmt: skip
         return [item for item in made if item] or None
-    found = _coded(ctx, x, to, system, text, display, equivalence, schemes)
+    found = _coded(ctx, x, to, system, text, display, equivalence, schemes, table)
     if found is None:
         return None
     if found.unmapped is None:

@@ -68,7 +68,14 @@ def _unit(ctx: Context, unit: Any, system: str, otherwise: str) -> dict[str, str
     if unit is None or unit is CLEARED or unit == "":
         return {}
     scheme, code, display = system, None, None
-    if hasattr(unit, "codings") or not isinstance(unit, str):
+    coded = getattr(unit, "codings", None)
+    key: Any = None
+    if coded is not None:
+        key = (tuple(coded()), unit.text, system, ctx.source)
+        known_unit = ctx.units.get(key)
+        if known_unit is not None:
+            return known_unit  # type: ignore[no-any-return]
+    if coded is not None or not isinstance(unit, str):
         codings, text = source_codings(unit)
         found = next((item for item in codings if item[1] or item[2]), None)
         if found is None:
@@ -85,7 +92,10 @@ def _unit(ctx: Context, unit: Any, system: str, otherwise: str) -> dict[str, str
     if known is None and display:
         known = unit_code(ctx, display)
     if known is not None:
-        return {"unit": display or known[1], "system": UCUM, "code": known[0]}
+        made = {"unit": display or known[1], "system": UCUM, "code": known[0]}
+        if key is not None:
+            ctx.units[key] = made
+        return made
     ctx.unmapped[("unit", code or "", display or "")] += 1
     told = f'the unit "{code or display}" is not known in UCUM'
     if otherwise == "reject":

@@ -6,7 +6,6 @@ from decimal import Decimal
 from typing import Any
 
 from fhir_bridge.fhir.datatypes import CodeableConcept, Coding, Identifier, Reference
-from fhir_bridge.fhir.ids import MissingPart
 from fhir_bridge.fhir.issues import Issue
 from fhir_bridge.mapping.functions.lists import items_of
 from fhir_bridge.mapping.functions.text import has_own_text
@@ -63,10 +62,9 @@ def keyed(ctx: Context, resource_type: str, rule: str, *parts: Any) -> Any:
     key = (resource_type, rule, *map(key_part, parts))
     found = ctx.keyed.get(key)
     if found is None:
-        try:
-            found = f"{resource_type}/{ctx.key.id(*key)}"
-        except MissingPart:
+        if not all(key):
             return None
+        found = f"{resource_type}/{ctx.key.id(*key)}"
         if len(ctx.keyed) >= _CACHE:
             ctx.keyed.clear()
         ctx.keyed[key] = found

@@ -71,12 +71,19 @@ def written(call: Call, result: Written) -> Response:
     return Response(body, status, headers=headers, media_type=FHIR_JSON)
 
 
-def _links(call: Call, path: str, parameters: Sequence[tuple[str, str]], cursor: str | None) -> bytes:
+def _links(
+    call: Call,
+    path: str,
+    parameters: Sequence[tuple[str, str]],
+    cursor: str | None,
+    asked: Sequence[tuple[str, str]],
+) -> bytes:
+    """`self` says what was taken into account; `next` asks as the caller did, for the cursor is bound to that."""
     here = f"{call.base}/{path}"
     own = here + (f"?{urlencode(parameters)}" if parameters else "")
     links = [{"relation": "self", "url": own}]
     if cursor is not None:
-        kept = [pair for pair in parameters if pair[0] != "_cursor"]
+        kept = [pair for pair in asked if pair[0] != "_cursor"]
         links.append({"relation": "next", "url": f"{here}?{urlencode([*kept, ('_cursor', cursor)])}"})
     return orjson.dumps(links)
 
@@ -93,9 +100,14 @@ def _bundle(kind: bytes, links: bytes, total: int | None, entries: Iterable[byte
 
 
 def search_bundle(
-    call: Call, path: str, parameters: Sequence[tuple[str, str]], page: SearchPage, notes: Sequence[Issue]
+    call: Call,
+    path: str,
+    parameters: Sequence[tuple[str, str]],
+    page: SearchPage,
+    notes: Sequence[Issue],
+    asked: Sequence[tuple[str, str]],
 ) -> bytes:
-    """A searchset (R4 http.html#search); `parameters` are those that were taken into account."""
+    """A searchset (R4 http.html#search); `parameters` are those of `asked` that were taken into account."""
     base = call.base.encode()
     entries = [
         b'{"fullUrl":"' + base + b"/" + f"{stored.type}/{stored.id}".encode() + b'","resource":'
@@ -104,7 +116,7 @@ def search_bundle(
     ]  # fmt: skip
     if notes:
         entries.append(b'{"resource":' + outcome_bytes(notes) + b',"search":{"mode":"outcome"}}')
-    return _bundle(b"searchset", _links(call, path, parameters, page.next), page.total, entries)
+    return _bundle(b"searchset", _links(call, path, parameters, page.next, asked), page.total, entries)
 
 
 def history_bundle(
@@ -118,7 +130,7 @@ def history_bundle(
     """A history (R4 http.html#history), newest first; a deletion has no resource."""
     return _bundle(
         b"history",
-        _links(call, path, parameters, cursor),
+        _links(call, path, parameters, cursor, parameters),
         total,
         [_history_entry(call, entry) for entry in entries],
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 from decimal import Decimal
 from typing import Any
@@ -57,9 +58,10 @@ def parse(body: bytes) -> dict[str, Any]:
     try:
         value = loads_exact(text.removeprefix("\ufeff"))
     except JsonError as error:
+        cause = error.__cause__
+        if isinstance(cause, ValueError) and not isinstance(cause, json.JSONDecodeError):
+            raise refuse(400, "FB-REST-001", "a number has too many digits") from error
         raise refuse(400, "FB-REST-001", str(error)) from error
-    except ValueError as error:  # an integer of more digits than Python converts
-        raise refuse(400, "FB-REST-001", "a number has too many digits") from error
     if not isinstance(value, dict):
         raise refuse(400, "FB-REST-001", "the body is not a JSON object")
     _bounded(value)

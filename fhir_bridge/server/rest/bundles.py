@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any
 
 from starlette.responses import Response
@@ -16,10 +17,14 @@ from fhir_bridge.governance import audit
 from fhir_bridge.server.rest import hooks
 from fhir_bridge.server.rest.auditing import patient_of
 from fhir_bridge.server.rest.body import check_resource, parse, read_body, refuse_invalid, validation_issues
+from fhir_bridge.server.rest.bounds import refuse_new_links, refuse_unreachable
+from fhir_bridge.server.rest.bundle_reads import read_entry
 from fhir_bridge.server.rest.call import FHIR_JSON, Call
+from fhir_bridge.server.rest.interactions import condition
 from fhir_bridge.server.rest.owned import READ_ONLY_TYPES, check_new, keep_labels
 from fhir_bridge.server.rest.refusal import Refusal, refuse
-from fhir_bridge.storage.errors import StorageError
+from fhir_bridge.storage.bundles import conditional_references
+from fhir_bridge.storage.errors import StorageError, TransactionFailed
 
 __all__ = ["transact"]
 
@@ -58,28 +63,87 @@ async def transact(call: Call) -> Response:
         limit = call.services.settings.max_bundle_entries
         raise refuse(413, "FB-REST-007", f"a Bundle has at most {limit} entries here", source="Bundle.entry")
     _check_full_urls(raw)
-    refused: dict[int, Refusal] = {}
+    answered: dict[int, dict[str, Any]] = {}
     entries: list[Entry] = []
     for position, item in enumerate(raw):
         try:
             entry = _entry(call, position, item)
             await _check(call, entry)
             entries.append(entry)
-        except Refusal as refusal:
-            located = _located(refusal, position)
-            if kind == "transaction":
-                raise located from refusal
-            refused[position] = located
-        except StorageError as error:
-            located = Refusal(
-                error.status, [Issue("error", error.code, error.message, f"Bundle.entry[{position}]")]
-            )
+        except (Refusal, StorageError) as error:
+            located = _located(error, position)
             if kind == "transaction":
                 raise located from error
-            refused[position] = located
-    answer = await _carry_out(call, str(kind), entries, refused)
-    await _record(call, entries, answer)
+            answered[position] = _refusal(located)
+    writes = [entry for entry in entries if entry.method in _WRITES]
+    if kind == "transaction":
+        await _read_first(call, entries)
+        answered |= await _write_together(call, writes)
+    else:
+        answered |= {entry.position: await _write_alone(call, entry) for entry in writes}
+    for entry in entries:
+        if entry.method not in _WRITES:
+            answered[entry.position] = await _read(call, entry)
+    answer: dict[str, Any] = {"resourceType": "Bundle", "type": f"{kind}-response"}
+    if raw:
+        answer["entry"] = [answered[position] for position in range(len(raw))]
+        await _record(call, entries, answer["entry"])
+    for entry in entries:
+        if entry.method == "HEAD":
+            answered[entry.position].pop("resource", None)
     return Response(dumps(answer), media_type=FHIR_JSON)
+
+
+async def _read_first(call: Call, entries: list[Entry]) -> None:
+    """What a transaction reads must be readable before anything is stored; what it writes itself is read after.
+
+    Raises:
+        Refusal: of the first entry that is not.
+    """
+    writes = {(entry.type, entry.id) for entry in entries if entry.method in ("PUT", "POST")}
+    for entry in entries:
+        if entry.method not in _WRITES and (entry.type, entry.id) not in writes:
+            try:
+                await read_entry(call, entry.type, entry.id, entry.version, entry.query)
+            except (Refusal, StorageError) as error:
+                raise _located(error, entry.position) from error
+
+
+async def _read(call: Call, entry: Entry) -> dict[str, Any]:
+    try:
+        return await read_entry(call, entry.type, entry.id, entry.version, entry.query)
+    except (Refusal, StorageError) as error:
+        return _refusal(_located(error, entry.position))
+
+
+async def _write_together(call: Call, writes: list[Entry]) -> dict[int, dict[str, Any]]:
+    """All writes of a transaction, by position.
+
+    Raises:
+        Refusal: one was refused; nothing is stored.
+    """
+    if not writes:
+        return {}
+    try:
+        found = await _store(call, "transaction", writes)
+    except TransactionFailed as error:
+        position = writes[error.position].position
+        raise _located(error.cause, position) from error
+    return {entry.position: item for entry, item in zip(writes, found, strict=True)}
+
+
+async def _write_alone(call: Call, entry: Entry) -> dict[str, Any]:
+    try:
+        return (await _store(call, "batch", [entry]))[0]
+    except StorageError as error:
+        return _refusal(_located(error, entry.position))
+
+
+async def _store(call: Call, kind: str, writes: list[Entry]) -> list[dict[str, Any]]:
+    bundle = {"resourceType": "Bundle", "type": kind, "entry": [entry.raw for entry in writes]}
+    answer = loads_exact(await call.services.store.transaction(bundle, call.access, base=call.base))
+    found: list[dict[str, Any]] = answer["entry"]
+    return found
 
 
 def _check_full_urls(raw: list[dict[str, Any]]) -> None:
@@ -93,7 +157,8 @@ def _check_full_urls(raw: list[dict[str, Any]]) -> None:
             seen.add(url)
 
 
-def _located(refusal: Refusal, position: int) -> Refusal:
+def _located(error: Refusal | StorageError, position: int) -> Refusal:
+    refusal = error if isinstance(error, Refusal) else Refusal(error.status, [error.issue])
     where = f"Bundle.entry[{position}]"
     issues = [
         Issue(
@@ -108,6 +173,12 @@ def _located(refusal: Refusal, position: int) -> Refusal:
     return Refusal(refusal.status, issues, refusal.headers)
 
 
+def _refusal(refusal: Refusal) -> dict[str, Any]:
+    """The entry that answers one that was refused."""
+    status = f"{refusal.status} {HTTPStatus(refusal.status).phrase}"
+    return {"response": {"status": status, "outcome": operation_outcome(refusal.issues)}}
+
+
 def _entry(call: Call, position: int, item: dict[str, Any]) -> Entry:
     request = item.get("request")
     if not isinstance(request, dict):
@@ -117,7 +188,11 @@ def _entry(call: Call, position: int, item: dict[str, Any]) -> Entry:
         raise refuse(400, "FB-REST-010", "request.method is GET, HEAD, POST, PUT or DELETE")
     if not isinstance(url, str) or not url:
         raise refuse(400, "FB-REST-010", "request.url is missing")
-    match = _ADDRESS.fullmatch(url.removeprefix(call.base + "/"))
+    for name in ("ifMatch", "ifNoneExist", "ifNoneMatch", "ifModifiedSince"):
+        if not isinstance(request.get(name, ""), str):
+            raise refuse(400, "FB-REST-010", f"request.{name} is not a string")
+    url = url.removeprefix(call.base + "/")
+    match = _ADDRESS.fullmatch(url)
     if match is None:
         raise refuse(
             400, "FB-REST-010", "request.url is Type, Type/id or Type?criteria, relative to the base"
@@ -130,7 +205,8 @@ def _entry(call: Call, position: int, item: dict[str, Any]) -> Entry:
     resource = item.get("resource")
     if resource is not None and not isinstance(resource, dict):
         raise refuse(400, "FB-REST-010", "resource is not an object")
-    return Entry(position, method, resource_type, identity, version, query, resource, item)
+    relative = {**item, "request": {**request, "url": url}}
+    return Entry(position, method, resource_type, identity, version, query, resource, relative)
 
 
 async def _check(call: Call, entry: Entry) -> None:
@@ -141,21 +217,29 @@ async def _check(call: Call, entry: Entry) -> None:
     if entry.type in READ_ONLY_TYPES:
         raise refuse(403, "FB-REST-012", f"{entry.type} is written by the server only")
     call.require(_LETTERS[entry.method], entry.type)
-    if entry.query or entry.raw["request"].get("ifNoneExist") is not None:
-        call.require("s", entry.type)
+    if_none_exist = entry.raw["request"].get("ifNoneExist")
+    for criteria in (entry.query or None, if_none_exist):
+        if criteria is not None:
+            call.require("s", entry.type)
+            condition(criteria)
     if entry.method == "DELETE":
-        if not entry.id:
+        if not entry.id or entry.query:
             raise refuse(400, "FB-REST-010", "DELETE names an id")
         await keep_labels(call, entry.type, entry.id, None)
         return
     if entry.method == "POST" and (entry.id or entry.query):
         raise refuse(400, "FB-REST-010", "POST names a type only")
-    if entry.method == "PUT" and not (entry.id or entry.query):
+    if entry.method == "PUT" and bool(entry.id) == bool(entry.query):
         raise refuse(400, "FB-REST-010", "PUT names an id or criteria")
     resource = _resource(entry)
     check_resource(resource, entry.type, entry.id)
     refuse_invalid(await asyncio.to_thread(validation_issues, resource))
+    for reference in conditional_references(resource):
+        condition(reference)
     await check_new(call, resource)
+    if entry.method == "PUT" and isinstance(chosen := resource.get("id"), str):
+        await refuse_unreachable(call, entry.type, chosen)
+    await refuse_new_links(call, resource, entry.id)
     if entry.id:
         await keep_labels(call, entry.type, entry.id, resource)
     await hooks.before_write(
@@ -169,44 +253,11 @@ def _resource(entry: Entry) -> dict[str, Any]:
     return entry.resource
 
 
-async def _carry_out(
-    call: Call, kind: str, entries: list[Entry], refused: dict[int, Refusal]
-) -> dict[str, Any]:
-    """The store's answer, with the refused entries of a batch put back in their places."""
-    answered: list[dict[str, Any]] = []
-    if entries or not refused:
-        wanted = {"resourceType": "Bundle", "type": kind, "entry": [entry.raw for entry in entries]}
-        answer: dict[str, Any] = loads_exact(await call.services.store.transaction(wanted, call.access))
-        answered = list(answer.get("entry", []))
-    result: list[dict[str, Any]] = []
-    done = iter(answered)
-    for position in range(len(entries) + len(refused)):
-        if position in refused:
-            refusal = refused[position]
-            outcome = operation_outcome(refusal.issues)
-            result.append({"response": {"status": str(refusal.status), "outcome": outcome}})
-        else:
-            result.append(_redacted(call, next(done, {})))
-    return {"resourceType": "Bundle", "type": f"{kind}-response", "entry": result}
-
-
-def _redacted(call: Call, entry: dict[str, Any]) -> dict[str, Any]:
-    resource = entry.get("resource")
-    if (
-        not isinstance(resource, dict)
-        or not call.services.plugins.hook.fhir_bridge_redact_response.get_hookimpls()
-    ):
-        return entry
-    redacted = loads_exact(hooks.redact(call.services.plugins, dumps(resource), call.access))
-    return {**entry, "resource": redacted}
-
-
-async def _record(call: Call, entries: list[Entry], answer: dict[str, Any]) -> None:
+async def _record(call: Call, entries: list[Entry], succeeded: list[dict[str, Any]]) -> None:
     """Audit what was done, and tell plug-ins of the writes."""
     context = call.audit_context()
     events: list[dict[str, Any]] = []
     changes: list[Any] = []
-    succeeded: list[dict[str, Any]] = answer["entry"]
     for entry in entries:
         response = succeeded[entry.position].get("response", {})
         status = str(response.get("status", ""))

@@ -40,7 +40,7 @@ def check_format(request: Request) -> None:
         if wanted.split(";")[0].strip().replace(" ", "+") not in _FORMATS:
             raise refuse(406, "FB-REST-003", "only JSON is served here (_format)")
         return
-    accept = request.headers.get("accept", "*/*")
+    accept = request.headers.get("accept", "").strip() or "*/*"
     if accept in _FORMATS or accept in _WILDCARDS:
         return
     for choice in accept.split(","):

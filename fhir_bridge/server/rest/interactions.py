@@ -11,13 +11,14 @@ from fhir_bridge.governance.audit import Write
 from fhir_bridge.server.rest import answers, hooks
 from fhir_bridge.server.rest.auditing import audit_read, audit_search, audit_write
 from fhir_bridge.server.rest.body import read_resource
+from fhir_bridge.server.rest.bounds import refuse_new_links, refuse_unreachable
 from fhir_bridge.server.rest.call import FHIR_JSON, Call
 from fhir_bridge.server.rest.owned import READ_ONLY_TYPES, check_new, keep_labels
 from fhir_bridge.server.rest.refusal import refuse
 from fhir_bridge.server.rest.search import decoded, page_size
 from fhir_bridge.storage import Stored
 
-__all__ = ["conditional_update", "create", "delete", "history", "read", "update", "vread"]
+__all__ = ["condition", "conditional_update", "create", "delete", "history", "read", "update", "vread"]
 
 
 async def read(call: Call) -> Response:
@@ -40,14 +41,15 @@ async def create(call: Call) -> Response:
     """POST [base]/Type, conditional with If-None-Exist"""
     _writable(call)
     call.require("c")
-    condition = call.request.headers.get("if-none-exist")
-    if condition is not None:
+    header = call.request.headers.get("if-none-exist")
+    if header is not None:
         call.require("s")  # whether something matches is an answer that only a searcher may have
     resource = await read_resource(call)
     resource.pop("id", None)
     await check_new(call, resource)
+    await refuse_new_links(call, resource)
     await hooks.before_write(call.services.plugins, resource, "create")
-    parameters = _condition(condition) if condition is not None else None
+    parameters = condition(header) if header is not None else None
     result = await call.services.store.create(resource, call.access, if_none_exist=parameters)
     if result.outcome == "created":
         await audit_write(call, "create", f"{call.type}/{result.stored.id}", resource)
@@ -61,6 +63,8 @@ async def update(call: Call) -> Response:
     call.require("u")
     resource = await read_resource(call, call.id)
     await check_new(call, resource)
+    await refuse_unreachable(call, call.type, call.id)
+    await refuse_new_links(call, resource, call.id)
     await keep_labels(call, call.type, call.id, resource)
     await hooks.before_write(call.services.plugins, resource, "update")
     result = await call.services.store.update(
@@ -78,14 +82,18 @@ async def conditional_update(call: Call) -> Response:
     _writable(call)
     call.require("u")
     call.require("s")
-    parameters = _condition(call.request.url.query)
+    parameters = condition(call.request.url.query)
     resource = await read_resource(call)
     await check_new(call, resource)
     page = await call.services.store.search(call.type, parameters, call.access, count=2)
     if page.unknown:
         raise refuse(400, "FB-REST-008", f"the criterion {page.unknown[0].name} is not supported here")
-    if len(page.entries) == 1:
-        await keep_labels(call, call.type, page.entries[0].id, resource)
+    found = page.entries[0].id if len(page.entries) == 1 else ""
+    if found:
+        await keep_labels(call, call.type, found, resource)
+    elif isinstance(own := resource.get("id"), str):
+        await refuse_unreachable(call, call.type, own)
+    await refuse_new_links(call, resource, found)
     await hooks.before_write(call.services.plugins, resource, "update")
     result = await call.services.store.conditional_update(call.type, parameters, resource, call.access)
     if result.outcome != "unchanged":
@@ -140,7 +148,7 @@ def _writable(call: Call) -> None:
         )
 
 
-def _condition(query: str) -> list[tuple[str, str]]:
+def condition(query: str) -> list[tuple[str, str]]:
     """The criteria of a conditional interaction; none at all would match everything."""
     try:
         parameters = parse_qsl(query.partition("?")[2] or query, max_num_fields=20, errors="strict")

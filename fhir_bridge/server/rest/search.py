@@ -14,7 +14,7 @@ from fhir_bridge.server.rest.call import FHIR_JSON, Call
 from fhir_bridge.server.rest.refusal import Refusal, refuse
 from fhir_bridge.storage import SearchPage
 
-__all__ = ["decoded", "page_size", "search", "search_by_post"]
+__all__ = ["decoded", "page_size", "search", "search_by_post", "searchset"]
 
 MOST_PARAMETERS = 100
 LONGEST_VALUE = 8_192
@@ -51,7 +51,7 @@ def page_size(call: Call, text: str | None) -> int:
     settings = call.services.settings
     if text is None:
         return min(settings.page_size, settings.max_page_size)
-    if not text.isdecimal() or len(text) > 12:
+    if not (text.isascii() and text.isdecimal()) or len(text) > 12:
         raise refuse(400, "FB-REST-008", "_count is a number, 0 or more")
     return min(int(text), settings.max_page_size)
 
@@ -79,6 +79,17 @@ async def search_by_post(call: Call) -> Response:
 
 
 async def _search(call: Call, parameters: list[tuple[str, str]], asked: str) -> Response:
+    body, page = await searchset(call, parameters)
+    await audit_search(call, asked, page.entries, "search-type")
+    return Response(body, media_type=FHIR_JSON)
+
+
+async def searchset(call: Call, parameters: list[tuple[str, str]]) -> tuple[bytes, SearchPage]:
+    """The Bundle that answers a search on the call's type, and what it shows.
+
+    Raises:
+        Refusal, StorageError: not allowed, or not understood.
+    """
     call.require("s")
     own = {name: value for name, value in parameters if name in _OURS}
     criteria = [pair for pair in parameters if pair[0] not in ("_cursor", "_format", "_pretty", "_count")]
@@ -100,8 +111,7 @@ async def _search(call: Call, parameters: list[tuple[str, str]], asked: str) -> 
     notes = _unknown(call, page)
     ignored = {parameter.name for parameter in page.unknown}
     used = [pair for pair in parameters if pair[0] not in ignored]
-    await audit_search(call, asked, page.entries, "search-type")
-    return Response(answers.search_bundle(call, call.type, used, page, notes), media_type=FHIR_JSON)
+    return answers.search_bundle(call, call.type, used, page, notes, parameters), page
 
 
 def _unknown(call: Call, page: SearchPage) -> list[Issue]:

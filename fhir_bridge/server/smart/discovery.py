@@ -58,7 +58,7 @@ def configuration(settings: Settings) -> dict[str, Any]:
 _OPEN = {"Access-Control-Allow-Origin": "*", "Cache-Control": "max-age=300"}
 
 
-@router.get(f"{FHIR_PATH}/.well-known/smart-configuration")
+@router.api_route(f"{FHIR_PATH}/.well-known/smart-configuration", methods=["GET", "HEAD"])
 async def smart_configuration(request: Request) -> Response:
     """SMART discovery; JSON whatever is asked for."""
     settings = services_of(request).settings
@@ -67,7 +67,7 @@ async def smart_configuration(request: Request) -> Response:
     return JSONResponse(configuration(settings), headers=_OPEN)
 
 
-@router.get("/.well-known/openid-configuration")
+@router.api_route("/.well-known/openid-configuration", methods=["GET", "HEAD"])
 async def openid_configuration(request: Request) -> Response:
     """OpenID Connect discovery of the issuer."""
     document = configuration(services_of(request).settings) | {
@@ -79,7 +79,7 @@ async def openid_configuration(request: Request) -> Response:
     return JSONResponse(document, headers=_OPEN)
 
 
-@router.get("/oauth/jwks")
+@router.api_route("/oauth/jwks", methods=["GET", "HEAD"])
 async def jwks(request: Request) -> Response:
     """The public key of id_tokens."""
     return JSONResponse(services_of(request).key.public(), headers=_OPEN)
@@ -117,3 +117,9 @@ def _css() -> str:
 async def page_css(request: Request) -> Response:  # noqa: ARG001
     """The style sheet of the sign-in pages."""
     return Response(_css(), media_type="text/css", headers=page_headers() | {"Cache-Control": "max-age=300"})
+
+
+@router.get("/favicon.ico")
+async def icon(request: Request) -> Response:  # noqa: ARG001
+    """Browsers ask for it with every page; there is none."""
+    return Response(status_code=204, headers={"Cache-Control": "max-age=86400"})

@@ -86,7 +86,7 @@ def test_a_line_above_the_limit_is_passed_over(read):
 
 
 def test_gzip_and_bgzip_read_as_plain_text(read, tmp_path):
-    content = text([GOOD] * 3).encode()
+    content = text([GOOD.replace("500", str(place)) for place in (500, 501, 502)]).encode()
     assert read(content=gzip.compress(content), name="a.vcf.gz").outcomes == {"read": 3}
     plain, packed = tmp_path / "b.vcf", tmp_path / "b.vcf.gz"
     plain.write_bytes(content)
@@ -164,3 +164,72 @@ def test_options_are_read_as_they_stand_on_a_command_line(read):
     assert read(GOOD, max_findings="0").codes == ["FB-VCF-009"]
     assert read(GOOD, effective="02.03.2026").codes == ["FB-VCF-009"]
     assert read(GOOD, consequences="no", source_class="somatic").alleles[0].source_class == "somatic"
+
+
+@pytest.mark.parametrize(
+    ("line", "code"),
+    [
+        ("1 100 . A C . PASS DP=-1 GT 0/1", "FB-VCF-034"),
+        ("1 100 . A C,G . PASS AF=0.5 GT 0/1", "FB-VCF-034"),
+        ("1 100 . A C . PASS AN=two GT 0/1", "FB-VCF-031"),
+        ("1 100 . A C . PASS DP=2147483648 GT 0/1", "FB-VCF-031"),
+        ("1 100 . A C . PASS H2=yes GT 0/1", "FB-VCF-033"),
+        ("1 100 . A C . PASS CIGAR=1Q GT 0/1", "FB-VCF-033"),
+        ("1 100 . A C . PASS . GT:AD 0/1:3,4,5", "FB-VCF-034"),
+        ("1 100 . A C . PASS . GT:AD 0/0:3", "FB-VCF-034"),
+        ("1 100 . A C . PASS . GT:PL 0/1:1,2", "FB-VCF-034"),
+    ],
+)
+def test_a_value_that_cannot_be_right_is_told_and_the_line_kept(read, line, code):
+    found = read(line)
+    assert "rejected" not in found.outcomes
+    assert code in found.codes
+
+
+def test_a_value_list_of_another_length_is_not_read_by_position(read):
+    allele = read("1 100 . A C,G . PASS AF=0.5 GT:AD 1/2:3,4").alleles[1]
+    assert allele.info("AF") is None
+    assert allele.allele_depth is None
+
+
+def test_one_copy_has_the_likelihoods_of_one(read):
+    assert "FB-VCF-034" not in read("X 5000000 . A C . PASS . GT:PL 1:9,0").codes
+    assert "FB-VCF-034" in read("X 5000000 . A C . PASS . GT:PL 1:9").codes
+
+
+@pytest.mark.parametrize(
+    ("header", "told"),
+    [
+        (
+            '##INFO=<ID=AN,Number=A,Type=Integer,Description="x">',
+            "INFO/AN is reserved as Number=1,Type=Integer",
+        ),
+        ('##FORMAT=<Number=1,Type=Integer,ID=DQ,Description="x">', "ID is not the first key of FORMAT/DQ"),
+        ("##FORMAT=<ID=DQ,Number=1,Type=Integer,Description=x>", "FORMAT/DQ has no quotation marks"),
+        ('##ALT=<ID=DEL:A<B,Description="x">', "the ID of ##ALT has white space"),
+        ("##SAMPLE=<Assay=Exome>", "##SAMPLE does not begin with an ID"),
+        ("##pedigreeDB=<>", "##pedigreeDB has no value"),
+    ],
+)
+def test_a_header_line_that_departs_from_the_specification_is_named_once(read, header, told):
+    found = read(GOOD, GOOD.replace("500", "501"), extra=[header])
+    messages = [i.message for r in found.records for i in r.issues if i.code == "FB-VCF-083"]
+    assert len(messages) == 1
+    assert told in messages[0]
+    assert found.outcomes == {"read": 2}
+
+
+def test_order_and_repetition_are_told(read):
+    assert "FB-VCF-084" in read(GOOD, GOOD.replace("500", "400")).codes
+    assert "FB-VCF-084" in read(GOOD, GOOD.replace("1 ", "2 ", 1), GOOD.replace("500", "600")).codes
+    assert "FB-VCF-035" in read(GOOD, GOOD).codes
+    assert read(GOOD, GOOD.replace("A C", "A G")).codes == []
+
+
+def test_reference_calls_of_a_cohort_are_counted_and_looked_at_no_further(read):
+    samples = [f"S{number}" for number in range(6)]
+    calls = "0/0:9 0|0:9 0/1:9 ./.:0 0/0 0:9".split()
+    found = read(f"1 500 . A C . PASS . GT:DP {' '.join(calls)}", samples=samples)
+    assert [study.reference for study in found.studies] == [1, 1, 0, 0, 1, 1]
+    assert [study.no_calls for study in found.studies] == [0, 0, 0, 1, 0, 0]
+    assert [allele.call.name for allele in found.alleles] == ["S2"]

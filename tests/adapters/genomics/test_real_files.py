@@ -66,10 +66,14 @@ def test_valid_files_of_the_specification_have_no_rejection(shared):
 
 def test_invalid_files_of_the_specification_that_are_noticed_do_not_become_fewer(shared):
     failed = [path for path in vcfs(shared / "data" / "vcf" / "hts-specs") if path.parent.name == "failed"]
-    noticed = [path for path in failed if any(i.severity == "error" for r in read(path) for i in r.issues)]
+    noticed = [path for path in failed if any(noteworthy(i) for r in read(path) for i in r.issues)]
     assert len(failed) == 327
     assert len(noticed) >= NOTICED
 
 
-NOTICED = 84
-"""Of 327: the others break rules of meta lines and value counts that cost no meaning here."""
+def noteworthy(issue) -> bool:
+    return issue.severity in ("error", "warning")
+
+
+NOTICED = 319
+"""Of 327: the others lack their last line end, or mark of one version what another allows."""

@@ -30,7 +30,7 @@ identity:
   authorities: {SHC: "urn:oid:2.25.149325717361936741837266391022365027113"}
   unlinked: source
 parameters:
-  wado_rs: https://pacs.example.org/dicom-web
+  wado_rs: https://pacs.fhir-bridge.org/dicom-web
 """
 
 

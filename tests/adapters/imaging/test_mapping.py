@@ -9,6 +9,7 @@ from typing import Any
 import pydicom
 import pytest
 
+from fhir_bridge.adapters.imaging.codes import Code
 from fhir_bridge.fhir.difference import difference_of_sets
 from fhir_bridge.fhir.serialization import dumps, loads_exact
 from fhir_bridge.fhir.validation import Validator
@@ -118,7 +119,7 @@ def test_an_imaging_study_has_what_the_rules_ask(validator: Validator) -> None:
     referred |= {reader["reference"] for reader in study["interpreter"]}
     assert referred <= made
     (endpoint,) = converted.of("Endpoint")
-    assert endpoint["address"] == "https://pacs.example.org/dicom-web"
+    assert endpoint["address"] == "https://pacs.fhir-bridge.org/dicom-web"
 
 
 def test_a_patient_without_issuer_is_known_to_its_source_alone(bundled: Path) -> None:
@@ -219,3 +220,39 @@ def test_converting_twice_gives_the_same_bytes(bundled: Path) -> None:
     assert [dumps(each) for each in convert(paths).resources] == [
         dumps(each) for each in convert(paths).resources
     ]
+
+
+def test_machines_people_and_endpoints_are_the_same_whatever_study_says_them(make) -> None:
+    said = {"Manufacturer": "Maker", "ManufacturerModelName": "M1", "ReferringPhysicianName": "Refer^Ruth"}
+    first = make("a.dcm", **said)
+    second = make(
+        "b.dcm",
+        folder="later",
+        StudyInstanceUID="1.2.3.8",
+        SeriesInstanceUID="1.2.3.9",
+        SOPInstanceUID="1.2.3.4.2",
+        StudyDate="20260303",
+        **said,
+    )
+    site = Site(
+        demo_key=True, zone="Europe/Rome", parameters={"wado_rs": "https://pacs.fhir-bridge.org/dicom-web"}
+    )
+    one, other = convert([first], site), convert([second], site)
+    for resource_type in ("Device", "Practitioner", "Endpoint"):
+        assert one.of(resource_type) == other.of(resource_type) != []
+        assert "extension" not in one.of(resource_type)[0]["meta"]
+
+
+def test_a_patient_without_number_has_an_identifier_of_this_source(make) -> None:
+    (patient,) = convert([make(PatientID=None, PatientName=None)]).of("Patient")
+    assert patient["identifier"] == [
+        {"use": "temp", "system": "urn:fhir-bridge:source:dicom:dicom", "value": "1.2.3.1"}
+    ]
+
+
+def test_the_display_of_a_dicom_code_is_its_own_name() -> None:
+    assert Code("121401", "DCM", "Derivation").display == "Derivation"
+    assert Code("121401", "DCM", "Wie es berechnet wurde").display is None
+    assert Code("126037", "DCM", "Standardized Added Metabolic Activity").display is None
+    assert Code("OT", "DCM", "Other").display == "Other"
+    assert Code("X", "99LOCAL", "Own words").display == "Own words"

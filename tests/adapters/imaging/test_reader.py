@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections import Counter
 from pathlib import Path
 from random import Random
@@ -260,3 +262,18 @@ def test_damaged_bytes_cost_one_file_and_never_the_run(bundled: Path, tmp_path: 
         assert record.outcome == "read" or codes(record)
         outcomes[record.outcome] += 1
     assert set(outcomes) == {"read", "rejected", "skipped"}
+
+
+def test_a_palette_belongs_to_no_study_and_is_skipped(bundled: Path) -> None:
+    for path in sorted((bundled / "palettes").glob("*.dcm")):
+        (record,) = read_studies([path])
+        assert (record.outcome, [issue.code for issue in record.issues]) == ("skipped", ["FB-DCM-021"])
+
+
+def test_naming_the_adapter_loads_no_pydicom() -> None:
+    program = (
+        "import sys, fhir_bridge.adapters.imaging.plugin as plugin\n"
+        "plugin.fhir_bridge_adapters(); print('pydicom' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 from typing import Any, Final
 
@@ -39,10 +40,22 @@ class Component(str):
 class Field(str):
     """One repetition of a field. As text it is its first component, as HL7 reads a field that grew components."""
 
-    __slots__ = ("_authority", "delimiters", "raw")
+    __slots__ = ("_authority", "_texts", "delimiters", "raw")
     raw: str
     delimiters: Delimiters
     _authority: str | tuple[str, ...] | None
+    _texts: list[Any]
+
+    def part(self, number: int) -> Any:
+        """Component `number` (from 1) as text, None, or `CLEARED`."""
+        try:
+            texts = self._texts
+        except AttributeError:  # not asked for before
+            delimiters = self.delimiters
+            texts = self._texts = [
+                _part_text(piece, delimiters) for piece in self.raw.split(delimiters.component)
+            ]
+        return texts[number - 1] if number <= len(texts) else None
 
     def component(self, number: int) -> Component | None:
         """Component `number` (from 1), or None where it is empty."""
@@ -160,20 +173,21 @@ def hierarchic_designator(parts: list[str], delimiters: Delimiters) -> str | tup
     return names[0] if len(names) == 1 else tuple(names)
 
 
+_OID: Final = re.compile(r"[0-2](\.(0|[1-9]\d*)){2,}")
+_UUID: Final = re.compile(r"(?i)[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_URI: Final = re.compile(r"(?i)(urn:[a-z0-9][a-z0-9-]+:|https?://)\S+")
+
+
 def _universal_uri(universal: str, kind: str | None) -> str | None:
-    if universal.startswith(("urn:", "http://", "https://")):
+    """The URI of a universal id, where it is one or has the form that its type promises."""
+    if _URI.fullmatch(universal):
         return universal
     kind = (kind or "").upper()
-    if kind == "ISO" or (not kind and _is_oid(universal)):
-        return f"urn:oid:{universal}" if _is_oid(universal) else None
-    if kind in ("UUID", "GUID"):
+    if kind in ("ISO", "") and _OID.fullmatch(universal):
+        return f"urn:oid:{universal}"
+    if kind in ("UUID", "GUID", "") and _UUID.fullmatch(universal):
         return f"urn:uuid:{universal.lower()}"
     return None
-
-
-def _is_oid(text: str) -> bool:
-    parts = text.split(".")
-    return len(parts) > 2 and parts[0] in ("0", "1", "2") and all(part.isdecimal() for part in parts)
 
 
 def _plain(raw: str, delimiters: Delimiters) -> str | None:
@@ -183,10 +197,40 @@ def _plain(raw: str, delimiters: Delimiters) -> str | None:
     return unescape(raw, delimiters).strip() or None
 
 
+def _part_text(raw: str, delimiters: Delimiters) -> Any:
+    if delimiters.subcomponent in raw:
+        raw = raw.split(delimiters.subcomponent, 1)[0]
+    if not raw:
+        return None
+    if raw == DELETED:
+        return CLEARED
+    if delimiters.escape in raw:
+        raw = unescape(raw, delimiters)
+    return raw.strip() or None
+
+
+_SHORT: Final = 80
+_KEPT: Final = 20_000
+_kept: dict[tuple[str, Delimiters], Any] = {}
+"""Values read before: codes, units, names of senders recur from message to message."""
+
+
 def field_of(raw: str, delimiters: Delimiters) -> Any:
     """A repetition as a value: None where empty, `CLEARED` where it says `""`, else a `Field`."""
     if not raw:
         return None
+    if len(raw) > _SHORT:
+        return _field_of(raw, delimiters)
+    key = (raw, delimiters)
+    if key in _kept:
+        return _kept[key]
+    if len(_kept) >= _KEPT:
+        _kept.clear()
+    value = _kept[key] = _field_of(raw, delimiters)
+    return value
+
+
+def _field_of(raw: str, delimiters: Delimiters) -> Any:
     if raw == DELETED:
         return CLEARED
     if delimiters.component in raw or delimiters.subcomponent in raw:
@@ -206,8 +250,6 @@ def field_of(raw: str, delimiters: Delimiters) -> Any:
 
 
 _UNREAD: Final = object()
-_COMPONENTS: Final = 1000
-"""Values read before are kept under field * 1000 + component."""
 
 
 class Segment:
@@ -280,23 +322,12 @@ class Segment:
 
     def part(self, number: int, component: int) -> Any:
         """A component of the field's first repetition, as text, None, or `CLEARED`."""
-        place = number * _COMPONENTS + component
-        value = self._read.get(place, _UNREAD)
-        if value is _UNREAD:
-            value = self._read[place] = self._part(number, component)
-        return value
-
-    def _part(self, number: int, component: int) -> Any:
-        fields = self.fields
-        if number >= len(fields):
-            return None
-        raw = fields[number]
-        if not raw:
-            return None
-        delimiters = self.delimiters
-        if delimiters.repetition in raw:
-            raw = raw.split(delimiters.repetition, 1)[0]
-        return part_of(raw, delimiters, component, 0)
+        value = self.field(number)
+        if value.__class__ is Field:
+            return value.part(component)
+        if value is None or value is CLEARED:
+            return value
+        return self.at(number, 1, component, 0)
 
     def at(self, number: int, repetition: int, component: int, subcomponent: int) -> Any:
         """A value by all its positions; 0 for component or subcomponent means the whole of what is around."""

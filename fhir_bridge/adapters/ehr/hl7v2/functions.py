@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from fhir_bridge.adapters.ehr.hl7v2.fields import Component, Field
 from fhir_bridge.fhir.datatypes import Address, ContactPoint, HumanName, Quantity, Range, Ratio
-from fhir_bridge.mapping import CLEARED
+from fhir_bridge.mapping import CLEARED, function
 
 __all__ = ["FUNCTIONS"]
 
@@ -60,6 +60,7 @@ def _text(value: Field, number: int) -> str | None:
     return value.component(number) or None
 
 
+@function(nulls=True)
 def human_name(x: Any, kind: str = "XPN") -> Any:
     """HumanName of each XPN (or, with `kind='XCN'`, of each XCN); own surname prefix stays in the family name.
 
@@ -94,6 +95,7 @@ def _family(component: Component | None) -> str | None:
     return str(component) or component.component(3) or None
 
 
+@function(nulls=True)
 def person_display(x: Any) -> str | None:
     """The name of the first XCN as people read it: `Dr. Ada Keller`; its id where there is no name."""
     for value in _values(x):
@@ -111,6 +113,7 @@ def person_display(x: Any) -> str | None:
     return None
 
 
+@function(nulls=True)
 def address(x: Any) -> Any:
     """Address of each XAD; a birth place (type N) or bad address is marked, not mixed in."""
     addresses = []
@@ -138,6 +141,7 @@ def address(x: Any) -> Any:
     return _one(addresses, x)
 
 
+@function(nulls=True)
 def contact_point(x: Any, use: str | None = None) -> Any:
     """ContactPoint of each XTN: an e-mail address from XTN.4, else the number as written, else put together.
 
@@ -177,6 +181,7 @@ def _point(system: str, value: str, use: str | None) -> ContactPoint:
     return point
 
 
+@function(nulls=True)
 def structured_numeric(x: Any, first: Any = None, second: Any = None) -> Any:
     """SN as Quantity (with comparator), Range (`^2^-^4`), Ratio (`^1^:^128`) or text (`^2^+`).
 
@@ -208,6 +213,7 @@ _BELOW = re.compile(rf"\s*(?:<=?|≤|up to)\s*{_BOUND}\s*", re.IGNORECASE)
 _ABOVE = re.compile(rf"\s*(?:>=?|≥)\s*{_BOUND}\s*")
 
 
+@function(nulls=True)
 def range_low(x: Any) -> str | None:
     """The lower bound that OBX-7 states (`3.5-5.1`, `>= 60`); None where it reads otherwise."""
     if not isinstance(x, str):
@@ -216,6 +222,7 @@ def range_low(x: Any) -> str | None:
     return found.group(1) if found else None
 
 
+@function(nulls=True)
 def range_high(x: Any) -> str | None:
     """The upper bound that OBX-7 states (`3.5-5.1`, `< 14`); None where it reads otherwise."""
     if not isinstance(x, str):
@@ -226,6 +233,7 @@ def range_high(x: Any) -> str | None:
     return found.group(1) if found else None
 
 
+@function(nulls=True)
 def whole(x: Any) -> str | None:
     """A field's text with its separators as written, repetitions on lines of their own."""
     if isinstance(x, list):

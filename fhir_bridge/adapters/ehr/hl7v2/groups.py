@@ -106,12 +106,17 @@ class Group:
     def field(self, name: str, number: int) -> Any:
         """`OBX-5`."""
         segment = self.first.get(name)
-        return None if segment is None else segment.field(number)
+        if segment is None:
+            return None
+        read = segment._read
+        return read[number] if number in read else segment.field(number)
 
     def part(self, name: str, number: int, component: int) -> Any:
         """`OBX-3.1`."""
         segment = self.first.get(name)
-        return None if segment is None else segment.part(number, component)
+        if segment is None:
+            return None
+        return segment.part(number, component)
 
     def at(self, name: str, number: int, repetition: int, component: int, subcomponent: int) -> Any:
         """`PID-3[2].4.2`."""
@@ -182,7 +187,9 @@ class Group:
         self._subject = (identifiers, otherwise, self._visit(identifiers, otherwise, account, message))
         return self._subject
 
-    def _visit(self, identifiers: Any, otherwise: str | None, account: Any, message: str | None) -> str | None:
+    def _visit(
+        self, identifiers: Any, otherwise: str | None, account: Any, message: str | None
+    ) -> str | None:
         if "PV1" not in self.first:
             return None
         number = self.part("PV1", 19, 1) or self.part("PV1", 50, 1) or account

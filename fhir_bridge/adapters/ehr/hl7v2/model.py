@@ -119,6 +119,8 @@ class Hl7v2Model:
     root: str = ROOT
     scopes: Mapping[str, Scope] = _Scopes()
     token: str = _SELECTORS
+    pure: bool = True
+    """Selectors never raise and give the same each time, so that a rule reads each once."""
 
     @property
     def functions(self) -> Mapping[str, Callable[..., Any]]:

@@ -119,37 +119,37 @@ def _entity(ctx: Context, value: Field) -> Identifier | None:
     return _identifier(ctx, _part(value, 1), hierarchic_designator(raw, value.delimiters), None)
 
 
-@function(context=True, returns="Reference")
+@function(context=True, returns="Reference", nulls=True)
 def practitioner(ctx: Context, x: Any) -> Any:
     """Reference to the Practitioner of each XCN: identifier (XCN.1 of authority XCN.9) and name."""
     return _each(ctx, x, "XCN", _person)
 
 
-@function(context=True, returns="Reference")
+@function(context=True, returns="Reference", nulls=True)
 def interpreter(ctx: Context, x: Any) -> Any:
     """Reference to the Practitioner of each NDL (OBR-32 to OBR-35)."""
     return _each(ctx, x, "NDL", _interpreter)
 
 
-@function(context=True, returns="Reference")
+@function(context=True, returns="Reference", nulls=True)
 def organization(ctx: Context, x: Any) -> Any:
     """Reference to the Organization of each XON: identifier (XON.10, else XON.3) and name."""
     return _each(ctx, x, "XON", _organization)
 
 
-@function(context=True, returns="Reference")
+@function(context=True, returns="Reference", nulls=True)
 def location(ctx: Context, x: Any) -> Any:
     """Reference to the Location of each PL, by its names."""
     return _each(ctx, x, "PL", _location)
 
 
-@function(context=True, returns="Reference")
+@function(context=True, returns="Reference", nulls=True)
 def device(ctx: Context, x: Any) -> Any:
     """Reference to the Device of each EI (OBX-18)."""
     return _each(ctx, x, "Device", _device)
 
 
-@function(context=True, returns="Identifier")
+@function(context=True, returns="Identifier", nulls=True)
 def entity_identifier(ctx: Context, x: Any, kind: str | None = None) -> Any:
     """Identifier of each EI; `kind`: its type, a code of table 0203 (`PLAC`, `FILL`)."""
     made = _each(ctx, x, "EI", _entity)

@@ -40,9 +40,12 @@ def _frozen(part: Any) -> tuple[tuple[str, tuple[int, ...] | None], ...]:
 
 @lru_cache(maxsize=64)
 def _table(*parts: tuple[tuple[str, tuple[int, ...] | None], ...]) -> Represented:
-    return {
-        name: None if fields is None else frozenset(fields) for part in parts for name, fields in part
-    }
+    return {name: None if fields is None else frozenset(fields) for part in parts for name, fields in part}
+
+
+@lru_cache(maxsize=2000)
+def _others(fields: frozenset[int], length: int) -> tuple[int, ...]:
+    return tuple(number for number in range(1, length) if number not in fields)
 
 
 def unrepresented(segments: Iterable[Segment], table: Represented, locator: str) -> list[Issue]:
@@ -71,6 +74,6 @@ def unrepresented(segments: Iterable[Segment], table: Represented, locator: str)
         if fields is None:
             continue
         for number, raw in enumerate(segment.fields):
-            if raw and number not in fields and number and raw != '""':  # type: ignore[operator]
+            if raw and number not in fields and number and raw != '""':
                 told[f"the field {name}-{number} is not represented"] = None
     return [found("FB-HL7-012", message, locator) for message in told]

@@ -1,0 +1,84 @@
+"""What a caller who is bound to a patient or a category must not learn, or gain, by writing."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from fhir_bridge.fhir.access import EVERYTHING, AccessRule
+from fhir_bridge.fhir.serialization import loads
+from fhir_bridge.server.rest.call import Call
+from fhir_bridge.server.rest.refusal import refuse
+from fhir_bridge.storage.errors import Gone, NotFound
+
+__all__ = ["refuse_new_links", "refuse_unreachable"]
+
+
+def _bound(call: Call, resource_type: str, letter: str) -> bool:
+    """Whether every grant of the interaction is bounded, so that some resources of the type are hidden."""
+    rules = call.access.rules_for(resource_type, letter)
+    return bool(call.access.withheld_labels) or all(rule.patient or rule.criteria for rule in rules)
+
+
+async def refuse_unreachable(call: Call, resource_type: str, resource_id: str) -> None:
+    """Before an update: to a bounded caller, an id that is free answers like one that is hidden.
+
+    Otherwise 201 for the one and 403 for the other would tell which ids other patients' records have.
+
+    Raises:
+        Refusal: 403.
+    """
+    if not _bound(call, resource_type, "u"):
+        return
+    rules = [
+        AccessRule(rule.type, frozenset("r"), rule.patient, rule.criteria)
+        for rule in call.access.rules_for(resource_type, "u")
+    ]
+    try:
+        await call.services.store.read(resource_type, resource_id, replace(call.access, rules=tuple(rules)))
+    except (NotFound, Gone) as error:
+        raise refuse(
+            403,
+            "FB-SMART-002",
+            f"this token may update no {resource_type} of this id, and create by POST only",
+            headers={"WWW-Authenticate": 'Bearer realm="fhir", error="insufficient_scope"'},
+        ) from error
+
+
+def _links(patient: dict[str, Any]) -> set[tuple[str, str]]:
+    found = set()
+    links = patient.get("link")
+    for link in links if isinstance(links, list) else ():
+        other = link.get("other") if isinstance(link, dict) else None
+        reference = other.get("reference") if isinstance(other, dict) else None
+        found.add((str(link.get("type")) if isinstance(link, dict) else "", str(reference)))
+    return found
+
+
+async def refuse_new_links(call: Call, resource: dict[str, Any], resource_id: str = "") -> None:
+    """Linked Patients are one person, and whoever reaches one reaches all: a bounded caller adds no link.
+
+    Args:
+        resource_id: of the version that is replaced; its links may stay.
+
+    Raises:
+        Refusal: 403.
+    """
+    if resource.get("resourceType") != "Patient" or not resource.get("link"):
+        return
+    if not _bound(call, "Patient", "u" if resource_id else "c"):
+        return
+    known: set[tuple[str, str]] = set()
+    if resource_id:
+        try:
+            known = _links(loads((await call.services.store.read("Patient", resource_id, EVERYTHING)).bytes))
+        except (NotFound, Gone):
+            known = set()
+    if _links(resource) - known:
+        raise refuse(
+            403,
+            "FB-SMART-002",
+            "a token for one patient may not link it to another",
+            source="Patient.link",
+            headers={"WWW-Authenticate": 'Bearer realm="fhir", error="insufficient_scope"'},
+        )

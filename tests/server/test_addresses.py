@@ -1,0 +1,114 @@
+"""Addresses at their edges: the base itself, odd characters, methods, formats."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.server.conftest import FHIR, Hospital
+
+EMPTY_BATCH = {"resourceType": "Bundle", "type": "batch"}
+
+
+@pytest.fixture(scope="module")
+def clara(hospital: Hospital) -> dict[str, str]:
+    return hospital.token("user/*.cruds", patient=None)
+
+
+@pytest.mark.parametrize("base", ["/fhir", "/fhir/"])
+def test_the_base_is_served_with_and_without_a_slash(
+    hospital: Hospital, clara: dict[str, str], base: str
+) -> None:
+    answer = hospital.http.post(base, json=EMPTY_BATCH, headers=clara, follow_redirects=False)
+    assert answer.status_code == 200
+    assert answer.json() == {"resourceType": "Bundle", "type": "batch-response"}
+    assert hospital.http.post(base, json=EMPTY_BATCH, follow_redirects=False).status_code == 401
+
+
+@pytest.mark.parametrize("path", ["/fhir", "/login/", "/oauth/token/", "/sample-app"])
+def test_no_redirect_is_made_of_the_host_header(hospital: Hospital, path: str) -> None:
+    answer = hospital.http.get(path, headers={"Host": "evil.example"}, follow_redirects=False)
+    assert "evil.example" not in answer.headers.get("location", "")
+
+
+@pytest.mark.parametrize("path", ["/fhir/Patient/a%0d%0aX:y", "/fhir/Patient/..%2f..%2fetc", "/fhir/%0a"])
+def test_odd_characters_get_an_outcome_too(hospital: Hospital, clara: dict[str, str], path: str) -> None:
+    answer = hospital.http.get(path, headers=clara)
+    assert answer.status_code == 404
+    assert answer.json()["resourceType"] == "OperationOutcome"
+
+
+@pytest.mark.parametrize("method", ["PATCH", "TRACE", "PROPFIND"])
+def test_a_method_that_is_not_served_is_told_which_are(
+    hospital: Hospital, clara: dict[str, str], method: str
+) -> None:
+    answer = hospital.http.request(method, "/fhir/Patient", headers=clara)
+    assert answer.status_code == 405
+    assert answer.headers["allow"] == "GET, HEAD, POST, PUT"
+    assert answer.json()["resourceType"] == "OperationOutcome"
+
+
+@pytest.mark.parametrize(
+    "path", ["/fhir/.well-known/smart-configuration", "/.well-known/openid-configuration", "/oauth/jwks"]
+)
+def test_discovery_answers_head(hospital: Hospital, path: str) -> None:
+    assert hospital.http.head(path).status_code == 200
+
+
+def test_browsers_find_no_icon_and_no_error(hospital: Hospital) -> None:
+    assert hospital.http.get("/favicon.ico").status_code == 204
+
+
+@pytest.mark.parametrize("count", ["%D9%A3", "1.5", "-1", "1e3", "9" * 13])
+def test_a_count_that_is_no_number_is_refused(hospital: Hospital, clara: dict[str, str], count: str) -> None:
+    assert hospital.http.get(f"/fhir/Patient?_count={count}", headers=clara).status_code == 400
+
+
+def test_a_huge_count_gets_what_the_server_gives_at_most(hospital: Hospital, clara: dict[str, str]) -> None:
+    answer = hospital.http.get("/fhir/Patient?_count=999999999999", headers=clara)
+    assert answer.status_code == 200
+    assert len(answer.json()["entry"]) == 2
+
+
+@pytest.mark.parametrize(
+    ("accept", "status"),
+    [
+        ("", 200),
+        ("*/*", 200),
+        ("text/html", 406),
+        ("text/html,*/*;q=0.8", 200),
+        ("application/fhir+xml", 406),
+    ],
+)
+def test_the_header_accept(hospital: Hospital, clara: dict[str, str], accept: str, status: int) -> None:
+    answer = hospital.http.get("/fhir/Patient/anna", headers={**clara, "Accept": accept})
+    assert answer.status_code == status
+    assert answer.headers["content-type"].startswith("application/fhir+json")
+
+
+def test_a_number_of_thousands_of_digits_is_refused_in_plain_words(
+    hospital: Hospital, clara: dict[str, str]
+) -> None:
+    body = '{"resourceType":"Bundle","type":"batch","total":' + "9" * 5000 + "}"
+    headers = {**clara, "Content-Type": "application/fhir+json"}
+    answer = hospital.http.post("/fhir", content=body, headers=headers)
+    assert answer.status_code == 400
+    assert answer.json()["issue"][0]["details"]["text"] == "a number has too many digits"
+
+
+def test_search_parameters_are_named_by_their_definitions_and_not_by_examples(hospital: Hospital) -> None:
+    types = hospital.http.get("/fhir/metadata").json()["rest"][0]["resource"]
+    named = {
+        (item["type"], parameter["name"]): parameter["definition"]
+        for item in types
+        for parameter in item["searchParam"]
+    }
+    assert named["Patient", "_id"] == "http://hl7.org/fhir/SearchParameter/Resource-id"
+    assert named["Condition", "subject"] == "http://hl7.org/fhir/SearchParameter/Condition-subject"
+    assert [url for url in named.values() if "/example" in url] == []
+    assert hospital.http.get("/fhir/metadata").json()["implementation"]["url"] == FHIR
+
+
+def test_the_sample_application_is_not_served_unless_asked_for(hospital: Hospital) -> None:
+    assert not hospital.services.settings.sample_app
+    for path in ("/sample-app", "/sample-app/", "/sample-app/index.html", "/sample-app/app.js"):
+        assert hospital.http.get(path).status_code == 404
