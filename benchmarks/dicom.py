@@ -3,13 +3,12 @@
     python benchmarks/dicom.py [--instances 20000] [--series 200] [--pixels]
 
 It copies the header of pydicom's CT_small.dcm with new UIDs into a temporary folder, reads it as the adapter does,
-and prints one line of JSON. `--pixels` keeps the 32 KB of pixel data, so that each file is 39 KB as in an archive.
+and prints a table. `--pixels` keeps the 32 KB of pixel data, so that each file is 39 KB as in an archive.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import resource
 import tempfile
 import time
@@ -63,17 +62,11 @@ def main() -> None:
         seconds = time.perf_counter() - start
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     print(
-        json.dumps(
-            {
-                "instances": counted,
-                "studies": studies,
-                "seconds": round(seconds, 2),
-                "instances_per_second": round(counted / seconds),
-                "ms_per_instance": round(1000 * seconds / counted, 3),
-                "peak_mb": round(peak / 1024),
-                "peak_mb_before": round(before / 1024),
-            }
-        )
+        f"{'instances':>10} {'studies':>8} {'seconds':>8} {'per s':>8} {'ms each':>8} {'peak MB':>8} {'before':>7}"
+    )
+    print(
+        f"{counted:>10,} {studies:>8} {seconds:>8.2f} {counted / seconds:>8,.0f} {1000 * seconds / counted:>8.3f} "
+        f"{peak / 1024:>8.0f} {before / 1024:>7.0f}"
     )
 
 

@@ -3,13 +3,12 @@
     python benchmarks/vcf.py [--records 10000 200000] [--read-only]
 
 Each size runs in a process of its own on a generated one-sample VCF (GRCh38, SNVs, the INFO and FORMAT keys of a common
-caller), and prints one line of JSON. Conversion ends with the serialized resource; nothing is written.
+caller), and prints a table. Conversion ends with the serialized resource; nothing is written.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import multiprocessing
 import resource
 import tempfile
@@ -77,17 +76,13 @@ def measure(path: Path, records: int, *, read_only: bool) -> None:
                     made += output.rule == "variant"
                     size += len(dumps(output.resource))
     seconds = time.perf_counter() - start
-    found = {
-        "benchmark": "vcf read" if read_only else "vcf convert",
-        "records": records,
-        "made": made,
-        "seconds": round(seconds, 2),
-        "per_second": round(records / seconds),
-        "per_cpu_second": round(records / (time.process_time() - cpu)),
-        "bytes_each": size // max(made, 1),
-        "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
-    }
-    print(json.dumps(found), flush=True)
+    cpu_seconds = time.process_time() - cpu
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+    print(
+        f"{'read' if read_only else 'convert':<8} {records:>10,} {made:>10,} {seconds:>8.2f} "
+        f"{records / seconds:>10,.0f} {records / cpu_seconds:>12,.0f} {size // max(made, 1):>11,} {peak:>8}",
+        flush=True,
+    )
 
 
 def main() -> None:
@@ -96,6 +91,10 @@ def main() -> None:
     parser.add_argument("--records", type=int, nargs="+", default=[10_000, 200_000])
     parser.add_argument("--read-only", action="store_true")
     options = parser.parse_args()
+    print(
+        f"{'what':<8} {'records':>10} {'made':>10} {'seconds':>8} {'per s':>10} {'per CPU s':>12} "
+        f"{'bytes each':>11} {'peak MB':>8}"
+    )
     spawn = multiprocessing.get_context("spawn")
     with tempfile.TemporaryDirectory() as folder:
         for records in options.records:

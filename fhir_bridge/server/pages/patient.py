@@ -42,6 +42,7 @@ class Facts:
 
     Attributes:
         identifiers: (kind, value).
+        test: whether the record is labelled as test data (v3-ActReason HTEST).
         heir: id of the record that this one was merged into; empty where it stands by itself.
         merged: identifiers of the records that were merged into this one.
         refuses: purposes for which an active Consent denies use.
@@ -54,6 +55,7 @@ class Facts:
     gender: str
     died: str
     identifiers: tuple[tuple[str, str], ...]
+    test: bool
     heir: str
     merged: tuple[str, ...]
     refuses: tuple[str, ...]
@@ -142,6 +144,7 @@ def _facts(patient: dict[str, Any], resources: list[dict[str, Any]]) -> Facts:
         gender=str(patient.get("gender", "")),
         died=died or ("date unknown" if patient.get("deceasedBoolean") else ""),
         identifiers=tuple(identifiers),
+        test=any(label.get("code") == "HTEST" for label in patient.get("meta", {}).get("security", ())),
         heir=_heir(patient),
         merged=tuple(_identifier(other) for other in others),
         refuses=tuple(_refused_uses(resources)),
