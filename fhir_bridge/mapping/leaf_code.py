@@ -205,7 +205,9 @@ class LeafCompiler:
                 given = source = self.writer.name("t")
                 self.writer.line(f"{given} = {code.source}", node.position)
             self.writer.line(f"{value} = {source}", node.position)
-            self.writer.line(f"if {value} is not None: {value} = many(ctx, {value}, {fit}, {place})", node.position)
+            self.writer.line(
+                f"if {value} is not None: {value} = many(ctx, {value}, {fit}, {place})", node.position
+            )
             bound = self.shape.binding(target) if kind == "code" else None
             if bound is not None:
                 allowed = self.writer.object("B", bound[1], bound[0])

@@ -200,6 +200,11 @@ def _near(ctx: Context, rule: str, scope: Any, hops: int, their_hops: int) -> li
 
 
 def _as_references(resource_type: str, instances: list[Instance], own: str | None) -> list[Reference] | None:
+    if not instances:
+        return None
+    if len(instances) == 1:
+        found = instances[0].id
+        return None if found == own else [Reference(reference=f"{resource_type}/{found}")]
     ids = dict.fromkeys(instance.id for instance in instances if instance.id != own)
     return [Reference(reference=f"{resource_type}/{found}") for found in ids] or None
 

@@ -137,7 +137,12 @@ def function(
     nulls: bool = False,
 ) -> Callable[[F], F]: ...
 def function(
-    call: F | None = None, *, scope: bool = False, context: bool = False, returns: str | None = None, nulls: bool = False
+    call: F | None = None,
+    *,
+    scope: bool = False,
+    context: bool = False,
+    returns: str | None = None,
+    nulls: bool = False,
 ) -> F | Callable[[F], F]:
     """Mark an adapter's function.
 

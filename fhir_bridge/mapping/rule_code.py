@@ -342,7 +342,11 @@ class RuleCompiler:
         writer.line(f"return Output({rule.type!r}, uid, o, {rule.name!r}, bt[0], ctx.locator{trace})")
         if getattr(self.expressions.model, "pure", False):
             own = f"{self.env.variable}."
-            writer.read_once(start, (s for s in self.expressions.selectors if s.startswith(own)), rule.position)
+            # Reads by position alone: what else a scope derives may cost more than the branch that wants it.
+            reads = (
+                text for text in self.expressions.selectors if text.startswith(own) and text.endswith(")")
+            )
+            writer.read_once(start, reads, rule.position)
 
     def _meta(self, node: Node, env: Environment) -> None:
         if not isinstance(node, Mapping):

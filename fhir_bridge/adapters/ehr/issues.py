@@ -168,6 +168,20 @@ _CODES = declare(
         "Send PID-3: by an account number or a message alone nothing else is found of the same person.",
         "incomplete",
     ),
+    IssueCode(
+        "FB-HL7-014",
+        "information",
+        "A vital sign without unit was given the only one that it can have",
+        "Send OBX-6.",
+        "incomplete",
+    ),
+    IssueCode(
+        "FB-HL7-015",
+        "warning",
+        "A vital sign is in no unit that R4 takes for it; its value stands in a note",
+        "Send OBX-6 in UCUM, or add the unit's text to the units ConceptMap.",
+        "value",
+    ),
 )
 
 

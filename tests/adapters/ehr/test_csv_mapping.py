@@ -72,6 +72,38 @@ def test_row_without_authority_is_held_where_the_site_holds(write: Write) -> Non
     assert len(convert("ehr/csv-laboratory", [write("lab.csv", LAB + rows)], SITE).resources) == 2
 
 
+OBSERVATIONS = "DATE,PATIENT,ENCOUNTER,CATEGORY,CODE,DESCRIPTION,VALUE,UNITS,TYPE\n"
+
+
+@pytest.mark.parametrize(
+    ("others", "values"),
+    [
+        (["E1,vital-signs,8462-4,Diastolic,83,mm[Hg],numeric"], ["137", "83"]),
+        (["E2,vital-signs,8462-4,Diastolic,83,mm[Hg],numeric"], ["137", None]),
+        ([], ["137", None]),
+    ],
+)
+def test_pressures_of_adjacent_rows_are_a_panel(
+    others: list[str], values: list[str | None], write: Write
+) -> None:
+    rows = ["E1,vital-signs,8480-6,Systolic,137,mm[Hg],numeric", *others]
+    text = OBSERVATIONS + "".join(f"2023-10-10T04:17:47Z,p,{row}\n" for row in rows)
+    converted = convert("ehr/synthea-observations", [write("observations.csv", text)])
+    panel = converted.resources[0]
+    assert [
+        str(p["valueQuantity"]["value"]) if "valueQuantity" in p else None for p in panel["component"]
+    ] == values
+    assert len(converted.resources) == len(rows)
+    assert not [i for i in get_validator().validate(panel) if i.severity == "error"]
+
+
+def test_half_a_pressure_says_that_the_other_half_is_unknown(write: Write) -> None:
+    text = VITALS + "F1;77;HOSP;01.03.2026 10:20;137;-;-;;;;\n"
+    (panel,) = convert("ehr/csv-vitals", [write("vitals.csv", text.encode("cp1252"))]).resources
+    assert ["dataAbsentReason" in part for part in panel["component"]] == [False, True]
+    assert not [i for i in get_validator().validate(panel) if i.severity == "error"]
+
+
 @pytest.mark.shared
 def test_synthea_export_is_converted_and_the_rest_is_counted(shared: Path) -> None:
     paths = sorted((shared / "data" / "synthea-csv-27nj").glob("*.csv"))
@@ -88,7 +120,7 @@ def test_synthea_export_is_converted_and_the_rest_is_counted(shared: Path) -> No
         "Patient": 27,
         "Encounter": 604,
         "Condition": 438,
-        "Observation": 990,
+        "Observation": 990 + 54,
         "MedicationRequest": 663,
         "Procedure": 249,
         "AllergyIntolerance": 40,

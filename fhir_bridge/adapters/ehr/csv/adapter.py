@@ -11,10 +11,16 @@ from fhir_bridge.adapters.ehr.csv.dialect import Dialect, DialectError
 from fhir_bridge.adapters.ehr.csv.reader import HeaderError, read_header, read_table
 from fhir_bridge.adapters.ehr.csv.record import Row, Table
 from fhir_bridge.adapters.ehr.issues import found
-from fhir_bridge.mapping import Scope
+from fhir_bridge.mapping import Scope, function
 from fhir_bridge.plugins import ReadContext, SourceModel
 
 __all__ = ["CsvAdapter", "CsvModel"]
+
+
+@function(scope=True)
+def beside(s: Row, column: str, value: str, wanted: str) -> str | None:
+    """The cell `wanted` of the row of the same measurement (`source.together`) whose `column` has the value."""
+    return next((row.cell(wanted) for row in s.together if row.cell(column) == value), None)
 
 
 class CsvModel:
@@ -22,7 +28,7 @@ class CsvModel:
 
     root: str = "row"
     scopes: Mapping[str, Scope] = {"row": Scope("row")}
-    functions: Mapping[str, Callable[..., Any]] = {}
+    functions: Mapping[str, Callable[..., Any]] = {"beside": beside}
     token: str = ""
 
     def selector(self, text: str, scope: str) -> str:  # noqa: ARG002 - there is one scope

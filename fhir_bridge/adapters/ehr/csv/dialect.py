@@ -43,6 +43,7 @@ class Dialect:
         comment: lines that begin with it are left out.
         file: pattern of the names of files that the mapping takes.
         system: name of the source system; None takes the file's name without suffix.
+        together: columns whose equal cells make adjacent rows one measurement (`beside`).
         max_row_lines: physical lines that a quoted cell may span before it counts as not closed.
         unassigned: the reader only says why it can't read the file (see `CsvAdapter.assign`).
     """
@@ -58,6 +59,7 @@ class Dialect:
     comment: str | None = None
     file: str | None = None
     system: str | None = None
+    together: tuple[str, ...] = ()
     max_row_lines: int = 200
     unassigned: bool = False
 
@@ -95,6 +97,7 @@ class Dialect:
             comment=options.get("comment"),
             file=options.get("file"),
             system=options.get("system"),
+            together=_texts(options, "together"),
             max_row_lines=_integer(options, "max_row_lines", 200),
             unassigned=bool(options.get("unassigned", False)),
         )

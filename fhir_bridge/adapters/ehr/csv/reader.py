@@ -17,6 +17,9 @@ from fhir_bridge.fhir.issues import Issue
 
 __all__ = ["HeaderError", "read_header", "read_table"]
 
+_TOGETHER = 1000
+"""Rows that one measurement may have."""
+
 _UNDECODED = re.compile("[\udc80-\udcff\ufffd]")
 
 
@@ -121,11 +124,14 @@ def read_table(path: Path, dialect: Dialect) -> Iterator[Row]:
     try:
         with _opened(path, dialect) as text:
             names, parted = _body(text, path, dialect)
-            absent = [column for column in dialect.columns if column not in names]
+            absent = [column for column in (*dialect.columns, *dialect.together) if column not in names]
             if absent:
                 raise HeaderError(found("FB-CSV-003", missing_columns(absent, names), path.name))
             table = Table(path.name, bare.system, names, dialect)
             width = len(names)
+            if dialect.together:
+                yield from _together((_row(raw, table, width) for raw in parted), dialect.together)
+                return
             for raw in parted:
                 line = raw.line
                 yield _row(raw, table, width)
@@ -145,6 +151,21 @@ def read_table(path: Path, dialect: Dialect) -> Iterator[Row]:
             else _not_of_encoding(path.name, error)
         )
         yield Row(bare, where, [], [issue], "rejected")
+
+
+def _together(rows_: Iterator[Row], columns: tuple[str, ...]) -> Iterator[Row]:
+    """The rows, those of one measurement knowing each other; a row that is refused stands alone."""
+    held: list[Row] = []
+    before: tuple[str | None, ...] | None = None
+    for row in rows_:
+        place = tuple(row.cell(column) for column in columns) if row.outcome == "read" else None
+        if place != before or place is None or len(held) >= _TOGETHER:
+            yield from held
+            held = []
+        before = place
+        held.append(row)
+        row.together = held
+    yield from held
 
 
 def _row(raw: RawRow, table: Table, width: int) -> Row:

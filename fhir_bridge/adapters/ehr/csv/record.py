@@ -50,9 +50,13 @@ def missing_columns(wanted: Sequence[str], there: Sequence[str]) -> str:
 
 
 class Row:
-    """A row, as record and as its own (only) scope."""
+    """A row, as record and as its own (only) scope.
 
-    __slots__ = ("_cells", "_table", "issues", "locator", "outcome", "records", "source", "time")
+    Attributes:
+        together: the rows of the same measurement by `source.together`, this one among them; empty without.
+    """
+
+    __slots__ = ("_cells", "_table", "issues", "locator", "outcome", "records", "source", "time", "together")
 
     root: Final = "row"
     outer: Final = None
@@ -74,6 +78,7 @@ class Row:
         self.records = records
         self.source = table.system
         self.time: datetime | None = None
+        self.together: Sequence[Row] = ()
 
     def cell(self, column: str) -> str | None:
         """The text of a cell, trimmed; None where it is empty or stands for nothing.

@@ -210,27 +210,22 @@ def _part_text(raw: str, delimiters: Delimiters) -> Any:
 
 
 _SHORT: Final = 80
-_KEPT: Final = 20_000
-_kept: dict[tuple[str, Delimiters], Any] = {}
-"""Values read before: codes, units, names of senders recur from message to message."""
+_MANY: Final = 20_000
+Kept = dict[str, Any]
+_kept: dict[Delimiters, Kept] = {}
+
+
+def kept_of(delimiters: Delimiters) -> Kept:
+    """Values read before with these delimiters: codes, units, names of senders recur from message to message."""
+    if len(_kept) > 100:
+        _kept.clear()
+    return _kept.setdefault(delimiters, {})
 
 
 def field_of(raw: str, delimiters: Delimiters) -> Any:
     """A repetition as a value: None where empty, `CLEARED` where it says `""`, else a `Field`."""
     if not raw:
         return None
-    if len(raw) > _SHORT:
-        return _field_of(raw, delimiters)
-    key = (raw, delimiters)
-    if key in _kept:
-        return _kept[key]
-    if len(_kept) >= _KEPT:
-        _kept.clear()
-    value = _kept[key] = _field_of(raw, delimiters)
-    return value
-
-
-def _field_of(raw: str, delimiters: Delimiters) -> Any:
     if raw == DELETED:
         return CLEARED
     if delimiters.component in raw or delimiters.subcomponent in raw:
@@ -258,14 +253,15 @@ class Segment:
     Fields count from 1, as HL7 counts; MSH-1 is the separator.
     """
 
-    __slots__ = ("_fields", "_read", "delimiters", "line", "name")
+    __slots__ = ("_fields", "_kept", "_read", "delimiters", "line", "name")
 
-    def __init__(self, name: str, line: str, delimiters: Delimiters) -> None:
+    def __init__(self, name: str, line: str, delimiters: Delimiters, kept: Kept | None = None) -> None:
         self.name = name
         self.line = line
         self.delimiters = delimiters
         self._fields: list[str] | None = None
         self._read: dict[int, Any] = {}
+        self._kept: Kept = {} if kept is None else kept
 
     @property
     def fields(self) -> list[str]:
@@ -289,23 +285,35 @@ class Segment:
 
     def field(self, number: int) -> Any:
         """The field: None, `CLEARED`, one `Field`, or a list of them where it repeats."""
-        value = self._read.get(number, _UNREAD)
-        if value is _UNREAD:
-            value = self._read[number] = self._field(number)
-        return value
-
-    def _field(self, number: int) -> Any:
-        fields = self.fields
+        fields = self._fields or self.fields
         if number >= len(fields):
             return None
         raw = fields[number]
         if not raw:
             return None
+        value = self._kept.get(raw, _UNREAD)
+        return self._first_read(number, raw) if value is _UNREAD else value
+
+    def _first_read(self, number: int, raw: str) -> Any:
+        """A value that no field had before; a long one is kept by this segment, a short one by all."""
         delimiters = self.delimiters
-        if delimiters.repetition in raw and not (self.name == "MSH" and number <= 2):
+        if number <= 2 and self.name == "MSH":
+            return field_of(raw, delimiters)
+        kept: dict[Any, Any] = self._kept
+        key: Any = raw
+        if len(raw) > _SHORT:
+            kept, key = self._read, number
+            if number in kept:
+                return kept[number]
+        elif len(kept) >= _MANY:
+            kept.clear()
+        if delimiters.repetition in raw:
             values = self.every(number)
-            return (values[0] if len(values) == 1 else values) if values else None
-        return field_of(raw, delimiters)
+            value = (values[0] if len(values) == 1 else values) if values else None
+        else:
+            value = field_of(raw, delimiters)
+        kept[key] = value
+        return value
 
     component = field
     """In a mapping, `k.2` of a segment `k` is its field 2."""

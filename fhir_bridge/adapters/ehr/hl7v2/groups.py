@@ -106,17 +106,12 @@ class Group:
     def field(self, name: str, number: int) -> Any:
         """`OBX-5`."""
         segment = self.first.get(name)
-        if segment is None:
-            return None
-        read = segment._read
-        return read[number] if number in read else segment.field(number)
+        return None if segment is None else segment.field(number)
 
     def part(self, name: str, number: int, component: int) -> Any:
         """`OBX-3.1`."""
         segment = self.first.get(name)
-        if segment is None:
-            return None
-        return segment.part(number, component)
+        return None if segment is None else segment.part(number, component)
 
     def at(self, name: str, number: int, repetition: int, component: int, subcomponent: int) -> Any:
         """`PID-3[2].4.2`."""
@@ -240,6 +235,8 @@ class Group:
     @property
     def notes(self) -> str | None:
         """`notes`: the comments (NTE-3) of this group, one line each."""
+        if "NTE" not in self.first:
+            return None
         lines = [value.whole for segment in self.all("NTE") for value in segment.every(3)]
         return "\n".join(lines).strip() or None
 

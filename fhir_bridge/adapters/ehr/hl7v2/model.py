@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from fhir_bridge.adapters.ehr.hl7v2 import documents, functions, parties
+from fhir_bridge.adapters.ehr.hl7v2 import documents, functions, parties, vitals
 from fhir_bridge.adapters.ehr.hl7v2.groups import (
     ALIASES,
     OBSERVATION,
@@ -70,6 +70,7 @@ _FUNCTIONS: Final = {
     **functions.FUNCTIONS,
     **parties.FUNCTIONS,
     **documents.FUNCTIONS,
+    **vitals.FUNCTIONS,
     "language": language,
 }
 

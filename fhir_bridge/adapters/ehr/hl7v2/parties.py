@@ -48,8 +48,14 @@ def _designator(value: Field, number: int) -> str | tuple[str, ...] | None:
 
 
 def _identifier(
-    ctx: Context, value: str | None, authority: str | tuple[str, ...] | None, kind: str | None
+    ctx: Context,
+    value: str | None,
+    authority: str | tuple[str, ...] | None,
+    kind: str | None,
+    *,
+    own: bool = False,
 ) -> Identifier | None:
+    """`own`: a number without authority is the sender's own, and its system says so."""
     if not value:
         return None
     identifier = Identifier()
@@ -58,8 +64,8 @@ def _identifier(
     names = (authority,) if isinstance(authority, str) else authority or ()
     if "NPI" in names or (kind == "NPI" and len(value) == 10 and value.isdecimal()):
         identifier["system"] = _NPI
-    elif names:
-        identifier["system"] = ctx.identity.assigned(names, adapter=ctx.adapter, source=ctx.source)
+    elif names or own:
+        identifier["system"] = ctx.identity.assigned(names or None, adapter=ctx.adapter, source=ctx.source)
     identifier["value"] = value
     return identifier
 
@@ -77,7 +83,7 @@ def _reference(kind: str, identifier: Identifier | None, display: str | None) ->
 
 def _person(ctx: Context, value: Field) -> Reference | None:
     number = _part(value, 1)
-    identifier = _identifier(ctx, number, _designator(value, 9), _part(value, 13))
+    identifier = _identifier(ctx, number, _designator(value, 9), _part(value, 13), own=True)
     shown = person_display(value)
     return _reference("Practitioner", identifier, shown)
 

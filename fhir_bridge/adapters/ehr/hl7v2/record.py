@@ -8,7 +8,7 @@ from datetime import datetime, timedelta, timezone
 from typing import Final
 
 from fhir_bridge.adapters.ehr.hl7v2.delimiters import Delimiters
-from fhir_bridge.adapters.ehr.hl7v2.fields import Segment
+from fhir_bridge.adapters.ehr.hl7v2.fields import Segment, kept_of
 from fhir_bridge.adapters.ehr.hl7v2.groups import (
     ALIASES,
     OBSERVATION,
@@ -73,17 +73,18 @@ def parse_segments(text: str, charset: str = "utf-8") -> tuple[list[Segment], in
     if len(lines) == 1 and re.search(rf" (?:EVN|PID){re.escape(separator)}", text):
         raise ValueError("its segments are divided by spaces; they must end with a carriage return")
     segments: list[Segment] = []
+    kept = kept_of(delimiters)
     joined = 0
     for line in lines:
         if not line or line.isspace():
             continue
         name = line[:3]
         if line[3:4] in (separator, "") and (name in _COMMON or _SEGMENT_NAME.fullmatch(name)):
-            segments.append(Segment(name, line, delimiters))
+            segments.append(Segment(name, line, delimiters, kept))
         else:
             joined += 1
             before = segments[-1]
-            segments[-1] = Segment(before.name, f"{before.line}\n{line}", delimiters)
+            segments[-1] = Segment(before.name, f"{before.line}\n{line}", delimiters, kept)
     return segments, joined
 
 

@@ -57,13 +57,13 @@ def unrepresented(segments: Iterable[Segment], table: Represented, locator: str)
         name = segment.name
         if name in _OPENS:
             seen.clear()
-        fields = table.get(name, ())
+        fields = table.get(name, frozenset())
         if name == "NTE":
             if before not in _NOTED or name not in table:
                 told[f"the comment (NTE) after {before or 'MSH'} is not represented"] = None
             continue
         before = name
-        if fields == ():
+        if fields is not None and not fields:
             told[f"the segment {name} is not represented"] = None
             continue
         if name in _ONCE:
@@ -73,7 +73,8 @@ def unrepresented(segments: Iterable[Segment], table: Represented, locator: str)
             seen.add(name)
         if fields is None:
             continue
-        for number, raw in enumerate(segment.fields):
-            if raw and number not in fields and number and raw != '""':
+        stated = segment.fields
+        for number in _others(fields, len(stated)):
+            if stated[number] and stated[number] != '""':
                 told[f"the field {name}-{number} is not represented"] = None
     return [found("FB-HL7-012", message, locator) for message in told]

@@ -1,0 +1,197 @@
+"""Vital signs among results, whose LOINC codes R4 binds to profiles (R4 observation-vitalsigns.html).
+
+The profiles take few units, want a Quantity or the reason for its absence, and know blood pressure only as a panel
+with both components.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from decimal import Decimal
+from typing import Any, Final, NamedTuple
+
+from fhir_bridge.adapters.ehr.hl7v2.fields import Field
+from fhir_bridge.adapters.ehr.hl7v2.groups import Group
+from fhir_bridge.fhir import ucum
+from fhir_bridge.fhir.datatypes import CodeableConcept, Quantity
+from fhir_bridge.mapping import Context, function
+from fhir_bridge.mapping.functions.quantities import quantity
+
+__all__ = ["FUNCTIONS"]
+
+_LOINC: Final = "http://loinc.org"
+_UCUM: Final = "http://unitsofmeasure.org"
+_DESIGNATORS: Final = frozenset(("LN", "LOINC", "LNC", _LOINC, "2.16.840.1.113883.6.1"))
+
+_UNITS: Final[dict[str, tuple[str, ...]]] = {
+    "8867-4": ("/min",),
+    "9279-1": ("/min",),
+    "8310-5": ("Cel", "[degF]"),
+    "8302-2": ("cm", "[in_i]"),
+    "9843-4": ("cm", "[in_i]"),
+    "29463-7": ("kg", "g", "[lb_av]"),
+    "39156-5": ("kg/m2",),
+    "2708-6": ("%",),
+    "59408-5": ("%",),
+    "8480-6": ("mm[Hg]",),
+    "8462-4": ("mm[Hg]",),
+    "85354-9": ("mm[Hg]",),
+}
+"""The units that each profile takes, the one to convert to first."""
+
+_SYSTOLIC, _DIASTOLIC, _PANEL = "8480-6", "8462-4", "85354-9"
+_PROFILED: Final[dict[str, dict[str, str]]] = {
+    "8480-6": {
+        "system": _LOINC,
+        "code": "85354-9",
+        "display": "Blood pressure panel with all children optional",
+    },
+    "59408-5": {"system": _LOINC, "code": "2708-6", "display": "Oxygen saturation in Arterial blood"},
+}
+"""Codes that a profile asks for beside a narrower one."""
+
+_KEPT: Final = -2
+"""Where a segment keeps what was made of it, beside its fields."""
+
+_PAIR: Final = re.compile(
+    r"\s*(\d{1,3}(?:\.\d+)?)\s*/\s*(\d{1,3}(?:\.\d+)?)\s*(?:mm\s*\[?Hg\]?)?\s*", re.IGNORECASE
+)
+
+
+def _code(s: Group) -> str | None:
+    segment = s.first.get("OBX")
+    name = segment.field(3) if segment is not None else None
+    name = name[0] if isinstance(name, list) else name
+    if not isinstance(name, Field):
+        return None
+    for scheme, code, _, _ in name.codings():
+        if code in _UNITS and scheme in _DESIGNATORS:
+            return code
+    return None
+
+
+@function(scope=True, returns="string")
+def vital_sign(s: Group) -> str | None:
+    """The LOINC code by which the result in hand is a vital sign; null for other results."""
+    return _code(s)
+
+
+class _Fit(NamedTuple):
+    """A measurement as its profile takes it, and its text where that says more."""
+
+    quantity: Quantity | None
+    text: str | None
+
+
+def _fit(ctx: Context, s: Group, code: str) -> _Fit:
+    """The OBX in hand as a vital sign; worked out once a conversion, as it reports what it finds."""
+    segment = s.first["OBX"]
+    kept = segment._read.get(_KEPT)
+    if kept is None or kept[0] is not ctx.issues:
+        kept = segment._read[_KEPT] = (ctx.issues, _fitting(ctx, code, _measured(ctx, s), _as_sent(s)))
+    return kept[1]
+
+
+def _as_sent(s: Group) -> str | None:
+    unit = s.part("OBX", 6, 1) or s.part("OBX", 6, 2)
+    return " ".join(str(part) for part in (s.text, unit) if part) if s.text else None
+
+
+def _fitting(ctx: Context, code: str, measured: Quantity | None, sent: str | None) -> _Fit:
+    if not measured or "value" not in measured:
+        return _Fit(None, sent)
+    units = _UNITS[code]
+    unit = measured.get("code") if measured.get("system") == _UCUM else None
+    if unit in units:
+        return _Fit(measured, None)
+    made = Quantity(measured)
+    if unit is None and "unit" not in measured and len(units) == 1:
+        ctx.flag("FB-HL7-014", f"the vital sign {code} has no unit: it can only be {units[0]}")
+        made.update({"unit": units[0], "system": _UCUM, "code": units[0]})
+        return _Fit(made, None)
+    if unit is None:
+        ctx.flag(
+            "FB-HL7-015", f"the vital sign {code} has no unit that UCUM knows; its text stands in a note"
+        )
+        return _Fit(None, sent)
+    try:
+        value = ucum.convert(Decimal(measured["value"]), unit, units[0])
+    except ValueError:
+        ctx.flag("FB-HL7-015", f"the unit {unit} is none of the vital sign {code}; its text stands in a note")
+        return _Fit(None, sent)
+    figures = max(len(Decimal(measured["value"]).as_tuple().digits) + 1, 3)
+    rounded = Decimal(format(Decimal(format(value, f".{figures}g")), "f"))
+    made.update({"value": rounded, "unit": units[0], "system": _UCUM, "code": units[0]})
+    return _Fit(made, sent)
+
+
+def _measured(ctx: Context, s: Group) -> Quantity | None:
+    if s.part("OBX", 2, 1) == "SN":
+        found = quantity(ctx, s.part("OBX", 5, 2), s.field("OBX", 6), s.part("OBX", 5, 1), else_="keep")
+    else:
+        value = s.field("OBX", 5)
+        found = None if isinstance(value, list) else quantity(ctx, value, s.field("OBX", 6), else_="keep")
+    return found if isinstance(found, Quantity) else None
+
+
+@function(scope=True, context=True, returns="Quantity")
+def vital_quantity(s: Group, ctx: Context) -> Quantity | None:
+    """The vital sign in hand (no blood pressure panel) as its profile takes it; null where it can't be."""
+    code = _code(s)
+    return None if code in (None, _SYSTOLIC, _PANEL) else _fit(ctx, s, str(code)).quantity
+
+
+@function(scope=True, context=True, returns="string")
+def vital_text(s: Group, ctx: Context) -> str | None:
+    """The vital sign in hand as it was sent, where its quantity does not say that."""
+    code = _code(s)
+    if code is None:
+        return None
+    if code == _PANEL:
+        return None if _PAIR.fullmatch(str(s.field("OBX", 5) or "")) else _as_sent(s)
+    return _fit(ctx, s, code).text
+
+
+@function(scope=True, context=True, returns="Quantity")
+def pressure(s: Group, ctx: Context, wanted: str) -> Quantity | None:
+    """Systolic (`8480-6`) or diastolic (`8462-4`) pressure of the measurement in hand.
+
+    The result's own; of a panel, a half of `120/80`; else that of the result beside it with the same OBX-4.
+    """
+    own = _code(s)
+    if own == wanted:
+        return _fit(ctx, s, wanted).quantity
+    if own == _PANEL and (pair := _PAIR.fullmatch(str(s.field("OBX", 5) or ""))):
+        value = Decimal(pair[1 if wanted == _SYSTOLIC else 2])
+        return Quantity(value=value, unit="mm[Hg]", system=_UCUM, code="mm[Hg]")
+    if s.outer is None:
+        return None
+    mark = s.part("OBX", 4, 1)
+    for groups in s.outer.groups.values():
+        if s in groups:
+            for other in groups:
+                same = other.part("OBX", 4, 1) == mark and other.ordinal == s.ordinal
+                if same and _code(other) == wanted:
+                    return _fit(ctx, other, wanted).quantity
+    return None
+
+
+@function(nulls=True, returns="CodeableConcept")
+def vital_code(x: CodeableConcept, code: str | None) -> CodeableConcept:
+    """A vital sign's code with the one that its profile asks for before it."""
+    wanted = _PROFILED.get(code or "")
+    codings = list(x.get("coding", ()))
+    if wanted is None or any(item.get("code") == wanted["code"] for item in codings):
+        return x
+    return CodeableConcept({**x, "coding": [wanted, *codings]})
+
+
+FUNCTIONS: Final[Mapping[str, Callable[..., Any]]] = {
+    "vital_sign": vital_sign,
+    "vital_code": vital_code,
+    "vital_quantity": vital_quantity,
+    "vital_text": vital_text,
+    "pressure": pressure,
+}
+"""Functions that `hl7v2` adds to the expression language."""

@@ -1,0 +1,239 @@
+"""What of a message arrives in FHIR, and that the rest is told."""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fhir_bridge.fhir.validation import get_validator
+from tests.adapters.ehr.conftest import Converted
+
+Message = Callable[..., Converted]
+ADT = "MSH|^~\\&|KIS|HOSP|||20260301120000+0100||ADT^A01|M1|P|2.5.1"
+ORU = "MSH|^~\\&|LIS|HOSP|||20260301120000+0100||ORU^R01|M1|P|2.5.1"
+PID = "PID|1||77^^^HOSP^MR||Keller^Ada^^^^^L||19600102|F"
+OBR = (
+    "OBR|1|P1^KIS|F1^LIS|CHEM^Chemistry^L|||20260301110000+0100|||||||||{by}||||||20260301115500+0100||LAB|F"
+)
+ORDER = OBR.format(by="1234567893^Radon^Nicholas^^^Dr^^^NPI^L^^^NPI")
+PDF = base64.b64encode(b"%PDF-1.7 report").decode()
+
+
+def valid(converted: Converted) -> Converted:
+    """The same, every resource judged."""
+    for resource in converted.resources:
+        wrong = [i for i in get_validator().validate(resource) if i.severity in ("error", "fatal")]
+        assert not wrong, (resource, wrong)
+    return converted
+
+
+def told(converted: Converted) -> set[str]:
+    return {issue.message for issue in converted.issues if issue.code == "FB-HL7-012"}
+
+
+def fields(name: str, **values: str) -> str:
+    """A segment of some fields: `fields("PV1", f2="I")`."""
+    numbered = {int(key[1:]): value for key, value in values.items()}
+    return "|".join([name, *(numbered.get(n, "") for n in range(1, max(numbered) + 1))])
+
+
+def test_race_ethnicity_religion_and_nationality_arrive(message: Message) -> None:
+    pid = fields(
+        "PID", f1="1", f3="77^^^HOSP^MR", f5="Keller^Ada", f6="Stein", f10="2106-3^White^HL70005", f17="CAT",
+        f22="N^Not Hispanic^HL70189", f23="Basel", f28="CHE^Switzerland^ISO3166",
+    )  # fmt: skip
+    converted = valid(message(ADT, pid))
+    race, ethnicity = (o["valueCodeableConcept"]["coding"][0] for o in converted.of("Observation"))
+    assert (race["code"], ethnicity["code"]) == ("2106-3", "N")
+    assert "display" not in ethnicity or ethnicity["display"].lower() == "not hispanic or latino"
+    urls = {e["url"].rpartition("/")[2] for e in converted.of("Patient")[0]["extension"]}
+    assert urls == {
+        "patient-mothersMaidenName", "patient-religion", "patient-birthPlace", "patient-nationality",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("written", "code"),
+    [
+        ("eng^English^ISO6392", "en"),
+        ("ger", "de"),
+        ("de", "de"),
+        ("en-us", "en-US"),
+        ("fil", "fil"),
+        ("English", None),
+    ],
+)
+def test_language_becomes_a_tag(written: str, code: str | None, message: Message) -> None:
+    converted = valid(message(ADT, fields("PID", f1="1", f3="77^^^HOSP^MR", f5="Keller", f15=written)))
+    (spoken,) = converted.of("Patient")[0]["communication"]
+    assert spoken["language"].get("coding", [{}])[0].get("code") == code
+
+
+def test_visit_names_people_places_and_what_becomes_of_the_patient(message: Message) -> None:
+    pv1 = fields(
+        "PV1", f2="I", f3="W1^2^3^HOSP", f6="ER^1", f7="4711^Doe^Jo^^^Dr^^^HOSP^L^^^DN", f8="12^Roe^Al", f14="7",
+        f36="01", f38="VEG", f19="V1", f44="20260301100000+0100",
+    )  # fmt: skip
+    converted = valid(
+        message(ADT, PID, pv1, fields("ROL", f1="1", f2="AD", f3="PP^Primary^HL70443", f4="9^Poe"))
+    )
+    (encounter,) = converted.of("Encounter")
+    attending, referring, role = (p["individual"] for p in encounter["participant"])
+    assert attending["display"] == "Dr Jo Doe"
+    assert (attending["identifier"]["value"], referring["identifier"]["value"]) == ("4711", "12")
+    assert role["display"] == "Poe"
+    assert [(place["location"]["display"], place["status"]) for place in encounter["location"]] == [
+        ("W1 2 3 HOSP", "active"),
+        ("ER 1", "completed"),
+    ]
+    assert set(encounter["hospitalization"]) == {"admitSource", "dietPreference", "dischargeDisposition"}
+
+
+@pytest.mark.parametrize("where", [{"f19": "V1"}, {"f50": "V1"}, {"f44": "20260301100000+0100"}, {}])
+def test_an_admission_without_visit_number_is_still_a_visit(where: dict[str, str], message: Message) -> None:
+    converted = valid(message(ADT, PID, fields("PV1", f2="I", **where), "DG1|1||I10^Hypertension^I10"))
+    (encounter,) = converted.of("Encounter")
+    (condition,) = converted.of("Condition")
+    assert condition["encounter"]["reference"] == f"Encounter/{encounter['id']}"
+    assert len(message(ORU, PID, "PV1|1|O").of("Encounter")) == 0, "a result's bare class is no visit"
+
+
+def test_procedure_of_a_visit(message: Message) -> None:
+    pr1 = "PR1|1||45.23^Colonoscopy^I9CP|Colonoscopy|20260228||||||4711^Doe^Jo|"
+    (procedure,) = valid(message(ADT, PID, pr1)).of("Procedure")
+    assert procedure["status"] == "completed"
+    assert procedure["code"]["coding"][0]["code"] == "45.23"
+    assert procedure["performer"][0]["actor"]["display"] == "Jo Doe"
+
+
+def test_two_diagnoses_of_one_code_are_two_and_a_repeated_line_is_one(message: Message) -> None:
+    lines = [
+        f"DG1|{n}||I10^Hypertension^I10||{date}|A" for n, date in ((1, "2018"), (2, "2020"), (3, "2020"))
+    ]
+    converted = valid(message(ADT, PID, *lines))
+    assert sorted(c["onsetDateTime"] for c in converted.of("Condition")) == ["2018", "2020"]
+    assert converted.outcomes[0][1] == "converted"
+
+
+def test_results_are_based_on_the_order(message: Message) -> None:
+    obr = ORDER + "|||||||1235&Slide&Stan&&&Dr"
+    obx = fields(
+        "OBX", f1="1", f2="NM", f3="1^x^L", f5="5", f11="F", f16="4711^Doe^Jo", f18="D1^Analyser",
+        f23="Lab^L^^^^CLIA&2.16.840.1.113883.19.4.6&ISO^XX^^^1236",
+    )  # fmt: skip
+    converted = valid(message(ORU, PID, obr, obx))
+    (order,) = converted.of("ServiceRequest")
+    (report,) = converted.of("DiagnosticReport")
+    (found,) = converted.of("Observation")
+    based = [{"reference": f"ServiceRequest/{order['id']}"}]
+    assert report["basedOn"] == found["basedOn"] == based
+    assert order["requester"]["identifier"]["system"] == "http://hl7.org/fhir/sid/us-npi"
+    assert [i["type"]["coding"][0]["code"] for i in order["identifier"]] == ["PLAC", "FILL"]
+    assert (order["status"], order["intent"]) == ("completed", "order")
+    assert report["resultsInterpreter"][0]["display"] == "Dr Stan Slide"
+    laboratory, person = found["performer"]
+    assert laboratory["identifier"]["value"] == "1236"
+    assert laboratory["identifier"]["system"] == "urn:oid:2.16.840.1.113883.19.4.6"
+    assert person["display"] == "Jo Doe"
+    assert found["device"]["identifier"]["value"] == "D1"
+
+
+def test_order_and_result_tell_of_one_order(message: Message) -> None:
+    placed = ORU.replace("ORU^R01", "ORM^O01").replace("LIS|HOSP", "KIS|WARD")
+    (order,) = message(placed, PID, "ORC|NW|P1^KIS", "OBR|1|P1^KIS||CHEM^Chemistry^L").of("ServiceRequest")
+    (again,) = message(ORU, PID, ORDER, "OBX|1|NM|1^x^L||5||||||F").of("ServiceRequest")
+    assert order["status"] == "active"
+    assert again["id"] == order["id"]
+
+
+@pytest.mark.parametrize(
+    ("obx", "kind", "content"),
+    [
+        (f"ED|PDF^Report^L||^application^pdf^Base64^{PDF}", "application/pdf", PDF),
+        (f"ED|PDF^Report^L||LIS^AP^PDF^Base64^{PDF}", "application/pdf", PDF),
+        ("ED|TXT^Report^L||^text^plain^A^seen", "text/plain", base64.b64encode(b"seen").decode()),
+        ("ED|TXT^Report^L||^TEXT^^Hex^7365656E", "text/plain", base64.b64encode(b"seen").decode()),
+        ("RP|IMG^Image^L||https://pacs.hosp.org/1^^image^jpeg", "image/jpeg", None),
+    ],
+)
+def test_document_is_presented_by_its_report(
+    obx: str, kind: str, content: str | None, message: Message
+) -> None:
+    converted = valid(message(ORU, PID, ORDER, f"OBX|1|{obx}||||||F", "OBX|2|NM|1^x^L||5||||||F"))
+    (report,) = converted.of("DiagnosticReport")
+    (form,) = report["presentedForm"]
+    assert (form["contentType"], form.get("data")) == (kind, content)
+    assert len(report["result"]) == len(converted.of("Observation")) == 1
+
+
+@pytest.mark.parametrize("value", ["^application^pdf^Base64^not base64!", "^application^pdf^Base64^", "x"])
+def test_document_that_cannot_be_read_is_flagged(value: str, message: Message) -> None:
+    converted = valid(message(ORU, PID, ORDER, f"OBX|1|ED|PDF^Report^L||{value}||||||F"))
+    assert "FB-MAP-107" in converted.codes()
+    assert len(converted.of("Observation")) == 1
+
+
+def test_what_has_no_place_is_told_once_a_message(message: Message) -> None:
+    converted = message(
+        ADT, PID + "|||||||||||||||||||||||||X", "NTE|1||about her", "IN1|1|A", "IN1|2|B", "ZZZ|1"
+    )
+    assert told(converted) == {
+        "the field PID-33 is not represented",
+        "the comment (NTE) after PID is not represented",
+        "the segment IN1 is not represented",
+        "the segment ZZZ is not represented",
+    }
+    assert converted.outcomes[0][1] == "converted"
+    assert not told(message(ORU, PID, ORDER, "NTE|1||order", "OBX|1|NM|1^x^L||5||||||F", "NTE|1||result"))
+
+
+def test_represented_fields_are_those_that_the_rules_read(repository: Path) -> None:
+    text = (repository / "mappings" / "ehr" / "hl7v2" / "mapping.yaml").read_text()
+    stated, _, rules = text.partition("\nlet:")
+    for name, number in set(re.findall(r"\b([A-Z][A-Z0-9]{2})(?:\[\*\])?-(\d+)", rules)) - {("OBX", "8")}:
+        lines = re.findall(rf"^      {name}: (.*)$", stated, re.MULTILINE)
+        assert any(line == "all" or number in re.findall(r"\d+", line) for line in lines), f"{name}-{number}"
+
+
+def vital(message: Message, *obx: str) -> list[dict[str, Any]]:
+    return valid(message(ORU, PID, "OBR|1|P1|F1|V^Vitals^L", *obx)).of("Observation")
+
+
+def test_systolic_and_diastolic_pressure_are_a_panel(message: Message) -> None:
+    systolic, diastolic = vital(
+        message, "OBX|1|NM|8480-6^Sys^LN||137|mmHg|||||F", "OBX|2|NM|8462-4^Dia^LN||83|mmHg|||||F"
+    )
+    assert [c["code"] for c in systolic["code"]["coding"]] == ["85354-9", "8480-6"]
+    assert [int(part["valueQuantity"]["value"]) for part in systolic["component"]] == [137, 83]
+    assert int(diastolic["valueQuantity"]["value"]) == 83
+
+
+def test_pressure_written_as_a_pair_is_parted(message: Message) -> None:
+    (found,) = vital(message, "OBX|1|ST|85354-9^BP^LN||120/80||||||F")
+    assert [int(part["valueQuantity"]["value"]) for part in found["component"]] == [120, 80]
+
+
+@pytest.mark.parametrize(
+    ("obx", "value", "unit", "note"),
+    [
+        ("NM|8867-4^HR^LN||72|", "72", "/min", None),
+        ("NM|8302-2^Height^LN||1.80|m", "180.0", "cm", "1.80 m"),
+        ("NM|8310-5^Temp^LN||98.6|degF", "98.6", "[degF]", None),
+        ("NM|29463-7^Weight^LN||70|kilos", None, None, "70 kilos"),
+        ("NM|29463-7^Weight^LN||70|", None, None, "70"),
+        ("ST|8310-5^Temp^LN||feverish|", None, None, "feverish"),
+    ],
+)
+def test_vital_sign_is_what_its_profile_takes_or_a_note(
+    obx: str, value: str | None, unit: str | None, note: str | None, message: Message
+) -> None:
+    (found,) = vital(message, f"OBX|1|{obx}|||||F")
+    quantity = found.get("valueQuantity", {})
+    assert (str(quantity["value"]) if quantity else None, quantity.get("code")) == (value, unit)
+    assert ("dataAbsentReason" in found) == (value is None)
+    assert (found["note"][0]["text"] if "note" in found else None) == note
