@@ -182,17 +182,20 @@ public final class Referee {
   private String judge(ValidationEngine engine, Entry entry, List<String> profiles) {
     List<ValidationMessage> messages = new ArrayList<>();
     StringBuilder text = new StringBuilder();
-    parsed.get().clear();
-    try {
-      engine.validate(entry.bytes, FhirFormat.JSON, profiles, messages);
-    } catch (Exception | Error failure) {
-      messages.add(
-          new ValidationMessage(
-              ValidationMessage.Source.InstanceValidator,
-              ValidationMessage.IssueType.EXCEPTION,
-              "",
-              "the validator failed: " + failure,
-              ValidationMessage.IssueSeverity.FATAL));
+    for (int attempt = 0; attempt == 0 || attempt < 5 && cameTooEarly(messages); attempt++) {
+      messages.clear();
+      parsed.get().clear();
+      try {
+        engine.validate(entry.bytes, FhirFormat.JSON, profiles, messages);
+      } catch (Exception | Error failure) {
+        messages.add(
+            new ValidationMessage(
+                ValidationMessage.Source.InstanceValidator,
+                ValidationMessage.IssueType.EXCEPTION,
+                "",
+                "the validator failed: " + failure,
+                ValidationMessage.IssueSeverity.FATAL));
+      }
     }
     checkUnits(engine.getContext().getUcumService(), entry.bytes, messages);
     String[] name = name(entry.bytes);
@@ -209,6 +212,14 @@ public final class Referee {
       text.append(GSON.toJson(line)).append('\n');
     }
     return text.toString();
+  }
+
+  /**
+   * Whether the validator failed for want of its own message texts, which it loads without a lock: a thread that
+   * comes in between sees none. That is no judgement of the resource; asked again, it gives one.
+   */
+  private static boolean cameTooEarly(List<ValidationMessage> messages) {
+    return messages.stream().anyMatch(message -> message.getMessage().contains("\"this.messages\" is null"));
   }
 
   /** UCUM codes, which the validator leaves to a terminology server, by the grammar of its own UCUM library. */
