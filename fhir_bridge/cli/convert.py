@@ -50,7 +50,7 @@ Set = Annotated[
     typer.Option("--set", metavar="K=V", help="A reader option over the mapping's `source:` block; repeats."),
 ]
 Jobs = Annotated[int, typer.Option("--jobs", "-j", min=1, help="Worker processes.")]
-Engine = Annotated[str, typer.Option(help="`process` (this machine) or `ray` (a cluster).")]
+Engine = Annotated[str, typer.Option(help="`process`: worker processes of this machine.")]
 Only = Annotated[str | None, typer.Option(metavar="LOCATOR", help="Take this record only, e.g. `adt.hl7#3`.")]
 Limit = Annotated[int | None, typer.Option(min=1, help="Take this many records at most.")]
 MaxRejected = Annotated[
@@ -179,7 +179,7 @@ def _request(
     if adapter not in known:
         raise UsageError(f'there is no adapter "{adapter}"; there are {", ".join(sorted(known))}')
     if engine != "process":
-        raise UsageError(f'the engine "{engine}" is not installed; `process` is')
+        raise UsageError(f'this version has the engine `process` only, not "{engine}"')
     options: dict[str, Any] = {}
     for pair in pairs:
         name, equals, value = pair.partition("=")

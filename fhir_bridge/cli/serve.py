@@ -60,7 +60,8 @@ def serve(
         settings = Settings(**{name: value for name, value in given.items() if value is not None})
     except ValidationError as error:
         found = "; ".join(
-            f"{'.'.join(map(str, item['loc']))} {item['msg']}".strip() for item in error.errors()
+            f"{'.'.join(map(str, item['loc']))} {item['msg'].removeprefix('Value error, ')}".strip()
+            for item in error.errors()
         )
         raise UsageError(found) from error
     run_server(settings)
