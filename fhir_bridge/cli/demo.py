@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import importlib.util
 import socket
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -17,6 +18,11 @@ from fhir_bridge.cli.output import UsageError, stderr, stdout, steps
 
 if TYPE_CHECKING:
     from fhir_bridge.demo.access import Access
+
+    if importlib.util.find_spec("highdicom") is None:
+        raise UsageError(
+            "the demonstration makes its echo reports with highdicom: pip install 'fhir-bridge[demo]'"
+        )
     from fhir_bridge.demo.run import Demonstration
 
 __all__ = ["demo"]
