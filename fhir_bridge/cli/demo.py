@@ -18,11 +18,6 @@ from fhir_bridge.cli.output import UsageError, stderr, stdout, steps
 
 if TYPE_CHECKING:
     from fhir_bridge.demo.access import Access
-
-    if importlib.util.find_spec("highdicom") is None:
-        raise UsageError(
-            "the demonstration makes its echo reports with highdicom: pip install 'fhir-bridge[demo]'"
-        )
     from fhir_bridge.demo.run import Demonstration
 
 __all__ = ["demo"]
@@ -44,10 +39,12 @@ def demo(
     24 synthetic cardiology patients as a hospital hands them over (CSV extracts, HL7 v2 messages, DICOM studies, a VCF)
     become FHIR; two published risk equations run over them. Doing it again changes nothing but the passwords.
     """
-    from fhir_bridge.demo.run import (
-        STEPS,
-        prepare,
-    )  # with highdicom and the web framework: only when asked for
+    if importlib.util.find_spec("highdicom") is None:
+        raise UsageError(
+            "the demonstration makes its echo reports with highdicom: pip install 'fhir-bridge[demo]'"
+        )
+    # With highdicom and the web framework; imported only when asked for.
+    from fhir_bridge.demo.run import STEPS, prepare
     from fhir_bridge.server import Settings
     from fhir_bridge.server import serve as run_server
     from fhir_bridge.storage import database_url

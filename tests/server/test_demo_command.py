@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from fhir_bridge.cli.demo import demo
 from fhir_bridge.cli.main import app
+from fhir_bridge.cli.output import UsageError
 from fhir_bridge.demo.access import Access
 from fhir_bridge.demo.run import Demonstration, Login
 from fhir_bridge.server import Settings
@@ -58,3 +60,12 @@ def test_who_only_prepares_gets_no_token(served: list[Settings], tmp_path: Path)
     assert "secret" in done.output
     assert "Bearer" not in done.output
     assert served == []
+
+
+def test_without_highdicom_the_demonstration_says_what_it_needs(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(UsageError, match=r"fhir-bridge\[demo\]"):
+        demo(no_serve=True, folder=tmp_path)
+    assert not list(tmp_path.iterdir())
