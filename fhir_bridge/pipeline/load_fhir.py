@@ -147,10 +147,13 @@ class _Checked:
 
     def transaction(self, file: Path) -> dict[str, Any] | None:
         """The Bundle, if the file is a transaction or batch; empty if it is one that is not valid; None if neither."""
-        if file.suffix != ".json" or b'"Bundle"' not in file.read_bytes()[:4096]:
+        if file.suffix != ".json":
+            return None
+        content = file.read_bytes()
+        if b'"Bundle"' not in content[:4096]:
             return None
         try:
-            bundle = loads_exact(file.read_bytes().removeprefix(b"\xef\xbb\xbf"))
+            bundle = loads_exact(content.removeprefix(b"\xef\xbb\xbf"))
         except JsonError:
             return None  # told of when it is read as a resource
         if not isinstance(bundle, dict) or bundle.get("type") not in ("transaction", "batch"):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.metadata import EntryPoint, entry_points
@@ -91,13 +91,8 @@ def adapters() -> dict[str, Any]:
     Raises:
         PluginError: two plug-ins add an adapter of the same name.
     """
-    found: dict[str, Any] = {}
-    for group in get_manager().hook.fhir_bridge_adapters():
-        for adapter in group:
-            if adapter.name in found:
-                raise PluginError(f'two plug-ins add an adapter named "{adapter.name}"')
-            found[adapter.name] = adapter
-    return found
+    groups = get_manager().hook.fhir_bridge_adapters()
+    return _by("name", groups, "an adapter named")
 
 
 def sinks() -> dict[str, Any]:
@@ -106,12 +101,19 @@ def sinks() -> dict[str, Any]:
     Raises:
         PluginError: two plug-ins add a sink of the same scheme.
     """
+    groups = get_manager().hook.fhir_bridge_sinks()
+    return _by("scheme", groups, "a sink of the scheme")
+
+
+def _by(attribute: str, groups: Iterable[Iterable[Any]], what: str) -> dict[str, Any]:
+    """What all plug-ins add, by an attribute that must tell them apart."""
     found: dict[str, Any] = {}
-    for group in get_manager().hook.fhir_bridge_sinks():
-        for factory in group:
-            if factory.scheme in found:
-                raise PluginError(f'two plug-ins add a sink of the scheme "{factory.scheme}"')
-            found[factory.scheme] = factory
+    for group in groups:
+        for added in group:
+            key = getattr(added, attribute)
+            if key in found:
+                raise PluginError(f'two plug-ins add {what} "{key}"')
+            found[key] = added
     return found
 
 
