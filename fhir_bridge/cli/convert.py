@@ -99,8 +99,7 @@ def convert(
     Exit code 0: nothing was rejected or partial; 1: something was, the rest is written; 2: wrong usage;
     3: the run is incomplete (--resume goes on with it); 4: more was rejected than --max-rejected allows.
     """
-    request = _request(adapter, mapping, site, set_, only, limit, max_rejected, validate, engine)
-    ceiling = RejectionLimit.parse(max_rejected) if max_rejected else RejectionLimit()
+    request, ceiling = _request(adapter, mapping, site, set_, only, limit, max_rejected, validate, engine)
     if resume and force:
         raise UsageError("--resume goes on with a run, --force starts it anew: give one of them")
     if check or dry_run:
@@ -150,8 +149,9 @@ def load(
                 sources, url, validate=_validate_mode(validate), site=site, on_progress=progress
             )
         _finish(result, report)
-    request = _request(str(adapter), mapping, site, set_, only, limit, max_rejected, validate, engine)
-    ceiling = RejectionLimit.parse(max_rejected) if max_rejected else RejectionLimit()
+    request, ceiling = _request(
+        str(adapter), mapping, site, set_, only, limit, max_rejected, validate, engine
+    )
     with counting("loading") as progress:
         result = pipeline_load(request, sources, url, jobs=jobs, limit=ceiling, on_progress=progress)
     _finish(result, report)
@@ -174,7 +174,8 @@ def _request(
     max_rejected: str | None,
     validate: str,
     engine: str,
-) -> RunRequest:
+) -> tuple[RunRequest, RejectionLimit]:
+    """What was asked for, checked, and how many rejected records it bears."""
     known = adapters()
     if adapter not in known:
         raise UsageError(f'there is no adapter "{adapter}"; there are {", ".join(sorted(known))}')
@@ -190,14 +191,8 @@ def _request(
         ceiling = RejectionLimit.parse(max_rejected) if max_rejected else RejectionLimit()
     except ValueError as error:
         raise UsageError(f"--max-rejected wants a count or a percentage (25, 2.5%): {error}") from error
-    return RunRequest(
-        adapter,
-        mapping,
-        site,
-        options,
-        Selection(only, limit, ceiling.number),
-        _validate_mode(validate),
-    )
+    selection = Selection(only, limit, ceiling.number)
+    return RunRequest(adapter, mapping, site, options, selection, _validate_mode(validate)), ceiling
 
 
 def _finish(result: RunResult, report: Path | None) -> None:
