@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -30,12 +30,17 @@ class TerminologyFileError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class SourceFile:
-    """One resource of a folder."""
+    """One resource of a folder.
+
+    Attributes:
+        lines: where a resource was read from rows: the line of an element path (`group[0].element[3].target[0]`).
+    """
 
     path: Path
     kind: str
     url: str
     resource: dict[str, Any]
+    lines: Mapping[str, int] = field(default_factory=dict)
 
 
 def read_folders(folders: Iterable[Path]) -> Iterator[SourceFile]:

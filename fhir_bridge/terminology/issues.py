@@ -91,4 +91,11 @@ CODES = declare(
         "take the row out, or correct sourceUri/sourceCanonical",
         "code-invalid",
     ),
+    IssueCode(
+        "FB-TERM-019",
+        "error",
+        "no such code system",
+        "name the code system by its canonical URL, to the letter (no trailing slash)",
+        "code-invalid",
+    ),
 )

@@ -13,6 +13,7 @@ from fhir_bridge.terminology.check_digits import is_well_formed
 from fhir_bridge.terminology.concept_maps import EQUIVALENCES
 from fhir_bridge.terminology.files import SourceFile, TerminologyFileError, read_file, read_folders
 from fhir_bridge.terminology.issues import CODES
+from fhir_bridge.terminology.map_sheets import is_map_sheet, read_map_sheet
 from fhir_bridge.terminology.service import Terminology, plugin_folders
 
 __all__ = ["lint_files", "lint_folders"]
@@ -22,20 +23,21 @@ _EXCLUSIVE = ("equal", "equivalent")
 
 
 def lint_folders(folders: Iterable[Path | str]) -> list[Issue]:
-    """What is wrong with the terminology files of these folders; nothing found is an empty list.
+    """What is wrong with the terminology files of these folders (or single files); nothing found is an empty list.
 
-    Codes are looked up in what ships, in what plug-ins add and in the folders themselves. A code of a system that is
-    not wholly at hand (SNOMED CT, LOINC) is judged by its check digit.
+    Read are CodeSystem, ValueSet and ConceptMap JSON, and maps as HL7's v2-to-FHIR sheets (CSV). Codes are looked up in
+    what ships, in what plug-ins add and in the folders themselves. A code of a system that is not wholly at hand
+    (SNOMED CT, LOINC) is judged by its check digit.
     """
     issues: list[Issue] = []
     files: list[SourceFile] = []
     for folder in map(Path, folders):
-        if not folder.is_dir():
-            issues.append(_issue("FB-TERM-001", "there is no such folder", str(folder)))
+        if not folder.exists():
+            issues.append(_issue("FB-TERM-001", "there is no such file or folder", str(folder)))
             continue
-        for path in sorted(folder.rglob("*.json")):
+        for path in sorted(_candidates(folder)):
             try:
-                file = read_file(path)
+                file = read_map_sheet(path) if path.suffix == ".csv" else read_file(path)
             except TerminologyFileError as error:
                 issues.append(_issue(error.code, error.problem, str(path)))
                 continue
@@ -45,6 +47,15 @@ def lint_folders(folders: Iterable[Path | str]) -> list[Issue]:
     around = [file for file in read_folders(plugin_folders()) if file.path.resolve() not in linted]
     issues.extend(lint_files(files, Terminology.of([*around, *files])))
     return issues
+
+
+def _candidates(place: Path) -> Iterator[Path]:
+    """The files to judge: a given one whatever it is, in a folder JSON and the CSV that are map sheets."""
+    if place.is_file():
+        yield place
+        return
+    yield from place.rglob("*.json")
+    yield from (path for path in place.rglob("*.csv") if is_map_sheet(path))
 
 
 def lint_files(files: Sequence[SourceFile], terminology: Terminology) -> list[Issue]:
@@ -62,6 +73,12 @@ def lint_files(files: Sequence[SourceFile], terminology: Terminology) -> list[Is
 
 def _issue(code: str, message: str, source: str, expression: str = "") -> Issue:
     return Issue(CODES[code].severity, code, message, source, expression)
+
+
+def _at(file: SourceFile, code: str, message: str, path: str) -> Issue:
+    """An issue at an element path of a file, with the line where the file was read from rows."""
+    line = file.lines.get(path) or file.lines.get(path.rpartition(".")[0])
+    return _issue(code, message, f"{file.path}:{line}" if line else str(file.path), path)
 
 
 def _same_url(files: Sequence[SourceFile]) -> Iterator[Issue]:
@@ -115,13 +132,17 @@ def _coding(
     found = terminology.lookup(system, code)
     if found is None:
         if terminology.knows_system(system):
-            yield _issue(missing, f'{system} has no code "{code}"', str(file.path), f"{path}.code")
+            problem = f'{system} has no code "{code}"{_hint(terminology, system, code, display)}'
+            yield _at(file, missing, problem, f"{path}.code")
         elif not is_well_formed(system, code):
             problem = f'"{code}" is no code of {system} (its check digit is wrong)'
-            yield _issue(missing, problem, str(file.path), f"{path}.code")
+            yield _at(file, missing, problem, f"{path}.code")
+        elif terminology.knows_system(system.rstrip("/")) or ":" not in system:
+            near = "; did you mean " + system.rstrip("/") + "?" if ":" in system else "; a URL is expected"
+            yield _at(file, "FB-TERM-019", f"there is no code system {system}{near}", f"{path}.code")
         return
     if not found.active:
-        yield _issue(missing, f'"{code}" is retired in {system}', str(file.path), f"{path}.code")
+        yield _at(file, missing, f'"{code}" is retired in {system}', f"{path}.code")
     named = terminology.defined(system, code)
     if (
         display
@@ -131,7 +152,19 @@ def _coding(
         and _plain(display) != _plain(named.display)
     ):
         problem = f'"{code}" is "{named.display}" in {system}, not "{display}"'
-        yield _issue("FB-TERM-012", problem, str(file.path), f"{path}.display")
+        yield _at(file, "FB-TERM-012", problem, f"{path}.display")
+
+
+def _hint(terminology: Terminology, system: str, code: str, display: Any) -> str:
+    """What may have been meant by a code that does not exist: white space in it, or display and code interchanged."""
+    bare = "".join(code.replace("\u00c2", "").split())
+    if bare != code and bare and terminology.lookup(system, bare) is not None:
+        return f'; without the white space (or broken characters) in it, "{bare}" is one'
+    if isinstance(display, str):
+        other = terminology.lookup(system, display)
+        if other is not None and other.display and _plain(other.display) == _plain(code):
+            return f'; code and display are interchanged: "{display}" is the code'
+    return ""
 
 
 def _plain(text: str) -> str:
@@ -182,6 +215,8 @@ class _Map:
         yield from _coding(self.file, self.terminology, target, row, path, "FB-TERM-010")
         yield from self._in_set(self.target_set, target, row, path, "FB-TERM-015")
         key = (source, element.get("code"), target, code)
+        if key[1] is None:
+            return  # a sheet's row that only lists a target
         if key in self.rows:
             yield self._issue("FB-TERM-013", f'"{element.get("code")}" to "{code}" stands twice', path)
         elif equivalence in _EXCLUSIVE and not row.get("dependsOn"):
@@ -197,7 +232,7 @@ class _Map:
             yield self._issue(code, f'"{coding["code"]}" is not in {value_set}', f"{path}.code")
 
     def _issue(self, code: str, message: str, expression: str) -> Issue:
-        return _issue(code, message, str(self.file.path), expression)
+        return _at(self.file, code, message, expression)
 
 
 def _canonical(resource: Mapping[str, Any], side: str) -> str | None:

@@ -216,6 +216,8 @@ def test_what_has_no_mapping_is_counted_and_treated_as_the_mapping_says(
     with pytest.raises(Reject, match=r"urn:lab\|Q has no mapping to http://loinc.org"):
         value("concept(row.a, 'LN', else='reject')", a=odd, run=run)
     assert run.unmapped == {("urn:lab", "Q", "Quecksilber"): 4}
+    defaulted = value("concept(row.a, 'LN', default='2823-3')", a=odd, run=run, codes=["FB-MAP-201"])
+    assert [c["code"] for c in defaulted["coding"]] == ["2823-3", *(c["code"] for c in kept["coding"])]
 
 
 def test_translate_never_makes_a_code_up(value: Callable[..., Any], context: Callable[..., Context]) -> None:

@@ -225,6 +225,7 @@ def concept(
     equivalence: Any = None,
     schemes: Mapping[str, str] | None = None,
     table: str | None = None,
+    default: str | None = None,
 ) -> Any:
     """A CodeableConcept: mapped codings of the systems in `to` first, then the source's own, and its text.
 
@@ -239,6 +240,7 @@ def concept(
         equivalence: which ConceptMap equivalences count; default those that claim no more than the source.
         schemes: local coding schemes -> system URI, over the site's.
         table: the system of codes that name none, for those that it knows; others stay without system.
+        default: without a target: this code of the first system of `to` goes before the source's codings, flagged.
     """
     if x is None or x is CLEARED or x == "":
         return x if x is CLEARED else None
@@ -246,7 +248,7 @@ def concept(
         made = [
             concept(
                 ctx, item, to, system=system, text=text, display=display, else_=else_,
-                equivalence=equivalence, schemes=schemes, table=table,
+                equivalence=equivalence, schemes=schemes, table=table, default=default,
             )
             for item in x
         ]  # fmt: skip
@@ -257,9 +259,26 @@ def concept(
     if found.unmapped is None:
         return found.concept
     ctx.unmapped[found.unmapped] += 1
+    if default is not None:
+        return _with_default(ctx, found, to, default)
     if else_ == "keep":
         return found.concept
     return _without_target(ctx, found, to, else_)
+
+
+def _with_default(ctx: Context, found: _Coded, to: Any, default: str) -> CodeableConcept:
+    wanted = _wanted(to)
+    if not wanted:
+        raise ValueError("a default code is one of the first system of `to`, which is not given")
+    assert found.unmapped is not None
+    known = ctx.terminology.lookup(wanted[0], default)
+    coding_ = Coding(system=wanted[0], code=default)
+    if known is not None and known.display:
+        coding_["display"] = known.display
+    ctx.flag(
+        "FB-MAP-201", f"{_told(found.unmapped)} has no mapping to {wanted[0]}; the default {default} is given"
+    )
+    return CodeableConcept({**found.concept, "coding": [coding_, *found.concept.get("coding", ())]})
 
 
 def _without_target(ctx: Context, found: _Coded, to: Any, otherwise: str) -> CodeableConcept | None:

@@ -1,0 +1,114 @@
+"""Quantities in another unit: by UCUM, and between mass and amount of substance by the analyte."""
+
+from __future__ import annotations
+
+from decimal import ROUND_HALF_EVEN, Decimal
+from decimal import Context as Arithmetic
+from typing import Any
+
+from fhir_bridge.fhir import molar_masses, ucum
+from fhir_bridge.fhir.datatypes import Quantity
+from fhir_bridge.fhir.issues import Issue
+from fhir_bridge.mapping.functions.schemes import UCUM
+from fhir_bridge.mapping.record import CLEARED
+from fhir_bridge.mapping.registry import builtin
+from fhir_bridge.mapping.runtime import Context, Reject
+
+__all__ = ["TRANSLATION", "in_unit"]
+
+TRANSLATION = "http://hl7.org/fhir/StructureDefinition/iso21090-PQ-translation"
+"""R4's extension for the same quantity in another unit: it keeps the value as the source has it."""
+
+_FEWEST_DIGITS = 3
+_WIDE = Arithmetic(prec=60)
+
+
+@builtin("in_unit", returns="Quantity", context=True)
+def in_unit(
+    ctx: Context,
+    x: Any,
+    unit: str,
+    *,
+    analyte: Any = None,
+    molar_mass: Any = None,
+    else_: str = "keep+flag",
+) -> Any:
+    """A Quantity in another UCUM unit; the source's value and unit stay beside it, as a translation.
+
+    The result has as many significant digits as the source, at least three.
+
+    Args:
+        ctx: the run.
+        x: a Quantity, as `quantity` gives it.
+        unit: UCUM code of the wanted unit.
+        analyte: the CodeableConcept or Coding of what is measured, whose LOINC code tells the molar mass: for mg/dL
+            to mmol/L and the like.
+        molar_mass: g/mol, for an analyte that is not known.
+        else_: where it can't be converted: `keep` it as it is, `keep+flag`, `drop` it, `reject` the output.
+    """
+    if x is None or x is CLEARED:
+        return x
+    if x.__class__ is list:
+        each = [in_unit(ctx, i, unit, analyte=analyte, molar_mass=molar_mass, else_=else_) for i in x]
+        return [item for item in each if item] or None
+    if not ucum.is_valid(unit):
+        raise ValueError(f"{unit!r} is not UCUM")
+    if x.get("system") == UCUM and x.get("code") == unit:
+        return x
+    mass = Decimal(str(molar_mass)) if molar_mass is not None else _mass_of(analyte)
+    value = _converted(x, unit, mass)
+    if value is None:
+        return _kept(ctx, x, unit, else_)
+    extensions = [*x.get("extension", ()), {"url": TRANSLATION, "valueQuantity": _bare(x)}]
+    made = Quantity(extension=extensions, value=value)
+    if "comparator" in x:
+        made["comparator"] = x["comparator"]
+    made.update(unit=unit, system=UCUM, code=unit)
+    return made
+
+
+def _converted(x: dict[str, Any], unit: str, mass: Decimal | None) -> Decimal | None:
+    value, code = x.get("value"), x.get("code")
+    if not isinstance(value, Decimal) or x.get("system") != UCUM or not isinstance(code, str):
+        return None
+    try:
+        found = ucum.convert(value, code, unit)
+    except ValueError:
+        if mass is None:
+            return None
+        try:
+            found = molar_masses.convert_by_mass(value, code, unit, mass)
+        except ValueError:
+            return None
+    if not found:
+        return Decimal(0)
+    digits = max(len(value.as_tuple().digits), _FEWEST_DIGITS)
+    rounded = found.quantize(Decimal(1).scaleb(found.adjusted() - digits + 1), ROUND_HALF_EVEN, _WIDE)
+    return Decimal(f"{rounded:f}")  # no exponent: FHIR's decimals are read more easily without
+
+
+def _mass_of(analyte: Any) -> Decimal | None:
+    """The molar mass by the first LOINC code that is known."""
+    codings = analyte.get("coding", [analyte]) if isinstance(analyte, dict) else ()
+    masses = (
+        molar_masses.molar_mass(c["code"])
+        for c in codings
+        if c.get("system") == "http://loinc.org" and "code" in c
+    )
+    return next((mass for mass in masses if mass is not None), None)
+
+
+def _bare(x: dict[str, Any]) -> dict[str, Any]:
+    return {name: x[name] for name in ("value", "comparator", "unit", "system", "code") if name in x}
+
+
+def _kept(ctx: Context, x: dict[str, Any], unit: str, otherwise: str) -> Any:
+    told = f"a quantity in {x.get('code') or x.get('unit') or 'no unit'} can't be told in {unit}"
+    if otherwise == "reject":
+        raise Reject(Issue("error", "FB-MAP-203", told))
+    if otherwise == "drop":
+        ctx.flag("FB-MAP-205", f"{told}; it was left out")
+        return None
+    if otherwise == "keep+flag":
+        ctx.flag("FB-MAP-206", f"{told}; it is kept as it is")
+    return x

@@ -1,0 +1,7 @@
+"""Suggestions: which standard codes the names of a local catalogue may mean."""
+
+from fhir_bridge.terminology.suggest.lexicon import Lexicon, get_lexicon
+from fhir_bridge.terminology.suggest.query import LocalTerm
+from fhir_bridge.terminology.suggest.suggesting import Suggester, Suggestion, Suggestions
+
+__all__ = ["Lexicon", "LocalTerm", "Suggester", "Suggestion", "Suggestions", "get_lexicon"]

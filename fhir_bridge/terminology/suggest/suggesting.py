@@ -1,0 +1,112 @@
+"""Candidates for the codes of a local catalogue, best first, with what speaks for each; or none."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
+
+from fhir_bridge.terminology.content import CodeSystemContent, ConceptDetail
+from fhir_bridge.terminology.service import Terminology
+from fhir_bridge.terminology.suggest.index import Candidates, index_of
+from fhir_bridge.terminology.suggest.lexicon import Lexicon, get_lexicon
+from fhir_bridge.terminology.suggest.query import LocalTerm, Query, queries, search_texts
+from fhir_bridge.terminology.suggest.scoring import score
+
+__all__ = ["Suggester", "Suggestion", "Suggestions"]
+
+CANDIDATES = 400
+"""Concepts that the index gives for each reading of a name, to be judged by their axes."""
+
+ENOUGH = 0.58
+"""Below this score nothing is suggested: a courier fee has no code, however near `fee` is to `ferritin`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Suggestion:
+    """A code that may be meant; `score` 0 to 1, `evidence` says what led to it."""
+
+    system: str
+    code: str
+    display: str
+    score: float
+    evidence: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Suggestions:
+    """The suggestions for one term; `found` is empty where nothing is near enough, `near` holds what came closest."""
+
+    term: LocalTerm
+    found: tuple[Suggestion, ...]
+    near: tuple[Suggestion, ...] = ()
+
+
+class _Judged(NamedTuple):
+    value: float
+    content: CodeSystemContent
+    concept: ConceptDetail
+    evidence: tuple[str, ...]
+
+
+class Suggester:
+    """Suggests codes of some code systems.
+
+    Args:
+        targets: the code systems to choose from.
+        terminology: knows units as people write them.
+        lexicon: what people write; a site's own tables can be added to the one that ships.
+    """
+
+    def __init__(
+        self, targets: Sequence[CodeSystemContent], terminology: Terminology, lexicon: Lexicon | None = None
+    ) -> None:
+        self._targets = tuple(targets)
+        self._terminology = terminology
+        self._lexicon = lexicon or get_lexicon()
+
+    @cached_property
+    def _indexes(self) -> tuple[tuple[CodeSystemContent, Candidates], ...]:
+        return tuple((content, index_of(content)) for content in self._targets)
+
+    def suggest(self, term: LocalTerm, limit: int = 5) -> Suggestions:
+        """The best `limit` codes for a term."""
+        best: dict[tuple[str, str], _Judged] = {}
+        for query in queries(term, self._lexicon, self._terminology):
+            for judged in self._judge(query):
+                key = (judged.content.url, judged.concept.code)
+                if key not in best or best[key].value < judged.value:
+                    best[key] = judged
+        ranked = sorted(best.values(), key=lambda j: (-j.value, len(j.concept.display or ""), j.concept.code))
+        made = tuple(
+            Suggestion(
+                j.content.url,
+                j.concept.code,
+                j.concept.display or "",
+                round(min(j.value, 1.0), 3),
+                j.evidence,
+            )
+            for j in ranked[:limit]
+        )
+        enough = bool(ranked) and ranked[0].value >= ENOUGH
+        return Suggestions(term, made if enough else (), () if enough else made)
+
+    def suggest_all(self, terms: Iterable[LocalTerm], limit: int = 5) -> Iterator[Suggestions]:
+        """Suggestions for each term, in the order given."""
+        return (self.suggest(term, limit) for term in terms)
+
+    def _judge(self, query: Query) -> Iterator[_Judged]:
+        for content, index in self._indexes:
+            seen: set[str] = set()
+            for text in search_texts(query):
+                for code, *_ in index.candidates(text, CANDIDATES):
+                    if code in seen:
+                        continue
+                    seen.add(code)
+                    concept = content.get(code)
+                    if concept is None or not concept.active or concept.abstract:
+                        continue
+                    found = score(query, concept)
+                    if found.value:
+                        yield _Judged(found.value, content, concept, (*query.evidence, *found.evidence))

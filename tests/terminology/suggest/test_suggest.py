@@ -1,0 +1,135 @@
+"""Suggestions for local names: the right code is among the first five, and a courier fee has none."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fhir_bridge.terminology import get_terminology
+from fhir_bridge.terminology.content import ConceptDetail
+from fhir_bridge.terminology.suggest import LocalTerm, Suggester, get_lexicon
+from fhir_bridge.terminology.suggest.text import close, words
+from fhir_bridge.terminology.suggest.units import properties_of_unit, ucum_of
+from tests.terminology.suggest import corpus
+
+
+@pytest.fixture(scope="module")
+def small() -> Suggester:
+    return Suggester([corpus.loinc(500)], get_terminology())
+
+
+def first(suggester: Suggester, name: str, unit: str = "", specimen: str = "") -> str:
+    found = suggester.suggest(LocalTerm(name, unit, specimen)).found
+    return found[0].code if found else ""
+
+
+def test_four_of_five_names_find_their_code_among_a_hundred_thousand_others() -> None:
+    suggesters = {
+        "laboratory": Suggester([corpus.loinc(100_000)], get_terminology()),
+        "diagnosis": Suggester([corpus.icd()], get_terminology()),
+    }
+    suggesters["imaging"] = suggesters["laboratory"]
+    met, none_said, missed = 0, 0, []
+    names = corpus.names()
+    for named in names:
+        found = [s.code for s in suggesters[named.domain].suggest(named.term, 5).found]
+        if not named.code:
+            none_said += not found
+        elif named.code in found:
+            met += 1
+        else:
+            missed.append(named.term.name)
+    with_code = sum(bool(named.code) for named in names)
+    assert (len(names), with_code) == (200, 180)
+    assert met >= 0.8 * with_code, missed
+    assert none_said > 10
+
+
+def test_the_unit_tells_mass_from_substance(small: Suggester) -> None:
+    assert first(small, "Creatinine", "mg/dL") == "2160-0"
+    assert first(small, "Creatinine", "µmol/L") == "14682-9"
+    assert first(small, "Creatinine µmol/L") == "14682-9"
+
+
+def test_the_specimen_tells_urine_from_serum(small: Suggester) -> None:
+    assert first(small, "Natrium", "mmol/L", "Urin") == "2955-3"
+    assert first(small, "Natrium", "mmol/L", "Serum") == "2951-2"
+    assert first(small, "Urin-Natrium", "mmol/L") == "2955-3"
+
+
+def test_compounds_and_slips_of_the_pen_are_understood(small: Suggester) -> None:
+    assert first(small, "Serumkalium", "mmol/l") == "2823-3"
+    assert first(small, "Potasium", "mmol/L") == "2823-3"
+    assert first(small, "hsCRP", "mg/L") == "30522-7"
+
+
+def test_what_led_to_a_suggestion_is_told(small: Suggester) -> None:
+    best = small.suggest(LocalTerm("Kaliémie", "mmol/L", "sérum")).found[0]
+    assert "kaliemie: potassium" in best.evidence
+    assert "SCnc fits the unit" in best.evidence
+    assert best.system == corpus.LOINC
+
+
+def test_for_a_name_without_a_code_what_came_nearest_is_kept_apart(small: Suggester) -> None:
+    answer = small.suggest(LocalTerm("Courier fee"))
+    assert answer.found == ()
+
+
+def test_retired_and_grouping_concepts_are_not_suggested() -> None:
+    concepts = {
+        "1": ConceptDetail("1", "Heart failure", active=False),
+        "2": ConceptDetail("2", "Heart failure", abstract=True),
+        "3": ConceptDetail("3", "Heart failure"),
+    }
+    suggester = Suggester([corpus.of("https://hospital.example.org/codes", concepts)], get_terminology())
+    assert [s.code for s in suggester.suggest(LocalTerm("CHF")).found] == ["3"]
+
+
+@pytest.mark.parametrize(
+    ("unit", "property_axis"),
+    [("mmol/L", "SCnc"), ("mg/dl", "MCnc"), ("G/l", "NCnc"), ("U/l", "CCnc"), ("mm/h", "Vel"), ("%", "MFr")],
+)
+def test_units_name_the_property(unit: str, property_axis: str) -> None:
+    code = ucum_of(unit, get_terminology())
+    assert code is not None
+    assert property_axis in properties_of_unit(code)
+
+
+def test_an_unknown_unit_tells_nothing() -> None:
+    assert ucum_of("Stück", get_terminology()) is None
+    assert properties_of_unit("[drp]") == ("EntMeanVol", "EntVol", "Vol")
+
+
+def test_accents_case_and_plural_do_not_count() -> None:
+    assert words("Créatinine, Plaquettes") == words("CREATININE plaquette")
+    assert words("haemoglobin") == words("Hemoglobin")
+
+
+def test_the_lexicon_names_file_and_line_of_a_mistake(tmp_path: Path) -> None:
+    table = tmp_path / "ours.tsv"
+    table.write_text("# ours\nconcept\tkind\ten\nglucose\tanalytes\tsugar\n")
+    with pytest.raises(ValueError, match=r"ours\.tsv:3: kind 'analytes'"):
+        get_lexicon().with_tables([table])
+
+
+def test_a_site_adds_its_own_words(tmp_path: Path) -> None:
+    table = tmp_path / "ours.tsv"
+    table.write_text("concept\tkind\tde\nglucose\tanalyte\tzuckerle\n")
+    suggester = Suggester([corpus.loinc(50)], get_terminology(), get_lexicon().with_tables([table]))
+    assert first(suggester, "Zuckerle", "mg/dL") == "2345-7"
+
+
+@given(st.text(max_size=60), st.text(max_size=10), st.text(max_size=10))
+def test_any_text_is_answered(name: str, unit: str, specimen: str) -> None:
+    suggester = Suggester([corpus.loinc(5)], get_terminology())
+    for suggestion in suggester.suggest(LocalTerm(name, unit, specimen)).found:
+        assert 0 < suggestion.score <= 1
+
+
+@given(st.text(max_size=12), st.text(max_size=12))
+def test_nearness_is_symmetric_and_bounded(one: str, other: str) -> None:
+    assert close(one, other) == close(other, one)
+    assert 0 <= close(one, other) <= 1
