@@ -1,0 +1,341 @@
+"""The static check: what an expression asks of a type that the type can't give is refused before it runs."""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass, replace
+
+from fhir_bridge.fhir.fhirpath.errors import FHIRPathError
+from fhir_bridge.fhir.fhirpath.kinds import SYSTEM, TYPE_INFO, Kind, kind_of
+from fhir_bridge.fhir.fhirpath.registry import FUNCTIONS
+from fhir_bridge.fhir.fhirpath.syntax import (
+    Binary,
+    Call,
+    Indexer,
+    Literal,
+    Member,
+    Node,
+    Null,
+    Special,
+    TypeTest,
+    Unary,
+    Variable,
+)
+from fhir_bridge.fhir.fhirpath.types import TypeName, type_argument, type_name
+
+__all__ = ["Shape", "check", "shape_of"]
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """What is known of a collection before evaluation.
+
+    Attributes:
+        kinds: the types its items may have; None where anything may come. No kinds: it is empty.
+        many: it may hold more than one item.
+        ordered: its order means something (children() and descendants() have none).
+    """
+
+    kinds: frozenset[Kind] | None
+    many: bool = False
+    ordered: bool = True
+
+
+def _system(name: str, *, many: bool = False) -> Shape:
+    return Shape(frozenset({SYSTEM[name]}), many)
+
+
+_UNKNOWN = Shape(None, many=True)
+_BOOLEAN, _INTEGER, _STRING = _system("Boolean"), _system("Integer"), _system("String")
+_EMPTY = Shape(frozenset())
+
+_OF_INPUT = frozenset({"where", "tail", "skip", "take", "intersect", "exclude", "distinct", "trace", "sort",
+                       "checkModifiers"})  # fmt: skip
+_ONE_OF_INPUT = frozenset({"single", "first", "last", "abs", "lowBoundary", "highBoundary"})
+_ORDERED = frozenset({"first", "last", "tail", "skip", "take"})
+_BOOLEANS = frozenset({
+    "empty", "exists", "all", "allTrue", "anyTrue", "allFalse", "anyFalse", "subsetOf", "supersetOf", "isDistinct",
+    "not", "is", "startsWith", "endsWith", "contains", "matches", "matchesFull", "hasValue", "hasExtension",
+    "memberOf", "subsumes", "subsumedBy", "conformsTo", "htmlChecks", "comparable", "toBoolean", "convertsToBoolean",
+    "convertsToInteger", "convertsToDecimal", "convertsToString", "convertsToDate", "convertsToDateTime",
+    "convertsToTime", "convertsToQuantity",
+})  # fmt: skip
+_INTEGERS = frozenset({"count", "length", "indexOf", "lastIndexOf", "toInteger", "precision"})
+_TEXTS = frozenset({
+    "upper", "lower", "substring", "replace", "replaceMatches", "toString", "join", "trim", "encode", "decode",
+    "escape", "unescape",
+})  # fmt: skip
+_OF_TEXT = _TEXTS - {"toString"} | frozenset({
+    "startsWith", "endsWith", "contains", "matches", "matchesFull", "indexOf", "lastIndexOf", "length", "toChars",
+    "split",
+})  # fmt: skip
+_RESULTS = {
+    "today": _system("Date"),
+    "now": _system("DateTime"),
+    "timeOfDay": _system("Time"),
+    "toDate": _system("Date"),
+    "toDateTime": _system("DateTime"),
+    "toTime": _system("Time"),
+    "toDecimal": _system("Decimal"),
+    "toQuantity": _system("Quantity"),
+    "toChars": _system("String", many=True),
+    "split": _system("String", many=True),
+    "getResourceKey": _STRING,
+    "getReferenceKey": _STRING,
+    "type": Shape(frozenset({TYPE_INFO}), many=True),
+}
+_NUMBERS = frozenset({"integer", "positiveInt", "unsignedInt", "decimal", "boolean"})
+
+
+def check(node: Node, kind: Kind) -> Shape:
+    """The shape of what the expression gives when it is evaluated on a value of this kind.
+
+    Raises:
+        FHIRPathError: an element that the type doesn't have, a function on what it can't take, or an order that is
+            none.
+    """
+    return _Checker(kind).shape(node, Shape(frozenset({kind})))
+
+
+def shape_of(node: Node, kind: Kind) -> Shape | None:
+    """The shape, or None where the check would refuse the expression."""
+    try:
+        return check(node, kind)
+    except FHIRPathError:
+        return None
+
+
+class _Checker:
+    def __init__(self, root: Kind) -> None:
+        self.root = root
+
+    def shape(self, node: Node, focus: Shape) -> Shape:
+        """Walks the left spine by loop, so that long chains need no stack."""
+        chain: list[Node] = []
+        while True:
+            chain.append(node)
+            match node:
+                case Member(target=inner) | Call(target=inner) if inner is not None:
+                    node = inner
+                case Indexer(target=inner) | Binary(left=inner) | TypeTest(operand=inner):
+                    node = inner
+                case _:
+                    break
+        found = self.base(chain.pop(), focus)
+        for outer in reversed(chain):
+            found = self.step(outer, found, focus)
+        return found
+
+    def base(self, node: Node, focus: Shape) -> Shape:
+        match node:
+            case Literal(kind=kind):
+                return _system(kind)
+            case Null():
+                return _EMPTY
+            case Special(name="this"):
+                return focus
+            case Special(name="index"):
+                return _INTEGER
+            case Variable(name=name):
+                return self.variable(name)
+            case Member(name=name):
+                return self.first(node, name, focus)
+            case Call():
+                return self.call(node, focus, focus)
+            case Unary(operand=operand):
+                return self.shape(operand, focus)
+        return _UNKNOWN
+
+    def variable(self, name: str) -> Shape:
+        if name in ("ucum", "sct", "loinc") or name.startswith(("vs-", "ext-")):
+            return _STRING
+        if name == "context":
+            return Shape(frozenset({self.root}))
+        if name == "resource" and self.root.is_resource and not self.root.open:
+            return Shape(frozenset({self.root}))
+        return _UNKNOWN
+
+    def first(self, node: Member, name: str, focus: Shape) -> Shape:
+        if name[:1].isupper() and focus.kinds is not None and kind_of(name) is not None:
+            own = frozenset(kind for kind in focus.kinds if kind.is_a(name))
+            if own:
+                return replace(focus, kinds=own)
+            if any(
+                kind.open and (found := kind_of(name)) is not None and found.is_resource
+                for kind in focus.kinds
+            ):
+                return replace(focus, kinds=frozenset({found}) if (found := kind_of(name)) else None)
+        return self.member(node, name, focus)
+
+    def member(self, node: Node, name: str, target: Shape) -> Shape:
+        if target.kinds is None or any(kind.open or kind.name == "Any" for kind in target.kinds):
+            return replace(target, kinds=None, many=True)
+        if not target.kinds:
+            return target
+        found: set[Kind] = set()
+        many = target.many
+        for kind in target.kinds:
+            for json_name, _, leads_to in kind.steps.get(name, ()):
+                found.add(leads_to)
+                many = many or json_name in kind.lists
+        if not found:
+            raise FHIRPathError(_no_element(name, target.kinds), node.position)
+        return replace(target, kinds=frozenset(found), many=many)
+
+    def step(self, node: Node, target: Shape, focus: Shape) -> Shape:
+        match node:
+            case Member(name=name):
+                return self.member(node, name, target)
+            case Call():
+                return self.call(node, target, focus)
+            case Indexer(index=index):
+                self.shape(index, focus)
+                self.order(node, target, "an index")
+                return replace(target, many=False)
+            case TypeTest(operator="is"):
+                return _BOOLEAN
+            case TypeTest(type_name=name):
+                return self.cast(target, type_name(name))
+            case Binary():
+                return self.binary(node, target, self.shape(node.right, focus))
+        return _UNKNOWN
+
+    def cast(self, target: Shape, wanted: TypeName) -> Shape:
+        own = frozenset(kind for kind in target.kinds or () if wanted.selects(kind))
+        if not own:
+            made = kind_of(wanted.fhir) if wanted.fhir else SYSTEM.get(wanted.system or "")
+            own = frozenset({made}) if made else frozenset()
+        return replace(target, kinds=own)
+
+    def binary(self, node: Binary, left: Shape, right: Shape) -> Shape:
+        match node.operator:
+            case "|":
+                both = None if left.kinds is None or right.kinds is None else left.kinds | right.kinds
+                return Shape(both, many=True, ordered=left.ordered and right.ordered)
+            case "+" | "-":
+                if _only(left, {"Date", "DateTime", "Time", "date", "dateTime", "instant", "time"}) and _only(
+                    right,
+                    {
+                        "Integer",
+                        "Decimal",
+                        "integer",
+                        "decimal",
+                        "positiveInt",
+                        "unsignedInt",
+                        "String",
+                        "string",
+                    },
+                ):
+                    raise FHIRPathError(
+                        f"'{node.operator}' takes a duration such as 7 days beside a date or time",
+                        node.position,
+                    )
+                return Shape(None)
+            case "&":
+                return _STRING
+            case "*" | "/" | "div" | "mod":
+                return Shape(None)
+        return _BOOLEAN
+
+    def order(self, node: Node, target: Shape, what: str) -> None:
+        if not target.ordered:
+            raise FHIRPathError(
+                f"{what} needs an order, and children() and descendants() have none", node.position
+            )
+
+    def call(self, node: Call, target: Shape, focus: Shape) -> Shape:
+        name = node.name
+        known = FUNCTIONS.get(name)
+        if name in _ORDERED:
+            self.order(node, target, f"{name}()")
+        if name in _OF_TEXT and name != "join":
+            self.text(node, target)
+        if name in ("as", "ofType") and node.arguments:
+            return self.cast(target, type_argument(node.arguments[0]))
+        inner = replace(target, many=False, ordered=True)
+        if name == "iif":
+            return self.conditional(node, inner)
+        if name == "repeat" and node.arguments:
+            return self.repeat(node.arguments[0], target)
+        shapes = []
+        for index, argument in enumerate(node.arguments):
+            if known is not None and known.takes_type and index == 0:
+                continue
+            each = (known is not None and known.iterates and not (name == "aggregate" and index == 1)) or (
+                name == "trace" and index == 1
+            )
+            shapes.append(self.shape(argument, inner if each else focus))
+        if name in _BOOLEANS:
+            return _BOOLEAN
+        if name in _INTEGERS:
+            return _INTEGER
+        if name in _TEXTS:
+            return _STRING
+        if name in _OF_INPUT:
+            return target
+        if name in _ONE_OF_INPUT:
+            return replace(target, many=False)
+        if name == "select" and shapes:
+            return replace(shapes[0], many=True)
+        if name in ("union", "combine") and shapes:
+            both = None if target.kinds is None or shapes[0].kinds is None else target.kinds | shapes[0].kinds
+            return Shape(both, many=True)
+        if name == "extension":
+            extension = kind_of("Extension")
+            return Shape(frozenset({extension}) if extension else None, many=True)
+        if name in ("children", "descendants"):
+            return Shape(None, many=True, ordered=False)
+        return _RESULTS.get(name, _UNKNOWN)
+
+    def text(self, node: Call, target: Shape) -> None:
+        kinds = target.kinds
+        if kinds and all(
+            not kind.primitive or kind.name in _NUMBERS or _system_but_text(kind) for kind in kinds
+        ):
+            raise FHIRPathError(f"{node.name}() takes a string, not {_names(kinds)}", node.position)
+
+    def conditional(self, node: Call, inner: Shape) -> Shape:
+        criterion, *results = [self.shape(argument, inner) for argument in node.arguments]
+        if criterion.kinds and not any(kind.name in ("Boolean", "boolean") for kind in criterion.kinds):
+            raise FHIRPathError(
+                f"the criterion of iif() is a Boolean, not {_names(criterion.kinds)}",
+                node.arguments[0].position,
+            )
+        kinds: frozenset[Kind] | None = frozenset()
+        for result in results:
+            kinds = None if kinds is None or result.kinds is None else kinds | result.kinds
+        return Shape(kinds, many=any(result.many for result in results))
+
+    def repeat(self, argument: Node, target: Shape) -> Shape:
+        """Types that the projection leads to, until no new one comes."""
+        reached = replace(target, many=False, ordered=True)
+        found: frozenset[Kind] = frozenset()
+        while True:
+            result = self.shape(argument, reached)
+            if result.kinds is None:
+                return _UNKNOWN
+            if result.kinds <= found:
+                return Shape(found, many=True)
+            found |= result.kinds
+            reached = Shape(found if reached.kinds is None else reached.kinds | found)
+
+
+def _system_but_text(kind: Kind) -> bool:
+    return kind.system and kind.name != "String"
+
+
+def _only(shape: Shape, names: set[str]) -> bool:
+    return bool(shape.kinds) and all(kind.name in names for kind in shape.kinds or ())
+
+
+def _names(kinds: frozenset[Kind]) -> str:
+    return " or ".join(sorted({kind.qualified for kind in kinds}))
+
+
+def _no_element(name: str, kinds: frozenset[Kind]) -> str:
+    places = sorted({kind.place[1] if kind.place else kind.qualified for kind in kinds})
+    elements = sorted({element for kind in kinds for element in kind.steps})
+    near = difflib.get_close_matches(name, elements, n=1)
+    hint = f"; did you mean {near[0]}?" if near else ""
+    shown = ", ".join(places[:3]) + (" …" if len(places) > 3 else "")
+    return f"{shown} has no element '{name}'{hint}"

@@ -1,0 +1,224 @@
+"""Compiled single values: the operands of comparisons, as Python variables."""
+
+from __future__ import annotations
+
+from fhir_bridge.fhir.fhirpath.check import shape_of
+from fhir_bridge.fhir.fhirpath.compiled_paths import Paths, Place
+from fhir_bridge.fhir.fhirpath.kinds import SYSTEM, Kind
+from fhir_bridge.fhir.fhirpath.registry import FUNCTIONS
+from fhir_bridge.fhir.fhirpath.source import NEVER, Unsupported
+from fhir_bridge.fhir.fhirpath.syntax import (
+    Binary,
+    Call,
+    Indexer,
+    Literal,
+    Member,
+    Node,
+    Special,
+    TypeTest,
+    Variable,
+)
+from fhir_bridge.fhir.fhirpath.types import type_argument, type_name
+
+__all__ = ["Values", "family"]
+
+_FAMILIES = {
+    "Boolean": "boolean",
+    "Integer": "number",
+    "Decimal": "number",
+    "Date": "moment",
+    "DateTime": "moment",
+    "Time": "clock",
+    "Quantity": "quantity",
+    "String": "text",
+    "boolean": "boolean",
+    "integer": "number",
+    "positiveInt": "number",
+    "unsignedInt": "number",
+    "decimal": "number",
+    "date": "moment",
+    "dateTime": "moment",
+    "instant": "moment",
+    "time": "clock",
+}
+_CHECKED = {
+    "text": "a_text",
+    "number": "a_number",
+    "boolean": "a_boolean",
+    "moment": "a_text",
+    "clock": "a_text",
+}
+_CLASSES = {"text": "str", "number": "int", "boolean": "bool", "moment": "str", "clock": "str"}
+
+
+def family(kind: Kind) -> str:
+    """How values of a type are compared: text, number, boolean, moment, clock, quantity; empty for complex types."""
+    if kind.is_a("Quantity"):
+        return "quantity"
+    if not kind.primitive:
+        return ""
+    return _FAMILIES.get(kind.name, "text")
+
+
+class Values(Paths):
+    """Writes operands: each in a variable that holds the only value, or None."""
+
+    def single(self, node: Node, focus: Place) -> bool:
+        """Whether at most one value can come."""
+        match node:
+            case Literal() | Special():
+                return True
+            case Variable(name="resource" | "context"):
+                return True
+            case Call(name="first" | "count" | "exists" | "empty" | "not" | "single" | "last" | "hasValue"):
+                return True
+            case Binary(operator=operator):
+                return operator != "|"
+        shape = shape_of(node, focus.kind)
+        return shape is not None and not shape.many
+
+    def scalar(self, node: Node, focus: Place) -> Place:
+        """The only value of an expression; where several come the compiled form is left."""
+        match node:
+            case Literal(kind="String" | "Integer" | "Boolean", value=value):
+                return Place(self.assigned(repr(value)), SYSTEM[node.kind])
+            case Literal(kind="Decimal", value=value):
+                return Place(self.assigned(self.out.constant(value)), SYSTEM["Decimal"])
+            case Call(name="count"):
+                return Place(self.count(node, focus), SYSTEM["Integer"])
+            case Call(name="length", target=target) if target is not None:
+                text = self.text(target, focus)
+                return Place(self.assigned(f"None if {text} is None else len({text})"), SYSTEM["Integer"])
+            case Call(name="toString", target=target) if target is not None:
+                return self.as_string(target, focus)
+            case Call(name="toInteger", target=target) if target is not None:
+                text = self.text(target, focus)
+                return Place(self.assigned(f"to_integer({text})"), SYSTEM["Integer"])
+            case Call(name="lower" | "upper", target=target) if target is not None:
+                text = self.text(target, focus)
+                return Place(
+                    self.assigned(f"None if {text} is None else {text}.{node.name}()"), SYSTEM["String"]
+                )
+            case Call(name="substring", target=target, arguments=arguments) if target is not None:
+                return self.substring(target, arguments, focus)
+            case Binary(operator="&", left=left, right=right):
+                first, second = self.text(left, focus), self.text(right, focus)
+                return Place(self.assigned(f"({first} or '') + ({second} or '')"), SYSTEM["String"])
+            case Binary(operator="+" | "-" as operator, left=left, right=right):
+                return self.sum(operator, left, right, focus)
+            case Special(name="this"):
+                return self.checked(focus)
+        if isinstance(node, Member | Variable | Call | Indexer | TypeTest):
+            return self.of_path(node, focus)
+        raise Unsupported(type(node).__name__)
+
+    def assigned(self, expression: str) -> str:
+        """A variable with this value."""
+        name = self.out.name("s")
+        self.out.add(f"{name} = {expression}")
+        return name
+
+    def checked(self, place: Place) -> Place:
+        """A value whose JSON has the kind that its type says; any other leaves the compiled form."""
+        kind = family(place.kind)
+        if place.kind.primitive:
+            self.out.add(f"if {place.name} is None: {NEVER}")
+        if kind in _CHECKED:
+            self.out.add(
+                f"if {place.name}.__class__ is not {_CLASSES[kind]}: {place.name} = {_CHECKED[kind]}({place.name})"
+            )
+        return place
+
+    def of_path(self, node: Node, focus: Place) -> Place:
+        """The only value of a path."""
+        kinds = self.kinds(node, focus)
+        families = {family(kind) for kind in kinds}
+        if len(families) != 1 or "" in families:
+            raise Unsupported("values of several kinds")
+        found, many = self.out.name("s"), not self.single(node, focus)
+        self.out.add(f"{found} = None")
+
+        def keep(place: Place) -> None:
+            self.checked(place)
+            if many:
+                self.out.add(f"if {found} is not None: {NEVER}")
+            self.out.add(f"{found} = {place.name}")
+
+        self.each(node, focus, keep, values=True, repeats=False)
+        return Place(found, next(iter(kinds)) if len(kinds) == 1 else _common(kinds))
+
+    def kinds(self, node: Node, focus: Place) -> frozenset[Kind]:
+        """The types that an expression's values may have."""
+        shape = shape_of(node, focus.kind)
+        if shape is None or not shape.kinds:
+            raise Unsupported("types are not known beforehand")
+        kinds = shape.kinds
+        wanted = None
+        if isinstance(node, TypeTest) and node.operator == "as":
+            wanted = type_name(node.type_name, self.published)
+        elif isinstance(node, Call) and node.name in ("as", "ofType"):
+            wanted = type_argument(node.arguments[0], self.published)
+        if wanted is not None:
+            kinds = frozenset(kind for kind in kinds if wanted.selects(kind))
+        if not kinds:
+            raise Unsupported("nothing of that type")
+        return kinds
+
+    def text(self, node: Node, focus: Place) -> str:
+        """A variable with the only string of an expression, or None."""
+        place = self.scalar(node, focus)
+        if family(place.kind) not in ("text", "moment", "clock"):
+            raise Unsupported(f"a string function on {place.kind}")
+        return place.name
+
+    def as_string(self, target: Node, focus: Place) -> Place:
+        """toString()."""
+        place = self.scalar(target, focus)
+        kind = family(place.kind)
+        if kind in ("text", "moment", "clock"):
+            return Place(place.name, SYSTEM["String"])
+        if kind in ("number", "boolean"):
+            return Place(self.assigned(f"text_of_number({place.name})"), SYSTEM["String"])
+        raise Unsupported("toString() of a complex type")
+
+    def substring(self, target: Node, arguments: tuple[Node, ...], focus: Place) -> Place:
+        """substring() with whole numbers for its places."""
+        places = [a.value for a in arguments if isinstance(a, Literal) and a.kind == "Integer"]
+        if len(places) != len(arguments) or FUNCTIONS["substring"].least > len(places):
+            raise Unsupported("substring() with computed places")
+        text = self.text(target, focus)
+        start = places[0]
+        end = f"{start + places[1]}" if len(places) > 1 else ""
+        cut = f"None if {text} is None or len({text}) <= {start} else {text}[{start}:{end}]"
+        return Place(self.assigned(cut), SYSTEM["String"])
+
+    def sum(self, operator: str, left: Node, right: Node, focus: Place) -> Place:
+        """A sum of whole numbers that are surely there, or of two strings."""
+        first, second = self.scalar(left, focus), self.scalar(right, focus)
+        families = {family(first.kind), family(second.kind)}
+        test = f"{first.name} is None or {second.name} is None"
+        if families == {"text"} and operator == "+":
+            return Place(self.assigned(f"None if {test} else {first.name} + {second.name}"), SYSTEM["String"])
+        if first.kind is SYSTEM["Integer"] and second.kind is SYSTEM["Integer"]:
+            sign = "-" if operator == "-" else ""
+            if sign:
+                self.out.add(f"if {second.name} is not None: {second.name} = -{second.name}")
+            return Place(self.assigned(f"sum_of({first.name}, {second.name})"), SYSTEM["Integer"])
+        raise Unsupported("arithmetic")
+
+    def count(self, node: Call, focus: Place) -> str:
+        """A variable with the number of items."""
+        counter = self.out.name("c")
+        self.out.add(f"{counter} = 0")
+        target: Node = node.target if node.target is not None else Special("this")
+        self.each(target, focus, lambda _: self.out.add(f"{counter} += 1"), values=False, repeats=False)
+        return counter
+
+
+def _common(kinds: frozenset[Kind]) -> Kind:
+    """One kind that stands for several of a family: the System type they compare as."""
+    names = {"text": "String", "number": "Decimal", "boolean": "Boolean"}
+    name = names.get(family(next(iter(kinds))))
+    if name is None:
+        raise Unsupported("dates of several kinds")
+    return SYSTEM[name]

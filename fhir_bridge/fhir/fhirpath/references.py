@@ -1,0 +1,115 @@
+"""resolve(): contained resources, entries of the Bundle around, then whatever the handed resolver finds."""
+
+from __future__ import annotations
+
+from fhir_bridge.fhir.fhirpath.environment import Environment
+from fhir_bridge.fhir.fhirpath.items import Item, member, root_item
+
+__all__ = ["reference_of", "resolve"]
+
+
+def reference_of(item: Item) -> str | None:
+    """The reference that an item holds: of a Reference its `reference`, of a uri, url or canonical itself."""
+    value = item.value
+    if isinstance(value, str):
+        return value
+    if isinstance(value, dict) and item.kind.name in ("Reference", "Any"):
+        reference = value.get("reference")
+        return reference if isinstance(reference, str) else None
+    return None
+
+
+def resolve(item: Item, env: Environment) -> Item | None:
+    """The resource an item refers to; None where it is not at hand (R4 fhirpath.html#functions)."""
+    reference = reference_of(item)
+    if not reference:
+        return None
+    if reference.startswith("#"):
+        return _contained(item, reference[1:], env)
+    found = _in_bundle(item, reference, env)
+    if found is None and env.root.kind.name == "Bundle" and env.root is not _top(item):
+        found = _entry(env.root, reference, "", env)
+    if found is None and env.resolver is not None:
+        resource = env.resolver.resolve(reference)
+        found = root_item(resource) if isinstance(resource, dict) else None
+    return found
+
+
+def _top(item: Item) -> Item:
+    while item.parent is not None:
+        item = item.parent
+    return item
+
+
+def _container(item: Item, env: Environment) -> Item:
+    """The resource that contains the item, contained ones passed over."""
+    current: Item | None = item
+    found: Item | None = None
+    while current is not None:
+        if current.kind.is_resource and current.name != "contained":
+            found = current
+            break
+        current = current.parent
+    return found or env.root
+
+
+def _contained(item: Item, name: str, env: Environment) -> Item | None:
+    container = _container(item, env)
+    for holder in (container, env.root):
+        if not name:
+            return holder
+        contained: list[Item] = []
+        member(holder, "contained", contained)
+        for candidate in contained:
+            if isinstance(candidate.value, dict) and candidate.value.get("id") == name:
+                return candidate
+    return None
+
+
+def _in_bundle(item: Item, reference: str, env: Environment) -> Item | None:
+    """The entry that the reference names, in the innermost Bundle around the item (R4 bundle.html#references)."""
+    current: Item | None = item
+    full_url = ""
+    while current is not None:
+        if current.name == "entry" and isinstance(current.value, dict):
+            own = current.value.get("fullUrl")
+            full_url = own if isinstance(own, str) else ""
+        if current.kind.name == "Bundle":
+            return _entry(current, reference, full_url, env)
+        current = current.parent
+    return None
+
+
+def _entry(bundle: Item, reference: str, full_url: str, env: Environment) -> Item | None:
+    reference = reference.partition("/_history/")[0]
+    entries = env.entries(bundle, _index)
+    found = entries.get(f"={reference}")
+    if ":" not in reference.partition("/")[0]:
+        if found is None and full_url.startswith(("http://", "https://")) and full_url.count("/") >= 4:
+            found = entries.get(f"={full_url.rsplit('/', 2)[0]}/{reference}")
+        if found is None:
+            found = entries.get(reference)
+    return None if found is None else _resource(found)
+
+
+def _index(bundle: Item) -> dict[str, Item]:
+    """The entries of a Bundle by `Type/id`, and by their fullUrl behind `=`; the first of several."""
+    found: dict[str, Item] = {}
+    entries: list[Item] = []
+    member(bundle, "entry", entries)
+    for entry in entries:
+        value = entry.value
+        if not isinstance(value, dict):
+            continue
+        resource, full_url = value.get("resource"), value.get("fullUrl")
+        if isinstance(full_url, str):
+            found.setdefault(f"={full_url}", entry)
+        if isinstance(resource, dict):
+            found.setdefault(f"{resource.get('resourceType')}/{resource.get('id')}", entry)
+    return found
+
+
+def _resource(entry: Item) -> Item | None:
+    found: list[Item] = []
+    member(entry, "resource", found)
+    return found[0] if found else None
