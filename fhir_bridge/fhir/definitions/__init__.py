@@ -17,19 +17,23 @@ from fhir_bridge.fhir.definitions.model import (
     TypeDefinition,
     Value,
 )
+from fhir_bridge.fhir.definitions.registration import register, register_search_parameters
 from fhir_bridge.fhir.definitions.registry import (
     code_system,
     code_systems,
     compartment,
     extension,
+    extension_structure,
+    extensions,
     find_type,
+    generation,
     is_primitive,
     load,
+    on_change,
     patient_compartment,
     primitive_regex,
     profile,
     profiles,
-    register,
     resource_types,
     search_parameters,
     structure,
@@ -37,6 +41,7 @@ from fhir_bridge.fhir.definitions.registry import (
     type_names,
     value_set,
     value_sets,
+    versions,
 )
 from fhir_bridge.fhir.definitions.terminologies import CodeConcept, CodeSystem, OpenInclude, ValueSet
 
@@ -60,14 +65,19 @@ __all__ = [
     "code_systems",
     "compartment",
     "extension",
+    "extension_structure",
+    "extensions",
     "find_type",
+    "generation",
     "is_primitive",
     "load",
+    "on_change",
     "patient_compartment",
     "primitive_regex",
     "profile",
     "profiles",
     "register",
+    "register_search_parameters",
     "resource_types",
     "search_parameters",
     "structure",
@@ -75,4 +85,5 @@ __all__ = [
     "type_names",
     "value_set",
     "value_sets",
+    "versions",
 ]

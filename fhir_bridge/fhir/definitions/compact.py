@@ -33,8 +33,14 @@ CORE = "http://hl7.org/fhir/StructureDefinition/"
 FHIR_TYPE = CORE + "structuredefinition-fhir-type"
 MAX_VALUE_SET = CORE + "elementdefinition-maxValueSet"
 
+IMPOSED = CORE + "structuredefinition-imposeProfile"
+VERSION_USE = "http://hl7.org/fhir/StructureDefinition/version-specific-use"
+
 EVERYWHERE = frozenset({"ele-1", "ext-1"})
 """Invariants that hold of every element and extension; rows don't repeat them."""
+
+
+_NO_TYPE: tuple[Any, ...] = ("", (), (), (), "")
 
 
 def local(canonical: str) -> str:
@@ -61,6 +67,8 @@ def element_types(element: Mapping[str, Any]) -> list[list[Any]]:
             code,
             [local(p) for p in entry.get("targetProfile", ())],
             list(entry.get("profile", ())),
+            list(entry.get("aggregation", ())),
+            entry.get("versioning", ""),
         ]
         while row and not row[-1]:
             row.pop()
@@ -103,17 +111,17 @@ def compact_element(element: Mapping[str, Any], constraints: dict[tuple[str, ...
             ),
             None,
         )
-        row["b"] = [binding["strength"], binding.get("valueSet"), *([maximum] if maximum else ())]
+        row["b"] = [binding.get("strength", ""), binding.get("valueSet"), *([maximum] if maximum else ())]
     if numbers := [
         constraints.setdefault(
-            (c["key"], c["severity"], c.get("expression", ""), c["human"], c.get("source", "")),
+            (c["key"], c["severity"], c.get("expression", ""), c.get("human", ""), c.get("source", "")),
             len(constraints),
         )
         for c in element.get("constraint", ())
         if c["key"] not in EVERYWHERE
     ]:
         row["c"] = numbers
-    for key, stem in (("f", "fixed"), ("p", "pattern")):
+    for key, stem in (("f", "fixed"), ("p", "pattern"), ("l", "minValue"), ("h", "maxValue")):
         if value := typed_value(element, stem):
             row[key] = value
     if slicing := element.get("slicing"):
@@ -152,14 +160,35 @@ def compact_structure(
         for element in row["elements"]:
             if element["i"] == ".id":
                 element["t"] = [["id"]]  # R4 datatypes.html#id; the package says System.String
+    if row["type"] == "Extension":
+        row["w"] = [[c["type"], c["expression"]] for c in definition.get("context", ()) if _of_r4(c)]
+        if invariants := definition.get("contextInvariant"):
+            row["W"] = list(invariants)
+    if imposed := [
+        e.get("valueCanonical") for e in definition.get("extension", ()) if e.get("url") == IMPOSED
+    ]:
+        row["I"] = imposed
     return row
+
+
+def _of_r4(context: Mapping[str, Any]) -> bool:
+    """Whether a context of an extension counts in R4: some are marked for other versions of FHIR."""
+    for use in context.get("extension", ()):
+        if use.get("url") == VERSION_USE:
+            for bound in use.get("extension", ()):
+                version = str(bound.get("valueCode", ""))
+                if bound.get("url") == "startFhirVersion" and version > "4.0":
+                    return False
+                if bound.get("url") == "endFhirVersion" and version < "4.0":
+                    return False
+    return True
 
 
 def structure(row: Mapping[str, Any], constraints: Sequence[Sequence[str]]) -> TypeDefinition | Profile:
     """A row as the typed model."""
     kind = row["type"]
     elements = tuple(_element(kind, e, constraints) for e in row["elements"])
-    arguments = {
+    arguments: dict[str, Any] = {
         "name": row["name"],
         "url": row["url"],
         "kind": row["kind"],
@@ -169,7 +198,15 @@ def structure(row: Mapping[str, Any], constraints: Sequence[Sequence[str]]) -> T
         "elements": elements,
         "version": row["version"],
     }
-    return Profile(**arguments) if row["derivation"] == "constraint" else TypeDefinition(**arguments)
+    if row["derivation"] != "constraint":
+        return TypeDefinition(**arguments)
+    return Profile(
+        **arguments,
+        contexts=tuple((c[0], c[1]) for c in row.get("w", ())),
+        context_invariants=tuple(row.get("W", ())),
+        imposed=tuple(row.get("I", ())),
+        package=row.get("P", ""),
+    )
 
 
 def _element(root: str, row: Mapping[str, Any], constraints: Sequence[Sequence[str]]) -> Element:
@@ -200,9 +237,12 @@ def _element(root: str, row: Mapping[str, Any], constraints: Sequence[Sequence[s
         must_support="S" in row,
         max_length=row.get("L"),
         base_max=None if base_max < 0 else base_max,
+        min_value=Value(*row["l"]) if "l" in row else None,
+        max_value=Value(*row["h"]) if "h" in row else None,
     )
 
 
 def kind(row: Sequence[Any]) -> ElementType:
     """A type row as the typed model."""
-    return ElementType(row[0], tuple(row[1]) if len(row) > 1 else (), tuple(row[2]) if len(row) > 2 else ())
+    code, targets, profiles, aggregation, versioning = (*row, *_NO_TYPE[len(row) :])
+    return ElementType(code, tuple(targets), tuple(profiles), tuple(aggregation), versioning)

@@ -30,11 +30,15 @@ class ElementType:
         code: type name, `Reference`.
         targets: what a Reference or canonical may point to: type names of R4, or full profile canonicals.
         profiles: profiles that the value must satisfy (at least one), as full canonicals.
+        aggregation: how a Reference may be held (`contained`, `referenced`, `bundled`); empty allows all.
+        versioning: `independent` or `specific` where the reference must (not) name a version.
     """
 
     code: str
     targets: tuple[str, ...] = ()
     profiles: tuple[str, ...] = ()
+    aggregation: tuple[str, ...] = ()
+    versioning: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +89,7 @@ class Element:
         max: None is `*`.
         content_reference: path of the element whose content this one has.
         constraints: without `ele-1` and `ext-1`, which hold everywhere.
+        min_value, max_value: bounds of a number, date or Quantity (inclusive).
     """
 
     id: str
@@ -105,6 +110,8 @@ class Element:
     must_support: bool = False
     max_length: int | None = None
     base_max: int | None = None
+    min_value: Value | None = None
+    max_value: Value | None = None
 
     @property
     def is_choice(self) -> bool:
@@ -161,6 +168,11 @@ class TypeDefinition:
         return {parent: tuple(children) for parent, children in groups.items()}
 
     @property
+    def canonical(self) -> str:
+        """Its url with its version, as it stands in messages."""
+        return f"{self.url}|{self.version}" if self.version else self.url
+
+    @property
     def root(self) -> Element:
         """The element that stands for the whole."""
         return self.elements[0]
@@ -197,9 +209,20 @@ class TypeDefinition:
 
 @dataclass(frozen=True)
 class Profile(TypeDefinition):
-    """A constrained type; its elements are those of the snapshot."""
+    """A constrained type; its elements are those of the snapshot.
+
+    Attributes:
+        contexts: for an extension, (type, expression) pairs of where it may stand; `("element", "Patient")`.
+        context_invariants: FHIRPath of which each must hold where the extension stands.
+        imposed: canonicals of profiles that hold wherever this one does (structuredefinition-imposeProfile).
+        package: name and version of the package it came with, `hl7.fhir.us.mcode#4.0.0`; empty for those built in.
+    """
 
     derivation: str = "constraint"
+    contexts: tuple[tuple[str, str], ...] = ()
+    context_invariants: tuple[str, ...] = ()
+    imposed: tuple[str, ...] = ()
+    package: str = ""
 
 
 @dataclass(frozen=True, slots=True)

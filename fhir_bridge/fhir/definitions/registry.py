@@ -2,55 +2,84 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import logging
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache, lru_cache
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from fhir_bridge.fhir.definitions import terminologies
-from fhir_bridge.fhir.definitions.compact import CORE, compact_element, compact_structure
+from fhir_bridge.fhir.definitions.compact import CORE
 from fhir_bridge.fhir.definitions.compact import structure as typed_structure
-from fhir_bridge.fhir.definitions.extensions import compact_extension
-from fhir_bridge.fhir.definitions.extensions import extension as typed_extension
+from fhir_bridge.fhir.definitions.extensions import extension_definition
+from fhir_bridge.fhir.definitions.layers import Layer
 from fhir_bridge.fhir.definitions.model import ExtensionDefinition, Profile, SearchParameter, TypeDefinition
-from fhir_bridge.fhir.definitions.snapshots import SnapshotError, snapshot
+from fhir_bridge.fhir.definitions.searches import search_parameter
 from fhir_bridge.fhir.definitions.table import Table
 from fhir_bridge.fhir.definitions.terminologies import CodeSystem, ValueSet
-from fhir_bridge.fhir.serialization import JsonError, loads_exact
-from fhir_bridge.plugins import shipped
+from fhir_bridge.fhir.definitions.versions import split, version_key
 
 __all__ = [
+    "Rows",
+    "add",
+    "add_search_rows",
+    "built_row",
     "code_system",
     "code_systems",
     "compartment",
     "extension",
+    "extension_structure",
+    "extensions",
     "find_type",
+    "generation",
     "is_primitive",
     "load",
+    "on_change",
     "patient_compartment",
     "primitive_regex",
     "profile",
     "profiles",
-    "register",
     "resource_types",
+    "rows_of",
     "search_parameters",
     "structure",
     "type_definition",
     "type_names",
+    "use_layer",
     "value_set",
     "value_sets",
+    "versions",
 ]
 
-_T = TypeVar("_T")
+Rows = tuple[Sequence[Mapping[str, Any]], Sequence[Sequence[str]]]
+"""Compact rows of a structure's elements, and the constraints that they number."""
+
+_LOG = logging.getLogger(__name__)
 
 MANY = 8192
 """Names that are remembered, known or not: they come from resources, so their number must have a bound."""
 
 GENERATED = Path(__file__).parent / "generated"
+PACKAGES = "FHIR_BRIDGE_PACKAGES"
+"""The environment's packages: paths, separated as in PATH."""
 
-_own_profiles: dict[str, Profile] = {}
-_own_extensions: dict[str, ExtensionDefinition] = {}
-_own_rows: dict[str, dict[str, Any]] = {}
+
+class _State:
+    """What is added to the tables, and how often that changed."""
+
+    def __init__(self) -> None:
+        self.own: dict[str, Profile] = {}
+        self.own_rows: dict[str, Rows] = {}
+        self.own_search: dict[str, dict[str, list[Any]]] = {}
+        self.layer: Layer | None = None
+        self.from_environment = False
+        self.from_project = False
+        self.generation = 0
+        self.listeners: list[Callable[[], object]] = []
+
+
+_state = _State()
 
 
 @cache
@@ -116,95 +145,205 @@ def primitive_regex(name: str) -> str:
     return str(row["regex"])
 
 
-def profile(url: str) -> Profile | None:
-    """The profile of this canonical (a `|version` is left aside); None where it is not known.
-
-    Known are R4 core's (vital signs …), Genomics Reporting STU3, IPS, the project's own and registered ones.
-    """
-    url = url.partition("|")[0]
-    return _own(_own_profiles).get(url) or _built_profile(url)
+# --- structures ---------------------------------------------------------------------------------------------------
 
 
 @lru_cache(MANY)
-def _built_profile(url: str) -> Profile | None:
-    row = _table("profiles").get(url, exact=True)
-    if row is None:
-        return None
-    built = typed_structure(row, _table("profiles").header["constraints"])
-    assert isinstance(built, Profile)
-    return built
+def profile(canonical: str) -> Profile | None:
+    """The profile of this canonical; None where it is not known.
+
+    Known are R4 core's (vital signs …), Genomics Reporting STU3, IPS, the project's own, those of a site's packages
+    and registered ones. `|version` takes that version; where it is not at hand (see `versions`), or none is named,
+    the newest.
+    """
+    return _structure("profiles", canonical)
 
 
 def profiles() -> tuple[str, ...]:
-    """Canonicals of all known profiles."""
-    return tuple(dict.fromkeys((*_table("profiles"), *_own(_own_profiles))))
-
-
-def extension(url: str) -> ExtensionDefinition | None:
-    """The extension of this url, or None."""
-    url = url.partition("|")[0]
-    return _own(_own_extensions).get(url) or _built_extension(url)
+    """Canonicals of all known profiles, without extensions."""
+    _prepare()
+    own = (url for url, found in _state.own.items() if found.type != "Extension")
+    layered = _state.layer.urls("profiles") if _state.layer else ()
+    return tuple(dict.fromkeys((*_table("profiles"), *layered, *own)))
 
 
 @lru_cache(MANY)
-def _built_extension(url: str) -> ExtensionDefinition | None:
-    row = _table("extensions").get(url, exact=True)
-    return typed_extension(url, row) if row else None
-
-
-def structure(url: str) -> TypeDefinition | None:
-    """A type or profile by canonical or type name, or None."""
-    url = url.partition("|")[0]
-    return profile(url) or find_type(url.removeprefix(CORE))
+def extension_structure(canonical: str) -> Profile | None:
+    """The structure of the extension with this url, or None."""
+    return _structure("extensions", canonical)
 
 
 @lru_cache(MANY)
-def value_set(url: str) -> ValueSet | None:
-    """The value set of this canonical (a `|version` is left aside), or None where it is not in the tables."""
-    url = url.partition("|")[0]
-    row = _table("value_sets").get(url)
+def extension(canonical: str) -> ExtensionDefinition | None:
+    """The digest of the extension with this url, or None."""
+    found = extension_structure(canonical)
+    return extension_definition(found) if found else None
+
+
+def extensions() -> tuple[str, ...]:
+    """Urls of all known extensions."""
+    _prepare()
+    own = (url for url, found in _state.own.items() if found.type == "Extension")
+    layered = _state.layer.urls("extensions") if _state.layer else ()
+    return tuple(dict.fromkeys((*_table("extensions"), *layered, *own)))
+
+
+@lru_cache(MANY)
+def structure(canonical: str) -> TypeDefinition | None:
+    """A type, profile or extension by canonical or type name, or None."""
+    name = split(canonical)[0].removeprefix(CORE)
+    return profile(canonical) or extension_structure(canonical) or find_type(name)
+
+
+@lru_cache(MANY)
+def versions(url: str) -> tuple[str, ...]:
+    """The versions of a profile or extension that are at hand, newest first; one that the url names is left aside."""
+    _prepare()
+    url = split(url)[0]
+    found: set[str] = set()
+    for kind in ("profiles", "extensions"):
+        if _state.layer:
+            found.update(_state.layer.versions(kind, url))
+        built = _built(kind, url)
+        if built is not None:
+            found.add(built.version)
+    if url in _state.own:
+        found.add(_state.own[url].version)
+    return tuple(sorted(found, key=version_key, reverse=True))
+
+
+def _structure(kind: str, canonical: str) -> Profile | None:
+    _prepare()
+    url, version = split(canonical)
+    own = _state.own.get(url)
+    if own is not None and (own.type == "Extension") != (kind == "extensions"):
+        own = None
+    if own is not None and version in ("", own.version):
+        return own
+    layered = _state.layer.versions(kind, url) if _state.layer else ()
+    if version in layered:
+        return _layered(kind, url, version)
+    built = _built(kind, url)
+    if built is not None and version == built.version:
+        return built
+    if own is not None:
+        return own
+    if layered and (built is None or version_key(layered[0]) >= version_key(built.version)):
+        return _layered(kind, url, layered[0])
+    return built
+
+
+@lru_cache(MANY)
+def _built(kind: str, url: str) -> Profile | None:
+    row = _table(kind).get(url, exact=True)
+    if row is None:
+        return None
+    found = typed_structure(row, _table(kind).header["constraints"])
+    assert isinstance(found, Profile)
+    return found
+
+
+def _layered(kind: str, url: str, version: str) -> Profile | None:
+    layer = _state.layer
+    row = layer.row(kind, url, version) if layer else None
+    if layer is None or row is None:
+        return None
+    found = typed_structure(row, layer.constraints)
+    assert isinstance(found, Profile)
+    return found
+
+
+def rows_of(canonical: str) -> Rows | None:
+    """Compact rows of a structure that others build on, by canonical or type name; None where it is not known."""
+    _prepare()
+    url, version = split(canonical)
+    if url in _state.own_rows:
+        return _state.own_rows[url]
+    if _state.layer:
+        for kind in ("profiles", "extensions"):
+            known = _state.layer.versions(kind, url)
+            if known:
+                row = _state.layer.row(kind, url, version if version in known else known[0])
+                if row:
+                    return row["elements"], _state.layer.constraints
+    for table, name in (("profiles", url), ("extensions", url), ("types", url.removeprefix(CORE))):
+        row = _table(table).get(name, exact=True)
+        if row:
+            return row["elements"], _table(table).header["constraints"]
+    return None
+
+
+# --- terminology --------------------------------------------------------------------------------------------------
+
+
+@lru_cache(MANY)
+def value_set(canonical: str) -> ValueSet | None:
+    """The value set of this canonical, in that version where it is at hand, else the newest; None where none is."""
+    url, row = _terminology("value_sets", canonical)
     return terminologies.value_set(url, row) if row else None
 
 
 def value_sets() -> tuple[str, ...]:
-    """Canonicals of all value sets in the tables."""
-    return tuple(_table("value_sets"))
+    """Canonicals of all value sets at hand."""
+    _prepare()
+    return tuple(
+        dict.fromkeys((*_table("value_sets"), *(_state.layer.urls("value_sets") if _state.layer else ())))
+    )
 
 
 @lru_cache(MANY)
-def code_system(url: str) -> CodeSystem | None:
+def code_system(canonical: str) -> CodeSystem | None:
     """The code system of this canonical, with its whole content, or None."""
-    url = url.partition("|")[0]
-    row = _table("code_systems").get(url)
+    url, row = _terminology("code_systems", canonical)
     return terminologies.code_system(url, row) if row else None
 
 
 def code_systems() -> tuple[str, ...]:
-    """Canonicals of all code systems in the tables."""
-    return tuple(_table("code_systems"))
+    """Canonicals of all code systems whose content is at hand."""
+    _prepare()
+    layered = _state.layer.urls("code_systems") if _state.layer else ()
+    return tuple(dict.fromkeys((*_table("code_systems"), *layered)))
 
 
-@cache
+def built_row(kind: str, canonical: str) -> dict[str, Any] | None:
+    """A built-in row of `code_systems` or `value_sets`; some urls of THO hold a `|` themselves."""
+    found: dict[str, Any] | None = _table(kind).get(canonical) or _table(kind).get(split(canonical)[0])
+    return found
+
+
+def _terminology(kind: str, canonical: str) -> tuple[str, dict[str, Any] | None]:
+    _prepare()
+    url, version = split(canonical)
+    layered = _state.layer.versions(kind, url) if _state.layer else ()
+    built = built_row(kind, canonical)
+    if not _state.layer or not layered or (built is not None and version and version == built.get("v")):
+        return url, built
+    if version in layered:
+        return url, _state.layer.row(kind, url, version)
+    if built is None or version_key(layered[0]) >= version_key(str(built.get("v", ""))):
+        return url, _state.layer.row(kind, url, layered[0])
+    return url, built
+
+
+# --- search -------------------------------------------------------------------------------------------------------
+
+
+@lru_cache(MANY)
 def search_parameters(resource_type: str) -> Mapping[str, SearchParameter]:
     """The search parameters of a resource type by code, those of every resource (`_id`, …) included.
+
+    A site's packages add theirs; where two have one code, R4's own stays.
 
     Raises:
         KeyError: R4 has no such resource type.
     """
+    _prepare()
     rows = _table("search").get(resource_type)
     if rows is None or resource_type not in resource_types():
         raise KeyError(f"R4 has no resource type {resource_type!r}")
-    return {
-        code: SearchParameter(
-            code,
-            row[0],
-            row[1],
-            tuple(row[2]),
-            row[3],
-            tuple((c[0], c[1]) for c in row[4]) if row[4:] else (),
-        )
-        for code, row in rows.items()
-    }
+    layered = _state.layer.search(resource_type) if _state.layer else {}
+    every = {**layered, **_state.own_search.get(resource_type, {}), **rows}
+    return {code: search_parameter(code, row) for code, row in every.items()}
 
 
 @cache
@@ -228,103 +367,61 @@ def patient_compartment() -> Mapping[str, tuple[str, ...]]:
 # --- what is added to the tables ----------------------------------------------------------------------------------
 
 
-def register(definition: Mapping[str, Any]) -> None:
-    """Add a StructureDefinition (a profile or an extension), with a snapshot or a differential alone.
-
-    Raises:
-        ValueError: it is no such StructureDefinition, its base is not known, or its differential doesn't fit the base.
-    """
-    url = definition.get("url")
-    if definition.get("resourceType") != "StructureDefinition" or not isinstance(url, str):
-        raise ValueError("a StructureDefinition with a url was expected")
-    if definition.get("derivation") != "constraint":
-        raise ValueError(f"{url}: only profiles and extensions can be added to R4's types")
-    content = definition.get("snapshot") or definition.get("differential")
-    if not content or not content.get("element"):
-        raise ValueError(f"{url} has neither snapshot nor differential")
-    if definition["type"] == "Extension":
-        row = compact_extension(definition, content["element"])
-        if "snapshot" not in definition and not row.get("e") and "t" not in row:
-            row["t"] = [[kind.code] for kind in type_definition("Extension").elements[-1].types]
-        _own_extensions[url] = typed_extension(url, row)
-        return
-    numbers: dict[tuple[str, ...], int] = {}
-    row = compact_structure(definition, (), numbers)
-    rows = [compact_element(element, numbers) for element in content["element"]]
-    if "snapshot" not in definition:
-        base = str(definition["baseDefinition"]).partition("|")[0]
-        base_rows, base_constraints = _rows(base)
-        rows, numbers = _renumbered(rows, numbers, base_constraints)
-        try:
-            rows = snapshot(rows, base_rows, _rows_of_type)
-        except SnapshotError as error:
-            raise ValueError(f"{url}: {error}") from error
-    row["elements"] = rows
-    constraints = [list(constraint) for constraint in numbers]
-    _own_rows[url] = {**row, "constraints": constraints}
-    built = typed_structure(row, constraints)
-    assert isinstance(built, Profile)
-    _own_profiles[url] = built
+def generation() -> int:
+    """A number that grows whenever definitions are added: what was compiled before may be out of date."""
+    _prepare()
+    return _state.generation
 
 
-def _rows(url: str) -> tuple[Sequence[dict[str, Any]], Sequence[Sequence[str]]]:
-    """Compact rows of a known structure, and the constraints they number."""
-    if url in _own_rows:
-        return _own_rows[url]["elements"], _own_rows[url]["constraints"]
-    for table, key in (("profiles", url), ("types", url.removeprefix(CORE))):
-        row = _table(table).get(key, exact=True)
-        if row:
-            return row["elements"], _table(table).header["constraints"]
-    raise ValueError(f"the base definition {url} is not known")
+def on_change(listener: Callable[[], object]) -> None:
+    """Have a function called whenever definitions are added, so that it may forget what it remembers of them."""
+    _state.listeners.append(listener)
 
 
-def _rows_of_type(name: str) -> Sequence[Mapping[str, Any]] | None:
-    """Elements of a data type without its invariants, which hold by the type itself."""
-    row = _table("types").get(name, exact=True)
-    return [{k: v for k, v in e.items() if k != "c"} for e in row["elements"]] if row else None
+def add(structures: Iterable[tuple[Profile, Rows]]) -> None:
+    """Add profiles and extensions with the rows that others build on; a url that was added before is replaced."""
+    for found, rows in structures:
+        _state.own[found.url] = found
+        _state.own_rows[found.url] = rows
+    _changed()
 
 
-def _renumbered(
-    rows: list[dict[str, Any]], numbers: Mapping[tuple[str, ...], int], base: Sequence[Sequence[str]]
-) -> tuple[list[dict[str, Any]], dict[tuple[str, ...], int]]:
-    """The differential's constraints counted on from the base's."""
-    merged: dict[tuple[str, ...], int] = {tuple(c): n for n, c in enumerate(base)}
-    new = {number: merged.setdefault(constraint, len(merged)) for constraint, number in numbers.items()}
-    return [{**row, "c": [new[n] for n in row["c"]]} if "c" in row else row for row in rows], merged
+def add_search_rows(rows: Iterable[tuple[str, str, list[Any]]]) -> None:
+    """Add search parameters as (resource type, code, row)."""
+    for kind, code, row in rows:
+        _state.own_search.setdefault(kind, {})[code] = row
+    _changed()
 
 
-def _own(found: dict[str, _T]) -> dict[str, _T]:
-    """The added definitions, after a look into the project's own folder."""
-    _read_shipped()
-    return found
+def use_layer(layer: Layer | None) -> None:
+    """Let a site's packages be these, in place of those there were; the environment's are then left aside."""
+    _state.from_environment = True
+    _state.layer = layer
+    _changed()
 
 
-@cache
-def _read_shipped() -> None:
-    """Register the StructureDefinitions of `terminology/`, bases before what builds on them.
+def _changed() -> None:
+    for remembered in (
+        profile, extension_structure, extension, structure, versions, value_set, code_system, search_parameters,
+    ):  # fmt: skip
+        remembered.cache_clear()
+    _state.generation += 1
+    for listener in _state.listeners:
+        listener()
 
-    Raises:
-        ValueError: one of them can't be read: the project's own files must be right.
-    """
-    waiting = []
-    for path in sorted(shipped("terminology").glob("**/*.json")):
-        content = path.read_bytes()
-        if b'"StructureDefinition"' not in content:
-            continue
-        try:
-            definition = loads_exact(content)
-        except JsonError as error:
-            raise ValueError(f"{path}: {error}") from error
-        if isinstance(definition, dict) and definition.get("resourceType") == "StructureDefinition":
-            waiting.append(definition)
-    urls = {d.get("url") for d in waiting}
-    while waiting:
-        ready = [d for d in waiting if str(d.get("baseDefinition")).partition("|")[0] not in urls]
-        if not ready:
-            raise ValueError(
-                f"StructureDefinitions build on each other in a circle: {sorted(map(str, urls))}"
-            )
-        for definition in ready:
-            register(definition)
-            urls.discard(definition.get("url"))
-        waiting = [d for d in waiting if d not in ready]
+
+def _prepare() -> None:
+    """Read the project's own definitions and the environment's packages, at the first look-up that may need them."""
+    if not _state.from_project:
+        _state.from_project = True
+        from fhir_bridge.fhir.definitions.registration import read_shipped
+
+        read_shipped()
+    if not _state.from_environment:
+        _state.from_environment = True
+        if named := os.environ.get(PACKAGES):
+            from fhir_bridge.fhir.definitions.packages import load_packages
+
+            for issue in load_packages([path for path in named.split(os.pathsep) if path]).issues:
+                if issue.severity != "information":
+                    _LOG.warning("%s: %s (%s)", issue.source, issue.message, issue.code)

@@ -1,34 +1,65 @@
 """A snapshot from a differential, for structures that ship without one (R4 profiling.html#snapshot).
 
-Covers what a profile's differential ordinarily does: constrain an element, open a slice, walk into a data type.
+Rows are those of `compact`. A differential may constrain an element, slice and reslice it, walk into a data type, into
+an extension's own definition or through a content reference, and name one type of a choice (`valueQuantity`).
 """
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-__all__ = ["SnapshotError", "snapshot"]
+__all__ = ["SnapshotError", "identified", "snapshot"]
 
 Row = dict[str, Any]
+Content = Callable[[Sequence[Any]], "Sequence[Mapping[str, Any]] | None"]
+"""The elements of a type row `[code, targets, profiles, …]`: those of its profile where it has one that is known."""
+
+MAX_ROWS = 50_000
+"""Elements of a snapshot beyond which a differential is refused: the largest profiles have some two thousand."""
+
+_BY_URL = [[["value", "url"]], "open", 0]
+_BY_TYPE = [[["type", "$this"]], "open", 0]
 
 
 class SnapshotError(ValueError):
     """A differential that doesn't fit its base; the message names the element."""
 
 
+def identified(elements: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """The elements of a differential with ids, made from path and slice names where the file has none."""
+    names: dict[str, str] = {}
+    result: list[Mapping[str, Any]] = []
+    for element in elements:
+        if element.get("id"):
+            result.append(element)
+            continue
+        path = element["path"]
+        if not isinstance(path, str):
+            raise TypeError("an element's path is no string")
+        for open_path in [p for p in names if p == path or p.startswith(path + ".")]:
+            del names[open_path]
+        if "sliceName" in element:
+            names[path] = str(element["sliceName"])
+        steps = path.split(".")
+        parts = []
+        for number, step in enumerate(steps):
+            name = names.get(".".join(steps[: number + 1]))
+            parts.append(f"{step}:{name}" if name else step)
+        result.append({**element, "id": ".".join(parts)})
+    return result
+
+
 def snapshot(
-    differential: Sequence[Mapping[str, Any]],
-    base: Sequence[Mapping[str, Any]],
-    elements_of_type: Callable[[str], Sequence[Mapping[str, Any]] | None],
+    differential: Iterable[Mapping[str, Any]], base: Sequence[Mapping[str, Any]], content: Content
 ) -> list[Row]:
     """Compact rows of the snapshot.
 
     Args:
         differential: compact rows of the differential.
         base: compact rows of the base definition's snapshot.
-        elements_of_type: rows of a data type, for differentials that walk into `code.coding`.
+        content: the elements of a type, for differentials that walk into `code.coding`.
 
     Raises:
         SnapshotError: an element of the differential has no place in the base.
@@ -42,20 +73,42 @@ def snapshot(
                 identifier = full + identifier[len(short) :]
         position = _find(rows, identifier)
         if position is None:
-            position = _make_room(rows, identifier, elements_of_type)
+            position = _make_room(rows, identifier, content)
+        if len(rows) > MAX_ROWS:
+            raise SnapshotError(f"its snapshot has more than {MAX_ROWS:,} elements")
         row = rows[position]
         if row["i"] != identifier:
             renamed[change["i"]] = row["i"]
-        for key, value in change.items():
-            if key == "i":
-                continue
-            if key == "c":
-                row["c"] = [*row.get("c", ()), *(n for n in value if n not in row.get("c", ()))]
-            elif key != "B":
-                row[key] = value
-        if "N" in change and "s" not in change:
-            row.pop("s", None)
+        _constrain(row, change)
     return rows
+
+
+def _constrain(row: Row, change: Mapping[str, Any]) -> None:
+    """What a differential says of an element, put upon what its base says."""
+    for key, value in change.items():
+        match key:
+            case "i" | "B":
+                continue
+            case "c":
+                row["c"] = [*row.get("c", ()), *(n for n in value if n not in row.get("c", ()))]
+            case "b" if "b" in row:
+                old, new = [*row["b"], None][:3], [*value, None][:3]
+                row["b"] = [new[0] or old[0], new[1] or old[1], *([n] if (n := new[2] or old[2]) else ())]
+            case "s" if "s" in row and not value[0]:
+                row["s"] = [row["s"][0], value[1], value[2]]
+            case _:
+                row[key] = value
+    if "N" in change:
+        if "s" not in change:
+            row.pop("s", None)
+        if "t" not in change and row["i"].rpartition(".")[2].partition(":")[0].endswith("[x]"):
+            stem = row["i"].rpartition(".")[2].partition("[x]")[0]
+            named = [kind for kind in row.get("t", ()) if _typed(stem, kind) == change["N"]]
+            row["t"] = named or row.get("t", [])
+
+
+def _typed(stem: str, kind: Sequence[Any]) -> str:
+    return f"{stem}{kind[0][:1].upper()}{kind[0][1:]}"
 
 
 def _find(rows: Sequence[Row], identifier: str) -> int | None:
@@ -66,66 +119,101 @@ def _end(rows: Sequence[Row], position: int) -> int:
     """Behind the element, its children and its slices."""
     identifier = rows[position]["i"]
     n = position + 1
-    while n < len(rows) and rows[n]["i"].startswith((identifier + ".", identifier + ":")):
+    while n < len(rows) and rows[n]["i"].startswith((identifier + ".", identifier + ":", identifier + "/")):
         n += 1
     return n
 
 
-def _make_room(
-    rows: list[Row], identifier: str, elements_of_type: Callable[[str], Sequence[Mapping[str, Any]] | None]
-) -> int:
+def _make_room(rows: list[Row], identifier: str, content: Content) -> int:
+    """Add the element that the differential names, with what comes with it; its position."""
     parent, _, last = identifier.rpartition(".")
     if ":" in last:
-        unsliced = f"{parent}.{last.partition(':')[0]}"
-        position = _find(rows, unsliced)
-        if position is None:
-            position = _make_room(rows, unsliced, elements_of_type)
-        own = [
-            copy.deepcopy(row)
-            for row in rows[position : _end(rows, position)]
-            if ":" not in row["i"][len(unsliced) :]
-        ]
-        for row in own:
-            row["i"] = identifier + row["i"][len(unsliced) :]
-        own[0]["n"] = 0
-        end = _end(rows, position)
-        rows[end:end] = own
-        return end
+        return _new_slice(rows, parent, last, content)
     place = _find(rows, parent)
     if place is None:
         if not parent:
             raise SnapshotError(f"{identifier} is not in the base definition")
-        place = _make_room(rows, parent, elements_of_type)
+        place = _make_room(rows, parent, content)
+        parent = rows[place]["i"]  # a type of a choice, written short, has its own name
+        identifier = f"{parent}.{last}"
+        if (there := _find(rows, identifier)) is not None:
+            return there
     if any(row["i"].startswith(parent + ".") for row in rows):
         return _choice(rows, parent, last, identifier)
-    kinds = rows[place].get("t", ())
-    content = elements_of_type(kinds[0][0]) if kinds else None
-    if content is None and "r" in rows[place]:
-        reference = rows[place]["r"]
-        source = "." + reference.partition(".")[2]
-        content = [{**row, "i": row["i"][len(source) :]} for row in rows if row["i"].startswith(source + ".")]
-        content.insert(0, {"i": ""})
-    if not content:
+    inner = _inside(rows, rows[place], last, content)
+    if not inner:
         raise SnapshotError(f"{identifier} is not in the base definition")
-    rows[place + 1 : place + 1] = [
-        {**copy.deepcopy(dict(row)), "i": parent + row["i"]} for row in content[1:]
-    ]
+    rows[place + 1 : place + 1] = [{**copy.deepcopy(dict(row)), "i": parent + row["i"]} for row in inner]
     position = _find(rows, identifier)
     return position if position is not None else _choice(rows, parent, last, identifier)
+
+
+def _inside(rows: Sequence[Row], row: Row, child: str, content: Content) -> list[Mapping[str, Any]]:
+    """The children of an element whose type has them: of the first type that has this child."""
+    if "r" in row:
+        source = "." + row["r"].partition(".")[2]
+        return [{**r, "i": r["i"][len(source) :]} for r in rows if r["i"].startswith(source + ".")]
+    name = child.partition(":")[0]
+    for kind in row.get("t", ()):
+        inner = list(content(kind) or ())[1:]
+        if any(
+            r["i"] == f".{name}" or (r["i"].endswith("[x]") and name.startswith(r["i"][1:-3])) for r in inner
+        ):
+            return inner
+    return []
+
+
+def _new_slice(rows: list[Row], parent: str, last: str, content: Content) -> int:
+    name, _, slice_name = last.partition(":")
+    unsliced = f"{parent}.{name}"
+    position = _find(rows, unsliced)
+    if position is None:
+        position = _make_room(rows, unsliced, content)
+    unsliced = rows[position]["i"]
+    if ":" in unsliced[unsliced.rfind(".") :]:  # `valueQuantity:name`: the short form is a slice itself
+        return position
+    end = _end(rows, position)
+    source = position
+    if "/" in slice_name:  # a reslice starts from its slice
+        source = _find(rows, f"{unsliced}:{slice_name.rpartition('/')[0]}") or position
+    stem = rows[source]["i"]
+    own = [
+        copy.deepcopy(row)
+        for row in rows[source : _end(rows, source)]
+        if row["i"] == stem or (row["i"].startswith(stem + ".") and ":" not in row["i"][len(stem) :])
+    ]
+    for row in own:
+        row["i"] = f"{unsliced}:{slice_name}" + row["i"][len(stem) :]
+    own[0]["n"] = 0
+    own[0]["N"] = slice_name
+    own[0].pop("s", None)
+    if "s" not in rows[position]:
+        if name in ("extension", "modifierExtension"):
+            rows[position]["s"] = copy.deepcopy(_BY_URL)
+        elif name.endswith("[x]"):
+            rows[position]["s"] = copy.deepcopy(_BY_TYPE)
+    rows[end:end] = own
+    return end
 
 
 def _choice(rows: list[Row], parent: str, last: str, identifier: str) -> int:
     """`value[x]` written with a type (`valueQuantity`) is a slice of the choice by type."""
     for position, row in enumerate(rows):
         owner, _, name = row["i"].rpartition(".")
-        if owner == parent and name.endswith("[x]") and last.startswith(name[:-3]):
-            for kind in row.get("t", ()):
-                if name[:-3] + kind[0][0].upper() + kind[0][1:] == last:
-                    rows.insert(
-                        position + 1,
-                        {**copy.deepcopy(row), "i": f"{row['i']}:{last}", "N": last, "t": [kind]},
-                    )
-                    row.setdefault("s", [[["type", "$this"]], "open", 0])
-                    row["t"] = [kind]  # R4 profiling.html: the short form leaves this type alone
-                    return position + 1
+        if owner != parent or not name.endswith("[x]") or not last.startswith(name[:-3]):
+            continue
+        for kind in row.get("A") or row.get("t") or ():
+            if _typed(name[:-3], kind) == last:
+                full = f"{row['i']}:{last}"
+                if (there := _find(rows, full)) is not None:
+                    return there
+                if "s" not in row:
+                    # R4 profiling.html: the short form alone leaves the types that are so named, and no others
+                    row["s"] = copy.deepcopy(_BY_TYPE)
+                    row["A"], row["t"] = row.get("t", []), []
+                if "A" in row:
+                    row["t"] = [*row.get("t", ()), kind]
+                own = {k: v for k, v in copy.deepcopy(row).items() if k not in ("s", "A")}
+                rows.insert(_end(rows, position), {**own, "i": full, "N": last, "t": [kind], "n": 0})
+                return rows.index(next(r for r in rows if r["i"] == full))
     raise SnapshotError(f"{identifier} is not in the base definition")

@@ -23,8 +23,8 @@ class Table:
 
     __slots__ = ("_body", "_index", "header")
 
-    def __init__(self, path: Path) -> None:
-        content = zlib.decompress(path.read_bytes())
+    def __init__(self, source: Path | bytes) -> None:
+        content = zlib.decompress(source if isinstance(source, bytes) else source.read_bytes())
         head, _, self._body = content.partition(b"\n")
         self.header: dict[str, Any] = orjson.loads(head)
         self._index: dict[str, list[int]] = self.header.pop("index")

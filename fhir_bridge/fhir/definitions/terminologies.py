@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -77,6 +77,8 @@ class CodeSystem:
     name: str
     case_sensitive: bool
     concepts: Mapping[str, CodeConcept]
+    states: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    """Codes by what is said of their use: `inactive`, `deprecated`, `abstract`."""
 
     def display(self, code: str) -> str | None:
         """The display of a code, or None."""
@@ -133,4 +135,5 @@ def code_system(url: str, row: Mapping[str, Any]) -> CodeSystem:
         concepts={
             c[0]: CodeConcept(c[0], c[1] if len(c) > 1 else None, tuple(c[2:])) for c in row.get("c", ())
         },
+        states={state: frozenset(codes) for state, codes in row.get("t", {}).items()},
     )

@@ -1,0 +1,340 @@
+"""Packages made one layer: bases found, snapshots made, references pinned to versions, value sets worked out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from fhir_bridge.fhir.definitions import registry
+from fhir_bridge.fhir.definitions.drafts import MALFORMED, Draft, PackageDraft
+from fhir_bridge.fhir.definitions.expansions import (
+    Expansion,
+    ExpansionError,
+    Expansions,
+    SystemTree,
+    value_set_row,
+)
+from fhir_bridge.fhir.definitions.layers import key, sorted_versions
+from fhir_bridge.fhir.definitions.package_files import PackageError
+from fhir_bridge.fhir.definitions.registration import code_of, content_of
+from fhir_bridge.fhir.definitions.searches import search_rows
+from fhir_bridge.fhir.definitions.snapshots import SnapshotError, snapshot
+from fhir_bridge.fhir.definitions.versions import newest, split
+
+__all__ = ["link"]
+
+BUILT_IN = frozenset(
+    {
+        "hl7.fhir.r4.core",
+        "hl7.fhir.r4.expansions",
+        "hl7.fhir.r4.examples",
+        "hl7.terminology",
+        "hl7.terminology.r4",
+        "hl7.fhir.uv.extensions",
+        "hl7.fhir.uv.extensions.r4",
+        "hl7.fhir.uv.genomics-reporting",
+        "hl7.fhir.uv.ips",
+        "hl7.fhir.uv.tools",
+        "hl7.fhir.uv.tools.r4",
+    }
+)
+"""Packages whose definitions are built in, or that define nothing that a resource is checked against."""
+
+OTHER_VERSIONS = {"hl7.fhir.uv.genomics-reporting": "3.0.0", "hl7.fhir.uv.ips": "2.0.0"}
+"""Guides that are built in, in this version."""
+
+SHOWN = 3
+"""Names that a message lists."""
+
+MAX_LISTED = 100_000
+"""Codes of a value set that are listed; a larger one is left to the terminology at hand."""
+
+Found = tuple[PackageDraft, Draft]
+Row = dict[str, Any]
+
+
+class _Waiting(Exception):
+    """A snapshot needs the elements of a structure that has none yet."""
+
+
+class _Set:
+    """Definitions of one kind by url and version, the first of each."""
+
+    def __init__(self, packages: Iterable[PackageDraft], kind: str) -> None:
+        self.by_url: dict[str, dict[str, Found]] = {}
+        for package in packages:
+            for draft in getattr(package, kind):
+                versions = self.by_url.setdefault(draft.url, {})
+                if draft.version not in versions:
+                    versions[draft.version] = (package, draft)
+                elif versions[draft.version][1].row != draft.row:
+                    first = versions[draft.version]
+                    _note(package, draft, "FB-PKG-007", f"is defined in {first[0].label}:{first[1].file} too")
+
+    def get(self, canonical: str) -> Found | None:
+        url, version = split(canonical)
+        versions = self.by_url.get(canonical) or self.by_url.get(url)
+        if not versions:
+            return None
+        return versions[version] if version in versions else versions[newest(versions)]
+
+    def remove(self, draft: Draft) -> None:
+        self.by_url[draft.url].pop(draft.version, None)
+        if not self.by_url[draft.url]:
+            del self.by_url[draft.url]
+
+    def all(self) -> list[Found]:
+        return [found for versions in self.by_url.values() for found in versions.values()]
+
+
+def _note(package: PackageDraft, draft: Draft, code: str, said: str, severity: str = "warning") -> None:
+    package.note(PackageError(code, f"{draft.url} {said}", draft.file), severity)
+
+
+def link(packages: Sequence[PackageDraft], numbers: dict[tuple[str, ...], int]) -> tuple[Row, Row]:
+    """Entries and header of the layer's table; issues are noted in the packages."""
+    structures = _Set(packages, "structures")
+    value_sets, systems = _Set(packages, "value_sets"), _Set(packages, "code_systems")
+    _dependencies(packages)
+    _bases(structures)
+    _snapshots(structures, numbers)
+    for package, draft in structures.all():
+        _discriminators(package, draft)
+        _pin(package, draft, structures, value_sets, packages)
+    entries: Row = {}
+    versions: dict[str, dict[str, list[str]]] = {}
+
+    def put(kind: str, draft: Draft, row: Row) -> None:
+        entries[key(kind, draft.url, draft.version)] = row
+        versions.setdefault(kind, {}).setdefault(draft.url, []).append(draft.version)
+
+    for _, draft in structures.all():
+        put("extensions" if draft.row["type"] == "Extension" else "profiles", draft, draft.row)
+    for _, draft in systems.all():
+        put("code_systems", draft, draft.row)
+    for draft, row in _value_sets(value_sets, systems):
+        put("value_sets", draft, row)
+    entries |= _searches(packages)
+    header = {
+        "constraints": [list(constraint) for constraint in numbers],
+        "versions": {kind: sorted_versions(found) for kind, found in versions.items()},
+    }
+    return entries, header
+
+
+def _dependencies(packages: Sequence[PackageDraft]) -> None:
+    names = {package.name for package in packages}
+    for package in packages:
+        for name, version in package.dependencies.items():
+            if name not in names and name not in BUILT_IN:
+                said = (
+                    f"it depends on {name}#{version}, which is not at hand: what that defines is not checked"
+                )
+                package.note(PackageError("FB-PKG-009", said), "warning")
+            elif name not in names and OTHER_VERSIONS.get(name, version) != version:
+                said = f"it depends on {name}#{version}; {OTHER_VERSIONS[name]}, which is built in, takes its place"
+                package.note(PackageError("FB-PKG-009", said), "warning")
+
+
+def _bases(structures: _Set) -> None:
+    """Drop what builds on itself, and what has no snapshot and no base to make one from."""
+    for package, draft in structures.all():
+        seen = {id(draft)}
+        at: Found | None = (package, draft)
+        while at is not None:
+            base = str(at[1].row.get("base") or "")
+            at = structures.get(base)
+            if at is not None and id(at[1]) in seen:
+                if at[1] is draft:
+                    _note(
+                        package,
+                        draft,
+                        "FB-PKG-005",
+                        f"builds on itself by way of {base}; it is not used",
+                        "error",
+                    )
+                    draft.row["cyclic"] = 1
+                break
+            if at is not None:
+                seen.add(id(at[1]))
+    alone: dict[int, tuple[PackageDraft, list[str]]] = {}
+    for package, draft in structures.all():
+        if draft.row.pop("cyclic", None):
+            structures.remove(draft)
+            continue
+        base = str(draft.row.get("base") or "")
+        if structures.get(base) is None and registry.rows_of(base) is None:
+            if draft.ready:
+                alone.setdefault(id(package), (package, []))[1].append(base)
+            else:
+                _note(
+                    package,
+                    draft,
+                    "FB-PKG-005",
+                    f"builds on {base}, which is not at hand; it is not used",
+                    "error",
+                )
+                structures.remove(draft)
+
+    for package, bases in alone.values():
+        shown = ", ".join(sorted(set(bases))[:SHOWN]) + (" …" if len(set(bases)) > SHOWN else "")
+        said = f"{len(bases)} profiles build on what is not at hand ({shown}); their own snapshots are used"
+        package.note(PackageError("FB-PKG-005", said), "warning")
+
+
+def _snapshots(structures: _Set, numbers: dict[tuple[str, ...], int]) -> None:
+    """Make the snapshots that are missing, bases first."""
+
+    def content(kind: Sequence[Any]) -> Sequence[Mapping[str, Any]] | None:
+        for canonical in kind[2] if len(kind) > 2 else ():
+            found = structures.get(canonical)
+            if found is not None:
+                if not found[1].ready and patient:
+                    raise _Waiting
+                if found[1].ready:
+                    return [{k: v for k, v in e.items() if k != "c"} for e in found[1].row["elements"]]
+        return content_of(kind)
+
+    def base_rows(draft: Draft) -> Sequence[Mapping[str, Any]]:
+        found = structures.get(str(draft.row["base"]))
+        if found is not None:
+            if not found[1].ready:
+                raise _Waiting
+            return list(found[1].row["elements"])
+        rows, constraints = registry.rows_of(str(draft.row["base"])) or ((), ())
+        return _with_numbers(rows, constraints, numbers)
+
+    waiting = [found for found in structures.all() if not found[1].ready]
+    patient = True
+    while waiting:
+        left = []
+        for package, draft in waiting:
+            try:
+                draft.row["elements"] = snapshot(draft.row["elements"], base_rows(draft), content)
+                draft.ready = True
+            except _Waiting:
+                left.append((package, draft))
+            except SnapshotError as error:
+                _note(package, draft, "FB-PKG-006", f"is not used: {error}", "error")
+                structures.remove(draft)
+            except MALFORMED as error:
+                _note(package, draft, "FB-PKG-004", f"is not well formed: {error}", "error")
+                structures.remove(draft)
+        if len(left) == len(waiting):
+            if not patient:
+                for package, draft in left:
+                    said = f"builds on {draft.row['base']}, which can't be used; it is not used"
+                    _note(package, draft, "FB-PKG-005", said, "error")
+                    structures.remove(draft)
+                return
+            patient = False  # extensions that hold each other: the walk takes the data type
+        waiting = left
+
+
+def _with_numbers(
+    rows: Sequence[Mapping[str, Any]],
+    constraints: Sequence[Sequence[str]],
+    numbers: dict[tuple[str, ...], int],
+) -> list[Mapping[str, Any]]:
+    """Rows of a built-in table with the layer's numbers of their constraints."""
+    return [
+        {**row, "c": [numbers.setdefault(tuple(constraints[n]), len(numbers)) for n in row["c"]]}
+        if "c" in row
+        else row
+        for row in rows
+    ]
+
+
+def _discriminators(package: PackageDraft, draft: Draft) -> None:
+    """Note slicings whose slices nothing tells apart."""
+    sliced = {row["i"].rpartition(":")[0] for row in draft.row["elements"] if "N" in row}
+    for row in draft.row["elements"]:
+        name = row["i"].rpartition(".")[2]
+        implied = name in ("extension", "modifierExtension") or name.endswith("[x]")
+        if "s" in row and not row["s"][0] and row["i"] in sliced and not implied:
+            said = f"slices {draft.row['type']}{row['i']} without discriminator: its slices are not judged"
+            _note(package, draft, "FB-PKG-008", said)
+
+
+def _pin(
+    package: PackageDraft, draft: Draft, structures: _Set, value_sets: _Set, packages: Sequence[PackageDraft]
+) -> None:
+    """Where a canonical without version has several, take the package's own, or that of a dependency."""
+    names = [package, *(p for p in packages if package.dependencies.get(p.name) == p.version)]
+
+    def pinned(canonical: Any, among: _Set) -> Any:
+        if not isinstance(canonical, str) or "|" in canonical or len(among.by_url.get(canonical, ())) < 2:
+            return canonical
+        found = among.by_url[canonical]
+        for owner in names:
+            for version, (of, _) in found.items():
+                if of is owner:
+                    return f"{canonical}|{version}"
+        return canonical
+
+    row = draft.row
+    row["base"] = pinned(row.get("base"), structures)
+    for element in row["elements"]:
+        for kind in element.get("t", ()):
+            for place in (1, 2):
+                if len(kind) > place:
+                    kind[place] = [pinned(c, structures) for c in kind[place]]
+        if "b" in element:
+            strength, *bound = element["b"]
+            element["b"] = [strength, *(pinned(c, value_sets) for c in bound)]
+
+
+def _value_sets(value_sets: _Set, systems: _Set) -> list[tuple[Draft, Row]]:
+    trees: dict[str, SystemTree | None] = {}
+
+    def tree(canonical: str) -> SystemTree | None:
+        if canonical not in trees:
+            own = systems.get(canonical)
+            row = own[1].row if own else registry.built_row("code_systems", canonical)
+            trees[canonical] = SystemTree(row) if row else None
+        return trees[canonical]
+
+    def compose(canonical: str) -> Mapping[str, Any] | None:
+        found = value_sets.get(canonical)
+        return found[1].row if found else None
+
+    def ready(canonical: str) -> Expansion | None:
+        row = registry.built_row("value_sets", canonical)
+        return ({s: set(codes) for s, codes in row["c"].items()}, list(row.get("o", ()))) if row else None
+
+    expansions = Expansions(compose, tree, ready)
+    rows = []
+    for package, draft in value_sets.all():
+        try:
+            expanded = expansions.expand(f"{draft.url}|{draft.version}" if draft.version else draft.url)
+        except ExpansionError as error:
+            _note(package, draft, "FB-PKG-005", f"is not used: {error}", "error")
+            continue
+        except MALFORMED as error:
+            what = f"{error.args[0]!r} is missing" if isinstance(error, KeyError) else str(error)
+            _note(package, draft, "FB-PKG-004", f"is not well formed: {what}", "error")
+            continue
+        if expanded is not None:
+            codes, rest = expanded
+            if sum(map(len, codes.values())) > MAX_LISTED:
+                codes, rest = {}, [*rest, *([system, [["listed", "=", ""]]] for system in codes)]
+            rows.append((draft, value_set_row(draft.version, (codes, rest))))
+    return rows
+
+
+def _searches(packages: Iterable[PackageDraft]) -> Row:
+    found = [(package, draft) for package in packages for draft in package.searches]
+    codes = {draft.url: str(draft.row.get("code")) for _, draft in found}
+    entries: Row = {}
+    for package, draft in found:
+        try:
+            rows = list(search_rows(draft.row, registry.resource_types(), lambda c: code_of(c, codes)))
+            code = str(draft.row["code"])
+        except MALFORMED as error:
+            what = f"{error.args[0]!r} is missing or not known" if isinstance(error, KeyError) else str(error)
+            _note(package, draft, "FB-PKG-004", f"is not used: {what}", "error")
+            continue
+        for kind, row in rows:
+            if kind in registry.resource_types():
+                entries.setdefault(f"search {kind}", {}).setdefault(code, row)
+    return entries

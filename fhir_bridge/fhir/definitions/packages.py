@@ -1,0 +1,160 @@
+"""Definition packages that a site adds: profiles, extensions, value sets, code systems and search parameters.
+
+A set of packages is linked once and kept as one compact table, named by the hash of what went in, in the user's cache
+folder; the next start reads that. docs/validation.md tells how sites name packages.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import time
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import platformdirs
+
+from fhir_bridge.fhir.definitions import registry
+from fhir_bridge.fhir.definitions.drafts import PackageDraft, read_package
+from fhir_bridge.fhir.definitions.layers import Layer
+from fhir_bridge.fhir.definitions.linking import link
+from fhir_bridge.fhir.definitions.package_files import PackageError, digest
+from fhir_bridge.fhir.definitions.table import Table, pack
+from fhir_bridge.fhir.issues import Issue
+
+__all__ = ["PackageInfo", "PackageReport", "forget_packages", "load_packages", "loaded_packages"]
+
+FORMAT = 1
+"""Grows with every change of what is kept, so that an older cache is not read."""
+
+_LOG = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class PackageInfo:
+    """A package in use: its name and version, the file it came from, and how many definitions of each kind it has."""
+
+    name: str
+    version: str
+    source: str
+    counts: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class PackageReport:
+    """The packages in use.
+
+    Attributes:
+        issues: what is wrong with them; the rest of a package stays usable.
+        cached: whether they were read from the cache.
+        seconds: what reading took.
+    """
+
+    packages: tuple[PackageInfo, ...] = ()
+    issues: tuple[Issue, ...] = ()
+    cached: bool = False
+    seconds: float = 0.0
+
+
+@dataclass(slots=True)
+class _Loaded:
+    key: str = ""
+    report: PackageReport = field(default_factory=PackageReport)
+
+
+_loaded = _Loaded()
+
+
+def loaded_packages() -> PackageReport:
+    """The report on the packages in use."""
+    return _loaded.report
+
+
+def forget_packages() -> None:
+    """Use no packages but those built in."""
+    _loaded.key, _loaded.report = "", PackageReport()
+    registry.use_layer(None)
+
+
+def load_packages(sources: Sequence[str | Path], cache: Path | None = None) -> PackageReport:
+    """Let the process use these packages, in place of any it used; the same set again costs nothing.
+
+    Args:
+        sources: .tgz files as registries give them, folders of an unpacked package, or JSON files of one definition;
+            in any order, whatever depends on what, and several versions of one package if need be.
+        cache: where the linked table is kept; default `FHIR_BRIDGE_CACHE`, else the user's cache folder.
+
+    Returns:
+        What is in use and what is wrong with it. Nothing is raised for a broken package: its issues say what of it
+        can't be used.
+    """
+    begin = time.perf_counter()
+    problems: list[Issue] = []
+    found: dict[str, Path] = {}
+    for path in map(Path, sources):
+        try:
+            found.setdefault(digest(path), path)
+        except PackageError as error:
+            problems.append(Issue("error", error.code, str(error), str(path)))
+    if not found:
+        forget_packages()
+        _loaded.report = PackageReport(issues=tuple(problems))
+        return _loaded.report
+    name = _key(found)
+    if problems or name != _loaded.key:
+        layer, cached = _layer(found, name, cache)
+        registry.use_layer(layer)
+        header = layer.header
+        _loaded.key = name
+        _loaded.report = PackageReport(
+            tuple(PackageInfo(*p) for p in header["packages"]),
+            (*problems, *(Issue(*i) for i in header["issues"])),
+            cached,
+            time.perf_counter() - begin,
+        )
+    return _loaded.report
+
+
+def _key(found: dict[str, Path]) -> str:
+    """A name for the linked set: what the packages hold, and what they are linked with."""
+    parts = [str(FORMAT), *(f"{p.name}:{p.stat().st_size}" for p in sorted(registry.GENERATED.glob("*.z")))]
+    parts += [f"{content}:{path.name}" for content, path in found.items()]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+
+def _layer(found: dict[str, Path], name: str, cache: Path | None) -> tuple[Layer, bool]:
+    folder = cache or Path(os.environ.get("FHIR_BRIDGE_CACHE") or platformdirs.user_cache_dir("fhir-bridge"))
+    kept = folder / "packages" / f"{name}.z"
+    try:
+        return Layer(Table(kept)), True
+    except (OSError, ValueError, KeyError, zlib.error):
+        pass  # not kept yet, or no longer whole: it is made anew
+    numbers: dict[tuple[str, ...], int] = {}
+    packages = [read_package(path, numbers) for path in found.values()]
+    entries, header = link(packages, numbers)
+    header["packages"] = [[p.name, p.version, str(p.source), _counts(p)] for p in packages]
+    header["issues"] = [[i.severity, i.code, i.message, i.source] for p in packages for i in p.issues]
+    content = pack(entries, header)
+    try:
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        unfinished = kept.with_suffix(f".{os.getpid()}")
+        unfinished.write_bytes(content)
+        unfinished.replace(kept)
+    except OSError as error:
+        _LOG.info("the cache of packages can't be written: %s", error)
+    return Layer(Table(content)), False
+
+
+def _counts(package: PackageDraft) -> dict[str, Any]:
+    extensions = sum(draft.row["type"] == "Extension" for draft in package.structures)
+    return {
+        "profiles": len(package.structures) - extensions,
+        "extensions": extensions,
+        "value sets": len(package.value_sets),
+        "code systems": len(package.code_systems),
+        "search parameters": len(package.searches),
+    }

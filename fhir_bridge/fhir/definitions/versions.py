@@ -1,0 +1,45 @@
+"""Canonicals with versions, and which of several versions is the newest."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+__all__ = ["newest", "split", "version_key"]
+
+_PART = re.compile(r"\d+|[A-Za-z]+")
+MAX_PARTS = 12
+
+
+def split(canonical: str) -> tuple[str, str]:
+    """A canonical as its url and its version, which is empty where it names none; a fragment is left aside."""
+    url, _, version = canonical.partition("|")
+    return url.partition("#")[0], version.partition("#")[0]
+
+
+def version_key(version: str) -> tuple[tuple[int, int, str], ...]:
+    """A key to sort versions by: numbers by value, and a release before it is released (`-ballot`) below itself.
+
+    Versions that are no semantic versions (a date, a letter) sort by the same rule, so that the order is total.
+    """
+    release, dash, label = version.partition("+")[0].partition("-")
+    parts = [_part(p) for p in _PART.findall(release)[:MAX_PARTS]]
+    if dash:
+        parts.append((-1, 0, ""))
+        parts += [_part(p) for p in _PART.findall(label)[:MAX_PARTS]]
+    else:
+        parts.append((0, 0, ""))
+    return tuple(parts)
+
+
+def _part(text: str) -> tuple[int, int, str]:
+    return (1, int(text[:18]), "") if text.isdigit() else (0, 0, text)
+
+
+def newest(versions: Iterable[str]) -> str:
+    """The newest of some versions.
+
+    Raises:
+        ValueError: there is none.
+    """
+    return max(versions, key=version_key)
