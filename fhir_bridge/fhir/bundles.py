@@ -1,4 +1,4 @@
-"""Resources out of files (a resource, a Bundle, NDJSON), and searchset Bundles out of stored bytes."""
+"""Resources out of files (a resource, a Bundle, NDJSON, XML), and searchset Bundles out of stored bytes."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from fhir_bridge.fhir import xml
 from fhir_bridge.fhir.serialization import JsonError, dumps, loads_exact
 
-__all__ = ["Entry", "iter_resources", "searchset"]
+__all__ = ["Entry", "iter_resources", "read_resource", "searchset"]
 
 _NDJSON = frozenset({".ndjson", ".jsonl"})
 
@@ -18,12 +19,12 @@ def iter_resources(path: Path) -> Iterator[tuple[str, bytes]]:
     """The resources of a file, each with a locator that names file and place (`labs.ndjson:12`, `b.json#entry[3]`).
 
     An NDJSON file is read line by line (memory for one resource) and its lines are given as they stand, right or
-    wrong: who reads them reports. A JSON file that is a Bundle of type collection, batch, transaction, searchset or
-    history gives its entries' resources, with digits kept; a document or message Bundle, and any other resource, is
-    given whole.
+    wrong: who reads them reports. A JSON or XML file that is a Bundle of type collection, batch, transaction,
+    searchset or history gives its entries' resources, with digits kept; a document or message Bundle, and any other
+    resource, is given whole. What was XML is given as JSON.
 
     Raises:
-        JsonError: a file that is not NDJSON is no JSON.
+        JsonError: a file that is not NDJSON is neither the JSON nor the XML of a resource.
         OSError: the file can't be read.
     """
     if path.suffix.lower() in _NDJSON:
@@ -34,20 +35,39 @@ def iter_resources(path: Path) -> Iterator[tuple[str, bytes]]:
                     yield f"{path.name}:{number}", text
         return
     content = path.read_bytes().removeprefix(b"\xef\xbb\xbf")
-    try:
-        resource = loads_exact(content)
-    except JsonError as error:
-        raise JsonError(f"{path.name}: {error}") from error
-    if not isinstance(resource, dict):
-        raise JsonError(f"{path.name}: expected a JSON object, found {type(resource).__name__}")
+    resource, was_xml = _parsed(path, content)
     if resource.get("resourceType") != "Bundle" or resource.get("type") in ("document", "message"):
-        yield path.name, content
+        yield path.name, dumps(resource) if was_xml else content
         return
     entries = resource.get("entry")
     for number, entry in enumerate(entries if isinstance(entries, list) else ()):
         inner = entry.get("resource") if isinstance(entry, dict) else None
         if isinstance(inner, dict):
             yield f"{path.name}#entry[{number}]", dumps(inner)
+
+
+def read_resource(path: Path) -> dict[str, Any]:
+    """The one resource of a JSON or XML file, in its JSON shape, with decimals kept to the digit.
+
+    Raises:
+        JsonError: it is neither the JSON nor the XML of a resource; the message begins with the file's name.
+        OSError: the file can't be read.
+    """
+    return _parsed(path, path.read_bytes())[0]
+
+
+def _parsed(path: Path, content: bytes) -> tuple[dict[str, Any], bool]:
+    """The object in a file, and whether it was XML."""
+    was_xml = path.suffix.lower() == ".xml" or content[:64].lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<")
+    try:
+        resource = xml.loads(content) if was_xml else loads_exact(content)
+    except (JsonError, xml.XmlError) as error:
+        raise JsonError(
+            f"{path.name}: {error}", line=error.line, column=error.column, expression=error.expression
+        ) from error
+    if not isinstance(resource, dict):
+        raise JsonError(f"{path.name}: expected a JSON object, found {type(resource).__name__}")
+    return resource, was_xml
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,38 +3,105 @@
 from __future__ import annotations
 
 import json
-from decimal import Decimal
+import re
+from decimal import Decimal, InvalidOperation
 from typing import Any
 
 import orjson
 
-__all__ = ["MAX_DEPTH", "JsonError", "dumps", "loads", "loads_exact"]
+from fhir_bridge.fhir.json_faults import MAX_DIGITS, MAX_EXPONENT, Fault, find_fault, number_fault
+
+__all__ = [
+    "MAX_DEPTH",
+    "MAX_DIGITS",
+    "MAX_EXPONENT",
+    "DepthError",
+    "JsonError",
+    "decimal_text",
+    "dumps",
+    "loads",
+    "loads_exact",
+]
 
 MAX_DEPTH = 200
 """Nesting beyond this is refused: no FHIR resource needs it, and a parser's stack is not a place to find out."""
 
+MAX_PLACED = 4_000_000
+"""Characters of a text in which a fault's place is looked for; beyond, what is wrong is told without it."""
+
+_TOO_DEEP = f"nested deeper than {MAX_DEPTH} levels"
+_INDENTED = orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE
+_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
+
 
 class JsonError(ValueError):
-    """Text that is not the JSON of a resource; the message says where."""
+    """Text that is not the JSON of a resource; the message says where.
+
+    Attributes:
+        line: line of the fault, from 1; 0 where it has no single place, or the text is too long to look for it.
+        column: column in that line, from 1.
+        expression: path of the element (`Patient.name[0].given`), where the fault stands in one.
+    """
+
+    def __init__(self, message: str, *, line: int = 0, column: int = 0, expression: str = "") -> None:
+        super().__init__(message)
+        self.line, self.column, self.expression = line, column, expression
+
+
+class DepthError(JsonError):
+    """JSON that nests beyond `MAX_DEPTH`."""
+
+
+class _Faulty(ValueError):
+    """Something that `find_fault` will find and place."""
 
 
 def _plain(value: object) -> Any:
     if isinstance(value, Decimal):
-        return orjson.Fragment(_decimal_text(value))
+        return orjson.Fragment(decimal_text(value))
     raise TypeError(f"{type(value).__name__} has no FHIR JSON form")
 
 
-def _decimal_text(value: Decimal) -> str:
-    """A decimal as JSON writes it: precision kept, no bare exponent sign that JSON would refuse."""
+def decimal_text(value: Decimal) -> str:
+    """A decimal as JSON and XML write it: precision kept, no sign before a positive exponent.
+
+    Raises:
+        TypeError: NaN or infinity, which are no FHIR decimals.
+    """
     if not value.is_finite():
         raise TypeError(f"{value} is not a FHIR decimal")
     text = str(value)
     return text.replace("E+", "E") if "E" in text else text
 
 
-def dumps(resource: Any) -> bytes:
-    """Serialize to UTF-8 JSON without white space; `Decimal` keeps its digits ("37.0" stays 37.0)."""
-    return orjson.dumps(resource, default=_plain)
+def dumps(resource: Any, *, indent: bool = False) -> bytes:
+    """Serialize to UTF-8 JSON; `Decimal` keeps its digits ("37.0" stays 37.0).
+
+    Args:
+        resource: dicts, lists and primitive values.
+        indent: one element a line and a line end, for people; else there is no white space.
+
+    Raises:
+        TypeError: something in it has no JSON form: NaN, infinity, half a surrogate pair, nesting beyond 254 levels.
+    """
+    option = _INDENTED if indent else None
+    try:
+        return orjson.dumps(resource, default=_plain, option=option)
+    except TypeError as error:
+        if "64-bit" not in str(error):
+            raise
+    return orjson.dumps(_with_long_numbers(resource), default=_plain, option=option)
+
+
+def _with_long_numbers(value: Any) -> Any:
+    """The same with whole numbers beyond 64 bits as text that orjson passes on."""
+    if isinstance(value, dict):
+        return {key: _with_long_numbers(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_with_long_numbers(item) for item in value]
+    if isinstance(value, int) and not -(2**63) <= value < 2**64:
+        return orjson.Fragment(str(value))
+    return value
 
 
 def loads(text: bytes | str) -> Any:
@@ -46,24 +113,95 @@ def loads(text: bytes | str) -> Any:
 
 
 def loads_exact(text: bytes | str) -> Any:
-    """Parse JSON so that `dumps` gives every decimal back as written; duplicate keys and NaN are refused.
+    """Parse JSON so that `dumps` gives every decimal back as written. A byte order mark is passed over.
 
     Raises:
-        JsonError: the text is not JSON, repeats a key, holds NaN or Infinity, or nests beyond `MAX_DEPTH`.
+        JsonError: the text is not JSON in UTF-8, repeats a key in an object, holds NaN or Infinity, a number of more
+            than `MAX_DIGITS` digits or with an exponent beyond `MAX_EXPONENT`, half a surrogate pair, or nests
+            beyond `MAX_DEPTH`. It names line, column and element.
     """
+    if isinstance(text, bytes | bytearray | memoryview):
+        text = _decoded(bytes(text))
+    elif text.startswith("\ufeff"):
+        text = text[1:]
     try:
-        value = json.loads(
-            text, parse_float=Decimal, parse_constant=_refuse_constant, object_pairs_hook=_unique
-        )
-    except JsonError:
-        raise
-    except ValueError as error:  # also of a number with thousands of digits, which Python refuses to read
-        raise JsonError(f"not JSON: {error}") from error
+        value = json.loads(text, parse_float=_decimal, parse_constant=_constant, object_pairs_hook=_unique)
+        if text.count("{") + text.count("[") > MAX_DEPTH and _depth(value) > MAX_DEPTH:
+            raise RecursionError
+        if "\\u" in text and _SURROGATE.search(text) is not None and not _encodable(value):
+            raise _Faulty("half a surrogate pair, which is no character")
+    except json.JSONDecodeError as error:
+        hint = ""
+        if text.lstrip()[:1] == "<":
+            hint = "; this looks like XML"
+        elif not text.strip():
+            hint = "; the text is empty"
+        raise JsonError(f"not JSON: {error}{hint}", line=error.lineno, column=error.colno) from error
     except RecursionError as error:
-        raise JsonError(f"nested deeper than {MAX_DEPTH} levels") from error
-    if _depth(value) > MAX_DEPTH:
-        raise JsonError(f"nested deeper than {MAX_DEPTH} levels")
+        raise _placed(text, Fault(_TOO_DEEP)) from error
+    except ValueError as error:  # also of a number with more digits than Python reads
+        raise _placed(text, Fault(str(error))) from error
     return value
+
+
+def _placed(text: str, fallback: Fault) -> JsonError:
+    fault = (find_fault(text, MAX_DEPTH) if len(text) <= MAX_PLACED else None) or fallback
+    error = DepthError if fault.reason == _TOO_DEEP else JsonError
+    if not fault.line:
+        return error(f"not JSON of a resource: {fault.reason}")
+    where = f"line {fault.line}, column {fault.column}"
+    if fault.expression:
+        where += f", {fault.expression}"
+    return error(
+        f"not JSON of a resource: {fault.reason} ({where})",
+        line=fault.line,
+        column=fault.column,
+        expression=fault.expression,
+    )
+
+
+def _decoded(text: bytes) -> str:
+    """The text of bytes, which RFC 8259 wants in UTF-8."""
+    try:
+        return text.removeprefix(b"\xef\xbb\xbf").decode()
+    except UnicodeDecodeError as error:
+        before = text[: error.start]
+        line = before.count(b"\n") + 1
+        column = error.start - (before.rfind(b"\n") + 1) + 1
+        wide = text.startswith((b"\xff\xfe", b"\xfe\xff"))
+        found = "UTF-16" if wide else f"byte 0x{text[error.start]:02X} at offset {error.start} is not UTF-8"
+        raise JsonError(
+            f"not JSON: {found} (line {line}, byte {column} of it); FHIR's JSON is UTF-8: convert the text",
+            line=line,
+            column=column,
+        ) from error
+
+
+def _decimal(text: str) -> Decimal:
+    if len(text) > MAX_DIGITS:
+        raise _Faulty(number_fault(text))
+    try:
+        value = Decimal(text)
+    except InvalidOperation as error:
+        raise _Faulty(number_fault(text)) from error
+    if not -MAX_EXPONENT <= value.adjusted() <= MAX_EXPONENT:
+        raise _Faulty(number_fault(text))
+    return value
+
+
+def _constant(name: str) -> Any:
+    raise _Faulty(f"{name} is no number of JSON")
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    result = dict(pairs)
+    if len(result) != len(pairs):
+        seen: set[str] = set()
+        for key, _ in pairs:
+            if key in seen:
+                raise _Faulty(f'the key "{key[:64]}" stands twice in one object')
+            seen.add(key)
+    return result
 
 
 def _depth(value: Any) -> int:
@@ -83,16 +221,10 @@ def _depth(value: Any) -> int:
     return depth
 
 
-def _refuse_constant(name: str) -> Any:
-    raise JsonError(f"{name} is not JSON")
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    result = dict(pairs)
-    if len(result) != len(pairs):
-        seen: set[str] = set()
-        for key, _ in pairs:
-            if key in seen:
-                raise JsonError(f'the key "{key}" stands twice in one object')
-            seen.add(key)
-    return result
+def _encodable(value: Any) -> bool:
+    """Whether all text in it is text: no half of a surrogate pair."""
+    try:
+        dumps(value)
+    except TypeError:
+        return False
+    return True

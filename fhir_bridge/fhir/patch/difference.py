@@ -1,0 +1,215 @@
+"""The FHIRPath Patch that turns one version of a resource into another (R4 fhirpatch.html)."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Any
+
+from fhir_bridge.fhir import xml
+from fhir_bridge.fhir.patch.documents import equal
+from fhir_bridge.fhir.patch.elements import Pair, read
+from fhir_bridge.fhir.patch.errors import PatchError
+from fhir_bridge.fhir.patch.fhirpath_operations import fhirpath_patch
+from fhir_bridge.fhir.patch.values import parameter_places
+from fhir_bridge.fhir.serialization import dumps
+from fhir_bridge.fhir.xml.shapes import Kind, Place, Shape, resource_shape
+
+__all__ = ["fhirpath_difference"]
+
+
+class _Difference:
+    """Collects operations; paths are those that hold when an operation's turn comes."""
+
+    def __init__(self) -> None:
+        self.parameters: list[dict[str, Any]] = []
+
+    def _operation(self, kind: str, path: str, *parts: dict[str, Any]) -> None:
+        head = [{"name": "type", "valueCode": kind}, {"name": "path", "valueString": path}]
+        self.parameters.append({"name": "operation", "part": [*head, *parts]})
+
+    def object(self, before: dict[str, Any], after: dict[str, Any], shape: Shape, path: str) -> None:
+        """What changes in an object: first what comes and what changes, so that nothing is empty in between."""
+        old, new = _elements(before, shape), _elements(after, shape)
+        for element, place in sorted(new.items(), key=lambda item: item[1].order):
+            pairs = read(after, place)
+            if element not in old:
+                for pair in pairs:
+                    self._operation(
+                        "add", path, {"name": "name", "valueString": _name(place)}, _part(place, pair)
+                    )
+            elif place.repeats:
+                self._list(read(before, place), pairs, place, path)
+            else:
+                self._one(
+                    old[element], read(before, old[element])[0], place, pairs[0], f"{path}.{_name(place)}"
+                )
+        for element, place in sorted(old.items(), key=lambda item: item[1].order):
+            if element not in new:
+                where = f"{path}.{_name(place)}"
+                for index in reversed(range(len(read(before, place)))):
+                    self._operation("delete", f"{where}[{index}]" if place.repeats else where)
+
+    def _one(self, old: Place, before: Pair, place: Place, after: Pair, path: str) -> None:
+        if old is place:
+            if _same(before, after):
+                return
+            first, second = before[0], after[0]
+            if place.kind is Kind.OBJECT and first.get("id") == second.get("id"):
+                self.object(first, second, place.shape, path)
+                return
+            if place.kind is Kind.RESOURCE and first.get("resourceType") == second.get("resourceType"):
+                shape = resource_shape(second.get("resourceType"))
+                if shape is not None:
+                    self.object(first, second, shape, path)
+                    return
+        self._operation("replace", path, _part(place, after))
+
+    def _list(self, before: list[Pair], after: list[Pair], place: Place, parent: str) -> None:
+        path = f"{parent}.{_name(place)}"
+        sources = _sources(before, after)
+        kept = set(sources)
+        current = [index for index in range(len(before)) if index in kept]
+        for index in reversed(range(len(before))):
+            if index not in kept:
+                self._operation("delete", f"{path}[{index}]")
+        wanted = [source for source in sources if source is not None]
+        for position, origin in enumerate(wanted):
+            found = current.index(origin, position)
+            if found != position:
+                current.insert(position, current.pop(found))
+                self._operation("move", path, _number("source", found), _number("destination", position))
+        position = 0
+        for source, pair in zip(sources, after, strict=True):
+            if source is not None:
+                self._one(place, before[source], place, pair, f"{path}[{position}]")
+                position += 1
+        length = len(wanted)
+        for index, (source, pair) in enumerate(zip(sources, after, strict=True)):
+            if source is not None:
+                continue
+            if index == length:
+                self._operation(
+                    "add", parent, {"name": "name", "valueString": _name(place)}, _part(place, pair)
+                )
+            else:
+                self._operation("insert", path, _number("index", index), _part(place, pair))
+            length += 1
+
+
+def _sources(before: list[Pair], after: list[Pair]) -> list[int | None]:
+    """For each item of the new list the old one it comes from: an equal one, one of its id, else the next left over."""
+    sources: list[int | None] = [None] * len(after)
+    left = set(range(len(before)))
+    for key in (_content, _id):
+        waiting: dict[Any, deque[int]] = {}
+        for index in sorted(left):
+            waiting.setdefault(key(before[index]), deque()).append(index)
+        for position, pair in enumerate(after):
+            name = key(pair)
+            if sources[position] is None and name is not None and waiting.get(name):
+                sources[position] = waiting[name].popleft()
+        left -= {source for source in sources if source is not None}
+    over = deque(sorted(left))
+    for position, source in enumerate(sources):
+        if source is None and over:
+            sources[position] = over.popleft()
+    return sources
+
+
+def _content(pair: Pair) -> bytes:
+    return dumps(_sorted(list(pair)))
+
+
+def _sorted(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _sorted(value[key]) for key in sorted(value)}
+    return [_sorted(item) for item in value] if isinstance(value, list) else value
+
+
+def _id(pair: Pair) -> Any:
+    value = pair[0] if isinstance(pair[0], dict) else pair[1]
+    found = value.get("id") if isinstance(value, dict) else None
+    return found if isinstance(found, str) else None
+
+
+def _same(first: Pair, second: Pair) -> bool:
+    return equal(list(first), list(second)) and dumps(_sorted(list(first))) == dumps(_sorted(list(second)))
+
+
+def _elements(value: dict[str, Any], shape: Shape) -> dict[str, Place]:
+    """The places that are taken in an object, by the element's path (the types of a choice share one)."""
+    found: dict[str, Place] = {}
+    for key in value:
+        if key == "resourceType":
+            continue
+        place = shape.place(key) or (shape.place(key[1:]) if key.startswith("_") else None)
+        if place is None:
+            raise PatchError(f"{shape.path} has no element {key[:64]!r}")
+        if found.setdefault(place.path, place) is not place:
+            raise PatchError(f"{place.path} is there twice, as {place.name} and {found[place.path].name}")
+    return found
+
+
+def _name(place: Place) -> str:
+    return place.path.rpartition(".")[2].removesuffix("[x]")
+
+
+def _number(name: str, value: int) -> dict[str, Any]:
+    return {"name": name, "valueInteger": value}
+
+
+def _part(place: Place, pair: Pair, name: str = "value") -> dict[str, Any]:
+    """A value as a part: value[x] where Parameters has its type, parts where it has not."""
+    value, shadow = pair
+    if place.kind is Kind.RESOURCE:
+        return {"name": name, "resource": value}
+    kind = "string" if place.kind is Kind.DIV else place.type
+    typed = parameter_places().get("value" + kind[0].upper() + kind[1:])
+    if typed is None:
+        return {"name": name, "part": _parts(value, place.shape)}
+    part: dict[str, Any] = {"name": name}
+    if value is not None:
+        part[typed.name] = value
+    if shadow is not None:
+        part[typed.shadow] = shadow
+    return part
+
+
+def _parts(value: dict[str, Any], shape: Shape) -> list[dict[str, Any]]:
+    taken = sorted(_elements(value, shape).values(), key=lambda place: place.order)
+    return [_part(place, pair, _name(place)) for place in taken for pair in read(value, place)]
+
+
+def fhirpath_difference(before: dict[str, Any], after: dict[str, Any]) -> dict[str, Any]:
+    """The Parameters with which `fhirpath_patch` makes `after` out of `before`; no operations where they are equal.
+
+    Items of a list are the same when they are equal or have one `id`; others are changed where they stand. An element
+    whose `id` changes is replaced as a whole. That the patch gives `after` is checked before it is handed out.
+
+    Raises:
+        PatchError: they differ in type or id, or one of them is not the JSON of a resource of R4 (empty objects,
+            unknown elements, a value of the wrong kind).
+    """
+    kinds = [value.get("resourceType") if isinstance(value, dict) else None for value in (before, after)]
+    shape = resource_shape(kinds[0])
+    if shape is None or kinds[0] != kinds[1]:
+        raise PatchError(
+            f"two resources of one type are expected, found {kinds[0]!s:.64} and {kinds[1]!s:.64}"
+        )
+    if before.get("id") != after.get("id"):
+        raise PatchError("the resources have two ids; a patch can't change an id")
+    for version in (before, after):
+        try:
+            xml.dumps(version)
+        except xml.XmlError as error:
+            raise PatchError(f"a resource is not what R4 allows, so no patch can be told: {error}") from error
+    found = _Difference()
+    found.object(before, after, shape, str(kinds[0]))
+    patch: dict[str, Any] = {"resourceType": "Parameters"}
+    if found.parameters:
+        patch["parameter"] = found.parameters
+    if not equal(fhirpath_patch(before, patch), after):
+        raise PatchError(
+            "no patch leads from one to the other: one of them has empty objects, arrays or nulls"
+        )
+    return patch

@@ -1,0 +1,119 @@
+"""What patches do to JSON values: copy them within bounds, compare them as JSON does, keep a resource's identity."""
+
+from __future__ import annotations
+
+import math
+import sys
+from decimal import Decimal
+from typing import Any
+
+from fhir_bridge.fhir.patch.errors import PatchError
+from fhir_bridge.fhir.serialization import MAX_DEPTH
+
+__all__ = ["MAX_NODES", "Copier", "check_depth", "equal", "identity", "kind_of"]
+
+MAX_NODES = 500_000
+"""Values that a patch may add to as many as the resource has: `copy` into itself doubles it with every operation."""
+
+
+class Copier:
+    """Copies JSON values for one patch, and refuses when there are too many or they nest too deep.
+
+    Attributes:
+        left: how many more may be copied.
+    """
+
+    __slots__ = ("left",)
+
+    def __init__(self) -> None:
+        self.left = sys.maxsize
+
+    def first(self, value: Any) -> Any:
+        """A copy of the resource itself, which sets the bound for what follows."""
+        copied = self.copy(value)
+        self.left = MAX_NODES + sys.maxsize - self.left
+        return copied
+
+    def copy(self, value: Any, depth: int = 0) -> Any:
+        """A copy that shares no object or array with the original.
+
+        Raises:
+            PatchError: more than are left, or nested deeper than `MAX_DEPTH`.
+        """
+        if not isinstance(value, (dict, list)):
+            return value
+        if depth >= MAX_DEPTH:
+            raise PatchError(f"nested deeper than {MAX_DEPTH} levels")
+        self.left -= len(value) + 1
+        if self.left < 0:
+            raise PatchError(f"more than {MAX_NODES:,} values would be added")
+        if isinstance(value, dict):
+            return {key: self.copy(item, depth + 1) for key, item in value.items()}
+        return [self.copy(item, depth + 1) for item in value]
+
+
+def check_depth(value: Any) -> None:
+    """Refuse what nests beyond `MAX_DEPTH`; walked level by level.
+
+    Raises:
+        PatchError: it does.
+    """
+    level, depth = [value], 0
+    while level:
+        level = [
+            child
+            for node in level
+            if isinstance(node, (dict, list))
+            for child in (node.values() if isinstance(node, dict) else node)
+            if isinstance(child, (dict, list))
+        ]
+        depth += 1
+        if depth > MAX_DEPTH:
+            raise PatchError(f"nested deeper than {MAX_DEPTH} levels")
+
+
+def equal(first: Any, second: Any) -> bool:
+    """Equality of JSON values (RFC 6902 4.6): numbers by value, objects without order, true is not 1."""
+    waiting = [(first, second)]
+    while waiting:
+        one, other = waiting.pop()
+        if isinstance(one, dict) and isinstance(other, dict):
+            if one.keys() != other.keys():
+                return False
+            waiting += [(item, other[key]) for key, item in one.items()]
+        elif isinstance(one, list) and isinstance(other, list):
+            if len(one) != len(other):
+                return False
+            waiting += zip(one, other, strict=True)
+        elif isinstance(one, bool) or isinstance(other, bool):
+            if one is not other:
+                return False
+        elif isinstance(one, (int, float, Decimal)) and isinstance(other, (int, float, Decimal)):
+            if _exact(one) != _exact(other):
+                return False
+        elif type(one) is not type(other) or one != other:
+            return False
+    return True
+
+
+def _exact(value: int | float | Decimal) -> int | float | Decimal:
+    """A float as the decimal it was written as, so that 0.1 read fast equals 0.1 read exactly."""
+    return Decimal(repr(value)) if isinstance(value, float) and math.isfinite(value) else value
+
+
+def identity(document: Any) -> tuple[Any, Any]:
+    """What a patch may not change: type and id of a resource."""
+    return (document.get("resourceType"), document.get("id")) if isinstance(document, dict) else (None, None)
+
+
+def kind_of(value: Any) -> str:
+    """The JSON kind of a value, for messages."""
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "true or false"
+    if isinstance(value, str):
+        return "a string"
+    if isinstance(value, dict):
+        return "an object"
+    return "an array" if isinstance(value, list) else "a number"

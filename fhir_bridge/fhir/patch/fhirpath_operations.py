@@ -1,0 +1,182 @@
+"""FHIRPath Patch (R4 fhirpatch.html): operations whose places are FHIRPath expressions."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from fhir_bridge.fhir.fhirpath import Budget, FHIRPathError, Item, compile  # noqa: A004 - its name there
+from fhir_bridge.fhir.patch.documents import Copier, check_depth, identity, kind_of
+from fhir_bridge.fhir.patch.elements import (
+    Pair,
+    append,
+    holder,
+    place_of,
+    places,
+    present,
+    put,
+    read,
+    remove,
+    shape_of,
+    write,
+)
+from fhir_bridge.fhir.patch.errors import PatchError
+from fhir_bridge.fhir.patch.operations import Operation, operations
+from fhir_bridge.fhir.patch.values import element
+from fhir_bridge.fhir.xml.shapes import Place, resource_shape
+
+__all__ = ["fhirpath_patch"]
+
+_LAST_STEP = re.compile(r"(.+)\.\s*(?:([A-Za-z_][A-Za-z0-9_]*)|`([^`]+)`)\s*", re.DOTALL)
+
+
+class _Patch:
+    """One patch under way: the copy that is changed, and what all paths together may look at."""
+
+    __slots__ = ("budget", "copier", "resource", "type")
+
+    def __init__(self, resource: dict[str, Any]) -> None:
+        self.budget = Budget()
+        self.copier = Copier()
+        self.resource: dict[str, Any] = self.copier.first(resource)
+        self.type = str(resource["resourceType"])
+
+    def apply(self, operation: Operation) -> None:
+        getattr(self, f"_{operation.type}")(operation)
+
+    # --- the operations -------------------------------------------------------------------------------------------
+
+    def _add(self, operation: Operation) -> None:
+        item = self._single(operation.path)
+        shape = shape_of(item)
+        place, pair = self._value(operation, item, operation.name)
+        owner = holder(item)
+        before = None if place.repeats else present(owner, shape, place)
+        if before is not None:
+            raise PatchError(f"{before.name} is there already and stands once; use replace")
+        append(owner, place, pair)
+
+    def _insert(self, operation: Operation) -> None:
+        parent, place, pairs = self._list(operation.path, may_be_absent=True)
+        index = _within(operation.index, len(pairs), "index")
+        found, pair = self._value(operation, parent, place.name)
+        pairs.insert(index, pair)
+        write(holder(parent), found, pairs)
+
+    def _delete(self, operation: Operation) -> None:
+        items = self._items(operation.path)
+        if len(items) > 1:
+            raise PatchError(f"the path leads to {len(items)} elements; delete takes one at a time")
+        for item in items:
+            place_of(item)
+            remove(item)
+
+    def _replace(self, operation: Operation) -> None:
+        item = self._single(operation.path)
+        parent, place = place_of(item)
+        found, pair = self._value(operation, parent, item.name)
+        owner = holder(parent)
+        if found is not place:
+            write(owner, place, [])
+        put(owner, found, pair, item.index)
+
+    def _move(self, operation: Operation) -> None:
+        parent, place, pairs = self._list(operation.path)
+        last = len(pairs) - 1
+        pair = pairs.pop(_within(operation.source, last, "source"))
+        pairs.insert(_within(operation.destination, last, "destination"), pair)
+        write(holder(parent), place, pairs)
+
+    # --- places and values ----------------------------------------------------------------------------------------
+
+    def _items(self, path: str) -> list[Item]:
+        try:
+            items = compile(path, self.type).items(self.resource, budget=self.budget)
+            self.budget.spend(2 * len(items))  # a list is read and written as a whole
+            return items
+        except FHIRPathError as error:
+            raise PatchError(f"the path can't be followed: {error}") from error
+        except RecursionError as error:
+            raise PatchError("the path can't be followed: it nests too deep") from error
+
+    def _single(self, path: str) -> Item:
+        items = self._items(path)
+        if len(items) != 1:
+            raise PatchError(f"the path leads to {len(items) or 'no'} elements; exactly one is expected")
+        return items[0]
+
+    def _list(self, path: str, *, may_be_absent: bool = False) -> tuple[Item, Place, list[Pair]]:
+        """The list that a path leads to as a whole: what holds it, its place, its items."""
+        items = self._items(path)
+        if not items and may_be_absent:
+            return self._absent_list(path)
+        if not items:
+            raise PatchError("the path leads to no elements; a list is expected")
+        parent, place = place_of(items[0])
+        if not place.repeats:
+            raise PatchError(f"{place.path} is no list: it stands once")
+        for item in items[1:]:
+            if item.key != place.name or item.parent is not parent:
+                raise PatchError("the path leads into several lists; exactly one is expected")
+        pairs = read(holder(parent), place)
+        if len(items) != sum(pair != (None, None) for pair in pairs):
+            raise PatchError(
+                f"the path leads to {len(items)} of the {len(pairs)} items of {place.path}; give that of the whole list"
+            )
+        return parent, place, pairs
+
+    def _absent_list(self, path: str) -> tuple[Item, Place, list[Pair]]:
+        """A list without items has no elements to be found: its parent is, and its name."""
+        step = _LAST_STEP.fullmatch(path)
+        items = self._items(step.group(1)) if step else []
+        if step is None or len(items) != 1:
+            raise PatchError("the path leads to no list; the element that holds it is not there")
+        name = step.group(2) or step.group(3)
+        found = places(shape_of(items[0]), name)
+        if len(found) != 1 or not found[0].repeats:
+            raise PatchError(f"{name[:64]} is no list of {shape_of(items[0]).path}")
+        return items[0], found[0], []
+
+    def _value(self, operation: Operation, parent: Item, name: str) -> tuple[Place, Pair]:
+        assert operation.value is not None
+        return element(operation.value, shape_of(parent), name, self.copier)
+
+
+def _within(index: int, last: int, what: str) -> int:
+    if not 0 <= index <= last:
+        raise PatchError(f"{what} is {index}; it lies between 0 and {last}")
+    return index
+
+
+def fhirpath_patch(
+    resource: dict[str, Any], parameters: Any, *, keep_identity: bool = True
+) -> dict[str, Any]:
+    """The resource after a FHIRPath Patch; the one given is not touched, and either all operations apply or none.
+
+    Args:
+        resource: in its JSON shape.
+        parameters: the patch, a Parameters resource in its JSON shape; each operation sees what those before it did.
+        keep_identity: refuse a patch that changes `resourceType` or `id` (R4 http.html#patch).
+
+    An element that is deleted takes along what then would be empty. `delete` of what is not there does nothing.
+
+    Raises:
+        PatchError: an operation is malformed, its path leads to none or too many, a value does not fit; it gives the
+            operation's number, and its path.
+    """
+    if not isinstance(resource, dict) or resource_shape(resource.get("resourceType")) is None:
+        found = resource.get("resourceType") if isinstance(resource, dict) else kind_of(resource)
+        raise PatchError(f"a resource of R4 is expected, found {str(found)[:64]}")
+    patch = _Patch(resource)
+    before = identity(resource)
+    for operation in operations(parameters):
+        try:
+            patch.apply(operation)
+        except PatchError as error:
+            raise PatchError(error.reason, operation=operation.number, path=operation.path) from error
+        if keep_identity and identity(patch.resource) != before:
+            raise PatchError(
+                "a patch may not change resourceType or id", operation=operation.number, path=operation.path
+            )
+    check_depth(patch.resource)
+    return patch.resource
