@@ -50,8 +50,7 @@ def test_an_unknown_element_is_named_with_a_suggestion(validator: Validator) -> 
         ({"status": "finished"}, "FB-FHIR-020", "Observation.status"),
         ({"subject": {"reference": "Practitioner/x"}}, "FB-FHIR-040", "Observation.subject.reference"),
         ({"subject": {"reference": "#nobody"}}, "FB-FHIR-041", "Observation.subject.reference"),
-        ({"subject": {"reference": "Nonsense/x"}}, "FB-FHIR-042", "Observation.subject.reference"),
-        ({"subject": {"reference": "p1"}}, "FB-FHIR-042", "Observation.subject.reference"),
+        ({"subject": {"reference": "Patient/a b"}}, "FB-FHIR-042", "Observation.subject.reference"),
         ({"dataAbsentReason": {"text": "unknown"}}, "FB-FHIR-060", "Observation"),
         (
             {"referenceRange": [{"appliesTo": [{"text": "men"}]}]},
@@ -71,7 +70,10 @@ def test_a_missing_element_is_named_with_what_requires_it(validator: Validator) 
     del observation["code"]
     (issue,) = validator.validate(observation)
     assert issue.code == "FB-FHIR-013"
-    assert "Observation.code is missing; http://hl7.org/fhir/StructureDefinition/Observation" in issue.message
+    assert issue.message == (
+        "Observation.code is missing; "
+        "defined by http://hl7.org/fhir/StructureDefinition/Observation|4.0.1#Observation.code"
+    )
 
 
 def test_a_wrong_code_in_an_extensible_binding_is_a_warning(validator: Validator) -> None:
@@ -192,7 +194,7 @@ def test_unsafe_narrative_is_refused(validator: Validator, div: str) -> None:
 
 
 def test_safe_narrative_passes(validator: Validator) -> None:
-    div = '<div xmlns="http://www.w3.org/1999/xhtml"><p>a&nbsp;&lt; b<br/><a href="#x">c</a></p></div>'
+    div = '<div xmlns="http://www.w3.org/1999/xhtml"><p>a&#160;&lt; b<br/><a id="x" href="#x">c</a></p></div>'
     assert validator.validate({**patient(), "text": {"status": "generated", "div": div}}) == []
 
 
@@ -227,18 +229,29 @@ def test_common_invariants_hold(validator: Validator, resource: dict[str, Any], 
     assert [m.partition(":")[0] for m in messages] == [key]
 
 
-def test_period_ends_are_compared_as_far_as_both_go(validator: Validator) -> None:
+@pytest.mark.parametrize(
+    ("start", "end", "holds"),
+    [
+        ("2024-02-02T23:30:00-05:00", "2024-02-03T04:45:00Z", True),
+        ("2024-02-02T10:00:00Z", "2024-02-03", True),
+        ("2024-02", "2024-03-01", True),
+        ("2024-02-02T10:00:00Z", "2024-02-02", False),
+        ("2024-02", "2024-02-01", False),
+        ("2024-03", "2024-02-01", False),
+    ],
+)
+def test_period_must_be_seen_to_end_after_its_start(
+    validator: Validator, start: str, end: str, holds: bool
+) -> None:
+    """Ends that FHIRPath leaves undecided break per-1, as HL7's validator has it."""
     encounter = {
         "resourceType": "Encounter",
         "status": "finished",
         "class": {"system": ACT_CODE, "code": "IMP"},
+        "period": {"start": start, "end": end},
     }
-    for start, end in (
-        ("2024-02-02T10:00:00Z", "2024-02-02"),
-        ("2024-02", "2024-02-01"),
-        ("2024-02-02T23:30:00-05:00", "2024-02-03T04:45:00Z"),
-    ):
-        assert validator.validate({**encounter, "period": {"start": start, "end": end}}) == []
+    expected = [] if holds else [("FB-FHIR-060", "Encounter.period")]
+    assert errors(validator.validate(encounter)) == expected
 
 
 def bundle(**change: Any) -> dict[str, Any]:
@@ -339,3 +352,9 @@ def test_a_display_that_is_not_the_system_s_is_a_warning(validator: Validator) -
 def test_the_case_of_a_code_counts_where_its_system_says_so(validator: Validator) -> None:
     observation = {**troponin(), "method": concept("http://hl7.org/fhir/observation-status", "FINAL")}
     assert errors(validator.validate(observation)) == [("FB-FHIR-022", "Observation.method.coding[0]")]
+
+
+@pytest.mark.parametrize("reference", ["Nonsense/x", "p1", "/Patient/x", "Patient/", "Patient/x/y"])
+def test_a_relative_reference_of_another_form_is_a_warning(validator: Validator, reference: str) -> None:
+    (issue,) = validator.validate({**troponin(), "subject": {"reference": reference}})
+    assert (issue.code, issue.severity) == ("FB-FHIR-042", "warning")

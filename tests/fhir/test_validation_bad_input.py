@@ -104,8 +104,11 @@ KNOWN_WRONG = {
     "bundle-questionnaire.json": {"FB-FHIR-013"},  # items without linkId
     "capabilitystatement-example.json": {"FB-FHIR-016"},  # a relative canonical
     "operationdefinition-example.json": {"FB-FHIR-016"},  # a relative canonical
+    "codesystem-example.json": {"FB-FHIR-060"},  # a code twice (csd-1)
     "devicemetric-example.json": {"FB-FHIR-040"},  # parent is a DeviceDefinition
     "deviceusestatement-example.json": {"FB-FHIR-040"},  # reason is a Procedure
+    "medicationdispense0301.json": {"FB-FHIR-022"},  # the unit `Vial`: the code is VIAL
+    "medicationstatementexample1.json": {"FB-FHIR-022"},  # the unit `Tab`: the code is TAB
     "medicationrequest0301.json": {"FB-FHIR-040"},  # dispense performer is a Practitioner
 }
 """Examples that HL7 published with faults, and the faults."""

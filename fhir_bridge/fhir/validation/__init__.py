@@ -5,8 +5,8 @@
 """
 
 from fhir_bridge.fhir.validation.codes import CODES
-from fhir_bridge.fhir.validation.invariants import HandWritten, InvariantEngine, Predicate
+from fhir_bridge.fhir.validation.invariants import InvariantEngine, Invariants, Predicate
 from fhir_bridge.fhir.validation.run import Run
 from fhir_bridge.fhir.validation.validator import Validator, get_validator
 
-__all__ = ["CODES", "HandWritten", "InvariantEngine", "Predicate", "Run", "Validator", "get_validator"]
+__all__ = ["CODES", "InvariantEngine", "Invariants", "Predicate", "Run", "Validator", "get_validator"]

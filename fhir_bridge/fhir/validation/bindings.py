@@ -5,22 +5,50 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any
 
-from fhir_bridge.fhir import definitions, ucum
-from fhir_bridge.fhir.definitions import Binding
+from fhir_bridge.fhir import definitions, grammar_codes, ucum
+from fhir_bridge.fhir.definitions import Binding, ValueSet
 from fhir_bridge.fhir.validation.run import Check, Path, Run
 
-__all__ = ["binding_check", "check_coding", "check_unit", "in_value_set"]
+__all__ = ["binding_check", "check_coding", "check_unit", "in_value_set", "lacks"]
 
 MAX_LISTED = 12
+MAXIMUM = "maximum"
+"""The strength of a maximum value set: codes are of it (R4 extension elementdefinition-maxValueSet), texts are free."""
+LOINC = "http://loinc.org"
+LOINC_ANSWERS = "http://loinc.org/vs/"
+"""Where LOINC's own value sets are; they list codes of LOINC alone."""
 
 
 def in_value_set(value_set: str, system: str | None, code: str, run: Run) -> bool | None:
     """Whether the code is a member: by the tables, and where they can't tell, by the terminology port."""
     known = definitions.value_set(value_set)
     answer = known.member(system, code) if known is not None else None
+    if answer is None and known is not None:
+        answer = _by_grammar(known, system, code)
     if answer is None and run.terminology is not None:
-        return run.terminology.member(value_set, system, code)
+        answer = run.terminology.member(value_set, system, code)
+    if (
+        answer is None
+        and known is None
+        and system not in (None, LOINC)
+        and value_set.startswith(LOINC_ANSWERS)
+    ):
+        return False
     return answer
+
+
+def _by_grammar(known: ValueSet, system: str | None, code: str) -> bool | None:
+    """Membership by the systems that are told by a grammar (BCP 13, BCP 47, ISO 4217); None where others are open."""
+    answers = []
+    for include in known.open:
+        if system in (None, include.system):
+            answer = grammar_codes.known(include.system, code)
+            if answer is not None and include.filters and answer:
+                answer = None
+            answers.append(answer)
+    if True in answers:
+        return True
+    return None if None in answers or not answers else False
 
 
 @lru_cache(8192)
@@ -48,7 +76,14 @@ def _report(binding: Binding, required: bool, found: str, path: Path, run: Run) 
 
 def binding_check(binding: Binding | None, kind: str) -> Check | None:
     """A check of values of this type against a required or extensible binding; None where nothing is to check."""
-    if binding is None or not binding.value_set or binding.strength not in ("required", "extensible"):
+    if binding is None:
+        return None
+    if binding.max_value_set and binding.strength != "required":
+        return _both(
+            binding_check(Binding(MAXIMUM, binding.max_value_set), kind),
+            binding_check(Binding(binding.strength, binding.value_set), kind),
+        )
+    if not binding.value_set or binding.strength not in ("required", "extensible", MAXIMUM):
         return None
     maker = {
         "code": _code_check,
@@ -58,7 +93,20 @@ def binding_check(binding: Binding | None, kind: str) -> Check | None:
         "CodeableConcept": _concept_check,
         "Quantity": _quantity_check,
     }.get(kind)
-    return maker(binding, binding.value_set, binding.strength == "required") if maker else None
+    return maker(binding, binding.value_set, binding.strength != "extensible") if maker else None
+
+
+def _both(first: Check | None, second: Check | None) -> Check | None:
+    if first is None or second is None:
+        return first or second
+
+    def check(value: Any, path: Path, run: Run) -> None:
+        found = len(run.issues)
+        first(value, path, run)
+        if len(run.issues) == found:  # what is out of the maximum is out of the value set too
+            second(value, path, run)
+
+    return check
 
 
 def _code_check(binding: Binding, value_set: str, required: bool) -> Check:
@@ -84,7 +132,7 @@ def _coding_check(binding: Binding, value_set: str, required: bool) -> Check:
             return
         code, system = value.get("code"), value.get("system")
         if not isinstance(code, str):
-            if required:
+            if binding.strength == "required":
                 _report(binding, required, "a Coding without code", path, run)
         elif in_value_set(value_set, system if isinstance(system, str) else "", code, run) is False:
             _report(binding, required, f"{system or 'no system'}|{code}", path, run)
@@ -98,7 +146,7 @@ def _concept_check(binding: Binding, value_set: str, required: bool) -> Check:
             return
         codings = value.get("coding")
         if not isinstance(codings, list) or not codings:
-            if required and "extension" not in value:
+            if binding.strength == "required" and "extension" not in value:
                 _report(binding, required, "a CodeableConcept without coding", path, run)
             return
         found = []
@@ -110,7 +158,7 @@ def _concept_check(binding: Binding, value_set: str, required: bool) -> Check:
                 if in_value_set(value_set, system if isinstance(system, str) else "", code, run) is not False:
                     return
                 found.append(f"{system or 'no system'}|{code}")
-        if found or required:
+        if found or binding.strength == "required":
             _report(binding, required, ", ".join(found) or "a CodeableConcept without code", path, run)
 
     return check
@@ -154,15 +202,14 @@ def check_coding(value: dict[str, Any], path: Path, run: Run) -> None:
     if system == ucum.SYSTEM:
         check_unit(value, path, run)
         return
+    if grammar_codes.known(system, code) is False:
+        run.add("FB-FHIR-022", f"{system} has no code '{code[:80]}'", path)
+        return
     found = _displays(system)
     if found is not None:
-        displays, case_counts = found
-        known = displays.get(code)
-        if known is None and not case_counts:
-            known = displays.get(code.lower())
+        known = _display_of(code, *found)
         if known is None:
-            if run.terminology is None or run.terminology.lookup(system, code) is None:
-                run.add("FB-FHIR-022", f"{system} has no code '{code}'", path)
+            _unknown(system, code, path, run)
         elif known and "language" not in run.resource:
             display = value.get("display")
             if isinstance(display, str) and display.casefold() != known and _folded(display) != known:
@@ -176,7 +223,37 @@ def check_coding(value: dict[str, Any], path: Path, run: Run) -> None:
 
 
 def check_unit(value: dict[str, Any], path: Path, run: Run) -> None:
-    """A Quantity or Coding in UCUM: its code must be a UCUM expression."""
-    code = value.get("code")
-    if value.get("system") == ucum.SYSTEM and isinstance(code, str) and not ucum.is_valid(code):
-        run.add("FB-FHIR-022", f"'{code[:64]}' is no UCUM code", path)
+    """The unit of a Quantity, or a Coding in UCUM: a UCUM expression, or a code of the system it names."""
+    system, code = value.get("system"), value.get("code")
+    if not isinstance(system, str) or not isinstance(code, str):
+        return
+    if system == ucum.SYSTEM:
+        if not ucum.is_valid(code):
+            run.add("FB-FHIR-022", f"'{code[:64]}' is no UCUM code", path)
+        return
+    found = _displays(system)
+    if found is not None and _display_of(code, *found) is None:
+        _unknown(system, code, path, run)
+
+
+def lacks(system: str, code: str, run: Run) -> bool:
+    """Whether a system, whose whole content is at hand, doesn't have the code; systems of a grammar are left be."""
+    found = _displays(system)
+    if found is None or _display_of(code, *found) is not None:
+        return False
+    return run.terminology is None or run.terminology.lookup(system, code) is None
+
+
+def _display_of(code: str, displays: dict[str, str], case_counts: bool) -> str | None:
+    """The display of a code, None where the system doesn't have the code."""
+    known = displays.get(code)
+    return displays.get(code.lower()) if known is None and not case_counts else known
+
+
+def _unknown(system: str, code: str, path: Path, run: Run) -> None:
+    if run.terminology is None or run.terminology.lookup(system, code) is None:
+        run.add("FB-FHIR-022", f"{system} has no code '{code[:80]}'", path)
+
+
+for _remembered in (_allowed, _displays):
+    definitions.on_change(_remembered.cache_clear)

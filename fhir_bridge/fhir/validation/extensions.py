@@ -1,95 +1,208 @@
-"""Extensions against their definitions: value type, parts, place among modifiers (R4 extensibility.html)."""
+"""Extensions against their definitions: place, value, parts (R4 extensibility.html, defining-extensions.html)."""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from fhir_bridge.fhir import definitions
-from fhir_bridge.fhir.definitions import ExtensionDefinition
-from fhir_bridge.fhir.validation.bindings import binding_check
-from fhir_bridge.fhir.validation.references import allowed_types, check_reference
-from fhir_bridge.fhir.validation.run import Path, Run
+from fhir_bridge.fhir.definitions import Constraint, ExtensionDefinition, Profile
+from fhir_bridge.fhir.fhirpath import FHIRPathError
+from fhir_bridge.fhir.fhirpath import compile as compile_path
+from fhir_bridge.fhir.issues import Severity
+from fhir_bridge.fhir.validation.contexts import Standing, standing
+from fhir_bridge.fhir.validation.invariants import InvariantEngine
+from fhir_bridge.fhir.validation.run import Check, Path, Run, place
 
-__all__ = ["check_extension"]
+__all__ = ["ExtensionChecks"]
 
-AT_HAND = (
-    "http://hl7.org/fhir/StructureDefinition/",
-    "http://hl7.org/fhir/uv/genomics-reporting/",
-    "http://hl7.org/fhir/uv/ips/",
+Find = Callable[[str], "Check | None"]
+
+ANYWHERE = frozenset({"Element", "Any"})
+MANY = 8192
+EXAMPLES = ("example.org", "example.com", "acme.com", "nema.org")
+CROSS_VERSION = re.compile(r"http://hl7\.org/fhir/(1\.0|3\.0|4\.3|5\.0)/StructureDefinition/extension-[A-Z]")
+"""Elements of other FHIR versions as extensions (R4 versions.html#extensions): defined by rule, not by a package.
+
+R4's own (`4.0`) are no extensions in R4.
+"""
+NAMES = ("extension", "modifierExtension")
+
+
+INSIDE_DEFINITIONS = frozenset(
+    {"ElementDefinition.fixed[x]", "ElementDefinition.pattern[x]", "ElementDefinition.example.value[x]"}
 )
-"""Where every extension is in the tables, so that an unknown one is a wrong one."""
+"""Where values stand that are not the resource's own: any extension may."""
+
+_CORE = "http://hl7.org/fhir/StructureDefinition/"
+WIDER = {
+    _CORE + "regex": frozenset({"ElementDefinition.type"}),
+    _CORE + "structuredefinition-fhir-type": frozenset({"ElementDefinition.type"}),
+    _CORE + "structuredefinition-normative-version": ANYWHERE,
+    _CORE + "capabilitystatement-expectation": ANYWHERE,
+    _CORE + "capabilitystatement-prohibited": ANYWHERE,
+}
+"""Extensions that R4's own definitions use beyond the contexts that are published for them."""
 
 
-def check_extension(value: Any, path: Path, run: Run) -> None:
-    """An Extension whose structure is sound: ext-1, and its definition where that is known."""
-    parts = value.get("extension")
-    value_keys = [key for key in value if key.startswith(("value", "_value"))]
-    if (parts is not None) == bool(value_keys):
-        run.add("FB-FHIR-060", "ext-1: Must have either extensions or value[x], not both", path)
-    url = value.get("url")
-    if not isinstance(url, str):
-        return
-    if ":" not in url:
-        parent = path[0]
-        if parent is not None and parent[1] not in ("extension", "modifierExtension"):
-            run.add("FB-FHIR-051", f"the url '{url[:80]}' of an extension is not absolute", (path, "url", -1))
-        return  # a part: its parent's definition describes it
-    definition = definitions.extension(url)
-    if definition is None:
-        at_hand = url.startswith(AT_HAND)
-        run.add("FB-FHIR-050", f"the extension {url} is not known", path, "error" if at_hand else None)
-        return
-    if definition.is_modifier != (path[1] == "modifierExtension") and path[1] in (
-        "extension",
-        "modifierExtension",
-    ):
-        wanted = "modifierExtension" if definition.is_modifier else "extension"
-        run.add("FB-FHIR-051", f"{url} is defined to stand in {wanted}", path)
-    _content(value, definition, url, path, run)
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """A known extension, ready to check.
+
+    Attributes:
+        digest: its parts, and whether it is a modifier.
+        elements: paths that it may stand on; None where it may stand anywhere.
+        extensions: urls of extensions that it may stand in.
+        paths: FHIRPath of elements that it may stand on.
+        invariants: rules of the place that it stands in.
+    """
+
+    profile: Profile
+    digest: ExtensionDefinition
+    elements: frozenset[str] | None
+    extensions: frozenset[str]
+    paths: tuple[str, ...]
+    invariants: tuple[Constraint, ...]
+    where: str
 
 
-def _content(value: dict[str, Any], definition: ExtensionDefinition, url: str, path: Path, run: Run) -> None:
-    keys = {key.removeprefix("_") for key in value if key.startswith(("value", "_value"))}
-    allowed = {"value" + t.code[0].upper() + t.code[1:]: t for t in definition.value_types}
-    for key in keys:
-        kind = allowed.get(key)
-        if kind is None:
-            wanted = " or ".join(sorted(allowed)) or "no value but parts"
+class ExtensionChecks:
+    """Checks extensions; what each is defined to be is worked out when it is first met."""
+
+    def __init__(self, engine: InvariantEngine, find: Find, unknown: Severity = "error") -> None:
+        self._engine, self._find, self._unknown = engine, find, unknown
+        self._known: dict[str, _Known | None] = {}
+        self._generation = -1
+
+    def check(self, value: Any, path: Path, run: Run) -> None:
+        """An Extension whose structure is sound: ext-1, and its definition where that is known."""
+        parts = value.get("extension")
+        if (parts is not None) == any(key.startswith(("value", "_value")) for key in value):
+            run.add("FB-FHIR-060", "ext-1: Must have either extensions or value[x], not both", path)
+        url = value.get("url")
+        if not isinstance(url, str):
+            return
+        if ":" not in url:
+            self._part(url, path, run)
+            return
+        known = self._definition(url)
+        if known is None:
+            self._not_known(url, path, run)
+            return
+        name = path[1]
+        if name in NAMES and known.digest.is_modifier != (name == "modifierExtension"):
+            wanted = "modifierExtension" if known.digest.is_modifier else "extension"
             run.add(
-                "FB-FHIR-051", f"{key} stands in {url}, which is defined with {wanted}", (path, "value", -1)
+                "FB-FHIR-051", f"{url} stands in {name}, expected {wanted}; defined by {known.where}", path
             )
-            continue
-        content = value.get(key)
-        here = (path, "value", -1)
-        if isinstance(content, dict) and kind.code == "Reference" and kind.targets:
-            types = allowed_types(kind.targets)
-            check_reference(content, types, " or ".join(sorted(types or ())), here, run)
-        bound = binding_check(definition.binding, kind.code)
-        if bound is not None and isinstance(content, dict | str):
-            bound(content, here, run)
-    if definition.value_required and not keys and not value.get("extension"):
-        run.add("FB-FHIR-051", f"{url} has no value, its definition requires one", path)
-    if definition.parts:
-        _parts(value, definition, url, path, run)
+        if known.elements is not None or known.invariants:
+            self._place(known, url, path, run)
+        if known.digest.parts:
+            self._parts(known, value, path, run)
+        check = self._find(url)
+        if check is not None:
+            check(value, path, run)
+
+    def _definition(self, url: str) -> _Known | None:
+        if self._generation != definitions.generation():
+            self._known.clear()
+            self._generation = definitions.generation()
+        if url not in self._known:
+            if len(self._known) > MANY:
+                self._known.clear()  # urls come from resources: their number must have a bound
+            profile = definitions.extension_structure(url)
+            self._known[url] = self._compile(profile) if profile is not None else None
+        return self._known[url]
+
+    def _compile(self, profile: Profile) -> _Known:
+        digest = definitions.extension(profile.canonical)
+        assert digest is not None
+        elements = frozenset(expression for kind, expression in digest.contexts if kind == "element")
+        within = frozenset(expression for kind, expression in digest.contexts if kind == "extension")
+        constraints = [Constraint("ctx", "error", text, "") for text in profile.context_invariants]
+        elements |= WIDER.get(profile.url, frozenset())
+        anywhere = bool(elements & ANYWHERE) or not digest.contexts
+        return _Known(
+            profile,
+            digest,
+            None if anywhere else frozenset(e.rpartition("#")[2] for e in elements),
+            within,
+            tuple(expression for kind, expression in digest.contexts if kind == "fhirpath"),
+            tuple(constraints),
+            place(profile, profile.root.id),
+        )
+
+    def _not_known(self, url: str, path: Path, run: Run) -> None:
+        """An extension that no package at hand defines; addresses of documentation are nobody's to define."""
+        severity: Severity = self._unknown
+        if path[1] == "modifierExtension":
+            severity = "error"  # R4 extensibility.html#modifierExtension: what has it can't be understood
+        if any(domain in url for domain in EXAMPLES) or CROSS_VERSION.match(url):
+            severity = "warning"
+        run.add(
+            "FB-FHIR-050",
+            f"the extension {url[:200]} is not known, expected one of a package at hand",
+            path,
+            severity,
+        )
+
+    # --- place ----------------------------------------------------------------------------------------------------
+
+    def _part(self, url: str, path: Path, run: Run) -> None:
+        """A part of an extension, named without a scheme: its parent's definition describes it."""
+        parent = path[0]
+        if parent is None or parent[1] not in NAMES:
+            run.add("FB-FHIR-051", f"the url '{url[:80]}' of an extension is not absolute", (path, "url", -1))
+
+    def _place(self, known: _Known, url: str, path: Path, run: Run) -> None:
+        """Whether the extension may stand where it does."""
+        at = standing(path[0], run)
+        if at is None:
+            return
+        if not self._allowed(known, at, run):
+            allowed = sorted([*(known.elements or ()), *known.extensions])
+            run.add(
+                "FB-FHIR-052",
+                f"{url} stands on {at.name}, expected {', '.join(allowed) or 'the elements of its definition'}; "
+                f"defined by {known.where}",
+                path,
+            )
+            return
+        for rule in known.invariants:
+            predicate = self._engine.compile(rule, at.kind)
+            if predicate is not None and not predicate(at.value, run):
+                run.add(
+                    "FB-FHIR-052",
+                    f"{url} stands where '{rule.expression}' does not hold; defined by {known.where}",
+                    path,
+                )
+
+    def _allowed(self, known: _Known, at: Standing, run: Run) -> bool:
+        if known.elements is None or known.elements & at.names or at.names & INSIDE_DEFINITIONS:
+            return True
+        return bool(known.extensions & at.extensions) or any(_selects(text, at, run) for text in known.paths)
+
+    # --- parts ----------------------------------------------------------------------------------------------------
+
+    def _parts(self, known: _Known, value: dict[str, Any], path: Path, run: Run) -> None:
+        items = value.get("extension")
+        for index, item in enumerate(items if isinstance(items, list) else ()):
+            name = item.get("url") if isinstance(item, dict) else None
+            if isinstance(name, str) and ":" not in name and name not in known.digest.parts:
+                parts = ", ".join(sorted(known.digest.parts))
+                run.add(
+                    "FB-FHIR-051",
+                    f"{known.profile.url} has the part '{name[:80]}', expected {parts}; defined by {known.where}",
+                    (path, "extension", index),
+                )
 
 
-def _parts(value: dict[str, Any], definition: ExtensionDefinition, url: str, path: Path, run: Run) -> None:
-    counts: dict[str, int] = {}
-    items = value.get("extension")
-    for index, item in enumerate(items if isinstance(items, list) else ()):
-        name = item.get("url") if isinstance(item, dict) else None
-        if not isinstance(name, str):
-            continue
-        counts[name] = counts.get(name, 0) + 1
-        part = definition.parts.get(name)
-        if part is None:
-            if ":" not in name:
-                run.add("FB-FHIR-051", f"{url} has no part '{name[:80]}'", (path, "extension", index))
-        elif ":" not in name:
-            _content(item, part.definition, f"{url}#{name}", (path, "extension", index), run)
-    for name, part in definition.parts.items():
-        count = counts.get(name, 0)
-        if count < part.min:
-            run.add("FB-FHIR-051", f"{url} has {count} × '{name}', at least {part.min} required", path)
-        if part.max is not None and count > part.max:
-            run.add("FB-FHIR-051", f"{url} has {count} × '{name}', at most {part.max} allowed", path)
+def _selects(expression: str, at: Standing, run: Run) -> bool:
+    """Whether a FHIRPath of the resource selects the element; one that can't be evaluated forbids nothing."""
+    try:
+        items = compile_path(expression).items(run.resource, resource=run.resource, root=run.root)
+    except FHIRPathError:
+        return True
+    return any(item.value is at.value for item in items)

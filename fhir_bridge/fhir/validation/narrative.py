@@ -1,79 +1,192 @@
-"""Narrative: the safe subset of XHTML that R4 allows (narrative.html; invariants txt-1 and txt-2)."""
+"""Narrative: the safe subset of XHTML that R4 allows (narrative.html; invariants txt-1 and txt-2).
+
+The div is well-formed XML by itself, so it has no entities but XML's own five. R4 takes chapters 7 to 11 (without 9.4)
+and 15 of HTML 4.0, links, images and style attributes; nothing deprecated, nothing active. Where an element may stand
+is as XHTML 1.0 has it.
+"""
 
 from __future__ import annotations
 
 import re
-from html.entities import html5
+from collections.abc import Iterator
 from typing import Any
 from xml.parsers import expat
 
-__all__ = ["narrative_problem"]
+__all__ = ["dangling_links", "narrative_problem"]
 
 NAMESPACE = "http://www.w3.org/1999/xhtml"
 
 _ELEMENTS = frozenset(
-    "a abbr acronym address area b bdo big blockquote br caption cite code col colgroup dd del dfn div dl dt em "
-    "h1 h2 h3 h4 h5 h6 hr i img ins kbd li map ol p pre q s samp small span strike strong sub sup table tbody td "
-    "tfoot th thead tr tt u ul var".split()
+    "a abbr acronym address area b bdo big blockquote br caption cite code col colgroup dd dfn div dl dt em "
+    "h1 h2 h3 h4 h5 h6 hr i img kbd li map ol p pre q samp small span strong sub sup table tbody td "
+    "tfoot th thead tr tt ul var".split()
 )
-_ATTRIBUTES = frozenset(
-    "abbr accesskey align alt axis bgcolor border cellhalign cellpadding cellspacing cellvalign char charoff charset "
-    "cite class color colspan compact coords datetime dir frame headers height href hreflang hspace id ismap lang "
-    "longdesc name noshade nowrap rel rev rowspan rules scope shape size span src start style summary tabindex title "
-    "type usemap valign value vspace width".split()
+_ANYWHERE = frozenset(
+    "title style class id lang dir accesskey tabindex span width align valign char charoff abbr axis headers scope "
+    "rowspan colspan space".split()
 )
-_NAMED_ENTITY = re.compile(r"&([A-Za-z][A-Za-z0-9]*);")
-_XML_ENTITIES = frozenset({"amp", "lt", "gt", "quot", "apos"})
-_SAFE_LINK = re.compile(r"(?i)\s*(https?:|mailto:|tel:|data:\s*image/|ftp:|cid:|urn:|#|[^:]*$)")
+"""Attributes of any element; `lang` and `space` are `xml:lang` and `xml:space` too."""
+_OF_ELEMENT = {
+    "a": frozenset("href name charset type hreflang rel rev shape coords".split()),
+    "area": frozenset("shape coords href nohref alt".split()),
+    "blockquote": frozenset({"cite"}),
+    "img": frozenset("src alt border longdesc height width usemap ismap".split()),
+    "map": frozenset({"name"}),
+    "q": frozenset({"cite"}),
+    "table": frozenset("summary border frame rules cellspacing cellpadding".split()),
+    "td": frozenset({"nowrap"}),
+}
+_PARENTS = {
+    "area": frozenset({"map"}),
+    "caption": frozenset({"table"}),
+    "col": frozenset({"colgroup", "table"}),
+    "colgroup": frozenset({"table"}),
+    "dd": frozenset({"dl"}),
+    "dt": frozenset({"dl"}),
+    "li": frozenset({"ul", "ol"}),
+    "tbody": frozenset({"table"}),
+    "td": frozenset({"tr"}),
+    "tfoot": frozenset({"table"}),
+    "th": frozenset({"tr"}),
+    "thead": frozenset({"table"}),
+    "tr": frozenset({"table", "thead", "tbody", "tfoot"}),
+}
+_CHILDREN = {
+    "dl": frozenset({"dd", "dt"}),
+    "map": frozenset({"area"}),
+    "ol": frozenset({"li"}),
+    "table": frozenset("tbody tr caption thead tfoot col colgroup".split()),
+    "tbody": frozenset({"tr"}),
+    "tfoot": frozenset({"tr"}),
+    "thead": frozenset({"tr"}),
+    "tr": frozenset({"td", "th"}),
+    "ul": frozenset({"li"}),
+    **dict.fromkeys(("area", "br", "col", "hr", "img"), frozenset[str]()),
+}
+"""Elements that hold these alone, and no text."""
+_BLOCKS = frozenset("div pre table ul ol".split())
+_INLINE = frozenset(
+    "a abbr acronym address b bdo big caption cite code dfn dt em h1 h2 h3 h4 h5 h6 i kbd pre q samp small span "
+    "strong sub sup tt var".split()
+)
+"""Elements that hold none of these blocks; a paragraph holds no paragraph or quotation either."""
+
+_WHITE_SPACE = " \t\r\n"
+"""White space as XML has it: a no-break space is content."""
+_UNSAFE_LINK = re.compile(r"(?i)\s*(javascript|vbscript|urn|cid)\s*:")
+_LINK_LETTERS = re.compile(r"[^\s<>\"{}|\\^`]+")
+_DATA = re.compile(r"data:[^,]*,[^,]+")
+_TARGETS = re.compile(r"""\s(?:id|name)\s*=\s*["']([^"'>]+)["']""")
 
 
 class _Unsafe(ValueError):
     """Something outside the subset; the message names it."""
 
 
-def _entity(match: re.Match[str]) -> str:
-    name = match.group(1)
-    return match.group(0) if name in _XML_ENTITIES else html5.get(f"{name};", match.group(0))
+class _Reader:
+    """Follows the elements of a div."""
+
+    def __init__(self) -> None:
+        self.open: list[str] = []
+        self.content = False
+        self.links: set[str] = set()
+
+    def start(self, name: str, attributes: dict[str, str]) -> None:
+        space, _, tag = name.rpartition(" ")
+        if space != NAMESPACE:
+            raise _Unsafe(f"<{tag}> is not in the namespace {NAMESPACE}")
+        if not self.open and tag != "div":
+            raise _Unsafe(f"its root is <{tag}>, expected <div>")
+        if tag not in _ELEMENTS:
+            raise _Unsafe(f"<{tag}> is not allowed")
+        self._place(tag)
+        own = _OF_ELEMENT.get(tag, frozenset())
+        for attribute, value in attributes.items():
+            local = attribute.rpartition(" ")[2]
+            if local not in _ANYWHERE and local not in own:
+                raise _Unsafe(f"the attribute {local} of <{tag}> is not allowed")
+            if local in ("href", "src"):
+                _check_link(tag, local, value)
+                if value.startswith("#") and len(value) > 1:
+                    self.links.add(value[1:])
+        if tag == "img":
+            self.content = True
+        self.open.append(tag)
+
+    def _place(self, tag: str) -> None:
+        parent = self.open[-1] if self.open else ""
+        if tag in _PARENTS and parent not in _PARENTS[tag]:
+            raise _Unsafe(f"<{tag}> stands in <{parent}>, expected in {' or '.join(sorted(_PARENTS[tag]))}")
+        if tag not in _CHILDREN.get(parent, _ELEMENTS):
+            raise _Unsafe(f"<{tag}> may not stand in <{parent}>")
+        if tag in _BLOCKS and (inside := next((t for t in self.open if t in _INLINE), None)):
+            raise _Unsafe(f"the block <{tag}> may not stand in <{inside}>")
+        if "p" in self.open and (tag in _BLOCKS or tag in ("p", "blockquote")):
+            raise _Unsafe(f"the block <{tag}> may not stand in a paragraph")
+        if tag == "a" and "a" in self.open:
+            raise _Unsafe("a link may not stand in a link")
+
+    def end(self, _: str) -> None:
+        self.open.pop()
+
+    def characters(self, content: str) -> None:
+        if content.strip(_WHITE_SPACE):
+            self.content = True
+            if self.open and self.open[-1] in _CHILDREN:
+                raise _Unsafe(f"text may not stand in <{self.open[-1]}>")
+
+
+def _check_link(tag: str, attribute: str, value: str) -> None:
+    link = value.strip()
+    if not link:
+        raise _Unsafe(f"the {attribute} of <{tag}> is empty")
+    if link.lower().startswith("data:"):
+        if not _DATA.fullmatch(link):
+            raise _Unsafe(f"the {attribute} of <{tag}> is no data URL")
+    elif _UNSAFE_LINK.match(link) or not _LINK_LETTERS.fullmatch(link):
+        raise _Unsafe(f"the {attribute} of <{tag}> is not a safe link")
 
 
 def narrative_problem(div: str) -> str | None:
     """What is wrong with the text of `Narrative.div`; None where it is safe XHTML with content."""
+    return _read(div)[0]
+
+
+def _read(div: str) -> tuple[str | None, set[str]]:
+    """What is wrong with a div, and its links within the resource."""
+    reader = _Reader()
     if "<!" in div.replace("<!--", ""):
-        return "it has a DOCTYPE, CDATA or entity declaration"
-    text = _NAMED_ENTITY.sub(_entity, div) if "&" in div else div
-    seen = {"depth": 0, "content": False}
-
-    def start(name: str, attributes: dict[str, str]) -> None:
-        space, _, tag = name.rpartition(" ")
-        if space != NAMESPACE:
-            raise _Unsafe(f"<{tag}> is not in the namespace {NAMESPACE}")
-        if not seen["depth"] and tag != "div":
-            raise _Unsafe(f"its root is <{tag}>, expected <div>")
-        if tag not in _ELEMENTS:
-            raise _Unsafe(f"<{tag}> is not allowed")
-        for attribute, value in attributes.items():
-            local = attribute.rpartition(" ")[2]
-            if local not in _ATTRIBUTES:
-                raise _Unsafe(f"the attribute {local} is not allowed")
-            if local in ("href", "src") and not _SAFE_LINK.match(value):
-                raise _Unsafe(f"the {local} of <{tag}> is not a safe link")
-        if tag == "img":
-            seen["content"] = True
-        seen["depth"] += 1
-
-    def end(_: str) -> None:
-        seen["depth"] -= 1
-
-    def characters(content: str) -> None:
-        if not content.isspace():
-            seen["content"] = True
-
+        return "it has a DOCTYPE, CDATA or entity declaration", reader.links
     parser: Any = expat.ParserCreate(namespace_separator=" ")
-    parser.StartElementHandler, parser.EndElementHandler, parser.CharacterDataHandler = start, end, characters
+    parser.StartElementHandler, parser.EndElementHandler = reader.start, reader.end
+    parser.CharacterDataHandler = reader.characters
+    problem: str | None = None
     try:
-        parser.Parse(text, True)
-    except _Unsafe as problem:
-        return str(problem)
+        parser.Parse(div, True)
+    except _Unsafe as unsafe:
+        problem = str(unsafe)
     except expat.ExpatError as error:
-        return f"it is not well-formed XML ({expat.errors.messages[error.code]}, line {error.lineno})"
-    return None if seen["content"] else "it has no text (txt-2)"
+        problem = f"it is not well-formed XML ({expat.errors.messages[error.code]}, line {error.lineno})"
+    return problem if problem or reader.content else "it has no text (txt-2)", reader.links
+
+
+def dangling_links(div: str, resource: dict[str, Any]) -> Iterator[str]:
+    """Links within the resource (`#name`) that lead to no id or anchor (R4 narrative.html#linking)."""
+    links = _read(div)[1] if "#" in div else set()
+    if links:
+        yield from sorted(links - set(_names(resource)))
+
+
+def _names(resource: dict[str, Any]) -> Iterator[str]:
+    """Ids of elements, and ids and anchors in narratives."""
+    todo: list[Any] = [resource]
+    while todo:
+        node = todo.pop()
+        if isinstance(node, dict):
+            if isinstance(node.get("id"), str):
+                yield node["id"]
+            if isinstance(node.get("div"), str):
+                yield from _TARGETS.findall(node["div"])
+            todo.extend(node.values())
+        elif isinstance(node, list):
+            todo.extend(node)

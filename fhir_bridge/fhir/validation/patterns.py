@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 from fhir_bridge.fhir.definitions import Value
 from fhir_bridge.fhir.serialization import dumps
 from fhir_bridge.fhir.validation.run import Check, Path, Run
 
-__all__ = ["equals", "matches", "value_check", "values_at"]
+__all__ = ["equals", "matches", "matching", "value_check", "values_at"]
 
 SHOWN = 160
 
@@ -43,6 +44,36 @@ def matches(value: Any, pattern: Any) -> bool:
     return _same(value, pattern)
 
 
+_ABSENT = object()
+
+
+def matching(pattern: Any) -> Callable[[Any], bool]:
+    """`matches` for one pattern, worked out once: profiles ask it of every value."""
+    if isinstance(pattern, dict):
+        parts = tuple((name, matching(part)) for name, part in pattern.items())
+
+        def holds(value: Any) -> bool:
+            if not isinstance(value, dict):
+                return False
+            for name, part in parts:
+                found = value.get(name, _ABSENT)
+                if found is _ABSENT or not part(found):
+                    return False
+            return True
+
+        return holds
+    if isinstance(pattern, list):
+        items = tuple(matching(item) for item in pattern)
+
+        def has(value: Any) -> bool:
+            return isinstance(value, list) and all(any(item(v) for v in value) for item in items)
+
+        return has
+    if isinstance(pattern, str):
+        return lambda value: bool(value == pattern)
+    return lambda value: _same(value, pattern)
+
+
 def _same(value: Any, wanted: Any) -> bool:
     if isinstance(value, bool) or isinstance(wanted, bool):
         return value is wanted
@@ -51,16 +82,16 @@ def _same(value: Any, wanted: Any) -> bool:
     return bool(value == wanted)
 
 
-def value_check(wanted: Value, exact: bool, url: str) -> Check:
-    """A check that a value is the fixed one, or matches the pattern, of a profile."""
-    test: Callable[[Any, Any], bool] = equals if exact else matches
+def value_check(wanted: Value, exact: bool, where: str) -> Check:
+    """A check that a value is the fixed one, or matches the pattern, that a profile's element has."""
+    fits = partial(equals, fixed=wanted.value) if exact else matching(wanted.value)
     text = dumps(wanted.value).decode()
     shown = text if len(text) <= SHOWN else text[:SHOWN] + "…"
+    verb = "expected exactly" if exact else "expected at least"
 
     def check(value: Any, path: Path, run: Run) -> None:
-        if not test(value, wanted.value):
-            verb = "fixes" if exact else "asks for"
-            run.add("FB-FHIR-030", f"the value differs: {url} {verb} {shown}", path)
+        if not fits(value):
+            run.add("FB-FHIR-030", f"the value differs, {verb} {shown}; defined by {where}", path)
 
     return check
 

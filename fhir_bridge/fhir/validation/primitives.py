@@ -8,7 +8,7 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
-__all__ = ["expected", "json_kind", "primitive_check"]
+__all__ = ["expected", "is_blank", "json_kind", "primitive_check"]
 
 _ZONE = r"(Z|[+-]((0\d|1[0-3]):[0-5]\d|14:00))"
 _TIME = r"([01]\d|2[0-3]):[0-5]\d:([0-5]\d|60)(\.\d+)?"
@@ -25,14 +25,14 @@ _FORMATS = {
         "YYYY-MM-DDThh:mm:ss.sss with a zone",
     ),
     "time": (_TIME, "hh:mm:ss without zone"),
-    "code": (r"[^\s]+(\s[^\s]+)*", "no white space at the ends, single spaces inside"),
+    "code": (r"[^\s]+( [^\s]+)*", "no white space at the ends, single spaces inside"),
     "id": (r"[A-Za-z0-9\-.]{1,64}", "1 to 64 letters, digits, - and ."),
     "oid": (r"urn:oid:[0-2](\.(0|[1-9]\d*))+", "urn:oid: and an OID"),
     "uuid": (
         r"urn:uuid:[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}",
         "urn:uuid: and a UUID in lower case",
     ),
-    "uri": (r"\S+", "no white space, and a whole OID or UUID behind urn:oid: or urn:uuid:"),
+    "uri": (r"\S+", "no white space, and a whole OID or lower-case UUID behind urn:oid: or urn:uuid:"),
     "url": (r"\S+", "no white space"),
     "canonical": (r"#\S*|[A-Za-z][A-Za-z0-9+.-]*:\S+", "an absolute URL or #fragment"),
 }
@@ -101,10 +101,10 @@ def _dated(name: str) -> Callable[[Any], bool]:
 
 
 def _uri(name: str) -> Callable[[Any], bool]:
-    """A URI; one that names an OID or UUID must be of that form (RFC 3001, RFC 4122)."""
+    """A URI; one that names an OID or UUID has that form, a UUID in lower case (R4 datatypes.html#uri)."""
     match = re.compile(_FORMATS[name][0]).fullmatch
     oid = re.compile(_FORMATS["oid"][0]).fullmatch
-    uuid = re.compile(_FORMATS["uuid"][0], re.IGNORECASE).fullmatch
+    uuid = re.compile(_FORMATS["uuid"][0]).fullmatch
 
     def check(value: Any) -> bool:
         if not isinstance(value, str) or match(value) is None:
@@ -114,7 +114,7 @@ def _uri(name: str) -> Callable[[Any], bool]:
                 return oid(value.partition("|")[0]) is not None
             if value.startswith("urn:uuid:"):
                 return uuid(value.partition("|")[0].partition("#")[0]) is not None
-        return True
+        return not value.startswith(("oid:", "uuid:"))
 
     return check
 
@@ -130,8 +130,18 @@ def _formatted(name: str) -> Callable[[Any], bool]:
 
 def _text(value: Any) -> bool:
     return isinstance(value, str) and (
-        (value != "" and value.isprintable() and not value.isspace())
+        (value != "" and value.isprintable() and not value.isspace() and len(value) <= MAX_TEXT)
         or (not value.isspace() and 0 < len(value) <= MAX_TEXT and _CONTROL.search(value) is None)
+    )
+
+
+def is_blank(value: object, name: str) -> bool:
+    """Whether a text is white space alone: R4 advises against it and does not forbid it (datatypes.html#string)."""
+    return (
+        name in ("string", "markdown")
+        and isinstance(value, str)
+        and value.isspace()
+        and _CONTROL.search(value) is None
     )
 
 

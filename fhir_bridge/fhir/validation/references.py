@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from fhir_bridge.fhir import definitions
+from fhir_bridge.fhir.issues import Severity
 from fhir_bridge.fhir.validation.run import Path, Run
 
 __all__ = ["allowed_types", "check_reference", "reference_type"]
@@ -14,6 +15,8 @@ __all__ = ["allowed_types", "check_reference", "reference_type"]
 _LITERAL = re.compile(
     r"(?:(https?://.+)/)?([A-Z][A-Za-z]+)/([A-Za-z0-9\-.]{1,64})(?:/_history/[A-Za-z0-9\-.]{1,64})?"
 )
+CORE = "http://hl7.org/fhir/StructureDefinition/"
+_SPACE = re.compile(r"[ \t\n\r\f\v]")
 _CONDITIONAL = re.compile(r"([A-Z][A-Za-z]+)\?.+")
 
 
@@ -27,9 +30,8 @@ def allowed_types(targets: Iterable[str]) -> frozenset[str] | None:
             types.add(target)
             continue
         profile = definitions.profile(target)
-        if profile is None:
-            return None  # a profile that is not at hand: its type can't be told
-        types.add(profile.type)
+        if profile is not None:  # of one that is not at hand the type can't be told: the others count
+            types.add(profile.type)
     return frozenset(types) or None
 
 
@@ -51,19 +53,22 @@ def reference_type(reference: str, run: Run) -> str | None:
 def check_reference(value: Any, allowed: frozenset[str] | None, targets: str, path: Path, run: Run) -> None:
     """The `reference` and `type` of a Reference; `targets` is how the definition names what is allowed."""
     reference, named = value.get("reference"), value.get("type")
-    if (
-        isinstance(named, str)
-        and allowed is not None
-        and named in definitions.resource_types()
-        and named not in allowed
-    ):
-        run.add("FB-FHIR-040", f"the reference's type is {named}, expected {targets}", (path, "type", -1))
+    if isinstance(named, str):
+        name = named.removeprefix(CORE)
+        if allowed is not None and name not in allowed:
+            run.add(
+                "FB-FHIR-040", f"the reference's type is {named[:80]}, expected {targets}", (path, "type", -1)
+            )
+        elif isinstance(reference, str) and (found := reference_type(reference, run)) not in (None, named):
+            run.add(
+                "FB-FHIR-048", f"the type is {named[:80]}, the reference leads to {found}", (path, "type", -1)
+            )
     if not isinstance(reference, str):
         return
     kind: str | None
     if reference.startswith("#"):
         kind = reference_type(reference, run)
-        if kind is None:
+        if kind is None or (reference == "#" and run.resource is run.root):
             run.add(
                 "FB-FHIR-041", "no contained resource has the id of this reference", (path, "reference", -1)
             )
@@ -74,7 +79,9 @@ def check_reference(value: Any, allowed: frozenset[str] | None, targets: str, pa
         kind = match.group(2)
         if kind not in definitions.resource_types():
             if match.group(1) is None:
-                run.add("FB-FHIR-042", f"{kind} is no resource type of R4", (path, "reference", -1))
+                run.add(
+                    "FB-FHIR-042", f"{kind} is no resource type of R4", (path, "reference", -1), "warning"
+                )
             return
     elif reference.startswith(("urn:uuid:", "urn:oid:")):
         if run.bundle is not None:
@@ -82,14 +89,26 @@ def check_reference(value: Any, allowed: frozenset[str] | None, targets: str, pa
         return
     elif match := _CONDITIONAL.fullmatch(reference):
         kind = match.group(1)
-    elif ":" in reference:
-        return
     else:
-        run.add(
-            "FB-FHIR-042",
-            "expected Type/id, an absolute URL, urn:uuid:… or #id",
-            (path, "reference", -1),
-        )
-        return
+        _odd(reference, (path, "reference", -1), run)
+        steps = reference.rstrip("/").split("/")
+        if len(steps) > 3 and steps[-2] == "_history":
+            del steps[-2:]
+        kind = steps[-2] if len(steps) > 1 else ""
+        if kind not in definitions.resource_types():
+            return
     if allowed is not None and kind not in allowed:
         run.add("FB-FHIR-040", f"the reference leads to {kind}, expected {targets}", (path, "reference", -1))
+
+
+def _odd(reference: str, path: Path, run: Run) -> None:
+    """A reference of no known form: wrong with white space, as a bare type, or where it must find a Bundle's entry.
+
+    Elsewhere a relative URL of another form may lead to something (R4 references.html#literal, bundle.html#references).
+    """
+    if _SPACE.search(reference):
+        run.add("FB-FHIR-042", "a reference has no white space", path)
+    elif ":" not in reference:
+        lost = run.bundle is not None and reference.count("/") not in (1, 3)
+        severity: Severity = "error" if lost or reference in definitions.resource_types() else "warning"
+        run.add("FB-FHIR-042", "expected Type/id, an absolute URL, urn:uuid:… or #id", path, severity)

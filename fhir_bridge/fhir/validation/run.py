@@ -1,15 +1,17 @@
-"""One validation: its findings, and the paths they carry."""
+"""One validation: its findings, the paths they carry, and what its checks share."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
+from fhir_bridge.fhir.definitions import TypeDefinition
 from fhir_bridge.fhir.issues import Issue, Severity
 from fhir_bridge.fhir.ports import TerminologyPort
 from fhir_bridge.fhir.validation.codes import CODES
 
-__all__ = ["Check", "Path", "Run", "render"]
+__all__ = ["Check", "Path", "Run", "defined", "place", "render"]
 
 Path = tuple[Any, str, int]
 """(parent, name, index): built while descending, made text only for a finding. Index -1 is no list."""
@@ -21,23 +23,47 @@ class Run:
     Attributes:
         resource: the resource being checked (%resource); contained ones take their turn.
         root: the resource that contains it (%rootResource).
+        here: the path of `resource`.
         contained: ids of the root's contained resources and their types.
         bundle: full URLs of the Bundle around it and the types behind them; None outside a Bundle.
+        bundles: entries of the Bundles around it (`BundleEntries`), outermost first, each with the full URL of the
+            entry that is being checked.
+        ids: ids of the resource's elements, met so far.
+        conforming: whether a resource conforms to a profile, by identity and canonical; None while that is found out.
     """
 
-    __slots__ = ("bundle", "contained", "issues", "resource", "root", "terminology")
+    __slots__ = (
+        "bundle", "bundles", "conforming", "contained", "here", "ids", "issues", "resource", "root", "terminology",
+    )  # fmt: skip
 
     def __init__(self, terminology: TerminologyPort | None) -> None:
         self.issues: list[Issue] = []
         self.terminology = terminology
         self.resource: dict[str, Any] = {}
         self.root: dict[str, Any] = {}
+        self.here: Path | None = None
         self.contained: dict[str, str] = {}
         self.bundle: dict[str, str] | None = None
+        self.bundles: tuple[tuple[Any, str], ...] = ()
+        self.ids: set[Any] = set()
+        self.conforming: dict[tuple[int, str], bool | None] = {}
 
     def add(self, code: str, message: str, path: Path, severity: Severity | None = None) -> None:
         """Note a finding at this path."""
         self.issues.append(Issue(severity or CODES[code].severity, code, message, expression=render(path)))
+
+    def aside(self) -> Run:
+        """A run in the same place whose findings are its own: to see whether something conforms."""
+        run = Run(self.terminology)
+        run.resource, run.root, run.here = self.resource, self.root, self.here
+        run.contained, run.bundle, run.bundles = self.contained, self.bundle, self.bundles
+        run.conforming = self.conforming
+        return run
+
+    @property
+    def failed(self) -> bool:
+        """Whether an error was found."""
+        return any(issue.severity in ("error", "fatal") for issue in self.issues)
 
 
 Check = Callable[[Any, Path, Run], None]
@@ -52,3 +78,24 @@ def render(path: Path | None) -> str:
         steps.append(name if index < 0 else f"{name}[{index}]")
         path = parent
     return ".".join(reversed(steps))
+
+
+def place(structure: TypeDefinition, element_id: str) -> str:
+    """Where something is defined, as messages say it: `http://…/vitalsigns|4.0.1#Observation.code`."""
+    return f"{structure.canonical}#{element_id}"
+
+
+def defined(check: Check, where: str) -> Check:
+    """The check, its findings with where what it checks is defined; a sound value pays nothing more."""
+
+    def attributed(value: Any, path: Path, run: Run) -> None:
+        issues = run.issues
+        before = len(issues)
+        check(value, path, run)
+        if len(issues) > before:
+            for number in range(before, len(issues)):
+                issue = issues[number]
+                if "#" not in issue.message.rpartition("; defined by ")[2]:
+                    issues[number] = replace(issue, message=f"{issue.message}; defined by {where}")
+
+    return attributed

@@ -1,268 +1,324 @@
-"""Slicing: which slice an item belongs to (R4 profiling.html#discriminator).
+"""Which slice an item belongs to, by its discriminators (R4 profiling.html#discriminator).
 
-Discriminators by value, pattern, exists and type are decided here; by profile as far as the resource type tells. An
-item that can't be decided leaves its list's minima and closedness unjudged.
+Value, pattern, exists, type and profile are decided here, several together. An item that can't be decided (a binding
+to a value set that is not at hand) leaves its list's minima and closedness unjudged.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from fhir_bridge.fhir import definitions
-from fhir_bridge.fhir.definitions import Element, Profile, Slicing
+from fhir_bridge.fhir.definitions import Element, Profile, Slicing, TypeDefinition
 from fhir_bridge.fhir.validation.bindings import in_value_set
-from fhir_bridge.fhir.validation.patterns import equals, matches, values_at
-from fhir_bridge.fhir.validation.references import allowed_types, reference_type
-from fhir_bridge.fhir.validation.run import Check, Run
+from fhir_bridge.fhir.validation.discriminators import (
+    Located,
+    Node,
+    Step,
+    Unsupported,
+    locate,
+    nodes_at,
+    steps_of,
+)
+from fhir_bridge.fhir.validation.patterns import equals, matches
+from fhir_bridge.fhir.validation.references import reference_type
+from fhir_bridge.fhir.validation.run import Run
 
-__all__ = ["Assignment", "Item", "Matcher", "Slice", "assignment", "matcher"]
+__all__ = ["Conforms", "Match", "Matcher", "OneCoding", "matcher"]
 
-Item = tuple[Any, Any, str]
-"""Value, path, type code."""
+Matcher = Callable[[Node, Run], "bool | None"]
+"""Whether an item is in the slice; None where that can't be decided."""
 
-Matcher = Callable[[Any, str, Run], "bool | None"]
-"""Whether a value of this type is in the slice; None where that can't be decided."""
+OneCoding = tuple[tuple[str, ...], str, str]
+"""What tells a slice where that is one coding: names of the properties on the way, system, code."""
 
-Requirement = tuple[tuple[str, ...], Callable[[Any, Any], bool], Any]
+
+class Conforms(Protocol):
+    """Whether a value conforms to a profile; None where the profile is not known."""
+
+    def __call__(self, value: Any, canonical: str, run: Run) -> bool | None: ...
 
 
 @dataclass(frozen=True, slots=True)
-class Slice:
-    """A slice ready to check.
+class Match:
+    """How a slice's items are told.
 
     Attributes:
-        codings: where it is told by one coding: (steps to the codings, system, code).
-        checks: what its items must satisfy, by type code; `*` for all.
+        test: the test of an item.
+        coding: what tells the slice where that is one coding.
+        settled: ids of elements whose fixed or pattern value an item of the slice has, since that is what tells it.
     """
 
-    name: str
-    min: int
-    max: int | None
-    match: Matcher
-    codings: tuple[tuple[str, ...], str, str] | None
-    checks: dict[str, tuple[Check, ...]]
+    test: Matcher
+    coding: OneCoding | None = None
+    settled: frozenset[str] = frozenset()
 
 
-def matcher(profile: Profile, slicing: Slicing | None, part: Element) -> tuple[Matcher, Any]:
-    """The test for a slice, and the coding that tells it where it is that simple."""
-    discriminators = slicing.discriminators if slicing else (("type", "$this"),)
+@dataclass(frozen=True, slots=True)
+class _Requirement:
+    steps: tuple[Step, ...]
+    same: Callable[[Any, Any], bool]
+    value: Any
+    element: str
+
+
+def matcher(profile: Profile, slicing: Slicing | None, part: Element, conforms: Conforms) -> Match:
+    """The test for a slice."""
+    discriminators = slicing.discriminators if slicing else ()
+    if not discriminators:
+        if part.name in ("extension", "modifierExtension"):
+            discriminators = (("value", "url"),)
+        elif part.is_choice:
+            discriminators = (("type", "$this"),)
     tests: list[Matcher] = []
     coding = None
+    settled: set[str] = set()
     for kind, path in discriminators:
-        if kind in ("value", "pattern"):
-            requirements = _requirements(profile, part, path)
-            if len(discriminators) == 1 and len(requirements) == 1:
-                coding = _one_coding(requirements[0])
-            tests.append(_value_test(requirements, profile, part, path))
-        elif kind == "exists":
-            tests.append(_exists_test(profile, part, path))
-        elif kind == "type":
-            tests.append(_type_test(profile, part, path))
-        else:
-            tests.append(_profile_test(profile, part, path))
+        try:
+            steps = steps_of(path)
+        except Unsupported:
+            return Match(_undecided)
+        located = locate(profile, part, steps)
+        requirements = _requirements(located, steps) if kind in ("value", "pattern") else []
+        if len(discriminators) == 1 and len(requirements) == 1:
+            coding = _one_coding(requirements[0])
+        settled |= _settled(profile, part, requirements)
+        test = _test(kind, steps, located, requirements, part, conforms)
+        if test is not None:
+            tests.append(test)
+    if not tests:
+        return Match(_undecided)
     if len(tests) == 1:
-        return tests[0], coding
+        return Match(tests[0], coding, frozenset(settled))
 
-    def every(value: Any, code: str, run: Run) -> bool | None:
-        answers = [test(value, code, run) for test in tests]
-        if False in answers:
-            return False
-        return None if None in answers else True
+    def every(node: Node, run: Run) -> bool | None:
+        undecided = False
+        for test in tests:
+            answer = test(node, run)
+            if answer is False:
+                return False
+            undecided = undecided or answer is None
+        return None if undecided else True
 
-    return (every if tests else _undecided), coding
-
-
-def _undecided(_value: Any, _code: str, _run: Run) -> bool | None:
-    return None
-
-
-def _steps(path: str) -> tuple[str, ...]:
-    return tuple(step for step in path.split(".") if step != "$this")
+    return Match(every, None, frozenset(settled))
 
 
-def _target(profile: Profile, part: Element, path: str) -> str:
-    """The id in the profile of the discriminator's element; a choice is written `value[x]` there."""
-    identifier = part.id
-    for step in _steps(path):
-        plain = f"{identifier}.{step}"
-        identifier = plain if profile.element(plain) or not profile.element(plain + "[x]") else plain + "[x]"
-    return identifier
-
-
-def _requirements(profile: Profile, part: Element, path: str) -> list[Requirement]:
-    """Fixed and pattern values on the way to the discriminator's element and below it."""
-    target = _target(profile, part, path)
-    found: list[Requirement] = []
-    for element in profile.elements:
-        on_the_way = target == element.id or target.startswith(element.id + ".")
-        if not element.id.startswith(part.id) or not (on_the_way or element.id.startswith(target + ".")):
-            continue
-        relative = element.id[len(part.id) :]
-        if relative and relative[0] != ".":
-            continue
-        steps = tuple(step.partition(":")[0] for step in relative.split(".") if step)
-        if element.fixed:
-            found.append((steps, equals, element.fixed.value))
-        if element.pattern:
-            found.append((steps, matches, element.pattern.value))
-    if not found and path == "url":
-        found += [(("url",), equals, p) for kind in part.types for p in kind.profiles[:1]]
+def _settled(profile: Profile, part: Element, requirements: list[_Requirement]) -> set[str]:
+    """Elements of the slice that have no other value: no list is on the way to them, whose other items might."""
+    found = set()
+    for wanted in requirements:
+        inside = wanted.element == part.id or wanted.element.startswith(part.id + ".")
+        passed = wanted.element[len(part.id) + 1 :].split(".") if wanted.element != part.id else []
+        places = [profile.element(".".join((part.id, *passed[: n + 1]))) for n in range(len(passed))]
+        if inside and all(e is not None and not e.is_list for e in places):
+            found.add(wanted.element)
     return found
 
 
-def _one_coding(requirement: Requirement) -> tuple[tuple[str, ...], str, str] | None:
-    steps, same, value = requirement
-    if not isinstance(value, dict) or same is not matches:
-        return None
-    codings = value.get("coding")
-    if isinstance(codings, list) and len(codings) == 1 and set(value) == {"coding"}:
-        steps, value = (*steps, "coding"), codings[0]
-    if isinstance(value, dict) and set(value) == {"system", "code"} and steps and steps[-1] == "coding":
-        return steps, value["system"], value["code"]
+def _undecided(_node: Node, _run: Run) -> bool | None:
     return None
 
 
-def _value_test(requirements: list[Requirement], profile: Profile, part: Element, path: str) -> Matcher:
-    if requirements:
+def _test(
+    kind: str,
+    steps: tuple[Step, ...],
+    located: list[Located],
+    requirements: list[_Requirement],
+    part: Element,
+    conforms: Conforms,
+) -> Matcher | None:
+    """The test of one discriminator; None where the slice says nothing of it."""
+    if any(found.element.max == 0 for found in located):
+        return lambda node, run: not nodes_at(node, steps, run)
+    if kind in ("value", "pattern"):
+        if requirements:
+            return _value_test(requirements)
+        return _binding_test(steps, located) or (_existence(steps, located) if located else None)
+    if kind == "exists":
+        return _existence(steps, located) or _undecided
+    if kind == "type":
+        return _type_test(steps, located, part)
+    if kind == "profile":
+        return _profile_test(steps, located, part, conforms)
+    return _undecided
 
-        def meets(value: Any, _code: str, _run: Run) -> bool | None:
-            return all(
-                any(same(v, wanted) for v in values_at(value, steps)) for steps, same, wanted in requirements
-            )
 
-        return meets
-    element = profile.element(_target(profile, part, path))
-    binding = element.binding if element else None
-    if binding is None or binding.strength != "required" or not binding.value_set:
-        return _undecided
-    value_set, steps = binding.value_set, _steps(path)
+# --- value and pattern --------------------------------------------------------------------------------------------
 
-    def bound(value: Any, _code: str, run: Run) -> bool | None:
+
+def _requirements(located: list[Located], steps: tuple[Step, ...]) -> list[_Requirement]:
+    """Fixed and pattern values at a discriminator's element or on the way, else below: of the first place with any."""
+    for found in located:
+        requirements: list[_Requirement] = []
+        for element, left in found.way:
+            requirements += _of_element(element, steps[: len(steps) - left])
+        if requirements:
+            return requirements
+        prefix = found.element.id + "."
+        for element in found.structure.elements:
+            if element.id.startswith(prefix) and ":" not in element.id[len(prefix) :]:
+                names = element.id[len(prefix) :].split(".")
+                below = tuple(("name", name.removesuffix("[x]")) for name in names)
+                requirements += _of_element(element, (*steps, *below))
+        if requirements:
+            return requirements
+    return []
+
+
+def _of_element(element: Element, steps: tuple[Step, ...]) -> list[_Requirement]:
+    found = []
+    if element.fixed is not None:
+        found.append(_Requirement(steps, equals, element.fixed.value, element.id))
+    if element.pattern is not None:
+        found.append(_Requirement(steps, matches, element.pattern.value, element.id))
+    return found
+
+
+def _one_coding(requirement: _Requirement) -> OneCoding | None:
+    value = requirement.value
+    if not isinstance(value, dict) or requirement.same is not matches:
+        return None
+    if any(kind != "name" for kind, _ in requirement.steps):
+        return None
+    names = tuple(name for _, name in requirement.steps)
+    codings = value.get("coding")
+    if isinstance(codings, list) and len(codings) == 1 and set(value) == {"coding"}:
+        names, value = (*names, "coding"), codings[0]
+    if isinstance(value, dict) and set(value) == {"system", "code"} and names and names[-1] == "coding":
+        return names, value["system"], value["code"]
+    return None
+
+
+def _value_test(requirements: list[_Requirement]) -> Matcher:
+    def meets(node: Node, run: Run) -> bool | None:
+        return all(
+            any(wanted.same(value, wanted.value) for value, _, _ in nodes_at(node, wanted.steps, run))
+            for wanted in requirements
+        )
+
+    return meets
+
+
+def _binding_test(steps: tuple[Step, ...], located: list[Located]) -> Matcher | None:
+    bindings = (found.element.binding for found in located)
+    binding = next((b for b in bindings if b is not None and b.strength == "required" and b.value_set), None)
+    if binding is None:
+        return None
+    value_set = str(binding.value_set)
+    unknown = definitions.value_set(value_set) is None
+
+    def bound(node: Node, run: Run) -> bool | None:
         answers = [
             in_value_set(value_set, coding.get("system"), coding["code"], run)
-            for found in values_at(value, steps)
-            for coding in (found.get("coding", [found]) if isinstance(found, dict) else [{"code": found}])
-            if isinstance(coding, dict)
-            and isinstance(coding.get("code"), str)
-            and isinstance(coding.get("system", ""), str)
+            for value, _, _ in nodes_at(node, steps, run)
+            for coding in _codings(value)
+            if isinstance(coding.get("code"), str) and isinstance(coding.get("system", ""), str)
         ]
-        return True if True in answers else None if None in answers else False
+        return True if True in answers else None if None in answers and not unknown else False
 
     return bound
 
 
-def _exists_test(profile: Profile, part: Element, path: str) -> Matcher:
-    element = profile.element(_target(profile, part, path))
-    steps = _steps(path)
-    if element is None or (element.min == 0 and element.max != 0):
-        return _undecided
-    wanted = element.max != 0
-
-    def exists(value: Any, _code: str, _run: Run) -> bool | None:
-        return bool(values_at(value, steps)) == wanted
-
-    return exists
+def _codings(value: Any) -> list[dict[str, Any]]:
+    if not isinstance(value, dict):
+        return [{"code": value}]
+    codings = value.get("coding", [value])
+    return [c for c in codings if isinstance(c, dict)] if isinstance(codings, list) else []
 
 
-def _type_test(profile: Profile, part: Element, path: str) -> Matcher:
-    """By type; of a reference (`resolve()`) or a resource, by its resource type."""
-    steps = _steps(path)
-    types = _types_of(profile, part, path)
-    if steps and steps[-1] == "resolve()":
-        steps = steps[:-1]
+# --- exists, type, profile ----------------------------------------------------------------------------------------
 
-        def leads(value: Any, _code: str, run: Run) -> bool | None:
-            kinds = [
-                reference_type(v["reference"], run)
-                for v in values_at(value, steps)
-                if isinstance(v, dict) and isinstance(v.get("reference"), str)
-            ]
-            if types is None or not kinds or None in kinds:
-                return None
-            return any(kind in types for kind in kinds)
 
-        return leads
+def _existence(steps: tuple[Step, ...], located: list[Located]) -> Matcher | None:
+    if not any(found.element.min > 0 for found in located):
+        return None
+    return lambda node, run: bool(nodes_at(node, steps, run))
 
-    def typed(value: Any, code: str, _run: Run) -> bool | None:
+
+def _type_test(steps: tuple[Step, ...], located: list[Located], part: Element) -> Matcher:
+    """By type; of a reference (`resolve()`) by the type that it leads to."""
+    resolves = bool(steps) and steps[-1][0] == "resolve"
+    if resolves:
+        before = locate_targets(located)
+        types = before if before else None
+    else:
+        elements = [found.element for found in located] or [part]
+        types = _types_of(elements[0])
+
+    def typed(node: Node, run: Run) -> bool | None:
         if types is None:
             return None
-        if not steps and code != "Resource":
-            return code in types
-        kinds = [v.get("resourceType") for v in values_at(value, steps) if isinstance(v, dict)]
-        return None if not kinds or None in kinds else any(str(kind) in types for kind in kinds)
+        if resolves:
+            kinds = [_led_to(value, run) for value, _, _ in nodes_at(node, steps[:-1], run)]
+        else:
+            kinds = [code for _, _, code in nodes_at(node, steps, run)]
+        if not kinds:
+            return False
+        if any(kind and _is_a(kind, types) for kind in kinds):
+            return True
+        return None if None in kinds or "" in kinds else False
 
     return typed
 
 
-def _profile_test(profile: Profile, part: Element, path: str) -> Matcher:
-    """By profile: the type decides where no other slice has it; else only that an item can't be in the slice."""
-    by_type = _type_test(profile, part, path)
-    own = _types_of(profile, part, path) or frozenset()
-    others = [
-        e
-        for e in profile.children(part.id.rpartition(".")[0])
-        if e.path == part.path and e.slice_name not in (None, part.slice_name)
-    ]
-    if all(own.isdisjoint(_types_of(profile, other, path) or own) for other in others):
-        return by_type
-
-    def perhaps(value: Any, code: str, run: Run) -> bool | None:
-        return None if by_type(value, code, run) else False
-
-    return perhaps
+def locate_targets(located: list[Located]) -> frozenset[str]:
+    """The types of the structures that a path through `resolve()` leads to."""
+    return frozenset(found.structure.type for found in located)
 
 
-def _types_of(profile: Profile, part: Element, path: str) -> frozenset[str] | None:
-    """The types that a slice's element has, or that its reference leads to; None where any is allowed."""
-    steps = _steps(path)
-    resolves = bool(steps) and steps[-1] == "resolve()"
-    element = profile.element(_target(profile, part, ".".join(steps[:-1] if resolves else steps))) or part
-    if resolves:
-        return allowed_types(t for kind in element.types for t in kind.targets)
+def _led_to(value: Any, run: Run) -> str | None:
+    reference = value.get("reference") if isinstance(value, dict) else value
+    if isinstance(reference, str):
+        return reference_type(reference, run)
+    named = value.get("type") if isinstance(value, dict) else None
+    return named if isinstance(named, str) else None
+
+
+def _is_a(kind: str, types: frozenset[str]) -> bool:
+    at = definitions.find_type(kind)
+    while at is not None:
+        if at.name in types:
+            return True
+        base = at.base
+        at = definitions.find_type(base.rpartition("/")[2]) if base else None
+    return False
+
+
+def _types_of(element: Element) -> frozenset[str] | None:
+    """The types an element has; those of its profiles where it is any resource."""
     of_profiles = {
-        p.type for kind in element.types for url in kind.profiles if (p := definitions.profile(url))
+        p.type
+        for kind in element.types
+        for url in kind.profiles
+        if (p := definitions.structure(url)) is not None
     }
-    return frozenset(element.type_codes) | of_profiles
+    codes = frozenset(element.type_codes)
+    if codes <= {"Resource", "DomainResource"} and of_profiles:
+        return frozenset(of_profiles)
+    return (codes | of_profiles) or None
 
 
-Assignment = Callable[[Sequence[Item], Run], "tuple[list[int | None], bool]"]
-"""The slice number of each item (None: none), and whether all could be decided."""
+def _profile_test(
+    steps: tuple[Step, ...], located: list[Located], part: Element, conforms: Conforms
+) -> Matcher | None:
+    """By profile: of what a reference leads to, or of the element itself."""
+    if steps and steps[-1][0] == "resolve":
+        canonicals = tuple(dict.fromkeys(_canonical(found.structure) for found in located))
+    else:
+        elements = [found.element for found in located] or [part]
+        canonicals = tuple(dict.fromkeys(p for kind in elements[0].types for p in kind.profiles))
+    if not canonicals:
+        return None
+
+    def conforming(node: Node, run: Run) -> bool | None:
+        nodes = nodes_at(node, steps, run)
+        answers = [conforms(value, canonical, run) for value, _, _ in nodes for canonical in canonicals]
+        return True if True in answers else None if None in answers else False
+
+    return conforming
 
 
-def assignment(slices: Sequence[Slice]) -> Assignment:
-    """How items find their slice: by look-up where one coding tells every slice, else by asking each in turn."""
-    codings = [part.codings for part in slices if part.codings is not None]
-    if len(codings) == len(slices) > 1 and len({steps for steps, _, _ in codings}) == 1:
-        steps = codings[0][0]
-        index = {(system, code): number for number, (_, system, code) in reversed(list(enumerate(codings)))}
-        return lambda items, _run: ([_look_up(value, steps, index) for value, _, _ in items], True)
-    return lambda items, run: _ask(items, slices, run)
-
-
-def _look_up(value: Any, steps: tuple[str, ...], index: dict[tuple[str, str], int]) -> int | None:
-    for coding in values_at(value, steps):
-        if isinstance(coding, dict):
-            system, code = coding.get("system"), coding.get("code")
-            if isinstance(system, str) and isinstance(code, str):
-                found = index.get((system, code))
-                if found is not None:
-                    return found
-    return None
-
-
-def _ask(items: Sequence[Item], slices: Sequence[Slice], run: Run) -> tuple[list[int | None], bool]:
-    result: list[int | None] = []
-    decided = True
-    for value, _, code in items:
-        place = None
-        for number, part in enumerate(slices):
-            answer = part.match(value, code, run)
-            if answer:
-                place = number
-                break
-            if answer is None:
-                decided = False
-        result.append(place)
-    return result, decided
+def _canonical(structure: TypeDefinition) -> str:
+    return structure.canonical if isinstance(structure, Profile) else structure.url

@@ -11,13 +11,20 @@ from typing import Any
 
 from fhir_bridge.fhir import definitions
 from fhir_bridge.fhir.definitions import Constraint, Element, ElementType, TypeDefinition
+from fhir_bridge.fhir.validation.attachments import check_attachment
 from fhir_bridge.fhir.validation.bindings import binding_check, check_coding, check_unit
-from fhir_bridge.fhir.validation.extensions import check_extension
+from fhir_bridge.fhir.validation.definitional import (
+    check_code_system,
+    check_concept_map,
+    check_structure_definition,
+    check_value_set,
+)
 from fhir_bridge.fhir.validation.invariants import InvariantEngine, Predicate
-from fhir_bridge.fhir.validation.narrative import narrative_problem
-from fhir_bridge.fhir.validation.primitives import expected, json_kind, primitive_check
+from fhir_bridge.fhir.validation.narrative import dangling_links, narrative_problem
+from fhir_bridge.fhir.validation.primitives import expected, is_blank, json_kind, primitive_check
 from fhir_bridge.fhir.validation.references import allowed_types, check_reference
-from fhir_bridge.fhir.validation.run import Check, Path, Run
+from fhir_bridge.fhir.validation.run import Check, Path, Run, defined, place
+from fhir_bridge.fhir.validation.values import canonical_checks, check_identifier
 
 __all__ = ["Cell", "Rule", "TypeCompiler", "invariant_check"]
 
@@ -30,6 +37,9 @@ Cell = list[Check]
 MAX_HINTS = 20
 """Findings after which names are no longer compared for a hint: a resource full of unknown names stays cheap."""
 
+_BARE = frozenset({"Narrative.div", "Extension.url"})
+"""Primitives without extensions beside every `id` (R4 extensibility.html#Extension, narrative.html)."""
+
 _NUMBERS = frozenset({"integer", "unsignedInt", "positiveInt", "decimal"})
 
 
@@ -39,12 +49,14 @@ class TypeCompiler:
     Attributes:
         resource: the check for a contained, entry or parameter resource; the validator sets it.
         profile: the check of a data type's profile (SimpleQuantity) by canonical, or None; the validator sets it.
+        extension: the check of an extension against its definition; the validator sets it.
     """
 
     def __init__(self, invariants: InvariantEngine) -> None:
         self.invariants = invariants
         self.resource: Check = _no_resource
         self.profile: Callable[[str], Check | None] = _no_profile
+        self.extension: Check = _no_resource
         self._cells: dict[tuple[str, str], Cell] = {}
 
     def cell(self, type_name: str, element_id: str | None = None) -> Cell:
@@ -61,81 +73,94 @@ class TypeCompiler:
         return found
 
     def predicates(
-        self, constraints: tuple[Constraint, ...], type_name: str
+        self, constraints: tuple[Constraint, ...], type_name: str, code: str | None = None
     ) -> list[tuple[Constraint, Predicate]]:
-        """Those constraints that the engine can check."""
-        compiled = ((c, self.invariants.compile(c, type_name)) for c in constraints)
+        """Those constraints that the engine can check, on a type, or on an element whose values have this type."""
+        compiled = ((c, self.invariants.compile(c, type_name, code)) for c in constraints)
         return [(c, predicate) for c, predicate in compiled if predicate is not None]
 
     # --- objects --------------------------------------------------------------------------------------------------
 
     def _object(self, definition: TypeDefinition, element_id: str) -> Check:
         rules: dict[str, Rule] = {}
-        required: list[tuple[frozenset[str], str]] = []
-        choices: list[tuple[frozenset[str], Element]] = []
+        required: list[tuple[frozenset[str], str, str]] = []
+        choices: list[tuple[frozenset[str], Element, str]] = []
         for element in definition.children(element_id):
             names: set[str] = set()
             for name, code in element.json_names.items():
                 names.add(name)
                 rules[name] = self._rule(definition, element, name, code)
-                if definitions.is_primitive(code) and code != "xhtml":
+                if definitions.is_primitive(code) and element.path not in _BARE and name != "id":
                     names.add("_" + name)
-                    rules["_" + name] = self._shadow_rule(element, name)
+                    rules["_" + name] = self._shadow_rule(definition, element, name)
             if element.is_choice:
-                choices.append((frozenset(names), element))
+                choices.append((frozenset(names), element, place(definition, element.id)))
             if element.min > 0:
-                required.append((frozenset(names), element.path))
-        simple = tuple((next(iter(n)), path) for n, path in required if len(n) == 1)
-        several = tuple((n, path) for n, path in required if len(n) > 1)
+                required.append((frozenset(names), element.path, place(definition, element.id)))
+        simple = tuple((next(iter(n)), path, where) for n, path, where in required if len(n) == 1)
+        several = tuple((n, path, where) for n, path, where in required if len(n) > 1)
         owner = definition.element(element_id)
         type_name = definition.name
         inner = element_id == type_name
+        own_place = place(definition, element_id)
         predicates = tuple(self.predicates(owner.constraints if owner and inner else (), type_name))
-        final = _TYPE_CHECKS.get(type_name) if inner else None
+        final = self._final(type_name) if inner else None
         is_resource = inner and definition.kind == "resource"
         if is_resource:
             rules["resourceType"] = _accept
+        elif "id" in rules:
+            rules["id"] = _unique_id(rules["id"])
         get = rules.get
 
         def check(value: Any, path: Path, run: Run) -> None:
             if not value:
-                run.add("FB-FHIR-012", f"an empty object, expected {type_name}", path)
+                run.add("FB-FHIR-012", f"an empty object, expected {type_name}; defined by {own_place}", path)
                 return
             for key, content in value.items():
                 rule = get(key)
                 if rule is None:
-                    _unknown(key, rules, element_id, path, run)
+                    _unknown(key, rules, element_id, own_place, path, run)
                 else:
                     rule(content, value, path, run)
-            for name, where in simple:
+            for name, wanted, where in simple:
                 if name not in value:
-                    _missing(where, definition, path, run)
-            for names, where in several:
+                    run.add("FB-FHIR-013", f"{wanted} is missing; defined by {where}", path)
+            for names, wanted, where in several:
                 if names.isdisjoint(value):
-                    _missing(where, definition, path, run)
-            for names, element in choices:
+                    run.add("FB-FHIR-013", f"{wanted} is missing; defined by {where}", path)
+            for names, element, where in choices:
                 if len(value.keys() & names) > 1:
-                    _several(value, names, element, path, run)
+                    _several(value, names, element, where, path, run)
             for constraint, predicate in predicates:
                 if not predicate(value, run):
-                    _broken(constraint, path, run)
+                    _broken(constraint, own_place, path, run)
             if final is not None:
                 final(value, path, run)
 
         return check
+
+    def _final(self, type_name: str) -> Check | None:
+        """What is checked of a value of a data type when its properties are."""
+        if type_name == "Extension":
+            return lambda value, path, run: self.extension(value, path, run)
+        check = _TYPE_CHECKS.get(type_name)
+        if check is None or check in (check_coding, check_unit):  # their findings name the code system
+            return check
+        return defined(check, place(definitions.type_definition(type_name), type_name))
 
     # --- properties -----------------------------------------------------------------------------------------------
 
     def _rule(self, definition: TypeDefinition, element: Element, name: str, code: str) -> Rule:
         step = element.name[:-3] if element.is_choice else name
         if definitions.is_primitive(code):
-            return self._primitive_rule(element, name, step, code)
+            return self._primitive_rule(definition, element, name, step, code)
+        where = place(definition, element.id)
         checks = self._value_checks(definition, element, code)
         maximum = element.max
 
         def single(value: Any, _owner: dict[str, Any], path: Path, run: Run) -> None:
             if not isinstance(value, dict):
-                _wrong_kind(value, "an object", element, name, (path, step, -1), run)
+                _wrong_kind(value, "an object", where, name, (path, step, -1), run)
                 return
             here = (path, step, -1)
             for cell in checks:
@@ -143,19 +168,19 @@ class TypeCompiler:
 
         def repeated(value: Any, _owner: dict[str, Any], path: Path, run: Run) -> None:
             if not isinstance(value, list):
-                _wrong_kind(value, "an array", element, name, (path, step, -1), run)
+                _wrong_kind(value, "an array", where, name, (path, step, -1), run)
                 return
             if not value:
-                run.add("FB-FHIR-012", f"{name} is an empty array", (path, step, -1))
+                run.add("FB-FHIR-012", f"{name} is an empty array; defined by {where}", (path, step, -1))
             for index, item in enumerate(value):
                 here = (path, step, index)
                 if not isinstance(item, dict):
-                    _wrong_kind(item, "an object", element, name, here, run)
+                    _wrong_kind(item, "an object", where, name, here, run)
                     continue
                 for cell in checks:
                     cell[0](item, here, run)
             if maximum is not None and len(value) > maximum:
-                run.add("FB-FHIR-014", f"{len(value)} × {name}, at most {maximum} allowed", (path, step, -1))
+                _too_many(len(value), maximum, name, where, (path, step, -1), run)
 
         return repeated if element.is_list else single
 
@@ -164,6 +189,7 @@ class TypeCompiler:
         if code == "Resource" or (code in definitions.resource_types()):
             return ([lambda value, path, run: self.resource(value, path, run)],)
         kind = next((t for t in element.types if t.code == code), ElementType(code))
+        where = place(definition, element.id)
         if element.content_reference:
             cells = [self.cell(definition.name, element.content_reference)]
         elif definition.children(element.id):
@@ -171,23 +197,33 @@ class TypeCompiler:
         else:
             cells = [self.cell(code)]
         if bound := binding_check(element.binding, code):
-            cells.append([bound])
+            cells.append([defined(bound, where)])
         if code == "Reference":
-            cells.append([reference_check(kind)])
+            cells.append([defined(reference_check(kind), where)])
         if len(kind.profiles) == 1 and (checked := self.profile(kind.profiles[0])):
             cells.append([checked])
-        cells += [[invariant_check(c, p)] for c, p in self.element_predicates(element, code)]
+        predicates = self.element_predicates(element, code)
+        if element.content_reference and (referred := definition.element(element.content_reference)):
+            known = {c.key for c, _ in predicates}
+            predicates += [p for p in self.element_predicates(referred, code) if p[0].key not in known]
+        cells += [[defined(invariant_check(c, p), where)] for c, p in predicates]
         return tuple(cells)
 
     def element_predicates(self, element: Element, code: str) -> list[tuple[Constraint, Predicate]]:
         """Invariants of the element itself, without those of its type."""
         own = definitions.find_type(code)
         of_type = {c.key for c in own.root.constraints} if own else set()
-        return self.predicates(tuple(c for c in element.constraints if c.key not in of_type), element.path)
+        own_constraints = tuple(c for c in element.constraints if c.key not in of_type)
+        return self.predicates(own_constraints, element.path, code)
 
-    def _primitive_rule(self, element: Element, name: str, step: str, code: str) -> Rule:
+    def _primitive_rule(
+        self, definition: TypeDefinition, element: Element, name: str, step: str, code: str
+    ) -> Rule:
         ok = primitive_check(code)
-        checks = [c for c in (binding_check(element.binding, code), _div if code == "xhtml" else None) if c]
+        where = place(definition, element.id)
+        bound = binding_check(element.binding, code)
+        own = (bound, _div if code == "xhtml" else None, *canonical_checks(element, code))
+        checks = [defined(c, where) for c in own if c]
         maximum, shadow = element.max, "_" + name
 
         def single(value: Any, _owner: dict[str, Any], path: Path, run: Run) -> None:
@@ -195,14 +231,14 @@ class TypeCompiler:
                 for check in checks:
                     check(value, (path, step, -1), run)
             else:
-                _wrong_primitive(value, code, element, name, (path, step, -1), run)
+                _wrong_primitive(value, code, where, name, (path, step, -1), run)
 
         def repeated(value: Any, owner: dict[str, Any], path: Path, run: Run) -> None:
             if not isinstance(value, list):
-                _wrong_kind(value, "an array", element, name, (path, step, -1), run)
+                _wrong_kind(value, "an array", where, name, (path, step, -1), run)
                 return
             if not value:
-                run.add("FB-FHIR-012", f"{name} is an empty array", (path, step, -1))
+                run.add("FB-FHIR-012", f"{name} is an empty array; defined by {where}", (path, step, -1))
             for index, item in enumerate(value):
                 if ok(item):
                     for check in checks:
@@ -212,46 +248,70 @@ class TypeCompiler:
                     if not isinstance(beside, list) or index >= len(beside) or beside[index] is None:
                         run.add(
                             "FB-FHIR-012",
-                            f"null in {name} without an extension at this place in {shadow}",
+                            f"null in {name} without an extension at this place in {shadow}; defined by {where}",
                             (path, step, index),
                         )
                 else:
-                    _wrong_primitive(item, code, element, name, (path, step, index), run)
+                    _wrong_primitive(item, code, where, name, (path, step, index), run)
             if maximum is not None and len(value) > maximum:
-                run.add("FB-FHIR-014", f"{len(value)} × {name}, at most {maximum} allowed", (path, step, -1))
+                _too_many(len(value), maximum, name, where, (path, step, -1), run)
 
         return repeated if element.is_list else single
 
-    def _shadow_rule(self, element: Element, name: str) -> Rule:
+    def _shadow_rule(self, definition: TypeDefinition, element: Element, name: str) -> Rule:
         """`_name`: id and extensions of a primitive (R4 json.html#primitive)."""
         cell = self.cell("Element")
+        where = place(definition, element.id)
         step = element.name[:-3] if element.is_choice else name
         is_list = element.is_list
+        codeless = element.binding is not None and element.binding.strength == "required"
 
         def rule(value: Any, owner: dict[str, Any], path: Path, run: Run) -> None:
             if not is_list:
                 if isinstance(value, dict):
+                    if name not in owner and "extension" not in value:
+                        run.add(
+                            "FB-FHIR-012",
+                            f"neither value nor extension; defined by {where}",
+                            (path, step, -1),
+                        )
+                    elif codeless and name not in owner:
+                        run.add(
+                            "FB-FHIR-020",
+                            f"no code, but an extension alone; defined by {where}",
+                            (path, step, -1),
+                        )
                     cell[0](value, (path, step, -1), run)
                 else:
-                    _wrong_kind(value, "an object", element, "_" + name, (path, step, -1), run)
+                    _wrong_kind(value, "an object", where, "_" + name, (path, step, -1), run)
                 return
             if not isinstance(value, list):
-                _wrong_kind(value, "an array", element, "_" + name, (path, step, -1), run)
+                _wrong_kind(value, "an array", where, "_" + name, (path, step, -1), run)
                 return
             beside = owner.get(name)
             if isinstance(beside, list) and len(beside) != len(value):
                 run.add(
                     "FB-FHIR-017",
-                    f"{name} has {len(beside)} items and _{name} {len(value)}; null pads the shorter",
+                    f"{name} has {len(beside)} items and _{name} {len(value)}, expected as many; "
+                    f"defined by {where}",
                     (path, step, -1),
                 )
             for index, item in enumerate(value):
                 if isinstance(item, dict):
                     cell[0](item, (path, step, index), run)
+                    if "extension" not in item and (
+                        not isinstance(beside, list) or index >= len(beside) or beside[index] is None
+                    ):
+                        message = f"neither value nor extension; defined by {where}"
+                        run.add("FB-FHIR-012", message, (path, step, index))
                 elif item is not None:
-                    _wrong_kind(item, "an object or null", element, "_" + name, (path, step, index), run)
+                    _wrong_kind(item, "an object or null", where, "_" + name, (path, step, index), run)
                 elif not isinstance(beside, list) or index >= len(beside) or beside[index] is None:
-                    run.add("FB-FHIR-012", f"null in both {name} and _{name}", (path, step, index))
+                    run.add(
+                        "FB-FHIR-012",
+                        f"null in both {name} and _{name}; defined by {where}",
+                        (path, step, index),
+                    )
 
         return rule
 
@@ -272,19 +332,53 @@ def invariant_check(constraint: Constraint, predicate: Predicate) -> Check:
 
     def check(value: Any, path: Path, run: Run) -> None:
         if not predicate(value, run):
-            _broken(constraint, path, run)
+            _broken(constraint, "", path, run)
 
     return check
 
 
 _TYPE_CHECKS: dict[str, Check] = {
+    "Attachment": check_attachment,
+    "CodeSystem": check_code_system,
     "Coding": check_coding,
-    "Extension": check_extension,
+    "ConceptMap": check_concept_map,
+    "Identifier": check_identifier,
+    "StructureDefinition": check_structure_definition,
+    "ValueSet": check_value_set,
     **dict.fromkeys(("Quantity", "Age", "Count", "Distance", "Duration"), check_unit),
 }
 
 
 # --- findings -----------------------------------------------------------------------------------------------------
+
+
+def _unique_id(rule: Rule) -> Rule:
+    """The rule for the id of an element: within its resource no other has it (R4 element.html#id)."""
+
+    def check(value: Any, owner: dict[str, Any], path: Path, run: Run) -> None:
+        rule(value, owner, path, run)
+        if isinstance(value, str):
+            key = (value, _area(path, run))
+            if key in run.ids:
+                where = f"{definitions.type_definition('Element').canonical}#Element.id"
+                run.add(
+                    "FB-FHIR-053",
+                    f"another element of the resource has this id; defined by {where}",
+                    (path, "id", -1),
+                )
+            run.ids.add(key)
+
+    return check
+
+
+def _area(path: Path, run: Run) -> str:
+    """Snapshot and differential of a StructureDefinition have the same ids by rule."""
+    if run.resource.get("resourceType") != "StructureDefinition":
+        return ""
+    at, name = path, ""
+    while at is not None and at is not run.here:
+        at, name = at[0], at[1]
+    return name
 
 
 def _accept(_value: Any, _owner: dict[str, Any], _path: Path, _run: Run) -> None:
@@ -303,47 +397,56 @@ def _div(value: Any, path: Path, run: Run) -> None:
     problem = narrative_problem(value)
     if problem:
         run.add("FB-FHIR-070", f"the narrative is not what R4 narrative.html allows: {problem}", path)
+    elif run.bundle is None and "#" in value:  # within a Bundle a link may lead to another entry's narrative
+        for name in dangling_links(value, run.root):
+            run.add("FB-FHIR-070", f"nothing has the id or name of the link #{name[:64]}", path, "warning")
 
 
-def _unknown(key: str, rules: dict[str, Rule], owner: str, path: Path, run: Run) -> None:
+def _unknown(key: str, rules: dict[str, Rule], owner: str, where: str, path: Path, run: Run) -> None:
     names = [r for r in rules if not r.startswith("_")] if len(run.issues) < MAX_HINTS else []
     near = difflib.get_close_matches(str(key)[:64], names, n=1)
     hint = f"; did you mean {near[0]}?" if near else ""
     shown = str(key)[:64]
-    run.add("FB-FHIR-010", f"{owner} has no element '{shown}'{hint}", (path, shown, -1))
+    run.add("FB-FHIR-010", f"{owner} has no element '{shown}'{hint}; defined by {where}", (path, shown, -1))
 
 
-def _missing(where: str, definition: TypeDefinition, path: Path, run: Run) -> None:
-    run.add("FB-FHIR-013", f"{where} is missing; {definition.url} requires it", path)
+def _too_many(count: int, maximum: int, name: str, where: str, path: Path, run: Run) -> None:
+    run.add("FB-FHIR-014", f"{count} × {name}, expected at most {maximum}; defined by {where}", path)
 
 
-def _several(value: dict[str, Any], names: frozenset[str], element: Element, path: Path, run: Run) -> None:
+def _several(
+    value: dict[str, Any], names: frozenset[str], element: Element, where: str, path: Path, run: Run
+) -> None:
     present = sorted({key.removeprefix("_") for key in value if key in names})
     if len(present) > 1:
         run.add(
             "FB-FHIR-015",
-            f"{' and '.join(present)} stand together; {element.path} takes one of its types",
+            f"{' and '.join(present)} stand together, expected one type of {element.path}; defined by {where}",
             (path, element.name[:-3], -1),
         )
 
 
-def _broken(constraint: Constraint, path: Path, run: Run) -> None:
+def _broken(constraint: Constraint, where: str, path: Path, run: Run) -> None:
     code = "FB-FHIR-060" if constraint.severity == "error" else "FB-FHIR-061"
-    where = f", {constraint.source}" if constraint.source else ""
-    run.add(code, f"{constraint.key}: {constraint.human} ({constraint.expression}{where})", path)
+    by = f"; defined by {where}" if where else ""
+    run.add(code, f"{constraint.key}: {constraint.human} ({constraint.expression}){by}", path)
 
 
-def _wrong_kind(value: Any, wanted: str, element: Element, name: str, path: Path, run: Run) -> None:
+def _wrong_kind(value: Any, wanted: str, where: str, name: str, path: Path, run: Run) -> None:
     code = "FB-FHIR-012" if value is None else "FB-FHIR-011"
-    run.add(code, f"{name} is {json_kind(value)}, expected {wanted} ({element.path})", path)
+    run.add(code, f"{name} is {json_kind(value)}, expected {wanted}; defined by {where}", path)
 
 
-def _wrong_primitive(value: Any, code: str, element: Element, name: str, path: Path, run: Run) -> None:
+def _wrong_primitive(value: Any, code: str, where: str, name: str, path: Path, run: Run) -> None:
     wanted = "true or false" if code == "boolean" else "a number" if code in _NUMBERS else "a string"
     found = json_kind(value)
     if value == "" and wanted == "a string":
-        run.add("FB-FHIR-012", f"{name} is an empty string", path)
+        run.add(
+            "FB-FHIR-012", f"{name} is an empty string, expected {expected(code)}; defined by {where}", path
+        )
     elif found != wanted:
-        _wrong_kind(value, wanted, element, name, path, run)
+        _wrong_kind(value, wanted, where, name, path, run)
+    elif is_blank(value, code):
+        run.add("FB-FHIR-071", f"{name} is white space alone; defined by {where}", path)
     else:
-        run.add("FB-FHIR-016", f"{name} is no {code}: expected {expected(code)} ({element.path})", path)
+        run.add("FB-FHIR-016", f"{name} is no {code}, expected {expected(code)}; defined by {where}", path)

@@ -7,12 +7,14 @@ from functools import cache
 from typing import Any
 
 from fhir_bridge.fhir import definitions
-from fhir_bridge.fhir.issues import Issue
+from fhir_bridge.fhir.issues import Issue, Severity
 from fhir_bridge.fhir.ports import TerminologyPort
 from fhir_bridge.fhir.serialization import MAX_DEPTH, JsonError, loads_exact
 from fhir_bridge.fhir.validation.bundles import check_entries, full_urls
-from fhir_bridge.fhir.validation.invariants import HandWritten, InvariantEngine
-from fhir_bridge.fhir.validation.profiles import ProfileCompiler
+from fhir_bridge.fhir.validation.extensions import ExtensionChecks
+from fhir_bridge.fhir.validation.invariants import InvariantEngine, Invariants
+from fhir_bridge.fhir.validation.profiles import ProfileCompiler, is_a
+from fhir_bridge.fhir.validation.resolution import BundleEntries
 from fhir_bridge.fhir.validation.run import Path, Run
 from fhir_bridge.fhir.validation.types import TypeCompiler
 
@@ -25,17 +27,32 @@ class Validator:
     Args:
         terminology: answers what the definition tables can't (SNOMED CT, LOINC, a site's value sets); None leaves
             such codes unjudged.
-        invariants: compiles invariants; the default knows the common ones by hand.
+        invariants: compiles invariants; the default has them all from their FHIRPath.
+        unknown_extensions: how an extension that no package at hand defines is reported. HL7's validator calls it an
+            error; what stores data takes `warning`, since R4 extensibility.html asks to keep such extensions. An
+            unknown modifierExtension is an error always.
     """
 
     def __init__(
-        self, terminology: TerminologyPort | None = None, invariants: InvariantEngine | None = None
+        self,
+        terminology: TerminologyPort | None = None,
+        invariants: InvariantEngine | None = None,
+        unknown_extensions: Severity = "error",
     ) -> None:
         self._terminology = terminology
-        self._types = TypeCompiler(invariants or HandWritten())
-        self._profiles = ProfileCompiler(self._types)
-        self._types.resource = self._inner_resource
-        self._types.profile = self._profiles.find
+        self._engine = invariants or Invariants()
+        self._unknown_extensions = unknown_extensions
+        self._renew()
+
+    def _renew(self) -> None:
+        """Begin with nothing compiled: the definitions at hand are others than before."""
+        generation = definitions.generation()
+        types = TypeCompiler(self._engine)
+        profiles = ProfileCompiler(types)
+        types.resource = self._inner_resource
+        types.profile = profiles.find
+        types.extension = ExtensionChecks(self._engine, profiles.find, self._unknown_extensions).check
+        self._types, self._profiles, self._generation = types, profiles, generation
 
     def validate(self, resource: dict[str, Any] | bytes | str, profiles: Sequence[str] = ()) -> list[Issue]:
         """The findings; none means valid as far as R4, its profiles and the terminology at hand tell.
@@ -44,6 +61,8 @@ class Validator:
             resource: a parsed resource, or its JSON text. Text is parsed so that duplicate keys are found.
             profiles: canonicals to check beside those in `meta.profile`.
         """
+        if self._generation != definitions.generation():
+            self._renew()
         run = Run(self._terminology)
         if isinstance(resource, bytes | str):
             try:
@@ -68,14 +87,16 @@ class Validator:
 
     def _inner_resource(self, value: Any, path: Path, run: Run) -> None:
         """A resource inside another: contained resources share their container's scope, others have their own."""
+        outer, here, ids = run.resource, run.here, run.ids
         if path[1] == "contained":
-            outer = run.resource
             self._resource(value, path, run, ())
-            run.resource = outer
-            return
-        outer, root, contained = run.resource, run.root, run.contained
-        self._resource(value, path, run, ())
-        run.resource, run.root, run.contained = outer, root, contained
+        else:
+            root, contained, bundles = run.root, run.contained, run.bundles
+            if outer.get("resourceType") == "Bundle" and bundles:
+                run.bundles = (*bundles[:-1], (bundles[-1][0], _full_url(outer, path)))
+            self._resource(value, path, run, ())
+            run.root, run.contained, run.bundles = root, contained, bundles
+        run.resource, run.here, run.ids = outer, here, ids
 
     def _resource(self, value: Any, path: Path, run: Run, profiles: Sequence[str]) -> None:
         if not isinstance(value, dict):
@@ -88,15 +109,17 @@ class Validator:
                 if isinstance(kind, str)
                 else "resourceType is missing"
             )
-            run.add("FB-FHIR-002", found, path)
+            run.add("FB-FHIR-002", f"{found}, expected one of R4's", path)
             return
-        run.resource = value
+        run.resource, run.here = value, path
+        run.ids = set()
         if path[1] != "contained":
             run.root = value
-            run.contained = _contained(value) if "contained" in value else {}
+            run.contained = _contained(value, path, run) if "contained" in value else {}
         bundle = run.bundle
         if kind == "Bundle":
             run.bundle = full_urls(value)
+            run.bundles = (*run.bundles, (BundleEntries(value), ""))
         self._types.cell(kind)[0](value, path, run)
         if kind == "Bundle":
             check_entries(value, path, run)
@@ -112,16 +135,34 @@ class Validator:
         run.bundle = bundle
 
     def _profile(self, url: str, kind: str, value: dict[str, Any], path: Path, where: Path, run: Run) -> None:
-        if url.partition("|")[0] == f"http://hl7.org/fhir/StructureDefinition/{kind}":
+        plain, _, version = url.partition("|")
+        if plain == f"http://hl7.org/fhir/StructureDefinition/{kind}":
             return
-        profile = definitions.profile(url)
+        profile = definitions.profile(url) or definitions.structure(url)
         if profile is None:
-            run.add("FB-FHIR-035", f"the profile {url} is not known", where)
-        elif profile.type != kind:
-            run.add("FB-FHIR-036", f"the profile {url} is for {profile.type}, this is {kind}", where)
+            run.add(
+                "FB-FHIR-035",
+                f"the profile {url[:200]} is not known, expected one of a package at hand",
+                where,
+            )
+        elif not is_a(kind, profile.type):
+            run.add(
+                "FB-FHIR-036",
+                f"the profile is for {profile.type}, expected one for {kind}; defined by {profile.canonical}",
+                where,
+            )
         else:
+            if version and version != profile.version:
+                known = ", ".join(definitions.versions(plain))
+                run.add(
+                    "FB-FHIR-055",
+                    f"the profile {plain} is not at hand in version {version[:64]}, expected one of {known}; "
+                    "it is not checked",
+                    where,
+                )
+                return
             check = self._profiles.find(url)
-            if check is not None:
+            if check is not None:  # a type of R4 that this one builds on is checked with it
                 check(value, path, run)
 
 
@@ -155,16 +196,34 @@ def vital_sign_profiles(observation: dict[str, Any]) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _contained(resource: dict[str, Any]) -> dict[str, str]:
+def _contained(resource: dict[str, Any], path: Path, run: Run) -> dict[str, str]:
+    """Ids of the contained resources and their types; two of one id are noted."""
+    found: dict[str, str] = {}
     items = resource["contained"]
-    return {
-        item["id"]: str(item.get("resourceType"))
-        for item in (items if isinstance(items, list) else ())
-        if isinstance(item, dict) and isinstance(item.get("id"), str)
-    }
+    for index, item in enumerate(items if isinstance(items, list) else ()):
+        name = item.get("id") if isinstance(item, dict) else None
+        if isinstance(name, str):
+            if name in found:
+                run.add(
+                    "FB-FHIR-054",
+                    "another contained resource has this id, expected one of its own; "
+                    "defined by http://hl7.org/fhir/StructureDefinition/DomainResource|4.0.1#DomainResource.contained",
+                    (path, "contained", index),
+                )
+            found[name] = str(item.get("resourceType"))
+    return found
+
+
+def _full_url(bundle: dict[str, Any], path: Path) -> str:
+    """The full URL of the entry that this path of a resource is in."""
+    _, name, index = path[0] or (None, "", -1)
+    entries = bundle.get("entry")
+    entry = entries[index] if name == "entry" and isinstance(entries, list) and index < len(entries) else None
+    url = entry.get("fullUrl") if isinstance(entry, dict) else None
+    return url if isinstance(url, str) else ""
 
 
 @cache
 def get_validator() -> Validator:
-    """The process's validator, with the definition tables for terminology."""
-    return Validator()
+    """The process's validator for what is to be stored, with the definition tables for terminology."""
+    return Validator(unknown_extensions="warning")

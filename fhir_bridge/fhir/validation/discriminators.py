@@ -1,0 +1,219 @@
+"""Discriminator paths: `$this`, names, `extension('url')`, `resolve()`, `ofType(T)` (R4 profiling.html#discriminator).
+
+A path is followed twice: through a profile to the elements that say what a slice asks for, and through a resource to
+the values that are held against it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from fhir_bridge.fhir import definitions
+from fhir_bridge.fhir.definitions import Element, TypeDefinition
+from fhir_bridge.fhir.validation.resolution import resolve
+from fhir_bridge.fhir.validation.run import Run
+
+__all__ = ["Located", "Node", "Step", "Unsupported", "locate", "nodes_at", "steps_of"]
+
+Step = tuple[str, str]
+"""(kind, argument): kinds are `name`, `extension`, `resolve`, `type`."""
+
+Node = tuple[Any, Any, str]
+"""A value, the extensions beside it where it is a primitive (`_name`), and its type as far as its place tells."""
+
+MAX_BRANCHES = 64
+"""Places a path may lead to in profiles, through type profiles and targets."""
+
+_STEP = re.compile(
+    r"\s*\.?\s*(?:(?P<function>extension|ofType|as|resolve)\s*\(\s*(?P<argument>'[^']*'|[A-Za-z.]*)\s*\)"
+    r"|(?P<this>\$this)|`(?P<quoted>[^`]+)`|(?P<name>[A-Za-z_]\w*)(?:\[x\])?)"
+)
+
+
+class Unsupported(ValueError):
+    """A discriminator path outside what R4 allows there."""
+
+
+@lru_cache(4096)
+def steps_of(path: str) -> tuple[Step, ...]:
+    """A discriminator's path as steps; `$this` is none.
+
+    Raises:
+        Unsupported: the path has something that a discriminator can't have.
+    """
+    steps: list[Step] = []
+    at = 0
+    while at < len(path):
+        match = _STEP.match(path, at)
+        if match is None or match.end() == at:
+            raise Unsupported(f"the discriminator '{path[:80]}' can't be followed at '{path[at : at + 20]}'")
+        at = match.end()
+        if match["function"]:
+            argument = match["argument"].strip("'")
+            kind = {"extension": "extension", "resolve": "resolve"}.get(match["function"], "type")
+            steps.append((kind, argument.removeprefix("FHIR.")))
+        elif match["name"] or match["quoted"]:
+            steps.append(("name", match["name"] or match["quoted"]))
+    return tuple(steps)
+
+
+# --- in profiles --------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Located:
+    """An element that a discriminator leads to, in the structure that has it.
+
+    Attributes:
+        way: elements passed in the same structure, each with the number of steps still to go behind it.
+    """
+
+    structure: TypeDefinition
+    element: Element
+    way: tuple[tuple[Element, int], ...] = ()
+
+
+def locate(structure: TypeDefinition, element: Element, steps: tuple[Step, ...]) -> list[Located]:
+    """The elements at the end of a path from a slice: in its own profile, then in the profiles of its type."""
+    found: list[Located] = []
+    _walk(structure, element, steps, (), found)
+    return found
+
+
+def _walk(
+    structure: TypeDefinition,
+    element: Element,
+    steps: tuple[Step, ...],
+    way: tuple[tuple[Element, int], ...],
+    found: list[Located],
+) -> None:
+    if len(found) >= MAX_BRANCHES:
+        return
+    way = (*way, (element, len(steps)))
+    if not steps:
+        found.append(Located(structure, element, way))
+    else:
+        (kind, argument), rest = steps[0], steps[1:]
+        if kind == "resolve":
+            for target in (t for k in element.types for t in k.targets):
+                into = definitions.structure(target)
+                if into is not None:
+                    _walk(into, into.root, rest, (), found)
+            return
+        inner = _child(structure, element, kind, argument)
+        if inner is not None:
+            _walk(structure, inner, rest, way, found)
+        elif kind == "type" and argument in element.type_codes:
+            _walk(structure, element, rest, way, found)
+    for canonical in (p for k in element.types for p in k.profiles):
+        of_type = definitions.structure(canonical)
+        if of_type is not None and of_type is not structure:
+            _walk(of_type, of_type.root, steps, (), found)
+
+
+def _child(structure: TypeDefinition, element: Element, kind: str, argument: str) -> Element | None:
+    children = structure.children(element.id)
+    if kind == "name":
+        plain = [e for e in children if e.slice_name is None]
+        for child in plain:
+            if child.name in (argument, argument + "[x]"):
+                return child
+        return next((e for e in plain if argument in e.json_names), None)
+    if kind == "extension":
+        for child in children:
+            if child.name in ("extension", "modifierExtension") and child.slice_name is not None:
+                url = structure.element(f"{child.id}.url")
+                fixed = url.fixed.value if url is not None and url.fixed is not None else None
+                named = {p.partition("|")[0] for k in child.types for p in k.profiles} | {
+                    fixed,
+                    child.slice_name,
+                }
+                if argument in named:
+                    return child
+        return None
+    siblings = structure.children(element.id.rpartition(".")[0])
+    return next(
+        (e for e in siblings if e.path == element.path and e.slice_name and e.type_codes == (argument,)), None
+    )
+
+
+# --- in resources -------------------------------------------------------------------------------------------------
+
+
+def nodes_at(node: Node, steps: tuple[Step, ...], run: Run) -> list[Node]:
+    """The values at the end of a path from an item of a list; behind a reference, only where it resolves."""
+    found = [node]
+    for kind, argument in steps:
+        following: list[Node] = []
+        for value, beside, code in found:
+            if kind == "name":
+                following += _named(value, argument)
+            elif kind == "extension":
+                following += _extensions(value, beside, argument)
+            elif kind == "resolve":
+                reference = value.get("reference") if isinstance(value, dict) else value
+                target = resolve(reference, run)
+                if target is not None:
+                    following.append((target, None, str(target.get("resourceType"))))
+            elif code in ("", argument) or _is(value, argument):
+                following.append((value, beside, code))
+        found = following
+    return found
+
+
+def _is(value: Any, name: str) -> bool:
+    return isinstance(value, dict) and value.get("resourceType") == name
+
+
+def _named(value: Any, name: str) -> Iterator[Node]:
+    if not isinstance(value, dict):
+        return
+    if name in value or "_" + name in value:
+        yield from _each(value.get(name), value.get("_" + name), "")
+        return
+    for key in value:  # a choice is written with its type
+        plain = key.removeprefix("_")
+        if plain.startswith(name) and (code := _type_name(plain[len(name) :])):
+            yield from _each(value.get(plain), value.get("_" + plain), code)
+            return
+
+
+@lru_cache(1024)
+def _type_name(suffix: str) -> str:
+    """The type that a choice's name ends with (`Quantity`, `String`), or an empty text."""
+    if not suffix[:1].isupper():
+        return ""
+    for name in (suffix, suffix[0].lower() + suffix[1:]):
+        if definitions.find_type(name) is not None:
+            return name
+    return ""
+
+
+def _each(value: Any, beside: Any, code: str) -> Iterator[Node]:
+    if isinstance(value, list) or isinstance(beside, list):
+        values = value if isinstance(value, list) else []
+        shadows = beside if isinstance(beside, list) else []
+        for index in range(max(len(values), len(shadows))):
+            item = values[index] if index < len(values) else None
+            shadow = shadows[index] if index < len(shadows) else None
+            if item is not None or shadow is not None:
+                yield item, shadow, _code(item, code)
+    elif value is not None or beside is not None:
+        yield value, beside, _code(value, code)
+
+
+def _code(value: Any, code: str) -> str:
+    kind = value.get("resourceType") if isinstance(value, dict) else None
+    return kind if isinstance(kind, str) else code
+
+
+def _extensions(value: Any, beside: Any, url: str) -> Iterator[Node]:
+    for holder in (value, beside):
+        items = holder.get("extension") if isinstance(holder, dict) else None
+        for item in items if isinstance(items, list) else ():
+            if isinstance(item, dict) and item.get("url") == url:
+                yield item, None, "Extension"

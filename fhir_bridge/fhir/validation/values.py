@@ -1,0 +1,83 @@
+"""What R4's text says of values beyond their format: identifiers, canonicals."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from typing import Any
+
+from fhir_bridge.fhir import definitions
+from fhir_bridge.fhir.definitions import Element
+from fhir_bridge.fhir.validation.references import allowed_types
+from fhir_bridge.fhir.validation.run import Check, Path, Run
+
+__all__ = ["canonical_checks", "check_identifier"]
+
+URIS = "urn:ietf:rfc:3986"
+_ABSOLUTE = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*:.*", re.DOTALL)
+
+
+def check_identifier(value: Any, path: Path, run: Run) -> None:
+    """The system is an absolute URI, and an identifier in the system of URIs is one (R4 datatypes.html#identifier)."""
+    system, text = value.get("system"), value.get("value")
+    if isinstance(system, str) and system and not system.isspace() and not _ABSOLUTE.fullmatch(system):
+        run.add("FB-FHIR-016", "the system is no absolute URI", (path, "system", -1))
+    if system == URIS and isinstance(text, str) and text and not _ABSOLUTE.fullmatch(text):
+        run.add("FB-FHIR-016", f"the system is {URIS}, so the value is a whole URI", (path, "value", -1))
+
+
+def canonical_checks(element: Element, code: str) -> list[Check]:
+    """Checks of a canonical or a definition's own url, by what the element is for; none for other values."""
+    if code == "canonical":
+        targets = next((kind.targets for kind in element.types if kind.code == code), ())
+        return [_target_check(allowed_types(targets), element.path)]
+    if code == "uri" and element.path.count(".") == 1 and element.name == "url" and _is_definition(element):
+        return [_check_own_url]
+    return []
+
+
+def _is_definition(element: Element) -> bool:
+    """Whether the element is the url of a resource that others refer to by it (R4 resource.html#canonical)."""
+    owner = definitions.find_type(element.path.partition(".")[0])
+    return (
+        owner is not None and owner.kind == "resource" and owner.element(f"{owner.name}.version") is not None
+    )
+
+
+def _check_own_url(value: Any, path: Path, run: Run) -> None:
+    if isinstance(value, str) and not _ABSOLUTE.fullmatch(value):
+        run.add("FB-FHIR-047", "the canonical URL is not absolute", path)
+
+
+@lru_cache(4096)
+def _kind_of(canonical: str) -> str | None:
+    """The resource type of the definition that has this canonical URL, where it is at hand in that version."""
+    url, _, version = canonical.partition("|")
+    found: Any = definitions.structure(url)
+    if found is not None:
+        kind = "StructureDefinition"
+    elif (found := definitions.value_set(url)) is not None:
+        kind = "ValueSet"
+    elif (found := definitions.code_system(url)) is not None:
+        kind = "CodeSystem"
+    else:
+        return "StructureDefinition" if definitions.extension(url) is not None else None
+    return kind if not version or found.version == version else None
+
+
+def _target_check(allowed: frozenset[str] | None, where: str) -> Check:
+    def check(value: Any, path: Path, run: Run) -> None:
+        if not isinstance(value, str):
+            return
+        if value.startswith("#"):
+            kind = run.contained.get(value[1:])
+            if kind is None:
+                run.add("FB-FHIR-041", "no contained resource has the id of this canonical", path)
+                return
+        else:
+            kind = _kind_of(value)
+        if kind is not None and allowed is not None and kind not in allowed:
+            wanted = " or ".join(sorted(allowed))
+            run.add("FB-FHIR-046", f"the canonical leads to a {kind}, {where} expects {wanted}", path)
+
+    return check

@@ -1,0 +1,208 @@
+"""What profiles say of values: fixed and pattern, bounds, lengths, types, what references lead to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from fhir_bridge.fhir import Validator
+from tests.fhir.definitions.makers import BASE, R4, element, profile
+from tests.fhir.resources import LOINC, UCUM, concept, patient, troponin
+from tests.fhir.validation.conftest import Judge
+
+Defined = Callable[..., None]
+
+
+def one(path: str, **content: Any) -> dict[str, Any]:
+    """A profile that constrains one element."""
+    return profile("One", path.partition(".")[0], element(path, **content))
+
+
+@pytest.mark.parametrize(
+    ("path", "content", "good", "bad"),
+    [
+        ("Patient.gender", {"fixedCode": "female"}, "female", "male"),
+        ("Patient.active", {"fixedBoolean": True}, True, False),
+        ("Patient.birthDate", {"patternDate": "1961-07-04"}, "1961-07-04", "1961-07"),
+        ("Patient.multipleBirthInteger", {"fixedInteger": 2}, 2, 3),
+        (
+            "Patient.maritalStatus",
+            {"patternCodeableConcept": {"text": "x"}},
+            {"text": "x", "coding": [{"code": "a"}]},
+            {"text": "y"},
+        ),
+        (
+            "Patient.maritalStatus",
+            {"fixedCodeableConcept": {"text": "x"}},
+            {"text": "x"},
+            {"text": "x", "id": "1"},
+        ),
+        (
+            "Patient.managingOrganization",
+            {"patternReference": {"type": "Organization"}},
+            {"type": "Organization", "display": "x"},
+            {"display": "x"},
+        ),
+        ("Patient.birthDate", {"minValueDate": "1900-01-01"}, "1900", "1899-12-31"),
+        ("Patient.birthDate", {"maxValueDate": "2020-01-01"}, "2019-12", "2020-01-02"),
+        ("Patient.multipleBirthInteger", {"maxValueInteger": 4}, 4, 5),
+        ("Patient.language", {"maxLength": 2}, "de", "de-CH"),
+    ],
+)
+def test_a_value_keeps_to_what_its_profile_says(
+    defined: Defined, judge: Judge, path: str, content: dict[str, Any], good: Any, bad: Any
+) -> None:
+    defined(one(path, **content))
+    name = path.rpartition(".")[2]
+    assert judge({**patient(), name: good}, "One") == []
+    ((code, expression),) = judge({**patient(), name: bad}, "One")
+    assert code in ("FB-FHIR-030", "FB-FHIR-018", "FB-FHIR-019")
+    assert expression == "Patient.multipleBirth" if "multiple" in name else expression == path
+
+
+def test_quantities_are_compared_in_one_unit(defined: Defined, judge: Judge) -> None:
+    most = {"value": 0.1, "code": "ug/L", "system": UCUM}
+    defined(one("Observation.value[x]", type=[{"code": "Quantity"}], maxValueQuantity=most))
+    observation = troponin()
+    assert judge(observation, "One") == []
+    observation["valueQuantity"]["value"] = 1.5
+    assert judge(observation, "One") == [("FB-FHIR-019", "Observation.value")]
+    observation["valueQuantity"]["code"] = "mg/L"
+    assert judge(observation, "One") == []
+
+
+def test_a_fixed_value_is_not_met_by_extensions_alone(defined: Defined, judge: Judge) -> None:
+    defined(one("Patient.active", fixedBoolean=True, min=1))
+    absent = {"extension": [{"url": R4 + "data-absent-reason", "valueCode": "unknown"}]}
+    assert judge({**patient(), "_active": absent}, "One") == [("FB-FHIR-030", "Patient.active")]
+
+
+def test_what_stands_beside_a_primitive_is_constrained(defined: Defined, judge: Judge) -> None:
+    time = {"code": "Extension", "profile": [R4 + "patient-birthTime"]}
+    defined(one("Patient.birthDate.extension:time", min=1, type=[time]))
+    assert judge(patient(), "One") == [("FB-FHIR-031", "Patient.birthDate.extension")]
+    timed = {"extension": [{"url": R4 + "patient-birthTime", "valueDateTime": "1961-07-04T10:00:00Z"}]}
+    assert judge({**patient(), "_birthDate": timed}, "One") == []
+
+
+def test_cardinality_counts_what_has_extensions_alone(defined: Defined, judge: Judge) -> None:
+    defined(one("Patient.name.given", min=2))
+    absent = {"extension": [{"url": R4 + "data-absent-reason", "valueCode": "unknown"}]}
+    assert judge({**patient(), "name": [{"given": ["Anna", None], "_given": [None, absent]}]}, "One") == []
+    assert judge({**patient(), "name": [{"given": ["Anna"]}]}, "One") == [("FB-FHIR-013", "Patient.name[0]")]
+
+
+def test_a_data_type_s_profile_holds_where_it_is_named(defined: Defined, judge: Judge) -> None:
+    defined(
+        profile(
+            "Exact", "Quantity", element("Quantity.comparator", max="0"), element("Quantity.code", min=1)
+        ),
+        one("Observation.value[x]", type=[{"code": "Quantity", "profile": [BASE + "Exact"]}]),
+    )
+    assert judge(troponin(), "One") == []
+    observation = troponin()
+    observation["valueQuantity"]["comparator"] = "<"
+    assert judge(observation, "One") == [("FB-FHIR-014", "Observation.value.comparator")]
+
+
+def test_a_value_may_satisfy_any_of_several_profiles(defined: Defined, judge: Judge) -> None:
+    types = [{"code": "Quantity", "profile": [BASE + "InGrams", BASE + "InLitres"]}]
+    defined(
+        profile("InGrams", "Quantity", element("Quantity.code", min=1, fixedCode="g")),
+        profile("InLitres", "Quantity", element("Quantity.code", min=1, fixedCode="L")),
+        one("Observation.value[x]", type=types),
+    )
+    for code, found in (("g", []), ("L", []), ("m", [("FB-FHIR-037", "Observation.value")])):
+        assert (
+            judge({**troponin(), "valueQuantity": {"value": 1, "system": UCUM, "code": code}}, "One") == found
+        )
+
+
+def test_what_is_contained_conforms_to_the_profile_of_the_reference(defined: Defined, judge: Judge) -> None:
+    target = {"code": "Reference", "targetProfile": [BASE + "Born", R4 + "Group"]}
+    defined(
+        profile("Born", "Patient", element("Patient.birthDate", min=1)),
+        one("Observation.subject", type=[target]),
+    )
+    observation = {**troponin(), "contained": [{**patient(), "id": "p"}], "subject": {"reference": "#p"}}
+    assert judge(observation, "One") == []
+    del observation["contained"][0]["birthDate"]
+    assert judge(observation, "One") == [("FB-FHIR-045", "Observation.subject.reference")]
+    assert judge({**troponin(), "subject": {"reference": "Device/d"}}, "One") == [
+        ("FB-FHIR-040", "Observation.subject.reference")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("kind", "reference", "fits"),
+    [
+        ({"aggregation": ["contained"]}, "#p", True),
+        ({"aggregation": ["contained"]}, "Patient/p", False),
+        ({"aggregation": ["referenced"]}, "#p", False),
+        ({"aggregation": ["bundled"]}, "Patient/p", False),
+        ({"versioning": "specific"}, "Patient/p", False),
+        ({"versioning": "specific"}, "Patient/p/_history/2", True),
+        ({"versioning": "independent"}, "Patient/p/_history/2", False),
+    ],
+)
+def test_a_reference_is_held_as_its_element_says(
+    defined: Defined, judge: Judge, kind: dict[str, Any], reference: str, fits: bool
+) -> None:
+    target = {"code": "Reference", "targetProfile": [R4 + "Patient"], **kind}
+    defined(one("Observation.subject", type=[target]))
+    observation = {**troponin(), "subject": {"reference": reference}}
+    if reference == "#p":
+        observation["contained"] = [{**patient(), "id": "p"}]
+    assert judge(observation, "One") == ([] if fits else [("FB-FHIR-044", "Observation.subject.reference")])
+
+
+def test_an_imposed_profile_holds_too(defined: Defined, judge: Judge) -> None:
+    imposed = {"url": R4 + "structuredefinition-imposeProfile", "valueCanonical": BASE + "Other"}
+    defined(
+        {**profile("One", "Patient", element("Patient.gender", min=1)), "extension": [imposed]},
+        profile("Other", "Patient", element("Patient.birthDate", min=1)),
+    )
+    person = patient()
+    del person["birthDate"]
+    assert judge(person, "One") == [("FB-FHIR-013", "Patient")]
+
+
+def test_ids_of_elements_are_unique_within_their_resource(judge: Judge) -> None:
+    person = {**patient(), "name": [{"id": "n", "text": "a"}, {"id": "n", "text": "b"}]}
+    assert judge(person) == [("FB-FHIR-053", "Patient.name[1].id")]
+    person["name"][1]["id"] = "p1"
+    assert judge(person) == []  # that is the resource's own id
+    contained = {
+        "resourceType": "Organization",
+        "id": "o",
+        "name": "x",
+        "alias": ["y"],
+        "_alias": [{"id": "n"}],
+    }
+    assert judge({**person, "contained": [contained], "managingOrganization": {"reference": "#o"}}) == []
+
+
+def test_ids_of_contained_resources_are_unique(judge: Judge) -> None:
+    twice = [{"resourceType": "Organization", "id": "o", "name": name} for name in "ab"]
+    person = {**patient(), "contained": twice, "managingOrganization": {"reference": "#o"}}
+    assert judge(person) == [("FB-FHIR-054", "Patient.contained[1]")]
+
+
+@pytest.mark.parametrize(("data", "size"), [("aGVsbG8=", 5), ("aGVsbG8h", 6), ("aGVsbA==", 4)])
+def test_an_attachment_has_the_size_of_its_data(judge: Judge, data: str, size: int) -> None:
+    photo = {"contentType": "text/plain", "data": data, "size": size}
+    assert judge({**patient(), "photo": [photo]}) == []
+    assert judge({**patient(), "photo": [{**photo, "size": size + 1}]}) == [
+        ("FB-FHIR-072", "Patient.photo[0].size")
+    ]
+
+
+def test_a_message_says_what_was_found_and_where_it_is_defined(defined: Defined) -> None:
+    defined(one("Observation.code", patternCodeableConcept=concept(LOINC, "718-7")))
+    (issue,) = Validator().validate(troponin(), [BASE + "One"])
+    assert issue.message == (
+        'the value differs, expected at least {"coding":[{"system":"http://loinc.org","code":"718-7"}]}; '
+        f"defined by {BASE}One|1.0.0#Observation.code"
+    )

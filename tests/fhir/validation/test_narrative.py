@@ -1,0 +1,97 @@
+"""The narrative: what XHTML may stand in a div (R4 narrative.html)."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fhir_bridge.fhir.validation.narrative import dangling_links, narrative_problem
+
+OPEN = '<div xmlns="http://www.w3.org/1999/xhtml">'
+
+
+def div(content: str) -> str:
+    return f"{OPEN}{content}</div>"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "text",
+        "&#160;",
+        "&lt;a&gt; &amp; &quot;b&quot;",
+        "<p>a<br/>b</p>",
+        "<table><tbody><tr><td>x</td></tr></tbody></table>",
+        "<table><tr>\n<th>x</th>\n</tr></table>",
+        "<ul>\n<li>x<ul><li>y</li></ul></li>\n</ul>",
+        "<dl><dt>a</dt><dd><p>b</p></dd></dl>",
+        '<img src="#a" alt="x"/>',
+        '<img src="data:image/png;base64,AAAA" alt="x"/>',
+        '<a href="Patient/1">x</a>',
+        '<p style="color: red" class="a" id="b" title="c" dir="rtl" xml:lang="en">x</p>',
+        "<!-- comment -->x",
+        "<b><i><span>x</span></i></b>",
+    ],
+)
+def test_formatting_is_allowed(content: str) -> None:
+    assert narrative_problem(div(content)) is None
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        ("<script>x</script>", "<script> is not allowed"),
+        ("<u>x</u>", "<u> is not allowed"),
+        ("<ins>x</ins>", "<ins> is not allowed"),
+        ('<p onclick="x">y</p>', "the attribute onclick"),
+        ('<a href="http://x.org" target="_blank">y</a>', "the attribute target"),
+        ('<p href="x">y</p>', "the attribute href of <p>"),
+        ('<a href="javascript:x">y</a>', "not a safe link"),
+        ('<a href=" JavaScript:x">y</a>', "not a safe link"),
+        ('<a href="urn:uuid:1">y</a>', "not a safe link"),
+        ('<a href="">y</a>', "is empty"),
+        ('<img src="data:image/png"/>', "no data URL"),
+        ("<p><ul><li>x</li></ul></p>", "may not stand in a paragraph"),
+        ("<b><div>x</div></b>", "may not stand in <b>"),
+        ("<ul>x</ul>", "text may not stand in <ul>"),
+        ("<ul><p>x</p></ul>", "may not stand in <ul>"),
+        ("<li>x</li>", "<li> stands in <div>"),
+        ("<table><td>x</td></table>", "<td> stands in <table>"),
+        ("<br>x</br>", "text may not stand in <br>"),
+        ('<a href="#x"><b><a href="#y">z</a></b></a>', "a link may not stand in a link"),
+        (" \n ", "no text"),
+        ("<p/>", "no text"),
+        ("<b>x", "not well-formed"),
+        ("a & b", "not well-formed"),
+        ("a&nbsp;b", "not well-formed"),
+        ("<![CDATA[x]]>", "CDATA"),
+    ],
+)
+def test_what_is_not_in_the_subset_is_named(content: str, why: str) -> None:
+    problem = narrative_problem(div(content))
+    assert problem is not None
+    assert why in problem
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["<div>x</div>", f"{OPEN}x</div>{OPEN}y</div>", "<p xmlns='http://www.w3.org/1999/xhtml'>x</p>", "x"],
+)
+def test_there_is_one_div_in_the_namespace(text: str) -> None:
+    assert narrative_problem(text) is not None
+
+
+@given(st.text(max_size=80))
+def test_any_text_gets_an_answer(text: str) -> None:
+    for content in (text, div(text)):
+        assert narrative_problem(content) is None or isinstance(narrative_problem(content), str)
+        list(dangling_links(content, {"text": {"div": content}}))
+
+
+def test_a_link_within_the_resource_leads_to_an_id_or_a_name() -> None:
+    text = div(
+        '<a href="#p">x</a><a href="#here">y</a><img src="#pic"/><a href="#gone">z</a><p id="here">h</p>'
+    )
+    resource = {"id": "a", "name": [{"id": "p"}], "contained": [{"id": "pic"}], "text": {"div": text}}
+    assert list(dangling_links(text, resource)) == ["gone"]
