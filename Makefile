@@ -39,9 +39,12 @@ format: install ## Format and fix what can be fixed
 bench: install ## Run the benchmarks and print their tables
 	@for file in benchmarks/*.py; do echo "== $$file"; $(BIN)/python $$file || exit 1; done
 
-referee: install ## Judge the demo's FHIR by the official HL7 validator (needs Java, Maven, npm)
+referee: install ## Judge our FHIR by the official HL7 validator, and how far our validator agrees (Java, Maven, npm)
 	rm -rf .referee/demo && $(BIN)/fhir-bridge demo --no-serve --export .referee/demo
 	$(BIN)/python scripts/referee.py .referee/demo --closed
+	-$(BIN)/fhir-bridge convert --adapter dicom --out .referee/pydicom --report .referee/pydicom.json --force \
+		$$($(BIN)/python -c "from pydicom.data import get_testdata_file as f; import pathlib; print(pathlib.Path(f('CT_small.dcm')).parent)")
+	$(BIN)/python -m scripts.agreement --adapters .referee/demo --adapters .referee/pydicom $(AGREEMENT_ARGS)
 
 clean: ## Remove what make made here
 	rm -rf $(VENV) .referee .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache node_modules

@@ -225,8 +225,14 @@ def compile_java() -> None:
 # judging
 
 
-def judge(paths: Iterable[Path], profiles: Iterable[str] = ()) -> Verdict:
-    """Validate all resources under these paths in one JVM."""
+def judge(paths: Iterable[Path], profiles: Iterable[str] = (), *, agreement: bool = False) -> Verdict:
+    """Validate all resources under these paths in one JVM.
+
+    Args:
+        profiles: canonicals to judge every resource by, beside those it declares.
+        agreement: judge each resource by itself, allow example.org addresses and take displays as warnings
+            (docs/agreement.md says why).
+    """
     versions = {name.split("@")[0]: name.split("@")[1] for name in NPM}
     command = ["java", f"-Xmx{HEAP}", f"-Duser.home={FOLDER / 'home'}"]
     command += ["-cp", f"{FOLDER / 'classes'}{os.pathsep}{FOLDER / 'lib'}/*", "Referee", "--core", CORE]
@@ -243,6 +249,8 @@ def judge(paths: Iterable[Path], profiles: Iterable[str] = ()) -> Verdict:
             command += ["--ig", str(folder)]  # each by itself: it does not look into folders of a folder
     for profile in profiles:
         command += ["--profile", profile]
+    if agreement:
+        command += ["--alone", "--lenient"]
     command += [str(path) for path in paths]
     verdict = Verdict()
     log = FOLDER / "validator.log"

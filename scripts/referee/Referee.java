@@ -32,6 +32,7 @@ import org.hl7.fhir.r5.model.CanonicalResource;
 import org.hl7.fhir.r5.model.CanonicalType;
 import org.hl7.fhir.r5.utils.validation.IResourceValidator;
 import org.hl7.fhir.r5.utils.validation.IValidatorResourceFetcher;
+import org.hl7.fhir.r5.utils.validation.constants.BestPracticeWarningLevel;
 import org.hl7.fhir.r5.utils.validation.constants.ReferenceValidationPolicy;
 import org.hl7.fhir.utilities.validation.ValidationMessage;
 import org.hl7.fhir.validation.IgLoader;
@@ -42,8 +43,10 @@ import org.hl7.fhir.validation.instance.advisor.BasePolicyAdvisorForFullValidati
  * Validates many resources in one JVM with the official HL7 validator, without a network.
  *
  * <p>Arguments: {@code --threads N}, {@code --core NAME#VERSION}, {@code --tho VERSION},
- * {@code --extensions VERSION}, {@code --ig NAME#VERSION|FOLDER} (repeats), {@code --profile URL} (repeats), then
- * files (.json: one resource, .ndjson: one a line) and folders of them. Standard output: a JSON object for each message
+ * {@code --extensions VERSION}, {@code --ig NAME#VERSION|FOLDER} (repeats), {@code --profile URL} (repeats),
+ * {@code --alone} (a reference is not followed to another of the given resources: its type is what its URL names),
+ * {@code --lenient} (example.org addresses are allowed, a display that differs is a warning), then files (.json: one
+ * resource, .ndjson: one a line) and folders of them. Standard output: a JSON object for each message
  * ({@code file line type id severity messageId path message}) and a last one with {@code resources} and
  * {@code seconds}.
  */
@@ -53,6 +56,8 @@ public final class Referee {
   private static final Gson GSON = new GsonBuilder().disableHtmlEscaping().create();
 
   private final List<Entry> entries = new ArrayList<>();
+  private boolean alone;
+  private boolean lenient;
   private final Map<String, byte[]> byReference = new ConcurrentHashMap<>();
 
   private final ThreadLocal<Map<String, Element>> parsed = ThreadLocal.withInitial(HashMap::new);
@@ -80,6 +85,8 @@ public final class Referee {
         case "--tho" -> terminology = arguments[++i];
         case "--extensions" -> extensions = arguments[++i];
         case "--ig" -> guides.add(arguments[++i]);
+        case "--alone" -> alone = true;
+        case "--lenient" -> lenient = true;
         case "--profile" -> profiles.add(arguments[++i]);
         default -> paths.add(Path.of(arguments[i]));
       }
@@ -173,6 +180,10 @@ public final class Referee {
     }
     engine.setFetcher(new Given());
     engine.setPolicyAdvisor(new OneStep());
+    engine.setBestPracticeLevel(BestPracticeWarningLevel.Ignore);
+    engine.setAllowExampleUrls(lenient);
+    engine.setDisplayWarnings(lenient);
+    engine.setAssumeValidRestReferences(alone);
     engine.getContext().setNoTerminologyServer(true);
     engine.getContext().setCanRunWithoutTerminology(true);
     engine.prepare();
@@ -290,6 +301,9 @@ public final class Referee {
   private final class Given implements IValidatorResourceFetcher {
     @Override
     public Element fetch(IResourceValidator validator, Object context, String url) throws IOException {
+      if (alone) {
+        return null;
+      }
       byte[] bytes = byReference.get(url.replaceFirst("/_history/.*", ""));
       if (bytes == null || depth("conformsToProfile") > 1) {
         return null;
