@@ -1,19 +1,19 @@
-"""The R4 search parameters, compiled: from a resource to index entries, and to its patients.
+"""The search parameters of R4 and of loaded packages, compiled: from a resource to index entries, and to its patients.
 
-Composite parameters, a few expressions and most of AuditEvent are not compiled; `uncompiled()` lists each with its
-reason.
+Most expressions become walkers over JSON (`search.paths`, `search.walkers`); what these can't read the FHIRPath engine
+evaluates (`search.fallback`). Which parameters a store indexes is its own choice. `docs/search-parameters.md` tells
+what is found and what is not.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
-from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
 from fhir_bridge.fhir import definitions
-from fhir_bridge.fhir.search_entries import (
+from fhir_bridge.fhir.search.compiling import STORED, Presence, Uncompiled, Unindexed, compiled
+from fhir_bridge.fhir.search.entries import (
+    CompositeEntry,
     DateEntry,
     IndexEntry,
     NumberEntry,
@@ -23,10 +23,10 @@ from fhir_bridge.fhir.search_entries import (
     TokenEntry,
     UriEntry,
 )
-from fhir_bridge.fhir.search_paths import Path, Unsupported, compile_expression
-from fhir_bridge.fhir.search_values import Converter, converter
 
 __all__ = [
+    "STORED",
+    "CompositeEntry",
     "DateEntry",
     "IndexEntry",
     "NumberEntry",
@@ -35,158 +35,79 @@ __all__ = [
     "StringEntry",
     "TokenEntry",
     "Uncompiled",
+    "Unindexed",
     "UriEntry",
     "compartment_patients",
     "extract",
+    "extract_composites",
     "find",
     "searchable",
     "uncompiled",
+    "unindexed",
+    "values",
 ]
 
-STORED = frozenset({"_id", "_lastUpdated"})
-"""Parameters that the server answers from its own columns, without an index."""
 
-_CHOSEN = {
-    "AuditEvent": frozenset("action agent date entity outcome patient subtype type".split()),
-}
-"""Types of which only some parameters are indexed (beside those of Resource): every access writes an AuditEvent."""
+def extract(resource: dict[str, Any], only: frozenset[str] | None = None) -> list[IndexEntry]:
+    """All index entries of a resource, those of composite parameters aside; equal ones once.
 
-_PRESENT_AND_TRUE = re.compile(r"(?P<path>[\w.]+)\.exists\(\) and (?P=path) != false")
-
-
-@dataclass(frozen=True, slots=True)
-class Uncompiled:
-    """A search parameter, or a part of one, that finds nothing here."""
-
-    type: str
-    code: str
-    expression: str
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class _Walk:
-    """One path of one parameter, with what makes entries of its values."""
-
-    parameter: str
-    path: Path
-    convert: Converter
-
-
-@dataclass(frozen=True, slots=True)
-class _Presence:
-    """`X.exists() and X != false` (Patient.deceased): always one token, true or false."""
-
-    parameter: str
-    paths: tuple[Path, ...]
-
-    def entry(self, resource: dict[str, Any]) -> TokenEntry:
-        true = any(value is not False for path in self.paths for value in path.values(resource))
-        return TokenEntry(
-            self.parameter,
-            "http://terminology.hl7.org/CodeSystem/special-values",
-            "true" if true else "false",
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class _Compiled:
-    """All parameters of a resource type. `by_element` groups the paths by the element they begin with."""
-
-    by_element: dict[str, tuple[_Walk, ...]]
-    presences: tuple[_Presence, ...]
-    codes: frozenset[str]
-    uncompiled: tuple[Uncompiled, ...]
-
-
-@cache
-def _compile(resource_type: str) -> _Compiled:
-    walks: dict[str, list[_Walk]] = {}
-    presences: list[_Presence] = []
-    codes: set[str] = set(STORED)
-    left: list[Uncompiled] = []
-    for code, parameter in definitions.search_parameters(resource_type).items():
-        if code in STORED:
-            continue
-        expression = parameter.expression
-
-        def leave(reason: str, code: str = code, expression: str = expression) -> None:
-            left.append(Uncompiled(resource_type, code, expression, reason))
-
-        if not expression:
-            leave("has no expression")
-            continue
-        if resource_type in _CHOSEN and code not in _CHOSEN[resource_type] and not code.startswith("_"):
-            leave(f"of {resource_type} only what most searches ask for is indexed")
-            continue
-        if parameter.type in ("composite", "special"):
-            leave(f"{parameter.type} parameters are not supported")
-            continue
-        presence = _PRESENT_AND_TRUE.fullmatch(expression)
-        try:
-            paths = compile_expression(presence["path"] if presence else expression, resource_type)
-        except Unsupported as error:
-            leave(str(error))
-            continue
-        if presence:
-            presences.append(_Presence(code, paths))
-            codes.add(code)
-            continue
-        for path in paths:
-            convert = converter(parameter.type, path.type, _implied_system(path.binding))
-            if convert is None:
-                if ".extension(" not in expression:  # an extension's value may have any type: most don't fit
-                    leave(f"values of type {path.type} are not indexed as {parameter.type}")
-                continue
-            codes.add(code)
-            walks.setdefault(path.element, []).append(_Walk(code, path, convert))
-    return _Compiled(
-        {element: tuple(found) for element, found in walks.items()},
-        tuple(presences),
-        frozenset(codes),
-        tuple(left),
-    )
-
-
-@cache
-def _implied_system(value_set: str | None) -> str | None:
-    """The one code system of a required binding: what `system|code` means for an element of type code."""
-    known = definitions.value_set(value_set) if value_set else None
-    if known is None or known.open or len(known.codes) != 1:
-        return None
-    return next(iter(known.codes))
-
-
-def extract(resource: dict[str, Any]) -> list[IndexEntry]:
-    """All index entries of a resource; equal ones once.
+    Args:
+        resource: R4 JSON. A part of a wrong shape gives no entries.
+        only: codes of the parameters that are wanted; None for all.
 
     Raises:
-        KeyError: the resource has no `resourceType`.
+        KeyError: the resource has no `resourceType`, or one that R4 doesn't have.
     """
-    compiled = _compile(resource["resourceType"])
+    found = compiled(resource["resourceType"], only)
     entries: list[IndexEntry] = []
     append = entries.append
-    by_element = compiled.by_element
-    for element in resource:
-        walks = by_element.get(element)
-        if walks is not None:
-            for walk in walks:
-                for value in walk.path.values(resource):
-                    walk.convert(walk.parameter, value, append)
-    entries.extend(presence.entry(resource) for presence in compiled.presences)
+    found.walk(resource, resource, append)
+    for other in found.others:
+        other.extract(resource, append)
     return list(dict.fromkeys(entries))
 
 
+def extract_composites(resource: dict[str, Any], only: frozenset[str] | None = None) -> list[CompositeEntry]:
+    """The entries of composite parameters: for each value of the base what its components find together.
+
+    Raises:
+        KeyError: the resource has no `resourceType`, or one that R4 doesn't have.
+    """
+    found = compiled(resource["resourceType"], only)
+    entries = [entry for one in found.composites for entry in one.extract(resource)]
+    return list(dict.fromkeys(entries))
+
+
+def values(resource: dict[str, Any]) -> dict[str, list[tuple[str, Any]]]:
+    """What each parameter finds, before it becomes entries: (FHIR type, JSON value) by code, composites aside.
+
+    Raises:
+        KeyError: the resource has no `resourceType`, or one that R4 doesn't have.
+    """
+    parameters = compiled(resource["resourceType"])
+    collected: list[Any] = []
+    parameters.collect(resource, resource, collected.append)
+    found: dict[str, list[tuple[str, Any]]] = {}
+    for code, type_name, value in collected:
+        found.setdefault(code, []).append((type_name, value))
+    for other in parameters.others:
+        if isinstance(other, Presence):
+            found[other.parameter] = [("boolean", other.value(resource))]
+        else:
+            found[other.parameter] = other.values(resource)
+    return found
+
+
 def find(resource_type: str, code: str) -> definitions.SearchParameter | None:
-    """The definition of a parameter that can be searched by, or None."""
-    if code not in _compile(resource_type).codes:
+    """The definition of a parameter that can be searched by, composites among them, or None."""
+    if code not in compiled(resource_type).codes:
         return None
     return definitions.search_parameters(resource_type)[code]
 
 
 def searchable(resource_type: str) -> tuple[definitions.SearchParameter, ...]:
-    """All parameters that can be searched by on this type, for the CapabilityStatement."""
-    codes = _compile(resource_type).codes
+    """All parameters that can be searched by on this type, composites among them."""
+    codes = compiled(resource_type).codes
     return tuple(
         parameter
         for code, parameter in sorted(definitions.search_parameters(resource_type).items())
@@ -195,9 +116,15 @@ def searchable(resource_type: str) -> tuple[definitions.SearchParameter, ...]:
 
 
 def uncompiled(resource_type: str | None = None) -> list[Uncompiled]:
-    """What of the search parameters of a type (or of all types) finds nothing here, and why."""
+    """The search parameters of a type (or of all types) that find nothing here, and why."""
     types = [resource_type] if resource_type else sorted(definitions.resource_types())
-    return [entry for name in types for entry in _compile(name).uncompiled]
+    return [entry for name in types for entry in compiled(name).uncompiled]
+
+
+def unindexed(resource_type: str | None = None) -> list[Unindexed]:
+    """The types of values that parameters lead to and that their search types have no form for."""
+    types = [resource_type] if resource_type else sorted(definitions.resource_types())
+    return [entry for name in types for entry in compiled(name).unindexed]
 
 
 def compartment_patients(resource: dict[str, Any], entries: Iterable[IndexEntry]) -> tuple[str, ...]:

@@ -19,6 +19,7 @@ from fhir_bridge.storage.errors import (
     VersionConflict,
 )
 from fhir_bridge.storage.histories import HistoryEntry, HistoryPage
+from fhir_bridge.storage.indexed import searchable
 from fhir_bridge.storage.loading import LoadResult
 from fhir_bridge.storage.migration import upgrade
 from fhir_bridge.storage.searching import SearchPage, UnknownParameter
@@ -52,5 +53,6 @@ __all__ = [
     "Written",
     "database_url",
     "default_data_dir",
+    "searchable",
     "upgrade",
 ]

@@ -19,7 +19,7 @@ from uuid import UUID
 
 from fhir_bridge.fhir import definitions
 from fhir_bridge.fhir.canonical import SOURCE_EXTENSION
-from fhir_bridge.fhir.search_values import date_range
+from fhir_bridge.fhir.search.values import date_range
 from fhir_bridge.storage.errors import BadResource
 from fhir_bridge.storage.stored import canonical, content_hash
 

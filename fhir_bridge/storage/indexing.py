@@ -32,6 +32,7 @@ from fhir_bridge.fhir.search_parameters import (
 )
 from fhir_bridge.storage.dictionaries import NO_SYSTEM, Dictionaries
 from fhir_bridge.storage.errors import BadResource
+from fhir_bridge.storage.indexed import indexed_only
 from fhir_bridge.storage.statements import Columns, Statement, arrays, transposed
 
 __all__ = ["Identity", "IndexWriter", "Indexed", "find_keys", "identify", "index", "is_id"]
@@ -92,7 +93,7 @@ def index(resource: dict[str, Any], identity: str) -> Indexed:
         entry
         if type(entry) is not ReferenceEntry or entry.type is None or entry.type in known
         else ReferenceEntry(entry.parameter, None, None, f"{entry.type}/{entry.id}")
-        for entry in extract(resource)
+        for entry in extract(resource, indexed_only(resource_type))
     )
     labels = _labels(resource)
     if any("\0" in field for row in (*entries, *labels) for field in row if isinstance(field, str)):

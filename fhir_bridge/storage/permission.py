@@ -5,11 +5,11 @@ from __future__ import annotations
 from psycopg import AsyncConnection
 
 from fhir_bridge.fhir.access import AccessFilter, AccessRule
-from fhir_bridge.fhir.search_entries import indexable
-from fhir_bridge.fhir.search_parameters import TokenEntry, find
+from fhir_bridge.fhir.search.entries import TokenEntry, indexable
 from fhir_bridge.storage.conditions import FALSE, TRUE, Condition, all_of, any_of, person
 from fhir_bridge.storage.dictionaries import Dictionaries
 from fhir_bridge.storage.errors import Forbidden
+from fhir_bridge.storage.indexed import find
 from fhir_bridge.storage.indexing import Indexed
 
 __all__ = ["allowed", "compile_access", "linked_ids", "refuse_content", "require"]

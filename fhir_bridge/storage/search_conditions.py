@@ -6,12 +6,12 @@ from collections.abc import Awaitable, Callable, Sequence
 from decimal import Decimal
 
 from fhir_bridge.fhir import definitions
-from fhir_bridge.fhir.search_entries import indexable, normalise
-from fhir_bridge.fhir.search_parameters import find
-from fhir_bridge.fhir.search_values import UCUM, canonical_quantity, split_reference
+from fhir_bridge.fhir.search.entries import indexable, normalise
+from fhir_bridge.fhir.search.values import UCUM, canonical_quantity, split_reference
 from fhir_bridge.storage.conditions import FALSE, Condition, all_of, any_of, negation, person
 from fhir_bridge.storage.dictionaries import Dictionaries
 from fhir_bridge.storage.errors import BadSearch
+from fhir_bridge.storage.indexed import find
 from fhir_bridge.storage.indexing import MANY
 from fhir_bridge.storage.search_text import date_value, number_value, split_list, split_token
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 
-from fhir_bridge.fhir.search_values import date_range
+from fhir_bridge.fhir.search.values import date_range
 from fhir_bridge.storage.errors import BadSearch
 
 __all__ = ["DateValue", "NumberValue", "date_value", "number_value", "prefixed", "split_list", "split_token"]

@@ -11,11 +11,11 @@ from psycopg_pool import AsyncConnectionPool
 
 from fhir_bridge.fhir import definitions
 from fhir_bridge.fhir.access import AccessFilter
-from fhir_bridge.fhir.search_parameters import find
 from fhir_bridge.storage.conditions import TRUE, Condition, all_of, any_of, live
 from fhir_bridge.storage.cursors import Cursors
 from fhir_bridge.storage.dictionaries import Dictionaries
 from fhir_bridge.storage.errors import BadSearch
+from fhir_bridge.storage.indexed import find
 from fhir_bridge.storage.permission import compile_access, require
 from fhir_bridge.storage.search_conditions import parameter_condition
 from fhir_bridge.storage.search_text import split_list

@@ -3,7 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterable,
+    AsyncIterator,
+    Callable,
+    Iterable,
+    Mapping,
+    Sequence,
+)
 from contextlib import asynccontextmanager
 from datetime import datetime
 from types import TracebackType
@@ -14,7 +22,7 @@ from psycopg_pool import AsyncConnectionPool
 
 from fhir_bridge.fhir import definitions
 from fhir_bridge.fhir.access import EVERYTHING, AccessFilter
-from fhir_bridge.storage import appending, histories, patients, reindexing, settings
+from fhir_bridge.storage import appending, histories, patients, reindexing, settings, streaming
 from fhir_bridge.storage.changes import Change, read_changes
 from fhir_bridge.storage.cursors import Cursors
 from fhir_bridge.storage.dictionaries import Dictionaries
@@ -349,6 +357,19 @@ class Store:
         """Everything current of a patient that the caller may read, linked patients' included; the Patients first."""
         async for stored in patients.read_record(self.pool, self._dictionaries, patient_id, access, types):
             yield stored
+
+    def stream(
+        self, resource_type: str, access: AccessFilter, *, page: int = 500
+    ) -> AsyncGenerator[list[Stored], None]:
+        """All current resources of a type that the caller may search, oldest first, as they were at the start.
+
+        A connection is held until the end; memory is bounded by `page` resources. Close the iterator (`aclose`)
+        where it is not read to its end.
+
+        Raises:
+            Forbidden: no grant allows searching this type. NotFound: R4 has no such type.
+        """
+        return streaming.stream_type(self.pool, self._dictionaries, resource_type, access, page=page)
 
     async def transaction(self, bundle: Resource, access: AccessFilter, *, base: str = "") -> bytes:
         """Carry out a transaction (all or nothing) or batch Bundle.

@@ -126,6 +126,13 @@ def test_unknown_profiles_warn_and_profiles_of_other_types_are_wrong(validator: 
     assert [i.severity for i in issues] == ["warning", "error"]
 
 
+def test_a_type_may_stand_for_a_profile_of_what_builds_on_it(validator: Validator) -> None:
+    core = "http://hl7.org/fhir/StructureDefinition/"
+    for name, codes in (("Patient", []), ("DomainResource", []), ("Group", ["FB-FHIR-036"])):
+        person = {**patient(), "meta": {"profile": [core + name]}}
+        assert [i.code for i in validator.validate(person)] == codes
+
+
 def test_a_site_s_own_profile_is_checked_from_its_differential(validator: Validator) -> None:
     definitions.register(DIFFERENTIAL)
     observation = {**troponin(), "meta": {"profile": [DIFFERENTIAL["url"]]}}

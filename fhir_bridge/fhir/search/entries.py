@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 __all__ = [
     "MAX_INDEXED",
+    "CompositeEntry",
     "DateEntry",
     "IndexEntry",
     "NumberEntry",
@@ -92,6 +93,17 @@ class UriEntry(NamedTuple):
 
     parameter: str
     value: str
+
+
+class CompositeEntry(NamedTuple):
+    """Values that stand together: for each component of a composite parameter the entries found at one place.
+
+    A search by the composite matches where every component is matched by one of its entries here. The entries'
+    `parameter` is the component's code.
+    """
+
+    parameter: str
+    components: tuple[tuple[IndexEntry, ...], ...]
 
 
 IndexEntry = TokenEntry | StringEntry | DateEntry | QuantityEntry | NumberEntry | ReferenceEntry | UriEntry

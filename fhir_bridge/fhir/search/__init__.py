@@ -1,0 +1,1 @@
+"""How `fhir.search_parameters` works: expressions to places, places to walkers, values to index entries."""

@@ -1,0 +1,46 @@
+"""Which type a reference refers to, judged by the reference itself: search never goes and looks (R4 search.html)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+__all__ = ["refers", "target_type"]
+
+_STRUCTURE = "http://hl7.org/fhir/StructureDefinition/"
+
+
+def target_type(reference: dict[str, Any], resource: dict[str, Any]) -> str | None:
+    """The type of a Reference's target; None where neither its text, nor a contained resource, nor its `type` says it.
+
+    Args:
+        reference: the Reference, of any shape.
+        resource: where it stands; its `contained` are looked up.
+    """
+    text = reference.get("reference")
+    if isinstance(text, str):
+        if text.startswith("#"):
+            return _contained(text[1:], resource)
+        path, _, _ = text.partition("/_history/")
+        parts = path.rsplit("/", 2)
+        if len(parts) > 1 and parts[-2][:1].isupper() and parts[-2].isalpha():
+            return parts[-2]
+    stated = reference.get("type")
+    return stated.removeprefix(_STRUCTURE) if isinstance(stated, str) else None
+
+
+def refers(reference: Any, wanted: str, resource: dict[str, Any]) -> bool:
+    """Whether a Reference is one to this type: `resolve() is Patient`."""
+    return isinstance(reference, dict) and target_type(reference, resource) == wanted
+
+
+def _contained(identity: str, resource: dict[str, Any]) -> str | None:
+    """The type of a contained resource; of the resource itself where there is no id (`#`)."""
+    if not identity:
+        found = resource.get("resourceType")
+        return found if isinstance(found, str) else None
+    contained = resource.get("contained")
+    for inner in contained if isinstance(contained, list) else ():
+        if isinstance(inner, dict) and inner.get("id") == identity:
+            found = inner.get("resourceType")
+            return found if isinstance(found, str) else None
+    return None

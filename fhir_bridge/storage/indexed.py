@@ -1,0 +1,49 @@
+"""Which search parameters the store indexes: those with a table, of some types only what most searches ask for."""
+
+from __future__ import annotations
+
+from functools import cache
+
+from fhir_bridge.fhir import definitions, search_parameters
+
+__all__ = ["find", "indexed_only", "searchable"]
+
+TABLES = frozenset({"token", "string", "date", "quantity", "number", "reference", "uri"})
+"""Search types that have a table; a composite's pairs have none."""
+
+_CHOSEN = {
+    "AuditEvent": frozenset("action agent date entity outcome patient subtype type".split()),
+}
+"""Types of which only some parameters are indexed, beside those of Resource: every access writes an AuditEvent."""
+
+
+@cache
+def indexed_only(resource_type: str) -> frozenset[str] | None:
+    """The codes that are indexed of this type; None for all."""
+    chosen = _CHOSEN.get(resource_type)
+    if chosen is None:
+        return None
+    return chosen.union(code for code in definitions.search_parameters(resource_type) if code.startswith("_"))
+
+
+def find(resource_type: str, code: str) -> definitions.SearchParameter | None:
+    """The definition of a parameter that the store can search by, or None."""
+    only = indexed_only(resource_type)
+    if only is not None and code not in only:
+        return None
+    parameter = search_parameters.find(resource_type, code)
+    return parameter if parameter is not None and _answered(parameter) else None
+
+
+def searchable(resource_type: str) -> tuple[definitions.SearchParameter, ...]:
+    """All parameters that the store can search by on this type, for the CapabilityStatement."""
+    only = indexed_only(resource_type)
+    return tuple(
+        parameter
+        for parameter in search_parameters.searchable(resource_type)
+        if (only is None or parameter.code in only) and _answered(parameter)
+    )
+
+
+def _answered(parameter: definitions.SearchParameter) -> bool:
+    return parameter.type in TABLES or parameter.code in search_parameters.STORED
