@@ -13,7 +13,7 @@ from fhir_bridge.pipeline.plan import RunRequest
 from fhir_bridge.pipeline.shard import Selection
 from fhir_bridge.pipeline.sinks import SinkRun
 from fhir_bridge.pipeline.sources import SourceError
-from fhir_bridge.pipeline.validate import ValidationSummary, validate_files
+from fhir_bridge.pipeline.validate import ValidationSummary, use_packages, validate_files
 
 __all__ = [
     "Account",
@@ -38,6 +38,7 @@ __all__ = [
     "load_sources",
     "run_example",
     "site_key",
+    "use_packages",
     "validate_files",
     "write_report",
 ]

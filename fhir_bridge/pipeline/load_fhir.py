@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from fhir_bridge.fhir.access import EVERYTHING
-from fhir_bridge.fhir.bundles import iter_resources
+from fhir_bridge.fhir.bundles import iter_resources, read_resource
 from fhir_bridge.fhir.issues import Issue
 from fhir_bridge.fhir.serialization import JsonError, loads, loads_exact
 from fhir_bridge.fhir.validation import Validator
@@ -28,8 +28,8 @@ __all__ = ["fhir_files", "load_fhir", "readable"]
 Progress = Callable[[int], None]
 
 
-def fhir_files(sources: Sequence[str]) -> list[Path]:
-    """Files of FHIR JSON among the sources: named ones, and `.json` and `.ndjson` of folders.
+def fhir_files(sources: Sequence[str], *, xml: bool = False) -> list[Path]:
+    """Files of FHIR among the sources: named ones, and `.json`, `.ndjson` and (with `xml`) FHIR's `.xml` of folders.
 
     Reports, rejects and manifests that a run of ours left beside its NDJSON are no resources and are left out.
 
@@ -42,7 +42,7 @@ def fhir_files(sources: Sequence[str]) -> list[Path]:
             files += [
                 file
                 for file in sorted(source.rglob("*"))
-                if file.suffix in (".json", ".ndjson")
+                if (file.suffix in (".json", ".ndjson") or (xml and file.suffix == ".xml" and _is_fhir(file)))
                 and file.name not in ("manifest.json", "report.json", "rejects.ndjson")
                 and not any(part.startswith(".") for part in file.relative_to(source).parts)
             ]
@@ -51,6 +51,12 @@ def fhir_files(sources: Sequence[str]) -> list[Path]:
         else:
             raise SourceError(Issue("fatal", "FB-RUN-003", f"{source} does not exist", str(source)))
     return files
+
+
+def _is_fhir(file: Path) -> bool:
+    """Whether an XML file is FHIR's: folders hold documents of other standards beside it."""
+    with file.open("rb") as opened:
+        return b'"http://hl7.org/fhir"' in opened.read(4096).replace(b"'", b'"')
 
 
 def load_fhir(
@@ -69,7 +75,7 @@ def load_fhir(
     account = Account()
     settings = Site.load(site) if site else Site()
     checked = _Checked(validate, account, on_progress)
-    asyncio.run(_store(fhir_files(sources), url, settings, checked))
+    asyncio.run(_store(fhir_files(sources, xml=True), url, settings, checked))
     return RunResult(account, account.report(seconds=time.monotonic() - started))
 
 
@@ -142,21 +148,23 @@ class _Checked:
 
     def __init__(self, validate: ValidateMode, account: Account, on_progress: Progress) -> None:
         self.account = account
-        self._validator = None if validate == "none" else Validator(get_terminology())
+        self._validator = (
+            None if validate == "none" else Validator(get_terminology(), unknown_extensions="warning")
+        )
         self._on_progress = on_progress
 
     def transaction(self, file: Path) -> dict[str, Any] | None:
         """The Bundle, if the file is a transaction or batch; empty if it is one that is not valid; None if neither."""
-        if file.suffix != ".json":
+        if file.suffix not in (".json", ".xml"):
             return None
-        content = file.read_bytes()
-        if b'"Bundle"' not in content[:4096]:
-            return None
+        with file.open("rb") as opened:
+            if b"Bundle" not in opened.read(4096):
+                return None
         try:
-            bundle = loads_exact(content.removeprefix(b"\xef\xbb\xbf"))
+            bundle = read_resource(file)
         except JsonError:
             return None  # told of when it is read as a resource
-        if not isinstance(bundle, dict) or bundle.get("type") not in ("transaction", "batch"):
+        if bundle.get("resourceType") != "Bundle" or bundle.get("type") not in ("transaction", "batch"):
             return None
         if self._refuses(bundle, file.name):
             self.account.count_record("rejected", len(bundle.get("entry") or [None]))

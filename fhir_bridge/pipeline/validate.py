@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
+from fhir_bridge.fhir.definitions.packages import load_packages
 from fhir_bridge.fhir.issues import Issue
 from fhir_bridge.fhir.validation import Validator
+from fhir_bridge.mapping import Site
 from fhir_bridge.pipeline.load_fhir import fhir_files, readable
 from fhir_bridge.terminology import get_terminology
 
-__all__ = ["ValidationSummary", "validate_files"]
+__all__ = ["ValidationSummary", "use_packages", "validate_files"]
 
 
 @dataclass(slots=True)
@@ -22,6 +25,16 @@ class ValidationSummary:
     invalid: int = 0
     by_code: Counter[tuple[str, str]] = field(default_factory=Counter)
     """(severity, issue code) -> findings."""
+
+
+def use_packages(packages: Sequence[str], site: Path | None = None) -> tuple[Issue, ...]:
+    """Let the process use these packages beside those of the site's settings; what is wrong with them.
+
+    Raises:
+        SiteError: the site file can't be used.
+    """
+    named = [*(Site.load(site).package_paths if site else ()), *map(Path, packages)]
+    return load_packages(named).issues if named else ()
 
 
 def validate_files(
@@ -36,7 +49,7 @@ def validate_files(
         SourceError: a source does not exist.
     """
     validator = Validator(get_terminology())
-    for file in fhir_files(sources):
+    for file in fhir_files(sources, xml=True):
         for locator, text in readable(file):
             if isinstance(text, bytes):
                 issues = validator.validate(text, profiles)

@@ -1,0 +1,116 @@
+"""From a compiled path to a cell of a row, and to the elements that a select iterates over."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from fhir_bridge.fhir.fhirpath import FHIRPathError, Item
+from fhir_bridge.fhir.views.columns import Column
+from fhir_bridge.fhir.views.constants import ROW_INDEX
+from fhir_bridge.fhir.views.issues import RecordError
+from fhir_bridge.fhir.views.paths import Path, Surroundings
+from fhir_bridge.fhir.views.rows import Cell, Foci, repeated
+from fhir_bridge.fhir.views.types import Kind
+from fhir_bridge.fhir.views.values import check_of
+from fhir_bridge.fhir.views.walkers import UNCOVERED, Walk
+
+__all__ = ["blank_cell", "cell_of", "foci_of"]
+
+
+def blank_cell(path: str) -> int | None:
+    """The value in the row of nulls that forEachOrNull gives: 0 for `%rowIndex`, else null (Process, step 3)."""
+    return 0 if path.strip() == f"%{ROW_INDEX}" else None
+
+
+def cell_of(column: Column, path: Path) -> Cell:
+    """The column's value for an element."""
+    if blank_cell(path.text) == 0 and column.kind is Kind.INTEGER and not column.collection:
+        return lambda _focus, index, _run: index
+    values, check = path.values, check_of(column.kind, column.type)
+    named, place = f"column {column.name}", column.place
+
+    def refused(error: Exception) -> RecordError:
+        if isinstance(error, RecordError):
+            return RecordError(error.issue.code, f"{named}: {error.issue.message}", place)
+        return RecordError("FB-VIEW-033", f"{named}: {error}", place)
+
+    if column.collection:
+
+        def collected(focus: Item, index: int, run: Surroundings) -> list[Any]:
+            try:
+                return [check(value) for value in values(focus, index, run)]
+            except (FHIRPathError, RecordError) as error:
+                raise refused(error) from error
+
+        return collected
+
+    def cell(focus: Item, index: int, run: Surroundings) -> Any:
+        try:
+            found = values(focus, index, run)
+            if not found:
+                return None
+            if len(found) == 1:
+                return check(found[0])
+        except (FHIRPathError, RecordError) as error:
+            raise refused(error) from error
+        raise RecordError(
+            "FB-VIEW-030", f"{named}: {len(found)} values in one row; it is no collection", place
+        )
+
+    if path.walk is None or path.walk.one is None:
+        return cell
+    one = path.walk.one
+
+    def walked(focus: Item, index: int, run: Surroundings) -> Any:
+        try:
+            found = one(focus.value)
+            return None if found is None else check(found)
+        except UNCOVERED:
+            return cell(focus, index, run)
+        except RecordError as error:
+            raise refused(error) from error
+
+    return walked
+
+
+Items = Callable[[Item, int, Surroundings], list[Item]]
+
+
+def foci_of(path: Path | Sequence[Path], place: str) -> Foci:
+    """The elements of forEach and forEachOrNull (one path), or of repeat (a list of them)."""
+    if isinstance(path, Path):
+        guarded = _guarded(path.items, place)
+        return guarded if path.walk is None or path.walk.kind.primitive else _walked(path.walk, guarded)
+    several = [one.items for one in path]
+
+    def reached(focus: Item, index: int, run: Surroundings) -> list[Item]:
+        def step(element: Item) -> list[Item]:
+            return [child for items in several for child in items(element, index, run)]
+
+        return repeated(step, focus, place)
+
+    return _guarded(reached, place)
+
+
+def _walked(walk: Walk, otherwise: Foci) -> Foci:
+    """Elements with children, by a walk; primitives have extensions beside them, which the engine carries along."""
+    many, kind = walk.many, walk.kind
+
+    def foci(focus: Item, index: int, run: Surroundings) -> Sequence[Item]:
+        try:
+            return [Item(value, kind) for value in many(focus.value)]
+        except UNCOVERED:
+            return otherwise(focus, index, run)
+
+    return foci
+
+
+def _guarded(items: Items, place: str) -> Foci:
+    def foci(focus: Item, index: int, run: Surroundings) -> list[Item]:
+        try:
+            return items(focus, index, run)
+        except FHIRPathError as error:
+            raise RecordError("FB-VIEW-033", str(error), place) from error
+
+    return foci

@@ -1,0 +1,197 @@
+"""The columns of the output: their names, types and order, and whether the branches of a unionAll agree."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from fhir_bridge.fhir import definitions
+from fhir_bridge.fhir.issues import Issue
+from fhir_bridge.fhir.views.inference import Given
+from fhir_bridge.fhir.views.issues import issue
+from fhir_bridge.fhir.views.model import ColumnDefinition
+from fhir_bridge.fhir.views.sql_types import why_not
+from fhir_bridge.fhir.views.types import Kind, kind_of, resolve_type
+
+__all__ = ["Column", "agreed", "duplicates", "typed_column"]
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column of the output.
+
+    Attributes:
+        type: an R4 type, or an element's path for a backbone; None where it is undeclared and the path does not tell.
+        kind: what a table makes of it.
+        collection: its value is a list.
+        declared: the view declares the type; otherwise it was inferred from the path.
+        tags: name to value (`ansi/type`).
+        place: where the view defines it.
+    """
+
+    name: str
+    type: str | None
+    kind: Kind
+    collection: bool
+    declared: bool
+    path: str
+    description: str
+    tags: Mapping[str, str]
+    place: str
+
+
+def typed_column(written: ColumnDefinition, given: Given) -> tuple[Column, list[Issue]]:
+    """The column with its type, and what is wrong with that."""
+    problems: list[Issue] = []
+    inferred = _common(given)
+    declared = None
+    if written.type is not None:
+        declared = resolve_type(written.type)
+        if declared is None:
+            problems.append(issue("FB-VIEW-012", f"R4 has no type {written.type!r}", f"{written.place}.type"))
+        else:
+            problem = _mismatch(declared, given)
+            if problem is not None:
+                problems.append(issue("FB-VIEW-013", problem, f"{written.place}.type"))
+    elif given.kinds and all(kind_of(name) is Kind.COMPLEX for name in given.types() or ()):
+        found = " or ".join(given.types() or ())
+        problems.append(
+            issue(
+                "FB-VIEW-013",
+                f"the path gives {found}, which is no primitive: declare that type, or take a part of it",
+                written.place,
+            )
+        )
+    name = declared or inferred
+    unfit = why_not(written.tags, kind_of(name))
+    if unfit is not None:
+        problems.append(issue("FB-VIEW-017", unfit, f"{written.place}.tag"))
+    column = Column(
+        written.name,
+        name,
+        kind_of(name),
+        written.collection,
+        declared is not None,
+        written.path,
+        written.description,
+        written.tags,
+        written.place,
+    )
+    return column, problems
+
+
+def _common(given: Given) -> str | None:
+    """The one type that all values have; `string` for several that are text."""
+    names = given.types()
+    if not names:
+        return None
+    if len(names) == 1:
+        return names[0]
+    return "string" if all(kind_of(name) is Kind.STRING for name in names) else None
+
+
+_GROUPS = {Kind.BOOLEAN: "a boolean", Kind.COMPLEX: "no primitive"}
+_NUMBERS = (Kind.INTEGER, Kind.INTEGER64, Kind.DECIMAL)
+
+
+def _group(name: str) -> str:
+    kind = kind_of(name)
+    return "a number" if kind in _NUMBERS else _GROUPS.get(kind, "text")
+
+
+def _mismatch(declared: str, given: Given) -> str | None:
+    """Why the values can't be of the declared type; None where they can."""
+    names = given.types()
+    if not names:
+        return None
+    group = _group(declared)
+    groups = {_group(name) for name in names}
+    if group not in groups and not (declared == "integer64" and "text" in groups):
+        return f"the path gives {' or '.join(names)}, which is {' or '.join(sorted(groups))}; {declared} is {group}"
+    if group == _GROUPS[Kind.COMPLEX] and not any(_related(declared, name) for name in names):
+        return f"the path gives {' or '.join(names)}, not {declared}"
+    return None
+
+
+def _related(one: str, other: str) -> bool:
+    return one == other or one in _bases(other) or other in _bases(one)
+
+
+def _bases(name: str) -> set[str]:
+    found: set[str] = set()
+    head, dot, _ = name.partition(".")
+    if dot:  # an element with children of its own
+        return {"BackboneElement", "Element"}
+    definition = definitions.find_type(head)
+    while definition is not None and definition.base:
+        base = definition.base.rpartition("/")[2]
+        found.add(base)
+        definition = definitions.find_type(base)
+    return found
+
+
+def duplicates(columns: Sequence[Column]) -> list[Issue]:
+    """An issue for each column whose name stands before."""
+    seen: dict[str, str] = {}
+    problems = []
+    for column in columns:
+        first = seen.setdefault(column.name, column.place)
+        if first != column.place:
+            problems.append(
+                issue(
+                    "FB-VIEW-007", f"the name {column.name!r} is taken by the column at {first}", column.place
+                )
+            )
+    return problems
+
+
+def agreed(branches: Sequence[Sequence[Column]], place: str) -> tuple[list[Column], list[Issue]]:
+    """The columns of a unionAll, and where its branches disagree in names, order or types."""
+    first, *others = branches
+    columns, problems = list(first), []
+    for number, other in enumerate(others, start=1):
+        where = f"{place}.unionAll[{number}]"
+        names, found = [c.name for c in first], [c.name for c in other]
+        if names != found:
+            problems.append(
+                issue(
+                    "FB-VIEW-008",
+                    f"its columns are {_listed(found)}; the first branch has {_listed(names)}",
+                    where,
+                )
+            )
+            continue
+        for position, (known, column) in enumerate(zip(columns, other, strict=True)):
+            merged = _merged(known, column)
+            if merged is None:
+                problems.append(
+                    issue(
+                        "FB-VIEW-008",
+                        f"the column {column.name} is {_described(column)}; another branch has {_described(known)}",
+                        where,
+                    )
+                )
+            else:
+                columns[position] = merged
+    return columns, problems
+
+
+def _merged(one: Column, other: Column) -> Column | None:
+    if one.collection != other.collection:
+        return None
+    if one.type == other.type:
+        return one
+    if Kind.UNKNOWN in (one.kind, other.kind):
+        return replace(one, type=None, kind=Kind.UNKNOWN)
+    if one.kind is not other.kind or one.kind is Kind.COMPLEX:
+        return None
+    return replace(one, type="string" if one.kind is Kind.STRING else str(one.kind))
+
+
+def _described(column: Column) -> str:
+    return f"{'a collection of ' if column.collection else ''}{column.type or 'of unknown type'}"
+
+
+def _listed(names: Sequence[str]) -> str:
+    shown = ", ".join(names[:8]) or "none"
+    return shown if len(names) <= 8 else f"{shown}, … ({len(names)} in all)"

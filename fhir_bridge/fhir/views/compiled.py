@@ -1,0 +1,256 @@
+"""A ViewDefinition made ready to run: all of it checked, each path compiled once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from fhir_bridge.fhir.fhirpath import FHIRPathError
+from fhir_bridge.fhir.fhirpath.kinds import kind_of as fhirpath_kind
+from fhir_bridge.fhir.issues import Issue
+from fhir_bridge.fhir.ports import ReferenceResolver, TerminologyPort
+from fhir_bridge.fhir.views.cells import blank_cell, cell_of, foci_of
+from fhir_bridge.fhir.views.columns import Column, agreed, duplicates, typed_column
+from fhir_bridge.fhir.views.inference import Given
+from fhir_bridge.fhir.views.issues import RecordError, ViewError, issue
+from fhir_bridge.fhir.views.model import Condition, Iteration, Selection, ViewDefinition
+from fhir_bridge.fhir.views.paths import Path, Paths, Surroundings, UndefinedConstant
+from fhir_bridge.fhir.views.reading import read_definition
+from fhir_bridge.fhir.views.rows import Plan, Row
+from fhir_bridge.fhir.views.types import Kind
+from fhir_bridge.fhir.views.walkers import UNCOVERED
+
+__all__ = ["View", "check_view", "compile_view"]
+
+_WITH_DIGITS = frozenset({Kind.DECIMAL, Kind.COMPLEX, Kind.UNKNOWN})
+
+
+class View:
+    """A compiled ViewDefinition. Safe to share between threads.
+
+    Attributes:
+        columns: those of the output, in order (SQL on FHIR v2, Column Ordering).
+        warnings: what `compile_view` found that does not keep the view from running.
+        asks_terminology: a path asks what value sets or code systems hold (`memberOf()`).
+        exact: its rows may show how many digits a decimal has, so resources must be parsed with them.
+    """
+
+    def __init__(
+        self,
+        definition: ViewDefinition,
+        columns: tuple[Column, ...],
+        plan: Plan,
+        conditions: tuple[tuple[Path, str], ...],
+        paths: Paths,
+        warnings: tuple[Issue, ...],
+    ) -> None:
+        self.definition = definition
+        self.columns = columns
+        self.warnings = warnings
+        self._plan = plan
+        self._conditions = conditions
+        self._variables = paths.variables
+        kind = fhirpath_kind(definition.resource)
+        assert kind is not None, "the definition was checked"
+        self._kind = kind
+        self.asks_terminology = paths.asks_terminology
+        self.exact = paths.exact or any(column.kind in _WITH_DIGITS for column in columns)
+
+    @property
+    def resource(self) -> str:
+        """The resource type that the view is over."""
+        return self.definition.resource
+
+    def rows(
+        self,
+        resource: Mapping[str, Any],
+        *,
+        resolver: ReferenceResolver | None = None,
+        terminology: TerminologyPort | None = None,
+    ) -> Iterator[Row]:
+        """The resource's rows, one value a column; none for another type or where a `where` does not hold.
+
+        Values are FHIR JSON's: str, bool, int, Decimal or float, None for null, a list for a collection, a dict for
+        a complex type. Rows are made one at a time.
+
+        Args:
+            resolver: finds what references name, for `resolve()`.
+            terminology: answers `memberOf()`.
+
+        Raises:
+            RecordError: a path can't be evaluated on the resource, a column that is no collection has several values,
+                a value is not of its column's type, or a `where` gives no boolean.
+        """
+        if resource.get("resourceType") != self.definition.resource:
+            return
+        run = Surroundings(
+            resource if isinstance(resource, dict) else dict(resource),
+            self._kind,
+            self._variables,
+            resolver,
+            terminology,
+        )
+        for path, place in self._conditions:
+            if not _holds(path, place, run):
+                return
+        yield from self._plan.rows(run.root, 0, run)
+
+    def dicts(self, resource: Mapping[str, Any], **ports: Any) -> Iterator[dict[str, Any]]:
+        """As `rows`, by column name."""
+        names = [column.name for column in self.columns]
+        for row in self.rows(resource, **ports):
+            yield dict(zip(names, row, strict=True))
+
+
+def _holds(path: Path, place: str, run: Surroundings) -> bool:
+    if path.test is not None:
+        try:
+            return path.test(run.root.value)
+        except UNCOVERED:
+            pass  # the engine decides
+    try:
+        found = path.values(run.root, 0, run)
+    except FHIRPathError as error:
+        raise RecordError("FB-VIEW-033", f"`where` {path.text!r}: {error}", place) from error
+    if not found:
+        return False
+    if len(found) == 1 and isinstance(found[0], bool):
+        return found[0]
+    what = "several values" if len(found) > 1 else f"a {type(found[0]).__name__}"
+    raise RecordError("FB-VIEW-032", f"`where` {path.text!r} gives {what}, not true or false", place)
+
+
+def compile_view(view: Mapping[str, Any] | bytes | str) -> View:
+    """Check a ViewDefinition (JSON text or parsed) and compile it.
+
+    Raises:
+        ViewError: with all that is wrong with it, and where.
+    """
+    compiled, issues = _compiled(view)
+    if compiled is None:
+        raise ViewError(found for found in issues if found.severity != "warning")
+    return compiled
+
+
+def check_view(view: Mapping[str, Any] | bytes | str) -> list[Issue]:
+    """All errors and warnings of a ViewDefinition, each with its place; empty where it is in order."""
+    return _compiled(view)[1]
+
+
+def _compiled(view: Mapping[str, Any] | bytes | str) -> tuple[View | None, list[Issue]]:
+    definition, issues = read_definition(view)
+    if definition is None:
+        return None, issues
+    kind = fhirpath_kind(definition.resource)
+    assert kind is not None, "reading refuses unknown resource types"
+    compiler = _Compiler(Paths(kind, definition.constants), issues)
+    focus = Given((kind,))
+    conditions = tuple(compiler.condition(condition, focus) for condition in definition.conditions)
+    plan, columns = compiler.selection(
+        Selection((), definition.selections, (), None, "ViewDefinition"), focus
+    )
+    issues += duplicates(columns)
+    if not columns:
+        issues.append(issue("FB-VIEW-018", "no select gives a column", "ViewDefinition.select"))
+    if any(found.severity != "warning" for found in issues):
+        return None, issues
+    usable = tuple(condition for condition in conditions if condition is not None)
+    return View(definition, tuple(columns), plan, usable, compiler.paths, tuple(issues)), issues
+
+
+class _Compiler:
+    def __init__(self, paths: Paths, issues: list[Issue]) -> None:
+        self.paths = paths
+        self.issues = issues
+
+    def path(self, text: str, place: str, focus: Given, *, warn: bool = True) -> Path | None:
+        try:
+            path = self.paths.compile(text, focus)
+        except UndefinedConstant as error:
+            self.issues.append(issue("FB-VIEW-010", str(error), place))
+            return None
+        except FHIRPathError as error:
+            self.issues.append(issue("FB-VIEW-011", f"{text!r}: {error}", place))
+            return None
+        if warn:
+            self.warn(path, place)
+        return path
+
+    def warn(self, path: Path, place: str) -> None:
+        for name in path.unknown:
+            found = f"{path.text!r}: there is no element {name}; it is always empty"
+            self.issues.append(issue("FB-VIEW-019", found, place))
+
+    def condition(self, condition: Condition, focus: Given) -> tuple[Path, str] | None:
+        path = self.path(condition.path, condition.place, focus)
+        if path is None:
+            return None
+        types = path.given.types()
+        if types and "boolean" not in types:
+            found = (
+                f"{condition.path!r} gives {' or '.join(types)}, not a boolean; add .exists() or a comparison"
+            )
+            self.issues.append(issue("FB-VIEW-014", found, condition.place))
+        return path, condition.place
+
+    def selection(self, selection: Selection, focus: Given) -> tuple[Plan, list[Column]]:
+        foci, inner = None, focus
+        iteration = selection.iteration
+        if iteration is not None:
+            foci, inner = self.iteration(iteration, focus)
+        columns: list[Column] = []
+        cells = []
+        for written in selection.columns:
+            path = self.path(written.path, f"{written.place}.path", inner)
+            column, problems = typed_column(written, path.given if path else Given(None))
+            self.issues += problems
+            columns.append(column)
+            if path is not None:
+                cells.append(cell_of(column, path))
+        factors: list[tuple[Plan, ...]] = []
+        for nested in selection.selections:
+            plan, found = self.selection(nested, inner)
+            factors.append((plan,))
+            columns += found
+        if selection.union:
+            compiled = [self.selection(branch, inner) for branch in selection.union]
+            factors.append(tuple(plan for plan, _ in compiled))
+            found, problems = agreed([branch for _, branch in compiled], selection.place)
+            self.issues += problems
+            columns += found
+        blank = tuple(blank_cell(column.path) for column in columns)
+        or_null = iteration is not None and iteration.kind == "forEachOrNull"
+        return Plan(tuple(cells), tuple(factors), foci, or_null=or_null, blank=blank), columns
+
+    def iteration(self, iteration: Iteration, focus: Given) -> tuple[Any, Given]:
+        compiled: list[Path] = []
+        for text in iteration.paths:
+            path = self.path(text, iteration.place, focus, warn=iteration.kind != "repeat")
+            if path is None:
+                return None, Given(None)
+            compiled.append(path)
+        if iteration.kind != "repeat":
+            return foci_of(compiled[0], iteration.place), compiled[0].given.one
+        return self.repeated(iteration, compiled)
+
+    def repeated(self, iteration: Iteration, first: list[Path]) -> tuple[Any, Given]:
+        """Paths of `repeat` stand on the element itself and on what they give; the types settle in few rounds."""
+        given, later = _joined([path.given for path in first]), first
+        for _ in range(8):
+            if given.kinds is None:
+                break
+            later = [self.paths.compile(path.text, given.one) for path in first]
+            again = _joined([given, *(path.given for path in later)])
+            if again == given:
+                break
+            given = again
+        for path, beneath in zip(first, later, strict=True):
+            if path.unknown and beneath.unknown:
+                self.warn(path, iteration.place)
+        return foci_of(first, iteration.place), given.one
+
+
+def _joined(parts: list[Given]) -> Given:
+    if any(part.kinds is None for part in parts):
+        return Given(None, True)
+    return Given(tuple(dict.fromkeys(kind for part in parts for kind in part.kinds or ())), True)
