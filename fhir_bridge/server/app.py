@@ -25,6 +25,7 @@ from fhir_bridge.server.audit_log import AuditLog
 from fhir_bridge.server.cors import Origins
 from fhir_bridge.server.rest.endpoint import FhirEndpoint
 from fhir_bridge.server.rest.operations import Operations
+from fhir_bridge.server.rest.terminology import Versions, terminology_operations
 from fhir_bridge.server.rest.validate import Validate
 from fhir_bridge.server.services import Services
 from fhir_bridge.server.settings import FHIR_PATH, Settings
@@ -32,6 +33,7 @@ from fhir_bridge.server.smart import authorize, discovery, inspect, launch, toke
 from fhir_bridge.server.smart.jwks import JwksCache
 from fhir_bridge.server.smart.keys import SigningKey
 from fhir_bridge.server.smart.tokens import TokenReader
+from fhir_bridge.server.terminology import ServedTerminology, limits_of
 from fhir_bridge.storage.accounts import Accounts
 from fhir_bridge.storage.grants import Grants
 
@@ -96,7 +98,10 @@ def create_app(
         OperationRefused: a plug-in's operation declares no access.
     """
     manager = plugins or get_manager()
-    operations = Operations.of_plugins(manager, [Validate()])
+    terminology = ServedTerminology(settings.site, limits_of(settings))
+    operations = Operations.of_plugins(
+        manager, [Validate(), Versions(), *terminology_operations(terminology)]
+    )
     fhir = _FhirRoute()
 
     @asynccontextmanager
@@ -108,7 +113,7 @@ def create_app(
         app.state.services, app.state.store, app.state.settings = services, opened, settings
         origins = app.state.origins = Origins(services.accounts)
         services.audit.start()
-        fhir.endpoint = FhirEndpoint(services, operations, origins)
+        fhir.endpoint = FhirEndpoint(services, operations, origins, terminology)
         if settings.auth == "none":
             _log.warning("NO AUTHORIZATION: whoever reaches %s may read and change everything", settings.root)
         gc.collect()

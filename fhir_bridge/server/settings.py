@@ -71,6 +71,19 @@ class Settings(BaseSettings):
     max_page_size: int = Field(
         default=1000, ge=1, description="Most entries of a search page, whatever `_count` says."
     )
+    max_expansion: int = Field(
+        default=1000,
+        ge=1,
+        description="Most codes of an expanded value set where `count` is absent; more are refused as too costly.",
+    )
+    max_expansion_page: int = Field(
+        default=10_000,
+        ge=1,
+        description="Largest `count` of an expansion, and most codes of a value set that another one imports.",
+    )
+    terminology_seconds: float = Field(
+        default=30, gt=0, description="Time that one terminology operation may take; then it is too costly."
+    )
     pages: bool = Field(default=True, description="Whether the pages for people are served beside the API.")
     sample_app: bool = Field(
         default=False,

@@ -6,8 +6,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, TypeVar
 
 from fhir_bridge.fhir.ports import Translation
+from fhir_bridge.terminology.maps import other_map, unmapped_target
 
-__all__ = ["EQUIVALENCES", "ConceptMaps"]
+__all__ = ["EQUIVALENCES", "ConceptMaps", "best_first", "folded"]
 
 _K = TypeVar("_K")
 
@@ -58,10 +59,7 @@ class ConceptMaps:
             return []
         if not targets:
             return list(found)
-        wanted = [one for one in found if one.system in targets]
-        if len(targets) > 1:
-            wanted.sort(key=lambda one: (_preference(one), targets.index(one.system)))
-        return wanted
+        return best_first([one for one in found if one.system in targets], targets)
 
     def translate_by_map(self, concept_map: str, code: str) -> list[Translation]:
         """Targets of one map.
@@ -69,10 +67,20 @@ class ConceptMaps:
         Raises:
             KeyError: no map of this name, id or url is loaded; the message names the nearest.
         """
-        found = self._by_name.get(concept_map.split("|")[0])
-        if found is None:
+        first = self._by_name.get(concept_map.split("|")[0])
+        if first is None:
             raise KeyError(concept_map)
-        return found.translate(code)
+        asked: set[str] = set()
+        waiting = [first]
+        while waiting:
+            one = waiting.pop(0)
+            asked.add(one.url)
+            found = one.translate(code)
+            if found:
+                return found
+            others = (self._by_name.get(name.split("|")[0]) for name in one.others)
+            waiting.extend(other for other in others if other is not None and other.url not in asked)
+        return []
 
     def names(self) -> list[str]:
         """Names, ids and urls that `translate_by_map` takes."""
@@ -121,18 +129,25 @@ class _Map:
         found = self._exact.get(code) or self._text.get(folded(code))
         if found:
             return list(found)
-        return [one for one in (self._unmapped(group, code) for group in self.groups) if one is not None]
+        made = ((group.get("target") or "", unmapped_target(group, code)) for group in self.groups)
+        return [
+            Translation(system, target["code"], target.get("display"), target["equivalence"], self.url)
+            for system, target in made
+            if target is not None
+        ]
 
-    def _unmapped(self, group: Mapping[str, Any], code: str) -> Translation | None:
-        unmapped = group.get("unmapped")
-        if not isinstance(unmapped, dict):
-            return None
-        system = group.get("target") or ""
-        if unmapped.get("mode") == "provided":
-            return Translation(system, code, None, "equal", self.url)
-        if unmapped.get("mode") == "fixed" and unmapped.get("code"):
-            return Translation(system, unmapped["code"], unmapped.get("display"), "inexact", self.url)
-        return None
+    @property
+    def others(self) -> list[str]:
+        """Canonicals of the maps that it leaves to what it has no row for."""
+        return [name for name in map(other_map, self.groups) if name is not None]
+
+
+def best_first(found: list[Translation], targets: tuple[str, ...]) -> list[Translation]:
+    """By equivalence, then in the order of the wanted systems; what is equal keeps its order."""
+    if len(found) < 2:
+        return found
+    places = {system: place for place, system in enumerate(targets)}
+    return sorted(found, key=lambda one: (_preference(one), places.get(one.system, 0)))
 
 
 def folded(text: str) -> str:

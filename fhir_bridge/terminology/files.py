@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from fhir_bridge.fhir.serialization import JsonError, loads_exact
+from fhir_bridge.terminology.shapes import misshapen
 
 __all__ = ["KINDS", "SourceFile", "TerminologyFileError", "read_folders"]
 
@@ -80,40 +81,7 @@ def read_file(path: Path) -> SourceFile | None:
         raise TerminologyFileError(
             path, f"this {kind} has no url, so that nothing can name it", "FB-TERM-003"
         )
-    problem = _misshapen(resource, _LISTS[kind], "")
+    problem = misshapen(resource)
     if problem:
         raise TerminologyFileError(path, problem)
     return SourceFile(path, kind, url, resource)
-
-
-_CONCEPTS: dict[str, Any] = {"property": {}}
-_CONCEPTS["concept"] = _CONCEPTS
-_CONTAINS: dict[str, Any] = {}
-_CONTAINS["contains"] = _CONTAINS
-_INCLUDES: dict[str, Any] = {"concept": {}, "filter": {}}
-_LISTS: dict[str, dict[str, Any]] = {
-    "CodeSystem": {"concept": _CONCEPTS},
-    "ValueSet": {
-        "compose": {"include": _INCLUDES, "exclude": _INCLUDES},
-        "expansion": {"contains": _CONTAINS},
-    },
-    "ConceptMap": {"group": {"element": {"target": {}}}},
-}
-"""The lists of objects that are walked later; `compose` and `expansion` are objects that hold such lists."""
-
-
-def _misshapen(node: dict[str, Any], lists: dict[str, Any], where: str) -> str:
-    """Where a list of objects is something else; empty where all is as it should be."""
-    for name, inner in lists.items():
-        path = f"{where}.{name}" if where else name
-        value = node.get(name, [])
-        if name in ("compose", "expansion"):
-            value = [] if name not in node else [value]
-        if not isinstance(value, list):
-            return f"{path} is not a list"
-        for index, entry in enumerate(value):
-            if not isinstance(entry, dict):
-                return f"{path}[{index}] is not an object"
-            if problem := _misshapen(entry, inner, f"{path}[{index}]"):
-                return problem
-    return ""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,30 +12,42 @@ from fhir_bridge.fhir.issues import Issue
 from fhir_bridge.terminology.check_digits import is_well_formed
 from fhir_bridge.terminology.concept_maps import EQUIVALENCES
 from fhir_bridge.terminology.files import SourceFile, TerminologyFileError, read_file, read_folders
+from fhir_bridge.terminology.hints import did_you_mean, near_codes
 from fhir_bridge.terminology.issues import CODES
+from fhir_bridge.terminology.lint_imports import holds_maps, imported, maps_of
 from fhir_bridge.terminology.map_sheets import is_map_sheet, read_map_sheet
 from fhir_bridge.terminology.service import Terminology, plugin_folders
+from fhir_bridge.terminology.store import open_store
+from fhir_bridge.terminology.stored import StoreLayer
 
-__all__ = ["lint_files", "lint_folders"]
+__all__ = ["lint_files", "lint_folders", "lint_store"]
 
 _NO_TARGET = ("unmatched", "disjoint")
 _EXCLUSIVE = ("equal", "equivalent")
 
 
-def lint_folders(folders: Iterable[Path | str]) -> list[Issue]:
+def lint_folders(folders: Iterable[Path | str], store: Path | None = None) -> list[Issue]:
     """What is wrong with the terminology files of these folders (or single files); nothing found is an empty list.
 
-    Read are CodeSystem, ValueSet and ConceptMap JSON, and maps as HL7's v2-to-FHIR sheets (CSV). Codes are looked up in
-    what ships, in what plug-ins add and in the folders themselves. A code of a system that is not wholly at hand
-    (SNOMED CT, LOINC) is judged by its check digit.
+    Read are CodeSystem, ValueSet and ConceptMap JSON, maps as HL7's v2-to-FHIR sheets (CSV), and downloads that hold
+    maps (Usagi, SSSOM, an OMOP vocabulary, a FHIR package). Codes are looked up in what ships, in what plug-ins add, in
+    the folders themselves and in the content store. A code of a system that is not wholly at hand (SNOMED CT and LOINC,
+    where they are not imported) is judged by its check digit.
+
+    Args:
+        store: folder of the content store; None leaves it out.
     """
     issues: list[Issue] = []
     files: list[SourceFile] = []
+    downloads: list[Path] = []
     for folder in map(Path, folders):
         if not folder.exists():
             issues.append(_issue("FB-TERM-001", "there is no such file or folder", str(folder)))
             continue
         for path in sorted(_candidates(folder)):
+            if _is_download(path):
+                downloads.append(path)
+                continue
             try:
                 file = read_map_sheet(path) if path.suffix == ".csv" else read_file(path)
             except TerminologyFileError as error:
@@ -45,17 +57,44 @@ def lint_folders(folders: Iterable[Path | str]) -> list[Issue]:
                 files.append(file)
     linted = {file.path.resolve() for file in files}
     around = [file for file in read_folders(plugin_folders()) if file.path.resolve() not in linted]
-    issues.extend(lint_files(files, Terminology.of([*around, *files])))
+    opened = None if store is None else lambda: store
+    issues.extend(lint_files(files, Terminology.of([*around, *files], store=opened)))
+    for path in downloads:
+        issues.extend(_download(path, [*around, *files], opened))
     return issues
 
 
+def lint_store(folder: Path) -> list[Issue]:
+    """What is wrong with the concept maps of a content store; findings name a map by its url."""
+    around = list(read_folders(plugin_folders()))
+    return lint_files(list(maps_of(open_store(folder))), Terminology.of(around, store=lambda: folder))
+
+
 def _candidates(place: Path) -> Iterator[Path]:
-    """The files to judge: a given one whatever it is, in a folder JSON and the CSV that are map sheets."""
-    if place.is_file():
+    """The files to judge: a given one whatever it is; in a folder JSON, and the tables that are maps."""
+    if place.is_file() or _is_download(place):
         yield place
         return
     yield from place.rglob("*.json")
-    yield from (path for path in place.rglob("*.csv") if is_map_sheet(path))
+    for kind in ("*.csv", "*.tsv"):
+        yield from (path for path in place.rglob(kind) if holds_maps(path) or is_map_sheet(path))
+
+
+def _is_download(place: Path) -> bool:
+    """Whether it has to be imported to be read."""
+    if place.is_dir():
+        return (place / "CONCEPT.csv").is_file() and holds_maps(place)
+    return place.suffix not in (".json", ".csv") or (place.suffix == ".csv" and holds_maps(place))
+
+
+def _download(path: Path, around: Sequence[SourceFile], store: Callable[[], Path] | None) -> list[Issue]:
+    """The findings of the maps of a download; its own code systems count before those of the store."""
+    try:
+        with imported(path) as own:
+            terminology = Terminology.of(around, store=store, more=(StoreLayer(lambda: own.path),))
+            return lint_files(list(maps_of(own, path)), terminology)
+    except TerminologyFileError as error:
+        return [_issue(error.code, error.problem, str(path))]
 
 
 def lint_files(files: Sequence[SourceFile], terminology: Terminology) -> list[Issue]:
@@ -124,8 +163,15 @@ def _coding(
     concept: Mapping[str, Any],
     path: str,
     missing: str,
+    *,
+    outdated: bool = False,
 ) -> Iterator[Issue]:
-    """A code that does not exist, or whose display is another's."""
+    """A code that does not exist, is on its way out, or whose display is another's.
+
+    Args:
+        missing: issue code for a code that does not exist.
+        outdated: whether a deprecated code is in its place here: what is mapped to it is no younger.
+    """
     code, display = concept.get("code"), concept.get("display")
     if not isinstance(system, str) or not isinstance(code, str):
         return
@@ -142,7 +188,10 @@ def _coding(
             yield _at(file, "FB-TERM-019", f"there is no code system {system}{near}", f"{path}.code")
         return
     if not found.active:
-        yield _at(file, missing, f'"{code}" is retired in {system}', f"{path}.code")
+        retired = "FB-TERM-020" if missing == "FB-TERM-011" else missing
+        yield _at(file, retired, f'"{code}" is retired in {system}', f"{path}.code")
+    elif missing != "FB-TERM-011" and not outdated and _deprecated(terminology, system, code):
+        yield _at(file, "FB-TERM-020", f'"{code}" is deprecated in {system}', f"{path}.code")
     named = terminology.defined(system, code)
     if (
         display
@@ -155,6 +204,14 @@ def _coding(
         yield _at(file, "FB-TERM-012", problem, f"{path}.display")
 
 
+def _deprecated(terminology: Terminology, system: str, code: str) -> bool:
+    content = terminology.library.code_system(system)
+    detail = None if content is None else content.get(code)
+    return detail is not None and any(
+        str(value).casefold() == "deprecated" for value in detail.values("status")
+    )
+
+
 def _hint(terminology: Terminology, system: str, code: str, display: Any) -> str:
     """What may have been meant by a code that does not exist: white space in it, or display and code interchanged."""
     bare = "".join(code.replace("\u00c2", "").split())
@@ -164,7 +221,9 @@ def _hint(terminology: Terminology, system: str, code: str, display: Any) -> str
         other = terminology.lookup(system, display)
         if other is not None and other.display and _plain(other.display) == _plain(code):
             return f'; code and display are interchanged: "{display}" is the code'
-    return ""
+    content = terminology.library.code_system(system)
+    near = [] if content is None else near_codes(content, code, display if isinstance(display, str) else None)
+    return f"; did you mean {did_you_mean(content, near)}?" if content is not None and near else ""
 
 
 def _plain(text: str) -> str:
@@ -212,7 +271,8 @@ class _Map:
             missing = "group.target" if code else "a target code"
             yield self._issue("FB-TERM-017", f"{missing} is missing", path)
             return
-        yield from _coding(self.file, self.terminology, target, row, path, "FB-TERM-010")
+        old = self._is_outdated(source, element.get("code"))
+        yield from _coding(self.file, self.terminology, target, row, path, "FB-TERM-010", outdated=old)
         yield from self._in_set(self.target_set, target, row, path, "FB-TERM-015")
         key = (source, element.get("code"), target, code)
         if key[1] is None:
@@ -222,6 +282,12 @@ class _Map:
         elif equivalence in _EXCLUSIVE and not row.get("dependsOn"):
             self.exclusive[key[:3]].append(str(code))
         self.rows.add(key)
+
+    def _is_outdated(self, system: Any, code: Any) -> bool:
+        if not isinstance(system, str) or not isinstance(code, str):
+            return False
+        found = self.terminology.lookup(system, code)
+        return found is not None and (not found.active or _deprecated(self.terminology, system, code))
 
     def _in_set(
         self, value_set: str | None, system: Any, coding: Mapping[str, Any], path: str, code: str

@@ -351,6 +351,19 @@ class TestPatient:
         assert "final, 2026-03-05 10:00" in text
         assert "preliminary, 2026-03-05 09:00" in text
 
+    def test_names_stand_in_the_readers_language_and_what_the_source_said_beside_them(
+        self, clinic: Hospital
+    ) -> None:
+        page = clinic.http.get("/patients/anna?language=fr").text
+        assert "Troponine T ultrasensible" in page
+        assert '<small title="as the source names it">Troponin T</small>' in page
+        liked = clinic.http.get(
+            "/patients/anna", headers={"Accept-Language": "it-IT, it;q=0.9, en;q=0.5"}
+        ).text
+        assert "Troponina T ad alta sensibilit" in liked
+        assert "Troponine T ultrasensible" not in clinic.http.get("/patients/anna?language=en").text
+        assert clinic.http.get("/patients/anna?language=%3Cscript%3E").status_code == 200
+
     def test_a_code_that_was_not_mapped_is_marked(self, clinic: Hospital) -> None:
         results = part(page(clinic, "/patients/anna"), "results")
         assert re.search(r"Galectin-3 <span[^>]*>local code GALX</span>", results)

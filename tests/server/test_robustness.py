@@ -8,7 +8,7 @@ import random
 from typing import Any
 from urllib.parse import quote
 
-from fhir_bridge.fhir.search_parameters import searchable
+from fhir_bridge.storage import searchable
 from tests.server.conftest import RECORDS, Hospital, observation
 
 VALUES = (

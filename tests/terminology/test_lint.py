@@ -139,3 +139,19 @@ def test_licensed_codes_that_we_ship_are_named_in_the_fragments() -> None:
                 for element in group["element"]:
                     for target in element["target"]:
                         assert terminology.defined(group["target"], target["code"]), (file.path.name, target)
+
+
+def test_a_retired_target_is_an_error_and_a_deprecated_one_a_warning(tmp_path: Path) -> None:
+    confidentiality = "http://terminology.hl7.org/CodeSystem/v3-Confidentiality"
+    assert lint(tmp_path, row("F", "HIV"), target=confidentiality) == [
+        ("FB-TERM-010", "group[0].element[0].target[0].code")
+    ]
+    interpretation = "http://terminology.hl7.org/CodeSystem/v3-ObservationInterpretation"
+    assert [code for code, _ in lint(tmp_path, row("F", "OBX"), target=interpretation)] == ["FB-TERM-020"]
+    assert [code for code, _ in lint(tmp_path, row("F", "H"), target=interpretation)] == []
+
+
+def test_what_was_meant_is_told(tmp_path: Path) -> None:
+    lint(tmp_path, row("F", "fnial"))
+    (issue,) = lint_folders([tmp_path])
+    assert 'did you mean "final" (Final)?' in issue.message

@@ -196,7 +196,7 @@ def test_a_broken_file_is_named(tmp_path: Path) -> None:
             '{"resourceType": "ConceptMap", "url": "u", "group": [{"element": [1]}]}',
             r"group\[0\].element\[0\] is not",
         ),
-        ('{"resourceType": "ValueSet", "url": "u", "compose": []}', r"compose\[0\] is not an object"),
+        ('{"resourceType": "ValueSet", "url": "u", "compose": []}', r"compose is not an object"),
         (
             '{"resourceType": "CodeSystem", "url": "u", "concept": [{"concept": "x"}]}',
             r"concept\[0\].concept is not a",

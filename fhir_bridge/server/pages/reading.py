@@ -10,6 +10,7 @@ from typing import Any, Final
 from fhir_bridge.fhir.canonical import PREDICTION_CODES, SOURCE_EXTENSION
 from fhir_bridge.predictions.record import codings, effective_of, parse_time
 from fhir_bridge.predictions.resources import AIAST
+from fhir_bridge.server.pages.language import reader
 
 __all__ = [
     "codes_of",
@@ -20,6 +21,7 @@ __all__ = [
     "moment_of",
     "name_of",
     "quantity_text",
+    "source_text",
     "source_time",
     "target_of",
     "time_of",
@@ -43,7 +45,14 @@ _STANDARD: Final = (
 
 
 def concept_text(concept: Any) -> str:
-    """A CodeableConcept as text: its text, else a display, else a code."""
+    """A CodeableConcept as text: its name in the reader's language, else its text, a display, a code."""
+    names = reader.get()
+    named = names.concept(concept) if names is not None and isinstance(concept, dict) else None
+    return named or source_text(concept)
+
+
+def source_text(concept: Any) -> str:
+    """A CodeableConcept as the source has it: its text, else a display, else a code."""
     if not isinstance(concept, dict):
         return ""
     if concept.get("text"):

@@ -17,6 +17,7 @@ from fhir_bridge.server.pages.reading import (
     local_code,
     moment_of,
     quantity_text,
+    source_text,
     source_time,
     time_of,
     value_text,
@@ -57,11 +58,12 @@ class Replaced:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """One result as it stands now."""
+    """One result as it stands now; `said` is how the source names it, where the reader's language has another name."""
 
     id: str
     time: str
     label: str
+    said: str
     value: str
     reference: str
     status: str
@@ -139,10 +141,12 @@ def days_of(observations: Sequence[dict[str, Any]], histories: Histories) -> lis
 
 
 def _result(observation: dict[str, Any], others: Sequence[dict[str, Any]]) -> Result:
+    label, said = concept_text(observation.get("code")), source_text(observation.get("code"))
     return Result(
         id=observation["id"],
         time=time_of(observation),
-        label=concept_text(observation.get("code")) or "(no code)",
+        label=label or "(no code)",
+        said=said if said != label else "",
         value=_value(observation),
         reference=", ".join(filter(None, map(_reference_text, observation.get("referenceRange", ())))),
         status=str(observation.get("status", "")),

@@ -11,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from fhir_bridge.server.pages import cohort, rendering
+from fhir_bridge.server.pages.language import CHOICES, names_for, reader
 from fhir_bridge.server.pages.patient import patient_values
 from fhir_bridge.server.services import services_of
 from fhir_bridge.server.session import access_for_user, csrf_token, current_user, login_redirect
@@ -67,6 +68,8 @@ async def patient_page(request: Request, patient_id: str) -> Response:
     services, csrf = services_of(request), await csrf_token(request)
     if "\x00" in patient_id:
         return rendering.refused(services, user, _NO_PATIENT, 404, csrf)
+    names = names_for(request)
+    reader.set(names)
     try:
         values = await patient_values(
             services.store, access_for_user(user), patient_id, request.query_params.get("ecg")
@@ -79,6 +82,7 @@ async def patient_page(request: Request, patient_id: str) -> Response:
     clients = await launchable(services) if user.role != "patient" else []
     targets = [client.launch_uri for client in clients if client.launch_uri]
     values |= {"csrf": csrf, "clients": clients}
+    values |= {"languages": CHOICES, "language": names.language.split("-")[0] if names else "en"}
     return await asyncio.to_thread(
         rendering.page, "patient.html", services, user, values, form_targets=targets
     )

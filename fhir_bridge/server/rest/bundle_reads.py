@@ -1,16 +1,19 @@
-"""The reads and searches of a Bundle, answered like single requests: same links, notes and bounds."""
+"""The reads, searches and operations of a Bundle, answered like single requests: same links, notes and bounds."""
 
 from __future__ import annotations
 
 from dataclasses import replace
+from http import HTTPStatus
 from typing import Any
 
 from fhir_bridge.fhir.serialization import loads_exact
 from fhir_bridge.server.rest import hooks
 from fhir_bridge.server.rest.call import Call
+from fhir_bridge.server.rest.operations import answer, permitted
+from fhir_bridge.server.rest.refusal import refuse
 from fhir_bridge.server.rest.search import decoded, searchset
 
-__all__ = ["read_entry"]
+__all__ = ["operate_entry", "read_entry"]
 
 
 async def read_entry(
@@ -39,3 +42,24 @@ async def read_entry(
             "lastModified": stored.last_updated.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
         },
     }
+
+
+async def operate_entry(
+    call: Call, method: str, query: str, resource: dict[str, Any] | None
+) -> dict[str, Any]:
+    """The entry that answers an operation that changes nothing; what fails is its outcome.
+
+    Raises:
+        Refusal, StorageError: as the single request would.
+    """
+    if call.operations is None:
+        raise refuse(404, "FB-REST-005", "there are no operations here")
+    operation = await permitted(call, call.operations, method)
+    if set(operation.access) & set("cud"):
+        raise refuse(400, "FB-REST-010", "an operation that changes something is not taken in a Bundle")
+    given = await answer(call, operation, method, decoded(query), resource if method == "POST" else None)
+    found = loads_exact(bytes(given.body)) if given.body else None
+    status = f"{given.status_code} {HTTPStatus(given.status_code).phrase}"
+    if given.status_code >= 400:
+        return {"response": {"status": status, "outcome": found}}
+    return {"resource": found, "response": {"status": status}}

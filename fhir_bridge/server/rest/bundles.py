@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from http import HTTPStatus
 from typing import Any
 
@@ -18,7 +18,7 @@ from fhir_bridge.server.rest import hooks
 from fhir_bridge.server.rest.auditing import patient_of
 from fhir_bridge.server.rest.body import check_resource, parse, read_body, refuse_invalid, validation_issues
 from fhir_bridge.server.rest.bounds import refuse_new_links, refuse_unreachable
-from fhir_bridge.server.rest.bundle_reads import read_entry
+from fhir_bridge.server.rest.bundle_reads import operate_entry, read_entry
 from fhir_bridge.server.rest.call import FHIR_JSON, Call
 from fhir_bridge.server.rest.interactions import condition
 from fhir_bridge.server.rest.owned import READ_ONLY_TYPES, check_new, keep_labels
@@ -30,6 +30,9 @@ __all__ = ["transact"]
 
 _ADDRESS = re.compile(
     r"([A-Z][A-Za-z]{1,63})(?:/([A-Za-z0-9.-]{1,64}))?(?:/_history/([A-Za-z0-9.-]{1,64}))?(?:\?(.*))?", re.S
+)
+_OPERATION = re.compile(
+    r"(?:([A-Z][A-Za-z]{1,63})/(?:([A-Za-z0-9.-]{1,64})/)?)?\$([A-Za-z][A-Za-z0-9-]{0,63})(?:\?(.*))?", re.S
 )
 _LETTERS = {"POST": "c", "PUT": "u", "DELETE": "d"}
 _WRITES = frozenset(_LETTERS)
@@ -47,6 +50,12 @@ class Entry:
     query: str
     resource: dict[str, Any] | None
     raw: dict[str, Any]
+    operation: str = ""
+
+    @property
+    def writes(self) -> bool:
+        """Whether the store is changed; operations that change something are not taken in a Bundle."""
+        return self.method in _WRITES and not self.operation
 
 
 async def transact(call: Call) -> Response:
@@ -75,14 +84,14 @@ async def transact(call: Call) -> Response:
             if kind == "transaction":
                 raise located from error
             answered[position] = _refusal(located)
-    writes = [entry for entry in entries if entry.method in _WRITES]
+    writes = [entry for entry in entries if entry.writes]
     if kind == "transaction":
         await _read_first(call, entries)
         answered |= await _write_together(call, writes)
     else:
         answered |= {entry.position: await _write_alone(call, entry) for entry in writes}
     for entry in entries:
-        if entry.method not in _WRITES:
+        if not entry.writes:
             answered[entry.position] = await _read(call, entry)
     answer: dict[str, Any] = {"resourceType": "Bundle", "type": f"{kind}-response"}
     if raw:
@@ -102,7 +111,11 @@ async def _read_first(call: Call, entries: list[Entry]) -> None:
     """
     writes = {(entry.type, entry.id) for entry in entries if entry.method in ("PUT", "POST")}
     for entry in entries:
-        if entry.method not in _WRITES and (entry.type, entry.id) not in writes:
+        known = call.operations is not None and call.operations.find(entry.type, entry.operation) is not None
+        if entry.operation and not known:
+            unknown = refuse(400, "FB-REST-005", f"there is no operation ${entry.operation[:40]} here")
+            raise _located(unknown, entry.position)
+        if not entry.writes and not entry.operation and (entry.type, entry.id) not in writes:
             try:
                 await read_entry(call, entry.type, entry.id, entry.version, entry.query)
             except (Refusal, StorageError) as error:
@@ -111,6 +124,13 @@ async def _read_first(call: Call, entries: list[Entry]) -> None:
 
 async def _read(call: Call, entry: Entry) -> dict[str, Any]:
     try:
+        if entry.operation:
+            return await operate_entry(
+                replace(call, type=entry.type, id=entry.id, operation=entry.operation),
+                entry.method,
+                entry.query,
+                entry.resource,
+            )
         return await read_entry(call, entry.type, entry.id, entry.version, entry.query)
     except (Refusal, StorageError) as error:
         return _refusal(_located(error, entry.position))
@@ -192,6 +212,16 @@ def _entry(call: Call, position: int, item: dict[str, Any]) -> Entry:
         if not isinstance(request.get(name, ""), str):
             raise refuse(400, "FB-REST-010", f"request.{name} is not a string")
     url = url.removeprefix(call.base + "/")
+    resource = item.get("resource")
+    if resource is not None and not isinstance(resource, dict):
+        raise refuse(400, "FB-REST-010", "resource is not an object")
+    if (asked := _OPERATION.fullmatch(url)) is not None:
+        resource_type, identity, name, query = (part or "" for part in asked.groups())
+        if method not in ("GET", "POST"):
+            raise refuse(400, "FB-REST-010", "an operation takes GET or POST")
+        if resource_type and resource_type not in definitions.resource_types():
+            raise refuse(404, "FB-REST-005", f"there is no resource type {resource_type[:40]}")
+        return Entry(position, method, resource_type, identity, "", query, resource, item, operation=name)
     match = _ADDRESS.fullmatch(url)
     if match is None:
         raise refuse(
@@ -202,15 +232,14 @@ def _entry(call: Call, position: int, item: dict[str, Any]) -> Entry:
         raise refuse(404, "FB-REST-005", f"there is no resource type {resource_type[:40]}")
     if method in _WRITES and version:
         raise refuse(400, "FB-REST-010", "a version can't be written")
-    resource = item.get("resource")
-    if resource is not None and not isinstance(resource, dict):
-        raise refuse(400, "FB-REST-010", "resource is not an object")
     relative = {**item, "request": {**request, "url": url}}
     return Entry(position, method, resource_type, identity, version, query, resource, relative)
 
 
 async def _check(call: Call, entry: Entry) -> None:
     """What a single request would have been checked for before it reached the store."""
+    if entry.operation:
+        return  # what it needs is looked at when it is carried out
     if entry.method not in _WRITES:
         call.require("r" if entry.id else "s", entry.type)
         return
@@ -265,6 +294,8 @@ async def _record(call: Call, entries: list[Entry], succeeded: list[dict[str, An
             continue
         location = str(response.get("location", "")).removeprefix(call.base + "/").split("/_history")[0]
         reference = location or "/".join(filter(None, (entry.type, entry.id)))
+        if entry.operation:
+            continue
         if entry.method in _WRITES:
             done: audit.Write = (
                 "delete" if entry.method == "DELETE" else "create" if status.startswith("201") else "update"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import secrets
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from starlette.requests import Request
 
@@ -14,6 +14,9 @@ from fhir_bridge.governance import audit
 from fhir_bridge.server.rest.refusal import refuse
 from fhir_bridge.server.services import Services
 from fhir_bridge.server.smart.tokens import Caller
+
+if TYPE_CHECKING:
+    from fhir_bridge.server.rest.operations import Operations
 
 __all__ = ["FHIR_JSON", "Call", "check_format", "request_id"]
 
@@ -61,6 +64,7 @@ class Call:
     Attributes:
         access: the caller's access, narrowed by plug-ins.
         type, id, version, operation: the parts of the address, where it has them.
+        operations: what is served at `$name`.
     """
 
     request: Request
@@ -72,6 +76,7 @@ class Call:
     id: str = ""
     version: str = ""
     operation: str = ""
+    operations: Operations | None = field(default=None, repr=False)
     _prefer: dict[str, str] | None = field(default=None, repr=False)
 
     @property

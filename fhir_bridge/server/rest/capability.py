@@ -5,17 +5,21 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from fhir_bridge import __version__
+from fhir_bridge import __released__, __version__
 from fhir_bridge.fhir import definitions
-from fhir_bridge.fhir.search_parameters import searchable
 from fhir_bridge.server.rest.operations import Operations
 from fhir_bridge.server.rest.owned import READ_ONLY_TYPES
 from fhir_bridge.server.rest.registry import INTERACTIONS
 from fhir_bridge.server.settings import Settings
+from fhir_bridge.storage import searchable
 
 __all__ = ["capability_statement"]
 
 _SMART = "http://fhir-registry.smarthealthit.org/StructureDefinition/oauth-uris"
+_TESTED = "http://hl7.org/fhir/uv/tx-tests/FeatureDefinition/test-version"
+TESTED = "1.9.0"
+"""Version of the terminology ecosystem's tests that the terminology service is tested with."""
+_GIVEN = "http://hl7.org/fhir/uv/tx-ecosystem/FeatureDefinition/CodeSystemAsParameter"
 _SERVICE = "http://terminology.hl7.org/CodeSystem/restful-security-service"
 
 
@@ -35,17 +39,28 @@ def capability_statement(settings: Settings, operations: Operations) -> dict[str
         rest["operation"] = system
     return {
         "resourceType": "CapabilityStatement",
+        "extension": [_feature(_TESTED, {"valueCode": TESTED}), _feature(_GIVEN, {"valueBoolean": True})],
         "url": f"{settings.fhir_base}/metadata",
+        "version": __version__,
         "name": "FhirBridge",
         "title": "FHIR Bridge",
         "status": "active",
         "date": datetime.now(UTC).date().isoformat(),
         "kind": "instance",
-        "software": {"name": "fhir-bridge", "version": __version__},
+        "instantiates": ["http://hl7.org/fhir/CapabilityStatement/terminology-server"],
+        "software": {"name": "fhir-bridge", "version": __version__, "releaseDate": __released__},
         "implementation": {"description": settings.organization, "url": settings.fhir_base},
         "fhirVersion": "4.0.1",
         "format": ["application/fhir+json", "json"],
         "rest": [rest],
+    }
+
+
+def _feature(definition: str, value: dict[str, Any]) -> dict[str, Any]:
+    """A feature as the terminology ecosystem asks servers to declare it."""
+    return {
+        "url": "http://hl7.org/fhir/uv/application-feature/StructureDefinition/feature",
+        "extension": [{"url": "definition", "valueCanonical": definition}, {"url": "value", **value}],
     }
 
 
@@ -69,10 +84,11 @@ def _security(settings: Settings) -> dict[str, Any]:
 
 
 def _operations(settings: Settings, operations: Operations, place: str) -> list[dict[str, str]]:
-    known = {"validate": "http://hl7.org/fhir/OperationDefinition/Resource-validate"}
+    found = ((name, operations.find(place, name)) for name in operations.names(place))
+    own = f"{settings.fhir_base}/OperationDefinition"
     return [
-        {"name": name, "definition": known.get(name, f"{settings.fhir_base}/OperationDefinition/{name}")}
-        for name in operations.names(place)
+        {"name": name, "definition": getattr(operation, "definition", f"{own}/{name}")}
+        for name, operation in found
     ]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import re
 import traceback
@@ -22,10 +23,13 @@ from fhir_bridge.server.rest.capability import capability_statement
 from fhir_bridge.server.rest.operations import Operations, operate
 from fhir_bridge.server.rest.refusal import Refusal, refuse
 from fhir_bridge.server.rest.registry import Shape, allowed, find
+from fhir_bridge.server.rest.terminology_capabilities import terminology_capabilities
 from fhir_bridge.server.services import Services
 from fhir_bridge.server.settings import is_loopback
 from fhir_bridge.server.smart.tokens import ANYONE, Caller
+from fhir_bridge.server.terminology import ServedTerminology
 from fhir_bridge.storage.errors import StorageError
+from fhir_bridge.terminology.library import Library
 
 __all__ = ["FhirEndpoint"]
 
@@ -45,12 +49,18 @@ class FhirEndpoint:
         services: the worker's parts.
         operations: what is served at `$name`.
         origins: who may call from a browser.
+        terminology: what TerminologyCapabilities tells of.
     """
 
-    def __init__(self, services: Services, operations: Operations, origins: Origins) -> None:
+    def __init__(
+        self, services: Services, operations: Operations, origins: Origins, terminology: ServedTerminology
+    ) -> None:
         self._services = services
         self._operations = operations
         self._origins = origins
+        self._terminology = terminology
+        self._terminology_capability = b""
+        self._library: Library | None = None
         self._open = services.settings.auth == "none"
         self._capability = dumps(capability_statement(services.settings, operations))
 
@@ -98,11 +108,11 @@ class FhirEndpoint:
                 raise refuse(405, "FB-REST-006", "metadata takes GET", headers={"Allow": "GET, HEAD"})
             check_format(request)
             headers = {} if self._open else {"Access-Control-Allow-Origin": "*"}
-            return Response(self._capability, media_type=FHIR_JSON, headers=headers)
+            return Response(await self._metadata(request), media_type=FHIR_JSON, headers=headers)
         caller = await self._caller(request)
         access = hooks.authorize(self._services.plugins, caller.access, request)
         check_format(request)
-        call = Call(request, self._services, caller, access, identity)
+        call = Call(request, self._services, caller, access, identity, operations=self._operations)
         method = "GET" if request.method == "HEAD" else request.method
         if segments and segments[-1].startswith("$"):
             return await self._operation(call, segments, method)
@@ -113,6 +123,16 @@ class FhirEndpoint:
                 405, "FB-REST-006", f"{method[:10]} is not taken here", headers={"Allow": allowed(shape)}
             )
         return await interaction.handler(call)
+
+    async def _metadata(self, request: Request) -> bytes:
+        """What this server does (R4 http.html#capabilities)."""
+        if request.query_params.get("mode") != "terminology":
+            return self._capability
+        library = (await self._terminology.refresh(self._services.store)).library()
+        if self._library is not library:
+            told = await asyncio.to_thread(terminology_capabilities, self._services.settings, library)
+            self._library, self._terminology_capability = library, dumps(told)
+        return self._terminology_capability
 
     def _preflight(self, segments: Sequence[str]) -> Response:
         """No token is asked for; whether the origin is allowed shows in the headers."""

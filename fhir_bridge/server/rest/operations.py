@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import pluggy
@@ -22,7 +22,7 @@ from fhir_bridge.server.rest.search import decoded
 if TYPE_CHECKING:
     from fhir_bridge.storage import Store
 
-__all__ = ["OperationRefused", "OperationRequest", "Operations", "operate"]
+__all__ = ["OperationRefused", "OperationRequest", "Operations", "answer", "operate", "permitted"]
 
 LETTERS = frozenset("cruds")
 
@@ -42,6 +42,8 @@ class OperationRequest:
         access: the caller's access; an operation reads and writes with it and nothing else.
         base: the FHIR base URL.
         purpose: purpose of use that the authorization server asserted.
+        headers: of the request, their names in lower case; without Authorization and Cookie.
+        query: name and value of each parameter of the address, in their order.
     """
 
     method: str
@@ -52,6 +54,8 @@ class OperationRequest:
     store: Store
     base: str
     purpose: str | None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    query: Sequence[tuple[str, str]] = ()
 
 
 class Operations:
@@ -103,6 +107,18 @@ class Operations:
 
 async def operate(call: Call, operations: Operations) -> Response:
     """GET or POST [base]/$name, [base]/Type/$name, [base]/Type/id/$name"""
+    operation = await permitted(call, operations, call.request.method)
+    body = parse(await read_body(call)) if call.request.method == "POST" else None
+    return await answer(call, operation, call.request.method, decoded(call.request.url.query), body)
+
+
+async def permitted(call: Call, operations: Operations, method: str) -> Operation:
+    """The operation of a call.
+
+    Raises:
+        Refusal: there is none, the caller may not ask for it, or not by this method.
+        StorageError: the resource that it is asked of can't be read.
+    """
     operation = operations.find(call.type, call.operation)
     if operation is None:
         raise refuse(404, "FB-REST-005", f"there is no operation ${call.operation[:40]} here")
@@ -111,15 +127,25 @@ async def operate(call: Call, operations: Operations) -> Response:
             call.require(letter)
         elif not any(letter in rule.interactions for rule in call.access.rules):
             call.require(letter, "*")
-    if call.request.method == "GET" and set(operation.access) & set("cud"):
+    if method == "GET" and set(operation.access) & set("cud"):
         raise refuse(
             405, "FB-REST-006", "an operation that changes something takes POST", headers={"Allow": "POST"}
         )
     if call.id:
         await call.services.store.read(call.type, call.id, call.access)
-    body = parse(await read_body(call)) if call.request.method == "POST" else None
+    return operation
+
+
+async def answer(
+    call: Call,
+    operation: Operation,
+    method: str,
+    query: Sequence[tuple[str, str]],
+    body: dict[str, Any] | None,
+) -> Response:
+    """Carry out an operation that the caller may ask for."""
     request = OperationRequest(
-        method=call.request.method,
+        method=method,
         type=call.type,
         id=call.id,
         body=body,
@@ -127,18 +153,21 @@ async def operate(call: Call, operations: Operations) -> Response:
         store=call.services.store,
         base=call.base,
         purpose=call.caller.token.purpose if call.caller.token else None,
+        headers={k: v for k, v in call.request.headers.items() if k not in ("authorization", "cookie")},
+        query=query,
     )
-    result = await operation(request, _parameters(call, body))
-    await audit_operation(call)
+    result = await operation(request, _parameters(query, body))
+    if getattr(operation, "audited", True):
+        await audit_operation(call)
     if isinstance(result, Response):
         return result
     return Response(result if isinstance(result, bytes) else dumps(result), media_type=FHIR_JSON)
 
 
-def _parameters(call: Call, body: Mapping[str, Any] | None) -> dict[str, Any]:
+def _parameters(query: Sequence[tuple[str, str]], body: Mapping[str, Any] | None) -> dict[str, Any]:
     """Parameters by name: of the address, then of a Parameters resource; one that repeats gives a list."""
     found: dict[str, list[Any]] = {}
-    for name, value in decoded(call.request.url.query):
+    for name, value in query:
         found.setdefault(name, []).append(value)
     if body is not None and body.get("resourceType") == "Parameters":
         given = body.get("parameter", [])

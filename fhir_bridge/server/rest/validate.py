@@ -20,6 +20,7 @@ class Validate:
     name = "validate"
     types: tuple[str, ...] = ("*",)
     access = "r"
+    definition = "http://hl7.org/fhir/OperationDefinition/Resource-validate"
 
     async def __call__(self, request: OperationRequest, parameters: Mapping[str, Any]) -> dict[str, Any]:
         resource = parameters.get("resource")

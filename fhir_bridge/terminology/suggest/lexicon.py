@@ -64,6 +64,12 @@ class Lexicon:
             phrase: tuple(Meaning(kind, concept, tuple(spoken)) for (kind, concept), spoken in meant.items())
             for phrase, meant in found.items()
         }
+        self._firsts = {phrase[0] for phrase, meant in self._phrases.items() if _names_something(meant)}
+        self._methods = sorted(
+            (phrase[0] for phrase, meant in self._phrases.items() if len(phrase) == 1 and _is_method(meant)),
+            key=len,
+            reverse=True,
+        )
         self._longest = max(map(len, self._phrases), default=0)
 
     def with_tables(self, tables: Iterable[Path]) -> Lexicon:
@@ -80,7 +86,7 @@ class Lexicon:
         Args:
             language: its two-letter code, where it is known: meanings of this language and English count alone.
         """
-        tokens = words(name)
+        tokens = self._without_joined_methods(words(name))
         readings, position = [], 0
         while position < len(tokens):
             for length in range(min(self._longest, len(tokens) - position), 0, -1):
@@ -102,30 +108,42 @@ class Lexicon:
         spoken = tuple(m for m in known if language in m.languages or "en" in m.languages)
         return spoken or known
 
+    def _without_joined_methods(self, tokens: tuple[str, ...]) -> tuple[str, ...]:
+        """The words, with a method that is written together with what it measures (`hsTroponin T`) taken apart."""
+        found: list[str] = []
+        for token in tokens:
+            if (token,) not in self._phrases:
+                method = next((m for m in self._methods if token.startswith(m)), "")
+                rest = token[len(method) :]
+                if method and len(rest) >= 3 and rest in self._firsts:
+                    found += [method, rest]
+                    continue
+            found.append(token)
+        return tuple(found)
+
     def _parts(self, word: str, language: str | None) -> Iterator[Reading]:
-        """A word that joins two known ones (`Serumkalium`, `hsCRP`), else the word itself."""
-        for cut in range(len(word) - 3, 1, -1):
-            first, last = word[:cut], word[cut:]
-            joined = (
-                self._compound(first, last, language)
-                if min(cut, len(word) - cut) >= _SHORTEST_PART and language in (None, *_COMPOUNDING)
-                else self._with_method(first, last)
-            )
-            if joined:
-                yield from joined
-                return
+        """A German or Dutch compound as its two known parts (`Serumkalium`), else the word itself."""
+        if language in (None, *_COMPOUNDING):
+            for cut in range(len(word) - _SHORTEST_PART, _SHORTEST_PART - 1, -1):
+                joined = self._compound(word[:cut], word[cut:], language)
+                if joined:
+                    yield from joined
+                    return
         yield Reading((word,), ())
 
     def _compound(self, first: str, last: str, language: str | None) -> tuple[Reading, Reading] | None:
-        """A German or Dutch compound, perhaps with the `s` that joins its parts."""
+        """Both parts of a compound, perhaps joined by an `s`; None where one of them is not known."""
         before = self._meanings((first,), language) or self._meanings((first.removesuffix("s"),), language)
         after = self._meanings((last,), language)
         return (Reading((first,), before), Reading((last,), after)) if before and after else None
 
-    def _with_method(self, first: str, last: str) -> tuple[Reading, Reading] | None:
-        methods = tuple(m for m in self._phrases.get((first,), ()) if m.kind == "method")
-        analytes = tuple(m for m in self._phrases.get((last,), ()) if m.kind == "analyte")
-        return (Reading((first,), methods), Reading((last,), analytes)) if methods and analytes else None
+
+def _is_method(meanings: Sequence[Meaning]) -> bool:
+    return any(meaning.kind == "method" for meaning in meanings)
+
+
+def _names_something(meanings: Sequence[Meaning]) -> bool:
+    return any(meaning.kind in ("analyte", "modality", "disease") for meaning in meanings)
 
 
 def _rows(table: Path) -> Iterator[tuple[str, str, str, str]]:

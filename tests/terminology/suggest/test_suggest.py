@@ -64,6 +64,7 @@ def test_compounds_and_slips_of_the_pen_are_understood(small: Suggester) -> None
     assert first(small, "Serumkalium", "mmol/l") == "2823-3"
     assert first(small, "Potasium", "mmol/L") == "2823-3"
     assert first(small, "hsCRP", "mg/L") == "30522-7"
+    assert first(small, "hsTroponin T", "ng/l", "Plasma") == "67151-1"
 
 
 def test_what_led_to_a_suggestion_is_told(small: Suggester) -> None:

@@ -1,0 +1,107 @@
+"""The operations of the terminology service over HTTP (R4 terminology-service.html), for the registry of operations.
+
+A caller needs `r` on the type that the operation is asked of. The answers are made of all terminology at hand, which
+says nothing of patients; so they leave no AuditEvent, but for those that the resources they name would leave.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from starlette.responses import Response
+
+from fhir_bridge.fhir.serialization import dumps, loads_exact
+from fhir_bridge.server.rest.call import FHIR_JSON
+from fhir_bridge.server.rest.operations import OperationRequest
+from fhir_bridge.server.rest.refusal import refuse
+from fhir_bridge.server.terminology import ServedTerminology
+from fhir_bridge.terminology.operations.outcomes import OperationError
+from fhir_bridge.terminology.operations.parameters import from_query
+from fhir_bridge.terminology.operations.r4 import as_r4
+from fhir_bridge.terminology.operations.service import OPERATIONS, Request, TerminologyService
+
+__all__ = ["TerminologyOperation", "Versions", "terminology_operations"]
+
+_BODIES = {"expand": ("ValueSet", "valueSet"), "related": ("ValueSet", "thisValueSet")}
+"""Operations that take a resource as body, the type, and the parameter that it stands for."""
+
+_QUICK = frozenset({"lookup", "subsumes"})
+"""Operations that are over in microseconds, so that another thread would cost more than it spares."""
+
+_DEFINED = frozenset({"lookup", "validate-code", "subsumes", "expand", "translate"})
+"""Operations that R4 itself defines."""
+
+
+class TerminologyOperation:
+    """One operation of the service at one type."""
+
+    access = "r"
+    audited = False
+
+    def __init__(self, served: ServedTerminology, resource_type: str, name: str) -> None:
+        self.name = name
+        self.types: tuple[str, ...] = (resource_type,)
+        base = "http://hl7.org/fhir" if name in _DEFINED else "http://hl7.org/fhir/uv/tx-ecosystem"
+        self.definition = f"{base}/OperationDefinition/{resource_type}-{name}"
+        self._served = served
+        self._run = OPERATIONS[resource_type, name]
+
+    async def __call__(self, request: OperationRequest, parameters: Mapping[str, Any]) -> Response:  # noqa: ARG002
+        """Answer; what is wrong is an OperationOutcome with the issue codes of the terminology ecosystem."""
+        service = await self._served.refresh(request.store)
+        instance = None
+        if request.id:
+            stored = await request.store.read(request.type, request.id, request.access)
+            instance = loads_exact(stored.bytes or b"{}")
+        asked = Request(self._parameters(request), request.headers.get("accept-language"), instance)
+        if self.name in _QUICK:
+            return self._answer(service, asked)
+        return await asyncio.to_thread(self._answer, service, asked)
+
+    def _answer(self, service: TerminologyService, asked: Request) -> Response:
+        try:
+            return Response(dumps(as_r4(self._run(service, asked))), media_type=FHIR_JSON)
+        except OperationError as error:
+            return Response(dumps(error.json()), error.status, media_type=FHIR_JSON)
+
+    def _parameters(self, request: OperationRequest) -> Mapping[str, Any]:
+        """The parameters of the body, then those of the address."""
+        given = from_query((name, value) for name, value in request.query if name != "_format")
+        body = request.body
+        if body is None:
+            return given
+        kind = body.get("resourceType")
+        if kind == "Parameters":
+            entries = body.get("parameter", [])
+            if isinstance(entries, list) and given["parameter"]:
+                return {**body, "parameter": [*entries, *given["parameter"]]}
+            return body
+        taken = _BODIES.get(self.name)
+        if taken is None or kind != taken[0]:
+            wanted = "Parameters" if taken is None else f"Parameters or a {taken[0]}"
+            raise refuse(400, "FB-REST-002", f"${self.name} takes {wanted} as body", source="resourceType")
+        return {**given, "parameter": [{"name": taken[1], "resource": body}, *given["parameter"]]}
+
+
+class Versions:
+    """`$versions` (R4 capabilitystatement-operation-versions.html): which FHIR versions are served."""
+
+    name = "versions"
+    types: tuple[str, ...] = ()
+    access = "r"
+    audited = False
+    definition = "http://hl7.org/fhir/OperationDefinition/CapabilityStatement-versions"
+
+    async def __call__(self, request: OperationRequest, parameters: Mapping[str, Any]) -> dict[str, Any]:  # noqa: ARG002
+        """R4 alone."""
+        return {
+            "resourceType": "Parameters",
+            "parameter": [{"name": "version", "valueCode": "4.0"}, {"name": "default", "valueCode": "4.0"}],
+        }
+
+
+def terminology_operations(served: ServedTerminology) -> Sequence[TerminologyOperation]:
+    """All of them."""
+    return [TerminologyOperation(served, kind, name) for kind, name in OPERATIONS]

@@ -1,0 +1,72 @@
+"""The TerminologyCapabilities (`metadata?mode=terminology`, R4 terminologycapabilities.html): what is at hand now."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from fhir_bridge import __released__, __version__
+from fhir_bridge.server.settings import Settings
+from fhir_bridge.terminology import versions
+from fhir_bridge.terminology.content import CodeSystemContent
+from fhir_bridge.terminology.library import Library
+from fhir_bridge.terminology.operations.options import EXPANSION_PARAMETERS
+
+__all__ = ["terminology_capabilities"]
+
+
+def terminology_capabilities(settings: Settings, library: Library) -> dict[str, Any]:
+    """What the terminology service does, and with which code systems."""
+    systems = (_code_system(library, url) for url in sorted(library.code_system_urls()))
+    return {
+        "resourceType": "TerminologyCapabilities",
+        "url": f"{settings.fhir_base}/metadata?mode=terminology",
+        "version": __version__,
+        "name": "FhirBridgeTerminology",
+        "title": "FHIR Bridge: terminology service",
+        "status": "active",
+        "date": datetime.now(UTC).date().isoformat(),
+        "kind": "instance",
+        "software": {"name": "fhir-bridge", "version": __version__},
+        "implementation": {
+            "description": f"{settings.organization} ({__released__})",
+            "url": settings.fhir_base,
+        },
+        "codeSystem": [one for one in systems if one is not None],
+        "expansion": {
+            "hierarchical": True,
+            "paging": True,
+            "incomplete": False,
+            "parameter": [{"name": name} for name in EXPANSION_PARAMETERS],
+            "textFilter": "Every word of the text begins a word of the display or of a designation; case and accents "
+            "do not count.",
+        },
+        "codeSearch": "all",
+        "validateCode": {"translations": True},
+        "translation": {"needsMap": True},
+    }
+
+
+def _code_system(library: Library, url: str) -> dict[str, Any] | None:
+    """One code system; its versions, the newest last. None where there is nothing but supplements."""
+    known = library.code_system_versions(url)
+    default = library.code_system(url)
+    if not known or default is None:
+        return None
+    told = [_version(known[one], one, default) for one in sorted(known, key=versions.order)]
+    found: dict[str, Any] = {"uri": url}
+    if any(len(one) > 1 or "code" in one for one in told):
+        found["version"] = told
+    found["subsumption"] = True
+    return found
+
+
+def _version(content: CodeSystemContent, version: str, default: CodeSystemContent) -> dict[str, Any]:
+    found: dict[str, Any] = {"code": version} if version else {}
+    found["isDefault"] = content.version == default.version
+    if content.language:
+        found["language"] = [content.language]
+    names = [one.code for one in content.properties]
+    if names:
+        found["property"] = names
+    return found

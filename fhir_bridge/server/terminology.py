@@ -1,0 +1,150 @@
+"""The terminology that one worker serves: what is written over REST, over what the process has at hand.
+
+"At once" means: an operation that begins after a write was answered sees it, in every worker. For that the database is
+asked before each operation what was written since the last one; operations that come while it is being asked share the
+next question, so that many cost little more than one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from fhir_bridge.fhir.access import EVERYTHING
+from fhir_bridge.fhir.serialization import loads_exact
+from fhir_bridge.server.settings import Settings
+from fhir_bridge.storage.errors import Gone, NotFound
+from fhir_bridge.storage.watching import written_since
+from fhir_bridge.terminology import Terminology, get_terminology
+from fhir_bridge.terminology.library import Library, ResourceLayer, made_of
+from fhir_bridge.terminology.operations.options import Limits
+from fhir_bridge.terminology.operations.service import TerminologyService
+from fhir_bridge.terminology.shapes import misshapen
+
+if TYPE_CHECKING:
+    from fhir_bridge.storage import Store
+
+__all__ = ["KINDS", "ServedTerminology", "limits_of"]
+
+KINDS = ("CodeSystem", "ValueSet", "ConceptMap")
+"""Types whose resources take part."""
+
+_RESTRICTED = frozenset({"R", "V"})
+"""v3-Confidentiality codes: a resource with one is for few, and answers to everybody are not made of it."""
+
+_log = logging.getLogger("fhir_bridge.terminology")
+
+
+class ServedTerminology:
+    """The terminology service of a worker.
+
+    Args:
+        site: the site's settings file, whose terminology folders count.
+        limits: what one operation may cost.
+    """
+
+    def __init__(self, site: Path | None, limits: Limits) -> None:
+        self._site = site
+        self.service = TerminologyService(self.library, limits)
+        self._base: Terminology | None = None
+        self._written: dict[str, Any] = {}
+        self._snapshot: str | None = None
+        self._library: Library | None = None
+        self._imports: object = None
+        self._next: asyncio.Task[None] | None = None
+        self._looking = asyncio.Lock()
+
+    def library(self) -> Library:
+        """The library as of the last look; made anew where something has changed."""
+        assert self._base is not None
+        imports = self._base.imported.stamp() if self._base.imported is not None else None
+        if self._library is None or imports != self._imports:
+            self._library = Library((ResourceLayer(self._written.values()), *self._base.layers))
+            self._imports = imports
+        return self._library
+
+    async def refresh(self, store: Store) -> TerminologyService:
+        """The service, after a look at what was written.
+
+        Raises:
+            psycopg.Error: the database does not answer.
+        """
+        if self._next is None:
+            self._next = asyncio.create_task(self._look_next(store))
+        await asyncio.shield(self._next)
+        return self.service
+
+    async def _look_next(self, store: Store) -> None:
+        async with self._looking:
+            self._next = None  # who comes from here on may know of a write that this look does not see
+            await self._look(store)
+
+    async def _look(self, store: Store) -> None:
+        if self._base is None:
+            self._base = await asyncio.to_thread(_terminology, self._site)
+        async with store.pool.connection() as connection:
+            snapshot, written = await written_since(connection, self._snapshot, KINDS)
+        if self._snapshot is None:
+            await self._read_all(store)
+        for reference in written:
+            await self._read(store, reference)
+        if written or self._snapshot is None:
+            self._library = None
+        self._snapshot = snapshot
+
+    async def _read_all(self, store: Store) -> None:
+        for kind in KINDS:
+            async for page in store.stream(kind, EVERYTHING):
+                for stored in page:
+                    if stored.bytes is not None:
+                        self._keep(f"{kind}/{stored.id}", loads_exact(stored.bytes))
+
+    async def _read(self, store: Store, reference: str) -> None:
+        self._written.pop(reference, None)
+        kind, _, identity = reference.partition("/")
+        try:
+            stored = await store.read(kind, identity, EVERYTHING)
+        except (Gone, NotFound):
+            return
+        if stored.bytes is not None:
+            self._keep(reference, loads_exact(stored.bytes))
+
+    def _keep(self, reference: str, resource: Mapping[str, Any]) -> None:
+        problem = misshapen(resource)
+        if problem:
+            _log.warning("%s takes no part in terminology: %s", reference, problem)
+        elif not _is_restricted(resource):
+            self._written[reference] = made_of(resource)
+
+
+def limits_of(settings: Settings) -> Limits:
+    """What one operation may cost, by the settings."""
+    return Limits(
+        codes=settings.max_expansion,
+        page=settings.max_expansion_page,
+        imported=settings.max_expansion_page,
+        seconds=settings.terminology_seconds,
+    )
+
+
+def _terminology(site: Path | None) -> Terminology:
+    """The process's terminology, read."""
+    folders: tuple[Path, ...] = ()
+    if site is not None:
+        from fhir_bridge.mapping import Site
+
+        folders = tuple(Site.load(site).terminology_paths)
+    found = get_terminology(folders)
+    found.load()
+    return found
+
+
+def _is_restricted(resource: Mapping[str, Any]) -> bool:
+    meta = resource.get("meta")
+    labels = meta.get("security") if isinstance(meta, Mapping) else None
+    return isinstance(labels, list) and any(
+        isinstance(label, Mapping) and label.get("code") in _RESTRICTED for label in labels
+    )

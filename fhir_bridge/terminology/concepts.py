@@ -1,0 +1,130 @@
+"""What the concepts of a FHIR CodeSystem say about themselves by the standard properties (R4 codesystem.html#4.8.11).
+
+A property is known by its uri; by its code, where the code system gives none or another.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from fhir_bridge.terminology.content import ConceptDetail, Designation, PropertyDefinition, PropertyValue
+
+__all__ = [
+    "CONCEPT_PROPERTIES",
+    "INACTIVE_STATUS",
+    "STANDARDS_STATUS",
+    "PropertyNames",
+    "concept_detail",
+    "designation",
+    "property_value",
+    "value_text",
+    "words",
+]
+
+CONCEPT_PROPERTIES = "http://hl7.org/fhir/concept-properties#"
+STANDARDS_STATUS = "http://hl7.org/fhir/StructureDefinition/structuredefinition-standards-status"
+
+INACTIVE_STATUS = frozenset({"retired", "inactive", "withdrawn"})
+"""Values of `status` that make a concept inactive; `deprecated` does not (its use is discouraged, not over)."""
+
+_TYPES = {
+    "valueCode": "code",
+    "valueString": "string",
+    "valueCoding": "Coding",
+    "valueBoolean": "boolean",
+    "valueInteger": "integer",
+    "valueDecimal": "decimal",
+    "valueDateTime": "dateTime",
+}
+
+
+class PropertyNames:
+    """Under which codes a code system has the standard properties."""
+
+    __slots__ = ("child", "inactive", "not_selectable", "parent", "status")
+
+    def __init__(self, definitions: Sequence[PropertyDefinition]) -> None:
+        def named(*names: str) -> frozenset[str]:
+            by_uri = {d.code for d in definitions if d.uri in {CONCEPT_PROPERTIES + name for name in names}}
+            return frozenset(by_uri | set(names))
+
+        self.status = named("status")
+        self.inactive = named("inactive")
+        self.not_selectable = named("notSelectable")
+        self.parent = named("parent") | {"subsumedBy"}
+        self.child = named("child")
+
+
+def property_value(entry: Mapping[str, Any]) -> PropertyValue | None:
+    """A CodeSystem.concept.property; None where it has no code or no value."""
+    code = entry.get("code")
+    if not isinstance(code, str):
+        return None
+    return next(((code, entry[key], kind) for key, kind in _TYPES.items() if key in entry), None)
+
+
+def value_text(value: Any) -> str:
+    """A property's value as a filter compares it: a Coding by its code, a boolean as `true` or `false`."""
+    if value is True:
+        return "true"
+    if value is False:
+        return "false"
+    if isinstance(value, Mapping):
+        return str(value.get("code", ""))
+    return str(value)
+
+
+def designation(entry: Mapping[str, Any], source: str | None = None) -> Designation | None:
+    """A CodeSystem.concept.designation (or a ValueSet's); None where it has no value."""
+    value = entry.get("value")
+    if not isinstance(value, str):
+        return None
+    use = entry.get("use")
+    coded = use if isinstance(use, Mapping) else {}
+    return Designation(
+        value.strip(),
+        entry.get("language"),
+        (str(coded.get("system", "")), str(coded["code"])) if isinstance(coded.get("code"), str) else None,
+        coded.get("display"),
+        tuple(entry.get("extension", ())),
+        source,
+    )
+
+
+def concept_detail(node: Mapping[str, Any], names: PropertyNames) -> ConceptDetail:
+    """A CodeSystem.concept with everything but its children."""
+    found = [value for entry in node.get("property", ()) if (value := property_value(entry)) is not None]
+    extensions = tuple(node.get("extension", ()))
+    inactive = any(
+        (code in names.inactive and value is True)
+        or (code in names.status and str(value).casefold() in INACTIVE_STATUS)
+        for code, value, _ in found
+    )
+    return ConceptDetail(
+        code=node["code"],
+        display=node.get("display"),
+        definition=node.get("definition"),
+        active=not inactive,
+        abstract=any(code in names.not_selectable and value is True for code, value, _ in found),
+        designations=tuple(
+            one for entry in node.get("designation", ()) if (one := designation(entry)) is not None
+        ),
+        properties=tuple(p for p in found if p[0] not in names.parent and p[0] not in names.child),
+        extensions=extensions,
+    )
+
+
+def words(text: str) -> Iterator[str]:
+    """The words of a text as a search compares them: case and accents don't count."""
+    plain = "".join(c for c in unicodedata.normalize("NFKD", text) if not unicodedata.combining(c)).casefold()
+    word: list[str] = []
+    for character in plain:
+        if character.isalnum():
+            word.append(character)
+        elif word:
+            yield "".join(word)
+            word = []
+    if word:
+        yield "".join(word)

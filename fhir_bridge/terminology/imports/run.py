@@ -1,0 +1,165 @@
+"""Imports a file into the store: finds out what it is, reads it, and lets it be seen when all of it is there."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from fhir_bridge.terminology.imports import (
+    atc,
+    claml,
+    fhir_json,
+    hgnc,
+    icd10cm,
+    loinc,
+    obo,
+    omop,
+    rf2,
+    rxnorm,
+    sssom,
+    usagi,
+)
+from fhir_bridge.terminology.imports.options import Options
+from fhir_bridge.terminology.imports.sources import Source, digest_of
+from fhir_bridge.terminology.store.catalogue import ContentStore
+from fhir_bridge.terminology.store.errors import ImportProblem
+from fhir_bridge.terminology.store.staging import Staging
+
+__all__ = ["FORMATS", "ImportResult", "Progress", "detect", "import_file"]
+
+
+class _Reader(Protocol):
+    def recognizes(self, source: Source) -> bool: ...
+    def read(self, source: Source, staging: Staging, options: Options) -> None: ...
+
+
+FORMATS: dict[str, Any] = {
+    "loinc": loinc,
+    "rf2": rf2,
+    "rxnorm": rxnorm,
+    "omop": omop,
+    "claml": claml,
+    "icd10cm": icd10cm,
+    "obo": obo,
+    "hgnc": hgnc,
+    "usagi": usagi,
+    "sssom": sssom,
+    "atc": atc,
+    "fhir": fhir_json,
+}
+"""Readers by format, in the order in which they are asked whether they know a file."""
+
+_READERS_VERSION = 1
+"""Raised where a reader reads more or otherwise, so that the same file is imported anew."""
+
+
+class Progress:
+    """Hears how an import goes; this one does nothing with it."""
+
+    def begin(self, what: str, total: int) -> None:
+        """A stretch of work begins; `total` is bytes, 0 where it is not known."""
+
+    def advance(self, count: int) -> None:
+        """So many bytes more are done."""
+
+
+@dataclass(frozen=True)
+class ImportResult:
+    """What became of an import.
+
+    Attributes:
+        already: these very files, with these options, were in the store already; nothing was done.
+        systems: (url, version, number of concepts).
+        maps: (url, number of rows).
+        value_sets: number of value sets.
+        replaced: `url|version` of what older imports had and this one has anew.
+        notes: what the person should know, with counts.
+    """
+
+    path: Path
+    format: str
+    already: bool = False
+    systems: list[tuple[str, str | None, int]] = field(default_factory=list)
+    maps: list[tuple[str, int]] = field(default_factory=list)
+    value_sets: int = 0
+    replaced: list[str] = field(default_factory=list)
+    notes: dict[str, int] = field(default_factory=dict)
+    seconds: float = 0.0
+
+
+def detect(source: Source) -> str:
+    """The format of a file, by its content.
+
+    Raises:
+        ImportProblem: no reader knows it.
+    """
+    for name, reader in FORMATS.items():
+        if reader.recognizes(source):
+            return name
+    raise ImportProblem(
+        str(source.path),
+        None,
+        f"is in none of the forms {', '.join(FORMATS)}; --format names one",
+        "FB-TERM-033",
+    )
+
+
+def import_file(
+    store: ContentStore,
+    path: Path,
+    format_name: str = "auto",
+    options: Options = Options(),  # noqa: B008 - frozen
+    progress: Progress | None = None,
+) -> ImportResult:
+    """Import a file or folder.
+
+    Nothing of it is in the store before all of it is; importing the same again does nothing.
+
+    Args:
+        store: the store.
+        path: what was downloaded.
+        format_name: one of `FORMATS`, or `auto`.
+        options: wishes.
+        progress: hears how it goes.
+
+    Raises:
+        ImportProblem: the file can't be used; file and line are named.
+        StoreError: the store can't be used.
+    """
+    started = time.perf_counter()
+    heard = progress or Progress()
+    heard.begin(f"{path.name}: opening", 0)
+    source = Source(path, heard.advance)
+    try:
+        name = detect(source) if format_name == "auto" else format_name
+        heard.begin(f"{path.name}: checking", path.stat().st_size if path.is_file() else source.total)
+        digest = digest_of(path, f"{name} {_READERS_VERSION} {options.text()}", heard.advance)
+        if store.has(digest):
+            return ImportResult(path, name, already=True, seconds=time.perf_counter() - started)
+        with store.building(digest) as building:
+            heard.begin(f"{path.name}: reading", 0 if source.is_tar else source.total)
+            reader: _Reader = FORMATS[name]
+            try:
+                reader.read(source, building.staging, options)
+            except UnicodeEncodeError as error:
+                raise ImportProblem(str(path), None, f"holds half a character ({error})") from error
+            step: Callable[[str], None] = lambda what: heard.begin(f"{path.name}: {what}", 0)  # noqa: E731
+            pack = building.finish(name, [path.name], step)
+    finally:
+        source.close()
+    replaced = store.replaced(pack)
+    described = pack.described
+    return ImportResult(
+        path,
+        name,
+        False,
+        [(one["url"], one["version"], one["concepts"]) for one in described["systems"]],
+        [(one["url"], one["rows"]) for one in described["maps"]],
+        described["value_sets"],
+        replaced,
+        described["notes"],
+        time.perf_counter() - started,
+    )

@@ -1,0 +1,158 @@
+"""RxNorm as the National Library of Medicine distributes it: RRF files (release zip or folder).
+
+Codes are RXCUIs, displays the name of the best term type; other atoms are designations. Relations (`has_ingredient`,
+`tradename_of`, …), semantic attributes, NDCs and codes of the sources are properties. There is no hierarchy.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from itertools import groupby
+from operator import itemgetter
+from typing import Any
+
+from fhir_bridge.terminology.imports.options import Options
+from fhir_bridge.terminology.imports.rows import Batch
+from fhir_bridge.terminology.imports.sources import Source
+from fhir_bridge.terminology.imports.tables import separated_rows
+from fhir_bridge.terminology.store.errors import ImportProblem
+from fhir_bridge.terminology.store.staging import (
+    ConceptRow,
+    DesignationRow,
+    PropertyRow,
+    Staging,
+    SystemHeader,
+)
+
+__all__ = ["SYSTEM", "read", "recognizes"]
+
+SYSTEM = "http://www.nlm.nih.gov/research/umls/rxnorm"
+
+_CONSO = "RXCUI LAT TS LUI STT SUI ISPREF RXAUI SAUI SCUI SDUI SAB TTY CODE STR SRL SUPPRESS CVF -".split()
+_REL = "RXCUI1 RXAUI1 STYPE1 REL RXCUI2 RXAUI2 STYPE2 RELA RUI SRUI SAB SL DIR RG SUPPRESS CVF -".split()
+_SAT = "RXCUI LUI SUI RXAUI STYPE CODE ATUI SATUI ATN SAB ATV SUPPRESS CVF -".split()
+_STY = "RXCUI TUI STN STY ATUI CVF -".split()
+_TERM_TYPES = (
+    "SCD SBD GPCK BPCK SCDC SBDC SCDF SCDFP SCDG SCDGP SBDF SBDFP SBDG IN PIN MIN BN DF DFG PSN SY TMSY ET"
+).split()
+_LANGUAGES = {"ENG": "en", "SPA": "es", "FRE": "fr", "GER": "de", "ITA": "it", "DUT": "nl"}
+_DATE = re.compile(r"(?<!\d)([01]\d[0-3]\d20\d\d)(?!\d)")
+
+
+def recognizes(source: Source) -> bool:
+    """Whether it holds RXNCONSO.RRF."""
+    return _file(source, "RXNCONSO") is not None
+
+
+def read(source: Source, staging: Staging, options: Options) -> None:
+    """Read a release into the staging.
+
+    Raises:
+        ImportProblem: a file is missing or broken.
+    """
+    main = _file(source, "RXNCONSO")
+    if main is None:
+        raise ImportProblem(str(source.path), None, "holds no RXNCONSO.RRF")
+    header = SystemHeader(
+        options.system or SYSTEM,
+        options.version or _version(source),
+        "RxNorm",
+        "RxNorm",
+        language="en",
+        hierarchy_meaning=None,
+        metadata={"publisher": "National Library of Medicine (NLM)", "status": "active"},
+    )
+    system = staging.system(header)
+    staging.db.execute(
+        "CREATE TABLE x_atom (cui TEXT, place INTEGER, name TEXT, kind TEXT, language TEXT, source TEXT, code TEXT,"
+        " gone INTEGER, line INTEGER)"
+    )
+    order = {kind: place for place, kind in enumerate(_TERM_TYPES)}
+    columns = ("RXCUI", "LAT", "SAB", "TTY", "CODE", "STR", "SUPPRESS")
+    staging.insert(
+        "INSERT INTO x_atom VALUES (?,?,?,?,?,?,?,?,?)",
+        (
+            (
+                row[0],
+                order.get(row[3], 99)
+                + (0 if row[2] == "RXNORM" else 100)
+                + (200 if row[6] in "OEY" and row[6] else 0),
+                row[5],
+                row[3],
+                _LANGUAGES.get(row[1], row[1].lower()),
+                row[2],
+                row[4],
+                row[6] in ("O", "E", "Y"),
+                line,
+            )
+            for line, row in separated_rows(source, main, "|", columns, header=_CONSO)
+        ),
+    )
+    staging.db.execute("CREATE INDEX x_atom_cui ON x_atom (cui, place)")
+    with Batch(staging, system) as batch:
+        for cui, group in groupby(
+            staging.rows("SELECT * FROM x_atom ORDER BY length(cui), cui, place, rowid"), itemgetter(0)
+        ):
+            _concept(batch, cui, list(group))
+    staging.properties(system, _relations(source))
+    staging.properties(system, _attributes(source))
+
+
+def _concept(batch: Batch, cui: str, atoms: list[tuple[Any, ...]]) -> None:
+    _, _, display, kind, _, sab, _, _, _ = atoms[0]
+    active = any(atom[5] == "RXNORM" and not atom[7] for atom in atoms)
+    if not any(atom[5] == "RXNORM" for atom in atoms):
+        active = any(not atom[7] for atom in atoms)
+    batch.concept(ConceptRow(cui, display, None, active, False, min(atom[8] for atom in atoms), atoms[0][1]))
+    batch.value(cui, "TTY", kind, "code")
+    batch.value(cui, "SAB", sab, "code")
+    seen = {(display, "en")}
+    for _, _, name, kind, language, sab, code, gone, _ in atoms:
+        if sab != "RXNORM":
+            batch.value(cui, f"{sab}_CODE", code)
+        if (name, language) not in seen and not gone:
+            seen.add((name, language))
+            batch.name(DesignationRow(cui, name, language, SYSTEM, kind))
+
+
+def _relations(source: Source) -> Iterator[PropertyRow]:
+    """Relations between concepts; in RRF the second stands in the relation to the first (`RXCUI2 RELA RXCUI1`)."""
+    name = _file(source, "RXNREL")
+    if name is None:
+        return
+    columns = ("RXCUI1", "REL", "RXCUI2", "RELA", "SUPPRESS")
+    for _, row in separated_rows(source, name, "|", columns, header=_REL):
+        target, relation, cui, label, suppressed = row
+        if cui and target and suppressed in ("", "N"):
+            yield PropertyRow(cui, label or relation, target, "code")
+
+
+def _attributes(source: Source) -> Iterator[PropertyRow]:
+    name = _file(source, "RXNSTY")
+    if name is not None:
+        for _, (cui, kind) in separated_rows(source, name, "|", ("RXCUI", "STY"), header=_STY):
+            yield PropertyRow(cui, "STY", kind, "string")
+    name = _file(source, "RXNSAT")
+    if name is not None:
+        columns = ("RXCUI", "ATN", "SAB", "ATV", "SUPPRESS")
+        for _, (cui, attribute, sab, value, suppressed) in separated_rows(
+            source, name, "|", columns, header=_SAT
+        ):
+            if cui and value and sab == "RXNORM" and suppressed in ("", "N"):
+                yield PropertyRow(cui, attribute, value, "string")
+
+
+def _version(source: Source) -> str | None:
+    """The release's day as MMDDYYYY, from the name of the archive or of a file in it."""
+    for name in (source.path.name, *source.names):
+        found = _DATE.search(name)
+        if found:
+            return found[1]
+    return None
+
+
+def _file(source: Source, name: str) -> str | None:
+    found = [one for one in source.names if one.rsplit("/", 1)[-1].upper() == f"{name}.RRF"]
+    preferred = [one for one in found if "prescribe" not in one.lower()]
+    return min(preferred or found, key=len) if found else None

@@ -1,0 +1,187 @@
+"""SSSOM mapping sets (tab separated, with their metadata as comments) as ConceptMaps, one a set.
+
+A predicate says how the object stands to the subject: of `skos:broadMatch` the object is the wider.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from fhir_bridge.terminology.imports.curies import coding
+from fhir_bridge.terminology.imports.options import Options
+from fhir_bridge.terminology.imports.sources import Source
+from fhir_bridge.terminology.imports.tables import decoded_lines
+from fhir_bridge.terminology.store.errors import ImportProblem
+from fhir_bridge.terminology.store.staging import MapHeader, MapRow, Staging
+
+__all__ = ["read", "recognizes"]
+
+_PREDICATES = {
+    "skos:exactmatch": "equivalent",
+    "owl:equivalentclass": "equivalent",
+    "owl:sameas": "equal",
+    "skos:closematch": "inexact",
+    "skos:broadmatch": "wider",
+    "rdfs:subclassof": "wider",
+    "skos:narrowmatch": "narrower",
+    "skos:relatedmatch": "relatedto",
+    "skos:mappingrelation": "relatedto",
+    "oboinowl:hasdbxref": "relatedto",
+    "semapv:crossspeciesexactmatch": "relatedto",
+}
+_URIS = {
+    "http://www.w3.org/2004/02/skos/core#": "skos:",
+    "http://www.w3.org/2002/07/owl#": "owl:",
+    "http://www.w3.org/2000/01/rdf-schema#": "rdfs:",
+    "http://www.geneontology.org/formats/oboinowl#": "oboinowl:",
+}
+_MAX_HEADER = 20_000
+
+
+def recognizes(source: Source) -> bool:
+    """Whether a table has the columns of SSSOM."""
+    return _file(source) is not None
+
+
+def read(source: Source, staging: Staging, options: Options) -> None:
+    """Read the mapping set into the staging.
+
+    Raises:
+        ImportProblem: a column is missing, or a row has a predicate or prefix that is not known.
+    """
+    name = _file(source)
+    if name is None:
+        raise ImportProblem(str(source.path), None, "holds no table with SSSOM's columns")
+    _Set(source, name, staging, options).read()
+
+
+def _file(source: Source) -> str | None:
+    if source.is_tar:
+        return None
+    for name in source.names:
+        if name.lower().endswith((".tsv", ".txt", ".csv")):
+            for line in source.start(name).decode("utf-8", "replace").splitlines():
+                if not line.startswith("#"):
+                    if {"subject_id", "predicate_id", "object_id"} <= set(line.strip().split("\t")):
+                        return name
+                    break
+    return None
+
+
+class _Set:
+    def __init__(self, source: Source, name: str, staging: Staging, options: Options) -> None:
+        self.source, self.name, self.staging, self.options = source, name, staging, options
+        self.label = source.label(name)
+        self.prefixes: dict[str, str] = {}
+
+    def read(self) -> None:
+        lines = decoded_lines(self.source, self.name)
+        comments: list[str] = []
+        columns: list[str] = []
+        for line, text in lines:
+            if not text.startswith("#"):
+                columns = [column.strip() for column in text.split("\t")]
+                break
+            comments.append(text[1:])
+            if line > _MAX_HEADER:
+                raise ImportProblem(self.label, line, "has more metadata than a mapping set needs")
+        missing = {"subject_id", "predicate_id", "object_id"} - set(columns)
+        if missing:
+            raise ImportProblem(self.label, None, f"has no column {', '.join(sorted(missing))}")
+        told = self._metadata(comments)
+        curies = told.get("curie_map")
+        if isinstance(curies, dict):
+            self.prefixes = {str(key): str(value) for key, value in curies.items()}
+        stem = re.sub(r"[^A-Za-z0-9.-]+", "-", self.source.path.name.split(".")[0]) or "sssom"
+        url = str(told.get("mapping_set_id") or f"urn:fhir-bridge:map:sssom:{stem}")
+        version = self.options.version or (
+            str(told["mapping_set_version"]) if "mapping_set_version" in told else None
+        )
+        resource: dict[str, Any] = {
+            "resourceType": "ConceptMap",
+            "url": url,
+            "name": f"SSSOM_{re.sub(r'[^A-Za-z0-9]', '_', stem)}",
+            "title": str(told.get("mapping_set_title") or self.source.path.name),
+            "status": "active",
+        }
+        if "license" in told:
+            resource["copyright"] = str(told["license"])
+        if "mapping_set_description" in told:
+            resource["description"] = str(told["mapping_set_description"])
+        if version:
+            resource["version"] = version
+        number = self.staging.concept_map(MapHeader(url, version, str(resource["name"]), resource))
+        self.staging.map_rows(number, self._rows(lines, columns))
+
+    def _metadata(self, comments: list[str]) -> dict[str, Any]:
+        indent = min((len(one) - len(one.lstrip()) for one in comments if one.strip()), default=0)
+        try:
+            found = YAML(typ="safe", pure=True).load("\n".join(one[indent:] for one in comments))
+        except YAMLError as error:
+            raise ImportProblem(
+                self.label, 1, f"has metadata that are not YAML: {str(error)[:200]}"
+            ) from error
+        return found if isinstance(found, dict) else {}
+
+    def _rows(self, lines: Iterator[tuple[int, str]], columns: list[str]) -> Iterator[MapRow]:
+        at = {column: place for place, column in enumerate(columns)}
+        for line, text in lines:
+            fields = text.split("\t")
+            if not text.strip():
+                continue
+            if len(fields) > len(columns):
+                raise ImportProblem(
+                    self.label, line, f"has {len(fields)} fields, where {len(columns)} are expected"
+                )
+            row = {
+                column: fields[place].strip() if place < len(fields) else "" for column, place in at.items()
+            }
+            if row.get("subject_type") == "rdfs literal" or row.get("object_type") == "rdfs literal":
+                self.staging.note("rows of literals, left out")
+                continue
+            yield self._row(line, row)
+
+    def _row(self, line: int, row: dict[str, str]) -> MapRow:
+        source_system, code = self._coding(line, row["subject_id"], row.get("subject_source", ""))
+        comment = "; ".join(
+            text for text in (row.get("comment", ""), row.get("mapping_justification", "")) if text
+        )
+        if row["object_id"] in ("", "sssom:NoTermFound"):
+            label = row.get("subject_label") or None
+            return MapRow(source_system, code, label, None, None, None, "unmatched", comment or None)
+        target_system, target = self._coding(line, row["object_id"], row.get("object_source", ""))
+        predicate = row["predicate_id"].lower()
+        for start, short in _URIS.items():
+            predicate = predicate.replace(start, short)
+        equivalence = _PREDICATES.get(predicate)
+        if equivalence is None:
+            raise ImportProblem(
+                self.label, line, f'has the predicate "{row["predicate_id"]}", which is not known'
+            )
+        if row.get("predicate_modifier", "").lower() == "not":
+            equivalence = "disjoint"
+        return MapRow(
+            source_system,
+            code,
+            row.get("subject_label") or None,
+            target_system,
+            target,
+            row.get("object_label") or None,
+            equivalence,
+            comment or None,
+        )
+
+    def _coding(self, line: int, curie: str, told: str) -> tuple[str, str]:
+        found = coding(curie, self.prefixes)
+        if found is None and told.startswith("http") and ":" in curie:
+            return told, curie.partition(":")[2]
+        if found is None:
+            raise ImportProblem(
+                self.label, line, f'has "{curie[:60]}", whose prefix is not in the curie_map of the file'
+            )
+        return found

@@ -1,0 +1,145 @@
+"""Reads tables line by line: comma separated with quotes, tab separated without, bars. A bad line is named."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable, Iterator, Sequence
+from operator import itemgetter
+
+from fhir_bridge.terminology.imports.sources import Source
+from fhir_bridge.terminology.store.errors import ImportProblem
+
+__all__ = ["Row", "csv_rows", "decoded_lines", "separated_rows"]
+
+Row = tuple[int, tuple[str, ...]]
+"""Line, and the wanted columns in the order they were asked for; a column that may be missing is empty."""
+
+
+def decoded_lines(source: Source, name: str, encoding: str = "utf-8-sig") -> Iterator[tuple[int, str]]:
+    """Lines of a text file without their ends, counted from 1.
+
+    Raises:
+        ImportProblem: a line is not of this encoding, or holds a NUL.
+    """
+    with source.open(name) as file:
+        text = io.TextIOWrapper(file, encoding=encoding, newline="\n")
+        line = 0
+        try:
+            for line, content in enumerate(text, 1):
+                if "\0" in content:
+                    raise ImportProblem(
+                        source.label(name), line, "holds a NUL character; the file is damaged"
+                    )
+                yield line, content.rstrip("\r\n")
+        except UnicodeDecodeError as error:
+            raise _not_decoded(source, name, encoding) from error
+        finally:
+            text.detach()
+
+
+def separated_rows(
+    source: Source,
+    name: str,
+    separator: str,
+    wanted: Sequence[str],
+    optional: Sequence[str] = (),
+    header: Sequence[str] | None = None,
+) -> Iterator[Row]:
+    """Rows of a table without quotes (RF2, RRF, OMOP, HGNC), by the names in its first line, or by `header`.
+
+    Raises:
+        ImportProblem: a wanted column is missing, or a line has another number of fields than the header.
+    """
+    lines = decoded_lines(source, name)
+    label = source.label(name)
+    if header is None:
+        first = next(lines, None)
+        if first is None:
+            raise ImportProblem(label, 1, "is empty")
+        header = [column.strip().strip('"') for column in first[1].split(separator)]
+    pick = _picker(label, header, wanted, optional)
+    width = len(header)
+    for line, content in lines:
+        fields = content.split(separator)
+        if len(fields) != width:
+            if not content.strip():
+                continue
+            raise ImportProblem(label, line, f"has {len(fields)} fields, where {width} are expected")
+        yield line, pick(fields)
+
+
+def csv_rows(
+    source: Source,
+    name: str,
+    wanted: Sequence[str],
+    optional: Sequence[str] = (),
+    delimiter: str = ",",
+    encoding: str = "utf-8-sig",
+) -> Iterator[Row]:
+    """Rows of a CSV with quotes, by the names in its first line (case does not count).
+
+    Raises:
+        ImportProblem: a wanted column is missing, quotes don't match, or a row has another number of fields.
+    """
+    label = source.label(name)
+    with source.open(name) as file:
+        text = io.TextIOWrapper(file, encoding=encoding, newline="")
+        reader = csv.reader(text, delimiter=delimiter, strict=True)
+        try:
+            header = next(reader, None)
+            if header is None:
+                raise ImportProblem(label, 1, "is empty")
+            pick = _picker(label, header, wanted, optional)
+            width = len(header)
+            line = reader.line_num
+            for fields in reader:
+                line, last = reader.line_num, line
+                if len(fields) != width:
+                    if not fields:
+                        continue
+                    raise ImportProblem(
+                        label, last + 1, f"has {len(fields)} fields, where {width} are expected"
+                    )
+                yield last + 1, pick(fields)
+        except csv.Error as error:
+            raise ImportProblem(label, reader.line_num, f"is not well-formed CSV: {error}") from error
+        except UnicodeDecodeError as error:
+            raise _not_decoded(source, name, encoding) from error
+        finally:
+            text.detach()
+
+
+def _picker(
+    label: str, header: Sequence[str], wanted: Sequence[str], optional: Sequence[str]
+) -> Callable[[Sequence[str]], tuple[str, ...]]:
+    places = {column.strip().lower(): place for place, column in reversed(list(enumerate(header)))}
+    missing = [column for column in wanted if column.lower() not in places]
+    if missing:
+        raise ImportProblem(
+            label,
+            1,
+            f"has no column {', '.join(missing)}; the columns are {', '.join(header[:60])}",
+        )
+    found = [places.get(column.lower()) for column in (*wanted, *optional)]
+    if None not in found and len(found) > 1:
+        getter: Callable[[Sequence[str]], tuple[str, ...]] = itemgetter(*found)
+        return getter
+    return lambda fields: tuple("" if place is None else fields[place] for place in found)
+
+
+def _not_decoded(source: Source, name: str, encoding: str) -> ImportProblem:
+    """Find the first line that is not of the encoding."""
+    codec = "utf-8" if encoding == "utf-8-sig" else encoding
+    with source.open(name) as file:
+        for line, content in enumerate(file, 1):
+            try:
+                content.decode(codec)
+            except UnicodeDecodeError as error:
+                return ImportProblem(
+                    source.label(name),
+                    line,
+                    f"is not {codec.upper()} (byte 0x{content[error.start]:02X} at column {error.start + 1}); "
+                    f"convert the file to {codec.upper()}",
+                )
+    return ImportProblem(source.label(name), None, f"is not {codec.upper()}")

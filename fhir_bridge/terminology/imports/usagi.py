@@ -1,0 +1,118 @@
+"""Usagi's export (CSV) as a ConceptMap from local codes to OMOP concept ids.
+
+Rows that nobody approved are read as well, as `relatedto` with the status in the comment. A concept id of 0, or the
+equivalence UNMATCHED, says that there is no target.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from fhir_bridge.terminology.imports.curies import OMOP
+from fhir_bridge.terminology.imports.options import Options
+from fhir_bridge.terminology.imports.sources import Source
+from fhir_bridge.terminology.imports.tables import csv_rows
+from fhir_bridge.terminology.store.errors import ImportProblem
+from fhir_bridge.terminology.store.staging import MapHeader, MapRow, Staging
+
+__all__ = ["read", "recognizes"]
+
+_WANTED = ("sourceCode", "sourceName", "conceptId", "mappingStatus")
+_OPTIONAL = ("conceptName", "equivalence", "statusSetBy", "statusSetOn", "comment", "mappingType")
+_EQUIVALENCES = {
+    "EQUAL": "equal",
+    "EQUIVALENT": "equivalent",
+    "WIDER": "wider",
+    "NARROWER": "narrower",
+    "INEXACT": "inexact",
+    "UNMATCHED": "unmatched",
+    "UNREVIEWED": "relatedto",
+}
+
+
+def recognizes(source: Source) -> bool:
+    """Whether a CSV has Usagi's columns."""
+    return _file(source) is not None
+
+
+def read(source: Source, staging: Staging, options: Options) -> None:
+    """Read the mapping into the staging; `options.system` names the source code system.
+
+    Raises:
+        ImportProblem: a column is missing or a row is broken.
+    """
+    name = _file(source)
+    if name is None:
+        raise ImportProblem(str(source.path), None, "holds no CSV with Usagi's columns")
+    stem = re.sub(r"[^A-Za-z0-9.-]+", "-", source.path.stem).strip("-") or "usagi"
+    system = options.system or f"urn:fhir-bridge:usagi:{stem}"
+    url = f"urn:fhir-bridge:map:usagi:{stem}"
+    resource = {
+        "resourceType": "ConceptMap",
+        "url": url,
+        "name": f"Usagi_{re.sub(r'[^A-Za-z0-9]', '_', stem)}",
+        "title": f"Usagi mapping {source.path.name}",
+        "status": "draft",
+        "sourceUri": system,
+        "targetUri": OMOP,
+    }
+    number = staging.concept_map(MapHeader(url, options.version, str(resource["name"]), resource))
+    staging.map_rows(number, _rows(source, name, system, staging))
+
+
+def _rows(source: Source, name: str, system: str, staging: Staging) -> Iterator[MapRow]:
+    label = source.label(name)
+    for line, row in csv_rows(source, name, _WANTED, _OPTIONAL):
+        code, text, concept, status, concept_name, equivalence, by, on, comment, kind = (
+            one.strip() for one in row
+        )
+        if not code:
+            raise ImportProblem(label, line, "has no sourceCode")
+        if concept and not concept.lstrip("-").isdigit():
+            raise ImportProblem(label, line, f'has "{concept[:40]}" where a conceptId is expected')
+        if kind and kind not in ("MAPS_TO", "MAPS_TO_VALUE", "MAPS_TO_UNIT"):
+            staging.note(f"rows of mapping type {kind}")
+        wanted = equivalence.upper() or ("EQUIVALENT" if status == "APPROVED" else "UNREVIEWED")
+        r4 = _EQUIVALENCES.get(wanted)
+        if r4 is None:
+            raise ImportProblem(
+                label, line, f'has the equivalence "{equivalence}", which Usagi does not have'
+            )
+        if status != "APPROVED":
+            r4 = "relatedto" if r4 != "unmatched" else r4
+            comment = f"{status or 'UNCHECKED'}{': ' + comment if comment else ''}"
+            staging.note("rows that nobody approved, kept as related")
+        elif by:
+            comment = f"{comment + '; ' if comment else ''}approved by {by}{_when(on)}"
+        target = concept if concept not in ("", "0", "-1") and r4 != "unmatched" else None
+        yield MapRow(
+            system,
+            code,
+            text or None,
+            OMOP if target else None,
+            target,
+            concept_name or None if target else None,
+            r4 if target else "unmatched",
+            comment or None,
+        )
+
+
+def _when(stamp: str) -> str:
+    """Milliseconds since 1970, as a day."""
+    import datetime
+
+    if not stamp.isdigit() or len(stamp) > 14:
+        return ""
+    return f" on {datetime.datetime.fromtimestamp(int(stamp) / 1000, datetime.UTC):%Y-%m-%d}"
+
+
+def _file(source: Source) -> str | None:
+    if source.is_tar:
+        return None
+    for name in source.names:
+        if name.lower().endswith(".csv"):
+            header = source.start(name, 8192).split(b"\n", 1)[0].decode("utf-8", "replace").lower()
+            if "sourcecode" in header and "conceptid" in header and "mappingstatus" in header:
+                return name
+    return None

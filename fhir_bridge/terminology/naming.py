@@ -1,0 +1,118 @@
+"""Names of codes in the reader's language, so that a record made in one country reads in another.
+
+Nothing of the source is changed: its display and text stay, the name in the other language stands beside them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from functools import lru_cache
+from typing import Any
+
+from fhir_bridge.terminology.content import ConceptDetail
+from fhir_bridge.terminology.service import Terminology
+
+__all__ = ["TRANSLATION", "Names", "language_of"]
+
+TRANSLATION = "http://hl7.org/fhir/StructureDefinition/translation"
+"""R4's extension for a text in another language (languages.html#ext)."""
+
+_TAG = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*")
+_MANY = 20_000
+
+
+def language_of(header: str) -> str | None:
+    """The language that an Accept-Language header (RFC 9110 §12.5.4) likes best; None where it names none."""
+    liked: list[tuple[float, str]] = []
+    for part in header[:1000].split(","):
+        tag, _, more = part.strip().partition(";")
+        weight = more.strip().removeprefix("q=") or "1"
+        if _TAG.fullmatch(tag) and re.fullmatch(r"[01](\.\d{0,3})?", weight):
+            liked.append((-float(weight), tag))
+    best = min(liked, key=lambda one: one[0], default=(0.0, ""))
+    return best[1] if best[0] else None
+
+
+class Names:
+    """Names in one language: of the code systems' own designations, then of supplements."""
+
+    def __init__(self, terminology: Terminology, language: str) -> None:
+        """Names in a language.
+
+        Args:
+            language: BCP-47 tag; `de` is content with `de-CH`, and `de-CH` with `de` where there is nothing nearer.
+
+        Raises:
+            ValueError: it is no language tag.
+        """
+        if not _TAG.fullmatch(language):
+            raise ValueError(f"{language!r} is no language tag (en, de-CH, …)")
+        self.language = language
+        self._wanted = language.casefold().split("-")
+        self._terminology = terminology
+        self.of = lru_cache(_MANY)(self._of)
+        """Name of a concept: `of(system, code)`; None where there is none in this language."""
+
+    def concept(self, concept: Mapping[str, Any]) -> str | None:
+        """Name of a CodeableConcept: of its first coding that has one."""
+        codings = concept.get("coding", ())
+        named = (self.of(c["system"], c["code"]) for c in codings if "system" in c and "code" in c)
+        return next((name for name in named if name), None)
+
+    def localized(self, resource: Mapping[str, Any]) -> dict[str, Any]:
+        """A copy of a resource in which the display of each coding has its translation beside it (`_display`)."""
+        found: dict[str, Any] = self._localized(resource)
+        return found
+
+    def _localized(self, node: Any) -> Any:
+        if isinstance(node, list):
+            return [self._localized(item) for item in node]
+        if not isinstance(node, Mapping):
+            return node
+        made = {name: self._localized(value) for name, value in node.items()}
+        system, code, display = made.get("system"), made.get("code"), made.get("display")
+        if isinstance(system, str) and isinstance(code, str) and isinstance(display, str):
+            name = self.of(system, code)
+            if name is not None and name != display:
+                made["_display"] = _translated(made.get("_display"), self.language, name)
+        return made
+
+    def _of(self, system: str, code: str) -> str | None:
+        near: tuple[int, str] | None = None
+        for language, name in self._spoken(system, code):
+            tag = (language or "").casefold().split("-")
+            if tag[0] != self._wanted[0]:
+                continue
+            distance = 0 if tag == self._wanted else 1
+            if near is None or distance < near[0]:
+                near = (distance, name)
+        return near[1] if near else None
+
+    def _spoken(self, system: str, code: str) -> Iterator[tuple[str | None, str]]:
+        library = self._terminology.library
+        content = library.code_system(system)
+        details: list[tuple[ConceptDetail | None, str | None]] = []
+        if content is not None:
+            details.append((content.get(code), content.language))
+        details += [(one.get(code), one.language) for one in library.supplements(system)]
+        for detail, language in details:
+            if detail is None:
+                continue
+            if detail.display:
+                yield language, detail.display
+            for designation in detail.designations:
+                yield designation.language, designation.value
+
+
+def _translated(element: Any, language: str, text: str) -> dict[str, Any]:
+    """The companion of a primitive with one more translation; one in the same language stays."""
+    companion = dict(element) if isinstance(element, Mapping) else {}
+    extensions = list(companion.get("extension", ()))
+    for extension in extensions:
+        parts = extension.get("extension", ()) if extension.get("url") == TRANSLATION else ()
+        if any(part.get("url") == "lang" and part.get("valueCode") == language for part in parts):
+            return companion
+    parts = [{"url": "lang", "valueCode": language}, {"url": "content", "valueString": text}]
+    companion["extension"] = [*extensions, {"url": TRANSLATION, "extension": parts}]
+    return companion

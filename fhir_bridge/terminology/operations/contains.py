@@ -1,0 +1,196 @@
+"""An entry of an expansion: ValueSet.expansion.contains in its R5 form, where properties are elements."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from fhir_bridge.terminology.concepts import CONCEPT_PROPERTIES, PropertyNames
+from fhir_bridge.terminology.content import CodeSystemContent, ConceptDetail
+from fhir_bridge.terminology.operations.names import Name, Names
+from fhir_bridge.terminology.operations.options import Options
+from fhir_bridge.terminology.operations.status import standards_status
+
+__all__ = ["KINDS", "Entry", "PropertyTable", "contains"]
+
+_SD = "http://hl7.org/fhir/StructureDefinition/"
+_FROM_SYSTEM = frozenset(
+    _SD + name for name in ("coding-sctdescid", "rendering-style", "rendering-xhtml", "codesystem-alternate")
+)
+_FROM_VALUE_SET = frozenset(
+    _SD + name
+    for name in (
+        "valueset-supplement",
+        "valueset-deprecated",
+        "structuredefinition-standards-status",
+        "valueset-concept-definition",
+        "coding-sctdescid",
+        "rendering-style",
+        "rendering-xhtml",
+    )
+)
+KINDS = {
+    "code": "valueCode",
+    "string": "valueString",
+    "Coding": "valueCoding",
+    "boolean": "valueBoolean",
+    "integer": "valueInteger",
+    "decimal": "valueDecimal",
+    "dateTime": "valueDateTime",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A selected code.
+
+    Attributes:
+        reference: FHIR JSON of the value set's own entry for it, empty where it has none.
+        language: of the value set that has the entry.
+    """
+
+    content: CodeSystemContent
+    code: str
+    reference: Mapping[str, Any]
+    language: str | None = None
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """System, version and code."""
+        return self.content.url, self.content.version or "", self.code
+
+
+@dataclass(slots=True)
+class PropertyTable:
+    """The properties that an expansion declares: code by uri."""
+
+    codes: dict[str, str] = field(default_factory=dict)
+    uris: dict[str, str | None] = field(default_factory=dict)
+
+    def code(self, code: str, uri: str | None) -> str:
+        """The code under which a property stands in this expansion; it is declared by the first that has it."""
+        if uri is None:
+            self.uris.setdefault(code, None)
+            return code
+        known = self.codes.get(uri)
+        if known is not None:
+            return known
+        self.codes[uri] = code
+        self.uris[code] = uri
+        return code
+
+    def json(self) -> list[dict[str, Any]]:
+        """As ValueSet.expansion.property."""
+        return [{"code": code, **({"uri": uri} if uri else {})} for code, uri in self.uris.items()]
+
+
+def contains(
+    entry: Entry, detail: ConceptDetail, options: Options, table: PropertyTable, *, with_version: bool
+) -> dict[str, Any]:
+    """The entry."""
+    content = entry.content
+    found: dict[str, Any] = {}
+    extensions = _extensions(entry, detail)
+    if extensions:
+        found["extension"] = extensions
+    found["system"] = content.url
+    if with_version and content.version:
+        found["version"] = content.version
+    if detail.abstract:
+        found["abstract"] = True
+    if not detail.active:
+        found["inactive"] = True
+    found["code"] = entry.code
+    names = Names.of(content, detail, entry.reference, entry.language)
+    shown = _shown(names, options)
+    if shown is not None:
+        found["display"] = shown.value
+    designations = _designations(names, shown, options)
+    if designations:
+        found["designation"] = designations
+    properties = _properties(entry, detail, options, table)
+    if properties:
+        found["property"] = [{"code": code, kind: value} for code, (kind, value) in properties.items()]
+    return found
+
+
+def _shown(names: Names, options: Options) -> Name | None:
+    languages = options.languages
+    found = names.preferred(languages)
+    if found is None and languages is not None and not languages.closed:
+        found = names.preferred(None)
+    return found
+
+
+def _designations(names: Names, shown: Name | None, options: Options) -> list[dict[str, Any]]:
+    if not (options.include_designations or (options.designations and options.include_designations is None)):
+        return []
+    return [
+        name.json()
+        for name in names.all
+        if name is not shown and (not options.designations or _wanted(name, options.designations))
+    ]
+
+
+def _wanted(name: Name, tokens: Sequence[str]) -> bool:
+    for token in tokens:
+        system, _, code = token.rpartition("|")
+        if name.use is not None and name.use == (system, code):
+            return True
+        if system in ("urn:ietf:bcp:47", "") and name.language == code:
+            return True
+    return False
+
+
+def _extensions(entry: Entry, detail: ConceptDetail) -> list[Mapping[str, Any]]:
+    own = [one for one in detail.extensions if one.get("url") in _FROM_SYSTEM]
+    return own + [one for one in entry.reference.get("extension", ()) if one.get("url") in _FROM_VALUE_SET]
+
+
+def _properties(
+    entry: Entry, detail: ConceptDetail, options: Options, table: PropertyTable
+) -> dict[str, tuple[str, Any]]:
+    found: dict[str, tuple[str, Any]] = {}
+
+    def put(name: str, code: str, kind: str, value: Any) -> None:
+        if value is not None:
+            found[table.code(code, CONCEPT_PROPERTIES + name)] = (kind, value)
+
+    put("status", "status", "valueCode", _status(entry.content, detail))
+    own, listed = detail.extensions, entry.reference.get("extension", ())
+    for name, code, kind, urls in (
+        ("label", "label", "valueString", ("codesystem-label", "valueset-label")),
+        ("order", "order", "valueDecimal", ("codesystem-conceptOrder", "valueset-conceptOrder")),
+        ("itemWeight", "weight", "valueDecimal", ("itemWeight", "itemWeight")),
+    ):
+        value = _extension(own, _SD + urls[0])
+        more = _extension(listed, _SD + urls[1])
+        put(name, code, kind, value if more is None else more)
+    for wanted in options.properties:
+        if wanted == "definition":
+            put("definition", "definition", "valueString", detail.definition)
+        elif wanted in ("parent", "child"):
+            codes = getattr(entry.content, "parents" if wanted == "parent" else "children")(entry.code)
+            put(wanted, wanted, "valueCode", codes[0] if codes else None)
+        else:
+            uris = {one.code: one.uri for one in entry.content.properties}
+            for code, value, kind in detail.properties:
+                if wanted in (code, "*"):
+                    found[table.code(code, uris.get(code))] = (KINDS.get(kind, "valueString"), value)
+    return found
+
+
+def _status(content: CodeSystemContent, detail: ConceptDetail) -> str | None:
+    for name in sorted(PropertyNames(content.properties).status):
+        for value in detail.values(name):
+            if str(value).casefold() != "active":
+                return str(value)
+    return standards_status({"extension": detail.extensions})
+
+
+def _extension(extensions: Sequence[Mapping[str, Any]], url: str) -> Any:
+    for one in extensions:
+        if one.get("url") == url:
+            return next((one[key] for key in one if key.startswith("value")), None)
+    return None

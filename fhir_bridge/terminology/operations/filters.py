@@ -1,0 +1,217 @@
+"""Filters of value sets on a code system's concepts (R4 valueset.html#filters, with R5's `child-of` and
+`descendent-leaf`)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from fhir_bridge.terminology.concepts import value_text
+from fhir_bridge.terminology.content import CodeSystemContent
+from fhir_bridge.terminology.grammars import GrammarContent
+from fhir_bridge.terminology.operations import messages
+from fhir_bridge.terminology.operations.ecl import EclError, compile_ecl
+from fhir_bridge.terminology.operations.outcomes import OperationError
+from fhir_bridge.terminology.operations.regex import RegexError, compile_regex
+from fhir_bridge.terminology.value_set_definitions import FilterSpec
+
+__all__ = ["OPERATORS", "Filter", "compile_filter"]
+
+OPERATORS = (
+    "=",
+    "is-a",
+    "descendent-of",
+    "is-not-a",
+    "regex",
+    "in",
+    "not-in",
+    "generalizes",
+    "child-of",
+    "descendent-leaf",
+    "exists",
+)
+SNOMED = "http://snomed.info/sct"
+
+_Matches = Callable[[str], bool]
+_Codes = Callable[[], Iterator[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """A filter of one code system.
+
+    Attributes:
+        matches: whether a code of the system, as it writes it, passes.
+        codes: the codes that pass, where they are found faster than by asking of each; None where not.
+    """
+
+    matches: _Matches
+    codes: _Codes | None = None
+
+
+def compile_filter(
+    content: CodeSystemContent, spec: FilterSpec, tick: Callable[[], None] | None = None
+) -> Filter:
+    """The filter.
+
+    Args:
+        tick: called while codes are listed; it may raise to end that.
+
+    Raises:
+        OperationError: the filter has no value, or the code system has no such filter.
+    """
+    where = f"ValueSet.compose.{spec.where}"
+    if not spec.value:
+        issue = messages.empty_filter(where, content.url, spec.property, spec.op)
+        raise OperationError(issue, status=400)
+    try:
+        if spec.property in ("concept", "code"):
+            made = _on_code(content, spec, tick)
+        elif spec.property in ("constraint", "expression") and spec.op == "=":
+            made = _by_ecl(content, spec.value, tick)
+        else:
+            made = _on_property(content, spec)
+    except RegexError as error:
+        issue = messages.bad_regex(where, spec.property, spec.value, str(error))
+        raise OperationError(issue, status=400) from error
+    except EclError as error:
+        issue = messages.bad_filter(where, spec.property, spec.op, spec.value, str(error))
+        raise OperationError(issue, status=400) from error
+    if made is None:
+        issue = messages.bad_filter(where, spec.property, spec.op, spec.value)
+        raise OperationError(issue, status=400)
+    return made
+
+
+def _by_ecl(content: CodeSystemContent, text: str, tick: Callable[[], None] | None) -> Filter:
+    query = compile_ecl(text, content, tick)
+    return Filter(query.matches, query.codes)
+
+
+def _on_code(content: CodeSystemContent, spec: FilterSpec, tick: Callable[[], None] | None) -> Filter | None:
+    op, value = spec.op, spec.value
+    root = content.find(value) or value
+    if op == "is-a":
+        return Filter(lambda code: content.is_a(code, root), lambda: _with_descendants(content, root))
+    if op == "descendent-of":
+        return Filter(
+            lambda code: code != root and content.is_a(code, root), lambda: content.descendants(root)
+        )
+    if op == "is-not-a":
+        return Filter(lambda code: not content.is_a(code, root))
+    if op == "child-of":
+        return Filter(lambda code: root in content.parents(code), lambda: iter(content.children(root)))
+    if op == "descendent-leaf":
+        return Filter(
+            lambda code: code != root and content.is_a(code, root) and not content.children(code),
+            lambda: (code for code in content.descendants(root) if not content.children(code)),
+        )
+    if op == "generalizes":
+        return Filter(lambda code: content.is_a(root, code), lambda: _with_ancestors(content, root))
+    if op == "=":
+        return Filter(lambda code: code == root, lambda: _existing(content, [root]))
+    if op in ("in", "not-in"):
+        if op == "in" and content.url == SNOMED and "," not in value:
+            return _by_ecl(content, f"^{value}", tick)
+        listed = frozenset(content.find(one) or one for one in _split(value))
+        if op == "in":
+            return Filter(lambda code: code in listed, lambda: _existing(content, sorted(listed)))
+        return Filter(lambda code: code not in listed)
+    if op == "regex":
+        return Filter(compile_regex(value).matches)
+    if op == "exists":
+        return Filter(lambda _: value == "true")
+    return None
+
+
+def _with_descendants(content: CodeSystemContent, root: str) -> Iterator[str]:
+    if content.find(root) is not None:
+        yield root
+        yield from content.descendants(root)
+
+
+def _with_ancestors(content: CodeSystemContent, root: str) -> Iterator[str]:
+    """The code and all above it, each once, the ones above first."""
+    found: dict[str, None] = {}
+    level = [root] if content.find(root) is not None else []
+    while level:
+        for code in level:
+            found.pop(code, None)
+            found[code] = None
+        level = [above for code in level for above in content.parents(code) if above not in found]
+    return reversed(found)
+
+
+def _existing(content: CodeSystemContent, codes: list[str]) -> Iterator[str]:
+    return (code for code in codes if content.find(code) is not None)
+
+
+def _split(value: str) -> list[str]:
+    return [part.strip() for part in value.split(",") if part.strip()]
+
+
+def _on_property(content: CodeSystemContent, spec: FilterSpec) -> Filter | None:
+    values = _values(content, spec.property)
+    if values is None:
+        return None
+    op, value = spec.op, spec.value
+    declared = any(one.code == spec.property for one in content.properties)
+    if op == "=":
+        fast = declared and not isinstance(content, GrammarContent)
+        return Filter(
+            lambda code: value in values(code),
+            (lambda: content.with_property(spec.property, value)) if fast else None,
+        )
+    if op in ("in", "not-in"):
+        listed = frozenset(_split(value))
+        if op == "in":
+            return Filter(lambda code: not listed.isdisjoint(values(code)))
+        return Filter(lambda code: listed.isdisjoint(values(code)))
+    if op == "regex":
+        regex = compile_regex(value)
+        return Filter(lambda code: any(regex.matches(one) for one in values(code)))
+    if op == "exists" and value in ("true", "false"):
+        wanted = value == "true"
+        return Filter(lambda code: bool(values(code)) == wanted)
+    return None
+
+
+def _values(content: CodeSystemContent, name: str) -> Callable[[str], list[str]] | None:
+    """Reads a property's values of a code; None where the code system has no such property."""
+    if isinstance(content, GrammarContent):
+        return _grammar_values(content, name)
+    if any(one.code == name for one in content.properties) and name not in ("parent", "child"):
+
+        def declared(code: str) -> list[str]:
+            detail = content.get(code)
+            return [] if detail is None else [value_text(value) for value in detail.values(name)]
+
+        return declared
+    if name == "parent":
+        return lambda code: list(content.parents(code))
+    if name == "child":
+        return lambda code: list(content.children(code))
+    if name in ("display", "definition", "inactive", "notSelectable"):
+
+        def own(code: str) -> list[str]:
+            detail = content.get(code)
+            if detail is None:
+                return []
+            value = {
+                "display": detail.display,
+                "definition": detail.definition,
+                "inactive": not detail.active,
+                "notSelectable": detail.abstract,
+            }[name]
+            return [] if value is None else [value_text(value)]
+
+        return own
+    return None
+
+
+def _grammar_values(content: GrammarContent, name: str) -> Callable[[str], list[str]]:
+    def computed(code: str) -> list[str]:
+        value = content.property_text(code, name)
+        return [] if value is None else [value]
+
+    return computed

@@ -1,0 +1,423 @@
+"""Whether one coding is in a value set, with all that there is to say about it: the core of `$validate-code`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from fhir_bridge.terminology import versions
+from fhir_bridge.terminology.content import CodeSystemContent, ConceptDetail
+from fhir_bridge.terminology.grammars import GrammarContent
+from fhir_bridge.terminology.operations import messages
+from fhir_bridge.terminology.operations.names import Names
+from fhir_bridge.terminology.operations.outcomes import OperationError, TxIssue
+from fhir_bridge.terminology.operations.scope import Scope
+from fhir_bridge.terminology.operations.status import reference_state, standards_status
+from fhir_bridge.terminology.supplemented import canonical
+from fhir_bridge.terminology.value_set_definitions import Part, ValueSetDefinition
+
+__all__ = ["Checked", "CodingAt", "MembershipChecker"]
+
+
+@dataclass(frozen=True, slots=True)
+class CodingAt:
+    """A coding and where it stands in the request."""
+
+    path: str
+    system: str | None
+    version: str | None
+    code: str
+    display: str | None
+
+
+@dataclass(slots=True)
+class Checked:
+    """What became of a coding.
+
+    Attributes:
+        member: None where a code system is missing, so that it can't be told.
+        content: the code system that was used.
+        normalized: the code as the system writes it, where that differs.
+        unknown: code systems that are missing (`url` or `url|version`).
+        why: why the code is not in the value set, where more can be told than that.
+    """
+
+    member: bool | None
+    content: CodeSystemContent | None = None
+    detail: ConceptDetail | None = None
+    names: Names = field(default_factory=lambda: Names(()))
+    normalized: str | None = None
+    inactive: bool = False
+    issues: list[TxIssue] = field(default_factory=list)
+    unknown: list[str] = field(default_factory=list)
+    why: str | None = None
+
+
+class MembershipChecker:
+    """Asks the value sets of one request."""
+
+    def __init__(self, scope: Scope) -> None:
+        self._scope = scope
+        self._options = scope.options
+        self._prepared: set[int] = set()
+        self._checked: dict[tuple[int, CodingAt], Checked] = {}
+
+    # --- before any coding ---
+
+    def prepare(self, value_set: ValueSetDefinition, pathway: tuple[str, ...] = ()) -> None:
+        """See that all value sets that it imports are at hand, and that its filters can be used.
+
+        Raises:
+            OperationError: they aren't, import each other in a circle, or a filter is wrong.
+        """
+        if id(value_set) in self._prepared:
+            return
+        here = self._scope.follow(value_set, pathway)
+        for part in (*value_set.includes, *value_set.excludes):
+            for reference in part.value_sets:
+                self.prepare(self.imported(reference, value_set), here)
+            if part.system and part.filters:
+                version = self._scope.rule_version(part.system, part.version)
+                content = self._scope.code_system(part.system, version)
+                if content is not None:
+                    self._scope.filters(part, content)
+        self._prepared.add(id(value_set))
+
+    def imported(self, reference: str, within: ValueSetDefinition) -> ValueSetDefinition:
+        """An imported value set.
+
+        Raises:
+            OperationError: it is not at hand.
+        """
+        found = self._scope.value_set(reference, within)
+        if found is None:
+            url, version = self._scope.pinned(reference)
+            named = f"{url}|{version}" if version else url
+            raise OperationError(messages.unknown_value_set(named), answerable=True)
+        return found
+
+    # --- one coding ---
+
+    def check(self, value_set: ValueSetDefinition, coding: CodingAt) -> Checked:
+        """The coding in the value set."""
+        self._scope.tick(value_set)
+        if value_set.expanded is not None:
+            return self._in_expansion(value_set, coding)
+        chosen = self._included(value_set, coding)
+        if chosen.member:
+            for part in value_set.excludes:
+                if self._excluded(value_set, part, coding, chosen):
+                    chosen.member = False
+                    break
+        return chosen
+
+    def _check_imported(self, value_set: ValueSetDefinition, coding: CodingAt) -> Checked:
+        """As `check`; worked out once however many value sets import this one."""
+        key = (id(value_set), coding)
+        known = self._checked.get(key)
+        if known is None:
+            known = self._checked[key] = self.check(value_set, coding)
+        return replace(known, issues=[*known.issues], unknown=[*known.unknown])
+
+    def _included(self, value_set: ValueSetDefinition, coding: CodingAt) -> Checked:
+        results: list[Checked] = []
+        for part in self._candidates(value_set, coding):
+            found = self._part(value_set, part, coding)
+            results.append(found)
+            if found.member and (not coding.display or self._display_right(found, coding.display)):
+                return found
+        for part in value_set.includes:
+            if part.system is None and part.value_sets:
+                found = self._imports(value_set, part, coding, None)
+                results.append(found)
+                if found.member:
+                    return found
+        for wanted in (True, None, False):
+            for found in results:
+                if found.member is wanted:
+                    return found
+        return Checked(False)
+
+    def _candidates(self, value_set: ValueSetDefinition, coding: CodingAt) -> Sequence[Part]:
+        """The includes of the coding's system: those of its version where there are some, the newest version first."""
+        mine = [
+            part for part in value_set.includes if part.system is not None and part.system == coding.system
+        ]
+        if len(mine) < 2:
+            return mine
+        resolved = []
+        for part in mine:
+            version = self._scope.rule_version(str(part.system), part.version)
+            content = self._scope.code_system(str(part.system), version)
+            resolved.append((part, (content.version or "") if content is not None else version or ""))
+        if coding.version:
+            suited = [
+                (p, v) for p, v in resolved if v == coding.version or versions.matches(coding.version, v)
+            ]
+            resolved = suited or resolved
+        resolved.sort(key=lambda pair: versions.order(pair[1]), reverse=True)
+        return [part for part, _ in resolved]
+
+    def _display_right(self, found: Checked, display: str) -> bool:
+        match, _ = found.names.matching(display, self._options.languages)
+        return match is not None
+
+    def _part(self, value_set: ValueSetDefinition, part: Part, coding: CodingAt) -> Checked:
+        """One include with a system."""
+        system = str(part.system)
+        found = Checked(False)
+        version = self._version(part, coding, found)
+        content = self._scope.code_system(system, version)
+        if content is None:
+            if not self._options.membership_only:
+                self._unknown(found, coding.path, system, version)
+                found.member = None
+            return found
+        found.content = content
+        for required in self._scope.refused_versions(content):
+            found.issues.append(
+                messages.version_checked(coding.path, system, content.version or "", required)
+            )
+        self._reference(found, "CodeSystem", content.metadata, canonical(content), value_set)
+        self._concept(value_set, part, content, coding, found)
+        if found.member and part.value_sets:
+            return self._imports(value_set, part, coding, found)
+        return found
+
+    def _unknown(self, found: Checked, path: str, system: str, version: str | None) -> None:
+        known = self._scope.versions_of(system) if version else []
+        found.issues.append(messages.unknown_system(path, system, version, known))
+        found.unknown.append(f"{system}|{version}" if version and known else system)
+
+    def _version(self, part: Part, coding: CodingAt, found: Checked) -> str | None:
+        """The version to look in, and what is to be said where the coding names another."""
+        system = str(part.system)
+        result = self._scope.rule_version(system, part.version)
+        wanted = coding.version
+        if not wanted:
+            return result
+        if result and wanted != result and versions.matches(result, wanted):
+            result = wanted
+        known = self._scope.library.code_system_versions(system)
+        if not result and any(wanted == one or versions.matches(wanted, one) for one in known):
+            result = wanted
+        content = self._scope.code_system(system, result)
+        if content is None:
+            if result != wanted:
+                found.issues.append(
+                    messages.version_differs(coding.path, system, result or "", result, wanted, default=False)
+                )
+            return result
+        used = content.version or ""
+        if used != wanted and not versions.matches(wanted, used):
+            found.issues.append(
+                messages.version_differs(
+                    coding.path, system, result or used, part.version, wanted, default=not result
+                )
+            )
+            if self._scope.library.code_system(system, wanted) is None:
+                self._unknown(found, coding.path, system, wanted)
+        return result
+
+    def _reference(
+        self,
+        found: Checked,
+        kind: str,
+        resource: Mapping[str, Any],
+        named: str,
+        source: ValueSetDefinition,
+    ) -> None:
+        state = reference_state(resource, source.resource)
+        if state is not None:
+            found.issues.append(messages.reference_status(state, kind, named))
+
+    # --- one concept ---
+
+    def _concept(
+        self,
+        value_set: ValueSetDefinition,
+        part: Part,
+        content: CodeSystemContent,
+        coding: CodingAt,
+        found: Checked,
+    ) -> None:
+        code = content.find(coding.code)
+        entry: Mapping[str, Any] | None = None
+        if part.concepts is not None:
+            listed = part.listed(coding.code, case_sensitive=content.case_sensitive)
+            if listed is None or code is None:
+                return
+            entry = part.concepts[listed]
+        elif code is None:
+            if part.whole and not self._options.membership_only:
+                self.unknown_code(content, coding, found)
+            return
+        for one, spec in zip(self._scope.filters(part, content), part.filters, strict=True):
+            if not one.matches(code):
+                if isinstance(content, GrammarContent):
+                    found.why = content.unmet(code, spec.property, spec.value)
+                return
+        if code != coding.code:
+            found.normalized = code
+            issue = messages.case_differs(coding.path, coding.code, code, canonical(content))
+            found.issues.append(issue)
+        detail = content.get(code)
+        if detail is None:
+            return
+        found.detail = detail
+        found.names = Names.of(content, detail, entry, value_set.resource.get("language"))
+        found.inactive = not detail.active
+        if detail.abstract and not self._options.abstract:
+            if not self._options.membership_only:
+                found.issues.append(messages.abstract_code(coding.path, content.url, coding.code))
+        elif not detail.active and (value_set.active_only or self._options.active_only):
+            found.issues.append(messages.inactive_code(coding.path, coding.code))
+        else:
+            found.member = True
+            self._entry_status(value_set, content, coding, entry or {}, found)
+
+    def unknown_code(self, content: CodeSystemContent, coding: CodingAt, found: Checked) -> None:
+        """The code is not in the content: wrong where all of it is at hand, else a warning and taken as right."""
+        if content.content != "complete":
+            issue = messages.unknown_code_in_fragment(coding.path, coding.code, content.url, content.version)
+            found.issues.append(issue)
+            found.member = True
+            return
+        found.issues.append(messages.unknown_code(coding.path, coding.code, content.url, content.version))
+        problem = content.problem(coding.code) if isinstance(content, GrammarContent) else None
+        if problem:
+            where = f"{coding.path}.code" if coding.path else "code"
+            found.issues.append(TxIssue("information", "code-invalid", "invalid-code", problem, where))
+
+    def _entry_status(
+        self,
+        value_set: ValueSetDefinition,
+        content: CodeSystemContent,
+        coding: CodingAt,
+        entry: Mapping[str, Any],
+        found: Checked,
+    ) -> None:
+        """An entry that the value set marks as deprecated or withdrawn."""
+        status = standards_status(entry)
+        if status not in ("deprecated", "withdrawn"):
+            marked = any(
+                one.get("url") == "http://hl7.org/fhir/StructureDefinition/valueset-deprecated"
+                for one in entry.get("extension", ())
+            )
+            status = "deprecated" if marked else None
+        if status is not None:
+            found.issues.append(
+                messages.concept_deprecated_here(
+                    coding.path, content.url, coding.code, status, value_set.canonical
+                )
+            )
+
+    # --- imports, exclusion, expansions ---
+
+    def _imports(
+        self, value_set: ValueSetDefinition, part: Part, coding: CodingAt, found: Checked | None
+    ) -> Checked:
+        """The coding in every value set that the include names; `found`: what its own system gave."""
+        result = found
+        for reference in part.value_sets:
+            other = self.imported(reference, value_set)
+            checked = self._check_imported(other, coding)
+            self._reference(checked, "ValueSet", other.resource, other.canonical, value_set)
+            if result is None:
+                result = checked
+            else:
+                result.issues.extend(checked.issues)
+                result.unknown.extend(checked.unknown)
+                result.member = checked.member if result.member else result.member
+            if result.member is not True:
+                return result
+        return result if result is not None else Checked(False)
+
+    def _excluded(self, value_set: ValueSetDefinition, part: Part, coding: CodingAt, chosen: Checked) -> bool:
+        if part.system is not None:
+            if part.system != coding.system:
+                return False
+            version = self._scope.rule_version(part.system, part.version)
+            content = self._scope.code_system(part.system, version)
+            if content is None:
+                self._unknown(chosen, coding.path, part.system, version)
+                return False
+            if not self._same_version(value_set, part, content, chosen):
+                return False
+            code = content.find(coding.code)
+            if code is None:
+                return False
+            if part.concepts is not None and part.listed(code, case_sensitive=content.case_sensitive) is None:
+                return False
+            if not all(one.matches(code) for one in self._scope.filters(part, content)):
+                return False
+        return all(
+            self._check_imported(self.imported(reference, value_set), coding).member is True
+            for reference in part.value_sets
+        )
+
+    def _same_version(
+        self, value_set: ValueSetDefinition, part: Part, content: CodeSystemContent, chosen: Checked
+    ) -> bool:
+        """Whether an exclusion speaks of the version that the coding was found in.
+
+        One that names a version of which nothing is included speaks of all versions: it would do nothing else.
+        """
+        if chosen.content is None or content.version == chosen.content.version:
+            return True
+        if self._options.versions_match is not None:
+            return self._options.versions_match
+        included = {one.version for one in value_set.includes if one.system == part.system}
+        return part.version not in included
+
+    def _in_expansion(self, value_set: ValueSetDefinition, coding: CodingAt) -> Checked:
+        entries = value_set.expanded or {}
+        entry = entries.get((coding.system or "", coding.code))
+        found = Checked(False)
+        system = coding.system or ""
+        if entry is None:
+            found.member = False if value_set.expansion_whole else None
+            return found
+        version = self._scope.rule_version(system, entry.get("version") or coding.version)
+        content = self._scope.code_system(system, version)
+        if content is None:
+            if not self._options.membership_only:
+                self._unknown(found, coding.path, system, version)
+                found.member = None
+            return found
+        found.content = content
+        code = content.find(coding.code)
+        detail = content.get(code) if code is not None else None
+        if detail is None:
+            if not self._options.membership_only:
+                self.unknown_code(content, coding, found)
+            return found
+        found.detail, found.names = detail, Names.of(content, detail, entry)
+        found.inactive = not detail.active
+        if detail.abstract and not self._options.abstract:
+            found.issues.append(messages.abstract_code(coding.path, content.url, coding.code))
+        else:
+            found.member = True
+        return found
+
+    # --- a code without system ---
+
+    def systems_of(self, value_set: ValueSetDefinition, code: str) -> list[str]:
+        """The code systems of the value set that have the code as a member, each once."""
+        found = {}
+        for system in dict.fromkeys(self._systems(value_set)):
+            checked = self.check(value_set, CodingAt("", system, None, code, None))
+            if checked.member and checked.detail is not None:
+                found[system] = True
+        return list(found)
+
+    def _systems(self, value_set: ValueSetDefinition) -> Iterator[str]:
+        for system, _ in value_set.expanded or ():
+            yield system
+        for part in value_set.includes:
+            if part.system is not None:
+                yield part.system
+            else:
+                for reference in part.value_sets:
+                    yield from self._systems(self.imported(reference, value_set))

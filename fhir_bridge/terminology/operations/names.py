@@ -1,0 +1,185 @@
+"""The names of a concept and the one to show: display and designations, by language, kind and state."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from fhir_bridge.terminology.concepts import STANDARDS_STATUS, designation
+from fhir_bridge.terminology.content import CodeSystemContent, ConceptDetail, Designation
+from fhir_bridge.terminology.operations.languages import Language, Languages
+
+__all__ = ["PREFERRED_FOR_LANGUAGE", "Name", "Names"]
+
+PREFERRED_FOR_LANGUAGE = ("http://terminology.hl7.org/CodeSystem/hl7TermMaintInfra", "preferredForLanguage")
+_DISPLAY_USES = frozenset({PREFERRED_FOR_LANGUAGE, ("http://snomed.info/sct", "900000000000548007")})
+_SYNONYM = ("http://snomed.info/sct", "900000000000013009")
+_SHOWN_EXTENSIONS = frozenset(
+    "http://hl7.org/fhir/StructureDefinition/" + name
+    for name in (
+        "coding-sctdescid",
+        "rendering-style",
+        "rendering-xhtml",
+        "structuredefinition-standards-status",
+        "codesystem-alternate",
+    )
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Name:
+    """One name.
+
+    Attributes:
+        is_display: it is the concept's display (of the system or of the value set), not a designation.
+        status: `active`, or why the name is no longer right.
+    """
+
+    value: str
+    language: str | None = None
+    use: tuple[str, str] | None = None
+    use_display: str | None = None
+    is_display: bool = False
+    status: str = "active"
+    extensions: tuple[Mapping[str, Any], ...] = ()
+    source: str | None = None
+
+    @property
+    def displays(self) -> bool:
+        """Whether it may stand for the concept: the display, or a designation whose use doesn't say otherwise."""
+        return self.is_display or self.use is None or self.use in _DISPLAY_USES
+
+    def json(self) -> dict[str, Any]:
+        """As ValueSet.expansion.contains.designation."""
+        found: dict[str, Any] = {}
+        shown = [entry for entry in self.extensions if entry.get("url") in _SHOWN_EXTENSIONS]
+        if shown:
+            found["extension"] = shown
+        if self.language:
+            found["language"] = self.language
+        use = PREFERRED_FOR_LANGUAGE if self.is_display else self.use
+        if use is not None:
+            found["use"] = {"system": use[0], "code": use[1]} if use[0] else {"code": use[1]}
+            if self.use_display and not self.is_display:
+                found["use"]["display"] = self.use_display
+        found["value"] = self.value
+        return found
+
+
+class Names:
+    """All names of a concept, in the order of the source."""
+
+    def __init__(self, names: Iterable[Name]) -> None:
+        self.all: Sequence[Name] = [name for name in names if name.value]
+
+    @classmethod
+    def of(
+        cls,
+        content: CodeSystemContent,
+        detail: ConceptDetail,
+        entry: Mapping[str, Any] | None = None,
+        language: str | None = None,
+    ) -> Names:
+        """Of a concept; of its entry in a value set too, where that has names of its own.
+
+        Args:
+            entry: FHIR JSON of ValueSet.compose.include.concept.
+            language: of the value set.
+        """
+        found: list[Name] = []
+        own = (entry or {}).get("display")
+        if isinstance(own, str) and own.strip():
+            found.append(Name(own.strip(), language or content.language, is_display=True))
+        if detail.display and detail.display not in (own, None):
+            found.append(Name(detail.display, content.language, is_display=True))
+        found.extend(_name(one) for one in detail.designations)
+        for raw in (entry or {}).get("designation", ()):
+            one = designation(raw)
+            if one is not None:
+                found.append(_name(one))
+        return cls(found)
+
+    def preferred(self, languages: Languages | None) -> Name | None:
+        """The name to show: the best of the wanted languages; without any, the display."""
+        if languages is None:
+            return _first(self.all)
+        for language in languages.wanted:
+            if language.tag == "*":
+                if language.quality > 0:
+                    return _first(self.all)
+                continue
+            found = _best(self.all, language)
+            if found is not None:
+                return found
+        return next((name for name in self.all if name.language is None and name.displays), None)
+
+    def matching(self, display: str, languages: Languages | None) -> tuple[Name | None, bool]:
+        """The name that a display is, without regard to case (an active one before others), and whether one differs
+        from it by white space alone.
+        """
+        suited = [name for name in self.all if languages is None or languages.accepts(name.language)]
+        same = [name for name in suited if name.value.casefold() == display.casefold()]
+        if same:
+            return next((name for name in same if name.status == "active"), same[0]), False
+        tidy = _tidy(display)
+        return None, any(_tidy(name.value) == tidy for name in suited)
+
+    def valid(self, languages: Languages | None) -> list[str]:
+        """The names that would be right in the wanted languages, as a message lists them."""
+        shown = [
+            name
+            for name in self.all
+            if name.displays
+            and name.status == "active"
+            and (languages is None or languages.accepts(name.language))
+        ]
+        return [f"'{name.value}' ({name.language})" if name.language else f"'{name.value}'" for name in shown]
+
+    def in_language(self, tag: str | None) -> Names:
+        """The names in one language, and those without one."""
+        if tag is None:
+            return Names(name for name in self.all if name.language is None or name.is_display)
+        wanted = Language(tag)
+        return Names(name for name in self.all if name.language is None or wanted.match(name.language))
+
+
+def _name(one: Designation) -> Name:
+    status = "active"
+    for entry in one.extensions:
+        if entry.get("url") == STANDARDS_STATUS and entry.get("valueCode") in (
+            "withdrawn",
+            "deprecated",
+            "inactive",
+        ):
+            status = "deprecated" if entry["valueCode"] == "withdrawn" else str(entry["valueCode"])
+    return Name(
+        one.value, one.language, one.use, one.use_display, False, status, tuple(one.extensions), one.source
+    )
+
+
+def _first(names: Sequence[Name]) -> Name | None:
+    ranked = (
+        [name for name in names if name.is_display],
+        [name for name in names if name.displays and name.status == "active"],
+        [name for name in names if name.displays],
+        names,
+    )
+    return next((found[0] for found in ranked if found), None)
+
+
+def _best(names: Sequence[Name], language: Language) -> Name | None:
+    for level in (3, 2, 1):
+        suited = [
+            name for name in names if name.language is not None and language.match(name.language) == level
+        ]
+        if suited:
+            return next(
+                (name for name in suited if name.displays),
+                next((name for name in suited if name.use == _SYNONYM), suited[0]),
+            )
+    return None
+
+
+def _tidy(text: str) -> str:
+    return " ".join(text.split()).casefold()

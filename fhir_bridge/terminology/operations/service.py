@@ -1,0 +1,256 @@
+"""The terminology service as a Python API: each operation takes a Parameters resource and answers with one, or with the
+expanded ValueSet. HTTP, the conformance suite and the command line all call this."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from threading import Lock
+from typing import Any
+
+from fhir_bridge.terminology import versions
+from fhir_bridge.terminology.library import Library, ResourceLayer
+from fhir_bridge.terminology.memory import ResourceContent
+from fhir_bridge.terminology.operations import messages
+from fhir_bridge.terminology.operations.expand import expand
+from fhir_bridge.terminology.operations.lookup import lookup
+from fhir_bridge.terminology.operations.options import Limits, read_options
+from fhir_bridge.terminology.operations.outcomes import OperationError
+from fhir_bridge.terminology.operations.parameters import Parameters, answer, invalid
+from fhir_bridge.terminology.operations.related import related
+from fhir_bridge.terminology.operations.scope import Scope
+from fhir_bridge.terminology.operations.subsumes import subsumes
+from fhir_bridge.terminology.operations.translate import translate
+from fhir_bridge.terminology.operations.validate import (
+    code_system_to_validate,
+    coded_value,
+    refuse_code_system,
+    validate_in_code_system,
+    validate_in_value_set,
+)
+from fhir_bridge.terminology.shapes import misshapen
+from fhir_bridge.terminology.value_set_definitions import ValueSetDefinition
+
+__all__ = ["OPERATIONS", "Request", "TerminologyService"]
+
+_KINDS = frozenset({"CodeSystem", "ValueSet", "ConceptMap"})
+MAX_CACHED_REQUESTS = 64
+"""Sets of resources that are kept for a `cache-id`; the one not used for longest goes."""
+
+MAX_BATCH = 10_000
+"""Validations that one batch may hold."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """An operation's input.
+
+    Attributes:
+        parameters: FHIR JSON of a Parameters resource.
+        accept_language: the HTTP header.
+        instance: the CodeSystem, ValueSet or ConceptMap of an operation on an instance.
+    """
+
+    parameters: Mapping[str, Any]
+    accept_language: str | None = None
+    instance: Mapping[str, Any] | None = None
+
+
+@dataclass(slots=True)
+class _Prepared:
+    scope: Scope
+    parameters: Parameters
+    layers: tuple[ResourceLayer, ...] = field(default=())
+
+
+class TerminologyService:
+    """The operations over a library. Safe to share between threads."""
+
+    def __init__(self, library: Callable[[], Library] | Library, limits: Limits | None = None) -> None:
+        """A service.
+
+        Args:
+            library: the library, or where the present one is got, asked once for each request.
+        """
+        self._library = library if callable(library) else lambda: library
+        self._limits = limits or Limits()
+        self._cache: OrderedDict[str, tuple[Mapping[str, Any], ...]] = OrderedDict()
+        self._lock = Lock()
+
+    def library(self) -> Library:
+        """The library at present."""
+        return self._library()
+
+    # --- operations ---
+
+    def lookup(self, request: Request) -> dict[str, Any]:
+        """`CodeSystem/$lookup`."""
+        ready = self._prepare(request)
+        content = None if request.instance is None else ResourceContent(request.instance)
+        return lookup(ready.scope, ready.parameters, content)
+
+    def subsumes(self, request: Request) -> dict[str, Any]:
+        """`CodeSystem/$subsumes`."""
+        ready = self._prepare(request)
+        content = None if request.instance is None else ResourceContent(request.instance)
+        return subsumes(ready.scope, ready.parameters, content)
+
+    def validate_code_system(self, request: Request) -> dict[str, Any]:
+        """`CodeSystem/$validate-code`."""
+        ready = self._prepare(request)
+        return self._validate_code_system(ready, request.instance)
+
+    def _validate_code_system(self, ready: _Prepared, instance: Mapping[str, Any] | None) -> dict[str, Any]:
+        scope, parameters = ready.scope, ready.parameters
+        coded = coded_value(parameters, code_system=True)
+        scope.require_supplements(scope.options.supplements)
+        given = [instance] if instance is not None else parameters.resources("codeSystem")
+        if given:
+            content: Any = ResourceContent(given[0])
+            for coding in coded.codings:
+                if isinstance(coding, dict):
+                    coding.setdefault("system", content.url)
+            layered = scope.library.over(ResourceLayer(given))
+            scope = Scope(layered, scope.options)
+        else:
+            try:
+                content = code_system_to_validate(scope, parameters, coded)
+            except OperationError as error:
+                if error.answerable:
+                    return refuse_code_system(scope, error, coded)
+                raise
+        return validate_in_code_system(scope, content, coded)
+
+    def validate_value_set(self, request: Request) -> dict[str, Any]:
+        """`ValueSet/$validate-code`."""
+        ready = self._prepare(request)
+        return self._validate_value_set(ready, request.instance)
+
+    def _validate_value_set(self, ready: _Prepared, instance: Mapping[str, Any] | None) -> dict[str, Any]:
+        value_set = self._value_set(ready, instance)
+        coded = coded_value(ready.parameters, code_system=False)
+        return validate_in_value_set(ready.scope, value_set, coded)
+
+    def expand(self, request: Request) -> dict[str, Any]:
+        """`ValueSet/$expand`, in the R5 form."""
+        ready = self._prepare(request)
+        if ready.parameters.text("context") is not None:
+            raise invalid("The parameter context is not supported: name the value set", code="not-supported")
+        return expand(ready.scope, self._value_set(ready, request.instance))
+
+    def translate(self, request: Request) -> dict[str, Any]:
+        """`ConceptMap/$translate`."""
+        ready = self._prepare(request)
+        return translate(ready.scope, ready.parameters, request.instance)
+
+    def related(self, request: Request) -> dict[str, Any]:
+        """`ValueSet/$related`."""
+        ready = self._prepare(request)
+        this = (
+            ValueSetDefinition(request.instance)
+            if request.instance is not None
+            else self._named(ready, "thisValueSet", "thisUrl")
+        )
+        return related(ready.scope, this, self._named(ready, "otherValueSet", "otherUrl"))
+
+    def batch_validate(self, request: Request, *, code_system: bool = False) -> dict[str, Any]:
+        """`$batch-validate-code`: every `validation` with the parameters that stand beside them."""
+        ready = self._prepare(request)
+        validations = ready.parameters.resources("validation")
+        if len(validations) > MAX_BATCH:
+            raise invalid(f"More than {MAX_BATCH} validations in one batch", code="too-costly")
+        common = [e for e in ready.parameters.entries if e["name"] not in ("validation", "tx-resource")]
+        entries: list[tuple[str, str, Any]] = []
+        for one in validations:
+            own = Parameters(one)
+            said = {entry["name"] for entry in own.entries}
+            merged = own.with_entries(entry for entry in common if entry["name"] not in said)
+            entries.append(("validation", "resource", self._validation(ready, request, merged, code_system)))
+        return answer(entries)
+
+    def _validation(
+        self, ready: _Prepared, request: Request, parameters: Parameters, code_system: bool
+    ) -> dict[str, Any]:
+        try:
+            options = read_options(parameters, accept_language=request.accept_language, limits=self._limits)
+            one = _Prepared(Scope(ready.scope.library, options), parameters)
+            if code_system or (parameters.text("url") is None and not parameters.resources("valueSet")):
+                return self._validate_code_system(one, None)
+            return self._validate_value_set(one, None)
+        except OperationError as error:
+            return error.json()
+
+    # --- what a request brings ---
+
+    def _prepare(self, request: Request) -> _Prepared:
+        parameters = Parameters(request.parameters)
+        for profile in parameters.resources("profile"):
+            parameters = parameters.with_entries(Parameters(profile).entries)
+        library = self.library()
+        brought = self._brought(parameters)
+        if request.instance is not None:
+            if problem := misshapen(request.instance):
+                raise invalid(f"The resource that the operation is asked of: {problem}")
+            brought = [*brought, request.instance]
+        if brought:
+            library = library.over(ResourceLayer(brought))
+        options = read_options(parameters, accept_language=request.accept_language, limits=self._limits)
+        return _Prepared(Scope(library, options), parameters)
+
+    def _brought(self, parameters: Parameters) -> Sequence[Mapping[str, Any]]:
+        """The resources that come with the request, and those that came earlier with its `cache-id`."""
+        given = [one for one in parameters.resources("tx-resource") if one.get("resourceType") in _KINDS]
+        key = parameters.text("cache-id")
+        if key is None:
+            return given
+        with self._lock:
+            kept = [*self._cache.pop(key, ())]
+            kept = [one for one in kept if not any(_same(one, other) for other in given)] + given
+            self._cache[key] = tuple(kept)
+            while len(self._cache) > MAX_CACHED_REQUESTS:
+                self._cache.popitem(last=False)
+        return kept
+
+    def _value_set(self, ready: _Prepared, instance: Mapping[str, Any] | None) -> ValueSetDefinition:
+        if instance is not None:
+            return ValueSetDefinition(instance)
+        return self._named(ready, "valueSet", "url")
+
+    def _named(self, ready: _Prepared, resource: str, url: str) -> ValueSetDefinition:
+        """A value set of the request: given whole, or named.
+
+        Raises:
+            OperationError: it is neither, or not at hand.
+        """
+        given = ready.parameters.resources(resource)
+        if given:
+            return ValueSetDefinition(given[0])
+        named = ready.parameters.text(url)
+        if named is None:
+            raise invalid(f"Name a value set ({url}), or give one ({resource})")
+        stated = ready.parameters.text("valueSetVersion") if url == "url" else None
+        address, version = versions.split_canonical(named)
+        version = ready.scope.rule_version(address, stated or version, value_sets=True)
+        found = ready.scope.library.value_set(address, version)
+        if found is None:
+            issue = messages.unknown_value_set(f"{address}|{version}" if version else address)
+            raise OperationError(issue, status=404)
+        return found
+
+
+def _same(first: Mapping[str, Any], second: Mapping[str, Any]) -> bool:
+    return all(first.get(key) == second.get(key) for key in ("resourceType", "url", "version"))
+
+
+OPERATIONS: Mapping[tuple[str, str], Callable[[TerminologyService, Request], dict[str, Any]]] = {
+    ("CodeSystem", "lookup"): TerminologyService.lookup,
+    ("CodeSystem", "subsumes"): TerminologyService.subsumes,
+    ("CodeSystem", "validate-code"): TerminologyService.validate_code_system,
+    ("ValueSet", "validate-code"): TerminologyService.validate_value_set,
+    ("ValueSet", "expand"): TerminologyService.expand,
+    ("ValueSet", "related"): TerminologyService.related,
+    ("ConceptMap", "translate"): TerminologyService.translate,
+    ("ValueSet", "batch-validate-code"): TerminologyService.batch_validate,
+}
+"""Operations by resource type and name without `$`."""

@@ -1,0 +1,445 @@
+"""`$validate-code` on a value set or a code system (R4 valueset-operation-validate-code.html)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+from urllib.parse import urlsplit
+
+from fhir_bridge.terminology import versions
+from fhir_bridge.terminology.content import CodeSystemContent, ConceptDetail
+from fhir_bridge.terminology.operations import messages
+from fhir_bridge.terminology.operations.membership import Checked, CodingAt, MembershipChecker
+from fhir_bridge.terminology.operations.names import Names
+from fhir_bridge.terminology.operations.outcomes import Findings, OperationError, TxIssue, outcome
+from fhir_bridge.terminology.operations.parameters import Parameters, answer, invalid
+from fhir_bridge.terminology.operations.scope import VALUE_SET_SUPPLEMENT, Scope
+from fhir_bridge.terminology.operations.status import reference_state, standards_status
+from fhir_bridge.terminology.supplemented import canonical
+from fhir_bridge.terminology.value_set_definitions import ValueSetDefinition
+
+__all__ = ["Coded", "coded_value", "validate_in_code_system", "validate_in_value_set"]
+
+Mode = Literal["code", "coding", "codeableConcept"]
+
+
+@dataclass(frozen=True, slots=True)
+class Coded:
+    """What is to be validated: a CodeableConcept, or a single coding as one, and how it was given."""
+
+    mode: Mode
+    concept: Mapping[str, Any]
+
+    @property
+    def codings(self) -> list[Mapping[str, Any]]:
+        """Its codings."""
+        return [one for one in self.concept.get("coding", ()) if isinstance(one, Mapping)]
+
+    def path(self, index: int) -> str:
+        """FHIRPath of a coding."""
+        return {"code": "", "coding": "Coding"}.get(self.mode, f"CodeableConcept.coding[{index}]")
+
+
+def _copied(concept: Mapping[str, Any]) -> dict[str, Any]:
+    """A copy whose codings can be added to."""
+    codings = concept.get("coding")
+    if not isinstance(codings, list):
+        return dict(concept)
+    return {**concept, "coding": [dict(one) if isinstance(one, Mapping) else one for one in codings]}
+
+
+def coded_value(parameters: Parameters, *, code_system: bool) -> Coded:
+    """The code, Coding or CodeableConcept of a request.
+
+    Raises:
+        OperationError: there is none.
+    """
+    concept = parameters.concept("codeableConcept")
+    if concept is not None:
+        return Coded("codeableConcept", concept)
+    coding = parameters.coding("coding")
+    if coding is not None:
+        return Coded("coding", {"coding": [coding]})
+    code = parameters.text("code")
+    if code is not None:
+        if code_system:
+            system, version = parameters.text("url", "system"), parameters.text("version")
+        else:
+            system, version = parameters.text("system"), parameters.text("systemVersion", "version")
+        given = {"system": system, "version": version, "code": code, "display": parameters.text("display")}
+        if system or parameters.flag("inferSystem") or code_system:
+            return Coded("code", {"coding": [{k: v for k, v in given.items() if v is not None}]})
+    looked = "coding | codeableConcept | code"
+    if not code_system:
+        looked += "+system | code+inferSystem"
+    raise invalid(f"Unable to find code to validate (looked for {looked} in parameters", status=422)
+
+
+def validate_in_value_set(scope: Scope, value_set: ValueSetDefinition, coded: Coded) -> dict[str, Any]:
+    """The answer to `ValueSet/$validate-code`.
+
+    Raises:
+        OperationError: the value set can't be used.
+    """
+    scope.options = scope.options.seeing(value_set)
+    scope.require_supplements(
+        (*scope.options.supplements, *map(str, value_set.extension(VALUE_SET_SUPPLEMENT)))
+    )
+    checker = MembershipChecker(scope)
+    try:
+        checker.prepare(value_set)
+    except OperationError as error:
+        if not error.answerable:
+            raise
+        return _refusal(scope, error, coded)
+    return _Validation(scope, checker, value_set, coded, whole_system=False).run()
+
+
+def validate_in_code_system(scope: Scope, content: CodeSystemContent, coded: Coded) -> dict[str, Any]:
+    """The answer to `CodeSystem/$validate-code`."""
+    include: dict[str, Any] = {"system": content.url}
+    resource: dict[str, Any] = {"resourceType": "ValueSet", "status": "active", "url": f"{content.url}/vs"}
+    if content.version:
+        include["version"] = resource["version"] = content.version
+    value_set = ValueSetDefinition({**resource, "compose": {"include": [include]}})
+    return _Validation(scope, MembershipChecker(scope), value_set, coded, whole_system=True).run()
+
+
+def _refusal(scope: Scope, error: OperationError, coded: Coded) -> dict[str, Any]:
+    """A result of false for a value set or code system that can't be used."""
+    entries: list[tuple[str, str, Any]] = [
+        ("result", "valueBoolean", False),
+        ("message", "valueString", str(error)),
+    ]
+    coding = coded.codings[0] if coded.codings else {}
+    if coded.mode == "codeableConcept":
+        entries.append(("codeableConcept", "valueCodeableConcept", coded.concept))
+    else:
+        system = coding.get("system")
+        content = scope.code_system(system) if isinstance(system, str) else None
+        version = coding.get("version") or (content.version if content is not None else None)
+        entries += [
+            ("code", "valueCode", coding.get("code")),
+            ("system", "valueUri", system),
+            ("version", "valueString", version),
+        ]
+    if error.unknown_system:
+        entries.append(("x-caused-by-unknown-system", "valueCanonical", error.unknown_system))
+    entries.append(("issues", "resource", error.json()))
+    return answer(entries)
+
+
+def refuse_code_system(scope: Scope, error: OperationError, coded: Coded) -> dict[str, Any]:
+    """The answer of `CodeSystem/$validate-code` where the code system is not one."""
+    return _refusal(scope, error, coded)
+
+
+class _Validation:
+    """One request: every coding, then the answer."""
+
+    def __init__(
+        self,
+        scope: Scope,
+        checker: MembershipChecker,
+        value_set: ValueSetDefinition,
+        coded: Coded,
+        *,
+        whole_system: bool,
+    ) -> None:
+        self.scope = scope
+        self.options = scope.options
+        self.checker = checker
+        self.value_set = value_set
+        self.coded = coded
+        self.whole_system = whole_system
+        self.findings = Findings()
+        self.concept = _copied(coded.concept)
+        self.unknown: dict[str, None] = {}
+        self.member: bool | None = False
+        self.best: tuple[CodingAt, Checked] | None = None
+        self.first: tuple[CodingAt, Checked] | None = None
+        self.display: str | None = None
+
+    def run(self) -> dict[str, Any]:
+        if not self.whole_system:
+            self._reference()
+        named = []
+        for index, coding in enumerate(self.concept.get("coding", ())):
+            if not isinstance(coding, dict):
+                continue
+            path = self.coded.path(index)
+            if not isinstance(coding.get("code"), str) or not coding["code"]:
+                text = f"Coding has no code for system {coding.get('system')} and cannot be validated"
+                self.findings.add(TxIssue("error", "invalid", "invalid-data", text, path))
+                continue
+            given = CodingAt(
+                path, coding.get("system"), coding.get("version"), coding["code"], coding.get("display")
+            )
+            named.append(self._one(given, coding))
+        self._conclude(named)
+        return self._answer()
+
+    def _reference(self) -> None:
+        state = reference_state(self.value_set.resource, self.value_set.resource)
+        if state is not None:
+            self.findings.add(messages.reference_status(state, "ValueSet", self.value_set.canonical))
+
+    # --- one coding ---
+
+    def _one(self, given: CodingAt, raw: dict[str, Any]) -> str:
+        """Check it; the name by which messages call it."""
+        checked: Checked
+        if not given.system and not self.options.infer_system:
+            issue = messages.no_system(given.path)
+            self.findings.add(issue, tell=True)
+            checked = Checked(False)
+        else:
+            if not given.system:
+                given = self._infer(given)
+            checked = self.checker.check(self.value_set, given) if given.system else Checked(False)
+        for issue in checked.issues:
+            self.findings.add(issue)
+        for system in checked.unknown:
+            self.unknown[system] = None
+        if checked.why is not None:
+            self.findings.tell(checked.why)
+        name = _named(given)
+        if checked.member is False and not self.whole_system and self.coded.mode == "codeableConcept":
+            self.findings.add(
+                messages.this_coding_not_in_value_set(given.path, name, self.value_set.canonical)
+            )
+        if self.first is None:
+            self.first = (given, checked)
+        if checked.member:
+            self.member = True
+            if self.best is None:
+                self.best = (given, checked)
+                self.display = self._shown(checked.names)
+            if given.display and checked.names.all and checked.content is not None:
+                self._check_display(given, checked.names, checked.content)
+        else:
+            if self.member is not True and checked.member is None:
+                self.member = None
+            if given.system and not self.options.membership_only:
+                self._elsewhere(given, checked, raw)
+        return name
+
+    def _infer(self, given: CodingAt) -> CodingAt:
+        systems = self.checker.systems_of(self.value_set, given.code)
+        if len(systems) == 1:
+            return replace(given, system=systems[0])
+        canonical_ = self.value_set.canonical
+        if systems:
+            self.findings.add(messages.not_inferred_many(given.code, canonical_, systems))
+        else:
+            self.findings.add(messages.not_inferred(given.code, canonical_))
+        return given
+
+    def _shown(self, names: Names) -> str | None:
+        name = names.preferred(self.options.languages) or names.preferred(None)
+        return None if name is None else name.value
+
+    def _check_display(self, given: CodingAt, names: Names, content: CodeSystemContent) -> None:
+        assert given.display is not None
+        languages, system = self.options.languages, content.url
+        severity: Literal["warning", "error"] = "warning" if self.options.lenient_display else "error"
+        match, spacing = names.matching(given.display, languages)
+        if match is not None:
+            if match.status != "active":
+                right = [n.value for n in names.all if n.displays and n.status == "active"]
+                self.findings.add(
+                    messages.inactive_display(given.path, given.code, given.display, match.status, right)
+                )
+            return
+        text = self.options.languages_text
+        valid = names.valid(languages)
+        if valid:
+            issue = messages.wrong_display(
+                severity, given.path, system, given.code, given.display, valid, text, spacing=spacing
+            )
+        else:
+            default = names.preferred(None)
+            if default is None:
+                issue = messages.no_displays(given.path, system, given.code, given.display, text)
+            else:
+                known, _ = names.in_language(content.language).matching(given.display, None)
+                issue = messages.display_unknown_for_language(
+                    "information" if known else severity,
+                    given.path,
+                    system,
+                    given.code,
+                    given.display,
+                    default.value,
+                    text,
+                    ok=known is not None,
+                )
+        self.findings.add(issue, tell=True)
+
+    # --- a coding that is not in the value set ---
+
+    def _elsewhere(self, given: CodingAt, checked: Checked, raw: dict[str, Any]) -> None:
+        """What its own code system says of it."""
+        system = str(given.system)
+        if not urlsplit(system).scheme:
+            self.findings.add(messages.relative_system(given.path))
+        version = self.scope.rule_version(system, given.version)
+        content = self.scope.code_system(system, version)
+        if content is None:
+            self._no_code_system(given, system, version)
+            return
+        if checked.content is None:
+            checked.content = content
+        code = content.find(given.code)
+        detail = content.get(code) if code is not None else None
+        if detail is None:
+            found = Checked(False)
+            self.checker.unknown_code(content, given, found)
+            for issue in found.issues:
+                self.findings.add(issue)
+            return
+        if self.coded.mode == "codeableConcept" and not given.version and content.version:
+            self._add_version(raw, content.version)
+        names = checked.names if checked.names.all else Names.of(content, detail)
+        if checked.detail is None:
+            checked.detail, checked.names, checked.content = detail, names, content
+        if self.display is None:
+            self.display = self._shown(names)
+        if given.display and names.all:
+            self._check_display(given, names, content)
+
+    @staticmethod
+    def _add_version(raw: dict[str, Any], version: str) -> None:
+        """Say in the answer which version was looked in."""
+        raw["version"] = version
+
+    def _no_code_system(self, given: CodingAt, system: str, version: str | None) -> None:
+        if self.scope.library.value_set_versions(system):
+            self.findings.add(messages.not_a_code_system(given.path, system))
+            return
+        supplement = self.scope.library.supplement(system)
+        if supplement is not None:
+            self.findings.add(messages.supplement_as_system(given.path, canonical(supplement)))
+            return
+        known = self.scope.versions_of(system) if version else []
+        named = f"{system}|{version}" if version and known else system
+        if named not in self.unknown:
+            self.unknown[named] = None
+            self.findings.add(messages.unknown_system(given.path, system, version, known))
+
+    # --- the answer ---
+
+    def _conclude(self, named: list[str]) -> None:
+        if self.member is False and not self.whole_system:
+            where = self.value_set.canonical
+            if self.coded.mode == "codeableConcept":
+                self.findings.add(messages.no_valid_coding(where))
+            elif named:
+                self.findings.add(messages.not_in_value_set(self.coded.path(0), named[0], where))
+        elif self.member is False and named and not self.findings.failed:
+            url = self.value_set.includes[0].system
+            text = f"The code system '{url}' was asked, and no coding is of it: {', '.join(named)}"
+            self.findings.add(TxIssue("error", "code-invalid", "invalid-code", text, self.coded.path(0)))
+        told = self.best or self.first
+        if told is None:
+            return
+        given, checked = told
+        status = _status(checked.detail)
+        where = given.path or "code"
+        if checked.inactive:
+            self.findings.add(messages.inactive_concept(where, given.code, status or "inactive"), tell=True)
+        elif status.casefold() == "deprecated" and checked.member:
+            issue = messages.deprecated_concept(where, given.code)
+            self.findings.add(issue, tell=True)
+
+    def _answer(self) -> dict[str, Any]:
+        single = self.coded.mode != "codeableConcept"
+        told = self.best or (self.first if single else None)
+        given, checked = told if told is not None else (None, None)
+        content = checked.content if checked is not None else None
+        version = content.version if content is not None else None
+        if given is not None and version is None:
+            version = given.version
+        shown = self.display if given is not None else None
+        status = _status(checked.detail) if checked is not None else ""
+        inactive = checked is not None and checked.inactive
+        entries: list[tuple[str, str, Any]] = [
+            ("result", "valueBoolean", self.member is True and not self.findings.failed),
+            ("code", "valueCode", given.code if given is not None else None),
+            ("system", "valueUri", given.system if given is not None else None),
+            ("version", "valueString", version),
+            ("display", "valueString", shown),
+            ("normalized-code", "valueCode", checked.normalized if checked is not None else None),
+            ("inactive", "valueBoolean", True if inactive else None),
+        ]
+        if (inactive and status and status != "inactive") or status.casefold() == "deprecated":
+            entries.append(("status", "valueCode", status))
+        kind = "x-unknown-system" if self.member is False else "x-caused-by-unknown-system"
+        entries += [(kind, "valueCanonical", system) for system in self.unknown]
+        if not single:
+            entries.append(("codeableConcept", "valueCodeableConcept", self.concept))
+        entries.append(("message", "valueString", self.findings.message()))
+        if self.findings.issues:
+            entries.append(("issues", "resource", outcome(self.findings.issues)))
+        return answer(entries)
+
+
+def _named(given: CodingAt) -> str:
+    """`system|version#code ('display')`, as messages call a coding."""
+    name = given.system or ""
+    if given.version:
+        name += f"|{given.version}"
+    name += f"#{given.code}"
+    return f"{name} ('{given.display}')" if given.display else name
+
+
+def _status(detail: ConceptDetail | None) -> str:
+    """The concept's status: its property, the standards-status extension, or `inactive`."""
+    if detail is None:
+        return ""
+    for value in detail.values("status"):
+        if str(value).casefold() != "active":
+            return str(value)
+    extended = standards_status({"extension": detail.extensions})
+    if extended is not None:
+        return extended
+    return "" if detail.active else "inactive"
+
+
+def code_system_to_validate(scope: Scope, parameters: Parameters, coded: Coded) -> CodeSystemContent:
+    """The code system that `CodeSystem/$validate-code` asks of.
+
+    Raises:
+        OperationError: it is not at hand, is a supplement, or is not named at all.
+    """
+    coding = coded.codings[0] if coded.codings else {}
+    url = parameters.text("url") or coding.get("system")
+    path = coded.path(0)
+    if not isinstance(url, str) or not url:
+        raise OperationError(messages.no_system(path), answerable=True)
+    named, stated = versions.split_canonical(url)
+    version = parameters.text("version") or stated
+    if version is None and parameters.text("url") is None:
+        version = coding.get("version")
+    version = scope.rule_version(named, version)
+    content = scope.code_system(named, version)
+    if content is not None:
+        return content
+    issues = [] if urlsplit(named).scheme else [messages.relative_system(path)]
+    if scope.library.value_set_versions(named):
+        raise OperationError(messages.not_a_code_system(path, named), *issues, answerable=True)
+    supplement = scope.library.supplement(named)
+    if supplement is not None:
+        raise OperationError(
+            messages.supplement_as_system(path, canonical(supplement)),
+            *issues,
+            answerable=True,
+            unknown_system=named,
+        )
+    known = scope.versions_of(named) if version else []
+    raise OperationError(
+        messages.unknown_system(path, named, version, known),
+        *issues,
+        answerable=True,
+        unknown_system=f"{named}|{version}" if version and known else named,
+    )

@@ -1,0 +1,341 @@
+"""Writes what an import has put aside as the store's file: concepts, hierarchy, properties, value sets, maps, text."""
+
+# ruff: noqa: S608 - the parts of statements are our own names
+from __future__ import annotations
+
+import datetime
+from array import array
+from collections.abc import Callable, Iterator
+from itertools import groupby
+from operator import itemgetter
+from pathlib import Path
+from typing import Any
+
+import lmdb
+import orjson
+
+from fhir_bridge.terminology.content import PropertyDefinition
+from fhir_bridge.terminology.search_index import TextWriter
+from fhir_bridge.terminology.store import format as form
+from fhir_bridge.terminology.store.hierarchy import Hierarchy, number
+from fhir_bridge.terminology.store.map_writer import write_maps
+from fhir_bridge.terminology.store.staging import AUXILIARY, Staging, SystemHeader
+
+__all__ = ["FILE", "TEXT", "Writer", "write"]
+
+FILE = "content.lmdb"
+TEXT = "text"
+_COMMIT_EVERY = 20_000
+
+Step = Callable[[str], None]
+
+
+class Writer:
+    """Puts into an LMDB file, committing now and then so that memory stays small."""
+
+    def __init__(self, path: Path, size: int) -> None:
+        self._env = lmdb.open(
+            str(path), subdir=False, map_size=size, max_dbs=len(form.DATABASES), sync=False, lock=False
+        )
+        self._databases = {name: self._env.open_db(name.encode()) for name in form.DATABASES}
+        self._transaction = self._env.begin(write=True)
+        self._puts = 0
+
+    def put(self, database: str, key: bytes, value: bytes) -> None:
+        """Put one value; keys that come sorted are packed without gaps."""
+        handle = self._databases[database]
+        try:
+            done = self._transaction.put(key, value, append=True, db=handle)
+        except lmdb.KeyExistsError:
+            done = False
+        if not done:
+            self._transaction.put(key, value, db=handle)
+        self._puts += 1
+        if self._puts % _COMMIT_EVERY == 0:
+            self._transaction.commit()
+            self._transaction = self._env.begin(write=True)
+
+    def close(self) -> None:
+        """Commit, and wait until the disk has it."""
+        self._transaction.commit()
+        self._env.sync(True)
+        self._env.close()
+
+
+def write(staging: Staging, folder: Path, source: str, step: Step) -> dict[str, Any]:
+    """Write the file and the text index; returns what the import's own description says of them.
+
+    Args:
+        staging: all rows of the import.
+        folder: the folder that is being built.
+        source: the imported file, for messages.
+        step: is told what is being done.
+
+    Raises:
+        ImportProblem: a code stands twice.
+    """
+    step("sorting")
+    staging.index(source)
+    size = max(1 << 26, staging.path.stat().st_size * 6)
+    writer = Writer(folder / FILE, size)
+    described = []
+    try:
+        staging.db.execute(
+            "CREATE TABLE name (rank INTEGER, owner INTEGER, names BLOB, marks TEXT, likely INTEGER)"
+        )
+        for place, header in enumerate(staging.systems):
+            described.append(_System(staging, writer, place, header, step).write())
+        value_sets = 0
+        for url, version, resource in staging.rows(
+            "SELECT url, version, resource FROM value_set ORDER BY url, version"
+        ):
+            writer.put("valueset", form.bounded(f"{url}\0{version}".encode()), resource)
+            value_sets += 1
+        maps = write_maps(staging, writer)
+    finally:
+        writer.close()
+    step("indexing text")
+    _write_text(staging, folder / TEXT)
+    return {"several": len(described) > 1, "systems": described, "value_sets": value_sets, "maps": maps}
+
+
+def _write_text(staging: Staging, folder: Path) -> None:
+    index = TextWriter(folder)
+    rows = staging.rows("SELECT owner, names, marks, likely FROM name ORDER BY rank")
+    for owner, stored, marks, likely in rows:
+        names: list[str] = orjson.loads(stored)
+        index.add_concept(owner, names, marks)
+        told = set()
+        for which, text in enumerate(names):
+            if text and text not in told:
+                told.add(text)
+                index.add_name(owner, which, text, marks, likely=likely)
+    index.close()
+
+
+class _System:
+    """One code system being written."""
+
+    def __init__(
+        self, staging: Staging, writer: Writer, place: int, header: SystemHeader, step: Step
+    ) -> None:
+        self.staging, self.writer, self.place, self.header, self.step = staging, writer, place, header, step
+        self.prefix = place.to_bytes(2, "big")
+        self.shape = form.Shape()
+        self.names: dict[str, str] = {}
+
+    def write(self) -> dict[str, Any]:
+        """Write everything; returns the description."""
+        self.step(f"hierarchy of {self.header.url}")
+        hierarchy = self._hierarchy()
+        self.step(f"concepts of {self.header.url}")
+        self._codes(hierarchy)
+        self._details(hierarchy)
+        self._lists(hierarchy)
+        self._properties()
+        header = self.header
+        declared = {one.code: one for one in header.properties}
+        for name, kind in self.names.items():
+            declared.setdefault(name, PropertyDefinition(name, kind))
+        return {
+            "place": self.place,
+            "url": header.url,
+            "version": header.version,
+            "name": header.name,
+            "title": header.title,
+            "content": header.content,
+            "case_sensitive": header.case_sensitive,
+            "language": header.language,
+            "hierarchy_meaning": header.hierarchy_meaning,
+            "metadata": {"url": header.url, **header.metadata},
+            "properties": [[d.code, d.type, d.uri, d.description] for d in declared.values()],
+            "property_places": list(self.names),
+            "concepts": len(hierarchy.number_of),
+            "covered": hierarchy.covered,
+            "shape": self.shape.stored(),
+        }
+
+    def _hierarchy(self) -> Hierarchy:
+        """The numbered hierarchy; a table from `seq` to number is left for the queries that follow."""
+        staging, place = self.staging, self.place
+        first, last, count = next(
+            staging.rows("SELECT min(seq), max(seq), count(*) FROM concept WHERE sys = ?", place)
+        )
+        if not count:
+            return number(0, ())
+        places: dict[int, int] | None = None
+        if last - first + 1 != count:  # systems whose concepts came in turns
+            places = {
+                seq: n
+                for n, (seq,) in enumerate(
+                    staging.rows("SELECT seq FROM concept WHERE sys=? ORDER BY seq", place)
+                )
+            }
+        edges = array("Q")
+        for child, parent in staging.rows(
+            "SELECT c.seq, p.seq FROM edge e CROSS JOIN concept c ON c.sys = e.sys AND c.key = e.key"
+            " CROSS JOIN concept p ON p.sys = e.sys AND p.key = e.parent WHERE e.sys = ?",
+            place,
+        ):
+            if places is None:
+                edges.append((child - first) << 32 | (parent - first))
+            else:
+                edges.append(places[child] << 32 | places[parent])
+        (told,) = next(staging.rows("SELECT count(*) FROM edge WHERE sys = ?", place))
+        if told != len(edges):
+            staging.note(
+                f"{self.header.url}: parents or children that are not concepts of it", told - len(edges)
+            )
+        hierarchy = number(count, edges)
+        if hierarchy.dropped:
+            staging.note(
+                f"{self.header.url}: steps of the hierarchy that went in circles, left out",
+                len(hierarchy.dropped),
+            )
+        staging.db.execute(f"CREATE TABLE place{place} (number INTEGER PRIMARY KEY, seq INTEGER)")
+        staging.db.execute("BEGIN")
+        seqs = [seq for (seq,) in staging.rows("SELECT seq FROM concept WHERE sys=? ORDER BY seq", place)]
+        staging.db.executemany(
+            f"INSERT INTO place{place} VALUES (?, ?)",
+            ((n, seqs[concept]) for n, concept in enumerate(hierarchy.concept_at)),
+        )
+        staging.db.execute("COMMIT")
+        staging.db.execute(f"CREATE UNIQUE INDEX place{place}_seq ON place{place} (seq)")
+        return hierarchy
+
+    def _codes(self, hierarchy: Hierarchy) -> None:
+        for key, code, display, active, abstract, n in (
+            self.staging.rows(
+                "SELECT c.key, c.code, c.display, c.active, c.abstract, p.number"
+                f" FROM concept c CROSS JOIN place{self.place} p ON p.seq = c.seq WHERE c.sys = ? ORDER BY c.key",
+                self.place,
+            )
+            if len(hierarchy.number_of)
+            else ()
+        ):
+            flags = (0 if active else form.INACTIVE) | (form.ABSTRACT if abstract else 0)
+            flags |= form.COVERS if n in hierarchy.extra else 0
+            flags |= form.OWN_CASE if key != code else 0
+            flags |= form.HAS_DISPLAY if display else 0
+            record = form.HEAD.pack(n, hierarchy.end[n], flags) + (display or "").encode()
+            self.writer.put("code", self.prefix + form.bounded(key.encode()), record)
+
+    def _details(self, hierarchy: Hierarchy) -> None:
+        """Details and codes by number, and names for the text index."""
+        if not len(hierarchy.number_of):
+            return
+        place = self.place
+        joined = f"CROSS JOIN concept c ON c.sys = x.sys AND c.key = x.key CROSS JOIN place{place} p ON p.seq = c.seq"
+        designations = _Grouped(
+            self.staging.rows(
+                "SELECT p.number, x.value, x.language, x.use_system, x.use_code, x.use_display, x.extensions"
+                f" FROM designation x {joined} WHERE x.sys = ? ORDER BY p.number, x.rowid",
+                place,
+            )
+        )
+        properties = _Grouped(
+            self.staging.rows(
+                "SELECT p.number, x.name, x.value, x.type"
+                f" FROM property x {joined} WHERE x.sys = ? ORDER BY p.number, x.rowid",
+                place,
+            )
+        )
+        concepts = self.staging.rows(
+            "SELECT p.number, c.code, c.display, c.definition, c.active, c.rank, c.extensions"
+            f" FROM place{place} p CROSS JOIN concept c ON c.seq = p.seq ORDER BY p.number"
+        )
+        waiting: list[tuple[int, int, bytes, str, bool]] = []
+        for n, code, display, definition, active, rank, extensions in concepts:
+            key = self.prefix + n.to_bytes(4, "big")
+            self.writer.put("node", key, code.encode())
+            names = [self._designation(row) for row in designations.of(n)]
+            values = [self._property(row) for row in properties.of(n)]
+            if definition or names or values or extensions:
+                more = orjson.loads(extensions) if extensions else None
+                self.writer.put("detail", key, form.encode_detail(definition, names, values, more))
+            marks = f"s{place} a" if active else f"s{place}"
+            worth = (0 if active else 1) << 48 | min(rank, 0xFFFFFF) << 16 | min(len(display or ""), 0xFFFF)
+            told = orjson.dumps([display or "", *(name[0] for name in names)])
+            likely = bool(active) and rank < AUXILIARY
+            waiting.append((worth, place << 32 | n, told, marks, likely))
+            if len(waiting) >= _COMMIT_EVERY:
+                self._put_names(waiting)
+        self._put_names(waiting)
+
+    def _put_names(self, waiting: list[tuple[int, int, bytes, str, bool]]) -> None:
+        db = self.staging.db
+        db.execute("BEGIN")
+        db.executemany("INSERT INTO name VALUES (?,?,?,?,?)", waiting)
+        db.execute("COMMIT")
+        waiting.clear()
+
+    def _designation(self, row: tuple[Any, ...]) -> list[Any]:
+        _, value, language, system, code, display, extensions = row
+        use = -1 if code is None else self.shape.uses.place((system or "", code, display))
+        made = [value, -1 if language is None else self.shape.languages.place(language), use]
+        if extensions:
+            made.append(orjson.loads(extensions))
+        return made
+
+    def _property(self, row: tuple[Any, ...]) -> list[Any]:
+        _, name, value, kind = row
+        self.names.setdefault(name, kind)
+        typed: Any = value
+        if kind == "boolean":
+            typed = value == "true"
+        elif kind == "integer":
+            typed = int(value)
+        elif kind == "Coding":
+            typed = orjson.loads(value)
+        return [self.shape.names.place((name, kind)), typed]
+
+    def _lists(self, hierarchy: Hierarchy) -> None:
+        put, prefix = self.writer.put, self.prefix
+        for name, lists in (("up", hierarchy.parents), ("down", hierarchy.children)):
+            for n in range(len(hierarchy.number_of)):
+                if numbers := lists[n]:
+                    put(name, prefix + n.to_bytes(4, "big"), form.packed(numbers))
+        for n in sorted(hierarchy.extra):
+            put("cover", prefix + n.to_bytes(4, "big"), form.packed(hierarchy.extra[n]))
+        put("order", prefix, form.packed(hierarchy.number_of))
+        put("roots", prefix, form.packed(hierarchy.roots))
+
+    def _properties(self) -> None:
+        """Which concepts have a property of a value."""
+        if not self.names:
+            return
+        places = {name: n for n, name in enumerate(self.names)}
+        rows = self.staging.rows(
+            "SELECT x.name, CASE x.type WHEN 'Coding' THEN json_extract(x.value, '$.code') ELSE x.value END AS asked,"
+            " p.number"
+            f" FROM property x CROSS JOIN concept c ON c.sys = x.sys AND c.key = x.key"
+            f" CROSS JOIN place{self.place} p ON p.seq = c.seq WHERE x.sys = ? ORDER BY x.name, asked, p.number",
+            self.place,
+        )
+        for (name, value), group in groupby(rows, itemgetter(0, 1)):
+            numbers = array("I", dict.fromkeys(n for _, _, n in group))
+            key = self.prefix + places[name].to_bytes(2, "big") + (value or "").encode()
+            self.writer.put("prop", form.bounded(key), form.packed(numbers))
+
+
+class _Grouped:
+    """Rows sorted by their first column, given out number by number."""
+
+    def __init__(self, rows: Iterator[tuple[Any, ...]]) -> None:
+        self._groups = groupby(rows, itemgetter(0))
+        self._number = -1
+        self._rows: Iterator[tuple[Any, ...]] = iter(())
+
+    def of(self, number: int) -> Iterator[tuple[Any, ...]]:
+        """Rows of a number; numbers are asked for in rising order."""
+        while self._number < number:
+            following = next(self._groups, None)
+            if following is None:
+                return iter(())
+            self._number, self._rows = following
+        return self._rows if self._number == number else iter(())
+
+
+def stamp() -> str:
+    """Now, in UTC, as an instant."""
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds").replace("+00:00", "Z")

@@ -1,0 +1,290 @@
+"""The content store: a folder of imports. Reading takes no lock; an import appears, and goes, by one rename."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from fhir_bridge.terminology.store.build import Building, clear_left_over
+from fhir_bridge.terminology.store.concept_map import StoredMap
+from fhir_bridge.terminology.store.errors import StoreError
+from fhir_bridge.terminology.store.pack import DESCRIPTION, Pack
+from fhir_bridge.terminology.store.system import StoredSystem
+from fhir_bridge.terminology.store.versions import version_key
+
+__all__ = ["ContentStore", "SystemInfo", "open_store"]
+
+_LOOK_AGAIN = 1.0  # seconds
+
+
+@dataclass(frozen=True, slots=True)
+class SystemInfo:
+    """A code system of the store, for listing.
+
+    Attributes:
+        concepts: number of concepts, inactive ones included.
+        imported: instant of the import, UTC.
+        source: what was imported (file names).
+        size: bytes on disk of the whole import, which may hold other systems too.
+    """
+
+    url: str
+    version: str | None
+    title: str | None
+    concepts: int
+    imported: str
+    source: str
+    kind: str
+    size: int
+
+
+def open_store(path: Path | str) -> ContentStore:
+    """The store of a folder; one that does not exist yet is an empty store."""
+    return ContentStore(Path(path))
+
+
+class ContentStore:
+    """All that is imported into a folder (`ContentSource`). Safe to share between threads and over a fork.
+
+    What another process imports or removes is seen within a second.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._lock = threading.Lock()
+        self._packs: dict[str, Pack] = {}
+        self._looked = -1e9
+        self._stamp: object = None
+        self._systems: dict[str, list[StoredSystem]] = {}
+        self._maps: list[StoredMap] = []
+
+    # --- reading ---
+
+    def urls(self) -> Sequence[str]:
+        """Urls of the code systems that are imported."""
+        self._refresh()
+        return list(self._systems)
+
+    def versions(self, url: str) -> Sequence[str]:
+        """Versions of a code system, the newest last; `""` stands for one without version."""
+        self._refresh()
+        return [one.version or "" for one in self._systems.get(url, ())]
+
+    def get(self, url: str, version: str | None = None) -> StoredSystem | None:
+        """A code system: exactly this version, or the newest; None where it is not imported."""
+        self._refresh()
+        found = self._systems.get(url)
+        if not found:
+            return None
+        if version is None:
+            return found[-1]
+        return next((one for one in found if (one.version or "") == version), None)
+
+    content = get
+
+    def supplements(self, url: str) -> list[StoredSystem]:
+        """Imported code systems that only supplement this one; `code_system_resource` tells them as FHIR JSON."""
+        self._refresh()
+        return [
+            one
+            for found in self._systems.values()
+            for one in found
+            if one.content == "supplement" and str(one.metadata.get("supplements", "")).split("|")[0] == url
+        ]
+
+    def systems(self) -> list[SystemInfo]:
+        """What is imported, by url and version."""
+        self._refresh()
+        return [_info(one) for url in sorted(self._systems) for one in self._systems[url]]
+
+    def value_set(self, url: str, version: str | None = None) -> dict[str, Any] | None:
+        """A ValueSet (FHIR JSON): exactly this version, or the newest; None where it is not imported."""
+        found = self.value_set_versions(url)
+        if version is not None:
+            return found.get(version)
+        return found[max(found, key=version_key)] if found else None
+
+    def value_set_versions(self, url: str) -> dict[str, dict[str, Any]]:
+        """All versions of a ValueSet; of one version that was imported twice, the later import."""
+        return {
+            version: orjson.loads(resource)
+            for found, version, resource in self._value_sets(url)
+            if found == url
+        }
+
+    def value_sets(self) -> Iterator[tuple[str, str]]:
+        """Url and version of every imported ValueSet."""
+        return ((url, version) for url, version, _ in self._value_sets(""))
+
+    def concept_maps(self) -> list[StoredMap]:
+        """All imported concept maps; what was imported last comes first."""
+        self._refresh()
+        return list(self._maps)
+
+    def packs(self) -> list[Pack]:
+        """The imports, in the order of import."""
+        self._refresh()
+        return list(self._packs.values())
+
+    # --- changing ---
+
+    def building(self, digest: str) -> contextlib.AbstractContextManager[Building]:
+        """Begin an import; what is half done when the block is left by an error, or the process dies, is never seen."""
+        return Building.begin(self.path, digest)
+
+    def has(self, digest: str) -> bool:
+        """Whether these very files are imported already, and can be read."""
+        return any(pack.described["digest"] == digest and pack.is_readable() for pack in self.packs())
+
+    def replaced(self, added: Pack) -> list[str]:
+        """Take out of older imports what an import that was just added has anew; returns `url|version` of it."""
+        self._forget()
+        taken = []
+        fresh = {_named(one) for kind in ("systems", "maps") for one in added.described[kind]}
+        for pack in self.packs():
+            if pack.folder != added.folder:
+                gone = {_named(one) for kind in ("systems", "maps") for one in pack.described[kind]} & fresh
+                if gone:
+                    self._take_out(pack, lambda one, gone=gone: _named(one) in gone)  # type: ignore[misc]
+                    taken.extend(sorted(gone))
+        return taken
+
+    def remove(self, url: str, version: str | None = None) -> list[str]:
+        """Remove a code system, value set or map: all versions, or exactly one; returns `url|version` of what went.
+
+        An import from which everything is removed is deleted. Processes that read it go on reading until they look
+        again.
+        """
+        taken = []
+        for pack in self.packs():
+            found = [
+                one
+                for kind in ("systems", "maps")
+                for one in pack.described[kind]
+                if one["url"] == url and (version is None or (one["version"] or "") == version)
+            ]
+            names = {_named(one) for one in found}
+            names |= {
+                f"{one}|{its}" if its else one
+                for one, its, _ in pack.value_sets(url)
+                if one == url and version in (None, its)
+            }
+            if names:
+                self._take_out(pack, lambda one, names=names: _named(one) in names)  # type: ignore[misc]
+                taken.extend(sorted(names))
+        return taken
+
+    def clear(self) -> int:
+        """Delete what broken-off imports left; returns how many."""
+        return clear_left_over(self.path)
+
+    def _take_out(self, pack: Pack, goes: Callable[[dict[str, Any]], bool]) -> None:
+        described = dict(pack.described)
+        for kind in ("systems", "maps"):
+            described[kind] = [one for one in described[kind] if not goes(one)]
+        hidden = set(described.get("hidden", ()))
+        hidden |= {
+            _named({"url": url, "version": version})
+            for url, version, _ in pack.value_sets("")
+            if goes({"url": url, "version": version})
+        }
+        described["hidden"] = sorted(hidden)
+        own_value_sets = described["value_sets"] > len(hidden) and described["kind"] == "fhir"
+        if described["systems"] or described["maps"] or own_value_sets:
+            described["digest"] = ""  # the same file imported again brings it back
+            temporary = pack.folder / f".{DESCRIPTION}.{os.getpid()}"
+            temporary.write_bytes(orjson.dumps(described))
+            temporary.replace(pack.folder / DESCRIPTION)
+        else:
+            gone = self.path / "building" / f"gone-{pack.folder.name}-{os.getpid()}"
+            gone.parent.mkdir(parents=True, exist_ok=True)
+            pack.folder.replace(gone)
+            pack.close()
+            shutil.rmtree(gone, ignore_errors=True)
+        self._forget()
+
+    def _forget(self) -> None:
+        with self._lock:
+            self._looked, self._stamp = -1e9, None
+
+    # --- what is there ---
+
+    def _refresh(self) -> None:
+        now = time.monotonic()
+        if now - self._looked < _LOOK_AGAIN:
+            return
+        with self._lock:
+            stamp = self._look()
+            if stamp != self._stamp:
+                self._load([name for name, _ in stamp])
+                self._stamp = stamp
+            self._looked = time.monotonic()
+
+    def _look(self) -> list[tuple[str, int]]:
+        """Names of the imports and when their descriptions changed."""
+        found = []
+        try:
+            entries = sorted(entry.name for entry in (self.path / "imports").iterdir())
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            raise StoreError(f"{self.path}: the terminology store can't be read: {error.strerror}") from error
+        for name in entries:
+            with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+                found.append((name, (self.path / "imports" / name / DESCRIPTION).stat().st_mtime_ns))
+        return found
+
+    def _load(self, names: Sequence[str]) -> None:
+        packs = []
+        for name in names:
+            with contextlib.suppress(FileNotFoundError):
+                packs.append(Pack(self.path / "imports" / name))
+        packs.sort(key=lambda pack: (pack.described["imported"], pack.folder.name))
+        systems: dict[tuple[str, str], StoredSystem] = {}
+        maps: dict[tuple[str, str], StoredMap] = {}
+        for pack in packs:
+            for one in pack.described["systems"]:
+                systems[one["url"], one["version"] or ""] = StoredSystem(pack, one)
+            for one in pack.described["maps"]:
+                maps.pop((one["url"], one["version"] or ""), None)
+                maps[one["url"], one["version"] or ""] = StoredMap(pack, one)
+        by_url: dict[str, list[StoredSystem]] = {}
+        for (url, _), system in systems.items():
+            by_url.setdefault(url, []).append(system)
+        for found in by_url.values():
+            found.sort(key=lambda one: version_key(one.version))
+        self._packs = {pack.folder.name: pack for pack in packs}
+        self._systems = by_url
+        self._maps = list(reversed(maps.values()))
+
+    def _value_sets(self, url: str) -> Iterator[tuple[str, str, bytes]]:
+        self._refresh()
+        for pack in list(self._packs.values()):
+            yield from pack.value_sets(url)
+
+
+def _named(one: dict[str, Any]) -> str:
+    return f"{one['url']}|{one['version']}" if one["version"] else str(one["url"])
+
+
+def _info(system: StoredSystem) -> SystemInfo:
+    described = system.pack.described
+    return SystemInfo(
+        system.url,
+        system.version,
+        system.title or system.name,
+        len(system),
+        described["imported"],
+        ", ".join(described["sources"]),
+        described["kind"],
+        system.pack.size,
+    )

@@ -1,0 +1,183 @@
+"""A concept map of the store, looked up on disk."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, NamedTuple
+
+import orjson
+
+from fhir_bridge.fhir.ports import Translation
+from fhir_bridge.terminology.concept_maps import EQUIVALENCES, folded
+from fhir_bridge.terminology.store.map_writer import map_key
+from fhir_bridge.terminology.store.pack import Pack
+
+__all__ = ["MapSource", "MapTarget", "StoredMap"]
+
+
+class MapTarget(NamedTuple):
+    """A target of a source code; without code it says that there is none (`unmatched`).
+
+    `more` is FHIR JSON of what else the target has: dependsOn, product, extension.
+    """
+
+    system: str | None
+    code: str | None
+    display: str | None
+    equivalence: str
+    comment: str | None
+    source_display: str | None
+    group: int
+    more: Mapping[str, Any]
+
+
+class MapSource(NamedTuple):
+    """A source of a target code."""
+
+    system: str | None
+    code: str
+    display: str | None
+    equivalence: str
+    comment: str | None
+
+
+class StoredMap:
+    """One ConceptMap of the store. Its memory does not grow with the number of rows."""
+
+    def __init__(self, pack: Pack, described: Mapping[str, Any]) -> None:
+        self._pack = pack
+        self._described = described
+        self._place: int = described["place"]
+        self._sources: list[str | None] = described["sources"]
+        self._targets: list[str | None] = described["targets"]
+
+    def __repr__(self) -> str:
+        return f"<StoredMap {self.url}|{self.version}>"
+
+    @property
+    def url(self) -> str:
+        """Canonical url."""
+        return str(self._described["url"])
+
+    @property
+    def version(self) -> str | None:
+        """Business version."""
+        found: str | None = self._described["version"]
+        return found
+
+    @property
+    def name(self) -> str | None:
+        """Name for computers."""
+        found: str | None = self._described["name"]
+        return found
+
+    @property
+    def resource(self) -> Mapping[str, Any]:
+        """FHIR JSON of the map; its groups stand without their elements."""
+        found: Mapping[str, Any] = self._described["resource"]
+        return found
+
+    @property
+    def pack(self) -> Pack:
+        """The import that it is part of."""
+        return self._pack
+
+    @property
+    def source_systems(self) -> tuple[str | None, ...]:
+        """Systems that it maps from; None stands for text as people write it."""
+        return tuple(self._sources)
+
+    @property
+    def target_systems(self) -> tuple[str | None, ...]:
+        """Systems that it maps to."""
+        return tuple(self._targets)
+
+    def __len__(self) -> int:
+        return int(self._described["rows"])
+
+    def targets(self, system: str | None, code: str) -> list[MapTarget]:
+        """All that the map says of a source code, `unmatched` included, in the order of its rows."""
+        if system not in self._sources:
+            return []
+        found = self._rows("map", self._sources.index(system), code)
+        if not found and system is None:
+            found = self._rows("fold", 0, folded(code))
+        return [self._target(row) for row in found]
+
+    def sources(self, system: str | None, code: str) -> list[MapSource]:
+        """All source codes that lead to a target code."""
+        if system not in self._targets:
+            return []
+        return [
+            MapSource(self._sources[row[0]], row[1], row[2], row[3], row[4])
+            for row in self._rows("pam", self._targets.index(system), code)
+        ]
+
+    def translate(self, system: str | None, code: str, targets: tuple[str, ...] = ()) -> list[Translation]:
+        """Targets in the wanted systems (all, where none is named), best equivalence first."""
+        found = [
+            Translation(row.system or "", row.code, row.display, row.equivalence, self.url)
+            for row in self.targets(system, code)
+            if row.code and row.equivalence in EQUIVALENCES and (not targets or row.system in targets)
+        ]
+        found.sort(key=lambda one: EQUIVALENCES[one.equivalence])
+        return found
+
+    def translate_code(self, code: str) -> list[Translation]:
+        """As `translate`, for a code of whichever of the map's source systems has it."""
+        return [one for system in self._sources for one in self.translate(system, code)]
+
+    def about(self, code: str, *, reverse: bool = False) -> Mapping[str, Any]:
+        """FHIR JSON of the ConceptMap with all its groups, and of their elements those with this code as source, or
+        as target where it is asked in reverse (`maps.MapContent`)."""
+        asked: Iterable[tuple[str | None, str]] = ((system, code) for system in self._sources)
+        if reverse:
+            asked = ((one.system, one.code) for system in self._targets for one in self.sources(system, code))
+        groups: list[dict[str, Any]] = [{**group, "element": []} for group in self.resource.get("group", ())]
+        for system, source in dict.fromkeys(asked):
+            elements: dict[int, dict[str, Any]] = {}
+            for target in self.targets(system, source):
+                element = elements.get(target.group)
+                if element is None:
+                    element = elements[target.group] = {"code": source, "target": []}
+                    if target.source_display:
+                        element["display"] = target.source_display
+                    groups[target.group]["element"].append(element)
+                element["target"].append(_json(target))
+        return {**self.resource, "group": groups}
+
+    def rows(self) -> Iterator[tuple[str | None, str, list[MapTarget]]]:
+        """All rows: source system, source code, targets; sorted by system and code."""
+        prefix = self._place.to_bytes(2, "big")
+        cursor = self._pack.transaction.cursor("map")
+        if not cursor.set_range(prefix):
+            return
+        for key, stored in cursor:
+            if not key.startswith(prefix):
+                return
+            system = self._sources[int.from_bytes(key[2:4], "big")]
+            code = key[4:].decode("utf-8", "replace")
+            yield system, code, [self._target(row) for row in orjson.loads(stored)]
+
+    def _rows(self, database: str, system: int, code: str) -> list[Any]:
+        transaction = self._pack.transaction
+        try:
+            key = map_key(self._place, system, code)
+        except UnicodeEncodeError:  # half a surrogate pair stands in no file
+            return []
+        stored = transaction.get(key, None, transaction.databases[database])
+        return [] if stored is None else list(orjson.loads(stored))
+
+    def _target(self, row: list[Any]) -> MapTarget:
+        more = row[7] if len(row) > 7 else {}
+        return MapTarget(self._targets[row[0]], row[1], row[2], row[3], row[4], row[5], row[6], more)
+
+
+def _json(target: MapTarget) -> dict[str, Any]:
+    """FHIR JSON of element.target."""
+    told: dict[str, Any] = {"equivalence": target.equivalence, **target.more}
+    for name in ("code", "display", "comment"):
+        value = getattr(target, name)
+        if value:
+            told[name] = value
+    return told

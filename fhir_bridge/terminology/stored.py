@@ -1,0 +1,138 @@
+"""What is imported into the content store, as a layer of the library."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from fhir_bridge.terminology.content import CodeSystemContent
+from fhir_bridge.terminology.maps import MapContent
+from fhir_bridge.terminology.memory import ResourceContent
+from fhir_bridge.terminology.value_set_definitions import ValueSetDefinition
+
+if TYPE_CHECKING:
+    from fhir_bridge.terminology.store import ContentStore, MapTarget, StoredMap
+
+__all__ = ["StoreLayer"]
+
+_LOOK_AGAIN = 1.0
+"""Seconds after which a folder that was not there is looked for again."""
+
+
+class StoreLayer:
+    """The content store of a folder; nothing is looked at before the first question."""
+
+    def __init__(self, folder: Callable[[], Path]) -> None:
+        """A layer of the store in the folder that is told when it is first needed."""
+        self._folder = folder
+        self._opened: ContentStore | None = None
+        self._looked = -math.inf
+        self._listed: tuple[object, Mapping[str, Sequence[str]]] | None = None
+
+    @property
+    def store(self) -> ContentStore | None:
+        """The store; None as long as there is no such folder."""
+        if self._opened is None and (now := time.monotonic()) - self._looked > _LOOK_AGAIN:
+            self._looked = now
+            path = self._folder()
+            if path.is_dir():
+                from fhir_bridge.terminology.store import open_store
+
+                self._opened = open_store(path)
+        return self._opened
+
+    def stamp(self) -> tuple[object, ...]:
+        """The imports at present; another answer means that other content is at hand."""
+        return tuple(self.store.packs()) if self.store is not None else ()
+
+    def code_system_urls(self) -> Sequence[str]:
+        """Urls of its code systems."""
+        return self.store.urls() if self.store is not None else ()
+
+    def code_systems(self, url: str) -> Mapping[str, CodeSystemContent]:
+        """All versions of a code system."""
+        if self.store is None:
+            return {}
+        found = ((version, self.store.get(url, version)) for version in self.store.versions(url))
+        return {version: content for version, content in found if content is not None}
+
+    def supplements(self, url: str) -> Sequence[ResourceContent]:  # noqa: ARG002 - it keeps none
+        """None."""
+        return ()
+
+    def value_set_urls(self) -> Sequence[str]:
+        """Urls of its value sets."""
+        return tuple(self._value_set_versions())
+
+    def value_sets(self, url: str) -> Mapping[str, ValueSetDefinition]:
+        """All versions of a value set."""
+        if self.store is None:
+            return {}
+        found = (
+            (version, self.store.value_set(url, version))
+            for version in self._value_set_versions().get(url, ())
+        )
+        return {version: ValueSetDefinition(one) for version, one in found if one is not None}
+
+    def _value_set_versions(self) -> Mapping[str, Sequence[str]]:
+        if self.store is None:
+            return {}
+        stamp = self.stamp()
+        if self._listed is None or self._listed[0] != stamp:
+            listed: dict[str, list[str]] = {}
+            for url, version in self.store.value_sets():
+                listed.setdefault(url, []).append(version)
+            self._listed = stamp, listed
+        return self._listed[1]
+
+    def maps(self) -> Sequence[StoredMap]:
+        """Its concept maps, what was imported last first."""
+        return self.store.concept_maps() if self.store is not None else ()
+
+    def concept_maps(self) -> Sequence[MapContent]:
+        """Its concept maps, as `$translate` asks them."""
+        return [_StoredRows(one) for one in self.maps()]
+
+
+class _StoredRows:
+    """A concept map of the store, given as FHIR JSON of the rows that are asked for."""
+
+    def __init__(self, stored: StoredMap) -> None:
+        self._stored = stored
+
+    @property
+    def resource(self) -> Mapping[str, Any]:
+        """The ConceptMap without its elements."""
+        return self._stored.resource
+
+    def about(self, code: str, *, reverse: bool) -> Mapping[str, Any]:
+        """The ConceptMap with the elements about this code."""
+        wanted: dict[tuple[str | None, str], None] = {}
+        if reverse:
+            for target in self._stored.target_systems:
+                wanted |= {(one.system, one.code): None for one in self._stored.sources(target, code)}
+        else:
+            wanted = {(system, code): None for system in self._stored.source_systems}
+        groups = [{**group, "element": []} for group in self.resource.get("group", ())]
+        for system, source in wanted:
+            for row in self._stored.targets(system, source):
+                groups[row.group]["element"].append(_element(source, row))
+        return {**self.resource, "group": groups}
+
+
+def _element(code: str, row: MapTarget) -> dict[str, Any]:
+    target = {
+        "code": row.code,
+        "display": row.display,
+        "equivalence": row.equivalence,
+        "comment": row.comment,
+        **row.more,
+    }
+    element = {"code": code, "display": row.source_display}
+    return {
+        **{name: value for name, value in element.items() if value is not None},
+        "target": [{name: value for name, value in target.items() if value is not None}],
+    }

@@ -1,0 +1,72 @@
+"""The results for docs/terminology-operations.md: `python -m tests.conformance.tx.report FOLDER [--write]`."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+
+from tests.conformance.tx.run import Result, run
+from tests.conformance.tx.suite import LICENSED, cases
+
+PAGE = Path(__file__).parents[3] / "docs" / "terminology-operations.md"
+BEGIN, END = "<!-- results: begin -->", "<!-- results: end -->"
+
+REASONS = {
+    "bugs/lang-case2": "the names of the IANA language registry are not at hand",
+    "langcodes/expand-langcodes-all": "the names of the IANA language registry are not at hand",
+    "bugs/provenance": "the definition tables do not keep that a resource of R4 is a draft or experimental",
+    "UCUM/expand-ucum-all-4": "the definition tables do not keep that a resource of R4 is a draft or experimental",
+    "UCUM/lookup-with-annotation": "tx.fhir.org's own way to spell a unit out",
+}
+"""Why a case that needs no licensed content is missed."""
+
+
+def table(results: Iterable[Result], root: Path) -> str:
+    """Pass counts by suite, misses by reason, and what was left out."""
+    found = list(results)
+    lines = ["| Suite | Passed | Cases |", "|---|--:|--:|"]
+    free = [one for one in found if one.case.content is None]
+    for suite in dict.fromkeys(one.case.suite for one in free):
+        mine = [one for one in free if one.case.suite == suite]
+        lines.append(f"| {suite} | {sum(one.difference is None for one in mine)} | {len(mine)} |")
+    passed = sum(one.difference is None for one in free)
+    lines += [f"| **all** | **{passed}** | **{len(free)}** ({passed / len(free):.1%}) |", ""]
+    lines += ["| Missed | Why |", "|---|---|"]
+    lines += [
+        f"| {one.case.key} | {REASONS.get(one.case.key, one.difference)} |"
+        for one in free
+        if one.difference is not None
+    ]
+    lines += ["", "| Left out: needs | Cases | Passed all the same |", "|---|--:|--:|"]
+    needs = Counter(one.case.content for one in found if one.case.content is not None)
+    lucky = Counter(
+        one.case.content for one in found if one.case.content is not None and one.difference is None
+    )
+    for case in cases(root):
+        if case.suite in LICENSED and case.applies:
+            needs[LICENSED[case.suite]] += 1
+    lines += [f"| {whose} | {count} | {lucky[whose]} |" for whose, count in sorted(needs.items(), key=str)]
+    return "\n".join(lines)
+
+
+def written(page: str, results: str) -> str:
+    """The page with these results."""
+    before, _, rest = page.partition(BEGIN)
+    _, _, after = rest.partition(END)
+    return f"{before}{BEGIN}\n{results}\n{END}{after}"
+
+
+def main(arguments: list[str]) -> None:
+    """Print the table, or write it into the page."""
+    root = Path(arguments[0])
+    found = table(run(root), root)
+    if "--write" in arguments:
+        PAGE.write_text(written(PAGE.read_text("utf-8"), found), "utf-8")
+    else:
+        print(found)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

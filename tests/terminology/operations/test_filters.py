@@ -1,0 +1,201 @@
+"""Filters of value sets, and ECL, on a hierarchy whose answers can be read off."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fhir_bridge.terminology.memory import ResourceContent
+from fhir_bridge.terminology.operations.ecl import EclError, compile_ecl
+from fhir_bridge.terminology.operations.regex import RegexError, compile_regex
+from tests.terminology.operations.conftest import ZOO, World, filtered, issues, value_set
+
+ALL = {"animal", "mammal", "cat", "tiger", "lion", "cow", "whale", "bird", "duck", "dodo", "worm", "grass"}
+CATS = {"cat", "tiger", "lion"}
+
+
+@pytest.mark.parametrize(
+    ("prop", "op", "value", "codes"),
+    [
+        ("concept", "is-a", "cat", CATS),
+        ("concept", "descendent-of", "cat", {"tiger", "lion"}),
+        ("concept", "is-not-a", "animal", {"grass"}),
+        ("concept", "generalizes", "tiger", {"tiger", "cat", "mammal", "animal"}),
+        ("concept", "child-of", "bird", {"duck", "dodo"}),
+        ("concept", "descendent-leaf", "mammal", {"tiger", "lion", "cow", "whale"}),
+        ("concept", "in", "cow, whale,absent", {"cow", "whale"}),
+        ("concept", "not-in", "animal,mammal,cat,tiger,lion,cow", {"whale", "bird", "duck", "dodo", "worm", "grass"}),
+        ("code", "regex", "[a-d]o.*", {"cow", "dodo"}),
+        ("legs", "=", "4", {"cat", "cow"}),
+        ("legs", "in", "0,2", {"whale", "duck", "dodo", "worm"}),
+        ("legs", "exists", "true", {"cat", "cow", "whale", "duck", "dodo", "worm"}),
+        ("legs", "exists", "false", {"animal", "mammal", "tiger", "lion", "bird", "grass"}),
+        ("eats", "regex", "gra.*", {"cow", "duck"}),
+        ("eats", "=", "worm", {"duck"}),
+        ("parent", "=", "bird", {"duck", "dodo"}),
+        ("child", "=", "tiger", {"cat"}),
+        ("inactive", "=", "true", {"dodo"}),
+        ("constraint", "=", "< cat", {"tiger", "lion"}),
+    ],
+)  # fmt: skip
+def test_a_filter_selects(prop: str, op: str, value: str, codes: set[str]) -> None:
+    one = value_set("one", filtered(prop, op, value))
+    world = World(one)
+    assert set(world.codes(valueSet=one)) == codes
+    for code in ALL:
+        answer = world.result(url=one["url"], system=ZOO["url"], code=code)
+        assert answer is (code in codes), code
+
+
+@pytest.mark.parametrize(
+    ("expression", "codes"),
+    [
+        ("<< cat", CATS),
+        ("< cat |Cat|", {"tiger", "lion"}),
+        ("> tiger", {"cat", "mammal", "animal"}),
+        (">> tiger", {"tiger", "cat", "mammal", "animal"}),
+        ("<! bird", {"duck", "dodo"}),
+        ("<<! bird", {"bird", "duck", "dodo"}),
+        (">! tiger", {"cat"}),
+        ("*", ALL),
+        ("<< mammal MINUS << cat", {"mammal", "cow", "whale"}),
+        ("<< cat OR << bird", CATS | {"bird", "duck", "dodo"}),
+        ("<< mammal AND < animal", {"mammal", "cow", "whale"} | CATS),
+        ("<< mammal , < cat", {"tiger", "lion"}),
+        ("(<< mammal MINUS (<< cat OR whale)) OR worm", {"mammal", "cow", "worm"}),
+        ("^ striped", {"tiger", "worm"}),
+        ("<< animal : eats = grass", {"cow", "duck"}),
+        ("* : eats = << mammal", {"tiger", "lion"}),
+        ("* : eats != << mammal", {"cow", "duck"}),
+        ("* : eats = grass , eats = worm", {"duck"}),
+        ("* : eats = cow OR eats = worm", {"tiger", "lion", "duck"}),
+        ("* : [2..*] eats = *", {"duck"}),
+        ("<< bird : [0..0] eats = *", {"bird", "dodo"}),
+        ("* : { eats = worm }", {"duck"}),
+        ("* : R eats = lion", {"cow"}),
+        ("* : legs = #4", {"cat", "cow"}),
+        ("* : legs < #2", {"whale", "worm"}),
+        ("(tiger OR cow) . eats", {"cow", "grass"}),
+        ("!!> (<< cat)", {"cat"}),
+        ("!!< (<< cat)", {"tiger", "lion"}),
+        ("/* all the cats */ << cat", CATS),
+    ],
+)
+def test_an_expression_selects(expression: str, codes: set[str]) -> None:
+    query = compile_ecl(expression, ResourceContent(ZOO))
+    assert set(query.codes()) == codes
+    assert {code for code in ALL if query.matches(code)} == codes
+
+
+@pytest.mark.parametrize(
+    ("expression", "problem"),
+    [
+        ("", "found the end at character 1"),
+        ("<< cat AND", "found the end"),
+        ("(<< cat", "expected \\)"),
+        ("<< cat OR lion AND cow", "brackets"),
+        ("<< cat {{ term = \"x\" }}", "filters"),
+        ("* : eats > cow", "number"),
+        ("(" * 60 + "cat" + ")" * 60, "nested deeper"),
+        ("cat" + " .eats" * 60, "dots"),
+        ("x" * 30_000, "longer than"),
+        ("* : [99999999999999999999..1] eats = cow", "cardinality"),
+    ],
+)  # fmt: skip
+def test_an_expression_that_is_none_says_where(expression: str, problem: str) -> None:
+    with pytest.raises(EclError, match=problem):
+        compile_ecl(expression, ResourceContent(ZOO))
+
+
+@given(st.text('<>!^*()[]{}|:.,=#"RcatANDORMINUS 019\\/', max_size=40))
+def test_any_text_is_read_or_refused(text: str) -> None:
+    try:
+        query = compile_ecl(text, ResourceContent(ZOO))
+    except EclError:
+        return
+    assert set(query.codes()) == {code for code in ALL if query.matches(code)}
+
+
+def expressions() -> st.SearchStrategy[tuple[str, frozenset[str]]]:
+    """Expressions with the codes that they must have."""
+    content = ResourceContent(ZOO)
+    below = {code: frozenset({code, *content.descendants(code)}) for code in ALL}
+    leaves = st.sampled_from(sorted(ALL)).flatmap(
+        lambda code: st.sampled_from(
+            [(code, frozenset({code})), (f"<<{code}", below[code]), (f"< {code}", below[code] - {code})]
+        )
+    )
+
+    def joined(
+        inner: st.SearchStrategy[tuple[str, frozenset[str]]],
+    ) -> st.SearchStrategy[tuple[str, frozenset[str]]]:
+        def build(
+            pair: tuple[tuple[str, frozenset[str]], tuple[str, frozenset[str]], str],
+        ) -> tuple[str, frozenset[str]]:
+            (left, ours), (right, theirs), word = pair
+            found = {"AND": ours & theirs, "OR": ours | theirs, "MINUS": ours - theirs}[word]
+            return f"({left}) {word} ({right})", found
+
+        return st.tuples(inner, inner, st.sampled_from(["AND", "OR", "MINUS"])).map(build)
+
+    return st.recursive(leaves, joined, max_leaves=8)
+
+
+@given(expressions())
+def test_joined_expressions_are_the_sets_that_they_say(pair: tuple[str, frozenset[str]]) -> None:
+    text, codes = pair
+    query = compile_ecl(text, ResourceContent(ZOO))
+    assert set(query.codes()) == codes
+    assert {code for code in ALL if query.matches(code)} == codes
+
+
+# --- regular expressions ---
+
+PIECES = st.sampled_from(r"a b ab . [ab] [^a] \d \w (a|b) (ab)? a* b+ (a|ab)* a{2} b{0,2} [a-c]{1,}".split())
+
+
+@given(st.lists(PIECES, max_size=6).map("".join), st.text("abc1 ", max_size=10))
+def test_an_expression_matches_as_usual(expression: str, text: str) -> None:
+    assert compile_regex(expression).matches(text) == (re.fullmatch(expression, text) is not None)
+
+
+@pytest.mark.parametrize("expression", ["(a+)+", "(a*)*b", "(a|aa)+", "(.*)*x", "(a|a?)+b", "([a-z]+)*[0-9]"])
+def test_no_expression_takes_long(expression: str) -> None:
+    compile_regex(expression).matches("a" * 20_000 + "!")
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [*r"( ) [ a{2,1} *a (?=a) \1 ((a{1,99}){1,99}){1,99}".split(), "a" * 50_000, "(" * 5000],
+)
+def test_an_expression_that_cannot_be_used_is_refused(expression: str) -> None:
+    with pytest.raises(RegexError):
+        compile_regex(expression)
+
+
+@given(st.text("ab()[]{}|*+?.^$\\-,123pLdw", max_size=20))
+def test_any_expression_is_read_or_refused(expression: str) -> None:
+    try:
+        compile_regex(expression).matches("ab12")
+    except RegexError:
+        return
+
+
+@pytest.mark.parametrize(
+    ("prop", "op", "value"),
+    [
+        ("concept", "regex", "("),
+        ("concept", "nearby", "cat"),
+        ("colour", "=", "red"),
+        ("concept", "is-a", ""),
+        ("constraint", "=", "<< (cat"),
+    ],
+)
+def test_a_filter_that_cannot_be_used_is_told(prop: str, op: str, value: str) -> None:
+    one = value_set("bad", filtered(prop, op, value))
+    error = World(one).refused("ValueSet", "expand", url=one["url"])
+    assert error.status in (400, 422)
+    assert issues(error.json())[0][0] == "error"

@@ -1,0 +1,87 @@
+"""The operations over content that was imported: a made SNOMED CT release in the content store."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from fhir_bridge.terminology import Terminology
+from fhir_bridge.terminology.imports.run import import_file
+from fhir_bridge.terminology.operations.service import OPERATIONS, Request, TerminologyService
+from fhir_bridge.terminology.store import open_store
+from tests.terminology.makers_rf2 import FINDING, MORPH, SITE, STRUCTURE, make_rf2
+from tests.terminology.operations.conftest import parameters, told
+
+SCT = "http://snomed.info/sct"
+
+
+@pytest.fixture(scope="module")
+def terminology(tmp_path_factory: pytest.TempPathFactory) -> Terminology:
+    folder = tmp_path_factory.mktemp("snomed")
+    make_rf2(folder / "release.zip", 300)
+    import_file(open_store(folder / "store"), folder / "release.zip")
+    return Terminology((), store=lambda: folder / "store")
+
+
+class Asked:
+    def __init__(self, terminology: Terminology) -> None:
+        self.service = TerminologyService(terminology.library)
+
+    def __call__(self, kind: str, name: str, **values: object) -> dict[str, object]:
+        return OPERATIONS[kind, name](self.service, Request(parameters(**values)))
+
+    def codes(self, ecl: str) -> set[str]:
+        url = f"{SCT}?fhir_vs=ecl/{ecl}"
+        expansion = self("ValueSet", "expand", url=url, count=1000, excludeNested=True)["expansion"]
+        assert isinstance(expansion, dict)
+        return {entry["code"] for entry in expansion.get("contains", [])}
+
+
+@pytest.fixture(scope="module")
+def ask(terminology: Terminology) -> Asked:
+    return Asked(terminology)
+
+
+def test_concepts_are_looked_up_and_compared(ask: Asked) -> None:
+    answer = ask("CodeSystem", "lookup", system=SCT, code=FINDING)
+    assert told(answer, "display") == "Clinical finding"
+    some = next(iter(ask.codes(f"<!{FINDING}")))
+    assert told(ask("CodeSystem", "subsumes", system=SCT, codeA=FINDING, codeB=some), "outcome") == "subsumes"
+
+
+def test_expressions_select_by_hierarchy_and_attributes(ask: Asked) -> None:
+    findings = ask.codes(f"<<{FINDING}")
+    assert len(findings) > 50
+    assert ask.codes(f"<{FINDING}") == findings - {FINDING}
+    sited = ask.codes(f"<<{FINDING}:{SITE}=<<{STRUCTURE}")
+    assert sited
+    assert sited < findings
+    assert ask.codes(f"<<{FINDING}:{SITE}=<<{STRUCTURE},{MORPH}=*") <= sited
+    assert ask.codes(f"<<{FINDING} MINUS (<<{FINDING}:{SITE}=*)") == findings - ask.codes(
+        f"<<{FINDING}:{SITE}=*"
+    )
+    places = ask.codes(f"(<<{FINDING}).{SITE}")
+    assert places
+    assert places <= ask.codes(f"<<{STRUCTURE}")
+
+
+def test_membership_is_the_same_for_one_code_as_for_all(ask: Asked, terminology: Terminology) -> None:
+    url = f"{SCT}?fhir_vs=isa/{FINDING}"
+    codes = ask.codes(f"<<{FINDING}")
+    for code in [*sorted(codes)[:20], STRUCTURE, "12345"]:
+        answer = ask("ValueSet", "validate-code", url=url, system=SCT, code=code)
+        assert told(answer, "result") is (code in codes)
+        assert terminology.member(url, SCT, code) is (code in codes)
+    assert terminology.knows_system(SCT)
+
+
+def test_what_is_imported_goes_away_when_it_is_removed(tmp_path: Path) -> None:
+    make_rf2(tmp_path / "release.zip", 50)
+    store = open_store(tmp_path / "store")
+    import_file(store, tmp_path / "release.zip")
+    before = Terminology((), store=lambda: tmp_path / "store")
+    assert before.library.code_system(SCT) is not None
+    store.remove(SCT)
+    after = Terminology((), store=lambda: tmp_path / "store")
+    assert after.library.code_system(SCT) is None

@@ -1,0 +1,61 @@
+"""`terminology import`, `list` and `remove` as a person types them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from fhir_bridge.cli.main import app
+from fhir_bridge.mapping import Site
+from fhir_bridge.terminology.store import STORE_VARIABLE, open_store
+from tests.terminology import makers_small as small
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv(STORE_VARIABLE, str(tmp_path / "store"))
+    monkeypatch.setenv("COLUMNS", "200")
+
+
+def run(*words: object) -> Result:
+    return CliRunner().invoke(app, ["terminology", *map(str, words)])
+
+
+def test_import_list_and_remove(tmp_path: Path) -> None:
+    small.make_obo(tmp_path / "hp.obo")
+    small.make_sssom(tmp_path / "map.tsv")
+    done = run("import", tmp_path / "hp.obo", tmp_path / "map.tsv")
+    assert done.exit_code == 0
+    assert "http://human-phenotype-ontology.org version 2026-01-16, 5 concepts" in done.output
+    assert "map https://example.org/sets/made, 4 rows" in done.output
+    assert "already there" in run("import", tmp_path / "hp.obo").output
+    listed = run("list").output
+    assert "2026-01-16" in listed
+    assert "hp.obo" in listed
+    assert run("remove", "http://human-phenotype-ontology.org|2026-01-16").exit_code == 0
+    assert run("remove", "http://human-phenotype-ontology.org").exit_code == 1
+    assert open_store(tmp_path / "store").urls() == []
+
+
+def test_a_bad_file_is_told_and_the_others_are_imported(tmp_path: Path) -> None:
+    small.make_obo(tmp_path / "hp.obo")
+    (tmp_path / "bad.txt").write_text("nothing")
+    done = run("import", tmp_path / "bad.txt", tmp_path / "hp.obo")
+    assert done.exit_code == 1
+    assert "FB-TERM-033" in done.output
+    assert open_store(tmp_path / "store").urls() == ["http://human-phenotype-ontology.org"]
+
+
+def test_an_empty_store_says_so(tmp_path: Path) -> None:
+    assert "nothing is imported" in run("list").output
+
+
+def test_the_site_file_names_the_store(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.delenv(STORE_VARIABLE)
+    (tmp_path / "site.yaml").write_text("terminology_store: ours\n")
+    assert Site.load(tmp_path / "site.yaml").terminology_store_path == tmp_path / "ours"
+    small.make_obo(tmp_path / "hp.obo")
+    assert run("import", tmp_path / "hp.obo", "--site", tmp_path / "site.yaml").exit_code == 0
+    assert open_store(tmp_path / "ours").urls() == ["http://human-phenotype-ontology.org"]
