@@ -10,7 +10,19 @@ import typer
 from rich.markup import escape
 
 from fhir_bridge import __version__
-from fhir_bridge.cli import accounts, convert, demo, mapping, plugins, predict, serve, terminology, validate
+from fhir_bridge.cli import (
+    accounts,
+    convert,
+    demo,
+    fhir,
+    mapping,
+    plugins,
+    predict,
+    serve,
+    terminology,
+    validate,
+    view,
+)
 from fhir_bridge.cli.output import UsageError, stderr
 from fhir_bridge.mapping import CrosswalkError, MappingErrors, SiteError
 from fhir_bridge.pipeline import ManifestError, OutputFolderError, RunIncomplete, SourceError
@@ -38,6 +50,8 @@ app.add_typer(accounts.clients, name="client")
 app.add_typer(accounts.users, name="user")
 app.command("reindex")(serve.reindex)
 app.command("plugins")(plugins.plugins)
+app.add_typer(view.app, name="view")
+app.add_typer(fhir.app, name="fhir")
 
 
 def _version(value: bool) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from pathlib import Path
 from typing import Annotated
 
 import orjson
@@ -11,7 +12,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from fhir_bridge.cli.output import counting, stderr, stdout
-from fhir_bridge.pipeline import ValidationSummary, validate_files
+from fhir_bridge.pipeline import ValidationSummary, use_packages, validate_files
 
 __all__ = ["validate"]
 
@@ -27,11 +28,25 @@ class Format(StrEnum):
 
 def validate(
     paths: Annotated[
-        list[str], typer.Argument(metavar="PATH...", help="JSON and NDJSON files, or folders of them.")
+        list[str], typer.Argument(metavar="PATH...", help="JSON, NDJSON and XML files, or folders of them.")
     ],
     profile: Annotated[
         list[str], typer.Option("--profile", metavar="URL", help="Check against this profile too; repeats.")
     ] = [],  # noqa: B006 - typer copies it
+    package: Annotated[
+        list[str],
+        typer.Option(
+            "--package",
+            metavar="FILE",
+            help="Use this FHIR package (.tgz, folder or JSON file) too; repeats.",
+        ),
+    ] = [],  # noqa: B006 - typer copies it
+    site: Annotated[
+        Path | None,
+        typer.Option(
+            "--site", exists=True, dir_okay=False, envvar="FHIR_BRIDGE_SITE", help="The site's settings."
+        ),
+    ] = None,
     output: Annotated[
         Format, typer.Option("--format", help="text for people, json (a line a finding) for tools.")
     ] = (Format.text),
@@ -39,8 +54,14 @@ def validate(
 ) -> None:
     """Validate resources: structure, cardinality, types, bindings, fixed values, the profiles they declare.
 
-    Exit code 1 where a resource has an error.
+    Exit code 1 where a resource has an error, or a package can't be used as a whole.
     """
+    broken = False
+    for issue in use_packages(package, site):
+        broken = broken or issue.severity == "error"
+        if issue.severity != "information":
+            said = f"{issue.source}: {issue.message} ({issue.code})"
+            stderr.print(f"[{_COLOUR[issue.severity]}]{issue.severity}[/] {escape(said)}", soft_wrap=True)
     summary = ValidationSummary()
     with counting("validating") as progress:
         for locator, issues in validate_files(paths, profile, summary, progress):
@@ -69,4 +90,4 @@ def validate(
     for (severity, code), count in summary.by_code.most_common():
         table.add_row(severity, code, f"{count:,}")
     stderr.print(table)
-    raise typer.Exit(1 if summary.invalid else 0)
+    raise typer.Exit(1 if summary.invalid or broken else 0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -12,9 +13,13 @@ from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError,
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
+from fhir_bridge.fhir.definitions.packages import load_packages
+
 __all__ = ["IdentityRules", "Site", "SiteError"]
 
 Unlinked = Literal["hold", "source"]
+
+_LOG = logging.getLogger(__name__)
 
 
 class SiteError(ValueError):
@@ -52,6 +57,9 @@ class Site(BaseModel):
         identity: see `IdentityRules`.
         schemes: local coding scheme -> system URI.
         terminology: folders of more ConceptMaps and CodeSystems, relative to the site file.
+        terminology_store: folder of what `fhir-bridge terminology import` imported, relative to the site file.
+        packages: FHIR packages (.tgz, folders, JSON files) whose profiles, extensions, value sets, code systems and
+            search parameters are used, relative to the site file.
         precedence: resource type -> adapters, strongest first, for elements that several sources write.
         parameters: free values, read as `site.<name>` in expressions.
     """
@@ -65,6 +73,8 @@ class Site(BaseModel):
     identity: IdentityRules | None = None
     schemes: dict[str, str] = Field(default_factory=dict)
     terminology: tuple[Path, ...] = ()
+    terminology_store: Path | None = None
+    packages: tuple[Path, ...] = ()
     precedence: dict[str, tuple[str, ...]] = Field(default_factory=dict)
     parameters: dict[str, Any] = Field(default_factory=dict)
 
@@ -84,7 +94,9 @@ class Site(BaseModel):
 
     @classmethod
     def load(cls, path: str | Path) -> Site:
-        """Read a site file.
+        """Read a site file, and let the process use the packages that it names.
+
+        What is wrong with a package is logged and stands in `loaded_packages().issues`; the rest of it is used.
 
         Raises:
             SiteError: the file is missing, is not YAML, or has a wrong or unknown setting.
@@ -107,6 +119,10 @@ class Site(BaseModel):
             )
             raise SiteError(f"{file}: {found}") from error
         site._folder = file.parent
+        if site.packages:
+            for issue in load_packages(site.package_paths).issues:
+                if issue.severity != "information":
+                    _LOG.warning("%s: %s (%s)", issue.source, issue.message, issue.code)
         return site
 
     @property
@@ -132,6 +148,16 @@ class Site(BaseModel):
     def terminology_paths(self) -> list[Path]:
         """Folders of the site's own terminology."""
         return [self._folder / path for path in self.terminology]
+
+    @property
+    def package_paths(self) -> list[Path]:
+        """The site's definition packages."""
+        return [self._folder / path for path in self.packages]
+
+    @property
+    def terminology_store_path(self) -> Path | None:
+        """The folder of imported terminologies, or None where the site names none."""
+        return None if self.terminology_store is None else self._folder / self.terminology_store
 
     @cached_property
     def timezone(self) -> ZoneInfo | None:

@@ -37,3 +37,11 @@ def test_one_plug_in_of_each_kind(
     page = blocks(repository / "docs/tutorials/plug-ins.md")
     with reading(tmp_path / "plugin", monkeypatch, environment, installed=True) as reader:
         reader.follow(page, {"8000": free_port()})
+
+
+def test_from_local_codes_to_a_reviewed_concept_map(
+    tmp_path: Path, repository: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = blocks(repository / "docs/tutorials/local-codes.md")
+    with reading(tmp_path / "lab", monkeypatch, {"PYTHONPATH": str(repository)}, installed=False) as reader:
+        reader.follow(page, {})
