@@ -10,11 +10,12 @@ from rich.table import Table
 
 from fhir_bridge.cli.output import counted, stdout
 from fhir_bridge.terminology.curation import Entry, Review
-from fhir_bridge.terminology.suggest import LocalTerm, Suggester, Suggestion
+from fhir_bridge.terminology.suggest import Suggester, Suggestion
 
 __all__ = ["ReviewSession"]
 
-HELP = """[bold]number[/] take that candidate   [bold]n[/] none fits   [bold]p[/] postpone   [bold]/text[/] search
+HELP = """[bold]number[/] take that candidate   [bold]n[/] none fits   [bold]p[/] postpone
+[bold]/text[/] search by other words, or by code
 [bold]e wider 2[/] candidate 2, but it is wider (equal, equivalent, wider, narrower, inexact, relatedto)
 [bold]u[/] undo the last   [bold]a 0.9[/] approve the clear ones from 0.9 on
 [bold]q[/] quit (all is kept)   [bold]?[/] this help"""
@@ -65,10 +66,10 @@ class ReviewSession:
         word, _, rest = line.partition(" ")
         try:
             if line.isdecimal():
-                self._accept(entry, candidates[int(line) - 1])
+                self._accept(entry, _numbered(candidates, line))
             elif word == "e":
                 equivalence, _, number = rest.partition(" ")
-                self._accept(entry, candidates[int(number) - 1], equivalence)
+                self._accept(entry, _numbered(candidates, number), equivalence)
             elif word in ("n", "p"):
                 self._review.decide(entry.key, {"n": "none", "p": "postponed"}[word], self._by, rest)
                 self._last.append(entry.key)
@@ -84,7 +85,7 @@ class ReviewSession:
             else:
                 stdout.print(HELP)
                 return False
-        except (IndexError, ValueError) as error:
+        except ValueError as error:
             stdout.print(f"[red]{escape(str(error))}[/]; ? shows what can be said")
             return False
         return True
@@ -97,10 +98,8 @@ class ReviewSession:
         if self._suggester is None:
             stdout.print("to search, start with --target URL of a code system")
             return
-        term = LocalTerm(text, entry.term.unit, entry.term.specimen, entry.term.language)
-        answer = self._suggester.suggest(term, 10)
         begin = len(candidates)
-        candidates += answer.found or answer.near
+        candidates += self._suggester.search(text, entry.term)
         _print(candidates[begin:], begin)
 
     def _show(self, entry: Entry, left: int) -> None:
@@ -114,6 +113,12 @@ class ReviewSession:
             _print(list(entry.candidates), 0)
         else:
             stdout.print("no candidate")
+
+
+def _numbered(candidates: list[Suggestion], number: str) -> Suggestion:
+    if not number.isdecimal() or not 1 <= int(number) <= len(candidates):
+        raise ValueError(f"there is no candidate {number or '(no number)'}")
+    return candidates[int(number) - 1]
 
 
 def _print(candidates: list[Suggestion], begin: int) -> None:

@@ -12,6 +12,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from fhir_bridge.cli.output import counting, stderr, stdout
+from fhir_bridge.fhir import declared
 from fhir_bridge.pipeline import ValidationSummary, use_packages, validate_files
 
 __all__ = ["validate"]
@@ -85,9 +86,10 @@ def validate(
                         soft_wrap=True,
                     )
     table = Table(title=f"{summary.resources:,} resources, {summary.invalid:,} invalid", title_justify="left")
-    for name in ("severity", "code", "findings"):
+    for name in ("severity", "code", "findings", "what"):
         table.add_column(name)
+    titles = declared()
     for (severity, code), count in summary.by_code.most_common():
-        table.add_row(severity, code, f"{count:,}")
+        table.add_row(severity, code, f"{count:,}", titles[code].title if code in titles else "")
     stderr.print(table)
     raise typer.Exit(1 if summary.invalid or broken else 0)

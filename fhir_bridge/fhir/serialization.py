@@ -21,6 +21,7 @@ __all__ = [
     "dumps",
     "loads",
     "loads_exact",
+    "nests_too_deep",
 ]
 
 MAX_DEPTH = 200
@@ -126,7 +127,7 @@ def loads_exact(text: bytes | str) -> Any:
         text = text[1:]
     try:
         value = json.loads(text, parse_float=_decimal, parse_constant=_constant, object_pairs_hook=_unique)
-        if text.count("{") + text.count("[") > MAX_DEPTH and _depth(value) > MAX_DEPTH:
+        if text.count("{") + text.count("[") > MAX_DEPTH and nests_too_deep(value):
             raise RecursionError
         if "\\u" in text and _SURROGATE.search(text) is not None and not _encodable(value):
             raise _Faulty("half a surrogate pair, which is no character")
@@ -204,8 +205,8 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return result
 
 
-def _depth(value: Any) -> int:
-    """Levels of nesting; walked level by level, so that its own stack stays flat."""
+def nests_too_deep(value: Any) -> bool:
+    """Whether JSON nests beyond `MAX_DEPTH`; walked level by level, so that its own stack stays flat."""
     depth, level = 0, [value]
     while level:
         level = [
@@ -217,8 +218,8 @@ def _depth(value: Any) -> int:
         ]
         depth += 1
         if depth > MAX_DEPTH:
-            break
-    return depth
+            return True
+    return False
 
 
 def _encodable(value: Any) -> bool:

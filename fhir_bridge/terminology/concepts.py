@@ -62,7 +62,11 @@ def property_value(entry: Mapping[str, Any]) -> PropertyValue | None:
     code = entry.get("code")
     if not isinstance(code, str):
         return None
-    return next(((code, entry[key], kind) for key, kind in _TYPES.items() if key in entry), None)
+    for key, value in entry.items():
+        kind = _TYPES.get(key)
+        if kind is not None:
+            return code, value, kind
+    return None
 
 
 def value_text(value: Any) -> str:
@@ -95,24 +99,33 @@ def designation(entry: Mapping[str, Any], source: str | None = None) -> Designat
 
 def concept_detail(node: Mapping[str, Any], names: PropertyNames) -> ConceptDetail:
     """A CodeSystem.concept with everything but its children."""
-    found = [value for entry in node.get("property", ()) if (value := property_value(entry)) is not None]
-    extensions = tuple(node.get("extension", ()))
-    inactive = any(
-        (code in names.inactive and value is True)
-        or (code in names.status and str(value).casefold() in INACTIVE_STATUS)
-        for code, value, _ in found
-    )
+    properties: list[PropertyValue] = []
+    inactive = abstract = False
+    for entry in node.get("property", ()):
+        found = property_value(entry)
+        if found is None:
+            continue
+        code, value, _ = found
+        if code in names.parent or code in names.child:
+            continue
+        properties.append(found)
+        if code in names.status:
+            inactive = inactive or str(value).casefold() in INACTIVE_STATUS
+        if value is True:
+            inactive = inactive or code in names.inactive
+            abstract = abstract or code in names.not_selectable
+    named = node.get("designation", ())
     return ConceptDetail(
         code=node["code"],
         display=node.get("display"),
         definition=node.get("definition"),
         active=not inactive,
-        abstract=any(code in names.not_selectable and value is True for code, value, _ in found),
-        designations=tuple(
-            one for entry in node.get("designation", ()) if (one := designation(entry)) is not None
-        ),
-        properties=tuple(p for p in found if p[0] not in names.parent and p[0] not in names.child),
-        extensions=extensions,
+        abstract=abstract,
+        designations=tuple(one for entry in named if (one := designation(entry)) is not None)
+        if named
+        else (),
+        properties=tuple(properties),
+        extensions=tuple(node.get("extension", ())),
     )
 
 

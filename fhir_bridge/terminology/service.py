@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import difflib
 import math
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -34,6 +35,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Terminology", "get_terminology", "plugin_folders"]
 
+LOOK_AGAIN = 1.0
+"""Seconds between two looks at what is imported."""
+
 KEPT = 65_536
 """Concepts whose answers are kept: what is mapped or validated names the same codes over and over."""
 
@@ -56,7 +60,9 @@ class Terminology:
         self._plugins = plugins
         self._more: tuple[Layer, ...] = ()
         self.imported = None if store is None else StoreLayer(store)
-        self._concept: Callable[[str, str], Concept | None] = lru_cache(KEPT)(self._find)
+        self._concept = lru_cache(KEPT)(self._find)
+        self._imports: object = None
+        self._looked = -math.inf
 
     @classmethod
     def of(
@@ -102,10 +108,27 @@ class Terminology:
         files = ResourceLayer(file.resource for file in self._files.values())
         return (files, *self._more, *(() if self.imported is None else (self.imported,)), *base_layers())
 
-    @cached_property
+    @property
     def library(self) -> Library:
-        """The layers as one."""
+        """The layers as one; another one after an import."""
+        self._look()
+        return self._library
+
+    @cached_property
+    def _library(self) -> Library:
         return Library(self.layers)
+
+    def _look(self) -> None:
+        """Forget what was made of imported content that is no longer the present one."""
+        if self.imported is None or (now := time.monotonic()) - self._looked < LOOK_AGAIN:
+            return
+        self._looked = now
+        imports = self.imported.stamp()
+        if imports != self._imports:
+            self._imports = imports
+            self._concept.cache_clear()
+            for made in ("_library", "_selector", "_value_sets"):
+                self.__dict__.pop(made, None)
 
     @cached_property
     def _maps(self) -> ConceptMaps:
@@ -140,10 +163,12 @@ class Terminology:
 
     def lookup(self, system: str, code: str) -> Concept | None:
         """The concept, or None where the system is known and lacks it, or where the system is unknown."""
+        self._look()
         return self._concept(system, code) or dicom.lookup(system, code)
 
     def defined(self, system: str, code: str) -> Concept | None:
         """As `lookup`, without what DICOM's tables call a SNOMED CT code, which is not what SNOMED CT calls it."""
+        self._look()
         return self._concept(system, code)
 
     def _find(self, system: str, code: str) -> Concept | None:
@@ -172,6 +197,7 @@ class Terminology:
 
         `system` None asks for a bare code, as in a `code` element with a required binding.
         """
+        self._look()
         try:
             definition = self._value_sets[value_set]
         except KeyError:

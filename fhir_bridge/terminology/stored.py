@@ -6,7 +6,7 @@ import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from fhir_bridge.terminology.content import CodeSystemContent
 from fhir_bridge.terminology.maps import MapContent
@@ -14,7 +14,7 @@ from fhir_bridge.terminology.memory import ResourceContent
 from fhir_bridge.terminology.value_set_definitions import ValueSetDefinition
 
 if TYPE_CHECKING:
-    from fhir_bridge.terminology.store import ContentStore, MapTarget, StoredMap
+    from fhir_bridge.terminology.store import ContentStore, StoredMap
 
 __all__ = ["StoreLayer"]
 
@@ -94,45 +94,4 @@ class StoreLayer:
 
     def concept_maps(self) -> Sequence[MapContent]:
         """Its concept maps, as `$translate` asks them."""
-        return [_StoredRows(one) for one in self.maps()]
-
-
-class _StoredRows:
-    """A concept map of the store, given as FHIR JSON of the rows that are asked for."""
-
-    def __init__(self, stored: StoredMap) -> None:
-        self._stored = stored
-
-    @property
-    def resource(self) -> Mapping[str, Any]:
-        """The ConceptMap without its elements."""
-        return self._stored.resource
-
-    def about(self, code: str, *, reverse: bool) -> Mapping[str, Any]:
-        """The ConceptMap with the elements about this code."""
-        wanted: dict[tuple[str | None, str], None] = {}
-        if reverse:
-            for target in self._stored.target_systems:
-                wanted |= {(one.system, one.code): None for one in self._stored.sources(target, code)}
-        else:
-            wanted = {(system, code): None for system in self._stored.source_systems}
-        groups = [{**group, "element": []} for group in self.resource.get("group", ())]
-        for system, source in wanted:
-            for row in self._stored.targets(system, source):
-                groups[row.group]["element"].append(_element(source, row))
-        return {**self.resource, "group": groups}
-
-
-def _element(code: str, row: MapTarget) -> dict[str, Any]:
-    target = {
-        "code": row.code,
-        "display": row.display,
-        "equivalence": row.equivalence,
-        "comment": row.comment,
-        **row.more,
-    }
-    element = {"code": code, "display": row.source_display}
-    return {
-        **{name: value for name, value in element.items() if value is not None},
-        "target": [{name: value for name, value in target.items() if value is not None}],
-    }
+        return self.maps()

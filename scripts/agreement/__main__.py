@@ -33,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--mutants", type=int, default=6000, help="how many mutants to make (6000)")
     parser.add_argument("--seed", type=int, default=1, help="the mutants' seed (1)")
     parser.add_argument(
-        "--definitional", type=int, default=60, help="resources of each definitional type (60)"
+        "--definitional", type=int, default=200, help="resources of each definitional type (200)"
     )
     parser.add_argument(
         "--adapters", type=Path, action="append", default=[], help="a folder of converted NDJSON"

@@ -127,7 +127,7 @@ def _ask(texts: Sequence[bytes]) -> list[Findings]:
         severity = UNJUDGED if referee.unjudged(message) else message["severity"]
         if severity != "information":
             kind, path = str(message.get("messageId") or ""), str(message.get("path") or "")
-            found[message["line"] - 1].append([severity, kind, path, str(message["message"])[:600]])
+            found[message["line"] - 1].append([severity, kind, path, str(message["message"])[:2000]])
     return found
 
 

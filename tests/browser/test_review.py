@@ -76,7 +76,6 @@ def test_a_reviewer_takes_undoes_searches_approves_and_downloads(
     )
     assert done.returncode == 0, done.stderr[-2000:]
     seen = json.loads(done.stdout)
-    print({name: seen[name] for name in ("loaded", "approved")})
     assert seen["refusals"] == []
     assert seen["unlabelled"] == []
     assert seen["cards"] == 50

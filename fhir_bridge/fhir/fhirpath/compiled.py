@@ -11,8 +11,8 @@ from decimal import Decimal
 from typing import Any, NoReturn
 
 from fhir_bridge.fhir.fhirpath.check import shape_of
+from fhir_bridge.fhir.fhirpath.compiled_elements import MAX_ROUNDS, ROOT, Place
 from fhir_bridge.fhir.fhirpath.compiled_logic import Conditions
-from fhir_bridge.fhir.fhirpath.compiled_paths import MAX_ROUNDS, ROOT, Place
 from fhir_bridge.fhir.fhirpath.equality import distinct
 from fhir_bridge.fhir.fhirpath.functions_values import _INTEGER, as_text
 from fhir_bridge.fhir.fhirpath.items import Item

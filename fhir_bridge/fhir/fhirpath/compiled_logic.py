@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from fhir_bridge.fhir.fhirpath.compiled_paths import Place, Presence, names_itself, resources_of
+from fhir_bridge.fhir.fhirpath.compiled_elements import Place, Presence
+from fhir_bridge.fhir.fhirpath.compiled_paths import names_itself, resources_of
 from fhir_bridge.fhir.fhirpath.compiled_values import Values, family
 from fhir_bridge.fhir.fhirpath.kinds import SYSTEM
 from fhir_bridge.fhir.fhirpath.regexes import pattern

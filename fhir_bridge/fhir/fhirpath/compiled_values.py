@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from fhir_bridge.fhir.fhirpath.check import shape_of
-from fhir_bridge.fhir.fhirpath.compiled_paths import Paths, Place
+from fhir_bridge.fhir.fhirpath.compiled_elements import Place
+from fhir_bridge.fhir.fhirpath.compiled_paths import Paths
 from fhir_bridge.fhir.fhirpath.kinds import SYSTEM, Kind
 from fhir_bridge.fhir.fhirpath.registry import FUNCTIONS
 from fhir_bridge.fhir.fhirpath.source import NEVER, Unsupported

@@ -127,6 +127,10 @@ def _replaced_matches(text: str, regex: str, new: str) -> str:
         ) from error
 
 
+_DIGITS = frozenset("0123456789")
+_GROUP_NAME = re.compile(r"\$\{([^}]{1,100})\}")
+
+
 def _template(new: str) -> Callable[[Any], str]:
     """`$1` and `${name}` stand for groups; a backslash takes the next character as it is."""
     parts: list[str | int] = []
@@ -136,18 +140,13 @@ def _template(new: str) -> Callable[[Any], str]:
         if character == "\\" and position + 1 < len(new):
             parts.append(new[position + 1])
             position += 2
-        elif character == "$" and new[position + 1 : position + 2].isdigit():
+        elif character == "$" and new[position + 1 : position + 2] in _DIGITS:
             parts.append(int(new[position + 1]))
             position += 2
-        elif character == "$" and new[position + 1 : position + 2] == "{" and "}" in new[position:]:
-            end = new.index("}", position)
-            name = new[position + 2 : end]
-            parts.append(int(name) if name.isdigit() else -1)
-            if parts[-1] == -1:
-                parts[-1] = 0
-                parts.append(_Named(name))
-                del parts[-2]
-            position = end + 1
+        elif character == "$" and (named := _GROUP_NAME.match(new, position)) is not None:
+            name = named.group(1)
+            parts.append(int(name) if _DIGITS.issuperset(name) else _Named(name))
+            position = named.end()
         else:
             parts.append(character)
             position += 1

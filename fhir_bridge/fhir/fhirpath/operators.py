@@ -13,7 +13,6 @@ from fhir_bridge.fhir.fhirpath.equality import (
     compare,
     distinct,
     equal,
-    key,
 )
 from fhir_bridge.fhir.fhirpath.errors import FHIRPathError
 from fhir_bridge.fhir.fhirpath.items import Item, boolean, item_of, single, string, system_value
@@ -202,11 +201,6 @@ def negated(items: Items) -> Items:
     if isinstance(value, Quantity):
         return [item_of(Quantity(-value.value, value.unit, value.calendar, value.system, value.written))]
     raise FHIRPathError(f"'-' takes numbers and quantities, found {item.type}")
-
-
-def keys(items: Items) -> set[Any]:
-    """The keys of items, to ask for membership."""
-    return {key(item) for item in items}
 
 
 OPERATORS: dict[str, Operator] = {

@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 from fhir_bridge.fhir.patch.errors import PatchError
-from fhir_bridge.fhir.serialization import MAX_DEPTH
+from fhir_bridge.fhir.serialization import MAX_DEPTH, nests_too_deep
 
 __all__ = ["MAX_NODES", "Copier", "check_depth", "equal", "identity", "kind_of"]
 
@@ -53,23 +53,13 @@ class Copier:
 
 
 def check_depth(value: Any) -> None:
-    """Refuse what nests beyond `MAX_DEPTH`; walked level by level.
+    """Refuse what nests beyond `MAX_DEPTH`.
 
     Raises:
         PatchError: it does.
     """
-    level, depth = [value], 0
-    while level:
-        level = [
-            child
-            for node in level
-            if isinstance(node, (dict, list))
-            for child in (node.values() if isinstance(node, dict) else node)
-            if isinstance(child, (dict, list))
-        ]
-        depth += 1
-        if depth > MAX_DEPTH:
-            raise PatchError(f"nested deeper than {MAX_DEPTH} levels")
+    if nests_too_deep(value):
+        raise PatchError(f"nested deeper than {MAX_DEPTH} levels")
 
 
 def equal(first: Any, second: Any) -> bool:

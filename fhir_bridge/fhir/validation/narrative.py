@@ -167,6 +167,8 @@ def _read(div: str) -> tuple[str | None, set[str]]:
         problem = str(unsafe)
     except expat.ExpatError as error:
         problem = f"it is not well-formed XML ({expat.errors.messages[error.code]}, line {error.lineno})"
+    except UnicodeEncodeError:
+        problem = "it holds half a surrogate pair, which is no character"
     return problem if problem or reader.content else "it has no text (txt-2)", reader.links
 
 

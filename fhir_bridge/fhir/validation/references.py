@@ -56,9 +56,10 @@ def check_reference(value: Any, allowed: frozenset[str] | None, targets: str, pa
     if isinstance(named, str):
         name = named.removeprefix(CORE)
         if allowed is not None and name not in allowed:
-            run.add(
-                "FB-FHIR-040", f"the reference's type is {named[:80]}, expected {targets}", (path, "type", -1)
-            )
+            # Without a literal reference the type is what is expected of the target, not what it is.
+            severity: Severity = "error" if isinstance(reference, str) else "warning"
+            message = f"the reference's type is {named[:80]}, expected {targets}"
+            run.add("FB-FHIR-040", message, (path, "type", -1), severity)
         elif isinstance(reference, str) and (found := reference_type(reference, run)) not in (None, named):
             run.add(
                 "FB-FHIR-048", f"the type is {named[:80]}, the reference leads to {found}", (path, "type", -1)

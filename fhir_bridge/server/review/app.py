@@ -17,7 +17,7 @@ from fastapi.responses import HTMLResponse, JSONResponse, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from fhir_bridge.terminology.curation import Entry, Review, concept_map
-from fhir_bridge.terminology.suggest import LocalTerm, Suggester, Suggestion
+from fhir_bridge.terminology.suggest import Suggester, Suggestion
 
 __all__ = ["review_app"]
 
@@ -118,15 +118,14 @@ def review_app(review: Review, token: str, suggester: Suggester | None = None, b
 
     @app.get("/search", dependencies=granted)
     def search(key: str, text: str) -> list[dict[str, Any]]:
-        """Candidates for another wording, with the unit and specimen of the term."""
+        """The concept of a code, or candidates for another wording, with the unit and specimen of the term."""
         if suggester is None:
             raise HTTPException(404, "start the review with --target to search a code system")
         try:
             term = review[key].term
         except KeyError:
             raise HTTPException(404, f"there is no term {key}") from None
-        answer = suggester.suggest(LocalTerm(text[:200], term.unit, term.specimen, term.language), 10)
-        return [asdict(candidate) for candidate in answer.found or answer.near]
+        return [asdict(candidate) for candidate in suggester.search(text[:200], term)]
 
     @app.get("/concept-map", dependencies=granted)
     def made(url: str) -> Response:

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from fhir_bridge.terminology.files import TerminologyFileError
 from fhir_bridge.terminology.suggest import LocalTerm, Suggestion, Suggestions
@@ -147,13 +147,16 @@ class Review:
 
     def approve(self, score: float, by: str, lead: float = 0.05) -> list[Entry]:
         """Accept the first candidate of every open term that reaches this score and leads the second by `lead`."""
+        note = f"approved in bulk at {score:g}"
         chosen = []
         for entry in self.pending():
             scores = [candidate.score for candidate in entry.candidates]
             if scores and scores[0] >= score and (len(scores) == 1 or scores[0] - scores[1] >= lead):
-                self.accept(entry.key, entry.candidates[0], by, note=f"approved in bulk at {score:g}")
-                chosen.append(entry)
-        return chosen
+                chosen.append(
+                    (entry, self._decision("accepted", by, entry.candidates[0], "equivalent", note))
+                )
+        self._keep(chosen)
+        return [entry for entry, _ in chosen]
 
     def remember(self, earlier: Iterable[Review]) -> list[Entry]:
         """Take over what earlier reviews decided for the same code, or the same name, unit and specimen."""
@@ -167,19 +170,26 @@ class Review:
         for entry in self.pending():
             for identity in _identities(entry.term):
                 if identity in known:
-                    decision, path = known[identity]
-                    note = f"as in {path.name}, decided by {decision.by} on {decision.at[:10]}"
-                    self._decide(
-                        entry.key, decision.verdict, decision.by, decision.target, decision.equivalence, note
+                    old, path = known[identity]
+                    note = f"as in {path.name}, decided by {old.by} on {old.at[:10]}"
+                    taken.append(
+                        (entry, self._decision(old.verdict, old.by, old.target, old.equivalence, note))
                     )
-                    taken.append(entry)
                     break
-        return taken
+        self._keep(taken)
+        return [entry for entry, _ in taken]
 
     def _decide(
         self, key: str, verdict: str, by: str, target: Suggestion | None, equivalence: str, note: str
     ) -> Decision:
         entry = self._entries[key]
+        decision = self._decision(verdict, by, target, equivalence, note)
+        self._keep([(entry, decision)])
+        return decision
+
+    def _decision(
+        self, verdict: str, by: str, target: Suggestion | None, equivalence: str, note: str
+    ) -> Decision:
         if verdict not in VERDICTS:
             raise ValueError(f"{verdict!r} is none of {', '.join(VERDICTS)}")
         if not by.strip():
@@ -187,12 +197,17 @@ class Review:
         if target is not None and equivalence not in _EQUIVALENCES:
             raise ValueError(f"{equivalence!r} is none of {', '.join(_EQUIVALENCES)}")
         at = self._now().astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-        decision = Decision(verdict, by.strip(), at, target, equivalence, note)
-        line = json.dumps({"event": "decision", "key": key, **asdict(decision)}, ensure_ascii=False)
-        _append(self.path, line)
-        entry.decision = decision
-        return decision
+        return Decision(verdict, by.strip(), at, target, equivalence, note)
 
+    def _keep(self, decided: Sequence[tuple[Entry, Decision]]) -> None:
+        """Write decisions to the file, all at once, and hold them."""
+        events = ({"event": "decision", "key": entry.key, **asdict(decision)} for entry, decision in decided)
+        _append(self.path, [json.dumps(event, ensure_ascii=False) for event in events])
+        for entry, decision in decided:
+            entry.decision = decision
+
+
+_BLOCK = 64 * 1024
 
 _EQUIVALENCES = (
     "equal",
@@ -218,15 +233,29 @@ def _apply(event: dict[str, Any], entries: dict[str, Entry]) -> None:
         raise ValueError(f"an event {event['event']!r}")
 
 
-def _append(path: Path, line: str) -> None:
-    """Add a line, after cutting off one that an interruption left unfinished."""
+def _append(path: Path, lines: Sequence[str]) -> None:
+    """Add lines, after cutting off one that an interruption left unfinished."""
+    if not lines:
+        return
     with path.open("rb+") as file:
-        content = file.read()
-        file.seek(content.rfind(b"\n") + 1)
+        file.seek(_end_of_last_line(file))
         file.truncate()
-        file.write(line.encode() + b"\n")
+        file.write("".join(f"{line}\n" for line in lines).encode())
         file.flush()
         os.fsync(file.fileno())
+
+
+def _end_of_last_line(file: BinaryIO) -> int:
+    """Where the last whole line ends, looked for from the end of the file."""
+    place = file.seek(0, os.SEEK_END)
+    while place:
+        start = max(0, place - _BLOCK)
+        file.seek(start)
+        found = file.read(place - start).rfind(b"\n")
+        if found >= 0:
+            return start + found + 1
+        place = start
+    return 0
 
 
 def _suggestion(value: dict[str, Any]) -> Suggestion:

@@ -154,8 +154,16 @@ class TerminologyService:
         )
         return related(ready.scope, this, self._named(ready, "otherValueSet", "otherUrl"))
 
-    def batch_validate(self, request: Request, *, code_system: bool = False) -> dict[str, Any]:
-        """`$batch-validate-code`: every `validation` with the parameters that stand beside them."""
+    def batch_validate(self, request: Request) -> dict[str, Any]:
+        """`ValueSet/$batch-validate-code`: every `validation` with the parameters that stand beside them; one that
+        names no value set is asked of its code system."""
+        return self._batch(request, code_system=False)
+
+    def batch_validate_code_system(self, request: Request) -> dict[str, Any]:
+        """`CodeSystem/$batch-validate-code`."""
+        return self._batch(request, code_system=True)
+
+    def _batch(self, request: Request, *, code_system: bool) -> dict[str, Any]:
         ready = self._prepare(request)
         validations = ready.parameters.resources("validation")
         if len(validations) > MAX_BATCH:
@@ -252,5 +260,6 @@ OPERATIONS: Mapping[tuple[str, str], Callable[[TerminologyService, Request], dic
     ("ValueSet", "related"): TerminologyService.related,
     ("ConceptMap", "translate"): TerminologyService.translate,
     ("ValueSet", "batch-validate-code"): TerminologyService.batch_validate,
+    ("CodeSystem", "batch-validate-code"): TerminologyService.batch_validate_code_system,
 }
 """Operations by resource type and name without `$`."""

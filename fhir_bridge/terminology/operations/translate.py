@@ -249,9 +249,9 @@ def _matches(
                 continue
             yield _match(resource, element, row, source, target, asked)
         if not found and not asked.reverse:
-            row = unmapped_target(group, asked.code)
-            if row is not None:
-                yield _match(resource, {"code": asked.code}, row, source, target, asked)
+            instead = unmapped_target(group, asked.code)
+            if instead is not None:
+                yield _match(resource, {"code": asked.code}, instead, source, target, asked)
             elif (other := other_map(group)) is not None:
                 others.append(other)
 

@@ -60,6 +60,9 @@ def coded_value(parameters: Parameters, *, code_system: bool) -> Coded:
         return Coded("codeableConcept", concept)
     coding = parameters.coding("coding")
     if coding is not None:
+        display = parameters.text("display")
+        if display is not None and "display" not in coding:  # a token `system|code` has no place for it
+            coding = {**coding, "display": display}
         return Coded("coding", {"coding": [coding]})
     code = parameters.text("code")
     if code is not None:

@@ -40,6 +40,7 @@ class WordIndex:
                 continue
             names = [(concept.display, content.language)]
             names += [(d.value, d.language) for d in concept.designations]
+            names += [(str(value), "en") for value in concept.values("COMPONENT")]
             for name, language in dict.fromkeys(names):
                 if name:
                     self._add(code, name, language)

@@ -132,10 +132,21 @@ class Lexicon:
         yield Reading((word,), ())
 
     def _compound(self, first: str, last: str, language: str | None) -> tuple[Reading, Reading] | None:
-        """Both parts of a compound, perhaps joined by an `s`; None where one of them is not known."""
-        before = self._meanings((first,), language) or self._meanings((first.removesuffix("s"),), language)
+        """Both parts of a compound, perhaps joined by letters; None where one of them is not known."""
+        before = next(
+            (
+                found
+                for joint in _JOINTS
+                if first.endswith(joint) and (found := self._meanings((first.removesuffix(joint),), language))
+            ),
+            None,
+        )
         after = self._meanings((last,), language)
         return (Reading((first,), before), Reading((last,), after)) if before and after else None
+
+
+_JOINTS = ("", "s", "n", "en", "es", "er")
+"""What stands between the parts of a German or Dutch compound (`Schilddrüsensonographie`)."""
 
 
 def _is_method(meanings: Sequence[Meaning]) -> bool:

@@ -8,12 +8,14 @@ from dataclasses import dataclass
 from fhir_bridge.terminology.content import ConceptDetail
 from fhir_bridge.terminology.suggest.query import Query
 from fhir_bridge.terminology.suggest.text import close, words
+from fhir_bridge.terminology.suggest.units import properties_of_unit
 
 __all__ = ["Score", "score"]
 
 _LIGHT = frozenset(
     "unspecified other and or of in by the study panel to with due for level total serum plasma ser plas blood bld"
-    " volume mole mass unit enzymatic activity presence point time qn organism site views view".split()
+    " volume mole mass unit enzymatic activity presence point time qn organism site views view initial"
+    " encounter".split()
 )
 _EXCLUDING = frozenset({"without", "not", "no"})
 """What follows these in a name tells what it is not: the usual case, which local names leave out."""
@@ -53,6 +55,8 @@ def score(query: Query, concept: ConceptDetail) -> Score:
 def _laboratory(query: Query, concept: ConceptDetail, component: str) -> Score:
     evidence: list[str] = []
     analyte, _, challenge = component.partition("^")
+    part, whole, _ = analyte.partition("/100 ")
+    analyte = part if whole and query.properties[:1] == properties_of_unit("%")[:1] else analyte
     value = max(_overlap(query.named, words(text)) for text in _names(analyte, concept))
     if challenge and not any(close(time, word) for time in query.times for word in words(challenge)):
         value *= 0.6
@@ -72,12 +76,15 @@ def _laboratory(query: Query, concept: ConceptDetail, component: str) -> Score:
 
 
 def _names(analyte: str, concept: ConceptDetail) -> Iterable[str]:
-    """The analyte, and what else stands for it in the name before the bracket of the property."""
-    yield analyte
-    if concept.display:
-        yield concept.display.partition(" [")[0]
-    for designation in concept.designations:
-        yield designation.value.partition(" [")[0]
+    """The analyte, and what else stands for it in the name before the bracket of the property; of a name with another
+    one between parentheses (`Cobalamin (Vitamin B12)`) each by itself too."""
+    for name in (analyte, concept.display or "", *(one.value for one in concept.designations)):
+        text = name.partition(" [")[0]
+        if text:
+            yield text
+        outer, bracket, inner = text.partition(" (")
+        if bracket and inner.endswith(")"):
+            yield from (outer, inner[:-1])
 
 
 def _system_fit(query: Query, system: str, evidence: list[str]) -> float:

@@ -92,6 +92,20 @@ class Suggester:
         enough = bool(ranked) and ranked[0].value >= ENOUGH
         return Suggestions(term, made if enough else (), () if enough else made)
 
+    def search(self, text: str, term: LocalTerm, limit: int = 10) -> tuple[Suggestion, ...]:
+        """What a reviewer looks for in other words: the concept that has the text as its code, then the candidates for
+        the text as a name, with unit and specimen of the term."""
+        code = text.strip()
+        by_code = [
+            Suggestion(content.url, concept.code, concept.display or "", 1.0, ("found by its code",))
+            for content in self._targets
+            if code and (concept := content.get(code)) is not None
+        ]
+        answer = self.suggest(LocalTerm(text, term.unit, term.specimen, term.language), limit)
+        same = {(one.system, one.code) for one in by_code}
+        others = [one for one in answer.found or answer.near if (one.system, one.code) not in same]
+        return (*by_code, *others)[:limit]
+
     def suggest_all(self, terms: Iterable[LocalTerm], limit: int = 5) -> Iterator[Suggestions]:
         """Suggestions for each term, in the order given."""
         return (self.suggest(term, limit) for term in terms)

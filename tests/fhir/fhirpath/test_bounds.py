@@ -6,13 +6,27 @@ from typing import Any
 
 import pytest
 
-from fhir_bridge.fhir.fhirpath import Budget, FHIRPathError, compile  # noqa: A004
+from fhir_bridge.fhir.fhirpath import (
+    Budget,
+    Expression,
+    FHIRPathError,
+    compile,  # noqa: A004
+    compiled,
+    environment,
+)
 
 NAMES: dict[str, Any] = {
     "resourceType": "Patient",
     "id": "x",
-    "name": [{"given": [f"a{number}", "b"], "family": f"f{number % 7}"} for number in range(2_000)],
+    "name": [{"given": [f"a{number}", "b"], "family": f"f{number % 7}"} for number in range(300)],
 }
+
+
+@pytest.fixture
+def low_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same bounds lower, so that they are met sooner."""
+    monkeypatch.setattr(environment, "MAX_ITEMS", 50_000)
+    monkeypatch.setattr(compiled, "MAX_ROUNDS", 500_000)
 
 
 @pytest.mark.parametrize(
@@ -33,24 +47,27 @@ NAMES: dict[str, Any] = {
     ],
 )
 @pytest.mark.parametrize("type_name", [None, "Patient"])
+@pytest.mark.usefixtures("low_bounds")
 def test_loops_within_loops_over_the_whole_resource_end(expression: str, type_name: str | None) -> None:
-    with pytest.raises(FHIRPathError, match="more than 2,000,000 items"):
-        compile(expression, type_name).evaluate(NAMES)
+    with pytest.raises(FHIRPathError, match="more than 50,000 items"):
+        Expression(expression, type_name).evaluate(NAMES)
 
 
+@pytest.mark.usefixtures("low_bounds")
 def test_one_loop_over_the_whole_resource_for_each_item_is_answered_where_it_is_compiled() -> None:
-    assert compile("name.where(%resource.name.count() > 5).count()", "Patient").evaluate(NAMES) == [2_000]
+    expression = Expression("name.where(%resource.name.count() > 5).count()", "Patient")
+    assert expression.evaluate(NAMES) == [300]
 
 
 def test_matches_are_accounted_for() -> None:
-    resource = {**NAMES, "name": [{"family": "x" * 250} for _ in range(2_000)]}
+    resource = {**NAMES, "name": [{"family": "x" * 250} for _ in range(200)]}
     with pytest.raises(FHIRPathError, match="items"):
         compile("name.where(family.matches('x*x*y')).count()", "Patient").evaluate(resource)
 
 
 @pytest.mark.parametrize("references", ["Patient/", "urn:uuid:"])
 def test_references_within_a_large_bundle_are_found_by_an_index(references: str) -> None:
-    count = 3_000
+    count = 1_000
     entries = [
         {
             "fullUrl": f"urn:uuid:{number}",
@@ -84,11 +101,9 @@ def test_numbers_that_grow_without_end_become_empty(expression: str) -> None:
     "expression",
     [
         "value.toString()",
-        "value / 3",
         "value.sqrt()",
         "value.power(0.5)",
         "value.lowBoundary()",
-        "value mod 3",
     ],
 )
 @pytest.mark.parametrize("number", [10**5000, float("inf"), float("nan")], ids=["long", "inf", "nan"])
@@ -109,9 +124,9 @@ def test_nesting_beyond_the_stack_is_an_error() -> None:
 
 
 def test_evaluations_for_one_purpose_share_a_budget() -> None:
-    budget = Budget(10_000)
+    budget = Budget(1_500)
     expression = compile("name.given.count()", "Patient")
     assert len(expression.items(NAMES, budget=budget)) == 1
-    assert budget.left == 10_000 - 6_000
+    assert budget.left == 1_500 - 900
     with pytest.raises(FHIRPathError, match="too many items to look at in all"):
         expression.items(NAMES, budget=budget)

@@ -1,4 +1,4 @@
-"""The language by its clauses (N1 2.0, R4 fhirpath.html), each case for any type and compiled for the resource's own."""
+"""The language by its clauses (N1 2.0, R4 fhirpath.html): each case for any type, and compiled for the resource's."""
 
 from __future__ import annotations
 

@@ -63,3 +63,15 @@ def test_a_substitution_that_could_explode_is_refused() -> None:
 def test_what_is_no_pattern_is_told(text: str) -> None:
     with pytest.raises(FHIRPathError, match="regular expression"):
         pattern(text)
+
+
+def test_a_substitution_that_looks_like_a_group_is_one_only_with_plain_digits() -> None:
+    def replaced(new: str) -> list[str]:
+        found: list[str] = compile(f"'ab'.replaceMatches('(a)', '{new}')").evaluate({})
+        return found
+
+    assert replaced("[$1]") == replaced("[${1}]") == ["[a]b"]
+    assert replaced("$²") == ["$²b"]
+    with pytest.raises(FHIRPathError, match="names a group that the pattern hasn't"):
+        replaced("${²}")
+    assert replaced("${}${") == ["${}${b"]

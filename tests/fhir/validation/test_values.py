@@ -122,7 +122,8 @@ def test_a_required_code_is_not_replaced_by_an_extension(validator: Validator) -
             {"reference": "Patient/1", "type": "http://hl7.org/fhir/StructureDefinition/Patient"},
             "FB-FHIR-048",
         ),
-        ({"type": "Slot", "identifier": {"value": "1"}}, "FB-FHIR-040"),
+        ({"reference": "https://hospital.org/x", "type": "Slot"}, "FB-FHIR-040"),
+        ({"type": "Slot", "identifier": {"value": "1"}}, None),
         ({"reference": "#"}, "FB-FHIR-041"),
     ],
 )

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fhir_bridge.fhir.fhirpath import Budget
 from fhir_bridge.fhir.views import RecordError, ViewError, check_view, compile_view
 from fhir_bridge.fhir.views.reading import MAX_DEPTH
 
@@ -146,7 +147,8 @@ def test_a_view_that_compiles_gives_rows_of_its_columns_or_an_error(selects: lis
     assert all(len(row) == len(view.columns) for row in rows)
 
 
-def test_paths_of_repeat_that_overlap_end() -> None:
+def test_paths_of_repeat_that_overlap_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fhir_bridge.fhir.views.rows.MAX_REPEATED", 1_000)
     item: dict[str, Any] = {"linkId": "0"}
     for number in range(30):
         item = {"linkId": str(number), "item": [item]}
@@ -156,8 +158,9 @@ def test_paths_of_repeat_that_overlap_end() -> None:
         list(view.rows({"resourceType": "Questionnaire", "item": [item]}))
 
 
-def test_paths_of_all_rows_of_a_resource_share_a_bound() -> None:
+def test_paths_of_all_rows_of_a_resource_share_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fhir_bridge.fhir.views.paths.Budget", lambda: Budget(100_000))
     column = {"name": "c", "path": "%resource.name.where(given.exists()).count()"}
     view = compile_view({"resource": "Patient", "select": [{"forEach": "name", "column": [column]}]})
     with pytest.raises(RecordError, match="too many items to look at in all"):
-        list(view.rows({"resourceType": "Patient", "name": [{"given": ["a"]}] * 3_000}))
+        list(view.rows({"resourceType": "Patient", "name": [{"given": ["a"]}] * 300}))

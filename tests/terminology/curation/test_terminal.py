@@ -130,7 +130,7 @@ def test_another_wording_is_searched_and_taken(files: Path) -> None:
 
 def test_what_can_not_be_understood_decides_nothing(files: Path) -> None:
     review = suggest(files)
-    session(review, "99", "x", "e similar 1", "e wider", "/Ferritin", "a much", "")
+    session(review, "99", "0", "e wider 0", "x", "e similar 1", "e wider", "/Ferritin", "a much", "")
     assert len(review.pending()) == 3
 
 

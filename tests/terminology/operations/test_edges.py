@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from fhir_bridge.terminology.operations.outcomes import OperationError
+from fhir_bridge.terminology.operations.service import OPERATIONS, Request
 from tests.terminology.operations.conftest import (
     ANIMALS,
     BASE,
@@ -122,3 +124,28 @@ def test_ancestors_are_listed_without_asking_every_code() -> None:
     assert set(found) == {"top", "left", "right", "low"}
     assert len(found) == 4
     assert world.codes(valueSet=value_set("up", filtered("concept", "generalizes", "none", LETTERS))) == []
+
+
+def test_a_display_beside_a_coding_is_compared() -> None:
+    world = World(ALL)
+    token = f"{ANIMALS}|cat"
+    assert world.result(url=f"{BASE}/all", coding=token, display="Cat") is True
+    assert world.result(url=f"{BASE}/all", coding=token, display="Dog") is False
+
+
+def test_a_batch_is_asked_of_a_code_system_too() -> None:
+    batch = [
+        {"resourceType": "Parameters", "parameter": [{"name": "code", "valueCode": code}]}
+        for code in ("cat", "x")
+    ]
+    answer = World().ask("CodeSystem", "batch-validate-code", url=ANIMALS, validation=batch)
+    assert [told(one["resource"], "result") for one in answer["parameter"]] == [True, False]
+
+
+@pytest.mark.parametrize("coding", [None, 1, "x", {"code": "cat"}])
+def test_a_concept_without_a_list_of_codings_is_refused(coding: Any) -> None:
+    request = {"parameter": [{"name": "codeableConcept", "valueCodeableConcept": {"coding": coding}}]}
+    for kind, name in (("CodeSystem", "validate-code"), ("ConceptMap", "translate")):
+        with pytest.raises(OperationError) as error:
+            OPERATIONS[kind, name](World().service, Request(request))
+        assert error.value.status == 400

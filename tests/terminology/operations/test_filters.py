@@ -199,3 +199,17 @@ def test_a_filter_that_cannot_be_used_is_told(prop: str, op: str, value: str) ->
     error = World(one).refused("ValueSet", "expand", url=one["url"])
     assert error.status in (400, 422)
     assert issues(error.json())[0][0] == "error"
+
+
+@pytest.mark.parametrize(
+    ("expression", "found"),
+    [
+        ("<<animal:*=cow", {"tiger", "lion"}),
+        ("^*", {"tiger", "worm"}),
+        ("<<mammal AND ^*", {"tiger"}),
+        ("<<animal:[3..*]*=*", {"duck"}),
+    ],
+)
+def test_a_star_stands_for_any_attribute_and_any_reference_set(expression: str, found: set[str]) -> None:
+    select = value_set("star", filtered("constraint", "=", expression))
+    assert set(World().codes(valueSet=select)) == found

@@ -134,3 +134,49 @@ def test_any_text_is_answered(name: str, unit: str, specimen: str) -> None:
 def test_nearness_is_symmetric_and_bounded(one: str, other: str) -> None:
     assert close(one, other) == close(other, one)
     assert 0 <= close(one, other) <= 1
+
+
+def made(code: str, display: str, *axes: str) -> ConceptDetail:
+    properties = zip(("COMPONENT", "PROPERTY", "SYSTEM"), axes, strict=False)
+    return ConceptDetail(
+        code, display, properties=tuple((name, value, "string") for name, value in properties)
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "unit", "code"),
+    [
+        ("Neutrofielen", "%", "share"),
+        ("Neutrofielen", "10^9/L", "count"),
+        ("Vitamine B12", "ng/l", "b12"),
+        ("Schilddrüsensonographie", "", "thyroid"),
+        ("Protrombinetijd", "s", "pt"),
+        ("Sangue occulto", "", "occult"),
+    ],
+)
+def test_names_are_found_by_all_that_a_concept_is_called(name: str, unit: str, code: str) -> None:
+    concepts = (
+        made("share", "Neutrophils/100 leukocytes in Blood", "Neutrophils/100 leukocytes", "NFr", "Bld"),
+        made("count", "Neutrophils [#/volume] in Blood", "Neutrophils", "NCnc", "Bld"),
+        made("ratio", "Neutrophils [Mass ratio] in Stool", "Neutrophils", "MRto", "Stool"),
+        made(
+            "b12", "Cobalamin (Vitamin B12) [Mass/volume] in Serum", "Cobalamin (Vitamin B12)", "MCnc", "Ser"
+        ),
+        made("other", "Cobalamin total [Moles/volume] in Serum", "Cobalamin.total", "SCnc", "Ser"),
+        made("thyroid", "US Thyroid gland"),
+        made("pt", "Prothrombin time (PT)", "Coagulation tissue factor induced", "Time", "PPP"),
+        made("aptt", "aPTT in Blood", "Coagulation surface induced", "Time", "PPP"),
+        made(
+            "occult", "Hemoglobin.gastrointestinal in Stool", "Hemoglobin.gastrointestinal", "PrThr", "Stool"
+        ),
+    )
+    content = corpus.of(corpus.LOINC, {concept.code: concept for concept in concepts})
+    assert first(Suggester([content], get_terminology()), name, unit) == code
+
+
+def test_a_reviewer_finds_a_concept_by_its_code(small: Suggester) -> None:
+    term = LocalTerm("Kreatinin", "mg/dl")
+    found = small.search(" 2951-2 ", term)
+    assert (found[0].code, found[0].evidence) == ("2951-2", ("found by its code",))
+    assert small.search("Natrium", LocalTerm("x", "mmol/L"))[0].code == "2951-2"
+    assert len({one.code for one in found}) == len(found)

@@ -29,6 +29,9 @@ __all__ = ["MEMBERSHIP", "Query", "compile_ecl"]
 MEMBERSHIP = ("refset", "memberOf")
 """Properties that name the reference sets a concept is in."""
 
+SNOMED = "http://snomed.info/sct"
+"""Here attributes are concepts; what else a concept has (its module, when it was made) is none for `*`."""
+
 _EVERY = 500
 """How many codes are listed between two calls of `tick`."""
 
@@ -140,7 +143,7 @@ class Query:
     def _name_matches(self, attribute: Attribute, name: str) -> bool:
         focus = attribute.name
         if isinstance(focus, Focus) and focus.target == "*" and not focus.operator:
-            return self._content.find(name) is not None
+            return self._content.url != SNOMED or self._content.find(name) is not None
         return self._test(focus, name)
 
     def _names(self, attribute: Attribute) -> list[str]:
@@ -216,8 +219,10 @@ class Query:
             roots = [target] if content.find(target) is not None else []
         else:
             roots = list(dict.fromkeys(self._list(target)))
-        if focus.member:
-            sets = [target] if isinstance(target, str) and target != "*" else roots
+        if focus.member and target == "*":
+            roots = [code for code in content.codes() if self._is_member(code)]
+        elif focus.member:
+            sets = [target] if isinstance(target, str) else roots
             roots = list(dict.fromkeys(code for one in sets for code in self._members(one)))
         operator = focus.operator
         if operator in ("!!>", "!!<"):
@@ -238,6 +243,10 @@ class Query:
     def _members(self, reference_set: str) -> Iterator[str]:
         for name in MEMBERSHIP:
             yield from self._content.with_property(name, reference_set)
+
+    def _is_member(self, code: str) -> bool:
+        detail = self._content.get(code)
+        return detail is not None and any(name in MEMBERSHIP for name, _, _ in detail.properties)
 
     def _above(self, code: str) -> Iterator[str]:
         seen = {code}
