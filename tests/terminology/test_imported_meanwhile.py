@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from fhir_bridge.terminology import Terminology, service
+from fhir_bridge.terminology import Terminology, service, stored
 from fhir_bridge.terminology.imports import import_file
-from fhir_bridge.terminology.store import open_store
+from fhir_bridge.terminology.store import catalogue, open_store
 from tests.terminology.makers_small import colours
 
 COLOURS = colours()["url"]
@@ -17,6 +17,8 @@ COLOURS = colours()["url"]
 
 def test_an_import_is_seen_by_who_asked_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(service, "LOOK_AGAIN", 0.0)
+    for module in (stored, catalogue):
+        monkeypatch.setattr(module, "_LOOK_AGAIN", 0.0)
     store = open_store(tmp_path / "store")
     terminology = Terminology((), store=lambda: tmp_path / "store")
     code = colours()["concept"][0]["code"]
