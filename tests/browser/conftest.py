@@ -18,13 +18,13 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-import platformdirs
 import pytest
 import uvicorn
 
 from fhir_bridge.server import Settings, create_app
 from fhir_bridge.storage import Store
 from fhir_bridge.storage.accounts import Accounts
+from tests.npm import npm_cache, packed
 from tests.server.conftest import PASSWORD, RECORDS, bare_plugins, free_port
 
 PACKAGES = {"fhirclient": "2.6.3", "playwright-core": "1.65.1"}
@@ -50,26 +50,15 @@ def chromium() -> str:
 @pytest.fixture(scope="session")
 def npm_packages() -> Path:
     """fhirclient and playwright-core, fetched once with npm. Neither needs its dependencies here."""
-    npm = shutil.which("npm")
-    if npm is None or shutil.which("node") is None:
-        pytest.skip("node and npm are not installed")
-    folder = Path(os.environ.get("FHIR_BRIDGE_NPM_CACHE", platformdirs.user_cache_dir("fhir-bridge"))) / "npm"
+    if shutil.which("node") is None:
+        pytest.skip("node is not installed")
+    folder = npm_cache()
     for name, version in PACKAGES.items():
         target = folder / "node_modules" / name
         if (target / "package.json").exists():
             continue
         target.parent.mkdir(parents=True, exist_ok=True)
-        done = subprocess.run(
-            [npm, "pack", f"{name}@{version}"],
-            cwd=folder,
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
-        if done.returncode:
-            pytest.skip(f"npm can't fetch {name} {version}: {done.stderr.strip()[-200:]}")
-        with tarfile.open(folder / f"{name}-{version}.tgz") as archive:
+        with tarfile.open(packed(name, version)) as archive:
             archive.extractall(folder / "unpacked", filter="data")
         shutil.move(folder / "unpacked" / "package", target)
     return folder

@@ -1,12 +1,8 @@
-"""Packages that HL7 published and that are not built in; taken from the folder that FHIR_BRIDGE_TEST_PACKAGES names.
-
-npm pack hl7.fhir.us.mcode@4.0.0 hl7.fhir.uv.sdc@4.0.0-ballot
-"""
+"""Packages that HL7 published and that are not built in: mCODE and SDC, taken from npm."""
 
 from __future__ import annotations
 
 import json
-import os
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,26 +12,21 @@ import pytest
 
 from fhir_bridge.fhir import Validator, definitions
 from fhir_bridge.fhir.definitions.packages import forget_packages, load_packages
+from tests.npm import packed
 
-FOLDER = os.environ.get("FHIR_BRIDGE_TEST_PACKAGES")
-MCODE, SDC = "hl7.fhir.us.mcode-4.0.0.tgz", "hl7.fhir.uv.sdc-4.0.0-ballot.tgz"
-
-pytestmark = pytest.mark.skipif(
-    FOLDER is None,
-    reason="FHIR_BRIDGE_TEST_PACKAGES names no folder of packages (npm pack hl7.fhir.us.mcode …)",
-)
+MCODE, SDC = ("hl7.fhir.us.mcode", "4.0.0"), ("hl7.fhir.uv.sdc", "4.0.0-ballot")
 
 
 @pytest.fixture(autouse=True)
 def loaded(tmp_path: Path) -> Iterator[None]:
-    report = load_packages([Path(str(FOLDER)) / SDC, Path(str(FOLDER)) / MCODE], tmp_path)
+    report = load_packages([packed(*SDC), packed(*MCODE)], tmp_path)
     assert [i for i in report.issues if i.severity == "error"] == []
     yield
     forget_packages()
 
 
-def examples(package: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    with tarfile.open(Path(str(FOLDER)) / package) as archive:
+def examples(package: tuple[str, str]) -> Iterator[tuple[str, dict[str, Any]]]:
+    with tarfile.open(packed(*package)) as archive:
         for member in archive.getmembers():
             folder, _, name = member.name.rpartition("/")
             content = archive.extractfile(member) if folder == "package/example" and member.isfile() else None
