@@ -45,8 +45,10 @@ def _decimal(value: Any) -> Decimal | None:
 
 @lru_cache(4096)
 def canonical_quantity(value: Decimal, code: str) -> tuple[Decimal, str] | None:
-    """The value in UCUM base units, where the unit can be converted."""
-    return ucum.canonical(value, code)
+    """The value in UCUM base units, where the unit can be converted; without trailing zeros, so that equal values,
+    which share an answer here, are written alike."""
+    measured = ucum.canonical(value, code)
+    return None if measured is None else (measured[0].normalize(), measured[1])
 
 
 def _text(value: Any) -> str | None:
