@@ -58,9 +58,12 @@ def _plain(path: str) -> str:
 
 
 def _within(one: str, other: str) -> bool:
-    """Whether one place is the other or inside it, or the other way round."""
+    """Whether one place is the other or inside it, or the other way round; no place is the whole resource."""
     return (
-        one == other or one.startswith((other + ".", other + "[")) or other.startswith((one + ".", one + "["))
+        not other
+        or one == other
+        or one.startswith((other + ".", other + "["))
+        or other.startswith((one + ".", one + "["))
     )
 
 
@@ -124,7 +127,8 @@ def _ask(texts: Sequence[bytes]) -> list[Findings]:
         raise SystemExit(f"the official validator judged {verdict.resources} of {len(texts)} resources")
     found: list[Findings] = [[] for _ in texts]
     for message in verdict.messages:
-        severity = UNJUDGED if referee.unjudged(message) else message["severity"]
+        failed = message["severity"] == "fatal" and FAILED in message["message"]
+        severity = UNJUDGED if failed or referee.unjudged(message) else message["severity"]
         if severity != "information":
             kind, path = str(message.get("messageId") or ""), str(message.get("path") or "")
             found[message["line"] - 1].append([severity, kind, path, str(message["message"])[:2000]])

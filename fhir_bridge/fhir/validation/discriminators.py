@@ -109,10 +109,18 @@ def _walk(
             _walk(structure, inner, rest, way, found)
         elif kind == "type" and argument in element.type_codes:
             _walk(structure, element, rest, way, found)
+        for part in _required_parts(structure, element, argument) if kind == "name" else ():
+            _walk(structure, part, rest, way, found)
     for canonical in (p for k in element.types for p in k.profiles):
         of_type = definitions.structure(canonical)
         if of_type is not None and of_type is not structure:
             _walk(of_type, of_type.root, steps, (), found)
+
+
+def _required_parts(structure: TypeDefinition, element: Element, name: str) -> list[Element]:
+    """Slices of a child that every item has: their values tell the outer slice too (bp: `code.coding:SBPCode`)."""
+    children = structure.children(element.id)
+    return [c for c in children if c.name == name and c.slice_name is not None and c.min > 0]
 
 
 def _child(structure: TypeDefinition, element: Element, kind: str, argument: str) -> Element | None:

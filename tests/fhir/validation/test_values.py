@@ -256,3 +256,36 @@ def test_a_maximum_value_set_binds_codes_and_leaves_texts_free(
 ) -> None:
     patient = {"resourceType": "Patient", "communication": [{"language": language}]}
     assert (found(validator, patient) == []) == right
+
+
+def test_components_of_a_blood_pressure_are_told_by_a_coding_that_their_slice_requires(
+    validator: Validator,
+) -> None:
+    def component(code: str, **value: Any) -> dict[str, Any]:
+        return {"code": {"coding": [{"system": "http://loinc.org", "code": code}]}, **value}
+
+    pressure = {
+        "valueQuantity": {
+            "value": 107,
+            "unit": "mmHg",
+            "system": "http://unitsofmeasure.org",
+            "code": "mm[Hg]",
+        }
+    }
+    category = {"system": "http://terminology.hl7.org/CodeSystem/observation-category", "code": "vital-signs"}
+    observation = {
+        "resourceType": "Observation",
+        "status": "final",
+        "category": [{"coding": [category]}],
+        "code": {"coding": [{"system": "http://loinc.org", "code": "85354-9"}]},
+        "subject": {"reference": "Patient/p"},
+        "effectiveDateTime": "2021-05-04",
+    }
+    systolic, diastolic = component("8480-6", **pressure), component("8462-4", **pressure)
+    for components, codes in (
+        ([systolic, diastolic], set()),
+        ([systolic, component("8478-0", **pressure)], {"FB-FHIR-031"}),
+        ([systolic, systolic, diastolic], {"FB-FHIR-032"}),
+        ([systolic, component("8462-4", valueInteger=70)], {"FB-FHIR-034"}),
+    ):
+        assert {code for code, _ in found(validator, {**observation, "component": components})} == codes
