@@ -27,6 +27,7 @@ class Reason:
         path: regular expression that is found in the path.
         right: who is right; `both` where the specification leaves it open.
         why: the reason, with the clause.
+        rare: it explains what not every run meets (`rare = true`).
     """
 
     name: str
@@ -36,6 +37,7 @@ class Reason:
     path: str
     right: str
     why: str
+    rare: bool = False
 
     def matches(self, finding: tuple[str, str, str, str]) -> bool:
         """Whether the row explains this error."""
@@ -64,6 +66,7 @@ def load(table: Path = TABLE) -> list[Reason]:
             path=row.get("path", ""),
             right=row.get("right", ""),
             why=row.get("why", ""),
+            rare=row.get("rare", False),
         )
         if reason.side not in ("ours", "official") or reason.right not in RIGHT or not reason.why:
             raise ValueError(f"{table}: [{name}] needs side, right and why")

@@ -370,7 +370,7 @@ def test_whatever_stands_in_a_resource_it_is_walked(data: st.DataObject) -> None
             if isinstance(place[key], dict | list) and data.draw(st.booleans()):
                 place = place[key]
                 continue
-            place[key] = data.draw(_JUNK)
+            place[key] = copy.deepcopy(data.draw(_JUNK))  # it may be spoilt further
             break
     assert all(entry.parameter for entry in (*extract(resource), *extract_composites(resource)))
 
