@@ -10,7 +10,6 @@ from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from typing import Any
 
-from fhir_bridge.terminology.content import ConceptDetail
 from fhir_bridge.terminology.service import Terminology
 
 __all__ = ["TRANSLATION", "Names", "language_of"]
@@ -90,17 +89,12 @@ class Names:
         return near[1] if near else None
 
     def _spoken(self, system: str, code: str) -> Iterator[tuple[str | None, str]]:
-        library = self._terminology.library
-        content = library.code_system(system)
-        details: list[tuple[ConceptDetail | None, str | None]] = []
-        if content is not None:
-            details.append((content.get(code), content.language))
-        details += [(one.get(code), one.language) for one in library.supplements(system)]
-        for detail, language in details:
+        for content in self._terminology.contents(system):
+            detail = content.get(code)
             if detail is None:
                 continue
             if detail.display:
-                yield language, detail.display
+                yield content.language, detail.display
             for designation in detail.designations:
                 yield designation.language, designation.value
 

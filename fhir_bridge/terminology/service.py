@@ -172,7 +172,7 @@ class Terminology:
         return self._concept(system, code)
 
     def _find(self, system: str, code: str) -> Concept | None:
-        for content in self._contents(system):
+        for content in self.contents(system):
             detail = content.get(code)
             if detail is not None:
                 if isinstance(content, GrammarContent):
@@ -180,7 +180,7 @@ class Terminology:
                 return Concept(system, detail.code, detail.display, detail.active)
         return None
 
-    def _contents(self, system: str) -> Iterator[CodeSystemContent]:
+    def contents(self, system: str) -> Iterator[CodeSystemContent]:
         """Where a concept of the system may stand; a supplement may have one that the system's fragment lacks."""
         found = self.library.code_system(system)
         if found is not None:

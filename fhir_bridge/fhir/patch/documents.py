@@ -10,7 +10,7 @@ from typing import Any
 from fhir_bridge.fhir.patch.errors import PatchError
 from fhir_bridge.fhir.serialization import MAX_DEPTH, nests_too_deep
 
-__all__ = ["MAX_NODES", "Copier", "check_depth", "equal", "identity", "kind_of"]
+__all__ = ["MAX_NODES", "Copier", "check_depth", "equal", "identity"]
 
 MAX_NODES = 500_000
 """Values that a patch may add to as many as the resource has: `copy` into itself doubles it with every operation."""
@@ -94,16 +94,3 @@ def _exact(value: int | float | Decimal) -> int | float | Decimal:
 def identity(document: Any) -> tuple[Any, Any]:
     """What a patch may not change: type and id of a resource."""
     return (document.get("resourceType"), document.get("id")) if isinstance(document, dict) else (None, None)
-
-
-def kind_of(value: Any) -> str:
-    """The JSON kind of a value, for messages."""
-    if value is None:
-        return "null"
-    if isinstance(value, bool):
-        return "true or false"
-    if isinstance(value, str):
-        return "a string"
-    if isinstance(value, dict):
-        return "an object"
-    return "an array" if isinstance(value, list) else "a number"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from fhir_bridge.fhir.fhirpath import Item
-from fhir_bridge.fhir.patch.documents import kind_of
+from fhir_bridge.fhir.json_kinds import kind_of
 from fhir_bridge.fhir.patch.errors import PatchError
 from fhir_bridge.fhir.xml.shapes import Kind, Place, Shape, resource_shape, shape_at, type_shape
 

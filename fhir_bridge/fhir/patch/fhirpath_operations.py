@@ -6,7 +6,8 @@ import re
 from typing import Any
 
 from fhir_bridge.fhir.fhirpath import Budget, FHIRPathError, Item, compile  # noqa: A004 - its name there
-from fhir_bridge.fhir.patch.documents import Copier, check_depth, identity, kind_of
+from fhir_bridge.fhir.json_kinds import kind_of
+from fhir_bridge.fhir.patch.documents import Copier, check_depth, identity
 from fhir_bridge.fhir.patch.elements import (
     Pair,
     append,

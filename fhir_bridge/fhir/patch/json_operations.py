@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from fhir_bridge.fhir.patch.documents import Copier, check_depth, equal, identity, kind_of
+from fhir_bridge.fhir.json_kinds import kind_of
+from fhir_bridge.fhir.patch.documents import Copier, check_depth, equal, identity
 from fhir_bridge.fhir.patch.errors import PatchError
 from fhir_bridge.fhir.patch.pointers import PointerError, index_of, parse_pointer, step
 

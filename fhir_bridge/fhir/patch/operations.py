@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from fhir_bridge.fhir.patch.documents import kind_of
+from fhir_bridge.fhir.json_kinds import kind_of
 from fhir_bridge.fhir.patch.errors import PatchError
 
 __all__ = ["Operation", "operations"]

@@ -7,7 +7,8 @@ from typing import Any
 
 from fhir_bridge.fhir import definitions
 from fhir_bridge.fhir.definitions.compact import CORE
-from fhir_bridge.fhir.patch.documents import Copier, kind_of
+from fhir_bridge.fhir.json_kinds import kind_of
+from fhir_bridge.fhir.patch.documents import Copier
 from fhir_bridge.fhir.patch.elements import Pair, append, places, present
 from fhir_bridge.fhir.patch.errors import PatchError
 from fhir_bridge.fhir.xml.shapes import Kind, Place, Shape, resource_shape, shape_at

@@ -10,6 +10,7 @@ from itertools import pairwise
 from typing import Any
 
 from fhir_bridge.fhir import definitions
+from fhir_bridge.fhir.json_kinds import kind_of
 from fhir_bridge.fhir.serialization import MAX_DEPTH, decimal_text
 from fhir_bridge.fhir.xml.errors import XmlError
 from fhir_bridge.fhir.xml.hints import shown, unknown_property
@@ -234,17 +235,9 @@ def _text(value: Any, name: str) -> str:
 
 
 def _kind(value: Any) -> str:
-    if value is None:
-        return "null"
-    if isinstance(value, bool):
-        return "true or false"
-    if isinstance(value, str):
-        return "a string"
-    if isinstance(value, dict):
-        return "an object" if value else "an empty object"
-    if isinstance(value, list):
-        return "an array" if value else "an empty array"
-    return "a number"
+    """The JSON kind of a value; an object or array without content is told as empty."""
+    kind = kind_of(value)
+    return kind.replace("an ", "an empty ", 1) if isinstance(value, dict | list) and not value else kind
 
 
 def dumps(resource: dict[str, Any], *, indent: bool = False) -> bytes:

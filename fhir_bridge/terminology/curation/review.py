@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from fhir_bridge.terminology.concept_maps import EQUIVALENCES
 from fhir_bridge.terminology.files import TerminologyFileError
 from fhir_bridge.terminology.suggest import LocalTerm, Suggestion, Suggestions
 from fhir_bridge.terminology.suggest.text import words
@@ -194,8 +195,8 @@ class Review:
             raise ValueError(f"{verdict!r} is none of {', '.join(VERDICTS)}")
         if not by.strip():
             raise ValueError("a decision names who made it")
-        if target is not None and equivalence not in _EQUIVALENCES:
-            raise ValueError(f"{equivalence!r} is none of {', '.join(_EQUIVALENCES)}")
+        if target is not None and equivalence not in EQUIVALENCES:
+            raise ValueError(f"{equivalence!r} is none of {', '.join(EQUIVALENCES)}")
         at = self._now().astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
         return Decision(verdict, by.strip(), at, target, equivalence, note)
 
@@ -208,17 +209,6 @@ class Review:
 
 
 _BLOCK = 64 * 1024
-
-_EQUIVALENCES = (
-    "equal",
-    "equivalent",
-    "wider",
-    "subsumes",
-    "narrower",
-    "specializes",
-    "inexact",
-    "relatedto",
-)
 
 
 def _apply(event: dict[str, Any], entries: dict[str, Entry]) -> None:
