@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 import re
-import unicodedata
 from functools import lru_cache
 from itertools import islice
 from pathlib import Path
@@ -17,6 +16,8 @@ from typing import Any, NamedTuple
 
 import tantivy
 from tantivy import Occur, Query
+
+from fhir_bridge.terminology.folding import plain
 
 __all__ = ["Hit", "TextIndex", "TextIndexError", "TextWriter", "trigrams", "words"]
 
@@ -64,9 +65,7 @@ def words(text: str) -> list[str]:
     """
     if text.isascii():
         return [word[:_MAX_LETTERS] for word in _WORD.findall(text.lower())]
-    decomposed = unicodedata.normalize("NFKD", text).casefold()
-    plain = "".join(sign for sign in decomposed if not unicodedata.combining(sign))
-    found = _WORD.findall(_IDEOGRAPHS.sub(r" \1 ", plain))
+    found = _WORD.findall(_IDEOGRAPHS.sub(r" \1 ", plain(text)))
     return [_GREEK.get(word, word)[:_MAX_LETTERS] for word in found]
 
 

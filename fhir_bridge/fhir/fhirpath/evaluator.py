@@ -301,30 +301,22 @@ def _is(wanted: TypeName) -> _Step:
 # --- logic: the right side is evaluated only where the left one leaves it open --------------------------------------
 
 
-def _and(right: Compiled) -> _Step:
-    def step(items: Items, frame: Frame) -> Items:
-        left = truth(items, "'and'")
-        if left is False:
-            return boolean(False)
-        other = truth(right(frame), "'and'")
-        if other is False:
-            return boolean(False)
-        return boolean(None if left is None or other is None else True)
+def _decided_by(decisive: bool, name: str) -> Callable[[Compiled], _Step]:
+    """`and`, which one false decides, or `or`, which one true decides; otherwise an empty side leaves it empty."""
 
-    return step
+    def operator(right: Compiled) -> _Step:
+        def step(items: Items, frame: Frame) -> Items:
+            left = truth(items, name)
+            if left is decisive:
+                return boolean(decisive)
+            other = truth(right(frame), name)
+            if other is decisive:
+                return boolean(decisive)
+            return boolean(None if left is None or other is None else not decisive)
 
+        return step
 
-def _or(right: Compiled) -> _Step:
-    def step(items: Items, frame: Frame) -> Items:
-        left = truth(items, "'or'")
-        if left is True:
-            return boolean(True)
-        other = truth(right(frame), "'or'")
-        if other is True:
-            return boolean(True)
-        return boolean(None if left is None or other is None else False)
-
-    return step
+    return operator
 
 
 def _xor(right: Compiled) -> _Step:
@@ -348,4 +340,9 @@ def _implies(right: Compiled) -> _Step:
     return step
 
 
-_LOGIC: dict[str, Callable[[Compiled], _Step]] = {"and": _and, "or": _or, "xor": _xor, "implies": _implies}
+_LOGIC: dict[str, Callable[[Compiled], _Step]] = {
+    "and": _decided_by(False, "'and'"),
+    "or": _decided_by(True, "'or'"),
+    "xor": _xor,
+    "implies": _implies,
+}

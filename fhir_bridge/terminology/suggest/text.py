@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from functools import lru_cache
+
+from fhir_bridge.terminology.folding import plain
 
 __all__ = ["close", "fold", "words"]
 
@@ -20,11 +21,10 @@ _SAID_OTHERWISE = (
 
 def fold(text: str) -> str:
     """Lower case without accents; British spelling as American."""
-    decomposed = unicodedata.normalize("NFKD", text).casefold()
-    plain = "".join(c for c in decomposed if not unicodedata.combining(c))
+    folded = plain(text)
     for said, otherwise in _SAID_OTHERWISE:
-        plain = plain.replace(said, otherwise)
-    return plain
+        folded = folded.replace(said, otherwise)
+    return folded
 
 
 @lru_cache(65536)
