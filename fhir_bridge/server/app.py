@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import importlib
 import importlib.util
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import httpx
 import pluggy
 from fastapi import FastAPI
-from starlette.datastructures import URLPath
 from starlette.responses import JSONResponse
-from starlette.routing import BaseRoute, Match, NoMatchFound
 from starlette.types import Receive, Scope, Send
 
 from fhir_bridge.fhir import definitions
@@ -47,37 +46,29 @@ PAGES = "fhir_bridge.server.pages"
 _log = logging.getLogger("fhir_bridge.server")
 
 
-class _FhirRoute(BaseRoute):
-    """The base itself and all below it, whatever characters stand there; alive once the worker is.
+class _Application(FastAPI):
+    """FastAPI for the pages and the authorization server; the FHIR API stands before it.
 
-    A Mount would send `POST [base]` on to `[base]/`, at an address made of the request's own Host header.
+    Each layer of FastAPI costs every request, and the FHIR endpoint needs none of them: it takes addresses apart and
+    answers errors itself. A Mount would besides send `POST [base]` on to `[base]/`, at an address made of the request's
+    own Host header.
     """
 
-    def __init__(self) -> None:
-        self.endpoint: FhirEndpoint | None = None
+    endpoint: FhirEndpoint | None = None
 
-    def matches(self, scope: Scope) -> tuple[Match, Scope]:
-        """Every method, so that refusals are OperationOutcomes too."""
-        root = scope.get("root_path", "")
-        path = scope["path"].removeprefix(root) if scope["type"] == "http" else ""
-        if path != FHIR_PATH and not path.startswith(FHIR_PATH + "/"):
-            return Match.NONE, {}
-        return Match.FULL, {"app_root_path": scope.get("app_root_path", root), "root_path": root + FHIR_PATH}
-
-    def url_path_for(self, name: str, /, **path_params: Any) -> URLPath:
-        """No address has a name.
-
-        Raises:
-            NoMatchFound: always.
-        """
-        raise NoMatchFound(name, path_params)
-
-    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request."""
-        if self.endpoint is None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request; all below the base is FHIR, whatever characters stand there, alive once the worker is."""
+        if scope["type"] != "http" or not _is_fhir(scope["path"].removeprefix(scope.get("root_path", ""))):
+            await super().__call__(scope, receive, send)
+        elif self.endpoint is None:
             await JSONResponse({"detail": "starting"}, 503)(scope, receive, send)
-            return
-        await self.endpoint(scope, receive, send)
+        else:
+            scope["root_path"] = scope.get("root_path", "") + FHIR_PATH
+            await self.endpoint(scope, receive, send)
+
+
+def _is_fhir(path: str) -> bool:
+    return path == FHIR_PATH or (path.startswith(FHIR_PATH + "/") and path != discovery.SMART_CONFIGURATION)
 
 
 def create_app(
@@ -100,20 +91,20 @@ def create_app(
     manager = plugins or get_manager()
     terminology = ServedTerminology(settings.site, limits_of(settings))
     operations = Operations.of_plugins(
-        manager, [Validate(), Versions(), *terminology_operations(terminology)]
+        manager, [Validate(terminology), Versions(), *terminology_operations(terminology)]
     )
-    fhir = _FhirRoute()
 
     @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+    async def lifespan(app: _Application) -> AsyncIterator[None]:
         opened = store or await _open(settings)
         client = http or httpx.AsyncClient(timeout=5, follow_redirects=False)
         definitions.load()
-        services = await _services(settings, opened, manager, client)
+        await asyncio.to_thread(terminology.load)
+        services = await _services(settings, opened, manager, client, terminology)
         app.state.services, app.state.store, app.state.settings = services, opened, settings
         origins = app.state.origins = Origins(services.accounts)
         services.audit.start()
-        fhir.endpoint = FhirEndpoint(services, operations, origins, terminology)
+        app.endpoint = FhirEndpoint(services, operations, origins, terminology)
         if settings.auth == "none":
             _log.warning("NO AUTHORIZATION: whoever reaches %s may read and change everything", settings.root)
         gc.collect()
@@ -127,7 +118,7 @@ def create_app(
             if store is None:
                 await opened.close()
 
-    app = FastAPI(
+    app = _Application(
         title="FHIR Bridge",
         lifespan=lifespan,
         docs_url=None,
@@ -135,9 +126,14 @@ def create_app(
         openapi_url=None,
         redirect_slashes=False,  # the redirects would be made of the request's Host header
     )
-    app.include_router(discovery.router)  # first: one of its addresses lies below /fhir
-    app.router.routes.append(fhir)
-    for router in (login.router, authorize.router, token.router, inspect.router, launch.router):
+    for router in (
+        discovery.router,
+        login.router,
+        authorize.router,
+        token.router,
+        inspect.router,
+        launch.router,
+    ):
         app.include_router(router)
     if settings.sample_app:
         app.include_router(sample_app.router)
@@ -153,7 +149,11 @@ async def _open(settings: Settings) -> Store:
 
 
 async def _services(
-    settings: Settings, store: Store, manager: pluggy.PluginManager, http: httpx.AsyncClient
+    settings: Settings,
+    store: Store,
+    manager: pluggy.PluginManager,
+    http: httpx.AsyncClient,
+    terminology: ServedTerminology,
 ) -> Services:
     grants = Grants(store)
     return Services(
@@ -167,6 +167,7 @@ async def _services(
         audit=AuditLog(store, manager),
         plugins=manager,
         http=http,
+        terminology=terminology,
     )
 
 

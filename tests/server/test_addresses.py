@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from starlette.requests import Request
 
+from fhir_bridge.server.rest.call import query_of
+from fhir_bridge.server.rest.refusal import Refusal
 from tests.server.conftest import FHIR, Hospital
 
 EMPTY_BATCH = {"resourceType": "Bundle", "type": "batch"}
@@ -35,6 +38,13 @@ def test_odd_characters_get_an_outcome_too(hospital: Hospital, clara: dict[str, 
     answer = hospital.http.get(path, headers=clara)
     assert answer.status_code == 404
     assert answer.json()["resourceType"] == "OperationOutcome"
+
+
+def test_a_query_that_is_not_utf_8_is_refused() -> None:
+    with pytest.raises(Refusal) as refused:
+        query_of(Request({"type": "http", "query_string": b"name=M\xfcller"}))
+    assert refused.value.status == 400
+    assert query_of(Request({"type": "http", "query_string": "name=Müller".encode()})) == "name=Müller"
 
 
 @pytest.mark.parametrize("method", ["PATCH", "TRACE", "PROPFIND"])

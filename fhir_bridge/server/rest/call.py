@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import os
 import re
-import secrets
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
@@ -18,7 +18,7 @@ from fhir_bridge.server.smart.tokens import Caller
 if TYPE_CHECKING:
     from fhir_bridge.server.rest.operations import Operations
 
-__all__ = ["FHIR_JSON", "Call", "check_format", "request_id"]
+__all__ = ["FHIR_JSON", "Call", "check_format", "query_of", "request_id"]
 
 FHIR_JSON = "application/fhir+json; charset=utf-8"
 _FORMATS = frozenset({"json", "application/fhir+json", "application/json", "text/json"})
@@ -28,8 +28,20 @@ _PLAIN = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 def request_id(request: Request) -> str:
     """The caller's X-Request-Id where it is a plain token, else a new one."""
-    given = request.headers.get("x-request-id", "")
-    return given if _PLAIN.fullmatch(given) else secrets.token_hex(8)
+    given = request.headers.get("x-request-id")
+    return given if given and _PLAIN.fullmatch(given) else os.urandom(8).hex()
+
+
+def query_of(request: Request) -> str:
+    """The query of the address as sent, percent-encoded. Read from the ASGI scope: `request.url` parses all of it anew.
+
+    Raises:
+        Refusal: 400: bytes that are not UTF-8.
+    """
+    try:
+        return str(request.scope["query_string"], "utf-8")
+    except UnicodeDecodeError as error:
+        raise refuse(400, "FB-REST-008", "the query of the address is not UTF-8") from error
 
 
 def check_format(request: Request) -> None:
@@ -38,7 +50,7 @@ def check_format(request: Request) -> None:
     Raises:
         Refusal: 406.
     """
-    wanted = request.query_params.get("_format") if "_format" in request.url.query else None
+    wanted = request.query_params.get("_format") if b"_format" in request.scope["query_string"] else None
     if wanted is not None:
         if wanted.split(";")[0].strip().replace(" ", "+") not in _FORMATS:
             raise refuse(406, "FB-REST-003", "only JSON is served here (_format)")

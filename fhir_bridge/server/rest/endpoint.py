@@ -36,6 +36,8 @@ __all__ = ["FhirEndpoint"]
 _log = logging.getLogger("fhir_bridge.rest")
 
 _METHODS = "GET, HEAD, POST, PUT, DELETE"
+_NO_SNIFFING = (b"x-content-type-options", b"nosniff")
+_NOT_KEPT = (b"cache-control", b"no-store")
 _SEGMENT = re.compile(r"[A-Za-z0-9.\-]{1,64}")
 _WARNING = (
     '299 - "fhir-bridge runs WITHOUT AUTHORIZATION: anyone on this machine may read and change everything"'
@@ -86,18 +88,18 @@ class FhirEndpoint:
             _log.error("request %s failed with %s\n%s", identity, type(error).__name__, where)
             failed = refuse(500, "FB-REST-011", f"the server failed on request {identity}")
             response = answers.outcome(failed.status, failed.issues)
-        response.headers["X-Request-Id"] = identity
-        await self._finish(request, response)
+        await self._finish(request, response, identity)
         await _without_body_for_head(response, request)(scope, receive, send)
 
-    async def _finish(self, request: Request, response: Response) -> None:
-        headers = response.headers
-        headers["X-Content-Type-Options"] = "nosniff"
-        headers.setdefault("Cache-Control", "no-store")
+    async def _finish(self, request: Request, response: Response, identity: str) -> None:
+        named = {name for name, _ in response.raw_headers}
+        response.raw_headers += (_NO_SNIFFING, (b"x-request-id", identity.encode("latin-1")))
+        if b"cache-control" not in named:
+            response.raw_headers.append(_NOT_KEPT)
         if self._open:
-            headers["Warning"] = _WARNING
-        elif "access-control-allow-origin" not in headers:
-            await self._origins.allow(request.headers.get("origin"), headers)
+            response.headers["Warning"] = _WARNING
+        elif b"access-control-allow-origin" not in named:
+            await self._origins.allow(request.headers.get("origin"), response.headers)
 
     async def _serve(self, request: Request, identity: str) -> Response:
         segments = _segments(request)
@@ -144,8 +146,8 @@ class FhirEndpoint:
     async def _caller(self, request: Request) -> Caller:
         if self._open:
             return _on_this_machine(request)
-        given = request.headers.getlist("authorization")
-        if "access_token" in request.url.query and "access_token" in request.query_params:
+        given = [value for name, value in request.scope["headers"] if name == b"authorization"]
+        if b"access_token" in request.scope["query_string"] and "access_token" in request.query_params:
             raise refuse(400, "FB-SMART-003", "a token in the address is not accepted")
         if len(given) > 1:
             raise refuse(400, "FB-SMART-003", "two Authorization headers")
@@ -153,7 +155,7 @@ class FhirEndpoint:
             raise refuse(
                 401, "FB-SMART-001", "no access token", headers={"WWW-Authenticate": 'Bearer realm="fhir"'}
             )
-        kind, _, token = given[0].partition(" ")
+        kind, _, token = given[0].decode("latin-1").partition(" ")
         caller = await self._services.tokens.caller(token.strip()) if kind.lower() == "bearer" else None
         if caller is None:
             raise refuse(

@@ -12,7 +12,7 @@ from fhir_bridge.server.rest import answers, hooks
 from fhir_bridge.server.rest.auditing import audit_read, audit_search, audit_write
 from fhir_bridge.server.rest.body import read_resource
 from fhir_bridge.server.rest.bounds import refuse_new_links, refuse_unreachable
-from fhir_bridge.server.rest.call import FHIR_JSON, Call
+from fhir_bridge.server.rest.call import FHIR_JSON, Call, query_of
 from fhir_bridge.server.rest.owned import READ_ONLY_TYPES, check_new, keep_labels
 from fhir_bridge.server.rest.refusal import refuse
 from fhir_bridge.server.rest.search import decoded, page_size
@@ -82,7 +82,7 @@ async def conditional_update(call: Call) -> Response:
     _writable(call)
     call.require("u")
     call.require("s")
-    parameters = condition(call.request.url.query)
+    parameters = condition(query_of(call.request))
     resource = await read_resource(call)
     await check_new(call, resource)
     page = await call.services.store.search(call.type, parameters, call.access, count=2)
@@ -120,7 +120,7 @@ async def delete(call: Call) -> Response:
 async def history(call: Call) -> Response:
     """GET [base]/Type/id/_history, [base]/Type/_history, [base]/_history"""
     call.require("r" if call.id else "s", call.type or "*")
-    parameters = decoded(call.request.url.query)
+    parameters = decoded(query_of(call.request))
     known = dict(parameters)
     for name in known:
         if name not in ("_count", "_since", "_cursor", "_format"):
@@ -136,7 +136,7 @@ async def history(call: Call) -> Response:
     path = "/".join(filter(None, (call.type, call.id, "_history")))
     interaction = "history-instance" if call.id else "history-type" if call.type else "history-system"
     shown: list[Stored] = [entry.stored for entry in page.entries]
-    await audit_search(call, f"GET {path}?{call.request.url.query}", shown, interaction)
+    await audit_search(call, f"GET {path}?{query_of(call.request)}", shown, interaction)
     body = answers.history_bundle(call, path, parameters, page.entries, page.total, page.next)
     return Response(body, media_type=FHIR_JSON)
 

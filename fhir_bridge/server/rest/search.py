@@ -7,10 +7,10 @@ from urllib.parse import parse_qsl
 from starlette.responses import Response
 
 from fhir_bridge.fhir.issues import Issue
-from fhir_bridge.server.forms import FORM_BYTES, FormError, read_limited
 from fhir_bridge.server.rest import answers
 from fhir_bridge.server.rest.auditing import audit_search
-from fhir_bridge.server.rest.call import FHIR_JSON, Call
+from fhir_bridge.server.rest.body import FORM, content_type, read_form
+from fhir_bridge.server.rest.call import FHIR_JSON, Call, query_of
 from fhir_bridge.server.rest.refusal import Refusal, refuse
 from fhir_bridge.storage import SearchPage
 
@@ -58,23 +58,15 @@ def page_size(call: Call, text: str | None) -> int:
 
 async def search(call: Call) -> Response:
     """GET [base]/Type?parameters"""
-    return await _search(call, decoded(call.request.url.query), f"GET {call.type}?{call.request.url.query}")
+    return await _search(call, decoded(query_of(call.request)), f"GET {call.type}?{query_of(call.request)}")
 
 
 async def search_by_post(call: Call) -> Response:
     """POST [base]/Type/_search, parameters in the form and in the address together"""
-    kind = call.request.headers.get("content-type", "").split(";")[0].strip().lower()
-    if kind != "application/x-www-form-urlencoded":
-        raise refuse(415, "FB-REST-004", "a search by POST sends application/x-www-form-urlencoded")
-    try:
-        form = (await read_limited(call.request, FORM_BYTES)).decode()
-    except FormError as error:
-        raise refuse(
-            error.status, "FB-REST-007" if error.status == 413 else "FB-REST-004", str(error)
-        ) from error
-    except UnicodeDecodeError as error:
-        raise refuse(400, "FB-REST-008", "the form is not UTF-8") from error
-    parameters = decoded(call.request.url.query) + decoded(form)
+    if content_type(call) != FORM:
+        raise refuse(415, "FB-REST-004", f"a search by POST sends {FORM}")
+    form = await read_form(call)
+    parameters = decoded(query_of(call.request)) + decoded(form)
     return await _search(call, parameters, f"POST {call.type}/_search {form}")
 
 

@@ -16,7 +16,10 @@ from fhir_bridge.server.settings import FHIR_PATH, Settings
 from fhir_bridge.server.smart.clients import ALGORITHMS
 from fhir_bridge.server.smart.scopes import CONTEXT_SCOPES
 
-__all__ = ["configuration", "router"]
+__all__ = ["SMART_CONFIGURATION", "configuration", "router"]
+
+SMART_CONFIGURATION = f"{FHIR_PATH}/.well-known/smart-configuration"
+"""The one address below the FHIR base that is not of the FHIR API (SMART 2.2 conformance.html)."""
 
 router = APIRouter(include_in_schema=False)
 
@@ -58,7 +61,7 @@ def configuration(settings: Settings) -> dict[str, Any]:
 _OPEN = {"Access-Control-Allow-Origin": "*", "Cache-Control": "max-age=300"}
 
 
-@router.api_route(f"{FHIR_PATH}/.well-known/smart-configuration", methods=["GET", "HEAD"])
+@router.api_route(SMART_CONFIGURATION, methods=["GET", "HEAD"])
 async def smart_configuration(request: Request) -> Response:
     """SMART discovery; JSON whatever is asked for."""
     settings = services_of(request).settings
