@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+
 from fhir_bridge.fhir import definitions
 from fhir_bridge.fhir.fhirpath.compiled_elements import ROOT, Body, Elements, Place
 from fhir_bridge.fhir.fhirpath.kinds import kind_of
@@ -24,16 +26,16 @@ from fhir_bridge.fhir.fhirpath.types import TypeName, type_argument, type_name
 __all__ = ["Paths", "names_itself", "resources_of"]
 
 
-class Paths(Elements):
+class Paths(Elements, ABC):
     """Writes loops for paths. The logic that conditions need comes from the subclass."""
 
+    @abstractmethod
     def true(self, node: Node, focus: Place) -> str:
         """A Python condition that holds where the expression is true."""
-        raise NotImplementedError
 
+    @abstractmethod
     def scalar(self, node: Node, focus: Place) -> Place:
         """A place whose variable has the expression's only value, or None."""
-        raise NotImplementedError
 
     # --- loops ----------------------------------------------------------------------------------------------------
 
@@ -255,9 +257,9 @@ class Paths(Elements):
 
         self.each(target, focus, chosen, values=values, repeats=repeats)
 
+    @abstractmethod
     def single(self, node: Node, focus: Place) -> bool:
         """Whether at most one value can come, whatever the resource holds."""
-        raise NotImplementedError
 
 
 def resources_of(wanted: TypeName) -> frozenset[str]:

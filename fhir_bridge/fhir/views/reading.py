@@ -8,6 +8,7 @@ from typing import Any
 
 from fhir_bridge.fhir import definitions
 from fhir_bridge.fhir.issues import Issue
+from fhir_bridge.fhir.json_kinds import kind_of
 from fhir_bridge.fhir.serialization import JsonError, loads_exact
 from fhir_bridge.fhir.views.constants import read_constant
 from fhir_bridge.fhir.views.issues import issue
@@ -48,7 +49,7 @@ def read_definition(view: Mapping[str, Any] | bytes | str) -> tuple[ViewDefiniti
         except JsonError as error:
             return None, [issue("FB-VIEW-001", f"the view is {error}", "ViewDefinition")]
     if not isinstance(view, Mapping):
-        found = f"the view is a JSON {_kind(view)}, not an object"
+        found = f"the view is {kind_of(view)}, not an object"
         return None, [issue("FB-VIEW-001", found, "ViewDefinition")]
     reader = _Reader()
     definition = reader.view(view)
@@ -186,14 +187,14 @@ class _Reader:
     ) -> Iterator[tuple[Mapping[str, Any], str]]:
         items = parent.get(key, [])
         if not isinstance(items, list):
-            self._add("FB-VIEW-003", f"{key} is a JSON {_kind(items)}, not a list", f"{place}.{key}")
+            self._add("FB-VIEW-003", f"{key} is {kind_of(items)}, not an array", f"{place}.{key}")
             return
         for number, item in enumerate(items):
             where = f"{place}.{key}[{number}]"
             if isinstance(item, Mapping):
                 yield item, where
             else:
-                self._add("FB-VIEW-003", f"it is a JSON {_kind(item)}, not an object", where)
+                self._add("FB-VIEW-003", f"it is {kind_of(item)}, not an object", where)
 
     def _text(self, parent: Mapping[str, Any], key: str, place: str, *, required: bool = True) -> str | None:
         value = parent.get(key)
@@ -202,7 +203,7 @@ class _Reader:
                 self._add("FB-VIEW-002", f"`{key}` is missing", place)
             return None
         if not isinstance(value, str) or not value.strip():
-            found = "an empty string" if isinstance(value, str) else f"a JSON {_kind(value)}"
+            found = "an empty string" if isinstance(value, str) else kind_of(value)
             self._add("FB-VIEW-003", f"{key} is {found}, not text", f"{place}.{key}")
             return None
         return value
@@ -235,15 +236,3 @@ def _alike(name: str, key: str) -> bool:
 def _shown(value: Any) -> str:
     text = repr(value)
     return text if len(text) <= 60 else f"{text[:57]}…"
-
-
-def _kind(value: Any) -> str:
-    if value is None:
-        return "null"
-    if isinstance(value, bool):
-        return "boolean"
-    if isinstance(value, str):
-        return "string"
-    if isinstance(value, list):
-        return "list"
-    return "object" if isinstance(value, Mapping) else "number"
