@@ -86,6 +86,10 @@ def in_process(concepts: int, seconds: float) -> None:
         "code in a code system": content.find,
         "code in a value set: all codes": lambda code: terminology.member(ALL, SYSTEM, code),
         "code in a value set: is-a": lambda code: terminology.member(BELOW, SYSTEM, code),
+        "lookup": lambda code: terminology.lookup(SYSTEM, code),
+        "subsumption": lambda code: terminology.subsumes(SYSTEM, "c3", code),
+        "validation and meaning: all codes": lambda code: terminology.validate_code(ALL, SYSTEM, code),
+        "validation and meaning: is-a": lambda code: terminology.validate_code(BELOW, SYSTEM, code),
         "CodeSystem/$validate-code": operation(service.validate_code_system, url=SYSTEM),
         "ValueSet/$validate-code": operation(service.validate_value_set, url=BELOW, system=SYSTEM),
     }

@@ -22,10 +22,11 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from fhir_bridge.terminology.search_index import words
+from fhir_bridge.terminology.folding import words
+from fhir_bridge.terminology.operations.ecl import compile_ecl
 from fhir_bridge.terminology.store import StoredSystem, open_store
 from tests.terminology.makers import make_loinc
-from tests.terminology.makers_rf2 import make_rf2
+from tests.terminology.makers_rf2 import FINDING, MORPH, MORPHOLOGY, SITE, STRUCTURE, make_rf2
 
 IMPORT = """
 import resource, sys
@@ -35,6 +36,21 @@ from fhir_bridge.terminology.store import open_store
 result = import_file(open_store(sys.argv[1]), Path(sys.argv[2]))
 print(result.seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000)
 """
+EXPRESSIONS = (
+    f"<< {FINDING}",
+    f"<< {FINDING} MINUS << {STRUCTURE}",
+    "<< (^ 700043003)",
+    f"<< {FINDING} : {SITE} = << {STRUCTURE}, {MORPH} = <! {MORPHOLOGY}",
+    f"<< {FINDING} : {{ {SITE} = << {STRUCTURE}, {MORPH} = <! {MORPHOLOGY} }}",
+    f"<< {FINDING} : {{ {SITE} = *, {MORPH} = * }}",
+    f"<< {FINDING} : [0..0] {SITE} = *",
+    f"(<< {FINDING}) . {SITE}",
+    f'<< {FINDING} {{{{ term = "acute inf" }}}}',
+    f'<< {FINDING} {{{{ term = wild:"*structure" }}}}',
+    '* {{ term = "acu", type = syn, dialect = en-us (prefer) }}',
+    f"<< {FINDING} {{{{ C definitionStatus = primitive, active = 1 }}}}",
+    f"<< {FINDING} {{{{ + HISTORY-MAX }}}}",
+)
 QUESTIONS = 200_000
 TEXTS = 1_000
 
@@ -185,6 +201,22 @@ def measure(system: StoredSystem, folder: Path) -> None:
     )
 
 
+def measure_ecl(system: StoredSystem) -> None:
+    """CPU time of finding all codes of an expression, and of deciding for one."""
+    some = random.Random(7).choices(list(system.codes()), k=500)
+    print(f"\n{'codes':>9} {'all':>12} {'one':>12}   expression")
+    for expression in EXPRESSIONS:
+        start = time.process_time()
+        found = sum(1 for _ in compile_ecl(expression, system).codes())
+        whole = time.process_time() - start
+        query = compile_ecl(expression, system)
+        start = time.process_time()
+        for code in some:
+            query.matches(code)
+        one = (time.process_time() - start) / len(some)
+        print(f"{found:9,} {whole * 1e3:9,.0f} ms {one * 1e6:9,.1f} µs   {expression}", flush=True)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--full", action="store_true", help="100,000 and 400,000 concepts")
@@ -213,6 +245,8 @@ def main() -> None:
             assert system is not None
             print()
             measure(system, folder)
+            if url.startswith("http://snomed"):
+                measure_ecl(system)
         print(f"\nmemory of this process after all questions: {memory()}")
 
 

@@ -20,6 +20,9 @@ from fhir_bridge.terminology.store import ContentStore, ImportProblem, StoreErro
 
 __all__ = ["import_", "list_", "remove"]
 
+_LISTED = 20
+"""So many code systems or maps of an import are told one by one; of more, how many."""
+
 Store = Annotated[
     Path | None,
     typer.Option(
@@ -145,21 +148,36 @@ def _tell(result: ImportResult) -> None:
     if result.already:
         stdout.print(f"{name}: already there", highlight=False)
         return
-    for url, version, concepts in result.systems:
-        stdout.print(
-            f"{name}: {escape(url)}{f' version {escape(version)}' if version else ''}, {counted(concepts, 'concept')}",
-            soft_wrap=True,
-            highlight=False,
-        )
-    for url, rows in result.maps:
-        stdout.print(f"{name}: map {escape(url)}, {counted(rows, 'row')}", soft_wrap=True, highlight=False)
+    concepts, rows = sum(one[2] for one in result.systems), sum(one[1] for one in result.maps)
+    _list(
+        name,
+        [
+            f"{escape(url)}{f' version {escape(version)}' if version else ''}, {counted(count, 'concept')}"
+            for url, version, count in result.systems
+        ],
+        f"{counted(len(result.systems), 'code system')}, {counted(concepts, 'concept')}",
+    )
+    _list(
+        name,
+        [f"map {escape(url)}, {counted(count, 'row')}" for url, count in result.maps],
+        f"{counted(len(result.maps), 'map')}, {counted(rows, 'row')}",
+    )
     if result.value_sets:
         stdout.print(f"{name}: {counted(result.value_sets, 'value set')}", highlight=False)
-    for one in result.replaced:
-        stdout.print(f"{name}: replaces {escape(one)} of an earlier import", soft_wrap=True, highlight=False)
+    _list(
+        name,
+        [f"replaces {escape(one)} of an earlier import" for one in result.replaced],
+        f"replaces {len(result.replaced):,} code systems, maps and value sets of earlier imports",
+    )
     for note, count in result.notes.items():
         stderr.print(f"{name}: {escape(note)}: {count:,}", soft_wrap=True)
     stdout.print(f"{name}: {result.seconds:.1f} s ({result.format})", highlight=False)
+
+
+def _list(name: str, lines: list[str], summary: str) -> None:
+    """Tell each, or of many how many there are."""
+    for line in lines if len(lines) <= _LISTED else [summary]:
+        stdout.print(f"{name}: {line}", soft_wrap=True, highlight=False)
 
 
 class _Bars(Heard):

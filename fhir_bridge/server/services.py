@@ -14,6 +14,7 @@ from fhir_bridge.server.settings import Settings
 from fhir_bridge.server.smart.jwks import JwksCache
 from fhir_bridge.server.smart.keys import SigningKey
 from fhir_bridge.server.smart.tokens import TokenReader
+from fhir_bridge.server.terminology import ServedTerminology
 from fhir_bridge.storage.accounts import Accounts
 from fhir_bridge.storage.grants import Grants
 
@@ -37,6 +38,7 @@ class Services:
     audit: AuditLog
     plugins: pluggy.PluginManager
     http: httpx.AsyncClient
+    terminology: ServedTerminology
 
 
 def services_of(request: Request) -> Services:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +19,8 @@ from fhir_bridge.server.settings import Settings
 from fhir_bridge.storage.errors import Gone, NotFound
 from fhir_bridge.storage.watching import written_since
 from fhir_bridge.terminology import Terminology, get_terminology
-from fhir_bridge.terminology.library import Library, ResourceLayer, made_of
+from fhir_bridge.terminology.layers import Made, ResourceLayer, made_of
+from fhir_bridge.terminology.library import Library
 from fhir_bridge.terminology.operations.options import Limits
 from fhir_bridge.terminology.operations.service import TerminologyService
 from fhir_bridge.terminology.shapes import misshapen
@@ -50,21 +51,42 @@ class ServedTerminology:
         self._site = site
         self.service = TerminologyService(self.library, limits)
         self._base: Terminology | None = None
-        self._written: dict[str, Any] = {}
+        self._written: dict[str, Made] = {}
         self._snapshot: str | None = None
-        self._library: Library | None = None
-        self._imports: object = None
+        self._everything: Terminology | None = None
+        self._judging: Terminology | None = None
         self._next: asyncio.Task[None] | None = None
         self._looking = asyncio.Lock()
 
+    def load(self) -> None:
+        """Read what the process has at hand.
+
+        Raises:
+            TerminologyFileError: a file of the site can't be used; the message names it.
+        """
+        if self._base is None:
+            self._base = _terminology(self._site)
+
     def library(self) -> Library:
-        """The library as of the last look; made anew where something has changed."""
-        assert self._base is not None
-        imports = self._base.imported.stamp() if self._base.imported is not None else None
-        if self._library is None or imports != self._imports:
-            self._library = Library((ResourceLayer(self._written.values()), *self._base.layers))
-            self._imports = imports
-        return self._library
+        """The library as of the last look."""
+        assert self._everything is not None
+        return self._everything.library
+
+    @property
+    def judging(self) -> Terminology | None:
+        """What resources are judged with, as of the last look: what is written and not retired, over what the process
+        has at hand. Another object after a write; None before the first look.
+        """
+        return self._judging
+
+    def judging_with(self, brought: Iterable[Mapping[str, Any]]) -> Terminology:
+        """As `judging`, under resources that are about to be written; `refresh` has been asked before."""
+        assert self._judging is not None
+        made = (
+            _taking_part(one) for one in brought if one.get("resourceType") in KINDS and not misshapen(one)
+        )
+        current = [one for one in made if one is not None and not _is_retired(one)]
+        return self._judging.over(ResourceLayer(current)) if current else self._judging
 
     async def refresh(self, store: Store) -> TerminologyService:
         """The service, after a look at what was written.
@@ -84,7 +106,7 @@ class ServedTerminology:
 
     async def _look(self, store: Store) -> None:
         if self._base is None:
-            self._base = await asyncio.to_thread(_terminology, self._site)
+            await asyncio.to_thread(self.load)
         async with store.pool.connection() as connection:
             snapshot, written = await written_since(connection, self._snapshot, KINDS)
         if self._snapshot is None:
@@ -92,8 +114,17 @@ class ServedTerminology:
         for reference in written:
             await self._read(store, reference)
         if written or self._snapshot is None:
-            self._library = None
+            self._renew()
         self._snapshot = snapshot
+
+    def _renew(self) -> None:
+        """Put what is written at present over what the process has."""
+        assert self._base is not None
+        written = tuple(self._written.values())
+        current = [one for one in written if not _is_retired(one)]
+        self._everything = self._base.over(ResourceLayer(written))
+        whole = len(current) == len(written)
+        self._judging = self._everything if whole else self._base.over(ResourceLayer(current))
 
     async def _read_all(self, store: Store) -> None:
         for kind in KINDS:
@@ -113,11 +144,18 @@ class ServedTerminology:
             self._keep(reference, loads_exact(stored.bytes))
 
     def _keep(self, reference: str, resource: Mapping[str, Any]) -> None:
-        problem = misshapen(resource)
-        if problem:
+        if problem := misshapen(resource):
             _log.warning("%s takes no part in terminology: %s", reference, problem)
-        elif not _is_restricted(resource):
-            self._written[reference] = made_of(resource)
+        elif (made := _taking_part(resource)) is not None:
+            self._written[reference] = made
+
+
+def _taking_part(resource: Mapping[str, Any]) -> Made | None:
+    return None if _is_restricted(resource) else made_of(resource)
+
+
+def _is_retired(made: Made) -> bool:
+    return made.resource.get("status") == "retired"
 
 
 def limits_of(settings: Settings) -> Limits:

@@ -5,8 +5,7 @@ A property is known by its uri; by its code, where the code system gives none or
 
 from __future__ import annotations
 
-import unicodedata
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fhir_bridge.terminology.content import ConceptDetail, Designation, PropertyDefinition, PropertyValue
@@ -20,7 +19,6 @@ __all__ = [
     "designation",
     "property_value",
     "value_text",
-    "words",
 ]
 
 CONCEPT_PROPERTIES = "http://hl7.org/fhir/concept-properties#"
@@ -43,7 +41,7 @@ _TYPES = {
 class PropertyNames:
     """Under which codes a code system has the standard properties."""
 
-    __slots__ = ("child", "inactive", "not_selectable", "parent", "status")
+    __slots__ = ("child", "hierarchy", "inactive", "not_selectable", "parent", "status")
 
     def __init__(self, definitions: Sequence[PropertyDefinition]) -> None:
         def named(*names: str) -> frozenset[str]:
@@ -55,6 +53,7 @@ class PropertyNames:
         self.not_selectable = named("notSelectable")
         self.parent = named("parent") | {"subsumedBy"}
         self.child = named("child")
+        self.hierarchy = self.parent | self.child
 
 
 def property_value(entry: Mapping[str, Any]) -> PropertyValue | None:
@@ -102,12 +101,9 @@ def concept_detail(node: Mapping[str, Any], names: PropertyNames) -> ConceptDeta
     properties: list[PropertyValue] = []
     inactive = abstract = False
     for entry in node.get("property", ()):
-        found = property_value(entry)
-        if found is None:
+        if entry.get("code") in names.hierarchy or (found := property_value(entry)) is None:
             continue
         code, value, _ = found
-        if code in names.parent or code in names.child:
-            continue
         properties.append(found)
         if code in names.status:
             inactive = inactive or str(value).casefold() in INACTIVE_STATUS
@@ -127,17 +123,3 @@ def concept_detail(node: Mapping[str, Any], names: PropertyNames) -> ConceptDeta
         properties=tuple(properties),
         extensions=tuple(node.get("extension", ())),
     )
-
-
-def words(text: str) -> Iterator[str]:
-    """The words of a text as a search compares them: case and accents don't count."""
-    plain = "".join(c for c in unicodedata.normalize("NFKD", text) if not unicodedata.combining(c)).casefold()
-    word: list[str] = []
-    for character in plain:
-        if character.isalnum():
-            word.append(character)
-        elif word:
-            yield "".join(word)
-            word = []
-    if word:
-        yield "".join(word)

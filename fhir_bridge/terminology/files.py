@@ -10,7 +10,7 @@ from typing import Any
 from fhir_bridge.fhir.serialization import JsonError, loads_exact
 from fhir_bridge.terminology.shapes import misshapen
 
-__all__ = ["KINDS", "SourceFile", "TerminologyFileError", "read_folders"]
+__all__ = ["KINDS", "SourceFile", "TerminologyFileError", "read_folders", "read_text"]
 
 KINDS = frozenset({"CodeSystem", "ValueSet", "ConceptMap"})
 """What a terminology is made of."""
@@ -27,6 +27,25 @@ class TerminologyFileError(ValueError):
         self.path = path
         self.problem = problem
         self.code = code
+
+
+def read_text(path: Path, remedy: str, encoding: str = "utf-8-sig") -> str:
+    """The text of a file that people write.
+
+    Args:
+        remedy: what to do about a file that is not of the encoding.
+
+    Raises:
+        TerminologyFileError: it is not, and in which line; or there is no such encoding.
+    """
+    try:
+        return path.read_text(encoding=encoding)
+    except UnicodeDecodeError as error:
+        line = error.object[: error.start].count(b"\n") + 1
+        name = "UTF-8" if encoding == "utf-8-sig" else encoding
+        raise TerminologyFileError(path, f"line {line} is not {name}; {remedy}") from error
+    except LookupError as error:
+        raise TerminologyFileError(path, f"there is no encoding {encoding}") from error
 
 
 @dataclass(frozen=True, slots=True)

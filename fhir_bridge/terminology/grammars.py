@@ -13,6 +13,7 @@ from typing import Any
 from fhir_bridge.fhir import ucum, ucum_table
 from fhir_bridge.fhir.ucum_grammar import UcumError, parse
 from fhir_bridge.terminology.content import ConceptDetail, Designation, PropertyDefinition
+from fhir_bridge.terminology.registries import subtag_names
 
 __all__ = ["GRAMMARS", "GrammarContent", "LanguageTags", "MediaTypes", "Ucum"]
 
@@ -166,7 +167,10 @@ class Ucum(GrammarContent):
 
 
 class LanguageTags(GrammarContent):
-    """Language tags as RFC 5646 builds them, in the case that it recommends (`en-US`, `zh-Hant`)."""
+    """Language tags of registered subtags, in the case that RFC 5646 recommends (`en-US`, `zh-Hant`).
+
+    What a tag is called is made of the names that the registry gives its subtags: `German (Switzerland)`.
+    """
 
     url = "urn:ietf:bcp:47"
     name = "IETFLanguage"
@@ -174,28 +178,61 @@ class LanguageTags(GrammarContent):
     enumeration = "http://terminology.hl7.org/ValueSet/Languages"
 
     _TAG = re.compile(
-        r"(?:(?P<language>[a-z]{2,3})(?:-[a-z]{3}){0,3}|[a-z]{4,8})"
+        r"(?P<language>[a-z]{2,3}|[a-z]{4,8})(?P<extlang>(?:-[a-z]{3}){0,3})"
         r"(?:-(?P<script>[A-Z][a-z]{3}))?"
         r"(?:-(?P<region>[A-Z]{2}|[0-9]{3}))?"
-        r"(?:-(?:[a-z0-9]{5,8}|[0-9][a-z0-9]{3}))*"
-        r"(?:-[0-9a-wy-z](?:-[a-zA-Z0-9]{2,8})+)*"
-        r"(?:-x(?:-[a-zA-Z0-9]{1,8})+)?"
-        r"|x(?:-[a-zA-Z0-9]{1,8})+"
-        r"|i-(?:default|klingon|mingo|navajo|lux|ami|bnn|hak|enochian|pwn|tao|tay|tsu)"
+        r"(?P<variant>(?:-(?:[a-z0-9]{5,8}|[0-9][a-z0-9]{3}))*)"
+        r"(?P<extension>(?:-[0-9a-wy-z](?:-[a-zA-Z0-9]{2,8})+)*)"
+        r"(?P<private>(?:-x(?:-[a-zA-Z0-9]{1,8})+)?)"
     )
+    _PRIVATE = re.compile(r"x(?:-[a-zA-Z0-9]{1,8})+")
+    _NAMED = ("extlang", "script", "region", "variant")
 
     def find(self, code: str) -> str | None:
-        """The tag, where it is well formed."""
-        return code if len(code) <= 255 and self._TAG.fullmatch(code) else None
+        """The tag, where it is well formed and its subtags are registered (RFC 5646 §2.2.9)."""
+        return None if self._names(code) is None else code
+
+    def get(self, code: str) -> ConceptDetail | None:
+        """The tag; other names of its language are designations."""
+        names = self._names(code)
+        if names is None:
+            return None
+        others = tuple(Designation(name, "en") for name in names[1:])
+        return ConceptDetail(code, names[0] if names else None, designations=others)
 
     def display(self, code: str) -> str | None:
-        """None: the registry of names is not at hand."""
-        return None
+        """The name of the language, and in brackets those of what else the tag says; None for private use."""
+        names = self._names(code)
+        return names[0] if names else None
 
     def property_text(self, code: str, name: str) -> str | None:
         """`language`, `script` and `region`."""
         match = self._TAG.fullmatch(code)
         return match[name] if match and name in ("language", "script", "region") else None
+
+    def _names(self, code: str) -> Sequence[str] | None:
+        """What the tag is called; None where it is none."""
+        if len(code) > 255:
+            return None
+        if found := subtag_names("grandfathered", code):
+            return found
+        match = self._TAG.fullmatch(code)
+        if match is None:
+            return () if self._PRIVATE.fullmatch(code) else None
+        languages = subtag_names("language", match["language"])
+        told: list[str] = []
+        for kind in self._NAMED:
+            for subtag in (match[kind] or "").split("-"):
+                if not subtag:
+                    continue
+                names = subtag_names(kind, subtag)
+                if not names:
+                    return None
+                told.append(names[0])
+        if not languages:
+            return None
+        told += [more[1:] for more in (match["extension"], match["private"]) if more]
+        return [f"{name} ({', '.join(told)})" if told else name for name in languages]
 
 
 class MediaTypes(GrammarContent):

@@ -6,8 +6,8 @@ import difflib
 from collections.abc import Iterator, Sequence
 
 from fhir_bridge.terminology.check_digits import is_well_formed
-from fhir_bridge.terminology.concepts import words
 from fhir_bridge.terminology.content import CodeSystemContent
+from fhir_bridge.terminology.folding import words
 from fhir_bridge.terminology.grammars import GrammarContent
 from fhir_bridge.terminology.library import Library
 

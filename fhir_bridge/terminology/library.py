@@ -4,211 +4,33 @@ From the top: resources that come with a request (`tx-resource`), resources writ
 plug-ins add and what ships, imported content, the definition tables, the grammars.
 """
 
-# ruff: noqa: ARG002 - what a kind of content has not, it answers whatever it is asked
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
-from typing import Any, Protocol
+from typing import Any
 
-from fhir_bridge.fhir import definitions
 from fhir_bridge.terminology import versions
-from fhir_bridge.terminology.content import CodeSystemContent, ContentSource
-from fhir_bridge.terminology.dicom import DCM, DicomSource
+from fhir_bridge.terminology.content import CodeSystemContent
 from fhir_bridge.terminology.fragments import JoinedFragments
-from fhir_bridge.terminology.grammars import GRAMMARS
-from fhir_bridge.terminology.maps import MapContent, ResourceMap
-from fhir_bridge.terminology.memory import ResourceContent, TableContent
+from fhir_bridge.terminology.implicit_value_sets import implicit_value_set, whole_system
+from fhir_bridge.terminology.layers import Layer, ResourceLayer
+from fhir_bridge.terminology.maps import MapContent
+from fhir_bridge.terminology.memory import ResourceContent
 from fhir_bridge.terminology.value_set_definitions import ValueSetDefinition
 
-__all__ = ["TABLES", "ContentLayer", "Layer", "Library", "Made", "ResourceLayer", "base_layers", "made_of"]
+__all__ = ["Library", "put"]
+
+KEPT = 4_096
+"""Answers of each kind that are kept for the present content; beyond it they are forgotten all at once, since who asks
+may name what he likes."""
 
 
-class Layer(Protocol):
-    """One place where terminology is found. A version is `""` where a resource has none."""
-
-    def code_system_urls(self) -> Sequence[str]:
-        """Urls of its code systems, supplements left out."""
-        ...
-
-    def code_systems(self, url: str) -> Mapping[str, CodeSystemContent]:
-        """All versions of a code system, by version; supplements are among them under their own url."""
-        ...
-
-    def supplements(self, url: str) -> Sequence[ResourceContent]:
-        """Supplements of a code system."""
-        ...
-
-    def value_set_urls(self) -> Sequence[str]:
-        """Urls of its value sets."""
-        ...
-
-    def value_sets(self, url: str) -> Mapping[str, ValueSetDefinition]:
-        """All versions of a value set, by version."""
-        ...
-
-    def concept_maps(self) -> Sequence[MapContent]:
-        """Its concept maps."""
-        ...
-
-
-Made = ResourceContent | ValueSetDefinition | ResourceMap
-
-
-def made_of(resource: Mapping[str, Any]) -> Made | None:
-    """A CodeSystem, ValueSet or ConceptMap, ready to be asked; None where nothing can name it, or for another type."""
-    if not isinstance(resource.get("url"), str):
-        return None
-    match resource.get("resourceType"):
-        case "CodeSystem":
-            return ResourceContent(resource)
-        case "ValueSet":
-            return ValueSetDefinition(resource)
-        case "ConceptMap":
-            return ResourceMap(resource)
-    return None
-
-
-class ResourceLayer:
-    """CodeSystem, ValueSet and ConceptMap resources.
-
-    Of two code systems or value sets with one url and version, the later counts; concept maps are all kept, as their
-    rows add up.
-    """
-
-    def __init__(self, resources: Iterable[Mapping[str, Any] | Made | None]) -> None:
-        """A layer of FHIR JSON, or of what `made_of` made of it earlier."""
-        self._code_systems: dict[str, dict[str, CodeSystemContent]] = {}
-        self._supplements: dict[str, list[ResourceContent]] = {}
-        self._value_sets: dict[str, dict[str, ValueSetDefinition]] = {}
-        self._maps: list[MapContent] = []
-        for one in resources:
-            self._add(made_of(one) if isinstance(one, Mapping) else one)
-
-    def _add(self, one: Made | None) -> None:
-        if isinstance(one, ResourceContent):
-            self._code_systems.setdefault(one.url, {})[one.version or ""] = one
-            if one.supplements:
-                self._supplements.setdefault(one.supplements.split("|")[0], []).append(one)
-        elif isinstance(one, ValueSetDefinition):
-            self._value_sets.setdefault(str(one.url), {})[one.version or ""] = one
-        elif one is not None:
-            self._maps.append(one)
-
-    def code_system_urls(self) -> Sequence[str]:
-        """Urls of its code systems."""
-        return [
-            url
-            for url, found in self._code_systems.items()
-            if any(content.content != "supplement" for content in found.values())
-        ]
-
-    def code_systems(self, url: str) -> Mapping[str, CodeSystemContent]:
-        """All versions of a code system."""
-        return self._code_systems.get(url, {})
-
-    def supplements(self, url: str) -> Sequence[ResourceContent]:
-        """Supplements of a code system."""
-        return self._supplements.get(url, ())
-
-    def value_set_urls(self) -> Sequence[str]:
-        """Urls of its value sets."""
-        return tuple(self._value_sets)
-
-    def value_sets(self, url: str) -> Mapping[str, ValueSetDefinition]:
-        """All versions of a value set."""
-        return self._value_sets.get(url, {})
-
-    def concept_maps(self) -> Sequence[MapContent]:
-        """Its concept maps."""
-        return tuple(self._maps)
-
-
-class ContentLayer:
-    """Code systems of a content source (the imported store, the grammars)."""
-
-    def __init__(self, source: ContentSource) -> None:
-        self._source = source
-
-    def code_system_urls(self) -> Sequence[str]:
-        """Urls of its code systems."""
-        return self._source.urls()
-
-    def code_systems(self, url: str) -> Mapping[str, CodeSystemContent]:
-        """All versions of a code system."""
-        found = (
-            (version, self._source.content(url, version or None)) for version in self._source.versions(url)
-        )
-        return {version: content for version, content in found if content is not None}
-
-    def supplements(self, url: str) -> Sequence[ResourceContent]:
-        """None."""
-        return ()
-
-    def value_set_urls(self) -> Sequence[str]:
-        """None."""
-        return ()
-
-    def value_sets(self, url: str) -> Mapping[str, ValueSetDefinition]:
-        """None."""
-        return {}
-
-    def concept_maps(self) -> Sequence[MapContent]:
-        """None."""
-        return ()
-
-
-class _Tables:
-    """The definition tables of R4, v2, v3, THO and the guides."""
-
-    def __init__(self) -> None:
-        self._code_systems: dict[str, Mapping[str, CodeSystemContent]] = {}
-        self._value_sets: dict[str, Mapping[str, ValueSetDefinition]] = {}
-
-    def code_system_urls(self) -> Sequence[str]:
-        """Urls of its code systems."""
-        return definitions.code_systems()
-
-    def code_systems(self, url: str) -> Mapping[str, CodeSystemContent]:
-        """The version at hand."""
-        found = self._code_systems.get(url)
-        if found is None:
-            table = definitions.code_system(url)
-            found = {} if table is None else {table.version: TableContent(table)}
-            if table is not None:
-                self._code_systems[url] = found
-        return found
-
-    def supplements(self, url: str) -> Sequence[ResourceContent]:
-        """None."""
-        return ()
-
-    def value_set_urls(self) -> Sequence[str]:
-        """Urls of its value sets."""
-        return definitions.value_sets()
-
-    def value_sets(self, url: str) -> Mapping[str, ValueSetDefinition]:
-        """The version at hand."""
-        found = self._value_sets.get(url)
-        if found is None:
-            table = definitions.value_set(url)
-            found = {} if table is None else {table.version: ValueSetDefinition.of_table(table)}
-            if table is not None:
-                self._value_sets[url] = found
-        return found
-
-    def concept_maps(self) -> Sequence[MapContent]:
-        """None."""
-        return ()
-
-
-TABLES = _Tables()
-"""The definition tables, one for the process."""
-
-
-def base_layers() -> tuple[Layer, ...]:
-    """What is at hand without any folder: the definition tables, the grammars, DICOM's own codes."""
-    return (TABLES, ContentLayer(GRAMMARS), ContentLayer(DicomSource(DCM)))
+def put(kept: dict[Any, Any], key: Any, value: Any) -> None:
+    """Keep an answer, one of at most `KEPT`."""
+    if len(kept) >= KEPT:
+        kept.clear()
+    kept[key] = value
 
 
 class Library:
@@ -219,6 +41,9 @@ class Library:
         self._found: dict[str, CodeSystemContent | None] = {}
         self._versions: dict[str, Mapping[str, CodeSystemContent]] = {}
         self._value_sets: dict[str, Mapping[str, ValueSetDefinition]] = {}
+        self._present: dict[str, ValueSetDefinition] = {}
+        self.kept: dict[type, Any] = {}
+        """What users of the library make of it once, each under a class of its own; gone with the library."""
 
     def over(self, *layers: Layer) -> Library:
         """A library with these layers on top."""
@@ -231,10 +56,12 @@ class Library:
         uppermost layer that has all of it, of the uppermost that has a part of it where none has all.
         """
         if version is None:
-            found = self._found.get(url)
-            if found is None and url not in self._found:
-                found = self._found[url] = self._default(url)
-            return found
+            try:
+                return self._found[url]
+            except KeyError:
+                found = self._default(url)
+                put(self._found, url, found)
+                return found
         known = self.code_system_versions(url)
         exact = known.get(version)
         if exact is not None:
@@ -253,7 +80,7 @@ class Library:
                         kept = found.setdefault(version, content)
                         if kept.content != "complete" and content.content == "complete":
                             found[version] = content
-            self._versions[url] = found
+            put(self._versions, url, found)
         return found
 
     def _default(self, url: str) -> CodeSystemContent | None:
@@ -299,6 +126,8 @@ class Library:
 
     def value_set(self, url: str, version: str | None = None) -> ValueSetDefinition | None:
         """The value set, as `code_system`; a code system's implicit value set is one too."""
+        if version is None and url in self._present:
+            return self._present[url]
         known = self.value_set_versions(url)
         if not known:
             return self._implicit(url)
@@ -311,7 +140,9 @@ class Library:
         for layer in self.layers:
             best = versions.newest(layer.value_sets(url))
             if best is not None:
-                return known[best]
+                found = known[best]
+                self._present[url] = found
+                return found
         return None
 
     def value_set_versions(self, url: str) -> Mapping[str, ValueSetDefinition]:
@@ -346,7 +177,7 @@ class Library:
                     named = content.metadata.get("valueSet")
                     if isinstance(named, str):
                         value_set, _ = versions.split_canonical(named)
-                        found.setdefault(value_set, _whole_system(value_set, content))
+                        found.setdefault(value_set, whole_system(value_set, content))
         return found
 
     # --- concept maps ---
@@ -365,63 +196,3 @@ class Library:
 
 def _identity(resource: Mapping[str, Any]) -> tuple[str, str]:
     return str(resource.get("url")), str(resource.get("version") or "")
-
-
-def _whole_system(url: str, content: CodeSystemContent) -> ValueSetDefinition:
-    include = {"system": content.url, **({"version": content.version} if content.version else {})}
-    resource: dict[str, Any] = {"resourceType": "ValueSet", "url": url, "status": "active"}
-    if content.version:
-        resource["version"] = content.version
-    return ValueSetDefinition({**resource, "compose": {"include": [include]}})
-
-
-SNOMED = "http://snomed.info/sct"
-LOINC = "http://loinc.org"
-
-
-def implicit_value_set(url: str) -> ValueSetDefinition | None:
-    """A value set whose url says what it holds: SNOMED CT's (R4 snomedct.html#implicit) and LOINC's answer lists.
-
-    `http://snomed.info/sct?fhir_vs` all, `=isa/[id]` a concept and what it subsumes, `=refset/[id]` a reference set,
-    `=ecl/[expression]`; `http://loinc.org/vs` all, `/[list or part]` its answers or what it subsumes.
-    """
-    base, mark, query = url.partition("?")
-    if (
-        mark
-        and base.startswith("http://snomed.info/")
-        and (query == "fhir_vs" or query.startswith("fhir_vs="))
-    ):
-        from urllib.parse import unquote
-
-        include: dict[str, Any] = {"system": SNOMED}
-        if base != SNOMED:
-            include["version"] = base
-        kind, _, value = unquote(query[8:]).partition("/")
-        filters = {
-            "": [],
-            "isa": [{"property": "concept", "op": "is-a", "value": value}],
-            "refset": [{"property": "concept", "op": "in", "value": value}],
-            "ecl": [{"property": "constraint", "op": "=", "value": value}],
-        }.get(kind)
-        if filters is None or (kind and not value):
-            return None
-        return _implicit(url, {**include, **({"filter": filters} if filters else {})})
-    if url == f"{LOINC}/vs":
-        return _implicit(url, {"system": LOINC})
-    if url.startswith(f"{LOINC}/vs/"):
-        code = url[len(LOINC) + 4 :]
-        if code.startswith("LL"):
-            return _implicit(
-                url, {"system": LOINC, "filter": [{"property": "LIST", "op": "=", "value": code}]}
-            )
-        if code.startswith("LP"):
-            return _implicit(
-                url, {"system": LOINC, "filter": [{"property": "concept", "op": "is-a", "value": code}]}
-            )
-    return None
-
-
-def _implicit(url: str, include: Mapping[str, Any]) -> ValueSetDefinition:
-    return ValueSetDefinition(
-        {"resourceType": "ValueSet", "url": url, "status": "active", "compose": {"include": [include]}}
-    )

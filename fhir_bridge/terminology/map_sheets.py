@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from fhir_bridge.terminology.files import SourceFile, TerminologyFileError
+from fhir_bridge.terminology.files import SourceFile, TerminologyFileError, read_text
 
 __all__ = ["is_map_sheet", "read_map_sheet"]
 
@@ -57,11 +57,7 @@ def read_map_sheet(path: Path) -> SourceFile:
     Raises:
         TerminologyFileError: the file is not UTF-8 CSV, or lacks the columns.
     """
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = error.object[: error.start].count(b"\n") + 1
-        raise TerminologyFileError(path, f"line {line} is not UTF-8; save the sheet as UTF-8 CSV") from error
+    text = read_text(path, "save the sheet as UTF-8 CSV")
     reader = csv.reader(text.splitlines(keepends=True), strict=True)
     rows: list[tuple[int, list[str]]] = []
     try:

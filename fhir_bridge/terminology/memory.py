@@ -8,8 +8,9 @@ from functools import cached_property
 from typing import Any
 
 from fhir_bridge.fhir.definitions import CodeSystem as Table
-from fhir_bridge.terminology.concepts import PropertyNames, concept_detail, property_value, value_text, words
+from fhir_bridge.terminology.concepts import PropertyNames, concept_detail, property_value, value_text
 from fhir_bridge.terminology.content import ConceptDetail, PropertyDefinition, PropertyValue
+from fhir_bridge.terminology.folding import words
 
 __all__ = ["ListedContent", "ResourceContent", "TableContent"]
 
@@ -158,7 +159,7 @@ class ListedContent(ABC):
 
     def search(self, text: str, limit: int = 1000, active_only: bool = False) -> list[str]:
         """Codes one of whose names holds every word of the text, best first: whole words, then short displays."""
-        wanted = tuple(words(text))
+        wanted = tuple(dict.fromkeys(words(text)))
         if not wanted:
             return []
         hits: list[tuple[int, int, int, str]] = []

@@ -8,7 +8,6 @@ is one document with the words of all its names, for filters, and one more for e
 from __future__ import annotations
 
 import math
-import re
 from functools import lru_cache
 from itertools import islice
 from pathlib import Path
@@ -17,23 +16,10 @@ from typing import Any, NamedTuple
 import tantivy
 from tantivy import Occur, Query
 
-from fhir_bridge.terminology.folding import plain
+from fhir_bridge.terminology.folding import words
 
-__all__ = ["Hit", "TextIndex", "TextIndexError", "TextWriter", "trigrams", "words"]
+__all__ = ["MAX_INDEXED", "Hit", "TextIndex", "TextIndexError", "TextWriter", "trigrams"]
 
-_WORD = re.compile(r"[^\W_]+")
-_IDEOGRAPHS = re.compile("([\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff])")
-_GREEK = {
-    "α": "alpha",
-    "β": "beta",
-    "γ": "gamma",
-    "δ": "delta",
-    "ε": "epsilon",
-    "κ": "kappa",
-    "λ": "lambda",
-    "μ": "micro",
-    "ω": "omega",
-}
 _HEAP = 48_000_000
 _LIKELY, _OTHER = "", "other_"
 """Fields of names that are looked through for candidates, and of the rest. Apart, so that the usual question is a plain
@@ -41,9 +27,10 @@ disjunction of words, of which the index skips what can't be among the best."""
 
 _MAX_WORDS = 32
 _MAX_UNKNOWN = 4
-_MAX_LETTERS = 64
-_MAX_INDEXED = 400
 _MAX_KNOWN = 20_000
+
+MAX_INDEXED = 400
+"""So many different words of a concept can be found."""
 
 
 class TextIndexError(ValueError):
@@ -56,17 +43,6 @@ class Hit(NamedTuple):
     owner: int
     name: int
     score: float
-
-
-def words(text: str) -> list[str]:
-    """The words of a text, folded: case, accents and punctuation don't count; Chinese and Japanese signs are words.
-
-    A Greek letter that stands alone becomes its name (`β-globulin` is found as "beta globulin").
-    """
-    if text.isascii():
-        return [word[:_MAX_LETTERS] for word in _WORD.findall(text.lower())]
-    found = _WORD.findall(_IDEOGRAPHS.sub(r" \1 ", plain(text)))
-    return [_GREEK.get(word, word)[:_MAX_LETTERS] for word in found]
 
 
 def trigrams(found: list[str]) -> list[str]:
@@ -113,12 +89,12 @@ class TextWriter:
         """Add a concept with all its names, for `TextIndex.filter`; the best come first."""
         document = tantivy.Document()
         found = dict.fromkeys(word for name in names for word in words(name))
-        document.add_text("any", " ".join(islice(found, _MAX_INDEXED)))
+        document.add_text("any", " ".join(islice(found, MAX_INDEXED)))
         self._add(document, owner, 0, marks)
 
     def add_name(self, owner: int, name: int, text: str, marks: str, *, likely: bool) -> None:
         """Add one name, for `TextIndex.candidates`; one that is not `likely` only for those who ask for all."""
-        found = words(text)[:_MAX_INDEXED]
+        found = words(text)[:MAX_INDEXED]
         if found:
             kind = _LIKELY if likely else _OTHER
             document = tantivy.Document()
@@ -255,8 +231,9 @@ class TextIndex:
 
     def _owners(self, query: Query, limit: int) -> list[int]:
         """Owners of the hits, in the order in which they were added."""
+        most = min(limit, max(self._searcher.num_docs, 1))  # room is made for as many as are asked for
         hits = self._searcher.search(
-            query, limit, count=False, order_by_field="rank", order=tantivy.Order.Asc
+            query, most, count=False, order_by_field="rank", order=tantivy.Order.Asc
         ).hits
         owners: list[Any] = self._searcher.fast_field_values("owner", [address for _, address in hits])
         return owners

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from fhir_bridge.fhir.ports import Concept, Translation
 from fhir_bridge.plugins import get_manager
@@ -23,23 +23,40 @@ from fhir_bridge.terminology.content import CodeSystemContent
 from fhir_bridge.terminology.dicom import DicomSource
 from fhir_bridge.terminology.files import SourceFile, read_folders
 from fhir_bridge.terminology.grammars import GrammarContent
-from fhir_bridge.terminology.library import ContentLayer, Layer, Library, ResourceLayer, base_layers
+from fhir_bridge.terminology.layers import ContentLayer, Layer, ResourceLayer, base_layers
+from fhir_bridge.terminology.library import Library
 from fhir_bridge.terminology.operations.options import Limits, Options
 from fhir_bridge.terminology.operations.scope import Scope
 from fhir_bridge.terminology.operations.selection import Selector
+from fhir_bridge.terminology.operations.subsumes import Subsumption, relation
 from fhir_bridge.terminology.stored import StoreLayer
 from fhir_bridge.terminology.value_set_definitions import ValueSetDefinition
 
 if TYPE_CHECKING:
     from fhir_bridge.terminology.store import StoredMap
 
-__all__ = ["Terminology", "get_terminology", "plugin_folders"]
+__all__ = ["CodeValidity", "Terminology", "get_terminology", "plugin_folders"]
 
 LOOK_AGAIN = 1.0
 """Seconds between two looks at what is imported."""
 
 KEPT = 65_536
 """Concepts whose answers are kept: what is mapped or validated names the same codes over and over."""
+
+
+class CodeValidity(NamedTuple):
+    """What `Terminology.validate_code` says.
+
+    Attributes:
+        valid: whether the code is of the value set or the code system; None where that can't be decided here.
+        concept: what the code means, whether it is valid or not; None where that is not known.
+        display_right: whether the display is one of the concept's names, in whatever language, without regard to case;
+            None where none was given or no names are known.
+    """
+
+    valid: bool | None
+    concept: Concept | None
+    display_right: bool | None = None
 
 
 class Terminology:
@@ -58,6 +75,7 @@ class Terminology:
         """
         self._given = tuple(folders)
         self._plugins = plugins
+        self._top: tuple[Layer, ...] = ()
         self._more: tuple[Layer, ...] = ()
         self.imported = None if store is None else StoreLayer(store)
         self._concept = lru_cache(KEPT)(self._find)
@@ -83,6 +101,15 @@ class Terminology:
         made.__dict__["_files"] = {(file.kind, file.url): file for file in files}
         return made
 
+    def over(self, *layers: Layer) -> Terminology:
+        """This terminology under layers that go before all that it has; its ConceptMaps stay the only ones of
+        `translate`. What was read for this one is not read again.
+        """
+        made = Terminology(self._given, plugins=self._plugins)
+        made._top, made._more, made.imported = (*layers, *self._top), self._more, self.imported
+        made.__dict__.update(folders=self.folders, _files=self._files, _read=self._read, _maps=self._maps)
+        return made
+
     # --- what is loaded ---
 
     def load(self) -> None:
@@ -105,8 +132,12 @@ class Terminology:
     @cached_property
     def layers(self) -> tuple[Layer, ...]:
         """All that is at hand, what counts most first."""
-        files = ResourceLayer(file.resource for file in self._files.values())
-        return (files, *self._more, *(() if self.imported is None else (self.imported,)), *base_layers())
+        imported = () if self.imported is None else (self.imported,)
+        return (*self._top, self._read, *self._more, *imported, *base_layers())
+
+    @cached_property
+    def _read(self) -> Layer:
+        return ResourceLayer(file.resource for file in self._files.values())
 
     @property
     def library(self) -> Library:
@@ -186,6 +217,57 @@ class Terminology:
         if found is not None:
             yield found
         yield from self.library.supplements(system)
+
+    def validate_code(
+        self, value_set: str | None, system: str | None, code: str, display: str | None = None
+    ) -> CodeValidity:
+        """Whether a code is of a value set, or without one of its code system, and what it means.
+
+        Args:
+            value_set: url, perhaps `|version`; None asks the code system alone.
+            system: None asks for a bare code, whatever system of the value set has it.
+            display: a name to be judged too.
+        """
+        if value_set is not None:
+            valid = self.member(value_set, system, code)
+        elif system is not None:
+            valid = self._exists(system, code)
+        else:
+            valid = None
+        concept = None if system is None else self.lookup(system, code)
+        if display is None:
+            return CodeValidity(valid, concept)
+        return CodeValidity(valid, concept, None if system is None else self._is_name(system, code, display))
+
+    def _exists(self, system: str, code: str) -> bool | None:
+        content = self.library.code_system(system)
+        if content is None:
+            return None
+        return True if content.find(code) is not None else False if content.content == "complete" else None
+
+    def _is_name(self, system: str, code: str, display: str) -> bool | None:
+        """Whether this is one of the names of the concept; None where it has none that are known."""
+        wanted, known = display.casefold(), False
+        for content in self.contents(system):
+            detail = content.get(code)
+            if detail is None:
+                continue
+            for name in (detail.display, *(one.value for one in detail.designations)):
+                if name:
+                    known = True
+                    if name.casefold() == wanted:
+                        return True
+        return False if known else None
+
+    def subsumes(self, system: str, first: str, second: str) -> Subsumption | None:
+        """How the first code is to the second, as `$subsumes` says it; None where the code system is not at hand or
+        lacks a code.
+        """
+        content = self.library.code_system(system)
+        if content is None:
+            return None
+        one, other = content.find(first), content.find(second)
+        return None if one is None or other is None else relation(content, one, other)
 
     def knows_system(self, system: str) -> bool:
         """Whether the whole content of this code system is at hand, so that a missing code is a wrong one."""

@@ -93,6 +93,13 @@ class ValueSetDefinition:
             if isinstance(entry, Mapping) and entry.get("resourceType") == "ValueSet" and "id" in entry
         }
 
+    @cached_property
+    def asks_nothing(self) -> bool:
+        """Whether it leaves everything to who uses it: it names no language and has no extension that could."""
+        return not ({"language", "extension"} & self.resource.keys()) and "extension" not in (
+            self.compose or {}
+        )
+
     @property
     def compose(self) -> Mapping[str, Any] | None:
         """FHIR JSON of `compose`."""

@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-__all__ = ["matches", "newest", "order", "split_canonical"]
+__all__ = ["matches", "newest", "order", "split_canonical", "year_first"]
 
 _PARTS = re.compile(r"\d+|[^\d.\-+_/\s]+")
+_MONTH_FIRST = re.compile(r"((?:0[1-9]|1[0-2])(?:0[1-9]|[12][0-9]|3[01]))((?:19|20)[0-9]{2})")
 
 
 def split_canonical(canonical: str) -> tuple[str, str | None]:
@@ -16,10 +17,16 @@ def split_canonical(canonical: str) -> tuple[str, str | None]:
     return url, (version or None) if bar else None
 
 
+def year_first(version: str) -> str:
+    """A version that is a day as `MMDDYYYY`, as RxNorm tells its releases, as `YYYYMMDD`; others as they are."""
+    return _MONTH_FIRST.sub(r"\2\1", version) if _MONTH_FIRST.fullmatch(version) else version
+
+
 def order(version: str) -> tuple[tuple[int, int, str], ...]:
     """A key that sorts versions: numbers by value (1.10 after 1.9), dates too, a pre-release before its release."""
     key = [
-        (1, int(part), "") if part.isdigit() else (0, 0, part.casefold()) for part in _PARTS.findall(version)
+        (1, int(part), "") if part.isdigit() else (0, 0, part.casefold())
+        for part in _PARTS.findall(year_first(version))
     ]
     if not any(kind == 0 for kind, _, _ in key):
         key.append((0, 0, "~"))  # after any word: 1.0.0-beta < 1.0.0

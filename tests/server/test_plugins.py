@@ -178,7 +178,8 @@ class TestOperations:
     def test_what_changes_something_takes_post_only(self, guarded: tuple[Hospital, Guard]) -> None:
         hospital, _ = guarded
         headers = hospital.token("user/*.cruds")
-        assert hospital.http.get("/fhir/$change", headers=headers).status_code == 405
+        for method in ("GET", "HEAD"):
+            assert hospital.http.request(method, "/fhir/$change", headers=headers).status_code == 405
         assert (
             hospital.http.post(
                 "/fhir/$change", json={"resourceType": "Parameters"}, headers=headers

@@ -272,3 +272,94 @@ def test_the_statements_tell_what_is_served(terminology: Terminology) -> None:
 
 def test_the_versions_of_fhir_are_told(terminology: Terminology) -> None:
     assert told(terminology.get("$versions"), "default") == "4.0"
+
+
+EXPAND = "/ValueSet/$expand?url=http://hl7.org/fhir/ValueSet/administrative-gender&count=2"
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        {},
+        {"content": b""},
+        {"content": b"", "headers": {"Content-Type": "application/fhir+json"}},
+        {"content": b"", "headers": {"Content-Type": "text/plain"}},
+    ],
+)
+def test_a_post_without_body_is_asked_by_its_address(terminology: Terminology, sent: dict[str, Any]) -> None:
+    headers = {**terminology.headers, **sent.pop("headers", {})}
+    answer = terminology.http.post(f"/fhir{EXPAND}", headers=headers, **sent)
+    assert answer.status_code == 200, answer.text
+    assert len(answer.json()["expansion"]["contains"]) == 2
+
+
+def test_a_form_is_asked_as_its_address_would_be(terminology: Terminology) -> None:
+    form = {"url": GENDER, "code": "female"}
+    answer = terminology.http.post(
+        "/fhir/CodeSystem/$validate-code?display=Weiblich", data=form, headers=terminology.headers
+    )
+    query = f"url={GENDER}&code=female&display=Weiblich"
+    assert answer.json() == terminology.get(f"CodeSystem/$validate-code?{query}")
+    latin = {**terminology.headers, "Content-Type": "application/x-www-form-urlencoded"}
+    wrong = terminology.http.post("/fhir/CodeSystem/$lookup", content=b"code=\xe4", headers=latin)
+    assert wrong.status_code == 400
+
+
+def test_a_body_and_an_address_are_one_question(terminology: Terminology) -> None:
+    answer = terminology.post(
+        f"/ValueSet/$validate-code?system={GENDER}&code=male",
+        value_set(compose={"include": [{"system": GENDER}]}),
+    )
+    assert told(answer, "result") is True
+    answer = terminology.post("/CodeSystem/$validate-code?code=one", code_system("one"))
+    assert told(answer, "result") is True
+
+
+@pytest.mark.parametrize("kind", ["text/plain", "application/fhir+xml", ""])
+def test_a_body_of_another_kind_is_refused(terminology: Terminology, kind: str) -> None:
+    headers = {**terminology.headers, "Content-Type": kind}
+    answer = terminology.http.post(f"/fhir{EXPAND}", content=b"<Parameters/>", headers=headers)
+    assert answer.status_code == 415
+
+
+def test_head_tells_what_get_would_without_its_body(terminology: Terminology) -> None:
+    answer = terminology.http.head(f"/fhir{EXPAND}", headers=terminology.headers)
+    assert (answer.status_code, answer.content) == (200, b"")
+    missing = f"/fhir/CodeSystem/$lookup?system={GENDER}&code=absent"
+    assert terminology.http.head(missing, headers=terminology.headers).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("wanted", "status"), [("json", 200), ("application/fhir%2Bjson", 200), ("xml", 406)]
+)
+def test_the_format_may_stand_in_the_address(terminology: Terminology, wanted: str, status: int) -> None:
+    for method in ("GET", "POST"):
+        address = f"/fhir{EXPAND}&_format={wanted}"
+        answer = terminology.http.request(method, address, headers=terminology.headers)
+        assert answer.status_code == status, answer.text
+
+
+def test_a_preference_changes_no_answer(terminology: Terminology) -> None:
+    for preference in ("return=minimal", "return=OperationOutcome", "respond-async", "handling=strict"):
+        headers = {**terminology.headers, "Prefer": preference}
+        answer = terminology.http.get(f"/fhir{EXPAND}", headers=headers)
+        assert answer.json()["resourceType"] == "ValueSet"
+
+
+@pytest.mark.parametrize("kind", ["batch", "transaction"])
+def test_entries_of_a_bundle_ask_as_requests_do(terminology: Terminology, kind: str) -> None:
+    entries = [
+        {"request": {"method": "POST", "url": EXPAND[1:]}},
+        {"request": {"method": "HEAD", "url": EXPAND[1:]}},
+        {
+            "request": {"method": "POST", "url": "ValueSet/$expand?count=1"},
+            "resource": value_set(compose={"include": [{"system": GENDER}]}),
+        },
+        {"request": {"method": "PUT", "url": EXPAND[1:]}},
+    ]
+    bundle = {"resourceType": "Bundle", "type": kind, "entry": entries[: 3 if kind == "transaction" else 4]}
+    answer = terminology.post("/", bundle)["entry"]
+    assert [len(one["resource"]["expansion"]["contains"]) for one in (answer[0], answer[2])] == [2, 1]
+    assert answer[1] == {"response": {"status": "200 OK"}}
+    if kind == "batch":
+        assert answer[3]["response"]["status"].startswith("400")

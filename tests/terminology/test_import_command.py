@@ -48,6 +48,17 @@ def test_a_bad_file_is_told_and_the_others_are_imported(tmp_path: Path) -> None:
     assert open_store(tmp_path / "store").urls() == ["http://human-phenotype-ontology.org"]
 
 
+def test_of_a_package_with_many_code_systems_their_number_is_told(tmp_path: Path) -> None:
+    systems = [
+        {**small.colours(), "url": f"https://example.org/{n}", "name": f"Made{n}", "id": f"m{n}"}
+        for n in range(21)
+    ]
+    small.make_fhir_package(tmp_path / "many.tgz", *systems)
+    done = run("import", tmp_path / "many.tgz")
+    assert "many.tgz: 21 code systems, 84 concepts" in done.output
+    assert "https://example.org/7" not in done.output
+
+
 def test_an_empty_store_says_so(tmp_path: Path) -> None:
     assert "nothing is imported" in run("list").output
 

@@ -80,7 +80,7 @@ def test_loinc_linguistic_variants_are_designations(loinc: tuple[ContentStore, l
     assert detail is not None
     assert {"en", "de-DE", "fr-FR"} <= {one.language for one in detail.designations}
     assert {one.use for one in detail.designations if one.language == "de-DE"} == {
-        (LOINC, "LONG_COMMON_NAME")
+        (LOINC, "FullySpecifiedName")
     }
 
 

@@ -155,9 +155,14 @@ def test_a_gzip_bomb_is_refused(store: ContentStore, tmp_path: Path) -> None:
             '{"resourceType": "CodeSystem", "url": "u", "concept": [{"display": "d"}]}',
             "a concept has no code",
         ),
-        ("hp.obo", "format-version: 1.2\n\n[Term]\nname: x\n", "without id"),
-        ("hp.obo", "format-version: 1.2\n\n[Term\nid: x\n", "line 3"),
-        ("hp.obo", "format-version: 1.2\n\n[Term]\nid: A:1\nname: x\nsynonym: none\n", "line 6"),
+        ("hp.obo", "format-version: 1.2\nontology: hp\n\n[Term]\nname: x\n", "without id"),
+        ("hp.obo", "format-version: 1.2\nontology: hp\n\n[Term\nid: x\n", "line 4"),
+        (
+            "hp.obo",
+            "format-version: 1.2\nontology: hp\n\n[Term]\nid: A:1\nname: x\nsynonym: none\n",
+            "line 7",
+        ),
+        ("hp.obo", "format-version: 1.2\n\n[Term]\nid: A:1\nname: x\n", "give --system"),
         ("c.xml", "<ClaML><Title name='ICD-10'>t</Title><Class code='A'></ClaML>", "mismatched tag"),
         ("c.xml", "<ClaML><Title name='Mine'>t</Title></ClaML>", "give --system"),
         (
@@ -226,5 +231,6 @@ def test_damage_anywhere_is_an_import_or_a_problem_never_a_crash(
 
 def test_every_form_has_a_reader() -> None:
     assert set(FORMATS) == {
-        "loinc", "rf2", "rxnorm", "omop", "claml", "icd10cm", "obo", "hgnc", "usagi", "sssom", "atc", "fhir",
+        "loinc", "rf2", "rxnorm", "omop", "claml", "icd10cm", "obo", "hgnc", "usagi", "stcm", "sssom", "atc",
+        "iso-codes", "fhir",
     }  # fmt: skip

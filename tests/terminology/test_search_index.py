@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fhir_bridge.terminology.folding import words
 from fhir_bridge.terminology.imports import import_file
-from fhir_bridge.terminology.search_index import TextIndex, TextIndexError, trigrams, words
+from fhir_bridge.terminology.search_index import TextIndex, TextIndexError, trigrams
 from fhir_bridge.terminology.store import StoredSystem, open_store
 from tests.terminology.makers_small import make_fhir_package
 
@@ -72,6 +73,10 @@ def system(tmp_path_factory: pytest.TempPathFactory) -> StoredSystem:
 def test_a_filter_finds_names_that_hold_every_word(system: StoredSystem, text: str, codes: list[str]) -> None:
     found = system.search(text)
     assert sorted(found) == sorted(codes)
+
+
+def test_more_than_there_is_may_be_asked_for(system: StoredSystem) -> None:
+    assert system.search("glucose", 10**9) == system.search("glucose")
 
 
 def test_retired_concepts_are_left_out_where_only_active_ones_are_wanted(system: StoredSystem) -> None:

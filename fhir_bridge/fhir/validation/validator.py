@@ -54,16 +54,22 @@ class Validator:
         types.extension = ExtensionChecks(self._engine, profiles.find, self._unknown_extensions).check
         self._types, self._profiles, self._generation = types, profiles, generation
 
-    def validate(self, resource: dict[str, Any] | bytes | str, profiles: Sequence[str] = ()) -> list[Issue]:
+    def validate(
+        self,
+        resource: dict[str, Any] | bytes | str,
+        profiles: Sequence[str] = (),
+        terminology: TerminologyPort | None = None,
+    ) -> list[Issue]:
         """The findings; none means valid as far as R4, its profiles and the terminology at hand tell.
 
         Args:
             resource: a parsed resource, or its JSON text. Text is parsed so that duplicate keys are found.
             profiles: canonicals to check beside those in `meta.profile`.
+            terminology: asked for this resource in the place of the validator's own.
         """
         if self._generation != definitions.generation():
             self._renew()
-        run = Run(self._terminology)
+        run = Run(terminology or self._terminology)
         if isinstance(resource, bytes | str):
             try:
                 resource = loads_exact(resource)

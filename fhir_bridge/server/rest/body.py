@@ -10,12 +10,14 @@ from typing import Any
 
 from fhir_bridge.fhir.issues import Issue
 from fhir_bridge.fhir.serialization import MAX_DEPTH, JsonError, loads_exact
-from fhir_bridge.fhir.validation import get_validator
-from fhir_bridge.server.forms import FormError, read_limited
+from fhir_bridge.server.forms import FORM_BYTES, FormError, read_limited
 from fhir_bridge.server.rest.call import Call
 from fhir_bridge.server.rest.refusal import Refusal, refuse
+from fhir_bridge.server.validation import Judge
 
-__all__ = ["check_resource", "parse", "read_resource", "validation_issues"]
+__all__ = ["FORM", "check_resource", "content_type", "parse", "read_body", "read_form", "read_resource"]
+
+FORM = "application/x-www-form-urlencoded"
 
 BODY_SECONDS = 60
 INLINE_BYTES = 4_096
@@ -25,18 +27,39 @@ _LARGEST_EXPONENT = 100
 _ID = re.compile(r"[A-Za-z0-9.-]{1,64}")
 
 
+def content_type(call: Call) -> str:
+    """The media type of the body in lower case, without its parameters; empty where none is told."""
+    return call.request.headers.get("content-type", "").split(";")[0].strip().lower()
+
+
 async def read_body(call: Call) -> bytes:
     """The raw body of a JSON request.
 
     Raises:
         Refusal: 415 another content type or encoding, 413 too large, 408 too slow.
     """
-    kind = call.request.headers.get("content-type", "").split(";")[0].strip().lower()
+    kind = content_type(call)
     if kind not in _TYPES:
         raise refuse(415, "FB-REST-004", f"the content type {kind[:60] or '(none)'} is not taken")
+    return await _read(call, call.services.settings.max_body_bytes)
+
+
+async def read_form(call: Call) -> str:
+    """The body of a form, its parameters still encoded.
+
+    Raises:
+        Refusal: 415 an encoding, 413 too large, 408 too slow, 400 not UTF-8.
+    """
+    try:
+        return (await _read(call, FORM_BYTES)).decode()
+    except UnicodeDecodeError as error:
+        raise refuse(400, "FB-REST-008", "the form is not UTF-8") from error
+
+
+async def _read(call: Call, limit: int) -> bytes:
     try:
         async with asyncio.timeout(BODY_SECONDS):
-            return await read_limited(call.request, call.services.settings.max_body_bytes)
+            return await read_limited(call.request, limit)
     except FormError as error:
         raise refuse(
             error.status, "FB-REST-007" if error.status == 413 else "FB-REST-004", str(error)
@@ -104,11 +127,6 @@ def _check_text(text: str) -> None:
             raise refuse(400, "FB-REST-001", "a string holds half a surrogate pair") from error
 
 
-def validation_issues(resource: dict[str, Any]) -> list[Issue]:
-    """What the validator finds."""
-    return get_validator().validate(resource)
-
-
 def check_resource(resource: dict[str, Any], resource_type: str, resource_id: str = "") -> None:
     """Refuse a body that is not of the address's type and id.
 
@@ -124,10 +142,9 @@ def check_resource(resource: dict[str, Any], resource_type: str, resource_id: st
             raise refuse(400, "FB-REST-002", "the id of the body must be that of the address", source="id")
 
 
-def _parse_valid(body: bytes, resource_type: str, resource_id: str) -> dict[str, Any]:
+def _parsed(body: bytes, resource_type: str, resource_id: str) -> dict[str, Any]:
     resource = parse(body)
     check_resource(resource, resource_type, resource_id)
-    refuse_invalid(validation_issues(resource))
     return resource
 
 
@@ -148,6 +165,11 @@ async def read_resource(call: Call, resource_id: str = "") -> dict[str, Any]:
         Refusal: 400, 408, 413, 415 or 422.
     """
     body = await read_body(call)
-    if len(body) <= INLINE_BYTES:
-        return _parse_valid(body, call.type, resource_id)
-    return await asyncio.to_thread(_parse_valid, body, call.type, resource_id)
+    inline = len(body) <= INLINE_BYTES
+    if inline:
+        resource = _parsed(body, call.type, resource_id)
+    else:
+        resource = await asyncio.to_thread(_parsed, body, call.type, resource_id)
+    judge = Judge(call.services.terminology, call.services.store)
+    refuse_invalid(await judge.issues(resource, inline=inline))
+    return resource

@@ -16,13 +16,14 @@ from fhir_bridge.fhir.serialization import dumps, loads_exact
 from fhir_bridge.governance import audit
 from fhir_bridge.server.rest import hooks
 from fhir_bridge.server.rest.auditing import patient_of
-from fhir_bridge.server.rest.body import check_resource, parse, read_body, refuse_invalid, validation_issues
+from fhir_bridge.server.rest.body import check_resource, parse, read_body, refuse_invalid
 from fhir_bridge.server.rest.bounds import refuse_new_links, refuse_unreachable
 from fhir_bridge.server.rest.bundle_reads import operate_entry, read_entry
 from fhir_bridge.server.rest.call import FHIR_JSON, Call
 from fhir_bridge.server.rest.interactions import condition
 from fhir_bridge.server.rest.owned import READ_ONLY_TYPES, check_new, keep_labels
 from fhir_bridge.server.rest.refusal import Refusal, refuse
+from fhir_bridge.server.validation import Judge
 from fhir_bridge.storage.bundles import conditional_references
 from fhir_bridge.storage.errors import StorageError, TransactionFailed
 
@@ -74,10 +75,13 @@ async def transact(call: Call) -> Response:
     _check_full_urls(raw)
     answered: dict[int, dict[str, Any]] = {}
     entries: list[Entry] = []
+    judge = Judge(
+        call.services.terminology, call.services.store, _written(raw) if kind == "transaction" else ()
+    )
     for position, item in enumerate(raw):
         try:
             entry = _entry(call, position, item)
-            await _check(call, entry)
+            await _check(call, entry, judge)
             entries.append(entry)
         except (Refusal, StorageError) as error:
             located = _located(error, position)
@@ -127,7 +131,7 @@ async def _read(call: Call, entry: Entry) -> dict[str, Any]:
         if entry.operation:
             return await operate_entry(
                 replace(call, type=entry.type, id=entry.id, operation=entry.operation),
-                entry.method,
+                "POST" if entry.method == "POST" else "GET",
                 entry.query,
                 entry.resource,
             )
@@ -164,6 +168,11 @@ async def _store(call: Call, kind: str, writes: list[Entry]) -> list[dict[str, A
     answer = loads_exact(await call.services.store.transaction(bundle, call.access, base=call.base))
     found: list[dict[str, Any]] = answer["entry"]
     return found
+
+
+def _written(raw: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The resources that come with the entries."""
+    return [item["resource"] for item in raw if isinstance(item.get("resource"), dict)]
 
 
 def _check_full_urls(raw: list[dict[str, Any]]) -> None:
@@ -217,7 +226,7 @@ def _entry(call: Call, position: int, item: dict[str, Any]) -> Entry:
         raise refuse(400, "FB-REST-010", "resource is not an object")
     if (asked := _OPERATION.fullmatch(url)) is not None:
         resource_type, identity, name, query = (part or "" for part in asked.groups())
-        if method not in ("GET", "POST"):
+        if method not in ("GET", "HEAD", "POST"):
             raise refuse(400, "FB-REST-010", "an operation takes GET or POST")
         if resource_type and resource_type not in definitions.resource_types():
             raise refuse(404, "FB-REST-005", f"there is no resource type {resource_type[:40]}")
@@ -236,7 +245,7 @@ def _entry(call: Call, position: int, item: dict[str, Any]) -> Entry:
     return Entry(position, method, resource_type, identity, version, query, resource, relative)
 
 
-async def _check(call: Call, entry: Entry) -> None:
+async def _check(call: Call, entry: Entry, judge: Judge) -> None:
     """What a single request would have been checked for before it reached the store."""
     if entry.operation:
         return  # what it needs is looked at when it is carried out
@@ -262,7 +271,7 @@ async def _check(call: Call, entry: Entry) -> None:
         raise refuse(400, "FB-REST-010", "PUT names an id or criteria")
     resource = _resource(entry)
     check_resource(resource, entry.type, entry.id)
-    refuse_invalid(await asyncio.to_thread(validation_issues, resource))
+    refuse_invalid(await judge.issues(resource))
     for reference in conditional_references(resource):
         condition(reference)
     await check_new(call, resource)

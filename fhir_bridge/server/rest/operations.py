@@ -14,8 +14,8 @@ from fhir_bridge.fhir.access import AccessFilter
 from fhir_bridge.fhir.serialization import dumps
 from fhir_bridge.plugins import Operation
 from fhir_bridge.server.rest.auditing import audit_operation
-from fhir_bridge.server.rest.body import parse, read_body
-from fhir_bridge.server.rest.call import FHIR_JSON, Call
+from fhir_bridge.server.rest.body import FORM, content_type, parse, read_body, read_form
+from fhir_bridge.server.rest.call import FHIR_JSON, Call, query_of
 from fhir_bridge.server.rest.refusal import refuse
 from fhir_bridge.server.rest.search import decoded
 
@@ -38,12 +38,12 @@ class OperationRequest:
     Attributes:
         method: GET or POST.
         type, id: of the address; empty at the base or at the type.
-        body: the resource of a POST, as sent; None for a GET.
+        body: the resource of a POST, as sent; None for a GET, for a form and where nothing was sent.
         access: the caller's access; an operation reads and writes with it and nothing else.
         base: the FHIR base URL.
         purpose: purpose of use that the authorization server asserted.
         headers: of the request, their names in lower case; without Authorization and Cookie.
-        query: name and value of each parameter of the address, in their order.
+        query: name and value of each parameter of the address, then of a form, in their order.
     """
 
     method: str
@@ -107,9 +107,22 @@ class Operations:
 
 async def operate(call: Call, operations: Operations) -> Response:
     """GET or POST [base]/$name, [base]/Type/$name, [base]/Type/id/$name"""
-    operation = await permitted(call, operations, call.request.method)
-    body = parse(await read_body(call)) if call.request.method == "POST" else None
-    return await answer(call, operation, call.request.method, decoded(call.request.url.query), body)
+    method = "POST" if call.request.method == "POST" else "GET"  # HEAD is answered as GET, without its body
+    operation = await permitted(call, operations, method)
+    query = decoded(query_of(call.request))
+    body = None
+    if method == "POST" and _has_body(call):
+        if content_type(call) == FORM:
+            query += decoded(await read_form(call))
+        else:
+            body = parse(await read_body(call))
+    return await answer(call, operation, method, query, body)
+
+
+def _has_body(call: Call) -> bool:
+    """Whether a body comes with the request (RFC 9112 §6.3); without one, all parameters stand in the address."""
+    headers = call.request.headers
+    return "transfer-encoding" in headers or headers.get("content-length", "0") != "0"
 
 
 async def permitted(call: Call, operations: Operations, method: str) -> Operation:
@@ -153,7 +166,11 @@ async def answer(
         store=call.services.store,
         base=call.base,
         purpose=call.caller.token.purpose if call.caller.token else None,
-        headers={k: v for k, v in call.request.headers.items() if k not in ("authorization", "cookie")},
+        headers={
+            name.decode("latin-1"): value.decode("latin-1")
+            for name, value in call.request.scope["headers"]
+            if name not in (b"authorization", b"cookie")
+        },
         query=query,
     )
     result = await operation(request, _parameters(query, body))

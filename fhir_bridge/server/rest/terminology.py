@@ -24,11 +24,19 @@ from fhir_bridge.terminology.operations.service import OPERATIONS, Request, Term
 
 __all__ = ["TerminologyOperation", "Versions", "terminology_operations"]
 
-_BODIES = {"expand": ("ValueSet", "valueSet"), "related": ("ValueSet", "thisValueSet")}
-"""Operations that take a resource as body, the type, and the parameter that it stands for."""
+_BODIES = {
+    ("ValueSet", "expand"): "valueSet",
+    ("ValueSet", "validate-code"): "valueSet",
+    ("ValueSet", "related"): "thisValueSet",
+    ("CodeSystem", "validate-code"): "codeSystem",
+    ("ConceptMap", "translate"): "conceptMap",
+}
+"""Operations that take a resource of their type as body, and the parameter that it stands for."""
 
 _QUICK = frozenset({("CodeSystem", "lookup"), ("CodeSystem", "subsumes"), ("CodeSystem", "validate-code")})
-"""Operations that are over in microseconds, so that another thread would cost more than it spares."""
+"""Operations that are over in microseconds, so that another thread would cost more than it spares: unless they are
+asked with resources or of an instance.
+"""
 
 _DEFINED = frozenset({"lookup", "validate-code", "subsumes", "expand", "translate"})
 """Operations that R4 itself defines."""
@@ -48,19 +56,32 @@ class TerminologyOperation:
         self._served = served
         self._run = OPERATIONS[resource_type, name]
 
-    async def __call__(self, request: OperationRequest, parameters: Mapping[str, Any]) -> Response:  # noqa: ARG002
+    async def __call__(self, request: OperationRequest, parameters: Mapping[str, Any]) -> Response:
         """Answer; what is wrong is an OperationOutcome with the issue codes of the terminology ecosystem."""
         service = await self._served.refresh(request.store)
-        instance = None
+        parameters = self._parameters(request)
+        languages = request.headers.get("accept-language")
         if request.id:
             stored = await request.store.read(request.type, request.id, request.access)
-            instance = loads_exact(stored.bytes or b"{}")
-        asked = Request(self._parameters(request), request.headers.get("accept-language"), instance)
-        if (self.types[0], self.name) in _QUICK or (
-            self.name == "validate-code" and _is_simple(service, asked)
+            return await asyncio.to_thread(
+                self._of_instance, service, parameters, languages, stored.bytes or b"{}"
+            )
+        asked = Request(parameters, languages)
+        if _is_small(parameters) and (
+            (self.types[0], self.name) in _QUICK
+            or (self.name == "validate-code" and _is_simple(service, parameters))
         ):
             return self._answer(service, asked)
         return await asyncio.to_thread(self._answer, service, asked)
+
+    def _of_instance(
+        self,
+        service: TerminologyService,
+        parameters: Mapping[str, Any],
+        languages: str | None,
+        instance: bytes,
+    ) -> Response:
+        return self._answer(service, Request(parameters, languages, loads_exact(instance)))
 
     def _answer(self, service: TerminologyService, asked: Request) -> Response:
         try:
@@ -80,23 +101,28 @@ class TerminologyOperation:
             if isinstance(entries, list) and given["parameter"]:
                 return {**body, "parameter": [*entries, *given["parameter"]]}
             return body
-        taken = _BODIES.get(self.name)
-        if taken is None or kind != taken[0]:
-            wanted = "Parameters" if taken is None else f"Parameters or a {taken[0]}"
+        name = _BODIES.get((self.types[0], self.name))
+        if name is None or kind != self.types[0]:
+            wanted = "Parameters" if name is None else f"Parameters or a {self.types[0]}"
             raise refuse(400, "FB-REST-002", f"${self.name} takes {wanted} as body", source="resourceType")
-        return {**given, "parameter": [{"name": taken[1], "resource": body}, *given["parameter"]]}
+        return {**given, "parameter": [{"name": name, "resource": body}, *given["parameter"]]}
 
 
-def _is_simple(service: TerminologyService, asked: Request) -> bool:
+def _is_small(parameters: Mapping[str, Any]) -> bool:
+    """Whether few parameters come, and no resource among them, which would have to be made ready first."""
+    entries = parameters.get("parameter", [])
+    return (
+        isinstance(entries, list)
+        and len(entries) <= _FEW
+        and all(isinstance(entry, Mapping) and "resource" not in entry for entry in entries)
+    )
+
+
+def _is_simple(service: TerminologyService, parameters: Mapping[str, Any]) -> bool:
     """Whether a validation is as quick as a look-up: of a value set at hand that imports none, with filters that are
     decided by the code and the hierarchy alone."""
-    entries = asked.parameters.get("parameter")
-    if asked.instance is not None or not isinstance(entries, list) or len(entries) > _FEW:
-        return False
     url = None
-    for entry in entries:
-        if not isinstance(entry, Mapping) or "resource" in entry:
-            return False
+    for entry in parameters.get("parameter", ()):
         if entry.get("name") == "url":
             url = entry.get("valueUri") or entry.get("valueString")
     found = service.library().value_set(url) if isinstance(url, str) else None

@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
 from typing import Any
 
 from fhir_bridge.fhir.issues import Issue, operation_outcome
-from fhir_bridge.fhir.validation import get_validator
 from fhir_bridge.server.rest.operations import OperationRequest
 from fhir_bridge.server.rest.refusal import refuse
+from fhir_bridge.server.terminology import ServedTerminology
+from fhir_bridge.server.validation import Judge
 
 __all__ = ["Validate"]
 
 
 class Validate:
-    """Checks the resource of the body against R4, its declared profiles and the one asked for."""
+    """Checks the resource of the body against R4, its declared profiles, the one asked for and the terminology."""
 
     name = "validate"
     types: tuple[str, ...] = ("*",)
     access = "r"
     definition = "http://hl7.org/fhir/OperationDefinition/Resource-validate"
+
+    def __init__(self, terminology: ServedTerminology) -> None:
+        self._terminology = terminology
 
     async def __call__(self, request: OperationRequest, parameters: Mapping[str, Any]) -> dict[str, Any]:
         resource = parameters.get("resource")
@@ -33,5 +36,5 @@ class Validate:
         if resource.get("resourceType") != request.type:
             message = f"resourceType must be {request.type}"
             return operation_outcome([Issue("error", "FB-REST-002", message, expression="resourceType")])
-        found = await asyncio.to_thread(get_validator().validate, resource, profiles)
-        return operation_outcome(found)
+        judge = Judge(self._terminology, request.store)
+        return operation_outcome(await judge.issues(resource, profiles))

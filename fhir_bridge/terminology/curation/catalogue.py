@@ -6,7 +6,7 @@ import csv
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from fhir_bridge.terminology.files import TerminologyFileError
+from fhir_bridge.terminology.files import TerminologyFileError, read_text
 from fhir_bridge.terminology.suggest import LocalTerm
 from fhir_bridge.terminology.suggest.text import fold
 
@@ -45,14 +45,7 @@ def read_catalogue(
     Raises:
         TerminologyFileError: unreadable, no column for the name, or a row that can't be used; the line is named.
     """
-    try:
-        text = path.read_text(encoding=encoding)
-    except UnicodeDecodeError as error:
-        line = error.object[: error.start].count(b"\n") + 1
-        problem = f"line {line} is not {encoding}; name the encoding (for example --encoding cp1252)"
-        raise TerminologyFileError(path, problem) from error
-    except LookupError as error:
-        raise TerminologyFileError(path, f"there is no encoding {encoding}") from error
+    text = read_text(path, "name the encoding (for example --encoding cp1252)", encoding)
     lines = text.splitlines(keepends=True)
     if not lines:
         raise TerminologyFileError(path, "is empty; a catalogue has a header and a row for each code")

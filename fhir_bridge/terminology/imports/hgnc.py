@@ -17,6 +17,7 @@ _WANTED = ("hgnc_id", "symbol", "name", "status")
 _NAMES = ("alias_symbol", "alias_name", "prev_symbol", "prev_name")
 _LISTS = (
     "gene_group",
+    "gene_family",
     "ucsc_id",
     "ena",
     "refseq_accession",

@@ -1,12 +1,14 @@
 """ICD-10-CM as CDC/NCHS distributes it: the tabular XML (with notes and 7th characters), or the order file.
 
 Codes carry their dot (`S72.001A`). Chapters and sections are abstract; so is a category that is not valid for use
-(the order file says so, the tabular by having codes below it).
+(the order file says so, the tabular by having codes below it). CMS gives ICD-10-PCS as an order file too; its codes
+have no dot.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 from xml.parsers import expat
@@ -14,15 +16,20 @@ from xml.parsers import expat
 from fhir_bridge.terminology.imports.options import Options
 from fhir_bridge.terminology.imports.rows import Batch
 from fhir_bridge.terminology.imports.sources import Source
-from fhir_bridge.terminology.imports.tables import decoded_lines
+from fhir_bridge.terminology.imports.tables import decoded_lines, likely_encoding
 from fhir_bridge.terminology.store.errors import ImportProblem
 from fhir_bridge.terminology.store.staging import ConceptRow, DesignationRow, Staging, SystemHeader
 
-__all__ = ["SYSTEM", "read", "recognizes"]
+__all__ = ["PCS", "SYSTEM", "read", "recognizes"]
 
 SYSTEM = "http://hl7.org/fhir/sid/icd-10-cm"
 
-_ORDER_LINE = re.compile(r"[0-9]{5} [A-Z][0-9][0-9A-Z]{1,5} {1,5}[01] ")
+PCS = "http://www.cms.gov/Medicare/Coding/ICD10"
+
+_ORDER_LINE = re.compile(
+    r"[0-9]{5} (?:[A-Z][0-9][0-9A-Z]{1,5}|[0-9A-HJ-NP-Z]{3}|[0-9A-HJ-NP-Z]{7}) {1,5}[01] "
+)
+_PCS_LINE = re.compile(r"[0-9]{5} [0-9]")
 _ROOT = re.compile(rb"<ICD10CM\.tabular[\s>]")
 _NOT_APPLICABLE = re.compile(
     r"7th characters? ([A-Z](?:(?:, | and |, and )[A-Z])*) do(?:es)? not apply to codes .* with 6th character (.*)"
@@ -43,23 +50,30 @@ def read(source: Source, staging: Staging, options: Options) -> None:
     Raises:
         ImportProblem: not well-formed, or a line of another form.
     """
+    tabular, order = _tabular(source), _order(source)
+    procedures = tabular is None and order is not None and _is_pcs(source, order)
     header = SystemHeader(
-        options.system or SYSTEM,
+        options.system or (PCS if procedures else SYSTEM),
         options.version,
-        "ICD10CM",
-        "International Classification of Diseases, 10th Revision, Clinical Modification (ICD-10-CM)",
+        "ICD10PCS" if procedures else "ICD10CM",
+        "International Classification of Diseases, 10th Revision, "
+        + ("Procedure Coding System (ICD-10-PCS)" if procedures else "Clinical Modification (ICD-10-CM)"),
         case_sensitive=False,
         language="en",
-        metadata={"publisher": "Centers for Disease Control and Prevention (CDC)", "status": "active"},
+        metadata={
+            "publisher": "Centers for Medicare and Medicaid Services (CMS)"
+            if procedures
+            else "Centers for Disease Control and Prevention (CDC)",
+            "status": "active",
+        },
     )
     system = staging.system(header)
-    tabular, order = _tabular(source), _order(source)
     with Batch(staging, system) as batch:
         if tabular is not None:
             found = _Tabular(source, tabular, batch).read()
             header.version = header.version or found or _year(source, tabular)
         elif order is not None:
-            _read_order(source, order, batch)
+            _read_order(source, order, batch, str if procedures else dotted)
             header.version = header.version or _year(source, order)
         else:
             raise ImportProblem(str(source.path), None, "holds neither the tabular XML nor an order file")
@@ -80,6 +94,7 @@ def _tabular(source: Source) -> str | None:
 
 
 def _order(source: Source) -> str | None:
+    """The order file; lists of what was added since (addenda) have other lines."""
     if source.is_tar:
         return None
     for name in source.names:
@@ -90,6 +105,11 @@ def _order(source: Source) -> str | None:
     return None
 
 
+def _is_pcs(source: Source, name: str) -> bool:
+    """Whether the codes begin with digits, as ICD-10-PCS's first section does and no code of ICD-10-CM."""
+    return _PCS_LINE.match(source.start(name, 200).decode("utf-8-sig", "replace")) is not None
+
+
 def _year(source: Source, name: str) -> str | None:
     found = re.search(r"(?<!\d)(20[0-9]{2})(?!\d)", name) or re.search(
         r"(?<!\d)(20[0-9]{2})(?!\d)", source.path.name
@@ -97,10 +117,10 @@ def _year(source: Source, name: str) -> str | None:
     return found[1] if found else None
 
 
-def _read_order(source: Source, name: str, batch: Batch) -> None:
+def _read_order(source: Source, name: str, batch: Batch, written: Callable[[str], str]) -> None:
     above: list[str] = []
     label = source.label(name)
-    for line, text in decoded_lines(source, name):
+    for line, text in decoded_lines(source, name, likely_encoding(source, name)):
         if not text.strip():
             continue
         if not _ORDER_LINE.match(text):
@@ -112,11 +132,11 @@ def _read_order(source: Source, name: str, batch: Batch) -> None:
         while above and not code.startswith(above[-1]):
             above.pop()
         batch.concept(
-            ConceptRow(dotted(code), long_name or short, None, True, not valid, line),
-            [dotted(above[-1])] if above else [],
+            ConceptRow(written(code), long_name or short, None, True, not valid, line),
+            [written(above[-1])] if above else [],
         )
         if short and short != long_name:
-            batch.name(DesignationRow(dotted(code), short, "en", None, "short"))
+            batch.name(DesignationRow(written(code), short, "en", None, "short"))
         above.append(code)
 
 

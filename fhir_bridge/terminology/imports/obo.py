@@ -37,7 +37,7 @@ def read(source: Source, staging: Staging, options: Options) -> None:
     """Read the ontology into the staging.
 
     Raises:
-        ImportProblem: a line or a term is broken.
+        ImportProblem: a line or a term is broken, or nothing tells which ontology it is.
     """
     name = _file(source)
     if name is None:
@@ -65,7 +65,10 @@ class _Obo:
         _, _, head = next(stanzas)
         tags = {tag: value for _, tag, value in reversed(head)}
         ontology = tags.get("ontology", "").lower()
-        short = ontology.split("/")[0].removesuffix(".owl").removesuffix(".obo") or "ontology"
+        short = ontology.split("/")[0].removesuffix(".owl").removesuffix(".obo")
+        if not short and self.options.system is None:
+            raise ImportProblem(self.label, 1, "has no ontology tag, which would tell its url; give --system")
+        short = short or "ontology"
         url, name, title = SYSTEMS.get(
             short, (f"http://purl.obolibrary.org/obo/{short}.owl", short.upper(), short.upper())
         )
@@ -80,16 +83,16 @@ class _Obo:
             metadata={"status": "active"},
         )
         system = self.staging.system(header)
-        alternatives: dict[str, tuple[str, int]] = {}
+        alternatives: dict[str, tuple[str, str | None, int]] = {}
         with Batch(self.staging, system) as batch:
             for kind, line, stanza in stanzas:
                 if kind == "Term":
                     self._term(batch, line, stanza, alternatives)
             batch.flush()
             known = {code for (code,) in self.staging.rows("SELECT code FROM concept WHERE sys = ?", system)}
-            for code, (term, line) in alternatives.items():
+            for code, (term, display, line) in alternatives.items():
                 if code not in known:
-                    batch.concept(ConceptRow(code, None, None, False, False, line))
+                    batch.concept(ConceptRow(code, display, None, False, False, line))
                     batch.value(code, "replaced_by", term, "code")
 
     def _stanzas(self) -> Iterator[tuple[str, int, list[tuple[int, str, str]]]]:
@@ -119,7 +122,7 @@ class _Obo:
         batch: Batch,
         line: int,
         tags: list[tuple[int, str, str]],
-        alternatives: dict[str, tuple[str, int]],
+        alternatives: dict[str, tuple[str, str | None, int]],
     ) -> None:
         single = {tag: value for _, tag, value in reversed(tags)}
         code = single.get("id", "").split(" ")[0]
@@ -133,13 +136,19 @@ class _Obo:
         for at, tag, value in tags:
             if tag == "synonym":
                 text, rest = self._quoted(at, value)
-                scope = next((one for one in rest.split()[:1] if one in _SCOPES), "RELATED")
-                batch.name(DesignationRow(code, text, "en", None, scope))
+                told = rest.partition("[")[0].split()
+                scope = next((one for one in told[:1] if one in _SCOPES), "RELATED")
+                kind = next((one for one in told if one not in _SCOPES), None)
+                batch.name(DesignationRow(code, text, "en", None, scope, kind))
             elif tag == "alt_id":
-                alternatives.setdefault(value, (code, at))
-            elif tag in ("xref", "replaced_by", "consider", "subset", "comment"):
-                kind = "code" if tag in ("replaced_by", "consider", "subset") else "string"
-                batch.value(code, tag, _plain(value) if tag != "comment" else value, kind)
+                alternatives.setdefault(_plain(value), (code, name, at))
+                batch.value(code, tag, _plain(value), "code")
+            elif tag == "xref":
+                batch.value(code, tag, _plain(value).partition(' "')[0])
+            elif tag in ("replaced_by", "consider", "subset"):
+                batch.value(code, tag, _plain(value), "code")
+            elif tag == "comment":
+                batch.value(code, tag, value)
             elif tag == "relationship":
                 relation, _, target = value.partition(" ")
                 batch.value(code, relation, _plain(target), "code")

@@ -1,5 +1,7 @@
 """The OMOP vocabularies as Athena gives them: tab separated CONCEPT.csv and others (zip or folder).
 
+Tables that a database wrote with commas and quotes are read as well.
+
 Concept ids become one code system (`https://fhir-terminology.ohdsi.org`). `Maps to` becomes one ConceptMap for each
 source vocabulary, from its own codes to the standard concept's own code and to its concept id.
 """
@@ -14,7 +16,7 @@ from fhir_bridge.terminology.imports.curies import OMOP, VOCABULARIES
 from fhir_bridge.terminology.imports.options import Options
 from fhir_bridge.terminology.imports.rows import Batch
 from fhir_bridge.terminology.imports.sources import Source
-from fhir_bridge.terminology.imports.tables import separated_rows
+from fhir_bridge.terminology.imports.tables import Row, csv_rows, separated_rows
 from fhir_bridge.terminology.store.errors import ImportProblem
 from fhir_bridge.terminology.store.staging import (
     ConceptRow,
@@ -90,7 +92,7 @@ def read(source: Source, staging: Staging, options: Options) -> None:
     label = source.label(name)
     with Batch(staging, system) as batch:
         index: list[tuple[Any, ...]] = []
-        for line, row in separated_rows(source, name, "\t", _CONCEPT):
+        for line, row in _rows(source, name, _CONCEPT):
             number, display, domain, vocabulary, kind, standard, code, start, end, invalid = row
             if not number.isdigit():
                 raise ImportProblem(label, line, f'has "{number[:40]}" where a concept_id is expected')
@@ -117,7 +119,7 @@ def read(source: Source, staging: Staging, options: Options) -> None:
                 system,
                 (
                     DesignationRow(number, text, _LANGUAGES.get(language))
-                    for _, (number, text, language) in separated_rows(source, synonyms, "\t", columns)
+                    for _, (number, text, language) in _rows(source, synonyms, columns)
                 ),
             )
     _relations(source, staging, system)
@@ -135,7 +137,7 @@ def _vocabularies(source: Source) -> tuple[dict[str, str], str | None]:
     if name is None:
         return {}, None
     rows: dict[str, str] = {}
-    for _, (vocabulary, told) in separated_rows(source, name, "\t", ("vocabulary_id", "vocabulary_version")):
+    for _, (vocabulary, told) in _rows(source, name, ("vocabulary_id", "vocabulary_version")):
         rows[vocabulary] = told
     return rows, rows.get("None") or None
 
@@ -151,7 +153,7 @@ def _relations(source: Source, staging: Staging, system: int) -> None:
     maps: list[tuple[int, int]] = []
 
     def edges() -> Iterator[tuple[str, str]]:
-        for line, (first, second, relation, invalid) in separated_rows(source, name, "\t", columns):
+        for line, (first, second, relation, invalid) in _rows(source, name, columns):
             if invalid:
                 continue
             if relation == "Is a":
@@ -206,6 +208,13 @@ def _targets(url: str, rows: Iterator[tuple[Any, ...]], omop: str) -> Iterator[M
 def system_of(vocabulary: str) -> str:
     """Url of a vocabulary's own codes."""
     return VOCABULARIES.get(vocabulary) or f"{OMOP}/{vocabulary.replace(' ', '-')}"
+
+
+def _rows(source: Source, name: str, wanted: tuple[str, ...]) -> Iterator[Row]:
+    header = source.start(name, 4096).split(b"\n", 1)[0]
+    if b"\t" in header or b"," not in header:
+        return separated_rows(source, name, "\t", wanted)
+    return csv_rows(source, name, wanted)
 
 
 def _file(source: Source, table: str) -> str | None:

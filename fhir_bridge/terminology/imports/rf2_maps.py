@@ -10,7 +10,7 @@ import orjson
 from fhir_bridge.terminology.store.staging import MapHeader, MapRow, PropertyRow, Staging, SystemHeader
 
 if TYPE_CHECKING:
-    from fhir_bridge.terminology.imports.rf2 import Files
+    from fhir_bridge.terminology.imports.rf2_files import Files
 
 __all__ = ["read_maps"]
 

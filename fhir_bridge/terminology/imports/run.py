@@ -14,12 +14,14 @@ from fhir_bridge.terminology.imports import (
     fhir_json,
     hgnc,
     icd10cm,
+    iso_codes,
     loinc,
     obo,
     omop,
     rf2,
     rxnorm,
     sssom,
+    stcm,
     usagi,
 )
 from fhir_bridge.terminology.imports.options import Options
@@ -46,13 +48,15 @@ FORMATS: dict[str, Any] = {
     "obo": obo,
     "hgnc": hgnc,
     "usagi": usagi,
+    "stcm": stcm,
     "sssom": sssom,
     "atc": atc,
+    "iso-codes": iso_codes,
     "fhir": fhir_json,
 }
 """Readers by format, in the order in which they are asked whether they know a file."""
 
-_READERS_VERSION = 1
+_READERS_VERSION = 2
 """Raised where a reader reads more or otherwise, so that the same file is imported anew."""
 
 

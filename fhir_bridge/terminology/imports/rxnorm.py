@@ -1,7 +1,9 @@
 """RxNorm as the National Library of Medicine distributes it: RRF files (release zip or folder).
 
-Codes are RXCUIs, displays the name of the best term type; other atoms are designations. Relations (`has_ingredient`,
-`tradename_of`, …), semantic attributes, NDCs and codes of the sources are properties. There is no hierarchy.
+Codes are the RXCUIs that have a name of RxNorm's own (SAB=RXNORM; rxnorm.html in R4), displays the name of the best
+term type; other atoms are designations. Relations (`has_ingredient`, `tradename_of`, …), semantic types, NDCs and codes
+of the sources are properties. Codes of the archive of atoms are inactive and lead to what they were merged into. There
+is no hierarchy.
 """
 
 from __future__ import annotations
@@ -11,6 +13,8 @@ from collections.abc import Iterator
 from itertools import groupby
 from operator import itemgetter
 from typing import Any
+
+import orjson
 
 from fhir_bridge.terminology.imports.options import Options
 from fhir_bridge.terminology.imports.rows import Batch
@@ -33,9 +37,14 @@ _CONSO = "RXCUI LAT TS LUI STT SUI ISPREF RXAUI SAUI SCUI SDUI SAB TTY CODE STR 
 _REL = "RXCUI1 RXAUI1 STYPE1 REL RXCUI2 RXAUI2 STYPE2 RELA RUI SRUI SAB SL DIR RG SUPPRESS CVF -".split()
 _SAT = "RXCUI LUI SUI RXAUI STYPE CODE ATUI SATUI ATN SAB ATV SUPPRESS CVF -".split()
 _STY = "RXCUI TUI STN STY ATUI CVF -".split()
+_ARCHIVE = (
+    "RXAUI AUI STR ARCHIVE_TIMESTAMP CREATED_TIMESTAMP UPDATED_TIMESTAMP CODE IS_BRAND LAT LAST_RELEASED SAUI VSAB "
+    "RXCUI SAB TTY MERGED_TO_RXCUI -"
+).split()
 _TERM_TYPES = (
     "SCD SBD GPCK BPCK SCDC SBDC SCDF SCDFP SCDG SCDGP SBDF SBDFP SBDG IN PIN MIN BN DF DFG PSN SY TMSY ET"
 ).split()
+_PLACES = {kind: place for place, kind in enumerate(_TERM_TYPES)}
 _LANGUAGES = {"ENG": "en", "SPA": "es", "FRE": "fr", "GER": "de", "ITA": "it", "DUT": "nl"}
 _DATE = re.compile(r"(?<!\d)([01]\d[0-3]\d20\d\d)(?!\d)")
 
@@ -68,15 +77,14 @@ def read(source: Source, staging: Staging, options: Options) -> None:
         "CREATE TABLE x_atom (cui TEXT, place INTEGER, name TEXT, kind TEXT, language TEXT, source TEXT, code TEXT,"
         " gone INTEGER, line INTEGER)"
     )
-    order = {kind: place for place, kind in enumerate(_TERM_TYPES)}
     columns = ("RXCUI", "LAT", "SAB", "TTY", "CODE", "STR", "SUPPRESS")
     staging.insert(
         "INSERT INTO x_atom VALUES (?,?,?,?,?,?,?,?,?)",
         (
             (
                 row[0],
-                order.get(row[3], 99)
-                + (0 if row[2] == "RXNORM" else 100)
+                _PLACES.get(row[3], 99)
+                + (0 if row[2] == "RXNORM" else 500)
                 + (200 if row[6] in "OEY" and row[6] else 0),
                 row[5],
                 row[3],
@@ -94,7 +102,12 @@ def read(source: Source, staging: Staging, options: Options) -> None:
         for cui, group in groupby(
             staging.rows("SELECT * FROM x_atom ORDER BY length(cui), cui, place, rowid"), itemgetter(0)
         ):
-            _concept(batch, cui, list(group))
+            atoms = list(group)
+            if any(atom[5] == "RXNORM" for atom in atoms):
+                _concept(batch, cui, atoms)
+            else:
+                staging.note("concepts without a name of RxNorm's own, left out")
+        _archived(source, staging, batch)
     staging.properties(system, _relations(source))
     staging.properties(system, _attributes(source))
 
@@ -102,8 +115,6 @@ def read(source: Source, staging: Staging, options: Options) -> None:
 def _concept(batch: Batch, cui: str, atoms: list[tuple[Any, ...]]) -> None:
     _, _, display, kind, _, sab, _, _, _ = atoms[0]
     active = any(atom[5] == "RXNORM" and not atom[7] for atom in atoms)
-    if not any(atom[5] == "RXNORM" for atom in atoms):
-        active = any(not atom[7] for atom in atoms)
     batch.concept(ConceptRow(cui, display, None, active, False, min(atom[8] for atom in atoms), atoms[0][1]))
     batch.value(cui, "TTY", kind, "code")
     batch.value(cui, "SAB", sab, "code")
@@ -114,6 +125,25 @@ def _concept(batch: Batch, cui: str, atoms: list[tuple[Any, ...]]) -> None:
         if (name, language) not in seen and not gone:
             seen.add((name, language))
             batch.name(DesignationRow(cui, name, language, SYSTEM, kind))
+
+
+def _archived(source: Source, staging: Staging, batch: Batch) -> None:
+    """Codes that were given up; of several atoms of a code, the name of the best term type."""
+    name = _file(source, "RXNATOMARCHIVE")
+    if name is None:
+        return
+    found: dict[str, tuple[int, str, str, str, int]] = {}
+    columns = ("RXCUI", "STR", "SAB", "TTY", "MERGED_TO_RXCUI")
+    for line, (cui, text, sab, kind, into) in separated_rows(source, name, "|", columns, header=_ARCHIVE):
+        place = _PLACES.get(kind, 99)
+        if sab == "RXNORM" and cui and (cui not in found or place < found[cui][0]):
+            found[cui] = (place, text, kind, into, line)
+    for cui, (place, text, kind, into, line) in found.items():
+        if next(staging.rows("SELECT 1 FROM x_atom WHERE cui = ? AND source = 'RXNORM'", cui), None) is None:
+            batch.concept(ConceptRow(cui, text, None, False, False, line, place))
+            batch.value(cui, "TTY", kind, "code")
+            if into != cui:
+                batch.value(cui, "MERGED_TO_RXCUI", into, "code")
 
 
 def _relations(source: Source) -> Iterator[PropertyRow]:
@@ -131,13 +161,14 @@ def _relations(source: Source) -> Iterator[PropertyRow]:
 def _attributes(source: Source) -> Iterator[PropertyRow]:
     name = _file(source, "RXNSTY")
     if name is not None:
-        for _, (cui, kind) in separated_rows(source, name, "|", ("RXCUI", "STY"), header=_STY):
-            yield PropertyRow(cui, "STY", kind, "string")
+        columns = ("RXCUI", "TUI", "STY")
+        for _, (cui, code, kind) in separated_rows(source, name, "|", columns, header=_STY):
+            yield PropertyRow(cui, "STY", orjson.dumps({"code": code, "display": kind}).decode(), "Coding")
     name = _file(source, "RXNSAT")
     if name is not None:
-        columns = ("RXCUI", "ATN", "SAB", "ATV", "SUPPRESS")
+        wanted = ("RXCUI", "ATN", "SAB", "ATV", "SUPPRESS")
         for _, (cui, attribute, sab, value, suppressed) in separated_rows(
-            source, name, "|", columns, header=_SAT
+            source, name, "|", wanted, header=_SAT
         ):
             if cui and value and sab == "RXNORM" and suppressed in ("", "N"):
                 yield PropertyRow(cui, attribute, value, "string")

@@ -1,11 +1,18 @@
-"""Opens what is imported: a zip, a gzipped tar, a folder or a single file, read as a stream and with limits."""
+"""Opens what is imported: a zip, a gzipped tar, a folder or a single file, read as a stream and with limits.
+
+A zip within a zip, as publishers and mail programs make them, is opened too, once; a gzipped file goes by its name
+without `.gz`.
+"""
 
 from __future__ import annotations
 
 import gzip
 import hashlib
 import io
+import re
+import shutil
 import tarfile
+import tempfile
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
@@ -46,7 +53,7 @@ class Source:
         """
         self.path = path
         self._progress = progress or (lambda _: None)
-        self._zip: zipfile.ZipFile | None = None
+        self._zips: dict[str, tuple[zipfile.ZipFile, str]] = {}
         self._opened: list[IO[bytes]] = []
         self._sizes: dict[str, int] = {}
         self.is_tar = False
@@ -60,10 +67,11 @@ class Source:
                 with path.open("rb") as file:
                     start = file.read(4)
                 if start[:2] == b"PK":
-                    self._open_zip()
+                    self._open_zip(self._keep(path.open("rb")), "")
                 elif start[:2] == b"\x1f\x8b":
                     self.is_tar = tarfile.is_tarfile(path)
-                    self._sizes = {path.name: path.stat().st_size}
+                    name = path.name if self.is_tar else re.sub(r"\.gz$", "", path.name, flags=re.IGNORECASE)
+                    self._sizes = {name: path.stat().st_size}
                 else:
                     self._sizes = {path.name: path.stat().st_size}
         except OSError as error:
@@ -84,7 +92,7 @@ class Source:
 
     def label(self, name: str) -> str:
         """A file as messages name it."""
-        if self._zip is None and not self.is_tar and not self.path.is_dir():
+        if not self._zips and not self.is_tar and not self.path.is_dir():
             return str(self.path)
         return f"{self.path}!{name}"
 
@@ -140,14 +148,15 @@ class Source:
 
     def close(self) -> None:
         """Close all files, also those that a reader left open when it met a problem."""
-        if self._zip is not None:
-            self._zip.close()
+        for archive, _ in self._zips.values():
+            archive.close()
         for file in self._opened:
             file.close()
 
     def _raw(self, name: str) -> Any:
-        if self._zip is not None:
-            return self._zip.open(name)
+        if name in self._zips:
+            archive, member = self._zips[name]
+            return archive.open(member)
         file = self._keep((self.path / name if self.path.is_dir() else self.path).open("rb"))
         packed = file.read(2) == b"\x1f\x8b"
         file.seek(0)
@@ -160,22 +169,31 @@ class Source:
         self._opened.append(file)
         return file
 
-    def _open_zip(self) -> None:
-        archive = self._zip = zipfile.ZipFile(self._keep(self.path.open("rb")))
-        members = [one for one in archive.infolist() if not one.is_dir() and not _hidden(Path(one.filename))]
-        if len(members) > _MAX_FILES:
-            raise ImportProblem(str(self.path), None, f"holds more than {_MAX_FILES:,} files", "FB-TERM-032")
-        for one in members:
+    def _open_zip(self, file: IO[bytes], prefix: str) -> None:
+        """Take the members of an archive; of one within it (`prefix` is its name), after it is unpacked."""
+        archive = zipfile.ZipFile(file)
+        for one in archive.infolist():
+            name = prefix + one.filename
+            if one.is_dir() or _hidden(Path(one.filename)):
+                continue
+            if len(self._sizes) >= _MAX_FILES:
+                raise ImportProblem(
+                    str(self.path), None, f"holds more than {_MAX_FILES:,} files", "FB-TERM-032"
+                )
             if one.flag_bits & 1:
                 raise ImportProblem(
-                    f"{self.path}!{one.filename}",
-                    None,
-                    "is encrypted; unpack the archive first",
-                    "FB-TERM-030",
+                    f"{self.path}!{name}", None, "is encrypted; unpack the archive first", "FB-TERM-030"
                 )
             if one.file_size > _SMALL and one.file_size > MAX_RATIO * max(one.compress_size, 1):
-                raise _bomb(f"{self.path}!{one.filename}", one.file_size)
-            self._sizes[one.filename] = one.file_size
+                raise _bomb(f"{self.path}!{name}", one.file_size)
+            if one.filename.lower().endswith(".zip") and not prefix:
+                inner = self._keep(tempfile.TemporaryFile())  # noqa: SIM115 - close() does
+                with archive.open(one) as packed:
+                    shutil.copyfileobj(packed, inner, 1 << 20)
+                self._open_zip(inner, f"{name}/")
+                continue
+            self._zips[name] = (archive, one.filename)
+            self._sizes[name] = one.file_size
         if self.total > MAX_BYTES:
             raise _bomb(str(self.path), self.total)
 

@@ -1,10 +1,12 @@
-"""SSSOM mapping sets (tab separated, with their metadata as comments) as ConceptMaps, one a set.
+"""SSSOM mapping sets (tab separated, their metadata as comments or in a YAML file beside them) as ConceptMaps.
 
-A predicate says how the object stands to the subject: of `skos:broadMatch` the object is the wider.
+A predicate says how the object stands to the subject: of `skos:broadMatch` the object is the wider. Rows that have no
+like in a ConceptMap (literals, composed entities, predicates that say nothing of equivalence) are left out, and told.
 """
 
 from __future__ import annotations
 
+import csv
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -24,15 +26,24 @@ __all__ = ["read", "recognizes"]
 _PREDICATES = {
     "skos:exactmatch": "equivalent",
     "owl:equivalentclass": "equivalent",
+    "owl:equivalentproperty": "equivalent",
     "owl:sameas": "equal",
     "skos:closematch": "inexact",
     "skos:broadmatch": "wider",
+    "skos:broader": "wider",
     "rdfs:subclassof": "wider",
+    "rdfs:subpropertyof": "wider",
     "skos:narrowmatch": "narrower",
+    "skos:narrower": "narrower",
     "skos:relatedmatch": "relatedto",
+    "skos:related": "relatedto",
     "skos:mappingrelation": "relatedto",
     "oboinowl:hasdbxref": "relatedto",
+    "oio:hasdbxref": "relatedto",
     "semapv:crossspeciesexactmatch": "relatedto",
+    "semapv:crossspeciesclosematch": "relatedto",
+    "semapv:crossspeciesbroadmatch": "relatedto",
+    "semapv:crossspeciesnarrowmatch": "relatedto",
 }
 _URIS = {
     "http://www.w3.org/2004/02/skos/core#": "skos:",
@@ -40,7 +51,9 @@ _URIS = {
     "http://www.w3.org/2000/01/rdf-schema#": "rdfs:",
     "http://www.geneontology.org/formats/oboinowl#": "oboinowl:",
 }
+_NO_ENTITY = ("rdfs literal", "composed entity expression")
 _MAX_HEADER = 20_000
+_MAX_METADATA = 1 << 20
 
 
 def recognizes(source: Source) -> bool:
@@ -65,7 +78,7 @@ def _file(source: Source) -> str | None:
         return None
     for name in source.names:
         if name.lower().endswith((".tsv", ".txt", ".csv")):
-            for line in source.start(name).decode("utf-8", "replace").splitlines():
+            for line in source.start(name).decode("utf-8-sig", "replace").splitlines():
                 if not line.startswith("#"):
                     if {"subject_id", "predicate_id", "object_id"} <= set(line.strip().split("\t")):
                         return name
@@ -78,6 +91,7 @@ class _Set:
         self.source, self.name, self.staging, self.options = source, name, staging, options
         self.label = source.label(name)
         self.prefixes: dict[str, str] = {}
+        self.sources: tuple[str, ...] = ("", "")
 
     def read(self) -> None:
         lines = decoded_lines(self.source, self.name)
@@ -85,15 +99,16 @@ class _Set:
         columns: list[str] = []
         for line, text in lines:
             if not text.startswith("#"):
-                columns = [column.strip() for column in text.split("\t")]
+                columns = [column.strip().strip('"') for column in text.split("\t")]
                 break
-            comments.append(text[1:])
+            comments.append(text[1:].rstrip())
             if line > _MAX_HEADER:
                 raise ImportProblem(self.label, line, "has more metadata than a mapping set needs")
         missing = {"subject_id", "predicate_id", "object_id"} - set(columns)
         if missing:
             raise ImportProblem(self.label, None, f"has no column {', '.join(sorted(missing))}")
-        told = self._metadata(comments)
+        told = {**self._beside(), **self._metadata(comments)}
+        self.sources = tuple(str(told.get(name) or "") for name in ("subject_source", "object_source"))
         curies = told.get("curie_map")
         if isinstance(curies, dict):
             self.prefixes = {str(key): str(value) for key, value in curies.items()}
@@ -120,61 +135,96 @@ class _Set:
 
     def _metadata(self, comments: list[str]) -> dict[str, Any]:
         indent = min((len(one) - len(one.lstrip()) for one in comments if one.strip()), default=0)
+        return self._yaml("\n".join(one[indent:] for one in comments), self.label)
+
+    def _beside(self) -> dict[str, Any]:
+        """The metadata of a YAML file of the same name in the same folder or archive."""
+        stem = self.name.removesuffix(".tsv")
+        for name in (f"{stem}.yml", f"{stem}.yaml", f"{self.name}.yml", f"{self.name}.yaml"):
+            if name in self.source.names:
+                text = self.source.start(name, _MAX_METADATA).decode("utf-8", "replace")
+                return self._yaml(text, self.source.label(name))
+        return {}
+
+    @staticmethod
+    def _yaml(text: str, label: str) -> dict[str, Any]:
         try:
-            found = YAML(typ="safe", pure=True).load("\n".join(one[indent:] for one in comments))
+            found = YAML(typ="safe", pure=True).load(text)
         except YAMLError as error:
-            raise ImportProblem(
-                self.label, 1, f"has metadata that are not YAML: {str(error)[:200]}"
-            ) from error
+            raise ImportProblem(label, 1, f"has metadata that are not YAML: {str(error)[:200]}") from error
         return found if isinstance(found, dict) else {}
 
     def _rows(self, lines: Iterator[tuple[int, str]], columns: list[str]) -> Iterator[MapRow]:
         at = {column: place for place, column in enumerate(columns)}
-        for line, text in lines:
-            fields = text.split("\t")
-            if not text.strip():
-                continue
-            if len(fields) > len(columns):
-                raise ImportProblem(
-                    self.label, line, f"has {len(fields)} fields, where {len(columns)} are expected"
-                )
-            row = {
-                column: fields[place].strip() if place < len(fields) else "" for column, place in at.items()
-            }
-            if row.get("subject_type") == "rdfs literal" or row.get("object_type") == "rdfs literal":
-                self.staging.note("rows of literals, left out")
-                continue
-            yield self._row(line, row)
+        line = 0
 
-    def _row(self, line: int, row: dict[str, str]) -> MapRow:
-        source_system, code = self._coding(line, row["subject_id"], row.get("subject_source", ""))
+        def texts() -> Iterator[str]:
+            nonlocal line
+            for number, text in lines:
+                line = number
+                yield text + "\n"
+
+        seen: set[MapRow] = set()
+        try:
+            for fields in csv.reader(texts(), delimiter="\t"):
+                if not any(fields):
+                    continue
+                if len(fields) > len(columns) and any(fields[len(columns) :]):
+                    raise ImportProblem(
+                        self.label, line, f"has {len(fields)} fields, where {len(columns)} are expected"
+                    )
+                row = {
+                    column: fields[place].strip() if place < len(fields) else ""
+                    for column, place in at.items()
+                }
+                for made in self._row(line, row):
+                    if made not in seen:
+                        seen.add(made)
+                        yield made
+        except csv.Error as error:
+            raise ImportProblem(self.label, line, f"is not well-formed: {error}") from error
+
+    def _row(self, line: int, row: dict[str, str]) -> Iterator[MapRow]:
+        kinds = {row.get("subject_type", ""), row.get("object_type", "")}
+        for kind in _NO_ENTITY:
+            if kind in kinds:
+                self.staging.note(f"rows of the type {kind}, left out")
+                return
+        source_system, code = self._coding(
+            line, row["subject_id"], row.get("subject_source") or self.sources[0]
+        )
+        label = row.get("subject_label") or None
         comment = "; ".join(
             text for text in (row.get("comment", ""), row.get("mapping_justification", "")) if text
         )
         if row["object_id"] in ("", "sssom:NoTermFound"):
-            label = row.get("subject_label") or None
-            return MapRow(source_system, code, label, None, None, None, "unmatched", comment or None)
-        target_system, target = self._coding(line, row["object_id"], row.get("object_source", ""))
+            yield MapRow(source_system, code, label, None, None, None, "unmatched", comment or None)
+            return
         predicate = row["predicate_id"].lower()
         for start, short in _URIS.items():
             predicate = predicate.replace(start, short)
         equivalence = _PREDICATES.get(predicate)
         if equivalence is None:
-            raise ImportProblem(
-                self.label, line, f'has the predicate "{row["predicate_id"]}", which is not known'
-            )
+            self.staging.note(f"rows of the predicate {row['predicate_id'][:64]}, left out")
+            return
         if row.get("predicate_modifier", "").lower() == "not":
             equivalence = "disjoint"
-        return MapRow(
-            source_system,
-            code,
-            row.get("subject_label") or None,
-            target_system,
-            target,
-            row.get("object_label") or None,
-            equivalence,
-            comment or None,
-        )
+        objects = row["object_id"].split("|")
+        for one in objects:
+            target_system, target = self._coding(
+                line, one.strip(), row.get("object_source") or self.sources[1]
+            )
+            display = row.get("object_label") if len(objects) == 1 else None
+            yield MapRow(
+                source_system,
+                code,
+                label,
+                target_system,
+                target,
+                display or None,
+                equivalence,
+                comment or None,
+            )
 
     def _coding(self, line: int, curie: str, told: str) -> tuple[str, str]:
         found = coding(curie, self.prefixes)

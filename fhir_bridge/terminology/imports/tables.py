@@ -2,18 +2,37 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
+import re
 from collections.abc import Callable, Iterator, Sequence
 from operator import itemgetter
 
 from fhir_bridge.terminology.imports.sources import Source
 from fhir_bridge.terminology.store.errors import ImportProblem
 
-__all__ = ["Row", "csv_rows", "decoded_lines", "separated_rows"]
+__all__ = ["Row", "csv_rows", "decoded_lines", "likely_encoding", "separated_rows"]
 
 Row = tuple[int, tuple[str, ...]]
 """Line, and the wanted columns in the order they were asked for; a column that may be missing is empty."""
+
+
+_LOOKED_AT = 4 << 20
+
+
+def likely_encoding(source: Source, name: str) -> str:
+    """UTF-8, or Windows' Western European code page where the beginning of a file is not UTF-8.
+
+    Only for forms whose publishers write either.
+    """
+    with source.open(name) as file:
+        start = file.read(_LOOKED_AT)
+    try:
+        codecs.getincrementaldecoder("utf-8")().decode(start)
+    except UnicodeDecodeError:
+        return "cp1252"
+    return "utf-8-sig"
 
 
 def decoded_lines(source: Source, name: str, encoding: str = "utf-8-sig") -> Iterator[tuple[int, str]]:
@@ -79,22 +98,27 @@ def csv_rows(
 ) -> Iterator[Row]:
     """Rows of a CSV with quotes, by the names in its first line (case does not count).
 
+    Where the header has its columns padded for people (`"CODE"   ,"NAME"`), so has the rest, and white space around a
+    field is none of it.
+
     Raises:
         ImportProblem: a wanted column is missing, quotes don't match, or a row has another number of fields.
     """
     label = source.label(name)
     with source.open(name) as file:
         text = io.TextIOWrapper(file, encoding=encoding, newline="")
-        reader = csv.reader(text, delimiter=delimiter, strict=True)
+        padded = _is_padded(source, name, delimiter)
+        rows = csv.reader(text, delimiter=delimiter, strict=not padded, skipinitialspace=padded)
+        reader = ([field.strip() for field in fields] for fields in rows) if padded else rows
         try:
             header = next(reader, None)
             if header is None:
                 raise ImportProblem(label, 1, "is empty")
             pick = _picker(label, header, wanted, optional)
             width = len(header)
-            line = reader.line_num
+            line = rows.line_num
             for fields in reader:
-                line, last = reader.line_num, line
+                line, last = rows.line_num, line
                 if len(fields) != width:
                     if not fields:
                         continue
@@ -103,11 +127,16 @@ def csv_rows(
                     )
                 yield last + 1, pick(fields)
         except csv.Error as error:
-            raise ImportProblem(label, reader.line_num, f"is not well-formed CSV: {error}") from error
+            raise ImportProblem(label, rows.line_num, f"is not well-formed CSV: {error}") from error
         except UnicodeDecodeError as error:
             raise _not_decoded(source, name, encoding) from error
         finally:
             text.detach()
+
+
+def _is_padded(source: Source, name: str, delimiter: str) -> bool:
+    first = source.start(name, 8192).split(b"\n", 1)[0]
+    return delimiter == "," and re.search(rb'" +,', first) is not None
 
 
 def _picker(

@@ -71,8 +71,6 @@ def _rows(source: Source, name: str, system: str, staging: Staging) -> Iterator[
             raise ImportProblem(label, line, "has no sourceCode")
         if concept and not concept.lstrip("-").isdigit():
             raise ImportProblem(label, line, f'has "{concept[:40]}" where a conceptId is expected')
-        if kind and kind not in ("MAPS_TO", "MAPS_TO_VALUE", "MAPS_TO_UNIT"):
-            staging.note(f"rows of mapping type {kind}")
         wanted = equivalence.upper() or ("EQUIVALENT" if status == "APPROVED" else "UNREVIEWED")
         r4 = _EQUIVALENCES.get(wanted)
         if r4 is None:
@@ -83,6 +81,10 @@ def _rows(source: Source, name: str, system: str, staging: Staging) -> Iterator[
             r4 = "relatedto" if r4 != "unmatched" else r4
             comment = f"{status or 'UNCHECKED'}{': ' + comment if comment else ''}"
             staging.note("rows that nobody approved, kept as related")
+        elif kind not in ("", "MAPS_TO"):  # the target is a value or unit of what the code says
+            r4 = "relatedto" if r4 != "unmatched" else r4
+            comment = f"{kind}{': ' + comment if comment else ''}"
+            staging.note(f"rows of mapping type {kind}, kept as related")
         elif by:
             comment = f"{comment + '; ' if comment else ''}approved by {by}{_when(on)}"
         target = concept if concept not in ("", "0", "-1") and r4 != "unmatched" else None

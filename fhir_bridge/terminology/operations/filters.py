@@ -43,10 +43,12 @@ class Filter:
     Attributes:
         matches: whether a code of the system, as it writes it, passes.
         codes: the codes that pass, where they are found faster than by asking of each; None where not.
+        timed: it looks at the clock of the operation that it was compiled for, and serves no other.
     """
 
     matches: _Matches
     codes: _Codes | None = None
+    timed: bool = False
 
 
 def compile_filter(
@@ -85,7 +87,7 @@ def compile_filter(
 
 def _by_ecl(content: CodeSystemContent, text: str, tick: Callable[[], None] | None) -> Filter:
     query = compile_ecl(text, content, tick)
-    return Filter(query.matches, query.codes)
+    return Filter(query.matches, query.codes, timed=True)
 
 
 def _on_code(content: CodeSystemContent, spec: FilterSpec, tick: Callable[[], None] | None) -> Filter | None:

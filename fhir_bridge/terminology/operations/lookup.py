@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from fhir_bridge.terminology import versions
 from fhir_bridge.terminology.content import CodeSystemContent, ConceptDetail
 from fhir_bridge.terminology.operations import messages
 from fhir_bridge.terminology.operations.contains import KINDS
@@ -26,17 +27,23 @@ def lookup(scope: Scope, parameters: Parameters, content: CodeSystemContent | No
     Raises:
         OperationError: the code system or the code is not at hand (404), or no code is named (400).
     """
+    parameters.only_one("code", "coding")
     coding = parameters.coding("coding") or {}
     code = coding.get("code") or parameters.text("code")
-    system = coding.get("system") or parameters.text("system")
+    system, of_system = coding.get("system"), None
+    if not system and (named := parameters.text("system")) is not None:
+        system, of_system = versions.split_canonical(named)
     if not isinstance(code, str) or (content is None and not isinstance(system, str)):
         raise invalid("Name a code with its system, or a coding")
     scope.require_supplements(scope.options.supplements)
     if content is None:
-        stated = coding.get("version") or parameters.text("version")
+        stated = coding.get("version") or parameters.text("version") or of_system
         version = scope.rule_version(str(system), stated)
         content = scope.code_system(str(system), version)
         if content is None:
+            supplement = scope.library.supplement(str(system))
+            if supplement is not None:
+                raise OperationError(messages.supplement_as_system("", canonical(supplement)), status=404)
             known = scope.versions_of(str(system)) if version else []
             issue = messages.unknown_system("", str(system), version, known)
             raise OperationError(issue, status=404)

@@ -3,86 +3,61 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 from fhir_bridge.terminology import versions
-from fhir_bridge.terminology.content import CodeSystemContent, ConceptDetail
+from fhir_bridge.terminology.content import CodeSystemContent
 from fhir_bridge.terminology.grammars import GrammarContent
 from fhir_bridge.terminology.operations import messages
+from fhir_bridge.terminology.operations.checked import Checked, CodingAt
 from fhir_bridge.terminology.operations.names import Names
 from fhir_bridge.terminology.operations.outcomes import OperationError, TxIssue
-from fhir_bridge.terminology.operations.scope import Scope
+from fhir_bridge.terminology.operations.scope import MAX_IMPORTS, Scope
 from fhir_bridge.terminology.operations.status import reference_state, standards_status
 from fhir_bridge.terminology.supplemented import canonical
 from fhir_bridge.terminology.value_set_definitions import Part, ValueSetDefinition
 
-__all__ = ["Checked", "CodingAt", "MembershipChecker"]
-
-
-@dataclass(frozen=True, slots=True)
-class CodingAt:
-    """A coding and where it stands in the request."""
-
-    path: str
-    system: str | None
-    version: str | None
-    code: str
-    display: str | None
-
-
-@dataclass(slots=True)
-class Checked:
-    """What became of a coding.
-
-    Attributes:
-        member: None where a code system is missing, so that it can't be told.
-        content: the code system that was used.
-        normalized: the code as the system writes it, where that differs.
-        unknown: code systems that are missing (`url` or `url|version`).
-        why: why the code is not in the value set, where more can be told than that.
-    """
-
-    member: bool | None
-    content: CodeSystemContent | None = None
-    detail: ConceptDetail | None = None
-    names: Names = field(default_factory=lambda: Names(()))
-    normalized: str | None = None
-    inactive: bool = False
-    issues: list[TxIssue] = field(default_factory=list)
-    unknown: list[str] = field(default_factory=list)
-    why: str | None = None
+__all__ = ["MembershipChecker"]
 
 
 class MembershipChecker:
     """Asks the value sets of one request."""
 
+    __slots__ = ("_checked", "_options", "_prepared", "_scope")
+
     def __init__(self, scope: Scope) -> None:
         self._scope = scope
         self._options = scope.options
-        self._prepared: set[int] = set()
+        self._prepared: dict[int, int] = {}
         self._checked: dict[tuple[int, CodingAt], Checked] = {}
 
     # --- before any coding ---
 
-    def prepare(self, value_set: ValueSetDefinition, pathway: tuple[str, ...] = ()) -> None:
-        """See that all value sets that it imports are at hand, and that its filters can be used.
+    def prepare(self, value_set: ValueSetDefinition, pathway: tuple[str, ...] = ()) -> int:
+        """See that all value sets that it imports are at hand, and that its filters can be used; the length of the
+        longest chain of imports below it.
 
         Raises:
             OperationError: they aren't, import each other in a circle, or a filter is wrong.
         """
-        if id(value_set) in self._prepared:
-            return
-        here = self._scope.follow(value_set, pathway)
+        known = self._prepared.get(id(value_set))
+        if known is None:
+            known = self._scope.sound_height(value_set)
+        if known is not None and len(pathway) + known <= MAX_IMPORTS:
+            return known
+        here, height = self._scope.follow(value_set, pathway), 0
         for part in (*value_set.includes, *value_set.excludes):
             for reference in part.value_sets:
-                self.prepare(self.imported(reference, value_set), here)
+                height = max(height, 1 + self.prepare(self.imported(reference, value_set), here))
             if part.system and part.filters:
                 version = self._scope.rule_version(part.system, part.version)
                 content = self._scope.code_system(part.system, version)
                 if content is not None:
                     self._scope.filters(part, content)
-        self._prepared.add(id(value_set))
+        self._prepared[id(value_set)] = height
+        self._scope.found_sound(value_set, height)
+        return height
 
     def imported(self, reference: str, within: ValueSetDefinition) -> ValueSetDefinition:
         """An imported value set.
@@ -179,7 +154,9 @@ class MembershipChecker:
             found.issues.append(
                 messages.version_checked(coding.path, system, content.version or "", required)
             )
-        self._reference(found, "CodeSystem", content.metadata, canonical(content), value_set)
+        state = reference_state(content.metadata, value_set.resource)
+        if state is not None:
+            found.issues.append(messages.reference_status(state, "CodeSystem", canonical(content)))
         self._concept(value_set, part, content, coding, found)
         if found.member and part.value_sets:
             return self._imports(value_set, part, coding, found)
@@ -219,18 +196,6 @@ class MembershipChecker:
             if self._scope.library.code_system(system, wanted) is None:
                 self._unknown(found, coding.path, system, wanted)
         return result
-
-    def _reference(
-        self,
-        found: Checked,
-        kind: str,
-        resource: Mapping[str, Any],
-        named: str,
-        source: ValueSetDefinition,
-    ) -> None:
-        state = reference_state(resource, source.resource)
-        if state is not None:
-            found.issues.append(messages.reference_status(state, kind, named))
 
     # --- one concept ---
 
@@ -275,7 +240,8 @@ class MembershipChecker:
             found.issues.append(messages.inactive_code(coding.path, coding.code))
         else:
             found.member = True
-            self._entry_status(value_set, content, coding, entry or {}, found)
+            if entry is not None and "extension" in entry:
+                self._entry_status(value_set, content, coding, entry, found)
 
     def unknown_code(self, content: CodeSystemContent, coding: CodingAt, found: Checked) -> None:
         """The code is not in the content: wrong where all of it is at hand, else a warning and taken as right."""
@@ -323,7 +289,9 @@ class MembershipChecker:
         for reference in part.value_sets:
             other = self.imported(reference, value_set)
             checked = self._check_imported(other, coding)
-            self._reference(checked, "ValueSet", other.resource, other.canonical, value_set)
+            state = reference_state(other.resource, value_set.resource)
+            if state is not None:
+                checked.issues.append(messages.reference_status(state, "ValueSet", other.canonical))
             if result is None:
                 result = checked
             else:

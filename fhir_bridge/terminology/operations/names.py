@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from fhir_bridge.terminology.concepts import STANDARDS_STATUS, designation
 from fhir_bridge.terminology.content import CodeSystemContent, ConceptDetail, Designation
 from fhir_bridge.terminology.operations.languages import Language, Languages
 
-__all__ = ["PREFERRED_FOR_LANGUAGE", "Name", "Names"]
+__all__ = ["NO_NAMES", "PREFERRED_FOR_LANGUAGE", "Name", "Names"]
 
 PREFERRED_FOR_LANGUAGE = ("http://terminology.hl7.org/CodeSystem/hl7TermMaintInfra", "preferredForLanguage")
 _DISPLAY_USES = frozenset({PREFERRED_FOR_LANGUAGE, ("http://snomed.info/sct", "900000000000548007")})
@@ -27,8 +26,7 @@ _SHOWN_EXTENSIONS = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Name:
+class Name(NamedTuple):
     """One name.
 
     Attributes:
@@ -70,6 +68,8 @@ class Name:
 class Names:
     """All names of a concept, in the order of the source."""
 
+    __slots__ = ("all",)
+
     def __init__(self, names: Iterable[Name]) -> None:
         self.all: Sequence[Name] = [name for name in names if name.value]
 
@@ -87,6 +87,12 @@ class Names:
             entry: FHIR JSON of ValueSet.compose.include.concept.
             language: of the value set.
         """
+        if not entry and not detail.designations:
+            return (
+                cls((Name(detail.display, content.language, is_display=True),))
+                if detail.display
+                else NO_NAMES
+            )
         found: list[Name] = []
         own = (entry or {}).get("display")
         if isinstance(own, str) and own.strip():
@@ -144,6 +150,10 @@ class Names:
         return Names(name for name in self.all if name.language is None or wanted.match(name.language))
 
 
+NO_NAMES = Names(())
+"""Of a concept without any."""
+
+
 def _name(one: Designation) -> Name:
     status = "active"
     for entry in one.extensions:
@@ -159,6 +169,8 @@ def _name(one: Designation) -> Name:
 
 
 def _first(names: Sequence[Name]) -> Name | None:
+    if names and names[0].is_display:
+        return names[0]
     ranked = (
         [name for name in names if name.is_display],
         [name for name in names if name.displays and name.status == "active"],

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Any, Literal
 
 from fhir_bridge.terminology import versions
@@ -13,7 +14,7 @@ from fhir_bridge.terminology.operations.outcomes import OperationError
 from fhir_bridge.terminology.operations.parameters import Parameters, invalid
 from fhir_bridge.terminology.value_set_definitions import ValueSetDefinition
 
-__all__ = ["EXPANSION_PARAMETERS", "Limits", "Options", "VersionRule", "read_options"]
+__all__ = ["EXPANSION_PARAMETERS", "REPEATED", "Limits", "Options", "VersionRule", "read_options"]
 
 _EXPANSION_PARAMETER = frozenset(
     {
@@ -57,6 +58,9 @@ _OPTIONS = frozenset(
     }
 )
 """The parameters that `read_options` reads."""
+
+REPEATED = frozenset({*_RULES, "designation", "property", "tx-resource", "useSupplement"})
+"""The parameters that may stand several times."""
 
 EXPANSION_PARAMETERS = (
     "activeOnly",
@@ -155,9 +159,11 @@ class Options:
         """The languages as a message names them."""
         return self.languages.text if self.languages is not None else "--"
 
-    def rules_for(self, url: str, *, value_sets: bool = False) -> list[VersionRule]:
+    def rules_for(self, url: str, *, value_sets: bool = False) -> Sequence[VersionRule]:
         """The version rules of a code system or value set."""
-        return [rule for rule in self.rules if rule.url == url and rule.value_sets == value_sets]
+        return self.rules and [
+            rule for rule in self.rules if rule.url == url and rule.value_sets == value_sets
+        ]
 
     def seeing(self, value_set: ValueSetDefinition) -> Options:
         """With what a value set asks for itself, where the request doesn't say otherwise: its expansion parameters
@@ -165,7 +171,8 @@ class Options:
         """
         found = self
         asked: list[dict[str, Any]] = []
-        for entry in (value_set.compose or {}).get("extension", ()):
+        compose = value_set.compose
+        for entry in compose.get("extension", ()) if compose is not None else ():
             if isinstance(entry, Mapping) and entry.get("url") in _EXPANSION_PARAMETER:
                 parts = {
                     one.get("url"): one for one in entry.get("extension", ()) if isinstance(one, Mapping)
@@ -229,9 +236,9 @@ def read_options(
     Raises:
         OperationError: a value can't be read.
     """
-    heard = None if not accept_language else _header(accept_language)
     if not parameters.has_any(_OPTIONS):
-        return Options(accept_language=heard, limits=limits or Limits())
+        return _plain(accept_language or "", limits or Limits())
+    heard = None if not accept_language else _header(accept_language)
     shown = parameters.text("displayLanguage")
     rules = []
     for entry in parameters.entries:
@@ -268,6 +275,12 @@ def read_options(
         limit=parameters.number("limit"),
         limits=limits or Limits(),
     )
+
+
+@lru_cache(maxsize=64)
+def _plain(accept_language: str, limits: Limits) -> Options:
+    """The options of a request that says nothing but the header."""
+    return Options(accept_language=_header(accept_language) if accept_language else None, limits=limits)
 
 
 def _languages(text: str) -> Languages:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 __all__ = ["MESSAGE_ID", "TX_ISSUE_TYPE", "Findings", "OperationError", "TxIssue", "outcome"]
 
@@ -18,8 +18,7 @@ MESSAGE_ID = "http://hl7.org/fhir/StructureDefinition/operationoutcome-message-i
 Severity = Literal["error", "warning", "information"]
 
 
-@dataclass(frozen=True, slots=True)
-class TxIssue:
+class TxIssue(NamedTuple):
     """One finding.
 
     Attributes:
@@ -101,7 +100,7 @@ class Findings:
         """Note an issue; errors are told in the message, others where `tell` says so."""
         if issue not in self.issues:
             self.issues.append(issue)
-        if issue.severity == "error" if tell is None else tell:
+        if tell or (tell is None and issue.severity == "error"):
             self.tell(issue.text)
 
     def tell(self, text: str) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 from fhir_bridge.terminology.operations.outcomes import OperationError, TxIssue
 from fhir_bridge.terminology.shapes import misshapen
 
-__all__ = ["Parameters", "answer", "from_query", "invalid", "part"]
+__all__ = ["Parameters", "answer", "from_query", "invalid", "part", "value_of"]
 
 _KINDS = {"Coding": "valueCoding", "CodeableConcept": "valueCodeableConcept"}
 
@@ -31,15 +31,32 @@ class Parameters:
             raise _malformed()
         self.entries: Sequence[Mapping[str, Any]] = entries
         self._by_name: dict[str, list[Mapping[str, Any]]] = {}
+        by_name = self._by_name
         for entry in entries:
-            name = entry.get("name") if isinstance(entry, Mapping) else None
+            name = entry.get("name") if isinstance(entry, (dict, Mapping)) else None
             if not isinstance(name, str):
                 raise _malformed()
-            self._by_name.setdefault(name, []).append(entry)
+            if name in by_name:
+                by_name[name].append(entry)
+            else:
+                by_name[name] = [entry]
 
-    def with_entries(self, more: Iterable[Mapping[str, Any]]) -> Parameters:
-        """These with others behind them."""
-        return Parameters({"parameter": [*self.entries, *more]})
+    def with_entries(
+        self, more: Iterable[Mapping[str, Any]], adding: frozenset[str] = frozenset()
+    ) -> Parameters:
+        """These with others behind them; of a name that is here already, only those of `adding`."""
+        others = (one for one in more if one.get("name") in adding or one.get("name") not in self._by_name)
+        return Parameters({"parameter": [*self.entries, *others]})
+
+    def only_one(self, *names: str) -> None:
+        """See that not more than one of these is there: they are different ways to say one thing.
+
+        Raises:
+            OperationError: there are more.
+        """
+        there = [name for name in names if name in self._by_name]
+        if len(there) > 1:
+            raise invalid(f"Give one of {', '.join(names)}, not {' and '.join(there)} together")
 
     def has_any(self, names: frozenset[str]) -> bool:
         """Whether one of these names is there."""
@@ -54,70 +71,111 @@ class Parameters:
         entries = self._by_name.get(name)
         if entries is None:
             return ()
-        found = (_value(entry) for entry in entries)
-        return [value for value in found if value is not None]
+        return [value for entry in entries if (value := value_of(entry)) is not None]
+
+    def one(self, name: str) -> Any:
+        """The value of a name that may stand once; None where there is none.
+
+        Raises:
+            OperationError: there are two that differ.
+        """
+        entries = self._by_name.get(name)
+        if entries is None:
+            return None
+        if len(entries) == 1:
+            return value_of(entries[0])
+        values = self.values(name)
+        if any(value != values[0] for value in values):
+            raise invalid(f'The parameter "{name}" stands more than once, with different values')
+        return values[0] if values else None
 
     def text(self, *names: str) -> str | None:
-        """The first value of the first of these names, as text."""
+        """The value of the first of these names that has one, as text.
+
+        Raises:
+            OperationError: a name has two values that differ.
+        """
+        by_name = self._by_name
         for name in names:
-            for value in self.values(name):
-                if isinstance(value, (str, int)) and not isinstance(value, bool):
-                    return str(value)
+            if name not in by_name:
+                continue
+            value = self.one(name)
+            if isinstance(value, str):
+                return value
+            if isinstance(value, int) and not isinstance(value, bool):
+                return str(value)
         return None
 
     def flag(self, name: str) -> bool | None:
         """A boolean; text is read too, as a GET has it.
 
         Raises:
-            OperationError: the value is neither true nor false.
+            OperationError: the value is neither true nor false, or there are both.
         """
-        for value in self.values(name):
-            if value in (True, "true"):
-                return True
-            if value in (False, "false"):
-                return False
-            raise invalid(f'The parameter "{name}" is neither true nor false: {value}')
-        return None
+        value = self.one(name)
+        if value is None:
+            return None
+        if value in (True, "true"):
+            return True
+        if value in (False, "false"):
+            return False
+        raise invalid(f'The parameter "{name}" is neither true nor false: {value}')
 
     def number(self, name: str) -> int | None:
         """A number that is not negative.
 
         Raises:
-            OperationError: the value is something else.
+            OperationError: the value is something else, or there are two that differ.
         """
-        for value in self.values(name):
-            text = str(value)
-            if isinstance(value, bool) or not text.isascii() or not text.isdecimal() or len(text) > 9:
-                raise invalid(f'The parameter "{name}" is not a number of at most 9 digits: {text[:40]}')
-            return int(text)
-        return None
+        value = self.one(name)
+        if value is None:
+            return None
+        text = str(value)
+        if isinstance(value, bool) or not text.isascii() or not text.isdecimal() or len(text) > 9:
+            raise invalid(f'The parameter "{name}" is no whole number from 0 to 999999999: {text[:40]}')
+        return int(text)
 
     def coding(self, name: str) -> Mapping[str, Any] | None:
-        """A Coding; a token `system|code` is read too, as a GET has it."""
-        for value in self.values(name):
-            if isinstance(value, Mapping):
-                return value
-            system, bar, code = str(value).rpartition("|")
-            return {"system": system, "code": code} if bar and system else {"code": code}
-        return None
+        """A Coding; a token `system|code` is read too, as a GET has it.
+
+        Raises:
+            OperationError: an element of it is not a text, or there are two Codings that differ.
+        """
+        value = self.one(name)
+        if value is None:
+            return None
+        if isinstance(value, Mapping):
+            return _sound(value, f'The Coding in the parameter "{name}"')
+        system, bar, code = str(value).rpartition("|")
+        return {"system": system, "code": code} if bar and system else {"code": code}
 
     def concept(self, name: str) -> Mapping[str, Any] | None:
         """A CodeableConcept.
 
         Raises:
-            OperationError: its codings are no list.
+            OperationError: its codings are no list of Codings, or there are two that differ.
         """
-        found = next((value for value in self.values(name) if isinstance(value, Mapping)), None)
-        if found is not None and not isinstance(found.get("coding", []), list):
-            raise invalid(f'The CodeableConcept in the parameter "{name}": coding is not a list')
-        return found
+        if name not in self._by_name:
+            return None
+        value = self.one(name)
+        where = f'The CodeableConcept in the parameter "{name}"'
+        if not isinstance(value, Mapping):
+            raise invalid(f"{where} is not an object")
+        codings = value.get("coding", [])
+        if not isinstance(codings, list) or not all(isinstance(one, Mapping) for one in codings):
+            raise invalid(f"{where}: coding is not a list of objects")
+        for place, one in enumerate(codings):
+            _sound(one, f"{where}: coding[{place}]")
+        return value
 
-    def resources(self, name: str) -> list[Mapping[str, Any]]:
+    def resources(self, name: str) -> Sequence[Mapping[str, Any]]:
         """The resources of a name.
 
         Raises:
             OperationError: one has not the form that its type has.
         """
+        if name not in self._by_name:
+            return ()
         found = [e["resource"] for e in self.all(name) if isinstance(e.get("resource"), Mapping)]
         for resource in found:
             if problem := misshapen(resource):
@@ -125,8 +183,24 @@ class Parameters:
         return found
 
 
-def _value(entry: Mapping[str, Any]) -> Any:
-    return next((entry[key] for key in entry if key.startswith("value")), None)
+def _sound(coding: Mapping[str, Any], where: str) -> Mapping[str, Any]:
+    """The Coding.
+
+    Raises:
+        OperationError: one of its elements is not a text.
+    """
+    for name in ("system", "version", "code", "display"):
+        if not isinstance(coding.get(name, ""), str):
+            raise invalid(f"{where}: {name} is not a string")
+    return coding
+
+
+def value_of(entry: Mapping[str, Any]) -> Any:
+    """The `value[x]` of a parameter or extension, None where it has none."""
+    for key in entry:
+        if key[:5] == "value":
+            return entry[key]
+    return None
 
 
 def from_query(pairs: Iterable[tuple[str, str]]) -> dict[str, Any]:
@@ -148,5 +222,5 @@ def answer(entries: Iterable[tuple[str, str, Any]]) -> dict[str, Any]:
     """A Parameters resource of (name, kind, value); entries without value are left out."""
     return {
         "resourceType": "Parameters",
-        "parameter": [part(name, kind, value) for name, kind, value in entries if value is not None],
+        "parameter": [{"name": name, kind: value} for name, kind, value in entries if value is not None],
     }

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 
 from fhir_bridge.terminology import versions
 from fhir_bridge.terminology.content import CodeSystemContent
-from fhir_bridge.terminology.library import Library
+from fhir_bridge.terminology.implicit_value_sets import whole_system
+from fhir_bridge.terminology.library import Library, put
 from fhir_bridge.terminology.memory import ResourceContent
 from fhir_bridge.terminology.operations import messages
 from fhir_bridge.terminology.operations.filters import Filter, compile_filter
@@ -16,13 +17,31 @@ from fhir_bridge.terminology.operations.outcomes import OperationError, TxIssue
 from fhir_bridge.terminology.supplemented import SupplementedContent, canonical
 from fhir_bridge.terminology.value_set_definitions import FilterSpec, Part, ValueSetDefinition
 
-__all__ = ["MAX_IMPORTS", "VALUE_SET_SUPPLEMENT", "Scope"]
+__all__ = ["MAX_IMPORTS", "Scope"]
 
 MAX_IMPORTS = 50
 """A chain of value sets that import each other may have so many links."""
 
 VALUE_SET_SUPPLEMENT = "http://hl7.org/fhir/StructureDefinition/valueset-supplement"
 _SUPPLEMENT_TYPE = "http://hl7.org/fhir/StructureDefinition/codesystem-supplement-type"
+
+
+class _Common:
+    """What is made of a library once for all the requests that come while it is the present one.
+
+    Attributes:
+        contents: code systems with their language packs, by url and version as they are asked for.
+        filters: the compiled filters of includes, by identity; each with what they were made of, so that it stays.
+        wholes: the value set of all codes of a code system, by the identity of that; each with its code system.
+        sound: value sets whose imports and filters are known to be in order without version rules, by identity; each
+            with the length of the longest chain of imports below it.
+    """
+
+    def __init__(self) -> None:
+        self.contents: dict[tuple[str, str | None], CodeSystemContent | None] = {}
+        self.filters: dict[int, tuple[Part, CodeSystemContent, Sequence[Filter]]] = {}
+        self.wholes: dict[int, tuple[CodeSystemContent, ValueSetDefinition]] = {}
+        self.sound: dict[int, tuple[ValueSetDefinition, int]] = {}
 
 
 class Scope:
@@ -32,12 +51,18 @@ class Scope:
         used_rules: version rules that took part, in the order in which they did.
     """
 
+    __slots__ = ("_common", "_contents", "_end", "_filters", "_required", "library", "options", "used_rules")
+
     def __init__(self, library: Library, options: Options) -> None:
         self.library = library
         self.options = options
         self.used_rules: dict[VersionRule, None] = {}
         self._required: dict[str, ResourceContent] = {}
-        self._contents: dict[tuple[str, str | None], CodeSystemContent | None] = {}
+        common: _Common | None = library.kept.get(_Common)
+        if common is None:
+            common = library.kept.setdefault(_Common, _Common())
+        self._common = common
+        self._contents = common.contents
         self._filters: dict[tuple[str, str | None, FilterSpec], Filter] = {}
         self._end = time.monotonic() + options.limits.seconds
 
@@ -56,12 +81,27 @@ class Scope:
 
     # --- supplements ---
 
+    def see(self, value_set: ValueSetDefinition) -> None:
+        """Heed what the value set asks for itself: expansion parameters, a language, supplements.
+
+        Raises:
+            OperationError: a supplement is not at hand, or a parameter can't be read.
+        """
+        if value_set.asks_nothing and not self.options.supplements:
+            return
+        self.options = self.options.seeing(value_set)
+        self.require_supplements(
+            (*self.options.supplements, *map(str, value_set.extension(VALUE_SET_SUPPLEMENT)))
+        )
+
     def require_supplements(self, canonicals: Sequence[str]) -> None:
         """Use these supplements.
 
         Raises:
             OperationError: one of them is not at hand.
         """
+        if not canonicals:
+            return
         missing = []
         for one in canonicals:
             found = self.library.supplement(one)
@@ -71,6 +111,7 @@ class Scope:
                 self._required[canonical(found)] = found
         if missing:
             raise OperationError(messages.supplements_missing(missing))
+        self._contents = {}  # from here on they are those of this request alone
 
     def supplements_of(self, content: CodeSystemContent) -> list[ResourceContent]:
         """The supplements to use of a code system: the required ones, and language packs."""
@@ -89,6 +130,8 @@ class Scope:
     def rule_version(self, url: str, stated: str | None, *, value_sets: bool = False) -> str | None:
         """The version to look for, after the version rules: forced, as it is stated, by default, as it is checked."""
         rules = self.options.rules_for(url, value_sets=value_sets)
+        if not rules:
+            return stated or None
         for rule in rules:
             if rule.mode == "force":
                 self.used_rules[rule] = None
@@ -105,13 +148,25 @@ class Scope:
     def code_system(self, url: str, version: str | None = None) -> CodeSystemContent | None:
         """The code system, with its supplements; `version` is one that the rules have been applied to."""
         key = (url, version)
-        if key not in self._contents:
+        try:
+            return self._contents[key]
+        except KeyError:
             found = self.library.code_system(url, version)
             if found is not None:
                 more = self.supplements_of(found)
                 found = SupplementedContent(found, more) if more else found
-            self._contents[key] = found
-        return self._contents[key]
+            put(self._contents, key, found)
+            return found
+
+    def whole(self, content: CodeSystemContent) -> ValueSetDefinition:
+        """The value set of all codes of a code system."""
+        known = self._common.wholes.get(id(content))
+        if known is not None and known[0] is content:
+            return known[1]
+        made = whole_system(f"{content.url}/vs", content)
+        if content is self._common.contents.get((content.url, None)):
+            put(self._common.wholes, id(content), (content, made))
+        return made
 
     def versions_of(self, url: str) -> list[str]:
         """The versions at hand, in the order in which a message lists them."""
@@ -156,12 +211,40 @@ class Scope:
 
     # --- filters ---
 
-    def filters(self, part: Part, content: CodeSystemContent) -> list[Filter]:
+    def sound_height(self, value_set: ValueSetDefinition) -> int | None:
+        """The length of the chain of imports below a value set whose imports and filters were found in order by a
+        request without version rules, as this one is; None where that is not known.
+        """
+        known = None if self.options.rules else self._common.sound.get(id(value_set))
+        return None if known is None or known[0] is not value_set else known[1]
+
+    def found_sound(self, value_set: ValueSetDefinition, height: int) -> None:
+        """Note that they are, and keep the filters, for one of the library: what a request brings is not kept."""
+        url, common = value_set.url, self._common
+        if self.options.rules or not url or self.library.value_set(url, value_set.version) is not value_set:
+            return
+        for part in (*value_set.includes, *value_set.excludes):
+            content = self.code_system(part.system, part.version) if part.system and part.filters else None
+            if content is not None:
+                filters = self._compiled(part, content)
+                if not any(one.timed for one in filters):
+                    put(common.filters, id(part), (part, content, filters))
+        put(common.sound, id(value_set), (value_set, height))
+
+    def filters(self, part: Part, content: CodeSystemContent) -> Sequence[Filter]:
         """The compiled filters of an include.
 
         Raises:
             OperationError: a filter can't be used.
         """
+        if not part.filters:
+            return ()
+        known = self._common.filters.get(id(part))
+        if known is not None and known[0] is part and known[1] is content:
+            return known[2]
+        return self._compiled(part, content)
+
+    def _compiled(self, part: Part, content: CodeSystemContent) -> Sequence[Filter]:
         found = []
         for spec in part.filters:
             key = (content.url, content.version, spec)

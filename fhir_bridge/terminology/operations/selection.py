@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
-from fhir_bridge.terminology.concepts import words
 from fhir_bridge.terminology.content import CodeSystemContent
+from fhir_bridge.terminology.folding import words
 from fhir_bridge.terminology.grammars import GrammarContent
 from fhir_bridge.terminology.operations.filters import Filter
-from fhir_bridge.terminology.operations.outcomes import OperationError
+from fhir_bridge.terminology.operations.outcomes import OperationError, TxIssue
 from fhir_bridge.terminology.operations.scope import MAX_IMPORTS, Scope
 from fhir_bridge.terminology.value_set_definitions import Part, ValueSetDefinition
 
@@ -20,6 +20,9 @@ __all__ = ["Selector", "all_of", "any_of"]
 
 _Path = tuple[int, ...]
 """Value sets that are being looked into, each imported by the one before."""
+
+MOST_WORDS = 100
+"""Different words that a text filter may have."""
 
 _KEPT = 10_000
 """Answers of imported value sets that are kept; beyond it they are forgotten all at once."""
@@ -37,7 +40,7 @@ class Selector:
     def __init__(self, scope: Scope) -> None:
         self._scope = scope
         self._answers: dict[tuple[int, str | None, str], tuple[ValueSetDefinition, bool | None]] = {}
-        self._parts: dict[int, tuple[Part, CodeSystemContent | None, list[Filter] | None]] = {}
+        self._parts: dict[int, tuple[Part, CodeSystemContent | None, Sequence[Filter] | None]] = {}
 
     # --- one code ---
 
@@ -117,13 +120,13 @@ class Selector:
             return False if part.concepts is not None else None
         return _selects(part, content, filters, code)
 
-    def _resolved(self, part: Part) -> tuple[CodeSystemContent | None, list[Filter] | None]:
+    def _resolved(self, part: Part) -> tuple[CodeSystemContent | None, Sequence[Filter] | None]:
         """The content of an include and its filters; None where they can't be used."""
         version = self._scope.rule_version(str(part.system), part.version)
         content = self._scope.code_system(str(part.system), version)
         return content, None if content is None else self._filters(part, content)
 
-    def _filters(self, part: Part, content: CodeSystemContent) -> list[Filter] | None:
+    def _filters(self, part: Part, content: CodeSystemContent) -> Sequence[Filter] | None:
         try:
             return self._scope.filters(part, content)
         except OperationError:
@@ -173,10 +176,14 @@ class Selector:
             also: what must hold of a code besides; it counts before the limit does.
 
         Raises:
-            OperationError: a filter can't be used, or it takes too long.
+            OperationError: a filter can't be used, the text has too many words, or it takes too long.
         """
+        wanted = tuple(dict.fromkeys(words(text)))
+        if len(wanted) > MOST_WORDS:
+            raise OperationError(
+                TxIssue("error", "too-costly", None, f"The filter has more than {MOST_WORDS} words")
+            )
         if part.concepts is not None:
-            wanted = tuple(words(text))
             return [
                 code
                 for given, entry in part.concepts.items()

@@ -10,12 +10,15 @@ from threading import Lock
 from typing import Any
 
 from fhir_bridge.terminology import versions
-from fhir_bridge.terminology.library import Library, ResourceLayer
+from fhir_bridge.terminology.content import CodeSystemContent
+from fhir_bridge.terminology.layers import ResourceLayer
+from fhir_bridge.terminology.library import Library
 from fhir_bridge.terminology.memory import ResourceContent
 from fhir_bridge.terminology.operations import messages
+from fhir_bridge.terminology.operations.coded import coded_value
 from fhir_bridge.terminology.operations.expand import expand
 from fhir_bridge.terminology.operations.lookup import lookup
-from fhir_bridge.terminology.operations.options import Limits, read_options
+from fhir_bridge.terminology.operations.options import REPEATED, Limits, read_options
 from fhir_bridge.terminology.operations.outcomes import OperationError
 from fhir_bridge.terminology.operations.parameters import Parameters, answer, invalid
 from fhir_bridge.terminology.operations.related import related
@@ -24,7 +27,6 @@ from fhir_bridge.terminology.operations.subsumes import subsumes
 from fhir_bridge.terminology.operations.translate import translate
 from fhir_bridge.terminology.operations.validate import (
     code_system_to_validate,
-    coded_value,
     refuse_code_system,
     validate_in_code_system,
     validate_in_value_set,
@@ -34,7 +36,10 @@ from fhir_bridge.terminology.value_set_definitions import ValueSetDefinition
 
 __all__ = ["OPERATIONS", "Request", "TerminologyService"]
 
-_KINDS = frozenset({"CodeSystem", "ValueSet", "ConceptMap"})
+_KINDS = ("CodeSystem", "ValueSet", "ConceptMap")
+_BRINGING = frozenset({"profile", "tx-resource", "cache-id"})
+"""Parameters that bring other parameters, or resources."""
+
 MAX_CACHED_REQUESTS = 64
 """Sets of resources that are kept for a `cache-id`; the one not used for longest goes."""
 
@@ -107,10 +112,8 @@ class TerminologyService:
         scope.require_supplements(scope.options.supplements)
         given = [instance] if instance is not None else parameters.resources("codeSystem")
         if given:
-            content: Any = ResourceContent(given[0])
-            for coding in coded.codings:
-                if isinstance(coding, dict):
-                    coding.setdefault("system", content.url)
+            content: CodeSystemContent = ResourceContent(given[0])
+            coded = coded.within(content.url)
             layered = scope.library.over(ResourceLayer(given))
             scope = Scope(layered, scope.options)
         else:
@@ -171,16 +174,21 @@ class TerminologyService:
         common = [e for e in ready.parameters.entries if e["name"] not in ("validation", "tx-resource")]
         entries: list[tuple[str, str, Any]] = []
         for one in validations:
-            own = Parameters(one)
-            said = {entry["name"] for entry in own.entries}
-            merged = own.with_entries(entry for entry in common if entry["name"] not in said)
-            entries.append(("validation", "resource", self._validation(ready, request, merged, code_system)))
+            answered = self._validation(ready, request, one, common, code_system)
+            entries.append(("validation", "resource", answered))
         return answer(entries)
 
     def _validation(
-        self, ready: _Prepared, request: Request, parameters: Parameters, code_system: bool
+        self,
+        ready: _Prepared,
+        request: Request,
+        validation: Mapping[str, Any],
+        common: Sequence[Mapping[str, Any]],
+        code_system: bool,
     ) -> dict[str, Any]:
+        """The answer to one validation of a batch; one that fails is an OperationOutcome."""
         try:
+            parameters = Parameters(validation).with_entries(common)
             options = read_options(parameters, accept_language=request.accept_language, limits=self._limits)
             one = _Prepared(Scope(ready.scope.library, options), parameters)
             if code_system or (parameters.text("url") is None and not parameters.resources("valueSet")):
@@ -193,10 +201,12 @@ class TerminologyService:
 
     def _prepare(self, request: Request) -> _Prepared:
         parameters = Parameters(request.parameters)
-        for profile in parameters.resources("profile"):
-            parameters = parameters.with_entries(Parameters(profile).entries)
         library = self.library()
-        brought = self._brought(parameters)
+        brought: Sequence[Mapping[str, Any]] = ()
+        if parameters.has_any(_BRINGING):
+            for profile in parameters.resources("profile"):
+                parameters = parameters.with_entries(Parameters(profile).entries, REPEATED)
+            brought = self._brought(parameters)
         if request.instance is not None:
             if problem := misshapen(request.instance):
                 raise invalid(f"The resource that the operation is asked of: {problem}")

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
+from fhir_bridge.terminology import versions
 from fhir_bridge.terminology.content import CodeSystemContent
 from fhir_bridge.terminology.operations import messages
 from fhir_bridge.terminology.operations.outcomes import OperationError
 from fhir_bridge.terminology.operations.parameters import Parameters, answer, invalid
 from fhir_bridge.terminology.operations.scope import Scope
 
-__all__ = ["relation", "subsumes"]
+__all__ = ["Subsumption", "relation", "subsumes"]
+
+Subsumption = Literal["equivalent", "subsumes", "subsumed-by", "not-subsumed"]
+"""How one concept is to another (R4 concept-subsumption-outcome)."""
 
 
 def subsumes(
@@ -21,13 +25,17 @@ def subsumes(
     Raises:
         OperationError: the code system is not at hand, lacks a code, or the request names none.
     """
+    parameters.only_one("codeA", "codingA")
+    parameters.only_one("codeB", "codingB")
     first, second = parameters.coding("codingA") or {}, parameters.coding("codingB") or {}
     code_a = first.get("code") or parameters.text("codeA")
     code_b = second.get("code") or parameters.text("codeB")
-    system = first.get("system") or second.get("system") or parameters.text("system")
-    if len({one for one in (system, second.get("system"), parameters.text("system")) if one}) > 1:
+    named, of_system = versions.split_canonical(parameters.text("system") or "")
+    system = first.get("system") or second.get("system") or named or None
+    if len({one for one in (system, second.get("system"), named) if one}) > 1:
         raise invalid("codingA and codingB are of different code systems, which nothing relates")
-    stated = [one for one in (first.get("version"), second.get("version"), parameters.text("version")) if one]
+    told = (first.get("version"), second.get("version"), parameters.text("version"), of_system)
+    stated = [one for one in told if one]
     if len(set(stated)) > 1:
         raise invalid(
             f"The codes are of different versions of {system} ({' and '.join(map(str, dict.fromkeys(stated)))}):"
@@ -53,8 +61,8 @@ def subsumes(
     return answer([("outcome", "valueCode", relation(content, found[0], found[1]))])
 
 
-def relation(content: CodeSystemContent, first: str, second: str) -> str:
-    """`equivalent`, `subsumes`, `subsumed-by` or `not-subsumed` of two codes that exist."""
+def relation(content: CodeSystemContent, first: str, second: str) -> Subsumption:
+    """How the first is to the second, of two codes that exist."""
     if first == second:
         return "equivalent"
     if content.is_a(second, first):

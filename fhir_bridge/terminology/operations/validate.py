@@ -2,81 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any
 from urllib.parse import urlsplit
 
 from fhir_bridge.terminology import versions
-from fhir_bridge.terminology.content import CodeSystemContent, ConceptDetail
+from fhir_bridge.terminology.content import CodeSystemContent
 from fhir_bridge.terminology.operations import messages
-from fhir_bridge.terminology.operations.membership import Checked, CodingAt, MembershipChecker
+from fhir_bridge.terminology.operations.checked import Checked, CodingAt
+from fhir_bridge.terminology.operations.coded import Coded
+from fhir_bridge.terminology.operations.displays import check_display
+from fhir_bridge.terminology.operations.membership import MembershipChecker
 from fhir_bridge.terminology.operations.names import Names
 from fhir_bridge.terminology.operations.outcomes import Findings, OperationError, TxIssue, outcome
-from fhir_bridge.terminology.operations.parameters import Parameters, answer, invalid
-from fhir_bridge.terminology.operations.scope import VALUE_SET_SUPPLEMENT, Scope
-from fhir_bridge.terminology.operations.status import reference_state, standards_status
+from fhir_bridge.terminology.operations.parameters import Parameters, answer
+from fhir_bridge.terminology.operations.scope import Scope
+from fhir_bridge.terminology.operations.status import reference_state
 from fhir_bridge.terminology.supplemented import canonical
 from fhir_bridge.terminology.value_set_definitions import ValueSetDefinition
 
-__all__ = ["Coded", "coded_value", "validate_in_code_system", "validate_in_value_set"]
-
-Mode = Literal["code", "coding", "codeableConcept"]
-
-
-@dataclass(frozen=True, slots=True)
-class Coded:
-    """What is to be validated: a CodeableConcept, or a single coding as one, and how it was given."""
-
-    mode: Mode
-    concept: Mapping[str, Any]
-
-    @property
-    def codings(self) -> list[Mapping[str, Any]]:
-        """Its codings."""
-        return [one for one in self.concept.get("coding", ()) if isinstance(one, Mapping)]
-
-    def path(self, index: int) -> str:
-        """FHIRPath of a coding."""
-        return {"code": "", "coding": "Coding"}.get(self.mode, f"CodeableConcept.coding[{index}]")
-
-
-def _copied(concept: Mapping[str, Any]) -> dict[str, Any]:
-    """A copy whose codings can be added to."""
-    codings = concept.get("coding")
-    if not isinstance(codings, list):
-        return dict(concept)
-    return {**concept, "coding": [dict(one) if isinstance(one, Mapping) else one for one in codings]}
-
-
-def coded_value(parameters: Parameters, *, code_system: bool) -> Coded:
-    """The code, Coding or CodeableConcept of a request.
-
-    Raises:
-        OperationError: there is none.
-    """
-    concept = parameters.concept("codeableConcept")
-    if concept is not None:
-        return Coded("codeableConcept", concept)
-    coding = parameters.coding("coding")
-    if coding is not None:
-        display = parameters.text("display")
-        if display is not None and "display" not in coding:  # a token `system|code` has no place for it
-            coding = {**coding, "display": display}
-        return Coded("coding", {"coding": [coding]})
-    code = parameters.text("code")
-    if code is not None:
-        if code_system:
-            system, version = parameters.text("url", "system"), parameters.text("version")
-        else:
-            system, version = parameters.text("system"), parameters.text("systemVersion", "version")
-        given = {"system": system, "version": version, "code": code, "display": parameters.text("display")}
-        if system or parameters.flag("inferSystem") or code_system:
-            return Coded("code", {"coding": [{k: v for k, v in given.items() if v is not None}]})
-    looked = "coding | codeableConcept | code"
-    if not code_system:
-        looked += "+system | code+inferSystem"
-    raise invalid(f"Unable to find code to validate (looked for {looked} in parameters", status=422)
+__all__ = [
+    "code_system_to_validate",
+    "refuse_code_system",
+    "validate_in_code_system",
+    "validate_in_value_set",
+]
 
 
 def validate_in_value_set(scope: Scope, value_set: ValueSetDefinition, coded: Coded) -> dict[str, Any]:
@@ -85,10 +34,7 @@ def validate_in_value_set(scope: Scope, value_set: ValueSetDefinition, coded: Co
     Raises:
         OperationError: the value set can't be used.
     """
-    scope.options = scope.options.seeing(value_set)
-    scope.require_supplements(
-        (*scope.options.supplements, *map(str, value_set.extension(VALUE_SET_SUPPLEMENT)))
-    )
+    scope.see(value_set)
     checker = MembershipChecker(scope)
     try:
         checker.prepare(value_set)
@@ -101,12 +47,7 @@ def validate_in_value_set(scope: Scope, value_set: ValueSetDefinition, coded: Co
 
 def validate_in_code_system(scope: Scope, content: CodeSystemContent, coded: Coded) -> dict[str, Any]:
     """The answer to `CodeSystem/$validate-code`."""
-    include: dict[str, Any] = {"system": content.url}
-    resource: dict[str, Any] = {"resourceType": "ValueSet", "status": "active", "url": f"{content.url}/vs"}
-    if content.version:
-        include["version"] = resource["version"] = content.version
-    value_set = ValueSetDefinition({**resource, "compose": {"include": [include]}})
-    return _Validation(scope, MembershipChecker(scope), value_set, coded, whole_system=True).run()
+    return _Validation(scope, MembershipChecker(scope), scope.whole(content), coded, whole_system=True).run()
 
 
 def _refusal(scope: Scope, error: OperationError, coded: Coded) -> dict[str, Any]:
@@ -115,7 +56,7 @@ def _refusal(scope: Scope, error: OperationError, coded: Coded) -> dict[str, Any
         ("result", "valueBoolean", False),
         ("message", "valueString", str(error)),
     ]
-    coding = coded.codings[0] if coded.codings else {}
+    coding = coded.first()
     if coded.mode == "codeableConcept":
         entries.append(("codeableConcept", "valueCodeableConcept", coded.concept))
     else:
@@ -141,6 +82,11 @@ def refuse_code_system(scope: Scope, error: OperationError, coded: Coded) -> dic
 class _Validation:
     """One request: every coding, then the answer."""
 
+    __slots__ = (
+        "best", "checker", "coded", "display", "findings", "first", "member", "options", "scope", "unknown",
+        "value_set", "whole_system",
+    )  # fmt: skip
+
     def __init__(
         self,
         scope: Scope,
@@ -157,7 +103,6 @@ class _Validation:
         self.coded = coded
         self.whole_system = whole_system
         self.findings = Findings()
-        self.concept = _copied(coded.concept)
         self.unknown: dict[str, None] = {}
         self.member: bool | None = False
         self.best: tuple[CodingAt, Checked] | None = None
@@ -168,17 +113,14 @@ class _Validation:
         if not self.whole_system:
             self._reference()
         named = []
-        for index, coding in enumerate(self.concept.get("coding", ())):
-            if not isinstance(coding, dict):
-                continue
-            path = self.coded.path(index)
-            if not isinstance(coding.get("code"), str) or not coding["code"]:
+        for place, coding in self.coded.codings:
+            path = self.coded.path(place)
+            code = coding.get("code")
+            if not isinstance(code, str) or not code:
                 text = f"Coding has no code for system {coding.get('system')} and cannot be validated"
                 self.findings.add(TxIssue("error", "invalid", "invalid-data", text, path))
                 continue
-            given = CodingAt(
-                path, coding.get("system"), coding.get("version"), coding["code"], coding.get("display")
-            )
+            given = CodingAt(path, coding.get("system"), coding.get("version"), code, coding.get("display"))
             named.append(self._one(given, coding))
         self._conclude(named)
         return self._answer()
@@ -220,7 +162,9 @@ class _Validation:
                 self.best = (given, checked)
                 self.display = self._shown(checked.names)
             if given.display and checked.names.all and checked.content is not None:
-                self._check_display(given, checked.names, checked.content)
+                check_display(
+                    given, given.display, checked.names, checked.content, self.options, self.findings
+                )
         else:
             if self.member is not True and checked.member is None:
                 self.member = None
@@ -231,7 +175,7 @@ class _Validation:
     def _infer(self, given: CodingAt) -> CodingAt:
         systems = self.checker.systems_of(self.value_set, given.code)
         if len(systems) == 1:
-            return replace(given, system=systems[0])
+            return given._replace(system=systems[0])
         canonical_ = self.value_set.canonical
         if systems:
             self.findings.add(messages.not_inferred_many(given.code, canonical_, systems))
@@ -243,48 +187,12 @@ class _Validation:
         name = names.preferred(self.options.languages) or names.preferred(None)
         return None if name is None else name.value
 
-    def _check_display(self, given: CodingAt, names: Names, content: CodeSystemContent) -> None:
-        assert given.display is not None
-        languages, system = self.options.languages, content.url
-        severity: Literal["warning", "error"] = "warning" if self.options.lenient_display else "error"
-        match, spacing = names.matching(given.display, languages)
-        if match is not None:
-            if match.status != "active":
-                right = [n.value for n in names.all if n.displays and n.status == "active"]
-                self.findings.add(
-                    messages.inactive_display(given.path, given.code, given.display, match.status, right)
-                )
-            return
-        text = self.options.languages_text
-        valid = names.valid(languages)
-        if valid:
-            issue = messages.wrong_display(
-                severity, given.path, system, given.code, given.display, valid, text, spacing=spacing
-            )
-        else:
-            default = names.preferred(None)
-            if default is None:
-                issue = messages.no_displays(given.path, system, given.code, given.display, text)
-            else:
-                known, _ = names.in_language(content.language).matching(given.display, None)
-                issue = messages.display_unknown_for_language(
-                    "information" if known else severity,
-                    given.path,
-                    system,
-                    given.code,
-                    given.display,
-                    default.value,
-                    text,
-                    ok=known is not None,
-                )
-        self.findings.add(issue, tell=True)
-
     # --- a coding that is not in the value set ---
 
     def _elsewhere(self, given: CodingAt, checked: Checked, raw: dict[str, Any]) -> None:
         """What its own code system says of it."""
         system = str(given.system)
-        if not urlsplit(system).scheme:
+        if not _is_absolute(system):
             self.findings.add(messages.relative_system(given.path))
         version = self.scope.rule_version(system, given.version)
         content = self.scope.code_system(system, version)
@@ -295,6 +203,8 @@ class _Validation:
             checked.content = content
         code = content.find(given.code)
         detail = content.get(code) if code is not None else None
+        if detail is None and checked.detail is not None and checked.content is not None:
+            content, detail = checked.content, checked.detail  # the version that the value set takes has it
         if detail is None:
             found = Checked(False)
             self.checker.unknown_code(content, given, found)
@@ -302,19 +212,14 @@ class _Validation:
                 self.findings.add(issue)
             return
         if self.coded.mode == "codeableConcept" and not given.version and content.version:
-            self._add_version(raw, content.version)
+            raw["version"] = content.version  # the answer says which version was looked in
         names = checked.names if checked.names.all else Names.of(content, detail)
         if checked.detail is None:
             checked.detail, checked.names, checked.content = detail, names, content
         if self.display is None:
             self.display = self._shown(names)
         if given.display and names.all:
-            self._check_display(given, names, content)
-
-    @staticmethod
-    def _add_version(raw: dict[str, Any], version: str) -> None:
-        """Say in the answer which version was looked in."""
-        raw["version"] = version
+            check_display(given, given.display, names, content, self.options, self.findings)
 
     def _no_code_system(self, given: CodingAt, system: str, version: str | None) -> None:
         if self.scope.library.value_set_versions(system):
@@ -347,7 +252,7 @@ class _Validation:
         if told is None:
             return
         given, checked = told
-        status = _status(checked.detail)
+        status = checked.status
         where = given.path or "code"
         if checked.inactive:
             self.findings.add(messages.inactive_concept(where, given.code, status or "inactive"), tell=True)
@@ -364,27 +269,32 @@ class _Validation:
         if given is not None and version is None:
             version = given.version
         shown = self.display if given is not None else None
-        status = _status(checked.detail) if checked is not None else ""
+        status = checked.status if checked is not None else ""
         inactive = checked is not None and checked.inactive
         entries: list[tuple[str, str, Any]] = [
-            ("result", "valueBoolean", self.member is True and not self.findings.failed),
-            ("code", "valueCode", given.code if given is not None else None),
-            ("system", "valueUri", given.system if given is not None else None),
-            ("version", "valueString", version),
-            ("display", "valueString", shown),
-            ("normalized-code", "valueCode", checked.normalized if checked is not None else None),
-            ("inactive", "valueBoolean", True if inactive else None),
+            ("result", "valueBoolean", self.member is True and not self.findings.failed)
         ]
+        if given is not None:
+            entries += [("code", "valueCode", given.code), ("system", "valueUri", given.system)]
+        entries += [("version", "valueString", version), ("display", "valueString", shown)]
+        if checked is not None and checked.normalized is not None:
+            entries.append(("normalized-code", "valueCode", checked.normalized))
+        if inactive:
+            entries.append(("inactive", "valueBoolean", True))
         if (inactive and status and status != "inactive") or status.casefold() == "deprecated":
             entries.append(("status", "valueCode", status))
         kind = "x-unknown-system" if self.member is False else "x-caused-by-unknown-system"
         entries += [(kind, "valueCanonical", system) for system in self.unknown]
         if not single:
-            entries.append(("codeableConcept", "valueCodeableConcept", self.concept))
+            entries.append(("codeableConcept", "valueCodeableConcept", self.coded.concept))
         entries.append(("message", "valueString", self.findings.message()))
         if self.findings.issues:
             entries.append(("issues", "resource", outcome(self.findings.issues)))
         return answer(entries)
+
+
+def _is_absolute(uri: str) -> bool:
+    return uri.startswith(("http://", "https://", "urn:")) or bool(urlsplit(uri).scheme)
 
 
 def _named(given: CodingAt) -> str:
@@ -396,26 +306,13 @@ def _named(given: CodingAt) -> str:
     return f"{name} ('{given.display}')" if given.display else name
 
 
-def _status(detail: ConceptDetail | None) -> str:
-    """The concept's status: its property, the standards-status extension, or `inactive`."""
-    if detail is None:
-        return ""
-    for value in detail.values("status"):
-        if str(value).casefold() != "active":
-            return str(value)
-    extended = standards_status({"extension": detail.extensions})
-    if extended is not None:
-        return extended
-    return "" if detail.active else "inactive"
-
-
 def code_system_to_validate(scope: Scope, parameters: Parameters, coded: Coded) -> CodeSystemContent:
     """The code system that `CodeSystem/$validate-code` asks of.
 
     Raises:
         OperationError: it is not at hand, is a supplement, or is not named at all.
     """
-    coding = coded.codings[0] if coded.codings else {}
+    coding = coded.first()
     url = parameters.text("url") or coding.get("system")
     path = coded.path(0)
     if not isinstance(url, str) or not url:
@@ -428,7 +325,7 @@ def code_system_to_validate(scope: Scope, parameters: Parameters, coded: Coded) 
     content = scope.code_system(named, version)
     if content is not None:
         return content
-    issues = [] if urlsplit(named).scheme else [messages.relative_system(path)]
+    issues = [] if _is_absolute(named) else [messages.relative_system(path)]
     if scope.library.value_set_versions(named):
         raise OperationError(messages.not_a_code_system(path, named), *issues, answerable=True)
     supplement = scope.library.supplement(named)

@@ -18,6 +18,7 @@ from fhir_bridge.terminology.content import PropertyDefinition
 from fhir_bridge.terminology.search_index import TextWriter
 from fhir_bridge.terminology.store import format as form
 from fhir_bridge.terminology.store.hierarchy import Hierarchy, number
+from fhir_bridge.terminology.store.logic_writer import LogicWriter
 from fhir_bridge.terminology.store.map_writer import write_maps
 from fhir_bridge.terminology.store.staging import AUXILIARY, Staging, SystemHeader
 
@@ -54,6 +55,11 @@ class Writer:
         if self._puts % _COMMIT_EVERY == 0:
             self._transaction.commit()
             self._transaction = self._env.begin(write=True)
+
+    def get(self, database: str, key: bytes) -> bytes | None:
+        """What was put."""
+        found: bytes | None = self._transaction.get(key, db=self._databases[database])
+        return found
 
     def close(self) -> None:
         """Commit, and wait until the disk has it."""
@@ -123,6 +129,8 @@ class _System:
         self.prefix = place.to_bytes(2, "big")
         self.shape = form.Shape()
         self.names: dict[str, str] = {}
+        logic = header.logic
+        self.logic = None if logic is None else LogicWriter(staging, writer, place, logic)
 
     def write(self) -> dict[str, Any]:
         """Write everything; returns the description."""
@@ -133,6 +141,10 @@ class _System:
         self._details(hierarchy)
         self._lists(hierarchy)
         self._properties()
+        if self.logic is not None and len(hierarchy.number_of):
+            self.step(f"reference sets of {self.header.url}")
+            self.logic.values()
+            self.logic.members()
         header = self.header
         declared = {one.code: one for one in header.properties}
         for name, kind in self.names.items():
@@ -153,6 +165,7 @@ class _System:
             "concepts": len(hierarchy.number_of),
             "covered": hierarchy.covered,
             "shape": self.shape.stored(),
+            **({} if self.logic is None else {"logic": self.logic.described()}),
         }
 
     def _hierarchy(self) -> Hierarchy:
@@ -235,23 +248,25 @@ class _System:
         )
         properties = _Grouped(
             self.staging.rows(
-                "SELECT p.number, x.name, x.value, x.type"
+                "SELECT p.number, x.name, x.value, x.type, x.grp"
                 f" FROM property x {joined} WHERE x.sys = ? ORDER BY p.number, x.rowid",
                 place,
             )
         )
         concepts = self.staging.rows(
-            "SELECT p.number, c.code, c.display, c.definition, c.active, c.rank, c.extensions"
+            "SELECT p.number, c.code, c.display, c.definition, c.active, c.rank, c.extensions, c.descriptions"
             f" FROM place{place} p CROSS JOIN concept c ON c.seq = p.seq ORDER BY p.number"
         )
         waiting: list[tuple[int, int, bytes, str, bool]] = []
-        for n, code, display, definition, active, rank, extensions in concepts:
+        for n, code, display, definition, active, rank, extensions, descriptions in concepts:
             key = self.prefix + n.to_bytes(4, "big")
             self.writer.put("node", key, code.encode())
             names = [self._designation(row) for row in designations.of(n)]
-            values = [self._property(row) for row in properties.of(n)]
+            values = self._values(n, properties.of(n))
+            if self.logic is not None and descriptions:
+                self.logic.descriptions(n, descriptions, [name[0] for name in names])
             if definition or names or values or extensions:
-                more = orjson.loads(extensions) if extensions else None
+                more = orjson.Fragment(extensions) if extensions else None
                 self.writer.put("detail", key, form.encode_detail(definition, names, values, more))
             marks = f"s{place} a" if active else f"s{place}"
             worth = (0 if active else 1) << 48 | min(rank, 0xFFFFFF) << 16 | min(len(display or ""), 0xFFFF)
@@ -274,11 +289,19 @@ class _System:
         use = -1 if code is None else self.shape.uses.place((system or "", code, display))
         made = [value, -1 if language is None else self.shape.languages.place(language), use]
         if extensions:
-            made.append(orjson.loads(extensions))
+            made.append(orjson.Fragment(extensions))
         return made
 
+    def _values(self, number: int, rows: Iterator[tuple[Any, ...]]) -> list[list[Any]]:
+        """The properties of a concept; an attribute that is in several role groups is one property."""
+        if self.logic is None:
+            return [self._property(row) for row in rows]
+        found = list(rows)
+        self.logic.roles(number, ((row[4], *row[1:4]) for row in found if row[4] is not None))
+        return [self._property(row) for row in {row[1:4]: row for row in found}.values()]
+
     def _property(self, row: tuple[Any, ...]) -> list[Any]:
-        _, name, value, kind = row
+        _, name, value, kind, _ = row
         self.names.setdefault(name, kind)
         typed: Any = value
         if kind == "boolean":

@@ -14,6 +14,7 @@ from typing import Any
 
 import orjson
 
+from fhir_bridge.terminology.store import format as form
 from fhir_bridge.terminology.store.build import Building, clear_left_over
 from fhir_bridge.terminology.store.concept_map import StoredMap
 from fhir_bridge.terminology.store.errors import StoreError
@@ -116,7 +117,7 @@ class ContentStore:
     def value_set_versions(self, url: str) -> dict[str, dict[str, Any]]:
         """All versions of a ValueSet; of one version that was imported twice, the later import."""
         return {
-            version: orjson.loads(resource)
+            version: form.read_json(resource)
             for found, version, resource in self._value_sets(url)
             if found == url
         }

@@ -13,6 +13,11 @@ has them.
 | `cover` | system, number | bounds of further covered intervals |
 | `order` | system | numbers in the order of the source; `roots` likewise |
 | `prop` | system, property (2 bytes), value | numbers of the concepts that have it, sorted |
+| `role` | system, number | role group, place of the attribute, value (see `substrate.LITERAL`) of each attribute |
+| `value` | system, place of an attribute (2 bytes), value | numbers of the concepts that have it, sorted |
+| `literal` | system, place | JSON `[type, text]` of a value that is no concept |
+| `description` | system, number | JSON: id, kind, which name or the term itself |
+| `member` | system, reference set (2 bytes), number | JSON of its rows: active, module, time, fields |
 | `valueset` | url, 0, version | JSON of the ValueSet |
 | `map`, `pam`, `fold` | map, system (2 bytes each), code | JSON rows, by source, by target, by source as folded text |
 """
@@ -27,6 +32,7 @@ from typing import Any
 
 import orjson
 
+from fhir_bridge.fhir.serialization import loads_exact
 from fhir_bridge.terminology.content import Designation, PropertyValue
 
 __all__ = [
@@ -39,6 +45,7 @@ __all__ = [
     "INACTIVE",
     "MAX_KEY",
     "OWN_CASE",
+    "READABLE",
     "Detail",
     "Names",
     "Shape",
@@ -46,10 +53,14 @@ __all__ = [
     "decode_detail",
     "encode_detail",
     "packed",
+    "read_json",
 ]
 
-FORMAT = 1
-"""Version of this form; a file of another is refused, and its content must be imported again."""
+FORMAT = 2
+"""Version of this form. Version 1 has neither `role` nor what stands after it up to `member`."""
+
+READABLE = (1, 2)
+"""Forms that can be read; a file of another is refused, and its content must be imported again."""
 
 DATABASES = (
     "code",
@@ -61,6 +72,11 @@ DATABASES = (
     "order",
     "roots",
     "prop",
+    "role",
+    "value",
+    "literal",
+    "description",
+    "member",
     "valueset",
     "map",
     "pam",
@@ -124,11 +140,16 @@ class Shape:
         return {"languages": self.languages.values, "uses": self.uses.values, "names": self.names.values}
 
 
+def read_json(stored: bytes) -> Any:
+    """Stored JSON; decimals keep their digits where there may be some (R4 datatypes.html#decimal)."""
+    return loads_exact(stored) if b'"valueDecimal"' in stored else orjson.loads(stored)
+
+
 def encode_detail(
     definition: str | None,
     designations: list[list[Any]],
     properties: list[list[Any]],
-    extensions: list[Any] | None,
+    extensions: Any,
 ) -> bytes:
     """JSON `[definition, [[value, language, use, extensions?]…], [[name, value]…], extensions?]`.
 
@@ -148,7 +169,7 @@ def decode_detail(shape: Shape, stored: bytes | None) -> Detail:
     """What `encode_detail` wrote."""
     if stored is None:
         return None, (), (), ()
-    content = orjson.loads(stored)
+    content = read_json(stored)
     names = shape.names.values
     properties: list[PropertyValue] = []
     for place, value in content[2]:

@@ -18,7 +18,7 @@ class Query:
         """Prepare.
 
         Args:
-            asked: folded words, see `search_index.words`.
+            asked: folded words, see `folding.words`.
             rarity: how much a word tells, from 0 to 1.
         """
         self._asked = tuple(dict.fromkeys(asked))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 import weakref
@@ -36,7 +37,12 @@ class _Environment:
             readahead=False,
             max_dbs=len(form.DATABASES),
         )
-        self.databases = {name: self.lmdb.open_db(name.encode(), create=False) for name in form.DATABASES}
+        self.databases = dict(self._open())
+
+    def _open(self) -> Iterator[tuple[str, Any]]:
+        for name in form.DATABASES:
+            with contextlib.suppress(lmdb.NotFoundError):  # an older form has not all of them
+                yield name, self.lmdb.open_db(name.encode(), create=False)
 
 
 _environments: weakref.WeakValueDictionary[Path, _Environment] = weakref.WeakValueDictionary()
@@ -74,7 +80,7 @@ class Pack:
             described = orjson.loads((folder / DESCRIPTION).read_bytes())
         except (OSError, ValueError) as error:
             raise StoreError(f"{folder}: the description of this import can't be read ({error})") from error
-        if described.get("format") != form.FORMAT:
+        if described.get("format") not in form.READABLE:
             raise StoreError(
                 f"{folder}: written by another version of fhir-bridge; remove this folder and import "
                 f"{', '.join(described.get('sources', ()))} again"

@@ -13,8 +13,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import orjson
-
+from fhir_bridge.fhir.serialization import dumps
 from fhir_bridge.terminology.content import PropertyDefinition
 from fhir_bridge.terminology.store.errors import ImportProblem
 
@@ -22,8 +21,10 @@ __all__ = [
     "AUXILIARY",
     "ConceptRow",
     "DesignationRow",
+    "LogicHeader",
     "MapHeader",
     "MapRow",
+    "MemberRow",
     "PropertyRow",
     "Staging",
     "SystemHeader",
@@ -36,6 +37,19 @@ AUXILIARY = 1 << 23
 
 
 @dataclass
+class LogicHeader:
+    """What ECL asks of an RF2 release beyond a CodeSystem (`substrate.Logic`).
+
+    Attributes:
+        kinds: what many descriptions have in common, as the fields of `substrate.DescriptionKind`.
+        reference_sets: by SCTID, names and types of the fields after referencedComponentId.
+    """
+
+    kinds: list[tuple[Any, ...]] = field(default_factory=list)
+    reference_sets: dict[str, tuple[tuple[str, str], ...]] = field(default_factory=dict)
+
+
+@dataclass
 class SystemHeader:
     """A code system that is being imported.
 
@@ -43,6 +57,7 @@ class SystemHeader:
         content: code of codesystem-content-mode; `complete` where the file holds all of it.
         metadata: FHIR JSON of the CodeSystem without its concepts, for what the other attributes don't say.
         properties: properties that it declares; those that are met without a declaration are added.
+        logic: given where role groups, descriptions and members are kept.
     """
 
     url: str
@@ -55,10 +70,14 @@ class SystemHeader:
     hierarchy_meaning: str | None = "is-a"
     metadata: Mapping[str, Any] = field(default_factory=dict)
     properties: list[PropertyDefinition] = field(default_factory=list)
+    logic: LogicHeader | None = None
 
 
 class ConceptRow(NamedTuple):
-    """A concept; `line` is where it stands in `file`, `rank` orders what text search finds (smaller first)."""
+    """A concept; `line` is where it stands in `file`, `rank` orders what text search finds (smaller first).
+
+    `descriptions` is JSON of `[id, place in LogicHeader.kinds, which designation or the term itself]` each.
+    """
 
     code: str
     display: str | None
@@ -68,6 +87,7 @@ class ConceptRow(NamedTuple):
     line: int = 0
     rank: int = 0
     extensions: bytes | None = None
+    descriptions: bytes | None = None
 
 
 class DesignationRow(NamedTuple):
@@ -84,12 +104,24 @@ class DesignationRow(NamedTuple):
 
 class PropertyRow(NamedTuple):
     """A property of a concept; `value` is the text of a code, string, dateTime or decimal, `true`/`false`, digits, or
-    the JSON of a Coding."""
+    the JSON of a Coding. With a role group (0 for none of its own) it is an attribute in ECL's sense."""
 
     code: str
     name: str
     value: str
     type: str = "string"
+    group: int | None = None
+
+
+class MemberRow(NamedTuple):
+    """A row of a reference set; `fields` is JSON of what follows referencedComponentId, as texts."""
+
+    reference_set: str
+    code: str
+    active: bool
+    module: str
+    time: str
+    fields: bytes
 
 
 @dataclass
@@ -121,11 +153,13 @@ class MapRow(NamedTuple):
 _TABLES = """
 CREATE TABLE concept (
     seq INTEGER PRIMARY KEY, sys INTEGER, key TEXT, code TEXT, display TEXT, definition TEXT,
-    active INTEGER, abstract INTEGER, line INTEGER, rank INTEGER, extensions BLOB);
+    active INTEGER, abstract INTEGER, line INTEGER, rank INTEGER, extensions BLOB, descriptions BLOB);
 CREATE TABLE designation (
     sys INTEGER, key TEXT, value TEXT, language TEXT, use_system TEXT, use_code TEXT, use_display TEXT,
     extensions BLOB);
-CREATE TABLE property (sys INTEGER, key TEXT, name TEXT, value TEXT, type TEXT);
+CREATE TABLE property (sys INTEGER, key TEXT, name TEXT, value TEXT, type TEXT, grp INTEGER);
+CREATE TABLE member (
+    sys INTEGER, reference_set TEXT, key TEXT, active INTEGER, module TEXT, time TEXT, fields BLOB);
 CREATE TABLE edge (sys INTEGER, key TEXT, parent TEXT);
 CREATE TABLE value_set (url TEXT, version TEXT, resource BLOB);
 CREATE TABLE map_row (
@@ -170,7 +204,7 @@ class Staging:
         """Add concepts, in the order of the source."""
         fold = self._fold(system)
         self.insert(
-            "INSERT INTO concept VALUES (NULL,?,?,?,?,?,?,?,?,?,?)",
+            "INSERT INTO concept VALUES (NULL,?,?,?,?,?,?,?,?,?,?,?)",
             ((system, fold(row[0]), *row) for row in rows),
         )
 
@@ -186,7 +220,15 @@ class Staging:
         """Add properties; those of codes that don't come are dropped and noted."""
         fold = self._fold(system)
         self.insert(
-            "INSERT INTO property VALUES (?,?,?,?,?)", ((system, fold(row[0]), *row[1:]) for row in rows)
+            "INSERT INTO property VALUES (?,?,?,?,?,?)", ((system, fold(row[0]), *row[1:]) for row in rows)
+        )
+
+    def members(self, system: int, rows: Iterable[MemberRow]) -> None:
+        """Add rows of reference sets; those of codes that don't come are dropped."""
+        fold = self._fold(system)
+        self.insert(
+            "INSERT INTO member VALUES (?,?,?,?,?,?,?)",
+            ((system, row[0], fold(row[1]), *row[2:]) for row in rows),
         )
 
     def edges(self, system: int, rows: Iterable[tuple[str, str]]) -> None:
@@ -196,11 +238,11 @@ class Staging:
 
     # --- value sets and maps ---
 
-    def value_set(self, resource: Mapping[str, Any]) -> None:
-        """Add a ValueSet."""
+    def value_set(self, resource: Mapping[str, Any], text: bytes | None = None) -> None:
+        """Add a ValueSet; `text` is its JSON, where `resource` is not all of it."""
         self.db.execute(
             "INSERT INTO value_set VALUES (?,?,?)",
-            (resource["url"], str(resource.get("version") or ""), orjson.dumps(resource)),
+            (resource["url"], str(resource.get("version") or ""), text or dumps(resource)),
         )
 
     def concept_map(self, header: MapHeader) -> int:

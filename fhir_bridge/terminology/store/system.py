@@ -8,10 +8,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
+import orjson
+
 from fhir_bridge.terminology.content import ConceptDetail, PropertyDefinition
-from fhir_bridge.terminology.search_index import words
+from fhir_bridge.terminology.folding import words
 from fhir_bridge.terminology.store import format as form
 from fhir_bridge.terminology.store.likeness import Query
+from fhir_bridge.terminology.store.logic import StoredLogic
+from fhir_bridge.terminology.store.numbering import StoredNumbering
 from fhir_bridge.terminology.store.pack import Pack
 
 __all__ = ["Candidate", "StoredSystem"]
@@ -133,6 +137,31 @@ class StoredSystem:
         """The import that it is part of."""
         return self._pack
 
+    @property
+    def place(self) -> int:
+        """Its number within the import."""
+        return self._place
+
+    @cached_property
+    def numbering(self) -> StoredNumbering:
+        """Its concepts by number, for ECL."""
+        return StoredNumbering(self._pack, self._place, len(self), covered=self._covered, folds=self._folds)
+
+    @cached_property
+    def logic(self) -> StoredLogic | None:
+        """Role groups, descriptions and reference sets, for ECL; None where they were not imported."""
+        described = self._described.get("logic")
+        return None if described is None else StoredLogic(self, described)
+
+    @property
+    def outdated(self) -> str | None:
+        """Why an RF2 release has no `logic`: it was imported before that was kept."""
+        described = self._pack.described
+        if described["kind"] != "rf2" or described["format"] == form.FORMAT:
+            return None
+        files = ", ".join(described["sources"])
+        return f"as {files} was imported by an earlier version of fhir-bridge; import it again"
+
     def __len__(self) -> int:
         return int(self._described["concepts"])
 
@@ -170,6 +199,11 @@ class StoredSystem:
     def detail(self, number: int) -> form.Detail:
         """Definition, designations, properties and extensions of a concept."""
         return form.decode_detail(self._shape, self._at("detail", number))
+
+    def names(self, number: int) -> Sequence[str]:
+        """The designations of a concept, in their order."""
+        stored = self._at("detail", number)
+        return () if stored is None else [row[0] for row in orjson.loads(stored)[1]]
 
     def find(self, code: str) -> str | None:
         """The code as the system writes it."""
@@ -272,11 +306,15 @@ class StoredSystem:
 
     def with_property(self, name: str, value: str) -> Iterator[str]:
         """Codes that have a property of this name and value."""
+        return map(self._code, self.numbers_with_property(name, value))
+
+    def numbers_with_property(self, name: str, value: str) -> Sequence[int]:
+        """Numbers of the concepts that have a property of this name and value, sorted."""
         places: list[str] = self._described["property_places"]
         if name not in places:
-            return iter(())
+            return ()
         key = self._prefix + places.index(name).to_bytes(2, "big") + value.encode("utf-8", "replace")
-        return self._codes_of(self._stored("prop", form.bounded(key)))
+        return memoryview(self._stored("prop", form.bounded(key))).cast("I")
 
     def property_values(self, name: str) -> Iterator[tuple[str, int]]:
         """Values of a property, sorted, and how many concepts have each (values beyond 480 bytes are left out)."""
@@ -301,6 +339,11 @@ class StoredSystem:
         """Codes with a name that holds every word of the text, or one that begins with it; best first."""
         owners = self._pack.text.filter(text, self._marks(active_only), limit)
         return [self._code(owner & 0xFFFFFFFF) for owner in owners]
+
+    def numbers_with_words(self, text: str) -> Iterator[int]:
+        """Numbers of the concepts whose names hold every word of the text, or one that begins with it."""
+        owners = self._pack.text.filter(text, self._marks(active_only=False), len(self))
+        return (owner & 0xFFFFFFFF for owner in owners)
 
     def candidates(self, text: str, limit: int = 20, active_only: bool = True) -> list[Candidate]:
         """Codes whose names are like the text, misspelt or partial as it may be; best first, each once.

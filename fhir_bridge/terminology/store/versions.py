@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from fhir_bridge.terminology.versions import year_first
+
 __all__ = ["version_key"]
 
 _PART = re.compile(r"([0-9]+)")
@@ -13,10 +15,12 @@ _SNOMED = re.compile(r"https?://snomed\.info/x?sct/([0-9]+)/version/([0-9]{8})")
 def version_key(version: str | None) -> tuple[tuple[int, int, str], ...]:
     """A key that sorts versions, the newest last: numbers count as numbers (`2.9` is before `2.78`).
 
-    Of SNOMED CT's version URIs only the date counts. No version sorts first.
+    Of SNOMED CT's version URIs only the date counts; of a day with the month first, as RxNorm's releases are told
+    (`01052026`), the year counts first. No version sorts first.
     """
     if not version:
         return ()
+    version = year_first(version)
     snomed = _SNOMED.fullmatch(version)
     if snomed:
         version = f"{snomed[2]}.{snomed[1]}"

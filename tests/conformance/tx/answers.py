@@ -11,7 +11,8 @@ from fhir_bridge.server.rest.operations import Operations
 from fhir_bridge.server.rest.terminology import Versions, terminology_operations
 from fhir_bridge.server.rest.terminology_capabilities import terminology_capabilities
 from fhir_bridge.server.terminology import ServedTerminology, limits_of
-from fhir_bridge.terminology.library import Library, base_layers
+from fhir_bridge.terminology.layers import base_layers
+from fhir_bridge.terminology.library import Library
 from fhir_bridge.terminology.operations.outcomes import OperationError
 from fhir_bridge.terminology.operations.service import Request, TerminologyService
 from tests.conformance.tx.suite import Case, read

@@ -146,7 +146,7 @@ def test_a_german_catalogue_is_read_by_its_own_column_names(tmp_path: Path) -> N
     )
     (found,) = read_catalogue(path, system=LOCAL, language="de", encoding="cp1252")
     assert found == LocalTerm("Kalium", "mmol/l", "Serum", "de", "K", LOCAL, 1200)
-    with pytest.raises(TerminologyFileError, match="line 1 is not utf-8"):
+    with pytest.raises(TerminologyFileError, match="line 1 is not UTF-8"):
         read_catalogue(path)
 
 

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from fhir_bridge.terminology.library import Library, ResourceLayer, base_layers
+from fhir_bridge.terminology.layers import ResourceLayer, base_layers
+from fhir_bridge.terminology.library import Library
 from fhir_bridge.terminology.operations.options import Limits
 from fhir_bridge.terminology.operations.outcomes import OperationError
 from fhir_bridge.terminology.operations.service import OPERATIONS, Request, TerminologyService

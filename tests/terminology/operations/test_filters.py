@@ -82,6 +82,10 @@ def test_a_filter_selects(prop: str, op: str, value: str, codes: set[str]) -> No
         ("!!> (<< cat)", {"cat"}),
         ("!!< (<< cat)", {"tiger", "lion"}),
         ("/* all the cats */ << cat", CATS),
+        ('<< mammal {{ term = "ti" }}', {"tiger"}),
+        ('<< mammal {{ term = wild:"*i*" }}', {"tiger", "lion"}),
+        ("* {{ C active = 0 }}", {"dodo"}),
+        ("^ * {{ C active = 1 }}", {"tiger", "worm"}),
     ],
 )
 def test_an_expression_selects(expression: str, codes: set[str]) -> None:
@@ -97,7 +101,8 @@ def test_an_expression_selects(expression: str, codes: set[str]) -> None:
         ("<< cat AND", "found the end"),
         ("(<< cat", "expected \\)"),
         ("<< cat OR lion AND cow", "brackets"),
-        ("<< cat {{ term = \"x\" }}", "filters"),
+        ("<< cat {{ dialect = en-us }}", "dialects of descriptions can't be judged here"),
+        ("<< cat {{ C moduleId = cow }}", "no property moduleId"),
         ("* : eats > cow", "number"),
         ("(" * 60 + "cat" + ")" * 60, "nested deeper"),
         ("cat" + " .eats" * 60, "dots"),

@@ -8,6 +8,9 @@ import pytest
 
 from fhir_bridge.terminology import Terminology
 from fhir_bridge.terminology.imports.run import import_file
+from fhir_bridge.terminology.operations.ecl.work import Work
+from fhir_bridge.terminology.operations.options import Limits
+from fhir_bridge.terminology.operations.outcomes import OperationError
 from fhir_bridge.terminology.operations.service import OPERATIONS, Request, TerminologyService
 from fhir_bridge.terminology.store import open_store
 from tests.terminology.makers_rf2 import FINDING, MORPH, SITE, STRUCTURE, make_rf2
@@ -64,6 +67,45 @@ def test_expressions_select_by_hierarchy_and_attributes(ask: Asked) -> None:
     places = ask.codes(f"(<<{FINDING}).{SITE}")
     assert places
     assert places <= ask.codes(f"<<{STRUCTURE}")
+
+
+def test_implicit_value_sets_know_role_groups_and_filters(ask: Asked) -> None:
+    """The made release has site and morphology in one role group, and no name with a word of its own that begins so."""
+    sited = ask.codes(f"<<{FINDING}:{SITE}=*,{MORPH}=*")
+    assert sited
+    assert ask.codes(f"<<{FINDING}:{{{SITE}=*,{MORPH}=*}}") == sited
+    assert ask.codes(f"<<{FINDING}:[2..*]{{{SITE}=*}}") == set()
+    assert ask.codes(f"<<{FINDING}{{{{C definitionStatus=defined}}}}") == sited
+    assert ask.codes(f'<<{FINDING}{{{{term="clinical find", dialect=en-gb(prefer)}}}}') == {FINDING}
+    retired = ask.codes("*{{C active=0}}")
+    assert retired
+    assert ask.codes("* {{C active=1}} {{+HISTORY-MIN}}") >= retired
+
+
+def test_one_code_is_validated_against_an_expression_without_expanding_it(
+    ask: Asked, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inside = next(iter(ask.codes(f"<<{FINDING}:{{{SITE}=*,{MORPH}=*}}")))
+    monkeypatch.setattr(Work, "empty", lambda _: pytest.fail("it was expanded"))
+    url = f"{SCT}?fhir_vs=ecl/<<{FINDING}:{{{SITE}=<<{STRUCTURE},{MORPH}=*}}"
+    for code, answer in ((inside, True), (STRUCTURE, False)):
+        told_of = ask("ValueSet", "validate-code", url=url, system=SCT, code=code)
+        assert told(told_of, "result") is answer
+
+
+def test_an_expression_that_is_wrong_is_told_with_its_place(ask: Asked) -> None:
+    with pytest.raises(OperationError) as caught:
+        ask("ValueSet", "expand", url=f"{SCT}?fhir_vs=ecl/<<{FINDING}:{SITE}")
+    (issue,) = caught.value.json()["issue"]
+    assert "expected = or another comparator, found the end at character 22" in issue["details"]["text"]
+
+
+def test_an_expression_that_takes_too_long_is_too_costly(terminology: Terminology) -> None:
+    service = TerminologyService(terminology.library, Limits(seconds=-1))
+    request = Request(parameters(url=f"{SCT}?fhir_vs=ecl/<<{FINDING}:{SITE}=*"))
+    with pytest.raises(OperationError) as caught:
+        OPERATIONS["ValueSet", "expand"](service, request)
+    assert [issue["code"] for issue in caught.value.json()["issue"]] == ["too-costly"]
 
 
 def test_membership_is_the_same_for_one_code_as_for_all(ask: Asked, terminology: Terminology) -> None:

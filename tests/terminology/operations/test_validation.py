@@ -245,9 +245,7 @@ VALUES = st.recursive(
     lambda inner: (
         st.lists(inner, max_size=3)
         | st.dictionaries(
-            st.sampled_from(
-                ["system", "code", "version", "coding", "resourceType", "compose", "include", "url"]
-            ),
+            st.sampled_from("system code version display coding resourceType compose include url".split()),
             inner,
             max_size=4,
         )

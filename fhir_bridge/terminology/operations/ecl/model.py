@@ -1,42 +1,110 @@
-"""The parts of an ECL expression."""
+"""The parts of an ECL expression (ECL 2.2, logical model). Filters are in `filter_model`."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Literal
+
+from fhir_bridge.terminology.operations.ecl.filter_model import (
+    ConceptFilter,
+    Constraint,
+    DescriptionFilter,
+    MemberFilter,
+)
 
 __all__ = [
     "Attribute",
     "AttributeGroup",
+    "Comparator",
     "Compound",
+    "Concept",
     "Constraint",
     "Dotted",
-    "Focus",
+    "Everything",
+    "Filtered",
+    "MembersOf",
+    "Operator",
+    "ReferenceSetsOf",
     "Refined",
     "Refinement",
     "RefinementSet",
+    "Related",
+    "Supplemented",
 ]
 
-Operator = Literal["", "<", "<<", "<!", "<<!", ">", ">>", ">!", ">>!", "!!>", "!!<"]
-"""How a focus is widened: itself, descendants, those and itself, children, ancestors, …, top and bottom of a set."""
+Operator = Literal["<", "<<", "<!", "<<!", ">", ">>", ">!", ">>!", "!!>", "!!<"]
+"""Descendants, those and itself, children, those and itself; ancestors likewise; top and bottom of a set."""
+
+Comparator = Literal["=", "!=", "<", "<=", ">", ">="]
 
 
 @dataclass(frozen=True, slots=True)
-class Focus:
-    """`<< 404684003`, `^ 700043003`, `*`, or an expression in brackets.
+class Concept(Constraint):
+    """`404684003 |Clinical finding|`."""
 
-    Attributes:
-        member: `^`: the members of the reference set in place of the concept.
-        target: a concept id, `*`, or an expression.
-    """
+    code: str
+
+
+@dataclass(frozen=True, slots=True)
+class Everything(Constraint):
+    """`*`, or ANY."""
+
+
+@dataclass(frozen=True, slots=True)
+class Related(Constraint):
+    """`<< …` and the other operators on the hierarchy; of several concepts it is the union."""
 
     operator: Operator
-    member: bool
-    target: str | Constraint
+    of: Constraint
 
 
 @dataclass(frozen=True, slots=True)
-class Compound:
+class MembersOf(Constraint):
+    """`^ …`: what a field of the rows of reference sets has, with `{{ M … }}` for the rows.
+
+    Attributes:
+        field: as in `^ [targetComponentId] …`; None for referencedComponentId.
+        offset: where it stands.
+    """
+
+    of: Constraint
+    field: str | None
+    filters: tuple[MemberFilter, ...]
+    offset: int
+
+
+@dataclass(frozen=True, slots=True)
+class ReferenceSetsOf(Constraint):
+    """`^R …`: the reference sets that have any of the concepts as an active member."""
+
+    of: Constraint
+
+
+@dataclass(frozen=True, slots=True)
+class Filtered(Constraint):
+    """`… {{ C … }}` and `… {{ D … }}`; all must hold."""
+
+    of: Constraint
+    filters: tuple[ConceptFilter | DescriptionFilter, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Supplemented(Constraint):
+    """`… {{ + HISTORY-MIN }}`: with the inactive concepts that historical associations lead from.
+
+    Attributes:
+        sets: the association reference sets; None for all historical ones.
+        offset: where the supplement stands.
+    """
+
+    of: Constraint
+    sets: Constraint | None
+    offset: int
+
+
+@dataclass(frozen=True, slots=True)
+class Compound(Constraint):
     """Expressions joined by one of AND, OR and MINUS."""
 
     operator: Literal["AND", "OR", "MINUS"]
@@ -48,25 +116,26 @@ class Attribute:
     """`attribute = value`, with cardinality and reverse flag.
 
     Attributes:
-        high: None is no bound.
-        value: an expression, or for concrete values a text (`#40`, `"text"`, `true`).
+        value: an expression, a number, texts of which one is wanted, or a boolean.
+        low, high: cardinality; `high` None is no bound.
     """
 
     name: Constraint
-    comparator: Literal["=", "!=", "<", "<=", ">", ">="]
-    value: Constraint | str
-    low: int | None = None
+    comparator: Comparator
+    value: Constraint | Decimal | tuple[str, ...] | bool
+    low: int = 1
     high: int | None = None
     reverse: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class AttributeGroup:
-    """`{ … }`: attributes that stand in one role group."""
+    """`{ … }`: attributes that stand in one role group; the cardinality counts groups."""
 
     refinement: Refinement
-    low: int | None = None
-    high: int | None = None
+    low: int
+    high: int | None
+    offset: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,20 +147,19 @@ class RefinementSet:
 
 
 @dataclass(frozen=True, slots=True)
-class Refined:
+class Refined(Constraint):
     """An expression with a refinement after `:`."""
 
-    focus: Constraint
+    of: Constraint
     refinement: Refinement
 
 
 @dataclass(frozen=True, slots=True)
-class Dotted:
+class Dotted(Constraint):
     """`expression . attribute`: the values of the attribute."""
 
-    focus: Constraint
+    of: Constraint
     attribute: Constraint
 
 
 Refinement = Attribute | AttributeGroup | RefinementSet
-Constraint = Focus | Compound | Refined | Dotted

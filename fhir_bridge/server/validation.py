@@ -1,0 +1,111 @@
+"""Validation of what a worker is sent: by the process's validator, with the terminology that is written over REST.
+
+"At once" holds here as for the terminology operations. Most resources never ask beyond the definition tables; only one
+that does is worth a question to the database whether something was written, and is judged again where it was.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from fhir_bridge.fhir.issues import Issue
+from fhir_bridge.fhir.ports import Concept, TerminologyPort, Translation
+from fhir_bridge.fhir.validation import get_validator
+from fhir_bridge.server.terminology import ServedTerminology
+from fhir_bridge.terminology import Terminology
+
+if TYPE_CHECKING:
+    from fhir_bridge.storage import Store
+
+__all__ = ["Judge"]
+
+
+class Judge:
+    """Judges the resources of one request; after its first look at what is written it needs no other.
+
+    Args:
+        brought: resources that are written together with those that are judged; they count as written.
+    """
+
+    def __init__(
+        self, terminology: ServedTerminology, store: Store, brought: Sequence[Mapping[str, Any]] = ()
+    ) -> None:
+        self._terminology = terminology
+        self._store = store
+        self._brought = tuple(brought)
+        self._present: Terminology | None = None
+
+    async def issues(
+        self, resource: dict[str, Any], profiles: Sequence[str] = (), *, inline: bool = False
+    ) -> list[Issue]:
+        """What the validator finds.
+
+        Args:
+            profiles: canonicals to check beside those in `meta.profile`.
+            inline: validate on the event loop, for a resource that takes less time than a change of threads.
+
+        Raises:
+            psycopg.Error: the database was asked what is written, and does not answer.
+        """
+        if self._present is not None:
+            return await _validated(resource, profiles, self._present, inline)
+        known = self._terminology.judging
+        asking = _Asking(known)
+        found = await _validated(resource, profiles, asking, inline)
+        if not asking.asked:
+            return found
+        await self._terminology.refresh(self._store)
+        self._present = self._terminology.judging_with(self._brought)
+        if self._present is known:
+            return found
+        return await _validated(resource, profiles, self._present, inline)
+
+
+async def _validated(
+    resource: dict[str, Any], profiles: Sequence[str], terminology: TerminologyPort, inline: bool
+) -> list[Issue]:
+    validate = get_validator().validate
+    if inline:
+        return validate(resource, profiles, terminology)
+    return await asyncio.to_thread(validate, resource, profiles, terminology)
+
+
+class _Asking:
+    """A terminology that notes whether it was asked at all; without one, nothing is known."""
+
+    def __init__(self, terminology: Terminology | None) -> None:
+        self._terminology = terminology
+        self.asked = False
+
+    def _ask(self) -> Terminology | None:
+        self.asked = True
+        return self._terminology
+
+    def lookup(self, system: str, code: str) -> Concept | None:
+        """As `TerminologyPort` has it."""
+        terminology = self._ask()
+        return None if terminology is None else terminology.lookup(system, code)
+
+    def knows_system(self, system: str) -> bool:
+        """As `TerminologyPort` has it."""
+        terminology = self._ask()
+        return terminology is not None and terminology.knows_system(system)
+
+    def member(self, value_set: str, system: str | None, code: str) -> bool | None:
+        """As `TerminologyPort` has it."""
+        terminology = self._ask()
+        return None if terminology is None else terminology.member(value_set, system, code)
+
+    def translate(self, system: str | None, code: str, targets: tuple[str, ...]) -> list[Translation]:
+        """As `TerminologyPort` has it."""
+        terminology = self._ask()
+        return [] if terminology is None else terminology.translate(system, code, targets)
+
+    def translate_by_map(self, concept_map: str, code: str) -> list[Translation]:
+        """As `TerminologyPort` has it."""
+        terminology = self._ask()
+        if terminology is None:
+            raise KeyError(concept_map)
+        return terminology.translate_by_map(concept_map, code)

@@ -1,0 +1,124 @@
+"""Codes that ClaML's classes make with modifiers (EN 14463): `E10` with `.0` is `E10.0`, and that with `1` `E10.01`.
+
+A class has the modifiers that it names, and those of the classes above it, but for the ones that it excludes. Codes
+are made of classes that have none below them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from fhir_bridge.terminology.imports.xml import Element
+
+__all__ = ["Modified", "Modifiers"]
+
+_CATEGORY = re.compile(r"[A-Z][0-9]{2}")
+
+
+class Modified(NamedTuple):
+    """A code that is made: the class at its root, the code that it is made from, and the class of its modifier."""
+
+    code: str
+    base: str
+    above: str
+    modifier: Element
+
+
+@dataclass
+class _Class:
+    """What a class says of modifiers: those it names, with the choices that are valid, and those it excludes."""
+
+    parents: list[str]
+    abstract: bool
+    named: dict[str, frozenset[str]] = field(default_factory=dict)
+    excluded: frozenset[str] = frozenset()
+
+
+class Modifiers:
+    """The modifiers of a classification, and the classes that have them.
+
+    Attributes:
+        missing: codes of modifiers that are named but not there.
+    """
+
+    def __init__(self) -> None:
+        self.missing: set[str] = set()
+        self._choices: dict[str, list[Element]] = {}
+        self._classes: dict[str, _Class] = {}
+        self._with_below: set[str] = set()
+
+    def add_choice(self, element: Element) -> None:
+        """Take a ModifierClass."""
+        self._choices.setdefault(element.get("modifier"), []).append(element)
+
+    def add_class(self, code: str, element: Element, parents: list[str], *, abstract: bool) -> None:
+        """Take what a Class says of modifiers."""
+        self._with_below.update(parents)
+        self._classes[code] = _Class(
+            parents,
+            abstract,
+            {
+                by.get("code"): frozenset(one.get("code") for one in by.all("ValidModifierClass"))
+                for by in element.all("ModifiedBy")
+            },
+            frozenset(one.get("code") for one in element.all("ExcludeModifier")),
+        )
+
+    def codes(self) -> Iterator[Modified]:
+        """The codes that are made, each after the one that it is made from."""
+        for base, one in self._classes.items():
+            if not one.abstract and base not in self._with_below:
+                yield from self._of(base)
+
+    def _of(self, base: str) -> Iterator[Modified]:
+        own = self._classes[base].named
+        steps: list[list[Element]] = []
+        for name, valid in self._effective(base, frozenset()).items():
+            choices = [one for one in self._choices.get(name, ()) if not valid or one.get("code") in valid]
+            if not choices:
+                self.missing.add(name)
+            elif name in own or not ("." in base and _is_dotted(choices)):
+                steps.append(choices)
+        level: list[tuple[str, list[Element]]] = [(base, [])]
+        for choices in sorted(steps, key=lambda one: not _is_dotted(one)):
+            following = []
+            for above, before in level:
+                for choice in choices:
+                    if not _excluded(choice, before):
+                        code = _joined(above, choice.get("code"))
+                        yield Modified(code, base, above, choice)
+                        following.append((code, [*before, choice]))
+            level = following or level
+
+    def _effective(self, code: str, below: frozenset[str]) -> dict[str, frozenset[str]]:
+        """Modifiers of a class with their valid choices, those of the classes above it first."""
+        one = self._classes.get(code)
+        if one is None or code in below:
+            return {}
+        found: dict[str, frozenset[str]] = {}
+        for parent in one.parents:
+            found.update(self._effective(parent, below | {code}))
+        found.update(one.named)
+        return {name: valid for name, valid in found.items() if name not in one.excluded}
+
+
+def _is_dotted(choices: list[Element]) -> bool:
+    """Whether they make the fourth character, which stands after a dot."""
+    return all(one.get("code").startswith(".") for one in choices)
+
+
+def _excluded(choice: Element, before: list[Element]) -> bool:
+    """Whether a choice can't follow those that were taken before it (ExcludeOnPrecedingModifier)."""
+    against = {(one.get("modifier"), one.get("code")) for one in choice.all("ExcludeOnPrecedingModifier")}
+    return any((one.get("modifier"), one.get("code")) in against for one in before)
+
+
+def _joined(base: str, suffix: str) -> str:
+    if suffix.startswith(".") and "." in base:
+        return base + suffix[1:]
+    if _CATEGORY.fullmatch(base) and suffix[:1].isalnum():
+        return f"{base}.{suffix}"
+    return base + suffix

@@ -1,0 +1,100 @@
+"""OMOP's SOURCE_TO_CONCEPT_MAP as CSV, as Usagi exports it for the CDM: one ConceptMap for each source vocabulary."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from fhir_bridge.terminology.imports.curies import OMOP, VOCABULARIES
+from fhir_bridge.terminology.imports.options import Options
+from fhir_bridge.terminology.imports.sources import Source
+from fhir_bridge.terminology.imports.tables import csv_rows
+from fhir_bridge.terminology.store.errors import ImportProblem
+from fhir_bridge.terminology.store.staging import MapHeader, MapRow, Staging
+
+__all__ = ["read", "recognizes"]
+
+_WANTED = ("source_code", "source_vocabulary_id", "target_concept_id")
+_OPTIONAL = ("source_code_description", "invalid_reason", "valid_end_date")
+
+
+def recognizes(source: Source) -> bool:
+    """Whether a CSV has the columns of SOURCE_TO_CONCEPT_MAP."""
+    return _file(source) is not None
+
+
+def read(source: Source, staging: Staging, options: Options) -> None:
+    """Read the table into the staging; `options.system` names the source codes where there is one vocabulary.
+
+    Raises:
+        ImportProblem: a column is missing, or a row is broken.
+    """
+    found = _file(source)
+    if found is None:
+        raise ImportProblem(
+            str(source.path), None, "holds no table with the columns of SOURCE_TO_CONCEPT_MAP"
+        )
+    name, separator = found
+    maps: dict[str, list[MapRow]] = {}
+    for vocabulary, row in _rows(source, name, separator, staging):
+        maps.setdefault(vocabulary, []).append(row)
+    if options.system is not None and len(maps) > 1:
+        raise ImportProblem(
+            source.label(name), None, f"has {len(maps)} source vocabularies; --system can name one only"
+        )
+    for vocabulary, rows in maps.items():
+        system = options.system or VOCABULARIES.get(vocabulary) or f"urn:fhir-bridge:omop:{_id(vocabulary)}"
+        url = f"urn:fhir-bridge:map:omop:{_id(vocabulary)}"
+        resource = {
+            "resourceType": "ConceptMap",
+            "url": url,
+            "name": f"OMOP_{re.sub(r'[^A-Za-z0-9]', '_', vocabulary)}",
+            "title": f"SOURCE_TO_CONCEPT_MAP of {vocabulary}",
+            "status": "active",
+            "sourceUri": system,
+            "targetUri": OMOP,
+        }
+        number = staging.concept_map(MapHeader(url, options.version, str(resource["name"]), resource))
+        staging.map_rows(number, (row._replace(source_system=system) for row in rows))
+
+
+def _rows(source: Source, name: str, separator: str, staging: Staging) -> Iterator[tuple[str, MapRow]]:
+    label = source.label(name)
+    for line, row in csv_rows(source, name, _WANTED, _OPTIONAL, separator):
+        code, vocabulary, concept, text, invalid, _ = row
+        if not code or not vocabulary:
+            raise ImportProblem(label, line, "has no source code or no source vocabulary")
+        if not concept.removeprefix("-").isdigit():
+            raise ImportProblem(label, line, f'has "{concept[:40]}" where a concept id is expected')
+        if invalid not in ("", "NULL"):
+            staging.note("rows that are no longer valid, left out")
+            continue
+        target = concept if int(concept) > 0 else None
+        yield (
+            vocabulary,
+            MapRow(
+                None,
+                code,
+                text or None,
+                OMOP if target else None,
+                target,
+                None,
+                "equivalent" if target else "unmatched",
+            ),
+        )
+
+
+def _id(vocabulary: str) -> str:
+    return re.sub(r"[^A-Za-z0-9.-]+", "-", vocabulary).strip("-") or "local"
+
+
+def _file(source: Source) -> tuple[str, str] | None:
+    """The table and its separator."""
+    if source.is_tar:
+        return None
+    for name in source.names:
+        if name.lower().endswith((".csv", ".tsv", ".txt")):
+            header = source.start(name, 4096).split(b"\n", 1)[0].decode("utf-8", "replace").lower()
+            if all(column in header for column in _WANTED):
+                return name, "\t" if "\t" in header else ","
+    return None

@@ -1,0 +1,205 @@
+"""Where terminology is found: resources, a content store, grammars, the definition tables, each as one layer."""
+
+# ruff: noqa: ARG002 - what a kind of content has not, it answers whatever it is asked
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Protocol
+
+from fhir_bridge.fhir import definitions
+from fhir_bridge.terminology.content import CodeSystemContent, ContentSource
+from fhir_bridge.terminology.dicom import DCM, DicomSource
+from fhir_bridge.terminology.grammars import GRAMMARS
+from fhir_bridge.terminology.maps import MapContent, ResourceMap
+from fhir_bridge.terminology.memory import ResourceContent, TableContent
+from fhir_bridge.terminology.registries import COUNTRIES
+from fhir_bridge.terminology.value_set_definitions import ValueSetDefinition
+
+__all__ = ["TABLES", "ContentLayer", "Layer", "Made", "ResourceLayer", "base_layers", "made_of"]
+
+
+class Layer(Protocol):
+    """One place where terminology is found. A version is `""` where a resource has none."""
+
+    def code_system_urls(self) -> Sequence[str]:
+        """Urls of its code systems, supplements left out."""
+        ...
+
+    def code_systems(self, url: str) -> Mapping[str, CodeSystemContent]:
+        """All versions of a code system, by version; supplements are among them under their own url."""
+        ...
+
+    def supplements(self, url: str) -> Sequence[ResourceContent]:
+        """Supplements of a code system."""
+        ...
+
+    def value_set_urls(self) -> Sequence[str]:
+        """Urls of its value sets."""
+        ...
+
+    def value_sets(self, url: str) -> Mapping[str, ValueSetDefinition]:
+        """All versions of a value set, by version."""
+        ...
+
+    def concept_maps(self) -> Sequence[MapContent]:
+        """Its concept maps."""
+        ...
+
+
+Made = ResourceContent | ValueSetDefinition | ResourceMap
+
+
+def made_of(resource: Mapping[str, Any]) -> Made | None:
+    """A CodeSystem, ValueSet or ConceptMap, ready to be asked; None where nothing can name it, or for another type."""
+    if not isinstance(resource.get("url"), str):
+        return None
+    match resource.get("resourceType"):
+        case "CodeSystem":
+            return ResourceContent(resource)
+        case "ValueSet":
+            return ValueSetDefinition(resource)
+        case "ConceptMap":
+            return ResourceMap(resource)
+    return None
+
+
+class ResourceLayer:
+    """CodeSystem, ValueSet and ConceptMap resources.
+
+    Of two code systems or value sets with one url and version, the later counts; concept maps are all kept, as their
+    rows add up.
+    """
+
+    def __init__(self, resources: Iterable[Mapping[str, Any] | Made | None]) -> None:
+        """A layer of FHIR JSON, or of what `made_of` made of it earlier."""
+        self._code_systems: dict[str, dict[str, CodeSystemContent]] = {}
+        self._supplements: dict[str, list[ResourceContent]] = {}
+        self._value_sets: dict[str, dict[str, ValueSetDefinition]] = {}
+        self._maps: list[MapContent] = []
+        for one in resources:
+            self._add(made_of(one) if isinstance(one, Mapping) else one)
+
+    def _add(self, one: Made | None) -> None:
+        if isinstance(one, ResourceContent):
+            self._code_systems.setdefault(one.url, {})[one.version or ""] = one
+            if one.supplements:
+                self._supplements.setdefault(one.supplements.split("|")[0], []).append(one)
+        elif isinstance(one, ValueSetDefinition):
+            self._value_sets.setdefault(str(one.url), {})[one.version or ""] = one
+        elif one is not None:
+            self._maps.append(one)
+
+    def code_system_urls(self) -> Sequence[str]:
+        """Urls of its code systems."""
+        return [
+            url
+            for url, found in self._code_systems.items()
+            if any(content.content != "supplement" for content in found.values())
+        ]
+
+    def code_systems(self, url: str) -> Mapping[str, CodeSystemContent]:
+        """All versions of a code system."""
+        return self._code_systems.get(url, {})
+
+    def supplements(self, url: str) -> Sequence[ResourceContent]:
+        """Supplements of a code system."""
+        return self._supplements.get(url, ())
+
+    def value_set_urls(self) -> Sequence[str]:
+        """Urls of its value sets."""
+        return tuple(self._value_sets)
+
+    def value_sets(self, url: str) -> Mapping[str, ValueSetDefinition]:
+        """All versions of a value set."""
+        return self._value_sets.get(url, {})
+
+    def concept_maps(self) -> Sequence[MapContent]:
+        """Its concept maps."""
+        return tuple(self._maps)
+
+
+class ContentLayer:
+    """Code systems of a content source (the imported store, the grammars)."""
+
+    def __init__(self, source: ContentSource) -> None:
+        self._source = source
+
+    def code_system_urls(self) -> Sequence[str]:
+        """Urls of its code systems."""
+        return self._source.urls()
+
+    def code_systems(self, url: str) -> Mapping[str, CodeSystemContent]:
+        """All versions of a code system."""
+        found = (
+            (version, self._source.content(url, version or None)) for version in self._source.versions(url)
+        )
+        return {version: content for version, content in found if content is not None}
+
+    def supplements(self, url: str) -> Sequence[ResourceContent]:
+        """None."""
+        return ()
+
+    def value_set_urls(self) -> Sequence[str]:
+        """None."""
+        return ()
+
+    def value_sets(self, url: str) -> Mapping[str, ValueSetDefinition]:
+        """None."""
+        return {}
+
+    def concept_maps(self) -> Sequence[MapContent]:
+        """None."""
+        return ()
+
+
+class _Tables:
+    """The definition tables of R4, v2, v3, THO and the guides."""
+
+    def __init__(self) -> None:
+        self._code_systems: dict[str, Mapping[str, CodeSystemContent]] = {}
+        self._value_sets: dict[str, Mapping[str, ValueSetDefinition]] = {}
+
+    def code_system_urls(self) -> Sequence[str]:
+        """Urls of its code systems."""
+        return definitions.code_systems()
+
+    def code_systems(self, url: str) -> Mapping[str, CodeSystemContent]:
+        """The version at hand."""
+        found = self._code_systems.get(url)
+        if found is None:
+            table = definitions.code_system(url)
+            found = {} if table is None else {table.version: TableContent(table)}
+            if table is not None:
+                self._code_systems[url] = found
+        return found
+
+    def supplements(self, url: str) -> Sequence[ResourceContent]:
+        """None."""
+        return ()
+
+    def value_set_urls(self) -> Sequence[str]:
+        """Urls of its value sets."""
+        return definitions.value_sets()
+
+    def value_sets(self, url: str) -> Mapping[str, ValueSetDefinition]:
+        """The version at hand."""
+        found = self._value_sets.get(url)
+        if found is None:
+            table = definitions.value_set(url)
+            found = {} if table is None else {table.version: ValueSetDefinition.of_table(table)}
+            if table is not None:
+                self._value_sets[url] = found
+        return found
+
+    def concept_maps(self) -> Sequence[MapContent]:
+        """None."""
+        return ()
+
+
+TABLES = _Tables()
+"""The definition tables, one for the process."""
+
+
+def base_layers() -> tuple[Layer, ...]:
+    """What is at hand without any folder: the definition tables, the grammars, countries, DICOM's own codes."""
+    return (TABLES, ContentLayer(GRAMMARS), ContentLayer(COUNTRIES), ContentLayer(DicomSource(DCM)))

@@ -1,0 +1,287 @@
+"""The entries of an expansion: what value sets include, without what they exclude, each code once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from fhir_bridge.terminology import versions
+from fhir_bridge.terminology.content import CodeSystemContent
+from fhir_bridge.terminology.grammars import GrammarContent
+from fhir_bridge.terminology.operations import messages
+from fhir_bridge.terminology.operations.contains import Entry
+from fhir_bridge.terminology.operations.notes import Notes
+from fhir_bridge.terminology.operations.outcomes import OperationError
+from fhir_bridge.terminology.operations.scope import Scope
+from fhir_bridge.terminology.operations.selection import Selector
+from fhir_bridge.terminology.value_set_definitions import Part, ValueSetDefinition
+
+__all__ = ["Entries", "several_versions"]
+
+
+class Entries:
+    """Finds the entries of the value sets of one expansion."""
+
+    def __init__(self, scope: Scope, notes: Notes) -> None:
+        self._scope = scope
+        self._options = scope.options
+        self._notes = notes
+        self._selector = Selector(scope)
+        self._followed: set[int] = set()
+        self._of_imports: dict[int, list[Entry]] = {}
+
+    def of(
+        self,
+        value_set: ValueSetDefinition,
+        pathway: tuple[str, ...],
+        limit: int | None,
+        with_version: bool,
+    ) -> list[Entry]:
+        """All entries, each once.
+
+        Args:
+            pathway: the value sets that import this one, outermost first.
+            with_version: codes of several versions of one code system are kept apart.
+
+        Raises:
+            OperationError: there are more than `limit`, or something that is needed is missing or wrong.
+        """
+        here = self._scope.follow(value_set, pathway)
+        excluded = self._exclusion(value_set, here)
+        found: dict[tuple[str, str, str], Entry] = {}
+        for entry in self._included(value_set, here):
+            if excluded(entry):
+                continue
+            system, version, code = entry.key
+            key = (system, version if with_version and not self._options.versions_match else "", code)
+            kept = found.get(key)
+            if kept is None:
+                found[key] = entry
+                if limit is not None and len(found) > limit and not self._notes.endless:
+                    raise self.too_costly(value_set, limit)
+            elif versions.order(version) > versions.order(kept.content.version or ""):
+                found[key] = entry
+        return list(found.values())
+
+    def too_costly(self, value_set: ValueSetDefinition, limit: int) -> OperationError:
+        """The error of a value set with more codes than that."""
+        issue = messages.too_costly(value_set.canonical, limit)
+        hint = f"Ask for a page with count and offset, or narrow it with filter; the limit is {limit} codes"
+        return OperationError(issue._replace(diagnostics=hint))
+
+    def _included(self, value_set: ValueSetDefinition, pathway: tuple[str, ...]) -> Iterator[Entry]:
+        expanded = value_set.expanded
+        if expanded is not None:
+            yield from self._of_expansion(value_set, expanded)
+            return
+        language = value_set.resource.get("language")
+        for part in _newest_first(value_set.includes):
+            if part.system is None:
+                yield from self._imported(value_set, part, pathway)
+                continue
+            content = self.content(value_set, part)
+            others = self._imports(value_set, part, pathway)
+
+            def let_in(
+                code: str,
+                content: CodeSystemContent = content,
+                others: Sequence[ValueSetDefinition] = others,
+            ) -> bool:
+                return all(self._selector.member(one, content.url, code) for one in others) and self._shown(
+                    value_set, content, code
+                )
+
+            for code in self._codes(value_set, part, content, pathway, let_in):
+                listed = part.listed(code, case_sensitive=content.case_sensitive)
+                reference = (part.concepts or {}).get(listed or "", {})
+                yield Entry(content, code, reference, language)
+
+    def _codes(
+        self,
+        value_set: ValueSetDefinition,
+        part: Part,
+        content: CodeSystemContent,
+        pathway: tuple[str, ...],
+        let_in: Callable[[str], bool],
+    ) -> Iterable[str]:
+        """The codes of an include that are let in."""
+        options = self._options
+        if isinstance(content, GrammarContent) and part.concepts is None:
+            return filter(let_in, self._of_grammar(value_set, part, content, pathway))
+        if options.filter:
+            most = max(options.limits.codes, (options.offset or 0) + (options.count or 0)) + 1
+            hits = self._selector.found_by_text(
+                part, content, options.filter, most, active_only=options.active_only is True, also=let_in
+            )
+            if len(hits) >= most:
+                self._notes.cut = True
+            return hits
+        return filter(let_in, self._selector.codes(part, content, value_set))
+
+    def _of_grammar(
+        self,
+        value_set: ValueSetDefinition,
+        part: Part,
+        content: GrammarContent,
+        pathway: tuple[str, ...],
+    ) -> Iterator[str]:
+        """A grammar has no end: a value set of its common codes stands for it."""
+        common = None if content.enumeration is None else self._scope.library.value_set(content.enumeration)
+        if common is None:
+            raise OperationError(messages.not_enumerable(content.url))
+        self._notes.unclosed(
+            f"The code System '{content.url}' has a grammar and so has infinite members. "
+            f"This extension is based on {content.enumeration}"
+        )
+        self._notes.endless = self._notes.endless or part.whole
+        self._notes.state(value_set, common.resource, common.canonical)
+        filters = self._scope.filters(part, content)
+        text = (self._options.filter or "").casefold()
+        for entry in self.of(common, pathway, None, with_version=False):
+            if all(one.matches(entry.code) for one in filters) and text in entry.code.casefold():
+                yield entry.code
+
+    def _shown(self, value_set: ValueSetDefinition, content: CodeSystemContent, code: str) -> bool:
+        """Whether the state of the concept lets it in."""
+        options = self._options
+        active = options.active_only or value_set.active_only
+        if not active and not options.exclude_not_for_ui:
+            return True
+        detail = content.get(code)
+        if detail is None:
+            return False
+        return not (active and not detail.active) and not (options.exclude_not_for_ui and detail.abstract)
+
+    def _of_expansion(
+        self, value_set: ValueSetDefinition, expanded: Mapping[tuple[str, str], Mapping[str, Any]]
+    ) -> Iterator[Entry]:
+        for (system, code), entry in expanded.items():
+            content = self._scope.code_system(system, self._scope.rule_version(system, entry.get("version")))
+            if content is None or content.find(code) is None:
+                continue
+            self._notes.used(value_set, content)
+            if self._shown(value_set, content, code):
+                yield Entry(content, code, entry)
+
+    # --- code systems and imports ---
+
+    def content(self, value_set: ValueSetDefinition, part: Part) -> CodeSystemContent:
+        """The code system of an include or exclude.
+
+        Raises:
+            OperationError: it is not at hand, or the version rules do not allow it.
+        """
+        system = str(part.system)
+        version = self._scope.rule_version(system, part.version)
+        content = self._scope.code_system(system, version)
+        if content is None:
+            known = self._scope.versions_of(system) if version else []
+            raise OperationError(messages.unknown_system_expansion(system, version, known))
+        for required in self._scope.refused_versions(content):
+            issue = messages.version_checked("", system, content.version or "", required)
+            raise OperationError(issue._replace(expression=""), status=400)
+        self._notes.used(value_set, content)
+        return content
+
+    def _imports(
+        self, value_set: ValueSetDefinition, part: Part, pathway: tuple[str, ...]
+    ) -> list[ValueSetDefinition]:
+        """The value sets that an include or exclude names.
+
+        Raises:
+            OperationError: one is not at hand, or they import each other in a circle.
+        """
+        found = []
+        for reference in part.value_sets:
+            other = self._scope.value_set(reference, value_set)
+            if other is None:
+                raise OperationError(messages.import_unknown(*self._scope.pinned(reference)))
+            if other.url and other.canonical in pathway:
+                raise OperationError(messages.circular(other.canonical, pathway))
+            if other.url and not reference.startswith("#"):
+                self._notes.parameter("used-valueset", "valueUri", other.canonical)
+            self._notes.state(value_set, other.resource, other.canonical)
+            found.append(other)
+        return found
+
+    def _imported(
+        self, value_set: ValueSetDefinition, part: Part, pathway: tuple[str, ...]
+    ) -> Iterator[Entry]:
+        """An include of value sets alone: what they have in common."""
+        imports = self._imports(value_set, part, pathway)
+        if not imports:
+            return
+        first, *others = imports
+        entries = self._of_imports.get(id(first))
+        if entries is None:
+            limit = self._options.limits.imported
+            entries = self.of(first, pathway, limit, several_versions(first))
+            self._of_imports[id(first)] = entries
+        for entry in entries:
+            if all(
+                self._selector.member(one, entry.content.url, entry.code) for one in others
+            ) and self._shown(value_set, entry.content, entry.code):
+                yield entry
+
+    def _exclusion(self, value_set: ValueSetDefinition, pathway: tuple[str, ...]) -> Any:
+        """A test of whether an entry is excluded."""
+        tests = [self._excluder(value_set, part, pathway) for part in value_set.excludes]
+        return lambda entry: any(test(entry) for test in tests)
+
+    def _excluder(self, value_set: ValueSetDefinition, part: Part, pathway: tuple[str, ...]) -> Any:
+        others = self._imports(value_set, part, pathway)
+        for one in others:
+            self._cycles(one, pathway)
+
+        def imported(entry: Entry) -> bool:
+            return all(self._selector.member(one, entry.content.url, entry.code) for one in others)
+
+        if part.system is None:
+            return imported if others else lambda _: False
+        content = self.content(value_set, part)
+        included = {one.version for one in value_set.includes if one.system == part.system}
+        across = self._options.versions_match
+        if across is None:
+            across = part.version not in included and part.version is not None and included != {None}
+            self._notes.across_versions = self._notes.across_versions or across
+
+        def test(entry: Entry) -> bool:
+            if entry.content.url != content.url:
+                return False
+            if entry.content.version != content.version and not across:
+                return False
+            return bool(self._selector.in_content(part, content, entry.code)) and imported(entry)
+
+        return test
+
+    def _cycles(self, value_set: ValueSetDefinition, pathway: tuple[str, ...]) -> None:
+        """Refuse value sets that lead back to one that is being expanded."""
+        if id(value_set) in self._followed:
+            return
+        here = self._scope.follow(value_set, pathway)
+        for part in (*value_set.includes, *value_set.excludes):
+            for reference in part.value_sets:
+                other = self._scope.value_set(reference, value_set)
+                if other is not None:
+                    self._cycles(other, here)
+        self._followed.add(id(value_set))
+
+
+def several_versions(value_set: ValueSetDefinition) -> bool:
+    """Whether the value set names different versions of one code system, so that entries have to say theirs."""
+    stated: dict[str, set[str | None]] = {}
+    for part in (*value_set.includes, *value_set.excludes):
+        if part.system is not None:
+            stated.setdefault(part.system, set()).add(part.version)
+    return any(len(found) > 1 for found in stated.values())
+
+
+def _newest_first(parts: Sequence[Part]) -> Sequence[Part]:
+    """The includes in their order, several versions of one code system from the newest on."""
+    places: dict[str | None, int] = {}
+    for place, part in enumerate(parts):
+        places.setdefault(part.system, place)
+    if len(places) == len(parts):
+        return parts
+    found = sorted(parts, key=lambda part: versions.order(part.version or ""), reverse=True)
+    return sorted(found, key=lambda part: places[part.system])
