@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from pathlib import Path
 
 import pytest
 
 os.environ["FHIR_BRIDGE_PLUGINS"] = "builtin"
 os.environ.pop("FHIR_BRIDGE_SITE", None)
+# A store that is not there: what the developer has imported must not answer for what ships.
+os.environ["FHIR_BRIDGE_TERMINOLOGY_STORE"] = str(
+    Path(tempfile.gettempdir()) / "fhir-bridge-tests-import-nothing"
+)
 
 pytest_plugins = ["tests.fixtures_postgres"]
 

@@ -20,8 +20,8 @@ from rich.table import Table
 
 __all__ = ["UsageError", "counted", "counting", "print_report", "stderr", "stdout", "steps"]
 
-stdout = Console()
-stderr = Console(stderr=True)
+stdout = Console(emoji=False)  # `map.csv:100: …` names a line, no emoji
+stderr = Console(stderr=True, emoji=False)
 
 _ISSUES_SHOWN = 12
 

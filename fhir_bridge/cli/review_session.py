@@ -18,6 +18,7 @@ HELP = """[bold]number[/] take that candidate   [bold]n[/] none fits   [bold]p[/
 [bold]/text[/] search by other words, or by code
 [bold]e wider 2[/] candidate 2, but it is wider (equal, equivalent, wider, narrower, inexact, relatedto)
 [bold]u[/] undo the last   [bold]a 0.9[/] approve the clear ones from 0.9 on
+[bold]z[/] none fits, for all that have no suggestion
 [bold]q[/] quit (all is kept)   [bold]?[/] this help"""
 
 
@@ -79,6 +80,10 @@ class ReviewSession:
                 chosen = self._review.approve(float(rest), self._by)
                 self._last += [one.key for one in chosen]
                 stdout.print(f"{counted(len(chosen), 'term')} approved")
+            elif word == "z":
+                dismissed = self._review.dismiss(self._by, rest)
+                self._last += [one.key for one in dismissed]
+                stdout.print(f"{counted(len(dismissed), 'term')} without a code")
             elif line.startswith("/"):
                 self._search(entry, line[1:].strip(), candidates)
                 return False
@@ -109,6 +114,8 @@ class ReviewSession:
         )
         stdout.print(f"\n[dim]{counted(left, 'term')} left[/]")
         stdout.print(f"[bold]{escape(term.name)}[/]  {escape(term.code)}  {escape(about)}", highlight=False)
+        if entry.candidates and not entry.suggested:
+            stdout.print("nothing is near enough to be suggested; nearest is")
         if entry.candidates:
             _print(list(entry.candidates), 0)
         else:

@@ -11,10 +11,10 @@ from rich.markup import escape
 from fhir_bridge.cli.output import UsageError, stderr, stdout
 from fhir_bridge.cli.terminology_asking import expand, lookup, translate, validate
 from fhir_bridge.cli.terminology_curation import review, suggest
-from fhir_bridge.cli.terminology_import import Store, import_, list_, remove
+from fhir_bridge.cli.terminology_import import import_, list_, remove
+from fhir_bridge.cli.terminology_options import SiteFile, Store, store_folder
 from fhir_bridge.plugins import shipped
 from fhir_bridge.terminology import lint_folders, lint_store
-from fhir_bridge.terminology.store import store_path
 
 __all__ = ["app"]
 
@@ -41,9 +41,10 @@ def lint(
     ] = [],  # noqa: B006 - typer copies it
     imported: Annotated[bool, typer.Option("--imported", help="Judge the imported maps.")] = False,
     store: Store = None,
+    site: SiteFile = None,
 ) -> None:
     """Find wrong and retired codes, displays that don't match, rows twice or in conflict; exit code 1 on errors."""
-    place = store_path(store)
+    place = store_folder(store, site)
     kept = place if place.is_dir() else None
     if imported and kept is None:
         raise UsageError(f"nothing is imported into {place}")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from http import HTTPStatus
-from pathlib import Path
 from typing import Annotated, Any
 
 import orjson
@@ -13,7 +12,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from fhir_bridge.cli.output import UsageError, counted, stderr, stdout
-from fhir_bridge.terminology import Terminology, get_terminology
+from fhir_bridge.cli.terminology_options import Folders, SiteFile, Store, terminology_of
+from fhir_bridge.terminology import Terminology
 from fhir_bridge.terminology.grammars import GrammarContent
 from fhir_bridge.terminology.hints import did_you_mean, near_codes, near_names, near_systems
 from fhir_bridge.terminology.operations.outcomes import OperationError
@@ -22,10 +22,6 @@ from fhir_bridge.terminology.operations.service import Request, TerminologyServi
 
 __all__ = ["expand", "lookup", "translate", "validate"]
 
-Folders = Annotated[
-    list[Path],
-    typer.Option("--folder", exists=True, file_okay=False, help="More terminology to read; repeats."),
-]
 Language = Annotated[
     str | None, typer.Option("--language", help="Language of displays, such as nl or de-CH,de;q=0.8.")
 ]
@@ -39,9 +35,11 @@ def lookup(
     ] = False,
     language: Language = None,
     folder: Folders = [],  # noqa: B006 - typer copies it
+    store: Store = None,
+    site: SiteFile = None,
 ) -> None:
     """Tell what a code means; exit code 1 where it is not known."""
-    terminology = get_terminology(tuple(folder))
+    terminology = terminology_of(folder, store, site)
     url, _, version = system.partition("|")
     concept = None if version else terminology.lookup(url, code)
     try:
@@ -88,9 +86,11 @@ def validate(
     code: Annotated[str, typer.Argument(help="The code.")],
     system: Annotated[str | None, typer.Option(help="URL of its code system.")] = None,
     folder: Folders = [],  # noqa: B006 - typer copies it
+    store: Store = None,
+    site: SiteFile = None,
 ) -> None:
     """Tell whether a code is in a value set; exit code 1 where it is not or that can't be decided here."""
-    terminology = get_terminology(tuple(folder))
+    terminology = terminology_of(folder, store, site)
     member = terminology.member(value_set, system, code)
     stdout.print({True: "yes", False: "no", None: "can't be decided with the content at hand"}[member])
     if not member:
@@ -121,12 +121,14 @@ def expand(
         bool, typer.Option("--json", help="Print the expanded ValueSet (in the form of R5).")
     ] = False,
     folder: Folders = [],  # noqa: B006 - typer copies it
+    store: Store = None,
+    site: SiteFile = None,
 ) -> None:
     """List the codes of a value set, page by page; exit code 1 where it can't be worked out.
 
     fhir-bridge terminology expand http://hl7.org/fhir/ValueSet/observation-codes --filter "glucose serum" --count 10
     """
-    terminology = get_terminology(tuple(folder))
+    terminology = terminology_of(folder, store, site)
     request = _request(
         url=value_set,
         filter=text,
@@ -202,9 +204,11 @@ def translate(
         list[str], typer.Option("--target", help="URL of a wanted target system; repeats.")
     ] = [],  # noqa: B006
     folder: Folders = [],  # noqa: B006 - typer copies it
+    store: Store = None,
+    site: SiteFile = None,
 ) -> None:
     """Translate a code by one map (--map), or by all maps from --system to --target; exit code 1 without a target."""
-    terminology = get_terminology(tuple(folder))
+    terminology = terminology_of(folder, store, site)
     if concept_map is not None:
         try:
             found = terminology.translate_by_map(concept_map, code)

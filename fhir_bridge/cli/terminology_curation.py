@@ -18,7 +18,7 @@ from fhir_bridge.cli.review_session import ReviewSession
 from fhir_bridge.fhir import JsonError, definitions, loads_exact
 from fhir_bridge.terminology import TerminologyFileError, get_terminology
 from fhir_bridge.terminology.content import CodeSystemContent
-from fhir_bridge.terminology.curation import Review, by_use, concept_map, read_catalogue
+from fhir_bridge.terminology.curation import Review, by_use, concept_map, encoding_of, read_catalogue
 from fhir_bridge.terminology.memory import ResourceContent, TableContent
 from fhir_bridge.terminology.store import open_store, store_path
 from fhir_bridge.terminology.suggest import LocalTerm, Suggester, get_lexicon
@@ -54,7 +54,9 @@ def suggest(
         list[str],
         typer.Option("--column", help="FIELD=COLUMN for name, code, unit, specimen, count; repeats."),
     ] = [],  # noqa: B006 - typer copies it
-    encoding: Annotated[str, typer.Option(help="Encoding of the file.")] = "utf-8-sig",
+    encoding: Annotated[
+        str | None, typer.Option(help="Encoding of the file; default: UTF-8, else Windows-1252.")
+    ] = None,
     remember: Annotated[
         list[Path],
         typer.Option(
@@ -122,8 +124,9 @@ def review(
 ) -> None:
     """Decide on suggestions, one by one or in bulk, and write the ConceptMap.
 
-    Every choice is kept with who made it and when; stop whenever you like and go on later. With --target you can
-    search the code systems while you review. The page is served to this machine alone, by the link that is printed.
+    Every choice is kept with who made it and when; stop whenever you like and go on later. While you review you can
+    search the code systems that the candidates are from, or others by --target. The page is served to this machine
+    alone, by the link that is printed.
     """
     held = _load(file)
     if write is None:
@@ -133,9 +136,9 @@ def review(
             stderr.print(f"{counted(len(chosen), 'term')} approved, {len(held.pending()):,} open")
             raise typer.Exit
         if page:
-            _serve(held, name, _suggester(target, store, lexicon) if target else None, port)
+            _serve(held, name, _searcher(held, target, store, lexicon), port)
             raise typer.Exit
-        ReviewSession(held, name, _suggester(target, store, lexicon) if target else None).run()
+        ReviewSession(held, name, _searcher(held, target, store, lexicon)).run()
         raise typer.Exit
     if not url:
         raise UsageError(
@@ -174,10 +177,13 @@ def _pair(text: str) -> tuple[str, str]:
 
 
 def _read(
-    path: Path, columns: dict[str, str], system: str, language: str | None, encoding: str
+    path: Path, columns: dict[str, str], system: str, language: str | None, encoding: str | None
 ) -> list[LocalTerm]:
+    spelt = encoding or encoding_of(path)
+    if spelt == "cp1252" and not encoding:
+        stderr.print(f"{path} is not UTF-8: read as Windows-1252; --encoding names another")
     try:
-        return read_catalogue(path, columns, system=system, language=language, encoding=encoding)
+        return read_catalogue(path, columns, system=system, language=language, encoding=spelt)
     except TerminologyFileError as error:
         raise UsageError(str(error)) from error
 
@@ -195,6 +201,23 @@ def _suggester(targets: list[str], store: Path | None, lexicon: list[Path]) -> S
     except ValueError as error:
         raise UsageError(str(error)) from error
     return Suggester([_target(name, store) for name in targets], get_terminology(), words)
+
+
+def _searcher(held: Review, targets: list[str], store: Path | None, lexicon: list[Path]) -> Suggester | None:
+    """What a reviewer searches: the systems named, else those of the candidates that are at hand."""
+    if targets:
+        return _suggester(targets, store, lexicon)
+    systems = sorted({candidate.system for entry in held for candidate in entry.candidates})
+    at_hand = [system for system in systems if _is_at_hand(system, store)]
+    return _suggester(at_hand, store, lexicon) if at_hand else None
+
+
+def _is_at_hand(system: str, store: Path | None) -> bool:
+    try:
+        _target(system, store)
+    except UsageError:
+        return False
+    return True
 
 
 def _target(name: str, store: Path | None) -> CodeSystemContent:

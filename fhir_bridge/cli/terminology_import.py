@@ -2,39 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from itertools import groupby
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.markup import escape
-from rich.progress import BarColumn, DownloadColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-from rich.table import Table
 
 from fhir_bridge.cli.output import UsageError, counted, stderr, stdout
-from fhir_bridge.mapping import Site
+from fhir_bridge.cli.terminology_options import SiteFile, Store, store_folder
+from fhir_bridge.cli.terminology_progress import shown_progress
 from fhir_bridge.terminology.imports import FORMATS, ImportResult, Options, import_file
-from fhir_bridge.terminology.imports import Progress as Heard
-from fhir_bridge.terminology.store import ContentStore, ImportProblem, StoreError, open_store, store_path
+from fhir_bridge.terminology.store import ContentStore, ImportProblem, StoreError, open_store
 
 __all__ = ["import_", "list_", "remove"]
 
 _LISTED = 20
 """So many code systems or maps of an import are told one by one; of more, how many."""
-
-Store = Annotated[
-    Path | None,
-    typer.Option(
-        "--store",
-        file_okay=False,
-        help="Folder of the content store; default: FHIR_BRIDGE_TERMINOLOGY_STORE, the site file's "
-        "`terminology_store`, or the user's data folder.",
-    ),
-]
-SiteFile = Annotated[
-    Path | None, typer.Option("--site", envvar="FHIR_BRIDGE_SITE", dir_okay=False, help="The site file.")
-]
 
 
 def import_(
@@ -68,8 +52,8 @@ def import_(
     failed = 0
     for file in files:
         try:
-            with _bars() as heard:
-                result = import_file(into, file, format_name, options, heard)
+            with shown_progress() as progress:
+                result = import_file(into, file, format_name, options, progress)
         except ImportProblem as problem:
             failed += 1
             stderr.print(
@@ -93,28 +77,30 @@ def list_(store: Store = None, site: SiteFile = None) -> None:
     if not systems and not maps and not value_sets:
         stdout.print(f"nothing is imported into {into.path}", soft_wrap=True)
         return
-    table = Table(title=f"Terminology in {into.path}", title_justify="left")
-    for name in ("system", "version", "concepts", "imported", "size", "from"):
-        table.add_column(name, justify="right" if name in ("concepts", "size") else "left", overflow="fold")
-    for one in systems:
-        table.add_row(
-            one.url,
-            one.version or "",
-            f"{one.concepts:,}",
-            one.imported,
-            f"{one.size / 1e6:,.1f} MB",
-            escape(one.source),
-        )
-    stdout.print(table)
-    if maps:
-        table = Table(title="Concept maps", title_justify="left")
-        for name in ("map", "version", "rows"):
-            table.add_column(name, justify="right" if name == "rows" else "left", overflow="fold")
-        for found in maps:
-            table.add_row(found.url, found.version or "", f"{len(found):,}")
-        stdout.print(table)
+    stdout.print(f"Terminology in {into.path}", soft_wrap=True, highlight=False, markup=False)
+    for url, versions in groupby(systems, lambda one: one.url):
+        stdout.print(url, soft_wrap=True, highlight=False, markup=False, style="bold")
+        listed = list(versions)
+        for one in listed:
+            parts = [
+                one.version or "without version",
+                counted(one.concepts, "concept"),
+                f"{one.size / 1e6:,.1f} MB",
+                f"imported {one.imported}",
+                f"from {one.source}",
+            ]
+            if len(listed) > 1 and one is listed[-1]:
+                parts.append("taken where no version is asked for")
+            _line(parts)
+    for found in maps:
+        stdout.print(f"map {found.url}", soft_wrap=True, highlight=False, markup=False, style="bold")
+        _line([found.version or "without version", counted(len(found), "row")])
     if value_sets:
-        stdout.print(counted(value_sets, "value set"))
+        stdout.print(counted(value_sets, "value set"), highlight=False)
+
+
+def _line(parts: list[str]) -> None:
+    stdout.print(f"  {' · '.join(parts)}", soft_wrap=True, highlight=False, markup=False)
 
 
 def remove(
@@ -139,8 +125,7 @@ def remove(
 
 
 def _store(given: Path | None, site: Path | None) -> ContentStore:
-    settings = Site.load(site) if site is not None else Site()
-    return open_store(store_path(given, settings.terminology_store_path))
+    return open_store(store_folder(given, site))
 
 
 def _tell(result: ImportResult) -> None:
@@ -178,30 +163,3 @@ def _list(name: str, lines: list[str], summary: str) -> None:
     """Tell each, or of many how many there are."""
     for line in lines if len(lines) <= _LISTED else [summary]:
         stdout.print(f"{name}: {line}", soft_wrap=True, highlight=False)
-
-
-class _Bars(Heard):
-    """Shows a bar for what has a known size, a spinner for the rest."""
-
-    def __init__(self, progress: Progress) -> None:
-        self._progress = progress
-        self._task = progress.add_task("", total=None)
-
-    def begin(self, what: str, total: int) -> None:
-        self._progress.reset(self._task, total=total or None, description=escape(what))
-
-    def advance(self, count: int) -> None:
-        self._progress.advance(self._task, count)
-
-
-@contextmanager
-def _bars() -> Iterator[Heard]:
-    columns = (
-        SpinnerColumn(),
-        TextColumn("{task.description}"),
-        BarColumn(),
-        DownloadColumn(),
-        TimeElapsedColumn(),
-    )
-    with Progress(*columns, console=stderr, transient=True) as progress:
-        yield _Bars(progress)

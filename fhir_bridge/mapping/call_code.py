@@ -8,19 +8,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from fhir_bridge.mapping import expressions as ex
+from fhir_bridge.mapping.call_literals import problem_of
 from fhir_bridge.mapping.environment import Code, Environment, RuleTarget, failure, literal_source
 from fhir_bridge.mapping.errors import nearest
 from fhir_bridge.mapping.registry import BUILTINS, FunctionSpec
 
 __all__ = ["CallCompiler"]
-
-_ELSE = {
-    "concept": ("keep", "keep+flag", "reject", "drop"),
-    "coding": ("keep", "keep+flag", "reject", "drop"),
-    "quantity": ("keep", "keep+flag", "reject", "drop"),
-    "one": ("flag", "first", "reject"),
-}
-"""What `else=` of a function may be."""
 
 
 class CallCompiler(ABC):
@@ -70,7 +63,7 @@ class CallCompiler(ABC):
         self._check_arguments(tree, spec)
         given = [self.compile(argument, env) for argument in tree.arguments]
         named = [(name, self.compile(value, env)) for name, value in tree.keywords]
-        self._check_literals(tree, spec, named)
+        self._check_literals(tree, spec, given, named)
         if tree.name == "exists" and given and given[0].source.isidentifier():
             name = given[0].source
             some = f"{name} is not None and {name} is not CLEARED and {name} != ''"
@@ -125,14 +118,19 @@ class CallCompiler(ABC):
             if name not in given:
                 raise failure(f'{tree.name} needs the argument "{name}"', tree.at, "006", spec.signature)
 
-    def _check_literals(self, tree: ex.Call, spec: FunctionSpec, named: list[tuple[str, Code]]) -> None:
-        allowed = _ELSE.get(spec.name)
-        for (name, code), (_, value) in zip(named, tree.keywords, strict=True):
-            if name == "else" and allowed and code.literal and code.value not in allowed:
-                raise failure(
-                    f'{spec.name} has no else={code.source}', value.start, "006",
-                    nearest(str(code.value), allowed) or f"one of {', '.join(allowed)}",
-                )  # fmt: skip
+    def _check_literals(
+        self, tree: ex.Call, spec: FunctionSpec, given: list[Code], named: list[tuple[str, Code]]
+    ) -> None:
+        if BUILTINS.get(spec.name) is not spec:
+            return
+        positional = zip(spec.arguments, given, tree.arguments, strict=False)  # `rest` takes more
+        keywords = (
+            (name, code, value) for (name, code), (_, value) in zip(named, tree.keywords, strict=True)
+        )
+        for name, code, value in (*positional, *keywords):
+            problem = problem_of(spec.name, name, code.value) if code.literal else None
+            if problem is not None:
+                raise failure(problem.message, value.start, "006", problem.hint)
 
     def _coalesce(self, tree: ex.Call, env: Environment) -> Code:
         if tree.keywords or not tree.arguments:

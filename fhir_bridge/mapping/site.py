@@ -14,6 +14,8 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from fhir_bridge.fhir.definitions.packages import load_packages
+from fhir_bridge.terminology import Terminology, get_terminology
+from fhir_bridge.terminology.store import store_path
 
 __all__ = ["IdentityRules", "Site", "SiteError"]
 
@@ -158,6 +160,12 @@ class Site(BaseModel):
     def terminology_store_path(self) -> Path | None:
         """The folder of imported terminologies, or None where the site names none."""
         return None if self.terminology_store is None else self._folder / self.terminology_store
+
+    def open_terminology(self) -> Terminology:
+        """The process's terminology with the site's folders, and with the content store that it names; an environment
+        variable that names another goes before it."""
+        named = self.terminology_store_path
+        return get_terminology(self.terminology_paths, None if named is None else store_path(site=named))
 
     @cached_property
     def timezone(self) -> ZoneInfo | None:

@@ -19,7 +19,7 @@ from fhir_bridge.pipeline.plan import RunRequest, Shard
 from fhir_bridge.pipeline.shard import OutputCheck, ShardRun
 from fhir_bridge.pipeline.sinks import SinkRun
 from fhir_bridge.plugins import adapters, sinks
-from fhir_bridge.terminology import Terminology, get_terminology
+from fhir_bridge.terminology import Terminology
 
 __all__ = ["RunIncomplete", "SinkSpec", "run_shards", "site_key", "site_of"]
 
@@ -111,7 +111,7 @@ class _Prepared:
 @lru_cache(maxsize=32)
 def _prepare(site_file: Path | None, mapping: str) -> _Prepared:
     site = Site.load(site_file) if site_file else Site()
-    terminology = get_terminology(tuple(site.terminology_paths))
+    terminology = site.open_terminology()
     return _Prepared(
         site,
         load_mapping(mapping, adapters=adapters()),

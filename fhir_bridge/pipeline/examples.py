@@ -79,7 +79,7 @@ def convert_example(example: Example) -> list[dict[str, Any]]:
     mapping = load_mapping(example.mapping, adapters=known)
     context = Context(
         site=site,
-        terminology=get_terminology(tuple(site.terminology_paths)),
+        terminology=site.open_terminology(),
         identity=IdentityResolver(site, IdKey(DEMO_KEY)),
         adapter=mapping.adapter,
     )

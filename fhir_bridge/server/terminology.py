@@ -43,7 +43,7 @@ class ServedTerminology:
     """The terminology service of a worker.
 
     Args:
-        site: the site's settings file, whose terminology folders count.
+        site: the site's settings file, whose terminology folders and content store count.
         limits: what one operation may cost.
     """
 
@@ -170,12 +170,12 @@ def limits_of(settings: Settings) -> Limits:
 
 def _terminology(site: Path | None) -> Terminology:
     """The process's terminology, read."""
-    folders: tuple[Path, ...] = ()
-    if site is not None:
+    if site is None:
+        found = get_terminology()
+    else:
         from fhir_bridge.mapping import Site
 
-        folders = tuple(Site.load(site).terminology_paths)
-    found = get_terminology(folders)
+        found = Site.load(site).open_terminology()
     found.load()
     return found
 

@@ -14,6 +14,7 @@ __all__ = [
     "CodeSystemContent",
     "ConceptDetail",
     "ContentSource",
+    "CountedContent",
     "Designation",
     "PropertyDefinition",
     "PropertyValue",
@@ -166,6 +167,19 @@ class CodeSystemContent(Protocol):
     def search(self, text: str, limit: int = 1000, active_only: bool = False) -> list[str]:
         """Codes whose display or a designation holds every word of the text (the beginning of a word is enough,
         case and accents don't count), best first."""
+        ...
+
+
+@runtime_checkable
+class CountedContent(Protocol):
+    """What content tells besides where it counts without listing."""
+
+    def count_below(self, code: str) -> int:
+        """How many codes are below this one."""
+        ...
+
+    def count_with_property(self, name: str, value: str) -> int:
+        """How many codes have a property of this name and value."""
         ...
 
 

@@ -25,10 +25,11 @@ def whole_system(url: str, content: CodeSystemContent) -> ValueSetDefinition:
 
 
 def implicit_value_set(url: str) -> ValueSetDefinition | None:
-    """A value set whose url says what it holds: SNOMED CT's (R4 snomedct.html#implicit) and LOINC's answer lists.
+    """A value set whose url says what it holds, as SNOMED CT's (R4 snomedct.html#implicit) and LOINC's (loinc.html).
 
     `http://snomed.info/sct?fhir_vs` all, `=isa/[id]` a concept and what it subsumes, `=refset/[id]` a reference set,
-    `=ecl/[expression]`; `http://loinc.org/vs` all, `/[list or part]` its answers or what it subsumes.
+    `=ecl/[expression]`; `http://loinc.org/vs` all, `/[part]` what it subsumes. LOINC's answer lists are value sets of
+    its release.
     """
     base, mark, query = url.partition("?")
     if (
@@ -53,10 +54,6 @@ def implicit_value_set(url: str) -> ValueSetDefinition | None:
         return _implicit(url, {"system": LOINC})
     if url.startswith(f"{LOINC}/vs/"):
         code = url[len(LOINC) + 4 :]
-        if code.startswith("LL"):
-            return _implicit(
-                url, {"system": LOINC, "filter": [{"property": "LIST", "op": "=", "value": code}]}
-            )
         if code.startswith("LP"):
             return _implicit(
                 url, {"system": LOINC, "filter": [{"property": "concept", "op": "is-a", "value": code}]}

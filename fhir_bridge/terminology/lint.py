@@ -7,13 +7,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from fhir_bridge.fhir import ucum
 from fhir_bridge.fhir.issues import Issue
 from fhir_bridge.terminology.check_digits import is_well_formed
 from fhir_bridge.terminology.concept_maps import EQUIVALENCES
 from fhir_bridge.terminology.files import SourceFile, TerminologyFileError, read_file, read_folders
 from fhir_bridge.terminology.hints import did_you_mean, near_codes
 from fhir_bridge.terminology.issues import CODES
+from fhir_bridge.terminology.lint_displays import called_otherwise, folded_display
 from fhir_bridge.terminology.lint_imports import holds_maps, imported, maps_of
 from fhir_bridge.terminology.map_sheets import is_map_sheet, read_map_sheet
 from fhir_bridge.terminology.service import Terminology, plugin_folders
@@ -154,6 +154,20 @@ def _value_set(file: SourceFile, terminology: Terminology) -> Iterator[Issue]:
             for j, concept in enumerate(include.get("concept", ())):
                 path = f"compose.{part}[{i}].concept[{j}]"
                 yield from _coding(file, terminology, system, concept, path, "FB-TERM-010")
+            for j, one in enumerate(include.get("filter", ())):
+                path = f"compose.{part}[{i}].filter[{j}].value"
+                for code in _filtered_by(one):
+                    yield from _missing(file, terminology, system, {"code": code}, path, "FB-TERM-010")
+
+
+def _filtered_by(one: Mapping[str, Any]) -> list[str]:
+    """The codes that a filter of a value set names: one that does not exist selects nothing, without a word."""
+    operator, value = one.get("op"), one.get("value")
+    if one.get("property") not in ("concept", "code") or not isinstance(value, str):
+        return []
+    if operator in ("in", "not-in"):
+        return [code for part in value.split(",") if (code := part.strip())]
+    return [] if operator in ("regex", "exists") else [value]
 
 
 def _coding(
@@ -177,31 +191,40 @@ def _coding(
         return
     found = terminology.lookup(system, code)
     if found is None:
-        if terminology.knows_system(system):
-            problem = f'{system} has no code "{code}"{_hint(terminology, system, code, display)}'
-            yield _at(file, missing, problem, f"{path}.code")
-        elif not is_well_formed(system, code):
-            problem = f'"{code}" is no code of {system} (its check digit is wrong)'
-            yield _at(file, missing, problem, f"{path}.code")
-        elif terminology.knows_system(system.rstrip("/")) or ":" not in system:
-            near = "; did you mean " + system.rstrip("/") + "?" if ":" in system else "; a URL is expected"
-            yield _at(file, "FB-TERM-019", f"there is no code system {system}{near}", f"{path}.code")
+        yield from _missing(file, terminology, system, concept, f"{path}.code", missing)
         return
     if not found.active:
         retired = "FB-TERM-020" if missing == "FB-TERM-011" else missing
         yield _at(file, retired, f'"{code}" is retired in {system}', f"{path}.code")
     elif missing != "FB-TERM-011" and not outdated and _deprecated(terminology, system, code):
         yield _at(file, "FB-TERM-020", f'"{code}" is deprecated in {system}', f"{path}.code")
-    named = terminology.defined(system, code)
-    if (
-        display
-        and named
-        and named.display
-        and system != ucum.SYSTEM
-        and _plain(display) != _plain(named.display)
-    ):
-        problem = f'"{code}" is "{named.display}" in {system}, not "{display}"'
+    right = called_otherwise(terminology, system, code, display) if isinstance(display, str) else None
+    if right is not None:
+        problem = f'"{code}" is "{right}" in {system}, not "{display}"'
         yield _at(file, "FB-TERM-012", problem, f"{path}.display")
+
+
+def _missing(
+    file: SourceFile,
+    terminology: Terminology,
+    system: Any,
+    concept: Mapping[str, Any],
+    path: str,
+    missing: str,
+) -> Iterator[Issue]:
+    """A code that does not exist, as far as that is known, or whose code system does not."""
+    code, display = concept["code"], concept.get("display")
+    if not isinstance(system, str) or terminology.lookup(system, code) is not None:
+        return
+    if terminology.knows_system(system):
+        problem = f'{system} has no code "{code}"{_hint(terminology, system, code, display)}'
+        yield _at(file, missing, problem, path)
+    elif not is_well_formed(system, code):
+        problem = f'"{code}" is no code of {system} (its check digit is wrong)'
+        yield _at(file, missing, problem, path)
+    elif terminology.knows_system(system.rstrip("/")) or ":" not in system:
+        near = "; did you mean " + system.rstrip("/") + "?" if ":" in system else "; a URL is expected"
+        yield _at(file, "FB-TERM-019", f"there is no code system {system}{near}", path)
 
 
 def _deprecated(terminology: Terminology, system: str, code: str) -> bool:
@@ -219,17 +242,11 @@ def _hint(terminology: Terminology, system: str, code: str, display: Any) -> str
         return f'; without the white space (or broken characters) in it, "{bare}" is one'
     if isinstance(display, str):
         other = terminology.lookup(system, display)
-        if other is not None and other.display and _plain(other.display) == _plain(code):
+        if other is not None and other.display and folded_display(other.display) == folded_display(code):
             return f'; code and display are interchanged: "{display}" is the code'
     content = terminology.library.code_system(system)
     near = [] if content is None else near_codes(content, code, display if isinstance(display, str) else None)
     return f"; did you mean {did_you_mean(content, near)}?" if content is not None and near else ""
-
-
-def _plain(text: str) -> str:
-    """A display as it is compared: case, white space and a SNOMED CT semantic tag don't count."""
-    folded = " ".join(text.split()).casefold()
-    return folded[: folded.rindex(" (")] if folded.endswith(")") and " (" in folded else folded
 
 
 class _Map:

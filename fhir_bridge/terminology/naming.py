@@ -6,10 +6,12 @@ Nothing of the source is changed: its display and text stay, the name in the oth
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
+from fhir_bridge.terminology.operations.languages import Language
+from fhir_bridge.terminology.operations.names import Names as ConceptNames
 from fhir_bridge.terminology.service import Terminology
 
 __all__ = ["TRANSLATION", "Names", "language_of"]
@@ -34,7 +36,8 @@ def language_of(header: str) -> str | None:
 
 
 class Names:
-    """Names in one language: of the code systems' own designations, then of supplements."""
+    """Names in one language: of the code systems' own designations, then of supplements; what is a name to show goes
+    before what is a synonym."""
 
     def __init__(self, terminology: Terminology, language: str) -> None:
         """Names in a language.
@@ -48,7 +51,7 @@ class Names:
         if not _TAG.fullmatch(language):
             raise ValueError(f"{language!r} is no language tag (en, de-CH, …)")
         self.language = language
-        self._wanted = language.casefold().split("-")
+        self._wanted = Language(language)
         self._terminology = terminology
         self.of = lru_cache(_MANY)(self._of)
         """Name of a concept: `of(system, code)`; None where there is none in this language."""
@@ -78,25 +81,14 @@ class Names:
         return made
 
     def _of(self, system: str, code: str) -> str | None:
-        near: tuple[int, str] | None = None
-        for language, name in self._spoken(system, code):
-            tag = (language or "").casefold().split("-")
-            if tag[0] != self._wanted[0]:
-                continue
-            distance = 0 if tag == self._wanted else 1
-            if near is None or distance < near[0]:
-                near = (distance, name)
-        return near[1] if near else None
-
-    def _spoken(self, system: str, code: str) -> Iterator[tuple[str | None, str]]:
+        near, name = 0, None
         for content in self._terminology.contents(system):
             detail = content.get(code)
-            if detail is None:
-                continue
-            if detail.display:
-                yield content.language, detail.display
-            for designation in detail.designations:
-                yield designation.language, designation.value
+            found = None if detail is None else ConceptNames.of(content, detail).best(self._wanted)
+            level = 0 if found is None else self._wanted.match(found.language or "")
+            if found is not None and level > near:
+                near, name = level, found.value
+        return name
 
 
 def _translated(element: Any, language: str, text: str) -> dict[str, Any]:

@@ -34,7 +34,7 @@ MAX_INDEXED = 400
 
 
 class TextIndexError(ValueError):
-    """The index can't be read: another version of tantivy made it, or files are missing."""
+    """The index can't be read (another version of tantivy made it, or files are missing), or can't be written."""
 
 
 class Hit(NamedTuple):
@@ -74,7 +74,7 @@ def _tokenize_at_spaces(index: tantivy.Index) -> None:
 
 
 class TextWriter:
-    """Writes an index; names are added best first."""
+    """Writes an index; names are added best first. What the disk does not take ends it with `TextIndexError`."""
 
     def __init__(self, folder: Path) -> None:
         """Begin an index in a folder, which is made."""
@@ -108,12 +108,18 @@ class TextWriter:
         document.add_unsigned("name", name)
         document.add_unsigned("rank", self._count)
         self._count += 1
-        self._writer.add_document(document)
+        try:
+            self._writer.add_document(document)
+        except ValueError as error:
+            raise TextIndexError(str(error)) from error
 
     def close(self) -> None:
         """Write what is left."""
-        self._writer.commit()
-        self._writer.wait_merging_threads()
+        try:
+            self._writer.commit()
+            self._writer.wait_merging_threads()
+        except ValueError as error:
+            raise TextIndexError(str(error)) from error
 
 
 class TextIndex:

@@ -333,14 +333,19 @@ def _ships(path: Path) -> bool:
     return path == shipped("terminology").resolve()
 
 
-def get_terminology(extra_folders: Iterable[Path | str] = ()) -> Terminology:
-    """The process's terminology: what ships, what plug-ins add, and these folders, which go before both. Cached."""
-    return _cached(tuple(Path(folder).resolve() for folder in extra_folders))
+def get_terminology(extra_folders: Iterable[Path | str] = (), store: Path | None = None) -> Terminology:
+    """The process's terminology: what ships, what plug-ins add, and these folders, which go before both. Cached.
+
+    Args:
+        store: folder of the content store; None takes the one of the environment, or the default.
+    """
+    folders = tuple(Path(folder).resolve() for folder in extra_folders)
+    return _cached(folders, None if store is None else store.resolve())
 
 
 @lru_cache(maxsize=16)
-def _cached(extra: tuple[Path, ...]) -> Terminology:
-    return Terminology(extra, plugins=True, store=_store_folder)
+def _cached(extra: tuple[Path, ...], store: Path | None) -> Terminology:
+    return Terminology(extra, plugins=True, store=_store_folder if store is None else lambda: store)
 
 
 def _store_folder() -> Path:

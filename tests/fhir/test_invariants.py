@@ -216,6 +216,26 @@ def test_contained_resources_are_judged_by_hand_as_by_the_expression() -> None:
     assert verdicts[False] > 50
 
 
+@pytest.mark.parametrize(
+    ("managed", "keys"), [(None, {"dom-3"}), ("#ward", set()), ("Organization/1", {"dom-3"})]
+)
+def test_a_contained_resource_that_only_refers_to_itself_is_not_used(
+    managed: str | None, keys: set[str]
+) -> None:
+    ward = {"resourceType": "Organization", "id": "ward", "name": "W", "partOf": {"reference": "#ward"}}
+    patient: dict[str, Any] = {"resourceType": "Patient", "contained": [ward]}
+    if managed:
+        patient["managingOrganization"] = {"reference": managed}
+    assert broken(patient) == keys
+
+
+def test_contained_resources_may_use_each_other() -> None:
+    ward = {"resourceType": "Organization", "id": "ward", "name": "W", "partOf": {"reference": "#house"}}
+    house = {"resourceType": "Organization", "id": "house", "name": "H"}
+    patient = {"resourceType": "Patient", "contained": [ward, house]}
+    assert broken({**patient, "managingOrganization": {"reference": "#ward"}}) == set()
+
+
 @pytest.mark.shared
 def test_contained_resources_of_examples_are_judged_by_hand_as_by_the_expression() -> None:
     for path in EXAMPLES:

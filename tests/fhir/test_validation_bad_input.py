@@ -110,6 +110,8 @@ KNOWN_WRONG = {
     "medicationdispense0301.json": {"FB-FHIR-022"},  # the unit `Vial`: the code is VIAL
     "medicationstatementexample1.json": {"FB-FHIR-022"},  # the unit `Tab`: the code is TAB
     "medicationrequest0301.json": {"FB-FHIR-040"},  # dispense performer is a Practitioner
+    "structuredefinition-example-composition.json": {"FB-FHIR-090"},  # kind complex-type, of a resource
+    "structuremap-example.json": {"FB-FHIR-093"},  # contexts that are no variable of its group
 }
 """Examples that HL7 published with faults, and the faults."""
 

@@ -12,6 +12,7 @@ from tests.fhir.resources import (
     CATEGORY,
     GENOMIC_REPORT,
     LOINC,
+    UCUM,
     VARIANT,
     body_weight,
     concept,
@@ -114,6 +115,19 @@ def test_a_vital_sign_is_held_to_its_profile_by_its_code(validator: Validator) -
     assert validator.validate(observation) == []
     observation["valueQuantity"]["code"] = "m"
     assert found(validator.validate(observation)) == [("FB-FHIR-020", "Observation.value.code")]
+
+
+def test_a_flow_of_oxygen_may_stand_beside_its_saturation(validator: Validator) -> None:
+    observation = body_weight()
+    del observation["meta"]
+    percent = {"value": 97, "unit": "%", "system": UCUM, "code": "%"}
+    flow = {"value": 6, "unit": "L/min", "system": UCUM, "code": "L/min"}
+    observation |= {
+        "code": {"coding": [{"system": LOINC, "code": "2708-6"}, {"system": LOINC, "code": "59408-5"}]},
+        "valueQuantity": percent,
+        "component": [{"code": concept(LOINC, "3151-8"), "valueQuantity": flow}],
+    }
+    assert {i.severity for i in validator.validate(observation)} == {"warning"}
 
 
 def test_unknown_profiles_warn_and_profiles_of_other_types_are_wrong(validator: Validator) -> None:

@@ -74,6 +74,11 @@ def test_the_mapping_can_name_the_molar_mass(run: Context) -> None:
     assert str(in_unit(run, quantity("1.00", "g/L"), "mmol/L", molar_mass=100)["value"]) == "10.0"
 
 
+def test_a_molar_mass_that_is_none_makes_no_value(run: Context) -> None:
+    with pytest.raises(ValueError, match="above 0"):
+        in_unit(run, quantity("1.00", "g/L"), "mmol/L", molar_mass=0)
+
+
 def test_what_can_not_be_converted_is_kept_and_told(run: Context) -> None:
     unknown = quantity("90", "mg/dL")
     assert in_unit(run, unknown, "mmol/L") is unknown

@@ -140,7 +140,7 @@ def test_what_makes_no_sense_is_an_error_not_a_guess(text: str, value: Callable[
 )
 def test_every_function_gives_null_or_false_for_null(name: str, value: Callable[..., Any]) -> None:
     spec = BUILTINS[name]
-    extra = "".join(", 'x'" for _ in range(max(spec.required - 1, 0)))
+    extra = "".join(", '1'" for _ in range(max(spec.required - 1, 0)))
     assert value(f"{name}(row.none{extra})") in (None, False, 0)
 
 
@@ -218,6 +218,8 @@ def test_what_has_no_mapping_is_counted_and_treated_as_the_mapping_says(
     assert run.unmapped == {("urn:lab", "Q", "Quecksilber"): 4}
     defaulted = value("concept(row.a, 'LN', default='2823-3')", a=odd, run=run, codes=["FB-MAP-201"])
     assert [c["code"] for c in defaulted["coding"]] == ["2823-3", *(c["code"] for c in kept["coding"])]
+    with pytest.raises(ValueError, match=r"2823-4 is no code of http://loinc\.org"):
+        value("concept(row.a, 'LN', default='2823-4')", a=odd, run=run)
 
 
 def test_translate_never_makes_a_code_up(value: Callable[..., Any], context: Callable[..., Context]) -> None:

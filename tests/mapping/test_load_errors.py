@@ -42,6 +42,27 @@ RULE = """- rule: r
             "method: =concept(row.x, else='kep')",
             "m.yaml:10:32: concept has no else='kep' (did you mean \"keep\"?)",
         ),
+        (
+            "method: =concept(row.x, equivalence='equl')",
+            "m.yaml:10:39: there is no equivalence 'equl' (did you mean \"equal\"?)",
+        ),
+        (
+            "method: =concept(row.x, equivalence=['equal', 'same'])",
+            "m.yaml:10:39: there is no equivalence 'same' (one of equal, equivalent, wider, subsumes, narrower, "
+            "specializes, inexact, relatedto)",
+        ),
+        (
+            "valueQuantity: =quantity(row.x, 'mg/dL') | in_unit('mmHg')",
+            "m.yaml:10:54: 'mmHg' is not UCUM (a code such as mmol/L or mm[Hg])",
+        ),
+        (
+            "valueQuantity: =quantity(row.x, 'mg/dL') | in_unit('mmol/L', molar_mass=-3)",
+            "m.yaml:10:75: a molar mass is a number above 0, not -3 (g/mol, such as 113.12)",
+        ),
+        (
+            "valueQuantity: =quantity(row.x, 'mg/dL') | in_unit('mmol/L', else='kept')",
+            "m.yaml:10:69: in_unit has no else='kept' (did you mean \"keep\"?)",
+        ),
         ("method: =concept()", 'm.yaml:10:12: concept needs the argument "x" (concept(x, to=…, system=…, text=…, '
          "display=…, else=…, equivalence=…, schemes=…, table=…, default=…))"),
         ("method: =period(1, 2, 3)", "m.yaml:10:25: period takes 2 arguments without name, 3 are given "

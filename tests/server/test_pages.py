@@ -354,6 +354,7 @@ class TestPatient:
     def test_names_stand_in_the_readers_language_and_what_the_source_said_beside_them(
         self, clinic: Hospital
     ) -> None:
+        clinic.sign_in("clara")
         page = clinic.http.get("/patients/anna?language=fr").text
         assert "Troponine T ultrasensible" in page
         assert '<small title="as the source names it">Troponin T</small>' in page
@@ -363,6 +364,24 @@ class TestPatient:
         assert "Troponina T ad alta sensibilit" in liked
         assert "Troponine T ultrasensible" not in clinic.http.get("/patients/anna?language=en").text
         assert clinic.http.get("/patients/anna?language=%3Cscript%3E").status_code == 200
+
+    def test_a_supplement_that_was_written_over_rest_names_results_at_once(self, clinic: Hospital) -> None:
+        supplement = {
+            "resourceType": "CodeSystem",
+            "id": "loinc-finnish",
+            "url": "https://hospital.example.org/fhir/CodeSystem/loinc-finnish",
+            "status": "active",
+            "content": "supplement",
+            "supplements": LOINC,
+            "concept": [{"code": "67151-1", "designation": [{"language": "fi", "value": "Troponiini T"}]}],
+        }
+        assert "Troponiini T" not in page(clinic, "/patients/anna?language=fi")
+        clinic.run(clinic.services.store.update, "CodeSystem", "loinc-finnish", supplement, EVERYTHING)
+        try:
+            assert "Troponiini T" in page(clinic, "/patients/anna?language=fi")
+        finally:
+            clinic.run(clinic.services.store.delete, "CodeSystem", "loinc-finnish", EVERYTHING)
+        assert "Troponiini T" not in page(clinic, "/patients/anna?language=fi")
 
     def test_a_code_that_was_not_mapped_is_marked(self, clinic: Hospital) -> None:
         results = part(page(clinic, "/patients/anna"), "results")

@@ -107,6 +107,13 @@ def test_what_is_clear_is_approved_in_bulk(client: Reviewer, review: Review) -> 
     assert decided(review, "1").by == "b"
 
 
+def test_what_has_no_suggestion_is_dismissed_in_bulk(client: Reviewer, review: Review) -> None:
+    assert [one["suggested"] for one in client.get("/terms").json()["terms"]] == [True, False]
+    assert [one["key"] for one in client.post("/dismiss", json={"by": "b"}).json()] == ["2"]
+    assert decided(review, "2").verdict == "none"
+    assert client.post("/dismiss", json={"by": ""}).status_code == 422
+
+
 def test_the_concept_map_can_be_taken_home(client: Reviewer) -> None:
     url = "https://hospital.example.org/fhir/ConceptMap/lab"
     assert client.get("/concept-map", params={"url": url}).status_code == 422

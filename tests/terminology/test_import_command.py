@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import errno
+import io
+import json
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 from typer.testing import CliRunner, Result
 
 from fhir_bridge.cli.main import app
+from fhir_bridge.cli.terminology_progress import Bar, Lines, shown_progress
 from fhir_bridge.mapping import Site
-from fhir_bridge.terminology.store import STORE_VARIABLE, open_store
+from fhir_bridge.terminology.imports import import_file
+from fhir_bridge.terminology.store import STORE_VARIABLE, StoreNotWritten, open_store
 from tests.terminology import makers_small as small
 
 
@@ -59,6 +65,53 @@ def test_of_a_package_with_many_code_systems_their_number_is_told(tmp_path: Path
     assert "https://example.org/7" not in done.output
 
 
+def test_of_several_versions_the_one_that_counts_is_told(tmp_path: Path) -> None:
+    for version in ("2.0", "10.0"):
+        (tmp_path / f"{version}.json").write_text(json.dumps(small.colours(version)))
+        run("import", tmp_path / f"{version}.json")
+    listed = run("list").output.splitlines()
+    assert next(line for line in listed if "no version is asked for" in line).strip().startswith("10.0 ")
+    assert listed[1] == "https://example.org/colours"
+
+
+def test_a_log_hears_of_a_long_import_now_and_then(tmp_path: Path) -> None:
+    small.make_obo(tmp_path / "hp.obo")
+    log = io.StringIO()
+    import_file(
+        open_store(tmp_path / "store"), tmp_path / "hp.obo", progress=Lines(Console(file=log), every=0)
+    )
+    said = log.getvalue()
+    assert "hp.obo: reading, 0.0 of 0.0 MB, after 0 s" in said
+    assert "hp.obo: concepts of http://human-phenotype-ontology.org, 0 of 5 concepts" in said
+    assert "\x1b" not in said
+    quick = io.StringIO()
+    import_file(open_store(tmp_path / "b"), tmp_path / "hp.obo", progress=Lines(Console(file=quick)))
+    assert quick.getvalue() == ""
+
+
+def test_a_bar_of_unknown_length_shows_no_amount_of_the_one_before() -> None:
+    console = Console(file=io.StringIO(), force_terminal=True, width=120)
+    with shown_progress(console) as progress:
+        assert isinstance(progress, Bar)
+        progress.begin("reading", 5_000_000)
+        progress.advance(1_000_000)
+        progress.begin("sorting")
+    assert isinstance(console.file, io.StringIO)
+    last = console.file.getvalue().rpartition("sorting")[2]
+    assert "MB" not in last
+
+
+def test_a_full_disk_is_told_as_one(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    small.make_obo(tmp_path / "hp.obo")
+    monkeypatch.setattr("fhir_bridge.terminology.store.build._write_whole", full)
+    done = run("import", tmp_path / "hp.obo")
+    assert isinstance(done.exception, StoreNotWritten)
+    assert "No space left" in str(done.exception)
+
+
 def test_an_empty_store_says_so(tmp_path: Path) -> None:
     assert "nothing is imported" in run("list").output
 
@@ -69,4 +122,13 @@ def test_the_site_file_names_the_store(monkeypatch: pytest.MonkeyPatch, tmp_path
     assert Site.load(tmp_path / "site.yaml").terminology_store_path == tmp_path / "ours"
     small.make_obo(tmp_path / "hp.obo")
     assert run("import", tmp_path / "hp.obo", "--site", tmp_path / "site.yaml").exit_code == 0
-    assert open_store(tmp_path / "ours").urls() == ["http://human-phenotype-ontology.org"]
+    hpo = "http://human-phenotype-ontology.org"
+    assert open_store(tmp_path / "ours").urls() == [hpo]
+    told = run("lookup", hpo, "HP:0001250", "--site", tmp_path / "site.yaml")
+    assert (
+        told.output.strip() == run("lookup", hpo, "HP:0001250", "--store", tmp_path / "ours").output.strip()
+    )
+    assert told.exit_code == 0
+    found = Site.load(tmp_path / "site.yaml").open_terminology().lookup(hpo, "HP:0001250")
+    assert found is not None
+    assert found.display == told.output.strip()

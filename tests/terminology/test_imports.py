@@ -206,7 +206,7 @@ def test_snomed_history_and_maps_are_concept_maps(snomed: tuple[ContentStore, Re
     assert [one.code for one in same.translate(SCT, retired)] == [release.concepts[-1][0]]
     icd = maps[f"{SCT}?fhir_cm=447562003"]
     assert [one.code for one in icd.translate(SCT, release.concepts[-1][0])] == ["A00.1"]
-    assert icd.target_systems == ("http://hl7.org/fhir/sid/icd-10",)
+    assert [group["target"] for group in icd.resource["group"]] == ["http://hl7.org/fhir/sid/icd-10"]
     detail = got(store, SCT).get(retired)
     assert detail is not None
     assert (detail.active, list(detail.values("same-as"))) == (False, [release.concepts[-1][0]])

@@ -12,6 +12,7 @@ from fhir_bridge.plugins import shipped
 from fhir_bridge.terminology import Terminology, get_terminology, lint_folders
 from fhir_bridge.terminology.check_digits import is_well_formed
 from fhir_bridge.terminology.files import read_folders
+from tests.terminology.makers_small import colours
 
 STATUS = "http://hl7.org/fhir/observation-status"
 LOINC = "http://loinc.org"
@@ -56,6 +57,58 @@ def test_a_source_code_that_the_table_lacks_is_found(tmp_path: Path) -> None:
 def test_a_display_of_another_code_is_found(tmp_path: Path) -> None:
     assert lint(tmp_path, row("F", "final", display="Amended"))[0][0] == "FB-TERM-012"
     assert lint(tmp_path, row("F", "final", display="FINAL")) == []
+
+
+@pytest.mark.parametrize(
+    ("system", "code", "display", "right"),
+    [
+        ("http://terminology.hl7.org/CodeSystem/v2-0203", "DL", "Driver’s  license number", True),
+        ("http://terminology.hl7.org/CodeSystem/v2-0203", "DL", "Driver’s licence", False),
+        ("urn:iso:std:iso:3166", "KOR", "Korea (the Republic of)", True),
+        ("urn:iso:std:iso:3166", "US", "United States of America (the)", True),
+        ("urn:iso:std:iso:3166", "NE", "Nigeria", False),
+        ("urn:ietf:bcp:47", "de-AT", "German (österreichisch)", True),
+        ("urn:ietf:bcp:47", "nl", "German", False),
+        (SCT, "260385009", "Negative (qualifier value)", True),
+        (LOINC, "8480-6", "Systolic blood pressure (sitting)", False),
+    ],
+)
+def test_a_display_may_be_any_of_the_names(
+    tmp_path: Path, system: str, code: str, display: str, right: bool
+) -> None:
+    found = lint(tmp_path, row("F", code, display=display), target=system)
+    assert found == ([] if right else [("FB-TERM-012", "group[0].element[0].target[0].display")])
+
+
+def test_a_designation_is_a_right_display(tmp_path: Path) -> None:
+    system = {**colours(), "id": "colours"}
+    folder = tmp_path / "maps"
+    folder.mkdir()
+    (folder / "system.json").write_text(json.dumps(system))
+    assert lint(folder, row("F", "Red", display="Rot"), target=system["url"]) == []
+    assert lint(folder, row("F", "Red", display="Puce"), target=system["url"]) != []
+
+
+def test_a_filter_by_a_code_that_does_not_exist_is_found(tmp_path: Path) -> None:
+    acts = "http://terminology.hl7.org/CodeSystem/v3-ActCode"
+    filters = [
+        {"property": "concept", "op": "is-a", "value": "_ActEncounterCode"},
+        {"property": "concept", "op": "is-a", "value": "_ActEncountersCode"},
+        {"property": "code", "op": "in", "value": "AMB, AMBX"},
+        {"property": "code", "op": "regex", "value": "X.*"},
+    ]
+    values = {
+        "resourceType": "ValueSet",
+        "id": "v",
+        "url": "https://hospital.example.org/ValueSet/v",
+        "status": "active",
+        "compose": {"include": [{"system": acts, "filter": [one]} for one in filters]},
+    }
+    (tmp_path / "v.json").write_text(json.dumps(values))
+    assert [(one.code, one.expression) for one in lint_folders([tmp_path])] == [
+        ("FB-TERM-010", "compose.include[1].filter[0].value"),
+        ("FB-TERM-010", "compose.include[2].filter[0].value"),
+    ]
 
 
 def test_rows_twice_and_against_each_other_are_found(tmp_path: Path) -> None:

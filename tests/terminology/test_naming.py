@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -32,6 +34,41 @@ def french(request: pytest.FixtureRequest) -> Names:
 def test_a_german_result_reads_in_french(french: Names) -> None:
     assert french.of(LOINC, "2823-3") == "Potassium (sérum)"
     assert french.concept(POTASSIUM["code"]) == "Potassium (sérum)"
+
+
+def test_a_name_to_show_goes_before_a_synonym_and_a_near_region_before_a_far_one(tmp_path: Path) -> None:
+    preferred = {
+        "system": "http://terminology.hl7.org/CodeSystem/hl7TermMaintInfra",
+        "code": "preferredForLanguage",
+    }
+    synonym = {"system": "http://snomed.info/sct", "code": "900000000000013009"}
+    names = [
+        {"language": "de", "value": "Herzinfarkt", "use": synonym},
+        {"language": "de", "value": "Myokardinfarkt", "use": preferred},
+        {"language": "de-CH", "value": "Herzinfarkt (CH)", "use": synonym},
+        {"language": "pt-BR", "value": "Infarto"},
+        {"language": "pt-PT", "value": "Enfarte"},
+    ]
+    system = {
+        "resourceType": "CodeSystem",
+        "id": "made",
+        "url": "https://hospital.example.org/made",
+        "status": "active",
+        "content": "complete",
+        "concept": [{"code": "mi", "designation": names}],
+    }
+    (tmp_path / "made.json").write_text(json.dumps(system))
+    terminology = get_terminology([tmp_path])
+    found = {
+        tag: Names(terminology, tag).of(system["url"], "mi") for tag in ("de", "de-CH", "pt-PT", "pt", "es")
+    }
+    assert found == {
+        "de": "Myokardinfarkt",
+        "de-CH": "Herzinfarkt (CH)",
+        "pt-PT": "Enfarte",
+        "pt": "Infarto",
+        "es": None,
+    }
 
 
 def test_without_a_name_in_the_language_there_is_none() -> None:

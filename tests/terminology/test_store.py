@@ -29,6 +29,7 @@ from fhir_bridge.terminology.store import (
     store_path,
 )
 from fhir_bridge.terminology.store.build import Building
+from fhir_bridge.terminology.store.pack import Pack
 from tests.terminology.makers import make_loinc
 from tests.terminology.makers_small import colours, make_fhir_package, paint_map
 
@@ -306,7 +307,7 @@ def killed(store: ContentStore, tmp_path: Path) -> ContentStore:
         "from fhir_bridge.terminology.imports import Progress, import_file\n"
         "from fhir_bridge.terminology.store import open_store\n"
         "class Killing(Progress):\n"
-        "    def begin(self, what, total):\n"
+        "    def begin(self, what, *_):\n"
         "        if 'indexing' in what: os.kill(os.getpid(), signal.SIGKILL)\n"
         "import_file(open_store(sys.argv[1]), Path(sys.argv[2]), progress=Killing())\n"
     )
@@ -330,6 +331,59 @@ def test_an_import_that_another_process_is_building_is_left_alone(store: Content
         assert store.clear() == 0
         assert building.folder.exists()
     assert not building.folder.exists()
+
+
+@pytest.mark.parametrize("kilobytes", [100, 600, 1500])
+def test_what_the_disk_does_not_take_is_not_half_imported(
+    store: ContentStore, tmp_path: Path, kilobytes: int
+) -> None:
+    """Files may not grow beyond that: first the staging, then the concepts fail, and last nothing."""
+    make_loinc(tmp_path / "loinc.zip", 1000)
+    code = (
+        "import resource, sys\n"
+        "from pathlib import Path\n"
+        "from fhir_bridge.terminology.imports import import_file\n"
+        "from fhir_bridge.terminology.store import StoreNotWritten, open_store\n"
+        f"resource.setrlimit(resource.RLIMIT_FSIZE, ({kilobytes * 1024}, {kilobytes * 1024}))\n"
+        "try:\n"
+        "    import_file(open_store(sys.argv[1]), Path(sys.argv[2]))\n"
+        "except StoreNotWritten as error:\n"
+        "    print(error)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(store.path), str(tmp_path / "loinc.zip")],
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    assert done.stdout.startswith(f"{store.path}: the terminology store can't be written")
+    assert list((store.path / "building").iterdir()) == []
+    assert store.urls() == []
+
+
+def test_two_imports_of_the_same_at_once_leave_one(
+    store: ContentStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first that can be seen must not be removed by the second while it removes that one."""
+    make_fhir_package(tmp_path / "made.tgz", colours())
+    show = Building.show
+
+    def shown_slowly(building: Building) -> Pack:
+        pack = show(building)
+        time.sleep(0.3)
+        return pack
+
+    monkeypatch.setattr(Building, "show", shown_slowly)
+    threads = [
+        threading.Thread(target=import_file, args=(open_store(store.path), tmp_path / "made.tgz"))
+        for _ in range(2)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert store.urls() == [COLOURS]
+    assert len(list((store.path / "imports").iterdir())) == 1
 
 
 def test_a_code_that_stands_twice_is_named_and_nothing_is_imported(

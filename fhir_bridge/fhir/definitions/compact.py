@@ -21,18 +21,25 @@ from fhir_bridge.fhir.definitions.model import (
 
 __all__ = [
     "CORE",
+    "MALFORMED",
     "compact_element",
     "compact_structure",
     "element_types",
     "local",
+    "of_r4",
     "structure",
     "typed_value",
 ]
+
+MALFORMED = (KeyError, TypeError, ValueError, AttributeError, IndexError)
+"""What reading a definition of the wrong shape raises: packages are foreign text."""
 
 CORE = "http://hl7.org/fhir/StructureDefinition/"
 FHIR_TYPE = CORE + "structuredefinition-fhir-type"
 MAX_VALUE_SET = CORE + "elementdefinition-maxValueSet"
 
+PROFILE_ELEMENT = CORE + "elementdefinition-profile-element"
+"""Which element of a profile an element conforms to, where it isn't the whole (a section of a Composition)."""
 IMPOSED = CORE + "structuredefinition-imposeProfile"
 VERSION_USE = "http://hl7.org/fhir/StructureDefinition/version-specific-use"
 
@@ -66,7 +73,7 @@ def element_types(element: Mapping[str, Any]) -> list[list[Any]]:
         row: list[Any] = [
             code,
             [local(p) for p in entry.get("targetProfile", ())],
-            list(entry.get("profile", ())),
+            _profiles(entry),
             list(entry.get("aggregation", ())),
             entry.get("versioning", ""),
         ]
@@ -74,6 +81,16 @@ def element_types(element: Mapping[str, Any]) -> list[list[Any]]:
             row.pop()
         rows.append(row)
     return rows
+
+
+def _profiles(entry: Mapping[str, Any]) -> list[str]:
+    """The profiles of a type; one of which a single element is meant names that as its fragment."""
+    profiles = list(entry.get("profile", ()))
+    for index, beside in enumerate(entry.get("_profile", ())):
+        for extension in (beside or {}).get("extension", ()):
+            if extension["url"] == PROFILE_ELEMENT:
+                profiles[index] += "#" + extension["valueString"]
+    return profiles
 
 
 def typed_value(element: Mapping[str, Any], stem: str) -> list[Any] | None:
@@ -147,7 +164,7 @@ def compact_structure(
     """A StructureDefinition as a row; `elements` is its snapshot."""
     row = {
         "url": definition["url"],
-        "name": definition["type"] if definition.get("derivation") != "constraint" else definition["name"],
+        "name": definition["type"] if definition.get("derivation") != "constraint" else _name(definition),
         "type": definition["type"],
         "kind": definition["kind"],
         "version": definition.get("version", ""),
@@ -161,7 +178,7 @@ def compact_structure(
             if element["i"] == ".id":
                 element["t"] = [["id"]]  # R4 datatypes.html#id; the package says System.String
     if row["type"] == "Extension":
-        row["w"] = [[c["type"], c["expression"]] for c in definition.get("context", ()) if _of_r4(c)]
+        row["w"] = [[c["type"], c["expression"]] for c in definition.get("context", ()) if of_r4(c)]
         if invariants := definition.get("contextInvariant"):
             row["W"] = list(invariants)
     if imposed := [
@@ -171,7 +188,12 @@ def compact_structure(
     return row
 
 
-def _of_r4(context: Mapping[str, Any]) -> bool:
+def _name(definition: Mapping[str, Any]) -> Any:
+    """The name of a profile; one that has none, as R4 asks, is no less a profile: its url's end stands for it."""
+    return definition.get("name") or str(definition["url"]).rpartition("/")[2]
+
+
+def of_r4(context: Mapping[str, Any]) -> bool:
     """Whether a context of an extension counts in R4: some are marked for other versions of FHIR."""
     for use in context.get("extension", ()):
         if use.get("url") == VERSION_USE:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from fhir_bridge.fhir.definitions import registry
-from fhir_bridge.fhir.definitions.compact import compact_element, compact_structure
+from fhir_bridge.fhir.definitions.compact import CORE, MALFORMED, compact_element, compact_structure
 from fhir_bridge.fhir.definitions.expansions import compact_code_system
 from fhir_bridge.fhir.definitions.package_files import PackageError, files
 from fhir_bridge.fhir.definitions.snapshots import identified
@@ -17,10 +17,10 @@ from fhir_bridge.fhir.serialization import JsonError, loads_exact
 
 __all__ = ["Draft", "PackageDraft", "read_package"]
 
-MALFORMED = (KeyError, TypeError, ValueError, AttributeError, IndexError)
-"""What reading a definition of the wrong shape raises: packages are foreign text."""
-
 Row = dict[str, Any]
+
+SHOWN = 5
+"""Names that a message lists."""
 
 
 @dataclass(slots=True)
@@ -41,7 +41,13 @@ class Draft:
 
 @dataclass(slots=True)
 class PackageDraft:
-    """One package as read."""
+    """One package as read.
+
+    Attributes:
+        globals: profiles that all resources of a type conform to, by the type.
+        aside: names of definitions that take no part, by the reason.
+        foreign: files of definitions for other FHIR versions, by the version.
+    """
 
     source: Path
     name: str
@@ -53,7 +59,9 @@ class PackageDraft:
     code_systems: list[Draft] = field(default_factory=list)
     searches: list[Draft] = field(default_factory=list)
     issues: list[Issue] = field(default_factory=list)
+    globals: dict[str, list[str]] = field(default_factory=dict)
     aside: dict[str, list[str]] = field(default_factory=dict)
+    foreign: dict[str, list[str]] = field(default_factory=dict)
 
     @property
     def label(self) -> str:
@@ -95,21 +103,35 @@ def read_package(source: Path, numbers: dict[tuple[str, ...], int]) -> PackageDr
                 package.note(PackageError("FB-PKG-004", f"{name} is not well formed: {what}", name))
     except PackageError as error:
         package.note(error)
-    held = (package.structures, package.value_sets, package.code_systems, package.searches, package.aside)
+    if refused:
+        return _refused(package)
+    held = (
+        package.structures, package.value_sets, package.code_systems, package.searches, package.globals,
+        package.aside, package.foreign,
+    )  # fmt: skip
     if not package.issues and not any(held) and not package.version:
         package.note(PackageError("FB-PKG-001", "it holds neither package.json nor a definition"))
-    if refused:
-        package.structures, package.value_sets, package.code_systems, package.searches = [], [], [], []
-        said = ", ".join(package.fhir)
-        package.note(
-            PackageError("FB-PKG-003", f"it is for FHIR {said}, R4 (4.0.1) is needed; nothing of it is used")
-        )
+    for stated, names in package.foreign.items():
+        said = f"{len(names)} × definition for FHIR {stated[:20]}, R4 (4.0.1) is needed: {_listed(names)}"
+        package.note(PackageError("FB-PKG-003", said))
     for reason, names in package.aside.items():
-        shown = ", ".join(sorted(names)[:5]) + (" …" if len(names) > 5 else "")
-        package.note(
-            PackageError("FB-PKG-010", f"{len(names)} × {reason} left aside: {shown}"), "information"
-        )
+        said = f"{len(names)} × {reason} left aside: {_listed(names)}"
+        package.note(PackageError("FB-PKG-010", said), "information")
     return package
+
+
+def _refused(package: PackageDraft) -> PackageDraft:
+    """A package for another FHIR version with nothing in it; package.json may come last and tell so late."""
+    empty = PackageDraft(package.source, package.name, package.version, package.fhir)
+    said = ", ".join(package.fhir)
+    empty.note(
+        PackageError("FB-PKG-003", f"it is for FHIR {said}, R4 (4.0.1) is needed; nothing of it is used")
+    )
+    return empty
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(sorted(names)[:SHOWN]) + (" …" if len(names) > SHOWN else "")
 
 
 def _manifest(package: PackageDraft, content: Mapping[str, Any]) -> None:
@@ -135,9 +157,19 @@ def _definition(
         "ValueSet": lambda: _value_set(package, resource, name),
         "CodeSystem": lambda: _code_system(package, resource, name),
         "SearchParameter": lambda: package.searches.append(_draft(resource, name, dict(resource))),
+        "ImplementationGuide": lambda: _guide(package, resource),
     }
     if kind in read:
         read[kind]()
+
+
+def _guide(package: PackageDraft, guide: Mapping[str, Any]) -> None:
+    """The profiles that all resources of a type conform to (R4 implementationguide.html, `global`)."""
+    for entry in guide.get("global", ()):
+        kind, profile = entry["type"], entry["profile"]
+        _texts("a global profile or its type", entry, names=("type", "profile"))
+        if profile not in package.globals.setdefault(kind, []):
+            package.globals[kind].append(profile)
 
 
 def _draft(resource: Mapping[str, Any], name: str, row: Row, *, ready: bool = True) -> Draft:
@@ -152,10 +184,9 @@ def _structure(
 ) -> None:
     stated = definition.get("fhirVersion")
     if isinstance(stated, str) and not _is_r4((stated,)):
-        raise PackageError(
-            "FB-PKG-003", f"{definition['url']} is for FHIR {stated}, R4 (4.0.1) is needed", name
-        )
-    if definition.get("derivation") != "constraint":
+        package.foreign.setdefault(stated, []).append(name)
+        return
+    if not _is_constraint(definition):
         known = registry.find_type(str(definition.get("type"))) is not None
         reason = "R4's own type" if known else "logical model or type that R4 doesn't have"
         package.aside.setdefault(reason, []).append(str(definition.get("name")))
@@ -173,7 +204,7 @@ def _structure(
         _texts(
             f"a constraint of {element.get('path')}", *(element.get("constraint") or ()), names=_CONSTRAINT
         )
-    row = compact_structure(definition, (), numbers)
+    row = compact_structure({**definition, "derivation": "constraint"}, (), numbers)
     _texts("its name, kind or type", row, names=("name", "kind", "type", "url"))
     texts = (*(part for pair in row.get("w", ()) for part in pair), *row.get("W", ()), *row.get("I", ()))
     if not all(isinstance(text, str) for text in texts):
@@ -183,6 +214,19 @@ def _structure(
     for element in row["elements"]:
         _sound(element)
     package.structures.append(_draft(definition, name, row, ready=ready))
+
+
+def _is_constraint(definition: Mapping[str, Any]) -> bool:
+    """Whether a definition narrows a type of R4.
+
+    One that calls itself a specialization, or nothing, of a type that R4 has already can be nothing else.
+    """
+    kind = definition.get("type")
+    return definition.get("derivation") == "constraint" or (
+        definition["url"] != CORE + str(kind)
+        and definition.get("baseDefinition") == CORE + str(kind)
+        and registry.find_type(str(kind)) is not None
+    )
 
 
 def _value_set(package: PackageDraft, resource: Mapping[str, Any], name: str) -> None:

@@ -44,6 +44,11 @@ class Layer:
         found: dict[str, Any] | None = self._table.get(key(kind, url, version), exact=True)
         return found
 
+    def global_profiles(self, resource_type: str) -> Sequence[str]:
+        """Profiles that the guides of the layer ask of every resource of this type."""
+        found: Sequence[str] = self._table.header["globals"].get(resource_type, ())
+        return found
+
     def search(self, resource_type: str) -> Mapping[str, list[Any]]:
         """Rows of search parameters of a resource type by code."""
         found: dict[str, list[Any]] = self._table.get(f"search {resource_type}") or {}

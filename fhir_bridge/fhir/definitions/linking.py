@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from fhir_bridge.fhir.definitions import registry
-from fhir_bridge.fhir.definitions.drafts import MALFORMED, Draft, PackageDraft
+from fhir_bridge.fhir.definitions.compact import MALFORMED
+from fhir_bridge.fhir.definitions.drafts import Draft, PackageDraft
 from fhir_bridge.fhir.definitions.expansions import (
     Expansion,
     ExpansionError,
@@ -19,7 +20,7 @@ from fhir_bridge.fhir.definitions.package_files import PackageError
 from fhir_bridge.fhir.definitions.registration import code_of, content_of
 from fhir_bridge.fhir.definitions.searches import search_rows
 from fhir_bridge.fhir.definitions.snapshots import SnapshotError, snapshot
-from fhir_bridge.fhir.definitions.versions import newest, split
+from fhir_bridge.fhir.definitions.versions import named, newest, split
 
 __all__ = ["link"]
 
@@ -76,7 +77,7 @@ class _Set:
         versions = self.by_url.get(canonical) or self.by_url.get(url)
         if not versions:
             return None
-        return versions[version] if version in versions else versions[newest(versions)]
+        return versions[named(version, versions) or newest(versions)]
 
     def remove(self, draft: Draft) -> None:
         self.by_url[draft.url].pop(draft.version, None)
@@ -118,22 +119,31 @@ def link(packages: Sequence[PackageDraft], numbers: dict[tuple[str, ...], int]) 
     header = {
         "constraints": [list(constraint) for constraint in numbers],
         "versions": {kind: sorted_versions(found) for kind, found in versions.items()},
+        "globals": _globals(packages, structures),
     }
     return entries, header
 
 
 def _dependencies(packages: Sequence[PackageDraft]) -> None:
+    """Note each dependency that is not at hand, once, however many packages name it."""
     names = {package.name for package in packages}
+    needing: dict[tuple[str, str], list[PackageDraft]] = {}
     for package in packages:
         for name, version in package.dependencies.items():
-            if name not in names and name not in BUILT_IN:
-                said = (
-                    f"it depends on {name}#{version}, which is not at hand: what that defines is not checked"
-                )
-                package.note(PackageError("FB-PKG-009", said), "warning")
-            elif name not in names and OTHER_VERSIONS.get(name, version) != version:
-                said = f"it depends on {name}#{version}; {OTHER_VERSIONS[name]}, which is built in, takes its place"
-                package.note(PackageError("FB-PKG-009", said), "warning")
+            if name not in names:
+                needing.setdefault((name, version), []).append(package)
+    for (name, version), (first, *others) in needing.items():
+        if name not in BUILT_IN:
+            said = f"it depends on {name}#{version}, which is not at hand: what that defines is not checked"
+        elif OTHER_VERSIONS.get(name, version) != version:
+            said = (
+                f"it depends on {name}#{version}; {OTHER_VERSIONS[name]}, which is built in, takes its place"
+            )
+        else:
+            continue
+        if others:
+            said += f" (so for {', '.join(package.label for package in others)})"
+        first.note(PackageError("FB-PKG-009", said), "warning")
 
 
 def _bases(structures: _Set) -> None:
@@ -282,6 +292,25 @@ def _pin(
         if "b" in element:
             strength, *bound = element["b"]
             element["b"] = [strength, *(pinned(c, value_sets) for c in bound)]
+
+
+def _globals(packages: Sequence[PackageDraft], structures: _Set) -> dict[str, list[str]]:
+    """Profiles that guides ask of every resource of a type, in their own package's version where it has them."""
+    found: dict[str, list[str]] = {}
+    for package in packages:
+        for kind, canonicals in package.globals.items():
+            for canonical in canonicals:
+                if structures.get(canonical) is None and registry.rows_of(canonical) is None:
+                    said = f"its guide asks {canonical} of every {kind}, which is not at hand: that is not checked"
+                    package.note(PackageError("FB-PKG-009", said), "warning")
+                    continue
+                own = [
+                    f"{canonical}|{version}"
+                    for version, (of, _) in structures.by_url.get(canonical, {}).items()
+                    if of is package and version
+                ]
+                found.setdefault(kind, []).append(own[0] if own else canonical)
+    return found
 
 
 def _value_sets(value_sets: _Set, systems: _Set) -> list[tuple[Draft, Row]]:

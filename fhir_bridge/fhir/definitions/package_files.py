@@ -14,7 +14,7 @@ import tarfile
 import zlib
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
-from typing import BinaryIO
+from typing import BinaryIO, Self
 
 __all__ = ["MAX_FILE", "MAX_PACKAGE", "PackageError", "digest", "files"]
 
@@ -24,7 +24,9 @@ MAX_FILE = 32 << 20
 """Bytes that one definition may have."""
 MAX_FILES = 50_000
 
-_WANTED = re.compile(rb'"resourceType"\s*:\s*"(?:StructureDefinition|ValueSet|CodeSystem|SearchParameter)"')
+_WANTED = re.compile(
+    rb'"resourceType"\s*:\s*"(?:StructureDefinition|ValueSet|CodeSystem|SearchParameter|ImplementationGuide)"'
+)
 _CHUNK = 1 << 20
 
 
@@ -56,6 +58,20 @@ class _Bounded(io.RawIOBase):
         if self._left < 0:
             raise PackageError("FB-PKG-002", f"it unpacks to more than {MAX_PACKAGE:,} bytes")
         return content
+
+
+class _Member(tarfile.TarInfo):
+    """A file of an archive; a header that can't be read is not taken for the archive's end."""
+
+    @classmethod
+    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
+        try:
+            return super().frombuf(buf, encoding, errors)
+        except tarfile.HeaderError as error:
+            if buf.strip(b"\0"):
+                said = f"it is damaged, and its files from there on can't be read: {error}"
+                raise PackageError("FB-PKG-001", said) from error
+            raise
 
 
 def digest(source: Path) -> str:
@@ -98,34 +114,39 @@ def files(source: Path) -> Iterator[tuple[str, bytes | PackageError]]:
     except OSError as error:  # BadGzipFile among them
         raise PackageError("FB-PKG-001", f"it can't be read: {error.strerror or error}") from error
     except (tarfile.TarError, zlib.error, EOFError) as error:
-        raise PackageError("FB-PKG-001", f"it is no .tgz of a package: {error}") from error
+        raise PackageError("FB-PKG-001", f"it is no whole .tgz of a package: {error}") from error
 
 
 def _archive(stream: BinaryIO) -> Iterator[tuple[str, bytes | PackageError]]:
-    with (
-        gzip.GzipFile(fileobj=stream) as plain,
-        tarfile.open(fileobj=_Bounded(plain), mode="r|", errorlevel=1) as archive,
-    ):
-        for number, member in enumerate(archive):
-            if number > MAX_FILES:
-                raise PackageError("FB-PKG-002", f"it has more than {MAX_FILES:,} files")
-            name = PurePosixPath(member.name)
-            if name.is_absolute() or ".." in name.parts:
-                yield member.name, PackageError("FB-PKG-002", "its name leads out of the package")
-                continue
-            if (
-                not member.isfile()
-                or name.suffix != ".json"
-                or len(name.parts) != 2
-                or name.parts[0] != "package"
-            ):
-                continue
-            if member.size > MAX_FILE:
-                yield name.name, _too_large(name.name)
-                continue
-            content = archive.extractfile(member)
-            if content is not None:
-                yield from _wanted(name.name, content.read())
+    with gzip.GzipFile(fileobj=stream) as plain:
+        bounded = _Bounded(plain)
+        with tarfile.open(fileobj=bounded, mode="r|", errorlevel=1, tarinfo=_Member) as archive:
+            yield from _members(archive)
+        while bounded.read():
+            pass  # to its end, where its checksum stands
+
+
+def _members(archive: tarfile.TarFile) -> Iterator[tuple[str, bytes | PackageError]]:
+    for number, member in enumerate(archive):
+        if number > MAX_FILES:
+            raise PackageError("FB-PKG-002", f"it has more than {MAX_FILES:,} files")
+        name = PurePosixPath(member.name)
+        if name.is_absolute() or ".." in name.parts:
+            yield member.name, PackageError("FB-PKG-002", "its name leads out of the package")
+            continue
+        if (
+            not member.isfile()
+            or name.suffix != ".json"
+            or len(name.parts) != 2
+            or name.parts[0] != "package"
+        ):
+            continue
+        if member.size > MAX_FILE:
+            yield name.name, _too_large(name.name)
+            continue
+        content = archive.extractfile(member)
+        if content is not None:
+            yield from _wanted(name.name, content.read())
 
 
 def _of_folder(source: Path) -> list[Path]:

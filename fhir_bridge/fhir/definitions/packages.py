@@ -28,7 +28,7 @@ from fhir_bridge.fhir.issues import Issue
 
 __all__ = ["PackageInfo", "PackageReport", "forget_packages", "load_packages", "loaded_packages"]
 
-FORMAT = 1
+FORMAT = 3
 """Grows with every change of what is kept, so that an older cache is not read."""
 
 _LOG = logging.getLogger(__name__)

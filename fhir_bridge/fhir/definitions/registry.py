@@ -18,7 +18,7 @@ from fhir_bridge.fhir.definitions.model import ExtensionDefinition, Profile, Sea
 from fhir_bridge.fhir.definitions.searches import search_parameter
 from fhir_bridge.fhir.definitions.table import Table
 from fhir_bridge.fhir.definitions.terminologies import CodeSystem, ValueSet
-from fhir_bridge.fhir.definitions.versions import split, version_key
+from fhir_bridge.fhir.definitions.versions import named, split, version_key
 
 __all__ = [
     "Rows",
@@ -33,6 +33,7 @@ __all__ = [
     "extensions",
     "find_type",
     "generation",
+    "global_profiles",
     "is_primitive",
     "load",
     "on_change",
@@ -221,9 +222,11 @@ def _structure(kind: str, canonical: str) -> Profile | None:
     if own is not None and version in ("", own.version):
         return own
     layered = _state.layer.versions(kind, url) if _state.layer else ()
+    built = _built(kind, url)
+    if version:
+        version = named(version, [*layered, *([built.version] if built is not None else ())]) or version
     if version in layered:
         return _layered(kind, url, version)
-    built = _built(kind, url)
     if built is not None and version == built.version:
         return built
     if own is not None:
@@ -271,6 +274,13 @@ def rows_of(canonical: str) -> Rows | None:
         if row:
             return row["elements"], _table(table).header["constraints"]
     return None
+
+
+@lru_cache(MANY)
+def global_profiles(resource_type: str) -> tuple[str, ...]:
+    """Profiles that a site's guides ask of every resource of this type, claimed or not (ImplementationGuide.global)."""
+    _prepare()
+    return tuple(_state.layer.global_profiles(resource_type)) if _state.layer else ()
 
 
 # --- terminology --------------------------------------------------------------------------------------------------
@@ -402,7 +412,8 @@ def use_layer(layer: Layer | None) -> None:
 
 def _changed() -> None:
     for remembered in (
-        profile, extension_structure, extension, structure, versions, value_set, code_system, search_parameters,
+        profile, extension_structure, extension, structure, versions, global_profiles, value_set, code_system,
+        search_parameters,
     ):  # fmt: skip
         remembered.cache_clear()
     _state.generation += 1

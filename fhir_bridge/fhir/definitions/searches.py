@@ -8,7 +8,7 @@ from typing import Any
 
 from fhir_bridge.fhir.definitions.model import SearchParameter
 
-__all__ = ["expression_for", "search_parameter", "search_rows", "union_parts"]
+__all__ = ["expression_for", "search_parameter", "search_rows", "starting_type", "union_parts"]
 
 
 def union_parts(expression: str) -> list[str]:
@@ -36,11 +36,14 @@ def expression_for(expression: str, kind: str) -> str:
     return " | ".join(part for part in union_parts(expression) if part and _may_start_at(part, kind))
 
 
-def _may_start_at(part: str, kind: str) -> bool:
+def starting_type(part: str) -> str:
+    """The type that a path names first, `Patient` of `Patient.name`; empty where it names none (`name.given`)."""
     first = _FIRST_NAME.match(part)
-    if first is None or not first.group(1)[0].isupper():  # `name.given`, as packages may write it
-        return True
-    return first.group(1) in (kind, *_EVERYWHERE)
+    return first.group(1) if first is not None and first.group(1)[0].isupper() else ""
+
+
+def _may_start_at(part: str, kind: str) -> bool:
+    return starting_type(part) in ("", kind, *_EVERYWHERE)
 
 
 def search_rows(

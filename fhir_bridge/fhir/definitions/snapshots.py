@@ -10,11 +10,14 @@ import copy
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-__all__ = ["SnapshotError", "identified", "snapshot"]
+__all__ = ["Narrowing", "SizeError", "SnapshotError", "identified", "snapshot"]
 
 Row = dict[str, Any]
 Content = Callable[[Sequence[Any]], "Sequence[Mapping[str, Any]] | None"]
 """The elements of a type row `[code, targets, profiles, …]`: those of its profile where it has one that is known."""
+
+Narrowing = Callable[["Mapping[str, Any]", "Mapping[str, Any]"], None]
+"""Told of each element of a differential: what the base says of it, and the change, before that is made."""
 
 MAX_ROWS = 50_000
 """Elements of a snapshot beyond which a differential is refused: the largest profiles have some two thousand."""
@@ -25,6 +28,10 @@ _BY_TYPE = [[["type", "$this"]], "open", 0]
 
 class SnapshotError(ValueError):
     """A differential that doesn't fit its base; the message names the element."""
+
+
+class SizeError(SnapshotError):
+    """A snapshot of more elements than were allowed."""
 
 
 def identified(elements: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
@@ -52,7 +59,11 @@ def identified(elements: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]
 
 
 def snapshot(
-    differential: Iterable[Mapping[str, Any]], base: Sequence[Mapping[str, Any]], content: Content
+    differential: Iterable[Mapping[str, Any]],
+    base: Sequence[Mapping[str, Any]],
+    content: Content,
+    narrowing: Narrowing | None = None,
+    most: int = MAX_ROWS,
 ) -> list[Row]:
     """Compact rows of the snapshot.
 
@@ -60,8 +71,11 @@ def snapshot(
         differential: compact rows of the differential.
         base: compact rows of the base definition's snapshot.
         content: the elements of a type, for differentials that walk into `code.coding`.
+        narrowing: told of each change, so that it may judge whether the base allows it.
+        most: elements that the snapshot may have.
 
     Raises:
+        SizeError: it would have more.
         SnapshotError: an element of the differential has no place in the base.
     """
     rows = [copy.deepcopy(dict(row)) for row in base]
@@ -74,12 +88,15 @@ def snapshot(
         position = _find(rows, identifier)
         if position is None:
             position = _make_room(rows, identifier, content)
-        if len(rows) > MAX_ROWS:
-            raise SnapshotError(f"its snapshot has more than {MAX_ROWS:,} elements")
+        if len(rows) > most:
+            raise SizeError(f"its snapshot has more than {most:,} elements")
         row = rows[position]
         if row["i"] != identifier:
             renamed[change["i"]] = row["i"]
+        if narrowing is not None:
+            narrowing(row, change)
         _constrain(row, change)
+        _as_often_as_defined(row, change, content)
     return rows
 
 
@@ -105,6 +122,17 @@ def _constrain(row: Row, change: Mapping[str, Any]) -> None:
             stem = row["i"].rpartition(".")[2].partition("[x]")[0]
             named = [kind for kind in row.get("t", ()) if _typed(stem, kind) == change["N"]]
             row["t"] = named or row.get("t", [])
+
+
+def _as_often_as_defined(row: Row, change: Mapping[str, Any], content: Content) -> None:
+    """An extension stands no more often than its own definition's root says, where the differential says nothing."""
+    kinds = change.get("t", ())
+    if "x" in change or len(kinds) != 1 or kinds[0][0] != "Extension" or len(kinds[0]) < 3:
+        return
+    root = next(iter(content(kinds[0]) or ()), None)
+    most = root.get("x", -1) if root is not None else -1
+    if most >= 0 and not 0 <= row.get("x", -1) <= most:
+        row["x"] = most
 
 
 def _typed(stem: str, kind: Sequence[Any]) -> str:
@@ -173,6 +201,11 @@ def _new_slice(rows: list[Row], parent: str, last: str, content: Content) -> int
     if ":" in unsliced[unsliced.rfind(".") :]:  # `valueQuantity:name`: the short form is a slice itself
         return position
     end = _end(rows, position)
+    if (general := _of_all(rows, unsliced, slice_name)) is not None:
+        stem = rows[general]["i"]
+        own = [copy.deepcopy(row) for row in rows[general : _end(rows, general)]]
+        rows[end:end] = [{**row, "i": f"{unsliced}:{slice_name}" + row["i"][len(stem) :]} for row in own]
+        return end
     source = position
     if "/" in slice_name:  # a reslice starts from its slice
         source = _find(rows, f"{unsliced}:{slice_name.rpartition('/')[0]}") or position
@@ -194,6 +227,21 @@ def _new_slice(rows: list[Row], parent: str, last: str, content: Content) -> int
             rows[position]["s"] = copy.deepcopy(_BY_TYPE)
     rows[end:end] = own
     return end
+
+
+def _of_all(rows: Sequence[Row], unsliced: str, slice_name: str) -> int | None:
+    """The slice of this name that every item of an outer list has, where the differential names one item's.
+
+    `component.extension:reason` is what `component:weight.extension:reason` starts from.
+    """
+    parts = unsliced.split(".")
+    for number in reversed(range(len(parts) - 1)):
+        outer, colon, _ = parts[number].partition(":")
+        if colon:
+            parts[number] = outer
+            if (found := _find(rows, f"{'.'.join(parts)}:{slice_name}")) is not None:
+                return found
+    return None
 
 
 def _choice(rows: list[Row], parent: str, last: str, identifier: str) -> int:

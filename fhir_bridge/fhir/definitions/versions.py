@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-__all__ = ["newest", "split", "version_key"]
+__all__ = ["named", "newest", "split", "version_key"]
 
 _PART = re.compile(r"\d+|[A-Za-z]+")
 MAX_PARTS = 12
@@ -43,3 +43,9 @@ def newest(versions: Iterable[str]) -> str:
         ValueError: there is none.
     """
     return max(versions, key=version_key)
+
+
+def named(version: str, known: Iterable[str]) -> str | None:
+    """The version that a canonical names: this one, else the newest that it is the beginning of (`0.2` of `0.2.1`)."""
+    found = [one for one in known if one == version or one.startswith(version + ".")]
+    return version if version in found else newest(found) if found else None

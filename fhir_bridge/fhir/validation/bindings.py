@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
 from fhir_bridge.fhir import definitions, grammar_codes, ucum
 from fhir_bridge.fhir.definitions import Binding, ValueSet
+from fhir_bridge.fhir.definitions.versions import split
+from fhir_bridge.fhir.issues import Severity
 from fhir_bridge.fhir.validation.run import Check, Path, Run
 
 __all__ = ["binding_check", "check_coding", "check_unit", "in_value_set", "lacks"]
@@ -17,6 +21,16 @@ MAXIMUM = "maximum"
 LOINC = "http://loinc.org"
 LOINC_ANSWERS = "http://loinc.org/vs/"
 """Where LOINC's own value sets are; they list codes of LOINC alone."""
+VITAL_SIGNS_UNITS = "http://hl7.org/fhir/ValueSet/ucum-vitals-common"
+"""Twelve units that R4 requires of every component of a vital sign, so that an oxygen flow (L/min) beside a saturation
+could not be told. R5 drops the binding, and HL7's own validator takes R4's as extensible, as is done here."""
+
+_HL7 = "http://hl7.org/fhir/"
+_ABSOLUTE = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*:.")
+_R4_OWN = re.compile(r"http://hl7\.org/fhir/(CodeSystem/)?[^/]+")
+"""Where R4 names its own code systems; `sid/` has those of others, `uv/` and `us/` those of guides."""
+_WITHOUT_CODES = frozenset({_HL7 + "message-events", _HL7 + "CodeSystem/summary"})
+"""Code systems of R4 that it names and lists no codes of."""
 
 
 def in_value_set(value_set: str, system: str | None, code: str, run: Run) -> bool | None:
@@ -78,6 +92,8 @@ def binding_check(binding: Binding | None, kind: str) -> Check | None:
     """A check of values of this type against a required or extensible binding; None where nothing is to check."""
     if binding is None:
         return None
+    if binding.strength == "required" and split(binding.value_set or "")[0] == VITAL_SIGNS_UNITS:
+        binding = replace(binding, strength="extensible")
     if binding.max_value_set and binding.strength != "required":
         return _both(
             binding_check(Binding(MAXIMUM, binding.max_value_set), kind),
@@ -214,12 +230,39 @@ def check_coding(value: dict[str, Any], path: Path, run: Run) -> None:
             display = value.get("display")
             if isinstance(display, str) and display.casefold() != known and _folded(display) != known:
                 run.add("FB-FHIR-023", f"the display of {system}|{code} is '{known}'", path)
-    elif (
-        run.terminology is not None
-        and run.terminology.knows_system(system)
-        and run.terminology.lookup(system, code) is None
-    ):
-        run.add("FB-FHIR-022", f"{system} has no code '{code}'", path)
+    elif run.terminology is not None and run.terminology.knows_system(system):
+        if run.terminology.lookup(system, code) is None:
+            run.add("FB-FHIR-022", f"{system} has no code '{code}'", path)
+    else:
+        _check_system(system, path, run)
+
+
+def _check_system(system: str, path: Path, run: Run) -> None:
+    """A system that is not at hand: it is absolute, and in R4's own namespace it would be.
+
+    A CodeableConcept says the same by its text or in other codes; a Coding or a unit by itself says nothing then.
+    """
+    severity: Severity = "warning" if path[1] == "coding" else "error"
+    if system.startswith(_HL7):
+        if _is_missing(system) and not _in_extension(path):
+            run.add("FB-FHIR-024", f"R4 has no code system {system[:200]}", (path, "system", -1), severity)
+    elif not _ABSOLUTE.match(system) and not system.isspace():
+        message = f"the system '{system[:80]}' is no absolute URI, which would tell what its codes mean"
+        run.add("FB-FHIR-016", message, (path, "system", -1), severity)
+
+
+def _is_missing(system: str) -> bool:
+    """Whether a system without content here would be one of R4's own."""
+    return _R4_OWN.fullmatch(system) is not None and system not in _WITHOUT_CODES
+
+
+def _in_extension(path: Path | None) -> bool:
+    """Whether it is part of an extension, which may hold an element of another version of FHIR with its systems."""
+    while path is not None:
+        if path[1] in ("extension", "modifierExtension"):
+            return True
+        path = path[0]
+    return False
 
 
 def check_unit(value: dict[str, Any], path: Path, run: Run) -> None:
@@ -232,7 +275,9 @@ def check_unit(value: dict[str, Any], path: Path, run: Run) -> None:
             run.add("FB-FHIR-022", f"'{code[:64]}' is no UCUM code", path)
         return
     found = _displays(system)
-    if found is not None and _display_of(code, *found) is None:
+    if found is None:
+        _check_system(system, path, run)
+    elif _display_of(code, *found) is None:
         _unknown(system, code, path, run)
 
 

@@ -71,16 +71,15 @@ def _full_url(entry: dict[str, Any], kind: Any, here: Path, run: Run) -> None:
         run.add("FB-FHIR-080", "the fullUrl is not absolute", here)
     if not full_url.startswith(("http://", "https://")) or not resource:
         return
-    name, identifier = resource.get("resourceType"), resource.get("id")
+    match = _RESTFUL.fullmatch(full_url)
+    of_server = match is not None and match.group(1) in definitions.resource_types()
+    identifier = resource.get("id")
     if isinstance(identifier, str):
-        if not full_url.endswith(f"/{name}/{identifier}"):
-            run.add("FB-FHIR-080", f"the fullUrl does not end with the resource's {name}/{identifier}", here)
-    elif "id" not in resource:
-        match = _RESTFUL.fullmatch(full_url)
-        if match and match.group(1) in definitions.resource_types():
-            run.add(
-                "FB-FHIR-080", "the fullUrl is a server's URL with an id, but the resource has no id", here
-            )
+        end = f"{resource.get('resourceType')}/{identifier}" if of_server else identifier
+        if not full_url.endswith(f"/{end}"):
+            run.add("FB-FHIR-080", f"the fullUrl does not end with the resource's {end}", here)
+    elif "id" not in resource and of_server:
+        run.add("FB-FHIR-080", "the fullUrl is a server's URL with an id, but the resource has no id", here)
 
 
 def _creates(entry: dict[str, Any]) -> bool:

@@ -105,6 +105,13 @@ CODES = declare(
         "code-invalid",
     ),
     IssueCode(
+        "FB-FHIR-024",
+        "error",
+        "unknown code system in a namespace of HL7",
+        "use a code system that R4 has, or one in a namespace of your own",
+        "code-invalid",
+    ),
+    IssueCode(
         "FB-FHIR-030",
         "error",
         "value differs from what the profile fixes",
@@ -266,6 +273,13 @@ CODES = declare(
         "not-found",
     ),
     IssueCode(
+        "FB-FHIR-056",
+        "error",
+        "a set holds something twice",
+        "keep the label, tag or profile once",
+        "duplicate",
+    ),
+    IssueCode(
         "FB-FHIR-060", "error", "invariant broken", "change the resource so that the rule holds", "invariant"
     ),
     IssueCode(
@@ -304,6 +318,13 @@ CODES = declare(
         "value",
     ),
     IssueCode(
+        "FB-FHIR-073",
+        "warning",
+        "text with control characters",
+        "remove the characters: XML can't carry them",
+        "value",
+    ),
+    IssueCode(
         "FB-FHIR-080",
         "error",
         "Bundle entry is inconsistent",
@@ -330,5 +351,33 @@ CODES = declare(
         "link doesn't belong in this Bundle",
         "remove the link or the second of its kind",
         "business-rule",
+    ),
+    IssueCode(
+        "FB-FHIR-090",
+        "error",
+        "definition doesn't fit what it builds on",
+        "correct the element as the message says: a definition agrees with its base, and a profile only narrows it",
+        "business-rule",
+    ),
+    IssueCode(
+        "FB-FHIR-091",
+        "error",
+        "element of a definition contradicts its type",
+        "say of the element only what its types take, and name profiles of these types",
+        "business-rule",
+    ),
+    IssueCode(
+        "FB-FHIR-092",
+        "error",
+        "expression of a definition can't be evaluated",
+        "correct the FHIRPath, or the types that it is for",
+        "value",
+    ),
+    IssueCode(
+        "FB-FHIR-093",
+        "error",
+        "map names what there is not",
+        "name a variable that is in scope, and an element of its type",
+        "not-found",
     ),
 )

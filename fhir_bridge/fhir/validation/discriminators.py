@@ -70,15 +70,20 @@ class Located:
 
     Attributes:
         way: elements passed in the same structure, each with the number of steps still to go behind it.
+        reached: whether this is the end of the path, and not the last element that the structure has on the way there.
     """
 
     structure: TypeDefinition
     element: Element
     way: tuple[tuple[Element, int], ...] = ()
+    reached: bool = True
 
 
 def locate(structure: TypeDefinition, element: Element, steps: tuple[Step, ...]) -> list[Located]:
-    """The elements at the end of a path from a slice: in its own profile, then in the profiles of its type."""
+    """The elements at the end of a path from a slice: in its own profile, then in the profiles of its type.
+
+    Where a fixed or pattern value says what stands at the end, the structure needs no element there.
+    """
     found: list[Located] = []
     _walk(structure, element, steps, (), found)
     return found
@@ -109,12 +114,15 @@ def _walk(
             _walk(structure, inner, rest, way, found)
         elif kind == "type" and argument in element.type_codes:
             _walk(structure, element, rest, way, found)
+        elif any(passed.fixed or passed.pattern for passed, _ in way):
+            found.append(Located(structure, element, way, reached=False))
         for part in _required_parts(structure, element, argument) if kind == "name" else ():
             _walk(structure, part, rest, way, found)
     for canonical in (p for k in element.types for p in k.profiles):
         of_type = definitions.structure(canonical)
         if of_type is not None and of_type is not structure:
-            _walk(of_type, of_type.root, steps, (), found)
+            start = of_type.element(canonical.partition("#")[2]) or of_type.root
+            _walk(of_type, start, steps, (), found)
 
 
 def _required_parts(structure: TypeDefinition, element: Element, name: str) -> list[Element]:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
-from fhir_bridge.fhir import definitions
+from fhir_bridge.fhir import definitions, ucum
 from fhir_bridge.fhir.definitions import ElementType, Value
 from fhir_bridge.fhir.validation.resolution import resolve
 from fhir_bridge.fhir.validation.run import Check, Path, Run
@@ -34,17 +34,12 @@ def length_check(limit: int, where: str) -> Check:
 
 def bounds_check(low: Value | None, high: Value | None, where: str) -> Check:
     """A check that a value is within `minValue[x]` and `maxValue[x]`; where they can't be compared it is left be."""
-    least = _comparable(low.value) if low else None
-    most = _comparable(high.value) if high else None
     shown_low, shown_high = _shown(low), _shown(high)
 
     def check(value: Any, path: Path, run: Run) -> None:
-        found = _comparable(value)
-        if found is None:
-            return
-        if least is not None and _below(found, least):
+        if low is not None and _below(value, low.value):
             run.add("FB-FHIR-019", f"below the allowed range: at least {shown_low}; defined by {where}", path)
-        if most is not None and _below(most, found):
+        if high is not None and _below(high.value, value):
             run.add("FB-FHIR-019", f"above the allowed range: at most {shown_high}; defined by {where}", path)
 
     return check
@@ -62,20 +57,35 @@ def _comparable(value: Any) -> Comparable | None:
         return ("number", number) if number.is_finite() else None
     if isinstance(value, str):
         return "text", value
-    if isinstance(value, dict):  # a Quantity; those of different units are not compared
+    if isinstance(value, dict):  # a Quantity in its own unit
         number = _comparable(value.get("value"))  # type: ignore[assignment]
         unit = value.get("code") or value.get("unit") or ""
         return (f"Quantity in {unit}", number[1]) if number is not None and number[0] == "number" else None  # type: ignore[index]
     return None
 
 
-def _below(first: Comparable, second: Comparable) -> bool:
-    if first[0] != second[0]:
-        return False
-    if first[0] == "text":  # dates: only as far as both go
-        shared = min(len(first[1]), len(second[1]))
-        return bool(first[1][:shared] < second[1][:shared])
-    return bool(first[1] < second[1])
+def _in_base_units(value: Any) -> Comparable | None:
+    """A Quantity by UCUM in base units, in which those of grams and of kilograms compare."""
+    if not isinstance(value, dict) or value.get("system") != ucum.SYSTEM:
+        return None
+    code, number = value.get("code"), _comparable(value.get("value"))
+    if not isinstance(code, str) or number is None or number[0] != "number":
+        return None
+    measured = ucum.canonical(number[1], code)
+    return (f"Quantity in {measured[1]}", measured[0]) if measured is not None else None
+
+
+def _below(value: Any, bound: Any) -> bool:
+    """Whether a value is less than another; False where they can't be compared."""
+    for of in (_comparable, _in_base_units):
+        first, second = of(value), of(bound)
+        if first is None or second is None or first[0] != second[0]:
+            continue
+        if first[0] == "text":  # dates: only as far as both go
+            shared = min(len(first[1]), len(second[1]))
+            return bool(first[1][:shared] < second[1][:shared])
+        return bool(first[1] < second[1])
+    return False
 
 
 def _shown(value: Value | None) -> str:

@@ -28,6 +28,8 @@ CROSS_VERSION = re.compile(r"http://hl7\.org/fhir/(1\.0|3\.0|4\.3|5\.0)/Structur
 
 R4's own (`4.0`) are no extensions in R4.
 """
+TOOLS = "http://hl7.org/fhir/tools/StructureDefinition/"
+"""Extensions of HL7's publishing tools, which every published definition carries: no package for sites defines them."""
 NAMES = ("extension", "modifierExtension")
 
 
@@ -135,11 +137,11 @@ class ExtensionChecks:
         )
 
     def _not_known(self, url: str, path: Path, run: Run) -> None:
-        """An extension that no package at hand defines; addresses of documentation are nobody's to define."""
+        """An extension that no package at hand defines; those of documentation and of tools are no site's to define."""
         severity: Severity = self._unknown
         if path[1] == "modifierExtension":
             severity = "error"  # R4 extensibility.html#modifierExtension: what has it can't be understood
-        if any(domain in url for domain in EXAMPLES) or CROSS_VERSION.match(url):
+        if any(domain in url for domain in EXAMPLES) or CROSS_VERSION.match(url) or url.startswith(TOOLS):
             severity = "warning"
         run.add(
             "FB-FHIR-050",

@@ -89,7 +89,7 @@ class _Reader:
     def __init__(self) -> None:
         self.open: list[str] = []
         self.content = False
-        self.links: set[str] = set()
+        self.links: dict[str, str] = {}
 
     def start(self, name: str, attributes: dict[str, str]) -> None:
         space, _, tag = name.rpartition(" ")
@@ -107,8 +107,8 @@ class _Reader:
                 raise _Unsafe(f"the attribute {local} of <{tag}> is not allowed")
             if local in ("href", "src"):
                 _check_link(tag, local, value)
-                if value.startswith("#") and len(value) > 1:
-                    self.links.add(value[1:])
+                if value.startswith("#") and len(value) > 1 and self.links.get(value[1:]) != "img":
+                    self.links[value[1:]] = tag
         if tag == "img":
             self.content = True
         self.open.append(tag)
@@ -152,8 +152,8 @@ def narrative_problem(div: str) -> str | None:
     return _read(div)[0]
 
 
-def _read(div: str) -> tuple[str | None, set[str]]:
-    """What is wrong with a div, and its links within the resource."""
+def _read(div: str) -> tuple[str | None, dict[str, str]]:
+    """What is wrong with a div, and its links within the resource with the element that has each."""
     reader = _Reader()
     if "<!" in div.replace("<!--", ""):
         return "it has a DOCTYPE, CDATA or entity declaration", reader.links
@@ -172,11 +172,15 @@ def _read(div: str) -> tuple[str | None, set[str]]:
     return problem if problem or reader.content else "it has no text (txt-2)", reader.links
 
 
-def dangling_links(div: str, resource: dict[str, Any]) -> Iterator[str]:
-    """Links within the resource (`#name`) that lead to no id or anchor (R4 narrative.html#linking)."""
-    links = _read(div)[1] if "#" in div else set()
+def dangling_links(div: str, resource: dict[str, Any]) -> Iterator[tuple[str, bool]]:
+    """Links within the resource (`#name`) that lead to no id or anchor, and whether one is an image's source.
+
+    R4 narrative.html §2.4.0.2 (image references) and §2.4.0.3 (ids).
+    """
+    links = _read(div)[1] if "#" in div else {}
     if links:
-        yield from sorted(links - set(_names(resource)))
+        for name in sorted(links.keys() - set(_names(resource))):
+            yield name, links[name] == "img"
 
 
 def _names(resource: dict[str, Any]) -> Iterator[str]:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
-__all__ = ["expected", "is_blank", "json_kind", "primitive_check"]
+__all__ = ["expected", "has_control_characters", "is_blank", "json_kind", "primitive_check"]
 
 _ZONE = r"(Z|[+-]((0\d|1[0-3]):[0-5]\d|14:00))"
 _TIME = r"([01]\d|2[0-3]):[0-5]\d:([0-5]\d|60)(\.\d+)?"
@@ -46,6 +46,7 @@ _INTEGERS = {
 
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff]")
 """Control characters, and halves of surrogate pairs, which no UTF-8 can carry."""
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _BASE64 = re.compile(r"[0-9A-Za-z+/]*={0,2}")
 _SPACE = re.compile(r"\s+")
 MAX_TEXT = 1_048_576
@@ -142,6 +143,20 @@ def is_blank(value: object, name: str) -> bool:
         and isinstance(value, str)
         and value.isspace()
         and _CONTROL.search(value) is None
+    )
+
+
+def has_control_characters(value: object, name: str) -> bool:
+    """Whether a string's only fault is control characters: R4 says it SHOULD have none (datatypes.html#string).
+
+    Of markdown R4 says SHALL NOT, in the notes on that type.
+    """
+    return (
+        name == "string"
+        and isinstance(value, str)
+        and len(value) <= MAX_TEXT
+        and _SURROGATE.search(value) is None
+        and _CONTROL.search(value) is not None
     )
 
 

@@ -42,7 +42,10 @@ class ProfileCompiler:
         self._lock = RLock()
 
     def find(self, canonical: str) -> Check | None:
-        """The check of a profile's or extension's additions to its type; None where it is not known."""
+        """The check of a profile's or extension's additions to its type; None where it is not known.
+
+        A fragment names the element of the profile that a value is checked as (`…/sections#Composition.section:plan`).
+        """
         if self._generation != definitions.generation():
             self._checks.clear()
             self._objects.clear()
@@ -51,17 +54,17 @@ class ProfileCompiler:
             profile = definitions.profile(canonical) or definitions.extension_structure(canonical)
             if profile is None:
                 return None
-            self._checks[canonical] = self._lazy(profile)
+            self._checks[canonical] = self._lazy(profile, canonical.partition("#")[2])
         return self._checks[canonical]
 
-    def _lazy(self, profile: Profile) -> Check:
+    def _lazy(self, profile: Profile, part: str) -> Check:
         cell: list[Check] = []
 
         def compile_now(value: Any, path: Path, run: Run) -> None:
             if not cell:
                 with self._lock:  # one compilation at a time: it keeps notes
                     if not cell:
-                        cell.append(self._compile(profile))
+                        cell.append(self._compile_part(profile, part) if part else self._compile(profile))
             cell[0](value, path, run)
 
         return compile_now
@@ -112,6 +115,15 @@ class ProfileCompiler:
             imposed = self.find(canonical)
             checks += [imposed] if imposed else []
         return _all(checks)
+
+    def _compile_part(self, profile: Profile, part: str) -> Check:
+        """The check of one element of a profile; of one that it doesn't have nothing is asked."""
+        element, base = profile.element(part), definitions.find_type(profile.type)
+        of_base = base.element(element.path) if element is not None and base is not None else None
+        if element is None or base is None or of_base is None:
+            return _all([])
+        kinds = element.types or of_base.types
+        return _all([c for k in kinds for c in self._checks_of_kind(profile, element, k, base, of_base)])
 
     # --- an object's properties -----------------------------------------------------------------------------------
 

@@ -58,10 +58,17 @@ class Match:
 
 @dataclass(frozen=True, slots=True)
 class _Requirement:
+    """A value that the slice's items have at the end of these steps.
+
+    Attributes:
+        whole: whether it is all that the element's fixed or pattern value says, and not only what stands further in.
+    """
+
     steps: tuple[Step, ...]
     same: Callable[[Any, Any], bool]
     value: Any
     element: str
+    whole: bool = True
 
 
 def matcher(profile: Profile, slicing: Slicing | None, part: Element, conforms: Conforms) -> Match:
@@ -82,6 +89,7 @@ def matcher(profile: Profile, slicing: Slicing | None, part: Element, conforms: 
             return Match(_undecided)
         located = locate(profile, part, steps)
         requirements = _requirements(located, steps) if kind in ("value", "pattern") else []
+        located = [found for found in located if found.reached]
         if len(discriminators) == 1 and len(requirements) == 1:
             coding = _one_coding(requirements[0])
         settled |= _settled(profile, part, requirements)
@@ -112,7 +120,7 @@ def _settled(profile: Profile, part: Element, requirements: list[_Requirement]) 
         inside = wanted.element == part.id or wanted.element.startswith(part.id + ".")
         passed = wanted.element[len(part.id) + 1 :].split(".") if wanted.element != part.id else []
         places = [profile.element(".".join((part.id, *passed[: n + 1]))) for n in range(len(passed))]
-        if inside and all(e is not None and not e.is_list for e in places):
+        if wanted.whole and inside and all(e is not None and not e.is_list for e in places):
             found.add(wanted.element)
     return found
 
@@ -153,27 +161,41 @@ def _requirements(located: list[Located], steps: tuple[Step, ...]) -> list[_Requ
     for found in located:
         requirements: list[_Requirement] = []
         for element, left in found.way:
-            requirements += _of_element(element, steps[: len(steps) - left])
-        if requirements:
+            requirements += _of_element(element, steps, left)
+        if requirements or not found.reached:
             return requirements
         prefix = found.element.id + "."
         for element in found.structure.elements:
             if element.id.startswith(prefix) and ":" not in element.id[len(prefix) :]:
                 names = element.id[len(prefix) :].split(".")
                 below = tuple(("name", name.removesuffix("[x]")) for name in names)
-                requirements += _of_element(element, (*steps, *below))
+                requirements += _of_element(element, (*steps, *below), 0)
         if requirements:
             return requirements
     return []
 
 
-def _of_element(element: Element, steps: tuple[Step, ...]) -> list[_Requirement]:
-    found = []
-    if element.fixed is not None:
-        found.append(_Requirement(steps, equals, element.fixed.value, element.id))
-    if element.pattern is not None:
-        found.append(_Requirement(steps, matches, element.pattern.value, element.id))
-    return found
+def _of_element(element: Element, steps: tuple[Step, ...], left: int) -> list[_Requirement]:
+    """What the fixed or pattern value of an element asks for at the end of the steps, `left` of them behind it."""
+    behind = steps[len(steps) - left :]
+    return [
+        _Requirement(steps, same, value, element.id, whole=not behind)
+        for stated, same in ((element.fixed, equals), (element.pattern, matches))
+        if stated is not None
+        for value in _inside(stated.value, behind)
+    ]
+
+
+def _inside(value: Any, steps: tuple[Step, ...]) -> list[Any]:
+    """The values at the end of the steps in a value."""
+    values = [value]
+    for kind, name in steps:
+        if kind == "name":
+            inner = [v[name] for v in values if isinstance(v, dict) and name in v]
+            values = [item for v in inner for item in (v if isinstance(v, list) else [v])]
+        elif kind != "type":  # `ofType()` of what is stated: it has that type
+            return []
+    return values
 
 
 def _one_coding(requirement: _Requirement) -> OneCoding | None:

@@ -13,18 +13,19 @@ from fhir_bridge.fhir import definitions
 from fhir_bridge.fhir.definitions import Constraint, Element, ElementType, TypeDefinition
 from fhir_bridge.fhir.validation.attachments import check_attachment
 from fhir_bridge.fhir.validation.bindings import binding_check, check_coding, check_unit
-from fhir_bridge.fhir.validation.definitional import (
-    check_code_system,
-    check_concept_map,
-    check_structure_definition,
-    check_value_set,
-)
+from fhir_bridge.fhir.validation.definitional import CHECKS as DEFINITIONAL
 from fhir_bridge.fhir.validation.invariants import InvariantEngine, Predicate
 from fhir_bridge.fhir.validation.narrative import dangling_links, narrative_problem
-from fhir_bridge.fhir.validation.primitives import expected, is_blank, json_kind, primitive_check
+from fhir_bridge.fhir.validation.primitives import (
+    expected,
+    has_control_characters,
+    is_blank,
+    json_kind,
+    primitive_check,
+)
 from fhir_bridge.fhir.validation.references import allowed_types, check_reference
 from fhir_bridge.fhir.validation.run import Check, Path, Run, defined, place
-from fhir_bridge.fhir.validation.values import canonical_checks, check_identifier
+from fhir_bridge.fhir.validation.values import canonical_checks, check_identifier, check_meta
 
 __all__ = ["Cell", "Rule", "TypeCompiler", "invariant_check"]
 
@@ -224,6 +225,11 @@ class TypeCompiler:
         bound = binding_check(element.binding, code)
         own = (bound, _div if code == "xhtml" else None, *canonical_checks(element, code))
         checks = [defined(c, where) for c in own if c]
+        if code != "xhtml":  # the rules of narrative are kept by `_div`
+            checks += [
+                defined(invariant_check(c, holds), where)
+                for c, holds in self.element_predicates(element, code)
+            ]
         maximum, shadow = element.max, "_" + name
 
         def single(value: Any, _owner: dict[str, Any], path: Path, run: Run) -> None:
@@ -338,13 +344,11 @@ def invariant_check(constraint: Constraint, predicate: Predicate) -> Check:
 
 
 _TYPE_CHECKS: dict[str, Check] = {
+    **DEFINITIONAL,
     "Attachment": check_attachment,
-    "CodeSystem": check_code_system,
     "Coding": check_coding,
-    "ConceptMap": check_concept_map,
     "Identifier": check_identifier,
-    "StructureDefinition": check_structure_definition,
-    "ValueSet": check_value_set,
+    "Meta": check_meta,
     **dict.fromkeys(("Quantity", "Age", "Count", "Distance", "Duration"), check_unit),
 }
 
@@ -398,8 +402,13 @@ def _div(value: Any, path: Path, run: Run) -> None:
     if problem:
         run.add("FB-FHIR-070", f"the narrative is not what R4 narrative.html allows: {problem}", path)
     elif run.bundle is None and "#" in value:  # within a Bundle a link may lead to another entry's narrative
-        for name in dangling_links(value, run.root):
-            run.add("FB-FHIR-070", f"nothing has the id or name of the link #{name[:64]}", path, "warning")
+        for name, image in dangling_links(value, run.root):
+            if image:  # a part of the text that nobody sees
+                run.add("FB-FHIR-070", f"nothing has the id of the image #{name[:64]}", path)
+            else:
+                run.add(
+                    "FB-FHIR-070", f"nothing has the id or name of the link #{name[:64]}", path, "warning"
+                )
 
 
 def _unknown(key: str, rules: dict[str, Rule], owner: str, where: str, path: Path, run: Run) -> None:
@@ -448,5 +457,7 @@ def _wrong_primitive(value: Any, code: str, where: str, name: str, path: Path, r
         _wrong_kind(value, wanted, where, name, path, run)
     elif is_blank(value, code):
         run.add("FB-FHIR-071", f"{name} is white space alone; defined by {where}", path)
+    elif has_control_characters(value, code):
+        run.add("FB-FHIR-073", f"{name} has control characters; defined by {where}", path)
     else:
         run.add("FB-FHIR-016", f"{name} is no {code}, expected {expected(code)}; defined by {where}", path)

@@ -7,6 +7,7 @@ from functools import cache
 from typing import Any
 
 from fhir_bridge.fhir import definitions
+from fhir_bridge.fhir.definitions.versions import named
 from fhir_bridge.fhir.issues import Issue, Severity
 from fhir_bridge.fhir.ports import TerminologyPort
 from fhir_bridge.fhir.serialization import MAX_DEPTH, JsonError, loads_exact
@@ -131,6 +132,7 @@ class Validator:
             check_entries(value, path, run)
         meta = value.get("meta")
         declared = meta.get("profile") if isinstance(meta, dict) else None
+        profiles = (*profiles, *definitions.global_profiles(kind))
         if kind == "Observation":
             profiles = (*profiles, *vital_sign_profiles(value))
         if declared or profiles:
@@ -158,7 +160,7 @@ class Validator:
                 where,
             )
         else:
-            if version and version != profile.version:
+            if version and not named(version, [profile.version]):
                 known = ", ".join(definitions.versions(plain))
                 run.add(
                     "FB-FHIR-055",

@@ -8,10 +8,11 @@ from typing import Any
 
 from fhir_bridge.fhir import definitions
 from fhir_bridge.fhir.definitions import Element
+from fhir_bridge.fhir.issues import Severity
 from fhir_bridge.fhir.validation.references import allowed_types
 from fhir_bridge.fhir.validation.run import Check, Path, Run
 
-__all__ = ["canonical_checks", "check_identifier"]
+__all__ = ["canonical_checks", "check_identifier", "check_meta"]
 
 URIS = "urn:ietf:rfc:3986"
 _ABSOLUTE = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*:.*", re.DOTALL)
@@ -24,6 +25,27 @@ def check_identifier(value: Any, path: Path, run: Run) -> None:
         run.add("FB-FHIR-016", "the system is no absolute URI", (path, "system", -1))
     if system == URIS and isinstance(text, str) and text and not _ABSOLUTE.fullmatch(text):
         run.add("FB-FHIR-016", f"the system is {URIS}, so the value is a whole URI", (path, "value", -1))
+
+
+def check_meta(value: Any, path: Path, run: Run) -> None:
+    """Security labels, tags and profiles are sets (R4 Meta.security, Meta.tag, Meta.profile).
+
+    A security label that stands twice is an error; of the others HL7's validator says nothing, and ours warns.
+    """
+    for name in ("security", "tag", "profile"):
+        items = value.get(name)
+        if not isinstance(items, list) or len(items) < 2:
+            continue
+        severity: Severity = "error" if name == "security" else "warning"
+        seen = set()
+        for index, item in enumerate(items):
+            label = (
+                (str(item.get("system")), str(item.get("code"))) if isinstance(item, dict) else (str(item),)
+            )
+            if label in seen:
+                message = f"{'|'.join(label)[:200]} stands twice, expected once: the list is a set"
+                run.add("FB-FHIR-056", message, (path, name, index), severity)
+            seen.add(label)
 
 
 def canonical_checks(element: Element, code: str) -> list[Check]:

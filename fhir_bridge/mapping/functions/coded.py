@@ -11,6 +11,7 @@ from fhir_bridge.mapping.functions.schemes import system_uri
 from fhir_bridge.mapping.record import CLEARED
 from fhir_bridge.mapping.registry import builtin
 from fhir_bridge.mapping.runtime import Context, Reject
+from fhir_bridge.terminology.check_digits import is_well_formed
 
 __all__ = ["code", "coding", "concept", "source_codings", "translate"]
 
@@ -272,6 +273,8 @@ def _with_default(ctx: Context, found: _Coded, to: Any, default: str) -> Codeabl
         raise ValueError("a default code is one of the first system of `to`, which is not given")
     assert found.unmapped is not None
     known = ctx.terminology.lookup(wanted[0], default)
+    if known is None and (ctx.terminology.knows_system(wanted[0]) or not is_well_formed(wanted[0], default)):
+        raise ValueError(f"the default {default} is no code of {wanted[0]}")
     coding_ = Coding(system=wanted[0], code=default)
     if known is not None and known.display:
         coding_["display"] = known.display

@@ -56,6 +56,8 @@ def in_unit(
     if x.get("system") == UCUM and x.get("code") == unit:
         return x
     mass = Decimal(str(molar_mass)) if molar_mass is not None else _mass_of(analyte)
+    if mass is not None and mass <= 0:
+        raise ValueError("a molar mass is above 0")
     value = _converted(x, unit, mass)
     if value is None:
         return _kept(ctx, x, unit, else_)

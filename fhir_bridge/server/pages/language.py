@@ -7,10 +7,10 @@ from functools import lru_cache
 
 from starlette.requests import Request
 
-from fhir_bridge.terminology import get_terminology
+from fhir_bridge.terminology import Terminology
 from fhir_bridge.terminology.naming import Names, language_of
 
-__all__ = ["CHOICES", "names_for", "reader"]
+__all__ = ["CHOICES", "language_for", "names_in", "reader"]
 
 CHOICES = {"en": "English", "de": "Deutsch", "fr": "Français", "it": "Italiano", "nl": "Nederlands"}
 """Languages that a page offers; any other that the browser asks for is used where names exist."""
@@ -19,17 +19,18 @@ reader: ContextVar[Names | None] = ContextVar("reader", default=None)
 """Names in the language of who reads the page that is being made; None: as the record has them."""
 
 
-def names_for(request: Request) -> Names | None:
-    """Names in the reader's language; None for one that names no language, or English, which most records hold."""
+def language_for(request: Request) -> str | None:
+    """The reader's language; None for one that names no language, or English, which most records hold."""
     language = request.query_params.get("language") or language_of(request.headers.get("accept-language", ""))
     if not language or language.casefold().split("-")[0] == "en":
         return None
-    try:
-        return _names(language.casefold()[:35])
-    except ValueError:
-        return None
+    return language.casefold()[:35]
 
 
 @lru_cache(32)
-def _names(language: str) -> Names:
-    return Names(get_terminology(), language)
+def names_in(terminology: Terminology, language: str) -> Names | None:
+    """Names in a language; None where it is none. What was found is kept as long as the terminology is the same."""
+    try:
+        return Names(terminology, language)
+    except ValueError:
+        return None

@@ -11,12 +11,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from fhir_bridge.server.pages import cohort, rendering
-from fhir_bridge.server.pages.language import CHOICES, names_for, reader
+from fhir_bridge.server.pages.language import CHOICES, language_for, names_in, reader
 from fhir_bridge.server.pages.patient import patient_values
-from fhir_bridge.server.services import services_of
+from fhir_bridge.server.services import Services, services_of
 from fhir_bridge.server.session import access_for_user, csrf_token, current_user, login_redirect
 from fhir_bridge.server.smart.launch import launchable
 from fhir_bridge.storage.errors import StorageError
+from fhir_bridge.terminology.naming import Names
 
 __all__ = ["router"]
 
@@ -68,7 +69,7 @@ async def patient_page(request: Request, patient_id: str) -> Response:
     services, csrf = services_of(request), await csrf_token(request)
     if "\x00" in patient_id:
         return rendering.refused(services, user, _NO_PATIENT, 404, csrf)
-    names = names_for(request)
+    names = await _names(services, language_for(request))
     reader.set(names)
     try:
         values = await patient_values(
@@ -86,3 +87,12 @@ async def patient_page(request: Request, patient_id: str) -> Response:
     return await asyncio.to_thread(
         rendering.page, "patient.html", services, user, values, form_targets=targets
     )
+
+
+async def _names(services: Services, language: str | None) -> Names | None:
+    """Names in the reader's language, of all terminology that is at hand, what was written over REST included."""
+    if language is None:
+        return None
+    await services.terminology.refresh(services.store)
+    terminology = services.terminology.judging
+    return None if terminology is None else names_in(terminology, language)

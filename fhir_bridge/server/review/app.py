@@ -46,6 +46,12 @@ class ApproveBody(_Body):
     score: float = Field(ge=0, le=1)
 
 
+class DismissBody(_Body):
+    """Say that what has no suggestion has no code."""
+
+    note: str = Field("", max_length=2000)
+
+
 def review_app(review: Review, token: str, suggester: Suggester | None = None, by: str = "") -> FastAPI:
     """The application for one review.
 
@@ -116,6 +122,15 @@ def review_app(review: Review, token: str, suggester: Suggester | None = None, b
             except ValueError as error:
                 raise HTTPException(422, str(error)) from error
 
+    @app.post("/dismiss", dependencies=granted)
+    def dismiss(body: DismissBody) -> list[dict[str, Any]]:
+        """No code fits what has no suggestion."""
+        with lock:
+            try:
+                return [_shown(entry) for entry in review.dismiss(body.by, body.note)]
+            except ValueError as error:
+                raise HTTPException(422, str(error)) from error
+
     @app.get("/search", dependencies=granted)
     def search(key: str, text: str) -> list[dict[str, Any]]:
         """The concept of a code, or candidates for another wording, with the unit and specimen of the term."""
@@ -145,6 +160,7 @@ def _shown(entry: Entry) -> dict[str, Any]:
         "term": asdict(entry.term),
         "candidates": [asdict(candidate) for candidate in entry.candidates],
         "open": entry.open,
+        "suggested": entry.suggested,
         "decision": asdict(decision) if decision is not None else None,
     }
 

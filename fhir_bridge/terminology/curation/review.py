@@ -17,7 +17,7 @@ from typing import Any, BinaryIO
 
 from fhir_bridge.terminology.concept_maps import EQUIVALENCES
 from fhir_bridge.terminology.files import TerminologyFileError
-from fhir_bridge.terminology.suggest import LocalTerm, Suggestion, Suggestions
+from fhir_bridge.terminology.suggest import ENOUGH, LocalTerm, Suggestion, Suggestions
 from fhir_bridge.terminology.suggest.text import words
 
 __all__ = ["VERDICTS", "Decision", "Entry", "Review"]
@@ -59,6 +59,11 @@ class Entry:
     def open(self) -> bool:
         """Whether a decision is still to be made."""
         return self.decision is None or self.decision.verdict in ("reopened", "postponed")
+
+    @property
+    def suggested(self) -> bool:
+        """Whether a candidate was near enough to be suggested; else those that there are came nearest."""
+        return bool(self.candidates) and self.candidates[0].score >= ENOUGH
 
 
 class Review:
@@ -156,6 +161,13 @@ class Review:
                 chosen.append(
                     (entry, self._decision("accepted", by, entry.candidates[0], "equivalent", note))
                 )
+        self._keep(chosen)
+        return [entry for entry, _ in chosen]
+
+    def dismiss(self, by: str, note: str = "") -> list[Entry]:
+        """Decide that no code fits, for every term that has no suggestion and no decision yet."""
+        decision = self._decision("none", by, None, "equivalent", note or "dismissed in bulk: no suggestion")
+        chosen = [(entry, decision) for entry in self if entry.decision is None and not entry.suggested]
         self._keep(chosen)
         return [entry for entry, _ in chosen]
 

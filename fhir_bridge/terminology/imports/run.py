@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -28,6 +27,7 @@ from fhir_bridge.terminology.imports.options import Options
 from fhir_bridge.terminology.imports.sources import Source, digest_of
 from fhir_bridge.terminology.store.catalogue import ContentStore
 from fhir_bridge.terminology.store.errors import ImportProblem
+from fhir_bridge.terminology.store.progress import Progress
 from fhir_bridge.terminology.store.staging import Staging
 
 __all__ = ["FORMATS", "ImportResult", "Progress", "detect", "import_file"]
@@ -60,14 +60,17 @@ _READERS_VERSION = 2
 """Raised where a reader reads more or otherwise, so that the same file is imported anew."""
 
 
-class Progress:
-    """Hears how an import goes; this one does nothing with it."""
+class _Named(Progress):
+    """Tells on whose behalf: the name of the file goes before what is done."""
 
-    def begin(self, what: str, total: int) -> None:
-        """A stretch of work begins; `total` is bytes, 0 where it is not known."""
+    def __init__(self, name: str, heard: Progress) -> None:
+        self._name, self._heard = name, heard
+
+    def begin(self, what: str, total: int = 0, unit: str = "bytes") -> None:
+        self._heard.begin(f"{self._name}: {what}", total, unit)
 
     def advance(self, count: int) -> None:
-        """So many bytes more are done."""
+        self._heard.advance(count)
 
 
 @dataclass(frozen=True)
@@ -132,29 +135,29 @@ def import_file(
     Raises:
         ImportProblem: the file can't be used; file and line are named.
         StoreError: the store can't be used.
+        StoreNotWritten: the disk is full or has failed.
     """
     started = time.perf_counter()
-    heard = progress or Progress()
-    heard.begin(f"{path.name}: opening", 0)
+    heard = _Named(path.name, progress or Progress())
+    heard.begin("opening")
     source = Source(path, heard.advance)
     try:
         name = detect(source) if format_name == "auto" else format_name
-        heard.begin(f"{path.name}: checking", path.stat().st_size if path.is_file() else source.total)
+        heard.begin("checking", path.stat().st_size if path.is_file() else source.total)
         digest = digest_of(path, f"{name} {_READERS_VERSION} {options.text()}", heard.advance)
         if store.has(digest):
             return ImportResult(path, name, already=True, seconds=time.perf_counter() - started)
         with store.building(digest) as building:
-            heard.begin(f"{path.name}: reading", 0 if source.is_tar else source.total)
+            heard.begin("reading", 0 if source.is_tar else source.total)
             reader: _Reader = FORMATS[name]
             try:
                 reader.read(source, building.staging, options)
             except UnicodeEncodeError as error:
                 raise ImportProblem(str(path), None, f"holds half a character ({error})") from error
-            step: Callable[[str], None] = lambda what: heard.begin(f"{path.name}: {what}", 0)  # noqa: E731
-            pack = building.finish(name, [path.name], step)
+            building.write(name, [path.name], heard)
+            pack, replaced = store.add(building)
     finally:
         source.close()
-    replaced = store.replaced(pack)
     described = pack.described
     return ImportResult(
         path,

@@ -12,6 +12,7 @@ from fhir_bridge.terminology.operations import messages
 from fhir_bridge.terminology.operations.contains import Entry
 from fhir_bridge.terminology.operations.notes import Notes
 from fhir_bridge.terminology.operations.outcomes import OperationError
+from fhir_bridge.terminology.operations.parameters import invalid
 from fhir_bridge.terminology.operations.scope import Scope
 from fhir_bridge.terminology.operations.selection import Selector
 from fhir_bridge.terminology.value_set_definitions import Part, ValueSetDefinition
@@ -29,6 +30,7 @@ class Entries:
         self._selector = Selector(scope)
         self._followed: set[int] = set()
         self._of_imports: dict[int, list[Entry]] = {}
+        self._walked: set[int] = set()
 
     def of(
         self,
@@ -46,12 +48,8 @@ class Entries:
         Raises:
             OperationError: there are more than `limit`, or something that is needed is missing or wrong.
         """
-        here = self._scope.follow(value_set, pathway)
-        excluded = self._exclusion(value_set, here)
         found: dict[tuple[str, str, str], Entry] = {}
-        for entry in self._included(value_set, here):
-            if excluded(entry):
-                continue
+        for entry in self.walk(value_set, pathway):
             system, version, code = entry.key
             key = (system, version if with_version and not self._options.versions_match else "", code)
             kept = found.get(key)
@@ -62,6 +60,54 @@ class Entries:
             elif versions.order(version) > versions.order(kept.content.version or ""):
                 found[key] = entry
         return list(found.values())
+
+    def walk(self, value_set: ValueSetDefinition, pathway: tuple[str, ...] = ()) -> Iterator[Entry]:
+        """The entries as they come; one that several includes have comes several times."""
+        here = self._scope.follow(value_set, pathway)
+        excluded = self._exclusion(value_set, here)
+        return (entry for entry in self._included(value_set, here) if not excluded(entry))
+
+    def come_once(self, value_set: ValueSetDefinition, pathway: tuple[str, ...] = ()) -> bool:
+        """Whether `walk` has each entry once, so that a page can be cut out without listing all.
+
+        Raises:
+            OperationError: something that the value set needs is missing or wrong.
+        """
+        if self._options.filter or value_set.expanded is not None:
+            return False
+        here = self._scope.follow(value_set, pathway)
+        systems = [part.system for part in value_set.includes if part.concepts is None]
+        if systems == [None]:
+            first = next(iter(self._imports(value_set, value_set.includes[0], here)), None)
+            if first is None or not self.come_once(first, here):
+                return False
+            self._walked.add(id(first))
+            return True
+        if None in systems or not len(set(systems)) == len(systems) == len(value_set.includes):
+            return False
+        contents = [(part, self.content(value_set, part)) for part in value_set.includes]
+        for part, content in contents:
+            self._imports(value_set, part, here)
+            self._scope.filters(part, content)
+        return all(self._selector.listable(content) for _, content in contents)
+
+    def number(self, value_set: ValueSetDefinition) -> int | None:
+        """How many entries there are, where that is known without listing them."""
+        options = self._options
+        if len(value_set.includes) != 1 or value_set.excludes:
+            return None
+        if options.active_only or value_set.active_only or options.exclude_not_for_ui:
+            return None
+        part = value_set.includes[0]
+        if part.value_sets:
+            alone = part.system is None and len(part.value_sets) == 1
+            return self.number(self._imports(value_set, part, ())[0]) if alone else None
+        content = self.content(value_set, part)
+        if part.whole:
+            return len(content)
+        filters = self._scope.filters(part, content)
+        count = filters[0].count if len(filters) == 1 else None
+        return None if count is None else count()
 
     def too_costly(self, value_set: ValueSetDefinition, limit: int) -> OperationError:
         """The error of a value set with more codes than that."""
@@ -210,13 +256,16 @@ class Entries:
         """An include of value sets alone: what they have in common."""
         imports = self._imports(value_set, part, pathway)
         if not imports:
-            return
+            raise invalid(
+                f"ValueSet.compose.{part.where} names neither a code system nor a value set (vsd-1)"
+            )
         first, *others = imports
-        entries = self._of_imports.get(id(first))
-        if entries is None:
+        entries: Iterable[Entry] | None = self._of_imports.get(id(first))
+        if id(first) in self._walked:
+            entries = self.walk(first, pathway)
+        elif entries is None:
             limit = self._options.limits.imported
-            entries = self.of(first, pathway, limit, several_versions(first))
-            self._of_imports[id(first)] = entries
+            entries = self._of_imports[id(first)] = self.of(first, pathway, limit, several_versions(first))
         for entry in entries:
             if all(
                 self._selector.member(one, entry.content.url, entry.code) for one in others

@@ -8,12 +8,10 @@ from collections.abc import Sequence
 from itertools import islice
 from typing import Any
 
-from fhir_bridge.terminology.content import CodeSystemContent
 from fhir_bridge.terminology.operations.contains import Entry, PropertyTable, contains
 from fhir_bridge.terminology.operations.entries import Entries, several_versions
 from fhir_bridge.terminology.operations.notes import Notes
 from fhir_bridge.terminology.operations.scope import Scope
-from fhir_bridge.terminology.operations.selection import Selector
 from fhir_bridge.terminology.operations.tree import nested, several_parents
 from fhir_bridge.terminology.value_set_definitions import ValueSetDefinition
 
@@ -99,10 +97,10 @@ class Expander:
         if options.count is not None and options.count > options.limits.page:
             raise self._entries.too_costly(value_set, options.limits.page)
         offset = options.offset or 0
-        whole = self._whole_system(value_set)
-        if whole is not None and options.count is not None and (offset or options.count <= len(whole)):
-            codes = islice(whole.codes(), offset, offset + options.count)
-            return len(whole), [Entry(whole, code, {}) for code in codes], False
+        if options.count is not None and self._entries.come_once(value_set):
+            total, page = self._page(value_set, offset, options.count)
+            tree = not offset and total is not None and options.count > total
+            return total, page, tree and self._may_nest(value_set)
         entries = self._entries.of(value_set, (), None if options.count is not None else limit, with_version)
         total = None if self._notes.cut else len(entries)
         if options.count is not None or offset:
@@ -113,18 +111,22 @@ class Expander:
             page, tree = entries, True
         return total, page, tree and not self._notes.endless and self._may_nest(value_set)
 
-    def _whole_system(self, value_set: ValueSetDefinition) -> CodeSystemContent | None:
-        """The code system of which the value set is all, where that can be paged without listing it."""
-        options = self._options
-        if len(value_set.includes) != 1 or value_set.excludes or value_set.active_only:
-            return None
-        part = value_set.includes[0]
-        if not part.whole or part.value_sets or options.active_only or options.exclude_not_for_ui:
-            return None
-        if options.filter:
-            return None
-        content = self._entries.content(value_set, part)
-        return content if Selector.listable(content) else None
+    def _page(self, value_set: ValueSetDefinition, offset: int, count: int) -> tuple[int | None, list[Entry]]:
+        """The total, and the entries of the page; the others are not kept.
+
+        Where the total is not known without counting, so many as the largest page holds are counted beyond the page;
+        of more there is no total. A page of no codes asks for nothing but the total, and gets it.
+        """
+        entries = self._entries.walk(value_set)
+        passed = sum(1 for _ in islice(entries, offset))
+        page = list(islice(entries, count))
+        total = self._entries.number(value_set)
+        if total is None:
+            most = self._options.limits.page if count else None
+            further = sum(1 for _ in islice(entries, most))
+            if further != most:
+                total = passed + len(page) + further
+        return total, page
 
     def _may_nest(self, value_set: ValueSetDefinition) -> bool:
         if self._options.exclude_nested or self._options.offset:

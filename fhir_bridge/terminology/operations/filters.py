@@ -3,11 +3,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from fhir_bridge.terminology.concepts import value_text
-from fhir_bridge.terminology.content import CodeSystemContent
+from fhir_bridge.terminology.content import CodeSystemContent, CountedContent
 from fhir_bridge.terminology.grammars import GrammarContent
 from fhir_bridge.terminology.operations import messages
 from fhir_bridge.terminology.operations.ecl import EclError, compile_ecl
@@ -30,10 +31,15 @@ OPERATORS = (
     "descendent-leaf",
     "exists",
 )
+LOINC = "http://loinc.org"
 SNOMED = "http://snomed.info/sct"
+
+_BESIDE = ("parent", "child")
+"""Properties that the hierarchy tells."""
 
 _Matches = Callable[[str], bool]
 _Codes = Callable[[], Iterator[str]]
+_Count = Callable[[], int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +49,13 @@ class Filter:
     Attributes:
         matches: whether a code of the system, as it writes it, passes.
         codes: the codes that pass, where they are found faster than by asking of each; None where not.
+        count: how many they are, where that is told without listing them; None where not.
         timed: it looks at the clock of the operation that it was compiled for, and serves no other.
     """
 
     matches: _Matches
     codes: _Codes | None = None
+    count: _Count | None = None
     timed: bool = False
 
 
@@ -87,17 +95,24 @@ def compile_filter(
 
 def _by_ecl(content: CodeSystemContent, text: str, tick: Callable[[], None] | None) -> Filter:
     query = compile_ecl(text, content, tick)
-    return Filter(query.matches, query.codes, timed=True)
+    return Filter(query.matches, query.codes, query.count, timed=True)
 
 
 def _on_code(content: CodeSystemContent, spec: FilterSpec, tick: Callable[[], None] | None) -> Filter | None:
     op, value = spec.op, spec.value
     root = content.find(value) or value
+    below = content.count_below if isinstance(content, CountedContent) else None
     if op == "is-a":
-        return Filter(lambda code: content.is_a(code, root), lambda: _with_descendants(content, root))
+        return Filter(
+            lambda code: content.is_a(code, root),
+            lambda: _with_descendants(content, root),
+            None if below is None else lambda: below(root) + (content.find(root) is not None),
+        )
     if op == "descendent-of":
         return Filter(
-            lambda code: code != root and content.is_a(code, root), lambda: content.descendants(root)
+            lambda code: code != root and content.is_a(code, root),
+            lambda: content.descendants(root),
+            None if below is None else lambda: below(root),
         )
     if op == "is-not-a":
         return Filter(lambda code: not content.is_a(code, root))
@@ -153,21 +168,27 @@ def _split(value: str) -> list[str]:
 
 
 def _on_property(content: CodeSystemContent, spec: FilterSpec) -> Filter | None:
+    op, value = spec.op, spec.value
+    if spec.property == "ancestor" and content.url == LOINC and op in ("=", "in"):
+        return _below_any(content, _split(value) if op == "in" else [value])
     values = _values(content, spec.property)
     if values is None:
         return None
-    op, value = spec.op, spec.value
-    declared = any(one.code == spec.property for one in content.properties)
     if op == "=":
-        fast = declared and not isinstance(content, GrammarContent)
+        having = _having(content, spec.property, [value])
         return Filter(
             lambda code: value in values(code),
-            (lambda: content.with_property(spec.property, value)) if fast else None,
+            None if having is None else _of_any(having, [value]),
+            None if having is None else _count_of(content, spec.property, value),
         )
     if op in ("in", "not-in"):
         listed = frozenset(_split(value))
         if op == "in":
-            return Filter(lambda code: not listed.isdisjoint(values(code)))
+            having = _having(content, spec.property, sorted(listed))
+            return Filter(
+                lambda code: not listed.isdisjoint(values(code)),
+                None if having is None else _of_any(having, sorted(listed)),
+            )
         return Filter(lambda code: listed.isdisjoint(values(code)))
     if op == "regex":
         regex = compile_regex(value)
@@ -178,15 +199,64 @@ def _on_property(content: CodeSystemContent, spec: FilterSpec) -> Filter | None:
     return None
 
 
+def _below_any(content: CodeSystemContent, roots: list[str]) -> Filter:
+    """LOINC's `ancestor` (R4 loinc.html): what is below one of the parts."""
+    found = [content.find(root) or root for root in roots]
+    return Filter(
+        lambda code: any(code != root and content.is_a(code, root) for root in found),
+        _of_any(content.descendants, found),
+    )
+
+
+def _having(
+    content: CodeSystemContent, name: str, values: Sequence[str]
+) -> Callable[[str], Iterator[str]] | None:
+    """Finds the codes that have one of these values of a property; None where each code has to be asked.
+
+    That is so for a Coding that is named by its display: it can be found by its code alone.
+    """
+    if isinstance(content, GrammarContent):
+        return None
+    if name in _BESIDE:
+        beside = content.children if name == "parent" else content.parents
+        return lambda value: iter(beside(value))
+    kind = next((one.type for one in content.properties if one.code == name), None)
+    if kind is None:
+        return None
+    if kind == "Coding" and any(next(content.with_property(name, one), None) is None for one in values):
+        return None
+    return lambda value: content.with_property(name, value)
+
+
+def _count_of(content: CodeSystemContent, name: str, value: str) -> _Count | None:
+    if name in _BESIDE or not isinstance(content, CountedContent):
+        return None
+    return lambda: content.count_with_property(name, value)
+
+
+def _of_any(listed: Callable[[str], Iterator[str]], values: Sequence[str]) -> _Codes:
+    """Lists the codes of several values, each once."""
+    return lambda: _each_once(map(listed, values))
+
+
+def _each_once(lists: Iterable[Iterator[str]]) -> Iterator[str]:
+    seen: set[str] = set()
+    for codes in lists:
+        for code in codes:
+            if code not in seen:
+                seen.add(code)
+                yield code
+
+
 def _values(content: CodeSystemContent, name: str) -> Callable[[str], list[str]] | None:
     """Reads a property's values of a code; None where the code system has no such property."""
     if isinstance(content, GrammarContent):
         return _grammar_values(content, name)
-    if any(one.code == name for one in content.properties) and name not in ("parent", "child"):
+    if any(one.code == name for one in content.properties) and name not in _BESIDE:
 
         def declared(code: str) -> list[str]:
             detail = content.get(code)
-            return [] if detail is None else [value_text(value) for value in detail.values(name)]
+            return [] if detail is None else [text for value in detail.values(name) for text in _texts(value)]
 
         return declared
     if name == "parent":
@@ -209,6 +279,13 @@ def _values(content: CodeSystemContent, name: str) -> Callable[[str], list[str]]
 
         return own
     return None
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """What a property's value is compared as: a Coding also by its display (LOINC's parts have names and codes)."""
+    yield value_text(value)
+    if isinstance(value, Mapping) and isinstance(value.get("display"), str):
+        yield value["display"]
 
 
 def _grammar_values(content: GrammarContent, name: str) -> Callable[[str], list[str]]:

@@ -115,10 +115,25 @@ class Names:
                 if language.quality > 0:
                     return _first(self.all)
                 continue
-            found = _best(self.all, language)
+            found = self.best(language)
             if found is not None:
                 return found
         return next((name for name in self.all if name.language is None and name.displays), None)
+
+    def best(self, language: Language) -> Name | None:
+        """The name to show in one language; None where there is none that is told to be in it."""
+        for level in (3, 2, 1):
+            suited = [
+                name
+                for name in self.all
+                if name.language is not None and language.match(name.language) == level
+            ]
+            if suited:
+                return next(
+                    (name for name in suited if name.displays),
+                    next((name for name in suited if name.use == _SYNONYM), suited[0]),
+                )
+        return None
 
     def matching(self, display: str, languages: Languages | None) -> tuple[Name | None, bool]:
         """The name that a display is, without regard to case (an active one before others), and whether one differs
@@ -178,19 +193,6 @@ def _first(names: Sequence[Name]) -> Name | None:
         names,
     )
     return next((found[0] for found in ranked if found), None)
-
-
-def _best(names: Sequence[Name], language: Language) -> Name | None:
-    for level in (3, 2, 1):
-        suited = [
-            name for name in names if name.language is not None and language.match(name.language) == level
-        ]
-        if suited:
-            return next(
-                (name for name in suited if name.displays),
-                next((name for name in suited if name.use == _SYNONYM), suited[0]),
-            )
-    return None
 
 
 def _tidy(text: str) -> str:

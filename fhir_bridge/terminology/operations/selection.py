@@ -6,6 +6,7 @@ more about one coding (`membership.py`); everybody else asks here.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 
 from fhir_bridge.terminology.content import CodeSystemContent
@@ -151,7 +152,7 @@ class Selector:
                 code for code in found if code is not None and all(one.matches(code) for one in filters)
             )
             return
-        quick = next((one for one in filters if one.codes is not None), None)
+        quick = _quickest(filters)
         source = quick.codes() if quick is not None and quick.codes is not None else content.codes()
         others = [one for one in filters if one is not quick]
         for index, code in enumerate(source):
@@ -208,6 +209,14 @@ class Selector:
     def listable(content: CodeSystemContent) -> bool:
         """Whether the codes of the system can be listed."""
         return not isinstance(content, GrammarContent)
+
+
+def _quickest(filters: Sequence[Filter]) -> Filter | None:
+    """The filter whose codes are to be listed, the others asked of each: of several the one with the fewest."""
+    listing = [one for one in filters if one.codes is not None]
+    if len(listing) < 2:
+        return listing[0] if listing else None
+    return min(listing, key=lambda one: math.inf if one.count is None else one.count())
 
 
 def _selects(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +11,7 @@ from fhir_bridge.terminology.maps import MapContent, ResourceMap, other_map, unm
 from fhir_bridge.terminology.operations.outcomes import OperationError, TxIssue
 from fhir_bridge.terminology.operations.parameters import Parameters, answer, invalid, part
 from fhir_bridge.terminology.operations.scope import Scope
+from fhir_bridge.terminology.operations.selection import Selector
 
 __all__ = ["EQUIVALENCE_TO_RELATIONSHIP", "translate"]
 
@@ -82,9 +83,10 @@ def translate(
     matches: list[tuple[str, list[dict[str, Any]]]] = []
     for asked in questions:
         maps = [ResourceMap(concept_map)] if concept_map is not None else _maps(scope, parameters)
+        wanted = _wanted(scope, asked)
         for one in maps:
             if _in_scope(one.resource, asked):
-                matches += _by_map(scope, one, asked, missing)
+                matches += (match for match in _by_map(scope, one, asked, missing) if wanted(match[1]))
     found = any(match[0] not in _NO_MATCH for match in matches)
     entries: list[tuple[str, str, Any]] = [("result", "valueBoolean", found)]
     if not found:
@@ -116,6 +118,24 @@ def _by_map(
                 missing[reference] = None
             elif _canonical(other.resource) not in seen:
                 waiting.append(other)
+
+
+def _wanted(scope: Scope, asked: _Asked) -> Callable[[list[dict[str, Any]]], bool]:
+    """Tests whether a match is of the value set in which the translation is sought, as far as that is at hand: a map
+    need not say between which value sets it stands."""
+    sought = None if asked.target is None else scope.value_set(asked.target)
+    if sought is None:
+        return lambda _: True
+    selector = Selector(scope)
+    outcome = "source" if asked.reverse and not asked.outcome_is_source else "concept"
+
+    def of_it(parts: list[dict[str, Any]]) -> bool:
+        coding: Mapping[str, Any] = next((one["valueCoding"] for one in parts if one["name"] == outcome), {})
+        return (
+            "code" not in coding or selector.member(sought, coding.get("system"), coding["code"]) is not False
+        )
+
+    return of_it
 
 
 def _asked(parameters: Parameters) -> list[_Asked]:

@@ -2,7 +2,7 @@
 
 from fhir_bridge.terminology.store.catalogue import ContentStore, SystemInfo, open_store
 from fhir_bridge.terminology.store.concept_map import MapSource, MapTarget, StoredMap
-from fhir_bridge.terminology.store.errors import ImportProblem, StoreError
+from fhir_bridge.terminology.store.errors import ImportProblem, StoreError, StoreNotWritten
 from fhir_bridge.terminology.store.location import STORE_VARIABLE, default_store, store_path
 from fhir_bridge.terminology.store.resource import code_system_resource
 from fhir_bridge.terminology.store.system import Candidate, StoredSystem
@@ -15,6 +15,7 @@ __all__ = [
     "MapSource",
     "MapTarget",
     "StoreError",
+    "StoreNotWritten",
     "StoredMap",
     "StoredSystem",
     "SystemInfo",

@@ -3,25 +3,33 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
 import secrets
 import shutil
+import sqlite3
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any
 
+import lmdb
 import orjson
 
+from fhir_bridge.terminology.search_index import TextIndexError
 from fhir_bridge.terminology.store import format as form
 from fhir_bridge.terminology.store.builder import stamp, write
+from fhir_bridge.terminology.store.errors import StoreNotWritten
 from fhir_bridge.terminology.store.pack import DESCRIPTION, Pack
+from fhir_bridge.terminology.store.progress import Progress
 from fhir_bridge.terminology.store.staging import Staging
 
-__all__ = ["Building", "clear_left_over"]
+__all__ = ["Building", "alone", "clear_left_over"]
 
 _LOCK = "lock"
+_CHANGING = "changing.lock"
+_DISK = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS})
 
 
 class Building:
@@ -36,37 +44,51 @@ class Building:
         self.folder = folder
         self._digest = digest
         self._lock = lock
+        self._kind = ""
         self.staging = Staging(folder)
 
     @classmethod
     @contextlib.contextmanager
     def begin(cls, store: Path, digest: str) -> Iterator[Building]:
-        """A folder to build in; it is gone when the block ends, whether it was finished or not."""
+        """A folder to build in; it is gone when the block ends, whether it was finished or not.
+
+        Raises:
+            StoreNotWritten: the disk is full or has failed, here or within the block.
+        """
         clear_left_over(store)
         folder = store / "building" / f"{digest[:16]}-{secrets.token_hex(4)}"
-        folder.mkdir(parents=True)
-        lock = (folder / f"{_LOCK}.new").open("wb")
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            (folder / f"{_LOCK}.new").rename(folder / _LOCK)  # never there without being held
-            building = cls(store, folder, digest, lock)
+            folder.mkdir(parents=True)
+            lock = (folder / f"{_LOCK}.new").open("wb")
             try:
-                yield building
+                fcntl.flock(lock, fcntl.LOCK_EX)
+                (folder / f"{_LOCK}.new").rename(folder / _LOCK)  # never there without being held
+                building = cls(store, folder, digest, lock)
+                try:
+                    yield building
+                finally:
+                    building.staging.close()
             finally:
-                building.staging.close()
-        finally:
-            lock.close()
-            shutil.rmtree(folder, ignore_errors=True)
+                lock.close()
+                shutil.rmtree(folder, ignore_errors=True)
+        except (OSError, sqlite3.OperationalError, lmdb.Error, TextIndexError) as error:
+            if not _of_disk(error):
+                raise
+            raise StoreNotWritten(
+                f"{store}: the terminology store can't be written ({error}); nothing of this import is in it. "
+                "Make room there, or name another folder"
+            ) from error
 
-    def finish(self, kind: str, sources: Sequence[str], step: Callable[[str], None]) -> Pack:
-        """Write everything and let it be seen; returns the import.
+    def write(self, kind: str, sources: Sequence[str], progress: Progress) -> None:
+        """Write everything; nobody sees it yet.
 
         Raises:
             ImportProblem: a code stands twice.
         """
+        self._kind = kind
         content = self.folder / "content"
         content.mkdir()
-        described: dict[str, Any] = write(self.staging, content, ", ".join(sources), step)
+        described: dict[str, Any] = write(self.staging, content, ", ".join(sources), progress)
         described.update(
             format=form.FORMAT,
             kind=kind,
@@ -76,13 +98,38 @@ class Building:
             notes=self.staging.notes,
         )
         _write_whole(content / DESCRIPTION, orjson.dumps(described))
+        _sync_folder(content)
+
+    def show(self) -> Pack:
+        """Let what was written be seen; returns the import."""
+        content = self.folder / "content"
         imports = self._store / "imports"
         imports.mkdir(exist_ok=True)
-        place = imports / f"{kind}-{self._digest[:16]}-{secrets.token_hex(3)}"
-        _sync_folder(content)
+        place = imports / f"{self._kind}-{self._digest[:16]}-{secrets.token_hex(3)}"
         content.replace(place)
         _sync_folder(imports)
         return Pack(place)
+
+
+def _of_disk(error: Exception) -> bool:
+    """Whether one of the three that write a store failed because the disk took no more."""
+    match error:
+        case OSError():
+            return error.errno in _DISK
+        case sqlite3.OperationalError():
+            return error.sqlite_errorname.startswith(("SQLITE_FULL", "SQLITE_IOERR"))
+        case lmdb.Error():
+            return type(error) in (lmdb.Error, lmdb.DiskError)  # the others tell of wrong use
+    return isinstance(error, TextIndexError)
+
+
+@contextlib.contextmanager
+def alone(store: Path) -> Iterator[None]:
+    """Change which imports there are while nobody else does: two that bring the same must not remove each other."""
+    store.mkdir(parents=True, exist_ok=True)
+    with (store / _CHANGING).open("ab") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def clear_left_over(store: Path) -> int:

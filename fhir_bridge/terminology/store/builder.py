@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import datetime
 from array import array
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
@@ -20,6 +20,7 @@ from fhir_bridge.terminology.store import format as form
 from fhir_bridge.terminology.store.hierarchy import Hierarchy, number
 from fhir_bridge.terminology.store.logic_writer import LogicWriter
 from fhir_bridge.terminology.store.map_writer import write_maps
+from fhir_bridge.terminology.store.progress import Progress
 from fhir_bridge.terminology.store.staging import AUXILIARY, Staging, SystemHeader
 
 __all__ = ["FILE", "TEXT", "Writer", "write"]
@@ -27,8 +28,7 @@ __all__ = ["FILE", "TEXT", "Writer", "write"]
 FILE = "content.lmdb"
 TEXT = "text"
 _COMMIT_EVERY = 20_000
-
-Step = Callable[[str], None]
+_TELL_EVERY = 1_000
 
 
 class Writer:
@@ -68,19 +68,19 @@ class Writer:
         self._env.close()
 
 
-def write(staging: Staging, folder: Path, source: str, step: Step) -> dict[str, Any]:
+def write(staging: Staging, folder: Path, source: str, progress: Progress) -> dict[str, Any]:
     """Write the file and the text index; returns what the import's own description says of them.
 
     Args:
         staging: all rows of the import.
         folder: the folder that is being built.
         source: the imported file, for messages.
-        step: is told what is being done.
+        progress: is told what is being done.
 
     Raises:
         ImportProblem: a code stands twice.
     """
-    step("sorting")
+    progress.begin("sorting")
     staging.index(source)
     size = max(1 << 26, staging.path.stat().st_size * 6)
     writer = Writer(folder / FILE, size)
@@ -90,7 +90,7 @@ def write(staging: Staging, folder: Path, source: str, step: Step) -> dict[str, 
             "CREATE TABLE name (rank INTEGER, owner INTEGER, names BLOB, marks TEXT, likely INTEGER)"
         )
         for place, header in enumerate(staging.systems):
-            described.append(_System(staging, writer, place, header, step).write())
+            described.append(_System(staging, writer, place, header, progress).write())
         value_sets = 0
         for url, version, resource in staging.rows(
             "SELECT url, version, resource FROM value_set ORDER BY url, version"
@@ -100,15 +100,17 @@ def write(staging: Staging, folder: Path, source: str, step: Step) -> dict[str, 
         maps = write_maps(staging, writer)
     finally:
         writer.close()
-    step("indexing text")
-    _write_text(staging, folder / TEXT)
+    progress.begin("indexing text", sum(one["concepts"] for one in described), "concepts")
+    _write_text(staging, folder / TEXT, progress)
     return {"several": len(described) > 1, "systems": described, "value_sets": value_sets, "maps": maps}
 
 
-def _write_text(staging: Staging, folder: Path) -> None:
+def _write_text(staging: Staging, folder: Path, progress: Progress) -> None:
     index = TextWriter(folder)
     rows = staging.rows("SELECT owner, names, marks, likely FROM name ORDER BY rank")
-    for owner, stored, marks, likely in rows:
+    for done, (owner, stored, marks, likely) in enumerate(rows, 1):
+        if not done % _TELL_EVERY:
+            progress.advance(_TELL_EVERY)
         names: list[str] = orjson.loads(stored)
         index.add_concept(owner, names, marks)
         told = set()
@@ -123,9 +125,10 @@ class _System:
     """One code system being written."""
 
     def __init__(
-        self, staging: Staging, writer: Writer, place: int, header: SystemHeader, step: Step
+        self, staging: Staging, writer: Writer, place: int, header: SystemHeader, progress: Progress
     ) -> None:
-        self.staging, self.writer, self.place, self.header, self.step = staging, writer, place, header, step
+        self.staging, self.writer, self.place, self.header = staging, writer, place, header
+        self.progress = progress
         self.prefix = place.to_bytes(2, "big")
         self.shape = form.Shape()
         self.names: dict[str, str] = {}
@@ -134,15 +137,15 @@ class _System:
 
     def write(self) -> dict[str, Any]:
         """Write everything; returns the description."""
-        self.step(f"hierarchy of {self.header.url}")
+        self.progress.begin(f"hierarchy of {self.header.url}")
         hierarchy = self._hierarchy()
-        self.step(f"concepts of {self.header.url}")
+        self.progress.begin(f"concepts of {self.header.url}", len(hierarchy.number_of), "concepts")
         self._codes(hierarchy)
         self._details(hierarchy)
         self._lists(hierarchy)
         self._properties()
         if self.logic is not None and len(hierarchy.number_of):
-            self.step(f"reference sets of {self.header.url}")
+            self.progress.begin(f"reference sets of {self.header.url}")
             self.logic.values()
             self.logic.members()
         header = self.header
@@ -259,6 +262,8 @@ class _System:
         )
         waiting: list[tuple[int, int, bytes, str, bool]] = []
         for n, code, display, definition, active, rank, extensions, descriptions in concepts:
+            if n % _TELL_EVERY == _TELL_EVERY - 1:
+                self.progress.advance(_TELL_EVERY)
             key = self.prefix + n.to_bytes(4, "big")
             self.writer.put("node", key, code.encode())
             names = [self._designation(row) for row in designations.of(n)]

@@ -15,7 +15,7 @@ from typing import Any
 import orjson
 
 from fhir_bridge.terminology.store import format as form
-from fhir_bridge.terminology.store.build import Building, clear_left_over
+from fhir_bridge.terminology.store.build import Building, alone, clear_left_over
 from fhir_bridge.terminology.store.concept_map import StoredMap
 from fhir_bridge.terminology.store.errors import StoreError
 from fhir_bridge.terminology.store.pack import DESCRIPTION, Pack
@@ -146,8 +146,17 @@ class ContentStore:
         """Whether these very files are imported already, and can be read."""
         return any(pack.described["digest"] == digest and pack.is_readable() for pack in self.packs())
 
-    def replaced(self, added: Pack) -> list[str]:
-        """Take out of older imports what an import that was just added has anew; returns `url|version` of it."""
+    def add(self, building: Building) -> tuple[Pack, list[str]]:
+        """Let an import be seen that is written, and take out of older ones what it has anew.
+
+        Returns:
+            The import, and `url|version` of what it replaces.
+        """
+        with alone(self.path):
+            pack = building.show()
+            return pack, self._replaced(pack)
+
+    def _replaced(self, added: Pack) -> list[str]:
         self._forget()
         taken = []
         fresh = {_named(one) for kind in ("systems", "maps") for one in added.described[kind]}
@@ -165,6 +174,13 @@ class ContentStore:
         An import from which everything is removed is deleted. Processes that read it go on reading until they look
         again.
         """
+        if not self.path.exists():
+            return []
+        with alone(self.path):
+            self._forget()
+            return self._removed(url, version)
+
+    def _removed(self, url: str, version: str | None) -> list[str]:
         taken = []
         for pack in self.packs():
             found = [

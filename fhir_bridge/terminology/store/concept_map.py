@@ -82,16 +82,6 @@ class StoredMap:
         """The import that it is part of."""
         return self._pack
 
-    @property
-    def source_systems(self) -> tuple[str | None, ...]:
-        """Systems that it maps from; None stands for text as people write it."""
-        return tuple(self._sources)
-
-    @property
-    def target_systems(self) -> tuple[str | None, ...]:
-        """Systems that it maps to."""
-        return tuple(self._targets)
-
     def __len__(self) -> int:
         return int(self._described["rows"])
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-__all__ = ["ImportProblem", "StoreError"]
+__all__ = ["ImportProblem", "StoreError", "StoreNotWritten"]
 
 
 class StoreError(ValueError):
     """The store, or one import in it, can't be used; the message names it and what to do."""
+
+
+class StoreNotWritten(OSError):
+    """The disk took no more of an import (it is full, or has failed); nothing of it is in the store."""
 
 
 class ImportProblem(ValueError):

@@ -59,7 +59,7 @@ _set_system, _set_number = _setter(StoredDetail, "_system"), _setter(StoredDetai
 class StoredSystem:
     """One version of a code system, read from the store's file. Its memory does not grow with the code system.
 
-    Beyond `CodeSystemContent` it tells `count_below`, `property_values` and `candidates`.
+    Beyond `CodeSystemContent` and `CountedContent` it tells `property_values` and `candidates`.
     """
 
     def __init__(self, pack: Pack, described: Mapping[str, Any]) -> None:
@@ -315,6 +315,10 @@ class StoredSystem:
             return ()
         key = self._prefix + places.index(name).to_bytes(2, "big") + value.encode("utf-8", "replace")
         return memoryview(self._stored("prop", form.bounded(key))).cast("I")
+
+    def count_with_property(self, name: str, value: str) -> int:
+        """How many codes have a property of this name and value, told without reading them."""
+        return len(self.numbers_with_property(name, value))
 
     def property_values(self, name: str) -> Iterator[tuple[str, int]]:
         """Values of a property, sorted, and how many concepts have each (values beyond 480 bytes are left out)."""

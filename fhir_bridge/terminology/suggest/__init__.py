@@ -2,6 +2,6 @@
 
 from fhir_bridge.terminology.suggest.lexicon import Lexicon, get_lexicon
 from fhir_bridge.terminology.suggest.query import LocalTerm
-from fhir_bridge.terminology.suggest.suggesting import Suggester, Suggestion, Suggestions
+from fhir_bridge.terminology.suggest.suggesting import ENOUGH, Suggester, Suggestion, Suggestions
 
-__all__ = ["Lexicon", "LocalTerm", "Suggester", "Suggestion", "Suggestions", "get_lexicon"]
+__all__ = ["ENOUGH", "Lexicon", "LocalTerm", "Suggester", "Suggestion", "Suggestions", "get_lexicon"]

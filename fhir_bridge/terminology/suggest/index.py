@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import math
 from array import array
-from collections import Counter
-from collections.abc import Iterable, Sequence
-from functools import lru_cache
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cached_property, lru_cache
+from heapq import nsmallest
+from itertools import islice
 from typing import Protocol, runtime_checkable
 
 from fhir_bridge.terminology.content import CodeSystemContent
-from fhir_bridge.terminology.suggest.text import close, words
+from fhir_bridge.terminology.suggest.text import close, skeleton, words
 
 __all__ = ["Candidates", "WordIndex", "index_of"]
+
+_ENOUGH = 3
+"""Names for each concept asked for that are enough to leave common words out."""
+_NAMES = 4
+"""Names that a concept may have among the best."""
 
 
 @runtime_checkable
@@ -57,24 +64,35 @@ class WordIndex:
             self._postings.setdefault(word, array("I")).append(number)
 
     def candidates(self, text: str, limit: int) -> list[tuple[str, float, str, str | None]]:
-        """The best names of each concept that shares a word with the text."""
-        scores: Counter[int] = Counter()
+        """The best names of each concept that shares a word with the text.
+
+        Words are taken from the rarest to the most common; where there are enough names already, one that holds only
+        the common words is not looked at.
+        """
         count = len(self._codes)
-        for word in dict.fromkeys(words(text)):
-            for known, nearness in self._near(word):
-                numbers = self._postings[known]
-                rarity = math.log(1 + (count - len(numbers) + 0.5) / (len(numbers) + 0.5)) * nearness
-                for number in numbers:
-                    length = 1 - self._B + self._B * self._lengths[number] / self._average
-                    scores[number] += rarity * (self._K + 1) / (1 + self._K * length)  # type: ignore[assignment]
+        asked = {known: nearness for word in words(text) for known, nearness in self._near(word)}
+        scores: dict[int, float] = {}
+        for known in sorted(asked, key=lambda word: len(self._postings[word])):
+            numbers = self._postings[known]
+            rarity = math.log(1 + (count - len(numbers) + 0.5) / (len(numbers) + 0.5)) * asked[known]
+            enough = len(scores) >= _ENOUGH * limit and len(numbers) > len(scores)
+            for number in self._among(scores, numbers) if enough else numbers:
+                length = 1 - self._B + self._B * self._lengths[number] / self._average
+                scores[number] = scores.get(number, 0.0) + rarity * (self._K + 1) / (1 + self._K * length)
         best: dict[str, tuple[str, float, str, str | None]] = {}
-        for number, value in sorted(scores.items(), key=lambda item: (-item[1], item[0])):
+        for number, value in nsmallest(_NAMES * limit, scores.items(), key=lambda item: (-item[1], item[0])):
             code = self._codes[number]
             if code not in best:
-                best[code] = (code, float(value), *self._names[number])
+                best[code] = (code, value, *self._names[number])
                 if len(best) >= limit:
                     break
         return list(best.values())
+
+    @staticmethod
+    def _among(found: Iterable[int], numbers: array[int]) -> list[int]:
+        """Those found that are among the numbers, which are in order."""
+        places = ((number, bisect_left(numbers, number)) for number in found)
+        return [number for number, i in places if i < len(numbers) and numbers[i] == number]
 
     def _nearest(self, word: str) -> Sequence[tuple[str, float]]:
         """The word itself where it is known; else the known words that it abbreviates or misspells."""
@@ -82,9 +100,46 @@ class WordIndex:
             return ((word, 1.0),)
         if len(word) < 3:
             return ()
-        near = ((known, close(word, known)) for known in self._postings)
+        near = ((known, close(word, known)) for known in dict.fromkeys(self._like(word)))
         found = sorted(((known, n) for known, n in near if n), key=lambda item: (-item[1], item[0]))
         return found[:8]
+
+    def _like(self, word: str) -> Iterator[str]:
+        """Known words that can be near one: it begins them, they begin it, or they are about as long and share its
+        first or last letters (a slip is not in both)."""
+        ordered = self._ordered
+        for known in islice(ordered, bisect_left(ordered, word), None):
+            if not known.startswith(word):
+                break
+            yield known
+        yield from (word[:n] for n in range(3, len(word)) if word[:n] in self._postings)
+        yield from self._sounding.get(skeleton(word), ())
+        for length in range(len(word) - 1, len(word) + 2):
+            for key in ((length, word[:2], ""), (length, "", word[-2:])):
+                yield from self._alike.get(key, ())
+
+    @cached_property
+    def _ordered(self) -> list[str]:
+        return sorted(self._postings)
+
+    @cached_property
+    def _sounding(self) -> dict[str, list[str]]:
+        """Words by what their spellings in other languages share."""
+        found: dict[str, list[str]] = {}
+        for word in self._postings:
+            if sound := skeleton(word):
+                found.setdefault(sound, []).append(word)
+        return found
+
+    @cached_property
+    def _alike(self) -> dict[tuple[int, str, str], list[str]]:
+        """Words by their length with their first and with their last letters."""
+        found: dict[tuple[int, str, str], list[str]] = {}
+        for word in self._postings:
+            if len(word) >= 4:
+                found.setdefault((len(word), word[:2], ""), []).append(word)
+                found.setdefault((len(word), "", word[-2:]), []).append(word)
+        return found
 
 
 def index_of(content: CodeSystemContent) -> Candidates:

@@ -5,39 +5,29 @@ The tables lie beside this module (`lexicon/*.tsv`); a site may add its own by `
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from functools import cache
+from dataclasses import dataclass, replace
+from functools import cache, cached_property
 from pathlib import Path
 
+from fhir_bridge.terminology.suggest.guessing import Phrases
+from fhir_bridge.terminology.suggest.lexicon_tables import LANGUAGES, Meaning, rows
 from fhir_bridge.terminology.suggest.text import words
 
 __all__ = ["LANGUAGES", "Lexicon", "Meaning", "Reading", "get_lexicon"]
 
-LANGUAGES = ("en", "de", "nl", "it", "fr")
 FOLDER = Path(__file__).parent / "lexicon"
 
-_KINDS = {"analytes": "analyte", "specimens": "specimen", "diseases": "disease"}
-"""Kind of the tables that have no column for it."""
-
+_NOT_GUESSED = ("administrative", "filler")
 _COMPOUNDING = ("de", "nl")
 _SHORTEST_PART = 4
-
-
-@dataclass(frozen=True, slots=True)
-class Meaning:
-    """What a phrase stands for.
-
-    Attributes:
-        kind: analyte, specimen, modality, region, circumstance, disease, method, time or filler.
-        concept: English, as the code systems name it; for a specimen the LOINC system axis.
-        languages: in which languages the phrase is written so.
-    """
-
-    kind: str
-    concept: str
-    languages: tuple[str, ...]
+_JOINTS = ("", "s", "n", "en", "es", "er", "e")
+"""What stands between the parts of a German or Dutch compound (`Schilddrüsensonographie`)."""
+_ENDINGS = (
+    *((ending, "Ser/Plas") for ending in ("emia", "emie", "amie")),
+    *((ending, "Urine") for ending in ("uria", "urie")),
+)
+"""Endings that name a specimen (`natriuria`, `kaliémie`), as folded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,31 +39,29 @@ class Reading:
 
 
 class Lexicon:
-    """Phrases by their words."""
+    """Phrases by their letters: how a phrase is divided (`CA 19-9`, `ca199`) does not count."""
 
     def __init__(self, tables: Iterable[Path]) -> None:
         self._tables = tuple(tables)
-        found: dict[tuple[str, ...], dict[tuple[str, str], list[str]]] = {}
-        for table in self._tables:
-            for kind, concept, language, phrase in _rows(table):
-                languages = found.setdefault(words(phrase), {}).setdefault((kind, concept), [])
-                if language not in languages:
-                    languages.append(language)
-        found.pop((), None)
-        self._phrases = {
-            phrase: tuple(Meaning(kind, concept, tuple(spoken)) for (kind, concept), spoken in meant.items())
-            for phrase, meant in found.items()
-        }
-        self._firsts = {phrase[0] for phrase, meant in self._phrases.items() if _names_something(meant)}
-        self._methods = sorted(
-            (phrase[0] for phrase, meant in self._phrases.items() if len(phrase) == 1 and _is_method(meant)),
-            key=len,
-            reverse=True,
-        )
-        self._longest = max(map(len, self._phrases), default=0)
+        found: dict[str, dict[tuple[str, str], Meaning]] = {}
+        divided: dict[tuple[str, ...], None] = {}
+        for meaning, phrase in (row for table in self._tables for row in rows(table)):
+            parts = words(phrase)
+            if not parts:
+                continue
+            divided[parts] = None
+            meant = found.setdefault("".join(parts), {})
+            known = meant.setdefault((meaning.kind, meaning.concept), meaning)
+            spoken = tuple(dict.fromkeys((*known.languages, *meaning.languages)))
+            meant[meaning.kind, meaning.concept] = replace(
+                known, languages=spoken, also=known.also or meaning.also
+            )
+        self._phrases = {letters: tuple(meant.values()) for letters, meant in found.items()}
+        self._divided = tuple(divided)
+        self._longest = max(map(len, divided), default=0)
 
     def with_tables(self, tables: Iterable[Path]) -> Lexicon:
-        """This lexicon and a site's own tables (the same columns: `concept`, perhaps `kind`, languages).
+        """This lexicon and a site's own tables (columns `concept`, perhaps `kind` and `also`, languages).
 
         Raises:
             ValueError: a table lacks the column `concept`, or a row has an unknown kind; file and line are named.
@@ -83,101 +71,126 @@ class Lexicon:
     def read(self, name: str, language: str | None = None) -> list[Reading]:
         """The phrases of a name, longest first from left to right; unknown words stand alone.
 
+        What the tables lack is tried as an abbreviation, as a compound, and as a slip of the pen.
+
         Args:
             language: its two-letter code, where it is known: meanings of this language and English count alone.
         """
-        tokens = self._without_joined_methods(words(name))
-        readings, position = [], 0
+        tokens = tuple(token if token in self._phrases else token.rstrip("+") for token in words(name))
+        spoken = language if language in LANGUAGES else None
+        readings: list[Reading] = []
+        position = 0
         while position < len(tokens):
-            for length in range(min(self._longest, len(tokens) - position), 0, -1):
-                phrase = tokens[position : position + length]
-                meanings = self._meanings(phrase, language)
-                if meanings:
-                    readings.append(Reading(phrase, meanings))
-                    position += length
-                    break
+            reading = self._known(tokens, position, spoken) or self._abbreviated(tokens, position, spoken)
+            if reading:
+                readings.append(reading)
+                position += len(reading.phrase)
             else:
-                readings.extend(self._parts(tokens[position], language))
+                readings.extend(self._parts(tokens[position], spoken))
                 position += 1
         return readings
 
-    def _meanings(self, phrase: tuple[str, ...], language: str | None) -> tuple[Meaning, ...]:
-        known = self._phrases.get(phrase, ())
-        if language is None or language not in LANGUAGES:
-            return known
-        spoken = tuple(m for m in known if language in m.languages or "en" in m.languages)
-        return spoken or known
+    def _known(self, tokens: Sequence[str], position: int, language: str | None) -> Reading | None:
+        for length in range(min(self._longest, len(tokens) - position), 0, -1):
+            phrase = tuple(tokens[position : position + length])
+            meanings = self._meanings("".join(phrase), language)
+            if meanings:
+                return Reading(phrase, meanings)
+        return None
 
-    def _without_joined_methods(self, tokens: tuple[str, ...]) -> tuple[str, ...]:
-        """The words, with a method that is written together with what it measures (`hsTroponin T`) taken apart."""
-        found: list[str] = []
-        for token in tokens:
-            if (token,) not in self._phrases:
-                method = next((m for m in self._methods if token.startswith(m)), "")
-                rest = token[len(method) :]
-                if method and len(rest) >= 3 and rest in self._firsts:
-                    found += [method, rest]
-                    continue
-            found.append(token)
-        return tuple(found)
+    def _meanings(self, letters: str, language: str | None) -> tuple[Meaning, ...]:
+        """The meanings in a language; else those of English, whose abbreviations all languages share, else of any."""
+        known = self._phrases.get(letters, ())
+        if language is None or len(known) < 2:
+            return known
+        for wanted in (language, "en"):
+            spoken = tuple(m for m in known if wanted in m.languages)
+            if spoken:
+                return spoken
+        return known
+
+    @cached_property
+    def _guesses(self) -> dict[str | None, Phrases]:
+        """The phrases that a word may shorten or misspell, in each language and in all; remarks are not guessed."""
+        naming = {p: self._phrases["".join(p)] for p in self._divided}
+        naming = {p: meant for p, meant in naming.items() if all(m.kind not in _NOT_GUESSED for m in meant)}
+        spoken: dict[str | None, Phrases] = {None: Phrases(naming)}
+        for language in LANGUAGES:
+            spoken[language] = Phrases(
+                phrase
+                for phrase, meant in naming.items()
+                if any(language in m.languages or "en" in m.languages for m in meant)
+            )
+        return spoken
+
+    def _abbreviated(self, tokens: Sequence[str], position: int, language: str | None) -> Reading | None:
+        phrase = self._guesses[language].abbreviated(tokens, position)
+        if phrase is None:
+            return None
+        said = tuple(tokens[position : position + len(phrase)])
+        return Reading(said, self._meanings("".join(phrase), language))
 
     def _parts(self, word: str, language: str | None) -> Iterator[Reading]:
-        """A German or Dutch compound as its two known parts (`Serumkalium`), else the word itself."""
-        if language in (None, *_COMPOUNDING):
-            for cut in range(len(word) - _SHORTEST_PART, _SHORTEST_PART - 1, -1):
-                joined = self._compound(word[:cut], word[cut:], language)
-                if joined:
-                    yield from joined
-                    return
-        yield Reading((word,), ())
+        """A word as what it may be: `ae` for `ä`, a compound, one with a telling ending, a slip; else unknown."""
+        meanings = self._meanings(_without_umlauts(word), language)
+        if meanings:
+            yield Reading((word,), meanings)
+            return
+        compound = self._compound(word, language)
+        if compound:
+            yield from compound
+            return
+        meanings = self._with_ending(word, language)
+        if not meanings:
+            near = self._guesses[language].misspelt(word)
+            meanings = self._meanings(near, language) if near else ()
+        yield Reading((word,), meanings)
 
-    def _compound(self, first: str, last: str, language: str | None) -> tuple[Reading, Reading] | None:
-        """Both parts of a compound, perhaps joined by letters; None where one of them is not known."""
-        before = next(
-            (
-                found
-                for joint in _JOINTS
-                if first.endswith(joint) and (found := self._meanings((first.removesuffix(joint),), language))
-            ),
-            None,
-        )
-        after = self._meanings((last,), language)
-        return (Reading((first,), before), Reading((last,), after)) if before and after else None
+    def _compound(self, word: str, language: str | None, depth: int = 2) -> list[Reading]:
+        """A German or Dutch compound as its known parts (`Serumkalium`), and in any language what is written together
+        with its method or number (`hsTroponin`, `rx2`); empty where a part is not known."""
+        shortest = _SHORTEST_PART if language in (None, *_COMPOUNDING) else 6
+        for cut in range(len(word) - 3, 1, -1):
+            first, last = word[:cut], word[cut:]
+            before = self._joined(first, language, shortest)
+            if not before:
+                continue
+            after = self._meanings(last, language) if len(last) >= min(shortest, 4) else ()
+            if after:
+                return [Reading((first,), before), Reading((last,), after)]
+            rest = self._compound(last, language, depth - 1) if depth and len(last) >= 8 else []
+            if rest:
+                return [Reading((first,), before), *rest]
+        return []
+
+    def _joined(self, first: str, language: str | None, shortest: int) -> tuple[Meaning, ...]:
+        """The first part of a compound, perhaps with joining letters; a short one has to be a method."""
+        if len(first) < shortest:
+            return tuple(m for m in self._meanings(first, language) if m.kind == "method")
+        for joint in _JOINTS:
+            if first.endswith(joint) and len(first) - len(joint) >= 3:
+                meanings = self._meanings(first.removesuffix(joint), language)
+                if meanings:
+                    return meanings
+        return ()
+
+    def _with_ending(self, word: str, language: str | None) -> tuple[Meaning, ...]:
+        """The analyte of a word like `natriuria`, with the specimen that its ending names."""
+        for ending, specimen in _ENDINGS:
+            stem = word.removesuffix(ending)
+            if stem != word and len(stem) >= 4:
+                whole = self._guesses[language].beginning(stem, 4)
+                found = self._meanings(whole, language) if whole else ()
+                return tuple(
+                    replace(m, also=(*m.also, ("specimen", specimen))) for m in found if m.kind == "analyte"
+                )
+        return ()
 
 
-_JOINTS = ("", "s", "n", "en", "es", "er")
-"""What stands between the parts of a German or Dutch compound (`Schilddrüsensonographie`)."""
-
-
-def _is_method(meanings: Sequence[Meaning]) -> bool:
-    return any(meaning.kind == "method" for meaning in meanings)
-
-
-def _names_something(meanings: Sequence[Meaning]) -> bool:
-    return any(meaning.kind in ("analyte", "modality", "disease") for meaning in meanings)
-
-
-def _rows(table: Path) -> Iterator[tuple[str, str, str, str]]:
-    """(kind, concept, language, phrase) of a table."""
-    kinds = {*_KINDS.values(), "modality", "region", "circumstance", "method", "time", "filler"}
-    with table.open(encoding="utf-8", newline="") as file:
-        lines = [(n, line) for n, line in enumerate(file, 1) if line.strip() and not line.startswith("#")]
-    reader = csv.DictReader((line for _, line in lines), delimiter="\t", quoting=csv.QUOTE_NONE)
-    if "concept" not in (reader.fieldnames or ()):
-        raise ValueError(
-            f"{table}: a lexicon has the columns concept, perhaps kind, and {', '.join(LANGUAGES)}"
-        )
-    for (number, _), row in zip(lines[1:], reader, strict=True):
-        kind = row.get("kind") or _KINDS.get(table.stem, "")
-        if kind not in kinds:
-            raise ValueError(f"{table}:{number}: kind '{kind}' is none of {', '.join(sorted(kinds))}")
-        concept = row["concept"] or ""
-        if concept and kind != "specimen":
-            yield kind, concept, "en", concept
-        for language in LANGUAGES:
-            for phrase in (row.get(language) or "").split(";"):
-                if phrase.strip():
-                    yield kind, concept, language, phrase.strip()
+def _without_umlauts(word: str) -> str:
+    for written, folded in (("ae", "a"), ("oe", "o"), ("ue", "u")):
+        word = word.replace(written, folded)
+    return word
 
 
 @cache

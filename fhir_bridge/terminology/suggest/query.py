@@ -9,6 +9,7 @@ from itertools import islice, product
 
 from fhir_bridge.terminology.service import Terminology
 from fhir_bridge.terminology.suggest.lexicon import Lexicon, Meaning, Reading
+from fhir_bridge.terminology.suggest.loinc_names import spoken_system
 from fhir_bridge.terminology.suggest.text import words
 from fhir_bridge.terminology.suggest.units import properties_of_unit, ucum_of
 
@@ -18,7 +19,13 @@ _UNIT_IN_NAME = re.compile(r"[\s(\[]+([^\s()\[\]]*(?:/[^\s()\[\]]+|%))[)\]]?\s*$
 _MANY = 24
 """Readings that are tried of one name: ambiguous abbreviations multiply."""
 
-_NAMING = ("analyte", "modality", "region", "circumstance", "disease")
+_PANEL = " panel"
+"""A panel named beside what is measured is a heading: `Leuko diff: lymphocytes`, `BGA pO2`."""
+
+_MAY_FILL = ("circumstance", "property", "method")
+"""Kinds of words that a name may hold without meaning it: `screen` of a laboratory is no screening mammography."""
+
+_NAMING = ("analyte", "modality", "region", "side", "circumstance", "disease")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,19 +55,25 @@ class Query:
     Attributes:
         named: English words of what is asked, in their order, with those that the lexicon lacks as they stand.
         unknown: the words among them that the lexicon lacks.
+        spoken: the same as written in the lexicon, for an index that keeps the plural.
         systems: LOINC system axes of the specimen.
-        properties: LOINC property axes that the unit fits.
+        properties: LOINC property axes that the unit fits, or else that the name tells.
         methods, times: words of the method, and of when.
+        kinds: the kinds of the phrases that were found.
+        sure: whether a phrase of three letters or more names something; of a shorter one among words that the lexicon
+            lacks it is not certain (`CD burned`).
         evidence: what led here, for the reviewer.
     """
 
     named: tuple[str, ...]
     unknown: frozenset[str] = frozenset()
+    spoken: tuple[str, ...] = ()
     systems: tuple[str, ...] = ()
     properties: tuple[str, ...] = ()
     methods: tuple[str, ...] = ()
     times: tuple[str, ...] = ()
     kinds: frozenset[str] = frozenset()
+    sure: bool = False
     evidence: tuple[str, ...] = ()
 
 
@@ -83,9 +96,11 @@ def queries(term: LocalTerm, lexicon: Lexicon, terminology: Terminology) -> list
 
 
 def _worth(reading: Reading) -> Reading:
-    """A reading without the meanings that only fill, where the phrase means something else too."""
+    """A reading without the meanings that only fill, where the phrase names something too."""
     telling = tuple(m for m in reading.meanings if m.kind != "filler")
-    return Reading(reading.phrase, telling or reading.meanings)
+    if all(m.kind in _MAY_FILL for m in telling):
+        return reading
+    return Reading(reading.phrase, telling)
 
 
 def _choices(reading: Reading) -> Sequence[tuple[Reading, Meaning | None]]:
@@ -99,33 +114,45 @@ def _specimens(readings: Sequence[Reading]) -> tuple[str, ...]:
 
 def _query(base: Query, choice: Sequence[tuple[Reading, Meaning | None]]) -> Query:
     named: list[str] = []
-    unknown: set[str] = set()
-    more: dict[str, list[str]] = {"specimen": [], "method": [], "time": []}
+    panels: list[str] = []
+    unread: list[str] = []
+    more: dict[str, list[str]] = {}
     kinds: set[str] = set()
     evidence = list(base.evidence)
     for reading, meaning in choice:
         if meaning is None:
-            named += reading.phrase
-            unknown.update(reading.phrase)
+            unread += reading.phrase
             continue
-        if meaning.kind in _NAMING:
-            named += words(meaning.concept)
-            kinds.add(meaning.kind)
-        elif meaning.kind != "filler":
-            more[meaning.kind] += [meaning.concept] if meaning.kind == "specimen" else words(meaning.concept)
+        for kind, concept in ((meaning.kind, meaning.concept), *meaning.also):
+            kinds.add(kind)
+            if kind not in _NAMING:
+                more.setdefault(kind, []).append(concept)
+            elif concept.endswith(_PANEL):
+                panels.append(concept)
+            else:
+                named.append(concept)
         said = " ".join(reading.phrase)
         if meaning.concept and said != " ".join(words(meaning.concept)):
             evidence.append(f"{said}: {meaning.concept}")
+    named = named or panels
+    unknown = [word for word in unread if not named or (len(word) > 1 and not word.isdigit())]
+    properties = tuple(p for concept in more.get("property", ()) for p in concept.split("/"))
     return Query(
-        tuple(dict.fromkeys(named)),
+        tuple(dict.fromkeys((*_all_words(named), *unknown))),
         frozenset(unknown),
-        tuple(dict.fromkeys((*base.systems, *more["specimen"]))),
-        base.properties,
-        tuple(more["method"]),
-        tuple(more["time"]),
+        tuple(dict.fromkeys((*named, *unknown))),
+        tuple(dict.fromkeys((*base.systems, *more.get("specimen", ())))),
+        base.properties or properties,
+        _all_words(more.get("method", ())),
+        _all_words(more.get("time", ())),
         frozenset(kinds),
+        any(m is not None and m.kind in _NAMING and len("".join(r.phrase)) > 2 for r, m in choice),
         tuple(evidence),
     )
+
+
+def _all_words(phrases: Sequence[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(word for phrase in phrases for word in words(phrase)))
 
 
 _PROPERTY_WORDS = {
@@ -134,13 +161,21 @@ _PROPERTY_WORDS = {
     "CCnc": "enzymatic activity volume",
     "ACnc": "units volume",
     "NCnc": "#/volume",
+    "PrThr": "presence",
+    "Titr": "titer",
+    "MRat": "mass time",
+    "SRat": "moles time",
+    "PPres": "partial pressure",
 }
-_SYSTEM_WORDS = {
-    "Ser/Plas": "serum plasma",
-    "Bld": "blood",
-    "PPP": "platelet poor plasma",
-    "BldA": "arterial blood",
+_USUAL_SYSTEM = {
+    "NCnc": "Bld",
+    "MFr": "Bld",
+    "EntMeanVol": "RBC",
+    "EntMass": "RBC",
+    "Time": "PPP",
+    "VFr": "Bld",
 }
+"""Where what has a property is measured as a rule, if not in serum or plasma."""
 
 
 def search_texts(query: Query) -> Iterator[str]:
@@ -149,12 +184,13 @@ def search_texts(query: Query) -> Iterator[str]:
     For a measurement the words that LOINC's names have for unit and specimen are added: of a common analyte there are
     more concepts than candidates.
     """
-    named = " ".join(query.named)
+    named = " ".join(query.spoken)
     if "analyte" in query.kinds:
-        axes = [_PROPERTY_WORDS[p] for p in query.properties[:1] if p in _PROPERTY_WORDS]
-        axes += [_SYSTEM_WORDS.get(system, system.lower()) for system in query.systems[:1] or ("Ser/Plas",)]
+        axes = [_PROPERTY_WORDS[p] for p in query.properties[:2] if p in _PROPERTY_WORDS]
+        usual = _USUAL_SYSTEM.get(next(iter(query.properties), ""), "Ser/Plas")
+        axes += [spoken_system(system) for system in query.systems[:1] or (usual,)]
         yield " ".join((named, *axes, *query.methods))
-    yield " ".join((named, *query.methods))
-    known = [word for word in query.named if word not in query.unknown]
-    if known and len(known) < len(query.named):
+    yield " ".join((named, *query.methods, *query.times))
+    known = [text for text in query.spoken if text not in query.unknown]
+    if known and len(known) < len(query.spoken):
         yield " ".join(known)

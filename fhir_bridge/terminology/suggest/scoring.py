@@ -2,36 +2,53 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from fhir_bridge.terminology.content import ConceptDetail
+from fhir_bridge.terminology.suggest.concept_names import NamedConcept
 from fhir_bridge.terminology.suggest.query import Query
-from fhir_bridge.terminology.suggest.text import close, words
-from fhir_bridge.terminology.suggest.units import properties_of_unit
+from fhir_bridge.terminology.suggest.text import close
+from fhir_bridge.terminology.suggest.unasked import unasked
+from fhir_bridge.terminology.suggest.units import SHARES
 
 __all__ = ["Score", "score"]
 
 _LIGHT = frozenset(
     "unspecified other and or of in by the study panel to with due for level total serum plasma ser plas blood bld"
-    " volume mole mass unit enzymatic activity presence point time qn organism site views view initial"
-    " encounter".split()
+    " volume mole mass unit enzymatic activity presence point time qn organism site views view initial actual normal"
+    " encounter closed multisection virus specimen system gland iv probe detection vein artery vessel system".split()
 )
 _EXCLUDING = frozenset({"without", "not", "no"})
 """What follows these in a name tells what it is not: the usual case, which local names leave out."""
 
 _LIGHT_WEIGHT = 0.15
 _EXCLUDED_WEIGHT = 0.25
+_UNKNOWN_WEIGHT = 0.4
+"""A word that the lexicon lacks, beside words that name something: often an analyser, a clinic, a remark."""
 _RECALL = 1.6
 """How much more a word of the local name counts that the concept lacks than one too many in the concept."""
+_ADMINISTRATIVE = 0.5
+_LEAST = 0.3
+"""Agreement of names below which the axes are not looked at."""
 
-_USUAL_SYSTEMS = ("Ser/Plas", "Ser", "Plas", "Bld", "PPP")
+_USUAL_SYSTEMS = ("Ser/Plas", "Ser", "Plas", "Bld", "PPP", "Ser/Plas/Bld", "RBC", "Bld/Tiss", "Patient")
+_ANY_SYSTEMS = ("XXX", "Respiratory", "Body fld", "Isolate")
 _SAME_SYSTEM = {
     "Ser/Plas": ("Ser/Plas", "Ser", "Plas", "Ser/Plas/Bld", "PPP"),
-    "Bld": ("Bld", "RBC", "Ser/Plas/Bld"),
-    "PPP": ("PPP", "Plas", "Ser/Plas"),
-    "Urine": ("Urine", "Urine sed"),
+    "Bld": ("Bld", "RBC", "Ser/Plas/Bld", "Bld/Tiss", "BldV", "WBC", "Ser/Plas", "Ser", "Plas", "PPP"),
+    "BldA": ("BldA", "Bld", "Ser/Plas/Bld"),
+    "BldV": ("BldV", "Bld", "Ser/Plas/Bld", "Ser/Plas"),
+    "BldC": ("BldC", "Bld", "Ser/Plas/Bld", "Ser/Plas"),
+    "PPP": ("PPP", "Plas", "Ser/Plas", "Bld"),
+    "Urine": ("Urine", "Urine sed", "Urine.spot"),
+    "Urine sed": ("Urine sed", "Urine"),
+    "Nph": ("Nph", "Respiratory", "Upper resp", "XXX"),
+    "Thrt": ("Thrt", "Respiratory", "Upper resp", "XXX"),
+    "Nose": ("Nose", "Respiratory", "Upper resp", "XXX"),
+    "Respiratory": ("Respiratory", "Upper resp", "Lower resp", "XXX"),
 }
+"""Systems that a catalogue may mean by another's name: blood is what was drawn, whatever was measured in."""
+_FULL, _ALIKE, _UNUSUAL, _OTHER = 1.0, 0.96, 0.8, 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,93 +59,108 @@ class Score:
     evidence: tuple[str, ...] = ()
 
 
-def score(query: Query, concept: ConceptDetail) -> Score:
+def score(query: Query, concept: NamedConcept) -> Score:
     """The score of a concept for one reading of a local name."""
-    component = next((str(v) for v in concept.values("COMPONENT")), "")
-    if component and "analyte" in query.kinds:
-        return _laboratory(query, concept, component)
-    texts = dict.fromkeys(t for t in (concept.display, *(d.value for d in concept.designations)) if t)
-    wanted = (*query.named, *query.methods, *(t for t in query.times if not component))
-    return Score(max((_overlap(wanted, words(text)) for text in texts), default=0.0))
+    measured = bool(concept.analytes) and bool(
+        query.kinds.isdisjoint(("modality", "disease")) or "analyte" in query.kinds
+    )
+    light = _UNKNOWN_WEIGHT if query.sure else 1.0
+    value = _agreement(query, concept, light) if measured else _agreement_of_names(query, concept, light)
+    if "administrative" in query.kinds:
+        value *= _ADMINISTRATIVE
+    return _laboratory(query, concept, value) if measured and value >= _LEAST else Score(value)
 
 
-def _laboratory(query: Query, concept: ConceptDetail, component: str) -> Score:
+def _agreement(query: Query, concept: NamedConcept, light: float) -> float:
+    """Of what is asked with what is measured."""
+    whole = max(_overlap(query.named, found, query.unknown, light) for found in concept.analytes)
+    if not concept.of_shares or (query.properties and query.properties[0] != SHARES[0]):
+        return whole
+    share = max(_overlap(query.named, found, query.unknown, light) for found in concept.of_shares)
+    return share if query.properties else max(whole, _ALIKE * share)
+
+
+def _agreement_of_names(query: Query, concept: NamedConcept, light: float) -> float:
+    wanted = (*query.named, *query.methods, *query.times)
+    return max(
+        (_overlap(wanted, found, query.unknown, light) * unasked(wanted, found) for found in concept.names),
+        default=0.0,
+    )
+
+
+def _laboratory(query: Query, concept: NamedConcept, value: float) -> Score:
     evidence: list[str] = []
-    analyte, _, challenge = component.partition("^")
-    part, whole, _ = analyte.partition("/100 ")
-    analyte = part if whole and query.properties[:1] == properties_of_unit("%")[:1] else analyte
-    value = max(_overlap(query.named, words(text)) for text in _names(analyte, concept))
-    if challenge and not any(close(time, word) for time in query.times for word in words(challenge)):
+    if concept.challenge and not _shared(query.times, concept.challenge):
         value *= 0.6
-        evidence.append(f"only {challenge}")
-    axis = {
-        name: next((str(v) for v in concept.values(name)), "")
-        for name in ("PROPERTY", "SYSTEM", "TIME_ASPCT")
-    }
-    if query.properties and axis["PROPERTY"]:
-        fits = axis["PROPERTY"].split(".")[0] in query.properties
+        evidence.append(f"only {' '.join(concept.challenge)}")
+    elif query.times and not concept.challenge and concept.time in ("", "Pt"):
+        value *= _ALIKE
+    if concept.ratio and "ratio" not in query.named and len(query.named) < 2:
+        value *= 0.9
+    if query.properties and concept.property:
+        fits = concept.property in query.properties
         value *= 1.0 if fits else 0.55
-        evidence.append(f"{axis['PROPERTY']} {'fits' if fits else 'does not fit'} the unit")
-    value *= _system_fit(query, axis["SYSTEM"], evidence)
-    if axis["TIME_ASPCT"] not in ("", "Pt") and not query.times:
-        value *= 0.7
+        evidence.append(f"{concept.property} {'fits' if fits else 'does not fit'} the unit")
+    value *= _system_fit(query, concept.system, evidence) * _time_fit(query, concept)
     return Score(value * _method_fit(query, concept) + _popularity(concept), tuple(evidence))
 
 
-def _names(analyte: str, concept: ConceptDetail) -> Iterable[str]:
-    """The analyte, and what else stands for it in the name before the bracket of the property; of a name with another
-    one between parentheses (`Cobalamin (Vitamin B12)`) each by itself too."""
-    for name in (analyte, concept.display or "", *(one.value for one in concept.designations)):
-        text = name.partition(" [")[0]
-        if text:
-            yield text
-        outer, bracket, inner = text.partition(" (")
-        if bracket and inner.endswith(")"):
-            yield from (outer, inner[:-1])
+def _shared(wanted: Sequence[str], found: Sequence[str]) -> bool:
+    return any(close(one, other) for one in wanted for other in found)
 
 
 def _system_fit(query: Query, system: str, evidence: list[str]) -> float:
-    base = system.partition("^")[0]
     if not query.systems:
-        return 1.0 if base in _USUAL_SYSTEMS or not base else 0.8
-    if any(base in _SAME_SYSTEM.get(wanted, (wanted,)) for wanted in query.systems):
+        if system in _USUAL_SYSTEMS or not system:
+            return _FULL
+        return _ALIKE if system in _ANY_SYSTEMS else _UNUSUAL
+    if any(system in _SAME_SYSTEM.get(wanted, (wanted, "XXX")) for wanted in query.systems):
         evidence.append(f"measured in {system}")
-        exact = base in query.systems
-        return 1.0 if exact else 0.97
-    return 0.5
+        return _FULL if system in query.systems else _ALIKE
+    return _OTHER if system else _ALIKE
 
 
-def _method_fit(query: Query, concept: ConceptDetail) -> float:
-    method = words(" ".join(str(v) for v in concept.values("METHOD_TYP")))
+def _time_fit(query: Query, concept: NamedConcept) -> float:
+    """A result of a day's urine is asked for by its time or by an amount in a day."""
+    by_day = "24" in query.times or bool(query.properties and query.properties[0].endswith("Rat"))
+    if concept.time in ("", "Pt", "-"):
+        return 0.9 if by_day and concept.time == "Pt" else 1.0
+    return 1.0 if by_day else 0.7
+
+
+def _method_fit(query: Query, concept: NamedConcept) -> float:
     if not query.methods:
-        return 1.0 if not method else 0.93
-    if not method:
+        return 1.0 if not concept.method else 0.94
+    if not concept.method:
         return 0.9
-    return 1.05 if any(close(wanted, word) for wanted in query.methods for word in method) else 0.8
+    return 1.05 if _shared(query.methods, concept.method) else 0.8
 
 
-def _popularity(concept: ConceptDetail) -> float:
-    """A nudge for what laboratories report often (LOINC's COMMON_TEST_RANK; 0 stands for unranked)."""
-    rank = next((int(v) for v in concept.values("COMMON_TEST_RANK") if str(v).isdigit()), 0)
-    return 0.05 * (1 - min(rank, 2000) / 2000) if rank else 0.0
+def _popularity(concept: NamedConcept) -> float:
+    """A nudge for what laboratories report often."""
+    return 0.05 * (1 - min(concept.rank, 2000) / 2000) if concept.rank else 0.0
 
 
-def _overlap(wanted: Sequence[str], found: Sequence[str]) -> float:
+def _overlap(wanted: Sequence[str], found: Sequence[str], unknown: frozenset[str], light: float) -> float:
     """Weighted agreement of two names: 1 where they hold the same words."""
-    weights = _weights(found)
     met_wanted = total_wanted = 0.0
-    met: dict[int, float] = {}
+    met = [0.0] * len(found)
     for word in wanted:
         weight = _LIGHT_WEIGHT if word in _LIGHT or word in _EXCLUDING else 1.0
-        best, place = max(((close(word, other), -i) for i, other in enumerate(found)), default=(0.0, 0))
-        total_wanted += weight
-        met_wanted += weight * best
-        if best:
-            met[-place] = max(met.get(-place, 0.0), best)
+        best, place = 0.0, -1
+        for i, other in enumerate(found):
+            nearness = close(word, other)
+            if nearness > best:
+                best, place = nearness, i
+        total_wanted += min(weight, light) if word in unknown and not best else weight
+        if place >= 0:
+            met_wanted += weight * best
+            met[place] = max(met[place], best)
     if not met_wanted:
         return 0.0
+    weights = _weights(found)
     recall = met_wanted / total_wanted
-    precision = sum(weights[i] * m for i, m in met.items()) / sum(weights)
+    precision = sum(weight * there for weight, there in zip(weights, met, strict=True)) / sum(weights)
     if not precision:
         return 0.0
     square = _RECALL**2

@@ -9,15 +9,19 @@ from typing import NamedTuple
 
 from fhir_bridge.terminology.content import CodeSystemContent, ConceptDetail
 from fhir_bridge.terminology.service import Terminology
+from fhir_bridge.terminology.suggest.concept_names import NamedConcept, is_word, named
 from fhir_bridge.terminology.suggest.index import Candidates, index_of
 from fhir_bridge.terminology.suggest.lexicon import Lexicon, get_lexicon
 from fhir_bridge.terminology.suggest.query import LocalTerm, Query, queries, search_texts
 from fhir_bridge.terminology.suggest.scoring import score
 
-__all__ = ["Suggester", "Suggestion", "Suggestions"]
+__all__ = ["ENOUGH", "Suggester", "Suggestion", "Suggestions"]
 
-CANDIDATES = 400
+CANDIDATES = 250
 """Concepts that the index gives for each reading of a name, to be judged by their axes."""
+
+_KEPT = 50_000
+"""Concepts whose names are kept in words."""
 
 ENOUGH = 0.58
 """Below this score nothing is suggested: a courier fee has no code, however near `fee` is to `ferritin`."""
@@ -65,6 +69,7 @@ class Suggester:
         self._targets = tuple(targets)
         self._terminology = terminology
         self._lexicon = lexicon or get_lexicon()
+        self._named: dict[tuple[str, str], NamedConcept] = {}
 
     @cached_property
     def _indexes(self) -> tuple[tuple[CodeSystemContent, Candidates], ...]:
@@ -94,7 +99,7 @@ class Suggester:
 
     def search(self, text: str, term: LocalTerm, limit: int = 10) -> tuple[Suggestion, ...]:
         """What a reviewer looks for in other words: the concept that has the text as its code, then the candidates for
-        the text as a name, with unit and specimen of the term."""
+        the text as a name, with unit and specimen of the term; what is not near enough only where nothing else is."""
         code = text.strip()
         by_code = [
             Suggestion(content.url, concept.code, concept.display or "", 1.0, ("found by its code",))
@@ -103,7 +108,8 @@ class Suggester:
         ]
         answer = self.suggest(LocalTerm(text, term.unit, term.specimen, term.language), limit)
         same = {(one.system, one.code) for one in by_code}
-        others = [one for one in answer.found or answer.near if (one.system, one.code) not in same]
+        named = answer.found or (() if by_code else answer.near)
+        others = [one for one in named if (one.system, one.code) not in same]
         return (*by_code, *others)[:limit]
 
     def suggest_all(self, terms: Iterable[LocalTerm], limit: int = 5) -> Iterator[Suggestions]:
@@ -112,15 +118,26 @@ class Suggester:
 
     def _judge(self, query: Query) -> Iterator[_Judged]:
         for content, index in self._indexes:
-            seen: set[str] = set()
-            for text in search_texts(query):
-                for code, *_ in index.candidates(text, CANDIDATES):
-                    if code in seen:
-                        continue
-                    seen.add(code)
-                    concept = content.get(code)
-                    if concept is None or not concept.active or concept.abstract:
-                        continue
-                    found = score(query, concept)
-                    if found.value:
-                        yield _Judged(found.value, content, concept, (*query.evidence, *found.evidence))
+            for code in dict.fromkeys(self._near(index, query)):
+                concept = content.get(code)
+                if concept is None or not concept.active or concept.abstract:
+                    continue
+                found = score(query, self._words_of(content, concept))
+                if found.value:
+                    yield _Judged(found.value, content, concept, (*query.evidence, *found.evidence))
+
+    @staticmethod
+    def _near(index: Candidates, query: Query) -> Iterator[str]:
+        """Codes to be judged: those that a word of the name says itself (DICOM's `CT`), and what the index has."""
+        yield from (word.upper() for word in query.named if is_word(word))
+        for text in search_texts(query):
+            yield from (code for code, *_ in index.candidates(text, CANDIDATES))
+
+    def _words_of(self, content: CodeSystemContent, concept: ConceptDetail) -> NamedConcept:
+        """The concept's names in words; kept, for the same concepts are near to many terms."""
+        key = (content.url, concept.code)
+        if key not in self._named:
+            if len(self._named) >= _KEPT:
+                self._named.clear()
+            self._named[key] = named(content, concept)
+        return self._named[key]

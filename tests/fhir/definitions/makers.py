@@ -9,6 +9,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from fhir_bridge.fhir.definitions.packages import PackageReport
+
 BASE = "http://example.org/fhir/StructureDefinition/"
 R4 = "http://hl7.org/fhir/StructureDefinition/"
 
@@ -107,3 +109,13 @@ def package(
     """A package as a registry gives it."""
     content = json.dumps(manifest(name, version, dependencies, fhir)).encode()
     return archive(folder / f"{name}-{version}.tgz", {"package.json": content, **files_of(resources)})
+
+
+def named(name: str) -> Resource:
+    """A profile of Patient that asks for a date of birth."""
+    return profile(name, "Patient", element("Patient.birthDate", min=1))
+
+
+def codes(report: PackageReport) -> list[str]:
+    """The codes of a report's issues."""
+    return [issue.code for issue in report.issues]

@@ -1,19 +1,15 @@
-"""A site's packages: what they define is used, and what is wrong with one is said without losing the rest."""
+"""A site's packages: what they define is used, in the version that is meant."""
 
 from __future__ import annotations
 
-import gzip
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from fhir_bridge.fhir import Validator, definitions
-from fhir_bridge.fhir.definitions import package_files
 from fhir_bridge.fhir.definitions.packages import (
-    PackageReport,
     forget_packages,
     load_packages,
     loaded_packages,
@@ -21,33 +17,16 @@ from fhir_bridge.fhir.definitions.packages import (
 from tests.fhir.definitions.makers import (
     BASE,
     R4,
-    archive,
     element,
     extension,
     files_of,
     manifest,
+    named,
     package,
     profile,
     sliced,
 )
 from tests.fhir.resources import patient, troponin
-
-
-@pytest.fixture(autouse=True)
-def no_package_stays() -> Iterator[None]:
-    yield
-    forget_packages()
-
-
-def codes(report: PackageReport) -> list[str]:
-    return [issue.code for issue in report.issues]
-
-
-def named(name: str) -> dict[str, Any]:
-    return profile(name, "Patient", element("Patient.birthDate", min=1))
-
-
-# --- what packages define -----------------------------------------------------------------------------------------
 
 
 def test_a_package_s_profile_is_checked(tmp_path: Path) -> None:
@@ -105,6 +84,20 @@ def test_a_version_is_taken_where_it_is_named_and_the_newest_where_not(tmp_path:
     (issue,) = Validator().validate({**nobody, "meta": {"profile": [BASE + "Versioned|3"]}})
     assert (issue.code, issue.severity) == ("FB-FHIR-055", "warning")
     assert "1.10.0, 1.2.0" in issue.message
+
+
+def test_a_version_may_be_named_by_its_first_parts(tmp_path: Path) -> None:
+    dated = {
+        version: profile("Dated", "Patient", version=version) for version in ("0.2.1", "0.2.10", "0.20.0")
+    }
+    load_packages([package(tmp_path, "site.dated", *dated.values())], tmp_path)
+    found = definitions.profile(BASE + "Dated|0.2")
+    assert found is not None
+    assert found.version == "0.2.10"
+    claim = {**patient(), "meta": {"profile": [BASE + "Dated|0.2"]}}
+    assert Validator().validate(claim) == []
+    claim["meta"]["profile"] = [BASE + "Dated|0.3"]
+    assert [issue.code for issue in Validator().validate(claim)] == ["FB-FHIR-055"]
 
 
 def test_a_profile_refers_to_its_own_package_s_version(tmp_path: Path) -> None:
@@ -184,6 +177,25 @@ def test_search_parameters_of_a_package_stand_beside_r4_s(tmp_path: Path) -> Non
     assert "cadaveric" not in definitions.search_parameters("Patient")
 
 
+def test_a_guide_s_global_profile_holds_for_every_resource_of_its_type(tmp_path: Path) -> None:
+    guide = {
+        "resourceType": "ImplementationGuide",
+        "url": BASE + "guide",
+        "global": [
+            {"type": "Patient", "profile": BASE + "Dated"},
+            {"type": "Observation", "profile": BASE + "NotHere"},
+        ],
+    }
+    report = load_packages([package(tmp_path, "site.guide", named("Dated"), guide)], tmp_path)
+    assert [(i.code, i.severity) for i in report.issues] == [("FB-PKG-009", "warning")]
+    assert BASE + "NotHere" in report.issues[0].message
+    ageless = {"resourceType": "Patient", "active": True}
+    assert [i.code for i in Validator().validate(ageless)] == ["FB-FHIR-013"]
+    assert Validator().validate(troponin()) == []
+    forget_packages()
+    assert Validator().validate(ageless) == []
+
+
 def test_the_second_start_reads_the_cache(tmp_path: Path) -> None:
     path = package(tmp_path, "site.cached", named("Cached"))
     assert not load_packages([path], tmp_path / "cache").cached
@@ -203,140 +215,12 @@ def test_the_report_names_what_is_in_use(tmp_path: Path) -> None:
     assert (info.name, info.version) == ("site.known", "3.1.0")
 
 
-# --- broken packages ----------------------------------------------------------------------------------------------
-
-
-def test_a_file_that_is_no_archive_is_said_and_the_others_are_used(tmp_path: Path) -> None:
-    wrong = tmp_path / "wrong.tgz"
-    wrong.write_bytes(b"not gzip")
-    half = package(tmp_path, "site.half", named("Half"))
-    half.write_bytes(half.read_bytes()[:-200])
-    report = load_packages(
-        [wrong, half, tmp_path / "none.tgz", package(tmp_path, "site.good", named("Good"))], tmp_path
-    )
-    assert codes(report) == ["FB-PKG-001"] * 3
-    assert all(".tgz" in issue.source for issue in report.issues)
-    assert definitions.profile(BASE + "Good") is not None
-
-
-def test_a_path_that_leads_out_of_the_package_is_refused(tmp_path: Path) -> None:
-    content = files_of([named("Outside")])
-    path = archive(tmp_path / "evil.tgz", {f"../../{name}": text for name, text in content.items()})
-    report = load_packages([path], tmp_path)
-    assert codes(report) == ["FB-PKG-002"]
-    assert "evil.tgz" in report.issues[0].source
-    assert definitions.profile(BASE + "Outside") is None
-
-
-def test_an_archive_that_unpacks_without_end_is_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(package_files, "MAX_PACKAGE", 1 << 20)
-    bomb = tmp_path / "bomb.tgz"
-    bomb.write_bytes(gzip.compress(bytes(8 << 20)))
-    large = archive(tmp_path / "large.tgz", {"x.json": b" " * (4 << 20)})
-    report = load_packages([bomb, large], tmp_path)
-    assert codes(report) == ["FB-PKG-001", "FB-PKG-002"]
-
-
-def test_json_that_is_a_bomb_loses_only_itself(tmp_path: Path) -> None:
-    deep = b'{"resourceType":"ValueSet","x":' + b"[" * 5000 + b"]" * 5000 + b"}"
-    path = archive(
-        tmp_path / "deep.tgz",
-        {"deep.json": deep, "list.json": b'["resourceType":"ValueSet"]', **files_of([named("Beside")])},
-    )
-    report = load_packages([path], tmp_path)
-    assert codes(report) == ["FB-PKG-004", "FB-PKG-004"]
-    assert [issue.source for issue in report.issues] == ["deep.tgz:deep.json", "deep.tgz:list.json"]
-    assert definitions.profile(BASE + "Beside") is not None
-
-
-def test_a_package_for_another_fhir_version_is_not_used(tmp_path: Path) -> None:
-    report = load_packages([package(tmp_path, "site.r5", named("New"), fhir="5.0.0")], tmp_path)
-    assert codes(report) == ["FB-PKG-003"]
-    assert "5.0.0" in report.issues[0].message
-    assert definitions.profile(BASE + "New") is None
-
-
-def test_profiles_that_build_on_each_other_in_a_circle_are_said_each(tmp_path: Path) -> None:
-    one = profile("One", "Patient", base=BASE + "Two")
-    two = profile("Two", "Patient", base=BASE + "One")
-    upon = profile("Upon", "Patient", base=BASE + "One")
-    report = load_packages([package(tmp_path, "site.circle", one, two, upon, named("Good"))], tmp_path)
-    assert codes(report) == ["FB-PKG-005"] * 3
-    assert "StructureDefinition-One-0.json" in report.issues[0].source
-    assert definitions.profile(BASE + "One") is None
-    assert definitions.profile(BASE + "Good") is not None
-
-
-def test_a_missing_base_loses_what_has_no_snapshot_of_its_own(tmp_path: Path) -> None:
-    base = BASE + "NotHere"
-    orphan = profile("Orphan", "Patient", element("Patient.gender", min=1), base=base)
-    elements = [
-        element("Patient", min=0, max="*"),
-        element("Patient.gender", min=1, max="1", type=[{"code": "code"}]),
-    ]
-    whole = {**profile("Whole", "Patient", base=base), "snapshot": {"element": elements}}
-    report = load_packages([package(tmp_path, "site.orphan", orphan, whole)], tmp_path)
-    assert [(i.code, i.severity) for i in report.issues] == [
-        ("FB-PKG-005", "error"),
-        ("FB-PKG-005", "warning"),
-    ]
-    assert definitions.profile(BASE + "Orphan") is None
-    assert definitions.profile(BASE + "Whole") is not None
-
-
-def test_a_differential_that_fits_nothing_is_said_by_element(tmp_path: Path) -> None:
-    wrong = profile("Wrong", "Patient", element("Patient.colour", min=1))
-    report = load_packages([package(tmp_path, "site.wrong", wrong, named("Right"))], tmp_path)
-    assert codes(report) == ["FB-PKG-006"]
-    assert ".colour" in report.issues[0].message
-    assert definitions.profile(BASE + "Right") is not None
-
-
-def test_one_url_twice_keeps_the_first(tmp_path: Path) -> None:
-    other = profile("Dated", "Patient", element("Patient.gender", min=1))
-    report = load_packages([package(tmp_path, "site.twice", named("Dated"), other)], tmp_path)
-    assert codes(report) == ["FB-PKG-007"]
-    found = definitions.profile(BASE + "Dated")
-    assert found is not None
-    assert next(e.min for e in found.elements if e.path == "Patient.birthDate") == 1
-
-
-def test_slices_without_discriminator_are_said(tmp_path: Path) -> None:
-    loose = profile("Loose", "Patient", sliced("Patient.name"), element("Patient.name:official", min=1))
-    report = load_packages([package(tmp_path, "site.loose", loose)], tmp_path)
-    assert codes(report) == ["FB-PKG-008"]
-    assert Validator().validate({**patient()}, [BASE + "Loose"]) == []
-
-
-@pytest.mark.parametrize(
-    "change",
-    [
-        {"type": None},
-        {"url": 7},
-        {"differential": {"element": [{"path": 5}]}},
-        {"differential": {"element": [{"id": "Patient", "path": "Patient", "max": "many"}]}},
-        {
-            "differential": {
-                "element": [element("Patient.name", slicing={"discriminator": [{"type": "value"}]})]
-            }
-        },
-        {"differential": {"element": [element("Patient.name", min="1")]}},
-        {"differential": {"element": [element("Patient.name", type=[{"code": 3}])]}},
-        {"differential": {"element": "x"}},
-        {"differential": 3},
-    ],
-)
-def test_a_definition_of_the_wrong_shape_is_said_and_the_rest_is_used(
-    tmp_path: Path, change: dict[str, Any]
-) -> None:
-    broken = {**profile("Broken", "Patient"), **change}
-    report = load_packages([package(tmp_path, "site.shape", broken, named("Sound"))], tmp_path)
-    assert len(report.issues) == 1
-    assert report.issues[0].severity == "error"
-    assert "StructureDefinition-Broken-0.json" in report.issues[0].source
-    assert definitions.profile(BASE + "Sound") is not None
+def test_what_calls_itself_a_specialization_of_an_r4_type_is_its_profile(tmp_path: Path) -> None:
+    special = {**named("Special"), "derivation": "specialization"}
+    report = load_packages([package(tmp_path, "site.special", special)], tmp_path)
+    assert report.issues == ()
+    ageless = {"resourceType": "Patient", "active": True, "meta": {"profile": [BASE + "Special"]}}
+    assert [issue.code for issue in Validator().validate(ageless)] == ["FB-FHIR-013"]
 
 
 def test_logical_models_and_r4_s_own_types_are_left_aside(tmp_path: Path) -> None:
@@ -351,28 +235,36 @@ def test_logical_models_and_r4_s_own_types_are_left_aside(tmp_path: Path) -> Non
     assert [(i.code, i.severity) for i in report.issues] == [("FB-PKG-010", "information")] * 2
 
 
-def test_a_value_set_that_includes_itself_is_said(tmp_path: Path) -> None:
-    def including(name: str, other: str) -> dict[str, Any]:
-        include = [{"valueSet": [f"http://example.org/{other}"]}]
-        url = f"http://example.org/{name}"
-        return {"resourceType": "ValueSet", "url": url, "name": name, "compose": {"include": include}}
+def test_a_profile_needs_no_name(tmp_path: Path) -> None:
+    nameless = named("Nameless")
+    del nameless["name"]
+    report = load_packages([package(tmp_path, "site.nameless", nameless)], tmp_path)
+    assert report.issues == ()
+    assert definitions.profile(BASE + "Nameless") is not None
 
-    report = load_packages(
-        [package(tmp_path, "site.sets", including("a", "b"), including("b", "a"))], tmp_path
+
+def test_a_slice_of_every_component_is_where_that_of_one_component_starts(tmp_path: Path) -> None:
+    reason = extension("Reason", element("Extension.value[x]", min=1, type=[{"code": "string"}]))
+    every = profile(
+        "Every",
+        "Observation",
+        sliced("Observation.component", ("value", "code")),
+        element(
+            "Observation.component.extension:reason",
+            max="1",
+            type=[{"code": "Extension", "profile": [BASE + "Reason"]}],
+        ),
+        element("Observation.component:weight"),
+        element("Observation.component:weight.code", patternCodeableConcept={"text": "weight"}),
+        element("Observation.component:weight.extension:reason", min=1),
     )
-    assert set(codes(report)) == {"FB-PKG-005"}
-
-
-def test_a_dependency_that_is_not_at_hand_is_a_warning(tmp_path: Path) -> None:
-    path = package(
-        tmp_path,
-        "site.needs",
-        named("Needs"),
-        dependencies={"site.far": "1.0.0", "hl7.fhir.r4.core": "4.0.1"},
-    )
-    report = load_packages([path], tmp_path)
-    assert [(i.code, i.severity) for i in report.issues] == [("FB-PKG-009", "warning")]
-    assert "site.far#1.0.0" in report.issues[0].message
+    report = load_packages([package(tmp_path, "site.nested", reason, every)], tmp_path)
+    assert report.issues == ()
+    made = definitions.profile(BASE + "Every")
+    assert made is not None
+    one = made.element("Observation.component:weight.extension:reason")
+    assert one is not None
+    assert (one.min, one.max, one.types[0].profiles) == (1, 1, (BASE + "Reason",))
 
 
 def test_extensions_that_hold_each_other_have_snapshots(tmp_path: Path) -> None:

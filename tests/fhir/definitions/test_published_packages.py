@@ -1,4 +1,4 @@
-"""Packages that HL7 published and that are not built in: mCODE and SDC, taken from npm."""
+"""Packages that were published and are not built in: mCODE, SDC and AU Base, taken from npm."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from fhir_bridge.fhir.definitions.packages import forget_packages, load_packages
 from tests.npm import packed
 
 MCODE, SDC = ("hl7.fhir.us.mcode", "4.0.0"), ("hl7.fhir.uv.sdc", "4.0.0-ballot")
+AU_BASE = ("hl7.fhir.au.base", "6.0.0")
 
 
 @pytest.fixture(autouse=True)
@@ -66,3 +67,44 @@ def test_mcode_s_profiles_tell_their_examples() -> None:
             found = {i.code for i in validator.validate(resource)}
             assert found & {"FB-FHIR-030", "FB-FHIR-020", "FB-FHIR-021", "FB-FHIR-040"}, name
     assert judged > 20
+
+
+def test_au_base_s_examples_are_valid(tmp_path: Path) -> None:
+    load_packages([packed(*AU_BASE)], tmp_path)
+    validator = Validator()
+    wrong = {
+        name: [i.code for i in found]
+        for name, resource in examples(AU_BASE)
+        if (found := [i for i in validator.validate(resource) if i.severity == "error"])
+    }
+    assert wrong == {}
+
+
+def test_snapshots_made_of_differentials_are_those_that_were_published(tmp_path: Path) -> None:
+    stripped = tmp_path / "stripped"
+    stripped.mkdir()
+    with tarfile.open(packed(*AU_BASE)) as archive:
+        for member in archive.getmembers():
+            folder, _, name = member.name.rpartition("/")
+            content = archive.extractfile(member) if folder == "package" and name.endswith(".json") else None
+            if content is not None:
+                definition = json.load(content)
+                definition.pop("snapshot", None)
+                (stripped / name).write_text(json.dumps(definition))
+
+    def cardinalities() -> dict[str, list[tuple[str, int, int | None]]]:
+        found = {
+            url: definitions.structure(url) for url in (*definitions.profiles(), *definitions.extensions())
+        }
+        return {
+            url: [(e.id, e.min, e.max) for e in structure.elements]
+            for url, structure in found.items()
+            if structure is not None and url.startswith("http://hl7.org.au/")
+        }
+
+    load_packages([packed(*AU_BASE)], tmp_path)
+    published = cardinalities()
+    load_packages([stripped], tmp_path)
+    made = cardinalities()
+    assert len(published) == 105
+    assert {url for url in published if made[url] != published[url]} == set()

@@ -80,6 +80,12 @@ def test_a_urn_needs_no_id(validator: Validator, url: str) -> None:
     assert found(validator, bundle("collection", {**without(PATIENT, "id"), "fullUrl": url})) == []
 
 
+def test_a_full_url_that_is_no_server_s_agrees_by_its_id(validator: Validator) -> None:
+    url = "https://registry.test/people/p"
+    assert found(validator, bundle("collection", {**PATIENT, "fullUrl": url})) == []
+    assert found(validator, bundle("collection", {**PATIENT, "fullUrl": url + "2"})) != []
+
+
 def test_what_a_transaction_creates_has_no_full_url_yet(validator: Validator) -> None:
     request = {"request": {"method": "POST", "url": "Patient"}}
     assert found(validator, bundle("transaction", {**without(PATIENT, "fullUrl"), **request})) == []

@@ -8,11 +8,14 @@ from typing import Any
 import pytest
 
 from fhir_bridge.fhir import Validator
-from tests.fhir.definitions.makers import BASE, R4, element, profile
+from tests.fhir.definitions.makers import BASE, R4, element, profile, sliced
 from tests.fhir.resources import LOINC, UCUM, concept, patient, troponin
 from tests.fhir.validation.conftest import Judge
 
 Defined = Callable[..., None]
+
+
+NARRATIVE = {"status": "additional", "div": '<div xmlns="http://www.w3.org/1999/xhtml">x</div>'}
 
 
 def one(path: str, **content: Any) -> dict[str, Any]:
@@ -62,14 +65,18 @@ def test_a_value_keeps_to_what_its_profile_says(
     assert expression == "Patient.multipleBirth" if "multiple" in name else expression == path
 
 
-def test_quantities_are_compared_in_one_unit(defined: Defined, judge: Judge) -> None:
+def test_quantities_are_compared_across_units_of_one_kind(defined: Defined, judge: Judge) -> None:
     most = {"value": 0.1, "code": "ug/L", "system": UCUM}
     defined(one("Observation.value[x]", type=[{"code": "Quantity"}], maxValueQuantity=most))
     observation = troponin()
     assert judge(observation, "One") == []
     observation["valueQuantity"]["value"] = 1.5
     assert judge(observation, "One") == [("FB-FHIR-019", "Observation.value")]
-    observation["valueQuantity"]["code"] = "mg/L"
+    observation["valueQuantity"] |= {"value": 0.00005, "code": "mg/L"}
+    assert judge(observation, "One") == []
+    observation["valueQuantity"]["value"] = 0.0002
+    assert judge(observation, "One") == [("FB-FHIR-019", "Observation.value")]
+    observation["valueQuantity"]["code"] = "mmol/L"
     assert judge(observation, "One") == []
 
 
@@ -206,3 +213,39 @@ def test_a_message_says_what_was_found_and_where_it_is_defined(defined: Defined)
         'the value differs, expected at least {"coding":[{"system":"http://loinc.org","code":"718-7"}]}; '
         f"defined by {BASE}One|1.0.0#Observation.code"
     )
+
+
+def test_an_element_may_conform_to_one_element_of_another_profile(defined: Defined, judge: Judge) -> None:
+    library = profile(
+        "Library",
+        "Composition",
+        element("Composition.title", max="0"),  # of the Composition, no concern of the section
+        sliced("Composition.section", ("pattern", "code")),
+        element("Composition.section:plan"),
+        element("Composition.section:plan.code", patternCodeableConcept={"text": "plan"}),
+        element("Composition.section:plan.title", min=1),
+    )
+    named = {"url": R4 + "elementdefinition-profile-element", "valueString": "Composition.section:plan"}
+    of_plan = {"code": "BackboneElement", "profile": [BASE + "Library"], "_profile": [{"extension": [named]}]}
+    visit = profile(
+        "Visit",
+        "Composition",
+        sliced("Composition.section", ("pattern", "code"), rules="closed"),
+        element("Composition.section:plan", min=1, type=[of_plan]),
+    )
+    defined(library, visit)
+    plan: dict[str, Any] = {"title": "Plan", "code": {"text": "plan"}, "text": NARRATIVE}
+    composition = {
+        "resourceType": "Composition",
+        "status": "final",
+        "type": {"text": "visit"},
+        "date": "2024-03-01",
+        "author": [{"display": "A"}],
+        "title": "Visit",
+        "section": [plan],
+    }
+    assert judge(composition, "Visit") == []
+    del plan["title"]
+    assert judge(composition, "Visit") == [("FB-FHIR-013", "Composition.section[0]")]
+    plan["code"] = {"text": "history"}
+    assert ("FB-FHIR-033", "Composition.section[0]") in judge(composition, "Visit")

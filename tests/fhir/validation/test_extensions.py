@@ -187,6 +187,13 @@ def test_an_extension_that_nobody_defines_is_an_error_unless_data_is_to_be_kept(
     assert severities(Validator(), example) == [("FB-FHIR-050", "warning")]
 
 
+def test_an_extension_of_hl7_s_publishing_tools_is_no_error(judge: Judge) -> None:
+    tools = "http://hl7.org/fhir/tools/StructureDefinition/snapshot-base-version"
+    noted = {**patient(), "extension": [{"url": tools, "valueString": "4.0.1"}]}
+    assert judge(noted) == []
+    assert judge({**patient(), "modifierExtension": noted["extension"]}) == []
+
+
 def test_the_url_of_an_extension_has_no_version(judge: Judge) -> None:
     known = {"url": R4 + "patient-birthPlace|4.0.1", "valueAddress": {"text": "x"}}
     assert judge({**patient(), "extension": [known]}) == [("FB-FHIR-030", "Patient.extension[0].url")]

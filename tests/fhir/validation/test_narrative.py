@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fhir_bridge.fhir import Validator
 from fhir_bridge.fhir.validation.narrative import dangling_links, narrative_problem
 
 OPEN = '<div xmlns="http://www.w3.org/1999/xhtml">'
@@ -94,4 +95,12 @@ def test_a_link_within_the_resource_leads_to_an_id_or_a_name() -> None:
         '<a href="#p">x</a><a href="#here">y</a><img src="#pic"/><a href="#gone">z</a><p id="here">h</p>'
     )
     resource = {"id": "a", "name": [{"id": "p"}], "contained": [{"id": "pic"}], "text": {"div": text}}
-    assert list(dangling_links(text, resource)) == ["gone"]
+    assert list(dangling_links(text, resource)) == [("gone", False)]
+
+
+@pytest.mark.parametrize(("name", "severity"), [("a", "warning"), ("img", "error")])
+def test_an_image_that_is_not_there_is_missing_from_the_text(name: str, severity: str) -> None:
+    link = '<a href="#gone">x</a>' if name == "a" else 'x<img src="#gone" alt="x"/>'
+    patient = {"resourceType": "Patient", "text": {"status": "generated", "div": div(link)}}
+    (issue,) = Validator().validate(patient)
+    assert (issue.code, issue.severity) == ("FB-FHIR-070", severity)

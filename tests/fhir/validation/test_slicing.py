@@ -95,6 +95,27 @@ def test_an_item_that_fits_two_slices_is_wrong(defined: Defined, judge: Judge) -
     ]
 
 
+@pytest.mark.parametrize("stem", ["fixed", "pattern"])
+def test_a_value_of_the_slice_itself_tells_it_by_what_stands_inside(
+    defined: Defined, judge: Judge, stem: str
+) -> None:
+    phone = {"use": "home", "system": "phone"}
+    defined(
+        profile(
+            "Reached",
+            "Patient",
+            sliced("Patient.telecom", ("value", "use")),
+            element("Patient.telecom:home", min=1, max="1", **{f"{stem}ContactPoint": phone}),
+        )
+    )
+    reached: dict[str, Any] = {"resourceType": "Patient", "telecom": [dict(phone), {"use": "work"}]}
+    assert judge(reached, "Reached") == []
+    reached["telecom"][0]["system"] = "email"
+    assert judge(reached, "Reached") == [("FB-FHIR-030", "Patient.telecom[0]")]
+    del reached["telecom"][0]
+    assert judge(reached, "Reached") == [("FB-FHIR-031", "Patient.telecom")]
+
+
 def test_several_discriminators_count_together(defined: Defined, judge: Judge) -> None:
     defined(
         profile(

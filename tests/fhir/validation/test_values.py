@@ -175,19 +175,35 @@ def test_a_concept_map_maps_codes_of_its_systems(validator: Validator) -> None:
     assert found(validator, concept_map) == [("FB-FHIR-022", "ConceptMap.group[0].element[1].code")]
 
 
-def test_a_value_set_lists_codes_of_its_systems(validator: Validator) -> None:
-    gender = "http://hl7.org/fhir/administrative-gender"
-    include = [
-        {"system": gender, "concept": [{"code": "female"}, {"code": "woman"}]},
-        {"system": gender + "|4.0.1"},
-    ]
+@pytest.mark.parametrize(
+    ("version", "status", "severity"),
+    [
+        ("4.0.1", "draft", "error"),
+        (None, "draft", "warning"),
+        ("5.0.0", "draft", None),
+        ("4.0.1", "retired", None),
+    ],
+)
+def test_a_value_set_lists_codes_of_its_systems(
+    validator: Validator, version: str | None, status: str, severity: str | None
+) -> None:
+    """Which codes a system has, its version decides; of a version that is not at hand nothing is said."""
+    include: dict[str, Any] = {
+        "system": "http://hl7.org/fhir/administrative-gender",
+        "concept": [{"code": "female"}, {"code": "woman"}],
+    }
+    if version:
+        include["version"] = version
+    value_set = {"resourceType": "ValueSet", "status": status, "compose": {"include": [include]}}
+    issues = validator.validate(value_set)
+    wanted = [(severity, "FB-FHIR-022", "ValueSet.compose.include[0].concept[1].code")] if severity else []
+    assert [(i.severity, i.code, i.expression) for i in issues] == wanted
+
+
+def test_the_system_of_a_value_set_has_its_version_beside_it(validator: Validator) -> None:
+    include = [{"system": "http://hl7.org/fhir/administrative-gender|4.0.1"}]
     value_set = {"resourceType": "ValueSet", "status": "draft", "compose": {"include": include}}
-    assert found(validator, value_set) == [
-        ("FB-FHIR-022", "ValueSet.compose.include[0].concept[1].code"),
-        ("FB-FHIR-016", "ValueSet.compose.include[1].system"),
-    ]
-    retired = {**value_set, "status": "retired", "compose": {"include": include[:1]}}
-    assert found(validator, retired) == []
+    assert found(validator, value_set) == [("FB-FHIR-016", "ValueSet.compose.include[0].system")]
 
 
 @pytest.mark.parametrize(("count", "right"), [(3, True), (2, False), (None, True)])
@@ -289,3 +305,31 @@ def test_components_of_a_blood_pressure_are_told_by_a_coding_that_their_slice_re
         ([systolic, component("8462-4", valueInteger=70)], {"FB-FHIR-034"}),
     ):
         assert {code for code, _ in found(validator, {**observation, "component": components})} == codes
+
+
+@pytest.mark.parametrize("text", ["a\x00b", "\x07bell", "a\x1b"])
+def test_a_string_should_have_no_control_characters_and_markdown_has_none(
+    validator: Validator, text: str
+) -> None:
+    """R4 datatypes.html: SHOULD not for strings, SHALL NOT for markdown."""
+    issues = validator.validate({"resourceType": "Patient", "name": [{"text": text}]})
+    assert [(i.severity, i.code, i.expression) for i in issues] == [
+        ("warning", "FB-FHIR-073", "Patient.name[0].text")
+    ]
+    library = {"resourceType": "Library", "status": "draft", "type": {"text": "x"}, "description": text}
+    assert found(validator, library) == [("FB-FHIR-016", "Library.description")]
+
+
+@pytest.mark.parametrize(
+    ("name", "other", "severity"), [("security", "R", "error"), ("tag", "x", "warning"), ("tag", "y", None)]
+)
+def test_labels_of_a_resource_are_a_set(
+    validator: Validator, name: str, other: str, severity: str | None
+) -> None:
+    label = {"system": "http://terminology.hl7.org/CodeSystem/v3-Confidentiality", "code": "R"}
+    if name == "tag":
+        label = {"system": "https://hospital.org/tags", "code": "x"}
+    again = {**label, "code": other, "version": "1"}
+    issues = validator.validate({"resourceType": "Patient", "meta": {name: [label, again]}})
+    wanted = [(severity, "FB-FHIR-056", f"Patient.meta.{name}[1]")] if severity else []
+    assert [(i.severity, i.code, i.expression) for i in issues] == wanted

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 
 from fhir_bridge.fhir import get_validator
 from fhir_bridge.terminology import Terminology, TerminologyFileError, lint_folders
-from fhir_bridge.terminology.curation import Review, by_use, concept_map, read_catalogue
+from fhir_bridge.terminology.curation import Review, by_use, concept_map, encoding_of, read_catalogue
 from fhir_bridge.terminology.files import read_folders
 from fhir_bridge.terminology.suggest import LocalTerm, Suggestion, Suggestions
 
@@ -62,6 +63,25 @@ def test_a_decision_taken_back_is_open_again_and_stays_readable(review: Review) 
 def test_bulk_approval_leaves_close_calls_to_people(review: Review) -> None:
     assert [entry.term.code for entry in review.approve(0.9, "Dr. Brun")] == ["K"]
     assert [entry.term.code for entry in review.pending()] == ["NA", "KUR"]
+
+
+def test_what_has_no_suggestion_is_dismissed_at_once(tmp_path: Path) -> None:
+    far = replace(POTASSIUM, score=0.3)
+    review = Review.create(
+        tmp_path / "bulk.review.jsonl",
+        [
+            Suggestions(term("K", "Kalium"), (POTASSIUM,)),
+            Suggestions(term("F", "Fahrt"), (), (far,)),
+            Suggestions(term("P", "Porto"), ()),
+            Suggestions(term("L", "Lager"), ()),
+        ],
+    )
+    review.decide("4", "postponed", "Dr. Brun")
+    assert [entry.term.code for entry in review.dismiss("Dr. Brun", "no observation")] == ["F", "P"]
+    assert [entry.term.code for entry in Review.load(review.path).pending()] == ["K", "L"]
+    decision = Review.load(review.path)["2"].decision
+    assert decision is not None
+    assert (decision.verdict, decision.by, decision.note) == ("none", "Dr. Brun", "no observation")
 
 
 def test_choices_are_remembered_for_the_next_catalogue(review: Review, tmp_path: Path) -> None:
@@ -147,6 +167,42 @@ def test_a_german_catalogue_is_read_by_its_own_column_names(tmp_path: Path) -> N
     (found,) = read_catalogue(path, system=LOCAL, language="de", encoding="cp1252")
     assert found == LocalTerm("Kalium", "mmol/l", "Serum", "de", "K", LOCAL, 1200)
     with pytest.raises(TerminologyFileError, match="line 1 is not UTF-8"):
+        read_catalogue(path)
+
+
+def test_a_catalogue_is_read_as_excel_writes_it(tmp_path: Path) -> None:
+    path = tmp_path / "lab.csv"
+    path.write_bytes(
+        "sep=;\r\nKürzel;Testbezeichnung;Einheit;Probenmaterial;Norm;Anzahl / Jahr;;\r\n"
+        "K;Kalium i. S.;mmol/l;Serum;3,5 - 5,1;12.034;;\r\n"
+        'NA;"Natrium; gesamt";mmol/l;Serum;;911,0;;\r\n;;;;;;;\r\n'.encode("cp1252")
+    )
+    assert encoding_of(path) == "cp1252"
+    potassium, sodium = read_catalogue(path, language="de", encoding="cp1252")
+    assert (potassium.name, potassium.specimen, potassium.count) == ("Kalium i. S.", "Serum", 12034)
+    assert (sodium.name, sodium.count) == ("Natrium; gesamt", 911)
+
+
+def test_the_encoding_is_told_by_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "lab.csv"
+    for encoding, told in [("utf-8", "utf-8-sig"), ("utf-8-sig", "utf-8-sig"), ("utf-16", "utf-16")]:
+        path.write_text("name\nHämoglobin\n", encoding=encoding)
+        assert encoding_of(path) == told
+        assert read_catalogue(path, encoding=told)[0].name == "Hämoglobin"
+
+
+def test_all_rows_that_cannot_be_used_are_named_at_once(tmp_path: Path) -> None:
+    path = tmp_path / "lab.csv"
+    path.write_text("sep=,\ncode,name,count\nK,Kalium,1\nX,,2\nNA,Natrium,often\n" + "Y,,\n" * 20)
+    with pytest.raises(TerminologyFileError, match=r"line 4 has no name.*line 5: the count.*and 12 more"):
+        read_catalogue(path)
+
+
+@pytest.mark.parametrize("count", ["1,5", "12.03", "1.2.3", "1.234,5", "-3"])
+def test_a_count_that_is_no_whole_number_is_refused(tmp_path: Path, count: str) -> None:
+    path = tmp_path / "lab.csv"
+    path.write_text(f"name;count\nKalium;{count}\n")
+    with pytest.raises(TerminologyFileError, match="no whole number"):
         read_catalogue(path)
 
 

@@ -118,6 +118,15 @@ def test_a_choice_is_undone(files: Path) -> None:
     assert len(review.pending()) == 3
 
 
+def test_all_without_a_suggestion_are_dismissed_at_once(files: Path) -> None:
+    review = suggest(files)
+    session(review, "z courier and the like", "q")
+    decided = [entry for entry in review if entry.decision]
+    assert [entry.term.code for entry in decided] == ["KUR"]
+    assert decided[0].decision is not None
+    assert decided[0].decision.note == "courier and the like"
+
+
 def test_another_wording_is_searched_and_taken(files: Path) -> None:
     review = suggest(files)
     found = len(review["1"].candidates)

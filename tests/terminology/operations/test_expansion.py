@@ -143,6 +143,48 @@ def test_a_value_set_that_is_too_large_is_refused_without_count() -> None:
     assert world.refused("ValueSet", "expand", url=big["url"], count=1501).issues[0].code == "too-costly"
 
 
+def test_a_page_counts_no_further_than_it_must() -> None:
+    """Beyond a page so many codes are counted as the largest page has; a page of none tells the total."""
+    many = code_system(f"{ANIMALS}-many", *(concept(f"c{n:03}") for n in range(500)))
+    most = value_set("most", filtered("concept", "is-not-a", "c000", many["url"]))
+    world = World(many, most, page=100)
+
+    def page(**asked: Any) -> tuple[int | None, list[str]]:
+        expansion = world.ask("ValueSet", "expand", url=most["url"], **asked)["expansion"]
+        return expansion.get("total"), [one["code"] for one in expansion.get("contains", [])]
+
+    assert page(count=2) == (None, ["c001", "c002"])
+    assert page(count=2, offset=398) == (499, ["c399", "c400"])
+    assert page(count=2, offset=498) == (499, ["c499"])
+    assert page(count=2, offset=600) == (499, [])
+    assert page(count=0) == (499, [])
+
+
+def test_a_page_of_what_is_imported_lists_no_more_than_it_needs() -> None:
+    many = code_system(f"{ANIMALS}-many", *(concept(f"c{n:03}") for n in range(500)))
+    big = value_set("big", {"system": many["url"]})
+    inner = value_set("inner", {"valueSet": [big["url"]]})
+    outer = value_set("outer", {"valueSet": [inner["url"]]})
+    less = value_set(
+        "less",
+        {"valueSet": [inner["url"]]},
+        exclude=[{"system": many["url"], "concept": [{"code": "c001"}]}],
+    )
+    world = World(many, big, inner, outer, less, imported=100, page=100)
+    expansion = world.ask("ValueSet", "expand", url=outer["url"], count=2, offset=200)["expansion"]
+    assert [one["code"] for one in expansion["contains"]] == ["c200", "c201"]
+    assert expansion["total"] == 500
+    assert world.codes(url=less["url"], count=2) == ["c000", "c002"]
+    assert world.refused("ValueSet", "expand", url=outer["url"]).issues[0].code == "too-costly"
+
+
+def test_an_include_of_neither_system_nor_value_set_is_refused() -> None:
+    nothing = value_set("nothing", {"concept": [{"code": "cat"}]})
+    error = World().refused("ValueSet", "expand", valueSet=nothing)
+    assert error.status == 400
+    assert "include[0] names neither" in str(error)
+
+
 def test_what_takes_too_long_is_given_up() -> None:
     many = code_system(f"{ANIMALS}-many", *(concept(f"c{n}") for n in range(2000)))
     slow = value_set("slow", filtered("code", "regex", "(c|c1)+.*9", many["url"]))

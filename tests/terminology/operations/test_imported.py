@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -13,9 +14,11 @@ from fhir_bridge.terminology.operations.options import Limits
 from fhir_bridge.terminology.operations.outcomes import OperationError
 from fhir_bridge.terminology.operations.service import OPERATIONS, Request, TerminologyService
 from fhir_bridge.terminology.store import open_store
+from tests.terminology.makers import make_loinc
 from tests.terminology.makers_rf2 import FINDING, MORPH, SITE, STRUCTURE, make_rf2
 from tests.terminology.operations.conftest import parameters, told
 
+LOINC = "http://loinc.org"
 SCT = "http://snomed.info/sct"
 
 
@@ -67,6 +70,29 @@ def test_expressions_select_by_hierarchy_and_attributes(ask: Asked) -> None:
     places = ask.codes(f"(<<{FINDING}).{SITE}")
     assert places
     assert places <= ask.codes(f"<<{STRUCTURE}")
+
+
+def test_the_total_of_a_page_is_told_without_listing_where_it_is_known(terminology: Terminology) -> None:
+    service = TerminologyService(terminology.library, Limits(page=10))
+    filters = [
+        {"property": "concept", "op": "is-a", "value": FINDING},
+        {"property": "concept", "op": "descendent-of", "value": FINDING},
+        {"property": "constraint", "op": "=", "value": f"< {FINDING}"},
+        {"property": SITE, "op": "exists", "value": "true"},
+    ]
+    totals = []
+    for one in filters:
+        value_set = {
+            "resourceType": "ValueSet",
+            "url": "https://hospital.example.org/ValueSet/v",
+            "status": "active",
+            "compose": {"include": [{"system": SCT, "filter": [one]}]},
+        }
+        request = Request(parameters(valueSet=value_set, count=3))
+        totals.append(service.expand(request)["expansion"].get("total"))
+    below = len(list(terminology.library.code_system(SCT).descendants(FINDING)))  # type: ignore[union-attr]
+    assert below > 50
+    assert totals == [below + 1, below, below, None]
 
 
 def test_implicit_value_sets_know_role_groups_and_filters(ask: Asked) -> None:
@@ -127,3 +153,39 @@ def test_what_is_imported_goes_away_when_it_is_removed(tmp_path: Path) -> None:
     store.remove(SCT)
     after = Terminology((), store=lambda: tmp_path / "store")
     assert after.library.code_system(SCT) is None
+
+
+def test_parts_of_loinc_are_named_by_code_or_name_and_are_ancestors(tmp_path: Path) -> None:
+    """The filters of R4 loinc.html, on a made release."""
+    make_loinc(tmp_path / "loinc.zip", 200)
+    import_file(open_store(tmp_path / "store"), tmp_path / "loinc.zip")
+    terminology = Terminology((), store=lambda: tmp_path / "store")
+    ask = Asked(terminology)
+    loinc = terminology.library.code_system(LOINC)
+    assert loinc is not None
+    term = next(code for code in loinc.codes() if any(loinc.get(code).values("COMPONENT")))  # type: ignore[union-attr]
+    part = next(loinc.get(term).values("COMPONENT"))  # type: ignore[union-attr]
+    (parent,) = loinc.parents(term)
+
+    def codes(name: str, op: str, value: str) -> set[str]:
+        include = {"system": LOINC, "filter": [{"property": name, "op": op, "value": value}]}
+        value_set = {
+            "resourceType": "ValueSet",
+            "url": "https://hospital.example.org/ValueSet/v",
+            "status": "active",
+            "compose": {"include": [include]},
+        }
+        answer = ask("ValueSet", "validate-code", valueSet=value_set, system=LOINC, code=term)
+        expansion = ask("ValueSet", "expand", valueSet=value_set, count=1000, excludeNested=True)["expansion"]
+        found = {entry["code"] for entry in expansion.get("contains", ())}  # type: ignore[attr-defined]
+        assert told(answer, "result") is (term in found)
+        return found
+
+    by_code = codes("COMPONENT", "=", part["code"])
+    assert term in by_code
+    assert codes("COMPONENT", "=", part["display"]) == by_code
+    assert codes("COMPONENT", "in", f"{part['code']},nothing") == by_code
+    assert codes("COMPONENT", "regex", re.escape(part["display"])) == by_code
+    assert codes("ancestor", "=", parent) == set(loinc.descendants(parent))
+    assert codes("ancestor", "in", f"{parent},{part['code']}") >= codes("parent", "=", parent)
+    assert codes("ancestor", "=", term) == set()

@@ -8,7 +8,15 @@ import pytest
 
 from fhir_bridge.terminology.concept_maps import ConceptMaps
 from fhir_bridge.terminology.operations.service import Request
-from tests.terminology.operations.conftest import ANIMALS, World, parameters, told
+from tests.terminology.operations.conftest import (
+    ANIMALS,
+    World,
+    code_system,
+    concept,
+    parameters,
+    told,
+    value_set,
+)
 
 MAP, OTHER = "https://zoo.example.org/ConceptMap/feed", "https://zoo.example.org/ConceptMap/rest"
 FEED = "https://zoo.example.org/CodeSystem/feed"
@@ -90,3 +98,16 @@ def test_in_reverse_the_outcome_is_on_the_source_side() -> None:
     assert matches(back) == ["cow"]
     by_target = world.ask("ConceptMap", "translate", url=MAP, targetSystem=FEED, targetCode="hay")
     assert matches(by_target) == ["hay"]
+
+
+def test_only_targets_of_the_value_set_that_is_sought_are_told() -> None:
+    """A map that does not say between which value sets it stands."""
+    feed = code_system(FEED, concept("hay"), concept("meat"))
+    dry = value_set("dry", {"system": FEED, "concept": [{"code": "hay"}]})
+    world = World(concept_map(MAP, element("cow", "hay", "meat")), feed, dry)
+    assert matches(asked(world, code="cow")) == ["hay", "meat"]
+    assert matches(asked(world, code="cow", target=dry["url"])) == ["hay"]
+    assert matches(asked(world, code="cow", target="https://zoo.example.org/ValueSet/absent")) == [
+        "hay",
+        "meat",
+    ]

@@ -21,11 +21,11 @@ ICD = "http://hl7.org/fhir/sid/icd-10-cm"
 
 @dataclass(frozen=True, slots=True)
 class Named:
-    """A local name and the code that a coder would choose; empty where there is none."""
+    """A local name and the codes that a coder may choose; empty where there is none."""
 
     term: LocalTerm
     domain: str
-    code: str
+    codes: tuple[str, ...]
 
 
 class Concepts:
@@ -48,10 +48,14 @@ def of(url: str, concepts: dict[str, ConceptDetail]) -> CodeSystemContent:
     return cast(CodeSystemContent, Concepts(url, concepts))
 
 
-def names() -> list[Named]:
-    with (FOLDER / "local_names.tsv").open(encoding="utf-8") as file:
+def names(table: str) -> list[Named]:
+    with (FOLDER / table).open(encoding="utf-8") as file:
         return [
-            Named(LocalTerm(r["name"], r["unit"], r["specimen"], r["language"]), r["domain"], r["code"])
+            Named(
+                LocalTerm(r["name"], r["unit"], r["specimen"], r["language"]),
+                r["domain"],
+                tuple(filter(None, r["code"].split("|"))),
+            )
             for r in csv.DictReader(file, delimiter="\t")
         ]
 

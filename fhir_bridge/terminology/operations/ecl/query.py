@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from fhir_bridge.terminology.content import CodeSystemContent
 from fhir_bridge.terminology.operations.ecl.bind import Binder
 from fhir_bridge.terminology.operations.ecl.content import substrate_of
-from fhir_bridge.terminology.operations.ecl.marks import Bits, numbers
+from fhir_bridge.terminology.operations.ecl.marks import Bits, Marks, numbers
 from fhir_bridge.terminology.operations.ecl.parse import parse_ecl
 from fhir_bridge.terminology.operations.ecl.work import TooManySteps, Work
 
@@ -30,6 +30,7 @@ class Query:
         self._numbering, self._work = numbering, Work(numbering, logic, tick)
         self._selection = Binder(self._work).bind(parse_ecl(text))
         self._found: Bits | None = None
+        self._marks: Marks | None = None
 
     def matches(self, code: str) -> bool:
         """Whether the code, as the system writes it, is in it.
@@ -48,7 +49,16 @@ class Query:
 
     def codes(self) -> Iterator[str]:
         """The codes, each once, in the order of the code system's numbers."""
-        return map(self._numbering.code, numbers(self._selection.marked()))
+        return map(self._numbering.code, numbers(self._all()))
+
+    def count(self) -> int:
+        """How many codes there are."""
+        return self._all().count(1)
+
+    def _all(self) -> Marks:
+        if self._marks is None:
+            self._marks = self._selection.marked()
+        return self._marks
 
 
 def compile_ecl(text: str, content: CodeSystemContent, tick: Callable[[], None] | None = None) -> Query:

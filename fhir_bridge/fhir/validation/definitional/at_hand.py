@@ -1,0 +1,22 @@
+"""Definitions by canonical, in the version that is named: what is not at hand in it is not judged by another."""
+
+from __future__ import annotations
+
+from fhir_bridge.fhir import definitions
+from fhir_bridge.fhir.definitions import TypeDefinition, ValueSet
+
+__all__ = ["structure_at_hand", "value_set_at_hand"]
+
+
+def structure_at_hand(canonical: str) -> TypeDefinition | None:
+    """The type, profile or extension."""
+    _, _, version = canonical.partition("|")
+    found = definitions.structure(canonical) if canonical else None
+    return found if found is not None and version in ("", found.version) else None
+
+
+def value_set_at_hand(canonical: str) -> ValueSet | None:
+    """The value set."""
+    url, _, version = canonical.partition("|")
+    found = definitions.value_set(url)
+    return found if found is not None and version in ("", found.version) else None

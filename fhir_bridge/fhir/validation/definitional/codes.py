@@ -1,0 +1,36 @@
+"""Codes that definitions list: whether they are codes of their system, and members of a value set."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fhir_bridge.fhir.issues import Severity
+from fhir_bridge.fhir.validation.bindings import in_value_set, lacks
+from fhir_bridge.fhir.validation.definitional.at_hand import value_set_at_hand
+from fhir_bridge.fhir.validation.run import Path, Run
+
+__all__ = ["check_listed"]
+
+
+def check_listed(
+    system: Any, value_set: Any, code: Any, path: Path, run: Run, severity: Severity = "error"
+) -> None:
+    """The code is one of its system, and a member of the value set where one is named.
+
+    Systems and value sets that are not at hand are left unjudged.
+
+    Args:
+        severity: of a code that the system, in the version at hand, does not have.
+    """
+    if not isinstance(system, str) or not isinstance(code, str):
+        return
+    if lacks(system, code, run):
+        run.add("FB-FHIR-022", f"{system} has no code '{code[:80]}'", path, severity)
+    elif (
+        isinstance(value_set, str)
+        and value_set_at_hand(value_set) is not None
+        and in_value_set(value_set, system, code, run) is False
+    ):
+        run.add(
+            "FB-FHIR-020", f"the code '{code[:80]}' of {system} is not in {value_set}, which is mapped", path
+        )

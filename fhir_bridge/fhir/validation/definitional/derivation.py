@@ -1,0 +1,100 @@
+"""A profile beside the snapshot that its base and its differential give (R4 profiling.html#snapshot)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from fhir_bridge.fhir.definitions import registry
+from fhir_bridge.fhir.definitions.compact import MALFORMED, compact_element
+from fhir_bridge.fhir.definitions.registration import content_of
+from fhir_bridge.fhir.definitions.snapshots import SizeError, SnapshotError, identified, snapshot
+from fhir_bridge.fhir.validation.definitional.at_hand import structure_at_hand
+from fhir_bridge.fhir.validation.definitional.narrowing import is_allowed, type_codes, wider
+from fhir_bridge.fhir.validation.definitional.objects import elements, objects, text
+from fhir_bridge.fhir.validation.definitional.structure_elements import check_values
+from fhir_bridge.fhir.validation.run import Path, Run
+
+__all__ = ["check_derivation"]
+
+MAX_ELEMENTS = 5_000
+"""Elements of a snapshot beyond which a differential is not followed: the largest profiles have some two thousand."""
+
+Rows = Sequence[Mapping[str, Any]]
+
+
+def check_derivation(value: dict[str, Any], path: Path, run: Run) -> None:
+    """Each element of a profile's differential is one of its base, and allows no more than that; so does its snapshot.
+
+    A profile of a base that is not at hand is left unjudged; an element of the wrong shape is found by its type.
+    """
+    canonical = text(value, "baseDefinition")
+    base = registry.rows_of(canonical) if structure_at_hand(canonical) is not None else None
+    if base is None or value.get("derivation") != "constraint":
+        return
+    try:
+        made = _from_differential(value, base[0], (path, "differential", -1), run)
+        _check_snapshot(value, made, path, run)
+    except MALFORMED:
+        return
+
+
+def _from_differential(value: dict[str, Any], base: Rows, path: Path, run: Run) -> Rows:
+    """The rows that the differential makes of the base's, its elements held against those; none where it makes none."""
+    changes = value.get("differential", {}).get("element", [])
+    if len(changes) > MAX_ELEMENTS:
+        return ()
+    rows = [compact_element(change, {}) for change in identified(changes)]
+    for row in rows:
+        row.pop("c", None)  # invariants are numbered within a package
+    of_base = {row["i"] for row in base}
+    places = iter(range(len(rows)))
+
+    def narrowing(row: Mapping[str, Any], change: Mapping[str, Any]) -> None:
+        index = next(places)
+        here = (path, "element", index)
+        # a slice that is made here has no cardinality of its own in the base
+        own = row if "N" not in change or row["i"] in of_base else {**row, "n": 0, "x": -1}
+        for problem in wider(own, change, changes[index]):
+            run.add("FB-FHIR-090", problem, here)
+        if "t" not in change:  # values are held against the element's own types where it has them
+            check_values(changes[index], type_codes(row), here, run)
+
+    try:
+        made = snapshot(rows, base, content_of, narrowing, MAX_ELEMENTS)
+    except SizeError:
+        return ()
+    except SnapshotError as error:
+        message = f"{text(value, 'type')}{error} {text(value, 'baseDefinition')}"
+        run.add("FB-FHIR-090", message, (path, "element", next(places)))
+        return ()
+    unsliced = set(_slices_of_nothing(made))
+    for index, row in enumerate(rows):
+        if row["i"] in unsliced and row["i"] not in of_base:
+            message = "a slice, and nothing says how the slices are told apart"
+            run.add("FB-FHIR-090", message, (path, "element", index))
+    return made
+
+
+def _slices_of_nothing(made: Rows) -> Iterator[str]:
+    """Ids of slices that no `slicing` introduces (R4 profiling.html#slicing)."""
+    introduced = {row["i"] for row in made if "s" in row}
+    for row in made:
+        if "N" in row and row["i"].rpartition(":")[0] not in introduced:
+            yield row["i"]
+
+
+def _check_snapshot(value: dict[str, Any], made: Rows, path: Path, run: Run) -> None:
+    """Types of the snapshot's elements are those that base and differential leave."""
+    allowed = {row["i"]: type_codes(row) for row in made if row.get("t")}
+    root = text(value, "type")
+    for element, here in elements(value, "snapshot", path):
+        codes = allowed.get(text(element, "id").removeprefix(root))
+        for kind, there in objects(element, "type", here):
+            code = text(kind, "code")
+            if codes is not None and code and ":" not in code and not is_allowed(code, codes):
+                expected = " or ".join(sorted(codes)[:12])
+                message = (
+                    f"the type {code[:64]} is none that base and differential leave, expected {expected}"
+                )
+                run.add("FB-FHIR-090", message, (there, "code", -1))
