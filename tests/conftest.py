@@ -1,4 +1,4 @@
-"""What all tests share: the folder of real inputs, and no plug-in that merely happens to be installed."""
+"""What all tests share: the folder of real inputs, property tests that no clock fails, only built-in plug-ins."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 os.environ["FHIR_BRIDGE_PLUGINS"] = "builtin"
 os.environ.pop("FHIR_BRIDGE_SITE", None)
@@ -14,6 +15,10 @@ os.environ.pop("FHIR_BRIDGE_SITE", None)
 os.environ["FHIR_BRIDGE_TERMINOLOGY_STORE"] = str(
     Path(tempfile.gettempdir()) / "fhir-bridge-tests-import-nothing"
 )
+
+# How long an example takes says how busy the machine is, and nothing of the code.
+settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("untimed")
 
 pytest_plugins = ["tests.fixtures_postgres"]
 

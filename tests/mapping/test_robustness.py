@@ -64,7 +64,11 @@ def test_the_document_is_whole(context: Callable[..., Context]) -> None:
     assert found.outcome == "converted"
 
 
-@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(
+    max_examples=300,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+    deadline=None,
+)
 @given(
     st.integers(0, len(WHOLE)),
     st.integers(0, 12),
@@ -103,7 +107,11 @@ def test_a_damaged_document_is_refused_or_works(
 LINES = WHOLE.splitlines(keepends=True)
 
 
-@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(
+    max_examples=150,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+    deadline=None,
+)
 @given(st.lists(st.sampled_from(LINES), max_size=12))
 def test_lines_in_any_order_are_refused_or_work(context: Callable[..., Context], lines: list[str]) -> None:
     mapping = attempt("".join([*LINES[:5], *lines]))

@@ -149,7 +149,11 @@ async def _pages(
             return found, total
 
 
-@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=120,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 @given(access=FILTERS, count=st.sampled_from([2, 7, 50]))
 def test_search_equals_brute_force(opened: _Open, access: AccessFilter, count: int) -> None:
     async def work() -> None:
@@ -181,7 +185,11 @@ def test_search_equals_brute_force(opened: _Open, access: AccessFilter, count: i
     opened.runner.run(work())
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=30,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 @given(access=FILTERS)
 def test_read_and_record_equal_brute_force(opened: _Open, access: AccessFilter) -> None:
     async def work() -> None:

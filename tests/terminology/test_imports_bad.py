@@ -208,7 +208,11 @@ MAKERS: list[tuple[str, Callable[[Path], object]]] = [
 
 
 @pytest.mark.parametrize(("name", "make"), MAKERS, ids=[name for name, _ in MAKERS])
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=15,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 @given(place=st.floats(0, 1), damage=st.binary(min_size=1, max_size=6), cut=st.booleans())
 def test_damage_anywhere_is_an_import_or_a_problem_never_a_crash(
     tmp_path_factory: pytest.TempPathFactory,

@@ -92,6 +92,8 @@ class ExtensionChecks:
         known = self._definition(url)
         if known is None:
             self._not_known(url, path, run)
+            if CROSS_VERSION.match(url):
+                _check_cross_version(parts, url, path, run)
             return
         name = path[1]
         if name in NAMES and known.digest.is_modifier != (name == "modifierExtension"):
@@ -199,6 +201,19 @@ class ExtensionChecks:
                     f"{known.profile.url} has the part '{name[:80]}', expected {parts}; defined by {known.where}",
                     (path, "extension", index),
                 )
+
+
+def _check_cross_version(parts: Any, url: str, path: Path, run: Run) -> None:
+    """Parts of another version's element are named as its children are in instances: a choice without its `[x]`."""
+    for index, part in enumerate(parts if isinstance(parts, list) else ()):
+        name = part.get("url") if isinstance(part, dict) else None
+        if isinstance(name, str) and name.endswith("[x]"):
+            wanted = name.removesuffix("[x]")
+            run.add(
+                "FB-FHIR-051",
+                f"{url} has the part '{name[:80]}', expected '{wanted[:80]}'; defined by {url}",
+                (path, "extension", index),
+            )
 
 
 def _selects(expression: str, at: Standing, run: Run) -> bool:

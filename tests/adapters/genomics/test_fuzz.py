@@ -49,7 +49,11 @@ def account(path: Path) -> tuple[int, int]:
     return total, alleles
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=150,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 @given(rows=st.lists(columns, max_size=5))
 def test_every_line_is_accounted_for(tmp_path, rows):
     body = ["\t".join(row).replace("\n", "") for row in rows]
@@ -60,7 +64,11 @@ def test_every_line_is_accounted_for(tmp_path, rows):
     assert total == len(body)
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=100,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 @given(content=st.binary(max_size=200), cut=st.integers(0, 400), packed=st.booleans())
 def test_any_bytes_and_any_cut_are_read_or_refused(tmp_path, content, cut, packed):
     whole = text(["1 100 . A C . PASS . GT 0/1"] * 20).encode() + content

@@ -194,6 +194,15 @@ def test_an_extension_of_hl7_s_publishing_tools_is_no_error(judge: Judge) -> Non
     assert judge({**patient(), "modifierExtension": noted["extension"]}) == []
 
 
+def test_parts_of_another_version_s_element_are_named_as_in_instances(judge: Judge) -> None:
+    url = "http://hl7.org/fhir/5.0/StructureDefinition/extension-ValueSet.expansion.contains.property"
+    part: dict[str, Any] = {"url": "value", "valueCode": "x"}
+    later = {**patient(), "extension": [{"url": url, "extension": [part]}]}
+    assert judge(later) == []
+    part["url"] = "value[x]"
+    assert judge(later) == [("FB-FHIR-051", "Patient.extension[0].extension[0]")]
+
+
 def test_the_url_of_an_extension_has_no_version(judge: Judge) -> None:
     known = {"url": R4 + "patient-birthPlace|4.0.1", "valueAddress": {"text": "x"}}
     assert judge({**patient(), "extension": [known]}) == [("FB-FHIR-030", "Patient.extension[0].url")]
