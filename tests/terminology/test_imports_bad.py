@@ -184,6 +184,17 @@ def test_a_missing_file_is_told(store: ContentStore, tmp_path: Path) -> None:
     assert refused(store, tmp_path / "none.zip").code == "FB-TERM-030"
 
 
+def test_an_archive_with_a_member_without_name_is_damaged(store: ContentStore, tmp_path: Path) -> None:
+    small.make_omop(tmp_path / "omop.zip")
+    content = (tmp_path / "omop.zip").read_bytes()
+    with zipfile.ZipFile(tmp_path / "omop.zip") as archive:
+        name = archive.namelist()[-1].encode()
+    listed = content.rindex(name)  # in the central directory; a name ends at its first NUL
+    (tmp_path / "omop.zip").write_bytes(content[:listed] + b"\0" + content[listed + 1 :])
+    problem = refused(store, tmp_path / "omop.zip")
+    assert (problem.code, "no name" in problem.problem) == ("FB-TERM-030", True)
+
+
 def test_sssom_with_an_unknown_prefix_names_the_line(store: ContentStore, tmp_path: Path) -> None:
     (tmp_path / "s.tsv").write_text(
         "#curie_map:\n#  A: https://a.example.org/\nsubject_id\tpredicate_id\tobject_id\nA:1\tskos:exactMatch\tQQ:2\n"

@@ -173,6 +173,8 @@ class Source:
         """Take the members of an archive; of one within it (`prefix` is its name), after it is unpacked."""
         archive = zipfile.ZipFile(file)
         for one in archive.infolist():
+            if not one.filename:
+                raise zipfile.BadZipFile("a member has no name")
             name = prefix + one.filename
             if one.is_dir() or _hidden(Path(one.filename)):
                 continue
