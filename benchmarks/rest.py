@@ -155,6 +155,18 @@ def running(command: list[str], port: int, environment: dict[str, str]) -> Itera
         process.wait(30)
 
 
+@contextmanager
+def database() -> Iterator[str]:
+    """The URL of an embedded PostgreSQL in a temporary folder, with its default settings."""
+    with tempfile.TemporaryDirectory(prefix="fhir-bridge-benchmark-") as folder:
+        Path(folder).chmod(0o711)
+        server = EmbeddedServer.start(Path(folder) / "postgres")
+        try:
+            yield server.url()
+        finally:
+            server.release()
+
+
 async def prepare(url: str, observations: int, base: str) -> str:
     """Load the data; gives an access token."""
     async with await Store.open(url) as store:
@@ -276,13 +288,8 @@ def main() -> None:
     if options.floor:
         serve_floor(options.floor[0], int(options.floor[1]))
         return
-    with tempfile.TemporaryDirectory(prefix="fhir-bridge-benchmark-") as folder:
-        Path(folder).chmod(0o711)
-        server = EmbeddedServer.start(Path(folder) / "postgres")
-        try:
-            run(server.url(), options.observations, options.clients, options.seconds, options.rounds)
-        finally:
-            server.release()
+    with database() as url:
+        run(url, options.observations, options.clients, options.seconds, options.rounds)
 
 
 if __name__ == "__main__":

@@ -21,10 +21,10 @@ from pathlib import Path
 from typing import Any
 
 import uvloop
-from rest import free_port, measure, prepare, running
+from rest import database, free_port, measure, prepare, running
 
 from fhir_bridge.fhir.access import EVERYTHING
-from fhir_bridge.storage import EmbeddedServer, Store
+from fhir_bridge.storage import Store
 from fhir_bridge.terminology import Terminology
 from fhir_bridge.terminology.operations.parameters import from_query
 from fhir_bridge.terminology.operations.service import Request, TerminologyService
@@ -167,13 +167,8 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3, help="of floor and $lookup, in turn")
     options = parser.parse_args()
     in_process(options.concepts, options.seconds)
-    with tempfile.TemporaryDirectory(prefix="fhir-bridge-benchmark-") as folder:
-        Path(folder).chmod(0o711)
-        server = EmbeddedServer.start(Path(folder) / "postgres")
-        try:
-            over_http(server.url(), options.concepts, options.clients, options.seconds, options.rounds)
-        finally:
-            server.release()
+    with database() as url:
+        over_http(url, options.concepts, options.clients, options.seconds, options.rounds)
 
 
 if __name__ == "__main__":

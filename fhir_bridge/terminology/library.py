@@ -63,10 +63,7 @@ class Library:
                 put(self._found, url, found)
                 return found
         known = self.code_system_versions(url)
-        exact = known.get(version)
-        if exact is not None:
-            return exact
-        best = versions.newest(one for one in known if versions.matches(version, one))
+        best = versions.fitting(version, known)
         return None if best is None else known[best]
 
     def code_system_versions(self, url: str) -> Mapping[str, CodeSystemContent]:
@@ -132,10 +129,7 @@ class Library:
         if not known:
             return self._implicit(url)
         if version is not None:
-            exact = known.get(version)
-            if exact is not None:
-                return exact
-            best = versions.newest(one for one in known if versions.matches(version, one))
+            best = versions.fitting(version, known)
             return None if best is None else known[best]
         for layer in self.layers:
             best = versions.newest(layer.value_sets(url))

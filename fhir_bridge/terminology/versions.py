@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
-__all__ = ["matches", "newest", "order", "split_canonical", "year_first"]
+__all__ = ["fitting", "matches", "newest", "order", "split_canonical", "year_first"]
 
 _PARTS = re.compile(r"\d+|[^\d.\-+_/\s]+")
 _MONTH_FIRST = re.compile(r"((?:0[1-9]|1[0-2])(?:0[1-9]|[12][0-9]|3[01]))((?:19|20)[0-9]{2})")
@@ -36,6 +36,11 @@ def order(version: str) -> tuple[tuple[int, int, str], ...]:
 def newest(versions: Iterable[str]) -> str | None:
     """The newest; None of none."""
     return max(versions, key=order, default=None)
+
+
+def fitting(pattern: str, versions: Collection[str]) -> str | None:
+    """The version that is the pattern itself, else the newest that suits it; None where none does."""
+    return pattern if pattern in versions else newest(one for one in versions if matches(pattern, one))
 
 
 def matches(pattern: str, version: str) -> bool:

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import subprocess
-import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import uvicorn
 
 from fhir_bridge.fhir.access import EVERYTHING
-from fhir_bridge.server import Settings, create_app
+from fhir_bridge.server import Settings
 from fhir_bridge.storage import Store
 from fhir_bridge.storage.accounts import Accounts
-from tests.server.conftest import PASSWORD, bare_plugins, free_port
+from tests.browser.conftest import serving
+from tests.server.conftest import PASSWORD, free_port
 from tests.server.conftest import RECORDS as PEOPLE
 from tests.server.test_pages import RECORDS
 
@@ -38,19 +36,8 @@ def address(database_url: str) -> Iterator[str]:
             await Accounts(store).add_user("clara", PASSWORD, "clinician")
 
     asyncio.run(furnish())
-    config = uvicorn.Config(
-        create_app(settings, plugins=bare_plugins()), port=settings.port, log_level="error"
-    )
-    server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    deadline = time.monotonic() + 30
-    while not server.started and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert server.started
-    yield settings.root
-    server.should_exit = True
-    thread.join(20)
+    with serving(settings):
+        yield settings.root
 
 
 def sign_in_link(database_url: str) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 from fhir_bridge.fhir import definitions
 from fhir_bridge.fhir.validation.documents import check_document, check_message
 from fhir_bridge.fhir.validation.run import Path, Run
+from fhir_bridge.fhir.validation.walking import objects_of
 
 __all__ = ["check_entries", "full_urls"]
 
@@ -90,16 +91,10 @@ def _creates(entry: dict[str, Any]) -> bool:
 
 def _refers(resource: dict[str, Any]) -> bool:
     """Whether a relative reference stands in the resource."""
-    todo: list[Any] = [resource]
-    while todo:
-        node = todo.pop()
-        if isinstance(node, dict):
-            text = node.get("reference")
-            if isinstance(text, str) and text[:1] != "#" and ":" not in text and "?" not in text:
-                return True
-            todo.extend(node.values())
-        elif isinstance(node, list):
-            todo.extend(node)
+    for node in objects_of(resource):
+        text = node.get("reference")
+        if isinstance(text, str) and text[:1] != "#" and ":" not in text and "?" not in text:
+            return True
     return False
 
 

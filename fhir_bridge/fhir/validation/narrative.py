@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from typing import Any
 from xml.parsers import expat
 
+from fhir_bridge.fhir.validation.walking import objects_of
+
 __all__ = ["dangling_links", "narrative_problem"]
 
 NAMESPACE = "http://www.w3.org/1999/xhtml"
@@ -185,14 +187,8 @@ def dangling_links(div: str, resource: dict[str, Any]) -> Iterator[tuple[str, bo
 
 def _names(resource: dict[str, Any]) -> Iterator[str]:
     """Ids of elements, and ids and anchors in narratives."""
-    todo: list[Any] = [resource]
-    while todo:
-        node = todo.pop()
-        if isinstance(node, dict):
-            if isinstance(node.get("id"), str):
-                yield node["id"]
-            if isinstance(node.get("div"), str):
-                yield from _TARGETS.findall(node["div"])
-            todo.extend(node.values())
-        elif isinstance(node, list):
-            todo.extend(node)
+    for node in objects_of(resource):
+        if isinstance(node.get("id"), str):
+            yield node["id"]
+        if isinstance(node.get("div"), str):
+            yield from _TARGETS.findall(node["div"])

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
-__all__ = ["expected", "has_control_characters", "is_blank", "json_kind", "primitive_check"]
+__all__ = ["expected", "has_control_characters", "is_blank", "primitive_check"]
 
 _ZONE = r"(Z|[+-]((0\d|1[0-3]):[0-5]\d|14:00))"
 _TIME = r"([01]\d|2[0-3]):[0-5]\d:([0-5]\d|60)(\.\d+)?"
@@ -51,19 +51,6 @@ _BASE64 = re.compile(r"[0-9A-Za-z+/]*={0,2}")
 _SPACE = re.compile(r"\s+")
 MAX_TEXT = 1_048_576
 """R4: strings SHALL NOT exceed 1 MB."""
-
-
-def json_kind(value: object) -> str:
-    """The JSON kind of a value, for messages."""
-    if value is None:
-        return "null"
-    if isinstance(value, bool):
-        return "true or false"
-    if isinstance(value, str):
-        return "a string"
-    if isinstance(value, int | float | Decimal):
-        return "a number"
-    return "an object" if isinstance(value, dict) else "an array"
 
 
 def expected(name: str) -> str:

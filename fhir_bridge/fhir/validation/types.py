@@ -11,6 +11,7 @@ from typing import Any
 
 from fhir_bridge.fhir import definitions
 from fhir_bridge.fhir.definitions import Constraint, Element, ElementType, TypeDefinition
+from fhir_bridge.fhir.json_kinds import kind_of
 from fhir_bridge.fhir.validation.attachments import check_attachment
 from fhir_bridge.fhir.validation.bindings import binding_check, check_coding, check_unit
 from fhir_bridge.fhir.validation.definitional import CHECKS as DEFINITIONAL
@@ -20,7 +21,6 @@ from fhir_bridge.fhir.validation.primitives import (
     expected,
     has_control_characters,
     is_blank,
-    json_kind,
     primitive_check,
 )
 from fhir_bridge.fhir.validation.references import allowed_types, check_reference
@@ -443,12 +443,12 @@ def _broken(constraint: Constraint, where: str, path: Path, run: Run) -> None:
 
 def _wrong_kind(value: Any, wanted: str, where: str, name: str, path: Path, run: Run) -> None:
     code = "FB-FHIR-012" if value is None else "FB-FHIR-011"
-    run.add(code, f"{name} is {json_kind(value)}, expected {wanted}; defined by {where}", path)
+    run.add(code, f"{name} is {kind_of(value)}, expected {wanted}; defined by {where}", path)
 
 
 def _wrong_primitive(value: Any, code: str, where: str, name: str, path: Path, run: Run) -> None:
     wanted = "true or false" if code == "boolean" else "a number" if code in _NUMBERS else "a string"
-    found = json_kind(value)
+    found = kind_of(value)
     if value == "" and wanted == "a string":
         run.add(
             "FB-FHIR-012", f"{name} is an empty string, expected {expected(code)}; defined by {where}", path

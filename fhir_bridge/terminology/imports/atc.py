@@ -77,16 +77,13 @@ def read(source: Source, staging: Staging, options: Options) -> None:
 
 def _xml(source: Source) -> list[str]:
     """Files of rows with ATC codes, those that name them first."""
-    if source.is_tar:
-        return []
-    starts = {name: source.start(name) for name in source.names if name.lower().endswith(".xml")}
+    starts = {name: source.start(name) for name in source.files(".xml")}
     found = [name for name, start in starts.items() if _ROW.search(start)]
     return sorted(found, key=lambda name: b" Name=" not in starts[name])
 
 
 def _tables(source: Source) -> list[str]:
-    found = (".csv", ".txt", ".tsv")
-    return [] if source.is_tar else [name for name in source.names if name.lower().endswith(found)]
+    return source.files(".csv", ".txt", ".tsv")
 
 
 def _columns(source: Source, name: str) -> tuple[str, str, str, dict[str, str], str] | None:

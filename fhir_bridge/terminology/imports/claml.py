@@ -9,7 +9,6 @@ they are listed. Chapters and blocks are abstract.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 
 from fhir_bridge.terminology.imports.claml_modifiers import Modifiers
 from fhir_bridge.terminology.imports.claml_text import label_text
@@ -39,6 +38,7 @@ _SYSTEMS = (
 """Titles and the code systems that they stand for, the more special first. Other national editions have no url that all
 agree on."""
 
+_ENDINGS = (".xml", ".claml")
 _WANTED = frozenset({"Title", "Modifier", "ModifierClass", "Class", "ClaML"})
 _LABELS = ("preferredLong", "preferred")
 _SYNONYMS = frozenset({"inclusion", "synonym", "shortTitle", "indexTerm"})
@@ -48,7 +48,7 @@ _MAX_MODIFIED = 2_000_000
 
 def recognizes(source: Source) -> bool:
     """Whether it holds a ClaML file."""
-    return any(_is_claml(source, name) for name in _xml(source))
+    return any(_is_claml(source, name) for name in source.files(*_ENDINGS))
 
 
 def read(source: Source, staging: Staging, options: Options) -> None:
@@ -57,14 +57,10 @@ def read(source: Source, staging: Staging, options: Options) -> None:
     Raises:
         ImportProblem: not well-formed, without code or title, or of an unknown classification and no `--system`.
     """
-    name = next((one for one in _xml(source) if _is_claml(source, one)), None)
+    name = next((one for one in source.files(*_ENDINGS) if _is_claml(source, one)), None)
     if name is None:
         raise ImportProblem(str(source.path), None, "holds no ClaML file")
     _ClaML(source, name, staging, options).read()
-
-
-def _xml(source: Source) -> Iterator[str]:
-    return (name for name in source.names if not source.is_tar and name.lower().endswith((".xml", ".claml")))
 
 
 def _is_claml(source: Source, name: str) -> bool:

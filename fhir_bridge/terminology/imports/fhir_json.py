@@ -41,8 +41,7 @@ def recognizes(source: Source) -> bool:
     """Whether it is a package, or one of its first files is a JSON object or a resource's XML."""
     if source.is_tar:
         return True
-    found = (".json", ".ndjson", ".xml")
-    names = [name for name in source.names if name.lower().endswith(found)]
+    names = source.files(".json", ".ndjson", ".xml")
     return any(_begins_as_resource(source.start(name, 4096), name.lower()) for name in names[:50])
 
 

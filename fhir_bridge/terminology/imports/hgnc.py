@@ -81,19 +81,9 @@ def read(source: Source, staging: Staging, options: Options) -> None:
 
 
 def _file(source: Source) -> str | None:
-    if source.is_tar:
-        return None
-    for name in source.names:
-        if name.lower().endswith((".txt", ".tsv", ".gz")):
-            header = (
-                source.start(name, 4096)
-                .split(b"\n", 1)[0]
-                .decode("utf-8", "replace")
-                .strip("\ufeff\r")
-                .split("\t")
-            )
-            if {"hgnc_id", "symbol", "name"} <= set(header):
-                return name
+    for name in source.files(".txt", ".tsv", ".gz"):
+        if {"hgnc_id", "symbol", "name"} <= set(source.first_line(name).split("\t")):
+            return name
     return None
 
 

@@ -17,6 +17,7 @@ from fhir_bridge.terminology.imports.options import Options
 from fhir_bridge.terminology.imports.rows import Batch
 from fhir_bridge.terminology.imports.sources import Source
 from fhir_bridge.terminology.imports.tables import decoded_lines, likely_encoding
+from fhir_bridge.terminology.imports.xml import feed
 from fhir_bridge.terminology.store.errors import ImportProblem
 from fhir_bridge.terminology.store.staging import ConceptRow, DesignationRow, Staging, SystemHeader
 
@@ -85,24 +86,12 @@ def dotted(code: str) -> str:
 
 
 def _tabular(source: Source) -> str | None:
-    if source.is_tar:
-        return None
-    for name in source.names:
-        if name.lower().endswith(".xml") and _ROOT.search(source.start(name, 4096)):
-            return name
-    return None
+    return next((name for name in source.files(".xml") if _ROOT.search(source.start(name, 4096))), None)
 
 
 def _order(source: Source) -> str | None:
     """The order file; lists of what was added since (addenda) have other lines."""
-    if source.is_tar:
-        return None
-    for name in source.names:
-        if name.lower().endswith(".txt"):
-            first = source.start(name, 200).split(b"\n", 1)[0].decode("utf-8", "replace")
-            if _ORDER_LINE.match(first.lstrip("\ufeff")):
-                return name
-    return None
+    return next((name for name in source.files(".txt") if _ORDER_LINE.match(source.first_line(name))), None)
 
 
 def _is_pcs(source: Source, name: str) -> bool:
@@ -171,6 +160,7 @@ class _Tabular:
     def __init__(self, source: Source, name: str, batch: Batch) -> None:
         self.source, self.name, self.batch = source, name, batch
         self.label = source.label(name)
+        self.parser: Any = expat.ParserCreate()
         self.version: str | None = None
         self.nodes: list[_Node] = []
         self.path: list[str] = []
@@ -179,27 +169,10 @@ class _Tabular:
 
     def read(self) -> str | None:
         """Read the file; returns the version that it tells."""
-        parser: Any = expat.ParserCreate()
-        parser.buffer_text = True
-        self.parser = parser
-        parser.StartElementHandler, parser.EndElementHandler = self._start, self._end
-        parser.CharacterDataHandler = self.text.append
-        parser.EntityDeclHandler = self._refuse
-        try:
-            with self.source.open(self.name) as file:
-                while block := file.read(1 << 16):
-                    parser.Parse(block, False)
-                parser.Parse(b"", True)
-        except expat.ExpatError as error:
-            raise ImportProblem(
-                self.label, error.lineno, f"is not well-formed XML: {expat.errors.messages[error.code]}"
-            ) from error
+        self.parser.StartElementHandler, self.parser.EndElementHandler = self._start, self._end
+        self.parser.CharacterDataHandler = self.text.append
+        feed(self.parser, self.source, self.name)
         return self.version
-
-    def _refuse(self, *_: object) -> None:
-        raise ImportProblem(
-            self.label, self.parser.CurrentLineNumber, "declares entities; such XML is not read"
-        )
 
     def _start(self, tag: str, attributes: dict[str, str]) -> None:
         if len(self.path) >= _MAX_DEPTH:

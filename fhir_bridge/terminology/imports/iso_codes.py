@@ -105,10 +105,7 @@ def _text(entry: Any, member: str) -> str | None:
 
 def _files(source: Source) -> Iterator[tuple[str, str]]:
     """Tables with the key of their list."""
-    if source.is_tar:
-        return
-    for name in source.names:
-        if name.lower().endswith(".json"):
-            found = _KEY.match(source.start(name, 200))
-            if found:
-                yield name, found[1].decode()
+    for name in source.files(".json"):
+        found = _KEY.match(source.start(name, 200))
+        if found:
+            yield name, found[1].decode()

@@ -51,13 +51,12 @@ class LoincFiles:
     def terms(self) -> str | None:
         """The table of terms: Loinc.csv, the core table, or a table with its columns under another name."""
         found = self.find("Loinc.csv")
-        if found is not None or self.source.is_tar:
+        if found is not None:
             return found
-        for path in self.source.names:
-            if path.lower().endswith((".csv", ".txt")):
-                header = self.source.start(path, 4096).split(b"\n", 1)[0].upper()
-                if b"LOINC_NUM" in header and b"LONG_COMMON_NAME" in header and b"STATUS" in header:
-                    return path
+        for path in self.source.files(".csv", ".txt"):
+            header = self.source.first_line(path).upper()
+            if all(column in header for column in ("LOINC_NUM", "LONG_COMMON_NAME", "STATUS")):
+                return path
         return None
 
     def rows(self, name: str, wanted: tuple[str, ...], optional: tuple[str, ...] = ()) -> Iterator[Row]:

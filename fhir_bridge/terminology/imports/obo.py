@@ -46,13 +46,11 @@ def read(source: Source, staging: Staging, options: Options) -> None:
 
 
 def _file(source: Source) -> str | None:
-    if source.is_tar:
-        return None
-    for name in source.names:
-        likely = name.lower().endswith((".obo", ".obo.gz")) or len(source.names) == 1
-        if likely and source.start(name, 4096).lstrip(b"\xef\xbb\xbf").startswith(b"format-version:"):
-            return name
-    return None
+    endings = ("",) if len(source.names) == 1 else (".obo", ".obo.gz")  # a file by itself may have any name
+    return next(
+        (name for name in source.files(*endings) if source.first_line(name).startswith("format-version:")),
+        None,
+    )
 
 
 class _Obo:

@@ -121,6 +121,17 @@ class Source:
         with self.open(name) as file:
             return file.read(size)
 
+    def first_line(self, name: str) -> str:
+        """The first line of a text file, within 8 kB; what is not UTF-8 in it is marked."""
+        return self.start(name, 8192).split(b"\n", 1)[0].decode("utf-8-sig", "replace").rstrip("\r")
+
+    def files(self, *endings: str) -> list[str]:
+        """The names with one of these endings (case does not count) that can be opened by name.
+
+        A gzipped tar has none: it is read by `entries`, in its own order.
+        """
+        return [] if self.is_tar else [name for name in self.names if name.lower().endswith(endings)]
+
     def entries(self) -> Iterator[tuple[str, IO[bytes]]]:
         """All files in turn; each must be read before the next is asked for."""
         if not self.is_tar:

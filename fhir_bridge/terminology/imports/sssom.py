@@ -74,15 +74,12 @@ def read(source: Source, staging: Staging, options: Options) -> None:
 
 
 def _file(source: Source) -> str | None:
-    if source.is_tar:
-        return None
-    for name in source.names:
-        if name.lower().endswith((".tsv", ".txt", ".csv")):
-            for line in source.start(name).decode("utf-8-sig", "replace").splitlines():
-                if not line.startswith("#"):
-                    if {"subject_id", "predicate_id", "object_id"} <= set(line.strip().split("\t")):
-                        return name
-                    break
+    for name in source.files(".tsv", ".txt", ".csv"):
+        for line in source.start(name).decode("utf-8-sig", "replace").splitlines():
+            if not line.startswith("#"):
+                if {"subject_id", "predicate_id", "object_id"} <= set(line.strip().split("\t")):
+                    return name
+                break
     return None
 
 

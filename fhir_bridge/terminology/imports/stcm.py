@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
 from fhir_bridge.terminology.imports.curies import OMOP, VOCABULARIES
+from fhir_bridge.terminology.imports.omop_maps import part_of_url, put_map
 from fhir_bridge.terminology.imports.options import Options
 from fhir_bridge.terminology.imports.sources import Source
 from fhir_bridge.terminology.imports.tables import csv_rows
 from fhir_bridge.terminology.store.errors import ImportProblem
-from fhir_bridge.terminology.store.staging import MapHeader, MapRow, Staging
+from fhir_bridge.terminology.store.staging import MapRow, Staging
 
 __all__ = ["read", "recognizes"]
 
@@ -43,18 +43,17 @@ def read(source: Source, staging: Staging, options: Options) -> None:
             source.label(name), None, f"has {len(maps)} source vocabularies; --system can name one only"
         )
     for vocabulary, rows in maps.items():
-        system = options.system or VOCABULARIES.get(vocabulary) or f"urn:fhir-bridge:omop:{_id(vocabulary)}"
-        url = f"urn:fhir-bridge:map:omop:{_id(vocabulary)}"
-        resource = {
-            "resourceType": "ConceptMap",
-            "url": url,
-            "name": f"OMOP_{re.sub(r'[^A-Za-z0-9]', '_', vocabulary)}",
-            "title": f"SOURCE_TO_CONCEPT_MAP of {vocabulary}",
-            "status": "active",
-            "sourceUri": system,
-            "targetUri": OMOP,
-        }
-        number = staging.concept_map(MapHeader(url, options.version, str(resource["name"]), resource))
+        stem = part_of_url(vocabulary, "local")
+        system = options.system or VOCABULARIES.get(vocabulary) or f"urn:fhir-bridge:omop:{stem}"
+        number = put_map(
+            staging,
+            f"urn:fhir-bridge:map:omop:{stem}",
+            options.version,
+            name=f"OMOP_{vocabulary}",
+            title=f"SOURCE_TO_CONCEPT_MAP of {vocabulary}",
+            status="active",
+            source=system,
+        )
         staging.map_rows(number, (row._replace(source_system=system) for row in rows))
 
 
@@ -84,17 +83,10 @@ def _rows(source: Source, name: str, separator: str, staging: Staging) -> Iterat
         )
 
 
-def _id(vocabulary: str) -> str:
-    return re.sub(r"[^A-Za-z0-9.-]+", "-", vocabulary).strip("-") or "local"
-
-
 def _file(source: Source) -> tuple[str, str] | None:
     """The table and its separator."""
-    if source.is_tar:
-        return None
-    for name in source.names:
-        if name.lower().endswith((".csv", ".tsv", ".txt")):
-            header = source.start(name, 4096).split(b"\n", 1)[0].decode("utf-8", "replace").lower()
-            if all(column in header for column in _WANTED):
-                return name, "\t" if "\t" in header else ","
+    for name in source.files(".csv", ".tsv", ".txt"):
+        header = source.first_line(name).lower()
+        if all(column in header for column in _WANTED):
+            return name, "\t" if "\t" in header else ","
     return None

@@ -6,15 +6,15 @@ equivalence UNMATCHED, says that there is no target.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
 from fhir_bridge.terminology.imports.curies import OMOP
+from fhir_bridge.terminology.imports.omop_maps import part_of_url, put_map
 from fhir_bridge.terminology.imports.options import Options
 from fhir_bridge.terminology.imports.sources import Source
 from fhir_bridge.terminology.imports.tables import csv_rows
 from fhir_bridge.terminology.store.errors import ImportProblem
-from fhir_bridge.terminology.store.staging import MapHeader, MapRow, Staging
+from fhir_bridge.terminology.store.staging import MapRow, Staging
 
 __all__ = ["read", "recognizes"]
 
@@ -45,19 +45,17 @@ def read(source: Source, staging: Staging, options: Options) -> None:
     name = _file(source)
     if name is None:
         raise ImportProblem(str(source.path), None, "holds no CSV with Usagi's columns")
-    stem = re.sub(r"[^A-Za-z0-9.-]+", "-", source.path.stem).strip("-") or "usagi"
+    stem = part_of_url(source.path.stem, "usagi")
     system = options.system or f"urn:fhir-bridge:usagi:{stem}"
-    url = f"urn:fhir-bridge:map:usagi:{stem}"
-    resource = {
-        "resourceType": "ConceptMap",
-        "url": url,
-        "name": f"Usagi_{re.sub(r'[^A-Za-z0-9]', '_', stem)}",
-        "title": f"Usagi mapping {source.path.name}",
-        "status": "draft",
-        "sourceUri": system,
-        "targetUri": OMOP,
-    }
-    number = staging.concept_map(MapHeader(url, options.version, str(resource["name"]), resource))
+    number = put_map(
+        staging,
+        f"urn:fhir-bridge:map:usagi:{stem}",
+        options.version,
+        name=f"Usagi_{stem}",
+        title=f"Usagi mapping {source.path.name}",
+        status="draft",
+        source=system,
+    )
     staging.map_rows(number, _rows(source, name, system, staging))
 
 
@@ -110,11 +108,8 @@ def _when(stamp: str) -> str:
 
 
 def _file(source: Source) -> str | None:
-    if source.is_tar:
-        return None
-    for name in source.names:
-        if name.lower().endswith(".csv"):
-            header = source.start(name, 8192).split(b"\n", 1)[0].decode("utf-8", "replace").lower()
-            if "sourcecode" in header and "conceptid" in header and "mappingstatus" in header:
-                return name
+    for name in source.files(".csv"):
+        header = source.first_line(name).lower()
+        if all(column in header for column in ("sourcecode", "conceptid", "mappingstatus")):
+            return name
     return None

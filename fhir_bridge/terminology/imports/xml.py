@@ -9,7 +9,7 @@ from xml.parsers import expat
 from fhir_bridge.terminology.imports.sources import Source
 from fhir_bridge.terminology.store.errors import ImportProblem
 
-__all__ = ["Element", "each_element"]
+__all__ = ["Element", "each_element", "feed"]
 
 _MAX_DEPTH = 200
 
@@ -61,7 +61,6 @@ def each_element(source: Source, name: str, wanted: frozenset[str], use: Callabl
     """
     label = source.label(name)
     parser: Any = expat.ParserCreate()
-    parser.buffer_text = True
     stack: list[Element | None] = []
 
     def start(tag: str, attributes: dict[str, str]) -> None:
@@ -88,10 +87,22 @@ def each_element(source: Source, name: str, wanted: frozenset[str], use: Callabl
         if stack and stack[-1] is not None:
             stack[-1].parts.append(data)
 
+    parser.StartElementHandler, parser.EndElementHandler, parser.CharacterDataHandler = start, end, text
+    feed(parser, source, name)
+
+
+def feed(parser: Any, source: Source, name: str) -> None:
+    """Run a file through an expat parser whose handlers are set; text comes to them in as few pieces as may be.
+
+    Raises:
+        ImportProblem: it is not well-formed, or declares entities.
+    """
+    label = source.label(name)
+
     def refuse(*_: object) -> None:
         raise ImportProblem(label, parser.CurrentLineNumber, "declares entities; such XML is not read")
 
-    parser.StartElementHandler, parser.EndElementHandler, parser.CharacterDataHandler = start, end, text
+    parser.buffer_text = True
     parser.EntityDeclHandler = refuse
     parser.SetParamEntityParsing(expat.XML_PARAM_ENTITY_PARSING_NEVER)
     try:

@@ -143,13 +143,9 @@ class MembershipChecker:
         system = str(part.system)
         found = Checked(False)
         version = self._version(part, coding, found)
-        content = self._scope.code_system(system, version)
+        content = self._content(found, coding.path, system, version)
         if content is None:
-            if not self._options.membership_only:
-                self._unknown(found, coding.path, system, version)
-                found.member = None
             return found
-        found.content = content
         for required in self._scope.refused_versions(content):
             found.issues.append(
                 messages.version_checked(coding.path, system, content.version or "", required)
@@ -161,6 +157,16 @@ class MembershipChecker:
         if found.member and part.value_sets:
             return self._imports(value_set, part, coding, found)
         return found
+
+    def _content(
+        self, found: Checked, path: str, system: str, version: str | None
+    ) -> CodeSystemContent | None:
+        """The code system, which is noted in what is found; without it membership can't be told."""
+        found.content = self._scope.code_system(system, version)
+        if found.content is None and not self._options.membership_only:
+            self._unknown(found, path, system, version)
+            found.member = None
+        return found.content
 
     def _unknown(self, found: Checked, path: str, system: str, version: str | None) -> None:
         known = self._scope.versions_of(system) if version else []
@@ -348,13 +354,9 @@ class MembershipChecker:
             found.member = False if value_set.expansion_whole else None
             return found
         version = self._scope.rule_version(system, entry.get("version") or coding.version)
-        content = self._scope.code_system(system, version)
+        content = self._content(found, coding.path, system, version)
         if content is None:
-            if not self._options.membership_only:
-                self._unknown(found, coding.path, system, version)
-                found.member = None
             return found
-        found.content = content
         code = content.find(coding.code)
         detail = content.get(code) if code is not None else None
         if detail is None:

@@ -11,6 +11,7 @@ from fhir_bridge.fhir.ports import Translation
 from fhir_bridge.terminology.concept_maps import EQUIVALENCES, folded
 from fhir_bridge.terminology.store.map_writer import map_key
 from fhir_bridge.terminology.store.pack import Pack
+from fhir_bridge.terminology.store.part import StoredPart
 
 __all__ = ["MapSource", "MapTarget", "StoredMap"]
 
@@ -41,46 +42,19 @@ class MapSource(NamedTuple):
     comment: str | None
 
 
-class StoredMap:
+class StoredMap(StoredPart):
     """One ConceptMap of the store. Its memory does not grow with the number of rows."""
 
     def __init__(self, pack: Pack, described: Mapping[str, Any]) -> None:
-        self._pack = pack
-        self._described = described
-        self._place: int = described["place"]
+        super().__init__(pack, described)
         self._sources: list[str | None] = described["sources"]
         self._targets: list[str | None] = described["targets"]
-
-    def __repr__(self) -> str:
-        return f"<StoredMap {self.url}|{self.version}>"
-
-    @property
-    def url(self) -> str:
-        """Canonical url."""
-        return str(self._described["url"])
-
-    @property
-    def version(self) -> str | None:
-        """Business version."""
-        found: str | None = self._described["version"]
-        return found
-
-    @property
-    def name(self) -> str | None:
-        """Name for computers."""
-        found: str | None = self._described["name"]
-        return found
 
     @property
     def resource(self) -> Mapping[str, Any]:
         """FHIR JSON of the map; its groups stand without their elements."""
         found: Mapping[str, Any] = self._described["resource"]
         return found
-
-    @property
-    def pack(self) -> Pack:
-        """The import that it is part of."""
-        return self._pack
 
     def __len__(self) -> int:
         return int(self._described["rows"])

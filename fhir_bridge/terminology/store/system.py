@@ -17,6 +17,7 @@ from fhir_bridge.terminology.store.likeness import Query
 from fhir_bridge.terminology.store.logic import StoredLogic
 from fhir_bridge.terminology.store.numbering import StoredNumbering
 from fhir_bridge.terminology.store.pack import Pack
+from fhir_bridge.terminology.store.part import StoredPart
 
 __all__ = ["Candidate", "StoredSystem"]
 
@@ -56,42 +57,20 @@ _set_active, _set_abstract = _setter(ConceptDetail, "active"), _setter(ConceptDe
 _set_system, _set_number = _setter(StoredDetail, "_system"), _setter(StoredDetail, "_number")
 
 
-class StoredSystem:
+class StoredSystem(StoredPart):
     """One version of a code system, read from the store's file. Its memory does not grow with the code system.
 
     Beyond `CodeSystemContent` and `CountedContent` it tells `property_values` and `candidates`.
     """
 
     def __init__(self, pack: Pack, described: Mapping[str, Any]) -> None:
-        self._pack = pack
-        self._described = described
-        self._place: int = described["place"]
+        super().__init__(pack, described)
         self._prefix: bytes = self._place.to_bytes(2, "big")
         self._folds = not described["case_sensitive"]
         self._covered: bool = described["covered"]
         self._shape = form.Shape(described["shape"])
 
-    def __repr__(self) -> str:
-        return f"<StoredSystem {self.url}|{self.version}>"
-
     # --- what it is ---
-
-    @property
-    def url(self) -> str:
-        """Canonical url."""
-        return str(self._described["url"])
-
-    @property
-    def version(self) -> str | None:
-        """Business version."""
-        found: str | None = self._described["version"]
-        return found
-
-    @property
-    def name(self) -> str | None:
-        """Name for computers."""
-        found: str | None = self._described["name"]
-        return found
 
     @property
     def title(self) -> str | None:
@@ -131,11 +110,6 @@ class StoredSystem:
         """FHIR JSON of the CodeSystem without concepts."""
         found: Mapping[str, Any] = self._described["metadata"]
         return found
-
-    @property
-    def pack(self) -> Pack:
-        """The import that it is part of."""
-        return self._pack
 
     @property
     def place(self) -> int:

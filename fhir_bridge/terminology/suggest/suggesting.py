@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
@@ -111,10 +111,6 @@ class Suggester:
         named = answer.found or (() if by_code else answer.near)
         others = [one for one in named if (one.system, one.code) not in same]
         return (*by_code, *others)[:limit]
-
-    def suggest_all(self, terms: Iterable[LocalTerm], limit: int = 5) -> Iterator[Suggestions]:
-        """Suggestions for each term, in the order given."""
-        return (self.suggest(term, limit) for term in terms)
 
     def _judge(self, query: Query) -> Iterator[_Judged]:
         for content, index in self._indexes:

@@ -80,35 +80,19 @@ class Work:
 
     def above(self, number: int, steps: Steps) -> Iterator[int]:
         """All ancestors, each once."""
-        seen = {number}
-        waiting = [number]
-        while waiting:
-            for parent in self.numbering.parents(waiting.pop()):
-                if parent not in seen:
-                    steps.take()
-                    seen.add(parent)
-                    waiting.append(parent)
-                    yield parent
+        return _reached(self.numbering.parents, number, steps)
 
     def under(self, number: int, steps: Steps) -> Iterator[int]:
         """All descendants, each once."""
         bounds = self.numbering.bounds(number)
-        if bounds is not None:
-            pairs = iter(bounds)
-            for low, high in zip(pairs, pairs, strict=True):
-                for below in range(low, high):
-                    steps.take()
-                    yield below
+        if bounds is None:
+            yield from _reached(self.numbering.children, number, steps)
             return
-        seen = {number}
-        waiting = [number]
-        while waiting:
-            for child in self.numbering.children(waiting.pop()):
-                if child not in seen:
-                    steps.take()
-                    seen.add(child)
-                    waiting.append(child)
-                    yield child
+        pairs = iter(bounds)
+        for low, high in zip(pairs, pairs, strict=True):
+            for below in range(low, high):
+                steps.take()
+                yield below
 
     def mark_below(self, starts: Iterable[int], into: Marks) -> None:
         """Add all descendants of concepts, which are given in rising order, in time that grows with their number."""
@@ -140,3 +124,16 @@ class Work:
                 if not found[number]:
                     found[number] = 1
                     waiting.append(number)
+
+
+def _reached(beside: Callable[[int], Iterable[int]], start: int, steps: Steps) -> Iterator[int]:
+    """All that is reached by going from one to those beside it, each once, without the start."""
+    seen = {start}
+    waiting = [start]
+    while waiting:
+        for number in beside(waiting.pop()):
+            if number not in seen:
+                steps.take()
+                seen.add(number)
+                waiting.append(number)
+                yield number

@@ -21,42 +21,30 @@ __all__ = [
 
 def unknown_system(path: str, system: str, version: str | None, known: Sequence[str]) -> TxIssue:
     """No definition of the code system, or of this version of it."""
-    if not version:
-        text = f"A definition for CodeSystem '{system}' could not be found, so the code cannot be validated"
-        name = "UNKNOWN_CODESYSTEM"
-    else:
-        text = (
-            f"A definition for CodeSystem '{system}' version '{version}' could not be found, "
-            "so the code cannot be validated. "
-        )
-        if known:
-            text += f"Valid versions: {_versions(known)}"
-            name = "UNKNOWN_CODESYSTEM_VERSION"
-        else:
-            text += "No versions of this code system are known"
-            name = "UNKNOWN_CODESYSTEM_VERSION_NONE"
+    text, name = _unknown(system, version, known, "the code cannot be validated")
     return TxIssue("error", "not-found", "not-found", text, at(path, "system"), name)
 
 
 def unknown_system_expansion(system: str, version: str | None, known: Sequence[str]) -> TxIssue:
     """The same, where a value set can't be expanded for it."""
-    if not version:
-        text = (
-            f"A definition for CodeSystem '{system}' could not be found, so the value set cannot be expanded"
-        )
-        name = "UNKNOWN_CODESYSTEM_EXP"
-    else:
-        text = (
-            f"A definition for CodeSystem '{system}' version '{version}' could not be found, "
-            "so the value set cannot be expanded. "
-        )
-        if known:
-            text += f"Valid versions: {_versions(known)}"
-            name = "UNKNOWN_CODESYSTEM_VERSION_EXP"
-        else:
-            text += "No versions of this code system are known"
-            name = "UNKNOWN_CODESYSTEM_VERSION_EXP_NONE"
+    text, name = _unknown(system, version, known, "the value set cannot be expanded", "_EXP")
     return TxIssue("error", "not-found", "not-found", text, "", name)
+
+
+def _unknown(
+    system: str, version: str | None, known: Sequence[str], so: str, suffix: str = ""
+) -> tuple[str, str]:
+    """Text and name of the message; `so` is what follows from it."""
+    text = f"A definition for CodeSystem '{system}'"
+    if not version:
+        return f"{text} could not be found, so {so}", f"UNKNOWN_CODESYSTEM{suffix}"
+    text += f" version '{version}' could not be found, so {so}. "
+    if known:
+        return f"{text}Valid versions: {_versions(known)}", f"UNKNOWN_CODESYSTEM_VERSION{suffix}"
+    return (
+        f"{text}No versions of this code system are known",
+        f"UNKNOWN_CODESYSTEM_VERSION{suffix}_NONE",
+    )
 
 
 def _versions(known: Sequence[str]) -> str:

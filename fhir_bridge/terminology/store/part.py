@@ -1,0 +1,49 @@
+"""What a stored code system and a stored concept map have in common: they are parts of an import."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from fhir_bridge.terminology.store.pack import Pack
+
+__all__ = ["StoredPart"]
+
+
+class StoredPart:
+    """A resource of an import, read from its file.
+
+    Args:
+        pack: the import.
+        described: what the import's index says of the resource.
+    """
+
+    def __init__(self, pack: Pack, described: Mapping[str, Any]) -> None:
+        self._pack = pack
+        self._described = described
+        self._place: int = described["place"]
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.url}|{self.version}>"
+
+    @property
+    def url(self) -> str:
+        """Canonical url."""
+        return str(self._described["url"])
+
+    @property
+    def version(self) -> str | None:
+        """Business version."""
+        found: str | None = self._described["version"]
+        return found
+
+    @property
+    def name(self) -> str | None:
+        """Name for computers."""
+        found: str | None = self._described["name"]
+        return found
+
+    @property
+    def pack(self) -> Pack:
+        """The import that it is part of."""
+        return self._pack
