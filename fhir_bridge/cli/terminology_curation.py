@@ -15,23 +15,17 @@ from rich.table import Table
 
 from fhir_bridge.cli.output import UsageError, counted, stderr, stdout, steps
 from fhir_bridge.cli.review_session import ReviewSession
+from fhir_bridge.cli.terminology_options import SiteFile, Store, store_folder
 from fhir_bridge.fhir import JsonError, definitions, loads_exact
 from fhir_bridge.terminology import TerminologyFileError, get_terminology
 from fhir_bridge.terminology.content import CodeSystemContent
 from fhir_bridge.terminology.curation import Review, by_use, concept_map, encoding_of, read_catalogue
 from fhir_bridge.terminology.memory import ResourceContent, TableContent
-from fhir_bridge.terminology.store import open_store, store_path
+from fhir_bridge.terminology.store import open_store
 from fhir_bridge.terminology.suggest import LocalTerm, Suggester, get_lexicon
 
 __all__ = ["review", "suggest"]
 
-Store = Annotated[
-    Path | None,
-    typer.Option(
-        "--store",
-        help="Folder of imported content; default: FHIR_BRIDGE_TERMINOLOGY_STORE or your data folder.",
-    ),
-]
 Targets = Annotated[
     list[str],
     typer.Option("--target", help="Code system to choose from: its URL, or a CodeSystem JSON file; repeats."),
@@ -65,6 +59,7 @@ def suggest(
     ] = [],  # noqa: B006 - typer copies it
     lexicon: Words = [],  # noqa: B006 - typer copies it
     store: Store = None,
+    site: SiteFile = None,
     limit: Annotated[int, typer.Option(min=1, max=25, help="Candidates a term.")] = 5,
 ) -> None:
     """Suggest standard codes for a catalogue of local ones; with --out, ready to be reviewed.
@@ -77,7 +72,7 @@ def suggest(
         raise UsageError(f"{out} is there already: a review is never written over; go on with it by `review`")
     columns = dict(_pair(text) for text in column)
     terms = by_use(_read(catalogue, columns, system, language, encoding))
-    suggester = _suggester(target, store, lexicon)
+    suggester = _suggester(target, store_folder(store, site), lexicon)
     found = []
     with steps("suggesting", len(terms)) as step:
         for term in terms:
@@ -119,6 +114,7 @@ def review(
     target: Targets = [],  # noqa: B006 - typer copies it
     lexicon: Words = [],  # noqa: B006 - typer copies it
     store: Store = None,
+    site: SiteFile = None,
     page: Annotated[bool, typer.Option("--page", help="Review on a page in the browser.")] = False,
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port of the page; 0 takes a free one.")] = 0,
 ) -> None:
@@ -136,9 +132,9 @@ def review(
             stderr.print(f"{counted(len(chosen), 'term')} approved, {len(held.pending()):,} open")
             raise typer.Exit
         if page:
-            _serve(held, name, _searcher(held, target, store, lexicon), port)
+            _serve(held, name, _searcher(held, target, store_folder(store, site), lexicon), port)
             raise typer.Exit
-        ReviewSession(held, name, _searcher(held, target, store, lexicon)).run()
+        ReviewSession(held, name, _searcher(held, target, store_folder(store, site), lexicon)).run()
         raise typer.Exit
     if not url:
         raise UsageError(
@@ -195,7 +191,7 @@ def _load(path: Path) -> Review:
         raise UsageError(str(error)) from error
 
 
-def _suggester(targets: list[str], store: Path | None, lexicon: list[Path]) -> Suggester:
+def _suggester(targets: list[str], store: Path, lexicon: list[Path]) -> Suggester:
     try:
         words = get_lexicon(tuple(lexicon))
     except ValueError as error:
@@ -203,7 +199,7 @@ def _suggester(targets: list[str], store: Path | None, lexicon: list[Path]) -> S
     return Suggester([_target(name, store) for name in targets], get_terminology(), words)
 
 
-def _searcher(held: Review, targets: list[str], store: Path | None, lexicon: list[Path]) -> Suggester | None:
+def _searcher(held: Review, targets: list[str], store: Path, lexicon: list[Path]) -> Suggester | None:
     """What a reviewer searches: the systems named, else those of the candidates that are at hand."""
     if targets:
         return _suggester(targets, store, lexicon)
@@ -212,7 +208,7 @@ def _searcher(held: Review, targets: list[str], store: Path | None, lexicon: lis
     return _suggester(at_hand, store, lexicon) if at_hand else None
 
 
-def _is_at_hand(system: str, store: Path | None) -> bool:
+def _is_at_hand(system: str, store: Path) -> bool:
     try:
         _target(system, store)
     except UsageError:
@@ -220,7 +216,7 @@ def _is_at_hand(system: str, store: Path | None) -> bool:
     return True
 
 
-def _target(name: str, store: Path | None) -> CodeSystemContent:
+def _target(name: str, store: Path) -> CodeSystemContent:
     """The content to choose from: a CodeSystem file, an imported system, or one of the definition tables."""
     path = Path(name)
     if path.is_file():
@@ -231,8 +227,7 @@ def _target(name: str, store: Path | None) -> CodeSystemContent:
         if not isinstance(resource, dict) or resource.get("resourceType") != "CodeSystem":
             raise UsageError(f"{path} is no CodeSystem")
         return ResourceContent(resource)
-    folder = store_path(store)
-    imported = open_store(folder).get(name) if folder.exists() else None
+    imported = open_store(store).get(name) if store.exists() else None
     if imported is not None:
         return imported
     table = definitions.code_system(name)

@@ -132,3 +132,20 @@ def test_the_site_file_names_the_store(monkeypatch: pytest.MonkeyPatch, tmp_path
     found = Site.load(tmp_path / "site.yaml").open_terminology().lookup(hpo, "HP:0001250")
     assert found is not None
     assert found.display == told.output.strip()
+
+
+def test_suggestions_come_from_the_store_that_the_site_file_names(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.delenv(STORE_VARIABLE)
+    site = tmp_path / "site.yaml"
+    site.write_text("terminology_store: ours\n")
+    small.make_obo(tmp_path / "hp.obo")
+    assert run("import", tmp_path / "hp.obo", "--site", site).exit_code == 0
+    (tmp_path / "signs.csv").write_text("code,name\n1,Seizure\n")
+    asked = ("suggest", tmp_path / "signs.csv", "--target", "http://human-phenotype-ontology.org")
+    elsewhere = run(*asked, "--store", tmp_path / "none")
+    assert "not at hand" in elsewhere.output + str(elsewhere.exception)
+    done = run(*asked, "--site", site)
+    assert done.exit_code == 0
+    assert "1 term" in done.output
