@@ -29,11 +29,10 @@ from fhir_bridge.storage.contributions import (
 )
 from fhir_bridge.storage.dictionaries import Dictionaries
 from fhir_bridge.storage.errors import BadResource
-from fhir_bridge.storage.indexing import Identity, Indexed, IndexWriter, find_keys, identify, index
+from fhir_bridge.storage.indexing import Identity, Indexed, find_keys, identify, index
 from fhir_bridge.storage.issues import CODES
-from fhir_bridge.storage.statements import Statement
 from fhir_bridge.storage.stored import content_hash, now, parse, stamp
-from fhir_bridge.storage.versions import Current, NewVersion, PastVersion, add_versions, lock
+from fhir_bridge.storage.versions import Current, NewVersion, PastVersion, lock, write_versions
 
 __all__ = ["LoadResult", "Loader", "Output", "each"]
 
@@ -224,9 +223,7 @@ class Loader:
         touched = [subject for subject in subjects.values() if subject.touched]
         versions = [_version(subject) for subject in touched if subject.changed]
         await _complete_keys(connection, versions, keys)
-        statement = Statement()
-        add_versions(statement, IndexWriter(self._dictionaries, keys), versions, past)
-        await statement.run(connection)
+        await write_versions(connection, self._dictionaries, keys, versions, past)
         await write_states(
             connection, [(subject.current.key, subject.states, subject.live) for subject in touched]
         )

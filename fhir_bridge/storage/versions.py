@@ -8,10 +8,11 @@ from datetime import datetime
 
 from psycopg import AsyncConnection
 
-from fhir_bridge.storage.indexing import Indexed, IndexWriter
+from fhir_bridge.storage.dictionaries import Dictionaries
+from fhir_bridge.storage.indexing import Identity, Indexed, IndexWriter
 from fhir_bridge.storage.statements import Statement, arrays, transposed
 
-__all__ = ["Current", "NewVersion", "PastVersion", "add_versions", "lock"]
+__all__ = ["Current", "NewVersion", "PastVersion", "lock", "write_versions"]
 
 Bytes = bytes
 """`bytes` is also the name of a field."""
@@ -77,7 +78,24 @@ async def lock(connection: AsyncConnection, keys: Sequence[int]) -> dict[int, Cu
     return {row[0]: Current(*row) for row in rows}
 
 
-def add_versions(
+async def write_versions(
+    connection: AsyncConnection,
+    dictionaries: Dictionaries,
+    keys: dict[Identity, int],
+    versions: Sequence[NewVersion],
+    past: Sequence[PastVersion] = (),
+) -> None:
+    """Write versions of rows that are locked, or fresh. Every path that changes a resource ends here.
+
+    Args:
+        keys: internal keys of everything that the new contents refer to (`identify`).
+    """
+    statement = Statement()
+    _add_versions(statement, IndexWriter(dictionaries, keys), versions, past)
+    await statement.run(connection)
+
+
+def _add_versions(
     statement: Statement,
     writer: IndexWriter,
     versions: Sequence[NewVersion],

@@ -24,12 +24,11 @@ from fhir_bridge.storage.errors import (
     TransactionFailed,
     VersionConflict,
 )
-from fhir_bridge.storage.indexing import Identity, Indexed, IndexWriter, identify, index
+from fhir_bridge.storage.indexing import Identity, Indexed, identify, index
 from fhir_bridge.storage.permission import compile_access, linked_ids, refuse_content, require
 from fhir_bridge.storage.searching import conditions
-from fhir_bridge.storage.statements import Statement
 from fhir_bridge.storage.stored import Stored, Written, canonical, content_hash, now, parse, stamp
-from fhir_bridge.storage.versions import Current, NewVersion, add_versions, lock
+from fhir_bridge.storage.versions import Current, NewVersion, lock, write_versions
 
 __all__ = ["Operation", "Writer", "compile_criteria", "match_one", "new_id"]
 
@@ -145,7 +144,7 @@ class Writer:
             people = {} if access is EVERYTHING else await linked_ids(connection, access)
             if simple:
                 versions, written = _decide_all(operations, items, keys, rows, set(), access, people)
-                await self._apply(connection, versions, keys)
+                await write_versions(connection, self._dictionaries, keys, versions)
                 return written
             async with connection.transaction():
                 gone = [operation.identity for operation in operations if operation.action == "delete"]
@@ -156,15 +155,8 @@ class Writer:
                 reachable = await self._reachable(connection, operations, rows, keys, permitted)
                 versions, written = _decide_all(operations, items, keys, rows, reachable, access, people)
                 await self._keep_sources(connection, operations, versions)
-                await self._apply(connection, versions, keys)
+                await write_versions(connection, self._dictionaries, keys, versions)
         return written
-
-    async def _apply(
-        self, connection: AsyncConnection, versions: list[NewVersion], keys: dict[Identity, int]
-    ) -> None:
-        statement = Statement()
-        add_versions(statement, IndexWriter(self._dictionaries, keys), versions)
-        await statement.run(connection)
 
     @staticmethod
     async def _existing(connection: AsyncConnection, identities: list[Identity]) -> dict[Identity, int]:
