@@ -29,9 +29,10 @@ from fhir_bridge.storage.dictionaries import Dictionaries
 from fhir_bridge.storage.errors import BadResource, Gone, NotFound, VersionConflict
 from fhir_bridge.storage.histories import HistoryPage
 from fhir_bridge.storage.indexing import is_id
-from fhir_bridge.storage.loading import Loader, LoadResult, Output
+from fhir_bridge.storage.loading import Loader, LoadResult, Output, RecordsResult
 from fhir_bridge.storage.migration import upgrade
 from fhir_bridge.storage.permission import compile_access, require
+from fhir_bridge.storage.records import RecordSet
 from fhir_bridge.storage.searching import SearchPage, run_search
 from fhir_bridge.storage.stored import Stored, Written, parse
 from fhir_bridge.storage.transactions import Bundles
@@ -422,6 +423,29 @@ class Store:
             progress=progress,
         )
         return await loader.run(outputs)
+
+    async def load_records(
+        self,
+        sets: Sequence[RecordSet],
+        *,
+        adapter: str,
+        precedence: Mapping[str, Sequence[str]] | None = None,
+        remap: bool = False,
+    ) -> RecordsResult:
+        """Store what source records say, in one transaction. A record loaded again replaces what it said before.
+
+        Args:
+            remap: also where the mapping is older than the one that made what is stored.
+        """
+        loader = Loader(
+            self.pool,
+            self._dictionaries,
+            adapter=adapter,
+            precedence=precedence or {},
+            batch=len(sets),
+            remap=remap,
+        )
+        return await loader.run_records(sets)
 
     async def reindex(self, on_progress: Callable[[int], object] | None = None) -> int:
         """Make index, compartments and labels anew of all current resources (see `storage.reindexing`).

@@ -44,8 +44,8 @@ asyncio.run(main())
 def _outputs() -> list[dict[str, Any]]:
     made: list[dict[str, Any]] = []
     for number in range(600):
-        patient = f"p{number % 40}"
-        if number < 40:
+        patient = f"p{number // 2 % 40}"
+        if number < 80 and number % 2 == 0:
             made.append(converted({"resourceType": "Patient", "id": patient}, LAB, "2024-01-01T00:00:00Z"))
         result = observation(f"o{number // 2}", patient, f"{number % 9}-1", valueInteger=number)
         made.append(converted(result, LAB, f"2024-01-0{1 + number % 2}T00:00:00Z"))
