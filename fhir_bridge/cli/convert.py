@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -131,10 +132,16 @@ def load(
     limit: Limit = None,
     max_rejected: MaxRejected = None,
     validate: Validate = "sample",
+    remap: Annotated[
+        bool,
+        typer.Option("--remap", help="Replace what a newer version of the mapping made, too."),
+    ] = False,
 ) -> None:
     """Convert sources and store them; or store NDJSON and Bundles as they are.
 
-    Loading twice changes nothing, so an interrupted load is simply run again.
+    Loading twice changes nothing, so an interrupted load is simply run again. Loaded again with a corrected mapping,
+    site file, crosswalk or terminology, a source record replaces what it said before; what it no longer says is
+    withdrawn. Records that find no patient wait in the inbox (`fhir-bridge inbox list`).
 
         fhir-bridge load messages/ --adapter hl7v2 --site site.yaml
 
@@ -152,6 +159,7 @@ def load(
     request, ceiling = _request(
         str(adapter), mapping, site, set_, only, limit, max_rejected, validate, engine
     )
+    request = replace(request, remap=remap)
     with counting("loading") as progress:
         result = pipeline_load(request, sources, url, jobs=jobs, limit=ceiling, on_progress=progress)
     _finish(result, report)

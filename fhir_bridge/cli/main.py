@@ -15,6 +15,7 @@ from fhir_bridge.cli import (
     convert,
     demo,
     fhir,
+    inbox,
     mapping,
     plugins,
     predict,
@@ -48,6 +49,7 @@ app.add_typer(mapping.app, name="mapping")
 app.add_typer(terminology.app, name="terminology")
 app.add_typer(accounts.clients, name="client")
 app.add_typer(accounts.users, name="user")
+app.add_typer(inbox.app, name="inbox")
 app.command("reindex")(serve.reindex)
 app.command("plugins")(plugins.plugins)
 app.add_typer(view.app, name="view")

@@ -303,6 +303,7 @@ class RuleCompiler:
         entries = f"[bt[1], {update}]" if update else "[bt[1]]"
         without = f"[{update}]" if update else "()"
         writer.line(f"ext = {entries} if bt[1] else {without}")
+        writer.line("if ctx.sequence is not None: ext = [*ext, ctx.sequence]")
         writer.line("m = {}")
         writer.line(f"if ext: m['extension'] = [{{'url': {SOURCE_EXTENSION!r}, 'extension': ext}}]")
         writer.line("m['source'] = ctx.source_uri")

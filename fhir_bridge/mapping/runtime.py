@@ -146,6 +146,8 @@ class Context:
         self.instances: dict[str, list[Instance]] = {}
         self.reference_index: dict[tuple[str, int], dict[int, list[Instance]]] = {}
         self.source_uri = ""
+        self.sequence: dict[str, str] | None = None
+        """The record's entry in the source-record extension that orders records of one business time."""
         self.record_time: tuple[datetime | None, dict[str, Any] | None] = (None, None)
         self.decimal_mark: str = "."
         self.group_mark: str = ""
@@ -179,6 +181,8 @@ class Context:
             uri = f"urn:fhir-bridge:{quote(self.adapter, safe='')}:{quote(source, safe='')}"
             self._uris[source] = uri
         self.source_uri = uri
+        sequence = record.sequence
+        self.sequence = {"url": "sequence", "valueString": sequence} if sequence else None
         zone = getattr(record, "zone", None)
         self.zone = self.site.timezone if zone is None else ZoneInfo(zone) if isinstance(zone, str) else zone
 

@@ -51,6 +51,14 @@ class Account:
         else:
             setattr(self, outcome, getattr(self, outcome) + records)
 
+    def recount(self, records: int, before: str, after: str) -> None:
+        """Count records anew that turned out otherwise when they were written."""
+        self.read -= records
+        if before == "partial":
+            self.partial -= records
+        self.converted -= records
+        self.count_record(after, records)
+
     def count_issues(self, issues: Iterable[IssueLike], locator: str = "") -> None:
         """Count issues by what they say; the first place is kept as an example."""
         for issue in issues:

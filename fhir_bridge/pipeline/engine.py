@@ -17,11 +17,11 @@ from fhir_bridge.mapping import CompiledMapping, Context, IdentityResolver, Site
 from fhir_bridge.pipeline.account import Account
 from fhir_bridge.pipeline.plan import RunRequest, Shard
 from fhir_bridge.pipeline.shard import OutputCheck, ShardRun
-from fhir_bridge.pipeline.sinks import SinkRun
-from fhir_bridge.plugins import adapters, sinks
+from fhir_bridge.pipeline.sinks import SinkRun, SourceToKeep, site_hash
+from fhir_bridge.plugins import Adapter, adapters, sinks
 from fhir_bridge.terminology import Terminology
 
-__all__ = ["RunIncomplete", "SinkSpec", "run_shards", "site_key", "site_of"]
+__all__ = ["RunIncomplete", "SinkSpec", "run_here", "run_shards", "site_key", "site_of"]
 
 SinkSpec = tuple[str, str]
 """Kind and target, plain text that travels to workers: (`parts`, folder), (`store`, database URL), (`nothing`, ``)."""
@@ -109,22 +109,31 @@ class _Prepared:
 
 
 @lru_cache(maxsize=32)
-def _prepare(site_file: Path | None, mapping: str) -> _Prepared:
-    site = Site.load(site_file) if site_file else Site()
-    terminology = site.open_terminology()
+def _prepare(site_file: Path | None, mapping: str, mark: str) -> _Prepared:  # noqa: ARG001
+    """`mark` is `site_hash`, so that a changed file is read again."""
+    loaded = Site.load(site_file) if site_file else Site()
+    terminology = loaded.open_terminology()
     return _Prepared(
-        site,
+        loaded,
         load_mapping(mapping, adapters=adapters()),
         terminology,
-        IdentityResolver(site, site_key(site)),
+        IdentityResolver(loaded, site_key(loaded)),
         Validator(terminology),
     )
 
 
 def _run(request: RunRequest, shard: Shard, spec: SinkSpec, tell: Callable[[int], None]) -> Account:
-    prepared = _prepare(request.site, shard.mapping)
+    return run_here(request, shard, spec, tell, adapters()[request.adapter])
+
+
+def run_here(
+    request: RunRequest, shard: Shard, spec: SinkSpec, tell: Callable[[int], None], adapter: Adapter
+) -> Account:
+    """Run one shard in this process, its records read by `adapter`."""
+    mark = site_hash(request.site)
+    prepared = _prepare(request.site, shard.mapping, mark)
     run = ShardRun(
-        adapter=adapters()[request.adapter],
+        adapter=adapter,
         mapping=prepared.mapping,
         context=Context(
             site=prepared.site,
@@ -139,7 +148,9 @@ def _run(request: RunRequest, shard: Shard, spec: SinkSpec, tell: Callable[[int]
     )
     kind, target = spec
     site = prepared.site
-    sink = sinks()[kind].open(target, SinkRun(request.adapter, site_key(site).fingerprint, site.precedence))
+    keep = SourceToKeep(shard.paths, shard.mapping, request.options, mark)
+    run_of_sink = SinkRun(request.adapter, site_key(site).fingerprint, site.precedence, request.remap, keep)
+    sink = sinks()[kind].open(target, run_of_sink)
     try:
         return run.run(shard.paths, sink)
     finally:

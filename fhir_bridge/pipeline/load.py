@@ -35,7 +35,18 @@ def load_sources(
         SourceError, MappingErrors: before anything is stored.
         OtherSiteKey: the database holds resources whose ids were made with another site key.
     """
-    return _run(request, sources, ("store", url), jobs, limit, on_progress)
+    from fhir_bridge.pipeline.inbox import replay_waiting  # only what stores needs a database driver
+
+    result = _run(request, sources, ("store", url), jobs, limit, on_progress)
+    again = replay_waiting(url, request.site)
+    if again is not None:
+        result.report["inbox"] = {
+            "processed": again.done + again.waiting,
+            "settled": again.done,
+            "waiting": again.waiting,
+            "stored": dict(again.account.stored),
+        }
+    return result
 
 
 def check_syntax(

@@ -19,7 +19,7 @@ from fhir_bridge.pipeline.convert import RunResult
 from fhir_bridge.pipeline.engine import site_key
 from fhir_bridge.pipeline.shard import ValidateMode
 from fhir_bridge.pipeline.sources import SourceError
-from fhir_bridge.pipeline.store_sink import BATCH
+from fhir_bridge.pipeline.store_sink import BATCH, count_stored
 from fhir_bridge.storage import StorageError, Store
 from fhir_bridge.terminology import get_terminology
 
@@ -93,17 +93,9 @@ async def _store(files: Iterable[Path], url: str, site: Site, checked: _Checked)
             checked.resources(plain), adapter="fhir", precedence=site.precedence, batch=BATCH
         )
     account = checked.account
-    account.count_issues(result.issues)
-    account.converted -= result.rejected
-    account.rejected += result.rejected
+    account.recount(result.rejected + result.refused, "converted", "rejected")
     account.resources.update(result.resources)
-    account.stored.update(
-        created=result.created,
-        updated=result.updated,
-        unchanged=result.unchanged,
-        stale=result.stale,
-        conflicts=result.conflicts,
-    )
+    count_stored(account, result)
 
 
 async def _transact(store: Store, file: Path, bundle: dict[str, Any], checked: _Checked) -> None:

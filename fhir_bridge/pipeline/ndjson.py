@@ -11,13 +11,14 @@ import shutil
 from collections.abc import Iterable
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import orjson
 
 from fhir_bridge.fhir.issues import Issue
 from fhir_bridge.fhir.serialization import dumps
 from fhir_bridge.pipeline.account import Account
+from fhir_bridge.pipeline.converted import ConvertedRecord
 from fhir_bridge.pipeline.ledger import Ledger
 from fhir_bridge.plugins import IssueLike
 
@@ -95,9 +96,9 @@ class PartSink:
         self._files: dict[str, BinaryIO] = {}
         self._rejects = (folder / REJECTS).open("wb")
 
-    def write(self, outputs: Iterable[Any], account: Account) -> None:
-        """Write converted resources (`fhir_bridge.mapping.Output`)."""
-        for output in outputs:
+    def write(self, record: ConvertedRecord, account: Account) -> None:
+        """Write a record's resources."""
+        for output in record.outputs:
             file = self._files.get(output.type)
             if file is None:
                 file = self._files[output.type] = (self._folder / f"{output.type}.part").open(
@@ -106,7 +107,7 @@ class PartSink:
             time = output.time.isoformat() if output.time else ""
             head = (
                 output.id,
-                f"{time} {output.resource.get('status', '')}",
+                f"{time} {record.sequence} {output.resource.get('status', '')}".replace("\t", " "),
                 output.locator.replace("\t", " "),
             )
             file.write("\t".join(head).encode() + _SEPARATOR + dumps(output.resource) + b"\n")

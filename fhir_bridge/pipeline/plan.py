@@ -21,6 +21,7 @@ class RunRequest:
         mapping: name or file; None lets the adapter choose for each file.
         options: `--set K=V` pairs, over the mapping's `source:` block.
         validate: `sample` (first outputs of a rule, then 1 in 100), `all` or `none`.
+        remap: a store lets an older version of a mapping replace what a newer one made.
     """
 
     adapter: str
@@ -29,6 +30,7 @@ class RunRequest:
     options: dict[str, Any] = field(default_factory=dict)
     selection: Selection = field(default_factory=Selection)
     validate: ValidateMode = "sample"
+    remap: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,16 @@ from fhir_bridge.fhir.issues import Issue
 from fhir_bridge.fhir.validation import Validator
 from fhir_bridge.mapping import CompiledMapping, Context, Output, Site
 from fhir_bridge.pipeline.account import Account
-from fhir_bridge.plugins import Adapter, Sink, SourceRecord
+from fhir_bridge.pipeline.converted import ConvertedRecord
+from fhir_bridge.plugins import (
+    Adapter,
+    ComposingSink,
+    CompositeAdapter,
+    CompositeRecord,
+    Sink,
+    SourceRecord,
+    StoredPart,
+)
 
 __all__ = ["OutputCheck", "Selection", "ShardRun", "TooManyRejected", "ValidateMode"]
 
@@ -32,14 +41,18 @@ class Selection:
         only: a locator, or the beginning of one (`adt.hl7#3`, `lab.csv:17`).
         limit: number of records to take at most.
         max_rejected: number of rejected records beyond which the run ends.
+        locators: records by their exact locators; None for all.
     """
 
     only: str | None = None
     limit: int | None = None
     max_rejected: int | None = None
+    locators: frozenset[str] | None = None
 
     def takes(self, record: SourceRecord) -> bool:
         """Whether the record is among those asked for."""
+        if self.locators is not None and record.locator not in self.locators:
+            return False
         if self.only is None:
             return True
         locator = record.locator
@@ -104,6 +117,7 @@ class ShardRun:
     check: OutputCheck
     selection: Selection = field(default_factory=Selection)
     on_progress: Callable[[int], None] = lambda _read: None
+    _composing: ComposingSink | None = None
 
     def run(self, paths: Sequence[Path], sink: Sink) -> Account:
         """Convert all records of `paths`.
@@ -112,9 +126,10 @@ class ShardRun:
             TooManyRejected: `Selection.max_rejected` is exceeded; what came before has been written.
         """
         account = Account()
-        reading = _Reading({**self.mapping.source_options, **self.options}, self.context.site)
+        composes = isinstance(self.adapter, CompositeAdapter) and isinstance(sink, ComposingSink)
+        self._composing = sink if composes and isinstance(sink, ComposingSink) else None
         taken = 0
-        for record in self.adapter.read(paths, reading):
+        for record in self.adapter.read(paths, self._reading()):
             if not self.selection.takes(record):
                 continue
             if self.selection.limit is not None and taken >= self.selection.limit:
@@ -140,6 +155,23 @@ class ShardRun:
             if record.outcome == "rejected":
                 sink.reject(record.locator, "rejected", record.issues)
             return
+        if self._composing is not None and isinstance(record, CompositeRecord):
+            converted = self._composing.write_parts(record, self, account)
+            self._count(converted, record, sink, account)
+            return
+        converted = self.convert(record)
+        self._count(converted, record, sink, account)
+        sink.write(converted, account)
+
+    @staticmethod
+    def _count(converted: ConvertedRecord, record: SourceRecord, sink: Sink, account: Account) -> None:
+        account.count_issues(converted.issues, record.locator)
+        account.count_record(converted.outcome, record.records)
+        if converted.outcome != "converted":
+            sink.reject(record.locator, converted.outcome, [*record.issues, *converted.issues])
+
+    def convert(self, record: SourceRecord) -> ConvertedRecord:
+        """What a record becomes: outputs that are valid as far as they were checked, and the issues of the rest."""
         conversion = self.mapping.convert(record, self.context)
         outputs, found = [], list(conversion.issues)
         for output in conversion.outputs:
@@ -148,15 +180,33 @@ class ShardRun:
                 found += errors
             else:
                 outputs.append(output)
-        account.count_issues(found, record.locator)
         outcome = conversion.outcome
         lost = len(outputs) < len(conversion.outputs) or any(i.severity == "error" for i in record.issues)
         if outcome == "converted" and lost:
             outcome = "partial"
         if conversion.outputs and not outputs:
             outcome = "rejected"
-        account.count_record(outcome, record.records)
-        if outcome != "converted":
-            sink.reject(record.locator, outcome, [*record.issues, *found])
-        if outcome != "rejected":
-            sink.write(outputs, account)
+        return ConvertedRecord(
+            outputs,
+            record.key,
+            self.context.source_uri,
+            self.mapping.version,
+            record.locator,
+            record.sequence,
+            record.records,
+            outcome,
+            found,
+        )
+
+    def compose(self, parts: Sequence[StoredPart]) -> SourceRecord:
+        """The record of all these parts, by an adapter that can compose."""
+        assert isinstance(self.adapter, CompositeAdapter)
+        return self.adapter.compose(parts, self._reading())
+
+    def differences(self, one: bytes, other: bytes) -> list[str]:
+        """What differs between two contents of one part."""
+        assert isinstance(self.adapter, CompositeAdapter)
+        return self.adapter.differences(one, other)
+
+    def _reading(self) -> _Reading:
+        return _Reading({**self.mapping.source_options, **self.options}, self.context.site)

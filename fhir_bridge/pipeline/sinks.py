@@ -2,16 +2,44 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-from fhir_bridge.mapping import Output
+from fhir_bridge.mapping import Site
 from fhir_bridge.pipeline.account import Account
+from fhir_bridge.pipeline.converted import ConvertedRecord
 from fhir_bridge.pipeline.ndjson import PartSink
 from fhir_bridge.plugins import IssueLike, Sink
 
-__all__ = ["NoSink", "NoSinkFactory", "PartSinkFactory", "SinkRun", "StoreSinkFactory"]
+__all__ = [
+    "NoSink",
+    "NoSinkFactory",
+    "PartSinkFactory",
+    "SinkRun",
+    "SourceToKeep",
+    "StoreSinkFactory",
+    "site_hash",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class SourceToKeep:
+    """What a sink needs to keep a source whose records have to wait, and to process it again.
+
+    Attributes:
+        paths: the files that the sink's records come from.
+        mapping: name or file of the mapping.
+        options: as in `RunRequest`.
+        site: hash of the site file and its crosswalk; with another one a record may find its patient.
+    """
+
+    paths: Sequence[Path]
+    mapping: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+    site: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,11 +49,26 @@ class SinkRun:
     Attributes:
         fingerprint: of the site key that ids are made with; a store refuses another than its own.
         precedence: resource type to adapters, strongest first.
+        remap: what a newer version of the mapping made is replaced too.
+        keep: the sources of the run, for records that have to wait.
     """
 
     adapter: str
     fingerprint: str
     precedence: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    remap: bool = False
+    keep: SourceToKeep | None = None
+
+
+def site_hash(path: Path | None) -> str:
+    """A hash of what decides who someone is: the site file and its crosswalk."""
+    digest = hashlib.blake2b(digest_size=12)
+    if path is not None:
+        digest.update(path.read_bytes())
+        crosswalk = Site.load(path).crosswalk_path
+        if crosswalk is not None and crosswalk.exists():
+            digest.update(crosswalk.read_bytes())
+    return digest.hexdigest()
 
 
 class PartSinkFactory:
@@ -47,7 +90,7 @@ class StoreSinkFactory:
         """A sink for the database at the URL `target`."""
         from fhir_bridge.pipeline.store_sink import StoreSink  # only what stores needs a database driver
 
-        return StoreSink(target, adapter=run.adapter, fingerprint=run.fingerprint, precedence=run.precedence)
+        return StoreSink(target, run)
 
 
 class NoSinkFactory:
@@ -63,9 +106,9 @@ class NoSinkFactory:
 class NoSink:
     """For a dry run: counts what would be written."""
 
-    def write(self, outputs: Iterable[Output], account: Account) -> None:
+    def write(self, record: ConvertedRecord, account: Account) -> None:
         """Count the outputs."""
-        account.resources.update(output.type for output in outputs)
+        account.resources.update(output.type for output in record.outputs)
 
     def reject(self, locator: str, outcome: str, issues: Iterable[IssueLike]) -> None:
         """The account has it already."""

@@ -10,16 +10,21 @@ from typing import Any, Literal, Protocol, runtime_checkable
 __all__ = [
     "Adapter",
     "AssigningAdapter",
+    "ComposingSink",
+    "CompositeAdapter",
+    "CompositeRecord",
     "IssueLike",
     "Operation",
     "Predictor",
     "ReadContext",
     "RecordOutcome",
+    "RecordPart",
     "ScopeSpec",
     "Sink",
     "SinkFactory",
     "SourceModel",
     "SourceRecord",
+    "StoredPart",
 ]
 
 RecordOutcome = Literal["read", "skipped", "rejected"]
@@ -115,6 +120,16 @@ class SourceRecord(Protocol):
         """Business time of the record; naive where the source gives no zone."""
         ...
 
+    @property
+    def key(self) -> str:
+        """Names the record within its source, the same whenever it is sent; empty where nothing does."""
+        ...
+
+    @property
+    def sequence(self) -> str:
+        """Orders records of one business time, as bytes compare; empty where nothing does."""
+        ...
+
     def scope(self, name: str) -> Iterable[Any]:
         """The objects of a scope, in source order; each has `outer`."""
         ...
@@ -169,6 +184,67 @@ class AssigningAdapter(Adapter, Protocol):
         ...
 
 
+class RecordPart(Protocol):
+    """A part of a record that may arrive apart from the others: an instance of a study."""
+
+    @property
+    def key(self) -> str:
+        """Names the part within the record: the SOPInstanceUID."""
+        ...
+
+    @property
+    def subject(self) -> str:
+        """Whom it is about, as the source itself says it."""
+        ...
+
+    @property
+    def time(self) -> datetime | None:
+        """Business time of the part; of a deletion, when it was deleted."""
+        ...
+
+    @property
+    def content(self) -> bytes:
+        """All that composing the record takes from the part: equal bytes for equal content."""
+        ...
+
+    @property
+    def deletes(self) -> bool:
+        """Whether it takes the part away."""
+        ...
+
+
+@runtime_checkable
+class CompositeRecord(SourceRecord, Protocol):
+    """A record that is the union of its parts over all loads."""
+
+    @property
+    def parts(self) -> Sequence[RecordPart]: ...
+
+
+class StoredPart(Protocol):
+    """A part as the store gives it back."""
+
+    @property
+    def key(self) -> str: ...
+    @property
+    def time(self) -> datetime | None: ...
+    @property
+    def content(self) -> bytes: ...
+
+
+@runtime_checkable
+class CompositeAdapter(Adapter, Protocol):
+    """An adapter whose records are unions of parts, which a store keeps."""
+
+    def compose(self, parts: Sequence[StoredPart], context: ReadContext) -> SourceRecord:
+        """The record of these parts, whatever their order: as if all had been read together."""
+        ...
+
+    def differences(self, one: bytes, other: bytes) -> list[str]:
+        """What differs between two contents of one part, by name and without values."""
+        ...
+
+
 class Predictor(Protocol):
     """A model: what it needs, for whom it is meant, and what it says. See docs/predictors.md."""
 
@@ -195,8 +271,8 @@ class Operation(Protocol):
 class Sink(Protocol):
     """Takes a shard's resources: files, our store, another server. One sink a shard, in the shard's process."""
 
-    def write(self, outputs: Iterable[Any], account: Any) -> None:
-        """Take converted resources (`fhir_bridge.mapping.Output`), and count them in `account.resources`."""
+    def write(self, record: Any, account: Any) -> None:
+        """Take a converted record (`fhir_bridge.pipeline.ConvertedRecord`), and count its resources in `account`."""
         ...
 
     def reject(self, locator: str, outcome: str, issues: Iterable[IssueLike]) -> None:
@@ -209,6 +285,19 @@ class Sink(Protocol):
 
     def close(self) -> None:
         """Let go of files and connections."""
+        ...
+
+
+@runtime_checkable
+class ComposingSink(Sink, Protocol):
+    """A sink that keeps the parts of records, so that one is the union of its parts over all loads."""
+
+    def write_parts(self, record: CompositeRecord, run: Any, account: Any) -> Any:
+        """Take a record's parts, and what the record becomes of all parts known; gives the converted record.
+
+        Args:
+            run: composes a record of stored parts, and converts it (`fhir_bridge.pipeline.composing.Composer`).
+        """
         ...
 
 

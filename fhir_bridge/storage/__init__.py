@@ -20,8 +20,9 @@ from fhir_bridge.storage.errors import (
 )
 from fhir_bridge.storage.histories import HistoryEntry, HistoryPage
 from fhir_bridge.storage.indexed import searchable
-from fhir_bridge.storage.loading import LoadResult
+from fhir_bridge.storage.loading import LoadResult, RecordsResult
 from fhir_bridge.storage.migration import upgrade
+from fhir_bridge.storage.records import RecordSet
 from fhir_bridge.storage.searching import SearchPage, UnknownParameter
 from fhir_bridge.storage.store import Store
 from fhir_bridge.storage.stored import Stored, Written
@@ -42,6 +43,8 @@ __all__ = [
     "MultipleMatches",
     "NotFound",
     "OtherSiteKey",
+    "RecordSet",
+    "RecordsResult",
     "SchemaAhead",
     "SearchPage",
     "StorageError",

@@ -14,7 +14,7 @@ from fhir_bridge.storage.records import keep_outputs
 from fhir_bridge.storage.stored import parse
 from fhir_bridge.storage.versions import Current
 
-__all__ = ["keep_contents", "read_states", "write_states"]
+__all__ = ["keep_contents", "read_states", "remove_states", "write_states"]
 
 States = dict[str, Contribution]
 """A resource's contributions by source."""
@@ -115,6 +115,11 @@ async def write_states(connection: AsyncConnection, states: Sequence[tuple[int, 
             [state.mapping for _, state, _ in rows],
         ),
     )
+
+
+async def remove_states(connection: AsyncConnection, keys: Sequence[int]) -> None:
+    """Remove all contributions to resources whose states are written anew."""
+    await connection.execute("DELETE FROM contribution WHERE resource = ANY(%s)", (list(keys),))
 
 
 def _content(state: Contribution, states: States, *, live: bool) -> bytes | None:

@@ -15,16 +15,22 @@ from psycopg import AsyncConnection
 
 from fhir_bridge.fhir.issues import Issue
 
-__all__ = ["Entry", "InboxItem", "keep_source", "kept_source", "note", "read", "refusals", "set_state"]
+__all__ = [
+    "Entry",
+    "InboxItem",
+    "duplicates",
+    "keep_source",
+    "kept_source",
+    "note",
+    "number_of_links",
+    "read",
+    "set_state",
+]
 
 Kind = Literal["held", "refused", "duplicate", "ambiguous"]
 State = Literal["open", "done", "discarded"]
 
-_KINDS: dict[str, Kind] = {
-    "FB-STORE-018": "refused",
-    "FB-STORE-013": "duplicate",
-    "FB-STORE-019": "duplicate",
-}
+_DUPLICATES = frozenset({"FB-STORE-013", "FB-STORE-019"})
 _PIECE = 1 << 20
 
 
@@ -67,12 +73,12 @@ class Entry:
     changed: datetime
 
 
-def refusals(issues: Iterable[Issue], adapter: str) -> list[InboxItem]:
-    """The inbox items that the issues of a load come to."""
+def duplicates(issues: Iterable[Issue], adapter: str) -> list[InboxItem]:
+    """The items that the issues of a load come to: two contents where there is one thing."""
     return [
-        InboxItem(_KINDS[issue.code], adapter, issue.source, issue.code, issue.message)
+        InboxItem("duplicate", adapter, issue.source, issue.code, issue.message)
         for issue in issues
-        if issue.code in _KINDS
+        if issue.code in _DUPLICATES
     ]
 
 
@@ -132,16 +138,29 @@ def _entry(*row: Any) -> Entry:
     return Entry(*row[:8], run, content, *row[10:])  # type: ignore[call-arg]
 
 
-async def set_state(connection: AsyncConnection, keys: Sequence[int], state: State) -> int:
-    """Set the state of entries; how many there were. A kept source that no open entry needs goes."""
+async def set_state(
+    connection: AsyncConnection, keys: Sequence[int], state: State, *, forget: bool = True
+) -> int:
+    """Set the state of entries; how many there were.
+
+    Args:
+        forget: let go of kept sources that no open entry needs any more.
+    """
     done = await connection.execute(
         "UPDATE inbox SET state = %s, changed = now() WHERE key = ANY(%s)", (state, list(keys))
     )
-    await connection.execute(
-        "DELETE FROM kept_source k WHERE NOT EXISTS "
-        "(SELECT FROM inbox i WHERE i.content = k.hash AND i.state = 'open')"
-    )
+    if forget:
+        await connection.execute(
+            "DELETE FROM kept_source k WHERE NOT EXISTS "
+            "(SELECT FROM inbox i WHERE i.content = k.hash AND i.state = 'open')"
+        )
     return done.rowcount
+
+
+async def number_of_links(connection: AsyncConnection) -> int:
+    """How many links between patients there are: with other links a refused record may be the same person's."""
+    row = await (await connection.execute("SELECT count(*) FROM link")).fetchone()
+    return 0 if row is None else int(row[0])
 
 
 async def keep_source(connection: AsyncConnection, pieces: Iterable[bytes]) -> bytes:

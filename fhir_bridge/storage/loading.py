@@ -7,7 +7,7 @@ replaces what the record said before, and what it no longer says is withdrawn.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID, uuid4
@@ -17,12 +17,13 @@ from psycopg_pool import AsyncConnectionPool
 
 from fhir_bridge.fhir.serialization import dumps
 from fhir_bridge.storage import inbox, records
-from fhir_bridge.storage.contribution_rows import read_states, write_states
+from fhir_bridge.storage.contribution_rows import read_states, remove_states, write_states
 from fhir_bridge.storage.contributions import MERGED, incoming, version_order
 from fhir_bridge.storage.dictionaries import Dictionaries
 from fhir_bridge.storage.errors import BadResource
 from fhir_bridge.storage.indexing import Identity, find_keys, identify, index
 from fhir_bridge.storage.ownership import owners, same_person
+from fhir_bridge.storage.parts import Part, write_parts
 from fhir_bridge.storage.records import LOOSE, Claim, ClaimRow, KnownRecord, RecordSet
 from fhir_bridge.storage.stored import parse
 from fhir_bridge.storage.subjects import LoadResult, Message, Subject, read_subject
@@ -31,6 +32,7 @@ from fhir_bridge.storage.versions import NewVersion, lock, write_versions
 __all__ = ["LoadResult", "Loader", "Output", "RecordsResult", "each"]
 
 Output = Mapping[str, Any] | bytes
+Before = Callable[[AsyncConnection], Awaitable[None]]
 ANALYZE_AFTER = 5000
 """A load that wrote so much brings the planner's statistics up to date: the next search may come before autovacuum."""
 
@@ -110,8 +112,12 @@ class Loader:
         await self._analyze()
         return self.result
 
-    async def run_records(self, sets: Sequence[RecordSet]) -> RecordsResult:
-        """Load the outputs of source records, all in one transaction."""
+    async def run_records(self, sets: Sequence[RecordSet], *, first: Before | None = None) -> RecordsResult:
+        """Load the outputs of source records, all in one transaction.
+
+        Args:
+            first: done in that transaction before anything else.
+        """
         batch: list[_Set] = []
         incomplete: list[RecordSet] = []
         for record in sets:
@@ -120,9 +126,23 @@ class Loader:
             batch.append(_Set(record, [message for message in read if message is not None]))
             if None in read:
                 incomplete.append(record)
-        refused = await self._write(batch)
+        refused = await self._write(batch, first)
         await self._analyze()
         return RecordsResult(self.result, refused, incomplete)
+
+    async def run_composite(
+        self, record: RecordSet | None, name: tuple[str, str], added: Sequence[Part], seen: Sequence[Part]
+    ) -> RecordsResult:
+        """Load what a record of parts says, with its new parts, in one transaction (`storage.parts`).
+
+        Raises:
+            PartsMoved: other parts were stored since the record was composed.
+        """
+
+        async def add_parts(connection: AsyncConnection) -> None:
+            await write_parts(connection, *name, added, seen)
+
+        return await self.run_records([record] if record is not None else [], first=add_parts)
 
     async def _analyze(self) -> None:
         if self.result.created + self.result.updated >= ANALYZE_AFTER:
@@ -148,16 +168,18 @@ class Loader:
         self.result.resources[item.type] += 1
         return Message(item.type, identity, said, item, resource)
 
-    async def _write(self, batch: list[_Set]) -> list[RecordSet]:
+    async def _write(self, batch: list[_Set], first: Before | None = None) -> list[RecordSet]:
         """Write a batch; the records that it refused."""
         refused: list[RecordSet] = []
         pending = await self._pending(batch)
-        if not pending:
+        if not pending and first is None:
             return refused
         messages = [message for one in pending for message in one.messages]
         keys = await identify(self._pool, self._dictionaries, [message.item for message in messages])
         outcomes = LoadResult()
         async with self._pool.connection() as connection, connection.transaction():
+            if first is not None:
+                await first(connection)
             await _Batch(self, connection, keys, outcomes, refused).run(pending)
         self.result.add_outcomes(outcomes)  # only now is it durable
         return refused
@@ -275,7 +297,10 @@ class _Batch:
             text = f"{wrong.type} is known under another patient: the record changes nothing"
             self.outcomes.add_issue("FB-STORE-018", text, locator)
             if one.record is not None:
-                self.refused.append(one.record)
+                self.refused.append(one.record)  # whoever reads the source lists it, and keeps it
+            else:
+                item = inbox.InboxItem("refused", self.loader._adapter, locator, "FB-STORE-018", text)
+                await inbox.note(self.connection, [item])
         return accepted
 
     async def _conflict(
@@ -368,6 +393,9 @@ class _Batch:
         await _complete_keys(connection, versions, self.keys)
         past = [old for subject in touched for old in subject.past]
         await write_versions(connection, self.loader._dictionaries, self.keys, versions, past)
+        folded = [subject.current.key for subject in touched if subject.folded_again]
+        if folded:
+            await remove_states(connection, folded)
         rows = [(subject.current.key, subject.states, subject.live) for subject in touched]
         await write_states(connection, rows)
         await records.write_claims(
@@ -375,7 +403,7 @@ class _Batch:
             list({(row.resource, row.record, row.hash): row for row in map(self._claim, claims)}.values()),
             {one.key: one.record.mapping for one in sets if one.record is not None},
         )
-        await inbox.note(connection, inbox.refusals(self.outcomes.issues, self.loader._adapter))
+        await inbox.note(connection, inbox.duplicates(self.outcomes.issues, self.loader._adapter))
 
     def _claim(self, claim: tuple[_Set, Message, int]) -> ClaimRow:
         one, message, arrival = claim

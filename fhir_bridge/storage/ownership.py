@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from psycopg import AsyncConnection
 
-__all__ = ["owners", "same_person"]
+from fhir_bridge.storage.stored import parse
+
+__all__ = ["in_another_record", "owners", "same_person"]
 
 _ELEMENTS = ("subject", "patient", "for", "beneficiary", "individual")
 
@@ -36,3 +38,21 @@ async def same_person(connection: AsyncConnection, one: Iterable[str], other: It
         )
     ).fetchone()
     return row is not None and bool(row[0])
+
+
+async def in_another_record(connection: AsyncConnection, resources: Sequence[dict[str, Any]]) -> bool:
+    """Whether one of the resources is stored in the record of another person than these contents say."""
+    rows = await connection.execute(
+        "SELECT w.n, r.bytes FROM unnest(%s::int[], %s::text[], %s::text[]) AS w (n, type, id) "
+        "JOIN resource r ON r.type = w.type AND r.id = w.id WHERE NOT r.deleted",
+        (
+            list(range(len(resources))),
+            [resource["resourceType"] for resource in resources],
+            [resource["id"] for resource in resources],
+        ),
+    )
+    for number, text in await rows.fetchall():
+        present, wanted = owners(parse(bytes(text))), owners(resources[number])
+        if present and wanted and present != wanted and not await same_person(connection, present, wanted):
+            return True
+    return False

@@ -22,7 +22,7 @@ from psycopg_pool import AsyncConnectionPool
 
 from fhir_bridge.fhir import definitions
 from fhir_bridge.fhir.access import EVERYTHING, AccessFilter
-from fhir_bridge.storage import appending, histories, patients, reindexing, settings, streaming
+from fhir_bridge.storage import appending, histories, inbox, patients, reindexing, settings, streaming
 from fhir_bridge.storage.changes import Change, read_changes
 from fhir_bridge.storage.cursors import Cursors
 from fhir_bridge.storage.dictionaries import Dictionaries
@@ -31,6 +31,8 @@ from fhir_bridge.storage.histories import HistoryPage
 from fhir_bridge.storage.indexing import is_id
 from fhir_bridge.storage.loading import Loader, LoadResult, Output, RecordsResult
 from fhir_bridge.storage.migration import upgrade
+from fhir_bridge.storage.ownership import in_another_record
+from fhir_bridge.storage.parts import Part, read_parts
 from fhir_bridge.storage.permission import compile_access, require
 from fhir_bridge.storage.records import RecordSet
 from fhir_bridge.storage.searching import SearchPage, run_search
@@ -446,6 +448,85 @@ class Store:
             remap=remap,
         )
         return await loader.run_records(sets)
+
+    async def load_composite(
+        self,
+        record: RecordSet | None,
+        name: tuple[str, str],
+        added: Sequence[Part],
+        seen: Sequence[Part],
+        *,
+        adapter: str,
+        precedence: Mapping[str, Sequence[str]] | None = None,
+        remap: bool = False,
+    ) -> RecordsResult:
+        """Store what a record of parts says, and the parts that it gained, in one transaction.
+
+        Args:
+            record: None where it could not be converted: what it said before stays.
+            name: source and id of the record.
+            added: parts that came now; seen: those that were stored when the record was composed of both.
+
+        Raises:
+            PartsMoved: other parts were stored since; compose again.
+        """
+        loader = Loader(
+            self.pool,
+            self._dictionaries,
+            adapter=adapter,
+            precedence=precedence or {},
+            batch=1,
+            remap=remap,
+        )
+        return await loader.run_composite(record, name, added, seen)
+
+    async def parts(self, source: str, record: str) -> list[Part]:
+        """All contents and deletions of a record's parts (`storage.parts`)."""
+        async with self.pool.connection() as connection:
+            return await read_parts(connection, source, record)
+
+    async def in_another_record(self, resources: Sequence[dict[str, Any]]) -> bool:
+        """Whether one of the resources is stored in the record of another person than these contents say."""
+        async with self.pool.connection() as connection:
+            return await in_another_record(connection, resources)
+
+    async def keep_source(self, pieces: Iterable[bytes]) -> bytes:
+        """Keep a source file for the inbox; gives its hash."""
+        async with self.pool.connection() as connection:
+            return await inbox.keep_source(connection, pieces)
+
+    async def kept_source(self, key: bytes) -> bytes | None:
+        """A source file that was kept, or None."""
+        async with self.pool.connection() as connection:
+            return await inbox.kept_source(connection, key)
+
+    async def note_inbox(self, items: Sequence[inbox.InboxItem]) -> None:
+        """Enter items in the inbox."""
+        async with self.connection() as connection:
+            await inbox.note(connection, items)
+
+    async def read_inbox(
+        self,
+        *,
+        state: inbox.State | None = "open",
+        kind: inbox.Kind | None = None,
+        keys: Sequence[int] | None = None,
+        after: int = 0,
+        limit: int = 1000,
+    ) -> list[inbox.Entry]:
+        """Entries of the inbox, oldest first (`storage.inbox.read`)."""
+        async with self.pool.connection() as connection:
+            return await inbox.read(connection, state=state, kind=kind, keys=keys, after=after, limit=limit)
+
+    async def set_inbox_state(self, keys: Sequence[int], state: inbox.State, *, forget: bool = True) -> int:
+        """Set the state of inbox entries; how many there were (`storage.inbox.set_state`)."""
+        async with self.connection() as connection:
+            return await inbox.set_state(connection, keys, state, forget=forget)
+
+    async def number_of_links(self) -> int:
+        """How many links between patients there are."""
+        async with self.pool.connection() as connection:
+            return await inbox.number_of_links(connection)
 
     async def reindex(self, on_progress: Callable[[int], object] | None = None) -> int:
         """Make index, compartments and labels anew of all current resources (see `storage.reindexing`).

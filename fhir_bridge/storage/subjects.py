@@ -109,6 +109,7 @@ class Subject:
     said_by: Contribution | None = None
     changed: bool = False
     touched: bool = False
+    folded_again: bool = False
     past: list[PastVersion] = field(default_factory=list)
 
     def take(
@@ -168,7 +169,7 @@ class Subject:
         """Take the sources' states as they are without what a record gave up; people's edits stay."""
         rest = self.states.get(REST)
         self.states = states if rest is None else {**states, REST: rest}
-        self.touched = True
+        self.touched = self.folded_again = True
 
     def settle(self, precedence: Sequence[str], outcomes: LoadResult, *, referred: bool) -> None:
         """Bring the content up to date after `fold_again`, if no message did.

@@ -46,7 +46,7 @@ DROP TABLE superseded;
 ALTER TABLE contribution ADD COLUMN sequence text COLLATE "C" NOT NULL DEFAULT '';
 ALTER TABLE contribution ADD COLUMN mapping text COLLATE "C" NOT NULL DEFAULT '';
 
--- The parts of a record that arrive apart: instances of a study. deleted: a tombstone, with the time of the deletion.
+-- The parts of a record that arrive apart: all contents of a study's instances. deleted: a deletion, with its time.
 CREATE TABLE part (
     record bigint NOT NULL REFERENCES source_record (key),
     key text COLLATE "C" NOT NULL,
@@ -55,7 +55,7 @@ CREATE TABLE part (
     hash bytea NOT NULL,
     deleted boolean NOT NULL DEFAULT false,
     content bytea NOT NULL,
-    PRIMARY KEY (record, key)
+    PRIMARY KEY (record, key, hash)
 );
 
 -- What people have to look at: records that wait for a patient, refused moves, duplicates, ambiguous ones.

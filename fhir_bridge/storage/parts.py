@@ -1,0 +1,122 @@
+"""Records whose parts arrive apart: a study is the union of its instances over all loads, minus those deleted.
+
+Every content of a part is kept, and every deletion, so that which one is current does not depend on the order of
+arrival: a content counts unless a deletion is as new as it; of several, the oldest, then the one with the smaller hash.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from psycopg import AsyncConnection
+
+__all__ = ["Part", "PartsMoved", "current_parts", "read_parts", "write_parts"]
+
+_LAST = datetime.max.replace(tzinfo=UTC)
+
+
+class PartsMoved(Exception):
+    """Another load brought parts of the record in the meantime: compose it again from all of them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A content of a part, or its deletion.
+
+    Attributes:
+        key: of the part within the record (SOPInstanceUID).
+        subject: whom it is about, as the source says it.
+        time: business time; of a deletion, when it was deleted.
+        content: everything that the record takes from the part; empty for a deletion.
+    """
+
+    key: str
+    subject: str
+    time: datetime | None
+    content: bytes
+    deleted: bool = False
+
+    @property
+    def hash(self) -> bytes:
+        """Of the content; of a deletion the same for all, since the newest counts."""
+        if self.deleted:
+            return b"deleted"
+        return hashlib.blake2b(self.content, digest_size=16).digest()
+
+
+def current_parts(parts: Sequence[Part]) -> list[Part]:
+    """The contents that count, in order of their keys."""
+    deleted: dict[str, datetime] = {}
+    for part in parts:
+        if part.deleted:
+            deleted[part.key] = max(
+                part.time or _LAST, deleted.get(part.key, datetime.min.replace(tzinfo=UTC))
+            )
+    chosen: dict[str, Part] = {}
+    for part in parts:
+        gone = deleted.get(part.key)
+        if part.deleted or (gone is not None and (part.time is None or part.time <= gone)):
+            continue
+        known = chosen.get(part.key)
+        if known is None or _rank(part) < _rank(known):
+            chosen[part.key] = part
+    return [chosen[key] for key in sorted(chosen)]
+
+
+def _rank(part: Part) -> tuple[datetime, bytes]:
+    return part.time or _LAST, part.hash
+
+
+async def read_parts(connection: AsyncConnection, source: str, record: str) -> list[Part]:
+    """All contents and deletions of a record's parts."""
+    rows = await connection.execute(
+        "SELECT p.key, p.subject, p.time, p.content, p.deleted FROM part p JOIN source_record r ON r.key = p.record "
+        "WHERE r.source = %s AND r.id = %s ORDER BY p.key, p.hash",
+        (source, record),
+        binary=True,
+    )
+    return [Part(row[0], row[1], row[2], bytes(row[3]), row[4]) for row in await rows.fetchall()]
+
+
+async def write_parts(
+    connection: AsyncConnection, source: str, record: str, parts: Sequence[Part], seen: Sequence[Part]
+) -> None:
+    """Lock the record and add parts to it.
+
+    Args:
+        seen: the parts that the record was composed of beside these.
+
+    Raises:
+        PartsMoved: there are others by now.
+    """
+    row = await (
+        await connection.execute(
+            "INSERT INTO source_record (source, id) VALUES (%s, %s) ON CONFLICT (source, id) "
+            "DO UPDATE SET mapping = source_record.mapping RETURNING key",
+            (source, record),
+        )
+    ).fetchone()
+    assert row is not None
+    present = await read_parts(connection, source, record)
+    if {(part.key, part.hash, part.time) for part in present} != {
+        (part.key, part.hash, part.time) for part in seen
+    }:
+        raise PartsMoved(record)
+    await connection.execute(
+        "INSERT INTO part (record, key, subject, time, hash, deleted, content) SELECT %s, * FROM unnest(%s::text[], "
+        "%s::text[], %s::timestamptz[], %s::bytea[], %s::bool[], %s::bytea[]) "
+        "ON CONFLICT (record, key, hash) DO UPDATE SET time = "
+        "CASE WHEN part.deleted THEN greatest(part.time, excluded.time) ELSE part.time END",
+        (
+            row[0],
+            [part.key for part in parts],
+            [part.subject for part in parts],
+            [part.time for part in parts],
+            [part.hash for part in parts],
+            [part.deleted for part in parts],
+            [part.content for part in parts],
+        ),
+    )
