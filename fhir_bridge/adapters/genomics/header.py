@@ -7,12 +7,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from fhir_bridge.adapters.genomics.assembly import Contig
+from fhir_bridge.adapters.genomics.definition import Definition
 from fhir_bridge.adapters.genomics.issues import issue
 from fhir_bridge.adapters.genomics.reserved import FORMAT as RESERVED_FORMAT
 from fhir_bridge.adapters.genomics.reserved import INFO as RESERVED_INFO
+from fhir_bridge.adapters.genomics.reserved import reserved_format, reserved_info
 from fhir_bridge.fhir.issues import Issue
 
-__all__ = ["Definition", "Header", "HeaderError", "HeaderParser", "structured"]
+__all__ = ["Header", "HeaderError", "HeaderParser", "structured"]
 
 FIXED = ("#CHROM", "POS", "ID", "REF", "ALT", "QUAL", "FILTER", "INFO")
 TYPES = frozenset(("Integer", "Float", "Flag", "Character", "String"))
@@ -29,17 +31,6 @@ class HeaderError(ValueError):
     def __init__(self, found: Issue) -> None:
         super().__init__(found.message)
         self.issue = found
-
-
-@dataclass(frozen=True, slots=True)
-class Definition:
-    """A declared INFO or FORMAT key. `number` is a count, `A`, `R`, `G`, … or `.`; `kind` the declared Type."""
-
-    key: str
-    number: str
-    kind: str
-    description: str
-    numeric: bool = False
 
 
 @dataclass(slots=True)
@@ -65,6 +56,14 @@ class Header:
     def columns(self) -> int:
         """Number of columns that a record has."""
         return 8 + (1 + len(self.samples) if self.has_format else 0)
+
+    def info_definition(self, key: str) -> Definition | None:
+        """The declaration of an INFO key; without one, what the file's version reserves the key for."""
+        return self.info.get(key) or reserved_info(self.version).get(key)
+
+    def format_definition(self, key: str) -> Definition | None:
+        """The declaration of a FORMAT key; without one, what the file's version reserves the key for."""
+        return self.format.get(key) or reserved_format(self.version).get(key)
 
 
 def structured(text: str) -> Iterator[tuple[str, str]]:
@@ -215,21 +214,29 @@ class HeaderParser:
         if reserved is not None and reserved != (number, kind) and not loose:
             self._departs(f"{key}/{identifier} is reserved as Number={reserved[0]},Type={reserved[1]}")
         target = self.header.info if key == "INFO" else self.header.format
-        if identifier in target:
+        found = Definition(identifier, number, kind, attributes["Description"])
+        first = target.setdefault(identifier, found)
+        if first is found:
+            return
+        if (first.number, first.kind) == (number, kind):
             self._departs(f"{key}/{identifier} is declared twice, the first counts")
-        target.setdefault(
-            identifier,
-            Definition(identifier, number, kind, attributes["Description"], kind in ("Integer", "Float")),
-        )
+        else:
+            self._departs(
+                f"{key}/{identifier} is declared twice with different Number or Type; it is read as text"
+            )
+            target[identifier] = Definition(identifier, ".", "String", "")
 
     def _contig(self, identifier: str, attributes: dict[str, str]) -> None:
         length = attributes.get("length") or attributes.get("Length")
         if length is not None and not (length.isascii() and length.isdigit()):
             raise self.error(f"##contig {identifier}: length is a whole number")
-        if identifier in self.header.contigs:
-            raise self.error(f"##contig {identifier} is declared twice")
         assembly = attributes.get("assembly") or attributes.get("Assembly")
-        self.header.contigs[identifier] = Contig(identifier, int(length) if length else None, assembly)
+        contig = Contig(identifier, int(length) if length else None, assembly)
+        first = self.header.contigs.setdefault(identifier, contig)
+        if first is not contig:
+            if None not in (first.length, contig.length) and first.length != contig.length:
+                raise self.error(f"##contig {identifier} is declared twice with different lengths")
+            self._departs(f"##contig {identifier} is declared twice")
 
     def _columns(self, text: str) -> None:
         names = text.split("\t")

@@ -14,6 +14,7 @@ from fhir_bridge.adapters.genomics.calls import read_calls
 from fhir_bridge.adapters.genomics.checks import (
     LineError,
     alternates,
+    check_end,
     check_fixed,
     check_format,
     check_info,
@@ -25,6 +26,7 @@ from fhir_bridge.adapters.genomics.issues import issue
 from fhir_bridge.adapters.genomics.line import Line
 from fhir_bridge.adapters.genomics.options import OptionError, Options
 from fhir_bridge.adapters.genomics.stream import Break, OverlongLine, lines
+from fhir_bridge.adapters.genomics.structural import check_distinct
 from fhir_bridge.fhir.issues import Issue
 from fhir_bridge.mapping import Record
 from fhir_bridge.plugins import RecordOutcome
@@ -186,6 +188,9 @@ def _summary(file: VcfFile, reader: _LineReader, name: str) -> Iterator[Issue]:
         yield issue("FB-VCF-083", shown, name)
     if reader.unsorted:
         yield issue("FB-VCF-084", f"not sorted, first at {reader.unsorted}", name)
+    left_out = sum(study.left_out for study in file.studies)
+    if left_out:
+        yield issue("FB-VCF-085", f"{left_out} calls that fail a filter were left out", name)
     most = file.options.max_findings
     full = sum(study.findings_count > most for study in file.studies)
     if full:
@@ -258,8 +263,11 @@ class _LineReader:
         place = position(columns[1])
         check_fixed(columns, file.header, place)
         found = alternates(columns[4], columns[3])
-        info, kept = check_info(columns[7], place, self.undeclared, file.header, len(found))
-        line = Line(file, number, columns, place, found, info)
+        info, lost, kept = check_info(columns[7], self.undeclared, file.header, len(found))
+        check_end(info, file.header, columns[0], place)
+        line = Line(file, number, columns, place, found, info, lost)
+        if len(found) > 1:
+            check_distinct(line)
         self._order(line, kept)
         if not file.header.samples:
             return (
