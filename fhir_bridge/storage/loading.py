@@ -150,7 +150,7 @@ class Loader:
         if self.result.created + self.result.updated >= ANALYZE_AFTER:
             async with self._pool.connection() as connection:
                 await connection.execute(
-                    "ANALYZE resource, token, string, date, quantity, reference, compartment"
+                    "ANALYZE resource, token, string, date, quantity, reference, record, record_through"
                 )
         return self.result
 
