@@ -14,12 +14,18 @@ from psycopg import AsyncConnection
 from psycopg_pool import AsyncConnectionPool
 
 from fhir_bridge.fhir.access import AccessFilter
-from fhir_bridge.storage.conditions import TRUE, Condition, all_of
+from fhir_bridge.storage.conditions import TRUE, Condition, all_of, any_of
 from fhir_bridge.storage.cursors import Cursors
 from fhir_bridge.storage.dictionaries import Dictionaries
 from fhir_bridge.storage.errors import Gone, NotFound
 from fhir_bridge.storage.indexing import index
-from fhir_bridge.storage.permission import allowed, compile_access, linked_ids, require
+from fhir_bridge.storage.permission import (
+    allowed,
+    compile_access,
+    owners_of_contents,
+    people_of,
+    require,
+)
 from fhir_bridge.storage.stored import Stored, parse_for_reading
 
 __all__ = ["HistoryEntry", "HistoryPage", "instance_history", "read_version", "type_history"]
@@ -139,16 +145,16 @@ async def type_history(
             "(v.last_updated, r.key, v.version) < (%s::timestamptz, %s, %s)", (moment, key, version)
         )
     permitted = {kind: await compile_access(access, kind, "s", dictionaries) for kind in types}
-    whole = [kind for kind, condition in permitted.items() if condition is TRUE]
-    parts = [Condition("r.type = ANY(%s)", (whole,))]
-    parts += [
-        all_of([Condition("r.type = %s", (kind,)), condition])
-        for kind, condition in permitted.items()
-        if condition is not TRUE
-    ]
-    where = Condition(
-        "(" + " OR ".join(part.text for part in parts) + ")",
-        tuple(value for part in parts for value in part.values),
+    groups: list[tuple[Condition, list[str]]] = []
+    for kind, condition in permitted.items():  # most types are under the same condition
+        for known, kinds in groups:
+            if known == condition:
+                kinds.append(kind)
+                break
+        else:
+            groups.append((condition, [kind]))
+    where = any_of(
+        all_of([Condition("r.type = ANY(%s)", (kinds,)), condition]) for condition, kinds in groups
     )
     statement = (
         "SELECT r.type, r.id, v.version, v.last_updated, v.bytes, r.key, v.last_updated::text FROM ("  # noqa: S608
@@ -185,12 +191,36 @@ def _entry(row: Any) -> HistoryEntry:
 async def _visible(
     connection: AsyncConnection, access: AccessFilter, rows: list[Any], permitted: Condition, letter: str
 ) -> list[Any]:
-    """The rows whose own content the caller may see; a deletion has none."""
+    """The rows whose own content the caller may see. A deletion shows what it took away: it goes by that content."""
     if permitted is TRUE and not access.withheld_labels:
         return rows
-    people = await linked_ids(connection, access)
+    contents = {(row[5], row[2]): row[4] for row in rows if row[4] is not None}
+    contents |= await _deleted(connection, [(row[5], row[2]) for row in rows if row[4] is None])
+    judged = [
+        (row, index(parse_for_reading(text), row[1]))
+        for row in rows
+        if (text := contents.get((row[5], row[2]))) is not None
+    ]
+    people = await people_of(connection, access)
+    owners = await owners_of_contents(connection, [item for _, item in judged], {})
     return [
         row
-        for row in rows
-        if row[4] is None or allowed(access, index(parse_for_reading(row[4]), row[1]), letter, people)
+        for (row, item), about in zip(judged, owners, strict=True)
+        if allowed(access, item, letter, people, about)
     ]
+
+
+async def _deleted(
+    connection: AsyncConnection, deletions: list[tuple[int, int]]
+) -> dict[tuple[int, int], bytes]:
+    """The content that each deletion, given by key and version, took away."""
+    if not deletions:
+        return {}
+    rows = await connection.execute(
+        "SELECT d.key, d.version, h.bytes FROM unnest(%s::bigint[], %s::int[]) AS d (key, version), LATERAL ("
+        "SELECT bytes FROM history WHERE resource = d.key AND version < d.version AND kind = 'v' "
+        "ORDER BY version DESC LIMIT 1) h",
+        ([key for key, _ in deletions], [version for _, version in deletions]),
+        binary=True,
+    )
+    return {(row[0], row[1]): row[2] for row in await rows.fetchall()}

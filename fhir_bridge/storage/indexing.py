@@ -1,4 +1,4 @@
-"""The search index, compartments, labels and links of resources that are being written.
+"""The search index, records, compartments, labels and links of resources that are being written.
 
 Two steps. `identify` runs before the transaction: it gives numbers to (type, id) pairs and dictionary texts, in short
 transactions of their own, in sorted order, so that writers never wait for each other there. `IndexWriter` then collects
@@ -18,6 +18,7 @@ from psycopg import AsyncConnection
 from psycopg_pool import AsyncConnectionPool
 
 from fhir_bridge.fhir import definitions
+from fhir_bridge.fhir.record import OTHER_PERSON, Owners, owners_of
 from fhir_bridge.fhir.search_parameters import (
     DateEntry,
     IndexEntry,
@@ -42,7 +43,9 @@ Identity = tuple[str, str]
 
 FEW = 4
 NOBODY, MANY = 0, -1
-"""In token.patient: in no patient's compartment, and in those of more than `FEW`."""
+"""In token.patient: about no patient, and about more than `FEW`."""
+OTHER = 0
+"""In record.patient: `OTHER_PERSON`."""
 
 _MERGES = ("replaced-by", "replaces")
 
@@ -52,6 +55,7 @@ class Indexed:
     """What the index will hold of one resource.
 
     Attributes:
+        owners: whom it is about, by its own content.
         patients: ids of the patients in whose compartment it is.
         labels: its security labels as (system, code).
         links: for a Patient, (merged id, survivor id) as its `link` says.
@@ -60,6 +64,7 @@ class Indexed:
     type: str
     id: str
     entries: tuple[IndexEntry, ...]
+    owners: Owners
     patients: tuple[str, ...]
     labels: tuple[tuple[str, str], ...]
     links: tuple[tuple[str, str], ...]
@@ -72,6 +77,8 @@ class Indexed:
                 found.add((entry.type, entry.id))
         for pair in self.links:
             found.update(("Patient", patient) for patient in pair)
+        found.update(("Patient", patient) for patient in self.owners.patients if patient != OTHER_PERSON)
+        found.update(self.owners.through)
         return list(found)
 
 
@@ -102,6 +109,7 @@ def index(resource: dict[str, Any], identity: str) -> Indexed:
         resource_type,
         identity,
         entries,
+        owners_of(resource),
         compartment_patients(resource, entries),
         labels,
         _links(resource, identity) if resource_type == "Patient" else (),
@@ -209,7 +217,7 @@ class IndexWriter:
     dictionaries: Dictionaries
     keys: dict[Identity, int]
     _replaced: list[int] = field(default_factory=list)
-    _kept_compartment: set[int] = field(default_factory=set)
+    _kept: set[int] = field(default_factory=set)
     _rows: dict[str, list[tuple[Any, ...]]] = field(default_factory=dict)
 
     def labels(self, item: Indexed) -> list[int] | None:
@@ -217,9 +225,9 @@ class IndexWriter:
         return [self.dictionaries.label(*label) for label in item.labels] or None
 
     def remove(self, key: int) -> None:
-        """A deleted resource leaves the index; its compartment rows stay, so that who might read it is told 410."""
+        """A deleted resource leaves the index and stays in its record: who could read it gets 410."""
         self._replaced.append(key)
-        self._kept_compartment.add(key)
+        self._kept.add(key)
 
     def put(self, item: Indexed, *, new: bool) -> None:
         """Add the rows of a resource; `new` where it has none yet."""
@@ -227,7 +235,10 @@ class IndexWriter:
         key = keys[item.type, item.id]
         if not new:
             self._replaced.append(key)
-        patients = [keys["Patient", patient] for patient in item.patients]
+        record = [
+            OTHER if patient == OTHER_PERSON else keys["Patient", patient] for patient in item.owners.patients
+        ]
+        patients = [patient for patient in record if patient != OTHER]
         owners = (NOBODY,) if not patients else patients if len(patients) <= FEW else (MANY,)
         add = self._add
         for entry in item.entries:
@@ -249,8 +260,12 @@ class IndexWriter:
                 add("number", parameter, _open(entry.low, "-infinity"), _open(entry.high, "infinity"), key)
             elif type(entry) is UriEntry:
                 add("uri", parameter, entry.value, key)
-        for member in patients:
-            add("compartment", member, key)
+        for patient in record:
+            add("record", patient, key)
+        for named in item.owners.through:
+            add("record_through", key, keys[named])
+        for member in item.patients:
+            add("compartment", keys["Patient", member], key)
         for merged, survivor in item.links:
             add("link", keys["Patient", merged], keys["Patient", survivor], key)
 
@@ -273,8 +288,9 @@ class IndexWriter:
         if self._replaced:
             for table in _VALUES:
                 statement.add(f"DELETE FROM {table} WHERE resource = ANY(%s)", self._replaced)  # noqa: S608
-            left = [key for key in self._replaced if key not in self._kept_compartment]
-            self._remove_all_but_new(statement, "compartment", "resource", left)
+            left = [key for key in self._replaced if key not in self._kept]
+            for table in ("record", "record_through", "compartment"):
+                self._remove_all_but_new(statement, table, "resource", left)
             self._remove_all_but_new(statement, "link", "declared_by", self._replaced)
         for table, rows in self._rows.items():
             conflict = "" if table in _VALUES else "ON CONFLICT DO NOTHING"
@@ -315,6 +331,8 @@ _COLUMNS: Mapping[str, Columns] = {
     },
     "number": {"parameter": "int", "low": "numeric", "high": "numeric", "resource": "bigint"},
     "uri": {"parameter": "int", "value": "text", "resource": "bigint"},
+    "record": {"patient": "bigint", "resource": "bigint"},
+    "record_through": {"resource": "bigint", "target": "bigint"},
     "compartment": {"patient": "bigint", "resource": "bigint"},
     "link": {"merged": "bigint", "survivor": "bigint", "declared_by": "bigint"},
 }

@@ -148,7 +148,8 @@ class Loader:
         if self.result.created + self.result.updated >= ANALYZE_AFTER:
             async with self._pool.connection() as connection:
                 await connection.execute(
-                    "ANALYZE resource, token, string, date, quantity, reference, compartment, output"
+                    "ANALYZE resource, token, string, date, quantity, reference, record, record_through, "
+                    "compartment, output"
                 )
 
     def _read(self, output: Output, where: str, adapter: str, mapping: str) -> Message | None:
@@ -290,7 +291,7 @@ class _Batch:
             if wrong is None:
                 accepted.append(one)
                 for message in one.messages:
-                    owned[message.identity] = (owners(message.said.resource), one.key)
+                    owned[message.identity] = (frozenset(message.item.owners.patients), one.key)
                 continue
             self.outcomes.refused += len(one.messages)
             locator = one.messages[0].locator if one.record is None else one.record.locator
@@ -317,7 +318,7 @@ class _Batch:
             present, by = owners(parse(subject.current.bytes)), LOOSE
         else:
             return None
-        wanted = owners(message.said.resource)
+        wanted = frozenset(message.item.owners.patients)
         if not present or not wanted or present == wanted:
             return None
         if await same_person(self.connection, present, wanted):

@@ -7,25 +7,15 @@ from typing import Any
 
 from psycopg import AsyncConnection
 
+from fhir_bridge.fhir.record import owners_of
 from fhir_bridge.storage.stored import parse
 
 __all__ = ["in_another_record", "owners", "same_person"]
 
-_ELEMENTS = ("subject", "patient", "for", "beneficiary", "individual")
-
 
 def owners(resource: dict[str, Any]) -> frozenset[str]:
-    """Ids of the patients in whose record a resource is."""
-    if resource["resourceType"] == "Patient":
-        return frozenset({resource["id"]})
-    found = set()
-    for name in _ELEMENTS:
-        value = resource.get(name)
-        for item in value if isinstance(value, list) else [value]:
-            reference = item.get("reference") if isinstance(item, dict) else None
-            if isinstance(reference, str) and reference.startswith("Patient/"):
-                found.add(reference.split("/")[1])
-    return frozenset(found)
+    """Ids of the patients that a resource is about by its own content."""
+    return frozenset(owners_of(resource).patients)
 
 
 async def same_person(connection: AsyncConnection, one: Iterable[str], other: Iterable[str]) -> bool:

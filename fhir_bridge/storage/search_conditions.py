@@ -76,7 +76,7 @@ async def parameter_condition(
     """The condition of one `code:modifier=value`; None where the type has no such parameter here.
 
     Args:
-        patients: ids of patients to whose compartments the whole search is bounded anyway: the index of tokens leads
+        patients: ids of patients to whose records the whole search is bounded anyway: the index of tokens leads
             straight to a patient's.
 
     Raises:

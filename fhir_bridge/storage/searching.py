@@ -9,8 +9,8 @@ from typing import Any
 from psycopg import AsyncConnection
 from psycopg_pool import AsyncConnectionPool
 
-from fhir_bridge.fhir import definitions
 from fhir_bridge.fhir.access import AccessFilter
+from fhir_bridge.fhir.record import is_followed, is_subject_parameter
 from fhir_bridge.storage.conditions import TRUE, Condition, all_of, any_of, live
 from fhir_bridge.storage.cursors import Cursors
 from fhir_bridge.storage.dictionaries import Dictionaries
@@ -70,7 +70,11 @@ async def conditions(
     dictionaries: Dictionaries,
 ) -> tuple[Condition, list[UnknownParameter]]:
     """All parameters as one condition, and those that are unknown."""
-    patients = _patients(resource_type, parameters, access)
+    patients = _named(resource_type, parameters)
+    if not patients and not is_followed(
+        resource_type
+    ):  # tokens do not know whom a resource is about through others
+        patients = _granted(resource_type, access)
     found: list[Condition] = []
     unknown: list[UnknownParameter] = []
     for name, value in parameters:
@@ -88,20 +92,13 @@ async def conditions(
     return all_of(found), unknown
 
 
-def _patients(
-    resource_type: str, parameters: Sequence[tuple[str, str]], access: AccessFilter
-) -> tuple[str, ...]:
-    """Patients to whose compartments the search is bounded: by a parameter, or by all of the caller's grants."""
-    membership = definitions.patient_compartment().get(resource_type, ())
+def _named(resource_type: str, parameters: Sequence[tuple[str, str]]) -> tuple[str, ...]:
+    """Patients whose records alone hold what the parameters find."""
     for name, value in parameters:
         code, _, modifier = name.partition(":")
         if code not in ("patient", "subject") or modifier not in ("", "Patient"):
             continue
-        if not (
-            code in membership
-            or (code == "patient" and "subject" in membership)
-            or _is_subject(resource_type)
-        ):
+        if not is_subject_parameter(resource_type, code):
             continue
         ids = [part.removeprefix("Patient/") for part in split_list(value)]
         named = (
@@ -109,19 +106,13 @@ def _patients(
         )
         if ids and named and not any("/" in identity or ":" in identity for identity in ids):
             return tuple(ids)
+    return ()
+
+
+def _granted(resource_type: str, access: AccessFilter) -> tuple[str, ...]:
+    """Patients to whose records all of the caller's grants are bounded."""
     granted = {rule.patient for rule in access.rules_for(resource_type, "s")}
     return tuple(sorted(patient for patient in granted if patient is not None)) if None not in granted else ()
-
-
-def _is_subject(resource_type: str) -> bool:
-    """Whether `patient`, which confers membership, is `subject` where that is a Patient."""
-    parameter = definitions.search_parameters(resource_type).get("patient")
-    membership = definitions.patient_compartment().get(resource_type, ())
-    return (
-        parameter is not None
-        and "patient" in membership
-        and f"{resource_type}.subject" in parameter.expression
-    )
 
 
 async def run_search(
@@ -149,7 +140,7 @@ async def run_search(
     sorts = await _sorts(resource_type, parameters, dictionaries)
     bound = (access.subject, resource_type, sorted(p for p in parameters if p[0] not in ("_count", "_total")))
     after = TRUE if cursor is None else _after(sorts, cursors.read(cursor, bound))
-    bounded = bool(_patients(resource_type, parameters, access))
+    bounded = bool(_named(resource_type, parameters) or _granted(resource_type, access))
     known: int | None = None
     rows: list[Any] = []
     async with pool.connection() as connection:  # only now: compiling may need a connection of its own

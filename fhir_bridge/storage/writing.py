@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
@@ -25,7 +25,14 @@ from fhir_bridge.storage.errors import (
     VersionConflict,
 )
 from fhir_bridge.storage.indexing import Identity, Indexed, identify, index
-from fhir_bridge.storage.permission import compile_access, linked_ids, refuse_content, require
+from fhir_bridge.storage.permission import (
+    People,
+    compile_access,
+    owners_of_contents,
+    people_of,
+    refuse_content,
+    require,
+)
 from fhir_bridge.storage.searching import conditions
 from fhir_bridge.storage.stored import Stored, Written, canonical, content_hash, now, parse, stamp
 from fhir_bridge.storage.versions import Current, NewVersion, lock, write_versions
@@ -141,9 +148,9 @@ class Writer:
         }
         simple = len(fresh) == len(operations) and not criteria
         async with self._pool.connection() as connection:
-            people = {} if access is EVERYTHING else await linked_ids(connection, access)
+            bounds = await _bounds(connection, access, items)
             if simple:
-                versions, written = _decide_all(operations, items, keys, rows, set(), access, people)
+                versions, written = _decide_all(operations, items, keys, rows, set(), bounds)
                 await write_versions(connection, self._dictionaries, keys, versions)
                 return written
             async with connection.transaction():
@@ -153,7 +160,7 @@ class Writer:
                 stored = [keys[one.identity] for one in operations if one.identity in keys]
                 rows.update(await lock(connection, [key for key in stored if key not in rows]))
                 reachable = await self._reachable(connection, operations, rows, keys, permitted)
-                versions, written = _decide_all(operations, items, keys, rows, reachable, access, people)
+                versions, written = _decide_all(operations, items, keys, rows, reachable, bounds)
                 await self._keep_sources(connection, operations, versions)
                 await write_versions(connection, self._dictionaries, keys, versions)
         return written
@@ -253,14 +260,31 @@ def _edit(new: NewVersion, resource: dict[str, Any], known: Contribution | None)
     return fold(known, replace(said, resource=changed, delta=True, cleared=cleared))
 
 
+@dataclass(frozen=True, slots=True)
+class _Bounds:
+    """What the contents of a write are checked against, and whom they are about where that counts."""
+
+    access: AccessFilter
+    people: People
+    owners: Mapping[Identity, frozenset[str]]
+
+
+async def _bounds(
+    connection: AsyncConnection, access: AccessFilter, items: Mapping[Identity, Indexed]
+) -> _Bounds:
+    if all(rule.patient is None for rule in access.rules):
+        return _Bounds(access, {}, {})
+    owners = await owners_of_contents(connection, list(items.values()), items)
+    return _Bounds(access, await people_of(connection, access), dict(zip(items, owners, strict=True)))
+
+
 def _decide_all(
     operations: Sequence[Operation],
     items: dict[Identity, Indexed],
     keys: dict[Identity, int],
     rows: dict[int, Current],
     reachable: set[int],
-    access: AccessFilter,
-    people: dict[str, frozenset[str]],
+    bounds: _Bounds,
 ) -> tuple[list[NewVersion], list[Written]]:
     """The versions to make, and what each operation comes to."""
     versions: list[NewVersion] = []
@@ -270,8 +294,9 @@ def _decide_all(
             key = keys.get(operation.identity)
             current = rows.get(key) if key is not None else None
             item = items.get(operation.identity)
-            if item is not None and access is not EVERYTHING:
-                refuse_content(access, item, operation.letter, people)
+            if item is not None and bounds.access is not EVERYTHING:
+                owners = bounds.owners.get(operation.identity, frozenset())
+                refuse_content(bounds.access, item, operation.letter, bounds.people, owners)
             new = _decide(operation, current, item, reachable)
             if isinstance(new, Written):
                 written.append(new)

@@ -1,7 +1,7 @@
 """The output ledger: source records, what each says of which resource, parts of composite records, the inbox.
 
 Revision: 0004
-After: 0002
+After: 0003
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from alembic import op
 
 revision = "0004"
-down_revision = "0002"
+down_revision = "0003"
 branch_labels = None
 depends_on = None
 

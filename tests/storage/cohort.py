@@ -6,7 +6,14 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
+import psycopg
+import sqlalchemy
+from alembic import command
+from alembic.config import Config
+from sqlalchemy.pool import NullPool
+
 from fhir_bridge.fhir.canonical import SOURCE_EXTENSION
+from fhir_bridge.plugins import shipped
 from fhir_bridge.storage import Change, Store
 
 T = TypeVar("T")
@@ -67,6 +74,21 @@ def observation(identity: str, patient: str, code: str = "718-7", **more: Any) -
         "subject": {"reference": f"Patient/{patient}"},
         **more,
     }
+
+
+def downgrade(url: str, to: str) -> None:
+    """Take a database back to an earlier revision."""
+    engine = sqlalchemy.create_engine(
+        "postgresql+psycopg://", creator=lambda: psycopg.connect(url), poolclass=NullPool
+    )
+    config = Config()
+    config.set_main_option("script_location", str(shipped("migrations")))
+    config.set_main_option("path_separator", "os")
+    with engine.connect() as connection:
+        config.attributes["connection"] = connection
+        command.downgrade(config, to)
+        connection.commit()
+    engine.dispose()
 
 
 async def settled(store: Store, after: tuple[int, int] | None = None, count: int = 1) -> list[Change]:

@@ -84,6 +84,10 @@ def _index_rows(url: str) -> dict[str, list[Any]]:
                 "SELECT p.id, r.type, r.id FROM compartment c JOIN resource p ON p.key = c.patient "
                 "JOIN resource r ON r.key = c.resource ORDER BY 1, 2, 3"
             ).fetchall(),
+            "record": connection.execute(
+                "SELECT p.id, r.type, r.id FROM record o JOIN resource p ON p.key = o.patient "
+                "JOIN resource r ON r.key = o.resource ORDER BY 1, 2, 3"
+            ).fetchall(),
             "versions": connection.execute(
                 "SELECT r.type, r.id, r.version, count(h.version) FROM resource r "
                 "LEFT JOIN history h ON h.resource = r.key GROUP BY r.key ORDER BY 1, 2"
