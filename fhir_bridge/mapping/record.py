@@ -53,6 +53,8 @@ class Record:
     """
 
     root: ClassVar[str] = "record"
+    key: str = ""
+    sequence: str = ""
 
     def __init__(
         self,
@@ -72,8 +74,10 @@ class Record:
         self.records = records
         self.outcome: RecordOutcome = outcome
         self.issues = issues
-        self.key = key
-        self.sequence = sequence
+        if key:
+            self.key = key
+        if sequence:
+            self.sequence = sequence
 
     @property
     def outer(self) -> None:
