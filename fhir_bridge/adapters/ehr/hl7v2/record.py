@@ -127,7 +127,7 @@ class Message:
         parts = [header.part(9, number) for number in (1, 2)] if header else []
         self.kind = "^".join(part for part in parts if part)
         self.locator = f"{locator} ({self.control_id})" if self.control_id else locator
-        names = [header.part(number, 1) for number in (3, 4)] if header else []
+        names = [header.part(number, 1) or header.part(number, 2) for number in (3, 4)] if header else []
         self.source = "/".join(name for name in names if name) or "hl7v2"
         self.time: datetime | None = timestamp(header.part(7, 1)) if header else None
 
