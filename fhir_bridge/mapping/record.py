@@ -63,6 +63,8 @@ class Record:
         records: int = 1,
         outcome: RecordOutcome = "read",
         issues: Sequence[IssueLike] = (),
+        key: str = "",
+        sequence: str = "",
     ) -> None:
         self.locator = locator
         self.source = source
@@ -70,6 +72,8 @@ class Record:
         self.records = records
         self.outcome: RecordOutcome = outcome
         self.issues = issues
+        self.key = key
+        self.sequence = sequence
 
     @property
     def outer(self) -> None:

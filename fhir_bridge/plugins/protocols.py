@@ -115,6 +115,16 @@ class SourceRecord(Protocol):
         """Business time of the record; naive where the source gives no zone."""
         ...
 
+    @property
+    def key(self) -> str:
+        """Identifies the record within its `source`, the same when the same content is sent again; empty for none."""
+        ...
+
+    @property
+    def sequence(self) -> str:
+        """Sorts by code point (C collation) as records of one business time follow on each other; empty for none."""
+        ...
+
     def scope(self, name: str) -> Iterable[Any]:
         """The objects of a scope, in source order; each has `outer`."""
         ...
