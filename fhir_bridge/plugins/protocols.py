@@ -122,12 +122,12 @@ class SourceRecord(Protocol):
 
     @property
     def key(self) -> str:
-        """Names the record within its source, the same whenever it is sent; empty where nothing does."""
+        """Identifies the record within its `source`, the same when the same content is sent again; empty for none."""
         ...
 
     @property
     def sequence(self) -> str:
-        """Orders records of one business time, as bytes compare; empty where nothing does."""
+        """Sorts by code point (C collation) as records of one business time follow on each other; empty for none."""
         ...
 
     def scope(self, name: str) -> Iterable[Any]:

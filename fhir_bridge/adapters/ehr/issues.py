@@ -182,6 +182,13 @@ _CODES = declare(
         "Send OBX-6 in UCUM, or add the unit's text to the units ConceptMap.",
         "value",
     ),
+    IssueCode(
+        "FB-HL7-016",
+        "information",
+        "A number is not written as its type says, but can be read",
+        "Send NM as digits with sign and point, and SN in its components.",
+        "value",
+    ),
 )
 
 

@@ -34,6 +34,8 @@ class FileRecord:
     records: int = 1
     source: str = "dicom"
     time: datetime | None = None
+    key: str = ""
+    sequence: str = ""
 
     def scope(self, name: str) -> tuple[Any, ...]:  # noqa: ARG002 - the protocol's
         """Nothing: there is nothing to map."""
@@ -47,6 +49,8 @@ class StudyRecord:
     study: Study
     outcome: RecordOutcome = "read"
     extra: list[Issue] = field(default_factory=list)
+    key: str = ""
+    sequence: str = ""
 
     @property
     def locator(self) -> str:

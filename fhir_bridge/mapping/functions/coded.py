@@ -213,7 +213,7 @@ def _told(unmapped: tuple[str, str, str]) -> str:
     return f"{system or 'no system'}|{code_}" if code_ else f"a text without code ({system or 'no system'})"
 
 
-@builtin("concept", returns="CodeableConcept", context=True)
+@builtin("concept", returns="CodeableConcept", context=True, reads=("coded",))
 def concept(
     ctx: Context,
     x: Any,
@@ -296,7 +296,7 @@ def _without_target(ctx: Context, found: _Coded, to: Any, otherwise: str) -> Cod
     raise Reject(Issue("error", "FB-MAP-203", told))
 
 
-@builtin("coding", returns="Coding", context=True)
+@builtin("coding", returns="Coding", context=True, reads=("coded",))
 def coding(
     ctx: Context,
     x: Any,

@@ -108,7 +108,7 @@ def _unit(ctx: Context, unit: Any, system: str, otherwise: str) -> dict[str, str
     return {"unit": display or code or ""}
 
 
-@builtin("quantity", returns="Quantity", context=True)
+@builtin("quantity", returns="Quantity", context=True, reads=("text", "coded"))
 def quantity(
     ctx: Context,
     value: Any,

@@ -49,7 +49,7 @@ def key_part(x: Any) -> str | None:
     return str(x).strip() or None
 
 
-@builtin("reference", returns="Reference", repeats=False)
+@builtin("reference", returns="Reference", repeats=False, reads=("none", "none"))
 def reference(resource_type: str, identity: Any) -> Any:
     """`Type/id` as a Reference; null where the id is."""
     part = key_part(identity)
@@ -71,7 +71,7 @@ def keyed(ctx: Context, resource_type: str, rule: str, *parts: Any) -> Any:
     return Reference(reference=found)
 
 
-@builtin("identifier", returns="Identifier", context=True)
+@builtin("identifier", returns="Identifier", context=True, reads=("identifier",))
 def identifier(ctx: Context, system: Any, value: Any = None, type: Any = None, use: str | None = None) -> Any:  # noqa: A002
     """An Identifier of a system (URI, or authority by the site's rules) and value.
 
@@ -112,7 +112,7 @@ def _chosen(ctx: Context, identifiers: list[Any]) -> Any:
     return min(identifiers, key=rank)
 
 
-@builtin("patient", returns="Reference", context=True, repeats=False)
+@builtin("patient", returns="Reference", context=True, repeats=False, reads=("none", "none"))
 def patient(ctx: Context, authority: Any, *value: Any, fallback: Any = None) -> Any:
     """A Reference to the Patient of an identifier: `patient(x)` or `patient(authority, value)`.
 
@@ -136,7 +136,7 @@ def patient(ctx: Context, authority: Any, *value: Any, fallback: Any = None) -> 
     return Reference(reference=f"Patient/{link.id}")
 
 
-@builtin("sample", returns="Reference", context=True, repeats=False)
+@builtin("sample", returns="Reference", context=True, repeats=False, reads=("none",))
 def sample(ctx: Context, name: Any) -> Any:
     """A Reference to the Patient whom the crosswalk names for a sample."""
     link = ctx.identity.sample(key_part(name), source=ctx.source, adapter=ctx.adapter)

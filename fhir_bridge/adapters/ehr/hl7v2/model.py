@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from fhir_bridge.adapters.ehr.hl7v2 import documents, functions, parties, vitals
+from fhir_bridge.adapters.ehr.hl7v2 import documents, names, numbers, parties, vitals
 from fhir_bridge.adapters.ehr.hl7v2.groups import (
     ALIASES,
     OBSERVATION,
@@ -67,7 +67,8 @@ _OF_PATIENT: Final = {
 """Derived values of the patient group, for all groups in it."""
 
 _FUNCTIONS: Final = {
-    **functions.FUNCTIONS,
+    **names.FUNCTIONS,
+    **numbers.FUNCTIONS,
     **parties.FUNCTIONS,
     **documents.FUNCTIONS,
     **vitals.FUNCTIONS,

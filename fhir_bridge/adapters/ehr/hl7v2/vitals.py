@@ -13,6 +13,7 @@ from typing import Any, Final, NamedTuple
 
 from fhir_bridge.adapters.ehr.hl7v2.fields import Field
 from fhir_bridge.adapters.ehr.hl7v2.groups import Group
+from fhir_bridge.adapters.ehr.hl7v2.numbers import structured
 from fhir_bridge.fhir import ucum
 from fhir_bridge.fhir.datatypes import CodeableConcept, Quantity
 from fhir_bridge.mapping import Context, function
@@ -93,9 +94,16 @@ def _fit(ctx: Context, s: Group, code: str) -> _Fit:
     return kept[1]
 
 
+@function(scope=True, returns="string", selects=(("OBX[*]-5", "whole"), ("OBX-6", "text")))
+def sent_text(s: Group) -> str | None:
+    """The value of the result in hand as it was sent, with its unit: for a note beside what can't be read."""
+    return _as_sent(s)
+
+
 def _as_sent(s: Group) -> str | None:
     unit = s.part("OBX", 6, 1) or s.part("OBX", 6, 2)
-    return " ".join(str(part) for part in (s.text, unit) if part) if s.text else None
+    text = (s.text or "").strip()
+    return " ".join(str(part) for part in (text, unit) if part) if text else None
 
 
 def _fitting(ctx: Context, code: str, measured: Quantity | None, sent: str | None) -> _Fit:
@@ -128,7 +136,7 @@ def _fitting(ctx: Context, code: str, measured: Quantity | None, sent: str | Non
 
 def _measured(ctx: Context, s: Group) -> Quantity | None:
     if s.part("OBX", 2, 1) == "SN":
-        found = quantity(ctx, s.part("OBX", 5, 2), s.field("OBX", 6), s.part("OBX", 5, 1), else_="keep")
+        found = structured(ctx, s.field("OBX", 5), s.field("OBX", 6))
     else:
         value = s.field("OBX", 5)
         found = None if isinstance(value, list) else quantity(ctx, value, s.field("OBX", 6), else_="keep")
@@ -193,5 +201,6 @@ FUNCTIONS: Final[Mapping[str, Callable[..., Any]]] = {
     "vital_quantity": vital_quantity,
     "vital_text": vital_text,
     "pressure": pressure,
+    "sent_text": sent_text,
 }
 """Functions that `hl7v2` adds to the expression language."""
