@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from fhir_bridge.mapping import Site
 from fhir_bridge.pipeline.shard import Selection, ValidateMode
 from fhir_bridge.plugins import Adapter, AssigningAdapter
 
@@ -29,6 +30,14 @@ class RunRequest:
     options: dict[str, Any] = field(default_factory=dict)
     selection: Selection = field(default_factory=Selection)
     validate: ValidateMode = "sample"
+
+    def load_site(self) -> Site:
+        """The site's settings, or the defaults where no file is named.
+
+        Raises:
+            SiteError: the file can't be used.
+        """
+        return Site.load(self.site) if self.site else Site()
 
 
 @dataclass(frozen=True, slots=True)

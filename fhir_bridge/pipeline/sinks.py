@@ -21,11 +21,13 @@ class SinkRun:
     Attributes:
         fingerprint: of the site key that ids are made with; a store refuses another than its own.
         precedence: resource type to adapters, strongest first.
+        context: `ConversionContext.digest` of what converts; while it stays, a record converts to what it did.
     """
 
     adapter: str
     fingerprint: str
     precedence: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    context: str = ""
 
 
 class PartSinkFactory:
