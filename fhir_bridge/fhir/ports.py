@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-__all__ = ["Concept", "ReferenceResolver", "TerminologyPort", "Translation"]
+from fhir_bridge.plugins import get_manager
+
+__all__ = [
+    "Concept",
+    "ReferenceResolver",
+    "TerminologyPort",
+    "Translation",
+    "process_terminology",
+    "provide_terminology",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,3 +76,17 @@ class ReferenceResolver(Protocol):
     def resolve(self, reference: str) -> dict[str, Any] | None:
         """The resource behind `Type/id`, a contained `#id` or a Bundle's `urn:uuid:`; None where it is not here."""
         ...
+
+
+_providers: list[Callable[[], TerminologyPort]] = []
+
+
+def provide_terminology(provider: Callable[[], TerminologyPort]) -> None:
+    """Let this be the process's terminology, in place of any before."""
+    _providers[:] = [provider]
+
+
+def process_terminology() -> TerminologyPort | None:
+    """The process's terminology; None where no package provides one."""
+    get_manager()  # registers the built-in packages, the one that provides it among them
+    return _providers[0]() if _providers else None

@@ -9,7 +9,7 @@ from fhir_bridge.mapping import issues as _issues
 from fhir_bridge.mapping.compiled import CompiledMapping
 from fhir_bridge.mapping.errors import MappingError, MappingErrors, Position
 from fhir_bridge.mapping.identity import CrosswalkError, IdentityResolver, PatientLink, Unlinked
-from fhir_bridge.mapping.loading import find_mapping, load_mapping, mapping_names
+from fhir_bridge.mapping.loading import find_mapping, load_mapping, mapping_names, source_block
 from fhir_bridge.mapping.record import CLEARED, Record, Scope
 from fhir_bridge.mapping.registry import function
 from fhir_bridge.mapping.runtime import Context, Conversion, Output, Reject, Trace
@@ -40,6 +40,7 @@ __all__ = [
     "json_schema",
     "load_mapping",
     "mapping_names",
+    "source_block",
 ]
 
 assert _issues.CODES

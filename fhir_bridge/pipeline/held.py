@@ -57,7 +57,7 @@ async def keep_waiting(store: Store, run: SinkRun, waiting: Sequence[Waiting]) -
         locator = path.name if path is not None and one.code == _PER_FILE else one.locator
         name = one.key if path is None else path.name
         again = {"mapping": keep.mapping, "options": dict(keep.options), "key": one.key}
-        description = {**again, "site": keep.site, "links": links}
+        description = {**again, "context": run.context, "links": links}
         item = InboxItem(
             one.kind,
             run.adapter,

@@ -5,20 +5,24 @@ from __future__ import annotations
 import asyncio
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from fhir_bridge.pipeline.account import Account
-from fhir_bridge.pipeline.engine import run_here, run_shards
+from fhir_bridge.pipeline.context import ConversionContext
+from fhir_bridge.pipeline.engine import run_here
 from fhir_bridge.pipeline.plan import RunRequest, Shard
 from fhir_bridge.pipeline.shard import Selection
-from fhir_bridge.pipeline.sinks import site_hash
 from fhir_bridge.plugins import CompositeAdapter, ReadContext, SourceRecord, adapters
 from fhir_bridge.storage import Store
-from fhir_bridge.storage.inbox import Entry
+from fhir_bridge.storage.inbox import Entry, Kind
 from fhir_bridge.storage.parts import Part, current_parts
 
 __all__ = ["Replay", "replay", "replay_waiting"]
+
+_KINDS: tuple[Kind, ...] = ("held", "refused")
+_MOST = 100_000
+"""Entries that one run looks at."""
 
 
 @dataclass(slots=True)
@@ -37,24 +41,38 @@ class Replay:
 
 
 def replay_waiting(url: str, site: Path | None) -> Replay | None:
-    """Process again what may have found its patient since: the site or the links between patients changed.
+    """Process again what may have found its patient since: what converts it, or the links between patients changed.
 
     None where nothing has.
     """
-    mark = site_hash(site)
 
-    async def due() -> list[Entry]:
+    async def read() -> tuple[int, list[Entry]]:
         async with await Store.open(url, max_size=2) as store:
-            links = await store.number_of_links()
-            return [
+            entries = [
                 entry
-                for kind in ("held", "refused")
-                for entry in await store.read_inbox(kind=kind, limit=100_000)
-                if entry.run.get("site") not in (None, mark) or (links and entry.run.get("links") != links)
+                for kind in _KINDS
+                for entry in await store.read_inbox(kind=kind, limit=_MOST)
+                if entry.run.get("mapping")
             ]
+            return await store.number_of_links(), entries
 
-    entries = asyncio.run(due())
-    return replay(url, site, entries) if entries else None
+    links, entries = asyncio.run(read())
+    due = [
+        entry
+        for group in _groups(entries)
+        for entry in group
+        if entry.run.get("links") != links or entry.run.get("context") != _context(site, group[0])
+    ]
+    return replay(url, site, due) if due else None
+
+
+def _request(site: Path | None, entry: Entry) -> RunRequest:
+    run = entry.run
+    return RunRequest(entry.adapter, str(run["mapping"]), site, dict(run.get("options") or {}))
+
+
+def _context(site: Path | None, entry: Entry) -> str:
+    return ConversionContext.of(_request(site, entry)).digest(str(entry.run["mapping"]))
 
 
 def replay(url: str, site: Path | None, entries: Sequence[Entry]) -> Replay:
@@ -102,32 +120,20 @@ def _groups(entries: Iterable[Entry]) -> Iterator[list[Entry]]:
 
 def _run(url: str, site: Path | None, entries: list[Entry], folder: Path) -> Account:
     first = entries[0]
-    locators = frozenset(entry.locator for entry in entries)
-    request = RunRequest(
-        first.adapter,
-        first.run.get("mapping"),
-        site,
-        dict(first.run.get("options") or {}),
-        Selection(locators=None if first.source in locators else locators),
-    )
-    adapter = adapters()[first.adapter]
+    request = _request(site, first)
+    mapping, adapter = str(request.mapping), adapters()[first.adapter]
     key = str(first.run.get("key") or "")
+    paths: tuple[Path, ...] = ()
     if key and isinstance(adapter, CompositeAdapter):
-        shard = Shard(str(first.run["mapping"]), ())
-        return run_here(
-            RunRequest(first.adapter, request.mapping, site, request.options),
-            shard,
-            ("store", url),
-            lambda _read: None,
-            _Composed(adapter, asyncio.run(_parts(url, first.adapter, key))),
-        )
-    target = Path(tempfile.mkdtemp(dir=folder)) / Path(first.source).name
-    target.write_bytes(asyncio.run(_kept(url, first)))
-    account = Account()
-    shards = [(0, Shard(str(first.run["mapping"]), (target,)))]
-    for _, part in run_shards(request, shards, {0: ("store", url)}, jobs=1, on_progress=lambda _read: None):
-        account.add(part)
-    return account
+        adapter = _Composed(adapter, asyncio.run(_parts(url, first.adapter, key)))
+    else:
+        target = Path(tempfile.mkdtemp(dir=folder)) / Path(first.source).name  # locators hold the file's name
+        target.write_bytes(asyncio.run(_kept(url, first)))
+        paths = (target,)
+        locators = frozenset(entry.locator for entry in entries)
+        if first.source not in locators:  # an entry for the whole file
+            request = replace(request, selection=Selection(locators=locators))
+    return run_here(request, Shard(mapping, paths), _context(site, first), ("store", url), adapter)
 
 
 async def _kept(url: str, entry: Entry) -> bytes:

@@ -8,6 +8,7 @@ from typing import Any
 
 from fhir_bridge.mapping import Site
 from fhir_bridge.pipeline.account import Account
+from fhir_bridge.pipeline.context import ConversionContext
 from fhir_bridge.pipeline.convert import NO_LIMIT, RejectionLimit, RunResult
 from fhir_bridge.pipeline.engine import RunIncomplete, run_shards
 from fhir_bridge.pipeline.plan import RunRequest, plan
@@ -59,7 +60,7 @@ def check_syntax(
     adapter = adapters()[request.adapter]
     paths, _ = expand(sources, adapter)
     account = Account()
-    reading = _Syntax({**request.options, "check": True}, Site.load(request.site) if request.site else Site())
+    reading = _Syntax({**request.options, "check": True}, request.load_site())
     for record in adapter.read(paths, reading):
         account.count_issues(record.issues, record.locator)
         lost = any(issue.severity in ("error", "fatal") for issue in record.issues)
@@ -87,11 +88,18 @@ def _run(
     adapter = adapters()[request.adapter]
     paths, _ = expand(sources, adapter)
     shards = list(enumerate(plan(request, adapter, paths, jobs)))
+    context = ConversionContext.of(request)
+    contexts = {mapping: context.parts(mapping) for mapping in {shard.mapping for _, shard in shards}}
     total = Account()
     incomplete, too_many = None, False
     try:
         for _, account in run_shards(
-            request, shards, {number: sink for number, _ in shards}, jobs=jobs, on_progress=on_progress
+            request,
+            shards,
+            {number: sink for number, _ in shards},
+            contexts,
+            jobs=jobs,
+            on_progress=on_progress,
         ):
             total.add(account)
     except RunIncomplete as error:

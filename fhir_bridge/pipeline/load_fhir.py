@@ -15,8 +15,8 @@ from fhir_bridge.fhir.serialization import JsonError, loads, loads_exact
 from fhir_bridge.fhir.validation import Validator
 from fhir_bridge.mapping import Site
 from fhir_bridge.pipeline.account import Account
+from fhir_bridge.pipeline.context import site_key
 from fhir_bridge.pipeline.convert import RunResult
-from fhir_bridge.pipeline.engine import site_key
 from fhir_bridge.pipeline.shard import ValidateMode
 from fhir_bridge.pipeline.sources import SourceError
 from fhir_bridge.pipeline.store_sink import BATCH, count_stored

@@ -22,7 +22,16 @@ from fhir_bridge.pipeline.converted import ConvertedRecord
 from fhir_bridge.pipeline.ledger import Ledger
 from fhir_bridge.plugins import IssueLike
 
-__all__ = ["PARTS", "REJECTS", "OutputFolder", "OutputFolderError", "PartSink", "assemble", "reject_line"]
+__all__ = [
+    "PARTS",
+    "REJECTS",
+    "OutputFolder",
+    "OutputFolderError",
+    "PartSink",
+    "assemble",
+    "reject_line",
+    "remove_parts",
+]
 
 PARTS = ".parts"
 REJECTS = "rejects.ndjson"
@@ -72,8 +81,7 @@ class OutputFolder:
 
     def _clear(self, content: list[Path]) -> None:
         """Remove what runs leave (NDJSON, manifest, report, parts); anything else stays and refuses."""
-        ours = {"manifest.json", "report.json", PARTS}
-        foreign = [path for path in content if path.name not in ours and path.suffix != ".ndjson"]
+        foreign = [path for path in content if not _ours(path.name)]
         if foreign:
             raise OutputFolderError(
                 f"{self.path} holds {foreign[0].name}, which no run of ours wrote; --force replaces only our own files"
@@ -83,6 +91,13 @@ class OutputFolder:
                 shutil.rmtree(path)
             else:
                 path.unlink()
+
+
+def _ours(name: str) -> bool:
+    """Whether a run writes files of this name, half-written ones included."""
+    if name.startswith(".") and name.endswith(".tmp"):
+        name = name[1 : -len(".tmp")]
+    return name in ("manifest.json", "report.json", PARTS) or name.endswith(".ndjson")
 
 
 class PartSink:
@@ -129,8 +144,10 @@ class PartSink:
             file.close()
 
 
-def assemble(folder: Path, shards: int, account: Account) -> None:
-    """Join the parts of all shards in order into `<Type>.ndjson`, and count in `account` what is taken out.
+def assemble(folder: Path, shards: int, account: Account) -> dict[str, int]:
+    """Join the parts of all shards in order into `<Type>.ndjson`; returns the files and their sizes.
+
+    What is taken out is counted in `account`. The parts stay, so that a run that is cut off here joins them again.
 
     A resource that stands there already is left out; another content under the same id and business time is withheld
     with FB-RUN-010 and named among the rejects; two business times are two versions, both written.
@@ -157,7 +174,12 @@ def assemble(folder: Path, shards: int, account: Account) -> None:
     ledger.close()
     for temporary, final in finished:
         temporary.replace(final)
-    shutil.rmtree(folder / PARTS)
+    return {final.name: final.stat().st_size for _, final in finished}
+
+
+def remove_parts(folder: Path) -> None:
+    """Remove the parts, once the run is known to be finished."""
+    shutil.rmtree(folder / PARTS, ignore_errors=True)
 
 
 def _temporary(folder: Path, name: str) -> tuple[Path, Path]:

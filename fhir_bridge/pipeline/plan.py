@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from fhir_bridge.mapping import Site
 from fhir_bridge.pipeline.shard import Selection, ValidateMode
 from fhir_bridge.plugins import Adapter, AssigningAdapter
 
@@ -31,6 +32,14 @@ class RunRequest:
     selection: Selection = field(default_factory=Selection)
     validate: ValidateMode = "sample"
     remap: bool = False
+
+    def load_site(self) -> Site:
+        """The site's settings, or the defaults where no file is named.
+
+        Raises:
+            SiteError: the file can't be used.
+        """
+        return Site.load(self.site) if self.site else Site()
 
 
 @dataclass(frozen=True, slots=True)

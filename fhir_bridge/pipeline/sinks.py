@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from fhir_bridge.mapping import Site
 from fhir_bridge.pipeline.account import Account
 from fhir_bridge.pipeline.converted import ConvertedRecord
 from fhir_bridge.pipeline.ndjson import PartSink
@@ -21,7 +19,6 @@ __all__ = [
     "SinkRun",
     "SourceToKeep",
     "StoreSinkFactory",
-    "site_hash",
 ]
 
 
@@ -33,13 +30,11 @@ class SourceToKeep:
         paths: the files that the sink's records come from.
         mapping: name or file of the mapping.
         options: as in `RunRequest`.
-        site: hash of the site file and its crosswalk; with another one a record may find its patient.
     """
 
     paths: Sequence[Path]
     mapping: str
     options: Mapping[str, Any] = field(default_factory=dict)
-    site: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +44,7 @@ class SinkRun:
     Attributes:
         fingerprint: of the site key that ids are made with; a store refuses another than its own.
         precedence: resource type to adapters, strongest first.
+        context: `ConversionContext.digest` of what converts; while it stays, a record converts to what it did.
         remap: what a newer version of the mapping made is replaced too.
         keep: the sources of the run, for records that have to wait.
     """
@@ -56,19 +52,9 @@ class SinkRun:
     adapter: str
     fingerprint: str
     precedence: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    context: str = ""
     remap: bool = False
     keep: SourceToKeep | None = None
-
-
-def site_hash(path: Path | None) -> str:
-    """A hash of what decides who someone is: the site file and its crosswalk."""
-    digest = hashlib.blake2b(digest_size=12)
-    if path is not None:
-        digest.update(path.read_bytes())
-        crosswalk = Site.load(path).crosswalk_path
-        if crosswalk is not None and crosswalk.exists():
-            digest.update(crosswalk.read_bytes())
-    return digest.hexdigest()
 
 
 class PartSinkFactory:

@@ -9,7 +9,7 @@ from typing import Any
 from fhir_bridge.fhir import definitions
 from fhir_bridge.fhir.definitions.versions import named
 from fhir_bridge.fhir.issues import Issue, Severity
-from fhir_bridge.fhir.ports import TerminologyPort
+from fhir_bridge.fhir.ports import TerminologyPort, process_terminology
 from fhir_bridge.fhir.serialization import MAX_DEPTH, JsonError, loads_exact
 from fhir_bridge.fhir.validation.bundles import check_entries, full_urls
 from fhir_bridge.fhir.validation.extensions import ExtensionChecks
@@ -232,6 +232,9 @@ def _full_url(bundle: dict[str, Any], path: Path) -> str:
 
 
 @cache
-def get_validator() -> Validator:
-    """The process's validator for what is to be stored, with the definition tables for terminology."""
-    return Validator(unknown_extensions="warning")
+def get_validator(unknown_extensions: Severity = "error") -> Validator:
+    """The process's validator, with the process's terminology: what `fhir-bridge validate` and `$validate` report.
+
+    What is to be stored is validated with `unknown_extensions="warning"`.
+    """
+    return Validator(process_terminology(), unknown_extensions=unknown_extensions)
