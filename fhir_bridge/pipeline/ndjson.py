@@ -132,12 +132,14 @@ def assemble(folder: Path, shards: int, account: Account) -> None:
     """Join the parts of all shards in order into `<Type>.ndjson`, and count in `account` what is taken out.
 
     A resource that stands there already is left out; another content under the same id and business time is withheld
-    with FB-RUN-010 and named among the rejects; two business times are two versions, both written.
+    with FB-RUN-010 and named among the rejects, and its record is partial; two business times are two versions, both
+    written.
     """
     parts = [folder / PARTS / str(number) for number in range(shards)]
     types = sorted({file.stem for part in parts for file in part.glob("*.part")})
     ledger = Ledger()
     finished: list[tuple[Path, Path]] = []
+    withheld: set[str] = set()
     with ExitStack() as stack:
         rejects = _temporary(folder, REJECTS)
         finished.append(rejects)
@@ -150,13 +152,31 @@ def assemble(folder: Path, shards: int, account: Account) -> None:
             finished.append(target)
             with target[0].open("wb", buffering=1 << 20) as out:
                 for part in parts:
-                    _join(part / f"{resource_type}.part", resource_type, out, ledger, account, rejected)
+                    _join(
+                        part / f"{resource_type}.part",
+                        resource_type,
+                        out,
+                        ledger,
+                        account,
+                        rejected,
+                        withheld,
+                    )
                 out.flush()
                 os.fsync(out.fileno())
     ledger.close()
+    account.partial += len(withheld - _named(parts)) if withheld else 0
     for temporary, final in finished:
         temporary.replace(final)
     shutil.rmtree(folder / PARTS)
+
+
+def _named(parts: Iterable[Path]) -> set[str]:
+    """Locators of the records that the parts have among their rejects: they are counted already."""
+    named: set[str] = set()
+    for part in parts:
+        with (part / REJECTS).open("rb") as lines:
+            named.update(orjson.loads(line)["locator"] for line in lines)
+    return named
 
 
 def _temporary(folder: Path, name: str) -> tuple[Path, Path]:
@@ -164,7 +184,13 @@ def _temporary(folder: Path, name: str) -> tuple[Path, Path]:
 
 
 def _join(
-    part: Path, resource_type: str, out: BinaryIO, ledger: Ledger, account: Account, rejected: BinaryIO
+    part: Path,
+    resource_type: str,
+    out: BinaryIO,
+    ledger: Ledger,
+    account: Account,
+    rejected: BinaryIO,
+    withheld: set[str],
 ) -> None:
     if not part.exists():
         return
@@ -184,4 +210,6 @@ def _join(
                     locator.decode(),
                 )
                 account.count_issues([issue])
+                account.withheld += 1
+                withheld.add(locator.decode())
                 rejected.write(reject_line(locator.decode(), "partial", [issue]))

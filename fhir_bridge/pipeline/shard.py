@@ -150,6 +150,7 @@ class ShardRun:
                 outputs.append(output)
         account.count_issues(found, record.locator)
         outcome = conversion.outcome
+        account.withheld += len(conversion.outputs) - len(outputs)
         lost = len(outputs) < len(conversion.outputs) or any(i.severity == "error" for i in record.issues)
         if outcome == "converted" and lost:
             outcome = "partial"
