@@ -77,12 +77,13 @@ class RunResult:
 
 
 def exit_code(result: RunResult) -> int:
-    """0 nothing rejected or partial, 1 something was, 3 incomplete, 4 too many rejected."""
+    """0 nothing rejected, partial or withheld, 1 something was, 3 incomplete, 4 too many rejected."""
     if result.too_many_rejected:
         return 4
     if result.incomplete:
         return 3
-    return 1 if result.account.rejected or result.account.partial else 0
+    account = result.account
+    return 1 if account.rejected or account.partial or account.withheld else 0
 
 
 def convert(

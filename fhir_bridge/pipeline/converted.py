@@ -24,6 +24,7 @@ class ConvertedRecord:
         records: how many records it counts for.
         outcome: `converted`, `partial` or `rejected` as it was counted; a sink that can't write it counts it anew.
         issues: of the conversion.
+        withheld: how many resources were made and are not among the outputs, since they are not valid.
     """
 
     outputs: Sequence[Output]
@@ -35,3 +36,4 @@ class ConvertedRecord:
     records: int = 1
     outcome: str = "converted"
     issues: Sequence[IssueLike] = ()
+    withheld: int = 0

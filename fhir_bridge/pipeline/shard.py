@@ -167,6 +167,7 @@ class ShardRun:
     def _count(converted: ConvertedRecord, record: SourceRecord, sink: Sink, account: Account) -> None:
         account.count_issues(converted.issues, record.locator)
         account.count_record(converted.outcome, record.records)
+        account.withheld += converted.withheld
         if converted.outcome != "converted":
             sink.reject(record.locator, converted.outcome, [*record.issues, *converted.issues])
 
@@ -196,6 +197,7 @@ class ShardRun:
             record.records,
             outcome,
             found,
+            len(conversion.outputs) - len(outputs),
         )
 
     def compose(self, parts: Sequence[StoredPart]) -> SourceRecord:

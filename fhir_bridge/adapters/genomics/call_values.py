@@ -103,20 +103,19 @@ def _wrong(value: str, checked: CheckedKey, call: Call) -> tuple[str, str] | Non
     elif definition.kind == "Character" and any(len(part) > 1 for part in value.split(",")):
         return "FB-VCF-034", "is no character"
     given, wanted = value.count(",") + 1, checked.wanted
-    if wanted is None or wanted == given:
+    if wanted is None:
         return None
-    alternates = len(call.line.alternates)
-    if definition.number in "ARG":
-        if not alternates:
+    alternates, copies = len(call.line.alternates), len(call.genotype.alleles)
+    if definition.number == "G" and copies != 2 and not call.genotype.no_call:
+        own = definition.count(alternates, copies)
+        # Programs write the values of one copy, or of two.
+        if own == given or (wanted == given and not call.file.options.check):
             return None
-        copies = len(call.genotype.alleles)
-        if definition.number == "G" and copies != 2:
-            # Programs write the values of one copy, or of two.
-            if copies == 1 and call.genotype.no_call:
-                return None
-            wanted = definition.count(alternates, copies)
-            if given == wanted:
-                return None
+        wanted = own
+    elif wanted == given or (definition.number == "G" and copies != 2):
+        return None
+    if definition.number in "ARG" and not alternates:
+        return None
     return "FB-VCF-034", f"has {given} values, not {wanted}"
 
 

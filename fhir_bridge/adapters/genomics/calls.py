@@ -46,7 +46,7 @@ def read_calls(line: Line, locator: str) -> tuple[list[Issue], Issue | None]:
     columns = line.columns
     keys = columns[8]
     if not (keys == "GT" or keys.startswith("GT:")):
-        return [], issue("FB-VCF-065", _REASONS["FB-VCF-065"], locator)
+        return _without_genotype(line, locator), issue("FB-VCF-065", _REASONS["FB-VCF-065"], locator)
     width = keys.count(":")
     # An ALT `.` has no name, but a genotype may count it (`0|1`).
     highest = len(line.alternates) or 1
@@ -90,6 +90,21 @@ def read_calls(line: Line, locator: str) -> tuple[list[Issue], Issue | None]:
         return issues, None
     code = _reason(line, {code for code, _ in told}, called=called)
     return issues, issue(code, _REASONS[code], locator)
+
+
+def _without_genotype(line: Line, locator: str) -> list[Issue]:
+    """For a check of the syntax: values of a line without GT, which are of two copies (VCF 4.3 §1.6.2, GL)."""
+    if not line.file.options.check:
+        return []
+    two = Genotype("./.", (None, None), phased=False, alternates=(), highest=0, missing=2)
+    found = []
+    for column, name in line.file.columns:
+        text = line.columns[column]
+        if text.count(":") > line.columns[8].count(":"):
+            message = f"column {column + 1} has more values than FORMAT"
+            found.append(issue("FB-VCF-041", message, locator))
+        found += wrong_values(Call(line, name, text, two), column, locator)
+    return found
 
 
 def _telling(line: Line, width: int) -> list[tuple[int, str]]:

@@ -7,7 +7,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
-from fhir_bridge.adapters.genomics.assembly import Build, UnknownBuild, detect
+from fhir_bridge.adapters.genomics.assembly import UNSTATED, Build, UnknownBuild, detect
 from fhir_bridge.adapters.genomics.bcf import bcf_lines, is_bcf
 from fhir_bridge.adapters.genomics.bed import read_studied
 from fhir_bridge.adapters.genomics.calls import read_calls
@@ -26,6 +26,7 @@ from fhir_bridge.adapters.genomics.issues import issue
 from fhir_bridge.adapters.genomics.line import Line
 from fhir_bridge.adapters.genomics.options import OptionError, Options
 from fhir_bridge.adapters.genomics.stream import Break, OverlongLine, lines
+from fhir_bridge.adapters.genomics.strict import SYNTAX, StrictCheck
 from fhir_bridge.adapters.genomics.structural import check_distinct
 from fhir_bridge.fhir.issues import Issue
 from fhir_bridge.mapping import Record
@@ -90,10 +91,7 @@ def read_vcf(path: Path, options: Options) -> Iterator[VcfRecord]:
     try:
         items = bcf_lines(path) if is_bcf(path) else lines(path, options.max_line)
         header = read_header(items)
-        build = detect(
-            header.contigs, _references(header), options.assembly, check_lengths=options.check_lengths
-        )
-        file = _file(name, header, build, options)
+        file = _file(name, header, _build(header, options), options)
     except (HeaderError, UnknownBuild, OptionError) as error:
         yield _refused(name, error.issue)
         return
@@ -102,6 +100,8 @@ def read_vcf(path: Path, options: Options) -> Iterator[VcfRecord]:
             name, issue("FB-VCF-007", f"the file can't be opened: {error.strerror or type(error).__name__}")
         )
         return
+    if options.check and (wrong := _departures(file)):
+        yield VcfRecord(name, name, outcome="rejected", issues=wrong)
     if file.subjects:
         yield VcfRecord(name, name, time=file.time, records=0, file=file, own="Subject")
     reader = _LineReader(file)
@@ -122,9 +122,13 @@ def read_vcf(path: Path, options: Options) -> Iterator[VcfRecord]:
             yield reader.lost(
                 number, issue("FB-VCF-006", f"{item.reason}; what follows is lost", f"{name}:{number}")
             )
-        else:
-            broken.append(issue("FB-VCF-082", item.reason, name))
+        elif item.code == "FB-VCF-082":
+            broken.append(issue(item.code, item.reason, name))
+        elif options.check and header.version >= "VCFv4.3":
+            yield VcfRecord(name, name, outcome="rejected", issues=[_error(item.code, item.reason, name)])
     issues = [*_summary(file, reader, name), *broken]
+    if options.check:
+        issues = [found for found in issues if found.code in SYNTAX]
     outcome: RecordOutcome = "read" if file.studies else "skipped"
     if file.studies or issues:
         yield VcfRecord(
@@ -156,6 +160,26 @@ def read_header(items: Iterator[Item]) -> Header:
     raise parser.error("the column line #CHROM is missing")
 
 
+def _build(header: Header, options: Options) -> Build:
+    """The build that the header speaks of; the syntax of a file can be checked without one."""
+    if options.check:
+        return UNSTATED
+    return detect(header.contigs, _references(header), options.assembly, check_lengths=options.check_lengths)
+
+
+def _error(code: str, message: str, source: str) -> Issue:
+    return Issue("error", code, message, source)
+
+
+def _departures(file: VcfFile) -> list[Issue]:
+    """What is wrong with the header, line by line, for a check of the syntax."""
+    return [
+        _error("FB-VCF-083", f"{found.message} (VCF 4.3 §1.4)", f"{file.name}:{found.line}")
+        for found in file.header.departures
+        if found.kind != "remark"
+    ]
+
+
 def _references(header: Header) -> list[str]:
     return [
         text for key in ("reference", "assembly", "contigs_reference") for text in header.meta.get(key, [])
@@ -182,11 +206,11 @@ def _summary(file: VcfFile, reader: _LineReader, name: str) -> Iterator[Issue]:
         keys = sorted(reader.undeclared)
         shown = ", ".join(keys[:10]) + (", …" if len(keys) > 10 else "")
         yield issue("FB-VCF-080", f"used but not declared, read as text: {shown}", name)
-    if file.header.departures:
-        told = file.header.departures
+    told = [f"line {one.line}: {one.message}" for one in file.header.departures if one.kind != "check"]
+    if told and not file.options.check:
         shown = "; ".join(told[:5]) + (f"; and {len(told) - 5} more" if len(told) > 5 else "")
         yield issue("FB-VCF-083", shown, name)
-    if reader.unsorted:
+    if reader.unsorted and not file.options.check:
         yield issue("FB-VCF-084", f"not sorted, first at {reader.unsorted}", name)
     left_out = sum(study.left_out for study in file.studies)
     if left_out:
@@ -211,6 +235,7 @@ class _LineReader:
         self._formats: set[str] = set()
         self._contigs: set[str] = set()
         self._last: tuple[str, int, str, str] = ("", 0, "", "")
+        self._strict = StrictCheck(file.header.version) if file.options.check else None
 
     def lost(self, number: int, found: Issue) -> VcfRecord:
         """A line of which nothing is left."""
@@ -233,6 +258,10 @@ class _LineReader:
             )
         except LineError as error:
             return self.lost(number, issue(error.code, error.message, locator))
+        if self._strict:
+            issues += [issue(*one, locator) for one in self._strict.check(line)]
+            wrong = [_error(one.code, one.message, locator) for one in issues if one.code in SYNTAX]
+            return VcfRecord(locator, file.name, file=file, line=line, issues=wrong)
         if reason is None:
             return VcfRecord(locator, file.name, time=file.time, issues=issues, file=file, line=line)
         if any(found.code in _LOST_CALL for found in issues):
@@ -242,15 +271,22 @@ class _LineReader:
     def _order(self, line: Line, kept: list[tuple[str, str]]) -> None:
         """Positions ascend within a contig, and a contig's lines stand together (VCF 4.3 §1.6.1)."""
         chrom, place, reference, alternate = self._last
+        unsorted = ""
         if line.chrom != chrom:
             if line.chrom in self._contigs and chrom[:1] != "<":
-                self.unsorted = self.unsorted or f"line {line.number}: the contig has stood before"
+                unsorted = "the contig has stood before"
             if line.chrom[0] != "<":  # an assembled contig stands among the lines of its chromosome
                 self._contigs.add(line.chrom)
         elif line.pos < place:
-            self.unsorted = self.unsorted or f"line {line.number}: POS is below that of the line before"
+            unsorted = "POS is below that of the line before"
+        elif self._strict:
+            pass  # It looks for repetitions itself, however they are written.
         elif line.pos == place and line.columns[3] == reference and line.columns[4] == alternate != ".":
             kept.append(("FB-VCF-035", "the variant of the line before again"))
+        if unsorted:
+            self.unsorted = self.unsorted or f"line {line.number}: {unsorted}"
+            if self._strict:
+                kept.append(("FB-VCF-084", f"not sorted: {unsorted} (VCF 4.3 §1.6.1)"))
         self._last = (line.chrom, line.pos, line.columns[3], line.columns[4])
 
     def _line(self, text: str, number: int, locator: str) -> tuple[Line, list[Issue], Issue | None]:

@@ -10,7 +10,7 @@ from functools import lru_cache
 
 from fhir_bridge.adapters.genomics.definition import Definition
 
-__all__ = ["FORMAT", "INFO", "NOT_NEGATIVE", "reserved_format", "reserved_info"]
+__all__ = ["DEPTHS", "FORMAT", "INFO", "NOT_NEGATIVE", "reserved_format", "reserved_info"]
 
 Table = dict[str, tuple[str, str]]
 
@@ -29,11 +29,11 @@ _FORMAT = _table(
     "DP 1 Integer; EC A Integer; FT 1 String; GL G Float; GP G Float; GQ 1 Integer; GT 1 String; HQ 2 Integer; "
     "MQ 1 Integer; PL G Integer; PQ 1 Integer; PS 1 Integer"
 )
-_DEPTHS = _table("AD R Integer; ADF R Integer; ADR R Integer")
+DEPTHS = _table("AD R Integer; ADF R Integer; ADR R Integer")
 """Reserved since 4.3."""
-INFO = _INFO | _DEPTHS
+INFO = _INFO | DEPTHS
 """Number and Type by key. SB is left out: callers and the specification never agreed on it."""
-FORMAT = _FORMAT | _DEPTHS
+FORMAT = _FORMAT | DEPTHS
 """Number and Type by key, as of 4.3."""
 _STRUCTURAL = _table(
     "IMPRECISE 0 Flag; NOVEL 0 Flag; SVTYPE 1 String; SVLEN . Integer; CIPOS 2 Integer; CIEND 2 Integer; "
@@ -52,7 +52,7 @@ NOT_NEGATIVE = frozenset("AC AD ADF ADR AF AN BQ DP MQ MQ0 NS".split())
 @lru_cache(maxsize=16)
 def reserved_info(version: str) -> dict[str, Definition]:
     """What the version (`VCFv4.2`) says of INFO keys that a header need not declare."""
-    depths = _DEPTHS if version >= "VCFv4.3" else {}
+    depths = DEPTHS if version >= "VCFv4.3" else {}
     return _definitions(_INFO | depths | (_STRUCTURAL_4_4 if version >= "VCFv4.4" else _STRUCTURAL))
 
 
@@ -60,7 +60,7 @@ def reserved_info(version: str) -> dict[str, Definition]:
 def reserved_format(version: str) -> dict[str, Definition]:
     """What the version says of FORMAT keys that a header need not declare."""
     number = {"CN": ("1", "Float" if version >= "VCFv4.4" else "Integer")}
-    return _definitions(_FORMAT | (_DEPTHS if version >= "VCFv4.3" else {}) | number)
+    return _definitions(_FORMAT | (DEPTHS if version >= "VCFv4.3" else {}) | number)
 
 
 def _definitions(table: Table) -> dict[str, Definition]:

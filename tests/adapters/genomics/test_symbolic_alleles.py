@@ -184,7 +184,7 @@ def test_a_value_is_that_of_its_own_alt_or_none(read, alternates, lengths, inter
     parts += [f"CIPOS={','.join(map(str, intervals))}"] if intervals else []
     parts += [f"END={end}"] if end else []
     header = NEW if new else declared()
-    genotype = "/".join(map(str, range(1, len(alternates) + 1)))
+    genotype = "/".join(str(number) for number, _ in enumerate(alternates, 1))
     line = f"1 1000 . T {','.join(alternates)} . PASS {';'.join(parts)} GT {genotype}"
     found = read(line, header=header)
     if found.outcomes == {"rejected": 1}:
