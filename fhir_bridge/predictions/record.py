@@ -94,7 +94,7 @@ def parse_time(text: str) -> datetime:
 
 
 class PatientRecord:
-    """All current resources of one patient's compartment.
+    """All current resources of one patient's record (`fhir.record`).
 
     Predictions of any model are left out: a model's output never feeds a model unseen.
     """

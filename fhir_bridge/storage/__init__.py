@@ -1,4 +1,4 @@
-"""PostgreSQL: resources and their versions, the search index, compartments, the change feed; embedded or by URL."""
+"""PostgreSQL: resources and their versions, the search index, records, the change feed; embedded or by URL."""
 
 from fhir_bridge.storage.changes import Change
 from fhir_bridge.storage.embedded import EmbeddedServer, database_url, default_data_dir

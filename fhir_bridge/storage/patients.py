@@ -16,7 +16,7 @@ from fhir_bridge.storage.indexing import is_id
 from fhir_bridge.storage.permission import compile_access
 from fhir_bridge.storage.stored import Stored
 
-__all__ = ["linked", "read_record", "unlinked"]
+__all__ = ["linked", "read_owners", "read_record", "unlinked"]
 
 PAGE = 500
 
@@ -69,6 +69,16 @@ async def read_record(
             if len(rows) < PAGE:
                 break
             after = rows[-1][0]
+
+
+async def read_owners(connection: AsyncConnection, resource_type: str, identity: str) -> list[str]:
+    """See `Store.owners`."""
+    rows = await connection.execute(
+        "SELECT p.id FROM resource r, LATERAL record_owners(r.key) o JOIN resource p ON p.key = o "
+        "WHERE r.type = %s AND r.id = %s ORDER BY p.id",
+        (resource_type, identity),
+    )
+    return [row[0] for row in await rows.fetchall()]
 
 
 def _without(links: Any, other: str) -> list[Any]:

@@ -37,7 +37,7 @@ from fhir_bridge.storage.permission import compile_access, require
 from fhir_bridge.storage.records import RecordSet
 from fhir_bridge.storage.searching import SearchPage, run_search
 from fhir_bridge.storage.stored import Stored, Written, parse
-from fhir_bridge.storage.transactions import Bundles
+from fhir_bridge.storage.transactions import Bundles, Check, resolved
 from fhir_bridge.storage.writing import Operation, Parameters, Writer, compile_criteria, match_one, new_id
 
 __all__ = ["Store"]
@@ -267,9 +267,18 @@ class Store:
         )[0]
 
     async def conditional_update(
-        self, resource_type: str, criteria: Parameters, resource: Resource, access: AccessFilter
+        self,
+        resource_type: str,
+        criteria: Parameters,
+        resource: Resource,
+        access: AccessFilter,
+        *,
+        check: Check | None = None,
     ) -> Written:
         """Update the one resource that the criteria match, or create one.
+
+        Args:
+            check: looks at the write once it is decided which resource it is; what it raises ends it.
 
         Raises:
             MultipleMatches, BadResource, Forbidden; VersionConflict where another writer came first: try again.
@@ -281,11 +290,14 @@ class Store:
         if found is None:
             identity = content.get("id") if isinstance(content.get("id"), str) else new_id()
             operation = Operation("update", resource_type, str(identity), content, criteria=criteria)
-            return (await self.write([operation], access))[0]
-        if content.get("id", found.stored.id) != found.stored.id:
-            raise BadResource("the criteria match another resource than the id names")
-        content["id"] = found.stored.id
-        return (await self.write([Operation("update", resource_type, found.stored.id, content)], access))[0]
+        else:
+            if content.get("id", found.stored.id) != found.stored.id:
+                raise BadResource("the criteria match another resource than the id names")
+            content["id"] = found.stored.id
+            operation = Operation("update", resource_type, found.stored.id, content)
+        if check is not None:
+            await check(operation)
+        return (await self.write([operation], access))[0]
 
     async def delete(
         self, resource_type: str, identity: str, access: AccessFilter, *, if_match: str | None = None
@@ -357,9 +369,14 @@ class Store:
     async def patient_record(
         self, patient_id: str, access: AccessFilter, *, types: Sequence[str] | None = None
     ) -> AsyncIterator[Stored]:
-        """Everything current of a patient that the caller may read, linked patients' included; the Patients first."""
+        """Everything current in a patient's record that the caller may read, linked Patients first."""
         async for stored in patients.read_record(self.pool, self._dictionaries, patient_id, access, types):
             yield stored
+
+    async def owners(self, resource_type: str, identity: str) -> list[str]:
+        """Ids of the Patients whom a stored resource, or what was deleted, is about (`fhir.record`)."""
+        async with self.pool.connection() as connection:
+            return await patients.read_owners(connection, resource_type, identity)
 
     def stream(
         self, resource_type: str, access: AccessFilter, *, page: int = 500
@@ -374,11 +391,22 @@ class Store:
         """
         return streaming.stream_type(self.pool, self._dictionaries, resource_type, access, page=page)
 
-    async def transaction(self, bundle: Resource, access: AccessFilter, *, base: str = "") -> bytes:
+    async def resolve(self, resource: dict[str, Any], access: AccessFilter, *, base: str) -> dict[str, Any]:
+        """The resource with its references resolved: searches to what they find, addresses below `base` shortened.
+
+        Raises:
+            BadReference: a search finds nothing, or several. Forbidden, BadSearch: it can't be done.
+        """
+        return await resolved(self, resource, access, base)
+
+    async def transaction(
+        self, bundle: Resource, access: AccessFilter, *, base: str = "", check: Check | None = None
+    ) -> bytes:
         """Carry out a transaction (all or nothing) or batch Bundle.
 
         Args:
             base: the server's base URL, for fullUrl and location.
+            check: looks at each write once its id is decided and its references are resolved; what it raises ends all.
 
         Returns:
             The response Bundle.
@@ -386,7 +414,7 @@ class Store:
         Raises:
             TransactionFailed: with the entry's position and cause. BadResource: not such a Bundle.
         """
-        return await Bundles(self, base).run(parse(bundle), access)
+        return await Bundles(self, base).run(parse(bundle), access, check)
 
     async def load(
         self,
@@ -529,7 +557,7 @@ class Store:
             return await inbox.number_of_links(connection)
 
     async def reindex(self, on_progress: Callable[[int], object] | None = None) -> int:
-        """Make index, compartments and labels anew of all current resources (see `storage.reindexing`).
+        """Make index, records and labels anew of all current resources (see `storage.reindexing`).
 
         Others may read and write meanwhile. One that was interrupted less than a day ago is gone on with.
 
@@ -544,7 +572,7 @@ class Store:
     async def link_patients(
         self, surviving_id: str, merged_id: str, access: AccessFilter = EVERYTHING
     ) -> list[Written]:
-        """Say that two Patients are one person (ADT A40). Search and compartments follow.
+        """Say that two Patients are one person (ADT A40). Search and records follow.
 
         Raises:
             NotFound, Forbidden.

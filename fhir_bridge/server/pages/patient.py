@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from fhir_bridge.fhir import definitions
 from fhir_bridge.fhir.access import AccessFilter
+from fhir_bridge.fhir.record import patient_types
 from fhir_bridge.fhir.serialization import loads_exact
 from fhir_bridge.server.pages import (
     ecg,
@@ -73,7 +73,7 @@ async def patient_values(
         StorageError: there is no such patient, or none that the caller may know of.
     """
     patient = loads_exact((await store.read("Patient", patient_id, access)).bytes)
-    types = sorted({"Patient", *definitions.patient_compartment()} - _LEFT_OUT)
+    types = sorted(set(patient_types()) - _LEFT_OUT)
     stored = [entry.bytes async for entry in store.patient_record(patient_id, access, types=types)]
     # Parsing and drawing take tens of milliseconds for a long record: not on the event loop.
     resources = await asyncio.to_thread(lambda: [loads_exact(content) for content in stored])

@@ -110,11 +110,7 @@ def short(observation: dict[str, Any]) -> str:
 async def sources_of(
     resources: Sequence[dict[str, Any]], store: Store, access: AccessFilter
 ) -> dict[str, list[dict[str, Any]]]:
-    """What each prediction was made from, by its Provenance: one query for all of them.
-
-    Provenance is not in a patient's compartment unless its target is the Patient, so a person who may see only the
-    own record gets none; the Observation's own derivedFrom is left to them.
-    """
+    """What each prediction was made from, by its Provenance: one query for all of them."""
     names = [f"Observation/{resource['id']}" for resource in resources if is_predicted(resource)]
     if not names or not access.permits("Provenance", "s"):
         return {}

@@ -15,17 +15,18 @@ from fhir_bridge.fhir.issues import Issue, operation_outcome
 from fhir_bridge.fhir.serialization import dumps, loads_exact
 from fhir_bridge.governance import audit
 from fhir_bridge.server.rest import hooks
-from fhir_bridge.server.rest.auditing import patient_of
+from fhir_bridge.server.rest.auditing import patients_of, write_events
 from fhir_bridge.server.rest.body import check_resource, parse, read_body, refuse_invalid
-from fhir_bridge.server.rest.bounds import refuse_new_links, refuse_unreachable
 from fhir_bridge.server.rest.bundle_reads import operate_entry, read_entry
 from fhir_bridge.server.rest.call import FHIR_JSON, Call
+from fhir_bridge.server.rest.checks import check_write
 from fhir_bridge.server.rest.interactions import condition
-from fhir_bridge.server.rest.owned import READ_ONLY_TYPES, check_new, keep_labels
+from fhir_bridge.server.rest.owned import READ_ONLY_TYPES
 from fhir_bridge.server.rest.refusal import Refusal, refuse
 from fhir_bridge.server.validation import Judge
 from fhir_bridge.storage.bundles import conditional_references
 from fhir_bridge.storage.errors import StorageError, TransactionFailed
+from fhir_bridge.storage.writing import Operation
 
 __all__ = ["transact"]
 
@@ -159,13 +160,27 @@ async def _write_together(call: Call, writes: list[Entry]) -> dict[int, dict[str
 async def _write_alone(call: Call, entry: Entry) -> dict[str, Any]:
     try:
         return (await _store(call, "batch", [entry]))[0]
+    except Refusal as refusal:
+        return _refusal(refusal)
     except StorageError as error:
         return _refusal(_located(error, entry.position))
 
 
 async def _store(call: Call, kind: str, writes: list[Entry]) -> list[dict[str, Any]]:
     bundle = {"resourceType": "Bundle", "type": kind, "entry": [entry.raw for entry in writes]}
-    answer = loads_exact(await call.services.store.transaction(bundle, call.access, base=call.base))
+
+    async def check(operation: Operation) -> None:
+        entry = writes[operation.position or 0]
+        try:
+            await check_write(call, operation)
+        except (Refusal, StorageError) as error:
+            raise _located(error, entry.position) from error
+        if operation.action != "delete":
+            entry.resource = operation.resource
+
+    answer = loads_exact(
+        await call.services.store.transaction(bundle, call.access, base=call.base, check=check)
+    )
     found: list[dict[str, Any]] = answer["entry"]
     return found
 
@@ -246,7 +261,7 @@ def _entry(call: Call, position: int, item: dict[str, Any]) -> Entry:
 
 
 async def _check(call: Call, entry: Entry, judge: Judge) -> None:
-    """What a single request would have been checked for before it reached the store."""
+    """What can be said of an entry before the references between entries are resolved (then: `check_write`)."""
     if entry.operation:
         return  # what it needs is looked at when it is carried out
     if entry.method not in _WRITES:
@@ -263,7 +278,6 @@ async def _check(call: Call, entry: Entry, judge: Judge) -> None:
     if entry.method == "DELETE":
         if not entry.id or entry.query:
             raise refuse(400, "FB-REST-010", "DELETE names an id")
-        await keep_labels(call, entry.type, entry.id, None)
         return
     if entry.method == "POST" and (entry.id or entry.query):
         raise refuse(400, "FB-REST-010", "POST names a type only")
@@ -272,17 +286,8 @@ async def _check(call: Call, entry: Entry, judge: Judge) -> None:
     resource = _resource(entry)
     check_resource(resource, entry.type, entry.id)
     refuse_invalid(await judge.issues(resource))
-    for reference in conditional_references(resource):
+    for reference in conditional_references(resource, call.base):
         condition(reference)
-    await check_new(call, resource)
-    if entry.method == "PUT" and isinstance(chosen := resource.get("id"), str):
-        await refuse_unreachable(call, entry.type, chosen)
-    await refuse_new_links(call, resource, entry.id)
-    if entry.id:
-        await keep_labels(call, entry.type, entry.id, resource)
-    await hooks.before_write(
-        call.services.plugins, resource, "create" if entry.method == "POST" else "update"
-    )
 
 
 def _resource(entry: Entry) -> dict[str, Any]:
@@ -309,13 +314,12 @@ async def _record(call: Call, entries: list[Entry], succeeded: list[dict[str, An
             done: audit.Write = (
                 "delete" if entry.method == "DELETE" else "create" if status.startswith("201") else "update"
             )
-            patient = patient_of(entry.resource) if entry.resource else call.caller.patient
-            events.append(audit.write(context, done, reference, patient=patient))
+            events += await write_events(call, context, done, reference, entry.resource)
             changes.append({"interaction": done, "reference": reference, "resource": entry.resource})
         elif entry.id:
             found = succeeded[entry.position].get("resource")
-            patient = patient_of(found) if isinstance(found, dict) else None
-            events.append(audit.read(context, reference, patient=patient))
+            patients = patients_of(found) if isinstance(found, dict) else [None]
+            events += [audit.read(context, reference, patient=patient) for patient in patients]
         else:
             events.extend(
                 audit.search(context, f"GET {entry.type}?{entry.query}", _found(succeeded[entry.position]))
@@ -330,5 +334,9 @@ def _found(item: dict[str, Any]) -> list[str]:
     entries = inner.get("entry", []) if isinstance(inner, dict) else []
     resources = (entry.get("resource") for entry in entries if isinstance(entry, dict))
     return [
-        patient for resource in resources if isinstance(resource, dict) and (patient := patient_of(resource))
+        patient
+        for resource in resources
+        if isinstance(resource, dict) and "resourceType" in resource
+        for patient in patients_of(resource)
+        if patient
     ]

@@ -11,12 +11,13 @@ from fhir_bridge.governance.audit import Write
 from fhir_bridge.server.rest import answers, hooks
 from fhir_bridge.server.rest.auditing import audit_read, audit_search, audit_write
 from fhir_bridge.server.rest.body import read_resource
-from fhir_bridge.server.rest.bounds import refuse_new_links, refuse_unreachable
 from fhir_bridge.server.rest.call import FHIR_JSON, Call, query_of
-from fhir_bridge.server.rest.owned import READ_ONLY_TYPES, check_new, keep_labels
+from fhir_bridge.server.rest.checks import check_of, check_write, resolve
+from fhir_bridge.server.rest.owned import READ_ONLY_TYPES
 from fhir_bridge.server.rest.refusal import refuse
 from fhir_bridge.server.rest.search import decoded, page_size
 from fhir_bridge.storage import Stored
+from fhir_bridge.storage.writing import Operation
 
 __all__ = ["condition", "conditional_update", "create", "delete", "history", "read", "update", "vread"]
 
@@ -44,11 +45,9 @@ async def create(call: Call) -> Response:
     header = call.request.headers.get("if-none-exist")
     if header is not None:
         call.require("s")  # whether something matches is an answer that only a searcher may have
-    resource = await read_resource(call)
+    resource = await resolve(call, await read_resource(call))
     resource.pop("id", None)
-    await check_new(call, resource)
-    await refuse_new_links(call, resource)
-    await hooks.before_write(call.services.plugins, resource, "create")
+    await check_write(call, Operation("create", call.type, "", resource))
     parameters = condition(header) if header is not None else None
     result = await call.services.store.create(resource, call.access, if_none_exist=parameters)
     if result.outcome == "created":
@@ -61,12 +60,8 @@ async def update(call: Call) -> Response:
     """PUT [base]/Type/id, with If-Match where given; creates where there is none"""
     _writable(call)
     call.require("u")
-    resource = await read_resource(call, call.id)
-    await check_new(call, resource)
-    await refuse_unreachable(call, call.type, call.id)
-    await refuse_new_links(call, resource, call.id)
-    await keep_labels(call, call.type, call.id, resource)
-    await hooks.before_write(call.services.plugins, resource, "update")
+    resource = await resolve(call, await read_resource(call, call.id))
+    await check_write(call, Operation("update", call.type, call.id, resource))
     result = await call.services.store.update(
         call.type, call.id, resource, call.access, if_match=call.request.headers.get("if-match")
     )
@@ -83,19 +78,13 @@ async def conditional_update(call: Call) -> Response:
     call.require("u")
     call.require("s")
     parameters = condition(query_of(call.request))
-    resource = await read_resource(call)
-    await check_new(call, resource)
-    page = await call.services.store.search(call.type, parameters, call.access, count=2)
+    resource = await resolve(call, await read_resource(call))
+    page = await call.services.store.search(call.type, parameters, call.access, count=1)
     if page.unknown:
         raise refuse(400, "FB-REST-008", f"the criterion {page.unknown[0].name} is not supported here")
-    found = page.entries[0].id if len(page.entries) == 1 else ""
-    if found:
-        await keep_labels(call, call.type, found, resource)
-    elif isinstance(own := resource.get("id"), str):
-        await refuse_unreachable(call, call.type, own)
-    await refuse_new_links(call, resource, found)
-    await hooks.before_write(call.services.plugins, resource, "update")
-    result = await call.services.store.conditional_update(call.type, parameters, resource, call.access)
+    result = await call.services.store.conditional_update(
+        call.type, parameters, resource, call.access, check=check_of(call)
+    )
     if result.outcome != "unchanged":
         interaction: Write = "create" if result.outcome == "created" else "update"
         await audit_write(call, interaction, f"{call.type}/{result.stored.id}", resource)
@@ -107,7 +96,7 @@ async def delete(call: Call) -> Response:
     """DELETE [base]/Type/id; what is gone already is as good as deleted"""
     _writable(call)
     call.require("d")
-    await keep_labels(call, call.type, call.id, None)
+    await check_write(call, Operation("delete", call.type, call.id))
     result = await call.services.store.delete(
         call.type, call.id, call.access, if_match=call.request.headers.get("if-match")
     )
