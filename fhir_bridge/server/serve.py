@@ -19,6 +19,7 @@ from fhir_bridge.fhir.definitions.registry import PACKAGES
 from fhir_bridge.mapping import Site
 from fhir_bridge.server import worker
 from fhir_bridge.server.app import create_app
+from fhir_bridge.server.connection import bounded
 from fhir_bridge.server.settings import Settings
 from fhir_bridge.server.supervisor import Child, Started, Supervisor, end_with_parent
 
@@ -78,7 +79,7 @@ def _serve_here(settings: Settings, background: Child) -> None:
 
 def _serve_by_workers(settings: Settings, background: Child) -> None:
     """Several web workers are processes that accept from one socket."""
-    listening = uvicorn.Config("", host=settings.host, port=settings.port, log_level="warning").bind_socket()
+    listening = uvicorn.Config("", host=settings.host, port=settings.port, log_level="error").bind_socket()
     children = [
         Child(f"web worker {number}", lambda: _web(settings, listening))
         for number in range(1, settings.workers + 1)
@@ -162,8 +163,9 @@ def _config(settings: Settings) -> uvicorn.Config:
         host=settings.host,
         port=settings.port,
         loop="uvloop" if sys.platform != "win32" else "asyncio",
-        http="httptools",
-        log_level="warning",
+        http=bounded(settings.max_connections),
+        ws="none",
+        log_level="error",  # a line for each malformed request would fill the disk of whoever is attacked
         access_log=False,
         server_header=False,
         proxy_headers=settings.forwarded_allow_ips is not None,
