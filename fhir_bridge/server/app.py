@@ -20,6 +20,7 @@ from starlette.types import Receive, Scope, Send
 from fhir_bridge.fhir import definitions
 from fhir_bridge.plugins import get_manager
 from fhir_bridge.server import login, sample_app
+from fhir_bridge.server.admission import Admission
 from fhir_bridge.server.audit_log import AuditLog
 from fhir_bridge.server.cors import Origins
 from fhir_bridge.server.rest.endpoint import FhirEndpoint
@@ -55,9 +56,17 @@ class _Application(FastAPI):
     """
 
     endpoint: FhirEndpoint | None = None
+    admission: Admission | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request; all below the base is FHIR, whatever characters stand there, alive once the worker is."""
+        """Serve one request, or the application's life itself."""
+        if scope["type"] != "http" or self.admission is None:
+            await self.dispatch(scope, receive, send)
+        else:
+            await self.admission(scope, receive, send)
+
+    async def dispatch(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """All below the base is FHIR, whatever characters stand there, alive once the worker is."""
         if scope["type"] != "http" or not _is_fhir(scope["path"].removeprefix(scope.get("root_path", ""))):
             await super().__call__(scope, receive, send)
         elif self.endpoint is None:
@@ -126,6 +135,7 @@ def create_app(
         openapi_url=None,
         redirect_slashes=False,  # the redirects would be made of the request's Host header
     )
+    app.admission = Admission(app.dispatch, settings.max_requests)
     for router in (
         discovery.router,
         login.router,

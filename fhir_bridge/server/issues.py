@@ -103,8 +103,8 @@ CODES = declare(
     IssueCode(
         "FB-REST-014",
         "error",
-        "The body did not arrive in time",
-        "Send the whole body within a minute.",
+        "The request did not arrive in time",
+        "Send the head of the request within ten seconds, and the whole body within a minute.",
         "timeout",
     ),
     IssueCode(
@@ -120,6 +120,13 @@ CODES = declare(
         "An operation has no access declared",
         'Give the plug-in\'s operation the interaction letters a caller needs (access = "rs").',
         "processing",
+    ),
+    IssueCode(
+        "FB-REST-017",
+        "error",
+        "The server has too much to do",
+        "Try again after the seconds of Retry-After, with fewer requests at once.",
+        "throttled",
     ),
     IssueCode(
         "FB-SMART-001",

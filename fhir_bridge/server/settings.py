@@ -57,6 +57,16 @@ class Settings(BaseSettings):
         default=None,
         description="Addresses of reverse proxies whose X-Forwarded-For and -Proto are believed.",
     )
+    max_connections: int = Field(
+        default=500,
+        ge=2,
+        description="Connections of one worker; beyond, the one that has waited longest without a request is closed.",
+    )
+    max_requests: int = Field(
+        default=100,
+        ge=1,
+        description="Requests that one worker has under way; further ones are answered with 503 and Retry-After.",
+    )
     max_body_bytes: int = Field(
         default=16 * 1024 * 1024,
         ge=1024,

@@ -19,7 +19,6 @@ __all__ = ["FORM", "check_resource", "content_type", "parse", "read_body", "read
 
 FORM = "application/x-www-form-urlencoded"
 
-BODY_SECONDS = 60
 INLINE_BYTES = 4_096
 """Bodies up to this size are parsed and validated on the event loop; larger ones in a thread."""
 _TYPES = frozenset({"application/fhir+json", "application/json", "application/json+fhir", "text/json"})
@@ -58,14 +57,10 @@ async def read_form(call: Call) -> str:
 
 async def _read(call: Call, limit: int) -> bytes:
     try:
-        async with asyncio.timeout(BODY_SECONDS):
-            return await read_limited(call.request, limit)
+        return await read_limited(call.request, limit)
     except FormError as error:
-        raise refuse(
-            error.status, "FB-REST-007" if error.status == 413 else "FB-REST-004", str(error)
-        ) from error
-    except TimeoutError as error:
-        raise refuse(408, "FB-REST-014", f"the body took more than {BODY_SECONDS} seconds") from error
+        code = {413: "FB-REST-007", 408: "FB-REST-014"}.get(error.status, "FB-REST-004")
+        raise refuse(error.status, code, str(error)) from error
 
 
 def parse(body: bytes) -> dict[str, Any]:
