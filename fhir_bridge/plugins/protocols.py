@@ -246,14 +246,27 @@ class CompositeAdapter(Adapter, Protocol):
 
 
 class Predictor(Protocol):
-    """A model: what it needs, for whom it is meant, and what it says. See docs/predictors.md."""
+    """A model: what it needs, for whom it is meant, and what it says. See docs/predictors.md.
+
+    It runs in a process of its own, to which it is sent by pickle: a class of an importable module, without open files.
+    Its codes stand in the code system that its attribute `code_system` names (a plug-in ships it with the
+    terminology hook), else in `urn:fhir-bridge:predictor:<name>`. Files that it reads beside its code (weights) stand
+    in its attribute `files`, as paths: their content is part of what the model is.
+    """
 
     name: str
+    """The logical model, whatever its version: one result of it is current for a patient."""
     version: str
     title: str
+    manufacturer: str
+    card: Any
+    """A `fhir_bridge.predictions.ModelCard`."""
 
-    def predict(self, record: Any) -> Any:
-        """A `fhir_bridge.predictions.Prediction` or `Refusal` from a `PatientRecord`."""
+    def predict(self, records: Sequence[Any], settings: Any) -> Sequence[Any]:
+        """A `fhir_bridge.predictions.Prediction` or `Refusal` for each `PatientRecord`, in their order.
+
+        Raises nothing for what a record may hold. What fails for one of many patients is asked again for each alone.
+        """
         ...
 
 

@@ -1,10 +1,10 @@
 """Predictors, the contract they keep, and the FHIR that carries what they say."""
 
+from fhir_bridge.plugins import Predictor
 from fhir_bridge.predictions.contract import (
     Contribution,
     ModelCard,
     Prediction,
-    Predictor,
     PredictorSettings,
     Refusal,
 )

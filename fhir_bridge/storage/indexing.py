@@ -36,7 +36,16 @@ from fhir_bridge.storage.errors import BadResource
 from fhir_bridge.storage.indexed import indexed_only
 from fhir_bridge.storage.statements import Columns, Statement, arrays, transposed
 
-__all__ = ["Identity", "IndexWriter", "Indexed", "find_keys", "identify", "index", "is_id"]
+__all__ = [
+    "Identity",
+    "IndexWriter",
+    "Indexed",
+    "find_keys",
+    "identify",
+    "identify_within",
+    "index",
+    "is_id",
+]
 
 Identity = tuple[str, str]
 """Resource type and id."""
@@ -162,17 +171,7 @@ async def identify(
     Args:
         fresh: resources that nobody else can know of yet: they get a number, and no row.
     """
-    parameters: set[tuple[str, str]] = set()
-    systems: set[str] = {NO_SYSTEM}
-    labels: set[tuple[str, str]] = set()
-    identities: set[Identity] = set()
-    for item in items:
-        identities.update(item.identities())
-        labels.update(item.labels)
-        for entry in item.entries:
-            parameters.add((item.type, entry.parameter))
-            if isinstance(entry, TokenEntry | QuantityEntry) and entry.system:
-                systems.add(entry.system)
+    parameters, systems, labels, identities = _named(items)
     await dictionaries.allocate(parameters=parameters, systems=systems, labels=labels)
     keys = dict(zip(fresh, await dictionaries.new_keys(len(fresh)), strict=True)) if fresh else {}
     keys.update(dictionaries.known_keys(identities - keys.keys()))
@@ -187,13 +186,62 @@ async def identify(
         if missing:
             async with connection.transaction():
                 await connection.execute("SET LOCAL synchronous_commit = off")
-                await connection.execute(
-                    "INSERT INTO resource (type, id) SELECT * FROM unnest(%s::text[], %s::text[])"
-                    " ON CONFLICT DO NOTHING",
-                    ([pair[0] for pair in missing], [pair[1] for pair in missing]),
-                )
+                await _make_rows(connection, missing)
             keys.update(await find_keys(connection, missing))
     return keys
+
+
+async def identify_within(
+    connection: AsyncConnection,
+    dictionaries: Dictionaries,
+    items: Sequence[Indexed],
+    keys: dict[Identity, int],
+    *,
+    fresh: Sequence[Identity],
+) -> None:
+    """The same inside a transaction, for versions that another write entails; the numbers are put into `keys`.
+
+    Whoever waits for a second connection while it holds one can wait for ever. Here nearly all is known: another
+    version of the resource was stored before, and what it named has its numbers.
+    """
+    parameters, systems, labels, identities = _named(items)
+    await dictionaries.recall(connection, parameters=parameters, systems=systems, labels=labels)
+    for identity in fresh:
+        rows = await connection.execute("SELECT nextval(pg_get_serial_sequence('resource', 'key'))")
+        row = await rows.fetchone()
+        assert row is not None
+        keys[identity] = row[0]
+    keys.update(await find_keys(connection, sorted(identities - keys.keys())))
+    missing = sorted(identities - keys.keys())
+    if missing:
+        await _make_rows(connection, missing)
+        keys.update(await find_keys(connection, missing))
+
+
+def _named(
+    items: Sequence[Indexed],
+) -> tuple[set[tuple[str, str]], set[str], set[tuple[str, str]], set[Identity]]:
+    """Search parameters, code systems, labels and resources that the rows of these resources name."""
+    parameters: set[tuple[str, str]] = set()
+    systems: set[str] = {NO_SYSTEM}
+    labels: set[tuple[str, str]] = set()
+    identities: set[Identity] = set()
+    for item in items:
+        identities.update(item.identities())
+        labels.update(item.labels)
+        for entry in item.entries:
+            parameters.add((item.type, entry.parameter))
+            if isinstance(entry, TokenEntry | QuantityEntry) and entry.system:
+                systems.add(entry.system)
+    return parameters, systems, labels, identities
+
+
+async def _make_rows(connection: AsyncConnection, identities: Sequence[Identity]) -> None:
+    """Rows of `resource` for what is only referred to."""
+    await connection.execute(
+        "INSERT INTO resource (type, id) SELECT * FROM unnest(%s::text[], %s::text[]) ON CONFLICT DO NOTHING",
+        ([pair[0] for pair in identities], [pair[1] for pair in identities]),
+    )
 
 
 async def find_keys(connection: AsyncConnection, identities: Sequence[Identity]) -> dict[Identity, int]:

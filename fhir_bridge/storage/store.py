@@ -35,6 +35,7 @@ from fhir_bridge.storage.ownership import in_another_record
 from fhir_bridge.storage.parts import Part, read_parts
 from fhir_bridge.storage.permission import compile_access, require
 from fhir_bridge.storage.records import RecordSet
+from fhir_bridge.storage.results import Results
 from fhir_bridge.storage.searching import SearchPage, run_search
 from fhir_bridge.storage.stored import Stored, Written, parse
 from fhir_bridge.storage.transactions import Bundles, Check, resolved
@@ -58,6 +59,7 @@ class Store:
         self._dictionaries = Dictionaries(pool)
         self._cursors = Cursors(secret)
         self._writer = Writer(pool, self._dictionaries)
+        self.results = Results(pool, self._dictionaries)
 
     @classmethod
     async def open(cls, url: str, *, migrate: bool = True, min_size: int = 1, max_size: int = 8) -> Store:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
@@ -34,17 +32,13 @@ from fhir_bridge.storage.permission import (
     require,
 )
 from fhir_bridge.storage.searching import conditions
-from fhir_bridge.storage.stored import Stored, Written, canonical, content_hash, now, parse, stamp
-from fhir_bridge.storage.versions import Current, NewVersion, lock, write_versions
+from fhir_bridge.storage.stored import Stored, Written, canonical, content_hash, new_id, now, parse
+from fhir_bridge.storage.version_rows import Current, NewVersion, lock, next_version
+from fhir_bridge.storage.versions import write_versions
 
 __all__ = ["Operation", "Writer", "compile_criteria", "match_one", "new_id"]
 
 Parameters = Sequence[tuple[str, str]]
-
-
-def new_id() -> str:
-    """An id for a resource that the server names: 128 random bits in the alphabet of our ids."""
-    return base64.b32encode(secrets.token_bytes(16)).decode().rstrip("=").lower()
 
 
 @dataclass(frozen=True, slots=True)
@@ -326,7 +320,7 @@ def _decide(
                 Stored(current.type, current.id, current.version, current.last_updated or now(), b""),
                 "unchanged",
             )
-        return _next(current, None, None)
+        return next_version(current, None, None)
     if current is None or item is None:
         raise AssertionError("identify makes the row of what is written")
     if exists and (operation.action == "create" or not visible):
@@ -340,7 +334,7 @@ def _decide(
     ):
         stored = Stored(current.type, current.id, current.version, current.last_updated, current.bytes)
         return Written(stored, "unchanged")
-    return _next(current, operation.resource, item, digest)
+    return next_version(current, operation.resource, item, digest)
 
 
 def _check_version(if_match: str, current: Current | None) -> None:
@@ -348,17 +342,6 @@ def _check_version(if_match: str, current: Current | None) -> None:
     if current is None or current.deleted or str(current.version) != wanted:
         found = "none" if current is None or current.deleted else str(current.version)
         raise VersionConflict(f"If-Match names version {wanted}, current is {found}")
-
-
-def _next(
-    current: Current, resource: dict[str, Any] | None, item: Indexed | None, digest: bytes | None = None
-) -> NewVersion:
-    version = current.last_version + 1
-    moment = now()
-    if current.last_updated is not None:
-        moment = max(moment, current.last_updated)
-    text = None if resource is None else stamp(resource, current.id, version, moment)
-    return NewVersion(current, version, version, moment, None, text, digest, item)
 
 
 def _written(new: NewVersion) -> Written:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pytest
@@ -149,7 +149,7 @@ class Failing:
     manufacturer = "nobody"
     card = ModelCard("machine-learned", *("-" for _ in range(8)))
 
-    def predict(self, record: PatientRecord, settings: PredictorSettings) -> Any:
+    def predict(self, records: Sequence[PatientRecord], settings: PredictorSettings) -> Any:
         raise ZeroDivisionError("secret of the patient")
 
 

@@ -1,0 +1,60 @@
+"""Results of predictors: which one is current, and what each rests on.
+
+Revision: 0005
+After: 0004
+"""
+
+from __future__ import annotations
+
+from alembic import op
+
+revision = "0005"
+down_revision = "0004"
+branch_labels = None
+depends_on = None
+
+UPGRADE = """
+-- One row for each result, in whichever state. c current; o outdated: an input says something new, and the result is
+-- not yet computed again; s superseded: a newer result took its place; w withdrawn: an input was wrong.
+-- horizon: years; 0 where the model gave no risk. companion: the RiskAssessment beside the Observation.
+-- cause_*: the input that made it o or w, and its version before and after.
+CREATE TABLE prediction (
+    result bigint PRIMARY KEY,
+    companion bigint,
+    patient bigint NOT NULL,
+    model text COLLATE "C" NOT NULL,
+    horizon integer NOT NULL,
+    state "char" NOT NULL CHECK (state IN ('c', 'o', 's', 'w')),
+    cause_input bigint,
+    cause_from integer,
+    cause_to integer
+);
+CREATE UNIQUE INDEX prediction_current ON prediction (patient, model, horizon) WHERE state = 'c';
+CREATE INDEX prediction_patient ON prediction (patient, model);
+
+-- What a result rests on. elements: the names of the used elements; null: all but meta. hash: of what they said.
+CREATE TABLE derived_input (
+    input bigint NOT NULL,
+    result bigint NOT NULL,
+    version integer NOT NULL,
+    elements text[],
+    hash bytea NOT NULL,
+    label text NOT NULL,
+    PRIMARY KEY (input, result)
+);
+CREATE INDEX derived_input_result ON derived_input (result);
+
+-- Of jobs with one dedupe, one waits at most: whoever adds it again finds that it is there.
+ALTER TABLE job ADD dedupe text COLLATE "C";
+CREATE UNIQUE INDEX job_dedupe ON job (dedupe) WHERE state = 'ready';
+"""
+
+
+def upgrade() -> None:
+    op.get_bind().exec_driver_sql(UPGRADE)
+
+
+def downgrade() -> None:
+    op.get_bind().exec_driver_sql(
+        "DROP INDEX job_dedupe; ALTER TABLE job DROP dedupe; DROP TABLE derived_input; DROP TABLE prediction"
+    )
