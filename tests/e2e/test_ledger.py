@@ -183,7 +183,7 @@ def test_two_messages_with_one_filler_number_and_two_patients(
     assert "FB-STORE-018" in {issue["code"] for issue in report["issues"]}
     assert {kind: resources(fresh_database_url, kind) for kind in kinds} == before
     (entry,) = waiting(bridge, fresh_database_url, "--kind", "refused")
-    assert entry["locator"] == "two.hl7#1"
+    assert entry["locator"].startswith("two.hl7#1")
     shown = bridge("inbox", "show", str(entry["id"]), database=fresh_database_url)
     assert json.loads(shown.stdout)["kept"]
     assert bridge("inbox", "discard", str(entry["id"]), database=fresh_database_url).exit_code == 0
