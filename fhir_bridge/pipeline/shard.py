@@ -134,6 +134,7 @@ class ShardRun:
         return account
 
     def _one(self, record: SourceRecord, sink: Sink, account: Account) -> None:
+        known = len(record.issues)
         account.count_issues(record.issues, record.locator)
         if record.outcome != "read":
             account.count_record(record.outcome, record.records)
@@ -141,11 +142,15 @@ class ShardRun:
                 sink.reject(record.locator, "rejected", record.issues)
             return
         conversion = self.mapping.convert(record, self.context)
-        outputs, found = [], list(conversion.issues)
+        outputs: list[Output] = []
+        # Issues of the reader may grow while the mapping asks for attributes that are read late.
+        found = [*(issue for issue in record.issues[known:] if isinstance(issue, Issue)), *conversion.issues]
+        withheld = set()
         for output in conversion.outputs:
             errors = self.check.errors(output)
             if errors:
                 found += errors
+                withheld.add(output.rule)
             else:
                 outputs.append(output)
         account.count_issues(found, record.locator)
@@ -153,10 +158,10 @@ class ShardRun:
         lost = len(outputs) < len(conversion.outputs) or any(i.severity == "error" for i in record.issues)
         if outcome == "converted" and lost:
             outcome = "partial"
-        if conversion.outputs and not outputs:
+        if withheld and (not outputs or withheld & self.mapping.indispensable):
             outcome = "rejected"
         account.count_record(outcome, record.records)
         if outcome != "converted":
-            sink.reject(record.locator, outcome, [*record.issues, *found])
+            sink.reject(record.locator, outcome, [*record.issues[:known], *found])
         if outcome != "rejected":
             sink.write(outputs, account)

@@ -10,11 +10,14 @@ from typing import Any, Literal, Protocol, runtime_checkable
 __all__ = [
     "Adapter",
     "AssigningAdapter",
+    "CompositeAdapter",
+    "CompositeRecord",
     "IssueLike",
     "Operation",
     "Predictor",
     "ReadContext",
     "RecordOutcome",
+    "RecordPart",
     "ScopeSpec",
     "Sink",
     "SinkFactory",
@@ -120,6 +123,56 @@ class SourceRecord(Protocol):
         ...
 
 
+class RecordPart(Protocol):
+    """One contribution to a composite record: an instance of a study. Read-only; a row of a store satisfies it."""
+
+    @property
+    def key(self) -> str:
+        """What it is within its record: the SOP Instance UID."""
+        ...
+
+    @property
+    def subject(self) -> str:
+        """Whom it is about, in the source's words; compared by `CompositeAdapter.same_subject`, not by equality."""
+        ...
+
+    @property
+    def time(self) -> datetime | None:
+        """Business time; naive where the source gives no zone."""
+        ...
+
+    @property
+    def content(self) -> bytes:
+        """All that composing needs, in a format of the adapter that says its version; empty for a deletion."""
+        ...
+
+    @property
+    def deletes(self) -> bool:
+        """The part of this key is deleted, unless it is newer than `time`."""
+        ...
+
+
+@runtime_checkable
+class CompositeRecord(Protocol):
+    """A record that is the union of its parts over all loads (with all that a `SourceRecord` has).
+
+    A record without living parts (a study whose only news is a deletion) has no objects in any scope.
+    """
+
+    @property
+    def key(self) -> str:
+        """What the record is in all loads: the Study Instance UID."""
+        ...
+
+    @property
+    def parts(self) -> Sequence[RecordPart]:
+        """What this run read of it, in no order that matters; built when asked for, then kept.
+
+        Several may have one key: a content and its deletion, or two contents. Empty for a rejected record.
+        """
+        ...
+
+
 class ReadContext(Protocol):
     """What a reader may know of the run."""
 
@@ -166,6 +219,38 @@ class AssigningAdapter(Adapter, Protocol):
 
     def assign(self, paths: Sequence[Path]) -> dict[str, list[Path]]:
         """Mapping name to the files it reads; every file stands under exactly one."""
+        ...
+
+
+@runtime_checkable
+class CompositeAdapter(Adapter, Protocol):
+    """An adapter whose records are the union of their parts: whatever the batches, their order and re-sends.
+
+    All of it is pure: functions of sets of parts, without files.
+    """
+
+    def choose(self, parts: Sequence[RecordPart]) -> RecordPart | None:
+        """Which of several parts with one key counts; None where it is deleted."""
+        ...
+
+    def differences(self, one: bytes, other: bytes) -> list[str]:
+        """What two contents differ in: names of attributes, no values. Empty where they say the same."""
+        ...
+
+    def same_subject(self, subjects: Iterable[str]) -> bool:
+        """Whether parts with these subjects can be about one person."""
+        ...
+
+    def compose(self, parts: Sequence[RecordPart], context: ReadContext) -> SourceRecord:
+        """The record of these parts: as if all of them had been read in one run.
+
+        Args:
+            parts: one living part a key, as `choose` gives; at least one.
+            context: of the run; the options that were given when the parts were read.
+
+        Raises:
+            ValueError: a part's content can't be read; the message says what to do.
+        """
         ...
 
 
