@@ -13,7 +13,7 @@ from typing import BinaryIO, Final
 from pydicom import dcmread
 from pydicom.dataset import FileDataset
 
-from fhir_bridge.adapters.imaging.elements import Elements, elements_of
+from fhir_bridge.adapters.imaging.elements import Elements, elements_of, is_cut_short
 from fhir_bridge.adapters.imaging.issues import found
 from fhir_bridge.adapters.imaging.quiet import quiet
 from fhir_bridge.fhir.issues import Issue
@@ -55,31 +55,15 @@ def read_elements(
     Raises:
         Refused: not DICOM, a DICOMDIR, unreadable, or cut short.
     """
-    dataset = _read_dataset(path, locator, tags, issues)
-    try:
-        with quiet():
-            elements = elements_of(dataset)
-            for tag, keyword in _META:
-                if not elements.get(tag, ("", b""))[1].strip(b"\0 ") and dataset.file_meta.get(keyword):
-                    elements[tag] = ("UI", str(dataset.file_meta[keyword].value).encode("ascii", "replace"))
-            return elements
-    except Exception as error:  # as in _read_dataset: what a damaged file raises costs this file alone
-        message = f"the data set can't be read ({type(error).__name__})"
-        raise Refused("rejected", found("FB-DCM-004", message, locator)) from error
-
-
-def _read_dataset(
-    path: Path, locator: str, tags: Sequence[int] | None, issues: list[Issue] | None
-) -> FileDataset:
     try:
         if not stat.S_ISREG(path.stat().st_mode):
             # Opening a pipe would wait for someone to write into it.
             raise Refused("skipped", found("FB-DCM-001", "not a regular file", locator))
-        with path.open("rb") as opened:
+        with path.open("rb") as opened, quiet():
             size = os.fstat(opened.fileno()).st_size
             # pydicom asks for its position at every element: in memory that costs no system call.
             file = BytesIO(opened.read()) if size <= _READ_WHOLE else opened
-            return _dataset(file, size, locator, tags, issues)
+            return _elements(_dataset(file, size, locator, tags, issues))
     except Refused:
         raise
     except OSError as error:
@@ -95,18 +79,23 @@ def _read_dataset(
         raise Refused("rejected", found("FB-DCM-004", message, locator)) from error
 
 
+def _elements(dataset: FileDataset) -> Elements:
+    elements = elements_of(dataset)
+    for tag, keyword in _META:
+        if not elements.get(tag, ("", b""))[1].strip(b"\0 ") and dataset.file_meta.get(keyword):
+            elements[tag] = ("UI", str(dataset.file_meta[keyword].value).encode("ascii", "replace"))
+    return elements
+
+
 def _dataset(
     file: BinaryIO, size: int, locator: str, tags: Sequence[int] | None, issues: list[Issue] | None
 ) -> FileDataset:
     _require_dicom(file.read(144), locator, issues)
     file.seek(0)
-    with quiet():
-        dataset = dcmread(
-            file, force=True, stop_before_pixels=True, specific_tags=list(tags) if tags else None
-        )
-        if dataset.file_meta.get("MediaStorageSOPClassUID") == _DICOMDIR:
-            raise Refused("skipped", found("FB-DCM-002", "an index of other files", locator))
-        end = file.tell()
+    dataset = dcmread(file, force=True, stop_before_pixels=True, specific_tags=list(tags) if tags else None)
+    if dataset.file_meta.get("MediaStorageSOPClassUID") == _DICOMDIR:
+        raise Refused("skipped", found("FB-DCM-002", "an index of other files", locator))
+    end = file.tell()
     if end > size or _cut_short(dataset):
         raise Refused("rejected", found("FB-DCM-005", "the header ends before its last element", locator))
     if issues is not None and _pixels_missing(file.read(12), end, size, dataset):
@@ -161,13 +150,9 @@ def _plausible(start: bytes) -> bool:
 
 
 def _cut_short(dataset: FileDataset) -> bool:
-    for tag in dataset.keys():  # noqa: SIM118 - iterating a Dataset converts every element
-        raw = dataset.get_item(tag)
-        length = getattr(raw, "length", None)
-        value = getattr(raw, "value", None)
-        if isinstance(length, int) and isinstance(value, bytes) and length not in (0, 0xFFFFFFFF):
-            return len(value) < length
-    return False
+    """Whether a value has fewer bytes than its length says."""
+    raw = (dataset.get_item(tag, keep_deferred=True) for tag in dataset.keys())  # noqa: SIM118 - as in elements.py
+    return any(is_cut_short(each) for each in raw)
 
 
 def _pixels_missing(element: bytes, position: int, size: int, dataset: FileDataset) -> bool:

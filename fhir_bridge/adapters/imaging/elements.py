@@ -17,7 +17,17 @@ from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.filereader import read_sequence
 
-__all__ = ["OMITTED", "UNREADABLE", "Element", "Elements", "decode", "elements_of", "encode", "items_of"]
+__all__ = [
+    "OMITTED",
+    "UNREADABLE",
+    "Element",
+    "Elements",
+    "decode",
+    "elements_of",
+    "encode",
+    "is_cut_short",
+    "items_of",
+]
 
 Element = tuple[str, bytes]
 """Value representation and value; that of a sequence (`SQ`) is its items as `encode` writes them."""
@@ -42,6 +52,7 @@ _LONG_TEXT: Final = frozenset({"LO", "LT", "PN", "SH", "ST", "UC", "UR", "UT", "
 _UNITS: Final = {"AT": 2, "OW": 2, "SS": 2, "US": 2, "FL": 4, "OF": 4, "OL": 4, "SL": 4, "UL": 4}
 _UNITS_LONG: Final = {"FD": 8, "OD": 8, "OV": 8, "SV": 8, "UV": 8}
 _WORDS: Final = {1: "B", 2: "H", 4: "I", 8: "Q"}
+_UNDEFINED: Final = 0xFFFFFFFF
 _CHARACTER_SET: Final = 0x00080005
 _WAVEFORM_BITS: Final = 0x54001004
 _WAVEFORM_DATA: Final = 0x54001010
@@ -104,6 +115,8 @@ def _element(tag: int, raw: object, dataset: Dataset, depth: int) -> Element:
         if getattr(raw, "VR", None) != "SQ" or depth > MAX_DEPTH:
             return UNREADABLE, b""
         return "SQ", _items(raw.value, depth)  # type: ignore[attr-defined]
+    if is_cut_short(raw):
+        return UNREADABLE, b""
     vr, stated = raw.VR, raw.VR
     if vr is None or vr == "UN" or len(vr) != 2 or not vr.isascii():
         vr = _known_vr(tag, dataset) or "UN"
@@ -121,6 +134,13 @@ def _element(tag: int, raw: object, dataset: Dataset, depth: int) -> Element:
     if len(value) > limit:
         return OMITTED, _LENGTH.pack(len(value))
     return vr, value
+
+
+def is_cut_short(raw: object) -> bool:
+    """Whether the value of an element as read has fewer bytes than its length says."""
+    if not isinstance(raw, RawDataElement) or raw.length == _UNDEFINED:
+        return False
+    return bool(len(raw.value or b"") < raw.length)
 
 
 def _known_vr(tag: int, dataset: Dataset) -> str | None:
