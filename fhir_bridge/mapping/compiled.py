@@ -75,6 +75,11 @@ class CompiledMapping:
         """The generated Python, for reading."""
         return self._program(trace=False).source
 
+    @property
+    def indispensable(self) -> frozenset[str]:
+        """Rules whose failure rejects the whole record (`on_error: record`)."""
+        return frozenset(rule.plan.name for rule in self._program(trace=False).rules if rule.plan.whole)
+
     def _program(self, *, trace: bool) -> Program:
         program = self._programs.get(trace)
         if program is None:
@@ -92,10 +97,10 @@ class CompiledMapping:
         outputs: list[Output] = []
         try:
             lost = _run(program, record, ctx, outputs, self.root)
+            if lost:
+                outputs = _without_lost(program, outputs, lost, ctx)
         except _Held:
             return Conversion([], ctx.issues, "rejected")
-        if lost:
-            outputs = _without_lost(program, outputs, lost, ctx)
         issues = ctx.issues
         if not issues:
             if not outputs:
@@ -286,8 +291,13 @@ def _code_place(error: BaseException) -> str:
 
 
 def _without_lost(program: Program, outputs: list[Output], lost: set[str], ctx: Context) -> list[Output]:
-    """Outputs without references to lost ones; one that lacks a required element then is lost as well."""
+    """Outputs without references to lost ones; one that lacks a required element then is lost as well.
+
+    Raises:
+        _Held: that one is of a rule whose failure rejects the record.
+    """
     required = {rule.plan.name: rule.plan.required for rule in program.rules}
+    indispensable = {rule.plan.name for rule in program.rules if rule.plan.whole}
     kept = outputs
     while True:
         present = {f"{output.type}/{output.id}" for output in kept}
@@ -305,6 +315,8 @@ def _without_lost(program: Program, outputs: list[Output], lost: set[str], ctx: 
             if missing_element:
                 message = f"{missing_element} is required and referred to what was lost [rule {output.rule}]"
                 ctx.issues.append(Issue("error", "FB-MAP-104", message, output.locator, missing_element))
+                if output.rule in indispensable:
+                    raise _Held
                 lost.add(f"{output.type}/{output.id}")
                 continue
             again.append(output)

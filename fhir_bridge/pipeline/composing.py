@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Protocol
 
 from fhir_bridge.fhir.issues import Issue
 from fhir_bridge.pipeline.account import Account
 from fhir_bridge.pipeline.converted import ConvertedRecord
-from fhir_bridge.plugins import CompositeRecord, SourceRecord
+from fhir_bridge.plugins import Adapter, CompositeAdapter, CompositeRecord, SourceRecord
 from fhir_bridge.storage.issues import CODES
-from fhir_bridge.storage.parts import Part, PartsMoved, current_parts
+from fhir_bridge.storage.parts import Part, PartsMoved
 
-__all__ = ["Composer", "PartStore", "store_composite"]
+__all__ = ["Composer", "PartStore", "living", "store_composite"]
 
 _TRIES = 50
 
@@ -21,9 +21,10 @@ _TRIES = 50
 class Composer(Protocol):
     """The run that a record belongs to: composes and converts (`fhir_bridge.pipeline.shard.ShardRun`)."""
 
+    @property
+    def adapter(self) -> Adapter: ...
     def compose(self, parts: Sequence[Part]) -> SourceRecord: ...
     def convert(self, record: SourceRecord) -> ConvertedRecord: ...
-    def differences(self, one: bytes, other: bytes) -> list[str]: ...
 
 
 class PartStore(Protocol):
@@ -46,16 +47,18 @@ def store_composite(
     Raises:
         PartsMoved: others brought parts every time; the load can be run again.
     """
+    adapter = run.adapter
+    assert isinstance(adapter, CompositeAdapter)
     added = [Part(part.key, part.subject, part.time, part.content, part.deletes) for part in record.parts]
     for _ in range(_TRIES):
         seen = store.parts(source, record.key)
-        if _other_patient(seen, added):
+        before, parts = living(seen, adapter), living([*seen, *added], adapter)
+        if before and not adapter.same_subject({part.subject for part in [*before, *parts]}):
             alone = run.convert(record)
             if store.foreign(alone):
                 text = "the record is known under another patient: it changes nothing"
                 issue = Issue("error", "FB-STORE-018", text, record.locator)
                 return replace(alone, outputs=(), outcome="rejected", issues=(*alone.issues, issue))
-        parts = current_parts([*seen, *added])
         empty = ConvertedRecord((), record.key, source, "", record.locator)  # its last part was deleted
         done = run.convert(run.compose(parts)) if parts else empty
         done = replace(
@@ -64,7 +67,7 @@ def store_composite(
             source=source,
             locator=record.locator,
             records=record.records,
-            issues=[*done.issues, *_duplicates(seen, added, run.differences, record.locator)],
+            issues=[*done.issues, *_duplicates(before, added, adapter, record.locator)],
         )
         try:
             store.save(done, added, seen, account)
@@ -74,24 +77,26 @@ def store_composite(
     raise PartsMoved(record.key)
 
 
-def _other_patient(seen: Sequence[Part], added: Sequence[Part]) -> bool:
-    """Whether the new parts name somebody whom no stored part names."""
-    known = {part.subject for part in current_parts(seen)}
-    return bool(known) and not {part.subject for part in added if not part.deleted} <= known
+def living(parts: Sequence[Part], adapter: CompositeAdapter) -> list[Part]:
+    """The part of each key that counts, in order of the keys; deleted ones are left out."""
+    of_key: dict[str, list[Part]] = {}
+    for part in parts:
+        of_key.setdefault(part.key, []).append(part)
+    chosen = (adapter.choose(of_key[key]) for key in sorted(of_key))
+    return [part for part in chosen if isinstance(part, Part)]
 
 
 def _duplicates(
-    seen: Sequence[Part],
-    added: Sequence[Part],
-    differences: Callable[[bytes, bytes], list[str]],
-    locator: str,
+    before: Sequence[Part], added: Sequence[Part], adapter: CompositeAdapter, locator: str
 ) -> list[Issue]:
-    known = {part.key: part for part in current_parts(seen)}
+    """Parts that came with another content than the one that counts so far."""
+    known = {part.key: part for part in before}
     issues = []
     for part in added:
         other = known.get(part.key)
-        if other is not None and not part.deleted and other.hash != part.hash:
-            names = ", ".join(differences(other.content, part.content))
-            text = f"{part.key} came with another content, which differs in {names}"
-            issues.append(Issue(CODES["FB-STORE-019"].severity, "FB-STORE-019", text, locator))
+        if other is None or part.deletes or other.hash == part.hash:
+            continue
+        names = ", ".join(adapter.differences(other.content, part.content))
+        text = f"{part.key} came with another content, which differs in {names or 'its form'}"
+        issues.append(Issue(CODES["FB-STORE-019"].severity, "FB-STORE-019", text, locator))
     return issues

@@ -7,16 +7,18 @@ import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from urllib.parse import quote
 
 from fhir_bridge.pipeline.account import Account
+from fhir_bridge.pipeline.composing import living
 from fhir_bridge.pipeline.context import ConversionContext
 from fhir_bridge.pipeline.engine import run_here
 from fhir_bridge.pipeline.plan import RunRequest, Shard
 from fhir_bridge.pipeline.shard import Selection
-from fhir_bridge.plugins import CompositeAdapter, ReadContext, SourceRecord, adapters
+from fhir_bridge.plugins import CompositeAdapter, ReadContext, RecordPart, SourceRecord, adapters
 from fhir_bridge.storage import Store
 from fhir_bridge.storage.inbox import Entry, Kind
-from fhir_bridge.storage.parts import Part, current_parts
+from fhir_bridge.storage.parts import Part
 
 __all__ = ["Replay", "replay", "replay_waiting"]
 
@@ -125,7 +127,7 @@ def _run(url: str, site: Path | None, entries: list[Entry], folder: Path) -> Acc
     key = str(first.run.get("key") or "")
     paths: tuple[Path, ...] = ()
     if key and isinstance(adapter, CompositeAdapter):
-        adapter = _Composed(adapter, asyncio.run(_parts(url, first.adapter, key)))
+        adapter = _Composed(adapter, living(asyncio.run(_parts(url, first.adapter, key)), adapter))
     else:
         target = Path(tempfile.mkdtemp(dir=folder)) / Path(first.source).name  # locators hold the file's name
         target.write_bytes(asyncio.run(_kept(url, first)))
@@ -146,7 +148,7 @@ async def _kept(url: str, entry: Entry) -> bytes:
 
 async def _parts(url: str, adapter: str, key: str) -> list[Part]:
     async with await Store.open(url, max_size=2) as store:
-        return current_parts(await store.parts(f"urn:fhir-bridge:{adapter}", key))
+        return await store.parts(f"urn:fhir-bridge:{quote(adapter, safe='')}", key)
 
 
 class _Composed:
@@ -167,7 +169,13 @@ class _Composed:
     def read(self, paths: Sequence[Path], context: ReadContext) -> Iterator[SourceRecord]:  # noqa: ARG002
         yield self._adapter.compose(self._parts, context)
 
-    def compose(self, parts: Sequence[Part], context: ReadContext) -> SourceRecord:
+    def choose(self, parts: Sequence[RecordPart]) -> RecordPart | None:
+        return self._adapter.choose(parts)
+
+    def same_subject(self, subjects: Iterable[str]) -> bool:
+        return self._adapter.same_subject(subjects)
+
+    def compose(self, parts: Sequence[RecordPart], context: ReadContext) -> SourceRecord:
         return self._adapter.compose(parts, context)
 
     def differences(self, one: bytes, other: bytes) -> list[str]:

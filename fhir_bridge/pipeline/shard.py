@@ -18,9 +18,9 @@ from fhir_bridge.plugins import (
     ComposingSink,
     CompositeAdapter,
     CompositeRecord,
+    RecordPart,
     Sink,
     SourceRecord,
-    StoredPart,
 )
 
 __all__ = ["OutputCheck", "Selection", "ShardRun", "TooManyRejected", "ValidateMode"]
@@ -149,6 +149,7 @@ class ShardRun:
         return account
 
     def _one(self, record: SourceRecord, sink: Sink, account: Account) -> None:
+        known = len(record.issues)
         account.count_issues(record.issues, record.locator)
         if record.outcome != "read":
             account.count_record(record.outcome, record.records)
@@ -157,38 +158,45 @@ class ShardRun:
             return
         if self._composing is not None and isinstance(record, CompositeRecord):
             converted = self._composing.write_parts(record, self, account)
-            self._count(converted, record, sink, account)
+            self._count(converted, record, known, sink, account)
             return
         converted = self.convert(record)
-        self._count(converted, record, sink, account)
+        self._count(converted, record, known, sink, account)
         sink.write(converted, account)
 
     @staticmethod
-    def _count(converted: ConvertedRecord, record: SourceRecord, sink: Sink, account: Account) -> None:
+    def _count(
+        converted: ConvertedRecord, record: SourceRecord, known: int, sink: Sink, account: Account
+    ) -> None:
         account.count_issues(converted.issues, record.locator)
         account.count_record(converted.outcome, record.records)
         account.withheld += converted.withheld
         if converted.outcome != "converted":
-            sink.reject(record.locator, converted.outcome, [*record.issues, *converted.issues])
+            sink.reject(record.locator, converted.outcome, [*record.issues[:known], *converted.issues])
 
     def convert(self, record: SourceRecord) -> ConvertedRecord:
         """What a record becomes: outputs that are valid as far as they were checked, and the issues of the rest."""
+        known = len(record.issues)
         conversion = self.mapping.convert(record, self.context)
-        outputs, found = [], list(conversion.issues)
+        outputs: list[Output] = []
+        # Issues of the reader may grow while the mapping asks for attributes that are read late.
+        found = [*(issue for issue in record.issues[known:] if isinstance(issue, Issue)), *conversion.issues]
+        withheld = set()
         for output in conversion.outputs:
             errors = self.check.errors(output)
             if errors:
                 found += errors
+                withheld.add(output.rule)
             else:
                 outputs.append(output)
         outcome = conversion.outcome
         lost = len(outputs) < len(conversion.outputs) or any(i.severity == "error" for i in record.issues)
         if outcome == "converted" and lost:
             outcome = "partial"
-        if conversion.outputs and not outputs:
+        if withheld and (not outputs or withheld & self.mapping.indispensable):
             outcome = "rejected"
         return ConvertedRecord(
-            outputs,
+            [] if outcome == "rejected" else outputs,
             record.key,
             self.context.source_uri,
             self.mapping.version,
@@ -200,15 +208,10 @@ class ShardRun:
             len(conversion.outputs) - len(outputs),
         )
 
-    def compose(self, parts: Sequence[StoredPart]) -> SourceRecord:
-        """The record of all these parts, by an adapter that can compose."""
+    def compose(self, parts: Sequence[RecordPart]) -> SourceRecord:
+        """The record of these parts, by an adapter that can compose."""
         assert isinstance(self.adapter, CompositeAdapter)
         return self.adapter.compose(parts, self._reading())
-
-    def differences(self, one: bytes, other: bytes) -> list[str]:
-        """What differs between two contents of one part."""
-        assert isinstance(self.adapter, CompositeAdapter)
-        return self.adapter.differences(one, other)
 
     def _reading(self) -> _Reading:
         return _Reading({**self.mapping.source_options, **self.options}, self.context.site)

@@ -28,7 +28,6 @@ from fhir_bridge.plugins.protocols import (
     SinkFactory,
     SourceModel,
     SourceRecord,
-    StoredPart,
 )
 
 __all__ = [
@@ -50,7 +49,6 @@ __all__ = [
     "SinkFactory",
     "SourceModel",
     "SourceRecord",
-    "StoredPart",
     "adapters",
     "get_manager",
     "hookimpl",

@@ -24,7 +24,6 @@ __all__ = [
     "SinkFactory",
     "SourceModel",
     "SourceRecord",
-    "StoredPart",
 ]
 
 RecordOutcome = Literal["read", "skipped", "rejected"]
@@ -135,6 +134,56 @@ class SourceRecord(Protocol):
         ...
 
 
+class RecordPart(Protocol):
+    """One contribution to a composite record: an instance of a study. Read-only; a row of a store satisfies it."""
+
+    @property
+    def key(self) -> str:
+        """What it is within its record: the SOP Instance UID."""
+        ...
+
+    @property
+    def subject(self) -> str:
+        """Whom it is about, in the source's words; compared by `CompositeAdapter.same_subject`, not by equality."""
+        ...
+
+    @property
+    def time(self) -> datetime | None:
+        """Business time; naive where the source gives no zone."""
+        ...
+
+    @property
+    def content(self) -> bytes:
+        """All that composing needs, in a format of the adapter that says its version; empty for a deletion."""
+        ...
+
+    @property
+    def deletes(self) -> bool:
+        """The part of this key is deleted, unless it is newer than `time`."""
+        ...
+
+
+@runtime_checkable
+class CompositeRecord(SourceRecord, Protocol):
+    """A record that is the union of its parts over all loads.
+
+    A record without living parts (a study whose only news is a deletion) has no objects in any scope.
+    """
+
+    @property
+    def key(self) -> str:
+        """What the record is in all loads: the Study Instance UID."""
+        ...
+
+    @property
+    def parts(self) -> Sequence[RecordPart]:
+        """What this run read of it, in no order that matters; built when asked for, then kept.
+
+        Several may have one key: a content and its deletion, or two contents. Empty for a rejected record.
+        """
+        ...
+
+
 class ReadContext(Protocol):
     """What a reader may know of the run."""
 
@@ -184,64 +233,35 @@ class AssigningAdapter(Adapter, Protocol):
         ...
 
 
-class RecordPart(Protocol):
-    """A part of a record that may arrive apart from the others: an instance of a study."""
-
-    @property
-    def key(self) -> str:
-        """Names the part within the record: the SOPInstanceUID."""
-        ...
-
-    @property
-    def subject(self) -> str:
-        """Whom it is about, as the source itself says it."""
-        ...
-
-    @property
-    def time(self) -> datetime | None:
-        """Business time of the part; of a deletion, when it was deleted."""
-        ...
-
-    @property
-    def content(self) -> bytes:
-        """All that composing the record takes from the part: equal bytes for equal content."""
-        ...
-
-    @property
-    def deletes(self) -> bool:
-        """Whether it takes the part away."""
-        ...
-
-
-@runtime_checkable
-class CompositeRecord(SourceRecord, Protocol):
-    """A record that is the union of its parts over all loads."""
-
-    @property
-    def parts(self) -> Sequence[RecordPart]: ...
-
-
-class StoredPart(Protocol):
-    """A part as the store gives it back."""
-
-    @property
-    def key(self) -> str: ...
-    @property
-    def time(self) -> datetime | None: ...
-    @property
-    def content(self) -> bytes: ...
-
-
 @runtime_checkable
 class CompositeAdapter(Adapter, Protocol):
-    """An adapter whose records are unions of parts, which a store keeps."""
+    """An adapter whose records are the union of their parts: whatever the batches, their order and re-sends.
 
-    def compose(self, parts: Sequence[StoredPart], context: ReadContext) -> SourceRecord:
-        """The record of these parts, whatever their order: as if all had been read together."""
+    All of it is pure: functions of sets of parts, without files.
+    """
+
+    def choose(self, parts: Sequence[RecordPart]) -> RecordPart | None:
+        """Which of several parts with one key counts; None where it is deleted."""
         ...
 
     def differences(self, one: bytes, other: bytes) -> list[str]:
-        """What differs between two contents of one part, by name and without values."""
+        """What two contents differ in: names of attributes, no values. Empty where they say the same."""
+        ...
+
+    def same_subject(self, subjects: Iterable[str]) -> bool:
+        """Whether parts with these subjects can be about one person."""
+        ...
+
+    def compose(self, parts: Sequence[RecordPart], context: ReadContext) -> SourceRecord:
+        """The record of these parts: as if all of them had been read in one run.
+
+        Args:
+            parts: one living part a key, as `choose` gives; at least one.
+            context: of the run; the options that were given when the parts were read.
+
+        Raises:
+            ValueError: a part's content can't be read; the message says what to do.
+        """
         ...
 
 

@@ -1,7 +1,7 @@
 """Records whose parts arrive apart: a study is the union of its instances over all loads, minus those deleted.
 
-Every content of a part is kept, and every deletion, so that which one is current does not depend on the order of
-arrival: a content counts unless a deletion is as new as it; of several, the oldest, then the one with the smaller hash.
+Every content of a part is kept, and every deletion, so that which one counts is a function of the set of them
+(`CompositeAdapter.choose`) and does not depend on the order of arrival.
 """
 
 from __future__ import annotations
@@ -9,13 +9,11 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 
 from psycopg import AsyncConnection
 
-__all__ = ["Part", "PartsMoved", "current_parts", "read_parts", "write_parts"]
-
-_LAST = datetime.max.replace(tzinfo=UTC)
+__all__ = ["Part", "PartsMoved", "read_parts", "write_parts"]
 
 
 class PartsMoved(Exception):
@@ -24,7 +22,7 @@ class PartsMoved(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A content of a part, or its deletion.
+    """A content of a part, or its deletion; satisfies `fhir_bridge.plugins.RecordPart`.
 
     Attributes:
         key: of the part within the record (SOPInstanceUID).
@@ -37,37 +35,14 @@ class Part:
     subject: str
     time: datetime | None
     content: bytes
-    deleted: bool = False
+    deletes: bool = False
 
     @property
     def hash(self) -> bytes:
         """Of the content; of a deletion the same for all, since the newest counts."""
-        if self.deleted:
+        if self.deletes:
             return b"deleted"
         return hashlib.blake2b(self.content, digest_size=16).digest()
-
-
-def current_parts(parts: Sequence[Part]) -> list[Part]:
-    """The contents that count, in order of their keys."""
-    deleted: dict[str, datetime] = {}
-    for part in parts:
-        if part.deleted:
-            deleted[part.key] = max(
-                part.time or _LAST, deleted.get(part.key, datetime.min.replace(tzinfo=UTC))
-            )
-    chosen: dict[str, Part] = {}
-    for part in parts:
-        gone = deleted.get(part.key)
-        if part.deleted or (gone is not None and (part.time is None or part.time <= gone)):
-            continue
-        known = chosen.get(part.key)
-        if known is None or _rank(part) < _rank(known):
-            chosen[part.key] = part
-    return [chosen[key] for key in sorted(chosen)]
-
-
-def _rank(part: Part) -> tuple[datetime, bytes]:
-    return part.time or _LAST, part.hash
 
 
 async def read_parts(connection: AsyncConnection, source: str, record: str) -> list[Part]:
@@ -116,7 +91,7 @@ async def write_parts(
             [part.subject for part in parts],
             [part.time for part in parts],
             [part.hash for part in parts],
-            [part.deleted for part in parts],
+            [part.deletes for part in parts],
             [part.content for part in parts],
         ),
     )

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from fhir_bridge.adapters.imaging.codes import Code
-from fhir_bridge.adapters.imaging.elements import Value
 from fhir_bridge.adapters.imaging.person_names import PersonName
+from fhir_bridge.adapters.imaging.values import Value
 
 __all__ = ["Equipment", "PatientIdentity", "Physician", "first_text", "issuer", "people_of"]
 
@@ -97,7 +97,8 @@ def people_of(scope: Any, names: str, identification: str, role: str) -> list[Ph
     found = []
     for position in range(max(len(people), len(items))):
         name = people[position] if position < len(people) else None
-        codes = items[position].PersonIdentificationCodeSequence if position < len(items) else None
+        item = items[position] if position < len(items) else None
+        codes = getattr(item, "PersonIdentificationCodeSequence", None)
         identifier = codes[0] if codes and isinstance(codes[0], Code) else None
         if not isinstance(name, PersonName):
             name = None

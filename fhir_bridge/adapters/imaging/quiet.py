@@ -1,0 +1,32 @@
+"""pydicom without its warnings and value checks."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+import pydicom.config
+
+__all__ = ["quiet"]
+
+_LOGGER: Final = logging.getLogger("pydicom")
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Read without pydicom's warnings and value checks: what matters here becomes an issue of ours."""
+    settings = pydicom.config.settings
+    mode, level = settings.reading_validation_mode, _LOGGER.level
+    settings.reading_validation_mode = pydicom.config.IGNORE
+    # What it logs may quote values, and a patient's values stand in no log.
+    _LOGGER.setLevel(logging.CRITICAL)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        settings.reading_validation_mode = mode
+        _LOGGER.setLevel(level)
