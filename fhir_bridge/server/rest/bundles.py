@@ -20,9 +20,9 @@ from fhir_bridge.server.rest.body import check_resource, parse, read_body, refus
 from fhir_bridge.server.rest.bundle_reads import operate_entry, read_entry
 from fhir_bridge.server.rest.call import FHIR_JSON, Call
 from fhir_bridge.server.rest.checks import check_write
-from fhir_bridge.server.rest.interactions import condition
 from fhir_bridge.server.rest.owned import READ_ONLY_TYPES
 from fhir_bridge.server.rest.refusal import Refusal, refuse
+from fhir_bridge.server.rest.search import condition
 from fhir_bridge.server.validation import Judge
 from fhir_bridge.storage.bundles import conditional_references
 from fhir_bridge.storage.errors import StorageError, TransactionFailed

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import datetime
-from urllib.parse import parse_qsl
 
 from starlette.responses import Response
 
@@ -15,11 +14,11 @@ from fhir_bridge.server.rest.call import FHIR_JSON, Call, query_of
 from fhir_bridge.server.rest.checks import check_of, check_write, resolve
 from fhir_bridge.server.rest.owned import READ_ONLY_TYPES
 from fhir_bridge.server.rest.refusal import refuse
-from fhir_bridge.server.rest.search import decoded, page_size
+from fhir_bridge.server.rest.search import condition, decoded, page_size
 from fhir_bridge.storage import Stored
 from fhir_bridge.storage.writing import Operation
 
-__all__ = ["condition", "conditional_update", "create", "delete", "history", "read", "update", "vread"]
+__all__ = ["conditional_update", "create", "delete", "history", "read", "update", "vread"]
 
 
 async def read(call: Call) -> Response:
@@ -135,18 +134,6 @@ def _writable(call: Call) -> None:
         raise refuse(
             405, "FB-REST-012", f"{call.type} is written by the server only", headers={"Allow": "GET, HEAD"}
         )
-
-
-def condition(query: str) -> list[tuple[str, str]]:
-    """The criteria of a conditional interaction; none at all would match everything."""
-    try:
-        parameters = parse_qsl(query.partition("?")[2] or query, max_num_fields=20, errors="strict")
-    except ValueError as error:
-        raise refuse(400, "FB-REST-008", "the criteria can't be read") from error
-    parameters = [pair for pair in parameters if pair[0] != "_format"]
-    if not parameters or any("\x00" in value for pair in parameters for value in pair):
-        raise refuse(400, "FB-REST-008", "a conditional interaction needs search criteria")
-    return parameters
 
 
 def _instant(text: str | None) -> datetime | None:

@@ -14,7 +14,7 @@ from fhir_bridge.server.rest.call import FHIR_JSON, Call, query_of
 from fhir_bridge.server.rest.refusal import Refusal, refuse
 from fhir_bridge.storage import SearchPage
 
-__all__ = ["decoded", "page_size", "search", "search_by_post", "searchset"]
+__all__ = ["condition", "decoded", "page_size", "search", "search_by_post", "searchset"]
 
 MOST_PARAMETERS = 100
 LONGEST_VALUE = 8_192
@@ -40,6 +40,18 @@ def decoded(query: str) -> list[tuple[str, str]]:
         if len(value) > LONGEST_VALUE or value.count(",") >= MOST_VALUES:
             raise refuse(400, "FB-REST-008", f"the value of {name[:40]} is too long")
     return pairs
+
+
+def condition(query: str) -> list[tuple[str, str]]:
+    """The criteria of a conditional interaction; none at all would match everything."""
+    try:
+        parameters = parse_qsl(query.partition("?")[2] or query, max_num_fields=20, errors="strict")
+    except ValueError as error:
+        raise refuse(400, "FB-REST-008", "the criteria can't be read") from error
+    parameters = [pair for pair in parameters if pair[0] != "_format"]
+    if not parameters or any("\x00" in value for pair in parameters for value in pair):
+        raise refuse(400, "FB-REST-008", "a conditional interaction needs search criteria")
+    return parameters
 
 
 def page_size(call: Call, text: str | None) -> int:
