@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from fhir_bridge.cli.database import open_database
 from fhir_bridge.cli.output import UsageError, counting, print_report, stderr
 from fhir_bridge.pipeline import (
     RejectionLimit,
@@ -147,19 +148,17 @@ def load(
 
         fhir-bridge load fhir/            # what `convert` wrote
     """
-    from fhir_bridge.storage import database_url  # only what stores needs a database driver
-
-    url = database_url()
+    mode = _validate_mode(validate)
     if adapter is None:
+        url = open_database()
         with counting("loading") as progress:
-            result = pipeline_load_fhir(
-                sources, url, validate=_validate_mode(validate), site=site, on_progress=progress
-            )
+            result = pipeline_load_fhir(sources, url, validate=mode, site=site, on_progress=progress)
         _finish(result, report)
     request, ceiling = _request(
         str(adapter), mapping, site, set_, only, limit, max_rejected, validate, engine
     )
     request = replace(request, remap=remap)
+    url = open_database()
     with counting("loading") as progress:
         result = pipeline_load(request, sources, url, jobs=jobs, limit=ceiling, on_progress=progress)
     _finish(result, report)

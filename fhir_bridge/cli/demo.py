@@ -14,6 +14,7 @@ from rich.markup import escape
 from rich.panel import Panel
 from rich.table import Table
 
+from fhir_bridge.cli.database import open_database
 from fhir_bridge.cli.output import UsageError, stderr, stdout, steps
 
 if TYPE_CHECKING:
@@ -47,14 +48,14 @@ def demo(
     from fhir_bridge.demo.run import STEPS, prepare
     from fhir_bridge.server import Settings
     from fhir_bridge.server import serve as run_server
-    from fhir_bridge.storage import database_url
+    from fhir_bridge.storage import default_data_dir
 
     home = folder or Path(platformdirs.user_data_dir("fhir-bridge")) / "demo"
+    url = open_database(data_dir=folder / "postgres" if folder else None, default=default_data_dir("demo"))
     if not no_serve:
         port = _free_port(port)
     with steps("the demonstration is ready", STEPS) as advance:
-        advance("starting PostgreSQL")
-        url = database_url(data_dir=home / "postgres")
+        advance("migrating the database")
         demonstration = asyncio.run(prepare(home / "cohort", url, advance))
     if export is not None:
         counts = asyncio.run(_export(url, export))

@@ -11,9 +11,10 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
+from fhir_bridge.cli.database import open_database
 from fhir_bridge.cli.output import UsageError, counted, stderr, stdout
 from fhir_bridge.pipeline.inbox import replay as replay_entries
-from fhir_bridge.storage import Store, database_url
+from fhir_bridge.storage import Store
 from fhir_bridge.storage.inbox import Entry, Kind
 
 __all__ = ["app"]
@@ -35,10 +36,10 @@ _WORDS = {
 
 
 def _read(
-    *, kind: Kind | None = None, keys: list[int] | None = None, everything: bool = False
+    url: str, *, kind: Kind | None = None, keys: list[int] | None = None, everything: bool = False
 ) -> list[Entry]:
     async def read() -> list[Entry]:
-        async with await Store.open(database_url(), max_size=2) as store:
+        async with await Store.open(url, max_size=2) as store:
             return await store.read_inbox(
                 kind=kind, keys=keys, state=None if everything else "open", limit=100_000
             )
@@ -78,7 +79,7 @@ def list_(
     wanted: Kind | None = next((one for one in get_args(Kind) if one == kind), None)
     if kind is not None and wanted is None:
         raise UsageError(f"--kind is one of {', '.join(get_args(Kind))}, not {kind}")
-    entries = _read(kind=wanted, everything=everything)
+    entries = _read(open_database(), kind=wanted, everything=everything)
     if json:
         for entry in entries:
             typer.echo(orjson.dumps(_form(entry)).decode())
@@ -106,7 +107,7 @@ def list_(
 @app.command()
 def show(key: Annotated[int, typer.Argument(metavar="ID", help="As `inbox list` shows it.")]) -> None:
     """Show one entry whole: why it waits, and how it will be processed again."""
-    entries = _read(keys=[key], everything=True)
+    entries = _read(open_database(), keys=[key], everything=True)
     if not entries:
         raise UsageError(f"there is no inbox entry {key}")
     entry = entries[0]
@@ -130,11 +131,12 @@ def replay(
     """
     if bool(keys) == everything:
         raise UsageError("name the entries to process again, or give --all")
-    entries = [entry for entry in _read(keys=keys) if entry.kind in ("held", "refused")]
+    url = open_database()
+    entries = [entry for entry in _read(url, keys=keys) if entry.kind in ("held", "refused")]
     missing = set(keys or ()) - {entry.key for entry in entries}
     if missing:
         raise UsageError(f"not open, or nothing to process again: {', '.join(map(str, sorted(missing)))}")
-    result = replay_entries(database_url(), site, entries)
+    result = replay_entries(url, site, entries)
     stderr.print(
         f"{result.done} settled, {result.waiting} still waiting"
         + (f", {result.not_kept} whose source is not kept: send it again" if result.not_kept else "")
@@ -146,8 +148,10 @@ def replay(
 def discard(keys: Annotated[list[int], typer.Argument(metavar="ID...", help="Entries.")]) -> None:
     """Take entries off the list for good; a source that is kept for them alone is deleted."""
 
+    url = open_database()
+
     async def set_state() -> int:
-        async with await Store.open(database_url(), max_size=2) as store:
+        async with await Store.open(url, max_size=2) as store:
             return await store.set_inbox_state(keys, "discarded")
 
     stderr.print(f"{asyncio.run(set_state())} discarded")

@@ -11,11 +11,12 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
+from fhir_bridge.cli.database import open_database
 from fhir_bridge.cli.output import UsageError, counting, stdout
 from fhir_bridge.mapping import Site
 from fhir_bridge.pipeline import site_key
 from fhir_bridge.predictions import Predicted, Prediction, PredictionError, PredictionRun, find_predictor
-from fhir_bridge.storage import Store, database_url
+from fhir_bridge.storage import Store
 from fhir_bridge.storage.errors import StorageError
 
 __all__ = ["predict"]
@@ -44,8 +45,9 @@ def predict(
     if sum((bool(patient), group is not None, everyone)) != 1:
         raise UsageError("say for whom: --patient ID, --group ID or --all")
     settings = Site.load(site) if site else Site()
+    url = open_database()
     try:
-        found = asyncio.run(_run(predictor, patient, group, settings))
+        found = asyncio.run(_run(url, predictor, patient, group, settings))
     except (PredictionError, StorageError) as error:
         raise UsageError(str(error)) from error
     table = Table(title=predictor, title_justify="left")
@@ -69,11 +71,13 @@ def predict(
     stdout.print(", ".join(f"{count} {name}" for name, count in counts.most_common()) or "no patients")
 
 
-async def _run(name: str, patients: list[str], group: str | None, site: Site) -> list[Predicted]:
+async def _run(url: str, name: str, patients: list[str], group: str | None, site: Site) -> list[Predicted]:
     predictor = find_predictor(name)
     found: list[Predicted] = []
-    async with await Store.open(database_url()) as store:
-        run = PredictionRun(predictor, site.parameters, site_key(site), store)
+    async with await Store.open(url) as store:
+        key = site_key(site)
+        await store.check_site_key(key.fingerprint)
+        run = PredictionRun(predictor, site.parameters, key, store)
         with counting("predicting") as progress:
             async for item in _each(run, patients, group):
                 found.append(item)

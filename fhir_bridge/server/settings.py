@@ -30,7 +30,9 @@ def is_loopback(host: str) -> bool:
 class Settings(BaseSettings):
     """How the server runs."""
 
-    model_config = SettingsConfigDict(env_prefix="FHIR_BRIDGE_", extra="ignore", frozen=False)
+    model_config = SettingsConfigDict(
+        env_prefix="FHIR_BRIDGE_", env_ignore_empty=True, extra="ignore", frozen=False
+    )
 
     database_url: str | None = Field(
         default=None, description="PostgreSQL to use (`postgresql://…`); absent: the embedded server."
