@@ -90,6 +90,13 @@ CODES = declare(
         "conflict",
     ),
     IssueCode(
+        "FB-STORE-015",
+        "error",
+        "The resource follows rules that are not known here",
+        "Send the resource without implicitRules, in the meaning that R4 itself gives its elements.",
+        "not-supported",
+    ),
+    IssueCode(
         "FB-STALE",
         "information",
         "Older than what is stored",

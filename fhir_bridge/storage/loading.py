@@ -29,6 +29,7 @@ from fhir_bridge.storage.contributions import (
 )
 from fhir_bridge.storage.dictionaries import Dictionaries
 from fhir_bridge.storage.errors import BadResource
+from fhir_bridge.storage.implicit_rules import refuse_implicit_rules
 from fhir_bridge.storage.indexing import Identity, Indexed, find_keys, identify, index
 from fhir_bridge.storage.issues import CODES
 from fhir_bridge.storage.stored import content_hash, now, parse, stamp
@@ -163,6 +164,7 @@ class Loader:
             if not isinstance(identity, str) or not identity:
                 raise BadResource("a resource to load has an id")
             where = f"{resource['resourceType']}/{identity}"
+            refuse_implicit_rules(resource)
             said = incoming(resource, self._adapter, self._load)
             item = index(said.resource, identity)
         except BadResource as error:

@@ -151,12 +151,17 @@ def _writable(call: Call) -> None:
 def condition(query: str) -> list[tuple[str, str]]:
     """The criteria of a conditional interaction; none at all would match everything."""
     try:
-        parameters = parse_qsl(query.partition("?")[2] or query, max_num_fields=20, errors="strict")
+        parameters = parse_qsl(
+            query.partition("?")[2] or query, keep_blank_values=True, max_num_fields=20, errors="strict"
+        )
     except ValueError as error:
         raise refuse(400, "FB-REST-008", "the criteria can't be read") from error
     parameters = [pair for pair in parameters if pair[0] != "_format"]
     if not parameters or any("\x00" in value for pair in parameters for value in pair):
         raise refuse(400, "FB-REST-008", "a conditional interaction needs search criteria")
+    for name, value in parameters:
+        if not value:  # left out, the others alone might match another resource
+            raise refuse(400, "FB-REST-008", f"the criterion {name[:40]} has no value")
     return parameters
 
 
