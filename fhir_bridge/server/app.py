@@ -7,6 +7,7 @@ import gc
 import importlib
 import importlib.util
 import logging
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
@@ -23,7 +24,7 @@ from fhir_bridge.server import login, sample_app
 from fhir_bridge.server.admission import Admission
 from fhir_bridge.server.audit_log import AuditLog
 from fhir_bridge.server.cors import Origins
-from fhir_bridge.server.rest.endpoint import FhirEndpoint
+from fhir_bridge.server.rest.endpoint import FhirEndpoint, below_base
 from fhir_bridge.server.rest.operations import Operations
 from fhir_bridge.server.rest.terminology import Versions, terminology_operations
 from fhir_bridge.server.rest.validate import Validate
@@ -67,17 +68,24 @@ class _Application(FastAPI):
 
     async def dispatch(self, scope: Scope, receive: Receive, send: Send) -> None:
         """All below the base is FHIR, whatever characters stand there, alive once the worker is."""
-        if scope["type"] != "http" or not _is_fhir(scope["path"].removeprefix(scope.get("root_path", ""))):
-            await super().__call__(scope, receive, send)
-        elif self.endpoint is None:
-            await JSONResponse({"detail": "starting"}, 503)(scope, receive, send)
+        if scope["type"] == "http" and _is_fhir(scope):
+            if self.endpoint is None:
+                await JSONResponse({"detail": "starting"}, 503)(scope, receive, send)
+            else:
+                await self.endpoint(scope, receive, send)
+        elif scope["type"] == "http" and _OBSCURE.search(scope.get("raw_path", b"")):
+            await JSONResponse({"detail": "there is nothing at this address"}, 404)(scope, receive, send)
         else:
-            scope["root_path"] = scope.get("root_path", "") + FHIR_PATH
-            await self.endpoint(scope, receive, send)
+            await super().__call__(scope, receive, send)
 
 
-def _is_fhir(path: str) -> bool:
-    return path == FHIR_PATH or (path.startswith(FHIR_PATH + "/") and path != discovery.SMART_CONFIGURATION)
+_OBSCURE = re.compile(rb"%(?:2f|5c|00)", re.IGNORECASE)
+"""An encoded slash, backslash or NUL: decoded, it would make another address of it."""
+
+
+def _is_fhir(scope: Scope) -> bool:
+    below = below_base(scope)
+    return below is not None and FHIR_PATH + below != discovery.SMART_CONFIGURATION
 
 
 def create_app(

@@ -144,6 +144,13 @@ CODES = declare(
         "FB-STORE-021", "error", "The database schema is newer", "Run a newer fhir-bridge.", "exception"
     ),
     IssueCode(
+        "FB-STORE-023",
+        "error",
+        "The resource follows rules that are not known here",
+        "Send the resource without implicitRules, in the meaning that R4 itself gives its elements.",
+        "not-supported",
+    ),
+    IssueCode(
         "FB-STORE-022",
         "error",
         "The embedded PostgreSQL can't be started",

@@ -21,6 +21,7 @@ from fhir_bridge.storage.contribution_rows import read_states, remove_states, wr
 from fhir_bridge.storage.contributions import MERGED, incoming, version_order
 from fhir_bridge.storage.dictionaries import Dictionaries
 from fhir_bridge.storage.errors import BadResource
+from fhir_bridge.storage.implicit_rules import refuse_implicit_rules
 from fhir_bridge.storage.indexing import Identity, find_keys, identify, index
 from fhir_bridge.storage.ownership import owners, same_person
 from fhir_bridge.storage.parts import Part, write_parts
@@ -160,6 +161,7 @@ class Loader:
             if not isinstance(identity, str) or not identity:
                 raise BadResource("a resource to load has an id")
             where = f"{resource['resourceType']}/{identity}"
+            refuse_implicit_rules(resource)
             said = incoming(resource, adapter, self._load, mapping=mapping)
             item = index(said.resource, identity)
         except BadResource as error:

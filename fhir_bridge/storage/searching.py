@@ -18,6 +18,7 @@ from fhir_bridge.storage.errors import BadSearch
 from fhir_bridge.storage.indexed import find
 from fhir_bridge.storage.permission import compile_access, require
 from fhir_bridge.storage.search_conditions import parameter_condition
+from fhir_bridge.storage.search_support import PRESENTATION, refuse_unsupported
 from fhir_bridge.storage.search_text import split_list
 from fhir_bridge.storage.stored import Stored
 
@@ -25,9 +26,6 @@ __all__ = ["MAX_COUNT", "SearchPage", "UnknownParameter", "run_search"]
 
 MAX_COUNT = 1000
 """The most entries on one page, whatever `_count` asks for."""
-
-_PRESENTATION = frozenset({"_format", "_pretty", "_elements", "_count", "_sort", "_total", "_summary"})
-"""Parameters about the answer's form: not conditions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +43,7 @@ class SearchPage:
     Attributes:
         total: how many matches there are in all that the caller may see; None where it was not counted.
         next: the cursor of the next page; None on the last.
-        unknown: parameters that were left out of account.
+        unknown: parameters that were left out of account: names that R4 does not have.
     """
 
     entries: list[Stored]
@@ -78,11 +76,9 @@ async def conditions(
     found: list[Condition] = []
     unknown: list[UnknownParameter] = []
     for name, value in parameters:
-        if name in _PRESENTATION:
+        if name in PRESENTATION:
             continue
-        if "." in name or name.startswith("_has:"):
-            unknown.append(UnknownParameter(name, "chained search is not supported"))
-            continue
+        refuse_unsupported(resource_type, name)
         code, _, modifier = name.partition(":")
         condition = await parameter_condition(resource_type, code, modifier, value, dictionaries, patients)
         if condition is None:
@@ -187,11 +183,10 @@ async def _sorts(
     resource_type: str, parameters: Sequence[tuple[str, str]], dictionaries: Dictionaries
 ) -> list[_Sort]:
     found = []
-    for rule in ",".join(value for name, value in parameters if name == "_sort").split(","):
+    wanted = [value for name, value in parameters if name == "_sort" and value]
+    for rule in ",".join(wanted).split(",") if wanted else ():
         code = rule.removeprefix("-")
         descending = rule.startswith("-")
-        if not code:
-            continue
         if code == "_lastUpdated":
             found.append(_Sort(Condition("r.last_updated"), "timestamptz", descending))
             continue

@@ -15,6 +15,7 @@ from fhir_bridge.storage.contribution_rows import keep_contents, read_states, wr
 from fhir_bridge.storage.contributions import MERGED, REST, Contribution, fold, incoming
 from fhir_bridge.storage.dictionaries import Dictionaries
 from fhir_bridge.storage.errors import (
+    BadSearch,
     Forbidden,
     MultipleMatches,
     NotFound,
@@ -22,6 +23,7 @@ from fhir_bridge.storage.errors import (
     TransactionFailed,
     VersionConflict,
 )
+from fhir_bridge.storage.implicit_rules import refuse_implicit_rules
 from fhir_bridge.storage.indexing import Identity, Indexed, identify, index
 from fhir_bridge.storage.permission import (
     People,
@@ -31,6 +33,7 @@ from fhir_bridge.storage.permission import (
     refuse_content,
     require,
 )
+from fhir_bridge.storage.search_support import PRESENTATION
 from fhir_bridge.storage.searching import conditions
 from fhir_bridge.storage.stored import Stored, Written, canonical, content_hash, new_id, now, parse
 from fhir_bridge.storage.version_rows import Current, NewVersion, lock, next_version
@@ -78,15 +81,16 @@ async def compile_criteria(
     """What the criteria match among what the caller may search.
 
     Raises:
-        MultipleMatches: a criterion is unknown: leaving it out would match too much.
-        BadSearch, Forbidden, NotFound (no such type).
+        BadSearch: a criterion is unknown, or none: leaving it out would match too much.
+        Forbidden, NotFound (no such type).
     """
     current = live(resource_type)
     require(access, resource_type, "s")
     matches, unknown = await conditions(resource_type, criteria, access, dictionaries)
-    if unknown or not criteria:
-        names = ", ".join(parameter.name for parameter in unknown) or "no criteria"
-        raise MultipleMatches(f"the criteria can't be used: {names}")
+    unusable = [parameter.name for parameter in unknown]
+    unusable += [name for name, _ in criteria if name in PRESENTATION]
+    if unusable or not criteria:
+        raise BadSearch(f"the criteria can't be used: {', '.join(unusable)[:200] or 'there are none'}")
     permitted = await compile_access(access, resource_type, "s", dictionaries)
     return all_of([matches, permitted, current])
 
@@ -123,6 +127,7 @@ class Writer:
             with _Place(operation):
                 require(access, operation.type, operation.letter)
                 if operation.action != "delete":
+                    refuse_implicit_rules(operation.resource)
                     items[operation.identity] = index(operation.resource, operation.id)
         fresh = [operation.identity for operation in operations if operation.action == "create"]
         keys = await identify(self._pool, self._dictionaries, list(items.values()), fresh=fresh)

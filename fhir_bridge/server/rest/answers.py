@@ -16,7 +16,7 @@ from fhir_bridge.server.rest.call import FHIR_JSON, Call
 from fhir_bridge.server.rest.refusal import outcome_bytes
 from fhir_bridge.storage import HistoryEntry, SearchPage, Stored, Written
 
-__all__ = ["history_bundle", "not_modified", "outcome", "resource", "search_bundle", "written"]
+__all__ = ["history_bundle", "matches", "not_modified", "outcome", "resource", "search_bundle", "written"]
 
 
 def _validators(stored: Stored) -> dict[str, str]:
@@ -30,9 +30,8 @@ def _validators(stored: Stored) -> dict[str, str]:
 def not_modified(call: Call, stored: Stored) -> bool:
     """Whether the caller has this version already (If-None-Match, else If-Modified-Since)."""
     headers = call.request.headers
-    if (match := headers.get("if-none-match")) is not None:
-        tags = {tag.strip().removeprefix("W/") for tag in match.split(",")}
-        return "*" in tags or stored.etag.removeprefix("W/") in tags
+    if (known := headers.get("if-none-match")) is not None:
+        return matches(known, stored)
     if (since := headers.get("if-modified-since")) is not None:
         try:
             moment = parsedate_to_datetime(since)
@@ -40,6 +39,12 @@ def not_modified(call: Call, stored: Stored) -> bool:
             return False
         return bool(stored.last_updated.replace(microsecond=0) <= moment.astimezone(UTC))
     return False
+
+
+def matches(known: str, stored: Stored) -> bool:
+    """Whether a list of ETags, as If-None-Match has it, holds that of this version."""
+    tags = {tag.strip().removeprefix("W/") for tag in known.split(",")}
+    return "*" in tags or stored.etag.removeprefix("W/") in tags
 
 
 def resource(call: Call, stored: Stored) -> Response:

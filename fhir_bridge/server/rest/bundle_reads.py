@@ -7,19 +7,22 @@ from http import HTTPStatus
 from typing import Any
 
 from fhir_bridge.fhir.serialization import loads_exact
-from fhir_bridge.server.rest import hooks
+from fhir_bridge.server.rest import answers, hooks
 from fhir_bridge.server.rest.call import Call
 from fhir_bridge.server.rest.operations import answer, permitted
 from fhir_bridge.server.rest.refusal import refuse
-from fhir_bridge.server.rest.search import decoded, searchset
+from fhir_bridge.server.rest.search import check_plain, decoded, searchset
 
 __all__ = ["operate_entry", "read_entry"]
 
 
 async def read_entry(
-    call: Call, resource_type: str, resource_id: str, version: str, query: str
+    call: Call, resource_type: str, resource_id: str, version: str, query: str, known: str | None = None
 ) -> dict[str, Any]:
     """The entry that answers `GET Type/id`, `GET Type/id/_history/version` or `GET Type?criteria`.
+
+    Args:
+        known: `request.ifNoneMatch`: versions that the caller has already.
 
     Raises:
         Refusal, StorageError: as the single request would.
@@ -28,19 +31,24 @@ async def read_entry(
     if not resource_id:
         found, _ = await searchset(one, decoded(query))
         return {"resource": loads_exact(found), "response": {"status": "200 OK"}}
+    if query:
+        check_plain(one, decoded(query))
     store = call.services.store
     if version:
         stored = await store.vread(resource_type, resource_id, version, call.access)
     else:
         stored = await store.read(resource_type, resource_id, call.access)
+    response = {
+        "status": "200 OK",
+        "etag": stored.etag,
+        "lastModified": stored.last_updated.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+    }
+    if known is not None and answers.matches(known, stored):
+        return {"response": {**response, "status": "304 Not Modified"}}
     return {
         "fullUrl": f"{call.base}/{stored.type}/{stored.id}",
         "resource": loads_exact(hooks.redact(call.services.plugins, stored.bytes, call.access)),
-        "response": {
-            "status": "200 OK",
-            "etag": stored.etag,
-            "lastModified": stored.last_updated.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
-        },
+        "response": response,
     }
 
 

@@ -136,7 +136,9 @@ async def _read(call: Call, entry: Entry) -> dict[str, Any]:
                 entry.query,
                 entry.resource,
             )
-        return await read_entry(call, entry.type, entry.id, entry.version, entry.query)
+        return await read_entry(
+            call, entry.type, entry.id, entry.version, entry.query, entry.raw["request"].get("ifNoneMatch")
+        )
     except (Refusal, StorageError) as error:
         return _refusal(_located(error, entry.position))
 
@@ -304,7 +306,7 @@ async def _record(call: Call, entries: list[Entry], succeeded: list[dict[str, An
     for entry in entries:
         response = succeeded[entry.position].get("response", {})
         status = str(response.get("status", ""))
-        if not status.startswith("2"):
+        if not status.startswith(("2", "304")):
             continue
         location = str(response.get("location", "")).removeprefix(call.base + "/").split("/_history")[0]
         reference = location or "/".join(filter(None, (entry.type, entry.id)))

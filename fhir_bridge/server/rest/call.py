@@ -18,7 +18,7 @@ from fhir_bridge.server.smart.tokens import Caller
 if TYPE_CHECKING:
     from fhir_bridge.server.rest.operations import Operations
 
-__all__ = ["FHIR_JSON", "Call", "check_format", "query_of", "request_id"]
+__all__ = ["FHIR_JSON", "Call", "check_format", "check_format_value", "query_of", "request_id"]
 
 FHIR_JSON = "application/fhir+json; charset=utf-8"
 _FORMATS = frozenset({"json", "application/fhir+json", "application/json", "text/json"})
@@ -50,11 +50,12 @@ def check_format(request: Request) -> None:
     Raises:
         Refusal: 406.
     """
-    wanted = request.query_params.get("_format") if b"_format" in request.scope["query_string"] else None
-    if wanted is not None:
-        if wanted.split(";")[0].strip().replace(" ", "+") not in _FORMATS:
-            raise refuse(406, "FB-REST-003", "only JSON is served here (_format)")
-        return
+    if b"_format" in request.scope["query_string"]:
+        wanted = request.query_params.getlist("_format")
+        for value in wanted:
+            check_format_value(value)
+        if wanted:
+            return
     accept = request.headers.get("accept", "").strip() or "*/*"
     if accept in _FORMATS or accept in _WILDCARDS:
         return
@@ -67,6 +68,16 @@ def check_format(request: Request) -> None:
         if kind in _FORMATS or kind in _WILDCARDS:
             return
     raise refuse(406, "FB-REST-003", "only FHIR R4 JSON is served here (Accept)")
+
+
+def check_format_value(value: str) -> None:
+    """Refuse a `_format` that is not JSON.
+
+    Raises:
+        Refusal: 406.
+    """
+    if value.split(";")[0].strip().replace(" ", "+") not in _FORMATS:
+        raise refuse(406, "FB-REST-003", "only JSON is served here (_format)")
 
 
 @dataclass(slots=True)

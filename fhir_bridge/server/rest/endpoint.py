@@ -7,6 +7,7 @@ import logging
 import re
 import traceback
 from collections.abc import Sequence
+from urllib.parse import quote, unquote
 
 import psycopg
 import psycopg_pool
@@ -18,20 +19,21 @@ from fhir_bridge.fhir import definitions
 from fhir_bridge.fhir.serialization import dumps
 from fhir_bridge.server.cors import Origins, preflight_headers
 from fhir_bridge.server.rest import answers, hooks
-from fhir_bridge.server.rest.call import FHIR_JSON, Call, check_format, request_id
+from fhir_bridge.server.rest.call import FHIR_JSON, Call, check_format, query_of, request_id
 from fhir_bridge.server.rest.capability import capability_statement
 from fhir_bridge.server.rest.operations import Operations, operate
 from fhir_bridge.server.rest.refusal import Refusal, refuse
 from fhir_bridge.server.rest.registry import Shape, allowed, find
+from fhir_bridge.server.rest.search import check_plain, decoded
 from fhir_bridge.server.rest.terminology_capabilities import terminology_capabilities
 from fhir_bridge.server.services import Services
-from fhir_bridge.server.settings import is_loopback
+from fhir_bridge.server.settings import FHIR_PATH, is_loopback
 from fhir_bridge.server.smart.tokens import ANYONE, Caller
 from fhir_bridge.server.terminology import ServedTerminology
 from fhir_bridge.storage.errors import StorageError
 from fhir_bridge.terminology.library import Library
 
-__all__ = ["FhirEndpoint"]
+__all__ = ["FhirEndpoint", "below_base"]
 
 _log = logging.getLogger("fhir_bridge.rest")
 
@@ -124,6 +126,8 @@ class FhirEndpoint:
             raise refuse(
                 405, "FB-REST-006", f"{method[:10]} is not taken here", headers={"Allow": allowed(shape)}
             )
+        if request.scope["query_string"] and not interaction.asks:
+            check_plain(call, decoded(query_of(request)))
         return await interaction.handler(call)
 
     async def _metadata(self, request: Request) -> bytes:
@@ -181,11 +185,29 @@ class FhirEndpoint:
 
 
 def _segments(request: Request) -> list[str]:
-    """The address below the base, taken apart; an encoded slash does not make a new part."""
-    scope = request.scope
-    path: str = scope["path"].removeprefix(scope.get("root_path", ""))
-    segments = path.strip("/").split("/")
-    return [] if segments == [""] else segments
+    """The address below the base, taken apart before it is decoded: an encoded slash is a character of its part.
+
+    One slash at the end is left out of account; an empty part anywhere else is a part that nothing has.
+
+    Raises:
+        Refusal: 400: bytes that are not UTF-8.
+    """
+    path = below_base(request.scope)
+    assert path is not None
+    segments = path.removeprefix("/").removesuffix("/").split("/")
+    try:
+        return [] if segments == [""] else [unquote(segment, errors="strict") for segment in segments]
+    except UnicodeDecodeError as error:
+        raise refuse(400, "FB-REST-008", "the address is not UTF-8") from error
+
+
+def below_base(scope: Scope) -> str | None:
+    """The address below the FHIR base as it was sent, percent-encoded; None where it is elsewhere."""
+    path = scope["raw_path"].decode("latin-1") if "raw_path" in scope else quote(scope["path"])
+    path = path.removeprefix(scope.get("root_path", ""))
+    if path == FHIR_PATH or path.startswith(FHIR_PATH + "/"):
+        return path.removeprefix(FHIR_PATH)
+    return None
 
 
 def _known_type(name: str) -> str:

@@ -93,10 +93,8 @@ async def _by_code(form: Form, client: Client, services: Services) -> dict[str, 
 
 
 def _proves(verifier: str | None, challenge: str | None) -> bool:
-    """RFC 7636 §4.6, S256; a verifier without a challenge hints at a downgrade (RFC 9700 §4.8.2)."""
-    if challenge is None or verifier is None:
-        return challenge is None and verifier is None
-    if not _VERIFIER.fullmatch(verifier):
+    """RFC 7636 §4.6, S256. Every code has a challenge (SMART 2.2 app-launch.html: PKCE for all applications)."""
+    if challenge is None or verifier is None or not _VERIFIER.fullmatch(verifier):
         return False
     computed = base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=")
     return hmac.compare_digest(computed, challenge.encode())
