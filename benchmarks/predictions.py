@@ -111,7 +111,7 @@ async def measure(server: EmbeddedServer, patients: int) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--patients", type=int, default=500)
+    parser.add_argument("--patients", type=int, default=600)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="fhir-bridge-benchmark-") as folder:
         Path(folder).chmod(0o711)

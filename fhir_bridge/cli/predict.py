@@ -38,7 +38,8 @@ def predict(
 ) -> None:
     """Run a model over stored patients and attach what it says, or why it declines, as Observations.
 
-    Seeing nothing new it writes nothing, so running it again is safe.
+    Seeing nothing new it writes nothing, so running it again is safe. The model runs in a process of its own; where it
+    fails on a patient that is recorded, the others go on, and the exit code is 1.
 
         fhir-bridge predict score2 --all --site site.yaml
     """
@@ -58,7 +59,7 @@ def predict(
         if isinstance(result, Prediction):
             table.add_row(
                 item.patient_id,
-                f"{result.percent} %",
+                f"{result.percent:f} %",
                 result.category[1] if result.category else "",
                 item.outcome,
             )
@@ -69,6 +70,8 @@ def predict(
         "predicted" if isinstance(item.result, Prediction) else item.result.reason for item in found
     )
     stdout.print(", ".join(f"{count} {name}" for name, count in counts.most_common()) or "no patients")
+    if counts["failed"]:
+        raise typer.Exit(1)
 
 
 async def _run(url: str, name: str, patients: list[str], group: str | None, site: Site) -> list[Predicted]:
@@ -88,9 +91,6 @@ async def _run(url: str, name: str, patients: list[str], group: str | None, site
 async def _each(run: PredictionRun, patients: list[str], group: str | None) -> AsyncIterator[Predicted]:
     if group is not None:
         patients = await run.members(group)
-    if patients:
-        for patient in patients:
-            yield await run.for_patient(patient)
-        return
-    async for item in run.for_all():
+    found = run.for_patients(patients) if patients or group is not None else run.for_all()
+    async for item in found:
         yield item

@@ -17,8 +17,8 @@ from fhir_bridge.predictions.contract import Prediction, PredictorSettings, Refu
 from fhir_bridge.predictions.identity import Identities
 from fhir_bridge.predictions.model_workers import ModelUnavailable, ModelWorkers, model_workers
 from fhir_bridge.predictions.results import Finished, ResultBuilder
-from fhir_bridge.predictions.subject import Subject, read_subject
-from fhir_bridge.storage import Gone, NotFound, Store
+from fhir_bridge.predictions.subject import Subject, read_subjects
+from fhir_bridge.storage import Gone, NotFound, Store, Stored
 from fhir_bridge.storage.currency import dedupe_of
 from fhir_bridge.storage.jobs import Jobs
 from fhir_bridge.storage.results import NewResult
@@ -114,10 +114,12 @@ class PredictionRun:
             PredictionError: FB-PRED-004, what is to be written is not valid FHIR; FB-PRED-006, the model can't be run.
         """
         claimed = await self._claim([patient_id])
-        subject = await read_subject(self._store, patient_id, access)
-        (done,) = await self._run([subject], access)
+        subjects = [one async for one in read_subjects(self._store, [patient_id], access)]
+        done = await self._run(subjects, access)
         await self._jobs.finish_all(claimed)
-        return done
+        if not done:
+            raise Gone(f"Patient/{patient_id} was deleted")
+        return done[0]
 
     async def for_patients(
         self, patient_ids: Iterable[str], access: AccessFilter = EVERYTHING
@@ -125,7 +127,7 @@ class PredictionRun:
         """The same for many, several at a time; each person once."""
         waiting = list(dict.fromkeys(patient_ids))
         for start in range(0, len(waiting), CHUNK):
-            async for done in self._chunk(waiting[start : start + CHUNK], access, missing=True):
+            async for done in self._chunk(waiting[start : start + CHUNK], access):
                 yield done
 
     async def for_all(self, access: AccessFilter = EVERYTHING) -> AsyncIterator[Predicted]:
@@ -133,8 +135,8 @@ class PredictionRun:
         cursor = None
         while True:
             page = await self._store.search("Patient", [("_sort", "_id")], access, count=CHUNK, cursor=cursor)
-            ids = [entry.id for entry in page.entries if not _is_merged(entry.bytes)]
-            async for done in self._chunk(ids, access, missing=False):
+            known = {entry.id: entry for entry in page.entries if not _is_merged(entry.bytes)}
+            async for done in self._chunk(list(known), access, known):
                 yield done
             cursor = page.next
             if cursor is None:
@@ -151,19 +153,13 @@ class PredictionRun:
         return [text.removeprefix("Patient/") for text in references if text.startswith("Patient/")]
 
     async def _chunk(
-        self, ids: Sequence[str], access: AccessFilter, *, missing: bool
+        self, ids: Sequence[str], access: AccessFilter, known: Mapping[str, Stored] | None = None
     ) -> AsyncIterator[Predicted]:
-        """Some patients; `missing`: whether one that is not there is an error, or was deleted since it was listed."""
+        """Some patients; `known`: those of them that were read already."""
         claimed = await self._claim(ids)
         subjects: dict[str, Subject] = {}
         size = 0
-        for patient_id in ids:
-            try:
-                subject = await read_subject(self._store, patient_id, access)
-            except (NotFound, Gone):
-                if missing:
-                    raise
-                continue
+        async for subject in read_subjects(self._store, ids, access, known):
             subjects[subject.id] = subject
             size += subject.size
             if size > CHUNK_BYTES:
@@ -188,11 +184,21 @@ class PredictionRun:
             waiting = [subject for subject in waiting if subject.id not in done]
             if not waiting:
                 break
-            waiting = [await read_subject(self._store, subject.id, access) for subject in waiting]
+            waiting = await self._again([subject.id for subject in waiting], access)
         for subject in waiting:
             reason = self._builder.failed("the record kept changing")
             done[subject.id] = Predicted(subject.id, "", reason, "postponed")
-        return [done[subject.id] for subject in subjects]
+        return [done[subject.id] for subject in subjects if subject.id in done]
+
+    async def _again(self, ids: Sequence[str], access: AccessFilter) -> list[Subject]:
+        """Those that are still there."""
+        found: list[Subject] = []
+        for one in ids:
+            try:
+                found += [subject async for subject in read_subjects(self._store, [one], access)]
+            except (NotFound, Gone):
+                continue
+        return found
 
     async def _attempt(self, subjects: Sequence[Subject]) -> list[tuple[Finished, Outcome]]:
         """What could be decided and written now."""

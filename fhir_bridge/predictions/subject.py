@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -11,12 +11,12 @@ from fhir_bridge.governance.consent import research_opted_out
 from fhir_bridge.predictions.contract import Prediction, PredictorSettings, Refusal
 from fhir_bridge.predictions.model_workers import ModelRecord
 from fhir_bridge.predictions.record import Evidence
-from fhir_bridge.storage import NotFound, Store, Stored
+from fhir_bridge.storage import Store, Stored
 from fhir_bridge.storage.currency import RECORD_TYPES, used_hash
 from fhir_bridge.storage.results import UsedInput
 from fhir_bridge.storage.stored import parse
 
-__all__ = ["Subject", "UnknownInput", "read_subject"]
+__all__ = ["Subject", "UnknownInput", "read_subjects"]
 
 _OF_PATIENT: Final = ("birthDate", "gender", "deceased[x]", "link")
 _OF_LINKED: Final = ("link",)
@@ -84,8 +84,8 @@ class Subject:
             UnknownInput: the result names something that is not in the record, or in another version.
         """
         known = {_versioned(stored): stored for stored in (*self.resources.values(), *self.consents)}
-        inputs = [_used(self.patient, _OF_PATIENT, _LABEL)]
-        inputs += [_used(stored, _OF_LINKED, "linked record") for stored in self.linked]
+        inputs = [_used(self.patient, _OF_PATIENT, _LABEL, "")]
+        inputs += [_used(stored, _OF_LINKED, "linked record", "") for stored in self.linked]
         seen = {one.identity for one in inputs}
         for item in self.evidence_of(result)[len(inputs) :]:
             stored = known.get(item.reference)
@@ -93,7 +93,7 @@ class Subject:
                 raise UnknownInput
             if (stored.type, stored.id) not in seen:
                 seen.add((stored.type, stored.id))
-                inputs.append(_used(stored, None, item.label))
+                inputs.append(_used(stored, None, item.label, item.value))
         return tuple(inputs)
 
 
@@ -101,38 +101,39 @@ def _versioned(stored: Stored) -> str:
     return f"{stored.type}/{stored.id}/_history/{stored.version}"
 
 
-def _used(stored: Stored, elements: tuple[str, ...] | None, label: str) -> UsedInput:
+def _used(stored: Stored, elements: tuple[str, ...] | None, label: str, value: str) -> UsedInput:
     digest = used_hash(parse(stored.bytes), elements)
-    return UsedInput(stored.type, stored.id, stored.version, elements, digest, label)
+    return UsedInput(stored.type, stored.id, stored.version, elements, digest, label, value)
 
 
-async def read_subject(store: Store, patient_id: str, access: AccessFilter) -> Subject:
-    """Read a patient's record, as far as `access` lets it be read; of a record that was merged, the survivor's.
+async def read_subjects(
+    store: Store, patient_ids: Sequence[str], access: AccessFilter, known: Mapping[str, Stored] | None = None
+) -> AsyncIterator[Subject]:
+    """Read patients' records, as far as `access` lets them be read; of a record that was merged, the survivor's.
+
+    Args:
+        known: Patients that were read already.
 
     Raises:
         StorageError: there is no such patient for this caller.
     """
-    if access is not EVERYTHING:
-        await store.read("Patient", patient_id, access)
-    found = await _record(store, patient_id, access, ("Patient", "Consent", *RECORD_TYPES))
-    patients = {stored.id: stored for stored in found if stored.type == "Patient"}
-    if patient_id not in patients:
-        raise NotFound(f"no Patient/{patient_id}")
-    survivor = _survivor(patient_id, patients)
-    if access is EVERYTHING:
+    linked = await store.results.linked(patient_ids)
+    for patient_id in patient_ids:
+        patient = (known or {}).get(patient_id) or await store.read("Patient", patient_id, access)
+        people = {patient_id: patient}
+        if patient_id in linked:
+            people |= {one.id: one for one in await _record(store, patient_id, access, ("Patient",))}
+        survivor = _survivor(patient_id, people)
+        found = await _record(store, patient_id, access, ("Consent", *RECORD_TYPES))
         consents = [stored for stored in found if stored.type == "Consent"]
-    else:
-        consents = await _record(store, patient_id, EVERYTHING, ("Consent",))
-    return Subject(
-        patients[survivor],
-        tuple(stored for name, stored in sorted(patients.items()) if name != survivor),
-        {
-            f"{stored.type}/{stored.id}": stored
-            for stored in found
-            if stored.type not in ("Patient", "Consent")
-        },
-        tuple(consents),
-    )
+        if access is not EVERYTHING:
+            consents = await _record(store, patient_id, EVERYTHING, ("Consent",))
+        yield Subject(
+            people[survivor],
+            tuple(stored for name, stored in sorted(people.items()) if name != survivor),
+            {f"{stored.type}/{stored.id}": stored for stored in found if stored.type != "Consent"},
+            tuple(consents),
+        )
 
 
 async def _record(store: Store, patient_id: str, access: AccessFilter, types: Sequence[str]) -> list[Stored]:

@@ -112,7 +112,7 @@ _STATES = {
 }
 
 _SET_STATES = (
-    "UPDATE prediction p SET state = n.state, cause_input = n.cause_input, cause_from = n.cause_from, "  # noqa: S608
+    "UPDATE prediction p SET state = n.state, since = now(), cause_input = n.cause_input, cause_from = n.cause_from, "  # noqa: S608
     f"cause_to = n.cause_to FROM {arrays(_STATES)} AS n ({', '.join(_STATES)}) WHERE p.result = n.result"
 )
 

@@ -40,7 +40,7 @@ class UsedInput:
     Attributes:
         version: that was read; the result is not written where another one is current by then.
         elements, hash: see `currency.used_hash`.
-        label: what it is, for people: `systolic blood pressure`.
+        label, value: what it is and what was used of it, for people: `systolic blood pressure`, `137 mm[Hg]`.
     """
 
     type: str
@@ -49,6 +49,7 @@ class UsedInput:
     elements: tuple[str, ...] | None
     hash: bytes
     label: str
+    value: str
 
     @property
     def identity(self) -> Identity:
@@ -82,7 +83,10 @@ class NewResult:
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """The change of an input after which a result did not count any more; `after` is a deletion where `deleted`."""
+    """The change of an input after which a result did not count any more; `after` is a deletion where `deleted`.
+
+    label, value: what the input is to the result, and what it used of it, for people.
+    """
 
     type: str
     id: str
@@ -90,6 +94,7 @@ class Cause:
     after: int
     deleted: bool
     label: str
+    value: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,13 +128,13 @@ _OF_PATIENT = """
 SELECT r.id, p.model, p.horizon, p.state::text, i.type, i.id, p.cause_from, p.cause_to,
     EXISTS (SELECT FROM history h WHERE h.resource = p.cause_input AND h.version = p.cause_to AND h.bytes IS NULL)
         OR (i.deleted AND i.version = p.cause_to),
-    d.label,
+    coalesce(d.label, ''), coalesce(d.value, ''),
     EXISTS (SELECT FROM job j WHERE j.dedupe = 'predict/' || p.model || '/' || s.id AND j.state IN ('ready', 'leased'))
 FROM resource w JOIN prediction p ON p.patient = ANY(linked_patients(ARRAY[w.key]))
 JOIN resource r ON r.key = p.result JOIN resource s ON s.key = p.patient
 LEFT JOIN resource i ON i.key = p.cause_input
 LEFT JOIN derived_input d ON d.input = p.cause_input AND d.result = p.result
-WHERE w.type = 'Patient' AND w.id = %s ORDER BY p.result
+WHERE w.type = 'Patient' AND w.id = %s ORDER BY p.since, p.result
 """
 
 _RESULT = {
@@ -147,6 +152,7 @@ _INPUT = {
     "elements": "text",
     "hash": "bytea",
     "label": "text",
+    "value": "text",
 }
 
 # Names vary in number, which an array of arrays can't hold: they travel as text.
@@ -174,8 +180,18 @@ class Results:
             )
             return {row[0]: _STATES.get(row[1], "untracked") for row in await rows.fetchall()}
 
+    async def linked(self, patient_ids: Sequence[str]) -> set[str]:
+        """Those of the patients who have another record (ADT A40)."""
+        async with self._pool.connection() as connection:
+            rows = await connection.execute(
+                "SELECT p.id FROM resource p WHERE p.type = 'Patient' AND p.id = ANY(%s) AND (EXISTS (SELECT FROM link "
+                "WHERE merged = p.key) OR EXISTS (SELECT FROM link WHERE survivor = p.key))",
+                (list(patient_ids),),
+            )
+            return {row[0] for row in await rows.fetchall()}
+
     async def of_patient(self, patient_id: str) -> list[Standing]:
-        """All results of a patient, and of whoever is linked to it, the oldest first. Not bound to any access."""
+        """All results of a patient and of whoever is linked to it, the last to change last. Not bound to any access."""
         async with self._pool.connection() as connection:
             rows = await connection.execute(_OF_PATIENT, (patient_id,))
             return [
@@ -184,8 +200,8 @@ class Results:
                     row[1],
                     row[2],
                     _STATES[row[3]],
-                    None if row[4] is None else Cause(row[4], row[5], row[6], row[7], row[8], row[9] or ""),
-                    row[10],
+                    None if row[4] is None else Cause(*row[4:11]),
+                    row[11],
                 )
                 for row in await rows.fetchall()
             ]
@@ -303,7 +319,7 @@ class _Batch:
         versions += await self._tag(connection, back, superseded=False)
         if replaced:
             await connection.execute(
-                "UPDATE prediction SET state = 's' WHERE result = ANY(%s)", (list(replaced),)
+                "UPDATE prediction SET state = 's', since = now() WHERE result = ANY(%s)", (list(replaced),)
             )
         await write_versions(connection, self._dictionaries, self._keys, versions)
         await self._record(connection, results)
@@ -352,14 +368,15 @@ class _Batch:
             rows.append((key, companion, patient, result.model, result.horizon, "c"))
             for used in result.inputs:
                 elements = None if used.elements is None else "{" + ",".join(used.elements) + "}"
-                inputs.append((self._keys[used.identity], key, used.version, elements, used.hash, used.label))
+                values = (used.version, elements, used.hash, used.label, used.value)
+                inputs.append((self._keys[used.identity], key, *values))
         statement = Statement()
         statement.insert(
             "prediction",
             _RESULT,
             rows,
-            conflict="ON CONFLICT (result) DO UPDATE SET state = 'c', cause_input = NULL, cause_from = NULL, "
-            "cause_to = NULL",
+            conflict="ON CONFLICT (result) DO UPDATE SET state = 'c', since = now(), cause_input = NULL, "
+            "cause_from = NULL, cause_to = NULL",
         )
         if inputs:
             statement.add(_ADD_INPUTS, *transposed(_INPUT, inputs))

@@ -17,7 +17,7 @@ UPGRADE = """
 -- One row for each result, in whichever state. c current; o outdated: an input says something new, and the result is
 -- not yet computed again; s superseded: a newer result took its place; w withdrawn: an input was wrong.
 -- horizon: years; 0 where the model gave no risk. companion: the RiskAssessment beside the Observation.
--- cause_*: the input that made it o or w, and its version before and after.
+-- since: when it came into this state. cause_*: the input that made it o or w, and its version before and after.
 CREATE TABLE prediction (
     result bigint PRIMARY KEY,
     companion bigint,
@@ -25,6 +25,7 @@ CREATE TABLE prediction (
     model text COLLATE "C" NOT NULL,
     horizon integer NOT NULL,
     state "char" NOT NULL CHECK (state IN ('c', 'o', 's', 'w')),
+    since timestamptz NOT NULL DEFAULT now(),
     cause_input bigint,
     cause_from integer,
     cause_to integer
@@ -33,6 +34,7 @@ CREATE UNIQUE INDEX prediction_current ON prediction (patient, model, horizon) W
 CREATE INDEX prediction_patient ON prediction (patient, model);
 
 -- What a result rests on. elements: the names of the used elements; null: all but meta. hash: of what they said.
+-- label, value: what it is and what was used of it, for people.
 CREATE TABLE derived_input (
     input bigint NOT NULL,
     result bigint NOT NULL,
@@ -40,6 +42,7 @@ CREATE TABLE derived_input (
     elements text[],
     hash bytea NOT NULL,
     label text NOT NULL,
+    value text NOT NULL,
     PRIMARY KEY (input, result)
 );
 CREATE INDEX derived_input_result ON derived_input (result);

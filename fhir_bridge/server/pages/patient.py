@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -10,6 +11,7 @@ from typing import Any, Final
 from fhir_bridge.fhir.access import AccessFilter
 from fhir_bridge.fhir.record import patient_types
 from fhir_bridge.fhir.serialization import loads_exact
+from fhir_bridge.predictions.changes import outdated_models
 from fhir_bridge.server.pages import (
     ecg,
     history,
@@ -66,8 +68,8 @@ async def patient_values(
 ) -> dict[str, object]:
     """The values of the template `patient.html`.
 
-    One query reads the Patient, some (one a resource type) the record, one the Provenance of predictions; only a
-    result that has earlier versions costs one more.
+    One query reads the Patient, some (one a resource type) the record, one the Provenance of predictions,
+    one which of them count; only a result that has earlier versions, or an input that was corrected, costs more.
 
     Raises:
         StorageError: there is no such patient, or none that the caller may know of.
@@ -78,13 +80,14 @@ async def patient_values(
     # Parsing and drawing take tens of milliseconds for a long record: not on the event loop.
     resources = await asyncio.to_thread(lambda: [loads_exact(content) for content in stored])
     sources = await predictions.sources_of(resources, store, access)
+    outdated = await outdated_models(store, access, await store.results.of_patient(patient_id))
     ecgs = await asyncio.to_thread(ecg.ecgs_of, resources, chosen_ecg)
     claimed = _claimed(ecgs, resources)
     listed = results.newest(resources, claimed)
     shown = listed[: results.LIMIT]
     histories = await results.histories_of(shown, store, access)
     return await asyncio.to_thread(
-        _values, patient, resources, sources, ecgs, shown, len(listed) - len(shown), histories
+        _values, patient, resources, sources, outdated, ecgs, shown, len(listed) - len(shown), histories
     )
 
 
@@ -102,6 +105,7 @@ def _values(
     patient: dict[str, Any],
     resources: list[dict[str, Any]],
     sources: predictions.Sources,
+    outdated: Mapping[str, str],
     ecgs: list[ecg.Ecg],
     shown: list[dict[str, Any]],
     more: int,
@@ -120,7 +124,7 @@ def _values(
         "reportable": [variant for variant in found if variant.reportable],
         "other_variants": [variant for variant in found if not variant.reportable],
         "studied": variants.studies_of(resources),
-        "predictions": predictions.predictions_of(resources, sources),
+        "predictions": predictions.predictions_of(resources, sources, outdated),
         "days": days,
         "more_results": more,
         "history": history.history_of(resources),
