@@ -16,7 +16,7 @@ from fhir_bridge.mapping.registry import BUILTINS, FunctionSpec
 
 __all__ = ["CallCompiler"]
 
-_VARIANTS = {"coded": "text", "identifier": "type"}
+_VARIANTS = {"coded": "text"}
 """Readers that take less of a value where the call gives this argument itself."""
 
 

@@ -237,6 +237,8 @@ def _keep(
     if first is output:
         outputs.append(output)
     elif first.resource != output.resource:
+        if ctx.applied:
+            ctx.applied.pop()  # of this output: what it read is lost with it
         message = (
             f"the rules {first.rule} and {output.rule} give two contents under one id of {output.type}; the first stays"
             if first.rule != output.rule

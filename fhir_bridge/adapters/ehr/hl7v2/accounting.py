@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from fhir_bridge.adapters.ehr.hl7v2.composites import Components, Leaf, taken
 from fhir_bridge.adapters.ehr.hl7v2.delimiters import Delimiters
 from fhir_bridge.adapters.ehr.hl7v2.documents import document_of
 from fhir_bridge.adapters.ehr.hl7v2.fields import Segment
-from fhir_bridge.adapters.ehr.hl7v2.groups import SCOPES, Group, holder
+from fhir_bridge.adapters.ehr.hl7v2.groups import (
+    OBSERVATION,
+    ORDER,
+    PATIENT,
+    SCOPES,
+    VISIT_OBSERVATION,
+    Group,
+    holder,
+)
 from fhir_bridge.adapters.ehr.hl7v2.selectors import Selector, parse
 from fhir_bridge.adapters.ehr.hl7v2.transport import ENVELOPE, silent_fields
 from fhir_bridge.mapping import Applied, Read
@@ -42,6 +50,7 @@ class _Field:
 
 
 Fields = dict[int, _Field]
+Place = tuple[int, str]
 Target = tuple[int, str, str, int]
 """Hops outwards, the inner group (or none), the segment's name, which of them (0 the first, -1 all)."""
 
@@ -105,9 +114,10 @@ _ATTRIBUTES: Final = {
 }
 
 
-def unread(segments: Sequence[Segment], applied: Iterable[Applied]) -> list[str]:
+def unread(root: Group, segments: Sequence[Segment], applied: Iterable[Applied]) -> list[str]:
     """What no rule represents, in words, each once."""
     read = _read(applied)
+    twins = _twins(root)
     names = {segment.name for segment in segments if id(segment) in read}
     told: dict[str, None] = {}
     before = "MSH"
@@ -117,16 +127,20 @@ def unread(segments: Sequence[Segment], applied: Iterable[Applied]) -> list[str]
             continue
         taken_fields = read.get(id(segment))
         missing = _missing(segment, taken_fields, silent_fields(name))
-        if missing and taken_fields is None:
+        if missing and (twin := twins.get(id(segment))):
+            missing = [place for place in missing if not _said(segment, place[0], *twin, read)]
+            if not missing:
+                continue
+        if missing and taken_fields is None and name != "EVN":  # EVN is of the envelope but for single fields
             if name == "NTE":
                 told[f"the comment (NTE) after {before} is not represented"] = None
             else:
                 further = "a further" if name in names else "the"
                 told[f"{further} segment {name} is not represented"] = None
         else:
-            for place in missing:
-                kind = "component" if "." in place else "repetition" if "[" in place else "field"
-                told[f"the {kind} {name}-{place} is not represented"] = None
+            for number, place in missing:
+                kind = "component" if "." in place else "repetition" if place else "field"
+                told[f"the {kind} {name}-{number}{place} is not represented"] = None
         if name != "NTE":
             before = name
     return list(told)
@@ -173,9 +187,57 @@ def _merge(parts: list[Ways], delimiters: Delimiters) -> Fields:
     return found[1]
 
 
-def _missing(segment: Segment, fields: Fields | None, silent: frozenset[int]) -> tuple[str, ...]:
-    """The places of a segment that nothing takes: `13`, `5.9`, `11[2]`."""
-    found: list[str] = []
+_OF_ORDER: Final = {2: 2, 3: 3, 7: 27, 12: 16, 16: 31}
+"""Fields of ORC that repeat fields of OBR."""
+
+_OF_DOCUMENT: Final = {3: 4, 11: 25}
+"""Fields of a document's OBX that may repeat fields of its OBR."""
+
+Twin = tuple[Segment, Mapping[int, int] | None]
+
+
+def _twins(root: Group) -> dict[int, Twin]:
+    """Segments that repeat what another one says, with that one and its fields; None for the same fields."""
+    found: dict[int, Twin] = {}
+    for patient in root.of(PATIENT):
+        for observation in patient.of(VISIT_OBSERVATION):
+            _further_lines(observation, found)
+        for order in patient.of(ORDER):
+            request, control = order.first.get("OBR"), order.first.get("ORC")
+            if request is not None and control is not None:
+                found[id(control)] = request, _OF_ORDER
+            for observation in order.of(OBSERVATION):
+                _further_lines(observation, found)
+                segment = observation.segments[0]
+                if request is not None and segment.fields[2:3] in (["ED"], ["RP"]):
+                    found[id(segment)] = request, _OF_DOCUMENT
+    return found
+
+
+def _further_lines(observation: Group, found: dict[int, Twin]) -> None:
+    """Further lines of a text repeat what its first line says of it."""
+    if len(observation.segments) > 1:
+        first = observation.segments[0]
+        found.update((id(segment), (first, None)) for segment in observation.all("OBX")[1:])
+
+
+def _said(
+    segment: Segment, number: int, twin: Segment, table: Mapping[int, int] | None, read: dict[int, Fields]
+) -> bool:
+    """Whether a field repeats one of the segment's twin, and that one is represented."""
+    other = number if table is None else table.get(number, 0)
+    stated = twin.fields
+    if not other or other >= len(stated) or stated[other] != segment.fields[number]:
+        return False
+    return all(left != other for left, _ in _missing(twin, read.get(id(twin)), _NONE))
+
+
+_NONE: Final[frozenset[int]] = frozenset()
+
+
+def _missing(segment: Segment, fields: Fields | None, silent: frozenset[int]) -> list[Place]:
+    """The places of a segment that nothing takes: field, and what follows its number (`.9`, `[2]`, or nothing)."""
+    found: list[Place] = []
     stated = segment.fields
     for number in range(1, len(stated)):
         raw = stated[number]
@@ -184,24 +246,28 @@ def _missing(segment: Segment, fields: Fields | None, silent: frozenset[int]) ->
         field = fields.get(number) if fields else None
         if field is None:
             if _holds(raw, segment.delimiters):
-                found.append(str(number))
+                found.append((number, ""))
             continue
         places = field.cache.get(raw)
         if places is None:
-            places = _left(segment, raw, field.ways)
+            places = _left(segment, number, raw, field.ways)
             if not any(way.reader == "document" for way in field.ways):
                 if len(field.cache) >= _MANY:
                     field.cache.clear()
                 field.cache[raw] = places
-        found += (f"{number}{place}" for place in places)
-    return tuple(found)
+        found += ((number, place) for place in places)
+    return found
 
 
 def _holds(raw: str, delimiters: Delimiters) -> bool:
     return any(Components(part, delimiters).populated() for part in raw.split(delimiters.repetition))
 
 
-def _left(segment: Segment, raw: str, ways: tuple[_Taken, ...]) -> tuple[str, ...]:
+_POINTERS: Final = {"OBR": (26, 29)}
+"""Fields that name another order or result: where a rule follows some of it, the whole is represented."""
+
+
+def _left(segment: Segment, field: int, raw: str, ways: tuple[_Taken, ...]) -> tuple[str, ...]:
     """What the ways leave of a field: repetitions and components, as they are written after the field's number."""
     delimiters = segment.delimiters
     repetitions = [
@@ -210,6 +276,7 @@ def _left(segment: Segment, raw: str, ways: tuple[_Taken, ...]) -> tuple[str, ..
         if (populated := Components(part, delimiters).populated())
     ]
     left: list[str] = []
+    pointer = field in _POINTERS.get(segment.name, ())
     for place, (number, part, populated) in enumerate(repetitions):
         gone: set[Leaf] = set()
         for way in ways:
@@ -218,6 +285,8 @@ def _left(segment: Segment, raw: str, ways: tuple[_Taken, ...]) -> tuple[str, ..
             ):
                 gone.update(_leaves(way, segment, part, populated))
         rest = [leaf for leaf in populated if leaf not in gone]
+        if gone and pointer:
+            rest = []
         head = f"[{number}]" if number > 1 else ""
         if rest and len(rest) == len(populated):
             left.append(head)

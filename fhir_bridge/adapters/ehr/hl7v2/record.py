@@ -175,7 +175,7 @@ class Message:
 
     def unread(self, applied: Iterable[Applied]) -> list[Issue]:
         """What the message says that none of the applied rules represents."""
-        return [found("FB-HL7-012", text, self.locator) for text in unread(self.segments, applied)]
+        return [found("FB-HL7-012", text, self.locator) for text in unread(self.tree, self.segments, applied)]
 
     def scope(self, name: str) -> Iterable[Group]:
         """The groups of a scope, in message order."""

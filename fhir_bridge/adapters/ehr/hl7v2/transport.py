@@ -36,7 +36,6 @@ _OTHERS: Final[Mapping[str, tuple[int, ...]]] = {
     "EVN": (1, 2, 5, 7),  # event and time of the entry, who entered it and where: the message's own
     "NTE": (2,),  # whether placer or filler wrote the comment
     "OBX": (2, 4),  # type of the value; sub-id, which keeps results apart and is part of their ids
-    "PID": (33, 34),  # when and where the sender's own record was changed
     "PV1": (51,),  # whether the message is about the visit or the account
     "RXA": (2,),  # counts administrations of one order
 }
