@@ -58,6 +58,7 @@ class CompiledMapping:
         source_options: the `source:` block without the adapter.
         rules: rule ids, in order.
         root: the record's own scope.
+        selectors: scope and text of every selector that the document names.
     """
 
     name: str
@@ -67,6 +68,7 @@ class CompiledMapping:
     source_options: Mapping[str, Any]
     rules: tuple[str, ...]
     root: str
+    selectors: frozenset[tuple[str, str]]
     make: Callable[[bool], Program] = field(repr=False)
     _programs: dict[bool, Program] = field(default_factory=dict, repr=False)
 
@@ -102,15 +104,30 @@ class CompiledMapping:
         except _Held:
             return Conversion([], ctx.issues, "rejected")
         issues = ctx.issues
-        if not issues:
+        unread = _unread(record, ctx) if outputs else []
+        if not issues and not unread:
             if not outputs:
                 ctx.rule = ""
                 issues.append(Issue("information", "FB-MAP-110", "no rule produced anything", ctx.locator))
             return Conversion(outputs, issues, "converted")
-        failed = any(issue.severity in ("error", "fatal") for issue in issues)
+        failed = bool(unread) or any(issue.severity in ("error", "fatal") for issue in issues)
+        issues += unread
         if failed:
             return Conversion(outputs, issues, "partial" if outputs else "rejected")
         return Conversion(outputs, issues, "converted")
+
+
+def _unread(record: Any, ctx: Context) -> list[Any]:
+    """What the record says that no rule represents, by its own account of what was read."""
+    account = getattr(record, "unread", None)
+    if account is None:
+        return []
+    ctx.rule = ""
+    try:
+        return list(account(ctx.applied))
+    except Exception as error:  # noqa: BLE001 - as for rules: a reader's failure is an issue
+        _told(error, ctx, None, record)
+        return []
 
 
 def _run(program: Program, record: Any, ctx: Context, outputs: list[Output], root: str) -> set[str]:
@@ -225,6 +242,8 @@ def _keep(
     if first is output:
         outputs.append(output)
     elif first.resource != output.resource:
+        if ctx.applied:
+            ctx.applied.pop()  # of this output: what it read is lost with it
         message = (
             f"the rules {first.rule} and {output.rule} give two contents under one id of {output.type}; the first stays"
             if first.rule != output.rule
@@ -359,12 +378,14 @@ def inside(ctx: Context, values: list[Any] | None, allowed: frozenset[str], plac
     return kept or None
 
 
-def unmatched(ctx: Context, value: Any, place: Place, *, reject: bool = False) -> None:
-    """A value that no case of a match takes: flagged, or the output is rejected."""
+def unmatched(ctx: Context, value: Any, place: Place, subject: str, *, reject: bool = False) -> None:
+    """A value of the expression `subject` that no case of a match takes: flagged, or the output is rejected."""
     known = (
         isinstance(value, str) and len(value) <= 8 and value.isascii() and value.replace("_", "").isalnum()
     )
     shown = f'"{value}"' if known else "null" if not value else "the value"
     if reject:
-        raise Reject(Issue("error", "FB-MAP-106", f"{place.path} has no case for {shown}", "", place.path))
-    ctx.lost(place, "FB-MAP-107", f"{place.path} has no case for {shown}; it was left out")
+        raise Reject(
+            Issue("error", "FB-MAP-106", f"{place.path} has no case for {shown} of {subject}", "", place.path)
+        )
+    ctx.lost(place, "FB-MAP-107", f"{place.path} has no case for {shown} of {subject}; it was left out")

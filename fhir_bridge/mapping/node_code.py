@@ -7,7 +7,7 @@ from typing import Any
 
 from fhir_bridge.mapping import expressions as ex
 from fhir_bridge.mapping.document import Mapping, Node, Scalar, Sequence
-from fhir_bridge.mapping.environment import Environment, Variable, literal_source
+from fhir_bridge.mapping.environment import Code, Environment, Variable, literal_source
 from fhir_bridge.mapping.grammar import ExpressionError
 from fhir_bridge.mapping.leaf_code import LeafCompiler, Sink
 from fhir_bridge.mapping.shape import NODE_KEYS, QUALIFIERS, Spot, Target, is_literal, required_names
@@ -127,7 +127,7 @@ class NodeCompiler(LeafCompiler):
                 self.report(loop, error, 0)
                 return
             local = self.writer.name(f"v_{name}_")
-            inner = env.with_names({name: Variable(local, code.type, repeats=False)})
+            inner = env.with_names({name: Variable(local, code.type, repeats=False, reads=code.reads)})
             with self.writer.block(f"for {local} in iterate({code.source}):", loop.position):
                 self.conditional(node, target, inner, sink)
             return
@@ -142,7 +142,9 @@ class NodeCompiler(LeafCompiler):
             self.body(node, target, env, sink)
             return
         condition = self.condition(when, env)
-        with self.writer.block(f"if {condition or 'False'}:", when.position):
+        with self.branch_block(f"if {condition.source if condition else 'False'}:", when.position):
+            if condition:
+                self.read(condition.reads)
             self.body(node, target, env, sink)
 
     def body(self, node: Mapping, target: Target, env: Environment, sink: Sink) -> None:
@@ -249,33 +251,48 @@ class NodeCompiler(LeafCompiler):
                 if name in seen:
                     self.problems.add(key.position, f'the case "{name}" stands twice', "", "003")
                 seen.add(name)
-            with self.writer.block(f"{head} {_case(value, key, names)}:", key.position):
-                self.branch(case, value, target, env, sink)
+            with self.branch_block(f"{head} {_case(value, key, names)}:", key.position):
+                self.branch(case, value, compiled, target, env, sink)
+                if not _is_null(case):
+                    self.read(compiled[1].reads)
             head = "elif"
         empty, otherwise = node.get("empty"), node.get("else")
         null = f"{value} is None or {value} is CLEARED or {value} == ''"
         if empty is not None:
-            with self.writer.block(f"{head} {null}:", empty.position):
-                self.branch(empty, value, target, env, sink)
+            with self.branch_block(f"{head} {null}:", empty.position):
+                self.branch(empty, value, compiled, target, env, sink)
             head = "elif"
         elif otherwise is None:
             with self.writer.block(f"{head} {null}:"):
                 pass
             head = "elif"
-        with self.writer.block("else:" if head == "elif" else "if True:", node.position):
-            if otherwise is None:
-                self.writer.line(f"unmatched(ctx, {value}, {self.place(target, node)})", node.position)
-            else:
-                self.branch(otherwise, value, target, env, sink)
+        # What has no case of its own is not told from other such values, unless the branch reads it itself.
+        with self.branch_block("else:" if head == "elif" else "if True:", node.position):
+            flagged = Scalar(node.position, "flag", "flag") if otherwise is None else otherwise
+            self.branch(flagged, value, compiled, target, env, sink)
 
-    def branch(self, node: Node, value: str, target: Target, env: Environment, sink: Sink) -> None:
-        """A case of a match: any node, or `flag` or `reject`."""
+    def branch(
+        self,
+        node: Node,
+        value: str,
+        subject: tuple[ex.Expression, Code],
+        target: Target,
+        env: Environment,
+        sink: Sink,
+    ) -> None:
+        """A case of a match: any node, or `flag` or `reject`, whose issue names what was matched."""
         word = node.literal if isinstance(node, Scalar) and node.expression is None else ""
         if word in ("flag", "reject"):
+            self.read(subject[1].reads)
             reject = ", reject=True" if word == "reject" else ""
-            self.writer.line(f"unmatched(ctx, {value}, {self.place(target, node)}{reject})", node.position)
+            arguments = f"{value}, {self.place(target, node)}, {self.writer.constant(ex.unparse(subject[0]))}"
+            self.writer.line(f"unmatched(ctx, {arguments}{reject})", node.position)
         elif word is not None:
             self.item(node, target, env, sink)
+
+
+def _is_null(node: Node) -> bool:
+    return isinstance(node, Scalar) and node.expression is None and node.literal is None
 
 
 def _case(value: str, key: Scalar, names: list[str]) -> str:

@@ -16,6 +16,7 @@ from fhir_bridge.fhir.issues import Issue, Severity, declared
 from fhir_bridge.fhir.ports import TerminologyPort
 from fhir_bridge.mapping.errors import Position
 from fhir_bridge.mapping.identity import IdentityResolver
+from fhir_bridge.mapping.reads import Applied
 from fhir_bridge.mapping.site import Site
 
 __all__ = ["Context", "Conversion", "Instance", "Output", "Place", "Reject", "Trace", "position_of"]
@@ -143,6 +144,8 @@ class Context:
         self.zone: ZoneInfo | None = site.timezone
         self.rule = ""
         self.issues: list[Issue] = []
+        self.applied: list[Applied] = []
+        """Rules that gave an output of the record, with what they read; empty unless the source model accounts."""
         self.instances: dict[str, list[Instance]] = {}
         self.reference_index: dict[tuple[str, int], dict[int, list[Instance]]] = {}
         self.source_uri = ""
@@ -172,6 +175,7 @@ class Context:
         self.locator = record.locator
         self.source = source = record.source or ""
         self.issues = []
+        self.applied = []
         if self.instances:
             self.instances = {}
         if self.reference_index:

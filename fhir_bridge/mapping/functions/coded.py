@@ -154,9 +154,9 @@ def _make(
     for coding_ in made:
         _settle_display(ctx, coding_)
     kept = mapped + [coding_ for coding_ in made if coding_ not in mapped]
-    # A display alone is text, not a coding: a coding without code says nothing that a machine can use.
-    coded = [coding_ for coding_ in kept if "code" in coding_]
     words = text or own_text or shown
+    # A display alone is the text; a further one has no other place than a coding without code.
+    coded = [coding_ for coding_ in kept if "code" in coding_ or coding_["display"] != words]
     result = CodeableConcept()
     if coded:
         result["coding"] = coded
@@ -296,7 +296,7 @@ def _without_target(ctx: Context, found: _Coded, to: Any, otherwise: str) -> Cod
     raise Reject(Issue("error", "FB-MAP-203", told))
 
 
-@builtin("coding", returns="Coding", context=True, reads=("coded",))
+@builtin("coding", returns="Coding", context=True, reads=("coding",))
 def coding(
     ctx: Context,
     x: Any,
@@ -315,8 +315,9 @@ def coding(
     if not made:
         return made
     if made.__class__ is list:
-        return [item["coding"][0] for item in made if "coding" in item] or None
-    return made["coding"][0] if "coding" in made else None
+        firsts = (next((found for found in item.get("coding", ()) if "code" in found), None) for item in made)
+        return [found for found in firsts if found] or None
+    return next((found for found in made.get("coding", ()) if "code" in found), None)
 
 
 @builtin("code", returns="code")

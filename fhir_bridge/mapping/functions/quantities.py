@@ -108,7 +108,7 @@ def _unit(ctx: Context, unit: Any, system: str, otherwise: str) -> dict[str, str
     return {"unit": display or code or ""}
 
 
-@builtin("quantity", returns="Quantity", context=True, reads=("text", "coded"))
+@builtin("quantity", returns="Quantity", context=True, reads=("text", "unit"))
 def quantity(
     ctx: Context,
     value: Any,

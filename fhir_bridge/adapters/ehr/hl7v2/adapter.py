@@ -11,7 +11,6 @@ from fhir_bridge.adapters.ehr.hl7v2.charsets import UnknownCharset, decode
 from fhir_bridge.adapters.ehr.hl7v2.framing import Framed, messages
 from fhir_bridge.adapters.ehr.hl7v2.model import Hl7v2Model
 from fhir_bridge.adapters.ehr.hl7v2.record import Message, parse_segments
-from fhir_bridge.adapters.ehr.hl7v2.represented import represented, unrepresented
 from fhir_bridge.adapters.ehr.issues import found
 from fhir_bridge.fhir.issues import Issue
 from fhir_bridge.plugins import ReadContext, SourceModel
@@ -24,8 +23,7 @@ class Hl7v2Adapter:
 
     Options in a mapping's `source:` block: `encoding` (overrides MSH-18), `require` (segments without which a
     message is skipped), `covers` (message codes the mapping speaks of in full; others are flagged),
-    `represents` (segments and fields that the mapping reads; others are told once a message), `max_message_mb`
-    (default 64).
+    `max_message_mb` (default 64).
     """
 
     name = "hl7v2"
@@ -140,14 +138,12 @@ def read_message(
             )
         )
     if message.outcome == "read":
-        table = represented(options.get("represents"), message.kind.split("^")[0])
-        if table is not None:
-            issues += unrepresented(segments, table, locator)
-        for segment in segments:
-            if segment.name == "PID" and not any(segment.repetitions(number) for number in (3, 2, 4)):
-                issues.append(
-                    found("FB-HL7-013", "the patient has no identifier (PID-3, PID-2, PID-4)", locator)
-                )
+        text = "the patient has no identifier (PID-3, PID-2, PID-4)"
+        issues += (
+            found("FB-HL7-013", text, locator)
+            for segment in segments
+            if segment.name == "PID" and not any(segment.repetitions(number) for number in (3, 2, 4))
+        )
     return message
 
 

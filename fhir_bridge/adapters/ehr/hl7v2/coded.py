@@ -5,12 +5,21 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Final, NamedTuple
 
-from fhir_bridge.adapters.ehr.hl7v2.composites import Components, reader
+from fhir_bridge.adapters.ehr.hl7v2.composites import Components, Leaf, reader
 from fhir_bridge.adapters.ehr.hl7v2.delimiters import Delimiters
 from fhir_bridge.fhir import definitions
 from fhir_bridge.fhir.datatypes import CodeableConcept
 
-__all__ = ["Coded", "CodedValue", "coded", "identifier_type", "is_identifier_type"]
+__all__ = [
+    "Coded",
+    "CodedValue",
+    "IdentifierParts",
+    "assigner",
+    "coded",
+    "identifier_parts",
+    "identifier_type",
+    "is_identifier_type",
+]
 
 Coded = tuple[str | None, str | None, str | None, str | None]
 """System or scheme, code, display, version."""
@@ -53,6 +62,35 @@ def read_coded(c: Components) -> CodedValue | None:
     return CodedValue(tuple(codings), text)
 
 
+@reader("label")
+def _label(c: Components) -> str | None:
+    """The text of a coded value alone."""
+    shown = next((leaf for leaf in ((9, 1), (2, 1), (5, 1), (11, 1)) if c.peek(*leaf)), (1, 1))
+    return c.text(*shown)
+
+
+@reader("coding")
+def _coding(c: Components) -> Coded | None:
+    """The first coding alone."""
+    for code_at, display_at, name_at, version_at, oid_at in _TRIPLETS:
+        if code := c.text(code_at):
+            c.pass_over(*_VALUE_SETS)
+            return _scheme(c, name_at, oid_at), code, c.text(display_at), c.text(version_at)
+    return None
+
+
+@reader("unit")
+def _unit(c: Components) -> str | None:
+    """A unit: its first code or text; UCUM says what system it is, in one version."""
+    for code_at, display_at, name_at, version_at, oid_at in _TRIPLETS:
+        code, display = c.text(code_at), c.text(display_at)
+        if code or display:
+            c.text(name_at)
+            c.pass_over(version_at, oid_at, *_VALUE_SETS)
+            return code or display
+    return None
+
+
 @reader("coded/text")
 def _relabelled(c: Components) -> CodedValue | None:
     """As `coded`, where the rule gives the text itself: the original text (CWE.9) is not taken then."""
@@ -80,22 +118,37 @@ def identifier_type(code: str | None) -> str | CodeableConcept | None:
     return code if code is None or is_identifier_type(code) else CodeableConcept(text=code)
 
 
+class IdentifierParts(NamedTuple):
+    """CX beside its identifier and authority: type, the name of who assigned it, when it is valid."""
+
+    value: str
+    type: str | None
+    assigner: str | None
+    period: tuple[str | None, str | None] | None
+
+
 @reader("identifier")
-def _identifier(c: Components) -> str | None:
-    """CX: identifier, authority, type. Without the identifier all else says nothing of whom it means."""
+def read_identifier(c: Components) -> IdentifierParts | None:
+    """CX. Without the identifier all else says nothing of whom it means."""
     value = c.text(1)
+    if value is None:
+        return None
     c.authority(4)
-    c.text(5)
     c.pass_over(2, 3)  # check digit and its scheme: a means of transport
-    return value
+    return IdentifierParts(
+        value, c.text(5), assigner(c, (4, 1), (4, 2)) or c.text(6), c.validity(start=7, end=8)
+    )
 
 
-@reader("identifier/type")
-def _typed_identifier(c: Components) -> str | None:
-    """CX where the rule gives the type itself."""
-    made = _identifier(c)
-    c.taken.discard((5, 1))
-    return made
+def assigner(c: Components, namespace: Leaf, universal: Leaf) -> str | None:
+    """The name of an authority that is known by its universal id as well, which makes the system."""
+    return c.text(*namespace) if c.peek(*universal) else None
+
+
+@lru_cache(maxsize=20_000)
+def identifier_parts(raw: str, delimiters: Delimiters) -> IdentifierParts | None:
+    """A CX of a repetition; None where it has no identifier."""
+    return read_identifier(Components(raw, delimiters))
 
 
 def is_identifier_type(code: str) -> bool:

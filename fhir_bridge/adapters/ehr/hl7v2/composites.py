@@ -94,6 +94,13 @@ class Components:
         """The names of the authority that an HD states."""
         return self.designator((number, 1), (number, 2), (number, 3))
 
+    def validity(self, *, start: int, end: int, within: int = 0) -> tuple[str | None, str | None] | None:
+        """When a value is valid: from two components, else from a range (DR) in one."""
+        stated = self.text(start), self.text(end)
+        if within and not any(stated):
+            stated = self.text(within, 1), self.text(within, 2)
+        return stated if any(stated) else None
+
     def pass_over(self, *numbers: int) -> None:
         """Count components as taken that say nothing about what the value means (docs/adapters/hl7v2.md)."""
         for number in numbers:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from fhir_bridge.adapters.ehr.hl7v2.coded import Coded, coded, identifier_type
+from fhir_bridge.adapters.ehr.hl7v2.coded import Coded, coded, identifier_parts, identifier_type
 from fhir_bridge.adapters.ehr.hl7v2.composites import DELETED, hierarchic_designator, plain
 from fhir_bridge.adapters.ehr.hl7v2.delimiters import Delimiters, unescape
 from fhir_bridge.fhir.datatypes import CodeableConcept
@@ -119,6 +119,18 @@ class Field(str):
     def identifier_type(self) -> str | CodeableConcept | None:
         """CX.5: a code of HL7 table 0203; what is not of the table stays as text."""
         return identifier_type(self.part(5) or None)
+
+    @property
+    def assigner(self) -> str | None:
+        """The name of who assigned it: CX.4 where a universal id stands beside it, else the facility (CX.6)."""
+        parts = identifier_parts(self.raw, self.delimiters)
+        return parts.assigner if parts else None
+
+    @property
+    def period(self) -> tuple[str | None, str | None] | None:
+        """CX.7 and CX.8: when the identifier is valid."""
+        parts = identifier_parts(self.raw, self.delimiters)
+        return parts.period if parts else None
 
     @property
     def authority(self) -> str | tuple[str, ...] | None:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from fhir_bridge.adapters.ehr.hl7v2.composites import Components, each, reader
 from fhir_bridge.fhir.datatypes import Address, ContactPoint, HumanName
-from fhir_bridge.mapping import CLEARED, function
+from fhir_bridge.mapping import Context, function
+from fhir_bridge.mapping.functions.times import period
 
 __all__ = ["FUNCTIONS", "name_of_xcn", "spoken_name"]
+
+V = TypeVar("V", bound=dict[str, Any])
 
 _NAME_USE: Final = {
     "L": "official",
@@ -50,6 +53,10 @@ _TELECOM_SYSTEM: Final = {
     "MD": "other",
 }
 _EXTENSION: Final = "http://hl7.org/fhir/StructureDefinition/humanname-"
+_STREET: Final = "http://hl7.org/fhir/StructureDefinition/iso21090-ADXP-"
+_OF_STREET: Final = ((2, "streetName"), (3, "houseNumber"))
+"""Subcomponents of SAD that R4 has extensions of an address line for."""
+
 _OF_FAMILY: Final = ((2, "own-prefix"), (3, "own-name"), (4, "partner-prefix"), (5, "partner-name"))
 """Subcomponents of FN that R4 has extensions of the family name for."""
 
@@ -91,16 +98,43 @@ def _human_name(c: Components, shift: int) -> HumanName | None:
         name["suffix"] = suffix
     if not name:
         return None
-    if use := c.of(10 if shift else 7, _NAME_USE):
-        name["use"] = use
     c.pass_over(*((15, 18) if shift else (8, 11)))  # how the name is written and put together
-    return HumanName({key: name[key] for key in ("use", *name) if key in name})
+    use = c.of(10 if shift else 7, _NAME_USE)
+    made = HumanName({"use": use, **name} if use else name)
+    start, end, within = (19, 20, 17) if shift else (12, 13, 10)
+    return _valid(c, made, start, end, within)
+
+
+def _valid(c: Components, made: V, start: int, end: int, within: int = 0) -> V:
+    """The value with when it is valid, its dates as written until a function makes a Period of them."""
+    if stated := c.validity(start=start, end=end, within=within):
+        made["period"] = stated
+    return made
+
+
+def _dated(ctx: Context, made: Any) -> Any:
+    """Values of readers with their dates as a Period."""
+    for value in made if made.__class__ is list else [made]:
+        if value and value.__class__ is not str and value.get("period").__class__ is tuple:
+            found = period(ctx, *value.pop("period"))
+            if found:
+                value["period"] = found
+    return made
 
 
 @reader("XPN")
 def read_name(c: Components) -> HumanName | None:
     """HumanName of an XPN."""
     return _human_name(c, 0)
+
+
+@reader("XPN and nickname")
+def read_names(c: Components) -> list[HumanName] | None:
+    """HumanNames of an XPN: the name, and what the person is called by (XPN.15)."""
+    names = [name for name in (read_name(c),) if name]
+    if called := c.text(15):
+        names.append(HumanName(use="nickname", given=[called]))
+    return names or None
 
 
 @reader("XCN")
@@ -138,13 +172,15 @@ def read_address(c: Components) -> Address | None:
     """Address of an XAD; a bad address is marked."""
     found = Address()
     street = c.text(1, 1)
-    named = " ".join(part for sub in (2, 3) if (part := c.peek(1, sub)))
-    if named and (street is None or all((c.peek(1, sub) or "") in street for sub in (2, 3))):
-        c.taken.update((1, sub) for sub in (2, 3) if c.peek(1, sub))
-        street = street or named
-    lines = [part for part in (street, c.text(2), c.text(8), c.text(19)) if part]
-    if lines:
-        found["line"] = lines
+    parts = [(suffix, text) for sub, suffix in _OF_STREET if (text := c.text(1, sub))]
+    lines = [street or " ".join(text for _, text in parts), c.text(2), c.text(8), c.text(19)]
+    if any(lines):
+        found["line"] = [line for line in lines if line]
+    if street and parts:
+        found["_line"] = [
+            {"extension": [{"url": f"{_STREET}{suffix}", "valueString": text} for suffix, text in parts]},
+            *[None] * (len(found["line"]) - 1),
+        ]
     for element, number in (("city", 3), ("district", 9), ("state", 4), ("postalCode", 5), ("country", 6)):
         if part := c.text(number):
             found[element] = part
@@ -157,7 +193,7 @@ def read_address(c: Components) -> Address | None:
         made["type"] = kind
     c.pass_over(11)  # how the address is written
     made.update(found)
-    return made
+    return _valid(c, made, 13, 14, 12)
 
 
 def _telecoms(c: Components, use: str | None) -> list[ContactPoint] | None:
@@ -181,6 +217,12 @@ def _telecoms(c: Components, use: str | None) -> list[ContactPoint] | None:
         stated = "mobile" if equipment == "CP" else c.of(2, _TELECOM_USE) or use
         points.insert(0, _point(system, number, stated))
         _repeated(c, number)
+    rank = c.peek(18) or ""
+    for point in points:
+        if rank.isascii() and rank.isdigit() and 0 < int(rank) < 2**31:
+            c.text(18)
+            point["rank"] = int(rank)
+        _valid(c, point, 13, 14)
     return points
 
 
@@ -215,10 +257,16 @@ def _telecoms_as_stated(c: Components) -> list[ContactPoint] | None:
     return _telecoms(c, None)
 
 
-@function(nulls=True, reads=("kind=XPN",))
-def human_name(x: Any, kind: str = "XPN") -> Any:
-    """HumanName of each XPN (or, with `kind='XCN'`, of each XCN)."""
-    return each(x, read_name_of_xcn if kind == "XCN" else read_name)
+@function(context=True, nulls=True, reads=("kind=XPN and nickname",))
+def human_name(ctx: Context, x: Any, kind: str = "XPN") -> Any:
+    """HumanName of each XPN (or, with `kind='XCN'`, of each XCN); what the person is called by as a nickname."""
+    return _dated(ctx, _flat(each(x, read_name_of_xcn if kind == "XCN" else read_names)))
+
+
+@function(nulls=True, returns="string", reads=("XPN display",))
+def name_text(x: Any) -> Any:
+    """The name in each XPN as people read it: `Dr. Ada Keller`."""
+    return each(x, read_spoken_name)
 
 
 @function(nulls=True, reads=("XCN display",))
@@ -228,29 +276,55 @@ def person_display(x: Any) -> str | None:
     return made[0] if isinstance(made, list) else made or None
 
 
-@function(nulls=True, reads=("XAD",))
-def address(x: Any) -> Any:
-    """Address of each XAD; a bad address is marked."""
-    return each(x, read_address)
+@reader("XPN display")
+def read_spoken_name(c: Components) -> str | None:
+    """The name in an XPN as people read it."""
+    name = spoken_name(*(c.text(n) for n in (5, 2, 3)), surname(c, 1), *(c.text(n) for n in (4, 6, 14)))
+    if name:
+        c.pass_over(7, 8, 11)  # which of the person's names it is, and how it is written
+    return name
 
 
-@function(nulls=True, reads=("XTN",))
-def contact_point(x: Any, use: str | None = None) -> Any:
+@function(context=True, reads=("XAD",))
+def address(ctx: Context, x: Any, county: str | None = None) -> Any:
+    """Address of each XAD; a bad address is marked.
+
+    Args:
+        ctx: the run.
+        x: the field.
+        county: the district of the first address (PID-12), where its XAD.9 states none.
+    """
+    made = each(x, read_address)
+    if county:
+        first = made[0] if made.__class__ is list else made or Address()
+        first.setdefault("district", county)
+        made = made or first
+    return _dated(ctx, made)
+
+
+@function(context=True, nulls=True, reads=("XTN",))
+def contact_point(ctx: Context, x: Any, use: str | None = None) -> Any:
     """ContactPoint of each XTN: an e-mail address from XTN.4, and the number as written, else put together.
 
     Args:
+        ctx: the run.
         x: the field.
         use: where XTN.2 states none (`home` for PID-13, `work` for PID-14).
     """
-    made = each(x, lambda c: _telecoms(c, use))
-    if made is None or made is CLEARED:
+    return _dated(ctx, _flat(each(x, lambda c: _telecoms(c, use))))
+
+
+def _flat(made: Any) -> Any:
+    """One list of what a reader gives in lists."""
+    if made.__class__ is not list:
         return made
-    points = [point for item in made for point in (item if isinstance(item, list) else [item])]
-    return points[0] if len(points) == 1 else points
+    values = [value for item in made for value in (item if item.__class__ is list else [item])]
+    return values[0] if len(values) == 1 else values
 
 
 FUNCTIONS: Final[Mapping[str, Callable[..., Any]]] = {
     "human_name": human_name,
+    "name_text": name_text,
     "person_display": person_display,
     "address": address,
     "contact_point": contact_point,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Final, TypeVar
 
-from fhir_bridge.adapters.ehr.hl7v2.coded import is_identifier_type
+from fhir_bridge.adapters.ehr.hl7v2.coded import assigner, is_identifier_type
 from fhir_bridge.adapters.ehr.hl7v2.composites import READERS, Components
 from fhir_bridge.adapters.ehr.hl7v2.fields import Field
 from fhir_bridge.adapters.ehr.hl7v2.names import name_of_xcn, spoken_name
@@ -83,6 +83,8 @@ def _identifier(
     elif ctx is not None and (known or own):
         identifier["system"] = ctx.identity.assigned(known or None, adapter=ctx.adapter, source=ctx.source)
     identifier["value"] = number
+    if name := assigner(c, authority[0], authority[1]):
+        identifier["assigner"] = {"display": name}
     return identifier
 
 
@@ -208,6 +210,26 @@ def entity_identifier(ctx: Context, x: Any, kind: str | None = None) -> Any:
     return typed[0] if len(typed) == 1 else typed
 
 
+@_party("EIP")
+def _pair(ctx: Context | None, c: Components) -> list[Identifier] | None:
+    """EIP: what filler and placer call one thing, each an EI in the subcomponents of a component."""
+    found = []
+    for component, kind in ((2, "FILL"), (1, "PLAC")):
+        leaves = tuple((component, sub) for sub in (2, 3, 4))
+        if identifier := _identifier(ctx, c, (component, 1), leaves):
+            found.append(Identifier({"type": {"coding": [{"system": _TYPES, "code": kind}]}, **identifier}))
+    return found or None
+
+
+@function(context=True, returns="Identifier", nulls=True, reads=("EIP",))
+def entity_identifier_pair(ctx: Context, x: Any) -> Any:
+    """Identifiers of each EIP (SPM-2): the filler's and the placer's."""
+    made = _each(ctx, x, "EIP")
+    if made is None or made is CLEARED or (made and made[0].__class__ is Identifier):
+        return made
+    return [identifier for pair in made for identifier in pair]
+
+
 FUNCTIONS: Final[Mapping[str, Callable[..., Any]]] = {
     "practitioner": practitioner,
     "interpreter": interpreter,
@@ -215,5 +237,6 @@ FUNCTIONS: Final[Mapping[str, Callable[..., Any]]] = {
     "location": location,
     "device": device,
     "entity_identifier": entity_identifier,
+    "entity_identifier_pair": entity_identifier_pair,
 }
 """Functions that `hl7v2` adds to the expression language."""

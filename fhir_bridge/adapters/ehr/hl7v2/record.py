@@ -8,6 +8,7 @@ from datetime import datetime, timedelta, timezone, tzinfo
 from hashlib import blake2b
 from typing import Final
 
+from fhir_bridge.adapters.ehr.hl7v2.accounting import unread
 from fhir_bridge.adapters.ehr.hl7v2.delimiters import Delimiters
 from fhir_bridge.adapters.ehr.hl7v2.fields import Segment, kept_of
 from fhir_bridge.adapters.ehr.hl7v2.groups import (
@@ -22,6 +23,9 @@ from fhir_bridge.adapters.ehr.hl7v2.groups import (
     build,
 )
 from fhir_bridge.adapters.ehr.hl7v2.sequence import sequence
+from fhir_bridge.adapters.ehr.issues import found
+from fhir_bridge.fhir.issues import Issue
+from fhir_bridge.mapping import Applied
 from fhir_bridge.plugins import IssueLike, RecordOutcome
 
 __all__ = ["Message", "parse_segments", "timestamp"]
@@ -168,6 +172,10 @@ class Message:
     def has(self, name: str) -> bool:
         """Whether a segment of the name is there."""
         return any(segment.name == name for segment in self.segments)
+
+    def unread(self, applied: Iterable[Applied]) -> list[Issue]:
+        """What the message says that none of the applied rules represents."""
+        return [found("FB-HL7-012", text, self.locator) for text in unread(self.tree, self.segments, applied)]
 
     def scope(self, name: str) -> Iterable[Group]:
         """The groups of a scope, in message order."""

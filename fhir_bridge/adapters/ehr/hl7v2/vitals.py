@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Any, Final, NamedTuple
 
+from fhir_bridge.adapters.ehr.hl7v2.composites import Components, reader
 from fhir_bridge.adapters.ehr.hl7v2.fields import Field
 from fhir_bridge.adapters.ehr.hl7v2.groups import Group
 from fhir_bridge.adapters.ehr.hl7v2.numbers import structured
@@ -60,6 +61,17 @@ _PAIR: Final = re.compile(
 )
 
 
+_MEASUREMENT: Final = (("OBX-5", "measurement"), ("OBX-6", "coded"))
+"""What the quantity of a vital sign, and the note beside it, are made of."""
+
+
+@reader("measurement")
+def _number(c: Components) -> str | None:
+    """A number or text; all of what stands in a note where it is no quantity."""
+    c.taken.update(c.populated())
+    return c.raw
+
+
 def _code(s: Group) -> str | None:
     segment = s.first.get("OBX")
     name = segment.field(3) if segment is not None else None
@@ -72,7 +84,7 @@ def _code(s: Group) -> str | None:
     return None
 
 
-@function(scope=True, returns="string")
+@function(scope=True, returns="string", selects=(("OBX-3", "coded"),))
 def vital_sign(s: Group) -> str | None:
     """The LOINC code by which the result in hand is a vital sign; null for other results."""
     return _code(s)
@@ -143,14 +155,14 @@ def _measured(ctx: Context, s: Group) -> Quantity | None:
     return found if isinstance(found, Quantity) else None
 
 
-@function(scope=True, context=True, returns="Quantity")
+@function(scope=True, context=True, returns="Quantity", selects=_MEASUREMENT)
 def vital_quantity(s: Group, ctx: Context) -> Quantity | None:
     """The vital sign in hand (no blood pressure panel) as its profile takes it; null where it can't be."""
     code = _code(s)
     return None if code in (None, _SYSTOLIC, _PANEL) else _fit(ctx, s, str(code)).quantity
 
 
-@function(scope=True, context=True, returns="string")
+@function(scope=True, context=True, returns="string", selects=_MEASUREMENT)
 def vital_text(s: Group, ctx: Context) -> str | None:
     """The vital sign in hand as it was sent, where its quantity does not say that."""
     code = _code(s)
@@ -161,7 +173,7 @@ def vital_text(s: Group, ctx: Context) -> str | None:
     return _fit(ctx, s, code).text
 
 
-@function(scope=True, context=True, returns="Quantity")
+@function(scope=True, context=True, returns="Quantity", selects=_MEASUREMENT)
 def pressure(s: Group, ctx: Context, wanted: str) -> Quantity | None:
     """Systolic (`8480-6`) or diastolic (`8462-4`) pressure of the measurement in hand.
 
