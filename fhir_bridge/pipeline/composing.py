@@ -31,7 +31,7 @@ class PartStore(Protocol):
     """Where parts are kept."""
 
     def parts(self, source: str, key: str) -> list[Part]: ...
-    def foreign(self, record: ConvertedRecord) -> bool: ...
+    def of_linked_patient(self, record: ConvertedRecord) -> bool: ...
     def save(
         self, record: ConvertedRecord, added: list[Part], seen: list[Part], account: Account
     ) -> None: ...
@@ -55,7 +55,7 @@ def store_composite(
         before, parts = living(seen, adapter), living([*seen, *added], adapter)
         if before and not adapter.same_subject({part.subject for part in [*before, *parts]}):
             alone = run.convert(record)
-            if store.foreign(alone):
+            if not store.of_linked_patient(alone):
                 text = "the record is known under another patient: it changes nothing"
                 issue = Issue("error", "FB-STORE-018", text, record.locator)
                 return replace(alone, outputs=(), outcome="rejected", issues=(*alone.issues, issue))

@@ -102,9 +102,9 @@ class StoreSink:
         """The parts of a record that the store has."""
         return self._runner.run(self._store.parts(source, key))
 
-    def foreign(self, record: ConvertedRecord) -> bool:
-        """Whether one of a record's resources is stored in the record of another patient."""
-        return self._runner.run(self._store.in_another_record([output.resource for output in record.outputs]))
+    def of_linked_patient(self, record: ConvertedRecord) -> bool:
+        """Whether what is stored of a record's resources is about another Patient who is the same person by link."""
+        return self._runner.run(self._store.of_linked_patient([output.resource for output in record.outputs]))
 
     def _load(self, sets: list[RecordSet]) -> RecordsResult:
         run = self._run

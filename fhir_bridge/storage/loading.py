@@ -247,9 +247,7 @@ class _Batch:
         for one in sets:
             if one.record is not None:
                 record = known[one.name]
-                if not self.loader._remap and version_order(one.record.mapping) < version_order(
-                    record.mapping
-                ):
+                if self._older(one.record, record):
                     self.outcomes.stale += len(one.messages)
                     text = (
                         f"made by version {one.record.mapping} of the mapping, the store has version {record.mapping}: "
@@ -263,6 +261,11 @@ class _Batch:
                 self.keys.update((identity, claim[0]) for claim, identity in record.claims.items())
             entered.append(one)
         return entered
+
+    def _older(self, record: RecordSet, known: KnownRecord) -> bool:
+        """Whether an older mapping made it than what is stored; without any mapping it says nothing any more."""
+        older = version_order(record.mapping) < version_order(known.mapping)
+        return older and bool(record.mapping) and not self.loader._remap
 
     async def _lock(self, sets: list[_Set]) -> None:
         resources = {self.keys[message.identity] for one in sets for message in one.messages}

@@ -10,7 +10,7 @@ from psycopg import AsyncConnection
 from fhir_bridge.fhir.record import owners_of
 from fhir_bridge.storage.stored import parse
 
-__all__ = ["in_another_record", "owners", "same_person"]
+__all__ = ["of_linked_patient", "owners", "same_person"]
 
 
 def owners(resource: dict[str, Any]) -> frozenset[str]:
@@ -18,20 +18,21 @@ def owners(resource: dict[str, Any]) -> frozenset[str]:
     return frozenset(owners_of(resource).patients)
 
 
+_SAME = (
+    "SELECT count(*) FROM resource WHERE type = 'Patient' AND id = ANY(%s) AND key = ANY((SELECT linked_patients("
+    "ARRAY(SELECT key FROM resource WHERE type = 'Patient' AND id = ANY(%s))))::bigint[])"
+)
+
+
 async def same_person(connection: AsyncConnection, one: Iterable[str], other: Iterable[str]) -> bool:
-    """Whether two sets of Patient ids are one and the same person, by Patient.link."""
-    row = await (
-        await connection.execute(
-            "SELECT linked_patients(ARRAY(SELECT key FROM resource WHERE type = 'Patient' AND id = ANY(%s))) @> "
-            "ARRAY(SELECT key FROM resource WHERE type = 'Patient' AND id = ANY(%s))",
-            (sorted(one), sorted(other)),
-        )
-    ).fetchone()
-    return row is not None and bool(row[0])
+    """Whether two sets of Patient ids are one and the same person, by Patient.link; an id that is not stored is not."""
+    others = sorted(other)
+    row = await (await connection.execute(_SAME, (others, sorted(one)))).fetchone()
+    return row is not None and row[0] == len(others)
 
 
-async def in_another_record(connection: AsyncConnection, resources: Sequence[dict[str, Any]]) -> bool:
-    """Whether one of the resources is stored in the record of another person than these contents say."""
+async def of_linked_patient(connection: AsyncConnection, resources: Sequence[dict[str, Any]]) -> bool:
+    """Whether what is stored of these resources is about another Patient, who is the same person by Patient.link."""
     rows = await connection.execute(
         "SELECT w.n, r.bytes FROM unnest(%s::int[], %s::text[], %s::text[]) AS w (n, type, id) "
         "JOIN resource r ON r.type = w.type AND r.id = w.id WHERE NOT r.deleted",
@@ -41,8 +42,11 @@ async def in_another_record(connection: AsyncConnection, resources: Sequence[dic
             [resource["id"] for resource in resources],
         ),
     )
+    linked = False
     for number, text in await rows.fetchall():
         present, wanted = owners(parse(bytes(text))), owners(resources[number])
-        if present and wanted and present != wanted and not await same_person(connection, present, wanted):
-            return True
-    return False
+        if present and wanted and present != wanted:
+            if not await same_person(connection, present, wanted):
+                return False
+            linked = True
+    return linked

@@ -31,7 +31,7 @@ from fhir_bridge.storage.histories import HistoryPage
 from fhir_bridge.storage.indexing import is_id
 from fhir_bridge.storage.loading import Loader, LoadResult, Output, RecordsResult
 from fhir_bridge.storage.migration import upgrade
-from fhir_bridge.storage.ownership import in_another_record
+from fhir_bridge.storage.ownership import of_linked_patient
 from fhir_bridge.storage.parts import Part, read_parts
 from fhir_bridge.storage.permission import compile_access, require
 from fhir_bridge.storage.records import RecordSet
@@ -515,10 +515,10 @@ class Store:
         async with self.pool.connection() as connection:
             return await read_parts(connection, source, record)
 
-    async def in_another_record(self, resources: Sequence[dict[str, Any]]) -> bool:
-        """Whether one of the resources is stored in the record of another person than these contents say."""
+    async def of_linked_patient(self, resources: Sequence[dict[str, Any]]) -> bool:
+        """Whether what is stored of these resources is about another Patient who is the same person by link."""
         async with self.pool.connection() as connection:
-            return await in_another_record(connection, resources)
+            return await of_linked_patient(connection, resources)
 
     async def keep_source(self, pieces: Iterable[bytes]) -> bytes:
         """Keep a source file for the inbox; gives its hash."""
