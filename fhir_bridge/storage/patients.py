@@ -39,7 +39,10 @@ async def read_record(
     every = Condition(f"{own.text} UNION SELECT about_through({keys.text})", (*own.values, *keys.values))
     through = types is None or any(is_followed(kind) for kind in types)
     members = every if through else own
-    statement = f"SELECT DISTINCT r.type FROM resource r WHERE r.key IN ({members.text}) AND NOT r.deleted"  # noqa: S608
+    statement = (
+        "SELECT DISTINCT r.type FROM resource r "  # noqa: S608
+        f"WHERE r.key = ANY(ARRAY({members.text})) AND NOT r.deleted"
+    )
     async with pool.connection() as connection:
         found = await connection.execute(statement.encode(), members.values)
         present = {row[0] for row in await found.fetchall()}
@@ -55,7 +58,7 @@ async def read_record(
         while True:
             statement = (
                 "SELECT r.key, r.type, r.id, r.version, r.last_updated, r.bytes FROM resource r "  # noqa: S608
-                f"WHERE r.key IN ({members.text}) AND r.type = %s AND NOT r.deleted AND r.key > %s "
+                f"WHERE r.key = ANY(ARRAY({members.text})) AND r.type = %s AND NOT r.deleted AND r.key > %s "
                 f"AND {permitted.text} "
                 "ORDER BY r.key LIMIT %s"
             )

@@ -87,8 +87,8 @@ def _in_record(patient: str, resource_type: str, interaction: str) -> Condition:
         return alone
     # A search begins at what may be the person's, not at all resources of the type.
     near = Condition(
-        f"r.key IN (SELECT o.resource FROM record o WHERE o.patient = ANY({keys.text}) "  # noqa: S608
-        f"UNION ALL SELECT about_through({keys.text}))",
+        f"r.key = ANY(ARRAY(SELECT o.resource FROM record o WHERE o.patient = ANY({keys.text}) "  # noqa: S608
+        f"UNION SELECT about_through({keys.text})))",
         (*keys.values, *keys.values),
     )
     return all_of([near, alone])
@@ -156,7 +156,7 @@ async def people_of(connection: AsyncConnection, access: AccessFilter) -> People
             " WHERE type = 'Patient' AND id = %s)))::bigint[])",
             (patient,),
         )
-        people[patient] = frozenset(row[0] for row in await rows.fetchall()) | {patient}
+        people[patient] = frozenset(row[0] for row in await rows.fetchall())
     return people
 
 

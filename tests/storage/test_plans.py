@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import psycopg
@@ -63,6 +64,37 @@ def test_no_search_of_a_patient_reads_a_whole_table(
     mode: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    async def work(store: Store) -> int:
+        return len((await store.search(kind, parameters, access)).entries)
+
+    statements = _statements(monkeypatch)
+    assert with_store(filled, work) in (1, 20)
+    ((query, values),) = statements
+    _check(filled, query, values, mode)
+
+
+@pytest.mark.parametrize("access", [EVERYTHING, ANNA], ids=["all", "bound"])
+@pytest.mark.parametrize("types", [None, ("Condition", "Observation")])
+@pytest.mark.parametrize("mode", ["force_custom_plan", "force_generic_plan"])
+def test_no_reading_of_a_record_reads_a_whole_table(
+    filled: str,
+    access: AccessFilter,
+    types: tuple[str, ...] | None,
+    mode: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def work(store: Store) -> int:
+        return len([stored async for stored in store.patient_record("p1", access, types=types)])
+
+    statements = _statements(monkeypatch)
+    assert with_store(filled, work) == (20 if types else 40)
+    assert len(statements) == (2 if types else 3)
+    for query, values in statements:
+        _check(filled, query, values, mode)
+
+
+def _statements(monkeypatch: pytest.MonkeyPatch) -> list[tuple[bytes, Any]]:
+    """The queries on resources that run from now on, with their values."""
     statements: list[tuple[bytes, Any]] = []
     execute = psycopg.AsyncConnection.execute
 
@@ -71,13 +103,13 @@ def test_no_search_of_a_patient_reads_a_whole_table(
             statements.append((query, values))
         return await execute(connection, query, values, **options)
 
-    async def work(store: Store) -> int:
-        return len((await store.search(kind, parameters, access)).entries)
-
     monkeypatch.setattr(psycopg.AsyncConnection, "execute", recorded)
-    assert with_store(filled, work) in (1, 20)
-    ((query, values),) = statements
-    with psycopg.connect(filled) as connection:
+    return statements
+
+
+def _check(url: str, query: bytes, values: Any, mode: str) -> None:
+    """No table is read from end to end, and few rows are read for nothing."""
+    with psycopg.connect(url) as connection:
         connection.execute(f"SET plan_cache_mode = {mode}".encode())
         text = query.decode()
         for number in range(len(values)):
@@ -94,3 +126,5 @@ def test_no_search_of_a_patient_reads_a_whole_table(
     assert scans == [], lines
     removed = [int(line.rpartition(":")[2]) for (line,) in plan if "Rows Removed by Filter" in line]
     assert sum(removed) < 200, lines
+    read = [float(found[1]) for found in re.finditer(r"actual time=\S+ rows=([0-9.]+)", lines)]
+    assert max(read) < 200, lines
