@@ -149,12 +149,14 @@ def assemble(folder: Path, shards: int, account: Account) -> dict[str, int]:
     What is taken out is counted in `account`. The parts stay, so that a run that is cut off here joins them again.
 
     A resource that stands there already is left out; another content under the same id and business time is withheld
-    with FB-RUN-010 and named among the rejects; two business times are two versions, both written.
+    with FB-RUN-010 and named among the rejects, and its record is partial; two business times are two versions, both
+    written.
     """
     parts = [folder / PARTS / str(number) for number in range(shards)]
     types = sorted({file.stem for part in parts for file in part.glob("*.part")})
     ledger = Ledger()
     finished: list[tuple[Path, Path]] = []
+    withheld: set[str] = set()
     with ExitStack() as stack:
         rejects = _temporary(folder, REJECTS)
         finished.append(rejects)
@@ -167,10 +169,19 @@ def assemble(folder: Path, shards: int, account: Account) -> dict[str, int]:
             finished.append(target)
             with target[0].open("wb", buffering=1 << 20) as out:
                 for part in parts:
-                    _join(part / f"{resource_type}.part", resource_type, out, ledger, account, rejected)
+                    _join(
+                        part / f"{resource_type}.part",
+                        resource_type,
+                        out,
+                        ledger,
+                        account,
+                        rejected,
+                        withheld,
+                    )
                 out.flush()
                 os.fsync(out.fileno())
     ledger.close()
+    account.partial += len(withheld - _named(parts)) if withheld else 0
     for temporary, final in finished:
         temporary.replace(final)
     return {final.name: final.stat().st_size for _, final in finished}
@@ -181,12 +192,27 @@ def remove_parts(folder: Path) -> None:
     shutil.rmtree(folder / PARTS, ignore_errors=True)
 
 
+def _named(parts: Iterable[Path]) -> set[str]:
+    """Locators of the records that the parts have among their rejects: they are counted already."""
+    named: set[str] = set()
+    for part in parts:
+        with (part / REJECTS).open("rb") as lines:
+            named.update(orjson.loads(line)["locator"] for line in lines)
+    return named
+
+
 def _temporary(folder: Path, name: str) -> tuple[Path, Path]:
     return folder / f".{name}.tmp", folder / name
 
 
 def _join(
-    part: Path, resource_type: str, out: BinaryIO, ledger: Ledger, account: Account, rejected: BinaryIO
+    part: Path,
+    resource_type: str,
+    out: BinaryIO,
+    ledger: Ledger,
+    account: Account,
+    rejected: BinaryIO,
+    withheld: set[str],
 ) -> None:
     if not part.exists():
         return
@@ -206,4 +232,6 @@ def _join(
                     locator.decode(),
                 )
                 account.count_issues([issue])
+                account.withheld += 1
+                withheld.add(locator.decode())
                 rejected.write(reject_line(locator.decode(), "partial", [issue]))

@@ -39,7 +39,6 @@ class StoreSink:
         """Take converted resources; those of one record always go into one batch."""
         for output in outputs:
             self._batch.append(output.resource)
-            account.resources[output.type] += 1
         if len(self._batch) >= BATCH:
             self.flush(account)
 
@@ -52,6 +51,8 @@ class StoreSink:
             self._store.load(batch, adapter=self._adapter, precedence=self._precedence, batch=len(batch))
         )
         account.count_issues(result.issues)
+        account.resources.update(result.resources)
+        account.withheld += result.rejected
         account.stored.update(
             created=result.created,
             updated=result.updated,
