@@ -28,7 +28,10 @@ from fhir_bridge.plugins import adapters
 __all__ = ["convert", "load"]
 
 Sources = Annotated[
-    list[str], typer.Argument(metavar="SOURCE...", help="Files or folders to read; `-` is standard input.")
+    list[str],
+    typer.Argument(
+        metavar="SOURCE...", help="Files or folders to read; `-` is standard input (NDJSON where it is FHIR)."
+    ),
 ]
 AdapterName = Annotated[
     str, typer.Option("--adapter", "-a", help="What the sources are: csv, hl7v2, dicom, vcf …")
@@ -150,9 +153,21 @@ def load(
     """
     mode = _validate_mode(validate)
     if adapter is None:
+        if mapping or set_:
+            raise UsageError("--mapping and --set are for sources that are converted: name their --adapter")
+        ceiling = _ceiling(max_rejected)
+        selection = Selection(only, limit, ceiling.number)
         url = open_database()
         with counting("loading") as progress:
-            result = pipeline_load_fhir(sources, url, validate=mode, site=site, on_progress=progress)
+            result = pipeline_load_fhir(
+                sources,
+                url,
+                validate=mode,
+                site=site,
+                selection=selection,
+                limit=ceiling,
+                on_progress=progress,
+            )
         _finish(result, report)
     request, ceiling = _request(
         str(adapter), mapping, site, set_, only, limit, max_rejected, validate, engine
@@ -194,12 +209,16 @@ def _request(
         if not equals or not name:
             raise UsageError(f"--set wants NAME=VALUE, not {pair}")
         options[name] = value
-    try:
-        ceiling = RejectionLimit.parse(max_rejected) if max_rejected else RejectionLimit()
-    except ValueError as error:
-        raise UsageError(f"--max-rejected wants a count or a percentage (25, 2.5%): {error}") from error
+    ceiling = _ceiling(max_rejected)
     selection = Selection(only, limit, ceiling.number)
     return RunRequest(adapter, mapping, site, options, selection, _validate_mode(validate)), ceiling
+
+
+def _ceiling(text: str | None) -> RejectionLimit:
+    try:
+        return RejectionLimit.parse(text) if text else RejectionLimit()
+    except ValueError as error:
+        raise UsageError(f"--max-rejected wants a count or a percentage (25, 2.5%): {error}") from error
 
 
 def _finish(result: RunResult, report: Path | None) -> None:

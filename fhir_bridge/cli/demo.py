@@ -29,7 +29,10 @@ def demo(
     port: Annotated[int, typer.Option(help="Port to serve on; 0 takes a free one.")] = 8000,
     folder: Annotated[
         Path | None,
-        typer.Option(help="Where the cohort and its database live (default: the user's data folder)."),
+        typer.Option(
+            help="Where the cohort lives, and its database unless the environment names one "
+            "(default: the user's data folder)."
+        ),
     ] = None,
     export: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Write everything that was stored as NDJSON, too.")
@@ -51,7 +54,7 @@ def demo(
     from fhir_bridge.storage import default_data_dir
 
     home = folder or Path(platformdirs.user_data_dir("fhir-bridge")) / "demo"
-    url = open_database(data_dir=folder / "postgres" if folder else None, default=default_data_dir("demo"))
+    url = open_database(default=folder / "postgres" if folder else default_data_dir("demo"))
     if not no_serve:
         port = _free_port(port)
     with steps("the demonstration is ready", STEPS) as advance:

@@ -94,8 +94,8 @@ async def _check_own(url: str) -> None:
         accounts = Accounts(store)
         if known is None and (await accounts.users() or await accounts.clients()):
             raise OtherSiteKey(
-                "the database has users or clients of its own; the demonstration needs one for itself: leave "
-                "FHIR_BRIDGE_DATABASE_URL and FHIR_BRIDGE_DATABASE_DIR unset, or name another with --folder"
+                "the database has users or clients of its own; the demonstration needs one for itself: "
+                "leave FHIR_BRIDGE_DATABASE_URL and FHIR_BRIDGE_DATABASE_DIR unset, or name another"
             )
         await store.check_site_key(IdKey(DEMO_KEY).fingerprint)
 

@@ -10,9 +10,14 @@ from typing import Any
 from fhir_bridge.fhir import xml
 from fhir_bridge.fhir.serialization import JsonError, dumps, loads_exact
 
-__all__ = ["Entry", "iter_documents", "iter_resources", "read_resource", "searchset"]
+__all__ = ["Entry", "is_ndjson", "iter_documents", "iter_resources", "read_resource", "searchset"]
 
 _NDJSON = frozenset({".ndjson", ".jsonl"})
+
+
+def is_ndjson(path: Path) -> bool:
+    """Whether each line of a file is a resource, by the file's name."""
+    return path.suffix.lower() in _NDJSON
 
 
 def iter_documents(path: Path) -> Iterator[tuple[str, bytes]]:
@@ -25,7 +30,7 @@ def iter_documents(path: Path) -> Iterator[tuple[str, bytes]]:
         JsonError: a file is not the XML of a resource.
         OSError: the file can't be read.
     """
-    if path.suffix.lower() in _NDJSON:
+    if is_ndjson(path):
         yield from _lines(path)
         return
     content = path.read_bytes().removeprefix(b"\xef\xbb\xbf")
@@ -44,7 +49,7 @@ def iter_resources(path: Path) -> Iterator[tuple[str, bytes]]:
         JsonError: a file that is not NDJSON is neither the JSON nor the XML of a resource.
         OSError: the file can't be read.
     """
-    if path.suffix.lower() in _NDJSON:
+    if is_ndjson(path):
         yield from _lines(path)
         return
     content = path.read_bytes().removeprefix(b"\xef\xbb\xbf")

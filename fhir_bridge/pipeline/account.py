@@ -95,6 +95,11 @@ class Account:
         """Whether read = converted + skipped + rejected."""
         return self.read == self.converted + self.skipped + self.rejected
 
+    @property
+    def has_errors(self) -> bool:
+        """Whether an issue of the run is an error."""
+        return any(severity in ("error", "fatal") for severity, _, _ in self.issues)
+
     def report(self, *, seconds: float) -> dict[str, Any]:
         """The report as docs/reports.md describes it, most frequent first."""
         report: dict[str, Any] = {

@@ -21,7 +21,7 @@ from fhir_bridge.pipeline.shard import TooManyRejected
 from fhir_bridge.pipeline.sources import expand
 from fhir_bridge.plugins import adapters
 
-__all__ = ["NO_LIMIT", "RejectionLimit", "RunResult", "convert", "exit_code", "write_report"]
+__all__ = ["NO_LIMIT", "RejectionLimit", "RunResult", "convert", "exit_code", "left_alone", "write_report"]
 
 Progress = Callable[[int], None]
 
@@ -77,13 +77,13 @@ class RunResult:
 
 
 def exit_code(result: RunResult) -> int:
-    """0 nothing rejected, partial or withheld, 1 something was, 3 incomplete, 4 too many rejected."""
+    """0 nothing rejected, partial or withheld and no error, 1 something was, 3 incomplete, 4 too many rejected."""
     if result.too_many_rejected:
         return 4
     if result.incomplete:
         return 3
     account = result.account
-    return 1 if account.rejected or account.partial or account.withheld else 0
+    return 1 if account.rejected or account.partial or account.withheld or account.has_errors else 0
 
 
 def convert(
@@ -114,17 +114,22 @@ def convert(
     prepare(request, manifest.context)
     if earlier is not None:
         earlier.give_to(manifest)
-    incomplete, too_many = None, False
+    incomplete, too_many, total = None, False, Account()
     if manifest.finished is None:
         OutputFolder(out).prepare(resume=resume, force=force)
         manifest.save()
-        incomplete, too_many = _run(request, manifest, jobs, on_progress)
-    total = Account()
+        try:
+            incomplete = _run(request, manifest, jobs, on_progress)
+        except TooManyRejected as error:
+            incomplete, too_many = str(error), True
+            total.add(error.account)
     for _, shard in sorted(manifest.done.items()):
         total.add(shard.account)
     if manifest.finished is not None:
         total.add(manifest.finished.account)
-    total.add(_left_alone(left))
+    total.add(left_alone(left))
+    if incomplete is None:
+        request.selection.report_end(total)
     report = total.report(seconds=time.monotonic() - started)
     return RunResult(total, report, incomplete, too_many or limit.exceeded(total))
 
@@ -133,17 +138,20 @@ def _parts(context: ConversionContext, shards: Sequence[Shard]) -> dict[str, dic
     return {mapping: context.parts(mapping) for mapping in dict.fromkeys(shard.mapping for shard in shards)}
 
 
-def _run(
-    request: RunRequest, manifest: Manifest, jobs: int, on_progress: Progress
-) -> tuple[str | None, bool]:
-    """Convert what is not done and join the parts: why the run is incomplete, and whether too much was rejected."""
+def _run(request: RunRequest, manifest: Manifest, jobs: int, on_progress: Progress) -> str | None:
+    """Convert what is not done and join the parts; why the run is incomplete, or None.
+
+    Raises:
+        TooManyRejected: as the request's selection says.
+    """
     todo = [(number, shard) for number, shard in enumerate(manifest.shards) if number not in manifest.done]
     sinks = {number: ("parts", str(manifest.folder / PARTS / str(number))) for number, _ in todo}
     before = {number: _states(shard) for number, shard in todo}
     changed: list[str] = []
     try:
+        before_these = sum(shard.account.read for shard in manifest.done.values())
         for number, account in run_shards(
-            request, todo, sinks, manifest.context, jobs=jobs, on_progress=on_progress
+            request, todo, sinks, manifest.context, jobs=jobs, on_progress=on_progress, before=before_these
         ):
             shard = manifest.shards[number]
             hashes = tuple(content_hash(path) for path in shard.paths)
@@ -153,25 +161,17 @@ def _run(
             manifest.done[number] = DoneShard(hashes, account)
             manifest.save()
     except RunIncomplete as error:
-        return str(error), False
-    except TooManyRejected as error:
-        return str(error), True
+        return str(error)
     if changed:
-        return (
-            f"sources changed while they were read ({', '.join(changed[:5])}); --resume reads them again",
-            False,
-        )
+        return f"sources changed while they were read ({', '.join(changed[:5])}); --resume reads them again"
     if _parts(ConversionContext.of(request), manifest.shards) != manifest.context:
-        return (
-            "mapping, site, terminology or packages changed during the run; start it anew with --force",
-            False,
-        )
+        return "mapping, site, terminology or packages changed during the run; start it anew with --force"
     joined = Account()
     files = assemble(manifest.folder, len(manifest.shards), joined)
     manifest.finished = Finished(files, joined)
     manifest.save()
     remove_parts(manifest.folder)
-    return None, False
+    return None
 
 
 def _states(shard: Shard) -> list[tuple[int, ...]]:
@@ -179,7 +179,7 @@ def _states(shard: Shard) -> list[tuple[int, ...]]:
     return [(s.st_ino, s.st_size, s.st_mtime_ns, s.st_ctime_ns) for s in map(Path.stat, shard.paths)]
 
 
-def _left_alone(left: Sequence[Path]) -> Account:
+def left_alone(left: Sequence[Path]) -> Account:
     """Files of other kinds in the named folders: no records of this adapter, but not passed over in silence."""
     account = Account()
     if left:

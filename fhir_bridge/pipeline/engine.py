@@ -6,7 +6,7 @@ import multiprocessing
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -55,20 +55,28 @@ def run_shards(
     *,
     jobs: int,
     on_progress: Callable[[int], None],
+    before: int = 0,
 ) -> Iterator[tuple[int, Account]]:
     """Run shards and yield each one's number and account as it ends; `on_progress` gets the records read so far.
+
+    With a limit of records the shards run one after the other, so that the first in order are taken.
+
+    Args:
+        before: records that an earlier part of the run has read.
 
     Raises:
         RunIncomplete: a worker process died.
     """
     digests = {mapping: combined(parts) for mapping, parts in contexts.items()}
-    if jobs <= 1 or len(shards) <= 1:
-        before = 0
+    limit = request.selection.limit
+    if jobs <= 1 or len(shards) <= 1 or limit is not None:
         for number, shard in shards:
 
             def tell(read: int, before: int = before) -> None:
                 on_progress(before + read)
 
+            if limit is not None:
+                request = replace(request, selection=replace(request.selection, limit=max(limit - before, 0)))
             account = _run(request, shard, digests[shard.mapping], sinks[number], tell)
             before += account.read
             yield number, account

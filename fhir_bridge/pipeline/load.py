@@ -6,13 +6,13 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from fhir_bridge.mapping import Site
+from fhir_bridge.mapping import Site, source_block
 from fhir_bridge.pipeline.account import Account
 from fhir_bridge.pipeline.context import ConversionContext
-from fhir_bridge.pipeline.convert import NO_LIMIT, RejectionLimit, RunResult
+from fhir_bridge.pipeline.convert import NO_LIMIT, RejectionLimit, RunResult, left_alone
 from fhir_bridge.pipeline.engine import RunIncomplete, run_shards
 from fhir_bridge.pipeline.plan import RunRequest, plan
-from fhir_bridge.pipeline.shard import TooManyRejected
+from fhir_bridge.pipeline.shard import TooManyRejected, report_stop
 from fhir_bridge.pipeline.sources import expand
 from fhir_bridge.plugins import adapters
 
@@ -58,15 +58,24 @@ def check_syntax(
         return _run(request, sources, ("nothing", ""), 1, NO_LIMIT, on_progress)
     started = time.monotonic()
     adapter = adapters()[request.adapter]
-    paths, _ = expand(sources, adapter)
+    paths, left = expand(sources, adapter)
     account = Account()
-    reading = _Syntax({**request.options, "check": True}, request.load_site())
-    for record in adapter.read(paths, reading):
-        account.count_issues(record.issues, record.locator)
-        lost = any(issue.severity in ("error", "fatal") for issue in record.issues)
-        outcome = record.outcome if record.outcome != "read" else ("partial" if lost else "converted")
-        account.count_record(outcome, record.records)
-        on_progress(account.read)
+    for shard in plan(request, adapter, paths, 1):
+        options = {**source_block(shard.mapping), **request.options, "check": True}
+        for record in adapter.read(shard.paths, _Syntax(options, request.load_site())):
+            if not request.selection.takes(record.locator):
+                continue
+            limit = request.selection.limit
+            if limit is not None and record.records and account.read >= limit:
+                report_stop(account, record.locator)
+                break
+            account.count_issues(record.issues, record.locator)
+            lost = any(issue.severity in ("error", "fatal") for issue in record.issues)
+            outcome = record.outcome if record.outcome != "read" else ("partial" if lost else "converted")
+            account.count_record(outcome, record.records)
+            on_progress(account.read)
+    account.add(left_alone(left))
+    request.selection.report_end(account)
     return RunResult(account, account.report(seconds=time.monotonic() - started))
 
 
@@ -86,7 +95,7 @@ def _run(
 ) -> RunResult:
     started = time.monotonic()
     adapter = adapters()[request.adapter]
-    paths, _ = expand(sources, adapter)
+    paths, left = expand(sources, adapter)
     shards = list(enumerate(plan(request, adapter, paths, jobs)))
     context = ConversionContext.of(request)
     contexts = {mapping: context.parts(mapping) for mapping in {shard.mapping for _, shard in shards}}
@@ -106,5 +115,9 @@ def _run(
         incomplete = f"{error}; run it again: what is stored already is not stored twice"
     except TooManyRejected as error:
         incomplete, too_many = str(error), True
+        total.add(error.account)
+    total.add(left_alone(left))
+    if incomplete is None:
+        request.selection.report_end(total)
     report = total.report(seconds=time.monotonic() - started)
     return RunResult(total, report, incomplete, too_many or limit.exceeded(total))

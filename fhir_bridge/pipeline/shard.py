@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -23,14 +24,33 @@ from fhir_bridge.plugins import (
     SourceRecord,
 )
 
-__all__ = ["OutputCheck", "Selection", "ShardRun", "TooManyRejected", "ValidateMode"]
+__all__ = [
+    "EVERY_RECORD",
+    "OutputCheck",
+    "Selection",
+    "ShardRun",
+    "TooManyRejected",
+    "ValidateMode",
+    "report_stop",
+]
 
 ValidateMode = Literal["sample", "all", "none"]
 _PROGRESS_EVERY = 64
 
 
 class TooManyRejected(Exception):
-    """More records were rejected than `--max-rejected` allows."""
+    """More records were rejected than `--max-rejected` allows.
+
+    Attributes:
+        account: of the piece in which this was met; it tells which.
+    """
+
+    def __init__(self, account: Account) -> None:
+        super().__init__(account)
+        self.account = account
+
+    def __str__(self) -> str:
+        return f"{self.account.rejected} records are rejected, more than --max-rejected allows"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +58,7 @@ class Selection:
     """Which records of the sources a run takes, and when it gives up.
 
     Attributes:
-        only: a locator, or the beginning of one (`adt.hl7#3`, `lab.csv:17`).
+        only: a locator (`adt.hl7#3`, `lab.csv:17`), or its file alone (`lab.csv`).
         limit: number of records to take at most.
         max_rejected: number of rejected records beyond which the run ends.
         locators: records by their exact locators; None for all.
@@ -49,14 +69,32 @@ class Selection:
     max_rejected: int | None = None
     locators: frozenset[str] | None = None
 
-    def takes(self, record: SourceRecord) -> bool:
-        """Whether the record is among those asked for."""
-        if self.locators is not None and record.locator not in self.locators:
+    def takes(self, locator: str) -> bool:
+        """Whether the record of this locator is among those asked for: `lab.csv:1` does not ask for `lab.csv:17`."""
+        if self.locators is not None and locator not in self.locators:
             return False
         if self.only is None:
             return True
-        locator = record.locator
-        return locator == self.only or locator.endswith("/" + self.only) or locator.startswith(self.only)
+        return re.search(rf"(?:^|/){re.escape(self.only)}(?=$|[:#/\[ ])", locator) is not None
+
+    def too_many(self, account: Account) -> bool:
+        """Whether more is rejected than `max_rejected`, so that the run ends."""
+        return self.max_rejected is not None and account.rejected > self.max_rejected
+
+    def report_end(self, account: Account) -> None:
+        """Report in a finished run's account that nothing had the locator asked for."""
+        if self.only is not None and not account.read:
+            message = "no record has the locator that --only names"
+            account.count_issues([Issue("error", "FB-RUN-005", message, self.only)])
+
+
+EVERY_RECORD = Selection()
+
+
+def report_stop(account: Account, locator: str) -> None:
+    """Report that `--limit` ended the run before this record or file."""
+    message = "the number of records that --limit names is reached; the rest is not taken"
+    account.count_issues([Issue("information", "FB-RUN-004", message, locator)])
 
 
 class OutputCheck:
@@ -120,7 +158,9 @@ class ShardRun:
     _composing: ComposingSink | None = None
 
     def run(self, paths: Sequence[Path], sink: Sink) -> Account:
-        """Convert all records of `paths`.
+        """Convert all records of `paths`, up to the limit.
+
+        A record that stands for several of the source (a study for its instances) counts as that many.
 
         Raises:
             TooManyRejected: `Selection.max_rejected` is exceeded; what came before has been written.
@@ -128,20 +168,24 @@ class ShardRun:
         account = Account()
         composes = isinstance(self.adapter, CompositeAdapter) and isinstance(sink, ComposingSink)
         self._composing = sink if composes and isinstance(sink, ComposingSink) else None
-        taken = 0
-        for record in self.adapter.read(paths, self._reading()):
-            if not self.selection.takes(record):
+        reading = self._reading()
+        limit, rest = self.selection.limit, ""
+        if limit is not None and self.selection.only is None and len(paths) > limit:
+            paths, rest = paths[:limit], paths[limit].name  # a file holds one record at least
+        for number, record in enumerate(self.adapter.read(paths, reading) if limit != 0 else (), start=1):
+            if not self.selection.takes(record.locator):
                 continue
-            if self.selection.limit is not None and taken >= self.selection.limit:
+            if limit is not None and record.records and account.read >= limit:
+                rest = record.locator
                 break
-            taken += 1
             self._one(record, sink, account)
-            if taken % _PROGRESS_EVERY == 0:
+            if number % _PROGRESS_EVERY == 0:
                 self.on_progress(account.read)
-            if self.selection.max_rejected is not None and account.rejected > self.selection.max_rejected:
-                raise TooManyRejected(
-                    f"{account.rejected} records are rejected, more than --max-rejected allows"
-                )
+            if self.selection.too_many(account):
+                sink.flush(account)
+                raise TooManyRejected(account)
+        if rest:
+            report_stop(account, rest)
         sink.flush(account)
         account.unmapped.update(self.context.unmapped)
         self.context.unmapped.clear()

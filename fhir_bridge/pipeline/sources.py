@@ -12,7 +12,7 @@ from pathlib import Path
 from fhir_bridge.fhir.issues import Issue
 from fhir_bridge.plugins import Adapter
 
-__all__ = ["STANDARD_INPUT", "SourceError", "expand", "is_standard_input"]
+__all__ = ["STANDARD_INPUT", "SourceError", "expand", "is_standard_input", "standard_input"]
 
 STANDARD_INPUT = "stdin"
 """What locators call it."""
@@ -40,7 +40,7 @@ def expand(sources: Iterable[str | Path], adapter: Adapter) -> tuple[list[Path],
     left: list[Path] = []
     for source in sources:
         if str(source) == "-":
-            taken.append(_standard_input())
+            taken.append(standard_input())
             continue
         path = Path(source)
         if path.is_dir():
@@ -65,14 +65,14 @@ def is_standard_input(path: Path) -> bool:
     return path.name == STANDARD_INPUT and path.parent.name.startswith(_KEPT)
 
 
-def _standard_input() -> Path:
-    """Standard input in a file that only this user can read, removed when the process ends.
+def standard_input(name: str = STANDARD_INPUT) -> Path:
+    """Standard input in a file of this name that only this user can read, removed when the process ends.
 
     The name is always the same: locators and the ids of what is known to its source alone are made from it.
     """
     folder = Path(tempfile.mkdtemp(prefix=_KEPT))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    path = folder / STANDARD_INPUT
+    path = folder / name
     with path.open("wb") as file:
         shutil.copyfileobj(sys.stdin.buffer, file)
     return path

@@ -40,8 +40,6 @@ class StoreSink:
             self._waiting.append(Waiting("held", record.locator, held.code, held.message))
         elif record.outcome == "rejected":
             return  # what an earlier version of the mapping made of it stays
-        for output in record.outputs:
-            account.resources[output.type] += 1
         self._batch.append(record)
         self._resources += len(record.outputs)
         if self._resources >= BATCH or len(self._batch) >= BATCH:
@@ -73,8 +71,6 @@ class StoreSink:
         refused = next((issue for issue in done.issues if issue.code == "FB-STORE-018"), None)
         if refused is not None:
             self._waiting.append(Waiting("refused", record.locator, refused.code, refused.message))
-        for output in done.outputs:
-            account.resources[output.type] += 1
         return done
 
     def save(self, record: ConvertedRecord, added: list[Part], seen: list[Part], account: Account) -> None:
@@ -127,6 +123,7 @@ class StoreSink:
     def _count(self, account: Account, result: RecordsResult) -> None:
         """Count what was stored; a record that changed nothing is rejected, one that lost an output is partial."""
         count_stored(account, result.counts)
+        account.withheld += result.counts.rejected
         for record in result.refused:
             account.recount(record.records, "partial" if record.partial else "converted", "rejected")
             message = next(
@@ -155,6 +152,7 @@ class StoreSink:
 def count_stored(account: Account, result: LoadResult) -> None:
     """Count what a load did to the store."""
     account.count_issues(result.issues)
+    account.resources.update(result.resources)
     counted = ("created", "updated", "unchanged", "stale", "conflicts", "withdrawn", "refused")
     account.stored.update({name: number for name in counted if (number := getattr(result, name))})
     for name in counted[:5]:

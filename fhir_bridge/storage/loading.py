@@ -299,6 +299,7 @@ class _Batch:
                     owned[message.identity] = (frozenset(message.item.owners.patients), one.key)
                 continue
             self.outcomes.refused += len(one.messages)
+            self.outcomes.resources.subtract(message.type for message in one.messages)
             locator = one.messages[0].locator if one.record is None else one.record.locator
             text = f"{wrong.type} is known under another patient: the record changes nothing"
             self.outcomes.add_issue("FB-STORE-018", text, locator)

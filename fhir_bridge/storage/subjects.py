@@ -43,7 +43,7 @@ class LoadResult:
         withdrawn: resources that their record, processed again, no longer says.
         rejected: outputs that can't be loaded.
         refused: records that changed nothing, since a business key of theirs is under another patient.
-        resources: how many outputs of each type.
+        resources: how many outputs of each type, without those rejected or refused.
     """
 
     created: int = 0
@@ -69,6 +69,7 @@ class LoadResult:
         """Take over the counts and issues of a batch, once it is durable."""
         for name in ("created", "updated", "unchanged", "stale", "conflicts", "withdrawn", "refused"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
+        self.resources.update(other.resources)
         for issue in other.issues:
             self.add_issue(issue.code, issue.message, issue.source)
 

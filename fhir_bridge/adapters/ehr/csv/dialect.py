@@ -70,7 +70,7 @@ class Dialect:
         Raises:
             DialectError: an unknown key, or a value that makes no sense.
         """
-        known = {*cls.__dataclass_fields__, *_OF_VALUES, "adapter"}
+        known = {*cls.__dataclass_fields__, *_OF_VALUES, "adapter", "check"}
         for key in options:
             if key not in known:
                 near = difflib.get_close_matches(key, sorted(known), 1)
