@@ -1,4 +1,4 @@
-"""What can't be true, or can't be read and could exclude, is refused by name; the value stands in the resource alone."""
+"""What can't be true, or can't be read and could exclude, is refused by name; its value is in the resource alone."""
 
 from __future__ import annotations
 
