@@ -8,6 +8,7 @@ import multiprocessing
 import signal
 
 from fhir_bridge.server.settings import Settings
+from fhir_bridge.storage.attempts import Attempts
 from fhir_bridge.storage.errors import StorageError
 from fhir_bridge.storage.grants import Grants
 
@@ -38,6 +39,7 @@ async def _work(settings: Settings) -> None:
         while not stopped.is_set():
             try:
                 await Grants(store).purge()
+                await Attempts(store).purge()
             except (StorageError, OSError) as error:
                 _log.warning("housekeeping waits: the database does not answer (%s)", type(error).__name__)
             try:
