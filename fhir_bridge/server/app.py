@@ -24,6 +24,7 @@ from fhir_bridge.server import login, sample_app
 from fhir_bridge.server.admission import Admission
 from fhir_bridge.server.audit_log import AuditLog
 from fhir_bridge.server.cors import Origins
+from fhir_bridge.server.refusals import Refusals
 from fhir_bridge.server.rest.endpoint import FhirEndpoint, below_base
 from fhir_bridge.server.rest.operations import Operations
 from fhir_bridge.server.rest.terminology import Versions, terminology_operations
@@ -36,6 +37,7 @@ from fhir_bridge.server.smart.keys import SigningKey
 from fhir_bridge.server.smart.tokens import TokenReader
 from fhir_bridge.server.terminology import ServedTerminology, limits_of
 from fhir_bridge.storage.accounts import Accounts
+from fhir_bridge.storage.attempts import Attempts
 from fhir_bridge.storage.grants import Grants
 
 if TYPE_CHECKING:
@@ -129,6 +131,7 @@ def create_app(
         try:
             yield
         finally:
+            await services.refusals.flush()
             await services.audit.stop()
             if http is None:
                 await client.aclose()
@@ -173,16 +176,18 @@ async def _services(
     http: httpx.AsyncClient,
     terminology: ServedTerminology,
 ) -> Services:
-    grants = Grants(store)
+    grants, log = Grants(store), AuditLog(store, manager)
     return Services(
         settings=settings,
         store=store,
         accounts=Accounts(store),
         grants=grants,
+        attempts=Attempts(store),
         key=await SigningKey.load(grants),
         tokens=TokenReader(grants, settings.fhir_base),
         jwks=JwksCache(http),
-        audit=AuditLog(store, manager),
+        audit=log,
+        refusals=Refusals(log),
         plugins=manager,
         http=http,
         terminology=terminology,

@@ -150,4 +150,11 @@ CODES = declare(
         "Open it as localhost, or start it with --auth smart.",
         "forbidden",
     ),
+    IssueCode(
+        "FB-SMART-005",
+        "error",
+        "Too many failed attempts",
+        "Wait the seconds of Retry-After, then send what is right.",
+        "throttled",
+    ),
 )

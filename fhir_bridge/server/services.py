@@ -10,12 +10,14 @@ import pluggy
 from starlette.requests import Request
 
 from fhir_bridge.server.audit_log import AuditLog
+from fhir_bridge.server.refusals import Refusals
 from fhir_bridge.server.settings import Settings
 from fhir_bridge.server.smart.jwks import JwksCache
 from fhir_bridge.server.smart.keys import SigningKey
 from fhir_bridge.server.smart.tokens import TokenReader
 from fhir_bridge.server.terminology import ServedTerminology
 from fhir_bridge.storage.accounts import Accounts
+from fhir_bridge.storage.attempts import Attempts
 from fhir_bridge.storage.grants import Grants
 
 if TYPE_CHECKING:
@@ -32,10 +34,12 @@ class Services:
     store: Store
     accounts: Accounts
     grants: Grants
+    attempts: Attempts
     key: SigningKey
     tokens: TokenReader
     jwks: JwksCache
     audit: AuditLog
+    refusals: Refusals
     plugins: pluggy.PluginManager
     http: httpx.AsyncClient
     terminology: ServedTerminology

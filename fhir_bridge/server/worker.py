@@ -9,6 +9,7 @@ import signal
 
 from fhir_bridge.server.background import handlers, work_on_jobs
 from fhir_bridge.server.settings import Settings
+from fhir_bridge.storage.attempts import Attempts
 from fhir_bridge.storage.errors import StorageError
 from fhir_bridge.storage.grants import Grants
 from fhir_bridge.storage.jobs import Jobs
@@ -43,6 +44,7 @@ async def _work(settings: Settings) -> None:
             try:
                 await Grants(store).purge()
                 await Jobs(store.pool, "housekeeping").purge()
+                await Attempts(store).purge()
             except (StorageError, OSError) as error:
                 _log.warning("housekeeping waits: the database does not answer (%s)", type(error).__name__)
             try:

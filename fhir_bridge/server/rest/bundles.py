@@ -22,6 +22,7 @@ from fhir_bridge.server.rest.call import FHIR_JSON, Call
 from fhir_bridge.server.rest.checks import check_write
 from fhir_bridge.server.rest.owned import READ_ONLY_TYPES
 from fhir_bridge.server.rest.refusal import Refusal, refuse
+from fhir_bridge.server.rest.refused import record_refusal
 from fhir_bridge.server.rest.search import condition
 from fhir_bridge.server.validation import Judge
 from fhir_bridge.storage.bundles import conditional_references
@@ -102,6 +103,7 @@ async def transact(call: Call) -> Response:
     if raw:
         answer["entry"] = [answered[position] for position in range(len(raw))]
         await _record(call, entries, answer["entry"])
+    await _record_refused(call, raw, answered)
     for entry in entries:
         if entry.method == "HEAD":
             answered[entry.position].pop("resource", None)
@@ -296,6 +298,29 @@ def _resource(entry: Entry) -> dict[str, Any]:
     if entry.resource is None:
         raise refuse(400, "FB-REST-010", "an entry that writes needs a resource")
     return entry.resource
+
+
+async def _record_refused(call: Call, raw: list[dict[str, Any]], answered: dict[int, dict[str, Any]]) -> None:
+    """Take note of the entries that were refused, as if each had been a request."""
+    for position, item in sorted(answered.items()):
+        status = str(item["response"].get("status", ""))[:3]
+        if status not in ("401", "403", "404"):
+            continue
+        asked = raw[position].get("request")
+        method, url = (asked.get("method"), asked.get("url")) if isinstance(asked, dict) else ("", "")
+        path = str(url).removeprefix(call.base + "/").partition("?")[0].split("/")
+        code = item["response"]["outcome"]["issue"][0]["details"]["coding"][0]["code"]
+        await record_refusal(
+            call.services,
+            call.request,
+            call.id_of_request,
+            call.caller,
+            call.access,
+            int(status),
+            code,
+            method=str(method),
+            path=path,
+        )
 
 
 async def _record(call: Call, entries: list[Entry], succeeded: list[dict[str, Any]]) -> None:

@@ -13,7 +13,7 @@ from fhir_bridge.fhir.access import AccessFilter
 from fhir_bridge.governance import audit
 from fhir_bridge.server.rest.refusal import refuse
 from fhir_bridge.server.services import Services
-from fhir_bridge.server.smart.tokens import Caller
+from fhir_bridge.server.smart.tokens import Caller, agent_of
 
 if TYPE_CHECKING:
     from fhir_bridge.server.rest.operations import Operations
@@ -145,11 +145,10 @@ class Call:
     def audit_context(self) -> audit.Context:
         """What the AuditEvents of this request say of it."""
         token = self.caller.token
-        user = token.user if token else None
         return audit.Context(
             server=self.base,
             client=token.client_id if token else None,
-            user=audit.Agent(user.id, user.display, user.fhir_user) if user else None,
+            user=agent_of(token),
             address=self.request.client.host if self.request.client else None,
             purpose=token.purpose if token else None,
             request_id=self.id_of_request,

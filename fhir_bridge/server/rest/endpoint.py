@@ -7,6 +7,7 @@ import logging
 import re
 import traceback
 from collections.abc import Sequence
+from dataclasses import dataclass
 from urllib.parse import quote, unquote
 
 import psycopg
@@ -16,13 +17,16 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from fhir_bridge.fhir import definitions
+from fhir_bridge.fhir.access import AccessFilter
 from fhir_bridge.fhir.serialization import dumps
+from fhir_bridge.server import guesses
 from fhir_bridge.server.cors import Origins, preflight_headers
 from fhir_bridge.server.rest import answers, hooks
 from fhir_bridge.server.rest.call import FHIR_JSON, Call, check_format, query_of, request_id
 from fhir_bridge.server.rest.capability import capability_statement
 from fhir_bridge.server.rest.operations import Operations, operate
 from fhir_bridge.server.rest.refusal import Refusal, refuse
+from fhir_bridge.server.rest.refused import record_refusal
 from fhir_bridge.server.rest.registry import Shape, allowed, find
 from fhir_bridge.server.rest.search import check_plain, decoded
 from fhir_bridge.server.rest.terminology_capabilities import terminology_capabilities
@@ -44,6 +48,14 @@ _SEGMENT = re.compile(r"[A-Za-z0-9.\-]{1,64}")
 _WARNING = (
     '299 - "fhir-bridge runs WITHOUT AUTHORIZATION: anyone on this machine may read and change everything"'
 )
+
+
+@dataclass(slots=True)
+class _Who:
+    """Who calls, as far as it is known when a request is refused."""
+
+    caller: Caller | None = None
+    access: AccessFilter | None = None
 
 
 class FhirEndpoint:
@@ -72,12 +84,15 @@ class FhirEndpoint:
         """Serve one request; whatever happens, the answer is an OperationOutcome or what was asked for."""
         request = Request(scope, receive, send)
         identity = request_id(request)
+        who = _Who()
         try:
-            response = await self._serve(request, identity)
+            response = await self._serve(request, identity, who)
         except Refusal as refusal:
             response = answers.outcome(refusal.status, refusal.issues, refusal.headers)
+            await self._record(request, identity, who, refusal.status, refusal.issues[0].code)
         except StorageError as error:
             response = _of_storage(error)
+            await self._record(request, identity, who, error.status, error.code)
         except (psycopg.OperationalError, psycopg_pool.PoolTimeout, OSError) as error:
             _log.error("request %s: the database does not answer (%s)", identity, type(error).__name__)
             away = refuse(
@@ -103,7 +118,17 @@ class FhirEndpoint:
         elif b"access-control-allow-origin" not in named:
             await self._origins.allow(request.headers.get("origin"), response.headers)
 
-    async def _serve(self, request: Request, identity: str) -> Response:
+    async def _record(self, request: Request, identity: str, who: _Who, status: int, code: str) -> None:
+        """Take note of a refusal; one that can't be noted is refused all the same."""
+        try:
+            path = _segments(request)
+        except Refusal:
+            path = []
+        await record_refusal(
+            self._services, request, identity, who.caller, who.access, status, code, path=path
+        )
+
+    async def _serve(self, request: Request, identity: str, who: _Who) -> Response:
         segments = _segments(request)
         if request.method == "OPTIONS":
             return self._preflight(segments)
@@ -113,8 +138,8 @@ class FhirEndpoint:
             check_format(request)
             headers = {} if self._open else {"Access-Control-Allow-Origin": "*"}
             return Response(await self._metadata(request), media_type=FHIR_JSON, headers=headers)
-        caller = await self._caller(request)
-        access = hooks.authorize(self._services.plugins, caller.access, request)
+        caller = who.caller = await self._caller(request)
+        access = who.access = hooks.authorize(self._services.plugins, caller.access, request)
         check_format(request)
         call = Call(request, self._services, caller, access, identity, operations=self._operations)
         method = "GET" if request.method == "HEAD" else request.method
@@ -162,6 +187,7 @@ class FhirEndpoint:
         kind, _, token = given[0].decode("latin-1").partition(" ")
         caller = await self._services.tokens.caller(token.strip()) if kind.lower() == "bearer" else None
         if caller is None:
+            await self._count_guess(request, kind, token.strip())
             raise refuse(
                 401,
                 "FB-SMART-001",
@@ -169,6 +195,23 @@ class FhirEndpoint:
                 headers={"WWW-Authenticate": 'Bearer realm="fhir", error="invalid_token"'},
             )
         return caller
+
+    async def _count_guess(self, request: Request, kind: str, token: str) -> None:
+        """An access token that was never given out costs the network of who sends it a wait, after a while.
+
+        Raises:
+            Refusal: 429.
+        """
+        if kind.lower() != "bearer" or await self._services.grants.knows_token(token):
+            return
+        address = request.client.host if request.client else "unknown"
+        if wait := await self._services.attempts.failed(guesses.token(address)):
+            raise refuse(
+                429,
+                "FB-SMART-005",
+                f"too many access tokens that were never given out: wait {wait} seconds",
+                headers={"Retry-After": str(wait)},
+            )
 
     async def _operation(self, call: Call, segments: Sequence[str], method: str) -> Response:
         *place, name = segments

@@ -64,7 +64,6 @@ REPEATED = frozenset({*_RULES, "designation", "property", "tx-resource", "useSup
 
 EXPANSION_PARAMETERS = (
     "activeOnly",
-    "cache-id",
     "check-system-version",
     "check-valueset-version",
     "count",
