@@ -205,7 +205,9 @@ class Allele:
     @property
     def evidence(self) -> str:
         """What the caller wrote, for people: that of the call, and the length of an insertion given by name only."""
-        length = self.length if self.alternate.symbol[:1] == ("INS",) else None
+        if self.alternate.symbol[:1] != ("INS",):
+            return self.call.evidence
+        length = self.length
         return self.call.evidence if length is None else f"{self.call.evidence} SVLEN={length}"
 
     @property

@@ -19,14 +19,14 @@ class CheckedKey(NamedTuple):
     """A FORMAT key whose values can be wrong, on lines with a number of ALTs.
 
     Attributes:
-        single: one numeric value, so that digits are right at first sight.
-        wanted: how many values it has for two copies; None where that is open.
+        digits: one numeric value without bounds, so that digits are right at first sight.
+        wanted: how many values it has, of a genotype of two copies; None where that is open.
         needed: how many the reader needs where Number leaves it open; None where it does not read the key.
     """
 
     key: str
     definition: Definition
-    single: bool
+    digits: bool
     wanted: int | None
     needed: int | None
 
@@ -63,60 +63,64 @@ def _checked(line: Line, key: str, definition: Definition) -> CheckedKey:
     alternates = len(line.alternates)
     use = line.file.uses.get(key)
     needed = None
-    if use is not None and definition.number == ".":
+    if use is not None and definition.number == "." and alternates:
         needed = {"R": alternates + 1, "A": alternates, "1": 1}.get(use.layout)
-    single = definition.number == "1" and definition.numeric and key not in FRACTIONS
-    return CheckedKey(key, definition, single, definition.count(alternates), needed)
+    digits = definition.number == "1" and definition.numeric and key not in FRACTIONS
+    wanted = definition.count(alternates)
+    # Without an ALT some write a value for the one that there might be.
+    open_count = definition.number in "ARG" and not alternates
+    return CheckedKey(key, definition, digits, None if open_count else wanted, needed)
 
 
 def wrong_values(call: Call, column: int, locator: str) -> list[Issue]:
     """FORMAT values that are not of their declared type, or not as many as their Number says; they are left out."""
     found: list[Issue] = []
     fields = call.fields
-    for checked in _checked_keys(call.line):
-        key = checked.key
+    for key, definition, digits, wanted, needed in _checked_keys(call.line):
         value = fields.get(key)
-        if value is None or value == "." or (checked.single and value.isdecimal() and len(value) < 10):
+        if value is None or value == "." or (digits and value.isdecimal() and len(value) < 10):
             continue
-        wrong = _wrong(value, checked, call)
+        wrong = _wrong(value, key, definition)
+        if wrong is None:
+            given = value.count(",") + 1
+            if needed is not None and given != needed:
+                count = f"{given} values; to be read it needs {needed}"
+                message = f"FORMAT/{key} ({definition.said}) of column {column + 1} has {count}"
+                found.append(issue("FB-VCF-036", message, locator))
+            if wanted is None or (given == wanted and definition.number != "G"):
+                continue
+            wrong = _miscounted(given, wanted, definition, call)
         if wrong:
             message = (
                 f"FORMAT/{key} of column {column + 1} {wrong[1]}; the value is left out (VCF 4.3 §1.6.2)"
             )
             found.append(issue(wrong[0], message, locator))
             del fields[key]
-        elif checked.needed is not None and value.count(",") + 1 != checked.needed and call.line.alternates:
-            count = f"{value.count(',') + 1} values; to be read it needs {checked.needed}"
-            message = f"FORMAT/{key} ({checked.definition.said}) of column {column + 1} has {count}"
-            found.append(issue("FB-VCF-036", message, locator))
     return found
 
 
-def _wrong(value: str, checked: CheckedKey, call: Call) -> tuple[str, str] | None:
-    """Code and words for what is wrong with a value; None where nothing is."""
-    definition = checked.definition
+def _wrong(value: str, key: str, definition: Definition) -> tuple[str, str] | None:
+    """Code and words for what is wrong with a value itself; None where nothing is."""
     if definition.numeric:
         if not fits(value, definition.kind):
             return "FB-VCF-031", "is not of its declared type"
-        if checked.key in FRACTIONS and not _fractions(value):
+        if key in FRACTIONS and not _fractions(value):
             return "FB-VCF-034", "is no fraction from 0 to 1"
     elif definition.kind == "Character" and any(len(part) > 1 for part in value.split(",")):
         return "FB-VCF-034", "is no character"
-    given, wanted = value.count(",") + 1, checked.wanted
-    if wanted is None:
-        return None
-    alternates, copies = len(call.line.alternates), len(call.genotype.alleles)
-    if definition.number == "G" and copies != 2 and not call.genotype.no_call:
-        own = definition.count(alternates, copies)
+    return None
+
+
+def _miscounted(given: int, wanted: int, definition: Definition, call: Call) -> tuple[str, str] | None:
+    """Code and words for a wrong count of values; those of genotypes depend on the copies that a call has."""
+    copies = len(call.genotype.alleles)
+    if definition.number == "G" and copies != 2:
+        own = definition.count(len(call.line.alternates), copies)
         # Programs write the values of one copy, or of two.
-        if own == given or (wanted == given and not call.file.options.check):
+        if call.genotype.no_call or own == given or (wanted == given and not call.file.options.check):
             return None
-        wanted = own
-    elif wanted == given or (definition.number == "G" and copies != 2):
-        return None
-    if definition.number in "ARG" and not alternates:
-        return None
-    return "FB-VCF-034", f"has {given} values, not {wanted}"
+        return "FB-VCF-034", f"has {given} values, not {own}"
+    return None if given == wanted else ("FB-VCF-034", f"has {given} values, not {wanted}")
 
 
 def _fractions(value: str) -> bool:

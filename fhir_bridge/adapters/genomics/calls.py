@@ -128,7 +128,7 @@ def _alleles(call: Call, study: Study, told: set[tuple[str, str]]) -> None:
     codes: list[str] = []
     if call.genotype.missing:
         codes.append("FB-VCF-042")
-    if (line.failed_filters or "FT" in call.fields) and call.filtered:
+    if call.filtered:
         if line.file.options.filtered == "leave-out":
             told.add(("FB-VCF-051", _STATEMENTS["FB-VCF-051"]))
             study.left_out += 1

@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
+from hashlib import blake2b
 from typing import TYPE_CHECKING, NamedTuple
 
 from fhir_bridge.adapters.genomics.allele import Allele
@@ -84,6 +85,11 @@ class VcfFile:
     def _meta(self, key: str) -> str | None:
         values = self.header.meta.get(key)
         return values[0].strip() if values and values[0].strip() else None
+
+    @cached_property
+    def samples_digest(self) -> bytes:
+        """A hash of the sample names, in the header's order."""
+        return blake2b("\t".join(self.header.samples).encode(), digest_size=16).digest()
 
     @cached_property
     def date(self) -> DateTime | None:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["Call", "Line"]
 
 _EVIDENCE = ("GT", "DP", "GQ", "PS")
+_PASSED = frozenset(("PASS", "."))
 
 
 class Line:
@@ -80,7 +81,7 @@ class Line:
         """FILTER, split; empty where filters were not applied."""
         return [] if self.columns[6] == "." else self.columns[6].split(";")
 
-    @lazy
+    @property
     def failed_filters(self) -> list[str]:
         """Names of the filters of the line that failed; `passing` of the options are none."""
         return self.file.failing(self.columns[6])
@@ -193,6 +194,8 @@ class Call:
     @property
     def filtered(self) -> str | None:
         """What failed, FILTER of the line and FT of the call, in words; None where nothing did."""
+        if self.line.columns[6] in _PASSED and "FT" not in self.fields:
+            return None
         line, own = self.line.failed_filters, self.failed_filters
         parts = [f"FILTER {', '.join(line)}"] if line else []
         if own:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any, Literal
 
@@ -23,6 +24,7 @@ from fhir_bridge.adapters.genomics.checks import (
 from fhir_bridge.adapters.genomics.file import VcfFile
 from fhir_bridge.adapters.genomics.header import Header, HeaderError, HeaderParser
 from fhir_bridge.adapters.genomics.issues import issue
+from fhir_bridge.adapters.genomics.lazy import lazy
 from fhir_bridge.adapters.genomics.line import Line
 from fhir_bridge.adapters.genomics.options import OptionError, Options
 from fhir_bridge.adapters.genomics.stream import Break, OverlongLine, lines
@@ -56,6 +58,7 @@ class VcfRecord(Record):
         file: VcfFile | None = None,
         line: Line | None = None,
         own: Literal["Subject", "Study"] | None = None,
+        content: bytes | None = None,
     ) -> None:
         # As Record's own does, without a second call: there is one of these for every line.
         self.locator = locator
@@ -67,6 +70,20 @@ class VcfRecord(Record):
         self.file = file
         self.line = line
         self.own = own
+        self.content = content
+
+    @lazy
+    def key(self) -> str:
+        """The line with the names of the samples, hashed: the same whoever sends it again, whatever is made of it.
+
+        What a file says as a whole has the key of its samples: a later file of the same name replaces it.
+        """
+        if self.file is None or (self.own is None and self.content is None):
+            return ""
+        samples = self.file.samples_digest
+        if self.own is not None:
+            return f"{self.own}:{samples.hex()}"
+        return blake2b(self.content or b"", digest_size=16, key=samples).hexdigest()
 
     def scope(self, name: str) -> Iterable[Any]:
         """The objects of a scope, in the file's order."""
@@ -237,36 +254,44 @@ class _LineReader:
         self._last: tuple[str, int, str, str] = ("", 0, "", "")
         self._strict = StrictCheck(file.header.version) if file.options.check else None
 
-    def lost(self, number: int, found: Issue) -> VcfRecord:
+    def lost(self, number: int, found: Issue, content: bytes | None = None) -> VcfRecord:
         """A line of which nothing is left."""
-        locator = f"{self.file.name}:{number}"
-        return VcfRecord(locator, self.file.name, outcome="rejected", issues=[found])
+        file = self.file
+        locator = f"{file.name}:{number}"
+        return VcfRecord(locator, file.name, outcome="rejected", issues=[found], file=file, content=content)
 
     def read(self, item: bytes | OverlongLine, number: int) -> VcfRecord:
         """The record of one line: read, skipped with its reason, or rejected with it."""
         file = self.file
         locator = f"{file.name}:{number}"
         if isinstance(item, OverlongLine):
-            return self.lost(
-                number, issue("FB-VCF-022", f"the line has more than {file.options.max_line} bytes", locator)
-            )
+            limit = file.options.max_line
+            return self.lost(number, issue("FB-VCF-022", f"the line has more than {limit} bytes", locator))
         try:
             line, issues, reason = self._line(item.decode(), number, locator)
         except UnicodeDecodeError as error:
-            return self.lost(
-                number, issue("FB-VCF-021", f"byte {error.start + 1} of the line is not UTF-8", locator)
-            )
+            found = issue("FB-VCF-021", f"byte {error.start + 1} of the line is not UTF-8", locator)
+            return self.lost(number, found, item)
         except LineError as error:
-            return self.lost(number, issue(error.code, error.message, locator))
+            return self.lost(number, issue(error.code, error.message, locator), item)
+        outcome: RecordOutcome = "read"
         if self._strict:
             issues += [issue(*one, locator) for one in self._strict.check(line)]
-            wrong = [_error(one.code, one.message, locator) for one in issues if one.code in SYNTAX]
-            return VcfRecord(locator, file.name, file=file, line=line, issues=wrong)
-        if reason is None:
-            return VcfRecord(locator, file.name, time=file.time, issues=issues, file=file, line=line)
-        if any(found.code in _LOST_CALL for found in issues):
-            return VcfRecord(locator, file.name, outcome="rejected", issues=issues)
-        return VcfRecord(locator, file.name, outcome="skipped", issues=[*issues, reason])
+            issues = [_error(one.code, one.message, locator) for one in issues if one.code in SYNTAX]
+        elif reason is not None:
+            lost = any(found.code in _LOST_CALL for found in issues)
+            outcome = "rejected" if lost else "skipped"
+            issues = issues if lost else [*issues, reason]
+        return VcfRecord(
+            locator,
+            file.name,
+            time=file.time,
+            outcome=outcome,
+            issues=issues,
+            file=file,
+            line=line,
+            content=item,
+        )
 
     def _order(self, line: Line, kept: list[tuple[str, str]]) -> None:
         """Positions ascend within a contig, and a contig's lines stand together (VCF 4.3 §1.6.1)."""
@@ -300,7 +325,8 @@ class _LineReader:
         check_fixed(columns, file.header, place)
         found = alternates(columns[4], columns[3])
         info, lost, kept = check_info(columns[7], self.undeclared, file.header, len(found))
-        check_end(info, file.header, columns[0], place)
+        if "END" in info:
+            check_end(info, file.header, columns[0], place)
         line = Line(file, number, columns, place, found, info, lost)
         if len(found) > 1:
             check_distinct(line)
