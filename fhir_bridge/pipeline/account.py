@@ -60,6 +60,8 @@ class Account:
 
     def recount(self, records: int, before: str, after: str) -> None:
         """Count records anew that turned out otherwise when they were written."""
+        if not records:
+            return
         self.read -= records
         if before == "partial":
             self.partial -= records
