@@ -147,11 +147,17 @@ def _print(demonstration: Demonstration) -> None:
     if issues.rows:
         stdout.print(issues)
     results = Table(title="Predictions", title_justify="left")
-    for name in ("model", "predicted", "declined: not applicable", "missing input", "out of range", "failed"):
+    columns = {
+        "predicted": ("predicted",),
+        "declined: not applicable, or opted out of research": ("not-applicable", "opted-out"),
+        "missing input": ("missing-input",),
+        "out of range": ("out-of-range",),
+        "failed": ("failed",),
+    }
+    for name in ("model", *columns):
         results.add_column(name, justify="left" if name == "model" else "right")
     for name, counts_of in demonstration.predictions.items():
-        columns = ("predicted", "not-applicable", "missing-input", "out-of-range", "failed")
-        results.add_row(name, *(str(counts_of[column]) for column in columns))
+        results.add_row(name, *(str(sum(counts_of[one] for one in named)) for named in columns.values()))
     stdout.print(results)
     logins = Table(title="Logins (random, shown once)", title_justify="left")
     for name in ("role", "user", "password"):

@@ -270,8 +270,9 @@ class Predictor(Protocol):
 
     It runs in a process of its own, to which it is sent by pickle: a class of an importable module, without open files.
     Its codes stand in the code system that its attribute `code_system` names (a plug-in ships it with the
-    terminology hook), else in `urn:fhir-bridge:predictor:<name>`. Files that it reads beside its code (weights) stand
-    in its attribute `files`, as paths: their content is part of what the model is.
+    terminology hook), else in `urn:fhir-bridge:predictor:<name>`. Attribute `result_code` (code, display): that of a
+    run without an answer; absent, such a run has a text alone. Attribute `files`: paths of what it reads beside its
+    code (weights), whose content is part of what the model is.
     """
 
     name: str

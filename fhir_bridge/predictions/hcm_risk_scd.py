@@ -120,6 +120,7 @@ class HcmRiskScd:
     name = "hcm-risk-scd"
     version = "2014.1"
     code_system = PREDICTION_CODES
+    result_code = ("hcm-risk-scd", "HCM Risk-SCD 5-year risk of sudden cardiac death")
     title = "HCM Risk-SCD: five-year risk of sudden cardiac death in hypertrophic cardiomyopathy"
     manufacturer = "HCM Outcomes investigators"
     card = ModelCard(
@@ -204,8 +205,8 @@ class HcmRiskScd:
         percent = risk(sum(terms.values()))
         newest = max((evidence.time for _, evidence in measured.values()), key=parse_time)
         return Prediction(
-            code="hcm-risk-scd",
-            display="HCM Risk-SCD 5-year risk of sudden cardiac death",
+            code=self.result_code[0],
+            display=self.result_code[1],
             percent=percent,
             horizon_years=5,
             outcome=("sudden-cardiac-death", "Sudden cardiac death"),
@@ -227,8 +228,7 @@ class HcmRiskScd:
 
     def _refuse(self, reason: str, text: str, *evidence: Evidence) -> Refusal:
         return Refusal(
-            "hcm-risk-scd",
-            "HCM Risk-SCD 5-year risk of sudden cardiac death",
+            *self.result_code,
             reason,  # type: ignore[arg-type]
             text,
             evidence[0].modality if evidence else "ehr",

@@ -31,10 +31,15 @@ class Finished:
 
 
 class ResultBuilder:
-    """Makes what one model, by one site's decisions, leaves in the record."""
+    """Makes what one model, by one site's decisions, leaves in the record.
+
+    Attributes:
+        code: code and display of a run that gave no answer.
+    """
 
     def __init__(self, predictor: Predictor, settings: PredictorSettings, identities: Identities) -> None:
         self._predictor = predictor
+        self.code: tuple[str, str] = getattr(predictor, "result_code", ("", predictor.title))
         self._settings = settings
         self._identities = identities
         self._validator = Validator(get_terminology())
@@ -44,7 +49,7 @@ class ResultBuilder:
     def failed(self, reason: str) -> Refusal:
         """A failed run. `reason` holds no value of a patient."""
         text = f"the model failed: {reason}"
-        return Refusal("", self._predictor.title, "failed", text, "ehr", None)
+        return Refusal(*self.code, "failed", text, "ehr", None)
 
     def finish(self, subject: Subject, result: Prediction | Refusal) -> Finished:
         """The answer with its inputs and id."""

@@ -251,7 +251,7 @@ class PredictionRun:
         found: dict[str, Prediction | Refusal] = {}
         asked: list[Subject] = []
         for subject in subjects:
-            refusal = subject.refused_use(self._settings, self._predictor.title)
+            refusal = subject.refused_use(self._settings, self._builder.code)
             if refusal is None:
                 asked.append(subject)
             else:

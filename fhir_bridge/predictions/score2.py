@@ -154,6 +154,7 @@ class Score2:
     name = "score2"
     version = "2021.1"
     code_system = PREDICTION_CODES
+    result_code = ("score2", "SCORE2 10-year risk of cardiovascular disease")
     title = "SCORE2 and SCORE2-OP: ten-year risk of fatal and non-fatal cardiovascular disease"
     manufacturer = "SCORE2 and SCORE2-OP working groups of the European Society of Cardiology"
     card = ModelCard(

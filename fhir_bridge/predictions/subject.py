@@ -56,7 +56,7 @@ class Subject:
         """What goes to the model's process."""
         return ModelRecord(self.patient.bytes, [stored.bytes for stored in self.resources.values()])
 
-    def refused_use(self, settings: PredictorSettings, title: str) -> Refusal | None:
+    def refused_use(self, settings: PredictorSettings, code: tuple[str, str]) -> Refusal | None:
         """The refusal that takes the place of a run: research use, and the patient opted out of research."""
         if not settings.research_use:
             return None
@@ -67,7 +67,7 @@ class Subject:
                 text = (
                     f"the patient opted out of research, and the model is for research use only: {reference}"
                 )
-                return Refusal("", title, "opted-out", text, "ehr", None, (evidence,))
+                return Refusal(*code, "opted-out", text, "ehr", None, (evidence,))
         return None
 
     def evidence_of(self, result: Prediction | Refusal) -> tuple[Evidence, ...]:

@@ -242,6 +242,48 @@ def test_any_long_sequence_does(database_url: str, taken: list[Step]) -> None:
     asyncio.run(happen(database_url, taken))
 
 
+def test_runs_and_writers_at_the_same_time_leave_one_result_that_the_record_explains(
+    database_url: str,
+) -> None:
+    """Two models' runs, corrections and newer data of two patients, all at once; nobody waits in a circle."""
+
+    async def work() -> None:
+        async with await Store.open(database_url, migrate=False) as store:
+            cases = [Case(store), Case(store)]
+            for case in cases:
+                await store.load([case.own(item) for item in records()], adapter="test")
+
+            async def runs(case: Case, parameters: dict[str, Any]) -> None:
+                for _ in range(4):
+                    await case.clinic.predict(parameters, case.name)
+
+            async def writes(values: list[int]) -> None:
+                for value in values:
+                    entries = [
+                        {
+                            "resource": case.measured(name, value),
+                            "request": {"method": "PUT", "url": f"Observation/{case.name}-{name}"},
+                        }
+                        for case in cases
+                        for name in (SBP, CHOLESTEROL)
+                    ]
+                    bundle = {"resourceType": "Bundle", "type": "transaction", "entry": entries}
+                    await store.transaction(bundle, EVERYTHING)
+                    await cases[0].clinic.write(cases[0].measured("newer", value))
+
+            await asyncio.gather(
+                *(runs(case, parameters) for case in cases for parameters in (ENABLED, APPROVED)),
+                writes([96, 100, 110, 120]),
+                writes([97, 101, 111, 121]),
+            )
+            for case in cases:
+                await case.check()
+                await case.predict(ENABLED)
+                await case.check()
+
+    asyncio.run(work())
+
+
 def test_the_steps_are_all_taken(database_url: str) -> None:
     """A sequence by hand, in which each kind of step does something."""
     taken: list[Step] = [
