@@ -94,6 +94,7 @@ def _back(url: str, migration: ModuleType) -> None:
     """The database as the program before this one left it: tokens by compartment, no records."""
     with psycopg.connect(url) as connection:
         connection.execute("DROP FUNCTION record_owners(bigint)")
+        connection.execute("DROP FUNCTION in_record(bigint[])")
         connection.execute("DROP FUNCTION about_through(bigint[])")
         connection.execute("DROP TABLE record, record_through")
         connection.execute(
