@@ -72,26 +72,23 @@ async def _rule(
 def _in_record(patient: str, resource_type: str, interaction: str) -> Condition:
     """Whether `r` is about this person, linked Patients included, and about nobody else."""
     keys = person([patient])
-    if not is_followed(resource_type):
-        owner = "SELECT FROM record o WHERE o.resource = r.key AND o.patient"
+    if interaction != "s":  # one resource: its owners are looked at
+        owners = "record_owners(r.key)" if is_followed(resource_type) else _DIRECT
+        # An aggregate of nothing is null: about nobody.
         return Condition(
-            f"(EXISTS ({owner} = ANY({keys.text})) AND NOT EXISTS ({owner} <> ALL({keys.text})))",
-            (*keys.values, *keys.values),
+            f"(SELECT coalesce(bool_and(o = ANY({keys.text})), false) FROM {owners} AS o (o))",  # noqa: S608
+            keys.values,
         )
-    # An aggregate of nothing is null: about nobody.
-    alone = Condition(
-        f"(SELECT coalesce(bool_and(o = ANY({keys.text})), false) FROM record_owners(r.key) o)",  # noqa: S608
-        keys.values,
-    )
-    if interaction != "s":
-        return alone
-    # A search begins at what may be the person's, not at all resources of the type.
-    near = Condition(
-        f"r.key = ANY(ARRAY(SELECT o.resource FROM record o WHERE o.patient = ANY({keys.text}) "  # noqa: S608
-        f"UNION SELECT about_through({keys.text})))",
+    if is_followed(resource_type):
+        return Condition(f"r.key = ANY(ARRAY(SELECT in_record({keys.text})))", keys.values)
+    owner = "SELECT FROM record o WHERE o.resource = r.key AND o.patient"
+    return Condition(
+        f"(EXISTS ({owner} = ANY({keys.text})) AND NOT EXISTS ({owner} <> ALL({keys.text})))",
         (*keys.values, *keys.values),
     )
-    return all_of([near, alone])
+
+
+_DIRECT = "(SELECT d.patient FROM record d WHERE d.resource = r.key)"
 
 
 async def _criterion(code: str, value: str, resource_type: str, dictionaries: Dictionaries) -> Condition:

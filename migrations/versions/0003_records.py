@@ -67,6 +67,23 @@ BEGIN
     SELECT chain.resource FROM chain;
 END
 $$;
+
+-- What is about these patients and nobody else, by itself and through others.
+CREATE FUNCTION in_record(patients bigint[]) RETURNS SETOF bigint
+LANGUAGE plpgsql STABLE PARALLEL SAFE ROWS 100 AS $$
+BEGIN
+    RETURN QUERY
+    WITH RECURSIVE chain (about, resource) AS (
+        SELECT near.resource, near.resource FROM (
+            SELECT o.resource FROM record o WHERE o.patient = ANY(patients) UNION SELECT about_through(patients)
+        ) near
+        UNION
+        SELECT chain.about, t.target FROM chain JOIN record_through t ON t.resource = chain.resource
+    )
+    SELECT chain.about FROM chain JOIN record o ON o.resource = chain.resource
+    GROUP BY chain.about HAVING bool_and(o.patient = ANY(patients));
+END
+$$;
 """
 
 INDEXES = """
@@ -148,5 +165,6 @@ def _fill(connection: psycopg.Connection[Any], rows: Sequence[tuple[int, str, st
 def downgrade() -> None:
     bind = op.get_bind()
     bind.exec_driver_sql("DROP FUNCTION record_owners(bigint)")
+    bind.exec_driver_sql("DROP FUNCTION in_record(bigint[])")
     bind.exec_driver_sql("DROP FUNCTION about_through(bigint[])")
     bind.exec_driver_sql("DROP TABLE record_through, record")
