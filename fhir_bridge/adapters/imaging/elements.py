@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import struct
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from io import BytesIO
 from typing import Final
@@ -57,10 +57,13 @@ _CHARACTER_SET: Final = 0x00080005
 _WAVEFORM_BITS: Final = 0x54001004
 _WAVEFORM_DATA: Final = 0x54001010
 _WAVEFORM_PADDING: Final = 0x5400100A
-_ITEM_TAGS: Final = (b"\xfe\xff\x00\xe0", b"\xff\xfe\xe0\x00", b"\xfe\xff\xdd\xe0", b"\xff\xfe\xe0\xdd")
 
 _HEAD: Final = struct.Struct("<I2sI")
 _LENGTH: Final = struct.Struct("<I")
+
+
+class _CutShortError(ValueError):
+    """An item ends before its last value does, or nests too deep: it costs the sequence around it."""
 
 
 def elements_of(dataset: Dataset, depth: int = 0) -> Elements:
@@ -112,10 +115,12 @@ def _element(tag: int, raw: object, dataset: Dataset, depth: int) -> Element:
             value = raw.value  # type: ignore[attr-defined]
             names = value if isinstance(value, str) else "\\".join(map(str, value or ()))
             return "CS", names.encode("latin-1", "replace")
-        if getattr(raw, "VR", None) != "SQ" or depth > MAX_DEPTH:
+        if getattr(raw, "VR", None) != "SQ":
             return UNREADABLE, b""
-        return "SQ", _items(raw.value, depth)  # type: ignore[attr-defined]
+        return _of_items(raw.value, depth)  # type: ignore[attr-defined]
     if is_cut_short(raw):
+        if depth:
+            raise _CutShortError
         return UNREADABLE, b""
     vr, stated = raw.VR, raw.VR
     if vr is None or vr == "UN" or len(vr) != 2 or not vr.isascii():
@@ -177,21 +182,39 @@ def _short_sequence(value: bytes, implicit: bool, little: bool, depth: int) -> E
 
 
 def _sequence(value: bytes, implicit: bool, little: bool, depth: int) -> Element:
-    if depth > MAX_DEPTH or (value and value[:4] not in _ITEM_TAGS):
+    if not _whole(value, little):
         return UNREADABLE, b""
     try:
-        items = read_sequence(BytesIO(value), implicit, little, len(value), "iso8859")
-        return "SQ", _items(items, depth)
+        return _of_items(read_sequence(BytesIO(value), implicit, little, len(value), "iso8859"), depth)
     except Exception:  # noqa: BLE001 - pydicom raises almost anything on damaged items: it costs this sequence alone
         return UNREADABLE, b""
 
 
-def _items(items: object, depth: int) -> bytes:
+def _whole(value: bytes, little: bool) -> bool:
+    """Whether this begins with items that fit into it, as far as their lengths are stated."""
+    unpack = struct.Struct("<HHI" if little else ">HHI").unpack_from
+    position, end = 0, len(value)
+    while position + 8 <= end:
+        group, element, length = unpack(value, position)
+        if group != 0xFFFE or element not in (0xE000, 0xE0DD):
+            return False
+        if length == _UNDEFINED or element == 0xE0DD:
+            return True
+        position += 8 + length
+    return position == end
+
+
+def _of_items(items: Iterable[Dataset], depth: int) -> Element:
     parts: list[bytes] = []
-    for item in items:  # type: ignore[attr-defined]
-        stored = encode(elements_of(item, depth + 1))
-        parts += (_LENGTH.pack(len(stored)), stored)
-    return b"".join(parts)
+    try:
+        if depth > MAX_DEPTH:
+            raise _CutShortError
+        for item in items:
+            stored = encode(elements_of(item, depth + 1))
+            parts += (_LENGTH.pack(len(stored)), stored)
+    except _CutShortError:
+        return UNREADABLE, b""
+    return "SQ", b"".join(parts)
 
 
 def _swapped(tag: int, vr: str, value: bytes, dataset: Dataset) -> bytes:
