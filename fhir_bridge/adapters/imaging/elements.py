@@ -53,6 +53,7 @@ _UNITS: Final = {"AT": 2, "OW": 2, "SS": 2, "US": 2, "FL": 4, "OF": 4, "OL": 4, 
 _UNITS_LONG: Final = {"FD": 8, "OD": 8, "OV": 8, "SV": 8, "UV": 8}
 _WORDS: Final = {1: "B", 2: "H", 4: "I", 8: "Q"}
 _UNDEFINED: Final = 0xFFFFFFFF
+_PIXEL_REPRESENTATION: Final = 0x00280103
 _CHARACTER_SET: Final = 0x00080005
 _WAVEFORM_BITS: Final = 0x54001004
 _WAVEFORM_DATA: Final = 0x54001010
@@ -135,6 +136,8 @@ def _element(tag: int, raw: object, dataset: Dataset, depth: int) -> Element:
         return _sequence(value, implicit, little, depth)
     if not raw.is_little_endian:
         value = _swapped(tag, vr, value, dataset)
+    if vr == "OB" and _is_choice(tag):
+        vr = "OW"
     limit = _WAVEFORM_LIMIT if tag == _WAVEFORM_DATA else _TEXT_LIMIT if vr in _LONG_TEXT else _LIMIT
     if len(value) > limit:
         return OMITTED, _LENGTH.pack(len(value))
@@ -149,7 +152,7 @@ def is_cut_short(raw: object) -> bool:
 
 
 def _known_vr(tag: int, dataset: Dataset) -> str | None:
-    """The VR by the dictionaries, where the file states none; one with a choice (`US or SS`) stays unknown."""
+    """The VR by the dictionaries, where the file states none."""
     if tag >> 16 & 1:
         block = tag >> 8 & 0xFF
         if not block:
@@ -165,7 +168,19 @@ def _known_vr(tag: int, dataset: Dataset) -> str | None:
         if known is None:
             return None
         found = known
-    return found if len(found) == 2 else None
+    if len(found) == 2:
+        return found
+    # A choice: bytes where they are one, else numbers with the sign of the pixels (PS3.5 A.1).
+    if "OW" in found:
+        return "OW"
+    sign = dataset.get_item(_PIXEL_REPRESENTATION, keep_deferred=True)
+    return "SS" if bytes(getattr(sign, "value", None) or b"").strip(b"\0") else "US"
+
+
+def _is_choice(tag: int) -> bool:
+    """Whether a VR of bytes may be one or another for this attribute, so that it says nothing."""
+    known = _public_vr(tag)
+    return known is not None and len(known) > 2
 
 
 @lru_cache(maxsize=8192)

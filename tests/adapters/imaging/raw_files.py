@@ -18,6 +18,11 @@ SR = "1.2.840.10008.5.1.4.1.1.88.33"
 ECG = "1.2.840.10008.5.1.4.1.1.9.1.1"
 KEY_OBJECTS = "1.2.840.10008.5.1.4.1.1.88.59"
 
+IMPLICIT = "1.2.840.10008.1.2"
+EXPLICIT = "1.2.840.10008.1.2.1"
+BIG_ENDIAN = "1.2.840.10008.1.2.2"
+
+_UNITS = {"US": 2, "SS": 2, "OW": 2, "UL": 4, "SL": 4, "FL": 4, "FD": 8}
 _LONG = frozenset("OB OD OF OL OV OW SQ SV UC UN UR UT UV".split())
 
 
@@ -34,6 +39,8 @@ def raw(keyword: str, value: Any) -> Raw:
         return vr, [elements(**each) for each in value]
     if isinstance(value, bytes):
         return vr if len(vr) == 2 else "OW", value
+    if isinstance(value, int) and vr == "US or SS":
+        return "SS", struct.pack("<h", value)
     if isinstance(value, int) and vr in ("US", "UL"):
         return vr, struct.pack("<H" if vr == "US" else "<I", value)
     return vr, padded(str(value).encode(), vr)
@@ -48,29 +55,45 @@ def elements(**values: Any) -> dict[int, Raw]:
     return {tag(keyword): raw(keyword, value) for keyword, value in values.items()}
 
 
-def encoded(values: dict[int, Raw]) -> bytes:
-    """Explicit VR little endian."""
+def encoded(values: dict[int, Raw], syntax: str = EXPLICIT) -> bytes:
+    """The elements in a transfer syntax; the items of sequences have no length but in explicit VR little endian."""
+    order = ">" if syntax == BIG_ENDIAN else "<"
     parts = []
     for key in sorted(values):
         vr, value = values[key]
+        length = None
         if isinstance(value, list):
-            items = [encoded(item) for item in value]
-            value = b"".join(b"\xfe\xff\x00\xe0" + struct.pack("<I", len(item)) + item for item in items)
-        head = struct.pack("<HH2s", key >> 16, key & 0xFFFF, vr.encode())
-        if vr in _LONG:
-            head += struct.pack("<HI", 0, len(value))
+            items = [encoded(item, syntax) for item in value]
+            if syntax == EXPLICIT:
+                value = b"".join(b"\xfe\xff\x00\xe0" + struct.pack("<I", len(item)) + item for item in items)
+            else:
+                length = 0xFFFFFFFF
+                marks = [
+                    struct.pack(order + "HHI", 0xFFFE, *rest)
+                    for rest in ((0xE000, length), (0xE00D, 0), (0xE0DD, 0))
+                ]
+                value = b"".join(marks[0] + item + marks[1] for item in items) + marks[2]
+        elif syntax == BIG_ENDIAN and vr in _UNITS:
+            unit = _UNITS[vr]
+            value = b"".join(value[start : start + unit][::-1] for start in range(0, len(value), unit))
+        length = len(value) if length is None else length
+        head = struct.pack(order + "HH", key >> 16, key & 0xFFFF)
+        if syntax == IMPLICIT:
+            head += struct.pack("<I", length)
+        elif vr in _LONG:
+            head += vr.encode() + struct.pack(order + "HI", 0, length)
         else:
-            assert len(value) < 1 << 16, (vr, len(value))
-            head += struct.pack("<H", len(value))
+            assert length < 1 << 16, (vr, length)
+            head += vr.encode() + struct.pack(order + "H", length)
         parts.append(head + value)
     return b"".join(parts)
 
 
-def write(path: Path, values: dict[int, Raw]) -> Path:
+def write(path: Path, values: dict[int, Raw], syntax: str = EXPLICIT) -> Path:
     """A file of these elements."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    meta = encoded(elements(TransferSyntaxUID="1.2.840.10008.1.2.1"))
-    path.write_bytes(b"\0" * 128 + b"DICM" + meta + encoded(values))
+    meta = encoded(elements(TransferSyntaxUID=syntax))
+    path.write_bytes(b"\0" * 128 + b"DICM" + meta + encoded(values, syntax))
     return path
 
 
