@@ -131,6 +131,13 @@ CODES = declare(
         "Send times with an offset",
     ),
     IssueCode("FB-MAP-211", "error", "Not a truth value", "The element was left out", "value"),
+    IssueCode(
+        "FB-MAP-212",
+        "warning",
+        "A code is not one of the system that the source names",
+        "It is kept as a code of the source; correct it there, or load the system's newer version",
+        "code-invalid",
+    ),
     # Identity (HOUSE: what can't be linked is held, never guessed).
     IssueCode(
         "FB-ID-001",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from decimal import Decimal
 from functools import lru_cache
 from typing import Any, Final
@@ -84,9 +84,8 @@ def _items(value: bytes, encodings: Encodings) -> Reading:
     for position, elements in enumerate(items_of(value), 1):
         made, wrong = _item(elements, encodings)
         problems += (Problem(problem.code, f"[{position}].{problem.text}") for problem in wrong)
-        if made is not None:
-            values.append(made)
-    return Reading(values or None, tuple(problems)) if values or problems else NOTHING
+        values.append(made)
+    return Reading(values, tuple(problems)) if values else NOTHING
 
 
 _short_items = lru_cache(maxsize=1024)(_items)
@@ -121,7 +120,7 @@ def _item(elements: Elements, encodings: Encodings) -> Reading:
         problems.append(Problem("FB-DCM-020", f"{keyword_for_tag(value_tag)} is no code and was left out"))
         value = None
     if value is None and meaning is None:
-        return Reading(None, tuple(problems))
+        return Reading(Item({}), tuple(problems))  # which keeps the places of the others
     return Reading(code(value, scheme, meaning, version), tuple(problems))
 
 
@@ -184,6 +183,14 @@ class AttributeReader:
         """The value as text, the first of several."""
         value = _first(self.value(keyword))
         return value if isinstance(value, str) else None
+
+    def term(self, keyword: str, terms: Collection[str]) -> str | None:
+        """The value as text, where it is one of the terms that DICOM defines; another one is reported and left out."""
+        text = self.text(keyword)
+        if text is not None and text not in terms:
+            self.report("FB-DCM-020", f"{keyword} is no term that is defined for it and was left out")
+            return None
+        return text
 
     def number(self, keyword: str) -> Decimal | None:
         """The value as a number, the first of several."""

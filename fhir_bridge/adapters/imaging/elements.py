@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import struct
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from io import BytesIO
 from typing import Final
@@ -53,14 +53,18 @@ _UNITS: Final = {"AT": 2, "OW": 2, "SS": 2, "US": 2, "FL": 4, "OF": 4, "OL": 4, 
 _UNITS_LONG: Final = {"FD": 8, "OD": 8, "OV": 8, "SV": 8, "UV": 8}
 _WORDS: Final = {1: "B", 2: "H", 4: "I", 8: "Q"}
 _UNDEFINED: Final = 0xFFFFFFFF
+_PIXEL_REPRESENTATION: Final = 0x00280103
 _CHARACTER_SET: Final = 0x00080005
 _WAVEFORM_BITS: Final = 0x54001004
 _WAVEFORM_DATA: Final = 0x54001010
 _WAVEFORM_PADDING: Final = 0x5400100A
-_ITEM_TAGS: Final = (b"\xfe\xff\x00\xe0", b"\xff\xfe\xe0\x00", b"\xfe\xff\xdd\xe0", b"\xff\xfe\xe0\xdd")
 
 _HEAD: Final = struct.Struct("<I2sI")
 _LENGTH: Final = struct.Struct("<I")
+
+
+class _CutShortError(ValueError):
+    """An item ends before its last value does, or nests too deep: it costs the sequence around it."""
 
 
 def elements_of(dataset: Dataset, depth: int = 0) -> Elements:
@@ -112,10 +116,12 @@ def _element(tag: int, raw: object, dataset: Dataset, depth: int) -> Element:
             value = raw.value  # type: ignore[attr-defined]
             names = value if isinstance(value, str) else "\\".join(map(str, value or ()))
             return "CS", names.encode("latin-1", "replace")
-        if getattr(raw, "VR", None) != "SQ" or depth > MAX_DEPTH:
+        if getattr(raw, "VR", None) != "SQ":
             return UNREADABLE, b""
-        return "SQ", _items(raw.value, depth)  # type: ignore[attr-defined]
+        return _of_items(raw.value, depth)  # type: ignore[attr-defined]
     if is_cut_short(raw):
+        if depth:
+            raise _CutShortError
         return UNREADABLE, b""
     vr, stated = raw.VR, raw.VR
     if vr is None or vr == "UN" or len(vr) != 2 or not vr.isascii():
@@ -130,6 +136,8 @@ def _element(tag: int, raw: object, dataset: Dataset, depth: int) -> Element:
         return _sequence(value, implicit, little, depth)
     if not raw.is_little_endian:
         value = _swapped(tag, vr, value, dataset)
+    if vr == "OB" and _is_choice(tag):
+        vr = "OW"
     limit = _WAVEFORM_LIMIT if tag == _WAVEFORM_DATA else _TEXT_LIMIT if vr in _LONG_TEXT else _LIMIT
     if len(value) > limit:
         return OMITTED, _LENGTH.pack(len(value))
@@ -144,7 +152,7 @@ def is_cut_short(raw: object) -> bool:
 
 
 def _known_vr(tag: int, dataset: Dataset) -> str | None:
-    """The VR by the dictionaries, where the file states none; one with a choice (`US or SS`) stays unknown."""
+    """The VR by the dictionaries, where the file states none."""
     if tag >> 16 & 1:
         block = tag >> 8 & 0xFF
         if not block:
@@ -160,7 +168,19 @@ def _known_vr(tag: int, dataset: Dataset) -> str | None:
         if known is None:
             return None
         found = known
-    return found if len(found) == 2 else None
+    if len(found) == 2:
+        return found
+    # A choice: bytes where they are one, else numbers with the sign of the pixels (PS3.5 A.1).
+    if "OW" in found:
+        return "OW"
+    sign = dataset.get_item(_PIXEL_REPRESENTATION, keep_deferred=True)
+    return "SS" if bytes(getattr(sign, "value", None) or b"").strip(b"\0") else "US"
+
+
+def _is_choice(tag: int) -> bool:
+    """Whether a VR of bytes may be one or another for this attribute, so that it says nothing."""
+    known = _public_vr(tag)
+    return known is not None and len(known) > 2
 
 
 @lru_cache(maxsize=8192)
@@ -177,21 +197,39 @@ def _short_sequence(value: bytes, implicit: bool, little: bool, depth: int) -> E
 
 
 def _sequence(value: bytes, implicit: bool, little: bool, depth: int) -> Element:
-    if depth > MAX_DEPTH or (value and value[:4] not in _ITEM_TAGS):
+    if not _whole(value, little):
         return UNREADABLE, b""
     try:
-        items = read_sequence(BytesIO(value), implicit, little, len(value), "iso8859")
-        return "SQ", _items(items, depth)
+        return _of_items(read_sequence(BytesIO(value), implicit, little, len(value), "iso8859"), depth)
     except Exception:  # noqa: BLE001 - pydicom raises almost anything on damaged items: it costs this sequence alone
         return UNREADABLE, b""
 
 
-def _items(items: object, depth: int) -> bytes:
+def _whole(value: bytes, little: bool) -> bool:
+    """Whether this begins with items that fit into it, as far as their lengths are stated."""
+    unpack = struct.Struct("<HHI" if little else ">HHI").unpack_from
+    position, end = 0, len(value)
+    while position + 8 <= end:
+        group, element, length = unpack(value, position)
+        if group != 0xFFFE or element not in (0xE000, 0xE0DD):
+            return False
+        if length == _UNDEFINED or element == 0xE0DD:
+            return True
+        position += 8 + length
+    return position == end
+
+
+def _of_items(items: Iterable[Dataset], depth: int) -> Element:
     parts: list[bytes] = []
-    for item in items:  # type: ignore[attr-defined]
-        stored = encode(elements_of(item, depth + 1))
-        parts += (_LENGTH.pack(len(stored)), stored)
-    return b"".join(parts)
+    try:
+        if depth > MAX_DEPTH:
+            raise _CutShortError
+        for item in items:
+            stored = encode(elements_of(item, depth + 1))
+            parts += (_LENGTH.pack(len(stored)), stored)
+    except _CutShortError:
+        return UNREADABLE, b""
+    return "SQ", b"".join(parts)
 
 
 def _swapped(tag: int, vr: str, value: bytes, dataset: Dataset) -> bytes:

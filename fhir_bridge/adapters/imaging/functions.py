@@ -16,6 +16,7 @@ from fhir_bridge.adapters.imaging.values import Value
 from fhir_bridge.adapters.imaging.waveform import Lead
 from fhir_bridge.fhir.datatypes import Coding, HumanName, Identifier, Quantity, SampledData
 from fhir_bridge.mapping import function
+from fhir_bridge.mapping.functions.code_check import keep_valid
 
 __all__ = [
     "FUNCTIONS",
@@ -88,6 +89,9 @@ def text_coding(ctx: Any, code: Any) -> Coding | None:
     made["code"] = code.value
     if code.display:
         made["display"] = code.display
+    problem = keep_valid(ctx, made, "bodySite")
+    if problem:
+        ctx.flag("FB-MAP-212", problem)
     return made
 
 

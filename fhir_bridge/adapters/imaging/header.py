@@ -8,6 +8,7 @@ from typing import Final, NamedTuple
 
 from fhir_bridge.adapters.imaging.attribute_reader import AttributeReader
 from fhir_bridge.adapters.imaging.attributes import INSTANCE, SERIES, STUDY, TAGS
+from fhir_bridge.adapters.imaging.codes import LATERALITY
 from fhir_bridge.adapters.imaging.dicom_file import Refused, read_elements
 from fhir_bridge.adapters.imaging.elements import Elements
 from fhir_bridge.adapters.imaging.issues import found
@@ -29,6 +30,7 @@ _NON_PATIENT: Final = tuple(
 )
 """Hanging protocols, colour palettes, implant templates, defined protocols, inventories (PS3.4 GG.3)."""
 _ONE_ITEM: Final = ("IssuerOfAccessionNumberSequence", "AnatomicRegionSequence")
+_SIDES: Final = ("Laterality", "ImageLaterality")
 _ISSUER: Final = "IssuerOfPatientIDQualifiersSequence"
 
 
@@ -95,6 +97,9 @@ def _require_uids(elements: Elements, header: Header, locator: str) -> None:
 
 def _check_items(header: Header, report: Callable[[str, str], None]) -> None:
     for values in header[:3]:
+        for keyword in _SIDES:
+            if values.get(keyword, "L") not in LATERALITY:
+                report("FB-DCM-020", f"{keyword} is none of {', '.join(LATERALITY)} and says no side")
         for keyword in _ONE_ITEM:
             if len(values.get(keyword) or ()) > 1:
                 report("FB-DCM-022", f"{keyword} has {len(values[keyword])} items; the first was taken")

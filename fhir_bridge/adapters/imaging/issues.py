@@ -160,7 +160,8 @@ CODES = declare(
         "FB-DCM-022",
         "warning",
         "An attribute has several values where one is allowed",
-        "The first that can be read was taken; correct the attribute in the archive. A backslash divides values.",
+        "The first that can be read was taken, of a code's value or scheme none; correct the attribute in the archive. "
+        "A backslash divides values.",
         "value",
     ),
     IssueCode(
@@ -212,6 +213,13 @@ CODES = declare(
         "One SOP Instance UID is in two studies",
         "Each study lists it; a UID belongs to one instance of one study (PS3.5 9): correct it in the archive.",
         "conflict",
+    ),
+    IssueCode(
+        "FB-DCM-030",
+        "warning",
+        "Names of people and their identification can't be joined",
+        "They are listed each for itself, so that nobody gets another's code; correct the sequence in the archive.",
+        "value",
     ),
 )
 

@@ -16,17 +16,31 @@ __all__ = ["files_of", "read_studies"]
 
 
 def files_of(paths: Sequence[Path]) -> Iterator[FilePlace]:
-    """The files of the sources; they go by their name relative to the folder that was given."""
-    for path in paths:
-        if not path.is_dir():
-            yield FilePlace(Folder(str(path.parent), ""), path.name)
+    """The files of the sources. They go by their name below the folder that was given, or below the one around all.
+
+    `IM0001` alone would say little: many folders of an archive have one.
+    """
+    given = [(path, path.is_dir()) for path in paths]
+    parents = {path.parent for path, is_folder in given if not is_folder}
+    try:
+        above = Path(os.path.commonpath(parents)) if parents else Path()
+        folders_of = {parent: _folder(parent, above) for parent in parents}
+    except ValueError:  # some absolute and some not
+        folders_of = {parent: Folder(str(parent), "") for parent in parents}
+    for path, is_folder in given:
+        if not is_folder:
+            yield FilePlace(folders_of[path.parent], path.name)
             continue
         for name, folders, names in os.walk(path):
             folders.sort()
-            below = Path(name).relative_to(path).as_posix()
-            folder = Folder(name, "" if below == "." else below + "/")
+            folder = _folder(Path(name), path)
             for each in sorted(names):
                 yield FilePlace(folder, each)
+
+
+def _folder(path: Path, above: Path) -> Folder:
+    below = path.relative_to(above).as_posix()
+    return Folder(str(path), "" if below == "." else below + "/")
 
 
 def read_studies(paths: Sequence[Path], source: str | None = None) -> Iterator[FileRecord | StudyRecord]:

@@ -33,6 +33,23 @@ _CONTEXT: Final = {
 }
 """Concepts that modify what stands below them: key of the concept name, to the name in `Context`."""
 
+_TYPES: Final = frozenset(
+    "CODE COMPOSITE CONTAINER DATE DATETIME IMAGE NUM PNAME SCOORD SCOORD3D TABLE TCOORD TEXT TIME UIDREF "
+    "WAVEFORM".split()
+)
+"""Value Types (PS3.3 table C.17.3.2.1-1)."""
+_RELATIONS: Final = frozenset(
+    {
+        "CONTAINS",
+        "HAS ACQ CONTEXT",
+        "HAS CONCEPT MOD",
+        "HAS OBS CONTEXT",
+        "HAS PROPERTIES",
+        "INFERRED FROM",
+        "SELECTED FROM",
+    }
+)
+"""Relationship Types (PS3.3 table C.17.3.2.4-1)."""
 _MODIFIES: Final = frozenset({"HAS CONCEPT MOD", "HAS OBS CONTEXT", "HAS ACQ CONTEXT"})
 _GROUPS: Final = frozenset({"DCM|125007"})
 _IMAGE_LIBRARY: Final = "DCM|111028"
@@ -191,14 +208,16 @@ def read_document(reader: AttributeReader, uid: str, study: Any, equipment: Any 
     offset = study.offset
     template = reader.item("ContentTemplateSequence")
     date, time = reader.text("ContentDate"), reader.text("ContentTime")
-    complete = reader.text("CompletionFlag") == "COMPLETE" or "CompletionFlag" not in reader
+    complete = (
+        reader.term("CompletionFlag", ("PARTIAL", "COMPLETE")) == "COMPLETE" or "CompletionFlag" not in reader
+    )
     document = Document(
         study,
         uid,
         reader.code("ConceptNameCodeSequence"),
         template.text("TemplateIdentifier") if template is not None else None,
         complete,
-        reader.text("VerificationFlag") == "VERIFIED",
+        reader.term("VerificationFlag", ("UNVERIFIED", "VERIFIED")) == "VERIFIED",
         joined(date, time, offset)[0] or study.started,
         equipment,
     )
@@ -219,9 +238,9 @@ class _Content:
 
     def __init__(self, reader: AttributeReader) -> None:
         self.reader = reader
-        self.kind = reader.text("ValueType")
+        self.kind = reader.term("ValueType", _TYPES)
         self.name = reader.code("ConceptNameCodeSequence")
-        self.relation = reader.text("RelationshipType")
+        self.relation = reader.term("RelationshipType", _RELATIONS)
         self._children: list[_Content] | None = None
 
     @property

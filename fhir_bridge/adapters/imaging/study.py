@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from fhir_bridge.adapters.imaging.attribute_reader import key_of
 from fhir_bridge.adapters.imaging.attributes import SERIES, STUDY
 from fhir_bridge.adapters.imaging.body_parts import body_part
-from fhir_bridge.adapters.imaging.codes import Code, code
+from fhir_bridge.adapters.imaging.codes import LATERALITY, Code, code
 from fhir_bridge.adapters.imaging.dicom_file import Refused
 from fhir_bridge.adapters.imaging.elements import Elements
 from fhir_bridge.adapters.imaging.header import Header
@@ -30,13 +30,6 @@ from fhir_bridge.adapters.imaging.waveform import Recording
 from fhir_bridge.fhir.issues import Issue
 
 __all__ = ["Instance", "Series", "Study"]
-
-_LATERALITY = {
-    "L": ("7771000", "Left"),
-    "R": ("24028007", "Right"),
-    "B": ("51440002", "Right and left"),
-    "U": ("66459002", "Unilateral"),
-}
 
 
 class Series:
@@ -107,18 +100,16 @@ class Series:
     def body_site(self) -> Code | None:
         """Anatomic region where all instances name the same one, else Body Part Examined by PS3.16 Annex L."""
         (region, *others) = self._regions.values()
-        if region and not others:
-            return region[0] if isinstance(region[0], Code) else None
+        codes = [each for each in region or () if isinstance(each, Code)]
+        if codes and not others:
+            return codes[0]
         return body_part(self.get("BodyPartExamined"))
 
     @property
     def laterality(self) -> Code | None:
         """Laterality of the series, else of its images where all agree; a side only where there is a body site."""
-        letters = self._lateralities - {None}
-        letter = self.get("Laterality") or (
-            letters.pop() if len(self._lateralities) == 1 and letters else None
-        )
-        known = _LATERALITY.get(str(letter)) if letter else None
+        letters = [self.get("Laterality"), *(self._lateralities if len(self._lateralities) == 1 else ())]
+        known = next((LATERALITY[letter] for letter in letters if letter in LATERALITY), None)
         return code(known[0], "SCT", known[1]) if known else None
 
     @property

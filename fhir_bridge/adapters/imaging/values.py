@@ -63,8 +63,10 @@ _CONTROL: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]")
 _OFFSET_TAG: Final = 0x00080201
 _IDENTITY: Final = frozenset({0x00100020, 0x00100021})
 """Patient ID and its issuer: of several, or of one that is not whole, none is taken."""
-_NUMBERS: Final = frozenset({0x00080050, 0x00380010, 0x00181000})
-"""Accession Number, Admission ID, Device Serial Number: one that can't be decoded is another number."""
+_UNDIVIDED: Final = frozenset({0x00080100, 0x00080102, 0x00080119}) | _IDENTITY
+"""The same of the value and scheme of a code."""
+_EXACT: Final = frozenset({0x00080050, 0x00380010, 0x00181000}) | _UNDIVIDED
+"""The same, and Accession Number, Admission ID, Device Serial Number: one that can't be decoded is another one."""
 
 
 class _Unusable(Exception):
@@ -168,8 +170,9 @@ def _chosen(
         problems += dict.fromkeys(lost)
         return Reading(kept[0] if len(kept) == 1 else kept or None, tuple(problems))
     several = len(parts) > 1
-    if several and tag in _IDENTITY and len(set(kept)) > 1:
-        return Reading(None, (Problem("FB-DCM-023", " has several values and was left out"),))
+    if several and tag in _UNDIVIDED and len(set(kept)) > 1:
+        problem = Problem("FB-DCM-022", f" has {len(parts)} values and was left out")
+        return Reading(None, (_identified(tag, problem),))
     if several:
         taken = "the first that can be read was taken" if kept else "none can be read"
         problems.append(Problem("FB-DCM-022", f" has {len(parts)} values; {taken}"))
@@ -191,7 +194,7 @@ def _texts(tag: int, kind: str, value: bytes, encodings: Encodings, problems: li
     else:
         text = decoded(value, encodings)
         if "\ufffd" in text or is_foreign(value, encodings):
-            if "\ufffd" in text and (tag in _IDENTITY or tag in _NUMBERS):
+            if "\ufffd" in text and tag in _EXACT:
                 raise _Unusable("is not in the character set that the file names", "FB-DCM-014")
             problems.append(Problem("FB-DCM-014", " is not in the character set that the file names"))
         elif kind == "CS" and not value.isascii():

@@ -12,6 +12,7 @@ from fhir_bridge.adapters.imaging.attribute_reader import AttributeReader
 from fhir_bridge.adapters.imaging.codes import Code
 from fhir_bridge.adapters.imaging.times import joined, valid_datetime
 from fhir_bridge.adapters.imaging.vital_signs import in_profile_unit, is_vital_sign
+from fhir_bridge.fhir import ucum
 
 __all__ = ["Annotation", "Lead", "Recording", "UnreadableWaveform", "Waveform", "read_recording"]
 
@@ -268,7 +269,7 @@ def _waveform(recording: Recording, group: AttributeReader, position: int) -> Wa
         recording,
         position,
         group.text("MultiplexGroupLabel"),
-        group.text("WaveformOriginality") == "DERIVED",
+        group.term("WaveformOriginality", ("ORIGINAL", "DERIVED")) == "DERIVED",
         channels,
         count,
         frequency,
@@ -315,14 +316,20 @@ def _lead(waveform: Waveform, item: AttributeReader, position: int, padding: int
         factor = None if lost else _short(product)
     if lost:
         item.report("FB-DCM-016", "the scaling of the channel can't be used, so its voltages are not known")
-    known = unit is not None and unit.scheme == "UCUM" and factor is not None
+    known = None if unit is None or unit.scheme != "UCUM" else unit.value
+    if known is not None and not ucum.is_valid(known):
+        item.report(
+            "FB-DCM-020",
+            "the CodeValue of ChannelSensitivityUnitsSequence is no unit of UCUM and was left out",
+        )
+        known = None
     return Lead(
         waveform,
         position,
         item.code("ChannelSourceSequence"),
         factor,
         None if lost else baseline or Decimal(0),
-        unit.value if known and unit is not None else None,
+        known if factor is not None else None,
         padding,
     )
 
