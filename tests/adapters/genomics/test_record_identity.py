@@ -1,4 +1,4 @@
-"""What identifies a VCF's records: the line with the names of its samples, whatever is made of it."""
+"""What identifies a VCF's records: the line with sample names and date of its file, whatever is made of it."""
 
 from __future__ import annotations
 
@@ -51,6 +51,12 @@ def test_keys_differ_with_the_line_and_with_the_samples(read):
         True,
         True,
     ]
+
+
+def test_a_file_of_another_date_has_other_records(read):
+    first = keys(read(*LINES, samples=SAMPLES))
+    later = [line.replace("20260302", "20260402") for line in HEADER]
+    assert not set(first) & set(keys(read(*LINES, samples=SAMPLES, header=later)))
 
 
 def test_what_can_not_be_read_at_all_has_no_key(read):

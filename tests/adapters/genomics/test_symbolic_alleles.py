@@ -119,6 +119,7 @@ def test_two_variants_at_one_position_have_two_keys(read, lines):
     found = read(*lines)
     assert found.outcomes == {"read": len(lines)}
     assert len({allele.key for allele in found.alleles}) == len(found.alleles) == 2
+    assert "FB-VCF-035" not in found.codes
 
 
 def test_repeats_of_the_same_length_are_told_apart_by_their_units(read):
