@@ -97,9 +97,9 @@ class LeafCompiler:
 
     # What is read
 
-    def read(self, reads: Reads) -> None:
+    def read(self, reads: Reads, *unless: int) -> None:
         """Note values that are written, or decide what is, where the code now being written is reached."""
-        self.reads.add(reads, self.arms)
+        self.reads.add(reads, self.arms, frozenset(unless))
 
     @contextmanager
     def branch_block(self, head: str, position: Position | None = None) -> Iterator[None]:

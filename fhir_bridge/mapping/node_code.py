@@ -7,7 +7,7 @@ from typing import Any
 
 from fhir_bridge.mapping import expressions as ex
 from fhir_bridge.mapping.document import Mapping, Node, Scalar, Sequence
-from fhir_bridge.mapping.environment import Code, Environment, Variable, literal_source
+from fhir_bridge.mapping.environment import Environment, Variable, literal_source
 from fhir_bridge.mapping.grammar import ExpressionError
 from fhir_bridge.mapping.leaf_code import LeafCompiler, Sink
 from fhir_bridge.mapping.shape import NODE_KEYS, QUALIFIERS, Spot, Target, is_literal, required_names
@@ -239,7 +239,13 @@ class NodeCompiler(LeafCompiler):
             return
         value = self.writer.name("m")
         self.writer.line(f"{value} = {compiled[1].source}", subject.position)
-        self.writer.line(f"if {value}.__class__ is list: {value} = {value}[0] if len({value}) == 1 else None")
+        # What a value without a case of its own is, does not show, unless the branch reads it itself.
+        unread = self.expressions.new_arm() if self.expressions.marking else 0
+        several = f"mk({unread})" if unread else "None"
+        self.writer.line(
+            f"if {value}.__class__ is list: {value} = {value}[0] if len({value}) == 1 else {several}"
+        )
+        self.read(compiled[1].reads, unread)
         cases = [(key, case) for key, case in node if key.text not in (*NODE_KEYS, "else", "empty")]
         seen: set[str] = set()
         head = "if"
@@ -252,47 +258,51 @@ class NodeCompiler(LeafCompiler):
                     self.problems.add(key.position, f'the case "{name}" stands twice', "", "003")
                 seen.add(name)
             with self.branch_block(f"{head} {_case(value, key, names)}:", key.position):
-                self.branch(case, value, compiled, target, env, sink)
-                if not _is_null(case):
-                    self.read(compiled[1].reads)
+                if unread and _is_null(case):
+                    self.writer.line(f"mk({unread})")
+                self.branch(case, value, compiled[0], target, env, sink)
             head = "elif"
         empty, otherwise = node.get("empty"), node.get("else")
         null = f"{value} is None or {value} is CLEARED or {value} == ''"
         if empty is not None:
             with self.branch_block(f"{head} {null}:", empty.position):
-                self.branch(empty, value, compiled, target, env, sink)
+                self.branch(empty, value, compiled[0], target, env, sink)
             head = "elif"
         elif otherwise is None:
             with self.writer.block(f"{head} {null}:"):
                 pass
             head = "elif"
-        # What has no case of its own is not told from other such values, unless the branch reads it itself.
         with self.branch_block("else:" if head == "elif" else "if True:", node.position):
-            flagged = Scalar(node.position, "flag", "flag") if otherwise is None else otherwise
-            self.branch(flagged, value, compiled, target, env, sink)
+            rest = Scalar(node.position, "flag", "flag") if otherwise is None else otherwise
+            if unread and not _is_word(rest):
+                self.writer.line(f"mk({unread})")
+            self.branch(rest, value, compiled[0], target, env, sink)
 
     def branch(
         self,
         node: Node,
         value: str,
-        subject: tuple[ex.Expression, Code],
+        subject: ex.Expression,
         target: Target,
         env: Environment,
         sink: Sink,
     ) -> None:
         """A case of a match: any node, or `flag` or `reject`, whose issue names what was matched."""
-        word = node.literal if isinstance(node, Scalar) and node.expression is None else ""
-        if word in ("flag", "reject"):
-            self.read(subject[1].reads)
-            reject = ", reject=True" if word == "reject" else ""
-            arguments = f"{value}, {self.place(target, node)}, {self.writer.constant(ex.unparse(subject[0]))}"
+        if _is_word(node):
+            reject = ", reject=True" if isinstance(node, Scalar) and node.literal == "reject" else ""
+            arguments = f"{value}, {self.place(target, node)}, {self.writer.constant(ex.unparse(subject))}"
             self.writer.line(f"unmatched(ctx, {arguments}{reject})", node.position)
-        elif word is not None:
+        elif not _is_null(node):
             self.item(node, target, env, sink)
 
 
 def _is_null(node: Node) -> bool:
     return isinstance(node, Scalar) and node.expression is None and node.literal is None
+
+
+def _is_word(node: Node) -> bool:
+    """Whether a branch is `flag` or `reject`."""
+    return isinstance(node, Scalar) and node.expression is None and node.literal in ("flag", "reject")
 
 
 def _case(value: str, key: Scalar, names: list[str]) -> str:

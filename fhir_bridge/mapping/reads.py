@@ -18,6 +18,7 @@ class Read(NamedTuple):
         reader: how the value is read: `text`, or a word of the source model (`coded`, `XPN`); None: not yet known.
         which: `first` or `last` where one item of a list is taken, else `all`.
         arms: branches of the rule all of which must have been entered for the value to be read.
+        unless: branches none of which may have been entered: those that write the same whatever the value is.
     """
 
     scope: str
@@ -26,9 +27,13 @@ class Read(NamedTuple):
     reader: str | None = None
     which: str = "all"
     arms: frozenset[int] = frozenset()
+    unless: frozenset[int] = frozenset()
 
 
 Reads = tuple[Read, ...]
+
+_MANY = 5_000
+"""Sets of branches whose reads a rule remembers; loops make them many."""
 
 
 def extended(reads: Reads, name: int | str) -> Reads:
@@ -80,18 +85,26 @@ class RuleReads:
         self.rule = rule
         self.scope = scope
         self.reads: set[Read] = set()
-        self.cache: dict[frozenset[int], Any] = {}
+        self.cache: dict[tuple[int, ...], Any] = {}
 
-    def add(self, reads: Iterable[Read], arms: frozenset[int]) -> None:
+    def add(self, reads: Iterable[Read], arms: frozenset[int], unless: frozenset[int] = frozenset()) -> None:
         """Note values that the rule writes within some branches."""
-        self.reads.update(read._replace(arms=read.arms | arms) for read in as_text(tuple(reads)))
+        for read in as_text(tuple(reads)):
+            self.reads.add(read._replace(arms=read.arms | arms, unless=read.unless | unless))
+
+    def arms(self) -> frozenset[int]:
+        """The branches that decide whether a value is read."""
+        return frozenset().union(*(read.arms | read.unless for read in self.reads))
 
     def entered(self, marks: Iterable[int], make: Callable[[str, list[Read]], Any]) -> Any:
         """What a source model makes of the reads that the entered branches hold; made once for each set of them."""
-        key = frozenset(marks)
+        key = tuple(marks)
         found = self.cache.get(key)
         if found is None:
-            reads = [read for read in self.reads if read.arms <= key]
+            entered = frozenset(key)
+            reads = [read for read in self.reads if read.arms <= entered and read.unless.isdisjoint(entered)]
+            if len(self.cache) >= _MANY:
+                self.cache.clear()
             found = self.cache[key] = make(self.scope, reads)
         return found
 

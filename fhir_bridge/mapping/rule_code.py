@@ -99,6 +99,7 @@ class RuleCompiler:
         parameters = "".join(f", {item}" for item in extra)
         early, late = self._split_lets()
         expressions_mark = self.expressions.marking
+        start = len(writer.lines)
         whole = rule.node.get("on_error")
         if self.split:
             with writer.block(f"def {function}_identify(ctx, s, g{parameters}):", rule.position):
@@ -123,6 +124,7 @@ class RuleCompiler:
                 env = self._preamble(self.env, early)
                 self._key(env)
                 self._resource(env, late)
+        writer.keep_marks(start, self.nodes.reads.arms())
         writer.line("")
         return RulePlan(
             rule.name,

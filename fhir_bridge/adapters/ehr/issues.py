@@ -156,10 +156,10 @@ _CODES = declare(
     ),
     IssueCode(
         "FB-HL7-012",
-        "information",
-        "The message says something that the mapping has no place for",
-        "Add it to the mapping and to source.represents where it matters; the message itself holds it.",
-        "informational",
+        "warning",
+        "The message says something that no rule represents; it is partial",
+        "Add the field to the mapping where it matters. docs/adapters/hl7v2.md lists the fields that do not count.",
+        "incomplete",
     ),
     IssueCode(
         "FB-HL7-013",

@@ -31,7 +31,7 @@ class _Taken(NamedTuple):
     Attributes:
         which: the repetition: `all`, `first`, `last`, or its number.
         leaf: component and subcomponent that the rule names; 0 for all that the reader takes.
-        reader: a reader of `composites.py`, or `document`.
+        reader: a reader of `composites.py`.
     """
 
     which: str | int
@@ -51,27 +51,50 @@ class _Field:
 
 Fields = dict[int, _Field]
 Place = tuple[int, str]
-Target = tuple[int, str, str, int]
-"""Hops outwards, the inner group (or none), the segment's name, which of them (0 the first, -1 all)."""
-
 Ways = tuple[tuple[int, _Taken], ...]
 _merged: dict[Any, tuple[list[Ways], Fields]] = {}
 _MANY: Final = 20_000
 
 
-def _targets(scope: str, reads: list[Read]) -> dict[Target, tuple[tuple[int, _Taken], ...]]:
+class _Target(NamedTuple):
+    """Segments that a rule reads, as seen from its scope object.
+
+    Attributes:
+        hops: groups outwards.
+        inner: `documents` among the group's results, or nothing.
+        which: 0 the first segment of the name, -1 all, else the n-th.
+    """
+
+    hops: int
+    inner: str
+    name: str
+    which: int
+    ways: Ways
+
+
+class _Targets(NamedTuple):
+    """The segments of a rule's own group, and those around it, which are the same for many of its objects."""
+
+    own: tuple[_Target, ...]
+    around: tuple[_Target, ...]
+
+
+def _targets(scope: str, reads: list[Read]) -> _Targets:
     """The fields that reads take, by where their segments are as seen from a rule's scope object."""
-    found: dict[Target, set[tuple[int, _Taken]]] = {}
+    found: dict[tuple[int, str, str, int], set[tuple[int, _Taken]]] = {}
     for read in reads:
         for selector in parse(read.selector):
             way = _way(selector, read)
-            if way is None:
+            if way is None or selector.segment in ENVELOPE:
                 continue
             inner = selector.inner
             hops = 0 if inner else _hops(scope, read.scope) + holder(selector.segment, read.scope)
-            target = (hops, inner, selector.segment, selector.which)
-            found.setdefault(target, set()).add(way)
-    return {target: tuple(sorted(ways, key=repr)) for target, ways in found.items()}
+            found.setdefault((hops, inner, selector.segment, selector.which), set()).add(way)
+    targets = [_Target(*where, tuple(sorted(ways, key=repr))) for where, ways in found.items()]
+    return _Targets(
+        tuple(target for target in targets if not target.hops),
+        tuple(target for target in targets if target.hops),
+    )
 
 
 def _hops(scope: str, outer: str) -> int:
@@ -148,23 +171,40 @@ def unread(root: Group, segments: Sequence[Segment], applied: Iterable[Applied])
 
 def _read(applied: Iterable[Applied]) -> dict[int, Fields]:
     """The fields that rules take, by segment."""
-    ways: dict[int, list[Ways]] = {}
-    delimiters: dict[int, Delimiters] = {}
+    ways: dict[int, tuple[Segment, dict[int, Ways]]] = {}
+    seen: set[tuple[int, int]] = set()
     for rule in applied:
-        targets = rule.reads.entered(rule.marks, _targets)
-        for (hops, inner, name, which), fields in targets.items():
-            group = rule.scope
-            for _ in range(hops):
-                group = group.outer
-            for segment in _segments(group, inner, name, which):
-                ways.setdefault(id(segment), []).append(fields)
-                delimiters[id(segment)] = segment.delimiters
-    return {key: _merge(parts, delimiters[key]) for key, parts in ways.items()}
+        group = rule.scope
+        targets: _Targets = rule.reads.entered(rule.marks, _targets)
+        for target in targets.own:
+            _note(ways, group, target)
+        key = (id(group.outer), id(targets))
+        if key not in seen:
+            seen.add(key)
+            for target in targets.around:
+                outer = group
+                for _ in range(target.hops):
+                    outer = outer.outer
+                _note(ways, outer, target)
+    return {key: _merge(list(parts.values()), segment.delimiters) for key, (segment, parts) in ways.items()}
+
+
+def _note(ways: dict[int, tuple[Segment, dict[int, Ways]]], group: Group, target: _Target) -> None:
+    for segment in _segments(group, target.inner, target.name, target.which):
+        noted = ways.get(id(segment))
+        if noted is None:
+            noted = ways[id(segment)] = (segment, {})
+        noted[1][id(target.ways)] = target.ways
 
 
 def _segments(group: Group, inner: str, name: str, which: int) -> list[Segment]:
-    if inner:
-        return [segment for part in group.of(inner) for segment in part.all(name)]
+    if inner:  # documents among the results
+        return [
+            segment
+            for part in group.of(OBSERVATION)
+            for segment in part.all(name)
+            if document_of(segment) is not None
+        ]
     if which == 0:
         first = group.first.get(name)
         return [] if first is None else [first]
@@ -238,12 +278,11 @@ _NONE: Final[frozenset[int]] = frozenset()
 def _missing(segment: Segment, fields: Fields | None, silent: frozenset[int]) -> list[Place]:
     """The places of a segment that nothing takes: field, and what follows its number (`.9`, `[2]`, or nothing)."""
     found: list[Place] = []
-    stated = segment.fields
-    for number in range(1, len(stated)):
-        raw = stated[number]
-        if not raw or number in silent:
+    fields = fields or {}
+    for number, raw in enumerate(segment.fields):
+        if not raw or number in silent or not number:
             continue
-        field = fields.get(number) if fields else None
+        field = fields.get(number)
         if field is None:
             if _holds(raw, segment.delimiters):
                 found.append((number, ""))
@@ -251,11 +290,11 @@ def _missing(segment: Segment, fields: Fields | None, silent: frozenset[int]) ->
         places = field.cache.get(raw)
         if places is None:
             places = _left(segment, number, raw, field.ways)
-            if not any(way.reader == "document" for way in field.ways):
-                if len(field.cache) >= _MANY:
-                    field.cache.clear()
-                field.cache[raw] = places
-        found += ((number, place) for place in places)
+            if len(field.cache) >= _MANY:
+                field.cache.clear()
+            field.cache[raw] = places
+        if places:
+            found += ((number, place) for place in places)
     return found
 
 
@@ -283,7 +322,7 @@ def _left(segment: Segment, field: int, raw: str, ways: tuple[_Taken, ...]) -> t
             if way.which in ("all", number) or place == {"first": 0, "last": len(repetitions) - 1}.get(
                 str(way.which)
             ):
-                gone.update(_leaves(way, segment, part, populated))
+                gone.update(_leaves(way, delimiters, part, populated))
         rest = [leaf for leaf in populated if leaf not in gone]
         if gone and pointer:
             rest = []
@@ -295,10 +334,8 @@ def _left(segment: Segment, field: int, raw: str, ways: tuple[_Taken, ...]) -> t
     return tuple(left)
 
 
-def _leaves(way: _Taken, segment: Segment, part: str, populated: list[Leaf]) -> Iterable[Leaf]:
+def _leaves(way: _Taken, delimiters: Delimiters, part: str, populated: list[Leaf]) -> Iterable[Leaf]:
     component, sub = way.leaf
     if component:
         return [leaf for leaf in populated if leaf[0] == component and sub in (0, leaf[1])]
-    if way.reader == "document":
-        return populated if document_of(segment) is not None else ()
-    return taken(way.reader, part, segment.delimiters)
+    return taken(way.reader, part, delimiters)

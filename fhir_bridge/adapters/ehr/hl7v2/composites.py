@@ -84,11 +84,16 @@ class Components:
         return len(self._parts[number - 1]) if number <= len(self._parts) else 0
 
     def designator(self, *leaves: Leaf) -> str | tuple[str, ...] | None:
-        """The names of one authority that stand at three places (namespace, universal id, its type), all taken."""
-        names = hierarchic_designator([self.peek(*leaf) for leaf in leaves])
-        if names is not None:
-            self.taken.update(leaf for leaf in leaves if self.peek(*leaf) is not None)
-        return names
+        """The names of one authority that stand at three places: namespace, universal id, its type.
+
+        A universal id that is neither OID nor URI is not taken beside a namespace: the namespace makes the system.
+        """
+        namespace, universal, kind = (self.peek(*leaf) for leaf in leaves)
+        if namespace:
+            self.taken.add(leaves[0])
+        if universal and (not namespace or _universal_uri(universal, kind) or _OID.fullmatch(universal)):
+            self.taken.update(leaf for leaf in leaves[1:] if self.peek(*leaf) is not None)
+        return hierarchic_designator([namespace, universal, kind])
 
     def authority(self, number: int) -> str | tuple[str, ...] | None:
         """The names of the authority that an HD states."""

@@ -116,7 +116,7 @@ def is_document(s: Group) -> bool:
 @function(
     scope=True,
     returns="Attachment",
-    selects=((f"{OBSERVATION}:OBX-5", "document"), (f"{OBSERVATION}:OBX-3", "label")),
+    selects=(("documents:OBX-5", "whole"), ("documents:OBX-3", "label")),
 )
 def documents(s: Group) -> list[Attachment] | None:
     """The documents among the results of the order in hand."""

@@ -58,7 +58,7 @@ def _is_number(text: str | None) -> bool:
     return text is not None and re.match(r"\s*(?:[<>]=?|≤|≥)?\s*[-+.,]?\d", text) is not None
 
 
-@function(context=True, nulls=True, reads=("NM", "coded"))
+@function(context=True, nulls=True, reads=("NM", "unit"))
 def numeric(ctx: Context, x: Any, unit: Any = None) -> Any:
     """NM as a Quantity; null, flagged, where it can't be read: `12,5`, `1.2.3`, `5 mg`, `N/A`.
 
@@ -83,7 +83,7 @@ def numeric(ctx: Context, x: Any, unit: Any = None) -> Any:
     return quantity(ctx, value, unit, comparator)
 
 
-@function(context=True, nulls=True, reads=("SN", "coded"))
+@function(context=True, nulls=True, reads=("SN", "unit"))
 def structured(ctx: Context, x: Any, unit: Any = None) -> Any:
     """SN as Quantity (`>^90`), Range (`^2^-^4`), Ratio (`^1^:^128`) or text (`^2^+`, `<>^5`).
 

@@ -39,7 +39,7 @@ class Selector(NamedTuple):
         repetition: from 1; 0 where none is named.
         every: `[*]` is written for the repetitions.
         reader: how a derived value reads the field.
-        inner: the group inside the scope whose segments are meant, for functions of a scope.
+        inner: `documents` where the segments of documents among the scope's results are meant, for functions.
     """
 
     segment: str
@@ -63,7 +63,7 @@ _READ: Final = {
 
 @lru_cache(maxsize=5000)
 def parse(text: str) -> tuple[Selector, ...]:
-    """The positions that a selector reads; `GROUP:SEG-f` is in a group inside the scope. None for what makes ids."""
+    """The positions that a selector reads; `documents:SEG-f` is in those inside the scope. None for what makes ids."""
     text = text.strip("`")
     if text in _READ:
         return _READ[text]

@@ -61,7 +61,7 @@ _PAIR: Final = re.compile(
 )
 
 
-_MEASUREMENT: Final = (("OBX-5", "measurement"), ("OBX-6", "coded"))
+_MEASUREMENT: Final = (("OBX-5", "measurement"), ("OBX-6", "unit"))
 """What the quantity of a vital sign, and the note beside it, are made of."""
 
 
