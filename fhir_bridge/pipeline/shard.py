@@ -91,6 +91,7 @@ class OutputCheck:
 class _Reading:
     options: Mapping[str, Any]
     site: Site
+    selectors: frozenset[tuple[str, str]]
 
 
 @dataclass(slots=True)
@@ -112,7 +113,8 @@ class ShardRun:
             TooManyRejected: `Selection.max_rejected` is exceeded; what came before has been written.
         """
         account = Account()
-        reading = _Reading({**self.mapping.source_options, **self.options}, self.context.site)
+        options = {**self.mapping.source_options, **self.options}
+        reading = _Reading(options, self.context.site, self.mapping.selectors)
         taken = 0
         for record in self.adapter.read(paths, reading):
             if not self.selection.takes(record):
