@@ -80,6 +80,8 @@ def check_syntax(
 
 
 class _Syntax:
+    selectors = None
+
     def __init__(self, options: dict[str, Any], site: Site) -> None:
         self.options = options
         self.site = site

@@ -142,6 +142,7 @@ class OutputCheck:
 class _Reading:
     options: Mapping[str, Any]
     site: Site
+    selectors: frozenset[tuple[str, str]]
 
 
 @dataclass(slots=True)
@@ -258,4 +259,5 @@ class ShardRun:
         return self.adapter.compose(parts, self._reading())
 
     def _reading(self) -> _Reading:
-        return _Reading({**self.mapping.source_options, **self.options}, self.context.site)
+        options = {**self.mapping.source_options, **self.options}
+        return _Reading(options, self.context.site, self.mapping.selectors)

@@ -197,6 +197,11 @@ class ReadContext(Protocol):
         """The site's settings (`fhir_bridge.mapping.Site`)."""
         ...
 
+    @property
+    def selectors(self) -> frozenset[tuple[str, str]] | None:
+        """Scope and text of every selector that the mapping names; None where nothing is converted."""
+        ...
+
 
 @runtime_checkable
 class Adapter(Protocol):

@@ -78,6 +78,13 @@ _CODES = declare(
         "not-found",
     ),
     IssueCode(
+        "FB-CSV-011",
+        "warning",
+        "A column of the table holds values that no rule reads",
+        "Add a rule for it, or list it under source.ignore where it is not wanted.",
+        "incomplete",
+    ),
+    IssueCode(
         "FB-HL7-001",
         "error",
         "The file does not begin with a message",

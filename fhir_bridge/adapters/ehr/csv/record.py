@@ -82,6 +82,10 @@ class Row:
         self.time: datetime | None = None
         self.together: Sequence[Row] = ()
 
+    def holds(self, position: int) -> bool:
+        """Whether the cell at a position has a value."""
+        return self._cells[position].strip() not in self._table.missing
+
     def cell(self, column: str) -> str | None:
         """The text of a cell, trimmed; None where it is empty or stands for nothing.
 
