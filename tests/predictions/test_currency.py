@@ -10,11 +10,13 @@ import pytest
 from fhir_bridge.fhir.access import EVERYTHING
 from fhir_bridge.fhir.ids import DEMO_KEY, IdKey
 from fhir_bridge.fhir.serialization import dumps
+from fhir_bridge.fhir.validation import Validator
 from fhir_bridge.predictions import Prediction, PredictionRun, Refusal
 from fhir_bridge.predictions.score2 import Score2
 from fhir_bridge.storage import Store
 from fhir_bridge.storage.errors import StorageError
 from fhir_bridge.storage.results import Cause
+from fhir_bridge.terminology import get_terminology
 from tests.predictions.clinic import (
     APPROVED,
     CHOLESTEROL,
@@ -54,6 +56,18 @@ async def by_delete(store: Store, resource: dict[str, Any]) -> None:
     await store.delete(resource["resourceType"], resource["id"], EVERYTHING)
 
 
+async def all_valid(clinic: Clinic) -> None:
+    """What predictors and their withdrawal leave is valid FHIR."""
+    validator = Validator(get_terminology())
+    found = await clinic.results()
+    for kind in ("RiskAssessment", "Provenance", "Device", "DocumentReference"):
+        found += await clinic.find(kind)
+    wrong = [
+        issue for one in found for issue in validator.validate(one) if issue.severity in ("error", "fatal")
+    ]
+    assert wrong == []
+
+
 Way = Callable[[Store, dict[str, Any]], Awaitable[None]]
 
 
@@ -87,6 +101,7 @@ class TestACorrection:
                 if way is not by_delete:
                     expected.add(("revision", f"Observation/{SBP}/_history/2"))
                 assert named == expected
+            await all_valid(clinic)
             kept = await clinic.store.vread(
                 "Observation", done.observation_id, str(before.version), EVERYTHING
             )
@@ -203,6 +218,7 @@ def test_newer_data_leaves_the_result_until_the_next_takes_its_place(fresh_datab
         assert (old["status"], is_superseded(old), is_superseded(new)) == ("final", True, False)
         (tagged,) = await clinic.find("RiskAssessment", ("_tag", "superseded"))
         assert tagged["basis"][0]["reference"] == f"Observation/{first.observation_id}"
+        await all_valid(clinic)
         found = await clinic.find("Observation", ("code", "score2"), ("_tag:not", "superseded"))
         assert [item["id"] for item in found] == [second.observation_id]
 
