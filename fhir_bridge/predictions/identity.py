@@ -70,9 +70,16 @@ def content_hash_of(predictor: Predictor) -> str:
     options = orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS
     digest.update(orjson.dumps(state, default=lambda value: type(value).__qualname__, option=options))
     for file in sorted(str(path) for path in getattr(predictor, "files", ())):
-        with Path(file).open("rb") as content:
-            digest.update(hashlib.file_digest(content, "blake2b").digest())
+        found = Path(file).stat()
+        digest.update(_file(file, found.st_mtime_ns, found.st_size))
     return digest.hexdigest()
+
+
+@lru_cache(maxsize=64)
+def _file(file: str, _changed: int, _size: int) -> bytes:
+    """Digest of a file, read again where it changed."""
+    with Path(file).open("rb") as content:
+        return hashlib.file_digest(content, "blake2b").digest()
 
 
 @lru_cache(maxsize=64)

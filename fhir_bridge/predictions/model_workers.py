@@ -73,19 +73,26 @@ class ModelWorkers:
         self._lock = threading.Lock()
 
     async def predict(
-        self, predictor: Predictor, settings: PredictorSettings, records: Sequence[ModelRecord]
+        self,
+        predictor: Predictor,
+        settings: PredictorSettings,
+        records: Sequence[ModelRecord],
+        content: str = "",
     ) -> list[Answer]:
         """What the model says of each record. Waits without holding up the event loop.
 
         All go in one call; where that fails, each is asked alone, so that one record's failure is its own.
 
+        Args:
+            content: hash of what the model is; another one gets another process.
+
         Raises:
             ModelUnavailable: the model can't be loaded in a process of its own.
         """
-        worker = self._worker(predictor, settings)
+        worker = self._worker(predictor, settings, content)
         return await worker.run(records)
 
-    def _worker(self, predictor: Predictor, settings: PredictorSettings) -> _Worker:
+    def _worker(self, predictor: Predictor, settings: PredictorSettings, content: str) -> _Worker:
         try:
             pickled = pickle.dumps(predictor)
         except Exception as error:  # a plug-in's class may raise anything here
@@ -93,7 +100,7 @@ class ModelWorkers:
                 f"{predictor.name} can't be sent to a process of its own ({type(error).__name__}: {error}); it has to "
                 "be a class of an importable module, without open files"
             ) from error
-        said = orjson.dumps([asdict(settings)], default=str, option=orjson.OPT_SORT_KEYS)
+        said = orjson.dumps([asdict(settings), content], default=str, option=orjson.OPT_SORT_KEYS)
         key = hashlib.blake2b(pickled + said, digest_size=16).digest()
         with self._lock:
             worker = self._workers.pop(key, None) or _Worker(pickled, settings)

@@ -101,6 +101,7 @@ class PredictionRun:
             )
         self._store = store
         self._workers = workers or model_workers()
+        self._content = identities.content
         self._builder = ResultBuilder(predictor, self._settings, identities)
         self._jobs = Jobs(store.pool, f"predict-{os.getpid()}-{secrets.token_hex(4)}")
 
@@ -259,7 +260,10 @@ class PredictionRun:
         if asked:
             try:
                 answers = await self._workers.predict(
-                    self._predictor, self._settings, [subject.for_model() for subject in asked]
+                    self._predictor,
+                    self._settings,
+                    [subject.for_model() for subject in asked],
+                    self._content,
                 )
             except ModelUnavailable as error:
                 raise PredictionError("FB-PRED-006", f"{self._predictor.name}: {error}") from error

@@ -52,9 +52,38 @@ ALTER TABLE job ADD dedupe text COLLATE "C";
 CREATE UNIQUE INDEX job_dedupe ON job (dedupe) WHERE state = 'ready';
 """
 
+# Results of earlier programs, which did not say which of them counts: the next run of their model supersedes them all.
+ADOPT = """
+WITH labelled AS (
+    SELECT r.key, r.type, r.id, convert_from(r.bytes, 'UTF8')::jsonb AS said
+    FROM resource r JOIN label l ON l.key = ANY(r.labels)
+    WHERE NOT r.deleted AND r.type IN ('Observation', 'RiskAssessment') AND l.code = 'AIAST'
+), results AS (
+    SELECT key, id, said, said -> 'code' -> 'coding' -> 0 ->> 'code' AS code,
+        said -> 'code' -> 'coding' -> 0 ->> 'system' AS system
+    FROM labelled WHERE type = 'Observation' AND said ->> 'status' <> 'entered-in-error'
+), models AS (
+    SELECT *, CASE
+        WHEN code IN ('score2', 'score2-op') THEN 'score2'
+        WHEN code = 'hcm-risk-scd' THEN code
+        WHEN starts_with(system, 'urn:fhir-bridge:predictor:') THEN replace(system, 'urn:fhir-bridge:predictor:', '')
+    END AS model
+    FROM results
+)
+INSERT INTO prediction (result, companion, patient, model, horizon, state)
+SELECT m.key, k.key, p.key, m.model, 0, 'o'
+FROM models m
+JOIN resource p ON p.type = 'Patient' AND 'Patient/' || p.id = m.said -> 'subject' ->> 'reference'
+LEFT JOIN labelled k ON k.type = 'RiskAssessment'
+    AND k.said -> 'basis' -> 0 ->> 'reference' = 'Observation/' || m.id
+WHERE m.model IS NOT NULL
+ON CONFLICT DO NOTHING
+"""
+
 
 def upgrade() -> None:
     op.get_bind().exec_driver_sql(UPGRADE)
+    op.get_bind().exec_driver_sql(ADOPT)
 
 
 def downgrade() -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import runpy
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,11 +12,13 @@ import pytest
 from fhir_bridge.fhir.access import EVERYTHING
 from fhir_bridge.fhir.ids import DEMO_KEY, IdKey
 from fhir_bridge.fhir.serialization import dumps
+from fhir_bridge.fhir.validation import Validator
 from fhir_bridge.predictions import Prediction, PredictionRun, Refusal
 from fhir_bridge.predictions.score2 import Score2
 from fhir_bridge.storage import Store
 from fhir_bridge.storage.errors import StorageError
 from fhir_bridge.storage.results import Cause
+from fhir_bridge.terminology import get_terminology
 from tests.predictions.clinic import (
     APPROVED,
     CHOLESTEROL,
@@ -29,7 +33,7 @@ from tests.predictions.clinic import (
     pressure,
     records,
 )
-from tests.predictions.models import Counting
+from tests.predictions.models import Counting, Weighted
 from tests.predictions.records import condition, quantity
 
 NULLIFY = "NULLIFY"
@@ -52,6 +56,18 @@ async def by_load(store: Store, resource: dict[str, Any]) -> None:
 
 async def by_delete(store: Store, resource: dict[str, Any]) -> None:
     await store.delete(resource["resourceType"], resource["id"], EVERYTHING)
+
+
+async def all_valid(clinic: Clinic) -> None:
+    """What predictors and their withdrawal leave is valid FHIR."""
+    validator = Validator(get_terminology())
+    found = await clinic.results()
+    for kind in ("RiskAssessment", "Provenance", "Device", "DocumentReference"):
+        found += await clinic.find(kind)
+    wrong = [
+        issue for one in found for issue in validator.validate(one) if issue.severity in ("error", "fatal")
+    ]
+    assert wrong == []
 
 
 Way = Callable[[Store, dict[str, Any]], Awaitable[None]]
@@ -87,6 +103,7 @@ class TestACorrection:
                 if way is not by_delete:
                     expected.add(("revision", f"Observation/{SBP}/_history/2"))
                 assert named == expected
+            await all_valid(clinic)
             kept = await clinic.store.vread(
                 "Observation", done.observation_id, str(before.version), EVERYTHING
             )
@@ -203,6 +220,7 @@ def test_newer_data_leaves_the_result_until_the_next_takes_its_place(fresh_datab
         assert (old["status"], is_superseded(old), is_superseded(new)) == ("final", True, False)
         (tagged,) = await clinic.find("RiskAssessment", ("_tag", "superseded"))
         assert tagged["basis"][0]["reference"] == f"Observation/{first.observation_id}"
+        await all_valid(clinic)
         found = await clinic.find("Observation", ("code", "score2"), ("_tag:not", "superseded"))
         assert [item["id"] for item in found] == [second.observation_id]
 
@@ -437,5 +455,51 @@ def test_several_inputs_corrected_together_are_named_together(fresh_database_url
         ]
         assert len(found["entity"]) == 4
         assert b"valueQuantity" not in dumps(found)
+
+    in_clinic(fresh_database_url, work)
+
+
+def test_five_results_of_an_earlier_program_are_superseded_by_the_next_run(
+    fresh_database_url: str, repository: Path
+) -> None:
+    """As the database has them after it was upgraded: nothing said which of them counts."""
+    source = repository / "migrations/versions/0005_predictions.py"
+    adopt = runpy.run_path(str(source))["ADOPT"]
+
+    async def work(clinic: Clinic) -> None:
+        done = await clinic.predict()
+        result = await clinic.read("Observation", done.observation_id)
+        (risk,) = await clinic.find("RiskAssessment")
+        async with clinic.store.connection() as connection:
+            await connection.execute("DELETE FROM prediction")
+        for number in range(4):
+            await clinic.write(result | {"id": f"old-{number}"})
+            basis = [{"reference": f"Observation/old-{number}"}]
+            await clinic.write(risk | {"id": f"risk-{number}", "basis": basis})
+        async with clinic.store.connection() as connection:
+            await connection.execute(adopt)
+        now = await clinic.predict(APPROVED)
+        assert await clinic.current() == [now.observation_id]
+        for kind in ("Observation", "RiskAssessment"):
+            found = await clinic.find(kind, ("_security", "AIAST"))
+            assert (len(found), sum(is_superseded(item) for item in found)) == (6, 5)
+
+    in_clinic(fresh_database_url, work)
+
+
+def test_a_weight_file_that_changes_makes_another_model(fresh_database_url: str, tmp_path: Path) -> None:
+    weights = tmp_path / "weights.bin"
+    weights.write_bytes(b"one")
+
+    async def work(clinic: Clinic) -> None:
+        model = Weighted()
+        model.files = (weights,)
+        parameters = {"predictions": {"model": {"enabled": True}}}
+        first = await clinic.predict(parameters, model=model)
+        assert (await clinic.predict(parameters, model=model)).outcome == "unchanged"
+        weights.write_bytes(b"three")
+        second = await clinic.predict(parameters, model=model)
+        assert [first.result.display, second.result.display] == ["one", "three"]
+        assert await clinic.current() == [second.observation_id]
 
     in_clinic(fresh_database_url, work)

@@ -87,10 +87,10 @@ class VcfFile:
         return values[0].strip() if values and values[0].strip() else None
 
     @cached_property
-    def digest(self) -> bytes:
-        """A hash of what tells one delivery of the file from another: sample names, and `##fileDate`."""
-        told = [*self.header.samples, "", *self.header.meta.get("fileDate", ())]
-        return blake2b("\t".join(told).encode(), digest_size=16).digest()
+    def digest(self) -> blake2b:
+        """A hash of what tells one delivery of the file from another: sample names and `##fileDate`. To be copied."""
+        told = [*self.header.samples, "", *self.header.meta.get("fileDate", ()), ""]
+        return blake2b("\t".join(told).encode(), digest_size=16)
 
     @cached_property
     def date(self) -> DateTime | None:

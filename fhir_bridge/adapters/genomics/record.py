@@ -59,8 +59,10 @@ class VcfRecord(Record):
             return ""
         digest = self.file.digest
         if self.own is not None:
-            return f"{self.own}:{digest.hex()}"
-        return blake2b(self.content or b"", digest_size=16, key=digest).hexdigest()
+            return f"{self.own}:{digest.hexdigest()}"
+        digest = digest.copy()
+        digest.update(self.content or b"")
+        return digest.hexdigest()
 
     def scope(self, name: str) -> Iterable[Any]:
         """The objects of a scope, in the file's order."""
