@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -81,6 +82,16 @@ def test_types_that_define_or_describe_no_care_are_about_nobody() -> None:
     ):
         assert not has_patient(name)
         assert name not in patient_types()
+
+
+def test_the_page_on_records_names_every_element_that_is_not_subject_or_patient() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "records.md").read_text()
+    for name, row in RECORD_TABLE.items():
+        for path in row.owners:
+            if path not in ("subject", "patient", "id") and not row.through:
+                assert f"`{name}.{path}`" in text
+        for path in row.through:
+            assert f"`{name}.{path}`" in text or f"`{path}`" in text
 
 
 def reference(text: str) -> dict[str, Any]:

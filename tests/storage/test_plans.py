@@ -93,6 +93,22 @@ def test_no_reading_of_a_record_reads_a_whole_table(
         _check(filled, query, values, mode)
 
 
+def test_what_is_about_a_person_through_others_is_found_by_index(filled: str) -> None:
+    """Functions hide their plans, and are planned once for all arguments: the tables say how they were read."""
+    with psycopg.connect(filled) as connection:
+        row = connection.execute("SELECT key FROM resource WHERE type = 'Patient' AND id = 'p1'").fetchone()
+        assert row is not None
+        for function, found in (("about_through", 20), ("in_record", 40)):
+            for _ in range(8):  # a plan for any argument comes after five for given ones
+                query = f"SELECT {function}(%s::bigint[])"
+                assert len(connection.execute(query.encode(), ([row[0]],)).fetchall()) == found
+        scans = connection.execute(
+            "SELECT relname, seq_scan FROM pg_stat_xact_user_tables "
+            "WHERE relname IN ('record', 'record_through', 'resource') AND seq_scan > 0"
+        ).fetchall()
+    assert scans == []
+
+
 def _statements(monkeypatch: pytest.MonkeyPatch) -> list[tuple[bytes, Any]]:
     """The queries on resources that run from now on, with their values."""
     statements: list[tuple[bytes, Any]] = []
