@@ -29,6 +29,9 @@ class FileRecord:
     records: int = 1
     source: str = "dicom"
     time: datetime | None = None
+    key: str = ""
+    sequence: str = ""
+    parts: Sequence[Part] = ()
 
     def scope(self, name: str) -> tuple[Any, ...]:  # noqa: ARG002 - the protocol's
         """Nothing: there is nothing to map."""
@@ -49,6 +52,7 @@ class StudyRecord:
     outcome: RecordOutcome = "read"
     others: Sequence[tuple[str, Subject, Place]] = ()
     deletions: Sequence[Part] = ()
+    sequence: str = ""
     _parts: list[Part] | None = field(default=None, repr=False)
 
     @property
