@@ -36,6 +36,7 @@ MALFORMED: dict[str, Raw] = {
     "longer than a FHIR string": ("UT", b"X" * (1 << 20) + b"XX"),
     "number as text": ("LO", b"seven "),
     "a fraction": ("DS", b"1.5 "),
+    "a negative number": ("IS", b"-7"),
     "a huge number": ("IS", b"99999999999999999999"),
     "binary number": ("US", b"\x07\x00"),
     "binary of a wrong length": ("UL", b"\x07\x00\x01"),
