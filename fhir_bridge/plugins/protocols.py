@@ -165,14 +165,14 @@ class RecordPart(Protocol):
 
 @runtime_checkable
 class CompositeRecord(SourceRecord, Protocol):
-    """A record that is the union of its parts over all loads.
+    """A record of a `CompositeAdapter`: the union of its parts over all loads.
 
     A record without living parts (a study whose only news is a deletion) has no objects in any scope.
     """
 
     @property
     def key(self) -> str:
-        """What the record is in all loads: the Study Instance UID."""
+        """What the record is in all loads: the Study Instance UID. Empty for one without parts (a skipped file)."""
         ...
 
     @property
@@ -180,6 +180,7 @@ class CompositeRecord(SourceRecord, Protocol):
         """What this run read of it, in no order that matters; built when asked for, then kept.
 
         Several may have one key: a content and its deletion, or two contents. Empty for a rejected record.
+        `issues` may grow meanwhile: a part that can no longer be read is missing, with an error.
         """
         ...
 

@@ -23,6 +23,12 @@ __all__ = ["Refused", "read_elements"]
 _DICOMDIR: Final = "1.2.840.10008.1.3.10"
 _READ_WHOLE: Final = 1 << 18
 """Files up to this size (bytes) are read in one go."""
+_READ_AGAIN: Final = 1 << 26
+"""Files up to this size (bytes) are read a second time where their character set is malformed."""
+_CHARACTER_SET: Final = 0x00080005
+_HIDDEN: Final = 0x00080004
+_CHARACTER_SET_TAGS: Final = ((b"\x08\0\x05\0", b"\x08\0\x04\0"), (b"\0\x08\0\x05", b"\0\x08\0\x04"))
+"""Tag of Specific Character Set in both byte orders, and one that DICOM does not have."""
 _PIXELS: Final = frozenset({0x7FE00008, 0x7FE00009, 0x7FE00010})
 _META: Final = ((0x00080018, "MediaStorageSOPInstanceUID"), (0x00080016, "MediaStorageSOPClassUID"))
 """SOP Instance and SOP Class UID, and where the file meta information has them too."""
@@ -63,7 +69,14 @@ def read_elements(
             size = os.fstat(opened.fileno()).st_size
             # pydicom asks for its position at every element: in memory that costs no system call.
             file = BytesIO(opened.read()) if size <= _READ_WHOLE else opened
-            return _elements(_dataset(file, size, locator, tags, issues))
+            try:
+                return _elements(_dataset(file, size, locator, tags, issues))
+            except (LookupError, TypeError, ValueError, NotImplementedError):
+                # pydicom can't go on without the character set; what it stands for can be read without.
+                if size > _READ_AGAIN:
+                    raise
+                file.seek(0)
+                return _without_character_set(file.read(), locator, tags, issues)
     except Refused:
         raise
     except OSError as error:
@@ -79,12 +92,38 @@ def read_elements(
         raise Refused("rejected", found("FB-DCM-004", message, locator)) from error
 
 
+def _without_character_set(
+    whole: bytes, locator: str, tags: Sequence[int] | None, issues: list[Issue] | None
+) -> Elements:
+    """The elements of a file whose Specific Character Set can't be read: it is one that nobody knows."""
+    hidden = whole
+    for there, instead in _CHARACTER_SET_TAGS:
+        hidden = hidden.replace(there, instead)
+    if hidden == whole:
+        raise ValueError("the data set can't be parsed for another reason")
+    if issues is not None:
+        issues.clear()
+    elements = _elements(_dataset(BytesIO(hidden), len(hidden), locator, tags, issues))
+    elements.pop(_HIDDEN, None)
+    return elements | {_CHARACTER_SET: ("CS", b"?")}
+
+
 def _elements(dataset: FileDataset) -> Elements:
     elements = elements_of(dataset)
     for tag, keyword in _META:
-        if not elements.get(tag, ("", b""))[1].strip(b"\0 ") and dataset.file_meta.get(keyword):
-            elements[tag] = ("UI", str(dataset.file_meta[keyword].value).encode("ascii", "replace"))
+        stated = _meta(dataset, keyword)
+        if stated and not elements.get(tag, ("", b""))[1].strip(b"\0 "):
+            elements[tag] = ("UI", stated.encode("ascii", "replace"))
     return elements
+
+
+def _meta(dataset: FileDataset, keyword: str) -> str:
+    """A value of the file meta information; empty where it can't be read, since the data set says the same."""
+    try:
+        value = dataset.file_meta.get(keyword)
+    except Exception:  # noqa: BLE001 - as in `read_elements`
+        return ""
+    return value if isinstance(value, str) else ""
 
 
 def _dataset(
@@ -93,7 +132,7 @@ def _dataset(
     _require_dicom(file.read(144), locator, issues)
     file.seek(0)
     dataset = dcmread(file, force=True, stop_before_pixels=True, specific_tags=list(tags) if tags else None)
-    if dataset.file_meta.get("MediaStorageSOPClassUID") == _DICOMDIR:
+    if _meta(dataset, "MediaStorageSOPClassUID") == _DICOMDIR:
         raise Refused("skipped", found("FB-DCM-002", "an index of other files", locator))
     end = file.tell()
     if end > size or _cut_short(dataset):
@@ -157,7 +196,7 @@ def _cut_short(dataset: FileDataset) -> bool:
 
 def _pixels_missing(element: bytes, position: int, size: int, dataset: FileDataset) -> bool:
     """Whether the element at which reading stopped is native pixel data that reach beyond the end of the file."""
-    if len(element) < 12 or dataset.file_meta.get("TransferSyntaxUID") == "1.2.840.10008.1.2.1.99":
+    if len(element) < 12 or _meta(dataset, "TransferSyntaxUID") == "1.2.840.10008.1.2.1.99":
         return False
     order = "<" if dataset.original_encoding[1] else ">"
     group, number = struct.unpack(order + "HH", element[:4])

@@ -30,13 +30,14 @@ _NAMES_SHOWN = 12
 class GatheredStudy:
     """A study while its files are read."""
 
-    __slots__ = ("_again", "_first", "_name", "_notes", "_seen", "study")
+    __slots__ = ("_again", "_elsewhere", "_first", "_name", "_notes", "_seen", "study")
 
     def __init__(self, uid: str, first: str, name: str | None) -> None:
         self.study = Study(uid, first, name)
         self._first = first
         self._name = name
         self._seen: dict[str, FilePlace] = {}
+        self._elsewhere: set[str] = set()
         self._again: list[_Content] = []
         self._notes: list[tuple[RejectionNote, list[Issue]]] = []
 
@@ -50,9 +51,8 @@ class GatheredStudy:
         """
         uid = header.uid
         if elsewhere:
-            header.issues.append(
-                found("FB-DCM-029", "the SOP Instance UID is in another study too", place.locator)
-            )
+            self._elsewhere.add(uid)
+            header.issues.append(_in_two_studies(place))
         known = self._seen.get(uid)
         if known is not None and _same_bytes(known, place):
             return _copy(place, known)
@@ -156,9 +156,13 @@ class GatheredStudy:
         self.study = Study(self.study.uid, self._first, self._name)
         for place in places:
             try:
-                self.study.add(read_header(place.path, place.locator), place)
+                header = read_header(place.path, place.locator)
             except Refused as refused:
                 yield FileRecord(place.locator, "rejected", [refused.issue])
+            else:
+                if header.uid in self._elsewhere:
+                    header.issues.append(_in_two_studies(place))
+                self.study.add(header, place)
 
     def _noted(self, entry: tuple[RejectionNote, list[Issue]]) -> FileRecord:
         note, issues = entry
@@ -177,6 +181,10 @@ class GatheredStudy:
         elif not note.rejected:
             problems.append(found("FB-DCM-028", "the note names no instance that can be read", note.locator))
         return FileRecord(note.locator, "skipped", problems)
+
+
+def _in_two_studies(place: FilePlace) -> Issue:
+    return found("FB-DCM-029", "the SOP Instance UID is in another study too", place.locator)
 
 
 def _same_bytes(one: FilePlace, other: FilePlace) -> bool:

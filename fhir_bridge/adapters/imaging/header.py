@@ -30,6 +30,7 @@ _NON_PATIENT: Final = tuple(
 )
 """Hanging protocols, colour palettes, implant templates, defined protocols, inventories (PS3.4 GG.3)."""
 _ONE_ITEM: Final = ("IssuerOfAccessionNumberSequence", "AnatomicRegionSequence")
+_LEAST: Final = {"SeriesNumber": 0, "InstanceNumber": 0, "NumberOfFrames": 1}
 _SIDES: Final = ("Laterality", "ImageLaterality")
 _ISSUER: Final = "IssuerOfPatientIDQualifiersSequence"
 
@@ -100,6 +101,9 @@ def _check_items(header: Header, report: Callable[[str, str], None]) -> None:
         for keyword in _SIDES:
             if values.get(keyword, "L") not in LATERALITY:
                 report("FB-DCM-020", f"{keyword} is none of {', '.join(LATERALITY)} and says no side")
+        for keyword, least in _LEAST.items():
+            if values.get(keyword, least) < least:
+                report("FB-DCM-020", f"{keyword} is below {least}, which says nothing in FHIR")
         for keyword in _ONE_ITEM:
             if len(values.get(keyword) or ()) > 1:
                 report("FB-DCM-022", f"{keyword} has {len(values[keyword])} items; the first was taken")

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from fhir_bridge.adapters.imaging.attribute_reader import AttributeReader
-from fhir_bridge.adapters.imaging.content import content_of, digest
+from fhir_bridge.adapters.imaging.content import content_of, digest, elements_in
 from fhir_bridge.adapters.imaging.elements import Elements
 from fhir_bridge.adapters.imaging.times import joined, moment, valid_datetime
 
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Part", "choose", "instance_time", "part_of"]
 
-_OWN_TIMES: Final = ("InstanceCreation", "Content")
-_OTHER_TIMES: Final = ("Acquisition", "Series", "Study")
 _EARLIEST: Final = datetime.min.replace(tzinfo=UTC)
 
 
@@ -47,8 +45,7 @@ class Part:
 
 def part_of(uid: str, subject: Subject, elements: Elements) -> Part:
     """The part of an instance."""
-    reader = AttributeReader(elements, lambda _code, _text: None)
-    return Part(uid, subject.text, instance_time(reader), content_of(elements))
+    return Part(uid, subject.text, instance_time(_silent(elements)), content_of(elements))
 
 
 def instance_time(reader: AttributeReader) -> datetime | None:
@@ -56,16 +53,25 @@ def instance_time(reader: AttributeReader) -> datetime | None:
 
     Else the time of its series, else of its study. With the offset that the instance states, naive without one.
     """
+    created, content, *others = _times(reader)
+    own = [each for each in (created, content) if each is not None]
+    return max(own, key=_comparable) if own else next((each for each in others if each is not None), None)
+
+
+def _times(reader: AttributeReader) -> list[datetime | None]:
+    """Of creation, content, acquisition, series, study."""
     offset = reader.text("TimezoneOffsetFromUTC")
 
     def stated(stem: str) -> datetime | None:
         return moment(joined(reader.text(f"{stem}Date"), reader.text(f"{stem}Time"), offset)[0])
 
-    own = [found for stem in _OWN_TIMES if (found := stated(stem)) is not None]
-    if own:
-        return max(own, key=_comparable)
-    acquired = moment(valid_datetime(reader.text("AcquisitionDateTime"), offset))
-    return acquired or next((found for stem in _OTHER_TIMES if (found := stated(stem)) is not None), None)
+    acquired = moment(valid_datetime(reader.text("AcquisitionDateTime"), offset)) or stated("Acquisition")
+    return [stated("InstanceCreation"), stated("Content"), acquired, stated("Series"), stated("Study")]
+
+
+def _silent(elements: Elements) -> AttributeReader:
+    """A reader of what was reported when the header was read."""
+    return AttributeReader(elements, lambda _code, _text: None)
 
 
 def _comparable(time: datetime | None) -> datetime:
@@ -79,8 +85,8 @@ def choose(parts: Sequence[RecordPart]) -> RecordPart | None:
     """Which of several parts with one key counts; None where the instance is deleted.
 
     A deletion takes away every content that is not newer than it. Of the contents left the older business time counts
-    (one that states none comes last), then the smaller hash: a SOP Instance UID has no versions (PS3.4 B.3.2).
-    A function of the set: order and repetition change nothing.
+    (one that states none comes last), of equal ones any older time that they state, then the smaller
+    hash: a SOP Instance UID has no versions (PS3.4 B.3.2). A function of the set: order and repetition change nothing.
     """
     deleted = max(
         (_comparable(part.time) for part in parts if part.deletes and part.time is not None), default=None
@@ -93,4 +99,9 @@ def choose(parts: Sequence[RecordPart]) -> RecordPart | None:
     ]
     if len(living) < 2:
         return living[0] if living else None
-    return min(living, key=lambda part: (part.time is None, _comparable(part.time), digest(part.content)))
+    return min(living, key=_age)
+
+
+def _age(part: RecordPart) -> tuple[list[tuple[bool, datetime]], bytes]:
+    times = [part.time, *_times(_silent(elements_in(part.content)))]
+    return [(time is None, _comparable(time)) for time in times], digest(part.content)

@@ -20,7 +20,9 @@ def quiet() -> Iterator[None]:
     """Read without pydicom's warnings and value checks: what matters here becomes an issue of ours."""
     settings = pydicom.config.settings
     mode, level = settings.reading_validation_mode, _LOGGER.level
+    lengths = pydicom.config.convert_wrong_length_to_UN
     settings.reading_validation_mode = pydicom.config.IGNORE
+    pydicom.config.convert_wrong_length_to_UN = True
     # What it logs may quote values, and a patient's values stand in no log.
     _LOGGER.setLevel(logging.CRITICAL)
     try:
@@ -29,4 +31,5 @@ def quiet() -> Iterator[None]:
             yield
     finally:
         settings.reading_validation_mode = mode
+        pydicom.config.convert_wrong_length_to_UN = lengths
         _LOGGER.setLevel(level)

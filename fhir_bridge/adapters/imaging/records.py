@@ -31,6 +31,7 @@ class FileRecord:
     time: datetime | None = None
     key: str = ""
     sequence: str = ""
+    parts: Sequence[Part] = ()
 
     def scope(self, name: str) -> tuple[Any, ...]:  # noqa: ARG002 - the protocol's
         """Nothing: there is nothing to map."""

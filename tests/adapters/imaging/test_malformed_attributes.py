@@ -36,6 +36,7 @@ MALFORMED: dict[str, Raw] = {
     "longer than a FHIR string": ("UT", b"X" * (1 << 20) + b"XX"),
     "number as text": ("LO", b"seven "),
     "a fraction": ("DS", b"1.5 "),
+    "a negative number": ("IS", b"-7"),
     "a huge number": ("IS", b"99999999999999999999"),
     "binary number": ("US", b"\x07\x00"),
     "binary of a wrong length": ("UL", b"\x07\x00\x01"),
@@ -131,3 +132,20 @@ def test_a_malformed_attribute_costs_at_most_itself_and_is_reported(
         several = kind == "only backslashes" and dictionary_VM(tag(keyword)) != "1"
         if leaves(converted) == leaves(without) != whole and kind not in NOTHING and not several:
             assert named or (keyword == "PatientSex" and unmapped), where
+
+
+@pytest.mark.parametrize("kind", sorted(MALFORMED))
+def test_a_malformed_character_set_costs_what_is_not_ascii_and_is_reported(
+    kind: str, tmp_path: Path, whole: set[tuple[str, str]]
+) -> None:
+    values = everything() | {tag("SpecificCharacterSet"): MALFORMED[kind]}
+    values[tag("StudyDescription")] = ("LO", "Schädel ".encode("latin-1"))
+    converted = convert([write(tmp_path / "a.dcm", values)], SITE)
+    assert converted.outcomes == ["converted"], converted.issues
+    unaffected = {each for each in whole if each[0] != "ImagingStudy.description"}
+    assert unaffected <= leaves(converted)
+    if kind not in NOTHING and kind != "only backslashes":
+        messages = [issue.message for issue in converted.issues if issue.code == "FB-DCM-014"]
+        assert any("SpecificCharacterSet" in message for message in messages)
+        assert any("StudyDescription" in message for message in messages)
+        assert converted.of("ImagingStudy")[0]["description"] == "Sch\ufffddel"
