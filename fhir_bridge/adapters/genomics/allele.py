@@ -92,7 +92,9 @@ class Allele:
             for name in self.line.identifiers
             if name[:2] == "rs" and name.isascii() and name[2:].isdecimal()
         ]
-        reference = self.line.text("RS")
+        # RS is reserved by no version: it is dbSNP's where the header says so.
+        declared = self.file.header.info.get("RS")
+        reference = self.line.text("RS") if declared and "dbsnp" in declared.description.lower() else None
         if reference and reference.isascii() and reference.isdecimal() and f"rs{reference}" not in ids:
             ids.append(Code(f"rs{reference}"))
         return ids
@@ -213,7 +215,7 @@ class Allele:
     @property
     def source_class(self) -> str | None:
         """`somatic` or `germline`: INFO/SOMATIC, else what the header or the option says."""
-        return "somatic" if "SOMATIC" in self.line.raw_info else self.file.source_class
+        return "somatic" if self.line.raw_info.get("SOMATIC") is True else self.file.source_class
 
     # Annotation
 

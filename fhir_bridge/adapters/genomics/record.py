@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from hashlib import blake2b
 from typing import Any, Literal
 
 from fhir_bridge.adapters.genomics.file import VcfFile

@@ -82,8 +82,9 @@ class _Reader:
         line = self.line
         mate = line.text("CHR2")
         away = mate is not None and mate != line.chrom
-        length = self._length()
-        end = None if away else self._end(length)
+        own_length = self._own("SVLEN")
+        length = whole(own_length or "")
+        end = None if away else self._end(own_length)
         position = self._interval("CIPOS")
         around_end = self._interval("CIEND")
         if self.new and around_end == () and position:
@@ -110,11 +111,13 @@ class _Reader:
         )
 
     def _own(self, key: str) -> str | None:
-        """The value of a key that has one for each ALT, for this one; None where there is none or it can't be told."""
+        """The value of a key that has one for each ALT, for this one; `.` where there is none, None if unknown."""
         line = self.line
+        if key in line.lost:
+            return None
         text = line.text(key)
         if text is None:
-            return None
+            return "."
         definition = line.file.header.info_definition(key)
         layout = definition.layout if definition and definition.numeric else ""
         parts = text.split(",")
@@ -122,39 +125,30 @@ class _Reader:
             return parts[self.number - 1]
         if layout == "1" and not self.several and len(parts) == 1:
             return text
-        said = (
-            "is not declared as a number"
-            if not layout
-            else f"({definition and definition.said}) has {len(parts)}"
-        )
+        said = definition.said if definition else "undeclared"
         self.problems.append(
-            f"INFO/{key} {said} {'' if not layout else 'values, '}not one for each ALT {_CLAUSE}"
+            f"INFO/{key} ({said}, {len(parts)} values) is not a number for each ALT {_CLAUSE}"
         )
         return None
 
-    def _length(self) -> int | None:
-        return whole(self._own("SVLEN") or "")
-
-    def _end(self, length: int | None) -> int | None:
+    def _end(self, own: str | None) -> int | None:
+        """The end of the ALT: by its own length on a line with several ALTs, else END, else by its length."""
         line = self.line
-        end = line.end
+        end, length = line.end, whole(own or "")
         if end is None and line.text("END") is not None:
             self.problems.append(f"INFO/END is not declared as one Integer {_CLAUSE}")
-        measured = (
-            line.pos + abs(length)
-            if length
-            and self.kind in _SPANNING
-            and (self.new or self.kind in _ALWAYS_AN_EXTENT or end is None)
-            else None
-        )
         if self.kind == "INS":
             return None if self.several else end
-        if self.several and self.kind in _SPANNING:
-            if measured is not None:
-                return measured
-            # END is of the line: an allele whose own length is given in a way that can't be read may end before.
-            return None if length is None and ("SVLEN" in line.lost or line.text("SVLEN")) else end
-        return measured if end is None else end
+        measured = None
+        if length and self.kind in _SPANNING:
+            measured = line.pos + abs(length)
+        if not self.several or self.kind not in _SPANNING:
+            return measured if end is None else end
+        # Until 4.3 the length of an INV or CNV is a difference, which is none of their extents.
+        if measured is not None and (self.new or self.kind in _ALWAYS_AN_EXTENT or end is None):
+            return measured
+        # END is of the line: an ALT whose own length can't be read may end before it.
+        return None if own is None else end
 
     def _pair_of_line(self, key: str) -> bool:
         definition = self.line.file.header.info_definition(key)

@@ -175,6 +175,21 @@ def test_an_end_that_is_not_declared_as_one_number_is_none(read):
         assert messages(found) == ["INFO/END is not declared as one Integer (VCF 4.3 §3)"]
 
 
+def test_a_number_is_dbsnps_only_where_the_header_says_so(read):
+    line = "1 100 . A C . PASS RS=77 GT 0/1"
+    for extra, ids in (
+        ([], []),
+        ([form("RS", "1", description="Read score", column="INFO")], []),
+        ([form("RS", "1", description="dbSNP ID (i.e. rs number)", column="INFO")], ["rs77"]),
+    ):
+        assert read(line, extra=extra).alleles[0].identifiers == ids
+
+
+def test_somatic_is_a_flag(read):
+    found = read("1 100 . A C . PASS SOMATIC GT 0/1", "1 200 . A C . PASS SOMATIC=0 GT 0/1")
+    assert [allele.source_class for allele in found.alleles] == ["somatic", None]
+
+
 def test_one_value_is_no_single_alts_of_a_line_with_several(read):
     line = "1 100 . A C,G . PASS . GT:AF 1/2:0.4"
     found = read(line, header=declared(form("AF", "1", "Float")))

@@ -43,12 +43,17 @@ def test_end_is_of_each_alt_where_none_has_a_length(read):
     assert [allele.last for allele in found.alleles] == [1250, 1250]
 
 
+def test_an_alt_without_a_length_of_its_own_ends_where_the_line_does(read):
+    found = read(info("SVLEN=-100,.;END=1250", "<DEL>,<DUP>"))
+    assert [(allele.length, allele.last) for allele in found.alleles] == [(-100, 1100), (None, 1250)]
+
+
 @pytest.mark.parametrize("entry", ["SVLEN=-100;END=1100", "SVLEN=-100,-2,-3;END=1100"])
 def test_lengths_that_are_not_one_for_each_alt_are_no_alts(read, entry):
     found = read(info(entry, "<DEL>,<DUP>"))
     assert [(allele.length, allele.end, allele.last) for allele in found.alleles] == [(None, None, None)] * 2
     assert "INFO/SVLEN" in messages(found)[0]
-    assert "not one for each ALT (VCF 4.3 §3)" in messages(found)[0]
+    assert "is not a number for each ALT (VCF 4.3 §3)" in messages(found)[0]
     assert "FB-VCF-045" in found.codes
 
 
