@@ -17,7 +17,7 @@ from fhir_bridge.mapping.errors import MappingError, Position
 from fhir_bridge.mapping.expression_code import ExpressionCompiler
 from fhir_bridge.mapping.grammar import ExpressionError
 from fhir_bridge.mapping.literals import Literals
-from fhir_bridge.mapping.reads import Reads, RuleReads
+from fhir_bridge.mapping.reads import Reads, RuleReads, naming
 from fhir_bridge.mapping.runtime import Place, Trace
 from fhir_bridge.mapping.shape import Problems, Target, is_literal
 from fhir_bridge.mapping.writer import Writer
@@ -174,7 +174,7 @@ class LeafCompiler:
             if code is None:
                 continue
             local = self.writer.name(f"{stem}_{name}_")
-            self.writer.line(f"{local} = {code.source}", value.position)
+            self.writer.line(f"{local} = {code.source}", naming(value.position, code.reads))
             env = env.with_names({name: Variable(local, code.type, code.repeats, reads=code.reads)})
         return env
 
@@ -228,8 +228,8 @@ class LeafCompiler:
             source = code.source
             if self.delta:
                 given = source = self.writer.name("t")
-                self.writer.line(f"{given} = {code.source}", node.position)
-            self.writer.line(f"{value} = {source}", node.position)
+                self.writer.line(f"{given} = {code.source}", naming(node.position, code.reads))
+            self.writer.line(f"{value} = {source}", naming(node.position, code.reads))
             self.writer.line(
                 f"if {value} is not None: {value} = many(ctx, {value}, {fit}, {place})", node.position
             )
@@ -240,7 +240,7 @@ class LeafCompiler:
             test = f"if {value}"
             put = f"{sink.variable}.extend({value})" if sink.key is None else sink.put(value)
         else:
-            self.writer.line(f"{value} = {code.source}", node.position)
+            self.writer.line(f"{value} = {code.source}", naming(node.position, code.reads))
             known = _CLASSES.get(kind)
             quick = ""
             if known is not None:
@@ -285,7 +285,7 @@ class LeafCompiler:
         table = {kind: (name, coercer(kind)) for kind, name in by_type.items()}
         held = self.writer.object("V", table, ("choice", tuple(sorted(by_type.items()))))
         value = self.writer.name("t")
-        self.writer.line(f"{value} = {code.source}", node.position)
+        self.writer.line(f"{value} = {code.source}", naming(node.position, code.reads))
         pair = self.writer.name("t")
         with self.writer.block(
             f"if {value} is not None and ({pair} := choose(ctx, {value}, {held}, {self.place(target, node)})):"
@@ -299,7 +299,7 @@ class LeafCompiler:
         kind = target.type or ""
         fit = self.writer.object("c_" + kind + "_", coercer(kind), ("coercer", kind))
         value = self.writer.name("t")
-        self.writer.line(f"{value} = {code.source}", node.position)
+        self.writer.line(f"{value} = {code.source}", naming(node.position, code.reads))
         known = _CLASSES.get(kind)
         quick = (
             f" and {value}.__class__ is not {self.writer.object('C', known, ('class', kind))}"

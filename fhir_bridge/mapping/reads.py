@@ -3,9 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import Any, NamedTuple
 
-__all__ = ["Applied", "Read", "Reads", "RuleReads", "as_text", "extended", "in_arm", "narrowed", "taken_by"]
+from fhir_bridge.mapping.errors import Position
+
+__all__ = [
+    "Applied",
+    "Read",
+    "Reads",
+    "RuleReads",
+    "as_text",
+    "extended",
+    "in_arm",
+    "naming",
+    "narrowed",
+    "taken_by",
+]
 
 
 class Read(NamedTuple):
@@ -29,11 +43,19 @@ class Read(NamedTuple):
     arms: frozenset[int] = frozenset()
     unless: frozenset[int] = frozenset()
 
+    def __str__(self) -> str:
+        return "".join([self.selector, *(f".{part}" for part in self.path)])
+
 
 Reads = tuple[Read, ...]
 
 _MANY = 5_000
 """Sets of branches whose reads a rule remembers; loops make them many."""
+
+
+def naming(position: Position, reads: Iterable[Read]) -> Position:
+    """The position with the names of what is read there."""
+    return replace(position, reads=tuple(dict.fromkeys(map(str, reads))))
 
 
 def extended(reads: Reads, name: int | str) -> Reads:

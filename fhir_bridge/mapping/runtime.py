@@ -211,6 +211,8 @@ class Context:
         """
         frame = sys._getframe(1)
         position = position_of(frame)
+        if position is not None and position.reads:
+            message = f"{', '.join(position.reads)}: {message}"
         known = declared().get(code)
         self.issues.append(
             Issue(

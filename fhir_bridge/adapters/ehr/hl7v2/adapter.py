@@ -142,7 +142,7 @@ def read_message(
         issues += (
             found("FB-HL7-013", text, locator)
             for segment in segments
-            if segment.name == "PID" and not any(segment.repetitions(number) for number in (3, 2, 4))
+            if segment.name == "PID" and not any(map(str, (x for n in (3, 2, 4) for x in segment.every(n))))
         )
     return message
 

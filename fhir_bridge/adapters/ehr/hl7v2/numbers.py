@@ -125,6 +125,26 @@ def _structured(ctx: Context, x: Field, unit: Any) -> Any:
     return None
 
 
+@reader("CQ")
+def _cq(c: Components) -> str | None:
+    """CQ: a number, and its unit as a CE in the subcomponents of the second component."""
+    value = c.text(1)
+    if value:
+        c.text(2, 1) or c.text(2, 2)
+        c.text(2, 3)
+    return value
+
+
+@function(context=True, nulls=True, reads=("CQ",), returns="Quantity")
+def composite_quantity(ctx: Context, x: Any) -> Any:
+    """CQ as a Quantity; null, flagged, where its number can't be read."""
+    if not isinstance(x, Field):
+        return x if x is CLEARED else None
+    unit = x.component(2)
+    text = unit.component(1) or unit.component(2) if unit else None
+    return quantity(ctx, x.part(1), text)
+
+
 _BOUND = r"([-+]?\d+(?:\.\d+)?)"
 _BETWEEN = re.compile(rf"\s*{_BOUND}\s*(?:-|–|to|\.\.)\s*{_BOUND}\s*", re.IGNORECASE)
 _BELOW = re.compile(rf"\s*(?:<=?|≤|up to)\s*{_BOUND}\s*", re.IGNORECASE)
@@ -164,6 +184,7 @@ def whole(x: Any) -> str | None:
 FUNCTIONS: Final[Mapping[str, Callable[..., Any]]] = {
     "numeric": numeric,
     "structured_numeric": structured,
+    "composite_quantity": composite_quantity,
     "range_low": range_low,
     "range_high": range_high,
     "whole": whole,
