@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
 from fhir_bridge.fhir.canonical import SOURCE_EXTENSION
 from fhir_bridge.storage import Change, Store
+from tests.patience import PATIENCE
 
 T = TypeVar("T")
 
@@ -72,7 +74,8 @@ def observation(identity: str, patient: str, code: str = "718-7", **more: Any) -
 async def settled(store: Store, after: tuple[int, int] | None = None, count: int = 1) -> list[Change]:
     """The changes, once no other database of this server holds an older transaction open."""
     changes: list[Change] = []
-    for _ in range(200):
+    end = time.monotonic() + PATIENCE
+    while time.monotonic() < end:
         changes = await store.changes(after)
         if len(changes) >= count:
             break
