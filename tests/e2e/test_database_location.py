@@ -24,6 +24,7 @@ from fhir_bridge.mapping import Site
 from fhir_bridge.storage import DatabaseLocation, OtherSiteKey, Store, default_data_dir
 from fhir_bridge.storage.accounts import Accounts
 from fhir_bridge.storage.embedded import EmbeddedServer
+from tests.patience import PATIENCE
 from tests.server.conftest import free_port
 
 USES = {
@@ -140,7 +141,7 @@ class OneSite:
             capture_output=True,
             text=True,
             check=True,
-            timeout=280,
+            timeout=PATIENCE,
         )
         return {name: Done(*one) for name, one in zip(names, json.loads(done.stdout), strict=True)}
 
@@ -157,7 +158,7 @@ class OneSite:
                 return process.stderr.readline()
             finally:
                 process.terminate()
-                process.communicate(timeout=60)
+                process.communicate(timeout=PATIENCE)
 
 
 @pytest.fixture(scope="module")

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.patience import PATIENCE
+
 pytestmark = pytest.mark.skipif(
     importlib.util.find_spec("hatchling") is None,
     reason="hatchling, which builds the wheel, is not installed here (pip install hatchling)",
@@ -95,7 +97,7 @@ def test_it_works_without_the_source_tree(installed: Path, tmp_path: Path) -> No
         capture_output=True,
         text=True,
         check=False,
-        timeout=120,
+        timeout=PATIENCE,
     )
     assert done.returncode == 0, (done.stdout, done.stderr)
     assert done.stdout.startswith(str(installed))

@@ -20,6 +20,7 @@ from fhir_bridge.pipeline import ConversionContext, RunRequest, Selection
 from fhir_bridge.pipeline import convert as convert_sources
 from fhir_bridge.terminology.store import STORE_VARIABLE
 from tests.command import Done, run_command
+from tests.patience import PATIENCE
 from tests.terminology import makers_small
 
 MAPPING = """\
@@ -395,7 +396,7 @@ def test_standard_input_is_resumed_by_its_content(site: Path) -> None:
             input=text,
             capture_output=True,
             check=False,
-            timeout=120,
+            timeout=PATIENCE,
             env={**os.environ, "TMPDIR": str(temporary)},
         )
         codes.append(done.returncode)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
@@ -15,6 +16,7 @@ from sqlalchemy.pool import NullPool
 from fhir_bridge.fhir.canonical import SOURCE_EXTENSION
 from fhir_bridge.plugins import shipped
 from fhir_bridge.storage import Change, Store
+from tests.patience import PATIENCE
 
 T = TypeVar("T")
 
@@ -94,7 +96,8 @@ def downgrade(url: str, to: str) -> None:
 async def settled(store: Store, after: tuple[int, int] | None = None, count: int = 1) -> list[Change]:
     """The changes, once no other database of this server holds an older transaction open."""
     changes: list[Change] = []
-    for _ in range(200):
+    end = time.monotonic() + PATIENCE
+    while time.monotonic() < end:
         changes = await store.changes(after)
         if len(changes) >= count:
             break

@@ -34,6 +34,7 @@ async def main():
             for number, line in enumerate(lines):
                 if number % 20 == 0:
                     print(number, flush=True)
+                    sys.stdin.readline()  # never far ahead of who kills it
                 yield line
         await store.load(slowly(), batch=20)
 
@@ -107,16 +108,21 @@ def test_a_killed_load_leaves_whole_batches_and_a_second_one_completes_it(
     for stop_after in (1, 9, 17):
         loader = subprocess.Popen(
             [sys.executable, str(script), fresh_database_url, str(file)],
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env=environment,
         )
         assert loader.stdout is not None
+        assert loader.stdin is not None
         for _ in range(stop_after):
             loader.stdout.readline()
+            loader.stdin.write(b"go\n")
+            loader.stdin.flush()
         time.sleep(0.003 * stop_after)
         loader.send_signal(signal.SIGKILL)
         loader.wait()
         loader.stdout.close()
+        loader.stdin.close()
 
     async def count(store: Store) -> int:
         return len(await _everything(store))

@@ -13,6 +13,7 @@ from fhir_bridge.fhir import definitions
 from fhir_bridge.fhir.access import EVERYTHING, AccessFilter, AccessRule
 from fhir_bridge.storage import BadCursor, BadSearch, NotFound, Store, searchable
 from fhir_bridge.storage.search_support import refuse_unsupported
+from tests.patience import PATIENCE
 from tests.storage.cohort import observation, with_store
 
 UCUM = "http://unitsofmeasure.org"
@@ -365,7 +366,8 @@ def test_many_searches_on_few_connections_do_not_wait_for_each_other(store_url: 
         async with await Store.open(store_url, max_size=2) as narrow:
             parameters = [("code", "urn:unheard-of|1"), ("category", "urn:another|")]
             await asyncio.wait_for(
-                asyncio.gather(*(narrow.search("Observation", parameters, EVERYTHING) for _ in range(20))), 20
+                asyncio.gather(*(narrow.search("Observation", parameters, EVERYTHING) for _ in range(20))),
+                PATIENCE,
             )
 
     with_store(store_url, work)

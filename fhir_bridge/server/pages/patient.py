@@ -16,12 +16,14 @@ from fhir_bridge.server.pages import (
     ecg,
     history,
     imaging,
+    marks,
     predictions,
     results,
     timeline,
     timeline_drawing,
     variants,
 )
+from fhir_bridge.server.pages.absence import empty_text
 from fhir_bridge.server.pages.reading import codes_of, concept_text, moment_of, name_of, target_of
 from fhir_bridge.storage import Store
 
@@ -87,7 +89,16 @@ async def patient_values(
     shown = listed[: results.LIMIT]
     histories = await results.histories_of(shown, store, access)
     return await asyncio.to_thread(
-        _values, patient, resources, sources, outdated, ecgs, shown, len(listed) - len(shown), histories
+        _values,
+        patient,
+        resources,
+        sources,
+        outdated,
+        ecgs,
+        shown,
+        len(listed) - len(shown),
+        histories,
+        access,
     )
 
 
@@ -110,9 +121,11 @@ def _values(
     shown: list[dict[str, Any]],
     more: int,
     histories: results.Histories,
+    access: AccessFilter,
 ) -> dict[str, object]:
     found = variants.variants_of(resources)
-    days = results.days_of(shown, histories)
+    person = marks.person_of(patient)
+    days = results.days_of(shown, histories, person)
     line = timeline.timeline_of(resources, found, {day.date for day in days})
     beside_ecg = {identity for item in ecgs for identity in item.claimed}
     values: dict[str, Any] = {
@@ -120,14 +133,17 @@ def _values(
         "timeline": timeline_drawing.draw(line),
         "undated": line.undated,
         "ecgs": ecgs,
-        "studies": imaging.studies_of(resources, beside_ecg),
+        "studies": imaging.studies_of(resources, beside_ecg, person),
         "reportable": [variant for variant in found if variant.reportable],
         "other_variants": [variant for variant in found if not variant.reportable],
         "studied": variants.studies_of(resources),
         "predictions": predictions.predictions_of(resources, sources, outdated),
         "days": days,
         "more_results": more,
-        "history": history.history_of(resources),
+        "history": history.history_of(resources, access),
+        "legend": marks.LEGEND,
+        "no_results": empty_text("results", ["Observation"], access),
+        "no_studies": empty_text("imaging studies", ["ImagingStudy"], access),
     }
     return values | {"anchors": _anchors(values, resources)}
 
@@ -168,7 +184,10 @@ def _anchors(values: dict[str, Any], resources: list[dict[str, Any]]) -> dict[st
         *(f"Observation/{item.id}" for study in values["studies"] for item in study.measurements),
         *(f"Observation/{item.id}" for item in (*values["reportable"], *values["other_variants"])),
         *(f"ImagingStudy/{study.id}" for study in values["studies"]),
-        *(f"{item.kind}/{item.id}" for item in (*lines.present, *lines.absent, *lines.medications)),
+        *(
+            f"{item.kind}/{item.id}"
+            for item in (*lines.present, *lines.absent, *lines.allergies, *lines.medications)
+        ),
     ]
     anchors = {name: name.replace("/", "-") for name in shown}
     for resource in resources:
