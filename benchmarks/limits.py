@@ -1,4 +1,4 @@
-"""What one hostile client costs the others: `python benchmarks/limits.py [--observations N] [--workers N] [--only NAME…]`.
+"""What one hostile client costs the others: `python benchmarks/limits.py [--observations N] [--workers N]`.
 
 `fhir-bridge serve` on the embedded PostgreSQL in a temporary folder. Each hostile request is sent once while two other
 callers, each with a token of its own, read a Patient and search a patient's Observations, one request after the other
@@ -70,6 +70,7 @@ def hostile(patients: int) -> dict[str, list[Request]]:
         return b'{"resourceType":"Basic","code":{"text":"x"}' + more + b"}"
 
     keys = b"".join(b',"k%d":1' % number for number in range(100_000))
+    extensions = b",".join([b'{"url":"http://x","valueString":"y"}'] * 20_000)
     deep = b',"extension":' + b'[{"url":"u","extension":' * 90 + b"[]" + b"}]" * 90
     systems = {"url": "http://hl7.org/fhir/ValueSet/observation-status"}
     query = "&".join(f"{name}={value}" for name, value in systems.items())
@@ -96,7 +97,7 @@ def hostile(patients: int) -> dict[str, list[Request]]:
         "deeply nested": [("POST", "Basic", basic(deep))] * 8,
         "a number of 10,000 digits": [("POST", "Basic", basic(b',"x":' + b"9" * 10_000))] * 8,
         "20,000 extensions": [
-            ("POST", "Basic", basic(b',"extension":[' + b",".join([b'{"url":"http://x","valueString":"y"}'] * 20_000) + b"]"))
+            ("POST", "Basic", basic(b',"extension":[' + extensions + b"]"))
         ],
     }  # fmt: skip
 

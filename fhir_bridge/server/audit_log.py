@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import pluggy
 import psycopg
 
+from fhir_bridge.server.offloading import offloaded
 from fhir_bridge.storage.errors import StorageError
 
 if TYPE_CHECKING:
@@ -46,10 +47,15 @@ class _Entry:
     done: asyncio.Future[None] | None = None
     events: list[Event] | None = None
 
-    def made(self) -> list[Event]:
+    heavy: bool = False
+
+    async def made(self) -> list[Event]:
         if self.events is None:
-            self.events = [event | {"id": str(uuid.uuid4())} for event in self.build()]
+            self.events = await offloaded(self._make) if self.heavy else self._make()
         return self.events
+
+    def _make(self) -> list[Event]:
+        return [event | {"id": str(uuid.uuid4())} for event in self.build()]
 
 
 class AuditLog:
@@ -87,28 +93,40 @@ class AuditLog:
         Raises:
             StorageError, psycopg.Error: they could not be stored.
         """
-        if not events:
-            return
+        if events:
+            await self.first(lambda: events)
+
+    async def first(self, build: Builder, *, heavy: bool = False) -> None:
+        """Keep the events that `build` makes before going on. Arguments and errors as `later` and `now` have them."""
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.append(_Entry(lambda: events, done))
+        self._waiting.append(_Entry(build, done, heavy=heavy))
         self._some.set()
         self._urgent.set()
         await done
 
-    async def later(self, build: Builder) -> None:
-        """Keep the events that `build` makes, within a fifth of a second."""
+    async def later(self, build: Builder, *, heavy: bool = False) -> None:
+        """Keep the events that `build` makes, within a fifth of a second.
+
+        Args:
+            heavy: they are many, and are made off the event loop.
+        """
         while len(self._waiting) >= MOST_WAITING:
             await self.flush()
-        self._waiting.append(_Entry(build))
+        self._waiting.append(_Entry(build, heavy=heavy))
         self._some.set()
 
     async def flush(self) -> None:
         """Write all that waits."""
         async with self._writing:
             while self._waiting:
-                entries = [self._waiting.popleft() for _ in range(min(BATCH, len(self._waiting)))]
+                entries: list[_Entry] = []
+                events: list[Event] = []
                 try:
-                    await self._write([event for entry in entries for event in entry.made()])
+                    while self._waiting and len(events) < BATCH:
+                        entries.append(self._waiting.popleft())
+                        events += await entries[-1].made()
+                    for start in range(0, len(events), BATCH):
+                        await self._write(events[start : start + BATCH])
                 except BaseException as error:
                     self._give_back(entries, error)
                     raise

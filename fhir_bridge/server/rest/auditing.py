@@ -10,8 +10,10 @@ from fhir_bridge.governance import audit
 from fhir_bridge.server.rest.call import Call
 from fhir_bridge.storage import Stored
 
-__all__ = ["audit_operation", "audit_read", "audit_search", "audit_write", "patient_of"]
+__all__ = ["MANY", "audit_operation", "audit_read", "audit_search", "audit_write", "patient_of"]
 
+MANY = 20
+"""Entries of a page that are looked at off the event loop."""
 _SUBJECTS = ("subject", "patient", "individual", "beneficiary", "for")
 
 
@@ -49,7 +51,8 @@ async def audit_search(call: Call, query: str, entries: Sequence[Stored], intera
     """A page of a search or history went out."""
     context = call.audit_context()
     await call.services.audit.later(
-        lambda: audit.search(context, query, _patients(entries), interaction=interaction)
+        lambda: audit.search(context, query, _patients(entries), interaction=interaction),
+        heavy=len(entries) > MANY,
     )
 
 

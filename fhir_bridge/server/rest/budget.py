@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from copy import copy
 
 from fhir_bridge.server.rest.refusal import Refusal, refuse
 from fhir_bridge.server.settings import Settings
@@ -28,6 +29,12 @@ class Budget:
         self.bytes = settings.max_answer_bytes
         self._seconds = settings.max_request_seconds
         self._ends: float | None = None
+
+    def probing(self) -> Budget:
+        """One for looking whether a search can be answered: a single entry, in the same time."""
+        probe = copy(self)
+        probe.entries = 1
+        return probe
 
     def start(self) -> None:
         """Let the time run, once the request is there and has its turn."""
