@@ -81,7 +81,7 @@ def hostile(patients: int) -> dict[str, list[Request]]:
         "5 such batches at once": [("POST", "", bundle("batch", [get("Observation?_count=1000")] * 100))] * 5,
         "batch: 5000 searches of 1": [("POST", "", bundle("batch", [get("Observation?_count=1")] * 5000))],
         "batch: 2000 reads": [("POST", "", bundle("batch", [get(f"Patient/p{n % patients}") for n in range(2000)]))],
-        "batch: 500 histories": [("POST", "", bundle("batch", [get("Observation/o1/_history")] * 500))],
+        "batch: 500 histories": [("POST", "", bundle("batch", [get("Observation/o1/_history/1")] * 500))],
         "batch: 500 expansions": [("POST", "", bundle("batch", [get(f"ValueSet/$expand?{query}")] * 500))],
         "transaction of 5000": [("POST", "", bundle("transaction", [new(n) for n in range(5000)]))],
         "page of 1000": [("GET", "Observation?_count=1000", b"")] * 8,

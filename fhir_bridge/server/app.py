@@ -25,7 +25,7 @@ from fhir_bridge.server.admission import Admission
 from fhir_bridge.server.audit_log import AuditLog
 from fhir_bridge.server.cors import Origins
 from fhir_bridge.server.finishing import finish_all
-from fhir_bridge.server.offloading import prepare
+from fhir_bridge.server.garbage import collect_in_pauses
 from fhir_bridge.server.refusals import Refusals
 from fhir_bridge.server.rest.endpoint import FhirEndpoint, below_base
 from fhir_bridge.server.rest.operations import Operations
@@ -131,12 +131,14 @@ def create_app(
         app.endpoint = FhirEndpoint(services, operations, origins, terminology)
         if settings.auth == "none":
             _log.warning("NO AUTHORIZATION: whoever reaches %s may read and change everything", settings.root)
-        prepare()
         gc.collect()
-        gc.freeze()  # tables and code live as long as the worker: collections need not walk them on every request
+        gc.freeze()  # tables and code live as long as the worker: collections need not walk them
+        assert app.admission is not None
+        cleaning = asyncio.create_task(collect_in_pauses(app.admission), name="garbage")
         try:
             yield
         finally:
+            cleaning.cancel()
             await finish_all()
             await services.refusals.flush()
             await services.audit.stop()

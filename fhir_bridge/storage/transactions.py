@@ -11,6 +11,7 @@ import orjson
 from fhir_bridge.fhir.access import AccessFilter
 from fhir_bridge.fhir.issues import operation_outcome
 from fhir_bridge.fhir.serialization import dumps
+from fhir_bridge.storage.breathing import Pause
 from fhir_bridge.storage.bundles import METHODS, Entry, conditional_references, read_entries, rewrite
 from fhir_bridge.storage.errors import (
     BadReference,
@@ -92,7 +93,9 @@ class Bundles:
             (entry for entry in entries if entry.method not in ("GET", "HEAD")),
             key=lambda entry: METHODS.index(entry.method),
         )
+        pause = Pause()
         for entry in writes:
+            await pause.take()
             found = await _at(entry, self._decide_id(entry, access))
             if found is not None:
                 matched[entry.position] = found
@@ -103,6 +106,7 @@ class Bundles:
         searched = await self._search_references(writes, access)
         operations = []
         for entry in writes:
+            await pause.take()
             if entry.position in matched:
                 responses[entry.position] = self._response(matched[entry.position])
             elif entry.id is not None:
@@ -113,6 +117,7 @@ class Bundles:
             else:  # a conditional delete of nothing
                 responses[entry.position] = {"response": {"status": "204 No Content"}}
         for operation, written in zip(operations, await self._store.write(operations, access), strict=True):
+            await pause.take()
             responses[operation.position or 0] = self._response(written)
         for entry in entries:
             if entry.method in ("GET", "HEAD"):
@@ -147,7 +152,9 @@ class Bundles:
             TransactionFailed: one matches nothing, or several.
         """
         found: dict[str, str] = {}
+        pause = Pause()
         for entry in writes:
+            await pause.take()
             for reference in sorted(conditional_references(entry.resource)):
                 resource_type, _, query = reference.partition("?")
                 if reference not in found:

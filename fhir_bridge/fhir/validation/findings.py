@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from fhir_bridge.fhir.issues import Issue
 from fhir_bridge.fhir.validation.codes import CODES
 
 __all__ = ["EnoughFound", "Findings"]
+
+
+LONGEST_MESSAGE = 1_000
+"""Characters of a message."""
 
 
 class EnoughFound(Exception):
@@ -31,6 +37,11 @@ class Findings(list[Issue]):
             EnoughFound: there are enough.
         """
         failed = issue.severity in ("error", "fatal")
+        if (
+            len(issue.message) > LONGEST_MESSAGE
+        ):  # it quotes a value, and a value may be as long as the resource
+            shortened = f"{issue.message[: LONGEST_MESSAGE - 300]} … {issue.message[-300:]}"
+            issue = replace(issue, message=shortened)
         if len(self) < self._most:
             self._failed |= failed
             super().append(issue)

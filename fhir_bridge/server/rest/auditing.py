@@ -50,10 +50,11 @@ async def audit_read(call: Call, stored: Stored, interaction: str) -> None:
 async def audit_search(call: Call, query: str, entries: Sequence[Stored], interaction: str) -> None:
     """A page of a search or history went out."""
     context = call.audit_context()
-    await call.services.audit.later(
-        lambda: audit.search(context, query, _patients(entries), interaction=interaction),
-        heavy=len(entries) > MANY,
-    )
+
+    def events() -> list[dict[str, Any]]:
+        return audit.search(context, query, _patients(entries), interaction=interaction)
+
+    await call.services.audit.later(events, heavy=len(entries) if len(entries) > MANY else 0)
 
 
 async def audit_operation(call: Call) -> None:

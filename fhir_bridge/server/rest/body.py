@@ -34,6 +34,8 @@ INLINE_BYTES = 4_096
 """Bodies up to this size are parsed and validated on the event loop; larger ones in a thread."""
 LARGE_BYTES = 1024 * 1024
 """Bodies beyond this size are looked at one after the other: parsed, they take many times as much memory."""
+MOST_FLAT = 200_000
+"""Values of one object or list."""
 TURN_SECONDS = 30
 MOST_VALUES = 1_000_000
 """Objects, lists and values behind a comma in a body: what a parser makes of each takes some hundred bytes."""
@@ -113,8 +115,7 @@ def parse(body: bytes) -> dict[str, Any]:
     Raises:
         Refusal: 400; see FB-REST-001. 413: too many values.
     """
-    if len(body) > LARGE_BYTES and sum(map(body.count, (b",", b"{", b"["))) > MOST_VALUES:
-        raise refuse(413, "FB-REST-007", f"the body has more than {MOST_VALUES} values")
+    _bounded_text(body)
     try:
         text = body.decode()
     except UnicodeDecodeError as error:
@@ -130,6 +131,28 @@ def parse(body: bytes) -> dict[str, Any]:
         raise refuse(400, "FB-REST-001", "the body is not a JSON object")
     _bounded(value)
     return value
+
+
+def _bounded_text(body: bytes) -> None:
+    """What a parser would take too long or too much memory for.
+
+    The parser of Python has an end of an object looked at by our code, where other threads can go on; between two ends
+    none can. So there are bounds on all values, and on those of one object or list.
+    """
+    if len(body) <= LARGE_BYTES:
+        return
+    if sum(map(body.count, (b",", b"{", b"["))) > MOST_VALUES:
+        raise refuse(413, "FB-REST-007", f"the body has more than {MOST_VALUES} values")
+    start = 0
+    while start < len(body):
+        end = body.find(b"}", start)
+        end = len(body) if end < 0 else end
+        if (
+            end - start > MOST_FLAT
+            and max(body.count(b",", start, end), body.count(b"[", start, end)) > MOST_FLAT
+        ):
+            raise refuse(413, "FB-REST-007", f"an object or list has more than {MOST_FLAT} values")
+        start = end + 1
 
 
 def _bounded(value: dict[str, Any]) -> None:

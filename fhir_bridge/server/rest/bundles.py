@@ -383,7 +383,7 @@ async def _record(call: Call, entries: list[Entry], answered: dict[int, Answered
             for done, reference, entry in written
         ]
 
-    await call.services.audit.first(events, heavy=len(written) > MANY)
+    await call.services.audit.first(events, heavy=len(written) if len(written) > MANY else 0)
     await hooks.after_commit(
         call.services.plugins,
         [

@@ -48,6 +48,12 @@ def test_an_error_behind_many_warnings_is_found() -> None:
         assert [issue.code for issue in found if issue.severity == "error"] == ["FB-FHIR-010"]
 
 
+def test_a_value_as_long_as_the_resource_is_not_quoted_whole() -> None:
+    (found,) = get_validator().validate({**BASIC, "language": "x" * 1_000_000}, most=10)
+    assert len(found.message) < 1500
+    assert "BCP" in found.message or "language" in found.message
+
+
 def test_the_first_error_beyond_the_number_ends_it() -> None:
     findings = Findings(1)
     warning, error = Issue("warning", "FB-FHIR-050", "w"), Issue("error", "FB-FHIR-010", "e")
