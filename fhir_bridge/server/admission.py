@@ -9,11 +9,9 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from fhir_bridge.server.connection import HANGUP
-from fhir_bridge.server.rest.refusal import outcome_bytes, refuse
+from fhir_bridge.server.rest.refusal import busy, outcome_bytes
 
 __all__ = ["Admission"]
-
-RETRY_SECONDS = 1
 
 
 class Admission:
@@ -55,5 +53,5 @@ class Admission:
 
 
 def _busy() -> Response:
-    issue = refuse(503, "FB-REST-017", "too many requests are under way").issues
-    return Response(outcome_bytes(issue), 503, {"Retry-After": str(RETRY_SECONDS)}, "application/fhir+json")
+    refusal = busy("too many requests are under way")
+    return Response(outcome_bytes(refusal.issues), 503, refusal.headers, "application/fhir+json")

@@ -24,6 +24,8 @@ from fhir_bridge.server import login, sample_app
 from fhir_bridge.server.admission import Admission
 from fhir_bridge.server.audit_log import AuditLog
 from fhir_bridge.server.cors import Origins
+from fhir_bridge.server.finishing import finish_all
+from fhir_bridge.server.garbage import collect_in_pauses
 from fhir_bridge.server.refusals import Refusals
 from fhir_bridge.server.rest.endpoint import FhirEndpoint, below_base
 from fhir_bridge.server.rest.operations import Operations
@@ -31,6 +33,7 @@ from fhir_bridge.server.rest.terminology import Versions, terminology_operations
 from fhir_bridge.server.rest.validate import Validate
 from fhir_bridge.server.services import Services
 from fhir_bridge.server.settings import FHIR_PATH, Settings
+from fhir_bridge.server.slots import Room, Slots
 from fhir_bridge.server.smart import authorize, discovery, inspect, launch, token
 from fhir_bridge.server.smart.jwks import JwksCache
 from fhir_bridge.server.smart.keys import SigningKey
@@ -45,6 +48,8 @@ if TYPE_CHECKING:
 
 __all__ = ["create_app"]
 
+CONNECTIONS = 10
+"""Of a worker to the database: four are left for reads, writes, sign-ins and tokens when all else is busy."""
 PAGES = "fhir_bridge.server.pages"
 
 _log = logging.getLogger("fhir_bridge.server")
@@ -127,10 +132,14 @@ def create_app(
         if settings.auth == "none":
             _log.warning("NO AUTHORIZATION: whoever reaches %s may read and change everything", settings.root)
         gc.collect()
-        gc.freeze()  # tables and code live as long as the worker: collections need not walk them on every request
+        gc.freeze()  # tables and code live as long as the worker: collections need not walk them
+        assert app.admission is not None
+        cleaning = asyncio.create_task(collect_in_pauses(app.admission), name="garbage")
         try:
             yield
         finally:
+            cleaning.cancel()
+            await finish_all()
             await services.refusals.flush()
             await services.audit.stop()
             if http is None:
@@ -166,7 +175,11 @@ def create_app(
 async def _open(settings: Settings) -> Store:
     from fhir_bridge.storage import Store, database_url
 
-    return await Store.open(database_url(settings.database_url, data_dir=settings.database_dir))
+    return await Store.open(
+        database_url(settings.database_url, data_dir=settings.database_dir),
+        max_size=CONNECTIONS,
+        statement_seconds=settings.max_request_seconds + 5,  # the budget ends it first, and says so
+    )
 
 
 async def _services(
@@ -191,6 +204,9 @@ async def _services(
         plugins=manager,
         http=http,
         terminology=terminology,
+        slots=Slots(CONNECTIONS - 4, (CONNECTIONS - 4) // 2),
+        bodies=Room(4 * settings.max_body_bytes),
+        large=asyncio.Semaphore(1),
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from urllib.parse import parse_qsl
 
 from starlette.requests import Request
@@ -55,8 +55,11 @@ def parse_form(text: str, lists: Collection[str] = ()) -> Form:
     return Form(single, many)
 
 
-async def read_limited(request: Request, limit: int) -> bytes:
+async def read_limited(request: Request, limit: int, hold: Callable[[int], object] = lambda _: None) -> bytes:
     """The body, as long as it has at most `limit` bytes; what comes after is not read.
+
+    Args:
+        hold: told of each piece's size; may refuse it.
 
     Raises:
         FormError: the body is larger (413), too slow (408), or compressed (415): a small text may hold a huge one.
@@ -74,6 +77,7 @@ async def read_limited(request: Request, limit: int) -> bytes:
                 size += len(chunk)
                 if size > limit:
                     raise FormError(f"the body has more than {limit} bytes", 413)
+                hold(len(chunk))
                 parts.append(chunk)
     except TimeoutError as error:
         raise FormError(f"the body took more than {BODY_SECONDS} seconds", 408) from error

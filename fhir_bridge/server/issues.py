@@ -129,6 +129,20 @@ CODES = declare(
         "throttled",
     ),
     IssueCode(
+        "FB-REST-018",
+        "error",
+        "The request asks for more than one request may",
+        "Ask for what was left out in further requests.",
+        "too-costly",
+    ),
+    IssueCode(
+        "FB-REST-019",
+        "error",
+        "The request took too long",
+        "Narrow the search, or ask for less at once.",
+        "timeout",
+    ),
+    IssueCode(
         "FB-SMART-001",
         "error",
         "A valid access token is needed",

@@ -17,7 +17,7 @@ import uvicorn
 
 from fhir_bridge.fhir.definitions.registry import PACKAGES
 from fhir_bridge.mapping import Site
-from fhir_bridge.server import worker
+from fhir_bridge.server import garbage, offloading, worker
 from fhir_bridge.server.app import create_app
 from fhir_bridge.server.connection import bounded
 from fhir_bridge.server.settings import Settings
@@ -69,6 +69,7 @@ def _serve_here(settings: Settings, background: Child) -> None:
     try:
         # Without a handler of our own, SIGTERM would end this process before it stops the others.
         with _handling(_leave, signal.SIGTERM):
+            _prepare()
             uvicorn.Server(_config(settings)).run()
     except KeyboardInterrupt:
         pass
@@ -146,7 +147,14 @@ def web_worker(settings: Settings, listening: socket.socket, ready: Connection) 
     parent = multiprocessing.parent_process()
     if parent is not None:
         end_with_parent(parent.sentinel, server.leave)
+    _prepare()
     server.run([listening])
+
+
+def _prepare() -> None:
+    """Let nothing but requests take the event loop's time."""
+    offloading.prepare()
+    garbage.prepare()
 
 
 _LOUD = """

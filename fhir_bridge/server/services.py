@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
@@ -12,6 +13,7 @@ from starlette.requests import Request
 from fhir_bridge.server.audit_log import AuditLog
 from fhir_bridge.server.refusals import Refusals
 from fhir_bridge.server.settings import Settings
+from fhir_bridge.server.slots import Room, Slots
 from fhir_bridge.server.smart.jwks import JwksCache
 from fhir_bridge.server.smart.keys import SigningKey
 from fhir_bridge.server.smart.tokens import TokenReader
@@ -28,7 +30,13 @@ __all__ = ["Services", "services_of"]
 
 @dataclass(slots=True)
 class Services:
-    """The parts of one worker."""
+    """The parts of one worker.
+
+    Attributes:
+        slots: turns at searches, histories, operations and Bundles.
+        bodies: bytes of all requests' bodies.
+        large: a turn at a large body, which takes many times its size when it is parsed.
+    """
 
     settings: Settings
     store: Store
@@ -43,6 +51,9 @@ class Services:
     plugins: pluggy.PluginManager
     http: httpx.AsyncClient
     terminology: ServedTerminology
+    slots: Slots
+    bodies: Room
+    large: asyncio.Semaphore
 
 
 def services_of(request: Request) -> Services:

@@ -74,6 +74,21 @@ class Settings(BaseSettings):
         ge=1024,
         description="Largest request body; a bigger one is refused with 413.",
     )
+    max_request_entries: int = Field(
+        default=10_000,
+        ge=1,
+        description="Resources that one request is given, and entries that are carried out for it, whatever it nests.",
+    )
+    max_answer_bytes: int = Field(
+        default=16 * 1024 * 1024,
+        ge=1024,
+        description="Bytes of one answer; a page that would be larger is shorter, with a `next` link.",
+    )
+    max_request_seconds: float = Field(
+        default=30,
+        gt=0,
+        description="Time of one search, history, operation or Bundle, from when it is there and has its turn.",
+    )
     max_bundle_entries: int = Field(
         default=5000,
         ge=1,

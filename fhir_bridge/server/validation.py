@@ -6,20 +6,24 @@ that does is worth a question to the database whether something was written, and
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from fhir_bridge.fhir.issues import Issue, Severity
 from fhir_bridge.fhir.ports import Concept, TerminologyPort, Translation
 from fhir_bridge.fhir.validation import get_validator
+from fhir_bridge.server.offloading import offloaded
 from fhir_bridge.server.terminology import ServedTerminology
 from fhir_bridge.terminology import Terminology
 
 if TYPE_CHECKING:
     from fhir_bridge.storage import Store
 
-__all__ = ["Judge"]
+__all__ = ["MOST_FINDINGS", "Judge"]
+
+MOST_FINDINGS = 200
+"""Findings on a resource that are listed; an invalid one with more is not looked at further."""
 
 
 class Judge:
@@ -72,10 +76,8 @@ class Judge:
     async def _validated(
         self, resource: dict[str, Any], profiles: Sequence[str], terminology: TerminologyPort, inline: bool
     ) -> list[Issue]:
-        validate = self._validator.validate
-        if inline:
-            return validate(resource, profiles, terminology)
-        return await asyncio.to_thread(validate, resource, profiles, terminology)
+        validate = partial(self._validator.validate, resource, profiles, terminology, most=MOST_FINDINGS)
+        return validate() if inline else await offloaded(validate)
 
 
 class _Asking:

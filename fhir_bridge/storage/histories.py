@@ -19,6 +19,7 @@ from fhir_bridge.storage.cursors import Cursors
 from fhir_bridge.storage.dictionaries import Dictionaries
 from fhir_bridge.storage.errors import Gone, NotFound
 from fhir_bridge.storage.indexing import index
+from fhir_bridge.storage.page_bytes import that_fit, within_bytes
 from fhir_bridge.storage.permission import (
     allowed,
     compile_access,
@@ -96,29 +97,32 @@ async def instance_history(
     count: int,
     since: datetime | None,
     cursor: str | None,
+    most_bytes: int,
 ) -> HistoryPage:
     """All versions of a resource: the current first, then by number; late arrivals among them."""
     require(access, resource_type, "r")
     bound = (access.subject, "history", resource_type, identity, str(since))
     before = cursors.read(cursor, bound) if cursor else [0, 2**31 - 1]
     permitted = await compile_access(access, resource_type, "r", dictionaries)
-    statement = (
+    statement = within_bytes(
         "SELECT r.type, r.id, v.version, v.last_updated, v.bytes, r.key, v.current FROM resource r, LATERAL ("  # noqa: S608
         "SELECT r.version, r.last_updated, r.bytes, 1 AS current UNION ALL "
         "SELECT h.version, h.last_updated, h.bytes, 0 FROM history h WHERE h.resource = r.key) v "
         f"WHERE r.type = %s AND r.id = %s AND r.version > 0 AND {permitted.text} "
         "AND v.last_updated >= coalesce(%s, '-infinity'::timestamptz) "
-        "AND (%s = 0 OR v.current = 0) AND v.version < %s ORDER BY v.current DESC, v.version DESC LIMIT %s"
+        "AND (%s = 0 OR v.current = 0) AND v.version < %s ORDER BY v.current DESC, v.version DESC LIMIT %s",
+        ("type", "id", "version", "last_updated", "bytes", "key", "current"),
+        "q.current DESC, q.version DESC",
     )
-    values = (resource_type, identity, *permitted.values, since, *before, count + 1)
+    values = (most_bytes, resource_type, identity, *permitted.values, since, *before, count + 1)
     async with pool.connection() as connection:
         rows: list[Any] = await (await connection.execute(statement.encode(), values, binary=True)).fetchall()
-        page = rows[:count]
+        page = that_fit(rows[:count])
         entries = [_entry(row) for row in await _visible(connection, access, page, permitted, "r")]
     if not rows and cursor is None and since is None:
         raise NotFound(f"no {resource_type}/{identity}")
     following = None
-    if len(rows) > count:
+    if len(rows) > len(page) and page:
         last = page[-1]
         following = cursors.make([1, 2**31 - 1 if last[6] else last[2]], bound)
     total = len(entries) if cursor is None and following is None else None
@@ -135,6 +139,7 @@ async def type_history(
     count: int,
     since: datetime | None,
     cursor: str | None,
+    most_bytes: int,
 ) -> HistoryPage:
     """Versions of all resources of some types, newest first; what came late and never was current is left out."""
     bound = (access.subject, "history", types, str(since))
@@ -156,24 +161,26 @@ async def type_history(
     where = any_of(
         all_of([Condition("r.type = ANY(%s)", (kinds,)), condition]) for condition, kinds in groups
     )
-    statement = (
-        "SELECT r.type, r.id, v.version, v.last_updated, v.bytes, r.key, v.last_updated::text FROM ("  # noqa: S608
+    statement = within_bytes(
+        "SELECT r.type, r.id, v.version, v.last_updated, v.bytes, r.key, v.last_updated::text AS moment FROM ("  # noqa: S608
         "SELECT key AS resource, version, last_updated, bytes FROM resource WHERE version > 0 UNION ALL "
         "SELECT resource, version, last_updated, bytes FROM history WHERE kind IN ('v', 'd')) v "
         f"JOIN resource r ON r.key = v.resource WHERE {where.text} AND {after.text} "
         "AND v.last_updated >= coalesce(%s, '-infinity'::timestamptz) "
-        "ORDER BY v.last_updated DESC, r.key DESC, v.version DESC LIMIT %s"
+        "ORDER BY v.last_updated DESC, r.key DESC, v.version DESC LIMIT %s",
+        ("type", "id", "version", "last_updated", "bytes", "key", "moment"),
+        "q.last_updated DESC, q.key DESC, q.version DESC",
     )
-    values = (*where.values, *after.values, since, count + 1)
+    values = (most_bytes, *where.values, *after.values, since, count + 1)
     visible: list[Any] = []
     async with pool.connection() as connection:
         rows: list[Any] = await (await connection.execute(statement.encode(), values, binary=True)).fetchall()
-        page = rows[:count]
+        page = that_fit(rows[:count])
         for kind in {row[0] for row in page}:
             of_kind = [row for row in page if row[0] == kind]
             visible += await _visible(connection, access, of_kind, permitted[kind], "s")
     following = None
-    if len(rows) > count:
+    if len(rows) > len(page) and page:
         following = cursors.make([page[-1][6], page[-1][5], page[-1][2]], bound)
     places = {(row[5], row[2]) for row in visible}
     entries = [_entry(row) for row in page if (row[5], row[2]) in places]

@@ -16,6 +16,7 @@ from fhir_bridge.storage.cursors import Cursors
 from fhir_bridge.storage.dictionaries import Dictionaries
 from fhir_bridge.storage.errors import BadSearch
 from fhir_bridge.storage.indexed import find
+from fhir_bridge.storage.page_bytes import that_fit, within_bytes
 from fhir_bridge.storage.permission import compile_access, require
 from fhir_bridge.storage.search_conditions import parameter_condition
 from fhir_bridge.storage.search_support import PRESENTATION, refuse_unsupported
@@ -122,6 +123,7 @@ async def run_search(
     count: int,
     cursor: str | None,
     total: str,
+    most_bytes: int | None = None,
 ) -> SearchPage:
     """Run a search; see `Store.search`."""
     require(access, resource_type, "s")
@@ -141,12 +143,15 @@ async def run_search(
     rows: list[Any] = []
     async with pool.connection() as connection:  # only now: compiling may need a connection of its own
         if count > 0:
-            rows = await _page(connection, where, sorts, after, count + 1, bounded=bounded)
+            rows = await _page(connection, where, sorts, after, count + 1, most_bytes, bounded=bounded)
         if count == 0 or (counted and (cursor is not None or len(rows) > count)):
             known = await _total(connection, where)
-    entries = [Stored(resource_type, row[1], row[2], row[3], row[4]) for row in rows[:count]]
-    more = len(rows) > count
-    following = cursors.make([*rows[count - 1][5:], rows[count - 1][0]], bound) if more else None
+    shown = rows[:count] if most_bytes is None else that_fit(rows[:count])
+    entries = [Stored(resource_type, row[1], row[2], row[3], row[4]) for row in shown]
+    more = len(rows) > len(shown)
+    following = None
+    if more and shown:
+        following = cursors.make([*shown[-1][5 : 5 + len(sorts)], shown[-1][0]], bound)
     if known is None and cursor is None and not more:
         known = len(entries)
     return SearchPage(entries, known, following, unknown)
@@ -228,6 +233,7 @@ async def _page(
     sorts: list[_Sort],
     after: Condition,
     limit: int,
+    most_bytes: int | None,
     *,
     bounded: bool,
 ) -> list[Any]:
@@ -243,10 +249,13 @@ async def _page(
             "SELECT r.key, r.id, r.version, r.last_updated, r.bytes FROM resource r "  # noqa: S608
             f"WHERE {where.text} AND {keyset} ORDER BY r.key{' + 0' if bounded else ''} LIMIT {limit:d}"
         )
-        values = (*where.values, *after.values)
+        values: tuple[Any, ...] = (*where.values, *after.values)
+        ordered = "q.key"
     else:
         columns = "".join(f", {sort.expression.text} AS s{number}" for number, sort in enumerate(sorts))
-        texts = "".join(f", q.s{number}::text" for number in range(len(sorts)))
+        texts = "".join(f", q.s{number}::text AS t{number}" for number in range(len(sorts)))
+        if most_bytes is not None:
+            texts += "".join(f", q.s{number}" for number in range(len(sorts)))
         order = "".join(
             f"q.s{number} {'DESC' if sort.descending else 'ASC'} NULLS LAST, "
             for number, sort in enumerate(sorts)
@@ -261,6 +270,10 @@ async def _page(
             *where.values,
             *after.values,
         )
+        ordered = f"{order}q.key"
+    if most_bytes is not None:
+        names = ("key", "id", "version", "last_updated", "bytes", *(f"t{n}" for n in range(len(sorts))))
+        statement, values = within_bytes(statement, names, ordered), (most_bytes, *values)
     rows: list[Any] = await (await connection.execute(statement.encode(), values, binary=True)).fetchall()
     return rows
 

@@ -45,6 +45,9 @@ __all__ = ["Store"]
 
 Resource = Mapping[str, Any] | bytes
 
+MOST_BYTES = 64 * 1024 * 1024
+"""Of the contents on a page of a history, where the caller says nothing."""
+
 
 class Store:
     """An open database. Safe for concurrent use in one event loop; make one for each process.
@@ -62,12 +65,21 @@ class Store:
         self.results = Results(pool, self._dictionaries)
 
     @classmethod
-    async def open(cls, url: str, *, migrate: bool = True, min_size: int = 1, max_size: int = 8) -> Store:
+    async def open(
+        cls,
+        url: str,
+        *,
+        migrate: bool = True,
+        min_size: int = 1,
+        max_size: int = 8,
+        statement_seconds: float | None = None,
+    ) -> Store:
         """Connect, and bring the schema up to date where it is behind.
 
         Args:
             url: a PostgreSQL URL (`database_url()`).
             max_size: connections at most; must be 2 or more.
+            statement_seconds: time of one statement; then the database ends it.
 
         Raises:
             SchemaAhead: the database belongs to a newer program.
@@ -78,7 +90,7 @@ class Store:
         opened: list[Store] = []
 
         async def configure(connection: AsyncConnection) -> None:
-            await _configure(connection)
+            await _configure(connection, statement_seconds)
             for store in opened:
                 store._dictionaries.forget_keys()
 
@@ -181,8 +193,12 @@ class Store:
         count: int = 50,
         since: datetime | None = None,
         cursor: str | None = None,
+        most_bytes: int = MOST_BYTES,
     ) -> HistoryPage:
         """Versions of a resource, of a type, or of all types the caller may search.
+
+        Args:
+            most_bytes: of the contents on a page, which is shorter where they are more; one entry always is there.
 
         Raises:
             NotFound: no such resource. Forbidden: no grant. BadCursor: another caller's or history's cursor.
@@ -200,6 +216,7 @@ class Store:
                 count=count,
                 since=since,
                 cursor=cursor,
+                most_bytes=most_bytes,
             )
         if resource_type is not None:
             require(access, resource_type, "s")
@@ -215,6 +232,7 @@ class Store:
             count=count,
             since=since,
             cursor=cursor,
+            most_bytes=most_bytes,
         )
 
     async def create(
@@ -344,6 +362,7 @@ class Store:
         count: int = 50,
         cursor: str | None = None,
         total: str = "none",
+        most_bytes: int | None = None,
     ) -> SearchPage:
         """Find resources of a type.
 
@@ -352,6 +371,7 @@ class Store:
             count: entries on a page, where `_count` says nothing.
             cursor: `next` of the page before, with the same parameters and caller.
             total: `accurate` counts all matches; they are given anyway where they fit on one page.
+            most_bytes: of the contents on the page, which is shorter where they are more; one entry always is there.
 
         Raises:
             Forbidden, BadSearch, BadCursor.
@@ -366,6 +386,7 @@ class Store:
             count=count,
             cursor=cursor,
             total=total,
+            most_bytes=most_bytes,
         )
 
     async def patient_record(
@@ -623,6 +644,8 @@ def _check_id(resource_type: str, identity: str) -> None:
         raise NotFound(f"no {resource_type}/{identity[:64]!r}")
 
 
-async def _configure(connection: AsyncConnection) -> None:
+async def _configure(connection: AsyncConnection, statement_seconds: float | None) -> None:
     await connection.execute("SET TimeZone = 'UTC'")
+    if statement_seconds is not None:
+        await connection.execute(f"SET statement_timeout = {int(statement_seconds * 1000):d}".encode())
     connection.prepared_max = 500

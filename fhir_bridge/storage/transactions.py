@@ -11,6 +11,7 @@ import orjson
 from fhir_bridge.fhir.access import AccessFilter
 from fhir_bridge.fhir.issues import operation_outcome
 from fhir_bridge.fhir.serialization import dumps
+from fhir_bridge.storage.breathing import Pause
 from fhir_bridge.storage.bundles import (
     METHODS,
     Entry,
@@ -135,7 +136,9 @@ class Bundles:
             (entry for entry in entries if entry.method not in ("GET", "HEAD")),
             key=lambda entry: METHODS.index(entry.method),
         )
+        pause = Pause()
         for entry in writes:
+            await pause.take()
             found = await _at(entry, self._decide_id(entry, access))
             if found is not None:
                 matched[entry.position] = found
@@ -146,6 +149,7 @@ class Bundles:
         searched = await self._search_references(writes, access)
         operations = []
         for entry in writes:
+            await pause.take()
             if entry.position in matched:
                 responses[entry.position] = self._response(matched[entry.position])
             elif entry.id is not None:
@@ -161,6 +165,7 @@ class Bundles:
             for operation in operations:
                 await check(operation)
         for operation, written in zip(operations, await self._store.write(operations, access), strict=True):
+            await pause.take()
             responses[operation.position or 0] = self._response(written)
         for entry in entries:
             if entry.method in ("GET", "HEAD"):
@@ -195,7 +200,9 @@ class Bundles:
             TransactionFailed: one matches nothing, or several.
         """
         found: dict[str, str] = {}
+        pause = Pause()
         for entry in writes:
+            await pause.take()
             for reference in sorted(conditional_references(entry.resource, self._base) - found.keys()):
                 found[reference] = await _at(
                     entry, _search(self._store, relative(reference, self._base), access)

@@ -10,6 +10,7 @@ from psycopg import AsyncConnection
 from psycopg_pool import AsyncConnectionPool
 
 from fhir_bridge.fhir.access import EVERYTHING, AccessFilter
+from fhir_bridge.storage.breathing import Pause
 from fhir_bridge.storage.conditions import FALSE, TRUE, Condition, all_of, live
 from fhir_bridge.storage.contribution_rows import keep_contents, read_states, write_states
 from fhir_bridge.storage.contributions import MERGED, REST, Contribution, fold, incoming
@@ -42,6 +43,9 @@ from fhir_bridge.storage.versions import write_versions
 __all__ = ["Operation", "Writer", "compile_criteria", "match_one", "new_id"]
 
 Parameters = Sequence[tuple[str, str]]
+
+AT_ONCE = 100
+"""Versions that are written by one statement: making it holds up the event loop for some milliseconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,12 +127,14 @@ class Writer:
             StorageError: what refused the write; a TransactionFailed around it where operations have positions.
         """
         items: dict[Identity, Indexed] = {}
+        pause = Pause()
         for operation in operations:
             with _Place(operation):
                 require(access, operation.type, operation.letter)
                 if operation.action != "delete":
                     refuse_implicit_rules(operation.resource)
                     items[operation.identity] = index(operation.resource, operation.id)
+            await pause.take()
         fresh = [operation.identity for operation in operations if operation.action == "create"]
         keys = await identify(self._pool, self._dictionaries, list(items.values()), fresh=fresh)
         rows = {
@@ -148,8 +154,8 @@ class Writer:
         simple = len(fresh) == len(operations) and not criteria
         async with self._pool.connection() as connection:
             bounds = await _bounds(connection, access, items)
-            if simple:
-                versions, written = _decide_all(operations, items, keys, rows, set(), bounds)
+            if simple and len(operations) <= AT_ONCE:
+                versions, written = await _decide_all(operations, items, keys, rows, set(), bounds)
                 await write_versions(connection, self._dictionaries, keys, versions)
                 return written
             async with connection.transaction():
@@ -159,9 +165,11 @@ class Writer:
                 stored = [keys[one.identity] for one in operations if one.identity in keys]
                 rows.update(await lock(connection, [key for key in stored if key not in rows]))
                 reachable = await self._reachable(connection, operations, rows, keys, permitted)
-                versions, written = _decide_all(operations, items, keys, rows, reachable, bounds)
+                versions, written = await _decide_all(operations, items, keys, rows, reachable, bounds)
                 await self._keep_sources(connection, operations, versions)
-                await write_versions(connection, self._dictionaries, keys, versions)
+                for start in range(0, len(versions), AT_ONCE):
+                    some = versions[start : start + AT_ONCE]
+                    await write_versions(connection, self._dictionaries, keys, some)
         return written
 
     @staticmethod
@@ -277,7 +285,7 @@ async def _bounds(
     return _Bounds(access, await people_of(connection, access), dict(zip(items, owners, strict=True)))
 
 
-def _decide_all(
+async def _decide_all(
     operations: Sequence[Operation],
     items: dict[Identity, Indexed],
     keys: dict[Identity, int],
@@ -288,6 +296,7 @@ def _decide_all(
     """The versions to make, and what each operation comes to."""
     versions: list[NewVersion] = []
     written: list[Written] = []
+    pause = Pause()
     for operation in operations:
         with _Place(operation):
             key = keys.get(operation.identity)
@@ -302,6 +311,7 @@ def _decide_all(
             else:
                 versions.append(new)
                 written.append(_written(new))
+        await pause.take()
     return versions, written
 
 

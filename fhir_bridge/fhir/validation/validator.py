@@ -13,6 +13,7 @@ from fhir_bridge.fhir.ports import TerminologyPort, process_terminology
 from fhir_bridge.fhir.serialization import MAX_DEPTH, JsonError, loads_exact
 from fhir_bridge.fhir.validation.bundles import check_entries, full_urls
 from fhir_bridge.fhir.validation.extensions import ExtensionChecks
+from fhir_bridge.fhir.validation.findings import EnoughFound, Findings
 from fhir_bridge.fhir.validation.invariants import InvariantEngine, Invariants
 from fhir_bridge.fhir.validation.profiles import ProfileCompiler, is_a
 from fhir_bridge.fhir.validation.resolution import BundleEntries
@@ -60,6 +61,8 @@ class Validator:
         resource: dict[str, Any] | bytes | str,
         profiles: Sequence[str] = (),
         terminology: TerminologyPort | None = None,
+        *,
+        most: int | None = None,
     ) -> list[Issue]:
         """The findings; none means valid as far as R4, its profiles and the terminology at hand tell.
 
@@ -67,10 +70,13 @@ class Validator:
             resource: a parsed resource, or its JSON text. Text is parsed so that duplicate keys are found.
             profiles: canonicals to check beside those in `meta.profile`.
             terminology: asked for this resource in the place of the validator's own.
+            most: findings that are wanted; an invalid resource with more is not looked at further. None: all.
         """
         if self._generation != definitions.generation():
             self._renew()
         run = Run(terminology or self._terminology)
+        if most is not None:
+            run.issues = Findings(most)
         if isinstance(resource, bytes | str):
             try:
                 resource = loads_exact(resource)
@@ -82,10 +88,12 @@ class Validator:
         try:
             self._check(resource, profiles, run)
         except RecursionError:
-            run.issues.append(
-                Issue("fatal", "FB-FHIR-003", f"nested deeper than a resource needs ({MAX_DEPTH} levels)")
+            run.issues.insert(
+                0, Issue("fatal", "FB-FHIR-003", f"nested deeper than a resource needs ({MAX_DEPTH} levels)")
             )
-        return run.issues
+        except EnoughFound:
+            pass
+        return run.issues.closed() if isinstance(run.issues, Findings) else run.issues
 
     def _check(self, resource: Any, profiles: Sequence[str], run: Run) -> None:
         kind = resource.get("resourceType") if isinstance(resource, dict) else None

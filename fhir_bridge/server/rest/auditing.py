@@ -11,7 +11,18 @@ from fhir_bridge.governance import audit
 from fhir_bridge.server.rest.call import Call
 from fhir_bridge.storage import Stored
 
-__all__ = ["audit_operation", "audit_read", "audit_search", "audit_write", "patients_of", "write_events"]
+__all__ = [
+    "MANY",
+    "audit_operation",
+    "audit_read",
+    "audit_search",
+    "audit_write",
+    "patients_of",
+    "write_events",
+]
+
+MANY = 20
+"""Entries of a page that are looked at off the event loop."""
 
 
 def patients_of(resource: dict[str, Any]) -> list[str | None]:
@@ -43,9 +54,11 @@ async def audit_read(call: Call, stored: Stored, interaction: str) -> None:
 async def audit_search(call: Call, query: str, entries: Sequence[Stored], interaction: str) -> None:
     """A page of a search or history went out."""
     context = call.audit_context()
-    await call.services.audit.later(
-        lambda: audit.search(context, query, _patients(entries), interaction=interaction)
-    )
+
+    def events() -> list[dict[str, Any]]:
+        return audit.search(context, query, _patients(entries), interaction=interaction)
+
+    await call.services.audit.later(events, heavy=len(entries) if len(entries) > MANY else 0)
 
 
 async def audit_operation(call: Call) -> None:

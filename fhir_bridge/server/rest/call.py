@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
@@ -11,6 +13,7 @@ from starlette.requests import Request
 
 from fhir_bridge.fhir.access import AccessFilter
 from fhir_bridge.governance import audit
+from fhir_bridge.server.rest.budget import Budget
 from fhir_bridge.server.rest.refusal import refuse
 from fhir_bridge.server.services import Services
 from fhir_bridge.server.smart.tokens import Caller, agent_of
@@ -88,6 +91,8 @@ class Call:
         access: the caller's access, narrowed by plug-ins.
         type, id, version, operation: the parts of the address, where it has them.
         operations: what is served at `$name`.
+        budget: what the request may cost.
+        held: what is given back when the request is over.
     """
 
     request: Request
@@ -100,7 +105,16 @@ class Call:
     version: str = ""
     operation: str = ""
     operations: Operations | None = field(default=None, repr=False)
+    budget: Budget = field(kw_only=True, repr=False)
+    held: AsyncExitStack = field(default_factory=AsyncExitStack, repr=False)
     _prefer: dict[str, str] | None = field(default=None, repr=False)
+
+    @asynccontextmanager
+    async def work(self) -> AsyncIterator[None]:
+        """A turn at what is costly: waits for one, then the time of the budget runs."""
+        async with self.services.slots.taken(self.access.subject or None):
+            self.budget.start()
+            yield
 
     @property
     def base(self) -> str:

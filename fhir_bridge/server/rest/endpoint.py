@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import re
 import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from urllib.parse import quote, unquote
 
 import psycopg
@@ -21,13 +21,16 @@ from fhir_bridge.fhir.access import AccessFilter
 from fhir_bridge.fhir.serialization import dumps
 from fhir_bridge.server import guesses
 from fhir_bridge.server.cors import Origins, preflight_headers
+from fhir_bridge.server.finishing import finished
+from fhir_bridge.server.offloading import offloaded
 from fhir_bridge.server.rest import answers, hooks
+from fhir_bridge.server.rest.budget import Budget
 from fhir_bridge.server.rest.call import FHIR_JSON, Call, check_format, query_of, request_id
 from fhir_bridge.server.rest.capability import capability_statement
 from fhir_bridge.server.rest.operations import Operations, operate
 from fhir_bridge.server.rest.refusal import Refusal, refuse
 from fhir_bridge.server.rest.refused import record_refusal
-from fhir_bridge.server.rest.registry import Shape, allowed, find
+from fhir_bridge.server.rest.registry import Handler, Shape, allowed, find
 from fhir_bridge.server.rest.search import check_plain, decoded
 from fhir_bridge.server.rest.terminology_capabilities import terminology_capabilities
 from fhir_bridge.server.services import Services
@@ -93,6 +96,9 @@ class FhirEndpoint:
         except StorageError as error:
             response = _of_storage(error)
             await self._record(request, identity, who, error.status, error.code)
+        except psycopg.errors.QueryCanceled:  # by the database's own limit; the budget's ends it before
+            long = refuse(503, "FB-REST-019", "the database took too long: narrow the search")
+            response = answers.outcome(long.status, long.issues)
         except (psycopg.OperationalError, psycopg_pool.PoolTimeout, OSError) as error:
             _log.error("request %s: the database does not answer (%s)", identity, type(error).__name__)
             away = refuse(
@@ -141,7 +147,10 @@ class FhirEndpoint:
         caller = who.caller = await self._caller(request)
         access = who.access = hooks.authorize(self._services.plugins, caller.access, request)
         check_format(request)
-        call = Call(request, self._services, caller, access, identity, operations=self._operations)
+        budget = Budget(self._services.settings)
+        call = Call(
+            request, self._services, caller, access, identity, operations=self._operations, budget=budget
+        )
         method = "GET" if request.method == "HEAD" else request.method
         if segments and segments[-1].startswith("$"):
             return await self._operation(call, segments, method)
@@ -153,7 +162,9 @@ class FhirEndpoint:
             )
         if request.scope["query_string"] and not interaction.asks:
             check_plain(call, decoded(query_of(request)))
-        return await interaction.handler(call)
+        if interaction.writes and interaction.shape != "base":
+            return await finished(_handled(call, interaction.handler))
+        return await _handled(call, interaction.handler)
 
     async def _metadata(self, request: Request) -> bytes:
         """What this server does (R4 http.html#capabilities)."""
@@ -161,7 +172,7 @@ class FhirEndpoint:
             return self._capability
         library = (await self._terminology.refresh(self._services.store)).library()
         if self._library is not library:
-            told = await asyncio.to_thread(terminology_capabilities, self._services.settings, library)
+            told = await offloaded(terminology_capabilities, self._services.settings, library)
             self._library, self._terminology_capability = library, dumps(told)
         return self._terminology_capability
 
@@ -224,7 +235,13 @@ class FhirEndpoint:
         if len(place) == 2:
             call.id = _plain(place[1])
         call.operation = name[1:]
-        return await operate(call, self._operations)
+        return await _handled(call, partial(operate, operations=self._operations))
+
+
+async def _handled(call: Call, handler: Handler) -> Response:
+    """The answer of a handler, and what the call held given back."""
+    async with call.held:
+        return await handler(call)
 
 
 def _segments(request: Request) -> list[str]:

@@ -10,7 +10,7 @@ from fhir_bridge.governance.audit import Write
 from fhir_bridge.server.rest import answers, hooks
 from fhir_bridge.server.rest.auditing import audit_read, audit_search, audit_write
 from fhir_bridge.server.rest.body import read_resource
-from fhir_bridge.server.rest.call import FHIR_JSON, Call, query_of
+from fhir_bridge.server.rest.call import Call, query_of
 from fhir_bridge.server.rest.checks import check_of, check_write, resolve
 from fhir_bridge.server.rest.owned import READ_ONLY_TYPES
 from fhir_bridge.server.rest.refusal import refuse
@@ -113,20 +113,26 @@ async def history(call: Call) -> Response:
     for name in known:
         if name not in ("_count", "_since", "_cursor", "_format"):
             raise refuse(400, "FB-REST-008", f"history takes _count and _since, not {name[:40]}")
-    page = await call.services.store.history(
-        call.access,
-        call.type or None,
-        call.id or None,
-        count=page_size(call, known.get("_count")),
-        since=_instant(known.get("_since")),
-        cursor=known.get("_cursor"),
-    )
+    count = min(page_size(call, known.get("_count")), call.budget.entries)
+    since = _instant(known.get("_since"))
+    async with call.work(), call.budget.limited():
+        page = await call.services.store.history(
+            call.access,
+            call.type or None,
+            call.id or None,
+            count=count,
+            since=since,
+            cursor=known.get("_cursor"),
+            most_bytes=call.budget.bytes,
+        )
     path = "/".join(filter(None, (call.type, call.id, "_history")))
     interaction = "history-instance" if call.id else "history-type" if call.type else "history-system"
     shown: list[Stored] = [entry.stored for entry in page.entries]
     await audit_search(call, f"GET {path}?{query_of(call.request)}", shown, interaction)
-    body = answers.history_bundle(call, path, parameters, page.entries, page.total, page.next)
-    return Response(body, media_type=FHIR_JSON)
+    found = [entry.stored.bytes for entry in page.entries]
+    contents = await hooks.redact_all(call.services.plugins, found, call.access)
+    parts = answers.history_bundle(call, path, parameters, page.entries, contents, page.total, page.next)
+    return answers.in_pieces(parts)
 
 
 def _writable(call: Call) -> None:

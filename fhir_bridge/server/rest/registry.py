@@ -11,7 +11,7 @@ from starlette.responses import Response
 from fhir_bridge.server.rest import bundles, interactions, search
 from fhir_bridge.server.rest.call import Call
 
-__all__ = ["INTERACTIONS", "Interaction", "Shape", "allowed", "find"]
+__all__ = ["INTERACTIONS", "Handler", "Interaction", "Shape", "allowed", "find"]
 
 Shape = Literal[
     "base",

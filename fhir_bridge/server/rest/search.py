@@ -7,10 +7,10 @@ from urllib.parse import parse_qsl
 from starlette.responses import Response
 
 from fhir_bridge.fhir.issues import Issue
-from fhir_bridge.server.rest import answers
+from fhir_bridge.server.rest import answers, hooks
 from fhir_bridge.server.rest.auditing import audit_search
 from fhir_bridge.server.rest.body import FORM, content_type, read_form
-from fhir_bridge.server.rest.call import FHIR_JSON, Call, check_format_value, query_of
+from fhir_bridge.server.rest.call import Call, check_format_value, query_of
 from fhir_bridge.server.rest.refusal import Refusal, refuse
 from fhir_bridge.storage import SearchPage
 
@@ -35,11 +35,15 @@ def decoded(query: str) -> list[tuple[str, str]]:
         raise refuse(
             400, "FB-REST-008", f"the parameters are not UTF-8, or more than {MOST_PARAMETERS}"
         ) from error
+    values = 0
     for name, value in pairs:
         if "\x00" in name or "\x00" in value:
             raise refuse(400, "FB-REST-008", "a parameter holds a NUL character")
-        if len(value) > LONGEST_VALUE or value.count(",") >= MOST_VALUES:
-            raise refuse(400, "FB-REST-008", f"the value of {name[:40]} is too long")
+        values += value.count(",") + 1
+        if len(value) > LONGEST_VALUE or values > MOST_VALUES:
+            raise refuse(
+                400, "FB-REST-008", f"the value of {name[:40]} is too long, or all together are too many"
+            )
     return pairs
 
 
@@ -89,13 +93,14 @@ async def search_by_post(call: Call) -> Response:
 
 
 async def _search(call: Call, parameters: list[tuple[str, str]], asked: str) -> Response:
-    body, page = await searchset(call, parameters)
+    async with call.work():
+        parts, page = await searchset(call, parameters)
     await audit_search(call, asked, page.entries, "search-type")
-    return Response(body, media_type=FHIR_JSON)
+    return answers.in_pieces(parts)
 
 
-async def searchset(call: Call, parameters: list[tuple[str, str]]) -> tuple[bytes, SearchPage]:
-    """The Bundle that answers a search on the call's type, and what it shows.
+async def searchset(call: Call, parameters: list[tuple[str, str]]) -> tuple[list[bytes], SearchPage]:
+    """The Bundle that answers a search on the call's type, in pieces, and what it shows; spends of the call's budget.
 
     Raises:
         Refusal, StorageError: not allowed, or not understood.
@@ -108,20 +113,27 @@ async def searchset(call: Call, parameters: list[tuple[str, str]]) -> tuple[byte
         raise refuse(400, "FB-REST-008", "_summary takes count and false here")
     if own.get("_total", "none") not in ("none", "estimate", "accurate"):
         raise refuse(400, "FB-REST-008", "_total takes none, estimate or accurate")
-    count = page_size(call, own.get("_count"))
+    call.budget.check()
+    count = min(page_size(call, own.get("_count")), call.budget.entries)
     counted = own.get("_total", "none") != "none" or summary == "count" or count == 0
-    page = await call.services.store.search(
-        call.type,
-        criteria,
-        call.access,
-        count=count,
-        cursor=own.get("_cursor"),
-        total="accurate" if counted else "none",
-    )
+    async with call.budget.limited():
+        page = await call.services.store.search(
+            call.type,
+            criteria,
+            call.access,
+            count=count,
+            cursor=own.get("_cursor"),
+            total="accurate" if counted else "none",
+            most_bytes=call.budget.bytes,
+        )
     notes = _unknown(call, page)
     ignored = {parameter.name for parameter in page.unknown}
     used = [pair for pair in parameters if pair[0] not in ignored]
-    return answers.search_bundle(call, call.type, used, page, notes, parameters), page
+    found = [stored.bytes for stored in page.entries]
+    contents = await hooks.redact_all(call.services.plugins, found, call.access)
+    parts = answers.search_bundle(call, call.type, used, page, contents, notes, parameters)
+    call.budget.spend(entries=len(page.entries), size=sum(map(len, parts)))
+    return parts, page
 
 
 def _own(parameters: list[tuple[str, str]]) -> dict[str, str]:

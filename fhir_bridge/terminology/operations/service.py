@@ -4,7 +4,7 @@ expanded ValueSet. HTTP, the conformance suite and the command line all call thi
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from fhir_bridge.terminology import versions
@@ -16,7 +16,7 @@ from fhir_bridge.terminology.operations import messages
 from fhir_bridge.terminology.operations.coded import coded_value
 from fhir_bridge.terminology.operations.expand import expand
 from fhir_bridge.terminology.operations.lookup import lookup
-from fhir_bridge.terminology.operations.options import REPEATED, Limits, read_options
+from fhir_bridge.terminology.operations.options import REPEATED, Deadline, Limits, read_options
 from fhir_bridge.terminology.operations.outcomes import OperationError
 from fhir_bridge.terminology.operations.parameters import Parameters, answer, invalid
 from fhir_bridge.terminology.operations.related import related
@@ -50,11 +50,13 @@ class Request:
         parameters: FHIR JSON of a Parameters resource.
         accept_language: the HTTP header.
         instance: the CodeSystem, ValueSet or ConceptMap of an operation on an instance.
+        deadline: when the answer has to be there.
     """
 
     parameters: Mapping[str, Any]
     accept_language: str | None = None
     instance: Mapping[str, Any] | None = None
+    deadline: Deadline | None = None
 
 
 @dataclass(slots=True)
@@ -167,6 +169,7 @@ class TerminologyService:
         common = [e for e in ready.parameters.entries if e["name"] not in ("validation", "tx-resource")]
         entries: list[tuple[str, str, Any]] = []
         for one in validations:
+            ready.scope.tick()
             answered = self._validation(ready, request, one, common, code_system)
             entries.append(("validation", "resource", answered))
         return answer(entries)
@@ -182,7 +185,9 @@ class TerminologyService:
         """The answer to one validation of a batch; one that fails is an OperationOutcome."""
         try:
             parameters = Parameters(validation).with_entries(common)
-            options = read_options(parameters, accept_language=request.accept_language, limits=self._limits)
+            options = read_options(
+                parameters, accept_language=request.accept_language, limits=ready.scope.options.limits
+            )
             one = _Prepared(Scope(ready.scope.library, options), parameters)
             if code_system or (parameters.text("url") is None and not parameters.resources("valueSet")):
                 return self._validate_code_system(one, None)
@@ -208,7 +213,10 @@ class TerminologyService:
             brought = [*brought, request.instance]
         if brought:
             library = library.over(ResourceLayer(brought))
-        options = read_options(parameters, accept_language=request.accept_language, limits=self._limits)
+        limits = (
+            self._limits if request.deadline is None else replace(self._limits, deadline=request.deadline)
+        )
+        options = read_options(parameters, accept_language=request.accept_language, limits=limits)
         return _Prepared(Scope(library, options), parameters)
 
     def _value_set(self, ready: _Prepared, instance: Mapping[str, Any] | None) -> ValueSetDefinition:
