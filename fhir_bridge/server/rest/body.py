@@ -234,6 +234,7 @@ async def read_resource(call: Call, resource_id: str = "") -> dict[str, Any]:
         resource = _parsed(body, call.type, resource_id)
     else:
         resource = await offloaded(_parsed, body, call.type, resource_id)
+    del body  # it may be large, and is not needed any more
     judge = Judge(call.services.terminology, call.services.store)
     refuse_invalid(await judge.issues(resource, inline=inline))
     return resource
