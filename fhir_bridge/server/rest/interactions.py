@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from datetime import datetime
 from urllib.parse import parse_qsl
 
@@ -50,7 +51,10 @@ async def create(call: Call) -> Response:
     await refuse_new_links(call, resource)
     await hooks.before_write(call.services.plugins, resource, "create")
     parameters = condition(header) if header is not None else None
-    result = await call.services.store.create(resource, call.access, if_none_exist=parameters)
+    async with (
+        call.work() if parameters is not None else nullcontext()
+    ):  # criteria may take as long as a search
+        result = await call.services.store.create(resource, call.access, if_none_exist=parameters)
     if result.outcome == "created":
         await audit_write(call, "create", f"{call.type}/{result.stored.id}", resource)
         await hooks.after_commit(call.services.plugins, [result])
@@ -85,7 +89,8 @@ async def conditional_update(call: Call) -> Response:
     parameters = condition(query_of(call.request))
     resource = await read_resource(call)
     await check_new(call, resource)
-    page = await call.services.store.search(call.type, parameters, call.access, count=2)
+    async with call.work():
+        page = await call.services.store.search(call.type, parameters, call.access, count=2)
     if page.unknown:
         raise refuse(400, "FB-REST-008", f"the criterion {page.unknown[0].name} is not supported here")
     found = page.entries[0].id if len(page.entries) == 1 else ""
@@ -95,7 +100,8 @@ async def conditional_update(call: Call) -> Response:
         await refuse_unreachable(call, call.type, own)
     await refuse_new_links(call, resource, found)
     await hooks.before_write(call.services.plugins, resource, "update")
-    result = await call.services.store.conditional_update(call.type, parameters, resource, call.access)
+    async with call.work():
+        result = await call.services.store.conditional_update(call.type, parameters, resource, call.access)
     if result.outcome != "unchanged":
         interaction: Write = "create" if result.outcome == "created" else "update"
         await audit_write(call, interaction, f"{call.type}/{result.stored.id}", resource)
