@@ -310,7 +310,7 @@ class TestBodies:
         ):
             with pytest.raises(Refusal) as refused:
                 body.parse(text)
-            assert refused.value.status == 413
+            assert refused.value.status == 400
             assert told in refused.value.issues[0].message
 
     def test_many_small_objects_are_none_too_many(self) -> None:

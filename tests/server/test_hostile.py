@@ -32,7 +32,7 @@ SYSTEM = "system/*.cruds"
     scope="module", params=[2, pytest.param(1, marks=pytest.mark.soak)], ids=["2 workers", "1 worker"]
 )
 def served(request: pytest.FixtureRequest, database_url: str) -> Iterator[Served]:
-    with serving(database_url, workers=request.param, max_request_seconds=20) as running:
+    with serving(database_url, workers=request.param, max_request_seconds=600) as running:
         running.database_url = database_url
         running.tokens = asyncio.run(prepare(database_url, running.base))
         yield running
