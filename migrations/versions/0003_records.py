@@ -114,7 +114,9 @@ INSERT INTO record_through SELECT w.resource, t.key FROM unnest(%s::bigint[], %s
 AS w (resource, type, id) JOIN resource t ON t.type = w.type AND t.id = w.id
 """
 
-# token.patient named compartments. Where a record lacks its rows, all of the resource's are made anew.
+# token.patient held compartments, and holds records from now on: 0 nobody's, -1 more than a few. Rows of compartments
+# that are no records may stay, because they only narrow a search down. Where a record lacks its rows, all of the
+# resource's are made anew.
 TOKENS = """
 CREATE TEMPORARY TABLE lacking ON COMMIT DROP AS
     SELECT DISTINCT o.resource FROM record o WHERE o.patient <> 0
