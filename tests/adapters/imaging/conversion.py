@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from fhir_bridge.adapters.imaging import DicomAdapter, StudyRecord, read_studies
+from fhir_bridge.fhir import ucum
 from fhir_bridge.fhir.ids import DEMO_KEY, IdKey
 from fhir_bridge.fhir.issues import Issue
 from fhir_bridge.fhir.ports import Concept, Translation
@@ -19,10 +20,10 @@ UCUM = "http://unitsofmeasure.org"
 
 
 class UnitsOnly:
-    """A terminology that knows every unit and maps nothing: DICOM's codes stand for themselves."""
+    """A terminology that knows all units of UCUM and maps nothing: DICOM's codes stand for themselves."""
 
     def lookup(self, system: str, code: str) -> Concept | None:
-        return Concept(system, code) if system == UCUM else None
+        return Concept(system, code) if system == UCUM and ucum.is_valid(code) else None
 
     def knows_system(self, system: str) -> bool:
         return False

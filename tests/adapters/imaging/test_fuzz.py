@@ -15,7 +15,7 @@ from fhir_bridge.adapters.imaging import StudyRecord, read_studies
 from fhir_bridge.adapters.imaging.elements import decode, encode
 from tests.adapters.imaging.conftest import BUNDLED
 from tests.adapters.imaging.conversion import Converted, convert
-from tests.adapters.imaging.documents import ecg, echo_report
+from tests.adapters.imaging.documents import changed, ecg, echo_report, places
 from tests.adapters.imaging.raw_files import Raw, encoded, everything, tag, write
 from tests.adapters.imaging.test_composition import Parts, output
 from tests.adapters.imaging.test_malformed_attributes import ATTRIBUTES, SITE, Checked
@@ -33,7 +33,8 @@ ITEMS = st.lists(
     max_size=2,
 )
 VALUES = st.one_of(st.tuples(st.sampled_from(VRS), BYTES), st.tuples(st.just("SQ"), ITEMS))
-CHANGES = st.dictionaries(st.sampled_from(ATTRIBUTES), VALUES, min_size=1, max_size=5)
+CHANGES = st.dictionaries(st.sampled_from(ATTRIBUTES), VALUES, max_size=4)
+INNER = st.lists(st.tuples(st.integers(0, 1000), VALUES), max_size=3)
 BASES = (everything(), echo_report(), ecg())
 SEEDS = (
     "CT_small.dcm MR_small_implicit.dcm reportsi.dcm ExplVR_BigEnd.dcm test-SR.dcm waveform_ecg.dcm rtplan.dcm "
@@ -62,26 +63,34 @@ def check(path: Path) -> None:
     assert not [issue for issue in converted.issues if "adapter's code" in issue.message], converted.issues
 
 
-def check_changes(folder: Path, base: dict[int, Raw], changes: dict[str, Any]) -> None:
-    path = write(folder / "a.dcm", base | {tag(keyword): value for keyword, value in changes.items()})
+def check_changes(
+    folder: Path, base: dict[int, Raw], changes: dict[str, Any], inner: list[tuple[int, Raw]]
+) -> None:
+    values = base
+    for number, value in inner:
+        nested = [place for place in places(values) if len(place) > 1]
+        values = changed(values, nested[number % len(nested)], value) if nested else values
+    path = write(folder / "a.dcm", values | {tag(keyword): value for keyword, value in changes.items()})
     (record,) = read_studies([path])
     assert record.outcome == "read"
     check(path)
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(st.sampled_from(BASES), CHANGES)
-def test_any_values_of_any_attributes(tmp_path: Path, base: dict[int, Raw], changes: dict[str, Any]) -> None:
-    check_changes(tmp_path, base, changes)
+@given(st.sampled_from(BASES), CHANGES, INNER)
+def test_any_values_of_any_attributes(
+    tmp_path: Path, base: dict[int, Raw], changes: dict[str, Any], inner: list[tuple[int, Raw]]
+) -> None:
+    check_changes(tmp_path, base, changes, inner)
 
 
 @pytest.mark.soak
 @settings(max_examples=3000, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(st.sampled_from(BASES), CHANGES)
+@given(st.sampled_from(BASES), CHANGES, INNER)
 def test_any_values_of_any_attributes_at_length(
-    tmp_path: Path, base: dict[int, Raw], changes: dict[str, Any]
+    tmp_path: Path, base: dict[int, Raw], changes: dict[str, Any], inner: list[tuple[int, Raw]]
 ) -> None:
-    check_changes(tmp_path, base, changes)
+    check_changes(tmp_path, base, changes, inner)
 
 
 def check_damage(folder: Path, seed: int, rounds: int) -> None:

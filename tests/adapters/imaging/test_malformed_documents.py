@@ -53,7 +53,9 @@ EXPECTED_LOSSES = {
 
 
 def inner(values: dict[int, Raw]) -> list[tuple[Any, ...]]:
-    return [path for path in places(values) if path[0] not in HEADER]
+    """What is read beside the header's own attributes: of an image the insides of their sequences."""
+    found = [path for path in places(values) if path[0] not in HEADER]
+    return found or [path for path in places(values) if len(path) > 1]
 
 
 def kinds_of(number: int, *, every: bool) -> tuple[str, ...]:
@@ -65,7 +67,14 @@ EXTENTS = [pytest.param(False, id="some"), pytest.param(True, id="every", marks=
 
 
 @pytest.mark.parametrize("every", EXTENTS)
-@pytest.mark.parametrize("values", [pytest.param(echo_report(), id="report"), pytest.param(ecg(), id="ecg")])
+@pytest.mark.parametrize(
+    "values",
+    [
+        pytest.param(echo_report(), id="report"),
+        pytest.param(ecg(), id="ecg"),
+        pytest.param(everything(SpecificCharacterSet="ISO_IR 192"), id="header"),
+    ],
+)
 def test_a_malformed_attribute_within_costs_at_most_itself_and_is_reported(
     values: dict[int, Raw], every: bool, tmp_path: Path
 ) -> None:
