@@ -60,14 +60,19 @@ def store_composite(
                 issue = Issue("error", "FB-STORE-018", text, record.locator)
                 return replace(alone, outputs=(), outcome="rejected", issues=(*alone.issues, issue))
         empty = ConvertedRecord((), record.key, source, "", record.locator)  # its last part was deleted
-        done = run.convert(run.compose(parts)) if parts else empty
+        try:
+            done = _composed(record, parts, run) if parts else empty
+            twice = _duplicates(before, added, adapter, record.locator)
+        except ValueError as error:  # a part of another version of the program, or a damaged one
+            issue = Issue("error", "FB-STORE-024", str(error), record.locator)
+            done, twice = replace(empty, outcome="rejected"), [issue]
         done = replace(
             done,
             key=record.key,
             source=source,
             locator=record.locator,
             records=record.records,
-            issues=[*done.issues, *_duplicates(before, added, adapter, record.locator)],
+            issues=[*done.issues, *twice],
         )
         try:
             store.save(done, added, seen, account)
@@ -75,6 +80,15 @@ def store_composite(
             continue
         return done
     raise PartsMoved(record.key)
+
+
+def _composed(record: CompositeRecord, parts: Sequence[Part], run: Composer) -> ConvertedRecord:
+    """What the record of all parts becomes, with the issues that only all of them together have."""
+    whole = run.compose(parts)
+    read = {(issue.code, issue.message) for issue in record.issues}
+    together = [issue for issue in whole.issues if (issue.code, issue.message) not in read]
+    done = run.convert(whole)
+    return replace(done, issues=[*together, *done.issues])
 
 
 def living(parts: Sequence[Part], adapter: CompositeAdapter) -> list[Part]:

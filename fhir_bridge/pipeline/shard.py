@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -207,12 +207,22 @@ class ShardRun:
                 )
             return
         if self._composing is not None and isinstance(record, CompositeRecord):
-            converted = self._composing.write_parts(record, self, account)
-            self._count(converted, record, known, sink, account)
+            self._put_together(self._composing, record, known, sink, account)
             return
         converted = self.convert(record)
         self._count(converted, record, known, sink, account)
         sink.write(converted, account)
+
+    def _put_together(
+        self, composing: ComposingSink, record: CompositeRecord, known: int, sink: Sink, account: Account
+    ) -> None:
+        """Convert a record with all parts of it that the sink has; `known` issues of it are counted already."""
+        converted = composing.write_parts(record, self, account)
+        late = list(record.issues[known:])  # parts are read when they are asked for: a file may have gone
+        account.count_issues(late, record.locator)
+        if converted.outcome == "converted" and any(issue.severity == "error" for issue in record.issues):
+            converted = replace(converted, outcome="partial")
+        self._count(converted, record, len(record.issues), sink, account)
 
     @staticmethod
     def _count(

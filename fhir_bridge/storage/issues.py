@@ -144,6 +144,13 @@ CODES = declare(
         "FB-STORE-021", "error", "The database schema is newer", "Run a newer fhir-bridge.", "exception"
     ),
     IssueCode(
+        "FB-STORE-024",
+        "error",
+        "A stored part of a record can't be read",
+        "What the record said before stays. Load its parts again, or use the program that stored them.",
+        "exception",
+    ),
+    IssueCode(
         "FB-STORE-023",
         "error",
         "The resource follows rules that are not known here",

@@ -212,6 +212,20 @@ def test_a_deleted_instance_returns_only_with_a_newer_time(archive: Archive, oth
     assert archive.all() == other_archive.all()
 
 
+def test_a_damaged_part_is_reported_and_what_was_stored_stays(
+    archive: Archive, fresh_database_url: str
+) -> None:
+    archive.load(instance(1))
+    before = archive.all()
+    with psycopg.connect(fresh_database_url) as connection:
+        connection.execute("UPDATE part SET content = 'spoilt'::bytea")
+    report = archive.load(instance(2))
+    assert report["exit"] == 1
+    assert report["records"]["rejected"] == 1
+    assert "FB-STORE-024" in {issue["code"] for issue in report["issues"]}
+    assert archive.all() == before
+
+
 def test_a_study_goes_with_its_last_instance(archive: Archive) -> None:
     archive.load(instance(1))
     archive.load(rejection(instance(1), time="20240302120000"))
