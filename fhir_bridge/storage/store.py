@@ -12,12 +12,13 @@ from collections.abc import (
     Mapping,
     Sequence,
 )
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import datetime
 from types import TracebackType
 from typing import Any, Self
 
 from psycopg import AsyncConnection
+from psycopg.errors import InvalidParameterValue
 from psycopg_pool import AsyncConnectionPool
 
 from fhir_bridge.fhir import definitions
@@ -47,6 +48,9 @@ Resource = Mapping[str, Any] | bytes
 
 MOST_BYTES = 64 * 1024 * 1024
 """Of the contents on a page of a history, where the caller says nothing."""
+
+CLIENT_CHECK_MS = 2000
+"""How often the database looks whether the client of a running statement is still there."""
 
 
 class Store:
@@ -646,6 +650,10 @@ def _check_id(resource_type: str, identity: str) -> None:
 
 async def _configure(connection: AsyncConnection, statement_seconds: float | None) -> None:
     await connection.execute("SET TimeZone = 'UTC'")
+    # A request to cancel can reach the database before the statement does, and is lost then; the driver gives the
+    # connection up after 5 s. A server that can't look after its clients (no Linux) says so: it has the time-out only.
+    with suppress(InvalidParameterValue):
+        await connection.execute(f"SET client_connection_check_interval = {CLIENT_CHECK_MS}".encode())
     if statement_seconds is not None:
         await connection.execute(f"SET statement_timeout = {int(statement_seconds * 1000):d}".encode())
     connection.prepared_max = 500
