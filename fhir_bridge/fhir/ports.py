@@ -1,11 +1,12 @@
-"""What the FHIR floor needs from others, and is handed: terminology and references."""
+"""What FHIR's rules need from others, and are given: terminology, references, conformance to profiles."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-__all__ = ["Concept", "ReferenceResolver", "TerminologyPort", "Translation"]
+__all__ = ["Concept", "ConformancePort", "ReferenceResolver", "TerminologyPort", "Translation"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +58,20 @@ class TerminologyPort(Protocol):
         Raises:
             KeyError: no such map is loaded.
         """
+        ...
+
+
+class ConformancePort(Protocol):
+    """Answers `conformsTo()` and `htmlChecks()`, which FHIRPath itself can't; a `Validator` is one."""
+
+    def conforms(
+        self, resource: dict[str, Any], profiles: Sequence[str], terminology: TerminologyPort | None = None
+    ) -> bool:
+        """Whether a resource is valid R4 and conforms to these profiles: no issue of severity error or fatal."""
+        ...
+
+    def narrative_problem(self, div: Any) -> str | None:
+        """What a narrative's `div` has that R4 narrative.html does not allow; None where it is in order."""
         ...
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from fhir_bridge.fhir.fhirpath.errors import FHIRPathError
 from fhir_bridge.fhir.fhirpath.items import Item, item_of, root_item, string
 from fhir_bridge.fhir.fhirpath.temporal import now
-from fhir_bridge.fhir.ports import ReferenceResolver, TerminologyPort
+from fhir_bridge.fhir.ports import ConformancePort, ReferenceResolver, TerminologyPort
 
 __all__ = ["MAX_ITEMS", "Budget", "Environment", "Frame", "Trace"]
 
@@ -72,6 +72,7 @@ class Environment:
     __slots__ = (
         "_entries",
         "_moment",
+        "conformance",
         "context",
         "left",
         "resolver",
@@ -91,6 +92,7 @@ class Environment:
         variables: Mapping[str, Any] | None = None,
         terminology: TerminologyPort | None = None,
         trace: Trace | None = None,
+        conformance: ConformancePort | None = None,
     ) -> None:
         self.context = context
         self.resource = resource
@@ -99,6 +101,7 @@ class Environment:
         self.variables = variables or {}
         self.terminology = terminology
         self.trace_to = trace
+        self.conformance = conformance
         self._moment: datetime | None = None
         self._entries: dict[int, tuple[Item, Mapping[str, Item]]] = {}
         self.left = MAX_ITEMS

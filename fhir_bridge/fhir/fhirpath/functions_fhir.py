@@ -12,6 +12,7 @@ from fhir_bridge.fhir.fhirpath.items import Item, boolean, member, single, strin
 from fhir_bridge.fhir.fhirpath.kinds import TYPE_INFO
 from fhir_bridge.fhir.fhirpath.references import reference_of, resolve
 from fhir_bridge.fhir.fhirpath.registry import function, text_of, type_of
+from fhir_bridge.fhir.ports import ConformancePort
 
 __all__: list[str] = []
 
@@ -80,7 +81,7 @@ def _as(items: Items, arguments: Sequence[Any], _: Frame) -> Items:
 
 @function("conformsTo", 1)
 def _conforms_to(items: Items, arguments: Sequence[Any], frame: Frame) -> Items:
-    """By this project's validator: no finding of severity error or fatal."""
+    """By the validator that the caller gives: no issue of severity error or fatal."""
     item = single(items, "conformsTo()")
     url = text_of(arguments[0](frame), "conformsTo()")
     if item is None or url is None:
@@ -92,11 +93,14 @@ def _conforms_to(items: Items, arguments: Sequence[Any], frame: Frame) -> Items:
         raise FHIRPathError(f"conformsTo() takes a resource, found {item.type}")
     if not item.kind.is_a(wanted.type):
         return boolean(False)
-    from fhir_bridge.fhir.validation import Validator  # the validator compiles its invariants here
-
     profiles = (url,) if isinstance(wanted, definitions.Profile) else ()
-    issues = Validator(frame.env.terminology).validate(item.value, profiles)
-    return boolean(not any(issue.severity in ("error", "fatal") for issue in issues))
+    return boolean(_conformance(frame, "conformsTo()").conforms(item.value, profiles, frame.env.terminology))
+
+
+def _conformance(frame: Frame, what: str) -> ConformancePort:
+    if frame.env.conformance is None:
+        raise FHIRPathError(f"{what} needs a validator, and this evaluation was given none (conformance=)")
+    return frame.env.conformance
 
 
 @function("elementDefinition")
@@ -123,11 +127,11 @@ def _check_modifiers(items: Items, arguments: Sequence[Any], frame: Frame) -> It
 
 
 @function("htmlChecks")
-def _html_checks(items: Items, _: Sequence[Any], __: Frame) -> Items:
-    from fhir_bridge.fhir.validation.narrative import narrative_problem
-
+def _html_checks(items: Items, _: Sequence[Any], frame: Frame) -> Items:
     text = text_of(items, "htmlChecks()")
-    return [] if text is None else boolean(narrative_problem(text) is None)
+    if text is None:
+        return []
+    return boolean(_conformance(frame, "htmlChecks()").narrative_problem(text) is None)
 
 
 # --- terminology ------------------------------------------------------------------------------------------------------

@@ -219,7 +219,9 @@ def _check_cross_version(parts: Any, url: str, path: Path, run: Run) -> None:
 def _selects(expression: str, at: Standing, run: Run) -> bool:
     """Whether a FHIRPath of the resource selects the element; one that can't be evaluated forbids nothing."""
     try:
-        items = compile_path(expression).items(run.resource, resource=run.resource, root=run.root)
+        items = compile_path(expression).items(
+            run.resource, resource=run.resource, root=run.root, conformance=run.conformance
+        )
     except FHIRPathError:
         return True
     return any(item.value is at.value for item in items)

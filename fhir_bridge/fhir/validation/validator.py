@@ -14,6 +14,7 @@ from fhir_bridge.fhir.serialization import MAX_DEPTH, JsonError, loads_exact
 from fhir_bridge.fhir.validation.bundles import check_entries, full_urls
 from fhir_bridge.fhir.validation.extensions import ExtensionChecks
 from fhir_bridge.fhir.validation.invariants import InvariantEngine, Invariants
+from fhir_bridge.fhir.validation.narrative import narrative_problem
 from fhir_bridge.fhir.validation.profiles import ProfileCompiler, is_a
 from fhir_bridge.fhir.validation.resolution import BundleEntries
 from fhir_bridge.fhir.validation.run import Path, Run
@@ -70,7 +71,7 @@ class Validator:
         """
         if self._generation != definitions.generation():
             self._renew()
-        run = Run(terminology or self._terminology)
+        run = Run(terminology or self._terminology, self)
         if isinstance(resource, bytes | str):
             try:
                 resource = loads_exact(resource)
@@ -86,6 +87,20 @@ class Validator:
                 Issue("fatal", "FB-FHIR-003", f"nested deeper than a resource needs ({MAX_DEPTH} levels)")
             )
         return run.issues
+
+    def conforms(
+        self,
+        resource: dict[str, Any],
+        profiles: Sequence[str] = (),
+        terminology: TerminologyPort | None = None,
+    ) -> bool:
+        """Whether a resource is valid and conforms to these profiles; `fhir.ports.ConformancePort`."""
+        found = self.validate(resource, profiles, terminology)
+        return not any(issue.severity in ("error", "fatal") for issue in found)
+
+    def narrative_problem(self, div: Any) -> str | None:
+        """What R4 does not allow in a narrative; `fhir.ports.ConformancePort`."""
+        return narrative_problem(div)
 
     def _check(self, resource: Any, profiles: Sequence[str], run: Run) -> None:
         kind = resource.get("resourceType") if isinstance(resource, dict) else None

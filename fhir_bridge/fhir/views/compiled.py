@@ -8,7 +8,7 @@ from typing import Any
 from fhir_bridge.fhir.fhirpath import FHIRPathError
 from fhir_bridge.fhir.fhirpath.kinds import kind_of as fhirpath_kind
 from fhir_bridge.fhir.issues import Issue
-from fhir_bridge.fhir.ports import ReferenceResolver, TerminologyPort
+from fhir_bridge.fhir.ports import ConformancePort, ReferenceResolver, TerminologyPort
 from fhir_bridge.fhir.views.cells import blank_cell, cell_of, foci_of
 from fhir_bridge.fhir.views.columns import Column, agreed, duplicates, typed_column
 from fhir_bridge.fhir.views.inference import Given
@@ -67,6 +67,7 @@ class View:
         *,
         resolver: ReferenceResolver | None = None,
         terminology: TerminologyPort | None = None,
+        conformance: ConformancePort | None = None,
     ) -> Iterator[Row]:
         """The resource's rows, one value a column; none for another type or where a `where` does not hold.
 
@@ -76,6 +77,7 @@ class View:
         Args:
             resolver: finds what references name, for `resolve()`.
             terminology: answers `memberOf()`.
+            conformance: answers `conformsTo()` and `htmlChecks()`: a `Validator`.
 
         Raises:
             RecordError: a path can't be evaluated on the resource, a column that is no collection has several values,
@@ -89,6 +91,7 @@ class View:
             self._variables,
             resolver,
             terminology,
+            conformance,
         )
         for path, place in self._conditions:
             if not _holds(path, place, run):

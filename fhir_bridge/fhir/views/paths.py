@@ -28,7 +28,7 @@ from fhir_bridge.fhir.fhirpath.syntax import (
     Unary,
     Variable,
 )
-from fhir_bridge.fhir.ports import ReferenceResolver, TerminologyPort
+from fhir_bridge.fhir.ports import ConformancePort, ReferenceResolver, TerminologyPort
 from fhir_bridge.fhir.views.constants import RESERVED, ROW_INDEX
 from fhir_bridge.fhir.views.inference import Given, Inference
 from fhir_bridge.fhir.views.model import Constant
@@ -55,6 +55,7 @@ class Surroundings:
         variables: Mapping[str, Any],
         resolver: ReferenceResolver | None,
         terminology: TerminologyPort | None,
+        conformance: ConformancePort | None = None,
     ) -> None:
         self.root = Item(resource, kind)
         self.options: dict[str, Any] = {
@@ -62,6 +63,7 @@ class Surroundings:
             "root": self.root,
             "resolver": resolver,
             "terminology": terminology,
+            "conformance": conformance,
             "variables": variables,
             "budget": Budget(),
         }
