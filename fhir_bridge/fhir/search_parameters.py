@@ -1,8 +1,8 @@
 """The search parameters of R4 and of loaded packages, compiled: from a resource to index entries, and to its patients.
 
-Most expressions become walkers over JSON (`search.paths`, `search.walkers`); what these can't read the FHIRPath engine
-evaluates (`search.fallback`). Which parameters a store indexes is its own choice. `docs/search-parameters.md` tells
-what is found and what is not.
+All parameters of a resource type become one function over JSON (`search.compiling`); what that can't read is evaluated
+parameter by parameter (`search.evaluated`). Which parameters a store indexes is its own choice.
+`docs/search-parameters.md` says what is found and what is not.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from fhir_bridge.fhir import definitions
-from fhir_bridge.fhir.search.compiling import STORED, Presence, Uncompiled, Unindexed, compiled
+from fhir_bridge.fhir.search.compiling import STORED, Uncompiled, Unindexed, compiled
 from fhir_bridge.fhir.search.entries import (
     CompositeEntry,
     DateEntry,
@@ -58,13 +58,7 @@ def extract(resource: dict[str, Any], only: frozenset[str] | None = None) -> lis
     Raises:
         KeyError: the resource has no `resourceType`, or one that R4 doesn't have.
     """
-    found = compiled(resource["resourceType"], only)
-    entries: list[IndexEntry] = []
-    append = entries.append
-    found.walk(resource, resource, append)
-    for other in found.others:
-        other.extract(resource, append)
-    return list(dict.fromkeys(entries))
+    return list(dict.fromkeys(compiled(resource["resourceType"], only).entries(resource)))
 
 
 def extract_composites(resource: dict[str, Any], only: frozenset[str] | None = None) -> list[CompositeEntry]:
@@ -73,9 +67,7 @@ def extract_composites(resource: dict[str, Any], only: frozenset[str] | None = N
     Raises:
         KeyError: the resource has no `resourceType`, or one that R4 doesn't have.
     """
-    found = compiled(resource["resourceType"], only)
-    entries = [entry for one in found.composites for entry in one.extract(resource)]
-    return list(dict.fromkeys(entries))
+    return list(dict.fromkeys(compiled(resource["resourceType"], only).pairs(resource)))
 
 
 def values(resource: dict[str, Any]) -> dict[str, list[tuple[str, Any]]]:
@@ -84,17 +76,9 @@ def values(resource: dict[str, Any]) -> dict[str, list[tuple[str, Any]]]:
     Raises:
         KeyError: the resource has no `resourceType`, or one that R4 doesn't have.
     """
-    parameters = compiled(resource["resourceType"])
-    collected: list[Any] = []
-    parameters.collect(resource, resource, collected.append)
     found: dict[str, list[tuple[str, Any]]] = {}
-    for code, type_name, value in collected:
+    for code, type_name, value in compiled(resource["resourceType"]).values(resource):
         found.setdefault(code, []).append((type_name, value))
-    for other in parameters.others:
-        if isinstance(other, Presence):
-            found[other.parameter] = [("boolean", other.value(resource))]
-        else:
-            found[other.parameter] = other.values(resource)
     return found
 
 

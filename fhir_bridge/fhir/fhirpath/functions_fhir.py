@@ -10,7 +10,7 @@ from fhir_bridge.fhir.fhirpath.environment import Frame
 from fhir_bridge.fhir.fhirpath.errors import FHIRPathError
 from fhir_bridge.fhir.fhirpath.items import Item, boolean, member, single, string
 from fhir_bridge.fhir.fhirpath.kinds import TYPE_INFO
-from fhir_bridge.fhir.fhirpath.references import reference_of, resolve
+from fhir_bridge.fhir.fhirpath.references import reference_key, reference_of, resolve, resource_key
 from fhir_bridge.fhir.fhirpath.registry import function, text_of, type_of
 from fhir_bridge.fhir.ports import ConformancePort
 
@@ -211,23 +211,16 @@ def _subsumed_by(items: Items, arguments: Sequence[Any], frame: Frame) -> Items:
 
 @function("getResourceKey")
 def _resource_key(items: Items, _: Sequence[Any], __: Frame) -> Items:
-    """`Type/id`: what getReferenceKey() gives of a reference to the resource (SQL on FHIR v2)."""
-    found: Items = []
-    for item in items:
-        if item.kind.is_resource and isinstance(item.value, dict) and isinstance(item.value.get("id"), str):
-            found += string(f"{item.kind.name}/{item.value['id']}")
-    return found
+    keys = [
+        resource_key(item.value, item.kind.name)
+        for item in items
+        if item.kind.is_resource and isinstance(item.value, dict)
+    ]
+    return [item for key in keys if key is not None for item in string(key)]
 
 
 @function("getReferenceKey", 0, 1, takes_type=True)
 def _reference_key(items: Items, arguments: Sequence[Any], _: Frame) -> Items:
     wanted = type_of(arguments[0]).fhir if arguments else None
-    found: Items = []
-    for item in items:
-        reference = reference_of(item)
-        if reference is None or reference.startswith(("#", "urn:")):
-            continue
-        parts = reference.partition("/_history/")[0].split("|")[0].split("/")
-        if len(parts) >= 2 and parts[-2] in definitions.resource_types() and wanted in (None, parts[-2]):
-            found += string(f"{parts[-2]}/{parts[-1]}")
-    return found
+    keys = [reference_key(reference_of(item), wanted) for item in items]
+    return [item for key in keys if key is not None for item in string(key)]
