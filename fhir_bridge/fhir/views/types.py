@@ -5,8 +5,10 @@ from __future__ import annotations
 from enum import StrEnum
 
 from fhir_bridge.fhir import definitions
+from fhir_bridge.fhir.fhirpath.check import Shape
+from fhir_bridge.fhir.fhirpath.kinds import Kind as PathKind
 
-__all__ = ["Kind", "kind_of", "resolve_type"]
+__all__ = ["Kind", "kind_of", "resolve_type", "types_of"]
 
 _CORE = "http://hl7.org/fhir/StructureDefinition/"
 _SYSTEM = "http://hl7.org/fhirpath/System."
@@ -54,6 +56,20 @@ def kind_of(name: str | None) -> Kind:
     if found is not None:
         return found
     return Kind.STRING if definitions.is_primitive(name) or name == "integer64" else Kind.COMPLEX
+
+
+def types_of(shape: Shape) -> tuple[str, ...] | None:
+    """Names of the types that a path gives, as a column's type writes them; None where they are not known."""
+    return None if shape.kinds is None else tuple(sorted(set(map(_type_name, shape.kinds))))
+
+
+def _type_name(kind: PathKind) -> str:
+    """An R4 type, or an element's path for a backbone."""
+    if kind.system:
+        return kind.name if kind.name == "Quantity" else kind.name[0].lower() + kind.name[1:]
+    if kind.place is not None and kind.place[0] != kind.place[1]:
+        return kind.place[1]
+    return kind.name
 
 
 def resolve_type(declared: str) -> str | None:
