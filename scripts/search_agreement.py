@@ -100,7 +100,7 @@ def _compare(name: str, resource: dict[str, Any], outcome: Outcome) -> None:
         if parameter.type == "composite":
             ours = {repr(entry) for entry in pairs if entry.parameter == code}
             own: list[Any] = []
-            Evaluated(kind, parameter, definitions.search_parameters(kind)).extract(resource, own.append)
+            Evaluated(kind, parameter).extract(resource, own.append)
             theirs = {repr(entry) for entry in dict.fromkeys(own)}
             _note(outcome, name, f"{kind}.{code}", ours, theirs)
             continue

@@ -72,7 +72,7 @@ def predict(
 async def _run(name: str, patients: list[str], group: str | None, site: Site) -> list[Predicted]:
     predictor = find_predictor(name)
     found: list[Predicted] = []
-    async with await Store.open(database_url()) as store:
+    async with await Store.open(database_url(), known=site.definitions) as store:
         run = PredictionRun(predictor, site.parameters, site_key(site), store)
         with counting("predicting") as progress:
             async for item in _each(run, patients, group):

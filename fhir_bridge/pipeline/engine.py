@@ -114,10 +114,10 @@ def _prepare(site_file: Path | None, mapping: str) -> _Prepared:
     terminology = site.open_terminology()
     return _Prepared(
         site,
-        load_mapping(mapping, adapters=adapters()),
+        load_mapping(mapping, adapters=adapters(), definitions=site.definitions),
         terminology,
         IdentityResolver(site, site_key(site)),
-        Validator(terminology),
+        Validator(terminology, definitions=site.definitions),
     )
 
 
@@ -139,7 +139,8 @@ def _run(request: RunRequest, shard: Shard, spec: SinkSpec, tell: Callable[[int]
     )
     kind, target = spec
     site = prepared.site
-    sink = sinks()[kind].open(target, SinkRun(request.adapter, site_key(site).fingerprint, site.precedence))
+    belonging = SinkRun(request.adapter, site_key(site).fingerprint, site.precedence, site.definitions)
+    sink = sinks()[kind].open(target, belonging)
     try:
         return run.run(shard.paths, sink)
     finally:

@@ -74,13 +74,13 @@ def load_fhir(
     started = time.monotonic()
     account = Account()
     settings = Site.load(site) if site else Site()
-    checked = _Checked(validate, account, on_progress)
+    checked = _Checked(validate, account, on_progress, settings)
     asyncio.run(_store(fhir_files(sources, xml=True), url, settings, checked))
     return RunResult(account, account.report(seconds=time.monotonic() - started))
 
 
 async def _store(files: Iterable[Path], url: str, site: Site, checked: _Checked) -> None:
-    async with await Store.open(url, max_size=1) as store:
+    async with await Store.open(url, max_size=1, known=site.definitions) as store:
         await store.check_site_key(site_key(site).fingerprint)
         plain: list[Path] = []
         for file in files:
@@ -146,10 +146,13 @@ def _repeatable(entry: dict[str, Any]) -> dict[str, Any]:
 class _Checked:
     """FHIR of others on its way into the store: read, validated and counted."""
 
-    def __init__(self, validate: ValidateMode, account: Account, on_progress: Progress) -> None:
+    def __init__(self, validate: ValidateMode, account: Account, on_progress: Progress, site: Site) -> None:
         self.account = account
+        terminology = get_terminology(definitions=site.definitions)
         self._validator = (
-            None if validate == "none" else Validator(get_terminology(), unknown_extensions="warning")
+            None
+            if validate == "none"
+            else Validator(terminology, unknown_extensions="warning", definitions=site.definitions)
         )
         self._on_progress = on_progress
 

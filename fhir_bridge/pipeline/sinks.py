@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from fhir_bridge.fhir.definitions import DEFAULT, Definitions
 from fhir_bridge.mapping import Output
 from fhir_bridge.pipeline.account import Account
 from fhir_bridge.pipeline.ndjson import PartSink
@@ -21,11 +22,13 @@ class SinkRun:
     Attributes:
         fingerprint: of the site key that ids are made with; a store refuses another than its own.
         precedence: resource type to adapters, strongest first.
+        definitions: the site's.
     """
 
     adapter: str
     fingerprint: str
     precedence: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    definitions: Definitions = DEFAULT
 
 
 class PartSinkFactory:
@@ -47,7 +50,13 @@ class StoreSinkFactory:
         """A sink for the database at the URL `target`."""
         from fhir_bridge.pipeline.store_sink import StoreSink  # only what stores needs a database driver
 
-        return StoreSink(target, adapter=run.adapter, fingerprint=run.fingerprint, precedence=run.precedence)
+        return StoreSink(
+            target,
+            adapter=run.adapter,
+            fingerprint=run.fingerprint,
+            precedence=run.precedence,
+            known=run.definitions,
+        )
 
 
 class NoSinkFactory:

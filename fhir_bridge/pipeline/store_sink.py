@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from fhir_bridge.fhir.definitions import DEFAULT, Definitions
 from fhir_bridge.mapping import Output
 from fhir_bridge.pipeline.account import Account
 from fhir_bridge.plugins import IssueLike
@@ -27,11 +28,12 @@ class StoreSink:
         adapter: str,
         fingerprint: str,
         precedence: Mapping[str, Sequence[str]] | None = None,
+        known: Definitions = DEFAULT,
     ) -> None:
         self._adapter = adapter
         self._precedence = precedence
         self._runner = asyncio.Runner()
-        self._store = self._runner.run(Store.open(url, max_size=1))
+        self._store = self._runner.run(Store.open(url, max_size=1, known=known))
         self._runner.run(self._store.check_site_key(fingerprint))
         self._batch: list[dict[str, Any]] = []
 

@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from fhir_bridge.fhir.definitions.packages import load_packages
+from fhir_bridge.fhir.definitions import DEFAULT, Definitions
+from fhir_bridge.fhir.definitions.packages import PackageReport, load_packages
 from fhir_bridge.fhir.issues import Issue
 from fhir_bridge.fhir.validation import Validator
 from fhir_bridge.mapping import Site
@@ -27,14 +28,14 @@ class ValidationSummary:
     """(severity, issue code) -> findings."""
 
 
-def use_packages(packages: Sequence[str], site: Path | None = None) -> tuple[Issue, ...]:
-    """Let the process use these packages beside those of the site's settings; what is wrong with them.
+def use_packages(packages: Sequence[str], site: Path | None = None) -> PackageReport:
+    """The definitions of these packages and those of the site's settings, and what is wrong with them.
 
     Raises:
         SiteError: the site file can't be used.
     """
     named = [*(Site.load(site).package_paths if site else ()), *map(Path, packages)]
-    return load_packages(named).issues if named else ()
+    return load_packages(named) if named else PackageReport(DEFAULT)
 
 
 def validate_files(
@@ -42,13 +43,14 @@ def validate_files(
     profiles: Sequence[str],
     summary: ValidationSummary,
     on_progress: Callable[[int], None] = lambda _count: None,
+    definitions: Definitions = DEFAULT,
 ) -> Iterator[tuple[str, list[Issue]]]:
     """Yield (locator, findings) of each resource in order and count into `summary`; memory for one resource.
 
     Raises:
         SourceError: a source does not exist.
     """
-    validator = Validator(get_terminology())
+    validator = Validator(get_terminology(definitions=definitions), definitions=definitions)
     for file in fhir_files(sources, xml=True):
         for locator, text in readable(file):
             if isinstance(text, bytes):

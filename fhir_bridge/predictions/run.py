@@ -79,7 +79,9 @@ class PredictionRun:
             )
         self._key = key
         self._store = store
-        self._validator = Validator(get_terminology())
+        self._validator = Validator(
+            get_terminology(definitions=store.definitions), definitions=store.definitions
+        )
         self._device_id = key.id("Device", predictor.name, predictor.version)
         self._card_id = key.id("DocumentReference", predictor.name, predictor.version)
 

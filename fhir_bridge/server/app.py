@@ -142,10 +142,20 @@ def create_app(
     return app
 
 
+def known_to(settings: Settings) -> definitions.Definitions:
+    """The definitions of the site that is served."""
+    if settings.site is None:
+        return definitions.DEFAULT
+    from fhir_bridge.mapping import Site
+
+    return Site.load(settings.site).definitions
+
+
 async def _open(settings: Settings) -> Store:
     from fhir_bridge.storage import Store, database_url
 
-    return await Store.open(database_url(settings.database_url, data_dir=settings.database_dir))
+    url = database_url(settings.database_url, data_dir=settings.database_dir)
+    return await Store.open(url, known=known_to(settings))
 
 
 async def _services(

@@ -11,7 +11,6 @@ import sys
 import uvicorn
 from fastapi import FastAPI
 
-from fhir_bridge.fhir.definitions.registry import PACKAGES
 from fhir_bridge.mapping import Site
 from fhir_bridge.server import worker
 from fhir_bridge.server.app import create_app
@@ -46,8 +45,7 @@ def serve(settings: Settings) -> None:
     settings.database_url = url
     if settings.site is not None:
         os.environ[_ENVIRONMENT + "SITE"] = str(settings.site)
-        if packages := Site.load(settings.site).package_paths:  # workers are processes of their own
-            os.environ[PACKAGES] = os.pathsep.join(str(path.resolve()) for path in packages)
+        Site.load(settings.site)  # a site file that can't be used stops here, and not in each worker
     if settings.auth == "none":
         print(_LOUD.format(root=settings.root), file=sys.stderr, flush=True)  # noqa: T201 - the person must see it
     background = multiprocessing.get_context("spawn").Process(

@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from fhir_bridge.fhir.definitions import Definitions
 from fhir_bridge.fhir.issues import Issue
 from fhir_bridge.fhir.ports import Concept, TerminologyPort, Translation
 from fhir_bridge.fhir.validation import get_validator
@@ -50,23 +51,27 @@ class Judge:
             psycopg.Error: the database was asked what is written, and does not answer.
         """
         if self._present is not None:
-            return await _validated(resource, profiles, self._present, inline)
+            return await _validated(resource, profiles, self._present, inline, self._store.definitions)
         known = self._terminology.judging
         asking = _Asking(known)
-        found = await _validated(resource, profiles, asking, inline)
+        found = await _validated(resource, profiles, asking, inline, self._store.definitions)
         if not asking.asked:
             return found
         await self._terminology.refresh(self._store)
         self._present = self._terminology.judging_with(self._brought)
         if self._present is known:
             return found
-        return await _validated(resource, profiles, self._present, inline)
+        return await _validated(resource, profiles, self._present, inline, self._store.definitions)
 
 
 async def _validated(
-    resource: dict[str, Any], profiles: Sequence[str], terminology: TerminologyPort, inline: bool
+    resource: dict[str, Any],
+    profiles: Sequence[str],
+    terminology: TerminologyPort,
+    inline: bool,
+    known: Definitions,
 ) -> list[Issue]:
-    validate = get_validator().validate
+    validate = get_validator(known).validate
     if inline:
         return validate(resource, profiles, terminology)
     return await asyncio.to_thread(validate, resource, profiles, terminology)

@@ -164,7 +164,7 @@ class Loader:
                 raise BadResource("a resource to load has an id")
             where = f"{resource['resourceType']}/{identity}"
             said = incoming(resource, self._adapter, self._load)
-            item = index(said.resource, identity)
+            item = index(said.resource, identity, self._dictionaries.definitions)
         except BadResource as error:
             self.result.rejected += 1
             self.result.add_issue("FB-STORE-012", error.message, where)
@@ -221,7 +221,7 @@ class Loader:
         for message in messages:
             self._take(message, subjects[message.identity], past, superseded, outcomes)
         touched = [subject for subject in subjects.values() if subject.touched]
-        versions = [_version(subject) for subject in touched if subject.changed]
+        versions = [_version(subject, self._dictionaries) for subject in touched if subject.changed]
         await _complete_keys(connection, versions, keys)
         await write_versions(connection, self._dictionaries, keys, versions, past)
         await write_states(
@@ -353,7 +353,7 @@ def _late(subject: _Subject, said: Contribution, kind: str) -> PastVersion:
     )
 
 
-def _version(subject: _Subject) -> NewVersion:
+def _version(subject: _Subject, dictionaries: Dictionaries) -> NewVersion:
     current, content = subject.current, subject.content
     if content is None:
         raise AssertionError("a changed resource has content")
@@ -368,7 +368,7 @@ def _version(subject: _Subject) -> NewVersion:
         subject.said_by.time if subject.said_by else None,
         stamp(content, current.id, subject.version, moment),
         subject.hash,
-        subject.item or index(content, current.id),
+        subject.item or index(content, current.id, dictionaries.definitions),
     )
 
 

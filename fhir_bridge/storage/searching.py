@@ -207,7 +207,7 @@ async def _sorts(
         if code == "_id":
             found.append(_Sort(Condition("r.id"), "text", descending))
             continue
-        parameter = find(resource_type, code)
+        parameter = find(resource_type, code, dictionaries.definitions)
         if parameter is None or parameter.type not in _SORTED:
             raise BadSearch(f"_sort: can't sort {resource_type} by {code!r}")
         low, high, sql_type = _SORTED[parameter.type]

@@ -49,20 +49,35 @@ class Store:
     totals and error texts alike.
     """
 
-    def __init__(self, pool: AsyncConnectionPool[AsyncConnection], secret: bytes) -> None:
+    def __init__(
+        self,
+        pool: AsyncConnectionPool[AsyncConnection],
+        secret: bytes,
+        known: definitions.Definitions = definitions.DEFAULT,
+    ) -> None:
         self.pool = pool
+        self.definitions = known
         self._secret = secret
-        self._dictionaries = Dictionaries(pool)
+        self._dictionaries = Dictionaries(pool, known)
         self._cursors = Cursors(secret)
         self._writer = Writer(pool, self._dictionaries)
 
     @classmethod
-    async def open(cls, url: str, *, migrate: bool = True, min_size: int = 1, max_size: int = 8) -> Store:
+    async def open(
+        cls,
+        url: str,
+        *,
+        migrate: bool = True,
+        min_size: int = 1,
+        max_size: int = 8,
+        known: definitions.Definitions = definitions.DEFAULT,
+    ) -> Store:
         """Connect, and bring the schema up to date where it is behind.
 
         Args:
             url: a PostgreSQL URL (`database_url()`).
             max_size: connections at most; must be 2 or more.
+            known: definitions whose search parameters are indexed and searched by: a site's.
 
         Raises:
             SchemaAhead: the database belongs to a newer program.
@@ -89,7 +104,7 @@ class Store:
         try:
             async with pool.connection() as connection:
                 secret = await settings.read_secret(connection)
-            store = cls(pool, secret)
+            store = cls(pool, secret, known)
             opened.append(store)
             await store._dictionaries.load()
         except BaseException:

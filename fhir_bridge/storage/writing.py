@@ -122,7 +122,9 @@ class Writer:
             with _Place(operation):
                 require(access, operation.type, operation.letter)
                 if operation.action != "delete":
-                    items[operation.identity] = index(operation.resource, operation.id)
+                    items[operation.identity] = index(
+                        operation.resource, operation.id, self._dictionaries.definitions
+                    )
         fresh = [operation.identity for operation in operations if operation.action == "create"]
         keys = await identify(self._pool, self._dictionaries, list(items.values()), fresh=fresh)
         rows = {

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from fhir_bridge.fhir.definitions import DEFAULT, Definitions
 from fhir_bridge.fhir.fhirpath.errors import FHIRPathError
 from fhir_bridge.fhir.fhirpath.items import Item, item_of, root_item, string
 from fhir_bridge.fhir.fhirpath.temporal import now
@@ -74,6 +75,7 @@ class Environment:
         "_moment",
         "conformance",
         "context",
+        "definitions",
         "left",
         "resolver",
         "resource",
@@ -93,6 +95,7 @@ class Environment:
         terminology: TerminologyPort | None = None,
         trace: Trace | None = None,
         conformance: ConformancePort | None = None,
+        definitions: Definitions = DEFAULT,
     ) -> None:
         self.context = context
         self.resource = resource
@@ -102,6 +105,7 @@ class Environment:
         self.terminology = terminology
         self.trace_to = trace
         self.conformance = conformance
+        self.definitions = definitions
         self._moment: datetime | None = None
         self._entries: dict[int, tuple[Item, Mapping[str, Item]]] = {}
         self.left = MAX_ITEMS

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any
 
+from fhir_bridge.fhir.definitions import DEFAULT, Definitions
 from fhir_bridge.fhir.fhirpath.check import check
 from fhir_bridge.fhir.fhirpath.compiled import Compiled, condition, values
 from fhir_bridge.fhir.fhirpath.environment import MAX_ITEMS, Budget, Environment, Frame, Trace
@@ -71,6 +72,7 @@ class Expression:
         trace: Trace | None = None,
         budget: Budget | None = None,
         conformance: ConformancePort | None = None,
+        definitions: Definitions = DEFAULT,
     ) -> list[Item]:
         """The result with types and places.
 
@@ -85,6 +87,7 @@ class Expression:
             trace: told of every trace().
             budget: what this and other evaluations may look at together; without it each has its own bound.
             conformance: answers conformsTo() and htmlChecks(): a `Validator`.
+            definitions: value sets, code systems and structures that memberOf(), subsumes() and conformsTo() know.
 
         Raises:
             FHIRPathError: the expression can't be evaluated on this; the error says where and why.
@@ -93,7 +96,9 @@ class Expression:
             context = focus if isinstance(focus, Item) else root_item(focus, self._kind)
             inner = _as_item(resource) or _around(context)
             outer = _as_item(root) or _outermost(inner)
-            env = Environment(context, inner, outer, resolver, variables, terminology, trace, conformance)
+            env = Environment(
+                context, inner, outer, resolver, variables, terminology, trace, conformance, definitions
+            )
             return self._run(env, budget)
         except FHIRPathError as error:
             raise error.within(self.text) from None

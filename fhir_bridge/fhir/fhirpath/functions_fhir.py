@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from fhir_bridge.fhir import definitions
+from fhir_bridge.fhir.definitions import Profile
 from fhir_bridge.fhir.fhirpath.environment import Frame
 from fhir_bridge.fhir.fhirpath.errors import FHIRPathError
 from fhir_bridge.fhir.fhirpath.items import Item, boolean, member, single, string
@@ -86,14 +86,14 @@ def _conforms_to(items: Items, arguments: Sequence[Any], frame: Frame) -> Items:
     url = text_of(arguments[0](frame), "conformsTo()")
     if item is None or url is None:
         return []
-    wanted = definitions.structure(url)
+    wanted = frame.env.definitions.structure(url)
     if wanted is None:
         raise FHIRPathError(f"conformsTo() doesn't know the structure {url}")
     if not isinstance(item.value, dict) or not item.kind.is_resource:
         raise FHIRPathError(f"conformsTo() takes a resource, found {item.type}")
     if not item.kind.is_a(wanted.type):
         return boolean(False)
-    profiles = (url,) if isinstance(wanted, definitions.Profile) else ()
+    profiles = (url,) if isinstance(wanted, Profile) else ()
     return boolean(_conformance(frame, "conformsTo()").conforms(item.value, profiles, frame.env.terminology))
 
 
@@ -168,7 +168,7 @@ def _member_of(items: Items, arguments: Sequence[Any], frame: Frame) -> Items:
 
 
 def _in_value_set(url: str, system: str | None, code: str, frame: Frame) -> bool | None:
-    known = definitions.value_set(url)
+    known = frame.env.definitions.value_set(url)
     answer = known.member(system, code) if known is not None else None
     if answer is None and frame.env.terminology is not None:
         return frame.env.terminology.member(url, system, code)
@@ -186,7 +186,7 @@ def _subsumption(items: Items, arguments: Sequence[Any], frame: Frame, name: str
                 continue
             if code == other_code:
                 return boolean(True)
-            known = definitions.code_system(system)
+            known = frame.env.definitions.code_system(system)
             if known is None:
                 undecided = system
             elif (code in known.ancestors(other_code)) if up else (code in known.descendants(other_code)):

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
-from fhir_bridge.fhir import definitions
-from fhir_bridge.fhir.definitions import SearchParameter
+from fhir_bridge.fhir.definitions import Definitions, SearchParameter, type_definition
 from fhir_bridge.fhir.fhirpath import FHIRPathError
 from fhir_bridge.fhir.fhirpath.compiled import UnexpectedShape, Walker
 from fhir_bridge.fhir.fhirpath.compiled_elements import Place, Want
@@ -100,12 +99,11 @@ class Compiled:
         unindexed: values that they lead to and that have no form.
     """
 
-    def __init__(
-        self, resource_type: str, parameters: Mapping[str, SearchParameter], only: frozenset[str] | None
-    ) -> None:
+    def __init__(self, resource_type: str, only: frozenset[str] | None, known: Definitions) -> None:
+        parameters = known.search_parameters(resource_type)
         kind = kind_of(resource_type)
         assert kind is not None, "every resource type has a kind"
-        self._kind, self._known = kind, parameters
+        self._kind, self._known = kind, known
         self.codes: set[str] = set(STORED)
         self.uncompiled: list[Uncompiled] = []
         self.unindexed: dict[Unindexed, None] = {}
@@ -153,7 +151,7 @@ class Compiled:
         read, apart = (
             [one for one in found if bool(one.components) is composite] for found in (self._read, self._apart)
         )
-        definition = definitions.type_definition(self._kind.name)
+        definition = type_definition(self._kind.name)
         order = {element.name.removesuffix("[x]"): n for n, element in enumerate(definition.children())}
         parts = [(part, one) for one in read for part in _parts(one.expression.node)]
         parts.sort(key=lambda pair: order.get(_first_element(pair[0]), len(order)))
@@ -252,10 +250,7 @@ def _each(
     writer.each(node, focus, found, want)
 
 
-def _converter(
-    parameter: SearchParameter, kind: Kind, element: tuple[Kind, str] | None = None
-) -> Converter | None:
-    system = implied_system(element) if kind.name == "code" else None
+def _converter(parameter: SearchParameter, kind: Kind, system: str | None = None) -> Converter | None:
     return converter(parameter.type, _type_name(kind), system, parameter.targets)
 
 
@@ -265,18 +260,24 @@ def _type_name(kind: Kind) -> str:
 
 
 def _write_entries(one: Evaluated, node: Node) -> Write:
-    return lambda writer, focus: _write_converted(writer, node, focus, one.parameter, "append")
+    return lambda writer, focus: _write_converted(writer, node, focus, one, one.parameter, "append")
 
 
 def _write_converted(
-    writer: Conditions, node: Node, focus: Place, parameter: SearchParameter, append: str
+    writer: Conditions, node: Node, focus: Place, one: Evaluated, parameter: SearchParameter, append: str
 ) -> bool:
-    """The conversion of what an expression finds; whether there is any. A value that several want is read once."""
+    """The conversion of what an expression finds; whether there is any. A value that several want is read once.
+
+    Args:
+        parameter: that of `one`, or a component of it.
+        append: what takes the entries.
+    """
     any_found = False
 
     def body(place: Place) -> None:
         nonlocal any_found
-        convert = _converter(parameter, place.kind, place.element)
+        system = implied_system(place.element, one.known) if place.kind.name == "code" else None
+        convert = _converter(parameter, place.kind, system)
         if convert is None:
             return
         any_found = True
@@ -305,7 +306,9 @@ def _write_pairs(one: Evaluated, node: Node, reached: set[str] | None = None) ->
             for component, expression in one.components:
                 lists.append(out.name("l"))
                 out.add(f"{lists[-1]} = []")
-                found = _write_converted(writer, expression.node, place, component, f"{lists[-1]}.append")
+                found = _write_converted(
+                    writer, expression.node, place, one, component, f"{lists[-1]}.append"
+                )
                 if found and reached is not None:
                     reached.add(component.code)
                 blocks.enter_context(out.block(f"if {lists[-1]}:"))
@@ -322,20 +325,10 @@ def _write_values(one: Evaluated, node: Node) -> Write:
     return lambda writer, focus: _each(writer, node, focus, lambda place: body(writer, place))
 
 
-_known: dict[tuple[str, frozenset[str] | None], tuple[Mapping[str, Any], Compiled]] = {}
-
-
-def compiled(resource_type: str, only: frozenset[str] | None = None) -> Compiled:
+def compiled(resource_type: str, only: frozenset[str] | None, known: Definitions) -> Compiled:
     """The compiled parameters of a type; those of `only`, or all.
 
     Raises:
         KeyError: R4 has no such resource type.
     """
-    parameters = definitions.search_parameters(resource_type)
-    known = _known.get((resource_type, only))
-    if known is not None and known[0] is parameters:
-        return known[1]
-    same = known is not None and known[0] == parameters  # another object after something else was registered
-    found = known[1] if known is not None and same else Compiled(resource_type, parameters, only)
-    _known[resource_type, only] = (parameters, found)
-    return found
+    return known.remembered((Compiled, resource_type, only), lambda: Compiled(resource_type, only, known))

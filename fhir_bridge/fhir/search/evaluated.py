@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from fhir_bridge.fhir import definitions, fhirpath
-from fhir_bridge.fhir.definitions import SearchParameter
+from fhir_bridge.fhir.definitions import DEFAULT, SearchParameter
 from fhir_bridge.fhir.search.entries import CompositeEntry, IndexEntry
 from fhir_bridge.fhir.search.references import target_type
 from fhir_bridge.fhir.search.systems import implied_system
@@ -53,10 +53,11 @@ class Evaluated:
     """A parameter of one resource type by its FHIRPath, one expression after the other.
 
     Args:
-        known: the parameters of the type, where the components of a composite one are found.
+        known: definitions; components of a composite parameter are among their parameters of the type.
 
     Attributes:
         parameter: its definition.
+        known: the definitions that have it.
         expression: what it finds in a resource.
         components: of a composite parameter, the definition of each component and what it finds at such a place.
 
@@ -66,15 +67,16 @@ class Evaluated:
     """
 
     def __init__(
-        self, resource_type: str, parameter: SearchParameter, known: Mapping[str, SearchParameter]
+        self, resource_type: str, parameter: SearchParameter, known: definitions.Definitions = DEFAULT
     ) -> None:
+        others = known.search_parameters(resource_type)
         self.parameter = parameter
         self.expression = fhirpath.compile(parameter.expression, resource_type, published=True)
         self.components = tuple(
-            (known[code], fhirpath.compile(expression, published=True))
+            (others[code], fhirpath.compile(expression, published=True))
             for code, expression in parameter.components
         )
-        self._type = resource_type
+        self._type, self.known = resource_type, known
 
     def values(self, resource: dict[str, Any]) -> list[tuple[str, Any]]:
         """(FHIR type, value) of all that the expression finds; of an extension its value."""
@@ -85,13 +87,13 @@ class Evaluated:
         """Append the index entries; of a composite parameter one for each value with something of every component."""
         items = self._items(self.expression, resource, resource)
         if not self.components:
-            _append_entries(self.parameter, items, append)
+            self._append(self.parameter, items, append)
             return
         for item in items:
             parts: list[list[IndexEntry]] = []
             for component, expression in self.components:
                 parts.append([])
-                _append_entries(component, self._items(expression, item, resource), parts[-1].append)
+                self._append(component, self._items(expression, item, resource), parts[-1].append)
             if all(parts):
                 append(CompositeEntry.of(self.parameter.code, *parts))
 
@@ -100,7 +102,9 @@ class Evaluated:
     ) -> list[fhirpath.Item]:
         """What an expression finds; where it fails on a resource nothing, and the log says so once."""
         try:
-            return expression.items(focus, resource=resource, resolver=TargetTypes(resource))
+            return expression.items(
+                focus, resource=resource, resolver=TargetTypes(resource), definitions=self.known
+            )
         except fhirpath.FHIRPathError as error:
             key = (self._type, self.parameter.code)
             if key not in _logged:
@@ -112,15 +116,14 @@ class Evaluated:
                 )
             return []
 
-
-def _append_entries(parameter: SearchParameter, items: list[fhirpath.Item], append: Append) -> None:
-    for item in items:
-        place = (item.parent.kind, item.key) if item.parent is not None else None
-        system = implied_system(place) if item.type == "code" else None
-        for type_name, value in typed(item.type, fhirpath.json_value(item)):
-            convert = converter(parameter.type, type_name, system, parameter.targets)
-            if convert is not None:
-                convert((parameter.code,), value, append)
+    def _append(self, parameter: SearchParameter, items: list[fhirpath.Item], append: Append) -> None:
+        for item in items:
+            place = (item.parent.kind, item.key) if item.parent is not None else None
+            system = implied_system(place, self.known) if item.type == "code" else None
+            for type_name, value in typed(item.type, fhirpath.json_value(item)):
+                convert = converter(parameter.type, type_name, system, parameter.targets)
+                if convert is not None:
+                    convert((parameter.code,), value, append)
 
 
 def typed(type_name: str, value: Any) -> Iterator[tuple[str, Any]]:

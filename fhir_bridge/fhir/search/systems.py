@@ -2,30 +2,31 @@
 
 from __future__ import annotations
 
-from functools import cache
-
-from fhir_bridge.fhir import definitions
+from fhir_bridge.fhir.definitions import Definitions, find_type
 from fhir_bridge.fhir.fhirpath.kinds import Kind
 
 __all__ = ["implied_system"]
 
 
-@cache
-def implied_system(element: tuple[Kind, str] | None) -> str | None:
+def implied_system(element: tuple[Kind, str] | None, known: Definitions) -> str | None:
     """The one code system of a required binding: what `system|code` means for an element of type code.
 
     Args:
         element: the type that it is an element of, and its JSON name.
     """
+    return known.remembered(("implied system", element), lambda: _implied(element, known))
+
+
+def _implied(element: tuple[Kind, str] | None, known: Definitions) -> str | None:
     place = element[0].place if element is not None else None
-    definition = definitions.find_type(place[0]) if place is not None else None
+    definition = find_type(place[0]) if place is not None else None
     if element is None or place is None or definition is None:
         return None
     found = definition.child(place[1], element[1])
     binding = found[0].binding if found is not None else None
     if binding is None or binding.strength != "required":
         return None
-    known = definitions.value_set(binding.value_set)
-    if known is None or known.open or len(known.codes) != 1:
+    listed = known.value_set(binding.value_set) if binding.value_set else None
+    if listed is None or listed.open or len(listed.codes) != 1:
         return None
-    return next(iter(known.codes))
+    return next(iter(listed.codes))

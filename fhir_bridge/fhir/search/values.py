@@ -179,12 +179,15 @@ def _reference(parameters: tuple[str, ...], value: Any, append: Append) -> None:
     if not isinstance(value, dict):
         return
     reference = value.get("reference")
-    if isinstance(reference, str) and not reference.startswith("#"):
-        resource_type, identity, url = split_reference(reference)
-        if url is not None:
-            url = indexable(url)
-        for parameter in parameters:
-            append(_new(ReferenceEntry, (parameter, resource_type, identity, url)))
+    if isinstance(reference, str) and reference[:1] != "#":
+        resource_type, _, identity = reference.partition("/")
+        if identity and "/" not in identity and resource_type.isalpha() and resource_type[0].isupper():
+            for parameter in parameters:  # as `split_reference` has it, without its call
+                append(_new(ReferenceEntry, (parameter, resource_type, identity, None)))
+        else:
+            kind, name, url = split_reference(reference)
+            for parameter in parameters:
+                append(ReferenceEntry(parameter, kind, name, None if url is None else indexable(url)))
     identifier = value.get("identifier")
     if identifier is not None:
         _token_identifier(tuple(f"{parameter}:identifier" for parameter in parameters), identifier, append)

@@ -13,7 +13,7 @@ from functools import lru_cache
 from typing import Any
 
 from fhir_bridge.fhir import definitions
-from fhir_bridge.fhir.definitions import Element, TypeDefinition
+from fhir_bridge.fhir.definitions import Definitions, Element, TypeDefinition
 from fhir_bridge.fhir.validation.resolution import resolve
 from fhir_bridge.fhir.validation.run import Run
 
@@ -79,13 +79,15 @@ class Located:
     reached: bool = True
 
 
-def locate(structure: TypeDefinition, element: Element, steps: tuple[Step, ...]) -> list[Located]:
+def locate(
+    structure: TypeDefinition, element: Element, steps: tuple[Step, ...], known: Definitions
+) -> list[Located]:
     """The elements at the end of a path from a slice: in its own profile, then in the profiles of its type.
 
     Where a fixed or pattern value says what stands at the end, the structure needs no element there.
     """
     found: list[Located] = []
-    _walk(structure, element, steps, (), found)
+    _walk(structure, element, steps, (), found, known)
     return found
 
 
@@ -95,6 +97,7 @@ def _walk(
     steps: tuple[Step, ...],
     way: tuple[tuple[Element, int], ...],
     found: list[Located],
+    known: Definitions,
 ) -> None:
     if len(found) >= MAX_BRANCHES:
         return
@@ -105,24 +108,24 @@ def _walk(
         (kind, argument), rest = steps[0], steps[1:]
         if kind == "resolve":
             for target in (t for k in element.types for t in k.targets):
-                into = definitions.structure(target)
+                into = known.structure(target)
                 if into is not None:
-                    _walk(into, into.root, rest, (), found)
+                    _walk(into, into.root, rest, (), found, known)
             return
         inner = _child(structure, element, kind, argument)
         if inner is not None:
-            _walk(structure, inner, rest, way, found)
+            _walk(structure, inner, rest, way, found, known)
         elif kind == "type" and argument in element.type_codes:
-            _walk(structure, element, rest, way, found)
+            _walk(structure, element, rest, way, found, known)
         elif any(passed.fixed or passed.pattern for passed, _ in way):
             found.append(Located(structure, element, way, reached=False))
         for part in _required_parts(structure, element, argument) if kind == "name" else ():
-            _walk(structure, part, rest, way, found)
+            _walk(structure, part, rest, way, found, known)
     for canonical in (p for k in element.types for p in k.profiles):
-        of_type = definitions.structure(canonical)
+        of_type = known.structure(canonical)
         if of_type is not None and of_type is not structure:
             start = of_type.element(canonical.partition("#")[2]) or of_type.root
-            _walk(of_type, start, steps, (), found)
+            _walk(of_type, start, steps, (), found, known)
 
 
 def _required_parts(structure: TypeDefinition, element: Element, name: str) -> list[Element]:

@@ -91,6 +91,7 @@ def _surroundings(run: Run) -> dict[str, Any]:
         "resolver": _WithinRun(run),
         "terminology": run.terminology,
         "conformance": run.conformance,
+        "definitions": run.definitions,
     }
 
 

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cache
 from typing import Any
 
-from fhir_bridge.fhir import definitions
+from fhir_bridge.fhir.definitions import DEFAULT, Definitions, resource_types
 from fhir_bridge.fhir.definitions.versions import named
 from fhir_bridge.fhir.issues import Issue, Severity
 from fhir_bridge.fhir.ports import TerminologyPort
@@ -33,6 +32,7 @@ class Validator:
         unknown_extensions: how an extension that no package at hand defines is reported. HL7's validator calls it an
             error; what stores data takes `warning`, since R4 extensibility.html asks to keep such extensions. An
             unknown modifierExtension is an error always.
+        definitions: those that resources are checked against; a site's hold what its packages define.
     """
 
     def __init__(
@@ -40,21 +40,16 @@ class Validator:
         terminology: TerminologyPort | None = None,
         invariants: InvariantEngine | None = None,
         unknown_extensions: Severity = "error",
+        definitions: Definitions = DEFAULT,
     ) -> None:
         self._terminology = terminology
-        self._engine = invariants or Invariants()
-        self._unknown_extensions = unknown_extensions
-        self._renew()
-
-    def _renew(self) -> None:
-        """Begin with nothing compiled: the definitions at hand are others than before."""
-        generation = definitions.generation()
-        types = TypeCompiler(self._engine)
-        profiles = ProfileCompiler(types)
+        self._definitions = definitions
+        engine = invariants or Invariants()
+        self._types = types = TypeCompiler(engine, definitions)
+        self._profiles = profiles = ProfileCompiler(types)
         types.resource = self._inner_resource
         types.profile = profiles.find
-        types.extension = ExtensionChecks(self._engine, profiles.find, self._unknown_extensions).check
-        self._types, self._profiles, self._generation = types, profiles, generation
+        types.extension = ExtensionChecks(engine, profiles.find, definitions, unknown_extensions).check
 
     def validate(
         self,
@@ -69,9 +64,7 @@ class Validator:
             profiles: canonicals to check beside those in `meta.profile`.
             terminology: asked for this resource in the place of the validator's own.
         """
-        if self._generation != definitions.generation():
-            self._renew()
-        run = Run(terminology or self._terminology, self)
+        run = Run(terminology or self._terminology, self, self._definitions)
         if isinstance(resource, bytes | str):
             try:
                 resource = loads_exact(resource)
@@ -104,7 +97,7 @@ class Validator:
 
     def _check(self, resource: Any, profiles: Sequence[str], run: Run) -> None:
         kind = resource.get("resourceType") if isinstance(resource, dict) else None
-        name = kind if isinstance(kind, str) and kind in definitions.resource_types() else "Resource"
+        name = kind if isinstance(kind, str) and kind in resource_types() else "Resource"
         self._resource(resource, (None, name, -1), run, profiles)
 
     def _inner_resource(self, value: Any, path: Path, run: Run) -> None:
@@ -125,7 +118,7 @@ class Validator:
             run.add("FB-FHIR-001", "expected a JSON object with a resourceType", path)
             return
         kind = value.get("resourceType")
-        if not isinstance(kind, str) or kind not in definitions.resource_types():
+        if not isinstance(kind, str) or kind not in resource_types():
             found = (
                 f"'{kind[:64]}' is no resource type of R4"
                 if isinstance(kind, str)
@@ -147,7 +140,7 @@ class Validator:
             check_entries(value, path, run)
         meta = value.get("meta")
         declared = meta.get("profile") if isinstance(meta, dict) else None
-        profiles = (*profiles, *definitions.global_profiles(kind))
+        profiles = (*profiles, *self._definitions.global_profiles(kind))
         if kind == "Observation":
             profiles = (*profiles, *vital_sign_profiles(value))
         if declared or profiles:
@@ -161,7 +154,7 @@ class Validator:
         plain, _, version = url.partition("|")
         if plain == f"http://hl7.org/fhir/StructureDefinition/{kind}":
             return
-        profile = definitions.profile(url) or definitions.structure(url)
+        profile = self._definitions.profile(url) or self._definitions.structure(url)
         if profile is None:
             run.add(
                 "FB-FHIR-035",
@@ -176,7 +169,7 @@ class Validator:
             )
         else:
             if version and not named(version, [profile.version]):
-                known = ", ".join(definitions.versions(plain))
+                known = ", ".join(self._definitions.versions(plain))
                 run.add(
                     "FB-FHIR-055",
                     f"the profile {plain} is not at hand in version {version[:64]}, expected one of {known}; "
@@ -246,7 +239,8 @@ def _full_url(bundle: dict[str, Any], path: Path) -> str:
     return url if isinstance(url, str) else ""
 
 
-@cache
-def get_validator() -> Validator:
-    """The process's validator for what is to be stored, with the definition tables for terminology."""
-    return Validator(unknown_extensions="warning")
+def get_validator(definitions: Definitions = DEFAULT) -> Validator:
+    """The validator for what is to be stored, by these definitions and with their terminology; one for all callers."""
+    return definitions.remembered(
+        "validator", lambda: Validator(unknown_extensions="warning", definitions=definitions)
+    )

@@ -40,13 +40,15 @@ class Column:
     place: str
 
 
-def typed_column(written: ColumnDefinition, shape: Shape) -> tuple[Column, list[Issue]]:
+def typed_column(
+    written: ColumnDefinition, shape: Shape, known: definitions.Definitions
+) -> tuple[Column, list[Issue]]:
     """The column with its type, and what is wrong with that."""
     problems: list[Issue] = []
     inferred = _common(shape)
     declared = None
     if written.type is not None:
-        declared = resolve_type(written.type)
+        declared = resolve_type(written.type, known)
         if declared is None:
             problems.append(issue("FB-VIEW-012", f"R4 has no type {written.type!r}", f"{written.place}.type"))
         else:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from fhir_bridge.fhir.definitions import DEFAULT, Definitions
 from fhir_bridge.fhir.fhirpath import FHIRPathError
 from fhir_bridge.fhir.fhirpath.check import UNKNOWN, Shape
 from fhir_bridge.fhir.fhirpath.compiled import UnexpectedShape
@@ -43,10 +44,12 @@ class View:
         conditions: tuple[tuple[Path, str], ...],
         paths: Paths,
         warnings: tuple[Issue, ...],
+        known: Definitions = DEFAULT,
     ) -> None:
         self.definition = definition
         self.columns = columns
         self.warnings = warnings
+        self._known = known
         self._plan = plan
         self._conditions = conditions
         self._variables = paths.variables
@@ -92,6 +95,7 @@ class View:
             resolver,
             terminology,
             conformance,
+            self._known,
         )
         for path, place in self._conditions:
             if not _holds(path, place, run):
@@ -123,30 +127,33 @@ def _holds(path: Path, place: str, run: Surroundings) -> bool:
     raise RecordError("FB-VIEW-032", f"`where` {path.text!r} gives {what}, not true or false", place)
 
 
-def compile_view(view: Mapping[str, Any] | bytes | str) -> View:
+def compile_view(view: Mapping[str, Any] | bytes | str, known: Definitions = DEFAULT) -> View:
     """Check a ViewDefinition (JSON text or parsed) and compile it.
+
+    Args:
+        known: definitions that its paths and column types may name.
 
     Raises:
         ViewError: with all that is wrong with it, and where.
     """
-    compiled, issues = _compiled(view)
+    compiled, issues = _compiled(view, known)
     if compiled is None:
         raise ViewError(found for found in issues if found.severity != "warning")
     return compiled
 
 
-def check_view(view: Mapping[str, Any] | bytes | str) -> list[Issue]:
+def check_view(view: Mapping[str, Any] | bytes | str, known: Definitions = DEFAULT) -> list[Issue]:
     """All errors and warnings of a ViewDefinition, each with its place; empty where it is in order."""
-    return _compiled(view)[1]
+    return _compiled(view, known)[1]
 
 
-def _compiled(view: Mapping[str, Any] | bytes | str) -> tuple[View | None, list[Issue]]:
+def _compiled(view: Mapping[str, Any] | bytes | str, known: Definitions) -> tuple[View | None, list[Issue]]:
     definition, issues = read_definition(view)
     if definition is None:
         return None, issues
     kind = fhirpath_kind(definition.resource)
     assert kind is not None, "reading refuses unknown resource types"
-    compiler = _Compiler(Paths(kind, definition.constants), issues)
+    compiler = _Compiler(Paths(kind, definition.constants), issues, known)
     focus = Shape(frozenset({kind}))
     conditions = tuple(compiler.condition(condition, focus) for condition in definition.conditions)
     plan, columns = compiler.selection(
@@ -158,12 +165,13 @@ def _compiled(view: Mapping[str, Any] | bytes | str) -> tuple[View | None, list[
     if any(found.severity != "warning" for found in issues):
         return None, issues
     usable = tuple(condition for condition in conditions if condition is not None)
-    return View(definition, tuple(columns), plan, usable, compiler.paths, tuple(issues)), issues
+    return View(definition, tuple(columns), plan, usable, compiler.paths, tuple(issues), known), issues
 
 
 class _Compiler:
-    def __init__(self, paths: Paths, issues: list[Issue]) -> None:
+    def __init__(self, paths: Paths, issues: list[Issue], known: Definitions) -> None:
         self.paths = paths
+        self.known = known
         self.issues = issues
 
     def path(self, text: str, place: str, focus: Shape, *, warn: bool = True) -> Path | None:
@@ -205,7 +213,7 @@ class _Compiler:
         cells = []
         for written in selection.columns:
             path = self.path(written.path, f"{written.place}.path", inner)
-            column, problems = typed_column(written, path.shape if path else UNKNOWN)
+            column, problems = typed_column(written, path.shape if path else UNKNOWN, self.known)
             self.issues += problems
             columns.append(column)
             if path is not None:

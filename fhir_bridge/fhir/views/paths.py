@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from fhir_bridge.fhir.definitions import DEFAULT, Definitions
 from fhir_bridge.fhir.fhirpath import (
     Budget,
     Expression,
@@ -56,6 +57,7 @@ class Surroundings:
         resolver: ReferenceResolver | None,
         terminology: TerminologyPort | None,
         conformance: ConformancePort | None = None,
+        definitions: Definitions = DEFAULT,
     ) -> None:
         self.resource = resource
         self.root = Item(resource, kind)
@@ -65,6 +67,7 @@ class Surroundings:
             "resolver": resolver,
             "terminology": terminology,
             "conformance": conformance,
+            "definitions": definitions,
             "variables": variables,
             "budget": Budget(),
         }

@@ -72,7 +72,7 @@ def _type_name(kind: PathKind) -> str:
     return kind.name
 
 
-def resolve_type(declared: str) -> str | None:
+def resolve_type(declared: str, known: definitions.Definitions) -> str | None:
     """The type that a column's `type` names: a name, a canonical or an element id; None where R4 has no such thing.
 
     Relative URIs stand under http://hl7.org/fhir/StructureDefinition/; FHIRPath's own types are taken as the
@@ -86,7 +86,7 @@ def resolve_type(declared: str) -> str | None:
     if name == "integer64":
         return name
     head, dot, _ = name.partition(".")
-    definition = definitions.find_type(head) if "/" not in head else definitions.profile(name)
+    definition = definitions.find_type(head) if "/" not in head else known.profile(name)
     if definition is None:
         return None
     if not dot or "/" in head:
