@@ -6,7 +6,6 @@ the values that are held against it.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -14,6 +13,7 @@ from typing import Any
 
 from fhir_bridge.fhir import definitions
 from fhir_bridge.fhir.definitions import Definitions, Element, TypeDefinition
+from fhir_bridge.fhir.fhirpath import FHIRPathError, parse, syntax, unparse
 from fhir_bridge.fhir.validation.resolution import resolve
 from fhir_bridge.fhir.validation.run import Run
 
@@ -28,11 +28,6 @@ Node = tuple[Any, Any, str]
 MAX_BRANCHES = 64
 """Places a path may lead to in profiles, through type profiles and targets."""
 
-_STEP = re.compile(
-    r"\s*\.?\s*(?:(?P<function>extension|ofType|as|resolve)\s*\(\s*(?P<argument>'[^']*'|[A-Za-z.]*)\s*\)"
-    r"|(?P<this>\$this)|`(?P<quoted>[^`]+)`|(?P<name>[A-Za-z_]\w*)(?:\[x\])?)"
-)
-
 
 class Unsupported(ValueError):
     """A discriminator path outside what R4 allows there."""
@@ -46,19 +41,30 @@ def steps_of(path: str) -> tuple[Step, ...]:
         Unsupported: the path has something that a discriminator can't have.
     """
     steps: list[Step] = []
-    at = 0
-    while at < len(path):
-        match = _STEP.match(path, at)
-        if match is None or match.end() == at:
-            raise Unsupported(f"the discriminator '{path[:80]}' can't be followed at '{path[at : at + 20]}'")
-        at = match.end()
-        if match["function"]:
-            argument = match["argument"].strip("'")
-            kind = {"extension": "extension", "resolve": "resolve"}.get(match["function"], "type")
-            steps.append((kind, argument.removeprefix("FHIR.")))
-        elif match["name"] or match["quoted"]:
-            steps.append(("name", match["name"] or match["quoted"]))
-    return tuple(steps)
+    try:
+        node: syntax.Node | None = parse(path) if path.strip() else None
+    except FHIRPathError as error:
+        raise Unsupported(f"the discriminator '{path[:80]}' can't be followed: {error}") from error
+    while node is not None:
+        match node:
+            case syntax.Special(name="this"):
+                break
+            case syntax.Member(name=name):
+                steps.append(("name", name))
+            case syntax.Indexer(index=syntax.Member(target=None, name="x")):
+                pass  # `value[x]`
+            case syntax.Call(name="resolve", arguments=()):
+                steps.append(("resolve", ""))
+            case syntax.Call(name="extension", arguments=(syntax.Literal(kind="String", value=url),)):
+                steps.append(("extension", url))
+            case syntax.Call(name="ofType" | "as", arguments=(kind,)):
+                steps.append(("type", unparse(kind).removeprefix("FHIR.")))
+            case _:
+                raise Unsupported(
+                    f"the discriminator '{path[:80]}' can't be followed at '{unparse(node)[:20]}'"
+                )
+        node = node.target
+    return tuple(reversed(steps))
 
 
 # --- in profiles --------------------------------------------------------------------------------------------------
