@@ -270,7 +270,7 @@ def _function(
     body = writer.out.body.text(2 if general else 1)
     indent = "        " if general else "    "
     if not writer.root.primitive:
-        head = [f"if {ROOT}.__class__ is not dict: an_object({ROOT})", *head]
+        head = [f"if type({ROOT}) is not dict: an_object({ROOT})", *head]
     if writer.counts:
         head.append(f"left = {MAX_ROUNDS}")
     lines = [f"def run({arguments}):", *(["    try:"] if general else []), *(indent + line for line in head)]

@@ -180,7 +180,7 @@ class Elements:
         if isinstance(body, Presence):
             key = self.out.name("k")
             with self.out.block(f"for {key} in {self.out.constant(names)}.intersection({holder}):"):
-                self.out.add(f"if {holder}[{key}].__class__ is list: {LEAVE}")
+                self.out.add(f"if type({holder}[{key}]) is list: {LEAVE}")
                 with self.out.block(f"if {holder}[{key}] is not None:"):
                     body(Place("", steps[0][2]))
             return
@@ -205,7 +205,7 @@ class Elements:
         key, _, kind = step
         values = self.values(holder, step, want)
         with self.out.block(f"if {values} is not None:"):
-            self.out.check(f"if {values}.__class__ is not list: {LEAVE}")
+            self.out.check(f"if type({values}) is not list: {LEAVE}")
             value = self.out.fetched(values, loop=True)
             with self.out.block(f"for {value} in {values}:"):
                 if self.multiplied:
@@ -226,7 +226,7 @@ class Elements:
         key, _, kind = step
         values = self.values(place.name, step, want)
         with self.out.block(f"if {values} is not None:"):
-            self.out.check(f"if {values}.__class__ is not list: {LEAVE}")
+            self.out.check(f"if type({values}) is not list: {LEAVE}")
             with self.out.block(f"if len({values}) > {number}:"):
                 if number:
                     self.out.check(f"if None in {values}[:{number}]: {LEAVE}")
@@ -253,13 +253,13 @@ class Elements:
         if not kind.primitive:
             self.object_check(value)
         elif want.values:
-            self.out.check(f"if {value}.__class__ is not str and isinstance({value}, (list, dict)): {LEAVE}")
+            self.out.check(f"if type({value}) is not str and isinstance({value}, (list, dict)): {LEAVE}")
         else:
-            self.out.check(f"if {value}.__class__ is list: {LEAVE}")
+            self.out.check(f"if type({value}) is list: {LEAVE}")
 
     def object_check(self, value: str) -> None:
         """A value is an object."""
-        self.out.check(f"if {value}.__class__ is not dict: an_object({value})")
+        self.out.check(f"if type({value}) is not dict: an_object({value})")
 
     def charge(self, rounds: str) -> None:
         """Count rounds; where there were too many the general evaluator says so."""

@@ -282,7 +282,7 @@ class Conditions(Values):
         key, shadow, _ = steps[0]
         value = self.out.fetched(f"{focus.name}.get({key!r})")
         there = f"({value} is not None or {focus.name}.get({shadow!r}) is not None)"
-        self.out.check(f"if {value}.__class__ is not str and {there}: {LEAVE}")
+        self.out.check(f"if type({value}) is not str and {there}: {LEAVE}")
         return f"({value} == {text!r})" if wanted else f"({value} is not None and {value} != {text!r})"
 
     def boolean_equality(self, left: Node, right: Literal, focus: Place, wanted: bool) -> str:

@@ -122,10 +122,10 @@ class Values(Paths):
         if place.kind.primitive:
             self.out.add(f"if {place.name} is None: {LEAVE}")
         if kind == "number":
-            number = f"{place.name} if {place.name}.__class__ is int else a_number({place.name})"
+            number = f"{place.name} if type({place.name}) is int else a_number({place.name})"
             return replace(place, name=self.assigned(number))
         if kind in _CLASSES:
-            self.out.add(f"if {place.name}.__class__ is not {_CLASSES[kind]}: {LEAVE}")
+            self.out.add(f"if type({place.name}) is not {_CLASSES[kind]}: {LEAVE}")
         return place
 
     def of_path(self, node: Node, focus: Place) -> Place:

@@ -59,7 +59,7 @@ def split_reference(reference: str) -> tuple[str | None, str | None, str | None]
 def _token_code(system: str | None) -> Converter:
     def convert(parameters: tuple[str, ...], value: Any, append: Append) -> None:
         if isinstance(value, str):
-            code = indexable(value)
+            code = value if len(value) <= MAX_INDEXED else indexable(value)
             for parameter in parameters:
                 append(_new(TokenEntry, (parameter, system, code)))
 
@@ -214,7 +214,7 @@ def _canonical(parameters: tuple[str, ...], value: Any, append: Append) -> None:
 
 def _uri(parameters: tuple[str, ...], value: Any, append: Append) -> None:
     if isinstance(value, str):
-        text = indexable(value)
+        text = value if len(value) <= MAX_INDEXED else indexable(value)
         for parameter in parameters:
             append(_new(UriEntry, (parameter, text)))
 
