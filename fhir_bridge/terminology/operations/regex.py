@@ -56,8 +56,10 @@ def compile_regex(expression: str) -> Regex:
     try:
         return Regex(re2.compile(_as_re2_writes_it(expression), _OPTIONS))
     except (re2.error, UnicodeEncodeError) as error:
-        told = error.args[0] if error.args else ""
-        raise RegexError(told.decode() if isinstance(told, bytes) else "it holds no Unicode text") from error
+        message = error.args[0] if error.args else ""
+        raise RegexError(
+            message.decode() if isinstance(message, bytes) else "it holds no Unicode text"
+        ) from error
 
 
 def _as_re2_writes_it(expression: str) -> str:
