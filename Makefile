@@ -5,7 +5,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: help install demo test check format bench referee clean
+.PHONY: help install demo test soak check format bench referee clean
 
 help:            ## Show this help
 	@grep -hE '^[a-z]+: .*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/make \1\t\2/'
@@ -22,6 +22,9 @@ demo: install ## Make, load and serve the sample cohort (DEMO_ARGS="--no-serve" 
 
 test: install ## Run the tests
 	FHIR_BRIDGE_PLUGINS=builtin $(BIN)/python -m pytest $(PYTEST_ARGS)
+
+soak: install ## Run the long property tests, which `make test` leaves out
+	FHIR_BRIDGE_PLUGINS=builtin $(BIN)/python -m pytest -m soak --timeout 3600 $(PYTEST_ARGS)
 
 check: install ## The whole gate: format, lint, types, floors, mappings, terminology, docs
 	$(BIN)/ruff format --check .

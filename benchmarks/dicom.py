@@ -1,4 +1,5 @@
-"""Speed and memory of the DICOM reader: instances a second on one core, peak memory of the process.
+"""Speed and memory of the DICOM reader: instances a second on one core, peak memory of the process; then the contents
+that a store keeps of the instances, and composing the studies from them.
 
     python benchmarks/dicom.py [--instances 20000] [--series 200] [--pixels]
 
@@ -18,6 +19,7 @@ import pydicom
 from pydicom import dcmread
 
 from fhir_bridge.adapters.imaging import read_studies
+from fhir_bridge.adapters.imaging.composition import compose
 
 
 def make_files(folder: Path, instances: int, series: int, *, pixels: bool) -> None:
@@ -55,18 +57,32 @@ def main() -> None:
         make_files(folder, options.instances, options.series, pixels=options.pixels)
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         start = time.perf_counter()
-        counted = studies = 0
+        counted = 0
+        records = []
         for record in read_studies([folder]):
             counted += record.records
-            studies += 1
+            records.append(record)
         seconds = time.perf_counter() - start
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        contents = size = composing = 0.0
+        for record in records:
+            start = time.process_time()
+            parts = record.parts
+            contents += time.process_time() - start
+            size += sum(len(part.content) for part in parts)
+            start = time.process_time()
+            compose(parts)
+            composing += time.process_time() - start
     print(
         f"{'instances':>10} {'studies':>8} {'seconds':>8} {'per s':>8} {'ms each':>8} {'peak MB':>8} {'before':>7}"
     )
     print(
-        f"{counted:>10,} {studies:>8} {seconds:>8.2f} {counted / seconds:>8,.0f} {1000 * seconds / counted:>8.3f} "
+        f"{counted:>10,} {len(records):>8} {seconds:>8.2f} {counted / seconds:>8,.0f} {1000 * seconds / counted:>8.3f} "
         f"{peak / 1024:>8.0f} {before / 1024:>7.0f}"
+    )
+    print(
+        f"processor time, ms each: content {1000 * contents / counted:.3f} ({size / counted:,.0f} bytes), "
+        f"composing {1000 * composing / counted:.3f}"
     )
 
 

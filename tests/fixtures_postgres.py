@@ -58,6 +58,12 @@ def fresh_database_url(postgres: EmbeddedServer) -> Iterator[str]:
     yield from _fresh(postgres)
 
 
+@pytest.fixture
+def other_database_url(postgres: EmbeddedServer) -> Iterator[str]:
+    """URL of a second fresh database for the same test."""
+    yield from _fresh(postgres)
+
+
 def _fresh(server: EmbeddedServer) -> Iterator[str]:
     name = f"test_{secrets.token_hex(6)}"
     with psycopg.connect(server.url("postgres"), autocommit=True) as connection:

@@ -11,6 +11,7 @@ import orjson
 import typer
 from rich.table import Table
 
+from fhir_bridge.cli.database import open_database
 from fhir_bridge.cli.output import UsageError, stderr, stdout
 
 if TYPE_CHECKING:
@@ -25,11 +26,13 @@ T = TypeVar("T")
 
 
 def _with_accounts(run: Callable[[Accounts], Awaitable[T]]) -> T:
-    from fhir_bridge.storage import Store, database_url  # most commands never need the database driver
+    from fhir_bridge.storage import Store  # most commands never need the database driver
     from fhir_bridge.storage.accounts import AccountError, Accounts
 
+    url = open_database()
+
     async def opened() -> T:
-        async with await Store.open(database_url(), max_size=1) as store:
+        async with await Store.open(url, max_size=1) as store:
             return await run(Accounts(store))
 
     try:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from fhir_bridge.cli.database import open_database
 from fhir_bridge.cli.output import UsageError, counting, print_report, stderr
 from fhir_bridge.pipeline import (
     RejectionLimit,
@@ -26,7 +28,10 @@ from fhir_bridge.plugins import adapters
 __all__ = ["convert", "load"]
 
 Sources = Annotated[
-    list[str], typer.Argument(metavar="SOURCE...", help="Files or folders to read; `-` is standard input.")
+    list[str],
+    typer.Argument(
+        metavar="SOURCE...", help="Files or folders to read; `-` is standard input (NDJSON where it is FHIR)."
+    ),
 ]
 AdapterName = Annotated[
     str, typer.Option("--adapter", "-a", help="What the sources are: csv, hl7v2, dicom, vcf …")
@@ -131,27 +136,44 @@ def load(
     limit: Limit = None,
     max_rejected: MaxRejected = None,
     validate: Validate = "sample",
+    remap: Annotated[
+        bool,
+        typer.Option("--remap", help="Replace what a newer version of the mapping made, too."),
+    ] = False,
 ) -> None:
     """Convert sources and store them; or store NDJSON and Bundles as they are.
 
-    Loading twice changes nothing, so an interrupted load is simply run again.
+    Loading twice changes nothing, so an interrupted load is simply run again. Loaded again with a corrected mapping,
+    site file, crosswalk or terminology, a source record replaces what it said before; what it no longer says is
+    withdrawn. Records that find no patient wait in the inbox (`fhir-bridge inbox list`).
 
         fhir-bridge load messages/ --adapter hl7v2 --site site.yaml
 
         fhir-bridge load fhir/            # what `convert` wrote
     """
-    from fhir_bridge.storage import database_url  # only what stores needs a database driver
-
-    url = database_url()
+    mode = _validate_mode(validate)
     if adapter is None:
+        if mapping or set_:
+            raise UsageError("--mapping and --set are for sources that are converted: name their --adapter")
+        ceiling = _ceiling(max_rejected)
+        selection = Selection(only, limit, ceiling.number)
+        url = open_database()
         with counting("loading") as progress:
             result = pipeline_load_fhir(
-                sources, url, validate=_validate_mode(validate), site=site, on_progress=progress
+                sources,
+                url,
+                validate=mode,
+                site=site,
+                selection=selection,
+                limit=ceiling,
+                on_progress=progress,
             )
         _finish(result, report)
     request, ceiling = _request(
         str(adapter), mapping, site, set_, only, limit, max_rejected, validate, engine
     )
+    request = replace(request, remap=remap)
+    url = open_database()
     with counting("loading") as progress:
         result = pipeline_load(request, sources, url, jobs=jobs, limit=ceiling, on_progress=progress)
     _finish(result, report)
@@ -187,12 +209,16 @@ def _request(
         if not equals or not name:
             raise UsageError(f"--set wants NAME=VALUE, not {pair}")
         options[name] = value
-    try:
-        ceiling = RejectionLimit.parse(max_rejected) if max_rejected else RejectionLimit()
-    except ValueError as error:
-        raise UsageError(f"--max-rejected wants a count or a percentage (25, 2.5%): {error}") from error
+    ceiling = _ceiling(max_rejected)
     selection = Selection(only, limit, ceiling.number)
     return RunRequest(adapter, mapping, site, options, selection, _validate_mode(validate)), ceiling
+
+
+def _ceiling(text: str | None) -> RejectionLimit:
+    try:
+        return RejectionLimit.parse(text) if text else RejectionLimit()
+    except ValueError as error:
+        raise UsageError(f"--max-rejected wants a count or a percentage (25, 2.5%): {error}") from error
 
 
 def _finish(result: RunResult, report: Path | None) -> None:

@@ -14,6 +14,7 @@ from rich.markup import escape
 from rich.panel import Panel
 from rich.table import Table
 
+from fhir_bridge.cli.database import open_database
 from fhir_bridge.cli.output import UsageError, stderr, stdout, steps
 
 if TYPE_CHECKING:
@@ -28,7 +29,10 @@ def demo(
     port: Annotated[int, typer.Option(help="Port to serve on; 0 takes a free one.")] = 8000,
     folder: Annotated[
         Path | None,
-        typer.Option(help="Where the cohort and its database live (default: the user's data folder)."),
+        typer.Option(
+            help="Where the cohort lives, and its database unless the environment names one "
+            "(default: the user's data folder)."
+        ),
     ] = None,
     export: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Write everything that was stored as NDJSON, too.")
@@ -47,14 +51,14 @@ def demo(
     from fhir_bridge.demo.run import STEPS, prepare
     from fhir_bridge.server import Settings
     from fhir_bridge.server import serve as run_server
-    from fhir_bridge.storage import database_url
+    from fhir_bridge.storage import default_data_dir
 
     home = folder or Path(platformdirs.user_data_dir("fhir-bridge")) / "demo"
+    url = open_database(default=folder / "postgres" if folder else default_data_dir("demo"))
     if not no_serve:
         port = _free_port(port)
     with steps("the demonstration is ready", STEPS) as advance:
-        advance("starting PostgreSQL")
-        url = database_url(data_dir=home / "postgres")
+        advance("migrating the database")
         demonstration = asyncio.run(prepare(home / "cohort", url, advance))
     if export is not None:
         counts = asyncio.run(_export(url, export))
@@ -143,11 +147,17 @@ def _print(demonstration: Demonstration) -> None:
     if issues.rows:
         stdout.print(issues)
     results = Table(title="Predictions", title_justify="left")
-    for name in ("model", "predicted", "declined: not applicable", "missing input", "out of range", "failed"):
+    columns = {
+        "predicted": ("predicted",),
+        "declined: not applicable, or opted out of research": ("not-applicable", "opted-out"),
+        "missing input": ("missing-input",),
+        "out of range": ("out-of-range",),
+        "failed": ("failed",),
+    }
+    for name in ("model", *columns):
         results.add_column(name, justify="left" if name == "model" else "right")
     for name, counts_of in demonstration.predictions.items():
-        columns = ("predicted", "not-applicable", "missing-input", "out-of-range", "failed")
-        results.add_row(name, *(str(counts_of[column]) for column in columns))
+        results.add_row(name, *(str(sum(counts_of[one] for one in named)) for named in columns.values()))
     stdout.print(results)
     logins = Table(title="Logins (random, shown once)", title_justify="left")
     for name in ("role", "user", "password"):

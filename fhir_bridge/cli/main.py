@@ -15,6 +15,7 @@ from fhir_bridge.cli import (
     convert,
     demo,
     fhir,
+    inbox,
     mapping,
     plugins,
     predict,
@@ -48,6 +49,7 @@ app.add_typer(mapping.app, name="mapping")
 app.add_typer(terminology.app, name="terminology")
 app.add_typer(accounts.clients, name="client")
 app.add_typer(accounts.users, name="user")
+app.add_typer(inbox.app, name="inbox")
 app.command("reindex")(serve.reindex)
 app.command("plugins")(plugins.plugins)
 app.add_typer(view.app, name="view")
@@ -88,10 +90,10 @@ def main() -> None:
     try:
         app()
     except _WRONG_USE as error:
-        stderr.print(f"[bold red]error:[/] {escape(str(error))}")
+        stderr.print(f"[bold red]error:[/] {escape(str(error))}", soft_wrap=True)
         sys.exit(2)
     except _CUT_OFF as error:
-        stderr.print(f"[bold red]incomplete:[/] {escape(str(error) or type(error).__name__)}")
+        stderr.print(f"[bold red]incomplete:[/] {escape(str(error) or type(error).__name__)}", soft_wrap=True)
         sys.exit(3)
     except Exception as error:  # noqa: BLE001 - the last boundary: a person gets a sentence, not a traceback
         sys.exit(_explain(error))
@@ -104,10 +106,10 @@ def _explain(error: Exception) -> int:
     from fhir_bridge.storage.errors import DatabaseUnavailable, StorageError
 
     if isinstance(error, (DatabaseUnavailable, OperationalError)):
-        stderr.print(f"[bold red]incomplete:[/] the database: {escape(str(error).strip())}")
+        stderr.print(f"[bold red]incomplete:[/] the database: {escape(str(error).strip())}", soft_wrap=True)
         return 3
     if isinstance(error, StorageError):
-        stderr.print(f"[bold red]error:[/] {escape(str(error))} ({error.code})")
+        stderr.print(f"[bold red]error:[/] {escape(str(error))} ({error.code})", soft_wrap=True)
         return 2
     if os.environ.get("FHIR_BRIDGE_DEBUG"):
         traceback.print_exception(error)

@@ -11,11 +11,12 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
+from fhir_bridge.cli.database import open_database
 from fhir_bridge.cli.output import UsageError, counting, stdout
 from fhir_bridge.mapping import Site
 from fhir_bridge.pipeline import site_key
 from fhir_bridge.predictions import Predicted, Prediction, PredictionError, PredictionRun, find_predictor
-from fhir_bridge.storage import Store, database_url
+from fhir_bridge.storage import Store
 from fhir_bridge.storage.errors import StorageError
 
 __all__ = ["predict"]
@@ -37,15 +38,17 @@ def predict(
 ) -> None:
     """Run a model over stored patients and attach what it says, or why it declines, as Observations.
 
-    Seeing nothing new it writes nothing, so running it again is safe.
+    Seeing nothing new it writes nothing, so running it again is safe. The model runs in a process of its own; where it
+    fails on a patient that is recorded, the others go on, and the exit code is 1.
 
         fhir-bridge predict score2 --all --site site.yaml
     """
     if sum((bool(patient), group is not None, everyone)) != 1:
         raise UsageError("say for whom: --patient ID, --group ID or --all")
     settings = Site.load(site) if site else Site()
+    url = open_database()
     try:
-        found = asyncio.run(_run(predictor, patient, group, settings))
+        found = asyncio.run(_run(url, predictor, patient, group, settings))
     except (PredictionError, StorageError) as error:
         raise UsageError(str(error)) from error
     table = Table(title=predictor, title_justify="left")
@@ -56,7 +59,7 @@ def predict(
         if isinstance(result, Prediction):
             table.add_row(
                 item.patient_id,
-                f"{result.percent} %",
+                f"{result.percent:f} %",
                 result.category[1] if result.category else "",
                 item.outcome,
             )
@@ -67,13 +70,17 @@ def predict(
         "predicted" if isinstance(item.result, Prediction) else item.result.reason for item in found
     )
     stdout.print(", ".join(f"{count} {name}" for name, count in counts.most_common()) or "no patients")
+    if counts["failed"]:
+        raise typer.Exit(1)
 
 
-async def _run(name: str, patients: list[str], group: str | None, site: Site) -> list[Predicted]:
+async def _run(url: str, name: str, patients: list[str], group: str | None, site: Site) -> list[Predicted]:
     predictor = find_predictor(name)
     found: list[Predicted] = []
-    async with await Store.open(database_url(), known=site.definitions) as store:
-        run = PredictionRun(predictor, site.parameters, site_key(site), store)
+    async with await Store.open(url, known=site.definitions) as store:
+        key = site_key(site)
+        await store.check_site_key(key.fingerprint)
+        run = PredictionRun(predictor, site.parameters, key, store)
         with counting("predicting") as progress:
             async for item in _each(run, patients, group):
                 found.append(item)
@@ -84,9 +91,6 @@ async def _run(name: str, patients: list[str], group: str | None, site: Site) ->
 async def _each(run: PredictionRun, patients: list[str], group: str | None) -> AsyncIterator[Predicted]:
     if group is not None:
         patients = await run.members(group)
-    if patients:
-        for patient in patients:
-            yield await run.for_patient(patient)
-        return
-    async for item in run.for_all():
+    found = run.for_patients(patients) if patients or group is not None else run.for_all()
+    async for item in found:
         yield item

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import typer
 from pydantic import ValidationError
 
+from fhir_bridge.cli.database import open_database
 from fhir_bridge.cli.output import UsageError, counting, stdout
 
 __all__ = ["reindex", "serve"]
@@ -40,8 +41,8 @@ def serve(
 ) -> None:
     """Serve FHIR R4 with SMART on FHIR, and the pages.
 
-    Starts the embedded PostgreSQL unless FHIR_BRIDGE_DATABASE_URL names a database. Every option can stand in the
-    environment as FHIR_BRIDGE_<OPTION>; docs/rest.md lists all settings.
+    Starts the embedded PostgreSQL (its files are in FHIR_BRIDGE_DATABASE_DIR) unless FHIR_BRIDGE_DATABASE_URL names a
+    database. Every option can be given in the environment as FHIR_BRIDGE_<OPTION>; docs/rest.md lists all settings.
     """
     from fhir_bridge.server import (
         Settings,
@@ -64,18 +65,19 @@ def serve(
             for item in error.errors()
         )
         raise UsageError(found) from error
+    settings.database_url = open_database(settings.database_url, settings.database_dir)
     run_server(settings)
 
 
 def reindex() -> None:
     """Make the search index anew from the stored resources."""
-    from fhir_bridge.storage import Store, database_url
+    from fhir_bridge.storage import Store
 
     async def run(url: str, progress: Callable[[int], None]) -> int:
         async with await Store.open(url) as store:
             return await store.reindex(progress)
 
-    url = database_url()
+    url = open_database()
     with counting("indexing") as progress:
         count = asyncio.run(run(url, progress))
     stdout.print(f"{count:,} resources indexed")

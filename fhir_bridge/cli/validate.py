@@ -32,7 +32,12 @@ def validate(
         list[str], typer.Argument(metavar="PATH...", help="JSON, NDJSON and XML files, or folders of them.")
     ],
     profile: Annotated[
-        list[str], typer.Option("--profile", metavar="URL", help="Check against this profile too; repeats.")
+        list[str],
+        typer.Option(
+            "--profile",
+            metavar="URL",
+            help="Check each resource (not what is in it) against this profile too; repeats.",
+        ),
     ] = [],  # noqa: B006 - typer copies it
     package: Annotated[
         list[str],
@@ -55,6 +60,8 @@ def validate(
 ) -> None:
     """Validate resources: structure, cardinality, types, bindings, fixed values, the profiles they declare.
 
+    A line of NDJSON is a resource, and so is a file; a Bundle is validated as a whole, with its entries.
+
     Exit code 1 where a resource has an error, or a package can't be used as a whole.
     """
     broken = False
@@ -66,7 +73,9 @@ def validate(
             stderr.print(f"[{_COLOUR[issue.severity]}]{issue.severity}[/] {escape(said)}", soft_wrap=True)
     summary = ValidationSummary()
     with counting("validating") as progress:
-        for locator, issues in validate_files(paths, profile, summary, progress, packages.definitions):
+        for locator, issues in validate_files(
+            paths, profile, summary, progress, site=site, definitions=packages.definitions
+        ):
             for issue in issues:
                 if quiet:
                     continue

@@ -12,6 +12,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
+from fhir_bridge.cli.database import open_database
 from fhir_bridge.cli.output import UsageError, counted, counting, stderr, stdout
 from fhir_bridge.fhir.issues import Issue
 from fhir_bridge.fhir.ports import TerminologyPort
@@ -112,9 +113,7 @@ def run(
     _apart(out, rejects, [view, *sources])
     with ExitStack() as stack:
         if stored or database is not None:
-            from fhir_bridge.storage import database_url  # only what reads the store needs a database driver
-
-            records = stored_records(database_url(database), compiled.resource, exact=compiled.exact)
+            records = stored_records(open_database(database), compiled.resource, exact=compiled.exact)
         else:
             records = file_records(sources, compiled.resource, exact=compiled.exact)
         try:

@@ -172,7 +172,6 @@ _ROLES: Final[tuple[_Role, ...]] = (
         True,
         "never",
         eligible=True,
-        opt_out=True,
     ),
     _Role("female", 66, "none", ("ecg", "us"), (), False, "never", eligible=True),
     _Role("male", 68, "none", ("ct",), (), False, "former", eligible=True, duplicate=True),
@@ -227,7 +226,7 @@ _ROLES: Final[tuple[_Role, ...]] = (
     _Role("male", 77, "ckd", ("ct",), (), False, "former", issuer_stated=False),
     _Role("female", 23, "lqts", ("ecg",), (("KCNQ1", "c.1022C>T", "heterozygous"),), True, "never"),
     _Role("male", 36, "young", (), (("KCNE1", "c.253G>A", "heterozygous"),), True, "current"),
-    _Role("female", 45, "diabetes", ("ecg",), (), False, "current", duplicate=False),
+    _Role("female", 45, "diabetes", ("ecg",), (), False, "current", duplicate=False, opt_out=True),
 )
 
 _FAMILY: Final = (

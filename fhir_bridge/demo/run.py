@@ -12,11 +12,14 @@ from typing import Any
 
 from fhir_bridge.demo.cohort import FOLDERS, clinician_id, patient_id, write_cohort
 from fhir_bridge.demo.people import Person, people
+from fhir_bridge.fhir.ids import DEMO_KEY, IdKey
 from fhir_bridge.mapping import Site
 from fhir_bridge.pipeline import Account, RunRequest, load_fhir, load_sources, site_key
 from fhir_bridge.predictions import Prediction, PredictionRun, predictors
 from fhir_bridge.storage import Store
 from fhir_bridge.storage.accounts import Accounts, Role, User
+from fhir_bridge.storage.errors import OtherSiteKey
+from fhir_bridge.storage.settings import read_setting
 
 __all__ = ["STEPS", "Demonstration", "Login", "prepare"]
 
@@ -56,7 +59,11 @@ async def prepare(folder: Path, url: str, on_step: Step = lambda _name: None) ->
     """Write the cohort below `folder`, load all of it, run every predictor and make the logins.
 
     Doing it again changes nothing but the passwords.
+
+    Raises:
+        OtherSiteKey: the database is not the demonstration's; nothing was written.
     """
+    await _check_own(url)
     cohort = people()
     site_file = write_cohort(folder, cohort, on_step)
     demonstration = Demonstration(site_file)
@@ -77,6 +84,20 @@ async def prepare(folder: Path, url: str, on_step: Step = lambda _name: None) ->
         on_step("making two logins")
         await _make_logins(Accounts(store), cohort, demonstration)
     return demonstration
+
+
+async def _check_own(url: str) -> None:
+    """Refuse a database that real records are in, or will be: one of another site key, or with accounts and no key."""
+    async with await Store.open(url, max_size=1) as store:
+        async with store.connection() as connection:
+            known = await read_setting(connection, "site_key")
+        accounts = Accounts(store)
+        if known is None and (await accounts.users() or await accounts.clients()):
+            raise OtherSiteKey(
+                "the database has users or clients of its own; the demonstration needs one for itself: "
+                "leave FHIR_BRIDGE_DATABASE_URL and FHIR_BRIDGE_DATABASE_DIR unset, or name another"
+            )
+        await store.check_site_key(IdKey(DEMO_KEY).fingerprint)
 
 
 async def _load(adapter: str, source: Path, site: Path, url: str) -> Account:

@@ -10,13 +10,14 @@ __all__ = ["EVERYTHING", "NOTHING", "AccessFilter", "AccessRule"]
 
 @dataclass(frozen=True, slots=True)
 class AccessRule:
-    """One grant: some interactions on one resource type, perhaps within one patient's compartment.
+    """One grant: some interactions on one resource type, perhaps within one patient's record.
 
     Attributes:
         type: a resource type, or `*`.
         interactions: letters of SMART scopes v2: c create, r read/vread/history, u update/patch, d delete,
             s search, type and system history.
-        patient: id of the Patient whose compartment bounds the grant; None is no bound.
+        patient: id of the Patient whose record bounds the grant (`fhir.record`): it reaches what is about that person,
+            linked Patients included, and about nobody else. None is no bound.
         criteria: granular scope, as search parameter and token (`("category", "system|code")`); all must hold.
     """
 

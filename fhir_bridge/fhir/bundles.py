@@ -10,9 +10,31 @@ from typing import Any
 from fhir_bridge.fhir import xml
 from fhir_bridge.fhir.serialization import JsonError, dumps, loads_exact
 
-__all__ = ["Entry", "iter_resources", "read_resource", "searchset"]
+__all__ = ["Entry", "is_ndjson", "iter_documents", "iter_resources", "read_resource", "searchset"]
 
 _NDJSON = frozenset({".ndjson", ".jsonl"})
+
+
+def is_ndjson(path: Path) -> bool:
+    """Whether each line of a file is a resource, by the file's name."""
+    return path.suffix.lower() in _NDJSON
+
+
+def iter_documents(path: Path) -> Iterator[tuple[str, bytes]]:
+    """What a file holds as it stands, each with a locator (`labs.ndjson:12`, `b.json`): for who validates it.
+
+    A line of an NDJSON file is a resource, and so is any other file: a Bundle is given whole, whatever its type. Text
+    is given right or wrong; what was XML is given as JSON.
+
+    Raises:
+        JsonError: a file is not the XML of a resource.
+        OSError: the file can't be read.
+    """
+    if is_ndjson(path):
+        yield from _lines(path)
+        return
+    content = path.read_bytes().removeprefix(b"\xef\xbb\xbf")
+    yield path.name, dumps(_parsed(path, content)[0]) if _is_xml(path, content) else content
 
 
 def iter_resources(path: Path) -> Iterator[tuple[str, bytes]]:
@@ -27,12 +49,8 @@ def iter_resources(path: Path) -> Iterator[tuple[str, bytes]]:
         JsonError: a file that is not NDJSON is neither the JSON nor the XML of a resource.
         OSError: the file can't be read.
     """
-    if path.suffix.lower() in _NDJSON:
-        with path.open("rb") as file:
-            for number, line in enumerate(file, start=1):
-                text = line.strip().removeprefix(b"\xef\xbb\xbf")
-                if text:
-                    yield f"{path.name}:{number}", text
+    if is_ndjson(path):
+        yield from _lines(path)
         return
     content = path.read_bytes().removeprefix(b"\xef\xbb\xbf")
     resource, was_xml = _parsed(path, content)
@@ -44,6 +62,14 @@ def iter_resources(path: Path) -> Iterator[tuple[str, bytes]]:
         inner = entry.get("resource") if isinstance(entry, dict) else None
         if isinstance(inner, dict):
             yield f"{path.name}#entry[{number}]", dumps(inner)
+
+
+def _lines(path: Path) -> Iterator[tuple[str, bytes]]:
+    with path.open("rb") as file:
+        for number, line in enumerate(file, start=1):
+            text = line.strip().removeprefix(b"\xef\xbb\xbf")
+            if text:
+                yield f"{path.name}:{number}", text
 
 
 def read_resource(path: Path) -> dict[str, Any]:
@@ -58,7 +84,7 @@ def read_resource(path: Path) -> dict[str, Any]:
 
 def _parsed(path: Path, content: bytes) -> tuple[dict[str, Any], bool]:
     """The object in a file, and whether it was XML."""
-    was_xml = path.suffix.lower() == ".xml" or content[:64].lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<")
+    was_xml = _is_xml(path, content)
     try:
         resource = xml.loads(content) if was_xml else loads_exact(content)
     except (JsonError, xml.XmlError) as error:
@@ -68,6 +94,10 @@ def _parsed(path: Path, content: bytes) -> tuple[dict[str, Any], bool]:
     if not isinstance(resource, dict):
         raise JsonError(f"{path.name}: expected a JSON object, found {type(resource).__name__}")
     return resource, was_xml
+
+
+def _is_xml(path: Path, content: bytes) -> bool:
+    return path.suffix.lower() == ".xml" or content[:64].lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<")
 
 
 @dataclass(frozen=True, slots=True)

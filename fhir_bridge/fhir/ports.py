@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-__all__ = ["Concept", "ConformancePort", "ReferenceResolver", "TerminologyPort", "Translation"]
+from fhir_bridge.plugins import get_manager
+
+__all__ = [
+    "Concept",
+    "ConformancePort",
+    "ReferenceResolver",
+    "TerminologyPort",
+    "Translation",
+    "process_terminology",
+    "provide_terminology",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,3 +91,17 @@ class ReferenceResolver(Protocol):
     def resolve(self, reference: str) -> dict[str, Any] | None:
         """The resource behind `Type/id`, a contained `#id` or a Bundle's `urn:uuid:`; None where it is not here."""
         ...
+
+
+_providers: list[Callable[[Any], TerminologyPort]] = []
+
+
+def provide_terminology(provider: Callable[[Any], TerminologyPort]) -> None:
+    """Let this give the process's terminology for some `Definitions`, in place of any before."""
+    _providers[:] = [provider]
+
+
+def process_terminology(definitions: Any) -> TerminologyPort | None:
+    """The process's terminology, with what these `Definitions` have; None where no package provides one."""
+    get_manager()  # registers the built-in packages, the one that provides it among them
+    return _providers[0](definitions) if _providers else None

@@ -21,6 +21,7 @@ __all__ = [
     "login",
     "operation",
     "read",
+    "refusal",
     "search",
     "write",
 ]
@@ -193,17 +194,55 @@ def write(context: Context, interaction: Write, reference: str, *, patient: str 
     return _event(context, interaction, action, [_resource(reference), *_patient(patient)], outward=False)
 
 
-def login(user: Agent | None, *, address: str, success: bool = True) -> dict[str, Any]:
-    """A sign-in (DCM 110122), or a failed one, which names nobody: a mistyped name may be a password."""
+def refusal(
+    context: Context,
+    interaction: str,
+    target: str,
+    *,
+    status: int,
+    code: str,
+    count: int = 1,
+    since: str | None = None,
+) -> dict[str, Any]:
+    """A request that was refused: who (if known), from where, at what, and why; never what was sent.
+
+    Args:
+        interaction: code of R4 restful-interaction; `login` for a proof of identity that failed (DCM 110122).
+        target: `Type/id`, a type, or empty.
+        status: of HTTP. Too many attempts (429) is a serious failure (8), all others a minor one (4).
+        code: of the issue.
+        count: how many refusals this event stands for.
+        since: instant of the first of them.
+    """
+    entity: dict[str, Any] = _resource(target) if "/" in target else {"type": _coding(_ENTITY, "2")}
+    if target and "/" not in target:
+        entity["name"] = target
+    if count > 1:
+        entity["detail"] = [{"type": "count", "valueString": str(count)}]
+    event = _event(context, interaction, _ACTIONS.get(interaction, "E"), [entity], outward=False)
+    if interaction == "login":
+        event["type"], event["subtype"] = _coding(_DCM, "110114"), [_coding(_DCM, "110122")]
+    event["outcome"] = "8" if status == 429 else "4"
+    event["outcomeDesc"] = f"{status} {code}"
+    if since is not None:
+        event["period"] = {"start": since, "end": event["recorded"]}
+    return event
+
+
+_ACTIONS = {"create": "C", "update": "U", "delete": "D", "read": "R", "vread": "R", "history-instance": "R"}
+
+
+def login(user: Agent, *, address: str) -> dict[str, Any]:
+    """A sign-in (DCM 110122); a failed one is a `refusal`."""
     event: dict[str, Any] = {
         "resourceType": "AuditEvent",
         "type": _coding(_DCM, "110114"),
         "subtype": [_coding(_DCM, "110122")],
         "action": "E",
         "recorded": _now(),
-        "outcome": "0" if success else "4",
+        "outcome": "0",
     }
-    agent = _person(user) if user else {"who": {"display": "unknown"}, "requestor": True}
+    agent = _person(user)
     if address != "unknown":
         agent["network"] = _network(address)
     event["agent"] = [agent]

@@ -9,7 +9,8 @@ from fhir_bridge.mapping import issues as _issues
 from fhir_bridge.mapping.compiled import CompiledMapping
 from fhir_bridge.mapping.errors import MappingError, MappingErrors, Position
 from fhir_bridge.mapping.identity import CrosswalkError, IdentityResolver, PatientLink, Unlinked
-from fhir_bridge.mapping.loading import find_mapping, load_mapping, mapping_names
+from fhir_bridge.mapping.loading import find_mapping, load_mapping, mapping_names, source_block
+from fhir_bridge.mapping.reads import Applied, Read
 from fhir_bridge.mapping.record import CLEARED, Record, Scope
 from fhir_bridge.mapping.registry import function
 from fhir_bridge.mapping.runtime import Context, Conversion, Output, Reject, Trace
@@ -18,6 +19,7 @@ from fhir_bridge.mapping.site import Site, SiteError
 
 __all__ = [
     "CLEARED",
+    "Applied",
     "CompiledMapping",
     "Context",
     "Conversion",
@@ -28,6 +30,7 @@ __all__ = [
     "Output",
     "PatientLink",
     "Position",
+    "Read",
     "Record",
     "Reject",
     "Scope",
@@ -40,6 +43,7 @@ __all__ = [
     "json_schema",
     "load_mapping",
     "mapping_names",
+    "source_block",
 ]
 
 assert _issues.CODES

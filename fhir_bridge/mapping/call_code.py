@@ -11,9 +11,13 @@ from fhir_bridge.mapping import expressions as ex
 from fhir_bridge.mapping.call_literals import problem_of
 from fhir_bridge.mapping.environment import Code, Environment, RuleTarget, failure, literal_source
 from fhir_bridge.mapping.errors import nearest
+from fhir_bridge.mapping.reads import Read, Reads, as_text, in_arm, taken_by
 from fhir_bridge.mapping.registry import BUILTINS, FunctionSpec
 
 __all__ = ["CallCompiler"]
+
+_VARIANTS = {"coded": "text"}
+"""Readers that take less of a value where the call gives this argument itself."""
 
 
 class CallCompiler(ABC):
@@ -23,6 +27,8 @@ class CallCompiler(ABC):
         referenced: rules that some `ref` names.
         document_names: names of the document's own `let`, which are seen everywhere.
         selectors: source of the selectors compiled so far.
+        used: scope and text of all selectors compiled.
+        marking: generated code notes which branches it enters, for the account of what was read.
     """
 
     def __init__(
@@ -34,15 +40,31 @@ class CallCompiler(ABC):
         self.referenced: set[str] = set()
         self.document_names: frozenset[str] = frozenset()
         self.selectors: set[str] = set()
+        self.used: set[tuple[str, str]] = set()
+        self.marking = False
         self._counter = 0
+        self._arms = 0
 
     @abstractmethod
     def compile(self, tree: ex.Expression, env: Environment) -> Code:
         """Source of an expression."""
 
     @abstractmethod
-    def condition(self, tree: ex.Expression, env: Environment) -> str:
+    def condition(self, tree: ex.Expression, env: Environment) -> Code:
         """Source of an expression's truth."""
+
+    def new_arm(self) -> int:
+        """The number of a branch."""
+        self._arms += 1
+        return self._arms
+
+    def arm(self, code: Code, others: Reads = ()) -> tuple[str, Reads]:
+        """Source and reads of a branch within an expression; `others`: read besides where it is entered."""
+        reads = code.reads + as_text(others)
+        if not self.marking or not reads:
+            return code.source, reads
+        number = self.new_arm()
+        return f"(mk({number}) or {code.source})", in_arm(reads, number)
 
     def temporary(self) -> str:
         """A new local name."""
@@ -69,6 +91,7 @@ class CallCompiler(ABC):
             some = f"{name} is not None and {name} is not CLEARED and {name} != ''"
             test = f"(f_exists({name}) if {name}.__class__ is list else {some})"
             return Code(test, "boolean", repeats=False, boolean=True)
+        reads = self._reads(spec, given, named, env)
         head = ([env.variable] if spec.scope else []) + (["ctx"] if spec.context else [])
         passed = [code.source for code in given]
         passed += [f"{_python_name(name)}={self._argument(code)}" for name, code in named]
@@ -86,7 +109,29 @@ class CallCompiler(ABC):
             repeats=spec.repeats,
             boolean=spec.returns == "boolean" and not spec.repeats,
             target=_target(tree),
+            reads=reads,
         )
+
+    def _reads(
+        self,
+        spec: FunctionSpec,
+        given: list[Code],
+        named: list[tuple[str, Code]],
+        env: Environment,
+    ) -> Reads:
+        """What a call reads, by the words that its function declares."""
+        names = {name for name, _ in named}
+        literals = {name: code.value for name, code in named if code.literal}
+        reads: list[Read] = []
+        for place, code in enumerate(given):
+            if code.reads:
+                word = spec.reads[place] if place < len(spec.reads) else "text"
+                reads += taken_by(code.reads, _word(word, names, literals))
+        for _, code in named:
+            reads += as_text(code.reads)
+        if spec.scope and (env.variable == "s" or env.variable.startswith("s.")):
+            reads += (Read(env.scope, selector, (), word) for selector, word in spec.selects)
+        return tuple(reads)
 
     def _argument(self, code: Code) -> str:
         return (
@@ -136,13 +181,17 @@ class CallCompiler(ABC):
         if tree.keywords or not tree.arguments:
             raise failure("coalesce takes values, one at least", tree.at, "006", "coalesce(a, b, …)")
         codes = [self.compile(argument, env) for argument in tree.arguments]
-        source = codes[-1].source
-        for code in reversed(codes[:-1]):
+        arms = [(codes[0].source, codes[0].reads), *(self.arm(code) for code in codes[1:])]
+        source = arms[-1][0]
+        for arm, _ in reversed(arms[:-1]):
             name = self.temporary()
-            source = f"({name} if ({name} := {code.source}) or {name} == 0 else {source})"
+            source = f"({name} if ({name} := {arm}) or {name} == 0 else {source})"
         kinds = {code.type for code in codes if not (code.literal and code.value is None)}
         return Code(
-            source, kinds.pop() if len(kinds) == 1 else None, repeats=any(code.repeats for code in codes)
+            source,
+            kinds.pop() if len(kinds) == 1 else None,
+            repeats=any(code.repeats for code in codes),
+            reads=tuple(read for _, reads in arms for read in reads),
         )
 
     def _reference(self, tree: ex.Call, env: Environment) -> Code:
@@ -177,8 +226,8 @@ class CallCompiler(ABC):
             refers=False,
         )
         condition = self.condition(where.arguments[0], inner)
-        source = f"references_where({common}, lambda t: {condition})"
-        return Code(source, "Reference", target=target.type)
+        source = f"references_where({common}, lambda t: {condition.source})"
+        return Code(source, "Reference", target=target.type, reads=condition.reads)
 
     def chain(self, scope: str) -> list[str]:
         """A scope and those around it, innermost first."""
@@ -198,6 +247,15 @@ class CallCompiler(ABC):
             if name in other:
                 return (-1, 0) if name == self.model.root else (hops, other.index(name))
         return -1, 0
+
+
+def _word(word: str, names: set[str], literals: Mapping[str, Any]) -> str:
+    """The reader of an argument: `kind=XPN` is named by the argument `kind`, else `XPN`; some differ by an argument."""
+    name, given, default = word.partition("=")
+    if given:
+        return str(literals.get(name, default))
+    variant = _VARIANTS.get(word)
+    return f"{word}/{variant}" if variant in names else word
 
 
 def _target(tree: ex.Call) -> str | None:

@@ -58,6 +58,7 @@ class CompiledMapping:
         source_options: the `source:` block without the adapter.
         rules: rule ids, in order.
         root: the record's own scope.
+        selectors: scope and text of every selector that the document names.
     """
 
     name: str
@@ -67,6 +68,7 @@ class CompiledMapping:
     source_options: Mapping[str, Any]
     rules: tuple[str, ...]
     root: str
+    selectors: frozenset[tuple[str, str]]
     make: Callable[[bool], Program] = field(repr=False)
     _programs: dict[bool, Program] = field(default_factory=dict, repr=False)
 
@@ -74,6 +76,11 @@ class CompiledMapping:
     def source(self) -> str:
         """The generated Python, for reading."""
         return self._program(trace=False).source
+
+    @property
+    def indispensable(self) -> frozenset[str]:
+        """Rules whose failure rejects the whole record (`on_error: record`)."""
+        return frozenset(rule.plan.name for rule in self._program(trace=False).rules if rule.plan.whole)
 
     def _program(self, *, trace: bool) -> Program:
         program = self._programs.get(trace)
@@ -92,20 +99,35 @@ class CompiledMapping:
         outputs: list[Output] = []
         try:
             lost = _run(program, record, ctx, outputs, self.root)
+            if lost:
+                outputs = _without_lost(program, outputs, lost, ctx)
         except _Held:
             return Conversion([], ctx.issues, "rejected")
-        if lost:
-            outputs = _without_lost(program, outputs, lost, ctx)
         issues = ctx.issues
-        if not issues:
+        unread = _unread(record, ctx) if outputs else []
+        if not issues and not unread:
             if not outputs:
                 ctx.rule = ""
                 issues.append(Issue("information", "FB-MAP-110", "no rule produced anything", ctx.locator))
             return Conversion(outputs, issues, "converted")
-        failed = any(issue.severity in ("error", "fatal") for issue in issues)
+        failed = bool(unread) or any(issue.severity in ("error", "fatal") for issue in issues)
+        issues += unread
         if failed:
             return Conversion(outputs, issues, "partial" if outputs else "rejected")
         return Conversion(outputs, issues, "converted")
+
+
+def _unread(record: Any, ctx: Context) -> list[Any]:
+    """What the record says that no rule represents, by its own account of what was read."""
+    account = getattr(record, "unread", None)
+    if account is None:
+        return []
+    ctx.rule = ""
+    try:
+        return list(account(ctx.applied))
+    except Exception as error:  # noqa: BLE001 - as for rules: a reader's failure is an issue
+        _told(error, ctx, None, record)
+        return []
 
 
 def _run(program: Program, record: Any, ctx: Context, outputs: list[Output], root: str) -> set[str]:
@@ -220,6 +242,8 @@ def _keep(
     if first is output:
         outputs.append(output)
     elif first.resource != output.resource:
+        if ctx.applied:
+            ctx.applied.pop()  # of this output: what it read is lost with it
         message = (
             f"the rules {first.rule} and {output.rule} give two contents under one id of {output.type}; the first stays"
             if first.rule != output.rule
@@ -286,8 +310,13 @@ def _code_place(error: BaseException) -> str:
 
 
 def _without_lost(program: Program, outputs: list[Output], lost: set[str], ctx: Context) -> list[Output]:
-    """Outputs without references to lost ones; one that lacks a required element then is lost as well."""
+    """Outputs without references to lost ones; one that lacks a required element then is lost as well.
+
+    Raises:
+        _Held: that one is of a rule whose failure rejects the record.
+    """
     required = {rule.plan.name: rule.plan.required for rule in program.rules}
+    indispensable = {rule.plan.name for rule in program.rules if rule.plan.whole}
     kept = outputs
     while True:
         present = {f"{output.type}/{output.id}" for output in kept}
@@ -305,6 +334,8 @@ def _without_lost(program: Program, outputs: list[Output], lost: set[str], ctx: 
             if missing_element:
                 message = f"{missing_element} is required and referred to what was lost [rule {output.rule}]"
                 ctx.issues.append(Issue("error", "FB-MAP-104", message, output.locator, missing_element))
+                if output.rule in indispensable:
+                    raise _Held
                 lost.add(f"{output.type}/{output.id}")
                 continue
             again.append(output)
@@ -347,12 +378,14 @@ def inside(ctx: Context, values: list[Any] | None, allowed: frozenset[str], plac
     return kept or None
 
 
-def unmatched(ctx: Context, value: Any, place: Place, *, reject: bool = False) -> None:
-    """A value that no case of a match takes: flagged, or the output is rejected."""
+def unmatched(ctx: Context, value: Any, place: Place, subject: str, *, reject: bool = False) -> None:
+    """A value of the expression `subject` that no case of a match takes: flagged, or the output is rejected."""
     known = (
         isinstance(value, str) and len(value) <= 8 and value.isascii() and value.replace("_", "").isalnum()
     )
     shown = f'"{value}"' if known else "null" if not value else "the value"
     if reject:
-        raise Reject(Issue("error", "FB-MAP-106", f"{place.path} has no case for {shown}", "", place.path))
-    ctx.lost(place, "FB-MAP-107", f"{place.path} has no case for {shown}; it was left out")
+        raise Reject(
+            Issue("error", "FB-MAP-106", f"{place.path} has no case for {shown} of {subject}", "", place.path)
+        )
+    ctx.lost(place, "FB-MAP-107", f"{place.path} has no case for {shown} of {subject}; it was left out")

@@ -19,6 +19,7 @@ from fhir_bridge.mapping.functions.references import id_of, key_part
 from fhir_bridge.mapping.functions.times import business_time
 from fhir_bridge.mapping.node_code import NodeCompiler
 from fhir_bridge.mapping.operators import OPERATORS
+from fhir_bridge.mapping.reads import Applied
 from fhir_bridge.mapping.record import CLEARED
 from fhir_bridge.mapping.registry import BUILTINS, FunctionSpec, spec_of
 from fhir_bridge.mapping.rule_code import RuleCompiler, RuleSource, profiles_of
@@ -50,6 +51,7 @@ class _Compilation:
         self.root = document.root
         self.adapters = adapters
         self.problems = Problems(known)
+        self.used: set[tuple[str, str]] = set()
 
     def run(self) -> CompiledMapping:
         adapter = self._adapter()
@@ -72,6 +74,7 @@ class _Compilation:
             source_options={key: value for key, value in source.items() if key != "adapter"},
             rules=tuple(rule.name for rule in rules),
             root=self.model.root,
+            selectors=frozenset(self.used),
             _programs={False: program},
             make=lambda trace: self._program(rules, specs, referenced, trace=trace, errors=False),
         )
@@ -174,6 +177,7 @@ class _Compilation:
             expressions = ExpressionCompiler(self.model, specs, targets)
             variables = self._document_lets(writer, expressions, problems)
             expressions.document_names = frozenset(variables)
+            expressions.marking = bool(getattr(self.model, "accounts", False))
             plans = []
             for rule in rules:
                 compiler = RuleCompiler(
@@ -186,6 +190,7 @@ class _Compilation:
             referenced |= expressions.referenced
         if problems.errors:
             return Program("", {}, [], False)
+        self.used |= expressions.used
         return self._load(writer, specs, plans, bool(variables), trace=trace)
 
     def _environment(
@@ -221,8 +226,8 @@ class _Compilation:
                     continue
                 local = f"v_{key.text}"
                 writer.line(f"{local} = {code.source}", value.position)
-                env = env.with_names({key.text: Variable(local, code.type, code.repeats)})
-                names[key.text] = Variable(f"g[{len(locals_)}]", code.type, code.repeats)
+                env = env.with_names({key.text: Variable(local, code.type, code.repeats, reads=code.reads)})
+                names[key.text] = Variable(f"g[{len(locals_)}]", code.type, code.repeats, reads=code.reads)
                 locals_.append(local)
             writer.line(f"return ({''.join(f'{item}, ' for item in locals_)})")
         writer.line("")
@@ -242,6 +247,7 @@ class _Compilation:
             **dict(getattr(self.model, "namespace", {})),
             **OPERATORS,
             **writer.namespace,
+            "Applied": Applied,
             "CLEARED": CLEARED,
             "Decimal": Decimal,
             "Output": Output,

@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 from fhir_bridge.mapping.grammar import ExpressionError
+from fhir_bridge.mapping.reads import Read
 
 __all__ = ["Code", "Environment", "RuleTarget", "Variable", "failure", "literal_source"]
 
@@ -22,6 +23,7 @@ class Code:
         literal: it is the literal `value`.
         boolean: it is a Python truth value already.
         target: the type that a Reference refers to, where that is known.
+        reads: the values of the source that it comes from.
     """
 
     source: str
@@ -31,6 +33,7 @@ class Code:
     value: Any = None
     boolean: bool = False
     target: str | None = None
+    reads: tuple[Read, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +44,7 @@ class Variable:
     type: str | None = None
     repeats: bool = True
     keys: frozenset[str] | None = None
+    reads: tuple[Read, ...] = ()
 
 
 @dataclass(slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 __all__ = ["MappingError", "MappingErrors", "Position", "nearest"]
 
@@ -17,11 +17,13 @@ class Position:
         file: the document's path as it was given.
         line: from 1.
         column: from 1, in characters.
+        reads: the selectors that the expression there reads, for issues on its value.
     """
 
     file: str
     line: int
     column: int
+    reads: tuple[str, ...] = field(default=(), compare=False, repr=False)
 
     def __str__(self) -> str:
         return f"{self.file}:{self.line}:{self.column}"

@@ -10,6 +10,7 @@ from fhir_bridge.mapping import expressions as ex
 from fhir_bridge.mapping.call_code import CallCompiler
 from fhir_bridge.mapping.environment import Code, Environment, Variable, failure, literal_source
 from fhir_bridge.mapping.errors import nearest
+from fhir_bridge.mapping.reads import Read, as_text, extended, narrowed
 
 __all__ = ["ExpressionCompiler"]
 
@@ -46,30 +47,46 @@ class ExpressionCompiler(CallCompiler):
             return self._path(tree, env)
         if isinstance(tree, ex.Index):
             base, place = self.compile(tree.base, env), self.compile(tree.index, env)
-            return Code(f"index({base.source}, {place.source})", base.type, repeats=False)
+            reads = narrowed(base.reads, "first") if place.literal and place.value == 0 else base.reads
+            return Code(f"index({base.source}, {place.source})", base.type, repeats=False, reads=reads)
         if isinstance(tree, ex.Call):
             return self.call(tree, env)
         if isinstance(tree, ex.Unary):
             if tree.operator == "not":
-                return Code(
-                    f"(not {self.condition(tree.operand, env)})", "boolean", repeats=False, boolean=True
-                )
-            return Code(f"negative({self.compile(tree.operand, env).source})", None, repeats=False)
+                test = self.condition(tree.operand, env)
+                return Code(f"(not {test.source})", "boolean", repeats=False, boolean=True, reads=test.reads)
+            operand = self.compile(tree.operand, env)
+            return Code(f"negative({operand.source})", None, repeats=False, reads=as_text(operand.reads))
         if isinstance(tree, ex.Binary):
             return self._binary(tree, env)
         assert isinstance(tree, ex.Conditional)
-        then, otherwise = self.compile(tree.then, env), self.compile(tree.otherwise, env)
-        kinds = {code.type for code in (then, otherwise) if not (code.literal and code.value is None)}
+        return self._conditional(tree, env)
+
+    def _conditional(self, tree: ex.Conditional, env: Environment) -> Code:
+        condition = self.condition(tree.condition, env)
+        branches = [self.compile(tree.then, env), self.compile(tree.otherwise, env)]
+        sources: list[str] = []
+        reads: list[Read] = []
+        for branch in branches:
+            # What decides between two values shows in either; what decides whether there is one, shows where there is.
+            null = branch.literal and branch.value is None
+            source, read = self.arm(branch, () if null else condition.reads)
+            sources.append(source)
+            reads += read
+        kinds = {code.type for code in branches if not (code.literal and code.value is None)}
         return Code(
-            f"({then.source} if {self.condition(tree.condition, env)} else {otherwise.source})",
+            f"({sources[0]} if {condition.source} else {sources[1]})",
             kinds.pop() if len(kinds) == 1 else None,
-            repeats=then.repeats or otherwise.repeats,
+            repeats=any(branch.repeats for branch in branches),
+            reads=tuple(reads),
         )
 
-    def condition(self, tree: ex.Expression, env: Environment) -> str:
-        """Source of an expression's truth."""
+    def condition(self, tree: ex.Expression, env: Environment) -> Code:
+        """An expression's truth. That a value is there at all is not read from it; what it is compared with, is."""
         code = self.compile(tree, env)
-        return code.source if code.boolean else f"truth({code.source})"
+        if code.boolean:
+            return code
+        return Code(f"truth({code.source})", "boolean", repeats=False, boolean=True)
 
     def _literal(self, tree: ex.Literal) -> Code:
         value = tree.value
@@ -94,6 +111,7 @@ class ExpressionCompiler(CallCompiler):
             kinds.pop() if len(kinds) == 1 else None,
             literal=literal,
             value=[item.value for item in items],
+            reads=tuple(read for item in items for read in item.reads),
         )
 
     def _path(self, tree: ex.Expression, env: Environment) -> Code:
@@ -138,7 +156,7 @@ class ExpressionCompiler(CallCompiler):
         return self._selector(rest, around)
 
     def _variable(self, variable: Variable, parts: list[_Part]) -> Code:
-        base = Code(variable.source, variable.type, repeats=variable.repeats)
+        base = Code(variable.source, variable.type, repeats=variable.repeats, reads=variable.reads)
         if variable.keys is not None and len(parts) > 1:
             wanted = parts[1].name
             if isinstance(wanted, str) and wanted not in variable.keys:
@@ -151,13 +169,14 @@ class ExpressionCompiler(CallCompiler):
         return self._attributes(base, parts[1:])
 
     def _attributes(self, base: Code, parts: list[_Part]) -> Code:
-        source = base.source
+        source, reads = base.source, base.reads
         for part in parts:
+            reads = extended(reads, part.name)
             if isinstance(part.name, int):
                 source = f"component({source}, {part.name})"
             else:
                 source = f"attribute({source}, {part.name!r})"
-        return Code(source, None if parts else base.type, repeats=base.repeats)
+        return Code(source, None if parts else base.type, repeats=base.repeats, reads=reads)
 
     def _site(self, parts: list[_Part]) -> Code:
         if len(parts) == 1:
@@ -178,7 +197,12 @@ class ExpressionCompiler(CallCompiler):
                 continue
             source = self._bound(found, env.variable, parts[0].start)
             self.selectors.add(source)
-            return self._attributes(Code(source), parts[size:])
+            self.used.add((env.scope, text))
+            own = env.variable == "s" or env.variable.startswith(
+                "s."
+            )  # else a scope of another rule's output
+            reads = (Read(env.scope, text),) if own else ()
+            return self._attributes(Code(source, reads=reads), parts[size:])
         text = ".".join(str(part.name) for part in parts)
         said = str(refused.args[0]) if refused and refused.args else ""
         message = said or f'unknown name "{text}"'
@@ -204,7 +228,7 @@ class ExpressionCompiler(CallCompiler):
         operator = tree.operator
         if operator in ("and", "or"):
             left, right = self.condition(tree.left, env), self.condition(tree.right, env)
-            return Code(f"({left} {operator} {right})", "boolean", repeats=False, boolean=True)
+            return self._test(f"({left.source} {operator} {right.source})", left, right)
         left_code, right_code = self.compile(tree.left, env), self.compile(tree.right, env)
         if operator in ("==", "!="):
             return self._equality(operator, left_code, right_code)
@@ -214,18 +238,18 @@ class ExpressionCompiler(CallCompiler):
             if items.literal and isinstance(items.value, list):
                 values = tuple(value for value in items.value if value is not None)
                 source = f"({left_code.source} in {literal_source(values)})"
-            return Code(
-                source if operator == "in" else f"(not {source})", "boolean", repeats=False, boolean=True
-            )
+            return self._test(source if operator == "in" else f"(not {source})", left_code, items)
         if operator in _COMPARE:
-            return Code(
-                f"{_COMPARE[operator]}({left_code.source}, {right_code.source})",
-                "boolean",
-                repeats=False,
-                boolean=True,
-            )
+            source = f"{_COMPARE[operator]}({left_code.source}, {right_code.source})"
+            return self._test(source, left_code, right_code)
         kind = "string" if operator == "+" and "string" in (left_code.type, right_code.type) else None
-        return Code(f"{_ARITHMETIC[operator]}({left_code.source}, {right_code.source})", kind, repeats=False)
+        reads = as_text(left_code.reads + right_code.reads)
+        source = f"{_ARITHMETIC[operator]}({left_code.source}, {right_code.source})"
+        return Code(source, kind, repeats=False, reads=reads)
+
+    def _test(self, source: str, *parts: Code) -> Code:
+        reads = as_text(tuple(read for part in parts for read in part.reads))
+        return Code(source, "boolean", repeats=False, boolean=True, reads=reads)
 
     def _equality(self, operator: str, left: Code, right: Code) -> Code:
         if left.literal and not right.literal:
@@ -233,13 +257,11 @@ class ExpressionCompiler(CallCompiler):
         if right.literal and right.value is None:
             name = self.temporary()
             test = f"(({name} := {left.source}) is None or {name} is CLEARED)"
-            source = test if operator == "==" else f"(not {test})"
-        elif right.literal:
-            source = f"({left.source} {operator} {right.source})"
-        else:
-            source = f"equal({left.source}, {right.source})"
-            source = source if operator == "==" else f"(not {source})"
-        return Code(source, "boolean", repeats=False, boolean=True)
+            return self._test(test if operator == "==" else f"(not {test})")
+        if right.literal:
+            return self._test(f"({left.source} {operator} {right.source})", left)
+        source = f"equal({left.source}, {right.source})"
+        return self._test(source if operator == "==" else f"(not {source})", left, right)
 
 
 @dataclass(frozen=True, slots=True)

@@ -69,7 +69,7 @@ CODES = declare(
     ),
     IssueCode("FB-MAP-106", "error", "A value that no case of a match takes", "Add a case, or an `else:`"),
     IssueCode(
-        "FB-MAP-107", "warning", "A value that no case of a match takes was left out", "Add a case for it"
+        "FB-MAP-107", "error", "A value that no case of a match takes was left out", "Add a case for it"
     ),
     IssueCode(
         "FB-MAP-108", "warning", "A reference to an output that was lost is left out", "See why it was lost"
@@ -89,7 +89,7 @@ CODES = declare(
     ),
     IssueCode(
         "FB-MAP-112",
-        "warning",
+        "error",
         "Several values where one was expected; none is taken",
         "Choose in the mapping",
     ),
@@ -107,7 +107,7 @@ CODES = declare(
         "A code has no mapping and was replaced as the rule says",
         "Add it to the map",
     ),
-    IssueCode("FB-MAP-205", "warning", "A code has no mapping and was left out", "Add it to a ConceptMap"),
+    IssueCode("FB-MAP-205", "error", "A code has no mapping and was left out", "Add it to a ConceptMap"),
     IssueCode(
         "FB-MAP-206", "warning", "A unit is not known in UCUM; its text is kept", "Add it to the units map"
     ),
@@ -131,6 +131,13 @@ CODES = declare(
         "Send times with an offset",
     ),
     IssueCode("FB-MAP-211", "error", "Not a truth value", "The element was left out", "value"),
+    IssueCode(
+        "FB-MAP-212",
+        "warning",
+        "A code is not one of the system that the source names",
+        "It is kept as a code of the source; correct it there, or load the system's newer version",
+        "code-invalid",
+    ),
     # Identity (HOUSE: what can't be linked is held, never guessed).
     IssueCode(
         "FB-ID-001",

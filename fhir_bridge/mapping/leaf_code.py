@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -12,10 +13,11 @@ from fhir_bridge.mapping import expressions as ex
 from fhir_bridge.mapping.coercion import coercer, convertible, preferred
 from fhir_bridge.mapping.document import Mapping, Node, Scalar, plain
 from fhir_bridge.mapping.environment import Code, Environment, Variable
-from fhir_bridge.mapping.errors import MappingError
+from fhir_bridge.mapping.errors import MappingError, Position
 from fhir_bridge.mapping.expression_code import ExpressionCompiler
 from fhir_bridge.mapping.grammar import ExpressionError
 from fhir_bridge.mapping.literals import Literals
+from fhir_bridge.mapping.reads import Reads, RuleReads, naming
 from fhir_bridge.mapping.runtime import Place, Trace
 from fhir_bridge.mapping.shape import Problems, Target, is_literal
 from fhir_bridge.mapping.writer import Writer
@@ -78,6 +80,7 @@ class LeafCompiler:
         problems: Problems,
         rule: str,
         *,
+        scope: str = "",
         trace: bool = False,
         delta: bool = False,
     ) -> None:
@@ -89,6 +92,26 @@ class LeafCompiler:
         self.trace = trace
         self.delta = delta
         self.top = ""
+        self.reads = RuleReads(rule, scope)
+        self.arms: frozenset[int] = frozenset()
+
+    # What is read
+
+    def read(self, reads: Reads, *unless: int) -> None:
+        """Note values that are written, or decide what is, where the code now being written is reached."""
+        self.reads.add(reads, self.arms, frozenset(unless))
+
+    @contextmanager
+    def branch_block(self, head: str, position: Position | None = None) -> Iterator[None]:
+        """A block that is a branch: the code notes that it was entered."""
+        before = self.arms
+        with self.writer.block(head, position):
+            if self.expressions.marking:
+                number = self.expressions.new_arm()
+                self.writer.line(f"mk({number})")
+                self.arms = before | {number}
+            yield
+        self.arms = before
 
     # Expressions
 
@@ -124,17 +147,18 @@ class LeafCompiler:
             self.report(node, error, offset)
             return None
 
-    def condition(self, node: Node, env: Environment) -> str | None:
-        """Source of a `when:`."""
+    def condition(self, node: Node, env: Environment) -> Code | None:
+        """A `when:`, as a truth value."""
         if not isinstance(node, Scalar):
             self.problems.add(node.position, "`when` is an expression", "", "003")
             return None
         if isinstance(node.value, bool):
-            return str(node.value)
+            return Code(str(node.value), "boolean", repeats=False, boolean=True)
         found = self.code(node, env, bare=True)
         if found is None:
             return None
-        return found[1].source if found[1].boolean else f"truth({found[1].source})"
+        # That a value is there at all is not read from it; what it is compared with, is.
+        return found[1] if found[1].boolean else Code(f"truth({found[1].source})", boolean=True)
 
     def variables(self, node: Node, env: Environment, stem: str = "v") -> Environment:
         """Statements of a `let:`, in order; each may use those before it."""
@@ -150,8 +174,8 @@ class LeafCompiler:
             if code is None:
                 continue
             local = self.writer.name(f"{stem}_{name}_")
-            self.writer.line(f"{local} = {code.source}", value.position)
-            env = env.with_names({name: Variable(local, code.type, code.repeats)})
+            self.writer.line(f"{local} = {code.source}", naming(value.position, code.reads))
+            env = env.with_names({name: Variable(local, code.type, code.repeats, reads=code.reads)})
         return env
 
     def value_of(self, node: Node, env: Environment) -> Code | None:
@@ -184,6 +208,7 @@ class LeafCompiler:
         if compiled is None:
             return
         tree, code = compiled
+        self.read(code.reads)
         if target.name is None:
             self._choice(node, target, code, sink)
             return
@@ -203,8 +228,8 @@ class LeafCompiler:
             source = code.source
             if self.delta:
                 given = source = self.writer.name("t")
-                self.writer.line(f"{given} = {code.source}", node.position)
-            self.writer.line(f"{value} = {source}", node.position)
+                self.writer.line(f"{given} = {code.source}", naming(node.position, code.reads))
+            self.writer.line(f"{value} = {source}", naming(node.position, code.reads))
             self.writer.line(
                 f"if {value} is not None: {value} = many(ctx, {value}, {fit}, {place})", node.position
             )
@@ -215,7 +240,7 @@ class LeafCompiler:
             test = f"if {value}"
             put = f"{sink.variable}.extend({value})" if sink.key is None else sink.put(value)
         else:
-            self.writer.line(f"{value} = {code.source}", node.position)
+            self.writer.line(f"{value} = {code.source}", naming(node.position, code.reads))
             known = _CLASSES.get(kind)
             quick = ""
             if known is not None:
@@ -260,7 +285,7 @@ class LeafCompiler:
         table = {kind: (name, coercer(kind)) for kind, name in by_type.items()}
         held = self.writer.object("V", table, ("choice", tuple(sorted(by_type.items()))))
         value = self.writer.name("t")
-        self.writer.line(f"{value} = {code.source}", node.position)
+        self.writer.line(f"{value} = {code.source}", naming(node.position, code.reads))
         pair = self.writer.name("t")
         with self.writer.block(
             f"if {value} is not None and ({pair} := choose(ctx, {value}, {held}, {self.place(target, node)})):"
@@ -274,7 +299,7 @@ class LeafCompiler:
         kind = target.type or ""
         fit = self.writer.object("c_" + kind + "_", coercer(kind), ("coercer", kind))
         value = self.writer.name("t")
-        self.writer.line(f"{value} = {code.source}", node.position)
+        self.writer.line(f"{value} = {code.source}", naming(node.position, code.reads))
         known = _CLASSES.get(kind)
         quick = (
             f" and {value}.__class__ is not {self.writer.object('C', known, ('class', kind))}"

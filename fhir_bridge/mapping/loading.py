@@ -9,12 +9,12 @@ from typing import Any
 from fhir_bridge.fhir.definitions import DEFAULT, Definitions
 from fhir_bridge.mapping.compiled import CompiledMapping
 from fhir_bridge.mapping.compiler import compile_document
-from fhir_bridge.mapping.document import parse
+from fhir_bridge.mapping.document import parse, plain
 from fhir_bridge.mapping.errors import MappingError, MappingErrors, Position, nearest
 from fhir_bridge.mapping.schema import check
 from fhir_bridge.plugins import get_manager, shipped
 
-__all__ = ["find_mapping", "load_mapping", "mapping_names"]
+__all__ = ["find_mapping", "load_mapping", "mapping_names", "source_block"]
 
 FILE = "mapping.yaml"
 
@@ -80,14 +80,30 @@ def load_mapping(
     """
     file = find_mapping(path)
     shown = _shown(file, path)
+    return load_text(_text(file, shown), shown, adapters=adapters, definitions=definitions)
+
+
+def source_block(path: str | Path) -> dict[str, Any]:
+    """The `source:` block of a mapping as plain values, without compiling it; empty where it has none.
+
+    Raises:
+        MappingErrors: there is no such mapping, or it is not YAML.
+    """
+    file = find_mapping(path)
+    shown = _shown(file, path)
+    source = parse(_text(file, shown), shown).root.get("source")
+    found = plain(source) if source is not None else None
+    return found if isinstance(found, dict) else {}
+
+
+def _text(file: Path, shown: str) -> str:
     try:
-        text = file.read_text(encoding="utf-8-sig")
+        return file.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         position = Position(shown, 1, 1)
         raise MappingErrors(
             [MappingError(position, f"the file is not UTF-8 (byte {error.start})", "", "FB-MAP-002")]
         ) from error
-    return load_text(text, shown, adapters=adapters, definitions=definitions)
 
 
 def _shown(file: Path, given: str | Path) -> str:

@@ -127,7 +127,7 @@ class NodeCompiler(LeafCompiler):
                 self.report(loop, error, 0)
                 return
             local = self.writer.name(f"v_{name}_")
-            inner = env.with_names({name: Variable(local, code.type, repeats=False)})
+            inner = env.with_names({name: Variable(local, code.type, repeats=False, reads=code.reads)})
             with self.writer.block(f"for {local} in iterate({code.source}):", loop.position):
                 self.conditional(node, target, inner, sink)
             return
@@ -142,7 +142,9 @@ class NodeCompiler(LeafCompiler):
             self.body(node, target, env, sink)
             return
         condition = self.condition(when, env)
-        with self.writer.block(f"if {condition or 'False'}:", when.position):
+        with self.branch_block(f"if {condition.source if condition else 'False'}:", when.position):
+            if condition:
+                self.read(condition.reads)
             self.body(node, target, env, sink)
 
     def body(self, node: Mapping, target: Target, env: Environment, sink: Sink) -> None:
@@ -237,7 +239,13 @@ class NodeCompiler(LeafCompiler):
             return
         value = self.writer.name("m")
         self.writer.line(f"{value} = {compiled[1].source}", subject.position)
-        self.writer.line(f"if {value}.__class__ is list: {value} = {value}[0] if len({value}) == 1 else None")
+        # What a value without a case of its own is, does not show, unless the branch reads it itself.
+        unread = self.expressions.new_arm() if self.expressions.marking else 0
+        several = f"mk({unread})" if unread else "None"
+        self.writer.line(
+            f"if {value}.__class__ is list: {value} = {value}[0] if len({value}) == 1 else {several}"
+        )
+        self.read(compiled[1].reads, unread)
         cases = [(key, case) for key, case in node if key.text not in (*NODE_KEYS, "else", "empty")]
         seen: set[str] = set()
         head = "if"
@@ -249,33 +257,52 @@ class NodeCompiler(LeafCompiler):
                 if name in seen:
                     self.problems.add(key.position, f'the case "{name}" stands twice', "", "003")
                 seen.add(name)
-            with self.writer.block(f"{head} {_case(value, key, names)}:", key.position):
-                self.branch(case, value, target, env, sink)
+            with self.branch_block(f"{head} {_case(value, key, names)}:", key.position):
+                if unread and _is_null(case):
+                    self.writer.line(f"mk({unread})")
+                self.branch(case, value, compiled[0], target, env, sink)
             head = "elif"
         empty, otherwise = node.get("empty"), node.get("else")
         null = f"{value} is None or {value} is CLEARED or {value} == ''"
         if empty is not None:
-            with self.writer.block(f"{head} {null}:", empty.position):
-                self.branch(empty, value, target, env, sink)
+            with self.branch_block(f"{head} {null}:", empty.position):
+                self.branch(empty, value, compiled[0], target, env, sink)
             head = "elif"
         elif otherwise is None:
             with self.writer.block(f"{head} {null}:"):
                 pass
             head = "elif"
-        with self.writer.block("else:" if head == "elif" else "if True:", node.position):
-            if otherwise is None:
-                self.writer.line(f"unmatched(ctx, {value}, {self.place(target, node)})", node.position)
-            else:
-                self.branch(otherwise, value, target, env, sink)
+        with self.branch_block("else:" if head == "elif" else "if True:", node.position):
+            rest = Scalar(node.position, "flag", "flag") if otherwise is None else otherwise
+            if unread and not _is_word(rest):
+                self.writer.line(f"mk({unread})")
+            self.branch(rest, value, compiled[0], target, env, sink)
 
-    def branch(self, node: Node, value: str, target: Target, env: Environment, sink: Sink) -> None:
-        """A case of a match: any node, or `flag` or `reject`."""
-        word = node.literal if isinstance(node, Scalar) and node.expression is None else ""
-        if word in ("flag", "reject"):
-            reject = ", reject=True" if word == "reject" else ""
-            self.writer.line(f"unmatched(ctx, {value}, {self.place(target, node)}{reject})", node.position)
-        elif word is not None:
+    def branch(
+        self,
+        node: Node,
+        value: str,
+        subject: ex.Expression,
+        target: Target,
+        env: Environment,
+        sink: Sink,
+    ) -> None:
+        """A case of a match: any node, or `flag` or `reject`, whose issue names what was matched."""
+        if _is_word(node):
+            reject = ", reject=True" if isinstance(node, Scalar) and node.literal == "reject" else ""
+            arguments = f"{value}, {self.place(target, node)}, {self.writer.constant(ex.unparse(subject))}"
+            self.writer.line(f"unmatched(ctx, {arguments}{reject})", node.position)
+        elif not _is_null(node):
             self.item(node, target, env, sink)
+
+
+def _is_null(node: Node) -> bool:
+    return isinstance(node, Scalar) and node.expression is None and node.literal is None
+
+
+def _is_word(node: Node) -> bool:
+    """Whether a branch is `flag` or `reject`."""
+    return isinstance(node, Scalar) and node.expression is None and node.literal in ("flag", "reject")
 
 
 def _case(value: str, key: Scalar, names: list[str]) -> str:

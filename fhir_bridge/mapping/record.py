@@ -53,6 +53,8 @@ class Record:
     """
 
     root: ClassVar[str] = "record"
+    key: str = ""
+    sequence: str = ""
 
     def __init__(
         self,
@@ -63,6 +65,8 @@ class Record:
         records: int = 1,
         outcome: RecordOutcome = "read",
         issues: Sequence[IssueLike] = (),
+        key: str = "",
+        sequence: str = "",
     ) -> None:
         self.locator = locator
         self.source = source
@@ -70,6 +74,10 @@ class Record:
         self.records = records
         self.outcome: RecordOutcome = outcome
         self.issues = issues
+        if key:
+            self.key = key
+        if sequence:
+            self.sequence = sequence
 
     @property
     def outer(self) -> None:

@@ -30,6 +30,8 @@ class FunctionSpec:
         keywords: any keyword is taken.
         repeats: it may give a list.
         nulls: given null as its first argument it gives null, so that it need not be called.
+        reads: how each argument is read, by position (`READING` of `reads.py`, or a reader of the source model).
+        selects: selectors that a function of the scope reads by itself, each with its reader: `("OBX-5", "whole")`.
         signature: for messages, `quantity(value, unit=…)`.
     """
 
@@ -45,6 +47,8 @@ class FunctionSpec:
     repeats: bool = True
     keyword_only: frozenset[str] = frozenset()
     nulls: bool = False
+    reads: tuple[str, ...] = ()
+    selects: tuple[tuple[str, str], ...] = ()
 
     @property
     def signature(self) -> str:
@@ -75,11 +79,15 @@ def _describe(
     returns: str | None,
     repeats: bool,
     nulls: bool = False,
+    reads: tuple[str, ...] = (),
+    selects: tuple[tuple[str, str], ...] = (),
 ) -> FunctionSpec:
     try:
         parameters: Iterable[inspect.Parameter] = inspect.signature(call).parameters.values()
     except (TypeError, ValueError):  # a builtin of C without signature: anything goes
-        return FunctionSpec(name, call, scope, context, returns, (), 0, True, True, repeats)
+        return FunctionSpec(
+            name, call, scope, context, returns, (), 0, True, True, repeats, reads=reads, selects=selects
+        )
     kept = list(parameters)[int(scope) + int(context) :]
     arguments, required, rest, keywords = [], 0, False, False
     only: set[str] = set()
@@ -108,17 +116,31 @@ def _describe(
         repeats,
         frozenset(only),
         nulls,
+        reads,
+        selects,
     )
 
 
 def builtin(
-    name: str, *, returns: str | None = None, context: bool = False, repeats: bool = True
+    name: str,
+    *,
+    returns: str | None = None,
+    context: bool = False,
+    repeats: bool = True,
+    reads: tuple[str, ...] = (),
 ) -> Callable[[F], F]:
     """Register a function of the language itself."""
 
     def register(call: F) -> F:
         BUILTINS[name] = _describe(
-            name, call, scope=False, context=context, returns=returns, repeats=repeats, nulls=name in _NULLS
+            name,
+            call,
+            scope=False,
+            context=context,
+            returns=returns,
+            repeats=repeats,
+            nulls=name in _NULLS,
+            reads=reads,
         )
         return call
 
@@ -135,6 +157,8 @@ def function(
     context: bool = False,
     returns: str | None = None,
     nulls: bool = False,
+    reads: tuple[str, ...] = (),
+    selects: tuple[tuple[str, str], ...] = (),
 ) -> Callable[[F], F]: ...
 def function(
     call: F | None = None,
@@ -143,6 +167,8 @@ def function(
     context: bool = False,
     returns: str | None = None,
     nulls: bool = False,
+    reads: tuple[str, ...] = (),
+    selects: tuple[tuple[str, str], ...] = (),
 ) -> F | Callable[[F], F]:
     """Mark an adapter's function.
 
@@ -152,10 +178,14 @@ def function(
         context: it receives the run's `Context` first (after the scope object): `ctx.flag`, `ctx.site`, ….
         returns: FHIR type of what it gives, so that the compiler can check the element it is written to.
         nulls: given null as its first argument it gives null; the compiler then spares the call.
+        reads: how each argument is read, by position, in the words of the source model (`XPN`, `whole`); `text`
+            unless given. It decides what counts as represented of a value.
+        selects: selectors that the function reads from its scope by itself, each with its reader.
     """
 
     def mark(target: F) -> F:
-        setattr(target, _MARK, {"scope": scope, "context": context, "returns": returns, "nulls": nulls})
+        marks = {"scope": scope, "context": context, "returns": returns, "nulls": nulls}
+        setattr(target, _MARK, {**marks, "reads": reads, "selects": selects})
         return target
 
     return mark(call) if call is not None else mark

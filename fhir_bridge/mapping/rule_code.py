@@ -15,6 +15,7 @@ from fhir_bridge.mapping.errors import Position, nearest
 from fhir_bridge.mapping.expression_code import ExpressionCompiler
 from fhir_bridge.mapping.grammar import ExpressionError
 from fhir_bridge.mapping.node_code import NodeCompiler
+from fhir_bridge.mapping.reads import RuleReads
 from fhir_bridge.mapping.runtime import Place
 from fhir_bridge.mapping.shape import RULE_KEYS, Problems, Spot, required_names, rooted
 from fhir_bridge.mapping.writer import Writer
@@ -44,6 +45,7 @@ class RulePlan:
         split: others refer to it, so that it has an `identify_…` beside its `build_…`.
         key_parts: texts of the key's parts, for messages.
         required: JSON names of required elements; one of each tuple must be there.
+        reads: what the rule reads of its source.
     """
 
     name: str
@@ -56,6 +58,7 @@ class RulePlan:
     key_parts: list[tuple[str, Position]]
     columns: list[tuple[str, Any, str]]
     required: list[tuple[str, ...]]
+    reads: RuleReads
 
 
 class RuleCompiler:
@@ -80,7 +83,9 @@ class RuleCompiler:
         self.trace = trace
         update = rule.node.get("update")
         self.delta = isinstance(update, Scalar) and update.value == "delta"
-        self.nodes = NodeCompiler(writer, expressions, problems, rule.name, trace=trace, delta=self.delta)
+        self.nodes = NodeCompiler(
+            writer, expressions, problems, rule.name, scope=rule.scope, trace=trace, delta=self.delta
+        )
         self.env = base
         self.key_parts: list[tuple[str, Position]] = []
         self.columns: list[tuple[str, Any, str]] = []
@@ -93,9 +98,12 @@ class RuleCompiler:
         extra = self._unpivot()
         parameters = "".join(f", {item}" for item in extra)
         early, late = self._split_lets()
+        expressions_mark = self.expressions.marking
+        start = len(writer.lines)
         whole = rule.node.get("on_error")
         if self.split:
             with writer.block(f"def {function}_identify(ctx, s, g{parameters}):", rule.position):
+                self._marks()
                 env = self._preamble(self.env, early)
                 self._key(env)
                 held = [
@@ -103,15 +111,20 @@ class RuleCompiler:
                     for key, variable in env.names.items()
                     if self.env.names.get(key) is not variable
                 ]
+                held += ["marks"] if expressions_mark else []
                 writer.line(f"return uid, ({''.join(f'{item}, ' for item in held)})")
             passed = "".join(f", {item}" for item in held)
             with writer.block(f"def {function}(ctx, s, g, uid{parameters}{passed}):", rule.position):
+                if expressions_mark:
+                    writer.line("mk = marks.append")
                 self._resource(env, late)
         else:
             with writer.block(f"def {function}(ctx, s, g{parameters}):", rule.position):
+                self._marks()
                 env = self._preamble(self.env, early)
                 self._key(env)
                 self._resource(env, late)
+        writer.keep_marks(start, self.nodes.reads.arms())
         writer.line("")
         return RulePlan(
             rule.name,
@@ -128,7 +141,14 @@ class RuleCompiler:
                 for names in required_names(rooted(rule.type, rule.profiles))
                 if names[0] not in ("id", "meta")
             ],
+            self.nodes.reads,
         )
+
+    def _marks(self) -> None:
+        """The list of the branches entered, by number."""
+        if self.expressions.marking:
+            self.writer.line("marks = []")
+            self.writer.line("mk = marks.append")
 
     # Head
 
@@ -152,6 +172,7 @@ class RuleCompiler:
             text = f"{self.rule.scope}.{quoted}" if "." not in self.rule.scope else quoted
             try:
                 found = self.expressions.model.selector(text, self.rule.scope)
+                self.expressions.used.add((self.rule.scope, text))
             except LookupError as error:
                 self.problems.add(
                     column.position, str(error.args[0]) if error.args else f'no column "{name}"', "", "005"
@@ -206,7 +227,11 @@ class RuleCompiler:
         closed = self._lets(closed, first)
         if when is not None:
             condition = self.nodes.condition(when, closed)
-            self.writer.line(f"if not {condition or 'False'}: return None", when.position)
+            self.writer.line(
+                f"if not {condition.source if condition else 'False'}: return None", when.position
+            )
+            if condition:
+                self.nodes.read(condition.reads)
         closed = self._lets(closed, [entry for entry in early if entry not in first])
         return Environment(env.scope, env.variable, closed.names, env.outer, refers=True)
 
@@ -303,6 +328,7 @@ class RuleCompiler:
         entries = f"[bt[1], {update}]" if update else "[bt[1]]"
         without = f"[{update}]" if update else "()"
         writer.line(f"ext = {entries} if bt[1] else {without}")
+        writer.line("if ctx.sequence is not None: ext = [*ext, ctx.sequence]")
         writer.line("m = {}")
         writer.line(f"if ext: m['extension'] = [{{'url': {SOURCE_EXTENSION!r}, 'extension': ext}}]")
         writer.line("m['source'] = ctx.source_uri")
@@ -339,6 +365,9 @@ class RuleCompiler:
             writer.line("for name in dict.fromkeys(cl):")
             writer.line("    if name not in o: ext.append({'url': 'cleared', 'valueString': name})")
         trace = ", tr" if self.trace else ""
+        if self.expressions.marking:
+            held = writer.object("A", self.nodes.reads)
+            writer.line(f"ctx.applied.append(Applied({held}, s, marks))")
         writer.line(f"return Output({rule.type!r}, uid, o, {rule.name!r}, bt[0], ctx.locator{trace})")
         if getattr(self.expressions.model, "pure", False):
             own = f"{self.env.variable}."

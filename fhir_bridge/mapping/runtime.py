@@ -16,6 +16,7 @@ from fhir_bridge.fhir.issues import Issue, Severity, declared
 from fhir_bridge.fhir.ports import TerminologyPort
 from fhir_bridge.mapping.errors import Position
 from fhir_bridge.mapping.identity import IdentityResolver
+from fhir_bridge.mapping.reads import Applied
 from fhir_bridge.mapping.site import Site
 
 __all__ = ["Context", "Conversion", "Instance", "Output", "Place", "Reject", "Trace", "position_of"]
@@ -143,9 +144,13 @@ class Context:
         self.zone: ZoneInfo | None = site.timezone
         self.rule = ""
         self.issues: list[Issue] = []
+        self.applied: list[Applied] = []
+        """Rules that gave an output of the record, with what they read; empty unless the source model accounts."""
         self.instances: dict[str, list[Instance]] = {}
         self.reference_index: dict[tuple[str, int], dict[int, list[Instance]]] = {}
         self.source_uri = ""
+        self.sequence: dict[str, str] | None = None
+        """The record's entry in the source-record extension that orders records of one business time."""
         self.record_time: tuple[datetime | None, dict[str, Any] | None] = (None, None)
         self.decimal_mark: str = "."
         self.group_mark: str = ""
@@ -170,6 +175,7 @@ class Context:
         self.locator = record.locator
         self.source = source = record.source or ""
         self.issues = []
+        self.applied = []
         if self.instances:
             self.instances = {}
         if self.reference_index:
@@ -179,6 +185,8 @@ class Context:
             uri = f"urn:fhir-bridge:{quote(self.adapter, safe='')}:{quote(source, safe='')}"
             self._uris[source] = uri
         self.source_uri = uri
+        sequence = record.sequence
+        self.sequence = {"url": "sequence", "valueString": sequence} if sequence else None
         zone = getattr(record, "zone", None)
         self.zone = self.site.timezone if zone is None else ZoneInfo(zone) if isinstance(zone, str) else zone
 
@@ -203,6 +211,8 @@ class Context:
         """
         frame = sys._getframe(1)
         position = position_of(frame)
+        if position is not None and position.reads:
+            message = f"{', '.join(position.reads)}: {message}"
         known = declared().get(code)
         self.issues.append(
             Issue(

@@ -168,12 +168,12 @@ class Site(BaseModel):
         """The folder of imported terminologies, or None where the site names none."""
         return None if self.terminology_store is None else self._folder / self.terminology_store
 
-    def open_terminology(self) -> Terminology:
+    def open_terminology(self, definitions: Definitions | None = None) -> Terminology:
         """The process's terminology with the site's folders, and with the content store that it names; an environment
         variable that names another goes before it."""
         named = self.terminology_store_path
         store = None if named is None else store_path(site=named)
-        return get_terminology(self.terminology_paths, store, self.definitions)
+        return get_terminology(self.terminology_paths, store, definitions or self.definitions)
 
     @cached_property
     def timezone(self) -> ZoneInfo | None:

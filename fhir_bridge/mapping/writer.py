@@ -13,6 +13,10 @@ from fhir_bridge.mapping.errors import Position
 __all__ = ["Writer"]
 
 
+_MARK = re.compile(r"(?<!\w)mk\((\d+)\) or ")
+_MARK_LINE = re.compile(r"( *)mk\((\d+)\)")
+
+
 class Writer:
     """Lines of a module, its constants, and the values that its names stand for."""
 
@@ -57,6 +61,21 @@ class Writer:
         if head:
             self.lines[start:] = head + text.split("\n")
             self.positions[start + 1 : start + 1] = [position] * len(head)
+
+    def keep_marks(self, start: int, arms: frozenset[int]) -> None:
+        """Take the marks of branches (`mk(3)`) out of the lines from `start` on, but those of the arms given."""
+
+        def kept(found: re.Match[str]) -> str:
+            return found[0] if int(found[1]) in arms else ""
+
+        for place in range(start, len(self.lines)):
+            line = self.lines[place]
+            if "mk(" in line:
+                bare = _MARK_LINE.fullmatch(line)
+                if bare:
+                    self.lines[place] = line if int(bare[2]) in arms else f"{bare[1]}pass"
+                else:
+                    self.lines[place] = _MARK.sub(kept, line)
 
     def name(self, stem: str) -> str:
         """A new name."""

@@ -1,8 +1,9 @@
 """A run: source, adapter, identity, checks, sink; with a manifest, a report and an exit code."""
 
 from fhir_bridge.pipeline.account import Account
+from fhir_bridge.pipeline.context import ConversionContext, site_key
 from fhir_bridge.pipeline.convert import RejectionLimit, RunResult, convert, exit_code, write_report
-from fhir_bridge.pipeline.engine import RunIncomplete, site_key
+from fhir_bridge.pipeline.engine import RunIncomplete
 from fhir_bridge.pipeline.examples import Example, convert_example, golden_examples, run_example
 from fhir_bridge.pipeline.export import export_store
 from fhir_bridge.pipeline.load import check_syntax, load_sources
@@ -17,6 +18,7 @@ from fhir_bridge.pipeline.validate import ValidationSummary, use_packages, valid
 
 __all__ = [
     "Account",
+    "ConversionContext",
     "Example",
     "ManifestError",
     "OutputFolderError",

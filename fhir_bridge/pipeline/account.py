@@ -24,12 +24,16 @@ def peak_mb() -> float:
     return round(max(peaks) * unit / 2**20, 1)
 
 
+_COUNTS = ("read", "converted", "partial", "skipped", "rejected", "withheld")
+
+
 @dataclass(slots=True)
 class Account:
     """Counts of one run or of one piece of it; pieces add up with `add`.
 
-    `converted` includes `partial`: a record that lost a part but not itself. `stored` counts what a load did
-    to the store (created, updated, unchanged, stale, conflicts).
+    `converted` includes `partial`: a record that lost a part but not itself. `withheld` counts resources that were
+    made and not written, and what a file lost outside of its records (a header, a summary). `stored` counts what a
+    load did to the store (created, updated, unchanged, stale, conflicts).
     """
 
     read: int = 0
@@ -37,6 +41,7 @@ class Account:
     partial: int = 0
     skipped: int = 0
     rejected: int = 0
+    withheld: int = 0
     resources: Counter[str] = field(default_factory=Counter)
     unmapped: Counter[tuple[str, str, str]] = field(default_factory=Counter)
     stored: Counter[str] = field(default_factory=Counter)
@@ -44,12 +49,24 @@ class Account:
 
     def count_record(self, outcome: str, records: int = 1) -> None:
         """Count `records` source records that ended as `converted`, `partial`, `skipped` or `rejected`."""
+        if not records and outcome in ("partial", "rejected"):
+            self.withheld += 1
         self.read += records
         if outcome == "partial":
             self.converted += records
             self.partial += records
         else:
             setattr(self, outcome, getattr(self, outcome) + records)
+
+    def recount(self, records: int, before: str, after: str) -> None:
+        """Count records anew that turned out otherwise when they were written."""
+        if not records:
+            return
+        self.read -= records
+        if before == "partial":
+            self.partial -= records
+        self.converted -= records
+        self.count_record(after, records)
 
     def count_issues(self, issues: Iterable[IssueLike], locator: str = "") -> None:
         """Count issues by what they say; the first place is kept as an example."""
@@ -66,7 +83,7 @@ class Account:
 
     def add(self, other: Account) -> None:
         """Take another piece's counts into this account."""
-        for name in ("read", "converted", "partial", "skipped", "rejected"):
+        for name in _COUNTS:
             setattr(self, name, getattr(self, name) + getattr(other, name))
         self.resources.update(other.resources)
         self.unmapped.update(other.unmapped)
@@ -79,6 +96,11 @@ class Account:
     def balanced(self) -> bool:
         """Whether read = converted + skipped + rejected."""
         return self.read == self.converted + self.skipped + self.rejected
+
+    @property
+    def has_errors(self) -> bool:
+        """Whether an issue of the run is an error."""
+        return any(severity in ("error", "fatal") for severity, _, _ in self.issues)
 
     def report(self, *, seconds: float) -> dict[str, Any]:
         """The report as docs/reports.md describes it, most frequent first."""
@@ -106,6 +128,8 @@ class Account:
             "seconds": round(seconds, 3),
             "peak_mb": peak_mb(),
         }
+        if self.withheld:
+            report["withheld"] = self.withheld
         if self.stored:
             report["stored"] = dict(self.stored)
         return report
@@ -113,7 +137,7 @@ class Account:
     def dump(self) -> dict[str, Any]:
         """A JSON form that `restore` reads back, for the manifest."""
         return {
-            "counts": [self.read, self.converted, self.partial, self.skipped, self.rejected],
+            "counts": [getattr(self, name) for name in _COUNTS],
             "resources": dict(self.resources),
             "unmapped": [[*key, count] for key, count in self.unmapped.items()],
             "issues": [[*key, *value] for key, value in self.issues.items()],

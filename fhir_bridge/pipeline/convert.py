@@ -11,17 +11,17 @@ from typing import Any
 import orjson
 
 from fhir_bridge.fhir.issues import Issue
-from fhir_bridge.mapping import find_mapping
 from fhir_bridge.pipeline.account import Account
-from fhir_bridge.pipeline.engine import RunIncomplete, run_shards, site_key, site_of
-from fhir_bridge.pipeline.manifest import Manifest, fingerprint_of
-from fhir_bridge.pipeline.ndjson import PARTS, OutputFolder, assemble
+from fhir_bridge.pipeline.context import ConversionContext, content_hash
+from fhir_bridge.pipeline.engine import RunIncomplete, prepare, run_shards
+from fhir_bridge.pipeline.manifest import DoneShard, EarlierRun, Finished, Manifest
+from fhir_bridge.pipeline.ndjson import PARTS, OutputFolder, assemble, remove_parts
 from fhir_bridge.pipeline.plan import RunRequest, Shard, plan
 from fhir_bridge.pipeline.shard import TooManyRejected
 from fhir_bridge.pipeline.sources import expand
 from fhir_bridge.plugins import adapters
 
-__all__ = ["NO_LIMIT", "RejectionLimit", "RunResult", "convert", "exit_code", "write_report"]
+__all__ = ["NO_LIMIT", "RejectionLimit", "RunResult", "convert", "exit_code", "left_alone", "write_report"]
 
 Progress = Callable[[int], None]
 
@@ -77,12 +77,13 @@ class RunResult:
 
 
 def exit_code(result: RunResult) -> int:
-    """0 nothing rejected or partial, 1 something was, 3 incomplete, 4 too many rejected."""
+    """0 nothing rejected, partial or withheld and no error, 1 something was, 3 incomplete, 4 too many rejected."""
     if result.too_many_rejected:
         return 4
     if result.incomplete:
         return 3
-    return 1 if result.account.rejected or result.account.partial else 0
+    account = result.account
+    return 1 if account.rejected or account.partial or account.withheld or account.has_errors else 0
 
 
 def convert(
@@ -104,50 +105,81 @@ def convert(
     started = time.monotonic()
     adapter = adapters()[request.adapter]
     paths, left = expand(sources, adapter)
-    shards = plan(request, adapter, paths, jobs)
-    folder = OutputFolder(out)
-    folder.prepare(resume=resume, force=force)
-    manifest = Manifest(
-        out / "manifest.json", _parameters(request, shards), [fingerprint_of(s.paths) for s in shards]
-    )
-    if resume and manifest.resume() and manifest.complete:
-        return _result(manifest.done.values(), _left_alone(left), started)
-    manifest.save()
+    earlier = EarlierRun.read(out) if resume else None
+    split = earlier.split if earlier else jobs
+    shards = plan(request, adapter, paths, split)
+    context = ConversionContext.of(request)
+    selection = {"only": request.selection.only, "limit": request.selection.limit}
+    manifest = Manifest(out, selection, split, _parts(context, shards), shards)
+    prepare(request, manifest.context)
+    if earlier is not None:
+        earlier.give_to(manifest)
+    incomplete, too_many, total = None, False, Account()
+    if manifest.finished is None:
+        OutputFolder(out).prepare(resume=resume, force=force)
+        manifest.save()
+        try:
+            incomplete = _run(request, manifest, jobs, on_progress)
+        except TooManyRejected as error:
+            incomplete, too_many = str(error), True
+            total.add(error.account)
+    for _, shard in sorted(manifest.done.items()):
+        total.add(shard.account)
+    if manifest.finished is not None:
+        total.add(manifest.finished.account)
+    total.add(left_alone(left))
+    if incomplete is None:
+        request.selection.report_end(total)
+    report = total.report(seconds=time.monotonic() - started)
+    return RunResult(total, report, incomplete, too_many or limit.exceeded(total))
 
-    todo = [(number, shard) for number, shard in enumerate(shards) if number not in manifest.done]
-    sinks = {number: ("parts", str(out / PARTS / str(number))) for number, _ in todo}
-    incomplete, too_many = None, False
+
+def _parts(context: ConversionContext, shards: Sequence[Shard]) -> dict[str, dict[str, str]]:
+    return {mapping: context.parts(mapping) for mapping in dict.fromkeys(shard.mapping for shard in shards)}
+
+
+def _run(request: RunRequest, manifest: Manifest, jobs: int, on_progress: Progress) -> str | None:
+    """Convert what is not done and join the parts; why the run is incomplete, or None.
+
+    Raises:
+        TooManyRejected: as the request's selection says.
+    """
+    todo = [(number, shard) for number, shard in enumerate(manifest.shards) if number not in manifest.done]
+    sinks = {number: ("parts", str(manifest.folder / PARTS / str(number))) for number, _ in todo}
+    before = {number: _states(shard) for number, shard in todo}
+    changed: list[str] = []
     try:
-        for number, account in run_shards(request, todo, sinks, jobs=jobs, on_progress=on_progress):
-            manifest.done[number] = account
+        before_these = sum(shard.account.read for shard in manifest.done.values())
+        for number, account in run_shards(
+            request, todo, sinks, manifest.context, jobs=jobs, on_progress=on_progress, before=before_these
+        ):
+            shard = manifest.shards[number]
+            hashes = tuple(content_hash(path) for path in shard.paths)
+            if _states(shard) != before[number]:
+                changed += map(str, shard.paths)
+                continue
+            manifest.done[number] = DoneShard(hashes, account)
             manifest.save()
     except RunIncomplete as error:
-        incomplete = str(error)
-    except TooManyRejected as error:
-        incomplete, too_many = str(error), True
-    files = _left_alone(left)
-    if incomplete is None:
-        assemble(out, len(shards), files)
-        manifest.complete = True
-        manifest.save()
-    result = _result(manifest.done.values(), files, started, incomplete)
-    over = too_many or limit.exceeded(result.account)
-    return RunResult(result.account, result.report, incomplete, over)
+        return str(error)
+    if changed:
+        return f"sources changed while they were read ({', '.join(changed[:5])}); --resume reads them again"
+    if _parts(ConversionContext.of(request), manifest.shards) != manifest.context:
+        return "mapping, site, terminology or packages changed during the run; start it anew with --force"
+    joined = Account()
+    files = assemble(manifest.folder, len(manifest.shards), joined)
+    manifest.finished = Finished(files, joined)
+    manifest.save()
+    remove_parts(manifest.folder)
+    return None
 
 
-def _parameters(request: RunRequest, shards: Sequence[Shard]) -> dict[str, Any]:
-    return {
-        "adapter": request.adapter,
-        "mappings": [
-            f"{name}:{find_mapping(name).stat().st_size}" for name in dict.fromkeys(s.mapping for s in shards)
-        ],
-        "options": {key: str(value) for key, value in sorted(request.options.items())},
-        "site key": site_key(site_of(request)).fingerprint,
-        "selection": [request.selection.only, request.selection.limit],
-    }
+def _states(shard: Shard) -> list[tuple[int, ...]]:
+    """What changes when a file is written: no one can set the time of the last change of its inode (ctime)."""
+    return [(s.st_ino, s.st_size, s.st_mtime_ns, s.st_ctime_ns) for s in map(Path.stat, shard.paths)]
 
 
-def _left_alone(left: Sequence[Path]) -> Account:
+def left_alone(left: Sequence[Path]) -> Account:
     """Files of other kinds in the named folders: no records of this adapter, but not passed over in silence."""
     account = Account()
     if left:
@@ -155,14 +187,6 @@ def _left_alone(left: Sequence[Path]) -> Account:
         message = f"files of other kinds in the folders were left alone ({', '.join(endings[:8])})"
         account.count_issues(Issue("information", "FB-RUN-001", message, str(path)) for path in left)
     return account
-
-
-def _result(accounts: Any, files: Account, started: float, incomplete: str | None = None) -> RunResult:
-    total = Account()
-    for account in accounts:
-        total.add(account)
-    total.add(files)
-    return RunResult(total, total.report(seconds=time.monotonic() - started), incomplete)
 
 
 def write_report(report: dict[str, Any], path: Path) -> None:

@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 import multiprocessing
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from fhir_bridge.fhir.ids import DEMO_KEY, IdKey
 from fhir_bridge.fhir.validation import Validator
 from fhir_bridge.mapping import CompiledMapping, Context, IdentityResolver, Site, load_mapping
 from fhir_bridge.pipeline.account import Account
+from fhir_bridge.pipeline.context import combined, site_key
 from fhir_bridge.pipeline.plan import RunRequest, Shard
 from fhir_bridge.pipeline.shard import OutputCheck, ShardRun
-from fhir_bridge.pipeline.sinks import SinkRun
-from fhir_bridge.plugins import adapters, sinks
+from fhir_bridge.pipeline.sinks import SinkRun, SourceToKeep
+from fhir_bridge.plugins import Adapter, adapters, sinks
 from fhir_bridge.terminology import Terminology
 
-__all__ = ["RunIncomplete", "SinkSpec", "run_shards", "site_key", "site_of"]
+__all__ = ["Contexts", "RunIncomplete", "SinkSpec", "prepare", "run_here", "run_shards"]
 
 SinkSpec = tuple[str, str]
 """Kind and target, plain text that travels to workers: (`parts`, folder), (`store`, database URL), (`nothing`, ``)."""
@@ -33,37 +33,51 @@ class RunIncomplete(Exception):
     """The run ended before all shards did; the manifest lets it go on."""
 
 
-def site_of(request: RunRequest) -> Site:
-    """The site's settings, or the defaults where no file is named."""
-    return Site.load(request.site) if request.site else Site()
+Contexts = Mapping[str, Mapping[str, str]]
+"""`ConversionContext.parts` by mapping."""
 
 
-def site_key(site: Site) -> IdKey:
-    """The key that ids are made with: the demo's public one, or the site's own, made once."""
-    return IdKey(DEMO_KEY) if site.demo_key else IdKey.load_or_make(site.key_path)
+def prepare(request: RunRequest, contexts: Contexts) -> None:
+    """Compile all mappings of a run, so that what is wrong with one is said before anything is written.
+
+    Raises:
+        MappingErrors, SiteError, CrosswalkError: the run can't begin.
+    """
+    for mapping, parts in contexts.items():
+        _prepare(request.site, mapping, combined(parts))
 
 
 def run_shards(
     request: RunRequest,
     shards: Sequence[tuple[int, Shard]],
-    sinks: dict[int, SinkSpec],
+    sinks: Mapping[int, SinkSpec],
+    contexts: Contexts,
     *,
     jobs: int,
     on_progress: Callable[[int], None],
+    before: int = 0,
 ) -> Iterator[tuple[int, Account]]:
     """Run shards and yield each one's number and account as it ends; `on_progress` gets the records read so far.
+
+    With a limit of records the shards run one after the other, so that the first in order are taken.
+
+    Args:
+        before: records that an earlier part of the run has read.
 
     Raises:
         RunIncomplete: a worker process died.
     """
-    if jobs <= 1 or len(shards) <= 1:
-        before = 0
+    digests = {mapping: combined(parts) for mapping, parts in contexts.items()}
+    limit = request.selection.limit
+    if jobs <= 1 or len(shards) <= 1 or limit is not None:
         for number, shard in shards:
 
             def tell(read: int, before: int = before) -> None:
                 on_progress(before + read)
 
-            account = _run(request, shard, sinks[number], tell)
+            if limit is not None:
+                request = replace(request, selection=replace(request.selection, limit=max(limit - before, 0)))
+            account = _run(request, shard, digests[shard.mapping], sinks[number], tell)
             before += account.read
             yield number, account
         return
@@ -71,7 +85,8 @@ def run_shards(
     counts = context.Array("q", max(number for number, _ in shards) + 1)
     with ProcessPoolExecutor(jobs, mp_context=context, initializer=_start_worker, initargs=(counts,)) as pool:
         pending = {
-            pool.submit(_in_worker, request, number, shard, sinks[number]): number for number, shard in shards
+            pool.submit(_in_worker, request, number, shard, digests[shard.mapping], sinks[number]): number
+            for number, shard in shards
         }
         try:
             while pending:
@@ -90,11 +105,11 @@ def _start_worker(counts: Any) -> None:
     _progress = counts
 
 
-def _in_worker(request: RunRequest, number: int, shard: Shard, sink: SinkSpec) -> Account:
+def _in_worker(request: RunRequest, number: int, shard: Shard, context: str, sink: SinkSpec) -> Account:
     def tell(read: int) -> None:
         _progress[number] = read
 
-    return _run(request, shard, sink, tell)
+    return _run(request, shard, context, sink, tell)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +124,8 @@ class _Prepared:
 
 
 @lru_cache(maxsize=32)
-def _prepare(site_file: Path | None, mapping: str) -> _Prepared:
+def _prepare(site_file: Path | None, mapping: str, _context: str) -> _Prepared:
+    """Kept while the context stays: a process that converts again after a change reads the files again."""
     site = Site.load(site_file) if site_file else Site()
     terminology = site.open_terminology()
     return _Prepared(
@@ -121,10 +137,24 @@ def _prepare(site_file: Path | None, mapping: str) -> _Prepared:
     )
 
 
-def _run(request: RunRequest, shard: Shard, spec: SinkSpec, tell: Callable[[int], None]) -> Account:
-    prepared = _prepare(request.site, shard.mapping)
+def _run(
+    request: RunRequest, shard: Shard, digest: str, spec: SinkSpec, tell: Callable[[int], None]
+) -> Account:
+    return run_here(request, shard, digest, spec, adapters()[request.adapter], tell)
+
+
+def run_here(
+    request: RunRequest,
+    shard: Shard,
+    digest: str,
+    spec: SinkSpec,
+    adapter: Adapter,
+    tell: Callable[[int], None] = lambda _read: None,
+) -> Account:
+    """Run one shard in this process, its records read by `adapter`."""
+    prepared = _prepare(request.site, shard.mapping, digest)
     run = ShardRun(
-        adapter=adapters()[request.adapter],
+        adapter=adapter,
         mapping=prepared.mapping,
         context=Context(
             site=prepared.site,
@@ -139,8 +169,10 @@ def _run(request: RunRequest, shard: Shard, spec: SinkSpec, tell: Callable[[int]
     )
     kind, target = spec
     site = prepared.site
-    belonging = SinkRun(request.adapter, site_key(site).fingerprint, site.precedence, site.definitions)
-    sink = sinks()[kind].open(target, belonging)
+    keep = SourceToKeep(shard.paths, shard.mapping, request.options)
+    key = site_key(site).fingerprint
+    run_of = SinkRun(request.adapter, key, site.precedence, digest, request.remap, keep, site.definitions)
+    sink = sinks()[kind].open(target, run_of)
     try:
         return run.run(shard.paths, sink)
     finally:

@@ -13,6 +13,7 @@ from fhir_bridge.fhir.serialization import dumps, loads_exact
 from fhir_bridge.fhir.validation import Validator
 from fhir_bridge.mapping import Context, IdentityResolver, Output, Site, load_mapping
 from fhir_bridge.pipeline.account import Account
+from fhir_bridge.pipeline.converted import ConvertedRecord
 from fhir_bridge.pipeline.shard import OutputCheck, ShardRun
 from fhir_bridge.plugins import IssueLike, adapters
 from fhir_bridge.terminology import get_terminology
@@ -58,8 +59,8 @@ class _Collected:
     def __init__(self) -> None:
         self.outputs: list[Output] = []
 
-    def write(self, outputs: Iterable[Output], account: Account) -> None:  # noqa: ARG002 - a sink's signature
-        self.outputs.extend(outputs)
+    def write(self, record: ConvertedRecord, account: Account) -> None:  # noqa: ARG002 - a sink's signature
+        self.outputs.extend(record.outputs)
 
     def reject(self, locator: str, outcome: str, issues: Iterable[IssueLike]) -> None:
         """An example may show what is rejected; the difference shows what is missing."""

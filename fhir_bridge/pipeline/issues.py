@@ -27,6 +27,20 @@ CODES = declare(
         "not-found",
     ),
     IssueCode(
+        "FB-RUN-004",
+        "information",
+        "The run took as many records as --limit names",
+        "Nothing to do; the place is the first record or file that was not taken.",
+        "informational",
+    ),
+    IssueCode(
+        "FB-RUN-005",
+        "error",
+        "No record is the one asked for",
+        "Write --only as rejects.ndjson and issues write locators: `adt.hl7#3`, `lab.csv:17`, or a file's name.",
+        "not-found",
+    ),
+    IssueCode(
         "FB-RUN-010",
         "error",
         "Two contents under one id with one business time",
@@ -54,5 +68,19 @@ CODES = declare(
         "A resource to load has no id",
         "Give it an id, or send it in a transaction Bundle under a urn:uuid; loading must be repeatable.",
         "required",
+    ),
+    IssueCode(
+        "FB-RUN-032",
+        "error",
+        "An entry of a Bundle can't be loaded",
+        "Give the entry its resource; send a deletion in a transaction or batch.",
+        "required",
+    ),
+    IssueCode(
+        "FB-RUN-033",
+        "information",
+        "An entry of a Bundle is no part of a record",
+        "Nothing to do: a search reports about itself in it.",
+        "informational",
     ),
 )

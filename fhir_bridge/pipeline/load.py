@@ -6,12 +6,13 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from fhir_bridge.mapping import Site
+from fhir_bridge.mapping import Site, source_block
 from fhir_bridge.pipeline.account import Account
-from fhir_bridge.pipeline.convert import NO_LIMIT, RejectionLimit, RunResult
+from fhir_bridge.pipeline.context import ConversionContext
+from fhir_bridge.pipeline.convert import NO_LIMIT, RejectionLimit, RunResult, left_alone
 from fhir_bridge.pipeline.engine import RunIncomplete, run_shards
 from fhir_bridge.pipeline.plan import RunRequest, plan
-from fhir_bridge.pipeline.shard import TooManyRejected
+from fhir_bridge.pipeline.shard import TooManyRejected, report_stop
 from fhir_bridge.pipeline.sources import expand
 from fhir_bridge.plugins import adapters
 
@@ -35,7 +36,18 @@ def load_sources(
         SourceError, MappingErrors: before anything is stored.
         OtherSiteKey: the database holds resources whose ids were made with another site key.
     """
-    return _run(request, sources, ("store", url), jobs, limit, on_progress)
+    from fhir_bridge.pipeline.inbox import replay_waiting  # only what stores needs a database driver
+
+    result = _run(request, sources, ("store", url), jobs, limit, on_progress)
+    again = replay_waiting(url, request.site)
+    if again is not None:
+        result.report["inbox"] = {
+            "processed": again.done + again.waiting,
+            "settled": again.done,
+            "waiting": again.waiting,
+            "stored": dict(again.account.stored),
+        }
+    return result
 
 
 def check_syntax(
@@ -46,19 +58,30 @@ def check_syntax(
         return _run(request, sources, ("nothing", ""), 1, NO_LIMIT, on_progress)
     started = time.monotonic()
     adapter = adapters()[request.adapter]
-    paths, _ = expand(sources, adapter)
+    paths, left = expand(sources, adapter)
     account = Account()
-    reading = _Syntax({**request.options, "check": True}, Site.load(request.site) if request.site else Site())
-    for record in adapter.read(paths, reading):
-        account.count_issues(record.issues, record.locator)
-        lost = any(issue.severity in ("error", "fatal") for issue in record.issues)
-        outcome = record.outcome if record.outcome != "read" else ("partial" if lost else "converted")
-        account.count_record(outcome, record.records)
-        on_progress(account.read)
+    for shard in plan(request, adapter, paths, 1):
+        options = {**source_block(shard.mapping), **request.options, "check": True}
+        for record in adapter.read(shard.paths, _Syntax(options, request.load_site())):
+            if not request.selection.takes(record.locator):
+                continue
+            limit = request.selection.limit
+            if limit is not None and record.records and account.read >= limit:
+                report_stop(account, record.locator)
+                break
+            account.count_issues(record.issues, record.locator)
+            lost = any(issue.severity in ("error", "fatal") for issue in record.issues)
+            outcome = record.outcome if record.outcome != "read" else ("partial" if lost else "converted")
+            account.count_record(outcome, record.records)
+            on_progress(account.read)
+    account.add(left_alone(left))
+    request.selection.report_end(account)
     return RunResult(account, account.report(seconds=time.monotonic() - started))
 
 
 class _Syntax:
+    selectors = None
+
     def __init__(self, options: dict[str, Any], site: Site) -> None:
         self.options = options
         self.site = site
@@ -74,18 +97,29 @@ def _run(
 ) -> RunResult:
     started = time.monotonic()
     adapter = adapters()[request.adapter]
-    paths, _ = expand(sources, adapter)
+    paths, left = expand(sources, adapter)
     shards = list(enumerate(plan(request, adapter, paths, jobs)))
+    context = ConversionContext.of(request)
+    contexts = {mapping: context.parts(mapping) for mapping in {shard.mapping for _, shard in shards}}
     total = Account()
     incomplete, too_many = None, False
     try:
         for _, account in run_shards(
-            request, shards, {number: sink for number, _ in shards}, jobs=jobs, on_progress=on_progress
+            request,
+            shards,
+            {number: sink for number, _ in shards},
+            contexts,
+            jobs=jobs,
+            on_progress=on_progress,
         ):
             total.add(account)
     except RunIncomplete as error:
         incomplete = f"{error}; run it again: what is stored already is not stored twice"
     except TooManyRejected as error:
         incomplete, too_many = str(error), True
+        total.add(error.account)
+    total.add(left_alone(left))
+    if incomplete is None:
+        request.selection.report_end(total)
     report = total.report(seconds=time.monotonic() - started)
     return RunResult(total, report, incomplete, too_many or limit.exceeded(total))

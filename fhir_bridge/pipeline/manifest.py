@@ -1,10 +1,13 @@
-"""The manifest of a run: what was asked, which shards are done; it lets an interrupted run go on."""
+"""The manifest of a run: its context, its sources, which shards are done; it lets an interrupted run go on.
+
+What an earlier run finished is taken over only if it would come out the same today: the context (mappings, site,
+crosswalk, terminology, packages, program) and the sources are compared by content hash.
+"""
 
 from __future__ import annotations
 
-import hashlib
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,23 +15,36 @@ from typing import Any
 import orjson
 
 from fhir_bridge.pipeline.account import Account
+from fhir_bridge.pipeline.context import changed_parts, content_hash
+from fhir_bridge.pipeline.ndjson import PARTS
+from fhir_bridge.pipeline.plan import Shard
+from fhir_bridge.pipeline.sources import STANDARD_INPUT, is_standard_input
 
-__all__ = ["Manifest", "ManifestError", "fingerprint_of"]
+__all__ = ["DoneShard", "EarlierRun", "Finished", "Manifest", "ManifestError"]
 
-_FORMAT = 1
+_FORMAT = 2
+_SHOWN = 5
+_ANEW = "convert everything anew with --force"
 
 
 class ManifestError(Exception):
-    """The folder's manifest can't serve this run; the message says why."""
+    """The folder's manifest can't serve this run; the message says which part differs and what to do."""
 
 
-def fingerprint_of(paths: Sequence[Path]) -> str:
-    """A mark of the sources' names, sizes and times: another mark means that they changed since."""
-    digest = hashlib.blake2b(digest_size=12)
-    for path in paths:
-        status = path.stat()
-        digest.update(f"{path}\0{status.st_size}\0{status.st_mtime_ns}\n".encode())
-    return digest.hexdigest()
+@dataclass(frozen=True, slots=True)
+class DoneShard:
+    """A finished shard: the content hash of each of its sources, and its account."""
+
+    sources: tuple[str, ...]
+    account: Account
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """The end of a run: size of each file, and what joining the parts took out or withheld."""
+
+    files: Mapping[str, int]
+    account: Account
 
 
 @dataclass(slots=True)
@@ -36,26 +52,41 @@ class Manifest:
     """State of a run in its output folder.
 
     Attributes:
-        parameters: what decides the output (mapping and its version, options, site, key fingerprint).
-        shards: a source fingerprint each, in order.
-        done: accounts of the finished shards, by shard number.
-        complete: whether the output is assembled.
+        selection: which records were asked for (`--only`, `--limit`).
+        split: number of jobs that the sources were split for; another number of jobs may go on with it.
+        context: the content hashes of `ConversionContext.parts`, by mapping.
+        shards: mapping and sources of each shard, in order.
+        done: the finished shards, by number.
+        finished: what is there once all shards are done and joined.
     """
 
-    path: Path
-    parameters: dict[str, Any]
-    shards: list[str]
-    done: dict[int, Account] = field(default_factory=dict)
-    complete: bool = False
+    folder: Path
+    selection: Mapping[str, Any]
+    split: int = 1
+    context: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    shards: Sequence[Shard] = ()
+    done: dict[int, DoneShard] = field(default_factory=dict)
+    finished: Finished | None = None
+
+    @property
+    def path(self) -> Path:
+        """The manifest's file."""
+        return self.folder / "manifest.json"
 
     def save(self) -> None:
         """Write the manifest atomically."""
         content = {
             "format": _FORMAT,
-            "parameters": self.parameters,
-            "shards": self.shards,
-            "done": {str(number): account.dump() for number, account in sorted(self.done.items())},
-            "complete": self.complete,
+            "selection": self.selection,
+            "split": self.split,
+            "context": self.context,
+            "shards": [{"mapping": shard.mapping, "sources": _names(shard)} for shard in self.shards],
+            "done": {
+                str(number): {"sources": shard.sources, "account": shard.account.dump()}
+                for number, shard in sorted(self.done.items())
+            },
+            "finished": self.finished
+            and {"files": self.finished.files, "account": self.finished.account.dump()},
         }
         temporary = self.path.with_name(f".{self.path.name}.tmp")
         with temporary.open("wb") as file:
@@ -64,27 +95,133 @@ class Manifest:
             os.fsync(file.fileno())
         temporary.replace(self.path)
 
-    def resume(self) -> bool:
-        """Take over what an earlier run of the same parameters and sources finished; False where there is none.
+
+@dataclass(frozen=True, slots=True)
+class EarlierRun:
+    """What the manifest of an earlier run says."""
+
+    path: Path
+    selection: Mapping[str, Any]
+    split: int
+    context: Mapping[str, Mapping[str, str]]
+    shards: Sequence[tuple[str, Sequence[str]]]
+    done: Mapping[int, DoneShard]
+    finished: Finished | None
+
+    @classmethod
+    def read(cls, folder: Path) -> EarlierRun | None:
+        """The run that left its manifest in this folder; None for a folder without content.
 
         Raises:
-            ManifestError: the earlier run was of other parameters or other sources.
+            ManifestError: there is content and no manifest, or one that can't be read.
         """
-        if not self.path.exists():
-            return False
+        path = folder / "manifest.json"
         try:
-            content = orjson.loads(self.path.read_bytes())
-        except orjson.JSONDecodeError as error:
-            raise ManifestError(f"{self.path} can't be read ({error}); start again with --force") from error
-        if content.get("format") != _FORMAT:
-            raise ManifestError(f"{self.path} is of another format; start again with --force")
-        for name, value in self.parameters.items():
-            if content["parameters"].get(name) != value:
+            content = orjson.loads(path.read_bytes())
+            if content["format"] != _FORMAT:
+                raise ManifestError(f"{path} was written by another version of fhir-bridge; {_ANEW}")
+            return cls(
+                path,
+                dict(content["selection"]),
+                int(content["split"]),
+                {name: dict(parts) for name, parts in content["context"].items()},
+                [(shard["mapping"], list(shard["sources"])) for shard in content["shards"]],
+                {
+                    int(number): DoneShard(tuple(one["sources"]), Account.restore(one["account"]))
+                    for number, one in content["done"].items()
+                },
+                content["finished"]
+                and Finished(
+                    dict(content["finished"]["files"]), Account.restore(content["finished"]["account"])
+                ),
+            )
+        except FileNotFoundError:
+            left = [file for file in folder.iterdir() if file.name != PARTS] if folder.is_dir() else []
+            if left:
                 raise ManifestError(
-                    f"the run to resume had another {name}; give it again as it was, or start again with --force"
-                )
-        if content["shards"] != self.shards:
-            raise ManifestError("the sources changed since the run to resume began; start again with --force")
-        self.done = {int(number): Account.restore(dumped) for number, dumped in content["done"].items()}
-        self.complete = content["complete"]
-        return True
+                    f"{folder} has content but no manifest.json, so there is no run to resume; "
+                    f"name another folder, or {_ANEW}"
+                ) from None
+            return None
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise ManifestError(f"{path} can't be read ({error}); {_ANEW}") from error
+
+    def give_to(self, manifest: Manifest) -> None:
+        """Hand over what this run finished to the one that resumes it, once it would come out the same today.
+
+        Raises:
+            ManifestError: it would not; the message names every part that differs.
+        """
+        found = [
+            *self._other_request(manifest),
+            *self._other_context(manifest),
+            *self._other_sources(manifest),
+        ]
+        if found:
+            raise ManifestError(
+                f"the run in {self.path.parent} can't be resumed: {'; '.join(found)}. "
+                f"Put it back as it was, or {_ANEW}"
+            )
+        if self.finished is not None:
+            self._check_files(self.finished.files)
+            manifest.finished = self.finished
+        manifest.done = {
+            number: shard
+            for number, shard in self.done.items()
+            if self.finished is not None or (self.path.parent / PARTS / str(number)).is_dir()
+        }
+
+    def _other_request(self, manifest: Manifest) -> list[str]:
+        differing = [f"--{name}" for name in changed_parts(self.selection, manifest.selection)]
+        return [f"{' and '.join(differing)} was another"] if differing else []
+
+    def _other_context(self, manifest: Manifest) -> list[str]:
+        if self.context.keys() != manifest.context.keys():
+            was, now = (", ".join(sorted(names)) for names in (self.context, manifest.context))
+            return [f"the mapping was {was}, now it is {now}"]
+        differing: dict[str, list[str]] = {}
+        for mapping, parts in manifest.context.items():
+            for part in changed_parts(self.context[mapping], parts):
+                differing.setdefault(part, []).append(mapping)
+        return [
+            f"the mapping {', '.join(mappings)} changed" if part == "mapping" else f"the {part} changed"
+            for part, mappings in differing.items()
+        ]
+
+    def _other_sources(self, manifest: Manifest) -> list[str]:
+        was = {name for _, names in self.shards for name in names}
+        now = {name for shard in manifest.shards for name in _names(shard)}
+        found = [
+            f"{what} ({_some(names)})"
+            for what, names in (("sources are gone", was - now), ("there are new sources", now - was))
+            if names
+        ]
+        if not found and list(self.shards) != [(shard.mapping, _names(shard)) for shard in manifest.shards]:
+            found.append("the sources are in another order, or other mappings read them")
+        if found:
+            return found
+        changed = [
+            _names(shard)[place]
+            for number, shard in enumerate(manifest.shards)
+            if number in self.done
+            for place, path in enumerate(shard.paths)
+            if content_hash(path) != self.done[number].sources[place]
+        ]
+        return [f"sources changed ({_some(changed)})"] if changed else []
+
+    def _check_files(self, files: Mapping[str, int]) -> None:
+        for name, size in files.items():
+            file = self.path.parent / name
+            if not file.is_file() or file.stat().st_size != size:
+                what = "was changed" if file.is_file() else "is missing"
+                raise ManifestError(f"{file}, which this run wrote, {what} since; {_ANEW}")
+
+
+def _names(shard: Shard) -> list[str]:
+    return [STANDARD_INPUT if is_standard_input(path) else str(path) for path in shard.paths]
+
+
+def _some(names: Sequence[str] | set[str]) -> str:
+    listed = sorted(names)
+    more = f" and {len(listed) - _SHOWN:,} more" if len(listed) > _SHOWN else ""
+    return ", ".join(listed[:_SHOWN]) + more

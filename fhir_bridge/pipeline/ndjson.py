@@ -11,17 +11,27 @@ import shutil
 from collections.abc import Iterable
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import orjson
 
 from fhir_bridge.fhir.issues import Issue
 from fhir_bridge.fhir.serialization import dumps
 from fhir_bridge.pipeline.account import Account
+from fhir_bridge.pipeline.converted import ConvertedRecord
 from fhir_bridge.pipeline.ledger import Ledger
 from fhir_bridge.plugins import IssueLike
 
-__all__ = ["PARTS", "REJECTS", "OutputFolder", "OutputFolderError", "PartSink", "assemble", "reject_line"]
+__all__ = [
+    "PARTS",
+    "REJECTS",
+    "OutputFolder",
+    "OutputFolderError",
+    "PartSink",
+    "assemble",
+    "reject_line",
+    "remove_parts",
+]
 
 PARTS = ".parts"
 REJECTS = "rejects.ndjson"
@@ -71,8 +81,7 @@ class OutputFolder:
 
     def _clear(self, content: list[Path]) -> None:
         """Remove what runs leave (NDJSON, manifest, report, parts); anything else stays and refuses."""
-        ours = {"manifest.json", "report.json", PARTS}
-        foreign = [path for path in content if path.name not in ours and path.suffix != ".ndjson"]
+        foreign = [path for path in content if not _ours(path.name)]
         if foreign:
             raise OutputFolderError(
                 f"{self.path} holds {foreign[0].name}, which no run of ours wrote; --force replaces only our own files"
@@ -82,6 +91,13 @@ class OutputFolder:
                 shutil.rmtree(path)
             else:
                 path.unlink()
+
+
+def _ours(name: str) -> bool:
+    """Whether a run writes files of this name, half-written ones included."""
+    if name.startswith(".") and name.endswith(".tmp"):
+        name = name[1 : -len(".tmp")]
+    return name in ("manifest.json", "report.json", PARTS) or name.endswith(".ndjson")
 
 
 class PartSink:
@@ -95,9 +111,9 @@ class PartSink:
         self._files: dict[str, BinaryIO] = {}
         self._rejects = (folder / REJECTS).open("wb")
 
-    def write(self, outputs: Iterable[Any], account: Account) -> None:
-        """Write converted resources (`fhir_bridge.mapping.Output`)."""
-        for output in outputs:
+    def write(self, record: ConvertedRecord, account: Account) -> None:
+        """Write a record's resources."""
+        for output in record.outputs:
             file = self._files.get(output.type)
             if file is None:
                 file = self._files[output.type] = (self._folder / f"{output.type}.part").open(
@@ -106,7 +122,7 @@ class PartSink:
             time = output.time.isoformat() if output.time else ""
             head = (
                 output.id,
-                f"{time} {output.resource.get('status', '')}",
+                f"{time} {record.sequence} {output.resource.get('status', '')}".replace("\t", " "),
                 output.locator.replace("\t", " "),
             )
             file.write("\t".join(head).encode() + _SEPARATOR + dumps(output.resource) + b"\n")
@@ -128,16 +144,20 @@ class PartSink:
             file.close()
 
 
-def assemble(folder: Path, shards: int, account: Account) -> None:
-    """Join the parts of all shards in order into `<Type>.ndjson`, and count in `account` what is taken out.
+def assemble(folder: Path, shards: int, account: Account) -> dict[str, int]:
+    """Join the parts of all shards in order into `<Type>.ndjson`; returns the files and their sizes.
+
+    What is taken out is counted in `account`. The parts stay, so that a run that is cut off here joins them again.
 
     A resource that stands there already is left out; another content under the same id and business time is withheld
-    with FB-RUN-010 and named among the rejects; two business times are two versions, both written.
+    with FB-RUN-010 and named among the rejects, and its record is partial; two business times are two versions, both
+    written.
     """
     parts = [folder / PARTS / str(number) for number in range(shards)]
     types = sorted({file.stem for part in parts for file in part.glob("*.part")})
     ledger = Ledger()
     finished: list[tuple[Path, Path]] = []
+    withheld: set[str] = set()
     with ExitStack() as stack:
         rejects = _temporary(folder, REJECTS)
         finished.append(rejects)
@@ -150,13 +170,36 @@ def assemble(folder: Path, shards: int, account: Account) -> None:
             finished.append(target)
             with target[0].open("wb", buffering=1 << 20) as out:
                 for part in parts:
-                    _join(part / f"{resource_type}.part", resource_type, out, ledger, account, rejected)
+                    _join(
+                        part / f"{resource_type}.part",
+                        resource_type,
+                        out,
+                        ledger,
+                        account,
+                        rejected,
+                        withheld,
+                    )
                 out.flush()
                 os.fsync(out.fileno())
     ledger.close()
+    account.partial += len(withheld - _named(parts)) if withheld else 0
     for temporary, final in finished:
         temporary.replace(final)
-    shutil.rmtree(folder / PARTS)
+    return {final.name: final.stat().st_size for _, final in finished}
+
+
+def remove_parts(folder: Path) -> None:
+    """Remove the parts, once the run is known to be finished."""
+    shutil.rmtree(folder / PARTS, ignore_errors=True)
+
+
+def _named(parts: Iterable[Path]) -> set[str]:
+    """Locators of the records that the parts have among their rejects: they are counted already."""
+    named: set[str] = set()
+    for part in parts:
+        with (part / REJECTS).open("rb") as lines:
+            named.update(orjson.loads(line)["locator"] for line in lines)
+    return named
 
 
 def _temporary(folder: Path, name: str) -> tuple[Path, Path]:
@@ -164,7 +207,13 @@ def _temporary(folder: Path, name: str) -> tuple[Path, Path]:
 
 
 def _join(
-    part: Path, resource_type: str, out: BinaryIO, ledger: Ledger, account: Account, rejected: BinaryIO
+    part: Path,
+    resource_type: str,
+    out: BinaryIO,
+    ledger: Ledger,
+    account: Account,
+    rejected: BinaryIO,
+    withheld: set[str],
 ) -> None:
     if not part.exists():
         return
@@ -184,4 +233,6 @@ def _join(
                     locator.decode(),
                 )
                 account.count_issues([issue])
+                account.withheld += 1
+                withheld.add(locator.decode())
                 rejected.write(reject_line(locator.decode(), "partial", [issue]))

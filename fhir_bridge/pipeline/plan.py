@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from fhir_bridge.mapping import Site
 from fhir_bridge.pipeline.shard import Selection, ValidateMode
 from fhir_bridge.plugins import Adapter, AssigningAdapter
 
@@ -21,6 +22,7 @@ class RunRequest:
         mapping: name or file; None lets the adapter choose for each file.
         options: `--set K=V` pairs, over the mapping's `source:` block.
         validate: `sample` (first outputs of a rule, then 1 in 100), `all` or `none`.
+        remap: a store lets an older version of a mapping replace what a newer one made.
     """
 
     adapter: str
@@ -29,6 +31,15 @@ class RunRequest:
     options: dict[str, Any] = field(default_factory=dict)
     selection: Selection = field(default_factory=Selection)
     validate: ValidateMode = "sample"
+    remap: bool = False
+
+    def load_site(self) -> Site:
+        """The site's settings, or the defaults where no file is named.
+
+        Raises:
+            SiteError: the file can't be used.
+        """
+        return Site.load(self.site) if self.site else Site()
 
 
 @dataclass(frozen=True, slots=True)

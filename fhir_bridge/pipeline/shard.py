@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,16 +13,44 @@ from fhir_bridge.fhir.issues import Issue
 from fhir_bridge.fhir.validation import Validator
 from fhir_bridge.mapping import CompiledMapping, Context, Output, Site
 from fhir_bridge.pipeline.account import Account
-from fhir_bridge.plugins import Adapter, Sink, SourceRecord
+from fhir_bridge.pipeline.converted import ConvertedRecord
+from fhir_bridge.plugins import (
+    Adapter,
+    ComposingSink,
+    CompositeAdapter,
+    CompositeRecord,
+    RecordPart,
+    Sink,
+    SourceRecord,
+)
 
-__all__ = ["OutputCheck", "Selection", "ShardRun", "TooManyRejected", "ValidateMode"]
+__all__ = [
+    "EVERY_RECORD",
+    "OutputCheck",
+    "Selection",
+    "ShardRun",
+    "TooManyRejected",
+    "ValidateMode",
+    "report_stop",
+]
 
 ValidateMode = Literal["sample", "all", "none"]
 _PROGRESS_EVERY = 64
 
 
 class TooManyRejected(Exception):
-    """More records were rejected than `--max-rejected` allows."""
+    """More records were rejected than `--max-rejected` allows.
+
+    Attributes:
+        account: of the piece in which this was met; it tells which.
+    """
+
+    def __init__(self, account: Account) -> None:
+        super().__init__(account)
+        self.account = account
+
+    def __str__(self) -> str:
+        return f"{self.account.rejected} records are rejected, more than --max-rejected allows"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,21 +58,43 @@ class Selection:
     """Which records of the sources a run takes, and when it gives up.
 
     Attributes:
-        only: a locator, or the beginning of one (`adt.hl7#3`, `lab.csv:17`).
+        only: a locator (`adt.hl7#3`, `lab.csv:17`), or its file alone (`lab.csv`).
         limit: number of records to take at most.
         max_rejected: number of rejected records beyond which the run ends.
+        locators: records by their exact locators; None for all.
     """
 
     only: str | None = None
     limit: int | None = None
     max_rejected: int | None = None
+    locators: frozenset[str] | None = None
 
-    def takes(self, record: SourceRecord) -> bool:
-        """Whether the record is among those asked for."""
+    def takes(self, locator: str) -> bool:
+        """Whether the record of this locator is among those asked for: `lab.csv:1` does not ask for `lab.csv:17`."""
+        if self.locators is not None and locator not in self.locators:
+            return False
         if self.only is None:
             return True
-        locator = record.locator
-        return locator == self.only or locator.endswith("/" + self.only) or locator.startswith(self.only)
+        return re.search(rf"(?:^|/){re.escape(self.only)}(?=$|[:#/\[ ])", locator) is not None
+
+    def too_many(self, account: Account) -> bool:
+        """Whether more is rejected than `max_rejected`, so that the run ends."""
+        return self.max_rejected is not None and account.rejected > self.max_rejected
+
+    def report_end(self, account: Account) -> None:
+        """Report in a finished run's account that nothing had the locator asked for."""
+        if self.only is not None and not account.read:
+            message = "no record has the locator that --only names"
+            account.count_issues([Issue("error", "FB-RUN-005", message, self.only)])
+
+
+EVERY_RECORD = Selection()
+
+
+def report_stop(account: Account, locator: str) -> None:
+    """Report that `--limit` ended the run before this record or file."""
+    message = "the number of records that --limit names is reached; the rest is not taken"
+    account.count_issues([Issue("information", "FB-RUN-004", message, locator)])
 
 
 class OutputCheck:
@@ -91,6 +142,7 @@ class OutputCheck:
 class _Reading:
     options: Mapping[str, Any]
     site: Site
+    selectors: frozenset[tuple[str, str]]
 
 
 @dataclass(slots=True)
@@ -104,29 +156,37 @@ class ShardRun:
     check: OutputCheck
     selection: Selection = field(default_factory=Selection)
     on_progress: Callable[[int], None] = lambda _read: None
+    _composing: ComposingSink | None = None
 
     def run(self, paths: Sequence[Path], sink: Sink) -> Account:
-        """Convert all records of `paths`.
+        """Convert all records of `paths`, up to the limit.
+
+        A record that stands for several of the source (a study for its instances) counts as that many.
 
         Raises:
             TooManyRejected: `Selection.max_rejected` is exceeded; what came before has been written.
         """
         account = Account()
-        reading = _Reading({**self.mapping.source_options, **self.options}, self.context.site)
-        taken = 0
-        for record in self.adapter.read(paths, reading):
-            if not self.selection.takes(record):
+        composes = isinstance(self.adapter, CompositeAdapter) and isinstance(sink, ComposingSink)
+        self._composing = sink if composes and isinstance(sink, ComposingSink) else None
+        reading = self._reading()
+        limit, rest = self.selection.limit, ""
+        if limit is not None and self.selection.only is None and len(paths) > limit:
+            paths, rest = paths[:limit], paths[limit].name  # a file holds one record at least
+        for number, record in enumerate(self.adapter.read(paths, reading) if limit != 0 else (), start=1):
+            if not self.selection.takes(record.locator):
                 continue
-            if self.selection.limit is not None and taken >= self.selection.limit:
+            if limit is not None and record.records and account.read >= limit:
+                rest = record.locator
                 break
-            taken += 1
             self._one(record, sink, account)
-            if taken % _PROGRESS_EVERY == 0:
+            if number % _PROGRESS_EVERY == 0:
                 self.on_progress(account.read)
-            if self.selection.max_rejected is not None and account.rejected > self.selection.max_rejected:
-                raise TooManyRejected(
-                    f"{account.rejected} records are rejected, more than --max-rejected allows"
-                )
+            if self.selection.too_many(account):
+                sink.flush(account)
+                raise TooManyRejected(account)
+        if rest:
+            report_stop(account, rest)
         sink.flush(account)
         account.unmapped.update(self.context.unmapped)
         self.context.unmapped.clear()
@@ -134,29 +194,70 @@ class ShardRun:
         return account
 
     def _one(self, record: SourceRecord, sink: Sink, account: Account) -> None:
+        known = len(record.issues)
         account.count_issues(record.issues, record.locator)
         if record.outcome != "read":
             account.count_record(record.outcome, record.records)
             if record.outcome == "rejected":
                 sink.reject(record.locator, "rejected", record.issues)
             return
+        if self._composing is not None and isinstance(record, CompositeRecord):
+            converted = self._composing.write_parts(record, self, account)
+            self._count(converted, record, known, sink, account)
+            return
+        converted = self.convert(record)
+        self._count(converted, record, known, sink, account)
+        sink.write(converted, account)
+
+    @staticmethod
+    def _count(
+        converted: ConvertedRecord, record: SourceRecord, known: int, sink: Sink, account: Account
+    ) -> None:
+        account.count_issues(converted.issues, record.locator)
+        account.count_record(converted.outcome, record.records)
+        account.withheld += converted.withheld
+        if converted.outcome != "converted":
+            sink.reject(record.locator, converted.outcome, [*record.issues[:known], *converted.issues])
+
+    def convert(self, record: SourceRecord) -> ConvertedRecord:
+        """What a record becomes: outputs that are valid as far as they were checked, and the issues of the rest."""
+        known = len(record.issues)
         conversion = self.mapping.convert(record, self.context)
-        outputs, found = [], list(conversion.issues)
+        outputs: list[Output] = []
+        # Issues of the reader may grow while the mapping asks for attributes that are read late.
+        found = [*(issue for issue in record.issues[known:] if isinstance(issue, Issue)), *conversion.issues]
+        withheld = set()
         for output in conversion.outputs:
             errors = self.check.errors(output)
             if errors:
                 found += errors
+                withheld.add(output.rule)
             else:
                 outputs.append(output)
-        account.count_issues(found, record.locator)
         outcome = conversion.outcome
         lost = len(outputs) < len(conversion.outputs) or any(i.severity == "error" for i in record.issues)
         if outcome == "converted" and lost:
             outcome = "partial"
-        if conversion.outputs and not outputs:
+        if withheld and (not outputs or withheld & self.mapping.indispensable):
             outcome = "rejected"
-        account.count_record(outcome, record.records)
-        if outcome != "converted":
-            sink.reject(record.locator, outcome, [*record.issues, *found])
-        if outcome != "rejected":
-            sink.write(outputs, account)
+        return ConvertedRecord(
+            [] if outcome == "rejected" else outputs,
+            record.key,
+            self.context.source_uri,
+            self.mapping.version,
+            record.locator,
+            record.sequence,
+            record.records,
+            outcome,
+            found,
+            len(conversion.outputs) - len(outputs),
+        )
+
+    def compose(self, parts: Sequence[RecordPart]) -> SourceRecord:
+        """The record of these parts, by an adapter that can compose."""
+        assert isinstance(self.adapter, CompositeAdapter)
+        return self.adapter.compose(parts, self._reading())
+
+    def _reading(self) -> _Reading:
+        options = {**self.mapping.source_options, **self.options}
+        return _Reading(options, self.context.site, self.mapping.selectors)

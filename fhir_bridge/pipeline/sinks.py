@@ -5,14 +5,37 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from fhir_bridge.fhir.definitions import DEFAULT, Definitions
-from fhir_bridge.mapping import Output
 from fhir_bridge.pipeline.account import Account
+from fhir_bridge.pipeline.converted import ConvertedRecord
 from fhir_bridge.pipeline.ndjson import PartSink
 from fhir_bridge.plugins import IssueLike, Sink
 
-__all__ = ["NoSink", "NoSinkFactory", "PartSinkFactory", "SinkRun", "StoreSinkFactory"]
+__all__ = [
+    "NoSink",
+    "NoSinkFactory",
+    "PartSinkFactory",
+    "SinkRun",
+    "SourceToKeep",
+    "StoreSinkFactory",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class SourceToKeep:
+    """What a sink needs to keep a source whose records have to wait, and to process it again.
+
+    Attributes:
+        paths: the files that the sink's records come from.
+        mapping: name or file of the mapping.
+        options: as in `RunRequest`.
+    """
+
+    paths: Sequence[Path]
+    mapping: str
+    options: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,12 +45,18 @@ class SinkRun:
     Attributes:
         fingerprint: of the site key that ids are made with; a store refuses another than its own.
         precedence: resource type to adapters, strongest first.
+        context: `ConversionContext.digest` of what converts; while it stays, a record converts to what it did.
+        remap: what a newer version of the mapping made is replaced too.
+        keep: the sources of the run, for records that have to wait.
         definitions: the site's.
     """
 
     adapter: str
     fingerprint: str
     precedence: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    context: str = ""
+    remap: bool = False
+    keep: SourceToKeep | None = None
     definitions: Definitions = DEFAULT
 
 
@@ -50,13 +79,7 @@ class StoreSinkFactory:
         """A sink for the database at the URL `target`."""
         from fhir_bridge.pipeline.store_sink import StoreSink  # only what stores needs a database driver
 
-        return StoreSink(
-            target,
-            adapter=run.adapter,
-            fingerprint=run.fingerprint,
-            precedence=run.precedence,
-            known=run.definitions,
-        )
+        return StoreSink(target, run)
 
 
 class NoSinkFactory:
@@ -72,9 +95,9 @@ class NoSinkFactory:
 class NoSink:
     """For a dry run: counts what would be written."""
 
-    def write(self, outputs: Iterable[Output], account: Account) -> None:
+    def write(self, record: ConvertedRecord, account: Account) -> None:
         """Count the outputs."""
-        account.resources.update(output.type for output in outputs)
+        account.resources.update(output.type for output in record.outputs)
 
     def reject(self, locator: str, outcome: str, issues: Iterable[IssueLike]) -> None:
         """The account has it already."""

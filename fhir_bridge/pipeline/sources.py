@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import atexit
+import shutil
 import sys
 import tempfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from shutil import copyfileobj
 
 from fhir_bridge.fhir.issues import Issue
 from fhir_bridge.plugins import Adapter
 
-__all__ = ["SourceError", "expand"]
+__all__ = ["STANDARD_INPUT", "SourceError", "expand", "is_standard_input", "standard_input"]
+
+STANDARD_INPUT = "stdin"
+"""What locators call it."""
+_KEPT = "fhir-bridge-stdin-"
 
 
 class SourceError(Exception):
@@ -26,7 +31,7 @@ def expand(sources: Iterable[str | Path], adapter: Adapter) -> tuple[list[Path],
     """Files to read, in a stable order, and files of the named folders that the adapter does not take.
 
     A file that is named itself is always read; in a folder only names that end as the adapter's `suffixes` are.
-    Hidden files are left out. `-` is standard input, kept in a temporary file.
+    Hidden files are left out. `-` is standard input.
 
     Raises:
         SourceError: a source does not exist.
@@ -35,7 +40,7 @@ def expand(sources: Iterable[str | Path], adapter: Adapter) -> tuple[list[Path],
     left: list[Path] = []
     for source in sources:
         if str(source) == "-":
-            taken.append(_standard_input())
+            taken.append(standard_input())
             continue
         path = Path(source)
         if path.is_dir():
@@ -55,7 +60,19 @@ def _takes(file: Path, suffixes: Sequence[str]) -> bool:
     return not suffixes or any(name.endswith(suffix) for suffix in suffixes)
 
 
-def _standard_input() -> Path:
-    with tempfile.NamedTemporaryFile(prefix="fhir-bridge-stdin-", delete=False) as file:
-        copyfileobj(sys.stdin.buffer, file)
-    return Path(file.name)
+def is_standard_input(path: Path) -> bool:
+    """Whether a file is what standard input was kept in."""
+    return path.name == STANDARD_INPUT and path.parent.name.startswith(_KEPT)
+
+
+def standard_input(name: str = STANDARD_INPUT) -> Path:
+    """Standard input in a file of this name that only this user can read, removed when the process ends.
+
+    The name is always the same: locators and the ids of what is known to its source alone are made from it.
+    """
+    folder = Path(tempfile.mkdtemp(prefix=_KEPT))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    path = folder / name
+    with path.open("wb") as file:
+        shutil.copyfileobj(sys.stdin.buffer, file)
+    return path

@@ -1,71 +1,159 @@
-"""The sink that stores: converted resources go into PostgreSQL in batches, each batch whole or not at all."""
+"""The sink that stores: what records became goes into PostgreSQL in batches, each batch whole or not at all."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable
+from urllib.parse import quote
 
-from fhir_bridge.fhir.definitions import DEFAULT, Definitions
-from fhir_bridge.mapping import Output
 from fhir_bridge.pipeline.account import Account
-from fhir_bridge.plugins import IssueLike
-from fhir_bridge.storage import LoadResult, Store
+from fhir_bridge.pipeline.composing import Composer, store_composite
+from fhir_bridge.pipeline.converted import ConvertedRecord
+from fhir_bridge.pipeline.held import Waiting, keep_waiting, waiting_issue
+from fhir_bridge.pipeline.sinks import SinkRun
+from fhir_bridge.plugins import CompositeRecord, IssueLike
+from fhir_bridge.storage import LoadResult, RecordSet, RecordsResult, Store
+from fhir_bridge.storage.parts import Part
 
-__all__ = ["BATCH", "StoreSink"]
+__all__ = ["BATCH", "StoreSink", "count_stored"]
 
 BATCH = 500
-"""Resources in one transaction."""
+"""Resources, or records, in one transaction."""
 
 
 class StoreSink:
-    """Collects outputs and stores them batch by batch; one connection, kept for the shard."""
+    """Collects what records became and stores it batch by batch; one connection, kept for the shard."""
 
-    def __init__(
-        self,
-        url: str,
-        *,
-        adapter: str,
-        fingerprint: str,
-        precedence: Mapping[str, Sequence[str]] | None = None,
-        known: Definitions = DEFAULT,
-    ) -> None:
-        self._adapter = adapter
-        self._precedence = precedence
+    def __init__(self, url: str, run: SinkRun) -> None:
+        self._run = run
         self._runner = asyncio.Runner()
-        self._store = self._runner.run(Store.open(url, max_size=1, known=known))
-        self._runner.run(self._store.check_site_key(fingerprint))
-        self._batch: list[dict[str, Any]] = []
+        self._store = self._runner.run(Store.open(url, max_size=2, known=run.definitions))
+        self._runner.run(self._store.check_site_key(run.fingerprint))
+        self._batch: list[ConvertedRecord] = []
+        self._resources = 0
+        self._waiting: list[Waiting] = []
 
-    def write(self, outputs: Iterable[Output], account: Account) -> None:
-        """Take converted resources; those of one record always go into one batch."""
-        for output in outputs:
-            self._batch.append(output.resource)
-            account.resources[output.type] += 1
-        if len(self._batch) >= BATCH:
+    def write(self, record: ConvertedRecord, account: Account) -> None:
+        """Take a converted record; what one record became always goes into one batch."""
+        held = waiting_issue(record.issues)
+        if held is not None:
+            self._waiting.append(Waiting("held", record.locator, held.code, held.message))
+        elif record.outcome == "rejected":
+            return  # what an earlier version of the mapping made of it stays
+        self._batch.append(record)
+        self._resources += len(record.outputs)
+        if self._resources >= BATCH or len(self._batch) >= BATCH:
             self.flush(account)
 
     def flush(self, account: Account) -> None:
         """Store what is collected."""
-        if not self._batch:
-            return
-        batch, self._batch = self._batch, []
-        result: LoadResult = self._runner.run(
-            self._store.load(batch, adapter=self._adapter, precedence=self._precedence, batch=len(batch))
+        batch, self._batch, self._resources = self._batch, [], 0
+        loose = [output.resource for record in batch if not record.key for output in record.outputs]
+        sets = [self._set(record) for record in batch if record.key]
+        if sets:
+            self._count(account, self._load(sets))
+        if loose:
+            run = self._run
+            result = self._runner.run(
+                self._store.load(loose, adapter=run.adapter, precedence=run.precedence, batch=len(loose))
+            )
+            count_stored(account, result)
+
+    def write_parts(self, record: CompositeRecord, run: Composer, account: Account) -> ConvertedRecord:
+        """Take a record's parts, and store what it becomes of all parts known."""
+        self.flush(account)
+        done = store_composite(
+            record, f"urn:fhir-bridge:{quote(self._run.adapter, safe='')}", run, self, account
         )
-        account.count_issues(result.issues)
-        account.stored.update(
-            created=result.created,
-            updated=result.updated,
-            unchanged=result.unchanged,
-            stale=result.stale,
-            conflicts=result.conflicts,
+        held = waiting_issue(done.issues)
+        if held is not None:
+            self._waiting.append(Waiting("held", record.locator, held.code, held.message, record.key))
+        refused = next((issue for issue in done.issues if issue.code == "FB-STORE-018"), None)
+        if refused is not None:
+            self._waiting.append(Waiting("refused", record.locator, refused.code, refused.message))
+        return done
+
+    def save(self, record: ConvertedRecord, added: list[Part], seen: list[Part], account: Account) -> None:
+        """Store what a record of parts became, and its new parts, in one transaction.
+
+        Raises:
+            PartsMoved: other parts arrived since `seen` was read.
+        """
+        run = self._run
+        lost = record.outcome == "rejected" and waiting_issue(record.issues) is None
+        result = self._runner.run(
+            self._store.load_composite(
+                None if lost else self._set(record),
+                (record.source, record.key),
+                added,
+                seen,
+                adapter=run.adapter,
+                precedence=run.precedence,
+                remap=run.remap,
+            )
         )
+        self._count(account, result)
+
+    def parts(self, source: str, key: str) -> list[Part]:
+        """The parts of a record that the store has."""
+        return self._runner.run(self._store.parts(source, key))
+
+    def of_linked_patient(self, record: ConvertedRecord) -> bool:
+        """Whether what is stored of a record's resources is about another Patient who is the same person by link."""
+        return self._runner.run(self._store.of_linked_patient([output.resource for output in record.outputs]))
+
+    def _load(self, sets: list[RecordSet]) -> RecordsResult:
+        run = self._run
+        return self._runner.run(
+            self._store.load_records(sets, adapter=run.adapter, precedence=run.precedence, remap=run.remap)
+        )
+
+    def _set(self, record: ConvertedRecord) -> RecordSet:
+        return RecordSet(
+            record.source,
+            record.key,
+            [output.resource for output in record.outputs],
+            record.mapping,
+            record.locator,
+            self._run.adapter,
+            record.records,
+            record.outcome == "partial",
+        )
+
+    def _count(self, account: Account, result: RecordsResult) -> None:
+        """Count what was stored; a record that changed nothing is rejected, one that lost an output is partial."""
+        count_stored(account, result.counts)
+        account.withheld += result.counts.rejected
+        for record in result.refused:
+            account.recount(record.records, "partial" if record.partial else "converted", "rejected")
+            message = next(
+                issue.message
+                for issue in result.counts.issues
+                if issue.code == "FB-STORE-018" and issue.source == record.locator
+            )
+            self._waiting.append(Waiting("refused", record.locator, "FB-STORE-018", message))
+        for record in result.incomplete:
+            if not record.partial:
+                account.recount(record.records, "converted", "partial")
 
     def reject(self, locator: str, outcome: str, issues: Iterable[IssueLike]) -> None:
-        """A rejected record leaves nothing in the store; the account names it."""
+        """The account names what is rejected; what waits for a patient is kept when the sink closes."""
 
     def close(self) -> None:
-        """Give the connection back."""
-        self._runner.run(self._store.close())
-        self._runner.close()
+        """Keep the sources of records that wait, and give the connection back."""
+        try:
+            if self._waiting:
+                self._runner.run(keep_waiting(self._store, self._run, self._waiting))
+        finally:
+            self._runner.run(self._store.close())
+            self._runner.close()
+
+
+def count_stored(account: Account, result: LoadResult) -> None:
+    """Count what a load did to the store."""
+    account.count_issues(result.issues)
+    account.resources.update(result.resources)
+    counted = ("created", "updated", "unchanged", "stale", "conflicts", "withdrawn", "refused")
+    account.stored.update({name: number for name in counted if (number := getattr(result, name))})
+    for name in counted[:5]:
+        account.stored.setdefault(name, 0)

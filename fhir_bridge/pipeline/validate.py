@@ -7,13 +7,14 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from fhir_bridge.fhir.bundles import iter_documents
 from fhir_bridge.fhir.definitions import DEFAULT, Definitions
 from fhir_bridge.fhir.definitions.packages import PackageReport, load_packages
 from fhir_bridge.fhir.issues import Issue
-from fhir_bridge.fhir.validation import Validator
+from fhir_bridge.fhir.serialization import JsonError
+from fhir_bridge.fhir.validation import get_validator
 from fhir_bridge.mapping import Site
-from fhir_bridge.pipeline.load_fhir import fhir_files, readable
-from fhir_bridge.terminology import get_terminology
+from fhir_bridge.pipeline.load_fhir import fhir_files
 
 __all__ = ["ValidationSummary", "use_packages", "validate_files"]
 
@@ -43,18 +44,29 @@ def validate_files(
     profiles: Sequence[str],
     summary: ValidationSummary,
     on_progress: Callable[[int], None] = lambda _count: None,
+    *,
+    site: Path | None = None,
     definitions: Definitions = DEFAULT,
 ) -> Iterator[tuple[str, list[Issue]]]:
-    """Yield (locator, findings) of each resource in order and count into `summary`; memory for one resource.
+    """Yield (locator, issues) of each resource in order and count into `summary`; memory for one resource.
+
+    A Bundle is one resource: it is validated with its entries, and an issue's expression is its path in the Bundle.
+
+    Args:
+        profiles: canonicals that each resource must conform to, but not what is inside one.
+        site: the site file whose terminology is used.
+        definitions: those that resources are checked against (`use_packages`).
 
     Raises:
         SourceError: a source does not exist.
+        SiteError: the site file can't be used.
     """
-    validator = Validator(get_terminology(definitions=definitions), definitions=definitions)
+    terminology = Site.load(site).open_terminology(definitions) if site else None
+    validator = get_validator(definitions=definitions)
     for file in fhir_files(sources, xml=True):
-        for locator, text in readable(file):
+        for locator, text in _documents(file):
             if isinstance(text, bytes):
-                issues = validator.validate(text, profiles)
+                issues = validator.validate(text, profiles, terminology)
             else:
                 issues = [Issue("fatal", "FB-FHIR-001", str(text), locator)]
             summary.resources += 1
@@ -62,3 +74,11 @@ def validate_files(
             summary.by_code.update((issue.severity, issue.code) for issue in issues)
             on_progress(summary.resources)
             yield locator, issues
+
+
+def _documents(file: Path) -> Iterator[tuple[str, bytes | JsonError]]:
+    """What a file holds; in place of XML of no resource, the error that says where."""
+    try:
+        yield from iter_documents(file)
+    except JsonError as error:
+        yield file.name, error

@@ -10,11 +10,15 @@ from typing import Any, Literal, Protocol, runtime_checkable
 __all__ = [
     "Adapter",
     "AssigningAdapter",
+    "ComposingSink",
+    "CompositeAdapter",
+    "CompositeRecord",
     "IssueLike",
     "Operation",
     "Predictor",
     "ReadContext",
     "RecordOutcome",
+    "RecordPart",
     "ScopeSpec",
     "Sink",
     "SinkFactory",
@@ -115,8 +119,69 @@ class SourceRecord(Protocol):
         """Business time of the record; naive where the source gives no zone."""
         ...
 
+    @property
+    def key(self) -> str:
+        """Identifies the record within its `source`, the same when the same content is sent again; empty for none."""
+        ...
+
+    @property
+    def sequence(self) -> str:
+        """Sorts by code point (C collation) as records of one business time follow on each other; empty for none."""
+        ...
+
     def scope(self, name: str) -> Iterable[Any]:
         """The objects of a scope, in source order; each has `outer`."""
+        ...
+
+
+class RecordPart(Protocol):
+    """One contribution to a composite record: an instance of a study. Read-only; a row of a store satisfies it."""
+
+    @property
+    def key(self) -> str:
+        """What it is within its record: the SOP Instance UID."""
+        ...
+
+    @property
+    def subject(self) -> str:
+        """Whom it is about, in the source's words; compared by `CompositeAdapter.same_subject`, not by equality."""
+        ...
+
+    @property
+    def time(self) -> datetime | None:
+        """Business time; naive where the source gives no zone."""
+        ...
+
+    @property
+    def content(self) -> bytes:
+        """All that composing needs, in a format of the adapter that says its version; empty for a deletion."""
+        ...
+
+    @property
+    def deletes(self) -> bool:
+        """The part of this key is deleted, unless it is newer than `time`."""
+        ...
+
+
+@runtime_checkable
+class CompositeRecord(SourceRecord, Protocol):
+    """A record of a `CompositeAdapter`: the union of its parts over all loads.
+
+    A record without living parts (a study whose only news is a deletion) has no objects in any scope.
+    """
+
+    @property
+    def key(self) -> str:
+        """What the record is in all loads: the Study Instance UID. Empty for one without parts (a skipped file)."""
+        ...
+
+    @property
+    def parts(self) -> Sequence[RecordPart]:
+        """What this run read of it, in no order that matters; built when asked for, then kept.
+
+        Several may have one key: a content and its deletion, or two contents. Empty for a rejected record.
+        `issues` may grow meanwhile: a part that can no longer be read is missing, with an error.
+        """
         ...
 
 
@@ -131,6 +196,11 @@ class ReadContext(Protocol):
     @property
     def site(self) -> Any:
         """The site's settings (`fhir_bridge.mapping.Site`)."""
+        ...
+
+    @property
+    def selectors(self) -> frozenset[tuple[str, str]] | None:
+        """Scope and text of every selector that the mapping names; None where nothing is converted."""
         ...
 
 
@@ -169,15 +239,61 @@ class AssigningAdapter(Adapter, Protocol):
         ...
 
 
+@runtime_checkable
+class CompositeAdapter(Adapter, Protocol):
+    """An adapter whose records are the union of their parts: whatever the batches, their order and re-sends.
+
+    All of it is pure: functions of sets of parts, without files.
+    """
+
+    def choose(self, parts: Sequence[RecordPart]) -> RecordPart | None:
+        """Which of several parts with one key counts; None where it is deleted."""
+        ...
+
+    def differences(self, one: bytes, other: bytes) -> list[str]:
+        """What two contents differ in: names of attributes, no values. Empty where they say the same."""
+        ...
+
+    def same_subject(self, subjects: Iterable[str]) -> bool:
+        """Whether parts with these subjects can be about one person."""
+        ...
+
+    def compose(self, parts: Sequence[RecordPart], context: ReadContext) -> SourceRecord:
+        """The record of these parts: as if all of them had been read in one run.
+
+        Args:
+            parts: one living part a key, as `choose` gives; at least one.
+            context: of the run; the options that were given when the parts were read.
+
+        Raises:
+            ValueError: a part's content can't be read; the message says what to do.
+        """
+        ...
+
+
 class Predictor(Protocol):
-    """A model: what it needs, for whom it is meant, and what it says. See docs/predictors.md."""
+    """A model: what it needs, for whom it is meant, and what it says. See docs/predictors.md.
+
+    It runs in a process of its own, to which it is sent by pickle: a class of an importable module, without open files.
+    Its codes stand in the code system that its attribute `code_system` names (a plug-in ships it with the
+    terminology hook), else in `urn:fhir-bridge:predictor:<name>`. Attribute `result_code` (code, display): that of a
+    run without an answer; absent, such a run has a text alone. Attribute `files`: paths of what it reads beside its
+    code (weights), whose content is part of what the model is.
+    """
 
     name: str
+    """The logical model, whatever its version: one result of it is current for a patient."""
     version: str
     title: str
+    manufacturer: str
+    card: Any
+    """A `fhir_bridge.predictions.ModelCard`."""
 
-    def predict(self, record: Any) -> Any:
-        """A `fhir_bridge.predictions.Prediction` or `Refusal` from a `PatientRecord`."""
+    def predict(self, records: Sequence[Any], settings: Any) -> Sequence[Any]:
+        """A `fhir_bridge.predictions.Prediction` or `Refusal` for each `PatientRecord`, in their order.
+
+        Raises nothing for what a record may hold. What fails for one of many patients is asked again for each alone.
+        """
         ...
 
 
@@ -195,8 +311,8 @@ class Operation(Protocol):
 class Sink(Protocol):
     """Takes a shard's resources: files, our store, another server. One sink a shard, in the shard's process."""
 
-    def write(self, outputs: Iterable[Any], account: Any) -> None:
-        """Take converted resources (`fhir_bridge.mapping.Output`), and count them in `account.resources`."""
+    def write(self, record: Any, account: Any) -> None:
+        """Take a converted record (`fhir_bridge.pipeline.ConvertedRecord`), and count its resources in `account`."""
         ...
 
     def reject(self, locator: str, outcome: str, issues: Iterable[IssueLike]) -> None:
@@ -209,6 +325,19 @@ class Sink(Protocol):
 
     def close(self) -> None:
         """Let go of files and connections."""
+        ...
+
+
+@runtime_checkable
+class ComposingSink(Sink, Protocol):
+    """A sink that keeps the parts of records, so that one is the union of its parts over all loads."""
+
+    def write_parts(self, record: CompositeRecord, run: Any, account: Any) -> Any:
+        """Take a record's parts, and what the record becomes of all parts known; gives the converted record.
+
+        Args:
+            run: composes a record of stored parts, and converts it (`fhir_bridge.pipeline.composing.Composer`).
+        """
         ...
 
 

@@ -1,15 +1,27 @@
 """Predictors, the contract they keep, and the FHIR that carries what they say."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from fhir_bridge.plugins import Predictor
 from fhir_bridge.predictions.contract import (
     Contribution,
     ModelCard,
     Prediction,
-    Predictor,
     PredictorSettings,
     Refusal,
 )
 from fhir_bridge.predictions.record import Evidence, PatientRecord
-from fhir_bridge.predictions.run import Predicted, PredictionError, PredictionRun, find_predictor, predictors
+
+if TYPE_CHECKING:
+    from fhir_bridge.predictions.run import (
+        Predicted,
+        PredictionError,
+        PredictionRun,
+        find_predictor,
+        predictors,
+    )
 
 __all__ = [
     "Contribution",
@@ -26,3 +38,12 @@ __all__ = [
     "find_predictor",
     "predictors",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """What needs the store, when it is asked for: a model's process imports this package, and has no store."""
+    if name in __all__:
+        from fhir_bridge.predictions import run
+
+        return getattr(run, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -6,21 +6,24 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
-from typing import Any, Literal, Protocol
+from typing import Any, Final, Literal
 
-from fhir_bridge.predictions.record import Evidence, Modality, PatientRecord
+from fhir_bridge.predictions.record import Evidence, Modality
 
 __all__ = [
     "Contribution",
     "ModelCard",
     "Prediction",
-    "Predictor",
     "PredictorSettings",
     "Refusal",
     "RefusalReason",
 ]
 
-RefusalReason = Literal["not-applicable", "missing-input", "out-of-range", "failed"]
+SECONDS: Final = 10.0
+MEMORY_MB: Final = 4096
+
+RefusalReason = Literal["not-applicable", "missing-input", "out-of-range", "failed", "opted-out"]
+"""`opted-out` and `failed` are the bridge's own: the patient's consent, and a model that gave no usable answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,11 +75,12 @@ class Prediction:
 
     Attributes:
         code: code of the prediction in the predictor's code system; never a measurement's code.
-        percent: risk in percent, rounded as the model's publication does.
-        horizon_years: over which the risk runs.
+        percent: risk in percent, 0 to 100, rounded as the model's publication does.
+        horizon_years: over which the risk runs, from 1.
         category: code and display of the risk category, where the model has categories.
         effective: time of the newest input.
-        evidence: every input that was used, each with its exact version.
+        evidence: every input that was used, each with its exact version: what is corrected there withdraws the result.
+            The Patient is used by every result and need not be among them.
         outcome: code and display of the event that the risk is of.
     """
 
@@ -106,7 +110,8 @@ class Refusal:
 
     Attributes:
         code: as in `Prediction`; empty where the model failed before it could say what it predicts.
-        text: the reason as a person reads it, naming the deciding resource.
+        text: the reason as a person reads it, naming the deciding resource. Values stand in `evidence`, not here: this
+            text is also printed.
         evidence: what decided (a Condition, a variant); the inputs seen so far come with it.
     """
 
@@ -121,13 +126,20 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True)
 class PredictorSettings:
-    """What a site decided about a predictor, from `parameters: predictions: <name>:` of the site file."""
+    """What a site decided about a predictor, from `parameters: predictions: <name>:` of the site file.
+
+    Attributes:
+        seconds: how long one call of the model may take; it is stopped then.
+        memory_mb: address space that the model's process may take.
+    """
 
     enabled: bool = False
     intended_use: str | None = None
     regulatory_status: str | None = None
     approver: str | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
+    seconds: float = SECONDS
+    memory_mb: int = MEMORY_MB
 
     @property
     def research_use(self) -> bool:
@@ -136,30 +148,35 @@ class PredictorSettings:
 
     @classmethod
     def from_site(cls, parameters: Mapping[str, Any], name: str) -> PredictorSettings:
-        """The settings of predictor `name` in a site's parameters; absent is disabled."""
+        """The settings of predictor `name` in a site's parameters; absent is disabled.
+
+        Raises:
+            ValueError: `limits` are not `{seconds: N, memory_mb: N}` with numbers above 0.
+        """
         block = dict((parameters.get("predictions") or {}).get(name) or {})
+        limits = block.pop("limits", None) or {}
+        if not isinstance(limits, Mapping) or not set(limits) <= {"seconds", "memory_mb"}:
+            raise ValueError(f"the limits of {name} are not {{seconds: N, memory_mb: N}}")
+        if not all(
+            isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < 1e9
+            for value in limits.values()
+        ):
+            raise ValueError(f"a limit of {name} is not a number above 0")
         return cls(
             enabled=block.pop("enabled", False) is True,
             intended_use=block.pop("intended_use", None),
             regulatory_status=block.pop("regulatory_status", None),
             approver=block.pop("approver", None),
             options=block,
+            seconds=float(limits.get("seconds", SECONDS)),
+            memory_mb=int(limits.get("memory_mb", MEMORY_MB)),
         )
 
-
-class Predictor(Protocol):
-    """A model that the bridge can run.
-
-    Its codes stand in the code system that its attribute `code_system` names (a plug-in ships it with the
-    terminology hook), else in `urn:fhir-bridge:predictor:<name>`.
-    """
-
-    name: str
-    version: str
-    title: str
-    manufacturer: str
-    card: ModelCard
-
-    def predict(self, record: PatientRecord, settings: PredictorSettings) -> Prediction | Refusal:
-        """A result or a refusal. Raises nothing for what a record may hold."""
-        ...
+    def decisions(self) -> dict[str, Any]:
+        """What takes part in the identity of a result: all but the limits."""
+        return {
+            "intended_use": self.intended_use,
+            "regulatory_status": self.regulatory_status,
+            "approver": self.approver,
+            "options": dict(self.options),
+        }

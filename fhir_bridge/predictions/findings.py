@@ -9,7 +9,14 @@ from typing import Any
 from fhir_bridge.predictions.inputs import LOINC, SNOMED
 from fhir_bridge.predictions.record import Evidence, PatientRecord, codings
 
-__all__ = ["Disease", "PathogenicVariant", "find_disease", "is_refuted", "pathogenic_variants"]
+__all__ = [
+    "Disease",
+    "PathogenicVariant",
+    "find_disease",
+    "find_unreadable",
+    "is_refuted",
+    "pathogenic_variants",
+]
 
 ICD10 = frozenset(
     {
@@ -54,6 +61,16 @@ def is_refuted(record: PatientRecord, disease: Disease) -> Evidence | None:
     for condition, present in record.conditions():
         if not present and disease.states(condition.get("code")):
             return record.evidence(condition, disease.name, "absent")
+    return None
+
+
+def find_unreadable(record: PatientRecord) -> Evidence | None:
+    """A Condition that stands and has no code of ICD-10 or SNOMED CT: it may be any disease, also one that excludes."""
+    for condition, present in record.conditions():
+        if present and not any(
+            code and (system in ICD10 or system == SNOMED) for system, code in codings(condition.get("code"))
+        ):
+            return record.evidence(condition, "condition without a code of ICD-10 or SNOMED CT")
     return None
 
 

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from collections.abc import Sequence
+from datetime import timedelta
 from decimal import ROUND_HALF_UP, Decimal
 from math import exp
 from typing import Final
 
 from fhir_bridge.fhir.canonical import PREDICTION_CODES
 from fhir_bridge.predictions.contract import Contribution, ModelCard, Prediction, PredictorSettings, Refusal
-from fhir_bridge.predictions.findings import Disease, find_disease, is_refuted, pathogenic_variants
-from fhir_bridge.predictions.inputs import MissingInput, QuantityInput, loinc
+from fhir_bridge.predictions.findings import (
+    Disease,
+    find_disease,
+    find_unreadable,
+    is_refuted,
+    pathogenic_variants,
+)
+from fhir_bridge.predictions.inputs import MissingInput, QuantityInput, UnusableInput, age_on, loinc
 from fhir_bridge.predictions.record import Evidence, PatientRecord, parse_time
 
 __all__ = ["HcmRiskScd", "category_of", "contributions", "risk"]
@@ -19,14 +26,27 @@ _DCM: Final = "http://dicom.nema.org/resources/ontology/DCM"
 _OUTFLOW_TRACT: Final = frozenset({"13418002"})
 AGE_LIMIT: Final = timedelta(days=3 * 366)
 
+_WALL_PLAUSIBLE: Final = (Decimal(3), Decimal(60))
+
 WALL = QuantityInput(
-    "maximal left ventricular wall thickness", frozenset({(_DCM, "122445")}), "mm", AGE_LIMIT
+    "maximal left ventricular wall thickness",
+    frozenset({(_DCM, "122445")}),
+    "mm",
+    AGE_LIMIT,
+    _WALL_PLAUSIBLE,
 )
-SEPTUM = QuantityInput("interventricular septum thickness", loinc("18154-5"), "mm", AGE_LIMIT)
+SEPTUM = QuantityInput(
+    "interventricular septum thickness", loinc("18154-5"), "mm", AGE_LIMIT, _WALL_PLAUSIBLE
+)
 """Stands in where no maximal thickness is stated: the septum is where hypertrophy is greatest in most patients."""
-ATRIUM = QuantityInput("left atrial diameter", loinc("29469-4"), "mm", AGE_LIMIT)
+ATRIUM = QuantityInput("left atrial diameter", loinc("29469-4"), "mm", AGE_LIMIT, (Decimal(10), Decimal(130)))
 GRADIENT = QuantityInput(
-    "left ventricular outflow tract gradient", loinc("20247-3"), "mm[Hg]", AGE_LIMIT, sites=_OUTFLOW_TRACT
+    "left ventricular outflow tract gradient",
+    loinc("20247-3"),
+    "mm[Hg]",
+    AGE_LIMIT,
+    (Decimal(0), Decimal(300)),
+    sites=_OUTFLOW_TRACT,
 )
 
 HCM = Disease(
@@ -100,6 +120,7 @@ class HcmRiskScd:
     name = "hcm-risk-scd"
     version = "2014.1"
     code_system = PREDICTION_CODES
+    result_code = ("hcm-risk-scd", "HCM Risk-SCD 5-year risk of sudden cardiac death")
     title = "HCM Risk-SCD: five-year risk of sudden cardiac death in hypertrophic cardiomyopathy"
     manufacturer = "HCM Outcomes investigators"
     card = ModelCard(
@@ -116,50 +137,64 @@ class HcmRiskScd:
         citation="Eur Heart J 2014;35:2010-2020, doi:10.1093/eurheartj/eht439",
     )
 
-    def predict(self, record: PatientRecord, settings: PredictorSettings) -> Prediction | Refusal:  # noqa: ARG002
+    def predict(
+        self,
+        records: Sequence[PatientRecord],
+        settings: PredictorSettings,  # noqa: ARG002 - it has none
+    ) -> list[Prediction | Refusal]:
         """Risk, or the reason why the model is not meant for this person."""
-        try:
-            return self._predict(record, datetime.now(UTC))
-        except MissingInput as missing:
-            return self._refuse("missing-input", str(missing))
+        return [self._of(record) for record in records]
 
-    def _predict(self, record: PatientRecord, now: datetime) -> Prediction | Refusal:
+    def _of(self, record: PatientRecord) -> Prediction | Refusal:
+        try:
+            return self._predict(record)
+        except UnusableInput as unusable:
+            evidence = () if unusable.evidence is None else (unusable.evidence,)
+            return self._refuse(unusable.reason, str(unusable), *evidence)
+
+    def _predict(self, record: PatientRecord) -> Prediction | Refusal:
+        if record.deceased:
+            return self._refuse("not-applicable", "the patient has died")
         diagnosis = find_disease(record, HCM)
         if diagnosis is None:
             return self._refuse("not-applicable", "no diagnosis of hypertrophic cardiomyopathy")
+        looked_at = [diagnosis]
         for disease in (INFILTRATIVE, ARREST):
             found = find_disease(record, disease)
             if found is not None:
                 return self._refuse("not-applicable", f"{disease.name}: {found.reference}", found)
+            refuted = is_refuted(record, disease)
+            looked_at += [] if refuted is None else [refuted]
         for variant in pathogenic_variants(record, frozenset(_PHENOCOPIES)):
             text = f"{_PHENOCOPIES[variant.gene]}: {variant}, {variant.evidence.reference}"
             return self._refuse("not-applicable", text, variant.evidence, variant.implication)
-        wall, atrium, gradient = _wall(record, now), ATRIUM.find(record, now), GRADIENT.find(record, now)
+        wall, atrium, gradient = _wall(record), ATRIUM.find(record), GRADIENT.find(record)
         day = parse_time(wall[1].time).date()
-        age = record.age_on(day)
-        if age is None:
-            return self._refuse("missing-input", "the birth date is not known to the day")
+        age = age_on(record, day)
         if age < 16:
             return self._refuse("not-applicable", f"age {age} is below 16")
         for name, (value, evidence) in zip(_RANGES, (wall, atrium, gradient), strict=True):
             low, high = _RANGES[name]
             if not low <= value <= high:
-                text = f"{evidence.label} {evidence.value} is outside {low} to {high}: {evidence.reference}"
+                text = f"{evidence.label} is outside {low} to {high}: {evidence.reference}"
                 return self._refuse("out-of-range", text, evidence)
+        unreadable = find_unreadable(record)
+        if unreadable is not None:
+            raise UnusableInput("a condition that can't be read may exclude", unreadable)
         history = {
             "family-history": _answer(record, FAMILY_HISTORY),
             "nsvt": _answer(record, NSVT),
             "syncope": _answer(record, SYNCOPE),
         }
         measured = {"wall-thickness": wall, "left-atrial-diameter": atrium, "lvot-gradient": gradient}
-        return self._result(age, measured, history, diagnosis)
+        return self._result(age, measured, history, looked_at)
 
     def _result(
         self,
         age: int,
         measured: dict[str, tuple[Decimal, Evidence]],
         history: dict[str, tuple[bool, Evidence]],
-        diagnosis: Evidence,
+        looked_at: list[Evidence],
     ) -> Prediction:
         wall, atrium, gradient = (float(value) for value, _ in measured.values())
         family_history, nsvt, syncope = (present for present, _ in history.values())
@@ -170,14 +205,14 @@ class HcmRiskScd:
         percent = risk(sum(terms.values()))
         newest = max((evidence.time for _, evidence in measured.values()), key=parse_time)
         return Prediction(
-            code="hcm-risk-scd",
-            display="HCM Risk-SCD 5-year risk of sudden cardiac death",
+            code=self.result_code[0],
+            display=self.result_code[1],
             percent=percent,
             horizon_years=5,
             outcome=("sudden-cardiac-death", "Sudden cardiac death"),
             category=category_of(percent),
             effective=newest,
-            evidence=(*inputs.values(), diagnosis),
+            evidence=(*inputs.values(), *looked_at),
             contributions=tuple(
                 Contribution(
                     f"contribution-{name}",
@@ -193,8 +228,7 @@ class HcmRiskScd:
 
     def _refuse(self, reason: str, text: str, *evidence: Evidence) -> Refusal:
         return Refusal(
-            "hcm-risk-scd",
-            "HCM Risk-SCD 5-year risk of sudden cardiac death",
+            *self.result_code,
             reason,  # type: ignore[arg-type]
             text,
             evidence[0].modality if evidence else "ehr",
@@ -203,12 +237,12 @@ class HcmRiskScd:
         )
 
 
-def _wall(record: PatientRecord, now: datetime) -> tuple[Decimal, Evidence]:
+def _wall(record: PatientRecord) -> tuple[Decimal, Evidence]:
     try:
-        return WALL.find(record, now)
+        return WALL.find(record)
     except MissingInput as missing:
         try:
-            return SEPTUM.find(record, now)
+            return SEPTUM.find(record)
         except MissingInput:
             raise missing from None
 

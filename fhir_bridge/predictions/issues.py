@@ -40,4 +40,11 @@ CODES = declare(
         "Add it to the site file; nothing is assumed in its place.",
         "required",
     ),
+    IssueCode(
+        "FB-PRED-006",
+        "error",
+        "The model can't be run in a process of its own",
+        "The message says what its import raised; a predictor is a class of an importable module (docs/predictors.md).",
+        "exception",
+    ),
 )

@@ -1,18 +1,19 @@
-"""`POST [base]/Patient/id/$predict`: run a model for one patient and get the Observation it leaves."""
+"""`[base]/Patient/id/$predict`: POST runs a model; GET reads what it last said, and whether that counts."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from functools import lru_cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+import orjson
+
 from fhir_bridge.fhir.access import EVERYTHING, AccessFilter
-from fhir_bridge.fhir.ids import DEMO_KEY, IdKey
-from fhir_bridge.mapping import Site
+from fhir_bridge.fhir.serialization import dumps
+from fhir_bridge.predictions.changes import outdated_models
 from fhir_bridge.predictions.run import PredictionError, PredictionRun, find_predictor
-from fhir_bridge.storage.errors import BadResource, Forbidden
+from fhir_bridge.predictions.site import site_settings
+from fhir_bridge.storage.errors import BadResource, Forbidden, NotFound, VersionConflict
 
 if TYPE_CHECKING:
     from fhir_bridge.storage import Store
@@ -35,12 +36,6 @@ class _Request(Protocol):
     def store(self) -> Store: ...
 
 
-@lru_cache(maxsize=4)
-def _site(path: str | None) -> tuple[Site, IdKey]:
-    site = Site.load(Path(path)) if path else Site()
-    return site, IdKey(DEMO_KEY) if site.demo_key else IdKey.load_or_make(site.key_path)
-
-
 class Predict:
     """The operation. Parameter `predictor`: name of the model.
 
@@ -53,24 +48,45 @@ class Predict:
     access = "r"
 
     async def __call__(self, request: _Request, parameters: Mapping[str, Any]) -> bytes:
-        """Run and answer with the stored Observation.
+        """Run and answer with the stored Observation; or, for a GET, answer with what is stored.
 
         Raises:
             BadResource: no patient, no predictor, or one that this site has not enabled.
             Forbidden: the caller may not create Observations.
+            NotFound: a GET, and the model has left nothing here.
         """
-        if request.method != "POST" or not request.id:
-            raise BadResource("POST to [base]/Patient/<id>/$predict with the parameter `predictor`")
+        name = str(parameters.get("predictor", ""))
+        if not request.id or not name:
+            raise BadResource("ask [base]/Patient/<id>/$predict with the parameter `predictor`")
+        if request.method != "POST":
+            return await self._read(request, name)
         if not request.access.permits("Observation", "c"):
             raise Forbidden("running a model needs a grant to create Observations")
         for resource_type in READ:
             if not any(not rule.criteria for rule in request.access.rules_for(resource_type, "r")):
                 raise Forbidden(f"running a model needs a grant to read every {resource_type} of the patient")
-        site, key = _site(os.environ.get("FHIR_BRIDGE_SITE"))
+        site, key = site_settings(os.environ.get("FHIR_BRIDGE_SITE"))
         try:
-            predictor = find_predictor(str(parameters.get("predictor", "")))
-            run = PredictionRun(predictor, site.parameters, key, request.store)
+            run = PredictionRun(find_predictor(name), site.parameters, key, request.store)
             done = await run.for_patient(request.id, request.access)
         except PredictionError as error:
             raise BadResource(f"{error} ({error.code})") from error
+        if done.outcome == "postponed":
+            raise VersionConflict("the record changes while it is read: try again")
         return (await request.store.read("Observation", done.observation_id, EVERYTHING)).bytes
+
+    async def _read(self, request: _Request, name: str) -> bytes:
+        """Parameters: the newest `result`, its `state`, and what is `outdated` about it."""
+        standings = [one for one in await request.store.results.of_patient(request.id) if one.model == name]
+        if not standings:
+            raise NotFound(f"no result of {name}")
+        newest = next((one for one in standings if one.state == "current"), standings[-1])
+        stored = await request.store.read("Observation", newest.id, request.access)
+        outdated = await outdated_models(request.store, request.access, standings)
+        parameter: list[dict[str, Any]] = [
+            {"name": "state", "valueCode": newest.state},
+            {"name": "result", "resource": orjson.Fragment(stored.bytes)},
+        ]
+        if name in outdated:
+            parameter.insert(1, {"name": "outdated", "valueString": f"outdated: {outdated[name]}"})
+        return dumps({"resourceType": "Parameters", "parameter": parameter})

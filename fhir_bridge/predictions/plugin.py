@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from fhir_bridge.plugins import hookimpl
-from fhir_bridge.predictions.contract import Predictor
+from fhir_bridge.plugins import Predictor, hookimpl
 from fhir_bridge.predictions.hcm_risk_scd import HcmRiskScd
 from fhir_bridge.predictions.operation import Predict
 from fhir_bridge.predictions.score2 import Score2

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import Any, Literal
 
 __all__ = [
-    "RECORD_TYPES",
     "Evidence",
     "Modality",
     "PatientRecord",
@@ -17,6 +16,7 @@ __all__ = [
     "decimal_of",
     "effective_of",
     "modality_of",
+    "moment_of",
     "parse_time",
 ]
 
@@ -28,22 +28,6 @@ _MODALITY: dict[str, Modality] = {
     "vcf": "genomics",
     "pharmcat": "genomics",
 }
-RECORD_TYPES = (
-    "AllergyIntolerance",
-    "Condition",
-    "DiagnosticReport",
-    "Encounter",
-    "FamilyMemberHistory",
-    "ImagingStudy",
-    "Immunization",
-    "MedicationRequest",
-    "MedicationStatement",
-    "Observation",
-    "Procedure",
-    "Specimen",
-)
-"""What a predictor sees: clinical content, not the trail of audit and provenance that every run adds to."""
-
 _RELIABLE = frozenset({"final", "amended", "corrected"})
 _AI_ASSERTED = ("http://terminology.hl7.org/CodeSystem/v3-ObservationValue", "AIAST")
 
@@ -93,14 +77,28 @@ def parse_time(text: str) -> datetime:
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
+def moment_of(text: str) -> datetime | None:
+    """As `parse_time`; None where the text is empty or no date."""
+    try:
+        return parse_time(text)
+    except ValueError:
+        return None
+
+
 class PatientRecord:
-    """All current resources of one patient's compartment.
+    """All current resources of one patient's record (`fhir.record`).
 
     Predictions of any model are left out: a model's output never feeds a model unseen.
+
+    Attributes:
+        as_of: the moment of the run, for how old an input is.
     """
 
-    def __init__(self, patient: dict[str, Any], resources: Iterable[dict[str, Any]]) -> None:
+    def __init__(
+        self, patient: dict[str, Any], resources: Iterable[dict[str, Any]], as_of: datetime | None = None
+    ) -> None:
         self.patient = patient
+        self.as_of = as_of or datetime.now(UTC)
         self._by_type: dict[str, list[dict[str, Any]]] = {}
         for resource in resources:
             labels = {
@@ -117,16 +115,21 @@ class PatientRecord:
     @property
     def newest(self) -> str | None:
         """Time of the newest statement in the record, as it says it."""
-        times = [
-            time for resources in self._by_type.values() for item in resources if (time := effective_of(item))
-        ]
-        return max(times, key=parse_time, default=None)
+        times = {effective_of(item) for resources in self._by_type.values() for item in resources}
+        dated = [(moment, text) for text in times if (moment := moment_of(text)) is not None]
+        return max(dated)[1] if dated else None
 
     @property
     def birth_date(self) -> date | None:
         """Birth date, where it is known to the day."""
-        text = self.patient.get("birthDate", "")
-        return date.fromisoformat(text) if len(text) == 10 else None
+        text = str(self.patient.get("birthDate", ""))
+        moment = moment_of(text) if len(text) == 10 else None
+        return None if moment is None else moment.date()
+
+    @property
+    def deceased(self) -> bool:
+        """Whether the patient is known to have died."""
+        return self.patient.get("deceasedBoolean") is True or "deceasedDateTime" in self.patient
 
     def age_on(self, day: date) -> int | None:
         """Completed years on `day`."""
@@ -151,9 +154,7 @@ class PatientRecord:
                 if codes.intersection(codings(node.get("code"))):
                     found.append((effective_of(observation), observation, node))
                     break
-        found.sort(
-            key=lambda item: (parse_time(item[0]) if item[0] else _LONG_AGO, item[1]["id"]), reverse=True
-        )
+        found.sort(key=lambda item: (moment_of(item[0]) or _LONG_AGO, item[1]["id"]), reverse=True)
         for _, observation, node in found:
             yield observation, node
 
@@ -196,4 +197,8 @@ def decimal_of(node: dict[str, Any]) -> tuple[Decimal, str] | None:
     quantity = node.get("valueQuantity")
     if not isinstance(quantity, dict) or "value" not in quantity or quantity.get("comparator"):
         return None
-    return Decimal(str(quantity["value"])), str(quantity.get("code", ""))
+    try:
+        value = Decimal(str(quantity["value"]))
+    except InvalidOperation:
+        return None
+    return (value, str(quantity.get("code", ""))) if value.is_finite() else None

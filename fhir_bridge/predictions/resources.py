@@ -15,10 +15,14 @@ from typing import Any, Final
 import orjson
 
 from fhir_bridge.fhir.canonical import PREDICTION_CODES
-from fhir_bridge.predictions.contract import Contribution, Prediction, Predictor, PredictorSettings, Refusal
+from fhir_bridge.plugins import Predictor
+from fhir_bridge.predictions.contract import Contribution, Prediction, PredictorSettings, Refusal
 from fhir_bridge.predictions.record import Evidence
 
-__all__ = ["AIAST", "device", "model_card", "observation", "provenance", "risk_assessment"]
+__all__ = ["AIAST", "MODELS", "device", "model_card", "observation", "provenance", "risk_assessment"]
+
+MODELS: Final = "urn:fhir-bridge:predictor"
+"""System of the names of logical models: in Observation.method, whatever the version that gave the result."""
 
 AIAST: Final = {
     "system": "http://terminology.hl7.org/CodeSystem/v3-ObservationValue",
@@ -47,6 +51,7 @@ _ABSENT: Final = {
     "out-of-range": ("not-applicable", "Not Applicable"),
     "missing-input": ("not-performed", "Not Performed"),
     "failed": ("error", "Error"),
+    "opted-out": ("masked", "Masked"),
 }
 
 
@@ -102,7 +107,8 @@ def observation(
         }
     resource["note"] = [{"text": text} for text in _notes(predictor, settings, result)]
     resource["method"] = {
-        "text": f"{predictor.title}, version {predictor.version} ({predictor.card.citation})"
+        "coding": [{"system": MODELS, "version": predictor.version, "code": predictor.name}],
+        "text": f"{predictor.title}, version {predictor.version} ({predictor.card.citation})",
     }
     resource["device"] = {"reference": f"Device/{device_id}"}
     derived = [_reference(item) for item in _unique(result.evidence) if item.resource_type in _DERIVABLE]
@@ -122,6 +128,7 @@ def risk_assessment(
     result: Prediction,
     device_id: str,
     observation_id: str,
+    inputs: Iterable[Evidence],
 ) -> dict[str, Any]:
     """The same risk as a RiskAssessment: outcome, probability, horizon, and every input as its basis."""
     outcome_code, outcome = result.outcome
@@ -147,14 +154,14 @@ def risk_assessment(
         "performer": {"reference": f"Device/{device_id}"},
         "basis": [
             {"reference": f"Observation/{observation_id}"},
-            *(_reference(item) for item in _unique(result.evidence)),
+            *(_reference(item) for item in _unique(inputs)),
         ],
         "prediction": [prediction],
     }
 
 
-def device(resource_id: str, predictor: Predictor) -> dict[str, Any]:
-    """The model as a Device: what it is, whose, which version."""
+def device(resource_id: str, predictor: Predictor, content: str) -> dict[str, Any]:
+    """The model as a Device: what it is, whose, which version and content."""
     kind = predictor.card.kind
     display = "Published equation" if kind == "published-equation" else "Machine-learned model"
     return {
@@ -167,7 +174,10 @@ def device(resource_id: str, predictor: Predictor) -> dict[str, Any]:
             "coding": [_AI_DEVICE, {"system": PREDICTION_CODES, "code": kind, "display": display}],
             "text": display,
         },
-        "version": [{"value": predictor.version}],
+        "version": [
+            {"value": predictor.version},
+            {"type": {"text": "hash of code and files"}, "value": content},
+        ],
     }
 
 
@@ -216,7 +226,7 @@ def model_card(
 def provenance(
     resource_id: str,
     targets: Iterable[str],
-    result: Prediction | Refusal,
+    inputs: Iterable[Evidence],
     device_id: str,
     card_id: str,
     recorded: datetime,
@@ -252,7 +262,7 @@ def provenance(
             }
         ],
         "entity": [
-            *({"role": "source", "what": _reference(item)} for item in _unique(result.evidence)),
+            *({"role": "source", "what": _reference(item)} for item in _unique(inputs)),
             {"role": "source", "what": {"reference": f"DocumentReference/{card_id}"}},
         ],
     }

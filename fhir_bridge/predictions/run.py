@@ -1,27 +1,38 @@
-"""Running a predictor over stored patients: one code path for `predict`, `$predict` and events."""
+"""Running a predictor over stored patients: one code path for `predict`, `$predict` and the job after new data."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime
-from typing import Any, Literal
+import asyncio
+import os
+import secrets
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Literal
 
 from fhir_bridge.fhir.access import EVERYTHING, AccessFilter
 from fhir_bridge.fhir.ids import IdKey
 from fhir_bridge.fhir.serialization import loads_exact
-from fhir_bridge.fhir.validation import Validator
-from fhir_bridge.plugins import get_manager
-from fhir_bridge.predictions import resources
-from fhir_bridge.predictions.contract import Prediction, Predictor, PredictorSettings, Refusal
-from fhir_bridge.predictions.record import RECORD_TYPES, PatientRecord
-from fhir_bridge.storage import Store
-from fhir_bridge.storage.errors import StorageError
-from fhir_bridge.terminology import get_terminology
+from fhir_bridge.plugins import Predictor, get_manager
+from fhir_bridge.predictions.contract import Prediction, PredictorSettings, Refusal
+from fhir_bridge.predictions.identity import Identities
+from fhir_bridge.predictions.model_workers import ModelUnavailable, ModelWorkers, model_workers
+from fhir_bridge.predictions.results import Finished, ResultBuilder
+from fhir_bridge.predictions.subject import Subject, read_subjects
+from fhir_bridge.storage import Gone, NotFound, Store, Stored
+from fhir_bridge.storage.currency import dedupe_of
+from fhir_bridge.storage.jobs import Jobs
+from fhir_bridge.storage.results import NewResult
 
 __all__ = ["Predicted", "PredictionError", "PredictionRun", "find_predictor", "predictors"]
 
-Outcome = Literal["written", "unchanged"]
+Outcome = Literal["written", "unchanged", "postponed"]
+"""`postponed`: the record changed each time while it was read; the job that its last change added does it."""
+
+CHUNK: Final = 50
+"""Patients in one call of the model and one transaction."""
+
+CHUNK_BYTES: Final = 8 * 1024 * 1024
+_ATTEMPTS: Final = 5
 
 
 class PredictionError(Exception):
@@ -34,7 +45,7 @@ class PredictionError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Predicted:
-    """What a run left for one patient."""
+    """What a run left for one patient; `observation_id` is empty where it was postponed."""
 
     patient_id: str
     observation_id: str
@@ -64,56 +75,70 @@ def find_predictor(name: str) -> Predictor:
 class PredictionRun:
     """A predictor, a site's decision about it, and a store.
 
-    The id of a result hashes predictor, version, subject, settings and the exact input versions, so a run that sees
-    nothing new writes nothing.
+    The id of a result hashes the model's content, the site's decisions, the subject and what the inputs say, so a run
+    that sees nothing new writes nothing.
     """
 
-    def __init__(self, predictor: Predictor, parameters: Mapping[str, Any], key: IdKey, store: Store) -> None:
+    def __init__(
+        self,
+        predictor: Predictor,
+        parameters: Mapping[str, Any],
+        key: IdKey,
+        store: Store,
+        workers: ModelWorkers | None = None,
+    ) -> None:
         self._predictor = predictor
-        self._settings = PredictorSettings.from_site(parameters, predictor.name)
+        try:
+            self._settings = PredictorSettings.from_site(parameters, predictor.name)
+            identities = Identities(predictor, self._settings, key)
+        except (ValueError, OSError) as error:
+            raise PredictionError("FB-PRED-005", f"{predictor.name}: {error}") from error
         if not self._settings.enabled:
             raise PredictionError(
                 "FB-PRED-001",
                 f'"{predictor.name}" is not enabled at this site; enable it in the site file: '
                 f"parameters: {{predictions: {{{predictor.name}: {{enabled: true}}}}}}",
             )
-        self._key = key
         self._store = store
-        self._validator = Validator(
-            get_terminology(definitions=store.definitions), definitions=store.definitions
-        )
-        self._device_id = key.id("Device", predictor.name, predictor.version)
-        self._card_id = key.id("DocumentReference", predictor.name, predictor.version)
+        self._workers = workers or model_workers()
+        self._content = identities.content
+        self._builder = ResultBuilder(predictor, self._settings, identities, store.definitions)
+        self._jobs = Jobs(store.pool, f"predict-{os.getpid()}-{secrets.token_hex(4)}")
 
     async def for_patient(self, patient_id: str, access: AccessFilter = EVERYTHING) -> Predicted:
         """Predict for one patient, of what `access` lets be read, and attach the result.
 
+        Of a record that was merged into another one, that one is the subject.
+
         Raises:
             StorageError: there is no such patient for this caller.
-            PredictionError: FB-PRED-004, the result is not valid FHIR.
+            PredictionError: FB-PRED-004, what is to be written is not valid FHIR; FB-PRED-006, the model can't be run.
         """
-        record = await self._record(patient_id, access)
-        result = self._predict(record)
-        if isinstance(result, Refusal) and result.effective is None:
-            result = replace(result, effective=record.newest)
-        evidence = "\n".join(sorted({item.reference for item in result.evidence}))
-        text = str(result.percent) if isinstance(result, Prediction) else result.text
-        parts = (self._predictor.name, self._predictor.version, patient_id, result.code, text, evidence)
-        observation_id = self._key.id("Observation", *parts, optional=frozenset({4, 6}))
-        if await self._exists("Observation", observation_id):
-            return Predicted(patient_id, observation_id, result, "unchanged")
-        await self._attach(patient_id, observation_id, result)
-        return Predicted(patient_id, observation_id, result, "written")
+        claimed = await self._claim([patient_id])
+        subjects = [one async for one in read_subjects(self._store, [patient_id], access)]
+        done = await self._run(subjects, access)
+        await self._jobs.finish_all(claimed)
+        if not done:
+            raise Gone(f"Patient/{patient_id} was deleted")
+        return done[0]
+
+    async def for_patients(
+        self, patient_ids: Iterable[str], access: AccessFilter = EVERYTHING
+    ) -> AsyncIterator[Predicted]:
+        """The same for many, several at a time; each person once."""
+        waiting = list(dict.fromkeys(patient_ids))
+        for start in range(0, len(waiting), CHUNK):
+            async for done in self._chunk(waiting[start : start + CHUNK], access):
+                yield done
 
     async def for_all(self, access: AccessFilter = EVERYTHING) -> AsyncIterator[Predicted]:
         """Predict for every patient that is current (a record merged into another one is left out)."""
         cursor = None
         while True:
-            page = await self._store.search("Patient", [("_sort", "_id")], access, count=200, cursor=cursor)
-            for entry in page.entries:
-                patient = loads_exact(entry.bytes)
-                if not any(link.get("type") == "replaced-by" for link in patient.get("link", ())):
-                    yield await self.for_patient(entry.id, access)
+            page = await self._store.search("Patient", [("_sort", "_id")], access, count=CHUNK, cursor=cursor)
+            known = {entry.id: entry for entry in page.entries if not _is_merged(entry.bytes)}
+            async for done in self._chunk(list(known), access, known):
+                yield done
             cursor = page.next
             if cursor is None:
                 return
@@ -128,73 +153,140 @@ class PredictionRun:
         ]
         return [text.removeprefix("Patient/") for text in references if text.startswith("Patient/")]
 
-    async def _record(self, patient_id: str, access: AccessFilter) -> PatientRecord:
-        patient = loads_exact((await self._store.read("Patient", patient_id, access)).bytes)
-        found = [
-            loads_exact(entry.bytes)
-            async for entry in self._store.patient_record(patient_id, access, types=RECORD_TYPES)
-        ]
-        return PatientRecord(patient, (item for item in found if item["resourceType"] != "Patient"))
+    async def _chunk(
+        self, ids: Sequence[str], access: AccessFilter, known: Mapping[str, Stored] | None = None
+    ) -> AsyncIterator[Predicted]:
+        """Some patients; `known`: those of them that were read already."""
+        claimed = await self._claim(ids)
+        subjects: dict[str, Subject] = {}
+        size = 0
+        async for subject in read_subjects(self._store, ids, access, known):
+            subjects[subject.id] = subject
+            size += subject.size
+            if size > CHUNK_BYTES:
+                for done in await self._run(list(subjects.values()), access):
+                    yield done
+                subjects, size = {}, 0
+        for done in await self._run(list(subjects.values()), access):
+            yield done
+        await self._jobs.finish_all(claimed)
 
-    def _predict(self, record: PatientRecord) -> Prediction | Refusal:
-        try:
-            return self._predictor.predict(record, self._settings)
-        except Exception as error:  # noqa: BLE001 - a plug-in's model may fail in any way; the failure is recorded
-            text = f"the model failed: {type(error).__name__}"
-            return Refusal("", self._predictor.title, "failed", text, "ehr", None)
+    async def _claim(self, ids: Sequence[str]) -> list[int]:
+        """Take the jobs that this run does anyway, before it reads: what is written after that adds another."""
+        return await self._jobs.lease_waiting([dedupe_of(self._predictor.name, one) for one in ids])
 
-    async def _exists(self, resource_type: str, resource_id: str) -> bool:
-        try:
-            await self._store.read(resource_type, resource_id, EVERYTHING)
-        except StorageError:
-            return False
-        return True
+    async def _run(self, subjects: Sequence[Subject], access: AccessFilter) -> list[Predicted]:
+        """Results for all, in their order. A record that changes meanwhile is read and computed again."""
+        done: dict[str, Predicted] = {}
+        waiting = list(subjects)
+        for _ in range(_ATTEMPTS):
+            for one, outcome in await self._attempt(waiting):
+                done[one.subject.id] = Predicted(one.subject.id, one.observation_id, one.result, outcome)
+            waiting = [subject for subject in waiting if subject.id not in done]
+            if not waiting:
+                break
+            waiting = await self._again([subject.id for subject in waiting], access)
+        for subject in waiting:
+            reason = self._builder.failed("the record kept changing")
+            done[subject.id] = Predicted(subject.id, "", reason, "postponed")
+        return [done[subject.id] for subject in subjects if subject.id in done]
 
-    async def _attach(self, patient_id: str, observation_id: str, result: Prediction | Refusal) -> None:
-        now = datetime.now(UTC)
-        predictor, settings = self._predictor, self._settings
-        written = [
-            resources.observation(
-                observation_id, patient_id, predictor, settings, result, self._device_id, now
-            )
-        ]
-        if isinstance(result, Prediction):
-            risk_id = self._key.id("RiskAssessment", observation_id)
-            written.append(
-                resources.risk_assessment(
-                    risk_id, patient_id, predictor, result, self._device_id, observation_id
+    async def _again(self, ids: Sequence[str], access: AccessFilter) -> list[Subject]:
+        """Those that are still there."""
+        found: list[Subject] = []
+        for one in ids:
+            try:
+                found += [subject async for subject in read_subjects(self._store, [one], access)]
+            except (NotFound, Gone):
+                continue
+        return found
+
+    async def _attempt(self, subjects: Sequence[Subject]) -> list[tuple[Finished, Outcome]]:
+        """What could be decided and written now."""
+        if not subjects:
+            return []
+        answers = await self._ask(subjects)
+        pairs = zip(subjects, answers, strict=True)
+        kept, new = await self._decided([self._builder.finish(subject, answer) for subject, answer in pairs])
+        built, invalid = await self._build(new)
+        if invalid:  # an answer that no valid resource can carry is a failed run
+            refused = [
+                self._builder.finish(
+                    one.subject, self._builder.failed(f"its result is not valid FHIR at {problem}")
                 )
-            )
-        targets = [f"{resource['resourceType']}/{resource['id']}" for resource in written]
-        provenance_id = self._key.id("Provenance", observation_id)
-        written.append(
-            resources.provenance(provenance_id, targets, result, self._device_id, self._card_id, now)
+                for one, problem in invalid
+            ]
+            also_kept, also_new = await self._decided(refused)
+            also_built, invalid = await self._build(also_new)
+            if invalid:
+                raise PredictionError(
+                    "FB-PRED-004", f"{self._predictor.name}: not valid FHIR at {invalid[0][1]}"
+                )
+            kept, built = kept + also_kept, built + also_built
+        results = self._store.results
+        written = await results.write([result for _, result in built])
+        if not all(written) and len(built) > 1:  # an input is new, or another run writes: the others go alone
+            written = [
+                fits or (await results.write([result]))[0]
+                for fits, (_, result) in zip(written, built, strict=True)
+            ]
+        done: list[tuple[Finished, Outcome]] = [(one, "unchanged") for one in kept]
+        done += [(one, "written") for (one, _), fits in zip(built, written, strict=True) if fits]
+        return done
+
+    async def _build(
+        self, finished: Sequence[Finished]
+    ) -> tuple[list[tuple[Finished, NewResult]], list[tuple[Finished, str]]]:
+        """What is to be written, and what can't be, with the element that is not valid."""
+        if not finished:
+            return [], []
+        made = await asyncio.to_thread(lambda: [self._builder.build(one) for one in finished])
+        pairs = list(zip(finished, made, strict=True))
+        return (
+            [(one, result) for one, result in pairs if not isinstance(result, str)],
+            [(one, result) for one, result in pairs if isinstance(result, str)],
         )
-        shared = [
-            resources.device(self._device_id, predictor),
-            resources.model_card(self._card_id, predictor, settings, self._device_id),
-        ]
-        entries = [
-            resource
-            for resource in shared
-            if not await self._exists(resource["resourceType"], resource["id"])
-        ]
-        entries += written
-        for resource in entries:
-            for issue in self._validator.validate(resource):
-                if issue.severity in ("error", "fatal"):
-                    raise PredictionError(
-                        "FB-PRED-004", f"{predictor.name}: {issue.expression}: {issue.message}"
-                    )
-        bundle = {
-            "resourceType": "Bundle",
-            "type": "transaction",
-            "entry": [
-                {
-                    "resource": resource,
-                    "request": {"method": "PUT", "url": f"{resource['resourceType']}/{resource['id']}"},
-                }
-                for resource in entries
-            ],
-        }
-        await self._store.transaction(bundle, EVERYTHING)
+
+    async def _ask(self, subjects: Sequence[Subject]) -> list[Prediction | Refusal]:
+        """The model's answers; a patient's own refusal comes before any model sees the record."""
+        found: dict[str, Prediction | Refusal] = {}
+        asked: list[Subject] = []
+        for subject in subjects:
+            refusal = subject.refused_use(self._settings, self._builder.code)
+            if refusal is None:
+                asked.append(subject)
+            else:
+                found[subject.id] = refusal
+        if asked:
+            try:
+                answers = await self._workers.predict(
+                    self._predictor,
+                    self._settings,
+                    [subject.for_model() for subject in asked],
+                    self._content,
+                )
+            except ModelUnavailable as error:
+                raise PredictionError("FB-PRED-006", f"{self._predictor.name}: {error}") from error
+            for subject, answer in zip(asked, answers, strict=True):
+                found[subject.id] = self._builder.failed(answer) if isinstance(answer, str) else answer
+        return [found[subject.id] for subject in subjects]
+
+    async def _decided(self, finished: list[Finished]) -> tuple[list[Finished], list[Finished]]:
+        """Those that are current already, and those to write. One that was withdrawn gets another id."""
+        kept: list[Finished] = []
+        new: list[Finished] = []
+        while finished:
+            states = await self._store.results.states([one.observation_id for one in finished])
+            withdrawn: list[Finished] = []
+            for one in finished:
+                state = states.get(one.observation_id)
+                place = kept if state == "current" else withdrawn if state == "withdrawn" else new
+                place.append(one)
+            finished = [self._builder.next_attempt(one) for one in withdrawn]
+        return kept, new
+
+
+def _is_merged(patient: bytes) -> bool:
+    if b'"replaced-by"' not in patient:
+        return False
+    return any(link.get("type") == "replaced-by" for link in loads_exact(patient).get("link", ()))

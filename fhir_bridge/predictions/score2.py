@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime, timedelta
+from collections.abc import Sequence
+from datetime import date, timedelta
 from decimal import ROUND_HALF_UP, Decimal
 from math import exp, log
 from typing import Final
 
 from fhir_bridge.fhir.canonical import PREDICTION_CODES
 from fhir_bridge.predictions.contract import Contribution, ModelCard, Prediction, PredictorSettings, Refusal
-from fhir_bridge.predictions.findings import Disease, find_disease, pathogenic_variants
+from fhir_bridge.predictions.findings import (
+    Disease,
+    find_disease,
+    find_unreadable,
+    is_refuted,
+    pathogenic_variants,
+)
 from fhir_bridge.predictions.inputs import (
     CHOLESTEROL_MOLAR_MASS,
     MissingInput,
     QuantityInput,
+    Reading,
     Smoking,
+    UnusableInput,
+    age_on,
     find_smoking,
     loinc,
 )
@@ -24,14 +34,32 @@ from fhir_bridge.predictions.score2_coefficients import REGIONS, SCORE2, SCORE2_
 __all__ = ["Score2", "Terms", "category_of", "risk"]
 
 YEARS: Final = timedelta(days=366)
-SBP = QuantityInput("systolic blood pressure", loinc("8480-6"), "mm[Hg]", 2 * YEARS)
+SBP = QuantityInput(
+    "systolic blood pressure", loinc("8480-6"), "mm[Hg]", 2 * YEARS, (Decimal(50), Decimal(300))
+)
 CHOLESTEROL = QuantityInput(
-    "total cholesterol", loinc("14647-2", "2093-3"), "mmol/L", 5 * YEARS, CHOLESTEROL_MOLAR_MASS
+    "total cholesterol",
+    loinc("14647-2", "2093-3"),
+    "mmol/L",
+    5 * YEARS,
+    (Decimal(1), Decimal(25)),
+    CHOLESTEROL_MOLAR_MASS,
 )
 HDL = QuantityInput(
-    "HDL cholesterol", loinc("14646-4", "2085-9"), "mmol/L", 5 * YEARS, CHOLESTEROL_MOLAR_MASS
+    "HDL cholesterol",
+    loinc("14646-4", "2085-9"),
+    "mmol/L",
+    5 * YEARS,
+    (Decimal("0.1"), Decimal(5)),
+    CHOLESTEROL_MOLAR_MASS,
 )
-EGFR = QuantityInput("eGFR", loinc("98979-8", "62238-1", "33914-3", "88293-6"), "mL/min/{1.73_m2}", 2 * YEARS)
+EGFR = QuantityInput(
+    "eGFR",
+    loinc("98979-8", "62238-1", "33914-3", "88293-6"),
+    "mL/min/{1.73_m2}",
+    2 * YEARS,
+    (Decimal(0), Decimal(250)),
+)
 
 DIABETES = Disease(
     "diabetes mellitus",
@@ -53,6 +81,8 @@ FAMILIAL = Disease(
 )
 FAMILIAL_GENES = frozenset({"LDLR", "APOB", "PCSK9", "LDLRAP1"})
 _EGFR_LIMIT = Decimal(60)
+_EGFR_ABOVE = Decimal(59)
+"""Laboratories that report whole numbers write `>59` for what is not below 60."""
 
 
 _LABELS: Final = {
@@ -124,6 +154,7 @@ class Score2:
     name = "score2"
     version = "2021.1"
     code_system = PREDICTION_CODES
+    result_code = ("score2", "SCORE2 10-year risk of cardiovascular disease")
     title = "SCORE2 and SCORE2-OP: ten-year risk of fatal and non-fatal cardiovascular disease"
     manufacturer = "SCORE2 and SCORE2-OP working groups of the European Society of Cardiology"
     card = ModelCard(
@@ -140,31 +171,35 @@ class Score2:
         citation="Eur Heart J 2021;42:2439-2454 and 2455-2467",
     )
 
-    def predict(self, record: PatientRecord, settings: PredictorSettings) -> Prediction | Refusal:
+    def predict(
+        self, records: Sequence[PatientRecord], settings: PredictorSettings
+    ) -> list[Prediction | Refusal]:
         """Risk, or the reason why the model is not meant for this person."""
-        try:
-            return self._predict(record, settings, datetime.now(UTC))
-        except MissingInput as missing:
-            return self._refuse("missing-input", str(missing))
+        return [self._of(record, settings) for record in records]
 
-    def _predict(
-        self, record: PatientRecord, settings: PredictorSettings, now: datetime
-    ) -> Prediction | Refusal:
+    def _of(self, record: PatientRecord, settings: PredictorSettings) -> Prediction | Refusal:
+        try:
+            return self._predict(record, settings)
+        except UnusableInput as unusable:
+            evidence = () if unusable.evidence is None else (unusable.evidence,)
+            return self._refuse(unusable.reason, str(unusable), *evidence)
+
+    def _predict(self, record: PatientRecord, settings: PredictorSettings) -> Prediction | Refusal:
+        if record.deceased:
+            return self._refuse("not-applicable", "the patient has died")
         sex = record.patient.get("gender")
         if sex not in ("male", "female"):
             return self._refuse("missing-input", "the model has equations for male and female only")
-        sbp, sbp_evidence = SBP.find(record, now)
+        sbp, sbp_evidence = SBP.find(record)
         newest = parse_time(sbp_evidence.time).date()
-        age = record.age_on(newest)
-        if age is None:
-            return self._refuse("missing-input", "the birth date is not known to the day")
+        age = age_on(record, newest)
         if not 40 <= age <= 89:
             return self._refuse("not-applicable", f"age {age} is outside 40 to 89", older=age >= 70)
-        excluded = self._excluded(record, now, older=age >= 70)
-        if excluded is not None:
+        excluded = self._excluded(record, older=age >= 70)
+        if isinstance(excluded, Refusal):
             return excluded
-        cholesterol, cholesterol_evidence = CHOLESTEROL.find(record, now)
-        hdl, hdl_evidence = HDL.find(record, now)
+        cholesterol, cholesterol_evidence = CHOLESTEROL.find(record)
+        hdl, hdl_evidence = HDL.find(record)
         smoking = find_smoking(record)
         region = settings.options.get("region")
         if region not in REGIONS:
@@ -182,6 +217,7 @@ class Score2:
             (cholesterol, cholesterol_evidence),
             (hdl, hdl_evidence),
             smoking,
+            excluded,
         )
 
     def _result(
@@ -194,6 +230,7 @@ class Score2:
         cholesterol: tuple[Decimal, Evidence],
         hdl: tuple[Decimal, Evidence],
         smoking: Smoking,
+        looked_at: list[Evidence],
     ) -> Prediction:
         terms = Terms(age, float(sbp[0]), float(cholesterol[0]), float(hdl[0]), smoking.current)
         percent = risk(terms, sex, region)
@@ -213,7 +250,7 @@ class Score2:
             outcome=("cardiovascular-event", "Fatal or non-fatal cardiovascular event"),
             category=category_of(percent, age),
             effective=newest,
-            evidence=tuple(evidence.values()),
+            evidence=(*evidence.values(), *looked_at),
             contributions=tuple(
                 Contribution(
                     f"contribution-{name}",
@@ -228,23 +265,38 @@ class Score2:
             cautions=(f"Calibrated for the {region} risk region; age {age} on {day.isoformat()}.",),
         )
 
-    def _excluded(self, record: PatientRecord, now: datetime, *, older: bool) -> Refusal | None:
+    def _excluded(self, record: PatientRecord, *, older: bool) -> Refusal | list[Evidence]:
+        """Why the model is not meant for this person, or what was looked at and does not exclude."""
+        looked_at: list[Evidence] = []
         for disease in (DIABETES, ASCVD, CKD, FAMILIAL):
             evidence = find_disease(record, disease)
             if evidence is not None:
                 text = f"{disease.name}: {evidence.reference}"
                 return self._refuse("not-applicable", text, evidence, older=older)
+            refuted = is_refuted(record, disease)
+            looked_at += [] if refuted is None else [refuted]
         for variant in pathogenic_variants(record, FAMILIAL_GENES):
             text = f"familial hypercholesterolaemia: {variant}, {variant.evidence.reference}"
             return self._refuse("not-applicable", text, variant.evidence, variant.implication, older=older)
         try:
-            egfr, evidence = EGFR.find(record, now)
+            reading = EGFR.newest(record)
         except MissingInput:
-            return None  # the equation itself does not use eGFR; a recorded one may exclude, an absent one does not
-        if egfr < _EGFR_LIMIT:
-            text = f"eGFR {evidence.value} is below {_EGFR_LIMIT}: {evidence.reference}"
-            return self._refuse("not-applicable", text, evidence, older=older)
-        return None
+            pass  # the equation itself does not use eGFR; a recorded one may exclude, an absent one does not
+        else:
+            below = _is_below_limit(reading)
+            if below is None:
+                raise UnusableInput(f"eGFR may be below {_EGFR_LIMIT} or not", reading.evidence)
+            if below:
+                text = f"eGFR is below {_EGFR_LIMIT}: {reading.evidence.reference}"
+                return self._refuse("not-applicable", text, reading.evidence, older=older)
+            looked_at.append(reading.evidence)
+        undated = EGFR.undated(record)
+        if undated is not None:
+            raise UnusableInput("eGFR has no time, so it may be the newest", undated)
+        unreadable = find_unreadable(record)
+        if unreadable is not None:
+            raise UnusableInput("a condition that can't be read may exclude", unreadable)
+        return looked_at
 
     @staticmethod
     def _code(older: bool) -> tuple[str, str]:
@@ -256,3 +308,13 @@ class Score2:
         modality = evidence[0].modality if evidence else "ehr"
         effective = next((e.time for e in evidence if e.time), None)
         return Refusal(code, display, reason, text, modality, effective, evidence)  # type: ignore[arg-type]
+
+
+def _is_below_limit(egfr: Reading) -> bool | None:
+    """Whether an eGFR is below 60; None where its comparator leaves that open (`<90`, `>30`)."""
+    value, comparator = egfr.value, egfr.comparator
+    if not comparator:
+        return value < _EGFR_LIMIT
+    if comparator in ("<", "<="):
+        return True if value < _EGFR_LIMIT or (comparator, value) == ("<", _EGFR_LIMIT) else None
+    return False if value >= _EGFR_ABOVE and (comparator, value) != (">=", _EGFR_ABOVE) else None

@@ -7,6 +7,7 @@ import gc
 import importlib
 import importlib.util
 import logging
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
@@ -20,20 +21,26 @@ from starlette.types import Receive, Scope, Send
 from fhir_bridge.fhir import definitions
 from fhir_bridge.plugins import get_manager
 from fhir_bridge.server import login, sample_app
+from fhir_bridge.server.admission import Admission
 from fhir_bridge.server.audit_log import AuditLog
 from fhir_bridge.server.cors import Origins
-from fhir_bridge.server.rest.endpoint import FhirEndpoint
+from fhir_bridge.server.finishing import finish_all
+from fhir_bridge.server.garbage import collect_in_pauses
+from fhir_bridge.server.refusals import Refusals
+from fhir_bridge.server.rest.endpoint import FhirEndpoint, below_base
 from fhir_bridge.server.rest.operations import Operations
 from fhir_bridge.server.rest.terminology import Versions, terminology_operations
 from fhir_bridge.server.rest.validate import Validate
 from fhir_bridge.server.services import Services
 from fhir_bridge.server.settings import FHIR_PATH, Settings
+from fhir_bridge.server.slots import Room, Slots
 from fhir_bridge.server.smart import authorize, discovery, inspect, launch, token
 from fhir_bridge.server.smart.jwks import JwksCache
 from fhir_bridge.server.smart.keys import SigningKey
 from fhir_bridge.server.smart.tokens import TokenReader
 from fhir_bridge.server.terminology import ServedTerminology, limits_of
 from fhir_bridge.storage.accounts import Accounts
+from fhir_bridge.storage.attempts import Attempts
 from fhir_bridge.storage.grants import Grants
 
 if TYPE_CHECKING:
@@ -41,6 +48,8 @@ if TYPE_CHECKING:
 
 __all__ = ["create_app"]
 
+CONNECTIONS = 10
+"""Of a worker to the database: four are left for reads, writes, sign-ins and tokens when all else is busy."""
 PAGES = "fhir_bridge.server.pages"
 
 _log = logging.getLogger("fhir_bridge.server")
@@ -55,20 +64,35 @@ class _Application(FastAPI):
     """
 
     endpoint: FhirEndpoint | None = None
+    admission: Admission | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request; all below the base is FHIR, whatever characters stand there, alive once the worker is."""
-        if scope["type"] != "http" or not _is_fhir(scope["path"].removeprefix(scope.get("root_path", ""))):
-            await super().__call__(scope, receive, send)
-        elif self.endpoint is None:
-            await JSONResponse({"detail": "starting"}, 503)(scope, receive, send)
+        """Serve one request, or the application's life itself."""
+        if scope["type"] != "http" or self.admission is None:
+            await self.dispatch(scope, receive, send)
         else:
-            scope["root_path"] = scope.get("root_path", "") + FHIR_PATH
-            await self.endpoint(scope, receive, send)
+            await self.admission(scope, receive, send)
+
+    async def dispatch(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """All below the base is FHIR, whatever characters stand there, alive once the worker is."""
+        if scope["type"] == "http" and _is_fhir(scope):
+            if self.endpoint is None:
+                await JSONResponse({"detail": "starting"}, 503)(scope, receive, send)
+            else:
+                await self.endpoint(scope, receive, send)
+        elif scope["type"] == "http" and _OBSCURE.search(scope.get("raw_path", b"")):
+            await JSONResponse({"detail": "there is nothing at this address"}, 404)(scope, receive, send)
+        else:
+            await super().__call__(scope, receive, send)
 
 
-def _is_fhir(path: str) -> bool:
-    return path == FHIR_PATH or (path.startswith(FHIR_PATH + "/") and path != discovery.SMART_CONFIGURATION)
+_OBSCURE = re.compile(rb"%(?:2f|5c|00)", re.IGNORECASE)
+"""An encoded slash, backslash or NUL: decoded, it would make another address of it."""
+
+
+def _is_fhir(scope: Scope) -> bool:
+    below = below_base(scope)
+    return below is not None and FHIR_PATH + below != discovery.SMART_CONFIGURATION
 
 
 def create_app(
@@ -108,10 +132,15 @@ def create_app(
         if settings.auth == "none":
             _log.warning("NO AUTHORIZATION: whoever reaches %s may read and change everything", settings.root)
         gc.collect()
-        gc.freeze()  # tables and code live as long as the worker: collections need not walk them on every request
+        gc.freeze()  # tables and code live as long as the worker: collections need not walk them
+        assert app.admission is not None
+        cleaning = asyncio.create_task(collect_in_pauses(app.admission), name="garbage")
         try:
             yield
         finally:
+            cleaning.cancel()
+            await finish_all()
+            await services.refusals.flush()
             await services.audit.stop()
             if http is None:
                 await client.aclose()
@@ -126,6 +155,7 @@ def create_app(
         openapi_url=None,
         redirect_slashes=False,  # the redirects would be made of the request's Host header
     )
+    app.admission = Admission(app.dispatch, settings.max_requests)
     for router in (
         discovery.router,
         login.router,
@@ -142,20 +172,15 @@ def create_app(
     return app
 
 
-def known_to(settings: Settings) -> definitions.Definitions:
-    """The definitions of the site that is served."""
-    if settings.site is None:
-        return definitions.DEFAULT
-    from fhir_bridge.mapping import Site
-
-    return Site.load(settings.site).definitions
-
-
 async def _open(settings: Settings) -> Store:
     from fhir_bridge.storage import Store, database_url
 
-    url = database_url(settings.database_url, data_dir=settings.database_dir)
-    return await Store.open(url, known=known_to(settings))
+    return await Store.open(
+        database_url(settings.database_url, data_dir=settings.database_dir),
+        max_size=CONNECTIONS,
+        statement_seconds=settings.max_request_seconds + 5,  # the budget ends it first, and says so
+        known=settings.definitions(),
+    )
 
 
 async def _services(
@@ -165,19 +190,24 @@ async def _services(
     http: httpx.AsyncClient,
     terminology: ServedTerminology,
 ) -> Services:
-    grants = Grants(store)
+    grants, log = Grants(store), AuditLog(store, manager)
     return Services(
         settings=settings,
         store=store,
         accounts=Accounts(store),
         grants=grants,
+        attempts=Attempts(store),
         key=await SigningKey.load(grants),
         tokens=TokenReader(grants, settings.fhir_base),
         jwks=JwksCache(http),
-        audit=AuditLog(store, manager),
+        audit=log,
+        refusals=Refusals(log),
         plugins=manager,
         http=http,
         terminology=terminology,
+        slots=Slots(CONNECTIONS - 4, (CONNECTIONS - 4) // 2),
+        bodies=Room(4 * settings.max_body_bytes),
+        large=asyncio.Semaphore(1),
     )
 
 

@@ -1,6 +1,8 @@
 """AuditEvents on their way into the store: of sign-ins and writes before the answer, of reads and searches soon after.
 
-One task writes; what arrives while it writes shares the next batch, so that many requests pay for one commit.
+One task writes; what arrives while it writes shares the next batch, so that many requests pay for one commit. Nobody
+waits behind the events of others' large pages: each batch takes those that are waited for first, and those of large
+pages where there is room.
 """
 
 from __future__ import annotations
@@ -17,7 +19,8 @@ from typing import TYPE_CHECKING, Any
 import pluggy
 import psycopg
 
-from fhir_bridge.storage.errors import StorageError
+from fhir_bridge.server.offloading import offloaded
+from fhir_bridge.storage.errors import DatabaseUnavailable, StorageError
 
 if TYPE_CHECKING:
     from fhir_bridge.storage import Store
@@ -32,7 +35,8 @@ PAUSE_SECONDS = 0.1
 BATCH = 100
 """Events written at once. Making their rows holds up the worker's answers for some 10 ms."""
 MOST_WAITING = 5_000
-"""Entries that may wait; a caller who comes then waits too, so that none is lost for want of room."""
+"""Entries that may wait, and events of large pages; a caller who comes then waits too, so that none is lost."""
+ROOM_SECONDS = 10
 RETRY_SECONDS = 1.0
 
 _log = logging.getLogger("fhir_bridge.audit")
@@ -44,12 +48,18 @@ class _Entry:
 
     build: Builder
     done: asyncio.Future[None] | None = None
+    heavy: int = 0
     events: list[Event] | None = None
+    written: int = 0
 
-    def made(self) -> list[Event]:
+    async def left(self) -> list[Event]:
+        """Its events that are not written yet."""
         if self.events is None:
-            self.events = [event | {"id": str(uuid.uuid4())} for event in self.build()]
-        return self.events
+            self.events = await offloaded(self._make) if self.heavy else self._make()
+        return self.events[self.written :]
+
+    def _make(self) -> list[Event]:
+        return [event | {"id": str(uuid.uuid4())} for event in self.build()]
 
 
 class AuditLog:
@@ -63,9 +73,12 @@ class AuditLog:
     def __init__(self, store: Store, plugins: pluggy.PluginManager) -> None:
         self._store = store
         self._plugins = plugins if plugins.hook.fhir_bridge_audit.get_hookimpls() else None
+        self._first: deque[_Entry] = deque()
         self._waiting: deque[_Entry] = deque()
+        self._bulk: deque[_Entry] = deque()
         self._some = asyncio.Event()
         self._urgent = asyncio.Event()
+        self._room, self._bulk_room = asyncio.Event(), asyncio.Event()
         self._writing = asyncio.Lock()
         self._task: asyncio.Task[None] | None = None
 
@@ -87,43 +100,86 @@ class AuditLog:
         Raises:
             StorageError, psycopg.Error: they could not be stored.
         """
-        if not events:
-            return
+        if events:
+            await self.first(lambda: events)
+
+    async def first(self, build: Builder, *, heavy: int = 0) -> None:
+        """Keep the events that `build` makes before going on. Arguments and errors as `later` and `now` have them."""
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.append(_Entry(lambda: events, done))
+        (self._bulk if heavy else self._first).append(_Entry(build, done, heavy))
         self._some.set()
         self._urgent.set()
         await done
 
-    async def later(self, build: Builder) -> None:
-        """Keep the events that `build` makes, within a fifth of a second."""
-        while len(self._waiting) >= MOST_WAITING:
-            await self.flush()
-        self._waiting.append(_Entry(build))
+    async def later(self, build: Builder, *, heavy: int = 0) -> None:
+        """Keep the events that `build` makes, within a fifth of a second, or when no others wait.
+
+        Args:
+            heavy: how many they may be, of a large page: they are made off the event loop, and written after others.
+
+        Raises:
+            DatabaseUnavailable: too many wait, and none could be stored for a while.
+        """
+        self._look_for_room()
+        room = self._bulk_room if heavy else self._room
+        if not room.is_set():
+            try:
+                await asyncio.wait_for(room.wait(), ROOM_SECONDS)
+            except TimeoutError as error:
+                raise DatabaseUnavailable("no more audit events can wait") from error
+        (self._bulk if heavy else self._waiting).append(_Entry(build, heavy=heavy))
         self._some.set()
+
+    def _look_for_room(self) -> None:
+        """Who asks for large pages waits for their events, and for nobody else's."""
+        for room, waiting in (
+            (self._room, len(self._waiting)),
+            (self._bulk_room, sum(entry.heavy - entry.written for entry in self._bulk)),
+        ):
+            if waiting < MOST_WAITING:
+                room.set()
+            else:
+                room.clear()
 
     async def flush(self) -> None:
         """Write all that waits."""
         async with self._writing:
-            while self._waiting:
-                entries = [self._waiting.popleft() for _ in range(min(BATCH, len(self._waiting)))]
+            while self._first or self._waiting or self._bulk:
+                taken: list[tuple[deque[_Entry], _Entry, int]] = []
                 try:
-                    await self._write([event for entry in entries for event in entry.made()])
+                    await self._write(await self._take(taken))
                 except BaseException as error:
-                    self._give_back(entries, error)
+                    self._give_back(taken, error)
                     raise
-                for entry in entries:
-                    if entry.done is not None and not entry.done.done():
+                for queue, entry, count in reversed(taken):
+                    entry.written += count
+                    if entry.events is not None and entry.written < len(entry.events):
+                        queue.appendleft(entry)
+                    elif entry.done is not None and not entry.done.done():
                         entry.done.set_result(None)
+                self._look_for_room()
 
-    def _give_back(self, entries: list[_Entry], error: BaseException) -> None:
+    async def _take(self, taken: list[tuple[deque[_Entry], _Entry, int]]) -> list[Event]:
+        """The events of the next batch; their entries and how many of each go into `taken`."""
+        events: list[Event] = []
+        for queue in (self._first, self._waiting, self._bulk):
+            while queue and len(events) < BATCH:
+                entry = queue.popleft()
+                taken.append((queue, entry, 0))
+                some = (await entry.left())[: BATCH - len(events)]
+                taken[-1] = (queue, entry, len(some))
+                events += some
+        return events
+
+    @staticmethod
+    def _give_back(taken: list[tuple[deque[_Entry], _Entry, int]], error: BaseException) -> None:
         """Who waits for an event is told of the failure; all others are tried again."""
-        for entry in reversed(entries):
+        for queue, entry, _ in reversed(taken):
             if entry.done is not None and isinstance(error, Exception):
                 if not entry.done.done():
                     entry.done.set_exception(error)
             else:
-                self._waiting.appendleft(entry)
+                queue.appendleft(entry)
 
     async def _run(self) -> None:
         while True:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+import asyncio
+from collections.abc import Callable, Collection
 from urllib.parse import parse_qsl
 
 from starlette.requests import Request
@@ -10,6 +11,8 @@ from starlette.requests import Request
 __all__ = ["Form", "FormError", "parse_form", "read_form", "read_limited"]
 
 FORM_BYTES = 64 * 1024
+BODY_SECONDS = 60
+"""How long a body may take to arrive."""
 
 
 class FormError(ValueError):
@@ -52,11 +55,14 @@ def parse_form(text: str, lists: Collection[str] = ()) -> Form:
     return Form(single, many)
 
 
-async def read_limited(request: Request, limit: int) -> bytes:
+async def read_limited(request: Request, limit: int, hold: Callable[[int], object] = lambda _: None) -> bytes:
     """The body, as long as it has at most `limit` bytes; what comes after is not read.
 
+    Args:
+        hold: told of each piece's size; may refuse it.
+
     Raises:
-        FormError: the body is larger (413), or compressed (415): a small text may hold a huge one.
+        FormError: the body is larger (413), too slow (408), or compressed (415): a small text may hold a huge one.
     """
     if request.headers.get("content-encoding", "identity").lower() not in ("identity", ""):
         raise FormError("send the body without Content-Encoding", 415)
@@ -65,11 +71,16 @@ async def read_limited(request: Request, limit: int) -> bytes:
         raise FormError(f"the body has more than {limit} bytes", 413)
     parts: list[bytes] = []
     size = 0
-    async for chunk in request.stream():
-        size += len(chunk)
-        if size > limit:
-            raise FormError(f"the body has more than {limit} bytes", 413)
-        parts.append(chunk)
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            async for chunk in request.stream():
+                size += len(chunk)
+                if size > limit:
+                    raise FormError(f"the body has more than {limit} bytes", 413)
+                hold(len(chunk))
+                parts.append(chunk)
+    except TimeoutError as error:
+        raise FormError(f"the body took more than {BODY_SECONDS} seconds", 408) from error
     return b"".join(parts)
 
 

@@ -103,8 +103,8 @@ CODES = declare(
     IssueCode(
         "FB-REST-014",
         "error",
-        "The body did not arrive in time",
-        "Send the whole body within a minute.",
+        "The request did not arrive in time",
+        "Send the head of the request within ten seconds, and the whole body within a minute.",
         "timeout",
     ),
     IssueCode(
@@ -120,6 +120,27 @@ CODES = declare(
         "An operation has no access declared",
         'Give the plug-in\'s operation the interaction letters a caller needs (access = "rs").',
         "processing",
+    ),
+    IssueCode(
+        "FB-REST-017",
+        "error",
+        "The server has too much to do",
+        "Try again after the seconds of Retry-After, with fewer requests at once.",
+        "throttled",
+    ),
+    IssueCode(
+        "FB-REST-018",
+        "error",
+        "The request asks for more than one request may",
+        "Ask for what was left out in further requests.",
+        "too-costly",
+    ),
+    IssueCode(
+        "FB-REST-019",
+        "error",
+        "The request took too long",
+        "Narrow the search, or ask for less at once.",
+        "timeout",
     ),
     IssueCode(
         "FB-SMART-001",
@@ -142,5 +163,12 @@ CODES = declare(
         "A server without authorization answers only on its own machine",
         "Open it as localhost, or start it with --auth smart.",
         "forbidden",
+    ),
+    IssueCode(
+        "FB-SMART-005",
+        "error",
+        "Too many failed attempts",
+        "Wait the seconds of Retry-After, then send what is right.",
+        "throttled",
     ),
 )

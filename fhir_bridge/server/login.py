@@ -10,9 +10,11 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from fhir_bridge.governance import audit
+from fhir_bridge.server import guesses
 from fhir_bridge.server.forms import FormError, read_form
 from fhir_bridge.server.html import page
-from fhir_bridge.server.services import services_of
+from fhir_bridge.server.refusals import Refused
+from fhir_bridge.server.services import Services, services_of
 from fhir_bridge.server.session import (
     check_csrf,
     cookie_name,
@@ -79,15 +81,30 @@ async def login(request: Request) -> Response:
     if not expected or not hmac.compare_digest(expected.encode(), form.get("csrf", "").encode()):
         return _form(request, target, "The form was too old. Please try again.", 403)
     username, address = form.get("username", "")[:200], client_address(request)
-    if wait := await services.accounts.wait(username, address):
-        response = _form(request, target, f"Too many attempts. Try again in {wait} seconds.", 429)
-        response.headers["Retry-After"] = str(wait)
-        return response
-    user = await services.accounts.check_password(username, form.get("password", "")[:1000], address)
+    named, addressed = guesses.password(username, address)
+    async with services.attempts.one_at_a_time(named):
+        if wait := await services.attempts.wait(named, addressed):
+            response = _form(request, target, f"Too many attempts. Try again in {wait} seconds.", 429)
+            response.headers["Retry-After"] = str(wait)
+            await _record_failure(services, address, 429)
+            return response
+        user = await services.accounts.check_password(username, form.get("password", "")[:1000])
+        if user is None:
+            await services.attempts.failed(named, addressed)
+        else:
+            await services.attempts.succeeded(named)
     if user is None:
-        await services.audit.now(audit.login(None, address=address, success=False))
+        await _record_failure(services, address, 401)
         return _form(request, target, "User name or password is wrong.", 401)
     return await _signed_in(request, user, target)
+
+
+async def _record_failure(services: Services, address: str, status: int) -> None:
+    """A failed sign-in names nobody: a mistyped name may be a password."""
+    context = audit.Context(server=services.settings.root, address=address)
+    await services.refusals.record(
+        Refused(context, "login", status, "FB-SMART-005" if status == 429 else "login")
+    )
 
 
 async def _signed_in(request: Request, user: User, target: str) -> Response:
@@ -120,6 +137,16 @@ async def login_link(request: Request, token: str) -> Response:
         )
     user = await services.accounts.use_login_link(token) if "\x00" not in token else None
     if user is None:
+        if wait := await services.attempts.failed(guesses.link(client_address(request))):
+            response = page(
+                "error.html",
+                429,
+                title="Too many attempts",
+                organization=services.settings.organization,
+                message=f"Try again in {wait} seconds.",
+            )
+            response.headers["Retry-After"] = str(wait)
+            return response
         return page(
             "error.html",
             403,

@@ -6,31 +6,34 @@ import logging
 import multiprocessing
 import os
 import signal
+import socket
 import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from multiprocessing.connection import Connection
 
 import uvicorn
-from fastapi import FastAPI
 
 from fhir_bridge.mapping import Site
-from fhir_bridge.server import worker
+from fhir_bridge.server import garbage, offloading, worker
 from fhir_bridge.server.app import create_app
+from fhir_bridge.server.connection import bounded
 from fhir_bridge.server.settings import Settings
+from fhir_bridge.server.supervisor import Child, Started, Supervisor, end_with_parent
 
 __all__ = ["serve", "web_worker"]
 
+DRAIN_SECONDS = 20
+"""How long a worker that was told to stop may take to finish the requests it has."""
+GRACE_SECONDS = DRAIN_SECONDS + 10.0
+
 _log = logging.getLogger("fhir_bridge.server")
-
-_FACTORY = "fhir_bridge.server.serve:web_worker"
-_ENVIRONMENT = "FHIR_BRIDGE_"
-
-
-def web_worker() -> FastAPI:
-    """The application of one worker process; its settings come from the environment that `serve` prepared."""
-    return create_app(Settings())
+_spawning = multiprocessing.get_context("spawn")
 
 
 def serve(settings: Settings) -> None:
-    """Serve until stopped by a signal.
+    """Serve until stopped by a signal: SIGTERM or SIGINT; a second one does not wait for requests under way.
 
     Prepares the database (embedded unless a URL is set; migrated) once, before any worker starts.
 
@@ -43,36 +46,113 @@ def serve(settings: Settings) -> None:
     url = database_url(settings.database_url, data_dir=settings.database_dir)
     upgrade(url)
     settings.database_url = url
-    if settings.site is not None:
-        os.environ[_ENVIRONMENT + "SITE"] = str(settings.site)
+    if settings.site is not None:  # what predicts while serving, and worker processes, read it there
+        os.environ["FHIR_BRIDGE_SITE"] = str(settings.site)
         Site.load(settings.site)  # a site file that can't be used stops here, and not in each worker
     if settings.auth == "none":
         print(_LOUD.format(root=settings.root), file=sys.stderr, flush=True)  # noqa: T201 - the person must see it
-    background = multiprocessing.get_context("spawn").Process(
-        target=worker.run, args=(settings,), name="fhir-bridge-worker", daemon=True
-    )
-    background.start()
-    # Without a handler of our own, SIGTERM would end this process before it stops the others.
-    before = signal.signal(signal.SIGTERM, _leave)
-    try:
-        if settings.workers == 1:
-            uvicorn.Server(_config(settings, create_app(settings))).run()
-        else:
-            _share(settings)
-            from uvicorn.supervisors import Multiprocess
+    background = Child("background worker", lambda: _background(settings), essential=False)
+    if settings.workers == 1:
+        _serve_here(settings, background)
+    else:
+        _serve_by_workers(settings, background)
 
-            config = _config(settings, _FACTORY)
-            Multiprocess(config, sockets=[config.bind_socket()]).run()
+
+def _serve_here(settings: Settings, background: Child) -> None:
+    """One web worker is this process itself."""
+    supervisor = Supervisor([background], grace=GRACE_SECONDS)
+    supervisor.start()
+    watcher = threading.Thread(target=supervisor.run, name="supervisor")
+    watcher.start()
+    try:
+        # Without a handler of our own, SIGTERM would end this process before it stops the others.
+        with _handling(_leave, signal.SIGTERM):
+            _prepare()
+            uvicorn.Server(_config(settings)).run()
     except KeyboardInterrupt:
         pass
     finally:
-        signal.signal(signal.SIGTERM, before)
-        background.terminate()
-        background.join(10)
+        supervisor.stop()
+        watcher.join()
+
+
+def _serve_by_workers(settings: Settings, background: Child) -> None:
+    """Several web workers are processes that accept from one socket."""
+    listening = uvicorn.Config("", host=settings.host, port=settings.port, log_level="error").bind_socket()
+    children = [
+        Child(f"web worker {number}", lambda: _web(settings, listening))
+        for number in range(1, settings.workers + 1)
+    ]
+    supervisor = Supervisor([*children, background], grace=GRACE_SECONDS)
+    with _handling(lambda *_: supervisor.stop(), signal.SIGTERM, signal.SIGINT):
+        supervisor.start()
+        failed = supervisor.run()
+    listening.close()
+    if failed:
+        raise SystemExit(failed)
+
+
+@contextmanager
+def _handling(handler: Callable[..., object], *signals: signal.Signals) -> Iterator[None]:
+    before = {number: signal.signal(number, handler) for number in signals}
+    try:
+        yield
+    finally:
+        for number, old in before.items():
+            signal.signal(number, old)
 
 
 def _leave(_number: int, _frame: object) -> None:
     raise SystemExit(0)
+
+
+def _web(settings: Settings, listening: socket.socket) -> Started:
+    reader, writer = _spawning.Pipe(duplex=False)
+    process = _spawning.Process(
+        target=web_worker, args=(settings, listening, writer), name="fhir-bridge-web", daemon=True
+    )
+    process.start()
+    writer.close()
+    return process, reader
+
+
+def _background(settings: Settings) -> Started:
+    process = _spawning.Process(target=worker.run, args=(settings,), name="fhir-bridge-worker", daemon=True)
+    process.start()
+    return process, None
+
+
+class _Worker(uvicorn.Server):
+    """A server that reports when it has started."""
+
+    def __init__(self, config: uvicorn.Config, ready: Connection) -> None:
+        super().__init__(config)
+        self._ready = ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self._ready.send(True)
+        self._ready.close()
+
+    def leave(self) -> None:
+        """Stop as after SIGTERM."""
+        self.should_exit = True
+
+
+def web_worker(settings: Settings, listening: socket.socket, ready: Connection) -> None:
+    """The entry of one web worker process; it ends with the process that started it."""
+    server = _Worker(_config(settings), ready)
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        end_with_parent(parent.sentinel, server.leave)
+    _prepare()
+    server.run([listening])
+
+
+def _prepare() -> None:
+    """Let nothing but requests take the event loop's time."""
+    offloading.prepare()
+    garbage.prepare()
 
 
 _LOUD = """
@@ -82,29 +162,20 @@ _LOUD = """
 """
 
 
-def _config(settings: Settings, app: FastAPI | str) -> uvicorn.Config:
+def _config(settings: Settings) -> uvicorn.Config:
     """No access log and no Server header: addresses of searches hold names, versions help attackers."""
     return uvicorn.Config(
-        app,
-        factory=isinstance(app, str),
+        create_app(settings),
         host=settings.host,
         port=settings.port,
-        workers=settings.workers,
         loop="uvloop" if sys.platform != "win32" else "asyncio",
-        http="httptools",
-        log_level="warning",
+        http=bounded(settings.max_connections),
+        ws="none",
+        log_level="error",  # a line for each malformed request would fill the disk of whoever is attacked
         access_log=False,
         server_header=False,
         proxy_headers=settings.forwarded_allow_ips is not None,
         forwarded_allow_ips=settings.forwarded_allow_ips,
         timeout_keep_alive=30,
-        timeout_graceful_shutdown=20,
+        timeout_graceful_shutdown=DRAIN_SECONDS,
     )
-
-
-def _share(settings: Settings) -> None:
-    """Settings for the worker processes."""
-    for name in type(settings).model_fields:
-        value = getattr(settings, name)
-        if value is not None:
-            os.environ[_ENVIRONMENT + name.upper()] = str(value)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
@@ -10,12 +11,15 @@ import pluggy
 from starlette.requests import Request
 
 from fhir_bridge.server.audit_log import AuditLog
+from fhir_bridge.server.refusals import Refusals
 from fhir_bridge.server.settings import Settings
+from fhir_bridge.server.slots import Room, Slots
 from fhir_bridge.server.smart.jwks import JwksCache
 from fhir_bridge.server.smart.keys import SigningKey
 from fhir_bridge.server.smart.tokens import TokenReader
 from fhir_bridge.server.terminology import ServedTerminology
 from fhir_bridge.storage.accounts import Accounts
+from fhir_bridge.storage.attempts import Attempts
 from fhir_bridge.storage.grants import Grants
 
 if TYPE_CHECKING:
@@ -26,19 +30,30 @@ __all__ = ["Services", "services_of"]
 
 @dataclass(slots=True)
 class Services:
-    """The parts of one worker."""
+    """The parts of one worker.
+
+    Attributes:
+        slots: turns at searches, histories, operations and Bundles.
+        bodies: bytes of all requests' bodies.
+        large: a turn at a large body, which takes many times its size when it is parsed.
+    """
 
     settings: Settings
     store: Store
     accounts: Accounts
     grants: Grants
+    attempts: Attempts
     key: SigningKey
     tokens: TokenReader
     jwks: JwksCache
     audit: AuditLog
+    refusals: Refusals
     plugins: pluggy.PluginManager
     http: httpx.AsyncClient
     terminology: ServedTerminology
+    slots: Slots
+    bodies: Room
+    large: asyncio.Semaphore
 
 
 def services_of(request: Request) -> Services:

@@ -11,6 +11,8 @@ from urllib.parse import urlsplit
 from pydantic import Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from fhir_bridge.fhir.definitions import DEFAULT, Definitions
+
 __all__ = ["FHIR_PATH", "Settings", "is_loopback"]
 
 FHIR_PATH = "/fhir"
@@ -30,7 +32,9 @@ def is_loopback(host: str) -> bool:
 class Settings(BaseSettings):
     """How the server runs."""
 
-    model_config = SettingsConfigDict(env_prefix="FHIR_BRIDGE_", extra="ignore", frozen=False)
+    model_config = SettingsConfigDict(
+        env_prefix="FHIR_BRIDGE_", env_ignore_empty=True, extra="ignore", frozen=False
+    )
 
     database_url: str | None = Field(
         default=None, description="PostgreSQL to use (`postgresql://…`); absent: the embedded server."
@@ -57,10 +61,35 @@ class Settings(BaseSettings):
         default=None,
         description="Addresses of reverse proxies whose X-Forwarded-For and -Proto are believed.",
     )
+    max_connections: int = Field(
+        default=500,
+        ge=2,
+        description="Connections of one worker; beyond, the one that has waited longest without a request is closed.",
+    )
+    max_requests: int = Field(
+        default=100,
+        ge=1,
+        description="Requests that one worker has under way; further ones are answered with 503 and Retry-After.",
+    )
     max_body_bytes: int = Field(
         default=16 * 1024 * 1024,
         ge=1024,
         description="Largest request body; a bigger one is refused with 413.",
+    )
+    max_request_entries: int = Field(
+        default=10_000,
+        ge=1,
+        description="Resources that one request is given, and entries that are carried out for it, whatever it nests.",
+    )
+    max_answer_bytes: int = Field(
+        default=16 * 1024 * 1024,
+        ge=1024,
+        description="Bytes of one answer; a page that would be larger is shorter, with a `next` link.",
+    )
+    max_request_seconds: float = Field(
+        default=30,
+        gt=0,
+        description="Time of one search, history, operation or Bundle, from when it is there and has its turn.",
     )
     max_bundle_entries: int = Field(
         default=5000,
@@ -113,6 +142,18 @@ class Settings(BaseSettings):
             if not is_loopback(named):
                 raise ValueError(f"auth none needs a loopback base URL, not {self.root}")
         return self
+
+    def definitions(self) -> Definitions:
+        """What the site that is served is checked and searched by.
+
+        Raises:
+            SiteError: its file can't be used.
+        """
+        if self.site is None:
+            return DEFAULT
+        from fhir_bridge.mapping import Site
+
+        return Site.load(self.site).definitions
 
     @cached_property
     def root(self) -> str:

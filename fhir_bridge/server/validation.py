@@ -6,21 +6,24 @@ that does is worth a question to the database whether something was written, and
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from fhir_bridge.fhir.definitions import Definitions
-from fhir_bridge.fhir.issues import Issue
+from fhir_bridge.fhir.issues import Issue, Severity
 from fhir_bridge.fhir.ports import Concept, TerminologyPort, Translation
 from fhir_bridge.fhir.validation import get_validator
+from fhir_bridge.server.offloading import offloaded
 from fhir_bridge.server.terminology import ServedTerminology
 from fhir_bridge.terminology import Terminology
 
 if TYPE_CHECKING:
     from fhir_bridge.storage import Store
 
-__all__ = ["Judge"]
+__all__ = ["MOST_FINDINGS", "Judge"]
+
+MOST_FINDINGS = 200
+"""Findings on a resource that are listed; an invalid one with more is not looked at further."""
 
 
 class Judge:
@@ -28,11 +31,18 @@ class Judge:
 
     Args:
         brought: resources that are written together with those that are judged; they count as written.
+        unknown_extensions: how an extension that no package at hand defines is reported: what is to be stored may have
+            one.
     """
 
     def __init__(
-        self, terminology: ServedTerminology, store: Store, brought: Sequence[Mapping[str, Any]] = ()
+        self,
+        terminology: ServedTerminology,
+        store: Store,
+        brought: Sequence[Mapping[str, Any]] = (),
+        unknown_extensions: Severity = "warning",
     ) -> None:
+        self._validator = get_validator(unknown_extensions, store.definitions)
         self._terminology = terminology
         self._store = store
         self._brought = tuple(brought)
@@ -51,30 +61,23 @@ class Judge:
             psycopg.Error: the database was asked what is written, and does not answer.
         """
         if self._present is not None:
-            return await _validated(resource, profiles, self._present, inline, self._store.definitions)
+            return await self._validated(resource, profiles, self._present, inline)
         known = self._terminology.judging
         asking = _Asking(known)
-        found = await _validated(resource, profiles, asking, inline, self._store.definitions)
+        found = await self._validated(resource, profiles, asking, inline)
         if not asking.asked:
             return found
         await self._terminology.refresh(self._store)
         self._present = self._terminology.judging_with(self._brought)
         if self._present is known:
             return found
-        return await _validated(resource, profiles, self._present, inline, self._store.definitions)
+        return await self._validated(resource, profiles, self._present, inline)
 
-
-async def _validated(
-    resource: dict[str, Any],
-    profiles: Sequence[str],
-    terminology: TerminologyPort,
-    inline: bool,
-    known: Definitions,
-) -> list[Issue]:
-    validate = get_validator(known).validate
-    if inline:
-        return validate(resource, profiles, terminology)
-    return await asyncio.to_thread(validate, resource, profiles, terminology)
+    async def _validated(
+        self, resource: dict[str, Any], profiles: Sequence[str], terminology: TerminologyPort, inline: bool
+    ) -> list[Issue]:
+        validate = partial(self._validator.validate, resource, profiles, terminology, most=MOST_FINDINGS)
+        return validate() if inline else await offloaded(validate)
 
 
 class _Asking:

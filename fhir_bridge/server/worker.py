@@ -1,4 +1,4 @@
-"""The background worker: work that belongs to no request. For now it forgets what is over."""
+"""The background worker: work that belongs to no request. It does jobs, and forgets what is over."""
 
 from __future__ import annotations
 
@@ -7,9 +7,12 @@ import logging
 import multiprocessing
 import signal
 
+from fhir_bridge.server.background import handlers, work_on_jobs
 from fhir_bridge.server.settings import Settings
+from fhir_bridge.storage.attempts import Attempts
 from fhir_bridge.storage.errors import StorageError
 from fhir_bridge.storage.grants import Grants
+from fhir_bridge.storage.jobs import Jobs
 
 __all__ = ["run"]
 
@@ -34,13 +37,18 @@ async def _work(settings: Settings) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopped.set)
     url = await asyncio.to_thread(database_url, settings.database_url, data_dir=settings.database_dir)
-    async with await Store.open(url, migrate=False, max_size=2) as store:
+    async with await Store.open(url, migrate=False, max_size=4, known=settings.definitions()) as store:
+        site = None if settings.site is None else str(settings.site)
+        jobs = asyncio.create_task(work_on_jobs(store, handlers(site), stopped))
         while not stopped.is_set():
             try:
                 await Grants(store).purge()
+                await Jobs(store.pool, "housekeeping").purge()
+                await Attempts(store).purge()
             except (StorageError, OSError) as error:
                 _log.warning("housekeeping waits: the database does not answer (%s)", type(error).__name__)
             try:
                 await asyncio.wait_for(stopped.wait(), PURGE_SECONDS)
             except TimeoutError:
                 continue
+        await jobs

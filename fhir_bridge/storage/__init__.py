@@ -1,7 +1,7 @@
-"""PostgreSQL: resources and their versions, the search index, compartments, the change feed; embedded or by URL."""
+"""PostgreSQL: resources and their versions, the search index, records, the change feed; embedded or by URL."""
 
 from fhir_bridge.storage.changes import Change
-from fhir_bridge.storage.embedded import EmbeddedServer, database_url, default_data_dir
+from fhir_bridge.storage.embedded import EmbeddedServer
 from fhir_bridge.storage.errors import (
     BadCursor,
     BadReference,
@@ -20,8 +20,10 @@ from fhir_bridge.storage.errors import (
 )
 from fhir_bridge.storage.histories import HistoryEntry, HistoryPage
 from fhir_bridge.storage.indexed import searchable
-from fhir_bridge.storage.loading import LoadResult
+from fhir_bridge.storage.loading import LoadResult, RecordsResult
+from fhir_bridge.storage.location import DatabaseLocation, database_url, default_data_dir
 from fhir_bridge.storage.migration import upgrade
+from fhir_bridge.storage.records import RecordSet
 from fhir_bridge.storage.searching import SearchPage, UnknownParameter
 from fhir_bridge.storage.store import Store
 from fhir_bridge.storage.stored import Stored, Written
@@ -32,6 +34,7 @@ __all__ = [
     "BadResource",
     "BadSearch",
     "Change",
+    "DatabaseLocation",
     "DatabaseUnavailable",
     "EmbeddedServer",
     "Forbidden",
@@ -42,6 +45,8 @@ __all__ = [
     "MultipleMatches",
     "NotFound",
     "OtherSiteKey",
+    "RecordSet",
+    "RecordsResult",
     "SchemaAhead",
     "SearchPage",
     "StorageError",

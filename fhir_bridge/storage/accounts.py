@@ -42,13 +42,8 @@ Authentication = Literal["none", "secret", "key"]
 
 SESSION_HOURS = 8
 LINK_MINUTES = 15
-FREE_FAILURES = 5
-"""Wrong passwords that cost nothing; each after that doubles the wait, up to `LONGEST_WAIT`."""
-LONGEST_WAIT = 900
-MOST_HASHING = 4
+MOST_HASHING = 2
 """Passwords checked at once; argon2 needs 64 MB for each."""
-ADDRESS_FAILURES = 30
-"""Wrong passwords from one address, whatever the name, before it waits."""
 
 
 class AccountError(ValueError):
@@ -262,26 +257,8 @@ class Accounts:
 
     # signing in
 
-    async def wait(self, username: str, address: str) -> int:
-        """Seconds that this name at this address, or the address itself, has to wait before another try."""
-        longest = 0
-        for subject, free in self._throttled(username, address):
-            rows = await self._rows(
-                "SELECT failures, extract(epoch FROM now() - latest)::float8 AS age "
-                "FROM login_failure WHERE subject = %s", subject,
-            )  # fmt: skip
-            if rows and rows[0]["failures"] >= free:
-                wait = min(2 ** min(rows[0]["failures"] - free, 10), LONGEST_WAIT)
-                longest = max(longest, int(wait - rows[0]["age"]) + 1 if rows[0]["age"] < wait else 0)
-        return longest
-
-    @staticmethod
-    def _throttled(username: str, address: str) -> tuple[tuple[bytes, int], tuple[bytes, int]]:
-        name = username.strip().lower()
-        return (digest(f"{name}\x00{address}"), FREE_FAILURES), (digest(f"\x00{address}"), ADDRESS_FAILURES)
-
-    async def check_password(self, username: str, password: str, address: str) -> User | None:
-        """The user, where name and password are right; a failure is counted against both name and address."""
+    async def check_password(self, username: str, password: str) -> User | None:
+        """The user, where name and password are right. Who asks limits how often (`storage.attempts`)."""
         rows = await self._rows(
             f"SELECT {_USER}, a.password_hash FROM account a WHERE lower(username) = lower(%s) AND NOT disabled",
             username.strip(),
@@ -289,17 +266,7 @@ class Accounts:
         stored = rows[0]["password_hash"] if rows else None
         async with self._hashing:
             right = await asyncio.to_thread(_check, stored, password)
-        (named, _), (addressed, _) = self._throttled(username, address)
-        if right and stored is not None:
-            await self._rows("DELETE FROM login_failure WHERE subject = %s", named)
-            return _user(rows[0])
-        for subject in (named, addressed):
-            await self._rows(
-                "INSERT INTO login_failure AS f (subject, failures) VALUES (%s, 1) ON CONFLICT (subject) DO UPDATE "
-                "SET failures = CASE WHEN f.latest < now() - interval '1 hour' THEN 1 ELSE f.failures + 1 END, "
-                "latest = now()", subject,
-            )  # fmt: skip
-        return None
+        return _user(rows[0]) if right and stored is not None else None
 
     async def open_session(self, user: User) -> tuple[str, Session]:
         """Begin a session; gives the cookie's value, which is not stored."""

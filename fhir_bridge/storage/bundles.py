@@ -10,7 +10,14 @@ from urllib.parse import parse_qsl
 
 from fhir_bridge.storage.errors import BadReference, BadResource
 
-__all__ = ["Entry", "conditional_references", "read_entries", "rewrite"]
+__all__ = [
+    "Entry",
+    "conditional_references",
+    "read_entries",
+    "relative",
+    "rewrite",
+    "with_references",
+]
 
 METHODS = ("DELETE", "POST", "PUT", "GET", "HEAD")
 """In the order in which a transaction carries them out."""
@@ -130,16 +137,48 @@ def rewrite(value: Any, new: Callable[[str], str | None], name: str = "") -> Any
     return value
 
 
-def conditional_references(value: Any) -> set[str]:
-    """References that are searches (`Patient?identifier=…`), anywhere in a resource."""
+_BELOW = re.compile(r"[A-Z][A-Za-z]+(?:/[A-Za-z0-9\-.]{1,64}(?:/_history/[A-Za-z0-9\-.]{1,64})?|\?.*)", re.S)
+"""What an address of this server names below its base: a resource, a version, or a search."""
+
+
+def relative(reference: str, base: str) -> str:
+    """A reference without this server's own address in front; any other as it is.
+
+    Scheme and host compare without case (RFC 3986 §6.2.2.1). Only the relative form is one by which access, search and
+    labels know the resource.
+    """
+    start = base.rstrip("/") + "/"
+    if len(start) > 1 and reference[: len(start)].lower() == start.lower():
+        rest = reference[len(start) :]
+        if _BELOW.fullmatch(rest):
+            return rest
+    return reference
+
+
+def with_references(value: Any, new: Callable[[str], str]) -> Any:
+    """A copy with the text of each Reference replaced, and nothing else."""
     if isinstance(value, dict):
-        found: set[str] = set()
-        for key, item in value.items():
-            if key == "reference" and isinstance(item, str) and re.match(r"[A-Z][A-Za-z]+\?", item):
-                found.add(item)
-            else:
-                found |= conditional_references(item)
-        return found
+        return {
+            key: new(item) if key == "reference" and isinstance(item, str) else with_references(item, new)
+            for key, item in value.items()
+        }
     if isinstance(value, list):
-        return set().union(*(conditional_references(item) for item in value))
-    return set()
+        return [with_references(item, new) for item in value]
+    return value
+
+
+def conditional_references(value: Any, base: str = "") -> set[str]:
+    """References that are searches (`Patient?identifier=…`), anywhere in a resource, as they are written.
+
+    Args:
+        base: this server's base URL, which may stand in front.
+    """
+    found: set[str] = set()
+
+    def look(reference: str) -> str:
+        if re.match(r"[A-Z][A-Za-z]+\?", relative(reference, base)):
+            found.add(reference)
+        return reference
+
+    with_references(value, look)
+    return found

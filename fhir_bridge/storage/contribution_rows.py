@@ -10,16 +10,17 @@ from psycopg import AsyncConnection
 
 from fhir_bridge.fhir.serialization import dumps
 from fhir_bridge.storage.contributions import MERGED, Contribution, Order
+from fhir_bridge.storage.records import keep_outputs
 from fhir_bridge.storage.stored import parse
 from fhir_bridge.storage.versions import Current
 
-__all__ = ["keep_contents", "read_states", "write_states"]
+__all__ = ["keep_contents", "read_states", "remove_states", "write_states"]
 
 States = dict[str, Contribution]
 """A resource's contributions by source."""
 
 _SELECT = (
-    "SELECT resource, source, time, arrival, rank, hash, load, bytes, orders FROM contribution "
+    "SELECT resource, source, time, arrival, rank, hash, load, bytes, orders, sequence, mapping FROM contribution "
     "WHERE resource = ANY(%s) ORDER BY resource, source"
 )
 
@@ -28,7 +29,7 @@ async def read_states(connection: AsyncConnection, rows: Mapping[int, Current]) 
     """The contributions to locked resources, by key."""
     found: dict[int, States] = {}
     cursor = await connection.execute(_SELECT, (list(rows),), binary=True)
-    async for key, source, time, arrival, rank, digest, load, text, orders in cursor:
+    async for key, source, time, arrival, rank, digest, load, text, orders, sequence, mapping in cursor:
         if text is None:
             text = rows[key].bytes
             if text is None:
@@ -50,22 +51,32 @@ async def read_states(connection: AsyncConnection, rows: Mapping[int, Current]) 
             resource,
             load,
             None if orders is None else _read_orders(orders),
+            sequence=sequence,
+            mapping=mapping,
         )
     return found
 
 
 def _read_orders(text: bytes) -> dict[str, Order]:
-    return {
-        element: (datetime.fromisoformat(time), arrival, rank, bytes.fromhex(digest))
-        for element, (time, arrival, rank, digest) in orjson.loads(text).items()
-    }
+    orders: dict[str, Order] = {}
+    for element, (time, arrival, *more, rank, digest) in orjson.loads(text).items():
+        sequence, mapping = more or ("", "")
+        orders[element] = (
+            datetime.fromisoformat(time),
+            arrival,
+            sequence,
+            mapping,
+            rank,
+            bytes.fromhex(digest),
+        )
+    return orders
 
 
 def _write_orders(orders: Mapping[str, Order]) -> bytes:
     return orjson.dumps(
         {
-            element: (time.astimezone(UTC).isoformat(), arrival, rank, digest.hex())
-            for element, (time, arrival, rank, digest) in orders.items()
+            element: (time.astimezone(UTC).isoformat(), *more, digest.hex())
+            for element, (time, *more, digest) in orders.items()
         }
     )
 
@@ -83,12 +94,13 @@ async def write_states(connection: AsyncConnection, states: Sequence[tuple[int, 
     if not rows:
         return
     await connection.execute(
-        "INSERT INTO contribution (resource, source, time, arrival, rank, hash, load, bytes, orders) "
+        "INSERT INTO contribution "
+        "(resource, source, time, arrival, rank, hash, load, bytes, orders, sequence, mapping) "
         "SELECT * FROM unnest(%s::bigint[], %s::text[], %s::timestamptz[], %s::int[], %s::smallint[], %s::bytea[], "
-        "%s::uuid[], %s::bytea[], %s::bytea[]) "
+        "%s::uuid[], %s::bytea[], %s::bytea[], %s::text[], %s::text[]) "
         "ON CONFLICT (resource, source) DO UPDATE SET time = excluded.time, arrival = excluded.arrival, "
         "rank = excluded.rank, hash = excluded.hash, load = excluded.load, bytes = excluded.bytes, "
-        "orders = excluded.orders",
+        "orders = excluded.orders, sequence = excluded.sequence, mapping = excluded.mapping",
         (
             [key for key, _, _ in rows],
             [state.source for _, state, _ in rows],
@@ -99,8 +111,15 @@ async def write_states(connection: AsyncConnection, states: Sequence[tuple[int, 
             [state.load for _, state, _ in rows],
             [content for _, _, content in rows],
             [None if state.orders is None else _write_orders(state.orders) for _, state, _ in rows],
+            [state.sequence for _, state, _ in rows],
+            [state.mapping for _, state, _ in rows],
         ),
     )
+
+
+async def remove_states(connection: AsyncConnection, keys: Sequence[int]) -> None:
+    """Remove all contributions to resources whose states are written anew."""
+    await connection.execute("DELETE FROM contribution WHERE resource = ANY(%s)", (list(keys),))
 
 
 def _content(state: Contribution, states: States, *, live: bool) -> bytes | None:
@@ -113,6 +132,7 @@ def _content(state: Contribution, states: States, *, live: bool) -> bytes | None
 
 async def keep_contents(connection: AsyncConnection, keys: Sequence[int]) -> None:
     """Before a resource's current version is replaced by other means: contributions keep their own copy."""
+    await keep_outputs(connection, keys)
     await connection.execute(
         "UPDATE contribution c SET bytes = r.bytes FROM resource r "
         "WHERE r.key = c.resource AND c.resource = ANY(%s) AND c.bytes IS NULL AND r.bytes IS NOT NULL",

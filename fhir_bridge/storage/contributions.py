@@ -9,6 +9,7 @@ are never mixed.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -34,6 +35,7 @@ __all__ = [
     "fold",
     "incoming",
     "merge",
+    "version_order",
 ]
 
 MERGED = frozenset(
@@ -61,10 +63,14 @@ _UNIONED = frozenset(
 )
 """List elements that hold what all sources say; other elements hold what their owner says."""
 
+_COMPOSITE = {("DiagnosticReport", name) for name in ("result", "imagingStudy", "media", "specimen")}
+"""Lists of a record of an event that its messages add up: a message names the results that it brings, not all."""
+
 _NEVER = datetime.min.replace(tzinfo=UTC)
 
-Order = tuple[datetime, int, int, bytes]
-"""Business time, arrival (where messages have no time), status rank, hash: the order of a source's messages."""
+Order = tuple[datetime, int, str, str, int, bytes]
+"""The order of a source's messages: business time, arrival (where messages have no time), the source's own sequence,
+mapping version, status rank. The hash makes it total; two messages that differ in nothing else are a conflict."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +80,8 @@ class Contribution:
     Attributes:
         time: business time; None where the source gives none.
         arrival: counts messages without time, which go by arrival.
+        sequence: order among messages of one business time, as bytes compare (HL7 v2: MSH-7, MSH-13, MSH-10).
+        mapping: version of the mapping that made the last message, as `version_order` writes it.
         hash: of the last message; with the source it names it.
         load: the load that brought the last message.
         resource: the elements, without meta.versionId, lastUpdated, and the instructions of a delta.
@@ -93,11 +101,13 @@ class Contribution:
     orders: Mapping[str, Order] | None = None
     delta: bool = False
     cleared: tuple[str, ...] = ()
+    sequence: str = ""
+    mapping: str = ""
 
     @property
     def order(self) -> Order:
         """The place of the (last) message among the source's messages."""
-        return (self.time or _NEVER, self.arrival, self.rank, self.hash)
+        return (self.time or _NEVER, self.arrival, self.sequence, self.mapping, self.rank, self.hash)
 
     @property
     def adapter(self) -> str:
@@ -106,8 +116,22 @@ class Contribution:
         return parts[2] if self.source.startswith("urn:fhir-bridge:") and len(parts) > 2 else self.source
 
 
-def incoming(resource: dict[str, Any], adapter: str, load: UUID | None) -> Contribution:
+def version_order(version: str) -> str:
+    """A mapping's version as text whose bytes compare as versions do: 1.9 < 1.10, 2.0-rc1 < 2.0."""
+    if not version:
+        return ""
+    return re.sub(r"\d+", lambda found: found.group().zfill(8), version).replace("-", " ") + "-"
+
+
+def incoming(
+    resource: dict[str, Any], adapter: str, load: UUID | None = None, *, mapping: str = "", arrival: int = 0
+) -> Contribution:
     """Read a converted resource: who says it, when, and whether it is a snapshot or a delta.
+
+    Args:
+        adapter: names the source of a resource that names none itself.
+        mapping: version of the mapping that made it.
+        arrival: of a message without time that arrived before.
 
     Raises:
         BadResource: the source-record extension can't be read.
@@ -119,7 +143,7 @@ def incoming(resource: dict[str, Any], adapter: str, load: UUID | None) -> Contr
     source = meta.get("source")
     if not isinstance(source, str) or not source:
         source = f"urn:fhir-bridge:{adapter}"
-    time, delta, cleared, kept = _source_record(meta.get("extension"))
+    time, sequence, delta, cleared, kept = _source_record(meta.get("extension"))
     content = {name: value for name, value in resource.items() if name != "meta"}
     whole = {**content, "meta": meta} if meta else content
     digest = content_hash(whole)
@@ -131,14 +155,19 @@ def incoming(resource: dict[str, Any], adapter: str, load: UUID | None) -> Contr
         content["meta"] = meta
     status = resource.get("status")
     rank = STATUS_RANK.get(status, 0) if isinstance(status, str) else 0
-    return Contribution(source, time, 0, rank, digest, content, load, None, delta, cleared)
+    at = arrival if time is None else 0
+    version = version_order(mapping)
+    return Contribution(
+        source, time, at, rank, digest, content, load, None, delta, cleared, sequence, version
+    )
 
 
 def _source_record(
     extensions: Any,
-) -> tuple[datetime | None, bool, tuple[str, ...], list[Any]]:
-    """Business time, delta, cleared elements, and the extensions to keep (without a delta's instructions)."""
+) -> tuple[datetime | None, str, bool, tuple[str, ...], list[Any]]:
+    """Business time, sequence, delta, cleared elements, and the extensions to keep (without a delta's instructions)."""
     time: datetime | None = None
+    sequence = ""
     delta = False
     cleared: list[str] = []
     kept: list[Any] = []
@@ -156,6 +185,9 @@ def _source_record(
                     except (TypeError, ValueError) as error:
                         raise BadResource("meta.extension(source-record).time is not a dateTime") from error
                     parts.append(part)
+                case "sequence":
+                    sequence = str(part.get("valueString") or "")
+                    parts.append(part)
                 case "update":
                     delta = part.get("valueCode") == "delta"
                 case "cleared":
@@ -164,7 +196,7 @@ def _source_record(
                     parts.append(part)
         if parts:
             kept.append({**extension, "extension": parts})
-    return time, delta, tuple(cleared), kept
+    return time, sequence, delta, tuple(cleared), kept
 
 
 @cache
@@ -207,7 +239,7 @@ def fold(known: Contribution | None, message: Contribution) -> Contribution:
         previous: dict[str, Order] = {}
     else:
         previous = dict(known.orders) if known.orders is not None else _same(known)
-    snapshot = previous.pop("", None)
+    snapshot = before = previous.pop("", None)
     spoken = {_group(resource_type, name) for name in message.resource if name not in _FIXED}
     spoken.update(_group(resource_type, name) for name in message.cleared)
     if not message.delta:
@@ -230,10 +262,13 @@ def fold(known: Contribution | None, message: Contribution) -> Contribution:
         for name, value in message.resource.items()
         if name not in _FIXED and _group(resource_type, name) in taken
     )
+    _add_up(content, known, message, previous, orders, before)
     present = {_group(resource_type, name) for name in content if name not in _FIXED}
     if snapshot is not None:  # what an older message cleared, the snapshot says anyway
         orders = {
-            element: order for element, order in orders.items() if element in present or order > snapshot
+            element: order
+            for element, order in orders.items()
+            if element in present or order > snapshot or _ITEM in element
         }
     last = message if at >= known.order else known
     plain = snapshot == last.order and all(order == snapshot for order in orders.values())
@@ -244,6 +279,50 @@ def fold(known: Contribution | None, message: Contribution) -> Contribution:
         delta=False,
         cleared=(),
     )
+
+
+_ITEM = "\0"
+"""Between an element and an item of it, among the orders: since which message the item is in a list that adds up."""
+
+
+def _add_up(
+    content: dict[str, Any],
+    known: Contribution,
+    message: Contribution,
+    previous: Mapping[str, Order],
+    orders: dict[str, Order],
+    snapshot: Order | None,
+) -> None:
+    """Make each list that adds up the union of what is known and what the message names.
+
+    An item stands where the earliest message that names it has it, so the order of arrival does not matter.
+
+    Args:
+        content, orders: of the state that is being made; changed.
+        previous: the orders before.
+        snapshot: of the newest snapshot before.
+    """
+    resource_type = message.resource["resourceType"]
+    for kind, name in _COMPOSITE:
+        lists = [one.resource.get(name) for one in (known, message)]
+        old, new = (one if isinstance(one, list) else [] for one in lists)
+        if kind != resource_type or not (old or new):
+            continue
+        places: dict[str, tuple[Order, int, Any]] = {}
+        for number, item in enumerate(old):
+            key = f"{name}{_ITEM}{_sameness(item).decode()}"
+            places[key] = (previous.get(key) or previous.get(name) or snapshot or known.order, number, item)
+        for number, item in enumerate(new):
+            key = f"{name}{_ITEM}{_sameness(item).decode()}"
+            if key not in places or message.order < places[key][0]:
+                places[key] = (message.order, number, item)
+        for key in [key for key in orders if key.startswith(name + _ITEM)]:
+            del orders[key]
+        if not new and name in previous:
+            orders[name] = previous[name]
+        whole = orders.get(name) or snapshot
+        orders.update((key, since) for key, (since, _, _) in places.items() if since != whole)
+        content[name] = [item for _, _, item in sorted(places.values(), key=lambda place: place[:2])]
 
 
 def _same(state: Contribution) -> dict[str, Order]:

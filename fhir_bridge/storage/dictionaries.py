@@ -96,6 +96,34 @@ class Dictionaries:
                 )
                 self._systems.update(await rows.fetchall())
 
+    async def recall(
+        self,
+        connection: AsyncConnection,
+        *,
+        parameters: Iterable[tuple[str, str]],
+        systems: Iterable[str],
+        labels: Iterable[tuple[str, str]],
+    ) -> None:
+        """As `allocate`, for who holds a connection: another process's numbers are read by it.
+
+        Only for what has no number yet, which is rare here, a second connection is taken.
+        """
+        wanted_systems = sorted(set(systems) - self._systems.keys())
+        for table, memory, wanted in (
+            ("parameter", self._parameters, set(parameters)),
+            ("label", self._labels, set(labels)),
+        ):
+            for pair in sorted(wanted - memory.keys()):
+                row = await (await connection.execute(_SELECT[table], pair)).fetchone()
+                if row is not None:
+                    memory[pair] = row[0]
+        if wanted_systems:
+            rows = await connection.execute(
+                "SELECT url, key FROM code_system WHERE url = ANY(%s)", (wanted_systems,)
+            )
+            self._systems.update(await rows.fetchall())
+        await self.allocate(parameters=parameters, systems=systems, labels=labels)
+
     @staticmethod
     async def _pairs(
         connection: AsyncConnection,

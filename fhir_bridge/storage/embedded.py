@@ -22,13 +22,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-import platformdirs
 import psycopg
 from psycopg import sql
 
 from fhir_bridge.storage.errors import DatabaseUnavailable
 
-__all__ = ["DATABASE", "EmbeddedServer", "database_url", "default_data_dir"]
+__all__ = ["DATABASE", "EmbeddedServer"]
 
 DATABASE = "fhir_bridge"
 SYSTEM_USER = "embedded_postgres"
@@ -47,27 +46,6 @@ _SETTINGS: Mapping[str, str] = {
 """Beyond PostgreSQL's defaults. fsync, synchronous_commit and full_page_writes stay on."""
 
 _log = logging.getLogger(__name__)
-
-
-def default_data_dir() -> Path:
-    """Where the embedded server keeps its databases."""
-    if os.geteuid() == 0:  # root's home is closed to the system user
-        return Path("/var/lib/fhir-bridge/postgres")
-    return platformdirs.user_data_path("fhir-bridge") / "postgres"
-
-
-def database_url(url: str | None = None, *, data_dir: Path | None = None) -> str:
-    """The database to use: `url`, else FHIR_BRIDGE_DATABASE_URL, else the embedded server, started where needed.
-
-    Blocking; the first start makes the cluster and takes some seconds.
-
-    Raises:
-        DatabaseUnavailable: the embedded server can't be started; the message says what to do.
-    """
-    named = url or os.environ.get("FHIR_BRIDGE_DATABASE_URL")
-    if named:
-        return named
-    return EmbeddedServer.start(data_dir or default_data_dir()).url()
 
 
 def _binaries() -> Path:

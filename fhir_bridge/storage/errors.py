@@ -19,6 +19,7 @@ __all__ = [
     "SchemaAhead",
     "StorageError",
     "TransactionFailed",
+    "UnknownRules",
     "VersionConflict",
 ]
 
@@ -80,6 +81,13 @@ class BadResource(StorageError):
 
     code = "FB-STORE-007"
     status = 400
+
+
+class UnknownRules(BadResource):
+    """The resource is to be read by rules (`implicitRules`) that nobody here knows."""
+
+    code = "FB-STORE-023"
+    status = 422
 
 
 class BadSearch(StorageError):

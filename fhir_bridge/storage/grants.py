@@ -244,6 +244,14 @@ class Grants:
             row["may_introspect"],
         )  # fmt: skip
 
+    async def knows_token(self, token: str) -> bool:
+        """Whether this text was ever given out as a token: one that is over is no guess."""
+        return bool(await self._rows("SELECT 1 FROM oauth_token WHERE hash = %s", digest(token)))
+
+    async def knows_code(self, code: str) -> bool:
+        """Whether this text was ever given out as an authorization code."""
+        return bool(await self._rows("SELECT 1 FROM oauth_code WHERE hash = %s", digest(code)))
+
     async def owner(self, refresh_token: str) -> str | None:
         """The client a refresh token was made for, whether it still serves or not."""
         rows = await self._rows(

@@ -21,8 +21,8 @@ def indexed_only(resource_type: str, known: Definitions = DEFAULT) -> frozenset[
     chosen = _CHOSEN.get(resource_type)
     if chosen is None:
         return None
-    of_every = (code for code in known.search_parameters(resource_type) if code.startswith("_"))
-    return known.remembered(("indexed", resource_type), lambda: chosen.union(of_every))
+    codes = known.search_parameters(resource_type)
+    return known.remembered(("indexed", resource_type), lambda: chosen.union(c for c in codes if c[0] == "_"))
 
 
 def find(resource_type: str, code: str, known: Definitions = DEFAULT) -> SearchParameter | None:

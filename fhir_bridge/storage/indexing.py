@@ -1,4 +1,4 @@
-"""The search index, compartments, labels and links of resources that are being written.
+"""The search index, records, compartments, labels and links of resources that are being written.
 
 Two steps. `identify` runs before the transaction: it gives numbers to (type, id) pairs and dictionary texts, in short
 transactions of their own, in sorted order, so that writers never wait for each other there. `IndexWriter` then collects
@@ -18,6 +18,7 @@ from psycopg import AsyncConnection
 from psycopg_pool import AsyncConnectionPool
 
 from fhir_bridge.fhir import definitions
+from fhir_bridge.fhir.record import OTHER_PERSON, Owners, owners_of
 from fhir_bridge.fhir.search_parameters import (
     DateEntry,
     IndexEntry,
@@ -35,14 +36,25 @@ from fhir_bridge.storage.errors import BadResource
 from fhir_bridge.storage.indexed import indexed_only
 from fhir_bridge.storage.statements import Columns, Statement, arrays, transposed
 
-__all__ = ["Identity", "IndexWriter", "Indexed", "find_keys", "identify", "index", "is_id"]
+__all__ = [
+    "Identity",
+    "IndexWriter",
+    "Indexed",
+    "find_keys",
+    "identify",
+    "identify_within",
+    "index",
+    "is_id",
+]
 
 Identity = tuple[str, str]
 """Resource type and id."""
 
 FEW = 4
 NOBODY, MANY = 0, -1
-"""In token.patient: in no patient's compartment, and in those of more than `FEW`."""
+"""In token.patient: about no patient, and about more than `FEW`."""
+OTHER = 0
+"""In record.patient: `OTHER_PERSON`."""
 
 _MERGES = ("replaced-by", "replaces")
 
@@ -52,6 +64,7 @@ class Indexed:
     """What the index will hold of one resource.
 
     Attributes:
+        owners: whom it is about, by its own content.
         patients: ids of the patients in whose compartment it is.
         labels: its security labels as (system, code).
         links: for a Patient, (merged id, survivor id) as its `link` says.
@@ -60,6 +73,7 @@ class Indexed:
     type: str
     id: str
     entries: tuple[IndexEntry, ...]
+    owners: Owners
     patients: tuple[str, ...]
     labels: tuple[tuple[str, str], ...]
     links: tuple[tuple[str, str], ...]
@@ -72,6 +86,8 @@ class Indexed:
                 found.add((entry.type, entry.id))
         for pair in self.links:
             found.update(("Patient", patient) for patient in pair)
+        found.update(("Patient", patient) for patient in self.owners.patients if patient != OTHER_PERSON)
+        found.update(self.owners.through)
         return list(found)
 
 
@@ -107,6 +123,7 @@ def index(
         resource_type,
         identity,
         entries,
+        owners_of(resource),
         compartment_patients(resource, entries),
         labels,
         _links(resource, identity) if resource_type == "Patient" else (),
@@ -159,17 +176,7 @@ async def identify(
     Args:
         fresh: resources that nobody else can know of yet: they get a number, and no row.
     """
-    parameters: set[tuple[str, str]] = set()
-    systems: set[str] = {NO_SYSTEM}
-    labels: set[tuple[str, str]] = set()
-    identities: set[Identity] = set()
-    for item in items:
-        identities.update(item.identities())
-        labels.update(item.labels)
-        for entry in item.entries:
-            parameters.add((item.type, entry.parameter))
-            if isinstance(entry, TokenEntry | QuantityEntry) and entry.system:
-                systems.add(entry.system)
+    parameters, systems, labels, identities = _named(items)
     await dictionaries.allocate(parameters=parameters, systems=systems, labels=labels)
     keys = dict(zip(fresh, await dictionaries.new_keys(len(fresh)), strict=True)) if fresh else {}
     keys.update(dictionaries.known_keys(identities - keys.keys()))
@@ -184,13 +191,62 @@ async def identify(
         if missing:
             async with connection.transaction():
                 await connection.execute("SET LOCAL synchronous_commit = off")
-                await connection.execute(
-                    "INSERT INTO resource (type, id) SELECT * FROM unnest(%s::text[], %s::text[])"
-                    " ON CONFLICT DO NOTHING",
-                    ([pair[0] for pair in missing], [pair[1] for pair in missing]),
-                )
+                await _make_rows(connection, missing)
             keys.update(await find_keys(connection, missing))
     return keys
+
+
+async def identify_within(
+    connection: AsyncConnection,
+    dictionaries: Dictionaries,
+    items: Sequence[Indexed],
+    keys: dict[Identity, int],
+    *,
+    fresh: Sequence[Identity],
+) -> None:
+    """The same inside a transaction, for versions that another write entails; the numbers are put into `keys`.
+
+    Whoever waits for a second connection while it holds one can wait for ever. Here nearly all is known: another
+    version of the resource was stored before, and what it named has its numbers.
+    """
+    parameters, systems, labels, identities = _named(items)
+    await dictionaries.recall(connection, parameters=parameters, systems=systems, labels=labels)
+    for identity in fresh:
+        rows = await connection.execute("SELECT nextval(pg_get_serial_sequence('resource', 'key'))")
+        row = await rows.fetchone()
+        assert row is not None
+        keys[identity] = row[0]
+    keys.update(await find_keys(connection, sorted(identities - keys.keys())))
+    missing = sorted(identities - keys.keys())
+    if missing:
+        await _make_rows(connection, missing)
+        keys.update(await find_keys(connection, missing))
+
+
+def _named(
+    items: Sequence[Indexed],
+) -> tuple[set[tuple[str, str]], set[str], set[tuple[str, str]], set[Identity]]:
+    """Search parameters, code systems, labels and resources that the rows of these resources name."""
+    parameters: set[tuple[str, str]] = set()
+    systems: set[str] = {NO_SYSTEM}
+    labels: set[tuple[str, str]] = set()
+    identities: set[Identity] = set()
+    for item in items:
+        identities.update(item.identities())
+        labels.update(item.labels)
+        for entry in item.entries:
+            parameters.add((item.type, entry.parameter))
+            if isinstance(entry, TokenEntry | QuantityEntry) and entry.system:
+                systems.add(entry.system)
+    return parameters, systems, labels, identities
+
+
+async def _make_rows(connection: AsyncConnection, identities: Sequence[Identity]) -> None:
+    """Rows of `resource` for what is only referred to."""
+    await connection.execute(
+        "INSERT INTO resource (type, id) SELECT * FROM unnest(%s::text[], %s::text[]) ON CONFLICT DO NOTHING",
+        ([pair[0] for pair in identities], [pair[1] for pair in identities]),
+    )
 
 
 async def find_keys(connection: AsyncConnection, identities: Sequence[Identity]) -> dict[Identity, int]:
@@ -214,7 +270,7 @@ class IndexWriter:
     dictionaries: Dictionaries
     keys: dict[Identity, int]
     _replaced: list[int] = field(default_factory=list)
-    _kept_compartment: set[int] = field(default_factory=set)
+    _kept: set[int] = field(default_factory=set)
     _rows: dict[str, list[tuple[Any, ...]]] = field(default_factory=dict)
 
     def labels(self, item: Indexed) -> list[int] | None:
@@ -222,9 +278,9 @@ class IndexWriter:
         return [self.dictionaries.label(*label) for label in item.labels] or None
 
     def remove(self, key: int) -> None:
-        """A deleted resource leaves the index; its compartment rows stay, so that who might read it is told 410."""
+        """A deleted resource leaves the index and stays in its record: who could read it gets 410."""
         self._replaced.append(key)
-        self._kept_compartment.add(key)
+        self._kept.add(key)
 
     def put(self, item: Indexed, *, new: bool) -> None:
         """Add the rows of a resource; `new` where it has none yet."""
@@ -232,7 +288,10 @@ class IndexWriter:
         key = keys[item.type, item.id]
         if not new:
             self._replaced.append(key)
-        patients = [keys["Patient", patient] for patient in item.patients]
+        record = [
+            OTHER if patient == OTHER_PERSON else keys["Patient", patient] for patient in item.owners.patients
+        ]
+        patients = [patient for patient in record if patient != OTHER]
         owners = (NOBODY,) if not patients else patients if len(patients) <= FEW else (MANY,)
         add = self._add
         for entry in item.entries:
@@ -254,8 +313,12 @@ class IndexWriter:
                 add("number", parameter, _open(entry.low, "-infinity"), _open(entry.high, "infinity"), key)
             elif type(entry) is UriEntry:
                 add("uri", parameter, entry.value, key)
-        for member in patients:
-            add("compartment", member, key)
+        for patient in record:
+            add("record", patient, key)
+        for named in item.owners.through:
+            add("record_through", key, keys[named])
+        for member in item.patients:
+            add("compartment", keys["Patient", member], key)
         for merged, survivor in item.links:
             add("link", keys["Patient", merged], keys["Patient", survivor], key)
 
@@ -278,8 +341,9 @@ class IndexWriter:
         if self._replaced:
             for table in _VALUES:
                 statement.add(f"DELETE FROM {table} WHERE resource = ANY(%s)", self._replaced)  # noqa: S608
-            left = [key for key in self._replaced if key not in self._kept_compartment]
-            self._remove_all_but_new(statement, "compartment", "resource", left)
+            left = [key for key in self._replaced if key not in self._kept]
+            for table in ("record", "record_through", "compartment"):
+                self._remove_all_but_new(statement, table, "resource", left)
             self._remove_all_but_new(statement, "link", "declared_by", self._replaced)
         for table, rows in self._rows.items():
             conflict = "" if table in _VALUES else "ON CONFLICT DO NOTHING"
@@ -320,6 +384,8 @@ _COLUMNS: Mapping[str, Columns] = {
     },
     "number": {"parameter": "int", "low": "numeric", "high": "numeric", "resource": "bigint"},
     "uri": {"parameter": "int", "value": "text", "resource": "bigint"},
+    "record": {"patient": "bigint", "resource": "bigint"},
+    "record_through": {"resource": "bigint", "target": "bigint"},
     "compartment": {"patient": "bigint", "resource": "bigint"},
     "link": {"merged": "bigint", "survivor": "bigint", "declared_by": "bigint"},
 }

@@ -90,6 +90,43 @@ CODES = declare(
         "conflict",
     ),
     IssueCode(
+        "FB-STORE-015",
+        "information",
+        "No source says it any more",
+        "Nothing to do: the record was processed again and no longer gives this resource. It is entered in error, or "
+        "deleted where its type can't say so; its history stays.",
+        "informational",
+    ),
+    IssueCode(
+        "FB-STORE-016",
+        "warning",
+        "No source says it any more, but others refer to it",
+        "It was kept; delete it by hand once nothing refers to it.",
+        "conflict",
+    ),
+    IssueCode(
+        "FB-STORE-017",
+        "warning",
+        "Made by an older version of the mapping than what is stored",
+        "Load with the newer mapping, or with --remap to go back to the older one on purpose.",
+        "conflict",
+    ),
+    IssueCode(
+        "FB-STORE-018",
+        "error",
+        "A business key is known under another patient",
+        "The record changed nothing. Correct its patient or its key and send it again; where the two patients are one "
+        "person, link them (ADT A40, Patient.link) and replay the record: `fhir-bridge inbox list`.",
+        "conflict",
+    ),
+    IssueCode(
+        "FB-STORE-019",
+        "warning",
+        "Two contents of one part of a record",
+        "The older one stays, of equal times the one with the smaller hash. Check which is right at its source.",
+        "conflict",
+    ),
+    IssueCode(
         "FB-STALE",
         "information",
         "Older than what is stored",
@@ -105,6 +142,13 @@ CODES = declare(
     ),
     IssueCode(
         "FB-STORE-021", "error", "The database schema is newer", "Run a newer fhir-bridge.", "exception"
+    ),
+    IssueCode(
+        "FB-STORE-023",
+        "error",
+        "The resource follows rules that are not known here",
+        "Send the resource without implicitRules, in the meaning that R4 itself gives its elements.",
+        "not-supported",
     ),
     IssueCode(
         "FB-STORE-022",

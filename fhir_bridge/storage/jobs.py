@@ -9,6 +9,7 @@ from typing import Any
 
 import orjson
 from psycopg import AsyncConnection
+from psycopg.errors import UniqueViolation
 from psycopg_pool import AsyncConnectionPool
 
 __all__ = ["Job", "Jobs"]
@@ -33,19 +34,27 @@ class Jobs:
         self._worker = worker
 
     async def add(
-        self, kind: str, payload: dict[str, Any], *, queue: int = 0, delay: timedelta | None = None
+        self,
+        kind: str,
+        payload: dict[str, Any],
+        *,
+        queue: int = 0,
+        delay: timedelta | None = None,
+        dedupe: str | None = None,
     ) -> int:
         """Add a job.
 
         Args:
             queue: jobs of one kind and queue (a hash of the patient) are done one at a time, in order; 0: any order.
             delay: not before this has passed.
+            dedupe: where a job of the same still waits, that one is returned and none is added.
         """
         async with self._pool.connection() as connection:
             rows = await connection.execute(
-                "INSERT INTO job (kind, queue, payload, not_before) VALUES (%s, %s, %s::jsonb, now() + %s) "
-                "RETURNING key",
-                (kind, queue, orjson.dumps(payload).decode(), delay or timedelta()),
+                "INSERT INTO job (kind, queue, payload, not_before, dedupe) "
+                "VALUES (%s, %s, %s::jsonb, now() + %s, %s) "
+                "ON CONFLICT (dedupe) WHERE state = 'ready' DO UPDATE SET not_before = job.not_before RETURNING key",
+                (kind, queue, orjson.dumps(payload).decode(), delay or timedelta(), dedupe),
             )
             row = await rows.fetchone()
         if row is None:
@@ -67,6 +76,35 @@ class Jobs:
             row = await rows.fetchone()
         return None if row is None else Job(row[0], row[1], orjson.loads(row[2]), row[3])
 
+    async def lease_waiting(
+        self, dedupes: Sequence[str], *, lease: timedelta = timedelta(minutes=10)
+    ) -> list[int]:
+        """Take those of these jobs that wait, ready or not, for who does their work anyway; `finish_all` ends them."""
+        async with self._pool.connection() as connection:
+            rows = await connection.execute(
+                "UPDATE job SET state = 'leased', attempts = attempts + 1, leased_by = %s, leased_until = now() + %s "
+                "WHERE key IN (SELECT key FROM job WHERE dedupe = ANY(%s) AND state = 'ready' "
+                "FOR UPDATE SKIP LOCKED) RETURNING key",
+                (self._worker, lease, list(dedupes)),
+            )
+            return [row[0] for row in await rows.fetchall()]
+
+    async def finish_all(self, keys: Sequence[int]) -> None:
+        """The jobs are done, those that are still ours."""
+        async with self._pool.connection() as connection:
+            await connection.execute(
+                "UPDATE job SET state = 'done', finished = now() "
+                "WHERE key = ANY(%s) AND state = 'leased' AND leased_by = %s",
+                (list(keys), self._worker),
+            )
+
+    async def purge(self, older: timedelta = timedelta(days=7)) -> None:
+        """Forget the jobs that ended so long ago."""
+        async with self._pool.connection() as connection:
+            await connection.execute(
+                "DELETE FROM job WHERE state IN ('done', 'failed') AND finished < now() - %s", (older,)
+            )
+
     async def renew(self, job: Job, *, lease: timedelta = timedelta(minutes=1)) -> bool:
         """The heartbeat; False where the lease lapsed and another worker has the job."""
         return await self._own(job, "leased_until = now() + %s", lease)
@@ -77,12 +115,15 @@ class Jobs:
         return await self._own(job, "state = 'done', finished = now(), result = %s::jsonb", text)
 
     async def fail(self, job: Job, reason: str, *, retry_after: timedelta | None = None) -> bool:
-        """The job went wrong: try again after a time, or never."""
+        """The job went wrong: try again after a time, or never. Where another of its dedupe waits, that one is it."""
         text = orjson.dumps({"reason": reason}).decode()
-        if retry_after is None:
-            return await self._own(job, "state = 'failed', finished = now(), result = %s::jsonb", text)
-        change = "state = 'ready', result = %s::jsonb, not_before = now() + %s"
-        return await self._own(job, change, text, retry_after)
+        if retry_after is not None:
+            change = "state = 'ready', result = %s::jsonb, not_before = now() + %s"
+            try:
+                return await self._own(job, change, text, retry_after)
+            except UniqueViolation:
+                pass
+        return await self._own(job, "state = 'failed', finished = now(), result = %s::jsonb", text)
 
     async def _own(self, job: Job, change: str, *values: Any) -> bool:
         statement = f"UPDATE job SET {change} WHERE key = %s AND state = 'leased' AND leased_by = %s AND attempts = %s"  # noqa: S608

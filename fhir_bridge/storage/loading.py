@@ -1,110 +1,71 @@
 """Loading converted resources: in batches, each one transaction, with business time and element ownership.
 
 A process killed in the middle leaves whole batches; loading again completes the rest and changes nothing of what is
-there.
+there. Resources come alone (`run`), or as the set that a source record owns (`run_records`): loaded again, a set
+replaces what the record said before, and what it no longer says is withdrawn.
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID, uuid4
 
 from psycopg import AsyncConnection
 from psycopg_pool import AsyncConnectionPool
 
-from fhir_bridge.fhir.issues import Issue
-from fhir_bridge.storage.contribution_rows import read_states, write_states
-from fhir_bridge.storage.contributions import (
-    MERGED,
-    REST,
-    Contribution,
-    arrive,
-    disagreements,
-    fold,
-    incoming,
-    merge,
-)
+from fhir_bridge.fhir.serialization import dumps
+from fhir_bridge.storage import inbox, records
+from fhir_bridge.storage.contribution_rows import read_states, remove_states, write_states
+from fhir_bridge.storage.contributions import MERGED, incoming, version_order
 from fhir_bridge.storage.dictionaries import Dictionaries
 from fhir_bridge.storage.errors import BadResource
-from fhir_bridge.storage.indexing import Identity, Indexed, find_keys, identify, index
-from fhir_bridge.storage.issues import CODES
-from fhir_bridge.storage.stored import content_hash, now, parse, stamp
-from fhir_bridge.storage.versions import Current, NewVersion, PastVersion, lock, write_versions
+from fhir_bridge.storage.implicit_rules import refuse_implicit_rules
+from fhir_bridge.storage.indexing import Identity, find_keys, identify, index
+from fhir_bridge.storage.ownership import owners, same_person
+from fhir_bridge.storage.parts import Part, write_parts
+from fhir_bridge.storage.records import LOOSE, Claim, ClaimRow, KnownRecord, RecordSet
+from fhir_bridge.storage.stored import parse
+from fhir_bridge.storage.subjects import LoadResult, Message, Subject, read_subject
+from fhir_bridge.storage.versions import NewVersion, lock, write_versions
 
-__all__ = ["LoadResult", "Loader", "Output", "each"]
+__all__ = ["LoadResult", "Loader", "Output", "RecordsResult", "each"]
 
 Output = Mapping[str, Any] | bytes
+Before = Callable[[AsyncConnection], Awaitable[None]]
 ANALYZE_AFTER = 5000
 """A load that wrote so much brings the planner's statistics up to date: the next search may come before autovacuum."""
 
-MAX_ISSUES = 1000
-"""Issues beyond this are counted, not listed."""
 
-
-@dataclass(slots=True)
-class LoadResult:
-    """What a load came to. Each output counts once.
+@dataclass(frozen=True, slots=True)
+class RecordsResult:
+    """What a load of records came to.
 
     Attributes:
-        created: resources that were not there.
-        updated: new versions of resources that were.
-        unchanged: outputs that say what is stored already, or what a source with precedence says.
-        stale: outputs older than what is stored; they are in history.
-        conflicts: outputs that differ from another of the same source and time; one is current, the others in history.
-        rejected: outputs that can't be loaded.
-        resources: how many outputs of each type.
+        refused: records that changed nothing, since a business key of theirs is under another patient.
+        incomplete: records of which an output could not be loaded.
     """
 
-    created: int = 0
-    updated: int = 0
-    unchanged: int = 0
-    stale: int = 0
-    conflicts: int = 0
-    rejected: int = 0
-    resources: Counter[str] = field(default_factory=Counter)
-    issues: list[Issue] = field(default_factory=list)
-    unlisted_issues: int = 0
-
-    def add_issue(self, code: str, message: str, source: str) -> None:
-        """List an issue, or count it where the list is full."""
-        if len(self.issues) >= MAX_ISSUES:
-            self.unlisted_issues += 1
-        else:
-            self.issues.append(Issue(CODES[code].severity, code, message, source))
+    counts: LoadResult
+    refused: Sequence[RecordSet]
+    incomplete: Sequence[RecordSet]
 
 
 @dataclass(slots=True)
-class _Message:
-    """An output on its way."""
+class _Set:
+    """A source record on its way: its messages, and what the store does with it. record None: a resource alone."""
 
-    type: str
-    id: str
-    said: Contribution
-    item: Indexed
+    record: RecordSet | None
+    messages: list[Message]
+    key: int = LOOSE
+    given_up: list[Claim] = field(default_factory=list)
 
     @property
-    def identity(self) -> Identity:
-        return self.type, self.id
-
-
-@dataclass(slots=True)
-class _Subject:
-    """A resource that the batch writes: its row, its sources' states, and what becomes of it."""
-
-    current: Current
-    states: dict[str, Contribution]
-    content: dict[str, Any] | None
-    hash: bytes | None
-    version: int
-    last_version: int
-    live: bool
-    item: Indexed | None = None
-    said_by: Contribution | None = None
-    changed: bool = False
-    touched: bool = False
+    def name(self) -> tuple[str, str]:
+        """Source and id of the record."""
+        assert self.record is not None
+        return self.record.source, self.record.id
 
 
 class Loader:
@@ -119,6 +80,7 @@ class Loader:
         precedence: Mapping[str, Sequence[str]],
         batch: int,
         progress: Callable[[int], object] | None = None,
+        remap: bool = False,
     ) -> None:
         self._pool = pool
         self._dictionaries = dictionaries
@@ -126,18 +88,19 @@ class Loader:
         self._precedence = precedence
         self._batch = batch
         self._progress = progress
+        self._remap = remap
         self._load: UUID = uuid4()
         self.result = LoadResult()
 
     async def run(self, outputs: Iterable[Output] | AsyncIterable[Output]) -> LoadResult:
-        """Load everything; memory is bounded by the batch."""
-        batch: list[_Message] = []
+        """Load resources as they are; memory is bounded by the batch."""
+        batch: list[_Set] = []
         position = 0
         async for output in each(outputs):
             position += 1
-            message = self._read(output, position)
+            message = self._read(output, f"output {position}", self._adapter, "")
             if message is not None:
-                batch.append(message)
+                batch.append(_Set(None, [message]))
             if len(batch) >= self._batch:
                 await self._write(batch)
                 batch = []
@@ -147,178 +110,315 @@ class Loader:
             await self._write(batch)
         if self._progress is not None:
             self._progress(position)
+        await self._analyze()
+        return self.result
+
+    async def run_records(self, sets: Sequence[RecordSet], *, first: Before | None = None) -> RecordsResult:
+        """Load the outputs of source records, all in one transaction.
+
+        Args:
+            first: done in that transaction before anything else.
+        """
+        batch: list[_Set] = []
+        incomplete: list[RecordSet] = []
+        for record in sets:
+            where, adapter = record.locator or record.id, record.adapter or self._adapter
+            read = [self._read(output, where, adapter, record.mapping) for output in record.resources]
+            batch.append(_Set(record, [message for message in read if message is not None]))
+            if None in read:
+                incomplete.append(record)
+        refused = await self._write(batch, first)
+        await self._analyze()
+        return RecordsResult(self.result, refused, incomplete)
+
+    async def run_composite(
+        self, record: RecordSet | None, name: tuple[str, str], added: Sequence[Part], seen: Sequence[Part]
+    ) -> RecordsResult:
+        """Load what a record of parts says, with its new parts, in one transaction (`storage.parts`).
+
+        Raises:
+            PartsMoved: other parts were stored since the record was composed.
+        """
+
+        async def add_parts(connection: AsyncConnection) -> None:
+            await write_parts(connection, *name, added, seen)
+
+        return await self.run_records([record] if record is not None else [], first=add_parts)
+
+    async def _analyze(self) -> None:
         if self.result.created + self.result.updated >= ANALYZE_AFTER:
             async with self._pool.connection() as connection:
                 await connection.execute(
-                    "ANALYZE resource, token, string, date, quantity, reference, compartment"
+                    "ANALYZE resource, token, string, date, quantity, reference, record, record_through, "
+                    "compartment, output"
                 )
-        return self.result
 
-    def _read(self, output: Output, position: int) -> _Message | None:
+    def _read(self, output: Output, where: str, adapter: str, mapping: str) -> Message | None:
         """Take an output in, or reject it with an issue."""
-        where = f"output {position}"
         try:
             resource = parse(output, source=where)
             identity = resource.get("id")
             if not isinstance(identity, str) or not identity:
                 raise BadResource("a resource to load has an id")
             where = f"{resource['resourceType']}/{identity}"
-            said = incoming(resource, self._adapter, self._load)
+            refuse_implicit_rules(resource)
+            said = incoming(resource, adapter, self._load, mapping=mapping)
             item = index(said.resource, identity, self._dictionaries.definitions)
         except BadResource as error:
             self.result.rejected += 1
             self.result.add_issue("FB-STORE-012", error.message, where)
             return None
         self.result.resources[item.type] += 1
-        return _Message(item.type, identity, said, item)
+        return Message(item.type, identity, said, item, resource)
 
-    async def _write(self, batch: list[_Message]) -> None:
-        fresh = await self._unknown(batch)
-        if not fresh:
-            return
-        keys = await identify(self._pool, self._dictionaries, [message.item for message in fresh])
+    async def _write(self, batch: list[_Set], first: Before | None = None) -> list[RecordSet]:
+        """Write a batch; the records that it refused."""
+        refused: list[RecordSet] = []
+        pending = await self._pending(batch)
+        if not pending and first is None:
+            return refused
+        messages = [message for one in pending for message in one.messages]
+        keys = await identify(self._pool, self._dictionaries, [message.item for message in messages])
         outcomes = LoadResult()
         async with self._pool.connection() as connection, connection.transaction():
-            await self._transact(connection, fresh, keys, outcomes)
-        for name in ("created", "updated", "unchanged", "stale", "conflicts"):  # only now is it durable
-            setattr(self.result, name, getattr(self.result, name) + getattr(outcomes, name))
-        for issue in outcomes.issues:
-            self.result.add_issue(issue.code, issue.message, issue.source)
+            if first is not None:
+                await first(connection)
+            await _Batch(self, connection, keys, outcomes, refused).run(pending)
+        self.result.add_outcomes(outcomes)  # only now is it durable
+        return refused
 
-    async def _unknown(self, batch: list[_Message]) -> list[_Message]:
-        """The messages that were not taken account of before."""
+    async def _pending(self, batch: list[_Set]) -> list[_Set]:
+        """The sets that say anything new, or no longer say what they did."""
+        messages = [message for one in batch for message in one.messages]
+        names = [one.name for one in batch if one.record is not None]
         async with self._pool.connection() as connection:
-            rows = await connection.execute(
-                "SELECT w.n FROM unnest(%s::int[], %s::text[], %s::text[], %s::bytea[]) AS w (n, type, id, hash) "
-                "JOIN resource r ON r.type = w.type AND r.id = w.id "
-                "WHERE EXISTS (SELECT FROM contribution c WHERE c.resource = r.key AND c.hash = w.hash) "
-                "OR EXISTS (SELECT FROM superseded s WHERE s.resource = r.key AND s.hash = w.hash)",
-                (
-                    list(range(len(batch))),
-                    [message.type for message in batch],
-                    [message.id for message in batch],
-                    [message.said.hash for message in batch],
-                ),
+            known = await records.known_records(connection, names) if names else {}
+            last, timed = await records.known_contents(
+                connection, [(message.identity, message.said.hash) for message in messages]
             )
-            known = {row[0] for row in await rows.fetchall()}
-        self.result.unchanged += len(known)
-        return [message for position, message in enumerate(batch) if position not in known]
+        pending, position = [], 0
+        for one in batch:
+            places = range(position, position + len(one.messages))
+            position += len(one.messages)
+            record = None if one.record is None else known.get(one.name)
+            claims = (
+                set()
+                if record is None
+                else {(*identity, claim[1]) for claim, identity in record.claims.items()}
+            )
+            said = {(*message.identity, message.said.hash) for message in one.messages}
+            settled = all(place in last or place in timed for place in places)
+            if settled and (one.record is None or claims == said):
+                self.result.unchanged += len(one.messages)
+            elif one.messages or claims:
+                pending.append(one)
+        return pending
 
-    async def _transact(
-        self,
-        connection: AsyncConnection,
-        messages: list[_Message],
-        keys: dict[Identity, int],
-        outcomes: LoadResult,
-    ) -> None:
-        own = {message.identity: keys[message.identity] for message in messages}
-        rows = await lock(connection, list(own.values()))
-        states = await read_states(connection, rows)
-        subjects = {identity: _subject(rows[key], states.get(key, {})) for identity, key in own.items()}
-        past: list[PastVersion] = []
-        superseded = await _already_superseded(connection, messages, own)
-        known_before = len(superseded)
-        for message in messages:
-            self._take(message, subjects[message.identity], past, superseded, outcomes)
-        touched = [subject for subject in subjects.values() if subject.touched]
-        versions = [_version(subject, self._dictionaries) for subject in touched if subject.changed]
-        await _complete_keys(connection, versions, keys)
-        await write_versions(connection, self._dictionaries, keys, versions, past)
-        await write_states(
-            connection, [(subject.current.key, subject.states, subject.live) for subject in touched]
-        )
-        new = superseded[known_before:]
-        if new:
-            await connection.execute(
-                "INSERT INTO superseded SELECT * FROM unnest(%s::bigint[], %s::bytea[]) ON CONFLICT DO NOTHING",
-                ([key for key, _ in new], [digest for _, digest in new]),
-            )
 
-    def _take(
-        self,
-        message: _Message,
-        subject: _Subject,
-        past: list[PastVersion],
-        superseded: list[tuple[int, bytes]],
-        outcomes: LoadResult,
-    ) -> None:
-        """Fold one message into its resource, and say what came of it."""
-        said, states, where = message.said, subject.states, f"{message.type}/{message.id}"
-        known = states.get(said.source)
-        if (known is not None and known.hash == said.hash) or (subject.current.key, said.hash) in superseded:
-            outcomes.unchanged += 1
-            return
-        said = arrive(said, known)
-        conflict = known is not None and not said.delta and said.order[:3] == known.order[:3]
-        state = fold(known, said)
-        subject.touched = True
-        states[said.source] = state
-        late = known is not None and state.hash != said.hash
-        if known is not None and (late or known.time is not None or conflict):
-            superseded.append((subject.current.key, said.hash if late else known.hash))
-        content = merge(list(states.values()), self._precedence.get(message.type, ()))
-        digest = content_hash(content)
-        same = (
-            digest == subject.hash
-            if subject.live
-            else late and known is not None and state.resource == known.resource
+@dataclass(slots=True)
+class _Batch:
+    """The transaction of a batch: its sets are accepted or refused, then what they give up and say is folded in."""
+
+    loader: Loader
+    connection: AsyncConnection
+    keys: dict[Identity, int]
+    outcomes: LoadResult
+    refused: list[RecordSet]
+    subjects: dict[Identity, Subject] = field(default_factory=dict)
+
+    async def run(self, sets: list[_Set]) -> None:
+        """All of it."""
+        sets = await self._enter(sets)
+        await self._lock(sets)
+        accepted = await self._without_refused(sets)
+        settled = await self._give_up(accepted)
+        claims = await self._take(accepted)
+        await self._settle(settled)
+        await self._save(accepted, claims)
+
+    async def _enter(self, sets: list[_Set]) -> list[_Set]:
+        """Lock the records; note what each gives up. What an older mapping made is left out, with an issue."""
+        with_records = [one for one in sets if one.record is not None]
+        known: dict[tuple[str, str], KnownRecord] = {}
+        if with_records:
+            versions = {one.name: one.record.mapping if one.record else "" for one in with_records}
+            known = await records.lock_records(self.connection, versions)
+        entered = []
+        for one in sets:
+            if one.record is not None:
+                record = known[one.name]
+                if self._older(one.record, record):
+                    self.outcomes.stale += len(one.messages)
+                    text = (
+                        f"made by version {one.record.mapping} of the mapping, the store has version {record.mapping}: "
+                        "unchanged; load with --remap to go back"
+                    )
+                    self.outcomes.add_issue("FB-STORE-017", text, one.record.locator)
+                    continue
+                one.key = record.key
+                said = {(self.keys[message.identity], message.said.hash) for message in one.messages}
+                one.given_up = [claim for claim in record.claims if claim not in said]
+                self.keys.update((identity, claim[0]) for claim, identity in record.claims.items())
+            entered.append(one)
+        return entered
+
+    def _older(self, record: RecordSet, known: KnownRecord) -> bool:
+        """Whether an older mapping made it than what is stored; without any mapping it says nothing any more."""
+        older = version_order(record.mapping) < version_order(known.mapping)
+        return older and bool(record.mapping) and not self.loader._remap
+
+    async def _lock(self, sets: list[_Set]) -> None:
+        resources = {self.keys[message.identity] for one in sets for message in one.messages}
+        resources.update(claim[0] for one in sets for claim in one.given_up)
+        rows = await lock(self.connection, list(resources))
+        states = await read_states(self.connection, rows)
+        bare = [key for key, row in rows.items() if row.live and key not in states]
+        claimed = await self._claimed(bare) if bare else set()
+        for key, row in rows.items():
+            self.subjects[row.type, row.id] = read_subject(row, states.get(key, {}), claimed=key in claimed)
+
+    async def _claimed(self, resources: list[int]) -> set[int]:
+        rows = await self.connection.execute(
+            "SELECT DISTINCT resource FROM output WHERE resource = ANY(%s)", (resources,)
         )
-        newest = max(states.values(), key=lambda one: (one.order, one.source))
-        if conflict:
-            outcomes.conflicts += 1
-            outcomes.add_issue(
-                "FB-STORE-013",
-                "another content came from the same source with the same time and status",
-                where,
-            )
-        if same and (late or (message.type not in MERGED and newest.source != said.source)):
-            subject.last_version += 1
-            past.append(_late(subject, said, "c" if conflict else "s"))
-            if not conflict:
-                outcomes.stale += 1
-                outcomes.add_issue("FB-STALE", "older than what is stored: kept in history", where)
-            return
-        if same:
-            outcomes.unchanged += 0 if conflict else 1
-            return
-        self._become(message, subject, state, content, digest, past)
-        if not conflict:
-            if subject.version == 1:
-                outcomes.created += 1
+        return {row[0] for row in await rows.fetchall()}
+
+    async def _without_refused(self, sets: list[_Set]) -> list[_Set]:
+        """Refuse each set of which a resource is in the record of another patient (a linked one is the same)."""
+        owned: dict[Identity, tuple[frozenset[str], int]] = {}
+        accepted = []
+        for one in sets:
+            wrong = None
+            for message in one.messages:
+                wrong = await self._conflict(one, message, owned)
+                if wrong is not None:
+                    break
+            if wrong is None:
+                accepted.append(one)
+                for message in one.messages:
+                    owned[message.identity] = (frozenset(message.item.owners.patients), one.key)
+                continue
+            self.outcomes.refused += len(one.messages)
+            self.outcomes.resources.subtract(message.type for message in one.messages)
+            locator = one.messages[0].locator if one.record is None else one.record.locator
+            text = f"{wrong.type} is known under another patient: the record changes nothing"
+            self.outcomes.add_issue("FB-STORE-018", text, locator)
+            if one.record is not None:
+                self.refused.append(one.record)  # whoever reads the source lists it, and keeps it
             else:
-                outcomes.updated += 1
-        if known is None or known.resource != state.resource:
-            for name in disagreements(list(states.values())):
-                outcomes.add_issue("FB-STORE-014", f"the sources differ on {name}", where)
+                item = inbox.InboxItem("refused", self.loader._adapter, locator, "FB-STORE-018", text)
+                await inbox.note(self.connection, [item])
+        return accepted
 
-    @staticmethod
-    def _become(
-        message: _Message,
-        subject: _Subject,
-        state: Contribution,
-        content: dict[str, Any],
-        digest: bytes,
-        past: list[PastVersion],
-    ) -> None:
-        """Make a content current. What the same batch made before goes to history."""
-        if subject.changed and subject.content is not None:
-            past.append(
-                PastVersion(
-                    subject.current.key,
-                    subject.version,
-                    "v",
-                    now(),
-                    subject.said_by.time if subject.said_by else None,
-                    subject.hash,
-                    stamp(subject.content, message.id, subject.version, now()),
+    async def _conflict(
+        self, one: _Set, message: Message, owned: dict[Identity, tuple[frozenset[str], int]]
+    ) -> Message | None:
+        """The message, where its resource is in another patient's record and not this source record's alone."""
+        subject = self.subjects[message.identity]
+        before = owned.get(message.identity)
+        if before is not None:
+            present, by = before
+        elif subject.live and subject.states and subject.current.bytes is not None:
+            if message.type == "Patient":
+                return None
+            present, by = owners(parse(subject.current.bytes)), LOOSE
+        else:
+            return None
+        wanted = frozenset(message.item.owners.patients)
+        if not present or not wanted or present == wanted:
+            return None
+        if await same_person(self.connection, present, wanted):
+            return None
+        if before is None and one.record is not None:
+            others = await records.claimed_by_others(self.connection, [subject.current.key], one.key)
+            return message if others else None
+        return message if by != one.key or one.record is None else None
+
+    async def _give_up(self, sets: list[_Set]) -> list[Subject]:
+        """Take back what records no longer say, and fold the resources concerned again."""
+        claims = [(one.key, claim) for one in sets for claim in one.given_up]
+        if not claims:
+            return []
+        await records.keep_outputs(self.connection, sorted({claim[0] for _, claim in claims}))
+        touched = await records.give_up(self.connection, claims)
+        by_key = {subject.current.key: subject for subject in self.subjects.values()}
+        for key in sorted(touched):
+            by_key[key].fold_again(await records.fold_claims(self.connection, key, self.loader._adapter))
+        return [by_key[key] for key in sorted(touched)]
+
+    async def _take(self, sets: list[_Set]) -> list[tuple[_Set, Message, int]]:
+        """Fold the messages in; gives each with its arrival."""
+        messages = [message for one in sets for message in one.messages]
+        known = await self._known_hashes(messages)
+        claims = []
+        for one in sets:
+            for message in one.messages:
+                subject = self.subjects[message.identity]
+                arrival = subject.take(
+                    message,
+                    known.setdefault(message.identity, set()),
+                    self.loader._precedence.get(message.type, ()),
+                    self.outcomes,
                 )
-            )
-        subject.last_version += 1
-        subject.version = subject.last_version
-        subject.content, subject.hash = content, digest
-        subject.live = subject.changed = True
-        subject.said_by = state
-        subject.item = message.item if content is message.said.resource else None
+                claims.append((one, message, arrival))
+        return claims
+
+    async def _known_hashes(self, messages: list[Message]) -> dict[Identity, set[bytes]]:
+        """Which contents timed messages said before: asked again now that the rows are locked."""
+        contents = [(message.identity, message.said.hash) for message in messages]
+        _, timed = await records.known_contents(self.connection, contents)
+        known: dict[Identity, set[bytes]] = {}
+        for number in timed:
+            identity, digest = contents[number]
+            known.setdefault(identity, set()).add(digest)
+        return known
+
+    async def _settle(self, subjects: list[Subject]) -> None:
+        """Withdraw what nobody says any more; deletions last, and only of what nothing that stays refers to."""
+        gone = [subject for subject in subjects if subject.live and not subject.states]
+        referred = await self._referred([subject.current.key for subject in gone]) if gone else set()
+        for subject in subjects:
+            precedence = self.loader._precedence.get(subject.current.type, ())
+            subject.settle(precedence, self.outcomes, referred=subject.current.key in referred)
+
+    async def _referred(self, resources: list[int]) -> set[int]:
+        rows = await self.connection.execute(
+            "SELECT DISTINCT f.target FROM reference f JOIN resource r ON r.key = f.resource AND NOT r.deleted "
+            "WHERE f.target = ANY(%s) AND f.resource <> f.target",
+            (resources,),
+        )
+        return {row[0] for row in await rows.fetchall()}
+
+    async def _save(self, sets: list[_Set], claims: list[tuple[_Set, Message, int]]) -> None:
+        connection = self.connection
+        touched = [subject for subject in self.subjects.values() if subject.touched]
+        changed = [subject for subject in touched if subject.changed]
+        replaced = [subject.current.key for subject in changed if subject.current.version > 0]
+        if replaced:
+            await records.keep_outputs(connection, replaced)
+        versions = [subject.new_version(self.loader._dictionaries.definitions) for subject in changed]
+        await _complete_keys(connection, versions, self.keys)
+        past = [old for subject in touched for old in subject.past]
+        await write_versions(connection, self.loader._dictionaries, self.keys, versions, past)
+        folded = [subject.current.key for subject in touched if subject.folded_again]
+        if folded:
+            await remove_states(connection, folded)
+        rows = [(subject.current.key, subject.states, subject.live) for subject in touched]
+        await write_states(connection, rows)
+        await records.write_claims(
+            connection,
+            list({(row.resource, row.record, row.hash): row for row in map(self._claim, claims)}.values()),
+            {one.key: one.record.mapping for one in sets if one.record is not None},
+        )
+        await inbox.note(connection, inbox.duplicates(self.outcomes.issues, self.loader._adapter))
+
+    def _claim(self, claim: tuple[_Set, Message, int]) -> ClaimRow:
+        one, message, arrival = claim
+        said = message.said
+        subject = self.subjects[message.identity]
+        plain = subject.live and subject.hash == said.hash and not said.delta and message.type not in MERGED
+        text = None if plain else dumps(message.content)
+        return ClaimRow(subject.current.key, one.key, said.hash, said.time is not None, arrival, text)
 
 
 async def each(outputs: Iterable[Output] | AsyncIterable[Output]) -> AsyncIterator[Output]:
@@ -329,59 +429,6 @@ async def each(outputs: Iterable[Output] | AsyncIterable[Output]) -> AsyncIterat
     else:
         for output in outputs:
             yield output
-
-
-def _subject(row: Current, states: dict[str, Contribution]) -> _Subject:
-    """A resource as it stands. What REST made before any source spoke of it counts as REST's contribution."""
-    if row.live and not states and row.bytes is not None:
-        content = parse(row.bytes)
-        said = incoming(content, "rest", None)
-        states = {REST: replace(said, source=REST, time=row.last_updated, delta=False, cleared=())}
-    return _Subject(row, states, None, row.hash, row.version, row.last_version, row.live)
-
-
-def _late(subject: _Subject, said: Contribution, kind: str) -> PastVersion:
-    moment = now()
-    return PastVersion(
-        subject.current.key,
-        subject.last_version,
-        kind,
-        moment,
-        said.time,
-        content_hash(said.resource),
-        stamp(said.resource, said.resource["id"], subject.last_version, moment),
-    )
-
-
-def _version(subject: _Subject, dictionaries: Dictionaries) -> NewVersion:
-    current, content = subject.current, subject.content
-    if content is None:
-        raise AssertionError("a changed resource has content")
-    moment = now()
-    if current.last_updated is not None:
-        moment = max(moment, current.last_updated)
-    return NewVersion(
-        current,
-        subject.version,
-        subject.last_version,
-        moment,
-        subject.said_by.time if subject.said_by else None,
-        stamp(content, current.id, subject.version, moment),
-        subject.hash,
-        subject.item or index(content, current.id, dictionaries.definitions),
-    )
-
-
-async def _already_superseded(
-    connection: AsyncConnection, messages: list[_Message], keys: Mapping[Identity, int]
-) -> list[tuple[int, bytes]]:
-    """Which of the messages another load took account of in the meantime: asked again now that the rows are locked."""
-    rows = await connection.execute(
-        "SELECT s.resource, s.hash FROM unnest(%s::bigint[], %s::bytea[]) AS w (resource, hash) "
-        "JOIN superseded s ON s.resource = w.resource AND s.hash = w.hash",
-        ([keys[message.identity] for message in messages], [message.said.hash for message in messages]),
-    )
-    return [(row[0], row[1]) for row in await rows.fetchall()]
 
 
 async def _complete_keys(

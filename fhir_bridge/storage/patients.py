@@ -9,12 +9,14 @@ from psycopg import AsyncConnection
 from psycopg_pool import AsyncConnectionPool
 
 from fhir_bridge.fhir.access import AccessFilter
+from fhir_bridge.fhir.record import is_followed
+from fhir_bridge.storage.conditions import Condition, person
 from fhir_bridge.storage.dictionaries import Dictionaries
 from fhir_bridge.storage.indexing import is_id
 from fhir_bridge.storage.permission import compile_access
 from fhir_bridge.storage.stored import Stored
 
-__all__ = ["linked", "read_record", "unlinked"]
+__all__ = ["linked", "read_owners", "read_record", "unlinked"]
 
 PAGE = 500
 
@@ -26,19 +28,23 @@ async def read_record(
     access: AccessFilter,
     types: Sequence[str] | None,
 ) -> AsyncIterator[Stored]:
-    """Everything current in the compartment of a patient and of whoever is linked to it; the Patients first.
+    """Everything current in the record of a patient and of whoever is linked to it; the Patients first.
 
     What the caller may not read is left out. Memory is bounded by a page; no connection is held between pages.
     """
     if not is_id(patient_id):
         return
-    members = (
-        "SELECT DISTINCT m.resource FROM compartment m WHERE m.patient = ANY((SELECT linked_patients(ARRAY("
-        "SELECT p.key FROM resource p WHERE p.type = 'Patient' AND p.id = %s)))::bigint[])"
+    keys = person([patient_id])
+    own = Condition(f"SELECT o.resource FROM record o WHERE o.patient = ANY({keys.text})", keys.values)  # noqa: S608
+    every = Condition(f"{own.text} UNION SELECT about_through({keys.text})", (*own.values, *keys.values))
+    through = types is None or any(is_followed(kind) for kind in types)
+    members = every if through else own
+    statement = (
+        "SELECT DISTINCT r.type FROM resource r "  # noqa: S608
+        f"WHERE r.key = ANY(ARRAY({members.text})) AND NOT r.deleted"
     )
-    statement = f"SELECT DISTINCT r.type FROM resource r WHERE r.key IN ({members}) AND NOT r.deleted"  # noqa: S608
     async with pool.connection() as connection:
-        found = await connection.execute(statement.encode(), (patient_id,))
+        found = await connection.execute(statement.encode(), members.values)
         present = {row[0] for row in await found.fetchall()}
     wanted = [
         kind
@@ -47,14 +53,16 @@ async def read_record(
     ]
     for kind in wanted:
         permitted = await compile_access(access, kind, "r", dictionaries)
+        members = every if is_followed(kind) else own
         after = 0
         while True:
             statement = (
                 "SELECT r.key, r.type, r.id, r.version, r.last_updated, r.bytes FROM resource r "  # noqa: S608
-                f"WHERE r.key IN ({members}) AND r.type = %s AND NOT r.deleted AND r.key > %s AND {permitted.text} "
+                f"WHERE r.key = ANY(ARRAY({members.text})) AND r.type = %s AND NOT r.deleted AND r.key > %s "
+                f"AND {permitted.text} "
                 "ORDER BY r.key LIMIT %s"
             )
-            values = (patient_id, kind, after, *permitted.values, PAGE)
+            values = (*members.values, kind, after, *permitted.values, PAGE)
             async with pool.connection() as connection:
                 rows: list[Any] = await (
                     await connection.execute(statement.encode(), values, binary=True)
@@ -64,6 +72,16 @@ async def read_record(
             if len(rows) < PAGE:
                 break
             after = rows[-1][0]
+
+
+async def read_owners(connection: AsyncConnection, resource_type: str, identity: str) -> list[str]:
+    """See `Store.owners`."""
+    rows = await connection.execute(
+        "SELECT p.id FROM resource r, LATERAL record_owners(r.key) o JOIN resource p ON p.key = o "
+        "WHERE r.type = %s AND r.id = %s ORDER BY p.id",
+        (resource_type, identity),
+    )
+    return [row[0] for row in await rows.fetchall()]
 
 
 def _without(links: Any, other: str) -> list[Any]:

@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 from psycopg import AsyncConnection
 
 from fhir_bridge.fhir.access import AccessFilter, AccessRule
+from fhir_bridge.fhir.record import OTHER_PERSON, is_followed
 from fhir_bridge.fhir.search.entries import TokenEntry, indexable
 from fhir_bridge.storage.conditions import FALSE, TRUE, Condition, all_of, any_of, person
 from fhir_bridge.storage.dictionaries import Dictionaries
 from fhir_bridge.storage.errors import Forbidden
 from fhir_bridge.storage.indexed import find
-from fhir_bridge.storage.indexing import Indexed
+from fhir_bridge.storage.indexing import Identity, Indexed
 
-__all__ = ["allowed", "compile_access", "linked_ids", "refuse_content", "require"]
+__all__ = [
+    "People",
+    "allowed",
+    "compile_access",
+    "owners_of_contents",
+    "people_of",
+    "refuse_content",
+    "require",
+]
 
 
 def require(access: AccessFilter, resource_type: str, interaction: str) -> None:
@@ -32,10 +43,11 @@ async def compile_access(
     access: AccessFilter, resource_type: str, interaction: str, dictionaries: Dictionaries
 ) -> Condition:
     """What of the stored resources of a type the caller may reach, as a condition on the row `r`."""
-    grants = [
-        await _rule(rule, resource_type, dictionaries)
-        for rule in access.rules_for(resource_type, interaction)
-    ]
+    grants: list[Condition] = []
+    for rule in access.rules_for(resource_type, interaction):
+        grant = await _rule(rule, resource_type, interaction, dictionaries)
+        if grant not in grants:  # an OR of equals would keep PostgreSQL from beginning at the patient
+            grants.append(grant)
     return all_of([any_of(grants), await _unlabelled(access, dictionaries)])
 
 
@@ -48,18 +60,35 @@ async def _unlabelled(access: AccessFilter, dictionaries: Dictionaries) -> Condi
     return Condition("(r.labels IS NULL OR NOT r.labels && %s::int[])", (withheld,))
 
 
-async def _rule(rule: AccessRule, resource_type: str, dictionaries: Dictionaries) -> Condition:
+async def _rule(
+    rule: AccessRule, resource_type: str, interaction: str, dictionaries: Dictionaries
+) -> Condition:
     conditions = [await _criterion(code, value, resource_type, dictionaries) for code, value in rule.criteria]
     if rule.patient is not None:
-        keys = person([rule.patient])
-        conditions.insert(
-            0,
-            Condition(
-                f"EXISTS (SELECT FROM compartment c WHERE c.resource = r.key AND c.patient = ANY({keys.text}))",
-                keys.values,
-            ),
-        )
+        conditions.insert(0, _in_record(rule.patient, resource_type, interaction))
     return all_of(conditions)
+
+
+def _in_record(patient: str, resource_type: str, interaction: str) -> Condition:
+    """Whether `r` is about this person, linked Patients included, and about nobody else."""
+    keys = person([patient])
+    if interaction != "s":  # one resource: its owners are looked at
+        owners = "record_owners(r.key)" if is_followed(resource_type) else _DIRECT
+        # An aggregate of nothing is null: about nobody.
+        return Condition(
+            f"(SELECT coalesce(bool_and(o = ANY({keys.text})), false) FROM {owners} AS o (o))",  # noqa: S608
+            keys.values,
+        )
+    if is_followed(resource_type):
+        return Condition(f"r.key = ANY(ARRAY(SELECT in_record({keys.text})))", keys.values)
+    owner = "SELECT FROM record o WHERE o.resource = r.key AND o.patient"
+    return Condition(
+        f"(EXISTS ({owner} = ANY({keys.text})) AND NOT EXISTS ({owner} <> ALL({keys.text})))",
+        (*keys.values, *keys.values),
+    )
+
+
+_DIRECT = "(SELECT d.patient FROM record d WHERE d.resource = r.key)"
 
 
 async def _criterion(code: str, value: str, resource_type: str, dictionaries: Dictionaries) -> Condition:
@@ -80,17 +109,23 @@ async def _criterion(code: str, value: str, resource_type: str, dictionaries: Di
     return Condition(f"{exists} AND t.code = %s AND t.system = %s)", (indexable(token), known))
 
 
-def allowed(access: AccessFilter, item: Indexed, interaction: str, people: dict[str, frozenset[str]]) -> bool:
-    """Whether the caller may do this with content that is at hand.
+People = Mapping[str, frozenset[str]]
+"""For the id of each patient that a rule is bounded by: all ids of that person, by Patient.link."""
+
+
+def allowed(
+    access: AccessFilter, item: Indexed, interaction: str, people: People, owners: frozenset[str]
+) -> bool:
+    """Whether the caller may do this with content that is available.
 
     Args:
-        people: for the id of each patient that a rule names, all ids of that person (`linked_ids`).
+        people: see `people_of`.
+        owners: whom the content is about, see `owners_of_contents`.
     """
     if any(f"{system}|{code}" in access.withheld_labels for system, code in item.labels):
         return False
-    patients = set(item.patients)
     return any(
-        (rule.patient is None or not patients.isdisjoint(people.get(rule.patient, {rule.patient})))
+        (rule.patient is None or (bool(owners) and owners <= people[rule.patient]))
         and all(_meets(item, code, value) for code, value in rule.criteria)
         for rule in access.rules_for(item.type, interaction)
     )
@@ -108,8 +143,8 @@ def _meets(item: Indexed, code: str, value: str) -> bool:
     )
 
 
-async def linked_ids(connection: AsyncConnection, access: AccessFilter) -> dict[str, frozenset[str]]:
-    """For each patient that a rule is bounded by: the ids of the same person, by Patient.link."""
+async def people_of(connection: AsyncConnection, access: AccessFilter) -> People:
+    """The persons that the caller's rules are bounded by."""
     patients = sorted({rule.patient for rule in access.rules if rule.patient is not None})
     people: dict[str, frozenset[str]] = {}
     for patient in patients:
@@ -118,17 +153,59 @@ async def linked_ids(connection: AsyncConnection, access: AccessFilter) -> dict[
             " WHERE type = 'Patient' AND id = %s)))::bigint[])",
             (patient,),
         )
-        people[patient] = frozenset(row[0] for row in await rows.fetchall()) | {patient}
+        people[patient] = frozenset(row[0] for row in await rows.fetchall())
     return people
 
 
+_OWNERS = (
+    "SELECT w.type, w.id, coalesce(p.id, %s) FROM unnest(%s::text[], %s::text[]) AS w (type, id) "
+    "JOIN resource t ON t.type = w.type AND t.id = w.id, LATERAL record_owners(t.key) o "
+    "LEFT JOIN resource p ON p.key = o"
+)
+
+
+async def owners_of_contents(
+    connection: AsyncConnection, items: Sequence[Indexed], beside: Mapping[Identity, Indexed]
+) -> list[frozenset[str]]:
+    """Whom contents that are not stored, or not current, are about: by themselves and through what they name.
+
+    Args:
+        beside: contents that will be stored together with them, which count in place of stored ones.
+    """
+    named = {target for item in (*items, *beside.values()) for target in item.owners.through} - beside.keys()
+    stored: dict[Identity, set[str]] = {}
+    if named:
+        pairs = sorted(named)
+        rows = await connection.execute(
+            _OWNERS, (OTHER_PERSON, [kind for kind, _ in pairs], [identity for _, identity in pairs])
+        )
+        for kind, identity, patient in await rows.fetchall():
+            stored.setdefault((kind, identity), set()).add(patient)
+
+    def of(item: Indexed) -> frozenset[str]:
+        found: set[str] = set()
+        seen: set[Identity] = set()
+        waiting = [item]
+        while waiting:
+            one = waiting.pop()
+            found.update(one.owners.patients)
+            for target in one.owners.through:
+                if target in beside and target not in seen:
+                    seen.add(target)
+                    waiting.append(beside[target])
+                found |= stored.get(target, set())
+        return frozenset(found)
+
+    return [of(item) for item in items]
+
+
 def refuse_content(
-    access: AccessFilter, item: Indexed, interaction: str, people: dict[str, frozenset[str]]
+    access: AccessFilter, item: Indexed, interaction: str, people: People, owners: frozenset[str]
 ) -> None:
     """Refuse content that would lie outside what the caller may write.
 
     Raises:
         Forbidden: it would.
     """
-    if not allowed(access, item, interaction, people):
+    if not allowed(access, item, interaction, people, owners):
         raise Forbidden(f"no grant allows {_WORDS[interaction]} of a {item.type} with this content")

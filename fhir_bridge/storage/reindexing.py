@@ -84,7 +84,9 @@ async def reindex(
             on_progress(place.count)
     async with pool.connection() as connection:
         await connection.execute("DELETE FROM setting WHERE name = %s", (SETTING,))
-        await connection.execute("ANALYZE resource, token, string, date, quantity, reference, compartment")
+        await connection.execute(
+            "ANALYZE resource, token, string, date, quantity, reference, record, record_through"
+        )
     return place.count
 
 

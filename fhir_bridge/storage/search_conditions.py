@@ -76,7 +76,7 @@ async def parameter_condition(
     """The condition of one `code:modifier=value`; None where the type has no such parameter here.
 
     Args:
-        patients: ids of patients to whose compartments the whole search is bounded anyway: the index of tokens leads
+        patients: ids of patients to whose records the whole search is bounded anyway: the index of tokens leads
             straight to a patient's.
 
     Raises:
@@ -277,7 +277,7 @@ async def _references(query: _Query, values: Sequence[str]) -> Condition:
     if query.code == "patient":  # its expressions keep references to Patients alone, whatever its targets say
         targets = ("Patient",)
     if query.modifier:
-        if query.modifier not in definitions.resource_types():
+        if query.modifier not in targets:
             raise query.refuse_modifier()
         targets = (query.modifier,)
     return await query.exists(any_of([_reference(value, targets) for value in values]))

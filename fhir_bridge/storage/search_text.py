@@ -12,6 +12,7 @@ from fhir_bridge.storage.errors import BadSearch
 
 __all__ = ["DateValue", "NumberValue", "date_value", "number_value", "prefixed", "split_list", "split_token"]
 
+_NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,6})?")
 _PREFIX = re.compile(r"(eq|ne|gt|lt|ge|le|sa|eb|ap)(?=[\d+\-.])")
 
 
@@ -107,10 +108,14 @@ def number_value(parameter: str, text: str) -> NumberValue:
         BadSearch: not a number.
     """
     prefix, digits = prefixed(text)
+    if (
+        _NUMBER.fullmatch(digits) is None
+    ):  # Python reads more than R4 writes: NaN, 1_000, digits of other scripts
+        raise BadSearch(f"{parameter}: {digits[:80]!r} is not a number")
     try:
         value = Decimal(digits)
     except InvalidOperation as error:
-        raise BadSearch(f"{parameter}: {digits!r} is not a number") from error
+        raise BadSearch(f"{parameter}: {digits[:80]!r} is not a number") from error
     exponent = value.as_tuple().exponent
     if not isinstance(exponent, int) or abs(exponent) > 400 or value.adjusted() > 400:
         raise BadSearch(f"{parameter}: {digits!r} is not a number")

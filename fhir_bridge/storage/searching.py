@@ -9,15 +9,17 @@ from typing import Any
 from psycopg import AsyncConnection
 from psycopg_pool import AsyncConnectionPool
 
-from fhir_bridge.fhir import definitions
 from fhir_bridge.fhir.access import AccessFilter
+from fhir_bridge.fhir.record import is_followed, is_subject_parameter
 from fhir_bridge.storage.conditions import TRUE, Condition, all_of, any_of, live
 from fhir_bridge.storage.cursors import Cursors
 from fhir_bridge.storage.dictionaries import Dictionaries
 from fhir_bridge.storage.errors import BadSearch
 from fhir_bridge.storage.indexed import find
+from fhir_bridge.storage.page_bytes import that_fit, within_bytes
 from fhir_bridge.storage.permission import compile_access, require
 from fhir_bridge.storage.search_conditions import parameter_condition
+from fhir_bridge.storage.search_support import PRESENTATION, refuse_unsupported
 from fhir_bridge.storage.search_text import split_list
 from fhir_bridge.storage.stored import Stored
 
@@ -25,9 +27,6 @@ __all__ = ["MAX_COUNT", "SearchPage", "UnknownParameter", "run_search"]
 
 MAX_COUNT = 1000
 """The most entries on one page, whatever `_count` asks for."""
-
-_PRESENTATION = frozenset({"_format", "_pretty", "_elements", "_count", "_sort", "_total", "_summary"})
-"""Parameters about the answer's form: not conditions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +44,7 @@ class SearchPage:
     Attributes:
         total: how many matches there are in all that the caller may see; None where it was not counted.
         next: the cursor of the next page; None on the last.
-        unknown: parameters that were left out of account.
+        unknown: parameters that were left out of account: names that R4 does not have.
     """
 
     entries: list[Stored]
@@ -70,15 +69,17 @@ async def conditions(
     dictionaries: Dictionaries,
 ) -> tuple[Condition, list[UnknownParameter]]:
     """All parameters as one condition, and those that are unknown."""
-    patients = _patients(resource_type, parameters, access)
+    patients = _named(resource_type, parameters)
+    if not patients and not is_followed(
+        resource_type
+    ):  # tokens do not know whom a resource is about through others
+        patients = _granted(resource_type, access)
     found: list[Condition] = []
     unknown: list[UnknownParameter] = []
     for name, value in parameters:
-        if name in _PRESENTATION:
+        if name in PRESENTATION:
             continue
-        if "." in name or name.startswith("_has:"):
-            unknown.append(UnknownParameter(name, "chained search is not supported"))
-            continue
+        refuse_unsupported(resource_type, name, dictionaries.definitions)
         code, _, modifier = name.partition(":")
         condition = await parameter_condition(resource_type, code, modifier, value, dictionaries, patients)
         if condition is None:
@@ -88,20 +89,13 @@ async def conditions(
     return all_of(found), unknown
 
 
-def _patients(
-    resource_type: str, parameters: Sequence[tuple[str, str]], access: AccessFilter
-) -> tuple[str, ...]:
-    """Patients to whose compartments the search is bounded: by a parameter, or by all of the caller's grants."""
-    membership = definitions.patient_compartment().get(resource_type, ())
+def _named(resource_type: str, parameters: Sequence[tuple[str, str]]) -> tuple[str, ...]:
+    """Patients whose records alone hold what the parameters find."""
     for name, value in parameters:
         code, _, modifier = name.partition(":")
         if code not in ("patient", "subject") or modifier not in ("", "Patient"):
             continue
-        if not (
-            code in membership
-            or (code == "patient" and "subject" in membership)
-            or _is_subject(resource_type)
-        ):
+        if not is_subject_parameter(resource_type, code):
             continue
         ids = [part.removeprefix("Patient/") for part in split_list(value)]
         named = (
@@ -109,19 +103,13 @@ def _patients(
         )
         if ids and named and not any("/" in identity or ":" in identity for identity in ids):
             return tuple(ids)
+    return ()
+
+
+def _granted(resource_type: str, access: AccessFilter) -> tuple[str, ...]:
+    """Patients to whose records all of the caller's grants are bounded."""
     granted = {rule.patient for rule in access.rules_for(resource_type, "s")}
     return tuple(sorted(patient for patient in granted if patient is not None)) if None not in granted else ()
-
-
-def _is_subject(resource_type: str) -> bool:
-    """Whether `patient`, which confers membership, is `subject` where that is a Patient."""
-    parameter = definitions.search_parameters(resource_type).get("patient")
-    membership = definitions.patient_compartment().get(resource_type, ())
-    return (
-        parameter is not None
-        and "patient" in membership
-        and f"{resource_type}.subject" in parameter.expression
-    )
 
 
 async def run_search(
@@ -135,6 +123,7 @@ async def run_search(
     count: int,
     cursor: str | None,
     total: str,
+    most_bytes: int | None = None,
 ) -> SearchPage:
     """Run a search; see `Store.search`."""
     require(access, resource_type, "s")
@@ -149,17 +138,20 @@ async def run_search(
     sorts = await _sorts(resource_type, parameters, dictionaries)
     bound = (access.subject, resource_type, sorted(p for p in parameters if p[0] not in ("_count", "_total")))
     after = TRUE if cursor is None else _after(sorts, cursors.read(cursor, bound))
-    bounded = bool(_patients(resource_type, parameters, access))
+    bounded = bool(_named(resource_type, parameters) or _granted(resource_type, access))
     known: int | None = None
     rows: list[Any] = []
     async with pool.connection() as connection:  # only now: compiling may need a connection of its own
         if count > 0:
-            rows = await _page(connection, where, sorts, after, count + 1, bounded=bounded)
+            rows = await _page(connection, where, sorts, after, count + 1, most_bytes, bounded=bounded)
         if count == 0 or (counted and (cursor is not None or len(rows) > count)):
             known = await _total(connection, where)
-    entries = [Stored(resource_type, row[1], row[2], row[3], row[4]) for row in rows[:count]]
-    more = len(rows) > count
-    following = cursors.make([*rows[count - 1][5:], rows[count - 1][0]], bound) if more else None
+    shown = rows[:count] if most_bytes is None else that_fit(rows[:count])
+    entries = [Stored(resource_type, row[1], row[2], row[3], row[4]) for row in shown]
+    more = len(rows) > len(shown)
+    following = None
+    if more and shown:
+        following = cursors.make([*shown[-1][5 : 5 + len(sorts)], shown[-1][0]], bound)
     if known is None and cursor is None and not more:
         known = len(entries)
     return SearchPage(entries, known, following, unknown)
@@ -196,11 +188,10 @@ async def _sorts(
     resource_type: str, parameters: Sequence[tuple[str, str]], dictionaries: Dictionaries
 ) -> list[_Sort]:
     found = []
-    for rule in ",".join(value for name, value in parameters if name == "_sort").split(","):
+    wanted = [value for name, value in parameters if name == "_sort" and value]
+    for rule in ",".join(wanted).split(",") if wanted else ():
         code = rule.removeprefix("-")
         descending = rule.startswith("-")
-        if not code:
-            continue
         if code == "_lastUpdated":
             found.append(_Sort(Condition("r.last_updated"), "timestamptz", descending))
             continue
@@ -242,6 +233,7 @@ async def _page(
     sorts: list[_Sort],
     after: Condition,
     limit: int,
+    most_bytes: int | None,
     *,
     bounded: bool,
 ) -> list[Any]:
@@ -257,10 +249,13 @@ async def _page(
             "SELECT r.key, r.id, r.version, r.last_updated, r.bytes FROM resource r "  # noqa: S608
             f"WHERE {where.text} AND {keyset} ORDER BY r.key{' + 0' if bounded else ''} LIMIT {limit:d}"
         )
-        values = (*where.values, *after.values)
+        values: tuple[Any, ...] = (*where.values, *after.values)
+        ordered = "q.key"
     else:
         columns = "".join(f", {sort.expression.text} AS s{number}" for number, sort in enumerate(sorts))
-        texts = "".join(f", q.s{number}::text" for number in range(len(sorts)))
+        texts = "".join(f", q.s{number}::text AS t{number}" for number in range(len(sorts)))
+        if most_bytes is not None:
+            texts += "".join(f", q.s{number}" for number in range(len(sorts)))
         order = "".join(
             f"q.s{number} {'DESC' if sort.descending else 'ASC'} NULLS LAST, "
             for number, sort in enumerate(sorts)
@@ -275,6 +270,10 @@ async def _page(
             *where.values,
             *after.values,
         )
+        ordered = f"{order}q.key"
+    if most_bytes is not None:
+        names = ("key", "id", "version", "last_updated", "bytes", *(f"t{n}" for n in range(len(sorts))))
+        statement, values = within_bytes(statement, names, ordered), (most_bytes, *values)
     rows: list[Any] = await (await connection.execute(statement.encode(), values, binary=True)).fetchall()
     return rows
 

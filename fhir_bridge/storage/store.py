@@ -22,24 +22,31 @@ from psycopg_pool import AsyncConnectionPool
 
 from fhir_bridge.fhir import definitions
 from fhir_bridge.fhir.access import EVERYTHING, AccessFilter
-from fhir_bridge.storage import appending, histories, patients, reindexing, settings, streaming
+from fhir_bridge.storage import appending, histories, inbox, patients, reindexing, settings, streaming
 from fhir_bridge.storage.changes import Change, read_changes
 from fhir_bridge.storage.cursors import Cursors
 from fhir_bridge.storage.dictionaries import Dictionaries
 from fhir_bridge.storage.errors import BadResource, Gone, NotFound, VersionConflict
 from fhir_bridge.storage.histories import HistoryPage
 from fhir_bridge.storage.indexing import is_id
-from fhir_bridge.storage.loading import Loader, LoadResult, Output
+from fhir_bridge.storage.loading import Loader, LoadResult, Output, RecordsResult
 from fhir_bridge.storage.migration import upgrade
+from fhir_bridge.storage.ownership import of_linked_patient
+from fhir_bridge.storage.parts import Part, read_parts
 from fhir_bridge.storage.permission import compile_access, require
+from fhir_bridge.storage.records import RecordSet
+from fhir_bridge.storage.results import Results
 from fhir_bridge.storage.searching import SearchPage, run_search
 from fhir_bridge.storage.stored import Stored, Written, parse
-from fhir_bridge.storage.transactions import Bundles
+from fhir_bridge.storage.transactions import Bundles, Check, resolved
 from fhir_bridge.storage.writing import Operation, Parameters, Writer, compile_criteria, match_one, new_id
 
 __all__ = ["Store"]
 
 Resource = Mapping[str, Any] | bytes
+
+MOST_BYTES = 64 * 1024 * 1024
+"""Of the contents on a page of a history, where the caller says nothing."""
 
 
 class Store:
@@ -61,6 +68,7 @@ class Store:
         self._dictionaries = Dictionaries(pool, known)
         self._cursors = Cursors(secret)
         self._writer = Writer(pool, self._dictionaries)
+        self.results = Results(pool, self._dictionaries)
 
     @classmethod
     async def open(
@@ -71,6 +79,7 @@ class Store:
         min_size: int = 1,
         max_size: int = 8,
         known: definitions.Definitions = definitions.DEFAULT,
+        statement_seconds: float | None = None,
     ) -> Store:
         """Connect, and bring the schema up to date where it is behind.
 
@@ -78,6 +87,7 @@ class Store:
             url: a PostgreSQL URL (`database_url()`).
             max_size: connections at most; must be 2 or more.
             known: definitions whose search parameters are indexed and searched by: a site's.
+            statement_seconds: time of one statement; then the database ends it.
 
         Raises:
             SchemaAhead: the database belongs to a newer program.
@@ -88,7 +98,7 @@ class Store:
         opened: list[Store] = []
 
         async def configure(connection: AsyncConnection) -> None:
-            await _configure(connection)
+            await _configure(connection, statement_seconds)
             for store in opened:
                 store._dictionaries.forget_keys()
 
@@ -191,8 +201,12 @@ class Store:
         count: int = 50,
         since: datetime | None = None,
         cursor: str | None = None,
+        most_bytes: int = MOST_BYTES,
     ) -> HistoryPage:
         """Versions of a resource, of a type, or of all types the caller may search.
+
+        Args:
+            most_bytes: of the contents on a page, which is shorter where they are more; one entry always is there.
 
         Raises:
             NotFound: no such resource. Forbidden: no grant. BadCursor: another caller's or history's cursor.
@@ -210,6 +224,7 @@ class Store:
                 count=count,
                 since=since,
                 cursor=cursor,
+                most_bytes=most_bytes,
             )
         if resource_type is not None:
             require(access, resource_type, "s")
@@ -225,6 +240,7 @@ class Store:
             count=count,
             since=since,
             cursor=cursor,
+            most_bytes=most_bytes,
         )
 
     async def create(
@@ -279,9 +295,18 @@ class Store:
         )[0]
 
     async def conditional_update(
-        self, resource_type: str, criteria: Parameters, resource: Resource, access: AccessFilter
+        self,
+        resource_type: str,
+        criteria: Parameters,
+        resource: Resource,
+        access: AccessFilter,
+        *,
+        check: Check | None = None,
     ) -> Written:
         """Update the one resource that the criteria match, or create one.
+
+        Args:
+            check: looks at the write once it is decided which resource it is; what it raises ends it.
 
         Raises:
             MultipleMatches, BadResource, Forbidden; VersionConflict where another writer came first: try again.
@@ -293,11 +318,14 @@ class Store:
         if found is None:
             identity = content.get("id") if isinstance(content.get("id"), str) else new_id()
             operation = Operation("update", resource_type, str(identity), content, criteria=criteria)
-            return (await self.write([operation], access))[0]
-        if content.get("id", found.stored.id) != found.stored.id:
-            raise BadResource("the criteria match another resource than the id names")
-        content["id"] = found.stored.id
-        return (await self.write([Operation("update", resource_type, found.stored.id, content)], access))[0]
+        else:
+            if content.get("id", found.stored.id) != found.stored.id:
+                raise BadResource("the criteria match another resource than the id names")
+            content["id"] = found.stored.id
+            operation = Operation("update", resource_type, found.stored.id, content)
+        if check is not None:
+            await check(operation)
+        return (await self.write([operation], access))[0]
 
     async def delete(
         self, resource_type: str, identity: str, access: AccessFilter, *, if_match: str | None = None
@@ -342,6 +370,7 @@ class Store:
         count: int = 50,
         cursor: str | None = None,
         total: str = "none",
+        most_bytes: int | None = None,
     ) -> SearchPage:
         """Find resources of a type.
 
@@ -350,6 +379,7 @@ class Store:
             count: entries on a page, where `_count` says nothing.
             cursor: `next` of the page before, with the same parameters and caller.
             total: `accurate` counts all matches; they are given anyway where they fit on one page.
+            most_bytes: of the contents on the page, which is shorter where they are more; one entry always is there.
 
         Raises:
             Forbidden, BadSearch, BadCursor.
@@ -364,14 +394,20 @@ class Store:
             count=count,
             cursor=cursor,
             total=total,
+            most_bytes=most_bytes,
         )
 
     async def patient_record(
         self, patient_id: str, access: AccessFilter, *, types: Sequence[str] | None = None
     ) -> AsyncIterator[Stored]:
-        """Everything current of a patient that the caller may read, linked patients' included; the Patients first."""
+        """Everything current in a patient's record that the caller may read, linked Patients first."""
         async for stored in patients.read_record(self.pool, self._dictionaries, patient_id, access, types):
             yield stored
+
+    async def owners(self, resource_type: str, identity: str) -> list[str]:
+        """Ids of the Patients whom a stored resource, or what was deleted, is about (`fhir.record`)."""
+        async with self.pool.connection() as connection:
+            return await patients.read_owners(connection, resource_type, identity)
 
     def stream(
         self, resource_type: str, access: AccessFilter, *, page: int = 500
@@ -386,11 +422,22 @@ class Store:
         """
         return streaming.stream_type(self.pool, self._dictionaries, resource_type, access, page=page)
 
-    async def transaction(self, bundle: Resource, access: AccessFilter, *, base: str = "") -> bytes:
+    async def resolve(self, resource: dict[str, Any], access: AccessFilter, *, base: str) -> dict[str, Any]:
+        """The resource with its references resolved: searches to what they find, addresses below `base` shortened.
+
+        Raises:
+            BadReference: a search finds nothing, or several. Forbidden, BadSearch: it can't be done.
+        """
+        return await resolved(self, resource, access, base)
+
+    async def transaction(
+        self, bundle: Resource, access: AccessFilter, *, base: str = "", check: Check | None = None
+    ) -> bytes:
         """Carry out a transaction (all or nothing) or batch Bundle.
 
         Args:
             base: the server's base URL, for fullUrl and location.
+            check: looks at each write once its id is decided and its references are resolved; what it raises ends all.
 
         Returns:
             The response Bundle.
@@ -398,7 +445,7 @@ class Store:
         Raises:
             TransactionFailed: with the entry's position and cause. BadResource: not such a Bundle.
         """
-        return await Bundles(self, base).run(parse(bundle), access)
+        return await Bundles(self, base).run(parse(bundle), access, check)
 
     async def load(
         self,
@@ -438,8 +485,110 @@ class Store:
         )
         return await loader.run(outputs)
 
+    async def load_records(
+        self,
+        sets: Sequence[RecordSet],
+        *,
+        adapter: str,
+        precedence: Mapping[str, Sequence[str]] | None = None,
+        remap: bool = False,
+    ) -> RecordsResult:
+        """Store what source records say, in one transaction. A record loaded again replaces what it said before.
+
+        Args:
+            remap: also where the mapping is older than the one that made what is stored.
+        """
+        loader = Loader(
+            self.pool,
+            self._dictionaries,
+            adapter=adapter,
+            precedence=precedence or {},
+            batch=len(sets),
+            remap=remap,
+        )
+        return await loader.run_records(sets)
+
+    async def load_composite(
+        self,
+        record: RecordSet | None,
+        name: tuple[str, str],
+        added: Sequence[Part],
+        seen: Sequence[Part],
+        *,
+        adapter: str,
+        precedence: Mapping[str, Sequence[str]] | None = None,
+        remap: bool = False,
+    ) -> RecordsResult:
+        """Store what a record of parts says, and the parts that it gained, in one transaction.
+
+        Args:
+            record: None where it could not be converted: what it said before stays.
+            name: source and id of the record.
+            added: parts that came now; seen: those that were stored when the record was composed of both.
+
+        Raises:
+            PartsMoved: other parts were stored since; compose again.
+        """
+        loader = Loader(
+            self.pool,
+            self._dictionaries,
+            adapter=adapter,
+            precedence=precedence or {},
+            batch=1,
+            remap=remap,
+        )
+        return await loader.run_composite(record, name, added, seen)
+
+    async def parts(self, source: str, record: str) -> list[Part]:
+        """All contents and deletions of a record's parts (`storage.parts`)."""
+        async with self.pool.connection() as connection:
+            return await read_parts(connection, source, record)
+
+    async def of_linked_patient(self, resources: Sequence[dict[str, Any]]) -> bool:
+        """Whether what is stored of these resources is about another Patient who is the same person by link."""
+        async with self.pool.connection() as connection:
+            return await of_linked_patient(connection, resources)
+
+    async def keep_source(self, pieces: Iterable[bytes]) -> bytes:
+        """Keep a source file for the inbox; gives its hash."""
+        async with self.pool.connection() as connection:
+            return await inbox.keep_source(connection, pieces)
+
+    async def kept_source(self, key: bytes) -> bytes | None:
+        """A source file that was kept, or None."""
+        async with self.pool.connection() as connection:
+            return await inbox.kept_source(connection, key)
+
+    async def note_inbox(self, items: Sequence[inbox.InboxItem]) -> None:
+        """Enter items in the inbox."""
+        async with self.connection() as connection:
+            await inbox.note(connection, items)
+
+    async def read_inbox(
+        self,
+        *,
+        state: inbox.State | None = "open",
+        kind: inbox.Kind | None = None,
+        keys: Sequence[int] | None = None,
+        after: int = 0,
+        limit: int = 1000,
+    ) -> list[inbox.Entry]:
+        """Entries of the inbox, oldest first (`storage.inbox.read`)."""
+        async with self.pool.connection() as connection:
+            return await inbox.read(connection, state=state, kind=kind, keys=keys, after=after, limit=limit)
+
+    async def set_inbox_state(self, keys: Sequence[int], state: inbox.State, *, forget: bool = True) -> int:
+        """Set the state of inbox entries; how many there were (`storage.inbox.set_state`)."""
+        async with self.connection() as connection:
+            return await inbox.set_state(connection, keys, state, forget=forget)
+
+    async def number_of_links(self) -> int:
+        """How many links between patients there are."""
+        async with self.pool.connection() as connection:
+            return await inbox.number_of_links(connection)
+
     async def reindex(self, on_progress: Callable[[int], object] | None = None) -> int:
-        """Make index, compartments and labels anew of all current resources (see `storage.reindexing`).
+        """Make index, records and labels anew of all current resources (see `storage.reindexing`).
 
         Others may read and write meanwhile. One that was interrupted less than a day ago is gone on with.
 
@@ -454,7 +603,7 @@ class Store:
     async def link_patients(
         self, surviving_id: str, merged_id: str, access: AccessFilter = EVERYTHING
     ) -> list[Written]:
-        """Say that two Patients are one person (ADT A40). Search and compartments follow.
+        """Say that two Patients are one person (ADT A40). Search and records follow.
 
         Raises:
             NotFound, Forbidden.
@@ -503,6 +652,8 @@ def _check_id(resource_type: str, identity: str) -> None:
         raise NotFound(f"no {resource_type}/{identity[:64]!r}")
 
 
-async def _configure(connection: AsyncConnection) -> None:
+async def _configure(connection: AsyncConnection, statement_seconds: float | None) -> None:
     await connection.execute("SET TimeZone = 'UTC'")
+    if statement_seconds is not None:
+        await connection.execute(f"SET statement_timeout = {int(statement_seconds * 1000):d}".encode())
     connection.prepared_max = 500

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import re
+import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -15,7 +17,18 @@ import orjson
 from fhir_bridge.fhir.serialization import JsonError, dumps, loads, loads_exact
 from fhir_bridge.storage.errors import BadResource
 
-__all__ = ["Stored", "Written", "canonical", "content_hash", "now", "parse", "parse_for_reading", "stamp"]
+__all__ = [
+    "Stored",
+    "Written",
+    "canonical",
+    "content_hash",
+    "digest",
+    "new_id",
+    "now",
+    "parse",
+    "parse_for_reading",
+    "stamp",
+]
 
 Outcome = Literal["created", "updated", "unchanged", "deleted"]
 
@@ -57,6 +70,11 @@ def now() -> datetime:
     """The present, to the millisecond, as meta.lastUpdated writes it."""
     moment = datetime.now(UTC)
     return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
+
+
+def new_id() -> str:
+    """An id for a resource that the server names: 128 random bits in the alphabet of our ids."""
+    return base64.b32encode(secrets.token_bytes(16)).decode().rstrip("=").lower()
 
 
 _INEXACT = re.compile(rb"\.\d*0(?=[\s,}\]])|\d[eE][+-]?\d|\d{15,}|\.\d{9,}|0\.0000|-0(?=[\s,}\]])")
@@ -129,4 +147,9 @@ def content_hash(resource: Mapping[str, Any]) -> bytes:
         resource = {**resource, "meta": kept}
         if not kept:
             del resource["meta"]
-    return hashlib.blake2b(canonical(resource), digest_size=16).digest()
+    return digest(canonical(resource))
+
+
+def digest(text: bytes) -> bytes:
+    """The hash that content is told apart by."""
+    return hashlib.blake2b(text, digest_size=16).digest()

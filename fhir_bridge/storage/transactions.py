@@ -11,7 +11,16 @@ import orjson
 from fhir_bridge.fhir.access import AccessFilter
 from fhir_bridge.fhir.issues import operation_outcome
 from fhir_bridge.fhir.serialization import dumps
-from fhir_bridge.storage.bundles import METHODS, Entry, conditional_references, read_entries, rewrite
+from fhir_bridge.storage.breathing import Pause
+from fhir_bridge.storage.bundles import (
+    METHODS,
+    Entry,
+    conditional_references,
+    read_entries,
+    relative,
+    rewrite,
+    with_references,
+)
 from fhir_bridge.storage.errors import (
     BadReference,
     BadResource,
@@ -24,7 +33,7 @@ from fhir_bridge.storage.searching import SearchPage
 from fhir_bridge.storage.stored import Stored, Written
 from fhir_bridge.storage.writing import Operation, Parameters, new_id
 
-__all__ = ["BundleStore", "Bundles"]
+__all__ = ["BundleStore", "Bundles", "Check", "resolved"]
 
 _STATUS = {"created": "201 Created", "updated": "200 OK", "unchanged": "200 OK", "deleted": "204 No Content"}
 _REASONS = {400: "Bad Request", 403: "Forbidden", 404: "Not Found", 410: "Gone", 412: "Precondition Failed"}
@@ -48,6 +57,36 @@ class BundleStore(Protocol):
 
 Response = dict[str, Any]
 T = TypeVar("T")
+Check = Callable[[Operation], Awaitable[None]]
+"""Looks at a write whose id is decided and whose references are resolved, just before it is done; it may refuse, and
+change the content."""
+
+
+async def resolved(
+    store: BundleStore, resource: dict[str, Any], access: AccessFilter, base: str
+) -> dict[str, Any]:
+    """The resource with its references resolved: searches to what they find, addresses below `base` shortened.
+
+    Raises:
+        BadReference: a search finds nothing, or several. Forbidden, BadSearch: it can't be done.
+    """
+    found: dict[str, str] = {}
+    for reference in sorted(conditional_references(resource, base)):
+        found[reference] = await _search(store, relative(reference, base), access)
+    replaced: dict[str, Any] = with_references(resource, lambda text: found.get(text) or relative(text, base))
+    return replaced
+
+
+async def _search(store: BundleStore, reference: str, access: AccessFilter) -> str:
+    """What a reference that is a search finds, as `Type/id`."""
+    resource_type, _, query = reference.partition("?")
+    try:
+        match = await store.match(resource_type, parse_qsl(query), access)
+    except MultipleMatches as error:
+        raise BadReference(error.message) from error
+    if match is None:
+        raise BadReference(f"the reference by search to a {resource_type} matches nothing")
+    return f"{resource_type}/{match.stored.id}"
 
 
 class Bundles:
@@ -57,8 +96,11 @@ class Bundles:
         self._store = store
         self._base = base.rstrip("/")
 
-    async def run(self, bundle: dict[str, Any], access: AccessFilter) -> bytes:
+    async def run(self, bundle: dict[str, Any], access: AccessFilter, check: Check | None = None) -> bytes:
         """The response Bundle.
+
+        Args:
+            check: see `Check`; what it raises ends the whole.
 
         Raises:
             TransactionFailed: an entry of a transaction was refused; nothing was stored.
@@ -69,30 +111,34 @@ class Bundles:
             raise BadResource("expected a Bundle of type transaction or batch")
         entries = read_entries(bundle)
         if kind == "batch":
-            responses = [await self._alone(entry, access) for entry in entries]
+            responses = [await self._alone(entry, access, check) for entry in entries]
         else:
-            responses = await self._together(entries, access)
+            responses = await self._together(entries, access, check)
         return dumps(
             {"resourceType": "Bundle", "type": f"{kind}-response", "entry": responses}
             if responses
             else {"resourceType": "Bundle", "type": f"{kind}-response"}
         )
 
-    async def _alone(self, entry: Entry, access: AccessFilter) -> Response:
+    async def _alone(self, entry: Entry, access: AccessFilter, check: Check | None) -> Response:
         """An entry of a batch. Its refusal is its response; entries do not see each other's ids."""
         try:
-            return (await self._together([entry], access))[0]
+            return (await self._together([entry], access, check))[0]
         except TransactionFailed as error:
             return _refusal(error.cause)
 
-    async def _together(self, entries: list[Entry], access: AccessFilter) -> list[Response]:
+    async def _together(
+        self, entries: list[Entry], access: AccessFilter, check: Check | None
+    ) -> list[Response]:
         responses: dict[int, Response] = {}
         matched: dict[int, Written] = {}
         writes = sorted(
             (entry for entry in entries if entry.method not in ("GET", "HEAD")),
             key=lambda entry: METHODS.index(entry.method),
         )
+        pause = Pause()
         for entry in writes:
+            await pause.take()
             found = await _at(entry, self._decide_id(entry, access))
             if found is not None:
                 matched[entry.position] = found
@@ -103,16 +149,23 @@ class Bundles:
         searched = await self._search_references(writes, access)
         operations = []
         for entry in writes:
+            await pause.take()
             if entry.position in matched:
                 responses[entry.position] = self._response(matched[entry.position])
             elif entry.id is not None:
                 try:
-                    operations.append(_operation(entry, lambda name: names.get(name) or searched.get(name)))
+                    operations.append(
+                        _operation(entry, lambda name: names.get(name) or searched.get(name), self._base)
+                    )
                 except BadReference as error:
                     raise TransactionFailed(entry.position, error) from error
             else:  # a conditional delete of nothing
                 responses[entry.position] = {"response": {"status": "204 No Content"}}
+        if check is not None:
+            for operation in operations:
+                await check(operation)
         for operation, written in zip(operations, await self._store.write(operations, access), strict=True):
+            await pause.take()
             responses[operation.position or 0] = self._response(written)
         for entry in entries:
             if entry.method in ("GET", "HEAD"):
@@ -147,18 +200,13 @@ class Bundles:
             TransactionFailed: one matches nothing, or several.
         """
         found: dict[str, str] = {}
+        pause = Pause()
         for entry in writes:
-            for reference in sorted(conditional_references(entry.resource)):
-                resource_type, _, query = reference.partition("?")
-                if reference not in found:
-                    try:
-                        match = await self._store.match(resource_type, parse_qsl(query), access)
-                    except MultipleMatches as error:
-                        raise TransactionFailed(entry.position, BadReference(error.message)) from error
-                    if match is None:
-                        cause = BadReference(f"the reference by search to a {resource_type} matches nothing")
-                        raise TransactionFailed(entry.position, cause)
-                    found[reference] = f"{resource_type}/{match.stored.id}"
+            await pause.take()
+            for reference in sorted(conditional_references(entry.resource, self._base) - found.keys()):
+                found[reference] = await _at(
+                    entry, _search(self._store, relative(reference, self._base), access)
+                )
         return found
 
     async def _read(self, entry: Entry, access: AccessFilter) -> Response:
@@ -208,7 +256,7 @@ async def _at(entry: Entry, work: Awaitable[T]) -> T:
         raise TransactionFailed(entry.position, error) from error
 
 
-def _operation(entry: Entry, new: Callable[[str], str | None]) -> Operation:
+def _operation(entry: Entry, new: Callable[[str], str | None], base: str) -> Operation:
     if entry.id is None:
         raise NotFound(f"no {entry.type}")
     if entry.method == "DELETE":
@@ -217,7 +265,7 @@ def _operation(entry: Entry, new: Callable[[str], str | None]) -> Operation:
         "create" if entry.method == "POST" else "update",
         entry.type,
         entry.id,
-        rewrite(entry.resource, new),
+        with_references(rewrite(entry.resource, new), lambda text: relative(text, base)),
         entry.if_match,
         entry.if_none_exist,
         entry.position,

@@ -3,79 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime
 
 from psycopg import AsyncConnection
 
+from fhir_bridge.storage.currency import Consequences
 from fhir_bridge.storage.dictionaries import Dictionaries
-from fhir_bridge.storage.indexing import Identity, Indexed, IndexWriter
+from fhir_bridge.storage.indexing import Identity, IndexWriter
 from fhir_bridge.storage.statements import Statement, arrays, transposed
+from fhir_bridge.storage.version_rows import Current, NewVersion, PastVersion, lock
 
 __all__ = ["Current", "NewVersion", "PastVersion", "lock", "write_versions"]
-
-Bytes = bytes
-"""`bytes` is also the name of a field."""
-
-
-@dataclass(frozen=True, slots=True)
-class Current:
-    """A locked row of `resource`. version 0: it is only referred to. fresh: it has a number, and no row yet."""
-
-    key: int
-    type: str
-    id: str
-    version: int
-    last_version: int
-    deleted: bool
-    last_updated: datetime | None
-    hash: Bytes | None
-    bytes: Bytes | None
-    fresh: bool = False
-
-    @property
-    def live(self) -> bool:
-        """Whether there is something to read."""
-        return not self.deleted
-
-
-@dataclass(frozen=True, slots=True)
-class NewVersion:
-    """A version that becomes current. `bytes` None is a deletion."""
-
-    current: Current
-    version: int
-    last_version: int
-    moment: datetime
-    business_time: datetime | None
-    bytes: Bytes | None
-    hash: Bytes | None
-    item: Indexed | None
-
-
-@dataclass(frozen=True, slots=True)
-class PastVersion:
-    """A version that goes to history at once. kind: `v` replaced in the same batch, `s` stale, `c` lost a conflict."""
-
-    key: int
-    version: int
-    kind: str
-    moment: datetime
-    business_time: datetime | None
-    hash: Bytes | None
-    bytes: Bytes
-
-
-_LOCK = (
-    "SELECT key, type, id, version, last_version, deleted, last_updated, hash, bytes FROM resource "
-    "WHERE key = ANY(%s) ORDER BY key FOR UPDATE"
-)
-
-
-async def lock(connection: AsyncConnection, keys: Sequence[int]) -> dict[int, Current]:
-    """Lock rows in the order of their keys, which every writer keeps, so that none waits in a circle."""
-    rows = await (await connection.execute(_LOCK, (sorted(keys),), binary=True)).fetchall()
-    return {row[0]: Current(*row) for row in rows}
 
 
 async def write_versions(
@@ -87,11 +24,15 @@ async def write_versions(
 ) -> None:
     """Write versions of rows that are locked, or fresh. Every path that changes a resource ends here.
 
+    What they do to results that were predicted from an earlier version is written with them (`currency`).
+
     Args:
         keys: internal keys of everything that the new contents refer to (`identify`).
     """
+    consequences = await Consequences.of(connection, dictionaries, keys, versions)
     statement = Statement()
-    _add_versions(statement, IndexWriter(dictionaries, keys), versions, past)
+    _add_versions(statement, IndexWriter(dictionaries, keys), [*versions, *consequences.versions], past)
+    consequences.add_to(statement)
     await statement.run(connection)
 
 

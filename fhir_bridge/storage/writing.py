@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import base64
-import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
@@ -12,11 +10,13 @@ from psycopg import AsyncConnection
 from psycopg_pool import AsyncConnectionPool
 
 from fhir_bridge.fhir.access import EVERYTHING, AccessFilter
+from fhir_bridge.storage.breathing import Pause
 from fhir_bridge.storage.conditions import FALSE, TRUE, Condition, all_of, live
 from fhir_bridge.storage.contribution_rows import keep_contents, read_states, write_states
 from fhir_bridge.storage.contributions import MERGED, REST, Contribution, fold, incoming
 from fhir_bridge.storage.dictionaries import Dictionaries
 from fhir_bridge.storage.errors import (
+    BadSearch,
     Forbidden,
     MultipleMatches,
     NotFound,
@@ -24,20 +24,28 @@ from fhir_bridge.storage.errors import (
     TransactionFailed,
     VersionConflict,
 )
+from fhir_bridge.storage.implicit_rules import refuse_implicit_rules
 from fhir_bridge.storage.indexing import Identity, Indexed, identify, index
-from fhir_bridge.storage.permission import compile_access, linked_ids, refuse_content, require
+from fhir_bridge.storage.permission import (
+    People,
+    compile_access,
+    owners_of_contents,
+    people_of,
+    refuse_content,
+    require,
+)
+from fhir_bridge.storage.search_support import PRESENTATION
 from fhir_bridge.storage.searching import conditions
-from fhir_bridge.storage.stored import Stored, Written, canonical, content_hash, now, parse, stamp
-from fhir_bridge.storage.versions import Current, NewVersion, lock, write_versions
+from fhir_bridge.storage.stored import Stored, Written, canonical, content_hash, new_id, now, parse
+from fhir_bridge.storage.version_rows import Current, NewVersion, lock, next_version
+from fhir_bridge.storage.versions import write_versions
 
 __all__ = ["Operation", "Writer", "compile_criteria", "match_one", "new_id"]
 
 Parameters = Sequence[tuple[str, str]]
 
-
-def new_id() -> str:
-    """An id for a resource that the server names: 128 random bits in the alphabet of our ids."""
-    return base64.b32encode(secrets.token_bytes(16)).decode().rstrip("=").lower()
+AT_ONCE = 100
+"""Versions that are written by one statement: making it holds up the event loop for some milliseconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,15 +85,16 @@ async def compile_criteria(
     """What the criteria match among what the caller may search.
 
     Raises:
-        MultipleMatches: a criterion is unknown: leaving it out would match too much.
-        BadSearch, Forbidden, NotFound (no such type).
+        BadSearch: a criterion is unknown, or none: leaving it out would match too much.
+        Forbidden, NotFound (no such type).
     """
     current = live(resource_type)
     require(access, resource_type, "s")
     matches, unknown = await conditions(resource_type, criteria, access, dictionaries)
-    if unknown or not criteria:
-        names = ", ".join(parameter.name for parameter in unknown) or "no criteria"
-        raise MultipleMatches(f"the criteria can't be used: {names}")
+    unusable = [parameter.name for parameter in unknown]
+    unusable += [name for name, _ in criteria if name in PRESENTATION]
+    if unusable or not criteria:
+        raise BadSearch(f"the criteria can't be used: {', '.join(unusable)[:200] or 'there are none'}")
     permitted = await compile_access(access, resource_type, "s", dictionaries)
     return all_of([matches, permitted, current])
 
@@ -118,13 +127,15 @@ class Writer:
             StorageError: what refused the write; a TransactionFailed around it where operations have positions.
         """
         items: dict[Identity, Indexed] = {}
+        pause = Pause()
         for operation in operations:
             with _Place(operation):
                 require(access, operation.type, operation.letter)
                 if operation.action != "delete":
-                    items[operation.identity] = index(
-                        operation.resource, operation.id, self._dictionaries.definitions
-                    )
+                    refuse_implicit_rules(operation.resource)
+                    known = self._dictionaries.definitions
+                    items[operation.identity] = index(operation.resource, operation.id, known)
+            await pause.take()
         fresh = [operation.identity for operation in operations if operation.action == "create"]
         keys = await identify(self._pool, self._dictionaries, list(items.values()), fresh=fresh)
         rows = {
@@ -143,9 +154,9 @@ class Writer:
         }
         simple = len(fresh) == len(operations) and not criteria
         async with self._pool.connection() as connection:
-            people = {} if access is EVERYTHING else await linked_ids(connection, access)
-            if simple:
-                versions, written = _decide_all(operations, items, keys, rows, set(), access, people)
+            bounds = await _bounds(connection, access, items)
+            if simple and len(operations) <= AT_ONCE:
+                versions, written = await _decide_all(operations, items, keys, rows, set(), bounds)
                 await write_versions(connection, self._dictionaries, keys, versions)
                 return written
             async with connection.transaction():
@@ -155,9 +166,11 @@ class Writer:
                 stored = [keys[one.identity] for one in operations if one.identity in keys]
                 rows.update(await lock(connection, [key for key in stored if key not in rows]))
                 reachable = await self._reachable(connection, operations, rows, keys, permitted)
-                versions, written = _decide_all(operations, items, keys, rows, reachable, access, people)
+                versions, written = await _decide_all(operations, items, keys, rows, reachable, bounds)
                 await self._keep_sources(connection, operations, versions)
-                await write_versions(connection, self._dictionaries, keys, versions)
+                for start in range(0, len(versions), AT_ONCE):
+                    some = versions[start : start + AT_ONCE]
+                    await write_versions(connection, self._dictionaries, keys, some)
         return written
 
     @staticmethod
@@ -255,31 +268,51 @@ def _edit(new: NewVersion, resource: dict[str, Any], known: Contribution | None)
     return fold(known, replace(said, resource=changed, delta=True, cleared=cleared))
 
 
-def _decide_all(
+@dataclass(frozen=True, slots=True)
+class _Bounds:
+    """What the contents of a write are checked against, and whom they are about where that counts."""
+
+    access: AccessFilter
+    people: People
+    owners: Mapping[Identity, frozenset[str]]
+
+
+async def _bounds(
+    connection: AsyncConnection, access: AccessFilter, items: Mapping[Identity, Indexed]
+) -> _Bounds:
+    if all(rule.patient is None for rule in access.rules):
+        return _Bounds(access, {}, {})
+    owners = await owners_of_contents(connection, list(items.values()), items)
+    return _Bounds(access, await people_of(connection, access), dict(zip(items, owners, strict=True)))
+
+
+async def _decide_all(
     operations: Sequence[Operation],
     items: dict[Identity, Indexed],
     keys: dict[Identity, int],
     rows: dict[int, Current],
     reachable: set[int],
-    access: AccessFilter,
-    people: dict[str, frozenset[str]],
+    bounds: _Bounds,
 ) -> tuple[list[NewVersion], list[Written]]:
     """The versions to make, and what each operation comes to."""
     versions: list[NewVersion] = []
     written: list[Written] = []
+    pause = Pause()
     for operation in operations:
         with _Place(operation):
             key = keys.get(operation.identity)
             current = rows.get(key) if key is not None else None
             item = items.get(operation.identity)
-            if item is not None and access is not EVERYTHING:
-                refuse_content(access, item, operation.letter, people)
+            if item is not None and bounds.access is not EVERYTHING:
+                owners = bounds.owners.get(operation.identity, frozenset())
+                refuse_content(bounds.access, item, operation.letter, bounds.people, owners)
             new = _decide(operation, current, item, reachable)
             if isinstance(new, Written):
                 written.append(new)
             else:
                 versions.append(new)
                 written.append(_written(new))
+        await pause.take()
     return versions, written
 
 
@@ -303,7 +336,7 @@ def _decide(
                 Stored(current.type, current.id, current.version, current.last_updated or now(), b""),
                 "unchanged",
             )
-        return _next(current, None, None)
+        return next_version(current, None, None)
     if current is None or item is None:
         raise AssertionError("identify makes the row of what is written")
     if exists and (operation.action == "create" or not visible):
@@ -317,7 +350,7 @@ def _decide(
     ):
         stored = Stored(current.type, current.id, current.version, current.last_updated, current.bytes)
         return Written(stored, "unchanged")
-    return _next(current, operation.resource, item, digest)
+    return next_version(current, operation.resource, item, digest)
 
 
 def _check_version(if_match: str, current: Current | None) -> None:
@@ -325,17 +358,6 @@ def _check_version(if_match: str, current: Current | None) -> None:
     if current is None or current.deleted or str(current.version) != wanted:
         found = "none" if current is None or current.deleted else str(current.version)
         raise VersionConflict(f"If-Match names version {wanted}, current is {found}")
-
-
-def _next(
-    current: Current, resource: dict[str, Any] | None, item: Indexed | None, digest: bytes | None = None
-) -> NewVersion:
-    version = current.last_version + 1
-    moment = now()
-    if current.last_updated is not None:
-        moment = max(moment, current.last_updated)
-    text = None if resource is None else stamp(resource, current.id, version, moment)
-    return NewVersion(current, version, version, moment, None, text, digest, item)
 
 
 def _written(new: NewVersion) -> Written:

@@ -9,7 +9,6 @@ import shutil
 import subprocess
 import tarfile
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -25,6 +24,7 @@ from fhir_bridge.server import Settings, create_app
 from fhir_bridge.storage import Store
 from fhir_bridge.storage.accounts import Accounts
 from tests.npm import npm_cache, packed
+from tests.patience import PATIENCE, until
 from tests.server.conftest import PASSWORD, RECORDS, bare_plugins, free_port
 
 PACKAGES = {"fhirclient": "2.6.3", "playwright-core": "1.65.1"}
@@ -137,10 +137,7 @@ def serving(settings: Settings) -> Iterator[None]:
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
-    deadline = time.monotonic() + 30
-    while not server.started and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert server.started
+    until(lambda: server.started, "the server did not start")
     try:
         yield
     finally:
@@ -167,7 +164,7 @@ def drive(chromium: str, npm_packages: Path, site: Site, tmp_path: Path) -> Any:
             env=environment,
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=PATIENCE,
             check=False,
         )
         assert done.returncode == 0, done.stderr[-3000:]

@@ -10,6 +10,7 @@ const context = await chromium.launchPersistentContext(PROFILE, {
     "--disable-component-update", "--disable-sync",
   ],
 });
+context.setDefaultTimeout(200000);  // ends what hangs; no measure of speed
 const page = await context.newPage();
 const refusals = [];
 page.on("console", message => { if (message.type() === "error") refusals.push(message.text()); });
@@ -27,13 +28,13 @@ async function allow(patient) {
 }
 
 async function shown() {
-  await page.waitForFunction(() => document.getElementById("shown")?.textContent, null, { timeout: 30000 });
+  await page.waitForFunction(() => document.getElementById("shown")?.textContent, null, { timeout: 200000 });
   return JSON.parse(await page.textContent("#shown"));
 }
 
 async function sampleApp() {
   await page.waitForFunction(
-    () => !document.getElementById("record")?.hidden || document.querySelector("#status.failed"), null, { timeout: 30000 });
+    () => !document.getElementById("record")?.hidden || document.querySelector("#status.failed"), null, { timeout: 200000 });
   return page.evaluate(() => ({
     status: document.getElementById("status").textContent,
     patient: document.getElementById("record").dataset.patient || null,

@@ -8,12 +8,13 @@ const context = await chromium.launchPersistentContext(PROFILE, {
   colorScheme: "dark",
   args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"],
 });
+context.setDefaultTimeout(200000);  // ends what hangs; no measure of speed
 const page = await context.newPage();
 const refusals = [];
 page.on("console", message => { if (message.type() === "error") refusals.push(message.text()); });
 page.on("dialog", dialog => dialog.accept("https://hospital.example.org/fhir/ConceptMap/lab"));
 const decided = async text => {
-  await page.waitForFunction(wanted => document.getElementById("count").textContent.startsWith(wanted), text, { timeout: 20000 });
+  await page.waitForFunction(wanted => document.getElementById("count").textContent.startsWith(wanted), text, { timeout: 200000 });
 };
 const seen = {};
 const began = Date.now();
@@ -45,7 +46,7 @@ await decided("1 of");
 const bulk = Date.now();
 await page.fill("#score", "0.9");
 await page.click("#approve");
-await page.waitForFunction(() => parseInt(document.getElementById("count").textContent) > 1, null, { timeout: 20000 });
+await page.waitForFunction(() => parseInt(document.getElementById("count").textContent) > 1, null, { timeout: 200000 });
 seen.approved = Date.now() - bulk;
 seen.count = await page.textContent("#count");
 

@@ -14,6 +14,7 @@ from fhir_bridge.server import Settings
 from fhir_bridge.storage import Store
 from fhir_bridge.storage.accounts import Accounts
 from tests.browser.conftest import serving
+from tests.patience import PATIENCE
 from tests.server.conftest import PASSWORD, free_port
 from tests.server.conftest import RECORDS as PEOPLE
 from tests.server.test_pages import RECORDS
@@ -57,7 +58,7 @@ def browse(chromium: str, profile: Path, url: str, *more: str) -> tuple[str, str
         [chromium, *FLAGS, f"--user-data-dir={profile}", *(more or ["--dump-dom"]), url],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE,
         check=False,
     )
     assert done.returncode == 0, done.stderr[-2000:]

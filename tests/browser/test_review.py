@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from fhir_bridge.server.review import review_app
 from fhir_bridge.terminology import get_terminology
 from fhir_bridge.terminology.curation import Review
 from fhir_bridge.terminology.suggest import LocalTerm, Suggester, Suggestion, Suggestions
+from tests.patience import PATIENCE, until
 from tests.server.conftest import free_port
 from tests.terminology.suggest import corpus
 
@@ -48,10 +48,7 @@ def address(tmp_path: Path) -> Iterator[str]:
     server = uvicorn.Server(uvicorn.Config(application, port=port, log_level="error"))
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
-    deadline = time.monotonic() + 30
-    while not server.started and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert server.started
+    until(lambda: server.started, "the server did not start")
     yield f"http://127.0.0.1:{port}/#{TOKEN}"
     server.should_exit = True
     thread.join(20)
@@ -71,7 +68,7 @@ def test_a_reviewer_takes_undoes_searches_approves_and_downloads(
         env=environment,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=PATIENCE,
         check=False,
     )
     assert done.returncode == 0, done.stderr[-2000:]

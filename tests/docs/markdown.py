@@ -25,6 +25,7 @@ import pytest
 from typer.testing import CliRunner
 
 from fhir_bridge.cli.main import app
+from tests.patience import PATIENCE
 
 _FENCE = re.compile(r"^```([\w-]+)(?: ([^\n]+))?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
@@ -115,7 +116,7 @@ class Reader:
                     env=self.environment,
                     capture_output=True,
                     text=True,
-                    timeout=60,
+                    timeout=PATIENCE,
                     check=False,
                 )
                 code, said = done.returncode, said + done.stdout + done.stderr
@@ -147,7 +148,7 @@ class Reader:
         self._background.append(process)
         port = re.search(r"--port (\d+)", command)
         assert port
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + PATIENCE
         while True:
             assert process.poll() is None, "the server ended"
             assert time.monotonic() < deadline, "the server did not come up"

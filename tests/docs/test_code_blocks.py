@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 import re
 import shlex
 import sys
@@ -127,22 +128,34 @@ def _pressure(value: int) -> dict[str, Any]:
 
 
 class TestThePredictorOfThePlugInPage:
+    @pytest.fixture
+    def predictor(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+        """In a module that the process of the model can import."""
+        (block,) = (
+            b
+            for b in blocks(ROOT / "docs/plugins.md")
+            if "fhir_bridge_predictors" in b.text and b.language == "python"
+        )
+        (tmp_path / "shown_in_plugins.py").write_text(block.text)
+        monkeypatch.syspath_prepend(tmp_path)
+        monkeypatch.delitem(sys.modules, "shown_in_plugins", raising=False)
+        (predictor,) = importlib.import_module("shown_in_plugins").fhir_bridge_predictors()
+        return predictor
+
     @pytest.mark.parametrize(("pressure", "percent"), [(150, 100), (120, 0)])
-    def test_it_predicts(self, pressure: int, percent: int) -> None:
-        (predictor,) = _shown("plugins.md", "fhir_bridge_predictors").fhir_bridge_predictors()
+    def test_it_predicts(self, pressure: int, percent: int, predictor: Any) -> None:
         record = PatientRecord({"resourceType": "Patient", "id": "anna"}, [_pressure(pressure)])
         settings = PredictorSettings.from_site({}, predictor.name)
-        result = predictor.predict(record, settings)
+        empty = PatientRecord({"resourceType": "Patient", "id": "anna"}, [])
+        result, empty = predictor.predict([record, empty], settings)
         assert isinstance(result, Prediction)
         assert result.percent == Decimal(percent)
-        empty = predictor.predict(PatientRecord({"resourceType": "Patient", "id": "anna"}, []), settings)
         assert isinstance(empty, Refusal)
 
-    async def store_and_predict(self, url: str) -> list[str]:
+    async def store_and_predict(self, url: str, predictor: Any) -> list[str]:
         page = ROOT / "docs/plugins.md"
         (site,) = (b for b in blocks(page) if b.language == "yaml")
         parameters = YAML(typ="safe").load(site.text)["parameters"]
-        (predictor,) = _shown("plugins.md", "fhir_bridge_predictors").fhir_bridge_predictors()
         async with await Store.open(url, max_size=1) as store:
             patient = {"resourceType": "Patient", "id": "anna", "gender": "female", "birthDate": "1961-04-05"}
             for resource in (patient, _pressure(150)):
@@ -150,8 +163,9 @@ class TestThePredictorOfThePlugInPage:
             run = PredictionRun(predictor, parameters, IdKey(DEMO_KEY), store)
             return [(await run.for_patient("anna")).outcome for _ in range(2)]
 
-    def test_what_it_says_is_stored_once(self, fresh_database_url: str) -> None:
-        assert asyncio.run(self.store_and_predict(fresh_database_url)) == ["written", "unchanged"]
+    def test_what_it_says_is_stored_once(self, fresh_database_url: str, predictor: Any) -> None:
+        outcomes = asyncio.run(self.store_and_predict(fresh_database_url, predictor))
+        assert outcomes == ["written", "unchanged"]
 
 
 def test_the_operation_of_the_rest_page_is_served() -> None:

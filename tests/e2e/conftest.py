@@ -30,6 +30,7 @@ from fhir_bridge.fhir.serialization import dumps
 from fhir_bridge.server import Settings, create_app
 from fhir_bridge.storage import Store
 from fhir_bridge.storage.embedded import EmbeddedServer
+from tests.patience import PATIENCE, until
 
 
 @dataclass(frozen=True)
@@ -100,11 +101,8 @@ def _serving(url: str, site: Path) -> Iterator[str]:
         server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
         thread.start()
-        deadline = time.monotonic() + 30
-        while not server.started:
-            assert thread.is_alive(), "the server ended while it started"
-            assert time.monotonic() < deadline, "the server did not start"
-            time.sleep(0.02)
+        until(lambda: server.started or not thread.is_alive(), "the server did not start")
+        assert server.started, "the server ended while it started"
         try:
             yield base
         finally:
@@ -118,7 +116,7 @@ class Service:
     def __init__(self, base: str, key: ECKey) -> None:
         self.base = base
         self._key = key
-        self.http = httpx.Client(base_url=base, timeout=30)
+        self.http = httpx.Client(base_url=base, timeout=PATIENCE)
 
     def token(self, scope: str) -> httpx.Response:
         """Ask the token endpoint that discovery names, by private_key_jwt."""

@@ -20,6 +20,7 @@ from fhir_bridge.demo.people import AUTHORITY_SYSTEM, Person, people
 from fhir_bridge.fhir.canonical import PREDICTION_CODES
 from fhir_bridge.storage import Store
 from tests.e2e.conftest import Prepared, Service
+from tests.patience import PATIENCE
 
 PEOPLE = people()
 VARIANT = "http://loinc.org|69548-6"
@@ -54,26 +55,37 @@ def predictions(service: Service, code: str, person: Person | None = None) -> li
 class TestWhoMayRead:
     @pytest.mark.parametrize("path", ["Patient", "ImagingStudy?patient=x", "Observation/1", "Nonsense", ""])
     def test_without_a_token_nothing_is_read(self, service: Service, path: str) -> None:
-        answer = httpx.get(f"{service.base}/fhir/{path}")
+        answer = httpx.get(f"{service.base}/fhir/{path}", timeout=PATIENCE)
         assert answer.status_code == 401
         assert answer.headers["WWW-Authenticate"].startswith("Bearer")
         assert answer.json()["resourceType"] == "OperationOutcome"
 
     def test_without_a_token_nothing_is_written(self, service: Service) -> None:
-        answer = httpx.post(f"{service.base}/fhir/Patient", json={"resourceType": "Patient"})
+        answer = httpx.post(
+            f"{service.base}/fhir/Patient", json={"resourceType": "Patient"}, timeout=PATIENCE
+        )
         assert answer.status_code == 401
 
     def test_a_made_up_token_is_none(self, service: Service) -> None:
-        answer = httpx.get(f"{service.base}/fhir/Patient", headers={"Authorization": "Bearer guess"})
+        answer = httpx.get(
+            f"{service.base}/fhir/Patient", headers={"Authorization": "Bearer guess"}, timeout=PATIENCE
+        )
         assert answer.status_code == 401
 
     def test_a_token_reads_what_its_scope_says_and_writes_nothing(self, service: Service) -> None:
         token = service.token("system/Patient.rs").json()["access_token"]
         bearer = {"Authorization": f"Bearer {token}"}
-        assert httpx.get(f"{service.base}/fhir/Patient", headers=bearer).status_code == 200
-        assert httpx.get(f"{service.base}/fhir/Observation", headers=bearer).status_code == 403
+        assert httpx.get(f"{service.base}/fhir/Patient", headers=bearer, timeout=PATIENCE).status_code == 200
+        assert (
+            httpx.get(f"{service.base}/fhir/Observation", headers=bearer, timeout=PATIENCE).status_code == 403
+        )
         body = {"resourceType": "Patient"}
-        assert httpx.post(f"{service.base}/fhir/Patient", headers=bearer, json=body).status_code == 403
+        assert (
+            httpx.post(
+                f"{service.base}/fhir/Patient", headers=bearer, json=body, timeout=PATIENCE
+            ).status_code
+            == 403
+        )
 
     def test_the_printed_addresses_are_read_with_the_printed_token(
         self, service: Service, demo_url: str
@@ -91,15 +103,20 @@ class TestWhoMayRead:
         ]
         for path in access.paths:
             assert f'"{service.base}/fhir/{path}"' in " ".join(access.commands(f"{service.base}/fhir"))
-            answer = httpx.get(f"{service.base}/fhir/{path}", headers=bearer)
+            answer = httpx.get(f"{service.base}/fhir/{path}", headers=bearer, timeout=PATIENCE)
             assert answer.status_code == 200, answer.text
             assert answer.json()["entry"], path
         body = {"resourceType": "Patient"}
-        assert httpx.post(f"{service.base}/fhir/Patient", headers=bearer, json=body).status_code == 403
+        assert (
+            httpx.post(
+                f"{service.base}/fhir/Patient", headers=bearer, json=body, timeout=PATIENCE
+            ).status_code
+            == 403
+        )
 
     @pytest.mark.parametrize("page", ["/", f"/patients/{patient_id(PEOPLE[0].mrn)}"])
     def test_the_pages_ask_for_a_sign_in(self, service: Service, page: str) -> None:
-        answer = httpx.get(service.base + page)
+        answer = httpx.get(service.base + page, timeout=PATIENCE)
         assert answer.status_code in (302, 303)
         assert "/login" in answer.headers["location"]
         assert PEOPLE[0].family not in answer.text
@@ -108,7 +125,7 @@ class TestWhoMayRead:
 class TestThePages:
     @pytest.fixture
     def browser(self, service: Service) -> Iterator[httpx.Client]:
-        with httpx.Client(base_url=service.base, follow_redirects=True, timeout=30) as client:
+        with httpx.Client(base_url=service.base, follow_redirects=True, timeout=PATIENCE) as client:
             yield client
 
     def sign_in(self, browser: httpx.Client, prepared: Prepared, role: str) -> httpx.Response:
@@ -140,7 +157,7 @@ class TestThePages:
         self, browser: httpx.Client, prepared: Prepared, service: Service
     ) -> None:
         assert PEOPLE[3].family in browser.get(prepared.demonstration.link).text
-        with httpx.Client(base_url=service.base, follow_redirects=True) as another:
+        with httpx.Client(base_url=service.base, follow_redirects=True, timeout=PATIENCE) as another:
             assert PEOPLE[3].family not in another.get(prepared.demonstration.link).text
 
 

@@ -10,7 +10,8 @@ import re
 import signal
 import subprocess
 import sys
-import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from fhir_bridge.demo.people import people
 from fhir_bridge.fhir.access import EVERYTHING
 from fhir_bridge.storage import Store
 from tests.e2e.conftest import Prepared, stored
+from tests.patience import PATIENCE, until
 
 PERSON = people()[TROPONIN_PERSON]
 
@@ -182,22 +184,20 @@ def test_kill_9_in_the_middle_of_a_load_loses_and_doubles_nothing(
     arguments = [str(extracts), "-a", "csv", "--site", str(prepared.site)]
     environment = os.environ | {"FHIR_BRIDGE_DATABASE_URL": fresh_database_url, "PYTHONPATH": str(repository)}
     with (
-        subprocess.Popen([*LOAD, *arguments], env=environment, stderr=subprocess.DEVNULL) as process,
         psycopg.connect(fresh_database_url, autocommit=True) as connection,
+        _second_batch_waits(connection),
+        subprocess.Popen([*LOAD, *arguments], env=environment, stderr=subprocess.DEVNULL) as process,
     ):
-        deadline = time.monotonic() + 60
-        while not (before := _count(connection)):
-            assert process.poll() is None, "the load ended before it could be killed"
-            assert time.monotonic() < deadline
-            time.sleep(0.005)
-        # The next batch waits for this lock, so the load is in the middle of it when it dies.
-        with connection.transaction():
-            connection.execute("LOCK TABLE resource IN ACCESS EXCLUSIVE MODE")
-            time.sleep(0.3)
+        try:
+            until(lambda: _is_waiting(connection), "the load did not come to its second batch")
+            before = _count(connection)
+        finally:
             process.send_signal(signal.SIGKILL)
-            process.wait(20)
+        process.wait(PATIENCE)
+        connection.execute("SELECT pg_advisory_unlock_all()")
+        connection.execute("DROP TRIGGER wait ON resource")
         assert process.returncode == -signal.SIGKILL
-        _wait_for_the_end(connection)
+        until(lambda: not _others(connection), "the database did not see that the client is gone")
         left = _count(connection)
     again = bridge("load", *arguments, "--report", tmp_path / "report.json", database=fresh_database_url)
     assert again.exit_code == 1, again.output
@@ -220,12 +220,30 @@ def _count(connection: psycopg.Connection[Any]) -> int:
     return int(row[0])
 
 
-def _wait_for_the_end(connection: psycopg.Connection[Any]) -> None:
-    """Until the database has seen that the killed client is gone, and has undone its open batch."""
-    deadline = time.monotonic() + 20
-    while connection.execute(
+@contextmanager
+def _second_batch_waits(connection: psycopg.Connection[Any]) -> Iterator[None]:
+    """What writes after another transaction has written waits in the middle of its own, for as long as this lasts."""
+    connection.execute("SELECT pg_advisory_lock(9)")
+    connection.execute(
+        "CREATE FUNCTION wait_for_nine() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
+        "IF EXISTS (SELECT FROM resource WHERE version > 0 AND xmin <> pg_current_xact_id()::xid) THEN "
+        "PERFORM pg_advisory_xact_lock(9); END IF; RETURN NULL; END $$"
+    )
+    connection.execute(
+        "CREATE TRIGGER wait BEFORE INSERT OR UPDATE ON resource FOR EACH STATEMENT EXECUTE FUNCTION wait_for_nine()"
+    )
+    yield
+
+
+def _is_waiting(connection: psycopg.Connection[Any]) -> bool:
+    row = connection.execute("SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted").fetchone()
+    return row is not None
+
+
+def _others(connection: psycopg.Connection[Any]) -> bool:
+    """Whether another client is connected: a killed one has its batch undone once the database has seen it."""
+    row = connection.execute(
         "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid() "
         "AND backend_type = 'client backend'"
-    ).fetchone():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    ).fetchone()
+    return row is not None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections import Counter
 from collections.abc import Iterator
 from typing import Any
@@ -17,6 +16,7 @@ from fhir_bridge.fhir.validation import Validator
 from fhir_bridge.storage import Store
 from fhir_bridge.terminology import get_terminology
 from tests.e2e.conftest import Service
+from tests.patience import until
 
 
 @pytest.fixture(scope="module")
@@ -101,10 +101,8 @@ def test_what_the_server_says_of_itself_is_valid_too(service: Service) -> None:
     service.sign_on()
     paths = ("metadata", "Patient?_count=3", "Observation?code=nothing", "Patient/none", "Patient?unknown=1")
     texts = [refused, *(service.http.get(f"/fhir/{path}").content for path in paths)]
-    deadline = time.monotonic() + 10
-    while not (events := service.search("AuditEvent?_count=200")):  # those of reads are stored soon after
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
+    until(lambda: service.search("AuditEvent?_count=200"), "those of reads are stored soon after", pause=0.1)
+    events = service.search("AuditEvent?_count=200")
     texts += [service.http.get(f"/fhir/AuditEvent/{event['id']}").content for event in events[:5]]
     assert list(_errors(texts)) == []
     assert _parsed(texts)["AuditEvent"] > 0

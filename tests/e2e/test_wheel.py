@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -11,18 +12,35 @@ from pathlib import Path
 
 import pytest
 
+from tests.patience import PATIENCE
+
 pytestmark = pytest.mark.skipif(
     importlib.util.find_spec("hatchling") is None,
     reason="hatchling, which builds the wheel, is not installed here (pip install hatchling)",
 )
 
 
+def copied(dockerfile: Path) -> list[str]:
+    """What the image's build stage copies out of the checkout."""
+    stage = dockerfile.read_text().split("\nFROM ")[1]
+    lines = [line.split()[1:] for line in stage.splitlines() if line.startswith("COPY ")]
+    return [source for *sources, _ in lines for source in sources]
+
+
 @pytest.fixture(scope="module")
 def installed(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The wheel's content, as an installer would lay it out."""
+    """The content of the wheel that the Docker image installs, built of what the Dockerfile copies and no more."""
     folder = tmp_path_factory.mktemp("wheel")
+    context = folder / "build"
+    context.mkdir()
+    for name in copied(repository / "docker" / "Dockerfile"):
+        source = repository / name
+        if source.is_dir():
+            shutil.copytree(source, context / name, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy(source, context / name)
     command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)]
-    built = subprocess.run(command, cwd=repository, capture_output=True, text=True, check=False)
+    built = subprocess.run(command, cwd=context, capture_output=True, text=True, check=False)
     assert built.returncode == 0, built.stderr
     (wheel,) = folder.glob("*.whl")
     with zipfile.ZipFile(wheel) as archive:
@@ -38,7 +56,7 @@ def _files(folder: Path, *without: str) -> set[str]:
     }
 
 
-@pytest.mark.parametrize("folder", ["mappings", "terminology", "migrations"])
+@pytest.mark.parametrize("folder", ["mappings", "terminology", "migrations", "views"])
 def test_what_ships_beside_the_package_is_in_it(folder: str, installed: Path, repository: Path) -> None:
     inside = _files(installed / "fhir_bridge" / "_shipped" / folder)
     assert inside
@@ -60,7 +78,11 @@ from fhir_bridge.plugins import shipped
 from typer.testing import CliRunner
 
 print(fhir_bridge.__file__)
-for command in (["mapping", "test", str(shipped("mappings") / "imaging")], ["terminology", "lookup", *sys.argv[1:]]):
+for command in (
+    ["mapping", "test", str(shipped("mappings") / "imaging")],
+    ["terminology", "lookup", *sys.argv[1:]],
+    ["view", "list"],
+):
     result = CliRunner().invoke(app, command)
     print(result.output)
     assert result.exit_code == 0, command
@@ -75,9 +97,10 @@ def test_it_works_without_the_source_tree(installed: Path, tmp_path: Path) -> No
         capture_output=True,
         text=True,
         check=False,
-        timeout=120,
+        timeout=PATIENCE,
     )
     assert done.returncode == 0, (done.stdout, done.stderr)
     assert done.stdout.startswith(str(installed))
     assert " examples, 0 differ" in done.stdout
     assert "Systolic blood pressure" in done.stdout
+    assert "patient_demographics" in done.stdout

@@ -21,6 +21,9 @@ CONTEXT = audit.Context(
 )
 
 
+NOW = "2026-03-05T08:00:00.000+00:00"
+
+
 def errors(resource: dict[str, object]) -> list[object]:
     return [issue for issue in get_validator().validate(resource) if issue.severity in ("error", "fatal")]
 
@@ -34,10 +37,14 @@ def test_every_kind_of_event_is_valid() -> None:
         audit.operation(CONTEXT, "predict", "Patient/p", patient="p"),
         audit.operation(CONTEXT, "run", "", patient=None),
         audit.login(CONTEXT.user, address="203.0.113.5"),
-        audit.login(None, address="unknown", success=False),
+        audit.refusal(CONTEXT, "read", "Observation/1", status=404, code="FB-STORE-002"),
+        audit.refusal(
+            CONTEXT, "search-type", "Observation", status=403, code="FB-SMART-002", count=7, since=NOW
+        ),
+        audit.refusal(audit.Context("https://fhir.example"), "login", "", status=429, code="slow_down"),
         audit.authorization(audit.Agent("u", "U"), "app", "openid", patient="p", address="::1"),
     ]
-    assert len(events) == 10
+    assert len(events) == 12
     for event in events:
         assert errors(event) == []
 

@@ -146,6 +146,22 @@ def test_on_error_record_rejects_all_of_it(rows: Rows) -> None:
     assert (found.outputs, found.outcome) == ([], "rejected")
 
 
+def test_on_error_record_rejects_all_of_it_where_what_the_rule_needs_is_lost(rows: Rows) -> None:
+    lost = "- rule: lost\n  as: Device\n  key: [row.id]\n  status: {match: row.n, y: active, else: reject}\n"
+    metric = (
+        "- rule: metric\n  as: DeviceMetric\n  key: [row.id]\n  on_error: record\n  type: {text: x}\n"
+        "  category: measurement\n  source: =ref('lost')\n"
+    )
+    mandatory = (
+        "- rule: m\n  as: DeviceUseStatement\n  key: [row.id]\n  on_error: record\n  status: active\n"
+        "  subject: {reference: Patient/1}\n  device: =ref('lost')\n"
+    )
+    assert rows(lost + metric, {"id": "1", "n": "x"}).outcome == "partial"
+    found = rows(lost + ORGANIZATION + "  name: kept\n" + mandatory, {"id": "1", "n": "x"})
+    assert (found.outputs, found.outcome) == ([], "rejected")
+    assert "FB-MAP-104" in [issue.code for issue in found.issues]
+
+
 def test_what_an_adapter_function_raises_becomes_an_issue_without_its_words(rows: Rows) -> None:
     found = rows(ORGANIZATION + "  name: =broken(row.secret)\n", {"id": "1", "secret": "Jane Doe"})
     (issue,) = found.issues

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
+
+from tests.patience import PATIENCE
 
 MAPPING = """\
 mapping: beds
@@ -40,7 +39,7 @@ B;1;broken;Wrong status
 def run(*arguments: object, **options: object) -> subprocess.CompletedProcess[str]:
     """Run the command line as a user does."""
     command = [sys.executable, "-m", "fhir_bridge.cli", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=120, **options)  # type: ignore[call-overload, no-any-return]
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=PATIENCE, **options)  # type: ignore[call-overload, no-any-return]
 
 
 @pytest.fixture
@@ -123,23 +122,36 @@ def test_resuming_a_complete_run_repeats_its_report_and_changes_nothing(ward: Pa
     assert "changed" in changed.stderr
 
 
+WAITING = """
+import sys
+from fhir_bridge.cli.main import main
+from fhir_bridge.pipeline.ndjson import PartSink
+
+def flush(sink, account):
+    print("written", flush=True)
+    sys.stdin.read()
+
+PartSink.flush = flush
+main()
+"""
+"""The command line, in no hurry once the parts are written."""
+
+
 def test_a_run_that_is_killed_leaves_no_output_and_is_resumed(ward: Path) -> None:
-    lines = "".join(f"{ward_number};{bed};active;x\n" for ward_number in range(400) for bed in range(100))
+    lines = "".join(f"{number};{bed};active;x\n" for number in range(40) for bed in range(100))
     (ward / "beds.csv").write_text("ward;bed;status;name\n" + lines)
     command = [
-        sys.executable, "-m", "fhir_bridge.cli", "convert", str(ward / "beds.csv"), "-a", "csv",
+        sys.executable, "-c", WAITING, "convert", str(ward / "beds.csv"), "-a", "csv",
         "-m", str(ward / "mapping.yaml"), "--site", str(ward / "site.yaml"), "-o", str(ward / "out"),
     ]  # fmt: skip
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    part = ward / "out" / ".parts" / "0" / "Location.part"
-    deadline = time.monotonic() + 60
-    while not part.exists() and time.monotonic() < deadline and process.poll() is None:
-        time.sleep(0.01)
-    os.kill(process.pid, signal.SIGKILL)
-    process.wait()
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "written\n"
+        process.kill()
+    assert (ward / "out" / ".parts" / "0" / "Location.part").exists()
     assert not (ward / "out" / "Location.ndjson").exists()
     assert convert(ward, "out", "--resume").returncode == 0
-    assert (ward / "out" / "Location.ndjson").read_bytes().count(b"\n") == 40_000
+    assert (ward / "out" / "Location.ndjson").read_bytes().count(b"\n") == 4_000
 
 
 def test_more_rejected_than_allowed_ends_with_4(ward: Path) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from fhir_bridge.predictions import PatientRecord
+from fhir_bridge.plugins import Predictor
+from fhir_bridge.predictions import PatientRecord, PredictorSettings
 
 LOINC = "http://loinc.org"
 SNOMED = "http://snomed.info/sct"
@@ -104,3 +105,9 @@ def record(*resources: dict[str, Any], age: int = 50, sex: str = "male") -> Pati
     return PatientRecord(
         {"resourceType": "Patient", "id": "p", "gender": sex, "birthDate": born.date().isoformat()}, resources
     )
+
+
+def answer(predictor: Predictor, of: PatientRecord, settings: PredictorSettings) -> Any:
+    """What a predictor says of one patient, in this process."""
+    (result,) = predictor.predict([of], settings)
+    return result

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -103,6 +104,25 @@ def test_the_observation_says_what_it_is_from_which_inputs_by_which_model(fresh_
     assert any("Research use" in note["text"] for note in observation["note"])
 
 
+def test_a_result_that_the_patient_performed_for_another_changes_nothing(fresh_database_url: str) -> None:
+    """A result of B with performer A changed A's SCORE2."""
+    _, alone = asyncio.run(run_twice(fresh_database_url, ENABLED))
+    others = blood_pressure(180)
+    del others["meta"]["versionId"]
+    others |= {
+        "id": "of-b",
+        "subject": {"reference": "Patient/b"},
+        "performer": [{"reference": "Patient/p"}],
+        "effectiveDateTime": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+    outcomes, found = asyncio.run(run_twice(fresh_database_url, ENABLED, others))
+    assert outcomes == ["unchanged", "unchanged"]
+    assert predicted(found)["valueQuantity"] == predicted(alone)["valueQuantity"]
+    others |= {"id": "of-p", "subject": {"reference": "Patient/p"}}
+    outcomes, _ = asyncio.run(run_twice(fresh_database_url, ENABLED, others))
+    assert outcomes == ["written", "unchanged"]
+
+
 def test_a_refusal_is_recorded_with_its_reason_and_no_risk(fresh_database_url: str) -> None:
     diabetes = condition("E11.9")
     diabetes["subject"] = {"reference": "Patient/p"}
@@ -149,7 +169,7 @@ class Failing:
     manufacturer = "nobody"
     card = ModelCard("machine-learned", *("-" for _ in range(8)))
 
-    def predict(self, record: PatientRecord, settings: PredictorSettings) -> Any:
+    def predict(self, records: Sequence[PatientRecord], settings: PredictorSettings) -> Any:
         raise ZeroDivisionError("secret of the patient")
 
 

@@ -12,7 +12,7 @@ import pytest
 from fhir_bridge.predictions import Prediction, PredictorSettings, Refusal
 from fhir_bridge.predictions.hcm_risk_scd import ATRIUM, GRADIENT, WALL, HcmRiskScd, contributions, risk
 from fhir_bridge.predictions.inputs import QuantityInput
-from tests.predictions.records import condition, quantity, record, variant
+from tests.predictions.records import answer, condition, quantity, record, variant
 
 SETTINGS = PredictorSettings(enabled=True)
 
@@ -60,7 +60,7 @@ def test_the_published_examples_come_out(shared: Path) -> None:
 
 
 def test_a_complete_record_gives_the_published_risk_decided_by_imaging_or_history() -> None:
-    result = HcmRiskScd().predict(record(*complete(), age=45), SETTINGS)
+    result = answer(HcmRiskScd(), record(*complete(), age=45), SETTINGS)
     assert isinstance(result, Prediction)
     assert result.percent == Decimal("2.23")
     assert result.category == ("low", "Low")
@@ -68,21 +68,21 @@ def test_a_complete_record_gives_the_published_risk_decided_by_imaging_or_histor
 
 def test_amyloidosis_in_the_genome_refuses() -> None:
     inputs = [*complete(), *variant("TTR", "p.Val142Ile")]
-    result = HcmRiskScd().predict(record(*inputs, age=72), SETTINGS)
+    result = answer(HcmRiskScd(), record(*inputs, age=72), SETTINGS)
     assert isinstance(result, Refusal)
     assert (result.reason, result.modality) == ("not-applicable", "genomics")
     assert "amyloidosis: pathogenic TTR variant p.Val142Ile, Observation/variant-TTR" in result.text
 
 
 def test_a_history_that_nobody_asked_about_is_missing_not_absent() -> None:
-    result = HcmRiskScd().predict(record(*complete()[:-1], age=45), SETTINGS)
+    result = answer(HcmRiskScd(), record(*complete()[:-1], age=45), SETTINGS)
     assert isinstance(result, Refusal)
     assert result.reason == "missing-input"
     assert "syncope" in result.text
 
 
 def test_without_the_diagnosis_it_does_not_apply() -> None:
-    result = HcmRiskScd().predict(record(*complete()[1:], age=45), SETTINGS)
+    result = answer(HcmRiskScd(), record(*complete()[1:], age=45), SETTINGS)
     assert isinstance(result, Refusal)
     assert result.reason == "not-applicable"
 
@@ -90,6 +90,6 @@ def test_without_the_diagnosis_it_does_not_apply() -> None:
 def test_a_wall_beyond_the_range_of_the_model_is_said_not_clipped() -> None:
     inputs = complete()
     inputs[1] = measured(WALL, 41, "mm")
-    result = HcmRiskScd().predict(record(*inputs, age=45), SETTINGS)
+    result = answer(HcmRiskScd(), record(*inputs, age=45), SETTINGS)
     assert isinstance(result, Refusal)
     assert result.reason == "out-of-range"

@@ -11,7 +11,7 @@ import pytest
 
 from fhir_bridge.predictions import Prediction, PredictorSettings, Refusal
 from fhir_bridge.predictions.score2 import Score2, Terms, category_of, risk
-from tests.predictions.records import blood_pressure, condition, quantity, record, smoking, variant
+from tests.predictions.records import answer, blood_pressure, condition, quantity, record, smoking, variant
 
 SETTINGS = PredictorSettings(enabled=True, options={"region": "moderate"})
 NEVER, CURRENT = "266919005", "449868002"
@@ -36,7 +36,7 @@ def test_the_published_examples_come_out_for_all_regions(shared: Path) -> None:
 
 
 def test_a_complete_record_gives_a_risk_with_every_input_in_its_version() -> None:
-    result = Score2().predict(record(*complete()), SETTINGS)
+    result = answer(Score2(), record(*complete()), SETTINGS)
     assert isinstance(result, Prediction)
     assert (result.code, result.percent, result.category) == (
         "score2",
@@ -50,13 +50,13 @@ def test_a_complete_record_gives_a_risk_with_every_input_in_its_version() -> Non
 def test_cholesterol_in_mg_dl_is_converted_by_its_molar_mass() -> None:
     inputs = complete()
     inputs[1] = quantity("2093-3", 243.6, "mg/dL")
-    result = Score2().predict(record(*inputs), SETTINGS)
+    result = answer(Score2(), record(*inputs), SETTINGS)
     assert isinstance(result, Prediction)
     assert result.percent == Decimal("8.1")
 
 
 def test_from_seventy_on_it_is_score2_op() -> None:
-    result = Score2().predict(record(*complete(), age=72), SETTINGS)
+    result = answer(Score2(), record(*complete(), age=72), SETTINGS)
     assert isinstance(result, Prediction)
     assert result.code == "score2-op"
 
@@ -77,7 +77,7 @@ def test_from_seventy_on_it_is_score2_op() -> None:
 def test_it_declines_for_whom_it_is_not_meant_and_names_the_deciding_resource(
     extra: list[dict[str, Any]], reason: str
 ) -> None:
-    result = Score2().predict(record(*complete(), *extra), SETTINGS)
+    result = answer(Score2(), record(*complete(), *extra), SETTINGS)
     assert isinstance(result, Refusal)
     assert result.reason == "not-applicable"
     assert reason in result.text
@@ -86,13 +86,13 @@ def test_it_declines_for_whom_it_is_not_meant_and_names_the_deciding_resource(
 
 
 def test_a_benign_ldlr_variant_does_not_decide() -> None:
-    result = Score2().predict(record(*complete(), *variant("LDLR", "p.Thr726Ile", "LA6675-8")), SETTINGS)
+    result = answer(Score2(), record(*complete(), *variant("LDLR", "p.Thr726Ile", "LA6675-8")), SETTINGS)
     assert isinstance(result, Prediction)
 
 
 def test_a_refuted_diabetes_does_not_decide() -> None:
     assert isinstance(
-        Score2().predict(record(*complete(), condition("E11.9", refuted=True)), SETTINGS), Prediction
+        answer(Score2(), record(*complete(), condition("E11.9", refuted=True)), SETTINGS), Prediction
     )
 
 
@@ -100,13 +100,13 @@ def test_a_refuted_diabetes_does_not_decide() -> None:
 def test_a_missing_input_is_named_never_assumed(missing: int) -> None:
     inputs = complete()
     del inputs[missing]
-    result = Score2().predict(record(*inputs), SETTINGS)
+    result = answer(Score2(), record(*inputs), SETTINGS)
     assert isinstance(result, Refusal)
     assert result.reason == "missing-input"
 
 
 def test_a_region_that_the_site_did_not_set_is_not_assumed() -> None:
-    result = Score2().predict(record(*complete()), PredictorSettings(enabled=True))
+    result = answer(Score2(), record(*complete()), PredictorSettings(enabled=True))
     assert isinstance(result, Refusal)
     assert "region" in result.text
 
@@ -114,20 +114,20 @@ def test_a_region_that_the_site_did_not_set_is_not_assumed() -> None:
 def test_an_old_a_preliminary_and_a_predicted_value_are_not_used() -> None:
     inputs = complete()
     inputs[0] = blood_pressure(140, when="2015-01-01T08:00:00Z")
-    assert isinstance(Score2().predict(record(*inputs), SETTINGS), Refusal)
+    assert isinstance(answer(Score2(), record(*inputs), SETTINGS), Refusal)
     inputs[0] = {**blood_pressure(140), "status": "preliminary"}
-    assert isinstance(Score2().predict(record(*inputs), SETTINGS), Refusal)
+    assert isinstance(answer(Score2(), record(*inputs), SETTINGS), Refusal)
     predicted = blood_pressure(140)
     predicted["meta"] = {
         "security": [{"system": "http://terminology.hl7.org/CodeSystem/v3-ObservationValue", "code": "AIAST"}]
     }
     inputs[0] = predicted
-    assert isinstance(Score2().predict(record(*inputs), SETTINGS), Refusal)
+    assert isinstance(answer(Score2(), record(*inputs), SETTINGS), Refusal)
 
 
 @pytest.mark.parametrize("age", [39, 90])
 def test_outside_its_ages_it_declines(age: int) -> None:
-    result = Score2().predict(record(*complete(), age=age), SETTINGS)
+    result = answer(Score2(), record(*complete(), age=age), SETTINGS)
     assert isinstance(result, Refusal)
     assert f"age {age}" in result.text
 

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 import anyio.from_thread
 import httpx
@@ -176,6 +176,34 @@ class Hospital:
                 await connection.execute(statement.encode(), values)
 
         self.run(execute)
+
+    def raw_get(self, target: str, headers: dict[str, str]) -> httpx.Response:
+        """GET of a target just as it is written: httpx would make other characters of it."""
+        path, _, query = target.partition("?")
+        sent: list[dict[str, Any]] = []
+
+        async def receive() -> dict[str, Any]:
+            return {"type": "http.request", "body": b"", "more_body": False}
+
+        async def send(message: dict[str, Any]) -> None:
+            sent.append(message)
+
+        scope = {
+            "type": "http",
+            "http_version": "1.1",
+            "method": "GET",
+            "scheme": "http",
+            "path": unquote(path),
+            "raw_path": path.encode(),
+            "query_string": query.encode(),
+            "root_path": "",
+            "headers": [(name.lower().encode(), value.encode()) for name, value in headers.items()],
+            "client": ("127.0.0.1", 50000),
+            "server": ("127.0.0.1", 8000),
+        }
+        self.run(self.http.app, scope, receive, send)
+        body = b"".join(message.get("body", b"") for message in sent[1:])
+        return httpx.Response(sent[0]["status"], headers=sent[0]["headers"], content=body)
 
     # browser
 

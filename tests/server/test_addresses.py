@@ -40,6 +40,71 @@ def test_odd_characters_get_an_outcome_too(hospital: Hospital, clara: dict[str, 
     assert answer.json()["resourceType"] == "OperationOutcome"
 
 
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/fhir/Patient%2Fanna",
+        "/fhir/Patient%2fanna",
+        "/fhir%2FPatient/anna",
+        "/fhir/Patient/anna%2F_history",
+        "/fhir/Patient/anna/_history%2F1",
+        "/fhir//Patient/anna",
+        "/fhir/Patient//anna",
+        "/fhir/Patient/anna//",
+        "/fhir/./Patient/anna",
+        "/fhir/Patient/./anna",
+        "/fhir/Patient/../Patient/anna",
+        "/fhir/Patient/%2e%2e/Patient/anna",
+        "/fhir/Patient/%2e",
+        "/fhir/Patient/anna%00",
+        "/fhir/Patient/anna;v=1",
+        "/fhir/Patient;v=1/anna",
+        "/fhir/Patient/anna%5C",
+        "/fhir/patient/anna",
+        "/oauth%2Ftoken",
+        "/login%00",
+    ],
+)
+def test_no_other_spelling_reaches_a_resource(hospital: Hospital, clara: dict[str, str], path: str) -> None:
+    answer = hospital.raw_get(path, clara)
+    assert answer.status_code == 404, answer.text
+    assert "Alpha" not in answer.text
+
+
+@pytest.mark.parametrize(
+    "path", ["/fhir/Patient/%c0%ae%c0%ae", "/fhir/%ff", "/fhir/Patient/anna%c0%af_history"]
+)
+def test_an_address_that_is_not_utf_8_is_refused(
+    hospital: Hospital, clara: dict[str, str], path: str
+) -> None:
+    answer = hospital.raw_get(path, clara)
+    assert answer.status_code == 400
+    assert answer.json()["resourceType"] == "OperationOutcome"
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "allow"),
+    [
+        ("DELETE", "/fhir/Patient", "GET, HEAD, POST, PUT"),
+        ("POST", "/fhir/Patient/anna", "DELETE, GET, HEAD, PUT"),
+        ("PUT", "/fhir", "POST"),
+        ("GET", "/fhir", "POST"),
+        ("GET", "/fhir/Patient/_search", "POST"),
+        ("POST", "/fhir/Patient/anna/_history", "GET, HEAD"),
+        ("DELETE", "/fhir/Patient/anna/_history/1", "GET, HEAD"),
+        ("POST", "/fhir/metadata", "GET, HEAD"),
+        ("PUT", "/fhir/AuditEvent/x", "GET, HEAD"),
+    ],
+)
+def test_a_wrong_method_is_told_the_right_ones(
+    hospital: Hospital, clara: dict[str, str], method: str, path: str, allow: str
+) -> None:
+    answer = hospital.http.request(method, path, headers=clara)
+    assert answer.status_code == 405
+    assert answer.headers["allow"] == allow
+    assert answer.json()["resourceType"] == "OperationOutcome"
+
+
 def test_a_query_that_is_not_utf_8_is_refused() -> None:
     with pytest.raises(Refusal) as refused:
         query_of(Request({"type": "http", "query_string": b"name=M\xfcller"}))

@@ -35,7 +35,7 @@ def served(monkeypatch: pytest.MonkeyPatch) -> list[Settings]:
         return Access(TOKEN, PATHS)
 
     monkeypatch.setattr("fhir_bridge.demo.run.prepare", prepared)
-    monkeypatch.setattr("fhir_bridge.storage.database_url", lambda **_: "postgresql:///none")
+    monkeypatch.setattr("fhir_bridge.cli.demo.open_database", lambda **_: "postgresql:///none")
     monkeypatch.setattr("fhir_bridge.server.serve", settings.append)
     monkeypatch.setattr("fhir_bridge.cli.demo._give_access", access)
     return settings

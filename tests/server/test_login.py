@@ -11,7 +11,7 @@ from tests.server.conftest import PASSWORD, Hospital, Http, hidden
 
 @pytest.fixture(autouse=True)
 def _no_failures(hospital: Hospital) -> None:
-    hospital.sql("DELETE FROM login_failure")
+    hospital.sql("DELETE FROM failed_attempt")
 
 
 def test_the_session_cookie_is_not_for_scripts_or_other_sites(hospital: Hospital) -> None:
@@ -35,17 +35,17 @@ def test_a_wrong_password_and_an_unknown_name_look_alike(hospital: Hospital) -> 
 def test_after_five_failures_the_name_waits_even_with_the_right_password(hospital: Hospital) -> None:
     for _ in range(6):
         hospital.sign_in("clara", "wrong")
-    hospital.sql("UPDATE login_failure SET failures = 8")
+    hospital.sql("UPDATE failed_attempt SET failures = 8")
     answer = hospital.sign_in("clara")
     assert answer.status_code == 429
     assert int(answer.headers["retry-after"]) > 0
-    hospital.sql("UPDATE login_failure SET latest = now() - interval '1 hour'")
+    hospital.sql("UPDATE failed_attempt SET latest = now() - interval '1 hour'")
     assert hospital.sign_in("clara").status_code == 303
 
 
 def test_an_address_that_tries_many_names_waits(hospital: Hospital) -> None:
     hospital.sign_in("name-1", "wrong")
-    hospital.sql("UPDATE login_failure SET failures = 40")
+    hospital.sql("UPDATE failed_attempt SET failures = 40")
     assert hospital.sign_in("clara").status_code == 429
 
 

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from fhir_bridge.fhir.access import AccessRule
-from fhir_bridge.server.smart.scopes import access_of, grant, parse, parse_all
+from fhir_bridge.server.smart.scopes import (
+    SHARED_TYPES,
+    _shared,
+    access_of,
+    grant,
+    parse,
+    parse_all,
+    user_access,
+)
 from fhir_bridge.storage.accounts import User
 
 CATEGORY = "http://terminology.hl7.org/CodeSystem/observation-category"
@@ -34,6 +44,8 @@ PATIENT = User("u2", "anna", "Anna", "patient", "Patient/anna", "anna")
         "patient/Observation.rs?_filter=x",
         "patient/Observation.rs?category=vital-signs,laboratory",
         "patient/Observation.rs?",
+        "patient/Observation.rs?&",
+        "patient/Observation.rs?code=a|b",
         "patient/Observation.read?category=a|b",
         "patient/*.rs?category=a|b",
         "patient/Patient.rs?category=a|b",
@@ -118,3 +130,55 @@ def test_patient_scopes_reach_types_about_no_patient_for_reading_only() -> None:
 def test_system_scopes_are_for_clients_without_a_user() -> None:
     assert access_of("system/*.rs", user=CLINICIAN, patient=None, purpose=None, subject="x").rules == ()
     assert access_of("user/*.rs", user=None, patient=None, purpose=None, subject="x").rules == ()
+
+
+def test_scopes_that_share_no_letter_grant_nothing() -> None:
+    assert grant("patient/Observation.c", "patient/Observation.rs patient/Patient.c") == ""
+
+
+def rules(scope: str, user: User | None, patient: str | None = None) -> tuple[AccessRule, ...]:
+    return access_of(scope, user=user, patient=patient, purpose=None, subject="x").rules
+
+
+READ = frozenset("rs")
+SHARED = tuple(AccessRule(name, READ) for name in SHARED_TYPES)
+
+
+def test_the_rules_of_a_scope_are_these_and_no_others() -> None:
+    every = frozenset("cruds")
+    assert rules("user/*.cruds", CLINICIAN) == (AccessRule("*", every),)
+    assert rules("system/*.rs", None) == (AccessRule("*", READ),)
+    assert rules("patient/*.cruds", CLINICIAN, "anna") == (AccessRule("*", every, "anna"), *SHARED)
+    assert rules("patient/Observation.rs", CLINICIAN, "anna") == (AccessRule("Observation", READ, "anna"),)
+    assert rules("patient/*.c", CLINICIAN, "anna") == (AccessRule("*", frozenset("c"), "anna"),)
+    practitioner = AccessRule("Practitioner", frozenset("r"), "anna")
+    assert rules("patient/Practitioner.r", CLINICIAN, "anna") == (
+        practitioner,
+        AccessRule("Practitioner", frozenset("r")),
+    )
+    for scope in ("patient/*.cruds", "user/*.cruds"):
+        assert rules(scope, PATIENT, "anna") == (AccessRule("*", READ, "anna"), *SHARED)
+    assert rules("user/*.cruds", PATIENT) == (AccessRule("*", READ, "anna"), *SHARED)
+    assert rules("patient/Observation.cud", PATIENT, "anna") == ()
+
+
+def test_a_rule_with_criteria_reaches_no_further() -> None:
+    narrow = AccessRule("*", READ, "anna", (("category", f"{CATEGORY}|laboratory"),))
+    assert list(_shared(narrow)) == [narrow]
+
+
+@pytest.mark.parametrize("patient", [None, ""])
+def test_a_patients_account_without_a_patient_is_granted_nothing(patient: str | None) -> None:
+    unlinked = replace(PATIENT, patient=patient)
+    for context in (None, "", "anna"):
+        assert rules("patient/*.cruds user/*.cruds system/*.cruds", unlinked, context) == ()
+    assert user_access(unlinked).rules == ()
+
+
+def test_a_patient_level_scope_with_an_empty_patient_grants_nothing() -> None:
+    assert rules("patient/*.cruds", CLINICIAN, "") == ()
+
+
+def test_pages_show_a_patient_the_own_record_and_a_clinician_all() -> None:
+    assert user_access(PATIENT).rules == (AccessRule("*", READ, "anna"), *SHARED)
+    assert user_access(CLINICIAN).rules == (AccessRule("*", frozenset("cruds")),)

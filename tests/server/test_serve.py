@@ -1,4 +1,4 @@
-"""`serve` as a person starts it: processes come up together and go down together."""
+"""`serve` as a person starts it: processes come up together, stay up, and go down together."""
 
 from __future__ import annotations
 
@@ -7,62 +7,138 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import httpx
 import psutil
 import pytest
 
-from tests.server.conftest import free_port
+from tests.server.serving import Served, serving
 
-PROGRAM = (
-    "from fhir_bridge.server import Settings, serve\nif __name__ == '__main__':\n    serve(Settings())\n"
-)
+BURNER = "import time\nend = time.monotonic() + 120\nwhile time.monotonic() < end:\n    sum(range(10_000))\n"
 
 
-@pytest.mark.parametrize("workers", [1, 2])
-def test_it_serves_and_stops_with_all_its_processes(
-    workers: int, database_url: str, tmp_path: Path, repository: Path
-) -> None:
-    port = free_port()
-    program = tmp_path / "program.py"
-    program.write_text(PROGRAM)
-    environment = os.environ | {
-        "FHIR_BRIDGE_DATABASE_URL": database_url,
-        "FHIR_BRIDGE_PORT": str(port),
-        "FHIR_BRIDGE_WORKERS": str(workers),
-        "FHIR_BRIDGE_AUTH": "none",
-        "FHIR_BRIDGE_PAGES": "false",
-        "FHIR_BRIDGE_PLUGINS": "builtin",
-        "PYTHONPATH": str(repository),
-    }
-    with subprocess.Popen(
-        [sys.executable, str(program)], env=environment, stderr=subprocess.PIPE, text=True
-    ) as process:
+@contextmanager
+def busy(count: int) -> Iterator[None]:
+    """A machine on which this many processes compute."""
+    burners = [subprocess.Popen([sys.executable, "-c", BURNER]) for _ in range(count)]
+    try:
+        yield
+    finally:
+        for burner in burners:
+            burner.kill()
+            burner.wait()
+
+
+def web_workers(served: Served) -> list[psutil.Process]:
+    """The processes that accept from the port; a process is one once it serves."""
+    found = []
+    for process in psutil.Process(served.process.pid).children(recursive=True):
         try:
-            body = _wait(f"http://127.0.0.1:{port}/fhir/metadata", process)
-            assert body["resourceType"] == "CapabilityStatement"
-            family = psutil.Process(process.pid).children(recursive=True)
-            assert len(family) >= workers
-        finally:
-            process.send_signal(signal.SIGTERM)
-            _, said = process.communicate(timeout=40)
-    assert "NO AUTHORIZATION" in said
-    assert "Traceback" not in said
-    _, alive = psutil.wait_procs(family, timeout=20)
-    assert alive == []
-
-
-def _wait(url: str, process: subprocess.Popen[str]) -> dict[str, object]:
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline and process.poll() is None:
-        try:
-            answer = httpx.get(url)
-        except httpx.TransportError:
-            time.sleep(0.2)
+            listens = any(
+                one.status == psutil.CONN_LISTEN and one.laddr.port == served.port
+                for one in process.net_connections(kind="tcp")
+            )
+        except psutil.NoSuchProcess:
             continue
-        if answer.status_code == 200:
-            body: dict[str, object] = answer.json()
-            return body
+        if listens:
+            found.append(process)
+    return found
+
+
+def until_serving(served: Served, count: int, seconds: float = 90) -> set[int]:
+    """Ids of the processes that answer, once there are this many: each request on a connection of its own."""
+    end = time.monotonic() + seconds
+    answered: set[int] = set()
+    while time.monotonic() < end and len(answered) < count:
+        for process in web_workers(served):
+            # Who has opened its database connections and accepts is done starting.
+            if len(process.net_connections(kind="unix")) + len(process.net_connections(kind="tcp")) > 1:
+                answered.add(process.pid)
         time.sleep(0.2)
-    pytest.fail("the server did not come up")
+    assert len(answered) >= count, f"{len(answered)} of {count} workers serve"
+    return answered
+
+
+def command(process: psutil.Process) -> str:
+    try:
+        return " ".join(process.cmdline())
+    except psutil.Error:
+        return ""
+
+
+def all_ended(family: list[psutil.Process]) -> bool:
+    _, alive = psutil.wait_procs([one for one in family if "resource_tracker" not in command(one)], 30)
+    return not alive
+
+
+def test_two_workers_serve_are_left_alone_while_silent_are_replaced_and_drained(database_url: str) -> None:
+    with serving(database_url, workers=2, auth="none") as served:
+        first = until_serving(served, 2)
+        for pid in first:
+            os.kill(pid, signal.SIGSTOP)
+        time.sleep(7)  # longer than uvicorn's supervisor waits for an answer
+        for pid in first:
+            os.kill(pid, signal.SIGCONT)
+        assert served.get("metadata").json()["resourceType"] == "CapabilityStatement"
+        assert until_serving(served, 2) == first
+
+        lost = min(first)
+        os.kill(lost, signal.SIGKILL)
+        psutil.wait_procs([psutil.Process(lost)] if psutil.pid_exists(lost) else [], timeout=30)
+        after = until_serving(served, 2)
+        assert first - {lost} < after
+
+        family = psutil.Process(served.process.pid).children(recursive=True)
+        assert _stored_while_stopping(served) == 201
+        assert served.process.wait(60) == 0
+        assert all_ended(family)
+    assert "NO AUTHORIZATION" in served.said()
+    assert "Traceback" not in served.said()
+    assert served.said().count("ended (signal 9); another starts in 0.5 seconds") == 1
+    assert "killed" not in served.said()
+
+
+def _stored_while_stopping(served: Served) -> int:
+    """The status of a create whose body is on its way when SIGTERM comes."""
+    body = b'{"resourceType":"Basic","code":{"text":"x"}}'
+
+    def slow() -> Iterator[bytes]:
+        yield body[:10]
+        time.sleep(0.5)
+        served.process.send_signal(signal.SIGTERM)
+        time.sleep(0.5)
+        yield body[10:]
+
+    headers = {"Content-Type": "application/fhir+json", "Content-Length": str(len(body))}
+    return httpx.post(f"{served.base}/Basic", content=slow(), headers=headers, timeout=30).status_code
+
+
+def test_one_worker_has_a_background_worker_that_is_replaced_and_ends_with_it(database_url: str) -> None:
+    with serving(database_url, workers=1, auth="none") as served:
+        program = psutil.Process(served.process.pid)
+        background = next(one for one in program.children() if "spawn_main" in command(one))
+        background.kill()
+        end = time.monotonic() + 60
+        while not any("spawn_main" in command(one) and one != background for one in program.children()):
+            assert time.monotonic() < end
+            time.sleep(0.1)
+        family = program.children(recursive=True)
+        served.process.kill()
+        served.process.wait(10)
+        assert all_ended(family)
+    assert "background worker ended (signal 9)" in served.said()
+
+
+@pytest.mark.soak
+def test_beside_busy_processes_both_workers_serve_and_none_is_killed(database_url: str) -> None:
+    with busy(4), serving(database_url, workers=2, auth="none", seconds=200) as served:
+        first = until_serving(served, 2, 200)
+        for _ in range(20):
+            assert served.get("metadata").status_code == 200
+        assert until_serving(served, 2) == first
+        served.process.send_signal(signal.SIGINT)
+        assert served.process.wait(60) == 0
+    assert "ended" not in served.said()
+    assert "killed" not in served.said()

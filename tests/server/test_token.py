@@ -10,7 +10,7 @@ import pytest
 from joserfc import jwt
 from joserfc.jwk import KeySet
 
-from tests.server.conftest import BASE, CALLBACK, FHIR, Hospital, pkce
+from tests.server.conftest import BASE, CALLBACK, FHIR, Hospital, Pair, arrived, pkce
 
 SCOPE = "openid fhirUser launch/patient offline_access patient/*.rs"
 
@@ -277,28 +277,34 @@ class TestConfidentialClient:
         assert secret
         return str(secret)
 
-    def code(self, hospital: Hospital) -> str:
+    def code(self, hospital: Hospital, pair: Pair) -> str:
         hospital.sign_in("clara")
-        return hospital.approve(hospital.request("web", SCOPE), patient="anna")["code"]
+        return hospital.approve(hospital.request("web", SCOPE, pair), patient="anna")["code"]
 
-    def test_basic_and_post_authenticate_and_pkce_may_be_left_out(
-        self, hospital: Hospital, secret: str
-    ) -> None:
+    def test_basic_and_post_authenticate(self, hospital: Hospital, secret: str) -> None:
+        pair = pkce()
         basic = {"Authorization": "Basic " + base64.b64encode(f"web:{secret}".encode()).decode()}
-        form = {"grant_type": "authorization_code", "code": self.code(hospital), "redirect_uri": CALLBACK}
+        form = {
+            "grant_type": "authorization_code",
+            "code": self.code(hospital, pair),
+            "redirect_uri": CALLBACK,
+            "code_verifier": pair.verifier,
+        }
         assert hospital.http.post("/oauth/token", data=form, headers=basic).status_code == 200
-        form["code"] = self.code(hospital)
+        form["code"] = self.code(hospital, pair)
         posted = hospital.http.post("/oauth/token", data=form | {"client_id": "web", "client_secret": secret})
         assert posted.status_code == 200
 
     def test_a_refresh_token_alone_is_not_enough(self, hospital: Hospital, secret: str) -> None:
-        answer = hospital.exchange(self.code(hospital), None, client_id="web", client_secret=secret).json()
+        pair = pkce()
+        code = self.code(hospital, pair)
+        answer = hospital.exchange(code, pair, client_id="web", client_secret=secret).json()
         form = {"grant_type": "refresh_token", "refresh_token": answer["refresh_token"]}
         refused = hospital.http.post("/oauth/token", data=form)
         assert (refused.status_code, refused.json()["error"]) == (401, "invalid_client")
 
     def test_a_wrong_or_missing_secret_is_refused(self, hospital: Hospital, secret: str) -> None:
-        code = self.code(hospital)
+        code = self.code(hospital, pkce())
         for extra in ({"client_secret": "wrong"}, {}):
             response = hospital.exchange(code, None, client_id="web", **extra)
             assert (response.status_code, response.json()["error"]) == (401, "invalid_client")
@@ -315,6 +321,27 @@ class TestConfidentialClient:
             hospital.http.post("/oauth/token", data=form, headers=basic).json()["error"] == "invalid_request"
         )
 
-    def test_a_verifier_without_a_challenge_is_refused(self, hospital: Hospital, secret: str) -> None:
-        response = hospital.exchange(self.code(hospital), pkce(), client_id="web", client_secret=secret)
+    @pytest.mark.parametrize("verifier", [None, pkce()])
+    def test_a_secret_does_not_replace_the_verifier(
+        self, hospital: Hospital, secret: str, verifier: Pair | None
+    ) -> None:
+        code = self.code(hospital, pkce())
+        response = hospital.exchange(code, verifier, client_id="web", client_secret=secret)
         assert response.json()["error"] == "invalid_grant"
+
+    @pytest.mark.parametrize(
+        "more",
+        [
+            {},
+            {"code_challenge": pkce().challenge},
+            {"code_challenge": pkce().challenge, "code_challenge_method": "plain"},
+            {"code_challenge_method": "S256"},
+        ],
+    )
+    def test_it_gets_no_code_without_a_challenge(
+        self, hospital: Hospital, secret: str, more: dict[str, str]
+    ) -> None:
+        hospital.sign_in("clara")
+        parameters = hospital.request("web", SCOPE, None, **more)
+        answer = hospital.http.get("/oauth/authorize", params=parameters, follow_redirects=False)
+        assert arrived(answer)["error"] == "invalid_request"

@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
+import psycopg
+import sqlalchemy
+from alembic import command
+from alembic.config import Config
+from sqlalchemy.pool import NullPool
+
 from fhir_bridge.fhir.canonical import SOURCE_EXTENSION
+from fhir_bridge.plugins import shipped
 from fhir_bridge.storage import Change, Store
+from tests.patience import PATIENCE
 
 T = TypeVar("T")
 
@@ -69,10 +78,26 @@ def observation(identity: str, patient: str, code: str = "718-7", **more: Any) -
     }
 
 
+def downgrade(url: str, to: str) -> None:
+    """Take a database back to an earlier revision."""
+    engine = sqlalchemy.create_engine(
+        "postgresql+psycopg://", creator=lambda: psycopg.connect(url), poolclass=NullPool
+    )
+    config = Config()
+    config.set_main_option("script_location", str(shipped("migrations")))
+    config.set_main_option("path_separator", "os")
+    with engine.connect() as connection:
+        config.attributes["connection"] = connection
+        command.downgrade(config, to)
+        connection.commit()
+    engine.dispose()
+
+
 async def settled(store: Store, after: tuple[int, int] | None = None, count: int = 1) -> list[Change]:
     """The changes, once no other database of this server holds an older transaction open."""
     changes: list[Change] = []
-    for _ in range(200):
+    end = time.monotonic() + PATIENCE
+    while time.monotonic() < end:
         changes = await store.changes(after)
         if len(changes) >= count:
             break

@@ -43,6 +43,14 @@ def _make() -> list[dict[str, Any]]:
         {"resourceType": "Condition", "id": f"c{patient}", "subject": {"reference": f"Patient/{patient}"}}
         for patient in PATIENTS
     ]
+    made += [
+        {
+            "resourceType": "Appointment",
+            "id": f"a{number}",
+            "participant": [{"actor": {"reference": f"Patient/{patient}"}} for patient in together],
+        }
+        for number, together in enumerate((("anna",), ("anna", "bea"), ("bea", "clara"), ()))
+    ]
     made.append({"resourceType": "Organization", "id": "h"})
     return made
 
@@ -51,12 +59,11 @@ RESOURCES = _make()
 PERSON = {"anna": {"anna"}, "bea": {"bea", "clara"}, "clara": {"bea", "clara"}, "nobody": {"nobody"}}
 
 
-def _compartment(resource: dict[str, Any]) -> set[str]:
-    """Written by hand from CompartmentDefinition, apart from the code under test."""
+def _about(resource: dict[str, Any]) -> set[str]:
+    """Whom a resource is about; written by hand, apart from the code under test."""
     if resource["resourceType"] == "Patient":
-        others = {link["other"]["reference"] for link in resource.get("link", [])}
-        return {resource["id"]} | {reference.removeprefix("Patient/") for reference in others}
-    references = [resource.get("subject", {}), *resource.get("performer", [])]
+        return {resource["id"]}
+    references = [resource.get("subject", {}), *(one["actor"] for one in resource.get("participant", []))]
     return {reference["reference"].removeprefix("Patient/") for reference in references if reference}
 
 
@@ -76,7 +83,7 @@ def _may(access: AccessFilter, resource: dict[str, Any], letter: str) -> bool:
     return any(
         letter in rule.interactions
         and rule.type in ("*", resource["resourceType"])
-        and (rule.patient is None or bool(PERSON[rule.patient] & _compartment(resource)))
+        and (rule.patient is None or set() < _about(resource) <= PERSON[rule.patient])
         and set(rule.criteria) <= tokens
         for rule in access.rules
     )
@@ -84,7 +91,7 @@ def _may(access: AccessFilter, resource: dict[str, Any], letter: str) -> bool:
 
 RULES = st.builds(
     AccessRule,
-    type=st.sampled_from(["*", "Observation", "Patient", "Condition", "Organization"]),
+    type=st.sampled_from(["*", "Observation", "Patient", "Condition", "Appointment", "Organization"]),
     interactions=st.frozensets(st.sampled_from("rs"), min_size=1),
     patient=st.sampled_from([None, *PERSON]),
     criteria=st.lists(
@@ -158,7 +165,7 @@ async def _pages(
 def test_search_equals_brute_force(opened: _Open, access: AccessFilter, count: int) -> None:
     async def work() -> None:
         store = opened.store
-        for kind in ("Observation", "Patient", "Condition", "Organization"):
+        for kind in ("Observation", "Patient", "Condition", "Appointment", "Organization"):
             for query, matches in QUERIES.items():
                 if query and kind != "Observation":
                     continue
@@ -206,7 +213,7 @@ def test_read_and_record_equal_brute_force(opened: _Open, access: AccessFilter) 
         assert sorted(record) == sorted(
             resource["id"]
             for resource in RESOURCES
-            if _compartment(resource) & {"bea", "clara"}
+            if _about(resource) & {"bea", "clara"}
             and resource["resourceType"] != "Organization"
             and _may(access, resource, "r")
         )

@@ -15,6 +15,7 @@ import psycopg
 import pytest
 
 from fhir_bridge.storage import DatabaseUnavailable, EmbeddedServer, SchemaAhead, database_url, upgrade
+from tests.patience import PATIENCE
 
 QUICK = {"shared_buffers": "16MB", "fsync": "off"}
 
@@ -59,7 +60,7 @@ def test_the_last_user_stops_it_and_data_stay(data_dir: Path) -> None:
     assert not server.release()  # the other still uses it
     os.kill(pid, 0)
     other.stdin.close()
-    assert other.wait(timeout=30) == 0
+    assert other.wait(timeout=PATIENCE) == 0
     other.stdout.close()
     with pytest.raises(psycopg.OperationalError):
         psycopg.connect(server.url())

@@ -11,6 +11,7 @@ import pytest
 from fhir_bridge.fhir.access import EVERYTHING, AccessFilter, AccessRule
 from fhir_bridge.storage import (
     BadResource,
+    BadSearch,
     Forbidden,
     Gone,
     MultipleMatches,
@@ -167,8 +168,9 @@ def test_conditional_create_and_update(fresh_database_url: str) -> None:
         await store.create(patient, EVERYTHING)
         with pytest.raises(MultipleMatches):
             await store.create(patient, EVERYTHING, if_none_exist=criteria)
-        with pytest.raises(MultipleMatches):
-            await store.create(patient, EVERYTHING, if_none_exist=[("colour", "red")])
+        for criteria_of_no_use in ([("colour", "red")], [("_count", "1")], [*criteria, ("_sort", "_id")], []):
+            with pytest.raises(BadSearch):
+                await store.create(patient, EVERYTHING, if_none_exist=criteria_of_no_use)
 
     with_store(fresh_database_url, work)
 

@@ -34,6 +34,7 @@ async def main():
             for number, line in enumerate(lines):
                 if number % 20 == 0:
                     print(number, flush=True)
+                    sys.stdin.readline()  # never far ahead of who kills it
                 yield line
         await store.load(slowly(), batch=20)
 
@@ -44,8 +45,8 @@ asyncio.run(main())
 def _outputs() -> list[dict[str, Any]]:
     made: list[dict[str, Any]] = []
     for number in range(600):
-        patient = f"p{number % 40}"
-        if number < 40:
+        patient = f"p{number // 2 % 40}"
+        if number < 80 and number % 2 == 0:
             made.append(converted({"resourceType": "Patient", "id": patient}, LAB, "2024-01-01T00:00:00Z"))
         result = observation(f"o{number // 2}", patient, f"{number % 9}-1", valueInteger=number)
         made.append(converted(result, LAB, f"2024-01-0{1 + number % 2}T00:00:00Z"))
@@ -84,6 +85,10 @@ def _index_rows(url: str) -> dict[str, list[Any]]:
                 "SELECT p.id, r.type, r.id FROM compartment c JOIN resource p ON p.key = c.patient "
                 "JOIN resource r ON r.key = c.resource ORDER BY 1, 2, 3"
             ).fetchall(),
+            "record": connection.execute(
+                "SELECT p.id, r.type, r.id FROM record o JOIN resource p ON p.key = o.patient "
+                "JOIN resource r ON r.key = o.resource ORDER BY 1, 2, 3"
+            ).fetchall(),
             "versions": connection.execute(
                 "SELECT r.type, r.id, r.version, count(h.version) FROM resource r "
                 "LEFT JOIN history h ON h.resource = r.key GROUP BY r.key ORDER BY 1, 2"
@@ -103,16 +108,21 @@ def test_a_killed_load_leaves_whole_batches_and_a_second_one_completes_it(
     for stop_after in (1, 9, 17):
         loader = subprocess.Popen(
             [sys.executable, str(script), fresh_database_url, str(file)],
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env=environment,
         )
         assert loader.stdout is not None
+        assert loader.stdin is not None
         for _ in range(stop_after):
             loader.stdout.readline()
+            loader.stdin.write(b"go\n")
+            loader.stdin.flush()
         time.sleep(0.003 * stop_after)
         loader.send_signal(signal.SIGKILL)
         loader.wait()
         loader.stdout.close()
+        loader.stdin.close()
 
     async def count(store: Store) -> int:
         return len(await _everything(store))

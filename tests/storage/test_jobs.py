@@ -47,3 +47,42 @@ def test_jobs_of_one_queue_keep_their_order(fresh_database_url: str) -> None:
         assert await jobs.lease(["something else"]) is None
 
     with_store(fresh_database_url, work)
+
+
+def test_of_jobs_that_do_the_same_one_waits(fresh_database_url: str) -> None:
+    async def work(store: Store) -> None:
+        jobs, other = Jobs(store.pool, "one"), Jobs(store.pool, "two")
+        first = await jobs.add("predict", {}, dedupe="score2 of anna")
+        assert await jobs.add("predict", {}, dedupe="score2 of anna") == first
+        job = await jobs.lease(["predict"])
+        assert job is not None
+        second = await other.add("predict", {}, dedupe="score2 of anna")  # what came after the work began
+        assert second != first
+        assert await jobs.fail(job, "no", retry_after=timedelta())  # the one that waits is the retry
+        leased = await jobs.lease(["predict"])
+        assert leased is not None
+        assert leased.key == second
+        assert await jobs.lease(["predict"]) is None
+
+    with_store(fresh_database_url, work)
+
+
+def test_who_does_the_work_anyway_takes_the_jobs_that_wait_and_those_alone(fresh_database_url: str) -> None:
+    async def work(store: Store) -> None:
+        jobs, other = Jobs(store.pool, "one"), Jobs(store.pool, "two")
+        later = await jobs.add("predict", {}, dedupe="a", delay=timedelta(hours=1))
+        await jobs.add("predict", {}, dedupe="b")
+        leased = await other.lease(["predict"])
+        assert leased is not None
+        taken = await jobs.lease_waiting(["a", "b", "c"])
+        assert taken == [later]
+        after = await other.add("predict", {}, dedupe="a")
+        await jobs.finish_all([*taken, leased.key])
+        assert await other.finish(leased)
+        assert await jobs.lease_waiting(["a"]) == [after]
+        await jobs.purge(timedelta())
+        async with store.connection() as connection:
+            row = await (await connection.execute("SELECT array_agg(key) FROM job")).fetchone()
+        assert row == ([after],)
+
+    with_store(fresh_database_url, work)

@@ -28,6 +28,8 @@ TABLES = {
     "reference": "parameter, target, url, resource",
     "uri": "parameter, value, resource",
     "compartment": "patient, resource",
+    "record": "patient, resource",
+    "record_through": "resource, target",
     "link": "merged, survivor, declared_by",
 }
 
@@ -94,7 +96,12 @@ def records(count: int) -> list[dict[str, Any]]:
         "prediction": [{"probabilityDecimal": 0.125}],
         "instantiatesUri": "http://example.org/score",
     }
-    return [*people, *results, score]
+    provenance = {
+        "resourceType": "Provenance",
+        "id": "made",
+        "target": [{"reference": "Observation/o1"}, {"reference": "RiskAssessment/r1"}],
+    }
+    return [*people, *results, score, provenance]
 
 
 async def _fill(store: Store, count: int) -> None:
@@ -122,12 +129,15 @@ def test_missing_and_wrong_rows_are_right_again(fresh_database_url: str) -> None
             f"UPDATE reference SET target = {key}",
             f"DELETE FROM compartment WHERE resource <> {gone}",
             f"INSERT INTO compartment SELECT {key}, key FROM resource WHERE id LIKE 'o1%'",
+            f"DELETE FROM record WHERE resource <> {gone} AND resource % 2 = 0",
+            f"INSERT INTO record SELECT {key}, key FROM resource WHERE id LIKE 'o1%'",
+            "UPDATE record_through SET target = target + 1",
             f"INSERT INTO token SELECT 1, 1, 'stray', 0, {gone}",
             "UPDATE resource SET labels = CASE WHEN labels IS NULL THEN '{1}'::int[] END WHERE NOT deleted",
         ):
             connection.execute(statement.encode())
     assert index_of(fresh_database_url) != right
-    assert with_store(fresh_database_url, lambda store: store.reindex()) == 70
+    assert with_store(fresh_database_url, lambda store: store.reindex()) == 71
     assert index_of(fresh_database_url) == right
 
 
@@ -155,9 +165,9 @@ def test_a_killed_run_is_gone_on_with(fresh_database_url: str, tmp_path: Path) -
     process.stdin.close()
     assert 0 < done <= BATCH
     told: list[int] = []
-    assert with_store(fresh_database_url, lambda store: store.reindex(told.append)) == count + 10
+    assert with_store(fresh_database_url, lambda store: store.reindex(told.append)) == count + 11
     assert told[0] == done
-    assert told[-1] == count + 10
+    assert told[-1] == count + 11
     found = index_of(fresh_database_url)
     found["compartment"] = right["compartment"] = [
         row for row in right["compartment"] if row in found["compartment"]
@@ -174,7 +184,7 @@ def test_an_old_interruption_is_not_gone_on_with(fresh_database_url: str) -> Non
         )
         return await store.reindex()
 
-    assert with_store(fresh_database_url, work) == 18
+    assert with_store(fresh_database_url, work) == 19
 
 
 def test_writers_meanwhile_are_not_undone(fresh_database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -214,9 +224,10 @@ def test_writers_meanwhile_are_not_undone(fresh_database_url: str, monkeypatch: 
             connection.execute(f"TRUNCATE {table}".encode())
     with_store(fresh_database_url, lambda store: store.reindex())
     right = index_of(fresh_database_url)
-    of_deleted = [row for row in found["compartment"] if int(row.rstrip(")").split(", ")[1]) in gone]
-    found["compartment"] = [row for row in found["compartment"] if row not in of_deleted]
-    assert of_deleted
+    for table in ("compartment", "record"):
+        of_deleted = [row for row in found[table] if int(row.rstrip(")").split(", ")[1]) in gone]
+        found[table] = [row for row in found[table] if row not in of_deleted]
+        assert of_deleted
     assert found == right
 
 

@@ -6,9 +6,14 @@ import asyncio
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from fhir_bridge.fhir import definitions
 from fhir_bridge.fhir.access import EVERYTHING, AccessFilter, AccessRule
-from fhir_bridge.storage import BadCursor, BadSearch, NotFound, Store
+from fhir_bridge.storage import BadCursor, BadSearch, NotFound, Store, searchable
+from fhir_bridge.storage.search_support import refuse_unsupported
+from tests.patience import PATIENCE
 from tests.storage.cohort import observation, with_store
 
 UCUM = "http://unitsofmeasure.org"
@@ -211,18 +216,44 @@ def test_what_can_not_be_understood_is_refused_and_named(store_url: str, query: 
     with_store(store_url, work)
 
 
-def test_unknown_parameters_are_told(store_url: str) -> None:
+def test_names_that_r4_does_not_have_are_left_out_and_told(store_url: str) -> None:
     async def work(store: Store) -> None:
-        query = "colour=red&subject.name=x&_has:Observation:patient:code=1&code-value-quantity=1$2"
-        page = await store.search("Observation", _parameters(query), EVERYTHING)
-        assert [parameter.name for parameter in page.unknown] == [
-            "colour",
-            "subject.name",
-            "_has:Observation:patient:code",
-            "code-value-quantity",
-        ]
+        page = await store.search("Observation", _parameters("colour=red&code=718-7&Code=x"), EVERYTHING)
+        assert [parameter.name for parameter in page.unknown] == ["colour", "Code"]
 
     with_store(store_url, work)
+
+
+@pytest.mark.parametrize(
+    "query",
+    "subject.name=x subject:Patient.birthdate=1961 _has:Observation:patient:code=1 _has=x code-value-quantity=1$2 "
+    "_filter=code+eq+x _text=x _content=x _list=x _query=x _type=Patient _elements=code _include=Observation:subject "
+    "_include:iterate=x _revinclude=Provenance:target _contained=true _containedType=container _score=1 code:=718-7 "
+    "_sort:desc=date _count:exact=5 code:text=x code:in=http://x code:not-in=http://x code:above=x code:below=x "
+    "code:of-type=x|y|z date:exact=2026 subject:contains=x patient:Group=x value-quantity:not=5 _id:not=x "
+    "_lastUpdated:missing=true _sort=,date _sort=date,,code _sort=colour _sort=code-value-quantity _sort=_score "
+    "value-quantity=1_000 value-quantity=NaN value-quantity=٣ date=gt".split(),
+)
+def test_what_r4_has_and_the_store_can_not_do_refuses_the_search(store_url: str, query: str) -> None:
+    async def work(store: Store) -> None:
+        with pytest.raises(BadSearch):
+            await store.search("Observation", _parameters(query), EVERYTHING)
+
+    with_store(store_url, work)
+
+
+@given(data=st.data())
+def test_no_parameter_of_r4_is_left_out_in_silence(data: st.DataObject) -> None:
+    """Either the store can search by a code of R4, or it refuses it; whatever the type, with a chain or without."""
+    kind = data.draw(st.sampled_from(sorted(definitions.resource_types())))
+    code = data.draw(st.sampled_from(sorted(definitions.search_parameters(kind))))
+    chain = data.draw(st.sampled_from(["", ".name", ":Patient.name", ".x.y", ":"]))
+    served = {parameter.code for parameter in searchable(kind)}
+    if code in served and not chain:
+        refuse_unsupported(kind, code)
+    else:
+        with pytest.raises(BadSearch):
+            refuse_unsupported(kind, code + chain)
 
 
 @pytest.mark.parametrize(
@@ -335,7 +366,8 @@ def test_many_searches_on_few_connections_do_not_wait_for_each_other(store_url: 
         async with await Store.open(store_url, max_size=2) as narrow:
             parameters = [("code", "urn:unheard-of|1"), ("category", "urn:another|")]
             await asyncio.wait_for(
-                asyncio.gather(*(narrow.search("Observation", parameters, EVERYTHING) for _ in range(20))), 20
+                asyncio.gather(*(narrow.search("Observation", parameters, EVERYTHING) for _ in range(20))),
+                PATIENCE,
             )
 
     with_store(store_url, work)

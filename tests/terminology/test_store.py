@@ -30,6 +30,7 @@ from fhir_bridge.terminology.store import (
 )
 from fhir_bridge.terminology.store.build import Building
 from fhir_bridge.terminology.store.pack import Pack
+from tests.patience import until
 from tests.terminology.makers import make_loinc
 from tests.terminology.makers_small import colours, make_fhir_package, paint_map
 
@@ -242,10 +243,7 @@ def test_another_process_sees_what_is_imported(painted: ContentStore, tmp_path: 
     other = open_store(painted.path)
     assert other.urls() == [COLOURS]
     painted.remove(COLOURS)
-    deadline = time.monotonic() + 30
-    while other.urls() and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert other.urls() == []
+    until(lambda: not other.urls(), "the other process still sees it")
 
 
 def test_two_stores_of_one_folder_read_the_same_files(system: StoredSystem, painted: ContentStore) -> None:

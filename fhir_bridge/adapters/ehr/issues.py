@@ -78,6 +78,13 @@ _CODES = declare(
         "not-found",
     ),
     IssueCode(
+        "FB-CSV-011",
+        "warning",
+        "A column of the table holds values that no rule reads",
+        "Add a rule for it, or list it under source.ignore where it is not wanted.",
+        "incomplete",
+    ),
+    IssueCode(
         "FB-HL7-001",
         "error",
         "The file does not begin with a message",
@@ -156,10 +163,10 @@ _CODES = declare(
     ),
     IssueCode(
         "FB-HL7-012",
-        "information",
-        "The message says something that the mapping has no place for",
-        "Add it to the mapping and to source.represents where it matters; the message itself holds it.",
-        "informational",
+        "warning",
+        "The message says something that no rule represents; it is partial",
+        "Add the field to the mapping where it matters. docs/adapters/hl7v2.md lists the fields that do not count.",
+        "incomplete",
     ),
     IssueCode(
         "FB-HL7-013",
@@ -180,6 +187,13 @@ _CODES = declare(
         "warning",
         "A vital sign is in no unit that R4 takes for it; its value stands in a note",
         "Send OBX-6 in UCUM, or add the unit's text to the units ConceptMap.",
+        "value",
+    ),
+    IssueCode(
+        "FB-HL7-016",
+        "information",
+        "A number is not written as its type says, but can be read",
+        "Send NM as digits with sign and point, and SN in its components.",
         "value",
     ),
 )

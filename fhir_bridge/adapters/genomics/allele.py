@@ -11,8 +11,10 @@ from fhir_bridge.adapters.genomics.genotype import allelic_state
 from fhir_bridge.adapters.genomics.hgvs import genomic_hgvs
 from fhir_bridge.adapters.genomics.lazy import lazy
 from fhir_bridge.adapters.genomics.line import Call
+from fhir_bridge.adapters.genomics.structural import Structure, read_structure
 from fhir_bridge.adapters.genomics.term import Term
-from fhir_bridge.adapters.genomics.values import Value, decimal, whole
+from fhir_bridge.adapters.genomics.usage import FRACTIONS
+from fhir_bridge.adapters.genomics.values import Value
 from fhir_bridge.fhir.datatypes import Code
 
 __all__ = ["Allele"]
@@ -59,11 +61,17 @@ class Allele:
         return change_type(self.line.ref, self.alternate)
 
     @lazy
+    def structure(self) -> Structure:
+        """What the line says of this allele, where it is symbolic."""
+        return read_structure(self.line, self.number)
+
+    @lazy
     def key(self) -> str:
-        """What tells this variant from any other: build, contig, position, alleles, and the end of a symbolic one."""
+        """What tells this variant from any other: build, contig, position, alleles; of a symbolic one also its end,
+        length, mate and copy number, as far as the line says them of this allele."""
         line = self.line
         name = f"{self.file.assembly}:{line.chromosome or line.chrom}:{line.pos}:{line.ref}:{self.alt}"
-        return f"{name}:{line.end}" if self.alternate.kind == "symbolic" and line.end is not None else name
+        return name + self.structure.identity if self.alternate.kind == "symbolic" else name
 
     @lazy
     def hgvs_g(self) -> Code | None:
@@ -84,15 +92,12 @@ class Allele:
             for name in self.line.identifiers
             if name[:2] == "rs" and name.isascii() and name[2:].isdecimal()
         ]
-        reference = self.line.text("RS")
+        # RS is reserved by no version: it is dbSNP's where the header says so.
+        declared = self.file.header.info.get("RS")
+        reference = self.line.text("RS") if declared and "dbsnp" in declared.description.lower() else None
         if reference and reference.isascii() and reference.isdecimal() and f"rs{reference}" not in ids:
             ids.append(Code(f"rs{reference}"))
         return ids
-
-    @property
-    def _imprecise(self) -> bool:
-        raw = self.line.raw_info
-        return "IMPRECISE" in raw or "CIPOS" in raw or "CIEND" in raw
 
     @lazy
     def _exact(self) -> tuple[int, int] | None:
@@ -103,13 +108,14 @@ class Allele:
         line = self.line
         if self.alternate.kind != "symbolic":
             return line.pos, line.pos + len(line.ref) - 1
-        if self._imprecise:
+        structure = self.structure
+        if structure.imprecise:
             return None
         if self.alternate.symbol[0] == "INS":
             return line.pos, line.pos
-        if line.end is None:
+        if structure.end is None:
             return None
-        return (line.pos + 1, line.end) if line.end > line.pos else (line.pos, line.pos)
+        return (line.pos + 1, structure.end) if structure.end > line.pos else (line.pos, line.pos)
 
     @property
     def first(self) -> int | None:
@@ -123,17 +129,26 @@ class Allele:
         exact = self._exact
         return exact[1] if exact else None
 
-    def _interval(self, key: str, at: int) -> int:
-        parts = (self.line.text(key) or "").split(",")
-        return (whole(parts[at]) or 0) if at < len(parts) else 0
-
     def _bound(self, inner: bool) -> tuple[int, int] | None:
-        line = self.line
-        if self.alternate.kind != "symbolic" or not self._imprecise or line.end is None:
+        if self.alternate.kind != "symbolic":
             return None
-        low = line.pos + 1 + self._interval("CIPOS", 1 if inner else 0)
-        high = line.end + self._interval("CIEND", 0 if inner else 1)
+        structure = self.structure
+        around, around_end = structure.position_interval, structure.end_interval
+        if not structure.imprecise or structure.end is None or around is None or around_end is None:
+            return None
+        low = self.line.pos + 1 + around[1 if inner else 0]
+        high = structure.end + around_end[0 if inner else 1]
         return (low, high) if low <= high else None
+
+    @property
+    def end(self) -> int | None:
+        """Last position of a symbolic allele, where the line says it of this one."""
+        return self.structure.end if self.alternate.kind == "symbolic" else None
+
+    @property
+    def length(self) -> int | None:
+        """SVLEN of a symbolic allele, as written."""
+        return self.structure.length if self.alternate.kind == "symbolic" else None
 
     @property
     def inner(self) -> tuple[int, int] | None:
@@ -155,13 +170,14 @@ class Allele:
 
     @lazy
     def fraction(self) -> Decimal | None:
-        """Fraction of reads with this allele: FORMAT/AF of this ALT, else AD of it by the sum of AD."""
-        text = self.call.fields.get("AF")
-        if text:
-            parts = text.split(",")
-            if len(parts) == len(self.line.alternates):
-                value = decimal(parts[self.number - 1])
-                if value is not None and 0 <= value <= 1:
+        """Fraction of reads with this allele: FORMAT/AF or VAF of this ALT, else AD of it by the sum of AD."""
+        call = self.call
+        for key in FRACTIONS:
+            if key in call.fields and not (
+                len(self.line.alternates) > 1 and call.file.uses[key].layout == "1"
+            ):
+                value = call.own(key, self.number)
+                if value is not None:
                     return value
         reads = self.call.reads
         total = sum(reads) if reads else 0
@@ -185,15 +201,21 @@ class Allele:
 
     @property
     def copy_number(self) -> Decimal | None:
-        """CN of the sample, for a structural variant."""
-        if not self.symbolic:
-            return None
-        return self.call.copy_number
+        """CN of the sample, for a structural variant; the one of this allele where CN has one for each."""
+        return self.call.own("CN", self.number) if self.symbolic else None
+
+    @property
+    def evidence(self) -> str:
+        """What the caller wrote, for people: that of the call, and the length of an insertion given by name only."""
+        if self.alternate.symbol[:1] != ("INS",):
+            return self.call.evidence
+        length = self.length
+        return self.call.evidence if length is None else f"{self.call.evidence} SVLEN={length}"
 
     @property
     def source_class(self) -> str | None:
         """`somatic` or `germline`: INFO/SOMATIC, else what the header or the option says."""
-        return "somatic" if "SOMATIC" in self.line.raw_info else self.file.source_class
+        return "somatic" if self.line.raw_info.get("SOMATIC") is True else self.file.source_class
 
     # Annotation
 

@@ -13,7 +13,18 @@ from dataclasses import dataclass
 from fhir_bridge.adapters.genomics.issues import issue
 from fhir_bridge.fhir.issues import Issue
 
-__all__ = ["BUILDS", "CHROMOSOMES", "Build", "Contig", "UnknownBuild", "chromosome", "detect", "named"]
+__all__ = [
+    "BUILDS",
+    "CHROMOSOMES",
+    "UNSTATED",
+    "Build",
+    "Contig",
+    "UnknownBuild",
+    "accession",
+    "chromosome",
+    "detect",
+    "named",
+]
 
 CHROMOSOMES = (*map(str, range(1, 23)), "X", "Y", "MT")
 
@@ -77,6 +88,8 @@ T2T = _build(
     [*(f"NC_{60924 + number:06}.1" for number in range(1, 25)), "CP068254.1"],
 )
 BUILDS = {build.name: build for build in (GRCH37, GRCH38, T2T)}
+UNSTATED = Build("", {}, {})
+"""For reading a file whose build does not matter."""
 
 _NAMES = (
     (
@@ -120,7 +133,7 @@ def accession(build: Build, contig: Contig) -> str | None:
     hg19's `chrM` of 16,571 bases is NC_001807.4, not the revised Cambridge sequence.
     """
     name = chromosome(contig.name)
-    if name is None:
+    if name is None or build is UNSTATED:
         return None
     if name == "MT" and build is GRCH37:
         if contig.name.startswith("NC_"):

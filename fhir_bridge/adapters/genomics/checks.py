@@ -5,16 +5,18 @@ from __future__ import annotations
 import re
 
 from fhir_bridge.adapters.genomics.alleles import Alternate, parse_alternate
-from fhir_bridge.adapters.genomics.header import Definition, Header
-from fhir_bridge.adapters.genomics.reserved import INFO, NOT_NEGATIVE
+from fhir_bridge.adapters.genomics.definition import Definition
+from fhir_bridge.adapters.genomics.header import Header
+from fhir_bridge.adapters.genomics.reserved import NOT_NEGATIVE, reserved_info
+from fhir_bridge.adapters.genomics.values import whole
 
 __all__ = [
     "LineError",
     "alternates",
+    "check_end",
     "check_fixed",
     "check_format",
     "check_info",
-    "counts",
     "fits",
     "position",
 ]
@@ -30,11 +32,6 @@ _FORMAT_KEY = re.compile(r"[A-Za-z_][0-9A-Za-z_.]*")
 _CIGAR = re.compile(r"(?:\.|(?:[0-9]+[MIDNSHPX=])+)(?:,(?:\.|(?:[0-9]+[MIDNSHPX=])+))*")
 _SPACE = re.compile(r"\s")
 _BASES = frozenset("ACGTN")
-_RESERVED = {
-    key: Definition(key, number, kind, "", kind in ("Integer", "Float"))
-    for key, (number, kind) in INFO.items()
-}
-_GENOTYPES: dict[int, dict[str, int]] = {}
 
 
 class LineError(ValueError):
@@ -54,7 +51,7 @@ def position(text: str) -> int:
 
 
 def alternates(text: str, reference: str) -> list[Alternate]:
-    """The ALTs of a line; `.` gives none."""
+    """The ALTs of a line; `.` gives none. A symbolic ALT may stand twice: its length can differ (VCF 4.3 §3)."""
     if text == ".":
         return []
     found = []
@@ -67,7 +64,9 @@ def alternates(text: str, reference: str) -> list[Alternate]:
             raise LineError("FB-VCF-026", "an ALT equals REF")
         found.append(alternate)
     if len(parts) > 1 and len(set(parts)) < len(parts):
-        raise LineError("FB-VCF-026", "an ALT is given twice")
+        named = [alternate.text for alternate in found if alternate.kind != "symbolic"]
+        if len(set(named)) < len(named):
+            raise LineError("FB-VCF-026", "an ALT is given twice")
     return found
 
 
@@ -110,23 +109,23 @@ def check_fixed(columns: list[str], header: Header, place: int) -> None:
 
 
 def check_info(
-    text: str, place: int, undeclared: set[str], header: Header, alternates: int
-) -> tuple[dict[str, str | bool], list[tuple[str, str]]]:
-    """INFO's keys and values, and END against POS; keys that the header lacks are added to `undeclared`.
+    text: str, undeclared: set[str], header: Header, alternates: int
+) -> tuple[dict[str, str | bool], list[str], list[tuple[str, str]]]:
+    """INFO's keys and values; keys that the header lacks are added to `undeclared`.
 
     Returns:
-        INFO as text by key (a flag is True), and code and message of what is wrong with single values; the line
-        is kept.
+        INFO as text by key (a flag is True); the keys whose values are left out, as they are not what is declared;
+        code and message of what is wrong with single values. The line is kept.
 
     Raises:
-        LineError: a key is given twice, or END is wrong.
+        LineError: a key is given twice.
     """
     found: list[tuple[str, str]] = []
+    lost: list[str] = []
     if text == ".":
-        return {}, found
+        return {}, lost, found
     pairs: dict[str, str | bool] = {}
     declared = header.info
-    lost: list[str] = []
     single = "1A" if alternates == 1 else "1"
     untidy = not text
     for entry in text.split(";"):
@@ -140,58 +139,77 @@ def check_info(
                 undeclared.add(f"INFO/{key}")
             else:
                 untidy = True
-            definition = _RESERVED.get(key)
+            definition = reserved_info(header.version).get(key)
             if definition is None:
                 continue
+        wrong = None
         if equals and definition.numeric:
             if not fits(value, definition.kind):
-                found.append(
-                    ("FB-VCF-031", f"INFO/{key} is not of type {definition.kind}; the value is left out")
-                )
-            elif (definition.number not in single or "," in value or value[0] == "-") and (
-                wrong := _impossible(value, definition, alternates)
-            ):
-                found.append(("FB-VCF-034", f"INFO/{key} {wrong}; the value is left out"))
-                del pairs[key]
-                lost.append(key)
+                wrong = "FB-VCF-031", f"is not of type {definition.kind}"
+            elif definition.number not in single or "," in value or value[0] == "-":
+                wrong = _impossible(value, definition, alternates)
+        elif equals and definition.number not in _OPEN and value != "." and value:
+            wrong = _miscounted(value, definition, alternates)
+            untidy |= key == "CIGAR" and not _CIGAR.fullmatch(value)
         elif (
             (equals and not value)
             or (value not in "01" and definition.kind == "Flag")
             or (key == "CIGAR" and not _CIGAR.fullmatch(value))
         ):
             untidy = True
-        if key == "END" and value != ".":
-            if not (value.isascii() and value.isdigit()):
-                raise LineError("FB-VCF-029", "END is no whole number")
-            if int(value) < place:
-                raise LineError("FB-VCF-029", "END lies before POS")
-    if untidy or " " in text or (not text.isprintable() and _SPACE.search(text)):
+        if wrong:
+            found.append((wrong[0], f"INFO/{key} {wrong[1]}; the value is left out (VCF 4.3 §1.4.2)"))
+            del pairs[key]
+            lost.append(key)
+    # Spaces are allowed since 4.3 (§1.6.1).
+    if (
+        untidy
+        or (" " in text and header.version < "VCFv4.3")
+        or (not text.isprintable() and _SPACE.search(text))
+    ):
         found.append(
             ("FB-VCF-033", "INFO has white space, an empty entry, an unusual key, or a value that is none")
         )
-    return pairs, found
+    return pairs, lost, found
 
 
-def counts(alternates: int) -> dict[str, int]:
-    """How many values each Number asks for on a line with so many ALTs (VCF 4.3 §1.4.2); `G` as of two copies."""
-    found = _GENOTYPES.get(alternates)
-    if found is None:
-        alleles = alternates + 1
-        found = {str(number): number for number in range(1, 10)}
-        found |= {"A": alternates, "R": alleles, "G": alleles * (alleles + 1) // 2}
-        _GENOTYPES[alternates] = found
-    return found
+_OPEN = frozenset(("0", "1", "."))
+"""Numbers of text whose values are not counted: a text of one value may hold commas all the same."""
 
 
-def _impossible(value: str, definition: Definition, alternates: int) -> str | None:
-    """What is wrong with a numeric INFO value that is of its type; None where nothing is."""
+def check_end(info: dict[str, str | bool], header: Header, chrom: str, place: int) -> None:
+    """END against POS, where both are of one contig: some callers give the mate's position with CHR2.
+
+    Raises:
+        LineError: END lies before POS.
+    """
+    text = info.get("END")
+    if not isinstance(text, str) or info.get("CHR2", chrom) != chrom:
+        return
+    definition = header.info_definition("END")
+    if definition is None or definition.number != "1" or definition.kind != "Integer":
+        return
+    end = whole(text)
+    if end is not None and end < place:
+        raise LineError("FB-VCF-029", "END lies before POS")
+
+
+def _miscounted(value: str, definition: Definition, alternates: int) -> tuple[str, str] | None:
+    wanted, given = definition.count(alternates), value.count(",") + 1
+    # Without an ALT some write a value for the one that there might be.
+    if not wanted or wanted == given:
+        return None
+    return "FB-VCF-034", f"has {given} values, not {wanted}"
+
+
+def _impossible(value: str, definition: Definition, alternates: int) -> tuple[str, str] | None:
+    """Code and words for what is wrong with a numeric INFO value that is of its type; None where nothing is."""
     if value == ".":
         return None
-    wanted = counts(alternates).get(definition.number)
-    if wanted and wanted != value.count(",") + 1 and definition.number != "G":
-        return f"has {value.count(',') + 1} values, not {wanted}"
+    if definition.number != "G" and (wrong := _miscounted(value, definition, alternates)):
+        return wrong
     if "-" in value and definition.key in NOT_NEGATIVE and any(part[:1] == "-" for part in value.split(",")):
-        return "is negative"
+        return "FB-VCF-034", "is negative"
     return None
 
 
@@ -203,14 +221,18 @@ def fits(text: str, kind: str) -> bool:
         if len(text) < 10 and text.isascii() and all(map(str.isdecimal, text.split(","))):
             return True
         return _INTEGERS.fullmatch(text) is not None and (
-            len(text) < 10 or all(part == "." or _in_range(int(part)) for part in text.split(","))
+            len(text) < 10 or all(part == "." or _in_range(part) for part in text.split(","))
         )
     return _FLOATS.fullmatch(text) is not None
 
 
-def _in_range(number: int) -> bool:
+def _in_range(number: str) -> bool:
     """Whether a number is an Integer of VCF: 32 bits without the eight lowest values (VCF 4.3 §1.3)."""
-    return -(2**31) + 8 <= number < 2**31
+    digits = number.lstrip("+-").lstrip("0")
+    if len(digits) > 10:
+        return False
+    value = int(digits or "0")
+    return value <= 2**31 - 8 if number[0] == "-" else value < 2**31
 
 
 def check_format(text: str, undeclared: set[str], header: Header) -> None:

@@ -6,16 +6,21 @@ import re
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
-from typing import NamedTuple
+from hashlib import blake2b
+from typing import TYPE_CHECKING, NamedTuple
 
 from fhir_bridge.adapters.genomics.allele import Allele
 from fhir_bridge.adapters.genomics.annotation import ConsequenceFormat, consequence_format
 from fhir_bridge.adapters.genomics.assembly import Build, Contig, accession, chromosome
 from fhir_bridge.adapters.genomics.genes import gene
-from fhir_bridge.adapters.genomics.header import Definition, Header
+from fhir_bridge.adapters.genomics.header import Header
 from fhir_bridge.adapters.genomics.options import SOURCE_CLASSES, Options
 from fhir_bridge.adapters.genomics.term import Term
+from fhir_bridge.adapters.genomics.usage import uses
 from fhir_bridge.fhir.datatypes import Code, DateTime
+
+if TYPE_CHECKING:
+    from fhir_bridge.adapters.genomics.call_values import CheckedKey
 
 __all__ = ["Finding", "Studied", "Study", "Subject", "VcfFile"]
 
@@ -58,8 +63,11 @@ class VcfFile:
         self.all_columns = len(self.columns) == len(header.samples)
         self.genotyped = 0
         # Every value of the first sample columns is checked, called or not: a program's faults show there.
-        self.unchecked = 2000
-        self.checked_keys: dict[str, list[tuple[str, Definition]]] = {}
+        self.unchecked = 1 << 62 if options.check else 2000
+        self.uses = uses(header)
+        self.checked_keys: dict[tuple[str, int], list[CheckedKey]] = {}
+        self.misdeclared: dict[tuple[str, bool], tuple[tuple[str, str], ...]] = {}
+        self._failing: dict[str, list[str]] = {}
         self.subjects = [Subject(self, sample) for _, sample in self.columns]
         self.studies = [Study(self, sample) for _, sample in self.columns]
         self._places: dict[str, Place] = {}
@@ -77,6 +85,12 @@ class VcfFile:
     def _meta(self, key: str) -> str | None:
         values = self.header.meta.get(key)
         return values[0].strip() if values and values[0].strip() else None
+
+    @cached_property
+    def digest(self) -> blake2b:
+        """A hash of what tells one delivery of the file from another: sample names and `##fileDate`. To be copied."""
+        told = [*self.header.samples, "", *self.header.meta.get("fileDate", ()), ""]
+        return blake2b("\t".join(told).encode(), digest_size=16)
 
     @cached_property
     def date(self) -> DateTime | None:
@@ -112,6 +126,16 @@ class VcfFile:
     def consequences(self) -> ConsequenceFormat | None:
         """The reader of CSQ, ANN or BCSQ."""
         return consequence_format(self.header)
+
+    def failing(self, filters: str) -> list[str]:
+        """Which of the filters (FILTER or FT as written) failed; `passing` of the options are none."""
+        found = self._failing.get(filters)
+        if found is None:
+            passed = {"PASS", ".", "", *self.options.passing}
+            found = [name for name in filters.split(";") if name not in passed]
+            if len(self._failing) < 4096:
+                self._failing[filters] = found
+        return found
 
     def place(self, contig: str) -> Place:
         """What a contig stands for in this file's build."""
@@ -154,6 +178,7 @@ class Study:
 
     Attributes:
         variants: alleles called; no_calls: lines so called; not_reference: lines not called as reference.
+        left_out: calls with an ALT that the setting `filtered` left out.
         findings: reportable alleles, at most `max_findings`; `findings_count` counts all.
     """
 
@@ -162,6 +187,7 @@ class Study:
     variants: int = 0
     no_calls: int = 0
     not_reference: int = 0
+    left_out: int = 0
     findings_count: int = 0
     findings: list[Finding] = field(default_factory=list)
 
@@ -213,7 +239,10 @@ class Study:
             if genes
             else "The file does not say which genes were studied"
         )
-        return f"{found}. {self.variants} variant alleles called against {self.file.assembly}. {scope}."
+        called = f"{self.variants} variant alleles called against {self.file.assembly}"
+        if self.left_out:
+            called += f"; {self.left_out} calls that fail a filter were left out by a setting"
+        return f"{found}. {called}. {scope}."
 
 
 def _sentence(allele: Allele) -> str:

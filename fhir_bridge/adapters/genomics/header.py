@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Literal
 
 from fhir_bridge.adapters.genomics.assembly import Contig
+from fhir_bridge.adapters.genomics.definition import Definition
+from fhir_bridge.adapters.genomics.departures import (
+    Departure,
+    of_definition,
+    of_structured,
+    of_unstructured,
+    structured,
+)
 from fhir_bridge.adapters.genomics.issues import issue
-from fhir_bridge.adapters.genomics.reserved import FORMAT as RESERVED_FORMAT
-from fhir_bridge.adapters.genomics.reserved import INFO as RESERVED_INFO
+from fhir_bridge.adapters.genomics.reserved import reserved_format, reserved_info
 from fhir_bridge.fhir.issues import Issue
 
-__all__ = ["Definition", "Header", "HeaderError", "HeaderParser", "structured"]
+__all__ = ["Header", "HeaderError", "HeaderParser"]
 
 FIXED = ("#CHROM", "POS", "ID", "REF", "ALT", "QUAL", "FILTER", "INFO")
 TYPES = frozenset(("Integer", "Float", "Flag", "Character", "String"))
 _NUMBER = re.compile(r"[0-9]+|[ARGP.]|LA|LR|LG|M")
 _VERSION = re.compile(r"VCFv4\.[0-5]")
 _STRUCTURED = frozenset(("INFO", "FORMAT", "FILTER", "ALT", "contig"))
-_IDENTIFIED = re.compile(r"<ID=[^\s,<>]+[,>]")
-_NO_NAME = re.compile(r"[\s,<>]")
 
 
 class HeaderError(ValueError):
@@ -29,17 +34,6 @@ class HeaderError(ValueError):
     def __init__(self, found: Issue) -> None:
         super().__init__(found.message)
         self.issue = found
-
-
-@dataclass(frozen=True, slots=True)
-class Definition:
-    """A declared INFO or FORMAT key. `number` is a count, `A`, `R`, `G`, … or `.`; `kind` the declared Type."""
-
-    key: str
-    number: str
-    kind: str
-    description: str
-    numeric: bool = False
 
 
 @dataclass(slots=True)
@@ -56,7 +50,7 @@ class Header:
     filters: set[str] = field(default_factory=set)
     contigs: dict[str, Contig] = field(default_factory=dict)
     meta: dict[str, list[str]] = field(default_factory=dict)
-    departures: list[str] = field(default_factory=list)
+    departures: list[Departure] = field(default_factory=list)
     samples: tuple[str, ...] = ()
     has_format: bool = False
     lines: int = 0
@@ -66,51 +60,13 @@ class Header:
         """Number of columns that a record has."""
         return 8 + (1 + len(self.samples) if self.has_format else 0)
 
+    def info_definition(self, key: str) -> Definition | None:
+        """The declaration of an INFO key; without one, what the file's version reserves the key for."""
+        return self.info.get(key) or reserved_info(self.version).get(key)
 
-def structured(text: str) -> Iterator[tuple[str, str]]:
-    """Keys and values of `<ID=…,Description="a, \\"b\\"">`, quotes resolved.
-
-    Raises:
-        ValueError: brackets, quotes or `=` are missing.
-    """
-    if not (text.startswith("<") and text.endswith(">")):
-        raise ValueError("no < … > around the value")
-    position, end = 1, len(text) - 1
-    while position < end:
-        equals = text.find("=", position, end)
-        if equals < 0:
-            raise ValueError(f'no = in "{text[position:end]}"')
-        key = text[position:equals].strip()
-        if not key or any(mark in key for mark in ',"<>'):
-            raise ValueError(f'"{key}" is no key')
-        position = equals + 1
-        if text[position : position + 1] == '"':
-            value, position = _quoted(text, position + 1, end)
-        else:
-            comma = text.find(",", position, end)
-            stop = end if comma < 0 else comma
-            value, position = text[position:stop], stop
-        yield key, value
-        if position < end:
-            if text[position] != ",":
-                raise ValueError("a comma is missing")
-            position += 1
-            if position == end:
-                raise ValueError("a comma ends the line")
-
-
-def _quoted(text: str, position: int, end: int) -> tuple[str, int]:
-    parts: list[str] = []
-    while position < end:
-        mark = text[position]
-        if mark == '"':
-            return "".join(parts), position + 1
-        if mark == "\\" and position + 1 < end and text[position + 1] in '"\\':
-            position += 1
-            mark = text[position]
-        parts.append(mark)
-        position += 1
-    raise ValueError("a quotation mark is not closed")
+    def format_definition(self, key: str) -> Definition | None:
+        """The declaration of a FORMAT key; without one, what the file's version reserves the key for."""
+        return self.format.get(key) or reserved_format(self.version).get(key)
 
 
 class HeaderParser:
@@ -154,7 +110,7 @@ class HeaderParser:
             raise self.error("a meta-information line is ##key=value")
         if key not in _STRUCTURED:
             self.header.meta.setdefault(key, []).append(value)
-            self._unstructured(key, value)
+            self.header.departures += of_unstructured(self._line, key, value, self.header.version)
             return
         try:
             pairs = list(structured(value))
@@ -166,7 +122,9 @@ class HeaderParser:
         identifier = attributes.get("ID")
         if not identifier:
             raise self.error(f"##{key} without ID")
-        self._form(key, identifier, pairs, value)
+        self.header.departures += of_structured(
+            self._line, key, identifier, pairs, value, self.header.version
+        )
         if key in ("INFO", "FORMAT"):
             self._definition(key, identifier, attributes)
         elif key == "FILTER":
@@ -174,30 +132,8 @@ class HeaderParser:
         elif key == "contig":
             self._contig(identifier, attributes)
 
-    def _departs(self, message: str) -> None:
-        self.header.departures.append(f"line {self._line}: {message}")
-
-    def _form(self, key: str, identifier: str, pairs: list[tuple[str, str]], text: str) -> None:
-        """VCF 4.3 §1.4: ID stands first, a Description in quotation marks, and ALT has nothing else."""
-        names = [name for name, _ in pairs]
-        if names[0] != "ID":
-            self._departs(f"ID is not the first key of {key}/{identifier}")
-        if "Description" in names and 'Description="' not in text:
-            self._departs(f"the Description of {key}/{identifier} has no quotation marks")
-        if key == "ALT" and not {"Number", "Type"}.isdisjoint(names):
-            self._departs(f"ALT/{identifier} has a Number or Type")
-        if key != "contig" and _NO_NAME.search(identifier):
-            self._departs(f"the ID of ##{key} has white space, a comma or an angle bracket")
-
-    def _unstructured(self, key: str, value: str) -> None:
-        """VCF 4.3 §1.4: a line has a value; SAMPLE, PEDIGREE and META begin with an ID; META describes strings."""
-        if not value or value == "<>":
-            self._departs(f"##{key} has no value")
-        elif key in ("SAMPLE", "META") or (key == "PEDIGREE" and self.header.version >= "VCFv4.3"):
-            if not _IDENTIFIED.match(value):
-                self._departs(f"##{key} does not begin with an ID")
-            elif key == "META" and not ("Type=String" in value and "Number=." in value):
-                self._departs("##META is not of Type=String,Number=.")
+    def _departs(self, message: str, kind: Literal["error", "remark"] = "error") -> None:
+        self.header.departures.append(Departure(self._line, message, kind))
 
     def _definition(self, key: str, identifier: str, attributes: dict[str, str]) -> None:
         number, kind = attributes.get("Number", ""), attributes.get("Type", "")
@@ -209,27 +145,33 @@ class HeaderParser:
             raise self.error(f"##FORMAT {identifier}: Flag is for INFO only")
         if "Description" not in attributes:
             raise self.error(f"##{key} {identifier}: Description is missing")
-        reserved = (RESERVED_INFO if key == "INFO" else RESERVED_FORMAT).get(identifier)
-        # `Number=.` of a FORMAT key is older than the reservation (AD, VCF 4.2), and promises nothing wrong.
-        loose = key == "FORMAT" and number == "." and reserved is not None and reserved[1] == kind
-        if reserved is not None and reserved != (number, kind) and not loose:
-            self._departs(f"{key}/{identifier} is reserved as Number={reserved[0]},Type={reserved[1]}")
-        target = self.header.info if key == "INFO" else self.header.format
-        if identifier in target:
-            self._departs(f"{key}/{identifier} is declared twice, the first counts")
-        target.setdefault(
-            identifier,
-            Definition(identifier, number, kind, attributes["Description"], kind in ("Integer", "Float")),
+        self.header.departures += of_definition(
+            self._line, key, identifier, number, kind, self.header.version
         )
+        target = self.header.info if key == "INFO" else self.header.format
+        found = Definition(identifier, number, kind, attributes["Description"])
+        first = target.setdefault(identifier, found)
+        if first is found:
+            return
+        if (first.number, first.kind) == (number, kind):
+            self._departs(f"{key}/{identifier} is declared twice, the first counts", "remark")
+        else:
+            self._departs(
+                f"{key}/{identifier} is declared twice with different Number or Type; it is read as text"
+            )
+            target[identifier] = Definition(identifier, ".", "String", "")
 
     def _contig(self, identifier: str, attributes: dict[str, str]) -> None:
         length = attributes.get("length") or attributes.get("Length")
         if length is not None and not (length.isascii() and length.isdigit()):
             raise self.error(f"##contig {identifier}: length is a whole number")
-        if identifier in self.header.contigs:
-            raise self.error(f"##contig {identifier} is declared twice")
         assembly = attributes.get("assembly") or attributes.get("Assembly")
-        self.header.contigs[identifier] = Contig(identifier, int(length) if length else None, assembly)
+        contig = Contig(identifier, int(length) if length else None, assembly)
+        first = self.header.contigs.setdefault(identifier, contig)
+        if first is not contig:
+            if None not in (first.length, contig.length) and first.length != contig.length:
+                raise self.error(f"##contig {identifier} is declared twice with different lengths")
+            self._departs(f"##contig {identifier} is declared twice", "remark")
 
     def _columns(self, text: str) -> None:
         names = text.split("\t")

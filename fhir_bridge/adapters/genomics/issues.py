@@ -104,6 +104,12 @@ CODES = declare(
         "A line gives the variant of the line before again",
         "Join the two lines (bcftools norm -d exact); where they differ the first stays.",
     ),
+    IssueCode(
+        "FB-VCF-036",
+        "warning",
+        "A value can't be used as its header declares it; what would be computed from it is not stated",
+        "Correct Number and Type of the key that is named (docs/adapters/vcf.md).",
+    ),
     # One sample or allele of a line
     IssueCode(
         "FB-VCF-040",
@@ -133,8 +139,8 @@ CODES = declare(
     IssueCode(
         "FB-VCF-045",
         "information",
-        "Structural variant without END or SVLEN: its extent is not stated",
-        "Add END.",
+        "Structural variant without END or SVLEN of its own: its extent is not stated",
+        "Add END, or SVLEN for each ALT.",
     ),
     IssueCode(
         "FB-VCF-046",
@@ -145,7 +151,7 @@ CODES = declare(
     IssueCode(
         "FB-VCF-047",
         "warning",
-        "A sample is called for <NON_REF>: no allele is named",
+        "A sample is called for <NON_REF>, <*> or an ALT `.`: no allele is named",
         "Use the genotyped VCF.",
     ),
     IssueCode(
@@ -159,6 +165,18 @@ CODES = declare(
         "information",
         "The mitochondrial reference is not known, so g.HGVS is not stated",
         "Add ##contig.",
+    ),
+    IssueCode(
+        "FB-VCF-050",
+        "information",
+        "A call fails a filter (FILTER or FT): it is kept, with confidence low",
+        "Name filters that count as passed with the option `passing`.",
+    ),
+    IssueCode(
+        "FB-VCF-051",
+        "information",
+        "A call fails a filter (FILTER or FT): it is left out, as the option `filtered` says",
+        "Nothing to do, or --set filtered=keep.",
     ),
     # Why a line is skipped
     IssueCode("FB-VCF-060", "information", "Skipped: all samples are called as reference", "Nothing to do."),
@@ -176,6 +194,18 @@ CODES = declare(
         "FB-VCF-064", "information", "Skipped: only a spanning deletion (*) is called here", "Nothing to do."
     ),
     IssueCode("FB-VCF-065", "information", "Skipped: FORMAT has no GT", "Give a VCF with genotypes."),
+    IssueCode(
+        "FB-VCF-066",
+        "information",
+        "Skipped: all calls fail a filter and the option `filtered` leaves them out",
+        "Nothing to do, or --set filtered=keep.",
+    ),
+    IssueCode(
+        "FB-VCF-067",
+        "information",
+        "Skipped: samples are called only for alleles that the line does not name",
+        "Use the genotyped VCF.",
+    ),
     # Once a file
     IssueCode(
         "FB-VCF-080",
@@ -206,6 +236,12 @@ CODES = declare(
         "warning",
         "Lines are not sorted by position, or those of a contig do not stand together",
         "Sort the file (bcftools sort); all lines were read (VCF 4.3 §1.6.1).",
+    ),
+    IssueCode(
+        "FB-VCF-085",
+        "information",
+        "Calls that fail a filter were left out of a file, by the option `filtered`",
+        "Nothing to do, or --set filtered=keep.",
     ),
 )
 

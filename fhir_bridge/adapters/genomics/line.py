@@ -5,7 +5,7 @@ All is read lazily: a line that is only skipped costs its split and its genotype
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["Call", "Line"]
 
 _EVIDENCE = ("GT", "DP", "GQ", "PS")
+_PASSED = frozenset(("PASS", "."))
 
 
 class Line:
@@ -31,6 +32,7 @@ class Line:
         accession: RefSeq accession of the contig, where it has one.
         genomic_reference: the accession, else the contig's name.
         raw_info: INFO as text by key; a flag is True.
+        lost: INFO keys whose value was left out.
     """
 
     def __init__(
@@ -41,6 +43,7 @@ class Line:
         position: int,
         alternates: Sequence[Alternate],
         raw_info: dict[str, str | bool],
+        lost: Collection[str] = (),
     ) -> None:
         self.file = file
         self.outer = file
@@ -55,6 +58,7 @@ class Line:
         self.ref = columns[3].upper()
         self.alternates = alternates
         self.raw_info = raw_info
+        self.lost = lost
         self.calls: list[Call] = []
 
     @property
@@ -79,8 +83,8 @@ class Line:
 
     @property
     def failed_filters(self) -> list[str]:
-        """Names of the filters that failed."""
-        return [name for name in self.filters if name != "PASS"]
+        """Names of the filters of the line that failed; `passing` of the options are none."""
+        return self.file.failing(self.columns[6])
 
     def info(self, key: str, alternate: int | None = None) -> Value | list[Value]:
         """An INFO value in its declared type."""
@@ -88,7 +92,7 @@ class Line:
         if value is None or value is True:
             return value
         assert isinstance(value, str)
-        return item(value, self.file.header.info.get(key), alternate)
+        return item(value, self.file.header.info_definition(key), alternate, len(self.alternates))
 
     def text(self, key: str) -> str | None:
         """An INFO value as written; None where it is missing."""
@@ -97,14 +101,11 @@ class Line:
 
     @lazy
     def end(self) -> int | None:
-        """Last position of a symbolic allele: END, else POS and SVLEN."""
-        end = whole(self.text("END") or "")
-        if end is not None:
-            return end
-        length = whole((self.text("SVLEN") or "").split(",")[0])
-        if length is None or any(alternate.symbol[:1] == ("INS",) for alternate in self.alternates):
+        """END, the last position of what the line describes; None where it is not declared as one number."""
+        definition = self.file.header.info_definition("END")
+        if definition is None or definition.kind != "Integer" or definition.number not in ("1", "."):
             return None
-        return self.pos + abs(length)
+        return whole(self.text("END") or "")
 
     @lazy
     def spanning(self) -> int | None:
@@ -141,7 +142,28 @@ class Call:
         value = self.fields.get(key)
         if value is None:
             return None
-        return item(value, self.file.header.format.get(key), alternate)
+        definition = self.file.header.format_definition(key)
+        return item(value, definition, alternate, len(self.line.alternates))
+
+    def _one(self, key: str) -> str:
+        """The value of a key that is declared as one value; `.` where it is missing or declared otherwise."""
+        return self.fields.get(key, ".") if self.file.uses[key].layout == "1" else "."
+
+    def own(self, key: str, number: int) -> Decimal | None:
+        """The number of a key that one ALT has: its own of several, or the only one that there is."""
+        layout = self.file.uses[key].layout
+        text = self.fields.get(key)
+        if not layout or not text:
+            return None
+        if layout == "1":
+            return decimal(text)
+        parts = text.split(",")
+        offset = layout == "A"
+        return (
+            decimal(parts[number - offset])
+            if len(parts) == len(self.line.alternates) + (not offset)
+            else None
+        )
 
     @property
     def phased(self) -> bool:
@@ -151,34 +173,45 @@ class Call:
     @property
     def phase_set(self) -> str | None:
         """PS of a phased call."""
-        value = self.fields.get("PS")
-        return value if value and value != "." and self.genotype.phased else None
+        value = self._one("PS")
+        return value if value != "." and self.genotype.phased else None
 
     @property
     def depth(self) -> int | None:
         """DP: reads at this position."""
-        return whole(self.fields.get("DP", ""))
+        return whole(self._one("DP"))
 
     @property
     def quality(self) -> Decimal | None:
         """GQ: conditional genotype quality, Phred-scaled."""
-        return decimal(self.fields.get("GQ", "."))
+        return decimal(self._one("GQ"))
 
     @property
-    def copy_number(self) -> Decimal | None:
-        """CN: copy number of this sample."""
-        return decimal(self.fields.get("CN", "."))
+    def failed_filters(self) -> list[str]:
+        """Names of the filters of the call (FT) that failed; `passing` of the options are none."""
+        return self.file.failing(self._one("FT").replace(",", ";")) if "FT" in self.fields else []
+
+    @property
+    def filtered(self) -> str | None:
+        """What failed, FILTER of the line and FT of the call, in words; None where nothing did."""
+        if self.line.columns[6] in _PASSED and "FT" not in self.fields:
+            return None
+        line, own = self.line.failed_filters, self.failed_filters
+        parts = [f"FILTER {', '.join(line)}"] if line else []
+        if own:
+            parts.append(f"FT {', '.join(own)}")
+        return "; ".join(parts) or None
 
     @property
     def reads(self) -> list[int] | None:
-        """AD: reads of each allele, REF first; None unless all are given."""
+        """AD: reads of each allele, REF first; None unless it is declared as that, and all are given."""
         if isinstance(self._reads, bool):
             self._reads = self._read_depths()
         return self._reads
 
     def _read_depths(self) -> list[int] | None:
         text = self.fields.get("AD")
-        if not text:
+        if not text or self.file.uses["AD"].layout != "R":
             return None
         parts = text.split(",")
         if len(parts) != len(self.line.alternates) + 1:

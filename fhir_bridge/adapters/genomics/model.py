@@ -37,11 +37,12 @@ _LINE = {
     "line.end": "end",
     "line.failed_filters": "failed_filters",
 }
-_CALL = ("phased", "phase_set", "depth", "quality", "evidence")
-_CALL_ALLELE = ("allelic_state", "allele_depth", "fraction", "copy_number")
+_CALL = ("phased", "phase_set", "depth", "quality", "evidence", "failed_filters", "filtered")
+_CALL_ALLELE = ("allelic_state", "allele_depth", "fraction", "copy_number", "evidence")
 _VARIANT = (
     "alt",
     "change_type",
+    "end",
     "first",
     "gene",
     "hgvs_g",
@@ -49,6 +50,7 @@ _VARIANT = (
     "inner",
     "key",
     "last",
+    "length",
     "outermost",
     "source_class",
     "symbolic",
@@ -63,7 +65,17 @@ _CLINVAR = (
     "stars",
     "variation",
 )
-_STUDY = ("conclusion", "findings", "findings_count", "genes", "no_calls", "reference", "regions", "variants")
+_STUDY = (
+    "conclusion",
+    "findings",
+    "findings_count",
+    "genes",
+    "left_out",
+    "no_calls",
+    "reference",
+    "regions",
+    "variants",
+)
 _TO_LINE = {"Line": "s", "Sample": "s.line", "Allele": "s.line"}
 _TO_CALL = {"Sample": "s", "Allele": "s.call"}
 

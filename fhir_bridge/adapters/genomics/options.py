@@ -16,6 +16,7 @@ __all__ = ["OptionError", "Options"]
 
 REPORTABLE = ("clinvar", "all")
 SOURCE_CLASSES = ("germline", "somatic")
+FILTERED = ("keep", "leave-out")
 
 
 class OptionError(ValueError):
@@ -43,6 +44,10 @@ class Options:
         consequences: whether each annotated allele also gives a molecular consequence.
         homoplasmic: read fraction from which a mitochondrial allele is homoplasmic.
         max_line: bytes that a line may have.
+        filtered: what becomes of a call that fails a filter (FILTER of its line, or its own FT): `keep` writes it with
+            confidence low, `leave-out` does not write it.
+        passing: names of filters that count as passed.
+        check: read for the syntax alone: no build is needed, and whatever departs from the specification is an error.
     """
 
     assembly: str | None = None
@@ -57,6 +62,9 @@ class Options:
     consequences: bool = True
     homoplasmic: Decimal = Decimal("0.99")
     max_line: int = 1 << 26
+    filtered: str = "keep"
+    passing: tuple[str, ...] = ()
+    check: bool = False
 
     @classmethod
     def parse(cls, given: Mapping[str, Any]) -> Options:
@@ -139,4 +147,7 @@ _READERS: dict[str, Any] = {
     "consequences": _boolean,
     "homoplasmic": _fraction,
     "max_line": _positive,
+    "filtered": _one_of(*FILTERED),
+    "passing": _names,
+    "check": _boolean,
 }

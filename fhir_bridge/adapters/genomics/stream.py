@@ -24,11 +24,12 @@ BGZF_END = bytes.fromhex("1f8b08040000000000ff0600424302001b00030000000000000000
 class Break:
     """The text ended before the file did: `reason` says how; an unfinished last line was dropped.
 
-    `certain` is false where all that is wrong is a missing bgzip end block.
+    `certain` is false where nothing is known to be lost: a missing bgzip end block, or a missing last line end.
     """
 
     reason: str
     certain: bool = True
+    code: str = "FB-VCF-006"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +64,7 @@ def _inflate(source: IO[bytes], first: bytes) -> Iterator[bytes | Break]:
     if begun:
         yield Break("the compressed data end in the middle of a block")
     elif bgzf and tail != BGZF_END:
-        yield Break("bgzip's end-of-file block is missing", certain=False)
+        yield Break("bgzip's end-of-file block is missing", certain=False, code="FB-VCF-082")
 
 
 def _blocks(source: IO[bytes]) -> Iterator[bytes | Break]:
@@ -120,6 +121,7 @@ def lines(source: Path | IO[bytes], limit: int = 1 << 26) -> Iterator[bytes | Ov
         yield OverlongLine(dropped + len(rest))
     elif rest:
         yield rest.removesuffix(b"\r")
+        yield Break("the last line has no line end (VCF 4.3 §1.6)", certain=False, code="FB-VCF-083")
     if broken is not None:
         yield broken
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal, InvalidOperation
 from urllib.parse import unquote
 
-from fhir_bridge.adapters.genomics.header import Definition
+from fhir_bridge.adapters.genomics.definition import Definition
 
 __all__ = ["Value", "decimal", "item", "typed", "whole"]
 
@@ -22,9 +22,9 @@ def decimal(text: str) -> Decimal | None:
 
 
 def whole(text: str) -> int | None:
-    """A whole number; None for `.` or no number."""
+    """A whole number; None for `.`, no number, or more than 18 digits."""
     bare = text[1:] if text[:1] in "+-" else text
-    return int(text) if bare.isascii() and bare.isdigit() else None
+    return int(text) if bare.isascii() and bare.isdigit() and len(bare) < 19 else None
 
 
 def typed(text: str, kind: str) -> Value:
@@ -39,16 +39,20 @@ def typed(text: str, kind: str) -> Value:
     return unquote(text) if "%" in text else text
 
 
-def item(text: str, definition: Definition | None, alternate: int | None) -> Value | list[Value]:
-    """The value of a key, for one ALT where the header says it has one for each.
+def item(
+    text: str, definition: Definition | None, alternate: int | None, alternates: int
+) -> Value | list[Value]:
+    """The value of a key, for one ALT where the declaration gives one for each.
 
     Args:
         text: raw value.
         definition: the declaration; None reads text.
         alternate: number of the ALT (from 1), or None for the line as a whole.
+        alternates: how many ALTs the line has.
 
     Returns:
-        one value where Number is 1, or where A or R picks one; otherwise a list.
+        one value where Number is 1, or where A or R picks one (None if there are not as many as that says);
+        otherwise a list.
     """
     if definition is None:
         return typed(text, "String")
@@ -56,6 +60,7 @@ def item(text: str, definition: Definition | None, alternate: int | None) -> Val
         return typed(text, definition.kind)
     parts = text.split(",")
     if alternate is not None and definition.number in ("A", "R"):
-        at = alternate - (definition.number == "A")
-        return typed(parts[at], definition.kind) if at < len(parts) else None
+        if len(parts) != definition.count(alternates):
+            return None
+        return typed(parts[alternate - (definition.number == "A")], definition.kind)
     return [typed(part, definition.kind) for part in parts]

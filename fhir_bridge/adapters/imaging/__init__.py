@@ -10,11 +10,17 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from fhir_bridge.adapters.imaging.adapter import DicomAdapter
-    from fhir_bridge.adapters.imaging.reader import FileRecord, StudyRecord, read_studies
+    from fhir_bridge.adapters.imaging.reader import read_studies
+    from fhir_bridge.adapters.imaging.records import FileRecord, StudyRecord
 
 __all__ = ["DicomAdapter", "FileRecord", "StudyRecord", "read_studies"]
 
-_HOME = {"DicomAdapter": "adapter", "FileRecord": "reader", "StudyRecord": "reader", "read_studies": "reader"}
+_HOME = {
+    "DicomAdapter": "adapter",
+    "FileRecord": "records",
+    "StudyRecord": "records",
+    "read_studies": "reader",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fhir_bridge.plugins import ReadContext, SourceModel
+from fhir_bridge.plugins import ReadContext, RecordPart, SourceModel
 
 if TYPE_CHECKING:
-    from fhir_bridge.adapters.imaging.reader import FileRecord, StudyRecord
+    from fhir_bridge.adapters.imaging.records import FileRecord, StudyRecord
 
 __all__ = ["DicomAdapter"]
 
@@ -51,5 +51,37 @@ class DicomAdapter:
         """
         from fhir_bridge.adapters.imaging.reader import read_studies
 
-        name = context.options.get("name")
-        return read_studies(paths, str(name) if name else None)
+        return read_studies(paths, _source(context))
+
+    def choose(self, parts: Sequence[RecordPart]) -> RecordPart | None:
+        """Which of several parts of one SOP Instance UID counts (`parts.choose`)."""
+        from fhir_bridge.adapters.imaging.parts import choose
+
+        return choose(parts)
+
+    def differences(self, one: bytes, other: bytes) -> list[str]:
+        """Names of the attributes in which two contents of an instance differ."""
+        from fhir_bridge.adapters.imaging.content import differences
+
+        return differences(one, other)
+
+    def same_subject(self, subjects: Iterable[str]) -> bool:
+        """Whether instances with these subjects can be about one person (`patients.same_subject`)."""
+        from fhir_bridge.adapters.imaging.patients import Subject, same_subject
+
+        return same_subject(map(Subject.parse, subjects))
+
+    def compose(self, parts: Sequence[RecordPart], context: ReadContext) -> StudyRecord:
+        """The study of these instances, without their files.
+
+        Raises:
+            ContentError: a part can't be read, or they are of several studies.
+        """
+        from fhir_bridge.adapters.imaging.composition import compose
+
+        return compose(parts, _source(context))
+
+
+def _source(context: ReadContext) -> str | None:
+    name = context.options.get("name")
+    return str(name) if name else None

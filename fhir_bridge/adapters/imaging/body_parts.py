@@ -8,7 +8,7 @@ from typing import Final
 from pydicom.sr._concepts_dict import concepts
 
 from fhir_bridge.adapters.imaging.codes import Code
-from fhir_bridge.adapters.imaging.elements import Value
+from fhir_bridge.adapters.imaging.values import Value
 
 __all__ = ["BODY_PARTS", "body_part"]
 

@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 from pydicom.sr._concepts_dict import concepts
 from pydicom.sr.coding import snomed_mapping
 
-__all__ = ["DCM", "LOINC", "MDC", "SCHEMES", "SCT", "UCUM", "Code", "code", "system_of"]
+__all__ = ["DCM", "LATERALITY", "LOINC", "MDC", "SCHEMES", "SCT", "UCUM", "Code", "code", "system_of"]
 
 DCM: Final = "http://dicom.nema.org/resources/ontology/DCM"
 LOINC: Final = "http://loinc.org"
@@ -52,6 +52,14 @@ SCHEMES: Final[Mapping[str, str]] = {
     },
 }  # fmt: skip
 """Coding Scheme Designator to system URI (PS3.16 table 8-1). Others are a site's own (`schemes:` in its file)."""
+
+LATERALITY: Final[Mapping[str, tuple[str, str]]] = {
+    "L": ("7771000", "Left"),
+    "R": ("24028007", "Right"),
+    "B": ("51440002", "Right and left"),
+    "U": ("66459002", "Unilateral"),
+}
+"""Laterality (0020,0060) and Image Laterality (0020,0062) to SNOMED CT: code and display (PS3.3 C.7.3.1, CID 244)."""
 
 _LEADING_ANNOTATION: Final = re.compile(r"^(\{[^{}]*\})([^/.{].*)$")
 _SNOMED_RT = frozenset({"SRT", "SNM3", "99SDM"})

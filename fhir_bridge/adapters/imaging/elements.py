@@ -1,162 +1,245 @@
-"""Values of data elements (PS3.5 6.2), as plain Python: text, numbers, codes, items."""
+"""Data elements in one form, whatever the transfer syntax: VR and little-endian bytes (PS3.5 7.1, 7.3).
+
+A file and the stored content of an instance give the same elements, so that all that is read of them is the same.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from decimal import Decimal, InvalidOperation
+import struct
+from array import array
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
-from typing import Any
+from io import BytesIO
+from typing import Final
 
-from pydicom.charset import convert_encodings, decode_bytes
-from pydicom.datadict import dictionary_VR, keyword_for_tag, tag_for_keyword
-from pydicom.dataelem import DataElement, RawDataElement
+from pydicom.datadict import dictionary_VR, private_dictionary_VR
+from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
+from pydicom.filereader import read_sequence
 
-from fhir_bridge.adapters.imaging.codes import Code, code
-from fhir_bridge.adapters.imaging.person_names import person_name
+__all__ = [
+    "OMITTED",
+    "UNREADABLE",
+    "Element",
+    "Elements",
+    "decode",
+    "elements_of",
+    "encode",
+    "is_cut_short",
+    "items_of",
+]
 
-__all__ = ["Item", "Value", "element_value", "encodings_of", "is_keyword", "item_value", "read_element"]
+Element = tuple[str, bytes]
+"""Value representation and value; that of a sequence (`SQ`) is its items as `encode` writes them."""
 
-Value = Any
-"""str, int, Decimal, bytes, `Code`, `PersonName`, `Item`, a list of them, or None where empty."""
+Elements = dict[int, Element]
+"""The elements of a data set or item by tag."""
 
-_TEXT = frozenset({"LO", "LT", "SH", "ST", "UC", "UT"})
-_SINGLE_TEXT = frozenset({"LT", "ST", "UT"})
-_STRING = frozenset({"AE", "AS", "CS", "DA", "DT", "TM", "UI", "UR"}) | _TEXT
-_BACKSLASH = {0x5C, 0x09, 0x0A, 0x0C, 0x0D}
-_CODE_ATTRIBUTES = ("CodeValue", "LongCodeValue", "URNCodeValue")
+OMITTED: Final = "--"
+"""In place of a VR: the value is larger than what is kept; its length stands in place of it."""
+UNREADABLE: Final = "!!"
+"""In place of a VR: a sequence that can't be parsed."""
 
+MAX_DEPTH: Final = 96
+"""Sequences nested deeper are unreadable."""
 
-class Item:
-    """An item of a sequence: its attributes by keyword, as attributes of the object."""
+_TEXT_LIMIT: Final = 1 << 16
+_LIMIT: Final = 1 << 10
+_WAVEFORM_LIMIT: Final = 1 << 22
+"""Longest values (bytes) that are kept: text, anything else, and Waveform Data."""
 
-    __slots__ = ("attributes",)
+_LONG_TEXT: Final = frozenset({"LO", "LT", "PN", "SH", "ST", "UC", "UR", "UT", "CS", "UN"})
+_UNITS: Final = {"AT": 2, "OW": 2, "SS": 2, "US": 2, "FL": 4, "OF": 4, "OL": 4, "SL": 4, "UL": 4}
+_UNITS_LONG: Final = {"FD": 8, "OD": 8, "OV": 8, "SV": 8, "UV": 8}
+_WORDS: Final = {1: "B", 2: "H", 4: "I", 8: "Q"}
+_UNDEFINED: Final = 0xFFFFFFFF
+_PIXEL_REPRESENTATION: Final = 0x00280103
+_CHARACTER_SET: Final = 0x00080005
+_WAVEFORM_BITS: Final = 0x54001004
+_WAVEFORM_DATA: Final = 0x54001010
+_WAVEFORM_PADDING: Final = 0x5400100A
 
-    def __init__(self, attributes: dict[str, Value]) -> None:
-        self.attributes = attributes
-
-    def __getattr__(self, keyword: str) -> Value:
-        if keyword.startswith("__"):
-            raise AttributeError(keyword)
-        return self.attributes.get(keyword)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Item) and self.attributes == other.attributes
-
-    def __hash__(self) -> int:
-        return hash(tuple(self.attributes))
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self.attributes)
-
-
-def is_keyword(name: str) -> bool:
-    """Whether the data dictionary (PS3.6) has this keyword."""
-    return tag_for_keyword(name) is not None
-
-
-def encodings_of(character_set: Value) -> tuple[str, ...]:
-    """Python encodings for Specific Character Set; without one, the default repertoire read as Latin-1."""
-    names = character_set if isinstance(character_set, list) else [character_set or ""]
-    return tuple(convert_encodings([name or "" for name in names]))
+_HEAD: Final = struct.Struct("<I2sI")
+_LENGTH: Final = struct.Struct("<I")
 
 
-def read_element(dataset: Dataset, tag: int, encodings: tuple[str, ...]) -> Value:
-    """The value of a top-level element, decoded without the cost of a full `DataElement` where it is text."""
-    raw = dataset.get_item(tag)
-    if raw is None:
-        return None
+class _CutShortError(ValueError):
+    """An item ends before its last value does, or nests too deep: it costs the sequence around it."""
+
+
+def elements_of(dataset: Dataset, depth: int = 0) -> Elements:
+    """The elements of a data set that was read from a file. Group lengths are left out (PS3.5 7.2: retired)."""
+    found: Elements = {}
+    for key in dataset.keys():  # noqa: SIM118 - iterating a Dataset converts every element
+        tag = int(key)
+        if tag & 0xFFFF:
+            raw = dataset.get_item(key, keep_deferred=True)
+            found[tag] = _element(tag, raw, dataset, depth)
+    return found
+
+
+def encode(elements: Elements) -> bytes:
+    """The elements as bytes, in order of their tags: equal elements give equal bytes."""
+    parts: list[bytes] = []
+    for tag in sorted(elements):
+        vr, value = elements[tag]
+        parts += (_HEAD.pack(tag, vr.encode("ascii"), len(value)), value)
+    return b"".join(parts)
+
+
+def decode(stored: bytes) -> Elements:
+    """What `encode` wrote."""
+    found: Elements = {}
+    position, end, unpack = 0, len(stored), _HEAD.unpack_from
+    while position < end:
+        tag, vr, length = unpack(stored, position)
+        position += 10
+        found[tag] = (vr.decode("ascii"), stored[position : position + length])
+        position += length
+    return found
+
+
+def items_of(value: bytes) -> Iterator[Elements]:
+    """The items of a sequence's value."""
+    position, end = 0, len(value)
+    while position < end:
+        (length,) = _LENGTH.unpack_from(value, position)
+        position += 4
+        yield decode(value[position : position + length])
+        position += length
+
+
+def _element(tag: int, raw: object, dataset: Dataset, depth: int) -> Element:
     if not isinstance(raw, RawDataElement):
-        return element_value(raw)
-    vr = raw.VR
-    if vr is None or vr == "UN":
+        # Only sequences of undefined length and the character set come parsed.
+        if tag == _CHARACTER_SET:
+            value = raw.value  # type: ignore[attr-defined]
+            names = value if isinstance(value, str) else "\\".join(map(str, value or ()))
+            return "CS", names.encode("latin-1", "replace")
+        if getattr(raw, "VR", None) != "SQ":
+            return UNREADABLE, b""
+        return _of_items(raw.value, depth)  # type: ignore[attr-defined]
+    if is_cut_short(raw):
+        if depth:
+            raise _CutShortError
+        return UNREADABLE, b""
+    vr, stated = raw.VR, raw.VR
+    if vr is None or vr == "UN" or len(vr) != 2 or not vr.isascii():
+        vr = _known_vr(tag, dataset) or "UN"
+    value = bytes(raw.value or b"")
+    if vr == "SQ":
+        # A sequence of VR UN is in implicit VR little endian (PS3.5 6.2.2).
+        unknown = stated == "UN"
+        implicit, little = raw.is_implicit_VR or unknown, raw.is_little_endian or unknown
+        if len(value) <= _LIMIT * 4:
+            return _short_sequence(value, implicit, little, depth)
+        return _sequence(value, implicit, little, depth)
+    if not raw.is_little_endian:
+        value = _swapped(tag, vr, value, dataset)
+    if vr == "OB" and _is_choice(tag):
+        vr = "OW"
+    limit = _WAVEFORM_LIMIT if tag == _WAVEFORM_DATA else _TEXT_LIMIT if vr in _LONG_TEXT else _LIMIT
+    if len(value) > limit:
+        return OMITTED, _LENGTH.pack(len(value))
+    return vr, value
+
+
+def is_cut_short(raw: object) -> bool:
+    """Whether the value of an element as read has fewer bytes than its length says."""
+    if not isinstance(raw, RawDataElement) or raw.length == _UNDEFINED:
+        return False
+    return bool(len(raw.value or b"") < raw.length)
+
+
+def _known_vr(tag: int, dataset: Dataset) -> str | None:
+    """The VR by the dictionaries, where the file states none."""
+    if tag >> 16 & 1:
+        block = tag >> 8 & 0xFF
+        if not block:
+            return "LO" if tag & 0xFF >= 0x10 else None
+        creator = dataset.get_item(tag & 0xFFFF0000 | block, keep_deferred=True)
+        name = bytes(getattr(creator, "value", None) or b"").decode("latin-1").strip("\0 ")
         try:
-            vr = dictionary_VR(tag)
+            found = str(private_dictionary_VR(tag, name))
         except KeyError:
-            vr = "UN"
-    if vr in _STRING or vr == "PN":
-        return _text_value(vr, bytes(raw.value or b""), encodings)
-    return element_value(dataset[tag])
+            return None
+    else:
+        known = _public_vr(tag)
+        if known is None:
+            return None
+        found = known
+    if len(found) == 2:
+        return found
+    # A choice: bytes where they are one, else numbers with the sign of the pixels (PS3.5 A.1).
+    if "OW" in found:
+        return "OW"
+    sign = dataset.get_item(_PIXEL_REPRESENTATION, keep_deferred=True)
+    return "SS" if bytes(getattr(sign, "value", None) or b"").strip(b"\0") else "US"
+
+
+def _is_choice(tag: int) -> bool:
+    """Whether a VR of bytes may be one or another for this attribute, so that it says nothing."""
+    known = _public_vr(tag)
+    return known is not None and len(known) > 2
 
 
 @lru_cache(maxsize=8192)
-def _text_value(vr: str, value: bytes, encodings: tuple[str, ...]) -> Value:
-    if vr == "PN":
-        names = [person_name(_decode_name(part, encodings)) for part in value.rstrip(b"\0 ").split(b"\\")]
-        kept = [name for name in names if name is not None]
-        return kept[0] if len(kept) == 1 else kept or None
-    charsets = list(encodings) if vr in _TEXT else ["ascii"]
-    return _split(str(decode_bytes(value, charsets, _BACKSLASH)), vr)
-
-
-def _decode_name(value: bytes, encodings: tuple[str, ...]) -> str:
-    return str(decode_bytes(value, list(encodings), {0x5C, 0x5E, 0x3D}))
-
-
-def _split(text: str, vr: str) -> Value:
-    if vr in _SINGLE_TEXT:
-        return text.rstrip("\0 ") or None
-    parts = [part.strip("\0 \r\n\t") for part in text.split("\\")]
-    if len(parts) == 1:
-        return parts[0] or None
-    kept = [part for part in parts if part]
-    return kept or None
-
-
-def element_value(element: DataElement) -> Value:
-    """The value of a pydicom element as plain Python."""
-    value, vr = element.value, element.VR
-    if vr == "SQ":
-        return [item_value(item) for item in value] or None
-    if value is None or value == "":
-        return None
-    if isinstance(value, (bytes, bytearray)):
-        return bytes(value)
-    if isinstance(value, str) or not isinstance(value, Sequence):
-        return _one(value, vr)
-    values = [_one(each, vr) for each in value]
-    kept = [each for each in values if each is not None]
-    return kept or None
-
-
-def _one(value: Any, vr: str) -> Value:
-    if vr == "PN":
-        return person_name(str(value))
-    if vr == "DS":
-        return _decimal(getattr(value, "original_string", None) or str(value))
-    if vr in ("IS", "US", "UL", "SS", "SL", "UV", "SV"):
-        return int(value) if isinstance(value, int) else _decimal(str(value))
-    if vr in ("FL", "FD"):
-        return _decimal(repr(float(value)))
-    if vr == "AT":
-        return keyword_for_tag(value) or str(value)
-    text = str(value)
-    return (text.rstrip("\0 ") if vr in _SINGLE_TEXT else text.strip("\0 \r\n\t")) or None
-
-
-def _decimal(text: str) -> Decimal | None:
+def _public_vr(tag: int) -> str | None:
     try:
-        number = Decimal(text.strip("\0 "))
-    except InvalidOperation:
+        return str(dictionary_VR(tag))
+    except KeyError:
         return None
-    return number if number.is_finite() else None
 
 
-def item_value(item: Dataset) -> Code | Item:
-    """A sequence item: a `Code` where it is a code sequence item, else an `Item` of its attributes."""
-    for keyword in _CODE_ATTRIBUTES:
-        if keyword in item:
-            return _code(item, keyword)
-    if "CodeMeaning" in item:
-        return _code(item, None)
-    return Item({element.keyword: element_value(element) for element in item if element.keyword})
+@lru_cache(maxsize=2048)
+def _short_sequence(value: bytes, implicit: bool, little: bool, depth: int) -> Element:
+    return _sequence(value, implicit, little, depth)
 
 
-def _code(item: Dataset, keyword: str | None) -> Code:
-    def text(name: str | None) -> str | None:
-        value = item.get(name) if name else None
-        return str(value).strip("\0 ") or None if value is not None else None
+def _sequence(value: bytes, implicit: bool, little: bool, depth: int) -> Element:
+    if not _whole(value, little):
+        return UNREADABLE, b""
+    try:
+        return _of_items(read_sequence(BytesIO(value), implicit, little, len(value), "iso8859"), depth)
+    except Exception:  # noqa: BLE001 - pydicom raises almost anything on damaged items: it costs this sequence alone
+        return UNREADABLE, b""
 
-    return code(
-        text(keyword), text("CodingSchemeDesignator"), text("CodeMeaning"), text("CodingSchemeVersion")
-    )
+
+def _whole(value: bytes, little: bool) -> bool:
+    """Whether this begins with items that fit into it, as far as their lengths are stated."""
+    unpack = struct.Struct("<HHI" if little else ">HHI").unpack_from
+    position, end = 0, len(value)
+    while position + 8 <= end:
+        group, element, length = unpack(value, position)
+        if group != 0xFFFE or element not in (0xE000, 0xE0DD):
+            return False
+        if length == _UNDEFINED or element == 0xE0DD:
+            return True
+        position += 8 + length
+    return position == end
+
+
+def _of_items(items: Iterable[Dataset], depth: int) -> Element:
+    parts: list[bytes] = []
+    try:
+        if depth > MAX_DEPTH:
+            raise _CutShortError
+        for item in items:
+            stored = encode(elements_of(item, depth + 1))
+            parts += (_LENGTH.pack(len(stored)), stored)
+    except _CutShortError:
+        return UNREADABLE, b""
+    return "SQ", b"".join(parts)
+
+
+def _swapped(tag: int, vr: str, value: bytes, dataset: Dataset) -> bytes:
+    unit = _UNITS.get(vr) or _UNITS_LONG.get(vr) or 1
+    if tag in (_WAVEFORM_DATA, _WAVEFORM_PADDING):
+        # Samples are swapped as numbers, whatever the VR says.
+        bits = dataset.get_item(_WAVEFORM_BITS, keep_deferred=True)
+        unit = int.from_bytes(bytes(getattr(bits, "value", None) or b""), "big") // 8
+    if unit not in (2, 4, 8) or len(value) % unit:
+        return value
+    words = array(_WORDS[unit], value)
+    words.byteswap()
+    return words.tobytes()

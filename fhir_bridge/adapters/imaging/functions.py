@@ -7,14 +7,16 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from fhir_bridge.adapters.imaging.codes import UCUM, Code
-from fhir_bridge.adapters.imaging.elements import Value
+from fhir_bridge.adapters.imaging.instances import Instance
 from fhir_bridge.adapters.imaging.late import private_value
 from fhir_bridge.adapters.imaging.parties import PatientIdentity
 from fhir_bridge.adapters.imaging.person_names import human_names
-from fhir_bridge.adapters.imaging.study import Instance, Series, Study
+from fhir_bridge.adapters.imaging.study import Series, Study
+from fhir_bridge.adapters.imaging.values import Value
 from fhir_bridge.adapters.imaging.waveform import Lead
 from fhir_bridge.fhir.datatypes import Coding, HumanName, Identifier, Quantity, SampledData
 from fhir_bridge.mapping import function
+from fhir_bridge.mapping.functions.code_check import keep_valid
 
 __all__ = [
     "FUNCTIONS",
@@ -39,18 +41,21 @@ def human_name(name: Any) -> list[HumanName] | None:
 def private(scope: Any, creator: str, group: int, element: int) -> Value:
     """The value of a private element: `private('SIEMENS MR HEADER', 0x0019, 0x0C)`.
 
-    It is read from the instance's own file; at a series or study, from that of its first instance.
+    It is read from the instance itself; at a series or study, from the first instance.
     """
     while not isinstance(scope, Study | Series | Instance):
         scope = scope.outer
     instance = scope if isinstance(scope, Instance) else next(iter(scope.instances))
-    return private_value(instance.path, creator, group, element, scope.study.issues)
+    return private_value(instance, creator, group, element)
 
 
 @function(returns="SampledData")
 def sampled_data(lead: Any) -> SampledData | None:
-    """A lead's samples as SampledData (R4 datatypes.html#SampledData): integers, scaled by `factor` to its unit."""
-    if not isinstance(lead, Lead):
+    """A lead's samples as SampledData (R4 datatypes.html#SampledData): integers, scaled by `factor` to its unit.
+
+    None where the voltages are not known (`lead.readable`).
+    """
+    if not isinstance(lead, Lead) or not lead.readable:
         return None
     origin = Quantity(value=lead.baseline)
     if lead.unit:
@@ -84,6 +89,9 @@ def text_coding(ctx: Any, code: Any) -> Coding | None:
     made["code"] = code.value
     if code.display:
         made["display"] = code.display
+    problem = keep_valid(ctx, made, "bodySite")
+    if problem:
+        ctx.flag("FB-MAP-212", problem)
     return made
 
 

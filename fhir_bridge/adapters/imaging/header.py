@@ -1,82 +1,52 @@
-"""One file's header: is it DICOM, is it whole, and what does it say."""
+"""What is kept of every instance: the attributes of study, series and instance, each read for itself."""
 
 from __future__ import annotations
 
-import logging
-import os
-import re
-import stat
-import struct
-import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from io import BytesIO
+from collections.abc import Callable
 from pathlib import Path
-from typing import BinaryIO, Final, NamedTuple
+from typing import Final, NamedTuple
 
-import pydicom.config
-from pydicom import dcmread
-from pydicom.dataset import FileDataset
-
+from fhir_bridge.adapters.imaging.attribute_reader import AttributeReader
 from fhir_bridge.adapters.imaging.attributes import INSTANCE, SERIES, STUDY, TAGS
-from fhir_bridge.adapters.imaging.elements import Value, encodings_of, read_element
+from fhir_bridge.adapters.imaging.codes import LATERALITY
+from fhir_bridge.adapters.imaging.dicom_file import Refused, read_elements
+from fhir_bridge.adapters.imaging.elements import Elements
 from fhir_bridge.adapters.imaging.issues import found
+from fhir_bridge.adapters.imaging.values import Value
 from fhir_bridge.fhir.issues import Issue
 
-__all__ = ["Header", "Refused", "quiet", "read_dataset", "read_header"]
+__all__ = ["Header", "header_of", "read_header"]
 
-_LOGGER: Final = logging.getLogger("pydicom")
-_DICOMDIR: Final = "1.2.840.10008.1.3.10"
 _CHARACTER_SET: Final = 0x00080005
-_READ_WHOLE: Final = 1 << 18
-"""Files up to this size (bytes) are read in one go."""
-_PIXELS: Final = frozenset({0x7FE00008, 0x7FE00009, 0x7FE00010})
-_UID: Final = re.compile(r"[0-9]+(\.[0-9]+)*$")
-_WANTED: Final = [*TAGS.values(), _CHARACTER_SET]
+_WANTED: Final = (*TAGS.values(), _CHARACTER_SET)
+_LEVELS: Final = tuple(
+    (keyword, TAGS[keyword], level)
+    for level, keywords in enumerate((STUDY, SERIES, INSTANCE))
+    for keyword in keywords
+)
 _IDENTIFYING: Final = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID", "SOPClassUID")
 _NON_PATIENT: Final = tuple(
     f"1.2.840.10008.5.1.4.{number}." for number in (38, 39, 43, 44, 45, "1.1.200", "1.1.201")
 )
 """Hanging protocols, colour palettes, implant templates, defined protocols, inventories (PS3.4 GG.3)."""
-_EXPLICIT: Final = frozenset(
-    b"AE AS AT CS DA DS DT FD FL IS LO LT OB OD OF OL OV OW PN SH SL SQ SS ST SV TM UC UI UL UN UR US UT UV".split()
-)
-_LONG: Final = frozenset(b"OB OD OF OL OV OW SQ SV UC UN UR UT UV".split())
-
-
-class Refused(Exception):
-    """The file gives no instance; `outcome` is `skipped` or `rejected`, and `issue` says why."""
-
-    def __init__(self, outcome: str, issue: Issue) -> None:
-        super().__init__(issue.message)
-        self.outcome = outcome
-        self.issue = issue
+_ONE_ITEM: Final = ("IssuerOfAccessionNumberSequence", "AnatomicRegionSequence")
+_LEAST: Final = {"SeriesNumber": 0, "InstanceNumber": 0, "NumberOfFrames": 1}
+_SIDES: Final = ("Laterality", "ImageLaterality")
+_ISSUER: Final = "IssuerOfPatientIDQualifiersSequence"
 
 
 class Header(NamedTuple):
-    """What is kept of a file: the attributes of three levels, and what was odd about it."""
+    """The attributes of three levels by keyword, and what is wrong with them."""
 
     study: dict[str, Value]
     series: dict[str, Value]
     instance: dict[str, Value]
     issues: list[Issue]
 
-
-@contextmanager
-def quiet() -> Iterator[None]:
-    """Read without pydicom's warnings and value checks: what matters here becomes an issue of ours."""
-    settings = pydicom.config.settings
-    mode, level = settings.reading_validation_mode, _LOGGER.level
-    settings.reading_validation_mode = pydicom.config.IGNORE
-    # What it logs may quote values, and a patient's values stand in no log.
-    _LOGGER.setLevel(logging.CRITICAL)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        settings.reading_validation_mode = mode
-        _LOGGER.setLevel(level)
+    @property
+    def uid(self) -> str:
+        """SOP Instance UID."""
+        return str(self.instance["SOPInstanceUID"])
 
 
 def read_header(path: Path, locator: str) -> Header:
@@ -86,176 +56,57 @@ def read_header(path: Path, locator: str) -> Header:
         Refused: not DICOM, a DICOMDIR, unreadable, cut short, or without the UIDs of an instance.
     """
     issues: list[Issue] = []
-    dataset = read_dataset(path, locator, _WANTED, issues)
-    with quiet():
-        try:
-            return _header(dataset, locator, issues)
-        except Refused:
-            raise
-        except Exception as error:  # as in read_dataset: what a damaged file raises costs this file alone
-            message = f"the header can't be read ({type(error).__name__})"
-            raise Refused("rejected", found("FB-DCM-004", message, locator)) from error
+    return header_of(read_elements(path, locator, _WANTED, issues), locator, issues)
 
 
-def read_dataset(
-    path: Path, locator: str, tags: Sequence[int] | None = None, issues: list[Issue] | None = None
-) -> FileDataset:
-    """The data set of a file up to its pixel data (of waveforms and reports: all of it).
+def header_of(elements: Elements, locator: str, issues: list[Issue]) -> Header:
+    """The header by the elements of an instance.
 
     Raises:
-        Refused: as `read_header`, but for UIDs.
+        Refused: without the UIDs of an instance.
     """
-    try:
-        if not stat.S_ISREG(path.stat().st_mode):
-            # Opening a pipe would wait for someone to write into it.
-            raise Refused("skipped", found("FB-DCM-001", "not a regular file", locator))
-        with path.open("rb") as opened:
-            size = os.fstat(opened.fileno()).st_size
-            # pydicom asks for its position at every element: in memory that costs no system call.
-            file = BytesIO(opened.read()) if size <= _READ_WHOLE else opened
-            return _dataset(file, size, locator, tags, issues)
-    except Refused:
-        raise
-    except OSError as error:
-        # pydicom raises OSError without a number for data that it can't make sense of.
-        kind, message = (
-            ("FB-DCM-003", error.strerror) if error.errno else ("FB-DCM-004", "the data set can't be parsed")
-        )
-        raise Refused("rejected", found(kind, str(message), locator)) from error
-    except (EOFError, struct.error) as error:
-        raise Refused("rejected", found("FB-DCM-005", "the file ends within an element", locator)) from error
-    except Exception as error:  # a damaged file makes pydicom raise almost anything: it costs this file alone
-        message = f"the data set can't be parsed ({type(error).__name__})"
-        raise Refused("rejected", found("FB-DCM-004", message, locator)) from error
+
+    def report(code: str, text: str) -> None:
+        issues.append(found(code, text, locator))
+
+    reader = AttributeReader(elements, report)
+    levels: tuple[dict[str, Value], dict[str, Value], dict[str, Value]] = ({}, {}, {})
+    for keyword, tag, level in _LEVELS:
+        element = elements.get(tag)
+        if element is not None:
+            value = reader.value_of(tag, keyword, element)
+            if value is not None:
+                levels[level][keyword] = value
+    header = Header(levels[0], levels[1], levels[2], issues)
+    _require_uids(elements, header, locator)
+    _check_items(header, report)
+    return header
 
 
-def _dataset(
-    file: BinaryIO, size: int, locator: str, tags: Sequence[int] | None, issues: list[Issue] | None
-) -> FileDataset:
-    _require_dicom(file.read(144), locator, issues)
-    file.seek(0)
-    with quiet():
-        dataset = dcmread(
-            file, force=True, stop_before_pixels=True, specific_tags=list(tags) if tags else None
-        )
-        if dataset.file_meta.get("MediaStorageSOPClassUID") == _DICOMDIR:
-            raise Refused("skipped", found("FB-DCM-002", "an index of other files", locator))
-        end = file.tell()
-    if end > size or _cut_short(dataset):
-        raise Refused("rejected", found("FB-DCM-005", "the header ends before its last element", locator))
-    if issues is not None and _pixels_missing(file.read(12), end, size, dataset):
-        issues.append(found("FB-DCM-012", "the pixel data are shorter than they say", locator))
-    return dataset
-
-
-def _require_dicom(start: bytes, locator: str, issues: list[Issue] | None) -> None:
-    if start[128:132] == b"DICM":
-        if issues is not None and start.startswith((b"MZ", b"\x7fELF", b"#!")):
-            issues.append(found("FB-DCM-013", "the first bytes are those of a program", locator))
-        return
-    if not _plausible(start):
-        raise Refused("skipped", found("FB-DCM-001", _kind(start), locator))
-
-
-_KINDS: Final = (
-    (b"MZ", "a Windows executable"),
-    (b"\x7fELF", "a Linux executable"),
-    (b"%PDF", "a PDF"),
-    (b"PK\x03\x04", "a ZIP archive; unpack it first"),
-    (b"\x1f\x8b", "a gzip file; unpack it first"),
-    (b"\x89PNG", "a PNG image"),
-    (b"\xff\xd8\xff", "a JPEG image"),
-    (b"{", "JSON"),
-    (b"<", "XML or HTML"),
-)
-
-
-def _kind(start: bytes) -> str:
-    if not start:
-        return "an empty file"
-    return next(
-        (name for magic, name in _KINDS if start.startswith(magic)), "no DICOM prefix and no data set"
-    )
-
-
-def _plausible(start: bytes) -> bool:
-    """Whether a file without the DICM prefix begins like a data set: group 2 or 8, and a sensible first element."""
-    if len(start) < 8:
-        return False
-    for order in ("<", ">"):
-        group, element, length = struct.unpack(order + "HHI", start[:8])
-        if group not in (0x0002, 0x0008) or element > 0x1000:
-            continue
-        vr = start[4:6]
-        if vr in _EXPLICIT:
-            return vr in _LONG or struct.unpack(order + "H", start[6:8])[0] <= 1024
-        if order == "<" and length <= 1024:
-            return True
-    return False
-
-
-def _cut_short(dataset: FileDataset) -> bool:
-    for tag in dataset.keys():  # noqa: SIM118 - iterating a Dataset converts every element
-        raw = dataset.get_item(tag)
-        length = getattr(raw, "length", None)
-        value = getattr(raw, "value", None)
-        if isinstance(length, int) and isinstance(value, bytes) and length not in (0, 0xFFFFFFFF):
-            return len(value) < length
-    return False
-
-
-def _pixels_missing(element: bytes, position: int, size: int, dataset: FileDataset) -> bool:
-    """Whether the element at which reading stopped is native pixel data that reach beyond the end of the file."""
-    if len(element) < 12 or dataset.file_meta.get("TransferSyntaxUID") == "1.2.840.10008.1.2.1.99":
-        return False
-    order = "<" if dataset.original_encoding[1] else ">"
-    group, number = struct.unpack(order + "HH", element[:4])
-    if (group << 16 | number) not in _PIXELS:
-        return False
-    # What stands there decides, not the transfer syntax: some files claim explicit VR and are not.
-    at = 8 if element[4:6] in _EXPLICIT else 4
-    length = struct.unpack(order + "I", element[at : at + 4])[0]
-    return bool(length != 0xFFFFFFFF and position + at + 4 + length > size)
-
-
-def _header(dataset: FileDataset, locator: str, issues: list[Issue]) -> Header:
-    encodings = encodings_of(read_element(dataset, _CHARACTER_SET, ("iso8859",)))
-    values: dict[str, Value] = {}
-    for keyword, tag in TAGS.items():
-        if tag not in dataset:
-            continue
-        try:
-            value = read_element(dataset, tag, encodings)
-        except Exception:  # noqa: BLE001 - pydicom raises almost anything on a damaged value: it costs this value alone
-            issues.append(found("FB-DCM-020", f"{keyword} can't be read", locator))
-            continue
-        if value is not None:
-            values[keyword] = value
-    for keyword, meta in (
-        ("SOPInstanceUID", "MediaStorageSOPInstanceUID"),
-        ("SOPClassUID", "MediaStorageSOPClassUID"),
-    ):
-        if keyword not in values and dataset.file_meta.get(meta):
-            values[keyword] = str(dataset.file_meta[meta].value)
-    _require_uids(values, locator)
-    if any(
-        "\ufffd" in text for text in map(str, (values.get("PatientName"), values.get("StudyDescription")))
-    ):
-        issues.append(found("FB-DCM-014", "Patient's Name or Study Description can't be decoded", locator))
-    return Header(_of(STUDY, values), _of(SERIES, values), _of(INSTANCE, values), issues)
-
-
-def _of(level: Sequence[str], values: dict[str, Value]) -> dict[str, Value]:
-    return {keyword: values[keyword] for keyword in level if keyword in values}
-
-
-def _require_uids(values: dict[str, Value], locator: str) -> None:
-    missing = [keyword for keyword in _IDENTIFYING if not values.get(keyword)]
-    if missing and str(values.get("SOPClassUID", "")).startswith(_NON_PATIENT):
+def _require_uids(elements: Elements, header: Header, locator: str) -> None:
+    stated = {keyword: elements.get(TAGS[keyword], ("", b""))[1].strip(b"\0 ") for keyword in _IDENTIFYING}
+    missing = [keyword for keyword, value in stated.items() if not value]
+    if missing and stated["SOPClassUID"].decode("latin-1").startswith(_NON_PATIENT):
         raise Refused("skipped", found("FB-DCM-021", "belongs to no study", locator))
     if missing:
         raise Refused("rejected", found("FB-DCM-006", f"without {', '.join(missing)}", locator))
-    for keyword in _IDENTIFYING:
-        uid = values[keyword]
-        if not isinstance(uid, str) or len(uid) > 64 or not _UID.match(uid):
+    for keyword, value in stated.items():
+        # Of several none is taken: nobody can say which instance it is.
+        if b"\\" in value or not any(keyword in level for level in header[:3]):
             raise Refused("rejected", found("FB-DCM-007", f"{keyword} is not a UID", locator))
+
+
+def _check_items(header: Header, report: Callable[[str, str], None]) -> None:
+    for values in header[:3]:
+        for keyword in _SIDES:
+            if values.get(keyword, "L") not in LATERALITY:
+                report("FB-DCM-020", f"{keyword} is none of {', '.join(LATERALITY)} and says no side")
+        for keyword, least in _LEAST.items():
+            if values.get(keyword, least) < least:
+                report("FB-DCM-020", f"{keyword} is below {least}, which says nothing in FHIR")
+        for keyword in _ONE_ITEM:
+            if len(values.get(keyword) or ()) > 1:
+                report("FB-DCM-022", f"{keyword} has {len(values[keyword])} items; the first was taken")
+    if len(header.study.get(_ISSUER) or ()) > 1:
+        report("FB-DCM-023", f"{_ISSUER} has several items and was left out")
+        del header.study[_ISSUER]

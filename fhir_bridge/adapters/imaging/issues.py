@@ -65,16 +65,17 @@ CODES = declare(
     ),
     IssueCode(
         "FB-DCM-009",
-        "warning",
+        "information",
         "The instance was already read from another file",
-        "It is counted once; the second file is skipped. Look whether the two differ.",
+        "Nothing to do: the two say the same, and the instance is counted once.",
         "duplicate",
     ),
     IssueCode(
         "FB-DCM-010",
         "warning",
         "Instances disagree on an attribute of their study or series",
-        "The value that most instances carry was kept; correct the others in the archive.",
+        "The value that most instances carry was kept, of equally many that of the smallest SOP Instance UID; "
+        "correct the others in the archive.",
         "conflict",
     ),
     IssueCode(
@@ -135,16 +136,17 @@ CODES = declare(
     ),
     IssueCode(
         "FB-DCM-019",
-        "warning",
+        "error",
         "The file has gone since it was read",
-        "An attribute that is read late was left out; convert again.",
+        "An attribute that a mapping names, or the instance in the store, was left out; convert or load again.",
         "not-found",
     ),
     IssueCode(
         "FB-DCM-020",
         "warning",
         "The value of an attribute can't be read and was left out",
-        "Its value representation or content is damaged; fetch the instance from the archive again.",
+        "The message says what is wrong with it; the rest of the instance was converted. Correct the attribute in the "
+        "archive.",
         "value",
     ),
     IssueCode(
@@ -153,6 +155,71 @@ CODES = declare(
         "The object belongs to no patient and no study (PS3.4 GG)",
         "Nothing to do: a colour palette, hanging protocol or implant template says nothing of a patient.",
         "informational",
+    ),
+    IssueCode(
+        "FB-DCM-022",
+        "warning",
+        "An attribute has several values where one is allowed",
+        "The first that can be read was taken, of a code's value or scheme none; correct the attribute in the archive. "
+        "A backslash divides values.",
+        "value",
+    ),
+    IssueCode(
+        "FB-DCM-023",
+        "error",
+        "The patient's number or its issuer can't be used",
+        "It was left out: the patient is one without number or issuer. Correct Patient ID and convert again.",
+        "value",
+    ),
+    IssueCode(
+        "FB-DCM-024",
+        "warning",
+        "Two contents have one SOP Instance UID",
+        "The older one counts, of equally old ones that with the smaller hash; the message says in which attributes "
+        "they differ. A changed instance needs a UID of its own (PS3.4 B.3.2).",
+        "conflict",
+    ),
+    IssueCode(
+        "FB-DCM-025",
+        "information",
+        "A rejection note deletes instances of its study (IHE RAD IOCM)",
+        "Nothing to do: they are no longer shown. A deleted instance returns with a time after the note's.",
+        "informational",
+    ),
+    IssueCode(
+        "FB-DCM-026",
+        "information",
+        "The instance is deleted by a rejection note",
+        "Nothing to do; an instance that was rejected by mistake returns with a time after the note's.",
+        "deleted",
+    ),
+    IssueCode(
+        "FB-DCM-027",
+        "warning",
+        "The value of an attribute is larger than what is kept of an instance",
+        "Text beyond 64 KiB, samples beyond 4 MiB and other values beyond 1 KiB stay in the DICOM instance.",
+        "too-long",
+    ),
+    IssueCode(
+        "FB-DCM-028",
+        "warning",
+        "A rejection note can't delete what it names",
+        "It deletes instances of its own study, as of its Content Date and Time; look at the note in the archive.",
+        "incomplete",
+    ),
+    IssueCode(
+        "FB-DCM-029",
+        "warning",
+        "One SOP Instance UID is in two studies",
+        "Each study lists it; a UID belongs to one instance of one study (PS3.5 9): correct it in the archive.",
+        "conflict",
+    ),
+    IssueCode(
+        "FB-DCM-030",
+        "warning",
+        "Names of people and their identification can't be joined",
+        "They are listed each for itself, so that nobody gets another's code; correct the sequence in the archive.",
+        "value",
     ),
 )
 

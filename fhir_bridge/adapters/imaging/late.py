@@ -1,66 +1,35 @@
-"""Attributes that no rule of ours needs and a site's mapping names: read from the file when asked for."""
+"""Attributes that only a site's mapping names: read from the instance when asked for."""
 
 from __future__ import annotations
 
-from functools import lru_cache
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
-from pydicom.dataset import FileDataset
+from fhir_bridge.adapters.imaging.attribute_reader import AttributeReader
+from fhir_bridge.adapters.imaging.values import Value
 
-from fhir_bridge.adapters.imaging.elements import Value, element_value
-from fhir_bridge.adapters.imaging.header import Refused, quiet, read_dataset
-from fhir_bridge.adapters.imaging.issues import found
+if TYPE_CHECKING:
+    from fhir_bridge.adapters.imaging.study import Instance
 
 __all__ = ["late_value", "private_value"]
 
 
-@lru_cache(maxsize=4)
-def _dataset(path: Path) -> FileDataset | None:
-    try:
-        return read_dataset(path, path.name)
-    except Refused:
-        return None
+def late_value(instance: Instance, keyword: str) -> Value:
+    """The value of any attribute of the data dictionary in this instance, or None."""
+    return _reader(instance).value(keyword)
 
 
-def _opened(path: Path, issues: list[Any]) -> FileDataset | None:
-    dataset = _dataset(path)
-    if dataset is None:
-        issue = found(
-            "FB-DCM-019", "could not be read again for an attribute that a mapping names", path.name
-        )
-        if issue not in issues:
-            issues.append(issue)
-    return dataset
-
-
-def late_value(path: Path, keyword: str, issues: list[Any]) -> Value:
-    """The value of any attribute of the data dictionary in this file, or None."""
-    dataset = _opened(path, issues)
-    if dataset is None:
-        return None
-    with quiet():
-        try:
-            return element_value(dataset[keyword]) if keyword in dataset else None
-        except Exception:  # noqa: BLE001 - as in header.py: a damaged value costs itself alone
-            return _unreadable(keyword, path, issues)
-
-
-def private_value(path: Path, creator: str, group: int, element: int, issues: list[Any]) -> Value:
+def private_value(instance: Instance, creator: str, group: int, element: int) -> Value:
     """The value of a private element, found by its creator (PS3.5 7.8); `element` is the low byte of its number."""
-    dataset = _opened(path, issues)
-    if dataset is None:
-        return None
-    with quiet():
-        try:
-            return element_value(dataset.private_block(group, creator)[element & 0xFF])
-        except KeyError:
-            return None
-        except Exception:  # noqa: BLE001 - as above
-            return _unreadable(f"private element ({group:04X},xx{element & 0xFF:02X})", path, issues)
+    reader = _reader(instance)
+    for block in range(0x10, 0x100):
+        stated = reader.elements.get(group << 16 | block)
+        if stated is not None and stated[1].decode("latin-1").strip("\0 ") == creator:
+            tag = group << 16 | block << 8 | element & 0xFF
+            found = reader.elements.get(tag)
+            name = f"private element ({group:04X},xx{element & 0xFF:02X})"
+            return None if found is None else reader.value_of(tag, name, found)
+    return None
 
 
-def _unreadable(name: str, path: Path, issues: list[Any]) -> None:
-    issue = found("FB-DCM-020", f"{name} can't be read", path.name)
-    if issue not in issues:
-        issues.append(issue)
+def _reader(instance: Instance) -> AttributeReader:
+    return AttributeReader(instance.elements, instance.report)

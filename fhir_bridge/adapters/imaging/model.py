@@ -9,8 +9,8 @@ from typing import Any, Final, NamedTuple
 
 from pydicom.datadict import DicomDictionary
 
+from fhir_bridge.adapters.imaging.attribute_reader import is_keyword
 from fhir_bridge.adapters.imaging.attributes import INSTANCE, SERIES, STUDY
-from fhir_bridge.adapters.imaging.elements import is_keyword
 from fhir_bridge.adapters.imaging.functions import FUNCTIONS
 
 __all__ = ["DERIVED", "DicomModel", "Scope"]
@@ -65,8 +65,10 @@ DERIVED: Final[Mapping[str, frozenset[str]]] = {
     "Waveform": frozenset(
         "position label derived channels samples frequency period total_samples is_ecg leads time".split()
     ),
-    "Lead": frozenset("position number name code source factor baseline unit text".split()),
-    "Annotation": frozenset("position key is_vital_sign code value unit unit_code unit_text".split()),
+    "Lead": frozenset("position number name code source factor baseline unit text readable".split()),
+    "Annotation": frozenset(
+        "position key is_vital_sign code value unit unit_code unit_text qualifier".split()
+    ),
 }
 """Names beyond DICOM's keywords, by scope; docs/adapters/dicom.md says what each means."""
 

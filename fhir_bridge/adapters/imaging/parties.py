@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from fhir_bridge.adapters.imaging.codes import Code
-from fhir_bridge.adapters.imaging.elements import Value
+from fhir_bridge.adapters.imaging.issues import found
 from fhir_bridge.adapters.imaging.person_names import PersonName
+from fhir_bridge.adapters.imaging.values import Value
 
 __all__ = ["Equipment", "PatientIdentity", "Physician", "first_text", "issuer", "people_of"]
 
@@ -90,20 +91,29 @@ def first_text(value: Value) -> str | None:
 
 
 def people_of(scope: Any, names: str, identification: str, role: str) -> list[Physician]:
-    """Those whom a name attribute of a study or series lists, with their codes where its sequence has them."""
+    """Those whom a name attribute of a study or series lists, with their codes where its sequence has them.
+
+    Names and items go together in their order (PS3.3 C.7.2.1). Where they are not equally many nobody can say which
+    belongs to which: each is a person of its own.
+    """
     value = scope.get(names)
     people = value if isinstance(value, list) else [value] if value is not None else []
     items = scope.get(identification) or []
-    found = []
-    for position in range(max(len(people), len(items))):
-        name = people[position] if position < len(people) else None
-        codes = items[position].PersonIdentificationCodeSequence if position < len(items) else None
-        identifier = codes[0] if codes and isinstance(codes[0], Code) else None
+    pairs = [*zip(people, items, strict=False)]
+    if len(people) != len(items):
+        pairs = [*((name, None) for name in people), *((None, item) for item in items)]
+        if people and items:
+            message = f"{identification} has {len(items)} items for {len(people)} names; they were not joined"
+            scope.study.report(found("FB-DCM-030", message, scope.study.first))
+    listed = []
+    for name, item in pairs:
+        codes = getattr(item, "PersonIdentificationCodeSequence", None)
+        identifier = next((each for each in codes or () if isinstance(each, Code)), None)
         if not isinstance(name, PersonName):
             name = None
         coded = identifier.key if identifier is not None and identifier.value else ""
         key = "\x1f".join(part for part in (coded, "=".join(name) if name else "") if part)
         if not key:
             continue
-        found.append(Physician(scope.study, key, name, identifier, role))
-    return found
+        listed.append(Physician(scope.study, key, name, identifier, role))
+    return listed

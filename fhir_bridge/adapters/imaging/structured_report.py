@@ -7,10 +7,8 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any, Final
 
-from pydicom.dataset import Dataset
-
+from fhir_bridge.adapters.imaging.attribute_reader import AttributeReader, Item
 from fhir_bridge.adapters.imaging.codes import Code
-from fhir_bridge.adapters.imaging.elements import Item, element_value, item_value
 from fhir_bridge.adapters.imaging.times import joined, valid_datetime
 from fhir_bridge.adapters.imaging.vital_signs import in_profile_unit, is_vital_sign
 
@@ -35,6 +33,23 @@ _CONTEXT: Final = {
 }
 """Concepts that modify what stands below them: key of the concept name, to the name in `Context`."""
 
+_TYPES: Final = frozenset(
+    "CODE COMPOSITE CONTAINER DATE DATETIME IMAGE NUM PNAME SCOORD SCOORD3D TABLE TCOORD TEXT TIME UIDREF "
+    "WAVEFORM".split()
+)
+"""Value Types (PS3.3 table C.17.3.2.1-1)."""
+_RELATIONS: Final = frozenset(
+    {
+        "CONTAINS",
+        "HAS ACQ CONTEXT",
+        "HAS CONCEPT MOD",
+        "HAS OBS CONTEXT",
+        "HAS PROPERTIES",
+        "INFERRED FROM",
+        "SELECTED FROM",
+    }
+)
+"""Relationship Types (PS3.3 table C.17.3.2.4-1)."""
 _MODIFIES: Final = frozenset({"HAS CONCEPT MOD", "HAS OBS CONTEXT", "HAS ACQ CONTEXT"})
 _GROUPS: Final = frozenset({"DCM|125007"})
 _IMAGE_LIBRARY: Final = "DCM|111028"
@@ -184,35 +199,55 @@ class Document:
         return self.outer
 
 
-def read_document(dataset: Dataset, study: Any, equipment: Any = None) -> Document:
+def read_document(reader: AttributeReader, uid: str, study: Any, equipment: Any = None) -> Document:
     """Read a structured report; `equipment` is what made its series.
 
     Raises:
         ValueError: the tree nests deeper than `MAX_DEPTH`.
     """
     offset = study.offset
-    root = _concept(dataset)
-    template = next(
-        (str(item.get("TemplateIdentifier")) for item in dataset.get("ContentTemplateSequence", ())), None
+    template = reader.item("ContentTemplateSequence")
+    date, time = reader.text("ContentDate"), reader.text("ContentTime")
+    complete = (
+        reader.term("CompletionFlag", ("PARTIAL", "COMPLETE")) == "COMPLETE" or "CompletionFlag" not in reader
     )
     document = Document(
         study,
-        str(dataset.SOPInstanceUID),
-        root,
-        template,
-        dataset.get("CompletionFlag") != "PARTIAL",
-        dataset.get("VerificationFlag") == "VERIFIED",
-        joined(_text(dataset, "ContentDate"), _text(dataset, "ContentTime"), offset)[0] or study.started,
+        uid,
+        reader.code("ConceptNameCodeSequence"),
+        template.text("TemplateIdentifier") if template is not None else None,
+        complete,
+        reader.term("VerificationFlag", ("UNVERIFIED", "VERIFIED")) == "VERIFIED",
+        joined(date, time, offset)[0] or study.started,
         equipment,
     )
     seen: dict[tuple[Any, ...], Measurement] = {}
-    for found in _walk(dataset, Context(), "1", document, offset):
+    for found in _walk(_Content(reader), Context(), "1", document, offset):
         first = seen.setdefault(_identity(found), found)
         if first is found:
             document.measurements.append(found)
         else:
             first.copies += 1
     return document
+
+
+class _Content:
+    """A content item: its type, name and relationship, and the items below it, each read once."""
+
+    __slots__ = ("_children", "kind", "name", "reader", "relation")
+
+    def __init__(self, reader: AttributeReader) -> None:
+        self.reader = reader
+        self.kind = reader.term("ValueType", _TYPES)
+        self.name = reader.code("ConceptNameCodeSequence")
+        self.relation = reader.term("RelationshipType", _RELATIONS)
+        self._children: list[_Content] | None = None
+
+    @property
+    def children(self) -> list[_Content]:
+        if self._children is None:
+            self._children = [_Content(item) for item in self.reader.items("ContentSequence")]
+        return self._children
 
 
 def _identity(found: Measurement) -> tuple[Any, ...]:
@@ -222,41 +257,42 @@ def _identity(found: Measurement) -> tuple[Any, ...]:
 
 
 def _walk(
-    item: Dataset, context: Context, place: str, document: Document, offset: str | None
+    item: _Content, context: Context, place: str, document: Document, offset: str | None
 ) -> Iterator[Measurement]:
     if place.count(".") > MAX_DEPTH:
         raise ValueError(f"the content tree nests deeper than {MAX_DEPTH} levels")
-    children = list(item.get("ContentSequence", ()))
-    name = _concept(item)
-    if item.get("ValueType") == "CONTAINER" and name is not None:
+    name = item.name
+    if item.kind == "CONTAINER" and name is not None:
         if name.key == _IMAGE_LIBRARY:
             return
         context = replace(context, section=name, group=place if name.key in _GROUPS else context.group)
-    when = valid_datetime(_text(item, "ObservationDateTime"), offset)
+    when = valid_datetime(item.reader.text("ObservationDateTime"), offset)
     if when:
         context = replace(context, time=when)
-    context, modifiers = _modified(children, context, inner=item.get("ValueType") == "NUM")
-    if item.get("ValueType") == "NUM" and name is not None:
+    number = item.kind == "NUM"
+    context, modifiers = _modified(item.children, context, inner=number)
+    if number and name is not None:
         yield _measurement(item, name, context, modifiers, place, document)
-    for position, child in enumerate(children, 1):
-        if child.get("RelationshipType") not in _MODIFIES:
+    elif number:
+        item.reader.report("FB-DCM-020", "a numeric item without a Concept Name was left out")
+    for position, child in enumerate(item.children, 1):
+        if child.relation not in _MODIFIES:
             yield from _walk(child, context, f"{place}.{position}", document, offset)
 
 
 def _modified(
-    children: list[Dataset], context: Context, *, inner: bool
+    children: list[_Content], context: Context, *, inner: bool
 ) -> tuple[Context, tuple[tuple[Code, Code], ...]]:
     """The context that these children make, and modifiers that have no name in it (of a numeric item only)."""
     changes: dict[str, Any] = {}
     others: list[tuple[Code, Code]] = []
     for child in children:
-        relation = child.get("RelationshipType")
-        name = _concept(child)
+        name = child.name
         if name is None:
             continue
         target = _CONTEXT.get(name.key)
-        is_finding = target == "finding" and relation == "CONTAINS"
-        if relation not in _MODIFIES and not is_finding:
+        is_finding = target == "finding" and child.relation == "CONTAINS"
+        if child.relation not in _MODIFIES and not is_finding:
             continue
         value = _value(child)
         if value is None:
@@ -265,11 +301,11 @@ def _modified(
             text = target.startswith("tracking")
             if text == isinstance(value, str):
                 changes[target] = value
-        elif inner and relation == "HAS CONCEPT MOD" and isinstance(value, Code):
+        elif inner and child.relation == "HAS CONCEPT MOD" and isinstance(value, Code):
             others.append((name, value))
         # The side or part of a site is said below the site itself (TID 1350, 5203).
         if target == "finding_site":
-            below, _ = _modified(list(child.get("ContentSequence", ())), Context(), inner=False)
+            below, _ = _modified(child.children, Context(), inner=False)
             for part in ("laterality", "topographical_modifier"):
                 if getattr(below, part) is not None:
                     changes[part] = getattr(below, part)
@@ -277,62 +313,45 @@ def _modified(
 
 
 def _measurement(
-    item: Dataset,
+    item: _Content,
     name: Code,
     context: Context,
     modifiers: tuple[tuple[Code, Code], ...],
     place: str,
     document: Document,
 ) -> Measurement:
-    value, unit = None, None
-    for measured in item.get("MeasuredValueSequence", ()):
-        number = element_value(measured["NumericValue"]) if "NumericValue" in measured else None
-        value = number[0] if isinstance(number, list) else number
-        unit = _first_code(measured, "MeasurementUnitsCodeSequence")
-        break
+    value, unit, stated = None, None, None
+    measured = item.reader.item("MeasuredValueSequence")
+    if measured is not None:
+        value = measured.number("NumericValue")
+        stated = measured.stated("NumericValue") if value is None else None
+        unit = measured.code("MeasurementUnitsCodeSequence")
     images = tuple(
-        str(reference.get("ReferencedSOPInstanceUID"))
-        for child in item.get("ContentSequence", ())
-        for source in (child, *child.get("ContentSequence", ()))
-        if source.get("ValueType") == "IMAGE"
-        for reference in source.get("ReferencedSOPSequence", ())
+        uid
+        for child in item.children
+        for source in (child, *child.children)
+        if source.kind == "IMAGE"
+        for reference in source.reader.items("ReferencedSOPSequence")
+        if (uid := reference.text("ReferencedSOPInstanceUID")) is not None
     )
-    value, unit = in_profile_unit(name, value if isinstance(value, Decimal) else None, unit)
+    value, unit = in_profile_unit(name, value, unit)
+    qualifier = item.reader.code("NumericValueQualifierCodeSequence")
     return Measurement(
         document,
         place,
         name,
         value,
         unit,
-        _first_code(item, "NumericValueQualifierCodeSequence"),
+        qualifier or (Code(None, None, f"not a number: {stated}") if stated else None),
         context,
         modifiers,
         images,
     )
 
 
-def _concept(item: Dataset) -> Code | None:
-    return _first_code(item, "ConceptNameCodeSequence")
-
-
-def _first_code(item: Dataset, keyword: str) -> Code | None:
-    for each in item.get(keyword) or ():
-        value = item_value(each)
-        return value if isinstance(value, Code) else None
-    return None
-
-
-def _value(item: Dataset) -> Code | str | None:
-    kind = item.get("ValueType")
-    if kind == "CODE":
-        return _first_code(item, "ConceptCodeSequence")
-    if kind == "TEXT":
-        return _text(item, "TextValue")
-    if kind == "UIDREF":
-        return _text(item, "UID")
-    return None
-
-
-def _text(item: Dataset, keyword: str) -> str | None:
-    value = item.get(keyword)
-    return str(value).strip() or None if value is not None else None
+def _value(item: _Content) -> Code | str | None:
+    if item.kind == "CODE":
+        return item.reader.code("ConceptCodeSequence")
+    if item.kind == "TEXT":
+        return item.reader.text("TextValue")
+    return item.reader.text("UID") if item.kind == "UIDREF" else None

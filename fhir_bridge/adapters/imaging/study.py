@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
 
+from fhir_bridge.adapters.imaging.attribute_reader import key_of
 from fhir_bridge.adapters.imaging.attributes import SERIES, STUDY
 from fhir_bridge.adapters.imaging.body_parts import body_part
-from fhir_bridge.adapters.imaging.codes import Code, code
-from fhir_bridge.adapters.imaging.elements import Value
+from fhir_bridge.adapters.imaging.codes import LATERALITY, Code, code
+from fhir_bridge.adapters.imaging.dicom_file import Refused
+from fhir_bridge.adapters.imaging.elements import Elements
 from fhir_bridge.adapters.imaging.header import Header
-from fhir_bridge.adapters.imaging.late import late_value
+from fhir_bridge.adapters.imaging.instances import Instance, Place, attribute
 from fhir_bridge.adapters.imaging.levels import SharedAttributes
 from fhir_bridge.adapters.imaging.modalities import modality_code
 from fhir_bridge.adapters.imaging.parties import (
@@ -22,71 +22,14 @@ from fhir_bridge.adapters.imaging.parties import (
     issuer,
     people_of,
 )
+from fhir_bridge.adapters.imaging.patients import Subject, subject_of
 from fhir_bridge.adapters.imaging.structured_report import Document
 from fhir_bridge.adapters.imaging.times import joined
+from fhir_bridge.adapters.imaging.values import Value
 from fhir_bridge.adapters.imaging.waveform import Recording
+from fhir_bridge.fhir.issues import Issue
 
 __all__ = ["Instance", "Series", "Study"]
-
-_LATERALITY = {
-    "L": ("7771000", "Left"),
-    "R": ("24028007", "Right"),
-    "B": ("51440002", "Right and left"),
-    "U": ("66459002", "Unilateral"),
-}
-
-
-class Instance:
-    """One SOP instance. Small on purpose: a run may hold 200,000 of them."""
-
-    __slots__ = ("_folder", "_name", "frames", "number", "series", "sop_class", "uid")
-
-    def __init__(self, series: Series, header: dict[str, Value], folder: str, name: str) -> None:
-        self.series = series
-        self.uid: str = header["SOPInstanceUID"]
-        self.sop_class: str = series.study.intern(header["SOPClassUID"])
-        self.number = _integer(header.get("InstanceNumber"))
-        self.frames = _integer(header.get("NumberOfFrames"))
-        self._folder = folder
-        self._name = name
-
-    @property
-    def outer(self) -> Series:
-        return self.series
-
-    @property
-    def study(self) -> Study:
-        return self.series.study
-
-    @property
-    def path(self) -> Path:
-        return Path(self._folder, self._name)
-
-    @property
-    def index(self) -> int | None:
-        """Instance Number where it can be an `unsignedInt`."""
-        return self.number if self.number is not None and self.number >= 0 else None
-
-    @property
-    def title(self) -> str | None:
-        """Concept name of a document, which R4 calls the instance's title; images have none."""
-        for document in self.study.documents:
-            if document.uid == self.uid and document.title is not None:
-                return document.title.meaning
-        return None
-
-    def get(self, keyword: str) -> Value:
-        """The value of an attribute of this instance; read from its file where it was not kept."""
-        kept = {
-            "SOPInstanceUID": self.uid,
-            "SOPClassUID": self.sop_class,
-            "InstanceNumber": self.number,
-            "NumberOfFrames": self.frames,
-        }
-        return kept[keyword] if keyword in kept else late_value(self.path, keyword, self.study.issues)
-
-    def __getattr__(self, keyword: str) -> Value:
-        return _attribute(self, keyword)
 
 
 class Series:
@@ -100,31 +43,30 @@ class Series:
         self.shared = SharedAttributes()
         self._instances: list[Instance] = []
         self._lateralities: set[str | None] = set()
-        self._regions: list[Value] = []
+        self._regions: dict[str, Value] = {}
 
     @property
     def outer(self) -> Study:
         return self.study
 
-    def add(self, header: Header, folder: str, name: str) -> Instance:
+    def add(self, header: Header, subject: Subject, place: Place) -> Instance:
         """Take in one more instance of this series."""
-        self.shared.add(header.series)
-        instance = Instance(self, header.instance, folder, name)
+        instance = Instance(self, header.instance, subject, place)
+        self.shared.add(header.series, instance.uid)
         self._instances.append(instance)
         self._lateralities.add(header.instance.get("ImageLaterality"))
         region = header.instance.get("AnatomicRegionSequence")
-        if region not in self._regions:
-            self._regions.append(region)
+        self._regions.setdefault(key_of(region), region)
         return instance
 
     def get(self, keyword: str) -> Value:
-        """The value of a series attribute; any other is read from the first instance's file."""
+        """The value of a series attribute; any other is that of the first instance."""
         if keyword in self.shared.values or keyword in _SERIES_KEPT:
             return self.shared.values.get(keyword)
-        return self._instances[0].get(keyword)
+        return self.instances[0].get(keyword)
 
     def __getattr__(self, keyword: str) -> Value:
-        return _attribute(self, keyword)
+        return attribute(self, keyword)
 
     @property
     def instances(self) -> list[Instance]:
@@ -137,8 +79,8 @@ class Series:
     @property
     def number(self) -> int | None:
         """Series Number where it can be an `unsignedInt`; a negative one has no place in FHIR."""
-        number = _integer(self.get("SeriesNumber"))
-        return number if number is not None and number >= 0 else None
+        number = self.get("SeriesNumber")
+        return number if isinstance(number, int) and number >= 0 else None
 
     @property
     def modality(self) -> Code | None:
@@ -157,19 +99,17 @@ class Series:
     @property
     def body_site(self) -> Code | None:
         """Anatomic region where all instances name the same one, else Body Part Examined by PS3.16 Annex L."""
-        if len(self._regions) == 1 and self._regions[0]:
-            first = self._regions[0][0]
-            return first if isinstance(first, Code) else None
+        (region, *others) = self._regions.values()
+        codes = [each for each in region or () if isinstance(each, Code)]
+        if codes and not others:
+            return codes[0]
         return body_part(self.get("BodyPartExamined"))
 
     @property
     def laterality(self) -> Code | None:
         """Laterality of the series, else of its images where all agree; a side only where there is a body site."""
-        letters = self._lateralities - {None}
-        letter = self.get("Laterality") or (
-            letters.pop() if len(self._lateralities) == 1 and letters else None
-        )
-        known = _LATERALITY.get(str(letter)) if letter else None
+        letters = [self.get("Laterality"), *(self._lateralities if len(self._lateralities) == 1 else ())]
+        known = next((LATERALITY[letter] for letter in letters if letter in LATERALITY), None)
         return code(known[0], "SCT", known[1]) if known else None
 
     @property
@@ -203,14 +143,16 @@ class Study:
 
     __slots__ = (
         "_interned",
+        "_recent",
+        "_reported",
         "_series",
         "documents",
         "first",
-        "issues",
         "name",
-        "patients",
         "recordings",
         "shared",
+        "subjects",
+        "titles",
         "uid",
     )
 
@@ -219,16 +161,45 @@ class Study:
         self.name = name
         self.first = first
         self.shared = SharedAttributes()
-        self.patients: dict[PatientIdentity, str] = {}
-        self.issues: list[Any] = []
+        self.subjects: dict[Subject, Subject] = {}
         self.documents: list[Document] = []
         self.recordings: list[Recording] = []
+        self.titles: dict[str, str | None] = {}
+        self._reported: dict[Issue, None] = {}
         self._series: dict[str, Series] = {}
         self._interned: dict[str, str] = {}
+        self._recent: dict[str, Elements] = {}
+
+    @property
+    def issues(self) -> list[Issue]:
+        """What is wrong with its instances, in order of reading."""
+        return list(self._reported)
+
+    def report(self, issue: Issue) -> None:
+        """Report something, once."""
+        self._reported.setdefault(issue)
+
+    def forget_issues(self) -> None:
+        """Drop what was reported so far: it is known from elsewhere."""
+        self._reported.clear()
 
     def intern(self, text: str) -> str:
         """One object for equal texts: a study has few SOP classes and many instances."""
         return self._interned.setdefault(text, text)
+
+    def elements_of(self, instance: Instance) -> Elements:
+        """All elements of an instance; those of the last few are kept, because rules ask for several attributes."""
+        known = self._recent.get(instance.uid)
+        if known is None:
+            try:
+                known = instance.place.elements()
+            except Refused as refused:
+                instance.report("FB-DCM-019", f"could not be read again: {refused}")
+                known = {}
+            while len(self._recent) >= 4:
+                del self._recent[next(iter(self._recent))]
+            self._recent[instance.uid] = known
+        return known
 
     @property
     def outer(self) -> None:
@@ -238,29 +209,34 @@ class Study:
     def study(self) -> Study:
         return self
 
-    def add(self, header: Header, folder: str, name: str) -> Instance:
+    def add(self, header: Header, place: Place) -> Instance:
         """Take in one more instance."""
-        self.shared.add(header.study)
-        self.issues += header.issues
+        for issue in header.issues:
+            self.report(issue)
+        stated = subject_of(header.study)
+        subject = self.subjects.setdefault(stated, stated)
         uid = header.series["SeriesInstanceUID"]
         series = self._series.get(uid)
         if series is None:
             series = self._series[uid] = Series(self, uid)
-        return series.add(header, folder, name)
+        self.shared.add(header.study, header.uid)
+        return series.add(header, subject, place)
 
     def get(self, keyword: str) -> Value:
-        """The value of a patient or study attribute; any other is read from the first instance's file."""
+        """The value of a patient or study attribute; any other is that of the first instance."""
         if keyword in self.shared.values or keyword in _STUDY_KEPT:
             return self.shared.values.get(keyword)
-        return next(iter(self._series.values())).get(keyword)
+        return self.series[0].get(keyword)
 
     def __getattr__(self, keyword: str) -> Value:
-        return _attribute(self, keyword)
+        return attribute(self, keyword)
 
     @property
     def series(self) -> list[Series]:
-        """The series, by number, then in the order in which they were read."""
-        return sorted(self._series.values(), key=lambda each: (each.number is None, each.number or 0))
+        """The series, by number, then by UID."""
+        return sorted(
+            self._series.values(), key=lambda each: (each.number is None, each.number or 0, each.uid)
+        )
 
     @property
     def instances(self) -> Iterator[Instance]:
@@ -292,8 +268,8 @@ class Study:
     @property
     def patient(self) -> PatientIdentity:
         """Whose study it is, in the words of the source; the reader made sure that there is one answer."""
-        best = max(self.patients, key=lambda each: (each.value is not None, len(each.authority)))
-        return best._replace(fallback=self.uid)
+        best = min(self.subjects, key=lambda each: (each.value is None, -len(each.authority), each.text))
+        return best.identity._replace(fallback=self.uid)
 
     @property
     def birth_date(self) -> str | None:
@@ -303,7 +279,11 @@ class Study:
     def accession_issuer(self) -> str | None:
         """Universal Entity ID or local name of who issued the Accession Number (PS3.3 10.36)."""
         for item in self.get("IssuerOfAccessionNumberSequence") or ():
-            return issuer(item.UniversalEntityID, item.UniversalEntityIDType) or item.LocalNamespaceEntityID
+            entity, kind, local = (
+                getattr(item, name, None)
+                for name in ("UniversalEntityID", "UniversalEntityIDType", "LocalNamespaceEntityID")
+            )
+            return issuer(entity, kind) or first_text(local)
         return None
 
     @property
@@ -372,25 +352,11 @@ _STUDY_KEPT = frozenset(STUDY)
 _SERIES_KEPT = frozenset(SERIES)
 
 
-def _attribute(scope: Any, keyword: str) -> Value:
-    # Python asks for dunder and private names (copy, pickle, inspect); DICOM keywords begin with a capital.
-    if not keyword[:1].isupper():
-        raise AttributeError(keyword)
-    return scope.get(keyword)
-
-
-def _integer(value: Value) -> int | None:
-    try:
-        return int(str(value)) if value is not None else None
-    except ValueError:
-        return None
-
-
 def _requested(study: Study, keyword: str) -> list[Code]:
     codes: dict[Code, None] = {}
     for series in study.series:
         for item in series.get("RequestAttributesSequence") or ():
-            for each in getattr(item, keyword) or ():
+            for each in getattr(item, keyword, None) or ():
                 if isinstance(each, Code):
                     codes[each] = None
     return list(codes)

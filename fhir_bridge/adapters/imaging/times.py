@@ -3,14 +3,47 @@
 from __future__ import annotations
 
 import re
-from datetime import datetime
+from datetime import datetime, timedelta, timezone
 
-__all__ = ["joined", "offset_of", "valid_datetime"]
+__all__ = ["is_date", "is_time", "joined", "moment", "offset_of", "valid_datetime"]
 
-_DATE = re.compile(r"(\d{4})\.?(\d{2})\.?(\d{2})$")
-_TIME = re.compile(r"(\d{2})(?::?(\d{2})(?::?(\d{2})(?:\.(\d{1,6}))?)?)?$")
-_OFFSET = re.compile(r"([+-])(\d{2})(\d{2})$")
-_DATETIME = re.compile(r"(\d{4})(\d{2})?(\d{2})?(\d{2})?(\d{2})?(\d{2})?(?:\.(\d{1,6}))?([+-]\d{4})?$")
+_DATE = re.compile(r"(\d{4})\.?(\d{2})\.?(\d{2})\Z", re.ASCII)
+_TIME = re.compile(r"(\d{2})(?::?(\d{2})(?::?(\d{2})(?:\.(\d{1,6}))?)?)?\Z", re.ASCII)
+_OFFSET = re.compile(r"([+-])(\d{2})(\d{2})\Z", re.ASCII)
+_DATETIME = re.compile(
+    r"(\d{4})(\d{2})?(\d{2})?(\d{2})?(\d{2})?(\d{2})?(?:\.(\d{1,6}))?([+-]\d{4})?\Z", re.ASCII
+)
+
+
+def is_date(text: str) -> bool:
+    """Whether this is a DA of a day that exists; the form of ACR-NEMA 300 with dots counts (PS3.5 6.2 note)."""
+    day = _DATE.match(text)
+    return day is not None and _is_day(int(day[1]), int(day[2]), int(day[3]))
+
+
+def is_time(text: str) -> bool:
+    """Whether this is a TM of a time that exists; the form of ACR-NEMA 300 with colons counts."""
+    clock = _TIME.match(text)
+    return clock is not None and int(clock[1]) < 24 and int(clock[2] or 0) < 60 and int(clock[3] or 0) <= 60
+
+
+def moment(text: str | None) -> datetime | None:
+    """What `joined` and `valid_datetime` give as a datetime, naive where it has no offset; None where the text is.
+
+    A month or day that is left out is the first, a time that is left out midnight.
+    """
+    match = _DATETIME.match(text) if text else None
+    if match is None:
+        return None
+    year, month, day, hour, minute, second, fraction, own = match.groups()
+    zone = None
+    if own is not None:
+        span = timedelta(hours=int(own[1:3]), minutes=int(own[3:]))
+        zone = timezone(-span if own[0] == "-" else span)
+    return datetime(
+        int(year), int(month or 1), int(day or 1), int(hour or 0), int(minute or 0), int(second or 0),
+        int((fraction or "0").ljust(6, "0")), zone,
+    )  # fmt: skip
 
 
 def offset_of(text: str | None) -> str | None:
@@ -48,13 +81,13 @@ def joined(date: str | None, time: str | None, offset: str | None) -> tuple[str 
     if not date:
         return None, bad
     day = _DATE.match(date)
-    if day is None or not _is_day(int(day[1]), int(day[2]), int(day[3])):
+    if day is None or not is_date(date):
         return None, ["date", *bad]
     text = day[1] + day[2] + day[3]
     if not time:
         return text, bad
     clock = _TIME.match(time)
-    if clock is None or int(clock[1]) > 23 or int(clock[2] or 0) > 59 or int(clock[3] or 0) > 60:
+    if clock is None or not is_time(time):
         return text, ["time", *bad]
     if clock[2] is None:
         return text, bad
@@ -78,7 +111,8 @@ def valid_datetime(text: str | None, offset: str | None) -> str | None:
         complete = year + (month or "") + (day or "")
         return complete if _is_day(int(year), int(month or 1), int(day or 1)) else None
     clock = hour + minute + (second or "") + (f".{fraction}" if fraction else "")
-    return joined(year + month + day, clock, own or offset)[0]
+    made, bad = joined(year + month + day, clock, own or offset)
+    return None if bad else made
 
 
 def _is_day(year: int, month: int, day: int) -> bool:

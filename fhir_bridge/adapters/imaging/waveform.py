@@ -8,12 +8,11 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Final
 
-from pydicom.dataset import Dataset
-
+from fhir_bridge.adapters.imaging.attribute_reader import AttributeReader
 from fhir_bridge.adapters.imaging.codes import Code
-from fhir_bridge.adapters.imaging.elements import element_value, item_value
 from fhir_bridge.adapters.imaging.times import joined, valid_datetime
 from fhir_bridge.adapters.imaging.vital_signs import in_profile_unit, is_vital_sign
+from fhir_bridge.fhir import ucum
 
 __all__ = ["Annotation", "Lead", "Recording", "UnreadableWaveform", "Waveform", "read_recording"]
 
@@ -41,6 +40,10 @@ _LEADS: Final = {
 }
 
 
+_LOWEST, _HIGHEST = Decimal("1E-6"), Decimal("1E9")
+"""Samples per second that can be meant."""
+
+
 class UnreadableWaveform(ValueError):
     """A waveform's samples can't be had; the message says why."""
 
@@ -50,14 +53,15 @@ class Lead:
     """One channel of a multiplex group.
 
     The voltage of a sample is `sample * factor + baseline`, in `unit` (PS3.3 C.10.9.1.4.2: sensitivity times
-    correction factor; the baseline is in the unit of the sensitivity).
+    correction factor; the baseline is in the unit of the sensitivity). Where one of them is stated and can't be read,
+    nobody knows the voltages: `factor`, `baseline` and `unit` are None.
     """
 
     outer: Waveform
     position: int
     source: Code | None
     factor: Decimal | None
-    baseline: Decimal
+    baseline: Decimal | None
     unit: str | None
     padding: int | None
 
@@ -89,9 +93,15 @@ class Lead:
         )
 
     @property
+    def readable(self) -> bool:
+        """Whether the voltages are known: the samples are kept, and what scales them can be read."""
+        return self.baseline is not None and self.outer.values is not None
+
+    @property
     def samples(self) -> array[int]:
-        """The samples as stored, before scaling."""
-        return self.outer.values[self.position :: self.outer.channels]
+        """The samples as stored, before scaling; none where they are not kept."""
+        values = self.outer.values
+        return array("b") if values is None else values[self.position :: self.outer.channels]
 
     @property
     def text(self) -> str:
@@ -114,7 +124,8 @@ class Waveform:
         channels: number of channels.
         samples: samples per channel.
         frequency: samples per second.
-        values: all samples, channel by channel within a sample time.
+        values: all samples, channel by channel within a sample time; None where they are more than is kept of an
+            instance.
     """
 
     outer: Recording
@@ -124,7 +135,7 @@ class Waveform:
     channels: int
     samples: int
     frequency: Decimal
-    values: array[int]
+    values: array[int] | None
     leads: list[Lead] = field(default_factory=list)
 
     @property
@@ -148,13 +159,18 @@ class Waveform:
 
 @dataclass(slots=True)
 class Annotation:
-    """A measured annotation (PS3.3 C.10.10): an interval, an axis, a rate."""
+    """A measured annotation (PS3.3 C.10.10): an interval, an axis, a rate.
+
+    Attributes:
+        qualifier: why there is no value: what is stated is no number.
+    """
 
     outer: Recording
     position: int
     code: Code
     value: Decimal | None
     unit: Code | None
+    qualifier: Code | None = None
 
     @property
     def is_vital_sign(self) -> bool:
@@ -208,144 +224,149 @@ class Recording:
         return any(waveform.is_ecg for waveform in self.waveforms)
 
 
-def read_recording(dataset: Dataset, study: Any, equipment: Any = None) -> Recording:
+def read_recording(reader: AttributeReader, uid: str, study: Any, equipment: Any = None) -> Recording:
     """Read a waveform instance; `equipment` is what made its series.
 
     A group that can't be read is named in `problems`; the others stay.
     """
     offset = study.offset
+    date, time = reader.text("ContentDate"), reader.text("ContentTime")
     recording = Recording(
         study,
-        str(dataset.SOPInstanceUID),
-        valid_datetime(_text(dataset, "AcquisitionDateTime"), offset)
-        or joined(_text(dataset, "ContentDate"), _text(dataset, "ContentTime"), offset)[0]
+        uid,
+        valid_datetime(reader.text("AcquisitionDateTime"), offset)
+        or joined(date, time, offset)[0]
         or study.started,
         equipment,
     )
-    _, little = dataset.original_encoding
-    for position, group in enumerate(dataset.get("WaveformSequence", ()), 1):
+    for position, group in enumerate(reader.items("WaveformSequence"), 1):
         try:
-            recording.waveforms.append(_waveform(recording, group, position, little=bool(little)))
+            recording.waveforms.append(_waveform(recording, group, position))
         except UnreadableWaveform as problem:
             recording.problems.append(f"group {position}: {problem}")
-    for position, item in enumerate(dataset.get("WaveformAnnotationSequence", ()), 1):
+    for position, item in enumerate(reader.items("WaveformAnnotationSequence"), 1):
         _annotate(recording, item, position)
     return recording
 
 
-def _waveform(recording: Recording, group: Dataset, position: int, *, little: bool) -> Waveform:
-    channels = int(group.get("NumberOfWaveformChannels") or 0)
-    count = int(group.get("NumberOfWaveformSamples") or 0)
-    frequency = _number(group, "SamplingFrequency")
-    if not channels or not count or frequency is None or frequency <= 0:
-        raise UnreadableWaveform("channels, samples or Sampling Frequency is missing")
-    interpretation = str(group.get("WaveformSampleInterpretation") or "")
-    bits = int(group.get("WaveformBitsAllocated") or 0)
+def _waveform(recording: Recording, group: AttributeReader, position: int) -> Waveform:
+    channels = group.integer("NumberOfWaveformChannels") or 0
+    count = group.integer("NumberOfWaveformSamples") or 0
+    frequency = group.number("SamplingFrequency")
+    if channels <= 0 or count <= 0 or frequency is None or not _LOWEST <= frequency <= _HIGHEST:
+        raise UnreadableWaveform("channels, samples or Sampling Frequency is missing or impossible")
+    interpretation = group.text("WaveformSampleInterpretation") or ""
+    bits = group.integer("WaveformBitsAllocated") or 0
     kind = _TYPES.get((interpretation, bits))
     if kind is None:
-        raise UnreadableWaveform(
-            f"samples of interpretation {interpretation or '(none)'} and {bits} bits are not read"
-        )
-    values: array[int] = array(kind)
-    stored = bytes(group.get("WaveformData") or b"")
-    needed = channels * count * values.itemsize
-    if len(stored) < needed:
-        raise UnreadableWaveform(f"Waveform Data has {len(stored)} bytes of {needed}")
-    values.frombytes(stored[:needed])
-    if little != (sys.byteorder == "little"):
-        values.byteswap()
-    definitions = list(group.get("ChannelDefinitionSequence", ()))
+        shown = interpretation if interpretation.isalnum() and len(interpretation) < 4 else "(none)"
+        raise UnreadableWaveform(f"samples of interpretation {shown} and {bits} bits are not read")
+    values = _samples(group, kind, channels * count)
+    definitions = group.items("ChannelDefinitionSequence")
     if len(definitions) != channels:
         raise UnreadableWaveform(f"{len(definitions)} channels are defined of {channels}")
     waveform = Waveform(
         recording,
         position,
-        _text(group, "MultiplexGroupLabel"),
-        group.get("WaveformOriginality") == "DERIVED",
+        group.text("MultiplexGroupLabel"),
+        group.term("WaveformOriginality", ("ORIGINAL", "DERIVED")) == "DERIVED",
         channels,
         count,
         frequency,
         values,
     )
-    padding = _padding(group, kind, little=little)
+    padding = _padding(group, kind)
     waveform.leads = [_lead(waveform, item, place, padding) for place, item in enumerate(definitions)]
     recording.skewed |= any(
-        bool(_number(item, keyword))
+        bool(item.number(keyword))
         for item in definitions
         for keyword in ("ChannelTimeSkew", "ChannelSampleSkew")
     )
     return waveform
 
 
-def _lead(waveform: Waveform, item: Dataset, position: int, padding: int | None) -> Lead:
-    sensitivity = _number(item, "ChannelSensitivity")
-    correction = _number(item, "ChannelSensitivityCorrectionFactor")
-    unit = _first_code(item, "ChannelSensitivityUnitsSequence")
+def _samples(group: AttributeReader, kind: str, count: int) -> array[int] | None:
+    values: array[int] = array(kind)
+    needed = count * values.itemsize
+    omitted = group.omitted("WaveformData")
+    stored = group.data("WaveformData") if omitted is None else b""
+    length = len(stored) if omitted is None else omitted
+    if length < needed:
+        raise UnreadableWaveform(f"Waveform Data has {length} bytes of {needed}")
+    if omitted is not None:
+        return None
+    values.frombytes(stored[:needed])
+    if sys.byteorder == "big":
+        values.byteswap()
+    return values
+
+
+def _lead(waveform: Waveform, item: AttributeReader, position: int, padding: int | None) -> Lead:
+    scaling = {
+        keyword: item.number(keyword)
+        for keyword in ("ChannelSensitivity", "ChannelSensitivityCorrectionFactor", "ChannelBaseline")
+    }
+    lost = any(value is None and item.stated(keyword) for keyword, value in scaling.items())
+    sensitivity, correction, baseline = scaling.values()
+    unit = item.code("ChannelSensitivityUnitsSequence")
     factor = None
-    if sensitivity is not None:
-        factor = _short(sensitivity * (correction if correction is not None else 1))
+    if sensitivity is not None and not lost:
+        product = sensitivity * (correction if correction is not None else 1)
+        lost = bool(product) and not -16 < product.adjusted() < 16
+        factor = None if lost else _short(product)
+    if lost:
+        item.report("FB-DCM-016", "the scaling of the channel can't be used, so its voltages are not known")
+    known = None if unit is None or unit.scheme != "UCUM" else unit.value
+    if known is not None and not ucum.is_valid(known):
+        item.report(
+            "FB-DCM-020",
+            "the CodeValue of ChannelSensitivityUnitsSequence is no unit of UCUM and was left out",
+        )
+        known = None
     return Lead(
         waveform,
         position,
-        _first_code(item, "ChannelSourceSequence"),
+        item.code("ChannelSourceSequence"),
         factor,
-        _number(item, "ChannelBaseline") or Decimal(0),
-        unit.value if unit is not None and unit.scheme == "UCUM" and unit.value else None,
+        None if lost else baseline or Decimal(0),
+        known if factor is not None else None,
         padding,
     )
 
 
-def _padding(group: Dataset, kind: str, *, little: bool) -> int | None:
-    stored = group.get("WaveformPaddingValue")
-    if stored is None:
-        return None
-    if isinstance(stored, int):
+def _padding(group: AttributeReader, kind: str) -> int | None:
+    stored = group.value("WaveformPaddingValue")
+    if stored is None or isinstance(stored, int):
         return stored
     value: array[int] = array(kind)
     if not isinstance(stored, bytes) or len(stored) < value.itemsize:
+        group.report("FB-DCM-020", "WaveformPaddingValue can't be read and was left out")
         return None
     value.frombytes(stored[: value.itemsize])
-    if little != (sys.byteorder == "little"):
+    if sys.byteorder == "big":
         value.byteswap()
     return value[0]
 
 
-def _annotate(recording: Recording, item: Dataset, position: int) -> None:
-    code = _first_code(item, "ConceptNameCodeSequence")
-    value = _number(item, "NumericValue")
-    text = _text(item, "UnformattedTextValue")
+def _annotate(recording: Recording, item: AttributeReader, position: int) -> None:
+    code = item.code("ConceptNameCodeSequence")
+    value = item.number("NumericValue")
+    text = item.text("UnformattedTextValue")
+    coded = item.code("ConceptCodeSequence")
     if code is not None and value is not None:
-        unit = _first_code(item, "MeasurementUnitsCodeSequence")
-        changed, unit = in_profile_unit(code, value, unit)
+        changed, unit = in_profile_unit(code, value, item.code("MeasurementUnitsCodeSequence"))
         recording.annotations.append(Annotation(recording, position, code, changed, unit))
     elif text:
         recording.statements.append(text)
-    elif (coded := _first_code(item, "ConceptCodeSequence")) is not None and (coded.meaning or coded.value):
+    elif coded is not None and (coded.meaning or coded.value):
         recording.statements.append(coded.meaning or coded.value or "")
     elif (
         "ReferencedSamplePositions" in item or "ReferencedTimeOffsets" in item or "ReferencedDateTime" in item
     ):
         recording.points += 1
-
-
-def _first_code(item: Dataset, keyword: str) -> Code | None:
-    for each in item.get(keyword) or ():
-        value = item_value(each)
-        return value if isinstance(value, Code) else None
-    return None
-
-
-def _number(item: Dataset, keyword: str) -> Decimal | None:
-    if keyword not in item:
-        return None
-    value = element_value(item[keyword])
-    first = value[0] if isinstance(value, list) else value
-    return Decimal(first) if isinstance(first, int | Decimal) else None
-
-
-def _text(item: Dataset, keyword: str) -> str | None:
-    value = item.get(keyword)
-    return str(value).strip() or None if value is not None else None
+    elif code is not None and (stated := item.stated("NumericValue")):
+        reason = Code(None, None, f"not a number: {stated}")
+        recording.annotations.append(Annotation(recording, position, code, None, None, reason))
 
 
 def _short(number: Decimal) -> Decimal:

@@ -29,6 +29,13 @@ CODES = declare(
         "too-long",
     ),
     IssueCode(
+        "FB-FHIR-004",
+        "information",
+        "more findings than are listed",
+        "correct what is listed and validate again; the command line lists all",
+        "incomplete",
+    ),
+    IssueCode(
         "FB-FHIR-010", "error", "unknown element", "correct the name or remove the element", "structure"
     ),
     IssueCode(

@@ -8,10 +8,11 @@ from typing import Any
 from fhir_bridge.fhir.definitions import DEFAULT, Definitions, resource_types
 from fhir_bridge.fhir.definitions.versions import named
 from fhir_bridge.fhir.issues import Issue, Severity
-from fhir_bridge.fhir.ports import TerminologyPort
+from fhir_bridge.fhir.ports import TerminologyPort, process_terminology
 from fhir_bridge.fhir.serialization import MAX_DEPTH, JsonError, loads_exact
 from fhir_bridge.fhir.validation.bundles import check_entries, full_urls
 from fhir_bridge.fhir.validation.extensions import ExtensionChecks
+from fhir_bridge.fhir.validation.findings import EnoughFound, Findings
 from fhir_bridge.fhir.validation.invariants import InvariantEngine, Invariants
 from fhir_bridge.fhir.validation.narrative import narrative_problem
 from fhir_bridge.fhir.validation.profiles import ProfileCompiler, is_a
@@ -56,6 +57,8 @@ class Validator:
         resource: dict[str, Any] | bytes | str,
         profiles: Sequence[str] = (),
         terminology: TerminologyPort | None = None,
+        *,
+        most: int | None = None,
     ) -> list[Issue]:
         """The findings; none means valid as far as R4, its profiles and the terminology at hand tell.
 
@@ -63,8 +66,11 @@ class Validator:
             resource: a parsed resource, or its JSON text. Text is parsed so that duplicate keys are found.
             profiles: canonicals to check beside those in `meta.profile`.
             terminology: asked for this resource in the place of the validator's own.
+            most: findings that are wanted; an invalid resource with more is not looked at further. None: all.
         """
         run = Run(terminology or self._terminology, self, self._definitions)
+        if most is not None:
+            run.issues = Findings(most)
         if isinstance(resource, bytes | str):
             try:
                 resource = loads_exact(resource)
@@ -76,10 +82,12 @@ class Validator:
         try:
             self._check(resource, profiles, run)
         except RecursionError:
-            run.issues.append(
-                Issue("fatal", "FB-FHIR-003", f"nested deeper than a resource needs ({MAX_DEPTH} levels)")
+            run.issues.insert(
+                0, Issue("fatal", "FB-FHIR-003", f"nested deeper than a resource needs ({MAX_DEPTH} levels)")
             )
-        return run.issues
+        except EnoughFound:
+            pass
+        return run.issues.closed() if isinstance(run.issues, Findings) else run.issues
 
     def conforms(
         self,
@@ -239,8 +247,15 @@ def _full_url(bundle: dict[str, Any], path: Path) -> str:
     return url if isinstance(url, str) else ""
 
 
-def get_validator(definitions: Definitions = DEFAULT) -> Validator:
-    """The validator for what is to be stored, by these definitions and with their terminology; one for all callers."""
+def get_validator(unknown_extensions: Severity = "error", definitions: Definitions = DEFAULT) -> Validator:
+    """The one validator of these definitions, with the process's terminology: what `fhir-bridge validate` and
+    `$validate` report.
+
+    What is to be stored is validated with `unknown_extensions="warning"`.
+    """
     return definitions.remembered(
-        "validator", lambda: Validator(unknown_extensions="warning", definitions=definitions)
+        (Validator, unknown_extensions),
+        lambda: Validator(
+            process_terminology(definitions), unknown_extensions=unknown_extensions, definitions=definitions
+        ),
     )

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from fhir_bridge.fhir.datatypes import Code, CodeableConcept, Coding
 from fhir_bridge.fhir.issues import Issue
+from fhir_bridge.mapping.functions.code_check import keep_valid
 from fhir_bridge.mapping.functions.schemes import system_uri
 from fhir_bridge.mapping.record import CLEARED
 from fhir_bridge.mapping.registry import builtin
@@ -28,6 +29,7 @@ _CACHE = 50_000
 class _Coded(NamedTuple):
     concept: CodeableConcept
     unmapped: tuple[str, str, str] | None
+    wrong: Sequence[str] = ()
 
 
 def source_codings(value: Any) -> tuple[list[SourceCoding], str | None]:
@@ -140,6 +142,7 @@ def _make(
     accepted: Sequence[str],
     schemes: Mapping[str, str] | None,
     table: str | None,
+    unknown: str,
 ) -> _Coded | None:
     codings, own_text = source_codings(value)
     if display and codings and not codings[0][2]:
@@ -151,18 +154,21 @@ def _make(
     if targets and not mapped:
         first = next((c for c in made if "code" in c), made[0] if made else Coding())
         unmapped = (first.get("system", ""), first.get("code", ""), first.get("display") or own_text or "")
+    wrong = []
     for coding_ in made:
         _settle_display(ctx, coding_)
+        problem = keep_valid(ctx, coding_) if unknown == "local" else None
+        wrong += [problem] if problem else []
     kept = mapped + [coding_ for coding_ in made if coding_ not in mapped]
-    # A display alone is text, not a coding: a coding without code says nothing that a machine can use.
-    coded = [coding_ for coding_ in kept if "code" in coding_]
     words = text or own_text or shown
+    # A display alone is the text; a further one has no other place than a coding without code.
+    coded = [coding_ for coding_ in kept if "code" in coding_ or coding_["display"] != words]
     result = CodeableConcept()
     if coded:
         result["coding"] = coded
     if words:
         result["text"] = words
-    return _Coded(result, unmapped) if result else None
+    return _Coded(result, unmapped, wrong) if result else None
 
 
 def _coded(
@@ -175,6 +181,7 @@ def _coded(
     equivalence: Any,
     schemes: Mapping[str, str] | None,
     table: str | None,
+    unknown: str,
 ) -> _Coded | None:
     codings = getattr(value, "codings", None)
     shape: Any = None
@@ -194,13 +201,14 @@ def _coded(
         ctx.source,
         tuple(schemes.items()) if schemes else None,
         table,
+        unknown,
     )
     if shape is not None:
         found = ctx.concepts.get(key)
         if found is not None or key in ctx.concepts:
             return found
     names = ACCEPTED if accepted is None else ((accepted,) if isinstance(accepted, str) else accepted)
-    made = _make(ctx, value, _wanted(wanted), system, text, display, names, schemes, table)
+    made = _make(ctx, value, _wanted(wanted), system, text, display, names, schemes, table, unknown)
     if shape is not None:
         if len(ctx.concepts) >= _CACHE:
             ctx.concepts.clear()
@@ -213,7 +221,7 @@ def _told(unmapped: tuple[str, str, str]) -> str:
     return f"{system or 'no system'}|{code_}" if code_ else f"a text without code ({system or 'no system'})"
 
 
-@builtin("concept", returns="CodeableConcept", context=True)
+@builtin("concept", returns="CodeableConcept", context=True, reads=("coded",))
 def concept(
     ctx: Context,
     x: Any,
@@ -227,6 +235,7 @@ def concept(
     schemes: Mapping[str, str] | None = None,
     table: str | None = None,
     default: str | None = None,
+    unknown: str = "keep",
 ) -> Any:
     """A CodeableConcept: mapped codings of the systems in `to` first, then the source's own, and its text.
 
@@ -242,6 +251,8 @@ def concept(
         schemes: local coding schemes -> system URI, over the site's.
         table: the system of codes that name none, for those that it knows; others stay without system.
         default: without a target: this code of the first system of `to` goes before the source's codings, flagged.
+        unknown: a code that its system does not have: `keep` it, which makes the output invalid where the system is
+            loaded, or `local`: it becomes a code of the source, flagged.
     """
     if x is None or x is CLEARED or x == "":
         return x if x is CLEARED else None
@@ -249,14 +260,16 @@ def concept(
         made = [
             concept(
                 ctx, item, to, system=system, text=text, display=display, else_=else_,
-                equivalence=equivalence, schemes=schemes, table=table, default=default,
+                equivalence=equivalence, schemes=schemes, table=table, default=default, unknown=unknown,
             )
             for item in x
         ]  # fmt: skip
         return [item for item in made if item] or None
-    found = _coded(ctx, x, to, system, text, display, equivalence, schemes, table)
+    found = _coded(ctx, x, to, system, text, display, equivalence, schemes, table, unknown)
     if found is None:
         return None
+    for problem in found.wrong:
+        ctx.flag("FB-MAP-212", problem)
     if found.unmapped is None:
         return found.concept
     ctx.unmapped[found.unmapped] += 1
@@ -296,7 +309,7 @@ def _without_target(ctx: Context, found: _Coded, to: Any, otherwise: str) -> Cod
     raise Reject(Issue("error", "FB-MAP-203", told))
 
 
-@builtin("coding", returns="Coding", context=True)
+@builtin("coding", returns="Coding", context=True, reads=("coding",))
 def coding(
     ctx: Context,
     x: Any,
@@ -307,16 +320,26 @@ def coding(
     else_: str = "keep",
     equivalence: Any = None,
     schemes: Mapping[str, str] | None = None,
+    unknown: str = "keep",
 ) -> Any:
     """The first coding that `concept` with the same arguments would give; None for text without code."""
     made = concept(
-        ctx, x, to, system=system, display=display, else_=else_, equivalence=equivalence, schemes=schemes
+        ctx,
+        x,
+        to,
+        system=system,
+        display=display,
+        else_=else_,
+        equivalence=equivalence,
+        schemes=schemes,
+        unknown=unknown,
     )
     if not made:
         return made
     if made.__class__ is list:
-        return [item["coding"][0] for item in made if "coding" in item] or None
-    return made["coding"][0] if "coding" in made else None
+        firsts = (next((found for found in item.get("coding", ()) if "code" in found), None) for item in made)
+        return [found for found in firsts if found] or None
+    return next((found for found in made.get("coding", ()) if "code" in found), None)
 
 
 @builtin("code", returns="code")

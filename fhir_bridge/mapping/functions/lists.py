@@ -18,7 +18,7 @@ def items_of(x: Any) -> list[Any]:
     return [item for item in values if item is not None and item is not CLEARED and item != ""]
 
 
-@builtin("distinct")
+@builtin("distinct", reads=("same",))
 def distinct(x: Any) -> Any:
     """The list without repeats, in order."""
     kept: list[Any] = []
@@ -28,7 +28,7 @@ def distinct(x: Any) -> Any:
     return kept or None
 
 
-@builtin("one", context=True, repeats=False)
+@builtin("one", context=True, repeats=False, reads=("same",))
 def one(ctx: Context, x: Any, *, else_: str = "flag") -> Any:
     """The only value of a list; values that agree count as one.
 
@@ -48,27 +48,27 @@ def one(ctx: Context, x: Any, *, else_: str = "flag") -> Any:
     return None
 
 
-@builtin("first", repeats=False)
+@builtin("first", repeats=False, reads=("first",))
 def first(x: Any) -> Any:
     """The first value of a list."""
     found = items_of(x)
     return found[0] if found else None
 
 
-@builtin("last", repeats=False)
+@builtin("last", repeats=False, reads=("last",))
 def last(x: Any) -> Any:
     """The last value of a list."""
     found = items_of(x)
     return found[-1] if found else None
 
 
-@builtin("count", returns="integer", repeats=False)
+@builtin("count", returns="integer", repeats=False, reads=("none",))
 def count(x: Any) -> int:
     """How many values there are; null has none."""
     return len(items_of(x))
 
 
-@builtin("exists", returns="boolean", repeats=False)
+@builtin("exists", returns="boolean", repeats=False, reads=("none",))
 def exists(x: Any) -> bool:
     """Whether there is a value."""
     return bool(items_of(x))

@@ -22,7 +22,11 @@ UNITS_MAP = "units-ucum"
 _NUMBER = re.compile(
     r"\s*([<>]=?|≤|≥)?\s*([+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?)\s*(.*?)\s*", re.DOTALL
 )
+_POINT = re.compile(r"[\s<>=≤≥+-]*\d*\.\d")
 _COMPARATORS = {"<": "<", "<=": "<=", ">": ">", ">=": ">=", "≤": "<=", "≥": ">="}
+_FLAGS = frozenset(("H", "HH", "L", "LL", "N", "A", "AA", "R", "S", "I"))
+"""Marks of abnormal or susceptible results (HL7 table 0078) that UCUM would read as units."""
+
 _TRUE = frozenset({"true", "t", "yes", "y", "1"})
 _FALSE = frozenset({"false", "f", "no", "n", "0"})
 
@@ -32,6 +36,8 @@ def number(ctx: Context, text: str) -> tuple[str | None, Decimal, str] | None:
     if ctx.group_mark:
         text = re.sub(rf"(?<=\d){re.escape(ctx.group_mark)}(?=\d{{3}}(?!\d))", "", text)
     if ctx.decimal_mark != ".":
+        if _POINT.match(text):
+            return None  # 1.234 in a source with decimal commas: one, or a thousand?
         text = text.replace(ctx.decimal_mark, ".")
     found = _NUMBER.fullmatch(text)
     if found is None:
@@ -108,7 +114,7 @@ def _unit(ctx: Context, unit: Any, system: str, otherwise: str) -> dict[str, str
     return {"unit": display or code or ""}
 
 
-@builtin("quantity", returns="Quantity", context=True)
+@builtin("quantity", returns="Quantity", context=True, reads=("text", "unit"))
 def quantity(
     ctx: Context,
     value: Any,
@@ -123,7 +129,8 @@ def quantity(
     Args:
         ctx: the run.
         value: a number, or text in the source's marks (`decimal:`, `group:` of `source:`), perhaps with a unit
-            after it, which counts where `unit` is null.
+            after it, which counts where `unit` is null and UCUM or the units map knows it. `5 H` is a high value,
+            not five henry.
         unit: text, UCUM code or coded value.
         comparator: `<`, `<=`, `>=`, `>`; the text's own goes first.
         system: the unit's system.
@@ -143,7 +150,7 @@ def quantity(
             ctx.flag("FB-MAP-207", "a quantity's value is no number; the element was left out")
             return None
         sign, digits, rest = found
-        if rest and unit is None:
+        if rest and unit is None and rest not in _FLAGS and unit_code(ctx, rest) is not None:
             unit = rest
         elif rest:
             ctx.flag("FB-MAP-207", "a quantity's value has text after its number; the element was left out")

@@ -9,6 +9,7 @@ from fhir_bridge.fhir.datatypes import CodeableConcept, Coding, Identifier, Refe
 from fhir_bridge.fhir.issues import Issue
 from fhir_bridge.mapping.functions.lists import items_of
 from fhir_bridge.mapping.functions.text import has_own_text
+from fhir_bridge.mapping.functions.times import period
 from fhir_bridge.mapping.record import CLEARED
 from fhir_bridge.mapping.registry import builtin
 from fhir_bridge.mapping.runtime import Context, Reject
@@ -49,7 +50,7 @@ def key_part(x: Any) -> str | None:
     return str(x).strip() or None
 
 
-@builtin("reference", returns="Reference", repeats=False)
+@builtin("reference", returns="Reference", repeats=False, reads=("none", "none"))
 def reference(resource_type: str, identity: Any) -> Any:
     """`Type/id` as a Reference; null where the id is."""
     part = key_part(identity)
@@ -71,18 +72,20 @@ def keyed(ctx: Context, resource_type: str, rule: str, *parts: Any) -> Any:
     return Reference(reference=found)
 
 
-@builtin("identifier", returns="Identifier", context=True)
+@builtin("identifier", returns="Identifier", context=True, reads=("identifier",))
 def identifier(ctx: Context, system: Any, value: Any = None, type: Any = None, use: str | None = None) -> Any:  # noqa: A002
     """An Identifier of a system (URI, or authority by the site's rules) and value.
 
-    An object with `.authority`, `.value`, `.identifier_type` may stand alone in place of system and value.
+    An object with `.authority`, `.value` may stand alone in place of system and value; its `.identifier_type` goes
+    before `type`, and it may state `.assigner` (a name) and `.period` (start and end).
     """
+    source: Any = None
     if system.__class__ is list and value is None:
         several = [identifier(ctx, item, None, type, use) for item in system]
         return [item for item in several if item] or None
     if hasattr(system, "authority") and value is None:
         source, system, value = system, system.authority, system.value
-        type = type or getattr(source, "identifier_type", None)  # noqa: A001
+        type = getattr(source, "identifier_type", None) or type  # noqa: A001
     text = key_part(value)
     if not text:
         return None
@@ -95,6 +98,10 @@ def identifier(ctx: Context, system: Any, value: Any = None, type: Any = None, u
         made["type"] = type
     made["system"] = ctx.identity.assigned(system or None, adapter=ctx.adapter, source=ctx.source)
     made["value"] = text
+    if (valid := getattr(source, "period", None)) and (found := period(ctx, *valid)):
+        made["period"] = found
+    if assigner := getattr(source, "assigner", None):
+        made["assigner"] = Reference(display=assigner)
     return made
 
 
@@ -112,7 +119,7 @@ def _chosen(ctx: Context, identifiers: list[Any]) -> Any:
     return min(identifiers, key=rank)
 
 
-@builtin("patient", returns="Reference", context=True, repeats=False)
+@builtin("patient", returns="Reference", context=True, repeats=False, reads=("none", "none"))
 def patient(ctx: Context, authority: Any, *value: Any, fallback: Any = None) -> Any:
     """A Reference to the Patient of an identifier: `patient(x)` or `patient(authority, value)`.
 
@@ -136,7 +143,7 @@ def patient(ctx: Context, authority: Any, *value: Any, fallback: Any = None) -> 
     return Reference(reference=f"Patient/{link.id}")
 
 
-@builtin("sample", returns="Reference", context=True, repeats=False)
+@builtin("sample", returns="Reference", context=True, repeats=False, reads=("none",))
 def sample(ctx: Context, name: Any) -> Any:
     """A Reference to the Patient whom the crosswalk names for a sample."""
     link = ctx.identity.sample(key_part(name), source=ctx.source, adapter=ctx.adapter)

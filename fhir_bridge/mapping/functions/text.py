@@ -133,7 +133,7 @@ def ends_with(x: Any, ending: str) -> bool:
     return False if x is None or x is CLEARED else string(x).endswith(ending)
 
 
-@builtin("length", returns="integer", repeats=False)
+@builtin("length", returns="integer", repeats=False, reads=("none",))
 def length(x: Any) -> Any:
     """Number of characters of a text."""
     return None if x is None or x is CLEARED else len(string(x))

@@ -177,7 +177,7 @@ def _parsed(ctx: Context, x: Any, layout: str | None) -> Parts | None:
     return parts
 
 
-@builtin("datetime", returns="dateTime", context=True)
+@builtin("datetime", returns="dateTime", context=True, reads=("time",))
 def datetime(ctx: Context, x: Any, zone: Any = None, format: str | None = None) -> Any:  # noqa: A002
     """A dateTime of the precision given. Without offset the zone decides; without zone the date alone, flagged.
 
@@ -227,7 +227,7 @@ def datetime(ctx: Context, x: Any, zone: Any = None, format: str | None = None) 
     return made
 
 
-@builtin("date", returns="date", context=True)
+@builtin("date", returns="date", context=True, reads=("time",))
 def date(ctx: Context, x: Any, format: str | None = None) -> Any:  # noqa: A002
     """The date of a date or time, as the source writes it: no zone is applied."""
     if x is None or x is CLEARED or x == "":
@@ -242,7 +242,7 @@ def date(ctx: Context, x: Any, format: str | None = None) -> Any:  # noqa: A002
     return Date(parts.date) if parts else None
 
 
-@builtin("instant", returns="instant", context=True)
+@builtin("instant", returns="instant", context=True, reads=("time",))
 def instant(ctx: Context, x: Any, zone: Any = None, format: str | None = None) -> Any:  # noqa: A002
     """An instant; a value without time or without a known zone is left out, flagged."""
     if x.__class__ is list:
@@ -256,7 +256,7 @@ def instant(ctx: Context, x: Any, zone: Any = None, format: str | None = None) -
     return Instant(made)
 
 
-@builtin("time_of_day", returns="time", context=True)
+@builtin("time_of_day", returns="time", context=True, reads=("time",))
 def time_of_day(ctx: Context, x: Any) -> Any:
     """The time of day of a time (`HHMM[SS]`, `HH:MM[:SS]`) or of a date and time."""
     if x is None or x is CLEARED or x == "":
@@ -274,7 +274,7 @@ def time_of_day(ctx: Context, x: Any) -> Any:
     return Time(_clock(parts))
 
 
-@builtin("period", returns="Period", context=True, repeats=False)
+@builtin("period", returns="Period", context=True, repeats=False, reads=("time", "time"))
 def period(ctx: Context, start: Any, end: Any = None) -> Any:
     """A Period; null where both ends are."""
     made = Period()

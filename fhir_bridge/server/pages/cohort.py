@@ -10,7 +10,7 @@ from fhir_bridge.fhir.access import AccessFilter
 from fhir_bridge.fhir.serialization import loads_exact
 from fhir_bridge.predictions.inputs import LOINC
 from fhir_bridge.predictions.resources import AIAST
-from fhir_bridge.server.pages.predictions import short
+from fhir_bridge.server.pages.predictions import counts, model_name, model_of, short
 from fhir_bridge.server.pages.reading import codes_of, name_of, target_of
 from fhir_bridge.server.pages.variants import REPORTABLE
 from fhir_bridge.storage import Store
@@ -136,14 +136,11 @@ def _classify(implication: dict[str, Any], row: Row) -> None:
 
 def _predict(predicted: Sequence[dict[str, Any]], rows: Mapping[str, Row]) -> None:
     newest: dict[tuple[int, str], dict[str, Any]] = {}
-    for observation in predicted:
-        if observation.get("status") in ("entered-in-error", "cancelled"):
-            continue
-        key = (id(_of(observation, rows)), target_of(observation.get("device", {}))[0])
-        if key not in newest or str(newest[key].get("issued", "")) < str(observation.get("issued", "")):
-            newest[key] = observation
+    for observation in sorted(predicted, key=lambda one: (counts(one), str(one.get("issued", "")))):
+        newest[id(_of(observation, rows)), model_of(observation)] = observation
     for observation in newest.values():
-        _of(observation, rows).predictions.append(short(observation))
+        text = short(observation) if counts(observation) else f"{model_name(observation)} outdated"
+        _of(observation, rows).predictions.append(text)
     for row in rows.values():
         row.predictions.sort(key=lambda text: (text.endswith("declined"), text))
 

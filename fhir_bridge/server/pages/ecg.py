@@ -12,6 +12,7 @@ from markupsafe import Markup
 from fhir_bridge.predictions.record import codings
 from fhir_bridge.server.pages.ecg_drawing import draw
 from fhir_bridge.server.pages.ecg_leads import STANDARD, Lead
+from fhir_bridge.server.pages.marks import mark_text, person_of
 from fhir_bridge.server.pages.reading import concept_text, label_of, target_of, time_of, value_text
 
 __all__ = ["ECG_CODE", "Ecg", "ecgs_of", "is_ecg", "leads_of"]
@@ -77,6 +78,8 @@ def ecgs_of(resources: Sequence[dict[str, Any]], chosen: str | None = None) -> l
 
 def _ecg(recording: dict[str, Any], resources: Sequence[dict[str, Any]], drawn: bool) -> Ecg:
     own = f"Observation/{recording['id']}"
+    patient = next((resource for resource in resources if resource["resourceType"] == "Patient"), {})
+    person = person_of(patient)
     facts: list[tuple[str, str]] = []
     statement: list[str] = []
     claimed: set[str] = {recording["id"]}
@@ -93,7 +96,8 @@ def _ecg(recording: dict[str, Any], resources: Sequence[dict[str, Any]], drawn: 
         for other in (by_name[name] for name in members if name in by_name and name != own):
             claimed.add(other["id"])
             if value_text(other):
-                facts.append((label_of(other), value_text(other)))
+                marks = mark_text(other, person, time_of(other))
+                facts.append((label_of(other), " ".join(filter(None, (value_text(other), marks)))))
     notes = [str(note["text"]) for note in recording.get("note", ()) if note.get("text")]
     drawing, remarks = draw(leads_of(recording)) if drawn else (None, ())
     return Ecg(

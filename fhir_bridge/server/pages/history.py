@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Container, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from fhir_bridge.fhir.access import EVERYTHING, AccessFilter
 from fhir_bridge.predictions.record import modality_of
+from fhir_bridge.server.pages.absence import KINDS, Statement, empty_text, is_statement, statements_of
 from fhir_bridge.server.pages.imaging import study_of
 from fhir_bridge.server.pages.reading import codes_of, concept_text, label_of, local_code, time_of
 from fhir_bridge.server.pages.results import is_genomic
@@ -44,7 +46,14 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """The lines of this part of the page; `others` counts what the page does not show, by type."""
+    """The lines of this part of the page.
+
+    Attributes:
+        others: what the page does not show, counted by type.
+        stated: what sources state of the whole list of allergies, conditions, medications.
+        empty: what each list says where it has no line.
+        refuted: allergies that were looked for and are absent.
+    """
 
     present: tuple[Entry, ...]
     absent: tuple[Entry, ...]
@@ -54,10 +63,13 @@ class History:
     visits: tuple[Entry, ...]
     reports: tuple[Entry, ...]
     others: tuple[tuple[str, int], ...]
+    stated: Mapping[str, tuple[Statement, ...]]
+    empty: Mapping[str, str]
+    refuted: tuple[Entry, ...] = ()
 
 
-def history_of(resources: Sequence[dict[str, Any]]) -> History:
-    """Sort a record into lines, newest first."""
+def history_of(resources: Sequence[dict[str, Any]], access: AccessFilter = EVERYTHING) -> History:
+    """Sort a record into lines, newest first; `access` is the reader's."""
     lines: dict[str, list[Entry]] = {}
     others: Counter[str] = Counter()
     studies = {resource["id"] for resource in resources if resource["resourceType"] == "ImagingStudy"}
@@ -65,24 +77,38 @@ def history_of(resources: Sequence[dict[str, Any]]) -> History:
         place = _place(resource, studies)
         if place is not None:
             lines.setdefault(place, []).append(_entry(resource))
-        elif resource["resourceType"] not in _SHOWN and modality_of(resource) != "genomics":
+        elif (
+            not is_statement(resource)
+            and resource["resourceType"] not in _SHOWN
+            and modality_of(resource) != "genomics"
+        ):
             others[resource["resourceType"]] += 1
     for entries in lines.values():
         entries.sort(key=lambda entry: (entry.start, entry.label), reverse=True)
-    names = ("present", "absent", "withdrawn", "allergies", "medications", "visits", "reports")
+    names = ("present", "absent", "withdrawn", "allergies", "refuted", "medications", "visits", "reports")
     sorted_lines = {name: tuple(lines.get(name, ())) for name in names}
-    return History(others=tuple(sorted(others.items())), **sorted_lines)
+    return History(
+        others=tuple(sorted(others.items())),
+        stated=statements_of(resources),
+        empty={kind: empty_text(*named, access) for kind, named in KINDS.items()},
+        **sorted_lines,
+    )
 
 
 def _place(resource: dict[str, Any], studies: Container[str]) -> str | None:
     kind = resource["resourceType"]
     verification = codes_of(resource.get("verificationStatus"))
+    if is_statement(resource):
+        void = "entered-in-error" in verification or resource.get("status") == "entered-in-error"
+        return "withdrawn" if void else None
     if kind == "Condition":
         if "entered-in-error" in verification:
             return "withdrawn"
         return "absent" if "refuted" in verification else "present"
     if kind == "AllergyIntolerance":
-        return "withdrawn" if verification & {"entered-in-error", "refuted"} else "allergies"
+        if "entered-in-error" in verification:
+            return "withdrawn"
+        return "refuted" if "refuted" in verification else "allergies"
     if kind in _MEDICATION:
         return "withdrawn" if resource.get("status") == "entered-in-error" else "medications"
     if kind == "Encounter":

@@ -6,6 +6,8 @@ from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from fhir_bridge.fhir.reference_ranges import Person
+from fhir_bridge.server.pages.marks import NOBODY, Mark, marked
 from fhir_bridge.server.pages.reading import (
     codes_of,
     concept_text,
@@ -30,6 +32,7 @@ class Measurement:
     value: str
     detail: str
     status: str
+    marks: tuple[Mark, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +60,9 @@ def study_of(resource: dict[str, Any]) -> str | None:
     return None
 
 
-def studies_of(resources: Sequence[dict[str, Any]], claimed: Container[str]) -> list[Study]:
+def studies_of(
+    resources: Sequence[dict[str, Any]], claimed: Container[str], person: Person = NOBODY
+) -> list[Study]:
     """All studies, newest first; Observations in `claimed` are shown elsewhere."""
     measured: dict[str, list[Measurement]] = {}
     reports: dict[str, list[str]] = {}
@@ -66,7 +71,7 @@ def studies_of(resources: Sequence[dict[str, Any]], claimed: Container[str]) -> 
         if study is None:
             continue
         if resource["resourceType"] == "Observation" and resource["id"] not in claimed:
-            measured.setdefault(study, []).append(_measurement(resource))
+            measured.setdefault(study, []).append(_measurement(resource, person))
         elif resource["resourceType"] == "DiagnosticReport":
             text = f"{label_of(resource)} ({resource.get('status', '')})"
             conclusion = "; ".join(str(resource.get("conclusion", "")).split("\n"))
@@ -98,7 +103,7 @@ def _study(study: dict[str, Any], measured: list[Measurement], reports: list[str
     )
 
 
-def _measurement(observation: dict[str, Any]) -> Measurement:
+def _measurement(observation: dict[str, Any], person: Person) -> Measurement:
     qualities = [
         f"{concept_text(component.get('code'))}: {value_text(component)}"
         for component in observation.get("component", ())
@@ -111,4 +116,5 @@ def _measurement(observation: dict[str, Any]) -> Measurement:
         value_text(observation),
         "; ".join(detail for detail in details if detail),
         str(observation.get("status", "")),
+        tuple(dict.fromkeys(mark for part in marked(observation, person) for mark in part.marks)),
     )

@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from fhir_bridge.fhir import definitions
 from fhir_bridge.fhir.access import AccessFilter
+from fhir_bridge.fhir.record import patient_types
 from fhir_bridge.fhir.serialization import loads_exact
+from fhir_bridge.predictions.changes import outdated_models
 from fhir_bridge.server.pages import (
     ecg,
     history,
     imaging,
+    marks,
     predictions,
     results,
     timeline,
     timeline_drawing,
     variants,
 )
+from fhir_bridge.server.pages.absence import empty_text
 from fhir_bridge.server.pages.reading import codes_of, concept_text, moment_of, name_of, target_of
 from fhir_bridge.storage import Store
 
@@ -66,25 +70,35 @@ async def patient_values(
 ) -> dict[str, object]:
     """The values of the template `patient.html`.
 
-    One query reads the Patient, some (one a resource type) the record, one the Provenance of predictions; only a
-    result that has earlier versions costs one more.
+    One query reads the Patient, some (one a resource type) the record, one the Provenance of predictions,
+    one which of them count; only a result that has earlier versions, or an input that was corrected, costs more.
 
     Raises:
         StorageError: there is no such patient, or none that the caller may know of.
     """
     patient = loads_exact((await store.read("Patient", patient_id, access)).bytes)
-    types = sorted({"Patient", *definitions.patient_compartment()} - _LEFT_OUT)
+    types = sorted(set(patient_types()) - _LEFT_OUT)
     stored = [entry.bytes async for entry in store.patient_record(patient_id, access, types=types)]
     # Parsing and drawing take tens of milliseconds for a long record: not on the event loop.
     resources = await asyncio.to_thread(lambda: [loads_exact(content) for content in stored])
     sources = await predictions.sources_of(resources, store, access)
+    outdated = await outdated_models(store, access, await store.results.of_patient(patient_id))
     ecgs = await asyncio.to_thread(ecg.ecgs_of, resources, chosen_ecg)
     claimed = _claimed(ecgs, resources)
     listed = results.newest(resources, claimed)
     shown = listed[: results.LIMIT]
     histories = await results.histories_of(shown, store, access)
     return await asyncio.to_thread(
-        _values, patient, resources, sources, ecgs, shown, len(listed) - len(shown), histories
+        _values,
+        patient,
+        resources,
+        sources,
+        outdated,
+        ecgs,
+        shown,
+        len(listed) - len(shown),
+        histories,
+        access,
     )
 
 
@@ -102,13 +116,16 @@ def _values(
     patient: dict[str, Any],
     resources: list[dict[str, Any]],
     sources: predictions.Sources,
+    outdated: Mapping[str, str],
     ecgs: list[ecg.Ecg],
     shown: list[dict[str, Any]],
     more: int,
     histories: results.Histories,
+    access: AccessFilter,
 ) -> dict[str, object]:
     found = variants.variants_of(resources)
-    days = results.days_of(shown, histories)
+    person = marks.person_of(patient)
+    days = results.days_of(shown, histories, person)
     line = timeline.timeline_of(resources, found, {day.date for day in days})
     beside_ecg = {identity for item in ecgs for identity in item.claimed}
     values: dict[str, Any] = {
@@ -116,14 +133,17 @@ def _values(
         "timeline": timeline_drawing.draw(line),
         "undated": line.undated,
         "ecgs": ecgs,
-        "studies": imaging.studies_of(resources, beside_ecg),
+        "studies": imaging.studies_of(resources, beside_ecg, person),
         "reportable": [variant for variant in found if variant.reportable],
         "other_variants": [variant for variant in found if not variant.reportable],
         "studied": variants.studies_of(resources),
-        "predictions": predictions.predictions_of(resources, sources),
+        "predictions": predictions.predictions_of(resources, sources, outdated),
         "days": days,
         "more_results": more,
-        "history": history.history_of(resources),
+        "history": history.history_of(resources, access),
+        "legend": marks.LEGEND,
+        "no_results": empty_text("results", ["Observation"], access),
+        "no_studies": empty_text("imaging studies", ["ImagingStudy"], access),
     }
     return values | {"anchors": _anchors(values, resources)}
 
@@ -164,7 +184,10 @@ def _anchors(values: dict[str, Any], resources: list[dict[str, Any]]) -> dict[st
         *(f"Observation/{item.id}" for study in values["studies"] for item in study.measurements),
         *(f"Observation/{item.id}" for item in (*values["reportable"], *values["other_variants"])),
         *(f"ImagingStudy/{study.id}" for study in values["studies"]),
-        *(f"{item.kind}/{item.id}" for item in (*lines.present, *lines.absent, *lines.medications)),
+        *(
+            f"{item.kind}/{item.id}"
+            for item in (*lines.present, *lines.absent, *lines.allergies, *lines.medications)
+        ),
     ]
     anchors = {name: name.replace("/", "-") for name in shown}
     for resource in resources:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Any, Final
 
 from fhir_bridge.fhir.access import AccessFilter
 from fhir_bridge.fhir.canonical import PREDICTION_CODES
 from fhir_bridge.fhir.serialization import loads_exact
 from fhir_bridge.predictions.record import codings
+from fhir_bridge.predictions.resources import MODELS
 from fhir_bridge.server.pages.reading import (
     concept_text,
     is_prediction,
@@ -21,19 +23,25 @@ from fhir_bridge.server.pages.reading import (
     version_of,
 )
 from fhir_bridge.storage import Store
+from fhir_bridge.storage.results import SUPERSEDED
 
 __all__ = [
     "Bar",
     "Earlier",
     "Input",
     "PredictionView",
+    "counts",
     "is_predicted",
+    "model_name",
+    "model_of",
     "predictions_of",
     "short",
     "sources_of",
 ]
 
 _DECIDING: Final = (PREDICTION_CODES, "deciding-modality")
+_NULLIFY: Final = ("http://terminology.hl7.org/CodeSystem/v3-DataOperation", "NULLIFY")
+_SUPERSEDED: Final = (SUPERSEDED["system"], SUPERSEDED["code"])
 _REFERENCE: Final = re.compile(r",? ?\(?\b[A-Z][A-Za-z]+/[A-Za-z0-9.-]{1,64}(/_history/[0-9]+)?\)?")
 _HALF: Final = 60.0
 """Length of the longest bar, to either side of the middle."""
@@ -66,18 +74,26 @@ class Bar:
 
 @dataclass(frozen=True, slots=True)
 class Earlier:
-    """A result of an earlier run."""
+    """A result of an earlier run; `withdrawn` where an input of it was wrong."""
 
     issued: str
     text: str
+    withdrawn: bool
 
 
 @dataclass(frozen=True, slots=True)
 class PredictionView:
-    """One model's newest result."""
+    """What one model says now.
+
+    Attributes:
+        current: whether it has a result that counts; else `value` and `refused` are empty.
+        outdated: what changed since its last result.
+    """
 
     id: str
     title: str
+    current: bool
+    outdated: str
     value: str
     horizon: str
     category: str
@@ -102,19 +118,19 @@ def is_predicted(resource: dict[str, Any]) -> bool:
 
 def short(observation: dict[str, Any]) -> str:
     """A prediction in two words: the model's short name and the value, or `declined`."""
-    name = concept_text(observation.get("code")).partition(" 10-year")[0].partition(" 5-year")[0]
     value = value_text(observation) if "valueQuantity" in observation else "declined"
-    return f"{name[:24]} {value}"
+    return f"{model_name(observation)} {value}"
+
+
+def model_name(observation: dict[str, Any]) -> str:
+    """The short name of the model behind a prediction."""
+    return concept_text(observation.get("code")).partition(" 10-year")[0].partition(" 5-year")[0][:24]
 
 
 async def sources_of(
     resources: Sequence[dict[str, Any]], store: Store, access: AccessFilter
 ) -> dict[str, list[dict[str, Any]]]:
-    """What each prediction was made from, by its Provenance: one query for all of them.
-
-    Provenance is not in a patient's compartment unless its target is the Patient, so a person who may see only the
-    own record gets none; the Observation's own derivedFrom is left to them.
-    """
+    """What each prediction was made from, by its Provenance: one query for all of them."""
     names = [f"Observation/{resource['id']}" for resource in resources if is_predicted(resource)]
     if not names or not access.permits("Provenance", "s"):
         return {}
@@ -122,25 +138,63 @@ async def sources_of(
     found: dict[str, list[dict[str, Any]]] = {}
     for entry in page.entries:
         provenance = loads_exact(entry.bytes)
+        if _NULLIFY in codings(provenance.get("activity")):
+            continue  # says why the result was withdrawn, not what it was made from
         inputs = [entity["what"] for entity in provenance.get("entity", ()) if "what" in entity]
         for target in provenance.get("target", ()):
             found[target_of(target)[0]] = inputs
     return found
 
 
-def predictions_of(resources: Sequence[dict[str, Any]], sources: Sources) -> list[PredictionView]:
-    """What models say of this patient, one view a model; what a newer run replaced stands below it."""
+def counts(resource: dict[str, Any]) -> bool:
+    """Whether a result is neither withdrawn nor superseded by a newer one."""
+    tags = resource.get("meta", {}).get("tag", ())
+    return resource.get("status") not in ("entered-in-error", "cancelled") and not any(
+        (tag.get("system"), tag.get("code")) == _SUPERSEDED for tag in tags
+    )
+
+
+def model_of(resource: dict[str, Any]) -> str:
+    """The logical model behind a result, whatever its version."""
+    for system, code in codings(resource.get("method")):
+        if system == MODELS:
+            return code
+    return target_of(resource.get("device", {}))[0] or concept_text(resource.get("code"))
+
+
+def predictions_of(
+    resources: Sequence[dict[str, Any]], sources: Sources, outdated: Mapping[str, str] = MappingProxyType({})
+) -> list[PredictionView]:
+    """What models say of this patient, one view a model; what a newer run replaced stands below it.
+
+    Args:
+        outdated: model to what changed since its last result (`predictions.changes`).
+    """
     by_reference = {f"{item['resourceType']}/{item['id']}": item for item in resources}
     horizons = _horizons(resources)
     runs: dict[str, list[dict[str, Any]]] = {}
     for resource in resources:
-        if is_predicted(resource) and resource.get("status") not in ("entered-in-error", "cancelled"):
-            model = target_of(resource.get("device", {}))[0] or concept_text(resource.get("code"))
-            runs.setdefault(model, []).append(resource)
+        if is_predicted(resource):
+            runs.setdefault(model_of(resource), []).append(resource)
     views = []
-    for results in runs.values():
+    for model, results in runs.items():
         results.sort(key=lambda resource: (str(resource.get("issued", "")), resource["id"]), reverse=True)
-        views.append(_view(results, horizons, sources, by_reference))
+        results.sort(key=counts, reverse=True)
+        view = _view(results, horizons, sources, by_reference)
+        if not counts(results[0]):
+            earlier = (_earlier(results[0]), *view.earlier)
+            view = replace(
+                view,
+                current=False,
+                value="",
+                refused="",
+                category="",
+                inputs=(),
+                bars=(),
+                notes=(),
+                earlier=earlier,
+            )
+        views.append(replace(view, outdated=outdated.get(model, "")))
     return sorted(views, key=lambda view: (not view.value, view.title))
 
 
@@ -182,6 +236,8 @@ def _view(
     return PredictionView(
         id=resource["id"],
         title=concept_text(resource.get("code")),
+        current=True,
+        outdated="",
         value=value_text(resource) if "valueQuantity" in resource else "",
         horizon=horizon,
         category=concept_text(category),
@@ -212,7 +268,7 @@ def _plain(reason: str) -> str:
 def _earlier(resource: dict[str, Any]) -> Earlier:
     refused = concept_text(resource.get("dataAbsentReason"))
     text = value_text(resource) if "valueQuantity" in resource else f"no result: {_plain(refused)}"
-    return Earlier(str(resource.get("issued", "")), text)
+    return Earlier(str(resource.get("issued", "")), text, resource.get("status") == "entered-in-error")
 
 
 def _bars(contributions: Sequence[tuple[str, float]]) -> tuple[Bar, ...]:

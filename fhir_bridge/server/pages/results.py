@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any, Final
 
 from fhir_bridge.fhir.access import AccessFilter
+from fhir_bridge.fhir.reference_ranges import Person
 from fhir_bridge.fhir.serialization import loads_exact
 from fhir_bridge.predictions.record import codings
 from fhir_bridge.server.pages.ecg import is_ecg
+from fhir_bridge.server.pages.marks import NOBODY, Marked, marked
 from fhir_bridge.server.pages.reading import (
     concept_text,
     is_prediction,
@@ -58,16 +60,22 @@ class Replaced:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """One result as it stands now; `said` is how the source names it, where the reader's language has another name."""
+    """One result as it stands now.
+
+    Attributes:
+        said: how the source names it, where the reader's language has another name.
+        value: all of it as text.
+        parts: its own value and those of its components, each with what marks it.
+    """
 
     id: str
     time: str
     label: str
     said: str
     value: str
+    parts: tuple[Marked, ...]
     reference: str
     status: str
-    interpretation: str
     local: str | None
     notes: tuple[str, ...]
     replaced: tuple[Replaced, ...]
@@ -134,13 +142,15 @@ async def histories_of(
     return found
 
 
-def days_of(observations: Sequence[dict[str, Any]], histories: Histories) -> list[Day]:
-    """Results by day; `observations` are in the order of `newest`."""
-    results = [_result(observation, histories.get(observation["id"], ())) for observation in observations]
+def days_of(
+    observations: Sequence[dict[str, Any]], histories: Histories, person: Person = NOBODY
+) -> list[Day]:
+    """Results by day; `observations` are in the order of `newest`, `person` decides which reference ranges count."""
+    results = [_result(item, histories.get(item["id"], ()), person) for item in observations]
     return [Day(date, tuple(group)) for date, group in groupby(results, key=lambda result: result.time[:10])]
 
 
-def _result(observation: dict[str, Any], others: Sequence[dict[str, Any]]) -> Result:
+def _result(observation: dict[str, Any], others: Sequence[dict[str, Any]], person: Person) -> Result:
     label, said = concept_text(observation.get("code")), source_text(observation.get("code"))
     return Result(
         id=observation["id"],
@@ -148,9 +158,9 @@ def _result(observation: dict[str, Any], others: Sequence[dict[str, Any]]) -> Re
         label=label or "(no code)",
         said=said if said != label else "",
         value=_value(observation),
-        reference=", ".join(filter(None, map(_reference_text, observation.get("referenceRange", ())))),
+        parts=marked(observation, person),
+        reference="; ".join(_references(observation)),
         status=str(observation.get("status", "")),
-        interpretation=", ".join(concept_text(concept) for concept in observation.get("interpretation", ())),
         local=local_code(observation.get("code")),
         notes=tuple(str(note["text"]) for note in observation.get("note", ()) if note.get("text")),
         replaced=_replaced(observation, others),
@@ -168,13 +178,29 @@ def _value(observation: dict[str, Any]) -> str:
     return "; ".join(part for part in (own, *parts, panel) if part)
 
 
+def _references(observation: dict[str, Any]) -> Iterator[str]:
+    """The reference ranges in words: those of components by name, and whom each is for."""
+    for interval in observation.get("referenceRange", ()):
+        if text := _reference_text(interval):
+            yield text
+    for component in observation.get("component", ()):
+        texts = ", ".join(filter(None, map(_reference_text, component.get("referenceRange", ()))))
+        if texts:
+            yield f"{concept_text(component.get('code'))}: {texts}"
+
+
 def _reference_text(interval: dict[str, Any]) -> str:
-    if interval.get("text"):
-        return str(interval["text"])
     low, high = (quantity_text(interval.get(end, {})) for end in ("low", "high"))
-    if low and high:
-        return f"{low} to {high}"
-    return f"from {low}" if low else f"up to {high}" if high else ""
+    if interval.get("text"):
+        found = str(interval["text"])
+    elif low and high:
+        found = f"{low} to {high}"
+    else:
+        found = f"from {low}" if low else f"up to {high}" if high else ""
+    age = interval.get("age", {})
+    ages = " to ".join(filter(None, (quantity_text(age.get(end, {})) for end in ("low", "high"))))
+    whom = [*map(concept_text, interval.get("appliesTo", ())), *([f"age {ages}"] if ages else [])]
+    return f"{found} ({', '.join(filter(None, whom))})" if found and any(whom) else found
 
 
 def _replaced(observation: dict[str, Any], others: Sequence[dict[str, Any]]) -> tuple[Replaced, ...]:

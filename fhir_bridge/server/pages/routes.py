@@ -11,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from fhir_bridge.server.pages import cohort, rendering
+from fhir_bridge.server.pages.inbox import inbox_values
 from fhir_bridge.server.pages.language import CHOICES, language_for, names_in, reader
 from fhir_bridge.server.pages.patient import patient_values
 from fhir_bridge.server.services import Services, services_of
@@ -58,6 +59,20 @@ async def cohort_page(request: Request) -> Response:
     await rendering.audit_list(request, user, (row.id for row in found.rows))
     values = {"csrf": csrf, "cohort": found, "name": name}
     return rendering.page("cohort.html", services, user, values)
+
+
+@router.get("/inbox")
+async def inbox_page(request: Request) -> Response:
+    """What waits for the people who look after the data; a patient has no business there."""
+    user = await current_user(request)
+    if user is None:
+        return login_redirect(request)
+    services, csrf = services_of(request), await csrf_token(request)
+    if user.role == "patient":
+        return rendering.refused(services, user, "There is no such page.", 404, csrf)
+    query = request.query_params
+    values = await inbox_values(services.store, query.get("kind", ""), query.get("after", ""))
+    return rendering.page("inbox.html", services, user, {"csrf": csrf, **values})
 
 
 @router.get("/patients/{patient_id}")

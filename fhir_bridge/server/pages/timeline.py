@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from fhir_bridge.predictions.record import modality_of
+from fhir_bridge.server.pages.absence import is_statement
 from fhir_bridge.server.pages.imaging import study_of
 from fhir_bridge.server.pages.predictions import is_predicted, short
 from fhir_bridge.server.pages.reading import codes_of, label_of, moment_of, time_of
@@ -105,7 +106,8 @@ def timeline_of(
 def _lane(resource: dict[str, Any], studies: set[str]) -> Lane | None:
     kind = resource["resourceType"]
     verification = codes_of(resource.get("verificationStatus"))
-    if resource.get("status") in _VOID or verification & {"refuted", "entered-in-error"}:
+    void = resource.get("status") in _VOID or verification & {"refuted", "entered-in-error"}
+    if void or is_statement(resource):
         return None
     code: str | None = None
     if is_predicted(resource):

@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 
 import orjson
 from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
 
 from fhir_bridge.fhir.issues import Issue
 from fhir_bridge.server.rest import hooks
@@ -16,7 +17,16 @@ from fhir_bridge.server.rest.call import FHIR_JSON, Call
 from fhir_bridge.server.rest.refusal import outcome_bytes
 from fhir_bridge.storage import HistoryEntry, SearchPage, Stored, Written
 
-__all__ = ["history_bundle", "not_modified", "outcome", "resource", "search_bundle", "written"]
+__all__ = [
+    "history_bundle",
+    "in_pieces",
+    "matches",
+    "not_modified",
+    "outcome",
+    "resource",
+    "search_bundle",
+    "written",
+]
 
 
 def _validators(stored: Stored) -> dict[str, str]:
@@ -30,9 +40,8 @@ def _validators(stored: Stored) -> dict[str, str]:
 def not_modified(call: Call, stored: Stored) -> bool:
     """Whether the caller has this version already (If-None-Match, else If-Modified-Since)."""
     headers = call.request.headers
-    if (match := headers.get("if-none-match")) is not None:
-        tags = {tag.strip().removeprefix("W/") for tag in match.split(",")}
-        return "*" in tags or stored.etag.removeprefix("W/") in tags
+    if (known := headers.get("if-none-match")) is not None:
+        return matches(known, stored)
     if (since := headers.get("if-modified-since")) is not None:
         try:
             moment = parsedate_to_datetime(since)
@@ -40,6 +49,12 @@ def not_modified(call: Call, stored: Stored) -> bool:
             return False
         return bool(stored.last_updated.replace(microsecond=0) <= moment.astimezone(UTC))
     return False
+
+
+def matches(known: str, stored: Stored) -> bool:
+    """Whether a list of ETags, as If-None-Match has it, holds that of this version."""
+    tags = {tag.strip().removeprefix("W/") for tag in known.split(",")}
+    return "*" in tags or stored.etag.removeprefix("W/") in tags
 
 
 def resource(call: Call, stored: Stored) -> Response:
@@ -88,15 +103,52 @@ def _links(
     return orjson.dumps(links)
 
 
-def _bundle(kind: bytes, links: bytes, total: int | None, entries: Iterable[bytes]) -> bytes:
+def _bundle(kind: bytes, links: bytes, total: int | None, entries: Iterable[Sequence[bytes]]) -> list[bytes]:
+    """A Bundle in pieces: its entries' contents are not copied."""
     counted = b"" if total is None else b',"total":%d' % total
-    joined = b",".join(entries)
-    listed = b',"entry":[' + joined + b"]" if joined else b""
-    return (
+    head = (
         b'{"resourceType":"Bundle","type":"' + kind + b'","timestamp":'
-        + orjson.dumps(datetime.now(UTC).isoformat(timespec="milliseconds"))
-        + counted + b',"link":' + links + listed + b"}"
+        + orjson.dumps(datetime.now(UTC).isoformat(timespec="milliseconds")) + counted + b',"link":' + links
     )  # fmt: skip
+    parts = [head]
+    for number, entry in enumerate(entries):
+        parts.append(b"," if number else b',"entry":[')
+        parts.extend(entry)
+    parts.append(b"]}" if len(parts) > 1 else b"}")
+    return parts
+
+
+LARGE = 256 * 1024
+"""Bytes from which an answer is sent in pieces, as the client takes them."""
+
+
+class _InPieces(Response):
+    """An answer that is never whole in memory beside its pieces."""
+
+    def __init__(self, parts: Sequence[bytes], size: int, media_type: str) -> None:
+        super().__init__(media_type=media_type, headers={"content-length": str(size)})
+        self._parts = parts
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002
+        """Send it, no faster than it is read."""
+        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+        waiting: list[bytes] = []
+        size = 0
+        for part in self._parts:
+            waiting.append(part)
+            size += len(part)
+            if size >= LARGE:
+                await send({"type": "http.response.body", "body": b"".join(waiting), "more_body": True})
+                waiting, size = [], 0
+        await send({"type": "http.response.body", "body": b"".join(waiting)})
+
+
+def in_pieces(parts: Sequence[bytes]) -> Response:
+    """An answer of pieces."""
+    size = sum(map(len, parts))
+    if size < LARGE:
+        return Response(b"".join(parts), media_type=FHIR_JSON)
+    return _InPieces(parts, size, FHIR_JSON)
 
 
 def search_bundle(
@@ -104,18 +156,27 @@ def search_bundle(
     path: str,
     parameters: Sequence[tuple[str, str]],
     page: SearchPage,
+    contents: Sequence[bytes],
     notes: Sequence[Issue],
     asked: Sequence[tuple[str, str]],
-) -> bytes:
-    """A searchset (R4 http.html#search); `parameters` are those of `asked` that were taken into account."""
+) -> list[bytes]:
+    """A searchset (R4 http.html#search).
+
+    Args:
+        parameters: those of `asked` that were taken into account.
+        contents: of the page's entries, as the caller may see them.
+    """
     base = call.base.encode()
-    entries = [
-        b'{"fullUrl":"' + base + b"/" + f"{stored.type}/{stored.id}".encode() + b'","resource":'
-        + hooks.redact(call.services.plugins, stored.bytes, call.access) + b',"search":{"mode":"match"}}'
-        for stored in page.entries
-    ]  # fmt: skip
+    entries: list[Sequence[bytes]] = [
+        (
+            b'{"fullUrl":"' + base + b"/" + f"{stored.type}/{stored.id}".encode() + b'","resource":',
+            content,
+            b',"search":{"mode":"match"}}',
+        )
+        for stored, content in zip(page.entries, contents, strict=True)
+    ]
     if notes:
-        entries.append(b'{"resource":' + outcome_bytes(notes) + b',"search":{"mode":"outcome"}}')
+        entries.append((b'{"resource":' + outcome_bytes(notes) + b',"search":{"mode":"outcome"}}',))
     return _bundle(b"searchset", _links(call, path, parameters, page.next, asked), page.total, entries)
 
 
@@ -124,28 +185,29 @@ def history_bundle(
     path: str,
     parameters: Sequence[tuple[str, str]],
     entries: Sequence[HistoryEntry],
+    contents: Sequence[bytes],
     total: int | None,
     cursor: str | None,
-) -> bytes:
+) -> list[bytes]:
     """A history (R4 http.html#history), newest first; a deletion has no resource."""
     return _bundle(
         b"history",
         _links(call, path, parameters, cursor, parameters),
         total,
-        [_history_entry(call, entry) for entry in entries],
+        [_history_entry(call, entry, content) for entry, content in zip(entries, contents, strict=True)],
     )
 
 
-def _history_entry(call: Call, entry: HistoryEntry) -> bytes:
+def _history_entry(call: Call, entry: HistoryEntry, content: bytes) -> Sequence[bytes]:
     stored = entry.stored
     where = f"{stored.type}/{stored.id}"
-    body = hooks.redact(call.services.plugins, stored.bytes, call.access)
     request = orjson.dumps({"method": entry.method, "url": stored.type if entry.method == "POST" else where})
     status = {"POST": "201 Created", "PUT": "200 OK", "DELETE": "204 No Content"}[entry.method]
     response = orjson.dumps(
         {"status": status, "etag": stored.etag, "lastModified": stored.last_updated.isoformat()}
     )
     return (
-        b'{"fullUrl":' + orjson.dumps(f"{call.base}/{where}") + (b',"resource":' + body if body else b"")
-        + b',"request":' + request + b',"response":' + response + b"}"
-    )  # fmt: skip
+        b'{"fullUrl":' + orjson.dumps(f"{call.base}/{where}") + (b',"resource":' if content else b""),
+        content,
+        b',"request":' + request + b',"response":' + response + b"}",
+    )

@@ -11,17 +11,34 @@ from typing import Any
 from fhir_bridge.fhir.issues import Issue
 from fhir_bridge.fhir.serialization import MAX_DEPTH, JsonError, loads_exact
 from fhir_bridge.server.forms import FORM_BYTES, FormError, read_limited
+from fhir_bridge.server.offloading import offloaded
 from fhir_bridge.server.rest.call import Call
-from fhir_bridge.server.rest.refusal import Refusal, refuse
+from fhir_bridge.server.rest.refusal import Refusal, busy, refuse
+from fhir_bridge.server.slots import RoomTaken
 from fhir_bridge.server.validation import Judge
 
-__all__ = ["FORM", "check_resource", "content_type", "parse", "read_body", "read_form", "read_resource"]
+__all__ = [
+    "FORM",
+    "check_resource",
+    "content_type",
+    "parse",
+    "parsed",
+    "read_body",
+    "read_form",
+    "read_resource",
+]
 
 FORM = "application/x-www-form-urlencoded"
 
-BODY_SECONDS = 60
 INLINE_BYTES = 4_096
 """Bodies up to this size are parsed and validated on the event loop; larger ones in a thread."""
+LARGE_BYTES = 1024 * 1024
+"""Bodies beyond this size are looked at one after the other: parsed, they take many times as much memory."""
+MOST_FLAT = 200_000
+"""Values of one object or list."""
+TURN_SECONDS = 30
+MOST_VALUES = 1_000_000
+"""Objects, lists and values behind a comma in a body: what a parser makes of each takes some hundred bytes."""
 _TYPES = frozenset({"application/fhir+json", "application/json", "application/json+fhir", "text/json"})
 _LARGEST_EXPONENT = 100
 _ID = re.compile(r"[A-Za-z0-9.-]{1,64}")
@@ -57,23 +74,48 @@ async def read_form(call: Call) -> str:
 
 
 async def _read(call: Call, limit: int) -> bytes:
+    room, held = call.services.bodies, 0
+
+    def hold(size: int) -> None:
+        nonlocal held
+        room.take(size)
+        held += size
+
+    call.held.callback(lambda: room.give(held))
     try:
-        async with asyncio.timeout(BODY_SECONDS):
-            return await read_limited(call.request, limit)
+        body = await read_limited(call.request, limit, hold)
     except FormError as error:
-        raise refuse(
-            error.status, "FB-REST-007" if error.status == 413 else "FB-REST-004", str(error)
-        ) from error
+        code = {413: "FB-REST-007", 408: "FB-REST-014"}.get(error.status, "FB-REST-004")
+        raise refuse(error.status, code, str(error)) from error
+    except RoomTaken as error:
+        raise busy("too many large bodies are on their way") from error
+    if len(body) > LARGE_BYTES:
+        await _take_turn(call)
+    return body
+
+
+async def _take_turn(call: Call) -> None:
+    """Large bodies are looked at one after the other; the turn ends with the request."""
+    try:
+        async with asyncio.timeout(TURN_SECONDS):
+            await call.services.large.acquire()
     except TimeoutError as error:
-        raise refuse(408, "FB-REST-014", f"the body took more than {BODY_SECONDS} seconds") from error
+        raise busy("other large bodies are looked at") from error
+    call.held.callback(call.services.large.release)
+
+
+async def parsed(body: bytes) -> dict[str, Any]:
+    """As `parse`, off the event loop where it takes long."""
+    return parse(body) if len(body) <= INLINE_BYTES else await offloaded(parse, body)
 
 
 def parse(body: bytes) -> dict[str, Any]:
     """A JSON object, decimals to the digit.
 
     Raises:
-        Refusal: 400; see FB-REST-001.
+        Refusal: 400; see FB-REST-001. 413: too many values.
     """
+    _bounded_text(body)
     try:
         text = body.decode()
     except UnicodeDecodeError as error:
@@ -89,6 +131,28 @@ def parse(body: bytes) -> dict[str, Any]:
         raise refuse(400, "FB-REST-001", "the body is not a JSON object")
     _bounded(value)
     return value
+
+
+def _bounded_text(body: bytes) -> None:
+    """What a parser would take too long or too much memory for.
+
+    The parser of Python has an end of an object looked at by our code, where other threads can go on; between two ends
+    none can. So there are bounds on all values, and on those of one object or list.
+    """
+    if len(body) <= LARGE_BYTES:
+        return
+    if sum(map(body.count, (b",", b"{", b"["))) > MOST_VALUES:
+        raise refuse(413, "FB-REST-007", f"the body has more than {MOST_VALUES} values")
+    start = 0
+    while start < len(body):
+        end = body.find(b"}", start)
+        end = len(body) if end < 0 else end
+        if (
+            end - start > MOST_FLAT
+            and max(body.count(b",", start, end), body.count(b"[", start, end)) > MOST_FLAT
+        ):
+            raise refuse(413, "FB-REST-007", f"an object or list has more than {MOST_FLAT} values")
+        start = end + 1
 
 
 def _bounded(value: dict[str, Any]) -> None:
@@ -169,7 +233,7 @@ async def read_resource(call: Call, resource_id: str = "") -> dict[str, Any]:
     if inline:
         resource = _parsed(body, call.type, resource_id)
     else:
-        resource = await asyncio.to_thread(_parsed, body, call.type, resource_id)
+        resource = await offloaded(_parsed, body, call.type, resource_id)
     judge = Judge(call.services.terminology, call.services.store)
     refuse_invalid(await judge.issues(resource, inline=inline))
     return resource

@@ -2,51 +2,91 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from http import HTTPStatus
 from typing import Any
 
-from fhir_bridge.fhir.serialization import loads_exact
-from fhir_bridge.server.rest import hooks
+import orjson
+
+from fhir_bridge.fhir.serialization import dumps, loads
+from fhir_bridge.server.rest import answers, hooks
 from fhir_bridge.server.rest.call import Call
 from fhir_bridge.server.rest.operations import answer, permitted
 from fhir_bridge.server.rest.refusal import refuse
-from fhir_bridge.server.rest.search import decoded, searchset
+from fhir_bridge.server.rest.search import check_plain, decoded, searchset
+from fhir_bridge.storage import Stored
 
-__all__ = ["operate_entry", "read_entry"]
+__all__ = ["Answered", "operate_entry", "read_entry"]
+
+
+@dataclass(slots=True)
+class Answered:
+    """The entry that answers one of a Bundle.
+
+    Attributes:
+        response: Bundle.entry.response.
+        resource: the JSON of Bundle.entry.resource in pieces, as it came from the store; empty where there is none.
+        shown: what of patients is in it.
+    """
+
+    response: dict[str, Any]
+    resource: Sequence[bytes] = ()
+    full_url: str = ""
+    shown: Sequence[Stored] = ()
+
+    @property
+    def status(self) -> str:
+        """The HTTP status, three digits."""
+        return str(self.response.get("status", ""))[:3]
+
+    def parts(self, *, bodiless: bool) -> list[bytes]:
+        """Its JSON in pieces; without the resource for a HEAD."""
+        parts = [b"{"]
+        if self.full_url:
+            parts.append(b'"fullUrl":' + orjson.dumps(self.full_url) + b",")
+        if self.resource and not bodiless:
+            parts += [b'"resource":', *self.resource, b","]
+        parts.append(b'"response":' + dumps(self.response) + b"}")
+        return parts
 
 
 async def read_entry(
-    call: Call, resource_type: str, resource_id: str, version: str, query: str
-) -> dict[str, Any]:
+    call: Call, resource_type: str, resource_id: str, version: str, query: str, known: str | None = None
+) -> Answered:
     """The entry that answers `GET Type/id`, `GET Type/id/_history/version` or `GET Type?criteria`.
+
+    Args:
+        known: `request.ifNoneMatch`: versions that the caller has already.
 
     Raises:
         Refusal, StorageError: as the single request would.
     """
     one = replace(call, type=resource_type, id=resource_id, version=version)
     if not resource_id:
-        found, _ = await searchset(one, decoded(query))
-        return {"resource": loads_exact(found), "response": {"status": "200 OK"}}
+        found, page = await searchset(one, decoded(query))
+        return Answered({"status": "200 OK"}, found, shown=page.entries)
+    if query:
+        check_plain(one, decoded(query))
     store = call.services.store
-    if version:
-        stored = await store.vread(resource_type, resource_id, version, call.access)
-    else:
-        stored = await store.read(resource_type, resource_id, call.access)
-    return {
-        "fullUrl": f"{call.base}/{stored.type}/{stored.id}",
-        "resource": loads_exact(hooks.redact(call.services.plugins, stored.bytes, call.access)),
-        "response": {
-            "status": "200 OK",
-            "etag": stored.etag,
-            "lastModified": stored.last_updated.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
-        },
+    async with call.budget.limited():
+        if version:
+            stored = await store.vread(resource_type, resource_id, version, call.access)
+        else:
+            stored = await store.read(resource_type, resource_id, call.access)
+    response = {
+        "status": "200 OK",
+        "etag": stored.etag,
+        "lastModified": stored.last_updated.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
     }
+    if known is not None and answers.matches(known, stored):
+        return Answered({**response, "status": "304 Not Modified"}, shown=[stored])
+    content = hooks.redact(call.services.plugins, stored.bytes, call.access)
+    call.budget.spend(size=len(content))
+    return Answered(response, [content], f"{call.base}/{stored.type}/{stored.id}", [stored])
 
 
-async def operate_entry(
-    call: Call, method: str, query: str, resource: dict[str, Any] | None
-) -> dict[str, Any]:
+async def operate_entry(call: Call, method: str, query: str, resource: dict[str, Any] | None) -> Answered:
     """The entry that answers an operation that changes nothing; what fails is its outcome.
 
     Raises:
@@ -54,12 +94,14 @@ async def operate_entry(
     """
     if call.operations is None:
         raise refuse(404, "FB-REST-005", "there are no operations here")
-    operation = await permitted(call, call.operations, method)
-    if set(operation.access) & set("cud"):
-        raise refuse(400, "FB-REST-010", "an operation that changes something is not taken in a Bundle")
-    given = await answer(call, operation, method, decoded(query), resource if method == "POST" else None)
-    found = loads_exact(bytes(given.body)) if given.body else None
+    async with call.budget.limited():
+        operation = await permitted(call, call.operations, method)
+        if set(operation.access) & set("cud"):
+            raise refuse(400, "FB-REST-010", "an operation that changes something is not taken in a Bundle")
+        given = await answer(call, operation, method, decoded(query), resource if method == "POST" else None)
+    body = bytes(given.body)
+    call.budget.spend(size=len(body))
     status = f"{given.status_code} {HTTPStatus(given.status_code).phrase}"
     if given.status_code >= 400:
-        return {"response": {"status": status, "outcome": found}}
-    return {"resource": found, "response": {"status": status}}
+        return Answered({"status": status, "outcome": loads(body)} if body else {"status": status})
+    return Answered({"status": status}, [body] if body else ())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 from dataclasses import dataclass, replace
 from http import HTTPStatus
@@ -12,20 +11,24 @@ from starlette.responses import Response
 
 from fhir_bridge.fhir import definitions
 from fhir_bridge.fhir.issues import Issue, operation_outcome
-from fhir_bridge.fhir.serialization import dumps, loads_exact
+from fhir_bridge.fhir.serialization import loads
 from fhir_bridge.governance import audit
-from fhir_bridge.server.rest import hooks
-from fhir_bridge.server.rest.auditing import patient_of
-from fhir_bridge.server.rest.body import check_resource, parse, read_body, refuse_invalid
-from fhir_bridge.server.rest.bounds import refuse_new_links, refuse_unreachable
-from fhir_bridge.server.rest.bundle_reads import operate_entry, read_entry
-from fhir_bridge.server.rest.call import FHIR_JSON, Call
-from fhir_bridge.server.rest.interactions import condition
-from fhir_bridge.server.rest.owned import READ_ONLY_TYPES, check_new, keep_labels
+from fhir_bridge.server.finishing import finished
+from fhir_bridge.server.rest import answers, hooks
+from fhir_bridge.server.rest.auditing import MANY, audit_read, audit_search, patients_of
+from fhir_bridge.server.rest.body import check_resource, parsed, read_body, refuse_invalid
+from fhir_bridge.server.rest.bundle_reads import Answered, operate_entry, read_entry
+from fhir_bridge.server.rest.call import Call
+from fhir_bridge.server.rest.checks import check_write
+from fhir_bridge.server.rest.owned import READ_ONLY_TYPES
 from fhir_bridge.server.rest.refusal import Refusal, refuse
+from fhir_bridge.server.rest.refused import record_refusal
+from fhir_bridge.server.rest.search import condition
 from fhir_bridge.server.validation import Judge
+from fhir_bridge.storage.breathing import Pause
 from fhir_bridge.storage.bundles import conditional_references
 from fhir_bridge.storage.errors import StorageError, TransactionFailed
+from fhir_bridge.storage.writing import Operation
 
 __all__ = ["transact"]
 
@@ -62,7 +65,11 @@ class Entry:
 async def transact(call: Call) -> Response:
     """POST [base]: a transaction is stored whole or not at all, a batch entry by entry."""
     body = await read_body(call)
-    bundle = await asyncio.to_thread(parse, body)
+    async with call.work():
+        return await _transact(call, await parsed(body))
+
+
+async def _transact(call: Call, bundle: dict[str, Any]) -> Response:
     kind = bundle.get("type")
     if bundle.get("resourceType") != "Bundle" or kind not in ("transaction", "batch"):
         raise refuse(400, "FB-REST-010", "send a Bundle of type transaction or batch")
@@ -73,13 +80,16 @@ async def transact(call: Call) -> Response:
         limit = call.services.settings.max_bundle_entries
         raise refuse(413, "FB-REST-007", f"a Bundle has at most {limit} entries here", source="Bundle.entry")
     _check_full_urls(raw)
-    answered: dict[int, dict[str, Any]] = {}
+    answered: dict[int, Answered] = {}
     entries: list[Entry] = []
     judge = Judge(
         call.services.terminology, call.services.store, _written(raw) if kind == "transaction" else ()
     )
+    pause = Pause()
     for position, item in enumerate(raw):
+        await pause.take()
         try:
+            call.budget.check()
             entry = _entry(call, position, item)
             await _check(call, entry, judge)
             entries.append(entry)
@@ -88,23 +98,37 @@ async def transact(call: Call) -> Response:
             if kind == "transaction":
                 raise located from error
             answered[position] = _refusal(located)
+    try:
+        await _carry_out(call, kind, entries, answered)
+    finally:  # also for a client that is gone: what was done is recorded
+        await finished(_record(call, entries, answered))
+    await _record_refused(call, raw, answered)
+    parts = [b'{"resourceType":"Bundle","type":"' + kind.encode() + b'-response"']
+    heads = {entry.position for entry in entries if entry.method == "HEAD"}
+    for position in range(len(raw)):
+        await pause.take()
+        parts.append(b"," if position else b',"entry":[')
+        parts += answered[position].parts(bodiless=position in heads)
+    parts.append(b"]}" if raw else b"}")
+    return answers.in_pieces(parts)
+
+
+async def _carry_out(call: Call, kind: str, entries: list[Entry], answered: dict[int, Answered]) -> None:
+    """The entries, writes first; what one comes to is put into `answered` at once.
+
+    Raises:
+        Refusal: a transaction is refused as a whole.
+    """
     writes = [entry for entry in entries if entry.writes]
     if kind == "transaction":
         await _read_first(call, entries)
-        answered |= await _write_together(call, writes)
+        await finished(_write_together(call, writes, answered))
     else:
-        answered |= {entry.position: await _write_alone(call, entry) for entry in writes}
+        for entry in writes:
+            await finished(_write_alone(call, entry, answered))
     for entry in entries:
         if not entry.writes:
             answered[entry.position] = await _read(call, entry)
-    answer: dict[str, Any] = {"resourceType": "Bundle", "type": f"{kind}-response"}
-    if raw:
-        answer["entry"] = [answered[position] for position in range(len(raw))]
-        await _record(call, entries, answer["entry"])
-    for entry in entries:
-        if entry.method == "HEAD":
-            answered[entry.position].pop("resource", None)
-    return Response(dumps(answer), media_type=FHIR_JSON)
 
 
 async def _read_first(call: Call, entries: list[Entry]) -> None:
@@ -121,13 +145,17 @@ async def _read_first(call: Call, entries: list[Entry]) -> None:
             raise _located(unknown, entry.position)
         if not entry.writes and not entry.operation and (entry.type, entry.id) not in writes:
             try:
-                await read_entry(call, entry.type, entry.id, entry.version, entry.query)
+                call.budget.check()
+                probing = replace(call, budget=call.budget.probing())
+                await read_entry(probing, entry.type, entry.id, entry.version, entry.query)
             except (Refusal, StorageError) as error:
                 raise _located(error, entry.position) from error
 
 
-async def _read(call: Call, entry: Entry) -> dict[str, Any]:
+async def _read(call: Call, entry: Entry) -> Answered:
     try:
+        call.budget.check()
+        call.budget.spend()
         if entry.operation:
             return await operate_entry(
                 replace(call, type=entry.type, id=entry.id, operation=entry.operation),
@@ -135,39 +163,55 @@ async def _read(call: Call, entry: Entry) -> dict[str, Any]:
                 entry.query,
                 entry.resource,
             )
-        return await read_entry(call, entry.type, entry.id, entry.version, entry.query)
+        return await read_entry(
+            call, entry.type, entry.id, entry.version, entry.query, entry.raw["request"].get("ifNoneMatch")
+        )
     except (Refusal, StorageError) as error:
         return _refusal(_located(error, entry.position))
 
 
-async def _write_together(call: Call, writes: list[Entry]) -> dict[int, dict[str, Any]]:
-    """All writes of a transaction, by position.
+async def _write_together(call: Call, writes: list[Entry], answered: dict[int, Answered]) -> None:
+    """All writes of a transaction, their answers by position.
 
     Raises:
         Refusal: one was refused; nothing is stored.
     """
     if not writes:
-        return {}
+        return
+    call.budget.check()
     try:
         found = await _store(call, "transaction", writes)
     except TransactionFailed as error:
         position = writes[error.position].position
         raise _located(error.cause, position) from error
-    return {entry.position: item for entry, item in zip(writes, found, strict=True)}
+    call.budget.spend(entries=len(writes))
+    answered |= {entry.position: item for entry, item in zip(writes, found, strict=True)}
 
 
-async def _write_alone(call: Call, entry: Entry) -> dict[str, Any]:
+async def _write_alone(call: Call, entry: Entry, answered: dict[int, Answered]) -> None:
+    """One write of a batch, and its answer."""
     try:
-        return (await _store(call, "batch", [entry]))[0]
-    except StorageError as error:
-        return _refusal(_located(error, entry.position))
+        call.budget.check()
+        call.budget.spend()
+        (answered[entry.position],) = await _store(call, "batch", [entry])
+    except (Refusal, StorageError) as error:
+        answered[entry.position] = _refusal(_located(error, entry.position))
 
 
-async def _store(call: Call, kind: str, writes: list[Entry]) -> list[dict[str, Any]]:
+async def _store(call: Call, kind: str, writes: list[Entry]) -> list[Answered]:
     bundle = {"resourceType": "Bundle", "type": kind, "entry": [entry.raw for entry in writes]}
-    answer = loads_exact(await call.services.store.transaction(bundle, call.access, base=call.base))
-    found: list[dict[str, Any]] = answer["entry"]
-    return found
+
+    async def check(operation: Operation) -> None:
+        entry = writes[operation.position or 0]
+        try:
+            await check_write(call, operation)
+        except (Refusal, StorageError) as error:
+            raise _located(error, entry.position) from error
+        if operation.action != "delete":
+            entry.resource = operation.resource
+
+    answer = loads(await call.services.store.transaction(bundle, call.access, base=call.base, check=check))
+    return [Answered(item["response"], full_url=item.get("fullUrl", "")) for item in answer["entry"]]
 
 
 def _written(raw: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -202,10 +246,10 @@ def _located(error: Refusal | StorageError, position: int) -> Refusal:
     return Refusal(refusal.status, issues, refusal.headers)
 
 
-def _refusal(refusal: Refusal) -> dict[str, Any]:
+def _refusal(refusal: Refusal) -> Answered:
     """The entry that answers one that was refused."""
     status = f"{refusal.status} {HTTPStatus(refusal.status).phrase}"
-    return {"response": {"status": status, "outcome": operation_outcome(refusal.issues)}}
+    return Answered({"status": status, "outcome": operation_outcome(refusal.issues)})
 
 
 def _entry(call: Call, position: int, item: dict[str, Any]) -> Entry:
@@ -246,7 +290,7 @@ def _entry(call: Call, position: int, item: dict[str, Any]) -> Entry:
 
 
 async def _check(call: Call, entry: Entry, judge: Judge) -> None:
-    """What a single request would have been checked for before it reached the store."""
+    """What can be said of an entry before the references between entries are resolved (then: `check_write`)."""
     if entry.operation:
         return  # what it needs is looked at when it is carried out
     if entry.method not in _WRITES:
@@ -263,7 +307,6 @@ async def _check(call: Call, entry: Entry, judge: Judge) -> None:
     if entry.method == "DELETE":
         if not entry.id or entry.query:
             raise refuse(400, "FB-REST-010", "DELETE names an id")
-        await keep_labels(call, entry.type, entry.id, None)
         return
     if entry.method == "POST" and (entry.id or entry.query):
         raise refuse(400, "FB-REST-010", "POST names a type only")
@@ -272,17 +315,8 @@ async def _check(call: Call, entry: Entry, judge: Judge) -> None:
     resource = _resource(entry)
     check_resource(resource, entry.type, entry.id)
     refuse_invalid(await judge.issues(resource))
-    for reference in conditional_references(resource):
+    for reference in conditional_references(resource, call.base):
         condition(reference)
-    await check_new(call, resource)
-    if entry.method == "PUT" and isinstance(chosen := resource.get("id"), str):
-        await refuse_unreachable(call, entry.type, chosen)
-    await refuse_new_links(call, resource, entry.id)
-    if entry.id:
-        await keep_labels(call, entry.type, entry.id, resource)
-    await hooks.before_write(
-        call.services.plugins, resource, "create" if entry.method == "POST" else "update"
-    )
 
 
 def _resource(entry: Entry) -> dict[str, Any]:
@@ -291,44 +325,76 @@ def _resource(entry: Entry) -> dict[str, Any]:
     return entry.resource
 
 
-async def _record(call: Call, entries: list[Entry], succeeded: list[dict[str, Any]]) -> None:
+async def _record_refused(call: Call, raw: list[dict[str, Any]], answered: dict[int, Answered]) -> None:
+    """Take note of the entries that were refused, as if each had been a request."""
+    for position, item in sorted(answered.items()):
+        if item.status not in ("401", "403", "404") or "outcome" not in item.response:
+            continue
+        asked = raw[position].get("request")
+        method, url = (asked.get("method"), asked.get("url")) if isinstance(asked, dict) else ("", "")
+        path = str(url).removeprefix(call.base + "/").partition("?")[0].split("/")
+        coding = item.response["outcome"]["issue"][0].get("details", {}).get("coding", [{}])
+        await record_refusal(
+            call.services,
+            call.request,
+            call.id_of_request,
+            call.caller,
+            call.access,
+            int(item.status),
+            coding[0].get("code", ""),
+            method=str(method),
+            path=path,
+        )
+
+
+async def _record(call: Call, entries: list[Entry], answered: dict[int, Answered]) -> None:
     """Audit what was done, and tell plug-ins of the writes."""
     context = call.audit_context()
-    events: list[dict[str, Any]] = []
-    changes: list[Any] = []
+    written: list[tuple[audit.Write, str, Entry]] = []
+    pause = Pause()
     for entry in entries:
-        response = succeeded[entry.position].get("response", {})
-        status = str(response.get("status", ""))
-        if not status.startswith("2"):
-            continue
-        location = str(response.get("location", "")).removeprefix(call.base + "/").split("/_history")[0]
-        reference = location or "/".join(filter(None, (entry.type, entry.id)))
-        if entry.operation:
+        await pause.take()
+        item = answered.get(entry.position)
+        if item is None or entry.operation or not item.status.startswith(("2", "304")):
             continue
         if entry.method in _WRITES:
+            location = (
+                str(item.response.get("location", "")).removeprefix(call.base + "/").split("/_history")[0]
+            )
             done: audit.Write = (
-                "delete" if entry.method == "DELETE" else "create" if status.startswith("201") else "update"
+                "delete" if entry.method == "DELETE" else "create" if item.status == "201" else "update"
             )
-            patient = patient_of(entry.resource) if entry.resource else call.caller.patient
-            events.append(audit.write(context, done, reference, patient=patient))
-            changes.append({"interaction": done, "reference": reference, "resource": entry.resource})
+            written.append((done, location or f"{entry.type}/{entry.id}", entry))
         elif entry.id:
-            found = succeeded[entry.position].get("resource")
-            patient = patient_of(found) if isinstance(found, dict) else None
-            events.append(audit.read(context, reference, patient=patient))
+            await audit_read(call, item.shown[0], "vread" if entry.version else "read")
         else:
-            events.extend(
-                audit.search(context, f"GET {entry.type}?{entry.query}", _found(succeeded[entry.position]))
-            )
-    await call.services.audit.now(*events)
-    await hooks.after_commit(call.services.plugins, changes)
+            await audit_search(call, f"GET {entry.type}?{entry.query}", item.shown, "search-type")
 
+    if not written:
+        return
 
-def _found(item: dict[str, Any]) -> list[str]:
-    """Patients in the searchset that answers an entry."""
-    inner = item.get("resource")
-    entries = inner.get("entry", []) if isinstance(inner, dict) else []
-    resources = (entry.get("resource") for entry in entries if isinstance(entry, dict))
-    return [
-        patient for resource in resources if isinstance(resource, dict) and (patient := patient_of(resource))
-    ]
+    gone = {
+        reference: await call.services.store.owners(entry.type, entry.id)
+        for done, reference, entry in written
+        if done == "delete"
+    }
+
+    def events() -> list[dict[str, Any]]:
+        """One event for each patient whom a write is about; a deletion goes by what it took away."""
+        made: list[dict[str, Any]] = []
+        for done, reference, entry in written:
+            content = {**(entry.resource or {}), "id": reference.partition("/")[2]}
+            patients = patients_of(content)
+            if done == "delete":
+                patients = [*gone[reference]] or [None]
+            made += [audit.write(context, done, reference, patient=patient) for patient in patients]
+        return made
+
+    await call.services.audit.first(events, heavy=len(written) if len(written) > MANY else 0)
+    await hooks.after_commit(
+        call.services.plugins,
+        [
+            {"interaction": done, "reference": reference, "resource": entry.resource}
+            for done, reference, entry in written
+        ],
+    )

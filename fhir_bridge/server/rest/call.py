@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
@@ -11,14 +13,15 @@ from starlette.requests import Request
 
 from fhir_bridge.fhir.access import AccessFilter
 from fhir_bridge.governance import audit
+from fhir_bridge.server.rest.budget import Budget
 from fhir_bridge.server.rest.refusal import refuse
 from fhir_bridge.server.services import Services
-from fhir_bridge.server.smart.tokens import Caller
+from fhir_bridge.server.smart.tokens import Caller, agent_of
 
 if TYPE_CHECKING:
     from fhir_bridge.server.rest.operations import Operations
 
-__all__ = ["FHIR_JSON", "Call", "check_format", "query_of", "request_id"]
+__all__ = ["FHIR_JSON", "Call", "check_format", "check_format_value", "query_of", "request_id"]
 
 FHIR_JSON = "application/fhir+json; charset=utf-8"
 _FORMATS = frozenset({"json", "application/fhir+json", "application/json", "text/json"})
@@ -50,11 +53,12 @@ def check_format(request: Request) -> None:
     Raises:
         Refusal: 406.
     """
-    wanted = request.query_params.get("_format") if b"_format" in request.scope["query_string"] else None
-    if wanted is not None:
-        if wanted.split(";")[0].strip().replace(" ", "+") not in _FORMATS:
-            raise refuse(406, "FB-REST-003", "only JSON is served here (_format)")
-        return
+    if b"_format" in request.scope["query_string"]:
+        wanted = request.query_params.getlist("_format")
+        for value in wanted:
+            check_format_value(value)
+        if wanted:
+            return
     accept = request.headers.get("accept", "").strip() or "*/*"
     if accept in _FORMATS or accept in _WILDCARDS:
         return
@@ -69,6 +73,16 @@ def check_format(request: Request) -> None:
     raise refuse(406, "FB-REST-003", "only FHIR R4 JSON is served here (Accept)")
 
 
+def check_format_value(value: str) -> None:
+    """Refuse a `_format` that is not JSON.
+
+    Raises:
+        Refusal: 406.
+    """
+    if value.split(";")[0].strip().replace(" ", "+") not in _FORMATS:
+        raise refuse(406, "FB-REST-003", "only JSON is served here (_format)")
+
+
 @dataclass(slots=True)
 class Call:
     """What a handler gets.
@@ -77,6 +91,8 @@ class Call:
         access: the caller's access, narrowed by plug-ins.
         type, id, version, operation: the parts of the address, where it has them.
         operations: what is served at `$name`.
+        budget: what the request may cost.
+        held: what is given back when the request is over.
     """
 
     request: Request
@@ -89,7 +105,16 @@ class Call:
     version: str = ""
     operation: str = ""
     operations: Operations | None = field(default=None, repr=False)
+    budget: Budget = field(kw_only=True, repr=False)
+    held: AsyncExitStack = field(default_factory=AsyncExitStack, repr=False)
     _prefer: dict[str, str] | None = field(default=None, repr=False)
+
+    @asynccontextmanager
+    async def work(self) -> AsyncIterator[None]:
+        """A turn at what is costly: waits for one, then the time of the budget runs."""
+        async with self.services.slots.taken(self.access.subject or None):
+            self.budget.start()
+            yield
 
     @property
     def base(self) -> str:
@@ -134,11 +159,10 @@ class Call:
     def audit_context(self) -> audit.Context:
         """What the AuditEvents of this request say of it."""
         token = self.caller.token
-        user = token.user if token else None
         return audit.Context(
             server=self.base,
             client=token.client_id if token else None,
-            user=audit.Agent(user.id, user.display, user.fhir_user) if user else None,
+            user=agent_of(token),
             address=self.request.client.host if self.request.client else None,
             purpose=token.purpose if token else None,
             request_id=self.id_of_request,

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import re
 import traceback
 from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from urllib.parse import quote, unquote
 
 import psycopg
 import psycopg_pool
@@ -15,23 +17,30 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from fhir_bridge.fhir import definitions
+from fhir_bridge.fhir.access import AccessFilter
 from fhir_bridge.fhir.serialization import dumps
+from fhir_bridge.server import guesses
 from fhir_bridge.server.cors import Origins, preflight_headers
+from fhir_bridge.server.finishing import finished
+from fhir_bridge.server.offloading import offloaded
 from fhir_bridge.server.rest import answers, hooks
-from fhir_bridge.server.rest.call import FHIR_JSON, Call, check_format, request_id
+from fhir_bridge.server.rest.budget import Budget
+from fhir_bridge.server.rest.call import FHIR_JSON, Call, check_format, query_of, request_id
 from fhir_bridge.server.rest.capability import capability_statement
 from fhir_bridge.server.rest.operations import Operations, operate
 from fhir_bridge.server.rest.refusal import Refusal, refuse
-from fhir_bridge.server.rest.registry import Shape, allowed, find
+from fhir_bridge.server.rest.refused import record_refusal
+from fhir_bridge.server.rest.registry import Handler, Shape, allowed, find
+from fhir_bridge.server.rest.search import check_plain, decoded
 from fhir_bridge.server.rest.terminology_capabilities import terminology_capabilities
 from fhir_bridge.server.services import Services
-from fhir_bridge.server.settings import is_loopback
+from fhir_bridge.server.settings import FHIR_PATH, is_loopback
 from fhir_bridge.server.smart.tokens import ANYONE, Caller
 from fhir_bridge.server.terminology import ServedTerminology
 from fhir_bridge.storage.errors import StorageError
 from fhir_bridge.terminology.library import Library
 
-__all__ = ["FhirEndpoint"]
+__all__ = ["FhirEndpoint", "below_base"]
 
 _log = logging.getLogger("fhir_bridge.rest")
 
@@ -42,6 +51,14 @@ _SEGMENT = re.compile(r"[A-Za-z0-9.\-]{1,64}")
 _WARNING = (
     '299 - "fhir-bridge runs WITHOUT AUTHORIZATION: anyone on this machine may read and change everything"'
 )
+
+
+@dataclass(slots=True)
+class _Who:
+    """Who calls, as far as it is known when a request is refused."""
+
+    caller: Caller | None = None
+    access: AccessFilter | None = None
 
 
 class FhirEndpoint:
@@ -72,12 +89,18 @@ class FhirEndpoint:
         """Serve one request; whatever happens, the answer is an OperationOutcome or what was asked for."""
         request = Request(scope, receive, send)
         identity = request_id(request)
+        who = _Who()
         try:
-            response = await self._serve(request, identity)
+            response = await self._serve(request, identity, who)
         except Refusal as refusal:
             response = answers.outcome(refusal.status, refusal.issues, refusal.headers)
+            await self._record(request, identity, who, refusal.status, refusal.issues[0].code)
         except StorageError as error:
             response = _of_storage(error)
+            await self._record(request, identity, who, error.status, error.code)
+        except psycopg.errors.QueryCanceled:  # by the database's own limit; the budget's ends it before
+            long = refuse(503, "FB-REST-019", "the database took too long: narrow the search")
+            response = answers.outcome(long.status, long.issues)
         except (psycopg.OperationalError, psycopg_pool.PoolTimeout, OSError) as error:
             _log.error("request %s: the database does not answer (%s)", identity, type(error).__name__)
             away = refuse(
@@ -103,7 +126,17 @@ class FhirEndpoint:
         elif b"access-control-allow-origin" not in named:
             await self._origins.allow(request.headers.get("origin"), response.headers)
 
-    async def _serve(self, request: Request, identity: str) -> Response:
+    async def _record(self, request: Request, identity: str, who: _Who, status: int, code: str) -> None:
+        """Take note of a refusal; one that can't be noted is refused all the same."""
+        try:
+            path = _segments(request)
+        except Refusal:
+            path = []
+        await record_refusal(
+            self._services, request, identity, who.caller, who.access, status, code, path=path
+        )
+
+    async def _serve(self, request: Request, identity: str, who: _Who) -> Response:
         segments = _segments(request)
         if request.method == "OPTIONS":
             return self._preflight(segments)
@@ -113,10 +146,13 @@ class FhirEndpoint:
             check_format(request)
             headers = {} if self._open else {"Access-Control-Allow-Origin": "*"}
             return Response(await self._metadata(request), media_type=FHIR_JSON, headers=headers)
-        caller = await self._caller(request)
-        access = hooks.authorize(self._services.plugins, caller.access, request)
+        caller = who.caller = await self._caller(request)
+        access = who.access = hooks.authorize(self._services.plugins, caller.access, request)
         check_format(request)
-        call = Call(request, self._services, caller, access, identity, operations=self._operations)
+        budget = Budget(self._services.settings)
+        call = Call(
+            request, self._services, caller, access, identity, operations=self._operations, budget=budget
+        )
         method = "GET" if request.method == "HEAD" else request.method
         if segments and segments[-1].startswith("$"):
             return await self._operation(call, segments, method)
@@ -126,7 +162,11 @@ class FhirEndpoint:
             raise refuse(
                 405, "FB-REST-006", f"{method[:10]} is not taken here", headers={"Allow": allowed(shape)}
             )
-        return await interaction.handler(call)
+        if request.scope["query_string"] and not interaction.asks:
+            check_plain(call, decoded(query_of(request)))
+        if interaction.writes and interaction.shape != "base":
+            return await finished(_handled(call, interaction.handler))
+        return await _handled(call, interaction.handler)
 
     async def _metadata(self, request: Request) -> bytes:
         """What this server does (R4 http.html#capabilities)."""
@@ -134,7 +174,7 @@ class FhirEndpoint:
             return self._capability
         library = (await self._terminology.refresh(self._services.store)).library()
         if self._library is not library:
-            told = await asyncio.to_thread(terminology_capabilities, self._services.settings, library)
+            told = await offloaded(terminology_capabilities, self._services.settings, library)
             self._library, self._terminology_capability = library, dumps(told)
         return self._terminology_capability
 
@@ -160,6 +200,7 @@ class FhirEndpoint:
         kind, _, token = given[0].decode("latin-1").partition(" ")
         caller = await self._services.tokens.caller(token.strip()) if kind.lower() == "bearer" else None
         if caller is None:
+            await self._count_guess(request, kind, token.strip())
             raise refuse(
                 401,
                 "FB-SMART-001",
@@ -167,6 +208,23 @@ class FhirEndpoint:
                 headers={"WWW-Authenticate": 'Bearer realm="fhir", error="invalid_token"'},
             )
         return caller
+
+    async def _count_guess(self, request: Request, kind: str, token: str) -> None:
+        """An access token that was never given out costs the network of who sends it a wait, after a while.
+
+        Raises:
+            Refusal: 429.
+        """
+        if kind.lower() != "bearer" or await self._services.grants.knows_token(token):
+            return
+        address = request.client.host if request.client else "unknown"
+        if wait := await self._services.attempts.failed(guesses.token(address)):
+            raise refuse(
+                429,
+                "FB-SMART-005",
+                f"too many access tokens that were never given out: wait {wait} seconds",
+                headers={"Retry-After": str(wait)},
+            )
 
     async def _operation(self, call: Call, segments: Sequence[str], method: str) -> Response:
         *place, name = segments
@@ -179,15 +237,39 @@ class FhirEndpoint:
         if len(place) == 2:
             call.id = _plain(place[1])
         call.operation = name[1:]
-        return await operate(call, self._operations)
+        return await _handled(call, partial(operate, operations=self._operations))
+
+
+async def _handled(call: Call, handler: Handler) -> Response:
+    """The answer of a handler, and what the call held given back."""
+    async with call.held:
+        return await handler(call)
 
 
 def _segments(request: Request) -> list[str]:
-    """The address below the base, taken apart; an encoded slash does not make a new part."""
-    scope = request.scope
-    path: str = scope["path"].removeprefix(scope.get("root_path", ""))
-    segments = path.strip("/").split("/")
-    return [] if segments == [""] else segments
+    """The address below the base, taken apart before it is decoded: an encoded slash is a character of its part.
+
+    One slash at the end is left out of account; an empty part anywhere else is a part that nothing has.
+
+    Raises:
+        Refusal: 400: bytes that are not UTF-8.
+    """
+    path = below_base(request.scope)
+    assert path is not None
+    segments = path.removeprefix("/").removesuffix("/").split("/")
+    try:
+        return [] if segments == [""] else [unquote(segment, errors="strict") for segment in segments]
+    except UnicodeDecodeError as error:
+        raise refuse(400, "FB-REST-008", "the address is not UTF-8") from error
+
+
+def below_base(scope: Scope) -> str | None:
+    """The address below the FHIR base as it was sent, percent-encoded; None where it is elsewhere."""
+    path = scope["raw_path"].decode("latin-1") if "raw_path" in scope else quote(scope["path"])
+    path = path.removeprefix(scope.get("root_path", ""))
+    if path == FHIR_PATH or path.startswith(FHIR_PATH + "/"):
+        return path.removeprefix(FHIR_PATH)
+    return None
 
 
 def _known_type(name: str) -> str:

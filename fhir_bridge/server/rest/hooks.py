@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import traceback
+from collections.abc import Sequence
 from typing import Any
 
 import pluggy
@@ -13,9 +13,13 @@ from starlette.requests import Request
 from fhir_bridge.fhir.access import AccessFilter
 from fhir_bridge.fhir.issues import Issue
 from fhir_bridge.fhir.serialization import dumps, loads_exact
+from fhir_bridge.server.offloading import offloaded
 from fhir_bridge.server.rest.refusal import Refusal
 
-__all__ = ["after_commit", "authorize", "before_write", "redact"]
+__all__ = ["after_commit", "authorize", "before_write", "redact", "redact_all"]
+
+FEW = 5
+"""Contents that are parsed and redacted on the event loop."""
 
 _log = logging.getLogger("fhir_bridge.plugins")
 
@@ -60,7 +64,7 @@ async def before_write(plugins: pluggy.PluginManager, resource: dict[str, Any], 
     """
     if not _implemented(plugins, "fhir_bridge_before_write"):
         return
-    answers = await asyncio.to_thread(
+    answers = await offloaded(
         plugins.hook.fhir_bridge_before_write, resource=resource, interaction=interaction
     )
     issues = [
@@ -77,10 +81,21 @@ async def after_commit(plugins: pluggy.PluginManager, changes: list[Any]) -> Non
     if not changes or not _implemented(plugins, "fhir_bridge_after_commit"):
         return
     try:
-        await asyncio.to_thread(plugins.hook.fhir_bridge_after_commit, changes=changes)
+        await offloaded(plugins.hook.fhir_bridge_after_commit, changes=changes)
     except Exception as error:  # noqa: BLE001 - a plug-in may raise anything; the write stands
         where = "".join(traceback.format_tb(error.__traceback__)[-1:])
         _log.error("fhir_bridge_after_commit raised %s\n%s", type(error).__name__, where)
+
+
+async def redact_all(
+    plugins: pluggy.PluginManager, contents: Sequence[bytes], access: AccessFilter
+) -> Sequence[bytes]:
+    """As `redact`, for the contents of a page."""
+    if not _implemented(plugins, "fhir_bridge_redact_response"):
+        return contents
+    if len(contents) <= FEW:
+        return [redact(plugins, content, access) for content in contents]
+    return await offloaded(lambda: [redact(plugins, content, access) for content in contents])
 
 
 def redact(plugins: pluggy.PluginManager, body: bytes, access: AccessFilter) -> bytes:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import datetime
-from urllib.parse import parse_qsl
 
 from starlette.responses import Response
 
@@ -11,14 +10,15 @@ from fhir_bridge.governance.audit import Write
 from fhir_bridge.server.rest import answers, hooks
 from fhir_bridge.server.rest.auditing import audit_read, audit_search, audit_write
 from fhir_bridge.server.rest.body import read_resource
-from fhir_bridge.server.rest.bounds import refuse_new_links, refuse_unreachable
-from fhir_bridge.server.rest.call import FHIR_JSON, Call, query_of
-from fhir_bridge.server.rest.owned import READ_ONLY_TYPES, check_new, keep_labels
+from fhir_bridge.server.rest.call import Call, query_of
+from fhir_bridge.server.rest.checks import check_of, check_write, resolve
+from fhir_bridge.server.rest.owned import READ_ONLY_TYPES
 from fhir_bridge.server.rest.refusal import refuse
-from fhir_bridge.server.rest.search import decoded, page_size
+from fhir_bridge.server.rest.search import condition, decoded, page_size
 from fhir_bridge.storage import Stored
+from fhir_bridge.storage.writing import Operation
 
-__all__ = ["condition", "conditional_update", "create", "delete", "history", "read", "update", "vread"]
+__all__ = ["conditional_update", "create", "delete", "history", "read", "update", "vread"]
 
 
 async def read(call: Call) -> Response:
@@ -44,11 +44,9 @@ async def create(call: Call) -> Response:
     header = call.request.headers.get("if-none-exist")
     if header is not None:
         call.require("s")  # whether something matches is an answer that only a searcher may have
-    resource = await read_resource(call)
+    resource = await resolve(call, await read_resource(call))
     resource.pop("id", None)
-    await check_new(call, resource)
-    await refuse_new_links(call, resource)
-    await hooks.before_write(call.services.plugins, resource, "create")
+    await check_write(call, Operation("create", call.type, "", resource))
     parameters = condition(header) if header is not None else None
     result = await call.services.store.create(resource, call.access, if_none_exist=parameters)
     if result.outcome == "created":
@@ -61,12 +59,8 @@ async def update(call: Call) -> Response:
     """PUT [base]/Type/id, with If-Match where given; creates where there is none"""
     _writable(call)
     call.require("u")
-    resource = await read_resource(call, call.id)
-    await check_new(call, resource)
-    await refuse_unreachable(call, call.type, call.id)
-    await refuse_new_links(call, resource, call.id)
-    await keep_labels(call, call.type, call.id, resource)
-    await hooks.before_write(call.services.plugins, resource, "update")
+    resource = await resolve(call, await read_resource(call, call.id))
+    await check_write(call, Operation("update", call.type, call.id, resource))
     result = await call.services.store.update(
         call.type, call.id, resource, call.access, if_match=call.request.headers.get("if-match")
     )
@@ -83,19 +77,13 @@ async def conditional_update(call: Call) -> Response:
     call.require("u")
     call.require("s")
     parameters = condition(query_of(call.request))
-    resource = await read_resource(call)
-    await check_new(call, resource)
-    page = await call.services.store.search(call.type, parameters, call.access, count=2)
+    resource = await resolve(call, await read_resource(call))
+    page = await call.services.store.search(call.type, parameters, call.access, count=1)
     if page.unknown:
         raise refuse(400, "FB-REST-008", f"the criterion {page.unknown[0].name} is not supported here")
-    found = page.entries[0].id if len(page.entries) == 1 else ""
-    if found:
-        await keep_labels(call, call.type, found, resource)
-    elif isinstance(own := resource.get("id"), str):
-        await refuse_unreachable(call, call.type, own)
-    await refuse_new_links(call, resource, found)
-    await hooks.before_write(call.services.plugins, resource, "update")
-    result = await call.services.store.conditional_update(call.type, parameters, resource, call.access)
+    result = await call.services.store.conditional_update(
+        call.type, parameters, resource, call.access, check=check_of(call)
+    )
     if result.outcome != "unchanged":
         interaction: Write = "create" if result.outcome == "created" else "update"
         await audit_write(call, interaction, f"{call.type}/{result.stored.id}", resource)
@@ -107,7 +95,7 @@ async def delete(call: Call) -> Response:
     """DELETE [base]/Type/id; what is gone already is as good as deleted"""
     _writable(call)
     call.require("d")
-    await keep_labels(call, call.type, call.id, None)
+    await check_write(call, Operation("delete", call.type, call.id))
     result = await call.services.store.delete(
         call.type, call.id, call.access, if_match=call.request.headers.get("if-match")
     )
@@ -125,20 +113,26 @@ async def history(call: Call) -> Response:
     for name in known:
         if name not in ("_count", "_since", "_cursor", "_format"):
             raise refuse(400, "FB-REST-008", f"history takes _count and _since, not {name[:40]}")
-    page = await call.services.store.history(
-        call.access,
-        call.type or None,
-        call.id or None,
-        count=page_size(call, known.get("_count")),
-        since=_instant(known.get("_since")),
-        cursor=known.get("_cursor"),
-    )
+    count = min(page_size(call, known.get("_count")), call.budget.entries)
+    since = _instant(known.get("_since"))
+    async with call.work(), call.budget.limited():
+        page = await call.services.store.history(
+            call.access,
+            call.type or None,
+            call.id or None,
+            count=count,
+            since=since,
+            cursor=known.get("_cursor"),
+            most_bytes=call.budget.bytes,
+        )
     path = "/".join(filter(None, (call.type, call.id, "_history")))
     interaction = "history-instance" if call.id else "history-type" if call.type else "history-system"
     shown: list[Stored] = [entry.stored for entry in page.entries]
     await audit_search(call, f"GET {path}?{query_of(call.request)}", shown, interaction)
-    body = answers.history_bundle(call, path, parameters, page.entries, page.total, page.next)
-    return Response(body, media_type=FHIR_JSON)
+    found = [entry.stored.bytes for entry in page.entries]
+    contents = await hooks.redact_all(call.services.plugins, found, call.access)
+    parts = answers.history_bundle(call, path, parameters, page.entries, contents, page.total, page.next)
+    return answers.in_pieces(parts)
 
 
 def _writable(call: Call) -> None:
@@ -146,18 +140,6 @@ def _writable(call: Call) -> None:
         raise refuse(
             405, "FB-REST-012", f"{call.type} is written by the server only", headers={"Allow": "GET, HEAD"}
         )
-
-
-def condition(query: str) -> list[tuple[str, str]]:
-    """The criteria of a conditional interaction; none at all would match everything."""
-    try:
-        parameters = parse_qsl(query.partition("?")[2] or query, max_num_fields=20, errors="strict")
-    except ValueError as error:
-        raise refuse(400, "FB-REST-008", "the criteria can't be read") from error
-    parameters = [pair for pair in parameters if pair[0] != "_format"]
-    if not parameters or any("\x00" in value for pair in parameters for value in pair):
-        raise refuse(400, "FB-REST-008", "a conditional interaction needs search criteria")
-    return parameters
 
 
 def _instant(text: str | None) -> datetime | None:

@@ -14,7 +14,7 @@ from fhir_bridge.fhir.access import AccessFilter
 from fhir_bridge.fhir.serialization import dumps
 from fhir_bridge.plugins import Operation
 from fhir_bridge.server.rest.auditing import audit_operation
-from fhir_bridge.server.rest.body import FORM, content_type, parse, read_body, read_form
+from fhir_bridge.server.rest.body import FORM, content_type, parsed, read_body, read_form
 from fhir_bridge.server.rest.call import FHIR_JSON, Call, query_of
 from fhir_bridge.server.rest.refusal import refuse
 from fhir_bridge.server.rest.search import decoded
@@ -44,6 +44,7 @@ class OperationRequest:
         purpose: purpose of use that the authorization server asserted.
         headers: of the request, their names in lower case; without Authorization and Cookie.
         query: name and value of each parameter of the address, then of a form, in their order.
+        seconds: time that is left for the request; then the operation is cancelled. Work in threads looks at it itself.
     """
 
     method: str
@@ -56,6 +57,7 @@ class OperationRequest:
     purpose: str | None
     headers: Mapping[str, str] = field(default_factory=dict)
     query: Sequence[tuple[str, str]] = ()
+    seconds: float = 30.0
 
 
 class Operations:
@@ -115,8 +117,9 @@ async def operate(call: Call, operations: Operations) -> Response:
         if content_type(call) == FORM:
             query += decoded(await read_form(call))
         else:
-            body = parse(await read_body(call))
-    return await answer(call, operation, method, query, body)
+            body = await parsed(await read_body(call))
+    async with call.work(), call.budget.limited():
+        return await answer(call, operation, method, query, body)
 
 
 def _has_body(call: Call) -> bool:
@@ -172,6 +175,7 @@ async def answer(
             if name not in (b"authorization", b"cookie")
         },
         query=query,
+        seconds=call.budget.seconds,
     )
     result = await operation(request, _parameters(query, body))
     if getattr(operation, "audited", True):

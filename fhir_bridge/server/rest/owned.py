@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import Any
 
 from fhir_bridge.fhir.access import EVERYTHING
 from fhir_bridge.fhir.serialization import loads
 from fhir_bridge.server.rest.call import Call
 from fhir_bridge.server.rest.refusal import refuse
+from fhir_bridge.storage.bundles import relative
 from fhir_bridge.storage.errors import Gone, NotFound, StorageError
 
 __all__ = ["AI_LABEL", "READ_ONLY_TYPES", "check_new", "keep_labels"]
@@ -18,6 +20,8 @@ AI_LABEL = "AIAST"
 """v3-ObservationValue: made by artificial intelligence; only the server's own predictors set it."""
 AI_DEVICE = "Artificial-Intelligence"
 """Type of a Device that is a model (HL7 AI Transparency on FHIR)."""
+_MAKERS = frozenset("agent asserter author device informationSource performer recorder sender".split())
+"""Elements that say who or what made a resource, or asserts it."""
 _MARKS = (b'"security"', b"Device/", AI_DEVICE.encode())
 _LOCAL = re.compile(r"([A-Z][A-Za-z]{1,63})/([A-Za-z0-9.-]{1,64})(?:/_history/.*)?")
 
@@ -43,33 +47,36 @@ def _is_model(resource: dict[str, Any]) -> bool:
     )
 
 
+def _claims(node: Any, *, within: bool = False) -> Iterator[str]:
+    """References to whom the resource says it was made by, wherever it says so."""
+    if isinstance(node, list):
+        for item in node:
+            yield from _claims(item, within=within)
+    elif isinstance(node, dict):
+        for name, item in node.items():
+            if within and name == "reference" and isinstance(item, str):
+                yield item
+            elif isinstance(item, list | dict):
+                yield from _claims(item, within=within or name in _MAKERS)
+
+
 def _references(resource: dict[str, Any]) -> set[str]:
     """What the resource says it was made by, and what a Provenance is about."""
-    claims: list[Any] = [resource.get(name) for name in ("device", "performer", "author")]
+    claims: list[Any] = [resource]
     if resource.get("resourceType") == "Provenance":
-        claims.append(resource.get("target"))
-        agents = resource.get("agent")
-        claims += (
-            [agent.get("who") for agent in agents if isinstance(agent, dict)]
-            if isinstance(agents, list)
-            else []
-        )
-    found: set[str] = set()
-    for claim in claims:
-        for reference in claim if isinstance(claim, list) else [claim]:
-            text = reference.get("reference") if isinstance(reference, dict) else None
-            if isinstance(text, str):
-                found.add(text)
-    return found
+        claims.append({"device": resource.get("target")})
+    return {reference for claim in claims for reference in _claims(claim)}
 
 
 async def _is_ours(call: Call, resource: dict[str, Any]) -> bool:
     """Whether a resource is a prediction, a model, or says that a model made it, or what a model made."""
-    if _is_labelled(resource) or _is_model(resource):
+    contained = resource.get("contained")
+    inner = [one for one in contained if isinstance(one, dict)] if isinstance(contained, list) else []
+    if any(_is_labelled(one) or _is_model(one) for one in (resource, *inner)):
         return True
     about = resource.get("resourceType") == "Provenance"
     for reference in _references(resource):
-        match = _LOCAL.fullmatch(reference.removeprefix(call.base + "/"))
+        match = _LOCAL.fullmatch(relative(reference, call.base))
         if match is None or (match[1] != "Device" and not about):
             continue
         try:

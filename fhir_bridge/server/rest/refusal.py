@@ -8,7 +8,7 @@ from fhir_bridge.fhir.issues import Issue, operation_outcome
 from fhir_bridge.fhir.serialization import dumps
 from fhir_bridge.server.issues import CODES
 
-__all__ = ["Refusal", "outcome_bytes", "refuse"]
+__all__ = ["Refusal", "busy", "outcome_bytes", "refuse"]
 
 
 class Refusal(Exception):
@@ -28,6 +28,14 @@ def refuse(
 ) -> Refusal:
     """A refusal with one issue of this room."""
     return Refusal(status, [Issue(CODES[code].severity, code, message, source)], headers)
+
+
+RETRY_SECONDS = 1
+
+
+def busy(message: str) -> Refusal:
+    """The refusal of a server that has too much to do: 503, to be tried again."""
+    return refuse(503, "FB-REST-017", message, headers={"Retry-After": str(RETRY_SECONDS)})
 
 
 def outcome_bytes(issues: Sequence[Issue]) -> bytes:

@@ -11,7 +11,7 @@ from starlette.responses import Response
 from fhir_bridge.server.rest import bundles, interactions, search
 from fhir_bridge.server.rest.call import Call
 
-__all__ = ["INTERACTIONS", "Interaction", "Shape", "allowed", "find"]
+__all__ = ["INTERACTIONS", "Handler", "Interaction", "Shape", "allowed", "find"]
 
 Shape = Literal[
     "base",
@@ -33,6 +33,8 @@ class Interaction:
     Attributes:
         codes: as in R4 restful-interaction; what the CapabilityStatement lists.
         writes: whether it changes something, so that it is not offered on types the server keeps itself.
+        asks: whether it reads parameters of the address; one that reads none refuses those that would change the
+            answer.
     """
 
     shape: Shape
@@ -40,21 +42,22 @@ class Interaction:
     codes: tuple[str, ...]
     handler: Handler
     writes: bool = False
+    asks: bool = False
 
 
 INTERACTIONS = (
     Interaction("Type/id", "GET", ("read",), interactions.read),
     Interaction("Type/id/_history/version", "GET", ("vread",), interactions.vread),
     Interaction("Type/id", "PUT", ("update",), interactions.update, writes=True),
-    Interaction("Type", "PUT", (), interactions.conditional_update, writes=True),
+    Interaction("Type", "PUT", (), interactions.conditional_update, writes=True, asks=True),
     Interaction("Type/id", "DELETE", ("delete",), interactions.delete, writes=True),
-    Interaction("Type/id/_history", "GET", ("history-instance",), interactions.history),
-    Interaction("Type/_history", "GET", ("history-type",), interactions.history),
+    Interaction("Type/id/_history", "GET", ("history-instance",), interactions.history, asks=True),
+    Interaction("Type/_history", "GET", ("history-type",), interactions.history, asks=True),
     Interaction("Type", "POST", ("create",), interactions.create, writes=True),
-    Interaction("Type", "GET", ("search-type",), search.search),
-    Interaction("Type/_search", "POST", (), search.search_by_post),
+    Interaction("Type", "GET", ("search-type",), search.search, asks=True),
+    Interaction("Type/_search", "POST", (), search.search_by_post, asks=True),
     Interaction("base", "POST", ("transaction", "batch"), bundles.transact),
-    Interaction("_history", "GET", ("history-system",), interactions.history),
+    Interaction("_history", "GET", ("history-system",), interactions.history, asks=True),
 )
 
 _BY_PLACE = {(interaction.shape, interaction.method): interaction for interaction in INTERACTIONS}

@@ -7,19 +7,20 @@ from urllib.parse import parse_qsl
 from starlette.responses import Response
 
 from fhir_bridge.fhir.issues import Issue
-from fhir_bridge.server.rest import answers
+from fhir_bridge.server.rest import answers, hooks
 from fhir_bridge.server.rest.auditing import audit_search
 from fhir_bridge.server.rest.body import FORM, content_type, read_form
-from fhir_bridge.server.rest.call import FHIR_JSON, Call, query_of
+from fhir_bridge.server.rest.call import Call, check_format_value, query_of
 from fhir_bridge.server.rest.refusal import Refusal, refuse
 from fhir_bridge.storage import SearchPage
 
-__all__ = ["decoded", "page_size", "search", "search_by_post", "searchset"]
+__all__ = ["check_plain", "condition", "decoded", "page_size", "search", "search_by_post", "searchset"]
 
 MOST_PARAMETERS = 100
 LONGEST_VALUE = 8_192
 MOST_VALUES = 1_000
 _OURS = frozenset({"_count", "_cursor", "_format", "_pretty", "_total", "_summary"})
+"""Parameters that are read here; each may stand once."""
 
 
 def decoded(query: str) -> list[tuple[str, str]]:
@@ -34,12 +35,33 @@ def decoded(query: str) -> list[tuple[str, str]]:
         raise refuse(
             400, "FB-REST-008", f"the parameters are not UTF-8, or more than {MOST_PARAMETERS}"
         ) from error
+    values = 0
     for name, value in pairs:
         if "\x00" in name or "\x00" in value:
             raise refuse(400, "FB-REST-008", "a parameter holds a NUL character")
-        if len(value) > LONGEST_VALUE or value.count(",") >= MOST_VALUES:
-            raise refuse(400, "FB-REST-008", f"the value of {name[:40]} is too long")
+        values += value.count(",") + 1
+        if len(value) > LONGEST_VALUE or values > MOST_VALUES:
+            raise refuse(
+                400, "FB-REST-008", f"the value of {name[:40]} is too long, or all together are too many"
+            )
     return pairs
+
+
+def condition(query: str) -> list[tuple[str, str]]:
+    """The criteria of a conditional interaction; none at all would match everything."""
+    try:
+        parameters = parse_qsl(
+            query.partition("?")[2] or query, keep_blank_values=True, max_num_fields=20, errors="strict"
+        )
+    except ValueError as error:
+        raise refuse(400, "FB-REST-008", "the criteria can't be read") from error
+    parameters = [pair for pair in parameters if pair[0] != "_format"]
+    if not parameters or any("\x00" in value for pair in parameters for value in pair):
+        raise refuse(400, "FB-REST-008", "a conditional interaction needs search criteria")
+    for name, value in parameters:
+        if not value:  # left out, the others alone might match another resource
+            raise refuse(400, "FB-REST-008", f"the criterion {name[:40]} has no value")
+    return parameters
 
 
 def page_size(call: Call, text: str | None) -> int:
@@ -71,39 +93,86 @@ async def search_by_post(call: Call) -> Response:
 
 
 async def _search(call: Call, parameters: list[tuple[str, str]], asked: str) -> Response:
-    body, page = await searchset(call, parameters)
+    async with call.work():
+        parts, page = await searchset(call, parameters)
     await audit_search(call, asked, page.entries, "search-type")
-    return Response(body, media_type=FHIR_JSON)
+    return answers.in_pieces(parts)
 
 
-async def searchset(call: Call, parameters: list[tuple[str, str]]) -> tuple[bytes, SearchPage]:
-    """The Bundle that answers a search on the call's type, and what it shows.
+async def searchset(call: Call, parameters: list[tuple[str, str]]) -> tuple[list[bytes], SearchPage]:
+    """The Bundle that answers a search on the call's type, in pieces, and what it shows; spends of the call's budget.
 
     Raises:
         Refusal, StorageError: not allowed, or not understood.
     """
     call.require("s")
-    own = {name: value for name, value in parameters if name in _OURS}
+    own = _own(parameters)
     criteria = [pair for pair in parameters if pair[0] not in ("_cursor", "_format", "_pretty", "_count")]
     summary = own.get("_summary", "false")
     if summary not in ("false", "count"):
         raise refuse(400, "FB-REST-008", "_summary takes count and false here")
     if own.get("_total", "none") not in ("none", "estimate", "accurate"):
         raise refuse(400, "FB-REST-008", "_total takes none, estimate or accurate")
-    count = page_size(call, own.get("_count"))
+    call.budget.check()
+    count = min(page_size(call, own.get("_count")), call.budget.entries)
     counted = own.get("_total", "none") != "none" or summary == "count" or count == 0
-    page = await call.services.store.search(
-        call.type,
-        criteria,
-        call.access,
-        count=count,
-        cursor=own.get("_cursor"),
-        total="accurate" if counted else "none",
-    )
+    async with call.budget.limited():
+        page = await call.services.store.search(
+            call.type,
+            criteria,
+            call.access,
+            count=count,
+            cursor=own.get("_cursor"),
+            total="accurate" if counted else "none",
+            most_bytes=call.budget.bytes,
+        )
     notes = _unknown(call, page)
     ignored = {parameter.name for parameter in page.unknown}
     used = [pair for pair in parameters if pair[0] not in ignored]
-    return answers.search_bundle(call, call.type, used, page, notes, parameters), page
+    found = [stored.bytes for stored in page.entries]
+    contents = await hooks.redact_all(call.services.plugins, found, call.access)
+    parts = answers.search_bundle(call, call.type, used, page, contents, notes, parameters)
+    call.budget.spend(entries=len(page.entries), size=sum(map(len, parts)))
+    return parts, page
+
+
+def _own(parameters: list[tuple[str, str]]) -> dict[str, str]:
+    """The parameters about the answer's form, by name.
+
+    Raises:
+        Refusal: 400: one stands twice, or is not readable; 406: a format that is not served.
+    """
+    own: dict[str, str] = {}
+    for name, value in parameters:
+        if name not in _OURS:
+            continue
+        if name in own:
+            raise refuse(400, "FB-REST-008", f"{name} stands twice")
+        own[name] = value
+    if "_format" in own:
+        check_format_value(own["_format"])
+    if own.get("_pretty", "false") not in ("true", "false"):
+        raise refuse(400, "FB-REST-008", "_pretty takes true and false")
+    return own
+
+
+_SHAPING = frozenset(
+    {"_elements", "_summary", "_count", "_sort", "_total", "_include", "_revinclude", "_cursor"}
+)
+
+
+def check_plain(call: Call, parameters: list[tuple[str, str]]) -> None:
+    """Refuse parameters that would change the answer of an interaction that takes none (R4 http.html#parameters).
+
+    Raises:
+        Refusal: 400; 406: a format that is not served.
+    """
+    _own(parameters)
+    for name, value in parameters:
+        if name in ("_format", "_pretty") or (name, value) == ("_summary", "false"):
+            continue
+        if call.strict or name.partition(":")[0] in _SHAPING or name.startswith("_has"):
+            raise refuse(400, "FB-REST-008", f"this interaction takes no parameter {name[:40]}")
 
 
 def _unknown(call: Call, page: SearchPage) -> list[Issue]:

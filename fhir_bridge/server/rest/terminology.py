@@ -8,15 +8,18 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from starlette.responses import Response
 
 from fhir_bridge.fhir.serialization import dumps, loads_exact
+from fhir_bridge.server.offloading import offloaded
 from fhir_bridge.server.rest.call import FHIR_JSON
 from fhir_bridge.server.rest.operations import OperationRequest
 from fhir_bridge.server.rest.refusal import refuse
 from fhir_bridge.server.terminology import ServedTerminology
+from fhir_bridge.terminology.operations.options import Deadline
 from fhir_bridge.terminology.operations.outcomes import OperationError
 from fhir_bridge.terminology.operations.parameters import from_query
 from fhir_bridge.terminology.operations.r4 import as_r4
@@ -60,28 +63,30 @@ class TerminologyOperation:
         """Answer; what is wrong is an OperationOutcome with the issue codes of the terminology ecosystem."""
         service = await self._served.refresh(request.store)
         parameters = self._parameters(request)
-        languages = request.headers.get("accept-language")
+        deadline = Deadline(request.seconds)
+        asked = Request(parameters, request.headers.get("accept-language"), deadline=deadline)
+        try:
+            return await self._asked(request, service, asked)
+        except asyncio.CancelledError:  # nobody waits any more: the thread that computes ends soon, too
+            deadline.stop()
+            raise
+
+    async def _asked(
+        self, request: OperationRequest, service: TerminologyService, asked: Request
+    ) -> Response:
+        parameters = asked.parameters
         if request.id:
             stored = await request.store.read(request.type, request.id, request.access)
-            return await asyncio.to_thread(
-                self._of_instance, service, parameters, languages, stored.bytes or b"{}"
-            )
-        asked = Request(parameters, languages)
+            return await offloaded(self._of_instance, service, asked, stored.bytes or b"{}")
         if _is_small(parameters) and (
             (self.types[0], self.name) in _QUICK
             or (self.name == "validate-code" and _is_simple(service, parameters))
         ):
             return self._answer(service, asked)
-        return await asyncio.to_thread(self._answer, service, asked)
+        return await offloaded(self._answer, service, asked)
 
-    def _of_instance(
-        self,
-        service: TerminologyService,
-        parameters: Mapping[str, Any],
-        languages: str | None,
-        instance: bytes,
-    ) -> Response:
-        return self._answer(service, Request(parameters, languages, loads_exact(instance)))
+    def _of_instance(self, service: TerminologyService, asked: Request, instance: bytes) -> Response:
+        return self._answer(service, replace(asked, instance=loads_exact(instance)))
 
     def _answer(self, service: TerminologyService, asked: Request) -> Response:
         try:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -38,7 +37,7 @@ def terminology_capabilities(settings: Settings, library: Library) -> dict[str, 
             "hierarchical": True,
             "paging": True,
             "incomplete": False,
-            "parameter": [{"name": name} for name in _heeded(settings)],
+            "parameter": [{"name": name} for name in EXPANSION_PARAMETERS],
             "textFilter": "Every word of the text begins a word of the display or of a designation; case and accents "
             "do not count.",
         },
@@ -46,12 +45,6 @@ def terminology_capabilities(settings: Settings, library: Library) -> dict[str, 
         "validateCode": {"translations": True},
         "translation": {"needsMap": True},
     }
-
-
-def _heeded(settings: Settings) -> Iterator[str]:
-    """The parameters of `$expand`. What comes with a `cache-id` is known to the worker that got it alone, so that only
-    a single worker offers it."""
-    return (name for name in EXPANSION_PARAMETERS if name != "cache-id" or settings.workers == 1)
 
 
 def _code_system(library: Library, url: str) -> dict[str, Any] | None:

@@ -1,10 +1,11 @@
-"""`$validate` (R4 resource-operation-validate.html): the findings on a resource, nothing stored."""
+"""`$validate` (R4 resource-operation-validate.html): reports what `fhir-bridge validate` does; nothing is stored."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
+from fhir_bridge.fhir.definitions import resource_types
 from fhir_bridge.fhir.issues import Issue, operation_outcome
 from fhir_bridge.server.rest.operations import OperationRequest
 from fhir_bridge.server.rest.refusal import refuse
@@ -31,10 +32,13 @@ class Validate:
             raise refuse(
                 400, "FB-REST-002", "send the resource as body, or as parameter `resource` of a Parameters"
             )
-        profile = parameters.get("profile")
-        profiles = [profile] if isinstance(profile, str) else []
-        if resource.get("resourceType") != request.type:
+        given = parameters.get("profile", [])
+        profiles = given if isinstance(given, list) else [given]
+        if not all(isinstance(profile, str) for profile in profiles):
+            raise refuse(400, "FB-REST-002", "the parameter `profile` is a canonical")
+        kind = resource.get("resourceType")
+        if kind in resource_types() and kind != request.type:
             message = f"resourceType must be {request.type}"
             return operation_outcome([Issue("error", "FB-REST-002", message, expression="resourceType")])
-        judge = Judge(self._terminology, request.store)
+        judge = Judge(self._terminology, request.store, unknown_extensions="error")
         return operation_outcome(await judge.issues(resource, profiles))

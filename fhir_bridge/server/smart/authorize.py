@@ -13,13 +13,15 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from fhir_bridge.governance import audit
+from fhir_bridge.server import guesses
 from fhir_bridge.server.forms import Form, FormError, parse_form, read_form
 from fhir_bridge.server.html import page
 from fhir_bridge.server.login import client_address
 from fhir_bridge.server.services import Services, services_of
 from fhir_bridge.server.session import check_csrf, current_session, login_redirect
-from fhir_bridge.server.smart.errors import NO_STORE, PageError, RedirectError
+from fhir_bridge.server.smart.errors import NO_STORE, PageError, RedirectError, too_many
 from fhir_bridge.server.smart.patients import PatientChoice, may_see_patient, patients
+from fhir_bridge.server.smart.refused import refused
 from fhir_bridge.server.smart.request import (
     PARAMETERS,
     AuthorizationRequest,
@@ -38,14 +40,23 @@ __all__ = ["router"]
 router = APIRouter(include_in_schema=False)
 
 
-def _error_page(services: Services, message: str, status: int = 400) -> Response:
-    return page(
+def _error_page(services: Services, message: str, status: int = 400, *, retry: int = 0) -> Response:
+    response = page(
         "error.html",
-        status,
+        429 if retry else status,
         title="This can't be authorized",
         organization=services.settings.organization,
         message=message,
     )
+    if retry:
+        response.headers["Retry-After"] = str(retry)
+    return response
+
+
+async def _too_many(request: Request, services: Services, error: PageError) -> Response:
+    """Launches were guessed at too often."""
+    await refused(request, services, too_many(error.retry))
+    return _error_page(services, str(error), retry=error.retry)
 
 
 @router.get("/oauth/authorize")
@@ -57,6 +68,7 @@ async def authorize(request: Request) -> Response:
         client, redirect_uri = await trusted(parameters, services)
     except (FormError, PageError) as error:
         return _error_page(services, str(error))
+    address = client_address(request)
     try:
         asked = check(parameters, client, redirect_uri, services)
         session = await current_session(request)
@@ -66,7 +78,9 @@ async def authorize(request: Request) -> Response:
             raise RedirectError(needed, "the user has to be asked")
         if session is None:
             return login_redirect(request)
-        return await _ask(asked, parameters, session, services)
+        return await _ask(asked, parameters, session, services, address)
+    except PageError as error:
+        return await _too_many(request, services, error)
     except RedirectError as error:
         return _send_back(redirect_uri, services, parameters.get("state"), error)
 
@@ -90,11 +104,17 @@ def _send_back(redirect_uri: str, services: Services, state: str | None, error: 
 
 
 async def _launch(
-    asked: AuthorizationRequest, user: User, services: Services, *, spend: bool = False
+    asked: AuthorizationRequest, user: User, services: Services, address: str, *, spend: bool = False
 ) -> Launch | None:
     if asked.launch is None:
         return None
-    launch = await services.grants.launch(asked.launch, asked.client.id, user.id, spend=spend)
+    subject = guesses.launch(user.id, address)
+    async with services.attempts.one_at_a_time(subject):
+        if wait := await services.attempts.wait(subject):
+            raise PageError(f"Too many launches that are unknown. Try again in {wait} seconds.", retry=wait)
+        launch = await services.grants.launch(asked.launch, asked.client.id, user.id, spend=spend)
+        if launch is None:
+            await services.attempts.failed(subject)
     if launch is None or not await may_see_patient(services.store, user_access(user), launch.patient):
         raise RedirectError(
             "invalid_request", "the launch is unknown, over, or of another user or application"
@@ -108,10 +128,14 @@ async def _choices(user: User, name: str, services: Services) -> list[PatientCho
 
 
 async def _ask(
-    asked: AuthorizationRequest, parameters: Mapping[str, str], session: Session, services: Services
+    asked: AuthorizationRequest,
+    parameters: Mapping[str, str],
+    session: Session,
+    services: Services,
+    address: str,
 ) -> Response:
     user = session.user
-    launch = await _launch(asked, user, services)
+    launch = await _launch(asked, user, services, address)
     scope = for_user(asked.scope, user)
     if not scope:
         raise RedirectError("invalid_scope", "none of the requested scopes can be granted to this user")
@@ -154,7 +178,9 @@ async def approve(request: Request) -> Response:
         asked = check(form, client, redirect_uri, services)
         if form.get("decision") != "allow":
             raise RedirectError("access_denied", "the user did not allow it")
-        grant = await _grant(asked, form, session, services)
+        grant = await _grant(asked, form, session, services, client_address(request))
+    except PageError as error:
+        return await _too_many(request, services, error)
     except RedirectError as error:
         return _send_back(redirect_uri, services, form.get("state"), error)
     code = await services.grants.create_code(grant, redirect_uri, asked.challenge)
@@ -168,14 +194,16 @@ async def approve(request: Request) -> Response:
     return RedirectResponse(target, 303, headers=NO_STORE)
 
 
-async def _grant(asked: AuthorizationRequest, form: Form, session: Session, services: Services) -> Grant:
+async def _grant(
+    asked: AuthorizationRequest, form: Form, session: Session, services: Services, address: str
+) -> Grant:
     user = session.user
     chosen = set(form.lists["granted"])
     scope = " ".join(text for text in for_user(asked.scope, user).split() if text in chosen)
     if not scope:
         raise RedirectError("access_denied", "the user allowed nothing")
     resource, context_scopes = parse_all(scope)
-    launch = await _launch(asked, user, services, spend=True)
+    launch = await _launch(asked, user, services, address, spend=True)
     patient = encounter = None
     context: dict[str, object] = {}
     if launch is not None:

@@ -16,9 +16,11 @@ from joserfc.jwk import KeySet
 from joserfc.jws import extract_compact
 from starlette.requests import Request
 
+from fhir_bridge.server import guesses
 from fhir_bridge.server.forms import Form
+from fhir_bridge.server.login import client_address
 from fhir_bridge.server.services import Services
-from fhir_bridge.server.smart.errors import OAuthError
+from fhir_bridge.server.smart.errors import OAuthError, too_many
 from fhir_bridge.server.smart.jwks import JwksUnavailable
 from fhir_bridge.storage.accounts import Client, digest
 
@@ -36,12 +38,19 @@ def _refused(description: str, *, challenge: bool = False) -> OAuthError:
     return OAuthError("invalid_client", description, status=401, challenge=challenge)
 
 
+def _of(client: Client, error: OAuthError) -> OAuthError:
+    error.client = client.id
+    return error
+
+
 async def authenticate(request: Request, form: Form, services: Services) -> Client:
     """The client of a request, proven as it was registered.
 
     Raises:
-        OAuthError: `invalid_client`, or `invalid_request` where two ways of authentication are used at once.
+        OAuthError: `invalid_client`, `invalid_request` where two ways of authentication are used at once, or
+            `slow_down` (429) after too many failures.
     """
+    address = client_address(request)
     header = request.headers.get("authorization")
     assertion = form.get("client_assertion")
     ways = [
@@ -54,18 +63,26 @@ async def authenticate(request: Request, form: Form, services: Services) -> Clie
     if assertion is not None or "client_assertion_type" in form:
         if form.get("client_assertion_type") != ASSERTION_TYPE or not assertion:
             raise _refused(f"client_assertion_type must be {ASSERTION_TYPE}")
-        return await _by_assertion(assertion, form.get("client_id"), services)
+        return await _by_assertion(assertion, form.get("client_id"), services, address)
     if header is not None:
         client_id, secret = _basic(header)
         if form.get("client_id", client_id) != client_id:
             raise OAuthError("invalid_request", "client_id differs from the Authorization header")
-        return await _by_secret(client_id, secret, services, challenge=True)
+        return await _by_secret(client_id, secret, services, address, challenge=True)
     if "client_secret" in form:
-        return await _by_secret(form.get("client_id", ""), form["client_secret"], services)
+        return await _by_secret(form.get("client_id", ""), form["client_secret"], services, address)
     client = await services.accounts.find_client(form.get("client_id", ""))
     if client is None or client.authentication != "none":
-        raise _refused("unknown client, or one that must authenticate")
+        raise await _unknown(services, address, "unknown client, or one that must authenticate")
     return client
+
+
+async def _unknown(
+    services: Services, address: str, description: str, *, challenge: bool = False
+) -> OAuthError:
+    """The refusal of a client that is not registered, or not so; it costs its network a wait after a while."""
+    wait = await services.attempts.failed(guesses.unknown_client(address))
+    return too_many(wait) if wait else _refused(description, challenge=challenge)
 
 
 def _basic(header: str) -> tuple[str, str]:
@@ -80,16 +97,24 @@ def _basic(header: str) -> tuple[str, str]:
     return unquote_plus(client_id), unquote_plus(secret)
 
 
-async def _by_secret(client_id: str, secret: str, services: Services, *, challenge: bool = False) -> Client:
+async def _by_secret(
+    client_id: str, secret: str, services: Services, address: str, *, challenge: bool = False
+) -> Client:
     client = None if "\x00" in client_id else await services.accounts.find_client(client_id)
-    stored = client.secret_hash if client is not None else None
-    right = hmac.compare_digest(digest(secret), stored or bytes(32))
-    if client is None or stored is None or client.authentication != "secret" or not right:
-        raise _refused("unknown client or wrong secret", challenge=challenge)
+    if client is None or client.secret_hash is None or client.authentication != "secret":
+        raise await _unknown(services, address, "unknown client or wrong secret", challenge=challenge)
+    subject = guesses.client(client.id, address)
+    async with services.attempts.one_at_a_time(subject):
+        if wait := await services.attempts.wait(subject):
+            raise _of(client, too_many(wait))
+        if not hmac.compare_digest(digest(secret), client.secret_hash):
+            await services.attempts.failed(subject)
+            raise _of(client, _refused("unknown client or wrong secret", challenge=challenge))
+        await services.attempts.succeeded(subject)
     return client
 
 
-async def _by_assertion(assertion: str, client_id: str | None, services: Services) -> Client:
+async def _by_assertion(assertion: str, client_id: str | None, services: Services, address: str) -> Client:
     """SMART 2.2 client-confidential-asymmetric.html#signature-verification."""
     header, claimed = _unverified(assertion)
     issuer = claimed.get("iss")
@@ -102,10 +127,10 @@ async def _by_assertion(assertion: str, client_id: str | None, services: Service
         raise _refused("iss and sub must both be the client id")
     client = await services.accounts.find_client(issuer)
     if client is None or client.authentication != "key":
-        raise _refused("unknown client, or one that does not authenticate by key")
+        raise await _unknown(services, address, "unknown client, or one that does not authenticate by key")
     if "jku" in header and header["jku"] != client.jwks_uri:
         raise _refused("jku is not the registered JWKS address")
-    claims = await _verified(assertion, header, client, services)
+    claims = await _verified(assertion, header, client, services, address)
     now = time.time()
     expires = claims.get("exp")
     if isinstance(expires, bool) or not isinstance(expires, int | float):
@@ -143,8 +168,9 @@ def _unverified(assertion: str) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 async def _verified(
-    assertion: str, header: dict[str, Any], client: Client, services: Services
+    assertion: str, header: dict[str, Any], client: Client, services: Services, address: str
 ) -> dict[str, Any]:
+    """The claims of an assertion that one of the client's keys signed."""
     wanted = header.get("kid")
     for fresh in (False, True):
         try:
@@ -162,4 +188,6 @@ async def _verified(
                 continue
         if client.jwks_uri is None or fitting:
             break  # asking again helps only where the key id is new: the client rotated its keys
-    raise _refused("no registered key verifies the client assertion")
+    wait = await services.attempts.failed(guesses.client(client.id, address))
+    refused = _refused("no registered key verifies the client assertion")
+    raise _of(client, too_many(wait) if wait else refused)

@@ -8,11 +8,14 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from fhir_bridge.server import guesses
 from fhir_bridge.server.cors import crossable, preflight
 from fhir_bridge.server.forms import Form, FormError, read_form
+from fhir_bridge.server.login import client_address
 from fhir_bridge.server.services import Services, services_of
 from fhir_bridge.server.smart.clients import authenticate
-from fhir_bridge.server.smart.errors import NO_STORE, OAuthError
+from fhir_bridge.server.smart.errors import NO_STORE, OAuthError, too_many
+from fhir_bridge.server.smart.refused import refused
 
 __all__ = ["router"]
 
@@ -34,8 +37,13 @@ async def introspect(request: Request) -> Response:
     except FormError as error:
         return OAuthError("invalid_request", str(error), status=error.status).response()
     except OAuthError as error:
-        return error.response()
-    info = await services.grants.info(form.get("token", ""))
+        return await refused(request, services, error)
+    given = form.get("token", "")
+    info = await services.grants.info(given)
+    if info is None and not await services.grants.knows_token(given):
+        wait = await services.attempts.failed(guesses.introspection(asker, client_address(request)))
+        if wait:
+            return await refused(request, services, too_many(wait))
     if (
         info is None
         or info.audience != services.settings.fhir_base
@@ -69,6 +77,11 @@ async def _asker(request: Request, form: Form, services: Services) -> tuple[str,
     if kind.lower() == "bearer":
         info = await services.grants.info(bearer.strip())
         if info is None or info.kind != "access":
+            wait = 0
+            if info is None and not await services.grants.knows_token(bearer.strip()):
+                wait = await services.attempts.failed(guesses.token(client_address(request)))
+            if wait:
+                raise too_many(wait)
             raise OAuthError("invalid_token", "the access token is not valid", status=401)
         return info.client_id, info.may_introspect
     client = await authenticate(request, form, services)
@@ -88,7 +101,7 @@ async def revoke(request: Request) -> Response:
     except FormError as error:
         return OAuthError("invalid_request", str(error), status=error.status).response()
     except OAuthError as error:
-        return error.response()
+        return await refused(request, services, error)
     await services.grants.revoke(form.get("token", ""), client.id)
     services.tokens.forget()
     return Response(status_code=200, headers=NO_STORE)

@@ -37,7 +37,7 @@ class AuthorizationRequest:
     redirect_uri: str
     state: str
     scope: str
-    challenge: str | None
+    challenge: str
     launch: str | None
     nonce: str | None
     prompt: str | None
@@ -83,13 +83,11 @@ def check(
     base = services.settings.fhir_base
     if parameters.get("aud") not in (base, base + "/"):
         raise RedirectError("invalid_request", "aud must be the FHIR base URL of this server")
-    challenge, method = parameters.get("code_challenge"), parameters.get("code_challenge_method")
-    if challenge is None and client.authentication == "none":
-        raise RedirectError("invalid_request", "code_challenge is required (PKCE, S256)")
-    if (challenge is not None or method is not None) and (
-        method != "S256" or not _CHALLENGE.fullmatch(challenge or "")
-    ):
-        raise RedirectError("invalid_request", "PKCE needs code_challenge_method S256")
+    challenge = parameters.get("code_challenge", "")
+    if parameters.get("code_challenge_method") != "S256" or not _CHALLENGE.fullmatch(challenge):
+        raise RedirectError(
+            "invalid_request", "PKCE is required: code_challenge, with code_challenge_method S256"
+        )
     scope = grant(parameters.get("scope", ""), client.scope)
     if not scope:
         raise RedirectError(

@@ -52,7 +52,7 @@ SHARED_TYPES = (
     "CodeSystem", "ConceptMap", "HealthcareService", "Location", "Medication", "Organization", "Practitioner",
     "PractitionerRole", "Questionnaire", "StructureDefinition", "ValueSet",
 )  # fmt: skip
-"""Types about no patient: a patient-level scope reads them without the bound of the compartment."""
+"""Types about no patient (`fhir.record`): a patient-level scope reads them without the bound of the record."""
 
 TOKEN_CRITERIA = ("category",)
 """Search parameters that a granular scope may restrict by."""
@@ -177,21 +177,22 @@ def access_of(
 ) -> AccessFilter:
     """What a token may do: its scopes, within what its user may do.
 
-    A clinician may reach all patients; a patient only reads, and only the own compartment, whatever the scope says.
-    A patient-level scope without a patient in context, and a system-level scope with a user, grant nothing.
+    A clinician may reach all patients; a patient only reads, and only the own record, whatever the scope says. A
+    patient's account that is linked to no Patient, a patient-level scope without a patient in context, and a
+    system-level scope with a user, grant nothing.
     """
     rules: list[AccessRule] = []
     for item in parse_all(scope)[0]:
         letters, bound = frozenset(item.letters), None
         if item.level == "patient":
-            if patient is None:
+            if not patient:
                 continue
             bound = patient
         elif (item.level == "system") != (user is None):
             continue
         if user is not None and user.role == "patient":
             letters &= frozenset("rs")
-            if user.patient is None or bound not in (None, user.patient):
+            if not user.patient or bound not in (None, user.patient):
                 continue
             bound = user.patient
         if letters:
@@ -200,7 +201,7 @@ def access_of(
 
 
 def user_access(user: User) -> AccessFilter:
-    """What a person may see on the pages: a clinician all patients, a patient the own compartment."""
+    """What a person may see on the pages: a clinician all patients, a patient the own record."""
     if user.role == "patient":
         rules = _shared(AccessRule("*", frozenset("rs"), user.patient)) if user.patient else ()
         return AccessFilter.of(rules, purpose="PATRQT", subject=f"user:{user.id}")

@@ -12,11 +12,14 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from fhir_bridge.server import guesses
 from fhir_bridge.server.cors import crossable, preflight
 from fhir_bridge.server.forms import Form, FormError, read_form
+from fhir_bridge.server.login import client_address
 from fhir_bridge.server.services import Services, services_of
 from fhir_bridge.server.smart.clients import authenticate
-from fhir_bridge.server.smart.errors import NO_STORE, OAuthError
+from fhir_bridge.server.smart.errors import NO_STORE, OAuthError, too_many
+from fhir_bridge.server.smart.refused import refused
 from fhir_bridge.server.smart.scopes import grant, parse_all
 from fhir_bridge.storage.accounts import Client
 from fhir_bridge.storage.grants import Grant, Issued, TokenInfo
@@ -42,9 +45,9 @@ async def token(request: Request) -> Response:
         client = await authenticate(request, form, services)
         match form.get("grant_type"):
             case "authorization_code":
-                answer = await _by_code(form, client, services)
+                answer = await _by_code(form, client, services, client_address(request))
             case "refresh_token":
-                answer = await _by_refresh(form, client, services)
+                answer = await _by_refresh(form, client, services, client_address(request))
             case "client_credentials":
                 answer = await _by_credentials(form, client, services)
             case _:
@@ -54,7 +57,7 @@ async def token(request: Request) -> Response:
     except FormError as error:
         return OAuthError("invalid_request", str(error), status=error.status).response()
     except OAuthError as error:
-        return error.response()
+        return await refused(request, services, error)
     return JSONResponse(answer, headers=NO_STORE)
 
 
@@ -68,12 +71,20 @@ async def _name_public_client(request: Request, form: Form, services: Services) 
         return
     owner = await services.grants.owner(form.get("refresh_token", ""))
     if owner is None:
-        raise OAuthError("invalid_grant", "the refresh token is unknown")
+        wait = await services.attempts.failed(guesses.unowned_refresh(client_address(request)))
+        raise too_many(wait) if wait else OAuthError("invalid_grant", "the refresh token is unknown")
     form["client_id"] = owner
 
 
-async def _by_code(form: Form, client: Client, services: Services) -> dict[str, Any]:
-    redeemed = await services.grants.redeem_code(form.get("code", ""), client.id)
+async def _by_code(form: Form, client: Client, services: Services, address: str) -> dict[str, Any]:
+    given = form.get("code", "")
+    subject = guesses.code(client.id, address)
+    async with services.attempts.one_at_a_time(subject):
+        if wait := await services.attempts.wait(subject):
+            raise too_many(wait)
+        redeemed = await services.grants.redeem_code(given, client.id)
+        if redeemed is None and not await services.grants.knows_code(given):
+            await services.attempts.failed(subject)
     if redeemed is None:
         services.tokens.forget()
         raise OAuthError("invalid_grant", "the code is unknown, used or over")
@@ -93,16 +104,14 @@ async def _by_code(form: Form, client: Client, services: Services) -> dict[str, 
 
 
 def _proves(verifier: str | None, challenge: str | None) -> bool:
-    """RFC 7636 §4.6, S256; a verifier without a challenge hints at a downgrade (RFC 9700 §4.8.2)."""
-    if challenge is None or verifier is None:
-        return challenge is None and verifier is None
-    if not _VERIFIER.fullmatch(verifier):
+    """RFC 7636 §4.6, S256. Every code has a challenge (SMART 2.2 app-launch.html: PKCE for all applications)."""
+    if challenge is None or verifier is None or not _VERIFIER.fullmatch(verifier):
         return False
     computed = base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=")
     return hmac.compare_digest(computed, challenge.encode())
 
 
-async def _by_refresh(form: Form, client: Client, services: Services) -> dict[str, Any]:
+async def _by_refresh(form: Form, client: Client, services: Services, address: str) -> dict[str, Any]:
     given = form.get("refresh_token", "")
     wanted = form.get("scope")
     before = await services.grants.info(given)
@@ -110,7 +119,13 @@ async def _by_refresh(form: Form, client: Client, services: Services) -> dict[st
         narrowed = grant(wanted, before.scope)
         if not narrowed or set(wanted.split()) - set(narrowed.split()):
             raise OAuthError("invalid_scope", "the scope is wider than what was granted")
-    spent = await services.grants.spend_refresh(given, client.id)
+    subject = guesses.refresh(client.id, address)
+    async with services.attempts.one_at_a_time(subject):
+        if wait := await services.attempts.wait(subject):
+            raise too_many(wait)
+        spent = await services.grants.spend_refresh(given, client.id)
+        if spent is None and await services.grants.owner(given) != client.id:
+            await services.attempts.failed(subject)
     if spent is None:
         services.tokens.forget()
         raise OAuthError("invalid_grant", "the refresh token is unknown, used, revoked or over")

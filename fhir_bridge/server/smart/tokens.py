@@ -6,11 +6,12 @@ import time
 from dataclasses import dataclass
 
 from fhir_bridge.fhir.access import EVERYTHING, AccessFilter
+from fhir_bridge.governance import audit
 from fhir_bridge.server.smart.scopes import access_of
 from fhir_bridge.storage.accounts import digest
 from fhir_bridge.storage.grants import Grants, TokenInfo
 
-__all__ = ["ANYONE", "Caller", "TokenReader"]
+__all__ = ["ANYONE", "Caller", "TokenReader", "agent_of"]
 
 KEPT_SECONDS = 5.0
 """How long a worker may still take a token that another worker saw revoked."""
@@ -28,6 +29,12 @@ class Caller:
     def patient(self) -> str | None:
         """The patient in context."""
         return self.token.patient if self.token else None
+
+
+def agent_of(token: TokenInfo | None) -> audit.Agent | None:
+    """The person behind a token, as AuditEvents name one."""
+    user = token.user if token else None
+    return audit.Agent(user.id, user.display, user.fhir_user) if user else None
 
 
 ANYONE = Caller(EVERYTHING, None)

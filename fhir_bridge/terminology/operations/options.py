@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
@@ -14,7 +15,7 @@ from fhir_bridge.terminology.operations.outcomes import OperationError
 from fhir_bridge.terminology.operations.parameters import Parameters, invalid
 from fhir_bridge.terminology.value_set_definitions import ValueSetDefinition
 
-__all__ = ["EXPANSION_PARAMETERS", "REPEATED", "Limits", "Options", "VersionRule", "read_options"]
+__all__ = ["EXPANSION_PARAMETERS", "REPEATED", "Deadline", "Limits", "Options", "VersionRule", "read_options"]
 
 _EXPANSION_PARAMETER = frozenset(
     {
@@ -64,7 +65,6 @@ REPEATED = frozenset({*_RULES, "designation", "property", "tx-resource", "useSup
 
 EXPANSION_PARAMETERS = (
     "activeOnly",
-    "cache-id",
     "check-system-version",
     "check-valueset-version",
     "count",
@@ -93,6 +93,28 @@ EXPANSION_PARAMETERS = (
 """The parameters that `$expand` heeds."""
 
 
+class Deadline:
+    """A point in time that can be brought forward: nobody waits for the answer any more.
+
+    Args:
+        seconds: from now.
+    """
+
+    __slots__ = ("_end",)
+
+    def __init__(self, seconds: float) -> None:
+        self._end = time.monotonic() + seconds
+
+    def stop(self) -> None:
+        """Let it be over now."""
+        self._end = 0.0
+
+    @property
+    def over(self) -> bool:
+        """Whether it is past."""
+        return time.monotonic() > self._end
+
+
 @dataclass(frozen=True, slots=True)
 class Limits:
     """What an operation may cost.
@@ -102,12 +124,14 @@ class Limits:
         page: the largest `count`.
         imported: codes that an imported value set may hold while it is worked out.
         seconds: time that one operation may take.
+        deadline: when all that one request asks for has to be over, whatever `seconds` says.
     """
 
     codes: int = 1_000
     page: int = 10_000
     imported: int = 10_000
     seconds: float = 30.0
+    deadline: Deadline | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -74,7 +74,8 @@ class Scope:
         Raises:
             OperationError: too-costly.
         """
-        if time.monotonic() > self._end:
+        deadline = self.options.limits.deadline
+        if time.monotonic() > self._end or (deadline is not None and deadline.over):
             what = value_set.canonical if value_set is not None else "?"
             text = f"The value set '{what}' took too long to process (>{self.options.limits.seconds:g}sec)"
             raise OperationError(TxIssue("error", "too-costly", None, text, "", "VALUESET_TOO_COSTLY_TIME"))

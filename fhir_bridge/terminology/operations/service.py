@@ -3,10 +3,8 @@ expanded ValueSet. HTTP, the conformance suite and the command line all call thi
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from threading import Lock
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from fhir_bridge.terminology import versions
@@ -18,7 +16,7 @@ from fhir_bridge.terminology.operations import messages
 from fhir_bridge.terminology.operations.coded import coded_value
 from fhir_bridge.terminology.operations.expand import expand
 from fhir_bridge.terminology.operations.lookup import lookup
-from fhir_bridge.terminology.operations.options import REPEATED, Limits, read_options
+from fhir_bridge.terminology.operations.options import REPEATED, Deadline, Limits, read_options
 from fhir_bridge.terminology.operations.outcomes import OperationError
 from fhir_bridge.terminology.operations.parameters import Parameters, answer, invalid
 from fhir_bridge.terminology.operations.related import related
@@ -37,11 +35,8 @@ from fhir_bridge.terminology.value_set_definitions import ValueSetDefinition
 __all__ = ["OPERATIONS", "Request", "TerminologyService"]
 
 _KINDS = ("CodeSystem", "ValueSet", "ConceptMap")
-_BRINGING = frozenset({"profile", "tx-resource", "cache-id"})
+_BRINGING = frozenset({"profile", "tx-resource"})
 """Parameters that bring other parameters, or resources."""
-
-MAX_CACHED_REQUESTS = 64
-"""Sets of resources that are kept for a `cache-id`; the one not used for longest goes."""
 
 MAX_BATCH = 10_000
 """Validations that one batch may hold."""
@@ -55,11 +50,13 @@ class Request:
         parameters: FHIR JSON of a Parameters resource.
         accept_language: the HTTP header.
         instance: the CodeSystem, ValueSet or ConceptMap of an operation on an instance.
+        deadline: when the answer has to be there.
     """
 
     parameters: Mapping[str, Any]
     accept_language: str | None = None
     instance: Mapping[str, Any] | None = None
+    deadline: Deadline | None = None
 
 
 @dataclass(slots=True)
@@ -80,8 +77,6 @@ class TerminologyService:
         """
         self._library = library if callable(library) else lambda: library
         self._limits = limits or Limits()
-        self._cache: OrderedDict[str, tuple[Mapping[str, Any], ...]] = OrderedDict()
-        self._lock = Lock()
 
     def library(self) -> Library:
         """The library at present."""
@@ -174,6 +169,7 @@ class TerminologyService:
         common = [e for e in ready.parameters.entries if e["name"] not in ("validation", "tx-resource")]
         entries: list[tuple[str, str, Any]] = []
         for one in validations:
+            ready.scope.tick()
             answered = self._validation(ready, request, one, common, code_system)
             entries.append(("validation", "resource", answered))
         return answer(entries)
@@ -189,7 +185,9 @@ class TerminologyService:
         """The answer to one validation of a batch; one that fails is an OperationOutcome."""
         try:
             parameters = Parameters(validation).with_entries(common)
-            options = read_options(parameters, accept_language=request.accept_language, limits=self._limits)
+            options = read_options(
+                parameters, accept_language=request.accept_language, limits=ready.scope.options.limits
+            )
             one = _Prepared(Scope(ready.scope.library, options), parameters)
             if code_system or (parameters.text("url") is None and not parameters.resources("valueSet")):
                 return self._validate_code_system(one, None)
@@ -206,29 +204,20 @@ class TerminologyService:
         if parameters.has_any(_BRINGING):
             for profile in parameters.resources("profile"):
                 parameters = parameters.with_entries(Parameters(profile).entries, REPEATED)
-            brought = self._brought(parameters)
+            brought = [
+                one for one in parameters.resources("tx-resource") if one.get("resourceType") in _KINDS
+            ]
         if request.instance is not None:
             if problem := misshapen(request.instance):
                 raise invalid(f"The resource that the operation is asked of: {problem}")
             brought = [*brought, request.instance]
         if brought:
             library = library.over(ResourceLayer(brought))
-        options = read_options(parameters, accept_language=request.accept_language, limits=self._limits)
+        limits = (
+            self._limits if request.deadline is None else replace(self._limits, deadline=request.deadline)
+        )
+        options = read_options(parameters, accept_language=request.accept_language, limits=limits)
         return _Prepared(Scope(library, options), parameters)
-
-    def _brought(self, parameters: Parameters) -> Sequence[Mapping[str, Any]]:
-        """The resources that come with the request, and those that came earlier with its `cache-id`."""
-        given = [one for one in parameters.resources("tx-resource") if one.get("resourceType") in _KINDS]
-        key = parameters.text("cache-id")
-        if key is None:
-            return given
-        with self._lock:
-            kept = [*self._cache.pop(key, ())]
-            kept = [one for one in kept if not any(_same(one, other) for other in given)] + given
-            self._cache[key] = tuple(kept)
-            while len(self._cache) > MAX_CACHED_REQUESTS:
-                self._cache.popitem(last=False)
-        return kept
 
     def _value_set(self, ready: _Prepared, instance: Mapping[str, Any] | None) -> ValueSetDefinition:
         if instance is not None:
@@ -255,10 +244,6 @@ class TerminologyService:
             issue = messages.unknown_value_set(f"{address}|{version}" if version else address)
             raise OperationError(issue, status=404)
         return found
-
-
-def _same(first: Mapping[str, Any], second: Mapping[str, Any]) -> bool:
-    return all(first.get(key) == second.get(key) for key in ("resourceType", "url", "version"))
 
 
 OPERATIONS: Mapping[tuple[str, str], Callable[[TerminologyService, Request], dict[str, Any]]] = {

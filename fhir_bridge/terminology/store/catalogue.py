@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import shutil
 import threading
@@ -167,6 +168,19 @@ class ContentStore:
                     self._take_out(pack, lambda one, gone=gone: _named(one) in gone)  # type: ignore[misc]
                     taken.extend(sorted(gone))
         return taken
+
+    def fingerprint(self) -> str:
+        """A hash of what is imported: files of each import, and what was removed since; empty for an empty store."""
+        self._forget()
+        found = [
+            [
+                pack.folder.name.rpartition("-")[0],  # kind and hash of the imported files
+                *(_named(one) for kind in ("systems", "maps") for one in pack.described[kind]),
+                *pack.described.get("hidden", ()),
+            ]
+            for pack in self.packs()
+        ]
+        return hashlib.blake2b(orjson.dumps(found), digest_size=16).hexdigest() if found else ""
 
     def remove(self, url: str, version: str | None = None) -> list[str]:
         """Remove a code system, value set or map: all versions, or exactly one; returns `url|version` of what went.

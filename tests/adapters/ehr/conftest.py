@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from fhir_bridge.adapters.ehr.hl7v2 import read_message
 from fhir_bridge.fhir.ids import DEMO_KEY, IdKey
 from fhir_bridge.mapping import Context, IdentityResolver, Site, load_mapping
 from fhir_bridge.plugins import adapters
@@ -47,12 +49,18 @@ SITE = Site(
 )
 
 
+@cache
+def compiled_mapping(mapping: str) -> Any:
+    """A shipped mapping, compiled once for all tests of a process."""
+    return load_mapping(mapping, adapters=adapters())
+
+
 def convert(mapping: str, paths: list[Path], site: Site = SITE) -> Converted:
     """Read the sources and convert them with a shipped mapping."""
     from fhir_bridge.terminology import get_terminology
 
     known = adapters()
-    compiled = load_mapping(mapping, adapters=known)
+    compiled = compiled_mapping(mapping)
     adapter = known[compiled.adapter]
     context = Context(site, get_terminology(), IdentityResolver(site, IdKey(DEMO_KEY)), compiled.adapter)
     result = Converted()
@@ -66,6 +74,36 @@ def convert(mapping: str, paths: list[Path], site: Site = SITE) -> Converted:
         result.issues += conversion.issues
         result.resources += [output.resource for output in conversion.outputs]
     return result
+
+
+class Converter:
+    """Converts HL7 v2 messages given as text with one mapping, compiled once: for properties."""
+
+    def __init__(self, mapping: str = "ehr/hl7v2", site: Site = SITE) -> None:
+        from fhir_bridge.terminology import get_terminology
+
+        self.compiled = compiled_mapping(mapping)
+        self.context = Context(
+            site, get_terminology(), IdentityResolver(site, IdKey(DEMO_KEY)), self.compiled.adapter
+        )
+
+    def __call__(self, text: str) -> Converted:
+        record = read_message(text.encode(), "m#1", self.compiled.source_options)
+        result = Converted(issues=list(record.issues))
+        if record.outcome != "read":
+            result.outcomes.append((record.locator, record.outcome))
+            return result
+        conversion = self.compiled.convert(record, self.context)
+        result.outcomes.append((record.locator, conversion.outcome))
+        result.issues += conversion.issues
+        result.resources += [output.resource for output in conversion.outputs]
+        return result
+
+
+@pytest.fixture(scope="session")
+def converter() -> Converter:
+    """The shipped HL7 v2 mapping."""
+    return Converter()
 
 
 @pytest.fixture

@@ -54,11 +54,43 @@ def test_local_code_without_mapping_is_kept_and_told(write: Write) -> None:
     assert "FB-MAP-201" in converted.codes()
 
 
-def test_value_that_is_no_number_is_not_made_up(write: Write) -> None:
-    row = "77;HOSP;L1;XX;Haustest;positiv;;;01.03.2026 10:00;;F\n"
+@pytest.mark.parametrize(
+    ("value", "unit"),
+    [
+        ("positiv", ""),
+        ("1.234", "mmol/l"),
+        ("1,2,3", "mmol/l"),
+        ("5 mg", "mmol/l"),
+        ("5 H", ""),
+        ("++", "mmol/l"),
+        ("5 x", ""),
+    ],
+)
+def test_value_that_is_no_number_keeps_its_text_and_is_not_made_up(
+    value: str, unit: str, write: Write
+) -> None:
+    row = f"77;HOSP;L1;XX;Haustest;{value};{unit};;01.03.2026 10:00;;F\n"
     converted = convert("ehr/csv-laboratory", [write("lab.csv", LAB + row)])
-    assert "valueQuantity" not in converted.resources[0]
+    (found,) = converted.resources
+    assert "valueQuantity" not in found
+    assert found["dataAbsentReason"]["coding"][0]["code"] == "error"
+    assert found["note"] == [{"text": f"{value} {unit}".strip()}]
     assert "FB-MAP-207" in converted.codes()
+    assert converted.outcomes[0][1] == "partial"
+    assert not [i for i in get_validator().validate(found) if i.severity == "error"]
+
+
+def test_pressure_that_is_no_number_keeps_its_text_in_the_panel(write: Write) -> None:
+    text = VITALS + "F1;77;HOSP;01.03.2026 10:20;n/a;83;72x;37,0;;;\n"
+    panel, pulse = None, None
+    for found in convert("ehr/csv-vitals", [write("vitals.csv", text.encode("cp1252"))]).resources:
+        assert not [i for i in get_validator().validate(found) if i.severity == "error"]
+        panel = found if "component" in found else panel
+        pulse = found if found["code"]["text"] == "Puls" else pulse
+    assert panel is not None
+    assert pulse is not None
+    assert panel["component"][0]["dataAbsentReason"]["text"] == "n/a"
+    assert (pulse["note"], pulse["dataAbsentReason"]["coding"][0]["code"]) == ([{"text": "72x"}], "error")
 
 
 def test_row_without_authority_is_held_where_the_site_holds(write: Write) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -209,3 +210,74 @@ def test_what_csv_writes_is_read_back(table: list[list[str]]) -> None:
     csv.writer(text, quoting=csv.QUOTE_ALL).writerows(table)
     text.seek(0)
     assert [row.cells for row in rows(text, delimiter=",", quote='"', limit=1000)] == table
+
+
+@pytest.mark.parametrize(
+    ("content", "options", "code", "count"),
+    [
+        ("a,b,a\n1,2,3\n4,5,6\n7,8,9\n", {}, "FB-CSV-002", 3),
+        ('a,"b\n1,2\n3,4\n', {}, "FB-CSV-001", 2),
+        ("a,b\n1,2\n\n3,4\n", {"columns": ["c"]}, "FB-CSV-003", 2),
+        ('a,b\n"1\n1",2\n3,4\n', {"columns": ["c"]}, "FB-CSV-003", 2),
+        ("a,b\n1,2\n3,4\n", {"delimeter": ";"}, "FB-CSV-009", 2),
+        ("# x\na,b\n1,2\n# y\n3,4\n", {"columns": ["c"], "comment": "#"}, "FB-CSV-003", 2),
+        ("1,2\n3,4\n", {"names": ["a", "b"], "columns": ["c"]}, "FB-CSV-003", 2),
+        ("a,b\n1,2\n3,4\n".encode("utf-16"), {"columns": ["c"]}, "FB-CSV-003", 2),
+        (b"\xffa,b\n1,2\n3,4\n", {}, "FB-CSV-001", 2),
+        ("", {}, "FB-CSV-001", 1),
+        ("a,b\n", {"columns": ["c"]}, "FB-CSV-003", 1),
+    ],
+)
+def test_a_refused_table_counts_all_its_rows(
+    content: str | bytes, options: dict[str, Any], code: str, count: int, write: Write, reading: Reading
+) -> None:
+    (record,) = read(write("t.csv", content), reading, **options)
+    assert (record.outcome, codes(record), record.records) == ("rejected", [code], count)
+
+
+def test_rows_that_cannot_be_reached_are_counted(write: Write, reading: Reading) -> None:
+    text = "a,b\n" + "".join(f"{n},{n}\n" for n in range(20_000))
+    content = bytearray(text.encode("utf-16-le"))
+    content[100_000:100_002] = b"\x00\xd8"  # half a pair of surrogates
+    records = read(write("t.csv", b"\xff\xfe" + bytes(content)), reading)
+    assert codes(records[-1]) == ["FB-CSV-005"]
+    assert sum(record.records for record in records) == 20_000
+
+
+def test_a_table_that_fits_no_mapping_by_its_columns_counts_its_rows(write: Write, reading: Reading) -> None:
+    near = write("smoking.csv", "PatNr;Aussteller;Datum;Raucherstatus\n" + "1;2;3;4\n" * 5)
+    (record,) = CsvAdapter().read([near], reading(unassigned=True))
+    assert (record.outcome, record.records, codes(record)) == ("rejected", 5, ["FB-CSV-008"])
+
+
+class TestColumnsThatNoRuleReads:
+    """Reported once a table, with the number of values that they hold."""
+
+    TABLE = "PatNr,Wert,Kommentar,Leer,Ort\n1,5,hämolytisch,,Basel\n2,6,-,,\n3,7,lipämisch,,\n"
+
+    @staticmethod
+    def messages(path: Path, names: set[str], **options: Any) -> list[str]:
+        context = SimpleNamespace(
+            options=options, site=None, selectors=frozenset(("row", f"row.{name}") for name in names)
+        )
+        *rows_, last = CsvAdapter().read([path], context)  # type: ignore[arg-type]
+        assert len(rows_) == 3
+        assert (last.records, last.outcome) == (0, "skipped")
+        assert {issue.code for issue in last.issues} == {"FB-CSV-011"}
+        return [issue.message for issue in last.issues]
+
+    def test_each_with_its_values(self, write: Write) -> None:
+        assert self.messages(write("t.csv", self.TABLE), {"PatNr", "`Wert`"}, missing=["-"]) == [
+            'no rule reads the column "Kommentar" (values: 2)',
+            'no rule reads the column "Ort" (values: 1)',
+        ]
+
+    def test_but_those_that_the_mapping_ignores(self, write: Write) -> None:
+        found = self.messages(
+            write("t.csv", self.TABLE), {"PatNr", "Wert"}, ignore=["Ort"], together=["PatNr"]
+        )
+        assert [message.split('"')[1] for message in found] == ["Kommentar"]
+
+    def test_none_where_every_column_is_read_or_empty(self, write: Write) -> None:
+        context = SimpleNamespace(options={}, site=None, selectors=frozenset({("row", "row.a")}))
+        assert len(list(CsvAdapter().read([write("t.csv", "a,b\n1,\n")], context))) == 1  # type: ignore[arg-type]

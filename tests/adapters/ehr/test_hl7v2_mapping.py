@@ -100,6 +100,9 @@ def test_same_number_of_another_authority_is_another_patient(message: Message) -
         ("X", "F", "cancelled"),
         ("", "F", "final"),
         ("", "P", "preliminary"),
+        ("", "N", "registered"),
+        ("", "X", "cancelled"),
+        ("", "D", "entered-in-error"),
         ("", "", "unknown"),
         ("?", "F", "unknown"),
     ],
@@ -107,6 +110,58 @@ def test_same_number_of_another_authority_is_another_patient(message: Message) -
 def test_status_of_a_result(code: str, order: str, status: str, message: Message) -> None:
     obx = f"OBX|1|NM|1^x^L||5||||||{code}"
     assert result(message, obx, obr=OBR.removesuffix("F") + order)["status"] == status
+
+
+@pytest.mark.parametrize(
+    ("code", "status"),
+    [
+        ("F", "final"),
+        ("P", "preliminary"),
+        ("M", "preliminary"),
+        ("A", "partial"),
+        ("R", "partial"),
+        ("I", "registered"),
+        ("N", "registered"),
+        ("C", "corrected"),
+        ("X", "cancelled"),
+        ("D", "entered-in-error"),
+        ("Y", "unknown"),
+        ("", "unknown"),
+    ],
+)
+def test_status_of_a_report(code: str, status: str, message: Message) -> None:
+    converted = message(ORU, PID, OBR.removesuffix("F") + code, "OBX|1|NM|1^x^L||5||||||F")
+    assert converted.of("DiagnosticReport")[0]["status"] == status
+
+
+def test_a_correction_of_some_results_is_of_the_same_report_and_results(message: Message) -> None:
+    results = [f"OBX|{n}|NM|{n}^x{n}^L||{n}||||||{{}}" for n in (1, 2, 3)]
+    first = message(ORU, PID, OBR, *(line.format("F") for line in results))
+    for order, code, status in (
+        ("C", "C", "corrected"),
+        ("F", "D", "entered-in-error"),
+        ("C", "W", "entered-in-error"),
+    ):
+        again = message(
+            ORU.replace("|1|P|", "|2|P|"),
+            PID,
+            OBR.removesuffix("F") + order,
+            results[1].format(code).replace("||2|", "|||"),
+        )
+        assert again.of("DiagnosticReport")[0]["id"] == first.of("DiagnosticReport")[0]["id"]
+        (corrected,) = again.of("Observation")
+        assert (corrected["id"], corrected["status"]) == (first.of("Observation")[1]["id"], status)
+        assert again.of("DiagnosticReport")[0]["result"] == [{"reference": f"Observation/{corrected['id']}"}]
+
+
+def test_facilities_known_by_an_oid_alone_are_told_apart(message: Message) -> None:
+    named = [
+        message(ORU.replace("LIS|HOSP", f"|^{oid}^ISO"), PID, OBR, "OBX|1|NM|1^x^L||5||||||F").of(
+            "Observation"
+        )[0]["id"]
+        for oid in ("1.2.3", "1.2.4")
+    ]
+    assert named[0] != named[1]
 
 
 @pytest.mark.parametrize(

@@ -25,6 +25,7 @@ from fhir_bridge.storage.migration import upgrade
 from tests.conformance.tx.answers import Answer, parameters
 from tests.conformance.tx.run import report, run
 from tests.conformance.tx.suite import Case, read
+from tests.patience import PATIENCE
 
 PATHS = {
     "expand": "ValueSet/$expand",
@@ -130,7 +131,7 @@ def serving(database_url: str, port: int) -> Iterator[httpx.Client]:
     """The program, serving whoever asks from this machine.
 
     Raises:
-        TimeoutError: it does not come up within a minute.
+        TimeoutError: it does not come up in time.
     """
     environment = os.environ | {
         "FHIR_BRIDGE_DATABASE_URL": database_url,
@@ -146,7 +147,7 @@ def serving(database_url: str, port: int) -> Iterator[httpx.Client]:
         ) as process,
         httpx.Client(
             base_url=f"http://127.0.0.1:{port}/fhir/",
-            timeout=60,
+            timeout=PATIENCE,
             headers={"Accept": "application/fhir+json", "Content-Type": "application/fhir+json"},
         ) as client,
     ):
@@ -155,11 +156,11 @@ def serving(database_url: str, port: int) -> Iterator[httpx.Client]:
             yield client
         finally:
             process.terminate()
-            process.wait(30)
+            process.wait(PATIENCE)
 
 
 def _await(client: httpx.Client) -> None:
-    end = time.monotonic() + 60
+    end = time.monotonic() + PATIENCE
     while time.monotonic() < end:
         try:
             if client.get("metadata").is_success:

@@ -97,8 +97,8 @@ def test_each_validates_by_its_own_profile_whichever_was_loaded_last(sites: tupl
     for _ in range(2):
         assert _missing(red) == ["Patient.birthDate"]
         assert _missing(blue) == ["Patient.gender"]
-    assert get_validator(sites[0].definitions) is get_validator(sites[0].definitions)
-    assert _missing(get_validator(sites[1].definitions)) == ["Patient.gender"]
+    assert get_validator("warning", sites[0].definitions) is get_validator("warning", sites[0].definitions)
+    assert _missing(get_validator("warning", sites[1].definitions)) == ["Patient.gender"]
     (unknown,) = Validator().validate(NOBODY)
     assert unknown.code == "FB-FHIR-035"
 

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from fhir_bridge.adapters.ehr.csv.assign import UNKNOWN, candidates, fit
 from fhir_bridge.adapters.ehr.csv.dialect import Dialect, DialectError
-from fhir_bridge.adapters.ehr.csv.reader import HeaderError, read_header, read_table
+from fhir_bridge.adapters.ehr.csv.reader import HeaderError, read_header, read_table, refused
 from fhir_bridge.adapters.ehr.csv.record import Row, Table
 from fhir_bridge.adapters.ehr.issues import found
 from fhir_bridge.mapping import Scope, function
@@ -40,12 +40,16 @@ class CsvModel:
         Raises:
             LookupError: the text names no column.
         """
-        column = text.strip().removeprefix("row.").strip()
-        if column.startswith("`") and column.endswith("`"):
-            column = column[1:-1]
+        column = _column(text)
         if not column or text.strip() == "row":
             raise LookupError(f'"{text}": write row.<column>, or row.`awkward name`')
         return f"s.cell({column!r})"
+
+
+def _column(text: str) -> str:
+    """The column that a selector names."""
+    column = text.strip().removeprefix("row.").strip()
+    return column[1:-1] if column.startswith("`") and column.endswith("`") else column
 
 
 class CsvAdapter:
@@ -86,33 +90,31 @@ class CsvAdapter:
             dialect = Dialect.of(context.options)
         except DialectError as error:
             for path in paths:
-                issue = found("FB-CSV-009", str(error), path.name)
-                yield Row(_bare(path), path.name, [], [issue], "rejected")
+                yield refused(path, _PLAIN, found("FB-CSV-009", str(error), path.name))
             return
+        selectors = getattr(context, "selectors", None)
+        wanted = None if selectors is None else frozenset(_column(text) for _, text in selectors)
         for path in paths:
             if dialect.unassigned:
                 yield _unassigned(path)
             else:
-                yield from read_table(path, dialect)
+                yield from read_table(path, dialect, wanted)
 
 
 _PLAIN: Final = Dialect()
-
-
-def _bare(path: Path) -> Table:
-    return Table(path.name, path.stem, (), _PLAIN)
 
 
 def _unassigned(path: Path) -> Row:
     """The one record of a table that no mapping takes."""
     issue = fit(path, candidates())[1] or found("FB-CSV-008", "name the mapping with --mapping", path.name)
     if issue.code != "FB-CSV-007":
-        return Row(_bare(path), path.name, [], [issue], "rejected")
+        return refused(path, _PLAIN, issue)
     try:
         header = read_header(path, _PLAIN)
     except HeaderError as error:
-        return Row(_bare(path), path.name, [], [error.issue], "rejected")
+        return refused(path, _PLAIN, error.issue)
     count = sum(1 for _ in read_table(path, _PLAIN))
     shown = ", ".join(header[:6]) + (f" and {len(header) - 6} more" if len(header) > 6 else "")
     text = f"no mapping speaks of this table of {count} rows with the columns {shown}"
-    return Row(_bare(path), path.name, [], [found("FB-CSV-007", text, path.name)], "skipped", count)
+    table = Table(path.name, path.stem, (), _PLAIN)
+    return Row(table, path.name, [], [found("FB-CSV-007", text, path.name)], "skipped", count)

@@ -40,6 +40,7 @@ class Dialect:
         names: column names where the file has no header.
         columns: columns without which the file is refused.
         optional: columns that may be absent, and are then empty.
+        ignore: columns that are known and not wanted: that no rule reads them is not reported.
         comment: lines that begin with it are left out.
         file: pattern of the names of files that the mapping takes.
         system: name of the source system; None takes the file's name without suffix.
@@ -56,6 +57,7 @@ class Dialect:
     names: tuple[str, ...] = ()
     columns: tuple[str, ...] = ()
     optional: frozenset[str] = field(default_factory=frozenset)
+    ignore: frozenset[str] = field(default_factory=frozenset)
     comment: str | None = None
     file: str | None = None
     system: str | None = None
@@ -70,7 +72,7 @@ class Dialect:
         Raises:
             DialectError: an unknown key, or a value that makes no sense.
         """
-        known = {*cls.__dataclass_fields__, *_OF_VALUES, "adapter"}
+        known = {*cls.__dataclass_fields__, *_OF_VALUES, "adapter", "check"}
         for key in options:
             if key not in known:
                 near = difflib.get_close_matches(key, sorted(known), 1)
@@ -94,6 +96,7 @@ class Dialect:
             names=names,
             columns=_texts(options, "columns"),
             optional=frozenset(_texts(options, "optional")),
+            ignore=frozenset(_texts(options, "ignore")),
             comment=options.get("comment"),
             file=options.get("file"),
             system=options.get("system"),

@@ -15,7 +15,7 @@ from fhir_bridge.adapters.ehr.csv.record import Row, Table, missing_columns
 from fhir_bridge.adapters.ehr.issues import found
 from fhir_bridge.fhir.issues import Issue
 
-__all__ = ["HeaderError", "read_header", "read_table"]
+__all__ = ["HeaderError", "read_header", "read_table", "refused"]
 
 _TOGETHER = 1000
 """Rows that one measurement may have."""
@@ -117,40 +117,109 @@ def _not_of_encoding(where: str, error: UnicodeError) -> Issue:
     return found("FB-CSV-001", f"the file is not {encoding}", where)
 
 
-def read_table(path: Path, dialect: Dialect) -> Iterator[Row]:
-    """The rows of a table, with memory for one of them; a file that can't be read gives one rejected record."""
-    bare = Table(path.name, dialect.system or path.stem, (), dialect)
-    line = 0
+def read_table(path: Path, dialect: Dialect, wanted: frozenset[str] | None = None) -> Iterator[Row]:
+    """The rows of a table, with memory for one of them; a file that can't be read gives one rejected record.
+
+    Args:
+        path: the file.
+        dialect: how it is written.
+        wanted: columns that the mapping names. What others hold is reported after the last row, column by column;
+            None reports nothing.
+    """
+    number = 0
+    last = [0]  # the line of the last row read
+
+    def parted_rows(parted: Iterator[RawRow], table: Table) -> Iterator[Row]:
+        for raw in parted:
+            last[0] = raw.line
+            yield _row(raw, table, len(table.names))
+
     try:
         with _opened(path, dialect) as text:
             names, parted = _body(text, path, dialect)
             absent = [column for column in (*dialect.columns, *dialect.together) if column not in names]
             if absent:
                 raise HeaderError(found("FB-CSV-003", missing_columns(absent, names), path.name))
-            table = Table(path.name, bare.system, names, dialect)
-            width = len(names)
-            if dialect.together:
-                yield from _together((_row(raw, table, width) for raw in parted), dialect.together)
-                return
-            for raw in parted:
-                line = raw.line
-                yield _row(raw, table, width)
+            table = Table(path.name, dialect.system or path.stem, names, dialect)
+            unread = Unread(table, wanted, dialect)
+            made = parted_rows(parted, table)
+            for row in _together(made, dialect.together) if dialect.together else made:
+                number += 1
+                unread.count(row)
+                yield row
+            yield from unread.report()
     except HeaderError as error:
-        yield Row(bare, error.issue.source or path.name, [], [error.issue], "rejected")
+        yield refused(path, dialect, error.issue)
     except (
         UnicodeError
     ) as error:  # an encoding such as UTF-16, where a wrong byte leaves no place to go on from
-        where = f"{path.name}:{line + 1}"
-        issue = (
+        if not last[0]:
+            yield refused(path, dialect, _not_of_encoding(path.name, error))
+            return
+        where = f"{path.name}:{last[0] + 1}"
+        left = max(_count_rows(path, dialect) - number, 1)
+        text_ = f"from here the file is not {dialect.encoding}; nothing after it was read"
+        table = Table(path.name, dialect.system or path.stem, (), dialect)
+        yield Row(table, where, [], [found("FB-CSV-005", text_, where)], "rejected", left)
+
+
+class Unread:
+    """The cells of a table's columns that no rule reads."""
+
+    def __init__(self, table: Table, wanted: frozenset[str] | None, dialect: Dialect) -> None:
+        self._table = table
+        known = {*(wanted or ()), *dialect.ignore, *dialect.together}
+        self._cells = {
+            position: 0 for name, position in table.index.items() if wanted is not None and name not in known
+        }
+
+    def count(self, row: Row) -> None:
+        """Count the cells of a row that hold something."""
+        if self._cells and row.outcome == "read":
+            for position in self._cells:
+                if row.holds(position):
+                    self._cells[position] += 1
+
+    def report(self) -> Iterator[Row]:
+        """A record of no row that names the columns, if there are any."""
+        name = self._table.name
+        issues = [
             found(
-                "FB-CSV-005",
-                f"from here the file is not {dialect.encoding}; nothing after it was read",
-                where,
+                "FB-CSV-011",
+                f'no rule reads the column "{self._table.names[at]}" (values: {count})',
+                name,
             )
-            if line
-            else _not_of_encoding(path.name, error)
-        )
-        yield Row(bare, where, [], [issue], "rejected")
+            for at, count in self._cells.items()
+            if count
+        ]
+        if issues:
+            yield Row(self._table, name, [], issues, "skipped", 0)
+
+
+def refused(path: Path, dialect: Dialect, issue: Issue) -> Row:
+    """The one record of a table that is refused whole: it accounts for all its rows, and for one where it has none."""
+    table = Table(path.name, dialect.system or path.stem, (), dialect)
+    return Row(table, issue.source or path.name, [], [issue], "rejected", max(_count_rows(path, dialect), 1))
+
+
+def _count_rows(path: Path, dialect: Dialect) -> int:
+    """How many rows a table has below its header, as far as that shows in a file that can't be read."""
+    try:
+        with path.open("rb") as raw:
+            encoding = dialect.encoding_for(raw.read(4))
+        with path.open(encoding=encoding, errors="replace", newline="") as text:
+            for _ in islice(text, max(dialect.header - 1, 0)):
+                pass
+            parted = rows(
+                text,
+                delimiter=dialect.delimiter or ",",
+                quote=dialect.quote,
+                limit=dialect.max_row_lines,
+                comment=dialect.comment,
+            )
+            return sum(1 for _ in parted) - (1 if dialect.header else 0)
+    except (OSError, UnicodeError):
+        return 0
 
 
 def _together(rows_: Iterator[Row], columns: tuple[str, ...]) -> Iterator[Row]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from hashlib import blake2b
 from typing import Final
 
 from fhir_bridge.adapters.ehr.csv.dialect import Dialect
@@ -60,6 +61,7 @@ class Row:
 
     root: Final = "row"
     outer: Final = None
+    sequence: Final = ""
 
     def __init__(
         self,
@@ -80,6 +82,10 @@ class Row:
         self.time: datetime | None = None
         self.together: Sequence[Row] = ()
 
+    def holds(self, position: int) -> bool:
+        """Whether the cell at a position has a value."""
+        return self._cells[position].strip() not in self._table.missing
+
     def cell(self, column: str) -> str | None:
         """The text of a cell, trimmed; None where it is empty or stands for nothing.
 
@@ -93,6 +99,21 @@ class Row:
             return None
         text = self._cells[position].strip()
         return None if text in table.missing else text
+
+    @property
+    def key(self) -> str:
+        """Digest of the table's name and the row's cells by column, whatever their order and the table's dialect."""
+        if not self._cells:
+            return ""
+        table = self._table
+        names = table.names if len(table.names) == len(self._cells) else map(str, range(len(self._cells)))
+        digest = blake2b(table.system.encode("utf-8", "surrogatepass"), digest_size=16)
+        for name, cell in sorted(zip(names, self._cells, strict=True)):
+            text = cell.strip()
+            if text not in table.missing:
+                part = f"{len(name)}:{name}{len(text)}:{text}"
+                digest.update(part.encode("utf-8", "surrogatepass"))
+        return digest.hexdigest()
 
     def scope(self, name: str) -> Iterable[Row]:
         """The row itself."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import tzinfo
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,6 @@ from fhir_bridge.adapters.ehr.hl7v2.charsets import UnknownCharset, decode
 from fhir_bridge.adapters.ehr.hl7v2.framing import Framed, messages
 from fhir_bridge.adapters.ehr.hl7v2.model import Hl7v2Model
 from fhir_bridge.adapters.ehr.hl7v2.record import Message, parse_segments
-from fhir_bridge.adapters.ehr.hl7v2.represented import represented, unrepresented
 from fhir_bridge.adapters.ehr.issues import found
 from fhir_bridge.fhir.issues import Issue
 from fhir_bridge.plugins import ReadContext, SourceModel
@@ -23,8 +23,7 @@ class Hl7v2Adapter:
 
     Options in a mapping's `source:` block: `encoding` (overrides MSH-18), `require` (segments without which a
     message is skipped), `covers` (message codes the mapping speaks of in full; others are flagged),
-    `represents` (segments and fields that the mapping reads; others are told once a message), `max_message_mb`
-    (default 64).
+    `max_message_mb` (default 64).
     """
 
     name = "hl7v2"
@@ -43,10 +42,10 @@ class Hl7v2Adapter:
     def read(self, paths: Sequence[Path], context: ReadContext) -> Iterator[Message]:
         """Read messages in order, one in memory at a time."""
         for path in paths:
-            yield from _read_file(path, context.options)
+            yield from _read_file(path, context.options, getattr(context.site, "timezone", None))
 
 
-def _read_file(path: Path, options: Mapping[str, Any]) -> Iterator[Message]:
+def _read_file(path: Path, options: Mapping[str, Any], zone: tzinfo | None) -> Iterator[Message]:
     limit = int(options.get("max_message_mb", 64)) << 20
     number = 0
     stated: int | None = None
@@ -58,13 +57,13 @@ def _read_file(path: Path, options: Mapping[str, Any]) -> Iterator[Message]:
             number += 1
             locator = f"{path.name}#{number}"
             if piece.kind == "message":
-                yield read_message(piece.raw, locator, options)
+                yield read_message(piece.raw, locator, options, zone)
             elif piece.kind == "oversize":
                 text = f"a message of more than {limit >> 20} MB at byte {piece.offset}"
                 yield _refused(locator, found("FB-HL7-010", text, locator))
             else:
                 text = f"{len(piece.raw)} bytes at byte {piece.offset} belong to no message: expected MSH, FHS or BHS"
-                yield _refused(locator, found("FB-HL7-001", text, locator))
+                yield _refused(locator, found("FB-HL7-001", text, locator), piece.raw)
     except OSError as error:
         text = f"{path.name}: {error.strerror or 'it can not be read'}"
         yield _refused(path.name, found("FB-HL7-009", text, path.name))
@@ -87,25 +86,29 @@ def _trailer_count(piece: Framed, before: int | None) -> int | None:
     return (before or 0) + int(count) if count.isdigit() else before
 
 
-def read_message(raw: bytes, locator: str, options: Mapping[str, Any] | None = None) -> Message:
-    """One message from its bytes; what can't be read comes back as rejected, with the issue."""
+def read_message(
+    raw: bytes, locator: str, options: Mapping[str, Any] | None = None, zone: tzinfo | None = None
+) -> Message:
+    """One message from its bytes; what can't be read comes back as rejected, with the issue.
+
+    `zone`: the site's, for the order of messages whose MSH-7 has no offset.
+    """
     options = options or {}
     stated = _stated_charset(raw)
     try:
         text, charset, assumed = decode(raw, stated, options.get("encoding"))
     except UnknownCharset as error:
-        return _refused(
-            locator, found("FB-HL7-004", f'"{error.args[0]}" is no character set known here', locator)
-        )
+        text = f'"{error.args[0]}" is no character set known here'
+        return _refused(locator, found("FB-HL7-004", text, locator), raw)
     except UnicodeDecodeError as error:
         text = (
             f"byte {error.start} of the message is not {error.encoding} (MSH-18 states {stated or 'nothing'})"
         )
-        return _refused(locator, found("FB-HL7-003", text, locator))
+        return _refused(locator, found("FB-HL7-003", text, locator), raw)
     try:
         segments, joined = parse_segments(text.replace("\x00", "").lstrip("\ufeff"), charset)
     except ValueError as error:
-        return _refused(locator, found("FB-HL7-002", f"MSH can't be read: {error}", locator))
+        return _refused(locator, found("FB-HL7-002", f"MSH can't be read: {error}", locator), raw)
     issues: list[Issue] = []
     if assumed:
         issues.append(
@@ -115,7 +118,7 @@ def read_message(raw: bytes, locator: str, options: Mapping[str, Any] | None = N
         issues.append(
             found("FB-HL7-006", f"{joined} lines that are no segment joined to the one before", locator)
         )
-    message = Message(locator, segments, issues)
+    message = Message(locator, segments, issues, raw=raw, zone=zone)
     missing = [name for name in options.get("require", ()) if not message.has(name)]
     if missing:
         issues.append(
@@ -135,19 +138,17 @@ def read_message(raw: bytes, locator: str, options: Mapping[str, Any] | None = N
             )
         )
     if message.outcome == "read":
-        table = represented(options.get("represents"), message.kind.split("^")[0])
-        if table is not None:
-            issues += unrepresented(segments, table, locator)
-        for segment in segments:
-            if segment.name == "PID" and not any(segment.repetitions(number) for number in (3, 2, 4)):
-                issues.append(
-                    found("FB-HL7-013", "the patient has no identifier (PID-3, PID-2, PID-4)", locator)
-                )
+        text = "the patient has no identifier (PID-3, PID-2, PID-4)"
+        issues += (
+            found("FB-HL7-013", text, locator)
+            for segment in segments
+            if segment.name == "PID" and not any(map(str, (x for n in (3, 2, 4) for x in segment.every(n))))
+        )
     return message
 
 
-def _refused(locator: str, issue: Issue) -> Message:
-    return Message(locator, [], [issue], "rejected")
+def _refused(locator: str, issue: Issue, raw: bytes = b"") -> Message:
+    return Message(locator, [], [issue], "rejected", raw=raw)
 
 
 def _stated_charset(raw: bytes) -> str:

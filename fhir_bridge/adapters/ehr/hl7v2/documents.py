@@ -113,7 +113,11 @@ def is_document(s: Group) -> bool:
     )
 
 
-@function(scope=True, returns="Attachment")
+@function(
+    scope=True,
+    returns="Attachment",
+    selects=(("documents:OBX-5", "whole"), ("documents:OBX-3", "label")),
+)
 def documents(s: Group) -> list[Attachment] | None:
     """The documents among the results of the order in hand."""
     found = [

@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-import re
-from functools import lru_cache
 from typing import Any, Final
 
+from fhir_bridge.adapters.ehr.hl7v2.coded import Coded, coded, identifier_parts, identifier_type
+from fhir_bridge.adapters.ehr.hl7v2.composites import DELETED, hierarchic_designator, plain
 from fhir_bridge.adapters.ehr.hl7v2.delimiters import Delimiters, unescape
-from fhir_bridge.fhir import definitions
 from fhir_bridge.fhir.datatypes import CodeableConcept
 from fhir_bridge.mapping import CLEARED
 
-__all__ = ["Component", "Field", "Segment", "field_of", "hierarchic_designator", "is_identifier_type"]
-
-DELETED = '""'
-"""HL7 v2.5.1 §2.5.3: two quotes delete the value, nothing at all leaves it as it is."""
-
-Coded = tuple[str | None, str | None, str | None, str | None]
+__all__ = ["Component", "Field", "Segment", "field_of"]
 
 
 class Component(str):
@@ -29,12 +23,39 @@ class Component(str):
     def component(self, number: int) -> str | None:
         """Subcomponent `number` (from 1), or None where it is empty."""
         parts = self.raw.split(self.delimiters.subcomponent)
-        return _plain(parts[number - 1], self.delimiters) if number <= len(parts) else None
+        return plain(parts[number - 1], self.delimiters) if number <= len(parts) else None
 
     @property
     def whole(self) -> str:
         """All of it, separators as written: for text whose sender does not escape them."""
         return unescape(self.raw, self.delimiters).strip()
+
+
+class _Headless:
+    """Of a part whose first piece is empty and whose others are not: `^PENICILLIN` is a value, though it has no text.
+
+    It stands for true and equals no text, the empty one neither. What is empty in all its pieces is None.
+    """
+
+    __slots__ = ()
+
+    def __bool__(self) -> bool:
+        return True
+
+    def __eq__(self, other: object) -> bool:
+        return self is other or (type(other) is type(self) and self.raw == other.raw)  # type: ignore[attr-defined]
+
+    def __ne__(self, other: object) -> bool:
+        return not self == other
+
+    def __hash__(self) -> int:
+        return hash(self.raw)  # type: ignore[attr-defined]
+
+
+class HeadlessComponent(_Headless, Component):
+    """A component without its first subcomponent."""
+
+    __slots__ = ()
 
 
 class Field(str):
@@ -64,10 +85,10 @@ class Field(str):
             return None
         raw = parts[number - 1]
         first = raw.split(self.delimiters.subcomponent, 1)[0]
-        text = _plain(first, self.delimiters)
-        if text is None and raw.strip(self.delimiters.subcomponent + " ") in ("", DELETED):
+        text = plain(first, self.delimiters)
+        if text is None and not _holds(raw, self.delimiters):
             return None
-        value = Component(text or "")
+        value = Component(text) if text else HeadlessComponent()
         value.raw, value.delimiters = raw, self.delimiters
         return value
 
@@ -82,12 +103,12 @@ class Field(str):
         The system is the name that the message uses (HL7 table 0396), for the mapping language and
         `site.schemes` to resolve; an OID (CWE.14, .17, .20) where the name says only that it is local.
         """
-        return _coded(self.raw, self.delimiters)[0]
+        return coded(self.raw, self.delimiters).codings
 
     @property
     def text(self) -> str | None:
         """What a reader sees: the original text (CWE.9), else the first display, else the value itself."""
-        return _coded(self.raw, self.delimiters)[1]
+        return coded(self.raw, self.delimiters).text
 
     @property
     def value(self) -> str | None:
@@ -97,9 +118,19 @@ class Field(str):
     @property
     def identifier_type(self) -> str | CodeableConcept | None:
         """CX.5: a code of HL7 table 0203; what is not of the table stays as text."""
-        parts = _parts(self.raw, self.delimiters)
-        code = parts[4] if len(parts) > 4 else None
-        return code if code is None or code in _identifier_types() else CodeableConcept(text=code)
+        return identifier_type(self.part(5) or None)
+
+    @property
+    def assigner(self) -> str | None:
+        """The name of who assigned it: CX.4 where a universal id stands beside it, else the facility (CX.6)."""
+        parts = identifier_parts(self.raw, self.delimiters)
+        return parts.assigner if parts else None
+
+    @property
+    def period(self) -> tuple[str | None, str | None] | None:
+        """CX.7 and CX.8: when the identifier is valid."""
+        parts = identifier_parts(self.raw, self.delimiters)
+        return parts.period if parts else None
 
     @property
     def authority(self) -> str | tuple[str, ...] | None:
@@ -112,89 +143,14 @@ class Field(str):
         except AttributeError:  # not asked for before: every reference to the patient asks
             parts = self.raw.split(self.delimiters.component)
             names = parts[3].split(self.delimiters.subcomponent) if len(parts) > 3 else []
-            self._authority = hierarchic_designator(names, self.delimiters)
+            self._authority = hierarchic_designator([plain(name, self.delimiters) for name in names])
             return self._authority
 
 
-def is_identifier_type(code: str) -> bool:
-    """Whether a code is of HL7 table 0203."""
-    return code in _identifier_types()
+class HeadlessField(_Headless, Field):
+    """A repetition without its first component."""
 
-
-def _parts(raw: str, delimiters: Delimiters) -> list[str | None]:
-    return [
-        _plain(part.split(delimiters.subcomponent, 1)[0], delimiters)
-        for part in raw.split(delimiters.component)
-    ]
-
-
-@lru_cache(maxsize=20_000)
-def _coded(raw: str, delimiters: Delimiters) -> tuple[tuple[Coded, ...], str | None]:
-    """Codings and text of a coded field. Codes and units recur from message to message, so they are kept."""
-    parts = _parts(raw, delimiters)
-    text = next((parts[place] for place in (8, 1, 4) if place < len(parts) and parts[place]), None)
-    if text is None and (parts[0] or not any(parts)):
-        text = parts[0]
-    parts += [None] * (21 - len(parts))
-    triplets = (
-        (parts[0], parts[1], parts[2], parts[6], parts[13]),
-        (parts[3], parts[4], parts[5], parts[7], parts[16]),
-        (parts[9], parts[10], parts[11], parts[12], parts[19]),
-    )
-    codings = tuple(
-        (_scheme(name, oid), code, display, version) for code, display, name, version, oid in triplets if code
-    )
-    return codings, text
-
-
-@lru_cache(maxsize=1)
-def _identifier_types() -> frozenset[str]:
-    system = definitions.code_system("http://terminology.hl7.org/CodeSystem/v2-0203")
-    return frozenset(system.concepts) if system else frozenset()
-
-
-def _scheme(name: str | None, oid: str | None) -> str | None:
-    local = not name or name.upper() in ("L", "LOCAL") or name.startswith("99")
-    return oid if oid and local else name
-
-
-def hierarchic_designator(parts: list[str], delimiters: Delimiters) -> str | tuple[str, ...] | None:
-    """The names that an HD (namespace, universal id, its type) gives, without repeats."""
-    texts = [_plain(part, delimiters) for part in parts[:3]]
-    namespace, universal, kind = [*texts, None, None, None][:3]
-    names = [namespace] if namespace else []
-    if universal:
-        names.append(universal)
-        if uri := _universal_uri(universal, kind):
-            names.append(uri)
-    names = list(dict.fromkeys(names))
-    if not names:
-        return None
-    return names[0] if len(names) == 1 else tuple(names)
-
-
-_OID: Final = re.compile(r"[0-2](\.(0|[1-9]\d*)){2,}")
-_UUID: Final = re.compile(r"(?i)[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-_URI: Final = re.compile(r"(?i)(urn:[a-z0-9][a-z0-9-]+:|https?://)\S+")
-
-
-def _universal_uri(universal: str, kind: str | None) -> str | None:
-    """The URI of a universal id, where it is one or has the form that its type promises."""
-    if _URI.fullmatch(universal):
-        return universal
-    kind = (kind or "").upper()
-    if kind in ("ISO", "") and _OID.fullmatch(universal):
-        return f"urn:oid:{universal}"
-    if kind in ("UUID", "GUID", "") and _UUID.fullmatch(universal):
-        return f"urn:uuid:{universal.lower()}"
-    return None
-
-
-def _plain(raw: str, delimiters: Delimiters) -> str | None:
-    """The text of a part that has no separators left; empty and deleted are None."""
-    if not raw or raw == DELETED:
-        return None
-    return unescape(raw, delimiters).strip() or None
+    __slots__ = ()
 
 
 def _part_text(raw: str, delimiters: Delimiters) -> Any:
@@ -230,18 +186,27 @@ def field_of(raw: str, delimiters: Delimiters) -> Any:
         return CLEARED
     if delimiters.component in raw or delimiters.subcomponent in raw:
         first = raw.split(delimiters.component, 1)[0].split(delimiters.subcomponent, 1)[0]
-        if not raw.strip(delimiters.component + delimiters.subcomponent + " "):
-            return None
     else:
         first = raw
     if delimiters.escape in first:
         first = unescape(first, delimiters)
     first = first.strip()
-    if not first and first is raw.strip():
+    if first == DELETED:
+        first = ""
+    if not first and not _holds(raw, delimiters):
         return None
-    value = Field("" if first == DELETED else first)
+    value = Field(first) if first else HeadlessField()
     value.raw, value.delimiters = raw, delimiters
     return value
+
+
+def _holds(raw: str, delimiters: Delimiters) -> bool:
+    """Whether any component or subcomponent of a repetition has text."""
+    return any(
+        plain(piece, delimiters)
+        for part in raw.split(delimiters.component)
+        for piece in part.split(delimiters.subcomponent)
+    )
 
 
 _UNREAD: Final = object()
@@ -331,7 +296,7 @@ class Segment:
     def part(self, number: int, component: int) -> Any:
         """A component of the field's first repetition, as text, None, or `CLEARED`."""
         value = self.field(number)
-        if value.__class__ is Field:
+        if value.__class__ is Field or value.__class__ is HeadlessField:
             return value.part(component)
         if value is None or value is CLEARED:
             return value

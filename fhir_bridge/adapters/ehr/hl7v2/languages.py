@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any, Final
 
-from fhir_bridge.adapters.ehr.hl7v2.fields import Field
+from fhir_bridge.adapters.ehr.hl7v2.composites import Components, each, reader
 from fhir_bridge.fhir.datatypes import CodeableConcept
 from fhir_bridge.mapping import CLEARED, function
 
@@ -32,24 +32,26 @@ _TWO_LETTERS: Final = dict(
 _TAG: Final = re.compile(r"(?i)([a-z]{2,3})(?:[-_]([a-z]{2}))?\Z")
 
 
-@function(returns="CodeableConcept", nulls=True)
+@function(returns="CodeableConcept", nulls=True, reads=("language",))
 def language(x: Any) -> Any:
     """The language of a CWE in BCP 47, its text kept; text alone where its code is no language tag."""
     if x is None or x is CLEARED:
         return x
-    values = [value for value in (x if isinstance(x, list) else [x]) if isinstance(value, Field)]
-    made = [found for value in values if (found := _concept(value))]
-    return (made[0] if len(made) == 1 else made) if made else None
+    return each(x, read_language)
 
 
-def _concept(value: Field) -> CodeableConcept | None:
+@reader("language")
+def read_language(c: Components) -> CodeableConcept | None:
+    """The language of a CWE."""
     made = CodeableConcept()
-    if tag := _TAG.match(value):
+    if tag := _TAG.match(c.peek(1) or ""):
+        c.pass_over(1, 3)  # its code and system in the form that FHIR asks for
         code = _TWO_LETTERS.get(tag[1].lower(), tag[1].lower())
         made["coding"] = [
             {"system": "urn:ietf:bcp:47", "code": f"{code}-{tag[2].upper()}" if tag[2] else code}
         ]
-    text = value.text
-    if text and (text != value or not made):
+    shown = next((number for number in (9, 2, 5) if c.peek(number)), 1)
+    text = c.text(shown)
+    if text and (shown != 1 or not made):
         made["text"] = text
     return made or None

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from fhir_bridge.adapters.ehr.hl7v2 import documents, functions, parties, vitals
+from fhir_bridge.adapters.ehr.hl7v2 import documents, names, numbers, parties, vitals
 from fhir_bridge.adapters.ehr.hl7v2.groups import (
     ALIASES,
     OBSERVATION,
@@ -21,6 +21,7 @@ from fhir_bridge.adapters.ehr.hl7v2.groups import (
     holder,
 )
 from fhir_bridge.adapters.ehr.hl7v2.languages import language
+from fhir_bridge.adapters.ehr.hl7v2.selectors import DERIVED, OF_PATIENT, SELECTOR, TOKENS
 
 __all__ = ["SEGMENTS", "Hl7v2Model"]
 
@@ -45,29 +46,9 @@ _NOT_ALONE: Final = {
     "MSH": ROOT,
 }
 
-_SELECTOR: Final = re.compile(
-    r"(?P<segment>[A-Z][A-Z0-9]{2})(?:\[(?P<which>\d+|\*)\])?"
-    r"(?:-(?P<field>\d+)(?:\[(?P<repetition>\d+|\*)\])?(?:\.(?P<component>\d+)(?:\.(?P<subcomponent>\d+))?)?)?\Z"
-)
-_SELECTORS: Final = (
-    r"[A-Z][A-Z0-9]{2}(?:\[(?:\d+|\*)\])?-\d+(?:\[(?:\d+|\*)\])?(?:\.\d+){0,2}"
-    r"|[A-Z][A-Z0-9]{2}\[\*\]"
-    r"|[A-Z][A-Z0-9]{2}(?![A-Za-z0-9_.(-])"
-)
-_DERIVED: Final = {
-    "observation.text": "text",
-    "observation.ordinal": "ordinal",
-    "notes": "notes",
-}
-_OF_PATIENT: Final = {
-    "subject.identifiers": "identifiers",
-    "subject.otherwise": "otherwise",
-    "visit.number": "visit",
-}
-"""Derived values of the patient group, for all groups in it."""
-
 _FUNCTIONS: Final = {
-    **functions.FUNCTIONS,
+    **names.FUNCTIONS,
+    **numbers.FUNCTIONS,
     **parties.FUNCTIONS,
     **documents.FUNCTIONS,
     **vitals.FUNCTIONS,
@@ -119,9 +100,11 @@ class Hl7v2Model:
 
     root: str = ROOT
     scopes: Mapping[str, Scope] = _Scopes()
-    token: str = _SELECTORS
+    token: str = TOKENS
     pure: bool = True
     """Selectors never raise and give the same each time, so that a rule reads each once."""
+    accounts: bool = True
+    """Records report what no rule represents, from the reads that the compiler notes."""
 
     @property
     def functions(self) -> Mapping[str, Callable[..., Any]]:
@@ -140,19 +123,19 @@ class Hl7v2Model:
         """
         text = text.strip().strip("`")
         scope = ALIASES.get(scope, scope)
-        if text in _DERIVED:
+        if text in DERIVED:
             if text.startswith("observation.") and scope not in (OBSERVATION, VISIT_OBSERVATION):
                 raise LookupError(f'"{text}" is known only within for: {OBSERVATION}')
-            return f"s.{_DERIVED[text]}"
-        if text in _OF_PATIENT:
-            return f"s{'.outer' * holder('PID', scope)}.{_OF_PATIENT[text]}"
+            return f"s.{DERIVED[text]}"
+        if text in OF_PATIENT:
+            return f"s{'.outer' * holder('PID', scope)}.{OF_PATIENT[text]}"
         if text == "segment.ordinal":
             if scope in SCOPES:
                 raise LookupError('"segment.ordinal" is known only where `for:` names a segment')
             return f"s.repeated({scope!r})"
-        match = _SELECTOR.match(text)
+        match = SELECTOR.match(text)
         if match is None:
-            near = difflib.get_close_matches(text, [*_DERIVED, *_OF_PATIENT, "OBX-5", "PID-3.1"], 1, 0.5)
+            near = difflib.get_close_matches(text, [*DERIVED, *OF_PATIENT, "OBX-5", "PID-3.1"], 1, 0.5)
             suggestion = f"; did you mean {near[0]}?" if near else ""
             raise LookupError(
                 f'"{text}" is no selector of HL7 v2: write SEG-field.component, as in PID-3.1{suggestion}'

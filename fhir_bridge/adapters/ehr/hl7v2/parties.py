@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
-from fhir_bridge.adapters.ehr.hl7v2.fields import Field, hierarchic_designator, is_identifier_type
-from fhir_bridge.adapters.ehr.hl7v2.functions import person_display
+from fhir_bridge.adapters.ehr.hl7v2.coded import assigner, is_identifier_type
+from fhir_bridge.adapters.ehr.hl7v2.composites import READERS, Components
+from fhir_bridge.adapters.ehr.hl7v2.fields import Field
+from fhir_bridge.adapters.ehr.hl7v2.names import name_of_xcn, spoken_name
 from fhir_bridge.fhir.datatypes import Identifier, Reference
 from fhir_bridge.mapping import CLEARED, Context, function
 
@@ -16,11 +18,29 @@ _NPI: Final = "http://hl7.org/fhir/sid/us-npi"
 _TYPES: Final = "http://terminology.hl7.org/CodeSystem/v2-0203"
 _CACHE: Final = 20_000
 
+Authority = str | tuple[str, ...] | None
+Read = Callable[[Context | None, Components], Any]
+"""What makes a party of a value's components; without a context, to see what it takes of them."""
 
-def _each(ctx: Context, x: Any, kind: str, make: Callable[[Context, Field], Any]) -> Any:
-    """What `make` gives for each repetition; the same party recurs from segment to segment, so it is kept."""
+R = TypeVar("R", bound=Read)
+
+_READERS: Final[dict[str, Read]] = {}
+
+
+def _party(name: str) -> Callable[[R], R]:
+    def register(read: R) -> R:
+        _READERS[name] = read
+        READERS[name] = lambda components: read(None, components)
+        return read
+
+    return register
+
+
+def _each(ctx: Context, x: Any, kind: str) -> Any:
+    """The party of each repetition; the same one recurs from segment to segment, so it is kept."""
     if x is None or x is CLEARED:
         return x
+    read = _READERS[kind]
     made = []
     for value in x if isinstance(x, list) else [x]:
         if not isinstance(value, Field):
@@ -29,45 +49,47 @@ def _each(ctx: Context, x: Any, kind: str, make: Callable[[Context, Field], Any]
         if key not in ctx.concepts:
             if len(ctx.concepts) > _CACHE:
                 ctx.concepts.clear()
-            ctx.concepts[key] = make(ctx, value)
+            ctx.concepts[key] = read(ctx, Components(value.raw, value.delimiters))
         if (found := ctx.concepts[key]) is not None:
             made.append(found)
     return (made[0] if len(made) == 1 else made) if made else None
 
 
-def _part(value: Field, number: int) -> str | None:
-    found = value.component(number)
-    return str(found) if found else None
-
-
-def _designator(value: Field, number: int) -> str | tuple[str, ...] | None:
-    component = value.component(number)
-    if component is None:
-        return None
-    return hierarchic_designator(component.raw.split(value.delimiters.subcomponent), value.delimiters)
-
-
 def _identifier(
-    ctx: Context,
-    value: str | None,
-    authority: str | tuple[str, ...] | None,
-    kind: str | None,
+    ctx: Context | None,
+    c: Components,
+    value: tuple[int, int],
+    authority: tuple[tuple[int, int], ...],
+    kind: tuple[int, int] | None = None,
     *,
     own: bool = False,
 ) -> Identifier | None:
-    """`own`: a number without authority is the sender's own, and its system says so."""
-    if not value:
+    """An identifier from its places: number, authority, type. Without a number the others say nothing.
+
+    `own`: a number without authority is the sender's own, and its system says so.
+    """
+    number = c.text(*value)
+    if not number:
         return None
     identifier = Identifier()
-    if kind and is_identifier_type(kind):
-        identifier["type"] = {"coding": [{"system": _TYPES, "code": kind}]}
-    names = (authority,) if isinstance(authority, str) else authority or ()
-    if "NPI" in names or (kind == "NPI" and len(value) == 10 and value.isdecimal()):
+    names: Authority = c.designator(*authority)
+    stated = c.peek(*kind) if kind else None
+    if kind and stated and is_identifier_type(stated):
+        c.text(*kind)
+        identifier["type"] = {"coding": [{"system": _TYPES, "code": stated}]}
+    known = (names,) if isinstance(names, str) else names or ()
+    if "NPI" in known or (stated == "NPI" and len(number) == 10 and number.isdecimal()):
         identifier["system"] = _NPI
-    elif names or own:
-        identifier["system"] = ctx.identity.assigned(names or None, adapter=ctx.adapter, source=ctx.source)
-    identifier["value"] = value
+    elif ctx is not None and (known or own):
+        identifier["system"] = ctx.identity.assigned(known or None, adapter=ctx.adapter, source=ctx.source)
+    identifier["value"] = number
+    if name := assigner(c, authority[0], authority[1]):
+        identifier["assigner"] = {"display": name}
     return identifier
+
+
+def _hd(number: int) -> tuple[tuple[int, int], ...]:
+    return (number, 1), (number, 2), (number, 3)
 
 
 def _reference(kind: str, identifier: Identifier | None, display: str | None) -> Reference | None:
@@ -81,84 +103,104 @@ def _reference(kind: str, identifier: Identifier | None, display: str | None) ->
     return made
 
 
-def _person(ctx: Context, value: Field) -> Reference | None:
-    number = _part(value, 1)
-    identifier = _identifier(ctx, number, _designator(value, 9), _part(value, 13), own=True)
-    shown = person_display(value)
+@_party("practitioner")
+def _person(ctx: Context | None, c: Components) -> Reference | None:
+    """XCN: identifier (XCN.1 of authority XCN.9), and the name; the number where there is no name."""
+    identifier = _identifier(ctx, c, (1, 1), _hd(9), (13, 1), own=True)
+    shown = name_of_xcn(c) or c.text(1)
+    if identifier:
+        c.pass_over(11, 12)  # check digit and its scheme
+    if identifier or shown:
+        c.pass_over(10, 15, 18)  # which of a clinician's names it is, and how it is written
     return _reference("Practitioner", identifier, shown)
 
 
-def _interpreter(ctx: Context, value: Field) -> Reference | None:
-    """NDL: the person stands in the subcomponents of its first component; some senders write an XCN instead."""
-    marks = value.delimiters
-    name = value.component(1)
-    if name is not None and marks.subcomponent in name.raw:
-        parts = name.raw.split(marks.subcomponent)
-        raw = marks.component.join([*parts[:8], marks.subcomponent.join(parts[8:11])])
-        person = Field(str(name))
-        person.raw, person.delimiters = raw, marks
-        return _person(ctx, person)
-    return _person(ctx, value)
+@_party("interpreter")
+def _interpreter(ctx: Context | None, c: Components) -> Reference | None:
+    """NDL: the person is in the subcomponents of its first component; some senders write an XCN instead."""
+    if c.count(1) < 2:
+        return _person(ctx, c)
+    identifier = _identifier(ctx, c, (1, 1), ((1, 9), (1, 10), (1, 11)), own=True)
+    shown = spoken_name(*(c.text(1, sub) for sub in (6, 3, 4, 2, 5, 7))) or c.text(1)
+    return _reference("Practitioner", identifier, shown)
 
 
-def _organization(ctx: Context, value: Field) -> Reference | None:
-    number = _part(value, 10) or _part(value, 3)
-    return _reference(
-        "Organization", _identifier(ctx, number, _designator(value, 6), _part(value, 7)), _part(value, 1)
-    )
+@_party("organization")
+def _organization(ctx: Context | None, c: Components) -> Reference | None:
+    """XON: identifier (XON.10, else XON.3) and name."""
+    place = 10 if c.peek(10) else 3
+    identifier = _identifier(ctx, c, (place, 1), _hd(6), (7, 1))
+    name = c.text(1)
+    if place == 10 and c.peek(3) == c.peek(10):
+        c.text(3)
+    if identifier:
+        c.pass_over(4, 5)  # check digit and its scheme
+    if identifier or name:
+        c.pass_over(2, 9)  # which of its names it is, and how it is written
+    return _reference("Organization", identifier, name)
 
 
-def _location(ctx: Context, value: Field) -> Reference | None:  # noqa: ARG001 - all parties are made alike
-    """PL: point of care, room, bed, building, floor, facility; a description (PL.9) alone where it is all there is."""
-    parts = [_part(value, number) for number in (1, 2, 3, 7, 8, 4)]
-    shown = " ".join(part for part in parts if part) or _part(value, 9)
-    return _reference("Location", None, shown)
+@_party("location")
+def _location(ctx: Context | None, c: Components) -> Reference | None:
+    """PL: point of care, room, bed, building, floor, facility, the description (PL.9) in parentheses; PL.10."""
+    names = [part for number in (1, 2, 3, 7, 8) if (part := c.text(number))]
+    facility = c.authority(4)
+    if facility:
+        names.append(facility if isinstance(facility, str) else facility[0])
+    shown, described = " ".join(names), c.text(9)
+    if described:
+        shown = f"{shown} ({described})" if shown else described
+    identifier = _identifier(ctx, c, (10, 1), ((10, 2), (10, 3), (10, 4)))
+    return _reference("Location", identifier, shown or None)
 
 
-def _device(ctx: Context, value: Field) -> Reference | None:
-    identifier = _entity(ctx, value)
-    return _reference("Device", identifier, None if identifier else _part(value, 2))
+@_party("device")
+def _device(ctx: Context | None, c: Components) -> Reference | None:
+    """EI of a device; its namespace as the name where there is no identifier."""
+    identifier = _entity(ctx, c)
+    return _reference("Device", identifier, None if identifier else c.text(2))
 
 
-def _entity(ctx: Context, value: Field) -> Identifier | None:
-    raw = value.raw.split(value.delimiters.component)[1:4]
-    return _identifier(ctx, _part(value, 1), hierarchic_designator(raw, value.delimiters), None)
+@_party("EI")
+def _entity(ctx: Context | None, c: Components) -> Identifier | None:
+    """EI: identifier and the names of who gave it."""
+    return _identifier(ctx, c, (1, 1), ((2, 1), (3, 1), (4, 1)))
 
 
-@function(context=True, returns="Reference", nulls=True)
+@function(context=True, returns="Reference", nulls=True, reads=("practitioner",))
 def practitioner(ctx: Context, x: Any) -> Any:
     """Reference to the Practitioner of each XCN: identifier (XCN.1 of authority XCN.9) and name."""
-    return _each(ctx, x, "XCN", _person)
+    return _each(ctx, x, "practitioner")
 
 
-@function(context=True, returns="Reference", nulls=True)
+@function(context=True, returns="Reference", nulls=True, reads=("interpreter",))
 def interpreter(ctx: Context, x: Any) -> Any:
     """Reference to the Practitioner of each NDL (OBR-32 to OBR-35)."""
-    return _each(ctx, x, "NDL", _interpreter)
+    return _each(ctx, x, "interpreter")
 
 
-@function(context=True, returns="Reference", nulls=True)
+@function(context=True, returns="Reference", nulls=True, reads=("organization",))
 def organization(ctx: Context, x: Any) -> Any:
     """Reference to the Organization of each XON: identifier (XON.10, else XON.3) and name."""
-    return _each(ctx, x, "XON", _organization)
+    return _each(ctx, x, "organization")
 
 
-@function(context=True, returns="Reference", nulls=True)
+@function(context=True, returns="Reference", nulls=True, reads=("location",))
 def location(ctx: Context, x: Any) -> Any:
     """Reference to the Location of each PL, by its names."""
-    return _each(ctx, x, "PL", _location)
+    return _each(ctx, x, "location")
 
 
-@function(context=True, returns="Reference", nulls=True)
+@function(context=True, returns="Reference", nulls=True, reads=("device",))
 def device(ctx: Context, x: Any) -> Any:
     """Reference to the Device of each EI (OBX-18)."""
-    return _each(ctx, x, "Device", _device)
+    return _each(ctx, x, "device")
 
 
-@function(context=True, returns="Identifier", nulls=True)
+@function(context=True, returns="Identifier", nulls=True, reads=("EI",))
 def entity_identifier(ctx: Context, x: Any, kind: str | None = None) -> Any:
     """Identifier of each EI; `kind`: its type, a code of table 0203 (`PLAC`, `FILL`)."""
-    made = _each(ctx, x, "EI", _entity)
+    made = _each(ctx, x, "EI")
     if not kind or not made:
         return made
     typed = [
@@ -168,6 +210,26 @@ def entity_identifier(ctx: Context, x: Any, kind: str | None = None) -> Any:
     return typed[0] if len(typed) == 1 else typed
 
 
+@_party("EIP")
+def _pair(ctx: Context | None, c: Components) -> list[Identifier] | None:
+    """EIP: what filler and placer call one thing, each an EI in the subcomponents of a component."""
+    found = []
+    for component, kind in ((2, "FILL"), (1, "PLAC")):
+        leaves = tuple((component, sub) for sub in (2, 3, 4))
+        if identifier := _identifier(ctx, c, (component, 1), leaves):
+            found.append(Identifier({"type": {"coding": [{"system": _TYPES, "code": kind}]}, **identifier}))
+    return found or None
+
+
+@function(context=True, returns="Identifier", nulls=True, reads=("EIP",))
+def entity_identifier_pair(ctx: Context, x: Any) -> Any:
+    """Identifiers of each EIP (SPM-2): the filler's and the placer's."""
+    made = _each(ctx, x, "EIP")
+    if made is None or made is CLEARED or (made and made[0].__class__ is Identifier):
+        return made
+    return [identifier for pair in made for identifier in pair]
+
+
 FUNCTIONS: Final[Mapping[str, Callable[..., Any]]] = {
     "practitioner": practitioner,
     "interpreter": interpreter,
@@ -175,5 +237,6 @@ FUNCTIONS: Final[Mapping[str, Callable[..., Any]]] = {
     "location": location,
     "device": device,
     "entity_identifier": entity_identifier,
+    "entity_identifier_pair": entity_identifier_pair,
 }
 """Functions that `hl7v2` adds to the expression language."""

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timedelta, timezone, tzinfo
+from hashlib import blake2b
 from typing import Final
 
+from fhir_bridge.adapters.ehr.hl7v2.accounting import unread
 from fhir_bridge.adapters.ehr.hl7v2.delimiters import Delimiters
 from fhir_bridge.adapters.ehr.hl7v2.fields import Segment, kept_of
 from fhir_bridge.adapters.ehr.hl7v2.groups import (
@@ -20,6 +22,10 @@ from fhir_bridge.adapters.ehr.hl7v2.groups import (
     Group,
     build,
 )
+from fhir_bridge.adapters.ehr.hl7v2.sequence import sequence
+from fhir_bridge.adapters.ehr.issues import found
+from fhir_bridge.fhir.issues import Issue
+from fhir_bridge.mapping import Applied
 from fhir_bridge.plugins import IssueLike, RecordOutcome
 
 __all__ = ["Message", "parse_segments", "timestamp"]
@@ -30,6 +36,7 @@ _DTM: Final = re.compile(
 _SEGMENT_NAME: Final = re.compile(r"[A-Z][A-Z0-9]{2}")
 _COMMON: Final = frozenset("MSH EVN PID PD1 NK1 PV1 PV2 AL1 DG1 ORC OBR OBX NTE SPM TQ1 IN1".split())
 _LINE_END: Final = re.compile(r"[\r\n]+")
+_BYTES_END: Final = re.compile(rb"[\r\n]+")
 
 
 def timestamp(text: str | None) -> datetime | None:
@@ -94,10 +101,14 @@ class Message:
     Attributes:
         control_id: MSH-10, where it has one.
         kind: message code and trigger event, `ORU^R01`.
+        key: digest of the message, whatever ends its segments.
+        sequence: MSH-7, MSH-13 and MSH-10, to sort by.
     """
 
     __slots__ = (
+        "_raw",
         "_tree",
+        "_zone",
         "control_id",
         "issues",
         "kind",
@@ -115,7 +126,12 @@ class Message:
         segments: list[Segment],
         issues: Sequence[IssueLike] = (),
         outcome: RecordOutcome = "read",
+        *,
+        raw: bytes = b"",
+        zone: tzinfo | None = None,
     ) -> None:
+        self._raw = raw
+        self._zone = zone
         self.segments = segments
         self.issues: Sequence[IssueLike] = issues
         self.outcome: RecordOutcome = outcome
@@ -127,9 +143,24 @@ class Message:
         parts = [header.part(9, number) for number in (1, 2)] if header else []
         self.kind = "^".join(part for part in parts if part)
         self.locator = f"{locator} ({self.control_id})" if self.control_id else locator
-        names = [header.part(number, 1) for number in (3, 4)] if header else []
+        names = [header.part(number, 1) or header.part(number, 2) for number in (3, 4)] if header else []
         self.source = "/".join(name for name in names if name) or "hl7v2"
         self.time: datetime | None = timestamp(header.part(7, 1)) if header else None
+
+    @property
+    def key(self) -> str:
+        """Digest of the message's segments; of its bytes, where they can't be read."""
+        lines = [segment.line.encode("utf-8", "surrogatepass") for segment in self.segments]
+        content = b"\r".join(line.rstrip() for line in lines or _BYTES_END.split(self._raw.strip()))
+        return blake2b(content, digest_size=16).hexdigest() if content else ""
+
+    @property
+    def sequence(self) -> str:
+        """The message's place among those of one business time (`sequence.py`)."""
+        if not self.segments:
+            return ""
+        header = self.segments[0]
+        return sequence(self.time, header.part(13, 1), header.part(10, 1), self._zone)
 
     @property
     def tree(self) -> Group:
@@ -141,6 +172,10 @@ class Message:
     def has(self, name: str) -> bool:
         """Whether a segment of the name is there."""
         return any(segment.name == name for segment in self.segments)
+
+    def unread(self, applied: Iterable[Applied]) -> list[Issue]:
+        """What the message says that none of the applied rules represents."""
+        return [found("FB-HL7-012", text, self.locator) for text in unread(self.tree, self.segments, applied)]
 
     def scope(self, name: str) -> Iterable[Group]:
         """The groups of a scope, in message order."""

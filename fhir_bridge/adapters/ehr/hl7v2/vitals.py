@@ -11,8 +11,10 @@ from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Any, Final, NamedTuple
 
+from fhir_bridge.adapters.ehr.hl7v2.composites import Components, reader
 from fhir_bridge.adapters.ehr.hl7v2.fields import Field
 from fhir_bridge.adapters.ehr.hl7v2.groups import Group
+from fhir_bridge.adapters.ehr.hl7v2.numbers import structured
 from fhir_bridge.fhir import ucum
 from fhir_bridge.fhir.datatypes import CodeableConcept, Quantity
 from fhir_bridge.mapping import Context, function
@@ -59,6 +61,17 @@ _PAIR: Final = re.compile(
 )
 
 
+_MEASUREMENT: Final = (("OBX-5", "measurement"), ("OBX-6", "unit"))
+"""What the quantity of a vital sign, and the note beside it, are made of."""
+
+
+@reader("measurement")
+def _number(c: Components) -> str | None:
+    """A number or text; all of what stands in a note where it is no quantity."""
+    c.taken.update(c.populated())
+    return c.raw
+
+
 def _code(s: Group) -> str | None:
     segment = s.first.get("OBX")
     name = segment.field(3) if segment is not None else None
@@ -71,7 +84,7 @@ def _code(s: Group) -> str | None:
     return None
 
 
-@function(scope=True, returns="string")
+@function(scope=True, returns="string", selects=(("OBX-3", "coded"),))
 def vital_sign(s: Group) -> str | None:
     """The LOINC code by which the result in hand is a vital sign; null for other results."""
     return _code(s)
@@ -93,9 +106,16 @@ def _fit(ctx: Context, s: Group, code: str) -> _Fit:
     return kept[1]
 
 
+@function(scope=True, returns="string", selects=(("OBX[*]-5", "whole"), ("OBX-6", "text")))
+def sent_text(s: Group) -> str | None:
+    """The value of the result in hand as it was sent, with its unit: for a note beside what can't be read."""
+    return _as_sent(s)
+
+
 def _as_sent(s: Group) -> str | None:
     unit = s.part("OBX", 6, 1) or s.part("OBX", 6, 2)
-    return " ".join(str(part) for part in (s.text, unit) if part) if s.text else None
+    text = (s.text or "").strip()
+    return " ".join(str(part) for part in (text, unit) if part) if text else None
 
 
 def _fitting(ctx: Context, code: str, measured: Quantity | None, sent: str | None) -> _Fit:
@@ -128,21 +148,21 @@ def _fitting(ctx: Context, code: str, measured: Quantity | None, sent: str | Non
 
 def _measured(ctx: Context, s: Group) -> Quantity | None:
     if s.part("OBX", 2, 1) == "SN":
-        found = quantity(ctx, s.part("OBX", 5, 2), s.field("OBX", 6), s.part("OBX", 5, 1), else_="keep")
+        found = structured(ctx, s.field("OBX", 5), s.field("OBX", 6))
     else:
         value = s.field("OBX", 5)
         found = None if isinstance(value, list) else quantity(ctx, value, s.field("OBX", 6), else_="keep")
     return found if isinstance(found, Quantity) else None
 
 
-@function(scope=True, context=True, returns="Quantity")
+@function(scope=True, context=True, returns="Quantity", selects=_MEASUREMENT)
 def vital_quantity(s: Group, ctx: Context) -> Quantity | None:
     """The vital sign in hand (no blood pressure panel) as its profile takes it; null where it can't be."""
     code = _code(s)
     return None if code in (None, _SYSTOLIC, _PANEL) else _fit(ctx, s, str(code)).quantity
 
 
-@function(scope=True, context=True, returns="string")
+@function(scope=True, context=True, returns="string", selects=_MEASUREMENT)
 def vital_text(s: Group, ctx: Context) -> str | None:
     """The vital sign in hand as it was sent, where its quantity does not say that."""
     code = _code(s)
@@ -153,7 +173,7 @@ def vital_text(s: Group, ctx: Context) -> str | None:
     return _fit(ctx, s, code).text
 
 
-@function(scope=True, context=True, returns="Quantity")
+@function(scope=True, context=True, returns="Quantity", selects=_MEASUREMENT)
 def pressure(s: Group, ctx: Context, wanted: str) -> Quantity | None:
     """Systolic (`8480-6`) or diastolic (`8462-4`) pressure of the measurement in hand.
 
@@ -193,5 +213,6 @@ FUNCTIONS: Final[Mapping[str, Callable[..., Any]]] = {
     "vital_quantity": vital_quantity,
     "vital_text": vital_text,
     "pressure": pressure,
+    "sent_text": sent_text,
 }
 """Functions that `hl7v2` adds to the expression language."""

@@ -100,8 +100,9 @@ async function show(granted) {
   byId("facts").textContent = [patient.gender, patient.birthDate && `born ${patient.birthDate}`].filter(Boolean).join(", ");
   byId("kind").textContent = granted.kind;
   byId("scope").textContent = granted.scope;
-  byId("predictions").replaceChildren(...predicted.map(prediction));
-  if (!predicted.length) byId("predictions").append(element("li", "None."));
+  const current = predicted.filter(isCurrent);
+  byId("predictions").replaceChildren(...current.map(prediction));
+  if (!current.length) byId("predictions").append(element("li", "None."));
   byId("results").replaceChildren(...newest.filter(item => !isPrediction(item)).slice(0, 10).map(result));
   byId("record").dataset.patient = patient.id;
   byId("record").hidden = false;
@@ -122,6 +123,9 @@ function nameOf(patient) {
   const name = patient.name?.[0] || {};
   return name.text || [...(name.given || []), name.family].filter(Boolean).join(" ") || `Patient ${patient.id}`;
 }
+
+// A result that a newer one took the place of, or whose input was wrong, is not a result any more.
+const isCurrent = item => item.status !== "entered-in-error" && !item.meta?.tag?.some(tag => tag.code === "superseded");
 
 const isPrediction = item => Boolean(item.meta?.security?.some(label => label.code === AI_LABEL));
 

@@ -1,0 +1,332 @@
+"""Names, addresses and telecoms (XPN, XAD, XTN; HL7 v2.5.1 §2.A.88, §2.A.84, §2.A.89)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any, Final, TypeVar
+
+from fhir_bridge.adapters.ehr.hl7v2.composites import Components, each, reader
+from fhir_bridge.fhir.datatypes import Address, ContactPoint, HumanName
+from fhir_bridge.mapping import Context, function
+from fhir_bridge.mapping.functions.times import period
+
+__all__ = ["FUNCTIONS", "name_of_xcn", "spoken_name"]
+
+V = TypeVar("V", bound=dict[str, Any])
+
+_NAME_USE: Final = {
+    "L": "official",
+    "R": "official",
+    "D": "usual",
+    "M": "maiden",
+    "N": "nickname",
+    "S": "anonymous",
+    "MSK": "anonymous",
+    "TEMP": "temp",
+    "BAD": "old",
+    "NOUSE": "old",
+}
+"""Table 0200 where R4 name-use has the same meaning; other types leave `use` out."""
+
+_ADDRESS_USE: Final = {
+    "H": "home",
+    "P": "home",
+    "B": "work",
+    "O": "work",
+    "C": "temp",
+    "BA": "old",
+    "BI": "billing",
+}
+_ADDRESS_TYPE: Final = {"M": "postal", "SH": "postal"}
+"""Table 0190 where R4 address-use and address-type have the same meaning."""
+
+_TELECOM_USE: Final = {"PRN": "home", "ORN": "home", "VHN": "temp", "WPN": "work", "PRS": "mobile"}
+_TELECOM_SYSTEM: Final = {
+    "PH": "phone",
+    "CP": "phone",
+    "SAT": "phone",
+    "FX": "fax",
+    "BP": "pager",
+    "TDD": "other",
+    "TTY": "other",
+    "MD": "other",
+}
+_EXTENSION: Final = "http://hl7.org/fhir/StructureDefinition/humanname-"
+_STREET: Final = "http://hl7.org/fhir/StructureDefinition/iso21090-ADXP-"
+_OF_STREET: Final = ((2, "streetName"), (3, "houseNumber"))
+"""Subcomponents of SAD that R4 has extensions of an address line for."""
+
+_OF_FAMILY: Final = ((2, "own-prefix"), (3, "own-name"), (4, "partner-prefix"), (5, "partner-name"))
+"""Subcomponents of FN that R4 has extensions of the family name for."""
+
+
+def _family(c: Components, number: int) -> tuple[str | None, list[dict[str, str]]]:
+    """FN: the surname as it is used (FN.1, which carries its own prefix already), and its parts as extensions.
+
+    Where FN.1 is empty the surname is put together from its parts.
+    """
+    name = c.text(number, 1)
+    parts = [(sub, suffix, c.text(number, sub)) for sub, suffix in _OF_FAMILY]
+    if name is None:
+        own = " ".join(text for sub, _, text in parts if text and sub < 4)
+        name = own or " ".join(text for _, _, text in parts if text) or None
+        if own and any(text for sub, _, text in parts if sub > 3):
+            return name, [_part(suffix, text) for _, suffix, text in parts if text]
+        return name, []
+    return name, [_part(suffix, text) for _, suffix, text in parts if text]
+
+
+def _part(suffix: str, text: str) -> dict[str, str]:
+    return {"url": f"{_EXTENSION}{suffix}", "valueString": text}
+
+
+def _human_name(c: Components, shift: int) -> HumanName | None:
+    """XPN, or with `shift` 1 the name in an XCN."""
+    name = HumanName()
+    surname, extensions = _family(c, 1 + shift)
+    if surname:
+        name["family"] = surname
+    if extensions:
+        name["_family"] = {"extension": extensions}
+    if given := [part for number in (2, 3) if (part := c.text(number + shift))]:
+        name["given"] = given
+    if prefix := c.text(5 + shift):
+        name["prefix"] = [prefix]
+    last = 14 if not shift else 21
+    if suffix := [part for number in (4 + shift, 6 + shift, last) if (part := c.text(number))]:
+        name["suffix"] = suffix
+    if not name:
+        return None
+    c.pass_over(*((15, 18) if shift else (8, 11)))  # how the name is written and put together
+    use = c.of(10 if shift else 7, _NAME_USE)
+    made = HumanName({"use": use, **name} if use else name)
+    start, end, within = (19, 20, 17) if shift else (12, 13, 10)
+    return _valid(c, made, start, end, within)
+
+
+def _valid(c: Components, made: V, start: int, end: int, within: int = 0) -> V:
+    """The value with when it is valid, its dates as written until a function makes a Period of them."""
+    if stated := c.validity(start=start, end=end, within=within):
+        made["period"] = stated
+    return made
+
+
+def _dated(ctx: Context, made: Any) -> Any:
+    """Values of readers with their dates as a Period."""
+    for value in made if made.__class__ is list else [made]:
+        if value and value.__class__ is not str and value.get("period").__class__ is tuple:
+            found = period(ctx, *value.pop("period"))
+            if found:
+                value["period"] = found
+    return made
+
+
+@reader("XPN")
+def read_name(c: Components) -> HumanName | None:
+    """HumanName of an XPN."""
+    return _human_name(c, 0)
+
+
+@reader("XPN and nickname")
+def read_names(c: Components) -> list[HumanName] | None:
+    """HumanNames of an XPN: the name, and what the person is called by (XPN.15)."""
+    names = [name for name in (read_name(c),) if name]
+    if called := c.text(15):
+        names.append(HumanName(use="nickname", given=[called]))
+    return names or None
+
+
+@reader("XCN")
+def read_name_of_xcn(c: Components) -> HumanName | None:
+    """HumanName of the name in an XCN."""
+    return _human_name(c, 1)
+
+
+def surname(c: Components, number: int) -> str | None:
+    """FN as people read it: FN.1, which has the prefix already; else put together from its parts."""
+    name = c.text(number, 1) or " ".join(part for sub in (2, 3) if (part := c.text(number, sub)))
+    for sub in (2, 3):
+        if (part := c.peek(number, sub)) and part in name:
+            c.text(number, sub)
+    return name or None
+
+
+def spoken_name(*parts: str | None) -> str | None:
+    """The parts of a name in the order in which people read them: `Dr. Ada Keller MD`."""
+    return " ".join(part for part in parts if part) or None
+
+
+@reader("XCN display")
+def _display(c: Components) -> str | None:
+    return name_of_xcn(c) or c.text(1)
+
+
+def name_of_xcn(c: Components) -> str | None:
+    """The name in an XCN as people read it."""
+    return spoken_name(*(c.text(n) for n in (6, 3, 4)), surname(c, 2), *(c.text(n) for n in (5, 7, 21)))
+
+
+@reader("XAD")
+def read_address(c: Components) -> Address | None:
+    """Address of an XAD; a bad address is marked."""
+    found = Address()
+    street = c.text(1, 1)
+    parts = [(suffix, text) for sub, suffix in _OF_STREET if (text := c.text(1, sub))]
+    lines = [street or " ".join(text for _, text in parts), c.text(2), c.text(8), c.text(19)]
+    if any(lines):
+        found["line"] = [line for line in lines if line]
+    if street and parts:
+        found["_line"] = [
+            {"extension": [{"url": f"{_STREET}{suffix}", "valueString": text} for suffix, text in parts]},
+            *[None] * (len(found["line"]) - 1),
+        ]
+    for element, number in (("city", 3), ("district", 9), ("state", 4), ("postalCode", 5), ("country", 6)):
+        if part := c.text(number):
+            found[element] = part
+    if not found:
+        return None
+    made = Address()
+    if use := c.of(7, _ADDRESS_USE):
+        made["use"] = use
+    if kind := c.of(7, _ADDRESS_TYPE):
+        made["type"] = kind
+    c.pass_over(11)  # how the address is written
+    made.update(found)
+    return _valid(c, made, 13, 14, 12)
+
+
+def _telecoms(c: Components, use: str | None) -> list[ContactPoint] | None:
+    """ContactPoints of an XTN: an e-mail address from XTN.4, and the number as written, else put together."""
+    mail = c.text(4)
+    number = c.text(12) or c.text(1) or _number(c)
+    if number and mail == number:
+        number = None
+    if not number and not mail:
+        return None
+    equipment = (c.peek(3) or "").upper()
+    points = []
+    if mail:
+        points.append(_point("email", mail, c.of(2, _TELECOM_USE) or use))
+        if equipment == "INTERNET":
+            c.text(3)
+        if (c.peek(2) or "").upper() == "NET":
+            c.text(2)
+    if number:
+        system = "email" if "@" in number else c.of(3, _TELECOM_SYSTEM) or "phone"
+        stated = "mobile" if equipment == "CP" else c.of(2, _TELECOM_USE) or use
+        points.insert(0, _point(system, number, stated))
+        _repeated(c, number)
+    rank = c.peek(18) or ""
+    for point in points:
+        if rank.isascii() and rank.isdigit() and 0 < int(rank) < 2**31:
+            c.text(18)
+            point["rank"] = int(rank)
+        _valid(c, point, 13, 14)
+    return points
+
+
+def _number(c: Components) -> str | None:
+    local = c.text(7)
+    if not local:
+        return None
+    country, area, extension = (c.text(number) for number in (5, 6, 8))
+    number = f"({area}) {local}" if area else local
+    number = f"+{country.lstrip('+')} {number}" if country else number
+    return f"{number} ext. {extension}" if extension else number
+
+
+def _repeated(c: Components, number: str) -> None:
+    """Take the other forms of a number, where they say no more than the one that is written."""
+    digits = re.sub(r"\D", "", number)
+    for other in (1, 5, 6, 7, 8, 12):
+        same = re.sub(r"\D", "", c.peek(other) or "")
+        if same and same in digits:
+            c.text(other)
+
+
+def _point(system: str, value: str, use: str | None) -> ContactPoint:
+    point = ContactPoint(system=system, value=value)
+    if use:
+        point["use"] = use
+    return point
+
+
+@reader("XTN")
+def _telecoms_as_stated(c: Components) -> list[ContactPoint] | None:
+    return _telecoms(c, None)
+
+
+@function(context=True, nulls=True, reads=("kind=XPN and nickname",))
+def human_name(ctx: Context, x: Any, kind: str = "XPN") -> Any:
+    """HumanName of each XPN (or, with `kind='XCN'`, of each XCN); what the person is called by as a nickname."""
+    return _dated(ctx, _flat(each(x, read_name_of_xcn if kind == "XCN" else read_names)))
+
+
+@function(nulls=True, returns="string", reads=("XPN display",))
+def name_text(x: Any) -> Any:
+    """The name in each XPN as people read it: `Dr. Ada Keller`."""
+    return each(x, read_spoken_name)
+
+
+@function(nulls=True, reads=("XCN display",))
+def person_display(x: Any) -> str | None:
+    """The name of the first XCN as people read it: `Dr. Ada Keller`; its id where there is no name."""
+    made = each(x, _display)
+    return made[0] if isinstance(made, list) else made or None
+
+
+@reader("XPN display")
+def read_spoken_name(c: Components) -> str | None:
+    """The name in an XPN as people read it."""
+    name = spoken_name(*(c.text(n) for n in (5, 2, 3)), surname(c, 1), *(c.text(n) for n in (4, 6, 14)))
+    if name:
+        c.pass_over(7, 8, 11)  # which of the person's names it is, and how it is written
+    return name
+
+
+@function(context=True, reads=("XAD",))
+def address(ctx: Context, x: Any, county: str | None = None) -> Any:
+    """Address of each XAD; a bad address is marked.
+
+    Args:
+        ctx: the run.
+        x: the field.
+        county: the district of the first address (PID-12), where its XAD.9 states none.
+    """
+    made = each(x, read_address)
+    if county:
+        first = made[0] if made.__class__ is list else made or Address()
+        first.setdefault("district", county)
+        made = made or first
+    return _dated(ctx, made)
+
+
+@function(context=True, nulls=True, reads=("XTN",))
+def contact_point(ctx: Context, x: Any, use: str | None = None) -> Any:
+    """ContactPoint of each XTN: an e-mail address from XTN.4, and the number as written, else put together.
+
+    Args:
+        ctx: the run.
+        x: the field.
+        use: where XTN.2 states none (`home` for PID-13, `work` for PID-14).
+    """
+    return _dated(ctx, _flat(each(x, lambda c: _telecoms(c, use))))
+
+
+def _flat(made: Any) -> Any:
+    """One list of what a reader gives in lists."""
+    if made.__class__ is not list:
+        return made
+    values = [value for item in made for value in (item if item.__class__ is list else [item])]
+    return values[0] if len(values) == 1 else values
+
+
+FUNCTIONS: Final[Mapping[str, Callable[..., Any]]] = {
+    "human_name": human_name,
+    "name_text": name_text,
+    "person_display": person_display,
+    "address": address,
+    "contact_point": contact_point,
+}
+"""Functions that `hl7v2` adds to the expression language."""

@@ -1,0 +1,192 @@
+"""Numbers of results (NM, SN; HL7 v2.5.1 §2.A.47, §2.A.70) and reference ranges (OBX-7)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from decimal import Decimal
+from typing import Any, Final
+
+from fhir_bridge.adapters.ehr.hl7v2.composites import Components, reader
+from fhir_bridge.adapters.ehr.hl7v2.fields import Component, Field
+from fhir_bridge.fhir.datatypes import Range, Ratio
+from fhir_bridge.mapping import CLEARED, Context, function
+from fhir_bridge.mapping.functions.quantities import number, quantity
+
+__all__ = ["FUNCTIONS"]
+
+_COMPARATORS: Final = {"": "", "=": "", "<": "<", "<=": "<=", ">": ">", ">=": ">=", "≤": "<=", "≥": ">="}
+_NM: Final = re.compile(r"[+-]?\d+(\.\d*)?", re.ASCII)
+_UNREADABLE: Final = "is no number; its text is kept in a note"
+
+
+def _plain_number(ctx: Context, text: str | None) -> Decimal | None:
+    """The number of a part of an SN: no comparator, nothing after it."""
+    found = number(ctx, text) if text else None
+    return found[1] if found is not None and found[0] is None and not found[2] else None
+
+
+def _whole_number(ctx: Context, text: str, unit: Any) -> tuple[str | None, Decimal] | None:
+    """Comparator and number of a text; a unit after it must be the one that OBX-6 states."""
+    found = number(ctx, text)
+    if found is None:
+        return None
+    comparator, value, rest = found
+    if rest and rest not in _unit_names(unit):
+        return None
+    return comparator, value
+
+
+def _unit_names(unit: Any) -> tuple[str, ...]:
+    names = (unit.part(1), unit.part(2)) if isinstance(unit, Field) else (unit,)
+    return tuple(name for name in names if isinstance(name, str) and name)
+
+
+@reader("NM")
+def _nm(c: Components) -> str | None:
+    """NM: its only component; or all four of a value that is in truth an SN."""
+    return c.text(1) if _is_number(c.peek(1)) else _sn(c)
+
+
+@reader("SN")
+def _sn(c: Components) -> str | None:
+    """SN: comparator, number, separator or suffix, number."""
+    return "".join(part for n in (1, 2, 3, 4) if (part := c.text(n))) or None
+
+
+def _is_number(text: str | None) -> bool:
+    return text is not None and re.match(r"\s*(?:[<>]=?|≤|≥)?\s*[-+.,]?\d", text) is not None
+
+
+@function(context=True, nulls=True, reads=("NM", "unit"))
+def numeric(ctx: Context, x: Any, unit: Any = None) -> Any:
+    """NM as a Quantity; null, flagged, where it can't be read: `12,5`, `1.2.3`, `5 mg`, `N/A`.
+
+    A comparator (`<5`) is read though NM has none, and so is a value that has the components of an SN. What follows
+    the number must be the unit that OBX-6 states: `5 H` is no henry.
+    """
+    if not isinstance(x, Field):
+        return x if x is CLEARED else None
+    text = x.part(1)
+    if not _is_number(text):
+        made = structured(ctx, x, unit)
+        if made is not None:
+            ctx.flag("FB-HL7-016", "a value of type NM has the components of an SN; it was read")
+        return made
+    found = _whole_number(ctx, text, unit)
+    if found is None:
+        ctx.flag("FB-MAP-207", f"a value of type NM {_UNREADABLE}")
+        return None
+    comparator, value = found
+    if not _NM.fullmatch(text):
+        ctx.flag("FB-HL7-016", "a value of type NM has more than digits, sign and point; it was read")
+    return quantity(ctx, value, unit, comparator)
+
+
+@function(context=True, nulls=True, reads=("SN", "unit"))
+def structured(ctx: Context, x: Any, unit: Any = None) -> Any:
+    """SN as Quantity (`>^90`), Range (`^2^-^4`), Ratio (`^1^:^128`) or text (`^2^+`, `<>^5`).
+
+    Null, flagged, where a number can't be read or the parts make no sense together (`^^-^5`, `^4^-^2`).
+    """
+    if not isinstance(x, Field):
+        return x if x is CLEARED else None
+    made = _structured(ctx, x, unit)
+    if made is None:
+        ctx.flag("FB-MAP-207", f"a structured number {_UNREADABLE}")
+    return made
+
+
+def _structured(ctx: Context, x: Field, unit: Any) -> Any:
+    comparator, one, separator, other = ((x.part(n) or "").strip() for n in (1, 2, 3, 4))
+    first, second = _plain_number(ctx, one), _plain_number(ctx, other)
+    if not one and not separator and not other:  # all of it in the first component
+        found = _whole_number(ctx, comparator, unit) if comparator else None
+        if found is None:
+            return None
+        ctx.flag("FB-HL7-016", "a structured number is in its first component; it was read")
+        return quantity(ctx, found[1], unit, found[0])
+    if first is None or (other and second is None):
+        return None
+    sign = _COMPARATORS.get(comparator)
+    if not separator and not other:
+        if comparator == "<>":
+            return f"<>{one}"
+        return None if sign is None else quantity(ctx, first, unit, sign or None)
+    if sign != "":
+        return None
+    if second is None:
+        return f"{one}+" if separator == "+" else None
+    low, high = quantity(ctx, first, unit), quantity(ctx, second, unit)
+    if separator in ("-", "–") and first <= second:
+        return Range(low=low, high=high)
+    if separator in (":", "/"):
+        return Ratio(numerator=low, denominator=high)
+    return None
+
+
+@reader("CQ")
+def _cq(c: Components) -> str | None:
+    """CQ: a number, and its unit as a CE in the subcomponents of the second component."""
+    value = c.text(1)
+    if value:
+        c.text(2, 1) or c.text(2, 2)
+        c.text(2, 3)
+    return value
+
+
+@function(context=True, nulls=True, reads=("CQ",), returns="Quantity")
+def composite_quantity(ctx: Context, x: Any) -> Any:
+    """CQ as a Quantity; null, flagged, where its number can't be read."""
+    if not isinstance(x, Field):
+        return x if x is CLEARED else None
+    unit = x.component(2)
+    text = unit.component(1) or unit.component(2) if unit else None
+    return quantity(ctx, x.part(1), text)
+
+
+_BOUND = r"([-+]?\d+(?:\.\d+)?)"
+_BETWEEN = re.compile(rf"\s*{_BOUND}\s*(?:-|–|to|\.\.)\s*{_BOUND}\s*", re.IGNORECASE)
+_BELOW = re.compile(rf"\s*(?:<=?|≤|up to)\s*{_BOUND}\s*", re.IGNORECASE)
+_ABOVE = re.compile(rf"\s*(?:>=?|≥)\s*{_BOUND}\s*")
+
+
+@function(nulls=True)
+def range_low(x: Any) -> str | None:
+    """The lower bound that OBX-7 states (`3.5-5.1`, `>= 60`); None where it reads otherwise."""
+    if not isinstance(x, str):
+        return None
+    found = _BETWEEN.fullmatch(x) or _ABOVE.fullmatch(x)
+    return found.group(1) if found else None
+
+
+@function(nulls=True)
+def range_high(x: Any) -> str | None:
+    """The upper bound that OBX-7 states (`3.5-5.1`, `< 14`); None where it reads otherwise."""
+    if not isinstance(x, str):
+        return None
+    if found := _BETWEEN.fullmatch(x):
+        return found.group(2)
+    found = _BELOW.fullmatch(x)
+    return found.group(1) if found else None
+
+
+@function(nulls=True, reads=("whole",))
+def whole(x: Any) -> str | None:
+    """A field's text with its separators as written, repetitions on lines of their own."""
+    if isinstance(x, list):
+        return "\n".join(item.whole if isinstance(item, Field) else str(item) for item in x) or None
+    if isinstance(x, Field | Component):
+        return x.whole or None
+    return x if isinstance(x, str) else None
+
+
+FUNCTIONS: Final[Mapping[str, Callable[..., Any]]] = {
+    "numeric": numeric,
+    "structured_numeric": structured,
+    "composite_quantity": composite_quantity,
+    "range_low": range_low,
+    "range_high": range_high,
+    "whole": whole,
+}
+"""Functions that `hl7v2` adds to the expression language."""

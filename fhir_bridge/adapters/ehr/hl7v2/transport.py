@@ -1,0 +1,61 @@
+"""Fields that carry a message and say nothing about a patient. docs/adapters/hl7v2.md lists them with the reason."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+__all__ = ["ENVELOPE", "SILENT", "silent_fields"]
+
+ENVELOPE: Final = frozenset("MSH SFT UAC MSA ERR DSC".split())
+"""Segments of the exchange itself. Who sent the message and when is part of every resource all the same."""
+
+_SET_IDS: Final = """AIG AIL AIP AIS AL1 ARV CON DB1 DG1 FT1 GT1 IAM IN1 NK1 NTE OBR OBX PID PR1 PRT PV1 RGS ROL RXA
+    SPM TQ1 TQ2 UB1"""
+"""Segments whose first field counts them, or names this instance of them."""
+
+_ACTIONS: Final[Mapping[str, int]] = {
+    "AIG": 2,
+    "AIL": 2,
+    "AIP": 2,
+    "AIS": 2,
+    "ARV": 2,
+    "DG1": 21,
+    "GOL": 1,
+    "IAM": 6,
+    "ORC": 1,
+    "PR1": 20,
+    "PRB": 1,
+    "PRT": 2,
+    "RGS": 2,
+    "ROL": 2,
+}
+"""What the receiver shall do with the segment. Where a rule reads it (a deletion), it is represented."""
+
+_OTHERS: Final[Mapping[str, tuple[int, ...]]] = {
+    "EVN": (1, 2, 5, 7),  # event and time of the entry, who entered it and where: the message's own
+    "NTE": (2,),  # whether placer or filler wrote the comment
+    "OBX": (2, 4),  # type of the value; sub-id, which keeps results apart and is part of their ids
+    "PV1": (51,),  # whether the message is about the visit or the account
+    "RXA": (2,),  # counts administrations of one order
+}
+
+
+def _table() -> dict[str, frozenset[int]]:
+    table: dict[str, set[int]] = {name: {1} for name in _SET_IDS.split()}
+    for name, field in _ACTIONS.items():
+        table.setdefault(name, set()).add(field)
+    for name, fields in _OTHERS.items():
+        table.setdefault(name, set()).update(fields)
+    return {name: frozenset(fields) for name, fields in table.items()}
+
+
+SILENT: Final[Mapping[str, frozenset[int]]] = _table()
+"""Segment -> its fields that say nothing about a patient."""
+
+_NONE: Final[frozenset[int]] = frozenset()
+
+
+def silent_fields(name: str) -> frozenset[int]:
+    """The fields of a segment that are not part of the account."""
+    return SILENT.get(name, _NONE)

@@ -1,0 +1,139 @@
+"""Turns the lines of a VCF into records: each read, skipped with its reason, or rejected with it."""
+
+from __future__ import annotations
+
+from fhir_bridge.adapters.genomics.calls import read_calls
+from fhir_bridge.adapters.genomics.checks import (
+    LineError,
+    alternates,
+    check_end,
+    check_fixed,
+    check_format,
+    check_info,
+    position,
+)
+from fhir_bridge.adapters.genomics.file import VcfFile
+from fhir_bridge.adapters.genomics.issues import issue
+from fhir_bridge.adapters.genomics.line import Line
+from fhir_bridge.adapters.genomics.record import VcfRecord
+from fhir_bridge.adapters.genomics.stream import OverlongLine
+from fhir_bridge.adapters.genomics.strict import SYNTAX, StrictCheck
+from fhir_bridge.adapters.genomics.structural import check_distinct
+from fhir_bridge.fhir.issues import Issue
+from fhir_bridge.plugins import RecordOutcome
+
+__all__ = ["LineReader"]
+
+_LOST_CALL = frozenset(("FB-VCF-040", "FB-VCF-041"))
+"""Without any allele left, a line that lost a sample's call is rejected, not skipped."""
+
+
+class LineReader:
+    """Turns lines into records, and counts for the report."""
+
+    def __init__(self, file: VcfFile) -> None:
+        self.file = file
+        self.undeclared: set[str] = set()
+        self.unsorted: str | None = None
+        self._formats: set[str] = set()
+        self._contigs: set[str] = set()
+        self._last: tuple[str, int, str, str, str] = ("", 0, "", "", "")
+        self._strict = StrictCheck(file.header.version) if file.options.check else None
+
+    def lost(self, number: int, found: Issue, content: bytes | None = None) -> VcfRecord:
+        """A line of which nothing is left."""
+        file = self.file
+        locator = f"{file.name}:{number}"
+        return VcfRecord(locator, file.name, outcome="rejected", issues=[found], file=file, content=content)
+
+    def read(self, item: bytes | OverlongLine, number: int) -> VcfRecord:
+        """The record of one line: read, skipped with its reason, or rejected with it."""
+        file = self.file
+        locator = f"{file.name}:{number}"
+        if isinstance(item, OverlongLine):
+            limit = file.options.max_line
+            return self.lost(number, issue("FB-VCF-022", f"the line has more than {limit} bytes", locator))
+        try:
+            line, issues, reason = self._line(item.decode(), number, locator)
+        except UnicodeDecodeError as error:
+            found = issue("FB-VCF-021", f"byte {error.start + 1} of the line is not UTF-8", locator)
+            return self.lost(number, found, item)
+        except LineError as error:
+            return self.lost(number, issue(error.code, error.message, locator), item)
+        outcome: RecordOutcome = "read"
+        if self._strict:
+            issues += [issue(*one, locator) for one in self._strict.check(line)]
+            issues = [Issue("error", one.code, one.message, locator) for one in issues if one.code in SYNTAX]
+        elif reason is not None:
+            lost = any(found.code in _LOST_CALL for found in issues)
+            outcome = "rejected" if lost else "skipped"
+            issues = issues if lost else [*issues, reason]
+        return VcfRecord(
+            locator,
+            file.name,
+            time=file.time,
+            outcome=outcome,
+            issues=issues,
+            file=file,
+            line=line,
+            content=item,
+        )
+
+    def _order(self, line: Line, kept: list[tuple[str, str]]) -> None:
+        """Positions ascend within a contig, and a contig's lines stand together (VCF 4.3 §1.6.1)."""
+        chrom, place, reference, alternate, info = self._last
+        unsorted = ""
+        if line.chrom != chrom:
+            if line.chrom in self._contigs and chrom[:1] != "<":
+                unsorted = "the contig has stood before"
+            if line.chrom[0] != "<":  # an assembled contig stands among the lines of its chromosome
+                self._contigs.add(line.chrom)
+        elif line.pos < place:
+            unsorted = "POS is below that of the line before"
+        elif self._strict:
+            pass  # It looks for repetitions itself, however they are written.
+        elif (
+            line.pos == place
+            and line.columns[3] == reference
+            and line.columns[4] == alternate != "."
+            # INFO may tell symbolic ones apart: their lengths.
+            and ("<" not in alternate or line.columns[7] == info)
+        ):
+            kept.append(("FB-VCF-035", "the variant of the line before again"))
+        if unsorted:
+            self.unsorted = self.unsorted or f"line {line.number}: {unsorted}"
+            if self._strict:
+                kept.append(("FB-VCF-084", f"not sorted: {unsorted} (VCF 4.3 §1.6.1)"))
+        self._last = (line.chrom, line.pos, line.columns[3], line.columns[4], line.columns[7])
+
+    def _line(self, text: str, number: int, locator: str) -> tuple[Line, list[Issue], Issue | None]:
+        file = self.file
+        columns = text.split("\t")
+        if len(columns) != file.header.columns:
+            if text.startswith("#"):
+                raise LineError("FB-VCF-032", "a header line stands among the records")
+            raise LineError("FB-VCF-020", f"{file.header.columns} columns are needed")
+        place = position(columns[1])
+        check_fixed(columns, file.header, place)
+        found = alternates(columns[4], columns[3])
+        info, lost, kept = check_info(columns[7], self.undeclared, file.header, len(found))
+        if "END" in info:
+            check_end(info, file.header, columns[0], place)
+        line = Line(file, number, columns, place, found, info, lost)
+        if len(found) > 1:
+            check_distinct(line)
+        self._order(line, kept)
+        if not file.header.samples:
+            return (
+                line,
+                [issue(*one, locator) for one in kept],
+                issue("FB-VCF-063", "the file has no samples", locator),
+            )
+        if columns[8] not in self._formats:
+            check_format(columns[8], self.undeclared, file.header)
+            if len(self._formats) < 4096:
+                self._formats.add(columns[8])
+        issues, reason = read_calls(line, locator)
+        if kept:
+            issues += [issue(code, message, locator) for code, message in kept]
+        return line, issues, reason

@@ -1,0 +1,61 @@
+"""What only a check of the syntax looks at on a line: names, QUAL, and variants that are there twice."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from fhir_bridge.adapters.genomics.hgvs import trim
+from fhir_bridge.adapters.genomics.line import Line
+from fhir_bridge.adapters.genomics.structural import read_structure
+
+__all__ = ["SYNTAX", "StrictCheck"]
+
+SYNTAX = frozenset(
+    f"FB-VCF-{number:03}"
+    for number in (*range(1, 11), *range(20, 36), 40, 41, 82, 83, 84)
+    if number not in (4, 5)
+)
+"""Codes of what is wrong by the specification; the others say what a conversion makes of a line."""
+_CONTIG = re.compile(r"[0-9A-Za-z!#$%&+./:;?@^_|~-][0-9A-Za-z!#$%&*+./:;=?@^_|~-]*")
+_UNNAMED = frozenset(("spanning", "unknown"))
+Key = tuple[int, str, str]
+
+
+class StrictCheck:
+    """Checks lines in their order; it keeps the variants that a later line can give again."""
+
+    def __init__(self, version: str) -> None:
+        self._new_names = version >= "VCFv4.3"
+        self._chrom = ""
+        self._seen: set[Key] = set()
+
+    def check(self, line: Line) -> Iterator[tuple[str, str]]:
+        """Code and words for what is wrong."""
+        name = line.chrom
+        if name[:1] != "<":
+            if self._new_names and not _CONTIG.fullmatch(name):
+                yield "FB-VCF-023", "CHROM has characters that no contig name has (VCF 4.3 §1.4.7)"
+            elif not self._new_names and ":" in name:
+                yield "FB-VCF-023", "CHROM has a colon (VCF 4.2 §1.4.1)"
+        if line.columns[5][:1] == "-":
+            yield "FB-VCF-027", "QUAL is negative (VCF 4.3 §1.6.1)"
+        if name != self._chrom:
+            self._chrom = name
+            self._seen.clear()
+        elif len(self._seen) > 1000:
+            self._seen = {key for key in self._seen if key[0] >= line.pos}
+        named = [number for number, one in enumerate(line.alternates, 1) if one.kind not in _UNNAMED]
+        keys = {_normalized(line, number) for number in named}
+        if keys & self._seen:
+            yield "FB-VCF-035", "a variant of an earlier line again (after normalization)"
+        self._seen |= keys
+
+
+def _normalized(line: Line, number: int) -> Key:
+    """A variant without the bases that REF and ALT have in common."""
+    alternate = line.alternates[number - 1]
+    if alternate.kind == "bases":
+        return trim(line.pos, line.ref, alternate.text.upper())
+    identity = read_structure(line, number).identity if alternate.kind == "symbolic" else ""
+    return line.pos, line.ref, alternate.text + identity

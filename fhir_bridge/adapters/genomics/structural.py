@@ -1,0 +1,206 @@
+"""Extent and identity of a symbolic allele: END, SVLEN, CIPOS, CIEND and CN of the right ALT (VCF 4.3 §3, 4.5 §3).
+
+Until 4.3 SVLEN has "one value for each ALT allele" although its Number is `.`, and CIPOS and CIEND are one pair for
+the line; since 4.4 they are a pair for each ALT, and END is the furthest end of any. A value that is not declared in a
+way that gives an ALT its own is not used, and `problems` says so.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from fhir_bridge.adapters.genomics.checks import LineError
+from fhir_bridge.adapters.genomics.values import decimal, whole
+
+if TYPE_CHECKING:
+    from fhir_bridge.adapters.genomics.line import Line
+
+__all__ = ["Structure", "check_distinct", "read_structure"]
+
+_SPANNING = frozenset(("DEL", "DUP", "INV", "CNV"))
+_ALWAYS_AN_EXTENT = frozenset(("DEL", "DUP"))
+"""Until 4.3 SVLEN is a difference of lengths, which is the extent of these two."""
+_CLAUSE = "(VCF 4.3 §3)"
+Pair = tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Structure:
+    """What a line says of one symbolic ALT.
+
+    Attributes:
+        end: its last position; None where nothing says it, or where it lies on another contig (CHR2).
+        length: its SVLEN as written.
+        imprecise: its ends are estimates.
+        position_interval, end_interval: confidence around POS and END; None where what is given can't be used.
+        identity: what tells it from another ALT of the same symbol at the same POS, to be added to a key.
+        problems: what can't be used as declared, for people.
+    """
+
+    end: int | None
+    length: int | None
+    imprecise: bool
+    position_interval: Pair | None
+    end_interval: Pair | None
+    identity: str
+    problems: tuple[str, ...]
+
+
+def read_structure(line: Line, number: int) -> Structure:
+    """What a line says of its symbolic ALT `number` (from 1)."""
+    return _Reader(line, number).read()
+
+
+def check_distinct(line: Line) -> None:
+    """A symbolic ALT stands twice on a line only where something tells the two apart.
+
+    Raises:
+        LineError: an ALT is given twice.
+    """
+    texts = [alternate.text for alternate in line.alternates]
+    if len(set(texts)) == len(texts):
+        return
+    told = [
+        (alternate.text, read_structure(line, number).identity if alternate.kind == "symbolic" else "")
+        for number, alternate in enumerate(line.alternates, 1)
+    ]
+    if len(set(told)) < len(told):
+        raise LineError("FB-VCF-026", "an ALT is given twice, and nothing tells the two apart")
+
+
+class _Reader:
+    def __init__(self, line: Line, number: int) -> None:
+        self.line = line
+        self.number = number
+        self.kind = line.alternates[number - 1].symbol[0]
+        self.several = len(line.alternates) > 1
+        self.new = line.file.header.version >= "VCFv4.4"
+        self.problems: list[str] = []
+
+    def read(self) -> Structure:
+        line = self.line
+        mate = line.text("CHR2")
+        away = mate is not None and mate != line.chrom
+        own_length = self._own("SVLEN")
+        length = whole(own_length or "")
+        end = None if away else self._end(own_length)
+        position = self._interval("CIPOS")
+        around_end = self._interval("CIEND")
+        if self.new and around_end == () and position:
+            around_end = position
+        if around_end and self.several and end != line.end and self._pair_of_line("CIEND"):
+            self.problems.append(f"INFO/CIEND is one pair, around the END of the line {_CLAUSE}")
+            around_end = None
+        own = self.new and position is not None and position != ()
+        imprecise = (
+            ("IMPRECISE" in line.raw_info and not (own and position == (0, 0)))
+            or position is None
+            or around_end is None
+            or any(position)
+            or any(around_end)
+        )
+        return Structure(
+            end,
+            length,
+            imprecise,
+            None if position is None else (position or (0, 0)),
+            None if around_end is None else (around_end or (0, 0)),
+            self._identity(end, length, mate if away else None),
+            tuple(self.problems),
+        )
+
+    def _own(self, key: str) -> str | None:
+        """The value of a key that has one for each ALT, for this one; `.` where there is none, None if unknown."""
+        line = self.line
+        if key in line.lost:
+            return None
+        text = line.text(key)
+        if text is None:
+            return "."
+        definition = line.file.header.info_definition(key)
+        layout = definition.layout if definition and definition.numeric else ""
+        parts = text.split(",")
+        if layout in ("A", ".") and len(parts) == len(line.alternates):
+            return parts[self.number - 1]
+        if layout == "1" and not self.several and len(parts) == 1:
+            return text
+        said = definition.said if definition else "undeclared"
+        self.problems.append(
+            f"INFO/{key} ({said}, {len(parts)} values) is not a number for each ALT {_CLAUSE}"
+        )
+        return None
+
+    def _end(self, own: str | None) -> int | None:
+        """The end of the ALT: by its own length on a line with several ALTs, else END, else by its length."""
+        line = self.line
+        end, length = line.end, whole(own or "")
+        if end is None and line.text("END") is not None:
+            self.problems.append(f"INFO/END is not declared as one Integer {_CLAUSE}")
+        if self.kind == "INS":
+            return None if self.several else end
+        measured = None
+        if length and self.kind in _SPANNING:
+            measured = line.pos + abs(length)
+        if not self.several or self.kind not in _SPANNING:
+            return measured if end is None else end
+        # Until 4.3 the length of an INV or CNV is a difference, which is none of their extents.
+        if measured is not None and (self.new or self.kind in _ALWAYS_AN_EXTENT or end is None):
+            return measured
+        # END is of the line: an ALT whose own length can't be read may end before it.
+        return None if own is None else end
+
+    def _pair_of_line(self, key: str) -> bool:
+        definition = self.line.file.header.info_definition(key)
+        return definition is not None and definition.number == "2"
+
+    def _interval(self, key: str) -> Pair | tuple[()] | None:
+        """Confidence around a position: this ALT's own pair, or the line's; empty where there is none."""
+        line = self.line
+        if key in line.lost:
+            return None
+        text = line.text(key)
+        if text is None:
+            return ()
+        definition = line.file.header.info_definition(key)
+        parts = text.split(",")
+        if definition is not None and definition.kind == "Integer":
+            if definition.number == "2" and len(parts) == 2:
+                return _pair(parts)
+            if definition.number == "." and len(parts) == 2 * len(line.alternates):
+                return _pair(parts[2 * self.number - 2 : 2 * self.number])
+        said = definition.said if definition else "undeclared"
+        self.problems.append(f"INFO/{key} ({said}) has {len(parts)} values, not a pair for the ALT {_CLAUSE}")
+        return None
+
+    def _identity(self, end: int | None, length: int | None, mate: str | None) -> str:
+        parts: list[str] = []
+        if mate is not None:
+            parts.append(f"{mate}:{self.line.end}")
+        elif end is not None:
+            parts.append(str(end))
+        if length is not None and (self.kind == "INS" or (end is None and mate is None)):
+            parts.append(f"SVLEN={abs(length)}")
+        if self.kind == "CNV":
+            parts += self._copies()
+        return "".join(f":{part}" for part in parts)
+
+    def _copies(self) -> list[str]:
+        """Copy number and repeats of the ALT itself (4.4: INFO/CN, RN, RUS, RUC)."""
+        parts = []
+        copies = decimal(self._own("CN") or ".")
+        if copies is not None:
+            parts.append(f"CN={copies.normalize():f}")
+        counts = [whole(part) or 0 for part in (self.line.text("RN") or "").split(",")]
+        if len(counts) == len(self.line.alternates):
+            first = sum(counts[: self.number - 1])
+            for key in ("RUS", "RUC"):
+                values = (self.line.text(key) or "").split(",")
+                if len(values) == sum(counts):
+                    parts.append(f"{key}={','.join(values[first : first + counts[self.number - 1]])}")
+        return parts
+
+
+def _pair(parts: list[str]) -> Pair | tuple[()]:
+    low, high = whole(parts[0]), whole(parts[1])
+    return (low, high) if low is not None and high is not None else ()

@@ -1,0 +1,82 @@
+"""Specific Character Set (0008,0005) and text in it (PS3.3 C.12.1.1.2, PS3.5 6.1)."""
+
+from __future__ import annotations
+
+import codecs
+import re
+from functools import lru_cache
+from typing import Final
+
+from pydicom.charset import convert_encodings, decode_bytes, python_encoding
+
+from fhir_bridge.adapters.imaging.quiet import quiet
+
+__all__ = ["ASCII", "DEFAULT", "Encodings", "decoded", "encodings_of", "is_foreign"]
+
+Encodings = tuple[str, ...]
+"""Python encodings of the character sets, the first one first."""
+
+DEFAULT: Final[Encodings] = (python_encoding[""],)
+"""Of a data set that names none. Bytes beyond ASCII are read as Latin-1, and reported."""
+ASCII: Final[Encodings] = ("ascii",)
+"""Of a data set that names one that is not known: what is not ASCII can't be decoded."""
+
+_DELIMITERS: Final = {0x5C, 0x5E, 0x3D, 0x09, 0x0A, 0x0C, 0x0D}
+"""Characters that return to the first character set: backslash, `^`, `=`, controls (PS3.5 6.1.2.5.3)."""
+_MISSPELT: Final = (
+    (re.compile(r"ISO[^_]IR"), "ISO_IR", 6),
+    (re.compile(r"ISO.2022.IR."), "ISO 2022 IR ", 12),
+)
+"""Common misspellings that pydicom corrects: pattern, correct beginning, its length."""
+_PYTHON: Final = (
+    "utf-8",
+    "iso8859-",
+    "cp125",
+    "gb18030",
+    "gbk",
+    "gb2312",
+    "euc_kr",
+    "big5",
+    "koi8-r",
+    "ascii",
+)
+"""Names that are no defined terms and yet are clear, as `codecs` spells them."""
+
+
+@lru_cache(maxsize=256)
+def encodings_of(names: tuple[str, ...]) -> tuple[Encodings, bool]:
+    """Python encodings of the values of Specific Character Set, and whether all of them are known."""
+    if not any(names):
+        return DEFAULT, True
+    if not all(_is_known(name) for name in names if name):
+        return ASCII, False
+    with quiet():
+        return tuple(convert_encodings(list(names))), True
+
+
+def _is_known(name: str) -> bool:
+    if name in python_encoding:
+        return True
+    for pattern, start, length in _MISSPELT:
+        if pattern.match(name):
+            return start + name[length:] in python_encoding
+    try:
+        return codecs.lookup(name).name.startswith(_PYTHON)
+    except (LookupError, ValueError):
+        return False
+
+
+def decoded(value: bytes, encodings: Encodings) -> str:
+    """Text in these character sets; what can't be decoded is U+FFFD."""
+    if value.isascii() and b"\x1b" not in value:
+        return value.decode("ascii")
+    try:
+        with quiet():
+            return str(decode_bytes(value, list(encodings), _DELIMITERS))
+    except (LookupError, ValueError):
+        return value.decode("ascii", errors="replace")
+
+
+def is_foreign(value: bytes, encodings: Encodings) -> bool:
+    """Whether there are bytes beyond ASCII in a data set that names no character set."""
+    return encodings == DEFAULT and not value.isascii()

@@ -1,0 +1,213 @@
+"""The instances of one study that a run finds, and what is decided once all are known: whose they are, which count."""
+
+from __future__ import annotations
+
+import filecmp
+from collections.abc import Iterator
+
+from fhir_bridge.adapters.imaging.attribute_reader import AttributeReader
+from fhir_bridge.adapters.imaging.composition import finish
+from fhir_bridge.adapters.imaging.content import differences
+from fhir_bridge.adapters.imaging.dicom_file import Refused
+from fhir_bridge.adapters.imaging.header import Header, read_header
+from fhir_bridge.adapters.imaging.instances import FilePlace
+from fhir_bridge.adapters.imaging.issues import found
+from fhir_bridge.adapters.imaging.parts import Part, choose, part_of
+from fhir_bridge.adapters.imaging.patients import Subject, contradiction, subject_of
+from fhir_bridge.adapters.imaging.records import FileRecord, StudyRecord
+from fhir_bridge.adapters.imaging.rejection_notes import KEY_OBJECT_SELECTION, RejectionNote, read_note
+from fhir_bridge.adapters.imaging.study import Study
+from fhir_bridge.fhir.issues import Issue
+
+__all__ = ["GatheredStudy"]
+
+_Content = tuple[str, Subject, FilePlace]
+"""SOP Instance UID, whom it is about, and its file."""
+
+_NAMES_SHOWN = 12
+
+
+class GatheredStudy:
+    """A study while its files are read."""
+
+    __slots__ = ("_again", "_elsewhere", "_first", "_name", "_notes", "_seen", "study")
+
+    def __init__(self, uid: str, first: str, name: str | None) -> None:
+        self.study = Study(uid, first, name)
+        self._first = first
+        self._name = name
+        self._seen: dict[str, FilePlace] = {}
+        self._elsewhere: set[str] = set()
+        self._again: list[_Content] = []
+        self._notes: list[tuple[RejectionNote, list[Issue]]] = []
+
+    def take(self, header: Header, place: FilePlace, *, elsewhere: bool) -> FileRecord | None:
+        """Take in a file; a record where it is the copy of one that was read.
+
+        Args:
+            header: what it says.
+            place: where it is.
+            elsewhere: its SOP Instance UID was read in another study.
+        """
+        uid = header.uid
+        if elsewhere:
+            self._elsewhere.add(uid)
+            header.issues.append(_in_two_studies(place))
+        known = self._seen.get(uid)
+        if known is not None and _same_bytes(known, place):
+            return _copy(place, known)
+        subject = subject_of(header.study)
+        if header.instance["SOPClassUID"] == KEY_OBJECT_SELECTION:
+            note = self._note(header, subject, place)
+            if note is not None:
+                self._seen.setdefault(uid, place)
+                self._notes.append((note, header.issues))
+                return None
+        if known is not None:
+            self._again.append((uid, subject, place))
+        else:
+            self._seen[uid] = place
+            self.study.add(header, place)
+        return None
+
+    def _note(self, header: Header, subject: Subject, place: FilePlace) -> RejectionNote | None:
+        def report(code: str, text: str) -> None:
+            issue = found(code, text, place.locator)
+            if issue not in header.issues:
+                header.issues.append(issue)
+
+        try:
+            reader = AttributeReader(place.elements(), report)
+        except Refused as refused:
+            header.issues.append(refused.issue)
+            return None
+        return read_note(reader, header.uid, self.study.uid, subject, place.locator)
+
+    def records(self) -> Iterator[FileRecord | StudyRecord]:
+        """Records of files that do not count, then that of the study."""
+        subjects = [*self.study.subjects, *(subject for _, subject, _ in self._again)]
+        subjects += [note.subject for note, _ in self._notes]
+        clash = contradiction(subjects)
+        if clash is not None:
+            yield from self._refused(clash)
+            return
+        others: list[_Content] = []
+        yield from self._decide(others)
+        yield from map(self._noted, self._notes)
+        finish(self.study)
+        deletions = [part for note, _ in self._notes for part in note.parts]
+        if self.study.number_of_instances or deletions:
+            yield StudyRecord(self.study, others=others, deletions=deletions)
+
+    def _contents(self) -> list[_Content]:
+        instances = ((each.uid, each.subject, each.place) for each in self.study.instances)
+        return [
+            (uid, subject, place) for uid, subject, place in instances if isinstance(place, FilePlace)
+        ] + self._again
+
+    def _refused(self, clash: tuple[Subject, Subject]) -> Iterator[FileRecord]:
+        """Every file of a study that names two patients: nobody can say whose it is."""
+        stated = [(subject, place.locator) for _, subject, place in self._contents()]
+        stated += [(note.subject, note.locator) for note, _ in self._notes]
+        examples = [next(where for subject, where in stated if subject == each) for each in clash]
+        message = (
+            f"the study {self.study.uid} names two patients, as in {examples[0]} and {examples[1]}: "
+            "Patient ID, its issuer, or without a number the name or birth date differ"
+        )
+        for _, locator in stated:
+            yield FileRecord(locator, "rejected", [found("FB-DCM-008", message, locator)])
+
+    def _decide(self, others: list[_Content]) -> Iterator[FileRecord]:
+        """Choose among contents of one instance and its deletion; what does not count goes into `others`."""
+        deletions: dict[str, list[Part]] = {}
+        for note, _ in self._notes:
+            for part in note.parts:
+                deletions.setdefault(part.key, []).append(part)
+        doubtful = {uid for uid, _, _ in self._again} | deletions.keys() & self._seen.keys()
+        if not doubtful:
+            return
+        winners: list[FilePlace] = []
+        candidates: dict[str, list[_Content]] = {}
+        for content in self._contents():
+            if content[0] in doubtful:
+                candidates.setdefault(content[0], []).append(content)
+            else:
+                winners.append(content[2])
+        for uid, contents in candidates.items():
+            read: list[tuple[Part, _Content]] = []
+            for content in contents:
+                try:
+                    read.append((part_of(uid, content[1], content[2].elements()), content))
+                except Refused as refused:
+                    yield FileRecord(content[2].locator, "rejected", [refused.issue])
+            deleting = deletions.get(uid, [])
+            chosen = choose([*(part for part, _ in read), *deleting])
+            winner = next((pair for pair in read if pair[0] is chosen), None)
+            if winner is not None:
+                winners.append(winner[1][2])
+            for part, content in read:
+                if winner is None or content is not winner[1]:
+                    others.append(content)
+                    yield _left_out(part, content[2], winner)
+        yield from self._rebuild(winners)
+
+    def _rebuild(self, places: list[FilePlace]) -> Iterator[FileRecord]:
+        """The study of these files alone: what others say has no vote."""
+        self.study = Study(self.study.uid, self._first, self._name)
+        for place in places:
+            try:
+                header = read_header(place.path, place.locator)
+            except Refused as refused:
+                yield FileRecord(place.locator, "rejected", [refused.issue])
+            else:
+                if header.uid in self._elsewhere:
+                    header.issues.append(_in_two_studies(place))
+                self.study.add(header, place)
+
+    def _noted(self, entry: tuple[RejectionNote, list[Issue]]) -> FileRecord:
+        note, issues = entry
+        issue = found(
+            "FB-DCM-025", f"{note.reason}: {len(note.rejected)} instances of its study", note.locator
+        )
+        problems = [issue, *issues]
+        if note.time is None:
+            problems.append(
+                found("FB-DCM-028", "the note has no Content Date that can be read", note.locator)
+            )
+        if note.elsewhere:
+            problems.append(
+                found("FB-DCM-028", f"{note.elsewhere} of the instances are not of its study", note.locator)
+            )
+        elif not note.rejected:
+            problems.append(found("FB-DCM-028", "the note names no instance that can be read", note.locator))
+        return FileRecord(note.locator, "skipped", problems)
+
+
+def _in_two_studies(place: FilePlace) -> Issue:
+    return found("FB-DCM-029", "the SOP Instance UID is in another study too", place.locator)
+
+
+def _same_bytes(one: FilePlace, other: FilePlace) -> bool:
+    try:
+        return filecmp.cmp(one.path, other.path, shallow=False)
+    except OSError:
+        return False
+
+
+def _copy(place: FilePlace, known: FilePlace) -> FileRecord:
+    message = f"the same instance as in {known.name}"
+    return FileRecord(place.locator, "skipped", [found("FB-DCM-009", message, place.locator)])
+
+
+def _left_out(part: Part, place: FilePlace, winner: tuple[Part, _Content] | None) -> FileRecord:
+    if winner is None:
+        issue = found("FB-DCM-026", "a rejection note of the study deletes the instance", place.locator)
+        return FileRecord(place.locator, "skipped", [issue])
+    chosen, (_, _, where) = winner
+    changed = differences(chosen.content, part.content)
+    if not changed:
+        return _copy(place, where)
+    shown = ", ".join(changed[:_NAMES_SHOWN])
+    more = f" and {len(changed) - _NAMES_SHOWN} more" if len(changed) > _NAMES_SHOWN else ""
+    message = f"another content of the instance in {where.name}, which counts; they differ in {shown}{more}"
+    return FileRecord(place.locator, "skipped", [found("FB-DCM-024", message, place.locator)])

@@ -1,0 +1,131 @@
+"""The records of the `dicom` adapter: a file that is no instance, and a study."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from fhir_bridge.adapters.imaging.dicom_file import Refused
+from fhir_bridge.adapters.imaging.instances import Place
+from fhir_bridge.adapters.imaging.issues import found
+from fhir_bridge.adapters.imaging.parts import Part, part_of
+from fhir_bridge.adapters.imaging.patients import Subject
+from fhir_bridge.adapters.imaging.study import Study
+from fhir_bridge.fhir.issues import Issue
+from fhir_bridge.plugins import RecordOutcome
+
+__all__ = ["FileRecord", "StudyRecord"]
+
+
+@dataclass(slots=True)
+class FileRecord:
+    """A file that gives no instance: skipped or rejected, and why."""
+
+    locator: str
+    outcome: RecordOutcome
+    issues: Sequence[Issue]
+    records: int = 1
+    source: str = "dicom"
+    time: datetime | None = None
+    key: str = ""
+    sequence: str = ""
+    parts: Sequence[Part] = ()
+
+    def scope(self, name: str) -> tuple[Any, ...]:  # noqa: ARG002 - the protocol's
+        """Nothing: there is nothing to map."""
+        return ()
+
+
+@dataclass(slots=True)
+class StudyRecord:
+    """A study with its series, instances, reports and waveforms; it accounts for its instances.
+
+    Attributes:
+        study: what its instances say; without any where a rejection note is all that the run read of it.
+        others: contents of its instances that do not count in this run: SOP Instance UID, subject, place.
+        deletions: by its rejection notes.
+    """
+
+    study: Study
+    outcome: RecordOutcome = "read"
+    others: Sequence[tuple[str, Subject, Place]] = ()
+    deletions: Sequence[Part] = ()
+    sequence: str = ""
+    _parts: list[Part] | None = field(default=None, repr=False)
+
+    @property
+    def key(self) -> str:
+        """Study Instance UID."""
+        return self.study.uid
+
+    @property
+    def parts(self) -> Sequence[Part]:
+        """All that this run read of the study, by key. The files are read again, once, when this is first asked for.
+
+        An instance that can't be read again is missing, and an issue (FB-DCM-019) says so.
+        """
+        if self._parts is None:
+            self._parts = [*self._read(), *self.deletions]
+            self._parts.sort(key=lambda part: (part.key, part.deletes))
+        return self._parts
+
+    def _read(self) -> Iterator[Part]:
+        instances = ((each.uid, each.subject, each.place) for each in self.study.instances)
+        contents: Iterable[tuple[str, Subject, Place]] = (*instances, *self.others)
+        for uid, subject, place in contents:
+            try:
+                yield part_of(uid, subject, place.elements())
+            except Refused as refused:
+                self.study.report(found("FB-DCM-019", f"could not be read again: {refused}", place.locator))
+
+    @property
+    def locator(self) -> str:
+        return f"{self.study.first} (study {self.study.uid})"
+
+    @property
+    def records(self) -> int:
+        return self.study.number_of_instances
+
+    @property
+    def issues(self) -> Sequence[Issue]:
+        """What is wrong with its instances; grows where a mapping asks for an attribute that can't be read."""
+        return self.study.issues
+
+    @property
+    def source(self) -> str:
+        return self.study.source
+
+    @property
+    def time(self) -> None:
+        """None: each rule says whose time it takes; a machine or person is as the study says, whenever that was."""
+
+    def scope(self, name: str) -> Iterator[Any]:
+        """The objects of a scope of the source model, in order; none where no instance is left."""
+        study = self.study
+        if not study.number_of_instances:
+            return
+        if name == "Study":
+            yield study
+        elif name == "Series":
+            yield from study.series
+        elif name == "Instance":
+            yield from study.instances
+        elif name == "Physician":
+            yield from study.physicians
+        elif name == "Equipment":
+            yield from study.equipment
+        elif name == "Document":
+            yield from study.documents
+        elif name == "Measurement":
+            yield from (each for document in study.documents for each in document.measurements)
+        elif name == "Recording":
+            yield from study.recordings
+        elif name == "Annotation":
+            yield from (each for recording in study.recordings for each in recording.annotations)
+        else:
+            waveforms = [each for recording in study.recordings for each in recording.waveforms]
+            yield from (
+                waveforms if name == "Waveform" else (lead for each in waveforms for lead in each.leads)
+            )

@@ -1,0 +1,171 @@
+"""Whose record a resource is in: the patients it is about, by the table of `record_table`.
+
+This decides access, consent, pages and predictions. The compartment (R4 compartmentdefinition-patient.html) holds as
+well what a patient performed, recorded or sent for others, and is an address for searches alone.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from functools import cache
+from typing import Any, NamedTuple
+
+from fhir_bridge.fhir import definitions
+from fhir_bridge.fhir.record_table import RECORD_TABLE
+from fhir_bridge.fhir.search.references import target_type
+from fhir_bridge.fhir.search.values import split_reference
+
+__all__ = [
+    "OTHER_PERSON",
+    "Owners",
+    "has_patient",
+    "is_followed",
+    "is_subject_parameter",
+    "owners_of",
+    "patient_types",
+]
+
+OTHER_PERSON = ""
+"""In place of a patient's id: someone who is no Patient here (a Patient of another server, one that is contained or
+named by an identifier alone). Nobody is this person, so the resource is in no bound access."""
+
+_ID = re.compile(r"[A-Za-z0-9\-.]{1,64}")
+
+
+class Owners(NamedTuple):
+    """Whom a resource is about, as it says itself.
+
+    Attributes:
+        patients: ids of Patients, and `OTHER_PERSON`.
+        through: type and id of resources whose patients it is about, too.
+    """
+
+    patients: tuple[str, ...] = ()
+    through: tuple[tuple[str, str], ...] = ()
+
+
+_NONE = Owners()
+
+
+@cache
+def _row(resource_type: str) -> tuple[tuple[tuple[str, ...], bool], ...]:
+    """The elements of a type's row as (steps, whether references to other types are followed)."""
+    row = RECORD_TABLE[resource_type]
+    return tuple(
+        (tuple(path.split(".")), followed)
+        for paths, followed in ((row.owners, False), (row.through, True))
+        for path in paths
+    )
+
+
+def has_patient(resource_type: str) -> bool:
+    """Whether resources of this type can be in a patient's record.
+
+    Raises:
+        KeyError: R4 has no such resource type.
+    """
+    return bool(_row(resource_type))
+
+
+@cache
+def is_followed(resource_type: str) -> bool:
+    """Whether a resource of this type can be in a record through another resource.
+
+    Raises:
+        KeyError: R4 has no such resource type.
+    """
+    return any(followed for _, followed in _row(resource_type))
+
+
+@cache
+def patient_types() -> tuple[str, ...]:
+    """The types whose resources can be in a patient's record."""
+    return tuple(name for name in RECORD_TABLE if has_patient(name))
+
+
+@cache
+def is_subject_parameter(resource_type: str, code: str) -> bool:
+    """Whether all that a search parameter finds of Patients is whom the resource is about, in its own words.
+
+    Then whoever it finds by a Patient is in that patient's record.
+    """
+    parameter = definitions.search_parameters(resource_type).get(code)
+    if parameter is None or not parameter.expression:
+        return False
+    known = {f"{resource_type}.{'.'.join(steps)}" for steps, _ in _row(resource_type)}
+    parts = {part.strip() for part in parameter.expression.split("|")}
+    return {part.removesuffix(".where(resolve() is Patient)") for part in parts} <= known
+
+
+def owners_of(resource: dict[str, Any]) -> Owners:
+    """Whom a resource is about.
+
+    References count where they are relative (`Patient/x`, perhaps with a version). One that says it is a Patient in
+    another way makes the resource one about someone else, and so does what a contained resource says of a Patient
+    whom the resource itself is not about: nobody who is bound to a patient gets hold of it.
+
+    Args:
+        resource: R4 JSON, `id` included. A part of a wrong shape says nothing.
+
+    Raises:
+        KeyError: the resource has no `resourceType`, or one that R4 doesn't have.
+    """
+    resource_type = resource["resourceType"]
+    row = _row(resource_type)
+    if not row:
+        return _NONE
+    if resource_type == "Patient":
+        identity = resource.get("id")
+        return Owners((identity,)) if isinstance(identity, str) else _NONE
+    patients: dict[str, None] = {}
+    through: dict[tuple[str, str], None] = {}
+    for steps, followed in row:
+        for reference in _references(resource, steps):
+            target = _target(reference, resource)
+            if target is None:
+                continue
+            if target[0] == "Patient":
+                patients[target[1]] = None
+            elif followed and has_patient(target[0]):
+                through[target] = None
+    if "contained" in resource and not _contained_patients(resource) <= patients.keys():
+        patients[OTHER_PERSON] = None
+    return Owners(tuple(patients), tuple(through))
+
+
+def _references(node: Any, steps: tuple[str, ...]) -> Iterator[dict[str, Any]]:
+    """The References at a path, through lists."""
+    if isinstance(node, list):
+        for item in node:
+            yield from _references(item, steps)
+    elif isinstance(node, dict):
+        if steps:
+            yield from _references(node.get(steps[0]), steps[1:])
+        else:
+            yield node
+
+
+def _target(reference: dict[str, Any], resource: dict[str, Any]) -> tuple[str, str] | None:
+    """Type and id of what a Reference refers to here; a Patient elsewhere or without an id is `OTHER_PERSON`."""
+    text = reference.get("reference")
+    if isinstance(text, str):
+        resource_type, identity, _ = split_reference(text)
+        if resource_type is not None and resource_type in RECORD_TABLE and _ID.fullmatch(identity or ""):
+            return resource_type, identity or ""
+    return ("Patient", OTHER_PERSON) if target_type(reference, resource) == "Patient" else None
+
+
+def _contained_patients(resource: dict[str, Any]) -> set[str]:
+    """The Patients here that contained resources are about."""
+    contained = resource["contained"]
+    found: set[str] = set()
+    for inner in contained if isinstance(contained, list) else ():
+        name = inner.get("resourceType") if isinstance(inner, dict) else None
+        if isinstance(name, str) and name != "Patient" and name in RECORD_TABLE:
+            for steps, _ in _row(name):
+                for reference in _references(inner, steps):
+                    target = _target(reference, resource)
+                    if target is not None and target[0] == "Patient" and target[1] != OTHER_PERSON:
+                        found.add(target[1])
+    return found

@@ -1,0 +1,139 @@
+"""What a rule reads of its source: computed by the compiler, so that what no rule represents can be reported."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+from fhir_bridge.mapping.errors import Position
+
+__all__ = [
+    "Applied",
+    "Read",
+    "Reads",
+    "RuleReads",
+    "as_text",
+    "extended",
+    "in_arm",
+    "naming",
+    "narrowed",
+    "taken_by",
+]
+
+
+class Read(NamedTuple):
+    """A value of the source that a rule writes, compares or passes to a function.
+
+    Attributes:
+        scope: the group that the selector was written for.
+        selector: as written: `OBX-5`, `NK1[*]`, `row.Wert`.
+        path: components and attributes after it (`k.2` of `for: k in NK1[*]`).
+        reader: how the value is read: `text`, or a word of the source model (`coded`, `XPN`); None: not yet known.
+        which: `first` or `last` where one item of a list is taken, else `all`.
+        arms: branches of the rule all of which must have been entered for the value to be read.
+        unless: branches none of which may have been entered: those that write the same whatever the value is.
+    """
+
+    scope: str
+    selector: str
+    path: tuple[int | str, ...] = ()
+    reader: str | None = None
+    which: str = "all"
+    arms: frozenset[int] = frozenset()
+    unless: frozenset[int] = frozenset()
+
+    def __str__(self) -> str:
+        return "".join([self.selector, *(f".{part}" for part in self.path)])
+
+
+Reads = tuple[Read, ...]
+
+_MANY = 5_000
+"""Sets of branches whose reads a rule remembers; loops make them many."""
+
+
+def naming(position: Position, reads: Iterable[Read]) -> Position:
+    """The position with the names of what is read there."""
+    return replace(position, reads=tuple(dict.fromkeys(map(str, reads))))
+
+
+def extended(reads: Reads, name: int | str) -> Reads:
+    """The reads of a part of a value."""
+    return tuple(read._replace(path=(*read.path, name)) for read in reads)
+
+
+def narrowed(reads: Reads, which: str) -> Reads:
+    """The reads of one item of a list."""
+    return tuple(read if read.which != "all" else read._replace(which=which) for read in reads)
+
+
+def as_text(reads: Reads) -> Reads:
+    """The reads of a value that is compared or written as it is."""
+    return tuple(read if read.reader else read._replace(reader="text") for read in reads)
+
+
+def taken_by(reads: Reads, word: str) -> Reads:
+    """The reads of a function's argument, by the word of `FunctionSpec.reads`.
+
+    `same`, `first`, `last`: the function gives the value, or an item of it; `none`: nothing of the value shows in the
+    result (it is counted, or makes an id).
+    """
+    if word == "same":
+        return reads
+    if word in ("first", "last"):
+        return narrowed(reads, word)
+    if word == "none":
+        return ()
+    return tuple(read if read.reader else read._replace(reader=word) for read in reads)
+
+
+def in_arm(reads: Reads, arm: int) -> Reads:
+    """The reads of a branch."""
+    return tuple(read._replace(arms=read.arms | {arm}) for read in reads)
+
+
+class RuleReads:
+    """The reads of one rule.
+
+    Attributes:
+        rule, scope: the rule, and the group that it runs for.
+        cache: for the source model, by the branches entered.
+    """
+
+    __slots__ = ("cache", "reads", "rule", "scope")
+
+    def __init__(self, rule: str, scope: str) -> None:
+        self.rule = rule
+        self.scope = scope
+        self.reads: set[Read] = set()
+        self.cache: dict[tuple[int, ...], Any] = {}
+
+    def add(self, reads: Iterable[Read], arms: frozenset[int], unless: frozenset[int] = frozenset()) -> None:
+        """Note values that the rule writes within some branches."""
+        for read in as_text(tuple(reads)):
+            self.reads.add(read._replace(arms=read.arms | arms, unless=read.unless | unless))
+
+    def arms(self) -> frozenset[int]:
+        """The branches that decide whether a value is read."""
+        return frozenset().union(*(read.arms | read.unless for read in self.reads))
+
+    def entered(self, marks: Iterable[int], make: Callable[[str, list[Read]], Any]) -> Any:
+        """What a source model makes of the reads that the entered branches hold; made once for each set of them."""
+        key = tuple(marks)
+        found = self.cache.get(key)
+        if found is None:
+            entered = frozenset(key)
+            reads = [read for read in self.reads if read.arms <= entered and read.unless.isdisjoint(entered)]
+            if len(self.cache) >= _MANY:
+                self.cache.clear()
+            found = self.cache[key] = make(self.scope, reads)
+        return found
+
+
+class Applied(NamedTuple):
+    """One application of a rule that gave an output: its reads, its scope object, the branches it entered."""
+
+    reads: RuleReads
+    scope: Any
+    marks: list[int]

@@ -1,0 +1,39 @@
+"""A source record after conversion, as sinks take it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from fhir_bridge.mapping import Output
+from fhir_bridge.plugins import IssueLike
+
+__all__ = ["ConvertedRecord"]
+
+
+@dataclass(frozen=True, slots=True)
+class ConvertedRecord:
+    """What a source record became.
+
+    Attributes:
+        outputs: its resources; none where the record says nothing (any more).
+        key: business key within the source, the same whenever the record is sent; empty where the adapter gives none.
+        source: URI of the system it comes from (`urn:fhir-bridge:<adapter>:<name>`).
+        mapping: version of the mapping.
+        sequence: orders records of one business time.
+        records: how many records it counts for.
+        outcome: `converted`, `partial` or `rejected` as it was counted; a sink that can't write it counts it anew.
+        issues: of the conversion.
+        withheld: how many resources were made and are not among the outputs, since they are not valid.
+    """
+
+    outputs: Sequence[Output]
+    key: str
+    source: str
+    mapping: str
+    locator: str
+    sequence: str = ""
+    records: int = 1
+    outcome: str = "converted"
+    issues: Sequence[IssueLike] = ()
+    withheld: int = 0

@@ -1,0 +1,182 @@
+"""Processing again what waits in the inbox: records without a patient, and refused moves."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from urllib.parse import quote
+
+from fhir_bridge.pipeline.account import Account
+from fhir_bridge.pipeline.composing import living
+from fhir_bridge.pipeline.context import ConversionContext
+from fhir_bridge.pipeline.engine import run_here
+from fhir_bridge.pipeline.plan import RunRequest, Shard
+from fhir_bridge.pipeline.shard import Selection
+from fhir_bridge.plugins import CompositeAdapter, ReadContext, RecordPart, SourceRecord, adapters
+from fhir_bridge.storage import Store
+from fhir_bridge.storage.inbox import Entry, Kind
+from fhir_bridge.storage.parts import Part
+
+__all__ = ["Replay", "replay", "replay_waiting"]
+
+_KINDS: tuple[Kind, ...] = ("held", "refused")
+_MOST = 100_000
+"""Entries that one run looks at."""
+
+
+@dataclass(slots=True)
+class Replay:
+    """What processing again came to.
+
+    Attributes:
+        account: of the records that were processed.
+        done: entries that are settled; waiting: entries that wait on; not_kept: entries whose source is not kept.
+    """
+
+    account: Account
+    done: int = 0
+    waiting: int = 0
+    not_kept: int = 0
+
+
+def replay_waiting(url: str, site: Path | None) -> Replay | None:
+    """Process again what may have found its patient since: what converts it, or the links between patients changed.
+
+    None where nothing has.
+    """
+
+    async def read() -> tuple[int, list[Entry]]:
+        async with await Store.open(url, max_size=2) as store:
+            entries = [
+                entry
+                for kind in _KINDS
+                for entry in await store.read_inbox(kind=kind, limit=_MOST)
+                if entry.run.get("mapping")
+            ]
+            return await store.number_of_links(), entries
+
+    links, entries = asyncio.run(read())
+    due = [
+        entry
+        for group in _groups(entries)
+        for entry in group
+        if entry.run.get("links") != links or entry.run.get("context") != _context(site, group[0])
+    ]
+    return replay(url, site, due) if due else None
+
+
+def _request(site: Path | None, entry: Entry) -> RunRequest:
+    run = entry.run
+    return RunRequest(entry.adapter, str(run["mapping"]), site, dict(run.get("options") or {}))
+
+
+def _context(site: Path | None, entry: Entry) -> str:
+    return ConversionContext.of(_request(site, entry)).digest(str(entry.run["mapping"]))
+
+
+def replay(url: str, site: Path | None, entries: Sequence[Entry]) -> Replay:
+    """Process the records of these entries again; what is settled leaves the list.
+
+    Raises:
+        SiteError, MappingErrors: before anything is stored.
+    """
+    result = Replay(Account())
+    usable = [entry for entry in entries if entry.content is not None or entry.run.get("key")]
+    result.not_kept = len(entries) - len(usable)
+    keys = [entry.key for entry in usable]
+
+    async def begin() -> None:
+        async with await Store.open(url, max_size=2) as store:
+            await store.set_inbox_state(
+                keys, "done", forget=False
+            )  # what waits on is opened again by its run
+
+    asyncio.run(begin())
+    with tempfile.TemporaryDirectory(prefix="fhir-bridge-inbox-") as folder:
+        for group in _groups(usable):
+            result.account.add(_run(url, site, group, Path(folder)))
+
+    async def end() -> list[Entry]:
+        async with await Store.open(url, max_size=2) as store:
+            await store.set_inbox_state([], "done")  # forget sources that nothing needs any more
+            return await store.read_inbox(keys=keys)
+
+    result.waiting = len(asyncio.run(end()))
+    result.done = len(keys) - result.waiting
+    return result
+
+
+def _groups(entries: Iterable[Entry]) -> Iterator[list[Entry]]:
+    """Entries that are read together: of one kept file, or of one record of parts."""
+    groups: dict[tuple[object, ...], list[Entry]] = {}
+    for entry in entries:
+        run = entry.run
+        groups.setdefault((entry.adapter, entry.content, run.get("key"), run.get("mapping")), []).append(
+            entry
+        )
+    yield from groups.values()
+
+
+def _run(url: str, site: Path | None, entries: list[Entry], folder: Path) -> Account:
+    first = entries[0]
+    request = _request(site, first)
+    mapping, adapter = str(request.mapping), adapters()[first.adapter]
+    key = str(first.run.get("key") or "")
+    paths: tuple[Path, ...] = ()
+    if key and isinstance(adapter, CompositeAdapter):
+        adapter = _Composed(adapter, living(asyncio.run(_parts(url, first.adapter, key)), adapter))
+    else:
+        target = Path(tempfile.mkdtemp(dir=folder)) / Path(first.source).name  # locators hold the file's name
+        target.write_bytes(asyncio.run(_kept(url, first)))
+        paths = (target,)
+        locators = frozenset(entry.locator for entry in entries)
+        if first.source not in locators:  # an entry for the whole file
+            request = replace(request, selection=Selection(locators=locators))
+    return run_here(request, Shard(mapping, paths), _context(site, first), ("store", url), adapter)
+
+
+async def _kept(url: str, entry: Entry) -> bytes:
+    async with await Store.open(url, max_size=2) as store:
+        content = await store.kept_source(entry.content or b"")
+    if content is None:
+        raise AssertionError(f"inbox entry {entry.key} refers to a source that is not kept")
+    return content
+
+
+async def _parts(url: str, adapter: str, key: str) -> list[Part]:
+    async with await Store.open(url, max_size=2) as store:
+        return await store.parts(f"urn:fhir-bridge:{quote(adapter, safe='')}", key)
+
+
+class _Composed:
+    """An adapter that reads one record: the one that stored parts give."""
+
+    def __init__(self, adapter: CompositeAdapter, parts: Sequence[Part]) -> None:
+        self._adapter = adapter
+        self._parts = parts
+        self.name, self.title, self.model = adapter.name, adapter.title, adapter.model
+        self.suffixes = adapter.suffixes
+
+    def choose_mapping(self, paths: Sequence[Path]) -> str:
+        return self._adapter.choose_mapping(paths)
+
+    def shards(self, paths: Sequence[Path], jobs: int) -> list[list[Path]]:
+        return self._adapter.shards(paths, jobs)
+
+    def read(self, paths: Sequence[Path], context: ReadContext) -> Iterator[SourceRecord]:  # noqa: ARG002
+        yield self._adapter.compose(self._parts, context)
+
+    def choose(self, parts: Sequence[RecordPart]) -> RecordPart | None:
+        return self._adapter.choose(parts)
+
+    def same_subject(self, subjects: Iterable[str]) -> bool:
+        return self._adapter.same_subject(subjects)
+
+    def compose(self, parts: Sequence[RecordPart], context: ReadContext) -> SourceRecord:
+        return self._adapter.compose(parts, context)
+
+    def differences(self, one: bytes, other: bytes) -> list[str]:
+        return self._adapter.differences(one, other)

@@ -1,0 +1,126 @@
+"""The identity of a result: the model and its content, the site's decisions, the subject, what the inputs say."""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import importlib.util
+import re
+import sys
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Final
+
+import orjson
+
+from fhir_bridge.fhir.ids import IdKey
+from fhir_bridge.plugins import Predictor
+from fhir_bridge.predictions.contract import Prediction, PredictorSettings, Refusal
+from fhir_bridge.storage.results import UsedInput
+
+__all__ = ["Identities", "content_hash_of"]
+
+_VERSION: Final = re.compile(r"/_history/[0-9]+")
+
+
+class Identities:
+    """The ids that one model, in this content and by these decisions of the site, gives."""
+
+    def __init__(self, predictor: Predictor, settings: PredictorSettings, key: IdKey) -> None:
+        self._key = key
+        self.content = content_hash_of(predictor)
+        self._model = (predictor.name, predictor.version, self.content)
+        decisions = orjson.dumps(settings.decisions(), default=str, option=orjson.OPT_SORT_KEYS)
+        self._decisions = hashlib.blake2b(decisions, digest_size=16).hexdigest()
+        self.device = key.id("Device", *self._model)
+        self.card = key.id("DocumentReference", *self._model, self._decisions)
+
+    def result(
+        self, patient_id: str, result: Prediction | Refusal, inputs: Sequence[UsedInput], attempt: int
+    ) -> str:
+        """The id of the Observation.
+
+        Inputs take part by what they say, so that a version which says the same makes no new result.
+
+        Args:
+            attempt: from 0; one more where the result of this id was withdrawn, which is never taken back.
+        """
+        used = "\n".join(sorted(f"{one.type}/{one.id} {one.hash.hex()}" for one in inputs))
+        if isinstance(result, Prediction):
+            said = f"{result.percent} {result.horizon_years} {result.category}"
+        else:
+            said = f"{result.reason} {_VERSION.sub('', result.text)}"
+        parts = (*self._model, self._decisions, patient_id, result.code, said, used, str(attempt))
+        return self._key.id("Observation", *parts, optional=frozenset({6}))
+
+    def beside(self, resource_type: str, observation_id: str) -> str:
+        """The id of a resource that is written with an Observation."""
+        return self._key.id(resource_type, observation_id)
+
+
+def content_hash_of(predictor: Predictor) -> str:
+    """Hash of what the model is: its code, the modules of its package that this imports, and its `files`.
+
+    Raises:
+        OSError: one of its files can't be read.
+    """
+    digest = hashlib.blake2b(_code_of(type(predictor).__module__), digest_size=16)
+    state: Any = getattr(predictor, "__dict__", {})
+    options = orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS
+    digest.update(orjson.dumps(state, default=lambda value: type(value).__qualname__, option=options))
+    for file in sorted(str(path) for path in getattr(predictor, "files", ())):
+        found = Path(file).stat()
+        digest.update(_file(file, found.st_mtime_ns, found.st_size))
+    return digest.hexdigest()
+
+
+@lru_cache(maxsize=64)
+def _file(file: str, _changed: int, _size: int) -> bytes:
+    """Digest of a file, read again where it changed."""
+    with Path(file).open("rb") as content:
+        return hashlib.file_digest(content, "blake2b").digest()
+
+
+@lru_cache(maxsize=64)
+def _code_of(module: str) -> bytes:
+    """Digests of the sources of a module and, in turn, of what it imports of its own package."""
+    package = module.rpartition(".")[0]
+    waiting, sources = [module], {}
+    while waiting:
+        name = waiting.pop()
+        source = None if name in sources else _source(name)
+        if source is not None:
+            sources[name] = hashlib.blake2b(source, digest_size=16).digest()
+            waiting += [
+                found for found in _imports(source, name) if package and found.startswith(f"{package}.")
+            ]
+    return b"".join(name.encode() + digest for name, digest in sorted(sources.items()))
+
+
+def _source(module: str) -> bytes | None:
+    try:
+        spec = importlib.util.find_spec(module)
+    except (ImportError, ValueError):
+        return None
+    origin = spec.origin if spec is not None else getattr(sys.modules.get(module), "__file__", None)
+    try:
+        return Path(origin).read_bytes() if origin else None
+    except OSError:
+        return None
+
+
+def _imports(source: bytes, module: str) -> Iterator[str]:
+    """Modules that a source may import: `from a.b import c` names a.b, and perhaps a.b.c."""
+    try:
+        tree = ast.parse(source)
+    except (SyntaxError, ValueError):
+        return
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = module.rsplit(".", node.level)[0] if node.level else ""
+            name = ".".join(part for part in (base, node.module or "") if part)
+            yield name
+            yield from (f"{name}.{alias.name}" for alias in node.names)

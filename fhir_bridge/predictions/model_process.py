@@ -1,0 +1,111 @@
+"""The process that a model runs in; `model_workers` starts it, with the number of an open socket.
+
+It gets the predictor once and then call after call of records, as JSON, and answers each as JSON. It has no database,
+its output goes nowhere, and it ends with the process that started it.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+import json
+import pickle
+import signal
+import sys
+from collections.abc import Sequence
+from datetime import datetime
+from decimal import Decimal
+from itertools import islice
+from multiprocessing.connection import Connection
+from typing import Any
+
+import orjson
+
+from fhir_bridge.plugins.protocols import Predictor
+from fhir_bridge.predictions.answers import plain
+from fhir_bridge.predictions.contract import PredictorSettings
+from fhir_bridge.predictions.record import PatientRecord
+
+__all__ = ["LARGEST_ANSWER", "main"]
+
+LARGEST_ANSWER = 16 * 1024 * 1024
+"""Bytes of one answer, whatever the number of patients."""
+
+_PR_SET_PDEATHSIG = 1
+
+
+def main(number: int) -> None:
+    """Serve calls on an open socket until it is closed."""
+    connection = Connection(number)
+    _die_with_parent()
+    first = connection.recv_bytes()
+    try:
+        predictor = _load(first)
+    except BaseException as error:  # noqa: BLE001 - whatever a plug-in's import raises is said, not raised here
+        reason = f"{type(error).__name__}: {error}"
+        connection.send_bytes(orjson.dumps({"failed": reason.encode("utf-8", "replace").decode()[:2000]}))
+        return
+    gc.collect()
+    gc.freeze()
+    connection.send_bytes(b"{}")
+    while True:
+        try:
+            call = connection.recv_bytes()
+        except (EOFError, OSError):
+            return
+        connection.send_bytes(_answered(predictor, call))
+
+
+def _load(first: bytes) -> Predictor:
+    """The predictor, from where the parent imports; its memory is bounded from here on."""
+    message = orjson.loads(first)
+    sys.path[:] = message["path"]
+    _limit_memory(message["memory_mb"])
+    predictor: Predictor = pickle.loads(bytes.fromhex(message["predictor"]))  # noqa: S301 - of the process that started us
+    return predictor
+
+
+def _answered(predictor: Predictor, call: bytes) -> bytes:
+    """The answer to a call: what the model says of each record, or why it says nothing at all."""
+    try:
+        answer = orjson.dumps(_call(predictor, call))
+    except BaseException as error:  # noqa: BLE001 - also SystemExit and MemoryError; a value may stand in the message
+        return orjson.dumps({"failed": type(error).__name__})
+    if len(answer) > LARGEST_ANSWER:
+        return orjson.dumps({"failed": "its answer is too long"})
+    return answer
+
+
+def _call(predictor: Predictor, call: bytes) -> dict[str, Any]:
+    # Stored resources were read strictly when they came; here decimals alone must keep their digits.
+    message = json.loads(call, parse_float=Decimal)
+    as_of = datetime.fromisoformat(message["as_of"])
+    records = [PatientRecord(item["patient"], item["resources"], as_of) for item in message["records"]]
+    results = predictor.predict(records, PredictorSettings(**orjson.loads(message["settings"])))
+    if not isinstance(results, Sequence) or isinstance(results, str | bytes):
+        kind = "None" if results is None else f"a {type(results).__name__}"
+        return {"failed": f"it returned {kind}, not a list of results"}
+    results = list(islice(results, len(records) + 1))
+    if len(results) != len(records):
+        return {"failed": "it did not return one result for each patient"}
+    return {"answers": [plain(result, record) for result, record in zip(results, records, strict=True)]}
+
+
+def _limit_memory(megabytes: int) -> None:
+    """Bound the address space: an allocation beyond it fails in the model, and nowhere else."""
+    try:
+        import resource
+    except ImportError:  # no such limit on this platform
+        return
+    limit = megabytes * 1024 * 1024
+    _, hard = resource.getrlimit(resource.RLIMIT_AS)
+    if hard != resource.RLIM_INFINITY:
+        limit = min(limit, hard)
+    resource.setrlimit(resource.RLIMIT_AS, (limit, hard))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
+
+
+def _die_with_parent() -> None:
+    """Linux: be killed when the parent is, even in the middle of a call."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)

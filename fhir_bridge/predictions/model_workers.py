@@ -1,0 +1,276 @@
+"""Models in processes of their own, started when first used, kept, and replaced when they hang or crash.
+
+A model is somebody's code: it may never return, end its process or take all memory. None of it reaches a web worker or
+a job: a call that takes too long ends with its process, and the next one starts another. A process serves one model,
+so one that hangs delays no other.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import hashlib
+import os
+import pickle
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from functools import lru_cache
+from multiprocessing.connection import Connection
+from typing import Any
+
+import orjson
+
+from fhir_bridge.plugins import Predictor
+from fhir_bridge.predictions.answers import Answer, answer_of
+from fhir_bridge.predictions.contract import PredictorSettings
+from fhir_bridge.predictions.model_process import LARGEST_ANSWER
+
+__all__ = ["ModelRecord", "ModelUnavailable", "ModelWorkers", "model_workers"]
+
+START_SECONDS = 120.0
+"""How long a model's process may take to start: its imports, and files that it reads."""
+
+MOST_PROCESSES = 16
+
+_MAIN = "import sys; from fhir_bridge.predictions.model_process import main; main(int(sys.argv[1]))"
+
+_SECRET = ("FHIR_BRIDGE_DATABASE", "PG")
+"""Beginnings of names in the environment that a model has no use for."""
+
+
+class ModelUnavailable(Exception):
+    """The model can't be run at all, for any patient; the message says why."""
+
+
+class _Lost(Exception):
+    """A call that brought no answer; the message says why. before: the process had ended when it began."""
+
+    def __init__(self, message: str, *, before: bool = False) -> None:
+        super().__init__(message)
+        self.before = before
+
+
+@dataclass(frozen=True, slots=True)
+class ModelRecord:
+    """A patient's record on its way to a model: stored JSON, not read on this side."""
+
+    patient: bytes
+    resources: Sequence[bytes]
+
+
+class ModelWorkers:
+    """The model processes of this process. Safe for use from several threads and event loops."""
+
+    def __init__(self) -> None:
+        self._workers: dict[bytes, _Worker] = {}
+        self._lock = threading.Lock()
+
+    async def predict(
+        self,
+        predictor: Predictor,
+        settings: PredictorSettings,
+        records: Sequence[ModelRecord],
+        content: str = "",
+    ) -> list[Answer]:
+        """What the model says of each record. Waits without holding up the event loop.
+
+        All go in one call; where that fails, each is asked alone, so that one record's failure is its own.
+
+        Args:
+            content: hash of what the model is; another one gets another process.
+
+        Raises:
+            ModelUnavailable: the model can't be loaded in a process of its own.
+        """
+        worker = self._worker(predictor, settings, content)
+        return await worker.run(records)
+
+    def _worker(self, predictor: Predictor, settings: PredictorSettings, content: str) -> _Worker:
+        try:
+            pickled = pickle.dumps(predictor)
+        except Exception as error:  # a plug-in's class may raise anything here
+            raise ModelUnavailable(
+                f"{predictor.name} can't be sent to a process of its own ({type(error).__name__}: {error}); it has to "
+                "be a class of an importable module, without open files"
+            ) from error
+        said = orjson.dumps([asdict(settings), content], default=str, option=orjson.OPT_SORT_KEYS)
+        key = hashlib.blake2b(pickled + said, digest_size=16).digest()
+        with self._lock:
+            worker = self._workers.pop(key, None) or _Worker(pickled, settings)
+            self._workers[key] = worker
+            spare = [self._workers.pop(old) for old in list(self._workers)[:-MOST_PROCESSES]]
+        for old in spare:
+            old.close()
+        return worker
+
+    def close(self) -> None:
+        """End all processes."""
+        with self._lock:
+            workers, self._workers = list(self._workers.values()), {}
+        for worker in workers:
+            worker.close()
+
+
+@lru_cache(maxsize=1)
+def model_workers() -> ModelWorkers:
+    """Those of this process; they end with it."""
+    workers = ModelWorkers()
+    atexit.register(workers.close)
+    return workers
+
+
+class _Worker:
+    """One model's process, and the thread that waits for it. Calls are taken one after another."""
+
+    def __init__(self, predictor: bytes, settings: PredictorSettings) -> None:
+        self._predictor = predictor
+        self._settings = settings
+        self._said = orjson.dumps(asdict(settings), default=str).decode()
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="fhir-bridge-model")
+        self._process: _Process | None = None
+        self._closed = False
+
+    async def run(self, records: Sequence[ModelRecord]) -> list[Answer]:
+        """See `ModelWorkers.predict`."""
+        loop = asyncio.get_running_loop()
+        if len(records) > 1:
+            answers = await loop.run_in_executor(self._thread, self._call, records)
+            if not isinstance(answers, str):
+                return answers
+        found: list[Answer] = []
+        for record in records:  # each waits anew for its turn, so that other callers come between
+            answers = await loop.run_in_executor(self._thread, self._call, [record])
+            found.append(answers if isinstance(answers, str) else answers[0])
+        return found
+
+    def _call(self, records: Sequence[ModelRecord]) -> list[Answer] | str:
+        """Answers to all, or why the call failed. Blocks; in the worker's own thread only."""
+        request = self._request(records)
+        while True:
+            try:
+                process = self._process = self._process or self._start()
+                return _read(process.exchange(request, self._settings.seconds), len(records))
+            except _Lost as lost:
+                self._stop()
+                if not lost.before:
+                    return str(lost)
+
+    def _request(self, records: Sequence[ModelRecord]) -> bytes:
+        return orjson.dumps(
+            {
+                "as_of": datetime.now(UTC).isoformat(),
+                "settings": self._said,
+                "records": [
+                    {
+                        "patient": orjson.Fragment(record.patient),
+                        "resources": [orjson.Fragment(resource) for resource in record.resources],
+                    }
+                    for record in records
+                ],
+            }
+        )
+
+    def _start(self) -> _Process:
+        if self._closed:
+            raise ModelUnavailable("the model workers are closed")
+        process = _Process()
+        message = {
+            "path": sys.path,
+            "memory_mb": self._settings.memory_mb,
+            "predictor": self._predictor.hex(),
+        }
+        try:
+            answer = process.exchange(orjson.dumps(message), START_SECONDS)
+        except _Lost as lost:
+            process.stop()
+            raise ModelUnavailable(f"the model's process did not start: {lost}") from lost
+        failed = answer.get("failed")
+        if failed is not None:
+            process.stop()
+            raise ModelUnavailable(f"the model can't be loaded: {failed}")
+        return process
+
+    def _stop(self) -> None:
+        process, self._process = self._process, None
+        if process is not None:
+            process.stop()
+
+    def close(self) -> None:
+        """End the process, whatever it does, and the thread."""
+        self._closed = True
+        self._stop()
+        self._thread.shutdown(wait=True, cancel_futures=True)
+        self._stop()
+
+
+def _read(answer: Mapping[str, Any], count: int) -> list[Answer] | str:
+    answers = answer.get("answers")
+    if isinstance(answers, list) and len(answers) == count:
+        return [answer_of(item) for item in answers]
+    return str(answer.get("failed", "its answer can't be read"))
+
+
+class _Process:
+    """A started process and the socket to it."""
+
+    def __init__(self) -> None:
+        ours, theirs = socket.socketpair()
+        environment = {name: value for name, value in os.environ.items() if not name.startswith(_SECRET)}
+        with theirs:
+            self._process = subprocess.Popen(  # noqa: S603 - this interpreter, our own module
+                [sys.executable, "-P", "-c", _MAIN, str(theirs.fileno())],
+                pass_fds=[theirs.fileno()],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,  # a model may print what it reads
+                stderr=subprocess.DEVNULL,
+                start_new_session=True,  # the terminal's Ctrl-C is for us; and what it starts ends with it
+                env=environment | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
+            )
+        self._connection = Connection(ours.detach())
+
+    def exchange(self, request: bytes, seconds: float) -> dict[str, Any]:
+        """Send, and wait for the answer; kill the process when the time is up.
+
+        Raises:
+            _Lost: there is no answer.
+        """
+        if self._process.poll() is not None:
+            raise _Lost("its process had ended", before=True)
+        late = threading.Event()
+
+        def end() -> None:
+            late.set()
+            self._kill()
+
+        timer = threading.Timer(seconds, end)
+        timer.daemon = True
+        timer.start()
+        try:
+            self._connection.send_bytes(request)
+            answer = self._connection.recv_bytes(LARGEST_ANSWER)
+            return dict(orjson.loads(answer))
+        except (EOFError, OSError, ValueError) as error:
+            if late.is_set():
+                raise _Lost(f"it did not answer within {seconds:g} seconds") from error
+            raise _Lost("its process ended") from error
+        finally:
+            timer.cancel()
+
+    def _kill(self) -> None:
+        try:
+            os.killpg(self._process.pid, signal.SIGKILL)
+        except (ProcessLookupError, PermissionError):
+            return
+
+    def stop(self) -> None:
+        """Kill it, with whatever it started."""
+        self._kill()
+        self._process.wait()
+        self._connection.close()

@@ -1,0 +1,144 @@
+"""From a model's answer to the resources that carry it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any
+
+from fhir_bridge.fhir.definitions import DEFAULT, Definitions
+from fhir_bridge.fhir.validation import Validator
+from fhir_bridge.plugins import Predictor
+from fhir_bridge.predictions import resources
+from fhir_bridge.predictions.contract import Prediction, PredictorSettings, Refusal
+from fhir_bridge.predictions.identity import Identities
+from fhir_bridge.predictions.subject import Subject, UnknownInput
+from fhir_bridge.storage.results import NewResult, UsedInput
+from fhir_bridge.terminology import get_terminology
+
+__all__ = ["Finished", "ResultBuilder"]
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """An answer about a patient, with what it rests on and the id that follows. attempt: see `Identities.result`."""
+
+    subject: Subject
+    result: Prediction | Refusal
+    inputs: tuple[UsedInput, ...]
+    observation_id: str
+    attempt: int = 0
+
+
+class ResultBuilder:
+    """Makes what one model, by one site's decisions, leaves in the record.
+
+    Attributes:
+        code: code and display of a run that gave no answer.
+    """
+
+    def __init__(
+        self,
+        predictor: Predictor,
+        settings: PredictorSettings,
+        identities: Identities,
+        definitions: Definitions = DEFAULT,
+    ) -> None:
+        self._predictor = predictor
+        self.code: tuple[str, str] = getattr(predictor, "result_code", ("", predictor.title))
+        self._settings = settings
+        self._identities = identities
+        self._validator = Validator(get_terminology(definitions=definitions), definitions=definitions)
+        self._shared = self._of_model()
+        self._checked = False
+
+    def failed(self, reason: str) -> Refusal:
+        """A failed run. `reason` holds no value of a patient."""
+        text = f"the model failed: {reason}"
+        return Refusal(*self.code, "failed", text, "ehr", None)
+
+    def finish(self, subject: Subject, result: Prediction | Refusal) -> Finished:
+        """The answer with its inputs and id."""
+        try:
+            inputs = subject.inputs_of(result)
+        except UnknownInput:
+            result = self.failed("it names an input that it was not given")
+            inputs = subject.inputs_of(result)
+        identity = self._identities.result(subject.id, result, inputs, 0)
+        return Finished(subject, result, inputs, identity)
+
+    def next_attempt(self, finished: Finished) -> Finished:
+        """The same under the next id."""
+        attempt = finished.attempt + 1
+        subject, result, inputs = finished.subject, finished.result, finished.inputs
+        identity = self._identities.result(subject.id, result, inputs, attempt)
+        return replace(finished, observation_id=identity, attempt=attempt)
+
+    def build(self, finished: Finished) -> NewResult | str:
+        """The resources; where they are not valid FHIR, the element that is not."""
+        subject, result, identities = finished.subject, finished.result, self._identities
+        now = datetime.now(UTC)
+        evidence = subject.evidence_of(result)
+        written = [
+            resources.observation(
+                finished.observation_id,
+                subject.id,
+                self._predictor,
+                self._settings,
+                result,
+                identities.device,
+                now,
+            )
+        ]
+        if isinstance(result, Prediction):
+            written.append(
+                resources.risk_assessment(
+                    identities.beside("RiskAssessment", finished.observation_id),
+                    subject.id,
+                    self._predictor,
+                    result,
+                    identities.device,
+                    finished.observation_id,
+                    evidence,
+                )
+            )
+        targets = [f"{resource['resourceType']}/{resource['id']}" for resource in written]
+        written.append(
+            resources.provenance(
+                identities.beside("Provenance", finished.observation_id),
+                targets,
+                evidence,
+                identities.device,
+                identities.card,
+                now,
+            )
+        )
+        problem = self._problem_of(written if self._checked else (*self._shared, *written))
+        if problem:
+            return problem
+        self._checked = True
+        return NewResult(
+            patient=subject.id,
+            model=self._predictor.name,
+            horizon=result.horizon_years if isinstance(result, Prediction) else 0,
+            resources=tuple(written),
+            shared=self._shared,
+            inputs=finished.inputs,
+        )
+
+    def _of_model(self) -> tuple[dict[str, Any], ...]:
+        """Device and model card."""
+        device, card = self._identities.device, self._identities.card
+        return (
+            resources.device(device, self._predictor, self._identities.content),
+            resources.model_card(card, self._predictor, self._settings, device),
+        )
+
+    def _problem_of(self, made: Sequence[dict[str, Any]]) -> str:
+        """The first element that is not valid; empty where all are."""
+        for resource in made:
+            for issue in self._validator.validate(resource):
+                if issue.severity in ("error", "fatal"):
+                    return issue.expression or resource["resourceType"]
+        return ""

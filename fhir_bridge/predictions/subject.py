@@ -1,0 +1,159 @@
+"""A patient whom a model is asked about: the stored record, and what of it a result may rest on."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from fhir_bridge.fhir.access import EVERYTHING, AccessFilter
+from fhir_bridge.governance.consent import research_opted_out
+from fhir_bridge.predictions.contract import Prediction, PredictorSettings, Refusal
+from fhir_bridge.predictions.model_workers import ModelRecord
+from fhir_bridge.predictions.record import Evidence
+from fhir_bridge.storage import Store, Stored
+from fhir_bridge.storage.currency import RECORD_TYPES, used_hash
+from fhir_bridge.storage.results import UsedInput
+from fhir_bridge.storage.stored import parse
+
+__all__ = ["Subject", "UnknownInput", "read_subjects"]
+
+_OF_PATIENT: Final = ("birthDate", "gender", "deceased[x]", "link")
+_OF_LINKED: Final = ("link",)
+_LABEL: Final = "birth date, sex, whether deceased"
+
+
+class UnknownInput(Exception):
+    """A model names an input that it was not given."""
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """A patient's record as it was read.
+
+    Attributes:
+        linked: Patients that are the same person (ADT A40).
+        resources: by reference (`Observation/x`): what the model sees.
+        consents: whatever the caller may read: they decide about the run, and no model sees them.
+    """
+
+    patient: Stored
+    linked: tuple[Stored, ...]
+    resources: Mapping[str, Stored]
+    consents: tuple[Stored, ...]
+
+    @property
+    def id(self) -> str:
+        """The Patient's id."""
+        return self.patient.id
+
+    @property
+    def size(self) -> int:
+        """Bytes of the record."""
+        return sum(len(stored.bytes) for stored in self.resources.values())
+
+    def for_model(self) -> ModelRecord:
+        """What goes to the model's process."""
+        return ModelRecord(self.patient.bytes, [stored.bytes for stored in self.resources.values()])
+
+    def refused_use(self, settings: PredictorSettings, code: tuple[str, str]) -> Refusal | None:
+        """The refusal that takes the place of a run: research use, and the patient opted out of research."""
+        if not settings.research_use:
+            return None
+        for stored in self.consents:
+            if research_opted_out([stored.resource()]):
+                reference = _versioned(stored)
+                evidence = Evidence(reference, "consent", "research: denied", "", "ehr")
+                text = (
+                    f"the patient opted out of research, and the model is for research use only: {reference}"
+                )
+                return Refusal(*code, "opted-out", text, "ehr", None, (evidence,))
+        return None
+
+    def evidence_of(self, result: Prediction | Refusal) -> tuple[Evidence, ...]:
+        """What the result rests on, the Patient first."""
+        people = (self.patient, *self.linked)
+        patients = tuple(Evidence(_versioned(stored), _LABEL, "", "", "ehr") for stored in people)
+        named = {item.reference for item in patients}
+        return (*patients, *(item for item in result.evidence if item.reference not in named))
+
+    def inputs_of(self, result: Prediction | Refusal) -> tuple[UsedInput, ...]:
+        """The same as what storage watches.
+
+        Raises:
+            UnknownInput: the result names something that is not in the record, or in another version.
+        """
+        known = {_versioned(stored): stored for stored in (*self.resources.values(), *self.consents)}
+        inputs = [_used(self.patient, _OF_PATIENT, _LABEL, "")]
+        inputs += [_used(stored, _OF_LINKED, "linked record", "") for stored in self.linked]
+        seen = {one.identity for one in inputs}
+        for item in self.evidence_of(result)[len(inputs) :]:
+            stored = known.get(item.reference)
+            if stored is None:
+                raise UnknownInput
+            if (stored.type, stored.id) not in seen:
+                seen.add((stored.type, stored.id))
+                inputs.append(_used(stored, None, item.label, item.value))
+        return tuple(inputs)
+
+
+def _versioned(stored: Stored) -> str:
+    return f"{stored.type}/{stored.id}/_history/{stored.version}"
+
+
+def _used(stored: Stored, elements: tuple[str, ...] | None, label: str, value: str) -> UsedInput:
+    digest = used_hash(parse(stored.bytes), elements)
+    return UsedInput(stored.type, stored.id, stored.version, elements, digest, label, value)
+
+
+async def read_subjects(
+    store: Store, patient_ids: Sequence[str], access: AccessFilter, known: Mapping[str, Stored] | None = None
+) -> AsyncIterator[Subject]:
+    """Read patients' records, as far as `access` lets them be read; of a record that was merged, the survivor's.
+
+    Args:
+        known: Patients that were read already.
+
+    Raises:
+        StorageError: there is no such patient for this caller.
+    """
+    linked = await store.results.linked(patient_ids)
+    for patient_id in patient_ids:
+        patient = (known or {}).get(patient_id) or await store.read("Patient", patient_id, access)
+        people = {patient_id: patient}
+        if patient_id in linked:
+            people |= {one.id: one for one in await _record(store, patient_id, access, ("Patient",))}
+        survivor = _survivor(patient_id, people)
+        found = await _record(store, patient_id, access, ("Consent", *RECORD_TYPES))
+        consents = [stored for stored in found if stored.type == "Consent"]
+        if access is not EVERYTHING:
+            consents = await _record(store, patient_id, EVERYTHING, ("Consent",))
+        yield Subject(
+            people[survivor],
+            tuple(stored for name, stored in sorted(people.items()) if name != survivor),
+            {f"{stored.type}/{stored.id}": stored for stored in found if stored.type != "Consent"},
+            tuple(consents),
+        )
+
+
+async def _record(store: Store, patient_id: str, access: AccessFilter, types: Sequence[str]) -> list[Stored]:
+    return [stored async for stored in store.patient_record(patient_id, access, types=types)]
+
+
+def _survivor(patient_id: str, patients: Mapping[str, Stored]) -> str:
+    """The record that this one was merged into, or itself."""
+    seen = {patient_id}
+    while True:
+        if b'"replaced-by"' not in patients[patient_id].bytes:
+            return patient_id
+        links: list[dict[str, Any]] = patients[patient_id].resource().get("link", [])
+        named = [
+            str(link.get("other", {}).get("reference", "")).removeprefix("Patient/")
+            for link in links
+            if link.get("type") == "replaced-by"
+        ]
+        known = [name for name in named if name in patients and name not in seen]
+        if not known:
+            return patient_id
+        patient_id = known[0]
+        seen.add(patient_id)

@@ -1,0 +1,80 @@
+"""Jobs, one after another, by the background worker: leased rows; what a lost worker leaves another takes over."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import secrets
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from fhir_bridge.storage.jobs import Job, Jobs
+
+if TYPE_CHECKING:
+    from fhir_bridge.storage import Store
+
+__all__ = ["Handler", "handlers", "work_on_jobs"]
+
+Handler = Callable[["Store", dict[str, Any]], Awaitable[dict[str, Any]]]
+"""Does a job by its payload, and returns its result. What it raises fails the job, which is tried again."""
+
+IDLE_SECONDS = 1.0
+LEASE = timedelta(minutes=5)
+RETRIES = 5
+
+_log = logging.getLogger("fhir_bridge.worker")
+
+
+def handlers(site: str | None) -> dict[str, Handler]:
+    """The kinds of jobs that there are, each with who does it.
+
+    Args:
+        site: path of the site file.
+    """
+    from fhir_bridge.predictions.recompute import PREDICT_JOB, recompute
+
+    async def predict(store: Store, payload: dict[str, Any]) -> dict[str, Any]:
+        return await recompute(store, payload, site)
+
+    return {PREDICT_JOB: predict}
+
+
+async def work_on_jobs(store: Store, kinds: Mapping[str, Handler], stopped: asyncio.Event) -> None:
+    """Do jobs until told to stop; what is being done then is finished."""
+    jobs = Jobs(store.pool, f"worker-{os.getpid()}-{secrets.token_hex(4)}")
+    while not stopped.is_set():
+        try:
+            job = await jobs.lease(list(kinds), lease=LEASE)
+            if job is not None:
+                await _do(store, jobs, job, kinds[job.kind])
+                continue
+        except Exception as error:  # noqa: BLE001 - the database is away, in one of many ways: it comes back
+            _log.warning("jobs wait: the database does not answer (%s)", type(error).__name__)
+        try:
+            await asyncio.wait_for(stopped.wait(), IDLE_SECONDS)
+        except TimeoutError:
+            continue
+
+
+async def _do(store: Store, jobs: Jobs, job: Job, handler: Handler) -> None:
+    """Do one, with a heartbeat: a job that takes longer than its lease is not done twice."""
+    heart = asyncio.create_task(_renew(jobs, job))
+    try:
+        result = await handler(store, job.payload)
+    except Exception as error:  # noqa: BLE001 - whatever a handler raises fails its job and no other
+        retry = timedelta(seconds=min(600, 2**job.attempts)) if job.attempts < RETRIES else None
+        # The type alone: a message may hold what stands in a record.
+        await jobs.fail(job, type(error).__name__, retry_after=retry)
+        _log.warning("job %s (%s) failed: %s", job.key, job.kind, type(error).__name__)
+    else:
+        await jobs.finish(job, result)
+    finally:
+        heart.cancel()
+
+
+async def _renew(jobs: Jobs, job: Job) -> None:
+    while True:
+        await asyncio.sleep(LEASE.total_seconds() / 3)
+        await jobs.renew(job, lease=LEASE)

@@ -1,0 +1,35 @@
+"""Work that is finished once it has begun, whether or not its client waits: a write with its AuditEvent."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Coroutine
+from typing import Any, TypeVar
+
+__all__ = ["finish_all", "finished"]
+
+T = TypeVar("T")
+
+_log = logging.getLogger("fhir_bridge.server")
+_running: set[asyncio.Task[Any]] = set()
+
+
+async def finished(work: Coroutine[Any, Any, T]) -> T:
+    """What the work gives. Who waits may be cancelled; the work is not."""
+    task = asyncio.ensure_future(work)
+    _running.add(task)
+    task.add_done_callback(_end)
+    return await asyncio.shield(task)
+
+
+def _end(task: asyncio.Task[Any]) -> None:
+    _running.discard(task)
+    if not task.cancelled() and (error := task.exception()) is not None:
+        _log.debug("work that was begun ended with %s", type(error).__name__)  # who waited was told
+
+
+async def finish_all() -> None:
+    """Wait for all that has begun."""
+    while _running:
+        await asyncio.wait(set(_running))

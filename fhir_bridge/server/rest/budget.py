@@ -1,0 +1,93 @@
+"""What one request may cost, whatever it nests: entries, bytes of the answer, time."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from copy import copy
+
+from fhir_bridge.server.rest.refusal import Refusal, refuse
+from fhir_bridge.server.settings import Settings
+
+__all__ = ["Budget"]
+
+
+class Budget:
+    """What is left. The parts of a request (the searches of a batch) share one.
+
+    Attributes:
+        entries: resources that may still be given, or entries carried out.
+        bytes: of the answer.
+    """
+
+    __slots__ = ("_ends", "_seconds", "bytes", "entries")
+
+    def __init__(self, settings: Settings) -> None:
+        self.entries = settings.max_request_entries
+        self.bytes = settings.max_answer_bytes
+        self._seconds = settings.max_request_seconds
+        self._ends: float | None = None
+
+    def probing(self) -> Budget:
+        """One for looking whether a search can be answered: a single entry, in the same time."""
+        probe = copy(self)
+        probe.entries = 1
+        return probe
+
+    def start(self) -> None:
+        """Let the time run, once the request is there and has its turn."""
+        if self._ends is None:
+            self._ends = time.monotonic() + self._seconds
+
+    @property
+    def seconds(self) -> float:
+        """Time that is left; 0 where it is over."""
+        return self._seconds if self._ends is None else max(0.0, self._ends - time.monotonic())
+
+    def check(self) -> None:
+        """Refuse to begin where nothing is left.
+
+        Raises:
+            Refusal: 413 of entries or bytes, 503 of time.
+        """
+        if self.entries <= 0:
+            raise refuse(
+                413,
+                "FB-REST-018",
+                "the request has given all the entries it may: ask for this in another request",
+            )
+        if self.bytes <= 0:
+            raise refuse(
+                413, "FB-REST-018", "the answer has all the bytes it may: ask for this in another request"
+            )
+        if self.seconds <= 0:
+            raise self.too_long()
+
+    def spend(self, *, entries: int = 1, size: int = 0) -> None:
+        """Take off what was given."""
+        self.entries -= entries
+        self.bytes -= size
+
+    @asynccontextmanager
+    async def limited(self) -> AsyncIterator[None]:
+        """Stop the block, and what it waits for in the database, when the time is over.
+
+        Raises:
+            Refusal: 503.
+        """
+        self.start()
+        try:
+            async with asyncio.timeout(self.seconds) as timeout:
+                yield
+        except TimeoutError as error:
+            if not timeout.expired():
+                raise
+            raise self.too_long() from error
+
+    def too_long(self) -> Refusal:
+        """What is said where the time is over."""
+        return refuse(
+            503, "FB-REST-019", f"a request has {self._seconds:g} seconds here: narrow it, or ask in parts"
+        )

@@ -1,0 +1,59 @@
+"""What every write over REST is checked for, single or in a Bundle: on the very content that will be stored.
+
+References are resolved before. A search in place of a reference (`Device?identifier=…`), this server's own address or a
+`urn:uuid:` could otherwise name what the checks do not see: a model, or another patient.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+from fhir_bridge.server.rest import hooks
+from fhir_bridge.server.rest.bounds import refuse_new_links, refuse_unreachable
+from fhir_bridge.server.rest.call import Call
+from fhir_bridge.server.rest.owned import check_new, keep_labels
+from fhir_bridge.server.rest.search import condition
+from fhir_bridge.storage.bundles import conditional_references
+from fhir_bridge.storage.transactions import Check
+from fhir_bridge.storage.writing import Operation
+
+__all__ = ["check_of", "check_write", "resolve"]
+
+
+async def resolve(call: Call, resource: dict[str, Any]) -> dict[str, Any]:
+    """The resource of a single write, its references resolved.
+
+    Raises:
+        Refusal: 400: a search in place of a reference can't be read.
+        StorageError: a search in place of a reference finds nothing, several, or is not for this caller.
+    """
+    for reference in conditional_references(resource, call.base):
+        condition(reference)
+    return await call.services.store.resolve(resource, call.access, base=call.base)
+
+
+async def check_write(call: Call, operation: Operation) -> None:
+    """Refuse what is the server's own and what is beyond a bounded caller; carry labels over; ask plug-ins.
+
+    Raises:
+        Refusal, StorageError: refused.
+    """
+    resource, updates = operation.resource, operation.action == "update"
+    if operation.action == "delete":
+        await keep_labels(call, operation.type, operation.id, None)
+        return
+    await check_new(call, resource)
+    if updates and isinstance(resource.get("id"), str):
+        await refuse_unreachable(call, operation.type, operation.id)
+    await refuse_new_links(call, resource, operation.id if updates else "")
+    if updates:
+        await keep_labels(call, operation.type, operation.id, resource)
+    await hooks.before_write(
+        call.services.plugins, resource, "create" if operation.action == "create" else "update"
+    )
+
+
+def check_of(call: Call) -> Check:
+    """`check_write` for this caller, as storage takes it."""
+    return partial(check_write, call)

@@ -1,0 +1,193 @@
+"""Processes that belong together: started, started anew where one ends by itself, and stopped as one.
+
+A worker is alive as long as its process is. Nothing is asked of it: on a busy machine a worker that starts or that
+computes may not answer for many seconds, and a supervisor that takes silence for death kills what it should keep.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from multiprocessing.connection import Connection, wait
+from multiprocessing.context import SpawnProcess
+
+__all__ = ["STARTUP_FAILURE", "Child", "Started", "Supervisor", "end_with_parent"]
+
+STARTUP_FAILURE = 3
+"""Exit code of a worker that can't start, as uvicorn has it."""
+FIRST_PAUSE = 0.5
+"""Seconds before a process that ended is started anew; doubled each time, up to `LONGEST_PAUSE`."""
+LONGEST_PAUSE = 30.0
+STEADY_SECONDS = 60.0
+"""A process that ran this long has earned a first pause again."""
+
+_log = logging.getLogger("fhir_bridge.server")
+
+Started = tuple[SpawnProcess, Connection | None]
+"""A process that runs, and where it reports that it is ready, if it does."""
+
+
+@dataclass(slots=True)
+class Child:
+    """One process of the family.
+
+    Attributes:
+        name: for the log.
+        start: starts it.
+        essential: where it ends with `STARTUP_FAILURE` before it ever was ready, nothing is served and all stop.
+    """
+
+    name: str
+    start: Callable[[], Started]
+    essential: bool = True
+    process: SpawnProcess | None = None
+    ready: Connection | None = None
+    was_ready: bool = False
+    since: float = 0.0
+    pause: float = FIRST_PAUSE
+    again: float = field(default=0.0)
+
+
+class Supervisor:
+    """Keeps processes running until it is stopped.
+
+    Args:
+        children: what runs.
+        grace: seconds that they have to end after SIGTERM, before they are killed.
+    """
+
+    def __init__(self, children: Sequence[Child], *, grace: float) -> None:
+        self._children = list(children)
+        self._grace = grace
+        self._stopping = threading.Event()
+        self._hurry = threading.Event()
+        self._reader, self._writer = os.pipe()
+
+    def start(self) -> None:
+        """Start them all."""
+        for child in self._children:
+            self._start(child)
+
+    def stop(self) -> None:
+        """Make `run` end; a second time, without waiting for what is under way. Safe in a signal handler."""
+        if self._stopping.is_set():
+            self._hurry.set()
+        self._stopping.set()
+        os.write(self._writer, b".")
+
+    def run(self) -> int:
+        """Watch until `stop`, then end all. Gives 0, or the exit code of a worker that could not start."""
+        failed = 0
+        try:
+            while not self._stopping.is_set() and not failed:
+                failed = self._watch()
+        finally:
+            self._end_all()
+        return failed
+
+    def _start(self, child: Child) -> None:
+        with _interrupt_blocked():
+            child.process, child.ready = child.start()
+        child.since, child.again = time.monotonic(), 0.0
+
+    def _watch(self) -> int:
+        """Wait for something to happen, and answer it."""
+        sentinels = {one.process.sentinel: one for one in self._children if one.process is not None}
+        reports = {one.ready: one for one in self._children if one.ready is not None}
+        due = [one.again for one in self._children if one.again]
+        timeout = max(0.0, min(due) - time.monotonic()) if due else None
+        happened = wait([*sentinels, *reports, self._reader], timeout)
+        for place in happened:
+            if isinstance(place, Connection) and place in reports:
+                self._report(reports[place])
+        for place in happened:
+            if isinstance(place, int) and place in sentinels and (code := self._ended(sentinels[place])):
+                return code
+        for child in self._children:
+            if child.again and child.again <= time.monotonic() and not self._stopping.is_set():
+                self._start(child)
+        return 0
+
+    @staticmethod
+    def _report(child: Child) -> None:
+        assert child.ready is not None
+        try:
+            child.ready.recv()
+            child.was_ready = True
+        except EOFError:  # it ended before
+            pass
+        child.ready.close()
+        child.ready = None
+
+    def _ended(self, child: Child) -> int:
+        """A process ended by itself: plan another, or give the exit code that ends all."""
+        process = child.process
+        assert process is not None
+        if child.ready is not None and child.ready.poll():
+            self._report(child)
+        process.join()
+        code = process.exitcode or 0
+        self._forget(child)
+        if self._stopping.is_set():
+            return 0
+        if child.essential and code == STARTUP_FAILURE and not child.was_ready:
+            _log.error("the %s could not start", child.name)
+            return code
+        if time.monotonic() - child.since >= STEADY_SECONDS:
+            child.pause = FIRST_PAUSE
+        how = f"signal {-code}" if code < 0 else f"exit code {code}"
+        _log.error("the %s ended (%s); another starts in %g seconds", child.name, how, child.pause)
+        child.again = time.monotonic() + child.pause
+        child.pause = min(child.pause * 2, LONGEST_PAUSE)
+        return 0
+
+    @staticmethod
+    def _forget(child: Child) -> None:
+        if child.ready is not None:
+            child.ready.close()
+        child.process = child.ready = None
+
+    def _end_all(self) -> None:
+        """SIGTERM to all, so that they finish what they have begun; SIGKILL to who does not end in time."""
+        running = [child.process for child in self._children if child.process is not None]
+        for process in running:
+            process.terminate()
+        end = time.monotonic() + self._grace
+        while (left := [one for one in running if one.exitcode is None]) and not self._hurry.is_set():
+            rest = end - time.monotonic()
+            if rest <= 0:
+                break
+            wait([*(one.sentinel for one in left), self._reader], min(rest, 1.0))
+        for process in left:
+            _log.error("process %s does not end and is killed", process.pid)
+            process.kill()
+        for child in self._children:
+            if child.process is not None:
+                child.process.join()
+                self._forget(child)
+
+
+@contextmanager
+def _interrupt_blocked() -> Iterator[None]:
+    """A process started here gets no SIGINT: Ctrl-C reaches the whole terminal, and who stops whom is decided here."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def end_with_parent(sentinel: int, end: Callable[[], object]) -> None:
+    """Call `end` once the process behind the sentinel is gone, however it went. From a thread of its own."""
+
+    def watch() -> None:
+        wait([sentinel])
+        end()
+
+    threading.Thread(target=watch, name="parent", daemon=True).start()

@@ -1,0 +1,335 @@
+"""What a written version does to the results that were predicted from an earlier one; in the same transaction.
+
+A result counts as long as what it used stands as it was used. Where an input is corrected or withdrawn, the result is
+withdrawn with it (`entered-in-error`, a Provenance names the cause); where an input only says something new, the result
+is outdated. Either way it is not current any more, and a job to compute it again is added. What is new in the record
+of a patient with results adds the job alone: the result stands until the next one takes its place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from psycopg import AsyncConnection
+
+from fhir_bridge.storage.dictionaries import Dictionaries
+from fhir_bridge.storage.indexing import Identity, Indexed, identify_within, index
+from fhir_bridge.storage.statements import Statement, arrays, transposed
+from fhir_bridge.storage.stored import canonical, content_hash, digest, new_id, now, parse
+from fhir_bridge.storage.version_rows import Current, NewVersion, lock, next_version
+
+__all__ = ["PREDICT_JOB", "RECORD_TYPES", "Consequences", "dedupe_of", "used_hash"]
+
+RECORD_TYPES: Final = (
+    "AllergyIntolerance",
+    "Condition",
+    "DiagnosticReport",
+    "Encounter",
+    "FamilyMemberHistory",
+    "ImagingStudy",
+    "Immunization",
+    "MedicationRequest",
+    "MedicationStatement",
+    "Observation",
+    "Procedure",
+    "Specimen",
+)
+"""What a predictor sees: clinical content, not the trail of audit and provenance that every run adds to."""
+
+PREDICT_JOB: Final = "predict"
+"""Kind of the job that computes a model for a patient again; payload: `patient` (id) and `model`."""
+
+_TRIGGERS: Final = frozenset({*RECORD_TYPES, "Consent"})
+_PREDICTED: Final = ("http://terminology.hl7.org/CodeSystem/v3-ObservationValue", "AIAST")
+_IN_ERROR: Final = "entered-in-error"
+
+
+def dedupe_of(model: str, patient_id: str) -> str:
+    """What two jobs that compute the same again have in common (`Jobs.add`)."""
+    return f"{PREDICT_JOB}/{model}/{patient_id}"
+
+
+def used_hash(resource: Mapping[str, Any], elements: Sequence[str] | None) -> bytes:
+    """Hash of what a result uses of a resource.
+
+    Args:
+        elements: names, choices as `deceased[x]`; None: everything but `meta`.
+    """
+    return digest(canonical(_used(resource, elements)))
+
+
+def _used(resource: Mapping[str, Any], elements: Sequence[str] | None) -> dict[str, Any]:
+    if elements is None:
+        return {name: value for name, value in resource.items() if name != "meta"}
+    chosen = {name for name in elements if not name.endswith("[x]")}
+    choices = tuple(name.removesuffix("[x]") for name in elements if name.endswith("[x]"))
+    return {
+        name: value
+        for name, value in resource.items()
+        if name in chosen or (choices and name.startswith(choices))
+    }
+
+
+def _says_only_more(before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
+    """Whether nothing that was used is taken back: elements were added, or a `false` became something else."""
+    return all(
+        value is False or (name in after and canonical(after[name]) == canonical(value))
+        for name, value in before.items()
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Use:
+    """A result that used an earlier version of what is written. `hash` None: what is written is the result itself."""
+
+    input: int
+    elements: list[str] | None
+    hash: bytes | None
+    label: str
+    result: int
+    companion: int | None
+    patient: int
+    model: str
+    state: str
+
+
+_USES = """
+SELECT d.input, d.elements, d.hash, d.label, p.result, p.companion, p.patient, p.model, p.state::text
+FROM derived_input d JOIN prediction p ON p.result = d.result WHERE d.input = ANY(%s) AND p.state <> 'w'
+UNION ALL
+SELECT p.result, NULL, NULL, '', p.result, p.companion, p.patient, p.model, p.state::text
+FROM prediction p WHERE p.result = ANY(%s) AND p.state <> 'w'
+"""
+
+_STATES = {
+    "result": "bigint",
+    "state": '"char"',
+    "cause_input": "bigint",
+    "cause_from": "int",
+    "cause_to": "int",
+}
+
+_SET_STATES = (
+    "UPDATE prediction p SET state = n.state, since = now(), cause_input = n.cause_input, cause_from = n.cause_from, "  # noqa: S608
+    f"cause_to = n.cause_to FROM {arrays(_STATES)} AS n ({', '.join(_STATES)}) WHERE p.result = n.result"
+)
+
+# A job that waits already is locked, not left alone: it must not be taken before this transaction can be seen.
+_ADD_JOBS = f"""
+INSERT INTO job (kind, queue, payload, dedupe, not_before)
+SELECT '{PREDICT_JOB}', hashtext(r.id) | 1, jsonb_build_object('patient', r.id, 'model', w.model),
+    '{PREDICT_JOB}/' || w.model || '/' || r.id, now() + interval '2 seconds'
+FROM (
+    SELECT p.patient, p.model FROM prediction p
+    WHERE p.patient = ANY((SELECT linked_patients(%s::bigint[]))::bigint[])
+    UNION SELECT * FROM unnest(%s::bigint[], %s::text[])
+) AS w (patient, model) JOIN resource r ON r.key = w.patient
+ORDER BY r.id, w.model
+ON CONFLICT (dedupe) WHERE state = 'ready' DO UPDATE SET not_before = job.not_before
+"""  # noqa: S608
+
+
+@dataclass(slots=True)
+class Consequences:
+    """What versions that are about to be written come to for results.
+
+    Attributes:
+        versions: of results that are withdrawn, and the Provenance that says why.
+    """
+
+    versions: list[NewVersion] = field(default_factory=list)
+    _states: list[tuple[int, str, int | None, int | None, int | None]] = field(default_factory=list)
+    _again: set[tuple[int, str]] = field(default_factory=set)
+    _patients: list[int] = field(default_factory=list)
+
+    @classmethod
+    async def of(
+        cls,
+        connection: AsyncConnection,
+        dictionaries: Dictionaries,
+        keys: dict[Identity, int],
+        versions: Sequence[NewVersion],
+    ) -> Consequences:
+        """Look once, for all versions; of resources that are new no result can rest, and there is no look at all.
+
+        Args:
+            keys: internal keys of what the versions refer to; those of the added versions are put in.
+        """
+        found = cls(_patients=_patients_with_news(versions, keys))
+        changed = {new.current.key: new for new in versions if new.current.version > 0}
+        if not changed:
+            return found
+        rows = await connection.execute(_USES, (list(changed), list(changed)))
+        uses = [_Use(*row) for row in await rows.fetchall()]
+        if uses:
+            await found._follow(connection, dictionaries, keys, changed, uses)
+        return found
+
+    async def _follow(
+        self,
+        connection: AsyncConnection,
+        dictionaries: Dictionaries,
+        keys: dict[Identity, int],
+        changed: Mapping[int, NewVersion],
+        uses: Sequence[_Use],
+    ) -> None:
+        withdrawn: dict[int, list[_Use]] = {}
+        outdated: dict[int, _Use] = {}
+        contents = _Contents(changed)
+        for use in uses:
+            effect = contents.effect_on(use)
+            if effect == "withdrawn":
+                withdrawn.setdefault(use.result, []).append(use)
+            elif effect == "outdated" and use.state in "co":
+                outdated[use.result] = use
+        for result, causes in withdrawn.items():
+            self._states.append((result, "w", *_cause(causes[0], changed)))
+        for result, use in outdated.items():
+            if result not in withdrawn:
+                self._states.append((result, "o", *_cause(use, changed)))
+        self._again |= {(use.patient, use.model) for causes in withdrawn.values() for use in causes}
+        self._again |= {(use.patient, use.model) for use in outdated.values()}
+        if withdrawn:
+            self.versions = await _withdraw(connection, dictionaries, keys, changed, withdrawn)
+
+    def add_to(self, statement: Statement) -> None:
+        """Put the states of results, and the jobs that compute them again, into the statement that writes."""
+        if self._states:
+            statement.add(_SET_STATES, *transposed(_STATES, self._states))
+        if self._again or self._patients:
+            again = sorted(self._again)
+            statement.add(
+                _ADD_JOBS, self._patients, [patient for patient, _ in again], [model for _, model in again]
+            )
+
+
+def _patients_with_news(versions: Sequence[NewVersion], keys: Mapping[Identity, int]) -> list[int]:
+    """The patients whose record holds something new that a predictor may see."""
+    return sorted(
+        {
+            keys["Patient", patient]
+            for new in versions
+            if new.item is not None and new.item.type in _TRIGGERS and _PREDICTED not in new.item.labels
+            for patient in new.item.patients
+        }
+    )
+
+
+def _cause(use: _Use, changed: Mapping[int, NewVersion]) -> tuple[int | None, int | None, int | None]:
+    if use.hash is None:
+        return None, None, None
+    new = changed[use.input]
+    return use.input, new.current.version, new.version
+
+
+class _Contents:
+    """The contents before and after, parsed only where a result used them."""
+
+    def __init__(self, changed: Mapping[int, NewVersion]) -> None:
+        self._changed = changed
+        self._parsed: dict[int, tuple[dict[str, Any], dict[str, Any] | None]] = {}
+
+    def effect_on(self, use: _Use) -> str:
+        """`withdrawn`, `outdated`, or nothing where what was used is still said."""
+        if use.input not in self._parsed:
+            new = self._changed[use.input]
+            before = {} if new.current.bytes is None else parse(new.current.bytes)
+            self._parsed[use.input] = before, None if new.bytes is None else parse(new.bytes)
+        before, after = self._parsed[use.input]
+        if self._changed[use.input].current.type == "Consent":
+            return "outdated"  # what was decided by it was right until now
+        if use.hash is None:
+            return "withdrawn" if after is None or after.get("status") == _IN_ERROR else ""
+        if after is None:
+            return "withdrawn"
+        if used_hash(after, use.elements) == use.hash:
+            return ""
+        if use.elements is not None and _says_only_more(
+            _used(before, use.elements), _used(after, use.elements)
+        ):
+            return "outdated"
+        return "withdrawn"
+
+
+async def _withdraw(
+    connection: AsyncConnection,
+    dictionaries: Dictionaries,
+    keys: dict[Identity, int],
+    changed: Mapping[int, NewVersion],
+    withdrawn: Mapping[int, Sequence[_Use]],
+) -> list[NewVersion]:
+    """Versions in error of results and what stands beside them, and a Provenance for each result."""
+    wanted = {
+        key
+        for causes in withdrawn.values()
+        for key in (causes[0].result, causes[0].companion)
+        if key is not None and key not in changed
+    }
+    rows = await lock(connection, list(wanted))
+    contents: list[tuple[Current, dict[str, Any], Indexed]] = []
+    provenances: list[tuple[dict[str, Any], Indexed]] = []
+    for causes in withdrawn.values():
+        targets = []
+        for key in (causes[0].result, causes[0].companion):
+            row = rows.get(key) if key is not None else None
+            if row is not None and row.bytes is not None:
+                resource = {**parse(row.bytes), "status": _IN_ERROR}
+                contents.append((row, resource, index(resource, row.id, dictionaries.definitions)))
+                targets.append(f"{row.type}/{row.id}")
+        inputs = [use for use in causes if use.hash is not None]
+        if targets and inputs:
+            resource = _provenance(targets, inputs, changed)
+            provenances.append((resource, index(resource, resource["id"], dictionaries.definitions)))
+    items = [item for _, _, item in contents] + [item for _, item in provenances]
+    fresh = [(item.type, item.id) for _, item in provenances]
+    await identify_within(connection, dictionaries, items, keys, fresh=fresh)
+    made = [
+        (
+            Current(keys[item.type, item.id], item.type, item.id, 0, 0, True, None, None, None, True),
+            resource,
+            item,
+        )
+        for resource, item in provenances
+    ]
+    return [
+        next_version(row, resource, item, content_hash(resource))
+        for row, resource, item in (*contents, *made)
+    ]
+
+
+def _provenance(
+    targets: Iterable[str], causes: Iterable[_Use], changed: Mapping[int, NewVersion]
+) -> dict[str, Any]:
+    """Why results were withdrawn: each input in the version before, and in the version that took its place."""
+    entities: list[dict[str, Any]] = []
+    deleted = False
+    for use in causes:
+        new = changed[use.input]
+        name = f"{new.current.type}/{new.current.id}/_history/"
+        before = {"reference": f"{name}{new.current.version}", "display": use.label}
+        entities.append({"role": "removal", "what": before})
+        if new.bytes is None:
+            deleted = True
+        else:
+            after = {"reference": f"{name}{new.version}", "display": use.label}
+            entities.append({"role": "revision", "what": after})
+    return {
+        "resourceType": "Provenance",
+        "id": new_id(),
+        "target": [{"reference": target} for target in targets],
+        "recorded": now().isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        "reason": [{"text": "An input was withdrawn" if deleted else "An input was corrected or withdrawn"}],
+        "activity": {
+            "coding": [
+                {
+                    "system": "http://terminology.hl7.org/CodeSystem/v3-DataOperation",
+                    "code": "NULLIFY",
+                    "display": "nullify",
+                }
+            ]
+        },
+        "agent": [{"who": {"display": "fhir-bridge"}}],
+        "entity": entities,
+    }

@@ -1,0 +1,204 @@
+"""The inbox: records that wait for a patient, refused moves, duplicates and ambiguous ones; for people to decide."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+import zlib
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Literal
+
+import orjson
+from psycopg import AsyncConnection
+
+from fhir_bridge.fhir.issues import Issue
+
+__all__ = [
+    "Entry",
+    "InboxItem",
+    "duplicates",
+    "keep_source",
+    "kept_source",
+    "note",
+    "number_of_links",
+    "read",
+    "set_state",
+]
+
+Kind = Literal["held", "refused", "duplicate", "ambiguous"]
+State = Literal["open", "done", "discarded"]
+
+_DUPLICATES = frozenset({"FB-STORE-013", "FB-STORE-019"})
+_PIECE = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class InboxItem:
+    """Something to enter.
+
+    Attributes:
+        source: name of the file or feed; locator: the record within it.
+        run: how to process it again: mapping, options.
+        content: hash of the kept source file; None where nothing is kept.
+    """
+
+    kind: Kind
+    adapter: str
+    locator: str
+    code: str
+    message: str
+    source: str = ""
+    run: dict[str, Any] = field(default_factory=dict)
+    content: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """An entry as it is stored. count: how often it came."""
+
+    key: int
+    kind: Kind
+    adapter: str
+    source: str
+    locator: str
+    code: str
+    message: str
+    state: State
+    run: dict[str, Any]
+    content: bytes | None
+    count: int
+    created: datetime
+    changed: datetime
+
+
+def duplicates(issues: Iterable[Issue], adapter: str) -> list[InboxItem]:
+    """The items that the issues of a load come to: two contents where there is one thing."""
+    return [
+        InboxItem("duplicate", adapter, issue.source, issue.code, issue.message)
+        for issue in issues
+        if issue.code in _DUPLICATES
+    ]
+
+
+async def note(connection: AsyncConnection, items: Sequence[InboxItem]) -> None:
+    """Enter items. One that comes again counts up, and is open again unless it was discarded."""
+    for item in sorted(items, key=lambda one: (one.kind, one.adapter, one.source, one.locator, one.code)):
+        await connection.execute(
+            "INSERT INTO inbox (kind, adapter, source, locator, code, message, run, content) "
+            "VALUES (%s, %s, %s, %s, %s, %s, %s::jsonb, %s) ON CONFLICT (kind, adapter, source, locator, code) "
+            "DO UPDATE SET count = inbox.count + 1, changed = now(), message = excluded.message, run = excluded.run, "
+            "content = coalesce(excluded.content, inbox.content), "
+            "state = CASE WHEN inbox.state = 'done' THEN 'open' ELSE inbox.state END",
+            (
+                item.kind,
+                item.adapter,
+                item.source,
+                item.locator,
+                item.code,
+                item.message,
+                orjson.dumps(item.run).decode(),
+                item.content,
+            ),
+        )
+
+
+_COLUMNS = (
+    "key, kind, adapter, source, locator, code, message, state, run::text, content, count, created, changed"
+)
+
+
+async def read(
+    connection: AsyncConnection,
+    *,
+    state: State | None = "open",
+    kind: Kind | None = None,
+    keys: Sequence[int] | None = None,
+    after: int = 0,
+    limit: int = 1000,
+) -> list[Entry]:
+    """Entries, oldest first.
+
+    Args:
+        state: None for all states.
+        after: key of the last entry of the page before.
+    """
+    rows = await connection.execute(
+        f"SELECT {_COLUMNS} FROM inbox WHERE (%s::text IS NULL OR state = %s) "  # noqa: S608
+        "AND (%s::text IS NULL OR kind = %s) AND (%s::bigint[] IS NULL OR key = ANY(%s)) AND key > %s "
+        "ORDER BY key LIMIT %s".encode(),
+        (state, state, kind, kind, keys, keys, after, limit),
+    )
+    return [_entry(*row) for row in await rows.fetchall()]
+
+
+def _entry(*row: Any) -> Entry:
+    run, content = orjson.loads(row[8]), None if row[9] is None else bytes(row[9])
+    return Entry(*row[:8], run, content, *row[10:])  # type: ignore[call-arg]
+
+
+async def set_state(
+    connection: AsyncConnection, keys: Sequence[int], state: State, *, forget: bool = True
+) -> int:
+    """Set the state of entries; how many there were.
+
+    Args:
+        forget: let go of kept sources that no open entry needs any more.
+    """
+    done = await connection.execute(
+        "UPDATE inbox SET state = %s, changed = now() WHERE key = ANY(%s)", (state, list(keys))
+    )
+    if forget:
+        await connection.execute(
+            "DELETE FROM kept_source k WHERE NOT EXISTS "
+            "(SELECT FROM inbox i WHERE i.content = k.hash AND i.state = 'open')"
+        )
+    return done.rowcount
+
+
+async def number_of_links(connection: AsyncConnection) -> int:
+    """How many links between patients there are: with other links a refused record may be the same person's."""
+    row = await (await connection.execute("SELECT count(*) FROM link")).fetchone()
+    return 0 if row is None else int(row[0])
+
+
+async def keep_source(connection: AsyncConnection, pieces: Iterable[bytes]) -> bytes:
+    """Keep a source file, compressed; gives its hash. Memory is bounded by a piece."""
+    digest = hashlib.blake2b(digest_size=16)
+    temporary = secrets.token_bytes(24)  # until the hash is known
+    packer = zlib.compressobj(6)
+    number, waiting = 0, b""
+    async with connection.transaction():
+        for piece in _with_end(pieces, packer, digest):
+            waiting += piece
+            while len(waiting) >= _PIECE:
+                await _insert(connection, temporary, number, waiting[:_PIECE])
+                number, waiting = number + 1, waiting[_PIECE:]
+        await _insert(connection, temporary, number, waiting)
+        key = digest.digest()
+        known = await connection.execute("SELECT 1 FROM kept_source WHERE hash = %s LIMIT 1", (key,))
+        if await known.fetchone() is None:
+            await connection.execute("UPDATE kept_source SET hash = %s WHERE hash = %s", (key, temporary))
+        else:
+            await connection.execute("DELETE FROM kept_source WHERE hash = %s", (temporary,))
+    return key
+
+
+def _with_end(pieces: Iterable[bytes], packer: Any, digest: Any) -> Iterator[bytes]:
+    for piece in pieces:
+        digest.update(piece)
+        yield packer.compress(piece)
+    yield packer.flush()
+
+
+async def _insert(connection: AsyncConnection, key: bytes, number: int, piece: bytes) -> None:
+    await connection.execute("INSERT INTO kept_source VALUES (%s, %s, %s)", (key, number, piece))
+
+
+async def kept_source(connection: AsyncConnection, key: bytes) -> bytes | None:
+    """A kept source file, or None where it is not kept any more."""
+    rows = await (
+        await connection.execute("SELECT bytes FROM kept_source WHERE hash = %s ORDER BY piece", (key,))
+    ).fetchall()
+    return zlib.decompress(b"".join(bytes(row[0]) for row in rows)) if rows else None

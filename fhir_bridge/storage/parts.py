@@ -1,0 +1,97 @@
+"""Records whose parts arrive apart: a study is the union of its instances over all loads, minus those deleted.
+
+Every content of a part is kept, and every deletion, so that which one counts is a function of the set of them
+(`CompositeAdapter.choose`) and does not depend on the order of arrival.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from psycopg import AsyncConnection
+
+__all__ = ["Part", "PartsMoved", "read_parts", "write_parts"]
+
+
+class PartsMoved(Exception):
+    """Another load brought parts of the record in the meantime: compose it again from all of them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A content of a part, or its deletion; satisfies `fhir_bridge.plugins.RecordPart`.
+
+    Attributes:
+        key: of the part within the record (SOPInstanceUID).
+        subject: whom it is about, as the source says it.
+        time: business time; of a deletion, when it was deleted.
+        content: everything that the record takes from the part; empty for a deletion.
+    """
+
+    key: str
+    subject: str
+    time: datetime | None
+    content: bytes
+    deletes: bool = False
+
+    @property
+    def hash(self) -> bytes:
+        """Of the content; of a deletion the same for all, since the newest counts."""
+        if self.deletes:
+            return b"deleted"
+        return hashlib.blake2b(self.content, digest_size=16).digest()
+
+
+async def read_parts(connection: AsyncConnection, source: str, record: str) -> list[Part]:
+    """All contents and deletions of a record's parts."""
+    rows = await connection.execute(
+        "SELECT p.key, p.subject, p.time, p.content, p.deleted FROM part p JOIN source_record r ON r.key = p.record "
+        "WHERE r.source = %s AND r.id = %s ORDER BY p.key, p.hash",
+        (source, record),
+        binary=True,
+    )
+    return [Part(row[0], row[1], row[2], bytes(row[3]), row[4]) for row in await rows.fetchall()]
+
+
+async def write_parts(
+    connection: AsyncConnection, source: str, record: str, parts: Sequence[Part], seen: Sequence[Part]
+) -> None:
+    """Lock the record and add parts to it.
+
+    Args:
+        seen: the parts that the record was composed of beside these.
+
+    Raises:
+        PartsMoved: there are others by now.
+    """
+    row = await (
+        await connection.execute(
+            "INSERT INTO source_record (source, id) VALUES (%s, %s) ON CONFLICT (source, id) "
+            "DO UPDATE SET mapping = source_record.mapping RETURNING key",
+            (source, record),
+        )
+    ).fetchone()
+    assert row is not None
+    present = await read_parts(connection, source, record)
+    if {(part.key, part.hash, part.time) for part in present} != {
+        (part.key, part.hash, part.time) for part in seen
+    }:
+        raise PartsMoved(record)
+    await connection.execute(
+        "INSERT INTO part (record, key, subject, time, hash, deleted, content) SELECT %s, * FROM unnest(%s::text[], "
+        "%s::text[], %s::timestamptz[], %s::bytea[], %s::bool[], %s::bytea[]) "
+        "ON CONFLICT (record, key, hash) DO UPDATE SET time = "
+        "CASE WHEN part.deleted THEN greatest(part.time, excluded.time) ELSE part.time END",
+        (
+            row[0],
+            [part.key for part in parts],
+            [part.subject for part in parts],
+            [part.time for part in parts],
+            [part.hash for part in parts],
+            [part.deletes for part in parts],
+            [part.content for part in parts],
+        ),
+    )

@@ -1,0 +1,229 @@
+"""Source records and their outputs: the ledger that says which record claims which content of which resource."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from psycopg import AsyncConnection
+
+from fhir_bridge.storage.contributions import Contribution, fold, incoming
+from fhir_bridge.storage.indexing import Identity
+from fhir_bridge.storage.stored import parse
+
+__all__ = [
+    "LOOSE",
+    "Claim",
+    "ClaimRow",
+    "KnownRecord",
+    "RecordSet",
+    "claimed_by_others",
+    "fold_claims",
+    "give_up",
+    "keep_outputs",
+    "known_contents",
+    "known_records",
+    "lock_records",
+    "write_claims",
+]
+
+LOOSE = 0
+"""The record of resources that were loaded as they are."""
+
+Claim = tuple[int, bytes]
+"""Internal key of a resource, and the hash of what a record says of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class RecordSet:
+    """What one source record says: all resources that it owns. Loaded again, it replaces what it said before.
+
+    Attributes:
+        source: the system that the record comes from.
+        id: business key of the record within the source, the same whenever it is sent.
+        resources: its outputs; none where it says nothing any more.
+        mapping: version of the mapping that made them. An older one never replaces what a newer one made.
+        locator: where the record is, for people.
+        adapter: owner of resources without meta.source.
+        records: how many source records it stands for (a study: its instances).
+        partial: it lost parts on the way.
+    """
+
+    source: str
+    id: str
+    resources: Sequence[Mapping[str, Any] | bytes]
+    mapping: str = ""
+    locator: str = ""
+    adapter: str = ""
+    records: int = 1
+    partial: bool = False
+
+
+@dataclass(slots=True)
+class KnownRecord:
+    """A record as the ledger has it: key, mapping version, and its active claims with the identity of each resource."""
+
+    key: int
+    mapping: str
+    claims: dict[Claim, Identity] = field(default_factory=dict)
+
+
+_KNOWN = (
+    "SELECT r.source, r.id, r.key, r.mapping, o.resource, o.hash, x.type, x.id FROM unnest(%s::text[], %s::text[]) "
+    "AS w (source, id) JOIN source_record r ON r.source = w.source AND r.id = w.id "
+    "LEFT JOIN output o ON o.record = r.key AND o.active LEFT JOIN resource x ON x.key = o.resource"
+)
+_LOCK = (
+    "INSERT INTO source_record (source, id, mapping) SELECT * FROM unnest(%s::text[], %s::text[], %s::text[]) "
+    "ORDER BY 1, 2 ON CONFLICT (source, id) DO UPDATE SET mapping = source_record.mapping"
+)
+
+
+async def known_records(
+    connection: AsyncConnection, names: Sequence[tuple[str, str]]
+) -> dict[tuple[str, str], KnownRecord]:
+    """The records of these (source, id) that the ledger has."""
+    found: dict[tuple[str, str], KnownRecord] = {}
+    rows = await connection.execute(_KNOWN, ([name[0] for name in names], [name[1] for name in names]))
+    for source, identity, key, mapping, resource, digest, kind, resource_id in await rows.fetchall():
+        known = found.setdefault((source, identity), KnownRecord(key, mapping))
+        if resource is not None:
+            known.claims[resource, digest] = (kind, resource_id)
+    return found
+
+
+async def lock_records(
+    connection: AsyncConnection, names: Mapping[tuple[str, str], str]
+) -> dict[tuple[str, str], KnownRecord]:
+    """Enter records that are new, lock all of them in order, and read them as they are now.
+
+    Args:
+        names: (source, id) to the mapping version that a new record is entered with.
+    """
+    ordered = sorted(names)
+    await connection.execute(
+        _LOCK,
+        ([name[0] for name in ordered], [name[1] for name in ordered], [names[name] for name in ordered]),
+    )
+    return await known_records(connection, ordered)
+
+
+async def known_contents(
+    connection: AsyncConnection, contents: Sequence[tuple[Identity, bytes]]
+) -> tuple[set[int], set[int]]:
+    """Positions of the contents that are in the store, and of those that a timed message once said.
+
+    A content without time that another one replaced may come again, and is then the newest.
+    """
+    rows = await connection.execute(
+        "SELECT w.n, EXISTS (SELECT FROM contribution c WHERE c.resource = r.key AND c.hash = w.hash) AND EXISTS "
+        "(SELECT FROM output o WHERE o.resource = r.key AND o.hash = w.hash AND o.active), "
+        "EXISTS (SELECT FROM output o WHERE o.resource = r.key AND o.hash = w.hash AND o.active AND o.timed) "
+        "FROM unnest(%s::int[], %s::text[], %s::text[], %s::bytea[]) AS w (n, type, id, hash) "
+        "JOIN resource r ON r.type = w.type AND r.id = w.id",
+        (
+            list(range(len(contents))),
+            [identity[0] for identity, _ in contents],
+            [identity[1] for identity, _ in contents],
+            [digest for _, digest in contents],
+        ),
+    )
+    last, timed = set(), set()
+    for number, is_last, is_timed in await rows.fetchall():
+        if is_last:
+            last.add(number)
+        if is_timed:
+            timed.add(number)
+    return last, timed
+
+
+async def claimed_by_others(connection: AsyncConnection, resources: Sequence[int], record: int) -> set[int]:
+    """Those of the resources of which another record than this one, or a person, says something."""
+    rows = await connection.execute(
+        "SELECT r.key FROM resource r WHERE r.key = ANY(%s) AND (NOT EXISTS "
+        "(SELECT FROM output o WHERE o.resource = r.key AND o.active) OR EXISTS (SELECT FROM output o "
+        "WHERE o.resource = r.key AND o.active AND o.record <> %s))",
+        (list(resources), record),
+    )
+    return {row[0] for row in await rows.fetchall()}
+
+
+async def fold_claims(connection: AsyncConnection, resource: int, adapter: str) -> dict[str, Contribution]:
+    """Each source's state made anew from all active contents of a resource, by source."""
+    rows = await connection.execute(
+        "SELECT DISTINCT ON (o.hash, o.arrival) coalesce(o.bytes, r.bytes), o.arrival, coalesce(s.mapping, '') "
+        "FROM output o JOIN resource r ON r.key = o.resource LEFT JOIN source_record s ON s.key = o.record "
+        "WHERE o.resource = %s AND o.active ORDER BY o.hash, o.arrival, s.mapping DESC NULLS LAST",
+        (resource,),
+    )
+    states: dict[str, Contribution] = {}
+    for text, arrival, mapping in await rows.fetchall():
+        said = incoming(parse(bytes(text)), adapter, mapping=mapping, arrival=arrival)
+        states[said.source] = fold(states.get(said.source), said)
+    return states
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimRow:
+    """A claim to write. bytes: the content, None where it is the resource's current version."""
+
+    resource: int
+    record: int
+    hash: bytes
+    timed: bool
+    arrival: int
+    bytes: bytes | None
+
+
+async def keep_outputs(connection: AsyncConnection, resources: Sequence[int]) -> None:
+    """Before current versions are replaced: the claims on them keep their own copy of the content."""
+    await connection.execute(
+        "UPDATE output o SET bytes = r.bytes FROM resource r "
+        "WHERE r.key = o.resource AND o.resource = ANY(%s) AND o.bytes IS NULL",
+        (list(resources),),
+    )
+
+
+async def write_claims(
+    connection: AsyncConnection,
+    rows: Sequence[ClaimRow],
+    mappings: Mapping[int, str],
+) -> None:
+    """Write claims, and note the mapping versions of records."""
+    if rows:
+        await connection.execute(
+            "INSERT INTO output (resource, record, hash, timed, arrival, bytes) SELECT * FROM unnest(%s::bigint[], "
+            "%s::bigint[], %s::bytea[], %s::bool[], %s::int[], %s::bytea[]) ON CONFLICT (resource, record, hash) "
+            "DO UPDATE SET active = true, arrival = excluded.arrival, bytes = coalesce(output.bytes, excluded.bytes)",
+            (
+                [row.resource for row in rows],
+                [row.record for row in rows],
+                [row.hash for row in rows],
+                [row.timed for row in rows],
+                [row.arrival for row in rows],
+                [row.bytes for row in rows],
+            ),
+        )
+    changed = {key: mapping for key, mapping in mappings.items() if mapping}
+    if changed:
+        await connection.execute(
+            "UPDATE source_record r SET mapping = n.mapping FROM unnest(%s::bigint[], %s::text[]) AS n (key, mapping) "
+            "WHERE r.key = n.key AND r.mapping <> n.mapping",
+            (list(changed), list(changed.values())),
+        )
+
+
+async def give_up(connection: AsyncConnection, claims: Sequence[tuple[int, Claim]]) -> set[int]:
+    """Take claims (record, claim) back; the resources of which nobody says that content any more."""
+    rows = await connection.execute(
+        "UPDATE output o SET active = false FROM unnest(%s::bigint[], %s::bigint[], %s::bytea[]) "
+        "AS n (record, resource, hash) WHERE o.record = n.record AND o.resource = n.resource AND o.hash = n.hash "
+        "RETURNING o.resource",
+        (
+            [record for record, _ in claims],
+            [claim[0] for _, claim in claims],
+            [claim[1] for _, claim in claims],
+        ),
+    )
+    return {row[0] for row in await rows.fetchall()}

@@ -1,0 +1,403 @@
+"""Results of predictors: written with what they rest on, so that at most one of a model is current for a patient."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+from psycopg import AsyncConnection
+from psycopg.errors import UniqueViolation
+from psycopg_pool import AsyncConnectionPool
+
+from fhir_bridge.fhir.canonical import PREDICTION_CODES
+from fhir_bridge.storage.dictionaries import Dictionaries
+from fhir_bridge.storage.indexing import Identity, find_keys, identify, identify_within, index
+from fhir_bridge.storage.statements import Statement, arrays, transposed
+from fhir_bridge.storage.stored import content_hash, parse
+from fhir_bridge.storage.version_rows import Current, NewVersion, lock, next_version
+from fhir_bridge.storage.versions import write_versions
+
+__all__ = ["SUPERSEDED", "Cause", "NewResult", "Results", "Standing", "State", "UsedInput"]
+
+State = Literal["current", "outdated", "superseded", "withdrawn", "untracked"]
+
+SUPERSEDED: Final = {"system": PREDICTION_CODES, "code": "superseded", "display": "Superseded"}
+"""Tag of a result whose place a newer one took; it stays part of the trend."""
+
+_STATES: Final[Mapping[str, State]] = {
+    "c": "current",
+    "o": "outdated",
+    "s": "superseded",
+    "w": "withdrawn",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class UsedInput:
+    """What a result rests on.
+
+    Attributes:
+        version: that was read; the result is not written where another one is current by then.
+        elements, hash: see `currency.used_hash`.
+        label, value: what it is and what was used of it, for people: `systolic blood pressure`, `137 mm[Hg]`.
+    """
+
+    type: str
+    id: str
+    version: int
+    elements: tuple[str, ...] | None
+    hash: bytes
+    label: str
+    value: str
+
+    @property
+    def identity(self) -> Identity:
+        """Type and id."""
+        return self.type, self.id
+
+
+@dataclass(frozen=True, slots=True)
+class NewResult:
+    """What a run of a model leaves for one patient.
+
+    Attributes:
+        patient: id. model: the logical model, of whatever version. horizon: years; 0 where there is no risk.
+        resources: the Observation first, then what is written with it (RiskAssessment, Provenance).
+        shared: written where they are not there yet (Device, model card).
+        inputs: all that the result rests on, the Patient among them.
+    """
+
+    patient: str
+    model: str
+    horizon: int
+    resources: tuple[dict[str, Any], ...]
+    shared: tuple[dict[str, Any], ...]
+    inputs: tuple[UsedInput, ...]
+
+    @property
+    def id(self) -> str:
+        """Of the Observation."""
+        return str(self.resources[0]["id"])
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """The change of an input after which a result did not count any more; `after` is a deletion where `deleted`.
+
+    label, value: what the input is to the result, and what it used of it, for people.
+    """
+
+    type: str
+    id: str
+    before: int
+    after: int
+    deleted: bool
+    label: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """A result and whether it counts. waiting: a job to compute its model for its patient again is not done yet."""
+
+    id: str
+    model: str
+    horizon: int
+    state: State
+    cause: Cause | None
+    waiting: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Earlier:
+    """A result that counted until now."""
+
+    patient: int
+    result: int
+    companion: int | None
+    model: str
+
+
+_EARLIER = """
+SELECT k, p.result, p.companion, p.model FROM unnest(%s::bigint[]) AS k
+JOIN prediction p ON p.patient = ANY(linked_patients(ARRAY[k])) AND p.model = ANY(%s) AND p.state IN ('c', 'o')
+"""
+
+_OF_PATIENT = """
+SELECT r.id, p.model, p.horizon, p.state::text, i.type, i.id, p.cause_from, p.cause_to,
+    EXISTS (SELECT FROM history h WHERE h.resource = p.cause_input AND h.version = p.cause_to AND h.bytes IS NULL)
+        OR (i.deleted AND i.version = p.cause_to),
+    coalesce(d.label, ''), coalesce(d.value, ''),
+    EXISTS (SELECT FROM job j WHERE j.dedupe = 'predict/' || p.model || '/' || s.id AND j.state IN ('ready', 'leased'))
+FROM resource w JOIN prediction p ON p.patient = ANY(linked_patients(ARRAY[w.key]))
+JOIN resource r ON r.key = p.result JOIN resource s ON s.key = p.patient
+LEFT JOIN resource i ON i.key = p.cause_input
+LEFT JOIN derived_input d ON d.input = p.cause_input AND d.result = p.result
+WHERE w.type = 'Patient' AND w.id = %s ORDER BY p.since, p.result
+"""
+
+_RESULT = {
+    "result": "bigint",
+    "companion": "bigint",
+    "patient": "bigint",
+    "model": "text",
+    "horizon": "int",
+    "state": '"char"',
+}
+_INPUT = {
+    "input": "bigint",
+    "result": "bigint",
+    "version": "int",
+    "elements": "text",
+    "hash": "bytea",
+    "label": "text",
+    "value": "text",
+}
+
+# Names vary in number, which an array of arrays can't hold: they travel as text.
+_ADD_INPUTS = (
+    f"INSERT INTO derived_input ({', '.join(_INPUT)}) "  # noqa: S608
+    f"SELECT {', '.join(_INPUT).replace('elements', 'elements::text[]')} FROM {arrays(_INPUT)} "
+    f"AS n ({', '.join(_INPUT)}) ON CONFLICT DO NOTHING"
+)
+
+
+class Results:
+    """The results in a database."""
+
+    def __init__(self, pool: AsyncConnectionPool[AsyncConnection], dictionaries: Dictionaries) -> None:
+        self._pool = pool
+        self._dictionaries = dictionaries
+
+    async def states(self, ids: Sequence[str]) -> dict[str, State]:
+        """Of the Observations with these ids that exist, or existed. `untracked`: no predictor wrote it here."""
+        async with self._pool.connection() as connection:
+            rows = await connection.execute(
+                "SELECT r.id, p.state::text FROM resource r LEFT JOIN prediction p ON p.result = r.key "
+                "WHERE r.type = 'Observation' AND r.id = ANY(%s) AND r.version > 0",
+                (list(ids),),
+            )
+            return {row[0]: _STATES.get(row[1], "untracked") for row in await rows.fetchall()}
+
+    async def linked(self, patient_ids: Sequence[str]) -> set[str]:
+        """Those of the patients who have another record (ADT A40)."""
+        async with self._pool.connection() as connection:
+            rows = await connection.execute(
+                "SELECT p.id FROM resource p WHERE p.type = 'Patient' AND p.id = ANY(%s) AND (EXISTS (SELECT FROM link "
+                "WHERE merged = p.key) OR EXISTS (SELECT FROM link WHERE survivor = p.key))",
+                (list(patient_ids),),
+            )
+            return {row[0] for row in await rows.fetchall()}
+
+    async def of_patient(self, patient_id: str) -> list[Standing]:
+        """All results of a patient and of whoever is linked to it, the last to change last. Not bound to any access."""
+        async with self._pool.connection() as connection:
+            rows = await connection.execute(_OF_PATIENT, (patient_id,))
+            return [
+                Standing(
+                    row[0],
+                    row[1],
+                    row[2],
+                    _STATES[row[3]],
+                    None if row[4] is None else Cause(*row[4:11]),
+                    row[11],
+                )
+                for row in await rows.fetchall()
+            ]
+
+    async def write(self, results: Sequence[NewResult]) -> list[bool]:
+        """Write results in one transaction, each as the current one of its patient and model.
+
+        One that was superseded before becomes current again as it is. What was current until now is superseded.
+
+        Returns:
+            For each, whether it was written. It was not where an input, or what is current, changed since it was
+            read: compute it again.
+        """
+        if not results:
+            return []
+        try:
+            return await _Batch(self._pool, self._dictionaries, results).write()
+        except UniqueViolation:  # another run writes the same at this moment
+            return [False] * len(results)
+
+
+class _Batch:
+    """Results that are written together."""
+
+    def __init__(
+        self,
+        pool: AsyncConnectionPool[AsyncConnection],
+        dictionaries: Dictionaries,
+        results: Sequence[NewResult],
+    ) -> None:
+        self._pool = pool
+        self._dictionaries = dictionaries
+        self._results = results
+        self._own = {_identity(item): item for result in results for item in result.resources}
+        self._shared = {_identity(item): item for result in results for item in result.shared}
+        self._inputs = {used.identity for result in results for used in result.inputs}
+        self._models = sorted({result.model for result in results})
+        self._keys: dict[Identity, int] = {}
+        self._rows: dict[int, Current] = {}
+
+    async def write(self) -> list[bool]:
+        """See `Results.write`."""
+        everything = {**self._shared, **self._own}
+        async with self._pool.connection() as connection:
+            known = await find_keys(connection, sorted({*everything, *self._inputs}))
+            patients = self._patients(known)
+            before = await self._earlier(connection, patients)
+        fresh = [identity for identity in everything if identity not in known]
+        defined = self._dictionaries.definitions
+        items = {identity: index(made, identity[1], defined) for identity, made in everything.items()}
+        self._keys = known | await identify(self._pool, self._dictionaries, list(items.values()), fresh=fresh)
+        missing = self._inputs - known.keys()
+        async with self._pool.connection() as connection, connection.transaction():
+            locked = {known[identity] for identity in (*everything, *self._inputs) if identity in known}
+            self._rows = await lock(connection, [*locked, *(one.result for one in before)])
+            for identity in fresh:
+                key = self._keys[identity]
+                self._rows[key] = Current(key, *identity, 0, 0, True, None, None, None, fresh=True)
+            now = await self._earlier(connection, patients)
+            changed = {(one.patient, one.model) for one in now if one.result not in self._rows}
+            good = [
+                not missing.intersection(used.identity for used in result.inputs)
+                and (self._keys["Patient", result.patient], result.model) not in changed
+                and self._stands(result)
+                for result in self._results
+            ]
+            kept = [result for result, fits in zip(self._results, good, strict=True) if fits]
+            if kept:
+                await self._write(connection, kept, now, items)
+        return good
+
+    def _patients(self, known: Mapping[Identity, int]) -> list[int]:
+        names = {("Patient", result.patient) for result in self._results}
+        return sorted(known[name] for name in names if name in known)
+
+    async def _earlier(self, connection: AsyncConnection, patients: Sequence[int]) -> list[_Earlier]:
+        rows = await connection.execute(_EARLIER, (list(patients), self._models))
+        return [_Earlier(*row) for row in await rows.fetchall()]
+
+    def _stands(self, result: NewResult) -> bool:
+        """Whether every input is still in the version that was read."""
+        for used in result.inputs:
+            row = self._rows.get(self._keys[used.identity])
+            if row is None or row.deleted or row.version != used.version:
+                return False
+        return True
+
+    async def _write(
+        self,
+        connection: AsyncConnection,
+        results: Sequence[NewResult],
+        earlier: Sequence[_Earlier],
+        items: Mapping[Identity, Any],
+    ) -> None:
+        targets = {self._keys["Observation", result.id] for result in results}
+        pairs = {(self._keys["Patient", result.patient], result.model) for result in results}
+        replaced = {
+            one.result: one
+            for one in earlier
+            if (one.patient, one.model) in pairs and one.result not in targets
+        }
+        versions: list[NewVersion] = []
+        tracked = await self._tracked(connection, targets)
+        for result in results:
+            again = self._keys["Observation", result.id] in tracked
+            for resource in result.resources:
+                if not again:
+                    versions += self._version(resource, items)
+        for identity, resource in self._shared.items():
+            if not self._rows[self._keys[identity]].live:
+                versions += self._version(resource, items)
+        old = {key for one in replaced.values() for key in (one.result, one.companion) if key is not None}
+        back = {key for key in tracked if self._rows[key].live}
+        back |= {companion for companion in tracked.values() if companion is not None}
+        versions += await self._tag(connection, old, superseded=True)
+        versions += await self._tag(connection, back, superseded=False)
+        if replaced:
+            await connection.execute(
+                "UPDATE prediction SET state = 's', since = now() WHERE result = ANY(%s)", (list(replaced),)
+            )
+        await write_versions(connection, self._dictionaries, self._keys, versions)
+        await self._record(connection, results)
+
+    async def _tracked(self, connection: AsyncConnection, keys: Iterable[int]) -> dict[int, int | None]:
+        """Those of the results that were written before, and the RiskAssessment beside each."""
+        rows = await connection.execute(
+            "SELECT result, companion FROM prediction WHERE result = ANY(%s)",
+            ([key for key in keys if not self._rows[key].fresh],),
+        )
+        return {row[0]: row[1] for row in await rows.fetchall()}
+
+    def _version(self, resource: dict[str, Any], items: Mapping[Identity, Any]) -> list[NewVersion]:
+        identity = _identity(resource)
+        row, digest = self._rows[self._keys[identity]], content_hash(resource)
+        if row.live and row.hash == digest:
+            return []
+        return [next_version(row, resource, items[identity], digest)]
+
+    async def _tag(
+        self, connection: AsyncConnection, keys: Iterable[int], *, superseded: bool
+    ) -> list[NewVersion]:
+        """Versions of results with the tag `superseded`, or without it; none where that is so already."""
+        wanted = sorted(keys)
+        rows = {key: self._rows[key] for key in wanted if key in self._rows}
+        rows |= await lock(connection, [key for key in wanted if key not in rows])
+        contents = []
+        for row in rows.values():
+            if row.bytes is None:
+                continue
+            resource = _tagged(parse(row.bytes), superseded)
+            if content_hash(resource) != row.hash:
+                contents.append((row, resource, index(resource, row.id, self._dictionaries.definitions)))
+        items = [item for _, _, item in contents]
+        await identify_within(connection, self._dictionaries, items, self._keys, fresh=())
+        return [next_version(row, resource, item, content_hash(resource)) for row, resource, item in contents]
+
+    async def _record(self, connection: AsyncConnection, results: Sequence[NewResult]) -> None:
+        """The rows of `prediction` and `derived_input`."""
+        rows, inputs = [], []
+        for result in results:
+            key = self._keys["Observation", result.id]
+            beside = [_identity(one) for one in result.resources if one["resourceType"] == "RiskAssessment"]
+            companion = self._keys[beside[0]] if beside else None
+            patient = self._keys["Patient", result.patient]
+            rows.append((key, companion, patient, result.model, result.horizon, "c"))
+            for used in result.inputs:
+                elements = None if used.elements is None else "{" + ",".join(used.elements) + "}"
+                values = (used.version, elements, used.hash, used.label, used.value)
+                inputs.append((self._keys[used.identity], key, *values))
+        statement = Statement()
+        statement.insert(
+            "prediction",
+            _RESULT,
+            rows,
+            conflict="ON CONFLICT (result) DO UPDATE SET state = 'c', since = now(), cause_input = NULL, "
+            "cause_from = NULL, cause_to = NULL",
+        )
+        if inputs:
+            statement.add(_ADD_INPUTS, *transposed(_INPUT, inputs))
+        await statement.run(connection)
+
+
+def _identity(resource: Mapping[str, Any]) -> Identity:
+    return str(resource["resourceType"]), str(resource["id"])
+
+
+def _tagged(resource: dict[str, Any], superseded: bool) -> dict[str, Any]:
+    """The resource with the tag, or without."""
+    meta = dict(resource.get("meta") or {})
+    tags = [
+        tag
+        for tag in meta.pop("tag", ())
+        if (tag.get("system"), tag.get("code")) != (SUPERSEDED["system"], SUPERSEDED["code"])
+    ]
+    if superseded:
+        tags.append(SUPERSEDED)
+    if tags:
+        meta["tag"] = tags
+    return {**resource, "meta": meta}

@@ -1,0 +1,291 @@
+"""A resource that a load writes: its row, what its sources say of it, and what becomes of it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from fhir_bridge.fhir.definitions import Definitions
+from fhir_bridge.fhir.issues import Issue
+from fhir_bridge.storage.contributions import (
+    MERGED,
+    REST,
+    Contribution,
+    arrive,
+    disagreements,
+    fold,
+    incoming,
+    merge,
+)
+from fhir_bridge.storage.indexing import Identity, Indexed, index
+from fhir_bridge.storage.issues import CODES
+from fhir_bridge.storage.stored import content_hash, now, parse, stamp
+from fhir_bridge.storage.versions import Current, NewVersion, PastVersion
+from fhir_bridge.storage.withdrawal import withdrawn
+
+__all__ = ["MAX_ISSUES", "LoadResult", "Message", "Subject", "read_subject"]
+
+MAX_ISSUES = 1000
+"""Issues beyond this are counted, not listed."""
+
+
+@dataclass(slots=True)
+class LoadResult:
+    """What a load came to. Each output counts once.
+
+    Attributes:
+        created: resources that were not there.
+        updated: new versions of resources that were.
+        unchanged: outputs that say what is stored already, or what a source with precedence says.
+        stale: outputs older than what is stored; they are in history.
+        conflicts: outputs that differ from another of the same source and time; one is current, the others in history.
+        withdrawn: resources that their record, processed again, no longer says.
+        rejected: outputs that can't be loaded.
+        refused: records that changed nothing, since a business key of theirs is under another patient.
+        resources: how many outputs of each type, without those rejected or refused.
+    """
+
+    created: int = 0
+    updated: int = 0
+    unchanged: int = 0
+    stale: int = 0
+    conflicts: int = 0
+    withdrawn: int = 0
+    rejected: int = 0
+    refused: int = 0
+    resources: Counter[str] = field(default_factory=Counter)
+    issues: list[Issue] = field(default_factory=list)
+    unlisted_issues: int = 0
+
+    def add_issue(self, code: str, message: str, source: str) -> None:
+        """List an issue, or count it where the list is full."""
+        if len(self.issues) >= MAX_ISSUES:
+            self.unlisted_issues += 1
+        else:
+            self.issues.append(Issue(CODES[code].severity, code, message, source))
+
+    def add_outcomes(self, other: LoadResult) -> None:
+        """Take over the counts and issues of a batch, once it is durable."""
+        for name in ("created", "updated", "unchanged", "stale", "conflicts", "withdrawn", "refused"):
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+        self.resources.update(other.resources)
+        for issue in other.issues:
+            self.add_issue(issue.code, issue.message, issue.source)
+
+
+@dataclass(slots=True)
+class Message:
+    """An output on its way into the store. content: as it came, with the instructions of a delta."""
+
+    type: str
+    id: str
+    said: Contribution
+    item: Indexed
+    content: dict[str, Any]
+
+    @property
+    def identity(self) -> Identity:
+        """Type and id."""
+        return self.type, self.id
+
+    @property
+    def locator(self) -> str:
+        """Where an issue about it is."""
+        return f"{self.type}/{self.id}"
+
+
+@dataclass(slots=True)
+class Subject:
+    """A resource that a batch writes."""
+
+    current: Current
+    states: dict[str, Contribution]
+    content: dict[str, Any] | None
+    hash: bytes | None
+    version: int
+    last_version: int
+    live: bool
+    item: Indexed | None = None
+    said_by: Contribution | None = None
+    changed: bool = False
+    touched: bool = False
+    folded_again: bool = False
+    past: list[PastVersion] = field(default_factory=list)
+
+    def take(
+        self, message: Message, known_hashes: set[bytes], precedence: Sequence[str], outcomes: LoadResult
+    ) -> int:
+        """Fold one message in, and count what came of it; gives the message's arrival.
+
+        Args:
+            known_hashes: contents that a timed message said before; the new one is added.
+        """
+        said, where = message.said, message.locator
+        known = self.states.get(said.source)
+        if (known is not None and known.hash == said.hash) or said.hash in known_hashes:
+            outcomes.unchanged += 1
+            return said.arrival if known is None or known.hash != said.hash else known.arrival
+        said = arrive(said, known)
+        conflict = known is not None and not said.delta and said.order[:-1] == known.order[:-1]
+        state = fold(known, said)
+        self.touched = True
+        self.states[said.source] = state
+        if said.time is not None:
+            known_hashes.add(said.hash)
+        late = known is not None and state.hash != said.hash
+        content = merge(list(self.states.values()), precedence)
+        digest = content_hash(content)
+        same = (
+            digest == self.hash
+            if self.live
+            else late and known is not None and state.resource == known.resource
+        )
+        newest = max(self.states.values(), key=lambda one: (one.order, one.source))
+        if conflict:
+            outcomes.conflicts += 1
+            text = "another content came from the same source with the same time and status"
+            outcomes.add_issue("FB-STORE-013", text, where)
+        if same and (late or (message.type not in MERGED and newest.source != said.source)):
+            self._keep_late(said, "c" if conflict else "s")
+            if not conflict:
+                outcomes.stale += 1
+                outcomes.add_issue("FB-STALE", "older than what is stored: kept in history", where)
+            return said.arrival
+        if same:
+            outcomes.unchanged += 0 if conflict else 1
+            return said.arrival
+        self._become(content, digest, state, message.item if content is message.said.resource else None)
+        if not conflict:
+            if self.version == 1:
+                outcomes.created += 1
+            else:
+                outcomes.updated += 1
+        if known is None or known.resource != state.resource:
+            for name in disagreements(list(self.states.values())):
+                outcomes.add_issue("FB-STORE-014", f"the sources differ on {name}", where)
+        return said.arrival
+
+    def fold_again(self, states: dict[str, Contribution]) -> None:
+        """Take the sources' states as they are without what a record gave up; people's edits stay."""
+        rest = self.states.get(REST)
+        self.states = states if rest is None else {**states, REST: rest}
+        self.touched = self.folded_again = True
+
+    def settle(self, precedence: Sequence[str], outcomes: LoadResult, *, referred: bool) -> None:
+        """Bring the content up to date after `fold_again`, if no message did.
+
+        Args:
+            referred: another resource that stays refers to this one, so it can't be deleted.
+        """
+        if not self.live and not self.states:
+            return
+        where = f"{self.current.type}/{self.current.id}"
+        if not self.states:
+            present = self.content or parse(self.current.bytes or b"{}")
+            content = withdrawn(_without_stamp(present))
+            if content is None and referred:
+                outcomes.add_issue(
+                    "FB-STORE-016", "no source says it any more; others refer to it: kept", where
+                )
+                return
+            digest = None if content is None else content_hash(content)
+            if digest is not None and digest == self.hash:  # the source had said so itself
+                return
+            self._become(content, digest, None, None)
+            outcomes.withdrawn += 1
+            outcomes.add_issue("FB-STORE-015", "no source says it any more: withdrawn", where)
+            return
+        if set(self.states) == {REST}:  # what people edited stays as it is, and is theirs from now on
+            present = incoming(self.content or parse(self.current.bytes or b"{}"), "rest").resource
+            self.states[REST] = replace(self.states[REST], resource=present, orders=None)
+            return
+        content = merge(list(self.states.values()), precedence)
+        digest = content_hash(content)
+        if not self.live or digest != self.hash:
+            newest = max(self.states.values(), key=lambda one: (one.order, one.source))
+            self._become(content, digest, newest, None)
+            outcomes.updated += 1
+
+    def _become(
+        self,
+        content: dict[str, Any] | None,
+        digest: bytes | None,
+        said_by: Contribution | None,
+        item: Indexed | None,
+    ) -> None:
+        """Make a content current (None: deleted). What the same batch made before goes to history."""
+        if self.changed and self.content is not None:
+            identity = self.current.id
+            self.past.append(
+                PastVersion(
+                    self.current.key,
+                    self.version,
+                    "v",
+                    now(),
+                    self.said_by.time if self.said_by else None,
+                    self.hash,
+                    stamp(self.content, identity, self.version, now()),
+                )
+            )
+        self.last_version += 1
+        self.version = self.last_version
+        self.content, self.hash = content, digest
+        self.live, self.changed = content is not None, True
+        self.said_by, self.item = said_by, item
+
+    def _keep_late(self, said: Contribution, kind: str) -> None:
+        """Put a message that came too late into history."""
+        self.last_version += 1
+        moment = now()
+        self.past.append(
+            PastVersion(
+                self.current.key,
+                self.last_version,
+                kind,
+                moment,
+                said.time,
+                content_hash(said.resource),
+                stamp(said.resource, said.resource["id"], self.last_version, moment),
+            )
+        )
+
+    def new_version(self, known: Definitions) -> NewVersion:
+        """The version to write, where `changed`."""
+        current, content = self.current, self.content
+        moment = now()
+        if current.last_updated is not None:
+            moment = max(moment, current.last_updated)
+        return NewVersion(
+            current,
+            self.version,
+            self.last_version,
+            moment,
+            self.said_by.time if self.said_by else None,
+            None if content is None else stamp(content, current.id, self.version, moment),
+            self.hash,
+            None if content is None else self.item or index(content, current.id, known),
+        )
+
+
+def read_subject(row: Current, states: dict[str, Contribution], *, claimed: bool) -> Subject:
+    """A resource as it is stored.
+
+    Args:
+        claimed: some record has ever said something of it. What REST made before any did is REST's contribution.
+    """
+    if row.live and not states and not claimed and row.bytes is not None:
+        said = incoming(parse(row.bytes), "rest")
+        states = {REST: replace(said, source=REST, time=row.last_updated, delta=False, cleared=())}
+    return Subject(row, states, None, row.hash, row.version, row.last_version, row.live)
+
+
+def _without_stamp(resource: dict[str, Any]) -> dict[str, Any]:
+    meta = {
+        name: value
+        for name, value in (resource.get("meta") or {}).items()
+        if name not in ("versionId", "lastUpdated")
+    }
+    content = {name: value for name, value in resource.items() if name != "meta"}
+    return {**content, "meta": meta} if meta else content

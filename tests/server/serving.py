@@ -1,0 +1,105 @@
+"""The program itself, served to whoever asks from this machine: what hostile clients are tried on."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from tests.server.conftest import free_port
+
+PROGRAM = (
+    "from fhir_bridge.server import Settings, serve\nif __name__ == '__main__':\n    serve(Settings())\n"
+)
+
+
+@dataclass
+class Served:
+    """A `serve` that runs."""
+
+    process: subprocess.Popen[bytes]
+    port: int
+    log: Path
+    headers: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def root(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def base(self) -> str:
+        return f"{self.root}/fhir"
+
+    def request(self, method: str, path: str, **more: Any) -> httpx.Response:
+        """One request on a connection of its own."""
+        headers = {**self.headers, **more.pop("headers", {})}
+        return httpx.request(method, f"{self.base}/{path}", headers=headers, timeout=60, **more)
+
+    def get(self, path: str, **more: Any) -> httpx.Response:
+        return self.request("GET", path, **more)
+
+    def post(self, path: str, **more: Any) -> httpx.Response:
+        return self.request("POST", path, **more)
+
+    def said(self) -> str:
+        """What it wrote to standard error."""
+        return self.log.read_text("utf-8", "replace")
+
+
+@contextmanager
+def serving(
+    database_url: str, *, workers: int = 1, seconds: float = 90, wait: bool = True, **settings: object
+) -> Iterator[Served]:
+    """`serve` with these settings, from when it answers until it has ended."""
+    with tempfile.TemporaryDirectory() as folder:
+        program, log = Path(folder) / "program.py", Path(folder) / "log"
+        program.write_text(PROGRAM)
+        port = free_port()
+        given = {"port": port, "workers": workers, "pages": False, "plugins": "builtin", **settings}
+        environment = {
+            **os.environ,
+            **{f"FHIR_BRIDGE_{name.upper()}": str(value) for name, value in given.items()},
+            "FHIR_BRIDGE_DATABASE_URL": database_url,
+            "PYTHONPATH": str(Path(__file__).parents[2]),
+        }
+        with (
+            log.open("wb") as errors,
+            subprocess.Popen([sys.executable, str(program)], env=environment, stderr=errors) as process,
+        ):
+            served = Served(process, port, log)
+            try:
+                if wait:
+                    _await(served, seconds)
+                yield served
+            finally:
+                if process.poll() is None:
+                    process.terminate()
+                try:
+                    process.wait(60)
+                except subprocess.TimeoutExpired:
+                    process.kill()
+                    raise
+                finally:
+                    kept = log.read_text("utf-8", "replace")
+        served.said = lambda: kept  # type: ignore[method-assign]
+
+
+def _await(served: Served, seconds: float) -> None:
+    end = time.monotonic() + seconds
+    while time.monotonic() < end and served.process.poll() is None:
+        try:
+            if httpx.get(f"{served.base}/metadata", timeout=10).status_code == 200:
+                return
+        except httpx.TransportError:
+            pass
+        time.sleep(0.1)
+    raise TimeoutError(f"the server did not come up:\n{served.said()}")
