@@ -18,11 +18,12 @@ _CHOSEN = {
 
 def indexed_only(resource_type: str, known: Definitions = DEFAULT) -> frozenset[str] | None:
     """The codes that are indexed of this type; None for all."""
-    chosen = _CHOSEN.get(resource_type)
-    if chosen is None:
-        return None
+    return known.derived(_chosen, resource_type) if resource_type in _CHOSEN else None
+
+
+def _chosen(known: Definitions, resource_type: str) -> frozenset[str]:
     codes = known.search_parameters(resource_type)
-    return known.remembered(("indexed", resource_type), lambda: chosen.union(c for c in codes if c[0] == "_"))
+    return _CHOSEN[resource_type].union(code for code in codes if code.startswith("_"))
 
 
 def find(resource_type: str, code: str, known: Definitions = DEFAULT) -> SearchParameter | None:

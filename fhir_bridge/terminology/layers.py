@@ -203,5 +203,5 @@ class _Tables:
 
 def base_layers(known: definitions.Definitions = definitions.DEFAULT) -> tuple[Layer, ...]:
     """What needs no folder: code systems and value sets of the definitions, grammars, countries, DICOM's own codes."""
-    tables = known.remembered(_Tables, lambda: _Tables(known))
+    tables = known.derived(_Tables)
     return (tables, ContentLayer(GRAMMARS), ContentLayer(COUNTRIES), ContentLayer(DicomSource(DCM)))

@@ -45,7 +45,7 @@ def compiled(expression: str) -> Compiled:
     """A parameter by this expression, of the first search type that its values have a form for."""
     for kind in ("string", "token", "reference", "quantity"):
         known = with_search_parameters(definitions.DEFAULT, [_parameter(kind, expression, code="x")])
-        found = Compiled("Patient", frozenset({"x"}), known)
+        found = Compiled(known, "Patient", frozenset({"x"}))
         if "x" in found.codes:
             break
     return found

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import chain
 from typing import Any, TypeVar
 
@@ -24,6 +24,15 @@ Rows = tuple[Sequence[Mapping[str, Any]], Sequence[Sequence[str]]]
 """Compact rows of a structure's elements, and the constraints that they number."""
 
 T = TypeVar("T")
+
+MANY = 8192
+"""Names that are remembered, known or not: they come from resources, so their number must have a bound."""
+
+_REMEMBERED = (
+    "code_system", "extension", "extension_structure", "profile", "search_parameters", "structure", "value_set",
+    "versions",
+)  # fmt: skip
+"""Look-ups whose answers are kept."""
 
 
 @dataclass(frozen=True)
@@ -52,24 +61,23 @@ class Definitions:
 
     def __init__(self, added: Added | Callable[[], Added] = Added) -> None:
         self._source = added
-        self._remembered: dict[Any, Any] = {}
+        self._derived: dict[Any, Any] = {}
+        for name in _REMEMBERED:  # shadows the method, for this object alone
+            setattr(self, name, lru_cache(MANY)(getattr(self, name)))
 
     @cached_property
     def added(self) -> Added:
         """What is on top of the built-in definitions."""
         return self._source() if callable(self._source) else self._source
 
-    def remembered(self, key: Any, make: Callable[[], T]) -> T:
-        """What was worked out of these definitions under this key, or what `make` works out now.
-
-        It is kept as long as the definitions are. Keys come from resources, so their number has a bound.
-        """
-        try:
-            found: T = self._remembered[key]
-        except KeyError:
-            if len(self._remembered) > 16 * r4.MANY:
-                self._remembered.clear()
-            found = self._remembered[key] = make()
+    def derived(self, make: Callable[..., T], *arguments: Any) -> T:
+        """What `make(definitions, *arguments)` gives; worked out once, and kept as long as the definitions are."""
+        key = (make, *arguments)
+        found: T | None = self._derived.get(key)
+        if found is None:
+            if len(self._derived) > 2 * MANY:
+                self._derived.clear()
+            found = self._derived[key] = make(self, *arguments)
         return found
 
     # --- structures -------------------------------------------------------------------------------------------------
@@ -80,7 +88,7 @@ class Definitions:
         Known are R4 core's (vital signs …), Genomics Reporting STU3, IPS, the project's own, and those of packages.
         `|version` takes that version; where it is not here (see `versions`), or none is named, the newest.
         """
-        return self.remembered(("profile", canonical), lambda: self._structure("profiles", canonical))
+        return self._structure("profiles", canonical)
 
     def profiles(self) -> tuple[str, ...]:
         """Canonicals of all known profiles, without extensions."""
@@ -88,14 +96,12 @@ class Definitions:
 
     def extension_structure(self, canonical: str) -> Profile | None:
         """The structure of the extension with this url, or None."""
-        return self.remembered(("extension", canonical), lambda: self._structure("extensions", canonical))
+        return self._structure("extensions", canonical)
 
     def extension(self, canonical: str) -> ExtensionDefinition | None:
         """The digest of the extension with this url, or None."""
         found = self.extension_structure(canonical)
-        if found is None:
-            return None
-        return self.remembered(("digest", canonical), lambda: extension_definition(found))
+        return extension_definition(found) if found is not None else None
 
     def extensions(self) -> tuple[str, ...]:
         """Urls of all known extensions."""
@@ -185,7 +191,8 @@ class Definitions:
 
     def value_set(self, canonical: str) -> ValueSet | None:
         """The value set of this canonical, in that version where it is here, else the newest; None where none is."""
-        return self.remembered(("value set", canonical), lambda: self._value_set(canonical))
+        url, row = self._terminology("value_sets", canonical)
+        return terminologies.value_set(url, row) if row else None
 
     def value_sets(self) -> tuple[str, ...]:
         """Canonicals of all value sets."""
@@ -193,19 +200,12 @@ class Definitions:
 
     def code_system(self, canonical: str) -> CodeSystem | None:
         """The code system of this canonical, with its whole content, or None."""
-        return self.remembered(("code system", canonical), lambda: self._code_system(canonical))
+        url, row = self._terminology("code_systems", canonical)
+        return terminologies.code_system(url, row) if row else None
 
     def code_systems(self) -> tuple[str, ...]:
         """Canonicals of all code systems whose content is here."""
         return self._urls("code_systems")
-
-    def _value_set(self, canonical: str) -> ValueSet | None:
-        url, row = self._terminology("value_sets", canonical)
-        return terminologies.value_set(url, row) if row else None
-
-    def _code_system(self, canonical: str) -> CodeSystem | None:
-        url, row = self._terminology("code_systems", canonical)
-        return terminologies.code_system(url, row) if row else None
 
     def _terminology(self, kind: str, canonical: str) -> tuple[str, dict[str, Any] | None]:
         url, version = split(canonical)
@@ -229,9 +229,6 @@ class Definitions:
         Raises:
             KeyError: R4 has no such resource type.
         """
-        return self.remembered(("search", resource_type), lambda: self._search_parameters(resource_type))
-
-    def _search_parameters(self, resource_type: str) -> Mapping[str, SearchParameter]:
         rows = r4.table("search").get(resource_type)
         if rows is None or resource_type not in r4.resource_types():
             raise KeyError(f"R4 has no resource type {resource_type!r}")

@@ -99,7 +99,7 @@ class Compiled:
         unindexed: values that they lead to and that have no form.
     """
 
-    def __init__(self, resource_type: str, only: frozenset[str] | None, known: Definitions) -> None:
+    def __init__(self, known: Definitions, resource_type: str, only: frozenset[str] | None = None) -> None:
         parameters = known.search_parameters(resource_type)
         kind = kind_of(resource_type)
         assert kind is not None, "every resource type has a kind"
@@ -331,4 +331,4 @@ def compiled(resource_type: str, only: frozenset[str] | None, known: Definitions
     Raises:
         KeyError: R4 has no such resource type.
     """
-    return known.remembered((Compiled, resource_type, only), lambda: Compiled(resource_type, only, known))
+    return known.derived(Compiled, resource_type, only)

@@ -14,10 +14,10 @@ def implied_system(element: tuple[Kind, str] | None, known: Definitions) -> str 
     Args:
         element: the type that it is an element of, and its JSON name.
     """
-    return known.remembered(("implied system", element), lambda: _implied(element, known))
+    return known.derived(_implied, element)
 
 
-def _implied(element: tuple[Kind, str] | None, known: Definitions) -> str | None:
+def _implied(known: Definitions, element: tuple[Kind, str] | None) -> str | None:
     place = element[0].place if element is not None else None
     definition = find_type(place[0]) if place is not None else None
     if element is None or place is None or definition is None:

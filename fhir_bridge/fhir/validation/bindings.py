@@ -194,14 +194,14 @@ def _displays(system: str, run: Run) -> tuple[dict[str, str], bool] | None:
 
     None where the system is not here. Where case does not count, the codes are in lower case too.
     """
-    definitions = run.definitions
-    return definitions.remembered(("displays", system), lambda: _folded_displays(system, definitions))
-
-
-def _folded_displays(system: str, definitions: Definitions) -> tuple[dict[str, str], bool] | None:
-    known = definitions.code_system(system)
-    if known is None:
+    if run.definitions.code_system(system) is None:
         return None
+    return run.definitions.derived(_folded_displays, system)
+
+
+def _folded_displays(definitions: Definitions, system: str) -> tuple[dict[str, str], bool]:
+    known = definitions.code_system(system)
+    assert known is not None, "it is asked for only then"
     displays = {c.code: _folded(c.display or "") for c in known.concepts.values()}
     if not known.case_sensitive:
         displays = {**{code.lower(): display for code, display in displays.items()}, **displays}

@@ -253,9 +253,9 @@ def get_validator(unknown_extensions: Severity = "error", definitions: Definitio
 
     What is to be stored is validated with `unknown_extensions="warning"`.
     """
-    return definitions.remembered(
-        (Validator, unknown_extensions),
-        lambda: Validator(
-            process_terminology(definitions), unknown_extensions=unknown_extensions, definitions=definitions
-        ),
-    )
+    return definitions.derived(_validator, unknown_extensions)
+
+
+def _validator(definitions: Definitions, unknown_extensions: Severity) -> Validator:
+    terminology = process_terminology(definitions)
+    return Validator(terminology, unknown_extensions=unknown_extensions, definitions=definitions)
