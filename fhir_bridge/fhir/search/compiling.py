@@ -20,7 +20,7 @@ from fhir_bridge.fhir.search.entries import CompositeEntry
 from fhir_bridge.fhir.search.evaluated import Evaluated
 from fhir_bridge.fhir.search.references import target_type
 from fhir_bridge.fhir.search.systems import implied_system
-from fhir_bridge.fhir.search.values import Append, Converter, converter
+from fhir_bridge.fhir.search.values import Converter, converter
 
 __all__ = ["STORED", "Compiled", "Uncompiled", "Unindexed", "compiled"]
 
@@ -28,6 +28,7 @@ STORED = frozenset({"_id", "_lastUpdated"})
 """Parameters that the server answers from its own columns, without an index."""
 
 Write = Callable[[Conditions, Place], object]
+Evaluate = Callable[[Evaluated, dict[str, Any], Callable[[Any], object]], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,17 +70,24 @@ class Group:
         except Unsupported:  # together more than Python nests
             self._walk, self._apart = _nothing, every
 
-    def found(self, resource: dict[str, Any], evaluate: Callable[[Evaluated, Append], object]) -> list[Any]:
+    def found(self, resource: dict[str, Any], evaluate: Evaluate) -> list[Any]:
         """What the walk finds in a resource, and what `evaluate` appends for a parameter that it can't read."""
         found: list[Any] = []
+        if not self._every:
+            return found
         rest = self._apart
         try:
             self._walk(resource, found.append)
         except UnexpectedShape:
             found, rest = [], self._every
         for parameter in rest:
-            evaluate(parameter, found.append)
+            evaluate(parameter, resource, found.append)
         return found
+
+
+def _collect(parameter: Evaluated, resource: dict[str, Any], append: Callable[[Any], object]) -> None:
+    for type_name, value in parameter.values(resource):
+        append((parameter.parameter.code, type_name, value))
 
 
 def _walker(kind: Kind) -> Walker:
@@ -120,20 +128,15 @@ class Compiled:
 
     def entries(self, resource: dict[str, Any]) -> list[Any]:
         """The index entries of all parameters but the composite ones."""
-        return self._simple.found(resource, lambda parameter, append: parameter.extract(resource, append))
+        return self._simple.found(resource, Evaluated.extract)
 
     def pairs(self, resource: dict[str, Any]) -> list[CompositeEntry]:
         """The entries of the composite parameters."""
-        return self._composite.found(resource, lambda parameter, append: parameter.extract(resource, append))
+        return self._composite.found(resource, Evaluated.extract)
 
     def values(self, resource: dict[str, Any]) -> list[tuple[str, str, Any]]:
         """(code, FHIR type, value) of all that parameters find, whether it can be indexed or not."""
-
-        def collect(parameter: Evaluated, append: Append) -> None:
-            for type_name, value in parameter.values(resource):
-                append((parameter.parameter.code, type_name, value))  # type: ignore[arg-type]
-
-        return self._collecting.found(resource, collect)
+        return self._collecting.found(resource, _collect)
 
     @cached_property
     def _simple(self) -> Group:
