@@ -180,15 +180,19 @@ class Context:
             self.instances = {}
         if self.reference_index:
             self.reference_index = {}
-        uri = self._uris.get(source)
-        if uri is None:
-            uri = f"urn:fhir-bridge:{quote(self.adapter, safe='')}:{quote(source, safe='')}"
-            self._uris[source] = uri
-        self.source_uri = uri
+        self.source_uri = self.uri_of(source)
         sequence = record.sequence
         self.sequence = {"url": "sequence", "valueString": sequence} if sequence else None
         zone = getattr(record, "zone", None)
         self.zone = self.site.timezone if zone is None else ZoneInfo(zone) if isinstance(zone, str) else zone
+
+    def uri_of(self, source: str) -> str:
+        """The URI of a source of this run's adapter, as `meta.source` has it."""
+        uri = self._uris.get(source)
+        if uri is None:
+            uri = f"urn:fhir-bridge:{quote(self.adapter, safe='')}:{quote(source, safe='')}"
+            self._uris[source] = uri
+        return uri
 
     def time_of(self, time: datetime | None, read: Any) -> tuple[datetime | None, dict[str, Any] | None]:
         """The record's business time and its entry in the source-record extension; the last one is remembered."""

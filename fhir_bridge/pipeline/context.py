@@ -26,7 +26,7 @@ from fhir_bridge.plugins import loaded
 from fhir_bridge.terminology.service import plugin_folders
 from fhir_bridge.terminology.store import open_store, store_path
 
-__all__ = ["ConversionContext", "changed_parts", "combined", "content_hash", "site_key"]
+__all__ = ["ConversionContext", "SourceState", "changed_parts", "combined", "content_hash", "site_key"]
 
 _CONVERTING = ("plugins", "fhir", "terminology", "mapping", "adapters", "pipeline")
 """The packages that decide what a record becomes: a change of the server or its pages reconverts nothing."""
@@ -45,6 +45,30 @@ def content_hash(path: Path) -> str:
     """
     with path.open("rb") as file:
         return hashlib.file_digest(file, partial(hashlib.blake2b, digest_size=16)).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class SourceState:
+    """A source file as it was read.
+
+    Attributes:
+        status: inode, size, time of the last write, time of the last change (ctime): no one can set the last one, so
+            that a file with the same four has the same content.
+        content: hash of its bytes, for files that were copied or touched since.
+    """
+
+    status: tuple[int, ...]
+    content: str
+
+    @staticmethod
+    def status_of(path: Path) -> tuple[int, ...]:
+        """The status now, which costs no reading."""
+        found = path.stat()
+        return found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
+
+    def is_of(self, path: Path) -> bool:
+        """Whether a file has this content."""
+        return self.status_of(path) == self.status or content_hash(path) == self.content
 
 
 def combined(parts: Mapping[str, str]) -> str:

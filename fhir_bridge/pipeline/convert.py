@@ -12,7 +12,7 @@ import orjson
 
 from fhir_bridge.fhir.issues import Issue
 from fhir_bridge.pipeline.account import Account
-from fhir_bridge.pipeline.context import ConversionContext, content_hash
+from fhir_bridge.pipeline.context import ConversionContext, SourceState, content_hash
 from fhir_bridge.pipeline.engine import RunIncomplete, prepare, run_shards
 from fhir_bridge.pipeline.manifest import DoneShard, EarlierRun, Finished, Manifest
 from fhir_bridge.pipeline.ndjson import PARTS, OutputFolder, assemble, remove_parts
@@ -146,7 +146,7 @@ def _run(request: RunRequest, manifest: Manifest, jobs: int, on_progress: Progre
     """
     todo = [(number, shard) for number, shard in enumerate(manifest.shards) if number not in manifest.done]
     sinks = {number: ("parts", str(manifest.folder / PARTS / str(number))) for number, _ in todo}
-    before = {number: _states(shard) for number, shard in todo}
+    before = {number: _statuses(shard) for number, shard in todo}
     changed: list[str] = []
     try:
         before_these = sum(shard.account.read for shard in manifest.done.values())
@@ -154,11 +154,12 @@ def _run(request: RunRequest, manifest: Manifest, jobs: int, on_progress: Progre
             request, todo, sinks, manifest.context, jobs=jobs, on_progress=on_progress, before=before_these
         ):
             shard = manifest.shards[number]
-            hashes = tuple(content_hash(path) for path in shard.paths)
-            if _states(shard) != before[number]:
+            hashes = [content_hash(path) for path in shard.paths]
+            if _statuses(shard) != before[number]:
                 changed += map(str, shard.paths)
                 continue
-            manifest.done[number] = DoneShard(hashes, account)
+            states = tuple(map(SourceState, before[number], hashes))
+            manifest.done[number] = DoneShard(states, account)
             manifest.save()
     except RunIncomplete as error:
         return str(error)
@@ -174,9 +175,8 @@ def _run(request: RunRequest, manifest: Manifest, jobs: int, on_progress: Progre
     return None
 
 
-def _states(shard: Shard) -> list[tuple[int, ...]]:
-    """What changes when a file is written: no one can set the time of the last change of its inode (ctime)."""
-    return [(s.st_ino, s.st_size, s.st_mtime_ns, s.st_ctime_ns) for s in map(Path.stat, shard.paths)]
+def _statuses(shard: Shard) -> list[tuple[int, ...]]:
+    return [SourceState.status_of(path) for path in shard.paths]
 
 
 def left_alone(left: Sequence[Path]) -> Account:

@@ -15,7 +15,7 @@ from typing import Any
 import orjson
 
 from fhir_bridge.pipeline.account import Account
-from fhir_bridge.pipeline.context import changed_parts, content_hash
+from fhir_bridge.pipeline.context import SourceState, changed_parts
 from fhir_bridge.pipeline.ndjson import PARTS
 from fhir_bridge.pipeline.plan import Shard
 from fhir_bridge.pipeline.sources import STANDARD_INPUT, is_standard_input
@@ -33,9 +33,9 @@ class ManifestError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class DoneShard:
-    """A finished shard: the content hash of each of its sources, and its account."""
+    """A finished shard: its sources as they were read, and its account."""
 
-    sources: tuple[str, ...]
+    sources: tuple[SourceState, ...]
     account: Account
 
 
@@ -82,7 +82,10 @@ class Manifest:
             "context": self.context,
             "shards": [{"mapping": shard.mapping, "sources": _names(shard)} for shard in self.shards],
             "done": {
-                str(number): {"sources": shard.sources, "account": shard.account.dump()}
+                str(number): {
+                    "sources": [[*state.status, state.content] for state in shard.sources],
+                    "account": shard.account.dump(),
+                }
                 for number, shard in sorted(self.done.items())
             },
             "finished": self.finished
@@ -120,14 +123,17 @@ class EarlierRun:
             content = orjson.loads(path.read_bytes())
             if content["format"] != _FORMAT:
                 raise ManifestError(f"{path} was written by another version of fhir-bridge; {_ANEW}")
-            return cls(
+            run = cls(
                 path,
                 dict(content["selection"]),
                 int(content["split"]),
                 {name: dict(parts) for name, parts in content["context"].items()},
                 [(shard["mapping"], list(shard["sources"])) for shard in content["shards"]],
                 {
-                    int(number): DoneShard(tuple(one["sources"]), Account.restore(one["account"]))
+                    int(number): DoneShard(
+                        tuple(SourceState(tuple(status), content) for *status, content in one["sources"]),
+                        Account.restore(one["account"]),
+                    )
                     for number, one in content["done"].items()
                 },
                 content["finished"]
@@ -135,6 +141,9 @@ class EarlierRun:
                     dict(content["finished"]["files"]), Account.restore(content["finished"]["account"])
                 ),
             )
+            if any(n < 0 or len(run.shards[n][1]) != len(one.sources) for n, one in run.done.items()):
+                raise ValueError("a finished piece has other sources than the piece")
+            return run
         except FileNotFoundError:
             left = [file for file in folder.iterdir() if file.name != PARTS] if folder.is_dir() else []
             if left:
@@ -143,7 +152,7 @@ class EarlierRun:
                     f"name another folder, or {_ANEW}"
                 ) from None
             return None
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        except (ValueError, LookupError, TypeError, AttributeError) as error:
             raise ManifestError(f"{path} can't be read ({error}); {_ANEW}") from error
 
     def give_to(self, manifest: Manifest) -> None:
@@ -205,7 +214,7 @@ class EarlierRun:
             for number, shard in enumerate(manifest.shards)
             if number in self.done
             for place, path in enumerate(shard.paths)
-            if content_hash(path) != self.done[number].sources[place]
+            if not self.done[number].sources[place].is_of(path)
         ]
         return [f"sources changed ({_some(changed)})"] if changed else []
 

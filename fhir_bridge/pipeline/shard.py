@@ -200,6 +200,11 @@ class ShardRun:
             account.count_record(record.outcome, record.records)
             if record.outcome == "rejected":
                 sink.reject(record.locator, "rejected", record.issues)
+            elif record.key:  # what it said in an earlier run, by other settings, it no longer says
+                uri = self.context.uri_of(record.source or "")
+                sink.write(
+                    ConvertedRecord((), record.key, uri, self.mapping.version, record.locator), account
+                )
             return
         if self._composing is not None and isinstance(record, CompositeRecord):
             converted = self._composing.write_parts(record, self, account)

@@ -275,7 +275,7 @@ class Predictor(Protocol):
     """A model: what it needs, for whom it is meant, and what it says. See docs/predictors.md.
 
     It runs in a process of its own, to which it is sent by pickle: a class of an importable module, without open files.
-    Its codes stand in the code system that its attribute `code_system` names (a plug-in ships it with the
+    Its codes are of the code system that its attribute `code_system` names (a plug-in ships it with the
     terminology hook), else in `urn:fhir-bridge:predictor:<name>`. Attribute `result_code` (code, display): that of a
     run without an answer; absent, such a run has a text alone. Attribute `files`: paths of what it reads beside its
     code (weights), whose content is part of what the model is.

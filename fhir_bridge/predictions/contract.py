@@ -110,7 +110,7 @@ class Refusal:
 
     Attributes:
         code: as in `Prediction`; empty where the model failed before it could say what it predicts.
-        text: the reason as a person reads it, naming the deciding resource. Values stand in `evidence`, not here: this
+        text: the reason as a person reads it, naming the deciding resource. Values are in `evidence`, not here: this
             text is also printed.
         evidence: what decided (a Condition, a variant); the inputs seen so far come with it.
     """

@@ -110,7 +110,7 @@ class QuantityInput:
     sites: frozenset[str] = frozenset()
 
     def find(self, record: PatientRecord) -> tuple[Decimal, Evidence]:
-        """The newest value in `unit`, and the resource it stands in.
+        """The newest value in `unit`, and the resource that holds it.
 
         Raises:
             MissingInput: there is none, or it is too old.

@@ -69,7 +69,7 @@ def _answered(predictor: Predictor, call: bytes) -> bytes:
     """The answer to a call: what the model says of each record, or why it says nothing at all."""
     try:
         answer = orjson.dumps(_call(predictor, call))
-    except BaseException as error:  # noqa: BLE001 - also SystemExit and MemoryError; a value may stand in the message
+    except BaseException as error:  # noqa: BLE001 - also SystemExit and MemoryError; the message may hold a value
         return orjson.dumps({"failed": type(error).__name__})
     if len(answer) > LARGEST_ANSWER:
         return orjson.dumps({"failed": "its answer is too long"})

@@ -150,10 +150,15 @@ class PatientRecord:
         for observation in self.all("Observation"):
             if observation.get("status") not in _RELIABLE:
                 continue
-            for node in (observation, *observation.get("component", ())):
-                if codes.intersection(codings(node.get("code"))):
-                    found.append((effective_of(observation), observation, node))
-                    break
+            nodes = [
+                node
+                for node in (observation, *observation.get("component", ()))
+                if codes.intersection(codings(node.get("code")))
+            ]
+            if nodes:
+                # A panel may carry its part's code too; the part has the value.
+                node = next((one for one in nodes if _has_value(one)), nodes[0])
+                found.append((effective_of(observation), observation, node))
         found.sort(key=lambda item: (moment_of(item[0]) or _LONG_AGO, item[1]["id"]), reverse=True)
         for _, observation, node in found:
             yield observation, node
@@ -173,6 +178,10 @@ class PatientRecord:
             f"/_history/{version}" if version else ""
         )
         return Evidence(reference, label, value, effective_of(resource), modality_of(resource))
+
+
+def _has_value(node: dict[str, Any]) -> bool:
+    return any(name.startswith("value") for name in node)
 
 
 _LONG_AGO = datetime(1, 1, 1, tzinfo=UTC)

@@ -42,7 +42,7 @@ def handlers(site: str | None) -> dict[str, Handler]:
 
 
 async def work_on_jobs(store: Store, kinds: Mapping[str, Handler], stopped: asyncio.Event) -> None:
-    """Do jobs until told to stop; what is being done then is finished."""
+    """Do jobs until `stopped`; what is being done then is finished."""
     jobs = Jobs(store.pool, f"worker-{os.getpid()}-{secrets.token_hex(4)}")
     while not stopped.is_set():
         try:
@@ -65,7 +65,7 @@ async def _do(store: Store, jobs: Jobs, job: Job, handler: Handler) -> None:
         result = await handler(store, job.payload)
     except Exception as error:  # noqa: BLE001 - whatever a handler raises fails its job and no other
         retry = timedelta(seconds=min(600, 2**job.attempts)) if job.attempts < RETRIES else None
-        # The type alone: a message may hold what stands in a record.
+        # The type alone: a message may hold a value of a record.
         await jobs.fail(job, type(error).__name__, retry_after=retry)
         _log.warning("job %s (%s) failed: %s", job.key, job.kind, type(error).__name__)
     else:

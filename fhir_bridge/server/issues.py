@@ -13,7 +13,7 @@ CODES = declare(
         "FB-REST-001",
         "error",
         "The body is not JSON that FHIR allows",
-        "Send one JSON object in UTF-8, each key once, no NaN, nested at most 200 levels.",
+        "Send one JSON object in UTF-8, each key once, no NaN, nested at most 200 levels, of at most a million values.",
         "structure",
     ),
     IssueCode(

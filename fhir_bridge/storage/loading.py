@@ -22,13 +22,13 @@ from fhir_bridge.storage.contributions import MERGED, incoming, version_order
 from fhir_bridge.storage.dictionaries import Dictionaries
 from fhir_bridge.storage.errors import BadResource
 from fhir_bridge.storage.implicit_rules import refuse_implicit_rules
-from fhir_bridge.storage.indexing import Identity, find_keys, identify, index
+from fhir_bridge.storage.indexing import Identity, identify, identify_within, index
 from fhir_bridge.storage.ownership import owners, same_person
 from fhir_bridge.storage.parts import Part, write_parts
 from fhir_bridge.storage.records import LOOSE, Claim, ClaimRow, KnownRecord, RecordSet
 from fhir_bridge.storage.stored import parse
 from fhir_bridge.storage.subjects import LoadResult, Message, Subject, read_subject
-from fhir_bridge.storage.versions import NewVersion, lock, write_versions
+from fhir_bridge.storage.versions import lock, write_versions
 
 __all__ = ["LoadResult", "Loader", "Output", "RecordsResult", "each"]
 
@@ -397,7 +397,10 @@ class _Batch:
         if replaced:
             await records.keep_outputs(connection, replaced)
         versions = [subject.new_version(self.loader._dictionaries.definitions) for subject in changed]
-        await _complete_keys(connection, versions, self.keys)
+        made = [
+            new.item for new in versions if new.item is not None
+        ]  # merged, withdrawn: not the messages' own
+        await identify_within(connection, self.loader._dictionaries, made, self.keys, fresh=())
         past = [old for subject in touched for old in subject.past]
         await write_versions(connection, self.loader._dictionaries, self.keys, versions, past)
         folded = [subject.current.key for subject in touched if subject.folded_again]
@@ -429,18 +432,3 @@ async def each(outputs: Iterable[Output] | AsyncIterable[Output]) -> AsyncIterat
     else:
         for output in outputs:
             yield output
-
-
-async def _complete_keys(
-    connection: AsyncConnection, versions: list[NewVersion], keys: dict[Identity, int]
-) -> None:
-    """Numbers of what merged contents refer to: another source's message named it before, so it has one."""
-    missing = {
-        identity
-        for version in versions
-        if version.item is not None
-        for identity in version.item.identities()
-        if identity not in keys
-    }
-    if missing:
-        keys.update(await find_keys(connection, sorted(missing)))

@@ -170,9 +170,9 @@ async def owners_of_contents(
     """Whom contents that are not stored, or not current, are about: by themselves and through what they name.
 
     Args:
-        beside: contents that will be stored together with them, which count in place of stored ones.
+        beside: contents that will be stored together with them, which count as well as what is stored.
     """
-    named = {target for item in (*items, *beside.values()) for target in item.owners.through} - beside.keys()
+    named = {target for item in (*items, *beside.values()) for target in item.owners.through}
     stored: dict[Identity, set[str]] = {}
     if named:
         pairs = sorted(named)

@@ -151,5 +151,5 @@ def content_hash(resource: Mapping[str, Any]) -> bytes:
 
 
 def digest(text: bytes) -> bytes:
-    """The hash that content is told apart by."""
+    """The hash by which contents are distinguished."""
     return hashlib.blake2b(text, digest_size=16).digest()

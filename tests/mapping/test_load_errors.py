@@ -64,7 +64,7 @@ RULE = """- rule: r
             "m.yaml:10:69: in_unit has no else='kept' (did you mean \"keep\"?)",
         ),
         ("method: =concept()", 'm.yaml:10:12: concept needs the argument "x" (concept(x, to=…, system=…, text=…, '
-         "display=…, else=…, equivalence=…, schemes=…, table=…, default=…))"),
+         "display=…, else=…, equivalence=…, schemes=…, table=…, default=…, unknown=…))"),
         ("method: =period(1, 2, 3)", "m.yaml:10:25: period takes 2 arguments without name, 3 are given "
          "(period(start, end=…))"),
         ("method: =quantity(row.x)", "m.yaml:10:12: Observation.method takes CodeableConcept, and this gives Quantity "

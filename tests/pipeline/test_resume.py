@@ -264,6 +264,22 @@ def test_a_manifest_that_cannot_be_read_is_refused_with_a_sentence(text: str, si
     assert "--force" in refused.stderr
 
 
+def test_a_manifest_that_contradicts_itself_is_refused(interrupted: Path) -> None:
+    file = interrupted / "out" / "manifest.json"
+    for change in ({"0": {"sources": [], "account": None}}, {"9": None}, {"-9": None}, {"x": None}):
+        content = json.loads(file.read_text())
+        account = content["done"]["0"]["account"]
+        done = {
+            number: {**content["done"]["0"], **(one or {}), "account": account}
+            for number, one in change.items()
+        }
+        file.write_text(json.dumps(content | {"done": done}))
+        refused = convert_beds(interrupted, "out", "--resume")
+        assert refused.returncode == 2, refused.stderr
+        assert "--force" in refused.stderr
+        file.write_text(json.dumps(content))
+
+
 def test_a_run_that_is_cut_off_while_the_parts_are_joined_goes_on(interrupted: Path) -> None:
     out = interrupted / "out"
     shutil.copytree(out, interrupted / "kept")

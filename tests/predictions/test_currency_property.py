@@ -236,6 +236,7 @@ def test_any_sequence_leaves_one_result_that_the_record_explains(
 
 
 @pytest.mark.soak
+@pytest.mark.timeout(7200)
 @settings(max_examples=200)
 @given(taken=st.lists(steps(), min_size=10, max_size=40))
 def test_any_long_sequence_does(database_url: str, taken: list[Step]) -> None:

@@ -100,6 +100,12 @@ def test_a_newest_value_that_can_not_be_read_is_refused(
     assert "newest" in result.evidence[0].reference
 
 
+def test_a_panel_under_its_parts_code_has_its_value_in_the_part() -> None:
+    panel = blood_pressure(140)
+    panel["code"]["coding"].append({"system": "http://loinc.org", "code": "8480-6"})
+    assert isinstance(answer(Score2(), record(*inputs(sbp=panel)), SETTINGS), Prediction)
+
+
 def test_a_measurement_that_was_not_made_hides_no_older_one() -> None:
     newest = blood_pressure(1, when=NOW.isoformat(timespec="seconds"))
     newest["component"][0] = {

@@ -30,6 +30,8 @@ class Served:
     port: int
     log: Path
     headers: dict[str, str] = field(default_factory=dict)
+    tokens: dict[str, str] = field(default_factory=dict)
+    database_url: str = ""
 
     @property
     def root(self) -> str:

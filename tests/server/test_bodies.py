@@ -48,6 +48,22 @@ def test_what_is_not_fhir_json_is_refused(hospital: Hospital, clinician: dict[st
     assert response.json()["issue"][0]["code"] in ("structure", "invalid")
 
 
+@pytest.mark.parametrize(
+    ("body", "told"),
+    [
+        (b'{"resourceType":"Patient","gender":"male","gender":"female"}', 'the key "gender" stands twice'),
+        (b'{"resourceType":"Patient","multipleBirthInteger":NaN}', "NaN is no number"),
+        (b'{"resourceType":"Patient","name":[{"family":"\\ud800"}]}', "half a surrogate pair"),
+        (b'{"resourceType":"Patient","multipleBirthInteger":' + b"9" * 5000 + b"}", "too many digits"),
+    ],
+)
+def test_the_refusal_says_what_is_wrong(
+    hospital: Hospital, clinician: dict[str, str], body: bytes, told: str
+) -> None:
+    response = hospital.http.post("/fhir/Patient", content=body, headers=clinician)
+    assert told in response.json()["issue"][0]["details"]["text"]
+
+
 def test_a_million_keys_are_refused_in_bounded_time(hospital: Hospital, clinician: dict[str, str]) -> None:
     body = json.dumps({"resourceType": "Patient"} | {f"k{number}": 1 for number in range(200_000)})
     response = hospital.http.post("/fhir/Patient", content=body, headers=clinician)

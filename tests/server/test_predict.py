@@ -46,33 +46,49 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.fixture
-def served(fresh_database_url: str, site: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hospital]:
-    monkeypatch.setenv("FHIR_BRIDGE_SITE", str(site))
+@pytest.fixture(scope="module")
+def served(database_url: str, site: Path) -> Iterator[Hospital]:
     plugins = bare_plugins()
     plugins.register(predictions)
     added = Plugin()
     get_manager().register(added)
-    app = create_app(Settings(database_url=fresh_database_url, site=site), plugins=plugins)
+    app = create_app(Settings(database_url=database_url, site=site), plugins=plugins)
     try:
-        with running(app) as http:
+        with pytest.MonkeyPatch.context() as environment, running(app) as http:
+            environment.setenv("FHIR_BRIDGE_SITE", str(site))
             hospital = Hospital(http)
             hospital.run(furnish, hospital.services)
-            hospital.run(hospital.services.store.load, records(), adapter="test")
             yield hospital
     finally:
         get_manager().unregister(added)
 
 
-def ask(hospital: Hospital, method: str = "POST", model: str = "score2", patient: str = "p") -> Any:
+def own(resource: dict[str, Any], patient: str) -> dict[str, Any]:
+    """The resource, as one of this patient's."""
+    if resource["resourceType"] == "Patient":
+        return resource | {"id": patient}
+    element = "patient" if "patient" in resource else "subject"
+    return resource | {"id": f"{patient}-{resource['id']}", element: {"reference": f"Patient/{patient}"}}
+
+
+@pytest.fixture
+def p(served: Hospital, request: pytest.FixtureRequest) -> str:
+    """A patient of this test, for whom SCORE2 is meant."""
+    name = f"p{abs(hash(request.node.name))}"
+    served.run(served.services.store.load, [own(item, name) for item in records()], adapter="test")
+    return name
+
+
+def ask(hospital: Hospital, patient: str, method: str = "POST", model: str = "score2") -> Any:
     headers = hospital.token("user/*.cruds")
     path = f"/fhir/Patient/{patient}/$predict"
     return hospital.http.request(method, path, params={"predictor": model}, headers=headers)
 
 
-def write(hospital: Hospital, resource: dict[str, Any]) -> None:
-    kind, identity = resource["resourceType"], resource["id"]
-    hospital.run(hospital.services.store.update, kind, identity, resource, EVERYTHING)
+def write(hospital: Hospital, patient: str, resource: dict[str, Any]) -> None:
+    found = own(resource, patient)
+    update = hospital.services.store.update
+    hospital.run(update, found["resourceType"], found["id"], found, EVERYTHING)
 
 
 def part_of(answer: Any, name: str) -> Any:
@@ -80,11 +96,11 @@ def part_of(answer: Any, name: str) -> Any:
     return found.get("resource") or next(value for key, value in found.items() if key.startswith("value"))
 
 
-def test_a_model_that_hangs_delays_no_other_clients_read(served: Hospital) -> None:
+def test_a_model_that_hangs_delays_no_other_clients_read(served: Hospital, p: str) -> None:
     """Reads are answered while the model hangs; it is one recorded failed run in the end."""
     sleeper = records()[0] | {"id": "sleeper", "name": [{"family": "sleep"}]}
     served.run(served.services.store.load, [sleeper], adapter="test")
-    ask(served, model="model")  # the model's process is started
+    ask(served, p, model="model")  # the model's process is started
     headers = served.token("user/*.cruds")
     client = served.http._client
 
@@ -94,7 +110,7 @@ def test_a_model_that_hangs_delays_no_other_clients_read(served: Hospital) -> No
         await asyncio.sleep(0.2)
         reads = 0
         for _ in range(20):
-            assert (await client.get("/fhir/Patient/p", headers=headers)).status_code == 200
+            assert (await client.get(f"/fhir/Patient/{p}", headers=headers)).status_code == 200
             reads += not hanging.done()
         return await hanging, reads
 
@@ -104,16 +120,16 @@ def test_a_model_that_hangs_delays_no_other_clients_read(served: Hospital) -> No
     assert answer.json()["dataAbsentReason"]["text"] == "the model failed: it did not answer within 4 seconds"
 
 
-def test_a_corrected_input_is_shown_until_it_is_computed_again(served: Hospital, site: Path) -> None:
-    first = ask(served).json()
-    assert part_of(ask(served, "GET"), "state") == "current"
-    write(served, pressure(180))
+def test_a_corrected_input_is_shown_until_it_is_computed_again(served: Hospital, p: str, site: Path) -> None:
+    first = ask(served, p).json()
+    assert part_of(ask(served, p, "GET"), "state") == "current"
+    write(served, p, pressure(180))
     changed = "outdated: systolic blood pressure corrected from 137 to 180 mm[Hg]"
-    read = ask(served, "GET")
+    read = ask(served, p, "GET")
     assert part_of(read, "state") == "withdrawn"
     assert part_of(read, "outdated") == changed
     assert part_of(read, "result")["status"] == "entered-in-error"
-    shown = plain(part(page(served, "/patients/p"), "predictions"))
+    shown = plain(part(page(served, f"/patients/{p}"), "predictions"))
     assert changed in shown
     assert "No current result" in shown
     assert "SCORE2 outdated" in plain(page(served, "/"))
@@ -124,54 +140,55 @@ def test_a_corrected_input_is_shown_until_it_is_computed_again(served: Hospital,
         task = asyncio.create_task(work_on_jobs(served.services.store, handlers(str(site)), stopped))
         for _ in range(600):
             await asyncio.sleep(0.1)
-            standings = await served.services.store.results.of_patient("p")
+            standings = await served.services.store.results.of_patient(p)
             if any(one.state == "current" for one in standings):
                 break
         stopped.set()
         await task
 
     served.run(work)
-    now = ask(served, "GET")
+    now = ask(served, p, "GET")
     assert part_of(now, "state") == "current"
     assert part_of(now, "result")["id"] != first["id"]
-    shown = plain(part(page(served, "/patients/p"), "predictions"))
+    shown = plain(part(page(served, f"/patients/{p}"), "predictions"))
     assert "outdated" not in shown
     assert "(withdrawn)" in shown
 
 
-def test_newer_data_is_announced_until_it_is_computed(served: Hospital) -> None:
-    ask(served)
-    write(served, of_patient(condition("I10")))
-    assert part_of(ask(served, "GET"), "outdated") == "outdated: newer data have arrived"
-    assert ask(served).status_code == 200
-    assert [item["name"] for item in ask(served, "GET").json()["parameter"]] == ["state", "result"]
+def test_newer_data_is_announced_until_it_is_computed(served: Hospital, p: str) -> None:
+    ask(served, p)
+    write(served, p, of_patient(condition("I10")))
+    assert part_of(ask(served, p, "GET"), "outdated") == "outdated: newer data have arrived"
+    assert ask(served, p).status_code == 200
+    assert [item["name"] for item in ask(served, p, "GET").json()["parameter"]] == ["state", "result"]
 
 
-def test_who_may_not_read_the_input_is_not_shown_its_values(served: Hospital) -> None:
-    ask(served)
-    write(served, pressure(180))
+def test_who_may_not_read_the_input_is_not_shown_its_values(served: Hospital, p: str) -> None:
+    ask(served, p)
+    write(served, p, pressure(180))
     headers = served.token(f"user/Patient.rs user/Observation.rs?category={PREDICTION_CODES}|prediction")
-    answer = served.http.get("/fhir/Patient/p/$predict?predictor=score2", headers=headers)
+    answer = served.http.get(f"/fhir/Patient/{p}/$predict?predictor=score2", headers=headers)
     assert part_of(answer, "outdated") == "outdated: systolic blood pressure changed"
     none = served.http.get(
-        "/fhir/Patient/p/$predict?predictor=score2", headers=served.token("user/Patient.rs")
+        f"/fhir/Patient/{p}/$predict?predictor=score2", headers=served.token("user/Patient.rs")
     )
     assert none.status_code == 403
 
 
-def test_who_opted_out_of_research_is_refused_without_a_grant_to_read_the_consent(served: Hospital) -> None:
-    write(served, consent())
+def test_who_opted_out_of_research_is_refused_without_a_grant_to_read_the_consent(
+    served: Hospital, p: str
+) -> None:
+    write(served, p, consent())
     scopes = "user/Patient.rs user/Observation.cruds user/Condition.rs"
     headers = served.token(scopes)
-    path = "/fhir/Patient/p/$predict?predictor=score2"
+    path = f"/fhir/Patient/{p}/$predict?predictor=score2"
     answer = served.http.post(path, headers=headers)
     assert answer.status_code == 200, answer.text
     assert answer.json()["dataAbsentReason"]["coding"][0]["code"] == "masked"
 
 
-def test_a_get_runs_nothing(served: Hospital) -> None:
-    assert ask(served, "GET").status_code == 404
-    found = served.run(
-        served.services.store.search, "Observation", [("_security", "AIAST")], EVERYTHING, count=5
-    )
+def test_a_get_runs_nothing(served: Hospital, p: str) -> None:
+    assert ask(served, p, "GET").status_code == 404
+    search = [("_security", "AIAST"), ("patient", p)]
+    found = served.run(served.services.store.search, "Observation", search, EVERYTHING, count=5)
     assert found.entries == []

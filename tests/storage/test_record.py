@@ -379,7 +379,18 @@ def test_a_person_who_is_no_patient_here_keeps_a_resource_out_of_bound_access(
                 await store.create(group, bound("a"))
             named = [stored.id async for stored in store.patient_record("a", EVERYTHING, types=["Group"])]
             assert f"g{number}" in named
-        assert (await store.search("Group", [], bound("a"))).total == 0
+            about = {
+                "resourceType": "Provenance",
+                "id": f"v{number}",
+                "target": [{"reference": f"Group/g{number}"}],
+            }
+            await store.update("Provenance", f"v{number}", about, EVERYTHING)
+            with pytest.raises(NotFound):
+                await store.read("Provenance", f"v{number}", bound("a"))
+            with pytest.raises(Forbidden):
+                await store.create(about, bound("a"))
+        for kind in ("Group", "Provenance"):
+            assert (await store.search(kind, [], bound("a"))).total == 0
 
     with_store(fresh_database_url, work)
 

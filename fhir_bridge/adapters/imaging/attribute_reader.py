@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Collection, Iterator
 from decimal import Decimal
 from functools import lru_cache
@@ -11,7 +10,7 @@ from typing import Any, Final
 from pydicom.datadict import keyword_for_tag, tag_for_keyword
 
 from fhir_bridge.adapters.imaging.character_sets import DEFAULT, Encodings, encodings_of
-from fhir_bridge.adapters.imaging.codes import Code, code
+from fhir_bridge.adapters.imaging.codes import CODE_FORM, Code, code
 from fhir_bridge.adapters.imaging.elements import OMITTED, UNREADABLE, Element, Elements, items_of
 from fhir_bridge.adapters.imaging.values import NOTHING, Problem, Reading, Value, expected, read_plain
 
@@ -24,7 +23,6 @@ _CHARACTER_SET: Final = 0x00080005
 _CODE_VALUES: Final = (0x00080100, 0x00080119, 0x00080120)
 """Code Value, Long Code Value, URN Code Value (PS3.3 table 8.8-1)."""
 _SCHEME, _VERSION, _MEANING = 0x00080102, 0x00080103, 0x00080104
-_CODE_FORM: Final = re.compile(r"\S+( \S+)*")
 
 
 class Item:
@@ -115,8 +113,7 @@ def _item(elements: Elements, encodings: Encodings) -> Reading:
         problems += (Problem(problem.code, keyword_for_tag(known) + problem.text) for problem in wrong)
         texts.append(value if isinstance(value, str) else None)
     value, scheme, meaning, version = texts
-    if value is not None and not _CODE_FORM.fullmatch(value):
-        # R4 `code` has no other white space (datatypes.html#code).
+    if value is not None and not CODE_FORM.fullmatch(value):
         problems.append(Problem("FB-DCM-020", f"{keyword_for_tag(value_tag)} is no code and was left out"))
         value = None
     if value is None and meaning is None:

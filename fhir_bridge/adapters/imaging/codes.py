@@ -11,7 +11,19 @@ from typing import Final, NamedTuple
 from pydicom.sr._concepts_dict import concepts
 from pydicom.sr.coding import snomed_mapping
 
-__all__ = ["DCM", "LATERALITY", "LOINC", "MDC", "SCHEMES", "SCT", "UCUM", "Code", "code", "system_of"]
+__all__ = [
+    "CODE_FORM",
+    "DCM",
+    "LATERALITY",
+    "LOINC",
+    "MDC",
+    "SCHEMES",
+    "SCT",
+    "UCUM",
+    "Code",
+    "code",
+    "system_of",
+]
 
 DCM: Final = "http://dicom.nema.org/resources/ontology/DCM"
 LOINC: Final = "http://loinc.org"
@@ -60,6 +72,9 @@ LATERALITY: Final[Mapping[str, tuple[str, str]]] = {
     "U": ("66459002", "Unilateral"),
 }
 """Laterality (0020,0060) and Image Laterality (0020,0062) to SNOMED CT: code and display (PS3.3 C.7.3.1, CID 244)."""
+
+CODE_FORM: Final = re.compile(r"\S+( \S+)*")
+"""R4 `code` has single spaces within and no other white space (datatypes.html#code)."""
 
 _LEADING_ANNOTATION: Final = re.compile(r"^(\{[^{}]*\})([^/.{].*)$")
 _SNOMED_RT = frozenset({"SRT", "SNM3", "99SDM"})

@@ -12,6 +12,7 @@ from fhir_bridge.adapters.imaging.codes import LATERALITY
 from fhir_bridge.adapters.imaging.dicom_file import Refused, read_elements
 from fhir_bridge.adapters.imaging.elements import Elements
 from fhir_bridge.adapters.imaging.issues import found
+from fhir_bridge.adapters.imaging.patients import identifier_types
 from fhir_bridge.adapters.imaging.values import Value
 from fhir_bridge.fhir.issues import Issue
 
@@ -107,6 +108,10 @@ def _check_items(header: Header, report: Callable[[str, str], None]) -> None:
         for keyword in _ONE_ITEM:
             if len(values.get(keyword) or ()) > 1:
                 report("FB-DCM-022", f"{keyword} has {len(values[keyword])} items; the first was taken")
+    for item in header.study.get(_ISSUER) or ():
+        kind = getattr(item, "IdentifierTypeCode", None)
+        if kind is not None and kind not in identifier_types():
+            report("FB-DCM-020", f"{_ISSUER}[1].IdentifierTypeCode is not in HL7 table 0203 and was left out")
     if len(header.study.get(_ISSUER) or ()) > 1:
         report("FB-DCM-023", f"{_ISSUER} has several items and was left out")
         del header.study[_ISSUER]

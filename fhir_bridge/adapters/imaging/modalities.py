@@ -8,7 +8,7 @@ from typing import Any
 
 from pydicom.sr._concepts_dict import concepts
 
-from fhir_bridge.adapters.imaging.codes import Code
+from fhir_bridge.adapters.imaging.codes import CODE_FORM, Code
 
 __all__ = ["modality_code"]
 
@@ -37,5 +37,7 @@ def modality_code(value: Any) -> Code | None:
     if not first:
         return None
     text = str(first)
+    if not CODE_FORM.fullmatch(text):
+        return Code(None, None, text)
     meaning = _NAMES.get(text) or _meanings().get(text)
     return Code(text, "DCM", meaning) if meaning else Code(text, None, text)

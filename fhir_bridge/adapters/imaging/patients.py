@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 import unicodedata
 from collections.abc import Iterable
+from functools import lru_cache
 from itertools import chain, combinations, product
 from typing import NamedTuple
 
 from fhir_bridge.adapters.imaging.parties import PatientIdentity, first_text, issuer
 from fhir_bridge.adapters.imaging.person_names import PersonName
 from fhir_bridge.adapters.imaging.values import Value
+from fhir_bridge.fhir import definitions
 
-__all__ = ["Subject", "contradiction", "same_subject", "subject_of"]
+__all__ = ["Subject", "contradiction", "identifier_types", "same_subject", "subject_of"]
 
 
 class Subject(NamedTuple):
@@ -53,6 +55,13 @@ class Subject(NamedTuple):
         return cls(value, tuple(authority), kind, tuple(name), birth)
 
 
+@lru_cache(maxsize=1)
+def identifier_types() -> frozenset[str]:
+    """Codes of HL7 table 0203, which Identifier Type Code (0040,0035) takes."""
+    known = definitions.code_system("http://terminology.hl7.org/CodeSystem/v2-0203")
+    return frozenset(known.concepts) if known is not None else frozenset()
+
+
 def subject_of(values: dict[str, Value]) -> Subject:
     """The subject by the study attributes of an instance."""
     names: list[str] = []
@@ -62,7 +71,8 @@ def subject_of(values: dict[str, Value]) -> Subject:
             getattr(item, "UniversalEntityID", None), getattr(item, "UniversalEntityIDType", None)
         )
         names += [entity] if entity else []
-        kind = first_text(getattr(item, "IdentifierTypeCode", None))
+        stated = first_text(getattr(item, "IdentifierTypeCode", None))
+        kind = stated if stated in identifier_types() else None
         break
     local = first_text(values.get("IssuerOfPatientID"))
     names += [local] if local else []

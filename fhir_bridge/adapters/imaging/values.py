@@ -221,6 +221,12 @@ def _plain(text: str, limit: int = _LENGTH) -> str | None:
     return text or None
 
 
+def _code(text: str) -> str | None:
+    if any(character in text for character in "\t\r\n"):
+        raise _Unusable("has control characters")
+    return _plain(text)
+
+
 def _long(text: str) -> str | None:
     return _plain(text, _LENGTHS["UT"])
 
@@ -288,6 +294,7 @@ def _numbers(kind: str, value: bytes) -> list[Any]:
 
 
 _CONVERTERS: Final[dict[str, Callable[[str], Value]]] = {
+    "CS": _code,
     "PN": _name,
     "DA": _calendar(is_date),
     "TM": _calendar(is_time),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import re
 from decimal import Decimal
 from typing import Any
@@ -34,7 +33,7 @@ INLINE_BYTES = 4_096
 """Bodies up to this size are parsed and validated on the event loop; larger ones in a thread."""
 LARGE_BYTES = 1024 * 1024
 """Bodies beyond this size are looked at one after the other: parsed, they take many times as much memory."""
-MOST_FLAT = 200_000
+MOST_FLAT = 250_000
 """Values of one object or list."""
 TURN_SECONDS = 30
 MOST_VALUES = 1_000_000
@@ -113,7 +112,7 @@ def parse(body: bytes) -> dict[str, Any]:
     """A JSON object, decimals to the digit.
 
     Raises:
-        Refusal: 400; see FB-REST-001. 413: too many values.
+        Refusal: 400; see FB-REST-001.
     """
     _bounded_text(body)
     try:
@@ -123,8 +122,7 @@ def parse(body: bytes) -> dict[str, Any]:
     try:
         value = loads_exact(text.removeprefix("\ufeff"))
     except JsonError as error:
-        cause = error.__cause__
-        if isinstance(cause, ValueError) and not isinstance(cause, json.JSONDecodeError):
+        if type(error.__cause__) is ValueError:  # Python's own, of a whole number
             raise refuse(400, "FB-REST-001", "a number has too many digits") from error
         raise refuse(400, "FB-REST-001", str(error)) from error
     if not isinstance(value, dict):
@@ -142,7 +140,7 @@ def _bounded_text(body: bytes) -> None:
     if len(body) <= LARGE_BYTES:
         return
     if sum(map(body.count, (b",", b"{", b"["))) > MOST_VALUES:
-        raise refuse(413, "FB-REST-007", f"the body has more than {MOST_VALUES} values")
+        raise refuse(400, "FB-REST-001", f"the body has more than {MOST_VALUES} values")
     start = 0
     while start < len(body):
         end = body.find(b"}", start)
@@ -151,7 +149,7 @@ def _bounded_text(body: bytes) -> None:
             end - start > MOST_FLAT
             and max(body.count(b",", start, end), body.count(b"[", start, end)) > MOST_FLAT
         ):
-            raise refuse(413, "FB-REST-007", f"an object or list has more than {MOST_FLAT} values")
+            raise refuse(400, "FB-REST-001", f"an object or list has more than {MOST_FLAT} values")
         start = end + 1
 
 
@@ -234,6 +232,7 @@ async def read_resource(call: Call, resource_id: str = "") -> dict[str, Any]:
         resource = _parsed(body, call.type, resource_id)
     else:
         resource = await offloaded(_parsed, body, call.type, resource_id)
+    del body  # it may be large, and is not needed any more
     judge = Judge(call.services.terminology, call.services.store)
     refuse_invalid(await judge.issues(resource, inline=inline))
     return resource

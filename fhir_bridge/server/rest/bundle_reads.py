@@ -82,7 +82,7 @@ async def read_entry(
     if known is not None and answers.matches(known, stored):
         return Answered({**response, "status": "304 Not Modified"}, shown=[stored])
     content = hooks.redact(call.services.plugins, stored.bytes, call.access)
-    call.budget.spend(size=len(content))
+    call.budget.spend(entries=0, size=len(content))
     return Answered(response, [content], f"{call.base}/{stored.type}/{stored.id}", [stored])
 
 
@@ -100,7 +100,7 @@ async def operate_entry(call: Call, method: str, query: str, resource: dict[str,
             raise refuse(400, "FB-REST-010", "an operation that changes something is not taken in a Bundle")
         given = await answer(call, operation, method, decoded(query), resource if method == "POST" else None)
     body = bytes(given.body)
-    call.budget.spend(size=len(body))
+    call.budget.spend(entries=0, size=len(body))
     status = f"{given.status_code} {HTTPStatus(given.status_code).phrase}"
     if given.status_code >= 400:
         return Answered({"status": status, "outcome": loads(body)} if body else {"status": status})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from datetime import datetime
 
 from starlette.responses import Response
@@ -48,7 +49,10 @@ async def create(call: Call) -> Response:
     resource.pop("id", None)
     await check_write(call, Operation("create", call.type, "", resource))
     parameters = condition(header) if header is not None else None
-    result = await call.services.store.create(resource, call.access, if_none_exist=parameters)
+    async with (
+        call.work() if parameters is not None else nullcontext()
+    ):  # criteria may take as long as a search
+        result = await call.services.store.create(resource, call.access, if_none_exist=parameters)
     if result.outcome == "created":
         await audit_write(call, "create", f"{call.type}/{result.stored.id}", resource)
         await hooks.after_commit(call.services.plugins, [result])
@@ -78,12 +82,14 @@ async def conditional_update(call: Call) -> Response:
     call.require("s")
     parameters = condition(query_of(call.request))
     resource = await resolve(call, await read_resource(call))
-    page = await call.services.store.search(call.type, parameters, call.access, count=1)
+    async with call.work():
+        page = await call.services.store.search(call.type, parameters, call.access, count=1)
     if page.unknown:
         raise refuse(400, "FB-REST-008", f"the criterion {page.unknown[0].name} is not supported here")
-    result = await call.services.store.conditional_update(
-        call.type, parameters, resource, call.access, check=check_of(call)
-    )
+    async with call.work():
+        result = await call.services.store.conditional_update(
+            call.type, parameters, resource, call.access, check=check_of(call)
+        )
     if result.outcome != "unchanged":
         interaction: Write = "create" if result.outcome == "created" else "update"
         await audit_write(call, interaction, f"{call.type}/{result.stored.id}", resource)

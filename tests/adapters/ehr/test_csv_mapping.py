@@ -69,7 +69,7 @@ def test_local_code_without_mapping_is_kept_and_told(write: Write) -> None:
 def test_value_that_is_no_number_keeps_its_text_and_is_not_made_up(
     value: str, unit: str, write: Write
 ) -> None:
-    row = f"77;HOSP;L1;XX;Haustest;{value};{unit};;01.03.2026 10:00;;F\n"
+    row = f"77;HOSP;L1;TG;Triglyzeride;{value};{unit};;01.03.2026 10:00;;F\n"
     converted = convert("ehr/csv-laboratory", [write("lab.csv", LAB + row)])
     (found,) = converted.resources
     assert "valueQuantity" not in found

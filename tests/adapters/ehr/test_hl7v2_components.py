@@ -26,18 +26,18 @@ OBR = {1: "1", 2: "P1^KIS", 3: "F1^LIS", 4: "CHEM^Chemistry^L", 22: "20260301115
 OBX = {1: "1", 2: "ST", 3: "1^x^L", 5: "5", 11: "F"}
 
 TYPES: dict[str, int] = {
-    "CWE": 22, "CX": 12, "XPN": 15, "XAD": 23, "XTN": 18, "XCN": 25, "XON": 10, "PL": 11, "EI": 4, "EIP": 2, "NDL": 11,
-    "SN": 5, "NM": 3, "DLD": 2, "CQ": 2, "DR": 2,
+    "CWE": 22, "CWE in OBX-6": 22, "CX": 12, "XPN": 15, "XPN in PID-6": 15, "XAD": 23, "XTN": 18, "XCN": 25, "XON": 10,
+    "PL": 11, "EI": 4, "EIP": 2, "NDL": 11, "SN": 5, "NM": 3, "DLD": 2, "CQ": 2, "DR": 2,
 }  # fmt: skip
 """Types that the rules read, with the number of their components."""
 
 PLACES = [
     ("CWE", "AL1-3"), ("CWE", "AL1-5"), ("CWE", "DG1-3"), ("CWE", "PR1-3"), ("CWE", "PID-10"), ("CWE", "PID-15"),
     ("CWE", "PID-17"), ("CWE", "PID-26"), ("CWE", "PV1-10"), ("CWE", "PV1-36"), ("CWE", "PV2-3"), ("CWE", "PV2-38"),
-    ("CWE", "NK1-3"), ("CWE", "NK1-7"), ("CWE", "OBR-4"), ("CWE", "OBX-3"), ("CWE", "OBX-5"), ("CWE", "OBX-6"),
+    ("CWE", "NK1-3"), ("CWE", "NK1-7"), ("CWE", "OBR-4"), ("CWE", "OBX-3"), ("CWE", "OBX-5"), ("CWE in OBX-6", "OBX-6"),
     ("CWE", "OBX-8"), ("CWE", "OBX-17"), ("CWE", "SPM-4"), ("CWE", "SPM-8"),
     ("CX", "PID-3"), ("CX", "PID-18"), ("CX", "PV1-5"), ("CX", "PV1-19"), ("CX", "PV1-54"), ("CX", "MRG-1"),
-    ("XPN", "PID-5"), ("XPN", "PID-6"), ("XPN", "PID-9"), ("XPN", "NK1-2"), ("XPN", "MRG-7"),
+    ("XPN", "PID-5"), ("XPN in PID-6", "PID-6"), ("XPN", "PID-9"), ("XPN", "NK1-2"), ("XPN", "MRG-7"),
     ("XAD", "PID-11"), ("XAD", "NK1-4"), ("XTN", "PID-13"), ("XTN", "NK1-5"),
     ("XCN", "PV1-7"), ("XCN", "DG1-16"), ("XCN", "PR1-11"), ("XCN", "OBR-16"), ("XCN", "OBX-16"), ("XCN", "PD1-4"),
     ("XON", "OBX-23"), ("XON", "PD1-3"), ("XON", "NK1-13"), ("PL", "PV1-3"), ("PL", "PV1-6"), ("PL", "PV1-42"),
@@ -78,7 +78,7 @@ def message_with(kind: str, place: str, content: str) -> str:
     name, number = place.split("-")
     own = {int(number): content}
     if name in ("OBR", "OBX", "SPM"):
-        value_type = {2: kind} if place == "OBX-5" else {}
+        value_type = {2: kind} if place == "OBX-5" else {2: "NM"} if place == "OBX-6" else {}
         lines = [
             segment("OBR", OBR | (own if name == "OBR" else {})),
             segment("OBX", OBX | ({**value_type, **own} if name == "OBX" else {})),

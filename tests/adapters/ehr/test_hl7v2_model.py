@@ -54,6 +54,13 @@ def test_a_comment_belongs_to_what_is_before_it() -> None:
     assert value("NTE-3", "PATIENT_RESULT", groups("PATIENT_RESULT")[0]) == "about the patient"
 
 
+def test_a_comment_after_another_segment_is_none_of_the_result_before() -> None:
+    text = CULTURE.replace("SPM|1|^S1", "ZBX|1\rNTE|1||about the local segment\rSPM|1|^S1")
+    assert "about the local segment" not in [
+        value("notes", "OBSERVATION", g) for g in groups("OBSERVATION", text)
+    ]
+
+
 def test_repeated_text_lines_are_one_result() -> None:
     comment = groups("OBSERVATION")[1]
     assert value("observation.text", "OBSERVATION", comment) == "line one\nline & two"

@@ -131,6 +131,8 @@ CHANGES: list[Change] = [
 def altered(seed: str, changes: int, random: Random) -> str:
     lines = seed.split("\n")
     for _ in range(changes):
+        if len(lines) < 3:
+            break
         lines = random.choice(CHANGES)(lines, random)
     return "\n".join(lines)
 

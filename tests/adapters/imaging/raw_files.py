@@ -142,7 +142,7 @@ EVERYTHING: dict[str, Any] = {
     "PatientBirthDate": "19700101",
     "PatientSex": "F",
     "IssuerOfPatientIDQualifiersSequence": [
-        {"UniversalEntityID": "1.2.3.4.6", "UniversalEntityIDType": "ISO"}
+        {"UniversalEntityID": "1.2.3.4.6", "UniversalEntityIDType": "ISO", "IdentifierTypeCode": "MR"}
     ],
     "BodyPartExamined": "HEART",
     "DeviceSerialNumber": "S1",

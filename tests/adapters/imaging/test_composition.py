@@ -24,10 +24,12 @@ from fhir_bridge.fhir.serialization import dumps
 from fhir_bridge.mapping import Context, IdentityResolver, Site
 from fhir_bridge.plugins import CompositeAdapter
 from tests.adapters.imaging.conversion import UnitsOnly, mapping
-from tests.adapters.imaging.documents import ecg, echo_report, rejection
-from tests.adapters.imaging.raw_files import BIG_ENDIAN, EXPLICIT, IMPLICIT, Raw, code, everything, write
+from tests.adapters.imaging.documents import changed, ecg, echo_report, rejection
+from tests.adapters.imaging.raw_files import BIG_ENDIAN, EXPLICIT, IMPLICIT, Raw, code, everything, tag, write
 
 ADAPTER = DicomAdapter()
+LONG_SAMPLES = (tag("WaveformSequence"), 0, tag("WaveformData"))
+LONG_COUNT = (tag("WaveformSequence"), 0, tag("NumberOfWaveformSamples"))
 SITE = Site(demo_key=True, zone="Europe/Rome")
 RUN: Any = SimpleNamespace(options={}, site=SITE)
 
@@ -148,7 +150,7 @@ def check_split(files: list[Path], batches: list[list[int]]) -> None:
     assert parts.output() == whole.output() == output(studies(files)[0])
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(splits(12))
 def test_any_split_into_batches_ends_as_one_load(files: list[Path], batches: list[list[int]]) -> None:
     check_split(files, batches)
@@ -225,6 +227,30 @@ def test_what_is_too_large_to_be_kept_is_left_out_and_reported_wherever_it_is_re
         assert [(issue.code, "4000 bytes" in issue.message) for issue in each.issues] == [
             ("FB-DCM-027", True)
         ]
+
+
+def test_a_recording_that_is_too_long_to_be_kept_points_to_its_instance(tmp_path: Path) -> None:
+    values = changed(ecg(), LONG_SAMPLES, ("OW", bytes(4 * 1_100_000)))
+    values = changed(values, LONG_COUNT, ("UL", (1_100_000).to_bytes(4, "little")))
+    (record,) = studies([write(tmp_path / "holter.dcm", values)])
+    (part,) = record.parts
+    assert len(part.content) < 4096
+    composed = ADAPTER.compose([part], RUN)
+    assert output(composed) == output(record)
+    for each in (record, composed):
+        (waveform,) = each.study.recordings[0].waveforms
+        assert (waveform.total_samples, waveform.leads[0].readable) == (2_200_000, False)
+    assert any(b"The samples are in the DICOM instance" in line for line in output(record))
+
+
+def test_an_instance_whose_file_has_gone_is_missing_among_the_parts_and_reported(make: Any) -> None:
+    paths = [make(f"{number}.dcm", SOPInstanceUID=f"1.2.3.4.{number}") for number in (1, 2)]
+    (record,) = studies(paths)
+    paths[0].unlink()
+    assert [part.key for part in record.parts] == ["1.2.3.4.2"]
+    assert [(issue.severity, issue.code, issue.source) for issue in record.issues] == [
+        ("error", "FB-DCM-019", "1.dcm")
+    ]
 
 
 # Content

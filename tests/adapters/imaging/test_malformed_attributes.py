@@ -112,15 +112,16 @@ def test_a_malformed_attribute_costs_at_most_itself_and_is_reported(
 ) -> None:
     path = tmp_path / "malformed.dcm"
     without = convert([write(path, everything(**{keyword: None}))], SITE)
-    unaffected = whole & leaves(without)
+    less = leaves(without)
     for kind, value in MALFORMED.items():
         write(path, everything() | {tag(keyword): value})
         converted = convert([path], SITE)
+        said = leaves(converted)
         where = (keyword, kind, converted.issues)
-        assert converted.outcomes == ["converted"], where
+        assert converted.outcomes in (["converted"], ["partial"]), where
         (study,) = converted.of("ImagingStudy")
         assert study["numberOfInstances"] == 1, where
-        assert unaffected <= leaves(converted), (*where, unaffected - leaves(converted))
+        assert whole & less <= said, (*where, (whole & less) - said)
         wrong = checked.errors(converted)
         assert not wrong, (*where, wrong)
         named = [
@@ -130,7 +131,7 @@ def test_a_malformed_attribute_costs_at_most_itself_and_is_reported(
         ]
         unmapped = [issue for issue in converted.issues if issue.code == "FB-MAP-107"]
         several = kind == "only backslashes" and dictionary_VM(tag(keyword)) != "1"
-        if leaves(converted) == leaves(without) != whole and kind not in NOTHING and not several:
+        if said == less != whole and kind not in NOTHING and not several:
             assert named or (keyword == "PatientSex" and unmapped), where
 
 

@@ -149,7 +149,7 @@ def unread(root: Group, segments: Sequence[Segment], applied: Iterable[Applied])
         if name in ENVELOPE:
             continue
         taken_fields = read.get(id(segment))
-        missing = _missing(segment, taken_fields, silent_fields(name))
+        missing = _missing(segment, taken_fields, silent_fields(segment))
         if missing and (twin := twins.get(id(segment))):
             missing = [place for place in missing if not _said(segment, place[0], *twin, read)]
             if not missing:

@@ -51,8 +51,7 @@ def read_coded(c: Components) -> CodedValue | None:
     for code_at, display_at, name_at, version_at, oid_at in _TRIPLETS:
         code, display = c.text(code_at), c.peek(display_at)
         if code is None and (display is None or display == text):
-            if display is not None:
-                c.pass_over(display_at)
+            c.text(display_at)  # it is the text already
             continue
         c.text(display_at)
         codings.append((_scheme(c, name_at, oid_at), code, display, c.text(version_at)))

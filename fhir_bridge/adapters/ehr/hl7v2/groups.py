@@ -318,10 +318,10 @@ def build(segments: list[Segment]) -> Group:
             noted.add(segment)
         elif name in _OF_ORDER and order is not None:
             order.add(segment)
+            noted = patient if name == "FT1" else noted
         else:
             patient.add(segment)
-            if order is None:
-                noted = patient
+            noted = patient  # a comment after it is none of the result before
     for group in root.of(PATIENT):
         _number(group.of(VISIT_OBSERVATION))
         for inner in group.of(ORDER):

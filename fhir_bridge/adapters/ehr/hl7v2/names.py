@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final, TypeVar
 
-from fhir_bridge.adapters.ehr.hl7v2.composites import Components, each, reader
+from fhir_bridge.adapters.ehr.hl7v2.composites import READERS, Components, each, reader
 from fhir_bridge.fhir.datatypes import Address, ContactPoint, HumanName
 from fhir_bridge.mapping import Context, function
 from fhir_bridge.mapping.functions.times import period
@@ -14,6 +14,8 @@ from fhir_bridge.mapping.functions.times import period
 __all__ = ["FUNCTIONS", "name_of_xcn", "spoken_name"]
 
 V = TypeVar("V", bound=dict[str, Any])
+
+_NAMES: Final = "XPN and nickname"
 
 _NAME_USE: Final = {
     "L": "official",
@@ -128,7 +130,7 @@ def read_name(c: Components) -> HumanName | None:
     return _human_name(c, 0)
 
 
-@reader("XPN and nickname")
+@reader(_NAMES)
 def read_names(c: Components) -> list[HumanName] | None:
     """HumanNames of an XPN: the name, and what the person is called by (XPN.15)."""
     names = [name for name in (read_name(c),) if name]
@@ -238,11 +240,19 @@ def _number(c: Components) -> str | None:
 
 def _repeated(c: Components, number: str) -> None:
     """Take the other forms of a number, where they say no more than the one that is written."""
-    digits = re.sub(r"\D", "", number)
-    for other in (1, 5, 6, 7, 8, 12):
-        same = re.sub(r"\D", "", c.peek(other) or "")
-        if same and same in digits:
+    digits = _digits(number)
+    for other in (1, 12):
+        if _digits(c.peek(other)) == digits:
             c.text(other)
+    for parts in ((5, 6, 7, 8), (6, 7, 8), (5, 6, 7), (6, 7), (7,)):
+        if digits and c.peek(7) and "".join(_digits(c.peek(part)) for part in parts) == digits:
+            for part in parts:
+                c.text(part)
+            return
+
+
+def _digits(text: str | None) -> str:
+    return re.sub(r"\D", "", text or "")
 
 
 def _point(system: str, value: str, use: str | None) -> ContactPoint:
@@ -257,10 +267,18 @@ def _telecoms_as_stated(c: Components) -> list[ContactPoint] | None:
     return _telecoms(c, None)
 
 
-@function(context=True, nulls=True, reads=("kind=XPN and nickname",))
-def human_name(ctx: Context, x: Any, kind: str = "XPN") -> Any:
-    """HumanName of each XPN (or, with `kind='XCN'`, of each XCN); what the person is called by as a nickname."""
-    return _dated(ctx, _flat(each(x, read_name_of_xcn if kind == "XCN" else read_names)))
+@function(context=True, nulls=True, reads=(f"kind={_NAMES}",))
+def human_name(ctx: Context, x: Any, kind: str = _NAMES) -> Any:
+    """HumanName of each XPN, and what the person is called by as a nickname.
+
+    Args:
+        ctx: the run.
+        x: the field.
+        kind: `XPN` without the nickname, for elements that take one name; `XCN` for the name in an XCN.
+    """
+    if kind not in (_NAMES, "XPN", "XCN"):
+        raise ValueError("the kind of a name is XPN or XCN")
+    return _dated(ctx, _flat(each(x, READERS[kind])))
 
 
 @function(nulls=True, returns="string", reads=("XPN display",))

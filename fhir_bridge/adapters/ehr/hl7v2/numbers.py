@@ -129,8 +129,7 @@ def _structured(ctx: Context, x: Field, unit: Any) -> Any:
 def _cq(c: Components) -> str | None:
     """CQ: a number, and its unit as a CE in the subcomponents of the second component."""
     value = c.text(1)
-    if value:
-        c.text(2, 1) or c.text(2, 2)
+    if value and (c.text(2, 1) or c.text(2, 2)) and c.peek(2, 3) == "UCUM":
         c.text(2, 3)
     return value
 

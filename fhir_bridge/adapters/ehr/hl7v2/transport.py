@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
+from fhir_bridge.adapters.ehr.hl7v2.composites import DELETED
+from fhir_bridge.adapters.ehr.hl7v2.fields import Segment
+
 __all__ = ["ENVELOPE", "SILENT", "silent_fields"]
 
 ENVELOPE: Final = frozenset("MSH SFT UAC MSA ERR DSC".split())
@@ -54,8 +57,12 @@ SILENT: Final[Mapping[str, frozenset[int]]] = _table()
 """Segment -> its fields that say nothing about a patient."""
 
 _NONE: Final[frozenset[int]] = frozenset()
+_WITHOUT_VALUE: Final = SILENT["OBX"] | {6}
+"""A unit says nothing where there is no value: of a result that is awaited, deleted or has a document."""
 
 
-def silent_fields(name: str) -> frozenset[int]:
+def silent_fields(segment: Segment) -> frozenset[int]:
     """The fields of a segment that are not part of the account."""
-    return SILENT.get(name, _NONE)
+    if segment.name == "OBX" and not any(part != DELETED for part in segment.repetitions(5)):
+        return _WITHOUT_VALUE
+    return SILENT.get(segment.name, _NONE)
