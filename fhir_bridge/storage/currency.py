@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from psycopg import AsyncConnection
 
+from fhir_bridge.fhir.record import OTHER_PERSON
 from fhir_bridge.storage.dictionaries import Dictionaries
 from fhir_bridge.storage.indexing import Identity, Indexed, identify_within, index
 from fhir_bridge.storage.statements import Statement, arrays, transposed
@@ -212,7 +213,8 @@ def _patients_with_news(versions: Sequence[NewVersion], keys: Mapping[Identity, 
             keys["Patient", patient]
             for new in versions
             if new.item is not None and new.item.type in _TRIGGERS and _PREDICTED not in new.item.labels
-            for patient in new.item.patients
+            for patient in new.item.owners.patients
+            if patient != OTHER_PERSON
         }
     )
 

@@ -203,16 +203,16 @@ async def _visible(
         return rows
     contents = {(row[5], row[2]): row[4] for row in rows if row[4] is not None}
     contents |= await _deleted(connection, [(row[5], row[2]) for row in rows if row[4] is None])
-    judged = [
+    versions = [
         (row, index(parse_for_reading(text), row[1]))
         for row in rows
         if (text := contents.get((row[5], row[2]))) is not None
     ]
     people = await people_of(connection, access)
-    owners = await owners_of_contents(connection, [item for _, item in judged], {})
+    owners = await owners_of_contents(connection, [item for _, item in versions], {})
     return [
         row
-        for (row, item), about in zip(judged, owners, strict=True)
+        for (row, item), about in zip(versions, owners, strict=True)
         if allowed(access, item, letter, people, about)
     ]
 

@@ -114,17 +114,19 @@ INSERT INTO record_through SELECT w.resource, t.key FROM unnest(%s::bigint[], %s
 AS w (resource, type, id) JOIN resource t ON t.type = w.type AND t.id = w.id
 """
 
-# token.patient named compartments. Where a record lacks its rows, all of the resource's are made anew.
+# token.patient held compartments, and holds records from now on: 0 nobody's, -1 more than a few. Rows of compartments
+# that are no records may stay, because they only narrow a search down. Where a record lacks its rows, all of the
+# resource's are made anew.
 TOKENS = """
 CREATE TEMPORARY TABLE lacking ON COMMIT DROP AS
     SELECT DISTINCT o.resource FROM record o WHERE o.patient <> 0
     AND NOT EXISTS (SELECT FROM compartment c WHERE c.resource = o.resource AND c.patient = o.patient);
-CREATE TEMPORARY TABLE told ON COMMIT DROP AS
+CREATE TEMPORARY TABLE listed ON COMMIT DROP AS
     SELECT DISTINCT t.parameter, t.system, t.code, t.resource FROM token t JOIN lacking USING (resource);
 DELETE FROM token t USING lacking l WHERE t.resource = l.resource;
 INSERT INTO token (parameter, system, code, patient, resource)
-    SELECT told.parameter, told.system, told.code, n.patient, told.resource
-    FROM told JOIN (
+    SELECT listed.parameter, listed.system, listed.code, n.patient, listed.resource
+    FROM listed JOIN (
         SELECT resource, unnest(CASE WHEN count(*) > 4 THEN ARRAY[-1]::bigint[] ELSE array_agg(patient) END) AS patient
         FROM record WHERE patient <> 0 GROUP BY resource
     ) n USING (resource);

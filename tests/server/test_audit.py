@@ -80,6 +80,42 @@ def test_writes_are_recorded_before_the_answer(hospital: Hospital) -> None:
     assert entity(latest(hospital, "create")[-1], "1")["what"]["reference"] == "Patient/bert"
 
 
+def patients(found: list[dict[str, Any]]) -> list[str]:
+    return sorted(entity(event, "1")["what"]["reference"] for event in found)
+
+
+def test_what_is_about_two_patients_leaves_an_event_of_each(hospital: Hospital) -> None:
+    headers = hospital.token("user/*.cruds")
+    actors = [{"actor": {"reference": f"Patient/{name}"}, "status": "accepted"} for name in ("anna", "bert")]
+    body = {"resourceType": "Appointment", "status": "proposed", "participant": actors}
+    both = ["Patient/anna", "Patient/bert"]
+    identity = hospital.http.post("/fhir/Appointment", json=body, headers=headers).json()["id"]
+    assert patients(latest(hospital, "create")[-2:]) == both
+    hospital.http.get(f"/fhir/Appointment/{identity}", headers=headers)
+    assert patients(latest(hospital, "read")[-2:]) == both
+    hospital.http.delete(f"/fhir/Appointment/{identity}", headers=headers)
+    assert patients(latest(hospital, "delete")[-2:]) == both
+
+
+def test_the_patient_of_an_entry_is_known_whatever_it_is_named_by(hospital: Hospital) -> None:
+    headers = hospital.token("user/*.cruds")
+    name = "urn:uuid:6b1f1f0a-3f7b-4a58-9c39-0a4f6f7a8d11"
+    result = observation("x", "anna") | {"subject": {"reference": name}}
+    del result["id"]
+    entries = [
+        {
+            "fullUrl": name,
+            "resource": {"resourceType": "Patient"},
+            "request": {"method": "POST", "url": "Patient"},
+        },
+        {"resource": result, "request": {"method": "POST", "url": "Observation"}},
+    ]
+    bundle = {"resourceType": "Bundle", "type": "transaction", "entry": entries}
+    answer = hospital.http.post("/fhir", json=bundle, headers=headers).json()["entry"]
+    created = "Patient/" + answer[0]["response"]["location"].split("/Patient/")[1].split("/")[0]
+    assert patients(latest(hospital, "create")[-2:]) == [created] * 2
+
+
 def test_sign_ins_are_recorded_and_failed_ones_name_nobody(hospital: Hospital) -> None:
     hospital.sign_in("clara")
     hospital.sign_in("clara", "my other password")

@@ -12,6 +12,12 @@ from fhir_bridge.fhir.access import EVERYTHING, AccessFilter, AccessRule
 from fhir_bridge.storage import Store
 from tests.storage.cohort import observation, with_store
 
+TWICE = AccessFilter(
+    (
+        AccessRule("*", frozenset("rs"), patient="p1"),
+        AccessRule("Observation", frozenset("crs"), patient="p1"),
+    )
+)
 ANNA = AccessFilter((AccessRule("*", frozenset("rs"), patient="p1"),), subject="p1")
 
 
@@ -51,6 +57,8 @@ def _provenance(number: int) -> dict[str, Any]:
         ("Observation", [("patient", "p1"), ("date", "ge2024"), ("_sort", "-date")], EVERYTHING),
         ("Observation", [("_id", "o1")], ANNA),
         ("Observation", [], ANNA),
+        ("Observation", [], TWICE),
+        ("Observation", [("code", "3-0")], TWICE),
         ("Provenance", [], ANNA),
         ("Provenance", [("_id", "v1")], ANNA),
     ],
