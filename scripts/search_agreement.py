@@ -26,7 +26,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 from fhir_bridge.fhir import definitions, fhirpath
 from fhir_bridge.fhir.bundles import iter_resources
 from fhir_bridge.fhir.fhirpath.expression import json_value
-from fhir_bridge.fhir.search.fallback import TargetTypes, composite_fallback, typed
+from fhir_bridge.fhir.search.evaluated import Evaluated, TargetTypes, typed
 from fhir_bridge.fhir.search.references import target_type
 from fhir_bridge.fhir.search_parameters import STORED, extract_composites, values
 from fhir_bridge.fhir.serialization import JsonError, dumps, loads_exact
@@ -99,7 +99,9 @@ def _compare(name: str, resource: dict[str, Any], outcome: Outcome) -> None:
             continue
         if parameter.type == "composite":
             ours = {repr(entry) for entry in pairs if entry.parameter == code}
-            theirs = {repr(entry) for entry in composite_fallback(kind, parameter).extract(resource)}
+            own: list[Any] = []
+            Evaluated(kind, parameter).extract(resource, own.append)
+            theirs = {repr(entry) for entry in dict.fromkeys(own)}
             _note(outcome, name, f"{kind}.{code}", ours, theirs)
             continue
         expression = fhirpath.compile(parameter.expression, kind, published=True)

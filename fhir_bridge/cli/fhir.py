@@ -13,7 +13,7 @@ from rich.markup import escape
 
 from fhir_bridge.cli.fhir_difference import difference
 from fhir_bridge.cli.output import UsageError, counted, counting, stderr, steps
-from fhir_bridge.fhir import JsonError, dumps, iter_resources, loads_exact, xml
+from fhir_bridge.fhir import JsonError, Validator, dumps, iter_resources, loads_exact, xml
 from fhir_bridge.fhir.bundles import read_resource
 from fhir_bridge.fhir.definitions import resource_types
 from fhir_bridge.fhir.fhirpath import (
@@ -194,6 +194,7 @@ def path(
         raise UsageError(f"not FHIRPath: {error}") from error
     compiled: dict[str, Expression | FHIRPathError | None] = {}
     resources = results = failed = 0
+    validator = Validator()
     with counting("evaluating") as progress:
         for file in fhir_files(files, xml=True):
             for locator, resource in _located(file, entries):
@@ -203,7 +204,7 @@ def path(
                     if isinstance(resource, JsonError):
                         raise resource
                     evaluated = _compiled(expression, resource, compiled)
-                    found = evaluated.items(resource) if evaluated else []
+                    found = evaluated.items(resource, conformance=validator) if evaluated else []
                 except (JsonError, FHIRPathError) as error:
                     failed += 1
                     stderr.print(f"[red]error:[/] {escape(f'{locator}: {error}')}", soft_wrap=True)

@@ -77,7 +77,7 @@ def predict(
 async def _run(url: str, name: str, patients: list[str], group: str | None, site: Site) -> list[Predicted]:
     predictor = find_predictor(name)
     found: list[Predicted] = []
-    async with await Store.open(url) as store:
+    async with await Store.open(url, known=site.definitions) as store:
         key = site_key(site)
         await store.check_site_key(key.fingerprint)
         run = PredictionRun(predictor, site.parameters, key, store)

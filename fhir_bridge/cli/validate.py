@@ -65,14 +65,17 @@ def validate(
     Exit code 1 where a resource has an error, or a package can't be used as a whole.
     """
     broken = False
-    for issue in use_packages(package, site):
+    packages = use_packages(package, site)
+    for issue in packages.issues:
         broken = broken or issue.severity == "error"
         if issue.severity != "information":
             said = f"{issue.source}: {issue.message} ({issue.code})"
             stderr.print(f"[{_COLOUR[issue.severity]}]{issue.severity}[/] {escape(said)}", soft_wrap=True)
     summary = ValidationSummary()
     with counting("validating") as progress:
-        for locator, issues in validate_files(paths, profile, summary, progress, site=site):
+        for locator, issues in validate_files(
+            paths, profile, summary, progress, site=site, definitions=packages.definitions
+        ):
             for issue in issues:
                 if quiet:
                     continue

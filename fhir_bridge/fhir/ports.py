@@ -1,8 +1,8 @@
-"""What the FHIR floor needs from others, and is handed: terminology and references."""
+"""What FHIR's rules need from others, and are given: terminology, references, conformance to profiles."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -10,6 +10,7 @@ from fhir_bridge.plugins import get_manager
 
 __all__ = [
     "Concept",
+    "ConformancePort",
     "ReferenceResolver",
     "TerminologyPort",
     "Translation",
@@ -70,6 +71,20 @@ class TerminologyPort(Protocol):
         ...
 
 
+class ConformancePort(Protocol):
+    """Answers `conformsTo()` and `htmlChecks()`, which FHIRPath itself can't; a `Validator` is one."""
+
+    def conforms(
+        self, resource: dict[str, Any], profiles: Sequence[str], terminology: TerminologyPort | None = None
+    ) -> bool:
+        """Whether a resource is valid R4 and conforms to these profiles: no issue of severity error or fatal."""
+        ...
+
+    def narrative_problem(self, div: Any) -> str | None:
+        """What a narrative's `div` has that R4 narrative.html does not allow; None where it is in order."""
+        ...
+
+
 class ReferenceResolver(Protocol):
     """Finds what a reference names."""
 
@@ -78,15 +93,15 @@ class ReferenceResolver(Protocol):
         ...
 
 
-_providers: list[Callable[[], TerminologyPort]] = []
+_providers: list[Callable[[Any], TerminologyPort]] = []
 
 
-def provide_terminology(provider: Callable[[], TerminologyPort]) -> None:
-    """Let this be the process's terminology, in place of any before."""
+def provide_terminology(provider: Callable[[Any], TerminologyPort]) -> None:
+    """Let this give the process's terminology for some `Definitions`, in place of any before."""
     _providers[:] = [provider]
 
 
-def process_terminology() -> TerminologyPort | None:
-    """The process's terminology; None where no package provides one."""
+def process_terminology(definitions: Any) -> TerminologyPort | None:
+    """The process's terminology, with what these `Definitions` have; None where no package provides one."""
     get_manager()  # registers the built-in packages, the one that provides it among them
-    return _providers[0]() if _providers else None
+    return _providers[0](definitions) if _providers else None

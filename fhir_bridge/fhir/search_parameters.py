@@ -1,8 +1,8 @@
 """The search parameters of R4 and of loaded packages, compiled: from a resource to index entries, and to its patients.
 
-Most expressions become walkers over JSON (`search.paths`, `search.walkers`); what these can't read the FHIRPath engine
-evaluates (`search.fallback`). Which parameters a store indexes is its own choice. `docs/search-parameters.md` tells
-what is found and what is not.
+All parameters of a resource type become one function over JSON (`search.compiling`); what that can't read is evaluated
+parameter by parameter (`search.evaluated`). Which parameters a store indexes is its own choice.
+`docs/search-parameters.md` says what is found and what is not.
 """
 
 from __future__ import annotations
@@ -10,8 +10,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from fhir_bridge.fhir import definitions
-from fhir_bridge.fhir.search.compiling import STORED, Presence, Uncompiled, Unindexed, compiled
+from fhir_bridge.fhir.definitions import (
+    DEFAULT,
+    Definitions,
+    SearchParameter,
+    patient_compartment,
+    resource_types,
+)
+from fhir_bridge.fhir.search.compiling import STORED, Uncompiled, Unindexed, compiled
 from fhir_bridge.fhir.search.entries import (
     CompositeEntry,
     DateEntry,
@@ -48,83 +54,72 @@ __all__ = [
 ]
 
 
-def extract(resource: dict[str, Any], only: frozenset[str] | None = None) -> list[IndexEntry]:
+def extract(
+    resource: dict[str, Any], only: frozenset[str] | None = None, known: Definitions = DEFAULT
+) -> list[IndexEntry]:
     """All index entries of a resource, those of composite parameters aside; equal ones once.
 
     Args:
         resource: R4 JSON. A part of a wrong shape gives no entries.
         only: codes of the parameters that are wanted; None for all.
+        known: the definitions that have the parameters, those of a site's packages among them.
 
     Raises:
         KeyError: the resource has no `resourceType`, or one that R4 doesn't have.
     """
-    found = compiled(resource["resourceType"], only)
-    entries: list[IndexEntry] = []
-    append = entries.append
-    found.walk(resource, resource, append)
-    for other in found.others:
-        other.extract(resource, append)
-    return list(dict.fromkeys(entries))
+    return list(dict.fromkeys(compiled(resource["resourceType"], only, known).entries(resource)))
 
 
-def extract_composites(resource: dict[str, Any], only: frozenset[str] | None = None) -> list[CompositeEntry]:
-    """The entries of composite parameters: for each value of the base what its components find together.
+def extract_composites(
+    resource: dict[str, Any], only: frozenset[str] | None = None, known: Definitions = DEFAULT
+) -> list[CompositeEntry]:
+    """The entries of composite parameters, as `extract`: for each value of the base what its components find together.
 
     Raises:
         KeyError: the resource has no `resourceType`, or one that R4 doesn't have.
     """
-    found = compiled(resource["resourceType"], only)
-    entries = [entry for one in found.composites for entry in one.extract(resource)]
-    return list(dict.fromkeys(entries))
+    return list(dict.fromkeys(compiled(resource["resourceType"], only, known).pairs(resource)))
 
 
-def values(resource: dict[str, Any]) -> dict[str, list[tuple[str, Any]]]:
+def values(resource: dict[str, Any], known: Definitions = DEFAULT) -> dict[str, list[tuple[str, Any]]]:
     """What each parameter finds, before it becomes entries: (FHIR type, JSON value) by code, composites aside.
 
     Raises:
         KeyError: the resource has no `resourceType`, or one that R4 doesn't have.
     """
-    parameters = compiled(resource["resourceType"])
-    collected: list[Any] = []
-    parameters.collect(resource, resource, collected.append)
     found: dict[str, list[tuple[str, Any]]] = {}
-    for code, type_name, value in collected:
+    for code, type_name, value in compiled(resource["resourceType"], None, known).values(resource):
         found.setdefault(code, []).append((type_name, value))
-    for other in parameters.others:
-        if isinstance(other, Presence):
-            found[other.parameter] = [("boolean", other.value(resource))]
-        else:
-            found[other.parameter] = other.values(resource)
     return found
 
 
-def find(resource_type: str, code: str) -> definitions.SearchParameter | None:
+def find(resource_type: str, code: str, known: Definitions = DEFAULT) -> SearchParameter | None:
     """The definition of a parameter that can be searched by, composites among them, or None."""
-    if code not in compiled(resource_type).codes:
+    if code not in compiled(resource_type, None, known).codes:
         return None
-    return definitions.search_parameters(resource_type)[code]
+    return known.search_parameters(resource_type)[code]
 
 
-def searchable(resource_type: str) -> tuple[definitions.SearchParameter, ...]:
+def searchable(resource_type: str, known: Definitions = DEFAULT) -> tuple[SearchParameter, ...]:
     """All parameters that can be searched by on this type, composites among them."""
-    codes = compiled(resource_type).codes
+    codes = compiled(resource_type, None, known).codes
     return tuple(
         parameter
-        for code, parameter in sorted(definitions.search_parameters(resource_type).items())
+        for code, parameter in sorted(known.search_parameters(resource_type).items())
         if code in codes
     )
 
 
-def uncompiled(resource_type: str | None = None) -> list[Uncompiled]:
+def uncompiled(resource_type: str | None = None, known: Definitions = DEFAULT) -> list[Uncompiled]:
     """The search parameters of a type (or of all types) that find nothing here, and why."""
-    types = [resource_type] if resource_type else sorted(definitions.resource_types())
-    return [entry for name in types for entry in compiled(name).uncompiled]
+    types = [resource_type] if resource_type else sorted(resource_types())
+    return [entry for name in types for entry in compiled(name, None, known).uncompiled]
 
 
-def unindexed(resource_type: str | None = None) -> list[Unindexed]:
+def unindexed(resource_type: str | None = None, known: Definitions = DEFAULT) -> list[Unindexed]:
     """The types of values that parameters lead to and that their search types have no form for."""
-    types = [resource_type] if resource_type else sorted(definitions.resource_types())
-    return [entry for name in types for entry in compiled(name).unindexed]
+    types = [resource_type] if resource_type else sorted(resource_types())
+    return [entry for name in types for entry in compiled(name, None, known).unindexed]
 
 
 def compartment_patients(resource: dict[str, Any], entries: Iterable[IndexEntry]) -> tuple[str, ...]:
@@ -133,7 +128,7 @@ def compartment_patients(resource: dict[str, Any], entries: Iterable[IndexEntry]
     Only the parameters that CompartmentDefinition names confer membership; a Patient is in its own.
     """
     resource_type = resource["resourceType"]
-    parameters = definitions.patient_compartment().get(resource_type, ())
+    parameters = patient_compartment().get(resource_type, ())
     patients = [
         entry.id
         for entry in entries

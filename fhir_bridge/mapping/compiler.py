@@ -32,21 +32,25 @@ __all__ = ["compile_document"]
 DOCUMENT_KEYS = ("mapping", "version", "title", "doc", "source", "let", "rules")
 
 
-def compile_document(document: Document, adapters: MappingOf[str, Any]) -> CompiledMapping:
+def compile_document(
+    document: Document, adapters: MappingOf[str, Any], known: definitions.Definitions = definitions.DEFAULT
+) -> CompiledMapping:
     """Compile a document for the adapter that its `source:` names.
 
     Raises:
         MappingErrors: with all that is wrong.
     """
-    return _Compilation(document, adapters).run()
+    return _Compilation(document, adapters, known).run()
 
 
 class _Compilation:
-    def __init__(self, document: Document, adapters: MappingOf[str, Any]) -> None:
+    def __init__(
+        self, document: Document, adapters: MappingOf[str, Any], known: definitions.Definitions
+    ) -> None:
         self.document = document
         self.root = document.root
         self.adapters = adapters
-        self.problems = Problems()
+        self.problems = Problems(known)
         self.used: set[tuple[str, str]] = set()
 
     def run(self) -> CompiledMapping:
@@ -166,7 +170,7 @@ class _Compilation:
         trace: bool,
         errors: bool,
     ) -> Program:
-        problems = self.problems if errors else Problems()
+        problems = self.problems if errors else Problems(self.problems.definitions)
         targets = {rule.name: RuleTarget(rule.name, rule.type, rule.scope) for rule in rules}
         while True:
             writer = Writer()

@@ -165,7 +165,7 @@ class Literals(Shape):
             binding = element.binding
             if binding is None or binding.strength != "required" or not binding.value_set:
                 continue
-            found = definitions.value_set(binding.value_set)
+            found = self.problems.definitions.value_set(binding.value_set)
             if found is None:
                 continue
             judged = [found.member(c.get("system"), c["code"]) for c in codings if "code" in c]

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from fhir_bridge.fhir.definitions import DEFAULT, Definitions
 from fhir_bridge.mapping.compiled import CompiledMapping
 from fhir_bridge.mapping.compiler import compile_document
 from fhir_bridge.mapping.document import parse, plain
@@ -64,19 +65,22 @@ def find_mapping(name: str | Path) -> Path:
     raise MappingErrors([MappingError(Position(text, 1, 1), said, hint, "FB-MAP-012")])
 
 
-def load_mapping(path: str | Path, *, adapters: Mapping[str, Any]) -> CompiledMapping:
+def load_mapping(
+    path: str | Path, *, adapters: Mapping[str, Any], definitions: Definitions = DEFAULT
+) -> CompiledMapping:
     """Read and compile a mapping.
 
     Args:
         path: a file, a folder with `mapping.yaml`, or a name (see `find_mapping`).
         adapters: adapters by name; the document's `source.adapter` chooses one.
+        definitions: those that have its profiles and value sets: a site's.
 
     Raises:
         MappingErrors: all that is wrong with it, each with file, line, column and suggestion.
     """
     file = find_mapping(path)
     shown = _shown(file, path)
-    return load_text(_text(file, shown), shown, adapters=adapters)
+    return load_text(_text(file, shown), shown, adapters=adapters, definitions=definitions)
 
 
 def source_block(path: str | Path) -> dict[str, Any]:
@@ -111,12 +115,14 @@ def _shown(file: Path, given: str | Path) -> str:
     return str(given) if Path(given).is_file() else str(file)
 
 
-def load_text(text: str, file: str, *, adapters: Mapping[str, Any]) -> CompiledMapping:
+def load_text(
+    text: str, file: str, *, adapters: Mapping[str, Any], definitions: Definitions = DEFAULT
+) -> CompiledMapping:
     """Compile a mapping from its text; `file` stands in messages."""
     document = parse(text, file)
     form = check(document)
     try:
-        compiled = compile_document(document, adapters)
+        compiled = compile_document(document, adapters, definitions)
     except MappingErrors as found:
         # The compiler's word on a place goes before the schema's: it knows what was meant.
         places = {error.position for error in found.errors}

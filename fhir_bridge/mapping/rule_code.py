@@ -423,12 +423,12 @@ def profiles_of(node: Mapping, resource_type: str, problems: Problems) -> tuple[
             problems.add(item.position, "a profile is a URL", "", "003")
             continue
         urls.append(item.value)
-        profile = definitions.profile(item.value)
+        profile = problems.definitions.profile(item.value)
         if profile is None:
             problems.add(
                 item.position,
                 f'no profile "{item.value}" is known',
-                nearest(item.value, definitions.profiles()),
+                nearest(item.value, problems.definitions.profiles()),
                 "012",
             )
         elif profile.type != resource_type:

@@ -131,7 +131,7 @@ class _Builder:
                 and binding.strength == "required"
                 and binding.value_set
             ):
-                codes = allowed_codes(binding.value_set)
+                codes = allowed_codes(binding.value_set, definitions.DEFAULT)
             if codes is not None and binding is not None and binding.value_set:
                 name = f"code.{binding.value_set.partition('|')[0].rpartition('/')[2]}"
                 return self.node(name, {"enum": sorted(codes)}, repeats=repeats)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import lru_cache
 
 from fhir_bridge.fhir import definitions
 from fhir_bridge.fhir.definitions import Element, Profile, TypeDefinition, Value
@@ -49,9 +48,14 @@ empty, is left out."""
 
 
 class Problems:
-    """Collects the errors of a document."""
+    """Collects the errors of a document.
 
-    def __init__(self) -> None:
+    Attributes:
+        definitions: those that it is checked against.
+    """
+
+    def __init__(self, known: definitions.Definitions = definitions.DEFAULT) -> None:
+        self.definitions = known
         self.errors: list[MappingError] = []
 
     def add(self, position: Position, message: str, suggestion: str = "", number: str = "001") -> None:
@@ -158,10 +162,9 @@ def is_literal(node: Node) -> bool:
     return all(key.text not in NODE_KEYS and is_literal(value) for key, value in node)
 
 
-@lru_cache(maxsize=512)
-def allowed_codes(value_set: str) -> frozenset[str] | None:
+def allowed_codes(value_set: str, known: definitions.Definitions) -> frozenset[str] | None:
     """All codes of a value set; None where they can't be listed."""
-    found = definitions.value_set(value_set)
+    found = known.value_set(value_set)
     if found is None or not found.complete or not found.codes:
         return None
     return frozenset().union(*found.codes.values())
@@ -229,7 +232,7 @@ class Shape:
         for element in (*target.constraints, target.element):
             binding = element.binding
             if binding is not None and binding.strength == "required" and binding.value_set:
-                codes = allowed_codes(binding.value_set)
+                codes = allowed_codes(binding.value_set, self.problems.definitions)
                 if codes is not None:
                     return binding.value_set, codes
         return None

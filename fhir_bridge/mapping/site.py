@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError,
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
+from fhir_bridge.fhir.definitions import DEFAULT, Definitions
 from fhir_bridge.fhir.definitions.packages import load_packages
 from fhir_bridge.terminology import Terminology, get_terminology
 from fhir_bridge.terminology.store import store_path
@@ -81,6 +82,7 @@ class Site(BaseModel):
     parameters: dict[str, Any] = Field(default_factory=dict)
 
     _folder: Path = PrivateAttr(default_factory=Path)
+    _definitions: Definitions = PrivateAttr(default_factory=lambda: DEFAULT)  # never a copy
 
     @field_validator("zone")
     @classmethod
@@ -96,9 +98,9 @@ class Site(BaseModel):
 
     @classmethod
     def load(cls, path: str | Path) -> Site:
-        """Read a site file, and let the process use the packages that it names.
+        """Read a site file, and the packages that it names.
 
-        What is wrong with a package is logged and stands in `loaded_packages().issues`; the rest of it is used.
+        What is wrong with a package is logged; the rest of it is used.
 
         Raises:
             SiteError: the file is missing, is not YAML, or has a wrong or unknown setting.
@@ -122,10 +124,15 @@ class Site(BaseModel):
             raise SiteError(f"{file}: {found}") from error
         site._folder = file.parent
         if site.packages:
-            for issue in load_packages(site.package_paths).issues:
-                if issue.severity != "information":
-                    _LOG.warning("%s: %s (%s)", issue.source, issue.message, issue.code)
+            report = load_packages(site.package_paths)
+            report.log(_LOG)
+            site._definitions = report.definitions
         return site
+
+    @property
+    def definitions(self) -> Definitions:
+        """What is built in, and on top of it what the site's packages define; without packages, the default."""
+        return self._definitions
 
     @property
     def unlinked(self) -> Unlinked:
@@ -161,11 +168,12 @@ class Site(BaseModel):
         """The folder of imported terminologies, or None where the site names none."""
         return None if self.terminology_store is None else self._folder / self.terminology_store
 
-    def open_terminology(self) -> Terminology:
+    def open_terminology(self, definitions: Definitions | None = None) -> Terminology:
         """The process's terminology with the site's folders, and with the content store that it names; an environment
         variable that names another goes before it."""
         named = self.terminology_store_path
-        return get_terminology(self.terminology_paths, None if named is None else store_path(site=named))
+        store = None if named is None else store_path(site=named)
+        return get_terminology(self.terminology_paths, store, definitions or self.definitions)
 
     @cached_property
     def timezone(self) -> ZoneInfo | None:

@@ -130,10 +130,10 @@ def _prepare(site_file: Path | None, mapping: str, _context: str) -> _Prepared:
     terminology = site.open_terminology()
     return _Prepared(
         site,
-        load_mapping(mapping, adapters=adapters()),
+        load_mapping(mapping, adapters=adapters(), definitions=site.definitions),
         terminology,
         IdentityResolver(site, site_key(site)),
-        Validator(terminology),
+        Validator(terminology, definitions=site.definitions),
     )
 
 
@@ -171,7 +171,7 @@ def run_here(
     site = prepared.site
     keep = SourceToKeep(shard.paths, shard.mapping, request.options)
     key = site_key(site).fingerprint
-    run_of = SinkRun(request.adapter, key, site.precedence, digest, request.remap, keep)
+    run_of = SinkRun(request.adapter, key, site.precedence, digest, request.remap, keep, site.definitions)
     sink = sinks()[kind].open(target, run_of)
     try:
         return run.run(shard.paths, sink)

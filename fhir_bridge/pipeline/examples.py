@@ -77,16 +77,15 @@ def convert_example(example: Example) -> list[dict[str, Any]]:
     site_file = example.folder / "site.yaml"
     site = Site.load(site_file) if site_file.exists() else Site(demo_key=True)
     known = adapters()
-    mapping = load_mapping(example.mapping, adapters=known)
+    mapping = load_mapping(example.mapping, adapters=known, definitions=site.definitions)
     context = Context(
         site=site,
         terminology=site.open_terminology(),
         identity=IdentityResolver(site, IdKey(DEMO_KEY)),
         adapter=mapping.adapter,
     )
-    run = ShardRun(
-        known[mapping.adapter], mapping, context, {}, OutputCheck(Validator(get_terminology()), "all")
-    )
+    validator = Validator(get_terminology(definitions=site.definitions), definitions=site.definitions)
+    run = ShardRun(known[mapping.adapter], mapping, context, {}, OutputCheck(validator, "all"))
     collected = _Collected()
     run.run(example.sources, collected)
     lines = dict.fromkeys(dumps(output.resource) for output in collected.outputs)

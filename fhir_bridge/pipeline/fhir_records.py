@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from fhir_bridge.fhir.bundles import is_ndjson, iter_documents, read_resource
+from fhir_bridge.fhir.definitions import DEFAULT, Definitions
 from fhir_bridge.fhir.issues import Issue
 from fhir_bridge.fhir.serialization import JsonError, loads_exact
 from fhir_bridge.fhir.validation import get_validator
@@ -25,6 +26,7 @@ class Checked:
     Args:
         validate: `none` checks nothing, anything else checks everything.
         account: counts a record for each resource, and for each entry of a Bundle.
+        definitions: those that resources are checked against.
     """
 
     def __init__(
@@ -33,10 +35,11 @@ class Checked:
         account: Account,
         selection: Selection,
         on_progress: Callable[[int], None],
+        definitions: Definitions = DEFAULT,
     ) -> None:
         self.account = account
         self._selection = selection
-        self._validator = None if validate == "none" else get_validator(unknown_extensions="warning")
+        self._validator = None if validate == "none" else get_validator("warning", definitions)
         self._on_progress = on_progress
         self._stopped = False
         self.too_many = False

@@ -85,7 +85,7 @@ def load_fhir(
     started = time.monotonic()
     account = Account()
     settings = Site.load(site) if site else Site()
-    checked = Checked(validate, account, selection, on_progress)
+    checked = Checked(validate, account, selection, on_progress, settings.definitions)
     asyncio.run(_store(fhir_files(sources, xml=True), url, settings, checked))
     incomplete = str(TooManyRejected(account)) if checked.too_many else None
     if incomplete is None:
@@ -96,7 +96,7 @@ def load_fhir(
 
 async def _store(files: Iterable[Path], url: str, site: Site, checked: Checked) -> None:
     account = checked.account
-    async with await Store.open(url, max_size=1) as store:
+    async with await Store.open(url, max_size=1, known=site.definitions) as store:
         await store.check_site_key(site_key(site).fingerprint)
         plain: list[Path] = []
         for file in files:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from fhir_bridge.fhir.definitions import DEFAULT, Definitions
 from fhir_bridge.pipeline.account import Account
 from fhir_bridge.pipeline.converted import ConvertedRecord
 from fhir_bridge.pipeline.ndjson import PartSink
@@ -47,6 +48,7 @@ class SinkRun:
         context: `ConversionContext.digest` of what converts; while it stays, a record converts to what it did.
         remap: what a newer version of the mapping made is replaced too.
         keep: the sources of the run, for records that have to wait.
+        definitions: the site's.
     """
 
     adapter: str
@@ -55,6 +57,7 @@ class SinkRun:
     context: str = ""
     remap: bool = False
     keep: SourceToKeep | None = None
+    definitions: Definitions = DEFAULT
 
 
 class PartSinkFactory:

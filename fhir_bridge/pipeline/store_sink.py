@@ -27,7 +27,7 @@ class StoreSink:
     def __init__(self, url: str, run: SinkRun) -> None:
         self._run = run
         self._runner = asyncio.Runner()
-        self._store = self._runner.run(Store.open(url, max_size=2))
+        self._store = self._runner.run(Store.open(url, max_size=2, known=run.definitions))
         self._runner.run(self._store.check_site_key(run.fingerprint))
         self._batch: list[ConvertedRecord] = []
         self._resources = 0

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from fhir_bridge.fhir.bundles import iter_documents
-from fhir_bridge.fhir.definitions.packages import load_packages
+from fhir_bridge.fhir.definitions import DEFAULT, Definitions
+from fhir_bridge.fhir.definitions.packages import PackageReport, load_packages
 from fhir_bridge.fhir.issues import Issue
 from fhir_bridge.fhir.serialization import JsonError
 from fhir_bridge.fhir.validation import get_validator
@@ -28,14 +29,14 @@ class ValidationSummary:
     """(severity, issue code) -> findings."""
 
 
-def use_packages(packages: Sequence[str], site: Path | None = None) -> tuple[Issue, ...]:
-    """Let the process use these packages beside those of the site's settings; what is wrong with them.
+def use_packages(packages: Sequence[str], site: Path | None = None) -> PackageReport:
+    """The definitions of these packages and those of the site's settings, and what is wrong with them.
 
     Raises:
         SiteError: the site file can't be used.
     """
     named = [*(Site.load(site).package_paths if site else ()), *map(Path, packages)]
-    return load_packages(named).issues if named else ()
+    return load_packages(named) if named else PackageReport(DEFAULT)
 
 
 def validate_files(
@@ -45,6 +46,7 @@ def validate_files(
     on_progress: Callable[[int], None] = lambda _count: None,
     *,
     site: Path | None = None,
+    definitions: Definitions = DEFAULT,
 ) -> Iterator[tuple[str, list[Issue]]]:
     """Yield (locator, issues) of each resource in order and count into `summary`; memory for one resource.
 
@@ -53,16 +55,18 @@ def validate_files(
     Args:
         profiles: canonicals that each resource must conform to, but not what is inside one.
         site: the site file whose terminology is used.
+        definitions: those that resources are checked against (`use_packages`).
 
     Raises:
         SourceError: a source does not exist.
         SiteError: the site file can't be used.
     """
-    terminology = Site.load(site).open_terminology() if site else None
+    terminology = Site.load(site).open_terminology(definitions) if site else None
+    validator = get_validator(definitions=definitions)
     for file in fhir_files(sources, xml=True):
         for locator, text in _documents(file):
             if isinstance(text, bytes):
-                issues = get_validator().validate(text, profiles, terminology)
+                issues = validator.validate(text, profiles, terminology)
             else:
                 issues = [Issue("fatal", "FB-FHIR-001", str(text), locator)]
             summary.resources += 1

@@ -12,6 +12,7 @@ from typing import Any, BinaryIO
 
 from fhir_bridge.fhir.issues import Issue
 from fhir_bridge.fhir.ports import ReferenceResolver, TerminologyPort
+from fhir_bridge.fhir.validation import Validator
 from fhir_bridge.fhir.views import Column, RecordError, Row, View
 from fhir_bridge.pipeline.account import Account
 from fhir_bridge.pipeline.views_parquet import ParquetMissing, ParquetSink, Types, parquet_fields
@@ -112,7 +113,7 @@ def run_view(
     """
     started = time.monotonic()
     run = ViewRun()
-    ports = {"resolver": resolver, "terminology": terminology}
+    ports = {"resolver": resolver, "terminology": terminology, "conformance": Validator(terminology)}
     for record in records:
         if limit is not None and run.rows >= limit:
             break

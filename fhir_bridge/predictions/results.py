@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
+from fhir_bridge.fhir.definitions import DEFAULT, Definitions
 from fhir_bridge.fhir.validation import Validator
 from fhir_bridge.plugins import Predictor
 from fhir_bridge.predictions import resources
@@ -37,12 +38,18 @@ class ResultBuilder:
         code: code and display of a run that gave no answer.
     """
 
-    def __init__(self, predictor: Predictor, settings: PredictorSettings, identities: Identities) -> None:
+    def __init__(
+        self,
+        predictor: Predictor,
+        settings: PredictorSettings,
+        identities: Identities,
+        definitions: Definitions = DEFAULT,
+    ) -> None:
         self._predictor = predictor
         self.code: tuple[str, str] = getattr(predictor, "result_code", ("", predictor.title))
         self._settings = settings
         self._identities = identities
-        self._validator = Validator(get_terminology())
+        self._validator = Validator(get_terminology(definitions=definitions), definitions=definitions)
         self._shared = self._of_model()
         self._checked = False
 

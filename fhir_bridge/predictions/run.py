@@ -102,7 +102,7 @@ class PredictionRun:
         self._store = store
         self._workers = workers or model_workers()
         self._content = identities.content
-        self._builder = ResultBuilder(predictor, self._settings, identities)
+        self._builder = ResultBuilder(predictor, self._settings, identities, store.definitions)
         self._jobs = Jobs(store.pool, f"predict-{os.getpid()}-{secrets.token_hex(4)}")
 
     async def for_patient(self, patient_id: str, access: AccessFilter = EVERYTHING) -> Predicted:

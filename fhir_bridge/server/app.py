@@ -179,6 +179,7 @@ async def _open(settings: Settings) -> Store:
         database_url(settings.database_url, data_dir=settings.database_dir),
         max_size=CONNECTIONS,
         statement_seconds=settings.max_request_seconds + 5,  # the budget ends it first, and says so
+        known=settings.definitions(),
     )
 
 

@@ -15,7 +15,6 @@ from multiprocessing.connection import Connection
 
 import uvicorn
 
-from fhir_bridge.fhir.definitions.registry import PACKAGES
 from fhir_bridge.mapping import Site
 from fhir_bridge.server import garbage, offloading, worker
 from fhir_bridge.server.app import create_app
@@ -49,8 +48,7 @@ def serve(settings: Settings) -> None:
     settings.database_url = url
     if settings.site is not None:  # what predicts while serving, and worker processes, read it there
         os.environ["FHIR_BRIDGE_SITE"] = str(settings.site)
-        if packages := Site.load(settings.site).package_paths:
-            os.environ[PACKAGES] = os.pathsep.join(str(path.resolve()) for path in packages)
+        Site.load(settings.site)  # a site file that can't be used stops here, and not in each worker
     if settings.auth == "none":
         print(_LOUD.format(root=settings.root), file=sys.stderr, flush=True)  # noqa: T201 - the person must see it
     background = Child("background worker", lambda: _background(settings), essential=False)

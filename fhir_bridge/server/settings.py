@@ -11,6 +11,8 @@ from urllib.parse import urlsplit
 from pydantic import Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from fhir_bridge.fhir.definitions import DEFAULT, Definitions
+
 __all__ = ["FHIR_PATH", "Settings", "is_loopback"]
 
 FHIR_PATH = "/fhir"
@@ -140,6 +142,18 @@ class Settings(BaseSettings):
             if not is_loopback(named):
                 raise ValueError(f"auth none needs a loopback base URL, not {self.root}")
         return self
+
+    def definitions(self) -> Definitions:
+        """What the site that is served is checked and searched by.
+
+        Raises:
+            SiteError: its file can't be used.
+        """
+        if self.site is None:
+            return DEFAULT
+        from fhir_bridge.mapping import Site
+
+        return Site.load(self.site).definitions
 
     @cached_property
     def root(self) -> str:

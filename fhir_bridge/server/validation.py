@@ -42,7 +42,7 @@ class Judge:
         brought: Sequence[Mapping[str, Any]] = (),
         unknown_extensions: Severity = "warning",
     ) -> None:
-        self._validator = get_validator(unknown_extensions)
+        self._validator = get_validator(unknown_extensions, store.definitions)
         self._terminology = terminology
         self._store = store
         self._brought = tuple(brought)

@@ -37,7 +37,7 @@ async def _work(settings: Settings) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopped.set)
     url = await asyncio.to_thread(database_url, settings.database_url, data_dir=settings.database_dir)
-    async with await Store.open(url, migrate=False, max_size=4) as store:
+    async with await Store.open(url, migrate=False, max_size=4, known=settings.definitions()) as store:
         site = None if settings.site is None else str(settings.site)
         jobs = asyncio.create_task(work_on_jobs(store, handlers(site), stopped))
         while not stopped.is_set():

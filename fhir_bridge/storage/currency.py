@@ -278,12 +278,12 @@ async def _withdraw(
             row = rows.get(key) if key is not None else None
             if row is not None and row.bytes is not None:
                 resource = {**parse(row.bytes), "status": _IN_ERROR}
-                contents.append((row, resource, index(resource, row.id)))
+                contents.append((row, resource, index(resource, row.id, dictionaries.definitions)))
                 targets.append(f"{row.type}/{row.id}")
         inputs = [use for use in causes if use.hash is not None]
         if targets and inputs:
             resource = _provenance(targets, inputs, changed)
-            provenances.append((resource, index(resource, resource["id"])))
+            provenances.append((resource, index(resource, resource["id"], dictionaries.definitions)))
     items = [item for _, _, item in contents] + [item for _, item in provenances]
     fresh = [(item.type, item.id) for _, item in provenances]
     await identify_within(connection, dictionaries, items, keys, fresh=fresh)

@@ -11,6 +11,8 @@ from collections.abc import Iterable, Mapping
 from psycopg import AsyncConnection
 from psycopg_pool import AsyncConnectionPool
 
+from fhir_bridge.fhir.definitions import DEFAULT, Definitions
+
 __all__ = ["NO_SYSTEM", "Dictionaries"]
 
 MOST_KEPT = 50_000
@@ -31,10 +33,15 @@ _INSERT = {
 
 
 class Dictionaries:
-    """The process's memory of them."""
+    """The process's memory of them.
 
-    def __init__(self, pool: AsyncConnectionPool[AsyncConnection]) -> None:
+    Attributes:
+        definitions: those that have the search parameters.
+    """
+
+    def __init__(self, pool: AsyncConnectionPool[AsyncConnection], known: Definitions = DEFAULT) -> None:
         self._pool = pool
+        self.definitions = known
         self._parameters: dict[tuple[str, str], int] = {}
         self._systems: dict[str, int] = {}
         self._labels: dict[tuple[str, str], int] = {}

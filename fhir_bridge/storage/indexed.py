@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from functools import cache
-
-from fhir_bridge.fhir import definitions, search_parameters
+from fhir_bridge.fhir import search_parameters
+from fhir_bridge.fhir.definitions import DEFAULT, Definitions, SearchParameter
 
 __all__ = ["find", "indexed_only", "searchable"]
 
@@ -17,33 +16,34 @@ _CHOSEN = {
 """Types of which only some parameters are indexed, beside those of Resource: every access writes an AuditEvent."""
 
 
-@cache
-def indexed_only(resource_type: str) -> frozenset[str] | None:
+def indexed_only(resource_type: str, known: Definitions = DEFAULT) -> frozenset[str] | None:
     """The codes that are indexed of this type; None for all."""
-    chosen = _CHOSEN.get(resource_type)
-    if chosen is None:
-        return None
-    return chosen.union(code for code in definitions.search_parameters(resource_type) if code.startswith("_"))
+    return known.derived(_chosen, resource_type) if resource_type in _CHOSEN else None
 
 
-def find(resource_type: str, code: str) -> definitions.SearchParameter | None:
+def _chosen(known: Definitions, resource_type: str) -> frozenset[str]:
+    codes = known.search_parameters(resource_type)
+    return _CHOSEN[resource_type].union(code for code in codes if code.startswith("_"))
+
+
+def find(resource_type: str, code: str, known: Definitions = DEFAULT) -> SearchParameter | None:
     """The definition of a parameter that the store can search by, or None."""
-    only = indexed_only(resource_type)
+    only = indexed_only(resource_type, known)
     if only is not None and code not in only:
         return None
-    parameter = search_parameters.find(resource_type, code)
+    parameter = search_parameters.find(resource_type, code, known)
     return parameter if parameter is not None and _answered(parameter) else None
 
 
-def searchable(resource_type: str) -> tuple[definitions.SearchParameter, ...]:
+def searchable(resource_type: str, known: Definitions = DEFAULT) -> tuple[SearchParameter, ...]:
     """All parameters that the store can search by on this type, for the CapabilityStatement."""
-    only = indexed_only(resource_type)
+    only = indexed_only(resource_type, known)
     return tuple(
         parameter
-        for parameter in search_parameters.searchable(resource_type)
+        for parameter in search_parameters.searchable(resource_type, known)
         if (only is None or parameter.code in only) and _answered(parameter)
     )
 
 
-def _answered(parameter: definitions.SearchParameter) -> bool:
+def _answered(parameter: SearchParameter) -> bool:
     return parameter.type in TABLES or parameter.code in search_parameters.STORED

@@ -91,8 +91,13 @@ class Indexed:
         return list(found)
 
 
-def index(resource: dict[str, Any], identity: str) -> Indexed:
+def index(
+    resource: dict[str, Any], identity: str, known: definitions.Definitions = definitions.DEFAULT
+) -> Indexed:
     """Extract what the index needs.
+
+    Args:
+        known: the definitions that have the search parameters.
 
     Raises:
         BadResource: the resourceType is none of R4's.
@@ -104,12 +109,12 @@ def index(resource: dict[str, Any], identity: str) -> Indexed:
         raise BadResource("an id has 1 to 64 of the characters A-Z a-z 0-9 - .")
     if resource.get("id") != identity:
         resource = {**resource, "id": identity}
-    known = definitions.resource_types()
+    types = definitions.resource_types()
     entries = tuple(
         entry
-        if type(entry) is not ReferenceEntry or entry.type is None or entry.type in known
+        if type(entry) is not ReferenceEntry or entry.type is None or entry.type in types
         else ReferenceEntry(entry.parameter, None, None, f"{entry.type}/{entry.id}")
-        for entry in extract(resource, indexed_only(resource_type))
+        for entry in extract(resource, indexed_only(resource_type, known), known)
     )
     labels = _labels(resource)
     if any("\0" in field for row in (*entries, *labels) for field in row if isinstance(field, str)):

@@ -163,7 +163,7 @@ class Loader:
             where = f"{resource['resourceType']}/{identity}"
             refuse_implicit_rules(resource)
             said = incoming(resource, adapter, self._load, mapping=mapping)
-            item = index(said.resource, identity)
+            item = index(said.resource, identity, self._dictionaries.definitions)
         except BadResource as error:
             self.result.rejected += 1
             self.result.add_issue("FB-STORE-012", error.message, where)
@@ -396,7 +396,7 @@ class _Batch:
         replaced = [subject.current.key for subject in changed if subject.current.version > 0]
         if replaced:
             await records.keep_outputs(connection, replaced)
-        versions = [subject.new_version() for subject in changed]
+        versions = [subject.new_version(self.loader._dictionaries.definitions) for subject in changed]
         made = [
             new.item for new in versions if new.item is not None
         ]  # merged, withdrawn: not the messages' own

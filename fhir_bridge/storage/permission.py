@@ -93,7 +93,7 @@ _DIRECT = "(SELECT d.patient FROM record d WHERE d.resource = r.key)"
 
 async def _criterion(code: str, value: str, resource_type: str, dictionaries: Dictionaries) -> Condition:
     """A granular scope's criterion. One that can't be searched by grants nothing."""
-    parameter = find(resource_type, code)
+    parameter = find(resource_type, code, dictionaries.definitions)
     if parameter is None or parameter.type != "token":
         return FALSE
     number = await dictionaries.find_parameter(resource_type, code)

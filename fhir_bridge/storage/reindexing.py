@@ -15,6 +15,7 @@ from psycopg import AsyncConnection
 from psycopg_pool import AsyncConnectionPool
 
 from fhir_bridge import __version__
+from fhir_bridge.fhir.definitions import Definitions
 from fhir_bridge.storage.dictionaries import Dictionaries
 from fhir_bridge.storage.errors import BadResource
 from fhir_bridge.storage.indexing import Identity, Indexed, IndexWriter, identify, index
@@ -92,7 +93,7 @@ async def reindex(
 async def _write(
     pool: AsyncConnectionPool[AsyncConnection], dictionaries: Dictionaries, rows: list[Any], place: _Place
 ) -> None:
-    items = {row[0]: _index(row[1], row[2], row[4]) for row in rows}
+    items = {row[0]: _index(row[1], row[2], row[4], dictionaries.definitions) for row in rows}
     current = [item for item in items.values() if item is not None]
     keys: dict[Identity, int] = await identify(pool, dictionaries, current)
     place.key, place.count = rows[-1][0], place.count + len(current)
@@ -118,12 +119,12 @@ async def _write(
         await statement.run(connection)
 
 
-def _index(kind: str, identity: str, text: bytes | None) -> Indexed | None:
+def _index(kind: str, identity: str, text: bytes | None, known: Definitions) -> Indexed | None:
     """None for a deletion, and for what this program can't index: then its rows stay as they are."""
     if text is None:
         return None
     try:
-        return index(parse(text), identity)
+        return index(parse(text), identity, known)
     except BadResource as error:
         _log.error("%s/%s can't be indexed: %s", kind, identity, error.message)
         return None

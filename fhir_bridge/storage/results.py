@@ -250,7 +250,8 @@ class _Batch:
             patients = self._patients(known)
             before = await self._earlier(connection, patients)
         fresh = [identity for identity in everything if identity not in known]
-        items = {identity: index(resource, identity[1]) for identity, resource in everything.items()}
+        defined = self._dictionaries.definitions
+        items = {identity: index(made, identity[1], defined) for identity, made in everything.items()}
         self._keys = known | await identify(self._pool, self._dictionaries, list(items.values()), fresh=fresh)
         missing = self._inputs - known.keys()
         async with self._pool.connection() as connection, connection.transaction():
@@ -352,7 +353,7 @@ class _Batch:
                 continue
             resource = _tagged(parse(row.bytes), superseded)
             if content_hash(resource) != row.hash:
-                contents.append((row, resource, index(resource, row.id)))
+                contents.append((row, resource, index(resource, row.id, self._dictionaries.definitions)))
         items = [item for _, _, item in contents]
         await identify_within(connection, self._dictionaries, items, self._keys, fresh=())
         return [next_version(row, resource, item, content_hash(resource)) for row, resource, item in contents]

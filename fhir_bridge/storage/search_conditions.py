@@ -92,7 +92,7 @@ async def parameter_condition(
         return any_of(
             [_date("r.last_updated", "r.last_updated", code, part, point=True) for part in split_list(value)]
         )
-    parameter = find(resource_type, code)
+    parameter = find(resource_type, code, dictionaries.definitions)
     if parameter is None:
         return None
     query = _Query(resource_type, parameter, modifier, dictionaries, patients)

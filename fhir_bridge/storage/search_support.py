@@ -23,7 +23,9 @@ _CONTROLS = PRESENTATION | frozenset(
 """Parameters of R4 for every type that are not among a type's search parameters, or can't be searched by here."""
 
 
-def refuse_unsupported(resource_type: str, name: str) -> None:
+def refuse_unsupported(
+    resource_type: str, name: str, known: definitions.Definitions = definitions.DEFAULT
+) -> None:
     """Refuse a parameter that R4 has and the store can't answer.
 
     Args:
@@ -39,6 +41,6 @@ def refuse_unsupported(resource_type: str, name: str) -> None:
         raise BadSearch(f"{name[:80]}: a modifier is missing after the colon")
     if code in PRESENTATION:
         raise BadSearch(f"{name[:80]}: {code} takes no modifier")
-    known = code in _CONTROLS or code in definitions.search_parameters(resource_type)
-    if known and find(resource_type, code) is None:
+    defined = code in _CONTROLS or code in known.search_parameters(resource_type)
+    if defined and find(resource_type, code, known) is None:
         raise BadSearch(f"{name[:80]}: R4 has this parameter; it is not supported for {resource_type} here")

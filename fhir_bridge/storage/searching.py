@@ -79,7 +79,7 @@ async def conditions(
     for name, value in parameters:
         if name in PRESENTATION:
             continue
-        refuse_unsupported(resource_type, name)
+        refuse_unsupported(resource_type, name, dictionaries.definitions)
         code, _, modifier = name.partition(":")
         condition = await parameter_condition(resource_type, code, modifier, value, dictionaries, patients)
         if condition is None:
@@ -198,7 +198,7 @@ async def _sorts(
         if code == "_id":
             found.append(_Sort(Condition("r.id"), "text", descending))
             continue
-        parameter = find(resource_type, code)
+        parameter = find(resource_type, code, dictionaries.definitions)
         if parameter is None or parameter.type not in _SORTED:
             raise BadSearch(f"_sort: can't sort {resource_type} by {code!r}")
         low, high, sql_type = _SORTED[parameter.type]

@@ -60,10 +60,16 @@ class Store:
     totals and error texts alike.
     """
 
-    def __init__(self, pool: AsyncConnectionPool[AsyncConnection], secret: bytes) -> None:
+    def __init__(
+        self,
+        pool: AsyncConnectionPool[AsyncConnection],
+        secret: bytes,
+        known: definitions.Definitions = definitions.DEFAULT,
+    ) -> None:
         self.pool = pool
+        self.definitions = known
         self._secret = secret
-        self._dictionaries = Dictionaries(pool)
+        self._dictionaries = Dictionaries(pool, known)
         self._cursors = Cursors(secret)
         self._writer = Writer(pool, self._dictionaries)
         self.results = Results(pool, self._dictionaries)
@@ -76,6 +82,7 @@ class Store:
         migrate: bool = True,
         min_size: int = 1,
         max_size: int = 8,
+        known: definitions.Definitions = definitions.DEFAULT,
         statement_seconds: float | None = None,
     ) -> Store:
         """Connect, and bring the schema up to date where it is behind.
@@ -83,6 +90,7 @@ class Store:
         Args:
             url: a PostgreSQL URL (`database_url()`).
             max_size: connections at most; must be 2 or more.
+            known: definitions whose search parameters are indexed and searched by: a site's.
             statement_seconds: time of one statement; then the database ends it.
 
         Raises:
@@ -110,7 +118,7 @@ class Store:
         try:
             async with pool.connection() as connection:
                 secret = await settings.read_secret(connection)
-            store = cls(pool, secret)
+            store = cls(pool, secret, known)
             opened.append(store)
             await store._dictionaries.load()
         except BaseException:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from fhir_bridge.fhir.definitions import Definitions
 from fhir_bridge.fhir.issues import Issue
 from fhir_bridge.storage.contributions import (
     MERGED,
@@ -250,7 +251,7 @@ class Subject:
             )
         )
 
-    def new_version(self) -> NewVersion:
+    def new_version(self, known: Definitions) -> NewVersion:
         """The version to write, where `changed`."""
         current, content = self.current, self.content
         moment = now()
@@ -264,7 +265,7 @@ class Subject:
             self.said_by.time if self.said_by else None,
             None if content is None else stamp(content, current.id, self.version, moment),
             self.hash,
-            None if content is None else self.item or index(content, current.id),
+            None if content is None else self.item or index(content, current.id, known),
         )
 
 

@@ -46,7 +46,7 @@ def _status_element(resource_type: str) -> str | None:
         binding = element.binding
         if binding is None or binding.strength != "required" or not element.name.lower().endswith("status"):
             continue
-        codes = definitions.value_set(binding.value_set)
+        codes = definitions.value_set(binding.value_set or "")
         if codes is not None and any(_CODE in found for found in codes.codes.values()):
             return element.name
     return None

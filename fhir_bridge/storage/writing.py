@@ -133,7 +133,8 @@ class Writer:
                 require(access, operation.type, operation.letter)
                 if operation.action != "delete":
                     refuse_implicit_rules(operation.resource)
-                    items[operation.identity] = index(operation.resource, operation.id)
+                    known = self._dictionaries.definitions
+                    items[operation.identity] = index(operation.resource, operation.id, known)
             await pause.take()
         fresh = [operation.identity for operation in operations if operation.action == "create"]
         keys = await identify(self._pool, self._dictionaries, list(items.values()), fresh=fresh)

@@ -15,7 +15,7 @@ from fhir_bridge.terminology.memory import ResourceContent, TableContent
 from fhir_bridge.terminology.registries import COUNTRIES
 from fhir_bridge.terminology.value_set_definitions import ValueSetDefinition
 
-__all__ = ["TABLES", "ContentLayer", "Layer", "Made", "ResourceLayer", "base_layers", "made_of"]
+__all__ = ["ContentLayer", "Layer", "Made", "ResourceLayer", "base_layers", "made_of"]
 
 
 class Layer(Protocol):
@@ -153,21 +153,22 @@ class ContentLayer:
 
 
 class _Tables:
-    """The definition tables of R4, v2, v3, THO and the guides."""
+    """The code systems and value sets of the definitions: R4, v2, v3, THO, the guides, a site's packages."""
 
-    def __init__(self) -> None:
+    def __init__(self, known: definitions.Definitions) -> None:
+        self._definitions = known
         self._code_systems: dict[str, Mapping[str, CodeSystemContent]] = {}
         self._value_sets: dict[str, Mapping[str, ValueSetDefinition]] = {}
 
     def code_system_urls(self) -> Sequence[str]:
         """Urls of its code systems."""
-        return definitions.code_systems()
+        return self._definitions.code_systems()
 
     def code_systems(self, url: str) -> Mapping[str, CodeSystemContent]:
         """The version at hand."""
         found = self._code_systems.get(url)
         if found is None:
-            table = definitions.code_system(url)
+            table = self._definitions.code_system(url)
             found = {} if table is None else {table.version: TableContent(table)}
             if table is not None:
                 self._code_systems[url] = found
@@ -179,14 +180,18 @@ class _Tables:
 
     def value_set_urls(self) -> Sequence[str]:
         """Urls of its value sets."""
-        return definitions.value_sets()
+        return self._definitions.value_sets()
 
     def value_sets(self, url: str) -> Mapping[str, ValueSetDefinition]:
         """The version at hand."""
         found = self._value_sets.get(url)
         if found is None:
-            table = definitions.value_set(url)
-            found = {} if table is None else {table.version: ValueSetDefinition.of_table(table)}
+            table = self._definitions.value_set(url)
+            found = (
+                {}
+                if table is None
+                else {table.version: ValueSetDefinition.of_table(table, self._definitions)}
+            )
             if table is not None:
                 self._value_sets[url] = found
         return found
@@ -196,10 +201,7 @@ class _Tables:
         return ()
 
 
-TABLES = _Tables()
-"""The definition tables, one for the process."""
-
-
-def base_layers() -> tuple[Layer, ...]:
-    """What is at hand without any folder: the definition tables, the grammars, countries, DICOM's own codes."""
-    return (TABLES, ContentLayer(GRAMMARS), ContentLayer(COUNTRIES), ContentLayer(DicomSource(DCM)))
+def base_layers(known: definitions.Definitions = definitions.DEFAULT) -> tuple[Layer, ...]:
+    """What needs no folder: code systems and value sets of the definitions, grammars, countries, DICOM's own codes."""
+    tables = known.derived(_Tables)
+    return (tables, ContentLayer(GRAMMARS), ContentLayer(COUNTRIES), ContentLayer(DicomSource(DCM)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 from fhir_bridge.fhir.ports import TerminologyPort, provide_terminology
 from fhir_bridge.plugins import hookimpl, shipped
@@ -17,10 +18,10 @@ def fhir_bridge_terminology() -> Iterable[Path]:
     return [shipped("terminology")]
 
 
-def _terminology() -> TerminologyPort:
+def _terminology(definitions: Any) -> TerminologyPort:
     from fhir_bridge.terminology import get_terminology  # read when it is first asked for
 
-    return get_terminology()
+    return get_terminology(definitions=definitions)
 
 
 provide_terminology(_terminology)

@@ -15,6 +15,7 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from fhir_bridge.fhir.definitions import DEFAULT, Definitions
 from fhir_bridge.fhir.ports import Concept, Translation
 from fhir_bridge.plugins import get_manager
 from fhir_bridge.terminology import dicom, versions
@@ -63,7 +64,12 @@ class Terminology:
     """Code systems, value sets and concept maps behind `TerminologyPort`. Safe to share between threads."""
 
     def __init__(
-        self, folders: Sequence[Path], *, plugins: bool = False, store: Callable[[], Path] | None = None
+        self,
+        folders: Sequence[Path],
+        *,
+        plugins: bool = False,
+        store: Callable[[], Path] | None = None,
+        definitions: Definitions = DEFAULT,
     ) -> None:
         """A terminology of these folders; they are read at the first question that needs them.
 
@@ -72,7 +78,9 @@ class Terminology:
                 later folder counts.
             plugins: put the folders that plug-ins add before these.
             store: tells the folder of the content store, asked when it is needed; None leaves imported content out.
+            definitions: those whose code systems and value sets it has.
         """
+        self._definitions = definitions
         self._given = tuple(folders)
         self._plugins = plugins
         self._top: tuple[Layer, ...] = ()
@@ -105,7 +113,7 @@ class Terminology:
         """This terminology under layers that go before all that it has; its ConceptMaps stay the only ones of
         `translate`. What was read for this one is not read again.
         """
-        made = Terminology(self._given, plugins=self._plugins)
+        made = Terminology(self._given, plugins=self._plugins, definitions=self._definitions)
         made._top, made._more, made.imported = (*layers, *self._top), self._more, self.imported
         made.__dict__.update(folders=self.folders, _files=self._files, _read=self._read, _maps=self._maps)
         return made
@@ -133,7 +141,7 @@ class Terminology:
     def layers(self) -> tuple[Layer, ...]:
         """All that is at hand, what counts most first."""
         imported = () if self.imported is None else (self.imported,)
-        return (*self._top, self._read, *self._more, *imported, *base_layers())
+        return (*self._top, self._read, *self._more, *imported, *base_layers(self._definitions))
 
     @cached_property
     def _read(self) -> Layer:
@@ -333,19 +341,23 @@ def _ships(path: Path) -> bool:
     return path == shipped("terminology").resolve()
 
 
-def get_terminology(extra_folders: Iterable[Path | str] = (), store: Path | None = None) -> Terminology:
+def get_terminology(
+    extra_folders: Iterable[Path | str] = (), store: Path | None = None, definitions: Definitions = DEFAULT
+) -> Terminology:
     """The process's terminology: what ships, what plug-ins add, and these folders, which go before both. Cached.
 
     Args:
         store: folder of the content store; None takes the one of the environment, or the default.
+        definitions: those whose code systems and value sets it has.
     """
     folders = tuple(Path(folder).resolve() for folder in extra_folders)
-    return _cached(folders, None if store is None else store.resolve())
+    return _cached(folders, None if store is None else store.resolve(), definitions)
 
 
 @lru_cache(maxsize=16)
-def _cached(extra: tuple[Path, ...], store: Path | None) -> Terminology:
-    return Terminology(extra, plugins=True, store=_store_folder if store is None else lambda: store)
+def _cached(extra: tuple[Path, ...], store: Path | None, definitions: Definitions) -> Terminology:
+    opened = _store_folder if store is None else lambda: store
+    return Terminology(extra, plugins=True, store=opened, definitions=definitions)
 
 
 def _store_folder() -> Path:

@@ -73,9 +73,11 @@ class ValueSetDefinition:
         self.version: str | None = resource.get("version")
 
     @classmethod
-    def of_table(cls, table: Table) -> ValueSetDefinition:
+    def of_table(
+        cls, table: Table, known: definitions.Definitions = definitions.DEFAULT
+    ) -> ValueSetDefinition:
         """From the definition tables."""
-        return _TableDefinition(table)
+        return _TableDefinition(table, known)
 
     @property
     def canonical(self) -> str:
@@ -165,7 +167,8 @@ class ValueSetDefinition:
 class _TableDefinition(ValueSetDefinition):
     """A value set of the definition tables: listed codes by system, and whole systems or filters on them."""
 
-    def __init__(self, table: Table) -> None:
+    def __init__(self, table: Table, known: definitions.Definitions) -> None:
+        self._known = known
         told = {"resourceType": "ValueSet", "url": table.url, "version": table.version, "status": "active"}
         super().__init__({key: value for key, value in told.items() if value})
         self._table = table
@@ -181,7 +184,15 @@ class _TableDefinition(ValueSetDefinition):
         parts = []
         for index, (system, codes) in enumerate(self._table.codes.items()):
             parts.append(
-                Part(f"include[{index}]", system, None, _TableCodes(system, frozenset(codes)), (), (), {})
+                Part(
+                    f"include[{index}]",
+                    system,
+                    None,
+                    _TableCodes(system, frozenset(codes), self._known),
+                    (),
+                    (),
+                    {},
+                )
             )
         for opened in self._table.open:
             where = f"include[{len(parts)}]"
@@ -201,7 +212,8 @@ class _TableDefinition(ValueSetDefinition):
 class _TableCodes(Mapping[str, Mapping[str, Any]]):
     """Listed codes of the tables; put in the order of their code system when they are gone through."""
 
-    def __init__(self, system: str, codes: frozenset[str]) -> None:
+    def __init__(self, system: str, codes: frozenset[str], known: definitions.Definitions) -> None:
+        self._known = known
         self._system = system
         self._codes = codes
 
@@ -221,7 +233,7 @@ class _TableCodes(Mapping[str, Mapping[str, Any]]):
 
     @cached_property
     def _ordered(self) -> Sequence[str]:
-        table = definitions.code_system(self._system)
+        table = self._known.code_system(self._system)
         places = {} if table is None else {code: place for place, code in enumerate(table.concepts)}
         return sorted(self._codes, key=lambda code: (places.get(code, len(places)), code))
 

@@ -1,23 +1,21 @@
-"""Search expressions: what the walkers read, what they leave to FHIRPath, and that both find the same."""
+"""Search expressions: what the common walk of a type reads, what is evaluated apart, and that both find the same."""
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fhir_bridge.fhir import definitions, fhirpath
-from fhir_bridge.fhir.definitions import registry
+from fhir_bridge.fhir import definitions
+from fhir_bridge.fhir.definitions.registration import with_search_parameters
 from fhir_bridge.fhir.definitions.searches import expression_for
-from fhir_bridge.fhir.search.fallback import TargetTypes, fallback, typed
-from fhir_bridge.fhir.search.paths import Unsupported, compile_expression
+from fhir_bridge.fhir.search.compiling import Compiled
+from fhir_bridge.fhir.search.evaluated import Evaluated
 from fhir_bridge.fhir.search.references import target_type
-from fhir_bridge.fhir.search.walkers import Target, build
 from fhir_bridge.fhir.search_parameters import TokenEntry, extract, extract_composites, uncompiled, values
+from tests.fhir.fhirpath.walking import mutants
 
 PATIENT: dict[str, Any] = {
     "resourceType": "Patient",
@@ -43,15 +41,25 @@ PATIENT: dict[str, Any] = {
 }
 
 
-def walked(expression: str) -> list[Any]:
-    found: list[Any] = []
-
-    def collect(_: tuple[str, ...], value: Any, append: Any) -> None:
-        append(value)
-
-    places = compile_expression(expression, "Patient")
-    build(Target(place, "x", collect) for place in places)(PATIENT, PATIENT, found.append)
+def compiled(expression: str) -> Compiled:
+    """A parameter by this expression, of the first search type that its values have a form for."""
+    for kind in ("string", "token", "reference", "quantity"):
+        known = with_search_parameters(definitions.DEFAULT, [_parameter(kind, expression, code="x")])
+        found = Compiled(known, "Patient", frozenset({"x"}))
+        if "x" in found.codes:
+            break
     return found
+
+
+def walked(expression: str) -> list[Any]:
+    """What the walk finds; the evaluator is not asked."""
+    found = compiled(expression)
+    assert not found._apart, f"{expression} is left to the evaluator"
+    return [value for _, _, value in found.values(PATIENT)]
+
+
+def evaluated(expression: str, kind: str = "string") -> Evaluated:
+    return Evaluated("Patient", definitions.SearchParameter("own", kind, expression))
 
 
 @pytest.mark.parametrize(
@@ -73,14 +81,18 @@ def walked(expression: str) -> list[Any]:
         ("Patient.deceased as DateTime", []),
         ("Resource.id", ["p"]),
         ("name.given", ["Anna", "Eva", "Nan"]),
-        ("Patient.contained.where(resolve() is Patient)", None),
+        ("Patient.name.first().given", ["Anna", "Eva"]),
+        ("Patient.name.given[0]", ["Anna"]),
+        ("Patient.birthDate.extension('urn:time')", ["1950-01-01T10:00:00Z"]),
+        ("Patient.name.where(given.exists() and use != 'usual').given", ["Anna", "Eva"]),
+        ("Patient.active = true", []),
+        ("Patient.birthDate.exists() and Patient.deceased != false", []),
+        ("Patient.birthDate.exists() and Patient.link.exists()", [True]),
+        ("Patient.birthDate.exists() and Patient.photo.exists()", [False]),
+        ("Patient.name.where(use='it\\'s')", []),
     ],
 )
-def test_a_path_leads_to_its_values(expression: str, expected: list[Any] | None) -> None:
-    if expected is None:
-        with pytest.raises(Unsupported):
-            compile_expression(expression, "Patient")
-        return
+def test_a_path_leads_to_its_values(expression: str, expected: list[Any]) -> None:
     assert walked(expression) == expected
 
 
@@ -97,49 +109,81 @@ def test_a_reference_is_judged_by_its_text_its_contained_target_or_its_type() ->
     assert target_type({"reference": "#"}, PATIENT) == "Patient"
 
 
+EVALUATED = [
+    "Patient.contained.where(resolve() is Patient)",
+    "Patient.name.given.single()",
+    "Patient.name.last()",
+    "Patient.descendants().where($this is Period)",
+    "Patient" + ".extension" * 40,
+]
+"""What has no compiled form: the evaluator finds it."""
+
+
+@pytest.mark.parametrize("expression", EVALUATED)
+def test_what_has_no_compiled_form_is_evaluated_by_itself(expression: str) -> None:
+    found = compiled(expression)
+    assert [one.parameter.code for one in found._apart] == ["x"]
+    assert "x" in found.codes
+
+
 @pytest.mark.parametrize(
-    "expression",
+    ("expression", "reason"),
     [
-        "Patient.colour",
-        "Patient.name.first()",
-        "Patient.name +",
-        "Patient.name.where(use=1)",
-        "Patient.name.where(given='Anna')",
-        "Patient.extension.where(value='x')",
-        "Patient.name.given[0]",
-        "Patient.birthDate.extension('urn:time')",
-        "Patient.active = true",
-        "(" * 40 + "Patient.id" + ")" * 40,
-        "Patient" + ".extension" * 40,
-        "Patient.name.where(use='it\\'s')",
+        ("Patient.colour", "leads nowhere in Patient"),
+        ("Practitioner.name", "has no expression"),
+        ("Patient.name +", "is no FHIRPath for Patient"),
+        ("(" * 80 + "Patient.id" + ")" * 80, "is no FHIRPath for Patient"),
+        ("Patient.photo", "finds nothing that has a form as quantity"),
     ],
 )
-def test_what_walkers_cannot_read_is_refused_whole(expression: str) -> None:
-    with pytest.raises(Unsupported):
-        compile_expression(expression, "Patient")
+def test_what_finds_nothing_is_listed_with_the_reason(expression: str, reason: str) -> None:
+    found = compiled(expression)
+    assert "x" not in found.codes
+    assert [one.code for one in found.uncompiled] == ["x"]
+    assert found.uncompiled[0].reason.startswith(reason)
 
 
 @given(st.text(alphabet="Patient.namegvwhr()[]|='0 as%resource", max_size=40))
 def test_any_text_is_compiled_or_refused(text: str) -> None:
-    with contextlib.suppress(Unsupported):
-        compile_expression(text, "Patient")
+    found = compiled(text)
+    assert ("x" in found.codes) is not bool(found.uncompiled)
+    found.values(PATIENT)
 
 
-@pytest.mark.parametrize(
-    "expression",
-    [
-        "Patient.name.given",
-        "Patient.name.where(use='official').given",
-        "Patient.generalPractitioner.where(resolve() is Organization)",
-        "Patient.telecom.where(system='phone')",
-        "Patient.extension('urn:c').extension('inner').value",
-    ],
-)
-def test_walker_and_engine_find_the_same(expression: str) -> None:
-    items = fhirpath.compile(expression, "Patient", published=True).items(
-        PATIENT, resolver=TargetTypes(PATIENT)
-    )
-    assert [value for item in items for _, value in typed(item.type, item.value)] == walked(expression)
+WALKED = [
+    "Patient.name.given",
+    "Patient.name.where(use='official').given",
+    "Patient.name.where(use != 'official').given",
+    "Patient.name[1].given | Patient.name.first().given",
+    "Patient.generalPractitioner.where(resolve() is Organization)",
+    "Patient.telecom.where(system='phone')",
+    "Patient.extension('urn:c').extension('inner').value",
+    "Patient.extension.where(url = 'urn:b').value",
+    "Patient.birthDate.extension('urn:time').value | Patient.birthDate",
+    "Patient.deceased.exists() and Patient.deceased != false",
+    "(Patient.deceased as dateTime) | Patient.multipleBirth.as(integer)",
+    "Patient.link.where(type = 'seealso').other | Patient.contained.id",
+    "Patient.telecom.where(rank > 1 or period.exists()).value",
+]
+
+
+@pytest.mark.parametrize("expression", WALKED)
+def test_the_walk_finds_what_fhirpath_finds(expression: str) -> None:
+    walk, one = compiled(expression), evaluated(expression)
+    assert not walk._apart
+    for resource in (PATIENT, *mutants(PATIENT, 200, seed=len(expression))):
+        if resource.get("resourceType") != "Patient":
+            continue
+        found = [(kind, value) for _, kind, value in walk.values(resource)]
+        if (
+            "resolve()" in expression
+        ):  # the walk takes the type that a reference states, where its text says none
+            found = [pair for pair in found if target_type({**pair[1], "type": None}, resource)]
+        assert _as_set(found) == _as_set(one.values(resource)), resource
+
+
+def _as_set(pairs: list[tuple[str, Any]]) -> set[str]:
+    return {repr(pair) for pair in pairs}
 
 
 def _parameter(kind: str, expression: str, **more: Any) -> dict[str, Any]:
@@ -156,38 +200,27 @@ def _parameter(kind: str, expression: str, **more: Any) -> dict[str, Any]:
 
 
 def test_an_expression_of_a_site_goes_to_the_engine() -> None:
-    own = definitions.SearchParameter("own", "date", "Patient.birthDate.extension('urn:time')")
     found: list[Any] = []
-    fallback("Patient", own).extract(PATIENT, found.append)
+    evaluated("Patient.birthDate.extension('urn:time')", "date").extract(PATIENT, found.append)
     assert [entry.low.isoformat() for entry in found] == ["1950-01-01T10:00:00+00:00"]
-    status = definitions.SearchParameter("own", "token", "Patient.gender.first()")
-    fallback("Patient", status).extract({"resourceType": "Patient", "gender": "male"}, found.append)
+    patient = {"resourceType": "Patient", "gender": "male"}
+    evaluated("Patient.gender.first()", "token").extract(patient, found.append)
     assert found[-1] == TokenEntry("own", "http://hl7.org/fhir/administrative-gender", "male")
 
 
 def test_an_expression_that_fails_on_a_resource_finds_nothing_there_and_is_told_once(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    own = fallback("Patient", definitions.SearchParameter("own", "string", "Patient.name.given.single()"))
+    own = evaluated("Patient.name.given.single()")
     assert own.values(PATIENT) == []
     assert own.values(PATIENT) == []
     assert [record.levelname for record in caplog.records] == ["WARNING"]
     assert "Anna" not in caplog.text
 
 
-@pytest.fixture
-def only_r4() -> Iterator[None]:
-    """What a test registers is forgotten after it."""
-    known = {kind: dict(rows) for kind, rows in registry._state.own_search.items()}
-    yield
-    registry._state.own_search.clear()
-    registry.add_search_rows((kind, code, row) for kind, rows in known.items() for code, row in rows.items())
-
-
-@pytest.mark.usefixtures("only_r4")
-def test_parameters_that_a_package_adds_are_noticed() -> None:
-    assert "own-walked" not in values(PATIENT)
-    definitions.register_search_parameters(
+def test_parameters_that_a_package_adds_are_found() -> None:
+    known = with_search_parameters(
+        definitions.DEFAULT,
         [
             _parameter("token", "Patient.extension('urn:a').value", code="own-walked"),
             _parameter("string", "Patient.name.given.first()", code="own-evaluated"),
@@ -204,17 +237,18 @@ def test_parameters_that_a_package_adds_are_noticed() -> None:
                     },
                 ],
             ),
-        ]
+        ],
     )
-    entries = extract(PATIENT)
+    assert "own-walked" not in values(PATIENT)
+    entries = extract(PATIENT, known=known)
     assert TokenEntry("own-walked", None, "x") in entries
     assert [entry.exact for entry in entries if entry.parameter == "own-evaluated"] == ["Anna"]  # type: ignore[union-attr]
-    (pair,) = extract_composites(PATIENT)
+    (pair,) = extract_composites(PATIENT, known=known)
     assert [[entry[1:] for entry in part] for part in pair.components] == [
         [("http://hl7.org/fhir/name-use", "official")],
         [("anna", "Anna"), ("eva", "Eva")],
     ]
-    wrong = [entry for entry in uncompiled("Patient") if entry.code == "own-wrong"]
+    wrong = [entry for entry in uncompiled("Patient", known) if entry.code == "own-wrong"]
     assert "nothing" in wrong[0].reason
 
 

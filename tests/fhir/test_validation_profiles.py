@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from fhir_bridge.fhir import Issue, Validator, definitions
+from fhir_bridge.fhir.definitions.registration import with_structures
 from tests.fhir.resources import (
     BODY_WEIGHT,
     CATEGORY,
@@ -147,15 +148,15 @@ def test_a_type_may_stand_for_a_profile_of_what_builds_on_it(validator: Validato
         assert [i.code for i in validator.validate(person)] == codes
 
 
-def test_a_site_s_own_profile_is_checked_from_its_differential(validator: Validator) -> None:
-    definitions.register(DIFFERENTIAL)
+def test_a_site_s_own_profile_is_checked_from_its_differential() -> None:
+    validator = Validator(definitions=with_structures(definitions.DEFAULT, DIFFERENTIAL))
     observation = {**troponin(), "meta": {"profile": [DIFFERENTIAL["url"]]}}
     assert found(validator.validate(observation)) == [("FB-FHIR-030", "Observation.value.code")]
     observation["code"] = {"coding": [{"code": "6598-7"}]}
     assert ("FB-FHIR-013", "Observation.code.coding[0]") in found(validator.validate(observation))
 
 
-def test_a_closed_slicing_takes_nothing_else(validator: Validator) -> None:
+def test_a_closed_slicing_takes_nothing_else() -> None:
     closed = {
         **DIFFERENTIAL,
         "url": "http://example.org/fhir/StructureDefinition/closed",
@@ -165,7 +166,7 @@ def test_a_closed_slicing_takes_nothing_else(validator: Validator) -> None:
         "discriminator": [{"type": "pattern", "path": "$this"}],
         "rules": "closed",
     }
-    definitions.register(closed)
+    validator = Validator(definitions=with_structures(definitions.DEFAULT, closed))
     observation = {**troponin(), "category": [concept(CATEGORY, "laboratory"), concept(CATEGORY, "exam")]}
     issues = validator.validate(observation, [str(closed["url"])])
     assert found(issues) == [("FB-FHIR-033", "Observation.category[1]")]

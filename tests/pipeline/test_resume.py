@@ -8,14 +8,13 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fhir_bridge.fhir.definitions.packages import forget_packages
 from fhir_bridge.pipeline import ConversionContext, RunRequest, Selection
 from fhir_bridge.pipeline import convert as convert_sources
 from fhir_bridge.terminology.store import STORE_VARIABLE
@@ -132,10 +131,8 @@ CHANGES: dict[str, tuple[str, Callable[[Path], object]]] = {
 
 
 @pytest.fixture(autouse=True)
-def only_this_site(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def only_this_site(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(STORE_VARIABLE, raising=False)
-    yield
-    forget_packages()
 
 
 @pytest.fixture

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from fhir_bridge.fhir.definitions.packages import forget_packages, load_packages
 from fhir_bridge.server import Settings, create_app
 from tests.fhir.definitions.makers import BASE, element, package, profile
 from tests.server.conftest import Hospital, bare_plugins, observation, running
@@ -33,13 +32,17 @@ def lab(terminology: Terminology) -> Iterator[Terminology]:
 
 
 @pytest.fixture
-def bound(tmp_path: Path) -> Iterator[None]:
-    """A guide whose profile binds Observation.code to a value set that the guide does not hold (made)."""
+def bound(tmp_path: Path, lab: Terminology, database_url: str) -> Iterator[Terminology]:
+    """A worker of a site whose guide binds Observation.code to a value set that the guide does not hold (made)."""
     binding = {"strength": "required", "valueSet": LAB_SET}
     made = profile("Lab", "Observation", element("Observation.code", binding=binding))
-    load_packages([package(tmp_path, "site.lab", made)], tmp_path)
-    yield
-    forget_packages()
+    site = tmp_path / "site.yaml"
+    site.write_text(f"site: lab\npackages: [{package(tmp_path, 'site.lab', made).name}]\n")
+    app = create_app(Settings(database_url=database_url, pages=False, site=site), plugins=bare_plugins())
+    with running(app) as http:
+        found = Terminology.__new__(Terminology)
+        found.http, found.headers = http, lab.headers
+        yield found
 
 
 def measured(code: str, system: str = LAB) -> dict[str, Any]:
@@ -84,22 +87,21 @@ def test_a_code_is_judged_by_the_system_that_was_written(lab: Terminology) -> No
     assert refused(lab, measured("hb"))
 
 
-@pytest.mark.usefixtures("bound")
-def test_a_binding_is_judged_by_the_value_set_that_was_written(lab: Terminology) -> None:
+def test_a_binding_is_judged_by_the_value_set_that_was_written(lab: Terminology, bound: Terminology) -> None:
     lab.put(value_set(compose={"include": [{"system": LAB, "concept": [{"code": "krea"}]}]}))
-    assert NOT_BOUND not in judged(lab, measured("krea"), profile=f"{BASE}Lab")
-    assert NOT_BOUND in judged(lab, measured("hb"), profile=f"{BASE}Lab")
+    assert NOT_BOUND not in judged(bound, measured("krea"), profile=f"{BASE}Lab")
+    assert NOT_BOUND in judged(bound, measured("hb"), profile=f"{BASE}Lab")
     declared = {**measured("hb"), "meta": {"profile": [f"{BASE}Lab"]}}
-    assert refused(lab, declared)
+    assert refused(bound, declared)
+    assert not refused(lab, declared)  # who has no such guide knows no such profile
     lab.put(value_set())
-    assert not refused(lab, declared)
+    assert not refused(bound, declared)
 
 
 @pytest.mark.parametrize("gone", ["deleted", "retired", "restricted"])
-@pytest.mark.usefixtures("bound")
-def test_what_is_gone_judges_no_more(lab: Terminology, gone: str) -> None:
+def test_what_is_gone_judges_no_more(lab: Terminology, bound: Terminology, gone: str) -> None:
     wrong = {**measured("hg"), "meta": {"profile": [f"{BASE}Lab"]}}
-    assert {WRONG_CODE, NOT_BOUND} <= set(judged(lab, wrong))
+    assert {WRONG_CODE, NOT_BOUND} <= set(judged(bound, wrong))
     if gone == "deleted":
         lab.delete("CodeSystem/lab")
         lab.delete("ValueSet/lab")
@@ -108,7 +110,7 @@ def test_what_is_gone_judges_no_more(lab: Terminology, gone: str) -> None:
         more: dict[str, Any] = {"status": "retired"} if gone == "retired" else {"meta": {"security": [label]}}
         lab.put(code_system("krea", "hb", **more))
         lab.put(value_set(**more))
-    assert not {WRONG_CODE, NOT_BOUND} & set(judged(lab, wrong))
+    assert not {WRONG_CODE, NOT_BOUND} & set(judged(bound, wrong))
 
 
 def test_every_worker_judges_with_what_one_has_written(lab: Terminology, database_url: str) -> None:

@@ -2,8 +2,13 @@
 
 Built by `scripts/build_definitions.py` from HL7's packages, without prose. Importing costs nothing; a table is read,
 and an entry becomes typed objects, when first asked for.
+
+R4's types are always the same: functions look them up. Of the rest a `Definitions` has what is built in and what the
+packages of a site add; it is passed to what uses it. `DEFAULT` serves who has no site, and so do its look-ups that
+stand here as functions.
 """
 
+from fhir_bridge.fhir.definitions.defaults import DEFAULT
 from fhir_bridge.fhir.definitions.model import (
     Binding,
     Constraint,
@@ -17,40 +22,38 @@ from fhir_bridge.fhir.definitions.model import (
     TypeDefinition,
     Value,
 )
-from fhir_bridge.fhir.definitions.registration import register, register_search_parameters
-from fhir_bridge.fhir.definitions.registry import (
-    code_system,
-    code_systems,
+from fhir_bridge.fhir.definitions.r4 import (
     compartment,
-    extension,
-    extension_structure,
-    extensions,
     find_type,
-    generation,
-    global_profiles,
     is_primitive,
     load,
-    on_change,
     patient_compartment,
     primitive_regex,
-    profile,
-    profiles,
     resource_types,
-    search_parameters,
-    structure,
     type_definition,
     type_names,
-    value_set,
-    value_sets,
-    versions,
 )
+from fhir_bridge.fhir.definitions.registry import Definitions
 from fhir_bridge.fhir.definitions.terminologies import CodeConcept, CodeSystem, OpenInclude, ValueSet
 
+code_system = DEFAULT.code_system
+code_systems = DEFAULT.code_systems
+extension = DEFAULT.extension
+extensions = DEFAULT.extensions
+profile = DEFAULT.profile
+profiles = DEFAULT.profiles
+search_parameters = DEFAULT.search_parameters
+structure = DEFAULT.structure
+value_set = DEFAULT.value_set
+value_sets = DEFAULT.value_sets
+
 __all__ = [
+    "DEFAULT",
     "Binding",
     "CodeConcept",
     "CodeSystem",
     "Constraint",
+    "Definitions",
     "Element",
     "ElementType",
     "ExtensionDefinition",
@@ -66,20 +69,14 @@ __all__ = [
     "code_systems",
     "compartment",
     "extension",
-    "extension_structure",
     "extensions",
     "find_type",
-    "generation",
-    "global_profiles",
     "is_primitive",
     "load",
-    "on_change",
     "patient_compartment",
     "primitive_regex",
     "profile",
     "profiles",
-    "register",
-    "register_search_parameters",
     "resource_types",
     "search_parameters",
     "structure",
@@ -87,5 +84,4 @@ __all__ = [
     "type_names",
     "value_set",
     "value_sets",
-    "versions",
 ]

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from fhir_bridge.fhir.definitions import registry
 from fhir_bridge.fhir.definitions.compact import CORE, MALFORMED, compact_element, compact_structure
 from fhir_bridge.fhir.definitions.expansions import compact_code_system
 from fhir_bridge.fhir.definitions.package_files import PackageError, files
+from fhir_bridge.fhir.definitions.r4 import find_type
 from fhir_bridge.fhir.definitions.snapshots import identified
 from fhir_bridge.fhir.issues import Issue
 from fhir_bridge.fhir.serialization import JsonError, loads_exact
@@ -187,11 +187,11 @@ def _structure(
         package.foreign.setdefault(stated, []).append(name)
         return
     if not _is_constraint(definition):
-        known = registry.find_type(str(definition.get("type"))) is not None
+        known = find_type(str(definition.get("type"))) is not None
         reason = "R4's own type" if known else "logical model or type that R4 doesn't have"
         package.aside.setdefault(reason, []).append(str(definition.get("name")))
         return
-    if registry.find_type(str(definition["type"])) is None:
+    if find_type(str(definition["type"])) is None:
         if definition.get("kind") == "logical":
             package.aside.setdefault("profile of a logical model", []).append(str(definition.get("name")))
             return
@@ -225,7 +225,7 @@ def _is_constraint(definition: Mapping[str, Any]) -> bool:
     return definition.get("derivation") == "constraint" or (
         definition["url"] != CORE + str(kind)
         and definition.get("baseDefinition") == CORE + str(kind)
-        and registry.find_type(str(kind)) is not None
+        and find_type(str(kind)) is not None
     )
 
 

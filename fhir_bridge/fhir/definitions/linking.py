@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from fhir_bridge.fhir.definitions import registry
+from fhir_bridge.fhir.definitions import r4
 from fhir_bridge.fhir.definitions.compact import MALFORMED
 from fhir_bridge.fhir.definitions.drafts import Draft, PackageDraft
 from fhir_bridge.fhir.definitions.expansions import (
@@ -18,6 +18,7 @@ from fhir_bridge.fhir.definitions.expansions import (
 from fhir_bridge.fhir.definitions.layers import key, sorted_versions
 from fhir_bridge.fhir.definitions.package_files import PackageError
 from fhir_bridge.fhir.definitions.registration import code_of, content_of
+from fhir_bridge.fhir.definitions.registry import Definitions
 from fhir_bridge.fhir.definitions.searches import search_rows
 from fhir_bridge.fhir.definitions.snapshots import SnapshotError, snapshot
 from fhir_bridge.fhir.definitions.versions import named, newest, split
@@ -92,13 +93,19 @@ def _note(package: PackageDraft, draft: Draft, code: str, said: str, severity: s
     package.note(PackageError(code, f"{draft.url} {said}", draft.file), severity)
 
 
-def link(packages: Sequence[PackageDraft], numbers: dict[tuple[str, ...], int]) -> tuple[Row, Row]:
-    """Entries and header of the layer's table; issues are noted in the packages."""
+def link(
+    packages: Sequence[PackageDraft], numbers: dict[tuple[str, ...], int], known: Definitions
+) -> tuple[Row, Row]:
+    """Entries and header of the layer's table; issues are noted in the packages.
+
+    Args:
+        known: the definitions that the packages may build on beside their own.
+    """
     structures = _Set(packages, "structures")
     value_sets, systems = _Set(packages, "value_sets"), _Set(packages, "code_systems")
     _dependencies(packages)
-    _bases(structures)
-    _snapshots(structures, numbers)
+    _bases(structures, known)
+    _snapshots(structures, numbers, known)
     for package, draft in structures.all():
         _discriminators(package, draft)
         _pin(package, draft, structures, value_sets, packages)
@@ -115,11 +122,11 @@ def link(packages: Sequence[PackageDraft], numbers: dict[tuple[str, ...], int]) 
         put("code_systems", draft, draft.row)
     for draft, row in _value_sets(value_sets, systems):
         put("value_sets", draft, row)
-    entries |= _searches(packages)
+    entries |= _searches(packages, known)
     header = {
         "constraints": [list(constraint) for constraint in numbers],
         "versions": {kind: sorted_versions(found) for kind, found in versions.items()},
-        "globals": _globals(packages, structures),
+        "globals": _globals(packages, structures, known),
     }
     return entries, header
 
@@ -146,7 +153,7 @@ def _dependencies(packages: Sequence[PackageDraft]) -> None:
         first.note(PackageError("FB-PKG-009", said), "warning")
 
 
-def _bases(structures: _Set) -> None:
+def _bases(structures: _Set, known: Definitions) -> None:
     """Drop what builds on itself, and what has no snapshot and no base to make one from."""
     for package, draft in structures.all():
         seen = {id(draft)}
@@ -173,7 +180,7 @@ def _bases(structures: _Set) -> None:
             structures.remove(draft)
             continue
         base = str(draft.row.get("base") or "")
-        if structures.get(base) is None and registry.rows_of(base) is None:
+        if structures.get(base) is None and known.rows_of(base) is None:
             if draft.ready:
                 alone.setdefault(id(package), (package, []))[1].append(base)
             else:
@@ -192,8 +199,9 @@ def _bases(structures: _Set) -> None:
         package.note(PackageError("FB-PKG-005", said), "warning")
 
 
-def _snapshots(structures: _Set, numbers: dict[tuple[str, ...], int]) -> None:
+def _snapshots(structures: _Set, numbers: dict[tuple[str, ...], int], known: Definitions) -> None:
     """Make the snapshots that are missing, bases first."""
+    content_of_known = content_of(known)
 
     def content(kind: Sequence[Any]) -> Sequence[Mapping[str, Any]] | None:
         for canonical in kind[2] if len(kind) > 2 else ():
@@ -203,7 +211,7 @@ def _snapshots(structures: _Set, numbers: dict[tuple[str, ...], int]) -> None:
                     raise _Waiting
                 if found[1].ready:
                     return [{k: v for k, v in e.items() if k != "c"} for e in found[1].row["elements"]]
-        return content_of(kind)
+        return content_of_known(kind)
 
     def base_rows(draft: Draft) -> Sequence[Mapping[str, Any]]:
         found = structures.get(str(draft.row["base"]))
@@ -211,7 +219,7 @@ def _snapshots(structures: _Set, numbers: dict[tuple[str, ...], int]) -> None:
             if not found[1].ready:
                 raise _Waiting
             return list(found[1].row["elements"])
-        rows, constraints = registry.rows_of(str(draft.row["base"])) or ((), ())
+        rows, constraints = known.rows_of(str(draft.row["base"])) or ((), ())
         return _with_numbers(rows, constraints, numbers)
 
     waiting = [found for found in structures.all() if not found[1].ready]
@@ -294,13 +302,13 @@ def _pin(
             element["b"] = [strength, *(pinned(c, value_sets) for c in bound)]
 
 
-def _globals(packages: Sequence[PackageDraft], structures: _Set) -> dict[str, list[str]]:
+def _globals(packages: Sequence[PackageDraft], structures: _Set, known: Definitions) -> dict[str, list[str]]:
     """Profiles that guides ask of every resource of a type, in their own package's version where it has them."""
     found: dict[str, list[str]] = {}
     for package in packages:
         for kind, canonicals in package.globals.items():
             for canonical in canonicals:
-                if structures.get(canonical) is None and registry.rows_of(canonical) is None:
+                if structures.get(canonical) is None and known.rows_of(canonical) is None:
                     said = f"its guide asks {canonical} of every {kind}, which is not at hand: that is not checked"
                     package.note(PackageError("FB-PKG-009", said), "warning")
                     continue
@@ -319,7 +327,7 @@ def _value_sets(value_sets: _Set, systems: _Set) -> list[tuple[Draft, Row]]:
     def tree(canonical: str) -> SystemTree | None:
         if canonical not in trees:
             own = systems.get(canonical)
-            row = own[1].row if own else registry.built_row("code_systems", canonical)
+            row = own[1].row if own else r4.built_row("code_systems", canonical)
             trees[canonical] = SystemTree(row) if row else None
         return trees[canonical]
 
@@ -328,7 +336,7 @@ def _value_sets(value_sets: _Set, systems: _Set) -> list[tuple[Draft, Row]]:
         return found[1].row if found else None
 
     def ready(canonical: str) -> Expansion | None:
-        row = registry.built_row("value_sets", canonical)
+        row = r4.built_row("value_sets", canonical)
         return ({s: set(codes) for s, codes in row["c"].items()}, list(row.get("o", ()))) if row else None
 
     expansions = Expansions(compose, tree, ready)
@@ -351,19 +359,19 @@ def _value_sets(value_sets: _Set, systems: _Set) -> list[tuple[Draft, Row]]:
     return rows
 
 
-def _searches(packages: Iterable[PackageDraft]) -> Row:
+def _searches(packages: Iterable[PackageDraft], known: Definitions) -> Row:
     found = [(package, draft) for package in packages for draft in package.searches]
     codes = {draft.url: str(draft.row.get("code")) for _, draft in found}
     entries: Row = {}
     for package, draft in found:
         try:
-            rows = list(search_rows(draft.row, registry.resource_types(), lambda c: code_of(c, codes)))
+            rows = list(search_rows(draft.row, r4.resource_types(), lambda c: code_of(c, codes, known)))
             code = str(draft.row["code"])
         except MALFORMED as error:
             what = f"{error.args[0]!r} is missing or not known" if isinstance(error, KeyError) else str(error)
             _note(package, draft, "FB-PKG-004", f"is not used: {what}", "error")
             continue
         for kind, row in rows:
-            if kind in registry.resource_types():
+            if kind in r4.resource_types():
                 entries.setdefault(f"search {kind}", {}).setdefault(code, row)
     return entries

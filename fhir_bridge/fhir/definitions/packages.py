@@ -12,24 +12,29 @@ import os
 import time
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import platformdirs
 
-from fhir_bridge.fhir.definitions import registry
 from fhir_bridge.fhir.definitions.drafts import PackageDraft, read_package
 from fhir_bridge.fhir.definitions.layers import Layer
 from fhir_bridge.fhir.definitions.linking import link
 from fhir_bridge.fhir.definitions.package_files import PackageError, digest
+from fhir_bridge.fhir.definitions.r4 import GENERATED
+from fhir_bridge.fhir.definitions.registration import SHIPPED
+from fhir_bridge.fhir.definitions.registry import Definitions
 from fhir_bridge.fhir.definitions.table import Table, pack
 from fhir_bridge.fhir.issues import Issue
 
-__all__ = ["PackageInfo", "PackageReport", "forget_packages", "load_packages", "loaded_packages"]
+__all__ = ["PackageInfo", "PackageReport", "load_packages"]
 
 FORMAT = 3
 """Grows with every change of what is kept, so that an older cache is not read."""
+
+MAX_LINKED = 16
+"""Sets of packages that a process keeps."""
 
 _LOG = logging.getLogger(__name__)
 
@@ -46,42 +51,30 @@ class PackageInfo:
 
 @dataclass(frozen=True, slots=True)
 class PackageReport:
-    """The packages in use.
+    """Packages, read and linked.
 
     Attributes:
-        issues: what is wrong with them; the rest of a package stays usable.
-        cached: whether they were read from the cache.
+        definitions: what is built in, with what the packages define on top.
+        issues: what is wrong with them; the rest of a package is used.
+        cached: whether they were linked before.
         seconds: what reading took.
     """
 
+    definitions: Definitions
     packages: tuple[PackageInfo, ...] = ()
     issues: tuple[Issue, ...] = ()
     cached: bool = False
     seconds: float = 0.0
 
-
-@dataclass(slots=True)
-class _Loaded:
-    key: str = ""
-    report: PackageReport = field(default_factory=PackageReport)
-
-
-_loaded = _Loaded()
-
-
-def loaded_packages() -> PackageReport:
-    """The report on the packages in use."""
-    return _loaded.report
-
-
-def forget_packages() -> None:
-    """Use no packages but those built in."""
-    _loaded.key, _loaded.report = "", PackageReport()
-    registry.use_layer(None)
+    def log(self, logger: logging.Logger) -> None:
+        """Warn of what is wrong."""
+        for issue in self.issues:
+            if issue.severity != "information":
+                logger.warning("%s: %s (%s)", issue.source, issue.message, issue.code)
 
 
 def load_packages(sources: Sequence[str | Path], cache: Path | None = None) -> PackageReport:
-    """Let the process use these packages, in place of any it used; the same set again costs nothing.
+    """The definitions of these packages on top of those built in; the same set again costs nothing.
 
     Args:
         sources: .tgz files as registries give them, folders of an unpacked package, or JSON files of one definition;
@@ -89,8 +82,8 @@ def load_packages(sources: Sequence[str | Path], cache: Path | None = None) -> P
         cache: where the linked table is kept; default `FHIR_BRIDGE_CACHE`, else the user's cache folder.
 
     Returns:
-        What is in use and what is wrong with it. Nothing is raised for a broken package: its issues say what of it
-        can't be used.
+        The definitions, and what is wrong with the packages. Nothing is raised for a broken package: its issues say
+        what of it can't be used.
     """
     begin = time.perf_counter()
     problems: list[Issue] = []
@@ -101,27 +94,30 @@ def load_packages(sources: Sequence[str | Path], cache: Path | None = None) -> P
         except PackageError as error:
             problems.append(Issue("error", error.code, str(error), str(path)))
     if not found:
-        forget_packages()
-        _loaded.report = PackageReport(issues=tuple(problems))
-        return _loaded.report
+        return PackageReport(SHIPPED, issues=tuple(problems))
     name = _key(found)
-    if problems or name != _loaded.key:
+    linked = _linked.get(name)
+    if linked is None:
+        if len(_linked) >= MAX_LINKED:
+            _linked.clear()
         layer, cached = _layer(found, name, cache)
-        registry.use_layer(layer)
-        header = layer.header
-        _loaded.key = name
-        _loaded.report = PackageReport(
-            tuple(PackageInfo(*p) for p in header["packages"]),
-            (*problems, *(Issue(*i) for i in header["issues"])),
+        definitions = Definitions(lambda: replace(SHIPPED.added, layer=layer))
+        linked = _linked[name] = PackageReport(
+            definitions,
+            tuple(PackageInfo(*p) for p in layer.header["packages"]),
+            tuple(Issue(*i) for i in layer.header["issues"]),
             cached,
-            time.perf_counter() - begin,
         )
-    return _loaded.report
+    return replace(linked, issues=(*problems, *linked.issues), seconds=time.perf_counter() - begin)
+
+
+_linked: dict[str, PackageReport] = {}
+"""Sets of packages that were linked or read before, by what they hold."""
 
 
 def _key(found: dict[str, Path]) -> str:
     """A name for the linked set: what the packages hold, and what they are linked with."""
-    parts = [str(FORMAT), *(f"{p.name}:{p.stat().st_size}" for p in sorted(registry.GENERATED.glob("*.z")))]
+    parts = [str(FORMAT), *(f"{p.name}:{p.stat().st_size}" for p in sorted(GENERATED.glob("*.z")))]
     parts += [f"{content}:{path.name}" for content, path in found.items()]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
@@ -135,7 +131,7 @@ def _layer(found: dict[str, Path], name: str, cache: Path | None) -> tuple[Layer
         pass  # not kept yet, or no longer whole: it is made anew
     numbers: dict[tuple[str, ...], int] = {}
     packages = [read_package(path, numbers) for path in found.values()]
-    entries, header = link(packages, numbers)
+    entries, header = link(packages, numbers, SHIPPED)
     header["packages"] = [[p.name, p.version, str(p.source), _counts(p)] for p in packages]
     header["issues"] = [[i.severity, i.code, i.message, i.source] for p in packages for i in p.issues]
     content = pack(entries, header)

@@ -1,8 +1,9 @@
-"""The static check: what an expression asks of a type that the type can't give is refused before it runs."""
+"""What an expression gives, from the definitions alone; what a type can't give is refused before it runs."""
 
 from __future__ import annotations
 
 import difflib
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from fhir_bridge.fhir.fhirpath.errors import FHIRPathError
@@ -23,7 +24,7 @@ from fhir_bridge.fhir.fhirpath.syntax import (
 )
 from fhir_bridge.fhir.fhirpath.types import TypeName, type_argument, type_name
 
-__all__ = ["Shape", "check", "shape_of"]
+__all__ = ["UNKNOWN", "Shape", "check", "inferred", "shape_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,18 +41,24 @@ class Shape:
     many: bool = False
     ordered: bool = True
 
+    @property
+    def one(self) -> Shape:
+        """One of the items."""
+        return Shape(self.kinds)
+
 
 def _system(name: str, *, many: bool = False) -> Shape:
     return Shape(frozenset({SYSTEM[name]}), many)
 
 
-_UNKNOWN = Shape(None, many=True)
+UNKNOWN = Shape(None, many=True)
 _BOOLEAN, _INTEGER, _STRING = _system("Boolean"), _system("Integer"), _system("String")
 _EMPTY = Shape(frozenset())
 
 _OF_INPUT = frozenset({"where", "tail", "skip", "take", "intersect", "exclude", "distinct", "trace", "sort",
                        "checkModifiers"})  # fmt: skip
-_ONE_OF_INPUT = frozenset({"single", "first", "last", "abs", "lowBoundary", "highBoundary"})
+_ONE_OF_INPUT = frozenset({"single", "first", "last", "abs", "getValue"})
+_BOUNDARIES = frozenset({"lowBoundary", "highBoundary"})
 _ORDERED = frozenset({"first", "last", "tail", "skip", "take"})
 _BOOLEANS = frozenset({
     "empty", "exists", "all", "allTrue", "anyTrue", "allFalse", "anyFalse", "subsetOf", "supersetOf", "isDistinct",
@@ -60,7 +67,10 @@ _BOOLEANS = frozenset({
     "convertsToInteger", "convertsToDecimal", "convertsToString", "convertsToDate", "convertsToDateTime",
     "convertsToTime", "convertsToQuantity",
 })  # fmt: skip
-_INTEGERS = frozenset({"count", "length", "indexOf", "lastIndexOf", "toInteger", "precision"})
+_INTEGERS = frozenset({
+    "count", "length", "indexOf", "lastIndexOf", "toInteger", "precision", "ceiling", "floor", "truncate",
+})  # fmt: skip
+_DECIMALS = frozenset({"toDecimal", "sqrt", "exp", "ln", "log", "round"})
 _TEXTS = frozenset({
     "upper", "lower", "substring", "replace", "replaceMatches", "toString", "join", "trim", "encode", "decode",
     "escape", "unescape",
@@ -76,15 +86,22 @@ _RESULTS = {
     "toDate": _system("Date"),
     "toDateTime": _system("DateTime"),
     "toTime": _system("Time"),
-    "toDecimal": _system("Decimal"),
     "toQuantity": _system("Quantity"),
     "toChars": _system("String", many=True),
     "split": _system("String", many=True),
-    "getResourceKey": _STRING,
-    "getReferenceKey": _STRING,
     "type": Shape(frozenset({TYPE_INFO}), many=True),
 }
 _NUMBERS = frozenset({"integer", "positiveInt", "unsignedInt", "decimal", "boolean"})
+_SYSTEM = {
+    **dict.fromkeys(("integer", "positiveInt", "unsignedInt"), "Integer"),
+    **dict.fromkeys(("dateTime", "instant"), "DateTime"),
+    "decimal": "Decimal",
+    "boolean": "Boolean",
+    "date": "Date",
+    "time": "Time",
+}
+"""The System types that primitives stand for; the others stand for String."""
+_MOMENTS = frozenset({"Date", "DateTime", "Time"})
 
 
 def check(node: Node, kind: Kind) -> Shape:
@@ -97,6 +114,21 @@ def check(node: Node, kind: Kind) -> Shape:
     return _Checker(kind).shape(node, Shape(frozenset({kind})))
 
 
+def inferred(
+    node: Node, focus: Shape, root: Kind, variables: Mapping[str, Shape]
+) -> tuple[Shape, tuple[str, ...]]:
+    """The shape of what the expression gives, refusing nothing, and the elements in it that the definitions don't have.
+
+    Args:
+        focus: what it is evaluated on.
+        root: the type of %resource.
+        variables: what `%name` gives.
+    """
+    checker = _Checker(root, variables, lenient=True)
+    found = checker.shape(node, focus)
+    return found, tuple(dict.fromkeys(checker.unknown))
+
+
 def shape_of(node: Node, kind: Kind) -> Shape | None:
     """The shape, or None where the check would refuse the expression."""
     try:
@@ -106,8 +138,17 @@ def shape_of(node: Node, kind: Kind) -> Shape | None:
 
 
 class _Checker:
-    def __init__(self, root: Kind) -> None:
+    def __init__(
+        self, root: Kind, variables: Mapping[str, Shape] | None = None, *, lenient: bool = False
+    ) -> None:
         self.root = root
+        self.variables = variables or {}
+        self.lenient = lenient
+        self.unknown: list[str] = []
+
+    def refuse(self, problem: str, position: int) -> None:
+        if not self.lenient:
+            raise FHIRPathError(problem, position)
 
     def shape(self, node: Node, focus: Shape) -> Shape:
         """Walks the left spine by loop, so that long chains need no stack."""
@@ -143,17 +184,21 @@ class _Checker:
             case Call():
                 return self.call(node, focus, focus)
             case Unary(operand=operand):
-                return self.shape(operand, focus)
-        return _UNKNOWN
+                return _of_system(self.shape(operand, focus))
+        return UNKNOWN
 
     def variable(self, name: str) -> Shape:
+        if name in self.variables:
+            return self.variables[name]
         if name in ("ucum", "sct", "loinc") or name.startswith(("vs-", "ext-")):
             return _STRING
-        if name == "context":
+        if name == "context" and not self.lenient:
+            return Shape(frozenset({self.root}))
+        if name in ("resource", "rootResource") and self.lenient:
             return Shape(frozenset({self.root}))
         if name == "resource" and self.root.is_resource and not self.root.open:
             return Shape(frozenset({self.root}))
-        return _UNKNOWN
+        return UNKNOWN
 
     def first(self, node: Member, name: str, focus: Shape) -> Shape:
         if name[:1].isupper() and focus.kinds is not None and kind_of(name) is not None:
@@ -179,7 +224,9 @@ class _Checker:
                 found.add(leads_to)
                 many = many or json_name in kind.lists
         if not found:
-            raise FHIRPathError(_no_element(name, target.kinds), node.position)
+            problem = _no_element(name, target.kinds)
+            self.refuse(problem, node.position)
+            self.unknown.append(problem)
         return replace(target, kinds=frozenset(found), many=many)
 
     def step(self, node: Node, target: Shape, focus: Shape) -> Shape:
@@ -198,7 +245,7 @@ class _Checker:
                 return self.cast(target, type_name(name))
             case Binary():
                 return self.binary(node, target, self.shape(node.right, focus))
-        return _UNKNOWN
+        return UNKNOWN
 
     def cast(self, target: Shape, wanted: TypeName) -> Shape:
         own = frozenset(kind for kind in target.kinds or () if wanted.selects(kind))
@@ -226,22 +273,22 @@ class _Checker:
                         "string",
                     },
                 ):
-                    raise FHIRPathError(
+                    self.refuse(
                         f"'{node.operator}' takes a duration such as 7 days beside a date or time",
                         node.position,
                     )
-                return Shape(None)
+                return _arithmetic(node.operator, left, right)
             case "&":
                 return _STRING
-            case "*" | "/" | "div" | "mod":
-                return Shape(None)
+            case "div":
+                return _INTEGER
+            case "*" | "/" | "mod":
+                return _arithmetic(node.operator, left, right)
         return _BOOLEAN
 
     def order(self, node: Node, target: Shape, what: str) -> None:
         if not target.ordered:
-            raise FHIRPathError(
-                f"{what} needs an order, and children() and descendants() have none", node.position
-            )
+            self.refuse(f"{what} needs an order, and children() and descendants() have none", node.position)
 
     def call(self, node: Call, target: Shape, focus: Shape) -> Shape:
         name = node.name
@@ -275,8 +322,14 @@ class _Checker:
             return target
         if name in _ONE_OF_INPUT:
             return replace(target, many=False)
+        if name in _BOUNDARIES:
+            return _boundary(target.one)
+        if name in _DECIMALS:
+            return _system("Decimal")
+        if name in ("getResourceKey", "getReferenceKey"):
+            return replace(_STRING, many=target.many)
         if name == "select" and shapes:
-            return replace(shapes[0], many=True)
+            return replace(shapes[0], many=shapes[0].many or target.many)
         if name in ("union", "combine") and shapes:
             both = None if target.kinds is None or shapes[0].kinds is None else target.kinds | shapes[0].kinds
             return Shape(both, many=True)
@@ -285,19 +338,19 @@ class _Checker:
             return Shape(frozenset({extension}) if extension else None, many=True)
         if name in ("children", "descendants"):
             return Shape(None, many=True, ordered=False)
-        return _RESULTS.get(name, _UNKNOWN)
+        return _RESULTS.get(name, UNKNOWN)
 
     def text(self, node: Call, target: Shape) -> None:
         kinds = target.kinds
         if kinds and all(
             not kind.primitive or kind.name in _NUMBERS or _system_but_text(kind) for kind in kinds
         ):
-            raise FHIRPathError(f"{node.name}() takes a string, not {_names(kinds)}", node.position)
+            self.refuse(f"{node.name}() takes a string, not {_names(kinds)}", node.position)
 
     def conditional(self, node: Call, inner: Shape) -> Shape:
         criterion, *results = [self.shape(argument, inner) for argument in node.arguments]
         if criterion.kinds and not any(kind.name in ("Boolean", "boolean") for kind in criterion.kinds):
-            raise FHIRPathError(
+            self.refuse(
                 f"the criterion of iif() is a Boolean, not {_names(criterion.kinds)}",
                 node.arguments[0].position,
             )
@@ -313,11 +366,41 @@ class _Checker:
         while True:
             result = self.shape(argument, reached)
             if result.kinds is None:
-                return _UNKNOWN
+                return UNKNOWN
             if result.kinds <= found:
                 return Shape(found, many=True)
             found |= result.kinds
             reached = Shape(found if reached.kinds is None else reached.kinds | found)
+
+
+def _of_system(shape: Shape) -> Shape:
+    """The System types that values of these types stand for, where all of them stand for one."""
+    if shape.kinds is None or not all(kind.primitive for kind in shape.kinds):
+        return Shape(None, shape.many)
+    names = {kind.name if kind.system else _SYSTEM.get(kind.name, "String") for kind in shape.kinds}
+    return Shape(frozenset(SYSTEM[name] for name in names if name in SYSTEM), shape.many)
+
+
+def _arithmetic(operator: str, left: Shape, right: Shape) -> Shape:
+    """The type of a sum, difference, product, quotient or remainder, as far as that of one pair is known."""
+    lefts, rights = _of_system(left).kinds, _of_system(right).kinds
+    if lefts is None or rights is None or len(lefts) != 1 or len(rights) != 1:
+        return Shape(None)
+    (first,), (second,) = lefts, rights
+    names = {first.name, second.name}
+    if names <= {"Integer", "Decimal"}:
+        return _system("Integer" if names == {"Integer"} and operator != "/" else "Decimal")
+    if operator in ("+", "-") and (first.name in _MOMENTS or names == {"String"}):
+        return Shape(lefts)
+    return Shape(None)
+
+
+def _boundary(shape: Shape) -> Shape:
+    """Half of the last digit away: what was whole is a decimal."""
+    if shape.kinds is None:
+        return shape
+    whole = ("Integer", "integer", "positiveInt", "unsignedInt")
+    return Shape(frozenset(SYSTEM["Decimal"] if kind.name in whole else kind for kind in shape.kinds))
 
 
 def _system_but_text(kind: Kind) -> bool:

@@ -1,17 +1,18 @@
 """The compiled form of an expression: a Python function of raw JSON, made for one type.
 
-Such a function gives the same as the general evaluator or leaves (`Odd`) where it meets what it was not made for: JSON
-of another shape than the type's, a primitive with extensions and no value, a step without a compiled shape.
+Such a function gives the same as the general evaluator or leaves (`UnexpectedShape`) where it meets what it was not
+made for: JSON of another shape than the type's, a primitive with extensions and no value, a step without a compiled
+form.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Any, NoReturn
 
 from fhir_bridge.fhir.fhirpath.check import shape_of
-from fhir_bridge.fhir.fhirpath.compiled_elements import MAX_ROUNDS, ROOT, Place
+from fhir_bridge.fhir.fhirpath.compiled_elements import MAX_ROUNDS, ROOT, Place, Want
 from fhir_bridge.fhir.fhirpath.compiled_logic import Conditions
 from fhir_bridge.fhir.fhirpath.equality import distinct
 from fhir_bridge.fhir.fhirpath.functions_values import _INTEGER, as_text
@@ -20,55 +21,43 @@ from fhir_bridge.fhir.fhirpath.kinds import SYSTEM, Kind
 from fhir_bridge.fhir.fhirpath.numbers import number
 from fhir_bridge.fhir.fhirpath.operators import MAX_INTEGER
 from fhir_bridge.fhir.fhirpath.quantities import from_fhir
-from fhir_bridge.fhir.fhirpath.source import NEVER, Source, Unsupported
+from fhir_bridge.fhir.fhirpath.source import LEAVE, Source, Unsupported
 from fhir_bridge.fhir.fhirpath.syntax import Binary, Call, Indexer, Literal, Member, Node
 from fhir_bridge.fhir.fhirpath.temporal import parse_date_time
 
-__all__ = ["Compiled", "Odd", "condition", "values"]
+__all__ = ["KEPT", "Compiled", "UnexpectedShape", "Walker", "condition", "value", "values"]
 
 
-class Odd(Exception):
+class UnexpectedShape(Exception):
     """The value is not what the compiled form was made for."""
 
 
-def _odd() -> NoReturn:
-    raise Odd
+def _unexpected() -> NoReturn:
+    raise UnexpectedShape
 
 
-def _an_object(value: Any) -> None:
-    if not isinstance(value, dict):
-        raise Odd
+def _an_object(found: Any) -> None:
+    if not isinstance(found, dict):
+        raise UnexpectedShape
 
 
-def _a_text(value: Any) -> Any:
-    if not isinstance(value, str):
-        raise Odd
-    return value
+def _a_number(found: Any) -> int | Decimal:
+    if isinstance(found, bool | str) or (known := number(found)) is None:
+        raise UnexpectedShape
+    return known
 
 
-def _a_boolean(_: Any) -> NoReturn:
-    raise Odd
-
-
-def _a_number(value: Any) -> int | Decimal:
-    if isinstance(value, bool | str) or (found := number(value)) is None:
-        raise Odd
-    return found
-
-
-def _text_of_number(value: Any) -> str | None:
-    return None if value is None else as_text(value)
+def _text_of_number(found: Any) -> str | None:
+    return None if found is None else as_text(found)
 
 
 def _to_integer(text: str | None) -> int | None:
     return int(text) if text is not None and _INTEGER.match(text) else None
 
 
-def _sum(a: int | None, b: int | None) -> int | None:
-    """An Integer sum; empty beyond what an Integer holds."""
-    if a is None or b is None:
-        return None
-    return found if abs(found := a + b) < MAX_INTEGER else None
+def _within_bounds(found: int) -> int | None:
+    """An Integer; empty beyond what an Integer holds."""
+    return found if abs(found) < MAX_INTEGER else None
 
 
 def _order_of_moments(a: str, b: str) -> int | None:
@@ -81,56 +70,134 @@ def _order_of_quantities(a: Any, b: Any) -> int | None:
     return None if x is None or y is None else x.compare(y)
 
 
+def _distinct_values(found: list[tuple[Any, Kind]]) -> list[Any]:
+    if len(found) > 1:
+        return [item.value for item in distinct([Item(value, kind) for value, kind in found])]
+    return [value for value, _ in found]
+
+
 _NAMES: dict[str, Any] = {
-    "odd": _odd,
+    "unexpected": _unexpected,
     "an_object": _an_object,
-    "a_text": _a_text,
     "a_number": _a_number,
-    "a_boolean": _a_boolean,
     "text_of_number": _text_of_number,
     "to_integer": _to_integer,
-    "sum_of": _sum,
+    "within_bounds": _within_bounds,
     "order_of_moments": _order_of_moments,
     "order_of_quantities": _order_of_quantities,
-    "Odd": Odd,
+    "distinct_values": _distinct_values,
+    "UnexpectedShape": UnexpectedShape,
 }
 
-
 Compiled = Callable[[Any, Any], Any]
-"""(value, around) to a verdict or a list of values; `around.resource` is %resource."""
+"""(value, around) to a verdict, a value or a list of values; `around.resource` is %resource."""
+
+KEPT = Want(values=True, skip=True)
+"""Values; what has none is left out."""
+
+_BOOLEAN = frozenset({SYSTEM["Boolean"]})
 
 
-def condition(node: Node, kind: Kind, general: Compiled, *, published: bool = False) -> Compiled | None:
+def condition(
+    node: Node, kind: Kind, general: Compiled | None, *, published: bool = False
+) -> Compiled | None:
     """Whether the expression is true of a value: a function that gives a bool; None where it has no compiled form.
 
     Args:
-        general: answers where the compiled form leaves; it is handed the same value and `around`.
+        general: answers where the compiled form leaves; it gets the same value and `around`. Without one the function
+            raises `UnexpectedShape` there.
     """
 
     def write(writer: Conditions, focus: Place) -> None:
         test = writer.true(node, focus)
-        if test == NEVER:
+        if test == LEAVE:
             raise Unsupported("the whole")
         writer.out.add(f"return {test}")
 
     return _made(write, kind, general, published)
 
 
-def values(node: Node, kind: Kind, general: Compiled, *, published: bool = False) -> Compiled | None:
-    """What the expression gives on a value: a function that gives the list; None where it has no compiled form."""
+def values(node: Node, kind: Kind, general: Compiled | None, *, published: bool = False) -> Compiled | None:
+    """What the expression gives on a value, as `condition`: a function that gives the list of values."""
 
     def write(writer: Conditions, focus: Place) -> None:
-        shape = shape_of(node, kind)
-        if shape is not None and shape.kinds == _BOOLEAN and not isinstance(node, Member | Indexer):
-            true, false = (
-                writer.assigned(writer.true(node, focus)),
-                writer.assigned(writer.false(node, focus)),
-            )
+        if _is_boolean(node, kind):
+            true, false = _truths(writer, node, focus)
             writer.out.add(f"return [True] if {true} else [False] if {false} else []")
-            return
-        _write_list(writer, node, focus)
+        else:
+            _write_list(writer, node, focus)
 
     return _made(write, kind, general, published)
+
+
+def value(node: Node, kind: Kind, general: Compiled | None, *, published: bool = False) -> Compiled | None:
+    """The only value that the expression gives, or None, as `values`; none where it may give several."""
+
+    def write(writer: Conditions, focus: Place) -> None:
+        if not writer.single(node, focus):
+            raise Unsupported("what may be several")
+        if _is_boolean(node, kind):
+            true, false = _truths(writer, node, focus)
+            writer.out.add(f"return True if {true} else False if {false} else None")
+        elif _is_scalar(node):
+            writer.out.add(f"return {writer.scalar(node, focus).name}")
+        else:
+            _write_value(writer, node, focus)
+
+    return _made(write, kind, general, published)
+
+
+class Walker:
+    """One function for many published paths of a type: what begins alike is walked once.
+
+    Args:
+        settings: as `Conditions` takes them.
+    """
+
+    def __init__(self, kind: Kind, **settings: Any) -> None:
+        self._names = dict(_NAMES)
+        self._writer = Conditions(Source(self._names, shared=True), kind, published=True, **settings)
+
+    def add(self, write: Callable[[Conditions, Place], object]) -> None:
+        """Have a path written, what becomes of its values included.
+
+        Raises:
+            Unsupported: it has no compiled form; what was written so far is of no use.
+        """
+        try:
+            write(self._writer, Place(ROOT, self._writer.root))
+        except RecursionError as error:
+            raise Unsupported("a longer path than can be written") from error
+
+    def function(self) -> Callable[[Any, Any], None]:
+        """The function: it takes a value and `append`, which the code that was written may call with what it finds.
+
+        It raises `UnexpectedShape` as the other compiled forms.
+
+        Raises:
+            Unsupported: there are more levels than Python nests.
+        """
+        head = ["resource = n"] if self._writer.around is not None else []
+        return _function(self._writer, f"{ROOT}, append", head, self._names)
+
+
+# --- what is written ------------------------------------------------------------------------------------------------
+
+
+def _is_boolean(node: Node, kind: Kind) -> bool:
+    shape = shape_of(node, kind)
+    return shape is not None and shape.kinds == _BOOLEAN and not isinstance(node, Member | Indexer)
+
+
+def _is_scalar(node: Node) -> bool:
+    return isinstance(node, Literal | Binary) or (
+        isinstance(node, Call)
+        and node.name in ("count", "length", "toString", "substring", "lower", "upper", "join")
+    )
+
+
+def _truths(writer: Conditions, node: Node, focus: Place) -> tuple[str, str]:
+    return writer.assigned(writer.true(node, focus)), writer.assigned(writer.false(node, focus))
 
 
 def _write_list(writer: Conditions, node: Node, focus: Place) -> None:
@@ -141,10 +208,7 @@ def _write_list(writer: Conditions, node: Node, focus: Place) -> None:
         parts.append(node.right)
         node = node.left
     parts.append(node)
-    single = isinstance(node, Literal | Binary) or (
-        isinstance(node, Call) and node.name in ("count", "length", "toString", "substring", "lower", "upper")
-    )
-    if single and len(parts) == 1:
+    if _is_scalar(node) and len(parts) == 1:
         place = writer.scalar(node, focus)
         out.add(f"return [] if {place.name} is None else [{place.name}]")
         return
@@ -152,58 +216,71 @@ def _write_list(writer: Conditions, node: Node, focus: Place) -> None:
     out.add("found = []")
 
     def keep(place: Place) -> None:
-        out.add(
-            f"found.append(({place.name}, {out.constant(place.kind)}))"
-            if union
-            else f"found.append({place.name})"
-        )
+        kept = f"({place.name}, {out.constant(place.kind)})" if union else place.name
+        out.add(f"found.append({kept})")
 
     for part in reversed(parts):
-        writer.each(part, focus, keep, values=True, repeats=False)
+        writer.each(part, focus, keep, KEPT)
     out.add("return distinct_values(found)" if union else "return found")
 
 
-def _distinct_values(found: list[tuple[Any, Kind]]) -> list[Any]:
-    if len(found) > 1:
-        return [item.value for item in distinct([Item(value, kind) for value, kind in found])]
-    return [value for value, _ in found]
+def _write_value(writer: Conditions, node: Node, focus: Place) -> None:
+    """The value of a path that gives no more than one in a sound resource."""
+    out = writer.out
+    places = 0
 
+    def keep(place: Place) -> None:
+        nonlocal places
+        places += 1
+        out.add(lambda: f"return {place.name}" if places == 1 else f"found.append({place.name})")
 
-_BOOLEAN = frozenset({SYSTEM["Boolean"]})
-_NAMES["distinct_values"] = _distinct_values
+    out.add(lambda: "pass" if places == 1 else "found = []")
+    writer.each(node, focus, keep, KEPT)
+    if (
+        places != 1
+    ):  # types of a choice: they exclude each other, but a resource may have several all the same
+        out.add(f"if len(found) > 1: {LEAVE}")
+        out.add("return found[0] if found else None")
 
 
 def _made(
-    write: Callable[[Conditions, Place], None], kind: Kind, general: Compiled, published: bool
+    write: Callable[[Conditions, Place], None], kind: Kind, general: Compiled | None, published: bool
 ) -> Compiled | None:
     names = {**_NAMES, "general": general}
-    out = Source(names)
-    writer = Conditions(out, kind, published=published)
+    writer = Conditions(Source(names), kind, published=published)
     try:
         write(writer, Place(ROOT, kind))
+        head = []
+        if writer.around is not None:
+            head.append("resource = around.resource")
+            head.append(f"if resource.get('resourceType') != {writer.around.name!r}: {LEAVE}")
+        return _function(writer, f"{ROOT}, around", head, names, general is not None)
     except (Unsupported, RecursionError):
         return None
-    guard = []
-    if not kind.primitive:
-        guard.append("        if n.__class__ is not dict: an_object(n)")
-    if writer.around is not None:
-        guard.append("        resource = around.resource")
-        guard.append(f"        if resource.get('resourceType') != {writer.around.name!r}: {NEVER}")
+
+
+def _function(
+    writer: Conditions, arguments: str, head: list[str], names: Mapping[str, Any], general: bool = False
+) -> Callable[[Any, Any], Any]:
+    """The function of what was written; with `general` it asks that where the code leaves.
+
+    Raises:
+        Unsupported: there are more levels than Python nests.
+    """
+    body = writer.out.body.text(2 if general else 1)
+    indent = "        " if general else "    "
+    if not writer.root.primitive:
+        head = [f"if type({ROOT}) is not dict: an_object({ROOT})", *head]
     if writer.counts:
-        guard.append(f"        left = {MAX_ROUNDS}")
-    source = "\n".join(
-        [
-            "def run(n, around):",
-            "    try:",
-            *guard,
-            *out.lines,
-            "    except Odd:",
-            "        return general(n, around)",
-        ]
-    )
+        head.append(f"left = {MAX_ROUNDS}")
+    lines = [f"def run({arguments}):", *(["    try:"] if general else []), *(indent + line for line in head)]
+    lines += body
+    if general:
+        lines += ["    except UnexpectedShape:", "        return general(n, around)"]
+    namespace = dict(names)
     try:
-        exec(compile(source, f"<FHIRPath on {kind.name}>", "exec"), names)  # noqa: S102 -- made here, of checked syntax
-    except (SyntaxError, RecursionError, MemoryError):  # more levels than Python nests
-        return None
-    made: Compiled = names["run"]
+        exec(compile("\n".join(lines), f"<FHIRPath on {writer.root.name}>", "exec"), namespace)  # noqa: S102 -- made here, of checked syntax
+    except (SyntaxError, MemoryError, RecursionError) as error:
+        raise Unsupported("more levels than Python nests") from error
+    made: Callable[[Any, Any], Any] = namespace["run"]
     return made

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
 
 from fhir_bridge.fhir.fhirpath.environment import MAX_ITEMS
-from fhir_bridge.fhir.fhirpath.kinds import Kind, kind_of
-from fhir_bridge.fhir.fhirpath.source import NEVER, Source, Unsupported
+from fhir_bridge.fhir.fhirpath.kinds import Kind, Step, kind_of
+from fhir_bridge.fhir.fhirpath.source import LEAVE, Source, Unsupported
 
-__all__ = ["MAX_ROUNDS", "ROOT", "Body", "Elements", "Place", "Presence"]
+__all__ = ["MAX_ROUNDS", "PRESENT", "ROOT", "VALUES", "Body", "Elements", "Place", "Presence", "Want"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,11 +22,13 @@ class Place:
         kind: its type.
         holder: the variable of the object it is an element of, and its JSON name: to find `_name`; None where it is
             an item of a list.
+        element: the type that it is an element of, and its JSON name; None where it is no element.
     """
 
     name: str
     kind: Kind
     holder: tuple[str, str] | None = None
+    element: tuple[Kind, str] | None = None
 
 
 Body = Callable[[Place], None]
@@ -43,6 +45,31 @@ class Presence:
         """Write it."""
         self.write()
 
+
+@dataclass(frozen=True, slots=True)
+class Want:
+    """What is asked of the values of a path.
+
+    Attributes:
+        values: the values themselves, not only that they are there; a primitive without a value (with extensions
+            alone) leaves the compiled form.
+        skip: such a primitive is passed over, because the caller drops what has no value.
+        repeats: a value that comes twice does no harm, so that a union needs no comparison.
+        only: of an element with several types, those of which values are wanted; None for all.
+    """
+
+    values: bool = False
+    skip: bool = False
+    repeats: bool = False
+    only: Callable[[Kind], bool] | None = None
+
+    def before(self) -> Want:
+        """What is asked of what stands before a step."""
+        return Want(repeats=self.repeats)
+
+
+PRESENT = Want(repeats=True)
+VALUES = Want(values=True)
 
 MAX_ROUNDS = 10 * MAX_ITEMS
 """Rounds of multiplied loops in one evaluation; a round takes a tenth of the time that an item takes."""
@@ -79,114 +106,163 @@ class Elements:
         self.multiplied = False
         self.counts = False
 
-    def member(self, place: Place, name: str, body: Body, *, values: bool) -> None:
+    @contextmanager
+    def accumulator(self, start: str, stem: str = "s") -> Iterator[str]:
+        """A variable that what is written inside changes."""
+        name = self.out.name(stem)
+        self.out.add(f"{name} = {start}")
+        with self.out.alone():
+            yield name
+
+    @contextmanager
+    def stopping(self, start: str = "False") -> Iterator[str]:
+        """A variable that ends the loops inside when it becomes true."""
+        with self.accumulator(start) as name:
+            self.stops.append(name)
+            try:
+                yield name
+            finally:
+                self.stops.remove(name)
+
+    def member(self, place: Place, name: str, body: Body, want: Want) -> None:
         """The values of an element."""
         kind = place.kind
-        if kind.system or kind.name == "Any":
-            raise Unsupported(f"an element of {kind}")
-        steps = kind.steps.get(name)
-        lists = kind.lists
-        if kind.open and name not in _EVERY_RESOURCE:
-            domain = kind_of("DomainResource")
-            if domain is None or name not in domain.steps:
-                raise Unsupported(f"{name} of a resource of any type")
-            steps, lists = domain.steps[name], domain.lists
-            outside = self.out.constant(_OUTSIDE_DOMAIN)
-            self.out.add(f"if str({place.name}.get('resourceType')) in {outside}: {NEVER}")
-        if steps is None:
+        steps, lists = self.steps_of(place, name)
+        if want.only is not None:
+            steps = tuple(step for step in steps if want.only(step[2]))
+        if not steps:
             return  # no such element: nothing comes
         holder = place.name
         if kind.primitive:
             if place.holder is None:
                 raise Unsupported("extensions of a primitive in a list")
-            holder = self.out.name()
-            self.out.add(f"{holder} = {place.holder[0]}.get({'_' + place.holder[1]!r})")
+            holder = self.out.fetched(f"{place.holder[0]}.get({'_' + place.holder[1]!r})")
             with self.out.block(f"if {holder} is not None:"):
-                self.out.add(f"if {holder}.__class__ is not dict: an_object({holder})")
-                self.steps(holder, steps, lists, body, values=values)
+                self.object_check(holder)
+                self.steps(kind, holder, steps, lists, body, want)
             return
         if not holder:
             raise Unsupported("an element of a value that was not fetched")
         if len(steps) > 3:
-            self.choice(holder, steps, lists, body, values=values)
+            self.choice(kind, holder, steps, lists, body, want)
         else:
-            self.steps(holder, steps, lists, body, values=values)
+            self.steps(kind, holder, steps, lists, body, want)
 
-    def steps(self, holder: str, steps: Any, lists: frozenset[str], body: Body, *, values: bool) -> None:
+    def steps_of(self, place: Place, name: str) -> tuple[tuple[Step, ...], frozenset[str]]:
+        """The JSON properties of an element, and which names are those of arrays."""
+        kind = place.kind
+        if kind.system or kind.name == "Any":
+            raise Unsupported(f"an element of {kind}")
+        if not kind.open or name in _EVERY_RESOURCE:
+            return kind.steps.get(name, ()), kind.lists
+        domain = kind_of("DomainResource")
+        if domain is None or name not in domain.steps:
+            raise Unsupported(f"{name} of a resource of any type")
+        outside = self.out.constant(_OUTSIDE_DOMAIN)
+        self.out.check(f"if str({place.name}.get('resourceType')) in {outside}: {LEAVE}")
+        return domain.steps[name], domain.lists
+
+    def steps(
+        self, owner: Kind, holder: str, steps: tuple[Step, ...], lists: frozenset[str], body: Body, want: Want
+    ) -> None:
         """The JSON properties that hold an element, one after the other."""
-        for key, shadow, kind in steps:
-            if key in lists:
-                self.many(holder, key, shadow, kind, body)
-            elif kind.primitive:
-                self.primitive(holder, key, shadow, kind, body, values=values)
+        for step in steps:
+            if step[0] in lists:
+                self.many(owner, holder, step, body, want)
             else:
-                self.object(holder, key, kind, body)
+                self.one(owner, holder, step, body, want)
 
-    def choice(self, holder: str, steps: Any, lists: frozenset[str], body: Body, *, values: bool) -> None:
+    def choice(
+        self, owner: Kind, holder: str, steps: tuple[Step, ...], lists: frozenset[str], body: Body, want: Want
+    ) -> None:
         """An element of many types: only looked for where one of its JSON names is there."""
         names = frozenset(key for key, _, _ in steps) | frozenset(shadow for _, shadow, _ in steps if shadow)
         if isinstance(body, Presence):
             key = self.out.name("k")
             with self.out.block(f"for {key} in {self.out.constant(names)}.intersection({holder}):"):
-                self.out.add(f"if {holder}[{key}].__class__ is list: {NEVER}")
+                self.out.add(f"if type({holder}[{key}]) is list: {LEAVE}")
                 with self.out.block(f"if {holder}[{key}] is not None:"):
                     body(Place("", steps[0][2]))
             return
         with self.out.block(f"if not {self.out.constant(names)}.isdisjoint({holder}):"):
-            self.steps(holder, steps, lists, body, values=values)
+            self.steps(owner, holder, steps, lists, body, want)
 
-    def object(self, holder: str, key: str, kind: Kind, body: Body) -> None:
-        """An element that is one object."""
-        value = self.out.name()
-        self.out.add(f"{value} = {holder}.get({key!r})")
-        with self.out.block(f"if {value} is not None:"):
-            self.out.add(f"if {value}.__class__ is not dict: an_object({value})")
-            body(Place(value, kind, (holder, key)))
-
-    def primitive(
-        self, holder: str, key: str, shadow: str | None, kind: Kind, body: Body, *, values: bool
-    ) -> None:
-        """An element that is one primitive; it may be there without a value, with extensions alone."""
-        value = self.out.name()
-        self.out.add(f"{value} = {holder}.get({key!r})")
-        if values:
-            if shadow:
-                self.out.add(f"if {value} is None and {holder}.get({shadow!r}) is not None: {NEVER}")
-            with self.out.block(f"if {value} is not None:"):
-                self.out.add(f"if {value}.__class__ is list or {value}.__class__ is dict: {NEVER}")
-                body(Place(value, kind, (holder, key)))
-            return
-        test = (
-            f"{value} is not None or {holder}.get({shadow!r}) is not None"
-            if shadow
-            else f"{value} is not None"
-        )
+    def one(self, owner: Kind, holder: str, step: Step, body: Body, want: Want) -> None:
+        """An element that is one value; a primitive may be there without a value, with extensions alone."""
+        key, shadow, kind = step
+        value = self.out.fetched(f"{holder}.get({key!r})")
+        test = f"{value} is not None"
+        if want.values and shadow and not want.skip:
+            self.out.check(f"if {value} is None and {holder}.get({shadow!r}) is not None: {LEAVE}")
+        elif not want.values and kind.primitive and shadow:
+            test += f" or {holder}.get({shadow!r}) is not None"
         with self.out.block(f"if {test}:"):
-            self.out.add(f"if {value}.__class__ is list: {NEVER}")
-            body(Place(value, kind, (holder, key)))
+            self.value_check(value, kind, want)
+            body(Place(value, kind, (holder, key), (owner, key)))
 
-    def many(self, holder: str, key: str, shadow: str | None, kind: Kind, body: Body) -> None:
+    def many(self, owner: Kind, holder: str, step: Step, body: Body, want: Want) -> None:
         """An element that is an array."""
-        values, value = self.out.name("l"), self.out.name()
-        self.out.add(f"{values} = {holder}.get({key!r})")
+        key, _, kind = step
+        values = self.values(holder, step, want)
         with self.out.block(f"if {values} is not None:"):
-            self.out.add(f"if {values}.__class__ is not list: {NEVER}")
+            self.out.check(f"if type({values}) is not list: {LEAVE}")
+            value = self.out.fetched(values, loop=True)
             with self.out.block(f"for {value} in {values}:"):
                 if self.multiplied:
                     self.charge("1")
-                if kind.primitive:
-                    self.out.add(f"if {value} is None or {value}.__class__ is list: {NEVER}")
+                place = Place(value, kind, None, (owner, key))
+                if kind.primitive and want.skip:
+                    with self.out.block(f"if {value} is not None:"):
+                        self.value_check(value, kind, want)
+                        body(place)
                 else:
-                    self.out.add(f"if {value}.__class__ is not dict: an_object({value})")
-                body(Place(value, kind))
+                    self.item_check(value, kind, want)
+                    body(place)
                 for stop in self.stops:
                     self.out.add(f"if {stop}: break")
-        if shadow:
-            with self.out.block(f"elif {holder}.get({shadow!r}) is not None:"):
-                self.out.add(NEVER)
+
+    def item(self, place: Place, step: Step, number: int, body: Body, want: Want) -> None:
+        """The item of an array that is the only one of its path: its place there is its place in the collection."""
+        key, _, kind = step
+        values = self.values(place.name, step, want)
+        with self.out.block(f"if {values} is not None:"):
+            self.out.check(f"if type({values}) is not list: {LEAVE}")
+            with self.out.block(f"if len({values}) > {number}:"):
+                if number:
+                    self.out.check(f"if None in {values}[:{number}]: {LEAVE}")
+                value = self.out.fetched(f"{values}[{number}]")
+                self.item_check(value, kind, want)
+                body(Place(value, kind, None, (place.kind, key)))
+
+    def values(self, holder: str, step: Step, want: Want) -> str:
+        """The variable of an array; one of extensions alone, without values, leaves the compiled form."""
+        key, shadow, _ = step
+        values = self.out.fetched(f"{holder}.get({key!r})", "l")
+        if shadow and not want.skip:
+            self.out.check(f"if {values} is None and {holder}.get({shadow!r}) is not None: {LEAVE}")
+        return values
+
+    def item_check(self, value: str, kind: Kind, want: Want) -> None:
+        """An item of an array is what its type says; a hole in it leaves the compiled form."""
+        if kind.primitive:
+            self.out.check(f"if {value} is None: {LEAVE}")
+        self.value_check(value, kind, want)
+
+    def value_check(self, value: str, kind: Kind, want: Want) -> None:
+        """A value that is not None has the shape that its type says."""
+        if not kind.primitive:
+            self.object_check(value)
+        elif want.values:
+            self.out.check(f"if type({value}) is not str and isinstance({value}, (list, dict)): {LEAVE}")
+        else:
+            self.out.check(f"if type({value}) is list: {LEAVE}")
+
+    def object_check(self, value: str) -> None:
+        """A value is an object."""
+        self.out.check(f"if type({value}) is not dict: an_object({value})")
 
     def charge(self, rounds: str) -> None:
         """Count rounds; where there were too many the general evaluator says so."""
         self.counts = True
         self.out.add(f"left -= {rounds}")
-        self.out.add(f"if left < 0: {NEVER}")
+        self.out.add(f"if left < 0: {LEAVE}")

@@ -3,25 +3,43 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
-from fhir_bridge.fhir.fhirpath.compiled_elements import Place, Presence
+from fhir_bridge.fhir import definitions
+from fhir_bridge.fhir.fhirpath.compiled_elements import PRESENT, VALUES, Place, Presence, Want
 from fhir_bridge.fhir.fhirpath.compiled_paths import names_itself, resources_of
 from fhir_bridge.fhir.fhirpath.compiled_values import Values, family
-from fhir_bridge.fhir.fhirpath.kinds import SYSTEM
+from fhir_bridge.fhir.fhirpath.kinds import SYSTEM, Kind
 from fhir_bridge.fhir.fhirpath.regexes import pattern
-from fhir_bridge.fhir.fhirpath.source import NEVER, Unsupported
-from fhir_bridge.fhir.fhirpath.syntax import Binary, Call, Literal, Node, Special, TypeTest
+from fhir_bridge.fhir.fhirpath.source import LEAVE, Block, Source, Unsupported
+from fhir_bridge.fhir.fhirpath.syntax import Binary, Call, Literal, Member, Node, Special, TypeTest
 from fhir_bridge.fhir.fhirpath.types import TypeName, type_argument, type_name
 
 __all__ = ["Conditions"]
 
-_CERTAIN = frozenset({"exists", "empty", "hasValue", "all", "isDistinct"})
+_CERTAIN = frozenset({"exists", "empty", "hasValue", "all", "isDistinct", "hasExtension"})
 _TEXT_TESTS = {"startsWith": "{0}.startswith({1})", "endsWith": "{0}.endswith({1})", "contains": "{1} in {0}"}
 _ORDERS = {"<": "<", "<=": "<=", ">": ">", ">=": ">="}
 
 
 class Conditions(Values):
-    """Writes conditions."""
+    """Writes conditions.
+
+    Args:
+        target_type: the type of what a Reference in a resource refers to, where a caller takes `resolve() is Type` to
+            ask no more than that.
+    """
+
+    def __init__(
+        self,
+        out: Source,
+        root: Kind,
+        *,
+        published: bool,
+        target_type: Callable[[dict[str, Any], dict[str, Any]], str | None] | None = None,
+    ) -> None:
+        super().__init__(out, root, published=published)
+        self.target_type = target_type
 
     def true(self, node: Node, focus: Place) -> str:
         """A Python condition that holds where the expression is true."""
@@ -76,12 +94,7 @@ class Conditions(Values):
 
     def reached(self, node: Node, focus: Place, wanted: bool) -> str:
         """A part of a condition; where it has no compiled shape, reaching it leaves the compiled form."""
-        kept = len(self.out.lines)
-        try:
-            return self.decide(node, focus, wanted)
-        except Unsupported:
-            del self.out.lines[kept:]
-            return NEVER
+        return self.or_leave(lambda: self.decide(node, focus, wanted))
 
     def joined(self, left: Callable[[], str], right: Callable[[], str], either: bool) -> str:
         """Two conditions, the cheaper one first; the other is evaluated only where that leaves it open."""
@@ -92,11 +105,11 @@ class Conditions(Values):
         if _cost(lines, second) < _cost(first_lines, first):
             first, second, first_lines, lines = second, first, lines, first_lines
         self.out.take(first_lines)
-        if not lines:
+        if not lines.lines:
             return f"({first} {'or' if either else 'and'} {second})"
         verdict = self.assigned(first)
         with self.out.block(f"if {'not ' if either else ''}{verdict}:"):
-            self.out.take(lines, 1)
+            self.out.take(lines)
             self.out.add(f"{verdict} = {second}")
         return verdict
 
@@ -142,6 +155,8 @@ class Conditions(Values):
             return self.distinct(target, focus)
         if node.name == "hasValue":
             return self.has_value(target, focus)
+        if node.name == "hasExtension":
+            return self.any(Call(target, "extension", node.arguments), focus, None)
         criteria = node.arguments[0] if node.arguments else None
         if node.name == "all":
             if criteria is None:
@@ -152,17 +167,14 @@ class Conditions(Values):
 
     def any(self, target: Node, focus: Place, test: Callable[[Place], str] | None) -> str:
         """A variable that is True where something comes (and passes the test)."""
-        found = self.assigned("False")
-        self.stops.append(found)
+        with self.stopping() as found:
 
-        def note(place: Place) -> None:
-            self.out.add(f"if {test(place) if test else True}: {found} = True")
+            def note(place: Place) -> None:
+                self.out.add(f"if {test(place) if test else True}: {found} = True")
 
-        body = note if test else Presence(lambda: self.out.add(f"{found} = True"))
-        try:
-            self.each(target, focus, body, values=False, repeats=True)
-        finally:
-            self.stops.remove(found)
+            self.each(
+                target, focus, note if test else Presence(lambda: self.out.add(f"{found} = True")), PRESENT
+            )
         return found
 
     def has_value(self, target: Node, focus: Place) -> str:
@@ -171,28 +183,20 @@ class Conditions(Values):
             return f"({focus.name} is not None)" if focus.kind.primitive else "False"
         if not self.single(target, focus):
             raise Unsupported("hasValue() of what may be several")
-        found = self.assigned("False")
+        with self.accumulator("False") as found:
 
-        def note(place: Place) -> None:
-            if place.kind.primitive:
-                self.out.add(f"{found} = {place.name} is not None")
+            def note(place: Place) -> None:
+                if place.kind.primitive:
+                    self.out.add(f"{found} = {place.name} is not None")
 
-        self.each(target, focus, note, values=False, repeats=False)
+            self.each(target, focus, note, Want())
         return found
 
     def distinct(self, target: Node, focus: Place) -> str:
         """isDistinct() of strings."""
-        kinds = self.kinds(target, focus)
-        if any(family(kind) != "text" for kind in kinds):
+        if any(family(kind) != "text" for kind in self.kinds(target, focus)):
             raise Unsupported("isDistinct() of other than strings")
-        found = self.out.name("l")
-        self.out.add(f"{found} = []")
-
-        def keep(place: Place) -> None:
-            self.checked(place)
-            self.out.add(f"{found}.append({place.name})")
-
-        self.each(target, focus, keep, values=True, repeats=False)
+        found = self.texts(target, focus)
         return f"(len({found}) == len(set({found})))"
 
     # --- questions that may stay open ---------------------------------------------------------------------------------
@@ -213,24 +217,43 @@ class Conditions(Values):
         return f"({text} is not None and {'' if wanted else 'not '}{test})"
 
     def type_test(self, target: Node, wanted_type: TypeName, focus: Place, wanted: bool) -> str:
-        """`is`: by the JSON name of a choice, or by what a resource tells."""
+        """`is`: by the JSON name of a choice, by what a resource tells, or by what a reference says."""
+        if isinstance(target, Call) and target.name == "resolve" and target.target is None:
+            return self.reference_test(wanted_type, focus, wanted)
         if not self.single(target, focus):
             raise Unsupported("'is' on what may be several")
-        found = self.assigned("None")
+        with self.accumulator("None") as found:
 
-        def note(place: Place) -> None:
-            if place.kind.open:
-                names = self.out.constant(resources_of(wanted_type))
-                self.out.add(f"{found} = str({place.name}.get('resourceType')) in {names}")
-            else:
-                self.out.add(f"{found} = {wanted_type.covers(place.kind)}")
+            def note(place: Place) -> None:
+                if place.kind.open:
+                    names = self.out.constant(resources_of(wanted_type))
+                    self.out.add(f"{found} = str({place.name}.get('resourceType')) in {names}")
+                else:
+                    self.out.add(f"{found} = {wanted_type.covers(place.kind)}")
 
-        self.each(target, focus, note, values=False, repeats=False)
+            self.each(target, focus, note, Want())
         return f"({found} is {wanted})"
+
+    def reference_test(self, wanted_type: TypeName, focus: Place, wanted: bool) -> str:
+        """`resolve() is Type` where a caller tells the type of a target by the reference alone."""
+        if self.target_type is None or not focus.kind.is_a("Reference") or not focus.name:
+            raise Unsupported("resolve()")
+        names = resources_of(wanted_type)
+        if not wanted:
+            names = definitions.resource_types() - names
+        resource = self.of_environment("resource").name
+        return (
+            f"({self.out.constant(self.target_type)}({focus.name}, {resource}) in {self.out.constant(names)})"
+        )
 
     def equality(self, node: Binary, focus: Place, wanted: bool) -> str:
         """`=`, or `!=` with the question turned round."""
         left, right = node.left, node.right
+        if isinstance(right, Literal) and isinstance(left, Member):
+            if right.kind == "Boolean" and self.single(left, focus):
+                return self.boolean_equality(left, right, focus, wanted)
+            if right.kind == "String" and (test := self.text_equality(left, right.value, focus, wanted)):
+                return test
         if self.is_certain(left) and self.is_certain(right):
             return self.same_truth(left, right, focus, wanted)
         if not self.single(left, focus) or not self.single(right, focus):
@@ -249,6 +272,31 @@ class Conditions(Values):
             return f"({test})"  # a literal equals no None
         return f"({' and '.join([*missing, test])})"
 
+    def text_equality(self, left: Member, text: str, focus: Place, wanted: bool) -> str:
+        """An element of the focus that is one string, and a literal; no condition where the element is none."""
+        if left.target is not None or focus.kind.primitive or not focus.name or left.name[:1].isupper():
+            return ""
+        steps, lists = self.steps_of(focus, left.name)
+        if len(steps) != 1 or steps[0][0] in lists or family(steps[0][2]) != "text":
+            return ""
+        key, shadow, _ = steps[0]
+        value = self.out.fetched(f"{focus.name}.get({key!r})")
+        there = f"({value} is not None or {focus.name}.get({shadow!r}) is not None)"
+        self.out.check(f"if type({value}) is not str and {there}: {LEAVE}")
+        return f"({value} == {text!r})" if wanted else f"({value} is not None and {value} != {text!r})"
+
+    def boolean_equality(self, left: Node, right: Literal, focus: Place, wanted: bool) -> str:
+        """A path and true or false; what is no Boolean equals neither."""
+        with self.accumulator("None") as verdict:
+
+            def note(place: Place) -> None:
+                same = family(place.kind) == "boolean"
+                test = f"{self.checked(place).name} is {right.value}" if same else "False"
+                self.out.add(f"{verdict} = {test}")
+
+            self.each(left, focus, note, VALUES)
+        return f"({verdict} is {wanted})"
+
     def list_equality(self, left: Node, right: Node, focus: Place, wanted: bool) -> str:
         """A path that may give several strings, and one string."""
         if not self.single(right, focus):
@@ -258,14 +306,7 @@ class Conditions(Values):
         one = self.scalar(right, focus)
         if family(one.kind) != "text":
             raise Unsupported("equality of a list and no string")
-        found = self.out.name("l")
-        self.out.add(f"{found} = []")
-
-        def keep(place: Place) -> None:
-            self.checked(place)
-            self.out.add(f"{found}.append({place.name})")
-
-        self.each(left, focus, keep, values=True, repeats=False)
+        found = self.texts(left, focus)
         if wanted:
             return f"({one.name} is not None and len({found}) == 1 and {found}[0] == {one.name})"
         return f"({one.name} is not None and (len({found}) > 1 or len({found}) == 1 and {found}[0] != {one.name}))"
@@ -305,15 +346,15 @@ class Conditions(Values):
         return f"({place.name} is {wanted})"
 
 
-def _cost(lines: list[str], test: str) -> int:
+def _cost(block: Block, test: str) -> int:
     """A guess at what a condition costs: what leaves the compiled form costs most, then choices, then loops."""
-    cost = 1000 if test == NEVER else 0
+    cost = 1000 if test == LEAVE else 0
     looped = False
-    for line in lines:
+    for line in block.text(0):
         looped = looped or "for " in line
         if ".intersection(" in line:
             cost += 20
-        elif line.strip() == f"if {NEVER}:" and not looped:
+        elif line.strip() == f"if {LEAVE}:" and not looped:
             cost += 200
         else:
             cost += 8 if "for " in line or "order_of" in line else 1

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
+from contextlib import nullcontext
+from dataclasses import replace
 
 from fhir_bridge.fhir import definitions
-from fhir_bridge.fhir.fhirpath.compiled_elements import ROOT, Body, Elements, Place
-from fhir_bridge.fhir.fhirpath.kinds import kind_of
+from fhir_bridge.fhir.fhirpath.check import shape_of
+from fhir_bridge.fhir.fhirpath.compiled_elements import PRESENT, ROOT, VALUES, Body, Elements, Place, Want
+from fhir_bridge.fhir.fhirpath.kinds import SYSTEM, Kind, kind_of
+from fhir_bridge.fhir.fhirpath.references import reference_key, resource_key
 from fhir_bridge.fhir.fhirpath.registry import FUNCTIONS
-from fhir_bridge.fhir.fhirpath.source import NEVER, Unsupported
+from fhir_bridge.fhir.fhirpath.source import LEAVE, Unsupported
 from fhir_bridge.fhir.fhirpath.syntax import (
     Binary,
     Call,
@@ -25,6 +30,9 @@ from fhir_bridge.fhir.fhirpath.types import TypeName, type_argument, type_name
 
 __all__ = ["Paths", "names_itself", "resources_of"]
 
+_NO_TRUTH = frozenset({"|", "&", "+", "-", "*", "/", "div", "mod"})
+"""Operators that give no Boolean."""
+
 
 class Paths(Elements, ABC):
     """Writes loops for paths. The logic that conditions need comes from the subclass."""
@@ -34,19 +42,28 @@ class Paths(Elements, ABC):
         """A Python condition that holds where the expression is true."""
 
     @abstractmethod
+    def false(self, node: Node, focus: Place) -> str:
+        """A Python condition that holds where the expression is false: neither true nor empty."""
+
+    @abstractmethod
+    def assigned(self, expression: str) -> str:
+        """A variable with this value."""
+
+    @abstractmethod
     def scalar(self, node: Node, focus: Place) -> Place:
         """A place whose variable has the expression's only value, or None."""
 
+    @abstractmethod
+    def single(self, node: Node, focus: Place) -> bool:
+        """Whether at most one value can come, whatever the resource holds."""
+
     # --- loops ----------------------------------------------------------------------------------------------------
 
-    def each(self, node: Node, focus: Place, body: Body, *, values: bool, repeats: bool) -> None:
+    def each(self, node: Node, focus: Place, body: Body, want: Want) -> None:
         """Write a loop over what the path gives.
 
         Args:
             body: what to do with each.
-            values: the values themselves are needed, not only that they are there; a primitive that has none then
-                leaves the compiled form.
-            repeats: a value that comes twice does no harm, so that a union needs no comparison.
 
         Raises:
             Unsupported: the path has a step that isn't compiled.
@@ -56,45 +73,46 @@ class Paths(Elements, ABC):
                 if name[:1].isupper() and focus.kind.is_a(name):
                     body(focus)
                 else:
-                    self.member(focus, name, body, values=values)
+                    self.member(focus, name, body, want)
             case Member(target=target, name=name):
                 assert target is not None
-                self.each(
-                    target,
-                    focus,
-                    lambda p: self.member(p, name, body, values=values),
-                    values=False,
-                    repeats=repeats,
-                )
+                self.each(target, focus, lambda p: self.member(p, name, body, want), want.before())
             case Special(name="this"):
                 body(focus)
             case Variable(name=name):
                 before, self.multiplied = self.multiplied, self.multiplied or focus.name != ROOT
                 try:
-                    body(self.variable(name))
+                    body(self.of_environment(name))
                 finally:
                     self.multiplied = before
             case Null():
                 pass
             case Call():
-                self.call(node, focus, body, values=values, repeats=repeats)
+                self.call(node, focus, body, want)
             case TypeTest(operator="as", operand=operand, type_name=name):
-                self.cast(
-                    operand, type_name(name, self.published), focus, body, values=values, repeats=repeats
-                )
-            case Binary(operator="|", left=left, right=right) if repeats:
-                self.each(left, focus, body, values=values, repeats=True)
-                self.each(right, focus, body, values=values, repeats=True)
+                self.cast(operand, type_name(name, self.published), focus, body, want, one=not self.published)
+            case Binary(operator="|", left=left, right=right) if want.repeats:
+                self.each(left, focus, body, want)
+                self.each(right, focus, body, want)
             case Indexer(target=target, index=Literal(kind="Integer", value=place)):
-                self.counted(target, focus, body, f"== {place}", values=values, repeats=repeats)
+                self.at(target, place, focus, body, want)
             case Literal() | Binary(operator="&"):
-                place = self.scalar(node, focus)
-                with self.out.block(f"if {place.name} is not None:"):
-                    body(place)
+                self.of_scalar(node, focus, body)
+            case Binary(operator=operator) if operator not in _NO_TRUTH:
+                true, false = self.assigned(self.true(node, focus)), self.assigned(self.false(node, focus))
+                verdict = self.assigned(f"True if {true} else False if {false} else None")
+                with self.out.block(f"if {verdict} is not None:"):
+                    body(Place(verdict, SYSTEM["Boolean"]))
             case _:
                 raise Unsupported(type(node).__name__)
 
-    def variable(self, name: str) -> Place:
+    def of_scalar(self, node: Node, focus: Place, body: Body) -> None:
+        """What has one value or none."""
+        place = self.scalar(node, focus)
+        with self.out.block(f"if {place.name} is not None:"):
+            body(place)
+
+    def of_environment(self, name: str) -> Place:
         """The focus, or the resource around it where that has a known type."""
         if name == "context":
             return Place(ROOT, self.root)
@@ -105,7 +123,7 @@ class Paths(Elements, ABC):
                 return Place("resource", around)
         raise Unsupported(f"%{name}")
 
-    def call(self, node: Call, focus: Place, body: Body, *, values: bool, repeats: bool) -> None:
+    def call(self, node: Call, focus: Place, body: Body, want: Want) -> None:
         """A function in a path."""
         name, arguments = node.name, node.arguments
         known = FUNCTIONS.get(name)
@@ -114,135 +132,156 @@ class Paths(Elements, ABC):
         target: Node = node.target if node.target is not None else Special("this")
         match name:
             case "where":
-                self.each(
-                    target,
-                    focus,
-                    lambda p: self.filtered(arguments[0], p, body),
-                    values=values,
-                    repeats=repeats,
-                )
+                self.each(target, focus, lambda p: self.filtered(arguments[0], p, body), want)
             case "select":
-                self.each(
-                    target,
-                    focus,
-                    lambda p: self.each(arguments[0], p, body, values=values, repeats=repeats),
-                    values=True,
-                    repeats=repeats,
-                )
+                inner = lambda p: self.each(arguments[0], p, body, want)  # noqa: E731
+                self.each(target, focus, inner, replace(VALUES, repeats=want.repeats))
             case "as" | "ofType":
                 wanted = type_argument(arguments[0], self.published)
-                self.cast(target, wanted, focus, body, values=values, repeats=repeats)
+                one = name == "as" and not self.published
+                self.cast(target, wanted, focus, body, want, one=one)
             case "extension" if isinstance(arguments[0], Literal):
-                self.extension(target, str(arguments[0].value), focus, body, repeats=repeats)
+                url = f".get('url') == {str(arguments[0].value)!r}"
+                of_url = lambda p: self.filtered_by(p.name + url, p, body)  # noqa: E731
+                self.each(Member(target, "extension"), focus, of_url, want.before())
             case "first":
-                self.counted(target, focus, body, "== 0", values=values, repeats=repeats)
+                self.at(target, 0, focus, body, want)
             case "tail":
-                self.counted(target, focus, body, "> 0", values=values, repeats=repeats)
+                self.counted(target, focus, body, "> 0", want)
             case "skip" if _whole(arguments[0]):
-                self.counted(
-                    target, focus, body, f">= {_count(arguments[0])}", values=values, repeats=repeats
-                )
+                self.counted(target, focus, body, f">= {_count(arguments[0])}", want)
             case "take" if _whole(arguments[0]):
-                self.counted(target, focus, body, f"< {_count(arguments[0])}", values=values, repeats=repeats)
-            case "intersect" if repeats:
-                self.shared(target, arguments[0], focus, body)
+                self.counted(target, focus, body, f"< {_count(arguments[0])}", want)
+            case "intersect" if want.repeats:
+                self.intersection(target, arguments[0], focus, body)
             case "trace" if names_itself(node):
-                self.each(target, focus, body, values=values, repeats=repeats)
-            case "substring" | "toString" | "replaceMatches" | "lower" | "upper" | "getValue":
-                place = self.scalar(node, focus)
-                with self.out.block(f"if {place.name} is not None:"):
-                    body(place)
+                self.each(target, focus, body, want)
+            case "getResourceKey" | "getReferenceKey":
+                self.each(target, focus, lambda p: self.key(node, p, body), want.before())
+            case "substring" | "toString" | "replaceMatches" | "lower" | "upper" | "getValue" | "join":
+                self.of_scalar(node, focus, body)
             case _:
                 raise Unsupported(name)
 
-    def shared(self, target: Node, other: Node, focus: Place, body: Body) -> None:
+    def key(self, node: Call, place: Place, body: Body) -> None:
+        """getResourceKey() of a resource of known type, getReferenceKey() of a Reference."""
+        kind = place.kind
+        if node.name == "getResourceKey" and kind.is_resource and not kind.open and not node.arguments:
+            found = f"{self.out.constant(resource_key)}({place.name}, {kind.name!r})"
+        elif node.name == "getReferenceKey" and kind.is_a("Reference"):
+            wanted = type_argument(node.arguments[0]).fhir if node.arguments else None
+            found = f"{self.out.constant(reference_key)}({place.name}.get('reference'), {wanted!r})"
+        else:
+            raise Unsupported(f"{node.name}() of {kind}")
+        name = self.out.fetched(found)
+        with self.out.block(f"if {name} is not None:"):
+            body(Place(name, SYSTEM["String"]))
+
+    def intersection(self, target: Node, other: Node, focus: Place, body: Body) -> None:
         """The values that another path gives too: objects without quantities are compared as JSON."""
-        values = self.out.name("l")
-        self.out.add(f"{values} = []")
 
         def comparable(place: Place) -> None:
             if place.kind.primitive or place.kind.is_a("Quantity") or place.kind.open:
                 raise Unsupported("intersect() of other than objects")
 
-        def keep(place: Place) -> None:
-            comparable(place)
-            self.out.add(f"{values}.append({place.name})")
+        with self.accumulator("[]", "l") as values:
 
-        def test(place: Place) -> None:
-            comparable(place)
-            self.charge(f"len({values})")
-            self.filtered_by(f"{place.name} in {values}", place, body)
+            def keep(place: Place) -> None:
+                comparable(place)
+                self.out.add(f"{values}.append({place.name})")
 
-        stops, self.stops = self.stops, []
-        try:
-            self.each(other, focus, keep, values=True, repeats=True)
-        finally:
-            self.stops = stops
-        self.each(target, focus, test, values=True, repeats=True)
+            def test(place: Place) -> None:
+                comparable(place)
+                self.charge(f"len({values})")
+                self.filtered_by(f"{place.name} in {values}", place, body)
+
+            stops, self.stops = self.stops, []
+            try:
+                self.each(other, focus, keep, replace(VALUES, repeats=True))
+            finally:
+                self.stops = stops
+            self.each(target, focus, test, replace(VALUES, repeats=True))
 
     def filtered(self, criteria: Node, place: Place, body: Body) -> None:
         """What is done only where the criteria are true."""
-        with self.out.block(f"if {self.condition(criteria, place)}:"):
-            body(place)
-
-    def condition(self, node: Node, focus: Place) -> str:
-        """A condition; one that isn't compiled leaves the compiled form when it is reached."""
-        kept = len(self.out.lines)
-        try:
-            return self.true(node, focus)
-        except Unsupported:
-            del self.out.lines[kept:]
-            return NEVER
-
-    def counted(
-        self, target: Node, focus: Place, body: Body, test: str, *, values: bool, repeats: bool
-    ) -> None:
-        """The values whose place in the collection passes the test."""
-        if isinstance(target, Binary):
-            repeats = False
-        counter = self.out.name("i")
-        self.out.add(f"{counter} = -1")
-        ends = test.startswith(("==", "<"))
-        done = self.out.name("done")
-        if ends:
-            self.out.add(f"{done} = False")
-            self.stops.append(done)
-
-        def numbered(place: Place) -> None:
-            self.out.add(f"{counter} += 1")
-            with self.out.block(f"if {counter} {test}:"):
-                body(place)
-            if ends:
-                limit = test.replace("==", ">=").replace("<", "+ 1 >=")
-                self.out.add(f"{done} = {counter} {limit}")
-
-        try:
-            self.each(target, focus, numbered, values=values, repeats=repeats)
-        finally:
-            if ends:
-                self.stops.remove(done)
-
-    def extension(self, target: Node, url: str, focus: Place, body: Body, *, repeats: bool) -> None:
-        """The extensions of this url; those of a primitive stand beside it."""
-        self.each(
-            Member(target, "extension"),
-            focus,
-            lambda p: self.filtered_by(f"{p.name}.get('url') == {url!r}", p, body),
-            values=False,
-            repeats=repeats,
-        )
+        self.filtered_by(self.condition(criteria, place), place, body)
 
     def filtered_by(self, condition: str, place: Place, body: Body) -> None:
         """What is done only where a Python condition holds."""
         with self.out.block(f"if {condition}:"):
             body(place)
 
+    def condition(self, node: Node, focus: Place) -> str:
+        """A condition; one that isn't compiled leaves the compiled form when it is reached."""
+        return self.or_leave(lambda: self.true(node, focus))
+
+    def or_leave(self, write: Callable[[], str]) -> str:
+        """A part of a condition; where it has no compiled shape, reaching it leaves the compiled form."""
+        if self.out.shared:
+            return write()  # what can't be written makes the whole path one for the general evaluator
+        kept = len(self.out.lines)
+        try:
+            return write()
+        except Unsupported:
+            del self.out.lines[kept:]
+            return LEAVE
+
+    def at(self, target: Node, number: int, focus: Place, body: Body, want: Want) -> None:
+        """One value by its place in the collection: of an array by its index, else counted."""
+        want = replace(want, skip=False, only=None)
+        if isinstance(target, Member) and number >= 0:
+            owners = self.owners(target, focus)
+            steps = {step for owner in owners for step in owner.steps.get(target.name, ())}
+            if len(owners) == 1 == len(steps) and not owners[0].open and not owners[0].primitive:
+                (step,) = steps
+                if step[0] not in owners[0].lists and number == 0:
+                    self.each(target, focus, body, want)
+                    return
+                if step[0] in owners[0].lists:
+                    of_holder = lambda p: self.item(p, step, number, body, want)  # noqa: E731
+                    self.each(target.target or Special("this"), focus, of_holder, PRESENT)
+                    return
+        self.counted(target, focus, body, f"== {number}", want)
+
+    def owners(self, member: Member, focus: Place) -> tuple[Kind, ...]:
+        """The types that the element may be one of; none where there may be several owners."""
+        if member.target is None:
+            return () if member.name[:1].isupper() else (focus.kind,)
+        shape = shape_of(member.target, focus.kind)
+        return () if shape is None or shape.many else tuple(shape.kinds or ())
+
+    def counted(self, target: Node, focus: Place, body: Body, test: str, want: Want) -> None:
+        """The values whose place in the collection passes the test."""
+        want = replace(want, skip=False, only=None)
+        if isinstance(target, Binary):
+            want = replace(want, repeats=False)
+        ends = test.startswith(("==", "<"))
+        with self.accumulator("-1", "i") as counter, self.stopping() if ends else nullcontext("") as done:
+
+            def numbered(place: Place) -> None:
+                self.out.add(f"{counter} += 1")
+                with self.out.block(f"if {counter} {test}:"):
+                    body(place)
+                if ends:
+                    limit = test.replace("==", ">=").replace("<", "+ 1 >=")
+                    self.out.add(f"{done} = {counter} {limit}")
+
+            self.each(target, focus, numbered, want)
+
     def cast(
-        self, target: Node, wanted: TypeName, focus: Place, body: Body, *, values: bool, repeats: bool
+        self, target: Node, wanted: TypeName, focus: Place, body: Body, want: Want, *, one: bool = False
     ) -> None:
-        """The values of a type: known beforehand, but for resources, which tell theirs."""
-        if not self.published and not self.single(target, focus):
+        """The values of a type: known beforehand, but for resources, which tell theirs.
+
+        Args:
+            one: several values are an error, whatever their types.
+        """
+        if one and not self.single(target, focus):
             raise Unsupported("'as' on what may be several")
+        before = want.only
+
+        def only(kind: Kind) -> bool:
+            return kind.open or (wanted.selects(kind) and (before is None or before(kind)))
 
         def chosen(place: Place) -> None:
             if place.kind.open:
@@ -250,16 +289,12 @@ class Paths(Elements, ABC):
                 with self.out.block(
                     f"if str({place.name}.get('resourceType')) in {self.out.constant(names)}:"
                 ):
-                    only = kind_of(wanted.fhir or "")
-                    body(Place(place.name, only) if only is not None and len(names) == 1 else place)
+                    known = kind_of(wanted.fhir or "")
+                    body(Place(place.name, known) if known is not None and len(names) == 1 else place)
             elif wanted.selects(place.kind):
                 body(place)
 
-        self.each(target, focus, chosen, values=values, repeats=repeats)
-
-    @abstractmethod
-    def single(self, node: Node, focus: Place) -> bool:
-        """Whether at most one value can come, whatever the resource holds."""
+        self.each(target, focus, chosen, replace(want, only=only if isinstance(target, Member) else None))
 
 
 def resources_of(wanted: TypeName) -> frozenset[str]:

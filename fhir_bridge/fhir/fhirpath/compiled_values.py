@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from fhir_bridge.fhir.fhirpath.check import shape_of
-from fhir_bridge.fhir.fhirpath.compiled_elements import Place
+from fhir_bridge.fhir.fhirpath.compiled_elements import VALUES, Place, Want
 from fhir_bridge.fhir.fhirpath.compiled_paths import Paths
 from fhir_bridge.fhir.fhirpath.kinds import SYSTEM, Kind
 from fhir_bridge.fhir.fhirpath.registry import FUNCTIONS
-from fhir_bridge.fhir.fhirpath.source import NEVER, Unsupported
+from fhir_bridge.fhir.fhirpath.source import LEAVE, Unsupported
 from fhir_bridge.fhir.fhirpath.syntax import (
     Binary,
     Call,
@@ -42,14 +44,7 @@ _FAMILIES = {
     "instant": "moment",
     "time": "clock",
 }
-_CHECKED = {
-    "text": "a_text",
-    "number": "a_number",
-    "boolean": "a_boolean",
-    "moment": "a_text",
-    "clock": "a_text",
-}
-_CLASSES = {"text": "str", "number": "int", "boolean": "bool", "moment": "str", "clock": "str"}
+_CLASSES = {"text": "str", "boolean": "bool", "moment": "str", "clock": "str"}
 
 
 def family(kind: Kind) -> str:
@@ -102,6 +97,8 @@ class Values(Paths):
                 )
             case Call(name="substring", target=target, arguments=arguments) if target is not None:
                 return self.substring(target, arguments, focus)
+            case Call(name="join"):
+                return self.joined_text(node, focus)
             case Binary(operator="&", left=left, right=right):
                 first, second = self.text(left, focus), self.text(right, focus)
                 return Place(self.assigned(f"({first} or '') + ({second} or '')"), SYSTEM["String"])
@@ -123,11 +120,12 @@ class Values(Paths):
         """A value whose JSON has the kind that its type says; any other leaves the compiled form."""
         kind = family(place.kind)
         if place.kind.primitive:
-            self.out.add(f"if {place.name} is None: {NEVER}")
-        if kind in _CHECKED:
-            self.out.add(
-                f"if {place.name}.__class__ is not {_CLASSES[kind]}: {place.name} = {_CHECKED[kind]}({place.name})"
-            )
+            self.out.add(f"if {place.name} is None: {LEAVE}")
+        if kind == "number":
+            number = f"{place.name} if type({place.name}) is int else a_number({place.name})"
+            return replace(place, name=self.assigned(number))
+        if kind in _CLASSES:
+            self.out.add(f"if type({place.name}) is not {_CLASSES[kind]}: {LEAVE}")
         return place
 
     def of_path(self, node: Node, focus: Place) -> Place:
@@ -136,16 +134,16 @@ class Values(Paths):
         families = {family(kind) for kind in kinds}
         if len(families) != 1 or "" in families:
             raise Unsupported("values of several kinds")
-        found, many = self.out.name("s"), not self.single(node, focus)
-        self.out.add(f"{found} = None")
+        many = not self.single(node, focus)
+        with self.accumulator("None") as found:
 
-        def keep(place: Place) -> None:
-            self.checked(place)
-            if many:
-                self.out.add(f"if {found} is not None: {NEVER}")
-            self.out.add(f"{found} = {place.name}")
+            def keep(place: Place) -> None:
+                place = self.checked(place)
+                if many:
+                    self.out.add(f"if {found} is not None: {LEAVE}")
+                self.out.add(f"{found} = {place.name}")
 
-        self.each(node, focus, keep, values=True, repeats=False)
+            self.each(node, focus, keep, VALUES)
         return Place(found, next(iter(kinds)) if len(kinds) == 1 else _common(kinds))
 
     def kinds(self, node: Node, focus: Place) -> frozenset[Kind]:
@@ -201,19 +199,33 @@ class Values(Paths):
         if families == {"text"} and operator == "+":
             return Place(self.assigned(f"None if {test} else {first.name} + {second.name}"), SYSTEM["String"])
         if first.kind is SYSTEM["Integer"] and second.kind is SYSTEM["Integer"]:
-            sign = "-" if operator == "-" else ""
-            if sign:
-                self.out.add(f"if {second.name} is not None: {second.name} = -{second.name}")
-            return Place(self.assigned(f"sum_of({first.name}, {second.name})"), SYSTEM["Integer"])
+            found = f"None if {test} else within_bounds({first.name} {operator} {second.name})"
+            return Place(self.assigned(found), SYSTEM["Integer"])
         raise Unsupported("arithmetic")
 
     def count(self, node: Call, focus: Place) -> str:
         """A variable with the number of items."""
-        counter = self.out.name("c")
-        self.out.add(f"{counter} = 0")
         target: Node = node.target if node.target is not None else Special("this")
-        self.each(target, focus, lambda _: self.out.add(f"{counter} += 1"), values=False, repeats=False)
+        with self.accumulator("0", "c") as counter:
+            self.each(target, focus, lambda _: self.out.add(f"{counter} += 1"), Want())
         return counter
+
+    def joined_text(self, node: Call, focus: Place) -> Place:
+        """join() of strings, with a literal between them or nothing."""
+        mark = node.arguments[0] if node.arguments else Literal("String", "")
+        target: Node = node.target if node.target is not None else Special("this")
+        if not isinstance(mark, Literal) or mark.kind != "String":
+            raise Unsupported("join() with a computed separator")
+        found = self.texts(target, focus)
+        return Place(self.assigned(f"{mark.value!r}.join({found}) if {found} else None"), SYSTEM["String"])
+
+    def texts(self, node: Node, focus: Place) -> str:
+        """A variable with the list of the strings that a path gives."""
+        if any(family(kind) not in ("text", "moment", "clock") for kind in self.kinds(node, focus)):
+            raise Unsupported("other values than strings")
+        with self.accumulator("[]", "l") as found:
+            self.each(node, focus, lambda p: self.out.add(f"{found}.append({self.checked(p).name})"), VALUES)
+        return found
 
 
 def _common(kinds: frozenset[Kind]) -> Kind:

@@ -7,10 +7,11 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from fhir_bridge.fhir.definitions import DEFAULT, Definitions
 from fhir_bridge.fhir.fhirpath.errors import FHIRPathError
 from fhir_bridge.fhir.fhirpath.items import Item, item_of, root_item, string
 from fhir_bridge.fhir.fhirpath.temporal import now
-from fhir_bridge.fhir.ports import ReferenceResolver, TerminologyPort
+from fhir_bridge.fhir.ports import ConformancePort, ReferenceResolver, TerminologyPort
 
 __all__ = ["MAX_ITEMS", "Budget", "Environment", "Frame", "Trace"]
 
@@ -72,7 +73,9 @@ class Environment:
     __slots__ = (
         "_entries",
         "_moment",
+        "conformance",
         "context",
+        "definitions",
         "left",
         "resolver",
         "resource",
@@ -91,6 +94,8 @@ class Environment:
         variables: Mapping[str, Any] | None = None,
         terminology: TerminologyPort | None = None,
         trace: Trace | None = None,
+        conformance: ConformancePort | None = None,
+        definitions: Definitions = DEFAULT,
     ) -> None:
         self.context = context
         self.resource = resource
@@ -99,6 +104,8 @@ class Environment:
         self.variables = variables or {}
         self.terminology = terminology
         self.trace_to = trace
+        self.conformance = conformance
+        self.definitions = definitions
         self._moment: datetime | None = None
         self._entries: dict[int, tuple[Item, Mapping[str, Item]]] = {}
         self.left = MAX_ITEMS

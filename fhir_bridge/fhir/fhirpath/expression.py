@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any
 
+from fhir_bridge.fhir.definitions import DEFAULT, Definitions
 from fhir_bridge.fhir.fhirpath.check import check
 from fhir_bridge.fhir.fhirpath.compiled import Compiled, condition, values
 from fhir_bridge.fhir.fhirpath.environment import MAX_ITEMS, Budget, Environment, Frame, Trace
@@ -17,7 +18,7 @@ from fhir_bridge.fhir.fhirpath.parser import parse
 from fhir_bridge.fhir.fhirpath.quantities import Quantity, to_fhir
 from fhir_bridge.fhir.fhirpath.syntax import Node, unparse
 from fhir_bridge.fhir.fhirpath.temporal import Temporal
-from fhir_bridge.fhir.ports import ReferenceResolver, TerminologyPort
+from fhir_bridge.fhir.ports import ConformancePort, ReferenceResolver, TerminologyPort
 
 __all__ = ["Expression", "compile", "compiled_condition", "json_value"]
 
@@ -70,6 +71,8 @@ class Expression:
         terminology: TerminologyPort | None = None,
         trace: Trace | None = None,
         budget: Budget | None = None,
+        conformance: ConformancePort | None = None,
+        definitions: Definitions = DEFAULT,
     ) -> list[Item]:
         """The result with types and places.
 
@@ -83,12 +86,20 @@ class Expression:
             terminology: answers memberOf() where the definition tables can't.
             trace: told of every trace().
             budget: what this and other evaluations may look at together; without it each has its own bound.
+            conformance: answers conformsTo() and htmlChecks(): a `Validator`.
+            definitions: value sets, code systems and structures that memberOf(), subsumes() and conformsTo() know.
 
         Raises:
             FHIRPathError: the expression can't be evaluated on this; the error says where and why.
         """
         try:
-            return self._run(focus, resource, root, resolver, variables, terminology, trace, budget)
+            context = focus if isinstance(focus, Item) else root_item(focus, self._kind)
+            inner = _as_item(resource) or _around(context)
+            outer = _as_item(root) or _outermost(inner)
+            env = Environment(
+                context, inner, outer, resolver, variables, terminology, trace, conformance, definitions
+            )
+            return self._run(env, budget)
         except FHIRPathError as error:
             raise error.within(self.text) from None
         except RecursionError:
@@ -97,21 +108,8 @@ class Expression:
     def _too_deep(self) -> FHIRPathError:
         return FHIRPathError("nested too deeply to be evaluated", 0, self.text)
 
-    def _run(
-        self,
-        focus: Any,
-        resource: Any,
-        root: Any,
-        resolver: ReferenceResolver | None,
-        variables: Mapping[str, Any] | None,
-        terminology: TerminologyPort | None,
-        trace: Trace | None,
-        budget: Budget | None,
-    ) -> list[Item]:
-        context = focus if isinstance(focus, Item) else root_item(focus, self._kind)
-        inner = _as_item(resource) or _around(context)
-        outer = _as_item(root) or _outermost(inner)
-        env = Environment(context, inner, outer, resolver, variables, terminology, trace)
+    def _run(self, env: Environment, budget: Budget | None) -> list[Item]:
+        context = env.context
         if budget is None:
             return self._compiled(Frame(env, [context]))
         granted = env.left = max(min(env.left, budget.left), 0)

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from fhir_bridge.fhir import definitions
+from fhir_bridge.fhir.definitions import Profile
 from fhir_bridge.fhir.fhirpath.environment import Frame
 from fhir_bridge.fhir.fhirpath.errors import FHIRPathError
 from fhir_bridge.fhir.fhirpath.items import Item, boolean, member, single, string
 from fhir_bridge.fhir.fhirpath.kinds import TYPE_INFO
-from fhir_bridge.fhir.fhirpath.references import reference_of, resolve
+from fhir_bridge.fhir.fhirpath.references import reference_key, reference_of, resolve, resource_key
 from fhir_bridge.fhir.fhirpath.registry import function, text_of, type_of
+from fhir_bridge.fhir.ports import ConformancePort
 
 __all__: list[str] = []
 
@@ -80,23 +81,26 @@ def _as(items: Items, arguments: Sequence[Any], _: Frame) -> Items:
 
 @function("conformsTo", 1)
 def _conforms_to(items: Items, arguments: Sequence[Any], frame: Frame) -> Items:
-    """By this project's validator: no finding of severity error or fatal."""
+    """By the validator that the caller gives: no issue of severity error or fatal."""
     item = single(items, "conformsTo()")
     url = text_of(arguments[0](frame), "conformsTo()")
     if item is None or url is None:
         return []
-    wanted = definitions.structure(url)
+    wanted = frame.env.definitions.structure(url)
     if wanted is None:
         raise FHIRPathError(f"conformsTo() doesn't know the structure {url}")
     if not isinstance(item.value, dict) or not item.kind.is_resource:
         raise FHIRPathError(f"conformsTo() takes a resource, found {item.type}")
     if not item.kind.is_a(wanted.type):
         return boolean(False)
-    from fhir_bridge.fhir.validation import Validator  # the validator compiles its invariants here
+    profiles = (url,) if isinstance(wanted, Profile) else ()
+    return boolean(_conformance(frame, "conformsTo()").conforms(item.value, profiles, frame.env.terminology))
 
-    profiles = (url,) if isinstance(wanted, definitions.Profile) else ()
-    issues = Validator(frame.env.terminology).validate(item.value, profiles)
-    return boolean(not any(issue.severity in ("error", "fatal") for issue in issues))
+
+def _conformance(frame: Frame, what: str) -> ConformancePort:
+    if frame.env.conformance is None:
+        raise FHIRPathError(f"{what} needs a validator, and this evaluation was given none (conformance=)")
+    return frame.env.conformance
 
 
 @function("elementDefinition")
@@ -123,11 +127,11 @@ def _check_modifiers(items: Items, arguments: Sequence[Any], frame: Frame) -> It
 
 
 @function("htmlChecks")
-def _html_checks(items: Items, _: Sequence[Any], __: Frame) -> Items:
-    from fhir_bridge.fhir.validation.narrative import narrative_problem
-
+def _html_checks(items: Items, _: Sequence[Any], frame: Frame) -> Items:
     text = text_of(items, "htmlChecks()")
-    return [] if text is None else boolean(narrative_problem(text) is None)
+    if text is None:
+        return []
+    return boolean(_conformance(frame, "htmlChecks()").narrative_problem(text) is None)
 
 
 # --- terminology ------------------------------------------------------------------------------------------------------
@@ -164,7 +168,7 @@ def _member_of(items: Items, arguments: Sequence[Any], frame: Frame) -> Items:
 
 
 def _in_value_set(url: str, system: str | None, code: str, frame: Frame) -> bool | None:
-    known = definitions.value_set(url)
+    known = frame.env.definitions.value_set(url)
     answer = known.member(system, code) if known is not None else None
     if answer is None and frame.env.terminology is not None:
         return frame.env.terminology.member(url, system, code)
@@ -182,7 +186,7 @@ def _subsumption(items: Items, arguments: Sequence[Any], frame: Frame, name: str
                 continue
             if code == other_code:
                 return boolean(True)
-            known = definitions.code_system(system)
+            known = frame.env.definitions.code_system(system)
             if known is None:
                 undecided = system
             elif (code in known.ancestors(other_code)) if up else (code in known.descendants(other_code)):
@@ -207,23 +211,16 @@ def _subsumed_by(items: Items, arguments: Sequence[Any], frame: Frame) -> Items:
 
 @function("getResourceKey")
 def _resource_key(items: Items, _: Sequence[Any], __: Frame) -> Items:
-    """`Type/id`: what getReferenceKey() gives of a reference to the resource (SQL on FHIR v2)."""
-    found: Items = []
-    for item in items:
-        if item.kind.is_resource and isinstance(item.value, dict) and isinstance(item.value.get("id"), str):
-            found += string(f"{item.kind.name}/{item.value['id']}")
-    return found
+    keys = [
+        resource_key(item.value, item.kind.name)
+        for item in items
+        if item.kind.is_resource and isinstance(item.value, dict)
+    ]
+    return [item for key in keys if key is not None for item in string(key)]
 
 
 @function("getReferenceKey", 0, 1, takes_type=True)
 def _reference_key(items: Items, arguments: Sequence[Any], _: Frame) -> Items:
     wanted = type_of(arguments[0]).fhir if arguments else None
-    found: Items = []
-    for item in items:
-        reference = reference_of(item)
-        if reference is None or reference.startswith(("#", "urn:")):
-            continue
-        parts = reference.partition("/_history/")[0].split("|")[0].split("/")
-        if len(parts) >= 2 and parts[-2] in definitions.resource_types() and wanted in (None, parts[-2]):
-            found += string(f"{parts[-2]}/{parts[-1]}")
-    return found
+    keys = [reference_key(reference_of(item), wanted) for item in items]
+    return [item for key in keys if key is not None for item in string(key)]

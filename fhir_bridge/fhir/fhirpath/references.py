@@ -2,10 +2,32 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from fhir_bridge.fhir import definitions
 from fhir_bridge.fhir.fhirpath.environment import Environment
 from fhir_bridge.fhir.fhirpath.items import Item, member, root_item
 
-__all__ = ["reference_of", "resolve"]
+__all__ = ["reference_key", "reference_of", "resolve", "resource_key"]
+
+
+def resource_key(resource: dict[str, Any], type_name: str) -> str | None:
+    """`Type/id`: what getResourceKey() gives of a resource; None where it has no id (SQL on FHIR v2)."""
+    identity = resource.get("id")
+    return f"{type_name}/{identity}" if isinstance(identity, str) else None
+
+
+def reference_key(reference: Any, wanted: str | None) -> str | None:
+    """What getReferenceKey() gives of a reference's text: the key of the resource that it names by type and id.
+
+    None where it names none so, or one of another type than the wanted one.
+    """
+    if not isinstance(reference, str) or reference.startswith(("#", "urn:")):
+        return None
+    parts = reference.partition("/_history/")[0].split("|")[0].split("/")
+    if len(parts) < 2 or parts[-2] not in definitions.resource_types() or wanted not in (None, parts[-2]):
+        return None
+    return f"{parts[-2]}/{parts[-1]}"
 
 
 def reference_of(item: Item) -> str | None:

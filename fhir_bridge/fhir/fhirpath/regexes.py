@@ -1,8 +1,8 @@
 """Regular expressions of `matches`, `matchesFull` and `replaceMatches`, kept from running for ever.
 
 Python's matcher goes back and tries again, which can take exponential time. A bound of its steps is read off the
-pattern; where the subject would exceed the budget, the pattern runs as a set of states instead (Thompson's
-construction), whose time is the product of both lengths.
+pattern; where the subject would exceed the budget, RE2 answers instead, in time linear in the text. It has no
+look-around and no references to groups: a pattern with these is refused there.
 """
 
 from __future__ import annotations
@@ -13,14 +13,18 @@ from functools import lru_cache
 from re import _parser as sre  # type: ignore[attr-defined]  # the only reader of Python's syntax there is
 from typing import Any
 
+import re2
+
 from fhir_bridge.fhir.fhirpath.errors import FHIRPathError
-from fhir_bridge.fhir.fhirpath.states import Automaton, NoAutomaton
 
 __all__ = ["Pattern", "pattern"]
 
 MAX_PATTERN = 4_096
 BUDGET = 20_000_000
 """Steps that a match may take at worst; Python takes about 10 to 50 million a second."""
+
+MAX_PRODUCT = 200_000_000
+"""Size of a pattern for RE2 times that of a text: its steps at worst, some 100 million a second."""
 
 
 @dataclass(frozen=True)
@@ -63,13 +67,13 @@ class Pattern:
         """
         if self._cheap(len(text)):
             return self.compiled.search(text) is not None
-        return self._automaton(text).run(text, anywhere=True)
+        return self._linear(text, full=False)
 
     def full(self, text: str) -> bool:
         """Whether the pattern matches the whole text; errors as of `search`."""
         if self._cheap(len(text)):
             return self.compiled.fullmatch(text) is not None
-        return self._automaton(text).run(text, anywhere=False)
+        return self._linear(text, full=True)
 
     def substitutable(self, text: str) -> re.Pattern[str]:
         """The pattern for a substitution in this text.
@@ -85,14 +89,20 @@ class Pattern:
         """Without an open repetition each place is tried once."""
         return self.loops == 0 and length * 2.0 ** min(self.choices, 500) <= BUDGET
 
-    def _automaton(self, text: str) -> Automaton:
+    def _linear(self, text: str, *, full: bool) -> bool:
+        """The answer of RE2."""
         try:
-            automaton = _automaton(self.compiled.pattern)
-        except NoAutomaton as error:
+            compiled = linear(self.compiled.pattern, full)
+            content = text.encode()
+        except (NotLinear, UnicodeEncodeError) as error:
             raise self._costly(text) from error
-        if automaton.size * len(text) > BUDGET:
+        other_words = (
+            not text.isascii() and "\\b" in compiled.pattern.lower()
+        )  # RE2's letters are ASCII there
+        if other_words or compiled.programsize * len(content) > MAX_PRODUCT:
             raise self._costly(text)
-        return automaton
+        match = compiled.fullmatch if full else compiled.search
+        return match(content) is not None
 
     def _costly(self, text: str) -> FHIRPathError:
         return FHIRPathError(
@@ -134,11 +144,6 @@ def _python_groups(text: str) -> str:
     return _NAMED_GROUP.sub(rewritten, text)
 
 
-@lru_cache(maxsize=256)
-def _automaton(text: str) -> Automaton:
-    return Automaton.of(sre.parse(text, re.DOTALL), re.DOTALL)
-
-
 def _weight(parsed: Any) -> tuple[int, int, bool]:
     """(open repetitions, choices, nested) of a parsed pattern."""
     loops = choices = 0
@@ -170,3 +175,106 @@ def _weight(parsed: Any) -> tuple[int, int, bool]:
             nested = True
         loops, choices, nested = loops + inner[0], choices + inner[1], nested or inner[2]
     return loops, choices, nested
+
+
+# --- RE2 ------------------------------------------------------------------------------------------------------------
+
+
+class NotLinear(Exception):
+    """A pattern that RE2 has no form for: look-around, references to groups, what is too large for it."""
+
+
+_OPTIONS = re2.Options()
+_OPTIONS.dot_nl = True
+_OPTIONS.log_errors = False
+
+_CLASSES = {
+    sre.CATEGORY_DIGIT: r"\p{Nd}",
+    sre.CATEGORY_WORD: r"\p{L}\p{N}_",
+    sre.CATEGORY_SPACE: r"\t-\r\x{1c}-\x{20}\x{85}\x{a0}\x{1680}\x{2000}-\x{200a}\x{2028}\x{2029}"
+    r"\x{202f}\x{205f}\x{3000}",
+}
+"""Python's classes, which know all of Unicode; RE2's know ASCII."""
+
+_COMPLEMENTS = {
+    sre.CATEGORY_NOT_DIGIT: sre.CATEGORY_DIGIT,
+    sre.CATEGORY_NOT_WORD: sre.CATEGORY_WORD,
+    sre.CATEGORY_NOT_SPACE: sre.CATEGORY_SPACE,
+}
+_PLACES = {
+    sre.AT_BEGINNING: r"\A",
+    sre.AT_BEGINNING_STRING: r"\A",
+    sre.AT_END_STRING: r"\z",
+    sre.AT_BOUNDARY: r"\b",
+    sre.AT_NON_BOUNDARY: r"\B",
+}
+
+
+@lru_cache(maxsize=256)
+def linear(text: str, full: bool) -> Any:
+    """A pattern, read as Python reads it, for RE2; `full` for matches of the whole text.
+
+    Raises:
+        NotLinear: it has none.
+    """
+    parsed = sre.parse(text, re.DOTALL)
+    flags = parsed.state.flags & ~(re.DOTALL | re.UNICODE)
+    if flags & ~re.IGNORECASE:
+        raise NotLinear("flags")
+    written = ("(?i)" if flags else "") + _sequence(parsed, r"\z" if full else r"(?:\n?\z)")
+    try:
+        return re2.compile(written, _OPTIONS)
+    except re2.error as error:
+        raise NotLinear(str(error)) from error
+
+
+def _sequence(parsed: Any, end: str) -> str:
+    """A sequence for RE2; `end` is what `$` means where it ends the pattern, empty elsewhere: there RE2 has no form."""
+    last = len(parsed) - 1
+    return "".join(_part(node, end if at == last else "") for at, node in enumerate(parsed))
+
+
+def _part(node: Any, end: str) -> str:
+    operator, argument = node
+    match str(operator):
+        case "LITERAL":
+            return f"\\x{{{argument:x}}}"
+        case "NOT_LITERAL":
+            return f"[^\\x{{{argument:x}}}]"
+        case "ANY":
+            return "."
+        case "IN":
+            return _set(argument)
+        case "SUBPATTERN" if not argument[1] and not argument[2]:
+            return f"(?:{_sequence(argument[-1], end)})"
+        case "BRANCH":
+            return f"(?:{'|'.join(_sequence(branch, end) for branch in argument[1])})"
+        case "MAX_REPEAT" | "MIN_REPEAT":
+            low, high, body = argument
+            most = "" if high is sre.MAXREPEAT else int(high)
+            return f"(?:{_sequence(body, '')}){{{int(low)},{most}}}"
+        case "AT" if argument in _PLACES:
+            return _PLACES[argument]
+        case "AT" if argument is sre.AT_END and end:
+            return end
+    raise NotLinear(str(operator))
+
+
+def _set(items: Any) -> str:
+    """A set of characters; the complement of a class in it becomes an alternative beside it."""
+    negated = bool(items) and items[0][0] is sre.NEGATE
+    inside, beside = "", []
+    for operator, argument in items[negated:]:
+        if operator is sre.CATEGORY and argument in _COMPLEMENTS:
+            beside.append(_CLASSES[_COMPLEMENTS[argument]])
+        elif operator is sre.CATEGORY:
+            inside += _CLASSES[argument]
+        else:
+            low, high = argument if operator is sre.RANGE else (argument, argument)
+            inside += f"\\x{{{low:x}}}-\\x{{{high:x}}}"
+    if negated and beside:
+        if inside or len(beside) > 1:
+            raise NotLinear("a complement in a complement")
+        return f"[{beside[0]}]"
+    parts = [f"[{'^' if negated else ''}{inside}]"] if inside else []
+    return f"(?:{'|'.join([*parts, *(f'[^{one}]' for one in beside)])})"

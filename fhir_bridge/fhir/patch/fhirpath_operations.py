@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
-from fhir_bridge.fhir.fhirpath import Budget, FHIRPathError, Item, compile  # noqa: A004 - its name there
+from fhir_bridge.fhir.fhirpath import (
+    Budget,
+    FHIRPathError,
+    Item,
+    compile,  # noqa: A004 - its name there
+    parse,
+    unparse,
+)
+from fhir_bridge.fhir.fhirpath.syntax import Member
 from fhir_bridge.fhir.json_kinds import kind_of
 from fhir_bridge.fhir.patch.documents import Copier, check_depth, identity
 from fhir_bridge.fhir.patch.elements import (
@@ -27,8 +34,6 @@ from fhir_bridge.fhir.patch.values import element
 from fhir_bridge.fhir.xml.shapes import Place, resource_shape
 
 __all__ = ["fhirpath_patch"]
-
-_LAST_STEP = re.compile(r"(.+)\.\s*(?:([A-Za-z_][A-Za-z0-9_]*)|`([^`]+)`)\s*", re.DOTALL)
 
 
 class _Patch:
@@ -128,11 +133,12 @@ class _Patch:
 
     def _absent_list(self, path: str) -> tuple[Item, Place, list[Pair]]:
         """A list without items has no elements to be found: its parent is, and its name."""
-        step = _LAST_STEP.fullmatch(path)
-        items = self._items(step.group(1)) if step else []
-        if step is None or len(items) != 1:
+        node = parse(path)  # it was evaluated before, so that it is FHIRPath
+        holder_path = node.target if isinstance(node, Member) else None
+        items = self._items(unparse(holder_path)) if holder_path is not None else []
+        if not isinstance(node, Member) or len(items) != 1:
             raise PatchError("the path leads to no list; the element that holds it is not there")
-        name = step.group(2) or step.group(3)
+        name = node.name
         found = places(shape_of(items[0]), name)
         if len(found) != 1 or not found[0].repeats:
             raise PatchError(f"{name[:64]} is no list of {shape_of(items[0]).path}")

@@ -1,1 +1,1 @@
-"""How `fhir.search_parameters` works: expressions to places, places to walkers, values to index entries."""
+"""How `fhir.search_parameters` works: expressions to one function for a type, values to index entries."""

@@ -1,28 +1,34 @@
-"""All search parameters of a resource type, compiled once, and again when a package adds to them."""
+"""All search parameters of a resource type as one function, made once, and again when a package adds to them."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
-from dataclasses import dataclass
-from functools import cache, cached_property
+from collections.abc import Callable, Iterable
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
-from fhir_bridge.fhir import definitions, fhirpath
-from fhir_bridge.fhir.search.composites import Composite, composite
-from fhir_bridge.fhir.search.entries import TokenEntry
-from fhir_bridge.fhir.search.fallback import CompositeFallback, Fallback, composite_fallback, fallback
-from fhir_bridge.fhir.search.paths import Place, Unsupported, compile_expression
+from fhir_bridge.fhir.definitions import Definitions, SearchParameter, type_definition
+from fhir_bridge.fhir.fhirpath import FHIRPathError
+from fhir_bridge.fhir.fhirpath.compiled import UnexpectedShape, Walker
+from fhir_bridge.fhir.fhirpath.compiled_elements import Place, Want
+from fhir_bridge.fhir.fhirpath.compiled_logic import Conditions
+from fhir_bridge.fhir.fhirpath.kinds import Kind, kind_of
+from fhir_bridge.fhir.fhirpath.source import Unsupported
+from fhir_bridge.fhir.fhirpath.syntax import Binary, Member, Node
+from fhir_bridge.fhir.search.entries import CompositeEntry
+from fhir_bridge.fhir.search.evaluated import Evaluated
+from fhir_bridge.fhir.search.references import target_type
 from fhir_bridge.fhir.search.systems import implied_system
-from fhir_bridge.fhir.search.values import SPECIAL_VALUES, Append, Converter, converter
-from fhir_bridge.fhir.search.walkers import Target, Walker, build
+from fhir_bridge.fhir.search.values import Converter, converter
 
-__all__ = ["STORED", "Compiled", "Presence", "Uncompiled", "Unindexed", "compiled"]
+__all__ = ["STORED", "Compiled", "Uncompiled", "Unindexed", "compiled"]
 
 STORED = frozenset({"_id", "_lastUpdated"})
 """Parameters that the server answers from its own columns, without an index."""
 
-_PRESENT_AND_TRUE = re.compile(r"(?P<path>\w+\.\w+)\.exists\(\) and (?P=path) != false")
+Write = Callable[[Conditions, Place], object]
+Evaluate = Callable[[Evaluated, dict[str, Any], Callable[[Any], object]], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,176 +51,287 @@ class Unindexed:
     value_type: str
 
 
-@dataclass(frozen=True, slots=True)
-class Presence:
-    """`X.exists() and X != false` (Patient.deceased): always one token, true or false."""
+class Group:
+    """Parameters of a type that are found together: by one walk, and one by one where that can't read them.
 
-    parameter: str
-    names: tuple[str, ...]
-    """The JSON names of the element."""
-
-    def value(self, resource: dict[str, Any]) -> bool:
-        """Whether something is there that is not false."""
-        return any(resource.get(name) not in (None, False) for name in self.names)
-
-    def extract(self, resource: dict[str, Any], append: Append) -> None:
-        """Append the index entry."""
-        text = "true" if self.value(resource) else "false"
-        append(TokenEntry(self.parameter, SPECIAL_VALUES, text))
-
-
-@cache
-def _collector(type_name: str) -> Converter:
-    """Keeps a value as (parameter, FHIR type, value)."""
-
-    def collect(parameters: tuple[str, ...], value: Any, append: Append) -> None:
-        for parameter in parameters:
-            append((parameter, type_name, value))  # type: ignore[arg-type]
-
-    return collect
-
-
-@dataclass(frozen=True)
-class Compiled:
-    """The parameters of a resource type.
-
-    Attributes:
-        walk: makes the entries of all that `search.paths` can read.
-        others: those that need something of their own.
-        codes: all that find something, composites included.
+    Args:
+        writes: the code of those that the walk reads.
+        apart: those that it can't read.
+        every: all of them, for a resource that is not of the shape R4 gives it.
     """
 
-    walk: Walker
-    others: tuple[Presence | Fallback, ...]
-    composites: tuple[Composite | CompositeFallback, ...]
-    codes: frozenset[str]
-    places: tuple[tuple[str, Place], ...]
-    uncompiled: tuple[Uncompiled, ...]
-    unindexed: tuple[Unindexed, ...]
+    def __init__(self, kind: Kind, writes: Iterable[Write], apart: list[Evaluated], every: list[Evaluated]):
+        self._apart, self._every = apart, every
+        try:
+            walker = _walker(kind)
+            for write in writes:
+                walker.add(write)
+            self._walk = walker.function()
+        except Unsupported:  # together more than Python nests
+            self._walk, self._apart = _nothing, every
+
+    def found(self, resource: dict[str, Any], evaluate: Evaluate) -> list[Any]:
+        """What the walk finds in a resource, and what `evaluate` appends for a parameter that it can't read."""
+        found: list[Any] = []
+        if not self._every:
+            return found
+        rest = self._apart
+        try:
+            self._walk(resource, found.append)
+        except UnexpectedShape:
+            found, rest = [], self._every
+        for parameter in rest:
+            evaluate(parameter, resource, found.append)
+        return found
+
+
+def _collect(parameter: Evaluated, resource: dict[str, Any], append: Callable[[Any], object]) -> None:
+    for type_name, value in parameter.values(resource):
+        append((parameter.parameter.code, type_name, value))
+
+
+def _walker(kind: Kind) -> Walker:
+    return Walker(kind, target_type=target_type)
+
+
+def _nothing(_resource: Any, _append: Any) -> None:
+    """The walk of parameters that have none."""
+
+
+class Compiled:
+    """The parameters of a resource type; those of `only`, or all.
+
+    Attributes:
+        codes: all that find something, composites included.
+        uncompiled: those that find nothing.
+        unindexed: values that they lead to and that have no form.
+    """
+
+    def __init__(self, known: Definitions, resource_type: str, only: frozenset[str] | None = None) -> None:
+        parameters = known.search_parameters(resource_type)
+        kind = kind_of(resource_type)
+        assert kind is not None, "every resource type has a kind"
+        self._kind, self._known = kind, known
+        self.codes: set[str] = set(STORED)
+        self.uncompiled: list[Uncompiled] = []
+        self.unindexed: dict[Unindexed, None] = {}
+        self._read: list[Evaluated] = []
+        self._apart: list[Evaluated] = []
+        for code, parameter in parameters.items():
+            if code not in STORED and (only is None or code in only):
+                reason = self._add(parameter)
+                if reason:
+                    found = Uncompiled(resource_type, code, parameter.expression, reason)
+                    self.uncompiled.append(found)
+                else:
+                    self.codes.add(code)
+
+    def entries(self, resource: dict[str, Any]) -> list[Any]:
+        """The index entries of all parameters but the composite ones."""
+        return self._simple.found(resource, Evaluated.extract)
+
+    def pairs(self, resource: dict[str, Any]) -> list[CompositeEntry]:
+        """The entries of the composite parameters."""
+        return self._composite.found(resource, Evaluated.extract)
+
+    def values(self, resource: dict[str, Any]) -> list[tuple[str, str, Any]]:
+        """(code, FHIR type, value) of all that parameters find, whether it can be indexed or not."""
+        return self._collecting.found(resource, _collect)
 
     @cached_property
-    def collect(self) -> Walker:
-        """A walker that gives (parameter, FHIR type, value) for what is found, whether it can be indexed or not."""
-        return build(Target(place, code, _collector(place.type)) for code, place in self.places)
+    def _simple(self) -> Group:
+        return self._group(False, _write_entries)
+
+    @cached_property
+    def _composite(self) -> Group:
+        return self._group(True, _write_pairs)
+
+    @cached_property
+    def _collecting(self) -> Group:
+        return self._group(False, _write_values)
+
+    def _group(self, composite: bool, write: Callable[[Evaluated, Node], Write]) -> Group:
+        read, apart = (
+            [one for one in found if bool(one.components) is composite] for found in (self._read, self._apart)
+        )
+        definition = type_definition(self._kind.name)
+        order = {element.name.removesuffix("[x]"): n for n, element in enumerate(definition.children())}
+        parts = [(part, one) for one in read for part in _parts(one.expression.node)]
+        parts.sort(key=lambda pair: order.get(_first_element(pair[0]), len(order)))
+        return Group(self._kind, [write(one, part) for part, one in parts], apart, read + apart)
+
+    # --- what can be read -------------------------------------------------------------------------------------------
+
+    def _add(self, parameter: SearchParameter) -> str:
+        """Take a parameter up; the reason where it finds nothing."""
+        if not parameter.expression:
+            return "has no expression"
+        if parameter.type == "special":
+            return "is special: its values are not compared by any search type"
+        name = self._kind.name
+        try:
+            one = Evaluated(name, parameter, self._known)
+        except KeyError as missing:
+            return f"its component {missing.args[0]} is no search parameter of {name}"
+        except FHIRPathError as wrong:
+            return f"is no FHIRPath for {name}: {wrong}"
+        try:
+            leads_nowhere = self._tried(one)
+        except Unsupported:
+            self._apart.append(one)
+            return ""
+        if not leads_nowhere:
+            self._read.append(one)
+        return leads_nowhere
+
+    def _tried(self, one: Evaluated) -> str:
+        """Write the walk of one parameter for itself, to see what it leads to; the reason where that is nothing.
+
+        Raises:
+            Unsupported: it can't be read.
+        """
+        places: list[Place] = []
+        _walker(self._kind).add(lambda w, focus: _each(w, one.expression.node, focus, places.append))
+        if not places:
+            return f"leads nowhere in {self._kind.name}"
+        if one.components:
+            reached: set[str] = set()
+            _walker(self._kind).add(_write_pairs(one, one.expression.node, reached))
+            if any(known.code not in reached for known, _ in one.components):
+                raise Unsupported("a component that finds nothing")
+            return ""
+        parameter = one.parameter
+        without = [place for place in places if _converter(parameter, place.kind) is None]
+        for place in without:
+            if place.element is None or place.element[0].name != "Extension":  # which may hold any type
+                found = Unindexed(self._kind.name, parameter.code, parameter.type, place.kind.name)
+                self.unindexed[found] = None
+        if len(without) == len(places):
+            return f"finds nothing that has a form as {parameter.type}"
+        return ""
 
 
-_known: dict[tuple[str, frozenset[str] | None], tuple[Mapping[str, Any], Compiled]] = {}
+def _parts(node: Node) -> list[Node]:
+    """The parts of a union."""
+    parts: list[Node] = []
+    while isinstance(node, Binary) and node.operator == "|":
+        parts.append(node.right)
+        node = node.left
+    return [node, *reversed(parts)]
 
 
-def compiled(resource_type: str, only: frozenset[str] | None = None) -> Compiled:
+def _first_element(node: Node) -> str:
+    """The first element that an expression names, behind the name of its type."""
+    names: list[str] = []
+    at: Node | None = node
+    while at is not None:
+        if isinstance(at, Member):
+            names.append(at.name)
+        at = next((v for v in (getattr(at, a, None) for a in ("target", "operand", "left")) if v), None)
+    return next((name for name in reversed(names) if not name[:1].isupper()), "")
+
+
+# --- what is written ------------------------------------------------------------------------------------------------
+
+
+def _each(
+    writer: Conditions,
+    node: Node,
+    focus: Place,
+    body: Callable[[Place], None],
+    wanted: Callable[[Kind], bool] = lambda _: True,
+) -> None:
+    """A loop over what an expression finds; an extension stands for its value, where R4's expressions stop."""
+    want = Want(values=True, skip=True, repeats=True, only=lambda k: k.name == "Extension" or wanted(k))
+
+    def found(place: Place) -> None:
+        if place.kind.name == "Extension":
+            writer.member(place, "value", body, replace(want, only=wanted))
+        else:
+            body(place)
+
+    writer.each(node, focus, found, want)
+
+
+def _converter(parameter: SearchParameter, kind: Kind, system: str | None = None) -> Converter | None:
+    return converter(parameter.type, _type_name(kind), system, parameter.targets)
+
+
+def _type_name(kind: Kind) -> str:
+    """A FHIR type; of a System type the one that has its values."""
+    return kind.name[0].lower() + kind.name[1:] if kind.system and kind.name != "Quantity" else kind.name
+
+
+def _write_entries(one: Evaluated, node: Node) -> Write:
+    return lambda writer, focus: _write_converted(writer, node, focus, one, one.parameter, "append")
+
+
+def _write_converted(
+    writer: Conditions, node: Node, focus: Place, one: Evaluated, parameter: SearchParameter, append: str
+) -> bool:
+    """The conversion of what an expression finds; whether there is any. A value that several want is read once.
+
+    Args:
+        parameter: that of `one`, or a component of it.
+        append: what takes the entries.
+    """
+    any_found = False
+
+    def body(place: Place) -> None:
+        nonlocal any_found
+        system = implied_system(place.element, one.known) if place.kind.name == "code" else None
+        convert = _converter(parameter, place.kind, system)
+        if convert is None:
+            return
+        any_found = True
+        out = writer.out
+        key = (convert, place.name, append)
+        codes = out.known.get(key) if out.shared else None
+        if codes is None:
+            codes = out.known[key] = []
+            function = out.constant(convert)
+            out.add(lambda: f"{function}({out.constant(tuple(codes))}, {place.name}, {append})")
+        if parameter.code not in codes:
+            codes.append(parameter.code)
+
+    _each(writer, node, focus, body, lambda kind: kind.open or _converter(parameter, kind) is not None)
+    return any_found
+
+
+def _write_pairs(one: Evaluated, node: Node, reached: set[str] | None = None) -> Write:
+    """For each value of a composite's expression, what its components find there."""
+
+    def pair(writer: Conditions, place: Place) -> None:
+        out = writer.out
+        lists: list[str] = []
+        with ExitStack() as blocks:
+            blocks.enter_context(out.alone())
+            for component, expression in one.components:
+                lists.append(out.name("l"))
+                out.add(f"{lists[-1]} = []")
+                found = _write_converted(
+                    writer, expression.node, place, one, component, f"{lists[-1]}.append"
+                )
+                if found and reached is not None:
+                    reached.add(component.code)
+                blocks.enter_context(out.block(f"if {lists[-1]}:"))
+            make = out.constant(CompositeEntry.of)
+            out.add(f"append({make}({one.parameter.code!r}, {', '.join(lists)}))")
+
+    return lambda writer, focus: _each(writer, node, focus, lambda place: pair(writer, place))
+
+
+def _write_values(one: Evaluated, node: Node) -> Write:
+    def body(writer: Conditions, place: Place) -> None:
+        writer.out.add(f"append(({one.parameter.code!r}, {_type_name(place.kind)!r}, {place.name}))")
+
+    return lambda writer, focus: _each(writer, node, focus, lambda place: body(writer, place))
+
+
+def compiled(resource_type: str, only: frozenset[str] | None, known: Definitions) -> Compiled:
     """The compiled parameters of a type; those of `only`, or all.
 
     Raises:
         KeyError: R4 has no such resource type.
     """
-    parameters = definitions.search_parameters(resource_type)
-    known = _known.get((resource_type, only))
-    if known is not None and known[0] is parameters:
-        return known[1]
-    same = known is not None and known[0] == parameters  # another object after something else was registered
-    found = known[1] if known is not None and same else _compile(resource_type, parameters, only)
-    _known[resource_type, only] = (parameters, found)
-    return found
-
-
-def _compile(
-    resource_type: str,
-    parameters: Mapping[str, definitions.SearchParameter],
-    only: frozenset[str] | None,
-) -> Compiled:
-    building = _Building(resource_type)
-    for code, parameter in parameters.items():
-        if code not in STORED and (only is None or code in only):
-            building.add(parameter)
-    return building.done()
-
-
-class _Building:
-    """What has been compiled so far of one type."""
-
-    def __init__(self, resource_type: str) -> None:
-        self.type = resource_type
-        self.targets: list[Target] = []
-        self.others: list[Presence | Fallback] = []
-        self.composites: list[Composite | CompositeFallback] = []
-        self.codes: set[str] = set(STORED)
-        self.places: list[tuple[str, Place]] = []
-        self.uncompiled: list[Uncompiled] = []
-        self.unindexed: dict[Unindexed, None] = {}
-
-    def add(self, parameter: definitions.SearchParameter) -> None:
-        """Compile one parameter, by the walker if it can be, else for the engine."""
-        if not parameter.expression:
-            self.leave(parameter, "has no expression")
-        elif parameter.type == "special":
-            self.leave(parameter, "is special: its values are not compared by any search type")
-        else:
-            try:
-                self.walked(parameter)
-            except Unsupported:
-                self.evaluated(parameter)
-
-    def leave(self, parameter: definitions.SearchParameter, reason: str) -> None:
-        self.uncompiled.append(Uncompiled(self.type, parameter.code, parameter.expression, reason))
-
-    def walked(self, parameter: definitions.SearchParameter) -> None:
-        """Compile to places.
-
-        Raises:
-            Unsupported: the expression is outside the subset.
-        """
-        code = parameter.code
-        if parameter.type == "composite":
-            self.composites.append(composite(self.type, parameter))
-            self.codes.add(code)
-            return
-        presence = _PRESENT_AND_TRUE.fullmatch(parameter.expression)
-        if presence:
-            places = compile_expression(presence["path"], self.type)
-            self.others.append(Presence(code, tuple(place.steps[0][1] for place in places)))
-            self.codes.add(code)
-            return
-        places = compile_expression(parameter.expression, self.type)
-        if not places:
-            self.leave(parameter, f"leads nowhere in {self.type}")
-        for place in places:
-            self.places.append((code, place))
-            convert = converter(parameter.type, place.type, implied_system(place.binding), parameter.targets)
-            if convert is not None:
-                self.targets.append(Target(place, code, convert))
-                self.codes.add(code)
-            elif place.before is None or place.before.type != "Extension":  # which may hold any type
-                self.unindexed[Unindexed(self.type, code, parameter.type, place.type)] = None
-        if places and code not in self.codes:
-            self.leave(parameter, f"finds nothing that has a form as {parameter.type}")
-
-    def evaluated(self, parameter: definitions.SearchParameter) -> None:
-        """Leave the parameter to the engine."""
-        try:
-            if parameter.type == "composite":
-                self.composites.append(composite_fallback(self.type, parameter))
-            else:
-                self.others.append(fallback(self.type, parameter))
-        except Unsupported as wrong:
-            self.leave(parameter, str(wrong))
-        except fhirpath.FHIRPathError as wrong:
-            self.leave(parameter, f"is no FHIRPath for {self.type}: {wrong}")
-        else:
-            self.codes.add(parameter.code)
-
-    def done(self) -> Compiled:
-        order = {
-            name: number
-            for number, element in enumerate(definitions.type_definition(self.type).children())
-            for name in element.json_names
-        }
-        self.targets.sort(key=lambda target: order.get(target.place.steps[0][1], 0))
-        return Compiled(
-            build(self.targets),
-            tuple(self.others),
-            tuple(self.composites),
-            frozenset(self.codes),
-            tuple(self.places),
-            tuple(self.uncompiled),
-            tuple(self.unindexed),
-        )
+    return known.derived(Compiled, resource_type, only)

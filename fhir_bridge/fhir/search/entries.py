@@ -105,6 +105,11 @@ class CompositeEntry(NamedTuple):
     parameter: str
     components: tuple[tuple[IndexEntry, ...], ...]
 
+    @classmethod
+    def of(cls, parameter: str, *components: list[IndexEntry]) -> CompositeEntry:
+        """An entry of what each component found, equal entries once."""
+        return cls(parameter, tuple(tuple(dict.fromkeys(found)) for found in components))
+
 
 IndexEntry = TokenEntry | StringEntry | DateEntry | QuantityEntry | NumberEntry | ReferenceEntry | UriEntry
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-__all__ = ["refers", "target_type"]
+__all__ = ["target_type"]
 
 _STRUCTURE = "http://hl7.org/fhir/StructureDefinition/"
 
@@ -26,11 +26,6 @@ def target_type(reference: dict[str, Any], resource: dict[str, Any]) -> str | No
             return parts[-2]
     stated = reference.get("type")
     return stated.removeprefix(_STRUCTURE) if isinstance(stated, str) else None
-
-
-def refers(reference: Any, wanted: str, resource: dict[str, Any]) -> bool:
-    """Whether a Reference is one to this type: `resolve() is Patient`."""
-    return isinstance(reference, dict) and target_type(reference, resource) == wanted
 
 
 def _contained(identity: str, resource: dict[str, Any]) -> str | None:

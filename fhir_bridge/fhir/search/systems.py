@@ -2,17 +2,31 @@
 
 from __future__ import annotations
 
-from functools import cache
-
-from fhir_bridge.fhir import definitions
+from fhir_bridge.fhir.definitions import Definitions, find_type
+from fhir_bridge.fhir.fhirpath.kinds import Kind
 
 __all__ = ["implied_system"]
 
 
-@cache
-def implied_system(value_set: str | None) -> str | None:
-    """The one code system of a required binding: what `system|code` means for an element of type code."""
-    known = definitions.value_set(value_set) if value_set else None
-    if known is None or known.open or len(known.codes) != 1:
+def implied_system(element: tuple[Kind, str] | None, known: Definitions) -> str | None:
+    """The one code system of a required binding: what `system|code` means for an element of type code.
+
+    Args:
+        element: the type that it is an element of, and its JSON name.
+    """
+    return known.derived(_implied, element)
+
+
+def _implied(known: Definitions, element: tuple[Kind, str] | None) -> str | None:
+    place = element[0].place if element is not None else None
+    definition = find_type(place[0]) if place is not None else None
+    if element is None or place is None or definition is None:
         return None
-    return next(iter(known.codes))
+    found = definition.child(place[1], element[1])
+    binding = found[0].binding if found is not None else None
+    if binding is None or binding.strength != "required":
+        return None
+    listed = known.value_set(binding.value_set) if binding.value_set else None
+    if listed is None or listed.open or len(listed.codes) != 1:
+        return None
+    return next(iter(listed.codes))

@@ -59,7 +59,7 @@ def split_reference(reference: str) -> tuple[str | None, str | None, str | None]
 def _token_code(system: str | None) -> Converter:
     def convert(parameters: tuple[str, ...], value: Any, append: Append) -> None:
         if isinstance(value, str):
-            code = indexable(value)
+            code = value if len(value) <= MAX_INDEXED else indexable(value)
             for parameter in parameters:
                 append(_new(TokenEntry, (parameter, system, code)))
 
@@ -179,12 +179,15 @@ def _reference(parameters: tuple[str, ...], value: Any, append: Append) -> None:
     if not isinstance(value, dict):
         return
     reference = value.get("reference")
-    if isinstance(reference, str) and not reference.startswith("#"):
-        resource_type, identity, url = split_reference(reference)
-        if url is not None:
-            url = indexable(url)
-        for parameter in parameters:
-            append(_new(ReferenceEntry, (parameter, resource_type, identity, url)))
+    if isinstance(reference, str) and reference[:1] != "#":
+        resource_type, _, identity = reference.partition("/")
+        if identity and "/" not in identity and resource_type.isalpha() and resource_type[0].isupper():
+            for parameter in parameters:  # as `split_reference` has it, without its call
+                append(_new(ReferenceEntry, (parameter, resource_type, identity, None)))
+        else:
+            kind, name, url = split_reference(reference)
+            for parameter in parameters:
+                append(ReferenceEntry(parameter, kind, name, None if url is None else indexable(url)))
     identifier = value.get("identifier")
     if identifier is not None:
         _token_identifier(tuple(f"{parameter}:identifier" for parameter in parameters), identifier, append)
@@ -211,7 +214,7 @@ def _canonical(parameters: tuple[str, ...], value: Any, append: Append) -> None:
 
 def _uri(parameters: tuple[str, ...], value: Any, append: Append) -> None:
     if isinstance(value, str):
-        text = indexable(value)
+        text = value if len(value) <= MAX_INDEXED else indexable(value)
         for parameter in parameters:
             append(_new(UriEntry, (parameter, text)))
 

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from functools import lru_cache
 from typing import Any
 
-from fhir_bridge.fhir import definitions, grammar_codes, ucum
-from fhir_bridge.fhir.definitions import Binding, ValueSet
+from fhir_bridge.fhir import grammar_codes, ucum
+from fhir_bridge.fhir.definitions import Binding, Definitions, ValueSet
 from fhir_bridge.fhir.definitions.versions import split
 from fhir_bridge.fhir.issues import Severity
 from fhir_bridge.fhir.validation.run import Check, Path, Run
@@ -35,7 +34,7 @@ _WITHOUT_CODES = frozenset({_HL7 + "message-events", _HL7 + "CodeSystem/summary"
 
 def in_value_set(value_set: str, system: str | None, code: str, run: Run) -> bool | None:
     """Whether the code is a member: by the tables, and where they can't tell, by the terminology port."""
-    known = definitions.value_set(value_set)
+    known = run.definitions.value_set(value_set)
     answer = known.member(system, code) if known is not None else None
     if answer is None and known is not None:
         answer = _by_grammar(known, system, code)
@@ -65,10 +64,9 @@ def _by_grammar(known: ValueSet, system: str | None, code: str) -> bool | None:
     return None if None in answers or not answers else False
 
 
-@lru_cache(8192)
-def _allowed(value_set: str) -> str:
+def _allowed(value_set: str, run: Run) -> str:
     """The codes of a small value set, for messages."""
-    known = definitions.value_set(value_set)
+    known = run.definitions.value_set(value_set)
     if known is None or not known.complete or len(known) > MAX_LISTED:
         return ""
     return ": " + ", ".join(sorted(code for codes in known.codes.values() for code in codes))
@@ -78,17 +76,19 @@ def _report(binding: Binding, required: bool, found: str, path: Path, run: Run) 
     value_set = binding.value_set or ""
     if required:
         run.add(
-            "FB-FHIR-020", f"{found} is not in the required value set {value_set}{_allowed(value_set)}", path
+            "FB-FHIR-020",
+            f"{found} is not in the required value set {value_set}{_allowed(value_set, run)}",
+            path,
         )
     else:
         run.add(
             "FB-FHIR-021",
-            f"{found} is not in the extensible value set {value_set}{_allowed(value_set)}",
+            f"{found} is not in the extensible value set {value_set}{_allowed(value_set, run)}",
             path,
         )
 
 
-def binding_check(binding: Binding | None, kind: str) -> Check | None:
+def binding_check(binding: Binding | None, kind: str, definitions: Definitions) -> Check | None:
     """A check of values of this type against a required or extensible binding; None where nothing is to check."""
     if binding is None:
         return None
@@ -96,15 +96,16 @@ def binding_check(binding: Binding | None, kind: str) -> Check | None:
         binding = replace(binding, strength="extensible")
     if binding.max_value_set and binding.strength != "required":
         return _both(
-            binding_check(Binding(MAXIMUM, binding.max_value_set), kind),
-            binding_check(Binding(binding.strength, binding.value_set), kind),
+            binding_check(Binding(MAXIMUM, binding.max_value_set), kind, definitions),
+            binding_check(Binding(binding.strength, binding.value_set), kind, definitions),
         )
     if not binding.value_set or binding.strength not in ("required", "extensible", MAXIMUM):
         return None
+    if kind in ("code", "string", "uri"):
+        known = definitions.value_set(binding.value_set)
+        listed = frozenset[str]().union(*known.codes.values()) if known is not None else frozenset[str]()
+        return _code_check(binding, binding.value_set, listed)
     maker = {
-        "code": _code_check,
-        "string": _code_check,
-        "uri": _code_check,
         "Coding": _coding_check,
         "CodeableConcept": _concept_check,
         "Quantity": _quantity_check,
@@ -125,11 +126,8 @@ def _both(first: Check | None, second: Check | None) -> Check | None:
     return check
 
 
-def _code_check(binding: Binding, value_set: str, required: bool) -> Check:
-    known = definitions.value_set(value_set)
-    listed = frozenset[str]()
-    if known is not None:
-        listed = listed.union(*known.codes.values())
+def _code_check(binding: Binding, value_set: str, listed: frozenset[str]) -> Check:
+    required = binding.strength != "extensible"
 
     def check(value: Any, path: Path, run: Run) -> None:
         if (
@@ -191,15 +189,19 @@ def _quantity_check(binding: Binding, value_set: str, required: bool) -> Check:
     return check
 
 
-@lru_cache(8192)
-def _displays(system: str) -> tuple[dict[str, str], bool] | None:
+def _displays(system: str, run: Run) -> tuple[dict[str, str], bool] | None:
     """Codes of a system and their displays, folded for comparison, and whether the case of codes counts.
 
-    None where the system is not at hand. Where case does not count, the codes are in lower case too.
+    None where the system is not here. Where case does not count, the codes are in lower case too.
     """
-    known = definitions.code_system(system)
-    if known is None:
+    if run.definitions.code_system(system) is None:
         return None
+    return run.definitions.derived(_folded_displays, system)
+
+
+def _folded_displays(definitions: Definitions, system: str) -> tuple[dict[str, str], bool]:
+    known = definitions.code_system(system)
+    assert known is not None, "it is asked for only then"
     displays = {c.code: _folded(c.display or "") for c in known.concepts.values()}
     if not known.case_sensitive:
         displays = {**{code.lower(): display for code, display in displays.items()}, **displays}
@@ -221,7 +223,7 @@ def check_coding(value: dict[str, Any], path: Path, run: Run) -> None:
     if grammar_codes.known(system, code) is False:
         run.add("FB-FHIR-022", f"{system} has no code '{code[:80]}'", path)
         return
-    found = _displays(system)
+    found = _displays(system, run)
     if found is not None:
         known = _display_of(code, *found)
         if known is None:
@@ -274,7 +276,7 @@ def check_unit(value: dict[str, Any], path: Path, run: Run) -> None:
         if not ucum.is_valid(code):
             run.add("FB-FHIR-022", f"'{code[:64]}' is no UCUM code", path)
         return
-    found = _displays(system)
+    found = _displays(system, run)
     if found is None:
         _check_system(system, path, run)
     elif _display_of(code, *found) is None:
@@ -283,7 +285,7 @@ def check_unit(value: dict[str, Any], path: Path, run: Run) -> None:
 
 def lacks(system: str, code: str, run: Run) -> bool:
     """Whether a system, whose whole content is at hand, doesn't have the code; systems of a grammar are left be."""
-    found = _displays(system)
+    found = _displays(system, run)
     if found is None or _display_of(code, *found) is not None:
         return False
     return run.terminology is None or run.terminology.lookup(system, code) is None
@@ -298,7 +300,3 @@ def _display_of(code: str, displays: dict[str, str], case_counts: bool) -> str |
 def _unknown(system: str, code: str, path: Path, run: Run) -> None:
     if run.terminology is None or run.terminology.lookup(system, code) is None:
         run.add("FB-FHIR-022", f"{system} has no code '{code[:80]}'", path)
-
-
-for _remembered in (_allowed, _displays):
-    definitions.on_change(_remembered.cache_clear)

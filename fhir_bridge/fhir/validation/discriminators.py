@@ -6,14 +6,14 @@ the values that are held against it.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
 from fhir_bridge.fhir import definitions
-from fhir_bridge.fhir.definitions import Element, TypeDefinition
+from fhir_bridge.fhir.definitions import Definitions, Element, TypeDefinition
+from fhir_bridge.fhir.fhirpath import FHIRPathError, parse, syntax, unparse
 from fhir_bridge.fhir.validation.resolution import resolve
 from fhir_bridge.fhir.validation.run import Run
 
@@ -28,11 +28,6 @@ Node = tuple[Any, Any, str]
 MAX_BRANCHES = 64
 """Places a path may lead to in profiles, through type profiles and targets."""
 
-_STEP = re.compile(
-    r"\s*\.?\s*(?:(?P<function>extension|ofType|as|resolve)\s*\(\s*(?P<argument>'[^']*'|[A-Za-z.]*)\s*\)"
-    r"|(?P<this>\$this)|`(?P<quoted>[^`]+)`|(?P<name>[A-Za-z_]\w*)(?:\[x\])?)"
-)
-
 
 class Unsupported(ValueError):
     """A discriminator path outside what R4 allows there."""
@@ -46,19 +41,30 @@ def steps_of(path: str) -> tuple[Step, ...]:
         Unsupported: the path has something that a discriminator can't have.
     """
     steps: list[Step] = []
-    at = 0
-    while at < len(path):
-        match = _STEP.match(path, at)
-        if match is None or match.end() == at:
-            raise Unsupported(f"the discriminator '{path[:80]}' can't be followed at '{path[at : at + 20]}'")
-        at = match.end()
-        if match["function"]:
-            argument = match["argument"].strip("'")
-            kind = {"extension": "extension", "resolve": "resolve"}.get(match["function"], "type")
-            steps.append((kind, argument.removeprefix("FHIR.")))
-        elif match["name"] or match["quoted"]:
-            steps.append(("name", match["name"] or match["quoted"]))
-    return tuple(steps)
+    try:
+        node: syntax.Node | None = parse(path) if path.strip() else None
+    except FHIRPathError as error:
+        raise Unsupported(f"the discriminator '{path[:80]}' can't be followed: {error}") from error
+    while node is not None:
+        match node:
+            case syntax.Special(name="this"):
+                break
+            case syntax.Member(name=name):
+                steps.append(("name", name))
+            case syntax.Indexer(index=syntax.Member(target=None, name="x")):
+                pass  # `value[x]`
+            case syntax.Call(name="resolve", arguments=()):
+                steps.append(("resolve", ""))
+            case syntax.Call(name="extension", arguments=(syntax.Literal(kind="String", value=url),)):
+                steps.append(("extension", url))
+            case syntax.Call(name="ofType" | "as", arguments=(kind,)):
+                steps.append(("type", unparse(kind).removeprefix("FHIR.")))
+            case _:
+                raise Unsupported(
+                    f"the discriminator '{path[:80]}' can't be followed at '{unparse(node)[:20]}'"
+                )
+        node = node.target
+    return tuple(reversed(steps))
 
 
 # --- in profiles --------------------------------------------------------------------------------------------------
@@ -79,13 +85,15 @@ class Located:
     reached: bool = True
 
 
-def locate(structure: TypeDefinition, element: Element, steps: tuple[Step, ...]) -> list[Located]:
+def locate(
+    structure: TypeDefinition, element: Element, steps: tuple[Step, ...], known: Definitions
+) -> list[Located]:
     """The elements at the end of a path from a slice: in its own profile, then in the profiles of its type.
 
     Where a fixed or pattern value says what stands at the end, the structure needs no element there.
     """
     found: list[Located] = []
-    _walk(structure, element, steps, (), found)
+    _walk(structure, element, steps, (), found, known)
     return found
 
 
@@ -95,6 +103,7 @@ def _walk(
     steps: tuple[Step, ...],
     way: tuple[tuple[Element, int], ...],
     found: list[Located],
+    known: Definitions,
 ) -> None:
     if len(found) >= MAX_BRANCHES:
         return
@@ -105,24 +114,24 @@ def _walk(
         (kind, argument), rest = steps[0], steps[1:]
         if kind == "resolve":
             for target in (t for k in element.types for t in k.targets):
-                into = definitions.structure(target)
+                into = known.structure(target)
                 if into is not None:
-                    _walk(into, into.root, rest, (), found)
+                    _walk(into, into.root, rest, (), found, known)
             return
         inner = _child(structure, element, kind, argument)
         if inner is not None:
-            _walk(structure, inner, rest, way, found)
+            _walk(structure, inner, rest, way, found, known)
         elif kind == "type" and argument in element.type_codes:
-            _walk(structure, element, rest, way, found)
+            _walk(structure, element, rest, way, found, known)
         elif any(passed.fixed or passed.pattern for passed, _ in way):
             found.append(Located(structure, element, way, reached=False))
         for part in _required_parts(structure, element, argument) if kind == "name" else ():
-            _walk(structure, part, rest, way, found)
+            _walk(structure, part, rest, way, found, known)
     for canonical in (p for k in element.types for p in k.profiles):
-        of_type = definitions.structure(canonical)
+        of_type = known.structure(canonical)
         if of_type is not None and of_type is not structure:
             start = of_type.element(canonical.partition("#")[2]) or of_type.root
-            _walk(of_type, start, steps, (), found)
+            _walk(of_type, start, steps, (), found, known)
 
 
 def _required_parts(structure: TypeDefinition, element: Element, name: str) -> list[Element]:

@@ -121,7 +121,7 @@ def _included(reference: str, where: Path, entries: _Entries, run: Run) -> None:
     steps = reference.partition("/_history/")[0].rsplit("/", 2)
     kind = steps[-2] if len(steps) > 1 else ""
     if ":" in reference:
-        if definitions.structure(reference) is None and not _is_definition(kind):
+        if run.definitions.structure(reference) is None and not _is_definition(kind):
             run.add("FB-FHIR-081", "no entry of the Bundle has this full URL", (where, "reference", -1))
     elif kind in definitions.resource_types():
         told = (

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
-from fhir_bridge.fhir import definitions, ucum
-from fhir_bridge.fhir.definitions import ElementType, Value
+from fhir_bridge.fhir import ucum
+from fhir_bridge.fhir.definitions import Definitions, ElementType, Profile, Value
 from fhir_bridge.fhir.validation.resolution import resolve
 from fhir_bridge.fhir.validation.run import Check, Path, Run
 
@@ -98,7 +98,9 @@ def _shown(value: Value | None) -> str:
     return str(value.value)
 
 
-def type_profile_check(kind: ElementType, find: Find, conforms: Conforms, where: str) -> Check | None:
+def type_profile_check(
+    kind: ElementType, find: Find, conforms: Conforms, where: str, definitions: Definitions
+) -> Check | None:
     """A check that a value satisfies a profile of its type: the one there is, or any of several."""
     if len(kind.profiles) == 1:
         return find(kind.profiles[0])
@@ -118,7 +120,7 @@ def type_profile_check(kind: ElementType, find: Find, conforms: Conforms, where:
     return check
 
 
-def target_check(kind: ElementType, conforms: Conforms, where: str) -> Check | None:
+def target_check(kind: ElementType, conforms: Conforms, where: str, definitions: Definitions) -> Check | None:
     """A check of what a Reference leads to within the input, and of how it is held.
 
     The target must conform to a profile that the element names for its type; a target elsewhere is not judged.
@@ -129,7 +131,7 @@ def target_check(kind: ElementType, conforms: Conforms, where: str) -> Check | N
         found = definitions.structure(target)
         if found is None:
             return _holding(kind, where) if kind.aggregation or kind.versioning else None
-        if isinstance(found, definitions.Profile):
+        if isinstance(found, Profile):
             profiled.setdefault(found.type, []).append(target)
         else:
             plain.add(found.name)

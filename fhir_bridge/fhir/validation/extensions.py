@@ -7,8 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from fhir_bridge.fhir import definitions
-from fhir_bridge.fhir.definitions import Constraint, ExtensionDefinition, Profile
+from fhir_bridge.fhir.definitions import Constraint, Definitions, ExtensionDefinition, Profile
 from fhir_bridge.fhir.fhirpath import FHIRPathError
 from fhir_bridge.fhir.fhirpath import compile as compile_path
 from fhir_bridge.fhir.issues import Severity
@@ -73,10 +72,12 @@ class _Known:
 class ExtensionChecks:
     """Checks extensions; what each is defined to be is worked out when it is first met."""
 
-    def __init__(self, engine: InvariantEngine, find: Find, unknown: Severity = "error") -> None:
+    def __init__(
+        self, engine: InvariantEngine, find: Find, definitions: Definitions, unknown: Severity = "error"
+    ) -> None:
         self._engine, self._find, self._unknown = engine, find, unknown
+        self._definitions = definitions
         self._known: dict[str, _Known | None] = {}
-        self._generation = -1
 
     def check(self, value: Any, path: Path, run: Run) -> None:
         """An Extension whose structure is sound: ext-1, and its definition where that is known."""
@@ -110,18 +111,15 @@ class ExtensionChecks:
             check(value, path, run)
 
     def _definition(self, url: str) -> _Known | None:
-        if self._generation != definitions.generation():
-            self._known.clear()
-            self._generation = definitions.generation()
         if url not in self._known:
             if len(self._known) > MANY:
                 self._known.clear()  # urls come from resources: their number must have a bound
-            profile = definitions.extension_structure(url)
+            profile = self._definitions.extension_structure(url)
             self._known[url] = self._compile(profile) if profile is not None else None
         return self._known[url]
 
     def _compile(self, profile: Profile) -> _Known:
-        digest = definitions.extension(profile.canonical)
+        digest = self._definitions.extension(profile.canonical)
         assert digest is not None
         elements = frozenset(expression for kind, expression in digest.contexts if kind == "element")
         within = frozenset(expression for kind, expression in digest.contexts if kind == "extension")
@@ -219,7 +217,13 @@ def _check_cross_version(parts: Any, url: str, path: Path, run: Run) -> None:
 def _selects(expression: str, at: Standing, run: Run) -> bool:
     """Whether a FHIRPath of the resource selects the element; one that can't be evaluated forbids nothing."""
     try:
-        items = compile_path(expression).items(run.resource, resource=run.resource, root=run.root)
+        items = compile_path(expression).items(
+            run.resource,
+            resource=run.resource,
+            root=run.root,
+            conformance=run.conformance,
+            definitions=run.definitions,
+        )
     except FHIRPathError:
         return True
     return any(item.value is at.value for item in items)

@@ -90,6 +90,8 @@ def _surroundings(run: Run) -> dict[str, Any]:
         "root": run.root or None,
         "resolver": _WithinRun(run),
         "terminology": run.terminology,
+        "conformance": run.conformance,
+        "definitions": run.definitions,
     }
 
 

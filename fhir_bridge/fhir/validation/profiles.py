@@ -38,7 +38,7 @@ class ProfileCompiler:
         self._objects: dict[tuple[str, str], list[Check]] = {}
         self._open: set[tuple[str, str]] = set()
         self._settled: set[str] = set()
-        self._generation = -1
+        self._definitions = types.definitions
         self._lock = RLock()
 
     def find(self, canonical: str) -> Check | None:
@@ -46,12 +46,8 @@ class ProfileCompiler:
 
         A fragment names the element of the profile that a value is checked as (`…/sections#Composition.section:plan`).
         """
-        if self._generation != definitions.generation():
-            self._checks.clear()
-            self._objects.clear()
-            self._generation = definitions.generation()
         if canonical not in self._checks:
-            profile = definitions.profile(canonical) or definitions.extension_structure(canonical)
+            profile = self._definitions.profile(canonical) or self._definitions.extension_structure(canonical)
             if profile is None:
                 return None
             self._checks[canonical] = self._lazy(profile, canonical.partition("#")[2])
@@ -75,7 +71,7 @@ class ProfileCompiler:
         A resource that is being judged already, because resources refer to each other in a circle, counts as
         conforming.
         """
-        structure = definitions.structure(canonical)
+        structure = self._definitions.structure(canonical)
         if structure is None:
             return None
         kind = value.get("resourceType") if isinstance(value, dict) else None
@@ -237,7 +233,7 @@ class ProfileCompiler:
             name = part.slice_name
             if name is None or not name.startswith(prefix) or "/" in name[len(prefix) :]:
                 continue
-            match = matcher(profile, slicing, part, self.conforms)
+            match = matcher(profile, slicing, part, self.conforms, self._definitions)
             self._settled |= match.settled
             limit = part.max if part.max != base_element.max else None
             checks, beside = self._value_checks(profile, part, base, base_element)
@@ -293,7 +289,9 @@ class ProfileCompiler:
         types: set[str] = set()
         profiled: dict[str, list[str]] = {}
         for kind in kinds:
-            known = [(p, found) for p in kind.profiles if (found := definitions.structure(p)) is not None]
+            known = [
+                (p, found) for p in kind.profiles if (found := self._definitions.structure(p)) is not None
+            ]
             if kind.code not in RESOURCES:
                 types.add(kind.code)
             elif not kind.profiles or len(known) < len(kind.profiles):
@@ -303,7 +301,9 @@ class ProfileCompiler:
                 profiled.setdefault(found.type, []).append(canonical)
         where = place(profile, element.id)
         by_type = {
-            name: type_profile_check(ElementType(name, profiles=tuple(urls)), self.find, self.conforms, where)
+            name: type_profile_check(
+                ElementType(name, profiles=tuple(urls)), self.find, self.conforms, where, self._definitions
+            )
             for name, urls in profiled.items()
         }
         wanted = " or ".join(sorted(types))
@@ -360,19 +360,19 @@ class ProfileCompiler:
         if (element.min_value, element.max_value) != (base_element.min_value, base_element.max_value):
             checks.append(bounds_check(element.min_value, element.max_value, where))
         if element.binding is not None and element.binding != base_element.binding:
-            bound = binding_check(element.binding, kind.code)
+            bound = binding_check(element.binding, kind.code, self._definitions)
             checks += [defined(bound, where)] if bound else []
         if kind.code == "Reference" and kind.targets and (of_base is None or kind.targets != of_base.targets):
-            checks.append(defined(reference_check(kind), where))
+            checks.append(defined(reference_check(kind, self._definitions), where))
         if kind.code == "Reference" and kind != of_base:
-            led_to = target_check(kind, self.conforms, where)
+            led_to = target_check(kind, self.conforms, where, self._definitions)
             checks += [led_to] if led_to else []
         if (
             kind.profiles
             and kind.code != "Extension"
             and (of_base is None or kind.profiles != of_base.profiles)
         ):
-            found = type_profile_check(kind, self.find, self.conforms, where)
+            found = type_profile_check(kind, self.find, self.conforms, where, self._definitions)
             checks += [found] if found else []
         known = {(c.key, c.expression) for c in base_element.constraints}
         predicates = self._types.element_predicates(element, kind.code)

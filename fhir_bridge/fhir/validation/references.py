@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from fhir_bridge.fhir import definitions
+from fhir_bridge.fhir.definitions import Definitions
 from fhir_bridge.fhir.issues import Severity
 from fhir_bridge.fhir.validation.run import Path, Run
 
@@ -20,7 +21,7 @@ _SPACE = re.compile(r"[ \t\n\r\f\v]")
 _CONDITIONAL = re.compile(r"([A-Z][A-Za-z]+)\?.+")
 
 
-def allowed_types(targets: Iterable[str]) -> frozenset[str] | None:
+def allowed_types(targets: Iterable[str], known: Definitions) -> frozenset[str] | None:
     """The resource types that reference targets name; None where any is allowed."""
     types = set()
     for target in targets:
@@ -29,7 +30,7 @@ def allowed_types(targets: Iterable[str]) -> frozenset[str] | None:
                 return None
             types.add(target)
             continue
-        profile = definitions.profile(target)
+        profile = known.profile(target)
         if profile is not None:  # of one that is not at hand the type can't be told: the others count
             types.add(profile.type)
     return frozenset(types) or None

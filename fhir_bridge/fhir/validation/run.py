@@ -6,9 +6,9 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from fhir_bridge.fhir.definitions import TypeDefinition
+from fhir_bridge.fhir.definitions import DEFAULT, Definitions, TypeDefinition
 from fhir_bridge.fhir.issues import Issue, Severity
-from fhir_bridge.fhir.ports import TerminologyPort
+from fhir_bridge.fhir.ports import ConformancePort, TerminologyPort
 from fhir_bridge.fhir.validation.codes import CODES
 
 __all__ = ["Check", "Path", "Run", "defined", "place", "render"]
@@ -29,14 +29,24 @@ class Run:
         bundles: entries of the Bundles around it (`BundleEntries`), outermost first, each with the full URL of the
             entry that is being checked.
         ids: ids of the resource's elements, met so far.
+        conformance: answers conformsTo() of an invariant.
+        definitions: those that the resource is checked against.
         conforming: whether a resource conforms to a profile, by identity and canonical; None while that is found out.
     """
 
     __slots__ = (
-        "bundle", "bundles", "conforming", "contained", "here", "ids", "issues", "resource", "root", "terminology",
+        "bundle", "bundles", "conformance", "conforming", "contained", "definitions", "here", "ids", "issues",
+        "resource", "root", "terminology",
     )  # fmt: skip
 
-    def __init__(self, terminology: TerminologyPort | None) -> None:
+    def __init__(
+        self,
+        terminology: TerminologyPort | None,
+        conformance: ConformancePort | None = None,
+        definitions: Definitions = DEFAULT,
+    ) -> None:
+        self.conformance = conformance
+        self.definitions = definitions
         self.issues: list[Issue] = []
         self.terminology = terminology
         self.resource: dict[str, Any] = {}
@@ -54,7 +64,7 @@ class Run:
 
     def aside(self) -> Run:
         """A run in the same place whose findings are its own: to see whether something conforms."""
-        run = Run(self.terminology)
+        run = Run(self.terminology, self.conformance, self.definitions)
         run.resource, run.root, run.here = self.resource, self.root, self.here
         run.contained, run.bundle, run.bundles = self.contained, self.bundle, self.bundles
         run.conforming = self.conforming

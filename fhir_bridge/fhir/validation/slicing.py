@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from fhir_bridge.fhir import definitions
-from fhir_bridge.fhir.definitions import Element, Profile, Slicing, TypeDefinition
+from fhir_bridge.fhir.definitions import Definitions, Element, Profile, Slicing, TypeDefinition
 from fhir_bridge.fhir.validation.bindings import in_value_set
 from fhir_bridge.fhir.validation.discriminators import (
     Located,
@@ -71,7 +71,9 @@ class _Requirement:
     whole: bool = True
 
 
-def matcher(profile: Profile, slicing: Slicing | None, part: Element, conforms: Conforms) -> Match:
+def matcher(
+    profile: Profile, slicing: Slicing | None, part: Element, conforms: Conforms, known: Definitions
+) -> Match:
     """The test for a slice."""
     discriminators = slicing.discriminators if slicing else ()
     if not discriminators:
@@ -87,13 +89,13 @@ def matcher(profile: Profile, slicing: Slicing | None, part: Element, conforms: 
             steps = steps_of(path)
         except Unsupported:
             return Match(_undecided)
-        located = locate(profile, part, steps)
+        located = locate(profile, part, steps, known)
         requirements = _requirements(located, steps) if kind in ("value", "pattern") else []
         located = [found for found in located if found.reached]
         if len(discriminators) == 1 and len(requirements) == 1:
             coding = _one_coding(requirements[0])
         settled |= _settled(profile, part, requirements)
-        test = _test(kind, steps, located, requirements, part, conforms)
+        test = _test(kind, steps, located, requirements, part, conforms, known)
         if test is not None:
             tests.append(test)
     if not tests:
@@ -136,6 +138,7 @@ def _test(
     requirements: list[_Requirement],
     part: Element,
     conforms: Conforms,
+    known: Definitions,
 ) -> Matcher | None:
     """The test of one discriminator; None where the slice says nothing of it."""
     if any(found.element.max == 0 for found in located):
@@ -143,11 +146,11 @@ def _test(
     if kind in ("value", "pattern"):
         if requirements:
             return _value_test(requirements)
-        return _binding_test(steps, located) or (_existence(steps, located) if located else None)
+        return _binding_test(steps, located, known) or (_existence(steps, located) if located else None)
     if kind == "exists":
         return _existence(steps, located) or _undecided
     if kind == "type":
-        return _type_test(steps, located, part)
+        return _type_test(steps, located, part, known)
     if kind == "profile":
         return _profile_test(steps, located, part, conforms)
     return _undecided
@@ -223,13 +226,13 @@ def _value_test(requirements: list[_Requirement]) -> Matcher:
     return meets
 
 
-def _binding_test(steps: tuple[Step, ...], located: list[Located]) -> Matcher | None:
+def _binding_test(steps: tuple[Step, ...], located: list[Located], known: Definitions) -> Matcher | None:
     bindings = (found.element.binding for found in located)
     binding = next((b for b in bindings if b is not None and b.strength == "required" and b.value_set), None)
     if binding is None:
         return None
     value_set = str(binding.value_set)
-    unknown = definitions.value_set(value_set) is None
+    unknown = known.value_set(value_set) is None
 
     def bound(node: Node, run: Run) -> bool | None:
         answers = [
@@ -259,7 +262,7 @@ def _existence(steps: tuple[Step, ...], located: list[Located]) -> Matcher | Non
     return lambda node, run: bool(nodes_at(node, steps, run))
 
 
-def _type_test(steps: tuple[Step, ...], located: list[Located], part: Element) -> Matcher:
+def _type_test(steps: tuple[Step, ...], located: list[Located], part: Element, known: Definitions) -> Matcher:
     """By type; of a reference (`resolve()`) by the type that it leads to."""
     resolves = bool(steps) and steps[-1][0] == "resolve"
     if resolves:
@@ -267,7 +270,7 @@ def _type_test(steps: tuple[Step, ...], located: list[Located], part: Element) -
         types = before if before else None
     else:
         elements = [found.element for found in located] or [part]
-        types = _types_of(elements[0])
+        types = _types_of(elements[0], known)
 
     def typed(node: Node, run: Run) -> bool | None:
         if types is None:
@@ -308,13 +311,10 @@ def _is_a(kind: str, types: frozenset[str]) -> bool:
     return False
 
 
-def _types_of(element: Element) -> frozenset[str] | None:
+def _types_of(element: Element, known: Definitions) -> frozenset[str] | None:
     """The types an element has; those of its profiles where it is any resource."""
     of_profiles = {
-        p.type
-        for kind in element.types
-        for url in kind.profiles
-        if (p := definitions.structure(url)) is not None
+        p.type for kind in element.types for url in kind.profiles if (p := known.structure(url)) is not None
     }
     codes = frozenset(element.type_codes)
     if codes <= {"Resource", "DomainResource"} and of_profiles:

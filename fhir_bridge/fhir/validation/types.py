@@ -10,7 +10,14 @@ from collections.abc import Callable
 from typing import Any
 
 from fhir_bridge.fhir import definitions
-from fhir_bridge.fhir.definitions import Constraint, Element, ElementType, TypeDefinition
+from fhir_bridge.fhir.definitions import (
+    DEFAULT,
+    Constraint,
+    Definitions,
+    Element,
+    ElementType,
+    TypeDefinition,
+)
 from fhir_bridge.fhir.json_kinds import kind_of
 from fhir_bridge.fhir.validation.attachments import check_attachment
 from fhir_bridge.fhir.validation.bindings import binding_check, check_coding, check_unit
@@ -48,13 +55,15 @@ class TypeCompiler:
     """Compiles types on demand and keeps them.
 
     Attributes:
+        definitions: those that values are checked against.
         resource: the check for a contained, entry or parameter resource; the validator sets it.
         profile: the check of a data type's profile (SimpleQuantity) by canonical, or None; the validator sets it.
         extension: the check of an extension against its definition; the validator sets it.
     """
 
-    def __init__(self, invariants: InvariantEngine) -> None:
+    def __init__(self, invariants: InvariantEngine, definitions: Definitions = DEFAULT) -> None:
         self.invariants = invariants
+        self.definitions = definitions
         self.resource: Check = _no_resource
         self.profile: Callable[[str], Check | None] = _no_profile
         self.extension: Check = _no_resource
@@ -197,10 +206,10 @@ class TypeCompiler:
             cells = [self.cell(definition.name, element.id)]
         else:
             cells = [self.cell(code)]
-        if bound := binding_check(element.binding, code):
+        if bound := binding_check(element.binding, code, self.definitions):
             cells.append([defined(bound, where)])
         if code == "Reference":
-            cells.append([defined(reference_check(kind), where)])
+            cells.append([defined(reference_check(kind, self.definitions), where)])
         if len(kind.profiles) == 1 and (checked := self.profile(kind.profiles[0])):
             cells.append([checked])
         predicates = self.element_predicates(element, code)
@@ -222,8 +231,8 @@ class TypeCompiler:
     ) -> Rule:
         ok = primitive_check(code)
         where = place(definition, element.id)
-        bound = binding_check(element.binding, code)
-        own = (bound, _div if code == "xhtml" else None, *canonical_checks(element, code))
+        bound = binding_check(element.binding, code, self.definitions)
+        own = (bound, _div if code == "xhtml" else None, *canonical_checks(element, code, self.definitions))
         checks = [defined(c, where) for c in own if c]
         if code != "xhtml":  # the rules of narrative are kept by `_div`
             checks += [
@@ -322,9 +331,9 @@ class TypeCompiler:
         return rule
 
 
-def reference_check(kind: ElementType) -> Check:
+def reference_check(kind: ElementType, known: Definitions) -> Check:
     """A check of a Reference against the targets its element allows."""
-    allowed = allowed_types(kind.targets)
+    allowed = allowed_types(kind.targets, known)
     targets = " or ".join(sorted(allowed)) if allowed else "any resource"
 
     def check(value: Any, path: Path, run: Run) -> None:

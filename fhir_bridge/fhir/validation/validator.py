@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cache
 from typing import Any
 
-from fhir_bridge.fhir import definitions
+from fhir_bridge.fhir.definitions import DEFAULT, Definitions, resource_types
 from fhir_bridge.fhir.definitions.versions import named
 from fhir_bridge.fhir.issues import Issue, Severity
 from fhir_bridge.fhir.ports import TerminologyPort, process_terminology
@@ -15,6 +14,7 @@ from fhir_bridge.fhir.validation.bundles import check_entries, full_urls
 from fhir_bridge.fhir.validation.extensions import ExtensionChecks
 from fhir_bridge.fhir.validation.findings import EnoughFound, Findings
 from fhir_bridge.fhir.validation.invariants import InvariantEngine, Invariants
+from fhir_bridge.fhir.validation.narrative import narrative_problem
 from fhir_bridge.fhir.validation.profiles import ProfileCompiler, is_a
 from fhir_bridge.fhir.validation.resolution import BundleEntries
 from fhir_bridge.fhir.validation.run import Path, Run
@@ -33,6 +33,7 @@ class Validator:
         unknown_extensions: how an extension that no package at hand defines is reported. HL7's validator calls it an
             error; what stores data takes `warning`, since R4 extensibility.html asks to keep such extensions. An
             unknown modifierExtension is an error always.
+        definitions: those that resources are checked against; a site's hold what its packages define.
     """
 
     def __init__(
@@ -40,21 +41,16 @@ class Validator:
         terminology: TerminologyPort | None = None,
         invariants: InvariantEngine | None = None,
         unknown_extensions: Severity = "error",
+        definitions: Definitions = DEFAULT,
     ) -> None:
         self._terminology = terminology
-        self._engine = invariants or Invariants()
-        self._unknown_extensions = unknown_extensions
-        self._renew()
-
-    def _renew(self) -> None:
-        """Begin with nothing compiled: the definitions at hand are others than before."""
-        generation = definitions.generation()
-        types = TypeCompiler(self._engine)
-        profiles = ProfileCompiler(types)
+        self._definitions = definitions
+        engine = invariants or Invariants()
+        self._types = types = TypeCompiler(engine, definitions)
+        self._profiles = profiles = ProfileCompiler(types)
         types.resource = self._inner_resource
         types.profile = profiles.find
-        types.extension = ExtensionChecks(self._engine, profiles.find, self._unknown_extensions).check
-        self._types, self._profiles, self._generation = types, profiles, generation
+        types.extension = ExtensionChecks(engine, profiles.find, definitions, unknown_extensions).check
 
     def validate(
         self,
@@ -72,9 +68,7 @@ class Validator:
             terminology: asked for this resource in the place of the validator's own.
             most: findings that are wanted; an invalid resource with more is not looked at further. None: all.
         """
-        if self._generation != definitions.generation():
-            self._renew()
-        run = Run(terminology or self._terminology)
+        run = Run(terminology or self._terminology, self, self._definitions)
         if most is not None:
             run.issues = Findings(most)
         if isinstance(resource, bytes | str):
@@ -95,9 +89,23 @@ class Validator:
             pass
         return run.issues.closed() if isinstance(run.issues, Findings) else run.issues
 
+    def conforms(
+        self,
+        resource: dict[str, Any],
+        profiles: Sequence[str] = (),
+        terminology: TerminologyPort | None = None,
+    ) -> bool:
+        """Whether a resource is valid and conforms to these profiles; `fhir.ports.ConformancePort`."""
+        found = self.validate(resource, profiles, terminology)
+        return not any(issue.severity in ("error", "fatal") for issue in found)
+
+    def narrative_problem(self, div: Any) -> str | None:
+        """What R4 does not allow in a narrative; `fhir.ports.ConformancePort`."""
+        return narrative_problem(div)
+
     def _check(self, resource: Any, profiles: Sequence[str], run: Run) -> None:
         kind = resource.get("resourceType") if isinstance(resource, dict) else None
-        name = kind if isinstance(kind, str) and kind in definitions.resource_types() else "Resource"
+        name = kind if isinstance(kind, str) and kind in resource_types() else "Resource"
         self._resource(resource, (None, name, -1), run, profiles)
 
     def _inner_resource(self, value: Any, path: Path, run: Run) -> None:
@@ -118,7 +126,7 @@ class Validator:
             run.add("FB-FHIR-001", "expected a JSON object with a resourceType", path)
             return
         kind = value.get("resourceType")
-        if not isinstance(kind, str) or kind not in definitions.resource_types():
+        if not isinstance(kind, str) or kind not in resource_types():
             found = (
                 f"'{kind[:64]}' is no resource type of R4"
                 if isinstance(kind, str)
@@ -140,7 +148,7 @@ class Validator:
             check_entries(value, path, run)
         meta = value.get("meta")
         declared = meta.get("profile") if isinstance(meta, dict) else None
-        profiles = (*profiles, *definitions.global_profiles(kind))
+        profiles = (*profiles, *self._definitions.global_profiles(kind))
         if kind == "Observation":
             profiles = (*profiles, *vital_sign_profiles(value))
         if declared or profiles:
@@ -154,7 +162,7 @@ class Validator:
         plain, _, version = url.partition("|")
         if plain == f"http://hl7.org/fhir/StructureDefinition/{kind}":
             return
-        profile = definitions.profile(url) or definitions.structure(url)
+        profile = self._definitions.profile(url) or self._definitions.structure(url)
         if profile is None:
             run.add(
                 "FB-FHIR-035",
@@ -169,7 +177,7 @@ class Validator:
             )
         else:
             if version and not named(version, [profile.version]):
-                known = ", ".join(definitions.versions(plain))
+                known = ", ".join(self._definitions.versions(plain))
                 run.add(
                     "FB-FHIR-055",
                     f"the profile {plain} is not at hand in version {version[:64]}, expected one of {known}; "
@@ -239,10 +247,15 @@ def _full_url(bundle: dict[str, Any], path: Path) -> str:
     return url if isinstance(url, str) else ""
 
 
-@cache
-def get_validator(unknown_extensions: Severity = "error") -> Validator:
-    """The process's validator, with the process's terminology: what `fhir-bridge validate` and `$validate` report.
+def get_validator(unknown_extensions: Severity = "error", definitions: Definitions = DEFAULT) -> Validator:
+    """The one validator of these definitions, with the process's terminology: what `fhir-bridge validate` and
+    `$validate` report.
 
     What is to be stored is validated with `unknown_extensions="warning"`.
     """
-    return Validator(process_terminology(), unknown_extensions=unknown_extensions)
+    return definitions.derived(_validator, unknown_extensions)
+
+
+def _validator(definitions: Definitions, unknown_extensions: Severity) -> Validator:
+    terminology = process_terminology(definitions)
+    return Validator(terminology, unknown_extensions=unknown_extensions, definitions=definitions)

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import re
-from functools import lru_cache
 from typing import Any
 
 from fhir_bridge.fhir import definitions
-from fhir_bridge.fhir.definitions import Element
+from fhir_bridge.fhir.definitions import Definitions, Element
 from fhir_bridge.fhir.issues import Severity
 from fhir_bridge.fhir.validation.references import allowed_types
 from fhir_bridge.fhir.validation.run import Check, Path, Run
@@ -48,11 +47,11 @@ def check_meta(value: Any, path: Path, run: Run) -> None:
             seen.add(label)
 
 
-def canonical_checks(element: Element, code: str) -> list[Check]:
+def canonical_checks(element: Element, code: str, known: Definitions) -> list[Check]:
     """Checks of a canonical or a definition's own url, by what the element is for; none for other values."""
     if code == "canonical":
         targets = next((kind.targets for kind in element.types if kind.code == code), ())
-        return [_target_check(allowed_types(targets), element.path)]
+        return [_target_check(allowed_types(targets, known), element.path)]
     if code == "uri" and element.path.count(".") == 1 and element.name == "url" and _is_definition(element):
         return [_check_own_url]
     return []
@@ -71,19 +70,18 @@ def _check_own_url(value: Any, path: Path, run: Run) -> None:
         run.add("FB-FHIR-047", "the canonical URL is not absolute", path)
 
 
-@lru_cache(4096)
-def _kind_of(canonical: str) -> str | None:
-    """The resource type of the definition that has this canonical URL, where it is at hand in that version."""
+def _kind_of(canonical: str, known: Definitions) -> str | None:
+    """The resource type of the definition that has this canonical URL, where it is here in that version."""
     url, _, version = canonical.partition("|")
-    found: Any = definitions.structure(url)
+    found: Any = known.structure(url)
     if found is not None:
         kind = "StructureDefinition"
-    elif (found := definitions.value_set(url)) is not None:
+    elif (found := known.value_set(url)) is not None:
         kind = "ValueSet"
-    elif (found := definitions.code_system(url)) is not None:
+    elif (found := known.code_system(url)) is not None:
         kind = "CodeSystem"
     else:
-        return "StructureDefinition" if definitions.extension(url) is not None else None
+        return "StructureDefinition" if known.extension(url) is not None else None
     return kind if not version or found.version == version else None
 
 
@@ -97,7 +95,7 @@ def _target_check(allowed: frozenset[str] | None, where: str) -> Check:
                 run.add("FB-FHIR-041", "no contained resource has the id of this canonical", path)
                 return
         else:
-            kind = _kind_of(value)
+            kind = _kind_of(value, run.definitions)
         if kind is not None and allowed is not None and kind not in allowed:
             wanted = " or ".join(sorted(allowed))
             run.add("FB-FHIR-046", f"the canonical leads to a {kind}, {where} expects {wanted}", path)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from fhir_bridge.fhir.fhirpath import FHIRPathError, Item
+from fhir_bridge.fhir.fhirpath.compiled import UnexpectedShape
 from fhir_bridge.fhir.views.columns import Column
 from fhir_bridge.fhir.views.constants import ROW_INDEX
 from fhir_bridge.fhir.views.issues import RecordError
@@ -13,7 +14,6 @@ from fhir_bridge.fhir.views.paths import Path, Surroundings
 from fhir_bridge.fhir.views.rows import Cell, Foci, repeated
 from fhir_bridge.fhir.views.types import Kind
 from fhir_bridge.fhir.views.values import check_of
-from fhir_bridge.fhir.views.walkers import UNCOVERED, Walk
 
 __all__ = ["blank_cell", "cell_of", "foci_of"]
 
@@ -58,20 +58,20 @@ def cell_of(column: Column, path: Path) -> Cell:
             "FB-VIEW-030", f"{named}: {len(found)} values in one row; it is no collection", place
         )
 
-    if path.walk is None or path.walk.one is None:
+    one = path.one
+    if one is None:
         return cell
-    one = path.walk.one
 
-    def walked(focus: Item, index: int, run: Surroundings) -> Any:
+    def compiled(focus: Item, index: int, run: Surroundings) -> Any:
         try:
-            found = one(focus.value)
+            found = one(focus.value, run)
             return None if found is None else check(found)
-        except UNCOVERED:
+        except UnexpectedShape:
             return cell(focus, index, run)
         except RecordError as error:
             raise refused(error) from error
 
-    return walked
+    return compiled
 
 
 Items = Callable[[Item, int, Surroundings], list[Item]]
@@ -80,8 +80,7 @@ Items = Callable[[Item, int, Surroundings], list[Item]]
 def foci_of(path: Path | Sequence[Path], place: str) -> Foci:
     """The elements of forEach and forEachOrNull (one path), or of repeat (a list of them)."""
     if isinstance(path, Path):
-        guarded = _guarded(path.items, place)
-        return guarded if path.walk is None or path.walk.kind.primitive else _walked(path.walk, guarded)
+        return _compiled(path, _guarded(path.items, place))
     several = [one.items for one in path]
 
     def reached(focus: Item, index: int, run: Surroundings) -> list[Item]:
@@ -93,14 +92,19 @@ def foci_of(path: Path | Sequence[Path], place: str) -> Foci:
     return _guarded(reached, place)
 
 
-def _walked(walk: Walk, otherwise: Foci) -> Foci:
-    """Elements with children, by a walk; primitives have extensions beside them, which the engine carries along."""
-    many, kind = walk.many, walk.kind
+def _compiled(path: Path, otherwise: Foci) -> Foci:
+    """Elements with children, all of one type; primitives have extensions beside them, which items carry along."""
+    many, kinds = path.many, path.shape.kinds
+    if many is None or kinds is None or len(kinds) != 1:
+        return otherwise
+    (kind,) = kinds
+    if kind.primitive or kind.open:
+        return otherwise
 
     def foci(focus: Item, index: int, run: Surroundings) -> Sequence[Item]:
         try:
-            return [Item(value, kind) for value in many(focus.value)]
-        except UNCOVERED:
+            return [Item(value, kind) for value in many(focus.value, run)]
+        except UnexpectedShape:
             return otherwise(focus, index, run)
 
     return foci

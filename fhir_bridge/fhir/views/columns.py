@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from fhir_bridge.fhir import definitions
+from fhir_bridge.fhir.fhirpath.check import Shape
 from fhir_bridge.fhir.issues import Issue
-from fhir_bridge.fhir.views.inference import Given
 from fhir_bridge.fhir.views.issues import issue
 from fhir_bridge.fhir.views.model import ColumnDefinition
 from fhir_bridge.fhir.views.sql_types import why_not
-from fhir_bridge.fhir.views.types import Kind, kind_of, resolve_type
+from fhir_bridge.fhir.views.types import Kind, kind_of, resolve_type, types_of
 
 __all__ = ["Column", "agreed", "duplicates", "typed_column"]
 
@@ -40,21 +40,23 @@ class Column:
     place: str
 
 
-def typed_column(written: ColumnDefinition, given: Given) -> tuple[Column, list[Issue]]:
+def typed_column(
+    written: ColumnDefinition, shape: Shape, known: definitions.Definitions
+) -> tuple[Column, list[Issue]]:
     """The column with its type, and what is wrong with that."""
     problems: list[Issue] = []
-    inferred = _common(given)
+    inferred = _common(shape)
     declared = None
     if written.type is not None:
-        declared = resolve_type(written.type)
+        declared = resolve_type(written.type, known)
         if declared is None:
             problems.append(issue("FB-VIEW-012", f"R4 has no type {written.type!r}", f"{written.place}.type"))
         else:
-            problem = _mismatch(declared, given)
+            problem = _mismatch(declared, shape)
             if problem is not None:
                 problems.append(issue("FB-VIEW-013", problem, f"{written.place}.type"))
-    elif given.kinds and all(kind_of(name) is Kind.COMPLEX for name in given.types() or ()):
-        found = " or ".join(given.types() or ())
+    elif shape.kinds and all(kind_of(name) is Kind.COMPLEX for name in types_of(shape) or ()):
+        found = " or ".join(types_of(shape) or ())
         problems.append(
             issue(
                 "FB-VIEW-013",
@@ -80,9 +82,9 @@ def typed_column(written: ColumnDefinition, given: Given) -> tuple[Column, list[
     return column, problems
 
 
-def _common(given: Given) -> str | None:
+def _common(shape: Shape) -> str | None:
     """The one type that all values have; `string` for several that are text."""
-    names = given.types()
+    names = types_of(shape)
     if not names:
         return None
     if len(names) == 1:
@@ -99,9 +101,9 @@ def _group(name: str) -> str:
     return "a number" if kind in _NUMBERS else _GROUPS.get(kind, "text")
 
 
-def _mismatch(declared: str, given: Given) -> str | None:
+def _mismatch(declared: str, shape: Shape) -> str | None:
     """Why the values can't be of the declared type; None where they can."""
-    names = given.types()
+    names = types_of(shape)
     if not names:
         return None
     group = _group(declared)

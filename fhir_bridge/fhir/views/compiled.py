@@ -5,20 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from fhir_bridge.fhir.definitions import DEFAULT, Definitions
 from fhir_bridge.fhir.fhirpath import FHIRPathError
+from fhir_bridge.fhir.fhirpath.check import UNKNOWN, Shape
+from fhir_bridge.fhir.fhirpath.compiled import UnexpectedShape
 from fhir_bridge.fhir.fhirpath.kinds import kind_of as fhirpath_kind
 from fhir_bridge.fhir.issues import Issue
-from fhir_bridge.fhir.ports import ReferenceResolver, TerminologyPort
+from fhir_bridge.fhir.ports import ConformancePort, ReferenceResolver, TerminologyPort
 from fhir_bridge.fhir.views.cells import blank_cell, cell_of, foci_of
 from fhir_bridge.fhir.views.columns import Column, agreed, duplicates, typed_column
-from fhir_bridge.fhir.views.inference import Given
 from fhir_bridge.fhir.views.issues import RecordError, ViewError, issue
 from fhir_bridge.fhir.views.model import Condition, Iteration, Selection, ViewDefinition
 from fhir_bridge.fhir.views.paths import Path, Paths, Surroundings, UndefinedConstant
 from fhir_bridge.fhir.views.reading import read_definition
 from fhir_bridge.fhir.views.rows import Plan, Row
-from fhir_bridge.fhir.views.types import Kind
-from fhir_bridge.fhir.views.walkers import UNCOVERED
+from fhir_bridge.fhir.views.types import Kind, types_of
 
 __all__ = ["View", "check_view", "compile_view"]
 
@@ -43,10 +44,12 @@ class View:
         conditions: tuple[tuple[Path, str], ...],
         paths: Paths,
         warnings: tuple[Issue, ...],
+        known: Definitions = DEFAULT,
     ) -> None:
         self.definition = definition
         self.columns = columns
         self.warnings = warnings
+        self._known = known
         self._plan = plan
         self._conditions = conditions
         self._variables = paths.variables
@@ -67,6 +70,7 @@ class View:
         *,
         resolver: ReferenceResolver | None = None,
         terminology: TerminologyPort | None = None,
+        conformance: ConformancePort | None = None,
     ) -> Iterator[Row]:
         """The resource's rows, one value a column; none for another type or where a `where` does not hold.
 
@@ -76,6 +80,7 @@ class View:
         Args:
             resolver: finds what references name, for `resolve()`.
             terminology: answers `memberOf()`.
+            conformance: answers `conformsTo()` and `htmlChecks()`: a `Validator`.
 
         Raises:
             RecordError: a path can't be evaluated on the resource, a column that is no collection has several values,
@@ -89,6 +94,8 @@ class View:
             self._variables,
             resolver,
             terminology,
+            conformance,
+            self._known,
         )
         for path, place in self._conditions:
             if not _holds(path, place, run):
@@ -105,9 +112,9 @@ class View:
 def _holds(path: Path, place: str, run: Surroundings) -> bool:
     if path.test is not None:
         try:
-            return path.test(run.root.value)
-        except UNCOVERED:
-            pass  # the engine decides
+            return bool(path.test(run.resource, run))
+        except UnexpectedShape:
+            pass
     try:
         found = path.values(run.root, 0, run)
     except FHIRPathError as error:
@@ -120,31 +127,34 @@ def _holds(path: Path, place: str, run: Surroundings) -> bool:
     raise RecordError("FB-VIEW-032", f"`where` {path.text!r} gives {what}, not true or false", place)
 
 
-def compile_view(view: Mapping[str, Any] | bytes | str) -> View:
+def compile_view(view: Mapping[str, Any] | bytes | str, known: Definitions = DEFAULT) -> View:
     """Check a ViewDefinition (JSON text or parsed) and compile it.
+
+    Args:
+        known: definitions that its paths and column types may name.
 
     Raises:
         ViewError: with all that is wrong with it, and where.
     """
-    compiled, issues = _compiled(view)
+    compiled, issues = _compiled(view, known)
     if compiled is None:
         raise ViewError(found for found in issues if found.severity != "warning")
     return compiled
 
 
-def check_view(view: Mapping[str, Any] | bytes | str) -> list[Issue]:
+def check_view(view: Mapping[str, Any] | bytes | str, known: Definitions = DEFAULT) -> list[Issue]:
     """All errors and warnings of a ViewDefinition, each with its place; empty where it is in order."""
-    return _compiled(view)[1]
+    return _compiled(view, known)[1]
 
 
-def _compiled(view: Mapping[str, Any] | bytes | str) -> tuple[View | None, list[Issue]]:
+def _compiled(view: Mapping[str, Any] | bytes | str, known: Definitions) -> tuple[View | None, list[Issue]]:
     definition, issues = read_definition(view)
     if definition is None:
         return None, issues
     kind = fhirpath_kind(definition.resource)
     assert kind is not None, "reading refuses unknown resource types"
-    compiler = _Compiler(Paths(kind, definition.constants), issues)
-    focus = Given((kind,))
+    compiler = _Compiler(Paths(kind, definition.constants), issues, known)
+    focus = Shape(frozenset({kind}))
     conditions = tuple(compiler.condition(condition, focus) for condition in definition.conditions)
     plan, columns = compiler.selection(
         Selection((), definition.selections, (), None, "ViewDefinition"), focus
@@ -155,15 +165,16 @@ def _compiled(view: Mapping[str, Any] | bytes | str) -> tuple[View | None, list[
     if any(found.severity != "warning" for found in issues):
         return None, issues
     usable = tuple(condition for condition in conditions if condition is not None)
-    return View(definition, tuple(columns), plan, usable, compiler.paths, tuple(issues)), issues
+    return View(definition, tuple(columns), plan, usable, compiler.paths, tuple(issues), known), issues
 
 
 class _Compiler:
-    def __init__(self, paths: Paths, issues: list[Issue]) -> None:
+    def __init__(self, paths: Paths, issues: list[Issue], known: Definitions) -> None:
         self.paths = paths
+        self.known = known
         self.issues = issues
 
-    def path(self, text: str, place: str, focus: Given, *, warn: bool = True) -> Path | None:
+    def path(self, text: str, place: str, focus: Shape, *, warn: bool = True) -> Path | None:
         try:
             path = self.paths.compile(text, focus)
         except UndefinedConstant as error:
@@ -177,15 +188,15 @@ class _Compiler:
         return path
 
     def warn(self, path: Path, place: str) -> None:
-        for name in path.unknown:
-            found = f"{path.text!r}: there is no element {name}; it is always empty"
+        for problem in path.unknown:
+            found = f"{path.text!r}: {problem}; it is always empty"
             self.issues.append(issue("FB-VIEW-019", found, place))
 
-    def condition(self, condition: Condition, focus: Given) -> tuple[Path, str] | None:
+    def condition(self, condition: Condition, focus: Shape) -> tuple[Path, str] | None:
         path = self.path(condition.path, condition.place, focus)
         if path is None:
             return None
-        types = path.given.types()
+        types = types_of(path.shape)
         if types and "boolean" not in types:
             found = (
                 f"{condition.path!r} gives {' or '.join(types)}, not a boolean; add .exists() or a comparison"
@@ -193,7 +204,7 @@ class _Compiler:
             self.issues.append(issue("FB-VIEW-014", found, condition.place))
         return path, condition.place
 
-    def selection(self, selection: Selection, focus: Given) -> tuple[Plan, list[Column]]:
+    def selection(self, selection: Selection, focus: Shape) -> tuple[Plan, list[Column]]:
         foci, inner = None, focus
         iteration = selection.iteration
         if iteration is not None:
@@ -202,7 +213,7 @@ class _Compiler:
         cells = []
         for written in selection.columns:
             path = self.path(written.path, f"{written.place}.path", inner)
-            column, problems = typed_column(written, path.given if path else Given(None))
+            column, problems = typed_column(written, path.shape if path else UNKNOWN, self.known)
             self.issues += problems
             columns.append(column)
             if path is not None:
@@ -222,35 +233,35 @@ class _Compiler:
         or_null = iteration is not None and iteration.kind == "forEachOrNull"
         return Plan(tuple(cells), tuple(factors), foci, or_null=or_null, blank=blank), columns
 
-    def iteration(self, iteration: Iteration, focus: Given) -> tuple[Any, Given]:
+    def iteration(self, iteration: Iteration, focus: Shape) -> tuple[Any, Shape]:
         compiled: list[Path] = []
         for text in iteration.paths:
             path = self.path(text, iteration.place, focus, warn=iteration.kind != "repeat")
             if path is None:
-                return None, Given(None)
+                return None, UNKNOWN
             compiled.append(path)
         if iteration.kind != "repeat":
-            return foci_of(compiled[0], iteration.place), compiled[0].given.one
+            return foci_of(compiled[0], iteration.place), compiled[0].shape.one
         return self.repeated(iteration, compiled)
 
-    def repeated(self, iteration: Iteration, first: list[Path]) -> tuple[Any, Given]:
+    def repeated(self, iteration: Iteration, first: list[Path]) -> tuple[Any, Shape]:
         """Paths of `repeat` stand on the element itself and on what they give; the types settle in few rounds."""
-        given, later = _joined([path.given for path in first]), first
+        shape, later = _joined([path.shape for path in first]), first
         for _ in range(8):
-            if given.kinds is None:
+            if shape.kinds is None:
                 break
-            later = [self.paths.compile(path.text, given.one) for path in first]
-            again = _joined([given, *(path.given for path in later)])
-            if again == given:
+            later = [self.paths.compile(path.text, shape.one) for path in first]
+            again = _joined([shape, *(path.shape for path in later)])
+            if again == shape:
                 break
-            given = again
+            shape = again
         for path, beneath in zip(first, later, strict=True):
             if path.unknown and beneath.unknown:
                 self.warn(path, iteration.place)
-        return foci_of(first, iteration.place), given.one
+        return foci_of(first, iteration.place), shape.one
 
 
-def _joined(parts: list[Given]) -> Given:
+def _joined(parts: list[Shape]) -> Shape:
     if any(part.kinds is None for part in parts):
-        return Given(None, True)
-    return Given(tuple(dict.fromkeys(kind for part in parts for kind in part.kinds or ())), True)
+        return UNKNOWN
+    return Shape(frozenset().union(*(part.kinds or () for part in parts)), many=True)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from fhir_bridge.fhir.definitions import DEFAULT, Definitions
 from fhir_bridge.fhir.fhirpath import (
     Budget,
     Expression,
@@ -16,6 +17,8 @@ from fhir_bridge.fhir.fhirpath import (
     parse,
     unparse,
 )
+from fhir_bridge.fhir.fhirpath.check import Shape, inferred
+from fhir_bridge.fhir.fhirpath.compiled import Compiled, UnexpectedShape, condition, value, values
 from fhir_bridge.fhir.fhirpath.kinds import SYSTEM, Kind, kind_of
 from fhir_bridge.fhir.fhirpath.syntax import (
     Binary,
@@ -28,13 +31,11 @@ from fhir_bridge.fhir.fhirpath.syntax import (
     Unary,
     Variable,
 )
-from fhir_bridge.fhir.ports import ReferenceResolver, TerminologyPort
+from fhir_bridge.fhir.ports import ConformancePort, ReferenceResolver, TerminologyPort
 from fhir_bridge.fhir.views.constants import RESERVED, ROW_INDEX
-from fhir_bridge.fhir.views.inference import Given, Inference
 from fhir_bridge.fhir.views.model import Constant
 from fhir_bridge.fhir.views.types import Kind as ColumnKind
 from fhir_bridge.fhir.views.types import kind_of as column_kind
-from fhir_bridge.fhir.views.walkers import UNCOVERED, Test, Walk, tested, walked
 
 __all__ = ["Path", "Paths", "Surroundings", "UndefinedConstant"]
 
@@ -46,7 +47,7 @@ class UndefinedConstant(ValueError):
 class Surroundings:
     """What the paths of one view see of one resource."""
 
-    __slots__ = ("options", "root")
+    __slots__ = ("options", "resource", "root")
 
     def __init__(
         self,
@@ -55,13 +56,18 @@ class Surroundings:
         variables: Mapping[str, Any],
         resolver: ReferenceResolver | None,
         terminology: TerminologyPort | None,
+        conformance: ConformancePort | None = None,
+        definitions: Definitions = DEFAULT,
     ) -> None:
+        self.resource = resource
         self.root = Item(resource, kind)
         self.options: dict[str, Any] = {
             "resource": self.root,
             "root": self.root,
             "resolver": resolver,
             "terminology": terminology,
+            "conformance": conformance,
+            "definitions": definitions,
             "variables": variables,
             "budget": Budget(),
         }
@@ -73,22 +79,25 @@ class Path:
 
     Attributes:
         text: as written.
-        given: what it gives, as far as the definitions tell.
+        shape: what it gives, as far as the definitions tell.
         items: (element, row index, surroundings) to the items it gives.
         values: the same as JSON values; what has no value (a primitive with extensions alone) is left out.
-        unknown: names in it that the definitions do not have, so that it is always empty there.
-        walk: the fast way to its values, where there is one; `test` the fast way to its truth. Either may find a
-            resource that only `values` covers (`UNCOVERED`).
+        unknown: what the definitions do not have of its elements, so that it is always empty there.
+        one: (element's JSON, surroundings) to its only value or None, compiled; None where it may give several, or has
+            no compiled form. As `many` and `test` it raises `UnexpectedShape` on a resource that only `values` covers.
+        many: the same, to the list of its values.
+        test: the same, to its truth.
         exact: it may tell a decimal's digits (`5.20`) from its value.
     """
 
     text: str
-    given: Given
+    shape: Shape
     items: Callable[[Item, int, Surroundings], list[Item]]
     values: Callable[[Item, int, Surroundings], list[Any]]
     unknown: tuple[str, ...] = ()
-    walk: Walk | None = None
-    test: Test | None = None
+    one: Compiled | None = None
+    many: Compiled | None = None
+    test: Compiled | None = None
     exact: bool = False
 
 
@@ -107,14 +116,14 @@ class Paths:
 
     def __init__(self, resource: Kind, constants: Sequence[Constant]) -> None:
         self.variables: dict[str, Any] = {ROW_INDEX: Item(0, SYSTEM["Integer"])}
-        given = {ROW_INDEX: Given((SYSTEM["Integer"],))}
+        self._shapes = {ROW_INDEX: Shape(frozenset({SYSTEM["Integer"]}))}
         for constant in constants:
             kind = kind_of(constant.type) or SYSTEM["String"]
             self.variables[constant.name] = Item(constant.value, kind)
-            given[constant.name] = Given((kind,))
-        self._inference = Inference(resource, given)
+            self._shapes[constant.name] = Shape(frozenset({kind}))
+        self._resource = resource
         self._texts = {c.name: c.value for c in constants if column_kind(c.type) is ColumnKind.STRING}
-        self._known: dict[tuple[str, Given], Path] = {}
+        self._known: dict[tuple[str, Shape], Path] = {}
         self.asks_terminology = False
 
     @property
@@ -122,7 +131,7 @@ class Paths:
         """Whether any of the paths may tell a decimal's digits from its value."""
         return any(path.exact for path in self._known.values())
 
-    def compile(self, text: str, focus: Given) -> Path:
+    def compile(self, text: str, focus: Shape) -> Path:
         """The path on elements of `focus`.
 
         Raises:
@@ -145,7 +154,7 @@ class Paths:
             return Literal("String", self._texts[node.name], node.position)
         return node
 
-    def _compiled(self, text: str, focus: Given) -> Path:
+    def _compiled(self, text: str, focus: Shape) -> Path:
         written = parse(text)
         node = _changed(written, _as_meant)
         names = {variable.name for variable in _variables(node)}
@@ -156,25 +165,26 @@ class Paths:
                 raise UndefinedConstant(f"the constant %{name} is not defined (defined: {defined})")
         calls = {part.name for part in _nodes(node) if isinstance(part, Call)}
         self.asks_terminology = self.asks_terminology or not calls.isdisjoint(_TERMINOLOGICAL)
-        given = self._inference.of(node, focus)
+        shape, unknown = inferred(node, focus, self._resource, self._shapes)
         expression = compile(text if node == written else unparse(node))
         items = _general(expression, indexed=ROW_INDEX in names)
-        kind = focus.kinds[0] if focus.kinds is not None and len(focus.kinds) == 1 else None
-        plain = _changed(node, self._with_texts)
-        found = walked(plain, kind) if kind is not None else None
-        return Path(
-            text,
-            given,
-            items,
-            _values(items, found),
-            self._inference.unknown(node, focus),
-            found,
-            tested(plain, kind) if kind is not None else None,
-            exact=found is None and _tells_digits(node),
-        )
+        one = many = test = None
+        if focus.kinds is not None and len(focus.kinds) == 1:
+            (kind,) = focus.kinds
+            plain = _changed(node, self._with_texts)
+            one, many, test = (
+                value(plain, kind, None),
+                values(plain, kind, None),
+                condition(plain, kind, None),
+            )
+        found = _values(items, many)
+        exact = _tells_digits(node, compiled=many is not None)
+        return Path(text, shape, items, found, unknown, one, many, test, exact)
 
 
-def _tells_digits(node: Node) -> bool:
+def _tells_digits(node: Node, *, compiled: bool) -> bool:
+    if isinstance(node, Binary) and isinstance(node.right, Call) and node.right.name == "join" and compiled:
+        node = node.right.target or node.left  # what `_as_meant` writes; it is compiled for strings alone
     return any(
         (isinstance(part, Call) and part.name in _DIGITS)
         or (isinstance(part, Binary) and part.operator in ("&", "~", "!~"))
@@ -193,21 +203,21 @@ def _general(expression: Expression, *, indexed: bool) -> Callable[[Item, int, S
     return items
 
 
-def _values(items: Any, walk: Walk | None) -> Callable[[Item, int, Surroundings], list[Any]]:
+def _values(items: Any, many: Compiled | None) -> Callable[[Item, int, Surroundings], list[Any]]:
     def general(focus: Item, index: int, run: Surroundings) -> list[Any]:
         return [json_value(item) for item in items(focus, index, run) if item.value is not None]
 
-    if walk is None:
+    if many is None:
         return general
-    many = walk.many
 
-    def values(focus: Item, index: int, run: Surroundings) -> list[Any]:
+    def found(focus: Item, index: int, run: Surroundings) -> list[Any]:
         try:
-            return many(focus.value)
-        except UNCOVERED:
+            given: list[Any] = many(focus.value, run)
+            return given
+        except UnexpectedShape:
             return general(focus, index, run)
 
-    return values
+    return found
 
 
 _PARTS: dict[type, tuple[str, ...]] = {

@@ -5,8 +5,10 @@ from __future__ import annotations
 from enum import StrEnum
 
 from fhir_bridge.fhir import definitions
+from fhir_bridge.fhir.fhirpath.check import Shape
+from fhir_bridge.fhir.fhirpath.kinds import Kind as PathKind
 
-__all__ = ["Kind", "kind_of", "resolve_type"]
+__all__ = ["Kind", "kind_of", "resolve_type", "types_of"]
 
 _CORE = "http://hl7.org/fhir/StructureDefinition/"
 _SYSTEM = "http://hl7.org/fhirpath/System."
@@ -56,7 +58,21 @@ def kind_of(name: str | None) -> Kind:
     return Kind.STRING if definitions.is_primitive(name) or name == "integer64" else Kind.COMPLEX
 
 
-def resolve_type(declared: str) -> str | None:
+def types_of(shape: Shape) -> tuple[str, ...] | None:
+    """Names of the types that a path gives, as a column's type writes them; None where they are not known."""
+    return None if shape.kinds is None else tuple(sorted(set(map(_type_name, shape.kinds))))
+
+
+def _type_name(kind: PathKind) -> str:
+    """An R4 type, or an element's path for a backbone."""
+    if kind.system:
+        return kind.name if kind.name == "Quantity" else kind.name[0].lower() + kind.name[1:]
+    if kind.place is not None and kind.place[0] != kind.place[1]:
+        return kind.place[1]
+    return kind.name
+
+
+def resolve_type(declared: str, known: definitions.Definitions) -> str | None:
     """The type that a column's `type` names: a name, a canonical or an element id; None where R4 has no such thing.
 
     Relative URIs stand under http://hl7.org/fhir/StructureDefinition/; FHIRPath's own types are taken as the
@@ -70,7 +86,7 @@ def resolve_type(declared: str) -> str | None:
     if name == "integer64":
         return name
     head, dot, _ = name.partition(".")
-    definition = definitions.find_type(head) if "/" not in head else definitions.profile(name)
+    definition = definitions.find_type(head) if "/" not in head else known.profile(name)
     if definition is None:
         return None
     if not dot or "/" in head:

@@ -23,11 +23,13 @@ _GIVEN = "http://hl7.org/fhir/uv/tx-ecosystem/FeatureDefinition/CodeSystemAsPara
 _SERVICE = "http://terminology.hl7.org/CodeSystem/restful-security-service"
 
 
-def capability_statement(settings: Settings, operations: Operations) -> dict[str, Any]:
+def capability_statement(
+    settings: Settings, operations: Operations, known: definitions.Definitions = definitions.DEFAULT
+) -> dict[str, Any]:
     """What this server does (R4 capabilitystatement.html)."""
     rest: dict[str, Any] = {"mode": "server", "security": _security(settings)}
     rest["resource"] = [
-        _resource(settings, name, operations) for name in sorted(definitions.resource_types())
+        _resource(settings, name, operations, known) for name in sorted(definitions.resource_types())
     ]
     rest["interaction"] = [
         {"code": code}
@@ -92,7 +94,9 @@ def _operations(settings: Settings, operations: Operations, place: str) -> list[
     ]
 
 
-def _resource(settings: Settings, name: str, operations: Operations) -> dict[str, Any]:
+def _resource(
+    settings: Settings, name: str, operations: Operations, known: definitions.Definitions
+) -> dict[str, Any]:
     read_only = name in READ_ONLY_TYPES
     result: dict[str, Any] = {
         "type": name,
@@ -112,7 +116,7 @@ def _resource(settings: Settings, name: str, operations: Operations) -> dict[str
         "conditionalDelete": "not-supported",
         "searchParam": [
             {"name": parameter.code, "definition": parameter.url, "type": parameter.type}
-            for parameter in searchable(name)
+            for parameter in searchable(name, known)
         ],
     }
     if own := _operations(settings, operations, name):

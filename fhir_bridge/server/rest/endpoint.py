@@ -81,7 +81,9 @@ class FhirEndpoint:
         self._terminology_capability = b""
         self._library: Library | None = None
         self._open = services.settings.auth == "none"
-        self._capability = dumps(capability_statement(services.settings, operations))
+        self._capability = dumps(
+            capability_statement(services.settings, operations, services.store.definitions)
+        )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request; whatever happens, the answer is an OperationOutcome or what was asked for."""

@@ -9,11 +9,8 @@ from typing import Any
 import pytest
 
 from fhir_bridge.fhir import Validator, definitions
-from fhir_bridge.fhir.definitions.packages import (
-    forget_packages,
-    load_packages,
-    loaded_packages,
-)
+from fhir_bridge.fhir.definitions import packages
+from fhir_bridge.fhir.definitions.packages import load_packages
 from tests.fhir.definitions.makers import (
     BASE,
     R4,
@@ -34,9 +31,9 @@ def test_a_package_s_profile_is_checked(tmp_path: Path) -> None:
     assert report.issues == ()
     assert report.packages[0].counts["profiles"] == 1
     person = {**patient(), "meta": {"profile": [BASE + "Dated"]}}
-    assert Validator().validate(person) == []
+    assert Validator(definitions=report.definitions).validate(person) == []
     del person["birthDate"]
-    (issue,) = Validator().validate(person)
+    (issue,) = Validator(definitions=report.definitions).validate(person)
     assert issue.code == "FB-FHIR-013"
     assert issue.message.endswith(f"defined by {BASE}Dated|1.0.0#Patient.birthDate")
 
@@ -49,9 +46,10 @@ def test_a_folder_and_a_single_file_are_packages_too(tmp_path: Path) -> None:
         (folder / "package" / name).write_bytes(content)
     file = tmp_path / "StructureDefinition-alone.json"
     file.write_text(json.dumps(named("Alone")))
-    assert load_packages([folder, file], tmp_path).issues == ()
-    assert definitions.profile(BASE + "InFolder") is not None
-    assert definitions.profile(BASE + "Alone") is not None
+    report = load_packages([folder, file], tmp_path)
+    assert report.issues == ()
+    assert report.definitions.profile(BASE + "InFolder") is not None
+    assert report.definitions.profile(BASE + "Alone") is not None
 
 
 @pytest.mark.parametrize("turned", [False, True])
@@ -60,8 +58,9 @@ def test_packages_may_be_named_in_any_order(tmp_path: Path, turned: bool) -> Non
     above = profile("Above", "Patient", element("Patient.gender", min=1), base=BASE + "Below")
     second = package(tmp_path, "site.derived", above, dependencies={"site.base": "1.0.0"})
     paths = [second, first] if turned else [first, second]
-    assert load_packages(paths, tmp_path).issues == ()
-    found = definitions.profile(BASE + "Above")
+    report = load_packages(paths, tmp_path)
+    assert report.issues == ()
+    found = report.definitions.profile(BASE + "Above")
     assert found is not None
     assert [e.min for e in found.elements if e.path in ("Patient.birthDate", "Patient.gender")] == [1, 1]
 
@@ -69,19 +68,23 @@ def test_packages_may_be_named_in_any_order(tmp_path: Path, turned: bool) -> Non
 def test_a_version_is_taken_where_it_is_named_and_the_newest_where_not(tmp_path: Path) -> None:
     old = profile("Versioned", "Patient", element("Patient.birthDate", min=1), version="1.2.0")
     new = profile("Versioned", "Patient", element("Patient.gender", min=1), version="1.10.0")
-    load_packages(
+    report = load_packages(
         [
             package(tmp_path, "site.v", new, version="2.0.0"),
             package(tmp_path, "site.v", old, version="1.0.0"),
         ],
         tmp_path,
     )
-    assert definitions.versions(BASE + "Versioned") == ("1.10.0", "1.2.0")
+    assert report.definitions.versions(BASE + "Versioned") == ("1.10.0", "1.2.0")
     nobody = {"resourceType": "Patient", "name": [{"text": "x"}]}
     for version, missing in (("|1.2.0", "birthDate"), ("|1.10.0", "gender"), ("", "gender")):
-        (issue,) = Validator().validate({**nobody, "meta": {"profile": [BASE + "Versioned" + version]}})
+        (issue,) = Validator(definitions=report.definitions).validate(
+            {**nobody, "meta": {"profile": [BASE + "Versioned" + version]}}
+        )
         assert f"Patient.{missing} is missing" in issue.message
-    (issue,) = Validator().validate({**nobody, "meta": {"profile": [BASE + "Versioned|3"]}})
+    (issue,) = Validator(definitions=report.definitions).validate(
+        {**nobody, "meta": {"profile": [BASE + "Versioned|3"]}}
+    )
     assert (issue.code, issue.severity) == ("FB-FHIR-055", "warning")
     assert "1.10.0, 1.2.0" in issue.message
 
@@ -90,14 +93,16 @@ def test_a_version_may_be_named_by_its_first_parts(tmp_path: Path) -> None:
     dated = {
         version: profile("Dated", "Patient", version=version) for version in ("0.2.1", "0.2.10", "0.20.0")
     }
-    load_packages([package(tmp_path, "site.dated", *dated.values())], tmp_path)
-    found = definitions.profile(BASE + "Dated|0.2")
+    report = load_packages([package(tmp_path, "site.dated", *dated.values())], tmp_path)
+    found = report.definitions.profile(BASE + "Dated|0.2")
     assert found is not None
     assert found.version == "0.2.10"
     claim = {**patient(), "meta": {"profile": [BASE + "Dated|0.2"]}}
-    assert Validator().validate(claim) == []
+    assert Validator(definitions=report.definitions).validate(claim) == []
     claim["meta"]["profile"] = [BASE + "Dated|0.3"]
-    assert [issue.code for issue in Validator().validate(claim)] == ["FB-FHIR-055"]
+    assert [issue.code for issue in Validator(definitions=report.definitions).validate(claim)] == [
+        "FB-FHIR-055"
+    ]
 
 
 def test_a_profile_refers_to_its_own_package_s_version(tmp_path: Path) -> None:
@@ -109,16 +114,16 @@ def test_a_profile_refers_to_its_own_package_s_version(tmp_path: Path) -> None:
         )
         return [quantity, user]
 
-    load_packages(
+    report = load_packages(
         [
             package(tmp_path, "site.amount", *whole("1.0.0", "comparator"), version="1.0.0"),
             package(tmp_path, "site.amount", *whole("2.0.0", "unit"), version="2.0.0"),
         ],
         tmp_path,
     )
-    issues = Validator().validate(troponin(), [BASE + "User1"])
+    issues = Validator(definitions=report.definitions).validate(troponin(), [BASE + "User1"])
     assert [i.message.partition(" is missing")[0] for i in issues] == ["Quantity.comparator"]
-    assert Validator().validate(troponin(), [BASE + "User2"]) == []
+    assert Validator(definitions=report.definitions).validate(troponin(), [BASE + "User2"]) == []
 
 
 def test_value_sets_and_code_systems_of_a_package_are_bound(tmp_path: Path) -> None:
@@ -147,14 +152,14 @@ def test_value_sets_and_code_systems_of_a_package_are_bound(tmp_path: Path) -> N
         "Patient",
         element("Patient.maritalStatus", binding={"strength": "required", "valueSet": reds["url"]}),
     )
-    load_packages([package(tmp_path, "site.colours", user, reds, system)], tmp_path)
+    report = load_packages([package(tmp_path, "site.colours", user, reds, system)], tmp_path)
     for code, found in (
         ("scarlet", []),
         ("blue", ["FB-FHIR-020"]),
         ("green", ["FB-FHIR-022", "FB-FHIR-020"]),
     ):
         person = {**patient(), "maritalStatus": {"coding": [{"system": system["url"], "code": code}]}}
-        issues = Validator().validate(person, [BASE + "Coloured"])
+        issues = Validator(definitions=report.definitions).validate(person, [BASE + "Coloured"])
         assert sorted(i.code for i in issues if i.severity == "error") == sorted(found)
 
 
@@ -169,11 +174,10 @@ def test_search_parameters_of_a_package_stand_beside_r4_s(tmp_path: Path) -> Non
         "base": ["Patient", "Person"],
         "expression": "Patient.extension('http://example.org/x').value | Person.active",
     }
-    load_packages([package(tmp_path, "site.search", parameter)], tmp_path)
-    found = definitions.search_parameters("Patient")
+    report = load_packages([package(tmp_path, "site.search", parameter)], tmp_path)
+    found = report.definitions.search_parameters("Patient")
     assert found["cadaveric"].expression == "Patient.extension('http://example.org/x').value"
     assert "birthdate" in found
-    forget_packages()
     assert "cadaveric" not in definitions.search_parameters("Patient")
 
 
@@ -190,29 +194,40 @@ def test_a_guide_s_global_profile_holds_for_every_resource_of_its_type(tmp_path:
     assert [(i.code, i.severity) for i in report.issues] == [("FB-PKG-009", "warning")]
     assert BASE + "NotHere" in report.issues[0].message
     ageless = {"resourceType": "Patient", "active": True}
-    assert [i.code for i in Validator().validate(ageless)] == ["FB-FHIR-013"]
-    assert Validator().validate(troponin()) == []
-    forget_packages()
+    assert [i.code for i in Validator(definitions=report.definitions).validate(ageless)] == ["FB-FHIR-013"]
+    assert Validator(definitions=report.definitions).validate(troponin()) == []
     assert Validator().validate(ageless) == []
 
 
-def test_the_second_start_reads_the_cache(tmp_path: Path) -> None:
+def test_the_second_start_reads_the_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = package(tmp_path, "site.cached", named("Cached"))
     assert not load_packages([path], tmp_path / "cache").cached
-    forget_packages()
-    assert load_packages([path], tmp_path / "cache").cached
-    assert definitions.profile(BASE + "Cached") is not None
-    forget_packages()
+    monkeypatch.setattr(packages, "_linked", {})  # another process
+    report = load_packages([path], tmp_path / "cache")
+    assert report.cached
+    assert report.definitions.profile(BASE + "Cached") is not None
+    monkeypatch.setattr(packages, "_linked", {})
     (kept,) = (tmp_path / "cache" / "packages").iterdir()
     kept.write_bytes(b"torn")
-    assert not load_packages([path], tmp_path / "cache").cached
-    assert definitions.profile(BASE + "Cached") is not None
+    report = load_packages([path], tmp_path / "cache")
+    assert not report.cached
+    assert report.definitions.profile(BASE + "Cached") is not None
 
 
-def test_the_report_names_what_is_in_use(tmp_path: Path) -> None:
-    load_packages([package(tmp_path, "site.known", named("Known"), version="3.1.0")], tmp_path)
-    (info,) = loaded_packages().packages
+def test_the_report_names_the_packages(tmp_path: Path) -> None:
+    report = load_packages([package(tmp_path, "site.known", named("Known"), version="3.1.0")], tmp_path)
+    (info,) = report.packages
     assert (info.name, info.version) == ("site.known", "3.1.0")
+
+
+def test_the_same_packages_are_linked_once(tmp_path: Path) -> None:
+    path = package(tmp_path, "site.once", named("Once"))
+    report = load_packages([path], tmp_path)
+    assert load_packages([path], tmp_path).definitions is report.definitions
+    wrong = tmp_path / "wrong.tgz"
+    again = load_packages([path, wrong], tmp_path)
+    assert again.definitions is report.definitions
+    assert [i.code for i in again.issues] == ["FB-PKG-001"]
 
 
 def test_what_calls_itself_a_specialization_of_an_r4_type_is_its_profile(tmp_path: Path) -> None:
@@ -220,7 +235,9 @@ def test_what_calls_itself_a_specialization_of_an_r4_type_is_its_profile(tmp_pat
     report = load_packages([package(tmp_path, "site.special", special)], tmp_path)
     assert report.issues == ()
     ageless = {"resourceType": "Patient", "active": True, "meta": {"profile": [BASE + "Special"]}}
-    assert [issue.code for issue in Validator().validate(ageless)] == ["FB-FHIR-013"]
+    assert [issue.code for issue in Validator(definitions=report.definitions).validate(ageless)] == [
+        "FB-FHIR-013"
+    ]
 
 
 def test_logical_models_and_r4_s_own_types_are_left_aside(tmp_path: Path) -> None:
@@ -240,7 +257,7 @@ def test_a_profile_needs_no_name(tmp_path: Path) -> None:
     del nameless["name"]
     report = load_packages([package(tmp_path, "site.nameless", nameless)], tmp_path)
     assert report.issues == ()
-    assert definitions.profile(BASE + "Nameless") is not None
+    assert report.definitions.profile(BASE + "Nameless") is not None
 
 
 def test_a_slice_of_every_component_is_where_that_of_one_component_starts(tmp_path: Path) -> None:
@@ -260,7 +277,7 @@ def test_a_slice_of_every_component_is_where_that_of_one_component_starts(tmp_pa
     )
     report = load_packages([package(tmp_path, "site.nested", reason, every)], tmp_path)
     assert report.issues == ()
-    made = definitions.profile(BASE + "Every")
+    made = report.definitions.profile(BASE + "Every")
     assert made is not None
     one = made.element("Observation.component:weight.extension:reason")
     assert one is not None
@@ -279,4 +296,4 @@ def test_extensions_that_hold_each_other_have_snapshots(tmp_path: Path) -> None:
         [package(tmp_path, "site.mutual", holding("Left", "Right"), holding("Right", "Left"))], tmp_path
     )
     assert report.issues == ()
-    assert definitions.extension(BASE + "Left") is not None
+    assert report.definitions.extension(BASE + "Left") is not None

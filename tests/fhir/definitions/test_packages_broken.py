@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from fhir_bridge.fhir import Validator, definitions
+from fhir_bridge.fhir import Validator
 from fhir_bridge.fhir.definitions import package_files
 from fhir_bridge.fhir.definitions.packages import load_packages
 from tests.fhir.definitions.makers import (
@@ -37,7 +37,7 @@ def test_a_file_that_is_no_archive_is_said_and_the_others_are_used(tmp_path: Pat
     )
     assert codes(report) == ["FB-PKG-001"] * 3
     assert all(".tgz" in issue.source for issue in report.issues)
-    assert definitions.profile(BASE + "Good") is not None
+    assert report.definitions.profile(BASE + "Good") is not None
 
 
 def test_an_archive_that_is_damaged_is_said_and_the_files_before_the_damage_are_used(tmp_path: Path) -> None:
@@ -49,8 +49,8 @@ def test_an_archive_that_is_damaged_is_said_and_the_files_before_the_damage_are_
     damaged.write_bytes(gzip.compress(bytes(plain)))
     report = load_packages([damaged], tmp_path)
     assert codes(report) == ["FB-PKG-001"]
-    assert definitions.profile(BASE + "First") is not None
-    assert definitions.profile(BASE + "Second") is None
+    assert report.definitions.profile(BASE + "First") is not None
+    assert report.definitions.profile(BASE + "Second") is None
 
 
 def test_an_archive_s_own_checksum_is_held(tmp_path: Path) -> None:
@@ -67,7 +67,7 @@ def test_a_path_that_leads_out_of_the_package_is_refused(tmp_path: Path) -> None
     report = load_packages([path], tmp_path)
     assert codes(report) == ["FB-PKG-002"]
     assert "evil.tgz" in report.issues[0].source
-    assert definitions.profile(BASE + "Outside") is None
+    assert report.definitions.profile(BASE + "Outside") is None
 
 
 def test_an_archive_that_unpacks_without_end_is_refused(
@@ -90,7 +90,7 @@ def test_json_that_is_a_bomb_loses_only_itself(tmp_path: Path) -> None:
     report = load_packages([path], tmp_path)
     assert codes(report) == ["FB-PKG-004", "FB-PKG-004"]
     assert [issue.source for issue in report.issues] == ["deep.tgz:deep.json", "deep.tgz:list.json"]
-    assert definitions.profile(BASE + "Beside") is not None
+    assert report.definitions.profile(BASE + "Beside") is not None
 
 
 def test_a_package_for_another_fhir_version_is_not_used(tmp_path: Path) -> None:
@@ -98,7 +98,7 @@ def test_a_package_for_another_fhir_version_is_not_used(tmp_path: Path) -> None:
     report = load_packages([path], tmp_path)
     assert codes(report) == ["FB-PKG-003"]
     assert "5.0.0" in report.issues[0].message
-    assert definitions.profile(BASE + "New") is None
+    assert report.definitions.profile(BASE + "New") is None
 
 
 def test_a_package_that_tells_its_fhir_version_last_is_refused_as_one(tmp_path: Path) -> None:
@@ -118,7 +118,7 @@ def test_definitions_for_another_fhir_version_are_said_together(tmp_path: Path) 
     report = load_packages([folder], tmp_path)
     assert codes(report) == ["FB-PKG-003"]
     assert "StructureDefinition-New-0.json, StructureDefinition-Newer-1.json" in report.issues[0].message
-    assert definitions.profile(BASE + "Old") is not None
+    assert report.definitions.profile(BASE + "Old") is not None
 
 
 def test_profiles_that_build_on_each_other_in_a_circle_are_said_each(tmp_path: Path) -> None:
@@ -128,8 +128,8 @@ def test_profiles_that_build_on_each_other_in_a_circle_are_said_each(tmp_path: P
     report = load_packages([package(tmp_path, "site.circle", one, two, upon, named("Good"))], tmp_path)
     assert codes(report) == ["FB-PKG-005"] * 3
     assert "StructureDefinition-One-0.json" in report.issues[0].source
-    assert definitions.profile(BASE + "One") is None
-    assert definitions.profile(BASE + "Good") is not None
+    assert report.definitions.profile(BASE + "One") is None
+    assert report.definitions.profile(BASE + "Good") is not None
 
 
 def test_a_missing_base_loses_what_has_no_snapshot_of_its_own(tmp_path: Path) -> None:
@@ -145,8 +145,8 @@ def test_a_missing_base_loses_what_has_no_snapshot_of_its_own(tmp_path: Path) ->
         ("FB-PKG-005", "error"),
         ("FB-PKG-005", "warning"),
     ]
-    assert definitions.profile(BASE + "Orphan") is None
-    assert definitions.profile(BASE + "Whole") is not None
+    assert report.definitions.profile(BASE + "Orphan") is None
+    assert report.definitions.profile(BASE + "Whole") is not None
 
 
 def test_a_differential_that_fits_nothing_is_said_by_element(tmp_path: Path) -> None:
@@ -154,14 +154,14 @@ def test_a_differential_that_fits_nothing_is_said_by_element(tmp_path: Path) -> 
     report = load_packages([package(tmp_path, "site.wrong", wrong, named("Right"))], tmp_path)
     assert codes(report) == ["FB-PKG-006"]
     assert ".colour" in report.issues[0].message
-    assert definitions.profile(BASE + "Right") is not None
+    assert report.definitions.profile(BASE + "Right") is not None
 
 
 def test_one_url_twice_keeps_the_first(tmp_path: Path) -> None:
     other = profile("Dated", "Patient", element("Patient.gender", min=1))
     report = load_packages([package(tmp_path, "site.twice", named("Dated"), other)], tmp_path)
     assert codes(report) == ["FB-PKG-007"]
-    found = definitions.profile(BASE + "Dated")
+    found = report.definitions.profile(BASE + "Dated")
     assert found is not None
     assert next(e.min for e in found.elements if e.path == "Patient.birthDate") == 1
 
@@ -170,7 +170,7 @@ def test_slices_without_discriminator_are_said(tmp_path: Path) -> None:
     loose = profile("Loose", "Patient", sliced("Patient.name"), element("Patient.name:official", min=1))
     report = load_packages([package(tmp_path, "site.loose", loose)], tmp_path)
     assert codes(report) == ["FB-PKG-008"]
-    assert Validator().validate({**patient()}, [BASE + "Loose"]) == []
+    assert Validator(definitions=report.definitions).validate({**patient()}, [BASE + "Loose"]) == []
 
 
 @pytest.mark.parametrize(
@@ -199,7 +199,7 @@ def test_a_definition_of_the_wrong_shape_is_said_and_the_rest_is_used(
     assert len(report.issues) == 1
     assert report.issues[0].severity == "error"
     assert "StructureDefinition-Broken-0.json" in report.issues[0].source
-    assert definitions.profile(BASE + "Sound") is not None
+    assert report.definitions.profile(BASE + "Sound") is not None
 
 
 def test_a_value_set_that_includes_itself_is_said(tmp_path: Path) -> None:

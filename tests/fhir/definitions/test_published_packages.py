@@ -10,20 +10,20 @@ from typing import Any
 
 import pytest
 
-from fhir_bridge.fhir import Validator, definitions
-from fhir_bridge.fhir.definitions.packages import forget_packages, load_packages
+from fhir_bridge.fhir import Validator
+from fhir_bridge.fhir.definitions import Definitions
+from fhir_bridge.fhir.definitions.packages import load_packages
 from tests.npm import packed
 
 MCODE, SDC = ("hl7.fhir.us.mcode", "4.0.0"), ("hl7.fhir.uv.sdc", "4.0.0-ballot")
 AU_BASE = ("hl7.fhir.au.base", "6.0.0")
 
 
-@pytest.fixture(autouse=True)
-def loaded(tmp_path: Path) -> Iterator[None]:
-    report = load_packages([packed(*SDC), packed(*MCODE)], tmp_path)
+@pytest.fixture(scope="module")
+def known(tmp_path_factory: pytest.TempPathFactory) -> Definitions:
+    report = load_packages([packed(*SDC), packed(*MCODE)], tmp_path_factory.mktemp("cache"))
     assert [i for i in report.issues if i.severity == "error"] == []
-    yield
-    forget_packages()
+    return report.definitions
 
 
 def examples(package: tuple[str, str]) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -40,24 +40,24 @@ def examples(package: tuple[str, str]) -> Iterator[tuple[str, dict[str, Any]]]:
                 yield name, json.load(content)
 
 
-def test_all_profiles_compile() -> None:
-    validator = Validator()
-    for url in definitions.profiles():
-        found = definitions.profile(url)
+def test_all_profiles_compile(known: Definitions) -> None:
+    validator = Validator(definitions=known)
+    for url in known.profiles():
+        found = known.profile(url)
         assert found is not None
         if found.package and found.kind == "resource":
             validator.validate({"resourceType": found.type, "id": "x"}, [url])
 
 
-def test_sdc_s_examples_declare_profiles_that_are_at_hand() -> None:
-    validator = Validator()
+def test_sdc_s_examples_declare_profiles_that_are_at_hand(known: Definitions) -> None:
+    validator = Validator(definitions=known)
     for name, resource in examples(SDC):
         unknown = [i for i in validator.validate(resource) if i.code == "FB-FHIR-035"]
         assert unknown == [], name
 
 
-def test_mcode_s_profiles_tell_their_examples() -> None:
-    validator = Validator()
+def test_mcode_s_profiles_tell_their_examples(known: Definitions) -> None:
+    validator = Validator(definitions=known)
     judged = 0
     for name, resource in examples(MCODE):
         declared = resource.get("meta", {}).get("profile", [])
@@ -70,8 +70,8 @@ def test_mcode_s_profiles_tell_their_examples() -> None:
 
 
 def test_au_base_s_examples_are_valid(tmp_path: Path) -> None:
-    load_packages([packed(*AU_BASE)], tmp_path)
-    validator = Validator()
+    report = load_packages([packed(*AU_BASE)], tmp_path)
+    validator = Validator(definitions=report.definitions)
     wrong = {
         name: [i.code for i in found]
         for name, resource in examples(AU_BASE)
@@ -92,19 +92,15 @@ def test_snapshots_made_of_differentials_are_those_that_were_published(tmp_path:
                 definition.pop("snapshot", None)
                 (stripped / name).write_text(json.dumps(definition))
 
-    def cardinalities() -> dict[str, list[tuple[str, int, int | None]]]:
-        found = {
-            url: definitions.structure(url) for url in (*definitions.profiles(), *definitions.extensions())
-        }
+    def cardinalities(of: Definitions) -> dict[str, list[tuple[str, int, int | None]]]:
+        found = {url: of.structure(url) for url in (*of.profiles(), *of.extensions())}
         return {
             url: [(e.id, e.min, e.max) for e in structure.elements]
             for url, structure in found.items()
             if structure is not None and url.startswith("http://hl7.org.au/")
         }
 
-    load_packages([packed(*AU_BASE)], tmp_path)
-    published = cardinalities()
-    load_packages([stripped], tmp_path)
-    made = cardinalities()
+    published = cardinalities(load_packages([packed(*AU_BASE)], tmp_path).definitions)
+    made = cardinalities(load_packages([stripped], tmp_path).definitions)
     assert len(published) == 105
     assert {url for url in published if made[url] != published[url]} == set()

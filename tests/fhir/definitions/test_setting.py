@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,17 +13,14 @@ from typer.testing import CliRunner
 
 from fhir_bridge.cli.main import app
 from fhir_bridge.fhir import definitions
-from fhir_bridge.fhir.definitions.packages import forget_packages
 from fhir_bridge.mapping import Site
 from tests.fhir.definitions.makers import BASE, element, package, profile
 from tests.fhir.resources import patient
 
 
 @pytest.fixture(autouse=True)
-def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FHIR_BRIDGE_CACHE", str(tmp_path / "cache"))
-    yield
-    forget_packages()
 
 
 @pytest.fixture
@@ -62,8 +58,10 @@ def test_validate_says_what_is_wrong_with_a_package(tmp_path: Path, person: Path
 def test_a_site_s_packages_lie_beside_its_file(tmp_path: Path, dated: Path) -> None:
     file = tmp_path / "site.yaml"
     file.write_text(f"site: here\npackages: [{dated.name}]\n")
-    assert Site.load(file).package_paths == [dated]
-    assert definitions.profile(BASE + "Dated") is not None
+    site = Site.load(file)
+    assert site.package_paths == [dated]
+    assert site.definitions.profile(BASE + "Dated") is not None
+    assert definitions.profile(BASE + "Dated") is None
 
 
 def test_a_site_s_broken_package_is_logged(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -9,8 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fhir_bridge.fhir.fhirpath import FHIRPathError, compile  # noqa: A004
-from fhir_bridge.fhir.fhirpath.regexes import _automaton, pattern
-from fhir_bridge.fhir.fhirpath.states import NoAutomaton
+from fhir_bridge.fhir.fhirpath.regexes import NotLinear, linear, pattern
 
 _ATOMS = st.sampled_from(["a", "b", ".", "[ab]", "[^a]", r"\w", r"\s", r"\b", "^", "$", r"\."])
 PATTERNS = st.recursive(
@@ -28,14 +27,67 @@ PATTERNS = st.recursive(
 
 @given(PATTERNS, st.text(alphabet="ab .\n_", max_size=10))
 @settings(max_examples=400)
-def test_states_answer_as_pythons_matcher(text: str, subject: str) -> None:
+def test_re2_answers_as_pythons_matcher(text: str, subject: str) -> None:
     plain = re.compile(text, re.DOTALL)
-    try:
-        automaton = _automaton(text)
-    except NoAutomaton:
-        return
-    assert automaton.run(subject, anywhere=True) == (plain.search(subject) is not None)
-    assert automaton.run(subject, anywhere=False) == (plain.fullmatch(subject) is not None)
+    for full, match in ((False, plain.search), (True, plain.fullmatch)):
+        try:
+            compiled = linear(text, full)
+        except NotLinear:
+            continue
+        found = (compiled.fullmatch if full else compiled.search)(subject.encode())
+        assert (found is not None) is (match(subject) is not None)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        r"\w+",
+        r"[\w.]+",
+        r"\W",
+        r"[\W_]",
+        r"[^\w]",
+        r"[^\W]",
+        r"\d",
+        r"[^\d]",
+        r"\s",
+        r"\S+",
+        r"[\s\d]",
+        "(?i)é+",
+        "[à-é]",
+        ".",
+    ],
+)
+def test_re2_has_pythons_classes_of_characters(text: str) -> None:
+    plain = re.compile(text, re.DOTALL)
+    for code in [
+        *range(0x250),
+        *range(0x660, 0x66A),
+        0x1680,
+        0x2003,
+        0x2028,
+        0x3000,
+        0x4E00,
+        0x1D7D8,
+        0x1F600,
+    ]:
+        subject = chr(code)
+        found = linear(text, True).fullmatch(subject.encode())
+        assert (found is not None) is (plain.fullmatch(subject) is not None), hex(code)
+
+
+@pytest.mark.parametrize("text", ["(a+)+$b", r"(a)\1", "(?<=a)b", "(?m)^a", "[^\\W_]", "a{2000}", "(?>a+)b"])
+def test_what_re2_has_no_form_for_is_known(text: str) -> None:
+    with pytest.raises(NotLinear):
+        linear(text, False)
+
+
+def test_boundaries_of_words_beyond_ascii_are_left_to_pythons_matcher() -> None:
+    assert compile("'né à'.matches('\\\\bà\\\\b')").evaluate({}) == [True]
+    with pytest.raises(FHIRPathError, match="could take too long"):
+        pattern(r"(\w+)+\b$").search("é" * 3000 + "!")
+    assert pattern(r"(\w+)+\b$").search("e" * 3000 + "!") is False
+    with pytest.raises(FHIRPathError, match="could take too long"):
+        pattern(r"(a+)+$").search("a" * 3000 + "\ud800")
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from fhir_bridge.fhir import Validator
 from fhir_bridge.fhir.definitions.drafts import read_package
-from fhir_bridge.fhir.definitions.packages import forget_packages, load_packages
+from fhir_bridge.fhir.definitions.packages import load_packages
 from fhir_bridge.fhir.definitions.searches import union_parts
 from fhir_bridge.fhir.definitions.versions import newest, split, version_key
 from fhir_bridge.fhir.validation.discriminators import Unsupported, steps_of
@@ -81,9 +81,8 @@ def test_junk_in_a_definition_never_raises(tmp_path: Path, seed: int) -> None:
                 node = node[key]
             node[place[-1]] = copy.deepcopy(chance.choice(JUNK))
         files = {f"d{n}.json": json.dumps(d).encode() for n, d in enumerate(broken)}
-        load_packages([archive(tmp_path / f"{number}.tgz", files)], tmp_path)
-        Validator().validate(observation, [BASE + "Heart"])
-    forget_packages()
+        report = load_packages([archive(tmp_path / f"{number}.tgz", files)], tmp_path)
+        Validator(definitions=report.definitions).validate(observation, [BASE + "Heart"])
 
 
 @given(st.text(max_size=40))

@@ -7,10 +7,9 @@ from typing import Any
 
 import pytest
 
-from fhir_bridge.fhir import Validator
 from tests.fhir.definitions.makers import BASE, R4, element, profile, sliced
 from tests.fhir.resources import LOINC, UCUM, concept, patient, troponin
-from tests.fhir.validation.conftest import Judge
+from tests.fhir.validation.conftest import Judge, Known
 
 Defined = Callable[..., None]
 
@@ -206,9 +205,9 @@ def test_an_attachment_has_the_size_of_its_data(judge: Judge, data: str, size: i
     ]
 
 
-def test_a_message_says_what_was_found_and_where_it_is_defined(defined: Defined) -> None:
+def test_a_message_says_what_was_found_and_where_it_is_defined(defined: Defined, known: Known) -> None:
     defined(one("Observation.code", patternCodeableConcept=concept(LOINC, "718-7")))
-    (issue,) = Validator().validate(troponin(), [BASE + "One"])
+    (issue,) = known.validator.validate(troponin(), [BASE + "One"])
     assert issue.message == (
         'the value differs, expected at least {"coding":[{"system":"http://loinc.org","code":"718-7"}]}; '
         f"defined by {BASE}One|1.0.0#Observation.code"

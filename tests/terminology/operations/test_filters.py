@@ -170,6 +170,29 @@ def test_an_expression_matches_as_usual(expression: str, text: str) -> None:
     assert compile_regex(expression).matches(text) == (re.fullmatch(expression, text) is not None)
 
 
+@pytest.mark.parametrize(
+    ("expression", "text", "matches"),
+    [
+        (r"\w+", "größe", True),
+        (r"[\w-]+", "größe-1", True),
+        (r"\W", "ß", False),
+        (r"\d", "٣", True),
+        (r"\p{Lu}\p{L}*", "Ärztin", True),
+        (r"[]a]+", "]a", True),
+        (r"[^]a]", "]", False),
+        (r"[\]a]\w", "]é", True),
+        (r"a{,2}", "aa", True),
+        (r"[{,2}]+", "{,2}", True),
+        (r"\u00e9", "é", True),
+        (r"\Aab\Z", "ab", True),
+        (r"a.c", "abcd", False),
+        ("a|b", "ab", False),
+    ],
+)
+def test_an_expression_knows_unicode_and_the_whole_text(expression: str, text: str, matches: bool) -> None:
+    assert compile_regex(expression).matches(text) is matches
+
+
 @pytest.mark.parametrize("expression", ["(a+)+", "(a*)*b", "(a|aa)+", "(.*)*x", "(a|a?)+b", "([a-z]+)*[0-9]"])
 def test_no_expression_takes_long(expression: str) -> None:
     compile_regex(expression).matches("a" * 20_000 + "!")

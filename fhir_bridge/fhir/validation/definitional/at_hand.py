@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from fhir_bridge.fhir import definitions
-from fhir_bridge.fhir.definitions import TypeDefinition, ValueSet
+from fhir_bridge.fhir.definitions import Definitions, TypeDefinition, ValueSet
 
 __all__ = ["structure_at_hand", "value_set_at_hand"]
 
 
-def structure_at_hand(canonical: str) -> TypeDefinition | None:
+def structure_at_hand(canonical: str, known: Definitions) -> TypeDefinition | None:
     """The type, profile or extension."""
     _, _, version = canonical.partition("|")
-    found = definitions.structure(canonical) if canonical else None
+    found = known.structure(canonical) if canonical else None
     return found if found is not None and version in ("", found.version) else None
 
 
-def value_set_at_hand(canonical: str) -> ValueSet | None:
+def value_set_at_hand(canonical: str, known: Definitions) -> ValueSet | None:
     """The value set."""
     url, _, version = canonical.partition("|")
-    found = definitions.value_set(url)
+    found = known.value_set(url)
     return found if found is not None and version in ("", found.version) else None

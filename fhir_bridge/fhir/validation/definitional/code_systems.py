@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from fhir_bridge.fhir import definitions
 from fhir_bridge.fhir.validation.bindings import lacks
 from fhir_bridge.fhir.validation.definitional.at_hand import value_set_at_hand
 from fhir_bridge.fhir.validation.definitional.objects import objects, text
@@ -43,10 +42,10 @@ def _concepts(value: dict[str, Any], path: Path) -> list[tuple[dict[str, Any], P
 
 def _check_value_set(url: str, canonical: str, path: Path, run: Run) -> None:
     """R4 CodeSystem.valueSet: all codes of this system and no others, as far as value set and system are at hand."""
-    listed = value_set_at_hand(canonical)
+    listed = value_set_at_hand(canonical, run.definitions)
     if listed is None or not url:
         return
-    known = definitions.code_system(url)
+    known = run.definitions.code_system(url)
     systems = {*listed.codes, *(include.system for include in listed.open)} - {"", url}
     if known is not None:
         # a value set of another publication may list the same codes under the system that they stood in before

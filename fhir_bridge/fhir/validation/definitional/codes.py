@@ -28,7 +28,7 @@ def check_listed(
         run.add("FB-FHIR-022", f"{system} has no code '{code[:80]}'", path, severity)
     elif (
         isinstance(value_set, str)
-        and value_set_at_hand(value_set) is not None
+        and value_set_at_hand(value_set, run.definitions) is not None
         and in_value_set(value_set, system, code, run) is False
     ):
         run.add(

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from fhir_bridge.fhir.definitions import registry
 from fhir_bridge.fhir.definitions.compact import MALFORMED, compact_element
 from fhir_bridge.fhir.definitions.registration import content_of
 from fhir_bridge.fhir.definitions.snapshots import SizeError, SnapshotError, identified, snapshot
@@ -29,7 +28,8 @@ def check_derivation(value: dict[str, Any], path: Path, run: Run) -> None:
     A profile of a base that is not at hand is left unjudged; an element of the wrong shape is found by its type.
     """
     canonical = text(value, "baseDefinition")
-    base = registry.rows_of(canonical) if structure_at_hand(canonical) is not None else None
+    known = structure_at_hand(canonical, run.definitions)
+    base = run.definitions.rows_of(canonical) if known is not None else None
     if base is None or value.get("derivation") != "constraint":
         return
     try:
@@ -61,7 +61,7 @@ def _from_differential(value: dict[str, Any], base: Rows, path: Path, run: Run) 
             check_values(changes[index], type_codes(row), here, run)
 
     try:
-        made = snapshot(rows, base, content_of, narrowing, MAX_ELEMENTS)
+        made = snapshot(rows, base, content_of(run.definitions), narrowing, MAX_ELEMENTS)
     except SizeError:
         return ()
     except SnapshotError as error:

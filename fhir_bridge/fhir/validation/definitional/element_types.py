@@ -70,7 +70,7 @@ def check_types(element: dict[str, Any], path: Path, run: Run) -> None:
         for canonical, there in _canonicals(kind, "profile", here):
             _check_profile(canonical, code, modifier, there, run)
         for canonical, there in _canonicals(kind, "targetProfile", here):
-            target = structure_at_hand(canonical)
+            target = structure_at_hand(canonical, run.definitions)
             if target is not None and target.kind not in ("resource", "logical"):
                 message = f"{canonical[:200]} is for {target.type}, expected a resource as a target"
                 run.add("FB-FHIR-091", message, there)
@@ -83,7 +83,7 @@ def _canonicals(kind: dict[str, Any], name: str, path: Path) -> list[tuple[str, 
 
 
 def _check_profile(canonical: str, code: str, modifier: bool, path: Path, run: Run) -> None:
-    profile = structure_at_hand(canonical)
+    profile = structure_at_hand(canonical, run.definitions)
     kind = kind_of(profile.type) if profile is not None else None
     if profile is None or kind is None or not code:
         return

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from fhir_bridge.fhir import definitions
+from fhir_bridge.fhir.definitions import Definitions
 from fhir_bridge.fhir.validation.definitional.at_hand import structure_at_hand
 from fhir_bridge.fhir.validation.definitional.element_names import Place, steps_from
 from fhir_bridge.fhir.validation.definitional.objects import objects, text
@@ -24,19 +25,21 @@ class Scope:
 
     Attributes:
         types: what the map's aliases name, beside R4's types.
+        known: the definitions that it names structures of.
     """
 
     types: dict[str, Places]
+    known: Definitions
     source: dict[str, Places] = field(default_factory=dict)
     target: dict[str, Places] = field(default_factory=dict)
 
     def inner(self) -> Scope:
         """The scope of a rule: what it names is seen by its own rules only."""
-        return Scope(self.types, dict(self.source), dict(self.target))
+        return Scope(self.types, self.known, dict(self.source), dict(self.target))
 
     def type(self, name: str) -> Places:
         """What an alias or a type of R4 stands for."""
-        return self.types[name] if name in self.types else _place(name)
+        return self.types[name] if name in self.types else _place(name, self.known)
 
     def has_type(self, name: str) -> bool:
         """Whether the name is an alias or a type of R4."""
@@ -49,12 +52,12 @@ def check_structure_map(value: Any, path: Path, run: Run) -> None:
     A variable of a type that is not at hand, or of an abstract one, may have any elements.
     """
     types = {
-        text(structure, "alias"): _place(text(structure, "url"))
+        text(structure, "alias"): _place(text(structure, "url"), run.definitions)
         for structure, _ in objects(value, "structure", path)
         if structure.get("alias")
     }
     for group, here in objects(value, "group", path):
-        scope = Scope(types)
+        scope = Scope(types, run.definitions)
         for given, there in objects(group, "input", here):
             name = text(given, "name")
             if name in scope.source or name in scope.target:
@@ -64,9 +67,9 @@ def check_structure_map(value: Any, path: Path, run: Run) -> None:
         _check_rules(group, scope, here, run)
 
 
-def _place(name: str) -> Places:
+def _place(name: str, known: Definitions) -> Places:
     """A type, or a structure by its canonical, as the place where its elements are; None where it isn't known."""
-    found = structure_at_hand(name)
+    found = structure_at_hand(name, known)
     if found is None or found.abstract:
         return None
     own = definitions.find_type(found.type)

@@ -32,7 +32,7 @@ def check_structure_definition(value: Any, path: Path, run: Run) -> None:
 
 def _check_base(value: dict[str, Any], path: Path, run: Run) -> None:
     """A constraint has type and kind of its base, a specialization has a type of its own."""
-    base = structure_at_hand(text(value, "baseDefinition"))
+    base = structure_at_hand(text(value, "baseDefinition"), run.definitions)
     if base is None:
         return
     if "derivation" not in value:
@@ -61,7 +61,7 @@ def _check_contexts(value: dict[str, Any], path: Path, run: Run) -> None:
             run.add("FB-FHIR-090", message, here)
         elif context.get("type") == "element" and expression and _of_r4(context):
             profile, _, place = expression.rpartition("#")
-            if not is_element(place) and (not profile or structure_at_hand(profile)):
+            if not is_element(place) and (not profile or structure_at_hand(profile, run.definitions)):
                 message = f"R4 has no element {expression[:200]}"
                 run.add("FB-FHIR-090", message, (here, "expression", -1))
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from fhir_bridge.fhir import definitions
 from fhir_bridge.fhir.issues import Severity
 from fhir_bridge.fhir.validation.definitional.codes import check_listed
 from fhir_bridge.fhir.validation.definitional.objects import objects
@@ -32,7 +31,7 @@ def check_value_set(value: Any, path: Path, run: Run) -> None:
             if "|" in system:
                 message = "the system holds a version, which belongs into `version`"
                 run.add("FB-FHIR-016", message, (here, "system", -1))
-            known = definitions.code_system(system)
+            known = run.definitions.code_system(system)
             version = part.get("version")
             if retired or (known is not None and version not in (None, known.version)):
                 continue
