@@ -12,7 +12,7 @@ import typer
 from pydantic import ValidationError
 
 from fhir_bridge.cli.database import open_database
-from fhir_bridge.cli.output import UsageError, counting, stdout
+from fhir_bridge.cli.output import UsageError, counting, stderr, stdout
 
 __all__ = ["reindex", "serve"]
 
@@ -71,13 +71,20 @@ def serve(
 
 def reindex() -> None:
     """Make the search index anew from the stored resources."""
+    from fhir_bridge.server.background import JobFailed, reindex_now
     from fhir_bridge.storage import Store
 
     async def run(url: str, progress: Callable[[int], None]) -> int:
         async with await Store.open(url) as store:
-            return await store.reindex(progress)
+            return await reindex_now(store, progress)
 
     url = open_database()
     with counting("indexing") as progress:
-        count = asyncio.run(run(url, progress))
+        try:
+            count = asyncio.run(run(url, progress))
+        except JobFailed as error:
+            stderr.print(
+                f"the index could not be made ({error}); the process that was at it has the reason in its log"
+            )
+            raise typer.Exit(3) from error
     stdout.print(f"{count:,} resources indexed")

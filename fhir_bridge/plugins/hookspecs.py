@@ -61,7 +61,7 @@ def fhir_bridge_before_write(resource: Mapping[str, Any], interaction: str) -> I
 
 @hookspec
 def fhir_bridge_after_commit(changes: Iterable[Any]) -> None:
-    """Told of changes once they are durable. Raising here can't undo them; it is logged."""
+    """Told of changes once they are durable, by the background worker; where it raises, they come again."""
 
 
 @hookspec
@@ -71,4 +71,4 @@ def fhir_bridge_redact_response(resource: Mapping[str, Any], access: Any) -> Map
 
 @hookspec
 def fhir_bridge_audit(event: Mapping[str, Any]) -> None:
-    """Told of each AuditEvent that is recorded."""
+    """Told of each AuditEvent that is recorded, by the background worker; where it raises, it comes again."""

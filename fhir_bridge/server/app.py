@@ -190,7 +190,7 @@ async def _services(
     http: httpx.AsyncClient,
     terminology: ServedTerminology,
 ) -> Services:
-    grants, log = Grants(store), AuditLog(store, manager)
+    grants, log = Grants(store), AuditLog(store)
     return Services(
         settings=settings,
         store=store,

@@ -1,4 +1,4 @@
-"""The search index, records, compartments, labels and links of resources that are being written.
+"""The search index, records, labels and links of resources that are being written.
 
 Two steps. `identify` runs before the transaction: it gives numbers to (type, id) pairs and dictionary texts, in short
 transactions of their own, in sorted order, so that writers never wait for each other there. `IndexWriter` then collects
@@ -28,7 +28,6 @@ from fhir_bridge.fhir.search_parameters import (
     StringEntry,
     TokenEntry,
     UriEntry,
-    compartment_patients,
     extract,
 )
 from fhir_bridge.storage.dictionaries import NO_SYSTEM, Dictionaries
@@ -65,7 +64,6 @@ class Indexed:
 
     Attributes:
         owners: whom it is about, by its own content.
-        patients: ids of the patients in whose compartment it is.
         labels: its security labels as (system, code).
         links: for a Patient, (merged id, survivor id) as its `link` says.
     """
@@ -74,7 +72,6 @@ class Indexed:
     id: str
     entries: tuple[IndexEntry, ...]
     owners: Owners
-    patients: tuple[str, ...]
     labels: tuple[tuple[str, str], ...]
     links: tuple[tuple[str, str], ...]
 
@@ -124,7 +121,6 @@ def index(
         identity,
         entries,
         owners_of(resource),
-        compartment_patients(resource, entries),
         labels,
         _links(resource, identity) if resource_type == "Patient" else (),
     )
@@ -317,8 +313,6 @@ class IndexWriter:
             add("record", patient, key)
         for named in item.owners.through:
             add("record_through", key, keys[named])
-        for member in item.patients:
-            add("compartment", keys["Patient", member], key)
         for merged, survivor in item.links:
             add("link", keys["Patient", merged], keys["Patient", survivor], key)
 
@@ -342,7 +336,7 @@ class IndexWriter:
             for table in _VALUES:
                 statement.add(f"DELETE FROM {table} WHERE resource = ANY(%s)", self._replaced)  # noqa: S608
             left = [key for key in self._replaced if key not in self._kept]
-            for table in ("record", "record_through", "compartment"):
+            for table in ("record", "record_through"):
                 self._remove_all_but_new(statement, table, "resource", left)
             self._remove_all_but_new(statement, "link", "declared_by", self._replaced)
         for table, rows in self._rows.items():
@@ -386,6 +380,5 @@ _COLUMNS: Mapping[str, Columns] = {
     "uri": {"parameter": "int", "value": "text", "resource": "bigint"},
     "record": {"patient": "bigint", "resource": "bigint"},
     "record_through": {"resource": "bigint", "target": "bigint"},
-    "compartment": {"patient": "bigint", "resource": "bigint"},
     "link": {"merged": "bigint", "survivor": "bigint", "declared_by": "bigint"},
 }

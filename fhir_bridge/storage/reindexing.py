@@ -22,7 +22,7 @@ from fhir_bridge.storage.indexing import Identity, Indexed, IndexWriter, identif
 from fhir_bridge.storage.statements import Statement
 from fhir_bridge.storage.stored import parse
 
-__all__ = ["reindex"]
+__all__ = ["reached", "reindex"]
 
 BATCH = 500
 SETTING = "reindex"
@@ -88,6 +88,12 @@ async def reindex(
             "ANALYZE resource, token, string, date, quantity, reference, record, record_through"
         )
     return place.count
+
+
+async def reached(connection: AsyncConnection) -> int:
+    """See `Store.reindexed`."""
+    found = await (await connection.execute(_RESUME, (SETTING, __version__))).fetchone()
+    return found[1] if found else 0
 
 
 async def _write(

@@ -604,6 +604,11 @@ class Store:
         """
         return await reindexing.reindex(self.pool, self._dictionaries, on_progress)
 
+    async def reindexed(self) -> int:
+        """How many resources the run that is under way has indexed; 0 where there is none."""
+        async with self.pool.connection() as connection:
+            return await reindexing.reached(connection)
+
     async def link_patients(
         self, surviving_id: str, merged_id: str, access: AccessFilter = EVERYTHING
     ) -> list[Written]:
