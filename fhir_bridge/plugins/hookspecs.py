@@ -5,13 +5,13 @@ docs/plugins.md documents each; a test fails where one is missing there.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import pluggy
 
-from fhir_bridge.plugins.protocols import Adapter, Operation, Predictor, SinkFactory
+from fhir_bridge.plugins.protocols import Adapter, Operation, Pages, Predictor, ServerContext, SinkFactory
 
 __all__ = ["hookimpl", "hookspec"]
 
@@ -40,8 +40,18 @@ def fhir_bridge_predictors() -> Iterable[Predictor]:  # type: ignore[empty-body]
 
 
 @hookspec
-def fhir_bridge_operations() -> Iterable[Operation]:  # type: ignore[empty-body]
-    """FHIR operations this plug-in serves."""
+def fhir_bridge_operations(context: ServerContext) -> Iterable[Operation]:  # type: ignore[empty-body]
+    """FHIR operations this plug-in serves; `context` (which an implementation may leave out) is of the server."""
+
+
+@hookspec
+def fhir_bridge_pages() -> Iterable[Pages]:  # type: ignore[empty-body]
+    """Pages and other routes beside the FHIR API."""
+
+
+@hookspec
+def fhir_bridge_middleware() -> Iterable[Callable[[Any], Any]]:  # type: ignore[empty-body]
+    """Wrappers of the FHIR API: each takes an ASGI application and returns one. The first is the outermost."""
 
 
 @hookspec

@@ -24,6 +24,7 @@ __all__ = [
     "get_manager",
     "loaded",
     "new_manager",
+    "predictors",
     "shipped",
     "sinks",
 ]
@@ -37,6 +38,7 @@ BUILTIN = (
     "fhir_bridge.adapters.genomics.plugin",
     "fhir_bridge.predictions.plugin",
     "fhir_bridge.pipeline.plugin",
+    "fhir_bridge.server.plugin",
 )
 """Modules registered even where no entry point is installed (a source tree on the path)."""
 
@@ -93,6 +95,16 @@ def adapters() -> dict[str, Any]:
     """
     groups = get_manager().hook.fhir_bridge_adapters()
     return _by("name", groups, "an adapter named")
+
+
+def predictors() -> dict[str, Any]:
+    """All predictors by name.
+
+    Raises:
+        PluginError: two plug-ins add a predictor of the same name.
+    """
+    groups = get_manager().hook.fhir_bridge_predictors()
+    return _by("name", groups, "a predictor named")
 
 
 def sinks() -> dict[str, Any]:

@@ -15,11 +15,13 @@ __all__ = [
     "CompositeRecord",
     "IssueLike",
     "Operation",
+    "Pages",
     "Predictor",
     "ReadContext",
     "RecordOutcome",
     "RecordPart",
     "ScopeSpec",
+    "ServerContext",
     "Sink",
     "SinkFactory",
     "SourceModel",
@@ -306,6 +308,34 @@ class Operation(Protocol):
     """The interaction letters a caller needs, as in SMART scopes (`rs`). A route without it is refused."""
 
     def __call__(self, request: Any, parameters: Mapping[str, Any]) -> Awaitable[Any]: ...
+
+
+class ServerContext(Protocol):
+    """What operations may share with the server that they are made for."""
+
+    @property
+    def terminology(self) -> Any:
+        """The terminology that the server validates with (`fhir_bridge.server.terminology.ServedTerminology`)."""
+        ...
+
+    @property
+    def settings(self) -> Any:
+        """`fhir_bridge.server.Settings`."""
+        ...
+
+
+class Pages(Protocol):
+    """Routes beside the FHIR API: pages for people, JSON for them and for administration."""
+
+    @property
+    def access(self) -> Literal["public", "user"]:
+        """Who may see them: everybody, or who is signed in; others are sent to sign in. Without it they are refused."""
+        ...
+
+    @property
+    def router(self) -> Any:
+        """A `fastapi.APIRouter`."""
+        ...
 
 
 class Sink(Protocol):

@@ -12,7 +12,7 @@ from typing import Any, Final, Literal
 from fhir_bridge.fhir.access import EVERYTHING, AccessFilter
 from fhir_bridge.fhir.ids import IdKey
 from fhir_bridge.fhir.serialization import loads_exact
-from fhir_bridge.plugins import Predictor, get_manager
+from fhir_bridge.plugins import Predictor, predictors
 from fhir_bridge.predictions.contract import Prediction, PredictorSettings, Refusal
 from fhir_bridge.predictions.identity import Identities
 from fhir_bridge.predictions.model_workers import ModelUnavailable, ModelWorkers, model_workers
@@ -53,11 +53,6 @@ class Predicted:
     outcome: Outcome
 
 
-def predictors() -> dict[str, Predictor]:
-    """All predictors by name, built-in and plugged in."""
-    return {p.name: p for group in get_manager().hook.fhir_bridge_predictors() for p in group}
-
-
 def find_predictor(name: str) -> Predictor:
     """The predictor of this name.
 
@@ -69,7 +64,8 @@ def find_predictor(name: str) -> Predictor:
         raise PredictionError(
             "FB-PRED-002", f'there is no predictor "{name}"; there are {", ".join(sorted(known))}'
         )
-    return known[name]
+    found: Predictor = known[name]
+    return found
 
 
 class PredictionRun:

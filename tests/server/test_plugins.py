@@ -6,12 +6,15 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pytest
+from fastapi import APIRouter, Request
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from fhir_bridge.fhir.access import EVERYTHING, AccessFilter, AccessRule
 from fhir_bridge.fhir.issues import Issue
-from fhir_bridge.plugins import hookimpl
+from fhir_bridge.plugins import PluginError, hookimpl
 from fhir_bridge.server import Settings, create_app
 from fhir_bridge.server.rest.operations import OperationRefused, OperationRequest, Operations
+from fhir_bridge.server.session import current_user
 from tests.server.conftest import Hospital, bare_plugins, furnish, observation, running
 from tests.server.test_audit import events
 
@@ -84,6 +87,63 @@ def test_a_write_can_be_refused(guarded: tuple[Hospital, Guard]) -> None:
     refused = post("/fhir/Observation", json=body | {"note": [{"text": "unwanted"}]}, headers=headers)
     assert (refused.status_code, "not wanted" in refused.text) == (422, True)
     assert post("/fhir/Observation", json=body, headers=headers).status_code == 201
+
+
+class Board:
+    """Pages and a wrapper of a plug-in."""
+
+    def __init__(self, access: str | None) -> None:
+        self.router = APIRouter()
+        self.seen: list[str] = []
+        if access is not None:
+            self.access = access
+
+        @self.router.get("/board")
+        async def board(request: Request) -> dict[str, str]:
+            user = await current_user(request)
+            return {"user": user.username if user else ""}
+
+    @hookimpl
+    def fhir_bridge_pages(self) -> list[Any]:
+        return [self]
+
+    @hookimpl
+    def fhir_bridge_middleware(self) -> list[Any]:
+        def wrapped(app: ASGIApp) -> ASGIApp:
+            async def count(scope: Scope, receive: Receive, send: Send) -> None:
+                self.seen.append(scope["path"])
+                await app(scope, receive, send)
+
+            return count
+
+        return [wrapped]
+
+
+@pytest.mark.parametrize("access", ["public", "user"])
+def test_pages_are_seen_by_whom_they_are_for_and_a_wrapper_sees_the_api(
+    fresh_database_url: str, access: str
+) -> None:
+    board, plugins = Board(access), bare_plugins()
+    plugins.register(board)
+    with running(create_app(Settings(database_url=fresh_database_url), plugins=plugins)) as http:
+        hospital = Hospital(http)
+        hospital.run(furnish, hospital.services)
+        answer = http.get("/board?x=1", follow_redirects=False)
+        if access == "user":
+            assert (answer.status_code, answer.headers["location"]) == (303, "/login?next=%2Fboard%3Fx%3D1")
+        else:
+            assert answer.json() == {"user": ""}
+        hospital.sign_in("clara")
+        assert http.get("/board").json() == {"user": "clara"}
+        assert http.get("/fhir/metadata").status_code == 200
+        assert board.seen == ["/fhir/metadata"]
+
+
+def test_pages_that_do_not_say_who_may_see_them_are_refused(database_url: str) -> None:
+    plugins = bare_plugins()
+    plugins.register(Board(None))
+    with pytest.raises(PluginError, match="/board do not declare their access"):
+        create_app(Settings(database_url=database_url), plugins=plugins)
 
 
 def test_a_resource_is_redacted_on_every_way_out_and_never_dropped(guarded: tuple[Hospital, Guard]) -> None:

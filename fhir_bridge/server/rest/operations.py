@@ -12,7 +12,7 @@ from starlette.responses import Response
 from fhir_bridge.fhir import definitions
 from fhir_bridge.fhir.access import AccessFilter
 from fhir_bridge.fhir.serialization import dumps
-from fhir_bridge.plugins import Operation
+from fhir_bridge.plugins import Operation, ServerContext
 from fhir_bridge.server.rest.auditing import audit_operation
 from fhir_bridge.server.rest.body import FORM, content_type, parsed, read_body, read_form
 from fhir_bridge.server.rest.call import FHIR_JSON, Call, query_of
@@ -90,10 +90,10 @@ class Operations:
                 self._by_place[place, name] = operation
 
     @classmethod
-    def of_plugins(cls, plugins: pluggy.PluginManager, ours: Iterable[Operation]) -> Operations:
-        """Ours and those of all plug-ins."""
-        added = [operation for group in plugins.hook.fhir_bridge_operations() for operation in group]
-        return cls([*ours, *added])
+    def of_plugins(cls, plugins: pluggy.PluginManager, context: ServerContext) -> Operations:
+        """Those of all plug-ins, of this server among them."""
+        groups = plugins.hook.fhir_bridge_operations(context=context)
+        return cls(operation for group in reversed(groups) for operation in group)
 
     def find(self, resource_type: str, name: str) -> Operation | None:
         """The operation served at the base (type empty) or at a type."""
