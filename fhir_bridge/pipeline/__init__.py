@@ -12,7 +12,7 @@ from fhir_bridge.pipeline.manifest import ManifestError
 from fhir_bridge.pipeline.ndjson import OutputFolderError
 from fhir_bridge.pipeline.plan import RunRequest
 from fhir_bridge.pipeline.shard import Selection
-from fhir_bridge.pipeline.sinks import SinkRun
+from fhir_bridge.pipeline.sink_run import SinkRun
 from fhir_bridge.pipeline.sources import SourceError
 from fhir_bridge.pipeline.validate import ValidationSummary, use_packages, validate_files
 
@@ -44,3 +44,13 @@ __all__ = [
     "validate_files",
     "write_report",
 ]
+
+PUBLIC_MODULES = (
+    "convert",
+    "inbox",
+    "load_fhir",
+    "ndjson",
+    "shard",
+    "views",
+)
+"""What else other packages and plug-ins may import; checked by scripts/check_interfaces.py."""

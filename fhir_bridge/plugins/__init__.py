@@ -63,3 +63,6 @@ __all__ = [
     "shipped",
     "sinks",
 ]
+
+PUBLIC_MODULES = ("protocols",)
+"""What else other packages and plug-ins may import; checked by scripts/check_interfaces.py."""

@@ -47,3 +47,13 @@ def __getattr__(name: str) -> Any:
 
         return getattr(run, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+PUBLIC_MODULES = (
+    "changes",
+    "inputs",
+    "recompute",
+    "record",
+    "resources",
+)
+"""What else other packages and plug-ins may import; checked by scripts/check_interfaces.py."""

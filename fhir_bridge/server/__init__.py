@@ -6,3 +6,11 @@ from fhir_bridge.server.serve import serve
 from fhir_bridge.server.settings import Settings
 
 __all__ = ["CODES", "Settings", "create_app", "serve"]
+
+PUBLIC_MODULES = (
+    "background",
+    "review",
+    "sample_app",
+    "serve",
+)
+"""What else other packages and plug-ins may import; checked by scripts/check_interfaces.py."""

@@ -27,7 +27,7 @@ from fhir_bridge.server.finishing import finish_all
 from fhir_bridge.server.garbage import collect_in_pauses
 from fhir_bridge.server.refusals import Refusals
 from fhir_bridge.server.rest.endpoint import FhirEndpoint, below_base
-from fhir_bridge.server.rest.operations import Operations
+from fhir_bridge.server.rest.operation_registry import Operations
 from fhir_bridge.server.routes import add_pages
 from fhir_bridge.server.services import Services
 from fhir_bridge.server.settings import FHIR_PATH, Settings

@@ -13,7 +13,7 @@ from fhir_bridge.fhir.access import EVERYTHING, AccessFilter, AccessRule
 from fhir_bridge.fhir.issues import Issue
 from fhir_bridge.plugins import PluginError, hookimpl
 from fhir_bridge.server import Settings, create_app
-from fhir_bridge.server.rest.operations import OperationRefused, OperationRequest, Operations
+from fhir_bridge.server.rest.operation_registry import OperationRefused, OperationRequest, Operations
 from fhir_bridge.server.session import current_user
 from tests.server.conftest import Hospital, bare_plugins, furnish, observation, running
 from tests.server.test_audit import events

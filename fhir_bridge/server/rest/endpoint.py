@@ -27,7 +27,8 @@ from fhir_bridge.server.rest import answers, hooks
 from fhir_bridge.server.rest.budget import Budget
 from fhir_bridge.server.rest.call import FHIR_JSON, Call, check_format, query_of, request_id
 from fhir_bridge.server.rest.capability import capability_statement
-from fhir_bridge.server.rest.operations import Operations, operate
+from fhir_bridge.server.rest.operation_registry import Operations
+from fhir_bridge.server.rest.operations import operate
 from fhir_bridge.server.rest.refusal import Refusal, refuse
 from fhir_bridge.server.rest.refused import record_refusal
 from fhir_bridge.server.rest.registry import Handler, Shape, allowed, find
