@@ -9,10 +9,6 @@ import typer
 from rich.markup import escape
 
 from fhir_bridge.cli.output import UsageError, counted, stderr, stdout, steps
-from fhir_bridge.fhir.serialization import dumps
-from fhir_bridge.mapping import MappingErrors, load_mapping
-from fhir_bridge.pipeline import convert_example, golden_examples, run_example
-from fhir_bridge.plugins import adapters, get_manager, shipped
 
 __all__ = ["app"]
 
@@ -25,6 +21,8 @@ Mappings = Annotated[
 
 
 def _files(paths: list[Path]) -> list[Path]:
+    from fhir_bridge.plugins import get_manager, shipped
+
     folders = paths or [
         shipped("mappings"),
         *(f for group in get_manager().hook.fhir_bridge_mappings() for f in group),
@@ -48,6 +46,9 @@ def check_mappings(paths: Mappings = []) -> None:  # noqa: B006 - typer copies i
 
     Elements, selectors, functions, codes of required bindings and the profile are checked; exit code 1 on a mistake.
     """
+    from fhir_bridge.mapping import MappingErrors, load_mapping
+    from fhir_bridge.plugins import adapters
+
     known = adapters()
     wrong = 0
     files = _files(paths)
@@ -69,6 +70,9 @@ def run_examples(
     ] = False,
 ) -> None:
     """Convert each golden example and compare with the FHIR that stands beside it; exit code 1 on a difference."""
+    from fhir_bridge.fhir.serialization import dumps
+    from fhir_bridge.pipeline import convert_example, golden_examples, run_example
+
     found = [example for file in _files(paths) for example in golden_examples(file)]
     failed = 0
     with steps("examples", max(len(found), 1)) as advance:
