@@ -190,7 +190,7 @@ def path(
     """
     from fhir_bridge.fhir import JsonError, Validator
     from fhir_bridge.fhir.fhirpath import FHIRPathError, compile, json_value  # noqa: A004 - its name there
-    from fhir_bridge.pipeline.load_fhir import fhir_files
+    from fhir_bridge.pipeline.sources import fhir_files
 
     try:
         compile(expression)
@@ -223,7 +223,7 @@ def path(
 
 def _of_the_other_syntax(source: str, to: Syntax) -> list[Path]:
     """A named file, or those of a folder that are not yet in the syntax asked for."""
-    from fhir_bridge.pipeline.load_fhir import fhir_files
+    from fhir_bridge.pipeline.sources import fhir_files
 
     files = fhir_files([source], xml=True)
     if Path(source).is_dir():

@@ -98,7 +98,7 @@ def _resources(source: Path) -> Iterator[dict[str, Any]]:
         JsonError: something is no resource; the message says where.
     """
     from fhir_bridge.fhir import JsonError, iter_resources, loads_exact
-    from fhir_bridge.pipeline.load_fhir import fhir_files
+    from fhir_bridge.pipeline.sources import fhir_files
 
     for file in fhir_files([str(source)], xml=True):
         for locator, text in iter_resources(file):

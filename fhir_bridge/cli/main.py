@@ -78,6 +78,11 @@ def main() -> None:
 
 def _explain(error: Exception) -> int:
     """Print what a command refused, or what went wrong inside, and give the exit code."""
+    from fhir_bridge.plugins.extras import missing_extra
+
+    if isinstance(error, ImportError) and (missing := missing_extra(error)) is not None:
+        stderr.print(f"[bold red]error:[/] {escape(str(missing))}", soft_wrap=True)
+        return 2
     # Only here: importing these takes longer than most commands run.
     from fhir_bridge.mapping import CrosswalkError, MappingErrors, SiteError
     from fhir_bridge.pipeline import ManifestError, OutputFolderError, RunIncomplete, SourceError

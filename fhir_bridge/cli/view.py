@@ -99,7 +99,6 @@ def run(
         fhir-bridge view run conditions --stored --to ndjson
     """
     from fhir_bridge.pipeline.views import (
-        ParquetMissing,
         Types,
         file_records,
         open_sink,
@@ -118,12 +117,9 @@ def run(
             records = stored_records(open_database(database), compiled.resource, exact=compiled.exact)
         else:
             records = file_records(sources, compiled.resource, exact=compiled.exact)
-        try:
-            sink = stack.enter_context(
-                open_sink(to, compiled.columns, out, stream=sys.stdout.buffer, types=Types(types))
-            )
-        except ParquetMissing as error:
-            raise UsageError(str(error)) from error
+        sink = stack.enter_context(
+            open_sink(to, compiled.columns, out, stream=sys.stdout.buffer, types=Types(types))
+        )
         named = _Rejects(stack.enter_context(rejects.open("wb")) if rejects else None)
         terminology = _terminology(compiled)
         with counting(compiled.definition.name or compiled.resource) as progress:

@@ -17,50 +17,13 @@ from fhir_bridge.pipeline.context import site_key
 from fhir_bridge.pipeline.convert import NO_LIMIT, RejectionLimit, RunResult
 from fhir_bridge.pipeline.fhir_records import Checked
 from fhir_bridge.pipeline.shard import EVERY_RECORD, Selection, TooManyRejected, ValidateMode
-from fhir_bridge.pipeline.sources import STANDARD_INPUT, SourceError, standard_input
+from fhir_bridge.pipeline.sources import fhir_files
 from fhir_bridge.pipeline.store_sink import BATCH, count_stored
 from fhir_bridge.storage import StorageError, Store
 
-__all__ = ["fhir_files", "load_fhir"]
+__all__ = ["load_fhir"]
 
 Progress = Callable[[int], None]
-
-
-def fhir_files(sources: Sequence[str], *, xml: bool = False) -> list[Path]:
-    """Files of FHIR among the sources: named ones, and `.json`, `.ndjson` and (with `xml`) FHIR's `.xml` of folders.
-
-    `-` is NDJSON on standard input. Reports, rejects and manifests that a run of ours left beside its NDJSON are no
-    resources and are left out.
-
-    Raises:
-        SourceError: a source does not exist.
-    """
-    files: list[Path] = []
-    for source in map(Path, sources):
-        if str(source) == "-":
-            files.append(standard_input(f"{STANDARD_INPUT}.ndjson"))
-        elif source.is_dir():
-            files += [
-                file
-                for file in sorted(source.rglob("*"))
-                if (
-                    file.suffix in (".json", ".ndjson", ".jsonl")
-                    or (xml and file.suffix == ".xml" and _is_fhir(file))
-                )
-                and file.name not in ("manifest.json", "report.json", "rejects.ndjson")
-                and not any(part.startswith(".") for part in file.relative_to(source).parts)
-            ]
-        elif source.exists():
-            files.append(source)
-        else:
-            raise SourceError(Issue("fatal", "FB-RUN-003", f"{source} does not exist", str(source)))
-    return files
-
-
-def _is_fhir(file: Path) -> bool:
-    """Whether an XML file is FHIR's: folders hold documents of other standards beside it."""
-    with file.open("rb") as opened:
-        return b'"http://hl7.org/fhir"' in opened.read(4096).replace(b"'", b'"')
 
 
 def load_fhir(

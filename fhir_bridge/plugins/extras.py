@@ -35,7 +35,6 @@ EXTRAS: Mapping[str, tuple[str, ...]] = {
         "sqlalchemy",
         "starlette",
         "uvicorn",
-        "uvloop",
     ),
 }
 """Top-level modules that each extra of pyproject.toml installs and we import; a test compares the two."""
@@ -85,4 +84,11 @@ def missing_extra(error: ImportError) -> MissingExtra | None:
 
 
 def _missing_module(extra: str) -> str | None:
-    return next((module for module in EXTRAS[extra] if importlib.util.find_spec(module) is None), None)
+    return next((module for module in EXTRAS[extra] if not _is_installed(module)), None)
+
+
+def _is_installed(module: str) -> bool:
+    try:
+        return importlib.util.find_spec(module) is not None
+    except ModuleNotFoundError:  # an import hook refuses it
+        return False
