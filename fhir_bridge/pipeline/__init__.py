@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from fhir_bridge.pipeline.account import Account
@@ -11,6 +10,7 @@ from fhir_bridge.pipeline.convert import RejectionLimit, RunResult, convert, exi
 from fhir_bridge.pipeline.engine import RunIncomplete
 from fhir_bridge.pipeline.examples import Example, convert_example, golden_examples, run_example
 from fhir_bridge.pipeline.load import check_syntax, load_sources
+from fhir_bridge.pipeline.load_fhir import load_fhir
 from fhir_bridge.pipeline.manifest import ManifestError
 from fhir_bridge.pipeline.ndjson import OutputFolderError
 from fhir_bridge.pipeline.plan import RunRequest
@@ -21,7 +21,6 @@ from fhir_bridge.pipeline.validate import ValidationSummary, use_packages, valid
 
 if TYPE_CHECKING:
     from fhir_bridge.pipeline.export import export_store
-    from fhir_bridge.pipeline.load_fhir import load_fhir
 
 __all__ = [
     "Account",
@@ -52,11 +51,11 @@ __all__ = [
     "write_report",
 ]
 
-_OF_THE_STORE = {"export_store": "export", "load_fhir": "load_fhir"}
-
 
 def __getattr__(name: str) -> Any:
     """What needs the database driver (extra `server`), when it is asked for: converting to files does not."""
-    if name not in _OF_THE_STORE:
+    if name != "export_store":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_OF_THE_STORE[name]}"), name)
+    from fhir_bridge.pipeline.export import export_store
+
+    return export_store

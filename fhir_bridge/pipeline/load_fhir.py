@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fhir_bridge.fhir.access import EVERYTHING
 from fhir_bridge.fhir.issues import Issue
@@ -18,8 +18,9 @@ from fhir_bridge.pipeline.convert import NO_LIMIT, RejectionLimit, RunResult
 from fhir_bridge.pipeline.fhir_records import Checked
 from fhir_bridge.pipeline.shard import EVERY_RECORD, Selection, TooManyRejected, ValidateMode
 from fhir_bridge.pipeline.sources import fhir_files
-from fhir_bridge.pipeline.store_sink import BATCH, count_stored
-from fhir_bridge.storage import StorageError, Store
+
+if TYPE_CHECKING:
+    from fhir_bridge.storage import Store
 
 __all__ = ["load_fhir"]
 
@@ -48,7 +49,7 @@ def load_fhir(
     started = time.monotonic()
     account = Account()
     settings = Site.load(site) if site else Site()
-    checked = Checked(validate, account, selection, on_progress, settings.definitions)
+    checked = Checked(validate, account, selection, on_progress, settings)
     asyncio.run(_store(fhir_files(sources, xml=True), url, settings, checked))
     incomplete = str(TooManyRejected(account)) if checked.too_many else None
     if incomplete is None:
@@ -58,6 +59,12 @@ def load_fhir(
 
 
 async def _store(files: Iterable[Path], url: str, site: Site, checked: Checked) -> None:
+    from fhir_bridge.pipeline.store_sink import (  # only what stores needs a database driver
+        BATCH,
+        count_stored,
+    )
+    from fhir_bridge.storage import Store
+
     account = checked.account
     async with await Store.open(url, max_size=1, known=site.definitions) as store:
         await store.check_site_key(site_key(site).fingerprint)
@@ -77,6 +84,8 @@ async def _store(files: Iterable[Path], url: str, site: Site, checked: Checked) 
 
 async def _transact(store: Store, file: Path, bundle: dict[str, Any], account: Account) -> None:
     """Carry out a transaction or batch Bundle, its `urn:uuid`s resolved; done twice it changes nothing."""
+    from fhir_bridge.storage import StorageError
+
     entries = [_repeatable(entry) for entry in bundle.get("entry") or []]
     bundle = {**bundle, "entry": entries}
     try:
