@@ -11,11 +11,20 @@ from collections.abc import Mapping
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from importlib import import_module
-from typing import Any
+from typing import Any, Protocol
 
 from fhir_bridge.plugins.extras import require
 
-__all__ = ["is_model", "model_type", "plain", "to_model"]
+__all__ = ["Model", "is_model", "model_type", "plain", "to_model"]
+
+
+class Model(Protocol):
+    """An object of `fhir.resources`, as type checkers see it."""
+
+    @classmethod
+    def get_resource_type(cls) -> str:
+        """The FHIR type."""
+        ...
 
 
 def is_model(value: object) -> bool:
