@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import importlib.util
 import socket
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -43,10 +42,9 @@ def demo(
     24 synthetic cardiology patients as a hospital hands them over (CSV extracts, HL7 v2 messages, DICOM studies, a VCF)
     become FHIR; two published risk equations run over them. Doing it again changes nothing but the passwords.
     """
-    if importlib.util.find_spec("highdicom") is None:
-        raise UsageError(
-            "the demonstration makes its echo reports with highdicom: pip install 'fhir-bridge[demo]'"
-        )
+    from fhir_bridge.plugins.extras import require
+
+    require("demo")
     # With highdicom and the web framework; imported only when asked for.
     from fhir_bridge.demo.run import STEPS, prepare
     from fhir_bridge.server import Settings

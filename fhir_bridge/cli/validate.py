@@ -12,8 +12,6 @@ from rich.markup import escape
 from rich.table import Table
 
 from fhir_bridge.cli.output import counting, stderr, stdout
-from fhir_bridge.fhir import declared
-from fhir_bridge.pipeline import ValidationSummary, use_packages, validate_files
 
 __all__ = ["validate"]
 
@@ -64,6 +62,9 @@ def validate(
 
     Exit code 1 where a resource has an error, or a package can't be used as a whole.
     """
+    from fhir_bridge.fhir import declared
+    from fhir_bridge.pipeline import ValidationSummary, use_packages, validate_files
+
     broken = False
     packages = use_packages(package, site)
     for issue in packages.issues:

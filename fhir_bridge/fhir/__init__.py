@@ -108,6 +108,7 @@ PUBLIC_MODULES = (
     "fhirpath",
     "ids",
     "issues",
+    "models",
     "molar_masses",
     "patch",
     "ports",

@@ -14,7 +14,7 @@ from fhir_bridge.fhir.issues import Issue
 from fhir_bridge.fhir.serialization import JsonError
 from fhir_bridge.fhir.validation import get_validator
 from fhir_bridge.mapping import Site
-from fhir_bridge.pipeline.load_fhir import fhir_files
+from fhir_bridge.pipeline.sources import fhir_files
 
 __all__ = ["ValidationSummary", "use_packages", "validate_files"]
 

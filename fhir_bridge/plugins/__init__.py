@@ -64,5 +64,8 @@ __all__ = [
     "sinks",
 ]
 
-PUBLIC_MODULES = ("protocols",)
+PUBLIC_MODULES = (
+    "extras",
+    "protocols",
+)
 """What else other packages and plug-ins may import; checked by scripts/check_interfaces.py."""

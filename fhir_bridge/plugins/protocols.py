@@ -307,7 +307,13 @@ class Operation(Protocol):
     access: str
     """The interaction letters a caller needs, as in SMART scopes (`rs`). A route without it is refused."""
 
-    def __call__(self, request: Any, parameters: Mapping[str, Any]) -> Awaitable[Any]: ...
+    def __call__(self, request: Any, parameters: Mapping[str, Any]) -> Awaitable[Any]:
+        """The answer: a resource as a dict, as JSON text in bytes, as an object of `fhir.resources`, or a response.
+
+        Args:
+            request: `fhir_bridge.server.rest.operations.OperationRequest`; its `model` is the body as such an object.
+        """
+        ...
 
 
 class ServerContext(Protocol):

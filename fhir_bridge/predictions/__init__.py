@@ -13,15 +13,10 @@ from fhir_bridge.predictions.contract import (
     Refusal,
 )
 from fhir_bridge.predictions.record import Evidence, PatientRecord
+from fhir_bridge.predictions.registry import PredictionError, find_predictor, predictors
 
 if TYPE_CHECKING:
-    from fhir_bridge.predictions.run import (
-        Predicted,
-        PredictionError,
-        PredictionRun,
-        find_predictor,
-        predictors,
-    )
+    from fhir_bridge.predictions.run import Predicted, PredictionRun
 
 __all__ = [
     "Contribution",

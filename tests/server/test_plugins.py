@@ -11,6 +11,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from fhir_bridge.fhir.access import EVERYTHING, AccessFilter, AccessRule
 from fhir_bridge.fhir.issues import Issue
+from fhir_bridge.fhir.models import to_model
+from fhir_bridge.fhir.serialization import dumps, loads_exact
 from fhir_bridge.plugins import PluginError, hookimpl
 from fhir_bridge.server import Settings, create_app
 from fhir_bridge.server.rest.operation_registry import OperationRefused, OperationRequest, Operations
@@ -40,6 +42,17 @@ class Change(Echo):
     access = "u"
 
 
+class Typed(Echo):
+    """Takes and gives an object of `fhir.resources`."""
+
+    name = "typed"
+
+    async def __call__(self, request: OperationRequest, parameters: Mapping[str, Any]) -> Any:
+        model = request.model
+        model.note = [{"text": f"read as {type(model).__name__}"}]
+        return model
+
+
 class Guard:
     """A plug-in that uses every hook around a request."""
 
@@ -48,7 +61,7 @@ class Guard:
 
     @hookimpl
     def fhir_bridge_operations(self) -> list[Any]:
-        return [Echo(), Change()]
+        return [Echo(), Change(), Typed()]
 
     @hookimpl
     def fhir_bridge_authorize(self, access: Any, request: Mapping[str, Any]) -> Any:
@@ -60,9 +73,11 @@ class Guard:
         return [Issue("error", "FB-REST-002", "notes are not wanted here")] if "unwanted" in notes else []
 
     @hookimpl
-    def fhir_bridge_redact_response(
-        self, resource: Mapping[str, Any], access: Any
-    ) -> Mapping[str, Any] | None:
+    def fhir_bridge_redact_response(self, resource: Mapping[str, Any], access: Any) -> Any:
+        if resource["resourceType"] == "Condition":
+            model = to_model(resource)
+            model.onsetDateTime = None
+            return model
         if resource["resourceType"] != "Patient":
             return None
         return {name: value for name, value in resource.items() if name not in ("birthDate", "id")}
@@ -164,6 +179,27 @@ def test_a_resource_is_redacted_on_every_way_out_and_never_dropped(guarded: tupl
         assert response.status_code == 200
         assert "1961-04-05" not in response.text
         assert '"anna"' in response.text
+
+
+def test_an_operation_takes_and_gives_an_object_of_fhir_resources(guarded: tuple[Hospital, Guard]) -> None:
+    hospital, _ = guarded
+    body = observation("x", "anna") | {"valueQuantity": {"value": 1}}
+    text = dumps(body).replace(b'"value":1', b'"value":1.50')
+    headers = hospital.token("user/*.rs") | {"Content-Type": "application/fhir+json"}
+    response = hospital.http.post("/fhir/Patient/anna/$typed", content=text, headers=headers)
+    assert response.status_code == 200
+    answer = loads_exact(response.content)
+    assert answer == loads_exact(text) | {"note": [{"text": "read as Observation"}]}
+    assert '"value":1.50' in response.text
+
+
+def test_a_redaction_may_be_an_object_of_fhir_resources(guarded: tuple[Hospital, Guard]) -> None:
+    hospital, _ = guarded
+    headers = hospital.token("user/*.rs")
+    response = hospital.http.get("/fhir/Condition/bert-condition", headers=headers)
+    assert response.status_code == 200
+    assert response.json()["subject"] == {"reference": "Patient/bert"}
+    assert "onsetDateTime" not in response.text
 
 
 def test_a_plug_in_narrows_access_and_never_widens_it(guarded: tuple[Hospital, Guard]) -> None:

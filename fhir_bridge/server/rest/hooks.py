@@ -10,6 +10,7 @@ from starlette.requests import Request
 
 from fhir_bridge.fhir.access import AccessFilter
 from fhir_bridge.fhir.issues import Issue
+from fhir_bridge.fhir.models import plain
 from fhir_bridge.fhir.serialization import dumps, loads_exact
 from fhir_bridge.server.offloading import offloaded
 from fhir_bridge.server.rest.refusal import Refusal
@@ -91,5 +92,5 @@ def redact(plugins: pluggy.PluginManager, body: bytes, access: AccessFilter) -> 
     kind, identity = resource.get("resourceType"), resource.get("id")
     for redacted in plugins.hook.fhir_bridge_redact_response(resource=resource, access=access):
         if redacted is not None:
-            resource = {**redacted, "resourceType": kind, "id": identity}
+            resource = {**plain(redacted), "resourceType": kind, "id": identity}
     return dumps(resource)

@@ -10,6 +10,7 @@ import pluggy
 
 from fhir_bridge.fhir import definitions
 from fhir_bridge.fhir.access import AccessFilter
+from fhir_bridge.fhir.models import to_model
 from fhir_bridge.plugins import Operation, ServerContext
 
 if TYPE_CHECKING:
@@ -51,6 +52,16 @@ class OperationRequest:
     headers: Mapping[str, str] = field(default_factory=dict)
     query: Sequence[tuple[str, str]] = ()
     seconds: float = 30.0
+
+    @property
+    def model(self) -> Any:
+        """The body as an object of `fhir.resources`; None where there is none.
+
+        Raises:
+            MissingExtra: the extra `models` is not installed.
+            ValueError: `fhir.resources` does not take it.
+        """
+        return None if self.body is None else to_model(self.body)
 
 
 class Operations:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+from fhir_bridge.plugins.extras import require
 from fhir_bridge.terminology.imports import (
     atc,
     claml,
@@ -136,7 +137,9 @@ def import_file(
         ImportProblem: the file can't be used; file and line are named.
         StoreError: the store can't be used.
         StoreNotWritten: the disk is full or has failed.
+        MissingExtra: tantivy, which writes the text index, is not installed.
     """
+    require("imports")
     started = time.perf_counter()
     heard = _Named(path.name, progress or Progress())
     heard.begin("opening")
