@@ -20,7 +20,7 @@ __all__ = ["import_", "list_", "remove"]
 
 _FORMATS = (
     "loinc rf2 rxnorm omop claml icd10cm obo hgnc usagi stcm sssom atc iso-codes fhir".split()
-)  # `imports.FORMATS`, whose readers --help does not import; a test compares them
+)  # the built-in importers, which --help does not import; a test compares them
 _LISTED = 20
 """So many code systems or maps of an import are told one by one; of more, how many."""
 
@@ -30,7 +30,7 @@ def import_(
         list[Path], typer.Argument(exists=True, help="Downloads as they are: archives, folders, files.")
     ],
     format_name: Annotated[
-        str, typer.Option("--format", help=f"auto, or one of {', '.join(_FORMATS)}.")
+        str, typer.Option("--format", help=f"auto, or one of {', '.join(_FORMATS)}, or of a plug-in.")
     ] = "auto",
     store: Store = None,
     site: SiteFile = None,
@@ -48,11 +48,13 @@ def import_(
     A file is imported whole or not at all; exit code 1 where one can't be.
     """
     from fhir_bridge.cli.terminology_progress import shown_progress
-    from fhir_bridge.terminology.imports import FORMATS, Options, import_file
+    from fhir_bridge.plugins import importers
+    from fhir_bridge.terminology.imports import Options, import_file
     from fhir_bridge.terminology.store import ImportProblem, StoreError
 
-    if format_name != "auto" and format_name not in FORMATS:
-        raise UsageError(f'--format "{format_name}" is not one of auto, {", ".join(FORMATS)}')
+    known = importers()
+    if format_name != "auto" and format_name not in known:
+        raise UsageError(f'--format "{format_name}" is not one of auto, {", ".join(known)}')
     if as_of is not None and not (len(as_of) == 8 and as_of.isdigit()):
         raise UsageError(f'--as-of "{as_of}" is not a day such as 20260131')
     into = _store(store, site)

@@ -11,7 +11,15 @@ from typing import Any
 
 import pluggy
 
-from fhir_bridge.plugins.protocols import Adapter, Operation, Pages, Predictor, ServerContext, SinkFactory
+from fhir_bridge.plugins.protocols import (
+    Adapter,
+    Importer,
+    Operation,
+    Pages,
+    Predictor,
+    ServerContext,
+    SinkFactory,
+)
 
 __all__ = ["hookimpl", "hookspec"]
 
@@ -32,6 +40,11 @@ def fhir_bridge_mappings() -> Iterable[Path]:  # type: ignore[empty-body]
 @hookspec
 def fhir_bridge_terminology() -> Iterable[Path]:  # type: ignore[empty-body]
     """Folders of CodeSystem, ValueSet and ConceptMap JSON."""
+
+
+@hookspec
+def fhir_bridge_importers() -> Iterable[Importer]:  # type: ignore[empty-body]
+    """Readers of terminologies' download forms this plug-in adds."""
 
 
 @hookspec

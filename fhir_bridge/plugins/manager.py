@@ -22,6 +22,7 @@ __all__ = [
     "PluginError",
     "adapters",
     "get_manager",
+    "importers",
     "loaded",
     "new_manager",
     "predictors",
@@ -95,6 +96,16 @@ def adapters() -> dict[str, Any]:
     """
     groups = get_manager().hook.fhir_bridge_adapters()
     return _by("name", groups, "an adapter named")
+
+
+def importers() -> dict[str, Any]:
+    """All importers of terminologies by format, in the order in which they are asked whether they know a file.
+
+    Raises:
+        PluginError: two plug-ins add an importer of the same name.
+    """
+    groups = get_manager().hook.fhir_bridge_importers()
+    return _by("name", reversed(groups), "an importer named")
 
 
 def predictors() -> dict[str, Any]:

@@ -13,6 +13,7 @@ __all__ = [
     "ComposingSink",
     "CompositeAdapter",
     "CompositeRecord",
+    "Importer",
     "IssueLike",
     "Operation",
     "Pages",
@@ -269,6 +270,32 @@ class CompositeAdapter(Adapter, Protocol):
 
         Raises:
             ValueError: a part's content can't be read; the message says what to do.
+        """
+        ...
+
+
+class Importer(Protocol):
+    """Reads one download form of terminologies into the content store."""
+
+    @property
+    def name(self) -> str:
+        """As in `terminology import --format`."""
+        ...
+
+    @property
+    def version(self) -> int:
+        """Raised where it reads more or otherwise, so that the same file is imported anew."""
+        ...
+
+    def recognizes(self, source: Any) -> bool:
+        """Whether a file (`fhir_bridge.terminology.imports.sources.Source`) is of this form, by its content."""
+        ...
+
+    def read(self, source: Any, staging: Any, options: Any) -> None:
+        """Put its concepts, maps and value sets into a `fhir_bridge.terminology.store.staging.Staging`.
+
+        Raises:
+            ImportProblem: the file can't be used; file and line are named.
         """
         ...
 

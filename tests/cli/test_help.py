@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from fhir_bridge.cli import terminology_import
-from fhir_bridge.terminology.imports import FORMATS
+from fhir_bridge.plugins import importers
 
 _HELP_OF_ALL = """
 import contextlib, io, json, sys
@@ -48,4 +48,4 @@ def test_the_help_of_each_command_imports_the_command_line_alone(repository: Pat
 
 
 def test_the_formats_that_the_help_of_import_names_are_those_that_are_read() -> None:
-    assert list(FORMATS) == terminology_import._FORMATS
+    assert list(importers()) == terminology_import._FORMATS
