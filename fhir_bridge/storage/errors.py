@@ -16,6 +16,7 @@ __all__ = [
     "MultipleMatches",
     "NotFound",
     "OtherSiteKey",
+    "RecordsPending",
     "SchemaAhead",
     "StorageError",
     "TransactionFailed",
@@ -145,4 +146,11 @@ class DatabaseUnavailable(StorageError):
     """The embedded database server can't be started or reached."""
 
     code = "FB-STORE-022"
+    status = 503
+
+
+class RecordsPending(StorageError):
+    """After an upgrade: whose record each resource is in is not known yet."""
+
+    code = "FB-STORE-025"
     status = 503

@@ -278,16 +278,19 @@ class IndexWriter:
         self._replaced.append(key)
         self._kept.add(key)
 
+    def bury(self, item: Indexed) -> None:
+        """As `remove`, where the record's rows are made anew too, of the last content."""
+        key = self.keys[item.type, item.id]
+        self._replaced.append(key)
+        self._put_record(item, key)
+
     def put(self, item: Indexed, *, new: bool) -> None:
         """Add the rows of a resource; `new` where it has none yet."""
         keys, dictionaries = self.keys, self.dictionaries
         key = keys[item.type, item.id]
         if not new:
             self._replaced.append(key)
-        record = [
-            OTHER if patient == OTHER_PERSON else keys["Patient", patient] for patient in item.owners.patients
-        ]
-        patients = [patient for patient in record if patient != OTHER]
+        patients = [patient for patient in self._put_record(item, key) if patient != OTHER]
         owners = (NOBODY,) if not patients else patients if len(patients) <= FEW else (MANY,)
         add = self._add
         for entry in item.entries:
@@ -309,12 +312,19 @@ class IndexWriter:
                 add("number", parameter, _open(entry.low, "-infinity"), _open(entry.high, "infinity"), key)
             elif type(entry) is UriEntry:
                 add("uri", parameter, entry.value, key)
-        for patient in record:
-            add("record", patient, key)
-        for named in item.owners.through:
-            add("record_through", key, keys[named])
         for merged, survivor in item.links:
             add("link", keys["Patient", merged], keys["Patient", survivor], key)
+
+    def _put_record(self, item: Indexed, key: int) -> list[int]:
+        record = [
+            OTHER if patient == OTHER_PERSON else self.keys["Patient", patient]
+            for patient in item.owners.patients
+        ]
+        for patient in record:
+            self._add("record", patient, key)
+        for named in item.owners.through:
+            self._add("record_through", key, self.keys[named])
+        return record
 
     def _put_quantity(self, parameter: int, entry: QuantityEntry, key: int) -> None:
         canonical = entry.canonical_code is not None

@@ -410,6 +410,7 @@ class Store:
 
     async def owners(self, resource_type: str, identity: str) -> list[str]:
         """Ids of the Patients whom a stored resource, or what was deleted, is about (`fhir.record`)."""
+        await self._dictionaries.require_records()
         async with self.pool.connection() as connection:
             return await patients.read_owners(connection, resource_type, identity)
 

@@ -27,6 +27,9 @@ CREATE TABLE consumer (
     not_before timestamptz NOT NULL DEFAULT '-infinity',
     failures integer NOT NULL DEFAULT 0
 );
+
+INSERT INTO job (kind, queue, payload, dedupe)
+SELECT 'reindex', 1, '{}', 'reindex' FROM setting WHERE name = 'records' ON CONFLICT DO NOTHING;
 """
 
 DOWN = """

@@ -126,7 +126,7 @@ def test_missing_and_wrong_rows_are_right_again(fresh_database_url: str) -> None
             "UPDATE quantity SET canonical_low = 1, canonical_high = 2",
             "INSERT INTO number SELECT parameter, 1, 2, resource FROM number",
             f"UPDATE reference SET target = {key}",
-            f"DELETE FROM record WHERE resource <> {gone} AND resource % 2 = 0",
+            "DELETE FROM record WHERE resource % 2 = 0",
             f"INSERT INTO record SELECT {key}, key FROM resource WHERE id LIKE 'o1%'",
             "UPDATE record_through SET target = target + 1",
             f"INSERT INTO token SELECT 1, 1, 'stray', 0, {gone}",
@@ -213,14 +213,10 @@ def test_writers_meanwhile_are_not_undone(fresh_database_url: str, monkeypatch: 
     found = index_of(fresh_database_url)
     with psycopg.connect(fresh_database_url) as connection:
         # What the writers left is what a fresh index of it is.
-        gone = {row[0] for row in connection.execute("SELECT key FROM resource WHERE deleted")}
         for table in TABLES:
             connection.execute(f"TRUNCATE {table}".encode())
     with_store(fresh_database_url, lambda store: store.reindex())
     right = index_of(fresh_database_url)
-    of_deleted = [row for row in found["record"] if int(row.rstrip(")").split(", ")[1]) in gone]
-    found["record"] = [row for row in found["record"] if row not in of_deleted]
-    assert of_deleted
     assert found == right
 
 
