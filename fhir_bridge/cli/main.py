@@ -107,9 +107,17 @@ def _explain(error: Exception) -> int:
         return 3
     if "psycopg" in sys.modules:  # else no part of storage was imported, and none can have raised it
         from psycopg import OperationalError
+        from psycopg.errors import DiskFull
 
         from fhir_bridge.storage.errors import DatabaseUnavailable, StorageError
 
+        if isinstance(error, DiskFull):
+            stderr.print(
+                "[bold red]incomplete:[/] the database's disk is full; what was stored before this is whole. "
+                f"Make room, then run the same command again. (FB-STORE-026: {escape(str(error).strip())})",
+                soft_wrap=True,
+            )
+            return 3
         if isinstance(error, (DatabaseUnavailable, OperationalError)):
             stderr.print(
                 f"[bold red]incomplete:[/] the database: {escape(str(error).strip())}", soft_wrap=True

@@ -11,6 +11,7 @@ __all__ = [
     "BadResource",
     "BadSearch",
     "DatabaseUnavailable",
+    "DiskFull",
     "Forbidden",
     "Gone",
     "MultipleMatches",
@@ -154,3 +155,10 @@ class RecordsPending(StorageError):
 
     code = "FB-STORE-025"
     status = 503
+
+
+class DiskFull(StorageError):
+    """The database has no room: nothing of the write was stored, and what was stored before stays."""
+
+    code = "FB-STORE-026"
+    status = 507
