@@ -63,8 +63,9 @@ def validate(
         list[str],
         typer.Option(
             "--package",
-            metavar="FILE",
-            help="Use this FHIR package (.tgz, folder or JSON file) too; repeats.",
+            metavar="PACKAGE",
+            help="Use this FHIR package too: a .tgz, folder or JSON file, or name#version of the package cache "
+            "(~/.fhir/packages); repeats.",
         ),
     ] = [],  # noqa: B006 - typer copies it
     site: Annotated[
