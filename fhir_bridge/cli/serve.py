@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Annotated, Any
 import typer
 from pydantic import ValidationError
 
-from fhir_bridge.cli.database import open_database
+from fhir_bridge.cli.database import open_database, run_async
 from fhir_bridge.cli.output import UsageError, counting, stdout
 
 __all__ = ["reindex", "serve"]
@@ -79,5 +78,5 @@ def reindex() -> None:
 
     url = open_database()
     with counting("indexing") as progress:
-        count = asyncio.run(run(url, progress))
+        count = run_async(run(url, progress))
     stdout.print(f"{count:,} resources indexed")
