@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,7 +10,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from fhir_bridge.cli.database import open_database
+from fhir_bridge.cli.database import open_database, run_async
 from fhir_bridge.cli.output import UsageError, counted, stderr, stdout
 
 if TYPE_CHECKING:
@@ -46,7 +45,7 @@ def _read(
                 kind=kind, keys=keys, state=None if everything else "open", limit=100_000
             )
 
-    return asyncio.run(read())
+    return run_async(read())
 
 
 def _form(entry: Entry) -> dict[str, object]:
@@ -157,4 +156,4 @@ def discard(keys: Annotated[list[int], typer.Argument(metavar="ID...", help="Ent
         async with await Store.open(url, max_size=2) as store:
             return await store.set_inbox_state(keys, "discarded")
 
-    stderr.print(f"{asyncio.run(set_state())} discarded")
+    stderr.print(f"{run_async(set_state())} discarded")

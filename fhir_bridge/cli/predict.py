@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
-from fhir_bridge.cli.database import open_database
+from fhir_bridge.cli.database import open_database, run_async
 from fhir_bridge.cli.output import UsageError, counting, stdout
 
 if TYPE_CHECKING:
@@ -51,7 +50,7 @@ def predict(
     settings = Site.load(site) if site else Site()
     url = open_database()
     try:
-        found = asyncio.run(_run(url, predictor, patient, group, settings))
+        found = run_async(_run(url, predictor, patient, group, settings))
     except (PredictionError, StorageError) as error:
         raise UsageError(str(error)) from error
     table = Table(title=predictor, title_justify="left")

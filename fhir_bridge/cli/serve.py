@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Annotated, Any
 import typer
 from pydantic import ValidationError
 
-from fhir_bridge.cli.database import open_database
+from fhir_bridge.cli.database import open_database, run_async
 from fhir_bridge.cli.output import UsageError, counting, stderr, stdout
 
 __all__ = ["reindex", "serve"]
@@ -81,7 +80,7 @@ def reindex() -> None:
     url = open_database()
     with counting("indexing") as progress:
         try:
-            count = asyncio.run(run(url, progress))
+            count = run_async(run(url, progress))
         except JobFailed as error:
             stderr.print(
                 f"the index could not be made ({error}); the process that was at it has the reason in its log"

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
-import secrets
-import socket
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -128,6 +125,8 @@ def review(
 
     held = _load(file)
     if write is None:
+        import getpass
+
         name = by or getpass.getuser()
         if approve is not None:
             chosen = held.approve(approve, name)
@@ -155,6 +154,9 @@ def review(
 
 def _serve(held: Review, name: str, suggester: Suggester | None, port: int) -> None:
     """The review page on the loopback address until interrupted."""
+    import secrets
+    import socket
+
     import uvicorn
 
     from fhir_bridge.server.review import review_app

@@ -17,13 +17,14 @@ from fhir_bridge.pipeline.plan import RunRequest
 from fhir_bridge.pipeline.shard import Selection
 from fhir_bridge.pipeline.sink_run import SinkRun
 from fhir_bridge.pipeline.sources import SourceError
-from fhir_bridge.pipeline.validate import ValidationSummary, use_packages, validate_files
+from fhir_bridge.pipeline.validate import Checks, Validated, ValidationSummary, use_packages, validate_files
 
 if TYPE_CHECKING:
     from fhir_bridge.pipeline.export import export_store
 
 __all__ = [
     "Account",
+    "Checks",
     "ConversionContext",
     "Example",
     "ManifestError",
@@ -35,6 +36,7 @@ __all__ = [
     "Selection",
     "SinkRun",
     "SourceError",
+    "Validated",
     "ValidationSummary",
     "check_syntax",
     "convert",

@@ -100,7 +100,8 @@ def test_loading_twice_changes_no_version(folder: Path, fresh_database_url: str)
 
 def test_validation_names_what_can_not_be_read_and_goes_on(folder: Path) -> None:
     summary = ValidationSummary()
-    findings = dict(validate_files([str(folder / "fhir")], (), summary))
+    validated = validate_files([str(folder / "fhir")], summary=summary)
+    findings = {one.locator: one.issues for one in validated}
     assert summary.resources == len(findings) == 6, "a Bundle is one resource"
     assert summary.invalid == 3
     assert {issue.code for issue in findings["broken.json"]} == {"FB-FHIR-001"}

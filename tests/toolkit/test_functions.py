@@ -145,3 +145,22 @@ def test_importing_the_package_imports_nothing_until_a_function_is_used(reposito
     assert done.stdout.split() == ["[]", "[]"]
     with pytest.raises(AttributeError, match="no attribute"):
         _ = fhir_bridge.nothing
+
+
+def test_what_the_page_shows_is_what_comes_out(repository: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    page = (repository / "docs" / "toolkit.md").read_text()
+    block = page.split("```python\n")[1].split("```")[0]
+    names: dict[str, Any] = {}
+    exec(block, names)
+    assert capsys.readouterr().out.startswith("Patient.gender the code 'm' is not in the required value set")
+    for line in block.splitlines():
+        code, sign, shown = line.partition("  # ")
+        if not sign or code.startswith(" "):
+            continue
+        value = eval(code, names)
+        if shown.startswith("one Difference: "):
+            assert [str(one) for one in value] == [shown.removeprefix("one Difference: ")]
+        elif shown.endswith("…'"):
+            assert value.startswith(shown[1:-2]) or shown[1:-2] in value
+        else:
+            assert repr(value) == shown
