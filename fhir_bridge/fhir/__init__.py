@@ -101,6 +101,7 @@ PUBLIC_MODULES = (
     "canonical",
     "datatypes",
     "definitions",
+    "definitions.package_cache",
     "definitions.package_files",
     "definitions.packages",
     "definitions.table",

@@ -61,6 +61,7 @@ PUBLIC_MODULES = (
     "shard",
     "sources",
     "validate",
+    "validation_reports",
     "views",
 )
 """What else other packages and plug-ins may import; checked by scripts/check_interfaces.py."""
