@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import IO, Any
 
 from rich.console import Console
 from rich.markup import escape
@@ -12,8 +14,16 @@ from rich.table import Table
 
 __all__ = ["UsageError", "counted", "counting", "print_report", "stderr", "stdout", "steps"]
 
-stdout = Console(emoji=False)  # `map.csv:100: …` names a line, no emoji
-stderr = Console(stderr=True, emoji=False)
+WIDE = 10_000
+
+
+def _width(stream: IO[str]) -> int | None:
+    """A terminal's own width; what goes to a file or a pipe is cut nowhere."""
+    return None if stream.isatty() or "COLUMNS" in os.environ else WIDE
+
+
+stdout = Console(emoji=False, width=_width(sys.stdout))  # `map.csv:100: …` names a line, no emoji
+stderr = Console(stderr=True, emoji=False, width=_width(sys.stderr))
 
 _ISSUES_SHOWN = 12
 

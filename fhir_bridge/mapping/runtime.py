@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from inspect import currentframe
 from typing import Any, Literal, NamedTuple
 from urllib.parse import quote
 from zoneinfo import ZoneInfo
@@ -213,7 +213,7 @@ class Context:
             message: what was found; no patient values.
             severity: the declared one unless given.
         """
-        frame = sys._getframe(1)
+        frame = currentframe()
         position = position_of(frame)
         if position is not None and position.reads:
             message = f"{', '.join(position.reads)}: {message}"
@@ -231,7 +231,7 @@ class Context:
         """Report that an element is left out."""
         known = declared()[code]
         text = f"{message} [rule {place.rule}, {place.position}]"
-        self.issues.append(Issue(known.severity, code, text, self.where(sys._getframe(1)), place.path))
+        self.issues.append(Issue(known.severity, code, text, self.where(currentframe()), place.path))
 
     def told(self, message: str, position: Position | None) -> str:
         """The message with the rule and the mapping's line."""
