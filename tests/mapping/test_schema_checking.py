@@ -54,7 +54,7 @@ documents = st.fixed_dictionaries(
 
 
 def ours(errors: list[SchemaError]) -> list[Any]:
-    return [(list(e.path), e.keyword, e.branch, ours(list(e.context))) for e in errors]
+    return in_order([(list(e.path), e.keyword, e.branch, ours(list(e.context))) for e in errors])
 
 
 def theirs(errors: list[ValidationError], *, branches: bool = False) -> list[Any]:
@@ -68,7 +68,12 @@ def theirs(errors: list[ValidationError], *, branches: bool = False) -> list[Any
         )
         if error.validator != "required" or found[-1:] != [one]:  # theirs has an error for each missing name
             found.append(one)
-    return found
+    return in_order(found)
+
+
+def in_order(errors: list[Any]) -> list[Any]:
+    """Properties are visited in the order of the document by one and of the schema by the other."""
+    return sorted(errors, key=repr)
 
 
 @settings(max_examples=150)
