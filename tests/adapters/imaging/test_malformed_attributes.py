@@ -150,3 +150,24 @@ def test_a_malformed_character_set_costs_what_is_not_ascii_and_is_reported(
         assert any("SpecificCharacterSet" in message for message in messages)
         assert any("StudyDescription" in message for message in messages)
         assert converted.of("ImagingStudy")[0]["description"] == "Sch\ufffddel"
+
+
+@pytest.mark.parametrize("name", sorted(MALFORMED))
+def test_a_malformed_character_set_costs_no_instance(tmp_path: Path, name: str) -> None:
+    values = everything()
+    values[tag("SpecificCharacterSet")] = MALFORMED[name]
+    converted = convert([write(tmp_path / "a.dcm", values)], SITE)
+    assert converted.outcomes == ["converted"]
+    assert len(converted.of("ImagingStudy")) == 1
+
+
+@pytest.mark.parametrize("keyword", ["PatientID", "IssuerOfPatientID"])
+@pytest.mark.parametrize("sign", [b"\t", b"\n", b"\x01"])
+def test_a_number_with_control_characters_identifies_nobody(
+    tmp_path: Path, keyword: str, sign: bytes
+) -> None:
+    values = everything()
+    values[tag(keyword)] = ("LO", b"P" + sign + b"17 ")
+    converted = convert([write(tmp_path / "a.dcm", values)], SITE)
+    assert [issue.code for issue in converted.issues] == ["FB-DCM-023"]
+    assert not any(sign.decode() in text for _, text in leaves(converted))
