@@ -52,13 +52,22 @@ def store_composite(
     added = [Part(part.key, part.subject, part.time, part.content, part.deletes) for part in record.parts]
     for _ in range(_TRIES):
         seen = store.parts(source, record.key)
-        before, parts = living(seen, adapter), living([*seen, *added], adapter)
-        if before and not adapter.same_subject({part.subject for part in [*before, *parts]}):
-            alone = run.convert(record)
+        before = living(seen, adapter)
+        if before and not adapter.same_subject({part.subject for part in [*before, *added]}):
+            alone = run.convert(getattr(record, "witness", None) or record)
             if not store.of_linked_patient(alone):
                 text = "the record is known under another patient: it changes nothing"
                 issue = Issue("error", "FB-STORE-018", text, record.locator)
-                return replace(alone, outputs=(), outcome="rejected", issues=(*alone.issues, issue))
+                return replace(
+                    alone,
+                    outputs=(),
+                    outcome="rejected",
+                    records=record.records,
+                    locator=record.locator,
+                    issues=(*alone.issues, issue),
+                )
+            added = _of_one_person(added, seen)
+        parts = living([*seen, *added], adapter)
         empty = ConvertedRecord((), record.key, source, "", record.locator)  # its last part was deleted
         try:
             done = _composed(record, parts, run) if parts else empty
@@ -74,12 +83,40 @@ def store_composite(
             records=record.records,
             issues=[*done.issues, *twice],
         )
+        if done.outcome != "rejected":
+            done = _without_skipped(done, added, parts, adapter)
         try:
             store.save(done, added, seen, account)
         except PartsMoved:
             continue
         return done
     raise PartsMoved(record.key)
+
+
+def _of_one_person(added: Sequence[Part], seen: Sequence[Part]) -> list[Part]:
+    """The parts, deletions in the words of what they delete: its patient is linked to theirs."""
+    subjects = {part.key: part.subject for part in seen if not part.deletes}
+    return [
+        replace(part, subject=subjects[part.key]) if part.deletes and part.key in subjects else part
+        for part in added
+    ]
+
+
+def _without_skipped(
+    done: ConvertedRecord, added: Sequence[Part], parts: Sequence[Part], adapter: CompositeAdapter
+) -> ConvertedRecord:
+    """The record without those of its parts that do not count, since they are deleted or another content does."""
+    counting = {part.key: part.hash for part in parts}
+    own = {part.key: part.hash for part in living([part for part in added if not part.deletes], adapter)}
+    deleted = own.keys() - counting.keys()
+    deleted -= {part.key for part in added if part.deletes}  # the reader has reported and counted them
+    skipped = len(deleted) + sum(counting.get(key, digest) != digest for key, digest in own.items())
+    issues = list(done.issues)
+    if deleted:
+        text = f"{len(deleted)} parts of the record are deleted: {min(deleted)}"
+        issues.append(Issue(CODES["FB-STORE-027"].severity, "FB-STORE-027", text, done.locator))
+    skipped = min(skipped, done.records)
+    return replace(done, records=done.records - skipped, skipped=skipped, issues=issues)
 
 
 def _composed(record: CompositeRecord, parts: Sequence[Part], run: Composer) -> ConvertedRecord:

@@ -21,7 +21,7 @@ class ConvertedRecord:
         source: URI of the system it comes from (`urn:fhir-bridge:<adapter>:<name>`).
         mapping: version of the mapping.
         sequence: orders records of one business time.
-        records: how many records it counts for.
+        records: how many records it counts for; skipped: how many more it was read of, which do not count in it.
         outcome: `converted`, `partial` or `rejected` as it was counted; a sink that can't write it counts it anew.
         issues: of the conversion.
         withheld: how many resources were made and are not among the outputs, since they are not valid.
@@ -37,3 +37,4 @@ class ConvertedRecord:
     outcome: str = "converted"
     issues: Sequence[IssueLike] = ()
     withheld: int = 0
+    skipped: int = 0

@@ -229,7 +229,8 @@ class ShardRun:
         converted: ConvertedRecord, record: SourceRecord, known: int, sink: Sink, account: Account
     ) -> None:
         account.count_issues(converted.issues, record.locator)
-        account.count_record(converted.outcome, record.records)
+        account.count_record(converted.outcome, record.records - converted.skipped)
+        account.count_record("skipped", converted.skipped)
         account.withheld += converted.withheld
         if converted.outcome != "converted":
             sink.reject(record.locator, converted.outcome, [*record.issues[:known], *converted.issues])

@@ -170,7 +170,8 @@ class RecordPart(Protocol):
 class CompositeRecord(SourceRecord, Protocol):
     """A record of a `CompositeAdapter`: the union of its parts over all loads.
 
-    A record without living parts (a study whose only news is a deletion) has no objects in any scope.
+    A record without living parts (a study whose only news is a deletion) has no objects in any scope. It may have an
+    attribute `witness`: a record that is converted only to find out whose the deletions are.
     """
 
     @property

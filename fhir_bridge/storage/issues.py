@@ -127,6 +127,13 @@ CODES = declare(
         "conflict",
     ),
     IssueCode(
+        "FB-STORE-027",
+        "information",
+        "Parts of a record are deleted",
+        "Nothing to do: they count as skipped. A part that was deleted by mistake returns with a newer time.",
+        "informational",
+    ),
+    IssueCode(
         "FB-STALE",
         "information",
         "Older than what is stored",

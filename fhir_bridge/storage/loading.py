@@ -7,8 +7,18 @@ replaces what the record said before, and what it no longer says is withdrawn.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import (
+    AsyncIterable,
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -374,19 +384,36 @@ class _Batch:
 
     async def _settle(self, subjects: list[Subject]) -> None:
         """Withdraw what nobody says any more; deletions last, and only of what nothing that stays refers to."""
-        gone = [subject for subject in subjects if subject.live and not subject.states]
-        referred = await self._referred([subject.current.key for subject in gone]) if gone else set()
+        pending: list[Subject] = []
         for subject in subjects:
-            precedence = self.loader._precedence.get(subject.current.type, ())
-            subject.settle(precedence, self.outcomes, referred=subject.current.key in referred)
+            if subject.live and not subject.states:
+                pending.append(subject)
+            else:
+                self._settle_one(subject, referred=False)
+        while pending:
+            referred = await self._referred(pending)
+            free = [subject for subject in pending if subject.current.key not in referred] or pending
+            for subject in free:
+                self._settle_one(subject, referred=subject.current.key in referred)
+            settled = {subject.current.key for subject in free}
+            pending = [subject for subject in pending if subject.current.key not in settled]
 
-    async def _referred(self, resources: list[int]) -> set[int]:
+    def _settle_one(self, subject: Subject, *, referred: bool) -> None:
+        precedence = self.loader._precedence.get(subject.current.type, ())
+        subject.settle(precedence, self.outcomes, referred=referred)
+
+    async def _referred(self, subjects: list[Subject]) -> set[int]:
+        """Which of the subjects others refer to: those of this transaction as they will be, the rest as stored."""
+        changed = [subject for subject in self.subjects.values() if subject.changed]
         rows = await self.connection.execute(
             "SELECT DISTINCT f.target FROM reference f JOIN resource r ON r.key = f.resource AND NOT r.deleted "
-            "WHERE f.target = ANY(%s) AND f.resource <> f.target",
-            (resources,),
+            "WHERE f.target = ANY(%s) AND f.resource <> f.target AND f.resource <> ALL(%s)",
+            ([subject.current.key for subject in subjects], [subject.current.key for subject in changed]),
         )
-        return {row[0] for row in await rows.fetchall()}
+        found = {row[0] for row in await rows.fetchall()}
+        said = set(chain.from_iterable(_references(subject.content) for subject in changed))
+        current = [subject.current for subject in subjects]
+        return found | {one.key for one in current if f"{one.type}/{one.id}" in said}
 
     async def _save(self, sets: list[_Set], claims: list[tuple[_Set, Message, int]]) -> None:
         connection = self.connection
@@ -421,6 +448,19 @@ class _Batch:
         plain = subject.live and subject.hash == said.hash and not said.delta and message.type not in MERGED
         text = None if plain else dumps(message.content)
         return ClaimRow(subject.current.key, one.key, said.hash, said.time is not None, arrival, text)
+
+
+def _references(node: Any) -> Iterator[str]:
+    """What a content refers to by literal reference."""
+    if isinstance(node, dict):
+        for name, value in node.items():
+            if name == "reference" and isinstance(value, str):
+                yield value
+            else:
+                yield from _references(value)
+    elif isinstance(node, list):
+        for value in node:
+            yield from _references(value)
 
 
 async def each(outputs: Iterable[Output] | AsyncIterable[Output]) -> AsyncIterator[Output]:

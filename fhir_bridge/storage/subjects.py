@@ -143,6 +143,9 @@ class Subject:
             else late and known is not None and state.resource == known.resource
         )
         newest = max(self.states.values(), key=lambda one: (one.order, one.source))
+        if same and not late and not conflict and _says_the_same(said.resource, newest.resource):
+            outcomes.unchanged += 1  # another source says it too: a file under another name
+            return said.arrival
         if conflict:
             outcomes.conflicts += 1
             text = "another content came from the same source with the same time and status"
@@ -279,6 +282,16 @@ def read_subject(row: Current, states: dict[str, Contribution], *, claimed: bool
         said = incoming(parse(row.bytes), "rest")
         states = {REST: replace(said, source=REST, time=row.last_updated, delta=False, cleared=())}
     return Subject(row, states, None, row.hash, row.version, row.last_version, row.live)
+
+
+def _says_the_same(one: dict[str, Any], other: dict[str, Any]) -> bool:
+    """Whether two contents differ at most in the source that says them."""
+
+    def told(resource: dict[str, Any]) -> dict[str, Any]:
+        meta = {name: value for name, value in (resource.get("meta") or {}).items() if name != "source"}
+        return {**resource, "meta": meta}
+
+    return told(one) == told(other)
 
 
 def _without_stamp(resource: dict[str, Any]) -> dict[str, Any]:

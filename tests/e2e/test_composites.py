@@ -113,6 +113,11 @@ class Archive:
         assert done.exit_code in (0, 1), done.output
         return {**json.loads(report.read_bytes()), "exit": done.exit_code}
 
+    def load_file(self, file: Path) -> None:
+        """Load FHIR as it is."""
+        done = self._bridge("load", file, "--site", self._folder / "site.yaml", database=self._url)
+        assert done.exit_code == 0, done.output
+
     def all(self) -> dict[str, Any]:
         """Everything current, without what the store stamps."""
         with psycopg.connect(self._url) as connection:

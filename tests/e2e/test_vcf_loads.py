@@ -85,6 +85,14 @@ def test_the_same_content_again_changes_nothing(load: Load, tmp_path: Path, fres
     assert stored(fresh_database_url) == before
 
 
+def test_the_same_content_under_another_name_is_not_called_older(load: Load, tmp_path: Path) -> None:
+    load(write(tmp_path / "n.vcf", LINES))
+    done = load(write(tmp_path / "m.vcf", LINES))
+    assert done["exit"] == 0
+    assert "stale" not in done
+    assert "conflicts" not in done
+
+
 def test_what_is_stored_of_two_samples_is_what_the_file_says(
     load: Load, tmp_path: Path, fresh_database_url: str
 ) -> None:

@@ -179,11 +179,10 @@ class Allele:
                 value = call.own(key, self.number)
                 if value is not None:
                     return value
-        reads = self.call.reads
-        total = sum(reads) if reads else 0
-        if not reads or not total:
-            return None
-        return round(Decimal(reads[self.number]) / total, 4)
+        reads = self.call.reads or []
+        counts = [count for count in reads if count is not None]
+        total = sum(counts) if len(counts) == len(reads) else 0  # of the others nothing is known
+        return round(Decimal(counts[self.number]) / total, 4) if total else None
 
     @property
     def allelic_state(self) -> str | None:
@@ -249,6 +248,19 @@ class Allele:
             return clinvar.NONE
         values = (line.info(name, self.number) for name in names)
         return clinvar.read_clinvar(*(value if isinstance(value, str) else None for value in values))
+
+    @property
+    def clinvar_unclear(self) -> bool:
+        """Whether the line classifies the allele in a way that can't be read or tied to it, and may mean pathogenic."""
+        line = self.line
+        if "CLNSIG" in line.lost:
+            return True
+        text = line.text("CLNSIG")
+        if text is None or self.clinvar.reportable:
+            return False
+        if len(line.alternates) > 1 and self.clinvar_by_allele:
+            text = self.clinvar.significance or ""
+        return clinvar.unclear(text, tied=len(line.alternates) == 1 or self.clinvar_by_allele)
 
     @property
     def clinvar_by_allele(self) -> bool:

@@ -16,8 +16,10 @@ from fhir_bridge.adapters.genomics.header import Header
 from fhir_bridge.adapters.genomics.sequence_ontology import consequence_term
 from fhir_bridge.adapters.genomics.term import Term
 
-__all__ = ["NONE", "Consequence", "ConsequenceFormat", "consequence_format"]
+__all__ = ["CONSEQUENCES", "NONE", "Consequence", "ConsequenceFormat", "consequence_format"]
 
+CONSEQUENCES = ("CSQ", "ANN", "BCSQ")
+"""INFO keys of consequences; the first that a header declares so that it can be read is taken."""
 _ALIASES = {
     "allele": ("allele",),
     "allele_num": ("allele_num",),
@@ -153,7 +155,7 @@ def _vep_alleles(reference: str, alternates: tuple[str, ...], number: int) -> tu
 
 def consequence_format(header: Header) -> ConsequenceFormat | None:
     """The consequence annotation that a header declares, CSQ before ANN before BCSQ; None where there is none."""
-    for key in ("CSQ", "ANN", "BCSQ"):
+    for key in CONSEQUENCES:
         definition = header.info.get(key)
         if definition is None:
             continue

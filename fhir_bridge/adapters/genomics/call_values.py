@@ -8,6 +8,7 @@ from fhir_bridge.adapters.genomics.checks import fits
 from fhir_bridge.adapters.genomics.definition import Definition
 from fhir_bridge.adapters.genomics.issues import issue
 from fhir_bridge.adapters.genomics.line import Call, Line
+from fhir_bridge.adapters.genomics.reserved import NOT_NEGATIVE
 from fhir_bridge.adapters.genomics.usage import FRACTIONS, several_alts
 from fhir_bridge.adapters.genomics.values import decimal
 from fhir_bridge.fhir.issues import Issue
@@ -106,6 +107,8 @@ def _wrong(value: str, key: str, definition: Definition) -> tuple[str, str] | No
             return "FB-VCF-031", "is not of its declared type"
         if key in FRACTIONS and not _fractions(value):
             return "FB-VCF-034", "is no fraction from 0 to 1"
+        if "-" in value and key in NOT_NEGATIVE and any(part[:1] == "-" for part in value.split(",")):
+            return "FB-VCF-034", "is negative"
     elif definition.kind == "Character" and any(len(part) > 1 for part in value.split(",")):
         return "FB-VCF-034", "is no character"
     return None

@@ -64,9 +64,11 @@ def read_calls(line: Line, locator: str) -> tuple[list[Issue], Issue | None]:
         if genotype is None or genotype.highest > highest:
             problem = "is not GT" if genotype is None else f"names an allele above {highest}"
             issues.append(issue("FB-VCF-040", f"the genotype of column {column + 1} {problem}", locator))
+            study.lost_calls += 1
             continue
         if text.count(":") > width:
             issues.append(issue("FB-VCF-041", f"column {column + 1} has more values than FORMAT", locator))
+            study.lost_calls += 1
             continue
         if not genotype.highest:
             if genotype.missing:
@@ -167,6 +169,8 @@ def _limits(allele: Allele) -> list[str]:
         limits.append("FB-VCF-043")
     if len(line.alternates) > 1 and "CLNSIG" in line.raw_info and not allele.clinvar_by_allele:
         limits.append("FB-VCF-046")
+    elif "CLNSIG" in line.raw_info and allele.clinvar_unclear:
+        limits.append("FB-VCF-052")
     return limits
 
 
@@ -181,6 +185,7 @@ _STATEMENTS = {
     "FB-VCF-049": "g.HGVS is not stated: the mitochondrial reference is not known",
     "FB-VCF-050": "the call fails a filter (FILTER or FT): kept, with confidence low",
     "FB-VCF-051": "the call fails a filter (FILTER or FT): left out, as the setting `filtered` says",
+    "FB-VCF-052": "CLNSIG is none of ClinVar's words; it stands as text, and the report says that it can't be read",
 }
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from fhir_bridge.adapters.genomics.term import Term
 
-__all__ = ["NONE", "REPORTABLE", "ClinVar", "read_clinvar"]
+__all__ = ["NONE", "REPORTABLE", "ClinVar", "read_clinvar", "unclear"]
 
 _CLASSES = {
     "pathogenic": "pathogenic",
@@ -21,6 +22,29 @@ _AGGREGATES = {
     frozenset(("benign", "likely-benign")): "likely-benign",
 }
 REPORTABLE = frozenset(("pathogenic", "likely-pathogenic"))
+_OTHER_WORDS = frozenset(
+    (
+        "affects",
+        "association",
+        "association not found",
+        "confers sensitivity",
+        "conflicting classifications of pathogenicity",
+        "conflicting data from submitters",
+        "conflicting interpretations of pathogenicity",
+        "drug response",
+        "established risk allele",
+        "likely risk allele",
+        "no classification for the single variant",
+        "no classifications from unflagged records",
+        "no interpretation for the single variant",
+        "not provided",
+        "other",
+        "protective",
+        "risk factor",
+        "uncertain risk allele",
+    )
+)
+"""What CLNSIG says beside the five classes (ClinVar, "Representation of classifications")."""
 _STARS = {
     "practice guideline": "4-star",
     "reviewed by expert panel": "3-star",
@@ -123,6 +147,21 @@ def _classification(plain: str) -> str | None:
     if len(classes) == 1:
         return classes.pop()
     return _AGGREGATES.get(frozenset(name for name in classes if name))
+
+
+def unclear(text: str, *, tied: bool) -> bool:
+    """Whether a CLNSIG that gave no pathogenic class may still mean one.
+
+    Args:
+        tied: it is of one allele. One that is not was left out, and matters where any of its words is pathogenic.
+    """
+    for word in re.split(r"[|/,;]", _plain(text).lower()):
+        name = word.strip()
+        known = name in _OTHER_WORDS or name in ("", ".", "low penetrance")
+        if known or (name in _CLASSES and (tied or _CLASSES[name] not in REPORTABLE)):
+            continue
+        return True
+    return False
 
 
 def _conditions(names: str, databases: str) -> list[Condition]:

@@ -44,7 +44,12 @@ class Place(NamedTuple):
 
 
 class VcfFile:
-    """A file that is being read (scope `File`): what its header and the options say."""
+    """A file that is being read (scope `File`): what its header and the options say.
+
+    Attributes:
+        lost_lines: lines that could not be read.
+        cut: the text ended before the file did; how much is lost can't be known.
+    """
 
     def __init__(self, name: str, header: Header, build: Build, options: Options, studied: Studied) -> None:
         self.name = name
@@ -62,6 +67,8 @@ class VcfFile:
         ]
         self.all_columns = len(self.columns) == len(header.samples)
         self.genotyped = 0
+        self.lost_lines = 0
+        self.cut = False
         # Every value of the first sample columns is checked, called or not: a program's faults show there.
         self.unchecked = 1 << 62 if options.check else 2000
         self.uses = uses(header)
@@ -178,7 +185,8 @@ class Study:
 
     Attributes:
         variants: alleles called; no_calls: lines so called; not_reference: lines not called as reference.
-        left_out: calls with an ALT that the setting `filtered` left out.
+        left_out: calls with an ALT that the setting `filtered` left out; lost_calls: genotypes that could not be read.
+        classified: alleles with CLNSIG; unclear: those of which it may be pathogenic, and can't be read or told apart.
         findings: reportable alleles, at most `max_findings`; `findings_count` counts all.
     """
 
@@ -188,6 +196,9 @@ class Study:
     no_calls: int = 0
     not_reference: int = 0
     left_out: int = 0
+    lost_calls: int = 0
+    classified: int = 0
+    unclear: int = 0
     findings_count: int = 0
     findings: list[Finding] = field(default_factory=list)
 
@@ -204,7 +215,11 @@ class Study:
     def take(self, allele: Allele) -> None:
         """Count an allele, and keep it where it is reportable."""
         self.variants += 1
-        classified = "CLNSIG" in allele.line.columns[7] and allele.clinvar.significance is not None
+        classified = False
+        if "CLNSIG" in allele.line.columns[7]:
+            classified = allele.clinvar.significance is not None
+            self.unclear += allele.clinvar_unclear
+            self.classified += classified
         if not (self.file.options.reportable == "all" or (classified and allele.clinvar.reportable)):
             return
         self.findings_count += 1
@@ -222,17 +237,28 @@ class Study:
         return self.file.studied.description
 
     @property
+    def complete(self) -> bool:
+        """Whether all that the file says of the sample could be read."""
+        return not (self.file.cut or self.file.lost_lines or self.lost_calls)
+
+    @property
     def conclusion(self) -> str:
-        """What was found, in words, with what was studied."""
+        """What was found, in words, with what was studied, and what could not be read."""
+        unclear = f"ClinVar's classification of {self.unclear} alleles can't be read" if self.unclear else ""
         if self.findings_count:
             listed = "; ".join(finding.text for finding in self.findings[:20])
             found = f"{self.findings_count} reportable: {listed}" + (
                 "; …" if self.findings_count > 20 else ""
             )
-        elif "CLNSIG" in self.file.header.info:
+            found += f". {unclear}" if unclear else ""
+        elif unclear:
+            found = f"{unclear}; of the others it classifies none as pathogenic or likely pathogenic"
+        elif "CLNSIG" in self.file.header.info or self.classified:
             found = "No variant that ClinVar classifies as pathogenic or likely pathogenic"
         else:
             found = "The file classifies no variant"
+        if missing := self._missing():
+            found = f"{missing}. {found}"
         genes = self.file.studied.genes
         scope = (
             f"Genes studied: {', '.join(genes)}"
@@ -243,6 +269,17 @@ class Study:
         if self.left_out:
             called += f"; {self.left_out} calls that fail a filter were left out by a setting"
         return f"{found}. {called}. {scope}."
+
+    def _missing(self) -> str:
+        """What could not be read, in words."""
+        lost = []
+        if self.file.cut:
+            lost.append("the file is damaged or cut short, and all that follows the break is missing")
+        if self.file.lost_lines:
+            lost.append(f"{self.file.lost_lines} lines can't be read")
+        if self.lost_calls:
+            lost.append(f"{self.lost_calls} genotypes of the sample can't be read")
+        return f"Incomplete: {'; '.join(lost)}" if lost else ""
 
 
 def _sentence(allele: Allele) -> str:

@@ -178,6 +178,18 @@ CODES = declare(
         "A call fails a filter (FILTER or FT): it is left out, as the option `filtered` says",
         "Nothing to do, or --set filtered=keep.",
     ),
+    IssueCode(
+        "FB-VCF-052",
+        "warning",
+        "A ClinVar classification is in no words of ClinVar's",
+        "Annotate again with a present release of ClinVar; the report's conclusion counts such alleles.",
+    ),
+    IssueCode(
+        "FB-VCF-053",
+        "warning",
+        "Consequences can't be read: the header does not name their fields",
+        "Declare CSQ, ANN or BCSQ with the order of its fields in Description, as its annotator writes it.",
+    ),
     # Why a line is skipped
     IssueCode("FB-VCF-060", "information", "Skipped: all samples are called as reference", "Nothing to do."),
     IssueCode(

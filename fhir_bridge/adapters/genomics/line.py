@@ -129,7 +129,7 @@ class Call:
         self.name = name
         self.genotype = genotype
         self.fields = dict(zip(line.keys, text.split(":"), strict=False))
-        self._reads: list[int] | bool | None = False
+        self._reads: list[int | None] | bool | None = False
         self.alleles: list[Allele] = []
 
     @property
@@ -203,13 +203,13 @@ class Call:
         return "; ".join(parts) or None
 
     @property
-    def reads(self) -> list[int] | None:
-        """AD: reads of each allele, REF first; None unless it is declared as that, and all are given."""
+    def reads(self) -> list[int | None] | None:
+        """AD: reads of each allele, REF first; None unless it is declared as that."""
         if isinstance(self._reads, bool):
             self._reads = self._read_depths()
         return self._reads
 
-    def _read_depths(self) -> list[int] | None:
+    def _read_depths(self) -> list[int | None] | None:
         text = self.fields.get("AD")
         if not text or self.file.uses["AD"].layout != "R":
             return None
@@ -218,9 +218,7 @@ class Call:
             return None
         if text.isascii() and all(map(str.isdecimal, parts)):
             return list(map(int, parts))
-        counts = [whole(part) for part in parts]
-        found = [count for count in counts if count is not None and count >= 0]
-        return found if len(found) == len(counts) else None
+        return [whole(part) for part in parts]
 
     @property
     def evidence(self) -> str:

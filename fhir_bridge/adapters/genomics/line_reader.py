@@ -44,6 +44,8 @@ class LineReader:
         """A line of which nothing is left."""
         file = self.file
         locator = f"{file.name}:{number}"
+        # An empty line, or one of the header, says nothing of a sample.
+        file.lost_lines += content is None or (bool(content.strip()) and content[:1] != b"#")
         return VcfRecord(locator, file.name, outcome="rejected", issues=[found], file=file, content=content)
 
     def read(self, item: bytes | OverlongLine, number: int) -> VcfRecord:

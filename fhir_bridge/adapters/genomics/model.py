@@ -66,14 +66,17 @@ _CLINVAR = (
     "variation",
 )
 _STUDY = (
+    "complete",
     "conclusion",
     "findings",
     "findings_count",
     "genes",
     "left_out",
+    "lost_calls",
     "no_calls",
     "reference",
     "regions",
+    "unclear",
     "variants",
 )
 _TO_LINE = {"Line": "s", "Sample": "s.line", "Allele": "s.line"}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from fhir_bridge.adapters.genomics.annotation import CONSEQUENCES
 from fhir_bridge.adapters.genomics.assembly import UNSTATED, Build, UnknownBuild, detect
 from fhir_bridge.adapters.genomics.bcf import bcf_lines, is_bcf
 from fhir_bridge.adapters.genomics.bed import read_studied
@@ -25,14 +26,14 @@ Item = bytes | OverlongLine | Break
 
 
 def read_vcf(path: Path, options: Options) -> Iterator[VcfRecord]:
-    """Read one file. A file that can't be opened, or whose header can't be read, gives one rejected record."""
+    """Read one file. A file that can't be opened, or whose header can't be read, is refused whole, all its lines."""
     name = "standard input" if str(path) == "-" else path.name
     try:
         items = bcf_lines(path) if is_bcf(path) else lines(path, options.max_line)
         header = read_header(items)
         file = _file(name, header, _build(header, options), options)
     except (HeaderError, UnknownBuild, OptionError) as error:
-        yield _refused(name, error.issue)
+        yield _refused(name, error.issue, _count_lines(path, options))
         return
     except OSError as error:
         yield _refused(
@@ -58,9 +59,10 @@ def read_vcf(path: Path, options: Options) -> Iterator[VcfRecord]:
             yield reader.read(item, number)
         elif item.certain:
             # How many lines are lost can't be known; they count as one, so that the account shows the loss.
-            yield reader.lost(
-                number, issue("FB-VCF-006", f"{item.reason}; what follows is lost", f"{name}:{number}")
-            )
+            file.cut = True
+            where = f"{name}:{number}"
+            found = issue("FB-VCF-006", f"{item.reason}; what follows is lost", where)
+            yield VcfRecord(where, name, outcome="rejected", issues=[found], file=file)
         elif item.code == "FB-VCF-082":
             broken.append(issue(item.code, item.reason, name))
         elif options.check and header.version >= "VCFv4.3":
@@ -134,10 +136,25 @@ def _file(name: str, header: Header, build: Build, options: Options) -> VcfFile:
     return VcfFile(name, header, build, options, read_studied(header, options))
 
 
-def _refused(name: str, found: Issue) -> VcfRecord:
+def _refused(name: str, found: Issue, records: int = 1) -> VcfRecord:
     where = f"{name}: {found.source}" if found.source else name
     placed = Issue(found.severity, found.code, found.message, where)
-    return VcfRecord(name, name, outcome="rejected", issues=[placed])
+    return VcfRecord(name, name, records=records, outcome="rejected", issues=[placed])
+
+
+def _count_lines(path: Path, options: Options) -> int:
+    """How many records a file that is refused has, one at least; of standard input, which is read once, it is one."""
+    if str(path) == "-":
+        return 1
+    try:
+        items = bcf_lines(path) if is_bcf(path) else lines(path, options.max_line)
+        return max(1, sum(1 for item in items if not isinstance(item, Break) and _is_record(item)))
+    except (HeaderError, OSError):
+        return 1
+
+
+def _is_record(item: bytes | OverlongLine) -> bool:
+    return isinstance(item, OverlongLine) or (item[:1] != b"#" and b"\t" in item)
 
 
 def _summary(file: VcfFile, reader: LineReader, name: str) -> Iterator[Issue]:
@@ -145,6 +162,10 @@ def _summary(file: VcfFile, reader: LineReader, name: str) -> Iterator[Issue]:
         keys = sorted(reader.undeclared)
         shown = ", ".join(keys[:10]) + (", …" if len(keys) > 10 else "")
         yield issue("FB-VCF-080", f"used but not declared, read as text: {shown}", name)
+    if file.options.consequences and file.consequences is None and any(one.variants for one in file.studies):
+        keys = [key for key in CONSEQUENCES if key in file.header.info]
+        if keys:
+            yield issue("FB-VCF-053", f"INFO/{keys[0]} is declared without the order of its fields", name)
     told = [f"line {one.line}: {one.message}" for one in file.header.departures if one.kind != "check"]
     if told and not file.options.check:
         shown = "; ".join(told[:5]) + (f"; and {len(told) - 5} more" if len(told) > 5 else "")

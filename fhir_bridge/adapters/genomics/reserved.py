@@ -46,7 +46,7 @@ _STRUCTURAL_4_4 = _table(
 )
 """The same since 4.4: CIPOS, CIEND, CILEN and CICN are a pair for each ALT."""
 NOT_NEGATIVE = frozenset("AC AD ADF ADR AF AN BQ DP MQ MQ0 NS".split())
-"""Counts, depths, frequencies and qualities of INFO: below zero they mean nothing."""
+"""Counts, depths, frequencies and qualities of INFO and FORMAT: below zero they mean nothing."""
 
 
 @lru_cache(maxsize=16)

@@ -71,12 +71,23 @@ def read_elements(
             file = BytesIO(opened.read()) if size <= _READ_WHOLE else opened
             try:
                 return _elements(_dataset(file, size, locator, tags, issues))
-            except (LookupError, TypeError, ValueError, NotImplementedError):
+            except (
+                LookupError,
+                TypeError,
+                ValueError,
+                NotImplementedError,
+                EOFError,
+                OSError,
+                struct.error,
+            ) as error:
                 # pydicom can't go on without the character set; what it stands for can be read without.
-                if size > _READ_AGAIN:
+                if size > _READ_AGAIN or getattr(error, "errno", None):
                     raise
                 file.seek(0)
-                return _without_character_set(file.read(), locator, tags, issues)
+                hidden = _without_character_set(file.read(), locator, tags, issues)
+                if hidden is None:
+                    raise
+                return hidden
     except Refused:
         raise
     except OSError as error:
@@ -94,13 +105,17 @@ def read_elements(
 
 def _without_character_set(
     whole: bytes, locator: str, tags: Sequence[int] | None, issues: list[Issue] | None
-) -> Elements:
-    """The elements of a file whose Specific Character Set can't be read: it is one that nobody knows."""
+) -> Elements | None:
+    """The elements of a file whose Specific Character Set can't be read: it is one that nobody knows.
+
+    None where the file names none: it can't be parsed for another reason.
+    """
     hidden = whole
     for there, instead in _CHARACTER_SET_TAGS:
-        hidden = hidden.replace(there, instead)
+        # Of a sequence nothing could be parsed either.
+        hidden = hidden.replace(there + b"SQ", instead + b"UN").replace(there, instead)
     if hidden == whole:
-        raise ValueError("the data set can't be parsed for another reason")
+        return None
     if issues is not None:
         issues.clear()
     elements = _elements(_dataset(BytesIO(hidden), len(hidden), locator, tags, issues))

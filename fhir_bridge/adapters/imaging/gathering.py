@@ -97,7 +97,18 @@ class GatheredStudy:
         finish(self.study)
         deletions = [part for note, _ in self._notes for part in note.parts]
         if self.study.number_of_instances or deletions:
-            yield StudyRecord(self.study, others=others, deletions=deletions)
+            witness = None if self.study.number_of_instances else self._witness()
+            yield StudyRecord(self.study, others=others, deletions=deletions, witness=witness)
+
+    def _witness(self) -> StudyRecord | None:
+        """A study of a note alone."""
+        place = self._seen[self._notes[0][0].uid]
+        study = Study(self.study.uid, self._first, self._name)
+        try:
+            study.add(read_header(place.path, place.locator), place)
+        except Refused:
+            return None
+        return StudyRecord(study)
 
     def _contents(self) -> list[_Content]:
         instances = ((each.uid, each.subject, each.place) for each in self.study.instances)

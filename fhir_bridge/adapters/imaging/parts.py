@@ -84,12 +84,19 @@ def _comparable(time: datetime | None) -> datetime:
 def choose(parts: Sequence[RecordPart]) -> RecordPart | None:
     """Which of several parts with one key counts; None where the instance is deleted.
 
-    A deletion takes away every content that is not newer than it. Of the contents left the older business time counts
+    A deletion takes away every content that is not newer than it, unless it is about another person than all of them:
+    a note of another patient that came first. Of the contents left the older business time counts
     (one that states none comes last), of equal ones any older time that they state, then the smaller
     hash: a SOP Instance UID has no versions (PS3.4 B.3.2). A function of the set: order and repetition change nothing.
     """
+    about = {part.subject for part in parts if not part.deletes}
     deleted = max(
-        (_comparable(part.time) for part in parts if part.deletes and part.time is not None), default=None
+        (
+            _comparable(part.time)
+            for part in parts
+            if part.deletes and part.time is not None and _deletes_of(part.subject, about)
+        ),
+        default=None,
     )
     living = [
         part
@@ -100,6 +107,15 @@ def choose(parts: Sequence[RecordPart]) -> RecordPart | None:
     if len(living) < 2:
         return living[0] if living else None
     return min(living, key=_age)
+
+
+def _deletes_of(subject: str, about: set[str]) -> bool:
+    """Whether a deletion by a note with this subject can be about one of the contents."""
+    if not about or subject in about:
+        return True
+    from fhir_bridge.adapters.imaging.patients import Subject, same_subject
+
+    return any(same_subject(map(Subject.parse, (subject, one))) for one in about)
 
 
 def _age(part: RecordPart) -> tuple[list[tuple[bool, datetime]], bytes]:

@@ -46,12 +46,14 @@ class StudyRecord:
         study: what its instances say; without any where a rejection note is all that the run read of it.
         others: contents of its instances that do not count in this run: SOP Instance UID, subject, place.
         deletions: by its rejection notes.
+        witness: where notes are all that the run read, a study of one of them: it says whose the notes are.
     """
 
     study: Study
     outcome: RecordOutcome = "read"
     others: Sequence[tuple[str, Subject, Place]] = ()
     deletions: Sequence[Part] = ()
+    witness: StudyRecord | None = None
     sequence: str = ""
     _parts: list[Part] | None = field(default=None, repr=False)
 

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Final, NamedTuple
 
 from fhir_bridge.adapters.imaging.attribute_reader import AttributeReader
-from fhir_bridge.adapters.imaging.parts import Part, instance_time
+from fhir_bridge.adapters.imaging.parts import Part
 from fhir_bridge.adapters.imaging.patients import Subject
 from fhir_bridge.adapters.imaging.times import joined, moment
 
@@ -32,7 +32,8 @@ class RejectionNote(NamedTuple):
         locator: where it is.
         reason: its title.
         subject: whom it is about, in its own words.
-        time: its content date and time; None where it states none that can be used, and then it deletes nothing.
+        time: its content date and time, else when it was created; None where it states none that can be used, and
+            then it deletes nothing.
         rejected: SOP Instance UIDs of its study.
         elsewhere: how many instances of other studies it names, which it does not delete.
     """
@@ -66,9 +67,14 @@ def read_note(
     # can only be of the note's own study.
     selected = dict.fromkeys(_selected(reader)) or dict.fromkeys(evidence)
     rejected = tuple(sorted(each for each in selected if evidence.get(each, study) == study and each != uid))
-    date, clock = reader.text("ContentDate"), reader.text("ContentTime")
-    time = moment(joined(date, clock, reader.text("TimezoneOffsetFromUTC"))[0]) or instance_time(reader)
+    # Its series and study are older than what it rejects: without a time of its own it deletes nothing.
+    time = _stated(reader, "Content") or _stated(reader, "InstanceCreation")
     return RejectionNote(uid, locator, reason, subject, time, rejected, len(selected) - len(rejected))
+
+
+def _stated(reader: AttributeReader, stem: str) -> datetime | None:
+    date, clock = reader.text(f"{stem}Date"), reader.text(f"{stem}Time")
+    return moment(joined(date, clock, reader.text("TimezoneOffsetFromUTC"))[0])
 
 
 def _evidence(reader: AttributeReader) -> Iterator[tuple[str, str]]:

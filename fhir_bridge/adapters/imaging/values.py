@@ -154,7 +154,7 @@ def _chosen(
     lost: list[Problem] = []
     for part in parts:
         try:
-            made = convert(part)
+            made = _code(part) if tag in _IDENTITY and isinstance(part, str) else convert(part)
         except _Unusable as unusable:
             lost.append(_identified(tag, unusable.problem))
             continue

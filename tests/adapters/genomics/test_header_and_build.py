@@ -29,7 +29,7 @@ def test_build_is_told_by_name_of_reference_or_assembly(read):
 def test_unknown_build_is_refused_whole_unless_told(read):
     refused = read(LINE, LINE, header=BARE)
     assert refused.codes == ["FB-VCF-004"]
-    assert refused.outcomes == {"rejected": 1}
+    assert refused.outcomes == {"rejected": 2}
     assert read(LINE, header=BARE, assembly="GRCh37").alleles[0].hgvs_g == "NC_000001.10:g.100A>C"
     assert read(LINE, header=BARE, assembly="hg17").codes == ["FB-VCF-009"]
 

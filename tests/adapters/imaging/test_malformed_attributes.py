@@ -49,6 +49,7 @@ MALFORMED: dict[str, Raw] = {
     "an empty sequence": ("SQ", []),
     "a sequence of an empty item": ("SQ", [{}]),
     "a sequence that is none": ("SQ", b"not items at all"),
+    "a short sequence that is none": ("SQ", b"NaN "),
     "a sequence cut short": ("SQ", b"\xfe\xff\x00\xe0\xff\x00\x00\x00\x08\x00\x00\x01SH\x08\x00A"),
     "spaces": ("LO", b"    "),
     "empty": ("LO", b""),
@@ -150,3 +151,15 @@ def test_a_malformed_character_set_costs_what_is_not_ascii_and_is_reported(
         assert any("SpecificCharacterSet" in message for message in messages)
         assert any("StudyDescription" in message for message in messages)
         assert converted.of("ImagingStudy")[0]["description"] == "Sch\ufffddel"
+
+
+@pytest.mark.parametrize("keyword", ["PatientID", "IssuerOfPatientID"])
+@pytest.mark.parametrize("sign", [b"\t", b"\n", b"\x01"])
+def test_a_number_with_control_characters_identifies_nobody(
+    tmp_path: Path, keyword: str, sign: bytes
+) -> None:
+    values = everything()
+    values[tag(keyword)] = ("LO", b"P" + sign + b"17 ")
+    converted = convert([write(tmp_path / "a.dcm", values)], SITE)
+    assert [issue.code for issue in converted.issues] == ["FB-DCM-023"]
+    assert not any(sign.decode() in text for _, text in leaves(converted))
