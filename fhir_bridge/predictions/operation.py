@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["Predict"]
 
 
-READ = ("Patient", "Observation", "Condition")
+READ = ("Patient", "Observation", "Condition", "Procedure")
 """What the built-in models look at."""
 
 
