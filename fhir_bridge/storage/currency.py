@@ -193,6 +193,7 @@ class Consequences:
             elif effect == "outdated" and use.state in "co":
                 outdated[use.result] = use
         for result, causes in withdrawn.items():
+            causes.sort(key=lambda use: not contents.changes_value(use))  # people are told of the first
             self._states.append((result, "w", *_cause(causes[0], changed)))
         for result, use in outdated.items():
             if result not in withdrawn:
@@ -237,6 +238,17 @@ def _cause(use: _Use, changed: Mapping[int, NewVersion]) -> tuple[int | None, in
     return use.input, new.current.version, new.version
 
 
+def _values(resource: Mapping[str, Any]) -> bytes:
+    """What a resource says, without what stands beside it."""
+    said = {
+        name: value
+        for name, value in resource.items()
+        if name in ("code", "component", "subject", "patient", "verificationStatus")
+        or name.startswith("value")
+    }
+    return canonical(said | {"stands": resource.get("status") not in (_IN_ERROR, "cancelled")})
+
+
 class _Contents:
     """The contents before and after, parsed only where a result used them."""
 
@@ -244,13 +256,21 @@ class _Contents:
         self._changed = changed
         self._parsed: dict[int, tuple[dict[str, Any], dict[str, Any] | None]] = {}
 
-    def effect_on(self, use: _Use) -> str:
-        """`withdrawn`, `outdated`, or nothing where what was used is still said."""
+    def changes_value(self, use: _Use) -> bool:
+        """Whether the value itself is another, not only what stands beside it (a note, a time of release)."""
+        before, after = self._of(use)
+        return after is None or _values(before) != _values(after)
+
+    def _of(self, use: _Use) -> tuple[dict[str, Any], dict[str, Any] | None]:
         if use.input not in self._parsed:
             new = self._changed[use.input]
             before = {} if new.current.bytes is None else parse(new.current.bytes)
             self._parsed[use.input] = before, None if new.bytes is None else parse(new.bytes)
-        before, after = self._parsed[use.input]
+        return self._parsed[use.input]
+
+    def effect_on(self, use: _Use) -> str:
+        """`withdrawn`, `outdated`, or nothing where what was used is still said."""
+        before, after = self._of(use)
         if self._changed[use.input].current.type == "Consent":
             return "outdated"  # what was decided by it was right until now
         if use.hash is None:

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fhir_bridge.predictions import Prediction, Refusal
+from fhir_bridge.predictions.answers import plain
 from fhir_bridge.predictions.hcm_risk_scd import WALL, HcmRiskScd
 from fhir_bridge.predictions.score2 import EGFR, Score2
 from tests.predictions.records import SNOMED, answer, condition, quantity, record
@@ -118,6 +119,14 @@ def test_a_period_that_ends_in_the_future_is_refused() -> None:
     result = score2(sbp=found)
     assert isinstance(result, Refusal)
     assert "dated after" in result.text
+
+
+def test_a_refusal_because_of_a_future_date_is_not_dated_in_the_future() -> None:
+    found = record(*inputs(sbp=quantity("8480-6", 140, "mm[Hg]", when="2399-01-01")))
+    (result,) = Score2().predict([found], SETTINGS)
+    assert isinstance(result, Refusal)
+    effective = plain(result, found)["refusal"]["effective"]
+    assert effective == found.as_of.isoformat(timespec="seconds")
 
 
 def test_what_is_measured_on_somebody_else_is_no_input() -> None:
