@@ -256,8 +256,8 @@ _PRESENT: Final[dict[str, tuple[tuple[str, str], ...]]] = {
     "lqts": (("I45.8", "Other specified conduction disorders"),),
 }
 _ASKED_IN_HCM: Final = (
-    ("Z82.4", "Family history of sudden cardiac death"),
-    ("I47.2", "Ventricular tachycardia, non-sustained"),
+    ("Z82.4", "Family history of diseases of the circulatory system"),
+    ("I47.2", "Ventricular tachycardia"),
     ("R55", "Syncope and collapse, unexplained"),
 )
 
@@ -361,11 +361,12 @@ def _findings(number: int, role: _Role, visit: date, random: Random) -> tuple[Fi
         for code, display in _PRESENT.get(role.disease, ())
     ]
     if role.disease in ("hcm", "amyloid"):
-        # The risk model needs each answer, so the extract states absence as well as presence.
+        # The risk model needs each answer, so the extract states absence as well as presence. ICD-10 alone can't state
+        # sudden death in the family, or that a tachycardia was not sustained: these are absent.
         found += [
             Finding(code, display, visit - timedelta(days=400) if present else None, present)
-            for position, (code, display) in enumerate(_ASKED_IN_HCM)
-            for present in ((number + position) % 3 == 0,)
+            for code, display in _ASKED_IN_HCM
+            for present in (code == "R55" and number % 3 == 1,)
         ]
     if role.disease == "none" and number % 3 == 0:
         found.append(Finding("I10", "Essential (primary) hypertension", visit - timedelta(days=1200)))

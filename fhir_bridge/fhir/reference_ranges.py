@@ -98,12 +98,17 @@ def standing_of(node: dict[str, Any], person: Person, at: str = "") -> Standing 
         at: date or dateTime at which the person's age counts.
 
     Returns:
-        None where there is nothing to compare: no range, or no number.
+        None where there is nothing to compare: no range, no value, or a value in the very words of the range.
     """
     ranges = _objects(node.get("referenceRange"))
     value = _value(node)
-    if value is None or not ranges:
+    if not ranges:
         return None
+    if value is None:
+        words = _words_of_value(node)
+        if not words or words & {str(one.get("text", "")).strip().casefold() for one in ranges}:
+            return None
+        return Standing("unknown", "the value is no number")
     applicable = _applicable(ranges, person, at)
     if not applicable:
         return Standing("unknown", "no range is for this person's sex and age")
@@ -133,6 +138,20 @@ def _value(node: dict[str, Any]) -> dict[str, Any] | None:
         return quantity if _number(quantity.get("value")) is not None else None
     number = _number(node.get("valueInteger"))
     return None if number is None else {"value": number}
+
+
+def _words_of_value(node: dict[str, Any]) -> set[str]:
+    """What a value that is no number says, in small letters; `?` where it says something without words."""
+    found: set[str] = set()
+    for name, value in node.items():
+        if not name.startswith("value") or name == "valueQuantity":
+            continue
+        if isinstance(value, dict):
+            texts = [value.get("text"), *(coding.get("display") for coding in _objects(value.get("coding")))]
+            found |= {str(text) for text in texts if text} or {"?"}
+        else:
+            found.add(str(value))
+    return {text.strip().casefold() for text in found}
 
 
 def _number(value: Any) -> Decimal | None:
@@ -166,6 +185,8 @@ def _bounds(reference: dict[str, Any], value: dict[str, Any]) -> _Interval:
         if written is None:
             raise _NotComparable("the range is text")
         return written
+    if low is not None and high is not None and low > high:
+        raise _NotComparable("the range ends below its beginning")
     if written is not None and (written.low, written.high) == (low, high):
         return written  # only the text says whether a bound belongs to the range
     return _Interval(low, high)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from math import isfinite
 from typing import Any, Final, get_args
@@ -23,6 +23,7 @@ Answer = Prediction | Refusal | str
 
 _LONGEST: Final = 10_000
 _MOST: Final = 1_000
+_DIGITS: Final = 30
 _REASONS: Final = frozenset(get_args(RefusalReason)) - {"failed", "opted-out"}
 _MODALITIES: Final = frozenset(get_args(Modality))
 
@@ -40,10 +41,10 @@ def plain(result: Any, record: PatientRecord) -> dict[str, Any]:
             _check_refusal(result)
         else:
             raise _Wrong(f"it returned {_named(result)}, neither a Prediction nor a Refusal")
+        effective = _effective(result, record)
     except _Wrong as wrong:
         return {"failed": str(wrong)}
     values = asdict(result)
-    effective = result.effective or record.newest
     values["effective"] = effective.isoformat() if isinstance(effective, datetime) else effective
     if isinstance(result, Prediction):
         values["percent"] = str(result.percent)
@@ -77,6 +78,19 @@ def _contribution(item: Mapping[str, Any]) -> Contribution:
     return Contribution(**{**item, "evidence": None if evidence is None else Evidence(**evidence)})
 
 
+def _effective(result: Prediction | Refusal, record: PatientRecord) -> datetime | str | None:
+    """The time of the data. No result is dated after its run; a refusal because of such a date has the run's."""
+    effective = result.effective or record.newest
+    moment = effective if isinstance(effective, datetime) else moment_of(effective or "")
+    if moment is None or moment <= record.as_of + timedelta(
+        hours=14
+    ):  # a date without zone may be so far ahead
+        return effective
+    if isinstance(result, Prediction):
+        raise _Wrong("its effective time is after the run")
+    return record.as_of.isoformat(timespec="seconds")
+
+
 def _check_prediction(result: Prediction) -> None:
     if type(result.percent) not in (Decimal, int):
         raise _Wrong(f"its risk is {_named(result.percent)}, not a Decimal")
@@ -84,6 +98,8 @@ def _check_prediction(result: Prediction) -> None:
         raise _Wrong("its risk is not a number")
     if not 0 <= result.percent <= 100:
         raise _Wrong("its risk is not within 0 to 100 %")
+    if len(Decimal(result.percent).as_tuple().digits) > _DIGITS:
+        raise _Wrong(f"its risk has more than {_DIGITS} digits")
     if type(result.horizon_years) is not int or not 1 <= result.horizon_years <= 150:
         raise _Wrong("its horizon is not a number of years from 1")
     _check_common(result)

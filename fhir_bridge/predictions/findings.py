@@ -13,6 +13,7 @@ __all__ = [
     "Disease",
     "PathogenicVariant",
     "find_disease",
+    "find_unconfirmed",
     "find_unreadable",
     "is_refuted",
     "pathogenic_variants",
@@ -27,31 +28,57 @@ ICD10 = frozenset(
 )
 
 
+_NOT_DONE = frozenset({"not-done", "entered-in-error", "preparation"})
+_SUSPECTED = frozenset({"provisional", "differential", "unconfirmed"})
+
+
 @dataclass(frozen=True, slots=True)
 class Disease:
     """A disease as the codes that may state it.
 
     Attributes:
-        icd10: beginnings of ICD-10 codes (dots kept: `E11`, `N18.3`).
+        icd10: beginnings of ICD-10 codes (`E11`, `N18.3`).
         snomed: SNOMED CT concepts.
+        procedures: SNOMED CT procedures that are done for this disease alone.
     """
 
     name: str
     icd10: tuple[str, ...]
     snomed: frozenset[str] = frozenset()
+    procedures: frozenset[str] = frozenset()
 
     def states(self, concept: Any) -> bool:
-        """Whether a CodeableConcept is of this disease."""
+        """Whether a CodeableConcept is of this disease. Sources write ICD-10 with and without dot, in either case."""
+        beginnings = tuple(_plain(code) for code in self.icd10)
         return any(
-            (system in ICD10 and code.startswith(self.icd10)) or (system == SNOMED and code in self.snomed)
+            (system in ICD10 and _plain(code).startswith(beginnings))
+            or (system == SNOMED and code in self.snomed)
             for system, code in codings(concept)
         )
 
 
+def _plain(code: str) -> str:
+    return code.upper().replace(".", "")
+
+
 def find_disease(record: PatientRecord, disease: Disease) -> Evidence | None:
-    """The first Condition that states the disease as present."""
+    """The first Condition that states the disease as present, or the first procedure that was done for it."""
     for condition, present in record.conditions():
         if present and disease.states(condition.get("code")):
+            return record.evidence(condition, disease.name)
+    for procedure in record.all("Procedure"):
+        if procedure.get("status") not in _NOT_DONE and any(
+            system == SNOMED and code in disease.procedures for system, code in codings(procedure.get("code"))
+        ):
+            return record.evidence(procedure, disease.name)
+    return None
+
+
+def find_unconfirmed(record: PatientRecord, disease: Disease) -> Evidence | None:
+    """A Condition of the disease that is suspected alone (provisional, differential, unconfirmed)."""
+    for condition, present in record.conditions():
+        status = {code for _, code in codings(condition.get("verificationStatus"))}
+        if present and status & _SUSPECTED and disease.states(condition.get("code")):
             return record.evidence(condition, disease.name)
     return None
 
@@ -65,8 +92,13 @@ def is_refuted(record: PatientRecord, disease: Disease) -> Evidence | None:
 
 
 def find_unreadable(record: PatientRecord) -> Evidence | None:
-    """A Condition that stands and has no code of ICD-10 or SNOMED CT: it may be any disease, also one that excludes."""
+    """A Condition that may be any disease, also one that excludes.
+
+    It stands, and has no code of ICD-10 or SNOMED CT, or a modifier extension, which nobody here knows.
+    """
     for condition, present in record.conditions():
+        if "modifierExtension" in condition:
+            return record.evidence(condition, "condition with an unknown modifier")
         if present and not any(
             code and (system in ICD10 or system == SNOMED) for system, code in codings(condition.get("code"))
         ):

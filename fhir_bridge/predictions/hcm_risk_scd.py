@@ -6,19 +6,20 @@ from collections.abc import Sequence
 from datetime import timedelta
 from decimal import ROUND_HALF_UP, Decimal
 from math import exp
-from typing import Final
+from typing import Any, Final
 
 from fhir_bridge.fhir.canonical import PREDICTION_CODES
 from fhir_bridge.predictions.contract import Contribution, ModelCard, Prediction, PredictorSettings, Refusal
 from fhir_bridge.predictions.findings import (
     Disease,
     find_disease,
+    find_unconfirmed,
     find_unreadable,
     is_refuted,
     pathogenic_variants,
 )
 from fhir_bridge.predictions.inputs import MissingInput, QuantityInput, UnusableInput, age_on, loinc
-from fhir_bridge.predictions.record import Evidence, PatientRecord, parse_time
+from fhir_bridge.predictions.record import Evidence, PatientRecord, codings, parse_time
 
 __all__ = ["HcmRiskScd", "category_of", "contributions", "risk"]
 
@@ -28,12 +29,31 @@ AGE_LIMIT: Final = timedelta(days=3 * 366)
 
 _WALL_PLAUSIBLE: Final = (Decimal(3), Decimal(60))
 
+_DERIVATION: Final = (_DCM, "121401")
+_MAXIMUM: Final = "56851009"
+_LEFT_VENTRICLE: Final = frozenset({"87878005", "589001"})
+"""Left ventricular structure, interventricular septum."""
+
+
+def _is_maximum(observation: dict[str, Any]) -> bool:
+    """Whether a wall thickness is the greatest of the left ventricle, as far as it says what it is."""
+    derivations = {
+        code
+        for part in observation.get("component", ())
+        if _DERIVATION in codings(part.get("code"))
+        for _, code in codings(part.get("valueCodeableConcept"))
+    }
+    sites = {code for _, code in codings(observation.get("bodySite"))}
+    return (not derivations or _MAXIMUM in derivations) and (not sites or bool(sites & _LEFT_VENTRICLE))
+
+
 WALL = QuantityInput(
     "maximal left ventricular wall thickness",
     frozenset({(_DCM, "122445")}),
     "mm",
     AGE_LIMIT,
     _WALL_PLAUSIBLE,
+    fits=_is_maximum,
 )
 SEPTUM = QuantityInput(
     "interventricular septum thickness", loinc("18154-5"), "mm", AGE_LIMIT, _WALL_PLAUSIBLE
@@ -52,8 +72,15 @@ GRADIENT = QuantityInput(
 HCM = Disease(
     "hypertrophic cardiomyopathy", ("I42.1", "I42.2"), frozenset({"233873004", "45227007", "195020003"})
 )
-FAMILY_HISTORY = Disease("family history of sudden cardiac death", ("Z82.4",), frozenset({"281666001"}))
-NSVT = Disease("non-sustained ventricular tachycardia", ("I47.2",), frozenset({"444658006"}))
+FAMILY_HISTORY = Disease("family history of sudden cardiac death", ("Z82.41",))
+FAMILY_HISTORY_OF_ANY = Disease(
+    "family history of disease", ("Z82.4",), frozenset({"281666001", "266894000"})
+)
+"""Sudden death or another: ICD-10's circulatory disease, which ICD-10-CM alone parts (Z82.41, Z82.49), and SNOMED CT's
+`Family history of disorder` and `… of cardiovascular disease`."""
+NSVT = Disease("non-sustained ventricular tachycardia", (), frozenset({"444658006", "66657009"}))
+TACHYCARDIA = Disease("ventricular tachycardia, sustained or not", ("I47.2",), frozenset({"25569003"}))
+"""Sustained, it excludes; not sustained, it is a term of the equation."""
 SYNCOPE = Disease("unexplained syncope", ("R55",), frozenset({"271594007"}))
 INFILTRATIVE = Disease(
     "metabolic or infiltrative disease",
@@ -63,7 +90,7 @@ INFILTRATIVE = Disease(
 ARREST = Disease(
     "prior cardiac arrest or sustained ventricular arrhythmia",
     ("I46", "I49.0", "Z86.74"),
-    frozenset({"410429000", "71908006"}),
+    frozenset({"410429000", "429007001", "71908006", "426525004"}),
 )
 
 _PHENOCOPIES: Final = {
@@ -158,6 +185,9 @@ class HcmRiskScd:
         diagnosis = find_disease(record, HCM)
         if diagnosis is None:
             return self._refuse("not-applicable", "no diagnosis of hypertrophic cardiomyopathy")
+        suspected = find_unconfirmed(record, HCM)
+        if suspected is not None:
+            raise UnusableInput("the hypertrophic cardiomyopathy is not confirmed", suspected)
         looked_at = [diagnosis]
         for disease in (INFILTRATIVE, ARREST):
             found = find_disease(record, disease)
@@ -173,6 +203,8 @@ class HcmRiskScd:
         age = age_on(record, day)
         if age < 16:
             return self._refuse("not-applicable", f"age {age} is below 16")
+        if age > 115:
+            return self._refuse("not-applicable", f"age {age} is above 115")
         for name, (value, evidence) in zip(_RANGES, (wall, atrium, gradient), strict=True):
             low, high = _RANGES[name]
             if not low <= value <= high:
@@ -181,9 +213,12 @@ class HcmRiskScd:
         unreadable = find_unreadable(record)
         if unreadable is not None:
             raise UnusableInput("a condition that can't be read may exclude", unreadable)
+        tachycardia = _stated(record, TACHYCARDIA, NSVT, present=True)
+        if tachycardia is not None:
+            raise UnusableInput("whether the ventricular tachycardia was sustained is not known", tachycardia)
         history = {
-            "family-history": _answer(record, FAMILY_HISTORY),
-            "nsvt": _answer(record, NSVT),
+            "family-history": _answer(record, FAMILY_HISTORY, FAMILY_HISTORY_OF_ANY),
+            "nsvt": _answer(record, NSVT, TACHYCARDIA),
             "syncope": _answer(record, SYNCOPE),
         }
         measured = {"wall-thickness": wall, "left-atrial-diameter": atrium, "lvot-gradient": gradient}
@@ -238,21 +273,45 @@ class HcmRiskScd:
 
 
 def _wall(record: PatientRecord) -> tuple[Decimal, Evidence]:
+    """The maximal thickness; the septum where none is stated, or where the septum alone is thicker by now."""
+    septum = None
     try:
-        return WALL.find(record)
-    except MissingInput as missing:
-        try:
-            return SEPTUM.find(record)
-        except MissingInput:
-            raise missing from None
+        septum = SEPTUM.find(record)
+        wall = WALL.find(record)
+    except MissingInput:
+        if septum is None:
+            return WALL.find(record)
+        return septum
+    newer = parse_time(septum[1].time) > parse_time(wall[1].time)
+    return septum if newer and septum[0] > wall[0] else wall
 
 
-def _answer(record: PatientRecord, question: Disease) -> tuple[bool, Evidence]:
-    """Present or absent, as the record states it; silence is neither."""
+def _answer(record: PatientRecord, question: Disease, wider: Disease | None = None) -> tuple[bool, Evidence]:
+    """Present or absent, as the record states it; silence is neither.
+
+    Args:
+        wider: what includes the question and more: its absence answers it, its presence does not.
+    """
     present = find_disease(record, question)
+    suspected = find_unconfirmed(record, question)
+    if suspected is not None:
+        raise UnusableInput(f"whether there is {question.name} is not confirmed", suspected)
     if present is not None:
         return True, present
     absent = is_refuted(record, question)
+    if absent is None and wider is not None and _stated(record, wider, None, present=True) is None:
+        absent = _stated(record, wider, None, present=False)
     if absent is not None:
         return False, absent
-    raise MissingInput(f"whether there is a {question.name} is not recorded")
+    raise MissingInput(f"whether there is {question.name} is not recorded")
+
+
+def _stated(
+    record: PatientRecord, disease: Disease, unless: Disease | None, *, present: bool
+) -> Evidence | None:
+    """A Condition that states the disease present, or absent, and not `unless`."""
+    for condition, is_present in record.conditions():
+        concept = condition.get("code")
+        if is_present == present and disease.states(concept) and not (unless and unless.states(concept)):
+            return record.evidence(condition, disease.name)
+    return None

@@ -6,7 +6,7 @@ takes its place in silence.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal, InvalidOperation
@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from fhir_bridge.fhir.ucum import Incommensurable, UcumError, convert
 from fhir_bridge.predictions.contract import RefusalReason
-from fhir_bridge.predictions.record import Evidence, PatientRecord, codings, effective_of, moment_of
+from fhir_bridge.predictions.record import SETTLED, Evidence, PatientRecord, codings, effective_of, moment_of
 
 __all__ = [
     "CHOLESTEROL_MOLAR_MASS",
@@ -32,6 +32,7 @@ __all__ = [
 ]
 
 LOINC = "http://loinc.org"
+UCUM: Final = "http://unitsofmeasure.org"
 SNOMED = "http://snomed.info/sct"
 CHOLESTEROL_MOLAR_MASS = Decimal("386.65")
 """g/mol; converts mg/dL of cholesterol (total, HDL, LDL) to mmol/L."""
@@ -42,6 +43,11 @@ _OLDEST: Final = 120
 _CLOCKS: Final = timedelta(hours=1)
 _ZONES: Final = timedelta(hours=14)
 """How far ahead a time may be: clocks differ, and a date is up to 14 hours ahead of UTC where it was written."""
+
+_SAME: Final = Decimal("0.02")
+"""Share by which two values of one time may differ and be one: rounded, and in mg/dL and mmol/L."""
+
+_UNSETTLED: Final = frozenset({"preliminary", "unknown"})
 
 _NOT_MEASURED: Final = frozenset(
     "unknown asked-unknown temp-unknown not-asked asked-declined not-applicable not-performed".split()
@@ -88,6 +94,10 @@ class Reading:
     evidence: Evidence
 
 
+def _any(_: dict[str, Any]) -> bool:
+    return True
+
+
 @dataclass(frozen=True, slots=True)
 class QuantityInput:
     """A numeric input of a model.
@@ -99,6 +109,7 @@ class QuantityInput:
         plausible: lowest and highest value that can be true, in `unit` (docs/predictors.md has the sources).
         molar_mass: g/mol, where mass concentrations may be converted to molar ones.
         sites: SNOMED CT body sites, one of which the Observation must name; empty where the code says it all.
+        fits: whether an Observation under the code is this input at all.
     """
 
     name: str
@@ -108,6 +119,7 @@ class QuantityInput:
     plausible: tuple[Decimal, Decimal]
     molar_mass: Decimal | None = None
     sites: frozenset[str] = frozenset()
+    fits: Callable[[dict[str, Any]], bool] = _any
 
     def find(self, record: PatientRecord) -> tuple[Decimal, Evidence]:
         """The newest value in `unit`, and the resource that holds it.
@@ -117,27 +129,55 @@ class QuantityInput:
             UnusableInput: it can't be read as a number in the unit.
             ImplausibleInput: it, or its date, can't be true.
         """
-        reading = self.newest(record)
-        if reading.comparator:
-            raise UnusableInput(f"{self.name} is not a plain number", reading.evidence)
-        return reading.value, reading.evidence
+        first, *others = self.newest(record)
+        if first.comparator:
+            raise UnusableInput(f"{self.name} is not a plain number", first.evidence)
+        for other in others:
+            if other.comparator or abs(other.value - first.value) > first.value * _SAME:
+                raise UnusableInput(f"{self.name} has two values at one time", other.evidence)
+        return first.value, first.evidence
 
-    def newest(self, record: PatientRecord) -> Reading:
-        """As `find`, with the comparator of a value such as `<15`."""
+    def newest(self, record: PatientRecord) -> list[Reading]:
+        """As `find`, with the comparator of a value such as `<15`, and all that are as new as the newest."""
         undated: UnusableInput | None = None
+        newest: datetime | None = None
+        found: list[Reading] = []
         for observation, node in self._statements(record):
             shown = record.evidence(observation, self.name, _shown(node))
             moment = moment_of(shown.time)
             if moment is None:
                 undated = undated or UnusableInput(f"{self.name} has no time", shown)
                 continue
+            if newest is not None and moment != newest:
+                break
+            newest = moment
             check_date(self.name, observation, shown, record.as_of)
             if record.as_of - moment > self.max_age:
                 raise undated or MissingInput(
                     f"the newest {self.name} is older than {self.max_age.days} days"
                 )
-            return self._read(node, shown)
-        raise undated or MissingInput(f"no {self.name}")
+            if "modifierExtension" in observation or "modifierExtension" in node:
+                raise UnusableInput(f"{self.name} has a modifier that is not known", shown)
+            found.append(self._read(node, shown))
+        if not found:
+            raise undated or MissingInput(f"no {self.name}")
+        return found
+
+    def unsettled(self, record: PatientRecord) -> Iterator[Reading]:
+        """Values that are not final (preliminary, or of unknown status) and newer than all that are.
+
+        Raises:
+            UnusableInput: as in `find`.
+        """
+        settled = [moment_of(effective_of(observation)) for observation, _ in self._statements(record)]
+        newest = max((moment for moment in settled if moment is not None), default=None)
+        for observation, node in self._statements(record, _UNSETTLED):
+            shown = record.evidence(observation, f"{self.name}, not final", _shown(node))
+            moment = moment_of(shown.time)
+            if moment is None or (
+                record.as_of - moment <= self.max_age and (newest is None or moment > newest)
+            ):
+                yield self._read(node, shown)
 
     def undated(self, record: PatientRecord) -> Evidence | None:
         """A statement without a readable time: it might be the newest."""
@@ -146,17 +186,22 @@ class QuantityInput:
                 return record.evidence(observation, self.name, _shown(node))
         return None
 
-    def _statements(self, record: PatientRecord) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
+    def _statements(
+        self, record: PatientRecord, statuses: frozenset[str] = SETTLED
+    ) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
         """The measurements, newest first, those without time last."""
-        for observation, node in record.observations(self.codes):
+        for observation, node in record.observations(self.codes, statuses):
             sites = {code for _, code in codings(observation.get("bodySite"))}
-            if (not self.sites or self.sites & sites) and not _says_not_measured(node):
+            fits = (not self.sites or self.sites & sites) and self.fits(observation)
+            if fits and not _says_not_measured(node):
                 yield observation, node
 
     def _read(self, node: dict[str, Any], shown: Evidence) -> Reading:
         quantity = node.get("valueQuantity")
         quantity = quantity if isinstance(quantity, dict) else {}
         number, unit = _decimal(quantity.get("value")), str(quantity.get("code") or "")
+        if quantity.get("system", UCUM) != UCUM:
+            unit = ""
         if number is None:
             raise UnusableInput(f"{self.name} is not a plain number", shown)
         value = self.in_unit(number, unit)
@@ -196,7 +241,8 @@ def check_date(name: str, resource: dict[str, Any], shown: Evidence, as_of: date
     Raises:
         ImplausibleInput: it is.
     """
-    moment = moment_of(shown.time)
+    end = str(resource.get("effectivePeriod", {}).get("end", ""))
+    moment = max((m for m in (moment_of(shown.time), moment_of(end)) if m is not None), default=None)
     if moment is None:
         return
     ahead = _CLOCKS if len(shown.time) > len("2026-01-01") else _ZONES
@@ -270,14 +316,23 @@ class Smoking:
 
 _SMOKING_CODES = frozenset({(LOINC, "72166-2"), (LOINC, "39240-7"), (SNOMED, "229819007")})
 _SMOKES = frozenset(
-    {"449868002", "428041000124106", "77176002", "428071000124103", "428061000124105", "65568007"}
+    {
+        *((SNOMED, code) for code in ("449868002", "428041000124106", "77176002", "428071000124103")),
+        *((SNOMED, code) for code in ("428061000124105", "65568007", "230059006", "160603005")),
+        *((LOINC, code) for code in ("LA18976-3", "LA18977-1", "LA18979-7", "LA18981-3", "LA18982-1")),
+    }
 )
-_DOES_NOT = frozenset({"8517006", "266919005", "8392000", "405746006"})
-_UNKNOWN = frozenset({"266927001"})
+_DOES_NOT = frozenset(
+    {
+        *((SNOMED, code) for code in ("8517006", "266919005", "8392000", "405746006")),
+        *((LOINC, code) for code in ("LA15920-4", "LA18978-9")),
+    }
+)
+_UNKNOWN = frozenset({(SNOMED, "266927001"), (LOINC, "LA18980-5")})
 
 
 def find_smoking(record: PatientRecord) -> Smoking:
-    """The newest statement on smoking (SNOMED CT value under LOINC 72166-2); "unknown" states nothing.
+    """The newest statement on smoking (SNOMED CT or LOINC answer under LOINC 72166-2); "unknown" states nothing.
 
     Raises:
         MissingInput: nothing is stated.
@@ -285,11 +340,11 @@ def find_smoking(record: PatientRecord) -> Smoking:
         ImplausibleInput: it is dated in the future.
     """
     for observation, node in record.observations(_SMOKING_CODES):
-        values = {code for system, code in codings(node.get("valueCodeableConcept")) if system == SNOMED}
+        values = set(codings(node.get("valueCodeableConcept")))
         if _says_not_measured(node) or values & _UNKNOWN:
             continue
         current = bool(values & _SMOKES)
-        known = current != bool(values & _DOES_NOT)
+        known = current != bool(values & _DOES_NOT) and "modifierExtension" not in observation
         text = ("current smoker" if current else "not smoking now") if known else _shown(node)
         shown = record.evidence(observation, "smoking status", text)
         check_date("smoking status", observation, shown, record.as_of)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["Predict"]
 
 
-READ = ("Patient", "Observation", "Condition")
+READ = ("Patient", "Observation", "Condition", "Procedure")
 """What the built-in models look at."""
 
 
@@ -84,8 +84,9 @@ class Predict:
         newest = next((one for one in standings if one.state == "current"), standings[-1])
         stored = await request.store.read("Observation", newest.id, request.access)
         outdated = await outdated_models(request.store, request.access, standings)
+        state = "outdated" if newest.state == "current" and name in outdated else newest.state
         parameter: list[dict[str, Any]] = [
-            {"name": "state", "valueCode": newest.state},
+            {"name": "state", "valueCode": state},
             {"name": "result", "resource": orjson.Fragment(stored.bytes)},
         ]
         if name in outdated:

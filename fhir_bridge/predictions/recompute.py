@@ -2,18 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
-from fhir_bridge.predictions.registry import PredictionError, find_predictor
+from fhir_bridge.plugins import predictors
+from fhir_bridge.predictions.contract import PredictorSettings
+from fhir_bridge.predictions.registry import find_predictor
 from fhir_bridge.predictions.run import PredictionRun
 from fhir_bridge.predictions.site import site_settings
 from fhir_bridge.storage import Gone, NotFound, Store
-from fhir_bridge.storage.currency import PREDICT_JOB
+from fhir_bridge.storage.currency import job_kind_of
 
-__all__ = ["PREDICT_JOB", "recompute"]
+__all__ = ["job_kinds", "recompute"]
 
-_NOT_HERE = frozenset({"FB-PRED-001", "FB-PRED-002"})
-"""The model is not enabled, or not installed, at the site that this process serves."""
+
+def job_kinds(site: str | None) -> list[str]:
+    """Kinds of the jobs that this process can do: of the models that are installed, and that its site enables.
+
+    The others wait for a process that can, and say meanwhile that the result is outdated.
+    """
+    parameters = site_settings(site)[0].parameters
+    return [job_kind_of(name) for name in predictors() if _is_enabled(parameters, name)]
+
+
+def _is_enabled(parameters: Mapping[str, Any], name: str) -> bool:
+    try:
+        return PredictorSettings.from_site(parameters, name).enabled
+    except ValueError:  # wrong limits: the job says so
+        return True
 
 
 async def recompute(store: Store, payload: dict[str, Any], site: str | None) -> dict[str, Any]:
@@ -24,7 +40,7 @@ async def recompute(store: Store, payload: dict[str, Any], site: str | None) -> 
         site: path of the site file.
 
     Raises:
-        PredictionError: the model can't be run; it may be later.
+        PredictionError: the model can't be run here; it may be later.
     """
     settings, key = site_settings(site)
     try:
@@ -32,8 +48,4 @@ async def recompute(store: Store, payload: dict[str, Any], site: str | None) -> 
         done = await run.for_patient(str(payload["patient"]))
     except (NotFound, Gone):
         return {"skipped": "there is no such patient any more"}
-    except PredictionError as error:
-        if error.code in _NOT_HERE:
-            return {"skipped": str(error)}
-        raise
     return {"outcome": done.outcome, "observation": done.observation_id}

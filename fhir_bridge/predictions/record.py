@@ -11,6 +11,7 @@ from typing import Any, Literal
 from fhir_bridge.fhir.models import plain, to_model
 
 __all__ = [
+    "SETTLED",
     "Evidence",
     "Modality",
     "PatientRecord",
@@ -30,7 +31,9 @@ _MODALITY: dict[str, Modality] = {
     "vcf": "genomics",
     "pharmcat": "genomics",
 }
-_RELIABLE = frozenset({"final", "amended", "corrected"})
+SETTLED = frozenset({"final", "amended", "corrected"})
+"""Statuses of an Observation that stands."""
+
 _AI_ASSERTED = ("http://terminology.hl7.org/CodeSystem/v3-ObservationValue", "AIAST")
 
 
@@ -90,7 +93,9 @@ def moment_of(text: str) -> datetime | None:
 class PatientRecord:
     """All current resources of one patient's record (`fhir.record`).
 
-    Predictions of any model are left out: a model's output never feeds a model unseen.
+    Predictions of any model are left out: a model's output never feeds a model unseen. So is an Observation whose
+    `focus` is somebody or something else (a fetus, a spouse, a device): it stands in this record, and says nothing
+    about this patient.
 
     Attributes:
         patient: the Patient, as a dict.
@@ -107,8 +112,16 @@ class PatientRecord:
                 (label.get("system"), label.get("code"))
                 for label in resource.get("meta", {}).get("security", ())
             }
-            if _AI_ASSERTED not in labels:
+            if _AI_ASSERTED not in labels and not self._is_about_another(resource):
                 self._by_type.setdefault(resource["resourceType"], []).append(resource)
+
+    def _is_about_another(self, resource: dict[str, Any]) -> bool:
+        own = f"Patient/{self.patient.get('id')}"
+        return any(
+            focus.get("reference", "").partition("/_history")[0] != own
+            for focus in resource.get("focus", ())
+            if resource["resourceType"] == "Observation"
+        )
 
     def all(self, resource_type: str) -> list[dict[str, Any]]:
         """Current resources of a type."""
@@ -151,16 +164,16 @@ class PatientRecord:
         )
 
     def observations(
-        self, codes: frozenset[tuple[str, str]]
+        self, codes: frozenset[tuple[str, str]], statuses: frozenset[str] = SETTLED
     ) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
         """Observations under one of `codes`, newest first, each with the node that carries the value.
 
         The node is the Observation itself or the component whose code fits (systolic pressure inside a panel).
-        Only results that stand (final, amended, corrected) are given.
+        Only results of `statuses` are given: by default those that stand (final, amended, corrected).
         """
         found = []
         for observation in self.all("Observation"):
-            if observation.get("status") not in _RELIABLE:
+            if observation.get("status") not in statuses:
                 continue
             nodes = [
                 node

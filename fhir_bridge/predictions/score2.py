@@ -55,7 +55,11 @@ HDL = QuantityInput(
 )
 EGFR = QuantityInput(
     "eGFR",
-    loinc("98979-8", "62238-1", "33914-3", "88293-6"),
+    loinc(
+        *("98979-8", "98980-6", "94677-2", "62238-1", "88293-6", "88294-4"),  # CKD-EPI
+        *("33914-3", "77147-7", "48642-3", "48643-1", "50044-7", "70969-1"),  # MDRD
+        *("69405-9", "50210-4", "76633-7"),
+    ),
     "mL/min/{1.73_m2}",
     2 * YEARS,
     (Decimal(0), Decimal(250)),
@@ -63,18 +67,41 @@ EGFR = QuantityInput(
 
 DIABETES = Disease(
     "diabetes mellitus",
-    ("E10", "E11", "E12", "E13", "E14"),
-    frozenset({"73211009", "44054006", "46635009"}),
+    ("E08", "E09", "E10", "E11", "E12", "E13", "E14", "O24.0", "O24.1", "O24.2", "O24.3"),
+    frozenset(
+        {
+            *("73211009", "44054006", "46635009", "8801005", "609561005"),
+            *("127013003", "4855003", "422034002", "368581000119106", "1551000119108", "1501000119109"),
+            *("97331000119101", "90781000119102", "157141000119108", "60951000119105"),
+        }
+    ),
 )
 ASCVD = Disease(
     "atherosclerotic cardiovascular disease",
-    ("I20", "I21", "I22", "I23", "I24", "I25", "I63", "I65", "I66", "I70", "G45", "Z95.1", "Z95.5"),
-    frozenset({"53741008", "22298006", "399211009", "414545008", "230690007", "394659003", "399957001"}),
+    (
+        *("I20", "I21", "I22", "I23", "I24", "I25"),
+        *("I63", "I64", "I65", "I66", "I67.2", "I69.3", "I69.4", "G45", "G46", "Z86.73"),
+        *("I70", "I71", "I73.9", "Z95.1", "Z95.5", "Z95.82", "Z98.61", "Z98.62"),
+    ),
+    frozenset(
+        {
+            *("53741008", "414545008", "413838009", "413439005", "443502000", "394659003", "72092001"),
+            *("22298006", "57054005", "401303003", "401314000", "1755008", "399211009"),
+            *("194828000", "233819005", "4557003"),
+            *("230690007", "422504002", "432504007", "371040005", "266257000", "275526006", "64586002"),
+            *("399957001", "400047006", "63491006", "67362008", "233985008"),
+        }
+    ),
+    procedures=frozenset({"232717009", "415070008", "36969009", "11101003", "66951008"}),
 )
 CKD = Disease(
     "moderate to severe chronic kidney disease",
     ("N18.3", "N18.4", "N18.5", "N18.6"),
     frozenset({"433144002", "431857002", "433146000", "46177005", "700378005", "700379002"}),
+)
+CKD_OF_ANY_STAGE = Disease("chronic kidney disease without a stage", ("N18",), frozenset({"709044004"}))
+CKD_OF_LOW_STAGE = Disease(
+    "mild chronic kidney disease", ("N18.1", "N18.2"), frozenset({"431855005", "431856006"})
 )
 FAMILIAL = Disease(
     "familial hypercholesterolaemia", ("E78.01",), frozenset({"398036000", "238078005", "238079002"})
@@ -200,6 +227,9 @@ class Score2:
             return excluded
         cholesterol, cholesterol_evidence = CHOLESTEROL.find(record)
         hdl, hdl_evidence = HDL.find(record)
+        if hdl >= cholesterol:
+            text = f"HDL cholesterol is not below total cholesterol: {hdl_evidence.reference}"
+            return self._refuse("out-of-range", text, hdl_evidence, cholesterol_evidence, older=age >= 70)
         smoking = find_smoking(record)
         region = settings.options.get("region")
         if region not in REGIONS:
@@ -279,10 +309,10 @@ class Score2:
             text = f"familial hypercholesterolaemia: {variant}, {variant.evidence.reference}"
             return self._refuse("not-applicable", text, variant.evidence, variant.implication, older=older)
         try:
-            reading = EGFR.newest(record)
+            readings = EGFR.newest(record)
         except MissingInput:
-            pass  # the equation itself does not use eGFR; a recorded one may exclude, an absent one does not
-        else:
+            readings = []  # the equation itself does not use eGFR; a recorded one may exclude, an absent one does not
+        for reading in readings:
             below = _is_below_limit(reading)
             if below is None:
                 raise UnusableInput(f"eGFR may be below {_EGFR_LIMIT} or not", reading.evidence)
@@ -290,6 +320,13 @@ class Score2:
                 text = f"eGFR is below {_EGFR_LIMIT}: {reading.evidence.reference}"
                 return self._refuse("not-applicable", text, reading.evidence, older=older)
             looked_at.append(reading.evidence)
+        for reading in EGFR.unsettled(record):
+            if _is_below_limit(reading) is not False:
+                raise UnusableInput(f"eGFR that is not final may be below {_EGFR_LIMIT}", reading.evidence)
+            looked_at.append(reading.evidence)
+        unstaged = None if readings else _chronic_kidney_disease_without_stage(record)
+        if unstaged is not None:
+            raise UnusableInput("the stage of the chronic kidney disease is not known", unstaged)
         undated = EGFR.undated(record)
         if undated is not None:
             raise UnusableInput("eGFR has no time, so it may be the newest", undated)
@@ -308,6 +345,15 @@ class Score2:
         modality = evidence[0].modality if evidence else "ehr"
         effective = next((e.time for e in evidence if e.time), None)
         return Refusal(code, display, reason, text, modality, effective, evidence)  # type: ignore[arg-type]
+
+
+def _chronic_kidney_disease_without_stage(record: PatientRecord) -> Evidence | None:
+    """A Condition that may be moderate to severe kidney disease or not."""
+    for condition, present in record.conditions():
+        concept = condition.get("code")
+        if present and CKD_OF_ANY_STAGE.states(concept) and not CKD_OF_LOW_STAGE.states(concept):
+            return record.evidence(condition, CKD_OF_ANY_STAGE.name)
+    return None
 
 
 def _is_below_limit(egfr: Reading) -> bool | None:

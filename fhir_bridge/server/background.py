@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+from fhir_bridge.storage.currency import PREDICT_JOB
 from fhir_bridge.storage.jobs import Job, Jobs
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ def handlers(site: str | None) -> dict[str, Handler]:
     Args:
         site: path of the site file.
     """
-    from fhir_bridge.predictions.recompute import PREDICT_JOB, recompute
+    from fhir_bridge.predictions.recompute import job_kinds, recompute
 
     async def predict(store: Store, payload: dict[str, Any]) -> dict[str, Any]:
         return await recompute(store, payload, site)
@@ -42,7 +43,7 @@ def handlers(site: str | None) -> dict[str, Handler]:
     async def reindex(store: Store, _: dict[str, Any]) -> dict[str, Any]:
         return {"indexed": await store.reindex()}
 
-    return {PREDICT_JOB: predict, REINDEX_JOB: reindex}
+    return {**dict.fromkeys(job_kinds(site), predict), REINDEX_JOB: reindex}
 
 
 async def reindex_now(store: Store, on_progress: Callable[[int], object]) -> int:
@@ -102,7 +103,9 @@ async def _do(store: Store, jobs: Jobs, job: Job, handler: Handler) -> None:
     try:
         result = await handler(store, job.payload)
     except Exception as error:  # noqa: BLE001 - whatever a handler raises fails its job and no other
-        retry = timedelta(seconds=min(600, 2**job.attempts)) if job.attempts < RETRIES else None
+        # A prediction stays outdated until it is computed: such a job is never given up.
+        kept = job.attempts < RETRIES or job.kind.startswith(f"{PREDICT_JOB}/")
+        retry = timedelta(seconds=min(600, 2 ** min(job.attempts, 10))) if kept else None
         # The type alone: a message may hold a value of a record.
         await jobs.fail(job, type(error).__name__, retry_after=retry)
         _log.warning("job %s (%s) failed: %s", job.key, job.kind, type(error).__name__)

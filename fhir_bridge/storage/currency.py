@@ -21,7 +21,7 @@ from fhir_bridge.storage.statements import Statement, arrays, transposed
 from fhir_bridge.storage.stored import canonical, content_hash, digest, new_id, now, parse
 from fhir_bridge.storage.version_rows import Current, NewVersion, lock, next_version
 
-__all__ = ["PREDICT_JOB", "RECORD_TYPES", "Consequences", "dedupe_of", "used_hash"]
+__all__ = ["PREDICT_JOB", "RECORD_TYPES", "Consequences", "dedupe_of", "job_kind_of", "used_hash"]
 
 RECORD_TYPES: Final = (
     "AllergyIntolerance",
@@ -40,11 +40,18 @@ RECORD_TYPES: Final = (
 """What a predictor sees: clinical content, not the trail of audit and provenance that every run adds to."""
 
 PREDICT_JOB: Final = "predict"
-"""Kind of the job that computes a model for a patient again; payload: `patient` (id) and `model`."""
+"""Begins the kind (`job_kind_of`) of a job that computes a model for a patient again; payload: `patient`, `model`."""
 
 _TRIGGERS: Final = frozenset({*RECORD_TYPES, "Consent"})
 _PREDICTED: Final = ("http://terminology.hl7.org/CodeSystem/v3-ObservationValue", "AIAST")
 _IN_ERROR: Final = "entered-in-error"
+_LINKED: Final = b'"replace'
+"""In a Patient that is linked to another record: the type of the link is `replaces` or `replaced-by`."""
+
+
+def job_kind_of(model: str) -> str:
+    """Kind of the jobs of a model: a worker takes those of the models that its site enables, the others wait."""
+    return f"{PREDICT_JOB}/{model}"
 
 
 def dedupe_of(model: str, patient_id: str) -> str:
@@ -120,7 +127,7 @@ _SET_STATES = (
 # A job that waits already is locked, not left alone: it must not be taken before this transaction can be seen.
 _ADD_JOBS = f"""
 INSERT INTO job (kind, queue, payload, dedupe, not_before)
-SELECT '{PREDICT_JOB}', hashtext(r.id) | 1, jsonb_build_object('patient', r.id, 'model', w.model),
+SELECT '{PREDICT_JOB}/' || w.model, hashtext(r.id) | 1, jsonb_build_object('patient', r.id, 'model', w.model),
     '{PREDICT_JOB}/' || w.model || '/' || r.id, now() + interval '2 seconds'
 FROM (
     SELECT p.patient, p.model FROM prediction p
@@ -128,7 +135,7 @@ FROM (
     UNION SELECT * FROM unnest(%s::bigint[], %s::text[])
 ) AS w (patient, model) JOIN resource r ON r.key = w.patient
 ORDER BY r.id, w.model
-ON CONFLICT (dedupe) WHERE state = 'ready' DO UPDATE SET not_before = job.not_before
+ON CONFLICT (dedupe) WHERE state = 'ready' DO UPDATE SET not_before = job.not_before, kind = excluded.kind
 """  # noqa: S608
 
 
@@ -186,6 +193,7 @@ class Consequences:
             elif effect == "outdated" and use.state in "co":
                 outdated[use.result] = use
         for result, causes in withdrawn.items():
+            causes.sort(key=lambda use: not contents.changes_value(use))  # people are told of the first
             self._states.append((result, "w", *_cause(causes[0], changed)))
         for result, use in outdated.items():
             if result not in withdrawn:
@@ -201,22 +209,26 @@ class Consequences:
             statement.add(_SET_STATES, *transposed(_STATES, self._states))
         if self._again or self._patients:
             again = sorted(self._again)
-            statement.add(
-                _ADD_JOBS, self._patients, [patient for patient, _ in again], [model for _, model in again]
-            )
+            patients, models = [patient for patient, _ in again], [model for _, model in again]
+            statement.add(_ADD_JOBS, self._patients, patients, models)
 
 
 def _patients_with_news(versions: Sequence[NewVersion], keys: Mapping[Identity, int]) -> list[int]:
-    """The patients whose record holds something new that a predictor may see."""
-    return sorted(
-        {
-            keys["Patient", patient]
-            for new in versions
-            if new.item is not None and new.item.type in _TRIGGERS and _PREDICTED not in new.item.labels
-            for patient in new.item.owners.patients
-            if patient != OTHER_PERSON
-        }
-    )
+    """The patients whose record holds something new that a predictor may see: of its own, or of a linked record."""
+    found = {
+        keys["Patient", patient]
+        for new in versions
+        if new.item is not None and new.item.type in _TRIGGERS and _PREDICTED not in new.item.labels
+        for patient in new.item.owners.patients
+        if patient != OTHER_PERSON
+    }
+    for new in versions:
+        if new.current.type == "Patient" and (
+            _LINKED in bytes(new.bytes or b"") or _LINKED in bytes(new.current.bytes or b"")
+        ):
+            pairs = () if new.item is None else new.item.links
+            found |= {new.current.key, *(keys["Patient", patient] for pair in pairs for patient in pair)}
+    return sorted(found)
 
 
 def _cause(use: _Use, changed: Mapping[int, NewVersion]) -> tuple[int | None, int | None, int | None]:
@@ -226,6 +238,17 @@ def _cause(use: _Use, changed: Mapping[int, NewVersion]) -> tuple[int | None, in
     return use.input, new.current.version, new.version
 
 
+def _values(resource: Mapping[str, Any]) -> bytes:
+    """What a resource says, without what stands beside it."""
+    said = {
+        name: value
+        for name, value in resource.items()
+        if name in ("code", "component", "subject", "patient", "verificationStatus")
+        or name.startswith("value")
+    }
+    return canonical(said | {"stands": resource.get("status") not in (_IN_ERROR, "cancelled")})
+
+
 class _Contents:
     """The contents before and after, parsed only where a result used them."""
 
@@ -233,13 +256,21 @@ class _Contents:
         self._changed = changed
         self._parsed: dict[int, tuple[dict[str, Any], dict[str, Any] | None]] = {}
 
-    def effect_on(self, use: _Use) -> str:
-        """`withdrawn`, `outdated`, or nothing where what was used is still said."""
+    def changes_value(self, use: _Use) -> bool:
+        """Whether the value itself is another, not only what stands beside it (a note, a time of release)."""
+        before, after = self._of(use)
+        return after is None or _values(before) != _values(after)
+
+    def _of(self, use: _Use) -> tuple[dict[str, Any], dict[str, Any] | None]:
         if use.input not in self._parsed:
             new = self._changed[use.input]
             before = {} if new.current.bytes is None else parse(new.current.bytes)
             self._parsed[use.input] = before, None if new.bytes is None else parse(new.bytes)
-        before, after = self._parsed[use.input]
+        return self._parsed[use.input]
+
+    def effect_on(self, use: _Use) -> str:
+        """`withdrawn`, `outdated`, or nothing where what was used is still said."""
+        before, after = self._of(use)
         if self._changed[use.input].current.type == "Consent":
             return "outdated"  # what was decided by it was right until now
         if use.hash is None:

@@ -137,6 +137,12 @@ LEFT JOIN derived_input d ON d.input = p.cause_input AND d.result = p.result
 WHERE w.type = 'Patient' AND w.id = %s ORDER BY p.since, p.result
 """
 
+_OUTDATED = """
+SELECT r.id FROM resource r JOIN prediction p ON p.result = r.key JOIN resource s ON s.key = p.patient
+WHERE r.type = 'Observation' AND r.id = ANY(%s) AND (p.state <> 'c' OR EXISTS (
+    SELECT FROM job j WHERE j.dedupe = 'predict/' || p.model || '/' || s.id AND j.state IN ('ready', 'leased')))
+"""
+
 _RESULT = {
     "result": "bigint",
     "companion": "bigint",
@@ -205,6 +211,12 @@ class Results:
                 )
                 for row in await rows.fetchall()
             ]
+
+    async def outdated(self, ids: Sequence[str]) -> set[str]:
+        """Those of these Observations that no longer count, or that a job is to compute again; whatever the access."""
+        async with self._pool.connection() as connection:
+            rows = await connection.execute(_OUTDATED, (list(ids),))
+            return {row[0] for row in await rows.fetchall()}
 
     async def write(self, results: Sequence[NewResult]) -> list[bool]:
         """Write results in one transaction, each as the current one of its patient and model.

@@ -153,9 +153,8 @@ def test_a_normal_range_goes_before_a_therapeutic_one() -> None:
     [
         {},
         {"valueQuantity": quantity(5)},
-        {"valueString": "5", "referenceRange": [bounds(1, 2)]},
         {"valueQuantity": {"unit": "x"}, "referenceRange": [bounds(1, 2)]},
-        {"valueCodeableConcept": {"text": "positive"}, "referenceRange": [{"text": "negative"}]},
+        {"valueCodeableConcept": {"text": "positive"}},
         {"valueQuantity": quantity(5), "referenceRange": []},
         {"valueQuantity": quantity(5), "referenceRange": ["nonsense"]},
     ],
@@ -201,3 +200,25 @@ json = st.recursive(
 def test_nothing_that_is_stored_breaks_the_comparison(value: Any, ranges: Any, gender: str, at: str) -> None:
     node = {"valueQuantity": value, "referenceRange": ranges if isinstance(ranges, list) else [ranges]}
     standing_of(node, Person(gender, at), at)
+
+
+@pytest.mark.parametrize(
+    ("value", "text", "expected"),
+    [
+        ({"valueString": "1:160"}, "< 1:40", "the value is no number"),
+        ({"valueString": "7.2"}, "<5", "the value is no number"),
+        ({"valueCodeableConcept": {"text": "Positive"}}, "negative", "the value is no number"),
+        ({"valueCodeableConcept": {"coding": [{"code": "1"}]}}, "negative", "the value is no number"),
+        ({"valueCodeableConcept": {"coding": [{"code": "1", "display": "Negative"}]}}, "negative", None),
+        ({"valueString": "negative "}, "Negative", None),
+    ],
+)
+def test_a_value_that_is_no_number_is_not_taken_for_inside(
+    value: dict[str, Any], text: str, expected: str | None
+) -> None:
+    found = standing_of(value | {"referenceRange": [{"text": text}]}, ANYONE)
+    assert (found and (found.position, found.reason)) == (expected and ("unknown", expected))
+
+
+def test_a_range_that_ends_below_its_beginning_is_none() -> None:
+    assert position(quantity(4), bounds(5, 3)) == "unknown"

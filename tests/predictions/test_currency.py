@@ -112,6 +112,27 @@ class TestACorrection:
 
         in_clinic(fresh_database_url, work)
 
+    @pytest.mark.parametrize("changed", [SBP, CHOLESTEROL, HDL])
+    def test_says_what_has_another_value_though_others_were_sent_again(
+        self, fresh_database_url: str, changed: str
+    ) -> None:
+        other = {
+            SBP: pressure(180),
+            CHOLESTEROL: of_patient(quantity("14647-2", 5, "mmol/L")) | {"id": CHOLESTEROL},
+            HDL: of_patient(quantity("14646-4", 1, "mmol/L")) | {"id": HDL},
+        }[changed]
+
+        async def work(clinic: Clinic) -> None:
+            await clinic.predict()
+            again = [item for item in records()[1:] if item["id"] != changed]
+            sent = [item | {"issued": "2026-11-02T09:00:00Z"} for item in (*again, other)]
+            await clinic.store.load(sent, adapter="test")
+            (standing,) = await clinic.standings()
+            assert standing.cause is not None
+            assert standing.cause.id == changed
+
+        in_clinic(fresh_database_url, work)
+
     def test_says_what_was_corrected_until_it_is_computed_again(self, fresh_database_url: str) -> None:
         async def work(clinic: Clinic) -> None:
             await clinic.predict()

@@ -15,6 +15,7 @@ from fhir_bridge.plugins import get_manager, hookimpl
 from fhir_bridge.predictions import plugin as predictions
 from fhir_bridge.server import Settings, create_app
 from fhir_bridge.server.background import handlers, work_on_jobs
+from fhir_bridge.storage import Store
 from tests.predictions.clinic import consent, of_patient, pressure, records
 from tests.predictions.models import Model
 from tests.predictions.records import condition
@@ -91,6 +92,13 @@ def write(hospital: Hospital, patient: str, resource: dict[str, Any]) -> None:
     hospital.run(update, found["resourceType"], found["id"], found, EVERYTHING)
 
 
+def row_of(hospital: Hospital, patient: str) -> str:
+    """What the list of patients says of one."""
+    shown = page(hospital, "/")
+    (row,) = [row for row in shown.split("<tr") if f'/patients/{patient}"' in row]
+    return plain(row)
+
+
 def part_of(answer: Any, name: str) -> Any:
     (found,) = [item for item in answer.json()["parameter"] if item["name"] == name]
     return found.get("resource") or next(value for key, value in found.items() if key.startswith("value"))
@@ -157,10 +165,64 @@ def test_a_corrected_input_is_shown_until_it_is_computed_again(served: Hospital,
 
 def test_newer_data_is_announced_until_it_is_computed(served: Hospital, p: str) -> None:
     ask(served, p)
+    assert "SCORE2 outdated" not in row_of(served, p)
     write(served, p, of_patient(condition("I10")))
     assert part_of(ask(served, p, "GET"), "outdated") == "outdated: newer data have arrived"
+    assert part_of(ask(served, p, "GET"), "state") == "outdated"
+    assert "SCORE2 outdated" in row_of(served, p)
     assert ask(served, p).status_code == 200
     assert [item["name"] for item in ask(served, p, "GET").json()["parameter"]] == ["state", "result"]
+
+
+async def work_through(store: Store, site: str | None) -> None:
+    """A background worker of this site, for as long as there is a job that it takes."""
+    async with store.connection() as connection:
+        await connection.execute("UPDATE job SET not_before = now() WHERE state = 'ready'")
+    stopped = asyncio.Event()
+    task = asyncio.create_task(work_on_jobs(store, handlers(site), stopped))
+    await asyncio.sleep(1.5)
+    stopped.set()
+    await task
+
+
+def test_a_worker_that_may_not_run_the_model_leaves_the_result_outdated(
+    served: Hospital, p: str, site: Path
+) -> None:
+    ask(served, p)
+    write(served, p, of_patient(condition("E11.9")))
+    served.run(work_through, served.services.store, None)
+    assert part_of(ask(served, p, "GET"), "outdated") == "outdated: newer data have arrived"
+    served.run(work_through, served.services.store, str(site))
+    assert part_of(ask(served, p, "GET"), "state") == "current"
+    assert "dataAbsentReason" in part_of(ask(served, p, "GET"), "result")
+
+
+def test_a_result_whose_job_keeps_failing_stays_outdated(
+    served: Hospital, p: str, site: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def failing(*_: Any) -> dict[str, Any]:
+        raise RuntimeError
+
+    monkeypatch.setattr("fhir_bridge.predictions.recompute.recompute", failing)
+    monkeypatch.setattr("fhir_bridge.server.background.RETRIES", 1)
+    ask(served, p)
+    write(served, p, of_patient(condition("E11.9")))
+    for _ in range(2):
+        served.run(work_through, served.services.store, str(site))
+    assert part_of(ask(served, p, "GET"), "outdated") == "outdated: newer data have arrived"
+
+
+def test_a_record_that_is_merged_makes_the_survivors_result_outdated(served: Hospital, p: str) -> None:
+    ask(served, p)
+    merged = {"resourceType": "Patient", "id": f"{p}-old"}
+    linked = merged | {"link": [{"type": "replaced-by", "other": {"reference": f"Patient/{p}"}}]}
+    update = served.services.store.update
+    served.run(update, "Patient", merged["id"], merged, EVERYTHING)
+    assert part_of(ask(served, p, "GET"), "state") == "current"
+    served.run(update, "Patient", merged["id"], linked, EVERYTHING)
+    assert part_of(ask(served, p, "GET"), "state") == "outdated"
+    ask(served, p)
+    assert part_of(ask(served, p, "GET"), "state") == "current"
 
 
 def test_who_may_not_read_the_input_is_not_shown_its_values(served: Hospital, p: str) -> None:
@@ -179,7 +241,7 @@ def test_who_opted_out_of_research_is_refused_without_a_grant_to_read_the_consen
     served: Hospital, p: str
 ) -> None:
     write(served, p, consent())
-    scopes = "user/Patient.rs user/Observation.cruds user/Condition.rs"
+    scopes = "user/Patient.rs user/Observation.cruds user/Condition.rs user/Procedure.rs"
     headers = served.token(scopes)
     path = f"/fhir/Patient/{p}/$predict?predictor=score2"
     answer = served.http.post(path, headers=headers)

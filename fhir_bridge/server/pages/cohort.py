@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -58,7 +58,7 @@ class Cohort:
 async def cohort_of(store: Store, access: AccessFilter, cursor: str | None = None, name: str = "") -> Cohort:
     """Patients in order of family name, `PAGE` at a time, perhaps only those whose name begins with `name`.
 
-    A record that an A40 message merged into another one does not stand by itself. Besides the patients, four
+    A record that an A40 message merged into another one does not stand by itself. Besides the patients, five
     searches fill the page, whatever the number of patients on it (in pages of a thousand matches).
 
     Raises:
@@ -120,7 +120,7 @@ async def _fill(store: Store, access: AccessFilter, rows: Mapping[str, Row]) -> 
         row.genome, row.rank = "nothing reportable", 3
     for implication in implied:
         _classify(implication, _of(implication, rows))
-    _predict(predicted, rows)
+    _predict(predicted, rows, await store.results.outdated([one["id"] for one in predicted]))
     return all_studies and all_reports and all_implied and all_predicted
 
 
@@ -134,12 +134,13 @@ def _classify(implication: dict[str, Any], row: Row) -> None:
                 row.genome, row.rank = REPORTABLE[code].lower(), rank
 
 
-def _predict(predicted: Sequence[dict[str, Any]], rows: Mapping[str, Row]) -> None:
+def _predict(predicted: Sequence[dict[str, Any]], rows: Mapping[str, Row], outdated: Collection[str]) -> None:
     newest: dict[tuple[int, str], dict[str, Any]] = {}
     for observation in sorted(predicted, key=lambda one: (counts(one), str(one.get("issued", "")))):
         newest[id(_of(observation, rows)), model_of(observation)] = observation
     for observation in newest.values():
-        text = short(observation) if counts(observation) else f"{model_name(observation)} outdated"
+        stands = counts(observation) and observation["id"] not in outdated
+        text = short(observation) if stands else f"{model_name(observation)} outdated"
         _of(observation, rows).predictions.append(text)
     for row in rows.values():
         row.predictions.sort(key=lambda text: (text.endswith("declined"), text))
