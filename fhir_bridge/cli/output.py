@@ -77,6 +77,11 @@ def steps(what: str, total: int) -> Iterator[Callable[[str], None]]:
         progress.update(task, completed=total, description=what)
 
 
+def _counts(stored: dict[str, int]) -> str:
+    """What a load did to the store, without what it did not."""
+    return ", ".join(f"{count:,} {name}" for name, count in stored.items() if count) or "nothing new"
+
+
 def print_report(report: dict[str, Any]) -> None:
     """The account of a run, as a person reads it."""
     records = report["records"]
@@ -113,4 +118,13 @@ def print_report(report: dict[str, Any]) -> None:
         stderr.print(
             f"{total:,} codings of {len(report['unmapped'])} local codes are unmapped (kept; see the report)"
         )
+    if "stored" in report:
+        stderr.print(f"stored: {_counts(report['stored'])}")
+    if "inbox" in report:
+        inbox = report["inbox"]
+        stderr.print(
+            f"inbox: {inbox['settled']} settled, {inbox['waiting']} still waiting; {_counts(inbox['stored'])}"
+        )
+        for name, count in inbox.get("no_mapping", {}).items():
+            stderr.print(f"inbox: {count} waiting because the mapping {escape(name)} can't be read")
     stderr.print(f"{report['seconds']:.1f} s, {report['peak_mb']:.0f} MB at the peak")

@@ -28,13 +28,19 @@ _PIECE = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """A record that waits, and why. key: of a record of parts, whose parts the store has."""
+    """A record that waits, and why.
+
+    Attributes:
+        key: of a record of parts, whose parts the store has.
+        record: source and business key, the same whenever the record is sent; empty where the adapter gives no key.
+    """
 
     kind: Literal["held", "refused"]
     locator: str
     code: str
     message: str
     key: str = ""
+    record: str = ""
 
 
 def waiting_issue(issues: Iterable[IssueLike]) -> IssueLike | None:
@@ -51,31 +57,49 @@ async def keep_waiting(store: Store, run: SinkRun, waiting: Sequence[Waiting]) -
     kept: dict[Path, bytes | None] = {}
     items: dict[tuple[str, str, str, str], InboxItem] = {}
     for one in waiting:
-        path = None if one.key else _file(one.locator, keep.paths)
-        if path is not None and path not in kept:
-            kept[path] = None if path.stat().st_size > MOST_KEPT else await store.keep_source(_pieces(path))
-        locator = path.name if path is not None and one.code == _PER_FILE else one.locator
-        name = one.key if path is None else path.name
         again = {"mapping": keep.mapping, "options": dict(keep.options), "key": one.key}
         description = {**again, "context": run.context, "links": links}
-        item = InboxItem(
-            one.kind,
-            run.adapter,
-            locator,
-            one.code,
-            one.message,
-            name,
-            description,
-            kept.get(path) if path else None,
-        )
-        items.setdefault((item.kind, item.source, item.locator, item.code), item)
+        paths: list[Path | None] = [*_files(one.locator, keep.paths)] if not one.key else []
+        for path in paths or [None]:
+            if path is not None and path not in kept:
+                large = path.stat().st_size > MOST_KEPT
+                kept[path] = None if large else await store.keep_source(_pieces(path))
+            content = kept.get(path) if path else None
+            whole = path is not None and one.code == _PER_FILE
+            item = InboxItem(
+                one.kind,
+                run.adapter,
+                path.name if whole and path else one.locator,
+                one.code,
+                one.message,
+                one.key if path is None else path.name,
+                description,
+                content,
+                _identity(one, content, whole=whole, alone=len(paths) < 2),
+            )
+            items.setdefault((item.kind, item.source, item.identity or item.locator, item.code), item)
     await store.note_inbox(list(items.values()))
 
 
-def _file(locator: str, paths: Sequence[Path]) -> Path | None:
-    """The file that a locator is in: locators begin with a file's name."""
+def _identity(one: Waiting, content: bytes | None, *, whole: bool, alone: bool) -> str:
+    """What tells an entry from others: its record, or the content of its file, since names of files come again.
+
+    Args:
+        whole: the entry is for the whole file.
+        alone: no other file of the run has its name, so that the record is known to be in this one.
+    """
+    if one.record and not whole and alone:
+        return one.record
+    if content is None:
+        return ""
+    return content.hex() if whole else f"{content.hex()}\t{one.locator}"
+
+
+def _files(locator: str, paths: Sequence[Path]) -> list[Path]:
+    """The file that a locator is in, since locators begin with a file's name; several where they have one name."""
     found = [path for path in paths if path.name in locator]
-    return max(found, key=lambda path: len(path.name), default=None)
+    longest = max((len(path.name) for path in found), default=0)
+    return [path for path in found if len(path.name) == longest]
 
 
 def _pieces(path: Path) -> Iterator[bytes]:

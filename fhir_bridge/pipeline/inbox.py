@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from urllib.parse import quote
 
+from fhir_bridge.mapping import MappingErrors
 from fhir_bridge.pipeline.account import Account
 from fhir_bridge.pipeline.composing import living
 from fhir_bridge.pipeline.context import ConversionContext
@@ -34,18 +36,23 @@ class Replay:
     Attributes:
         account: of the records that were processed.
         done: entries that are settled; waiting: entries that wait on; not_kept: entries whose source is not kept.
+        no_mapping: mappings of entries that can't be read any more, so that these wait on.
     """
 
     account: Account
     done: int = 0
     waiting: int = 0
     not_kept: int = 0
+    no_mapping: Counter[str] = field(default_factory=Counter)
 
 
-def replay_waiting(url: str, site: Path | None) -> Replay | None:
+def replay_waiting(url: str, site: Path | None, *, moved: bool = False) -> Replay | None:
     """Process again what may have found its patient since: what converts it, or the links between patients changed.
 
     None where nothing has.
+
+    Args:
+        moved: resources moved from one patient to another: what was refused for them may be right now.
     """
 
     async def read() -> tuple[int, list[Entry]]:
@@ -59,13 +66,27 @@ def replay_waiting(url: str, site: Path | None) -> Replay | None:
             return await store.number_of_links(), entries
 
     links, entries = asyncio.run(read())
-    due = [
-        entry
-        for group in _groups(entries)
-        for entry in group
-        if entry.run.get("links") != links or entry.run.get("context") != _context(site, group[0])
-    ]
-    return replay(url, site, due) if due else None
+    due: list[Entry] = []
+    no_mapping: Counter[str] = Counter()
+    for group in _groups(entries):
+        try:
+            context = _context(site, group[0])
+        except MappingErrors:  # its file is gone, or has an error: that is no reason to fail another load
+            no_mapping[str(group[0].run["mapping"])] += len(group)
+            continue
+        due += [
+            entry
+            for entry in group
+            if (moved and entry.kind == "refused")
+            or entry.run.get("links") != links
+            or entry.run.get("context") != context
+        ]
+    if not due and not no_mapping:
+        return None
+    result = replay(url, site, due) if due else Replay(Account())
+    result.waiting += no_mapping.total()
+    result.no_mapping = no_mapping
+    return result
 
 
 def _request(site: Path | None, entry: Entry) -> RunRequest:
@@ -86,26 +107,16 @@ def replay(url: str, site: Path | None, entries: Sequence[Entry]) -> Replay:
     result = Replay(Account())
     usable = [entry for entry in entries if entry.content is not None or entry.run.get("key")]
     result.not_kept = len(entries) - len(usable)
-    keys = [entry.key for entry in usable]
-
-    async def begin() -> None:
-        async with await Store.open(url, max_size=2) as store:
-            await store.set_inbox_state(
-                keys, "done", forget=False
-            )  # what waits on is opened again by its run
-
-    asyncio.run(begin())
     with tempfile.TemporaryDirectory(prefix="fhir-bridge-inbox-") as folder:
         for group in _groups(usable):
             result.account.add(_run(url, site, group, Path(folder)))
 
-    async def end() -> list[Entry]:
+    async def end() -> int:
         async with await Store.open(url, max_size=2) as store:
-            await store.set_inbox_state([], "done")  # forget sources that nothing needs any more
-            return await store.read_inbox(keys=keys)
+            return await store.settle_inbox(usable)  # what waits on came again by its run
 
-    result.waiting = len(asyncio.run(end()))
-    result.done = len(keys) - result.waiting
+    result.done = asyncio.run(end())
+    result.waiting = len(usable) - result.done
     return result
 
 

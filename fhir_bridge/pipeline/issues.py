@@ -48,6 +48,14 @@ CODES = declare(
         "conflict",
     ),
     IssueCode(
+        "FB-RUN-011",
+        "error",
+        "One id is in the records of two patients",
+        "The first is kept and the second withheld. Correct the patient or the key (order or visit number) at its "
+        "source; where the two patients are one person, convert their link (ADT A40) in the same run.",
+        "conflict",
+    ),
+    IssueCode(
         "FB-RUN-020",
         "error",
         "A converted resource is not valid",

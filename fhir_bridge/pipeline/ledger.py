@@ -8,7 +8,7 @@ from typing import Literal
 
 __all__ = ["Entry", "Ledger"]
 
-Entry = Literal["new", "same", "version", "conflict"]
+Entry = Literal["new", "same", "version", "conflict", "another"]
 
 _CACHE_KIB = 24 * 1024
 """Memory the ledger may take; beyond it SQLite's temporary database spills to disk."""
@@ -18,7 +18,8 @@ class Ledger:
     """Remembers (type, id, version mark) → content for one run, in bounded memory.
 
     The version mark is the business time and status of the source record: two marks under one id are two versions
-    of one thing; one mark with two contents is a conflict.
+    of one thing; one mark with two contents is a conflict. An id belongs to the patient it came with first: under
+    another one it is neither.
     """
 
     def __init__(self) -> None:
@@ -26,19 +27,25 @@ class Ledger:
         self._base.execute(f"PRAGMA cache_size=-{_CACHE_KIB}")
         self._base.execute("PRAGMA journal_mode=OFF")
         self._base.execute(
-            "CREATE TABLE entry (id TEXT, mark TEXT, content BLOB, PRIMARY KEY (id, mark)) WITHOUT ROWID"
+            "CREATE TABLE entry (id TEXT, mark TEXT, content BLOB, owner TEXT, PRIMARY KEY (id, mark)) WITHOUT ROWID"
         )
         self._base.execute("BEGIN")
 
-    def enter(self, resource_type: str, resource_id: str, mark: str, line: bytes) -> Entry:
-        """Enter a line of output and tell what it is to those before it."""
+    def enter(self, resource_type: str, resource_id: str, mark: str, line: bytes, owner: str = "") -> Entry:
+        """Enter a line of output; what it is to those before it.
+
+        Args:
+            owner: the patient whom the resource is about; empty for none.
+        """
         key = f"{resource_type}/{resource_id}"
         content = hashlib.blake2b(line, digest_size=12).digest()
-        found = self._base.execute("SELECT mark, content FROM entry WHERE id = ?", (key,)).fetchall()
-        for known_mark, known_content in found:
+        found = self._base.execute("SELECT mark, content, owner FROM entry WHERE id = ?", (key,)).fetchall()
+        for known_mark, known_content, known_owner in found:
+            if owner and known_owner and known_owner != owner:
+                return "another"
             if known_mark == mark:
                 return "same" if known_content == content else "conflict"
-        self._base.execute("INSERT INTO entry VALUES (?, ?, ?)", (key, mark, content))
+        self._base.execute("INSERT INTO entry VALUES (?, ?, ?, ?)", (key, mark, content, owner))
         return "version" if found else "new"
 
     def close(self) -> None:

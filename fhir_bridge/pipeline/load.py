@@ -39,7 +39,7 @@ def load_sources(
     from fhir_bridge.pipeline.inbox import replay_waiting  # only what stores needs a database driver
 
     result = _run(request, sources, ("store", url), jobs, limit, on_progress)
-    again = replay_waiting(url, request.site)
+    again = replay_waiting(url, request.site, moved=result.account.stored["moved"] > 0)
     if again is not None:
         result.report["inbox"] = {
             "processed": again.done + again.waiting,
@@ -47,6 +47,8 @@ def load_sources(
             "waiting": again.waiting,
             "stored": dict(again.account.stored),
         }
+        if again.no_mapping:
+            result.report["inbox"]["no_mapping"] = dict(again.no_mapping)
     return result
 
 

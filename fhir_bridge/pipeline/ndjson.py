@@ -9,13 +9,13 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterable
-from contextlib import ExitStack
 from pathlib import Path
 from typing import BinaryIO
 
 import orjson
 
 from fhir_bridge.fhir.issues import Issue
+from fhir_bridge.fhir.record import owners_of
 from fhir_bridge.fhir.serialization import dumps
 from fhir_bridge.pipeline.account import Account
 from fhir_bridge.pipeline.converted import ConvertedRecord
@@ -36,6 +36,10 @@ __all__ = [
 PARTS = ".parts"
 REJECTS = "rejects.ndjson"
 _SEPARATOR = b"\t"
+_WITHHELD = {
+    "conflict": ("FB-RUN-010", "another content of {} under the same id and business time was withheld"),
+    "another": ("FB-RUN-011", "{} is known under another patient: it was withheld"),
+}
 
 
 def reject_line(locator: str, outcome: str, issues: Iterable[IssueLike]) -> bytes:
@@ -101,7 +105,7 @@ def _ours(name: str) -> bool:
 
 
 class PartSink:
-    """Writes one shard's outputs; a line is `id, mark, locator, JSON` until `assemble` takes the JSON."""
+    """Writes one shard's outputs; a line is `id, mark, patients, locator, JSON` until `assemble` takes the JSON."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -123,6 +127,7 @@ class PartSink:
             head = (
                 output.id,
                 f"{time} {record.sequence} {output.resource.get('status', '')}".replace("\t", " "),
+                " ".join(sorted(owners_of(output.resource).patients)),
                 output.locator.replace("\t", " "),
             )
             file.write("\t".join(head).encode() + _SEPARATOR + dumps(output.resource) + b"\n")
@@ -151,38 +156,28 @@ def assemble(folder: Path, shards: int, account: Account) -> dict[str, int]:
 
     A resource that stands there already is left out; another content under the same id and business time is withheld
     with FB-RUN-010 and named among the rejects, and its record is partial; two business times are two versions, both
-    written.
+    written. What is under an id of another patient's record is withheld with FB-RUN-011, unless a Patient.link of the
+    run says that the two are one person.
     """
     parts = [folder / PARTS / str(number) for number in range(shards)]
     types = sorted({file.stem for part in parts for file in part.glob("*.part")})
     ledger = Ledger()
+    people = _people(parts)
     finished: list[tuple[Path, Path]] = []
-    withheld: set[str] = set()
-    with ExitStack() as stack:
-        rejects = _temporary(folder, REJECTS)
-        finished.append(rejects)
-        rejected = stack.enter_context(rejects[0].open("wb"))
-        for part in parts:
-            with (part / REJECTS).open("rb") as lines:
-                shutil.copyfileobj(lines, rejected)
-        for resource_type in types:
-            target = _temporary(folder, f"{resource_type}.ndjson")
-            finished.append(target)
-            with target[0].open("wb", buffering=1 << 20) as out:
-                for part in parts:
-                    _join(
-                        part / f"{resource_type}.part",
-                        resource_type,
-                        out,
-                        ledger,
-                        account,
-                        rejected,
-                        withheld,
-                    )
-                out.flush()
-                os.fsync(out.fileno())
+    withheld: dict[str, list[Issue]] = {}
+    for resource_type in types:
+        target = _temporary(folder, f"{resource_type}.ndjson")
+        finished.append(target)
+        with target[0].open("wb", buffering=1 << 20) as out:
+            for part in parts:
+                _join(part / f"{resource_type}.part", resource_type, out, ledger, people, account, withheld)
+            out.flush()
+            os.fsync(out.fileno())
     ledger.close()
-    account.partial += len(withheld - _named(parts)) if withheld else 0
+    rejects = _temporary(folder, REJECTS)
+    finished.append(rejects)
+    with rejects[0].open("wb") as rejected:
+        account.partial += _join_rejects(parts, withheld, rejected)
     for temporary, final in finished:
         temporary.replace(final)
     return {final.name: final.stat().st_size for _, final in finished}
@@ -193,13 +188,48 @@ def remove_parts(folder: Path) -> None:
     shutil.rmtree(folder / PARTS, ignore_errors=True)
 
 
-def _named(parts: Iterable[Path]) -> set[str]:
-    """Locators of the records that the parts have among their rejects: they are counted already."""
-    named: set[str] = set()
+def _join_rejects(parts: Iterable[Path], withheld: dict[str, list[Issue]], out: BinaryIO) -> int:
+    """Write one line for each rejected or partial record; how many are partial only by what was withheld."""
     for part in parts:
         with (part / REJECTS).open("rb") as lines:
-            named.update(orjson.loads(line)["locator"] for line in lines)
-    return named
+            if not withheld:
+                shutil.copyfileobj(lines, out)
+                continue
+            for line in lines:
+                entry = orjson.loads(line)
+                more = withheld.pop(entry["locator"], None)
+                if more:
+                    added = orjson.loads(reject_line("", "", more))
+                    line = orjson.dumps({**entry, "issues": [*entry["issues"], *added["issues"]]}) + b"\n"
+                out.write(line)
+    for locator, issues in withheld.items():
+        out.write(reject_line(locator, "partial", issues))
+    return len(withheld)
+
+
+def _people(parts: Iterable[Path]) -> dict[str, str]:
+    """Ids of Patients that Patient.link of the run joins, to one of them that stands for all."""
+    people: dict[str, str] = {}
+
+    def person(patient: str) -> str:
+        while patient in people and people[patient] != patient:
+            patient = people[patient]
+        return patient
+
+    for part in parts:
+        file = part / "Patient.part"
+        if not file.exists():
+            continue
+        with file.open("rb") as lines:
+            for line in lines:
+                if b'"link":' not in line:
+                    continue
+                patient = orjson.loads(line.split(_SEPARATOR, 4)[4])
+                for link in patient.get("link", ()):
+                    kind, _, other = str(link["other"].get("reference", "")).partition("/")
+                    if kind == "Patient":
+                        people[person(other)] = person(patient["id"])
+    return {patient: person(patient) for patient in people}
 
 
 def _temporary(folder: Path, name: str) -> tuple[Path, Path]:
@@ -211,28 +241,25 @@ def _join(
     resource_type: str,
     out: BinaryIO,
     ledger: Ledger,
+    people: dict[str, str],
     account: Account,
-    rejected: BinaryIO,
-    withheld: set[str],
+    withheld: dict[str, list[Issue]],
 ) -> None:
     if not part.exists():
         return
     with part.open("rb") as lines:
         for line in lines:
-            resource_id, mark, locator, text = line.split(_SEPARATOR, 3)
-            entry = ledger.enter(resource_type, resource_id.decode(), mark.decode(), text)
+            resource_id, mark, patients, where, text = line.split(_SEPARATOR, 4)
+            owner = " ".join(sorted({people.get(one, one) for one in patients.decode().split()}))
+            entry = ledger.enter(resource_type, resource_id.decode(), mark.decode(), text, owner)
             if entry in ("new", "version"):
                 out.write(text)
                 continue
             account.resources[resource_type] -= 1
-            if entry == "conflict":
-                issue = Issue(
-                    "error",
-                    "FB-RUN-010",
-                    f"another content of {resource_type} under the same id and business time was withheld",
-                    locator.decode(),
-                )
+            if entry in _WITHHELD:
+                code, message = _WITHHELD[entry]
+                locator = where.decode()
+                issue = Issue("error", code, message.format(resource_type), locator)
                 account.count_issues([issue])
                 account.withheld += 1
-                withheld.add(locator.decode())
-                rejected.write(reject_line(locator.decode(), "partial", [issue]))
+                withheld.setdefault(locator, []).append(issue)

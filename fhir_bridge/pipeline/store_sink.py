@@ -37,7 +37,9 @@ class StoreSink:
         """Take a converted record; what one record became always goes into one batch."""
         held = waiting_issue(record.issues)
         if held is not None:
-            self._waiting.append(Waiting("held", record.locator, held.code, held.message))
+            self._waiting.append(
+                Waiting("held", record.locator, held.code, held.message, record=_name(record))
+            )
         elif record.outcome == "rejected":
             return  # what an earlier version of the mapping made of it stays
         self._batch.append(record)
@@ -131,7 +133,8 @@ class StoreSink:
                 for issue in result.counts.issues
                 if issue.code == "FB-STORE-018" and issue.source == record.locator
             )
-            self._waiting.append(Waiting("refused", record.locator, "FB-STORE-018", message))
+            name = f"{record.source}\t{record.id}"
+            self._waiting.append(Waiting("refused", record.locator, "FB-STORE-018", message, record=name))
         for record in result.incomplete:
             if not record.partial:
                 account.recount(record.records, "converted", "partial")
@@ -149,11 +152,16 @@ class StoreSink:
             self._runner.close()
 
 
+def _name(record: ConvertedRecord) -> str:
+    """Source and business key; empty where the adapter gives no key."""
+    return f"{record.source}\t{record.key}" if record.key else ""
+
+
 def count_stored(account: Account, result: LoadResult) -> None:
     """Count what a load did to the store."""
     account.count_issues(result.issues)
     account.resources.update(result.resources)
-    counted = ("created", "updated", "unchanged", "stale", "conflicts", "withdrawn", "refused")
+    counted = ("created", "updated", "unchanged", "stale", "conflicts", "withdrawn", "moved", "refused")
     account.stored.update({name: number for name in counted if (number := getattr(result, name))})
     for name in counted[:5]:
         account.stored.setdefault(name, 0)

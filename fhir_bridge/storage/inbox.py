@@ -26,6 +26,7 @@ __all__ = [
     "number_of_links",
     "read",
     "set_state",
+    "settle",
 ]
 
 Kind = Literal["held", "refused", "duplicate", "ambiguous"]
@@ -43,6 +44,7 @@ class InboxItem:
         source: name of the file or feed; locator: the record within it.
         run: how to process it again: mapping, options.
         content: hash of the kept source file; None where nothing is kept.
+        identity: tells it from others, the same whenever it comes again; where empty, source and locator do.
     """
 
     kind: Kind
@@ -53,6 +55,7 @@ class InboxItem:
     source: str = ""
     run: dict[str, Any] = field(default_factory=dict)
     content: bytes | None = None
+    identity: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,11 +88,13 @@ def duplicates(issues: Iterable[Issue], adapter: str) -> list[InboxItem]:
 
 async def note(connection: AsyncConnection, items: Sequence[InboxItem]) -> None:
     """Enter items. One that comes again counts up, and is open again unless it was discarded."""
-    for item in sorted(items, key=lambda one: (one.kind, one.adapter, one.source, one.locator, one.code)):
+    named = [(item, item.identity or f"{item.source}\t{item.locator}") for item in items]
+    for item, identity in sorted(named, key=lambda one: (one[0].kind, one[0].adapter, one[0].code, one[1])):
         await connection.execute(
-            "INSERT INTO inbox (kind, adapter, source, locator, code, message, run, content) "
-            "VALUES (%s, %s, %s, %s, %s, %s, %s::jsonb, %s) ON CONFLICT (kind, adapter, source, locator, code) "
+            "INSERT INTO inbox (kind, adapter, source, locator, code, message, run, content, identity) "
+            "VALUES (%s, %s, %s, %s, %s, %s, %s::jsonb, %s, %s) ON CONFLICT (kind, adapter, code, identity) "
             "DO UPDATE SET count = inbox.count + 1, changed = now(), message = excluded.message, run = excluded.run, "
+            "source = excluded.source, locator = excluded.locator, "
             "content = coalesce(excluded.content, inbox.content), "
             "state = CASE WHEN inbox.state = 'done' THEN 'open' ELSE inbox.state END",
             (
@@ -101,6 +106,7 @@ async def note(connection: AsyncConnection, items: Sequence[InboxItem]) -> None:
                 item.message,
                 orjson.dumps(item.run).decode(),
                 item.content,
+                identity,
             ),
         )
 
@@ -139,23 +145,32 @@ def _entry(*row: Any) -> Entry:
     return Entry(*row[:8], run, content, *row[10:])  # type: ignore[call-arg]
 
 
-async def set_state(
-    connection: AsyncConnection, keys: Sequence[int], state: State, *, forget: bool = True
-) -> int:
-    """Set the state of entries; how many there were.
-
-    Args:
-        forget: let go of kept sources that no open entry needs any more.
-    """
+async def set_state(connection: AsyncConnection, keys: Sequence[int], state: State) -> int:
+    """Set the state of entries; how many there were."""
     done = await connection.execute(
         "UPDATE inbox SET state = %s, changed = now() WHERE key = ANY(%s)", (state, list(keys))
     )
-    if forget:
-        await connection.execute(
-            "DELETE FROM kept_source k WHERE NOT EXISTS "
-            "(SELECT FROM inbox i WHERE i.content = k.hash AND i.state = 'open')"
-        )
+    await _forget(connection)
     return done.rowcount
+
+
+async def settle(connection: AsyncConnection, entries: Sequence[Entry]) -> int:
+    """Settle those of the entries that did not come again since they were read; how many there were."""
+    done = await connection.execute(
+        "UPDATE inbox i SET state = 'done', changed = now() FROM unnest(%s::bigint[], %s::int[]) AS n (key, count) "
+        "WHERE i.key = n.key AND i.count = n.count AND i.state = 'open'",
+        ([entry.key for entry in entries], [entry.count for entry in entries]),
+    )
+    await _forget(connection)
+    return done.rowcount
+
+
+async def _forget(connection: AsyncConnection) -> None:
+    """Let go of kept sources that no open entry needs any more."""
+    await connection.execute(
+        "DELETE FROM kept_source k WHERE NOT EXISTS "
+        "(SELECT FROM inbox i WHERE i.content = k.hash AND i.state = 'open')"
+    )
 
 
 async def number_of_links(connection: AsyncConnection) -> int:

@@ -19,7 +19,7 @@ from collections.abc import (
 )
 from dataclasses import dataclass, field
 from itertools import chain
-from typing import Any
+from typing import Any, Literal
 from uuid import UUID, uuid4
 
 from psycopg import AsyncConnection
@@ -239,8 +239,10 @@ class _Batch:
         """All of it."""
         sets = await self._enter(sets)
         await self._lock(sets)
-        accepted = await self._without_refused(sets)
-        settled = await self._give_up(accepted)
+        accepted, refused = await self._without_refused(sets)
+        # What a refused record said before it does not say any more: else two records that gave one result, and
+        # whose patient is corrected, would refuse each other for ever.
+        settled = await self._give_up([*accepted, *refused])
         claims = await self._take(accepted)
         await self._settle(settled)
         await self._save(accepted, claims)
@@ -292,56 +294,90 @@ class _Batch:
         )
         return {row[0] for row in await rows.fetchall()}
 
-    async def _without_refused(self, sets: list[_Set]) -> list[_Set]:
-        """Refuse each set of which a resource is in the record of another patient (a linked one is the same)."""
+    async def _without_refused(self, sets: list[_Set]) -> tuple[list[_Set], list[_Set]]:
+        """Refuse each set of which a resource is in the record of another patient (a linked one is the same).
+
+        Gives the accepted ones and the records that were refused.
+        """
         owned: dict[Identity, tuple[frozenset[str], int]] = {}
-        accepted = []
+        accepted, refused = [], []
         for one in sets:
-            wrong = None
+            wrong, moves = None, 0
             for message in one.messages:
-                wrong = await self._conflict(one, message, owned)
-                if wrong is not None:
-                    break
+                match await self._patient(one, message, owned, sets):
+                    case "another":
+                        wrong = message
+                        break
+                    case "moved":
+                        moves += 1
             if wrong is None:
                 accepted.append(one)
+                self.outcomes.moved += moves
                 for message in one.messages:
                     owned[message.identity] = (frozenset(message.item.owners.patients), one.key)
                 continue
             self.outcomes.refused += len(one.messages)
             self.outcomes.resources.subtract(message.type for message in one.messages)
             locator = one.messages[0].locator if one.record is None else one.record.locator
-            text = f"{wrong.type} is known under another patient: the record changes nothing"
+            before = "; what it said before is taken back" if one.given_up else ""
+            text = f"{wrong.type} is known under another patient: the record changes nothing{before}"
             self.outcomes.add_issue("FB-STORE-018", text, locator)
             if one.record is not None:
                 self.refused.append(one.record)  # whoever reads the source lists it, and keeps it
+                refused.append(one)
             else:
                 item = inbox.InboxItem("refused", self.loader._adapter, locator, "FB-STORE-018", text)
                 await inbox.note(self.connection, [item])
-        return accepted
+        return accepted, refused
 
-    async def _conflict(
-        self, one: _Set, message: Message, owned: dict[Identity, tuple[frozenset[str], int]]
-    ) -> Message | None:
-        """The message, where its resource is in another patient's record and not this source record's alone."""
+    async def _patient(
+        self,
+        one: _Set,
+        message: Message,
+        owned: dict[Identity, tuple[frozenset[str], int]],
+        sets: list[_Set],
+    ) -> Literal["same", "moved", "another"]:
+        """Whether a resource stays with its patient, or is in the record of another one.
+
+        It moves where no other source record says any more that it is of the patient whose it is.
+        """
         subject = self.subjects[message.identity]
         before = owned.get(message.identity)
         if before is not None:
             present, by = before
         elif subject.live and subject.states and subject.current.bytes is not None:
             if message.type == "Patient":
-                return None
+                return "same"
             present, by = owners(parse(subject.current.bytes)), LOOSE
         else:
-            return None
+            return "same"
         wanted = frozenset(message.item.owners.patients)
         if not present or not wanted or present == wanted:
-            return None
+            return "same"
         if await same_person(self.connection, present, wanted):
-            return None
+            return "same"
         if before is None and one.record is not None:
-            others = await records.claimed_by_others(self.connection, [subject.current.key], one.key)
-            return message if others else None
-        return message if by != one.key or one.record is None else None
+            ours = [one.key, *await self._leaving(subject.current.key, message.identity, present, sets)]
+            others = await records.claimed_by_others(self.connection, [subject.current.key], ours)
+            return "another" if others else "moved"
+        return "another" if by != one.key or one.record is None else "same"
+
+    async def _leaving(
+        self, resource: int, identity: Identity, present: frozenset[str], sets: list[_Set]
+    ) -> list[int]:
+        """The records of this batch that no longer say that a resource is of the patients whose it is at present."""
+        leaving = []
+        for one in sets:
+            if not any(claim[0] == resource for claim in one.given_up):
+                continue
+            said = [message.item.owners.patients for message in one.messages if message.identity == identity]
+            stays = [
+                set(patients) == present or await same_person(self.connection, present, patients)
+                for patients in said
+            ]
+            if not any(stays):
+                leaving.append(one.key)
+        return leaving
 
     async def _give_up(self, sets: list[_Set]) -> list[Subject]:
         """Take back what records no longer say, and fold the resources concerned again."""

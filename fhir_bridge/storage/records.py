@@ -138,13 +138,15 @@ async def known_contents(
     return last, timed
 
 
-async def claimed_by_others(connection: AsyncConnection, resources: Sequence[int], record: int) -> set[int]:
-    """Those of the resources of which another record than this one, or a person, says something."""
+async def claimed_by_others(
+    connection: AsyncConnection, resources: Sequence[int], ours: Sequence[int]
+) -> set[int]:
+    """Those of the resources of which another record than ours, or a person, says something."""
     rows = await connection.execute(
         "SELECT r.key FROM resource r WHERE r.key = ANY(%s) AND (NOT EXISTS "
         "(SELECT FROM output o WHERE o.resource = r.key AND o.active) OR EXISTS (SELECT FROM output o "
-        "WHERE o.resource = r.key AND o.active AND o.record <> %s))",
-        (list(resources), record),
+        "WHERE o.resource = r.key AND o.active AND o.record <> ALL(%s)))",
+        (list(resources), list(ours)),
     )
     return {row[0] for row in await rows.fetchall()}
 

@@ -582,10 +582,15 @@ class Store:
         async with self.pool.connection() as connection:
             return await inbox.read(connection, state=state, kind=kind, keys=keys, after=after, limit=limit)
 
-    async def set_inbox_state(self, keys: Sequence[int], state: inbox.State, *, forget: bool = True) -> int:
+    async def settle_inbox(self, entries: Sequence[inbox.Entry]) -> int:
+        """Settle the inbox entries that did not come again since they were read (`storage.inbox.settle`)."""
+        async with self.connection() as connection:
+            return await inbox.settle(connection, entries)
+
+    async def set_inbox_state(self, keys: Sequence[int], state: inbox.State) -> int:
         """Set the state of inbox entries; how many there were (`storage.inbox.set_state`)."""
         async with self.connection() as connection:
-            return await inbox.set_state(connection, keys, state, forget=forget)
+            return await inbox.set_state(connection, keys, state)
 
     async def number_of_links(self) -> int:
         """How many links between patients there are."""

@@ -42,8 +42,9 @@ class LoadResult:
         stale: outputs older than what is stored; they are in history.
         conflicts: outputs that differ from another of the same source and time; one is current, the others in history.
         withdrawn: resources that their record, processed again, no longer says.
+        moved: resources of which all their records, processed again, say that they are another patient's.
         rejected: outputs that can't be loaded.
-        refused: records that changed nothing, since a business key of theirs is under another patient.
+        refused: outputs of records that changed nothing, since a business key of theirs is under another patient.
         resources: how many outputs of each type, without those rejected or refused.
     """
 
@@ -53,6 +54,7 @@ class LoadResult:
     stale: int = 0
     conflicts: int = 0
     withdrawn: int = 0
+    moved: int = 0
     rejected: int = 0
     refused: int = 0
     resources: Counter[str] = field(default_factory=Counter)
@@ -68,7 +70,16 @@ class LoadResult:
 
     def add_outcomes(self, other: LoadResult) -> None:
         """Take over the counts and issues of a batch, once it is durable."""
-        for name in ("created", "updated", "unchanged", "stale", "conflicts", "withdrawn", "refused"):
+        for name in (
+            "created",
+            "updated",
+            "unchanged",
+            "stale",
+            "conflicts",
+            "withdrawn",
+            "moved",
+            "refused",
+        ):
             setattr(self, name, getattr(self, name) + getattr(other, name))
         self.resources.update(other.resources)
         for issue in other.issues:

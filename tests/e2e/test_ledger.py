@@ -48,7 +48,7 @@ def oru(
         f"PID|1||{patient}^^^HOSP^MR||Rossi^Anna||19500201|F",
         "PV1|1|O",
         f"ORC|RE|P{order}|{order}",
-        f"OBR|1|P{order}|{order}|24323-8^Panel^LN|||20240301080000||||||||||||||{time}|||{status}",
+        f"OBR|1|P{order}|{order}|24323-8^Panel^LN|||20240301080000|||||||||||||||{time}|||{status}",
     ]
     lines += [
         f"OBX|{number}|NM|{code}^Test^LN||{value}|mmol/L^mmol/L^UCUM|||||{status}|||20240301080000"

@@ -255,6 +255,47 @@ def test_messages_of_one_time_go_by_their_sequence_in_every_order(fresh_database
     with_store(fresh_database_url, work)
 
 
+def test_a_corrected_link_moves_what_several_records_said(fresh_database_url: str) -> None:
+    """The first is refused and says no more what it did; with the last the result moves; then all are right."""
+
+    def said(patient_id: str) -> list[RecordSet]:
+        times = ("2024-03-01T09:00:00Z", "2024-03-02T09:00:00Z")
+        return [
+            record(
+                name,
+                patient(patient_id),
+                result("o1", patient_id, time=time),
+                result(f"only-{name}", patient_id),
+            )
+            for name, time in zip(("m1", "m2"), times, strict=True)
+        ]
+
+    async def work(store: Store) -> None:
+        await store.load_records(said("p111"), adapter="hl7v2")
+        first, second = said("p222")
+        done = await store.load_records([second], adapter="hl7v2")
+        assert [one.id for one in done.refused] == ["m2"]
+        assert await status(store, "only-m2") == "entered-in-error"  # nobody says any more that it is p111's
+        stranger = record("m9", patient("p333"), result("o1", "p333", time="2024-03-09T09:00:00Z"))
+        assert (await store.load_records([stranger], adapter="hl7v2")).refused
+        done = await store.load_records([first, stranger], adapter="hl7v2")
+        assert ([one.id for one in done.refused], done.counts.moved) == (["m9"], 2)
+        assert not (await store.load_records([second], adapter="hl7v2")).refused
+        for identity in ("o1", "only-m1", "only-m2"):
+            stored = (await store.read("Observation", identity, EVERYTHING)).resource()
+            assert (stored["subject"]["reference"], stored["status"]) == ("Patient/p222", "final")
+        done = await store.load_records(said("p111"), adapter="hl7v2")  # both in one batch: at once
+        assert not done.refused
+        # one of them stays: a correction of content alone is no change of patient
+        staying = record("m2", patient("p111"), result("o1", "p111", time=TIME, valueString="new"))
+        done = await store.load_records([said("p222")[0], staying], adapter="hl7v2")
+        assert [one.id for one in done.refused] == ["m1"]
+        stored = (await store.read("Observation", "o1", EVERYTHING)).resource()
+        assert stored["subject"]["reference"] == "Patient/p111"
+
+    with_store(fresh_database_url, work)
+
+
 CONTENTS = st.lists(
     st.tuples(st.sampled_from("abc"), st.sampled_from(["1-1", "2-2"])),
     max_size=4,
