@@ -5,6 +5,7 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -13,6 +14,7 @@ from fhir_bridge.fhir.canonical import PREDICTION_CODES
 from fhir_bridge.fhir.serialization import loads
 from fhir_bridge.server.rest.call import Call
 from fhir_bridge.server.rest.refusal import refuse
+from fhir_bridge.storage.breathing import beside, is_large
 from fhir_bridge.storage.errors import Gone, NotFound, StorageError
 
 __all__ = ["AI_LABEL", "READ_ONLY_TYPES", "check_new", "keep_labels"]
@@ -106,7 +108,7 @@ async def _is_ours(call: Call, resource: dict[str, Any]) -> bool:
     if any(_is_labelled(one) or _is_model(one) for one in (resource, *inner)):
         return True
     about = resource.get("resourceType") == "Provenance"
-    for reference in _references(resource):
+    for reference in await beside(is_large(resource), partial(_references, resource)):
         match = _LOCAL.fullmatch(_meant(reference, call.base))
         if match is None or (match[1] != "Device" and not about):
             continue
