@@ -1,4 +1,4 @@
-"""One resource with very many values is worked on beside the event loop, so that other clients are not held up by it."""
+"""One resource with very many values is worked on beside the event loop: it does not hold up other clients."""
 
 from __future__ import annotations
 
