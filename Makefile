@@ -26,11 +26,13 @@ test: install ## Run the tests
 soak: install ## Run the long property tests, which `make test` leaves out
 	FHIR_BRIDGE_PLUGINS=builtin $(BIN)/python -m pytest -m soak --timeout 3600 $(PYTEST_ARGS)
 
-check: install ## The whole gate: format, lint, types, floors, mappings, terminology, docs
+check: install ## The whole gate: format, lint, types, layers, interfaces, dependencies, mappings, terminology, docs
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python scripts/check_interfaces.py
+	$(BIN)/deptry .
 	$(BIN)/fhir-bridge mapping check
 	$(BIN)/fhir-bridge terminology lint
 	FHIR_BRIDGE_PLUGINS=builtin $(BIN)/python -m pytest -q -n0 tests/docs

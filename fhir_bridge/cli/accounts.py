@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -12,7 +11,7 @@ import orjson
 import typer
 from rich.table import Table
 
-from fhir_bridge.cli.database import open_database
+from fhir_bridge.cli.database import open_database, run_async
 from fhir_bridge.cli.output import UsageError, stderr, stdout
 
 if TYPE_CHECKING:
@@ -37,7 +36,7 @@ def _with_accounts(run: Callable[[Accounts], Awaitable[T]]) -> T:
             return await run(Accounts(store))
 
     try:
-        return asyncio.run(opened())
+        return run_async(opened())
     except AccountError as error:
         raise UsageError(str(error)) from error
 

@@ -4,26 +4,16 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from fhir_bridge.cli.database import open_database
 from fhir_bridge.cli.output import UsageError, counting, print_report, stderr
-from fhir_bridge.pipeline import (
-    RejectionLimit,
-    RunRequest,
-    RunResult,
-    Selection,
-    exit_code,
-    write_report,
-)
-from fhir_bridge.pipeline import check_syntax as pipeline_check
-from fhir_bridge.pipeline import convert as pipeline_convert
-from fhir_bridge.pipeline import load_fhir as pipeline_load_fhir
-from fhir_bridge.pipeline import load_sources as pipeline_load
-from fhir_bridge.pipeline.shard import ValidateMode
-from fhir_bridge.plugins import adapters
+
+if TYPE_CHECKING:
+    from fhir_bridge.pipeline import RejectionLimit, RunRequest, RunResult
+    from fhir_bridge.pipeline.shard import ValidateMode
 
 __all__ = ["convert", "load"]
 
@@ -104,6 +94,9 @@ def convert(
     Exit code 0: nothing was rejected or partial; 1: something was, the rest is written; 2: wrong usage;
     3: the run is incomplete (--resume goes on with it); 4: more was rejected than --max-rejected allows.
     """
+    from fhir_bridge.pipeline import check_syntax as pipeline_check
+    from fhir_bridge.pipeline import convert as pipeline_convert
+
     request, ceiling = _request(adapter, mapping, site, set_, only, limit, max_rejected, validate, engine)
     if resume and force:
         raise UsageError("--resume goes on with a run, --force starts it anew: give one of them")
@@ -151,6 +144,10 @@ def load(
 
         fhir-bridge load fhir/            # what `convert` wrote
     """
+    from fhir_bridge.pipeline import Selection
+    from fhir_bridge.pipeline import load_fhir as pipeline_load_fhir
+    from fhir_bridge.pipeline import load_sources as pipeline_load
+
     mode = _validate_mode(validate)
     if adapter is None:
         if mapping or set_:
@@ -198,6 +195,9 @@ def _request(
     engine: str,
 ) -> tuple[RunRequest, RejectionLimit]:
     """What was asked for, checked, and how many rejected records it bears."""
+    from fhir_bridge.pipeline import RunRequest, Selection
+    from fhir_bridge.plugins import adapters
+
     known = adapters()
     if adapter not in known:
         raise UsageError(f'there is no adapter "{adapter}"; there are {", ".join(sorted(known))}')
@@ -215,6 +215,8 @@ def _request(
 
 
 def _ceiling(text: str | None) -> RejectionLimit:
+    from fhir_bridge.pipeline import RejectionLimit
+
     try:
         return RejectionLimit.parse(text) if text else RejectionLimit()
     except ValueError as error:
@@ -222,6 +224,8 @@ def _ceiling(text: str | None) -> RejectionLimit:
 
 
 def _finish(result: RunResult, report: Path | None) -> None:
+    from fhir_bridge.pipeline import exit_code, write_report
+
     print_report(result.report)
     if report is not None:
         write_report(result.report, report)

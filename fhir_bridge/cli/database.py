@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Coroutine
 from pathlib import Path
+from typing import Any, TypeVar
 
 from rich.markup import escape
 
 from fhir_bridge.cli.output import stderr
 
-__all__ = ["open_database"]
+__all__ = ["open_database", "run_async"]
+
+T = TypeVar("T")
 
 
 def open_database(
@@ -27,3 +31,10 @@ def open_database(
     location = DatabaseLocation.choose(url, data_dir, default=default)
     stderr.print(f"database: {escape(str(location))}", soft_wrap=True, highlight=False)
     return location.open()
+
+
+def run_async(work: Coroutine[Any, Any, T]) -> T:
+    """The result of work on the database."""
+    import asyncio  # takes longer than the help of a command
+
+    return asyncio.run(work)

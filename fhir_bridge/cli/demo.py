@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
-import importlib.util
-import socket
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import platformdirs
 import typer
 from rich.markup import escape
 from rich.panel import Panel
 from rich.table import Table
 
-from fhir_bridge.cli.database import open_database
+from fhir_bridge.cli.database import open_database, run_async
 from fhir_bridge.cli.output import UsageError, stderr, stdout, steps
 
 if TYPE_CHECKING:
@@ -43,11 +39,12 @@ def demo(
     24 synthetic cardiology patients as a hospital hands them over (CSV extracts, HL7 v2 messages, DICOM studies, a VCF)
     become FHIR; two published risk equations run over them. Doing it again changes nothing but the passwords.
     """
-    if importlib.util.find_spec("highdicom") is None:
-        raise UsageError(
-            "the demonstration makes its echo reports with highdicom: pip install 'fhir-bridge[demo]'"
-        )
+    from fhir_bridge.plugins.extras import require
+
+    require("demo")
     # With highdicom and the web framework; imported only when asked for.
+    import platformdirs
+
     from fhir_bridge.demo.run import STEPS, prepare
     from fhir_bridge.server import Settings
     from fhir_bridge.server import serve as run_server
@@ -59,9 +56,9 @@ def demo(
         port = _free_port(port)
     with steps("the demonstration is ready", STEPS) as advance:
         advance("migrating the database")
-        demonstration = asyncio.run(prepare(home / "cohort", url, advance))
+        demonstration = run_async(prepare(home / "cohort", url, advance))
     if export is not None:
-        counts = asyncio.run(_export(url, export))
+        counts = run_async(_export(url, export))
         stderr.print(f"{sum(counts.values()):,} resources in {export}")
     _print(demonstration)
     if no_serve:
@@ -76,7 +73,7 @@ def demo(
     )
     base = settings.root
     clinician = next(login.username for login in demonstration.logins if login.role == "clinician")
-    access = asyncio.run(_give_access(url, base, clinician))
+    access = run_async(_give_access(url, base, clinician))
     stdout.print("Read with curl (as the clinician, nothing can be changed; the token ends in an hour):")
     for command in access.commands(settings.fhir_base):
         # Never wrapped: the lines are to be pasted.
@@ -115,6 +112,8 @@ def _free_port(port: int) -> int:
     Raises:
         UsageError: another program has it.
     """
+    import socket
+
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

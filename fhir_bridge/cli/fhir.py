@@ -6,24 +6,17 @@ import re
 from collections.abc import Iterator
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.markup import escape
 
 from fhir_bridge.cli.fhir_difference import difference
 from fhir_bridge.cli.output import UsageError, counted, counting, stderr, steps
-from fhir_bridge.fhir import JsonError, Validator, dumps, iter_resources, loads_exact, xml
-from fhir_bridge.fhir.bundles import read_resource
-from fhir_bridge.fhir.definitions import resource_types
-from fhir_bridge.fhir.fhirpath import (
-    Expression,
-    FHIRPathError,
-    compile,  # noqa: A004 - its name there
-    json_value,
-)
-from fhir_bridge.fhir.patch import PatchError, fhirpath_difference, fhirpath_patch, json_patch
-from fhir_bridge.pipeline.load_fhir import fhir_files
+
+if TYPE_CHECKING:
+    from fhir_bridge.fhir import JsonError
+    from fhir_bridge.fhir.fhirpath import Expression, FHIRPathError
 
 __all__ = ["app"]
 
@@ -82,6 +75,8 @@ def convert(
 
     Exit code 1: something could not be converted; it is named, with line, column and element, and the rest is written.
     """
+    from fhir_bridge.fhir import JsonError, dumps, xml
+
     found = [(source, file) for source in files for file in _of_the_other_syntax(source, to)]
     if not found:
         raise UsageError(f"nothing to convert to {to.value} was found")
@@ -129,6 +124,9 @@ def patch(
     All operations apply, or none: an error names the operation by its number, its path and the reason. The outcome is
     not validated; `fhir-bridge validate` does that.
     """
+    from fhir_bridge.fhir import JsonError, loads_exact
+    from fhir_bridge.fhir.patch import PatchError, fhirpath_patch, json_patch
+
     before = _read(resource)
     try:
         content = operations.read_bytes()
@@ -153,6 +151,8 @@ def make_patch(
 
     fhir-bridge fhir make-patch old.json new.json --out changes.json
     """
+    from fhir_bridge.fhir.patch import PatchError, fhirpath_difference
+
     try:
         parameters = fhirpath_difference(_read(before), _read(after))
     except PatchError as error:
@@ -188,6 +188,10 @@ def path(
 
     Exit code 1: a resource could not be read or the expression not be evaluated on it; 2: it is no FHIRPath.
     """
+    from fhir_bridge.fhir import JsonError, Validator
+    from fhir_bridge.fhir.fhirpath import FHIRPathError, compile, json_value  # noqa: A004 - its name there
+    from fhir_bridge.pipeline.sources import fhir_files
+
     try:
         compile(expression)
     except FHIRPathError as error:
@@ -219,6 +223,8 @@ def path(
 
 def _of_the_other_syntax(source: str, to: Syntax) -> list[Path]:
     """A named file, or those of a folder that are not yet in the syntax asked for."""
+    from fhir_bridge.pipeline.sources import fhir_files
+
     files = fhir_files([source], xml=True)
     if Path(source).is_dir():
         return [file for file in files if (file.suffix == ".xml") is (to is Syntax.json)]
@@ -227,6 +233,9 @@ def _of_the_other_syntax(source: str, to: Syntax) -> list[Path]:
 
 def _resources_of(source: str, file: Path) -> Iterator[tuple[Path, dict[str, Any] | JsonError]]:
     """The whole resources of a file, each with the path (no suffix) of the file to be written."""
+    from fhir_bridge.fhir import JsonError, iter_resources, loads_exact
+    from fhir_bridge.fhir.bundles import read_resource
+
     inside = file.relative_to(source) if Path(source).is_dir() else Path(file.name)
     if file.suffix not in (".ndjson", ".jsonl"):
         try:
@@ -245,6 +254,9 @@ def _resources_of(source: str, file: Path) -> Iterator[tuple[Path, dict[str, Any
 
 def _located(file: Path, entries: bool) -> Iterator[tuple[str, dict[str, Any] | JsonError]]:
     """Resources with their locators: lines of NDJSON, whole files, or the entries of a Bundle."""
+    from fhir_bridge.fhir import JsonError, iter_resources, loads_exact
+    from fhir_bridge.fhir.bundles import read_resource
+
     try:
         if not entries and file.suffix not in (".ndjson", ".jsonl"):
             yield file.name, read_resource(file)
@@ -263,6 +275,9 @@ def _compiled(
     expression: str, resource: dict[str, Any], known: dict[str, Expression | FHIRPathError | None]
 ) -> Expression | None:
     """The expression for this type, where a misspelt element is found at once; None where it is about another type."""
+    from fhir_bridge.fhir.definitions import resource_types
+    from fhir_bridge.fhir.fhirpath import FHIRPathError, compile  # noqa: A004 - its name there
+
     kind = str(resource.get("resourceType"))
     if kind not in known:
         first = _FIRST_NAME.match(expression)
@@ -278,6 +293,8 @@ def _compiled(
 
 
 def _print_result(locator: str, where: str, kind: str, value: Any, output: Format) -> None:
+    from fhir_bridge.fhir import dumps
+
     if output is Format.json:
         typer.echo(dumps({"source": locator, "path": where, "type": kind, "value": value}))
         return
@@ -286,6 +303,9 @@ def _print_result(locator: str, where: str, kind: str, value: Any, output: Forma
 
 
 def _read(file: Path) -> dict[str, Any]:
+    from fhir_bridge.fhir import JsonError
+    from fhir_bridge.fhir.bundles import read_resource
+
     try:
         return read_resource(file)
     except JsonError as error:
@@ -294,6 +314,8 @@ def _read(file: Path) -> dict[str, Any]:
 
 def _emit(resource: dict[str, Any], out: Path | None, like: Path) -> None:
     """Write a resource as its file's name says, or to the screen as the file it came from."""
+    from fhir_bridge.fhir import xml
+
     syntax = Syntax.xml if (out or like).suffix.lower() == ".xml" else Syntax.json
     try:
         text = _text(resource, syntax)
@@ -306,6 +328,8 @@ def _emit(resource: dict[str, Any], out: Path | None, like: Path) -> None:
 
 
 def _text(resource: dict[str, Any], syntax: Syntax) -> bytes:
+    from fhir_bridge.fhir import dumps, xml
+
     return xml.dumps(resource, indent=True) if syntax is Syntax.xml else dumps(resource, indent=True)
 
 

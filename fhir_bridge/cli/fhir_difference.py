@@ -5,17 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from fhir_bridge.cli.output import UsageError, counted, stderr
-from fhir_bridge.fhir import JsonError, dumps, iter_resources, loads_exact
-from fhir_bridge.fhir.bundles import read_resource
-from fhir_bridge.fhir.difference import SERVER_META, Difference, render
-from fhir_bridge.fhir.difference import difference as of_two
-from fhir_bridge.fhir.difference import difference_of_sets as of_sets
-from fhir_bridge.pipeline.load_fhir import fhir_files
+
+if TYPE_CHECKING:
+    from fhir_bridge.fhir.difference import Difference
 
 __all__ = ["difference"]
 
@@ -60,6 +57,12 @@ def difference(
 
     Exit code 0: no difference; 1: there are some; 2: wrong usage, or something could not be read.
     """
+    from fhir_bridge.fhir import JsonError, dumps
+    from fhir_bridge.fhir.bundles import read_resource
+    from fhir_bridge.fhir.difference import SERVER_META, render
+    from fhir_bridge.fhir.difference import difference as of_two
+    from fhir_bridge.fhir.difference import difference_of_sets as of_sets
+
     if left.is_dir() != right.is_dir():
         raise UsageError("expected two files or two folders")
     options: dict[str, Any] = {
@@ -94,6 +97,9 @@ def _resources(source: Path) -> Iterator[dict[str, Any]]:
     Raises:
         JsonError: something is no resource; the message says where.
     """
+    from fhir_bridge.fhir import JsonError, iter_resources, loads_exact
+    from fhir_bridge.pipeline.sources import fhir_files
+
     for file in fhir_files([str(source)], xml=True):
         for locator, text in iter_resources(file):
             try:

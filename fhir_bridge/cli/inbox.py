@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
-from typing import Annotated, get_args
+from typing import TYPE_CHECKING, Annotated
 
 import orjson
 import typer
 from rich.markup import escape
 from rich.table import Table
 
-from fhir_bridge.cli.database import open_database
+from fhir_bridge.cli.database import open_database, run_async
 from fhir_bridge.cli.output import UsageError, counted, stderr, stdout
-from fhir_bridge.pipeline.inbox import replay as replay_entries
-from fhir_bridge.storage import Store
-from fhir_bridge.storage.inbox import Entry, Kind
+
+if TYPE_CHECKING:
+    from fhir_bridge.storage.inbox import Entry, Kind
 
 __all__ = ["app"]
 
@@ -27,7 +26,7 @@ app = typer.Typer(
 Site = Annotated[
     Path | None, typer.Option("--site", envvar="FHIR_BRIDGE_SITE", help="The site file.", exists=True)
 ]
-_WORDS = {
+_WORDS: dict[Kind, str] = {
     "held": "waits for its patient",
     "refused": "its key is under another patient",
     "duplicate": "two contents of one thing",
@@ -38,13 +37,15 @@ _WORDS = {
 def _read(
     url: str, *, kind: Kind | None = None, keys: list[int] | None = None, everything: bool = False
 ) -> list[Entry]:
+    from fhir_bridge.storage import Store
+
     async def read() -> list[Entry]:
         async with await Store.open(url, max_size=2) as store:
             return await store.read_inbox(
                 kind=kind, keys=keys, state=None if everything else "open", limit=100_000
             )
 
-    return asyncio.run(read())
+    return run_async(read())
 
 
 def _form(entry: Entry) -> dict[str, object]:
@@ -66,9 +67,7 @@ def _form(entry: Entry) -> dict[str, object]:
 
 @app.command("list")
 def list_(
-    kind: Annotated[
-        str | None, typer.Option("--kind", help=f"Only these: {', '.join(get_args(Kind))}.")
-    ] = None,
+    kind: Annotated[str | None, typer.Option("--kind", help=f"Only these: {', '.join(_WORDS)}.")] = None,
     everything: Annotated[bool, typer.Option("--all", help="Settled and discarded ones, too.")] = False,
     json: Annotated[bool, typer.Option("--json", help="A JSON object a line.")] = False,
 ) -> None:
@@ -76,9 +75,9 @@ def list_(
 
     fhir-bridge inbox list --kind held
     """
-    wanted: Kind | None = next((one for one in get_args(Kind) if one == kind), None)
+    wanted = next((one for one in _WORDS if one == kind), None)
     if kind is not None and wanted is None:
-        raise UsageError(f"--kind is one of {', '.join(get_args(Kind))}, not {kind}")
+        raise UsageError(f"--kind is one of {', '.join(_WORDS)}, not {kind}")
     entries = _read(open_database(), kind=wanted, everything=everything)
     if json:
         for entry in entries:
@@ -129,6 +128,8 @@ def replay(
 
         fhir-bridge inbox replay --all --site site.yaml
     """
+    from fhir_bridge.pipeline.inbox import replay as replay_entries
+
     if bool(keys) == everything:
         raise UsageError("name the entries to process again, or give --all")
     url = open_database()
@@ -147,6 +148,7 @@ def replay(
 @app.command()
 def discard(keys: Annotated[list[int], typer.Argument(metavar="ID...", help="Entries.")]) -> None:
     """Take entries off the list for good; a source that is kept for them alone is deleted."""
+    from fhir_bridge.storage import Store
 
     url = open_database()
 
@@ -154,4 +156,4 @@ def discard(keys: Annotated[list[int], typer.Argument(metavar="ID...", help="Ent
         async with await Store.open(url, max_size=2) as store:
             return await store.set_inbox_state(keys, "discarded")
 
-    stderr.print(f"{asyncio.run(set_state())} discarded")
+    stderr.print(f"{run_async(set_state())} discarded")

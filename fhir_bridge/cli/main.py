@@ -25,9 +25,6 @@ from fhir_bridge.cli import (
     view,
 )
 from fhir_bridge.cli.output import UsageError, stderr
-from fhir_bridge.mapping import CrosswalkError, MappingErrors, SiteError
-from fhir_bridge.pipeline import ManifestError, OutputFolderError, RunIncomplete, SourceError
-from fhir_bridge.plugins import PluginError
 
 __all__ = ["app", "main"]
 
@@ -71,46 +68,64 @@ def _root(
     """EHR, imaging and genomics records to FHIR R4, served over SMART, with predictions attached."""
 
 
-_WRONG_USE = (
-    UsageError,
-    OutputFolderError,
-    ManifestError,
-    MappingErrors,
-    SourceError,
-    SiteError,
-    CrosswalkError,
-    PluginError,
-    PermissionError,
-)
-_CUT_OFF = (RunIncomplete, OSError, MemoryError)
-
-
 def main() -> None:
     """Run a command. Exit codes: 0, 1, 4 as the command says; 2 wrong use; 3 the run is incomplete."""
     try:
         app()
-    except _WRONG_USE as error:
-        stderr.print(f"[bold red]error:[/] {escape(str(error))}", soft_wrap=True)
-        sys.exit(2)
-    except _CUT_OFF as error:
-        stderr.print(f"[bold red]incomplete:[/] {escape(str(error) or type(error).__name__)}", soft_wrap=True)
-        sys.exit(3)
     except Exception as error:  # noqa: BLE001 - the last boundary: a person gets a sentence, not a traceback
         sys.exit(_explain(error))
 
 
 def _explain(error: Exception) -> int:
-    """Say what storage refused or what went wrong inside, and give the exit code."""
-    from psycopg import OperationalError  # only here: most commands never need the database driver
+    """Print what a command refused, or what went wrong inside, and give the exit code."""
+    from fhir_bridge.plugins.extras import missing_extra
 
-    from fhir_bridge.storage.errors import DatabaseUnavailable, StorageError
-
-    if isinstance(error, (DatabaseUnavailable, OperationalError)):
-        stderr.print(f"[bold red]incomplete:[/] the database: {escape(str(error).strip())}", soft_wrap=True)
-        return 3
-    if isinstance(error, StorageError):
-        stderr.print(f"[bold red]error:[/] {escape(str(error))} ({error.code})", soft_wrap=True)
+    if isinstance(error, ImportError) and (missing := missing_extra(error)) is not None:
+        stderr.print(f"[bold red]error:[/] {escape(str(missing))}", soft_wrap=True)
         return 2
+    # Only here: importing these takes longer than most commands run.
+    from fhir_bridge.mapping import CrosswalkError, MappingErrors, SiteError
+    from fhir_bridge.pipeline import ManifestError, OutputFolderError, RunIncomplete, SourceError
+    from fhir_bridge.plugins import PluginError
+
+    wrong_use = (
+        UsageError,
+        OutputFolderError,
+        ManifestError,
+        MappingErrors,
+        SourceError,
+        SiteError,
+        CrosswalkError,
+        PluginError,
+        PermissionError,
+    )
+    if isinstance(error, wrong_use):
+        stderr.print(f"[bold red]error:[/] {escape(str(error))}", soft_wrap=True)
+        return 2
+    if isinstance(error, RunIncomplete | OSError | MemoryError):
+        stderr.print(f"[bold red]incomplete:[/] {escape(str(error) or type(error).__name__)}", soft_wrap=True)
+        return 3
+    if "psycopg" in sys.modules:  # else no part of storage was imported, and none can have raised it
+        from psycopg import OperationalError
+        from psycopg.errors import DiskFull
+
+        from fhir_bridge.storage.errors import DatabaseUnavailable, StorageError
+
+        if isinstance(error, DiskFull):
+            stderr.print(
+                "[bold red]incomplete:[/] the database's disk is full; what was stored before this is whole. "
+                f"Make room, then run the same command again. (FB-STORE-026: {escape(str(error).strip())})",
+                soft_wrap=True,
+            )
+            return 3
+        if isinstance(error, (DatabaseUnavailable, OperationalError)):
+            stderr.print(
+                f"[bold red]incomplete:[/] the database: {escape(str(error).strip())}", soft_wrap=True
+            )
+            return 3
+        if isinstance(error, StorageError):
+            stderr.print(f"[bold red]error:[/] {escape(str(error))} ({error.code})", soft_wrap=True)
+            return 2
     if os.environ.get("FHIR_BRIDGE_DEBUG"):
         traceback.print_exception(error)
     stderr.print(

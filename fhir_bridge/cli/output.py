@@ -8,14 +8,6 @@ from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    SpinnerColumn,
-    TextColumn,
-    TimeElapsedColumn,
-)
 from rich.table import Table
 
 __all__ = ["UsageError", "counted", "counting", "print_report", "stderr", "stdout", "steps"]
@@ -38,6 +30,8 @@ class UsageError(Exception):
 @contextmanager
 def counting(what: str) -> Iterator[Callable[[int], None]]:
     """A progress line for work whose end is not known: yields a function that takes the count so far."""
+    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
     columns = (
         SpinnerColumn(),
         TextColumn("{task.description}"),
@@ -52,6 +46,8 @@ def counting(what: str) -> Iterator[Callable[[int], None]]:
 @contextmanager
 def steps(what: str, total: int) -> Iterator[Callable[[str], None]]:
     """A progress bar over a known number of steps: yields a function that names the next step."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),

@@ -5,14 +5,15 @@ from __future__ import annotations
 from rich.table import Table
 
 from fhir_bridge.cli.output import stdout
-from fhir_bridge.plugins import adapters, loaded
-from fhir_bridge.predictions import predictors
 
 __all__ = ["plugins"]
 
 
 def plugins() -> None:
     """List plug-ins with the hooks they implement, the adapters and the predictors."""
+    from fhir_bridge.plugins import adapters, loaded
+    from fhir_bridge.predictions import predictors
+
     table = Table(title="Plug-ins", title_justify="left")
     for name in ("plug-in", "package", "hooks"):
         table.add_column(name, overflow="fold")

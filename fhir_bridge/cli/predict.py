@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.table import Table
 
-from fhir_bridge.cli.database import open_database
+from fhir_bridge.cli.database import open_database, run_async
 from fhir_bridge.cli.output import UsageError, counting, stdout
-from fhir_bridge.mapping import Site
-from fhir_bridge.pipeline import site_key
-from fhir_bridge.predictions import Predicted, Prediction, PredictionError, PredictionRun, find_predictor
-from fhir_bridge.storage import Store
-from fhir_bridge.storage.errors import StorageError
+
+if TYPE_CHECKING:
+    from fhir_bridge.mapping import Site
+    from fhir_bridge.predictions import Predicted, PredictionRun
 
 __all__ = ["predict"]
 
@@ -43,12 +41,16 @@ def predict(
 
         fhir-bridge predict score2 --all --site site.yaml
     """
+    from fhir_bridge.mapping import Site
+    from fhir_bridge.predictions import Prediction, PredictionError
+    from fhir_bridge.storage.errors import StorageError
+
     if sum((bool(patient), group is not None, everyone)) != 1:
         raise UsageError("say for whom: --patient ID, --group ID or --all")
     settings = Site.load(site) if site else Site()
     url = open_database()
     try:
-        found = asyncio.run(_run(url, predictor, patient, group, settings))
+        found = run_async(_run(url, predictor, patient, group, settings))
     except (PredictionError, StorageError) as error:
         raise UsageError(str(error)) from error
     table = Table(title=predictor, title_justify="left")
@@ -75,6 +77,10 @@ def predict(
 
 
 async def _run(url: str, name: str, patients: list[str], group: str | None, site: Site) -> list[Predicted]:
+    from fhir_bridge.pipeline import site_key
+    from fhir_bridge.predictions import PredictionRun, find_predictor
+    from fhir_bridge.storage import Store
+
     predictor = find_predictor(name)
     found: list[Predicted] = []
     async with await Store.open(url, known=site.definitions) as store:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from rich.markup import escape
 from rich.table import Table
 
 from fhir_bridge.cli.output import counted, stdout
-from fhir_bridge.terminology.curation import Entry, Review
-from fhir_bridge.terminology.suggest import Suggester, Suggestion
+
+if TYPE_CHECKING:
+    from fhir_bridge.terminology.curation import Entry, Review
+    from fhir_bridge.terminology.suggest import Suggester, Suggestion
 
 __all__ = ["ReviewSession"]
 

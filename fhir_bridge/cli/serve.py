@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
@@ -11,8 +10,8 @@ from typing import Annotated, Any
 import typer
 from pydantic import ValidationError
 
-from fhir_bridge.cli.database import open_database
-from fhir_bridge.cli.output import UsageError, counting, stdout
+from fhir_bridge.cli.database import open_database, run_async
+from fhir_bridge.cli.output import UsageError, counting, stderr, stdout
 
 __all__ = ["reindex", "serve"]
 
@@ -71,13 +70,20 @@ def serve(
 
 def reindex() -> None:
     """Make the search index anew from the stored resources."""
+    from fhir_bridge.server.background import JobFailed, reindex_now
     from fhir_bridge.storage import Store
 
     async def run(url: str, progress: Callable[[int], None]) -> int:
         async with await Store.open(url) as store:
-            return await store.reindex(progress)
+            return await reindex_now(store, progress)
 
     url = open_database()
     with counting("indexing") as progress:
-        count = asyncio.run(run(url, progress))
+        try:
+            count = run_async(run(url, progress))
+        except JobFailed as error:
+            stderr.print(
+                f"the index could not be made ({error}); the process that was at it has the reason in its log"
+            )
+            raise typer.Exit(3) from error
     stdout.print(f"{count:,} resources indexed")

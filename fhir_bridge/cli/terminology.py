@@ -13,8 +13,6 @@ from fhir_bridge.cli.terminology_asking import expand, lookup, translate, valida
 from fhir_bridge.cli.terminology_curation import review, suggest
 from fhir_bridge.cli.terminology_import import import_, list_, remove
 from fhir_bridge.cli.terminology_options import SiteFile, Store, store_folder
-from fhir_bridge.plugins import shipped
-from fhir_bridge.terminology import lint_folders, lint_store
 
 __all__ = ["app"]
 
@@ -44,6 +42,9 @@ def lint(
     site: SiteFile = None,
 ) -> None:
     """Find wrong and retired codes, displays that don't match, rows twice or in conflict; exit code 1 on errors."""
+    from fhir_bridge.plugins import shipped
+    from fhir_bridge.terminology import lint_folders, lint_store
+
     place = store_folder(store, site)
     kept = place if place.is_dir() else None
     if imported and kept is None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from http import HTTPStatus
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import orjson
 import typer
@@ -13,12 +13,10 @@ from rich.table import Table
 
 from fhir_bridge.cli.output import UsageError, counted, stderr, stdout
 from fhir_bridge.cli.terminology_options import Folders, SiteFile, Store, terminology_of
-from fhir_bridge.terminology import Terminology
-from fhir_bridge.terminology.grammars import GrammarContent
-from fhir_bridge.terminology.hints import did_you_mean, near_codes, near_names, near_systems
-from fhir_bridge.terminology.operations.outcomes import OperationError
-from fhir_bridge.terminology.operations.parameters import from_query
-from fhir_bridge.terminology.operations.service import Request, TerminologyService
+
+if TYPE_CHECKING:
+    from fhir_bridge.terminology import Terminology
+    from fhir_bridge.terminology.operations.service import Request, TerminologyService
 
 __all__ = ["expand", "lookup", "translate", "validate"]
 
@@ -39,6 +37,8 @@ def lookup(
     site: SiteFile = None,
 ) -> None:
     """Tell what a code means; exit code 1 where it is not known."""
+    from fhir_bridge.terminology.operations.outcomes import OperationError
+
     terminology = terminology_of(folder, store, site)
     url, _, version = system.partition("|")
     concept = None if version else terminology.lookup(url, code)
@@ -128,6 +128,8 @@ def expand(
 
     fhir-bridge terminology expand http://hl7.org/fhir/ValueSet/observation-codes --filter "glucose serum" --count 10
     """
+    from fhir_bridge.terminology.operations.outcomes import OperationError
+
     terminology = terminology_of(folder, store, site)
     request = _request(
         url=value_set,
@@ -228,10 +230,15 @@ def translate(
 
 
 def _service(terminology: Terminology) -> TerminologyService:
+    from fhir_bridge.terminology.operations.service import TerminologyService
+
     return TerminologyService(terminology.library)
 
 
 def _request(**values: str | int | bool | Sequence[str] | None) -> Request:
+    from fhir_bridge.terminology.operations.parameters import from_query
+    from fhir_bridge.terminology.operations.service import Request
+
     pairs: list[tuple[str, str]] = []
     for name, value in values.items():
         several = value if isinstance(value, list) else [value]
@@ -253,6 +260,9 @@ def _values(answer: Mapping[str, Any]) -> dict[str, Any]:
 
 def _unknown(terminology: Terminology, system: str, version: str, code: str) -> None:
     """Say why a code is not known, and what may have been meant."""
+    from fhir_bridge.terminology.grammars import GrammarContent
+    from fhir_bridge.terminology.hints import did_you_mean, near_codes, near_systems
+
     content = terminology.library.code_system(system, version or None)
     if content is None:
         known = sorted(terminology.library.code_system_versions(system))
@@ -277,6 +287,8 @@ def _unknown(terminology: Terminology, system: str, version: str, code: str) -> 
 
 
 def _no_value_set(terminology: Terminology, url: str) -> None:
+    from fhir_bridge.terminology.hints import near_names
+
     near = near_names(sorted(terminology.library.value_set_urls()), url)
     hint = f"; did you mean {near[0]}?" if near else ""
     stderr.print(escape(f"the value set {url} is not at hand{hint}"), soft_wrap=True)

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import getpass
-import secrets
-import socket
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import orjson
 import typer
@@ -16,13 +13,11 @@ from rich.table import Table
 from fhir_bridge.cli.output import UsageError, counted, stderr, stdout, steps
 from fhir_bridge.cli.review_session import ReviewSession
 from fhir_bridge.cli.terminology_options import SiteFile, Store, store_folder
-from fhir_bridge.fhir import JsonError, definitions, loads_exact
-from fhir_bridge.terminology import TerminologyFileError, get_terminology
-from fhir_bridge.terminology.content import CodeSystemContent
-from fhir_bridge.terminology.curation import Review, by_use, concept_map, encoding_of, read_catalogue
-from fhir_bridge.terminology.memory import ResourceContent, TableContent
-from fhir_bridge.terminology.store import open_store
-from fhir_bridge.terminology.suggest import LocalTerm, Suggester, get_lexicon
+
+if TYPE_CHECKING:
+    from fhir_bridge.terminology.content import CodeSystemContent
+    from fhir_bridge.terminology.curation import Review
+    from fhir_bridge.terminology.suggest import LocalTerm, Suggester
 
 __all__ = ["review", "suggest"]
 
@@ -68,6 +63,8 @@ def suggest(
 
     fhir-bridge terminology suggest lab.csv --target http://loinc.org --language de --out lab.review.jsonl
     """
+    from fhir_bridge.terminology.curation import Review, by_use
+
     if out is not None and out.exists():
         raise UsageError(f"{out} is there already: a review is never written over; go on with it by `review`")
     columns = dict(_pair(text) for text in column)
@@ -124,8 +121,12 @@ def review(
     search the code systems that the candidates are from, or others by --target. The page is served to this machine
     alone, by the link that is printed.
     """
+    from fhir_bridge.terminology.curation import concept_map
+
     held = _load(file)
     if write is None:
+        import getpass
+
         name = by or getpass.getuser()
         if approve is not None:
             chosen = held.approve(approve, name)
@@ -153,6 +154,9 @@ def review(
 
 def _serve(held: Review, name: str, suggester: Suggester | None, port: int) -> None:
     """The review page on the loopback address until interrupted."""
+    import secrets
+    import socket
+
     import uvicorn
 
     from fhir_bridge.server.review import review_app
@@ -175,6 +179,9 @@ def _pair(text: str) -> tuple[str, str]:
 def _read(
     path: Path, columns: dict[str, str], system: str, language: str | None, encoding: str | None
 ) -> list[LocalTerm]:
+    from fhir_bridge.terminology import TerminologyFileError
+    from fhir_bridge.terminology.curation import encoding_of, read_catalogue
+
     spelt = encoding or encoding_of(path)
     if spelt == "cp1252" and not encoding:
         stderr.print(f"{path} is not UTF-8: read as Windows-1252; --encoding names another")
@@ -185,6 +192,9 @@ def _read(
 
 
 def _load(path: Path) -> Review:
+    from fhir_bridge.terminology import TerminologyFileError
+    from fhir_bridge.terminology.curation import Review
+
     try:
         return Review.load(path)
     except TerminologyFileError as error:
@@ -192,6 +202,9 @@ def _load(path: Path) -> Review:
 
 
 def _suggester(targets: list[str], store: Path, lexicon: list[Path]) -> Suggester:
+    from fhir_bridge.terminology import get_terminology
+    from fhir_bridge.terminology.suggest import Suggester, get_lexicon
+
     try:
         words = get_lexicon(tuple(lexicon))
     except ValueError as error:
@@ -218,6 +231,10 @@ def _is_at_hand(system: str, store: Path) -> bool:
 
 def _target(name: str, store: Path) -> CodeSystemContent:
     """The content to choose from: a CodeSystem file, an imported system, or one of the definition tables."""
+    from fhir_bridge.fhir import JsonError, definitions, loads_exact
+    from fhir_bridge.terminology.memory import ResourceContent, TableContent
+    from fhir_bridge.terminology.store import open_store
+
     path = Path(name)
     if path.is_file():
         try:

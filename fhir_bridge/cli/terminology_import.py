@@ -4,19 +4,23 @@ from __future__ import annotations
 
 from itertools import groupby
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.markup import escape
 
 from fhir_bridge.cli.output import UsageError, counted, stderr, stdout
 from fhir_bridge.cli.terminology_options import SiteFile, Store, store_folder
-from fhir_bridge.cli.terminology_progress import shown_progress
-from fhir_bridge.terminology.imports import FORMATS, ImportResult, Options, import_file
-from fhir_bridge.terminology.store import ContentStore, ImportProblem, StoreError, open_store
+
+if TYPE_CHECKING:
+    from fhir_bridge.terminology.imports import ImportResult
+    from fhir_bridge.terminology.store import ContentStore
 
 __all__ = ["import_", "list_", "remove"]
 
+_FORMATS = (
+    "loinc rf2 rxnorm omop claml icd10cm obo hgnc usagi stcm sssom atc iso-codes fhir".split()
+)  # the built-in importers, which --help does not import; a test compares them
 _LISTED = 20
 """So many code systems or maps of an import are told one by one; of more, how many."""
 
@@ -26,7 +30,7 @@ def import_(
         list[Path], typer.Argument(exists=True, help="Downloads as they are: archives, folders, files.")
     ],
     format_name: Annotated[
-        str, typer.Option("--format", help=f"auto, or one of {', '.join(FORMATS)}.")
+        str, typer.Option("--format", help=f"auto, or one of {', '.join(_FORMATS)}, or of a plug-in.")
     ] = "auto",
     store: Store = None,
     site: SiteFile = None,
@@ -43,8 +47,14 @@ def import_(
 
     A file is imported whole or not at all; exit code 1 where one can't be.
     """
-    if format_name != "auto" and format_name not in FORMATS:
-        raise UsageError(f'--format "{format_name}" is not one of auto, {", ".join(FORMATS)}')
+    from fhir_bridge.cli.terminology_progress import shown_progress
+    from fhir_bridge.plugins import importers
+    from fhir_bridge.terminology.imports import Options, import_file
+    from fhir_bridge.terminology.store import ImportProblem, StoreError
+
+    known = importers()
+    if format_name != "auto" and format_name not in known:
+        raise UsageError(f'--format "{format_name}" is not one of auto, {", ".join(known)}')
     if as_of is not None and not (len(as_of) == 8 and as_of.isdigit()):
         raise UsageError(f'--as-of "{as_of}" is not a day such as 20260131')
     into = _store(store, site)
@@ -68,6 +78,8 @@ def import_(
 
 def list_(store: Store = None, site: SiteFile = None) -> None:
     """List what is imported."""
+    from fhir_bridge.terminology.store import StoreError
+
     into = _store(store, site)
     try:
         systems, maps = into.systems(), into.concept_maps()
@@ -111,6 +123,8 @@ def remove(
     site: SiteFile = None,
 ) -> None:
     """Remove what is imported: one version, or all where none is named; exit code 1 where there is nothing of it."""
+    from fhir_bridge.terminology.store import StoreError
+
     into = _store(store, site)
     url, bar, version = canonical.partition("|")
     try:
@@ -125,6 +139,8 @@ def remove(
 
 
 def _store(given: Path | None, site: Path | None) -> ContentStore:
+    from fhir_bridge.terminology.store import open_store
+
     return open_store(store_folder(given, site))
 
 

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from fhir_bridge.mapping import Site
-from fhir_bridge.terminology import Terminology, get_terminology
-from fhir_bridge.terminology.store import store_path
+if TYPE_CHECKING:
+    from fhir_bridge.terminology import Terminology
 
 __all__ = ["Folders", "SiteFile", "Store", "store_folder", "terminology_of"]
 
@@ -38,6 +37,9 @@ def store_folder(store: Path | None, site: Path | None) -> Path:
     Raises:
         SiteError: the site file can't be used.
     """
+    from fhir_bridge.mapping import Site
+    from fhir_bridge.terminology.store import store_path
+
     return store_path(store, None if site is None else Site.load(site).terminology_store_path)
 
 
@@ -47,6 +49,10 @@ def terminology_of(folders: Sequence[Path], store: Path | None, site: Path | Non
     Raises:
         SiteError: the site file can't be used.
     """
+    from fhir_bridge.mapping import Site
+    from fhir_bridge.terminology import get_terminology
+    from fhir_bridge.terminology.store import store_path
+
     settings = Site() if site is None else Site.load(site)
     return get_terminology(
         (*settings.terminology_paths, *folders), store_path(store, settings.terminology_store_path)

@@ -3,28 +3,48 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
-import orjson
 import typer
 from rich.markup import escape
 from rich.table import Table
 
 from fhir_bridge.cli.output import counting, stderr, stdout
-from fhir_bridge.fhir import declared
-from fhir_bridge.pipeline import ValidationSummary, use_packages, validate_files
+
+if TYPE_CHECKING:
+    from fhir_bridge.pipeline import Validated
+    from fhir_bridge.pipeline.validation_reports import Report
 
 __all__ = ["validate"]
 
 _COLOUR = {"fatal": "bold red", "error": "red", "warning": "yellow", "information": "blue"}
 
 
+class _Text:
+    """A line an issue, for people."""
+
+    def add(self, validated: Validated) -> None:
+        for issue in validated.issues:
+            colour = _COLOUR[issue.severity]
+            where = escape(f"{validated.locator}: {issue.expression}")
+            stdout.print(
+                f"{where}: [{colour}]{issue.severity}[/] {escape(issue.message)} ({issue.code})",
+                soft_wrap=True,
+            )
+
+    def close(self) -> None:
+        """Nothing is left."""
+
+
 class Format(StrEnum):
-    """How findings are printed."""
+    """How issues are written."""
 
     text = "text"
     json = "json"
+    sarif = "sarif"
+    junit = "junit"
 
 
 def validate(
@@ -43,8 +63,9 @@ def validate(
         list[str],
         typer.Option(
             "--package",
-            metavar="FILE",
-            help="Use this FHIR package (.tgz, folder or JSON file) too; repeats.",
+            metavar="PACKAGE",
+            help="Use this FHIR package too: a .tgz, folder or JSON file, or name#version of the package cache "
+            "(~/.fhir/packages); repeats.",
         ),
     ] = [],  # noqa: B006 - typer copies it
     site: Annotated[
@@ -54,47 +75,45 @@ def validate(
         ),
     ] = None,
     output: Annotated[
-        Format, typer.Option("--format", help="text for people, json (a line a finding) for tools.")
-    ] = (Format.text),
+        Format,
+        typer.Option(
+            "--format",
+            help="text for people; for tools json (a line an issue), sarif (code hosts, editors) or junit "
+            "(build servers), on standard output.",
+        ),
+    ] = Format.text,
+    jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, help="Worker processes.")] = 1,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="The summary only.")] = False,
 ) -> None:
     """Validate resources: structure, cardinality, types, bindings, fixed values, the profiles they declare.
 
     A line of NDJSON is a resource, and so is a file; a Bundle is validated as a whole, with its entries.
 
+        fhir-bridge validate fhir/ --site site.yaml --jobs 4
+
+        fhir-bridge validate examples/ --format sarif > examples.sarif
+
     Exit code 1 where a resource has an error, or a package can't be used as a whole.
     """
+    from fhir_bridge.fhir import declared
+    from fhir_bridge.pipeline import Checks, ValidationSummary, use_packages, validate_files
+    from fhir_bridge.pipeline.validation_reports import FORMATS
+
     broken = False
-    packages = use_packages(package, site)
-    for issue in packages.issues:
+    for issue in use_packages(package, site).issues:
         broken = broken or issue.severity == "error"
         if issue.severity != "information":
-            said = f"{issue.source}: {issue.message} ({issue.code})"
-            stderr.print(f"[{_COLOUR[issue.severity]}]{issue.severity}[/] {escape(said)}", soft_wrap=True)
+            text = f"{issue.source}: {issue.message} ({issue.code})"
+            stderr.print(f"[{_COLOUR[issue.severity]}]{issue.severity}[/] {escape(text)}", soft_wrap=True)
+    checks = Checks(tuple(profile), tuple(package), site)
     summary = ValidationSummary()
+    write = (lambda _text: None) if quiet else partial(typer.echo, nl=False)
+    report: Report = _Text() if output is Format.text else FORMATS[output.value](write)
     with counting("validating") as progress:
-        for locator, issues in validate_files(
-            paths, profile, summary, progress, site=site, definitions=packages.definitions
-        ):
-            for issue in issues:
-                if quiet:
-                    continue
-                if output is Format.json:
-                    found = {
-                        "source": locator,
-                        "severity": issue.severity,
-                        "code": issue.code,
-                        "expression": issue.expression,
-                        "message": issue.message,
-                    }
-                    typer.echo(orjson.dumps(found).decode())
-                else:
-                    colour = _COLOUR[issue.severity]
-                    where = escape(f"{locator}: {issue.expression}")
-                    stdout.print(
-                        f"{where}: [{colour}]{issue.severity}[/] {escape(issue.message)} ({issue.code})",
-                        soft_wrap=True,
-                    )
+        for validated in validate_files(paths, checks, summary, progress, jobs=jobs):
+            if not quiet:
+                report.add(validated)
+    report.close()
     table = Table(title=f"{summary.resources:,} resources, {summary.invalid:,} invalid", title_justify="left")
     for name in ("severity", "code", "findings", "what"):
         table.add_column(name)

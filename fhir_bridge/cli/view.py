@@ -6,7 +6,7 @@ import sys
 from contextlib import ExitStack
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, BinaryIO
+from typing import TYPE_CHECKING, Annotated, BinaryIO, Literal
 
 import typer
 from rich.markup import escape
@@ -14,21 +14,12 @@ from rich.table import Table
 
 from fhir_bridge.cli.database import open_database
 from fhir_bridge.cli.output import UsageError, counted, counting, stderr, stdout
-from fhir_bridge.fhir.issues import Issue
-from fhir_bridge.fhir.ports import TerminologyPort
-from fhir_bridge.fhir.views import View, ViewError, check_view, compile_view
-from fhir_bridge.pipeline.ndjson import reject_line
-from fhir_bridge.pipeline.views import (
-    ParquetMissing,
-    Types,
-    ViewRun,
-    file_records,
-    open_sink,
-    parquet_fields,
-    run_view,
-    shipped_views,
-    stored_records,
-)
+
+if TYPE_CHECKING:
+    from fhir_bridge.fhir.issues import Issue
+    from fhir_bridge.fhir.ports import TerminologyPort
+    from fhir_bridge.fhir.views import View
+    from fhir_bridge.pipeline.views import ViewRun
 
 __all__ = ["app"]
 
@@ -48,6 +39,8 @@ class Format(StrEnum):
     ndjson = "ndjson"
     parquet = "parquet"
 
+
+Native = Literal["both", "native", "text"]  # values of `pipeline.views.Types`
 
 ViewName = Annotated[
     str,
@@ -80,13 +73,13 @@ def run(
         typer.Option("--database", metavar="URL", help="Read the store at this PostgreSQL URL."),
     ] = None,
     types: Annotated[
-        Types,
+        Native,
         typer.Option(
             "--types",
             help="Parquet's dates, dateTimes and decimals: native columns beside text as written (both), "
             "native alone (what has no exact native form is null, and told of), or text alone.",
         ),
-    ] = Types.both,
+    ] = "both",
     limit: Annotated[int | None, typer.Option("--limit", min=1, help="Stop after so many rows.")] = None,
     rejects: Annotated[
         Path | None,
@@ -105,6 +98,14 @@ def run(
 
         fhir-bridge view run conditions --stored --to ndjson
     """
+    from fhir_bridge.pipeline.views import (
+        Types,
+        file_records,
+        open_sink,
+        run_view,
+        stored_records,
+    )
+
     compiled = _compiled(view)
     if (stored or database is not None) == bool(sources):
         raise UsageError("say what to read: files or folders, or --stored (or --database URL) for the store")
@@ -116,12 +117,9 @@ def run(
             records = stored_records(open_database(database), compiled.resource, exact=compiled.exact)
         else:
             records = file_records(sources, compiled.resource, exact=compiled.exact)
-        try:
-            sink = stack.enter_context(
-                open_sink(to, compiled.columns, out, stream=sys.stdout.buffer, types=types)
-            )
-        except ParquetMissing as error:
-            raise UsageError(str(error)) from error
+        sink = stack.enter_context(
+            open_sink(to, compiled.columns, out, stream=sys.stdout.buffer, types=Types(types))
+        )
         named = _Rejects(stack.enter_context(rejects.open("wb")) if rejects else None)
         terminology = _terminology(compiled)
         with counting(compiled.definition.name or compiled.resource) as progress:
@@ -144,6 +142,8 @@ def check(view: ViewName) -> None:
 
     fhir-bridge view check my-view.json
     """
+    from fhir_bridge.fhir.views import check_view, compile_view
+
     issues = check_view(_text(view))
     errors = [found for found in issues if found.severity != "warning"]
     for found in issues:
@@ -162,13 +162,15 @@ def check(view: ViewName) -> None:
 def show(
     view: ViewName,
     types: Annotated[
-        Types, typer.Option("--types", help="As for `view run`: what Parquet makes of it.")
-    ] = Types.both,
+        Native, typer.Option("--types", help="As for `view run`: what Parquet makes of it.")
+    ] = "both",
 ) -> None:
     """Show a view's columns with their FHIR types, and the types they have in Parquet.
 
     fhir-bridge view show patient_demographics
     """
+    from fhir_bridge.pipeline.views import Types, parquet_fields
+
     compiled = _compiled(view)
     definition = compiled.definition
     title = definition.title or definition.name or compiled.resource
@@ -176,7 +178,7 @@ def show(
     for heading in ("column", "type", "in Parquet", "path", "description"):
         table.add_column(heading, overflow="fold")
     native: dict[str, list[str]] = {}
-    for name, kind, column in parquet_fields(compiled.columns, types):
+    for name, kind, column in parquet_fields(compiled.columns, Types(types)):
         form = f"list of {kind.name}" if column.collection else kind.name
         native.setdefault(column.name, []).append(form if name == column.name else f"{name}: {form}")
     for column in compiled.columns:
@@ -196,6 +198,9 @@ def show(
 @app.command("list")
 def list_views() -> None:
     """List the views that come with the bridge."""
+    from fhir_bridge.fhir.views import compile_view
+    from fhir_bridge.pipeline.views import shipped_views
+
     table = Table(title="Shipped views", title_justify="left")
     for heading in ("name", "resource", "what it gives"):
         table.add_column(heading, overflow="fold")
@@ -206,6 +211,8 @@ def list_views() -> None:
 
 
 def _text(view: str) -> bytes:
+    from fhir_bridge.pipeline.views import shipped_views
+
     path = Path(view)
     if not path.is_file():
         known = shipped_views()
@@ -216,6 +223,8 @@ def _text(view: str) -> bytes:
 
 
 def _compiled(view: str) -> View:
+    from fhir_bridge.fhir.views import ViewError, compile_view
+
     try:
         compiled = compile_view(_text(view))
     except ViewError as error:
@@ -263,6 +272,8 @@ class _Rejects:
 
     def tell(self, locator: str, issue: Issue) -> None:
         """Name one."""
+        from fhir_bridge.pipeline.ndjson import reject_line
+
         if len(self.first) < _SHOWN:
             where = f"{issue.expression}: " if issue.expression else ""
             self.first.append(f"{locator}: {where}{issue.message} ({issue.code})")

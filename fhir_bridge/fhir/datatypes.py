@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+from fhir_bridge.fhir.models import is_model, model_type
+
 __all__ = [
     "TYPE_ATTRIBUTE",
     "Address",
@@ -124,12 +126,16 @@ class Uri(_Primitive):
 def fhir_type(value: object) -> str:
     """The FHIR type of a value made by a mapping: its own, or that of its Python type.
 
+    An object of `fhir.resources` has its own.
+
     Raises:
         TypeError: the value is of no FHIR type.
     """
     named = getattr(value, TYPE_ATTRIBUTE, None)
     if isinstance(named, str):
         return named
+    if is_model(value):
+        return model_type(value)
     for python, name in ((bool, "boolean"), (int, "integer"), (str, "string")):
         if isinstance(value, python):
             return name

@@ -7,14 +7,12 @@ parameter by parameter (`search.evaluated`). Which parameters a store indexes is
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
 from fhir_bridge.fhir.definitions import (
     DEFAULT,
     Definitions,
     SearchParameter,
-    patient_compartment,
     resource_types,
 )
 from fhir_bridge.fhir.search.compiling import STORED, Uncompiled, Unindexed, compiled
@@ -43,7 +41,6 @@ __all__ = [
     "Uncompiled",
     "Unindexed",
     "UriEntry",
-    "compartment_patients",
     "extract",
     "extract_composites",
     "find",
@@ -120,23 +117,3 @@ def unindexed(resource_type: str | None = None, known: Definitions = DEFAULT) ->
     """The types of values that parameters lead to and that their search types have no form for."""
     types = [resource_type] if resource_type else sorted(resource_types())
     return [entry for name in types for entry in compiled(name, None, known).unindexed]
-
-
-def compartment_patients(resource: dict[str, Any], entries: Iterable[IndexEntry]) -> tuple[str, ...]:
-    """Ids of the patients in whose compartment the resource is (R4 compartmentdefinition-patient.html).
-
-    Only the parameters that CompartmentDefinition names confer membership; a Patient is in its own.
-    """
-    resource_type = resource["resourceType"]
-    parameters = patient_compartment().get(resource_type, ())
-    patients = [
-        entry.id
-        for entry in entries
-        if type(entry) is ReferenceEntry
-        and entry.type == "Patient"
-        and entry.id is not None
-        and entry.parameter in parameters
-    ]
-    if resource_type == "Patient" and isinstance(resource.get("id"), str):
-        patients.insert(0, resource["id"])
-    return tuple(dict.fromkeys(patients))

@@ -10,6 +10,7 @@ from typing import Any
 import orjson
 
 from fhir_bridge.fhir.json_faults import MAX_DIGITS, MAX_EXPONENT, Fault, find_fault, number_fault
+from fhir_bridge.fhir.models import is_model, plain
 
 __all__ = [
     "MAX_DEPTH",
@@ -60,6 +61,8 @@ class _Faulty(ValueError):
 def _plain(value: object) -> Any:
     if isinstance(value, Decimal):
         return orjson.Fragment(decimal_text(value))
+    if is_model(value):
+        return plain(value)
     raise TypeError(f"{type(value).__name__} has no FHIR JSON form")
 
 

@@ -4,3 +4,9 @@ from fhir_bridge.governance import audit, consent, provenance, purposes
 from fhir_bridge.governance.issues import CODES
 
 __all__ = ["CODES", "audit", "consent", "provenance", "purposes"]
+
+PUBLIC_MODULES = (
+    "audit",
+    "consent",
+)
+"""What else other packages and plug-ins may import; checked by scripts/check_interfaces.py."""

@@ -17,6 +17,7 @@ from fhir_bridge.governance.purposes import coding
 __all__ = [
     "Agent",
     "Context",
+    "Write",
     "authorization",
     "login",
     "operation",

@@ -47,3 +47,10 @@ __all__ = [
 ]
 
 assert _issues.CODES
+
+PUBLIC_MODULES = (
+    "functions.code_check",
+    "functions.quantities",
+    "functions.times",
+)
+"""What else other packages and plug-ins may import; checked by scripts/check_interfaces.py."""

@@ -20,6 +20,7 @@ from fhir_bridge.fhir.datatypes import (
     Uri,
     fhir_type,
 )
+from fhir_bridge.fhir.models import is_model, model_type, plain
 from fhir_bridge.mapping.record import CLEARED
 from fhir_bridge.mapping.runtime import Context, Place
 
@@ -135,7 +136,7 @@ def _text(ctx: Context, value: Any, place: Place) -> Any:
             return None
     if not isinstance(value, str):
         text = getattr(value, "text", None)
-        if not isinstance(text, str):
+        if not isinstance(text, str) or is_model(value):  # HumanName.text of an object is not the name's text
             _wrong(ctx, value, place, "string", " (string(x) makes one)")
             return None
         value = text
@@ -273,6 +274,10 @@ def _complex(target: str) -> Coercer:
         if value.__class__ is list:
             value = single(ctx, value, place)
             return None if value is None else coerce(ctx, value, place)
+        if named is None and is_model(value):
+            named, value = model_type(value), plain(value)
+            if named == target:
+                return value or None
         if named in accepted:
             return CodeableConcept(coding=[value]) if named == "Coding" else value
         _wrong(ctx, value, place, target)
@@ -282,6 +287,7 @@ def _complex(target: str) -> Coercer:
 
 
 def _resource(ctx: Context, value: Any, place: Place) -> Any:
+    value = plain(value)
     if value.__class__ is dict and "resourceType" in value:
         return value
     _wrong(ctx, value, place, "a resource")

@@ -6,9 +6,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from typing import Any
 
-from jsonschema import Draft7Validator
-from jsonschema.exceptions import ValidationError
-
 from fhir_bridge.fhir import definitions
 from fhir_bridge.fhir.canonical import BASE
 from fhir_bridge.fhir.definitions import Element, TypeDefinition
@@ -16,6 +13,7 @@ from fhir_bridge.mapping.coercion import PRIMITIVES
 from fhir_bridge.mapping.document import Document, Mapping, Node, Scalar, plain
 from fhir_bridge.mapping.document import Sequence as Items
 from fhir_bridge.mapping.errors import MappingError, Position, nearest
+from fhir_bridge.mapping.schema_checking import SchemaError, schema_errors
 from fhir_bridge.mapping.shape import allowed_codes
 
 __all__ = ["check", "json_schema"]
@@ -247,8 +245,8 @@ def json_schema(types: Iterable[str] | None = None) -> dict[str, Any]:
 
 
 @lru_cache(maxsize=64)
-def _validator(types: tuple[str, ...]) -> Draft7Validator:
-    return Draft7Validator(json_schema(types))
+def _schema(types: tuple[str, ...]) -> Schema:
+    return json_schema(types)
 
 
 def check(document: Document) -> list[MappingError]:
@@ -262,9 +260,9 @@ def check(document: Document) -> list[MappingError]:
         if isinstance(rule, dict) and rule.get("as") in known
     }
     found: list[MappingError] = []
-    for error in _validator(tuple(sorted(types))).iter_errors(content):
+    for error in schema_errors(content, _schema(tuple(sorted(types)))):
         for leaf in _leaves(error):
-            if leaf.validator == "enum" and list(leaf.absolute_path)[-1:] == ["as"]:
+            if leaf.keyword == "enum" and leaf.path[-1:] == ("as",):
                 continue  # the compiler names the nearest type
             told = _told(document, leaf)
             if told not in found:
@@ -272,75 +270,72 @@ def check(document: Document) -> list[MappingError]:
     return found
 
 
-def _leaves(error: ValidationError) -> Iterator[ValidationError]:
+def _leaves(error: SchemaError) -> Iterator[SchemaError]:
     """The errors that matter: of alternatives, those of the form that the value has."""
-    validator: Any = error.validator
-    if validator not in ("anyOf", "oneOf", "allOf", "if") or not error.context:
+    if not error.context:
         yield error
         return
-    branches: dict[Any, list[ValidationError]] = {}
+    branches: dict[int | None, list[SchemaError]] = {}
     for inner in error.context:
-        branches.setdefault(inner.schema_path[0] if inner.schema_path else None, []).append(inner)
-    depth = len(error.absolute_path)
+        branches.setdefault(inner.branch, []).append(inner)
     matching = [
         errors
         for errors in branches.values()
         if not any(
-            len(inner.absolute_path) == depth and inner.validator in ("type", "pattern", "required")
-            for inner in errors
+            inner.path == error.path and inner.keyword in ("type", "pattern", "required") for inner in errors
         )
     ]
     if not matching:
         yield error
         return
 
-    def here(errors: list[ValidationError]) -> int:
-        return sum(len(inner.absolute_path) == depth for inner in errors)
+    def at_this_value(errors: list[SchemaError]) -> int:
+        return sum(inner.path == error.path for inner in errors)
 
-    for inner in min(matching, key=here):
+    for inner in min(matching, key=at_this_value):
         yield from _leaves(inner)
 
 
-def _told(document: Document, error: ValidationError) -> MappingError:
-    wanted: Any = error.validator_value
-    schema: Any = error.schema
-    instance: Any = error.instance
-    position = _position(document.root, list(error.absolute_path))
-    shown = _shown(document, list(error.absolute_path))
-    if error.validator == "required":
+def _told(document: Document, error: SchemaError) -> MappingError:
+    wanted = error.expected
+    schema = error.schema
+    instance = error.instance
+    position = _position(document.root, error.path)
+    shown = _shown(document, error.path)
+    if error.keyword == "required":
         missing = [name for name in wanted if name not in instance]
         return MappingError(
             position, f"{shown} lacks {' and '.join(f'`{name}:`' for name in missing)}", "", "FB-MAP-003"
         )
-    if error.validator == "additionalProperties" and isinstance(error.instance, dict):
+    if error.keyword == "additionalProperties" and isinstance(error.instance, dict):
         allowed = schema.get("properties", {})
         extra = [name for name in error.instance if name not in allowed and not name.startswith(("`", "_"))]
         name = extra[0] if extra else "?"
         return MappingError(
-            _position(document.root, [*error.absolute_path, name], key=True),
+            _position(document.root, [*error.path, name], key=True),
             f'{shown} has no key "{name}"',
             nearest(name, allowed),
-            "FB-MAP-007" if error.absolute_path else "FB-MAP-003",
+            "FB-MAP-007" if error.path else "FB-MAP-003",
         )
-    if error.validator == "enum":
+    if error.keyword == "enum":
         allowed = [str(item) for item in wanted]
         near = nearest(str(error.instance), allowed) or f"one of {', '.join(allowed[:8])}"
         return MappingError(position, f'{shown} is not "{error.instance}"', near, "FB-MAP-003")
-    if str(error.validator) in ("anyOf", "type", "oneOf"):
+    if error.keyword in ("anyOf", "type", "oneOf"):
         kinds = {"dict": "an object", "list": "a list", "NoneType": "nothing", "bool": "a truth value"}
         kind = type(error.instance).__name__
         what = kinds.get(kind, "a number" if kind in ("int", "Decimal") else "a text")
         return MappingError(position, f"{shown} can't be {what}", _wanted(error), "FB-MAP-003")
-    if str(error.validator) in ("minLength", "minItems", "minProperties"):
+    if error.keyword in ("minLength", "minItems", "minProperties"):
         return MappingError(position, f"{shown} is empty", "", "FB-MAP-003")
-    if error.validator == "pattern":
+    if error.keyword == "pattern":
         return MappingError(
             position, f"{shown} does not have the form it needs", _wanted(error), "FB-MAP-003"
         )
-    return MappingError(position, f"{shown}: {error.message[:160]}", "", "FB-MAP-003")
+    return MappingError(position, f"{shown} is not as the schema has it ({error.keyword})", "", "FB-MAP-003")
 
 
-def _shown(document: Document, path: list[Any]) -> str:
+def _shown(document: Document, path: Sequence[Any]) -> str:
     if not path:
         return "the document"
     words = [str(step) for step in path if not isinstance(step, int)]
@@ -353,11 +348,11 @@ def _shown(document: Document, path: list[Any]) -> str:
     return f"{'.'.join(words[1:])} of {shown}" if len(words) > 1 else shown
 
 
-def _wanted(error: ValidationError) -> str:
-    description = error.schema.get("description") if isinstance(error.schema, dict) else None
+def _wanted(error: SchemaError) -> str:
+    description = error.schema.get("description")
     if description:
         return str(description)
-    kinds: Any = error.validator_value if error.validator == "type" else ()
+    kinds: Any = error.expected if error.keyword == "type" else ()
     names = [kinds] if isinstance(kinds, str) else list(kinds)
     words = {
         "object": "an object",

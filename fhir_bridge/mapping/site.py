@@ -14,6 +14,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from fhir_bridge.fhir.definitions import DEFAULT, Definitions
+from fhir_bridge.fhir.definitions.package_cache import locate
 from fhir_bridge.fhir.definitions.packages import load_packages
 from fhir_bridge.terminology import Terminology, get_terminology
 from fhir_bridge.terminology.store import store_path
@@ -160,8 +161,8 @@ class Site(BaseModel):
 
     @property
     def package_paths(self) -> list[Path]:
-        """The site's definition packages."""
-        return [self._folder / path for path in self.packages]
+        """The site's definition packages, those of the package cache with what they depend on."""
+        return locate(self._folder / path for path in self.packages)
 
     @property
     def terminology_store_path(self) -> Path | None:

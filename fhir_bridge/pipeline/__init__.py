@@ -1,23 +1,30 @@
 """A run: source, adapter, identity, checks, sink; with a manifest, a report and an exit code."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 from fhir_bridge.pipeline.account import Account
 from fhir_bridge.pipeline.context import ConversionContext, site_key
 from fhir_bridge.pipeline.convert import RejectionLimit, RunResult, convert, exit_code, write_report
 from fhir_bridge.pipeline.engine import RunIncomplete
 from fhir_bridge.pipeline.examples import Example, convert_example, golden_examples, run_example
-from fhir_bridge.pipeline.export import export_store
 from fhir_bridge.pipeline.load import check_syntax, load_sources
 from fhir_bridge.pipeline.load_fhir import load_fhir
 from fhir_bridge.pipeline.manifest import ManifestError
 from fhir_bridge.pipeline.ndjson import OutputFolderError
 from fhir_bridge.pipeline.plan import RunRequest
 from fhir_bridge.pipeline.shard import Selection
-from fhir_bridge.pipeline.sinks import SinkRun
+from fhir_bridge.pipeline.sink_run import SinkRun
 from fhir_bridge.pipeline.sources import SourceError
-from fhir_bridge.pipeline.validate import ValidationSummary, use_packages, validate_files
+from fhir_bridge.pipeline.validate import Checks, Validated, ValidationSummary, use_packages, validate_files
+
+if TYPE_CHECKING:
+    from fhir_bridge.pipeline.export import export_store
 
 __all__ = [
     "Account",
+    "Checks",
     "ConversionContext",
     "Example",
     "ManifestError",
@@ -29,6 +36,7 @@ __all__ = [
     "Selection",
     "SinkRun",
     "SourceError",
+    "Validated",
     "ValidationSummary",
     "check_syntax",
     "convert",
@@ -44,3 +52,25 @@ __all__ = [
     "validate_files",
     "write_report",
 ]
+
+PUBLIC_MODULES = (
+    "convert",
+    "inbox",
+    "load_fhir",
+    "ndjson",
+    "shard",
+    "sources",
+    "validate",
+    "validation_reports",
+    "views",
+)
+"""What else other packages and plug-ins may import; checked by scripts/check_interfaces.py."""
+
+
+def __getattr__(name: str) -> Any:
+    """What needs the database driver (extra `server`), when it is asked for: converting to files does not."""
+    if name != "export_store":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from fhir_bridge.pipeline.export import export_store
+
+    return export_store

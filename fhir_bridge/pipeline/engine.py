@@ -17,7 +17,7 @@ from fhir_bridge.pipeline.account import Account
 from fhir_bridge.pipeline.context import combined, site_key
 from fhir_bridge.pipeline.plan import RunRequest, Shard
 from fhir_bridge.pipeline.shard import OutputCheck, ShardRun
-from fhir_bridge.pipeline.sinks import SinkRun, SourceToKeep
+from fhir_bridge.pipeline.sink_run import SinkRun, SourceToKeep
 from fhir_bridge.plugins import Adapter, adapters, sinks
 from fhir_bridge.terminology import Terminology
 

@@ -16,7 +16,6 @@ from fhir_bridge.pipeline.account import Account
 from fhir_bridge.pipeline.converted import ConvertedRecord
 from fhir_bridge.pipeline.shard import OutputCheck, ShardRun
 from fhir_bridge.plugins import IssueLike, adapters
-from fhir_bridge.terminology import get_terminology
 
 __all__ = ["Example", "convert_example", "golden_examples", "run_example"]
 
@@ -78,13 +77,14 @@ def convert_example(example: Example) -> list[dict[str, Any]]:
     site = Site.load(site_file) if site_file.exists() else Site(demo_key=True)
     known = adapters()
     mapping = load_mapping(example.mapping, adapters=known, definitions=site.definitions)
+    terminology = site.open_terminology()
     context = Context(
         site=site,
-        terminology=site.open_terminology(),
+        terminology=terminology,
         identity=IdentityResolver(site, IdKey(DEMO_KEY)),
         adapter=mapping.adapter,
     )
-    validator = Validator(get_terminology(definitions=site.definitions), definitions=site.definitions)
+    validator = Validator(terminology, definitions=site.definitions)
     run = ShardRun(known[mapping.adapter], mapping, context, {}, OutputCheck(validator, "all"))
     collected = _Collected()
     run.run(example.sources, collected)

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from fhir_bridge.fhir.bundles import is_ndjson, iter_documents, read_resource
-from fhir_bridge.fhir.definitions import DEFAULT, Definitions
 from fhir_bridge.fhir.issues import Issue
 from fhir_bridge.fhir.serialization import JsonError, loads_exact
 from fhir_bridge.fhir.validation import get_validator
+from fhir_bridge.mapping import Site
 from fhir_bridge.pipeline.account import Account
 from fhir_bridge.pipeline.shard import Selection, ValidateMode, report_stop
 
@@ -26,7 +26,7 @@ class Checked:
     Args:
         validate: `none` checks nothing, anything else checks everything.
         account: counts a record for each resource, and for each entry of a Bundle.
-        definitions: those that resources are checked against.
+        site: its packages and terminology are used.
     """
 
     def __init__(
@@ -35,11 +35,12 @@ class Checked:
         account: Account,
         selection: Selection,
         on_progress: Callable[[int], None],
-        definitions: Definitions = DEFAULT,
+        site: Site,
     ) -> None:
         self.account = account
         self._selection = selection
-        self._validator = None if validate == "none" else get_validator("warning", definitions)
+        self._validator = None if validate == "none" else get_validator("warning", site.definitions)
+        self._terminology = site.open_terminology()
         self._on_progress = on_progress
         self._stopped = False
         self.too_many = False
@@ -109,7 +110,8 @@ class Checked:
     def _refuses(self, resource: Any, locator: str) -> bool:
         if self._validator is None:
             return False
-        errors = [i for i in self._validator.validate(resource) if i.severity in ("error", "fatal")]
+        issues = self._validator.validate(resource, terminology=self._terminology)
+        errors = [issue for issue in issues if issue.severity in ("error", "fatal")]
         self.account.count_issues(errors, locator)
         return bool(errors)
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from fhir_bridge.pipeline.sinks import SinkRun
+from fhir_bridge.pipeline.sink_run import SinkRun
 from fhir_bridge.plugins import IssueLike
 from fhir_bridge.storage import Store
 from fhir_bridge.storage.inbox import InboxItem

@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fhir_bridge.fhir.access import EVERYTHING
 from fhir_bridge.fhir.issues import Issue
@@ -17,50 +17,14 @@ from fhir_bridge.pipeline.context import site_key
 from fhir_bridge.pipeline.convert import NO_LIMIT, RejectionLimit, RunResult
 from fhir_bridge.pipeline.fhir_records import Checked
 from fhir_bridge.pipeline.shard import EVERY_RECORD, Selection, TooManyRejected, ValidateMode
-from fhir_bridge.pipeline.sources import STANDARD_INPUT, SourceError, standard_input
-from fhir_bridge.pipeline.store_sink import BATCH, count_stored
-from fhir_bridge.storage import StorageError, Store
+from fhir_bridge.pipeline.sources import fhir_files
 
-__all__ = ["fhir_files", "load_fhir"]
+if TYPE_CHECKING:
+    from fhir_bridge.storage import Store
+
+__all__ = ["load_fhir"]
 
 Progress = Callable[[int], None]
-
-
-def fhir_files(sources: Sequence[str], *, xml: bool = False) -> list[Path]:
-    """Files of FHIR among the sources: named ones, and `.json`, `.ndjson` and (with `xml`) FHIR's `.xml` of folders.
-
-    `-` is NDJSON on standard input. Reports, rejects and manifests that a run of ours left beside its NDJSON are no
-    resources and are left out.
-
-    Raises:
-        SourceError: a source does not exist.
-    """
-    files: list[Path] = []
-    for source in map(Path, sources):
-        if str(source) == "-":
-            files.append(standard_input(f"{STANDARD_INPUT}.ndjson"))
-        elif source.is_dir():
-            files += [
-                file
-                for file in sorted(source.rglob("*"))
-                if (
-                    file.suffix in (".json", ".ndjson", ".jsonl")
-                    or (xml and file.suffix == ".xml" and _is_fhir(file))
-                )
-                and file.name not in ("manifest.json", "report.json", "rejects.ndjson")
-                and not any(part.startswith(".") for part in file.relative_to(source).parts)
-            ]
-        elif source.exists():
-            files.append(source)
-        else:
-            raise SourceError(Issue("fatal", "FB-RUN-003", f"{source} does not exist", str(source)))
-    return files
-
-
-def _is_fhir(file: Path) -> bool:
-    """Whether an XML file is FHIR's: folders hold documents of other standards beside it."""
-    with file.open("rb") as opened:
-        return b'"http://hl7.org/fhir"' in opened.read(4096).replace(b"'", b'"')
 
 
 def load_fhir(
@@ -85,7 +49,7 @@ def load_fhir(
     started = time.monotonic()
     account = Account()
     settings = Site.load(site) if site else Site()
-    checked = Checked(validate, account, selection, on_progress, settings.definitions)
+    checked = Checked(validate, account, selection, on_progress, settings)
     asyncio.run(_store(fhir_files(sources, xml=True), url, settings, checked))
     incomplete = str(TooManyRejected(account)) if checked.too_many else None
     if incomplete is None:
@@ -95,6 +59,12 @@ def load_fhir(
 
 
 async def _store(files: Iterable[Path], url: str, site: Site, checked: Checked) -> None:
+    from fhir_bridge.pipeline.store_sink import (  # only what stores needs a database driver
+        BATCH,
+        count_stored,
+    )
+    from fhir_bridge.storage import Store
+
     account = checked.account
     async with await Store.open(url, max_size=1, known=site.definitions) as store:
         await store.check_site_key(site_key(site).fingerprint)
@@ -114,6 +84,8 @@ async def _store(files: Iterable[Path], url: str, site: Site, checked: Checked) 
 
 async def _transact(store: Store, file: Path, bundle: dict[str, Any], account: Account) -> None:
     """Carry out a transaction or batch Bundle, its `urn:uuid`s resolved; done twice it changes nothing."""
+    from fhir_bridge.storage import StorageError
+
     entries = [_repeatable(entry) for entry in bundle.get("entry") or []]
     bundle = {**bundle, "entry": entries}
     try:

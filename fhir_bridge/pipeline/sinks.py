@@ -1,63 +1,17 @@
-"""What a sink is told of its run, and the sinks that are built in, registered as any plug-in registers its own."""
+"""The sinks that are built in, registered as any plug-in registers its own."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
-from fhir_bridge.fhir.definitions import DEFAULT, Definitions
 from fhir_bridge.pipeline.account import Account
 from fhir_bridge.pipeline.converted import ConvertedRecord
 from fhir_bridge.pipeline.ndjson import PartSink
+from fhir_bridge.pipeline.sink_run import SinkRun
 from fhir_bridge.plugins import IssueLike, Sink
 
-__all__ = [
-    "NoSink",
-    "NoSinkFactory",
-    "PartSinkFactory",
-    "SinkRun",
-    "SourceToKeep",
-    "StoreSinkFactory",
-]
-
-
-@dataclass(frozen=True, slots=True)
-class SourceToKeep:
-    """What a sink needs to keep a source whose records have to wait, and to process it again.
-
-    Attributes:
-        paths: the files that the sink's records come from.
-        mapping: name or file of the mapping.
-        options: as in `RunRequest`.
-    """
-
-    paths: Sequence[Path]
-    mapping: str
-    options: Mapping[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class SinkRun:
-    """The run that a sink belongs to.
-
-    Attributes:
-        fingerprint: of the site key that ids are made with; a store refuses another than its own.
-        precedence: resource type to adapters, strongest first.
-        context: `ConversionContext.digest` of what converts; while it stays, a record converts to what it did.
-        remap: what a newer version of the mapping made is replaced too.
-        keep: the sources of the run, for records that have to wait.
-        definitions: the site's.
-    """
-
-    adapter: str
-    fingerprint: str
-    precedence: Mapping[str, Sequence[str]] = field(default_factory=dict)
-    context: str = ""
-    remap: bool = False
-    keep: SourceToKeep | None = None
-    definitions: Definitions = DEFAULT
+__all__ = ["NoSink", "NoSinkFactory", "PartSinkFactory", "StoreSinkFactory"]
 
 
 class PartSinkFactory:

@@ -12,7 +12,7 @@ from pathlib import Path
 from fhir_bridge.fhir.issues import Issue
 from fhir_bridge.plugins import Adapter
 
-__all__ = ["STANDARD_INPUT", "SourceError", "expand", "is_standard_input", "standard_input"]
+__all__ = ["STANDARD_INPUT", "SourceError", "expand", "fhir_files", "is_standard_input", "standard_input"]
 
 STANDARD_INPUT = "stdin"
 """What locators call it."""
@@ -53,6 +53,43 @@ def expand(sources: Iterable[str | Path], adapter: Adapter) -> tuple[list[Path],
         else:
             raise SourceError(Issue("fatal", "FB-RUN-003", f"{path} does not exist", str(path)))
     return list(dict.fromkeys(taken)), left
+
+
+def fhir_files(sources: Sequence[str], *, xml: bool = False) -> list[Path]:
+    """Files of FHIR among the sources: named ones, and `.json`, `.ndjson` and (with `xml`) FHIR's `.xml` of folders.
+
+    `-` is NDJSON on standard input. Reports, rejects and manifests that a run of ours left beside its NDJSON are no
+    resources and are left out.
+
+    Raises:
+        SourceError: a source does not exist.
+    """
+    files: list[Path] = []
+    for source in map(Path, sources):
+        if str(source) == "-":
+            files.append(standard_input(f"{STANDARD_INPUT}.ndjson"))
+        elif source.is_dir():
+            files += [
+                file
+                for file in sorted(source.rglob("*"))
+                if (
+                    file.suffix in (".json", ".ndjson", ".jsonl")
+                    or (xml and file.suffix == ".xml" and _is_fhir(file))
+                )
+                and file.name not in ("manifest.json", "report.json", "rejects.ndjson")
+                and not any(part.startswith(".") for part in file.relative_to(source).parts)
+            ]
+        elif source.exists():
+            files.append(source)
+        else:
+            raise SourceError(Issue("fatal", "FB-RUN-003", f"{source} does not exist", str(source)))
+    return files
+
+
+def _is_fhir(file: Path) -> bool:
+    """Whether an XML file is FHIR's: folders hold documents of other standards beside it."""
+    with file.open("rb") as opened:
+        return b'"http://hl7.org/fhir"' in opened.read(4096).replace(b"'", b'"')
 
 
 def _takes(file: Path, suffixes: Sequence[str]) -> bool:

@@ -10,7 +10,7 @@ from fhir_bridge.pipeline.account import Account
 from fhir_bridge.pipeline.composing import Composer, store_composite
 from fhir_bridge.pipeline.converted import ConvertedRecord
 from fhir_bridge.pipeline.held import Waiting, keep_waiting, waiting_issue
-from fhir_bridge.pipeline.sinks import SinkRun
+from fhir_bridge.pipeline.sink_run import SinkRun
 from fhir_bridge.plugins import CompositeRecord, IssueLike
 from fhir_bridge.storage import LoadResult, RecordSet, RecordsResult, Store
 from fhir_bridge.storage.parts import Part

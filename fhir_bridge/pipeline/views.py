@@ -15,7 +15,7 @@ from fhir_bridge.fhir.ports import ReferenceResolver, TerminologyPort
 from fhir_bridge.fhir.validation import Validator
 from fhir_bridge.fhir.views import Column, RecordError, Row, View
 from fhir_bridge.pipeline.account import Account
-from fhir_bridge.pipeline.views_parquet import ParquetMissing, ParquetSink, Types, parquet_fields
+from fhir_bridge.pipeline.views_parquet import ParquetSink, Types, parquet_fields
 from fhir_bridge.pipeline.views_sinks import CsvSink, NdjsonSink, RowSink, Target
 from fhir_bridge.pipeline.views_sources import Record, file_records, stored_records
 from fhir_bridge.plugins import shipped
@@ -23,7 +23,6 @@ from fhir_bridge.plugins import shipped
 __all__ = [
     "FORMATS",
     "MAX_ROWS",
-    "ParquetMissing",
     "Types",
     "ViewRun",
     "file_records",
@@ -79,7 +78,7 @@ def open_sink(
         types: what Parquet makes of dates and decimals.
 
     Raises:
-        ParquetMissing: pyarrow is not installed.
+        MissingExtra: pyarrow is not installed.
     """
     target = Target(out, stream)
     try:

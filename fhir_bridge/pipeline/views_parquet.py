@@ -16,20 +16,12 @@ from typing import Any, Self
 from fhir_bridge.fhir.views import Column, Kind, RecordError, Row
 from fhir_bridge.pipeline.views_native import AS_WRITTEN, MISSING, NATIVE, Converter, Native, asked_for
 from fhir_bridge.pipeline.views_sinks import Target
+from fhir_bridge.plugins.extras import require
 
-__all__ = ["ParquetMissing", "ParquetSink", "Types", "parquet_fields"]
+__all__ = ["ParquetSink", "Types", "parquet_fields"]
 
 _GROUP_ROWS, _GROUP_BYTES = 131_072, 32 << 20
 _BATCH_CELLS, _BATCH_BYTES = 200_000, 32 << 20
-
-
-class ParquetMissing(Exception):
-    """pyarrow is not installed."""
-
-    def __init__(self) -> None:
-        super().__init__(
-            "Parquet needs pyarrow, which is not installed: pip install 'fhir-bridge[parquet]' (or write --to csv)"
-        )
 
 
 class Types(StrEnum):
@@ -44,10 +36,8 @@ class Types(StrEnum):
 
 
 def _pyarrow(part: str = "") -> ModuleType:
-    try:
-        return importlib.import_module(f"pyarrow{part}")
-    except ImportError as error:
-        raise ParquetMissing from error
+    require("parquet")
+    return importlib.import_module(f"pyarrow{part}")
 
 
 def parquet_fields(

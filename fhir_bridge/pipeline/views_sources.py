@@ -18,7 +18,7 @@ from fhir_bridge.fhir.access import EVERYTHING, AccessFilter
 from fhir_bridge.fhir.bundles import read_resource
 from fhir_bridge.fhir.issues import Issue
 from fhir_bridge.fhir.serialization import JsonError, loads, loads_exact
-from fhir_bridge.pipeline.load_fhir import fhir_files
+from fhir_bridge.pipeline.sources import fhir_files
 
 if TYPE_CHECKING:
     from fhir_bridge.storage import Stored

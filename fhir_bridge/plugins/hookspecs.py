@@ -5,13 +5,21 @@ docs/plugins.md documents each; a test fails where one is missing there.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import pluggy
 
-from fhir_bridge.plugins.protocols import Adapter, Operation, Predictor, SinkFactory
+from fhir_bridge.plugins.protocols import (
+    Adapter,
+    Importer,
+    Operation,
+    Pages,
+    Predictor,
+    ServerContext,
+    SinkFactory,
+)
 
 __all__ = ["hookimpl", "hookspec"]
 
@@ -35,13 +43,28 @@ def fhir_bridge_terminology() -> Iterable[Path]:  # type: ignore[empty-body]
 
 
 @hookspec
+def fhir_bridge_importers() -> Iterable[Importer]:  # type: ignore[empty-body]
+    """Readers of terminologies' download forms this plug-in adds."""
+
+
+@hookspec
 def fhir_bridge_predictors() -> Iterable[Predictor]:  # type: ignore[empty-body]
     """Predictors this plug-in adds."""
 
 
 @hookspec
-def fhir_bridge_operations() -> Iterable[Operation]:  # type: ignore[empty-body]
-    """FHIR operations this plug-in serves."""
+def fhir_bridge_operations(context: ServerContext) -> Iterable[Operation]:  # type: ignore[empty-body]
+    """FHIR operations this plug-in serves; `context` (which an implementation may leave out) is of the server."""
+
+
+@hookspec
+def fhir_bridge_pages() -> Iterable[Pages]:  # type: ignore[empty-body]
+    """Pages and other routes beside the FHIR API."""
+
+
+@hookspec
+def fhir_bridge_middleware() -> Iterable[Callable[[Any], Any]]:  # type: ignore[empty-body]
+    """Wrappers of the FHIR API: each takes an ASGI application and returns one. The first is the outermost."""
 
 
 @hookspec
@@ -61,7 +84,7 @@ def fhir_bridge_before_write(resource: Mapping[str, Any], interaction: str) -> I
 
 @hookspec
 def fhir_bridge_after_commit(changes: Iterable[Any]) -> None:
-    """Told of changes once they are durable. Raising here can't undo them; it is logged."""
+    """Told of changes once they are durable, by the background worker; where it raises, they come again."""
 
 
 @hookspec
@@ -71,4 +94,4 @@ def fhir_bridge_redact_response(resource: Mapping[str, Any], access: Any) -> Map
 
 @hookspec
 def fhir_bridge_audit(event: Mapping[str, Any]) -> None:
-    """Told of each AuditEvent that is recorded."""
+    """Told of each AuditEvent that is recorded, by the background worker; where it raises, it comes again."""

@@ -22,8 +22,10 @@ __all__ = [
     "PluginError",
     "adapters",
     "get_manager",
+    "importers",
     "loaded",
     "new_manager",
+    "predictors",
     "shipped",
     "sinks",
 ]
@@ -37,6 +39,7 @@ BUILTIN = (
     "fhir_bridge.adapters.genomics.plugin",
     "fhir_bridge.predictions.plugin",
     "fhir_bridge.pipeline.plugin",
+    "fhir_bridge.server.plugin",
 )
 """Modules registered even where no entry point is installed (a source tree on the path)."""
 
@@ -93,6 +96,26 @@ def adapters() -> dict[str, Any]:
     """
     groups = get_manager().hook.fhir_bridge_adapters()
     return _by("name", groups, "an adapter named")
+
+
+def importers() -> dict[str, Any]:
+    """All importers of terminologies by format, in the order in which they are asked whether they know a file.
+
+    Raises:
+        PluginError: two plug-ins add an importer of the same name.
+    """
+    groups = get_manager().hook.fhir_bridge_importers()
+    return _by("name", reversed(groups), "an importer named")
+
+
+def predictors() -> dict[str, Any]:
+    """All predictors by name.
+
+    Raises:
+        PluginError: two plug-ins add a predictor of the same name.
+    """
+    groups = get_manager().hook.fhir_bridge_predictors()
+    return _by("name", groups, "a predictor named")
 
 
 def sinks() -> dict[str, Any]:

@@ -13,13 +13,16 @@ __all__ = [
     "ComposingSink",
     "CompositeAdapter",
     "CompositeRecord",
+    "Importer",
     "IssueLike",
     "Operation",
+    "Pages",
     "Predictor",
     "ReadContext",
     "RecordOutcome",
     "RecordPart",
     "ScopeSpec",
+    "ServerContext",
     "Sink",
     "SinkFactory",
     "SourceModel",
@@ -271,6 +274,32 @@ class CompositeAdapter(Adapter, Protocol):
         ...
 
 
+class Importer(Protocol):
+    """Reads one download form of terminologies into the content store."""
+
+    @property
+    def name(self) -> str:
+        """As in `terminology import --format`."""
+        ...
+
+    @property
+    def version(self) -> int:
+        """Raised where it reads more or otherwise, so that the same file is imported anew."""
+        ...
+
+    def recognizes(self, source: Any) -> bool:
+        """Whether a file (`fhir_bridge.terminology.imports.sources.Source`) is of this form, by its content."""
+        ...
+
+    def read(self, source: Any, staging: Any, options: Any) -> None:
+        """Put its concepts, maps and value sets into a `fhir_bridge.terminology.store.staging.Staging`.
+
+        Raises:
+            ImportProblem: the file can't be used; file and line are named.
+        """
+        ...
+
+
 class Predictor(Protocol):
     """A model: what it needs, for whom it is meant, and what it says. See docs/predictors.md.
 
@@ -305,7 +334,41 @@ class Operation(Protocol):
     access: str
     """The interaction letters a caller needs, as in SMART scopes (`rs`). A route without it is refused."""
 
-    def __call__(self, request: Any, parameters: Mapping[str, Any]) -> Awaitable[Any]: ...
+    def __call__(self, request: Any, parameters: Mapping[str, Any]) -> Awaitable[Any]:
+        """The answer: a resource as a dict, as JSON text in bytes, as an object of `fhir.resources`, or a response.
+
+        Args:
+            request: `fhir_bridge.server.rest.operations.OperationRequest`; its `model` is the body as such an object.
+        """
+        ...
+
+
+class ServerContext(Protocol):
+    """What operations may share with the server that they are made for."""
+
+    @property
+    def terminology(self) -> Any:
+        """The terminology that the server validates with (`fhir_bridge.server.terminology.ServedTerminology`)."""
+        ...
+
+    @property
+    def settings(self) -> Any:
+        """`fhir_bridge.server.Settings`."""
+        ...
+
+
+class Pages(Protocol):
+    """Routes beside the FHIR API: pages for people, JSON for them and for administration."""
+
+    @property
+    def access(self) -> Literal["public", "user"]:
+        """Who may see them: everybody, or who is signed in; others are sent to sign in. Without it they are refused."""
+        ...
+
+    @property
+    def router(self) -> Any:
+        """A `fastapi.APIRouter`."""
+        ...
 
 
 class Sink(Protocol):

@@ -13,15 +13,10 @@ from fhir_bridge.predictions.contract import (
     Refusal,
 )
 from fhir_bridge.predictions.record import Evidence, PatientRecord
+from fhir_bridge.predictions.registry import PredictionError, find_predictor, predictors
 
 if TYPE_CHECKING:
-    from fhir_bridge.predictions.run import (
-        Predicted,
-        PredictionError,
-        PredictionRun,
-        find_predictor,
-        predictors,
-    )
+    from fhir_bridge.predictions.run import Predicted, PredictionRun
 
 __all__ = [
     "Contribution",
@@ -47,3 +42,13 @@ def __getattr__(name: str) -> Any:
 
         return getattr(run, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+PUBLIC_MODULES = (
+    "changes",
+    "inputs",
+    "recompute",
+    "record",
+    "resources",
+)
+"""What else other packages and plug-ins may import; checked by scripts/check_interfaces.py."""

@@ -11,7 +11,8 @@ import orjson
 from fhir_bridge.fhir.access import EVERYTHING, AccessFilter
 from fhir_bridge.fhir.serialization import dumps
 from fhir_bridge.predictions.changes import outdated_models
-from fhir_bridge.predictions.run import PredictionError, PredictionRun, find_predictor
+from fhir_bridge.predictions.registry import PredictionError, find_predictor
+from fhir_bridge.predictions.run import PredictionRun
 from fhir_bridge.predictions.site import site_settings
 from fhir_bridge.storage.errors import BadResource, Forbidden, NotFound, VersionConflict
 

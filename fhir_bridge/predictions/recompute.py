@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from fhir_bridge.predictions.run import PredictionError, PredictionRun, find_predictor
+from fhir_bridge.predictions.registry import PredictionError, find_predictor
+from fhir_bridge.predictions.run import PredictionRun
 from fhir_bridge.predictions.site import site_settings
 from fhir_bridge.storage import Gone, NotFound, Store
 from fhir_bridge.storage.currency import PREDICT_JOB

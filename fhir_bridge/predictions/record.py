@@ -8,6 +8,8 @@ from datetime import UTC, date, datetime, time
 from decimal import Decimal, InvalidOperation
 from typing import Any, Literal
 
+from fhir_bridge.fhir.models import plain, to_model
+
 __all__ = [
     "Evidence",
     "Modality",
@@ -91,16 +93,16 @@ class PatientRecord:
     Predictions of any model are left out: a model's output never feeds a model unseen.
 
     Attributes:
+        patient: the Patient, as a dict.
         as_of: the moment of the run, for how old an input is.
     """
 
-    def __init__(
-        self, patient: dict[str, Any], resources: Iterable[dict[str, Any]], as_of: datetime | None = None
-    ) -> None:
-        self.patient = patient
+    def __init__(self, patient: Any, resources: Iterable[Any], as_of: datetime | None = None) -> None:
+        """Resources are dicts or objects of `fhir.resources`."""
+        self.patient: dict[str, Any] = plain(patient)
         self.as_of = as_of or datetime.now(UTC)
         self._by_type: dict[str, list[dict[str, Any]]] = {}
-        for resource in resources:
+        for resource in map(plain, resources):
             labels = {
                 (label.get("system"), label.get("code"))
                 for label in resource.get("meta", {}).get("security", ())
@@ -111,6 +113,16 @@ class PatientRecord:
     def all(self, resource_type: str) -> list[dict[str, Any]]:
         """Current resources of a type."""
         return self._by_type.get(resource_type, [])
+
+    def models(self, resource_type: str) -> list[Any]:
+        """As `all`, and the Patient, as objects of `fhir.resources` (`fhir.models.to_model`).
+
+        Raises:
+            MissingExtra: the extra `models` is not installed.
+            ValueError: `fhir.resources` does not take one of them.
+        """
+        resources = [self.patient] if resource_type == "Patient" else self.all(resource_type)
+        return [to_model(resource) for resource in resources]
 
     @property
     def newest(self) -> str | None:
@@ -171,8 +183,9 @@ class PatientRecord:
                 continue
             yield condition, "refuted" not in status
 
-    def evidence(self, resource: dict[str, Any], label: str, value: str = "") -> Evidence:
-        """A resource as evidence, in the version that was read."""
+    def evidence(self, resource: Any, label: str, value: str = "") -> Evidence:
+        """A resource of the record, a dict or an object of `fhir.resources`, as evidence in the version read."""
+        resource = plain(resource)
         version = resource.get("meta", {}).get("versionId")
         reference = f"{resource['resourceType']}/{resource['id']}" + (
             f"/_history/{version}" if version else ""

@@ -12,10 +12,11 @@ from typing import Any, Final, Literal
 from fhir_bridge.fhir.access import EVERYTHING, AccessFilter
 from fhir_bridge.fhir.ids import IdKey
 from fhir_bridge.fhir.serialization import loads_exact
-from fhir_bridge.plugins import Predictor, get_manager
+from fhir_bridge.plugins import Predictor
 from fhir_bridge.predictions.contract import Prediction, PredictorSettings, Refusal
 from fhir_bridge.predictions.identity import Identities
 from fhir_bridge.predictions.model_workers import ModelUnavailable, ModelWorkers, model_workers
+from fhir_bridge.predictions.registry import PredictionError
 from fhir_bridge.predictions.results import Finished, ResultBuilder
 from fhir_bridge.predictions.subject import Subject, read_subjects
 from fhir_bridge.storage import Gone, NotFound, Store, Stored
@@ -23,7 +24,7 @@ from fhir_bridge.storage.currency import dedupe_of
 from fhir_bridge.storage.jobs import Jobs
 from fhir_bridge.storage.results import NewResult
 
-__all__ = ["Predicted", "PredictionError", "PredictionRun", "find_predictor", "predictors"]
+__all__ = ["Predicted", "PredictionRun"]
 
 Outcome = Literal["written", "unchanged", "postponed"]
 """`postponed`: the record changed each time while it was read; the job that its last change added does it."""
@@ -35,14 +36,6 @@ CHUNK_BYTES: Final = 8 * 1024 * 1024
 _ATTEMPTS: Final = 5
 
 
-class PredictionError(Exception):
-    """A prediction that can't be made or stored; `code` is the issue code."""
-
-    def __init__(self, code: str, message: str) -> None:
-        super().__init__(message)
-        self.code = code
-
-
 @dataclass(frozen=True, slots=True)
 class Predicted:
     """What a run left for one patient; `observation_id` is empty where it was postponed."""
@@ -51,25 +44,6 @@ class Predicted:
     observation_id: str
     result: Prediction | Refusal
     outcome: Outcome
-
-
-def predictors() -> dict[str, Predictor]:
-    """All predictors by name, built-in and plugged in."""
-    return {p.name: p for group in get_manager().hook.fhir_bridge_predictors() for p in group}
-
-
-def find_predictor(name: str) -> Predictor:
-    """The predictor of this name.
-
-    Raises:
-        PredictionError: FB-PRED-002, there is none.
-    """
-    known = predictors()
-    if name not in known:
-        raise PredictionError(
-            "FB-PRED-002", f'there is no predictor "{name}"; there are {", ".join(sorted(known))}'
-        )
-    return known[name]
 
 
 class PredictionRun:

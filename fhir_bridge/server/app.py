@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import importlib
-import importlib.util
 import logging
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import httpx
 import pluggy
 from fastapi import FastAPI
 from starlette.responses import JSONResponse
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from fhir_bridge.fhir import definitions
 from fhir_bridge.plugins import get_manager
@@ -28,9 +27,8 @@ from fhir_bridge.server.finishing import finish_all
 from fhir_bridge.server.garbage import collect_in_pauses
 from fhir_bridge.server.refusals import Refusals
 from fhir_bridge.server.rest.endpoint import FhirEndpoint, below_base
-from fhir_bridge.server.rest.operations import Operations
-from fhir_bridge.server.rest.terminology import Versions, terminology_operations
-from fhir_bridge.server.rest.validate import Validate
+from fhir_bridge.server.rest.operation_registry import Operations
+from fhir_bridge.server.routes import add_pages
 from fhir_bridge.server.services import Services
 from fhir_bridge.server.settings import FHIR_PATH, Settings
 from fhir_bridge.server.slots import Room, Slots
@@ -50,7 +48,6 @@ __all__ = ["create_app"]
 
 CONNECTIONS = 10
 """Of a worker to the database: four are left for reads, writes, sign-ins and tokens when all else is busy."""
-PAGES = "fhir_bridge.server.pages"
 
 _log = logging.getLogger("fhir_bridge.server")
 
@@ -63,7 +60,7 @@ class _Application(FastAPI):
     own Host header.
     """
 
-    endpoint: FhirEndpoint | None = None
+    endpoint: ASGIApp | None = None
     admission: Admission | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -110,13 +107,12 @@ def create_app(
         http: client for the key sets of registered applications; absent, one is made.
 
     Raises:
-        OperationRefused: a plug-in's operation declares no access.
+        OperationRefused, PluginError: an operation or a route of a plug-in declares no access.
     """
     manager = plugins or get_manager()
     terminology = ServedTerminology(settings.site, limits_of(settings))
-    operations = Operations.of_plugins(
-        manager, [Validate(terminology), Versions(), *terminology_operations(terminology)]
-    )
+    operations = Operations.of_plugins(manager, _Context(terminology, settings))
+    wrappers = [wrapper for group in manager.hook.fhir_bridge_middleware() for wrapper in group]
 
     @asynccontextmanager
     async def lifespan(app: _Application) -> AsyncIterator[None]:
@@ -129,6 +125,8 @@ def create_app(
         origins = app.state.origins = Origins(services.accounts)
         services.audit.start()
         app.endpoint = FhirEndpoint(services, operations, origins, terminology)
+        for wrapper in reversed(wrappers):
+            app.endpoint = wrapper(app.endpoint)
         if settings.auth == "none":
             _log.warning("NO AUTHORIZATION: whoever reaches %s may read and change everything", settings.root)
         gc.collect()
@@ -168,8 +166,14 @@ def create_app(
     if settings.sample_app:
         app.include_router(sample_app.router)
     if settings.pages:
-        _add_pages(app)
+        add_pages(app, manager)
     return app
+
+
+@dataclass(frozen=True, slots=True)
+class _Context:
+    terminology: ServedTerminology
+    settings: Settings
 
 
 async def _open(settings: Settings) -> Store:
@@ -191,7 +195,7 @@ async def _services(
     http: httpx.AsyncClient,
     terminology: ServedTerminology,
 ) -> Services:
-    grants, log = Grants(store), AuditLog(store, manager)
+    grants, log = Grants(store), AuditLog(store)
     return Services(
         settings=settings,
         store=store,
@@ -210,12 +214,3 @@ async def _services(
         bodies=Room(4 * settings.max_body_bytes),
         large=asyncio.Semaphore(1),
     )
-
-
-def _add_pages(app: FastAPI) -> None:
-    """The pages, where that room is there."""
-    if importlib.util.find_spec(PAGES) is None:
-        return
-    router = getattr(importlib.import_module(PAGES), "router", None)
-    if router is not None:
-        app.include_router(router)

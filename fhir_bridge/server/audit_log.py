@@ -16,7 +16,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import pluggy
 import psycopg
 
 from fhir_bridge.server.offloading import offloaded
@@ -67,12 +66,10 @@ class AuditLog:
 
     Args:
         store: where they are kept.
-        plugins: told of each event by `fhir_bridge_audit`.
     """
 
-    def __init__(self, store: Store, plugins: pluggy.PluginManager) -> None:
+    def __init__(self, store: Store) -> None:
         self._store = store
-        self._plugins = plugins if plugins.hook.fhir_bridge_audit.get_hookimpls() else None
         self._first: deque[_Entry] = deque()
         self._waiting: deque[_Entry] = deque()
         self._bulk: deque[_Entry] = deque()
@@ -198,9 +195,6 @@ class AuditLog:
     async def _write(self, events: list[Event]) -> None:
         if not events:
             return
-        if self._plugins is not None:
-            for event in events:
-                self._plugins.hook.fhir_bridge_audit(event=event)
         try:
             await self._keep(events)
         except (psycopg.DataError, psycopg.IntegrityError):

@@ -15,13 +15,14 @@ from fhir_bridge.storage.jobs import Job, Jobs
 if TYPE_CHECKING:
     from fhir_bridge.storage import Store
 
-__all__ = ["Handler", "handlers", "work_on_jobs"]
+__all__ = ["Handler", "JobFailed", "handlers", "reindex_now", "work_on_jobs"]
 
 Handler = Callable[["Store", dict[str, Any]], Awaitable[dict[str, Any]]]
 """Does a job by its payload, and returns its result. What it raises fails the job, which is tried again."""
 
 IDLE_SECONDS = 1.0
-LEASE = timedelta(minutes=5)
+LEASE = timedelta(minutes=1)
+REINDEX_JOB = "reindex"
 RETRIES = 5
 
 _log = logging.getLogger("fhir_bridge.worker")
@@ -38,7 +39,44 @@ def handlers(site: str | None) -> dict[str, Handler]:
     async def predict(store: Store, payload: dict[str, Any]) -> dict[str, Any]:
         return await recompute(store, payload, site)
 
-    return {PREDICT_JOB: predict}
+    async def reindex(store: Store, _: dict[str, Any]) -> dict[str, Any]:
+        return {"indexed": await store.reindex()}
+
+    return {PREDICT_JOB: predict, REINDEX_JOB: reindex}
+
+
+async def reindex_now(store: Store, on_progress: Callable[[int], object]) -> int:
+    """Make the index anew as a job: by this process, or by the one that is at it already, whose progress is shown.
+
+    What this process leaves when it is interrupted, a background worker or the next call finishes.
+
+    Returns:
+        how many resources were indexed.
+
+    Raises:
+        JobFailed: the process that was at it could not finish.
+    """
+    jobs = Jobs(store.pool, f"reindex-{os.getpid()}-{secrets.token_hex(4)}")
+    key = await jobs.unfinished(REINDEX_JOB) or await jobs.add(REINDEX_JOB, {}, queue=1, dedupe=REINDEX_JOB)
+    while True:
+        job = await jobs.lease([REINDEX_JOB], lease=LEASE)
+        if job is not None:
+
+            async def index(store: Store, _: dict[str, Any]) -> dict[str, Any]:
+                return {"indexed": await store.reindex(on_progress)}
+
+            await _do(store, jobs, job, index)
+        state, result = await jobs.state(key)
+        if state == "done":
+            return int(result["indexed"])
+        if state == "failed":
+            raise JobFailed(result["reason"])
+        on_progress(await store.reindexed())
+        await asyncio.sleep(IDLE_SECONDS)
+
+
+class JobFailed(Exception):
+    """A job could not be done; the message is the kind of the error."""
 
 
 async def work_on_jobs(store: Store, kinds: Mapping[str, Handler], stopped: asyncio.Event) -> None:

@@ -20,6 +20,7 @@ __all__ = [
     "csrf_token",
     "current_session",
     "current_user",
+    "login_address",
     "login_redirect",
     "safe_next",
     "set_session_cookie",
@@ -64,10 +65,15 @@ def access_for_user(user: User | None) -> AccessFilter:
     return user_access(user) if user is not None else NOTHING
 
 
+def login_address(request: Request) -> str:
+    """Of the sign-in page, which leads back to this request's address."""
+    here = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+    return f"/login?next={quote(here, safe='')}"
+
+
 def login_redirect(request: Request) -> Response:
     """To the sign-in page, and back to this address afterwards."""
-    here = request.url.path + (f"?{request.url.query}" if request.url.query else "")
-    return RedirectResponse(f"/login?next={quote(here, safe='')}", 303, headers={"Cache-Control": "no-store"})
+    return RedirectResponse(login_address(request), 303, headers={"Cache-Control": "no-store"})
 
 
 def safe_next(target: str | None) -> str:

@@ -1,4 +1,4 @@
-"""The background worker: work that belongs to no request. It does jobs, and forgets what is over."""
+"""The background worker: work that belongs to no request. It does jobs, follows writes, and forgets what is over."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ import logging
 import multiprocessing
 import signal
 
+from fhir_bridge.plugins import get_manager
 from fhir_bridge.server.background import handlers, work_on_jobs
+from fhir_bridge.server.consuming import consume, consumers_of
 from fhir_bridge.server.settings import Settings
 from fhir_bridge.storage.attempts import Attempts
 from fhir_bridge.storage.errors import StorageError
@@ -40,6 +42,7 @@ async def _work(settings: Settings) -> None:
     async with await Store.open(url, migrate=False, max_size=4, known=settings.definitions()) as store:
         site = None if settings.site is None else str(settings.site)
         jobs = asyncio.create_task(work_on_jobs(store, handlers(site), stopped))
+        consumers = asyncio.create_task(consume(store, consumers_of(get_manager()), stopped))
         while not stopped.is_set():
             try:
                 await Grants(store).purge()
@@ -52,3 +55,4 @@ async def _work(settings: Settings) -> None:
             except TimeoutError:
                 continue
         await jobs
+        await consumers

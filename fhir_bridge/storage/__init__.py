@@ -61,3 +61,28 @@ __all__ = [
     "searchable",
     "upgrade",
 ]
+
+PUBLIC_MODULES = (
+    "accounts",
+    "attempts",
+    "breathing",
+    "bundles",
+    "changes",
+    "consumers",
+    "currency",
+    "errors",
+    "grants",
+    "inbox",
+    "issues",
+    "jobs",
+    "location",
+    "migration",
+    "parts",
+    "results",
+    "settings",
+    "stored",
+    "transactions",
+    "watching",
+    "writing",
+)
+"""What else other packages and plug-ins may import; checked by scripts/check_interfaces.py."""

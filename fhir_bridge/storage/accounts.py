@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from fhir_bridge.storage import Store
 
 __all__ = [
+    "SESSION_HOURS",
     "AccountError",
     "Accounts",
     "Authentication",

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from psycopg import AsyncConnection
 
-__all__ = ["Change", "read_changes"]
+__all__ = ["Change", "Place", "end_of_feed", "read_changes"]
+
+Place = tuple[int, int]
+"""Transaction and sequence of the last change that a reader has seen."""
+
+LAST = 2**63 - 1
+"""Greater than every sequence."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,18 +28,33 @@ class Change:
     deleted: bool
 
     @property
-    def place(self) -> tuple[int, int]:
+    def place(self) -> Place:
         """Where to read on."""
         return self.xid, self.sequence
 
 
-async def read_changes(connection: AsyncConnection, after: tuple[int, int], limit: int) -> list[Change]:
-    """Changes after a place, below the oldest transaction still running, so that a late commit is never passed over."""
+async def read_changes(
+    connection: AsyncConnection, after: Place, limit: int, types: Sequence[str] | None = None
+) -> list[Change]:
+    """Changes after a place, below the oldest transaction still running, so that a late commit is never passed over.
+
+    Args:
+        types: of these resource types; None for all.
+    """
+    wanted = None if types is None else list(types)
     rows = await connection.execute(
         "SELECT c.xid::text::bigint, c.sequence, r.type, r.id, c.version, c.deleted FROM change c "
         "JOIN resource r ON r.key = c.resource "
         "WHERE (c.xid, c.sequence) > (%s::text::xid8, %s) AND c.xid < pg_snapshot_xmin(pg_current_snapshot()) "
-        "ORDER BY c.xid, c.sequence LIMIT %s",
-        (str(after[0]), after[1], limit),
+        "AND (%s::text[] IS NULL OR r.type = ANY(%s)) ORDER BY c.xid, c.sequence LIMIT %s",
+        (str(after[0]), after[1], wanted, wanted, limit),
     )
     return [Change(*row) for row in await rows.fetchall()]
+
+
+async def end_of_feed(connection: AsyncConnection) -> Place:
+    """The place behind everything that `read_changes` gives at present."""
+    cursor = await connection.execute("SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint - 1")
+    row = await cursor.fetchone()
+    assert row is not None
+    return row[0], LAST

@@ -12,11 +12,14 @@ from psycopg import AsyncConnection
 from psycopg_pool import AsyncConnectionPool
 
 from fhir_bridge.fhir.definitions import DEFAULT, Definitions
+from fhir_bridge.storage.errors import RecordsPending
 
-__all__ = ["NO_SYSTEM", "Dictionaries"]
+__all__ = ["NO_SYSTEM", "RECORDS_PENDING", "Dictionaries"]
 
 MOST_KEPT = 50_000
 """Numbers of resources that a process remembers, some 10 MB."""
+RECORDS_PENDING = "records"
+"""The setting that an upgrade leaves where the records of what is stored are still to be made."""
 NO_SYSTEM = ""
 """Stands for a code without a system."""
 
@@ -51,11 +54,28 @@ class Dictionaries:
         self._labels: dict[tuple[str, str], int] = {}
         self._keys: list[int] = []
         self._resources: dict[tuple[str, str], int] = {}
+        self._records_pending = False
 
     async def load(self) -> None:
         """Read what there is; a fresh process starts warm."""
         async with self._pool.connection() as connection:
             await self._refresh(connection)
+            self._records_pending = await _is_set(connection, RECORDS_PENDING)
+
+    async def require_records(self) -> None:
+        """See that each resource's record is known: else a patient's record would seem to hold less than it does.
+
+        Raises:
+            RecordsPending: the database was upgraded, and they are still being made.
+        """
+        if self._records_pending:
+            async with self._pool.connection() as connection:
+                self._records_pending = await _is_set(connection, RECORDS_PENDING)
+        if self._records_pending:
+            raise RecordsPending(
+                "the database was upgraded, and whose record each resource is in is still being worked out: "
+                "the background worker of `serve` does it, or `fhir-bridge reindex`"
+            )
 
     async def _refresh(self, connection: AsyncConnection) -> None:
         for key, first, second in await (
@@ -210,3 +230,8 @@ class Dictionaries:
                 known = self._labels[system, code] = row[0]
             found.append(known)
         return found
+
+
+async def _is_set(connection: AsyncConnection, name: str) -> bool:
+    row = await (await connection.execute("SELECT FROM setting WHERE name = %s", (name,))).fetchone()
+    return row is not None

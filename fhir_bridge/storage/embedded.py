@@ -126,12 +126,21 @@ class EmbeddedServer:
             except BlockingIOError:
                 return False
             if self._is_running():
-                try:
-                    self._run("pg_ctl", "-D", str(self._cluster), "-w", "-m", "fast", "stop")
-                except DatabaseUnavailable:
-                    if self._is_running():
-                        raise
+                self._stop()
             return True
+
+    def _stop(self) -> None:
+        """Stop it; without a last checkpoint where it can't write one (a full disk): the next start recovers."""
+        for mode in ("fast", "immediate"):
+            try:
+                self._run("pg_ctl", "-D", str(self._cluster), "-w", "-t", "30", "-m", mode, "stop")
+            except DatabaseUnavailable:
+                if not self._is_running():
+                    return
+                if mode == "immediate":
+                    raise
+            else:
+                return
 
     def _check_version(self) -> None:
         version = self._cluster / "PG_VERSION"
@@ -172,12 +181,12 @@ class EmbeddedServer:
         pid_file = self._cluster / "postmaster.pid"
         if not pid_file.exists():
             return False
-        try:
-            psycopg.connect(self.url("postgres"), connect_timeout=5).close()
-        except psycopg.OperationalError:
-            pass
-        else:
+        answer = self._answer()
+        if not answer:
             return True
+        if "shutting down" in answer:  # whoever stopped it holds the lock that we hold, or is gone
+            self._run("pg_ctl", "-D", str(self._cluster), "-w", "-m", "immediate", "stop")
+            return False
         if not Path("/proc/self/cwd").exists():  # no /proc (macOS): PostgreSQL itself judges the pid file
             return False
         for _ in range(150):
@@ -193,6 +202,14 @@ class EmbeddedServer:
         raise DatabaseUnavailable(
             f"processes {sorted(left)} of a server that was killed still use {self._cluster}: end them, then try again"
         )
+
+    def _answer(self) -> str:
+        """What the server says instead of letting us in; empty where it lets us in."""
+        try:
+            psycopg.connect(self.url("postgres"), connect_timeout=5).close()
+        except psycopg.OperationalError as error:
+            return str(error)
+        return ""
 
     def _start(self) -> None:
         options = " ".join(f"-c {name}={_quoted(value)}" for name, value in self._settings.items())

@@ -11,11 +11,13 @@ __all__ = [
     "BadResource",
     "BadSearch",
     "DatabaseUnavailable",
+    "DiskFull",
     "Forbidden",
     "Gone",
     "MultipleMatches",
     "NotFound",
     "OtherSiteKey",
+    "RecordsPending",
     "SchemaAhead",
     "StorageError",
     "TransactionFailed",
@@ -146,3 +148,17 @@ class DatabaseUnavailable(StorageError):
 
     code = "FB-STORE-022"
     status = 503
+
+
+class RecordsPending(StorageError):
+    """After an upgrade: whose record each resource is in is not known yet."""
+
+    code = "FB-STORE-025"
+    status = 503
+
+
+class DiskFull(StorageError):
+    """The database has no room: nothing of the write was stored, and what was stored before stays."""
+
+    code = "FB-STORE-026"
+    status = 507

@@ -18,6 +18,7 @@ from fhir_bridge.fhir.issues import Issue
 __all__ = [
     "Entry",
     "InboxItem",
+    "Kind",
     "duplicates",
     "keep_source",
     "kept_source",

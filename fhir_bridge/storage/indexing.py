@@ -1,4 +1,4 @@
-"""The search index, records, compartments, labels and links of resources that are being written.
+"""The search index, records, labels and links of resources that are being written.
 
 Two steps. `identify` runs before the transaction: it gives numbers to (type, id) pairs and dictionary texts, in short
 transactions of their own, in sorted order, so that writers never wait for each other there. `IndexWriter` then collects
@@ -29,7 +29,6 @@ from fhir_bridge.fhir.search_parameters import (
     StringEntry,
     TokenEntry,
     UriEntry,
-    compartment_patients,
     extract,
 )
 from fhir_bridge.storage.breathing import LARGE, beside
@@ -67,7 +66,6 @@ class Indexed:
 
     Attributes:
         owners: whom it is about, by its own content.
-        patients: ids of the patients in whose compartment it is.
         labels: its security labels as (system, code).
         links: for a Patient, (merged id, survivor id) as its `link` says.
     """
@@ -76,7 +74,6 @@ class Indexed:
     id: str
     entries: tuple[IndexEntry, ...]
     owners: Owners
-    patients: tuple[str, ...]
     labels: tuple[tuple[str, str], ...]
     links: tuple[tuple[str, str], ...]
 
@@ -126,7 +123,6 @@ def index(
         identity,
         entries,
         owners_of(resource),
-        compartment_patients(resource, entries),
         labels,
         _links(resource, identity) if resource_type == "Patient" else (),
     )
@@ -285,16 +281,19 @@ class IndexWriter:
         self._replaced.append(key)
         self._kept.add(key)
 
+    def bury(self, item: Indexed) -> None:
+        """As `remove`, where the record's rows are made anew too, of the last content."""
+        key = self.keys[item.type, item.id]
+        self._replaced.append(key)
+        self._put_record(item, key)
+
     def put(self, item: Indexed, *, new: bool) -> None:
         """Add the rows of a resource; `new` where it has none yet."""
         keys, dictionaries = self.keys, self.dictionaries
         key = keys[item.type, item.id]
         if not new:
             self._replaced.append(key)
-        record = [
-            OTHER if patient == OTHER_PERSON else keys["Patient", patient] for patient in item.owners.patients
-        ]
-        patients = [patient for patient in record if patient != OTHER]
+        patients = [patient for patient in self._put_record(item, key) if patient != OTHER]
         owners = (NOBODY,) if not patients else patients if len(patients) <= FEW else (MANY,)
         add = self._add
         for entry in item.entries:
@@ -316,14 +315,19 @@ class IndexWriter:
                 add("number", parameter, _open(entry.low, "-infinity"), _open(entry.high, "infinity"), key)
             elif type(entry) is UriEntry:
                 add("uri", parameter, entry.value, key)
-        for patient in record:
-            add("record", patient, key)
-        for named in item.owners.through:
-            add("record_through", key, keys[named])
-        for member in item.patients:
-            add("compartment", keys["Patient", member], key)
         for merged, survivor in item.links:
             add("link", keys["Patient", merged], keys["Patient", survivor], key)
+
+    def _put_record(self, item: Indexed, key: int) -> list[int]:
+        record = [
+            OTHER if patient == OTHER_PERSON else self.keys["Patient", patient]
+            for patient in item.owners.patients
+        ]
+        for patient in record:
+            self._add("record", patient, key)
+        for named in item.owners.through:
+            self._add("record_through", key, self.keys[named])
+        return record
 
     def _put_quantity(self, parameter: int, entry: QuantityEntry, key: int) -> None:
         canonical = entry.canonical_code is not None
@@ -345,7 +349,7 @@ class IndexWriter:
             for table in _VALUES:
                 statement.add(f"DELETE FROM {table} WHERE resource = ANY(%s)", self._replaced)  # noqa: S608
             left = [key for key in self._replaced if key not in self._kept]
-            for table in ("record", "record_through", "compartment"):
+            for table in ("record", "record_through"):
                 self._remove_all_but_new(statement, table, "resource", left)
             self._remove_all_but_new(statement, "link", "declared_by", self._replaced)
         for table, rows in self._rows.items():
@@ -389,6 +393,5 @@ _COLUMNS: Mapping[str, Columns] = {
     "uri": {"parameter": "int", "value": "text", "resource": "bigint"},
     "record": {"patient": "bigint", "resource": "bigint"},
     "record_through": {"resource": "bigint", "target": "bigint"},
-    "compartment": {"patient": "bigint", "resource": "bigint"},
     "link": {"merged": "bigint", "survivor": "bigint", "declared_by": "bigint"},
 }

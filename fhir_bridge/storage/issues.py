@@ -144,6 +144,20 @@ CODES = declare(
         "FB-STORE-021", "error", "The database schema is newer", "Run a newer fhir-bridge.", "exception"
     ),
     IssueCode(
+        "FB-STORE-026",
+        "error",
+        "The database's disk is full",
+        "Make room, then send it again: nothing of this write was stored, and what was stored before is whole.",
+        "no-store",
+    ),
+    IssueCode(
+        "FB-STORE-025",
+        "error",
+        "The records of an upgraded database are still being made",
+        "Wait: the background worker of `serve` makes them. Without a server, run `fhir-bridge reindex`.",
+        "transient",
+    ),
+    IssueCode(
         "FB-STORE-024",
         "error",
         "A stored part of a record can't be read",

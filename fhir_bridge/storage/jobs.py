@@ -105,6 +105,28 @@ class Jobs:
                 "DELETE FROM job WHERE state IN ('done', 'failed') AND finished < now() - %s", (older,)
             )
 
+    async def unfinished(self, kind: str) -> int | None:
+        """The oldest job of a kind that waits or is being done."""
+        async with self._pool.connection() as connection:
+            rows = await connection.execute(
+                "SELECT min(key) FROM job WHERE kind = %s AND state IN ('ready', 'leased')", (kind,)
+            )
+            row = await rows.fetchone()
+        return None if row is None else row[0]
+
+    async def state(self, key: int) -> tuple[str, dict[str, Any]]:
+        """`ready`, `leased`, `done` or `failed`, and the result: of a failure, its `reason`.
+
+        Raises:
+            KeyError: there is no such job, or it was purged.
+        """
+        async with self._pool.connection() as connection:
+            rows = await connection.execute("SELECT state, result::text FROM job WHERE key = %s", (key,))
+            row = await rows.fetchone()
+        if row is None:
+            raise KeyError(key)
+        return row[0], orjson.loads(row[1] or b"{}") or {}
+
     async def renew(self, job: Job, *, lease: timedelta = timedelta(minutes=1)) -> bool:
         """The heartbeat; False where the lease lapsed and another worker has the job."""
         return await self._own(job, "leased_until = now() + %s", lease)

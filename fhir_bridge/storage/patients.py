@@ -34,6 +34,7 @@ async def read_record(
     """
     if not is_id(patient_id):
         return
+    await dictionaries.require_records()
     keys = person([patient_id])
     own = Condition(f"SELECT o.resource FROM record o WHERE o.patient = ANY({keys.text})", keys.values)  # noqa: S608
     every = Condition(f"{own.text} UNION SELECT about_through({keys.text})", (*own.values, *keys.values))

@@ -65,6 +65,7 @@ async def _rule(
 ) -> Condition:
     conditions = [await _criterion(code, value, resource_type, dictionaries) for code, value in rule.criteria]
     if rule.patient is not None:
+        await dictionaries.require_records()
         conditions.insert(0, _in_record(rule.patient, resource_type, interaction))
     return all_of(conditions)
 

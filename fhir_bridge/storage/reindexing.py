@@ -16,13 +16,13 @@ from psycopg_pool import AsyncConnectionPool
 
 from fhir_bridge import __version__
 from fhir_bridge.fhir.definitions import Definitions
-from fhir_bridge.storage.dictionaries import Dictionaries
+from fhir_bridge.storage.dictionaries import RECORDS_PENDING, Dictionaries
 from fhir_bridge.storage.errors import BadResource
 from fhir_bridge.storage.indexing import Identity, Indexed, IndexWriter, identify, index
 from fhir_bridge.storage.statements import Statement
 from fhir_bridge.storage.stored import parse
 
-__all__ = ["reindex"]
+__all__ = ["reached", "reindex"]
 
 BATCH = 500
 SETTING = "reindex"
@@ -33,8 +33,9 @@ _RESUME = (
     "AND value::jsonb->>'program' = %s AND (value::jsonb->>'at')::timestamptz > now() - interval '1 day'"
 )
 _READ = (
-    "SELECT key, type, id, version, bytes FROM resource "
-    "WHERE key > %s AND key <= %s AND version > 0 ORDER BY key LIMIT %s"
+    "SELECT r.key, r.type, r.id, r.version, r.bytes, CASE WHEN r.bytes IS NULL THEN (SELECT h.bytes FROM history h "
+    "WHERE h.resource = r.key AND h.kind = 'v' ORDER BY h.version DESC LIMIT 1) END FROM resource r "
+    "WHERE r.key > %s AND r.key <= %s AND r.version > 0 ORDER BY r.key LIMIT %s"
 )
 _LOCK = "SELECT key, version FROM resource WHERE key = ANY(%s) ORDER BY key FOR UPDATE"
 _LABELS = (
@@ -83,20 +84,30 @@ async def reindex(
         if on_progress is not None:
             on_progress(place.count)
     async with pool.connection() as connection:
-        await connection.execute("DELETE FROM setting WHERE name = %s", (SETTING,))
+        await connection.execute("DELETE FROM setting WHERE name IN (%s, %s)", (SETTING, RECORDS_PENDING))
         await connection.execute(
             "ANALYZE resource, token, string, date, quantity, reference, record, record_through"
         )
     return place.count
 
 
+async def reached(connection: AsyncConnection) -> int:
+    """See `Store.reindexed`."""
+    found = await (await connection.execute(_RESUME, (SETTING, __version__))).fetchone()
+    return found[1] if found else 0
+
+
 async def _write(
     pool: AsyncConnectionPool[AsyncConnection], dictionaries: Dictionaries, rows: list[Any], place: _Place
 ) -> None:
-    items = {row[0]: _index(row[1], row[2], row[4], dictionaries.definitions) for row in rows}
-    current = [item for item in items.values() if item is not None]
-    keys: dict[Identity, int] = await identify(pool, dictionaries, current)
-    place.key, place.count = rows[-1][0], place.count + len(current)
+    known = dictionaries.definitions
+    items = {row[0]: _index(row[1], row[2], row[4] or row[5], known) for row in rows}
+    deleted = {row[0] for row in rows if row[4] is None}
+    keys: dict[Identity, int] = await identify(
+        pool, dictionaries, [item for item in items.values() if item is not None]
+    )
+    place.key = rows[-1][0]
+    place.count += sum(item is not None and key not in deleted for key, item in items.items())
     async with pool.connection() as connection, connection.transaction():
         versions = {row[0]: row[3] for row in rows if items[row[0]] is not None or row[4] is None}
         locked = await (await connection.execute(_LOCK, (list(versions),))).fetchall()
@@ -108,6 +119,9 @@ async def _write(
                 continue
             if item is None:
                 writer.remove(key)
+                continue
+            if key in deleted:
+                writer.bury(item)
                 continue
             writer.put(item, new=False)
             numbers = writer.labels(item)

@@ -413,6 +413,7 @@ class Store:
 
     async def owners(self, resource_type: str, identity: str) -> list[str]:
         """Ids of the Patients whom a stored resource, or what was deleted, is about (`fhir.record`)."""
+        await self._dictionaries.require_records()
         async with self.pool.connection() as connection:
             return await patients.read_owners(connection, resource_type, identity)
 
@@ -606,6 +607,11 @@ class Store:
             How many resources were indexed, those before an interruption included.
         """
         return await reindexing.reindex(self.pool, self._dictionaries, on_progress)
+
+    async def reindexed(self) -> int:
+        """How many resources the run that is under way has indexed; 0 where there is none."""
+        async with self.pool.connection() as connection:
+            return await reindexing.reached(connection)
 
     async def link_patients(
         self, surviving_id: str, merged_id: str, access: AccessFilter = EVERYTHING

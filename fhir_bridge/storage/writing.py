@@ -157,7 +157,7 @@ class Writer:
         }
         simple = len(fresh) == len(operations) and not criteria
         async with self._pool.connection() as connection:
-            bounds = await _bounds(connection, access, items)
+            bounds = await _bounds(connection, access, items, self._dictionaries)
             if simple and len(operations) <= AT_ONCE:
                 versions, written = await _decide_all(operations, items, keys, rows, set(), bounds)
                 await write_versions(connection, self._dictionaries, keys, versions)
@@ -281,10 +281,14 @@ class _Bounds:
 
 
 async def _bounds(
-    connection: AsyncConnection, access: AccessFilter, items: Mapping[Identity, Indexed]
+    connection: AsyncConnection,
+    access: AccessFilter,
+    items: Mapping[Identity, Indexed],
+    dictionaries: Dictionaries,
 ) -> _Bounds:
     if all(rule.patient is None for rule in access.rules):
         return _Bounds(access, {}, {})
+    await dictionaries.require_records()
     owners = await owners_of_contents(connection, list(items.values()), items)
     return _Bounds(access, await people_of(connection, access), dict(zip(items, owners, strict=True)))
 

@@ -14,3 +14,29 @@ __all__ = [
     "lint_folders",
     "lint_store",
 ]
+
+PUBLIC_MODULES = (
+    "check_digits",
+    "concept_maps",
+    "content",
+    "curation",
+    "curation.concept_map",
+    "grammars",
+    "hints",
+    "imports",
+    "layers",
+    "library",
+    "memory",
+    "naming",
+    "operations.options",
+    "operations.outcomes",
+    "operations.parameters",
+    "operations.r4",
+    "operations.service",
+    "service",
+    "shapes",
+    "store",
+    "suggest",
+    "versions",
+)
+"""What else other packages and plug-ins may import; checked by scripts/check_interfaces.py."""

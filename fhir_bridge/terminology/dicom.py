@@ -1,4 +1,7 @@
-"""DICOM's terminology (PS3.16) as pydicom carries it: read at run time, not copied into this project."""
+"""DICOM's terminology (PS3.16) as pydicom carries it: read at run time, not copied into this project.
+
+Without pydicom (extra `dicom`) these code systems are not available: their codes are neither valid nor invalid.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ from functools import cached_property, lru_cache
 from typing import Any
 
 from fhir_bridge.fhir.ports import Concept
+from fhir_bridge.plugins.extras import available
 from fhir_bridge.terminology.content import ConceptDetail
 from fhir_bridge.terminology.memory import ListedContent
 
@@ -21,7 +25,7 @@ _SCHEMES = {DCM: "DCM", SCT: "SCT"}
 def lookup(system: str, code: str) -> Concept | None:
     """A concept that DICOM uses, None where it uses none of that code."""
     scheme = _SCHEMES.get(system)
-    if scheme is None:
+    if scheme is None or not available("dicom"):
         return None
     display = _displays(scheme).get(code)
     return None if display is None else Concept(system, code, display)
@@ -86,7 +90,7 @@ class DicomSource:
     """DICOM's codes of some systems (`ContentSource`). Its tables are read at the first question about one."""
 
     def __init__(self, *urls: str) -> None:
-        self._contents = {url: DicomContent(url) for url in urls}
+        self._contents = {url: DicomContent(url) for url in urls} if available("dicom") else {}
 
     def urls(self) -> Sequence[str]:
         """Urls of the code systems."""

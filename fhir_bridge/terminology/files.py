@@ -10,7 +10,7 @@ from typing import Any
 from fhir_bridge.fhir.serialization import JsonError, loads_exact
 from fhir_bridge.terminology.shapes import misshapen
 
-__all__ = ["KINDS", "SourceFile", "TerminologyFileError", "read_folders", "read_text"]
+__all__ = ["KINDS", "SourceFile", "TerminologyFileError", "TextIndexError", "read_folders", "read_text"]
 
 KINDS = frozenset({"CodeSystem", "ValueSet", "ConceptMap"})
 """What a terminology is made of."""
@@ -27,6 +27,10 @@ class TerminologyFileError(ValueError):
         self.path = path
         self.problem = problem
         self.code = code
+
+
+class TextIndexError(ValueError):
+    """A text index can't be read (another version of tantivy wrote it, or files are missing), or can't be written."""
 
 
 def read_text(path: Path, remedy: str, encoding: str = "utf-8-sig") -> str:

@@ -5,7 +5,10 @@ from __future__ import annotations
 import re
 import unicodedata
 
-__all__ = ["plain", "words"]
+__all__ = ["MAX_INDEXED", "plain", "words"]
+
+MAX_INDEXED = 400
+"""So many different words of a concept can be found by a text index."""
 
 _WORD = re.compile(r"[^\W_]+")
 _IDEOGRAPHS = re.compile("([\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff])")

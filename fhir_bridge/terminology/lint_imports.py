@@ -8,9 +8,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from fhir_bridge.plugins import importers
 from fhir_bridge.terminology.files import SourceFile, TerminologyFileError
 from fhir_bridge.terminology.imports import import_file
-from fhir_bridge.terminology.imports.run import FORMATS
 from fhir_bridge.terminology.imports.sources import Source
 from fhir_bridge.terminology.store import ContentStore, ImportProblem, StoredMap
 
@@ -27,7 +27,8 @@ def holds_maps(path: Path) -> bool:
     except ImportProblem:
         return False
     try:
-        return any(FORMATS[name].recognizes(source) for name in _MAPS)
+        known = importers()
+        return any(known[name].recognizes(source) for name in _MAPS)
     finally:
         source.close()
 

@@ -1,4 +1,4 @@
-"""The terminology room as a plug-in: it adds what ships in `terminology/`."""
+"""Terminology as a plug-in: what ships in `terminology/`, and the importers."""
 
 from __future__ import annotations
 
@@ -7,9 +7,17 @@ from pathlib import Path
 from typing import Any
 
 from fhir_bridge.fhir.ports import TerminologyPort, provide_terminology
-from fhir_bridge.plugins import hookimpl, shipped
+from fhir_bridge.plugins import Importer, hookimpl, shipped
 
-__all__ = ["fhir_bridge_terminology"]
+__all__ = ["fhir_bridge_importers", "fhir_bridge_terminology"]
+
+
+@hookimpl
+def fhir_bridge_importers() -> Iterable[Importer]:
+    """The official download forms."""
+    from fhir_bridge.terminology.imports.formats import BUILTIN
+
+    return BUILTIN
 
 
 @hookimpl

@@ -16,9 +16,10 @@ from typing import Any, NamedTuple
 import tantivy
 from tantivy import Occur, Query
 
-from fhir_bridge.terminology.folding import words
+from fhir_bridge.terminology.files import TextIndexError
+from fhir_bridge.terminology.folding import MAX_INDEXED, words
 
-__all__ = ["MAX_INDEXED", "Hit", "TextIndex", "TextIndexError", "TextWriter", "trigrams"]
+__all__ = ["Hit", "TextIndex", "TextWriter", "trigrams"]
 
 _HEAP = 48_000_000
 _LIKELY, _OTHER = "", "other_"
@@ -28,13 +29,6 @@ disjunction of words, of which the index skips what can't be among the best."""
 _MAX_WORDS = 32
 _MAX_UNKNOWN = 4
 _MAX_KNOWN = 20_000
-
-MAX_INDEXED = 400
-"""So many different words of a concept can be found."""
-
-
-class TextIndexError(ValueError):
-    """The index can't be read (another version of tantivy made it, or files are missing), or can't be written."""
 
 
 class Hit(NamedTuple):

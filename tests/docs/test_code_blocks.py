@@ -24,7 +24,7 @@ from fhir_bridge.mapping import Site
 from fhir_bridge.plugins import Operation
 from fhir_bridge.predictions import PatientRecord, Prediction, PredictorSettings, Refusal
 from fhir_bridge.predictions.run import PredictionRun
-from fhir_bridge.server.rest.operations import Operations
+from fhir_bridge.server.rest.operation_registry import Operations
 from fhir_bridge.storage import Store
 from tests.docs.markdown import Block, blocks
 

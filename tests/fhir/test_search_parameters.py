@@ -27,7 +27,6 @@ from fhir_bridge.fhir.search.entries import (
 )
 from fhir_bridge.fhir.search.values import date_range, split_reference
 from fhir_bridge.fhir.search_parameters import (
-    compartment_patients,
     extract,
     extract_composites,
     find,
@@ -118,20 +117,6 @@ def test_a_patient_is_found_by_name_address_telecom_and_death() -> None:
     assert len(_of(patient, "telecom")) == 2
     assert _of(patient, "address-city") == [StringEntry("address-city", "forli", "Forlì")]
     assert [entry.code for entry in _of(patient, "deceased") if isinstance(entry, TokenEntry)] == ["false"]
-    assert compartment_patients(patient, extract(patient)) == ("anna", "old")
-
-
-def test_compartment_membership_is_by_its_parameters_alone() -> None:
-    assert compartment_patients(OBSERVATION, extract(OBSERVATION)) == ("anna", "bea")
-    focus = {
-        **OBSERVATION,
-        "subject": {"reference": "Device/d"},
-        "performer": [],
-        "focus": [{"reference": "Patient/x"}],
-    }
-    assert compartment_patients(focus, extract(focus)) == ()
-    organization = {"resourceType": "Organization", "partOf": {"reference": "Organization/o"}}
-    assert compartment_patients(organization, extract(organization)) == ()
 
 
 @pytest.mark.parametrize(

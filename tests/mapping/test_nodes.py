@@ -4,13 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from decimal import Decimal
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from fhir.resources.R4B import get_fhir_model_class
 
+from fhir_bridge.fhir import dumps
 from fhir_bridge.fhir.datatypes import Quantity
 from fhir_bridge.mapping import Conversion
 
+models = SimpleNamespace(
+    **{
+        name: get_fhir_model_class(name)
+        for name in ("Reference", "CodeableConcept", "Coding", "Quantity", "Patient", "HumanName")
+    }
+)
 Observation = Callable[..., tuple[dict[str, Any], list[str]]]
 Rows = Callable[..., Conversion]
 
@@ -240,3 +249,26 @@ def test_constants_are_shared_and_not_rebuilt(rows: Rows) -> None:
     )
     first, second = rows(rule, {"id": "1", "a": "1", "b": "2"}).outputs
     assert first.resource["code"] is second.resource["code"]
+
+
+@pytest.mark.parametrize(
+    ("elements", "value", "expected"),
+    [
+        ("performer: =row.a", models.Reference(display="x"), {"performer": [{"display": "x"}]}),
+        ("method: =row.a", models.CodeableConcept(text="x"), {"method": {"text": "x"}}),
+        ("method: =row.a", models.Coding(code="x"), {"method": {"coding": [{"code": "x"}]}}),
+        ("value[x]: =row.a", models.Quantity(value=Decimal("1.50")), {"valueQuantity": {"value": Decimal("1.50")}}),
+        ("contained: =row.a", [models.Patient(id="p")], {"contained": [{"resourceType": "Patient", "id": "p"}]}),
+    ],
+)  # fmt: skip
+def test_what_an_adapter_gives_may_be_an_object_of_fhir_resources(
+    elements: str, value: Any, expected: Any, observation: Observation
+) -> None:
+    found, issues = observation(elements, {"a": value})
+    assert (found, issues) == (expected, [])
+    assert "1.50" in dumps(found).decode() or "value[x]" not in elements
+
+
+def test_an_object_of_another_type_is_reported_not_read_as_its_text(observation: Observation) -> None:
+    found, (code,) = observation("valueString: =row.a", {"a": models.HumanName(text="Ann Roe")})
+    assert (found, code) == ({}, "FB-MAP-102")

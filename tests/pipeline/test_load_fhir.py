@@ -100,7 +100,29 @@ def test_loading_twice_changes_no_version(folder: Path, fresh_database_url: str)
 
 def test_validation_names_what_can_not_be_read_and_goes_on(folder: Path) -> None:
     summary = ValidationSummary()
-    findings = dict(validate_files([str(folder / "fhir")], (), summary))
+    validated = validate_files([str(folder / "fhir")], summary=summary)
+    findings = {one.locator: one.issues for one in validated}
     assert summary.resources == len(findings) == 6, "a Bundle is one resource"
     assert summary.invalid == 3
     assert {issue.code for issue in findings["broken.json"]} == {"FB-FHIR-001"}
+
+
+def test_load_checks_codes_with_the_terminology_of_the_site(tmp_path: Path, fresh_database_url: str) -> None:
+    (tmp_path / "terms").mkdir()
+    system = {"resourceType": "CodeSystem", "url": "https://hospital.example/cs", "status": "active"}
+    concepts = {"content": "complete", "concept": [{"code": "known"}]}
+    (tmp_path / "terms" / "cs.json").write_text(json.dumps(system | concepts))
+    (tmp_path / "site.yaml").write_text("demo_key: true\nterminology: [terms]\n")
+    lines = [
+        {
+            "resourceType": "Basic",
+            "id": f"coded-{code}",
+            "code": {"coding": [{"system": "https://hospital.example/cs", "code": code}]},
+        }
+        for code in ("known", "unknown")
+    ]
+    (tmp_path / "fhir").mkdir()
+    (tmp_path / "fhir" / "Basic.ndjson").write_text("\n".join(map(json.dumps, lines)))
+    report = load(tmp_path, fresh_database_url).report
+    assert (report["records"]["converted"], report["records"]["rejected"]) == (1, 1)
+    assert [issue["code"] for issue in report["issues"]] == ["FB-FHIR-022"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import builtins
+import sys
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from pathlib import Path
@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 
 from fhir_bridge.fhir.views import RecordError, View, compile_view
-from fhir_bridge.pipeline.views import ParquetMissing, Types, ViewRun, open_sink, parquet_fields, run_view
+from fhir_bridge.pipeline.views import Types, ViewRun, open_sink, parquet_fields, run_view
 from fhir_bridge.pipeline.views_sources import Record
+from fhir_bridge.plugins.extras import MissingExtra
 
 pq = pytest.importorskip("pyarrow.parquet")
 pa = pytest.importorskip("pyarrow")
@@ -255,15 +256,8 @@ def test_an_empty_table_has_its_schema(tmp_path: Path) -> None:
 
 
 def test_without_pyarrow_it_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    real = builtins.__import__
-
-    def importing(name: str, *rest: Any) -> Any:
-        if name.startswith("pyarrow"):
-            raise ImportError(name)
-        return real(name, *rest)
-
-    monkeypatch.setattr("importlib.import_module", importing)
-    with pytest.raises(ParquetMissing, match=r"pip install 'fhir-bridge\[parquet\]'"):
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    with pytest.raises(MissingExtra, match=r"pip install .fhir-bridge\[parquet\]."):
         open_sink("parquet", view("Patient", ("d", "birthDate", "")).columns, tmp_path / "x.parquet")
     assert list(tmp_path.iterdir()) == []
 

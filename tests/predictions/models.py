@@ -132,3 +132,20 @@ class Weighted(Model):
     def predict(self, records: Sequence[PatientRecord], settings: PredictorSettings) -> Any:
         self.said = self.said or self.files[0].read_text()
         return [prediction(record, display=self.said) for record in records]
+
+
+class Typed(Model):
+    """Reads the record by objects of `fhir.resources`."""
+
+    name = "typed"
+
+    def predict(
+        self, records: Sequence[PatientRecord], settings: PredictorSettings
+    ) -> list[Prediction | Refusal]:
+        return [self._of(record) for record in records]
+
+    def _of(self, record: PatientRecord) -> Prediction | Refusal:
+        (patient,) = record.models("Patient")
+        (measured,) = record.models("Observation")
+        evidence = record.evidence(measured, patient.name[0].family, str(measured.valueQuantity.value))
+        return prediction(record, evidence=(evidence,))

@@ -14,14 +14,16 @@ import pytest
 
 from fhir_bridge.fhir.access import EVERYTHING
 from fhir_bridge.fhir.ids import DEMO_KEY, IdKey
+from fhir_bridge.fhir.models import to_model
 from fhir_bridge.fhir.serialization import dumps, loads
 from fhir_bridge.plugins import Predictor
-from fhir_bridge.predictions import PredictionError, PredictionRun, PredictorSettings
+from fhir_bridge.predictions import PatientRecord, PredictionError, PredictionRun, PredictorSettings
 from fhir_bridge.predictions.answers import Answer
 from fhir_bridge.predictions.contract import Prediction
 from fhir_bridge.predictions.model_workers import ModelRecord, ModelUnavailable, ModelWorkers
 from fhir_bridge.storage import Store
-from tests.predictions.models import BAD, Counting, Model, NotAList, Unloadable, Wrong
+from tests.predictions.models import BAD, Counting, Model, NotAList, Typed, Unloadable, Wrong
+from tests.predictions.records import quantity
 
 SETTINGS = PredictorSettings(enabled=True, seconds=30, memory_mb=1500)
 
@@ -150,3 +152,20 @@ def test_a_model_that_can_not_be_loaded_ends_the_run_with_what_to_do(
     with pytest.raises(PredictionError, match="the weights are not there") as caught:
         asyncio.run(run())
     assert caught.value.code == "FB-PRED-006"
+
+
+def test_a_model_reads_the_record_as_objects_of_fhir_resources(workers: ModelWorkers) -> None:
+    measured = quantity("6598-7", 1.5, "ug/L")
+    record = ModelRecord(dumps(patient("p", "Roe")), [dumps(measured)])
+    (answer,) = asyncio.run(workers.predict(Typed(), SETTINGS, [record]))
+    assert isinstance(answer, Prediction)
+    (evidence,) = answer.evidence
+    assert (evidence.label, evidence.value) == ("Roe", "1.5")
+    assert evidence.reference == f"Observation/{measured['id']}/_history/2"
+
+
+def test_a_record_is_built_of_objects_of_fhir_resources() -> None:
+    objects = [to_model(patient("p")), to_model(quantity("6598-7", 1.5, "ug/L"))]
+    record = PatientRecord(objects[0], objects[1:])
+    assert record.patient["id"] == "p"
+    assert [node["valueQuantity"]["code"] for node in record.all("Observation")] == ["ug/L"]

@@ -21,7 +21,7 @@ from fastapi import FastAPI
 
 from fhir_bridge.fhir.access import EVERYTHING
 from fhir_bridge.plugins import hookspecs
-from fhir_bridge.server import Settings, create_app
+from fhir_bridge.server import Settings, create_app, plugin
 from fhir_bridge.server.services import Services
 from fhir_bridge.storage import Store
 
@@ -290,6 +290,7 @@ def arrived(answer: httpx.Response) -> dict[str, str]:
 def bare_plugins() -> pluggy.PluginManager:
     manager = pluggy.PluginManager("fhir_bridge")
     manager.add_hookspecs(hookspecs)
+    manager.register(plugin, "fhir_bridge.server.plugin")
     return manager
 
 

@@ -14,7 +14,7 @@ from fhir_bridge.fhir.access import EVERYTHING
 from fhir_bridge.plugins import hookimpl
 from fhir_bridge.server import Settings, create_app
 from fhir_bridge.server.rest.budget import Budget
-from fhir_bridge.server.rest.operations import OperationRequest
+from fhir_bridge.server.rest.operation_registry import OperationRequest
 from fhir_bridge.server.rest.refusal import Refusal
 from fhir_bridge.server.slots import Room, RoomTaken, Slots
 from tests.server.conftest import Hospital, bare_plugins, furnish, observation, running

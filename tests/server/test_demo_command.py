@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,9 @@ from typer.testing import CliRunner
 
 from fhir_bridge.cli.demo import demo
 from fhir_bridge.cli.main import app
-from fhir_bridge.cli.output import UsageError
 from fhir_bridge.demo.access import Access
 from fhir_bridge.demo.run import Demonstration, Login
+from fhir_bridge.plugins.extras import MissingExtra
 from fhir_bridge.server import Settings
 from tests.server.conftest import free_port
 
@@ -65,7 +66,7 @@ def test_who_only_prepares_gets_no_token(served: list[Settings], tmp_path: Path)
 def test_without_highdicom_the_demonstration_says_what_it_needs(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    with pytest.raises(UsageError, match=r"fhir-bridge\[demo\]"):
+    monkeypatch.setitem(sys.modules, "highdicom", None)
+    with pytest.raises(MissingExtra, match=r"fhir-bridge\[demo\]"):
         demo(no_serve=True, folder=tmp_path)
     assert not list(tmp_path.iterdir())

@@ -81,10 +81,6 @@ def _index_rows(url: str) -> dict[str, list[Any]]:
                 "SELECT r.type, r.id, p.code, t.type, t.id FROM reference x JOIN resource r ON r.key = x.resource "
                 "JOIN parameter p ON p.key = x.parameter JOIN resource t ON t.key = x.target ORDER BY 1, 2, 3, 4, 5"
             ).fetchall(),
-            "compartment": connection.execute(
-                "SELECT p.id, r.type, r.id FROM compartment c JOIN resource p ON p.key = c.patient "
-                "JOIN resource r ON r.key = c.resource ORDER BY 1, 2, 3"
-            ).fetchall(),
             "record": connection.execute(
                 "SELECT p.id, r.type, r.id FROM record o JOIN resource p ON p.key = o.patient "
                 "JOIN resource r ON r.key = o.resource ORDER BY 1, 2, 3"

@@ -2,34 +2,23 @@
 
 from __future__ import annotations
 
-from importlib import util
-from types import ModuleType
 from typing import Any
 
 import psycopg
 import pytest
 
 from fhir_bridge.fhir.access import EVERYTHING, AccessFilter, AccessRule
-from fhir_bridge.plugins import shipped
+from fhir_bridge.server.background import reindex_now
 from fhir_bridge.storage import Gone, NotFound, Store
+from fhir_bridge.storage.errors import RecordsPending
 from fhir_bridge.storage.migration import current_revision, head, upgrade
 from tests.storage.cohort import downgrade, observation, with_store
 
 KIND = {"coding": [{"system": "http://snomed.info/sct", "code": "14106009"}]}
 
 
-def _migration() -> ModuleType:
-    (file,) = (shipped("migrations") / "versions").glob("0003_*.py")
-    spec = util.spec_from_file_location("records", file)
-    assert spec is not None
-    assert spec.loader is not None
-    module = util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-def bound(patient: str) -> AccessFilter:
-    return AccessFilter((AccessRule("*", frozenset("rs"), patient=patient),), subject=patient)
+def bound(patient: str, letters: str = "rs") -> AccessFilter:
+    return AccessFilter((AccessRule("*", frozenset(letters), patient=patient),), subject=patient)
 
 
 def _resources() -> list[dict[str, Any]]:
@@ -90,9 +79,9 @@ def _rows(url: str) -> dict[str, set[tuple[Any, ...]]]:
         }
 
 
-def _back(url: str, migration: ModuleType) -> None:
+def back(url: str) -> None:
     """The database as the program before this one left it: tokens by compartment, no records."""
-    downgrade(url, migration.down_revision)
+    downgrade(url, "0002")
     with psycopg.connect(url) as connection:
         connection.execute(
             "CREATE TEMPORARY TABLE kept AS SELECT DISTINCT parameter, system, code, resource FROM token"
@@ -124,12 +113,32 @@ def upgraded(fresh_database_url: str, monkeypatch: pytest.MonkeyPatch) -> str:
 
     with_store(fresh_database_url, work)
     before = _rows(fresh_database_url)
-    migration = _migration()
-    _back(fresh_database_url, migration)
+    back(fresh_database_url)
     assert upgrade(fresh_database_url)
     assert current_revision(fresh_database_url) == head()
+    with_store(fresh_database_url, _while_pending)
+    with_store(fresh_database_url, lambda store: reindex_now(store, lambda _: None))
     assert _rows(fresh_database_url) == before
     return fresh_database_url
+
+
+async def _while_pending(store: Store) -> None:
+    """Whoever may read everything does; nobody is shown a record that seems to hold less than it does."""
+    page = await store.search("Device", [], EVERYTHING)
+    assert {entry.id for entry in page.entries} == {"of-a", "of-none"}
+    assert await store.update(
+        "Organization", "new", {"resourceType": "Organization", "id": "new"}, EVERYTHING
+    )
+    await store.delete("Organization", "new", EVERYTHING)
+    for ask in (
+        store.search("Observation", [], bound("a")),
+        store.read("Observation", "o0", bound("a")),
+        store.create(observation("mine", "a"), bound("a", "c")),
+        store.owners("Observation", "o0"),
+        anext(store.patient_record("a", EVERYTHING)),
+    ):
+        with pytest.raises(RecordsPending):
+            await ask
 
 
 def test_the_records_are_those_of_a_database_loaded_anew(upgraded: str) -> None:
@@ -169,6 +178,7 @@ def test_batches_of_any_size_fill_it(fresh_database_url: str) -> None:
 
     with_store(fresh_database_url, fill)
     before = _rows(fresh_database_url)
-    _back(fresh_database_url, _migration())
+    back(fresh_database_url)
     upgrade(fresh_database_url)
+    with_store(fresh_database_url, lambda store: store.reindex())
     assert _rows(fresh_database_url) == before

@@ -14,7 +14,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from fhir_bridge.terminology.imports import FORMATS, Options, import_file
+from fhir_bridge.plugins import importers
+from fhir_bridge.terminology.imports import Options, import_file
 from fhir_bridge.terminology.store import ContentStore, ImportProblem, open_store
 from tests.terminology import makers_small as small
 from tests.terminology.makers import make_loinc
@@ -245,7 +246,7 @@ def test_damage_anywhere_is_an_import_or_a_problem_never_a_crash(
 
 
 def test_every_form_has_a_reader() -> None:
-    assert set(FORMATS) == {
+    assert set(importers()) == {
         "loinc", "rf2", "rxnorm", "omop", "claml", "icd10cm", "obo", "hgnc", "usagi", "stcm", "sssom", "atc",
         "iso-codes", "fhir",
     }  # fmt: skip

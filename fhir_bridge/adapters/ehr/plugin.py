@@ -3,21 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from pathlib import Path
 
 from fhir_bridge.adapters.ehr import CsvAdapter, Hl7v2Adapter
 from fhir_bridge.plugins import Adapter, hookimpl
 
-__all__ = ["fhir_bridge_adapters", "fhir_bridge_mappings"]
+__all__ = ["fhir_bridge_adapters"]
 
 
 @hookimpl
 def fhir_bridge_adapters() -> Iterable[Adapter]:
     """`csv` and `hl7v2`."""
     return [CsvAdapter(), Hl7v2Adapter()]
-
-
-@hookimpl
-def fhir_bridge_mappings() -> Iterable[Path]:
-    """None of its own: the shipped mappings are always searched."""
-    return []

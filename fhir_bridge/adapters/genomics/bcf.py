@@ -8,6 +8,7 @@ from pathlib import Path
 from fhir_bridge.adapters.genomics.header import HeaderError
 from fhir_bridge.adapters.genomics.issues import issue
 from fhir_bridge.adapters.genomics.stream import Break, OverlongLine
+from fhir_bridge.plugins.extras import require
 
 __all__ = ["bcf_lines", "is_bcf"]
 
@@ -37,7 +38,9 @@ def bcf_lines(path: Path) -> Iterator[bytes | OverlongLine | Break]:
 
     Raises:
         HeaderError: htslib can't read the header (FB-VCF-010).
+        MissingExtra: pysam, which is not in the core install, is missing.
     """
+    require("vcf")
     import pysam
 
     pysam.set_verbosity(0)

@@ -21,6 +21,7 @@ import platformdirs
 from fhir_bridge.fhir.definitions.drafts import PackageDraft, read_package
 from fhir_bridge.fhir.definitions.layers import Layer
 from fhir_bridge.fhir.definitions.linking import link
+from fhir_bridge.fhir.definitions.package_cache import locate
 from fhir_bridge.fhir.definitions.package_files import PackageError, digest
 from fhir_bridge.fhir.definitions.r4 import GENERATED
 from fhir_bridge.fhir.definitions.registration import SHIPPED
@@ -78,7 +79,8 @@ def load_packages(sources: Sequence[str | Path], cache: Path | None = None) -> P
 
     Args:
         sources: .tgz files as registries give them, folders of an unpacked package, or JSON files of one definition;
-            in any order, whatever depends on what, and several versions of one package if need be.
+            in any order, whatever depends on what, and several versions of one package if need be. `name#version`
+            is in the package cache of this machine (`package_cache`).
         cache: where the linked table is kept; default `FHIR_BRIDGE_CACHE`, else the user's cache folder.
 
     Returns:
@@ -88,7 +90,7 @@ def load_packages(sources: Sequence[str | Path], cache: Path | None = None) -> P
     begin = time.perf_counter()
     problems: list[Issue] = []
     found: dict[str, Path] = {}
-    for path in map(Path, sources):
+    for path in locate(sources):
         try:
             found.setdefault(digest(path), path)
         except PackageError as error:

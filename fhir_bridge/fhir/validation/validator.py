@@ -8,6 +8,7 @@ from typing import Any
 from fhir_bridge.fhir.definitions import DEFAULT, Definitions, resource_types
 from fhir_bridge.fhir.definitions.versions import named
 from fhir_bridge.fhir.issues import Issue, Severity
+from fhir_bridge.fhir.models import plain
 from fhir_bridge.fhir.ports import TerminologyPort, process_terminology
 from fhir_bridge.fhir.serialization import MAX_DEPTH, JsonError, loads_exact
 from fhir_bridge.fhir.validation.bundles import check_entries, full_urls
@@ -54,7 +55,7 @@ class Validator:
 
     def validate(
         self,
-        resource: dict[str, Any] | bytes | str,
+        resource: Any,
         profiles: Sequence[str] = (),
         terminology: TerminologyPort | None = None,
         *,
@@ -63,7 +64,8 @@ class Validator:
         """The findings; none means valid as far as R4, its profiles and the terminology at hand tell.
 
         Args:
-            resource: a parsed resource, or its JSON text. Text is parsed so that duplicate keys are found.
+            resource: a parsed resource (dict), an object of `fhir.resources`, or its JSON text (bytes or str). Text is
+                parsed so that duplicate keys are found.
             profiles: canonicals to check beside those in `meta.profile`.
             terminology: asked for this resource in the place of the validator's own.
             most: findings that are wanted; an invalid resource with more is not looked at further. None: all.
@@ -80,7 +82,7 @@ class Validator:
             except ValueError as error:  # Python's own limit on the digits of a whole number
                 return [Issue("fatal", "FB-FHIR-001", f"not JSON of a resource: {error}")]
         try:
-            self._check(resource, profiles, run)
+            self._check(plain(resource), profiles, run)
         except RecursionError:
             run.issues.insert(
                 0, Issue("fatal", "FB-FHIR-003", f"nested deeper than a resource needs ({MAX_DEPTH} levels)")

@@ -14,7 +14,7 @@ from fhir_bridge.mapping.record import CLEARED
 from fhir_bridge.mapping.registry import builtin
 from fhir_bridge.mapping.runtime import Context
 
-__all__ = ["BusinessTime", "Parts", "business_time", "date", "datetime", "parse"]
+__all__ = ["BusinessTime", "Parts", "business_time", "date", "datetime", "parse", "period"]
 
 BusinessTime = tuple[calendar.datetime | None, dict[str, Any] | None]
 """The time of a resource's source, and the entry of the source-record extension that says so."""

@@ -14,15 +14,17 @@ from fhir_bridge.server.pages import cohort, rendering
 from fhir_bridge.server.pages.inbox import inbox_values
 from fhir_bridge.server.pages.language import CHOICES, language_for, names_in, reader
 from fhir_bridge.server.pages.patient import patient_values
+from fhir_bridge.server.routes import SignedIn
 from fhir_bridge.server.services import Services, services_of
-from fhir_bridge.server.session import access_for_user, csrf_token, current_user, login_redirect
+from fhir_bridge.server.session import access_for_user, csrf_token
 from fhir_bridge.server.smart.launch import launchable
 from fhir_bridge.storage.errors import StorageError
 from fhir_bridge.terminology.naming import Names
 
-__all__ = ["router"]
+__all__ = ["router", "style"]
 
 router = APIRouter(include_in_schema=False)
+style = APIRouter(include_in_schema=False)
 
 _NO_PATIENT = "There is no such patient."
 
@@ -32,7 +34,7 @@ def _style() -> str:
     return package_files.files("fhir_bridge.server.pages").joinpath("templates/pages.css").read_text("utf-8")
 
 
-@router.get("/pages/pages.css")
+@style.get("/pages/pages.css")
 async def stylesheet() -> Response:
     """The style of all pages."""
     headers = {"Cache-Control": "max-age=300", "X-Content-Type-Options": "nosniff"}
@@ -40,11 +42,8 @@ async def stylesheet() -> Response:
 
 
 @router.get("/")
-async def cohort_page(request: Request) -> Response:
+async def cohort_page(request: Request, user: SignedIn) -> Response:
     """The patients that the signed-in person may see."""
-    user = await current_user(request)
-    if user is None:
-        return login_redirect(request)
     services, csrf = services_of(request), await csrf_token(request)
     cursor, name = (
         request.query_params.get("page") or None,
@@ -62,11 +61,8 @@ async def cohort_page(request: Request) -> Response:
 
 
 @router.get("/inbox")
-async def inbox_page(request: Request) -> Response:
+async def inbox_page(request: Request, user: SignedIn) -> Response:
     """What waits for the people who look after the data; a patient has no business there."""
-    user = await current_user(request)
-    if user is None:
-        return login_redirect(request)
     services, csrf = services_of(request), await csrf_token(request)
     if user.role == "patient":
         return rendering.refused(services, user, "There is no such page.", 404, csrf)
@@ -76,11 +72,8 @@ async def inbox_page(request: Request) -> Response:
 
 
 @router.get("/patients/{patient_id}")
-async def patient_page(request: Request, patient_id: str) -> Response:
+async def patient_page(request: Request, patient_id: str, user: SignedIn) -> Response:
     """One patient: predictions, timeline, ECG, variants, imaging, results, history."""
-    user = await current_user(request)
-    if user is None:
-        return login_redirect(request)
     services, csrf = services_of(request), await csrf_token(request)
     if "\x00" in patient_id:
         return rendering.refused(services, user, _NO_PATIENT, 404, csrf)

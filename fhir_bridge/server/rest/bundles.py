@@ -14,7 +14,7 @@ from fhir_bridge.fhir.issues import Issue, operation_outcome
 from fhir_bridge.fhir.serialization import loads
 from fhir_bridge.governance import audit
 from fhir_bridge.server.finishing import finished
-from fhir_bridge.server.rest import answers, hooks
+from fhir_bridge.server.rest import answers
 from fhir_bridge.server.rest.auditing import MANY, audit_read, audit_search, patients_of
 from fhir_bridge.server.rest.body import check_resource, parsed, read_body, refuse_invalid
 from fhir_bridge.server.rest.bundle_reads import Answered, operate_entry, read_entry
@@ -391,10 +391,3 @@ async def _record(call: Call, entries: list[Entry], answered: dict[int, Answered
         return made
 
     await call.services.audit.first(events, heavy=len(written) if len(written) > MANY else 0)
-    await hooks.after_commit(
-        call.services.plugins,
-        [
-            {"interaction": done, "reference": reference, "resource": entry.resource}
-            for done, reference, entry in written
-        ],
-    )

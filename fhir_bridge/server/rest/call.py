@@ -19,7 +19,7 @@ from fhir_bridge.server.services import Services
 from fhir_bridge.server.smart.tokens import Caller, agent_of
 
 if TYPE_CHECKING:
-    from fhir_bridge.server.rest.operations import Operations
+    from fhir_bridge.server.rest.operation_registry import Operations
 
 __all__ = ["FHIR_JSON", "Call", "check_format", "check_format_value", "query_of", "request_id"]
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from fhir_bridge import __released__, __version__
 from fhir_bridge.fhir import definitions
-from fhir_bridge.server.rest.operations import Operations
+from fhir_bridge.server.rest.operation_registry import Operations
 from fhir_bridge.server.rest.owned import READ_ONLY_TYPES
 from fhir_bridge.server.rest.registry import INTERACTIONS
 from fhir_bridge.server.settings import Settings

@@ -27,7 +27,8 @@ from fhir_bridge.server.rest import answers, hooks
 from fhir_bridge.server.rest.budget import Budget
 from fhir_bridge.server.rest.call import FHIR_JSON, Call, check_format, query_of, request_id
 from fhir_bridge.server.rest.capability import capability_statement
-from fhir_bridge.server.rest.operations import Operations, operate
+from fhir_bridge.server.rest.operation_registry import Operations
+from fhir_bridge.server.rest.operations import operate
 from fhir_bridge.server.rest.refusal import Refusal, refuse
 from fhir_bridge.server.rest.refused import record_refusal
 from fhir_bridge.server.rest.registry import Handler, Shape, allowed, find
@@ -37,7 +38,7 @@ from fhir_bridge.server.services import Services
 from fhir_bridge.server.settings import FHIR_PATH, is_loopback
 from fhir_bridge.server.smart.tokens import ANYONE, Caller
 from fhir_bridge.server.terminology import ServedTerminology
-from fhir_bridge.storage.errors import StorageError
+from fhir_bridge.storage.errors import DiskFull, StorageError
 from fhir_bridge.terminology.library import Library
 
 __all__ = ["FhirEndpoint", "below_base"]
@@ -101,6 +102,9 @@ class FhirEndpoint:
         except psycopg.errors.QueryCanceled:  # by the database's own limit; the budget's ends it before
             long = refuse(503, "FB-REST-019", "the database took too long: narrow the search")
             response = answers.outcome(long.status, long.issues)
+        except psycopg.errors.DiskFull:
+            _log.critical("request %s: the database's disk is full", identity)
+            response = _of_storage(DiskFull("the database's disk is full: nothing of this was stored"))
         except (psycopg.OperationalError, psycopg_pool.PoolTimeout, OSError) as error:
             _log.error("request %s: the database does not answer (%s)", identity, type(error).__name__)
             away = refuse(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-import traceback
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,16 +10,15 @@ from starlette.requests import Request
 
 from fhir_bridge.fhir.access import AccessFilter
 from fhir_bridge.fhir.issues import Issue
+from fhir_bridge.fhir.models import plain
 from fhir_bridge.fhir.serialization import dumps, loads_exact
 from fhir_bridge.server.offloading import offloaded
 from fhir_bridge.server.rest.refusal import Refusal
 
-__all__ = ["after_commit", "authorize", "before_write", "redact", "redact_all"]
+__all__ = ["authorize", "before_write", "redact", "redact_all"]
 
 FEW = 5
 """Contents that are parsed and redacted on the event loop."""
-
-_log = logging.getLogger("fhir_bridge.plugins")
 
 
 def _implemented(plugins: pluggy.PluginManager, name: str) -> bool:
@@ -32,8 +29,8 @@ def authorize(plugins: pluggy.PluginManager, access: AccessFilter, request: Requ
     """The access after every plug-in that has an opinion; the last one to speak decides."""
     if not _implemented(plugins, "fhir_bridge_authorize"):
         return access
-    told = {"method": request.method, "path": request.url.path, "query": request.url.query}
-    for narrowed in plugins.hook.fhir_bridge_authorize(access=access, request=told):
+    described = {"method": request.method, "path": request.url.path, "query": request.url.query}
+    for narrowed in plugins.hook.fhir_bridge_authorize(access=access, request=described):
         if narrowed is not None:
             access = _narrower(access, narrowed)
     return access
@@ -76,17 +73,6 @@ async def before_write(plugins: pluggy.PluginManager, resource: dict[str, Any], 
         raise Refusal(422, issues)
 
 
-async def after_commit(plugins: pluggy.PluginManager, changes: list[Any]) -> None:
-    """Tell plug-ins of what is durable now; what they raise can't undo it and is logged without its message."""
-    if not changes or not _implemented(plugins, "fhir_bridge_after_commit"):
-        return
-    try:
-        await offloaded(plugins.hook.fhir_bridge_after_commit, changes=changes)
-    except Exception as error:  # noqa: BLE001 - a plug-in may raise anything; the write stands
-        where = "".join(traceback.format_tb(error.__traceback__)[-1:])
-        _log.error("fhir_bridge_after_commit raised %s\n%s", type(error).__name__, where)
-
-
 async def redact_all(
     plugins: pluggy.PluginManager, contents: Sequence[bytes], access: AccessFilter
 ) -> Sequence[bytes]:
@@ -106,5 +92,5 @@ def redact(plugins: pluggy.PluginManager, body: bytes, access: AccessFilter) -> 
     kind, identity = resource.get("resourceType"), resource.get("id")
     for redacted in plugins.hook.fhir_bridge_redact_response(resource=resource, access=access):
         if redacted is not None:
-            resource = {**redacted, "resourceType": kind, "id": identity}
+            resource = {**plain(redacted), "resourceType": kind, "id": identity}
     return dumps(resource)

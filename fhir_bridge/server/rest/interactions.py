@@ -55,7 +55,6 @@ async def create(call: Call) -> Response:
         result = await call.services.store.create(resource, call.access, if_none_exist=parameters)
     if result.outcome == "created":
         await audit_write(call, "create", f"{call.type}/{result.stored.id}", resource)
-        await hooks.after_commit(call.services.plugins, [result])
     return answers.written(call, result)
 
 
@@ -71,7 +70,6 @@ async def update(call: Call) -> Response:
     if result.outcome != "unchanged":
         interaction: Write = "create" if result.outcome == "created" else "update"
         await audit_write(call, interaction, f"{call.type}/{call.id}", resource)
-        await hooks.after_commit(call.services.plugins, [result])
     return answers.written(call, result)
 
 
@@ -93,7 +91,6 @@ async def conditional_update(call: Call) -> Response:
     if result.outcome != "unchanged":
         interaction: Write = "create" if result.outcome == "created" else "update"
         await audit_write(call, interaction, f"{call.type}/{result.stored.id}", resource)
-        await hooks.after_commit(call.services.plugins, [result])
     return answers.written(call, result)
 
 
@@ -107,7 +104,6 @@ async def delete(call: Call) -> Response:
     )
     if result.outcome == "deleted":
         await audit_write(call, "delete", f"{call.type}/{call.id}", None)
-        await hooks.after_commit(call.services.plugins, [result])
     return Response(status_code=204, headers={"ETag": result.stored.etag})
 
 

@@ -1,110 +1,22 @@
-"""FHIR operations: ours and those of plug-ins, in one registry. One that declares no access is refused at start."""
+"""FHIR operations over HTTP: who may ask for one, with which parameters, and its answer."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-import pluggy
 from starlette.responses import Response
 
-from fhir_bridge.fhir import definitions
-from fhir_bridge.fhir.access import AccessFilter
 from fhir_bridge.fhir.serialization import dumps
 from fhir_bridge.plugins import Operation
 from fhir_bridge.server.rest.auditing import audit_operation
 from fhir_bridge.server.rest.body import FORM, content_type, parsed, read_body, read_form
 from fhir_bridge.server.rest.call import FHIR_JSON, Call, query_of
+from fhir_bridge.server.rest.operation_registry import OperationRequest, Operations
 from fhir_bridge.server.rest.refusal import refuse
 from fhir_bridge.server.rest.search import decoded
 
-if TYPE_CHECKING:
-    from fhir_bridge.storage import Store
-
-__all__ = ["OperationRefused", "OperationRequest", "Operations", "answer", "operate", "permitted"]
-
-LETTERS = frozenset("cruds")
-
-
-class OperationRefused(ValueError):
-    """FB-REST-016: an operation that can't be served as it is declared."""
-
-
-@dataclass(frozen=True, slots=True)
-class OperationRequest:
-    """What an operation gets beside its parameters.
-
-    Attributes:
-        method: GET or POST.
-        type, id: of the address; empty at the base or at the type.
-        body: the resource of a POST, as sent; None for a GET, for a form and where nothing was sent.
-        access: the caller's access; an operation reads and writes with it and nothing else.
-        base: the FHIR base URL.
-        purpose: purpose of use that the authorization server asserted.
-        headers: of the request, their names in lower case; without Authorization and Cookie.
-        query: name and value of each parameter of the address, then of a form, in their order.
-        seconds: time that is left for the request; then the operation is cancelled. Work in threads looks at it itself.
-    """
-
-    method: str
-    type: str
-    id: str
-    body: dict[str, Any] | None
-    access: AccessFilter
-    store: Store
-    base: str
-    purpose: str | None
-    headers: Mapping[str, str] = field(default_factory=dict)
-    query: Sequence[tuple[str, str]] = ()
-    seconds: float = 30.0
-
-
-class Operations:
-    """Operations by name.
-
-    Args:
-        operations: instances; see `fhir_bridge.plugins.Operation`. `types` empty: served at the
-            base; `*`: at every type.
-
-    Raises:
-        OperationRefused: no access declared, an unknown type, or two of one name at one place.
-    """
-
-    def __init__(self, operations: Iterable[Operation]) -> None:
-        self._by_place: dict[tuple[str, str], Operation] = {}
-        for operation in operations:
-            name = operation.name.removeprefix("$")
-            access = getattr(operation, "access", "")
-            if not access or not set(access) <= LETTERS:
-                raise OperationRefused(
-                    f'the operation "${name}" declares no access (letters of "cruds" that a caller needs)'
-                )
-            for place in operation.types or ("",):
-                if place not in ("", "*") and place not in definitions.resource_types():
-                    raise OperationRefused(
-                        f'the operation "${name}" names the type "{place}", which R4 has not'
-                    )
-                if (place, name) in self._by_place:
-                    raise OperationRefused(f'two operations "${name}" are offered at {place or "the base"}')
-                self._by_place[place, name] = operation
-
-    @classmethod
-    def of_plugins(cls, plugins: pluggy.PluginManager, ours: Iterable[Operation]) -> Operations:
-        """Ours and those of all plug-ins."""
-        added = [operation for group in plugins.hook.fhir_bridge_operations() for operation in group]
-        return cls([*ours, *added])
-
-    def find(self, resource_type: str, name: str) -> Operation | None:
-        """The operation served at the base (type empty) or at a type."""
-        return self._by_place.get((resource_type, name)) or (
-            self._by_place.get(("*", name)) if resource_type else None
-        )
-
-    def names(self, resource_type: str) -> list[str]:
-        """Names served at a place, for the CapabilityStatement."""
-        places = (resource_type, "*") if resource_type else ("",)
-        return sorted({name for place, name in self._by_place if place in places})
+__all__ = ["answer", "operate", "permitted"]
 
 
 async def operate(call: Call, operations: Operations) -> Response:

@@ -16,7 +16,7 @@ from starlette.responses import Response
 from fhir_bridge.fhir.serialization import dumps, loads_exact
 from fhir_bridge.server.offloading import offloaded
 from fhir_bridge.server.rest.call import FHIR_JSON
-from fhir_bridge.server.rest.operations import OperationRequest
+from fhir_bridge.server.rest.operation_registry import OperationRequest
 from fhir_bridge.server.rest.refusal import refuse
 from fhir_bridge.server.terminology import ServedTerminology
 from fhir_bridge.terminology.operations.options import Deadline

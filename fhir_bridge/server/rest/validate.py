@@ -7,7 +7,7 @@ from typing import Any
 
 from fhir_bridge.fhir.definitions import resource_types
 from fhir_bridge.fhir.issues import Issue, operation_outcome
-from fhir_bridge.server.rest.operations import OperationRequest
+from fhir_bridge.server.rest.operation_registry import OperationRequest
 from fhir_bridge.server.rest.refusal import refuse
 from fhir_bridge.server.terminology import ServedTerminology
 from fhir_bridge.server.validation import Judge

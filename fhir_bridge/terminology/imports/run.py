@@ -5,59 +5,16 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
 
-from fhir_bridge.terminology.imports import (
-    atc,
-    claml,
-    fhir_json,
-    hgnc,
-    icd10cm,
-    iso_codes,
-    loinc,
-    obo,
-    omop,
-    rf2,
-    rxnorm,
-    sssom,
-    stcm,
-    usagi,
-)
+from fhir_bridge.plugins import Importer, importers
+from fhir_bridge.plugins.extras import require
 from fhir_bridge.terminology.imports.options import Options
 from fhir_bridge.terminology.imports.sources import Source, digest_of
 from fhir_bridge.terminology.store.catalogue import ContentStore
 from fhir_bridge.terminology.store.errors import ImportProblem
 from fhir_bridge.terminology.store.progress import Progress
-from fhir_bridge.terminology.store.staging import Staging
 
-__all__ = ["FORMATS", "ImportResult", "Progress", "detect", "import_file"]
-
-
-class _Reader(Protocol):
-    def recognizes(self, source: Source) -> bool: ...
-    def read(self, source: Source, staging: Staging, options: Options) -> None: ...
-
-
-FORMATS: dict[str, Any] = {
-    "loinc": loinc,
-    "rf2": rf2,
-    "rxnorm": rxnorm,
-    "omop": omop,
-    "claml": claml,
-    "icd10cm": icd10cm,
-    "obo": obo,
-    "hgnc": hgnc,
-    "usagi": usagi,
-    "stcm": stcm,
-    "sssom": sssom,
-    "atc": atc,
-    "iso-codes": iso_codes,
-    "fhir": fhir_json,
-}
-"""Readers by format, in the order in which they are asked whether they know a file."""
-
-_READERS_VERSION = 2
-"""Raised where a reader reads more or otherwise, so that the same file is imported anew."""
+__all__ = ["ImportResult", "Progress", "detect", "import_file"]
 
 
 class _Named(Progress):
@@ -103,13 +60,14 @@ def detect(source: Source) -> str:
     Raises:
         ImportProblem: no reader knows it.
     """
-    for name, reader in FORMATS.items():
-        if reader.recognizes(source):
+    known = importers()
+    for name, importer in known.items():
+        if importer.recognizes(source):
             return name
     raise ImportProblem(
         str(source.path),
         None,
-        f"is in none of the forms {', '.join(FORMATS)}; --format names one",
+        f"is in none of the forms {', '.join(known)}; --format names one",
         "FB-TERM-033",
     )
 
@@ -128,7 +86,7 @@ def import_file(
     Args:
         store: the store.
         path: what was downloaded.
-        format_name: one of `FORMATS`, or `auto`.
+        format_name: name of an importer, or `auto`.
         options: wishes.
         progress: hears how it goes.
 
@@ -136,7 +94,9 @@ def import_file(
         ImportProblem: the file can't be used; file and line are named.
         StoreError: the store can't be used.
         StoreNotWritten: the disk is full or has failed.
+        MissingExtra: tantivy, which writes the text index, is not installed.
     """
+    require("imports")
     started = time.perf_counter()
     heard = _Named(path.name, progress or Progress())
     heard.begin("opening")
@@ -144,14 +104,14 @@ def import_file(
     try:
         name = detect(source) if format_name == "auto" else format_name
         heard.begin("checking", path.stat().st_size if path.is_file() else source.total)
-        digest = digest_of(path, f"{name} {_READERS_VERSION} {options.text()}", heard.advance)
+        importer: Importer = importers()[name]
+        digest = digest_of(path, f"{name} {importer.version} {options.text()}", heard.advance)
         if store.has(digest):
             return ImportResult(path, name, already=True, seconds=time.perf_counter() - started)
         with store.building(digest) as building:
             heard.begin("reading", 0 if source.is_tar else source.total)
-            reader: _Reader = FORMATS[name]
             try:
-                reader.read(source, building.staging, options)
+                importer.read(source, building.staging, options)
             except UnicodeEncodeError as error:
                 raise ImportProblem(str(path), None, f"holds half a character ({error})") from error
             building.write(name, [path.name], heard)

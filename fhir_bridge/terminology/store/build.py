@@ -17,7 +17,7 @@ from typing import IO, Any
 import lmdb
 import orjson
 
-from fhir_bridge.terminology.search_index import TextIndexError
+from fhir_bridge.terminology.files import TextIndexError
 from fhir_bridge.terminology.store import format as form
 from fhir_bridge.terminology.store.builder import stamp, write
 from fhir_bridge.terminology.store.errors import StoreNotWritten

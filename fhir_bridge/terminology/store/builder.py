@@ -15,7 +15,6 @@ import lmdb
 import orjson
 
 from fhir_bridge.terminology.content import PropertyDefinition
-from fhir_bridge.terminology.search_index import TextWriter
 from fhir_bridge.terminology.store import format as form
 from fhir_bridge.terminology.store.hierarchy import Hierarchy, number
 from fhir_bridge.terminology.store.logic_writer import LogicWriter
@@ -106,6 +105,8 @@ def write(staging: Staging, folder: Path, source: str, progress: Progress) -> di
 
 
 def _write_text(staging: Staging, folder: Path, progress: Progress) -> None:
+    from fhir_bridge.terminology.search_index import TextWriter  # with tantivy, of the extra `imports`
+
     index = TextWriter(folder)
     rows = staging.rows("SELECT owner, names, marks, likely FROM name ORDER BY rank")
     for done, (owner, stored, marks, likely) in enumerate(rows, 1):

@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from fhir_bridge.terminology.folding import words
-from fhir_bridge.terminology.search_index import MAX_INDEXED
+from fhir_bridge.terminology.folding import MAX_INDEXED, words
 from fhir_bridge.terminology.store import format as form
 from fhir_bridge.terminology.store.staging import LogicHeader, Staging
 from fhir_bridge.terminology.substrate import LITERAL

@@ -9,15 +9,19 @@ import weakref
 from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import lmdb
 import orjson
 
-from fhir_bridge.terminology.search_index import TextIndex, TextIndexError
+from fhir_bridge.plugins.extras import require
+from fhir_bridge.terminology.files import TextIndexError
 from fhir_bridge.terminology.store import format as form
 from fhir_bridge.terminology.store.builder import FILE, TEXT
 from fhir_bridge.terminology.store.errors import StoreError
+
+if TYPE_CHECKING:
+    from fhir_bridge.terminology.search_index import TextIndex
 
 __all__ = ["DESCRIPTION", "Pack", "Transaction"]
 
@@ -109,7 +113,11 @@ class Pack:
 
         Raises:
             StoreError: it can't be read by the installed tantivy.
+            MissingExtra: tantivy is not installed.
         """
+        require("imports")
+        from fhir_bridge.terminology.search_index import TextIndex
+
         try:
             return TextIndex(self.folder / TEXT)
         except TextIndexError as error:

@@ -7,7 +7,7 @@ from typing import Any
 
 from fhir_bridge.server import Settings
 from fhir_bridge.server.rest.capability import capability_statement
-from fhir_bridge.server.rest.operations import Operations
+from fhir_bridge.server.rest.operation_registry import Operations
 from fhir_bridge.server.rest.terminology import Versions, terminology_operations
 from fhir_bridge.server.rest.terminology_capabilities import terminology_capabilities
 from fhir_bridge.server.terminology import ServedTerminology, limits_of

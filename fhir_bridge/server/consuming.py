@@ -1,0 +1,190 @@
+"""What follows writes, by the background worker: consumers of the change feed, those of plug-ins among them."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import secrets
+import time
+import traceback
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import pluggy
+
+from fhir_bridge.fhir.access import EVERYTHING
+from fhir_bridge.fhir.serialization import loads_exact
+from fhir_bridge.storage import Store
+from fhir_bridge.storage.changes import Change, Place, end_of_feed, read_changes
+from fhir_bridge.storage.consumers import Consumers
+
+__all__ = ["Consumer", "consume", "consumers_of"]
+
+IDLE_SECONDS = 0.5
+LEASE = timedelta(minutes=1)
+BATCH = 500
+AFTER_COMMIT, AUDIT = "fhir_bridge_after_commit", "fhir_bridge_audit"
+
+_log = logging.getLogger("fhir_bridge.worker")
+
+
+@dataclass(frozen=True, slots=True)
+class Consumer:
+    """One who is given the changes.
+
+    Attributes:
+        name: of its cursor; for ever.
+        take: takes some changes, in their order. What it raises brings the same changes again, after a pause.
+        types: the resource types it is given; None for all.
+    """
+
+    name: str
+    take: Callable[[Store, Sequence[Change]], Awaitable[None]]
+    types: tuple[str, ...] | None = None
+
+
+def consumers_of(plugins: pluggy.PluginManager) -> list[Consumer]:
+    """Those of plug-ins: one a plug-in and hook, so that one that fails holds up no other."""
+    found = []
+    for plugin in plugins.get_plugins():
+        name = plugins.get_name(plugin)
+        others = [other for other in plugins.get_plugins() if other is not plugin]
+        hooks = {caller.name for caller in plugins.get_hookcallers(plugin) or ()}
+        if AFTER_COMMIT in hooks:
+            hook = plugins.subset_hook_caller(AFTER_COMMIT, others)
+            found.append(Consumer(f"{AFTER_COMMIT} {name}", _with_changes(hook)))
+        if AUDIT in hooks:
+            hook = plugins.subset_hook_caller(AUDIT, others)
+            found.append(Consumer(f"{AUDIT} {name}", _with_events(hook), ("AuditEvent",)))
+    return found
+
+
+def _with_changes(hook: Callable[..., Any]) -> Callable[[Store, Sequence[Change]], Awaitable[None]]:
+    async def take(_: Store, changes: Sequence[Change]) -> None:
+        await asyncio.to_thread(hook, changes=changes)
+
+    return take
+
+
+def _with_events(hook: Callable[..., Any]) -> Callable[[Store, Sequence[Change]], Awaitable[None]]:
+    async def take(store: Store, changes: Sequence[Change]) -> None:
+        wanted = list(dict.fromkeys(change.id for change in changes if not change.deleted))
+        page = await store.search(
+            "AuditEvent", [("_id", ",".join(wanted))], EVERYTHING, count=len(wanted) or 1
+        )
+        events = {entry.id: entry.bytes for entry in page.entries}
+
+        def call() -> None:
+            for identity in wanted:
+                if identity in events:
+                    hook(event=loads_exact(events[identity]))
+
+        await asyncio.to_thread(call)
+
+    return take
+
+
+async def consume(store: Store, consumers: Sequence[Consumer], stopped: asyncio.Event) -> None:
+    """Give each consumer its changes until `stopped`; what is being taken then is finished."""
+    if not consumers:
+        return
+    cursors = Consumers(store.pool, f"worker-{os.getpid()}-{secrets.token_hex(4)}")
+    await _until_registered(cursors, consumers, stopped)
+    await asyncio.gather(*(_serve(store, cursors, consumer, stopped) for consumer in consumers))
+
+
+async def _until_registered(
+    cursors: Consumers, consumers: Sequence[Consumer], stopped: asyncio.Event
+) -> None:
+    while not stopped.is_set():
+        try:
+            await cursors.register([consumer.name for consumer in consumers])
+        except Exception as error:  # noqa: BLE001 - the database is away, in one of many ways: it comes back
+            _log.warning("consumers wait: the database does not answer (%s)", type(error).__name__)
+            await _pause(stopped)
+        else:
+            return
+
+
+async def _serve(store: Store, cursors: Consumers, consumer: Consumer, stopped: asyncio.Event) -> None:
+    turn = _Turn(store, cursors, consumer)
+    while not stopped.is_set():
+        try:
+            busy = await turn.next()
+        except Exception as error:  # noqa: BLE001 - the database is away, in one of many ways: it comes back
+            _log.warning("%s waits: the database does not answer (%s)", consumer.name, type(error).__name__)
+            turn.place, busy = None, False
+        if not busy:
+            await _pause(stopped)
+    with suppress(Exception):  # the lease ends by itself
+        await cursors.release(consumer.name)
+
+
+class _Turn:
+    """One consumer's way along the feed, while this process has its lease."""
+
+    def __init__(self, store: Store, cursors: Consumers, consumer: Consumer) -> None:
+        self._store, self._cursors, self._consumer = store, cursors, consumer
+        self.place: Place | None = None
+        """How far it is; ahead of the stored cursor by changes of types that it is not given. None without lease."""
+        self._leased = 0.0
+
+    async def next(self) -> bool:
+        """Give the next changes; False where there are none, or none for us."""
+        name = self._consumer.name
+        if self.place is None:
+            self.place, self._leased = await self._cursors.lease(name, LEASE), time.monotonic()
+        elif time.monotonic() - self._leased > LEASE.total_seconds() / 3:
+            await self._advance(self.place)
+        if self.place is None:
+            return False
+        async with self._store.pool.connection() as connection:
+            end = await end_of_feed(connection)
+            changes = await read_changes(connection, self.place, BATCH, self._consumer.types)
+        reached = max([self.place, *(change.place for change in changes[-1:])])
+        if len(changes) < BATCH:
+            reached = max(reached, end)
+        if not changes:
+            self.place = reached
+            return False
+        if not await self._taken(changes):
+            self.place = None
+            return False
+        return await self._advance(reached)
+
+    async def _advance(self, place: Place) -> bool:
+        kept = await self._cursors.advance(self._consumer.name, place, LEASE)
+        self.place, self._leased = place if kept else None, time.monotonic()
+        return kept
+
+    async def _taken(self, changes: Sequence[Change]) -> bool:
+        name = self._consumer.name
+        heart = asyncio.create_task(_renew(self._cursors, name))
+        try:
+            await self._consumer.take(self._store, changes)
+        except Exception as error:  # noqa: BLE001 - whatever a consumer raises holds up itself and nobody else
+            # The type and place alone: a message may hold a value of a record.
+            where = "".join(traceback.format_tb(error.__traceback__)[-1:])
+            _log.error("%s raised %s; it is tried again\n%s", name, type(error).__name__, where)
+            await self._cursors.fail(name)
+            return False
+        finally:
+            heart.cancel()
+        return True
+
+
+async def _renew(cursors: Consumers, name: str) -> None:
+    while True:
+        await asyncio.sleep(LEASE.total_seconds() / 3)
+        await cursors.renew(name, LEASE)
+
+
+async def _pause(stopped: asyncio.Event) -> None:
+    try:
+        await asyncio.wait_for(stopped.wait(), IDLE_SECONDS)
+    except TimeoutError:
+        return

@@ -1,0 +1,30 @@
+"""What the server itself serves, registered as any plug-in registers its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from fhir_bridge.plugins import hookimpl
+
+if TYPE_CHECKING:  # what converts files needs no server
+    from fhir_bridge.plugins import Operation, Pages, ServerContext
+
+__all__ = ["fhir_bridge_operations", "fhir_bridge_pages"]
+
+
+@hookimpl
+def fhir_bridge_operations(context: ServerContext) -> Iterable[Operation]:
+    """`$validate`, `$versions`, and the operations of the terminology service."""
+    from fhir_bridge.server.rest.terminology import Versions, terminology_operations
+    from fhir_bridge.server.rest.validate import Validate
+
+    return [Validate(context.terminology), Versions(), *terminology_operations(context.terminology)]
+
+
+@hookimpl
+def fhir_bridge_pages() -> Iterable[Pages]:
+    """The cohort, a patient, the inbox, and their style."""
+    from fhir_bridge.server.pages import PAGES
+
+    return PAGES

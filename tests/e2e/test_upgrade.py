@@ -1,0 +1,80 @@
+"""A database of an earlier version is upgraded while it is served, and an interruption costs nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import time
+from typing import Any
+
+import psycopg
+import pytest
+
+from fhir_bridge.storage import Store
+from fhir_bridge.storage.accounts import Accounts
+from fhir_bridge.storage.grants import Grant, Grants
+from tests.server.conftest import observation, patient
+from tests.server.serving import Served, serving
+from tests.storage.test_record_migration import back
+
+COUNT = 6_000
+ROOT = "https://hospital.example"
+
+
+async def fill(url: str) -> None:
+    async with await Store.open(url) as store:
+        people = [patient(f"p{number}", "Alpha") for number in range(10)]
+        results = (observation(f"o{number}", f"p{number % 10}") for number in range(COUNT))
+        await store.load([*people, *results])
+
+
+async def tokens(url: str, base: str) -> dict[str, str]:
+    async with await Store.open(url, migrate=False) as store:
+        accounts, grants = Accounts(store), Grants(store)
+        user = await accounts.add_user("anna", "correct horse", "patient", patient="p1")
+        made: dict[str, str] = {}
+        for name, scope, account, bound in (
+            ("robot", "system/*.rs", None, None),
+            ("app", "patient/*.rs", user.id, "p1"),
+        ):
+            await accounts.add_client(name, name, "none", scope, redirect_uris=["https://a.example/"])
+            grant = Grant(name, scope, base, account=account, purpose="TREAT", patient=bound)
+            made[name] = (await grants.issue(await grants._create_grant(grant), scope, refresh=False)).access
+        return made
+
+
+def total(served: Served, token: str, path: str = "Observation?_summary=count") -> tuple[int, int | None]:
+    answer = served.get(path, headers={"Authorization": f"Bearer {token}"})
+    body: dict[str, Any] = answer.json()
+    return answer.status_code, body.get("total")
+
+
+def pending(url: str) -> bool:
+    with psycopg.connect(url) as connection:
+        return connection.execute("SELECT FROM setting WHERE name = 'records'").fetchone() is not None
+
+
+@pytest.mark.timeout(300)
+def test_an_upgrade_runs_while_serving_and_survives_a_kill(fresh_database_url: str) -> None:
+    asyncio.run(fill(fresh_database_url))
+    back(fresh_database_url)
+    with serving(fresh_database_url, workers=2, base_url=ROOT) as served:
+        issued = asyncio.run(tokens(fresh_database_url, f"{ROOT}/fhir"))
+        assert total(served, issued["robot"]) == (200, COUNT)
+        seen = {total(served, issued["app"])}
+        if pending(fresh_database_url):
+            assert seen == {(503, None)}
+        os.kill(served.process.pid, signal.SIGKILL)
+    with psycopg.connect(fresh_database_url) as connection:
+        # A lost worker's lease lapses after a minute.
+        connection.execute("UPDATE job SET leased_until = now() WHERE state = 'leased'")
+    with serving(fresh_database_url, workers=2, base_url=ROOT) as served:
+        end = time.monotonic() + 120
+        while (found := total(served, issued["app"]))[0] != 200:
+            assert found == (503, None)
+            assert total(served, issued["robot"]) == (200, COUNT)
+            assert time.monotonic() < end
+            time.sleep(0.2)
+        assert found == (200, COUNT // 10)
+        assert not pending(fresh_database_url)
