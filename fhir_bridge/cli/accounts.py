@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeVar
@@ -52,17 +53,27 @@ def add_user(
         str | None, typer.Option(metavar="REFERENCE", help="Who this is in FHIR, e.g. Practitioner/123.")
     ] = None,
 ) -> None:
-    """Add a person; the password is asked for, and read from standard input where that is no terminal."""
+    """Add a person; the password is asked for, or the first line of standard input where that is no terminal."""
     if role not in ("clinician", "patient", "admin"):
         raise UsageError(f"--role is clinician, patient or admin, not {role}")
     checked: Role = role  # type: ignore[assignment]  # just checked
-    password = typer.prompt("Password", hide_input=True, confirmation_prompt=True)
+    password = _password()
     user = _with_accounts(
         lambda accounts: accounts.add_user(
             username, password, checked, display=display, fhir_user=fhir_user, patient=patient
         )
     )
     stderr.print(f"added {user.username} ({user.role})")
+
+
+def _password() -> str:
+    """What is typed twice, or one line of a pipe or file: there nobody can mistype it unseen."""
+    if sys.stdin.isatty():
+        return str(typer.prompt("Password", hide_input=True, confirmation_prompt=True))
+    password = sys.stdin.readline().rstrip("\r\n")
+    if not password:
+        raise UsageError("standard input holds no password: send it as the first line")
+    return password
 
 
 @users.command("list")

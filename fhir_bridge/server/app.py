@@ -184,6 +184,7 @@ async def _open(settings: Settings) -> Store:
         max_size=CONNECTIONS,
         statement_seconds=settings.max_request_seconds + 5,  # the budget ends it first, and says so
         known=settings.definitions(),
+        base=settings.fhir_base,
     )
 
 

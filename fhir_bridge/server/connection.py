@@ -68,7 +68,7 @@ class BoundedConnection(HttpToolsProtocol):
         self._deadline: asyncio.TimerHandle | None = None
         self._ending: asyncio.TimerHandle | None = None
         self._in_head, self._whole, self._refused = False, True, False
-        self._head_bytes = self._body_bytes = self._framing_bytes = 0
+        self._begun = self._head_bytes = self._body_bytes = self._framing_bytes = 0
         self._hangup = HangUp()
         self._pending: deque[HangUp] = deque()
 
@@ -102,13 +102,13 @@ class BoundedConnection(HttpToolsProtocol):
             return
         if self._deadline is None and self.idle:
             self._limit(HEAD_SECONDS)
-        body = self._body_bytes
+        begun, body = self._begun, self._body_bytes
         super().data_received(data)
         if self._refused or self.transport.is_closing():
             return
         if self._in_head:
             self._count_head(len(data))
-        elif not self._whole:
+        elif not self._whole and self._begun == begun:  # else the bytes are of two requests, and of a head
             self._framing_bytes += len(data) - (self._body_bytes - body)
             if self._framing_bytes > HEAD_BYTES + 16 * self._body_bytes:
                 self.transport.abort()
@@ -123,6 +123,7 @@ class BoundedConnection(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         """The first byte of a request."""
         super().on_message_begin()
+        self._begun += 1
         self._in_head, self._whole = True, False
         self._head_bytes = self._body_bytes = self._framing_bytes = 0
         self._hangup = HangUp()

@@ -1,13 +1,22 @@
-"""Long computations on the event loop, in pieces: between them others have their turn."""
+"""Long computations on the event loop, in pieces: between them others have their turn. Or beside it, in a thread."""
 
 from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
 
-__all__ = ["Pause"]
+__all__ = ["LARGE", "Pause", "beside", "is_large"]
 
 PIECE_SECONDS = 0.003
+LARGE = 5_000
+"""Values in a resource, or rows of its index, from which on working on them would hold up others: some milliseconds."""
+
+T = TypeVar("T")
+
+_thread = ThreadPoolExecutor(1, thread_name_prefix="storage")
 
 
 class Pause:
@@ -23,3 +32,26 @@ class Pause:
         if time.perf_counter() >= self._next:
             await asyncio.sleep(0)
             self._next = time.perf_counter() + PIECE_SECONDS
+
+
+def is_large(value: Any) -> bool:
+    """Whether JSON holds more than `LARGE` objects, lists and values; looks no further than it must."""
+    left, ahead = LARGE, [value]
+    while ahead:
+        inner = ahead.pop()
+        if isinstance(inner, dict):
+            left -= len(inner)
+            if left < 0:
+                return True
+            ahead.extend(item for item in inner.values() if isinstance(item, dict | list))
+        elif isinstance(inner, list):
+            left -= len(inner)
+            if left < 0:
+                return True
+            ahead.extend(item for item in inner if isinstance(item, dict | list))
+    return False
+
+
+async def beside(large: bool, work: Callable[[], T]) -> T:
+    """What `work` gives: computed at once, or, where it is `large`, in the one thread for such work."""
+    return await asyncio.get_running_loop().run_in_executor(_thread, work) if large else work()

@@ -40,11 +40,15 @@ class Dictionaries:
 
     Attributes:
         definitions: those that have the search parameters.
+        base: the address below which these resources are served; empty where they are not.
     """
 
-    def __init__(self, pool: AsyncConnectionPool[AsyncConnection], known: Definitions = DEFAULT) -> None:
+    def __init__(
+        self, pool: AsyncConnectionPool[AsyncConnection], known: Definitions = DEFAULT, base: str = ""
+    ) -> None:
         self._pool = pool
         self.definitions = known
+        self.base = base
         self._parameters: dict[tuple[str, str], int] = {}
         self._systems: dict[str, int] = {}
         self._labels: dict[tuple[str, str], int] = {}

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 from psycopg import AsyncConnection
@@ -30,6 +31,7 @@ from fhir_bridge.fhir.search_parameters import (
     UriEntry,
     extract,
 )
+from fhir_bridge.storage.breathing import LARGE, beside
 from fhir_bridge.storage.dictionaries import NO_SYSTEM, Dictionaries
 from fhir_bridge.storage.errors import BadResource
 from fhir_bridge.storage.indexed import indexed_only
@@ -172,7 +174,8 @@ async def identify(
     Args:
         fresh: resources that nobody else can know of yet: they get a number, and no row.
     """
-    parameters, systems, labels, identities = _named(items)
+    many = sum(len(item.entries) for item in items) > LARGE
+    parameters, systems, labels, identities = await beside(many, partial(_named, items))
     await dictionaries.allocate(parameters=parameters, systems=systems, labels=labels)
     keys = dict(zip(fresh, await dictionaries.new_keys(len(fresh)), strict=True)) if fresh else {}
     keys.update(dictionaries.known_keys(identities - keys.keys()))

@@ -8,6 +8,7 @@ from decimal import Decimal
 from fhir_bridge.fhir import definitions
 from fhir_bridge.fhir.search.entries import indexable, normalise
 from fhir_bridge.fhir.search.values import UCUM, canonical_quantity, split_reference
+from fhir_bridge.storage.bundles import relative
 from fhir_bridge.storage.conditions import FALSE, Condition, all_of, any_of, negation, person
 from fhir_bridge.storage.dictionaries import Dictionaries
 from fhir_bridge.storage.errors import BadSearch
@@ -280,11 +281,20 @@ async def _references(query: _Query, values: Sequence[str]) -> Condition:
         if query.modifier not in targets:
             raise query.refuse_modifier()
         targets = (query.modifier,)
-    return await query.exists(any_of([_reference(value, targets) for value in values]))
+    return await query.exists(
+        any_of([_reference(value, targets, query.dictionaries.base) for value in values])
+    )
 
 
-def _reference(value: str, targets: Sequence[str]) -> Condition:
-    """A reference by `Type/id`, by id alone, or by URL. A patient is meant with whoever is linked to it."""
+def _reference(value: str, targets: Sequence[str], base: str) -> Condition:
+    """A reference by `Type/id`, by id alone, or by URL. A patient is meant with whoever is linked to it.
+
+    This server's own address means the relative reference (R4 search.html#reference), which is how one is stored; a
+    canonical is stored as it was written.
+    """
+    local = relative(value, base)
+    if local != value:
+        return any_of([_reference(local, targets, ""), Condition("i.url = %s", (indexable(value),))])
     resource_type, identity, url = split_reference(value)
     if resource_type is None and "/" not in value and ":" not in value and "|" not in value:
         types, identity = list(targets), value

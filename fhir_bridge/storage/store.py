@@ -65,11 +65,12 @@ class Store:
         pool: AsyncConnectionPool[AsyncConnection],
         secret: bytes,
         known: definitions.Definitions = definitions.DEFAULT,
+        base: str = "",
     ) -> None:
         self.pool = pool
         self.definitions = known
         self._secret = secret
-        self._dictionaries = Dictionaries(pool, known)
+        self._dictionaries = Dictionaries(pool, known, base)
         self._cursors = Cursors(secret)
         self._writer = Writer(pool, self._dictionaries)
         self.results = Results(pool, self._dictionaries)
@@ -84,6 +85,7 @@ class Store:
         max_size: int = 8,
         known: definitions.Definitions = definitions.DEFAULT,
         statement_seconds: float | None = None,
+        base: str = "",
     ) -> Store:
         """Connect, and bring the schema up to date where it is behind.
 
@@ -92,6 +94,7 @@ class Store:
             max_size: connections at most; must be 2 or more.
             known: definitions whose search parameters are indexed and searched by: a site's.
             statement_seconds: time of one statement; then the database ends it.
+            base: the address below which these resources are served: in a search it means what is relative to it.
 
         Raises:
             SchemaAhead: the database belongs to a newer program.
@@ -118,7 +121,7 @@ class Store:
         try:
             async with pool.connection() as connection:
                 secret = await settings.read_secret(connection)
-            store = cls(pool, secret, known)
+            store = cls(pool, secret, known, base)
             opened.append(store)
             await store._dictionaries.load()
         except BaseException:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any, Protocol, TypeVar
 from urllib.parse import parse_qsl
 
@@ -11,7 +12,7 @@ import orjson
 from fhir_bridge.fhir.access import AccessFilter
 from fhir_bridge.fhir.issues import operation_outcome
 from fhir_bridge.fhir.serialization import dumps
-from fhir_bridge.storage.breathing import Pause
+from fhir_bridge.storage.breathing import Pause, beside, is_large
 from fhir_bridge.storage.bundles import (
     METHODS,
     Entry,
@@ -71,9 +72,14 @@ async def resolved(
         BadReference: a search finds nothing, or several. Forbidden, BadSearch: it can't be done.
     """
     found: dict[str, str] = {}
-    for reference in sorted(conditional_references(resource, base)):
+    large = is_large(resource)
+    for reference in sorted(await beside(large, partial(conditional_references, resource, base))):
         found[reference] = await _search(store, relative(reference, base), access)
-    replaced: dict[str, Any] = with_references(resource, lambda text: found.get(text) or relative(text, base))
+
+    def new(reference: str) -> str:
+        return found.get(reference) or relative(reference, base)
+
+    replaced: dict[str, Any] = await beside(large, partial(with_references, resource, new))
     return replaced
 
 
@@ -147,6 +153,10 @@ class Bundles:
             entry.full_url: f"{entry.type}/{entry.id}" for entry in writes if entry.full_url and entry.id
         }
         searched = await self._search_references(writes, access)
+
+        def new(name: str) -> str | None:
+            return names.get(name) or searched.get(name)
+
         operations = []
         for entry in writes:
             await pause.take()
@@ -154,9 +164,8 @@ class Bundles:
                 responses[entry.position] = self._response(matched[entry.position])
             elif entry.id is not None:
                 try:
-                    operations.append(
-                        _operation(entry, lambda name: names.get(name) or searched.get(name), self._base)
-                    )
+                    large = is_large(entry.resource)
+                    operations.append(await beside(large, partial(_operation, entry, new, self._base)))
                 except BadReference as error:
                     raise TransactionFailed(entry.position, error) from error
             else:  # a conditional delete of nothing
@@ -203,7 +212,9 @@ class Bundles:
         pause = Pause()
         for entry in writes:
             await pause.take()
-            for reference in sorted(conditional_references(entry.resource, self._base) - found.keys()):
+            large = is_large(entry.resource)
+            named = await beside(large, partial(conditional_references, entry.resource, self._base))
+            for reference in sorted(named - found.keys()):
                 found[reference] = await _at(
                     entry, _search(self._store, relative(reference, self._base), access)
                 )

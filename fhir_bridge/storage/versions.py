@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 from psycopg import AsyncConnection
 
+from fhir_bridge.storage.breathing import LARGE, beside
 from fhir_bridge.storage.currency import Consequences
 from fhir_bridge.storage.dictionaries import Dictionaries
 from fhir_bridge.storage.indexing import Identity, IndexWriter
@@ -31,7 +33,10 @@ async def write_versions(
     """
     consequences = await Consequences.of(connection, dictionaries, keys, versions)
     statement = Statement()
-    _add_versions(statement, IndexWriter(dictionaries, keys), [*versions, *consequences.versions], past)
+    made = [*versions, *consequences.versions]
+    many = sum(len(new.item.entries) for new in made if new.item is not None) > LARGE
+    writer = IndexWriter(dictionaries, keys)
+    await beside(many, partial(_add_versions, statement, writer, made, past))
     consequences.add_to(statement)
     await statement.run(connection)
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, Literal
 
 from psycopg import AsyncConnection
 from psycopg_pool import AsyncConnectionPool
 
 from fhir_bridge.fhir.access import EVERYTHING, AccessFilter
-from fhir_bridge.storage.breathing import Pause
+from fhir_bridge.storage.breathing import Pause, beside, is_large
 from fhir_bridge.storage.conditions import FALSE, TRUE, Condition, all_of, live
 from fhir_bridge.storage.contribution_rows import keep_contents, read_states, write_states
 from fhir_bridge.storage.contributions import MERGED, REST, Contribution, fold, incoming
@@ -134,7 +135,9 @@ class Writer:
                 if operation.action != "delete":
                     refuse_implicit_rules(operation.resource)
                     known = self._dictionaries.definitions
-                    items[operation.identity] = index(operation.resource, operation.id, known)
+                    items[operation.identity] = await beside(
+                        is_large(operation.resource), partial(index, operation.resource, operation.id, known)
+                    )
             await pause.take()
         fresh = [operation.identity for operation in operations if operation.action == "create"]
         keys = await identify(self._pool, self._dictionaries, list(items.values()), fresh=fresh)

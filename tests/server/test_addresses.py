@@ -187,3 +187,73 @@ def test_the_sample_application_is_not_served_unless_asked_for(hospital: Hospita
     assert not hospital.services.settings.sample_app
     for path in ("/sample-app", "/sample-app/", "/sample-app/index.html", "/sample-app/app.js"):
         assert hospital.http.get(path).status_code == 404
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "subject={base}/Patient/anna",
+        "patient={base}/Patient/anna",
+        "subject:Patient={base}/Patient/anna",
+        "subject=HTTP://127.0.0.1:8000/fhir/Patient/anna",
+        "subject={base}/Patient/anna/_history/1",
+        "subject=Patient/nobody,{base}/Patient/anna",
+    ],
+)
+@pytest.mark.parametrize("way", ["get", "post", "batch"])
+def test_a_search_by_this_servers_own_address_means_the_relative_reference(
+    hospital: Hospital, clara: dict[str, str], query: str, way: str
+) -> None:
+    wanted = hospital.http.get("/fhir/Observation?subject=Patient/anna&_total=accurate", headers=clara).json()
+    assert wanted["total"] > 0
+    query = query.format(base=FHIR) + "&_total=accurate"
+    if way == "get":
+        found = hospital.http.get(f"/fhir/Observation?{query}", headers=clara).json()
+    elif way == "post":
+        form = {"Content-Type": "application/x-www-form-urlencoded"}
+        found = hospital.http.post("/fhir/Observation/_search", content=query, headers=clara | form).json()
+    else:
+        entry = {"request": {"method": "GET", "url": f"Observation?{query}"}}
+        found = hospital.http.post("/fhir", json=EMPTY_BATCH | {"entry": [entry]}, headers=clara).json()
+        found = found["entry"][0]["resource"]
+    assert found["total"] == wanted["total"]
+
+
+def test_a_condition_by_this_servers_own_address_matches_too(
+    hospital: Hospital, clara: dict[str, str]
+) -> None:
+    body = {
+        "resourceType": "Basic",
+        "code": {"text": "once"},
+        "subject": {"reference": "Patient/anna"},
+    }
+    headers = clara | {"If-None-Exist": f"subject={FHIR}/Patient/anna"}
+    assert hospital.http.post("/fhir/Basic", json=body, headers=headers).status_code == 201
+    assert hospital.http.post("/fhir/Basic", json=body, headers=headers).status_code == 200
+
+
+def test_a_canonical_below_this_servers_address_is_found_as_it_was_written(
+    hospital: Hospital, clara: dict[str, str]
+) -> None:
+    plan = f"{FHIR}/PlanDefinition/p"
+    body = {
+        "resourceType": "CarePlan",
+        "status": "active",
+        "intent": "plan",
+        "subject": {"reference": "Patient/anna"},
+        "instantiatesCanonical": [plan],
+    }
+    made = hospital.http.post("/fhir/CarePlan", json=body, headers=clara)
+    assert made.status_code == 201
+    found = hospital.http.get(f"/fhir/CarePlan?instantiates-canonical={plan}", headers=clara).json()
+    assert [entry["resource"]["id"] for entry in found.get("entry", [])] == [made.json()["id"]]
+
+
+def test_the_same_path_at_another_server_means_nothing_here(
+    hospital: Hospital, clara: dict[str, str]
+) -> None:
+    for base in ("http://elsewhere.example/fhir", "http://127.0.0.1:8000/fhir2", f"{FHIR}/x"):
+        found = hospital.http.get(
+            f"/fhir/Observation?subject={base}/Patient/anna&_total=accurate", headers=clara
+        )
+        assert found.json()["total"] == 0

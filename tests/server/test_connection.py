@@ -222,6 +222,20 @@ class TestLargeHeads:
             until(lambda: running.connections == 0)
             assert running.app.ended == []
 
+    def test_a_large_body_may_follow_a_large_body_in_one_connection(self) -> None:
+        body = b"x" * 3_000_000
+        head = f"POST /body HTTP/1.1\r\nHost: a\r\nContent-Length: {len(body)}\r\n\r\n".encode()
+        with run() as running:
+            client = running.open(head + body)
+            assert b"200 OK" in client.recv(65536)
+            for number, first in enumerate(
+                (b"", body[:10], body[:70_000]), 2
+            ):  # what of it comes with the head
+                client.sendall(head + first)
+                until(lambda number=number: len(running.app.begun) == number)  # type: ignore[misc]
+                client.sendall(body[len(first) :])
+                assert b"200 OK" in client.recv(65536)
+
     def test_a_trailer_is_no_header(self) -> None:
         with run() as running:
             client = running.open(

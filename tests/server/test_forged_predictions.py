@@ -72,7 +72,19 @@ NAMES = [
     "Device?identifier=urn:oid:2.25.9|M1",
     f"{FHIR}/Device?identifier=urn:oid:2.25.9|M1",
     "#d",
+    "./Device/model",
+    "/Device/model",
+    "Device//model",
+    "Device/model/",
+    "Device/model#part",
+    "Device/%6Dodel",
+    "Practitioner/../Device/model",
+    "../fhir/Device/model",
+    f"{FHIR}/./Device/model",
+    f"{FHIR}//Device/model",
+    "https://127.0.0.1:8000/fhir/Device/model",
 ]
+"""The model's reference, and what a client may take for it."""
 WRITES = [
     ("POST", "Observation"),
     ("PUT", "Observation/forged"),
@@ -93,6 +105,32 @@ def test_no_result_can_be_said_to_be_of_a_model(
     assert answer.status_code == 403, answer.text
     assert "FB-REST-012" in answer.text
     assert hospital.http.get("/fhir/Observation/forged", headers=clara).status_code == 404
+
+
+@pytest.mark.parametrize("element", ["code", "category"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_nor_can_a_copy_without_label_and_device_pass_as_a_prediction(
+    hospital: Hospital, clara: dict[str, str], element: str, kind: str
+) -> None:
+    concept = {"coding": [{"system": "https://fhir-bridge.org/fhir/CodeSystem/prediction", "code": "score2"}]}
+    body = observation("forged", "anna") | {element: [concept] if element == "category" else concept}
+    answer = send(hospital, clara, kind, "PUT", "Observation/forged", body)
+    assert answer.status_code == 403, answer.text
+    assert "FB-REST-012" in answer.text
+    inside = observation("forged", "anna") | {
+        "contained": [body | {"id": "c"}],
+        "hasMember": [{"reference": "#c"}],
+    }
+    assert send(hospital, clara, kind, "PUT", "Observation/forged", inside).status_code == 403
+    assert hospital.http.get("/fhir/Observation/forged", headers=clara).status_code == 404
+
+
+@pytest.mark.parametrize(
+    "name", ["Device/pump", "./Device/pump", "http://elsewhere.example/fhir/Device/model"]
+)
+def test_another_device_may_be_named(hospital: Hospital, clara: dict[str, str], name: str) -> None:
+    body = observation("pumped", "anna") | {"device": {"reference": name}}
+    assert send(hospital, clara, "single", "POST", "Observation", body).status_code == 201
 
 
 @pytest.mark.parametrize("element", ["performer", "agent"])

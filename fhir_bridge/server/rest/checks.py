@@ -14,6 +14,7 @@ from fhir_bridge.server.rest.bounds import refuse_new_links, refuse_unreachable
 from fhir_bridge.server.rest.call import Call
 from fhir_bridge.server.rest.owned import check_new, keep_labels
 from fhir_bridge.server.rest.search import condition
+from fhir_bridge.storage.breathing import beside, is_large
 from fhir_bridge.storage.bundles import conditional_references
 from fhir_bridge.storage.transactions import Check
 from fhir_bridge.storage.writing import Operation
@@ -28,7 +29,8 @@ async def resolve(call: Call, resource: dict[str, Any]) -> dict[str, Any]:
         Refusal: 400: a search in place of a reference can't be read.
         StorageError: a search in place of a reference finds nothing, several, or is not for this caller.
     """
-    for reference in conditional_references(resource, call.base):
+    named = await beside(is_large(resource), partial(conditional_references, resource, call.base))
+    for reference in named:
         condition(reference)
     return await call.services.store.resolve(resource, call.access, base=call.base)
 

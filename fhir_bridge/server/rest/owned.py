@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 from fhir_bridge.fhir.access import EVERYTHING
+from fhir_bridge.fhir.canonical import PREDICTION_CODES
 from fhir_bridge.fhir.serialization import loads
 from fhir_bridge.server.rest.call import Call
 from fhir_bridge.server.rest.refusal import refuse
-from fhir_bridge.storage.bundles import relative
+from fhir_bridge.storage.breathing import beside, is_large
 from fhir_bridge.storage.errors import Gone, NotFound, StorageError
 
 __all__ = ["AI_LABEL", "READ_ONLY_TYPES", "check_new", "keep_labels"]
@@ -22,6 +26,8 @@ AI_DEVICE = "Artificial-Intelligence"
 """Type of a Device that is a model (HL7 AI Transparency on FHIR)."""
 _MAKERS = frozenset("agent asserter author device informationSource performer recorder sender".split())
 """Elements that say who or what made a resource, or asserts it."""
+_KINDS = ("category", "code")
+"""Elements that say what a resource is."""
 _MARKS = (b'"security"', b"Device/", AI_DEVICE.encode())
 _LOCAL = re.compile(r"([A-Z][A-Za-z]{1,63})/([A-Za-z0-9.-]{1,64})(?:/_history/.*)?")
 
@@ -34,6 +40,18 @@ def _labels(resource: dict[str, Any]) -> list[dict[str, Any]]:
 
 def _is_labelled(resource: dict[str, Any]) -> bool:
     return any(label.get("code") == AI_LABEL for label in _labels(resource))
+
+
+def _says_prediction(resource: dict[str, Any]) -> bool:
+    """Whether the resource calls itself a prediction: by a code that only predictions of this server have."""
+    for name in _KINDS:
+        concepts = resource.get(name)
+        for concept in concepts if isinstance(concepts, list) else (concepts,):
+            codings = concept.get("coding") if isinstance(concept, dict) else None
+            for coding in codings if isinstance(codings, list) else ():
+                if isinstance(coding, dict) and coding.get("system") == PREDICTION_CODES:
+                    return True
+    return False
 
 
 def _is_model(resource: dict[str, Any]) -> bool:
@@ -68,6 +86,21 @@ def _references(resource: dict[str, Any]) -> set[str]:
     return {reference for claim in claims for reference in _claims(claim)}
 
 
+def _meant(reference: str, base: str) -> str:
+    """The relative reference that a client may read in an improper one: `./Device/x`, `Device/x#y`, `/Device/x`."""
+    try:
+        address, own = urlsplit(unquote(reference)), urlsplit(base)
+    except ValueError:
+        return reference
+    path = address.path
+    if address.scheme or address.netloc:
+        if address.netloc.lower() != own.netloc.lower():
+            return reference
+    elif not path.startswith(own.path + "/"):
+        path = f"{own.path}/{path}"
+    return posixpath.normpath(f"/{path.lstrip('/')}").removeprefix(own.path).lstrip("/")
+
+
 async def _is_ours(call: Call, resource: dict[str, Any]) -> bool:
     """Whether a resource is a prediction, a model, or says that a model made it, or what a model made."""
     contained = resource.get("contained")
@@ -75,8 +108,8 @@ async def _is_ours(call: Call, resource: dict[str, Any]) -> bool:
     if any(_is_labelled(one) or _is_model(one) for one in (resource, *inner)):
         return True
     about = resource.get("resourceType") == "Provenance"
-    for reference in _references(resource):
-        match = _LOCAL.fullmatch(relative(reference, call.base))
+    for reference in await beside(is_large(resource), partial(_references, resource)):
+        match = _LOCAL.fullmatch(_meant(reference, call.base))
         if match is None or (match[1] != "Device" and not about):
             continue
         try:
@@ -97,7 +130,9 @@ async def check_new(call: Call, resource: dict[str, Any]) -> None:
     """
     if resource.get("resourceType") in READ_ONLY_TYPES:
         raise refuse(403, "FB-REST-012", f"{resource['resourceType']} is written by the server only")
-    if await _is_ours(call, resource):
+    contained = resource.get("contained")
+    inner = [one for one in contained if isinstance(one, dict)] if isinstance(contained, list) else []
+    if any(_says_prediction(one) for one in (resource, *inner)) or await _is_ours(call, resource):
         raise refuse(
             403,
             "FB-REST-012",
