@@ -57,7 +57,7 @@ async def keep_waiting(store: Store, run: SinkRun, waiting: Sequence[Waiting]) -
     kept: dict[Path, bytes | None] = {}
     items: dict[tuple[str, str, str, str], InboxItem] = {}
     for one in waiting:
-        again = {"mapping": keep.mapping, "options": dict(keep.options), "key": one.key}
+        again = {"mapping": keep.mapping, "options": dict(keep.options), "key": one.key, "site": keep.site}
         description = {**again, "context": run.context, "links": links}
         paths: list[Path | None] = [*_files(one.locator, keep.paths)] if not one.key else []
         for path in paths or [None]:
