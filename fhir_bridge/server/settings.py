@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import Literal, Self
@@ -12,6 +13,7 @@ from pydantic import Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from fhir_bridge.fhir.definitions import DEFAULT, Definitions
+from fhir_bridge.storage.retention import Retention
 
 __all__ = ["FHIR_PATH", "Settings", "is_loopback"]
 
@@ -113,6 +115,18 @@ class Settings(BaseSettings):
     terminology_seconds: float = Field(
         default=30, gt=0, description="Time that one terminology operation may take; then it is too costly."
     )
+    keep_audit_days: float | None = Field(
+        default=None, gt=0, description="Days that AuditEvents stay; absent: for ever. Mind the law."
+    )
+    keep_history_days: float | None = Field(
+        default=None, gt=0, description="Days that a version stays once it was replaced; absent: for ever."
+    )
+    keep_sources_days: float | None = Field(
+        default=None,
+        gt=0,
+        description="Days that raw messages and files stay which records in the inbox wait for; absent: until they "
+        "are settled.",
+    )
     pages: bool = Field(default=True, description="Whether the pages for people are served beside the API.")
     sample_app: bool = Field(
         default=False,
@@ -154,6 +168,11 @@ class Settings(BaseSettings):
         from fhir_bridge.mapping import Site
 
         return Site.load(self.site).definitions
+
+    def retention(self) -> Retention:
+        """How long what is not current stays."""
+        given = (self.keep_audit_days, self.keep_history_days, self.keep_sources_days)
+        return Retention(*(None if days is None else timedelta(days=days) for days in given))
 
     @cached_property
     def root(self) -> str:

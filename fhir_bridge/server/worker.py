@@ -7,6 +7,9 @@ import logging
 import multiprocessing
 import signal
 
+import psycopg
+import psycopg_pool
+
 from fhir_bridge.plugins import get_manager
 from fhir_bridge.server.background import handlers, work_on_jobs
 from fhir_bridge.server.consuming import consume, consumers_of
@@ -48,7 +51,10 @@ async def _work(settings: Settings) -> None:
                 await Grants(store).purge()
                 await Jobs(store.pool, "housekeeping").purge()
                 await Attempts(store).purge()
-            except (StorageError, OSError) as error:
+                removed = await settings.retention().apply(store.pool)
+                if any(removed.values()):
+                    _log.info("removed by age: %s", removed)
+            except (StorageError, psycopg.Error, psycopg_pool.PoolTimeout, OSError) as error:
                 _log.warning("housekeeping waits: the database does not answer (%s)", type(error).__name__)
             try:
                 await asyncio.wait_for(stopped.wait(), PURGE_SECONDS)

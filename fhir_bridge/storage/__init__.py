@@ -79,6 +79,7 @@ PUBLIC_MODULES = (
     "migration",
     "parts",
     "results",
+    "retention",
     "settings",
     "stored",
     "transactions",

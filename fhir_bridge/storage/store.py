@@ -557,10 +557,12 @@ class Store:
         async with self.pool.connection() as connection:
             return await of_linked_patient(connection, resources)
 
-    async def keep_source(self, pieces: Iterable[bytes]) -> bytes:
-        """Keep a source file for the inbox; gives its hash."""
-        async with self.pool.connection() as connection:
-            return await inbox.keep_source(connection, pieces)
+    @asynccontextmanager
+    async def keeping(self) -> AsyncIterator[inbox.Keeping]:
+        """Keep sources and enter what waits for them, in one transaction."""
+        async with self.connection() as connection:
+            await inbox.lock_sources(connection)
+            yield inbox.Keeping(connection)
 
     async def kept_source(self, key: bytes) -> bytes | None:
         """A source file that was kept, or None."""
