@@ -185,6 +185,7 @@ async def _open(settings: Settings) -> Store:
         statement_seconds=settings.max_request_seconds + 5,  # the budget ends it first, and says so
         known=settings.definitions(),
         base=settings.fhir_base,
+        most_index_rows=settings.max_index_rows,
     )
 
 

@@ -98,6 +98,11 @@ class Settings(BaseSettings):
         ge=1,
         description="Most entries of one transaction or batch Bundle; more are refused with 413.",
     )
+    max_index_rows: int = Field(
+        default=250_000,
+        ge=1000,
+        description="Rows of the search index that the resources of one write have together; more are refused (413).",
+    )
     page_size: int = Field(default=50, ge=1, description="Entries of a search page where `_count` is absent.")
     max_page_size: int = Field(
         default=1000, ge=1, description="Most entries of a search page, whatever `_count` says."

@@ -6,6 +6,7 @@ resource as it stands, by SQL, and the version's own content, by the same rules 
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
@@ -14,7 +15,7 @@ from psycopg import AsyncConnection
 from psycopg_pool import AsyncConnectionPool
 
 from fhir_bridge.fhir.access import AccessFilter
-from fhir_bridge.storage.conditions import TRUE, Condition, all_of, any_of
+from fhir_bridge.storage.conditions import TRUE, Condition, all_of, any_of, live, person
 from fhir_bridge.storage.cursors import Cursors
 from fhir_bridge.storage.dictionaries import Dictionaries
 from fhir_bridge.storage.errors import Gone, NotFound
@@ -143,35 +144,18 @@ async def type_history(
 ) -> HistoryPage:
     """Versions of all resources of some types, newest first; what came late and never was current is left out."""
     bound = (access.subject, "history", types, str(since))
-    after = TRUE
-    if cursor is not None:
-        moment, key, version = cursors.read(cursor, bound)
-        after = Condition(
-            "(v.last_updated, r.key, v.version) < (%s::timestamptz, %s, %s)", (moment, key, version)
-        )
+    place = cursors.read(cursor, bound) if cursor is not None else None
     permitted = {kind: await compile_access(access, kind, "s", dictionaries) for kind in types}
-    groups: list[tuple[Condition, list[str]]] = []
-    for kind, condition in permitted.items():  # most types are under the same condition
-        for known, kinds in groups:
-            if known == condition:
-                kinds.append(kind)
-                break
-        else:
-            groups.append((condition, [kind]))
-    where = any_of(
-        all_of([Condition("r.type = ANY(%s)", (kinds,)), condition]) for condition, kinds in groups
-    )
+    where = all_of([_permitted(permitted), _about(access)])
+    page_of = _Slice(where, place, since, count + 1)
+    branches = [page_of.of_resources(condition) for condition in _current(types)] + [page_of.of_history()]
+    union = " UNION ALL ".join(f"({branch.text})" for branch in branches)
     statement = within_bytes(
-        "SELECT r.type, r.id, v.version, v.last_updated, v.bytes, r.key, v.last_updated::text AS moment FROM ("  # noqa: S608
-        "SELECT key AS resource, version, last_updated, bytes FROM resource WHERE version > 0 UNION ALL "
-        "SELECT resource, version, last_updated, bytes FROM history WHERE kind IN ('v', 'd')) v "
-        f"JOIN resource r ON r.key = v.resource WHERE {where.text} AND {after.text} "
-        "AND v.last_updated >= coalesce(%s, '-infinity'::timestamptz) "
-        "ORDER BY v.last_updated DESC, r.key DESC, v.version DESC LIMIT %s",
+        f"SELECT * FROM ({union}) v ORDER BY v.last_updated DESC, v.key DESC, v.version DESC LIMIT %s",  # noqa: S608
         ("type", "id", "version", "last_updated", "bytes", "key", "moment"),
         "q.last_updated DESC, q.key DESC, q.version DESC",
     )
-    values = (most_bytes, *where.values, *after.values, since, count + 1)
+    values = (most_bytes, *(value for branch in branches for value in branch.values), count + 1)
     visible: list[Any] = []
     async with pool.connection() as connection:
         rows: list[Any] = await (await connection.execute(statement.encode(), values, binary=True)).fetchall()
@@ -186,6 +170,80 @@ async def type_history(
     entries = [_entry(row) for row in page if (row[5], row[2]) in places]
     total = len(entries) if cursor is None and following is None else None
     return HistoryPage(entries, total, following)
+
+
+def _permitted(permitted: Mapping[str, Condition]) -> Condition:
+    """What the caller may search of the types; most of them are under the same condition."""
+    groups: list[tuple[Condition, list[str]]] = []
+    for kind, condition in permitted.items():
+        for known, kinds in groups:
+            if known == condition:
+                kinds.append(kind)
+                break
+        else:
+            groups.append((condition, [kind]))
+    return any_of(all_of([Condition("r.type = ANY(%s)", (kinds,)), condition]) for condition, kinds in groups)
+
+
+def _about(access: AccessFilter) -> Condition:
+    """Of a caller who is bounded by patients: only what is in their records, where the search then begins.
+
+    Else a page would look at the versions of all other patients, for each whether it is about this one.
+    """
+    patients = sorted({rule.patient or "" for rule in access.rules if "s" in rule.interactions})
+    if "" in patients:
+        return TRUE
+    keys = person(patients)
+    return Condition(f"r.key = ANY(ARRAY(SELECT in_record({keys.text})))", keys.values)
+
+
+def _current(types: Sequence[str]) -> list[Condition]:
+    """Which rows of `resource` are looked through, each in the order of an index."""
+    if len(types) != 1:
+        return [Condition("r.version > 0")]
+    current = live(types[0])
+    return [current, Condition(current.text.replace("NOT r.deleted", "r.deleted AND r.version > 0"))]
+
+
+@dataclass(frozen=True, slots=True)
+class _Slice:
+    """The newest versions of one table, as many as a page has at most: read in the order of an index, and no further.
+
+    Attributes:
+        place: moment, key and version before which they are.
+    """
+
+    where: Condition
+    place: Sequence[Any] | None
+    since: datetime | None
+    count: int
+
+    def of_resources(self, which: Condition) -> Condition:
+        """Of current versions."""
+        return self._of(
+            "resource r", "r", "r.key", all_of([which, self.where]), "r.last_updated DESC, r.key DESC"
+        )
+
+    def of_history(self) -> Condition:
+        """Of versions that were current."""
+        which = all_of([Condition("h.kind IN ('v', 'd')"), self.where])
+        order = "h.last_updated DESC, h.resource DESC, h.version DESC"
+        return self._of("history h JOIN resource r ON r.key = h.resource", "h", "h.resource", which, order)
+
+    def _of(self, source: str, table: str, key: str, which: Condition, order: str) -> Condition:
+        conditions = [
+            which,
+            Condition(f"{table}.last_updated >= coalesce(%s, '-infinity'::timestamptz)", (self.since,)),
+        ]
+        if self.place is not None:
+            before = f"({table}.last_updated, {key}, {table}.version) < (%s::timestamptz, %s, %s)"
+            conditions.append(Condition(before, tuple(self.place)))
+        where = all_of(conditions)
+        return Condition(
+            f"SELECT r.type, r.id, {table}.version, {table}.last_updated, {table}.bytes, r.key, "  # noqa: S608
+            f"{table}.last_updated::text AS moment FROM {source} WHERE {where.text} ORDER BY {order} LIMIT %s",
+            (*where.values, self.count),
+        )
 
 
 def _entry(row: Any) -> HistoryEntry:

@@ -8,6 +8,7 @@ the rows of many resources for one statement.
 from __future__ import annotations
 
 import re
+from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -28,12 +29,13 @@ from fhir_bridge.fhir.search_parameters import (
     ReferenceEntry,
     StringEntry,
     TokenEntry,
+    TooManyEntries,
     UriEntry,
     extract,
 )
 from fhir_bridge.storage.breathing import LARGE, beside
 from fhir_bridge.storage.dictionaries import NO_SYSTEM, Dictionaries
-from fhir_bridge.storage.errors import BadResource
+from fhir_bridge.storage.errors import BadResource, TooManyIndexRows
 from fhir_bridge.storage.indexed import indexed_only
 from fhir_bridge.storage.statements import Columns, Statement, arrays, transposed
 
@@ -51,6 +53,8 @@ __all__ = [
 Identity = tuple[str, str]
 """Resource type and id."""
 
+SLICE = 20_000
+"""Entries whose rows one statement takes: of more, no copies in rows, columns and texts exist at the same time."""
 FEW = 4
 NOBODY, MANY = 0, -1
 """In token.patient: about no patient, and about more than `FEW`."""
@@ -91,15 +95,20 @@ class Indexed:
 
 
 def index(
-    resource: dict[str, Any], identity: str, known: definitions.Definitions = definitions.DEFAULT
+    resource: dict[str, Any],
+    identity: str,
+    known: definitions.Definitions = definitions.DEFAULT,
+    *,
+    most: int | None = None,
 ) -> Indexed:
     """Extract what the index needs.
 
     Args:
         known: the definitions that have the search parameters.
+        most: entries that it may come to; None: any number.
 
     Raises:
-        BadResource: the resourceType is none of R4's.
+        BadResource: the resourceType is none of R4's. TooManyIndexRows: there are more than `most`.
     """
     resource_type = resource["resourceType"]
     if resource_type not in definitions.resource_types():
@@ -109,11 +118,15 @@ def index(
     if resource.get("id") != identity:
         resource = {**resource, "id": identity}
     types = definitions.resource_types()
+    try:
+        extracted = extract(resource, indexed_only(resource_type, known), known, most=most)
+    except TooManyEntries as error:
+        raise TooManyIndexRows("a write has more rows of the search index than are allowed here") from error
     entries = tuple(
         entry
         if type(entry) is not ReferenceEntry or entry.type is None or entry.type in types
         else ReferenceEntry(entry.parameter, None, None, f"{entry.type}/{entry.id}")
-        for entry in extract(resource, indexed_only(resource_type, known), known)
+        for entry in extracted
     )
     labels = _labels(resource)
     if any("\0" in field for row in (*entries, *labels) for field in row if isinstance(field, str)):
@@ -263,14 +276,33 @@ def _open(value: datetime | Decimal | None, infinite: str) -> datetime | Decimal
 
 
 @dataclass(slots=True)
+class _Waiting:
+    """A resource whose entries from `start` on are not yet rows. owners: the values of token.patient."""
+
+    item: Indexed
+    key: int
+    owners: Sequence[int]
+    start: int = 0
+
+
+@dataclass(slots=True)
 class IndexWriter:
-    """Collects index rows, which take the place of those of earlier versions."""
+    """Collects index rows, which take the place of those of earlier versions.
+
+    `write` takes what fits into a statement; while there is `more`, another statement of the same transaction takes it.
+    """
 
     dictionaries: Dictionaries
     keys: dict[Identity, int]
     _replaced: list[int] = field(default_factory=list)
     _kept: set[int] = field(default_factory=set)
+    _waiting: deque[_Waiting] = field(default_factory=deque)
     _rows: dict[str, list[tuple[Any, ...]]] = field(default_factory=dict)
+
+    @property
+    def more(self) -> bool:
+        """Whether something is left to be written."""
+        return bool(self._waiting)
 
     def labels(self, item: Indexed) -> list[int] | None:
         """The numbers of a resource's labels, for its row."""
@@ -289,14 +321,32 @@ class IndexWriter:
 
     def put(self, item: Indexed, *, new: bool) -> None:
         """Add the rows of a resource; `new` where it has none yet."""
-        keys, dictionaries = self.keys, self.dictionaries
+        keys = self.keys
         key = keys[item.type, item.id]
         if not new:
             self._replaced.append(key)
         patients = [patient for patient in self._put_record(item, key) if patient != OTHER]
         owners = (NOBODY,) if not patients else patients if len(patients) <= FEW else (MANY,)
-        add = self._add
-        for entry in item.entries:
+        self._waiting.append(_Waiting(item, key, owners))
+        for merged, survivor in item.links:
+            self._add("link", keys["Patient", merged], keys["Patient", survivor], key)
+
+    def _put_entries(self) -> None:
+        """Turn entries into rows, as many as a statement takes."""
+        left = SLICE
+        while self._waiting and left > 0:
+            first = self._waiting[0]
+            entries = first.item.entries[first.start : first.start + left]
+            self._put_values(first, entries)
+            left -= len(entries)
+            first.start += len(entries)
+            if first.start == len(first.item.entries):
+                self._waiting.popleft()
+
+    def _put_values(self, resource: _Waiting, entries: Sequence[IndexEntry]) -> None:
+        keys, dictionaries, add = self.keys, self.dictionaries, self._add
+        item, key, owners = resource.item, resource.key, resource.owners
+        for entry in entries:
             parameter = dictionaries.parameter(item.type, entry.parameter)
             if type(entry) is TokenEntry:
                 system = dictionaries.system(entry.system)
@@ -315,8 +365,6 @@ class IndexWriter:
                 add("number", parameter, _open(entry.low, "-infinity"), _open(entry.high, "infinity"), key)
             elif type(entry) is UriEntry:
                 add("uri", parameter, entry.value, key)
-        for merged, survivor in item.links:
-            add("link", keys["Patient", merged], keys["Patient", survivor], key)
 
     def _put_record(self, item: Indexed, key: int) -> list[int]:
         record = [
@@ -344,7 +392,8 @@ class IndexWriter:
         self._rows.setdefault(table, []).append(row)
 
     def write(self, statement: Statement) -> None:
-        """Put everything collected into a statement."""
+        """Put what was collected into a statement; of the entries as many as it takes, the others are left."""
+        self._put_entries()
         if self._replaced:
             for table in _VALUES:
                 statement.add(f"DELETE FROM {table} WHERE resource = ANY(%s)", self._replaced)  # noqa: S608

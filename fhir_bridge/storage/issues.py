@@ -127,6 +127,13 @@ CODES = declare(
         "conflict",
     ),
     IssueCode(
+        "FB-STORE-028",
+        "error",
+        "More rows of the search index than one write may have",
+        "Send the resources in several requests, or a resource with so many values in parts; `load` takes any number.",
+        "too-costly",
+    ),
+    IssueCode(
         "FB-STORE-027",
         "information",
         "Parts of a record are deleted",

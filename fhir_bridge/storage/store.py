@@ -66,13 +66,14 @@ class Store:
         secret: bytes,
         known: definitions.Definitions = definitions.DEFAULT,
         base: str = "",
+        most_index_rows: int | None = None,
     ) -> None:
         self.pool = pool
         self.definitions = known
         self._secret = secret
         self._dictionaries = Dictionaries(pool, known, base)
         self._cursors = Cursors(secret)
-        self._writer = Writer(pool, self._dictionaries)
+        self._writer = Writer(pool, self._dictionaries, most_index_rows)
         self.results = Results(pool, self._dictionaries)
 
     @classmethod
@@ -86,6 +87,7 @@ class Store:
         known: definitions.Definitions = definitions.DEFAULT,
         statement_seconds: float | None = None,
         base: str = "",
+        most_index_rows: int | None = None,
     ) -> Store:
         """Connect, and bring the schema up to date where it is behind.
 
@@ -95,6 +97,8 @@ class Store:
             known: definitions whose search parameters are indexed and searched by: a site's.
             statement_seconds: time of one statement; then the database ends it.
             base: the address below which these resources are served: in a search it means what is relative to it.
+            most_index_rows: rows of the search index that the resources of one write may have; None: any number.
+                `load` has no limit.
 
         Raises:
             SchemaAhead: the database belongs to a newer program.
@@ -121,7 +125,7 @@ class Store:
         try:
             async with pool.connection() as connection:
                 secret = await settings.read_secret(connection)
-            store = cls(pool, secret, known, base)
+            store = cls(pool, secret, known, base, most_index_rows)
             opened.append(store)
             await store._dictionaries.load()
         except BaseException:

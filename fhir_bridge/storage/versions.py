@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from functools import partial
 
 from psycopg import AsyncConnection
@@ -14,7 +15,7 @@ from fhir_bridge.storage.indexing import Identity, IndexWriter
 from fhir_bridge.storage.statements import Statement, arrays, transposed
 from fhir_bridge.storage.version_rows import Current, NewVersion, PastVersion, lock
 
-__all__ = ["Current", "NewVersion", "PastVersion", "lock", "write_versions"]
+__all__ = ["Current", "NewVersion", "PastVersion", "lock", "write_rest", "write_versions"]
 
 
 async def write_versions(
@@ -38,7 +39,17 @@ async def write_versions(
     writer = IndexWriter(dictionaries, keys)
     await beside(many, partial(_add_versions, statement, writer, made, past))
     consequences.add_to(statement)
-    await statement.run(connection)
+    async with connection.transaction() if writer.more else nullcontext():
+        await statement.run(connection)
+        await write_rest(connection, writer)
+
+
+async def write_rest(connection: AsyncConnection, writer: IndexWriter) -> None:
+    """Write the index rows that the first statement did not take; in one transaction with it."""
+    while writer.more:
+        statement = Statement()
+        await beside(True, partial(writer.write, statement))
+        await statement.run(connection)
 
 
 def _add_versions(

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fhir_bridge.fhir.search.entries import BoundedEntries
 from fhir_bridge.server.rest import checks, owned
 from fhir_bridge.storage import breathing, indexing, transactions, versions, writing
 from fhir_bridge.storage.breathing import is_large
@@ -87,6 +89,85 @@ def test_a_usual_resource_changes_no_thread(hospital: Hospital, seen: dict[str, 
     seen.clear()
     assert hospital.http.post("/fhir/Patient", json=patient(3), headers=token).status_code == 201
     assert seen == {"with_references": True}
+
+
+@pytest.fixture
+def few_rows(hospital: Hospital, monkeypatch: pytest.MonkeyPatch) -> int:
+    """Rows of the index that a write may have."""
+    monkeypatch.setattr(hospital.services.store._writer, "_most", MANY)
+    return MANY
+
+
+def sent(hospital: Hospital, kind: str, body: dict[str, Any]) -> tuple[int, str]:
+    """Send a new resource alone, in a transaction or in a batch: the status of the write, and the code of its issue."""
+    token = hospital.token("user/*.cruds", patient=None)
+    if kind == "single":
+        answer = hospital.http.post(f"/fhir/{body['resourceType']}", json=body, headers=token)
+        status, outcome = answer.status_code, answer.json()
+    else:
+        entry = {"resource": body, "request": {"method": "POST", "url": body["resourceType"]}}
+        bundle = {"resourceType": "Bundle", "type": kind, "entry": [entry]}
+        answer = hospital.http.post("/fhir", json=bundle, headers=token)
+        status, outcome = answer.status_code, answer.json()
+        if status == 200:
+            response = outcome["entry"][0]["response"]
+            status, outcome = int(response["status"][:3]), response.get("outcome", {})
+    issues = outcome.get("issue", [])
+    return status, issues[0]["details"]["coding"][0]["code"] if issues else ""
+
+
+@pytest.mark.parametrize("kind", ["single", "transaction", "batch"])
+def test_a_write_with_more_index_rows_than_allowed_is_refused_with_an_issue(
+    hospital: Hospital, few_rows: int, kind: str
+) -> None:
+    body = patient(few_rows)
+    body["name"][0] = {"family": f"Unica{kind}"}
+    assert sent(hospital, kind, body) == (413, "FB-STORE-028")
+    token = hospital.token("user/*.cruds", patient=None)
+    found = hospital.http.get(f"/fhir/Patient?family=Unica{kind}&_total=accurate", headers=token).json()
+    assert found["total"] == 0
+    assert sent(hospital, kind, patient(few_rows // 4))[0] == 201
+
+
+def test_the_rows_of_a_transaction_count_together(hospital: Hospital, few_rows: int) -> None:
+    token = hospital.token("user/*.cruds", patient=None)
+    body = patient(few_rows // 10)
+    answers = []
+    for count in (3, 5):
+        entries = [{"resource": body, "request": {"method": "POST", "url": "Patient"}}] * count
+        bundle = {"resourceType": "Bundle", "type": "transaction", "entry": entries}
+        answers.append(hospital.http.post("/fhir", json=bundle, headers=token))
+    assert [answer.status_code for answer in answers] == [200, 413]
+    assert "entry[" in answers[1].text
+
+
+def test_load_takes_any_number_of_index_rows(hospital: Hospital, few_rows: int) -> None:
+    result = hospital.run(hospital.services.store.load, [patient(few_rows) | {"id": "of-load"}])
+    assert (result.created, result.rejected) == (1, 0)
+
+
+@pytest.mark.parametrize("wrong", [{}, {"gender": "of the sea"}], ids=["index", "content"])
+def test_a_refused_write_leaves_nothing_of_its_content_in_memory(
+    hospital: Hospital, few_rows: int, wrong: dict[str, Any]
+) -> None:
+    """An exception that knows a frame that knows the exception lives until garbage is collected, with all it holds."""
+    gc.collect()
+    gc.disable()
+    try:
+        assert sent(hospital, "single", patient(few_rows) | wrong)[0] == (422 if wrong else 413)
+        sent(hospital, "single", patient(1))  # by now the threads have forgotten it, too
+        left = [
+            one
+            for one in gc.get_objects()
+            if isinstance(one, BoundedEntries) or (isinstance(one, list) and one and is_name(one[0]))
+        ]
+        assert left == []
+    finally:
+        gc.enable()
+
+
+def is_name(value: Any) -> bool:
+    return isinstance(value, dict) and value.get("family") == "Grande0"
 
 
 @given(
