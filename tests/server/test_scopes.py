@@ -208,7 +208,9 @@ def test_a_granular_scope_has_at_most_four_categories() -> None:
     assert grant(granular(*FIVE[:3]), granular(*FIVE[3:])) == ""
 
 
-values = st.text(st.characters(categories=("L", "N", "P", "S"), exclude_characters="|,"), min_size=1, max_size=6)
+values = st.text(
+    st.characters(categories=("L", "N", "P", "S"), exclude_characters="|,"), min_size=1, max_size=6
+)
 
 
 @given(st.lists(st.builds("{}|{}".format, values, values), min_size=1, max_size=4))

@@ -85,10 +85,6 @@ def test_extensions_are_told_apart_by_url(defined: Defined, judge: Judge, name: 
         element("Extension", isModifier=modifier, isModifierReason="changes the meaning"),
         element("Extension.value[x]", type=[{"code": "boolean"}]),
     )
-    other = {**flag, "url": BASE + "Other", "name": "Other"}
-    other["differential"] = {
-        "element": [*flag["differential"]["element"][:1], element("Extension.url", fixedUri=BASE + "Other")]
-    }
     kinds = [{"code": "Extension", "profile": [flag["url"]]}]
     defined(
         flag,
