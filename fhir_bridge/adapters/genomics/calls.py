@@ -87,18 +87,20 @@ def read_calls(line: Line, locator: str) -> tuple[list[Issue], Issue | None]:
     return issues, issue(code, _REASONS[code], locator)
 
 
+_TWO_COPIES = Genotype("./.", (None, None), phased=False, alternates=(), highest=0, missing=2)
+
+
 def _without_genotype(line: Line, locator: str) -> list[Issue]:
     """For a check of the syntax: values of a line without GT, which are of two copies (VCF 4.3 §1.6.2, GL)."""
     if not line.file.options.check:
         return []
-    two = Genotype("./.", (None, None), phased=False, alternates=(), highest=0, missing=2)
     found = []
     for column, name in line.file.columns:
         text = line.columns[column]
         if text.count(":") > line.columns[8].count(":"):
             message = f"column {column + 1} has more values than FORMAT"
             found.append(issue("FB-VCF-041", message, locator))
-        found += wrong_values(Call(line, name, text, two), column, locator)
+        found += wrong_values(Call(line, name, text, _TWO_COPIES), column, locator)
     return found
 
 
