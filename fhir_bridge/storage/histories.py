@@ -9,17 +9,19 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any, Literal
 
 from psycopg import AsyncConnection
 from psycopg_pool import AsyncConnectionPool
 
 from fhir_bridge.fhir.access import AccessFilter
+from fhir_bridge.storage.breathing import LARGE_BYTES, Pause, beside
 from fhir_bridge.storage.conditions import TRUE, Condition, all_of, any_of, live, person
 from fhir_bridge.storage.cursors import Cursors
 from fhir_bridge.storage.dictionaries import Dictionaries
 from fhir_bridge.storage.errors import Gone, NotFound
-from fhir_bridge.storage.indexing import index
+from fhir_bridge.storage.indexing import Indexed, index
 from fhir_bridge.storage.page_bytes import that_fit, within_bytes
 from fhir_bridge.storage.permission import (
     allowed,
@@ -146,9 +148,10 @@ async def type_history(
     bound = (access.subject, "history", types, str(since))
     place = cursors.read(cursor, bound) if cursor is not None else None
     permitted = {kind: await compile_access(access, kind, "s", dictionaries) for kind in types}
-    where = all_of([_permitted(permitted), _about(access)])
-    page_of = _Slice(where, place, since, count + 1)
-    branches = [page_of.of_resources(condition) for condition in _current(types)] + [page_of.of_history()]
+    page_of = _Slice(_permitted(permitted), _patients(access), place, since, count + 1)
+    branches = [page_of.of_resources(condition) for condition in _current(types)] + [
+        page_of.of_history(types)
+    ]
     union = " UNION ALL ".join(f"({branch.text})" for branch in branches)
     statement = within_bytes(
         f"SELECT * FROM ({union}) v ORDER BY v.last_updated DESC, v.key DESC, v.version DESC LIMIT %s",  # noqa: S608
@@ -185,16 +188,10 @@ def _permitted(permitted: Mapping[str, Condition]) -> Condition:
     return any_of(all_of([Condition("r.type = ANY(%s)", (kinds,)), condition]) for condition, kinds in groups)
 
 
-def _about(access: AccessFilter) -> Condition:
-    """Of a caller who is bounded by patients: only what is in their records, where the search then begins.
-
-    Else a page would look at the versions of all other patients, for each whether it is about this one.
-    """
-    patients = sorted({rule.patient or "" for rule in access.rules if "s" in rule.interactions})
-    if "" in patients:
-        return TRUE
-    keys = person(patients)
-    return Condition(f"r.key = ANY(ARRAY(SELECT in_record({keys.text})))", keys.values)
+def _patients(access: AccessFilter) -> list[str]:
+    """The patients whose records have all that the caller may search; none where that is not so."""
+    patients = {rule.patient for rule in access.rules if "s" in rule.interactions}
+    return sorted(patient for patient in patients if patient is not None) if None not in patients else []
 
 
 def _current(types: Sequence[str]) -> list[Condition]:
@@ -210,10 +207,13 @@ class _Slice:
     """The newest versions of one table, as many as a page has at most: read in the order of an index, and no further.
 
     Attributes:
+        patients: in whose records they are. There the search begins: else a page of a bounded caller would look at the
+            versions of all other patients, for each whether it is about this one.
         place: moment, key and version before which they are.
     """
 
     where: Condition
+    patients: list[str]
     place: Sequence[Any] | None
     since: datetime | None
     count: int
@@ -224,15 +224,23 @@ class _Slice:
             "resource r", "r", "r.key", all_of([which, self.where]), "r.last_updated DESC, r.key DESC"
         )
 
-    def of_history(self) -> Condition:
+    def of_history(self, types: Sequence[str]) -> Condition:
         """Of versions that were current."""
-        which = all_of([Condition("h.kind IN ('v', 'd')"), self.where])
+        of_type = Condition(f"h.type = '{types[0]}'") if len(types) == 1 else TRUE
+        which = all_of([Condition("h.kind IN ('v', 'd')"), of_type, self.where])
         order = "h.last_updated DESC, h.resource DESC, h.version DESC"
         return self._of("history h JOIN resource r ON r.key = h.resource", "h", "h.resource", which, order)
+
+    def _of_patients(self, key: str) -> Condition:
+        if not self.patients:
+            return TRUE
+        keys = person(self.patients)
+        return Condition(f"{key} = ANY(ARRAY(SELECT in_record({keys.text})))", keys.values)
 
     def _of(self, source: str, table: str, key: str, which: Condition, order: str) -> Condition:
         conditions = [
             which,
+            self._of_patients(key),
             Condition(f"{table}.last_updated >= coalesce(%s, '-infinity'::timestamptz)", (self.since,)),
         ]
         if self.place is not None:
@@ -261,11 +269,14 @@ async def _visible(
         return rows
     contents = {(row[5], row[2]): row[4] for row in rows if row[4] is not None}
     contents |= await _deleted(connection, [(row[5], row[2]) for row in rows if row[4] is None])
-    versions = [
-        (row, index(parse_for_reading(text), row[1]))
-        for row in rows
-        if (text := contents.get((row[5], row[2]))) is not None
-    ]
+    versions: list[tuple[Any, Indexed]] = []
+    pause = Pause()
+    for row in rows:
+        text = contents.get((row[5], row[2]))
+        if text is not None:
+            item = await beside(len(text) > LARGE_BYTES, partial(_indexed, text, row[1]))
+            versions.append((row, item))
+        await pause.take()
     people = await people_of(connection, access)
     owners = await owners_of_contents(connection, [item for _, item in versions], {})
     return [
@@ -273,6 +284,10 @@ async def _visible(
         for (row, item), about in zip(versions, owners, strict=True)
         if allowed(access, item, letter, people, about)
     ]
+
+
+def _indexed(text: bytes, identity: str) -> Indexed:
+    return index(parse_for_reading(text), identity)
 
 
 async def _deleted(
