@@ -7,7 +7,7 @@ resource as it stands, by SQL, and the version's own content, by the same rules 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 from typing import Any, Literal
@@ -81,7 +81,11 @@ async def read_version(
             statement.encode(), (number, number, resource_type, identity, *permitted.values), binary=True
         )
         row: Any = await rows.fetchone()
-        visible = [] if row is None else await _visible(connection, access, [row], permitted, "r")
+        visible = (
+            []
+            if row is None
+            else await _visible(connection, access, [row], "r", everything=permitted is TRUE)
+        )
     if not visible:
         raise NotFound(f"no {resource_type}/{identity} version {version}")
     if row[4] is None:
@@ -121,7 +125,8 @@ async def instance_history(
     async with pool.connection() as connection:
         rows: list[Any] = await (await connection.execute(statement.encode(), values, binary=True)).fetchall()
         page = that_fit(rows[:count])
-        entries = [_entry(row) for row in await _visible(connection, access, page, permitted, "r")]
+        shown = await _visible(connection, access, page, "r", everything=permitted is TRUE)
+        entries = [_entry(row) for row in shown]
     if not rows and cursor is None and since is None:
         raise NotFound(f"no {resource_type}/{identity}")
     following = None
@@ -147,25 +152,40 @@ async def type_history(
     """Versions of all resources of some types, newest first; what came late and never was current is left out."""
     bound = (access.subject, "history", types, str(since))
     place = cursors.read(cursor, bound) if cursor is not None else None
-    permitted = {kind: await compile_access(access, kind, "s", dictionaries) for kind in types}
-    page_of = _Slice(_permitted(permitted), _patients(access), place, since, count + 1)
+    patient = _patient(access)
+    record, searched = Condition("", ()), access
+    if patient is not None:  # all is in this record: there the search begins, and needs no look whether it is
+        await dictionaries.require_records()
+        keys = person([patient])
+        record = Condition(
+            f"WITH mine AS MATERIALIZED (SELECT ARRAY(SELECT in_record({keys.text})) AS keys) ", keys.values
+        )
+        searched = replace(access, rules=tuple(replace(rule, patient=None) for rule in access.rules))
+    permitted = {kind: await compile_access(searched, kind, "s", dictionaries) for kind in types}
+    page_of = _Slice(_permitted(permitted), patient is not None, place, since, count + 1)
     branches = [page_of.of_resources(condition) for condition in _current(types)] + [
         page_of.of_history(types)
     ]
     union = " UNION ALL ".join(f"({branch.text})" for branch in branches)
     statement = within_bytes(
-        f"SELECT * FROM ({union}) v ORDER BY v.last_updated DESC, v.key DESC, v.version DESC LIMIT %s",  # noqa: S608
+        f"{record.text}SELECT * FROM ({union}) v ORDER BY v.last_updated DESC, v.key DESC, v.version DESC LIMIT %s",  # noqa: S608
         ("type", "id", "version", "last_updated", "bytes", "key", "moment"),
         "q.last_updated DESC, q.key DESC, q.version DESC",
     )
-    values = (most_bytes, *(value for branch in branches for value in branch.values), count + 1)
+    values = (
+        most_bytes,
+        *record.values,
+        *(value for branch in branches for value in branch.values),
+        count + 1,
+    )
     visible: list[Any] = []
     async with pool.connection() as connection:
         rows: list[Any] = await (await connection.execute(statement.encode(), values, binary=True)).fetchall()
         page = that_fit(rows[:count])
         for kind in {row[0] for row in page}:
             of_kind = [row for row in page if row[0] == kind]
-            visible += await _visible(connection, access, of_kind, permitted[kind], "s")
+            all_of_kind = permitted[kind] is TRUE and patient is None
+            visible += await _visible(connection, access, of_kind, "s", everything=all_of_kind)
     following = None
     if len(rows) > len(page) and page:
         following = cursors.make([page[-1][6], page[-1][5], page[-1][2]], bound)
@@ -188,10 +208,10 @@ def _permitted(permitted: Mapping[str, Condition]) -> Condition:
     return any_of(all_of([Condition("r.type = ANY(%s)", (kinds,)), condition]) for condition, kinds in groups)
 
 
-def _patients(access: AccessFilter) -> list[str]:
-    """The patients whose records have all that the caller may search; none where that is not so."""
+def _patient(access: AccessFilter) -> str | None:
+    """The patient whose record has all that the caller may search, if it is one's."""
     patients = {rule.patient for rule in access.rules if "s" in rule.interactions}
-    return sorted(patient for patient in patients if patient is not None) if None not in patients else []
+    return patients.pop() if len(patients) == 1 else None
 
 
 def _current(types: Sequence[str]) -> list[Condition]:
@@ -207,13 +227,13 @@ class _Slice:
     """The newest versions of one table, as many as a page has at most: read in the order of an index, and no further.
 
     Attributes:
-        patients: in whose records they are. There the search begins: else a page of a bounded caller would look at the
+        bounded: whether only those of the CTE `mine` count. Else a page of a bounded caller would look at the
             versions of all other patients, for each whether it is about this one.
         place: moment, key and version before which they are.
     """
 
     where: Condition
-    patients: list[str]
+    bounded: bool
     place: Sequence[Any] | None
     since: datetime | None
     count: int
@@ -231,16 +251,10 @@ class _Slice:
         order = "h.last_updated DESC, h.resource DESC, h.version DESC"
         return self._of("history h JOIN resource r ON r.key = h.resource", "h", "h.resource", which, order)
 
-    def _of_patients(self, key: str) -> Condition:
-        if not self.patients:
-            return TRUE
-        keys = person(self.patients)
-        return Condition(f"{key} = ANY(ARRAY(SELECT in_record({keys.text})))", keys.values)
-
     def _of(self, source: str, table: str, key: str, which: Condition, order: str) -> Condition:
         conditions = [
             which,
-            self._of_patients(key),
+            Condition(f"{key} = ANY((SELECT keys FROM mine)::bigint[])") if self.bounded else TRUE,  # noqa: S608
             Condition(f"{table}.last_updated >= coalesce(%s, '-infinity'::timestamptz)", (self.since,)),
         ]
         if self.place is not None:
@@ -262,10 +276,14 @@ def _entry(row: Any) -> HistoryEntry:
 
 
 async def _visible(
-    connection: AsyncConnection, access: AccessFilter, rows: list[Any], permitted: Condition, letter: str
+    connection: AsyncConnection, access: AccessFilter, rows: list[Any], letter: str, *, everything: bool
 ) -> list[Any]:
-    """The rows whose own content the caller may see. A deletion shows what it took away: it goes by that content."""
-    if permitted is TRUE and not access.withheld_labels:
+    """The rows whose own content the caller may see. A deletion shows what it took away: it goes by that content.
+
+    Args:
+        everything: the caller may see all resources of these types, but for what is withheld.
+    """
+    if everything and not access.withheld_labels:
         return rows
     contents = {(row[5], row[2]): row[4] for row in rows if row[4] is not None}
     contents |= await _deleted(connection, [(row[5], row[2]) for row in rows if row[4] is None])
