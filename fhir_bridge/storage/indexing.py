@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -55,6 +55,8 @@ Identity = tuple[str, str]
 
 SLICE = 20_000
 """Entries whose rows one statement takes: of more, no copies in rows, columns and texts exist at the same time."""
+NAMED_AT_ONCE = 2_000
+"""Resources whose numbers one statement looks up."""
 FEW = 4
 NOBODY, MANY = 0, -1
 """In token.patient: about no patient, and about more than `FEW`."""
@@ -255,20 +257,30 @@ def _named(
 
 async def _make_rows(connection: AsyncConnection, identities: Sequence[Identity]) -> None:
     """Rows of `resource` for what is only referred to."""
-    await connection.execute(
-        "INSERT INTO resource (type, id) SELECT * FROM unnest(%s::text[], %s::text[]) ON CONFLICT DO NOTHING",
-        ([pair[0] for pair in identities], [pair[1] for pair in identities]),
-    )
+    for some in _in_parts(identities):
+        await connection.execute(
+            "INSERT INTO resource (type, id) SELECT * FROM unnest(%s::text[], %s::text[]) ON CONFLICT DO NOTHING",
+            ([pair[0] for pair in some], [pair[1] for pair in some]),
+        )
+
+
+def _in_parts(identities: Sequence[Identity]) -> Iterator[Sequence[Identity]]:
+    """As many as a statement takes without holding up the event loop."""
+    for start in range(0, len(identities), NAMED_AT_ONCE):
+        yield identities[start : start + NAMED_AT_ONCE]
 
 
 async def find_keys(connection: AsyncConnection, identities: Sequence[Identity]) -> dict[Identity, int]:
     """The numbers of those (type, id) pairs that have one."""
-    rows = await connection.execute(
-        "SELECT r.type, r.id, r.key FROM unnest(%s::text[], %s::text[]) AS w (type, id)"
-        " JOIN resource r ON r.type = w.type AND r.id = w.id",
-        ([pair[0] for pair in identities], [pair[1] for pair in identities]),
-    )
-    return {(row[0], row[1]): row[2] for row in await rows.fetchall()}
+    found: dict[Identity, int] = {}
+    for some in _in_parts(identities):
+        rows = await connection.execute(
+            "SELECT r.type, r.id, r.key FROM unnest(%s::text[], %s::text[]) AS w (type, id)"
+            " JOIN resource r ON r.type = w.type AND r.id = w.id",
+            ([pair[0] for pair in some], [pair[1] for pair in some]),
+        )
+        found.update(((row[0], row[1]), row[2]) for row in await rows.fetchall())
+    return found
 
 
 def _open(value: datetime | Decimal | None, infinite: str) -> datetime | Decimal | str:

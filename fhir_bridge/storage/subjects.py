@@ -235,6 +235,7 @@ class Subject:
             self.past.append(
                 PastVersion(
                     self.current.key,
+                    self.current.type,
                     self.version,
                     "v",
                     now(),
@@ -256,6 +257,7 @@ class Subject:
         self.past.append(
             PastVersion(
                 self.current.key,
+                self.current.type,
                 self.last_version,
                 kind,
                 moment,

@@ -95,7 +95,7 @@ def _add_past(statement: Statement, past: Sequence[PastVersion], written: set[in
         "history",
         _PAST,
         [
-            (old.key, old.version, old.kind, old.moment, old.business_time, old.hash, old.bytes)
+            (old.key, old.type, old.version, old.kind, old.moment, old.business_time, old.hash, old.bytes)
             for old in past
         ],
     )
@@ -113,13 +113,14 @@ def _add_past(statement: Statement, past: Sequence[PastVersion], written: set[in
 
 
 _REPLACE = (
-    "INSERT INTO history (resource, version, kind, xid, last_updated, business_time, hash, bytes) "
-    "SELECT key, version, CASE WHEN deleted THEN 'd'::\"char\" ELSE 'v'::\"char\" END, xid, last_updated, "
+    "INSERT INTO history (resource, type, version, kind, xid, last_updated, business_time, hash, bytes) "
+    "SELECT key, type, version, CASE WHEN deleted THEN 'd'::\"char\" ELSE 'v'::\"char\" END, xid, last_updated, "
     "business_time, hash, bytes FROM resource WHERE key = ANY(%s)"
 )
 
 _PAST = {
     "resource": "bigint",
+    "type": "text",
     "version": "int",
     "kind": '"char"',
     "last_updated": "timestamptz",

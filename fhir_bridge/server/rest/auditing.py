@@ -10,6 +10,7 @@ from fhir_bridge.fhir.serialization import loads
 from fhir_bridge.governance import audit
 from fhir_bridge.server.rest.call import Call
 from fhir_bridge.storage import Stored
+from fhir_bridge.storage.breathing import LARGE_BYTES
 
 __all__ = [
     "MANY",
@@ -25,16 +26,15 @@ MANY = 20
 """Entries of a page that are looked at off the event loop."""
 
 
-def patients_of(resource: dict[str, Any]) -> list[str | None]:
-    """Ids of the patients whom a resource is about in its own words; one None where there are none."""
-    found: list[str | None] = [patient for patient in owners_of(resource).patients if patient != OTHER_PERSON]
-    return found or [None]
+def patients_of(resource: dict[str, Any]) -> list[str]:
+    """Ids of the patients whom a resource is about in its own words."""
+    return [patient for patient in owners_of(resource).patients if patient != OTHER_PERSON]
 
 
 def _patients(entries: Iterable[Stored]) -> Iterable[str]:
     for stored in entries:
         if stored.bytes:
-            yield from filter(None, patients_of(loads(stored.bytes)))
+            yield from patients_of(loads(stored.bytes))
 
 
 async def audit_read(call: Call, stored: Stored, interaction: str) -> None:
@@ -45,10 +45,10 @@ async def audit_read(call: Call, stored: Stored, interaction: str) -> None:
         reference = f"{stored.type}/{stored.id}"
         return [
             audit.read(context, reference, patient=patient, interaction=interaction)
-            for patient in patients_of(loads(stored.bytes))
+            for patient in audit.shared(patients_of(loads(stored.bytes)))
         ]
 
-    await call.services.audit.later(events)
+    await call.services.audit.later(events, heavy=MANY if len(stored.bytes) > LARGE_BYTES else 0)
 
 
 async def audit_search(call: Call, query: str, entries: Sequence[Stored], interaction: str) -> None:
@@ -58,7 +58,8 @@ async def audit_search(call: Call, query: str, entries: Sequence[Stored], intera
     def events() -> list[dict[str, Any]]:
         return audit.search(context, query, _patients(entries), interaction=interaction)
 
-    await call.services.audit.later(events, heavy=len(entries) if len(entries) > MANY else 0)
+    large = len(entries) > MANY or sum(len(stored.bytes) for stored in entries) > LARGE_BYTES
+    await call.services.audit.later(events, heavy=max(MANY, len(entries)) if large else 0)
 
 
 async def audit_operation(call: Call) -> None:
@@ -75,7 +76,7 @@ async def audit_write(
 ) -> None:
     """Something was stored; recorded before the answer goes out."""
     events = await write_events(call, call.audit_context(), interaction, reference, resource)
-    await call.services.audit.now(*events)
+    await call.services.audit.first(lambda: events, heavy=len(events) if len(events) > MANY else 0)
 
 
 async def write_events(
@@ -85,10 +86,12 @@ async def write_events(
     reference: str,
     resource: dict[str, Any] | None,
 ) -> list[dict[str, Any]]:
-    """One event for each patient whom a write is about; a deletion goes by what it took away."""
+    """One event for each patient whom a write is about (`audit.shared`); a deletion goes by what it took away."""
     kind, _, identity = reference.partition("/")
     if resource is None:
-        patients: list[str | None] = [*await call.services.store.owners(kind, identity)] or [None]
+        patients = [*await call.services.store.owners(kind, identity)]
     else:
         patients = patients_of({**resource, "id": identity})
-    return [audit.write(context, interaction, reference, patient=patient) for patient in patients]
+    return [
+        audit.write(context, interaction, reference, patient=patient) for patient in audit.shared(patients)
+    ]

@@ -386,8 +386,10 @@ async def _record(call: Call, entries: list[Entry], answered: dict[int, Answered
             content = {**(entry.resource or {}), "id": reference.partition("/")[2]}
             patients = patients_of(content)
             if done == "delete":
-                patients = [*gone[reference]] or [None]
-            made += [audit.write(context, done, reference, patient=patient) for patient in patients]
+                patients = [*gone[reference]]
+            made += [
+                audit.write(context, done, reference, patient=patient) for patient in audit.shared(patients)
+            ]
         return made
 
     await call.services.audit.first(events, heavy=len(written) if len(written) > MANY else 0)
