@@ -32,7 +32,7 @@ __all__ = [
 Kind = Literal["held", "refused", "duplicate", "ambiguous"]
 State = Literal["open", "done", "discarded"]
 
-_DUPLICATES = frozenset({"FB-STORE-013", "FB-STORE-019"})
+_DUPLICATES = frozenset({"FB-STORE-013", "FB-STORE-019", "FB-STORE-028"})
 _PIECE = 1 << 20
 
 

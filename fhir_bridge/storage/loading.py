@@ -12,12 +12,13 @@ from collections.abc import (
     AsyncIterator,
     Awaitable,
     Callable,
+    Collection,
     Iterable,
     Iterator,
     Mapping,
     Sequence,
 )
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain
 from typing import Any, Literal
 from uuid import UUID, uuid4
@@ -25,10 +26,12 @@ from uuid import UUID, uuid4
 from psycopg import AsyncConnection
 from psycopg_pool import AsyncConnectionPool
 
+from fhir_bridge.fhir.issues import Issue
 from fhir_bridge.fhir.serialization import dumps
-from fhir_bridge.storage import inbox, records
+from fhir_bridge.storage import deliveries, inbox, records
 from fhir_bridge.storage.contribution_rows import read_states, remove_states, write_states
 from fhir_bridge.storage.contributions import MERGED, incoming, version_order
+from fhir_bridge.storage.deliveries import Delivery
 from fhir_bridge.storage.dictionaries import Dictionaries
 from fhir_bridge.storage.errors import BadResource
 from fhir_bridge.storage.implicit_rules import refuse_implicit_rules
@@ -134,12 +137,66 @@ class Loader:
         for record in sets:
             where, adapter = record.locator or record.id, record.adapter or self._adapter
             read = [self._read(output, where, adapter, record.mapping) for output in record.resources]
+            for message, part in zip(read, record.parts, strict=False):
+                if message is not None:
+                    message.part = part
             batch.append(_Set(record, [message for message in read if message is not None]))
             if None in read:
                 incomplete.append(record)
+        await self._register(batch)
         refused = await self._write(batch, first)
         await self._analyze()
         return RecordsResult(self.result, refused, incomplete)
+
+    async def end_delivery(self, delivery: Delivery) -> LoadResult:
+        """Note the end of a file, and bring what it and other files of its samples say to what counts of it."""
+        async with self._pool.connection() as connection:
+            async with connection.transaction():
+                own, series = await deliveries.end_delivery(connection, delivery)
+        shares: dict[tuple[int, int], bool] = {}
+        reported: dict[str, Issue] = {}
+        for one in series:
+            async with self._pool.connection() as connection:
+                found, issues = await deliveries.standing(connection, one, shares, own)
+                wrong = await deliveries.misplaced(connection, one, found)
+            reported.update((issue.message, replace(issue, source=delivery.name)) for issue in issues)
+            for start in range(0, len(wrong), self._batch):
+                await self._count_again(one, wrong[start : start + self._batch], shares)
+        for issue in reported.values():
+            self.result.add_issue(issue.code, issue.message, issue.source)
+        twice = [issue for issue in reported.values() if issue.code == "FB-STORE-028"]
+        if twice:
+            async with self._pool.connection() as connection:
+                await inbox.note(connection, inbox.duplicates(twice, self._adapter))
+        return self.result
+
+    async def _count_again(
+        self, series: str, resources: Sequence[int], shares: dict[tuple[int, int], bool]
+    ) -> None:
+        """Fold resources again of which another edition of a series counts by now; in one transaction."""
+        outcomes = LoadResult()
+        async with self._pool.connection() as connection, connection.transaction():
+            await deliveries.lock_series(connection, series)
+            found, _ = await deliveries.standing(connection, series, shares)
+            changed = await deliveries.mark(connection, series, found, resources)
+            await _Batch(self, connection, {}, outcomes, []).fold_again(changed)
+        self.result.add_outcomes(outcomes)
+
+    async def _register(self, batch: Sequence[_Set]) -> None:
+        """Give each message the edition that it is part of."""
+        found: dict[str, tuple[Delivery, list[Message]]] = {}
+        for one in batch:
+            delivery = None if one.record is None else one.record.delivery
+            if delivery is not None:
+                messages = [message for message in one.messages if message.part and message.patient]
+                found.setdefault(delivery.id, (delivery, []))[1].extend(messages)
+        for delivery, messages in found.values():
+            wanted = {(message.part, message.patient) for message in messages}
+            if wanted - delivery.editions.keys():
+                async with self._pool.connection() as connection:
+                    await deliveries.register(connection, delivery, wanted)
+            for message in messages:
+                message.edition = delivery.editions[message.part, message.patient]
 
     async def run_composite(
         self, record: RecordSet | None, name: tuple[str, str], added: Sequence[Part], seen: Sequence[Part]
@@ -216,7 +273,12 @@ class Loader:
                 else {(*identity, claim[1]) for claim, identity in record.claims.items()}
             )
             said = {(*message.identity, message.said.hash) for message in one.messages}
-            settled = all(place in last or place in timed for place in places)
+            settled = all(
+                place in last
+                or place in timed
+                or (record is not None and (*message.identity, message.said.hash) in record.superseded)
+                for place, message in zip(places, one.messages, strict=True)
+            )
             if settled and (one.record is None or claims == said):
                 self.result.unchanged += len(one.messages)
             elif one.messages or claims:
@@ -238,7 +300,9 @@ class _Batch:
     async def run(self, sets: list[_Set]) -> None:
         """All of it."""
         sets = await self._enter(sets)
-        await self._lock(sets)
+        resources = {self.keys[message.identity] for one in sets for message in one.messages}
+        resources.update(claim[0] for one in sets for claim in one.given_up)
+        await self._lock(resources)
         accepted, refused = await self._without_refused(sets)
         # What a refused record said before it does not say any more: else two records that gave one result, and
         # whose patient is corrected, would refuse each other for ever.
@@ -278,9 +342,14 @@ class _Batch:
         older = version_order(record.mapping) < version_order(known.mapping)
         return older and bool(record.mapping) and not self.loader._remap
 
-    async def _lock(self, sets: list[_Set]) -> None:
-        resources = {self.keys[message.identity] for one in sets for message in one.messages}
-        resources.update(claim[0] for one in sets for claim in one.given_up)
+    async def fold_again(self, resources: Sequence[int]) -> None:
+        """Bring resources to what their outputs say that count, no record having said anything new."""
+        await self._lock(resources)
+        await records.keep_outputs(self.connection, resources)
+        await self._settle(await self._folded_again(resources))
+        await self._save([], [])
+
+    async def _lock(self, resources: Collection[int]) -> None:
         rows = await lock(self.connection, list(resources))
         states = await read_states(self.connection, rows)
         bare = [key for key, row in rows.items() if row.live and key not in states]
@@ -385,20 +454,31 @@ class _Batch:
         if not claims:
             return []
         await records.keep_outputs(self.connection, sorted({claim[0] for _, claim in claims}))
-        touched = await records.give_up(self.connection, claims)
+        return await self._folded_again(await records.give_up(self.connection, claims))
+
+    async def _folded_again(self, resources: Collection[int]) -> list[Subject]:
         by_key = {subject.current.key: subject for subject in self.subjects.values()}
-        for key in sorted(touched):
+        for key in sorted(resources):
             by_key[key].fold_again(await records.fold_claims(self.connection, key, self.loader._adapter))
-        return [by_key[key] for key in sorted(touched)]
+        return [by_key[key] for key in sorted(resources)]
 
     async def _take(self, sets: list[_Set]) -> list[tuple[_Set, Message, int]]:
         """Fold the messages in; gives each with its arrival."""
         messages = [message for one in sets for message in one.messages]
         known = await self._known_hashes(messages)
+        await self._note_superseded(sets)
         claims = []
         for one in sets:
             for message in one.messages:
                 subject = self.subjects[message.identity]
+                if (
+                    message.superseded
+                ):  # it is kept with its record, and counts once the newer one is taken back
+                    self.outcomes.stale += 1
+                    text = "a newer file of the sample replaces it"
+                    self.outcomes.add_issue("FB-STALE", text, message.locator)
+                    claims.append((one, message, message.said.arrival))
+                    continue
                 arrival = subject.take(
                     message,
                     known.setdefault(message.identity, set()),
@@ -407,6 +487,21 @@ class _Batch:
                 )
                 claims.append((one, message, arrival))
         return claims
+
+    async def _note_superseded(self, sets: list[_Set]) -> None:
+        """Note which messages a newer delivery replaces already."""
+        own = [
+            (message, message.edition, one.record.place)
+            for one in sets
+            for message in one.messages
+            if message.edition is not None and one.record is not None
+        ]
+        if own:
+            found = await deliveries.superseded(
+                self.connection, [(edition, place) for _, edition, place in own]
+            )
+            for (message, _, _), replaced in zip(own, found, strict=True):
+                message.superseded = replaced
 
     async def _known_hashes(self, messages: list[Message]) -> dict[Identity, set[bytes]]:
         """Which contents timed messages said before: asked again now that the rows are locked."""
@@ -483,7 +578,18 @@ class _Batch:
         subject = self.subjects[message.identity]
         plain = subject.live and subject.hash == said.hash and not said.delta and message.type not in MERGED
         text = None if plain else dumps(message.content)
-        return ClaimRow(subject.current.key, one.key, said.hash, said.time is not None, arrival, text)
+        place = None if one.record is None else one.record.place
+        return ClaimRow(
+            subject.current.key,
+            one.key,
+            said.hash,
+            said.time is not None,
+            arrival,
+            text,
+            message.edition,
+            place,
+            message.superseded,
+        )
 
 
 def _references(node: Any) -> Iterator[str]:

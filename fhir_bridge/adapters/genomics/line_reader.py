@@ -46,7 +46,7 @@ class LineReader:
         locator = f"{file.name}:{number}"
         # An empty line, or one of the header, says nothing of a sample.
         file.lost_lines += content is None or (bool(content.strip()) and content[:1] != b"#")
-        return VcfRecord(locator, file.name, outcome="rejected", issues=[found], file=file, content=content)
+        return VcfRecord(locator, outcome="rejected", issues=[found], file=file, content=content)
 
     def read(self, item: bytes | OverlongLine, number: int) -> VcfRecord:
         """The record of one line: read, skipped with its reason, or rejected with it."""
@@ -72,7 +72,6 @@ class LineReader:
             issues = issues if lost else [*issues, reason]
         return VcfRecord(
             locator,
-            file.name,
             time=file.time,
             outcome=outcome,
             issues=issues,
