@@ -150,9 +150,8 @@ class Loader:
 
     async def end_delivery(self, delivery: Delivery) -> LoadResult:
         """Note the end of a file, and bring what it and other files of its samples say to what counts of it."""
-        async with self._pool.connection() as connection:
-            async with connection.transaction():
-                own, series = await deliveries.end_delivery(connection, delivery)
+        async with self._pool.connection() as connection, connection.transaction():
+            own, series = await deliveries.end_delivery(connection, delivery)
         shares: dict[tuple[int, int], bool] = {}
         reported: dict[str, Issue] = {}
         for one in series:
