@@ -150,6 +150,13 @@ CODES = declare(
         "informational",
     ),
     IssueCode(
+        "FB-STORE-030",
+        "warning",
+        "A study that was converted apart lacks instances that are stored: resources loaded as they are are not united",
+        "Load the DICOM files themselves with --adapter dicom, or convert all of the study in one run.",
+        "conflict",
+    ),
+    IssueCode(
         "FB-STALE",
         "information",
         "Older than what is stored",

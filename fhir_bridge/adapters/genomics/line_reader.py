@@ -35,6 +35,7 @@ class LineReader:
         self.file = file
         self.undeclared: set[str] = set()
         self.unsorted: str | None = None
+        self.somatic = 0
         self._formats: set[str] = set()
         self._contigs: set[str] = set()
         self._last: tuple[str, int, str, str, str] = ("", 0, "", "", "")
@@ -121,6 +122,8 @@ class LineReader:
         if "END" in info:
             check_end(info, file.header, columns[0], place)
         line = Line(file, number, columns, place, found, info, lost)
+        if file.somatic is None and info.get("SOMATIC") is True:
+            self.somatic += 1
         if len(found) > 1:
             check_distinct(line)
         self._order(line, kept)

@@ -189,6 +189,8 @@ def _summary(file: VcfFile, reader: LineReader, name: str) -> Iterator[Issue]:
         keys = [key for key in CONSEQUENCES if key in file.header.info]
         if keys:
             yield issue("FB-VCF-053", f"INFO/{keys[0]} is declared without the order of its fields", name)
+    if reader.somatic and file.header.samples and not file.options.source_class:
+        yield issue("FB-VCF-054", f"{reader.somatic} lines are SOMATIC, of which sample is not said", name)
     told = [f"line {one.line}: {one.message}" for one in file.header.departures if one.kind != "check"]
     if told and not file.options.check:
         shown = "; ".join(told[:5]) + (f"; and {len(told) - 5} more" if len(told) > 5 else "")
