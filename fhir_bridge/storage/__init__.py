@@ -70,6 +70,7 @@ PUBLIC_MODULES = (
     "changes",
     "consumers",
     "currency",
+    "deliveries",
     "errors",
     "grants",
     "inbox",

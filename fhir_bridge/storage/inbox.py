@@ -38,7 +38,7 @@ _SOURCES_LOCK = 0x66_68_69_72_62_72_69_65
 Kind = Literal["held", "refused", "duplicate", "ambiguous"]
 State = Literal["open", "done", "discarded"]
 
-_DUPLICATES = frozenset({"FB-STORE-013", "FB-STORE-019"})
+_DUPLICATES = frozenset({"FB-STORE-013", "FB-STORE-019", "FB-STORE-028"})
 _PIECE = 1 << 20
 
 

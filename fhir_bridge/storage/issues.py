@@ -141,6 +141,29 @@ CODES = declare(
         "informational",
     ),
     IssueCode(
+        "FB-STORE-028",
+        "warning",
+        "Two files of one sample say different things, and no date tells which is newer",
+        "Find out which is newer. Give the older or newer one its date (##fileDate, or --set effective=) and load it "
+        "again; until then both count, and of two contents of one variant the last that was loaded.",
+        "conflict",
+    ),
+    IssueCode(
+        "FB-STORE-029",
+        "information",
+        "An older file of a sample says things that the newer one does not speak of",
+        "Nothing to do where the files are parts of one study (a chromosome each). Where the newer is to replace the "
+        "older, load it under the older one's file name.",
+        "informational",
+    ),
+    IssueCode(
+        "FB-STORE-030",
+        "warning",
+        "A study that was converted apart lacks instances that are stored: resources loaded as they are are not united",
+        "Load the DICOM files themselves with --adapter dicom, or convert all of the study in one run.",
+        "conflict",
+    ),
+    IssueCode(
         "FB-STALE",
         "information",
         "Older than what is stored",

@@ -26,6 +26,7 @@ from fhir_bridge.fhir.access import EVERYTHING, AccessFilter
 from fhir_bridge.storage import appending, histories, inbox, patients, reindexing, settings, streaming
 from fhir_bridge.storage.changes import Change, read_changes
 from fhir_bridge.storage.cursors import Cursors
+from fhir_bridge.storage.deliveries import Delivery
 from fhir_bridge.storage.dictionaries import Dictionaries
 from fhir_bridge.storage.errors import BadResource, Gone, NotFound, VersionConflict
 from fhir_bridge.storage.histories import HistoryPage
@@ -519,6 +520,20 @@ class Store:
             remap=remap,
         )
         return await loader.run_records(sets)
+
+    async def end_delivery(
+        self,
+        delivery: Delivery,
+        *,
+        adapter: str,
+        precedence: Mapping[str, Sequence[str]] | None = None,
+        batch: int = 500,
+    ) -> LoadResult:
+        """Note that a file was loaded to its end: the newest of each of its samples counts (`storage.deliveries`)."""
+        loader = Loader(
+            self.pool, self._dictionaries, adapter=adapter, precedence=precedence or {}, batch=batch
+        )
+        return await loader.end_delivery(delivery)
 
     async def load_composite(
         self,
