@@ -32,7 +32,7 @@ from fhir_bridge.fhir.definitions.expansions import (
 )
 from fhir_bridge.fhir.definitions.searches import search_rows
 from fhir_bridge.fhir.definitions.snapshots import identified, snapshot
-from fhir_bridge.fhir.definitions.table import pack
+from fhir_bridge.fhir.definitions.table import encode_table
 from fhir_bridge.fhir.definitions.versions import split, version_key
 from fhir_bridge.fhir.serialization import loads_exact
 
@@ -134,9 +134,9 @@ def build_structures(packages: Mapping[str, list[Resource]]) -> dict[str, bytes]
         if known is None or version_key(row["version"]) > version_key(known["version"]):
             table[url] = row
     return {
-        "types": pack(types, {"constraints": [list(c) for c in type_constraints]}),
-        "profiles": pack(profiles, {"constraints": [list(c) for c in constraints]}),
-        "extensions": pack(extensions, {"constraints": [list(c) for c in of_extensions]}),
+        "types": encode_table(types, {"constraints": [list(c) for c in type_constraints]}),
+        "profiles": encode_table(profiles, {"constraints": [list(c) for c in constraints]}),
+        "extensions": encode_table(extensions, {"constraints": [list(c) for c in of_extensions]}),
     }
 
 
@@ -211,7 +211,7 @@ def build_terminology(packages: Mapping[str, list[Resource]]) -> dict[str, bytes
         expanded = expansions.expand(url)
         if expanded is not None and (bound.get(url) or sum(map(len, expanded[0].values())) <= SMALL):
             sets[url] = value_set_row(published[url].get("version", ""), expanded)
-    return {"code_systems": pack(rows), "value_sets": pack(sets)}
+    return {"code_systems": encode_table(rows), "value_sets": encode_table(sets)}
 
 
 # --- search -------------------------------------------------------------------------------------------------------
@@ -238,7 +238,7 @@ def build_search(packages: Mapping[str, list[Resource]]) -> dict[str, bytes]:
         entries[f"compartment/{definition['code']}"] = {
             r["code"]: r["param"] for r in definition["resource"] if r.get("param")
         }
-    return {"search": pack(entries)}
+    return {"search": encode_table(entries)}
 
 
 def main() -> None:

@@ -22,7 +22,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 
 import orjson
 
-from fhir_bridge.fhir.definitions.table import pack
+from fhir_bridge.fhir.definitions.table import encode_table
 
 TARGET = Path(__file__).resolve().parent.parent / "fhir_bridge" / "terminology" / "registries.z"
 REGISTRY, MAPPINGS = "language-subtag-registry@0.4.2", "cldr-core@48.2.0"
@@ -73,7 +73,7 @@ def build(packages: Path) -> bytes:
         and int(codes[region]["_numeric"]) <= LAST_NUMERIC
     ]
     notice = _content(packages, MAPPINGS, "package/LICENSE").decode()
-    return pack({**registered, "countries": countries}, {"date": date, "notice": notice})
+    return encode_table({**registered, "countries": countries}, {"date": date, "notice": notice})
 
 
 def _member(packages: Path, package: str, member: str) -> Any:

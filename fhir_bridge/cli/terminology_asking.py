@@ -260,8 +260,8 @@ def _values(answer: Mapping[str, Any]) -> dict[str, Any]:
 
 def _unknown(terminology: Terminology, system: str, version: str, code: str) -> None:
     """Say why a code is not known, and what may have been meant."""
+    from fhir_bridge.terminology.did_you_mean import did_you_mean, near_codes, near_systems
     from fhir_bridge.terminology.grammars import GrammarContent
-    from fhir_bridge.terminology.hints import did_you_mean, near_codes, near_systems
 
     content = terminology.library.code_system(system, version or None)
     if content is None:
@@ -287,7 +287,7 @@ def _unknown(terminology: Terminology, system: str, version: str, code: str) -> 
 
 
 def _no_value_set(terminology: Terminology, url: str) -> None:
-    from fhir_bridge.terminology.hints import near_names
+    from fhir_bridge.terminology.did_you_mean import near_names
 
     near = near_names(sorted(terminology.library.value_set_urls()), url)
     hint = f"; did you mean {near[0]}?" if near else ""

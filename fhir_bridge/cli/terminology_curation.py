@@ -77,14 +77,14 @@ def suggest(
             found.append(suggester.suggest(term, limit))
     table = Table("code", "name", "unit", "suggestion", "score")
     for one in found:
-        best = one.found[0] if one.found else None
+        best = one.suggestions[0] if one.suggestions else None
         answer = f"{best.code} {best.display}" if best else "none"
         table.add_row(
             *(escape(text) for text in (one.term.code, one.term.name, one.term.unit, answer)),
             f"{best.score:.2f}" if best else "",
         )
     stdout.print(table)
-    none = sum(not one.found for one in found)
+    none = sum(not one.suggestions for one in found)
     stderr.print(f"{counted(len(found), 'term')}, {none:,} without a suggestion")
     if out is not None:
         review = Review.create(out, found)

@@ -64,12 +64,12 @@ def to_model(resource: Mapping[str, Any]) -> Any:
 
 def _dict_of(model: Any) -> dict[str, Any]:
     kind = type(model)
-    found: dict[str, Any] = {"resourceType": model_type(model)} if kind.has_resource_base() else {}
+    results: dict[str, Any] = {"resourceType": model_type(model)} if kind.has_resource_base() else {}
     for name, field in kind.model_fields.items():
         value = getattr(model, name)
         if value is not None and name not in ("fhir_comments", "resource_type"):
-            found[field.alias or name] = _json_value(value)
-    return found
+            results[field.alias or name] = _json_value(value)
+    return results
 
 
 def _json_value(value: Any) -> Any:

@@ -72,12 +72,12 @@ def convert_by_mass(value: Decimal, source: str, target: str, mass: Decimal) -> 
     Raises:
         Incommensurable: it is not mass on one side and amount of substance on the other, of the same volume or time.
     """
-    given, wanted = ucum.canonical(value, source), ucum.canonical(Decimal(1), target)
-    if given is not None and wanted is not None:
-        if _MOLE.search(target) and given[1] == _times_gram(wanted[1]):
-            return given[0] / mass * AVOGADRO / wanted[0]
-        if _MOLE.search(source) and wanted[1] == _times_gram(given[1]):
-            return given[0] / AVOGADRO * mass / wanted[0]
+    input_value, wanted = ucum.canonical(value, source), ucum.canonical(Decimal(1), target)
+    if input_value is not None and wanted is not None:
+        if _MOLE.search(target) and input_value[1] == _times_gram(wanted[1]):
+            return input_value[0] / mass * AVOGADRO / wanted[0]
+        if _MOLE.search(source) and wanted[1] == _times_gram(input_value[1]):
+            return input_value[0] / AVOGADRO * mass / wanted[0]
     raise ucum.Incommensurable(source, target)
 
 

@@ -159,7 +159,7 @@ def _target(reference: dict[str, Any], resource: dict[str, Any]) -> tuple[str, s
 def _contained_patients(resource: dict[str, Any]) -> set[str]:
     """The Patients here that contained resources are about."""
     contained = resource["contained"]
-    found: set[str] = set()
+    results: set[str] = set()
     for inner in contained if isinstance(contained, list) else ():
         name = inner.get("resourceType") if isinstance(inner, dict) else None
         if isinstance(name, str) and name != "Patient" and name in RECORD_TABLE:
@@ -167,5 +167,5 @@ def _contained_patients(resource: dict[str, Any]) -> set[str]:
                 for reference in _references(inner, steps):
                     target = _target(reference, resource)
                     if target is not None and target[0] == "Patient" and target[1] != OTHER_PERSON:
-                        found.add(target[1])
-    return found
+                        results.add(target[1])
+    return results

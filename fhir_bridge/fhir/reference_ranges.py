@@ -106,23 +106,23 @@ def standing_of(node: dict[str, Any], person: Person, at: str = "") -> Standing 
         return None
     if value is None:
         words = _words_of_value(node)
-        if not words or words & {str(one.get("text", "")).strip().casefold() for one in ranges}:
+        if not words or words & {str(item.get("text", "")).strip().casefold() for item in ranges}:
             return None
         return Standing("unknown", "the value is no number")
     applicable = _applicable(ranges, person, at)
     if not applicable:
         return Standing("unknown", "no range is for this person's sex and age")
-    found: set[Position] = set()
+    positions: set[Position] = set()
     reasons = []
-    for one in applicable:
+    for item in applicable:
         try:
-            found.add(_interval(value).position(_bounds(one, value)))
+            positions.add(_interval(value).position(_bounds(item, value)))
         except _NotComparable as reason:
-            found.add("unknown")
+            positions.add("unknown")
             reasons.append(str(reason))
-    if len(found) > 1:
+    if len(positions) > 1:
         return Standing("unknown", "several ranges may count")
-    (position,) = found
+    (position,) = positions
     if position != "unknown":
         return Standing(position)
     return Standing("unknown", reasons[0] if reasons else "the value is not exact enough")
@@ -142,16 +142,16 @@ def _value(node: dict[str, Any]) -> dict[str, Any] | None:
 
 def _words_of_value(node: dict[str, Any]) -> set[str]:
     """What a value that is no number says, in small letters; `?` where it says something without words."""
-    found: set[str] = set()
+    results: set[str] = set()
     for name, value in node.items():
         if not name.startswith("value") or name == "valueQuantity":
             continue
         if isinstance(value, dict):
             texts = [value.get("text"), *(coding.get("display") for coding in _objects(value.get("coding")))]
-            found |= {str(text) for text in texts if text} or {"?"}
+            results |= {str(text) for text in texts if text} or {"?"}
         else:
-            found.add(str(value))
-    return {text.strip().casefold() for text in found}
+            results.add(str(value))
+    return {text.strip().casefold() for text in results}
 
 
 def _number(value: Any) -> Decimal | None:
@@ -222,16 +222,16 @@ def _written(text: str, value: dict[str, Any]) -> _Interval | None:
     plain = text.strip().strip("()[]").strip()
     if _AMBIGUOUS.search(plain):
         return None
-    if found := _BETWEEN.fullmatch(plain):
-        low, high = (_decimal(found[number]) for number in (1, 2))
+    if match := _BETWEEN.fullmatch(plain):
+        low, high = (_decimal(match[number]) for number in (1, 2))
         if low is None or high is None or low > high:
             return None
-        return _Interval(low, high) if _same_unit(found[3], value) else None
-    if found := _BOUND.fullmatch(plain):
-        number = _decimal(found[2])
-        if number is None or not _same_unit(found[3], value):
+        return _Interval(low, high) if _same_unit(match[3], value) else None
+    if match := _BOUND.fullmatch(plain):
+        number = _decimal(match[2])
+        if number is None or not _same_unit(match[3], value):
             return None
-        sign = found[1].lower()
+        sign = match[1].lower()
         if sign in ("<", "<=", "≤", "up to"):
             return _Interval(high=number, high_open=sign == "<")
         return _Interval(low=number, low_open=sign == ">")
@@ -253,13 +253,13 @@ def _same_unit(text: str, value: dict[str, Any]) -> bool:
 
 def _applicable(ranges: Sequence[dict[str, Any]], person: Person, at: str) -> list[dict[str, Any]]:
     """The ranges that may count: normal ones before others, those for such a person before those for anyone."""
-    normal = [one for one in ranges if not one.get("type") or _words(one["type"]) & _NORMAL]
-    judged = [(one, _fits(one, person, at)) for one in normal or ranges]
-    possible = [(one, fits) for one, fits in judged if fits is not False]
+    normal = [item for item in ranges if not item.get("type") or _words(item["type"]) & _NORMAL]
+    checked = [(item, _fits(item, person, at)) for item in normal or ranges]
+    possible = [(item, fits) for item, fits in checked if fits is not False]
     if all(fits is not None for _, fits in possible):
-        best = max((_constraints(one) for one, _ in possible), default=0)
-        return [one for one, _ in possible if _constraints(one) == best]
-    return [one for one, _ in possible]
+        best = max((_constraints(item) for item, _ in possible), default=0)
+        return [item for item, _ in possible if _constraints(item) == best]
+    return [item for item, _ in possible]
 
 
 def _constraints(reference: dict[str, Any]) -> int:
@@ -292,8 +292,8 @@ def _words(concept: Any) -> set[str]:
     if not isinstance(concept, dict):
         return set()
     codings = _objects(concept.get("coding"))
-    found = [concept.get("text"), *(coding.get(name) for coding in codings for name in ("code", "display"))]
-    return {str(word).strip().lower() for word in found if word}
+    results = [concept.get("text"), *(coding.get(name) for coding in codings for name in ("code", "display"))]
+    return {str(word).strip().lower() for word in results if word}
 
 
 def _fits_age(wanted: Any, person: Person, at: str) -> bool | None:

@@ -92,10 +92,10 @@ def values(resource: dict[str, Any], known: Definitions = DEFAULT) -> dict[str, 
     Raises:
         KeyError: the resource has no `resourceType`, or one that R4 doesn't have.
     """
-    found: dict[str, list[tuple[str, Any]]] = {}
+    results: dict[str, list[tuple[str, Any]]] = {}
     for code, type_name, value in compiled(resource["resourceType"], None, known).values(resource):
-        found.setdefault(code, []).append((type_name, value))
-    return found
+        results.setdefault(code, []).append((type_name, value))
+    return results
 
 
 def find(resource_type: str, code: str, known: Definitions = DEFAULT) -> SearchParameter | None:

@@ -173,9 +173,9 @@ def _decoded(text: bytes) -> str:
         line = before.count(b"\n") + 1
         column = error.start - (before.rfind(b"\n") + 1) + 1
         wide = text.startswith((b"\xff\xfe", b"\xfe\xff"))
-        found = "UTF-16" if wide else f"byte 0x{text[error.start]:02X} at offset {error.start} is not UTF-8"
+        result = "UTF-16" if wide else f"byte 0x{text[error.start]:02X} at offset {error.start} is not UTF-8"
         raise JsonError(
-            f"not JSON: {found} (line {line}, byte {column} of it); FHIR's JSON is UTF-8: convert the text",
+            f"not JSON: {result} (line {line}, byte {column} of it); FHIR's JSON is UTF-8: convert the text",
             line=line,
             column=column,
         ) from error

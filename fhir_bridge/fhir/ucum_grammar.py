@@ -92,11 +92,11 @@ class _Parser:
         return self.code[self.at] if self.at < len(self.code) else ""
 
     def take(self, pattern: re.Pattern[str]) -> str:
-        found = pattern.match(self.code, self.at)
-        if found is None:
+        result = pattern.match(self.code, self.at)
+        if result is None:
             return ""
-        self.at = found.end()
-        return found.group()
+        self.at = result.end()
+        return result.group()
 
     def main_term(self, depth: int) -> Product:
         if depth > MAX_DEPTH:

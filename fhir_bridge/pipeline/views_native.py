@@ -11,7 +11,7 @@ from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from typing import Any, Final
 
-from fhir_bridge.fhir.views import Column, Kind, RecordError, sql_type
+from fhir_bridge.fhir.views import Column, ColumnType, RecordError, sql_type
 from fhir_bridge.fhir.views.sql_types import DIGITS, SCALE
 from fhir_bridge.pipeline.views_sinks import as_written
 
@@ -165,19 +165,19 @@ _BOOLEAN = _native("boolean", lambda arrow: arrow.bool_(), _boolean)
 _BINARY = _native("binary", lambda arrow: arrow.binary(), _bytes)
 _DOUBLE = _native("double", lambda arrow: arrow.float64(), _float)
 
-NATIVE: Final[dict[Kind, Native]] = {
-    Kind.BOOLEAN: _BOOLEAN,
-    Kind.INTEGER: _INT32,
-    Kind.INTEGER64: _INT64,
-    Kind.DECIMAL: _native(*_decimals(DIGITS, SCALE), strict=False),
-    Kind.DATE: _native(*_DATE32, strict=False),
-    Kind.DATETIME: _native(*_TIMESTAMP, strict=False),
-    Kind.INSTANT: _native(*_TIMESTAMP, strict=False),
-    Kind.TIME: AS_WRITTEN,
-    Kind.STRING: AS_WRITTEN,
-    Kind.BINARY: _BINARY,
-    Kind.COMPLEX: AS_WRITTEN,
-    Kind.UNKNOWN: AS_WRITTEN,
+NATIVE: Final[dict[ColumnType, Native]] = {
+    ColumnType.BOOLEAN: _BOOLEAN,
+    ColumnType.INTEGER: _INT32,
+    ColumnType.INTEGER64: _INT64,
+    ColumnType.DECIMAL: _native(*_decimals(DIGITS, SCALE), strict=False),
+    ColumnType.DATE: _native(*_DATE32, strict=False),
+    ColumnType.DATETIME: _native(*_TIMESTAMP, strict=False),
+    ColumnType.INSTANT: _native(*_TIMESTAMP, strict=False),
+    ColumnType.TIME: AS_WRITTEN,
+    ColumnType.STRING: AS_WRITTEN,
+    ColumnType.BINARY: _BINARY,
+    ColumnType.COMPLEX: AS_WRITTEN,
+    ColumnType.UNKNOWN: AS_WRITTEN,
 }
 """The native type of each kind of column."""
 

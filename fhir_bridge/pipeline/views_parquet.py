@@ -13,7 +13,7 @@ from enum import StrEnum
 from types import ModuleType, TracebackType
 from typing import Any, Self
 
-from fhir_bridge.fhir.views import Column, Kind, RecordError, Row
+from fhir_bridge.fhir.views import Column, ColumnType, RecordError, Row
 from fhir_bridge.pipeline.views_native import AS_WRITTEN, MISSING, NATIVE, Converter, Native, asked_for
 from fhir_bridge.pipeline.views_sinks import Target
 from fhir_bridge.plugins.extras import require
@@ -50,7 +50,7 @@ def parquet_fields(
         if asked is not None:
             yield column.name, asked, column
             continue
-        inexact = column.kind in (Kind.DATE, Kind.DATETIME, Kind.DECIMAL)
+        inexact = column.kind in (ColumnType.DATE, ColumnType.DATETIME, ColumnType.DECIMAL)
         if inexact and types is Types.text:
             yield column.name, AS_WRITTEN, column
             continue
@@ -79,7 +79,7 @@ class ParquetSink:
             if column.collection:
                 arrow_type = self._arrow.list_(arrow_type)
             fields.append(self._arrow.field(name, arrow_type))
-            alone = types is Types.native or column.kind is Kind.INSTANT
+            alone = types is Types.native or column.kind is ColumnType.INSTANT
             convert = _collected(native.convert) if column.collection else native.convert
             self._cells.append((position[column.name], convert, column, alone and asked_for(column) is None))
         self._schema = self._arrow.schema(fields)
@@ -103,7 +103,7 @@ class ParquetSink:
                     value = convert(value)
                 except RecordError as error:
                     message = f"column {column.name}: {error.issue.message}"
-                    raise RecordError(error.issue.code, message, column.place) from error
+                    raise RecordError(error.issue.code, message, column.location) from error
                 if value is MISSING:
                     value = None
                     if told:

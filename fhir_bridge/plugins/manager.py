@@ -130,14 +130,14 @@ def sinks() -> dict[str, Any]:
 
 def _by(attribute: str, groups: Iterable[Iterable[Any]], what: str) -> dict[str, Any]:
     """What all plug-ins add, by an attribute that must tell them apart."""
-    found: dict[str, Any] = {}
+    results: dict[str, Any] = {}
     for group in groups:
         for added in group:
             key = getattr(added, attribute)
-            if key in found:
+            if key in results:
                 raise PluginError(f'two plug-ins add {what} "{key}"')
-            found[key] = added
-    return found
+            results[key] = added
+    return results
 
 
 def loaded() -> Iterator[Loaded]:

@@ -19,7 +19,7 @@ from fhir_bridge.server.settings import Settings
 from fhir_bridge.storage.errors import Gone, NotFound
 from fhir_bridge.storage.watching import written_since
 from fhir_bridge.terminology import Terminology, get_terminology
-from fhir_bridge.terminology.layers import Made, ResourceLayer, made_of
+from fhir_bridge.terminology.layers import ResourceLayer, TerminologyContent, content_of_resource
 from fhir_bridge.terminology.library import Library
 from fhir_bridge.terminology.operations.options import Limits
 from fhir_bridge.terminology.operations.service import TerminologyService
@@ -51,7 +51,7 @@ class ServedTerminology:
         self._site = site
         self.service = TerminologyService(self.library, limits)
         self._base: Terminology | None = None
-        self._written: dict[str, Made] = {}
+        self._written: dict[str, TerminologyContent] = {}
         self._snapshot: str | None = None
         self._everything: Terminology | None = None
         self._judging: Terminology | None = None
@@ -150,11 +150,11 @@ class ServedTerminology:
             self._written[reference] = made
 
 
-def _taking_part(resource: Mapping[str, Any]) -> Made | None:
-    return None if _is_restricted(resource) else made_of(resource)
+def _taking_part(resource: Mapping[str, Any]) -> TerminologyContent | None:
+    return None if _is_restricted(resource) else content_of_resource(resource)
 
 
-def _is_retired(made: Made) -> bool:
+def _is_retired(made: TerminologyContent) -> bool:
     return made.resource.get("status") == "retired"
 
 

@@ -95,7 +95,7 @@ class UnknownRules(BadResource):
 class TooManyIndexRows(BadResource):
     """A resource, or the resources of one write together, have more rows of the search index than may be."""
 
-    code = "FB-STORE-028"
+    code = "FB-STORE-031"
     status = 413
 
 

@@ -127,7 +127,7 @@ CODES = declare(
         "conflict",
     ),
     IssueCode(
-        "FB-STORE-028",
+        "FB-STORE-031",
         "error",
         "More rows of the search index than one write may have",
         "Send the resources in several requests, or a resource with so many values in parts; `load` takes any number.",

@@ -38,28 +38,28 @@ class ConceptMaps:
         self._by_code: dict[tuple[str | None, str], list[Translation]] = {}
         self._by_text: dict[str, list[Translation]] = {}
         for resource in resources:
-            one = _Map(resource)
-            for name in (resource.get("name"), resource.get("id"), one.url):
+            item = _Map(resource)
+            for name in (resource.get("name"), resource.get("id"), item.url):
                 if isinstance(name, str):
-                    self._by_name.setdefault(name, one)
-            for system, code, translation in one.rows():
+                    self._by_name.setdefault(name, item)
+            for system, code, translation in item.rows():
                 _add(self._by_code, (system, code), translation)
                 if system is None:
                     _add(self._by_text, folded(code), translation)
         _drop_ambiguous(self._by_text)
-        for found in (*self._by_code.values(), *self._by_text.values()):
-            found.sort(key=_preference)
+        for result in (*self._by_code.values(), *self._by_text.values()):
+            result.sort(key=_preference)
 
     def translate(self, system: str | None, code: str, targets: tuple[str, ...]) -> list[Translation]:
         """Targets in the wanted systems (all, where none is named), best first, then in the order of `targets`."""
-        found = self._by_code.get((system, code))
-        if found is None and system is None:
-            found = self._by_text.get(folded(code))
-        if not found:
+        entry = self._by_code.get((system, code))
+        if entry is None and system is None:
+            entry = self._by_text.get(folded(code))
+        if not entry:
             return []
         if not targets:
-            return list(found)
-        return best_first([one for one in found if one.system in targets], targets)
+            return list(entry)
+        return best_first([item for item in entry if item.system in targets], targets)
 
     def translate_by_map(self, concept_map: str, code: str) -> list[Translation]:
         """Targets of one map.
@@ -70,16 +70,16 @@ class ConceptMaps:
         first = self._by_name.get(concept_map.split("|")[0])
         if first is None:
             raise KeyError(concept_map)
-        asked: set[str] = set()
+        requested: set[str] = set()
         waiting = [first]
         while waiting:
-            one = waiting.pop(0)
-            asked.add(one.url)
-            found = one.translate(code)
-            if found:
-                return found
-            others = (self._by_name.get(name.split("|")[0]) for name in one.others)
-            waiting.extend(other for other in others if other is not None and other.url not in asked)
+            item = waiting.pop(0)
+            requested.add(item.url)
+            translations = item.translate(code)
+            if translations:
+                return translations
+            others = (self._by_name.get(name.split("|")[0]) for name in item.others)
+            waiting.extend(other for other in others if other is not None and other.url not in requested)
         return []
 
     def names(self) -> list[str]:
@@ -100,8 +100,8 @@ class _Map:
             if system is None:
                 _add(self._text, folded(code), translation)
         _drop_ambiguous(self._text)
-        for found in (*self._exact.values(), *self._text.values()):
-            found.sort(key=_preference)
+        for result in (*self._exact.values(), *self._text.values()):
+            result.sort(key=_preference)
 
     def rows(self) -> Iterator[tuple[str | None, str, Translation]]:
         """Source system, source code and target of every row that has a target."""
@@ -126,13 +126,13 @@ class _Map:
 
     def translate(self, code: str) -> list[Translation]:
         """Targets of a source code, in any of the groups; a group's `unmapped` speaks where no row does."""
-        found = self._exact.get(code) or self._text.get(folded(code))
-        if found:
-            return list(found)
-        made = ((group.get("target") or "", unmapped_target(group, code)) for group in self.groups)
+        entry = self._exact.get(code) or self._text.get(folded(code))
+        if entry:
+            return list(entry)
+        results = ((group.get("target") or "", unmapped_target(group, code)) for group in self.groups)
         return [
             Translation(system, target["code"], target.get("display"), target["equivalence"], self.url)
-            for system, target in made
+            for system, target in results
             if target is not None
         ]
 
@@ -142,12 +142,12 @@ class _Map:
         return [name for name in map(other_map, self.groups) if name is not None]
 
 
-def best_first(found: list[Translation], targets: tuple[str, ...]) -> list[Translation]:
+def best_first(translations: list[Translation], targets: tuple[str, ...]) -> list[Translation]:
     """By equivalence, then in the order of the wanted systems; what is equal keeps its order."""
-    if len(found) < 2:
-        return found
-    places = {system: place for place, system in enumerate(targets)}
-    return sorted(found, key=lambda one: (_preference(one), places.get(one.system, 0)))
+    if len(translations) < 2:
+        return translations
+    locations = {system: location for location, system in enumerate(targets)}
+    return sorted(translations, key=lambda item: (_preference(item), locations.get(item.system, 0)))
 
 
 def folded(text: str) -> str:
@@ -157,8 +157,8 @@ def folded(text: str) -> str:
 
 def _drop_ambiguous(index: dict[str, list[Translation]]) -> None:
     """Take out text that one map translates to several codes of one system."""
-    for text, found in list(index.items()):
-        targets = {(one.map_url, one.system, one.code) for one in found}
+    for text, result in list(index.items()):
+        targets = {(item.map_url, item.system, item.code) for item in result}
         if len({target[:2] for target in targets}) < len(targets):
             del index[text]
 

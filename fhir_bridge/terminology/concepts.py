@@ -101,10 +101,10 @@ def concept_detail(node: Mapping[str, Any], names: PropertyNames) -> ConceptDeta
     properties: list[PropertyValue] = []
     inactive = abstract = False
     for entry in node.get("property", ()):
-        if entry.get("code") in names.hierarchy or (found := property_value(entry)) is None:
+        if entry.get("code") in names.hierarchy or (result := property_value(entry)) is None:
             continue
-        code, value, _ = found
-        properties.append(found)
+        code, value, _ = result
+        properties.append(result)
         if code in names.status:
             inactive = inactive or str(value).casefold() in INACTIVE_STATUS
         if value is True:
@@ -117,7 +117,7 @@ def concept_detail(node: Mapping[str, Any], names: PropertyNames) -> ConceptDeta
         definition=node.get("definition"),
         active=not inactive,
         abstract=abstract,
-        designations=tuple(one for entry in named if (one := designation(entry)) is not None)
+        designations=tuple(item for entry in named if (item := designation(entry)) is not None)
         if named
         else (),
         properties=tuple(properties),

@@ -77,9 +77,9 @@ def read_folders(folders: Iterable[Path]) -> Iterator[SourceFile]:
         if not folder.is_dir():
             raise TerminologyFileError(folder, "there is no such folder of terminology")
         for path in sorted(folder.rglob("*.json")):
-            found = read_file(path)
-            if found is not None:
-                yield found
+            file = read_file(path)
+            if file is not None:
+                yield file
 
 
 def read_file(path: Path) -> SourceFile | None:

@@ -39,5 +39,5 @@ def words(text: str) -> list[str]:
     """
     if text.isascii():
         return [word[:_MAX_LETTERS] for word in _WORD.findall(text.lower())]
-    found = _WORD.findall(_IDEOGRAPHS.sub(r" \1 ", plain(text)))
-    return [_GREEK.get(word, word)[:_MAX_LETTERS] for word in found]
+    result = _WORD.findall(_IDEOGRAPHS.sub(r" \1 ", plain(text)))
+    return [_GREEK.get(word, word)[:_MAX_LETTERS] for word in result]

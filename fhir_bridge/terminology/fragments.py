@@ -31,8 +31,8 @@ class JoinedFragments:
     @property
     def properties(self) -> Sequence[PropertyDefinition]:
         """The declared properties of all parts."""
-        found = {one.code: one for part in reversed(self._parts) for one in part.properties}
-        return tuple(found.values())
+        results = {item.code: item for part in reversed(self._parts) for item in part.properties}
+        return tuple(results.values())
 
     def _of(self, code: str) -> CodeSystemContent | None:
         return next((part for part in self._parts if part.find(code) is not None), None)
@@ -40,8 +40,8 @@ class JoinedFragments:
     def find(self, code: str) -> str | None:
         """The code as the system writes it."""
         for part in self._parts:
-            if (found := part.find(code)) is not None:
-                return found
+            if (result := part.find(code)) is not None:
+                return result
         return None
 
     def get(self, code: str) -> ConceptDetail | None:

@@ -45,8 +45,8 @@ class GrammarContent(ABC):
     @property
     def metadata(self) -> Mapping[str, Any]:
         """What is known of the system itself."""
-        told = {"url": self.url, "version": self.version, "name": self.name, "status": "active"}
-        return {key: value for key, value in told.items() if value is not None}
+        fields = {"url": self.url, "version": self.version, "name": self.name, "status": "active"}
+        return {key: value for key, value in fields.items() if value is not None}
 
     @abstractmethod
     def find(self, code: str) -> str | None:
@@ -153,17 +153,17 @@ class Ucum(GrammarContent):
 
     def unmet(self, code: str, name: str, value: str) -> str | None:
         """Why a unit doesn't have this property."""
-        found = self.property_text(code, name)
-        if found is None or found == value:
+        property_text = self.property_text(code, name)
+        if property_text is None or property_text == value:
             return None
-        return f"Code {code} has canonical form {found}, not {value} as required"
+        return f"Code {code} has canonical form {property_text}, not {value} as required"
 
     def property_text(self, code: str, name: str) -> str | None:
         """`canonical`."""
         if name != "canonical":
             return None
-        found = ucum.canonical(Decimal(1), code)
-        return None if found is None else found[1]
+        canonical = ucum.canonical(Decimal(1), code)
+        return None if canonical is None else canonical[1]
 
 
 class LanguageTags(GrammarContent):
@@ -214,13 +214,13 @@ class LanguageTags(GrammarContent):
         """What the tag is called; None where it is none."""
         if len(code) > 255:
             return None
-        if found := subtag_names("grandfathered", code):
-            return found
+        if results := subtag_names("grandfathered", code):
+            return results
         match = self._TAG.fullmatch(code)
         if match is None:
             return () if self._PRIVATE.fullmatch(code) else None
         languages = subtag_names("language", match["language"])
-        told: list[str] = []
+        subtags: list[str] = []
         for kind in self._NAMED:
             for subtag in (match[kind] or "").split("-"):
                 if not subtag:
@@ -228,11 +228,11 @@ class LanguageTags(GrammarContent):
                 names = subtag_names(kind, subtag)
                 if not names:
                     return None
-                told.append(names[0])
+                subtags.append(names[0])
         if not languages:
             return None
-        told += [more[1:] for more in (match["extension"], match["private"]) if more]
-        return [f"{name} ({', '.join(told)})" if told else name for name in languages]
+        subtags += [more[1:] for more in (match["extension"], match["private"]) if more]
+        return [f"{name} ({', '.join(subtags)})" if subtags else name for name in languages]
 
 
 class MediaTypes(GrammarContent):
@@ -258,8 +258,8 @@ class _All:
 
     @cached_property
     def _known(self) -> Mapping[str, GrammarContent]:
-        found: tuple[GrammarContent, ...] = (Ucum(), LanguageTags(), MediaTypes())
-        return {content.url: content for content in found}
+        contents: tuple[GrammarContent, ...] = (Ucum(), LanguageTags(), MediaTypes())
+        return {content.url: content for content in contents}
 
     def urls(self) -> Sequence[str]:
         """The systems."""
@@ -267,13 +267,13 @@ class _All:
 
     def versions(self, url: str) -> Sequence[str]:
         """The version at hand."""
-        found = self._known.get(url)
-        return () if found is None else (found.version or "",)
+        entry = self._known.get(url)
+        return () if entry is None else (entry.version or "",)
 
     def content(self, url: str, version: str | None = None) -> GrammarContent | None:
         """The grammar."""
-        found = self._known.get(url)
-        return found if found is not None and version in (None, found.version) else None
+        entry = self._known.get(url)
+        return entry if entry is not None and version in (None, entry.version) else None
 
 
 GRAMMARS = _All()

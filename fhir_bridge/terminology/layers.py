@@ -15,7 +15,14 @@ from fhir_bridge.terminology.memory import ResourceContent, TableContent
 from fhir_bridge.terminology.registries import COUNTRIES
 from fhir_bridge.terminology.value_set_definitions import ValueSetDefinition
 
-__all__ = ["ContentLayer", "Layer", "Made", "ResourceLayer", "base_layers", "made_of"]
+__all__ = [
+    "ContentLayer",
+    "Layer",
+    "ResourceLayer",
+    "TerminologyContent",
+    "base_layers",
+    "content_of_resource",
+]
 
 
 class Layer(Protocol):
@@ -46,10 +53,10 @@ class Layer(Protocol):
         ...
 
 
-Made = ResourceContent | ValueSetDefinition | ResourceMap
+TerminologyContent = ResourceContent | ValueSetDefinition | ResourceMap
 
 
-def made_of(resource: Mapping[str, Any]) -> Made | None:
+def content_of_resource(resource: Mapping[str, Any]) -> TerminologyContent | None:
     """A CodeSystem, ValueSet or ConceptMap, ready to be asked; None where nothing can name it, or for another type."""
     if not isinstance(resource.get("url"), str):
         return None
@@ -70,31 +77,31 @@ class ResourceLayer:
     rows add up.
     """
 
-    def __init__(self, resources: Iterable[Mapping[str, Any] | Made | None]) -> None:
-        """A layer of FHIR JSON, or of what `made_of` made of it earlier."""
+    def __init__(self, resources: Iterable[Mapping[str, Any] | TerminologyContent | None]) -> None:
+        """A layer of FHIR JSON, or of what `content_of_resource` made of it earlier."""
         self._code_systems: dict[str, dict[str, CodeSystemContent]] = {}
         self._supplements: dict[str, list[ResourceContent]] = {}
         self._value_sets: dict[str, dict[str, ValueSetDefinition]] = {}
         self._maps: list[MapContent] = []
-        for one in resources:
-            self._add(made_of(one) if isinstance(one, Mapping) else one)
+        for resource in resources:
+            self._add(content_of_resource(resource) if isinstance(resource, Mapping) else resource)
 
-    def _add(self, one: Made | None) -> None:
-        if isinstance(one, ResourceContent):
-            self._code_systems.setdefault(one.url, {})[one.version or ""] = one
-            if one.supplements:
-                self._supplements.setdefault(one.supplements.split("|")[0], []).append(one)
-        elif isinstance(one, ValueSetDefinition):
-            self._value_sets.setdefault(str(one.url), {})[one.version or ""] = one
-        elif one is not None:
-            self._maps.append(one)
+    def _add(self, item: TerminologyContent | None) -> None:
+        if isinstance(item, ResourceContent):
+            self._code_systems.setdefault(item.url, {})[item.version or ""] = item
+            if item.supplements:
+                self._supplements.setdefault(item.supplements.split("|")[0], []).append(item)
+        elif isinstance(item, ValueSetDefinition):
+            self._value_sets.setdefault(str(item.url), {})[item.version or ""] = item
+        elif item is not None:
+            self._maps.append(item)
 
     def code_system_urls(self) -> Sequence[str]:
         """Urls of its code systems."""
         return [
             url
-            for url, found in self._code_systems.items()
-            if any(content.content != "supplement" for content in found.values())
+            for url, result in self._code_systems.items()
+            if any(content.content != "supplement" for content in result.values())
         ]
 
     def code_systems(self, url: str) -> Mapping[str, CodeSystemContent]:
@@ -130,10 +137,10 @@ class ContentLayer:
 
     def code_systems(self, url: str) -> Mapping[str, CodeSystemContent]:
         """All versions of a code system."""
-        found = (
+        results = (
             (version, self._source.content(url, version or None)) for version in self._source.versions(url)
         )
-        return {version: content for version, content in found if content is not None}
+        return {version: content for version, content in results if content is not None}
 
     def supplements(self, url: str) -> Sequence[ResourceContent]:
         """None."""
@@ -166,13 +173,13 @@ class _Tables:
 
     def code_systems(self, url: str) -> Mapping[str, CodeSystemContent]:
         """The version at hand."""
-        found = self._code_systems.get(url)
-        if found is None:
+        code_system = self._code_systems.get(url)
+        if code_system is None:
             table = self._definitions.code_system(url)
-            found = {} if table is None else {table.version: TableContent(table)}
+            code_system = {} if table is None else {table.version: TableContent(table)}
             if table is not None:
-                self._code_systems[url] = found
-        return found
+                self._code_systems[url] = code_system
+        return code_system
 
     def supplements(self, url: str) -> Sequence[ResourceContent]:
         """None."""
@@ -184,17 +191,17 @@ class _Tables:
 
     def value_sets(self, url: str) -> Mapping[str, ValueSetDefinition]:
         """The version at hand."""
-        found = self._value_sets.get(url)
-        if found is None:
+        value_set = self._value_sets.get(url)
+        if value_set is None:
             table = self._definitions.value_set(url)
-            found = (
+            value_set = (
                 {}
                 if table is None
                 else {table.version: ValueSetDefinition.of_table(table, self._definitions)}
             )
             if table is not None:
-                self._value_sets[url] = found
-        return found
+                self._value_sets[url] = value_set
+        return value_set
 
     def concept_maps(self) -> Sequence[MapContent]:
         """None."""

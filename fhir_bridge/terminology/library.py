@@ -59,26 +59,26 @@ class Library:
             try:
                 return self._found[url]
             except KeyError:
-                found = self._default(url)
-                put(self._found, url, found)
-                return found
+                content = self._default(url)
+                put(self._found, url, content)
+                return content
         known = self.code_system_versions(url)
         best = versions.fitting(version, known)
         return None if best is None else known[best]
 
     def code_system_versions(self, url: str) -> Mapping[str, CodeSystemContent]:
         """All versions at hand, `""` for one without version; content that is only a supplement is left out."""
-        found = self._versions.get(url)
-        if found is None:
-            found = {}
+        entry = self._versions.get(url)
+        if entry is None:
+            entry = {}
             for layer in self.layers:
                 for version, content in layer.code_systems(url).items():
                     if content.content in ("complete", "fragment", "example"):
-                        kept = found.setdefault(version, content)
+                        kept = entry.setdefault(version, content)
                         if kept.content != "complete" and content.content == "complete":
-                            found[version] = content
-            put(self._versions, url, found)
-        return found
+                            entry[version] = content
+            put(self._versions, url, entry)
+        return entry
 
     def _default(self, url: str) -> CodeSystemContent | None:
         partial: list[CodeSystemContent] = []
@@ -106,8 +106,8 @@ class Library:
             if version is None:
                 best = versions.newest(known)
             if best is not None:
-                found = known[best]
-                return found if isinstance(found, ResourceContent) else None
+                result = known[best]
+                return result if isinstance(result, ResourceContent) else None
         return None
 
     def supplements(self, url: str) -> Iterator[ResourceContent]:
@@ -134,22 +134,22 @@ class Library:
         for layer in self.layers:
             best = versions.newest(layer.value_sets(url))
             if best is not None:
-                found = known[best]
-                self._present[url] = found
-                return found
+                definition = known[best]
+                self._present[url] = definition
+                return definition
         return None
 
     def value_set_versions(self, url: str) -> Mapping[str, ValueSetDefinition]:
         """All versions at hand."""
-        found = self._value_sets.get(url)
-        if found is None:
-            found = {}
+        value_set = self._value_sets.get(url)
+        if value_set is None:
+            value_set = {}
             for layer in self.layers:
                 for version, definition in layer.value_sets(url).items():
-                    found.setdefault(version, definition)
-            if found:
-                self._value_sets[url] = found
-        return found
+                    value_set.setdefault(version, definition)
+            if value_set:
+                self._value_sets[url] = value_set
+        return value_set
 
     def value_set_urls(self) -> Iterator[str]:
         """Urls of all value sets, each once."""
@@ -162,7 +162,7 @@ class Library:
     @cached_property
     def _all_codes(self) -> Mapping[str, ValueSetDefinition]:
         """Value sets that CodeSystem.valueSet names (R4 codesystem.html#4.8.6)."""
-        found: dict[str, ValueSetDefinition] = {}
+        definitions: dict[str, ValueSetDefinition] = {}
         for layer in self.layers:
             if not isinstance(layer, ResourceLayer):
                 continue
@@ -171,21 +171,25 @@ class Library:
                     named = content.metadata.get("valueSet")
                     if isinstance(named, str):
                         value_set, _ = versions.split_canonical(named)
-                        found.setdefault(value_set, whole_system(value_set, content))
-        return found
+                        definitions.setdefault(value_set, whole_system(value_set, content))
+        return definitions
 
     # --- concept maps ---
 
     @cached_property
     def concept_maps(self) -> Sequence[MapContent]:
         """All concept maps, those that count more first; an upper layer's map hides its like below."""
-        found: list[MapContent] = []
+        contents: list[MapContent] = []
         hidden: set[tuple[str, str]] = set()
         for layer in self.layers:
-            mine = [one for one in layer.concept_maps() if _identity(one.resource) not in hidden]
-            found.extend(mine)
-            hidden.update(_identity(one.resource) for one in mine)
-        return tuple(found)
+            mine = [
+                concept_map
+                for concept_map in layer.concept_maps()
+                if _identity(concept_map.resource) not in hidden
+            ]
+            contents.extend(mine)
+            hidden.update(_identity(concept_map.resource) for concept_map in mine)
+        return tuple(contents)
 
 
 def _identity(resource: Mapping[str, Any]) -> tuple[str, str]:

@@ -10,8 +10,8 @@ from typing import Any
 from fhir_bridge.fhir.issues import Issue
 from fhir_bridge.terminology.check_digits import is_well_formed
 from fhir_bridge.terminology.concept_maps import EQUIVALENCES
+from fhir_bridge.terminology.did_you_mean import did_you_mean, near_codes
 from fhir_bridge.terminology.files import SourceFile, TerminologyFileError, read_file, read_folders
-from fhir_bridge.terminology.hints import did_you_mean, near_codes
 from fhir_bridge.terminology.issues import CODES
 from fhir_bridge.terminology.lint_displays import called_otherwise, folded_display
 from fhir_bridge.terminology.lint_imports import holds_maps, imported, maps_of
@@ -70,21 +70,21 @@ def lint_store(folder: Path) -> list[Issue]:
     return lint_files(list(maps_of(open_store(folder))), Terminology.of(around, store=lambda: folder))
 
 
-def _candidates(place: Path) -> Iterator[Path]:
+def _candidates(location: Path) -> Iterator[Path]:
     """The files to judge: a given one whatever it is; in a folder JSON, and the tables that are maps."""
-    if place.is_file() or _is_download(place):
-        yield place
+    if location.is_file() or _is_download(location):
+        yield location
         return
-    yield from place.rglob("*.json")
+    yield from location.rglob("*.json")
     for kind in ("*.csv", "*.tsv"):
-        yield from (path for path in place.rglob(kind) if holds_maps(path) or is_map_sheet(path))
+        yield from (path for path in location.rglob(kind) if holds_maps(path) or is_map_sheet(path))
 
 
-def _is_download(place: Path) -> bool:
+def _is_download(path: Path) -> bool:
     """Whether it has to be imported to be read."""
-    if place.is_dir():
-        return (place / "CONCEPT.csv").is_file() and holds_maps(place)
-    return place.suffix not in (".json", ".csv") or (place.suffix == ".csv" and holds_maps(place))
+    if path.is_dir():
+        return (path / "CONCEPT.csv").is_file() and holds_maps(path)
+    return path.suffix not in (".json", ".csv") or (path.suffix == ".csv" and holds_maps(path))
 
 
 def _download(path: Path, around: Sequence[SourceFile], store: Callable[[], Path] | None) -> list[Issue]:
@@ -154,16 +154,16 @@ def _value_set(file: SourceFile, terminology: Terminology) -> Iterator[Issue]:
             for j, concept in enumerate(include.get("concept", ())):
                 path = f"compose.{part}[{i}].concept[{j}]"
                 yield from _coding(file, terminology, system, concept, path, "FB-TERM-010")
-            for j, one in enumerate(include.get("filter", ())):
+            for j, item in enumerate(include.get("filter", ())):
                 path = f"compose.{part}[{i}].filter[{j}].value"
-                for code in _filtered_by(one):
+                for code in _filtered_by(item):
                     yield from _missing(file, terminology, system, {"code": code}, path, "FB-TERM-010")
 
 
-def _filtered_by(one: Mapping[str, Any]) -> list[str]:
+def _filtered_by(item: Mapping[str, Any]) -> list[str]:
     """The codes that a filter of a value set names: one that does not exist selects nothing, without a word."""
-    operator, value = one.get("op"), one.get("value")
-    if one.get("property") not in ("concept", "code") or not isinstance(value, str):
+    operator, value = item.get("op"), item.get("value")
+    if item.get("property") not in ("concept", "code") or not isinstance(value, str):
         return []
     if operator in ("in", "not-in"):
         return [code for part in value.split(",") if (code := part.strip())]
@@ -189,11 +189,11 @@ def _coding(
     code, display = concept.get("code"), concept.get("display")
     if not isinstance(system, str) or not isinstance(code, str):
         return
-    found = terminology.lookup(system, code)
-    if found is None:
+    result = terminology.lookup(system, code)
+    if result is None:
         yield from _missing(file, terminology, system, concept, f"{path}.code", missing)
         return
-    if not found.active:
+    if not result.active:
         retired = "FB-TERM-020" if missing == "FB-TERM-011" else missing
         yield _at(file, retired, f'"{code}" is retired in {system}', f"{path}.code")
     elif missing != "FB-TERM-011" and not outdated and _deprecated(terminology, system, code):
@@ -217,7 +217,7 @@ def _missing(
     if not isinstance(system, str) or terminology.lookup(system, code) is not None:
         return
     if terminology.knows_system(system):
-        problem = f'{system} has no code "{code}"{_hint(terminology, system, code, display)}'
+        problem = f'{system} has no code "{code}"{_suggestion(terminology, system, code, display)}'
         yield _at(file, missing, problem, path)
     elif not is_well_formed(system, code):
         problem = f'"{code}" is no code of {system} (its check digit is wrong)'
@@ -235,7 +235,7 @@ def _deprecated(terminology: Terminology, system: str, code: str) -> bool:
     )
 
 
-def _hint(terminology: Terminology, system: str, code: str, display: Any) -> str:
+def _suggestion(terminology: Terminology, system: str, code: str, display: Any) -> str:
     """What may have been meant by a code that does not exist: white space in it, or display and code interchanged."""
     bare = "".join(code.replace("\u00c2", "").split())
     if bare != code and bare and terminology.lookup(system, bare) is not None:
@@ -303,8 +303,8 @@ class _Map:
     def _is_outdated(self, system: Any, code: Any) -> bool:
         if not isinstance(system, str) or not isinstance(code, str):
             return False
-        found = self.terminology.lookup(system, code)
-        return found is not None and (not found.active or _deprecated(self.terminology, system, code))
+        result = self.terminology.lookup(system, code)
+        return result is not None and (not result.active or _deprecated(self.terminology, system, code))
 
     def _in_set(
         self, value_set: str | None, system: Any, coding: Mapping[str, Any], path: str, code: str

@@ -29,8 +29,8 @@ def called_otherwise(terminology: Terminology, system: str, code: str, display: 
     if system == ucum.SYSTEM:
         return None
     names = list(_names(terminology, system, code))
-    given = folded_display(display, system)
-    if not names or any(folded_display(name, system) == given for name in names):
+    value = folded_display(display, system)
+    if not names or any(folded_display(name, system) == value for name in names):
         return None
     if system == COUNTRY_CODES and any(_same_country(name, display) for name in names):
         return None
@@ -50,7 +50,7 @@ def _names(terminology: Terminology, system: str, code: str) -> Iterator[str]:
         detail = content.get(code)
         if detail is None:
             continue
-        yield from filter(None, (detail.display, *(one.value for one in detail.designations)))
+        yield from filter(None, (detail.display, *(designation.value for designation in detail.designations)))
 
 
 def _same_country(name: str, display: str) -> bool:
@@ -58,5 +58,5 @@ def _same_country(name: str, display: str) -> bool:
 
     ISO's own names may not be shipped, so that a name of a country is not held against the letter of another's list.
     """
-    one, other = (set(words(text)) - _ARTICLES for text in (name, display))
-    return one <= other or other <= one
+    item, other = (set(words(text)) - _ARTICLES for text in (name, display))
+    return item <= other or other <= item

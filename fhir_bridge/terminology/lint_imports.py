@@ -55,13 +55,13 @@ def maps_of(store: ContentStore, path: Path | None = None) -> Iterator[SourceFil
     Args:
         path: the file that findings name; by default the map's url.
     """
-    for one in store.concept_maps():
-        yield SourceFile(path or Path(one.url), "ConceptMap", one.url, _resource(one))
+    for concept_map in store.concept_maps():
+        yield SourceFile(path or Path(concept_map.url), "ConceptMap", concept_map.url, _resource(concept_map))
 
 
-def _resource(one: StoredMap) -> dict[str, Any]:
+def _resource(stored_map: StoredMap) -> dict[str, Any]:
     groups: dict[tuple[str | None, str | None], dict[str, Any]] = {}
-    for source, code, targets in one.rows():
+    for source, code, targets in stored_map.rows():
         elements: dict[str | None, dict[str, Any]] = {}
         for target in targets:
             element = elements.get(target.system)
@@ -79,4 +79,4 @@ def _resource(one: StoredMap) -> dict[str, Any]:
                 **target.more,
             }
             element["target"].append({name: value for name, value in row.items() if value is not None})
-    return {**one.resource, "id": one.name or "map", "group": list(groups.values())}
+    return {**stored_map.resource, "id": stored_map.name or "map", "group": list(groups.values())}

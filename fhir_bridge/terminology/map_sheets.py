@@ -109,11 +109,11 @@ def _groups(
         if group is None:
             group = groups[systems] = {"element": []}
             group |= {side: url for side, url in zip(("source", "target"), systems, strict=True) if url}
-        place = list(groups).index(systems)
+        location = list(groups).index(systems)
         key = (*systems, source.get("code") or f"line {line}")
         path = elements.get(key)
         if path is None:
-            path = elements[key] = f"group[{place}].element[{len(group['element'])}]"
+            path = elements[key] = f"group[{location}].element[{len(group['element'])}]"
             group["element"].append({**source, "target": []})
             lines[path] = line
         element = group["element"][int(path.rpartition("[")[2][:-1])]

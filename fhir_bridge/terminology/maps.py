@@ -64,33 +64,33 @@ class ResourceMap:
 
     @cached_property
     def _by_source(self) -> Mapping[str, list[tuple[int, Mapping[str, Any]]]]:
-        found: dict[str, list[tuple[int, Mapping[str, Any]]]] = {}
-        for place, element in self._elements():
+        results: dict[str, list[tuple[int, Mapping[str, Any]]]] = {}
+        for location, element in self._elements():
             if isinstance(element.get("code"), str):
-                found.setdefault(element["code"], []).append((place, element))
-        return found
+                results.setdefault(element["code"], []).append((location, element))
+        return results
 
     @cached_property
     def _by_target(self) -> Mapping[str, list[tuple[int, Mapping[str, Any]]]]:
-        found: dict[str, list[tuple[int, Mapping[str, Any]]]] = {}
-        for place, element in self._elements():
-            targets = (one for one in element.get("target", ()) if isinstance(one, Mapping))
-            codes = (one["code"] for one in targets if isinstance(one.get("code"), str))
+        results: dict[str, list[tuple[int, Mapping[str, Any]]]] = {}
+        for location, element in self._elements():
+            targets = (target for target in element.get("target", ()) if isinstance(target, Mapping))
+            codes = (target["code"] for target in targets if isinstance(target.get("code"), str))
             for code in dict.fromkeys(codes):
-                found.setdefault(code, []).append((place, element))
-        return found
+                results.setdefault(code, []).append((location, element))
+        return results
 
     def _elements(self) -> Iterator[tuple[int, Mapping[str, Any]]]:
-        for place, group in enumerate(self._groups):
+        for location, group in enumerate(self._groups):
             for element in group.get("element", ()):
                 if isinstance(element, Mapping):
-                    yield place, element
+                    yield location, element
 
     def about(self, code: str, *, reverse: bool) -> Mapping[str, Any]:
         """The ConceptMap with the elements about this code."""
         rows = (self._by_target if reverse else self._by_source).get(code, ())
         groups = [
-            {**group, "element": [element for place, element in rows if place == number]}
+            {**group, "element": [element for location, element in rows if location == number]}
             for number, group in enumerate(self._groups)
         ]
         return {**self._resource, "group": groups}

@@ -77,12 +77,12 @@ class ListedContent(ABC):
 
     @cached_property
     def _children(self) -> Mapping[str, tuple[str, ...]]:
-        found: dict[str, list[str]] = {}
+        results: dict[str, list[str]] = {}
         parents = self._parents
         for code in self._order:
             for parent in parents.get(code, ()):
-                found.setdefault(parent, []).append(code)
-        return {parent: tuple(codes) for parent, codes in found.items()}
+                results.setdefault(parent, []).append(code)
+        return {parent: tuple(codes) for parent, codes in results.items()}
 
     @cached_property
     def _ancestors(self) -> dict[str, frozenset[str]]:
@@ -138,13 +138,13 @@ class ListedContent(ABC):
 
     @cached_property
     def _by_property(self) -> Mapping[tuple[str, str], list[str]]:
-        found: dict[tuple[str, str], list[str]] = {}
+        results: dict[tuple[str, str], list[str]] = {}
         for code in self._order:
             detail = self.get(code)
             properties = detail.properties if detail is not None else ()
             for key in dict.fromkeys((p[0], value_text(p[1])) for p in properties):
-                found.setdefault(key, []).append(code)
-        return found
+                results.setdefault(key, []).append(code)
+        return results
 
     @cached_property
     def _words(self) -> Sequence[tuple[str, int, tuple[tuple[str, ...], ...]]]:
@@ -163,10 +163,10 @@ class ListedContent(ABC):
         if not wanted:
             return []
         hits: list[tuple[int, int, int, str]] = []
-        for place, (code, length, names) in enumerate(self._words):
+        for location, (code, length, names) in enumerate(self._words):
             best = max((_score(wanted, name) for name in names), default=0)
             if best and not (active_only and not self._active(code)):
-                hits.append((-best, length, place, code))
+                hits.append((-best, length, location, code))
         hits.sort()
         return [hit[3] for hit in hits[:limit]]
 
@@ -181,7 +181,7 @@ def _score(wanted: tuple[str, ...], name: tuple[str, ...]) -> int:
     for word in wanted:
         if word in name:
             score += 2
-        elif not any(one.startswith(word) for one in name):
+        elif not any(item.startswith(word) for item in name):
             return 0
     return score + (name[: len(wanted)] == wanted)
 
@@ -219,13 +219,13 @@ class ResourceContent(ListedContent):
     @cached_property
     def properties(self) -> Sequence[PropertyDefinition]:
         """The declared properties, then those that concepts have without declaration."""
-        found = {one.code: one for one in self._declared}
+        results = {item.code: item for item in self._declared}
         for _, node, _ in self._walked:
             for entry in node.get("property", ()):
                 value = property_value(entry)
-                if value is not None and value[0] not in found:
-                    found[value[0]] = PropertyDefinition(value[0], value[2])
-        return tuple(found.values())
+                if value is not None and value[0] not in results:
+                    results[value[0]] = PropertyDefinition(value[0], value[2])
+        return tuple(results.values())
 
     @cached_property
     def _names(self) -> PropertyNames:
@@ -234,7 +234,7 @@ class ResourceContent(ListedContent):
     @cached_property
     def _walked(self) -> Sequence[tuple[str, Mapping[str, Any], str | None]]:
         """Code, node and the code it is nested in, in the order of the resource."""
-        found: list[tuple[str, Mapping[str, Any], str | None]] = []
+        results: list[tuple[str, Mapping[str, Any], str | None]] = []
         waiting: list[tuple[Any, str | None]] = [
             (n, None) for n in reversed(self.resource.get("concept", ()))
         ]
@@ -242,9 +242,9 @@ class ResourceContent(ListedContent):
             node, above = waiting.pop()
             code = node.get("code") if isinstance(node, Mapping) else None
             if isinstance(code, str):
-                found.append((code, node, above))
+                results.append((code, node, above))
                 waiting.extend((child, code) for child in reversed(node.get("concept", ())))
-        return found
+        return results
 
     @cached_property
     def _nodes(self) -> Mapping[str, Mapping[str, Any]]:
@@ -257,9 +257,9 @@ class ResourceContent(ListedContent):
     @cached_property
     def _parents(self) -> Mapping[str, tuple[str, ...]]:
         names = self._names
-        found: dict[str, dict[str, None]] = {}
+        results: dict[str, dict[str, None]] = {}
         for code, node, above in self._walked:
-            parents = found.setdefault(code, {})
+            parents = results.setdefault(code, {})
             if above is not None:
                 parents[above] = None
             for entry in node.get("property", ()):
@@ -267,16 +267,16 @@ class ResourceContent(ListedContent):
                 if value is not None and value[0] in names.parent:
                     parents[value_text(value[1])] = None
                 elif value is not None and value[0] in names.child:
-                    found.setdefault(value_text(value[1]), {})[code] = None
-        return {code: tuple(parents) for code, parents in found.items() if parents}
+                    results.setdefault(value_text(value[1]), {})[code] = None
+        return {code: tuple(parents) for code, parents in results.items() if parents}
 
     def node(self, code: str) -> Mapping[str, Any] | None:
         """The CodeSystem.concept of a code."""
-        found = self._nodes.get(code)
-        if found is None and not self.case_sensitive:
+        entry = self._nodes.get(code)
+        if entry is None and not self.case_sensitive:
             right = self.find(code)
-            found = None if right is None else self._nodes[right]
-        return found
+            entry = None if right is None else self._nodes[right]
+        return entry
 
     def get(self, code: str) -> ConceptDetail | None:
         """The concept with everything."""
@@ -307,8 +307,8 @@ class TableContent(ListedContent):
     @cached_property
     def metadata(self) -> Mapping[str, Any]:
         """What the table tells."""
-        told = {"url": self.url, "version": self.version, "name": self.name, "status": "active"}
-        return {key: value for key, value in told.items() if value is not None}
+        fields = {"url": self.url, "version": self.version, "name": self.name, "status": "active"}
+        return {key: value for key, value in fields.items() if value is not None}
 
     @cached_property
     def _order(self) -> Sequence[str]:
@@ -330,15 +330,15 @@ class TableContent(ListedContent):
         if right is None:
             return None
         states = self._table.states
-        found = [state for state, codes in states.items() if right in codes] if states else []
+        results = [state for state, codes in states.items() if right in codes] if states else []
         status: tuple[PropertyValue, ...] = ()
-        if "deprecated" in found:
+        if "deprecated" in results:
             status = (("status", "deprecated", "code"),)
         return ConceptDetail(
             right,
             self._table.concepts[right].display,
-            active="inactive" not in found,
-            abstract="abstract" in found,
+            active="inactive" not in results,
+            abstract="abstract" in results,
             properties=status,
         )
 

@@ -31,7 +31,7 @@ def language_of(header: str) -> str | None:
         weight = more.strip().removeprefix("q=") or "1"
         if _TAG.fullmatch(tag) and re.fullmatch(r"[01](\.\d{0,3})?", weight):
             liked.append((-float(weight), tag))
-    best = min(liked, key=lambda one: one[0], default=(0.0, ""))
+    best = min(liked, key=lambda item: item[0], default=(0.0, ""))
     return best[1] if best[0] else None
 
 
@@ -64,30 +64,30 @@ class Names:
 
     def localized(self, resource: Mapping[str, Any]) -> dict[str, Any]:
         """A copy of a resource in which the display of each coding has its translation beside it (`_display`)."""
-        found: dict[str, Any] = self._localized(resource)
-        return found
+        results: dict[str, Any] = self._localized(resource)
+        return results
 
     def _localized(self, node: Any) -> Any:
         if isinstance(node, list):
             return [self._localized(item) for item in node]
         if not isinstance(node, Mapping):
             return node
-        made = {name: self._localized(value) for name, value in node.items()}
-        system, code, display = made.get("system"), made.get("code"), made.get("display")
+        results = {name: self._localized(value) for name, value in node.items()}
+        system, code, display = results.get("system"), results.get("code"), results.get("display")
         if isinstance(system, str) and isinstance(code, str) and isinstance(display, str):
             name = self.of(system, code)
             if name is not None and name != display:
-                made["_display"] = _translated(made.get("_display"), self.language, name)
-        return made
+                results["_display"] = _translated(results.get("_display"), self.language, name)
+        return results
 
     def _of(self, system: str, code: str) -> str | None:
         near, name = 0, None
         for content in self._terminology.contents(system):
             detail = content.get(code)
-            found = None if detail is None else ConceptNames.of(content, detail).best(self._wanted)
-            level = 0 if found is None else self._wanted.match(found.language or "")
-            if found is not None and level > near:
-                near, name = level, found.value
+            result = None if detail is None else ConceptNames.of(content, detail).best(self._wanted)
+            level = 0 if result is None else self._wanted.match(result.language or "")
+            if result is not None and level > near:
+                near, name = level, result.value
         return name
 
 

@@ -35,8 +35,8 @@ def _table() -> Table:
 
 @cache
 def _registered(kind: str) -> Mapping[str, Sequence[str]]:
-    found: dict[str, Sequence[str]] = _table().get(kind)
-    return found
+    entry: dict[str, Sequence[str]] = _table().get(kind)
+    return entry
 
 
 @cache
@@ -62,9 +62,9 @@ def subtag_names(kind: str, subtag: str) -> Sequence[str]:
         kind: `language`, `extlang`, `script`, `region` or `variant`; `grandfathered` of whole tags.
         subtag: in the case that RFC 5646 §2.1.1 recommends.
     """
-    found = _registered(kind).get(subtag)
-    if found is not None:
-        return found
+    entry = _registered(kind).get(subtag)
+    if entry is not None:
+        return entry
     size = len(subtag)
     return next(
         (names for first, last, names in _ranges(kind) if first <= subtag <= last and len(first) == size), ()
@@ -79,8 +79,8 @@ class _Countries:
         names = _registered("region")
         concepts = []
         countries: list[tuple[str, str, str]] = _table().get("countries")
-        for place, kind in enumerate(_KINDS):
-            for codes in sorted(countries, key=lambda country: country[place]):
+        for location, kind in enumerate(_KINDS):
+            for codes in sorted(countries, key=lambda country: country[location]):
                 properties = [{"code": "kind", "valueCode": kind}]
                 properties += [
                     {"code": other, "valueCode": code}
@@ -88,7 +88,7 @@ class _Countries:
                     if other != kind
                 ]
                 named = [{"language": "en", "value": name} for name in names[codes[0]][1:]]
-                concept: dict[str, Any] = {"code": codes[place], "display": names[codes[0]][0]}
+                concept: dict[str, Any] = {"code": codes[location], "display": names[codes[0]][0]}
                 concepts.append(
                     {**concept, **({"designation": named} if named else {}), "property": properties}
                 )

@@ -28,7 +28,7 @@ disjunction of words, of which the index skips what can't be among the best."""
 
 _MAX_WORDS = 32
 _MAX_UNKNOWN = 4
-_MAX_KNOWN = 20_000
+_MAX_CACHED = 20_000
 
 
 class Hit(NamedTuple):
@@ -39,9 +39,9 @@ class Hit(NamedTuple):
     score: float
 
 
-def trigrams(found: list[str]) -> list[str]:
+def trigrams(results: list[str]) -> list[str]:
     """The three-letter pieces of words, with marks at beginning and end; each once."""
-    return list(dict.fromkeys(piece for word in found for piece in _pieces(word).split(" ")))
+    return list(dict.fromkeys(piece for word in results for piece in _pieces(word).split(" ")))
 
 
 @lru_cache(maxsize=50_000)
@@ -82,18 +82,18 @@ class TextWriter:
     def add_concept(self, owner: int, names: list[str], marks: str) -> None:
         """Add a concept with all its names, for `TextIndex.filter`; the best come first."""
         document = tantivy.Document()
-        found = dict.fromkeys(word for name in names for word in words(name))
-        document.add_text("any", " ".join(islice(found, MAX_INDEXED)))
+        result = dict.fromkeys(word for name in names for word in words(name))
+        document.add_text("any", " ".join(islice(result, MAX_INDEXED)))
         self._add(document, owner, 0, marks)
 
     def add_name(self, owner: int, name: int, text: str, marks: str, *, likely: bool) -> None:
         """Add one name, for `TextIndex.candidates`; one that is not `likely` only for those who ask for all."""
-        found = words(text)[:MAX_INDEXED]
-        if found:
+        word = words(text)[:MAX_INDEXED]
+        if word:
             kind = _LIKELY if likely else _OTHER
             document = tantivy.Document()
-            document.add_text(f"{kind}word", " ".join(found))
-            document.add_text(f"{kind}piece", " ".join(map(_pieces, found)))
+            document.add_text(f"{kind}word", " ".join(word))
+            document.add_text(f"{kind}piece", " ".join(map(_pieces, word)))
             self._add(document, owner, name, marks)
 
     def _add(self, document: tantivy.Document, owner: int, name: int, marks: str) -> None:
@@ -142,18 +142,18 @@ class TextIndex:
 
         Those that have the very words come first; among equals the order is that in which concepts were added.
         """
-        found = list(dict.fromkeys(words(text)))[:_MAX_WORDS]
-        if not found or limit < 1:
+        result = list(dict.fromkeys(words(text)))[:_MAX_WORDS]
+        if not result or limit < 1:
             return []
         marked = self._marked(marks)
         owners: list[int] = []
-        if all(self._searcher.doc_freq("any", word) for word in found):
-            exact = [(Occur.Must, self._term("any", word)) for word in found]
+        if all(self._searcher.doc_freq("any", word) for word in result):
+            exact = [(Occur.Must, self._term("any", word)) for word in result]
             owners = self._owners(Query.boolean_query([*marked, *exact]), limit)
         if len(owners) < limit:
             begun = [
                 (Occur.Must, Query.fuzzy_term_query(self._schema, "any", word, 0, True, True))
-                for word in found
+                for word in result
             ]
             more = self._owners(Query.boolean_query([*marked, *begun]), limit)
             owners = list(dict.fromkeys([*owners, *more]))[:limit]
@@ -165,23 +165,23 @@ class TextIndex:
         Returns:
             The best by shared words, then the best by words that are like one that no name holds; each name once.
         """
-        found = list(dict.fromkeys(words(text)))[:_MAX_WORDS]
-        if not found or limit < 1:
+        result = list(dict.fromkeys(words(text)))[:_MAX_WORDS]
+        if not result or limit < 1:
             return []
         hits: dict[tuple[int, int], Hit] = {}
         for kind in (_LIKELY,) if likely else (_LIKELY, _OTHER):
-            for query in self._alike(found, kind):
+            for query in self._alike(result, kind):
                 limited = Query.boolean_query([*self._marked(marks), (Occur.Must, query)]) if marks else query
                 for hit in self._hits(limited, limit):
                     hits.setdefault((hit.owner, hit.name), hit)
         return list(hits.values())
 
-    def _alike(self, found: list[str], kind: str) -> list[Query]:
+    def _alike(self, results: list[str], kind: str) -> list[Query]:
         """Disjunctions of the known words and the pieces of unknown ones; and for each unknown word, those like it."""
-        unknown = [word for word in found if not self._searcher.doc_freq(f"{kind}word", word)]
+        unknown = [word for word in results if not self._searcher.doc_freq(f"{kind}word", word)]
         known = [
             (Occur.Should, self._term(f"{kind}word", word, "freq"))
-            for word in found
+            for word in results
             if word not in set(unknown)
         ]
         pieces = [
@@ -199,7 +199,7 @@ class TextIndex:
                 distance = 1 if len(word) < 8 else 2
                 near.append(Query.fuzzy_term_query(self._schema, f"{kind}word", word, distance, True, False))
             if near:
-                either = Query.boolean_query([(Occur.Should, one) for one in near])
+                either = Query.boolean_query([(Occur.Should, item) for item in near])
                 queries.append(
                     Query.boolean_query([(Occur.Must, Query.const_score_query(either, 1.0)), *known])
                 )
@@ -210,7 +210,7 @@ class TextIndex:
         addresses = [address for _, address in hits]
         owners: list[Any] = self._searcher.fast_field_values("owner", addresses)
         names: list[Any] = self._searcher.fast_field_values("name", addresses)
-        return [Hit(*one) for one in zip(owners, names, (score for score, _ in hits), strict=True)]
+        return [Hit(*item) for item in zip(owners, names, (score for score, _ in hits), strict=True)]
 
     def rarity(self, word: str) -> float:
         """How much a (folded) word tells, from 0 (in every name) to 1 (in none or one)."""
@@ -218,7 +218,7 @@ class TextIndex:
         if known is None:
             total = max(self._searcher.num_docs, 2)
             share = max(self._searcher.doc_freq("word", word), 1) / total
-            if len(self._rarities) > _MAX_KNOWN:
+            if len(self._rarities) > _MAX_CACHED:
                 self._rarities.clear()
             known = self._rarities[word] = min(1.0, -math.log(min(share, 1.0)) / math.log(total))
         return known

@@ -104,19 +104,25 @@ class Terminology:
             store: as for a terminology of folders.
             more: layers that go before the store's.
         """
-        made = cls((), store=store)
-        made._more = tuple(more)
-        made.__dict__["_files"] = {(file.kind, file.url): file for file in files}
-        return made
+        terminology = cls((), store=store)
+        terminology._more = tuple(more)
+        terminology.__dict__["_files"] = {(file.kind, file.url): file for file in files}
+        return terminology
 
     def over(self, *layers: Layer) -> Terminology:
         """This terminology under layers that go before all that it has; its ConceptMaps stay the only ones of
         `translate`. What was read for this one is not read again.
         """
-        made = Terminology(self._given, plugins=self._plugins, definitions=self._definitions)
-        made._top, made._more, made.imported = (*layers, *self._top), self._more, self.imported
-        made.__dict__.update(folders=self.folders, _files=self._files, _read=self._read, _maps=self._maps)
-        return made
+        terminology = Terminology(self._given, plugins=self._plugins, definitions=self._definitions)
+        terminology._top, terminology._more, terminology.imported = (
+            (*layers, *self._top),
+            self._more,
+            self.imported,
+        )
+        terminology.__dict__.update(
+            folders=self.folders, _files=self._files, _read=self._read, _maps=self._maps
+        )
+        return terminology
 
     # --- what is loaded ---
 
@@ -166,8 +172,8 @@ class Terminology:
         if imports != self._imports:
             self._imports = imports
             self._concept.cache_clear()
-            for made in ("_library", "_selector", "_value_sets"):
-                self.__dict__.pop(made, None)
+            for result in ("_library", "_selector", "_value_sets"):
+                self.__dict__.pop(result, None)
 
     @cached_property
     def _maps(self) -> ConceptMaps:
@@ -191,12 +197,12 @@ class Terminology:
     @property
     def _stored_maps(self) -> dict[str, StoredMap]:
         """The imported maps by name and url."""
-        found: dict[str, StoredMap] = {}
-        for one in self.imported.maps() if self.imported is not None else ():
-            for name in (one.name, one.url):
+        maps: dict[str, StoredMap] = {}
+        for item in self.imported.maps() if self.imported is not None else ():
+            for name in (item.name, item.url):
                 if name is not None:
-                    found.setdefault(name, one)
-        return found
+                    maps.setdefault(name, item)
+        return maps
 
     # --- TerminologyPort ---
 
@@ -221,9 +227,9 @@ class Terminology:
 
     def contents(self, system: str) -> Iterator[CodeSystemContent]:
         """Where a concept of the system may stand; a supplement may have one that the system's fragment lacks."""
-        found = self.library.code_system(system)
-        if found is not None:
-            yield found
+        code_system = self.library.code_system(system)
+        if code_system is not None:
+            yield code_system
         yield from self.library.supplements(system)
 
     def validate_code(
@@ -260,7 +266,7 @@ class Terminology:
             detail = content.get(code)
             if detail is None:
                 continue
-            for name in (detail.display, *(one.value for one in detail.designations)):
+            for name in (detail.display, *(designation.value for designation in detail.designations)):
                 if name:
                     known = True
                     if name.casefold() == wanted:
@@ -274,13 +280,13 @@ class Terminology:
         content = self.library.code_system(system)
         if content is None:
             return None
-        one, other = content.find(first), content.find(second)
-        return None if one is None or other is None else relation(content, one, other)
+        item, other = content.find(first), content.find(second)
+        return None if item is None or other is None else relation(content, item, other)
 
     def knows_system(self, system: str) -> bool:
         """Whether the whole content of this code system is at hand, so that a missing code is a wrong one."""
-        found = self.library.code_system(system)
-        return found is not None and found.content == "complete"
+        code_system = self.library.code_system(system)
+        return code_system is not None and code_system.content == "complete"
 
     def member(self, value_set: str, system: str | None, code: str) -> bool | None:
         """Whether the coding is in the value set (url, perhaps `|version`); None where that can't be decided here.
@@ -304,11 +310,11 @@ class Terminology:
 
         `system` None asks the maps whose source is text as people write it (units, sex).
         """
-        found = self._maps.translate(system, code, targets)
+        translations = self._maps.translate(system, code, targets)
         if self.imported is not None and (stored := self.imported.maps()):
-            more = (one for each in stored for one in each.translate(system, code, targets))
-            found = best_first([*found, *more], targets)
-        return found
+            more = (item for each in stored for item in each.translate(system, code, targets))
+            translations = best_first([*translations, *more], targets)
+        return translations
 
     def translate_by_map(self, concept_map: str, code: str) -> list[Translation]:
         """Targets of one ConceptMap, named by url or by its `name`/`id`.
@@ -329,8 +335,8 @@ class Terminology:
 
 def plugin_folders() -> list[Path]:
     """Folders that plug-ins add, what ships first."""
-    found = [Path(path) for group in get_manager().hook.fhir_bridge_terminology() for path in group]
-    unique = list(dict.fromkeys(path.resolve() for path in found))
+    results = [Path(path) for group in get_manager().hook.fhir_bridge_terminology() for path in group]
+    unique = list(dict.fromkeys(path.resolve() for path in results))
     ours = [path for path in unique if _ships(path)]
     return ours + [path for path in unique if path not in ours]
 

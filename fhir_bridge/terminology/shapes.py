@@ -122,12 +122,14 @@ def misshapen(resource: Mapping[str, Any]) -> str:
                 if value is not None and not isinstance(value, str):
                     return f"{where} is not a string"
             elif kind is _Texts:
-                if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
+                if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
                     return f"{where} is not a list of strings"
             elif isinstance(kind, _Many):
                 if not isinstance(value, list):
                     return f"{where} is not a list"
-                waiting.extend((one, kind.form, f"{where}[{place}]") for place, one in enumerate(value))
+                waiting.extend(
+                    (item, kind.form, f"{where}[{location}]") for location, item in enumerate(value)
+                )
             else:
                 waiting.append((value, kind, where))
     return ""

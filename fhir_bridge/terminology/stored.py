@@ -56,8 +56,8 @@ class StoreLayer:
         """All versions of a code system."""
         if self.store is None:
             return {}
-        found = ((version, self.store.get(url, version)) for version in self.store.versions(url))
-        return {version: content for version, content in found if content is not None}
+        results = ((version, self.store.get(url, version)) for version in self.store.versions(url))
+        return {version: content for version, content in results if content is not None}
 
     def supplements(self, url: str) -> Sequence[ResourceContent]:  # noqa: ARG002 - it keeps none
         """None."""
@@ -71,11 +71,11 @@ class StoreLayer:
         """All versions of a value set."""
         if self.store is None:
             return {}
-        found = (
+        results = (
             (version, self.store.value_set(url, version))
             for version in self._value_set_versions().get(url, ())
         )
-        return {version: ValueSetDefinition(one) for version, one in found if one is not None}
+        return {version: ValueSetDefinition(item) for version, item in results if item is not None}
 
     def _value_set_versions(self) -> Mapping[str, Sequence[str]]:
         if self.store is None:

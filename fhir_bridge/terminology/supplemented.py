@@ -65,11 +65,11 @@ class SupplementedContent:
     @cached_property
     def properties(self) -> Sequence[PropertyDefinition]:
         """The properties of the base, then those that the supplements add."""
-        found = {one.code: one for one in self.base.properties}
+        results = {item.code: item for item in self.base.properties}
         for supplement in self.supplements:
-            for one in supplement.properties:
-                found.setdefault(one.code, one)
-        return tuple(found.values())
+            for item in supplement.properties:
+                results.setdefault(item.code, item)
+        return tuple(results.values())
 
     def get(self, code: str) -> ConceptDetail | None:
         """The concept with what the supplements add to it."""
@@ -81,7 +81,7 @@ class SupplementedContent:
             if more is None:
                 continue
             source = canonical(supplement)
-            names = [replace(one, source=source) for one in more.designations]
+            names = [replace(designation, source=source) for designation in more.designations]
             if more.display:
                 names.insert(0, Designation(more.display, supplement.language, source=source))
             detail = replace(
@@ -122,20 +122,20 @@ class SupplementedContent:
 
     def with_property(self, name: str, value: str) -> Iterator[str]:
         """Codes that have the property in the base or in a supplement, each once."""
-        found = dict.fromkeys(self.base.with_property(name, value))
+        result = dict.fromkeys(self.base.with_property(name, value))
         for supplement in self.supplements:
             for code in supplement.with_property(name, value):
                 right = self.base.find(code)
                 if right is not None:
-                    found[right] = None
-        return iter(found)
+                    result[right] = None
+        return iter(result)
 
     def search(self, text: str, limit: int = 1000, active_only: bool = False) -> list[str]:
         """The base's hits, then those of the supplements' names."""
-        found = dict.fromkeys(self.base.search(text, limit, active_only))
+        result = dict.fromkeys(self.base.search(text, limit, active_only))
         for supplement in self.supplements:
             for code in supplement.search(text, limit):
                 detail = self.base.get(code)
                 if detail is not None and not (active_only and not detail.active):
-                    found[detail.code] = None
-        return list(found)[:limit]
+                    result[detail.code] = None
+        return list(result)[:limit]

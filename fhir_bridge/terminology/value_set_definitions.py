@@ -96,7 +96,7 @@ class ValueSetDefinition:
         }
 
     @cached_property
-    def asks_nothing(self) -> bool:
+    def has_no_requests(self) -> bool:
         """Whether it leaves everything to who uses it: it names no language and has no extension that could."""
         return not ({"language", "extension"} & self.resource.keys()) and "extension" not in (
             self.compose or {}
@@ -121,12 +121,12 @@ class ValueSetDefinition:
     @cached_property
     def listed(self) -> Mapping[str | None, frozenset[str]]:
         """Codes that includes list without further condition, by system; None has those of all systems."""
-        found: dict[str | None, set[str]] = {None: set()}
+        results: dict[str | None, set[str]] = {None: set()}
         for part in self.includes:
             if part.concepts is not None and part.system and not part.filters and not part.value_sets:
-                found.setdefault(part.system, set()).update(part.concepts)
-                found[None].update(part.concepts)
-        return {system: frozenset(codes) for system, codes in found.items()}
+                results.setdefault(part.system, set()).update(part.concepts)
+                results[None].update(part.concepts)
+        return {system: frozenset(codes) for system, codes in results.items()}
 
     @property
     def active_only(self) -> bool:
@@ -139,15 +139,15 @@ class ValueSetDefinition:
         expansion = self.resource.get("expansion")
         if self.compose is not None or not isinstance(expansion, Mapping):
             return None
-        found: dict[tuple[str, str], Mapping[str, Any]] = {}
+        results: dict[tuple[str, str], Mapping[str, Any]] = {}
         waiting = list(reversed(expansion.get("contains", ())))
         while waiting:
             entry = waiting.pop()
             if isinstance(entry, Mapping):
                 if isinstance(entry.get("code"), str) and not entry.get("abstract"):
-                    found.setdefault((str(entry.get("system", "")), entry["code"]), entry)
+                    results.setdefault((str(entry.get("system", "")), entry["code"]), entry)
                 waiting.extend(reversed(entry.get("contains", ())))
-        return found
+        return results
 
     @property
     def expansion_whole(self) -> bool:
@@ -169,8 +169,13 @@ class _TableDefinition(ValueSetDefinition):
 
     def __init__(self, table: Table, known: definitions.Definitions) -> None:
         self._known = known
-        told = {"resourceType": "ValueSet", "url": table.url, "version": table.version, "status": "active"}
-        super().__init__({key: value for key, value in told.items() if value})
+        metadata = {
+            "resourceType": "ValueSet",
+            "url": table.url,
+            "version": table.version,
+            "status": "active",
+        }
+        super().__init__({key: value for key, value in metadata.items() if value})
         self._table = table
 
     @property
@@ -234,12 +239,12 @@ class _TableCodes(Mapping[str, Mapping[str, Any]]):
     @cached_property
     def _ordered(self) -> Sequence[str]:
         table = self._known.code_system(self._system)
-        places = {} if table is None else {code: place for place, code in enumerate(table.concepts)}
-        return sorted(self._codes, key=lambda code: (places.get(code, len(places)), code))
+        locations = {} if table is None else {code: location for location, code in enumerate(table.concepts)}
+        return sorted(self._codes, key=lambda code: (locations.get(code, len(locations)), code))
 
 
 def _parts(compose: Mapping[str, Any] | None, kind: str) -> Sequence[Part]:
-    found = []
+    parts = []
     for index, raw in enumerate((compose or {}).get(kind, ())):
         if not isinstance(raw, Mapping):
             continue
@@ -262,7 +267,7 @@ def _parts(compose: Mapping[str, Any] | None, kind: str) -> Sequence[Part]:
             )
             for i, entry in enumerate(raw.get("filter", ()))
         )
-        found.append(
+        parts.append(
             Part(
                 where,
                 raw.get("system"),
@@ -273,4 +278,4 @@ def _parts(compose: Mapping[str, Any] | None, kind: str) -> Sequence[Part]:
                 raw,
             )
         )
-    return found
+    return parts

@@ -40,7 +40,11 @@ def newest(versions: Iterable[str]) -> str | None:
 
 def fitting(pattern: str, versions: Collection[str]) -> str | None:
     """The version that is the pattern itself, else the newest that suits it; None where none does."""
-    return pattern if pattern in versions else newest(one for one in versions if matches(pattern, one))
+    return (
+        pattern
+        if pattern in versions
+        else newest(version for version in versions if matches(pattern, version))
+    )
 
 
 def matches(pattern: str, version: str) -> bool:

@@ -36,5 +36,5 @@ def test_junk_at_seeded_places_of_the_official_examples_never_raises(shared: Pat
     validator, chance = get_validator(), random.Random(20240229)
     for path in sorted((shared / "suites/fhir-test-cases-r4/examples").glob("*.json")):
         resource = loads_exact(path.read_bytes())
-        for place in chance.choices(list(places(resource)), k=40):
-            validator.validate(put(resource, place, copy.deepcopy(chance.choice(JUNK))))
+        for location in chance.choices(list(places(resource)), k=40):
+            validator.validate(put(resource, location, copy.deepcopy(chance.choice(JUNK))))

@@ -11,7 +11,7 @@ import pytest
 from fhir_bridge.fhir import definitions
 from fhir_bridge.fhir.definitions.r4 import GENERATED
 from fhir_bridge.fhir.definitions.registration import with_structures
-from fhir_bridge.fhir.definitions.table import Table, pack
+from fhir_bridge.fhir.definitions.table import Table, encode_table
 from tests.fhir.resources import VARIANT
 
 
@@ -213,9 +213,9 @@ def test_an_unknown_base_is_refused() -> None:
 
 
 def test_equal_content_packs_to_equal_bytes(tmp_path: Path) -> None:
-    one, other = pack({"b": 1, "a": [2]}, {"h": 3}), pack({"a": [2], "b": 1}, {"h": 3})
-    assert one == other
-    (tmp_path / "t.z").write_bytes(one)
+    item, other = encode_table({"b": 1, "a": [2]}, {"h": 3}), encode_table({"a": [2], "b": 1}, {"h": 3})
+    assert item == other
+    (tmp_path / "t.z").write_bytes(item)
     table = Table(tmp_path / "t.z")
     assert (list(table), table.get("a"), table.get("c"), table.header) == (["a", "b"], [2], None, {"h": 3})
 

@@ -21,17 +21,17 @@ def test_a_resource_does_not_differ_from_itself_as_bytes() -> None:
 
 
 def test_a_changed_value_is_shown_with_its_place() -> None:
-    (found,) = difference(troponin(), {**troponin(), "status": "amended"})
-    assert found == Difference("Observation.status", "final", "amended")
-    assert str(found) == 'Observation.status: "final" ≠ "amended"'
+    (result,) = difference(troponin(), {**troponin(), "status": "amended"})
+    assert result == Difference("Observation.status", "final", "amended")
+    assert str(result) == 'Observation.status: "final" ≠ "amended"'
 
 
 def test_what_one_side_lacks_is_absent_there() -> None:
     other = troponin()
     del other["referenceRange"]
-    (found,) = difference(other, troponin())
-    assert found.left is ABSENT
-    assert str(found).startswith("Observation.referenceRange: absent ≠")
+    (result,) = difference(other, troponin())
+    assert result.left is ABSENT
+    assert str(result).startswith("Observation.referenceRange: absent ≠")
 
 
 def test_decimals_differ_by_value_and_on_request_by_precision() -> None:
@@ -60,15 +60,15 @@ def test_a_component_that_changed_meets_its_former_self() -> None:
     other = variant()
     other["component"].reverse()
     other["component"][1]["valueString"] = "T"  # the alternate allele
-    (found,) = difference(variant(), other)
-    assert found == Difference("Observation.component[3].valueString", "A", "T")
+    (result,) = difference(variant(), other)
+    assert result == Difference("Observation.component[3].valueString", "A", "T")
 
 
 def test_a_component_too_many_is_one_difference() -> None:
     other = variant()
     other["component"].insert(0, {"code": concept(LOINC, "82121-5"), "valueInteger": 30})
-    (found,) = difference(variant(), other)
-    assert (found.path, found.left) == ("Observation.component[0]", ABSENT)
+    (result,) = difference(variant(), other)
+    assert (result.path, result.left) == ("Observation.component[0]", ABSENT)
 
 
 def test_a_server_s_meta_is_left_aside() -> None:
@@ -100,15 +100,15 @@ def test_true_is_not_one() -> None:
 
 def cohort(prefix: str) -> list[dict[str, Any]]:
     """Two people alike but for a result: only what refers to them tells them apart."""
-    found: list[dict[str, Any]] = []
+    results: list[dict[str, Any]] = []
     for number, value in enumerate(("0.01", "0.09")):
         person = {"resourceType": "Patient", "id": f"{prefix}-{number}", "gender": "female"}
         result = troponin()
         result["id"] = f"{prefix}-r{number}"
         result["subject"] = {"reference": f"Patient/{person['id']}"}
         result["valueQuantity"]["value"] = Decimal(value)
-        found += [person, result]
-    return found
+        results += [person, result]
+    return results
 
 
 def test_sets_are_paired_by_content_and_references_follow() -> None:
@@ -136,16 +136,16 @@ def test_a_reference_to_the_wrong_person_is_found() -> None:
 
 
 def test_what_finds_no_partner_is_reported_whole() -> None:
-    (found,) = difference_of_sets(cohort("a"), [*cohort("b"), {"resourceType": "Device", "id": "d"}])
-    assert (found.path, found.left) == ("Device/d", ABSENT)
+    (result,) = difference_of_sets(cohort("a"), [*cohort("b"), {"resourceType": "Device", "id": "d"}])
+    assert (result.path, result.left) == ("Device/d", ABSENT)
 
 
 def test_sets_by_id() -> None:
     changed = cohort("a")
     changed[1]["category"] = [concept(CATEGORY, "exam")]
-    found = difference_of_sets(cohort("a"), list(reversed(changed)), ignore_ids=False)
-    assert found
-    assert all(d.path.startswith("Observation/a-r0.category") for d in found)
+    result = difference_of_sets(cohort("a"), list(reversed(changed)), ignore_ids=False)
+    assert result
+    assert all(d.path.startswith("Observation/a-r0.category") for d in result)
     assert difference_of_sets(cohort("a"), cohort("b"), ignore_ids=False) != []
 
 
@@ -194,11 +194,11 @@ def test_bundles_with_other_names_for_one_graph_are_equal() -> None:
 def test_a_change_in_an_entry_is_one_difference_and_does_not_spread() -> None:
     left, right = document("Patient/p", "Observation/o"), document("urn:uuid:1", "urn:uuid:2")
     right["entry"][0]["resource"]["gender"] = "other"
-    (found,) = difference(left, right)
-    assert (found.path, found.kind) == ("Bundle.entry[0].resource.gender", "changed")
+    (result,) = difference(left, right)
+    assert (result.path, result.kind) == ("Bundle.entry[0].resource.gender", "changed")
     del right["entry"][0]
-    (found,) = difference(left, right)
-    assert (found.path, found.kind) == ("Bundle.entry[0]", "removed")
+    (result,) = difference(left, right)
+    assert (result.path, result.kind) == ("Bundle.entry[0]", "removed")
 
 
 def test_entries_of_a_document_are_in_order() -> None:
@@ -208,27 +208,27 @@ def test_entries_of_a_document_are_in_order() -> None:
     assert difference(left, right) != []
     right["entry"].reverse()
     right["entry"].insert(0, {"resource": {"resourceType": "Basic"}})
-    (found,) = difference(left, right)
-    assert (found.path, found.kind) == ("Bundle.entry[0]", "added")
+    (result,) = difference(left, right)
+    assert (result.path, result.kind) == ("Bundle.entry[0]", "added")
 
 
 def test_contained_resources_are_followed_by_their_references() -> None:
-    def order(one: str, two: str, *, swapped: bool = False) -> dict[str, Any]:
+    def order(name: str, two: str, *, swapped: bool = False) -> dict[str, Any]:
         contained = [
-            {"resourceType": "Practitioner", "id": one, "gender": "female"},
+            {"resourceType": "Practitioner", "id": name, "gender": "female"},
             {"resourceType": "Practitioner", "id": two, "gender": "male"},
         ]
         return {
             "resourceType": "ServiceRequest",
             "contained": contained[::-1] if swapped else contained,
-            "requester": {"reference": f"#{one}"},
+            "requester": {"reference": f"#{name}"},
             "performer": [{"reference": f"#{two}"}],
         }
 
     assert difference(order("a", "b"), order("x", "y", swapped=True)) == []
     other = order("x", "y")
     other["requester"], other["performer"] = {"reference": "#y"}, [{"reference": "#x"}]
-    assert {found.path for found in difference(order("a", "b"), other)} == {
+    assert {result.path for result in difference(order("a", "b"), other)} == {
         "ServiceRequest.requester.reference",
         "ServiceRequest.performer[0].reference",
     }
@@ -243,8 +243,8 @@ def test_what_stands_beside_a_reference_tells_what_it_names() -> None:
 
     assert difference(account(("a", 1), ("b", 2)), account(("y", 2), ("x", 1))) == []
     assert difference(account(("a", 1), ("b", 2)), account(("b", 2), ("a", 1))) == []
-    (found,) = difference(account(("a", 1), ("b", 2)), account(("y", 3), ("x", 1)))
-    assert found == Difference("Account.coverage[1].priority", 2, 3)
+    (result,) = difference(account(("a", 1), ("b", 2)), account(("y", 3), ("x", 1)))
+    assert result == Difference("Account.coverage[1].priority", 2, 3)
 
 
 def test_a_reference_to_another_version_is_one_to_the_same_resource() -> None:
@@ -255,7 +255,7 @@ def test_a_reference_to_another_version_is_one_to_the_same_resource() -> None:
 def test_a_conditional_reference_is_content() -> None:
     left = {**troponin(), "subject": {"reference": "Patient?identifier=1"}}
     right = {**troponin(), "subject": {"reference": "Patient?identifier=2"}}
-    assert [found.path for found in difference(left, right)] == ["Observation.subject.reference"]
+    assert [result.path for result in difference(left, right)] == ["Observation.subject.reference"]
 
 
 def test_one_changed_resource_of_a_chain_is_one_difference() -> None:
@@ -271,7 +271,9 @@ def test_one_changed_resource_of_a_chain_is_one_difference() -> None:
 
     right = chain("b")
     right[12] = {**right[12], "status": "amended"}
-    assert [found.path for found in difference_of_sets(chain("a"), right[::-1])] == ["Observation/a12.status"]
+    assert [difference_of_set.path for difference_of_set in difference_of_sets(chain("a"), right[::-1])] == [
+        "Observation/a12.status"
+    ]
 
 
 def test_a_ring_is_not_two_smaller_rings() -> None:
@@ -304,9 +306,9 @@ def test_times_are_compared_as_written_or_as_instants() -> None:
 
 
 def test_narratives_order_and_emptiness_count_by_option() -> None:
-    told = {**troponin(), "text": {"status": "generated", "div": "<div>x</div>"}}
-    assert len(difference(troponin(), told)) == 1
-    assert difference(troponin(), told, narrative=False) == []
+    statements = {**troponin(), "text": {"status": "generated", "div": "<div>x</div>"}}
+    assert len(difference(troponin(), statements)) == 1
+    assert difference(troponin(), statements, narrative=False) == []
     turned = variant()
     turned["component"].reverse()
     assert difference(variant(), turned, ordered=True) != []
@@ -319,9 +321,9 @@ def test_numbers_differ_by_their_least_digit_and_by_their_sign() -> None:
     def numbered(value: str) -> dict[str, Any]:
         return {"resourceType": "Observation", "valueQuantity": {"value": Decimal(value)}}
 
-    for one, two in (("-1", "-2"), ("0.1", "0.01"), ("1" * 40 + "1", "1" * 40 + "2"), ("1E+9", "1E+8")):
-        assert len(difference(numbered(one), numbered(two))) == 1
-        assert len(difference([numbered(one)][0], numbered(two), precision=True)) == 1
+    for item, two in (("-1", "-2"), ("0.1", "0.01"), ("1" * 40 + "1", "1" * 40 + "2"), ("1E+9", "1E+8")):
+        assert len(difference(numbered(item), numbered(two))) == 1
+        assert len(difference([numbered(item)][0], numbered(two), precision=True)) == 1
     assert difference(numbered("1E+2"), numbered("100.0")) == []
     assert difference({"resourceType": "Basic", "x": 100}, {"resourceType": "Basic", "x": 1e2}) == []
 
@@ -335,22 +337,22 @@ def test_a_primitive_s_extensions_go_by_the_position_of_its_values() -> None:
 def test_a_changed_coding_is_told_by_its_code() -> None:
     other = troponin()
     other["category"][0]["coding"][0]["code"] = "exam"
-    (found,) = difference(troponin(), other)
-    assert found.path == "Observation.category[0].coding[0].code"
+    (result,) = difference(troponin(), other)
+    assert result.path == "Observation.category[0].coding[0].code"
 
 
 def test_results_are_for_programs_and_for_people() -> None:
     other = {**troponin(), "status": "amended", "issued": "2024-01-01T00:00:00Z"}
     del other["referenceRange"]
-    found = difference(troponin(), other)
-    assert [one.to_json()["kind"] for one in found] == ["changed", "removed", "added"]
-    assert found[0].to_json() == {
+    result = difference(troponin(), other)
+    assert [item.to_json()["kind"] for item in result] == ["changed", "removed", "added"]
+    assert result[0].to_json() == {
         "kind": "changed",
         "path": "Observation.status",
         "left": "final",
         "right": "amended",
     }
-    lines = render(found).splitlines()
+    lines = render(result).splitlines()
     assert lines[0] == '~ Observation.status: "final" → "amended"'
     assert [line[0] for line in lines] == ["~", "-", "+", "3"]
     assert render([]) == "no differences"

@@ -27,9 +27,9 @@ def write(file: Path, *resources: dict[str, Any]) -> Path:
 def test_two_versions_of_a_resource(tmp_path: Path) -> None:
     left = write(tmp_path / "left.json", troponin())
     right = write(tmp_path / "right.json", {**troponin(), "id": "other", "status": "amended"})
-    told = run(left, right)
-    assert told.exit_code == 1
-    assert told.stdout.splitlines() == ['~ Observation.status: "final" → "amended"', "1 difference"]
+    details = run(left, right)
+    assert details.exit_code == 1
+    assert details.stdout.splitlines() == ['~ Observation.status: "final" → "amended"', "1 difference"]
     counted = run(left, right, "--ids", "--format", "json")
     assert [json.loads(line)["path"] for line in counted.stdout.splitlines()] == [
         "Observation.id",
@@ -44,9 +44,9 @@ def test_two_folders_in_whatever_order(tmp_path: Path) -> None:
     right = write(tmp_path / "right" / "p.json", {**patient(), "id": "p"})
     assert run(left.parent, right.parent).exit_code == 0
     right.unlink()
-    told = run(left.parent, right.parent)
-    assert told.exit_code == 1
-    assert told.stdout.startswith("- Patient/p1: ")
+    details = run(left.parent, right.parent)
+    assert details.exit_code == 1
+    assert details.stdout.startswith("- Patient/p1: ")
 
 
 def test_what_cannot_be_read_is_named(tmp_path: Path) -> None:

@@ -45,9 +45,9 @@ def test_an_empty_part_is_refused_unless_it_is_optional(empty: str | None) -> No
 
 def test_the_key_is_made_once_for_its_owner_only(tmp_path: Path) -> None:
     path = tmp_path / "site" / "site.key"
-    made = IdKey.load_or_make(path)
+    result = IdKey.load_or_make(path)
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    assert IdKey.load_or_make(path).fingerprint == made.fingerprint
+    assert IdKey.load_or_make(path).fingerprint == result.fingerprint
 
 
 def test_a_key_that_others_can_read_is_refused(tmp_path: Path) -> None:

@@ -26,13 +26,13 @@ COMPARTMENT = definitions.patient_compartment()
 def element(resource_type: str, path: str) -> definitions.Element:
     """The element at a path; fails where R4 has none."""
     definition = definitions.type_definition(resource_type)
-    parent, found = resource_type, None
+    parent, match = resource_type, None
     for name in path.split("."):
-        found = next((one for one in definition.children(parent) if one.name == name), None)
-        assert found is not None, f"R4 has no {parent}.{name}"
-        parent = found.path
-    assert found is not None
-    return found
+        match = next((child for child in definition.children(parent) if child.name == name), None)
+        assert match is not None, f"R4 has no {parent}.{name}"
+        parent = match.path
+    assert match is not None
+    return match
 
 
 def test_every_resource_type_has_a_row_and_nothing_else_has() -> None:

@@ -17,16 +17,16 @@ WOMAN = Person("female", "1961-04-05")
 
 
 def quantity(value: object, code: str = "mmol/L", comparator: str = "") -> dict[str, Any]:
-    found = {"value": Decimal(str(value)), "unit": code, "system": UCUM, "code": code}
-    return found | ({"comparator": comparator} if comparator else {})
+    results = {"value": Decimal(str(value)), "unit": code, "system": UCUM, "code": code}
+    return results | ({"comparator": comparator} if comparator else {})
 
 
 def position(value: Any, *ranges: dict[str, Any], person: Person = ANYONE, at: str = "2026-03-02") -> str:
     node = {"valueQuantity": value, "referenceRange": list(ranges)}
-    found = standing_of(node, person, at)
-    assert found is not None
-    assert (found.position == "unknown") is bool(found.reason)
-    return found.position
+    result = standing_of(node, person, at)
+    assert result is not None
+    assert (result.position == "unknown") is bool(result.reason)
+    return result.position
 
 
 def bounds(low: object = None, high: object = None, code: str = "mmol/L", **more: Any) -> dict[str, Any]:
@@ -216,8 +216,8 @@ def test_nothing_that_is_stored_breaks_the_comparison(value: Any, ranges: Any, g
 def test_a_value_that_is_no_number_is_not_taken_for_inside(
     value: dict[str, Any], text: str, expected: str | None
 ) -> None:
-    found = standing_of(value | {"referenceRange": [{"text": text}]}, ANYONE)
-    assert (found and (found.position, found.reason)) == (expected and ("unknown", expected))
+    result = standing_of(value | {"referenceRange": [{"text": text}]}, ANYONE)
+    assert (result and (result.position, result.reason)) == (expected and ("unknown", expected))
 
 
 def test_a_range_that_ends_below_its_beginning_is_none() -> None:

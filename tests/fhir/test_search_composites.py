@@ -31,17 +31,17 @@ PRESSURE: dict[str, Any] = {
 
 
 def _pairs(resource: dict[str, Any], parameter: str) -> list[tuple[list[str], list[Decimal | None]]]:
-    found = []
+    results = []
     for entry in extract_composites(resource):
         if entry.parameter == parameter:
             codes, quantities = entry.components
-            found.append(
+            results.append(
                 (
                     [code.code for code in codes if isinstance(code, TokenEntry)],
                     [value.low for value in quantities if isinstance(value, QuantityEntry)],
                 )
             )
-    return found
+    return results
 
 
 def test_a_component_s_code_goes_with_its_own_value() -> None:
@@ -62,10 +62,10 @@ def test_a_component_may_stand_elsewhere_in_the_resource() -> None:
         "referenceSeq": {"chromosome": _concept("LA21271-6"), "windowStart": 1, "windowEnd": 99},
         "variant": [{"start": 5, "end": 6}, {"start": 8}],
     }
-    (found,) = [
+    (result,) = [
         entry for entry in extract_composites(sequence) if entry.parameter == "chromosome-variant-coordinate"
     ]
-    assert [[entry[1] for entry in part] for part in found.components] == [
+    assert [[entry[1] for entry in part] for part in result.components] == [
         [LOINC],
         [Decimal(5)],
         [Decimal(6)],

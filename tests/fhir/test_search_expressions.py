@@ -45,17 +45,17 @@ def compiled(expression: str) -> Compiled:
     """A parameter by this expression, of the first search type that its values have a form for."""
     for kind in ("string", "token", "reference", "quantity"):
         known = with_search_parameters(definitions.DEFAULT, [_parameter(kind, expression, code="x")])
-        found = Compiled(known, "Patient", frozenset({"x"}))
-        if "x" in found.codes:
+        result = Compiled(known, "Patient", frozenset({"x"}))
+        if "x" in result.codes:
             break
-    return found
+    return result
 
 
 def walked(expression: str) -> list[Any]:
     """What the walk finds; the evaluator is not asked."""
-    found = compiled(expression)
-    assert not found._apart, f"{expression} is left to the evaluator"
-    return [value for _, _, value in found.values(PATIENT)]
+    result = compiled(expression)
+    assert not result._apart, f"{expression} is left to the evaluator"
+    return [value for _, _, value in result.values(PATIENT)]
 
 
 def evaluated(expression: str, kind: str = "string") -> Evaluated:
@@ -98,12 +98,15 @@ def test_a_path_leads_to_its_values(expression: str, expected: list[Any]) -> Non
 
 def test_a_reference_is_judged_by_its_text_its_contained_target_or_its_type() -> None:
     organizations = walked("Patient.generalPractitioner.where(resolve() is Organization)")
-    assert [found["reference"] for found in organizations] == [
+    assert [organization["reference"] for organization in organizations] == [
         "#o",
         "https://elsewhere.org/fhir/Organization/9",
     ]
     practitioners = walked("Patient.generalPractitioner.where(resolve() is Practitioner)")
-    assert [found["reference"] for found in practitioners] == ["Practitioner/1/_history/2", "urn:uuid:1"]
+    assert [organization["reference"] for organization in practitioners] == [
+        "Practitioner/1/_history/2",
+        "urn:uuid:1",
+    ]
     assert target_type({"reference": "Patient"}, {}) is None
     assert target_type({"type": "http://hl7.org/fhir/StructureDefinition/Device"}, {}) == "Device"
     assert target_type({"reference": "#"}, PATIENT) == "Patient"
@@ -121,9 +124,9 @@ EVALUATED = [
 
 @pytest.mark.parametrize("expression", EVALUATED)
 def test_what_has_no_compiled_form_is_evaluated_by_itself(expression: str) -> None:
-    found = compiled(expression)
-    assert [one.parameter.code for one in found._apart] == ["x"]
-    assert "x" in found.codes
+    result = compiled(expression)
+    assert [item.parameter.code for item in result._apart] == ["x"]
+    assert "x" in result.codes
 
 
 @pytest.mark.parametrize(
@@ -137,17 +140,17 @@ def test_what_has_no_compiled_form_is_evaluated_by_itself(expression: str) -> No
     ],
 )
 def test_what_finds_nothing_is_listed_with_the_reason(expression: str, reason: str) -> None:
-    found = compiled(expression)
-    assert "x" not in found.codes
-    assert [one.code for one in found.uncompiled] == ["x"]
-    assert found.uncompiled[0].reason.startswith(reason)
+    result = compiled(expression)
+    assert "x" not in result.codes
+    assert [item.code for item in result.uncompiled] == ["x"]
+    assert result.uncompiled[0].reason.startswith(reason)
 
 
 @given(st.text(alphabet="Patient.namegvwhr()[]|='0 as%resource", max_size=40))
 def test_any_text_is_compiled_or_refused(text: str) -> None:
-    found = compiled(text)
-    assert ("x" in found.codes) is not bool(found.uncompiled)
-    found.values(PATIENT)
+    result = compiled(text)
+    assert ("x" in result.codes) is not bool(result.uncompiled)
+    result.values(PATIENT)
 
 
 WALKED = [
@@ -169,17 +172,17 @@ WALKED = [
 
 @pytest.mark.parametrize("expression", WALKED)
 def test_the_walk_finds_what_fhirpath_finds(expression: str) -> None:
-    walk, one = compiled(expression), evaluated(expression)
+    walk, item = compiled(expression), evaluated(expression)
     assert not walk._apart
     for resource in (PATIENT, *mutants(PATIENT, 200, seed=len(expression))):
         if resource.get("resourceType") != "Patient":
             continue
-        found = [(kind, value) for _, kind, value in walk.values(resource)]
+        pairs = [(kind, value) for _, kind, value in walk.values(resource)]
         if (
             "resolve()" in expression
         ):  # the walk takes the type that a reference states, where its text says none
-            found = [pair for pair in found if target_type({**pair[1], "type": None}, resource)]
-        assert _as_set(found) == _as_set(one.values(resource)), resource
+            pairs = [pair for pair in pairs if target_type({**pair[1], "type": None}, resource)]
+        assert _as_set(pairs) == _as_set(item.values(resource)), resource
 
 
 def _as_set(pairs: list[tuple[str, Any]]) -> set[str]:
@@ -200,12 +203,12 @@ def _parameter(kind: str, expression: str, **more: Any) -> dict[str, Any]:
 
 
 def test_an_expression_of_a_site_goes_to_the_engine() -> None:
-    found: list[Any] = []
-    evaluated("Patient.birthDate.extension('urn:time')", "date").extract(PATIENT, found.append)
-    assert [entry.low.isoformat() for entry in found] == ["1950-01-01T10:00:00+00:00"]
+    results: list[Any] = []
+    evaluated("Patient.birthDate.extension('urn:time')", "date").extract(PATIENT, results.append)
+    assert [entry.low.isoformat() for entry in results] == ["1950-01-01T10:00:00+00:00"]
     patient = {"resourceType": "Patient", "gender": "male"}
-    evaluated("Patient.gender.first()", "token").extract(patient, found.append)
-    assert found[-1] == TokenEntry("own", "http://hl7.org/fhir/administrative-gender", "male")
+    evaluated("Patient.gender.first()", "token").extract(patient, results.append)
+    assert results[-1] == TokenEntry("own", "http://hl7.org/fhir/administrative-gender", "male")
 
 
 def test_an_expression_that_fails_on_a_resource_finds_nothing_there_and_is_told_once(

@@ -309,9 +309,9 @@ def test_samples_are_found_between_their_bounds() -> None:
         "dimensions": 1,
         "data": "2 4 E L -2",
     }
-    (found,) = _of({"resourceType": "Observation", "valueSampledData": samples}, "value-quantity")
-    assert isinstance(found, QuantityEntry)
-    assert (found.low, found.high, found.code) == (Decimal("-3.0"), Decimal("3.0"), "mV")
+    (result,) = _of({"resourceType": "Observation", "valueSampledData": samples}, "value-quantity")
+    assert isinstance(result, QuantityEntry)
+    assert (result.low, result.high, result.code) == (Decimal("-3.0"), Decimal("3.0"), "mV")
     spoilt = {**samples, "data": "E"}
     assert _of({"resourceType": "Observation", "valueSampledData": spoilt}, "value-quantity") == []
 
@@ -342,20 +342,20 @@ _JUNK = (
 def test_whatever_stands_in_a_resource_it_is_walked(data: st.DataObject) -> None:
     resource = copy.deepcopy(OBSERVATION)
     for _ in range(data.draw(st.integers(1, 4))):
-        place: Any = resource
+        location: Any = resource
         while True:
             keys = (
-                [key for key in place if key != "resourceType"]
-                if isinstance(place, dict)
-                else range(len(place))
+                [key for key in location if key != "resourceType"]
+                if isinstance(location, dict)
+                else range(len(location))
             )
             if not keys:
                 break
             key = data.draw(st.sampled_from(list(keys)))
-            if isinstance(place[key], dict | list) and data.draw(st.booleans()):
-                place = place[key]
+            if isinstance(location[key], dict | list) and data.draw(st.booleans()):
+                location = location[key]
                 continue
-            place[key] = copy.deepcopy(data.draw(_JUNK))  # it may be spoilt further
+            location[key] = copy.deepcopy(data.draw(_JUNK))  # it may be spoilt further
             break
     assert all(entry.parameter for entry in (*extract(resource), *extract_composites(resource)))
 

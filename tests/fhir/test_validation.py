@@ -150,15 +150,15 @@ def test_an_extension_is_held_to_its_definition(validator: Validator) -> None:
         {"url": "http://example.org/shoe-size", "valueInteger": 43},
         {"url": "http://hl7.org/fhir/StructureDefinition/patient-birthPlace"},
     ]
-    found = validator.validate(person)
-    assert [(i.code, i.expression) for i in found] == [
+    result = validator.validate(person)
+    assert [(i.code, i.expression) for i in result] == [
         ("FB-FHIR-051", "Patient.extension[0].value"),
         ("FB-FHIR-051", "Patient.extension[1].extension[0]"),
         ("FB-FHIR-050", "Patient.extension[2]"),
         ("FB-FHIR-060", "Patient.extension[3]"),
         ("FB-FHIR-051", "Patient.extension[3]"),
     ]
-    assert found[2].severity == "warning"
+    assert result[2].severity == "warning"
 
 
 def test_contained_resources_resolve_and_are_used(validator: Validator) -> None:
@@ -189,8 +189,8 @@ def test_contained_resources_resolve_and_are_used(validator: Validator) -> None:
     ],
 )
 def test_unsafe_narrative_is_refused(validator: Validator, div: str) -> None:
-    found = errors(validator.validate({**patient(), "text": {"status": "generated", "div": div}}))
-    assert found == [("FB-FHIR-070", "Patient.text.div")]
+    result = errors(validator.validate({**patient(), "text": {"status": "generated", "div": div}}))
+    assert result == [("FB-FHIR-070", "Patient.text.div")]
 
 
 def test_safe_narrative_passes(validator: Validator) -> None:
@@ -283,8 +283,8 @@ def test_references_inside_a_bundle_are_followed(validator: Validator) -> None:
         {"reference": "urn:uuid:8f1c2d3e-0000-4000-8000-000000000002"},
         {"reference": "urn:uuid:8f1c2d3e-0000-4000-8000-000000000009"},
     ]
-    found = [(i.code, i.expression) for i in validator.validate(wrong)]
-    assert found == [
+    results = [(i.code, i.expression) for i in validator.validate(wrong)]
+    assert results == [
         ("FB-FHIR-040", "Bundle.entry[1].resource.performer[0].reference"),
         ("FB-FHIR-043", "Bundle.entry[1].resource.performer[1].reference"),
     ]

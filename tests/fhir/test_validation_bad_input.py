@@ -119,15 +119,15 @@ KNOWN_WRONG = {
 @pytest.mark.shared
 def test_the_official_examples_are_valid_but_for_their_known_faults(shared: Path) -> None:
     validator = Validator()
-    judged = 0
+    checked = 0
     for path in sorted((shared / "suites/fhir-test-cases-r4/examples").glob("*.json")):
         resource = json.loads(path.read_bytes())
         if not isinstance(resource, dict) or "resourceType" not in resource:
             continue
-        judged += 1
+        checked += 1
         errors = {i.code for i in validator.validate(path.read_bytes()) if i.severity in ("error", "fatal")}
         assert errors == KNOWN_WRONG.get(path.name, set()), path.name
-    assert judged > 60
+    assert checked > 60
 
 
 @pytest.mark.shared
@@ -139,9 +139,9 @@ def test_mutants_of_the_official_examples_are_refused(shared: Path) -> None:
         resource = loads_exact(path.read_bytes())
         if "resourceType" not in resource:
             continue
-        for place in chance.sample(list(places(resource)), 5):
-            named = isinstance(place[-1], str)
-            renamed = [put(resource, (*place[:-1], f"{place[-1]}x"), 1)] if named else []
-            for mutant in (put(resource, place, {}), *renamed):
+        for location in chance.sample(list(places(resource)), 5):
+            named = isinstance(location[-1], str)
+            renamed = [put(resource, (*location[:-1], f"{location[-1]}x"), 1)] if named else []
+            for mutant in (put(resource, location, {}), *renamed):
                 issues = validator.validate(mutant)
-                assert any(i.severity in ("error", "fatal") for i in issues), (path.name, place)
+                assert any(i.severity in ("error", "fatal") for i in issues), (path.name, location)

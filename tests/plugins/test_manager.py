@@ -67,9 +67,9 @@ class _Hospital:
 
 @pytest.fixture
 def plugins(monkeypatch: pytest.MonkeyPatch) -> Any:
-    found = new_manager(installed=False)
-    monkeypatch.setattr(manager, "get_manager", lambda: found)
-    return found
+    result = new_manager(installed=False)
+    monkeypatch.setattr(manager, "get_manager", lambda: result)
+    return result
 
 
 def test_an_importer_of_a_plug_in_reads_its_own_files(plugins: Any, tmp_path: Path) -> None:
@@ -97,7 +97,7 @@ def test_no_hook_of_ours_adds_nothing(plugins: Any) -> None:
         plugin = plugins.get_plugin(name)
         for caller in plugins.get_hookcallers(plugin) or ():
             hook = plugins.subset_hook_caller(
-                caller.name, [one for one in plugins.get_plugins() if one is not plugin]
+                caller.name, [get_plugin for get_plugin in plugins.get_plugins() if get_plugin is not plugin]
             )
-            given = {"context": context} if caller.name == "fhir_bridge_operations" else {}
-            assert any(list(group) for group in hook(**given)), f"{caller.name} of {name}"
+            value = {"context": context} if caller.name == "fhir_bridge_operations" else {}
+            assert any(list(group) for group in hook(**value)), f"{caller.name} of {name}"

@@ -122,7 +122,7 @@ def test_a_write_with_more_index_rows_than_allowed_is_refused_with_an_issue(
 ) -> None:
     body = patient(few_rows)
     body["name"][0] = {"family": f"Unica{kind}"}
-    assert sent(hospital, kind, body) == (413, "FB-STORE-028")
+    assert sent(hospital, kind, body) == (413, "FB-STORE-031")
     token = hospital.token("user/*.cruds", patient=None)
     found = hospital.http.get(f"/fhir/Patient?family=Unica{kind}&_total=accurate", headers=token).json()
     assert found["total"] == 0

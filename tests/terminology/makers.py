@@ -45,7 +45,7 @@ def loinc_number(number: int, prefix: str = "") -> str:
 def loinc_components(seed: int) -> Iterator[tuple[str, str]]:
     """Component and class, without end."""
     choose = random.Random(seed)
-    made = set()
+    results = set()
     while True:
         kind = choose.random()
         if kind < 0.45:
@@ -59,14 +59,14 @@ def loinc_components(seed: int) -> Iterator[tuple[str, str]]:
                 name += f"/{choose.choice(words.ANALYTES)}"
         elif kind < 0.75:
             name, group = choose.choice(words.ORGANISMS), "MICRO"
-            found = ("Ab.IgG", "Ab.IgM", "Ab.IgA", "Ag", "DNA", "RNA", "rRNA")
-            name += f" sp {choose.randrange(1, 90)} {choose.choice(found)}"
+            result = ("Ab.IgG", "Ab.IgM", "Ab.IgA", "Ag", "DNA", "RNA", "rRNA")
+            name += f" sp {choose.randrange(1, 90)} {choose.choice(result)}"
         else:
             name, group = choose.choice(words.ALLERGENS), "ALLERGY"
             number = f"{choose.choice('abcdefgtw')}{choose.randrange(1, 400)}"
             name += f" ({number}) Ab.{choose.choice(('IgE', 'IgG4', 'IgG'))}"
-        if name not in made:
-            made.add(name)
+        if name not in results:
+            results.add(name)
             yield name, group
 
 
@@ -75,18 +75,18 @@ def loinc_rows(concepts: int, seed: int = 1) -> Iterator[dict[str, str]]:
     choose = random.Random(seed)
     components = loinc_components(seed)
     known: list[tuple[str, str]] = []
-    made: set[tuple[str, ...]] = set()
+    results: set[tuple[str, ...]] = set()
     number = 100
-    while len(made) < concepts:
+    while len(results) < concepts:
         if len(known) < 50 or choose.random() < 0.25:
             known.append(next(components))
         component, group = choose.choice(known)
         prop, system = choose.choice(list(words.PROPERTIES)), choose.choice(list(words.SYSTEMS))
         method = choose.choice(list(words.METHODS)) if choose.random() < 0.5 else ""
         key = (component, prop, system, method)
-        if key in made:
+        if key in results:
             continue
-        made.add(key)
+        results.add(key)
         number += choose.randrange(1, 3)
         spoken = component.split("^")[0].replace(".", " ")
         by = f" by {words.METHODS[method]}" if method else ""
@@ -250,10 +250,10 @@ def make_loinc(
                     "AnswerListOID": "2.25.360",
                     "ExtDefinedYN": "N",
                     "AnswerStringId": loinc_number(number, prefix),
-                    "SequenceNumber": str(place),
+                    "SequenceNumber": str(location),
                     "DisplayText": text,
                 }
-                for place, (text, prefix, number) in enumerate(answers, 1)
+                for location, (text, prefix, number) in enumerate(answers, 1)
             ),
         )
         write(
@@ -283,12 +283,12 @@ def make_loinc(
             (
                 {
                     "ID": str(n),
-                    "ISO_LANGUAGE": one[:2],
-                    "ISO_COUNTRY": one[2:],
-                    "LANGUAGE_NAME": one,
+                    "ISO_LANGUAGE": item[:2],
+                    "ISO_COUNTRY": item[2:],
+                    "LANGUAGE_NAME": item,
                     "PRODUCER": MADE,
                 }
-                for n, one in enumerate(languages, 5)
+                for n, item in enumerate(languages, 5)
             ),
         )
         for n, language in enumerate(languages, 5):

@@ -92,21 +92,21 @@ class World:
         sets.mkdir()
         concepts, names, dialects, relations, concretes = [], [], [], [], []
         number = 1_000_000
-        for one in self.concepts.values():
-            state = [one.time, _bit(one.active), one.module]
-            concepts.append([one.code, *state, DEFINED if one.defined else PRIMITIVE])
-            for name in one.names:
+        for concept in self.concepts.values():
+            state = [concept.time, _bit(concept.active), concept.module]
+            concepts.append([concept.code, *state, DEFINED if concept.defined else PRIMITIVE])
+            for name in concept.names:
                 number += 1
                 name.id = sctid(number, "01")
                 named = [name.id, name.time, _bit(name.active), name.module]
-                names.append([*named, one.code, name.language, name.type, name.term, CASE])
+                names.append([*named, concept.code, name.language, name.type, name.term, CASE])
                 for refset, acceptability in name.dialects.items():
                     number += 1
                     dialects.append([_uuid(number), NEW, "1", CORE, refset, name.id, acceptability])
-            roles = [(0, IS_A, parent) for parent in sorted(one.parents)] + one.roles
+            roles = [(0, IS_A, parent) for parent in sorted(concept.parents)] + concept.roles
             for group, attribute, value in roles:
                 number += 1
-                row = [sctid(number, "02"), NEW, "1", CORE, one.code, value, str(group), attribute]
+                row = [sctid(number, "02"), NEW, "1", CORE, concept.code, value, str(group), attribute]
                 (relations if value.isdigit() else concretes).append([*row, INFERRED, SOME])
         head = "id effectiveTime active moduleId"
         _put(terms / "sct2_Concept_Snapshot_INT_x.txt", f"{head} definitionStatusId", concepts)
@@ -139,11 +139,11 @@ class World:
         }
         for columns, name in kinds.items():
             rows = []
-            for one in self.rows:
-                if tuple(one.fields) == columns:
+            for row in self.rows:
+                if tuple(row.fields) == columns:
                     number += 1
-                    state = [_uuid(number), one.time, _bit(one.active), one.module]
-                    rows.append([*state, one.refset, one.component, *one.fields.values()])
+                    state = [_uuid(number), row.time, _bit(row.active), row.module]
+                    rows.append([*state, row.refset, row.component, *row.fields.values()])
             _put(sets / name, " ".join([member, *columns]), rows)
 
 
@@ -188,15 +188,15 @@ WORDS = ["heart", "attack", "hjärta", "acute", "Lung", "5-fluoro", "itis"]
 def world_of_chance(seed: int) -> World:
     """Some concepts with some of everything."""
     choose = random.Random(seed)
-    made = World()
-    made.add(Made(ROOT, names=[Described("SNOMED CT Concept", FSN)]))
+    world = World()
+    world.add(Made(ROOT, names=[Described("SNOMED CT Concept", FSN)]))
     for code in (MODEL, *SETS, MAP, SAME_AS, POSSIBLY):
-        made.add(Made(code, {ROOT}, names=[Described(f"Thing {code}", FSN)]))
-    for place, code in enumerate([*ATTRIBUTES, STRENGTH]):
-        above = {MODEL} if place != 1 else {ATTRIBUTES[0]}
-        made.add(Made(code, above, names=[Described(f"Attribute {code}", FSN)]))
-    for place, code in enumerate(CODES):
-        above = set(choose.sample([ROOT, *CODES[:place]], min(place + 1, choose.choice((1, 1, 2)))))
+        world.add(Made(code, {ROOT}, names=[Described(f"Thing {code}", FSN)]))
+    for location, code in enumerate([*ATTRIBUTES, STRENGTH]):
+        above = {MODEL} if location != 1 else {ATTRIBUTES[0]}
+        world.add(Made(code, above, names=[Described(f"Attribute {code}", FSN)]))
+    for location, code in enumerate(CODES):
+        above = set(choose.sample([ROOT, *CODES[:location]], min(location + 1, choose.choice((1, 1, 2)))))
         roles = {
             (choose.choice((0, 0, 1, 2)), choose.choice(ATTRIBUTES), choose.choice(CODES))
             for _ in range(choose.randrange(4))
@@ -207,23 +207,23 @@ def world_of_chance(seed: int) -> World:
             values = ("#5", "#5.50", "#-2", '"PANADOL"', "true")
             concept.roles.append((choose.choice((0, 1, 2)), STRENGTH, choose.choice(values)))
         concept.names = [Described(f"Concept {code}", FSN), *(_name(choose) for _ in range(3))]
-        made.add(concept)
+        world.add(concept)
     for code in RETIRED:
-        made.add(Made(code, active=False, module=_module(choose), time=_time(choose), names=[_name(choose)]))
+        world.add(Made(code, active=False, module=_module(choose), time=_time(choose), names=[_name(choose)]))
     some = [*CODES, *RETIRED]
     for refset in SETS:
         for code in choose.sample(some, 5):
-            made.rows.append(Row(refset, code, {}, choose.random() < 0.8, _module(choose), _time(choose)))
+            world.rows.append(Row(refset, code, {}, choose.random() < 0.8, _module(choose), _time(choose)))
     for code in RETIRED:
         for refset in (SAME_AS, POSSIBLY):
             if choose.random() < 0.7:
                 fields = {"targetComponentId": choose.choice(some)}
-                made.rows.append(Row(refset, code, fields, choose.random() < 0.8))
+                world.rows.append(Row(refset, code, fields, choose.random() < 0.8))
     for code in choose.sample(CODES, 4):
         target = choose.choice(("J45.0", "J45.9", "I21.9 A"))
         priority = choose.choice("123")
-        made.rows.append(mapped(MAP, code, target, mapPriority=priority))
-    return made
+        world.rows.append(mapped(MAP, code, target, mapPriority=priority))
+    return world
 
 
 def _module(choose: random.Random) -> str:

@@ -70,28 +70,28 @@ def sctid(number: int, partition: str) -> str:
 
 def structures(count: int, choose: random.Random) -> list[tuple[str, int]]:
     """Names of structures, and the index of the wider one (-1 for none); some are parts of parts of parts."""
-    made: list[tuple[str, int]] = [(name, -1) for name in words.STRUCTURES[: max(2, count // 4)]]
-    made += [(f"{side} {name}", at) for at, (name, _) in enumerate(made) for side in words.SIDES]
-    names = {name for name, _ in made}
-    while len(made) < count:
-        wider = choose.randrange(max(0, len(made) - 600), len(made))
-        name = f"{choose.choice(words.REGIONS)} part of {made[wider][0]}"
+    results: list[tuple[str, int]] = [(name, -1) for name in words.STRUCTURES[: max(2, count // 4)]]
+    results += [(f"{side} {name}", at) for at, (name, _) in enumerate(results) for side in words.SIDES]
+    names = {name for name, _ in results}
+    while len(results) < count:
+        wider = choose.randrange(max(0, len(results) - 600), len(results))
+        name = f"{choose.choice(words.REGIONS)} part of {results[wider][0]}"
         if name not in names:
             names.add(name)
-            made.append((name, wider))
-    return made[:count]
+            results.append((name, wider))
+    return results[:count]
 
 
 def morphologies(count: int) -> list[tuple[str, int]]:
     """Names of morphologies, and the index of the wider one."""
-    made: list[tuple[str, int]] = [(name, -1) for name in words.MORPHOLOGIES[: max(2, count // 3)]]
+    results: list[tuple[str, int]] = [(name, -1) for name in words.MORPHOLOGIES[: max(2, count // 3)]]
     for wider in range(count):
-        if len(made) >= count:
+        if len(results) >= count:
             break
         for course in words.COURSES[wider % 2 :: 3]:
-            if len(made) < count and course not in made[wider][0]:
-                made.append((f"{course} {made[wider][0].lower()}", wider))
-    return made[:count]
+            if len(results) < count and course not in results[wider][0]:
+                results.append((f"{course} {results[wider][0].lower()}", wider))
+    return results[:count]
 
 
 class Release:
@@ -107,26 +107,26 @@ class Release:
         m = max(2, min(250, int((wanted / 5) ** 0.5)))
         s = max(2, wanted // (m + 1) - m // (m + 1))
         self._number = 1_000_000
-        places, kinds = structures(s, self.choose), morphologies(m)
-        s, m = len(places), len(kinds)
-        place_codes = self._add(places, STRUCTURE, "body structure", "{0} structure")
+        locations, kinds = structures(s, self.choose), morphologies(m)
+        s, m = len(locations), len(kinds)
+        place_codes = self._add(locations, STRUCTURE, "body structure", "{0} structure")
         kind_codes = self._add(kinds, MORPHOLOGY, "morphologic abnormality", "{0}")
         grid: dict[tuple[int, int], str] = {}
-        for (place, (site, wider_site)), (kind, (morph, wider_morph)) in (
-            (a, b) for a in enumerate(places) for b in enumerate(kinds)
+        for (location, (site, wider_site)), (kind, (morph, wider_morph)) in (
+            (a, b) for a in enumerate(locations) for b in enumerate(kinds)
         ):
             if len(self.concepts) >= concepts:
                 break
-            code = grid[place, kind] = self._code()
-            above = [grid[one] for one in ((wider_site, kind), (place, wider_morph)) if one in grid] or [
-                FINDING
-            ]
+            code = grid[location, kind] = self._code()
+            above = [
+                grid[item] for item in ((wider_site, kind), (location, wider_morph)) if item in grid
+            ] or [FINDING]
             name = f"{morph} of {site}"
-            self.concepts.append((code, name, "disorder", above, (place_codes[place], kind_codes[kind])))
+            self.concepts.append((code, name, "disorder", above, (place_codes[location], kind_codes[kind])))
         above = PROCEDURE
         while len(self.concepts) < concepts:
             code = self._code()
-            what, number = self.choose.choice(places)[0], len(self.concepts)
+            what, number = self.choose.choice(locations)[0], len(self.concepts)
             name = f"{self.choose.choice(words.PROCEDURES)} of {what}, technique {number}"
             self.concepts.append((code, name, "procedure", [above], None))
             above = PROCEDURE if self.choose.random() < 0.1 else code
@@ -303,7 +303,7 @@ def make_rf2(path: Path, concepts: int = 400, seed: int = 1, kind: str = "Snapsh
         write(
             f"{sets}/Content/der2_Refset_Simple{kind}_{stamp}.txt",
             _HEADERS["refset"],
-            ((uuid(), DATE, "1", CORE, refset, one[0]) for one in release.concepts[::50]),
+            ((uuid(), DATE, "1", CORE, refset, concept[0]) for concept in release.concepts[::50]),
         )
         write(
             f"{sets}/Content/der2_cRefset_Association{kind}_{stamp}.txt",
@@ -320,7 +320,7 @@ def make_rf2(path: Path, concepts: int = 400, seed: int = 1, kind: str = "Snapsh
                     "1",
                     CORE,
                     "447562003",
-                    one[0],
+                    concept[0],
                     "1",
                     "1",
                     "TRUE",
@@ -329,7 +329,7 @@ def make_rf2(path: Path, concepts: int = 400, seed: int = 1, kind: str = "Snapsh
                     "447561005",
                     "447637006",
                 )
-                for one in release.concepts[-5:]
+                for concept in release.concepts[-5:]
             ),
         )
         write(

@@ -345,8 +345,8 @@ def make_fhir_package(path: Path, *resources: dict[str, Any]) -> None:
     files = {
         "package/package.json": {"name": "made.for.tests", "version": "1.0.0", "fhirVersions": ["4.0.1"]}
     }
-    for one in resources:
-        files[f"package/{one['resourceType']}-{one.get('id', one['name'])}.json"] = one
+    for resource in resources:
+        files[f"package/{resource['resourceType']}-{resource.get('id', resource['name'])}.json"] = resource
     with tarfile.open(path, "w:gz") as archive:
         for name, content in files.items():
             data = json.dumps(content).encode()

@@ -48,8 +48,8 @@ VALUE_SET = {
 @pytest.fixture(scope="module")
 def terminology(tmp_path_factory: pytest.TempPathFactory) -> Terminology:
     folder = tmp_path_factory.mktemp("garden")
-    for number, one in enumerate((SYSTEM, FRAGMENT, VALUE_SET)):
-        Path(folder, f"{number}.json").write_text(json.dumps(one))
+    for number, item in enumerate((SYSTEM, FRAGMENT, VALUE_SET)):
+        Path(folder, f"{number}.json").write_text(json.dumps(item))
     return Terminology([folder])
 
 

@@ -80,10 +80,10 @@ def test_a_log_hears_of_a_long_import_now_and_then(tmp_path: Path) -> None:
     import_file(
         open_store(tmp_path / "store"), tmp_path / "hp.obo", progress=Lines(Console(file=log), every=0)
     )
-    said = log.getvalue()
-    assert "hp.obo: reading, 0.0 of 0.0 MB, after 0 s" in said
-    assert "hp.obo: concepts of http://human-phenotype-ontology.org, 0 of 5 concepts" in said
-    assert "\x1b" not in said
+    text = log.getvalue()
+    assert "hp.obo: reading, 0.0 of 0.0 MB, after 0 s" in text
+    assert "hp.obo: concepts of http://human-phenotype-ontology.org, 0 of 5 concepts" in text
+    assert "\x1b" not in text
     quick = io.StringIO()
     import_file(open_store(tmp_path / "b"), tmp_path / "hp.obo", progress=Lines(Console(file=quick)))
     assert quick.getvalue() == ""
@@ -124,14 +124,15 @@ def test_the_site_file_names_the_store(monkeypatch: pytest.MonkeyPatch, tmp_path
     assert run("import", tmp_path / "hp.obo", "--site", tmp_path / "site.yaml").exit_code == 0
     hpo = "http://human-phenotype-ontology.org"
     assert open_store(tmp_path / "ours").urls() == [hpo]
-    told = run("lookup", hpo, "HP:0001250", "--site", tmp_path / "site.yaml")
+    details = run("lookup", hpo, "HP:0001250", "--site", tmp_path / "site.yaml")
     assert (
-        told.output.strip() == run("lookup", hpo, "HP:0001250", "--store", tmp_path / "ours").output.strip()
+        details.output.strip()
+        == run("lookup", hpo, "HP:0001250", "--store", tmp_path / "ours").output.strip()
     )
-    assert told.exit_code == 0
-    found = Site.load(tmp_path / "site.yaml").open_terminology().lookup(hpo, "HP:0001250")
-    assert found is not None
-    assert found.display == told.output.strip()
+    assert details.exit_code == 0
+    result = Site.load(tmp_path / "site.yaml").open_terminology().lookup(hpo, "HP:0001250")
+    assert result is not None
+    assert result.display == details.output.strip()
 
 
 def test_suggestions_come_from_the_store_that_the_site_file_names(
@@ -143,9 +144,9 @@ def test_suggestions_come_from_the_store_that_the_site_file_names(
     small.make_obo(tmp_path / "hp.obo")
     assert run("import", tmp_path / "hp.obo", "--site", site).exit_code == 0
     (tmp_path / "signs.csv").write_text("code,name\n1,Seizure\n")
-    asked = ("suggest", tmp_path / "signs.csv", "--target", "http://human-phenotype-ontology.org")
-    elsewhere = run(*asked, "--store", tmp_path / "none")
+    requested = ("suggest", tmp_path / "signs.csv", "--target", "http://human-phenotype-ontology.org")
+    elsewhere = run(*requested, "--store", tmp_path / "none")
     assert "not at hand" in elsewhere.output + str(elsewhere.exception)
-    done = run(*asked, "--site", site)
+    done = run(*requested, "--site", site)
     assert done.exit_code == 0
     assert "1 term" in done.output

@@ -31,9 +31,9 @@ def imported(store: ContentStore, path: Path, **wishes: str) -> ImportResult:
 
 
 def got(store: ContentStore, url: str, version: str | None = None) -> StoredSystem:
-    found = store.get(url, version)
-    assert found is not None
-    return found
+    entry = store.get(url, version)
+    assert entry is not None
+    return entry
 
 
 # --- LOINC ---
@@ -78,8 +78,8 @@ def test_loinc_linguistic_variants_are_designations(loinc: tuple[ContentStore, l
     store, terms = loinc
     detail = got(store, LOINC).get(terms[3])
     assert detail is not None
-    assert {"en", "de-DE", "fr-FR"} <= {one.language for one in detail.designations}
-    assert {one.use for one in detail.designations if one.language == "de-DE"} == {
+    assert {"en", "de-DE", "fr-FR"} <= {designation.language for designation in detail.designations}
+    assert {designation.use for designation in detail.designations if designation.language == "de-DE"} == {
         (LOINC, "FullySpecifiedName")
     }
 
@@ -87,9 +87,9 @@ def test_loinc_linguistic_variants_are_designations(loinc: tuple[ContentStore, l
 def test_loinc_answer_lists_are_value_sets(loinc: tuple[ContentStore, list[str]]) -> None:
     store, _ = loinc
     number = loinc_number(360, "LL")
-    found = store.value_set(f"{LOINC}/vs/{number}")
-    assert found is not None
-    (include,) = found["compose"]["include"]
+    value_set = store.value_set(f"{LOINC}/vs/{number}")
+    assert value_set is not None
+    (include,) = value_set["compose"]["include"]
     assert [concept["display"] for concept in include["concept"]] == ["Positive", "Negative", "Trace"]
     system = got(store, LOINC)
     assert system.display(include["concept"][0]["code"]) == "Positive"
@@ -144,14 +144,14 @@ def test_snomed_polyhierarchy_is_whole(snomed: tuple[ContentStore, Release]) -> 
     system = got(store, SCT)
     above = {code: set(parents) for code, _, _, parents, _ in release.concepts}
     assert any(len(parents) > 1 for parents in above.values())
-    for code in [one[0] for one in release.concepts][::7]:
+    for code in [concept[0] for concept in release.concepts][::7]:
         ancestors, waiting = {code}, [code]
         while waiting:
             for parent in above[waiting.pop()]:
                 if parent not in ancestors:
                     ancestors.add(parent)
                     waiting.append(parent)
-        assert {one for one in above if system.is_a(code, one)} == ancestors
+        assert {concept for concept in above if system.is_a(code, concept)} == ancestors
     assert set(system.descendants("138875005")) == set(above) - {"138875005"}
 
 
@@ -160,7 +160,7 @@ def test_snomed_display_is_the_preferred_term(snomed: tuple[ContentStore, Releas
     detail = got(store, SCT).get("404684003")
     assert detail is not None
     assert (detail.display, detail.definition is not None) == ("Clinical finding", True)
-    uses = {(one.use or ("", ""))[1]: one.value for one in detail.designations}
+    uses = {(designation.use or ("", ""))[1]: designation.value for designation in detail.designations}
     assert uses["900000000000003001"] == "Clinical finding (finding)"
     assert uses["preferredForLanguage"] == "Clinical finding"
 
@@ -168,7 +168,7 @@ def test_snomed_display_is_the_preferred_term(snomed: tuple[ContentStore, Releas
 def test_snomed_attributes_and_concrete_values_are_properties(snomed: tuple[ContentStore, Release]) -> None:
     store, release = snomed
     system = got(store, SCT)
-    code, _, _, _, defining = next(one for one in release.concepts if one[4])
+    code, _, _, _, defining = next(concept for concept in release.concepts if concept[4])
     detail = system.get(code)
     assert detail is not None
     assert defining is not None
@@ -184,28 +184,28 @@ def test_snomed_other_languages_are_designations(snomed: tuple[ContentStore, Rel
     store, release = snomed
     detail = got(store, SCT).get(release.concepts[20][0])
     assert detail is not None
-    assert "de" in {one.language for one in detail.designations}
+    assert "de" in {designation.language for designation in detail.designations}
 
 
 def test_snomed_reference_sets_are_value_sets_by_membership(snomed: tuple[ContentStore, Release]) -> None:
     store, release = snomed
-    found = store.value_set(f"{SCT}?fhir_vs=refset/700043003")
-    assert found is not None
-    assert found["compose"]["include"][0]["filter"] == [
+    value_set = store.value_set(f"{SCT}?fhir_vs=refset/700043003")
+    assert value_set is not None
+    assert value_set["compose"]["include"][0]["filter"] == [
         {"property": "concept", "op": "in", "value": "700043003"}
     ]
     members = set(got(store, SCT).with_property("memberOf", "700043003"))
-    assert members == {one[0] for one in release.concepts[::50]}
+    assert members == {concept[0] for concept in release.concepts[::50]}
 
 
 def test_snomed_history_and_maps_are_concept_maps(snomed: tuple[ContentStore, Release]) -> None:
     store, release = snomed
-    maps = {one.url: one for one in store.concept_maps()}
+    maps = {concept_map.url: concept_map for concept_map in store.concept_maps()}
     same = maps[f"{SCT}?fhir_cm=900000000000527005"]
     retired = release.retired[0]
-    assert [one.code for one in same.translate(SCT, retired)] == [release.concepts[-1][0]]
+    assert [concept_map.code for concept_map in same.translate(SCT, retired)] == [release.concepts[-1][0]]
     icd = maps[f"{SCT}?fhir_cm=447562003"]
-    assert [one.code for one in icd.translate(SCT, release.concepts[-1][0])] == ["A00.1"]
+    assert [concept_map.code for concept_map in icd.translate(SCT, release.concepts[-1][0])] == ["A00.1"]
     assert [group["target"] for group in icd.resource["group"]] == ["http://hl7.org/fhir/sid/icd-10"]
     detail = got(store, SCT).get(retired)
     assert detail is not None
@@ -218,7 +218,7 @@ def test_of_a_full_release_the_newest_state_counts(store: ContentStore, tmp_path
     detail = got(store, SCT).get("138875005")
     assert detail is not None
     assert detail.display == "SNOMED CT Concept"
-    assert not any(one.value.startswith("Old name") for one in detail.designations)
+    assert not any(designation.value.startswith("Old name") for designation in detail.designations)
 
 
 def test_of_a_full_release_an_older_state_can_be_had(store: ContentStore, tmp_path: Path) -> None:
@@ -226,7 +226,9 @@ def test_of_a_full_release_an_older_state_can_be_had(store: ContentStore, tmp_pa
     imported(store, tmp_path / "full.zip", as_of="20200131")
     detail = got(store, SCT).get("138875005")
     assert detail is not None
-    assert [one.value for one in detail.designations] == ["Old name: SNOMED CT Concept (SNOMED CT Concept)"]
+    assert [designation.value for designation in detail.designations] == [
+        "Old name: SNOMED CT Concept (SNOMED CT Concept)"
+    ]
 
 
 def test_snomed_from_an_unpacked_folder_is_the_same(store: ContentStore, tmp_path: Path) -> None:
@@ -251,7 +253,7 @@ def test_snomed_dialects_are_told_apart(store: ContentStore, tmp_path: Path) -> 
     imported(store, tmp_path / "folder")
     system = got(store, SCT)
     details = [detail for code in system.codes() if (detail := system.get(code)) is not None]
-    tags = {one.language for detail in details for one in detail.designations}
+    tags = {designation.language for detail in details for designation in detail.designations}
     assert {"en", "en-US", "de"} <= tags
 
 
@@ -267,7 +269,9 @@ def test_rxnorm_concepts_are_rxcuis(store: ContentStore, tmp_path: Path) -> None
     assert tablet is not None
     assert brand is not None
     assert (tablet.display, tablet.active, brand.active) == ("atorvastatin 20 MG Oral Tablet", True, False)
-    assert [one.value for one in tablet.designations] == ["atorvastatin 20 MG Oral Tablet, made"]
+    assert [designation.value for designation in tablet.designations] == [
+        "atorvastatin 20 MG Oral Tablet, made"
+    ]
     assert list(tablet.values("has_ingredient")) == [small.ATORVASTATIN]
     assert list(tablet.values("NDC")) == ["00071015623"]
 
@@ -285,7 +289,7 @@ def test_claml_is_read_with_modifiers_and_languages(store: ContentStore, tmp_pat
     assert detail is not None
     assert block is not None
     assert block.abstract
-    assert [one.value for one in detail.designations] == ["Juveniler Diabetes mellitus"]
+    assert [designation.value for designation in detail.designations] == ["Juveniler Diabetes mellitus"]
     assert list(detail.values("exclusion")) == ["Neonataler Diabetes P70.2"]
 
 
@@ -343,7 +347,9 @@ def test_obo_terms_have_two_parents_and_former_ids(store: ContentStore, tmp_path
     assert former is not None
     assert gone is not None
     assert seizure.definition == 'A seizure is "made" here.'
-    assert [(one.value, (one.use or ("", ""))[1]) for one in seizure.designations] == [
+    assert [
+        (designation.value, (designation.use or ("", ""))[1]) for designation in seizure.designations
+    ] == [
         ("Epileptic seizure", "EXACT"),
         ("Fits", "RELATED"),
     ]
@@ -368,13 +374,17 @@ def test_omop_vocabularies_are_a_code_system_and_maps(store: ContentStore, tmp_p
     hemoglobin = system.get("3000963")
     assert hemoglobin is not None
     assert hemoglobin.display == 'Hemoglobin "Hb" in Blood'
-    assert [(one.value, one.language) for one in hemoglobin.designations] == [("Hämoglobin", "de")]
+    assert [(designation.value, designation.language) for designation in hemoglobin.designations] == [
+        ("Hämoglobin", "de")
+    ]
     assert system.parents("3000963") == ["37208644"]
     assert system.parents("1") == []
     assert not system.is_active("1")
-    maps = {one.url: one for one in store.concept_maps()}
+    maps = {designation.url: designation for designation in store.concept_maps()}
     local = maps[f"{OMOP}/ConceptMap/MyLab-maps-to"]
-    assert [(one.system, one.code) for one in local.translate(f"{OMOP}/MyLab", "HB")] == [
+    assert [
+        (designation.system, designation.code) for designation in local.translate(f"{OMOP}/MyLab", "HB")
+    ] == [
         (LOINC, "718-7"),
         (OMOP, "3000963"),
     ]
@@ -384,26 +394,30 @@ def test_usagi_export_becomes_a_map(store: ContentStore, tmp_path: Path) -> None
     small.make_usagi(tmp_path / "lab.csv")
     result = imported(store, tmp_path / "lab.csv", system="https://lab.example.org")
     assert result.notes == {"rows that nobody approved, kept as related": 1}
-    (one,) = store.concept_maps()
-    found = {code: one.targets("https://lab.example.org", code)[0] for code in ("HB", "KREA", "XYZ")}
-    assert (found["HB"].system, found["HB"].code, found["HB"].equivalence) == (OMOP, "3000963", "equivalent")
-    assert found["HB"].comment == "approved by ann on 2026-01-01"
-    assert (found["KREA"].code, found["KREA"].equivalence) == ("3016723", "relatedto")
-    assert (found["XYZ"].code, found["XYZ"].equivalence) == (None, "unmatched")
+    (item,) = store.concept_maps()
+    results = {code: item.targets("https://lab.example.org", code)[0] for code in ("HB", "KREA", "XYZ")}
+    assert (results["HB"].system, results["HB"].code, results["HB"].equivalence) == (
+        OMOP,
+        "3000963",
+        "equivalent",
+    )
+    assert results["HB"].comment == "approved by ann on 2026-01-01"
+    assert (results["KREA"].code, results["KREA"].equivalence) == ("3016723", "relatedto")
+    assert (results["XYZ"].code, results["XYZ"].equivalence) == (None, "unmatched")
 
 
 def test_sssom_predicates_become_equivalences(store: ContentStore, tmp_path: Path) -> None:
     small.make_sssom(tmp_path / "hp.sssom.tsv")
     imported(store, tmp_path / "hp.sssom.tsv")
-    (one,) = store.concept_maps()
-    assert (one.url, one.version) == ("https://example.org/sets/made", "2026-01-01")
-    rows = one.targets("http://human-phenotype-ontology.org", "HP:0001250")
+    (item,) = store.concept_maps()
+    assert (item.url, item.version) == ("https://example.org/sets/made", "2026-01-01")
+    rows = item.targets("http://human-phenotype-ontology.org", "HP:0001250")
     assert [(row.system, row.code, row.equivalence) for row in rows] == [
         (SCT, "91175000", "equivalent"),
         (SCT, "118940003", "wider"),
         (SCT, "313307000", "disjoint"),
     ]
-    assert [row.code for row in one.targets("https://lab.example.org", "HB")] == ["38082009"]
+    assert [row.code for row in item.targets("https://lab.example.org", "HB")] == ["38082009"]
 
 
 @pytest.mark.parametrize("form", ["json", "ndjson", "bundle"])
@@ -416,8 +430,10 @@ def test_fhir_resources_are_read_as_they_come(store: ContentStore, tmp_path: Pat
         file.write_text("\n".join(map(json.dumps, resources)))
     else:
         file.write_text(
-            json.dumps({"resourceType": "Bundle", "entry": [{"resource": one} for one in resources]})
+            json.dumps(
+                {"resourceType": "Bundle", "entry": [{"resource": resource} for resource in resources]}
+            )
         )
     result = imported(store, file)
-    assert [one[0] for one in result.systems] == ["https://example.org/colours"]
+    assert [resource[0] for resource in result.systems] == ["https://example.org/colours"]
     assert len(result.maps) == (0 if form == "json" else 1)

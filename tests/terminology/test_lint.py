@@ -76,8 +76,8 @@ def test_a_display_of_another_code_is_found(tmp_path: Path) -> None:
 def test_a_display_may_be_any_of_the_names(
     tmp_path: Path, system: str, code: str, display: str, right: bool
 ) -> None:
-    found = lint(tmp_path, row("F", code, display=display), target=system)
-    assert found == ([] if right else [("FB-TERM-012", "group[0].element[0].target[0].display")])
+    result = lint(tmp_path, row("F", code, display=display), target=system)
+    assert result == ([] if right else [("FB-TERM-012", "group[0].element[0].target[0].display")])
 
 
 def test_a_designation_is_a_right_display(tmp_path: Path) -> None:
@@ -102,10 +102,10 @@ def test_a_filter_by_a_code_that_does_not_exist_is_found(tmp_path: Path) -> None
         "id": "v",
         "url": "https://hospital.example.org/ValueSet/v",
         "status": "active",
-        "compose": {"include": [{"system": acts, "filter": [one]} for one in filters]},
+        "compose": {"include": [{"system": acts, "filter": [lint_folder]} for lint_folder in filters]},
     }
     (tmp_path / "v.json").write_text(json.dumps(values))
-    assert [(one.code, one.expression) for one in lint_folders([tmp_path])] == [
+    assert [(lint_folder.code, lint_folder.expression) for lint_folder in lint_folders([tmp_path])] == [
         ("FB-TERM-010", "compose.include[1].filter[0].value"),
         ("FB-TERM-010", "compose.include[2].filter[0].value"),
     ]
@@ -125,8 +125,8 @@ def test_a_target_outside_the_value_set_is_found(tmp_path: Path) -> None:
 
 
 def test_an_equivalence_of_another_release_is_found(tmp_path: Path) -> None:
-    found = lint(tmp_path, row("F", "final", "source-is-narrower-than-target"))
-    assert found == [("FB-TERM-016", "group[0].element[0].target[0].equivalence")]
+    result = lint(tmp_path, row("F", "final", "source-is-narrower-than-target"))
+    assert result == [("FB-TERM-016", "group[0].element[0].target[0].equivalence")]
 
 
 def test_a_target_without_code_is_found(tmp_path: Path) -> None:
@@ -137,7 +137,7 @@ def test_a_target_without_code_is_found(tmp_path: Path) -> None:
 def test_a_typing_error_in_a_licensed_code_shows_by_its_check_digit(
     tmp_path: Path, system: str, code: str
 ) -> None:
-    assert [found for found, _ in lint(tmp_path, row("F", code), target=system)] == ["FB-TERM-010"]
+    assert [result for result, _ in lint(tmp_path, row("F", code), target=system)] == ["FB-TERM-010"]
 
 
 def test_check_digits() -> None:
@@ -152,8 +152,8 @@ def test_check_digits() -> None:
 def test_broken_files_are_findings_and_lose_nothing_else(tmp_path: Path) -> None:
     (tmp_path / "a-broken.json").write_text("{")
     (tmp_path / "b-patient.json").write_text('{"resourceType": "Patient"}')
-    found = lint(tmp_path, row("A", "ammended"))
-    assert [code for code, _ in found] == ["FB-TERM-001", "FB-TERM-002", "FB-TERM-010"]
+    result = lint(tmp_path, row("A", "ammended"))
+    assert [code for code, _ in result] == ["FB-TERM-001", "FB-TERM-002", "FB-TERM-010"]
     assert lint_folders([tmp_path / "absent"])[0].code == "FB-TERM-001"
 
 

@@ -59,10 +59,10 @@ def test_a_name_to_show_goes_before_a_synonym_and_a_near_region_before_a_far_one
     }
     (tmp_path / "made.json").write_text(json.dumps(system))
     terminology = get_terminology([tmp_path])
-    found = {
+    results = {
         tag: Names(terminology, tag).of(system["url"], "mi") for tag in ("de", "de-CH", "pt-PT", "pt", "es")
     }
-    assert found == {
+    assert results == {
         "de": "Myokardinfarkt",
         "de-CH": "Herzinfarkt (CH)",
         "pt-PT": "Enfarte",
@@ -79,8 +79,8 @@ def test_without_a_name_in_the_language_there_is_none() -> None:
 
 
 def test_the_translation_stands_beside_what_the_source_said() -> None:
-    made = Names(get_terminology(), "fr").localized(POTASSIUM)
-    first, second = made["code"]["coding"]
+    result = Names(get_terminology(), "fr").localized(POTASSIUM)
+    first, second = result["code"]["coding"]
     assert first["display"] == "Potassium [Moles/volume] in Serum or Plasma"
     (extension,) = first["_display"]["extension"]
     assert extension["url"] == TRANSLATION
@@ -89,8 +89,8 @@ def test_the_translation_stands_beside_what_the_source_said() -> None:
         "Potassium (sérum)",
     ]
     assert second == POTASSIUM["code"]["coding"][1]
-    assert made["code"]["text"] == "Kalium i.S."
-    assert [i for i in get_validator().validate(made) if i.severity == "error"] == []
+    assert result["code"]["text"] == "Kalium i.S."
+    assert [i for i in get_validator().validate(result) if i.severity == "error"] == []
 
 
 def test_translating_twice_adds_nothing() -> None:

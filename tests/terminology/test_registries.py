@@ -42,30 +42,30 @@ def test_subtags_that_nobody_registered_make_no_tag(tag: str) -> None:
 
 
 def test_other_names_of_a_language_are_designations() -> None:
-    found = TAGS.get("es-AR")
-    assert found is not None
-    assert [one.value for one in found.designations] == ["Castilian (Argentina)"]
+    entry = TAGS.get("es-AR")
+    assert entry is not None
+    assert [designation.value for designation in entry.designations] == ["Castilian (Argentina)"]
 
 
 def test_a_tag_of_private_use_has_no_name() -> None:
-    found = TAGS.get("x-lab-7")
-    assert found is not None
-    assert (found.display, found.designations) == (None, ())
+    entry = TAGS.get("x-lab-7")
+    assert entry is not None
+    assert (entry.display, entry.designations) == (None, ())
 
 
 def test_a_country_has_three_codes_of_one_name() -> None:
     countries = COUNTRIES.content(COUNTRY_CODES)
     assert countries is not None
     assert {countries.display(code) for code in ("NL", "NLD", "528")} == {"Netherlands"}
-    found = countries.get("CH")
-    assert found is not None
-    assert (list(found.values("alpha-3")), list(found.values("numeric"))) == (["CHE"], ["756"])
+    ch = countries.get("CH")
+    assert ch is not None
+    assert (list(ch.values("alpha-3")), list(ch.values("numeric"))) == (["CHE"], ["756"])
 
 
 def test_all_assigned_countries_are_there_and_codes_for_users() -> None:
     countries = COUNTRIES.content(COUNTRY_CODES, registry_date())
     assert countries is not None
-    kinds = [next(found.values("kind")) for code in countries.codes() if (found := countries.get(code))]
+    kinds = [next(country.values("kind")) for code in countries.codes() if (country := countries.get(code))]
     assert {kind: kinds.count(kind) for kind in set(kinds)} == {
         "alpha-2": 249 + 42,
         "alpha-3": 249,

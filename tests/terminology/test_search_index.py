@@ -47,9 +47,9 @@ def system(tmp_path_factory: pytest.TempPathFactory) -> StoredSystem:
     make_fhir_package(folder / "made.tgz", resource)
     store = open_store(folder / "store")
     import_file(store, folder / "made.tgz")
-    found = store.get("https://example.org/lab")
-    assert found is not None
-    return found
+    entry = store.get("https://example.org/lab")
+    assert entry is not None
+    return entry
 
 
 @pytest.mark.parametrize(
@@ -71,8 +71,8 @@ def system(tmp_path_factory: pytest.TempPathFactory) -> StoredSystem:
     ],
 )
 def test_a_filter_finds_names_that_hold_every_word(system: StoredSystem, text: str, codes: list[str]) -> None:
-    found = system.search(text)
-    assert sorted(found) == sorted(codes)
+    result = system.search(text)
+    assert sorted(result) == sorted(codes)
 
 
 def test_more_than_there_is_may_be_asked_for(system: StoredSystem) -> None:
@@ -104,24 +104,26 @@ def test_very_words_come_before_beginnings_and_active_before_retired(system: Sto
 def test_what_is_misspelt_or_joined_is_still_found(
     system: StoredSystem, text: str, code: str, language: str
 ) -> None:
-    found = system.candidates(text, 3)
-    assert (found[0][0], found[0][3]) == (code, language)
-    assert 0.3 < found[0][1] <= 1.0
+    candidates = system.candidates(text, 3)
+    assert (candidates[0][0], candidates[0][3]) == (code, language)
+    assert 0.3 < candidates[0][1] <= 1.0
 
 
 def test_candidates_are_each_once_best_first_and_active(system: StoredSystem) -> None:
-    found = system.candidates("glucose", 10)
-    assert len({code for code, *_ in found}) == len(found)
-    assert [score for _, score, *_ in found] == sorted((score for _, score, *_ in found), reverse=True)
-    assert "z1" not in {code for code, *_ in found}
+    candidates = system.candidates("glucose", 10)
+    assert len({code for code, *_ in candidates}) == len(candidates)
+    assert [score for _, score, *_ in candidates] == sorted(
+        (score for _, score, *_ in candidates), reverse=True
+    )
+    assert "z1" not in {code for code, *_ in candidates}
     assert "z1" in {code for code, *_ in system.candidates("glucose", 10, active_only=False)}
 
 
 @given(st.text(max_size=60))
 def test_any_text_can_be_asked_for(text: str) -> None:
-    found = words(text)
-    assert all(word and word == word.strip() for word in found)
-    assert all(len(piece) == 3 for piece in trigrams(found))
+    result = words(text)
+    assert all(word and word == word.strip() for word in result)
+    assert all(len(piece) == 3 for piece in trigrams(result))
 
 
 @pytest.mark.parametrize("text", ["a" * 10_000, "a* OR (b", "x " * 5000, '"', "\x00", "^$[", "\ud800", "😀"])

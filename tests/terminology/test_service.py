@@ -78,8 +78,10 @@ def test_membership_is_decided_where_it_can_be(terminology: Terminology) -> None
 
 def test_a_local_laboratory_code_becomes_loinc(terminology: Terminology) -> None:
     system = "https://fhir-bridge.org/fhir/demo/CodeSystem/lab-demo"
-    found = terminology.translate(system, "HSTNT", (LOINC,))
-    assert [(one.system, one.code, one.equivalence) for one in found] == [(LOINC, "67151-1", "equivalent")]
+    result = terminology.translate(system, "HSTNT", (LOINC,))
+    assert [(item.system, item.code, item.equivalence) for item in result] == [
+        (LOINC, "67151-1", "equivalent")
+    ]
     assert terminology.translate(system, "HSTNT", (SCT,)) == []
     for unmapped in ("XSTS", "GALX", "HAEM"):
         assert terminology.translate(system, unmapped, (LOINC,)) == []
@@ -150,7 +152,7 @@ def test_a_site_goes_before_what_ships(tmp_path: Path) -> None:
     )
     terminology = get_terminology([tmp_path])
     assert terminology.translate(None, "mU/l", (UCUM,))[0].code == "m[IU]/L"
-    assert [one.code for one in terminology.translate(None, "mmHg", (UCUM,))] == ["kPa", "mm[Hg]"]
+    assert [item.code for item in terminology.translate(None, "mmHg", (UCUM,))] == ["kPa", "mm[Hg]"]
     assert get_terminology([tmp_path]) is terminology
 
 

@@ -29,7 +29,7 @@ from fhir_bridge.terminology.store import (
     store_path,
 )
 from fhir_bridge.terminology.store.build import Building
-from fhir_bridge.terminology.store.pack import Pack
+from fhir_bridge.terminology.store.import_archive import ImportArchive
 from tests.patience import until
 from tests.terminology.makers import make_loinc
 from tests.terminology.makers_small import colours, make_fhir_package, paint_map
@@ -59,9 +59,9 @@ def painted(store: ContentStore, tmp_path: Path) -> ContentStore:
 
 @pytest.fixture
 def system(painted: ContentStore) -> StoredSystem:
-    found = painted.get(COLOURS)
-    assert found is not None
-    return found
+    entry = painted.get(COLOURS)
+    assert entry is not None
+    return entry
 
 
 def test_a_stored_system_is_content_as_the_operations_ask_it(system: StoredSystem) -> None:
@@ -76,7 +76,7 @@ def test_a_stored_system_is_content_as_the_operations_ask_it(system: StoredSyste
     assert (content.case_sensitive, content.language, content.hierarchy_meaning) == (False, "en", "is-a")
     assert content.metadata["status"] == "active"
     assert "concept" not in content.metadata
-    assert {one.code: one.type for one in content.properties}["shade"] == "integer"
+    assert {item.code: item.type for item in content.properties}["shade"] == "integer"
 
 
 def test_a_concept_comes_back_with_everything(system: StoredSystem) -> None:
@@ -150,9 +150,9 @@ def test_concepts_are_found_by_property(system: StoredSystem) -> None:
 
 def test_value_sets_come_back_by_url_and_version(painted: ContentStore) -> None:
     assert list(painted.value_sets()) == [("https://example.org/vs", "2")]
-    found = painted.value_set("https://example.org/vs")
-    assert found is not None
-    assert found["compose"] == {"include": [{"system": COLOURS}]}
+    value_set = painted.value_set("https://example.org/vs")
+    assert value_set is not None
+    assert value_set["compose"] == {"include": [{"system": COLOURS}]}
     assert painted.value_set("https://example.org/vs", "1") is None
     assert painted.value_set("https://example.org/v") is None
 
@@ -169,9 +169,9 @@ def test_a_map_is_looked_up_on_disk_both_ways(painted: ContentStore) -> None:
     assert [(row.code, row.equivalence, row.comment) for row in paint.targets(paints, "p2")] == [
         (None, "unmatched", "no such colour")
     ]
-    assert [one.code for one in paint.translate(None, " dark red")] == ["Red"]
+    assert [source.code for source in paint.translate(None, " dark red")] == ["Red"]
     assert paint.translate(paints, "none") == []
-    assert {(one.system, one.code) for one in paint.sources(COLOURS, "Red")} == {
+    assert {(source.system, source.code) for source in paint.sources(COLOURS, "Red")} == {
         (paints, "p1"),
         (None, "Dark Red"),
     }
@@ -263,7 +263,7 @@ def test_what_was_got_before_another_import_is_read_on(
     newer, older = painted.get(COLOURS), painted.get(COLOURS, "1.0")
     assert newer is not None
     assert older is not None
-    assert [one.search("red") for one in (newer, older, system)] == [["Red"]] * 3
+    assert [item.search("red") for item in (newer, older, system)] == [["Red"]] * 3
 
 
 def test_many_threads_read_one_store(system: StoredSystem) -> None:
@@ -271,9 +271,9 @@ def test_many_threads_read_one_store(system: StoredSystem) -> None:
 
     def read() -> None:
         for _ in range(200):
-            found = system.get("red")
-            if found is None or found.designations[0].value != "Rot" or system.search("rot") != ["Red"]:
-                wrong.append(found)
+            red = system.get("red")
+            if red is None or red.designations[0].value != "Rot" or system.search("rot") != ["Red"]:
+                wrong.append(red)
 
     threads = [threading.Thread(target=read) for _ in range(4)]
     for thread in threads:
@@ -366,7 +366,7 @@ def test_two_imports_of_the_same_at_once_leave_one(
     make_fhir_package(tmp_path / "made.tgz", colours())
     show = Building.show
 
-    def shown_slowly(building: Building) -> Pack:
+    def shown_slowly(building: Building) -> ImportArchive:
         pack = show(building)
         time.sleep(0.3)
         return pack

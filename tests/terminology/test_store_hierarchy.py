@@ -27,7 +27,7 @@ def acyclic(draw: st.DrawFn) -> tuple[int, list[tuple[int, int]]]:
     count = draw(st.integers(1, 25))
     order = draw(st.permutations(range(count)))
     pairs = st.tuples(st.integers(0, count - 1), st.integers(0, count - 1))
-    edges = draw(st.lists(pairs.filter(lambda one: one[0] != one[1]), max_size=60))
+    edges = draw(st.lists(pairs.filter(lambda item: item[0] != item[1]), max_size=60))
     return count, [(order[max(pair)], order[min(pair)]) for pair in edges]
 
 
@@ -44,7 +44,7 @@ def test_a_concept_is_below_exactly_its_ancestors(drawn: tuple[int, list[tuple[i
             above = [parent for child, parent in edges if child == current and parent not in ancestors]
             ancestors.update(above)
             waiting.extend(above)
-        assert {one for one in range(count) if below(hierarchy, code, one)} == ancestors
+        assert {item for item in range(count) if below(hierarchy, code, item)} == ancestors
 
 
 @given(

@@ -23,9 +23,9 @@ def run(*arguments: str, code: int = 0) -> str:
 
 def test_a_code_is_told_with_all_that_is_known() -> None:
     assert run("lookup", GENDER, "female").strip() == "Female"
-    told = run("lookup", "http://terminology.hl7.org/CodeSystem/v3-ActCode", "AMB", "--all")
-    assert "ambulatory" in told
-    assert "_ActEncounterCode" in told
+    details = run("lookup", "http://terminology.hl7.org/CodeSystem/v3-ActCode", "AMB", "--all")
+    assert "ambulatory" in details
+    assert "_ActEncounterCode" in details
 
 
 @pytest.mark.parametrize(
@@ -50,10 +50,10 @@ def test_what_is_not_known_is_told_with_what_may_have_been_meant(
 
 
 def test_a_value_set_is_listed_in_pages() -> None:
-    told = run("expand", STATUS, "--count", "2", "--offset", "2")
-    assert "final" in told
-    assert "registered" not in told
-    assert "2 codes of 8, from 3" in told
+    details = run("expand", STATUS, "--count", "2", "--offset", "2")
+    assert "final" in details
+    assert "registered" not in details
+    assert "2 codes of 8, from 3" in details
     assert "corrected" in run("expand", STATUS, "--filter", "corr")
     assert "0 codes of 8" in run("expand", STATUS, "--count", "0")
     whole = json.loads(run("expand", STATUS, "--json"))

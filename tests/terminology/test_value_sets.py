@@ -82,8 +82,8 @@ def test_value_sets_that_import_each_other_decide_nothing(tmp_path: Path) -> Non
 
 
 def test_a_filter_that_is_not_understood_decides_nothing(tmp_path: Path) -> None:
-    odd = include({"system": LAB, "filter": [{"property": "kind", "op": "regex", "value": ".*"}]})
-    assert terminology(tmp_path, odd=odd).member(f"{BASE}/ValueSet/odd", LAB, "LDL") is None
+    invalid = include({"system": LAB, "filter": [{"property": "kind", "op": "regex", "value": ".*"}]})
+    assert terminology(tmp_path, odd=invalid).member(f"{BASE}/ValueSet/odd", LAB, "LDL") is None
 
 
 def test_an_expansion_alone_says_yes_and_no_when_it_is_whole(tmp_path: Path) -> None:

@@ -244,7 +244,7 @@ def _element(root: str, row: Mapping[str, Any], constraints: Sequence[Sequence[s
         name=path.rpartition(".")[2],
         min=row.get("n", 0),
         max=None if maximum < 0 else maximum,
-        types=tuple(kind(t) for t in row.get("t", ())),
+        types=tuple(element_type(t) for t in row.get("t", ())),
         content_reference=row.get("r"),
         binding=Binding(*binding) if binding else None,
         constraints=tuple(Constraint(*constraints[number]) for number in row.get("c", ())),
@@ -264,7 +264,7 @@ def _element(root: str, row: Mapping[str, Any], constraints: Sequence[Sequence[s
     )
 
 
-def kind(row: Sequence[Any]) -> ElementType:
+def element_type(row: Sequence[Any]) -> ElementType:
     """A type row as the typed model."""
     code, targets, profiles, aggregation, versioning = (*row, *_NO_TYPE[len(row) :])
     return ElementType(code, tuple(targets), tuple(profiles), tuple(aggregation), versioning)

@@ -64,26 +64,26 @@ def compact_code_system(definition: Mapping[str, Any]) -> dict[str, Any]:
 
 def _states(concept: Mapping[str, Any]) -> set[str]:
     """What the concept's properties and its standards status say of its use."""
-    told = {
+    statements = {
         (p["code"], str(next((p[key] for key in p if key.startswith("value")), "")).casefold())
         for p in concept.get("property", ())
     }
-    status = {value for name, value in told if name == "status"}
+    status = {value for name, value in statements if name == "status"}
     status |= {
         str(e.get("valueCode", "")).casefold()
         for e in concept.get("extension", ())
         if str(e.get("url", "")).endswith("/structuredefinition-standards-status")
     }
-    found: set[str] = set()
-    if ("notSelectable", "true") in told:
-        found.add("abstract")
-    if ("inactive", "true") in told or status & {"retired", "inactive", "withdrawn"}:
-        found.add("inactive")
+    results: set[str] = set()
+    if ("notSelectable", "true") in statements:
+        results.add("abstract")
+    if ("inactive", "true") in statements or status & {"retired", "inactive", "withdrawn"}:
+        results.add("inactive")
     elif "deprecated" in status or any(
-        name in ("deprecated", "deprecationDate") and value != "false" for name, value in told
+        name in ("deprecated", "deprecationDate") and value != "false" for name, value in statements
     ):
-        found.add("deprecated")
-    return found
+        results.add("deprecated")
+    return results
 
 
 class SystemTree:
@@ -98,13 +98,13 @@ class SystemTree:
 
     def descendants(self, code: str) -> set[str]:
         """What the code subsumes, without itself."""
-        found, todo = set[str](), [code]
+        results, todo = set[str](), [code]
         while todo:
             for child in self._children.get(todo.pop(), ()):
-                if child not in found:
-                    found.add(child)
+                if child not in results:
+                    results.add(child)
                     todo.append(child)
-        return found
+        return results
 
 
 class Expansions:
@@ -145,14 +145,14 @@ class Expansions:
         rest: list[Any] = []
         for include in compose.get("include", ()):
             listed, unlisted = self._include(include, inside)
-            for system, found in listed.items():
-                codes.setdefault(system, set()).update(found)
+            for system, result in listed.items():
+                codes.setdefault(system, set()).update(result)
             rest += [r for r in unlisted if r not in rest]
         for exclude in compose.get("exclude", ()):
             listed, unlisted = self._include(exclude, inside)
-            for system, found in listed.items():
+            for system, result in listed.items():
                 if system in codes:
-                    codes[system] -= found
+                    codes[system] -= result
             rest += [[r[0], [["excluded", "=", ""]]] for r in unlisted]
         if not compose.get("include"):
             rest.append(ANYTHING)
@@ -169,7 +169,7 @@ class Expansions:
         codes, rest = parts[0]
         for more, unlisted in parts[1:]:  # several in one include: the intersection
             if not rest and not unlisted:
-                codes = {s: found & more.get(s, set()) for s, found in codes.items()}
+                codes = {s: result & more.get(s, set()) for s, result in codes.items()}
             else:  # what is in an open part can't be told, so nothing of the intersection can
                 rest = [*rest, *unlisted, *([s, [["intersection", "=", ""]]] for s in codes)]
                 codes = {}
@@ -214,7 +214,7 @@ def value_set_row(version: str, expansion: Expansion) -> dict[str, Any]:
     codes, rest = expansion
     row: dict[str, Any] = {
         "v": version,
-        "c": {system: sorted(found) for system, found in sorted(codes.items()) if found},
+        "c": {system: sorted(result) for system, result in sorted(codes.items()) if result},
     }
     if rest:
         row["o"] = _distinct(rest)

@@ -8,9 +8,9 @@ from typing import Any
 from fhir_bridge.fhir.definitions.table import Table
 from fhir_bridge.fhir.definitions.versions import version_key
 
-__all__ = ["KINDS", "Layer", "key"]
+__all__ = ["DEFINITION_KINDS", "Layer", "key"]
 
-KINDS = ("profiles", "extensions", "value_sets", "code_systems")
+DEFINITION_KINDS = ("profiles", "extensions", "value_sets", "code_systems")
 
 
 def key(kind: str, url: str, version: str) -> str:
@@ -41,20 +41,20 @@ class Layer:
 
     def row(self, kind: str, url: str, version: str) -> dict[str, Any] | None:
         """A row, or None."""
-        found: dict[str, Any] | None = self._table.get(key(kind, url, version), exact=True)
-        return found
+        entry: dict[str, Any] | None = self._table.get(key(kind, url, version), exact=True)
+        return entry
 
     def global_profiles(self, resource_type: str) -> Sequence[str]:
         """Profiles that the guides of the layer ask of every resource of this type."""
-        found: Sequence[str] = self._table.header["globals"].get(resource_type, ())
-        return found
+        entry: Sequence[str] = self._table.header["globals"].get(resource_type, ())
+        return entry
 
     def search(self, resource_type: str) -> Mapping[str, list[Any]]:
         """Rows of search parameters of a resource type by code."""
-        found: dict[str, list[Any]] = self._table.get(f"search {resource_type}") or {}
-        return found
+        entry: dict[str, list[Any]] = self._table.get(f"search {resource_type}") or {}
+        return entry
 
 
-def sorted_versions(found: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
+def sorted_versions(results: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
     """Versions by url, newest first."""
-    return {url: sorted(set(v), key=version_key, reverse=True) for url, v in sorted(found.items())}
+    return {url: sorted(set(v), key=version_key, reverse=True) for url, v in sorted(results.items())}

@@ -7,7 +7,6 @@ from typing import Any
 
 from fhir_bridge.fhir.definitions import r4
 from fhir_bridge.fhir.definitions.compact import MALFORMED
-from fhir_bridge.fhir.definitions.drafts import Draft, PackageDraft
 from fhir_bridge.fhir.definitions.expansions import (
     Expansion,
     ExpansionError,
@@ -17,6 +16,7 @@ from fhir_bridge.fhir.definitions.expansions import (
 )
 from fhir_bridge.fhir.definitions.layers import key, sorted_versions
 from fhir_bridge.fhir.definitions.package_files import PackageError
+from fhir_bridge.fhir.definitions.package_reading import Draft, PackageDraft
 from fhir_bridge.fhir.definitions.registration import code_of, content_of
 from fhir_bridge.fhir.definitions.registry import Definitions
 from fhir_bridge.fhir.definitions.searches import search_rows
@@ -51,7 +51,7 @@ SHOWN = 3
 MAX_LISTED = 100_000
 """Codes of a value set that are listed; a larger one is left to the terminology at hand."""
 
-Found = tuple[PackageDraft, Draft]
+PackagedDraft = tuple[PackageDraft, Draft]
 Row = dict[str, Any]
 
 
@@ -63,7 +63,7 @@ class _Set:
     """Definitions of one kind by url and version, the first of each."""
 
     def __init__(self, packages: Iterable[PackageDraft], kind: str) -> None:
-        self.by_url: dict[str, dict[str, Found]] = {}
+        self.by_url: dict[str, dict[str, PackagedDraft]] = {}
         for package in packages:
             for draft in getattr(package, kind):
                 versions = self.by_url.setdefault(draft.url, {})
@@ -73,7 +73,7 @@ class _Set:
                     first = versions[draft.version]
                     _note(package, draft, "FB-PKG-007", f"is defined in {first[0].label}:{first[1].file} too")
 
-    def get(self, canonical: str) -> Found | None:
+    def get(self, canonical: str) -> PackagedDraft | None:
         url, version = split(canonical)
         versions = self.by_url.get(canonical) or self.by_url.get(url)
         if not versions:
@@ -85,12 +85,12 @@ class _Set:
         if not self.by_url[draft.url]:
             del self.by_url[draft.url]
 
-    def all(self) -> list[Found]:
-        return [found for versions in self.by_url.values() for found in versions.values()]
+    def all(self) -> list[PackagedDraft]:
+        return [version for versions in self.by_url.values() for version in versions.values()]
 
 
-def _note(package: PackageDraft, draft: Draft, code: str, said: str, severity: str = "warning") -> None:
-    package.note(PackageError(code, f"{draft.url} {said}", draft.file), severity)
+def _note(package: PackageDraft, draft: Draft, code: str, text: str, severity: str = "warning") -> None:
+    package.note(PackageError(code, f"{draft.url} {text}", draft.file), severity)
 
 
 def link(
@@ -125,7 +125,7 @@ def link(
     entries |= _searches(packages, known)
     header = {
         "constraints": [list(constraint) for constraint in numbers],
-        "versions": {kind: sorted_versions(found) for kind, found in versions.items()},
+        "versions": {kind: sorted_versions(result) for kind, result in versions.items()},
         "globals": _globals(packages, structures, known),
     }
     return entries, header
@@ -141,23 +141,23 @@ def _dependencies(packages: Sequence[PackageDraft]) -> None:
                 needing.setdefault((name, version), []).append(package)
     for (name, version), (first, *others) in needing.items():
         if name not in BUILT_IN:
-            said = f"it depends on {name}#{version}, which is not at hand: what that defines is not checked"
+            text = f"it depends on {name}#{version}, which is not at hand: what that defines is not checked"
         elif OTHER_VERSIONS.get(name, version) != version:
-            said = (
+            text = (
                 f"it depends on {name}#{version}; {OTHER_VERSIONS[name]}, which is built in, takes its place"
             )
         else:
             continue
         if others:
-            said += f" (so for {', '.join(package.label for package in others)})"
-        first.note(PackageError("FB-PKG-009", said), "warning")
+            text += f" (so for {', '.join(package.label for package in others)})"
+        first.note(PackageError("FB-PKG-009", text), "warning")
 
 
 def _bases(structures: _Set, known: Definitions) -> None:
     """Drop what builds on itself, and what has no snapshot and no base to make one from."""
     for package, draft in structures.all():
         seen = {id(draft)}
-        at: Found | None = (package, draft)
+        at: PackagedDraft | None = (package, draft)
         while at is not None:
             base = str(at[1].row.get("base") or "")
             at = structures.get(base)
@@ -195,8 +195,8 @@ def _bases(structures: _Set, known: Definitions) -> None:
 
     for package, bases in alone.values():
         shown = ", ".join(sorted(set(bases))[:SHOWN]) + (" …" if len(set(bases)) > SHOWN else "")
-        said = f"{len(bases)} profiles build on what is not at hand ({shown}); their own snapshots are used"
-        package.note(PackageError("FB-PKG-005", said), "warning")
+        text = f"{len(bases)} profiles build on what is not at hand ({shown}); their own snapshots are used"
+        package.note(PackageError("FB-PKG-005", text), "warning")
 
 
 def _snapshots(structures: _Set, numbers: dict[tuple[str, ...], int], known: Definitions) -> None:
@@ -205,24 +205,24 @@ def _snapshots(structures: _Set, numbers: dict[tuple[str, ...], int], known: Def
 
     def content(kind: Sequence[Any]) -> Sequence[Mapping[str, Any]] | None:
         for canonical in kind[2] if len(kind) > 2 else ():
-            found = structures.get(canonical)
-            if found is not None:
-                if not found[1].ready and patient:
+            structure = structures.get(canonical)
+            if structure is not None:
+                if not structure[1].ready and patient:
                     raise _Waiting
-                if found[1].ready:
-                    return [{k: v for k, v in e.items() if k != "c"} for e in found[1].row["elements"]]
+                if structure[1].ready:
+                    return [{k: v for k, v in e.items() if k != "c"} for e in structure[1].row["elements"]]
         return content_of_known(kind)
 
     def base_rows(draft: Draft) -> Sequence[Mapping[str, Any]]:
-        found = structures.get(str(draft.row["base"]))
-        if found is not None:
-            if not found[1].ready:
+        structure = structures.get(str(draft.row["base"]))
+        if structure is not None:
+            if not structure[1].ready:
                 raise _Waiting
-            return list(found[1].row["elements"])
+            return list(structure[1].row["elements"])
         rows, constraints = known.rows_of(str(draft.row["base"])) or ((), ())
         return _with_numbers(rows, constraints, numbers)
 
-    waiting = [found for found in structures.all() if not found[1].ready]
+    waiting = [structure for structure in structures.all() if not structure[1].ready]
     patient = True
     while waiting:
         left = []
@@ -241,8 +241,8 @@ def _snapshots(structures: _Set, numbers: dict[tuple[str, ...], int], known: Def
         if len(left) == len(waiting):
             if not patient:
                 for package, draft in left:
-                    said = f"builds on {draft.row['base']}, which can't be used; it is not used"
-                    _note(package, draft, "FB-PKG-005", said, "error")
+                    text = f"builds on {draft.row['base']}, which can't be used; it is not used"
+                    _note(package, draft, "FB-PKG-005", text, "error")
                     structures.remove(draft)
                 return
             patient = False  # extensions that hold each other: the walk takes the data type
@@ -270,8 +270,8 @@ def _discriminators(package: PackageDraft, draft: Draft) -> None:
         name = row["i"].rpartition(".")[2]
         implied = name in ("extension", "modifierExtension") or name.endswith("[x]")
         if "s" in row and not row["s"][0] and row["i"] in sliced and not implied:
-            said = f"slices {draft.row['type']}{row['i']} without discriminator: its slices are not judged"
-            _note(package, draft, "FB-PKG-008", said)
+            text = f"slices {draft.row['type']}{row['i']} without discriminator: its slices are not judged"
+            _note(package, draft, "FB-PKG-008", text)
 
 
 def _pin(
@@ -283,9 +283,9 @@ def _pin(
     def pinned(canonical: Any, among: _Set) -> Any:
         if not isinstance(canonical, str) or "|" in canonical or len(among.by_url.get(canonical, ())) < 2:
             return canonical
-        found = among.by_url[canonical]
+        result = among.by_url[canonical]
         for owner in names:
-            for version, (of, _) in found.items():
+            for version, (of, _) in result.items():
                 if of is owner:
                     return f"{canonical}|{version}"
         return canonical
@@ -294,9 +294,9 @@ def _pin(
     row["base"] = pinned(row.get("base"), structures)
     for element in row["elements"]:
         for kind in element.get("t", ()):
-            for place in (1, 2):
-                if len(kind) > place:
-                    kind[place] = [pinned(c, structures) for c in kind[place]]
+            for location in (1, 2):
+                if len(kind) > location:
+                    kind[location] = [pinned(c, structures) for c in kind[location]]
         if "b" in element:
             strength, *bound = element["b"]
             element["b"] = [strength, *(pinned(c, value_sets) for c in bound)]
@@ -304,21 +304,21 @@ def _pin(
 
 def _globals(packages: Sequence[PackageDraft], structures: _Set, known: Definitions) -> dict[str, list[str]]:
     """Profiles that guides ask of every resource of a type, in their own package's version where it has them."""
-    found: dict[str, list[str]] = {}
+    results: dict[str, list[str]] = {}
     for package in packages:
         for kind, canonicals in package.globals.items():
             for canonical in canonicals:
                 if structures.get(canonical) is None and known.rows_of(canonical) is None:
-                    said = f"its guide asks {canonical} of every {kind}, which is not at hand: that is not checked"
-                    package.note(PackageError("FB-PKG-009", said), "warning")
+                    text = f"its guide asks {canonical} of every {kind}, which is not at hand: that is not checked"
+                    package.note(PackageError("FB-PKG-009", text), "warning")
                     continue
                 own = [
                     f"{canonical}|{version}"
                     for version, (of, _) in structures.by_url.get(canonical, {}).items()
                     if of is package and version
                 ]
-                found.setdefault(kind, []).append(own[0] if own else canonical)
-    return found
+                results.setdefault(kind, []).append(own[0] if own else canonical)
+    return results
 
 
 def _value_sets(value_sets: _Set, systems: _Set) -> list[tuple[Draft, Row]]:
@@ -332,8 +332,8 @@ def _value_sets(value_sets: _Set, systems: _Set) -> list[tuple[Draft, Row]]:
         return trees[canonical]
 
     def compose(canonical: str) -> Mapping[str, Any] | None:
-        found = value_sets.get(canonical)
-        return found[1].row if found else None
+        value_set = value_sets.get(canonical)
+        return value_set[1].row if value_set else None
 
     def ready(canonical: str) -> Expansion | None:
         row = r4.built_row("value_sets", canonical)
@@ -360,10 +360,10 @@ def _value_sets(value_sets: _Set, systems: _Set) -> list[tuple[Draft, Row]]:
 
 
 def _searches(packages: Iterable[PackageDraft], known: Definitions) -> Row:
-    found = [(package, draft) for package in packages for draft in package.searches]
-    codes = {draft.url: str(draft.row.get("code")) for _, draft in found}
+    results = [(package, draft) for package in packages for draft in package.searches]
+    codes = {draft.url: str(draft.row.get("code")) for _, draft in results}
     entries: Row = {}
-    for package, draft in found:
+    for package, draft in results:
         try:
             rows = list(search_rows(draft.row, r4.resource_types(), lambda c: code_of(c, codes, known)))
             code = str(draft.row["code"])

@@ -189,13 +189,13 @@ class TypeDefinition:
         """
         if path is None:
             path = self.elements[0].id
-        found = self._children.get(path)
-        if found is None:
+        child = self._children.get(path)
+        if child is None:
             element = self._by_id.get(path)
             if element is not None and element.content_reference is not None:
                 return self._children.get(element.content_reference, ())
             return ()
-        return found
+        return child
 
     def child(self, path: str, name: str) -> tuple[Element, str] | None:
         """The child with this JSON name, and the type it then has: `valueQuantity` gives (value[x], `Quantity`)."""

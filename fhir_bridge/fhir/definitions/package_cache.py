@@ -26,21 +26,21 @@ def package_cache() -> Path:
 
 def locate(sources: Iterable[str | Path]) -> list[Path]:
     """The paths of packages: `name#version` is the cache's, with what it depends on there; a path stays as it is."""
-    found: dict[Path, None] = {}
+    results: dict[Path, None] = {}
     waiting = [Path(source) for source in sources]
     for path in waiting:  # grows meanwhile
         if path.exists() or not _NAMED.fullmatch(path.name):
-            found[path] = None
+            results[path] = None
             continue
         cached = package_cache() / path.name  # one that is not there is reported by who reads it
-        if cached not in found:
-            found[cached] = None
+        if cached not in results:
+            results[cached] = None
             waiting += (
                 Path(name)
                 for name in _dependencies(cached)
                 if name.partition("#")[0] not in BUILT_IN and (package_cache() / name).is_dir()
             )
-    return list(found)
+    return list(results)
 
 
 def _dependencies(package: Path) -> list[str]:

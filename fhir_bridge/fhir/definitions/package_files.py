@@ -69,8 +69,8 @@ class _Member(tarfile.TarInfo):
             return super().frombuf(buf, encoding, errors)
         except tarfile.HeaderError as error:
             if buf.strip(b"\0"):
-                said = f"it is damaged, and its files from there on can't be read: {error}"
-                raise PackageError("FB-PKG-001", said) from error
+                text = f"it is damaged, and its files from there on can't be read: {error}"
+                raise PackageError("FB-PKG-001", text) from error
             raise
 
 
@@ -80,19 +80,19 @@ def digest(source: Path) -> str:
     Raises:
         PackageError: it is not there or can't be read.
     """
-    found = hashlib.sha256()
+    result = hashlib.sha256()
     try:
         if source.is_dir():
             for path in _of_folder(source):
-                found.update(f"{path.relative_to(source).as_posix()}\0{path.stat().st_size}\0".encode())
-                found.update(path.read_bytes())
+                result.update(f"{path.relative_to(source).as_posix()}\0{path.stat().st_size}\0".encode())
+                result.update(path.read_bytes())
         else:
             with source.open("rb") as stream:
                 while chunk := stream.read(_CHUNK):
-                    found.update(chunk)
+                    result.update(chunk)
     except OSError as error:
         raise PackageError("FB-PKG-001", f"it can't be read: {error.strerror}") from error
-    return found.hexdigest()
+    return result.hexdigest()
 
 
 def files(source: Path) -> Iterator[tuple[str, bytes | PackageError]]:

@@ -18,15 +18,15 @@ from typing import Any
 
 import platformdirs
 
-from fhir_bridge.fhir.definitions.drafts import PackageDraft, read_package
 from fhir_bridge.fhir.definitions.layers import Layer
 from fhir_bridge.fhir.definitions.linking import link
 from fhir_bridge.fhir.definitions.package_cache import locate
 from fhir_bridge.fhir.definitions.package_files import PackageError, digest
+from fhir_bridge.fhir.definitions.package_reading import PackageDraft, read_package
 from fhir_bridge.fhir.definitions.r4 import GENERATED
 from fhir_bridge.fhir.definitions.registration import SHIPPED
 from fhir_bridge.fhir.definitions.registry import Definitions
-from fhir_bridge.fhir.definitions.table import Table, pack
+from fhir_bridge.fhir.definitions.table import Table, encode_table
 from fhir_bridge.fhir.issues import Issue
 
 __all__ = ["PackageInfo", "PackageReport", "load_packages"]
@@ -89,20 +89,20 @@ def load_packages(sources: Sequence[str | Path], cache: Path | None = None) -> P
     """
     begin = time.perf_counter()
     problems: list[Issue] = []
-    found: dict[str, Path] = {}
+    paths: dict[str, Path] = {}
     for path in locate(sources):
         try:
-            found.setdefault(digest(path), path)
+            paths.setdefault(digest(path), path)
         except PackageError as error:
             problems.append(Issue("error", error.code, str(error), str(path)))
-    if not found:
+    if not paths:
         return PackageReport(SHIPPED, issues=tuple(problems))
-    name = _key(found)
+    name = _key(paths)
     linked = _linked.get(name)
     if linked is None:
         if len(_linked) >= MAX_LINKED:
             _linked.clear()
-        layer, cached = _layer(found, name, cache)
+        layer, cached = _layer(paths, name, cache)
         definitions = Definitions(lambda: replace(SHIPPED.added, layer=layer))
         linked = _linked[name] = PackageReport(
             definitions,
@@ -117,14 +117,14 @@ _linked: dict[str, PackageReport] = {}
 """Sets of packages that were linked or read before, by what they hold."""
 
 
-def _key(found: dict[str, Path]) -> str:
+def _key(paths: dict[str, Path]) -> str:
     """A name for the linked set: what the packages hold, and what they are linked with."""
     parts = [str(FORMAT), *(f"{p.name}:{p.stat().st_size}" for p in sorted(GENERATED.glob("*.z")))]
-    parts += [f"{content}:{path.name}" for content, path in found.items()]
+    parts += [f"{content}:{path.name}" for content, path in paths.items()]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
-def _layer(found: dict[str, Path], name: str, cache: Path | None) -> tuple[Layer, bool]:
+def _layer(paths: dict[str, Path], name: str, cache: Path | None) -> tuple[Layer, bool]:
     folder = cache or Path(os.environ.get("FHIR_BRIDGE_CACHE") or platformdirs.user_cache_dir("fhir-bridge"))
     kept = folder / "packages" / f"{name}.z"
     try:
@@ -132,11 +132,11 @@ def _layer(found: dict[str, Path], name: str, cache: Path | None) -> tuple[Layer
     except (OSError, ValueError, KeyError, zlib.error):
         pass  # not kept yet, or no longer whole: it is made anew
     numbers: dict[tuple[str, ...], int] = {}
-    packages = [read_package(path, numbers) for path in found.values()]
+    packages = [read_package(path, numbers) for path in paths.values()]
     entries, header = link(packages, numbers, SHIPPED)
     header["packages"] = [[p.name, p.version, str(p.source), _counts(p)] for p in packages]
     header["issues"] = [[i.severity, i.code, i.message, i.source] for p in packages for i in p.issues]
-    content = pack(entries, header)
+    content = encode_table(entries, header)
     try:
         kept.parent.mkdir(parents=True, exist_ok=True)
         unfinished = kept.with_suffix(f".{os.getpid()}")

@@ -72,10 +72,10 @@ def type_definition(name: str) -> TypeDefinition:
     Raises:
         KeyError: R4 has no such type.
     """
-    found = find_type(name)
-    if found is None:
+    definition = find_type(name)
+    if definition is None:
         raise KeyError(f"R4 has no type {name!r}")
-    return found
+    return definition
 
 
 @lru_cache(MANY)
@@ -122,12 +122,12 @@ def built_in(kind: str, url: str) -> Profile | None:
     row = table(kind).get(url, exact=True)
     if row is None:
         return None
-    found = typed_structure(row, table(kind).header["constraints"])
-    assert isinstance(found, Profile)
-    return found
+    profile = typed_structure(row, table(kind).header["constraints"])
+    assert isinstance(profile, Profile)
+    return profile
 
 
 def built_row(kind: str, canonical: str) -> dict[str, Any] | None:
     """A built-in row of `code_systems` or `value_sets`; some urls of THO hold a `|` themselves."""
-    found: dict[str, Any] | None = table(kind).get(canonical) or table(kind).get(split(canonical)[0])
-    return found
+    entry: dict[str, Any] | None = table(kind).get(canonical) or table(kind).get(split(canonical)[0])
+    return entry

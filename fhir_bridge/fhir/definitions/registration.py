@@ -28,9 +28,9 @@ def with_structures(base: Definitions, *added: Mapping[str, Any]) -> Definitions
         ValueError: one is no such StructureDefinition, its base is not known, or its differential doesn't fit the base.
     """
     for definition in added:
-        found, rows = _structure(definition, base)
+        result, rows = _structure(definition, base)
         base = Definitions(
-            replace(base.added, structures={**base.added.structures, found.url: (found, rows)})
+            replace(base.added, structures={**base.added.structures, result.url: (result, rows)})
         )
     return base
 
@@ -78,9 +78,9 @@ def _structure(definition: Mapping[str, Any], known: Definitions) -> tuple[Profi
             raise ValueError(f"{url}: {error}") from error
     row["elements"] = rows
     constraints = [list(constraint) for constraint in numbers]
-    found = structure(row, constraints)
-    assert isinstance(found, Profile)
-    return found, (rows, constraints)
+    result = structure(row, constraints)
+    assert isinstance(result, Profile)
+    return result, (rows, constraints)
 
 
 def code_of(canonical: str, own: Mapping[str, str], known: Definitions) -> str:
@@ -103,9 +103,9 @@ def content_of(known: Definitions) -> Callable[[Sequence[Any]], Sequence[Mapping
 
     def content(kind: Sequence[Any]) -> Sequence[Mapping[str, Any]] | None:
         for canonical in (*(kind[2] if len(kind) > 2 else ()), kind[0]):
-            found = known.rows_of(canonical)
-            if found is not None:
-                return [{k: v for k, v in e.items() if k != "c"} for e in found[0]]
+            rows = known.rows_of(canonical)
+            if rows is not None:
+                return [{k: v for k, v in e.items() if k != "c"} for e in rows[0]]
         return None
 
     return content

@@ -73,12 +73,12 @@ class Definitions:
     def derived(self, make: Callable[..., T], *arguments: Any) -> T:
         """What `make(definitions, *arguments)` gives; worked out once, and kept as long as the definitions are."""
         key = (make, *arguments)
-        found: T | None = self._derived.get(key)
-        if found is None:
+        entry: T | None = self._derived.get(key)
+        if entry is None:
             if len(self._derived) > 2 * MANY:
                 self._derived.clear()
-            found = self._derived[key] = make(self, *arguments)
-        return found
+            entry = self._derived[key] = make(self, *arguments)
+        return entry
 
     # --- structures -------------------------------------------------------------------------------------------------
 
@@ -92,7 +92,7 @@ class Definitions:
 
     def profiles(self) -> tuple[str, ...]:
         """Canonicals of all known profiles, without extensions."""
-        return self._urls("profiles", lambda found: found.type != "Extension")
+        return self._urls("profiles", lambda result: result.type != "Extension")
 
     def extension_structure(self, canonical: str) -> Profile | None:
         """The structure of the extension with this url, or None."""
@@ -100,12 +100,12 @@ class Definitions:
 
     def extension(self, canonical: str) -> ExtensionDefinition | None:
         """The digest of the extension with this url, or None."""
-        found = self.extension_structure(canonical)
-        return extension_definition(found) if found is not None else None
+        extension_structure = self.extension_structure(canonical)
+        return extension_definition(extension_structure) if extension_structure is not None else None
 
     def extensions(self) -> tuple[str, ...]:
         """Urls of all known extensions."""
-        return self._urls("extensions", lambda found: found.type == "Extension")
+        return self._urls("extensions", lambda result: result.type == "Extension")
 
     def structure(self, canonical: str) -> TypeDefinition | None:
         """A type, profile or extension by canonical or type name, or None."""
@@ -115,15 +115,15 @@ class Definitions:
     def versions(self, url: str) -> tuple[str, ...]:
         """The versions of a profile or extension, newest first; one that the url names is left aside."""
         url = split(url)[0]
-        found: set[str] = set()
+        results: set[str] = set()
         for kind in ("profiles", "extensions"):
-            found.update(self._layered(kind, url))
+            results.update(self._layered(kind, url))
             built = r4.built_in(kind, url)
             if built is not None:
-                found.add(built.version)
+                results.add(built.version)
         if url in self.added.structures:
-            found.add(self.added.structures[url][0].version)
-        return tuple(sorted(found, key=version_key, reverse=True))
+            results.add(self.added.structures[url][0].version)
+        return tuple(sorted(results, key=version_key, reverse=True))
 
     def rows_of(self, canonical: str) -> Rows | None:
         """Compact rows of a structure that others build on, by canonical or type name; None where it is not known."""
@@ -176,13 +176,13 @@ class Definitions:
         row = layer.row(kind, url, version) if layer else None
         if layer is None or row is None:
             return None
-        found = typed_structure(row, layer.constraints)
-        assert isinstance(found, Profile)
-        return found
+        profile = typed_structure(row, layer.constraints)
+        assert isinstance(profile, Profile)
+        return profile
 
     def _urls(self, kind: str, wanted: Callable[[Profile], bool] | None = None) -> tuple[str, ...]:
         own: Iterator[str] = (
-            url for url, (found, _) in self.added.structures.items() if wanted is not None and wanted(found)
+            url for url, (result, _) in self.added.structures.items() if wanted is not None and wanted(result)
         )
         layered = self.added.layer.urls(kind) if self.added.layer else ()
         return tuple(dict.fromkeys(chain(r4.table(kind), layered, own)))

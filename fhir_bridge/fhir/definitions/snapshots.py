@@ -87,7 +87,7 @@ def snapshot(
                 identifier = full + identifier[len(short) :]
         position = _find(rows, identifier)
         if position is None:
-            position = _make_room(rows, identifier, content)
+            position = _insert_element(rows, identifier, content)
         if len(rows) > most:
             raise SizeError(f"its snapshot has more than {most:,} elements")
         row = rows[position]
@@ -152,26 +152,28 @@ def _end(rows: Sequence[Row], position: int) -> int:
     return n
 
 
-def _make_room(rows: list[Row], identifier: str, content: Content) -> int:
+def _insert_element(rows: list[Row], identifier: str, content: Content) -> int:
     """Add the element that the differential names, with what comes with it; its position."""
     parent, _, last = identifier.rpartition(".")
     if ":" in last:
         return _new_slice(rows, parent, last, content)
-    place = _find(rows, parent)
-    if place is None:
+    location = _find(rows, parent)
+    if location is None:
         if not parent:
             raise SnapshotError(f"{identifier} is not in the base definition")
-        place = _make_room(rows, parent, content)
-        parent = rows[place]["i"]  # a type of a choice, written short, has its own name
+        location = _insert_element(rows, parent, content)
+        parent = rows[location]["i"]  # a type of a choice, written short, has its own name
         identifier = f"{parent}.{last}"
         if (there := _find(rows, identifier)) is not None:
             return there
     if any(row["i"].startswith(parent + ".") for row in rows):
         return _choice(rows, parent, last, identifier)
-    inner = _inside(rows, rows[place], last, content)
+    inner = _inside(rows, rows[location], last, content)
     if not inner:
         raise SnapshotError(f"{identifier} is not in the base definition")
-    rows[place + 1 : place + 1] = [{**copy.deepcopy(dict(row)), "i": parent + row["i"]} for row in inner]
+    rows[location + 1 : location + 1] = [
+        {**copy.deepcopy(dict(row)), "i": parent + row["i"]} for row in inner
+    ]
     position = _find(rows, identifier)
     return position if position is not None else _choice(rows, parent, last, identifier)
 
@@ -196,7 +198,7 @@ def _new_slice(rows: list[Row], parent: str, last: str, content: Content) -> int
     unsliced = f"{parent}.{name}"
     position = _find(rows, unsliced)
     if position is None:
-        position = _make_room(rows, unsliced, content)
+        position = _insert_element(rows, unsliced, content)
     unsliced = rows[position]["i"]
     if ":" in unsliced[unsliced.rfind(".") :]:  # `valueQuantity:name`: the short form is a slice itself
         return position
@@ -239,8 +241,8 @@ def _of_all(rows: Sequence[Row], unsliced: str, slice_name: str) -> int | None:
         outer, colon, _ = parts[number].partition(":")
         if colon:
             parts[number] = outer
-            if (found := _find(rows, f"{'.'.join(parts)}:{slice_name}")) is not None:
-                return found
+            if (result := _find(rows, f"{'.'.join(parts)}:{slice_name}")) is not None:
+                return result
     return None
 
 

@@ -15,7 +15,7 @@ import orjson
 
 from fhir_bridge.fhir.serialization import dumps, loads_exact
 
-__all__ = ["Table", "pack"]
+__all__ = ["Table", "encode_table"]
 
 
 class Table:
@@ -31,10 +31,10 @@ class Table:
 
     def get(self, key: str, *, exact: bool = False) -> Any:
         """The entry, or None. `exact` gives decimals as `Decimal`."""
-        place = self._index.get(key)
-        if place is None:
+        location = self._index.get(key)
+        if location is None:
             return None
-        text = self._body[place[0] : place[0] + place[1]]
+        text = self._body[location[0] : location[0] + location[1]]
         return loads_exact(text) if exact else orjson.loads(text)
 
     def __contains__(self, key: object) -> bool:
@@ -47,7 +47,7 @@ class Table:
         return len(self._index)
 
 
-def pack(entries: Mapping[str, Any], header: Mapping[str, Any] | None = None) -> bytes:
+def encode_table(entries: Mapping[str, Any], header: Mapping[str, Any] | None = None) -> bytes:
     """The bytes of a table: keys sorted, so that equal content gives equal bytes."""
     index: dict[str, list[int]] = {}
     body = bytearray()

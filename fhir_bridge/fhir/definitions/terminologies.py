@@ -103,13 +103,13 @@ class CodeSystem:
 
     @staticmethod
     def _closure(code: str, step: Any) -> frozenset[str]:
-        found, todo = {code}, [code]
+        result, todo = {code}, [code]
         while todo:
             for following in step(todo.pop()):
-                if following not in found:
-                    found.add(following)
+                if following not in result:
+                    result.add(following)
                     todo.append(following)
-        return frozenset(found)
+        return frozenset(result)
 
 
 def value_set(url: str, row: Mapping[str, Any]) -> ValueSet:

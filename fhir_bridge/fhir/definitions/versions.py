@@ -47,5 +47,5 @@ def newest(versions: Iterable[str]) -> str:
 
 def named(version: str, known: Iterable[str]) -> str | None:
     """The version that a canonical names: this one, else the newest that it is the beginning of (`0.2` of `0.2.1`)."""
-    found = [one for one in known if one == version or one.startswith(version + ".")]
-    return version if version in found else newest(found) if found else None
+    results = [item for item in known if item == version or item.startswith(version + ".")]
+    return version if version in results else newest(results) if results else None

@@ -94,18 +94,18 @@ def _of_sets(pairing: Pairing) -> Iterator[Difference]:
     left, right = pairing.left, pairing.right
     comparison = Comparison(pairing)
     partners = frozenset(right.roots)
-    found = set()
+    results = set()
     for number in left.roots:
         value = left.nodes[number].value or {}
         path = own_name(value) or str(value.get("resourceType"))
         other = pairing.there.get(number)
         if other in partners and other is not None:
-            found.add(other)
+            results.add(other)
             yield from comparison.nodes(number, other, path)
         else:
             yield Difference(path, value, ABSENT)
     for number in right.roots:
-        if number not in found:
+        if number not in results:
             value = right.nodes[number].value or {}
             yield Difference(own_name(value) or str(value.get("resourceType")), ABSENT, value)
 
@@ -115,14 +115,14 @@ def _read(resource: Resource | bytes | str, ignore_meta: bool | Collection[str])
     parsed = loads_exact(resource) if isinstance(resource, bytes | str) else resource
     if not isinstance(parsed, Mapping):
         raise ValueError(f"expected the JSON object of a resource, found {type(parsed).__name__}")
-    found = dict(parsed)
-    meta = found.get("meta")
+    results = dict(parsed)
+    meta = results.get("meta")
     if ignore_meta is True:
-        found.pop("meta", None)
+        results.pop("meta", None)
     elif ignore_meta and isinstance(meta, dict):
         kept = {key: value for key, value in meta.items() if key not in ignore_meta}
         if kept:
-            found["meta"] = kept
+            results["meta"] = kept
         else:
-            del found["meta"]
-    return found
+            del results["meta"]
+    return results

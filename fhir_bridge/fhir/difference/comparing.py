@@ -7,10 +7,10 @@ from typing import Any
 
 from fhir_bridge.fhir.difference.forms import Form, Hole, evaluate, leaf
 from fhir_bridge.fhir.difference.graphs import Graph
-from fhir_bridge.fhir.difference.likeness import alike, longest_rising
 from fhir_bridge.fhir.difference.pairing import Pairing
 from fhir_bridge.fhir.difference.results import ABSENT, Difference
 from fhir_bridge.fhir.difference.shapes import parent_of, shape
+from fhir_bridge.fhir.difference.similarity import alike, longest_rising
 
 __all__ = ["Comparison"]
 
@@ -135,7 +135,7 @@ class _Item:
         self, left: list[Any], right: list[Any], ours: list[int], theirs: list[int]
     ) -> dict[int, int]:
         """Items that changed, with what they became."""
-        found: dict[int, int] = {}
+        results: dict[int, int] = {}
         pairing = self.comparison.pairing
         where = {self.comparison.right.node_in(right[n]): n for n in theirs}
         for number in ours:  # resources are paired already
@@ -143,9 +143,9 @@ class _Item:
             if node is not None:
                 partner = where.get(pairing.there.get(node, -1))
                 if partner is not None:
-                    found[number] = partner
-        taken = set(found.values())
-        ours = [n for n in ours if n not in found]
+                    results[number] = partner
+        taken = set(results.values())
+        ours = [n for n in ours if n not in results]
         theirs = [n for n in theirs if n not in taken]
         pairs = alike(
             [left[n] for n in ours],
@@ -153,14 +153,18 @@ class _Item:
             pairing.reader(pairing.left, self.holder),
             pairing.reader(pairing.right, self.other),
         )
-        found.update((ours[a], theirs[b]) for a, b in pairs)
-        taken = set(found.values())
-        plain = [n for n in ours if n not in found and not isinstance(left[n], dict)]
+        results.update((ours[a], theirs[b]) for a, b in pairs)
+        taken = set(results.values())
+        plain = [n for n in ours if n not in results and not isinstance(left[n], dict)]
         others = [n for n in theirs if n not in taken and not isinstance(right[n], dict)]
-        found.update(zip(plain, others, strict=False))
-        if len(ours) == len(theirs) == 1 and not found and _differ_in_one(left[ours[0]], right[theirs[0]]):
-            found[ours[0]] = theirs[0]
-        return found
+        results.update(zip(plain, others, strict=False))
+        if (
+            len(ours) == len(theirs) == 1
+            and not results
+            and _differ_in_one_property(left[ours[0]], right[theirs[0]])
+        ):
+            results[ours[0]] = theirs[0]
+        return results
 
     def _of(self, graph: Graph, value: Any) -> int:
         """The number of a value, with the pairs known so far."""
@@ -185,7 +189,7 @@ class _Item:
         return evaluate(form, filled)
 
 
-def _differ_in_one(left: Any, right: Any) -> bool:
+def _differ_in_one_property(left: Any, right: Any) -> bool:
     """Whether two objects have the same properties and differ in one."""
     if not isinstance(left, dict) or not isinstance(right, dict) or left.keys() != right.keys():
         return False
@@ -194,15 +198,15 @@ def _differ_in_one(left: Any, right: Any) -> bool:
 
 def _in_any_order(ours: list[int], theirs: list[int]) -> dict[int, int]:
     """Equal items."""
-    places: dict[int, list[int]] = {}
+    locations: dict[int, list[int]] = {}
     for number in range(len(theirs) - 1, -1, -1):
-        places.setdefault(theirs[number], []).append(number)
-    found = {}
+        locations.setdefault(theirs[number], []).append(number)
+    results = {}
     for number, key in enumerate(ours):
-        same = places.get(key)
+        same = locations.get(key)
         if same:
-            found[number] = same.pop()
-    return found
+            results[number] = same.pop()
+    return results
 
 
 def _in_order(ours: list[int], theirs: list[int]) -> dict[int, int]:
@@ -217,9 +221,9 @@ def _in_order(ours: list[int], theirs: list[int]) -> dict[int, int]:
 
 def _between(pairs: dict[int, int], left: int, right: int) -> dict[int, int]:
     """What stands between the equal items, paired as it stands."""
-    found: dict[int, int] = {}
+    results: dict[int, int] = {}
     number = other = 0
     for end, end_other in (*sorted(pairs.items()), (left, right)):
-        found.update(zip(range(number, end), range(other, end_other), strict=False))
+        results.update(zip(range(number, end), range(other, end_other), strict=False))
         number, other = end + 1, end_other + 1
-    return found
+    return results

@@ -131,30 +131,30 @@ class Graph:
         """The node that a reference names; a new one for something that is not here, if `make`."""
         node = self.nodes[holder]
         if text.startswith("#"):
-            found = node.contained.get(text[1:])
-            if found is None and text == "#" and node.value is not None:
+            entry = node.contained.get(text[1:])
+            if entry is None and text == "#" and node.value is not None:
                 return holder
         else:
             text = text.partition("/_history/")[0]
-            found = node.bundle.get(text) if node.bundle else None
-            if found is None and node.bundle and node.base:
-                found = node.bundle.get(node.base + text)
-            if found is None:
-                found = self._names.get(text)
-        if found is None and make:
-            found = len(self.nodes)
+            entry = node.bundle.get(text) if node.bundle else None
+            if entry is None and node.bundle and node.base:
+                entry = node.bundle.get(node.base + text)
+            if entry is None:
+                entry = self._names.get(text)
+        if entry is None and make:
+            entry = len(self.nodes)
             kind = "#" if text.startswith("#") else _kept(text)
             self.nodes.append(Node(kind, text))
             names = node.contained if text.startswith("#") else self._names
-            names[text.removeprefix("#") if text.startswith("#") else text] = found
-        return found
+            names[text.removeprefix("#") if text.startswith("#") else text] = entry
+        return entry
 
     def node_in(self, item: Any) -> int | None:
         """The node of a list's item: a contained resource, or that of a Bundle's entry."""
-        found = self.at.get(id(item))
-        if found is None and isinstance(item, dict) and "resource" in item:
-            found = self.at.get(id(item["resource"]))
-        return found
+        entry = self.at.get(id(item))
+        if entry is None and isinstance(item, dict) and "resource" in item:
+            entry = self.at.get(id(item["resource"]))
+        return entry
 
     # --- forms ----------------------------------------------------------------------------------------------------
 
@@ -176,22 +176,22 @@ class Graph:
         first = len(edges)
         for name in self.kept(value, parent):
             kind, inner, ordered = shape(parent, name)
-            found = value[name]
+            result = value[name]
             path = f"{how}.{name}"
-            if isinstance(found, list):
+            if isinstance(result, list):
                 ordered = self.is_ordered(value, parent, name, declared=ordered)
-                form = self._list(found, kind, inner, holder, path, name, ordered=ordered)
+                form = self._list(result, kind, inner, holder, path, name, ordered=ordered)
             else:
-                form = self._value(found, kind, inner, holder, path, name, parent)
+                form = self._value(result, kind, inner, holder, path, name, parent)
             parts.append((name, form))
         form = make_object(parts)
         self.forms[id(value)] = form
         if how and len(edges) > first:
-            plain = evaluate(form, self._kind_of)
+            plain = evaluate(form, self._type_of)
             edges[first:] = [Edge(path, hash((beside, plain)), node) for path, beside, node in edges[first:]]
         return form
 
-    def _kind_of(self, hole: Hole) -> int:
+    def _type_of(self, hole: Hole) -> int:
         return hash(self.nodes[hole.node].kind)
 
     def is_ordered(self, value: dict[str, Any], parent: str, name: str, *, declared: bool) -> bool:
@@ -240,7 +240,7 @@ class Graph:
     def _plain(self, node: Node) -> int:
         if node.value is None:
             return hash(node.kind)
-        return hash((node.kind, evaluate(node.form, self._kind_of)))
+        return hash((node.kind, evaluate(node.form, self._type_of)))
 
     # --- colours --------------------------------------------------------------------------------------------------
 

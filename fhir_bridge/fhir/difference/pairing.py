@@ -8,7 +8,7 @@ from functools import partial
 
 from fhir_bridge.fhir.difference.forms import Hole, evaluate, leaf
 from fhir_bridge.fhir.difference.graphs import Edge, Graph, Node
-from fhir_bridge.fhir.difference.likeness import Reader, alike_by_features, features
+from fhir_bridge.fhir.difference.similarity import Reader, alike_by_features, features
 
 __all__ = ["Pairing"]
 
@@ -179,7 +179,7 @@ class Pairing:
         self, graph: Graph, number: int, edges: str, bound: dict[int, int], sure: int
     ) -> dict[Hashable, list[int]]:
         """Unpaired neighbours by the way to them and their colour (0), what they hold (1), or their kind (2)."""
-        found: dict[Hashable, dict[int, None]] = {}
+        results: dict[Hashable, dict[int, None]] = {}
         ways: list[Edge] = getattr(graph.nodes[number], edges)
         for path, beside, other in ways:
             if other in bound:
@@ -190,8 +190,8 @@ class Pairing:
                 key = (path, graph.plain[other] if sure == 1 else node.kind)
                 if sure == 2 and node.value is not None and not self._loose:
                     continue
-            found.setdefault(key, {})[other] = None
-        return {key: list(nodes) for key, nodes in found.items()}
+            results.setdefault(key, {})[other] = None
+        return {key: list(nodes) for key, nodes in results.items()}
 
     def reader(self, graph: Graph, holder: int) -> Reader:
         """What two primitive values share where they say the same; names by the pair they are of."""

@@ -45,8 +45,8 @@ class Difference:
 
     def to_json(self) -> dict[str, Any]:
         """For programs: `kind`, `path`, and `left` and `right` where that side has a value."""
-        found = {"kind": self.kind, "path": self.path}
-        return found | {
+        results = {"kind": self.kind, "path": self.path}
+        return results | {
             side: value for side, value in (("left", self.left), ("right", self.right)) if value is not ABSENT
         }
 
@@ -57,13 +57,13 @@ class Difference:
 def render(differences: Iterable[Difference]) -> str:
     """For people: a line for each place, `+` and `-` for what only the right or the left has, and the count."""
     lines = []
-    for found in differences:
-        if found.kind == "changed":
-            lines.append(f"~ {found.path}: {_shown(found.left)} → {_shown(found.right)}")
-        elif found.kind == "added":
-            lines.append(f"+ {found.path}: {_shown(found.right)}")
+    for difference in differences:
+        if difference.kind == "changed":
+            lines.append(f"~ {difference.path}: {_shown(difference.left)} → {_shown(difference.right)}")
+        elif difference.kind == "added":
+            lines.append(f"+ {difference.path}: {_shown(difference.right)}")
         else:
-            lines.append(f"- {found.path}: {_shown(found.left)}")
+            lines.append(f"- {difference.path}: {_shown(difference.left)}")
     count = len(lines)
     lines.append("no differences" if not count else f"{count} difference{'s' if count > 1 else ''}")
     return "\n".join(lines)

@@ -28,10 +28,10 @@ def shape(parent: str, name: str) -> Shape:
     if name.startswith("_"):
         return Shape("Element", "Element", True)  # beside a list of primitives, item by item
     definition = definitions.find_type(parent.partition(".")[0]) if parent else None
-    found = definition.child(parent, name) if definition is not None else None
-    if found is None:
+    child = definition.child(parent, name) if definition is not None else None
+    if child is None:
         return _UNKNOWN
-    element, kind = found
+    element, kind = child
     inner = kind if kind not in ("BackboneElement", "Element") else element.path
     if element.content_reference:
         inner = element.content_reference

@@ -75,12 +75,12 @@ def _temporal_boundary(value: Temporal, digits: int | None, *, low: bool) -> Tem
 
 
 def _filler(kind: str, parts: Sequence[int | Decimal], *, low: bool) -> int | Decimal:
-    place = len(parts) + (3 if kind == "Time" else 0)
+    location = len(parts) + (3 if kind == "Time" else 0)
     if low:
-        return Decimal(0) if place == 5 else 1 if place in (1, 2) else 0
-    if place == 2:
+        return Decimal(0) if location == 5 else 1 if location in (1, 2) else 0
+    if location == 2:
         return monthrange(int(parts[0]), int(parts[1]))[1]
-    return Decimal("59.999") if place == 5 else {1: 12, 3: 23, 4: 59}[place]
+    return Decimal("59.999") if location == 5 else {1: 12, 3: 23, 4: 59}[location]
 
 
 def _milliseconds(second: Decimal, value: Temporal, *, low: bool) -> Decimal:
@@ -108,12 +108,18 @@ def _boundary(items: Items, arguments: Sequence[Any], frame: Frame, *, low: bool
         if number is None and item.kind.primitive:
             return []
         raise FHIRPathError(f"{name} takes a number, a Quantity, a date or a time, found {item.type}")
-    found = _decimal_boundary(Decimal(number), 8 if digits is None else digits, low=low)
-    if found is None:
+    decimal_boundary = _decimal_boundary(Decimal(number), 8 if digits is None else digits, low=low)
+    if decimal_boundary is None:
         return []
     if quantity:
-        return [item_of(Quantity(found, quantity.unit, quantity.calendar, quantity.system, quantity.written))]
-    return [item_of(found)]
+        return [
+            item_of(
+                Quantity(
+                    decimal_boundary, quantity.unit, quantity.calendar, quantity.system, quantity.written
+                )
+            )
+        ]
+    return [item_of(decimal_boundary)]
 
 
 @function("lowBoundary", 0, 1)

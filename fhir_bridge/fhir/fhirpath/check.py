@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from fhir_bridge.fhir.fhirpath.errors import FHIRPathError
-from fhir_bridge.fhir.fhirpath.kinds import SYSTEM, TYPE_INFO, Kind, kind_of
+from fhir_bridge.fhir.fhirpath.fhir_types import SYSTEM, TYPE_INFO, FhirType, r4_type
 from fhir_bridge.fhir.fhirpath.registry import FUNCTIONS
 from fhir_bridge.fhir.fhirpath.syntax import (
     Binary,
@@ -37,12 +37,12 @@ class Shape:
         ordered: its order means something (children() and descendants() have none).
     """
 
-    kinds: frozenset[Kind] | None
+    kinds: frozenset[FhirType] | None
     many: bool = False
     ordered: bool = True
 
     @property
-    def one(self) -> Shape:
+    def item(self) -> Shape:
         """One of the items."""
         return Shape(self.kinds)
 
@@ -57,7 +57,7 @@ _EMPTY = Shape(frozenset())
 
 _OF_INPUT = frozenset({"where", "tail", "skip", "take", "intersect", "exclude", "distinct", "trace", "sort",
                        "checkModifiers"})  # fmt: skip
-_ONE_OF_INPUT = frozenset({"single", "first", "last", "abs", "getValue"})
+_ITEM_OF_INPUT = frozenset({"single", "first", "last", "abs", "getValue"})
 _BOUNDARIES = frozenset({"lowBoundary", "highBoundary"})
 _ORDERED = frozenset({"first", "last", "tail", "skip", "take"})
 _BOOLEANS = frozenset({
@@ -104,7 +104,7 @@ _SYSTEM = {
 _MOMENTS = frozenset({"Date", "DateTime", "Time"})
 
 
-def check(node: Node, kind: Kind) -> Shape:
+def check(node: Node, kind: FhirType) -> Shape:
     """The shape of what the expression gives when it is evaluated on a value of this kind.
 
     Raises:
@@ -115,7 +115,7 @@ def check(node: Node, kind: Kind) -> Shape:
 
 
 def inferred(
-    node: Node, focus: Shape, root: Kind, variables: Mapping[str, Shape]
+    node: Node, focus: Shape, root: FhirType, variables: Mapping[str, Shape]
 ) -> tuple[Shape, tuple[str, ...]]:
     """The shape of what the expression gives, refusing nothing, and the elements in it that the definitions don't have.
 
@@ -125,11 +125,11 @@ def inferred(
         variables: what `%name` gives.
     """
     checker = _Checker(root, variables, lenient=True)
-    found = checker.shape(node, focus)
-    return found, tuple(dict.fromkeys(checker.unknown))
+    shape = checker.shape(node, focus)
+    return shape, tuple(dict.fromkeys(checker.unknown))
 
 
-def shape_of(node: Node, kind: Kind) -> Shape | None:
+def shape_of(node: Node, kind: FhirType) -> Shape | None:
     """The shape, or None where the check would refuse the expression."""
     try:
         return check(node, kind)
@@ -139,7 +139,7 @@ def shape_of(node: Node, kind: Kind) -> Shape | None:
 
 class _Checker:
     def __init__(
-        self, root: Kind, variables: Mapping[str, Shape] | None = None, *, lenient: bool = False
+        self, root: FhirType, variables: Mapping[str, Shape] | None = None, *, lenient: bool = False
     ) -> None:
         self.root = root
         self.variables = variables or {}
@@ -162,10 +162,10 @@ class _Checker:
                     node = inner
                 case _:
                     break
-        found = self.base(chain.pop(), focus)
+        base = self.base(chain.pop(), focus)
         for outer in reversed(chain):
-            found = self.step(outer, found, focus)
-        return found
+            base = self.step(outer, base, focus)
+        return base
 
     def base(self, node: Node, focus: Shape) -> Shape:
         match node:
@@ -201,15 +201,15 @@ class _Checker:
         return UNKNOWN
 
     def first(self, node: Member, name: str, focus: Shape) -> Shape:
-        if name[:1].isupper() and focus.kinds is not None and kind_of(name) is not None:
+        if name[:1].isupper() and focus.kinds is not None and r4_type(name) is not None:
             own = frozenset(kind for kind in focus.kinds if kind.is_a(name))
             if own:
                 return replace(focus, kinds=own)
             if any(
-                kind.open and (found := kind_of(name)) is not None and found.is_resource
+                kind.open and (result := r4_type(name)) is not None and result.is_resource
                 for kind in focus.kinds
             ):
-                return replace(focus, kinds=frozenset({found}) if (found := kind_of(name)) else None)
+                return replace(focus, kinds=frozenset({result}) if (result := r4_type(name)) else None)
         return self.member(node, name, focus)
 
     def member(self, node: Node, name: str, target: Shape) -> Shape:
@@ -217,17 +217,17 @@ class _Checker:
             return replace(target, kinds=None, many=True)
         if not target.kinds:
             return target
-        found: set[Kind] = set()
+        types: set[FhirType] = set()
         many = target.many
         for kind in target.kinds:
             for json_name, _, leads_to in kind.steps.get(name, ()):
-                found.add(leads_to)
+                types.add(leads_to)
                 many = many or json_name in kind.lists
-        if not found:
+        if not types:
             problem = _no_element(name, target.kinds)
             self.refuse(problem, node.position)
             self.unknown.append(problem)
-        return replace(target, kinds=frozenset(found), many=many)
+        return replace(target, kinds=frozenset(types), many=many)
 
     def step(self, node: Node, target: Shape, focus: Shape) -> Shape:
         match node:
@@ -250,8 +250,8 @@ class _Checker:
     def cast(self, target: Shape, wanted: TypeName) -> Shape:
         own = frozenset(kind for kind in target.kinds or () if wanted.selects(kind))
         if not own:
-            made = kind_of(wanted.fhir) if wanted.fhir else SYSTEM.get(wanted.system or "")
-            own = frozenset({made}) if made else frozenset()
+            result = r4_type(wanted.fhir) if wanted.fhir else SYSTEM.get(wanted.system or "")
+            own = frozenset({result}) if result else frozenset()
         return replace(target, kinds=own)
 
     def binary(self, node: Binary, left: Shape, right: Shape) -> Shape:
@@ -320,10 +320,10 @@ class _Checker:
             return _STRING
         if name in _OF_INPUT:
             return target
-        if name in _ONE_OF_INPUT:
+        if name in _ITEM_OF_INPUT:
             return replace(target, many=False)
         if name in _BOUNDARIES:
-            return _boundary(target.one)
+            return _boundary(target.item)
         if name in _DECIMALS:
             return _system("Decimal")
         if name in ("getResourceKey", "getReferenceKey"):
@@ -334,7 +334,7 @@ class _Checker:
             both = None if target.kinds is None or shapes[0].kinds is None else target.kinds | shapes[0].kinds
             return Shape(both, many=True)
         if name == "extension":
-            extension = kind_of("Extension")
+            extension = r4_type("Extension")
             return Shape(frozenset({extension}) if extension else None, many=True)
         if name in ("children", "descendants"):
             return Shape(None, many=True, ordered=False)
@@ -354,7 +354,7 @@ class _Checker:
                 f"the criterion of iif() is a Boolean, not {_names(criterion.kinds)}",
                 node.arguments[0].position,
             )
-        kinds: frozenset[Kind] | None = frozenset()
+        kinds: frozenset[FhirType] | None = frozenset()
         for result in results:
             kinds = None if kinds is None or result.kinds is None else kinds | result.kinds
         return Shape(kinds, many=any(result.many for result in results))
@@ -362,15 +362,15 @@ class _Checker:
     def repeat(self, argument: Node, target: Shape) -> Shape:
         """Types that the projection leads to, until no new one comes."""
         reached = replace(target, many=False, ordered=True)
-        found: frozenset[Kind] = frozenset()
+        types: frozenset[FhirType] = frozenset()
         while True:
             result = self.shape(argument, reached)
             if result.kinds is None:
                 return UNKNOWN
-            if result.kinds <= found:
-                return Shape(found, many=True)
-            found |= result.kinds
-            reached = Shape(found if reached.kinds is None else reached.kinds | found)
+            if result.kinds <= types:
+                return Shape(types, many=True)
+            types |= result.kinds
+            reached = Shape(types if reached.kinds is None else reached.kinds | types)
 
 
 def _of_system(shape: Shape) -> Shape:
@@ -403,7 +403,7 @@ def _boundary(shape: Shape) -> Shape:
     return Shape(frozenset(SYSTEM["Decimal"] if kind.name in whole else kind for kind in shape.kinds))
 
 
-def _system_but_text(kind: Kind) -> bool:
+def _system_but_text(kind: FhirType) -> bool:
     return kind.system and kind.name != "String"
 
 
@@ -411,14 +411,14 @@ def _only(shape: Shape, names: set[str]) -> bool:
     return bool(shape.kinds) and all(kind.name in names for kind in shape.kinds or ())
 
 
-def _names(kinds: frozenset[Kind]) -> str:
+def _names(kinds: frozenset[FhirType]) -> str:
     return " or ".join(sorted({kind.qualified for kind in kinds}))
 
 
-def _no_element(name: str, kinds: frozenset[Kind]) -> str:
-    places = sorted({kind.place[1] if kind.place else kind.qualified for kind in kinds})
+def _no_element(name: str, kinds: frozenset[FhirType]) -> str:
+    locations = sorted({kind.defined_at[1] if kind.defined_at else kind.qualified for kind in kinds})
     elements = sorted({element for kind in kinds for element in kind.steps})
     near = difflib.get_close_matches(name, elements, n=1)
     hint = f"; did you mean {near[0]}?" if near else ""
-    shown = ", ".join(places[:3]) + (" …" if len(places) > 3 else "")
+    shown = ", ".join(locations[:3]) + (" …" if len(locations) > 3 else "")
     return f"{shown} has no element '{name}'{hint}"

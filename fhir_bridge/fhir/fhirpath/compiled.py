@@ -12,12 +12,12 @@ from decimal import Decimal
 from typing import Any, NoReturn
 
 from fhir_bridge.fhir.fhirpath.check import shape_of
-from fhir_bridge.fhir.fhirpath.compiled_elements import MAX_ROUNDS, ROOT, Place, Want
+from fhir_bridge.fhir.fhirpath.compiled_elements import MAX_ROUNDS, ROOT, CompiledValue, PathOptions
 from fhir_bridge.fhir.fhirpath.compiled_logic import Conditions
 from fhir_bridge.fhir.fhirpath.equality import distinct
+from fhir_bridge.fhir.fhirpath.fhir_types import SYSTEM, FhirType
 from fhir_bridge.fhir.fhirpath.functions_values import _INTEGER, as_text
 from fhir_bridge.fhir.fhirpath.items import Item
-from fhir_bridge.fhir.fhirpath.kinds import SYSTEM, Kind
 from fhir_bridge.fhir.fhirpath.numbers import number
 from fhir_bridge.fhir.fhirpath.operators import MAX_INTEGER
 from fhir_bridge.fhir.fhirpath.quantities import from_fhir
@@ -36,28 +36,28 @@ def _unexpected() -> NoReturn:
     raise UnexpectedShape
 
 
-def _an_object(found: Any) -> None:
-    if not isinstance(found, dict):
+def _an_object(result: Any) -> None:
+    if not isinstance(result, dict):
         raise UnexpectedShape
 
 
-def _a_number(found: Any) -> int | Decimal:
-    if isinstance(found, bool | str) or (known := number(found)) is None:
+def _a_number(result: Any) -> int | Decimal:
+    if isinstance(result, bool | str) or (known := number(result)) is None:
         raise UnexpectedShape
     return known
 
 
-def _text_of_number(found: Any) -> str | None:
-    return None if found is None else as_text(found)
+def _text_of_number(result: Any) -> str | None:
+    return None if result is None else as_text(result)
 
 
 def _to_integer(text: str | None) -> int | None:
     return int(text) if text is not None and _INTEGER.match(text) else None
 
 
-def _within_bounds(found: int) -> int | None:
+def _within_bounds(result: int) -> int | None:
     """An Integer; empty beyond what an Integer holds."""
-    return found if abs(found) < MAX_INTEGER else None
+    return result if abs(result) < MAX_INTEGER else None
 
 
 def _order_of_moments(a: str, b: str) -> int | None:
@@ -70,10 +70,10 @@ def _order_of_quantities(a: Any, b: Any) -> int | None:
     return None if x is None or y is None else x.compare(y)
 
 
-def _distinct_values(found: list[tuple[Any, Kind]]) -> list[Any]:
-    if len(found) > 1:
-        return [item.value for item in distinct([Item(value, kind) for value, kind in found])]
-    return [value for value, _ in found]
+def _distinct_values(results: list[tuple[Any, FhirType]]) -> list[Any]:
+    if len(results) > 1:
+        return [item.value for item in distinct([Item(value, kind) for value, kind in results])]
+    return [value for value, _ in results]
 
 
 _NAMES: dict[str, Any] = {
@@ -92,14 +92,14 @@ _NAMES: dict[str, Any] = {
 Compiled = Callable[[Any, Any], Any]
 """(value, around) to a verdict, a value or a list of values; `around.resource` is %resource."""
 
-KEPT = Want(values=True, skip=True)
+KEPT = PathOptions(values=True, skip=True)
 """Values; what has none is left out."""
 
 _BOOLEAN = frozenset({SYSTEM["Boolean"]})
 
 
 def condition(
-    node: Node, kind: Kind, general: Compiled | None, *, published: bool = False
+    node: Node, kind: FhirType, general: Compiled | None, *, published: bool = False
 ) -> Compiled | None:
     """Whether the expression is true of a value: a function that gives a bool; None where it has no compiled form.
 
@@ -108,32 +108,36 @@ def condition(
             raises `UnexpectedShape` there.
     """
 
-    def write(writer: Conditions, focus: Place) -> None:
+    def write(writer: Conditions, focus: CompiledValue) -> None:
         test = writer.true(node, focus)
         if test == LEAVE:
             raise Unsupported("the whole")
         writer.out.add(f"return {test}")
 
-    return _made(write, kind, general, published)
+    return _compiled(write, kind, general, published)
 
 
-def values(node: Node, kind: Kind, general: Compiled | None, *, published: bool = False) -> Compiled | None:
+def values(
+    node: Node, kind: FhirType, general: Compiled | None, *, published: bool = False
+) -> Compiled | None:
     """What the expression gives on a value, as `condition`: a function that gives the list of values."""
 
-    def write(writer: Conditions, focus: Place) -> None:
+    def write(writer: Conditions, focus: CompiledValue) -> None:
         if _is_boolean(node, kind):
             true, false = _truths(writer, node, focus)
             writer.out.add(f"return [True] if {true} else [False] if {false} else []")
         else:
             _write_list(writer, node, focus)
 
-    return _made(write, kind, general, published)
+    return _compiled(write, kind, general, published)
 
 
-def value(node: Node, kind: Kind, general: Compiled | None, *, published: bool = False) -> Compiled | None:
+def value(
+    node: Node, kind: FhirType, general: Compiled | None, *, published: bool = False
+) -> Compiled | None:
     """The only value that the expression gives, or None, as `values`; none where it may give several."""
 
-    def write(writer: Conditions, focus: Place) -> None:
+    def write(writer: Conditions, focus: CompiledValue) -> None:
         if not writer.single(node, focus):
             raise Unsupported("what may be several")
         if _is_boolean(node, kind):
@@ -144,7 +148,7 @@ def value(node: Node, kind: Kind, general: Compiled | None, *, published: bool =
         else:
             _write_value(writer, node, focus)
 
-    return _made(write, kind, general, published)
+    return _compiled(write, kind, general, published)
 
 
 class Walker:
@@ -154,18 +158,18 @@ class Walker:
         settings: as `Conditions` takes them.
     """
 
-    def __init__(self, kind: Kind, **settings: Any) -> None:
+    def __init__(self, kind: FhirType, **settings: Any) -> None:
         self._names = dict(_NAMES)
         self._writer = Conditions(Source(self._names, shared=True), kind, published=True, **settings)
 
-    def add(self, write: Callable[[Conditions, Place], object]) -> None:
+    def add(self, write: Callable[[Conditions, CompiledValue], object]) -> None:
         """Have a path written, what becomes of its values included.
 
         Raises:
             Unsupported: it has no compiled form; what was written so far is of no use.
         """
         try:
-            write(self._writer, Place(ROOT, self._writer.root))
+            write(self._writer, CompiledValue(ROOT, self._writer.root))
         except RecursionError as error:
             raise Unsupported("a longer path than can be written") from error
 
@@ -184,7 +188,7 @@ class Walker:
 # --- what is written ------------------------------------------------------------------------------------------------
 
 
-def _is_boolean(node: Node, kind: Kind) -> bool:
+def _is_boolean(node: Node, kind: FhirType) -> bool:
     shape = shape_of(node, kind)
     return shape is not None and shape.kinds == _BOOLEAN and not isinstance(node, Member | Indexer)
 
@@ -196,11 +200,11 @@ def _is_scalar(node: Node) -> bool:
     )
 
 
-def _truths(writer: Conditions, node: Node, focus: Place) -> tuple[str, str]:
+def _truths(writer: Conditions, node: Node, focus: CompiledValue) -> tuple[str, str]:
     return writer.assigned(writer.true(node, focus)), writer.assigned(writer.false(node, focus))
 
 
-def _write_list(writer: Conditions, node: Node, focus: Place) -> None:
+def _write_list(writer: Conditions, node: Node, focus: CompiledValue) -> None:
     """A list of the values a path gives; a union's without those that equal an earlier one."""
     out = writer.out
     parts: list[Node] = []
@@ -209,47 +213,54 @@ def _write_list(writer: Conditions, node: Node, focus: Place) -> None:
         node = node.left
     parts.append(node)
     if _is_scalar(node) and len(parts) == 1:
-        place = writer.scalar(node, focus)
-        out.add(f"return [] if {place.name} is None else [{place.name}]")
+        compiled_value = writer.scalar(node, focus)
+        out.add(f"return [] if {compiled_value.name} is None else [{compiled_value.name}]")
         return
     union = len(parts) > 1
-    out.add("found = []")
+    out.add("results = []")
 
-    def keep(place: Place) -> None:
-        kept = f"({place.name}, {out.constant(place.kind)})" if union else place.name
-        out.add(f"found.append({kept})")
+    def keep(compiled_value: CompiledValue) -> None:
+        kept = (
+            f"({compiled_value.name}, {out.constant(compiled_value.kind)})" if union else compiled_value.name
+        )
+        out.add(f"results.append({kept})")
 
     for part in reversed(parts):
         writer.each(part, focus, keep, KEPT)
-    out.add("return distinct_values(found)" if union else "return found")
+    out.add("return distinct_values(results)" if union else "return results")
 
 
-def _write_value(writer: Conditions, node: Node, focus: Place) -> None:
+def _write_value(writer: Conditions, node: Node, focus: CompiledValue) -> None:
     """The value of a path that gives no more than one in a sound resource."""
     out = writer.out
-    places = 0
+    count = 0
 
-    def keep(place: Place) -> None:
-        nonlocal places
-        places += 1
-        out.add(lambda: f"return {place.name}" if places == 1 else f"found.append({place.name})")
+    def keep(compiled_value: CompiledValue) -> None:
+        nonlocal count
+        count += 1
+        out.add(
+            lambda: (
+                f"return {compiled_value.name}" if count == 1 else f"results.append({compiled_value.name})"
+            )
+        )
 
-    out.add(lambda: "pass" if places == 1 else "found = []")
+    out.add(lambda: "pass" if count == 1 else "results = []")
     writer.each(node, focus, keep, KEPT)
-    if (
-        places != 1
-    ):  # types of a choice: they exclude each other, but a resource may have several all the same
-        out.add(f"if len(found) > 1: {LEAVE}")
-        out.add("return found[0] if found else None")
+    if count != 1:  # types of a choice: they exclude each other, but a resource may have several all the same
+        out.add(f"if len(results) > 1: {LEAVE}")
+        out.add("return results[0] if results else None")
 
 
-def _made(
-    write: Callable[[Conditions, Place], None], kind: Kind, general: Compiled | None, published: bool
+def _compiled(
+    write: Callable[[Conditions, CompiledValue], None],
+    kind: FhirType,
+    general: Compiled | None,
+    published: bool,
 ) -> Compiled | None:
     names = {**_NAMES, "general": general}
     writer = Conditions(Source(names), kind, published=published)
     try:
-        write(writer, Place(ROOT, kind))
+        write(writer, CompiledValue(ROOT, kind))
         head = []
         if writer.around is not None:
             head.append("resource = around.resource")
@@ -282,5 +293,5 @@ def _function(
         exec(compile("\n".join(lines), f"<FHIRPath on {writer.root.name}>", "exec"), namespace)  # noqa: S102 -- made here, of checked syntax
     except (SyntaxError, MemoryError, RecursionError) as error:
         raise Unsupported("more levels than Python nests") from error
-    made: Callable[[Any, Any], Any] = namespace["run"]
-    return made
+    run: Callable[[Any, Any], Any] = namespace["run"]
+    return run

@@ -7,14 +7,24 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from fhir_bridge.fhir.fhirpath.environment import MAX_ITEMS
-from fhir_bridge.fhir.fhirpath.kinds import Kind, Step, kind_of
+from fhir_bridge.fhir.fhirpath.fhir_types import FhirType, Step, r4_type
 from fhir_bridge.fhir.fhirpath.source import LEAVE, Source, Unsupported
 
-__all__ = ["MAX_ROUNDS", "PRESENT", "ROOT", "VALUES", "Body", "Elements", "Place", "Presence", "Want"]
+__all__ = [
+    "MAX_ROUNDS",
+    "PRESENT",
+    "ROOT",
+    "VALUES",
+    "Body",
+    "CompiledValue",
+    "Elements",
+    "PathOptions",
+    "Presence",
+]
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class CompiledValue:
     """A value in the code.
 
     Attributes:
@@ -26,12 +36,12 @@ class Place:
     """
 
     name: str
-    kind: Kind
+    kind: FhirType
     holder: tuple[str, str] | None = None
-    element: tuple[Kind, str] | None = None
+    element: tuple[FhirType, str] | None = None
 
 
-Body = Callable[[Place], None]
+Body = Callable[[CompiledValue], None]
 """Writes what is done with each value."""
 
 
@@ -41,13 +51,13 @@ class Presence:
 
     write: Callable[[], None]
 
-    def __call__(self, _: Place) -> None:
+    def __call__(self, _: CompiledValue) -> None:
         """Write it."""
         self.write()
 
 
 @dataclass(frozen=True, slots=True)
-class Want:
+class PathOptions:
     """What is asked of the values of a path.
 
     Attributes:
@@ -61,15 +71,15 @@ class Want:
     values: bool = False
     skip: bool = False
     repeats: bool = False
-    only: Callable[[Kind], bool] | None = None
+    only: Callable[[FhirType], bool] | None = None
 
-    def before(self) -> Want:
+    def before(self) -> PathOptions:
         """What is asked of what stands before a step."""
-        return Want(repeats=self.repeats)
+        return PathOptions(repeats=self.repeats)
 
 
-PRESENT = Want(repeats=True)
-VALUES = Want(values=True)
+PRESENT = PathOptions(repeats=True)
+VALUES = PathOptions(values=True)
 
 MAX_ROUNDS = 10 * MAX_ITEMS
 """Rounds of multiplied loops in one evaluation; a round takes a tenth of the time that an item takes."""
@@ -97,12 +107,12 @@ class Elements:
         counts: the code counts rounds.
     """
 
-    def __init__(self, out: Source, root: Kind, *, published: bool) -> None:
+    def __init__(self, out: Source, root: FhirType, *, published: bool) -> None:
         self.out = out
         self.root = root
         self.published = published
         self.stops: list[str] = []
-        self.around: Kind | None = None
+        self.around: FhirType | None = None
         self.multiplied = False
         self.counts = False
 
@@ -124,19 +134,19 @@ class Elements:
             finally:
                 self.stops.remove(name)
 
-    def member(self, place: Place, name: str, body: Body, want: Want) -> None:
+    def member(self, value: CompiledValue, name: str, body: Body, want: PathOptions) -> None:
         """The values of an element."""
-        kind = place.kind
-        steps, lists = self.steps_of(place, name)
+        kind = value.kind
+        steps, lists = self.steps_of(value, name)
         if want.only is not None:
             steps = tuple(step for step in steps if want.only(step[2]))
         if not steps:
             return  # no such element: nothing comes
-        holder = place.name
+        holder = value.name
         if kind.primitive:
-            if place.holder is None:
+            if value.holder is None:
                 raise Unsupported("extensions of a primitive in a list")
-            holder = self.out.fetched(f"{place.holder[0]}.get({'_' + place.holder[1]!r})")
+            holder = self.out.fetched(f"{value.holder[0]}.get({'_' + value.holder[1]!r})")
             with self.out.block(f"if {holder} is not None:"):
                 self.object_check(holder)
                 self.steps(kind, holder, steps, lists, body, want)
@@ -148,32 +158,44 @@ class Elements:
         else:
             self.steps(kind, holder, steps, lists, body, want)
 
-    def steps_of(self, place: Place, name: str) -> tuple[tuple[Step, ...], frozenset[str]]:
+    def steps_of(self, value: CompiledValue, name: str) -> tuple[tuple[Step, ...], frozenset[str]]:
         """The JSON properties of an element, and which names are those of arrays."""
-        kind = place.kind
+        kind = value.kind
         if kind.system or kind.name == "Any":
             raise Unsupported(f"an element of {kind}")
         if not kind.open or name in _EVERY_RESOURCE:
             return kind.steps.get(name, ()), kind.lists
-        domain = kind_of("DomainResource")
+        domain = r4_type("DomainResource")
         if domain is None or name not in domain.steps:
             raise Unsupported(f"{name} of a resource of any type")
         outside = self.out.constant(_OUTSIDE_DOMAIN)
-        self.out.check(f"if str({place.name}.get('resourceType')) in {outside}: {LEAVE}")
+        self.out.check(f"if str({value.name}.get('resourceType')) in {outside}: {LEAVE}")
         return domain.steps[name], domain.lists
 
     def steps(
-        self, owner: Kind, holder: str, steps: tuple[Step, ...], lists: frozenset[str], body: Body, want: Want
+        self,
+        owner: FhirType,
+        holder: str,
+        steps: tuple[Step, ...],
+        lists: frozenset[str],
+        body: Body,
+        want: PathOptions,
     ) -> None:
         """The JSON properties that hold an element, one after the other."""
         for step in steps:
             if step[0] in lists:
                 self.many(owner, holder, step, body, want)
             else:
-                self.one(owner, holder, step, body, want)
+                self.write_single(owner, holder, step, body, want)
 
     def choice(
-        self, owner: Kind, holder: str, steps: tuple[Step, ...], lists: frozenset[str], body: Body, want: Want
+        self,
+        owner: FhirType,
+        holder: str,
+        steps: tuple[Step, ...],
+        lists: frozenset[str],
+        body: Body,
+        want: PathOptions,
     ) -> None:
         """An element of many types: only looked for where one of its JSON names is there."""
         names = frozenset(key for key, _, _ in steps) | frozenset(shadow for _, shadow, _ in steps if shadow)
@@ -182,12 +204,12 @@ class Elements:
             with self.out.block(f"for {key} in {self.out.constant(names)}.intersection({holder}):"):
                 self.out.add(f"if type({holder}[{key}]) is list: {LEAVE}")
                 with self.out.block(f"if {holder}[{key}] is not None:"):
-                    body(Place("", steps[0][2]))
+                    body(CompiledValue("", steps[0][2]))
             return
         with self.out.block(f"if not {self.out.constant(names)}.isdisjoint({holder}):"):
             self.steps(owner, holder, steps, lists, body, want)
 
-    def one(self, owner: Kind, holder: str, step: Step, body: Body, want: Want) -> None:
+    def write_single(self, owner: FhirType, holder: str, step: Step, body: Body, want: PathOptions) -> None:
         """An element that is one value; a primitive may be there without a value, with extensions alone."""
         key, shadow, kind = step
         value = self.out.fetched(f"{holder}.get({key!r})")
@@ -198,9 +220,9 @@ class Elements:
             test += f" or {holder}.get({shadow!r}) is not None"
         with self.out.block(f"if {test}:"):
             self.value_check(value, kind, want)
-            body(Place(value, kind, (holder, key), (owner, key)))
+            body(CompiledValue(value, kind, (holder, key), (owner, key)))
 
-    def many(self, owner: Kind, holder: str, step: Step, body: Body, want: Want) -> None:
+    def many(self, owner: FhirType, holder: str, step: Step, body: Body, want: PathOptions) -> None:
         """An element that is an array."""
         key, _, kind = step
         values = self.values(holder, step, want)
@@ -210,21 +232,23 @@ class Elements:
             with self.out.block(f"for {value} in {values}:"):
                 if self.multiplied:
                     self.charge("1")
-                place = Place(value, kind, None, (owner, key))
+                compiled = CompiledValue(value, kind, None, (owner, key))
                 if kind.primitive and want.skip:
                     with self.out.block(f"if {value} is not None:"):
                         self.value_check(value, kind, want)
-                        body(place)
+                        body(compiled)
                 else:
                     self.item_check(value, kind, want)
-                    body(place)
+                    body(compiled)
                 for stop in self.stops:
                     self.out.add(f"if {stop}: break")
 
-    def item(self, place: Place, step: Step, number: int, body: Body, want: Want) -> None:
+    def item(
+        self, compiled_value: CompiledValue, step: Step, number: int, body: Body, want: PathOptions
+    ) -> None:
         """The item of an array that is the only one of its path: its place there is its place in the collection."""
         key, _, kind = step
-        values = self.values(place.name, step, want)
+        values = self.values(compiled_value.name, step, want)
         with self.out.block(f"if {values} is not None:"):
             self.out.check(f"if type({values}) is not list: {LEAVE}")
             with self.out.block(f"if len({values}) > {number}:"):
@@ -232,9 +256,9 @@ class Elements:
                     self.out.check(f"if None in {values}[:{number}]: {LEAVE}")
                 value = self.out.fetched(f"{values}[{number}]")
                 self.item_check(value, kind, want)
-                body(Place(value, kind, None, (place.kind, key)))
+                body(CompiledValue(value, kind, None, (compiled_value.kind, key)))
 
-    def values(self, holder: str, step: Step, want: Want) -> str:
+    def values(self, holder: str, step: Step, want: PathOptions) -> str:
         """The variable of an array; one of extensions alone, without values, leaves the compiled form."""
         key, shadow, _ = step
         values = self.out.fetched(f"{holder}.get({key!r})", "l")
@@ -242,13 +266,13 @@ class Elements:
             self.out.check(f"if {values} is None and {holder}.get({shadow!r}) is not None: {LEAVE}")
         return values
 
-    def item_check(self, value: str, kind: Kind, want: Want) -> None:
+    def item_check(self, value: str, kind: FhirType, want: PathOptions) -> None:
         """An item of an array is what its type says; a hole in it leaves the compiled form."""
         if kind.primitive:
             self.out.check(f"if {value} is None: {LEAVE}")
         self.value_check(value, kind, want)
 
-    def value_check(self, value: str, kind: Kind, want: Want) -> None:
+    def value_check(self, value: str, kind: FhirType, want: PathOptions) -> None:
         """A value that is not None has the shape that its type says."""
         if not kind.primitive:
             self.object_check(value)

@@ -6,10 +6,10 @@ from collections.abc import Callable
 from typing import Any
 
 from fhir_bridge.fhir import definitions
-from fhir_bridge.fhir.fhirpath.compiled_elements import PRESENT, VALUES, Place, Presence, Want
+from fhir_bridge.fhir.fhirpath.compiled_elements import PRESENT, VALUES, CompiledValue, PathOptions, Presence
 from fhir_bridge.fhir.fhirpath.compiled_paths import names_itself, resources_of
 from fhir_bridge.fhir.fhirpath.compiled_values import Values, family
-from fhir_bridge.fhir.fhirpath.kinds import SYSTEM, Kind
+from fhir_bridge.fhir.fhirpath.fhir_types import SYSTEM, FhirType
 from fhir_bridge.fhir.fhirpath.regexes import pattern
 from fhir_bridge.fhir.fhirpath.source import LEAVE, Block, Source, Unsupported
 from fhir_bridge.fhir.fhirpath.syntax import Binary, Call, Literal, Member, Node, Special, TypeTest
@@ -33,7 +33,7 @@ class Conditions(Values):
     def __init__(
         self,
         out: Source,
-        root: Kind,
+        root: FhirType,
         *,
         published: bool,
         target_type: Callable[[dict[str, Any], dict[str, Any]], str | None] | None = None,
@@ -41,15 +41,15 @@ class Conditions(Values):
         super().__init__(out, root, published=published)
         self.target_type = target_type
 
-    def true(self, node: Node, focus: Place) -> str:
+    def true(self, node: Node, focus: CompiledValue) -> str:
         """A Python condition that holds where the expression is true."""
         return self.decide(node, focus, True)
 
-    def false(self, node: Node, focus: Place) -> str:
+    def false(self, node: Node, focus: CompiledValue) -> str:
         """A Python condition that holds where the expression is false: neither true nor empty."""
         return self.decide(node, focus, False)
 
-    def decide(self, node: Node, focus: Place, wanted: bool) -> str:
+    def decide(self, node: Node, focus: CompiledValue, wanted: bool) -> str:
         """A Python condition that holds where the expression has the wanted truth."""
         match node:
             case Literal(kind="Boolean", value=value):
@@ -92,7 +92,7 @@ class Conditions(Values):
                 return self.among(left, right, focus, wanted)
         return self.truth_of_value(node, focus, wanted)
 
-    def reached(self, node: Node, focus: Place, wanted: bool) -> str:
+    def reached(self, node: Node, focus: CompiledValue, wanted: bool) -> str:
         """A part of a condition; where it has no compiled shape, reaching it leaves the compiled form."""
         return self.or_leave(lambda: self.decide(node, focus, wanted))
 
@@ -124,7 +124,7 @@ class Conditions(Values):
                 return self.is_certain(left) and self.is_certain(right)
         return False
 
-    def same_truth(self, left: Node, right: Node, focus: Place, wanted: bool) -> str:
+    def same_truth(self, left: Node, right: Node, focus: CompiledValue, wanted: bool) -> str:
         """Whether two Boolean expressions have the same truth (or, not wanted, opposite truths)."""
         if self.is_certain(left) and self.is_certain(right):
             first, second = self.assigned(self.true(left, focus)), self.assigned(self.true(right, focus))
@@ -135,7 +135,9 @@ class Conditions(Values):
             second, not_second = not_second, second
         return f"({first} and {second} or {not_first} and {not_second})"
 
-    def conditional(self, criterion: Node, then: Node, other: list[Node], focus: Place, wanted: bool) -> str:
+    def conditional(
+        self, criterion: Node, then: Node, other: list[Node], focus: CompiledValue, wanted: bool
+    ) -> str:
         """iif() whose results are Booleans."""
         verdict = self.assigned(self.true(criterion, focus))
         result = self.assigned("False")
@@ -148,7 +150,7 @@ class Conditions(Values):
 
     # --- questions that have a sure answer --------------------------------------------------------------------------
 
-    def certain(self, node: Call, focus: Place) -> str:
+    def certain(self, node: Call, focus: CompiledValue) -> str:
         """A condition for exists(), empty(), all(), hasValue() or isDistinct()."""
         target: Node = node.target if node.target is not None else Special("this")
         if node.name == "isDistinct":
@@ -162,46 +164,46 @@ class Conditions(Values):
             if criteria is None:
                 raise Unsupported("all() without criteria")
             return f"not {self.any(target, focus, lambda p: f'not ({self.condition(criteria, p)})')}"
-        found = self.any(target, focus, None if criteria is None else lambda p: self.condition(criteria, p))
-        return found if node.name == "exists" else f"not {found}"
+        result = self.any(target, focus, None if criteria is None else lambda p: self.condition(criteria, p))
+        return result if node.name == "exists" else f"not {result}"
 
-    def any(self, target: Node, focus: Place, test: Callable[[Place], str] | None) -> str:
+    def any(self, target: Node, focus: CompiledValue, test: Callable[[CompiledValue], str] | None) -> str:
         """A variable that is True where something comes (and passes the test)."""
-        with self.stopping() as found:
+        with self.stopping() as result:
 
-            def note(place: Place) -> None:
-                self.out.add(f"if {test(place) if test else True}: {found} = True")
+            def note(value: CompiledValue) -> None:
+                self.out.add(f"if {test(value) if test else True}: {result} = True")
 
             self.each(
-                target, focus, note if test else Presence(lambda: self.out.add(f"{found} = True")), PRESENT
+                target, focus, note if test else Presence(lambda: self.out.add(f"{result} = True")), PRESENT
             )
-        return found
+        return result
 
-    def has_value(self, target: Node, focus: Place) -> str:
+    def has_value(self, target: Node, focus: CompiledValue) -> str:
         """hasValue(): one item that is a primitive with a value."""
         if isinstance(target, Special) and target.name == "this":
             return f"({focus.name} is not None)" if focus.kind.primitive else "False"
         if not self.single(target, focus):
             raise Unsupported("hasValue() of what may be several")
-        with self.accumulator("False") as found:
+        with self.accumulator("False") as result:
 
-            def note(place: Place) -> None:
-                if place.kind.primitive:
-                    self.out.add(f"{found} = {place.name} is not None")
+            def note(value: CompiledValue) -> None:
+                if value.kind.primitive:
+                    self.out.add(f"{result} = {value.name} is not None")
 
-            self.each(target, focus, note, Want())
-        return found
+            self.each(target, focus, note, PathOptions())
+        return result
 
-    def distinct(self, target: Node, focus: Place) -> str:
+    def distinct(self, target: Node, focus: CompiledValue) -> str:
         """isDistinct() of strings."""
         if any(family(kind) != "text" for kind in self.kinds(target, focus)):
             raise Unsupported("isDistinct() of other than strings")
-        found = self.texts(target, focus)
-        return f"(len({found}) == len(set({found})))"
+        texts = self.texts(target, focus)
+        return f"(len({texts}) == len(set({texts})))"
 
     # --- questions that may stay open ---------------------------------------------------------------------------------
 
-    def text_test(self, node: Call, focus: Place, wanted: bool) -> str:
+    def text_test(self, node: Call, focus: CompiledValue, wanted: bool) -> str:
         """matches(), startsWith(), endsWith() or contains() with a literal."""
         (argument,) = node.arguments
         if not isinstance(argument, Literal) or argument.kind != "String":
@@ -216,25 +218,25 @@ class Conditions(Values):
         test = _TEXT_TESTS[node.name].format(text, repr(argument.value))
         return f"({text} is not None and {'' if wanted else 'not '}{test})"
 
-    def type_test(self, target: Node, wanted_type: TypeName, focus: Place, wanted: bool) -> str:
+    def type_test(self, target: Node, wanted_type: TypeName, focus: CompiledValue, wanted: bool) -> str:
         """`is`: by the JSON name of a choice, by what a resource tells, or by what a reference says."""
         if isinstance(target, Call) and target.name == "resolve" and target.target is None:
             return self.reference_test(wanted_type, focus, wanted)
         if not self.single(target, focus):
             raise Unsupported("'is' on what may be several")
-        with self.accumulator("None") as found:
+        with self.accumulator("None") as result:
 
-            def note(place: Place) -> None:
-                if place.kind.open:
+            def note(value: CompiledValue) -> None:
+                if value.kind.open:
                     names = self.out.constant(resources_of(wanted_type))
-                    self.out.add(f"{found} = str({place.name}.get('resourceType')) in {names}")
+                    self.out.add(f"{result} = str({value.name}.get('resourceType')) in {names}")
                 else:
-                    self.out.add(f"{found} = {wanted_type.covers(place.kind)}")
+                    self.out.add(f"{result} = {wanted_type.covers(value.kind)}")
 
-            self.each(target, focus, note, Want())
-        return f"({found} is {wanted})"
+            self.each(target, focus, note, PathOptions())
+        return f"({result} is {wanted})"
 
-    def reference_test(self, wanted_type: TypeName, focus: Place, wanted: bool) -> str:
+    def reference_test(self, wanted_type: TypeName, focus: CompiledValue, wanted: bool) -> str:
         """`resolve() is Type` where a caller tells the type of a target by the reference alone."""
         if self.target_type is None or not focus.kind.is_a("Reference") or not focus.name:
             raise Unsupported("resolve()")
@@ -246,7 +248,7 @@ class Conditions(Values):
             f"({self.out.constant(self.target_type)}({focus.name}, {resource}) in {self.out.constant(names)})"
         )
 
-    def equality(self, node: Binary, focus: Place, wanted: bool) -> str:
+    def equality(self, node: Binary, focus: CompiledValue, wanted: bool) -> str:
         """`=`, or `!=` with the question turned round."""
         left, right = node.left, node.right
         if isinstance(right, Literal) and isinstance(left, Member):
@@ -264,15 +266,15 @@ class Conditions(Values):
             raise Unsupported("equality of other than strings, numbers and Booleans")
         test = f"{first.name} {'==' if wanted else '!='} {second.name}"
         missing = [
-            f"{place.name} is not None"
-            for place, operand in ((first, left), (second, right))
+            f"{compiled.name} is not None"
+            for compiled, operand in ((first, left), (second, right))
             if not isinstance(operand, Literal)
         ]
         if wanted and len(missing) == 1:
             return f"({test})"  # a literal equals no None
         return f"({' and '.join([*missing, test])})"
 
-    def text_equality(self, left: Member, text: str, focus: Place, wanted: bool) -> str:
+    def text_equality(self, left: Member, text: str, focus: CompiledValue, wanted: bool) -> str:
         """An element of the focus that is one string, and a literal; no condition where the element is none."""
         if left.target is not None or focus.kind.primitive or not focus.name or left.name[:1].isupper():
             return ""
@@ -285,33 +287,33 @@ class Conditions(Values):
         self.out.check(f"if type({value}) is not str and {there}: {LEAVE}")
         return f"({value} == {text!r})" if wanted else f"({value} is not None and {value} != {text!r})"
 
-    def boolean_equality(self, left: Node, right: Literal, focus: Place, wanted: bool) -> str:
+    def boolean_equality(self, left: Node, right: Literal, focus: CompiledValue, wanted: bool) -> str:
         """A path and true or false; what is no Boolean equals neither."""
         with self.accumulator("None") as verdict:
 
-            def note(place: Place) -> None:
-                same = family(place.kind) == "boolean"
-                test = f"{self.checked(place).name} is {right.value}" if same else "False"
+            def note(value: CompiledValue) -> None:
+                same = family(value.kind) == "boolean"
+                test = f"{self.checked(value).name} is {right.value}" if same else "False"
                 self.out.add(f"{verdict} = {test}")
 
             self.each(left, focus, note, VALUES)
         return f"({verdict} is {wanted})"
 
-    def list_equality(self, left: Node, right: Node, focus: Place, wanted: bool) -> str:
+    def list_equality(self, left: Node, right: Node, focus: CompiledValue, wanted: bool) -> str:
         """A path that may give several strings, and one string."""
         if not self.single(right, focus):
             left, right = right, left
         if not self.single(right, focus) or any(family(kind) != "text" for kind in self.kinds(left, focus)):
             raise Unsupported("equality of two lists")
-        one = self.scalar(right, focus)
-        if family(one.kind) != "text":
+        item = self.scalar(right, focus)
+        if family(item.kind) != "text":
             raise Unsupported("equality of a list and no string")
-        found = self.texts(left, focus)
+        texts = self.texts(left, focus)
         if wanted:
-            return f"({one.name} is not None and len({found}) == 1 and {found}[0] == {one.name})"
-        return f"({one.name} is not None and (len({found}) > 1 or len({found}) == 1 and {found}[0] != {one.name}))"
+            return f"({item.name} is not None and len({texts}) == 1 and {texts}[0] == {item.name})"
+        return f"({item.name} is not None and (len({texts}) > 1 or len({texts}) == 1 and {texts}[0] != {item.name}))"
 
-    def order(self, node: Binary, focus: Place, wanted: bool) -> str:
+    def order(self, node: Binary, focus: CompiledValue, wanted: bool) -> str:
         """`<`, `<=`, `>`, `>=`."""
         first, second = self.scalar(node.left, focus), self.scalar(node.right, focus)
         kinds = {family(first.kind), family(second.kind)}
@@ -327,23 +329,25 @@ class Conditions(Values):
             return f"({verdict} is not None and {negation}({verdict} {node.operator} 0))"
         raise Unsupported("order of other than numbers, dates and quantities")
 
-    def among(self, left: Node, right: Node, focus: Place, wanted: bool) -> str:
+    def among(self, left: Node, right: Node, focus: CompiledValue, wanted: bool) -> str:
         """`in` with a list of literals."""
         codes = _literals(right)
-        place = self.scalar(left, focus)
-        if codes is None or family(place.kind) != "text":
+        compiled = self.scalar(left, focus)
+        if codes is None or family(compiled.kind) != "text":
             raise Unsupported("'in' with other than a list of strings")
         known = self.out.constant(frozenset(codes))
         if wanted:
-            return f"({place.name} in {known})"
-        return f"({place.name} is not None and {place.name} not in {known})"
+            return f"({compiled.name} in {known})"
+        return f"({compiled.name} is not None and {compiled.name} not in {known})"
 
-    def truth_of_value(self, node: Node, focus: Place, wanted: bool) -> str:
+    def truth_of_value(self, node: Node, focus: CompiledValue, wanted: bool) -> str:
         """A Boolean element as a condition."""
-        place = self.scalar(node, focus)
-        if family(place.kind) != "boolean" or (place.kind is SYSTEM["Boolean"] and isinstance(node, Call)):
+        compiled = self.scalar(node, focus)
+        if family(compiled.kind) != "boolean" or (
+            compiled.kind is SYSTEM["Boolean"] and isinstance(node, Call)
+        ):
             raise Unsupported("a condition that is no Boolean")
-        return f"({place.name} is {wanted})"
+        return f"({compiled.name} is {wanted})"
 
 
 def _cost(block: Block, test: str) -> int:
@@ -363,12 +367,12 @@ def _cost(block: Block, test: str) -> int:
 
 def _literals(node: Node) -> list[str] | None:
     """The strings of `'a' | 'b' | 'c'`."""
-    found: list[str] = []
+    results: list[str] = []
     while isinstance(node, Binary) and node.operator == "|":
         if not isinstance(node.right, Literal) or node.right.kind != "String":
             return None
-        found.append(node.right.value)
+        results.append(node.right.value)
         node = node.left
     if not isinstance(node, Literal) or node.kind != "String":
         return None
-    return [*found, node.value]
+    return [*results, node.value]

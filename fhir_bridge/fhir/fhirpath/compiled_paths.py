@@ -9,8 +9,16 @@ from dataclasses import replace
 
 from fhir_bridge.fhir import definitions
 from fhir_bridge.fhir.fhirpath.check import shape_of
-from fhir_bridge.fhir.fhirpath.compiled_elements import PRESENT, ROOT, VALUES, Body, Elements, Place, Want
-from fhir_bridge.fhir.fhirpath.kinds import SYSTEM, Kind, kind_of
+from fhir_bridge.fhir.fhirpath.compiled_elements import (
+    PRESENT,
+    ROOT,
+    VALUES,
+    Body,
+    CompiledValue,
+    Elements,
+    PathOptions,
+)
+from fhir_bridge.fhir.fhirpath.fhir_types import SYSTEM, FhirType, r4_type
 from fhir_bridge.fhir.fhirpath.references import reference_key, resource_key
 from fhir_bridge.fhir.fhirpath.registry import FUNCTIONS
 from fhir_bridge.fhir.fhirpath.source import LEAVE, Unsupported
@@ -38,11 +46,11 @@ class Paths(Elements, ABC):
     """Writes loops for paths. The logic that conditions need comes from the subclass."""
 
     @abstractmethod
-    def true(self, node: Node, focus: Place) -> str:
+    def true(self, node: Node, focus: CompiledValue) -> str:
         """A Python condition that holds where the expression is true."""
 
     @abstractmethod
-    def false(self, node: Node, focus: Place) -> str:
+    def false(self, node: Node, focus: CompiledValue) -> str:
         """A Python condition that holds where the expression is false: neither true nor empty."""
 
     @abstractmethod
@@ -50,16 +58,16 @@ class Paths(Elements, ABC):
         """A variable with this value."""
 
     @abstractmethod
-    def scalar(self, node: Node, focus: Place) -> Place:
+    def scalar(self, node: Node, focus: CompiledValue) -> CompiledValue:
         """A place whose variable has the expression's only value, or None."""
 
     @abstractmethod
-    def single(self, node: Node, focus: Place) -> bool:
+    def single(self, node: Node, focus: CompiledValue) -> bool:
         """Whether at most one value can come, whatever the resource holds."""
 
     # --- loops ----------------------------------------------------------------------------------------------------
 
-    def each(self, node: Node, focus: Place, body: Body, want: Want) -> None:
+    def each(self, node: Node, focus: CompiledValue, body: Body, want: PathOptions) -> None:
         """Write a loop over what the path gives.
 
         Args:
@@ -102,28 +110,28 @@ class Paths(Elements, ABC):
                 true, false = self.assigned(self.true(node, focus)), self.assigned(self.false(node, focus))
                 verdict = self.assigned(f"True if {true} else False if {false} else None")
                 with self.out.block(f"if {verdict} is not None:"):
-                    body(Place(verdict, SYSTEM["Boolean"]))
+                    body(CompiledValue(verdict, SYSTEM["Boolean"]))
             case _:
                 raise Unsupported(type(node).__name__)
 
-    def of_scalar(self, node: Node, focus: Place, body: Body) -> None:
+    def of_scalar(self, node: Node, focus: CompiledValue, body: Body) -> None:
         """What has one value or none."""
-        place = self.scalar(node, focus)
-        with self.out.block(f"if {place.name} is not None:"):
-            body(place)
+        compiled = self.scalar(node, focus)
+        with self.out.block(f"if {compiled.name} is not None:"):
+            body(compiled)
 
-    def of_environment(self, name: str) -> Place:
+    def of_environment(self, name: str) -> CompiledValue:
         """The focus, or the resource around it where that has a known type."""
         if name == "context":
-            return Place(ROOT, self.root)
-        if name == "resource" and self.root.place is not None:
-            around = kind_of(self.root.place[0])
+            return CompiledValue(ROOT, self.root)
+        if name == "resource" and self.root.defined_at is not None:
+            around = r4_type(self.root.defined_at[0])
             if around is not None and around.is_resource and not around.open:
                 self.around = around
-                return Place("resource", around)
+                return CompiledValue("resource", around)
         raise Unsupported(f"%{name}")
 
-    def call(self, node: Call, focus: Place, body: Body, want: Want) -> None:
+    def call(self, node: Call, focus: CompiledValue, body: Body, want: PathOptions) -> None:
         """A function in a path."""
         name, arguments = node.name, node.arguments
         known = FUNCTIONS.get(name)
@@ -138,8 +146,8 @@ class Paths(Elements, ABC):
                 self.each(target, focus, inner, replace(VALUES, repeats=want.repeats))
             case "as" | "ofType":
                 wanted = type_argument(arguments[0], self.published)
-                one = name == "as" and not self.published
-                self.cast(target, wanted, focus, body, want, one=one)
+                item = name == "as" and not self.published
+                self.cast(target, wanted, focus, body, want, one=item)
             case "extension" if isinstance(arguments[0], Literal):
                 url = f".get('url') == {str(arguments[0].value)!r}"
                 of_url = lambda p: self.filtered_by(p.name + url, p, body)  # noqa: E731
@@ -163,37 +171,37 @@ class Paths(Elements, ABC):
             case _:
                 raise Unsupported(name)
 
-    def key(self, node: Call, place: Place, body: Body) -> None:
+    def key(self, node: Call, value: CompiledValue, body: Body) -> None:
         """getResourceKey() of a resource of known type, getReferenceKey() of a Reference."""
-        kind = place.kind
+        kind = value.kind
         if node.name == "getResourceKey" and kind.is_resource and not kind.open and not node.arguments:
-            found = f"{self.out.constant(resource_key)}({place.name}, {kind.name!r})"
+            result = f"{self.out.constant(resource_key)}({value.name}, {kind.name!r})"
         elif node.name == "getReferenceKey" and kind.is_a("Reference"):
             wanted = type_argument(node.arguments[0]).fhir if node.arguments else None
-            found = f"{self.out.constant(reference_key)}({place.name}.get('reference'), {wanted!r})"
+            result = f"{self.out.constant(reference_key)}({value.name}.get('reference'), {wanted!r})"
         else:
             raise Unsupported(f"{node.name}() of {kind}")
-        name = self.out.fetched(found)
+        name = self.out.fetched(result)
         with self.out.block(f"if {name} is not None:"):
-            body(Place(name, SYSTEM["String"]))
+            body(CompiledValue(name, SYSTEM["String"]))
 
-    def intersection(self, target: Node, other: Node, focus: Place, body: Body) -> None:
+    def intersection(self, target: Node, other: Node, focus: CompiledValue, body: Body) -> None:
         """The values that another path gives too: objects without quantities are compared as JSON."""
 
-        def comparable(place: Place) -> None:
-            if place.kind.primitive or place.kind.is_a("Quantity") or place.kind.open:
+        def comparable(value: CompiledValue) -> None:
+            if value.kind.primitive or value.kind.is_a("Quantity") or value.kind.open:
                 raise Unsupported("intersect() of other than objects")
 
         with self.accumulator("[]", "l") as values:
 
-            def keep(place: Place) -> None:
-                comparable(place)
-                self.out.add(f"{values}.append({place.name})")
+            def keep(value: CompiledValue) -> None:
+                comparable(value)
+                self.out.add(f"{values}.append({value.name})")
 
-            def test(place: Place) -> None:
-                comparable(place)
+            def test(value: CompiledValue) -> None:
+                comparable(value)
                 self.charge(f"len({values})")
-                self.filtered_by(f"{place.name} in {values}", place, body)
+                self.filtered_by(f"{value.name} in {values}", value, body)
 
             stops, self.stops = self.stops, []
             try:
@@ -202,16 +210,16 @@ class Paths(Elements, ABC):
                 self.stops = stops
             self.each(target, focus, test, replace(VALUES, repeats=True))
 
-    def filtered(self, criteria: Node, place: Place, body: Body) -> None:
+    def filtered(self, criteria: Node, value: CompiledValue, body: Body) -> None:
         """What is done only where the criteria are true."""
-        self.filtered_by(self.condition(criteria, place), place, body)
+        self.filtered_by(self.condition(criteria, value), value, body)
 
-    def filtered_by(self, condition: str, place: Place, body: Body) -> None:
+    def filtered_by(self, condition: str, value: CompiledValue, body: Body) -> None:
         """What is done only where a Python condition holds."""
         with self.out.block(f"if {condition}:"):
-            body(place)
+            body(value)
 
-    def condition(self, node: Node, focus: Place) -> str:
+    def condition(self, node: Node, focus: CompiledValue) -> str:
         """A condition; one that isn't compiled leaves the compiled form when it is reached."""
         return self.or_leave(lambda: self.true(node, focus))
 
@@ -226,7 +234,7 @@ class Paths(Elements, ABC):
             del self.out.lines[kept:]
             return LEAVE
 
-    def at(self, target: Node, number: int, focus: Place, body: Body, want: Want) -> None:
+    def at(self, target: Node, number: int, focus: CompiledValue, body: Body, want: PathOptions) -> None:
         """One value by its place in the collection: of an array by its index, else counted."""
         want = replace(want, skip=False, only=None)
         if isinstance(target, Member) and number >= 0:
@@ -243,14 +251,14 @@ class Paths(Elements, ABC):
                     return
         self.counted(target, focus, body, f"== {number}", want)
 
-    def owners(self, member: Member, focus: Place) -> tuple[Kind, ...]:
+    def owners(self, member: Member, focus: CompiledValue) -> tuple[FhirType, ...]:
         """The types that the element may be one of; none where there may be several owners."""
         if member.target is None:
             return () if member.name[:1].isupper() else (focus.kind,)
         shape = shape_of(member.target, focus.kind)
         return () if shape is None or shape.many else tuple(shape.kinds or ())
 
-    def counted(self, target: Node, focus: Place, body: Body, test: str, want: Want) -> None:
+    def counted(self, target: Node, focus: CompiledValue, body: Body, test: str, want: PathOptions) -> None:
         """The values whose place in the collection passes the test."""
         want = replace(want, skip=False, only=None)
         if isinstance(target, Binary):
@@ -258,10 +266,10 @@ class Paths(Elements, ABC):
         ends = test.startswith(("==", "<"))
         with self.accumulator("-1", "i") as counter, self.stopping() if ends else nullcontext("") as done:
 
-            def numbered(place: Place) -> None:
+            def numbered(value: CompiledValue) -> None:
                 self.out.add(f"{counter} += 1")
                 with self.out.block(f"if {counter} {test}:"):
-                    body(place)
+                    body(value)
                 if ends:
                     limit = test.replace("==", ">=").replace("<", "+ 1 >=")
                     self.out.add(f"{done} = {counter} {limit}")
@@ -269,7 +277,14 @@ class Paths(Elements, ABC):
             self.each(target, focus, numbered, want)
 
     def cast(
-        self, target: Node, wanted: TypeName, focus: Place, body: Body, want: Want, *, one: bool = False
+        self,
+        target: Node,
+        wanted: TypeName,
+        focus: CompiledValue,
+        body: Body,
+        want: PathOptions,
+        *,
+        one: bool = False,
     ) -> None:
         """The values of a type: known beforehand, but for resources, which tell theirs.
 
@@ -280,31 +295,31 @@ class Paths(Elements, ABC):
             raise Unsupported("'as' on what may be several")
         before = want.only
 
-        def only(kind: Kind) -> bool:
+        def only(kind: FhirType) -> bool:
             return kind.open or (wanted.selects(kind) and (before is None or before(kind)))
 
-        def chosen(place: Place) -> None:
-            if place.kind.open:
+        def chosen(value: CompiledValue) -> None:
+            if value.kind.open:
                 names = resources_of(wanted)
                 with self.out.block(
-                    f"if str({place.name}.get('resourceType')) in {self.out.constant(names)}:"
+                    f"if str({value.name}.get('resourceType')) in {self.out.constant(names)}:"
                 ):
-                    known = kind_of(wanted.fhir or "")
-                    body(Place(place.name, known) if known is not None and len(names) == 1 else place)
-            elif wanted.selects(place.kind):
-                body(place)
+                    known = r4_type(wanted.fhir or "")
+                    body(CompiledValue(value.name, known) if known is not None and len(names) == 1 else value)
+            elif wanted.selects(value.kind):
+                body(value)
 
         self.each(target, focus, chosen, replace(want, only=only if isinstance(target, Member) else None))
 
 
 def resources_of(wanted: TypeName) -> frozenset[str]:
     """The concrete resource types that a name covers."""
-    found = set()
+    results = set()
     for name in definitions.resource_types():
-        kind = kind_of(name)
+        kind = r4_type(name)
         if kind is not None and wanted.selects(kind):
-            found.add(name)
-    return frozenset(found)
+            results.add(name)
+    return frozenset(results)
 
 
 def names_itself(node: Call) -> bool:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from fhir_bridge.fhir.fhirpath.check import shape_of
-from fhir_bridge.fhir.fhirpath.compiled_elements import VALUES, Place, Want
+from fhir_bridge.fhir.fhirpath.compiled_elements import VALUES, CompiledValue, PathOptions
 from fhir_bridge.fhir.fhirpath.compiled_paths import Paths
-from fhir_bridge.fhir.fhirpath.kinds import SYSTEM, Kind
+from fhir_bridge.fhir.fhirpath.fhir_types import SYSTEM, FhirType
 from fhir_bridge.fhir.fhirpath.registry import FUNCTIONS
 from fhir_bridge.fhir.fhirpath.source import LEAVE, Unsupported
 from fhir_bridge.fhir.fhirpath.syntax import (
@@ -47,7 +47,7 @@ _FAMILIES = {
 _CLASSES = {"text": "str", "boolean": "bool", "moment": "str", "clock": "str"}
 
 
-def family(kind: Kind) -> str:
+def family(kind: FhirType) -> str:
     """How values of a type are compared: text, number, boolean, moment, clock, quantity; empty for complex types."""
     if kind.is_a("Quantity"):
         return "quantity"
@@ -59,7 +59,7 @@ def family(kind: Kind) -> str:
 class Values(Paths):
     """Writes operands: each in a variable that holds the only value, or None."""
 
-    def single(self, node: Node, focus: Place) -> bool:
+    def single(self, node: Node, focus: CompiledValue) -> bool:
         """Whether at most one value can come."""
         match node:
             case Literal() | Special():
@@ -73,26 +73,28 @@ class Values(Paths):
         shape = shape_of(node, focus.kind)
         return shape is not None and not shape.many
 
-    def scalar(self, node: Node, focus: Place) -> Place:
+    def scalar(self, node: Node, focus: CompiledValue) -> CompiledValue:
         """The only value of an expression; where several come the compiled form is left."""
         match node:
             case Literal(kind="String" | "Integer" | "Boolean", value=value):
-                return Place(self.assigned(repr(value)), SYSTEM[node.kind])
+                return CompiledValue(self.assigned(repr(value)), SYSTEM[node.kind])
             case Literal(kind="Decimal", value=value):
-                return Place(self.assigned(self.out.constant(value)), SYSTEM["Decimal"])
+                return CompiledValue(self.assigned(self.out.constant(value)), SYSTEM["Decimal"])
             case Call(name="count"):
-                return Place(self.count(node, focus), SYSTEM["Integer"])
+                return CompiledValue(self.count(node, focus), SYSTEM["Integer"])
             case Call(name="length", target=target) if target is not None:
                 text = self.text(target, focus)
-                return Place(self.assigned(f"None if {text} is None else len({text})"), SYSTEM["Integer"])
+                return CompiledValue(
+                    self.assigned(f"None if {text} is None else len({text})"), SYSTEM["Integer"]
+                )
             case Call(name="toString", target=target) if target is not None:
                 return self.as_string(target, focus)
             case Call(name="toInteger", target=target) if target is not None:
                 text = self.text(target, focus)
-                return Place(self.assigned(f"to_integer({text})"), SYSTEM["Integer"])
+                return CompiledValue(self.assigned(f"to_integer({text})"), SYSTEM["Integer"])
             case Call(name="lower" | "upper", target=target) if target is not None:
                 text = self.text(target, focus)
-                return Place(
+                return CompiledValue(
                     self.assigned(f"None if {text} is None else {text}.{node.name}()"), SYSTEM["String"]
                 )
             case Call(name="substring", target=target, arguments=arguments) if target is not None:
@@ -101,7 +103,7 @@ class Values(Paths):
                 return self.joined_text(node, focus)
             case Binary(operator="&", left=left, right=right):
                 first, second = self.text(left, focus), self.text(right, focus)
-                return Place(self.assigned(f"({first} or '') + ({second} or '')"), SYSTEM["String"])
+                return CompiledValue(self.assigned(f"({first} or '') + ({second} or '')"), SYSTEM["String"])
             case Binary(operator="+" | "-" as operator, left=left, right=right):
                 return self.sum(operator, left, right, focus)
             case Special(name="this"):
@@ -116,37 +118,37 @@ class Values(Paths):
         self.out.add(f"{name} = {expression}")
         return name
 
-    def checked(self, place: Place) -> Place:
+    def checked(self, value: CompiledValue) -> CompiledValue:
         """A value whose JSON has the kind that its type says; any other leaves the compiled form."""
-        kind = family(place.kind)
-        if place.kind.primitive:
-            self.out.add(f"if {place.name} is None: {LEAVE}")
+        kind = family(value.kind)
+        if value.kind.primitive:
+            self.out.add(f"if {value.name} is None: {LEAVE}")
         if kind == "number":
-            number = f"{place.name} if type({place.name}) is int else a_number({place.name})"
-            return replace(place, name=self.assigned(number))
+            number = f"{value.name} if type({value.name}) is int else a_number({value.name})"
+            return replace(value, name=self.assigned(number))
         if kind in _CLASSES:
-            self.out.add(f"if type({place.name}) is not {_CLASSES[kind]}: {LEAVE}")
-        return place
+            self.out.add(f"if type({value.name}) is not {_CLASSES[kind]}: {LEAVE}")
+        return value
 
-    def of_path(self, node: Node, focus: Place) -> Place:
+    def of_path(self, node: Node, focus: CompiledValue) -> CompiledValue:
         """The only value of a path."""
         kinds = self.kinds(node, focus)
         families = {family(kind) for kind in kinds}
         if len(families) != 1 or "" in families:
             raise Unsupported("values of several kinds")
         many = not self.single(node, focus)
-        with self.accumulator("None") as found:
+        with self.accumulator("None") as result:
 
-            def keep(place: Place) -> None:
-                place = self.checked(place)
+            def keep(value: CompiledValue) -> None:
+                value = self.checked(value)
                 if many:
-                    self.out.add(f"if {found} is not None: {LEAVE}")
-                self.out.add(f"{found} = {place.name}")
+                    self.out.add(f"if {result} is not None: {LEAVE}")
+                self.out.add(f"{result} = {value.name}")
 
             self.each(node, focus, keep, VALUES)
-        return Place(found, next(iter(kinds)) if len(kinds) == 1 else _common(kinds))
+        return CompiledValue(result, next(iter(kinds)) if len(kinds) == 1 else _common(kinds))
 
-    def kinds(self, node: Node, focus: Place) -> frozenset[Kind]:
+    def kinds(self, node: Node, focus: CompiledValue) -> frozenset[FhirType]:
         """The types that an expression's values may have."""
         shape = shape_of(node, focus.kind)
         if shape is None or not shape.kinds:
@@ -163,72 +165,76 @@ class Values(Paths):
             raise Unsupported("nothing of that type")
         return kinds
 
-    def text(self, node: Node, focus: Place) -> str:
+    def text(self, node: Node, focus: CompiledValue) -> str:
         """A variable with the only string of an expression, or None."""
-        place = self.scalar(node, focus)
-        if family(place.kind) not in ("text", "moment", "clock"):
-            raise Unsupported(f"a string function on {place.kind}")
-        return place.name
+        compiled = self.scalar(node, focus)
+        if family(compiled.kind) not in ("text", "moment", "clock"):
+            raise Unsupported(f"a string function on {compiled.kind}")
+        return compiled.name
 
-    def as_string(self, target: Node, focus: Place) -> Place:
+    def as_string(self, target: Node, focus: CompiledValue) -> CompiledValue:
         """toString()."""
-        place = self.scalar(target, focus)
-        kind = family(place.kind)
+        compiled = self.scalar(target, focus)
+        kind = family(compiled.kind)
         if kind in ("text", "moment", "clock"):
-            return Place(place.name, SYSTEM["String"])
+            return CompiledValue(compiled.name, SYSTEM["String"])
         if kind in ("number", "boolean"):
-            return Place(self.assigned(f"text_of_number({place.name})"), SYSTEM["String"])
+            return CompiledValue(self.assigned(f"text_of_number({compiled.name})"), SYSTEM["String"])
         raise Unsupported("toString() of a complex type")
 
-    def substring(self, target: Node, arguments: tuple[Node, ...], focus: Place) -> Place:
+    def substring(self, target: Node, arguments: tuple[Node, ...], focus: CompiledValue) -> CompiledValue:
         """substring() with whole numbers for its places."""
-        places = [a.value for a in arguments if isinstance(a, Literal) and a.kind == "Integer"]
-        if len(places) != len(arguments) or FUNCTIONS["substring"].least > len(places):
+        positions = [a.value for a in arguments if isinstance(a, Literal) and a.kind == "Integer"]
+        if len(positions) != len(arguments) or FUNCTIONS["substring"].least > len(positions):
             raise Unsupported("substring() with computed places")
         text = self.text(target, focus)
-        start = places[0]
-        end = f"{start + places[1]}" if len(places) > 1 else ""
+        start = positions[0]
+        end = f"{start + positions[1]}" if len(positions) > 1 else ""
         cut = f"None if {text} is None or len({text}) <= {start} else {text}[{start}:{end}]"
-        return Place(self.assigned(cut), SYSTEM["String"])
+        return CompiledValue(self.assigned(cut), SYSTEM["String"])
 
-    def sum(self, operator: str, left: Node, right: Node, focus: Place) -> Place:
+    def sum(self, operator: str, left: Node, right: Node, focus: CompiledValue) -> CompiledValue:
         """A sum of whole numbers that are surely there, or of two strings."""
         first, second = self.scalar(left, focus), self.scalar(right, focus)
         families = {family(first.kind), family(second.kind)}
         test = f"{first.name} is None or {second.name} is None"
         if families == {"text"} and operator == "+":
-            return Place(self.assigned(f"None if {test} else {first.name} + {second.name}"), SYSTEM["String"])
+            return CompiledValue(
+                self.assigned(f"None if {test} else {first.name} + {second.name}"), SYSTEM["String"]
+            )
         if first.kind is SYSTEM["Integer"] and second.kind is SYSTEM["Integer"]:
-            found = f"None if {test} else within_bounds({first.name} {operator} {second.name})"
-            return Place(self.assigned(found), SYSTEM["Integer"])
+            result = f"None if {test} else within_bounds({first.name} {operator} {second.name})"
+            return CompiledValue(self.assigned(result), SYSTEM["Integer"])
         raise Unsupported("arithmetic")
 
-    def count(self, node: Call, focus: Place) -> str:
+    def count(self, node: Call, focus: CompiledValue) -> str:
         """A variable with the number of items."""
         target: Node = node.target if node.target is not None else Special("this")
         with self.accumulator("0", "c") as counter:
-            self.each(target, focus, lambda _: self.out.add(f"{counter} += 1"), Want())
+            self.each(target, focus, lambda _: self.out.add(f"{counter} += 1"), PathOptions())
         return counter
 
-    def joined_text(self, node: Call, focus: Place) -> Place:
+    def joined_text(self, node: Call, focus: CompiledValue) -> CompiledValue:
         """join() of strings, with a literal between them or nothing."""
         mark = node.arguments[0] if node.arguments else Literal("String", "")
         target: Node = node.target if node.target is not None else Special("this")
         if not isinstance(mark, Literal) or mark.kind != "String":
             raise Unsupported("join() with a computed separator")
-        found = self.texts(target, focus)
-        return Place(self.assigned(f"{mark.value!r}.join({found}) if {found} else None"), SYSTEM["String"])
+        texts = self.texts(target, focus)
+        return CompiledValue(
+            self.assigned(f"{mark.value!r}.join({texts}) if {texts} else None"), SYSTEM["String"]
+        )
 
-    def texts(self, node: Node, focus: Place) -> str:
+    def texts(self, node: Node, focus: CompiledValue) -> str:
         """A variable with the list of the strings that a path gives."""
         if any(family(kind) not in ("text", "moment", "clock") for kind in self.kinds(node, focus)):
             raise Unsupported("other values than strings")
-        with self.accumulator("[]", "l") as found:
-            self.each(node, focus, lambda p: self.out.add(f"{found}.append({self.checked(p).name})"), VALUES)
-        return found
+        with self.accumulator("[]", "l") as result:
+            self.each(node, focus, lambda p: self.out.add(f"{result}.append({self.checked(p).name})"), VALUES)
+        return result
 
 
-def _common(kinds: frozenset[Kind]) -> Kind:
+def _common(kinds: frozenset[FhirType]) -> FhirType:
     """One kind that stands for several of a family: the System type they compare as."""
     names = {"text": "String", "number": "Decimal", "boolean": "Boolean"}
     name = names.get(family(next(iter(kinds))))

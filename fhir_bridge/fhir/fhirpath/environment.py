@@ -173,7 +173,7 @@ def _items(value: Any) -> list[Item]:
     if isinstance(value, Item):
         return [value]
     if isinstance(value, list | tuple):
-        return [item for one in value for item in _items(one)]
+        return [item for entry in value for item in _items(entry)]
     return [root_item(value) if isinstance(value, dict | float) else item_of(value)]
 
 

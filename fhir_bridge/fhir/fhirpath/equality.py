@@ -194,8 +194,8 @@ def _alike(a: Any, b: Any) -> bool:
         if not isinstance(b, list) or len(a) != len(b):
             return False
         rest = list(b)
-        for one in a:
-            index = next((n for n, other in enumerate(rest) if _alike(one, other)), None)
+        for item in a:
+            index = next((n for n, other in enumerate(rest) if _alike(item, other)), None)
             if index is None:
                 return False
             del rest[index]

@@ -219,10 +219,10 @@ def _growing(operator: Operator, right: Compiled) -> _Step:
     """An operator that may make a long string, which is accounted for."""
 
     def step(items: Items, frame: Frame) -> Items:
-        found = operator(items, right(frame))
-        if found and isinstance(found[0].value, str):
-            frame.env.spend_text(found[0].value)
-        return found
+        result = operator(items, right(frame))
+        if result and isinstance(result[0].value, str):
+            frame.env.spend_text(result[0].value)
+        return result
 
     return step
 
@@ -243,11 +243,11 @@ def _comparing(operator: Operator, right: Compiled, *, pairwise: bool) -> _Step:
 
 def _member_step(name: str) -> _Step:
     def step(items: Items, frame: Frame) -> Items:
-        found: Items = []
+        result: Items = []
         for item in items:
-            member(item, name, found)
-        frame.env.spend(len(found))
-        return found
+            member(item, name, result)
+        frame.env.spend(len(result))
+        return result
 
     return step
 
@@ -257,35 +257,35 @@ def _first_member(name: str) -> Compiled:
     if not name[:1].isupper():
 
         def plain(frame: Frame) -> Items:
-            found: Items = []
+            compiled: Items = []
             for item in frame.this:
-                member(item, name, found)
-            frame.env.spend(len(found))
-            return found
+                member(item, name, compiled)
+            frame.env.spend(len(compiled))
+            return compiled
 
         return plain
 
     def named(frame: Frame) -> Items:
-        found: Items = []
+        compiled: Items = []
         for item in frame.this:
             if item.kind.is_a(name):
-                found.append(item)
+                compiled.append(item)
             else:
-                member(item, name, found)
-        frame.env.spend(len(found))
-        return found
+                member(item, name, compiled)
+        frame.env.spend(len(compiled))
+        return compiled
 
     return named
 
 
 def _index_step(index: Compiled) -> _Step:
     def step(items: Items, frame: Frame) -> Items:
-        place = single(index(frame), "an index")
-        if place is None:
+        location = single(index(frame), "an index")
+        if location is None:
             return []
-        if not isinstance(place.value, int) or isinstance(place.value, bool):
-            raise FHIRPathError(f"an index is an integer, found {place.type}")
-        return [items[place.value]] if 0 <= place.value < len(items) else []
+        if not isinstance(location.value, int) or isinstance(location.value, bool):
+            raise FHIRPathError(f"an index is an integer, found {location.type}")
+        return [items[location.value]] if 0 <= location.value < len(items) else []
 
     return step
 

@@ -12,8 +12,8 @@ from fhir_bridge.fhir.fhirpath.compiled import Compiled, condition, values
 from fhir_bridge.fhir.fhirpath.environment import MAX_ITEMS, Budget, Environment, Frame, Trace
 from fhir_bridge.fhir.fhirpath.errors import FHIRPathError
 from fhir_bridge.fhir.fhirpath.evaluator import build
+from fhir_bridge.fhir.fhirpath.fhir_types import FhirType, r4_type
 from fhir_bridge.fhir.fhirpath.items import Item, root_item
-from fhir_bridge.fhir.fhirpath.kinds import Kind, kind_of
 from fhir_bridge.fhir.fhirpath.parser import parse
 from fhir_bridge.fhir.fhirpath.quantities import Quantity, to_fhir
 from fhir_bridge.fhir.fhirpath.syntax import Node, unparse
@@ -38,11 +38,11 @@ class Expression:
         self.text = text
         self.type_name = type_name
         self._published = published
-        self._kind: Kind | None = None
-        self._lists: dict[Kind, Compiled] = {}
-        self._conditions: dict[Kind, Compiled] = {}
+        self._kind: FhirType | None = None
+        self._lists: dict[FhirType, Compiled] = {}
+        self._conditions: dict[FhirType, Compiled] = {}
         if type_name is not None:
-            self._kind = kind_of(type_name)
+            self._kind = r4_type(type_name)
             if self._kind is None:
                 raise FHIRPathError(f"R4 has no type {type_name}")
         try:
@@ -129,16 +129,16 @@ class Expression:
         `items`.
         """
         if focus.__class__ is dict and "trace" not in options:
-            kind = self._kind_of(focus)
+            kind = self._type_of(focus)
             if kind is not None:
                 run = self._lists.get(kind) or self._compile(
                     self._lists, kind, values, Expression._all_values
                 )
                 try:
-                    found: list[Any] = run(focus, _Around(focus, options))
+                    results: list[Any] = run(focus, _Around(focus, options))
                 except RecursionError:
                     raise self._too_deep() from None
-                return found
+                return results
         return [json_value(item) for item in self.items(focus, **options) if item.value is not None]
 
     def is_true(self, focus: Any, /, **options: Any) -> bool:
@@ -148,7 +148,7 @@ class Expression:
             FHIRPathError: it can't be evaluated, or gives several items.
         """
         if focus.__class__ is dict and "trace" not in options:
-            kind = self._kind_of(focus)
+            kind = self._type_of(focus)
             if kind is not None:
                 run = self._conditions.get(kind) or self._compile(
                     self._conditions, kind, condition, Expression._truth
@@ -159,17 +159,17 @@ class Expression:
                     raise self._too_deep() from None
         return self._truth(focus, options)
 
-    def _kind_of(self, focus: dict[str, Any]) -> Kind | None:
+    def _type_of(self, focus: dict[str, Any]) -> FhirType | None:
         """The kind of a JSON object: what it tells itself, else what the expression was compiled for."""
         named = focus.get("resourceType")
         if named is None:
             return self._kind
-        return kind_of(named) if isinstance(named, str) and "." not in named else None
+        return r4_type(named) if isinstance(named, str) and "." not in named else None
 
     def _compile(
         self,
-        known: dict[Kind, Compiled],
-        kind: Kind,
+        known: dict[FhirType, Compiled],
+        kind: FhirType,
         make: Callable[..., Compiled | None],
         general: Callable[[Expression, Any, Mapping[str, Any]], Any],
     ) -> Compiled:
@@ -178,8 +178,8 @@ class Expression:
         def answer(focus: Any, around: _Around) -> Any:
             return general(self, focus, around.options)
 
-        known[kind] = made = make(self.node, kind, answer, published=self._published) or answer
-        return made
+        known[kind] = compiled = make(self.node, kind, answer, published=self._published) or answer
+        return compiled
 
     def _all_values(self, focus: Any, options: Mapping[str, Any]) -> list[Any]:
         return [json_value(item) for item in self.items(focus, **options) if item.value is not None]
@@ -261,7 +261,9 @@ Surroundings = Callable[[Any], Mapping[str, Any]]
 """From whatever the caller hands over to the options of `Expression.items`."""
 
 
-def compiled_condition(expression: str, kind: Kind, surroundings: Surroundings) -> Callable[[Any, Any], bool]:
+def compiled_condition(
+    expression: str, kind: FhirType, surroundings: Surroundings
+) -> Callable[[Any, Any], bool]:
     """A published invariant as `holds(value, around)`: whether it is true of a value of this kind.
 
     Args:

@@ -23,11 +23,11 @@ def each(items: Items, criteria: Compiled, frame: Frame, what: str) -> list[bool
     """The criteria's truth for each item."""
     frame.env.spend(len(items))
     inner = Frame(frame.env, [], 0, frame.total)
-    found = []
+    results = []
     for index, item in enumerate(items):
         inner.this, inner.index = [item], index
-        found.append(truth(criteria(inner), what))
-    return found
+        results.append(truth(criteria(inner), what))
+    return results
 
 
 @function("empty")
@@ -115,19 +115,19 @@ def _where(items: Items, arguments: Sequence[Any], frame: Frame) -> Items:
 @function("select", 1, iterates=True)
 def _select(items: Items, arguments: Sequence[Any], frame: Frame) -> Items:
     inner = Frame(frame.env, [], 0, frame.total)
-    found: Items = []
+    result: Items = []
     for index, item in enumerate(items):
         inner.this, inner.index = [item], index
-        found += arguments[0](inner)
-    frame.env.spend(len(found) + len(items))
-    return found
+        result += arguments[0](inner)
+    frame.env.spend(len(result) + len(items))
+    return result
 
 
 @function("repeat", 1, iterates=True)
 def _repeat(items: Items, arguments: Sequence[Any], frame: Frame) -> Items:
     """What projection finds, over and over, without what was found before: so it ends."""
     inner = Frame(frame.env, [], 0, frame.total)
-    found: Items = []
+    outcome: Items = []
     seen: set[Any] = set()
     kept: set[int] = set()
     todo = items
@@ -147,9 +147,9 @@ def _repeat(items: Items, arguments: Sequence[Any], frame: Frame) -> Items:
                     if isinstance(result.value, dict):
                         kept.add(id(result.value))
         if not following:
-            return found
+            return outcome
         frame.env.spend(len(following))
-        found += following
+        outcome += following
         todo = following
     raise FHIRPathError(f"repeat() found something new for {MAX_TREE_ROUNDS} rounds")
 
@@ -251,25 +251,25 @@ def _combine(items: Items, arguments: Sequence[Any], frame: Frame) -> Items:
 
 @function("children")
 def _children(items: Items, _: Sequence[Any], frame: Frame) -> Items:
-    found: Items = []
+    result: Items = []
     for item in items:
-        children(item, found)
-    frame.env.spend(len(found))
-    return found
+        children(item, result)
+    frame.env.spend(len(result))
+    return result
 
 
 @function("descendants")
 def _descendants(items: Items, _: Sequence[Any], frame: Frame) -> Items:
-    found: Items = []
+    result: Items = []
     level = items
     while level:
         following: Items = []
         for item in level:
             children(item, following)
         frame.env.spend(len(following))
-        found += following
+        result += following
         level = following
-    return found
+    return result
 
 
 # --- aggregates and utilities ---------------------------------------------------------------------------------------
@@ -309,12 +309,12 @@ def _not(items: Items, _: Sequence[Any], __: Frame) -> Items:
 @function("trace", 1, 2)
 def _trace(items: Items, arguments: Sequence[Any], frame: Frame) -> Items:
     name = text_of(arguments[0](frame), "the name of trace()") or ""
-    told = items
+    statements = items
     if len(arguments) > 1:
-        told = []
+        statements = []
         inner = Frame(frame.env, [], 0, frame.total)
         for index, item in enumerate(items):
             inner.this, inner.index = [item], index
-            told += arguments[1](inner)
-    frame.env.trace(name, told)
+            statements += arguments[1](inner)
+    frame.env.trace(name, statements)
     return items

@@ -8,8 +8,8 @@ from typing import Any
 from fhir_bridge.fhir.definitions import Profile
 from fhir_bridge.fhir.fhirpath.environment import Frame
 from fhir_bridge.fhir.fhirpath.errors import FHIRPathError
+from fhir_bridge.fhir.fhirpath.fhir_types import TYPE_INFO
 from fhir_bridge.fhir.fhirpath.items import Item, boolean, member, single, string
-from fhir_bridge.fhir.fhirpath.kinds import TYPE_INFO
 from fhir_bridge.fhir.fhirpath.references import reference_key, reference_of, resolve, resource_key
 from fhir_bridge.fhir.fhirpath.registry import function, text_of, type_of
 from fhir_bridge.fhir.ports import ConformancePort
@@ -22,11 +22,11 @@ Items = list[Item]
 @function("extension", 1)
 def _extension(items: Items, arguments: Sequence[Any], frame: Frame) -> Items:
     url = text_of(arguments[0](frame), "extension()")
-    found: Items = []
+    result: Items = []
     if url is not None:
         for item in items:
-            member(item, "extension", found)
-    return [e for e in found if isinstance(e.value, dict) and e.value.get("url") == url]
+            member(item, "extension", result)
+    return [e for e in result if isinstance(e.value, dict) and e.value.get("url") == url]
 
 
 @function("hasExtension", 1)
@@ -48,12 +48,12 @@ def _get_value(items: Items, _: Sequence[Any], __: Frame) -> Items:
 
 @function("resolve")
 def _resolve(items: Items, _: Sequence[Any], frame: Frame) -> Items:
-    found: Items = []
+    result: Items = []
     for item in items:
         target = resolve(item, frame.env)
         if target is not None:
-            found.append(target)
-    return found
+            result.append(target)
+    return result
 
 
 @function("type")
@@ -145,12 +145,12 @@ def _codings(item: Item) -> list[tuple[str | None, str]]:
     if not isinstance(value, dict):
         return []
     parts = value.get("coding") if item.kind.name == "CodeableConcept" else [value]
-    found: list[tuple[str | None, str]] = []
+    results: list[tuple[str | None, str]] = []
     for part in parts if isinstance(parts, list) else ():
         code, system = (part.get("code"), part.get("system")) if isinstance(part, dict) else (None, None)
         if isinstance(code, str):
-            found.append((system if isinstance(system, str) else "", code))
-    return found
+            results.append((system if isinstance(system, str) else "", code))
+    return results
 
 
 @function("memberOf", 1)

@@ -15,7 +15,7 @@ from fhir_bridge.fhir.fhirpath.environment import Frame
 from fhir_bridge.fhir.fhirpath.errors import FHIRPathError
 from fhir_bridge.fhir.fhirpath.items import Item, boolean, integer, item_of, string
 from fhir_bridge.fhir.fhirpath.regexes import Pattern, pattern
-from fhir_bridge.fhir.fhirpath.registry import function, integer_of, made, text_of
+from fhir_bridge.fhir.fhirpath.registry import charged_string, function, integer_of, text_of
 
 __all__: list[str] = []
 
@@ -32,9 +32,9 @@ def _pair(name: str, apply: Callable[[str, str], Items]) -> None:
         if text is None or argument is None:
             return []
         frame.env.spend_text(text)
-        found = apply(text, argument)
-        frame.env.spend(len(found))
-        return found
+        result = apply(text, argument)
+        frame.env.spend(len(result))
+        return result
 
 
 _pair("indexOf", lambda text, part: integer(text.find(part)))
@@ -89,7 +89,7 @@ def _substring(items: Items, arguments: Sequence[Any], frame: Frame) -> Items:
     if text is None or start is None or not 0 <= start < len(text):
         return []
     length = integer_of(arguments[1](frame), "the length of substring()") if len(arguments) > 1 else None
-    return made(text[start:] if length is None else text[start : start + max(length, 0)], frame)
+    return charged_string(text[start:] if length is None else text[start : start + max(length, 0)], frame)
 
 
 def _substitution(name: str, apply: Callable[[str, str, str], str]) -> None:
@@ -100,7 +100,7 @@ def _substitution(name: str, apply: Callable[[str, str, str], str]) -> None:
         new = text_of(arguments[1](frame), f"the substitution of {name}()")
         if text is None or old is None or new is None:
             return []
-        return made(apply(text, old, new), frame)
+        return charged_string(apply(text, old, new), frame)
 
 
 def _replaced(text: str, old: str, new: str) -> str:
@@ -115,12 +115,12 @@ MAX_RESULT = 10_000_000
 def _replaced_matches(text: str, regex: str, new: str) -> str:
     if not regex:
         return text
-    found = pattern(regex).substitutable(text)
+    result = pattern(regex).substitutable(text)
     template = _template(new)
     if len(text) * (len(new) + 1) > MAX_RESULT:
         raise FHIRPathError(f"replaceMatches() would make more than {MAX_RESULT} characters")
     try:
-        return found.sub(template, text)
+        return result.sub(template, text)
     except (IndexError, ValueError) as error:
         raise FHIRPathError(
             f"the substitution '{new[:80]}' names a group that the pattern hasn't: {error}"
@@ -185,7 +185,7 @@ def _join(items: Items, arguments: Sequence[Any], frame: Frame) -> Items:
         if not isinstance(item.value, str):
             raise FHIRPathError(f"join() takes strings, found {item.type}")
         parts.append(item.value)
-    return made(mark.join(parts), frame)
+    return charged_string(mark.join(parts), frame)
 
 
 # --- encoding -------------------------------------------------------------------------------------------------------
@@ -228,7 +228,7 @@ def _codec(name: str, kinds: dict[str, Callable[[str], str]]) -> None:
         if kind not in kinds:
             raise FHIRPathError(f"{name}() knows {', '.join(kinds)}, not '{kind}'")
         try:
-            return made(kinds[kind](text), frame)
+            return charged_string(kinds[kind](text), frame)
         except (ValueError, binascii.Error) as error:
             raise FHIRPathError(f"{name}('{kind}') can't read its input: {error}") from error
 

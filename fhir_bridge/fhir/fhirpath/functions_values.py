@@ -209,8 +209,8 @@ def _unary(name: str, calculate: Callable[[Any], Any], *, quantities: bool = Fal
             result = Decimal(calculate(value.value))
             return [item_of(Quantity(result, value.unit, value.calendar, value.system, value.written))]
         number = _number(items, f"{name}()")
-        found = None if number is None else calculate(number)
-        return [] if found is None else [item_of(found)]
+        outcome = None if number is None else calculate(number)
+        return [] if outcome is None else [item_of(outcome)]
 
 
 _unary("abs", abs, quantities=True)

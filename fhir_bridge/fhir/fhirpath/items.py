@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 from fhir_bridge.fhir.fhirpath.errors import FHIRPathError
-from fhir_bridge.fhir.fhirpath.kinds import ANY, SYSTEM, TYPE_INFO, Kind, kind_of, kind_of_value
+from fhir_bridge.fhir.fhirpath.fhir_types import ANY, SYSTEM, TYPE_INFO, FhirType, r4_type, type_of_value
 from fhir_bridge.fhir.fhirpath.numbers import number
 from fhir_bridge.fhir.fhirpath.quantities import Quantity, from_fhir
 from fhir_bridge.fhir.fhirpath.temporal import Temporal, parse_date, parse_date_time, parse_time
@@ -33,7 +33,7 @@ class Item:
     def __init__(
         self,
         value: Any,
-        kind: Kind,
+        kind: FhirType,
         extras: dict[str, Any] | None = None,
         parent: Item | None = None,
         name: str = "",
@@ -70,22 +70,22 @@ class Item:
         return ".".join(reversed(steps))
 
 
-def root_item(value: Any, kind: Kind | None = None) -> Item:
+def root_item(value: Any, kind: FhirType | None = None) -> Item:
     """The item of a resource, or of any JSON value of a known or unknown kind."""
     if isinstance(value, dict):
         named = value.get("resourceType")
-        own = kind_of(named) if isinstance(named, str) and "." not in named else None
+        own = r4_type(named) if isinstance(named, str) and "." not in named else None
         return Item(value, own or kind or ANY)
-    return Item(value, kind or kind_of_value(value))
+    return Item(value, kind or type_of_value(value))
 
 
-def member(item: Item, name: str, found: list[Item]) -> None:
-    """Add the values of an element to `found`; unknown elements add nothing."""
+def member(item: Item, name: str, items: list[Item]) -> None:
+    """Add the values of an element to `items`; unknown elements add nothing."""
     kind = item.kind
     steps = kind.steps.get(name)
     if steps is None:
         if kind is ANY and isinstance(item.value, dict):
-            _untyped(item, name, found)
+            _untyped(item, name, items)
         return
     source = item.extras if kind.primitive and not kind.system else item.value
     if not isinstance(source, dict):
@@ -94,50 +94,50 @@ def member(item: Item, name: str, found: list[Item]) -> None:
         value = source.get(key)
         extras = source.get(shadow) if shadow is not None else None
         if value is not None or extras is not None:
-            _add(item, name, key, value, extras, target, found)
+            _add(item, name, key, value, extras, target, items)
 
 
-def _add(item: Item, name: str, key: str, value: Any, extras: Any, kind: Kind, found: list[Item]) -> None:
+def _add(item: Item, name: str, key: str, value: Any, extras: Any, kind: FhirType, items: list[Item]) -> None:
     if isinstance(value, list):
         beside = extras if isinstance(extras, list) else ()
-        for index, one in enumerate(value):
+        for index, entry in enumerate(value):
             companion = beside[index] if index < len(beside) else None
-            if one is not None or companion is not None:
-                found.append(_item(one, kind, companion, item, name, key, index))
+            if entry is not None or companion is not None:
+                items.append(_item(entry, kind, companion, item, name, key, index))
     elif value is None and isinstance(extras, list):
         for index, companion in enumerate(extras):
             if companion is not None:
-                found.append(_item(None, kind, companion, item, name, key, index))
+                items.append(_item(None, kind, companion, item, name, key, index))
     else:
-        found.append(_item(value, kind, extras, item, name, key, -1))
+        items.append(_item(value, kind, extras, item, name, key, -1))
 
 
-def _item(value: Any, kind: Kind, extras: Any, parent: Item, name: str, key: str, index: int) -> Item:
+def _item(value: Any, kind: FhirType, extras: Any, parent: Item, name: str, key: str, index: int) -> Item:
     if kind.open and isinstance(value, dict):
         named = value.get("resourceType")
-        kind = (kind_of(named) if isinstance(named, str) else None) or kind
+        kind = (r4_type(named) if isinstance(named, str) else None) or kind
     return Item(value, kind, extras if isinstance(extras, dict) else None, parent, name, key, index)
 
 
-def _untyped(item: Item, name: str, found: list[Item]) -> None:
+def _untyped(item: Item, name: str, items: list[Item]) -> None:
     """An element of a value whose type is not known: by JSON name, or a choice's name with a type behind it."""
     for key, value in item.value.items():
         if key == name:
             kind = ANY
         elif key.startswith(name) and key[len(name) : len(name) + 1].isupper():
             code = key[len(name) :]
-            kind = kind_of(code) or kind_of(code[0].lower() + code[1:]) or ANY
+            kind = r4_type(code) or r4_type(code[0].lower() + code[1:]) or ANY
             if kind is ANY:
                 continue
         else:
             continue
-        for index, one in enumerate(value) if isinstance(value, list) else ((-1, value),):
-            if one is not None:
-                own = kind_of_value(one) if kind is ANY else kind
-                found.append(Item(one, own, None, item, name, key, index))
+        for index, entry in enumerate(value) if isinstance(value, list) else ((-1, value),):
+            if entry is not None:
+                own = type_of_value(entry) if kind is ANY else kind
+                items.append(Item(entry, own, None, item, name, key, index))
 
 
-def children(item: Item, found: list[Item]) -> None:
+def children(item: Item, items: list[Item]) -> None:
     """Add all children of an item, in the order of its JSON."""
     kind = item.kind
     source = item.extras if kind.primitive and not kind.system else item.value
@@ -145,18 +145,18 @@ def children(item: Item, found: list[Item]) -> None:
         return
     if kind is ANY:
         for key in source:
-            _untyped(item, key, found)
+            _untyped(item, key, items)
         return
     steps = kind.json_steps
     for key, value in source.items():
         step = steps.get(key)
         if step is not None:
             extras = source.get(step[1]) if step[1] is not None else None
-            _add(item, step[0], key, value, extras, step[2], found)
+            _add(item, step[0], key, value, extras, step[2], items)
         elif key.startswith("_") and key[1:] not in source:
             step = steps.get(key[1:])
             if step is not None:
-                _add(item, step[0], key[1:], None, value, step[2], found)
+                _add(item, step[0], key[1:], None, value, step[2], items)
 
 
 # --- FHIR values as System values -----------------------------------------------------------------------------------
@@ -186,7 +186,7 @@ def system_value(item: Item) -> Any:
     return number(value)
 
 
-def system_kind_of(value: Any) -> Kind:
+def system_type_of(value: Any) -> FhirType:
     """The System type of a System value."""
     if isinstance(value, bool):
         return SYSTEM["Boolean"]
@@ -205,7 +205,7 @@ def system_kind_of(value: Any) -> Kind:
 
 def item_of(value: Any) -> Item:
     """A System value as an item."""
-    return Item(value, system_kind_of(value))
+    return Item(value, system_type_of(value))
 
 
 TRUE = Item(True, SYSTEM["Boolean"])

@@ -48,7 +48,7 @@ def tokens(expression: str) -> list[Token]:
     """
     if len(expression) > MAX_LENGTH:
         raise FHIRPathError(f"the expression has {len(expression)} characters, at most {MAX_LENGTH} are read")
-    found: list[Token] = []
+    results: list[Token] = []
     position = 0
     while position < len(expression):
         match = _TOKEN.match(expression, position)
@@ -63,10 +63,10 @@ def tokens(expression: str) -> list[Token]:
         elif kind == "time":
             text = text[1:]
         if kind != "space":
-            found.append(Token(kind, text, position))
+            results.append(Token(kind, text, position))
         position = match.end()
-    found.append(Token("end", "", position))
-    return found
+    results.append(Token("end", "", position))
+    return results
 
 
 def _unreadable(character: str) -> str:

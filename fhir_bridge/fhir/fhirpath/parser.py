@@ -63,8 +63,8 @@ class _Parser:
 
     def error(self, expected: str, token: Token | None = None) -> FHIRPathError:
         token = token or self.next
-        found = "the end" if token.kind == "end" else repr(token.text)
-        return FHIRPathError(f"found {found}, expected {expected}", token.position, self.text)
+        result = "the end" if token.kind == "end" else repr(token.text)
+        return FHIRPathError(f"found {result}, expected {expected}", token.position, self.text)
 
     def take(self) -> Token:
         token = self.tokens[self.at]

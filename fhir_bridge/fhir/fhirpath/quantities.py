@@ -84,11 +84,11 @@ class Quantity:
         """This value in the other's unit; None where they measure different things."""
         if self.unit == other.unit and self.calendar == other.calendar and self.system == other.system:
             return self.value
-        mine, one = self.measure(), Quantity(Decimal(1), other.unit, other.calendar, other.system).measure()
-        if mine is None or one is None or mine[1] != one[1]:
+        mine, item = self.measure(), Quantity(Decimal(1), other.unit, other.calendar, other.system).measure()
+        if mine is None or item is None or mine[1] != item[1]:
             return None
-        if one[1] == "calendar" or self.system is not None:
-            return divided(mine[0], one[0])
+        if item[1] == "calendar" or self.system is not None:
+            return divided(mine[0], item[0])
         try:
             return ucum.convert(self.value, self.ucum_unit(), other.ucum_unit())
         except ValueError:

@@ -48,13 +48,13 @@ def resolve(item: Item, env: Environment) -> Item | None:
         return None
     if reference.startswith("#"):
         return _contained(item, reference[1:], env)
-    found = _in_bundle(item, reference, env)
-    if found is None and env.root.kind.name == "Bundle" and env.root is not _top(item):
-        found = _entry(env.root, reference, "", env)
-    if found is None and env.resolver is not None:
+    entry = _in_bundle(item, reference, env)
+    if entry is None and env.root.kind.name == "Bundle" and env.root is not _top(item):
+        entry = _entry(env.root, reference, "", env)
+    if entry is None and env.resolver is not None:
         resource = env.resolver.resolve(reference)
-        found = root_item(resource) if isinstance(resource, dict) else None
-    return found
+        entry = root_item(resource) if isinstance(resource, dict) else None
+    return entry
 
 
 def _top(item: Item) -> Item:
@@ -66,13 +66,13 @@ def _top(item: Item) -> Item:
 def _container(item: Item, env: Environment) -> Item:
     """The resource that contains the item, contained ones passed over."""
     current: Item | None = item
-    found: Item | None = None
+    result: Item | None = None
     while current is not None:
         if current.kind.is_resource and current.name != "contained":
-            found = current
+            result = current
             break
         current = current.parent
-    return found or env.root
+    return result or env.root
 
 
 def _contained(item: Item, name: str, env: Environment) -> Item | None:
@@ -105,18 +105,18 @@ def _in_bundle(item: Item, reference: str, env: Environment) -> Item | None:
 def _entry(bundle: Item, reference: str, full_url: str, env: Environment) -> Item | None:
     reference = reference.partition("/_history/")[0]
     entries = env.entries(bundle, _index)
-    found = entries.get(f"={reference}")
+    entry = entries.get(f"={reference}")
     if ":" not in reference.partition("/")[0]:
-        if found is None and full_url.startswith(("http://", "https://")) and full_url.count("/") >= 4:
-            found = entries.get(f"={full_url.rsplit('/', 2)[0]}/{reference}")
-        if found is None:
-            found = entries.get(reference)
-    return None if found is None else _resource(found)
+        if entry is None and full_url.startswith(("http://", "https://")) and full_url.count("/") >= 4:
+            entry = entries.get(f"={full_url.rsplit('/', 2)[0]}/{reference}")
+        if entry is None:
+            entry = entries.get(reference)
+    return None if entry is None else _resource(entry)
 
 
 def _index(bundle: Item) -> dict[str, Item]:
     """The entries of a Bundle by `Type/id`, and by their fullUrl behind `=`; the first of several."""
-    found: dict[str, Item] = {}
+    items: dict[str, Item] = {}
     entries: list[Item] = []
     member(bundle, "entry", entries)
     for entry in entries:
@@ -125,13 +125,13 @@ def _index(bundle: Item) -> dict[str, Item]:
             continue
         resource, full_url = value.get("resource"), value.get("fullUrl")
         if isinstance(full_url, str):
-            found.setdefault(f"={full_url}", entry)
+            items.setdefault(f"={full_url}", entry)
         if isinstance(resource, dict):
-            found.setdefault(f"{resource.get('resourceType')}/{resource.get('id')}", entry)
-    return found
+            items.setdefault(f"{resource.get('resourceType')}/{resource.get('id')}", entry)
+    return items
 
 
 def _resource(entry: Item) -> Item | None:
-    found: list[Item] = []
-    member(entry, "resource", found)
-    return found[0] if found else None
+    items: list[Item] = []
+    member(entry, "resource", items)
+    return items[0] if items else None

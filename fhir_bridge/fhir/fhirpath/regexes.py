@@ -277,4 +277,4 @@ def _set(items: Any) -> str:
             raise NotLinear("a complement in a complement")
         return f"[{beside[0]}]"
     parts = [f"[{'^' if negated else ''}{inside}]"] if inside else []
-    return f"(?:{'|'.join([*parts, *(f'[^{one}]' for one in beside)])})"
+    return f"(?:{'|'.join([*parts, *(f'[^{item}]' for item in beside)])})"

@@ -94,7 +94,7 @@ def value_of(items: list[Item], what: str) -> Any:
     return None if item is None else system_value(item)
 
 
-def made(text: str, frame: Frame) -> list[Item]:
+def charged_string(text: str, frame: Frame) -> list[Item]:
     """A string that a function made, accounted for."""
     frame.env.spend_text(text)
     return string(text)

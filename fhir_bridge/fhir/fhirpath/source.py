@@ -126,13 +126,13 @@ class Source:
         Raises:
             Unsupported: more blocks inside each other than Python takes.
         """
-        found = self.known.get((head,)) if self.shared else None
-        if found is None:
-            found = Block(head)
-            self.add_block(found)
+        entry = self.known.get((head,)) if self.shared else None
+        if entry is None:
+            entry = Block(head)
+            self.add_block(entry)
             if self.shared:
-                self.known[head,] = found
-        self._open.append(found)
+                self.known[head,] = entry
+        self._open.append(entry)
         try:
             if len(self._open) > MAX_LEVELS or sum(b.head.startswith("for ") for b in self._open) > MAX_LOOPS:
                 raise Unsupported("too deep")

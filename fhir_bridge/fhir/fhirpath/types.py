@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from fhir_bridge.fhir.fhirpath.errors import FHIRPathError
+from fhir_bridge.fhir.fhirpath.fhir_types import SYSTEM, FhirType, r4_type
 from fhir_bridge.fhir.fhirpath.items import Item
-from fhir_bridge.fhir.fhirpath.kinds import SYSTEM, Kind, kind_of
 from fhir_bridge.fhir.fhirpath.syntax import Member, Node
 
 __all__ = ["TypeName", "type_argument", "type_name"]
@@ -22,13 +22,13 @@ class TypeName:
     fhir: str | None
     system: str | None
 
-    def covers(self, kind: Kind) -> bool:
+    def covers(self, kind: FhirType) -> bool:
         """`is`: the kind is this type or specializes it."""
         if kind.system:
             return self.system == kind.name or self.system == "Any"
         return self.fhir is not None and kind.is_a(self.fhir)
 
-    def selects(self, kind: Kind) -> bool:
+    def selects(self, kind: FhirType) -> bool:
         """`as` and `ofType`: as `is`, but a primitive must be of the type itself (`code` is not selected as string)."""
         if kind.system or not kind.primitive:
             return self.covers(kind)
@@ -53,10 +53,10 @@ def type_name(name: str, published: bool = False) -> TypeName:
     fhir = system = None
     if space in ("", "FHIR"):
         candidate = _ALIASES.get(local, local)
-        found = kind_of(candidate) if "." not in candidate else None
-        if found is None and published and local:
-            found = kind_of(local[0].lower() + local[1:])
-        fhir = found.name if found is not None else None
+        result = r4_type(candidate) if "." not in candidate else None
+        if result is None and published and local:
+            result = r4_type(local[0].lower() + local[1:])
+        fhir = result.name if result is not None else None
     if space == "System" or (space == "" and (local in SYSTEM or local == "Any")):
         system = local  # one that System doesn't have is the type of nothing
     if fhir is None and system is None:

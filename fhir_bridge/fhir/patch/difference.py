@@ -10,9 +10,9 @@ from fhir_bridge.fhir.patch.documents import equal
 from fhir_bridge.fhir.patch.elements import Pair, read
 from fhir_bridge.fhir.patch.errors import PatchError
 from fhir_bridge.fhir.patch.fhirpath_operations import fhirpath_patch
-from fhir_bridge.fhir.patch.values import parameter_places
+from fhir_bridge.fhir.patch.values import parameter_elements
 from fhir_bridge.fhir.serialization import dumps
-from fhir_bridge.fhir.xml.shapes import Kind, Place, Shape, resource_shape
+from fhir_bridge.fhir.xml.shapes import ContentType, Shape, XmlElement, resource_shape
 
 __all__ = ["fhirpath_difference"]
 
@@ -30,42 +30,44 @@ class _Difference:
     def object(self, before: dict[str, Any], after: dict[str, Any], shape: Shape, path: str) -> None:
         """What changes in an object: first what comes and what changes, so that nothing is empty in between."""
         old, new = _elements(before, shape), _elements(after, shape)
-        for element, place in sorted(new.items(), key=lambda item: item[1].order):
-            pairs = read(after, place)
+        for element, slot in sorted(new.items(), key=lambda item: item[1].order):
+            pairs = read(after, slot)
             if element not in old:
                 for pair in pairs:
                     self._operation(
-                        "add", path, {"name": "name", "valueString": _name(place)}, _part(place, pair)
+                        "add", path, {"name": "name", "valueString": _name(slot)}, _part(slot, pair)
                     )
-            elif place.repeats:
-                self._list(read(before, place), pairs, place, path)
+            elif slot.repeats:
+                self._list(read(before, slot), pairs, slot, path)
             else:
                 self._one(
-                    old[element], read(before, old[element])[0], place, pairs[0], f"{path}.{_name(place)}"
+                    old[element], read(before, old[element])[0], slot, pairs[0], f"{path}.{_name(slot)}"
                 )
-        for element, place in sorted(old.items(), key=lambda item: item[1].order):
+        for element, slot in sorted(old.items(), key=lambda item: item[1].order):
             if element not in new:
-                where = f"{path}.{_name(place)}"
-                for index in reversed(range(len(read(before, place)))):
-                    self._operation("delete", f"{where}[{index}]" if place.repeats else where)
+                where = f"{path}.{_name(slot)}"
+                for index in reversed(range(len(read(before, slot)))):
+                    self._operation("delete", f"{where}[{index}]" if slot.repeats else where)
 
-    def _one(self, old: Place, before: Pair, place: Place, after: Pair, path: str) -> None:
-        if old is place:
+    def _one(self, old: XmlElement, before: Pair, element: XmlElement, after: Pair, path: str) -> None:
+        if old is element:
             if _same(before, after):
                 return
             first, second = before[0], after[0]
-            if place.kind is Kind.OBJECT and first.get("id") == second.get("id"):
-                self.object(first, second, place.shape, path)
+            if element.kind is ContentType.OBJECT and first.get("id") == second.get("id"):
+                self.object(first, second, element.shape, path)
                 return
-            if place.kind is Kind.RESOURCE and first.get("resourceType") == second.get("resourceType"):
+            if element.kind is ContentType.RESOURCE and first.get("resourceType") == second.get(
+                "resourceType"
+            ):
                 shape = resource_shape(second.get("resourceType"))
                 if shape is not None:
                     self.object(first, second, shape, path)
                     return
-        self._operation("replace", path, _part(place, after))
+        self._operation("replace", path, _part(element, after))
 
-    def _list(self, before: list[Pair], after: list[Pair], place: Place, parent: str) -> None:
-        path = f"{parent}.{_name(place)}"
+    def _list(self, before: list[Pair], after: list[Pair], element: XmlElement, parent: str) -> None:
+        path = f"{parent}.{_name(element)}"
         sources = _sources(before, after)
         kept = set(sources)
         current = [index for index in range(len(before)) if index in kept]
@@ -74,14 +76,14 @@ class _Difference:
                 self._operation("delete", f"{path}[{index}]")
         wanted = [source for source in sources if source is not None]
         for position, origin in enumerate(wanted):
-            found = current.index(origin, position)
-            if found != position:
-                current.insert(position, current.pop(found))
-                self._operation("move", path, _number("source", found), _number("destination", position))
+            result = current.index(origin, position)
+            if result != position:
+                current.insert(position, current.pop(result))
+                self._operation("move", path, _number("source", result), _number("destination", position))
         position = 0
         for source, pair in zip(sources, after, strict=True):
             if source is not None:
-                self._one(place, before[source], place, pair, f"{path}[{position}]")
+                self._one(element, before[source], element, pair, f"{path}[{position}]")
                 position += 1
         length = len(wanted)
         for index, (source, pair) in enumerate(zip(sources, after, strict=True)):
@@ -89,10 +91,10 @@ class _Difference:
                 continue
             if index == length:
                 self._operation(
-                    "add", parent, {"name": "name", "valueString": _name(place)}, _part(place, pair)
+                    "add", parent, {"name": "name", "valueString": _name(element)}, _part(element, pair)
                 )
             else:
-                self._operation("insert", path, _number("index", index), _part(place, pair))
+                self._operation("insert", path, _number("index", index), _part(element, pair))
             length += 1
 
 
@@ -128,45 +130,47 @@ def _sorted(value: Any) -> Any:
 
 def _id(pair: Pair) -> Any:
     value = pair[0] if isinstance(pair[0], dict) else pair[1]
-    found = value.get("id") if isinstance(value, dict) else None
-    return found if isinstance(found, str) else None
+    entry = value.get("id") if isinstance(value, dict) else None
+    return entry if isinstance(entry, str) else None
 
 
 def _same(first: Pair, second: Pair) -> bool:
     return equal(list(first), list(second)) and dumps(_sorted(list(first))) == dumps(_sorted(list(second)))
 
 
-def _elements(value: dict[str, Any], shape: Shape) -> dict[str, Place]:
+def _elements(value: dict[str, Any], shape: Shape) -> dict[str, XmlElement]:
     """The places that are taken in an object, by the element's path (the types of a choice share one)."""
-    found: dict[str, Place] = {}
+    elements: dict[str, XmlElement] = {}
     for key in value:
         if key == "resourceType":
             continue
-        place = shape.place(key) or (shape.place(key[1:]) if key.startswith("_") else None)
-        if place is None:
+        element = shape.element(key) or (shape.element(key[1:]) if key.startswith("_") else None)
+        if element is None:
             raise PatchError(f"{shape.path} has no element {key[:64]!r}")
-        if found.setdefault(place.path, place) is not place:
-            raise PatchError(f"{place.path} is there twice, as {place.name} and {found[place.path].name}")
-    return found
+        if elements.setdefault(element.path, element) is not element:
+            raise PatchError(
+                f"{element.path} is there twice, as {element.name} and {elements[element.path].name}"
+            )
+    return elements
 
 
-def _name(place: Place) -> str:
-    return place.path.rpartition(".")[2].removesuffix("[x]")
+def _name(element: XmlElement) -> str:
+    return element.path.rpartition(".")[2].removesuffix("[x]")
 
 
 def _number(name: str, value: int) -> dict[str, Any]:
     return {"name": name, "valueInteger": value}
 
 
-def _part(place: Place, pair: Pair, name: str = "value") -> dict[str, Any]:
+def _part(element: XmlElement, pair: Pair, name: str = "value") -> dict[str, Any]:
     """A value as a part: value[x] where Parameters has its type, parts where it has not."""
     value, shadow = pair
-    if place.kind is Kind.RESOURCE:
+    if element.kind is ContentType.RESOURCE:
         return {"name": name, "resource": value}
-    kind = "string" if place.kind is Kind.DIV else place.type
-    typed = parameter_places().get("value" + kind[0].upper() + kind[1:])
+    kind = "string" if element.kind is ContentType.DIV else element.type
+    typed = parameter_elements().get("value" + kind[0].upper() + kind[1:])
     if typed is None:
-        return {"name": name, "part": _parts(value, place.shape)}
+        return {"name": name, "part": _parts(value, element.shape)}
     part: dict[str, Any] = {"name": name}
     if value is not None:
         part[typed.name] = value
@@ -176,8 +180,8 @@ def _part(place: Place, pair: Pair, name: str = "value") -> dict[str, Any]:
 
 
 def _parts(value: dict[str, Any], shape: Shape) -> list[dict[str, Any]]:
-    taken = sorted(_elements(value, shape).values(), key=lambda place: place.order)
-    return [_part(place, pair, _name(place)) for place in taken for pair in read(value, place)]
+    taken = sorted(_elements(value, shape).values(), key=lambda element: element.order)
+    return [_part(element, pair, _name(element)) for element in taken for pair in read(value, element)]
 
 
 def fhirpath_difference(before: dict[str, Any], after: dict[str, Any]) -> dict[str, Any]:
@@ -203,11 +207,11 @@ def fhirpath_difference(before: dict[str, Any], after: dict[str, Any]) -> dict[s
             xml.dumps(version)
         except xml.XmlError as error:
             raise PatchError(f"a resource is not what R4 allows, so no patch can be told: {error}") from error
-    found = _Difference()
-    found.object(before, after, shape, str(kinds[0]))
+    difference = _Difference()
+    difference.object(before, after, shape, str(kinds[0]))
     patch: dict[str, Any] = {"resourceType": "Parameters"}
-    if found.parameters:
-        patch["parameter"] = found.parameters
+    if difference.parameters:
+        patch["parameter"] = difference.parameters
     if not equal(fhirpath_patch(before, patch), after):
         raise PatchError(
             "no patch leads from one to the other: one of them has empty objects, arrays or nulls"

@@ -66,22 +66,22 @@ def equal(first: Any, second: Any) -> bool:
     """Equality of JSON values (RFC 6902 4.6): numbers by value, objects without order, true is not 1."""
     waiting = [(first, second)]
     while waiting:
-        one, other = waiting.pop()
-        if isinstance(one, dict) and isinstance(other, dict):
-            if one.keys() != other.keys():
+        entry, other = waiting.pop()
+        if isinstance(entry, dict) and isinstance(other, dict):
+            if entry.keys() != other.keys():
                 return False
-            waiting += [(item, other[key]) for key, item in one.items()]
-        elif isinstance(one, list) and isinstance(other, list):
-            if len(one) != len(other):
+            waiting += [(item, other[key]) for key, item in entry.items()]
+        elif isinstance(entry, list) and isinstance(other, list):
+            if len(entry) != len(other):
                 return False
-            waiting += zip(one, other, strict=True)
-        elif isinstance(one, bool) or isinstance(other, bool):
-            if one is not other:
+            waiting += zip(entry, other, strict=True)
+        elif isinstance(entry, bool) or isinstance(other, bool):
+            if entry is not other:
                 return False
-        elif isinstance(one, (int, float, Decimal)) and isinstance(other, (int, float, Decimal)):
-            if _exact(one) != _exact(other):
+        elif isinstance(entry, (int, float, Decimal)) and isinstance(other, (int, float, Decimal)):
+            if _exact(entry) != _exact(other):
                 return False
-        elif type(one) is not type(other) or one != other:
+        elif type(entry) is not type(other) or entry != other:
             return False
     return True
 

@@ -13,14 +13,14 @@ from fhir_bridge.fhir.fhirpath import (
     unparse,
 )
 from fhir_bridge.fhir.fhirpath.syntax import Member
-from fhir_bridge.fhir.json_kinds import kind_of
+from fhir_bridge.fhir.json_types import json_type
 from fhir_bridge.fhir.patch.documents import Copier, check_depth, identity
 from fhir_bridge.fhir.patch.elements import (
     Pair,
     append,
+    elements_named,
     holder,
-    place_of,
-    places,
+    location_of,
     present,
     put,
     read,
@@ -31,7 +31,7 @@ from fhir_bridge.fhir.patch.elements import (
 from fhir_bridge.fhir.patch.errors import PatchError
 from fhir_bridge.fhir.patch.operations import Operation, operations
 from fhir_bridge.fhir.patch.values import element
-from fhir_bridge.fhir.xml.shapes import Place, resource_shape
+from fhir_bridge.fhir.xml.shapes import XmlElement, resource_shape
 
 __all__ = ["fhirpath_patch"]
 
@@ -55,43 +55,43 @@ class _Patch:
     def _add(self, operation: Operation) -> None:
         item = self._single(operation.path)
         shape = shape_of(item)
-        place, pair = self._value(operation, item, operation.name)
+        slot, pair = self._value(operation, item, operation.name)
         owner = holder(item)
-        before = None if place.repeats else present(owner, shape, place)
+        before = None if slot.repeats else present(owner, shape, slot)
         if before is not None:
             raise PatchError(f"{before.name} is there already and stands once; use replace")
-        append(owner, place, pair)
+        append(owner, slot, pair)
 
     def _insert(self, operation: Operation) -> None:
-        parent, place, pairs = self._list(operation.path, may_be_absent=True)
+        parent, slot, pairs = self._list(operation.path, may_be_absent=True)
         index = _within(operation.index, len(pairs), "index")
-        found, pair = self._value(operation, parent, place.name)
+        result, pair = self._value(operation, parent, slot.name)
         pairs.insert(index, pair)
-        write(holder(parent), found, pairs)
+        write(holder(parent), result, pairs)
 
     def _delete(self, operation: Operation) -> None:
         items = self._items(operation.path)
         if len(items) > 1:
             raise PatchError(f"the path leads to {len(items)} elements; delete takes one at a time")
         for item in items:
-            place_of(item)
+            location_of(item)
             remove(item)
 
     def _replace(self, operation: Operation) -> None:
         item = self._single(operation.path)
-        parent, place = place_of(item)
-        found, pair = self._value(operation, parent, item.name)
+        parent, slot = location_of(item)
+        result, pair = self._value(operation, parent, item.name)
         owner = holder(parent)
-        if found is not place:
-            write(owner, place, [])
-        put(owner, found, pair, item.index)
+        if result is not slot:
+            write(owner, slot, [])
+        put(owner, result, pair, item.index)
 
     def _move(self, operation: Operation) -> None:
-        parent, place, pairs = self._list(operation.path)
+        parent, slot, pairs = self._list(operation.path)
         last = len(pairs) - 1
         pair = pairs.pop(_within(operation.source, last, "source"))
         pairs.insert(_within(operation.destination, last, "destination"), pair)
-        write(holder(parent), place, pairs)
+        write(holder(parent), slot, pairs)
 
     # --- places and values ----------------------------------------------------------------------------------------
 
@@ -111,27 +111,27 @@ class _Patch:
             raise PatchError(f"the path leads to {len(items) or 'no'} elements; exactly one is expected")
         return items[0]
 
-    def _list(self, path: str, *, may_be_absent: bool = False) -> tuple[Item, Place, list[Pair]]:
+    def _list(self, path: str, *, may_be_absent: bool = False) -> tuple[Item, XmlElement, list[Pair]]:
         """The list that a path leads to as a whole: what holds it, its place, its items."""
         items = self._items(path)
         if not items and may_be_absent:
             return self._absent_list(path)
         if not items:
             raise PatchError("the path leads to no elements; a list is expected")
-        parent, place = place_of(items[0])
-        if not place.repeats:
-            raise PatchError(f"{place.path} is no list: it stands once")
+        parent, slot = location_of(items[0])
+        if not slot.repeats:
+            raise PatchError(f"{slot.path} is no list: it stands once")
         for item in items[1:]:
-            if item.key != place.name or item.parent is not parent:
+            if item.key != slot.name or item.parent is not parent:
                 raise PatchError("the path leads into several lists; exactly one is expected")
-        pairs = read(holder(parent), place)
+        pairs = read(holder(parent), slot)
         if len(items) != sum(pair != (None, None) for pair in pairs):
             raise PatchError(
-                f"the path leads to {len(items)} of the {len(pairs)} items of {place.path}; give that of the whole list"
+                f"the path leads to {len(items)} of the {len(pairs)} items of {slot.path}; give that of the whole list"
             )
-        return parent, place, pairs
+        return parent, slot, pairs
 
-    def _absent_list(self, path: str) -> tuple[Item, Place, list[Pair]]:
+    def _absent_list(self, path: str) -> tuple[Item, XmlElement, list[Pair]]:
         """A list without items has no elements to be found: its parent is, and its name."""
         node = parse(path)  # it was evaluated before, so that it is FHIRPath
         holder_path = node.target if isinstance(node, Member) else None
@@ -139,12 +139,12 @@ class _Patch:
         if not isinstance(node, Member) or len(items) != 1:
             raise PatchError("the path leads to no list; the element that holds it is not there")
         name = node.name
-        found = places(shape_of(items[0]), name)
-        if len(found) != 1 or not found[0].repeats:
+        result = elements_named(shape_of(items[0]), name)
+        if len(result) != 1 or not result[0].repeats:
             raise PatchError(f"{name[:64]} is no list of {shape_of(items[0]).path}")
-        return items[0], found[0], []
+        return items[0], result[0], []
 
-    def _value(self, operation: Operation, parent: Item, name: str) -> tuple[Place, Pair]:
+    def _value(self, operation: Operation, parent: Item, name: str) -> tuple[XmlElement, Pair]:
         assert operation.value is not None
         return element(operation.value, shape_of(parent), name, self.copier)
 
@@ -172,8 +172,8 @@ def fhirpath_patch(
             operation's number, and its path.
     """
     if not isinstance(resource, dict) or resource_shape(resource.get("resourceType")) is None:
-        found = resource.get("resourceType") if isinstance(resource, dict) else kind_of(resource)
-        raise PatchError(f"a resource of R4 is expected, found {str(found)[:64]}")
+        resource_type = resource.get("resourceType") if isinstance(resource, dict) else json_type(resource)
+        raise PatchError(f"a resource of R4 is expected, found {str(resource_type)[:64]}")
     patch = _Patch(resource)
     before = identity(resource)
     for operation in operations(parameters):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from fhir_bridge.fhir.json_kinds import kind_of
+from fhir_bridge.fhir.json_types import json_type
 from fhir_bridge.fhir.patch.documents import Copier, check_depth, equal, identity
 from fhir_bridge.fhir.patch.errors import PatchError
 from fhir_bridge.fhir.patch.pointers import PointerError, index_of, parse_pointer, step
@@ -104,7 +104,7 @@ def json_patch(resource: Any, operations: Any, *, keep_identity: bool = True) ->
             gives the operation's number.
     """
     if not isinstance(operations, list):
-        raise PatchError(f"a JSON Patch is an array of operations, this is {kind_of(operations)}")
+        raise PatchError(f"a JSON Patch is an array of operations, this is {json_type(operations)}")
     document = _Document(resource)
     before = identity(resource)
     for number, operation in enumerate(operations, start=1):
@@ -125,11 +125,11 @@ def json_patch(resource: Any, operations: Any, *, keep_identity: bool = True) ->
 def _check(operation: Any) -> None:
     """That it is an operation of RFC 6902, with the members it needs."""
     if not isinstance(operation, Mapping):
-        raise PatchError(f"an operation is an object, this is {kind_of(operation)}")
+        raise PatchError(f"an operation is an object, this is {json_type(operation)}")
     name = operation.get("op")
     if not isinstance(name, str) or name not in _NEEDS:
-        found = f"'{name[:64]}'" if isinstance(name, str) else "missing" if name is None else kind_of(name)
-        raise PatchError(f"op is {found}; it is one of {', '.join(_NEEDS)}")
+        result = f"'{name[:64]}'" if isinstance(name, str) else "missing" if name is None else json_type(name)
+        raise PatchError(f"op is {result}; it is one of {', '.join(_NEEDS)}")
     for member in ("path", *_NEEDS[name]):
         if member not in operation:
             raise PatchError(f"{name} needs the member {member}")

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from fhir_bridge.fhir.json_kinds import kind_of
+from fhir_bridge.fhir.json_types import json_type
 from fhir_bridge.fhir.patch.errors import PatchError
 
 __all__ = ["Operation", "operations"]
@@ -49,11 +49,15 @@ def operations(parameters: Any) -> Iterator[Operation]:
         PatchError: it is no Parameters resource, or an operation is malformed.
     """
     if not isinstance(parameters, dict) or parameters.get("resourceType") != "Parameters":
-        found = parameters.get("resourceType") if isinstance(parameters, dict) else kind_of(parameters)
-        raise PatchError(f"a FHIRPath Patch is a Parameters resource, this is {str(found)[:_LONGEST]}")
+        resource_type = (
+            parameters.get("resourceType") if isinstance(parameters, dict) else json_type(parameters)
+        )
+        raise PatchError(
+            f"a FHIRPath Patch is a Parameters resource, this is {str(resource_type)[:_LONGEST]}"
+        )
     entries = parameters.get("parameter", [])
     if not isinstance(entries, list):
-        raise PatchError(f"parameter is {kind_of(entries)}, an array of operations is expected")
+        raise PatchError(f"parameter is {json_type(entries)}, an array of operations is expected")
     for number, entry in enumerate(entries, start=1):
         try:
             yield _operation(number, entry)
@@ -89,8 +93,8 @@ def _operation(number: int, entry: Any) -> Operation:
             )
     kind = values.get("type")
     if kind not in _NEEDS:
-        found = "missing" if kind is None else repr(kind[:_LONGEST])
-        raise PatchError(f"type is {found}; it is one of {', '.join(_NEEDS)}")
+        result = "missing" if kind is None else repr(kind[:_LONGEST])
+        raise PatchError(f"type is {result}; it is one of {', '.join(_NEEDS)}")
     for name in ("path", *_NEEDS[kind]):
         if name not in values:
             raise PatchError(f"{kind} needs the part {name}")

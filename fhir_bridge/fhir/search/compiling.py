@@ -11,9 +11,9 @@ from typing import Any
 from fhir_bridge.fhir.definitions import Definitions, SearchParameter, type_definition
 from fhir_bridge.fhir.fhirpath import FHIRPathError
 from fhir_bridge.fhir.fhirpath.compiled import UnexpectedShape, Walker
-from fhir_bridge.fhir.fhirpath.compiled_elements import Place, Want
+from fhir_bridge.fhir.fhirpath.compiled_elements import CompiledValue, PathOptions
 from fhir_bridge.fhir.fhirpath.compiled_logic import Conditions
-from fhir_bridge.fhir.fhirpath.kinds import Kind, kind_of
+from fhir_bridge.fhir.fhirpath.fhir_types import FhirType, r4_type
 from fhir_bridge.fhir.fhirpath.source import Unsupported
 from fhir_bridge.fhir.fhirpath.syntax import Binary, Member, Node
 from fhir_bridge.fhir.search.entries import BoundedEntries, CompositeEntry
@@ -27,7 +27,7 @@ __all__ = ["STORED", "Compiled", "Uncompiled", "Unindexed", "compiled"]
 STORED = frozenset({"_id", "_lastUpdated"})
 """Parameters that the server answers from its own columns, without an index."""
 
-Write = Callable[[Conditions, Place], object]
+Write = Callable[[Conditions, CompiledValue], object]
 Evaluate = Callable[[Evaluated, dict[str, Any], Callable[[Any], object]], None]
 
 
@@ -60,7 +60,9 @@ class Group:
         every: all of them, for a resource that is not of the shape R4 gives it.
     """
 
-    def __init__(self, kind: Kind, writes: Iterable[Write], apart: list[Evaluated], every: list[Evaluated]):
+    def __init__(
+        self, kind: FhirType, writes: Iterable[Write], apart: list[Evaluated], every: list[Evaluated]
+    ):
         self._apart, self._every = apart, every
         try:
             walker = _walker(kind)
@@ -70,24 +72,24 @@ class Group:
         except Unsupported:  # together more than Python nests
             self._walk, self._apart = _nothing, every
 
-    def found(self, resource: dict[str, Any], evaluate: Evaluate, most: int | None = None) -> list[Any]:
+    def extract(self, resource: dict[str, Any], evaluate: Evaluate, most: int | None = None) -> list[Any]:
         """What the walk finds in a resource, and what `evaluate` appends for a parameter that it can't read.
 
         Raises:
             TooManyEntries: that is more than `most`.
         """
-        found: list[Any] = [] if most is None else BoundedEntries(most)
+        results: list[Any] = [] if most is None else BoundedEntries(most)
         if not self._every:
-            return found
+            return results
         rest = self._apart
         try:
-            self._walk(resource, found.append)
+            self._walk(resource, results.append)
         except UnexpectedShape:
-            found.clear()
+            results.clear()
             rest = self._every
         for parameter in rest:
-            evaluate(parameter, resource, found.append)
-        return found
+            evaluate(parameter, resource, results.append)
+        return results
 
 
 def _collect(parameter: Evaluated, resource: dict[str, Any], append: Callable[[Any], object]) -> None:
@@ -95,7 +97,7 @@ def _collect(parameter: Evaluated, resource: dict[str, Any], append: Callable[[A
         append((parameter.parameter.code, type_name, value))
 
 
-def _walker(kind: Kind) -> Walker:
+def _walker(kind: FhirType) -> Walker:
     return Walker(kind, target_type=target_type)
 
 
@@ -114,7 +116,7 @@ class Compiled:
 
     def __init__(self, known: Definitions, resource_type: str, only: frozenset[str] | None = None) -> None:
         parameters = known.search_parameters(resource_type)
-        kind = kind_of(resource_type)
+        kind = r4_type(resource_type)
         assert kind is not None, "every resource type has a kind"
         self._kind, self._known = kind, known
         self.codes: set[str] = set(STORED)
@@ -126,22 +128,22 @@ class Compiled:
             if code not in STORED and (only is None or code in only):
                 reason = self._add(parameter)
                 if reason:
-                    found = Uncompiled(resource_type, code, parameter.expression, reason)
-                    self.uncompiled.append(found)
+                    uncompiled = Uncompiled(resource_type, code, parameter.expression, reason)
+                    self.uncompiled.append(uncompiled)
                 else:
                     self.codes.add(code)
 
     def entries(self, resource: dict[str, Any], most: int | None = None) -> list[Any]:
         """The index entries of all parameters but the composite ones; `TooManyEntries` beyond `most`."""
-        return self._simple.found(resource, Evaluated.extract, most)
+        return self._simple.extract(resource, Evaluated.extract, most)
 
     def pairs(self, resource: dict[str, Any]) -> list[CompositeEntry]:
         """The entries of the composite parameters."""
-        return self._composite.found(resource, Evaluated.extract)
+        return self._composite.extract(resource, Evaluated.extract)
 
     def values(self, resource: dict[str, Any]) -> list[tuple[str, str, Any]]:
         """(code, FHIR type, value) of all that parameters find, whether it can be indexed or not."""
-        return self._collecting.found(resource, _collect)
+        return self._collecting.extract(resource, _collect)
 
     @cached_property
     def _simple(self) -> Group:
@@ -157,13 +159,14 @@ class Compiled:
 
     def _group(self, composite: bool, write: Callable[[Evaluated, Node], Write]) -> Group:
         read, apart = (
-            [one for one in found if bool(one.components) is composite] for found in (self._read, self._apart)
+            [item for item in result if bool(item.components) is composite]
+            for result in (self._read, self._apart)
         )
         definition = type_definition(self._kind.name)
         order = {element.name.removesuffix("[x]"): n for n, element in enumerate(definition.children())}
-        parts = [(part, one) for one in read for part in _parts(one.expression.node)]
+        parts = [(part, item) for item in read for part in _parts(item.expression.node)]
         parts.sort(key=lambda pair: order.get(_first_element(pair[0]), len(order)))
-        return Group(self._kind, [write(one, part) for part, one in parts], apart, read + apart)
+        return Group(self._kind, [write(item, part) for part, item in parts], apart, read + apart)
 
     # --- what can be read -------------------------------------------------------------------------------------------
 
@@ -175,43 +178,43 @@ class Compiled:
             return "is special: its values are not compared by any search type"
         name = self._kind.name
         try:
-            one = Evaluated(name, parameter, self._known)
+            evaluated = Evaluated(name, parameter, self._known)
         except KeyError as missing:
             return f"its component {missing.args[0]} is no search parameter of {name}"
         except FHIRPathError as wrong:
             return f"is no FHIRPath for {name}: {wrong}"
         try:
-            leads_nowhere = self._tried(one)
+            leads_nowhere = self._tried(evaluated)
         except Unsupported:
-            self._apart.append(one)
+            self._apart.append(evaluated)
             return ""
         if not leads_nowhere:
-            self._read.append(one)
+            self._read.append(evaluated)
         return leads_nowhere
 
-    def _tried(self, one: Evaluated) -> str:
+    def _tried(self, evaluated: Evaluated) -> str:
         """Write the walk of one parameter for itself, to see what it leads to; the reason where that is nothing.
 
         Raises:
             Unsupported: it can't be read.
         """
-        places: list[Place] = []
-        _walker(self._kind).add(lambda w, focus: _each(w, one.expression.node, focus, places.append))
-        if not places:
+        values: list[CompiledValue] = []
+        _walker(self._kind).add(lambda w, focus: _each(w, evaluated.expression.node, focus, values.append))
+        if not values:
             return f"leads nowhere in {self._kind.name}"
-        if one.components:
+        if evaluated.components:
             reached: set[str] = set()
-            _walker(self._kind).add(_write_pairs(one, one.expression.node, reached))
-            if any(known.code not in reached for known, _ in one.components):
+            _walker(self._kind).add(_write_pairs(evaluated, evaluated.expression.node, reached))
+            if any(known.code not in reached for known, _ in evaluated.components):
                 raise Unsupported("a component that finds nothing")
             return ""
-        parameter = one.parameter
-        without = [place for place in places if _converter(parameter, place.kind) is None]
-        for place in without:
-            if place.element is None or place.element[0].name != "Extension":  # which may hold any type
-                found = Unindexed(self._kind.name, parameter.code, parameter.type, place.kind.name)
-                self.unindexed[found] = None
-        if len(without) == len(places):
+        parameter = evaluated.parameter
+        without = [source for source in values if _converter(parameter, source.kind) is None]
+        for source in without:
+            if source.element is None or source.element[0].name != "Extension":  # which may hold any type
+                unindexed = Unindexed(self._kind.name, parameter.code, parameter.type, source.kind.name)
+                self.unindexed[unindexed] = None
+        if len(without) == len(values):
             return f"finds nothing that has a form as {parameter.type}"
         return ""
 
@@ -242,60 +245,69 @@ def _first_element(node: Node) -> str:
 def _each(
     writer: Conditions,
     node: Node,
-    focus: Place,
-    body: Callable[[Place], None],
-    wanted: Callable[[Kind], bool] = lambda _: True,
+    focus: CompiledValue,
+    body: Callable[[CompiledValue], None],
+    wanted: Callable[[FhirType], bool] = lambda _: True,
 ) -> None:
     """A loop over what an expression finds; an extension stands for its value, where R4's expressions stop."""
-    want = Want(values=True, skip=True, repeats=True, only=lambda k: k.name == "Extension" or wanted(k))
+    want = PathOptions(
+        values=True, skip=True, repeats=True, only=lambda k: k.name == "Extension" or wanted(k)
+    )
 
-    def found(place: Place) -> None:
-        if place.kind.name == "Extension":
-            writer.member(place, "value", body, replace(want, only=wanted))
+    def add(value: CompiledValue) -> None:
+        if value.kind.name == "Extension":
+            writer.member(value, "value", body, replace(want, only=wanted))
         else:
-            body(place)
+            body(value)
 
-    writer.each(node, focus, found, want)
+    writer.each(node, focus, add, want)
 
 
-def _converter(parameter: SearchParameter, kind: Kind, system: str | None = None) -> Converter | None:
+def _converter(parameter: SearchParameter, kind: FhirType, system: str | None = None) -> Converter | None:
     return converter(parameter.type, _type_name(kind), system, parameter.targets)
 
 
-def _type_name(kind: Kind) -> str:
+def _type_name(kind: FhirType) -> str:
     """A FHIR type; of a System type the one that has its values."""
     return kind.name[0].lower() + kind.name[1:] if kind.system and kind.name != "Quantity" else kind.name
 
 
-def _write_entries(one: Evaluated, node: Node) -> Write:
-    return lambda writer, focus: _write_converted(writer, node, focus, one, one.parameter, "append")
+def _write_entries(evaluated: Evaluated, node: Node) -> Write:
+    return lambda writer, focus: _write_converted(
+        writer, node, focus, evaluated, evaluated.parameter, "append"
+    )
 
 
 def _write_converted(
-    writer: Conditions, node: Node, focus: Place, one: Evaluated, parameter: SearchParameter, append: str
+    writer: Conditions,
+    node: Node,
+    focus: CompiledValue,
+    evaluated: Evaluated,
+    parameter: SearchParameter,
+    append: str,
 ) -> bool:
     """The conversion of what an expression finds; whether there is any. A value that several want is read once.
 
     Args:
-        parameter: that of `one`, or a component of it.
+        parameter: that of `evaluated`, or a component of it.
         append: what takes the entries.
     """
     any_found = False
 
-    def body(place: Place) -> None:
+    def body(value: CompiledValue) -> None:
         nonlocal any_found
-        system = implied_system(place.element, one.known) if place.kind.name == "code" else None
-        convert = _converter(parameter, place.kind, system)
+        system = implied_system(value.element, evaluated.known) if value.kind.name == "code" else None
+        convert = _converter(parameter, value.kind, system)
         if convert is None:
             return
         any_found = True
         out = writer.out
-        key = (convert, place.name, append)
+        key = (convert, value.name, append)
         codes = out.known.get(key) if out.shared else None
         if codes is None:
             codes = out.known[key] = []
             function = out.constant(convert)
-            out.add(lambda: f"{function}({out.constant(tuple(codes))}, {place.name}, {append})")
+            out.add(lambda: f"{function}({out.constant(tuple(codes))}, {value.name}, {append})")
         if parameter.code not in codes:
             codes.append(parameter.code)
 
@@ -303,34 +315,34 @@ def _write_converted(
     return any_found
 
 
-def _write_pairs(one: Evaluated, node: Node, reached: set[str] | None = None) -> Write:
+def _write_pairs(evaluated: Evaluated, node: Node, reached: set[str] | None = None) -> Write:
     """For each value of a composite's expression, what its components find there."""
 
-    def pair(writer: Conditions, place: Place) -> None:
+    def pair(writer: Conditions, value: CompiledValue) -> None:
         out = writer.out
         lists: list[str] = []
         with ExitStack() as blocks:
             blocks.enter_context(out.alone())
-            for component, expression in one.components:
+            for component, expression in evaluated.components:
                 lists.append(out.name("l"))
                 out.add(f"{lists[-1]} = []")
-                found = _write_converted(
-                    writer, expression.node, place, one, component, f"{lists[-1]}.append"
+                result = _write_converted(
+                    writer, expression.node, value, evaluated, component, f"{lists[-1]}.append"
                 )
-                if found and reached is not None:
+                if result and reached is not None:
                     reached.add(component.code)
                 blocks.enter_context(out.block(f"if {lists[-1]}:"))
             make = out.constant(CompositeEntry.of)
-            out.add(f"append({make}({one.parameter.code!r}, {', '.join(lists)}))")
+            out.add(f"append({make}({evaluated.parameter.code!r}, {', '.join(lists)}))")
 
-    return lambda writer, focus: _each(writer, node, focus, lambda place: pair(writer, place))
+    return lambda writer, focus: _each(writer, node, focus, lambda value: pair(writer, value))
 
 
-def _write_values(one: Evaluated, node: Node) -> Write:
-    def body(writer: Conditions, place: Place) -> None:
-        writer.out.add(f"append(({one.parameter.code!r}, {_type_name(place.kind)!r}, {place.name}))")
+def _write_values(evaluated: Evaluated, node: Node) -> Write:
+    def body(writer: Conditions, value: CompiledValue) -> None:
+        writer.out.add(f"append(({evaluated.parameter.code!r}, {_type_name(value.kind)!r}, {value.name}))")
 
-    return lambda writer, focus: _each(writer, node, focus, lambda place: body(writer, place))
+    return lambda writer, focus: _each(writer, node, focus, lambda value: body(writer, value))
 
 
 def compiled(resource_type: str, only: frozenset[str] | None, known: Definitions) -> Compiled:

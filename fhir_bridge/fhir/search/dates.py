@@ -27,8 +27,8 @@ def date_range(text: str) -> tuple[datetime, datetime | None]:
     Raises:
         ValueError: not a FHIR date, dateTime or instant.
     """
-    found = _common(text)
-    return found if found is not None else _any(text)
+    result = _common(text)
+    return result if result is not None else _any(text)
 
 
 def _common(text: str) -> tuple[datetime, datetime] | None:

@@ -132,7 +132,7 @@ class CompositeEntry(NamedTuple):
     @classmethod
     def of(cls, parameter: str, *components: list[IndexEntry]) -> CompositeEntry:
         """An entry of what each component found, equal entries once."""
-        return cls(parameter, tuple(tuple(dict.fromkeys(found)) for found in components))
+        return cls(parameter, tuple(tuple(dict.fromkeys(component)) for component in components))
 
 
 IndexEntry = TokenEntry | StringEntry | DateEntry | QuantityEntry | NumberEntry | ReferenceEntry | UriEntry

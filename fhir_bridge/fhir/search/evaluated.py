@@ -43,10 +43,10 @@ class TargetTypes:
         for inner in contained if isinstance(contained, list) else ():
             if isinstance(inner, dict) and inner.get("id") == reference[1:]:
                 return inner
-        found = target_type({"reference": reference}, self._resource)
-        if found not in definitions.resource_types():
+        result = target_type({"reference": reference}, self._resource)
+        if result not in definitions.resource_types():
             return None
-        return {"resourceType": found, "id": reference.partition("/_history/")[0].rpartition("/")[2]}
+        return {"resourceType": result, "id": reference.partition("/_history/")[0].rpartition("/")[2]}
 
 
 class Evaluated:
@@ -118,8 +118,8 @@ class Evaluated:
 
     def _append(self, parameter: SearchParameter, items: list[fhirpath.Item], append: Append) -> None:
         for item in items:
-            place = (item.parent.kind, item.key) if item.parent is not None else None
-            system = implied_system(place, self.known) if item.type == "code" else None
+            location = (item.parent.kind, item.key) if item.parent is not None else None
+            system = implied_system(location, self.known) if item.type == "code" else None
             for type_name, value in typed(item.type, fhirpath.json_value(item)):
                 convert = converter(parameter.type, type_name, system, parameter.targets)
                 if convert is not None:

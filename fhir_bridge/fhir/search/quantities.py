@@ -37,10 +37,10 @@ def _decimal(value: Any) -> Decimal | None:
     if isinstance(value, bool) or not isinstance(value, Decimal | int | float | str):
         return None
     try:
-        found = value if isinstance(value, Decimal) else Decimal(str(value))
+        result = value if isinstance(value, Decimal) else Decimal(str(value))
     except (InvalidOperation, ValueError):  # ValueError: an integer of thousands of digits
         return None
-    return found if found.is_finite() and abs(found.adjusted()) <= _LARGEST_EXPONENT else None
+    return result if result.is_finite() and abs(result.adjusted()) <= _LARGEST_EXPONENT else None
 
 
 @lru_cache(4096)
@@ -133,10 +133,10 @@ def sampled_data(parameters: tuple[str, ...], value: Any, append: Append) -> Non
 
 def number(parameters: tuple[str, ...], value: Any, append: Append) -> None:
     """A number: one point."""
-    found = _decimal(value)
-    if found is not None:
+    decimal = _decimal(value)
+    if decimal is not None:
         for parameter in parameters:
-            append(NumberEntry(parameter, found, found))
+            append(NumberEntry(parameter, decimal, decimal))
 
 
 def number_range(parameters: tuple[str, ...], value: Any, append: Append) -> None:

@@ -31,11 +31,11 @@ def target_type(reference: dict[str, Any], resource: dict[str, Any]) -> str | No
 def _contained(identity: str, resource: dict[str, Any]) -> str | None:
     """The type of a contained resource; of the resource itself where there is no id (`#`)."""
     if not identity:
-        found = resource.get("resourceType")
-        return found if isinstance(found, str) else None
+        resource_type = resource.get("resourceType")
+        return resource_type if isinstance(resource_type, str) else None
     contained = resource.get("contained")
     for inner in contained if isinstance(contained, list) else ():
         if isinstance(inner, dict) and inner.get("id") == identity:
-            found = inner.get("resourceType")
-            return found if isinstance(found, str) else None
+            resource_type = inner.get("resourceType")
+            return resource_type if isinstance(resource_type, str) else None
     return None

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from fhir_bridge.fhir.definitions import Definitions, find_type
-from fhir_bridge.fhir.fhirpath.kinds import Kind
+from fhir_bridge.fhir.fhirpath.fhir_types import FhirType
 
 __all__ = ["implied_system"]
 
 
-def implied_system(element: tuple[Kind, str] | None, known: Definitions) -> str | None:
+def implied_system(element: tuple[FhirType, str] | None, known: Definitions) -> str | None:
     """The one code system of a required binding: what `system|code` means for an element of type code.
 
     Args:
@@ -17,13 +17,13 @@ def implied_system(element: tuple[Kind, str] | None, known: Definitions) -> str 
     return known.derived(_implied, element)
 
 
-def _implied(known: Definitions, element: tuple[Kind, str] | None) -> str | None:
-    place = element[0].place if element is not None else None
-    definition = find_type(place[0]) if place is not None else None
-    if element is None or place is None or definition is None:
+def _implied(known: Definitions, element: tuple[FhirType, str] | None) -> str | None:
+    location = element[0].defined_at if element is not None else None
+    definition = find_type(location[0]) if location is not None else None
+    if element is None or location is None or definition is None:
         return None
-    found = definition.child(place[1], element[1])
-    binding = found[0].binding if found is not None else None
+    child = definition.child(location[1], element[1])
+    binding = child[0].binding if child is not None else None
     if binding is None or binding.strength != "required":
         return None
     listed = known.value_set(binding.value_set) if binding.value_set else None

@@ -27,7 +27,7 @@ def check_attachment(value: dict[str, Any], path: Path, run: Run) -> None:
         message = f"the data has {len(content)} bytes, size says {size}; defined by {WHERE}.size"
         run.add("FB-FHIR-072", message, (path, "size", -1))
     if isinstance(digest, str):
-        found = base64.b64encode(hashlib.sha1(content, usedforsecurity=False).digest()).decode()
-        if "".join(digest.split()) != found:
+        result = base64.b64encode(hashlib.sha1(content, usedforsecurity=False).digest()).decode()
+        if "".join(digest.split()) != result:
             message = f"it is not the SHA-1 of the data in base64; defined by {WHERE}.hash"
             run.add("FB-FHIR-072", message, (path, "hash", -1))

@@ -72,18 +72,18 @@ def _allowed(value_set: str, run: Run) -> str:
     return ": " + ", ".join(sorted(code for codes in known.codes.values() for code in codes))
 
 
-def _report(binding: Binding, required: bool, found: str, path: Path, run: Run) -> None:
+def _report(binding: Binding, required: bool, result: str, path: Path, run: Run) -> None:
     value_set = binding.value_set or ""
     if required:
         run.add(
             "FB-FHIR-020",
-            f"{found} is not in the required value set {value_set}{_allowed(value_set, run)}",
+            f"{result} is not in the required value set {value_set}{_allowed(value_set, run)}",
             path,
         )
     else:
         run.add(
             "FB-FHIR-021",
-            f"{found} is not in the extensible value set {value_set}{_allowed(value_set, run)}",
+            f"{result} is not in the extensible value set {value_set}{_allowed(value_set, run)}",
             path,
         )
 
@@ -118,9 +118,9 @@ def _both(first: Check | None, second: Check | None) -> Check | None:
         return first or second
 
     def check(value: Any, path: Path, run: Run) -> None:
-        found = len(run.issues)
+        result = len(run.issues)
         first(value, path, run)
-        if len(run.issues) == found:  # what is out of the maximum is out of the value set too
+        if len(run.issues) == result:  # what is out of the maximum is out of the value set too
             second(value, path, run)
 
     return check
@@ -163,7 +163,7 @@ def _concept_check(binding: Binding, value_set: str, required: bool) -> Check:
             if binding.strength == "required" and "extension" not in value:
                 _report(binding, required, "a CodeableConcept without coding", path, run)
             return
-        found = []
+        results = []
         for coding in codings:
             if not isinstance(coding, dict):
                 return
@@ -171,9 +171,9 @@ def _concept_check(binding: Binding, value_set: str, required: bool) -> Check:
             if isinstance(code, str):
                 if in_value_set(value_set, system if isinstance(system, str) else "", code, run) is not False:
                     return
-                found.append(f"{system or 'no system'}|{code}")
-        if found or binding.strength == "required":
-            _report(binding, required, ", ".join(found) or "a CodeableConcept without code", path, run)
+                results.append(f"{system or 'no system'}|{code}")
+        if results or binding.strength == "required":
+            _report(binding, required, ", ".join(results) or "a CodeableConcept without code", path, run)
 
     return check
 
@@ -223,9 +223,9 @@ def check_coding(value: dict[str, Any], path: Path, run: Run) -> None:
     if grammar_codes.known(system, code) is False:
         run.add("FB-FHIR-022", f"{system} has no code '{code[:80]}'", path)
         return
-    found = _displays(system, run)
-    if found is not None:
-        known = _display_of(code, *found)
+    displays = _displays(system, run)
+    if displays is not None:
+        known = _display_of(code, *displays)
         if known is None:
             _unknown(system, code, path, run)
         elif known and "language" not in run.resource:
@@ -276,17 +276,17 @@ def check_unit(value: dict[str, Any], path: Path, run: Run) -> None:
         if not ucum.is_valid(code):
             run.add("FB-FHIR-022", f"'{code[:64]}' is no UCUM code", path)
         return
-    found = _displays(system, run)
-    if found is None:
+    displays = _displays(system, run)
+    if displays is None:
         _check_system(system, path, run)
-    elif _display_of(code, *found) is None:
+    elif _display_of(code, *displays) is None:
         _unknown(system, code, path, run)
 
 
 def lacks(system: str, code: str, run: Run) -> bool:
     """Whether a system, whose whole content is at hand, doesn't have the code; systems of a grammar are left be."""
-    found = _displays(system, run)
-    if found is None or _display_of(code, *found) is not None:
+    displays = _displays(system, run)
+    if displays is None or _display_of(code, *displays) is not None:
         return False
     return run.terminology is None or run.terminology.lookup(system, code) is None
 

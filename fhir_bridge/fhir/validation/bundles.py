@@ -22,12 +22,12 @@ _PAGED = frozenset({"searchset", "history"})
 
 def full_urls(bundle: dict[str, Any]) -> dict[str, str]:
     """The full URLs of a Bundle's entries, and the resource types behind them."""
-    found = {}
+    results = {}
     for _, entry in _objects(bundle, "entry"):
         resource = entry.get("resource")
         if isinstance(entry.get("fullUrl"), str) and isinstance(resource, dict):
-            found[entry["fullUrl"]] = str(resource.get("resourceType"))
-    return found
+            results[entry["fullUrl"]] = str(resource.get("resourceType"))
+    return results
 
 
 def _objects(owner: dict[str, Any], name: str) -> Iterator[tuple[int, dict[str, Any]]]:

@@ -12,7 +12,7 @@ from typing import Any
 from fhir_bridge.fhir import definitions
 from fhir_bridge.fhir.validation.run import Path, Run
 
-__all__ = ["Standing", "standing"]
+__all__ = ["ExtendedElement", "extended_element"]
 
 MAX_NAMES = 200
 
@@ -27,7 +27,7 @@ _CANONICAL = frozenset(
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class ExtendedElement:
     """An element that an extension stands on.
 
     Attributes:
@@ -45,7 +45,7 @@ class Standing:
     value: Any
 
 
-def standing(path: Path | None, run: Run) -> Standing | None:
+def extended_element(path: Path | None, run: Run) -> ExtendedElement | None:
     """The element at this path of the resource being checked; None where the path can't be followed."""
     steps: list[tuple[str, int]] = []
     while path is not None and path is not run.here:
@@ -65,10 +65,10 @@ def standing(path: Path | None, run: Run) -> Standing | None:
         shown += f".{name}"
         if isinstance(value, dict) and name in ("extension", "modifierExtension"):
             urls = {*urls, str(value.get("url"))}
-        names, at = _step(names, key), _kind(at, key)
+        names, at = _step(names, key), _type_name(at, key)
         if len(names) > MAX_NAMES:
             return None
-    return Standing(shown, names, at, frozenset(urls), value)
+    return ExtendedElement(shown, names, at, frozenset(urls), value)
 
 
 def _at(owner: Any, key: str, index: int) -> Any:
@@ -92,19 +92,19 @@ def _key(value: Any, name: str) -> str:
 @lru_cache(8192)
 def _of_type(name: str) -> frozenset[str]:
     """A type and what it builds on."""
-    found = {name}
+    results = {name}
     at = definitions.find_type(name)
     while at is not None and at.base:
         base = at.base.rpartition("/")[2]
-        found.add(base)
+        results.add(base)
         at = definitions.find_type(base)
     if name in _CANONICAL:
-        found.add("CanonicalResource")
-    return frozenset(found)
+        results.add("CanonicalResource")
+    return frozenset(results)
 
 
 @lru_cache(8192)
-def _kind(at: str, key: str) -> str:
+def _type_name(at: str, key: str) -> str:
     """The type of a property, or its path where its definition is within another's."""
     definition = definitions.find_type(at.partition(".")[0])
     child = definition.child(at, key) if definition is not None else None
@@ -119,7 +119,7 @@ def _kind(at: str, key: str) -> str:
 @lru_cache(8192)
 def _step(names: frozenset[str], key: str) -> frozenset[str]:
     """The names of a property of an element that has these names."""
-    found: set[str] = set()
+    results: set[str] = set()
     for name in names:
         definition = definitions.find_type(name.partition(".")[0])
         if definition is None:
@@ -129,10 +129,10 @@ def _step(names: frozenset[str], key: str) -> frozenset[str]:
             continue
         element, kind = child
         if element.content_reference:
-            found.add(element.content_reference)
-        found.add(f"{name}.{element.name}")
+            results.add(element.content_reference)
+        results.add(f"{name}.{element.name}")
         if element.is_choice:
-            found.add(f"{name}.{element.name[:-3]}")
-            found.add(f"{name}.{key}")
-        found |= _of_type(kind) | {"Element"}
-    return frozenset(found)
+            results.add(f"{name}.{element.name[:-3]}")
+            results.add(f"{name}.{key}")
+        results |= _of_type(kind) | {"Element"}
+    return frozenset(results)

@@ -92,9 +92,9 @@ def locate(
 
     Where a fixed or pattern value says what stands at the end, the structure needs no element there.
     """
-    found: list[Located] = []
-    _walk(structure, element, steps, (), found, known)
-    return found
+    results: list[Located] = []
+    _walk(structure, element, steps, (), results, known)
+    return results
 
 
 def _walk(
@@ -102,36 +102,36 @@ def _walk(
     element: Element,
     steps: tuple[Step, ...],
     way: tuple[tuple[Element, int], ...],
-    found: list[Located],
+    results: list[Located],
     known: Definitions,
 ) -> None:
-    if len(found) >= MAX_BRANCHES:
+    if len(results) >= MAX_BRANCHES:
         return
     way = (*way, (element, len(steps)))
     if not steps:
-        found.append(Located(structure, element, way))
+        results.append(Located(structure, element, way))
     else:
         (kind, argument), rest = steps[0], steps[1:]
         if kind == "resolve":
             for target in (t for k in element.types for t in k.targets):
                 into = known.structure(target)
                 if into is not None:
-                    _walk(into, into.root, rest, (), found, known)
+                    _walk(into, into.root, rest, (), results, known)
             return
         inner = _child(structure, element, kind, argument)
         if inner is not None:
-            _walk(structure, inner, rest, way, found, known)
+            _walk(structure, inner, rest, way, results, known)
         elif kind == "type" and argument in element.type_codes:
-            _walk(structure, element, rest, way, found, known)
+            _walk(structure, element, rest, way, results, known)
         elif any(passed.fixed or passed.pattern for passed, _ in way):
-            found.append(Located(structure, element, way, reached=False))
+            results.append(Located(structure, element, way, reached=False))
         for part in _required_parts(structure, element, argument) if kind == "name" else ():
-            _walk(structure, part, rest, way, found, known)
+            _walk(structure, part, rest, way, results, known)
     for canonical in (p for k in element.types for p in k.profiles):
         of_type = known.structure(canonical)
         if of_type is not None and of_type is not structure:
             start = of_type.element(canonical.partition("#")[2]) or of_type.root
-            _walk(of_type, start, steps, (), found, known)
+            _walk(of_type, start, steps, (), results, known)
 
 
 def _required_parts(structure: TypeDefinition, element: Element, name: str) -> list[Element]:
@@ -171,10 +171,10 @@ def _child(structure: TypeDefinition, element: Element, kind: str, argument: str
 
 def nodes_at(node: Node, steps: tuple[Step, ...], run: Run) -> list[Node]:
     """The values at the end of a path from an item of a list; behind a reference, only where it resolves."""
-    found = [node]
+    nodes = [node]
     for kind, argument in steps:
         following: list[Node] = []
-        for value, beside, code in found:
+        for value, beside, code in nodes:
             if kind == "name":
                 following += _named(value, argument)
             elif kind == "extension":
@@ -186,8 +186,8 @@ def nodes_at(node: Node, steps: tuple[Step, ...], run: Run) -> list[Node]:
                     following.append((target, None, str(target.get("resourceType"))))
             elif code in ("", argument) or _is(value, argument):
                 following.append((value, beside, code))
-        found = following
-    return found
+        nodes = following
+    return nodes
 
 
 def _is(value: Any, name: str) -> bool:

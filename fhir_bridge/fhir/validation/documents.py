@@ -124,25 +124,25 @@ def _included(reference: str, where: Path, entries: _Entries, run: Run) -> None:
         if run.definitions.structure(reference) is None and not _is_definition(kind):
             run.add("FB-FHIR-081", "no entry of the Bundle has this full URL", (where, "reference", -1))
     elif kind in definitions.resource_types():
-        told = (
+        details = (
             " though one has this type and id: its fullUrl has another base"
             if entries.named(reference)
             else ""
         )
         run.add(
             "FB-FHIR-081",
-            f"no entry of the Bundle is what this reference leads to{told}",
+            f"no entry of the Bundle is what this reference leads to{details}",
             (where, "reference", -1),
         )
 
 
 def _is_definition(kind: str) -> bool:
     """Whether resources of this type have a canonical URL, so that they are known without the Bundle."""
-    found = definitions.find_type(kind)
+    result = definitions.find_type(kind)
     return (
-        found is not None
-        and found.element(f"{kind}.url") is not None
-        and found.element(f"{kind}.version") is not None
+        result is not None
+        and result.element(f"{kind}.url") is not None
+        and result.element(f"{kind}.version") is not None
     )
 
 

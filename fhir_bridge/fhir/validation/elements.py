@@ -128,13 +128,13 @@ def target_check(kind: ElementType, conforms: Conforms, where: str, definitions:
     profiled: dict[str, list[str]] = {}
     plain: set[str] = set()
     for target in kind.targets:
-        found = definitions.structure(target)
-        if found is None:
+        structure = definitions.structure(target)
+        if structure is None:
             return _holding(kind, where) if kind.aggregation or kind.versioning else None
-        if isinstance(found, Profile):
-            profiled.setdefault(found.type, []).append(target)
+        if isinstance(structure, Profile):
+            profiled.setdefault(structure.type, []).append(target)
         else:
-            plain.add(found.name)
+            plain.add(structure.name)
     holding = _holding(kind, where) if kind.aggregation or kind.versioning else None
     checked = {name: tuple(urls) for name, urls in profiled.items() if name not in plain}
     if not checked or {"Resource", "DomainResource"} & plain:
@@ -168,14 +168,14 @@ def _holding(kind: ElementType, where: str) -> Check:
         here = (path, "reference", -1)
         if allowed:
             if reference.startswith("#"):
-                found, fits = "contained", "contained" in allowed
+                result, fits = "contained", "contained" in allowed
             elif resolve(reference, run) is not None:
-                found, fits = "bundled", bool({"bundled", "referenced"} & allowed)
+                result, fits = "bundled", bool({"bundled", "referenced"} & allowed)
             else:
-                found, fits = "referenced", "referenced" in allowed
+                result, fits = "referenced", "referenced" in allowed
             if not fits:
                 run.add(
-                    "FB-FHIR-044", f"the reference is {found}, expected {shown}; defined by {where}", here
+                    "FB-FHIR-044", f"the reference is {result}, expected {shown}; defined by {where}", here
                 )
         versioned = "/_history/" in reference
         if kind.versioning == "specific" and not versioned:

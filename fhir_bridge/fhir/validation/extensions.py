@@ -11,9 +11,9 @@ from fhir_bridge.fhir.definitions import Constraint, Definitions, ExtensionDefin
 from fhir_bridge.fhir.fhirpath import FHIRPathError
 from fhir_bridge.fhir.fhirpath import compile as compile_path
 from fhir_bridge.fhir.issues import Severity
-from fhir_bridge.fhir.validation.contexts import Standing, standing
+from fhir_bridge.fhir.validation.contexts import ExtendedElement, extended_element
 from fhir_bridge.fhir.validation.invariants import InvariantEngine
-from fhir_bridge.fhir.validation.run import Check, Path, Run, place
+from fhir_bridge.fhir.validation.run import Check, Path, Run, definition_location
 
 __all__ = ["ExtensionChecks"]
 
@@ -49,7 +49,7 @@ WIDER = {
 
 
 @dataclass(frozen=True, slots=True)
-class _Known:
+class _KnownExtension:
     """A known extension, ready to check.
 
     Attributes:
@@ -77,7 +77,7 @@ class ExtensionChecks:
     ) -> None:
         self._engine, self._find, self._unknown = engine, find, unknown
         self._definitions = definitions
-        self._known: dict[str, _Known | None] = {}
+        self._known: dict[str, _KnownExtension | None] = {}
 
     def check(self, value: Any, path: Path, run: Run) -> None:
         """An Extension whose structure is sound: ext-1, and its definition where that is known."""
@@ -92,7 +92,7 @@ class ExtensionChecks:
             return
         known = self._definition(url)
         if known is None:
-            self._not_known(url, path, run)
+            self._report_unknown(url, path, run)
             if CROSS_VERSION.match(url):
                 _check_cross_version(parts, url, path, run)
             return
@@ -103,14 +103,14 @@ class ExtensionChecks:
                 "FB-FHIR-051", f"{url} stands in {name}, expected {wanted}; defined by {known.where}", path
             )
         if known.elements is not None or known.invariants:
-            self._place(known, url, path, run)
+            self._check_context(known, url, path, run)
         if known.digest.parts:
             self._parts(known, value, path, run)
         check = self._find(url)
         if check is not None:
             check(value, path, run)
 
-    def _definition(self, url: str) -> _Known | None:
+    def _definition(self, url: str) -> _KnownExtension | None:
         if url not in self._known:
             if len(self._known) > MANY:
                 self._known.clear()  # urls come from resources: their number must have a bound
@@ -118,7 +118,7 @@ class ExtensionChecks:
             self._known[url] = self._compile(profile) if profile is not None else None
         return self._known[url]
 
-    def _compile(self, profile: Profile) -> _Known:
+    def _compile(self, profile: Profile) -> _KnownExtension:
         digest = self._definitions.extension(profile.canonical)
         assert digest is not None
         elements = frozenset(expression for kind, expression in digest.contexts if kind == "element")
@@ -126,17 +126,17 @@ class ExtensionChecks:
         constraints = [Constraint("ctx", "error", text, "") for text in profile.context_invariants]
         elements |= WIDER.get(profile.url, frozenset())
         anywhere = bool(elements & ANYWHERE) or not digest.contexts
-        return _Known(
+        return _KnownExtension(
             profile,
             digest,
             None if anywhere else frozenset(e.rpartition("#")[2] for e in elements),
             within,
             tuple(expression for kind, expression in digest.contexts if kind == "fhirpath"),
             tuple(constraints),
-            place(profile, profile.root.id),
+            definition_location(profile, profile.root.id),
         )
 
-    def _not_known(self, url: str, path: Path, run: Run) -> None:
+    def _report_unknown(self, url: str, path: Path, run: Run) -> None:
         """An extension that no package at hand defines; those of documentation and of tools are no site's to define."""
         severity: Severity = self._unknown
         if path[1] == "modifierExtension":
@@ -158,9 +158,9 @@ class ExtensionChecks:
         if parent is None or parent[1] not in NAMES:
             run.add("FB-FHIR-051", f"the url '{url[:80]}' of an extension is not absolute", (path, "url", -1))
 
-    def _place(self, known: _Known, url: str, path: Path, run: Run) -> None:
+    def _check_context(self, known: _KnownExtension, url: str, path: Path, run: Run) -> None:
         """Whether the extension may stand where it does."""
-        at = standing(path[0], run)
+        at = extended_element(path[0], run)
         if at is None:
             return
         if not self._allowed(known, at, run):
@@ -181,14 +181,14 @@ class ExtensionChecks:
                     path,
                 )
 
-    def _allowed(self, known: _Known, at: Standing, run: Run) -> bool:
+    def _allowed(self, known: _KnownExtension, at: ExtendedElement, run: Run) -> bool:
         if known.elements is None or known.elements & at.names or at.names & INSIDE_DEFINITIONS:
             return True
         return bool(known.extensions & at.extensions) or any(_selects(text, at, run) for text in known.paths)
 
     # --- parts ----------------------------------------------------------------------------------------------------
 
-    def _parts(self, known: _Known, value: dict[str, Any], path: Path, run: Run) -> None:
+    def _parts(self, known: _KnownExtension, value: dict[str, Any], path: Path, run: Run) -> None:
         items = value.get("extension")
         for index, item in enumerate(items if isinstance(items, list) else ()):
             name = item.get("url") if isinstance(item, dict) else None
@@ -214,7 +214,7 @@ def _check_cross_version(parts: Any, url: str, path: Path, run: Run) -> None:
             )
 
 
-def _selects(expression: str, at: Standing, run: Run) -> bool:
+def _selects(expression: str, at: ExtendedElement, run: Run) -> bool:
     """Whether a FHIRPath of the resource selects the element; one that can't be evaluated forbids nothing."""
     try:
         items = compile_path(expression).items(

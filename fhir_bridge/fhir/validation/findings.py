@@ -7,14 +7,14 @@ from dataclasses import replace
 from fhir_bridge.fhir.issues import Issue
 from fhir_bridge.fhir.validation.codes import CODES
 
-__all__ = ["EnoughFound", "Findings"]
+__all__ = ["Findings", "IssueLimitReached"]
 
 
 LONGEST_MESSAGE = 1_000
 """Characters of a message."""
 
 
-class EnoughFound(Exception):
+class IssueLimitReached(Exception):
     """The resource is invalid, and as many findings as wanted are listed."""
 
 
@@ -50,19 +50,19 @@ class Findings(list[Issue]):
             super().append(issue)
         if failed or self._failed:
             self._ended = True
-            raise EnoughFound
+            raise IssueLimitReached
         self._more += 1
 
     def closed(self) -> list[Issue]:
         """All that is listed, and a word on what is not."""
-        found = list(self)
+        issues = list(self)
         if self._ended or self._more:
-            said = (
+            text = (
                 "what else is wrong was not looked for" if self._ended else f"{self._more} more are warnings"
             )
-            found.append(
+            issues.append(
                 Issue(
-                    CODES["FB-FHIR-004"].severity, "FB-FHIR-004", f"the first {self._most} findings: {said}"
+                    CODES["FB-FHIR-004"].severity, "FB-FHIR-004", f"the first {self._most} findings: {text}"
                 )
             )
-        return found
+        return issues

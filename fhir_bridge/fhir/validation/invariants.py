@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from fhir_bridge.fhir.definitions import Constraint
 from fhir_bridge.fhir.fhirpath import FHIRPathError, compiled_condition
-from fhir_bridge.fhir.fhirpath.kinds import kind_at
+from fhir_bridge.fhir.fhirpath.fhir_types import r4_type_at
 from fhir_bridge.fhir.validation.invariants_contained import EXPRESSION, contained_are_used
 from fhir_bridge.fhir.validation.invariants_published import ANSWERED_ELSEWHERE, BEST_PRACTICE, CORRECTIONS
 from fhir_bridge.fhir.validation.resolution import resolve
@@ -69,7 +69,7 @@ class Invariants:
         if expression == EXPRESSION:
             return contained_are_used
         try:
-            holds = compiled_condition(expression, kind_at(type_name, code), _surroundings)
+            holds = compiled_condition(expression, r4_type_at(type_name, code), _surroundings)
         except FHIRPathError as error:
             return _unreadable(constraint, type_name, error)
 

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
-from fhir_bridge.fhir.fhirpath.kinds import Kind, kind_of
+from fhir_bridge.fhir.fhirpath.fhir_types import FhirType, r4_type
 from fhir_bridge.fhir.validation.run import Run
 
 __all__ = ["EXPRESSION", "contained_are_used"]
@@ -51,7 +51,7 @@ def _addresses(resource: dict[str, Any]) -> Iterator[tuple[str, bool]]:
 
     dom-3 asks of a contained resource only for references and canonicals to `#`.
     """
-    todo: list[tuple[dict[str, Any], Kind]] = []
+    todo: list[tuple[dict[str, Any], FhirType]] = []
     _enter(resource, todo)
     while todo:
         node, kind = todo.pop()
@@ -62,26 +62,26 @@ def _addresses(resource: dict[str, Any]) -> Iterator[tuple[str, bool]]:
             name, _, target = step
             if key[0] == "_":
                 target = _element()
-            for one in value if isinstance(value, list) else (value,):
-                if isinstance(one, str):
+            for item in value if isinstance(value, list) else (value,):
+                if isinstance(item, str):
                     if target.name in _ADDRESSES or name == "reference":
-                        yield one, name == "reference" or target.name == "canonical"
-                elif isinstance(one, dict):
+                        yield item, name == "reference" or target.name == "canonical"
+                elif isinstance(item, dict):
                     if target.open:
-                        _enter(one, todo)
+                        _enter(item, todo)
                     else:
-                        todo.append((one, target))
+                        todo.append((item, target))
 
 
-def _enter(resource: dict[str, Any], todo: list[tuple[dict[str, Any], Kind]]) -> None:
+def _enter(resource: dict[str, Any], todo: list[tuple[dict[str, Any], FhirType]]) -> None:
     named = resource.get("resourceType")
-    kind = kind_of(named) if isinstance(named, str) and "." not in named else None
+    kind = r4_type(named) if isinstance(named, str) and "." not in named else None
     if kind is not None:
         todo.append((resource, kind))
 
 
-def _element() -> Kind:
+def _element() -> FhirType:
     """What `_name` holds beside a primitive."""
-    found = kind_of("Element")
-    assert found is not None
-    return found
+    fhir_type = r4_type("Element")
+    assert fhir_type is not None
+    return fhir_type

@@ -101,7 +101,7 @@ class _Reader:
             raise _Unsafe(f"its root is <{tag}>, expected <div>")
         if tag not in _ELEMENTS:
             raise _Unsafe(f"<{tag}> is not allowed")
-        self._place(tag)
+        self._location(tag)
         own = _OF_ELEMENT.get(tag, frozenset())
         for attribute, value in attributes.items():
             local = attribute.rpartition(" ")[2]
@@ -115,7 +115,7 @@ class _Reader:
             self.content = True
         self.open.append(tag)
 
-    def _place(self, tag: str) -> None:
+    def _location(self, tag: str) -> None:
         parent = self.open[-1] if self.open else ""
         if tag in _PARENTS and parent not in _PARENTS[tag]:
             raise _Unsafe(f"<{tag}> stands in <{parent}>, expected in {' or '.join(sorted(_PARENTS[tag]))}")

@@ -56,8 +56,8 @@ def matching(pattern: Any) -> Callable[[Any], bool]:
             if not isinstance(value, dict):
                 return False
             for name, part in parts:
-                found = value.get(name, _ABSENT)
-                if found is _ABSENT or not part(found):
+                entry = value.get(name, _ABSENT)
+                if entry is _ABSENT or not part(entry):
                     return False
             return True
 
@@ -98,10 +98,10 @@ def value_check(wanted: Value, exact: bool, where: str) -> Check:
 
 def values_at(value: Any, steps: tuple[str, ...]) -> list[Any]:
     """The values at the end of a path of property names, through arrays; `value[x]` takes any type of the choice."""
-    found = [value]
+    results = [value]
     for step in steps:
         following: list[Any] = []
-        for item in found:
+        for item in results:
             if not isinstance(item, dict):
                 continue
             if step.endswith("[x]"):
@@ -115,5 +115,5 @@ def values_at(value: Any, steps: tuple[str, ...]) -> list[Any]:
                 following += inner
             elif inner is not None:
                 following.append(inner)
-        found = following
-    return found
+        results = following
+    return results

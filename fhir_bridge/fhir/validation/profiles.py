@@ -11,7 +11,7 @@ from fhir_bridge.fhir.definitions import Element, ElementType, Profile, Slicing,
 from fhir_bridge.fhir.validation.bindings import binding_check
 from fhir_bridge.fhir.validation.elements import bounds_check, length_check, target_check, type_profile_check
 from fhir_bridge.fhir.validation.patterns import value_check
-from fhir_bridge.fhir.validation.run import Check, Path, Run, defined, place
+from fhir_bridge.fhir.validation.run import Check, Path, Run, defined, definition_location
 from fhir_bridge.fhir.validation.slices import Codes, Item, Slice, SliceGroup, run_checks
 from fhir_bridge.fhir.validation.slicing import matcher
 from fhir_bridge.fhir.validation.types import TypeCompiler, invariant_check, reference_check
@@ -50,10 +50,10 @@ class ProfileCompiler:
             profile = self._definitions.profile(canonical) or self._definitions.extension_structure(canonical)
             if profile is None:
                 return None
-            self._checks[canonical] = self._lazy(profile, canonical.partition("#")[2])
+            self._checks[canonical] = self._deferred(profile, canonical.partition("#")[2])
         return self._checks[canonical]
 
-    def _lazy(self, profile: Profile, part: str) -> Check:
+    def _deferred(self, profile: Profile, part: str) -> Check:
         cell: list[Check] = []
 
         def compile_now(value: Any, path: Path, run: Run) -> None:
@@ -98,7 +98,7 @@ class ProfileCompiler:
         base = definitions.find_type(profile.type) or definitions.type_definition("Element")
         codes = EXTENSION if profile.type == "Extension" else Codes()
         checks = self._object(profile, profile.root.id, base, base.root.id, codes)
-        where = place(profile, profile.root.id)
+        where = definition_location(profile, profile.root.id)
         if base.kind == "resource":
             of_base = {(c.key, c.expression) for c in base.root.constraints}
             own = tuple(c for c in profile.root.constraints if (c.key, c.expression) not in of_base)
@@ -119,7 +119,7 @@ class ProfileCompiler:
         if element is None or base is None or of_base is None:
             return _all([])
         kinds = element.types or of_base.types
-        return _all([c for k in kinds for c in self._checks_of_kind(profile, element, k, base, of_base)])
+        return _all([c for k in kinds for c in self._checks_of_type(profile, element, k, base, of_base)])
 
     # --- an object's properties -----------------------------------------------------------------------------------
 
@@ -157,8 +157,8 @@ class ProfileCompiler:
             return self._objects[key]
 
         def check(value: Any, path: Path, run: Run) -> None:
-            for one in self._objects[key]:
-                one(value, path, run)
+            for item in self._objects[key]:
+                item(value, path, run)
 
         return [check]
 
@@ -179,7 +179,7 @@ class ProfileCompiler:
         if not (low or high is not None or general or beside or allowed or group):
             return None
         collect = _collector(base_element)
-        where = place(profile, whole.id if whole else elements[0].id)
+        where = definition_location(profile, whole.id if whole else elements[0].id)
         name, step = base_element.path, base_element.name.removesuffix("[x]")
         busy = bool(general or beside)
 
@@ -250,13 +250,13 @@ class ProfileCompiler:
                     checks,
                     beside,
                     inner,
-                    place(profile, part.id),
+                    definition_location(profile, part.id),
                 )
             )
         if not slices:
             return None
         rules, ordered = (slicing.rules, slicing.ordered) if slicing else ("open", False)
-        where = place(profile, whole.id if whole else elements[0].id)
+        where = definition_location(profile, whole.id if whole else elements[0].id)
         group = SliceGroup(slices, rules, ordered, codes, where)
         return None if group.idle else group
 
@@ -270,10 +270,10 @@ class ProfileCompiler:
         beside: list[Check] = []
         kinds = element.types or base_element.types or (ElementType("BackboneElement"),)
         if base_element.type_codes == ("Resource",):
-            found = self._resource_check(profile, element, kinds)
-            return ({"Resource": (False, (found,))} if found else {}), ()
+            resource_check = self._resource_check(profile, element, kinds)
+            return ({"Resource": (False, (resource_check,))} if resource_check else {}), ()
         for kind in kinds:
-            checks = self._checks_of_kind(profile, element, kind, base, base_element)
+            checks = self._checks_of_type(profile, element, kind, base, base_element)
             primitive = definitions.is_primitive(kind.code)
             if primitive and profile.children(element.id):
                 of_type = definitions.type_definition(kind.code)
@@ -290,16 +290,18 @@ class ProfileCompiler:
         profiled: dict[str, list[str]] = {}
         for kind in kinds:
             known = [
-                (p, found) for p in kind.profiles if (found := self._definitions.structure(p)) is not None
+                (p, structure)
+                for p in kind.profiles
+                if (structure := self._definitions.structure(p)) is not None
             ]
             if kind.code not in RESOURCES:
                 types.add(kind.code)
             elif not kind.profiles or len(known) < len(kind.profiles):
                 return None  # any resource, or one of a profile that is not at hand
-            for canonical, found in known:
-                types.add(found.type)
-                profiled.setdefault(found.type, []).append(canonical)
-        where = place(profile, element.id)
+            for canonical, structure in known:
+                types.add(structure.type)
+                profiled.setdefault(structure.type, []).append(canonical)
+        where = definition_location(profile, element.id)
         by_type = {
             name: type_profile_check(
                 ElementType(name, profiles=tuple(urls)), self.find, self.conforms, where, self._definitions
@@ -328,7 +330,7 @@ class ProfileCompiler:
 
         return check
 
-    def _checks_of_kind(
+    def _checks_of_type(
         self,
         profile: Profile,
         element: Element,
@@ -336,7 +338,7 @@ class ProfileCompiler:
         base: TypeDefinition,
         base_element: Element,
     ) -> list[Check]:
-        where = place(profile, element.id)
+        where = definition_location(profile, element.id)
         checks = self._of_value(element, kind, base_element, where)
         if not definitions.is_primitive(kind.code):
             checks += self._inside(profile, element, kind, base, base_element)
@@ -372,8 +374,8 @@ class ProfileCompiler:
             and kind.code != "Extension"
             and (of_base is None or kind.profiles != of_base.profiles)
         ):
-            found = type_profile_check(kind, self.find, self.conforms, where, self._definitions)
-            checks += [found] if found else []
+            result = type_profile_check(kind, self.find, self.conforms, where, self._definitions)
+            checks += [result] if result else []
         known = {(c.key, c.expression) for c in base_element.constraints}
         predicates = self._types.element_predicates(element, kind.code)
         return checks + [
@@ -432,8 +434,8 @@ def _all(checks: list[Check]) -> Check:
     every = tuple(checks)
 
     def check(value: Any, path: Path, run: Run) -> None:
-        for one in every:
-            one(value, path, run)
+        for item in every:
+            item(value, path, run)
 
     return check
 
@@ -445,13 +447,13 @@ def _collector(element: Element) -> Collector:
     if not element.is_list:
 
         def single(value: dict[str, Any], path: Path) -> list[Item]:
-            found: list[Item] = []
+            results: list[Item] = []
             for name, code in names:
                 if name in value:
-                    found.append((value[name], (path, step, -1), code, value.get("_" + name)))
+                    results.append((value[name], (path, step, -1), code, value.get("_" + name)))
                 elif "_" + name in value:
-                    found.append((None, (path, step, -1), code, value["_" + name]))
-            return found
+                    results.append((None, (path, step, -1), code, value["_" + name]))
+            return results
 
         return single
     ((name, code),) = names

@@ -47,8 +47,8 @@ def reference_type(reference: str, run: Run) -> str | None:
     match = _LITERAL.fullmatch(reference) or _CONDITIONAL.fullmatch(reference)
     if match is None:
         return None
-    found = match.group(2) if match.re is _LITERAL else match.group(1)
-    return found if found in definitions.resource_types() else None
+    result = match.group(2) if match.re is _LITERAL else match.group(1)
+    return result if result in definitions.resource_types() else None
 
 
 def check_reference(value: Any, allowed: frozenset[str] | None, targets: str, path: Path, run: Run) -> None:
@@ -61,9 +61,11 @@ def check_reference(value: Any, allowed: frozenset[str] | None, targets: str, pa
             severity: Severity = "error" if isinstance(reference, str) else "warning"
             message = f"the reference's type is {named[:80]}, expected {targets}"
             run.add("FB-FHIR-040", message, (path, "type", -1), severity)
-        elif isinstance(reference, str) and (found := reference_type(reference, run)) not in (None, named):
+        elif isinstance(reference, str) and (result := reference_type(reference, run)) not in (None, named):
             run.add(
-                "FB-FHIR-048", f"the type is {named[:80]}, the reference leads to {found}", (path, "type", -1)
+                "FB-FHIR-048",
+                f"the type is {named[:80]}, the reference leads to {result}",
+                (path, "type", -1),
             )
     if not isinstance(reference, str):
         return
@@ -92,7 +94,7 @@ def check_reference(value: Any, allowed: frozenset[str] | None, targets: str, pa
     elif match := _CONDITIONAL.fullmatch(reference):
         kind = match.group(1)
     else:
-        _odd(reference, (path, "reference", -1), run)
+        _check_form(reference, (path, "reference", -1), run)
         steps = reference.rstrip("/").split("/")
         if len(steps) > 3 and steps[-2] == "_history":
             del steps[-2:]
@@ -103,7 +105,7 @@ def check_reference(value: Any, allowed: frozenset[str] | None, targets: str, pa
         run.add("FB-FHIR-040", f"the reference leads to {kind}, expected {targets}", (path, "reference", -1))
 
 
-def _odd(reference: str, path: Path, run: Run) -> None:
+def _check_form(reference: str, path: Path, run: Run) -> None:
     """A reference of no known form: wrong with white space, as a bare type, or where it must find a Bundle's entry.
 
     Elsewhere a relative URL of another form may lead to something (R4 references.html#literal, bundle.html#references).

@@ -63,9 +63,9 @@ def resolve(reference: Any, run: Run) -> Resource | None:
     if reference.startswith("#"):
         return _contained(reference[1:], run)
     for entries, full_url in reversed(run.bundles):
-        found: Resource | None = entries.find(reference, full_url)
-        if found is not None:
-            return found
+        result: Resource | None = entries.find(reference, full_url)
+        if result is not None:
+            return result
     return None
 
 
@@ -75,6 +75,6 @@ def _contained(name: str, run: Run) -> Resource | None:
     items = run.root.get("contained")
     for item in items if isinstance(items, list) else ():
         if isinstance(item, dict) and item.get("id") == name:
-            found: Resource = item
-            return found
+            result: Resource = item
+            return result
     return None

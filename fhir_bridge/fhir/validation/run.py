@@ -11,7 +11,7 @@ from fhir_bridge.fhir.issues import Issue, Severity
 from fhir_bridge.fhir.ports import ConformancePort, TerminologyPort
 from fhir_bridge.fhir.validation.codes import CODES
 
-__all__ = ["Check", "Path", "Run", "defined", "place", "render"]
+__all__ = ["Check", "Path", "Run", "defined", "definition_location", "render"]
 
 Path = tuple[Any, str, int]
 """(parent, name, index): built while descending, made text only for a finding. Index -1 is no list."""
@@ -90,7 +90,7 @@ def render(path: Path | None) -> str:
     return ".".join(reversed(steps))
 
 
-def place(structure: TypeDefinition, element_id: str) -> str:
+def definition_location(structure: TypeDefinition, element_id: str) -> str:
     """Where something is defined, as messages say it: `http://…/vitalsigns|4.0.1#Observation.code`."""
     return f"{structure.canonical}#{element_id}"
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from fhir_bridge.fhir.validation.patterns import values_at
 from fhir_bridge.fhir.validation.run import Check, Path, Run
-from fhir_bridge.fhir.validation.slicing import Matcher, OneCoding
+from fhir_bridge.fhir.validation.slicing import Matcher, SingleCoding
 
 __all__ = ["Codes", "Item", "Slice", "SliceGroup", "run_checks"]
 
@@ -52,7 +52,7 @@ class Slice:
     min: int
     max: int | None
     match: Matcher
-    coding: OneCoding | None
+    coding: SingleCoding | None
     types: frozenset[str] | None
     checks: Checks
     beside: tuple[Check, ...]
@@ -129,9 +129,9 @@ class SliceGroup:
                 )
             last, last_name = number, slices[number].name
         for number, own in members.items():
-            self._one(slices[number], own, list_path, decided, run)
+            self._single(slices[number], own, list_path, decided, run)
         if self._default is not None:
-            self._one(self._default, rest, list_path, decided, run)
+            self._single(self._default, rest, list_path, decided, run)
         elif self._rules == "closed" and decided:
             for item in rest:
                 run.add(
@@ -140,7 +140,7 @@ class SliceGroup:
                     item[1],
                 )
 
-    def _one(self, part: Slice, items: list[Item], list_path: Path, decided: bool, run: Run) -> None:
+    def _single(self, part: Slice, items: list[Item], list_path: Path, decided: bool, run: Run) -> None:
         count = len(items)
         if count < part.min and decided:
             run.add(
@@ -170,14 +170,14 @@ class SliceGroup:
 def run_checks(item: Item, checks: Checks, beside: tuple[Check, ...], run: Run) -> None:
     """What is asked of a value of its type, where it has the JSON kind of that type, and of what stands beside it."""
     value, path, code, shadow = item
-    found = checks.get(code)
-    if found is not None:
-        primitive, own = found
+    check = checks.get(code)
+    if check is not None:
+        primitive, own = check
         if (not isinstance(value, dict | list)) if primitive else isinstance(value, dict):
-            for one in own:
-                one(value, path, run)
-    for one in beside:
-        one(shadow if isinstance(shadow, dict) else {}, path, run)
+            for entry in own:
+                entry(value, path, run)
+    for entry in beside:
+        entry(shadow if isinstance(shadow, dict) else {}, path, run)
 
 
 def _assignment(slices: Sequence[Slice]) -> Assign:
@@ -189,21 +189,21 @@ def _assignment(slices: Sequence[Slice]) -> Assign:
         for number, (_, system, code) in enumerate(codings):
             index[system, code] = (*index.get((system, code), ()), number)
         return lambda items, _run: ([_look_up(item[0], names, index) for item in items], True)
-    return lambda items, run: _ask(items, slices, run)
+    return lambda items, run: _query(items, slices, run)
 
 
 def _look_up(
     value: Any, names: tuple[str, ...], index: Mapping[tuple[str, str], tuple[int, ...]]
 ) -> tuple[int, ...]:
-    found: tuple[int, ...] = ()
+    results: tuple[int, ...] = ()
     for coding in _codings(value, names):
         if isinstance(coding, dict):
             system, code = coding.get("system"), coding.get("code")
             if isinstance(system, str) and isinstance(code, str):
                 numbers = index.get((system, code))
-                if numbers is not None and numbers != found:
-                    found = (*found, *(n for n in numbers if n not in found))
-    return found
+                if numbers is not None and numbers != results:
+                    results = (*results, *(n for n in numbers if n not in results))
+    return results
 
 
 def _codings(value: Any, names: tuple[str, ...]) -> Sequence[Any]:
@@ -216,7 +216,7 @@ def _codings(value: Any, names: tuple[str, ...]) -> Sequence[Any]:
     return values_at(value, names)
 
 
-def _ask(items: Sequence[Item], slices: Sequence[Slice], run: Run) -> tuple[list[tuple[int, ...]], bool]:
+def _query(items: Sequence[Item], slices: Sequence[Slice], run: Run) -> tuple[list[tuple[int, ...]], bool]:
     result: list[tuple[int, ...]] = []
     decided = True
     for value, _, code, shadow in items:
@@ -224,8 +224,8 @@ def _ask(items: Sequence[Item], slices: Sequence[Slice], run: Run) -> tuple[list
             code = str(value.get("resourceType"))
         node = (value, shadow, code)
         answers = [part.match(node, run) for part in slices]
-        found = tuple(number for number, answer in enumerate(answers) if answer)
-        if not found and None in answers:
+        results = tuple(number for number, answer in enumerate(answers) if answer)
+        if not results and None in answers:
             decided = False
-        result.append(found)
+        result.append(results)
     return result, decided

@@ -26,14 +26,14 @@ from fhir_bridge.fhir.validation.patterns import equals, matches
 from fhir_bridge.fhir.validation.references import reference_type
 from fhir_bridge.fhir.validation.run import Run
 
-__all__ = ["Conforms", "Match", "Matcher", "OneCoding", "matcher"]
+__all__ = ["Conforms", "Match", "Matcher", "SingleCoding", "matcher"]
 
 _RESOLVE: Step = ("resolve", "")
 
 Matcher = Callable[[Node, Run], "bool | None"]
 """Whether an item is in the slice; None where that can't be decided."""
 
-OneCoding = tuple[tuple[str, ...], str, str]
+SingleCoding = tuple[tuple[str, ...], str, str]
 """What tells a slice where that is one coding: names of the properties on the way, system, code."""
 
 
@@ -54,7 +54,7 @@ class Match:
     """
 
     test: Matcher
-    coding: OneCoding | None = None
+    coding: SingleCoding | None = None
     settled: frozenset[str] = frozenset()
 
 
@@ -93,9 +93,9 @@ def matcher(
             return Match(_undecided)
         located = locate(profile, part, steps, known)
         requirements = _requirements(located, steps) if kind in ("value", "pattern") else []
-        located = [found for found in located if found.reached]
+        located = [result for result in located if result.reached]
         if len(discriminators) == 1 and len(requirements) == 1:
-            coding = _one_coding(requirements[0])
+            coding = _single_coding(requirements[0])
         settled |= _settled(profile, part, requirements)
         test = _test(kind, steps, located, requirements, conforms, known)
         if test is not None:
@@ -119,14 +119,14 @@ def matcher(
 
 def _settled(profile: Profile, part: Element, requirements: list[_Requirement]) -> set[str]:
     """Elements of the slice that have no other value: no list is on the way to them, whose other items might."""
-    found = set()
+    results = set()
     for wanted in requirements:
         inside = wanted.element == part.id or wanted.element.startswith(part.id + ".")
         passed = wanted.element[len(part.id) + 1 :].split(".") if wanted.element != part.id else []
-        places = [profile.element(".".join((part.id, *passed[: n + 1]))) for n in range(len(passed))]
-        if wanted.whole and inside and all(e is not None and not e.is_list for e in places):
-            found.add(wanted.element)
-    return found
+        locations = [profile.element(".".join((part.id, *passed[: n + 1]))) for n in range(len(passed))]
+        if wanted.whole and inside and all(e is not None and not e.is_list for e in locations):
+            results.add(wanted.element)
+    return results
 
 
 def _undecided(_node: Node, _run: Run) -> bool | None:
@@ -143,7 +143,7 @@ def _test(
 ) -> Matcher | None:
     """The test of one discriminator; None where the slice says nothing of it."""
     # At `$this` stands the slice itself: its own max says how many items it has, and not which.
-    if steps and any(found.element.max == 0 for found in located):
+    if steps and any(result.element.max == 0 for result in located):
         return lambda node, run: not nodes_at(node, steps, run)
     if kind in ("value", "pattern"):
         if requirements:
@@ -163,14 +163,14 @@ def _test(
 
 def _requirements(located: list[Located], steps: tuple[Step, ...]) -> list[_Requirement]:
     """Fixed and pattern values at a discriminator's element or on the way, else below: of the first place with any."""
-    for found in located:
+    for result in located:
         requirements: list[_Requirement] = []
-        for element, left in found.way:
+        for element, left in result.way:
             requirements += _of_element(element, steps, left)
-        if requirements or not found.reached:
+        if requirements or not result.reached:
             return requirements
-        prefix = found.element.id + "."
-        for element in found.structure.elements:
+        prefix = result.element.id + "."
+        for element in result.structure.elements:
             if element.id.startswith(prefix) and ":" not in element.id[len(prefix) :]:
                 names = element.id[len(prefix) :].split(".")
                 below = tuple(("name", name.removesuffix("[x]")) for name in names)
@@ -203,7 +203,7 @@ def _inside(value: Any, steps: tuple[Step, ...]) -> list[Any]:
     return values
 
 
-def _one_coding(requirement: _Requirement) -> OneCoding | None:
+def _single_coding(requirement: _Requirement) -> SingleCoding | None:
     value = requirement.value
     if not isinstance(value, dict) or requirement.same is not matches:
         return None
@@ -229,7 +229,7 @@ def _value_test(requirements: list[_Requirement]) -> Matcher:
 
 
 def _binding_test(steps: tuple[Step, ...], located: list[Located], known: Definitions) -> Matcher | None:
-    bindings = (found.element.binding for found in located)
+    bindings = (result.element.binding for result in located)
     binding = next((b for b in bindings if b is not None and b.strength == "required" and b.value_set), None)
     if binding is None:
         return None
@@ -259,7 +259,7 @@ def _codings(value: Any) -> list[dict[str, Any]]:
 
 
 def _existence(steps: tuple[Step, ...], located: list[Located]) -> Matcher | None:
-    if not any(found.element.min > 0 for found in located):
+    if not any(result.element.min > 0 for result in located):
         return None
     return lambda node, run: bool(nodes_at(node, steps, run))
 

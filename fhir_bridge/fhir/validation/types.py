@@ -18,7 +18,7 @@ from fhir_bridge.fhir.definitions import (
     ElementType,
     TypeDefinition,
 )
-from fhir_bridge.fhir.json_kinds import kind_of
+from fhir_bridge.fhir.json_types import json_type
 from fhir_bridge.fhir.validation.attachments import check_attachment
 from fhir_bridge.fhir.validation.bindings import binding_check, check_coding, check_unit
 from fhir_bridge.fhir.validation.definitional import CHECKS as DEFINITIONAL
@@ -31,7 +31,7 @@ from fhir_bridge.fhir.validation.primitives import (
     primitive_check,
 )
 from fhir_bridge.fhir.validation.references import allowed_types, check_reference
-from fhir_bridge.fhir.validation.run import Check, Path, Run, defined, place
+from fhir_bridge.fhir.validation.run import Check, Path, Run, defined, definition_location
 from fhir_bridge.fhir.validation.values import canonical_checks, check_identifier, check_meta
 
 __all__ = ["Cell", "Rule", "TypeCompiler", "invariant_check"]
@@ -42,7 +42,7 @@ Rule = Callable[[Any, dict[str, Any], Path, Run], None]
 Cell = list[Check]
 """A place for a check that is compiled at its first call: types are recursive."""
 
-MAX_HINTS = 20
+MAX_SUGGESTIONS = 20
 """Findings after which names are no longer compared for a hint: a resource full of unknown names stays cheap."""
 
 _BARE = frozenset({"Narrative.div", "Extension.url"})
@@ -72,15 +72,15 @@ class TypeCompiler:
     def cell(self, type_name: str, element_id: str | None = None) -> Cell:
         """The cell of a type, or of a backbone element within it."""
         key = (type_name, element_id or type_name)
-        found = self._cells.get(key)
-        if found is None:
+        entry = self._cells.get(key)
+        if entry is None:
 
             def compile_now(value: Any, path: Path, run: Run) -> None:
                 cell[0] = self._object(definitions.type_definition(type_name), key[1])
                 cell[0](value, path, run)
 
-            cell = found = self._cells[key] = [compile_now]
-        return found
+            cell = entry = self._cells[key] = [compile_now]
+        return entry
 
     def predicates(
         self, constraints: tuple[Constraint, ...], type_name: str, code: str | None = None
@@ -104,15 +104,15 @@ class TypeCompiler:
                     names.add("_" + name)
                     rules["_" + name] = self._shadow_rule(definition, element, name)
             if element.is_choice:
-                choices.append((frozenset(names), element, place(definition, element.id)))
+                choices.append((frozenset(names), element, definition_location(definition, element.id)))
             if element.min > 0:
-                required.append((frozenset(names), element.path, place(definition, element.id)))
+                required.append((frozenset(names), element.path, definition_location(definition, element.id)))
         simple = tuple((next(iter(n)), path, where) for n, path, where in required if len(n) == 1)
         several = tuple((n, path, where) for n, path, where in required if len(n) > 1)
         owner = definition.element(element_id)
         type_name = definition.name
         inner = element_id == type_name
-        own_place = place(definition, element_id)
+        own_place = definition_location(definition, element_id)
         predicates = tuple(self.predicates(owner.constraints if owner and inner else (), type_name))
         final = self._final(type_name) if inner else None
         is_resource = inner and definition.kind == "resource"
@@ -143,7 +143,7 @@ class TypeCompiler:
                     _several(value, names, element, where, path, run)
             for constraint, predicate in predicates:
                 if not predicate(value, run):
-                    _broken(constraint, own_place, path, run)
+                    _violated(constraint, own_place, path, run)
             if final is not None:
                 final(value, path, run)
 
@@ -156,7 +156,7 @@ class TypeCompiler:
         check = _TYPE_CHECKS.get(type_name)
         if check is None or check in (check_coding, check_unit):  # their findings name the code system
             return check
-        return defined(check, place(definitions.type_definition(type_name), type_name))
+        return defined(check, definition_location(definitions.type_definition(type_name), type_name))
 
     # --- properties -----------------------------------------------------------------------------------------------
 
@@ -164,13 +164,13 @@ class TypeCompiler:
         step = element.name[:-3] if element.is_choice else name
         if definitions.is_primitive(code):
             return self._primitive_rule(definition, element, name, step, code)
-        where = place(definition, element.id)
+        where = definition_location(definition, element.id)
         checks = self._value_checks(definition, element, code)
         maximum = element.max
 
         def single(value: Any, _owner: dict[str, Any], path: Path, run: Run) -> None:
             if not isinstance(value, dict):
-                _wrong_kind(value, "an object", where, name, (path, step, -1), run)
+                _wrong_json_type(value, "an object", where, name, (path, step, -1), run)
                 return
             here = (path, step, -1)
             for cell in checks:
@@ -178,14 +178,14 @@ class TypeCompiler:
 
         def repeated(value: Any, _owner: dict[str, Any], path: Path, run: Run) -> None:
             if not isinstance(value, list):
-                _wrong_kind(value, "an array", where, name, (path, step, -1), run)
+                _wrong_json_type(value, "an array", where, name, (path, step, -1), run)
                 return
             if not value:
                 run.add("FB-FHIR-012", f"{name} is an empty array; defined by {where}", (path, step, -1))
             for index, item in enumerate(value):
                 here = (path, step, index)
                 if not isinstance(item, dict):
-                    _wrong_kind(item, "an object", where, name, here, run)
+                    _wrong_json_type(item, "an object", where, name, here, run)
                     continue
                 for cell in checks:
                     cell[0](item, here, run)
@@ -199,7 +199,7 @@ class TypeCompiler:
         if code == "Resource" or (code in definitions.resource_types()):
             return ([lambda value, path, run: self.resource(value, path, run)],)
         kind = next((t for t in element.types if t.code == code), ElementType(code))
-        where = place(definition, element.id)
+        where = definition_location(definition, element.id)
         if element.content_reference:
             cells = [self.cell(definition.name, element.content_reference)]
         elif definition.children(element.id):
@@ -230,7 +230,7 @@ class TypeCompiler:
         self, definition: TypeDefinition, element: Element, name: str, step: str, code: str
     ) -> Rule:
         ok = primitive_check(code)
-        where = place(definition, element.id)
+        where = definition_location(definition, element.id)
         bound = binding_check(element.binding, code, self.definitions)
         own = (bound, _div if code == "xhtml" else None, *canonical_checks(element, code, self.definitions))
         checks = [defined(c, where) for c in own if c]
@@ -250,7 +250,7 @@ class TypeCompiler:
 
         def repeated(value: Any, owner: dict[str, Any], path: Path, run: Run) -> None:
             if not isinstance(value, list):
-                _wrong_kind(value, "an array", where, name, (path, step, -1), run)
+                _wrong_json_type(value, "an array", where, name, (path, step, -1), run)
                 return
             if not value:
                 run.add("FB-FHIR-012", f"{name} is an empty array; defined by {where}", (path, step, -1))
@@ -276,7 +276,7 @@ class TypeCompiler:
     def _shadow_rule(self, definition: TypeDefinition, element: Element, name: str) -> Rule:
         """`_name`: id and extensions of a primitive (R4 json.html#primitive)."""
         cell = self.cell("Element")
-        where = place(definition, element.id)
+        where = definition_location(definition, element.id)
         step = element.name[:-3] if element.is_choice else name
         is_list = element.is_list
         codeless = element.binding is not None and element.binding.strength == "required"
@@ -298,10 +298,10 @@ class TypeCompiler:
                         )
                     cell[0](value, (path, step, -1), run)
                 else:
-                    _wrong_kind(value, "an object", where, "_" + name, (path, step, -1), run)
+                    _wrong_json_type(value, "an object", where, "_" + name, (path, step, -1), run)
                 return
             if not isinstance(value, list):
-                _wrong_kind(value, "an array", where, "_" + name, (path, step, -1), run)
+                _wrong_json_type(value, "an array", where, "_" + name, (path, step, -1), run)
                 return
             beside = owner.get(name)
             if isinstance(beside, list) and len(beside) != len(value):
@@ -320,7 +320,7 @@ class TypeCompiler:
                         message = f"neither value nor extension; defined by {where}"
                         run.add("FB-FHIR-012", message, (path, step, index))
                 elif item is not None:
-                    _wrong_kind(item, "an object or null", where, "_" + name, (path, step, index), run)
+                    _wrong_json_type(item, "an object or null", where, "_" + name, (path, step, index), run)
                 elif not isinstance(beside, list) or index >= len(beside) or beside[index] is None:
                     run.add(
                         "FB-FHIR-012",
@@ -347,7 +347,7 @@ def invariant_check(constraint: Constraint, predicate: Predicate) -> Check:
 
     def check(value: Any, path: Path, run: Run) -> None:
         if not predicate(value, run):
-            _broken(constraint, "", path, run)
+            _violated(constraint, "", path, run)
 
     return check
 
@@ -421,7 +421,7 @@ def _div(value: Any, path: Path, run: Run) -> None:
 
 
 def _unknown(key: str, rules: dict[str, Rule], owner: str, where: str, path: Path, run: Run) -> None:
-    names = [r for r in rules if not r.startswith("_")] if len(run.issues) < MAX_HINTS else []
+    names = [r for r in rules if not r.startswith("_")] if len(run.issues) < MAX_SUGGESTIONS else []
     near = difflib.get_close_matches(str(key)[:64], names, n=1)
     hint = f"; did you mean {near[0]}?" if near else ""
     shown = str(key)[:64]
@@ -444,26 +444,26 @@ def _several(
         )
 
 
-def _broken(constraint: Constraint, where: str, path: Path, run: Run) -> None:
+def _violated(constraint: Constraint, where: str, path: Path, run: Run) -> None:
     code = "FB-FHIR-060" if constraint.severity == "error" else "FB-FHIR-061"
     by = f"; defined by {where}" if where else ""
     run.add(code, f"{constraint.key}: {constraint.human} ({constraint.expression}){by}", path)
 
 
-def _wrong_kind(value: Any, wanted: str, where: str, name: str, path: Path, run: Run) -> None:
+def _wrong_json_type(value: Any, wanted: str, where: str, name: str, path: Path, run: Run) -> None:
     code = "FB-FHIR-012" if value is None else "FB-FHIR-011"
-    run.add(code, f"{name} is {kind_of(value)}, expected {wanted}; defined by {where}", path)
+    run.add(code, f"{name} is {json_type(value)}, expected {wanted}; defined by {where}", path)
 
 
 def _wrong_primitive(value: Any, code: str, where: str, name: str, path: Path, run: Run) -> None:
     wanted = "true or false" if code == "boolean" else "a number" if code in _NUMBERS else "a string"
-    found = kind_of(value)
+    result = json_type(value)
     if value == "" and wanted == "a string":
         run.add(
             "FB-FHIR-012", f"{name} is an empty string, expected {expected(code)}; defined by {where}", path
         )
-    elif found != wanted:
-        _wrong_kind(value, wanted, where, name, path, run)
+    elif result != wanted:
+        _wrong_json_type(value, wanted, where, name, path, run)
     elif is_blank(value, code):
         run.add("FB-FHIR-071", f"{name} is white space alone; defined by {where}", path)
     elif has_control_characters(value, code):

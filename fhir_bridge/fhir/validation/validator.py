@@ -13,7 +13,7 @@ from fhir_bridge.fhir.ports import TerminologyPort, process_terminology
 from fhir_bridge.fhir.serialization import MAX_DEPTH, JsonError, loads_exact
 from fhir_bridge.fhir.validation.bundles import check_entries, full_urls
 from fhir_bridge.fhir.validation.extensions import ExtensionChecks
-from fhir_bridge.fhir.validation.findings import EnoughFound, Findings
+from fhir_bridge.fhir.validation.findings import Findings, IssueLimitReached
 from fhir_bridge.fhir.validation.invariants import InvariantEngine, Invariants
 from fhir_bridge.fhir.validation.narrative import narrative_problem
 from fhir_bridge.fhir.validation.profiles import ProfileCompiler, is_a
@@ -87,7 +87,7 @@ class Validator:
             run.issues.insert(
                 0, Issue("fatal", "FB-FHIR-003", f"nested deeper than a resource needs ({MAX_DEPTH} levels)")
             )
-        except EnoughFound:
+        except IssueLimitReached:
             pass
         return run.issues.closed() if isinstance(run.issues, Findings) else run.issues
 
@@ -98,8 +98,8 @@ class Validator:
         terminology: TerminologyPort | None = None,
     ) -> bool:
         """Whether a resource is valid and conforms to these profiles; `fhir.ports.ConformancePort`."""
-        found = self.validate(resource, profiles, terminology)
-        return not any(issue.severity in ("error", "fatal") for issue in found)
+        result = self.validate(resource, profiles, terminology)
+        return not any(issue.severity in ("error", "fatal") for issue in result)
 
     def narrative_problem(self, div: Any) -> str | None:
         """What R4 does not allow in a narrative; `fhir.ports.ConformancePort`."""
@@ -129,12 +129,12 @@ class Validator:
             return
         kind = value.get("resourceType")
         if not isinstance(kind, str) or kind not in resource_types():
-            found = (
+            result = (
                 f"'{kind[:64]}' is no resource type of R4"
                 if isinstance(kind, str)
                 else "resourceType is missing"
             )
-            run.add("FB-FHIR-002", f"{found}, expected one of R4's", path)
+            run.add("FB-FHIR-002", f"{result}, expected one of R4's", path)
             return
         run.resource, run.here = value, path
         run.ids = set()
@@ -211,7 +211,7 @@ def vital_sign_profiles(observation: dict[str, Any]) -> tuple[str, ...]:
     """The vital signs profiles an Observation must conform to by its code alone (R4 observation-vitalsigns.html)."""
     code = observation.get("code")
     codings = code.get("coding") if isinstance(code, dict) else None
-    found = [
+    results = [
         f"http://hl7.org/fhir/StructureDefinition/{_VITAL_SIGNS[c['code']]}"
         for c in (codings if isinstance(codings, list) else ())
         if isinstance(c, dict)
@@ -219,25 +219,25 @@ def vital_sign_profiles(observation: dict[str, Any]) -> tuple[str, ...]:
         and isinstance(c.get("code"), str)
         and c["code"] in _VITAL_SIGNS
     ]
-    return tuple(found)
+    return tuple(results)
 
 
 def _contained(resource: dict[str, Any], path: Path, run: Run) -> dict[str, str]:
     """Ids of the contained resources and their types; two of one id are noted."""
-    found: dict[str, str] = {}
+    results: dict[str, str] = {}
     items = resource["contained"]
     for index, item in enumerate(items if isinstance(items, list) else ()):
         name = item.get("id") if isinstance(item, dict) else None
         if isinstance(name, str):
-            if name in found:
+            if name in results:
                 run.add(
                     "FB-FHIR-054",
                     "another contained resource has this id, expected one of its own; "
                     "defined by http://hl7.org/fhir/StructureDefinition/DomainResource|4.0.1#DomainResource.contained",
                     (path, "contained", index),
                 )
-            found[name] = str(item.get("resourceType"))
-    return found
+            results[name] = str(item.get("resourceType"))
+    return results
 
 
 def _full_url(bundle: dict[str, Any], path: Path) -> str:

@@ -70,19 +70,19 @@ def _check_own_url(value: Any, path: Path, run: Run) -> None:
         run.add("FB-FHIR-047", "the canonical URL is not absolute", path)
 
 
-def _kind_of(canonical: str, known: Definitions) -> str | None:
+def _resource_type_of(canonical: str, known: Definitions) -> str | None:
     """The resource type of the definition that has this canonical URL, where it is here in that version."""
     url, _, version = canonical.partition("|")
-    found: Any = known.structure(url)
-    if found is not None:
+    structure: Any = known.structure(url)
+    if structure is not None:
         kind = "StructureDefinition"
-    elif (found := known.value_set(url)) is not None:
+    elif (structure := known.value_set(url)) is not None:
         kind = "ValueSet"
-    elif (found := known.code_system(url)) is not None:
+    elif (structure := known.code_system(url)) is not None:
         kind = "CodeSystem"
     else:
         return "StructureDefinition" if known.extension(url) is not None else None
-    return kind if not version or found.version == version else None
+    return kind if not version or structure.version == version else None
 
 
 def _target_check(allowed: frozenset[str] | None, where: str) -> Check:
@@ -95,7 +95,7 @@ def _target_check(allowed: frozenset[str] | None, where: str) -> Check:
                 run.add("FB-FHIR-041", "no contained resource has the id of this canonical", path)
                 return
         else:
-            kind = _kind_of(value, run.definitions)
+            kind = _resource_type_of(value, run.definitions)
         if kind is not None and allowed is not None and kind not in allowed:
             wanted = " or ".join(sorted(allowed))
             run.add("FB-FHIR-046", f"the canonical leads to a {kind}, {where} expects {wanted}", path)

@@ -6,11 +6,11 @@ from fhir_bridge.fhir.views.issues import RecordError, ViewError
 from fhir_bridge.fhir.views.model import ViewDefinition
 from fhir_bridge.fhir.views.rows import Row
 from fhir_bridge.fhir.views.sql_types import SqlType, sql_type
-from fhir_bridge.fhir.views.types import Kind
+from fhir_bridge.fhir.views.types import ColumnType
 
 __all__ = [
     "Column",
-    "Kind",
+    "ColumnType",
     "RecordError",
     "Row",
     "SqlType",

@@ -12,7 +12,7 @@ from fhir_bridge.fhir.views.constants import ROW_INDEX
 from fhir_bridge.fhir.views.issues import RecordError
 from fhir_bridge.fhir.views.paths import Path, Surroundings
 from fhir_bridge.fhir.views.rows import Cell, Foci, repeated
-from fhir_bridge.fhir.views.types import Kind
+from fhir_bridge.fhir.views.types import ColumnType
 from fhir_bridge.fhir.views.values import check_of
 
 __all__ = ["blank_cell", "cell_of", "foci_of"]
@@ -25,15 +25,15 @@ def blank_cell(path: str) -> int | None:
 
 def cell_of(column: Column, path: Path) -> Cell:
     """The column's value for an element."""
-    if blank_cell(path.text) == 0 and column.kind is Kind.INTEGER and not column.collection:
+    if blank_cell(path.text) == 0 and column.kind is ColumnType.INTEGER and not column.collection:
         return lambda _focus, index, _run: index
     values, check = path.values, check_of(column.kind, column.type)
-    named, place = f"column {column.name}", column.place
+    named, location = f"column {column.name}", column.location
 
     def refused(error: Exception) -> RecordError:
         if isinstance(error, RecordError):
-            return RecordError(error.issue.code, f"{named}: {error.issue.message}", place)
-        return RecordError("FB-VIEW-033", f"{named}: {error}", place)
+            return RecordError(error.issue.code, f"{named}: {error.issue.message}", location)
+        return RecordError("FB-VIEW-033", f"{named}: {error}", location)
 
     if column.collection:
 
@@ -47,25 +47,25 @@ def cell_of(column: Column, path: Path) -> Cell:
 
     def cell(focus: Item, index: int, run: Surroundings) -> Any:
         try:
-            found = values(focus, index, run)
-            if not found:
+            result = values(focus, index, run)
+            if not result:
                 return None
-            if len(found) == 1:
-                return check(found[0])
+            if len(result) == 1:
+                return check(result[0])
         except (FHIRPathError, RecordError) as error:
             raise refused(error) from error
         raise RecordError(
-            "FB-VIEW-030", f"{named}: {len(found)} values in one row; it is no collection", place
+            "FB-VIEW-030", f"{named}: {len(result)} values in one row; it is no collection", location
         )
 
-    one = path.one
-    if one is None:
+    item = path.single
+    if item is None:
         return cell
 
     def compiled(focus: Item, index: int, run: Surroundings) -> Any:
         try:
-            found = one(focus.value, run)
-            return None if found is None else check(found)
+            result = item(focus.value, run)
+            return None if result is None else check(result)
         except UnexpectedShape:
             return cell(focus, index, run)
         except RecordError as error:
@@ -77,19 +77,19 @@ def cell_of(column: Column, path: Path) -> Cell:
 Items = Callable[[Item, int, Surroundings], list[Item]]
 
 
-def foci_of(path: Path | Sequence[Path], place: str) -> Foci:
+def foci_of(path: Path | Sequence[Path], location: str) -> Foci:
     """The elements of forEach and forEachOrNull (one path), or of repeat (a list of them)."""
     if isinstance(path, Path):
-        return _compiled(path, _guarded(path.items, place))
-    several = [one.items for one in path]
+        return _compiled(path, _guarded(path.items, location))
+    several = [item.items for item in path]
 
     def reached(focus: Item, index: int, run: Surroundings) -> list[Item]:
         def step(element: Item) -> list[Item]:
             return [child for items in several for child in items(element, index, run)]
 
-        return repeated(step, focus, place)
+        return repeated(step, focus, location)
 
-    return _guarded(reached, place)
+    return _guarded(reached, location)
 
 
 def _compiled(path: Path, otherwise: Foci) -> Foci:
@@ -110,11 +110,11 @@ def _compiled(path: Path, otherwise: Foci) -> Foci:
     return foci
 
 
-def _guarded(items: Items, place: str) -> Foci:
+def _guarded(items: Items, location: str) -> Foci:
     def foci(focus: Item, index: int, run: Surroundings) -> list[Item]:
         try:
             return items(focus, index, run)
         except FHIRPathError as error:
-            raise RecordError("FB-VIEW-033", str(error), place) from error
+            raise RecordError("FB-VIEW-033", str(error), location) from error
 
     return foci

@@ -11,7 +11,7 @@ from fhir_bridge.fhir.issues import Issue
 from fhir_bridge.fhir.views.issues import issue
 from fhir_bridge.fhir.views.model import ColumnDefinition
 from fhir_bridge.fhir.views.sql_types import why_not
-from fhir_bridge.fhir.views.types import Kind, kind_of, resolve_type, types_of
+from fhir_bridge.fhir.views.types import ColumnType, column_type, resolve_type, types_of
 
 __all__ = ["Column", "agreed", "duplicates", "typed_column"]
 
@@ -26,18 +26,18 @@ class Column:
         collection: its value is a list.
         declared: the view declares the type; otherwise it was inferred from the path.
         tags: name to value (`ansi/type`).
-        place: where the view defines it.
+        location: where the view defines it.
     """
 
     name: str
     type: str | None
-    kind: Kind
+    kind: ColumnType
     collection: bool
     declared: bool
     path: str
     description: str
     tags: Mapping[str, str]
-    place: str
+    location: str
 
 
 def typed_column(
@@ -50,34 +50,36 @@ def typed_column(
     if written.type is not None:
         declared = resolve_type(written.type, known)
         if declared is None:
-            problems.append(issue("FB-VIEW-012", f"R4 has no type {written.type!r}", f"{written.place}.type"))
+            problems.append(
+                issue("FB-VIEW-012", f"R4 has no type {written.type!r}", f"{written.location}.type")
+            )
         else:
             problem = _mismatch(declared, shape)
             if problem is not None:
-                problems.append(issue("FB-VIEW-013", problem, f"{written.place}.type"))
-    elif shape.kinds and all(kind_of(name) is Kind.COMPLEX for name in types_of(shape) or ()):
-        found = " or ".join(types_of(shape) or ())
+                problems.append(issue("FB-VIEW-013", problem, f"{written.location}.type"))
+    elif shape.kinds and all(column_type(name) is ColumnType.COMPLEX for name in types_of(shape) or ()):
+        result = " or ".join(types_of(shape) or ())
         problems.append(
             issue(
                 "FB-VIEW-013",
-                f"the path gives {found}, which is no primitive: declare that type, or take a part of it",
-                written.place,
+                f"the path gives {result}, which is no primitive: declare that type, or take a part of it",
+                written.location,
             )
         )
     name = declared or inferred
-    unfit = why_not(written.tags, kind_of(name))
+    unfit = why_not(written.tags, column_type(name))
     if unfit is not None:
-        problems.append(issue("FB-VIEW-017", unfit, f"{written.place}.tag"))
+        problems.append(issue("FB-VIEW-017", unfit, f"{written.location}.tag"))
     column = Column(
         written.name,
         name,
-        kind_of(name),
+        column_type(name),
         written.collection,
         declared is not None,
         written.path,
         written.description,
         written.tags,
-        written.place,
+        written.location,
     )
     return column, problems
 
@@ -89,15 +91,15 @@ def _common(shape: Shape) -> str | None:
         return None
     if len(names) == 1:
         return names[0]
-    return "string" if all(kind_of(name) is Kind.STRING for name in names) else None
+    return "string" if all(column_type(name) is ColumnType.STRING for name in names) else None
 
 
-_GROUPS = {Kind.BOOLEAN: "a boolean", Kind.COMPLEX: "no primitive"}
-_NUMBERS = (Kind.INTEGER, Kind.INTEGER64, Kind.DECIMAL)
+_GROUPS = {ColumnType.BOOLEAN: "a boolean", ColumnType.COMPLEX: "no primitive"}
+_NUMBERS = (ColumnType.INTEGER, ColumnType.INTEGER64, ColumnType.DECIMAL)
 
 
 def _group(name: str) -> str:
-    kind = kind_of(name)
+    kind = column_type(name)
     return "a number" if kind in _NUMBERS else _GROUPS.get(kind, "text")
 
 
@@ -110,26 +112,26 @@ def _mismatch(declared: str, shape: Shape) -> str | None:
     groups = {_group(name) for name in names}
     if group not in groups and not (declared == "integer64" and "text" in groups):
         return f"the path gives {' or '.join(names)}, which is {' or '.join(sorted(groups))}; {declared} is {group}"
-    if group == _GROUPS[Kind.COMPLEX] and not any(_related(declared, name) for name in names):
+    if group == _GROUPS[ColumnType.COMPLEX] and not any(_related(declared, name) for name in names):
         return f"the path gives {' or '.join(names)}, not {declared}"
     return None
 
 
-def _related(one: str, other: str) -> bool:
-    return one == other or one in _bases(other) or other in _bases(one)
+def _related(name: str, other: str) -> bool:
+    return name == other or name in _bases(other) or other in _bases(name)
 
 
 def _bases(name: str) -> set[str]:
-    found: set[str] = set()
+    results: set[str] = set()
     head, dot, _ = name.partition(".")
     if dot:  # an element with children of its own
         return {"BackboneElement", "Element"}
     definition = definitions.find_type(head)
     while definition is not None and definition.base:
         base = definition.base.rpartition("/")[2]
-        found.add(base)
+        results.add(base)
         definition = definitions.find_type(base)
-    return found
+    return results
 
 
 def duplicates(columns: Sequence[Column]) -> list[Issue]:
@@ -137,28 +139,30 @@ def duplicates(columns: Sequence[Column]) -> list[Issue]:
     seen: dict[str, str] = {}
     problems = []
     for column in columns:
-        first = seen.setdefault(column.name, column.place)
-        if first != column.place:
+        first = seen.setdefault(column.name, column.location)
+        if first != column.location:
             problems.append(
                 issue(
-                    "FB-VIEW-007", f"the name {column.name!r} is taken by the column at {first}", column.place
+                    "FB-VIEW-007",
+                    f"the name {column.name!r} is taken by the column at {first}",
+                    column.location,
                 )
             )
     return problems
 
 
-def agreed(branches: Sequence[Sequence[Column]], place: str) -> tuple[list[Column], list[Issue]]:
+def agreed(branches: Sequence[Sequence[Column]], location: str) -> tuple[list[Column], list[Issue]]:
     """The columns of a unionAll, and where its branches disagree in names, order or types."""
     first, *others = branches
     columns, problems = list(first), []
     for number, other in enumerate(others, start=1):
-        where = f"{place}.unionAll[{number}]"
-        names, found = [c.name for c in first], [c.name for c in other]
-        if names != found:
+        where = f"{location}.unionAll[{number}]"
+        names, result = [c.name for c in first], [c.name for c in other]
+        if names != result:
             problems.append(
                 issue(
                     "FB-VIEW-008",
-                    f"its columns are {_listed(found)}; the first branch has {_listed(names)}",
+                    f"its columns are {_listed(result)}; the first branch has {_listed(names)}",
                     where,
                 )
             )
@@ -178,16 +182,16 @@ def agreed(branches: Sequence[Sequence[Column]], place: str) -> tuple[list[Colum
     return columns, problems
 
 
-def _merged(one: Column, other: Column) -> Column | None:
-    if one.collection != other.collection:
+def _merged(column: Column, other: Column) -> Column | None:
+    if column.collection != other.collection:
         return None
-    if one.type == other.type:
-        return one
-    if Kind.UNKNOWN in (one.kind, other.kind):
-        return replace(one, type=None, kind=Kind.UNKNOWN)
-    if one.kind is not other.kind or one.kind is Kind.COMPLEX:
+    if column.type == other.type:
+        return column
+    if ColumnType.UNKNOWN in (column.kind, other.kind):
+        return replace(column, type=None, kind=ColumnType.UNKNOWN)
+    if column.kind is not other.kind or column.kind is ColumnType.COMPLEX:
         return None
-    return replace(one, type="string" if one.kind is Kind.STRING else str(one.kind))
+    return replace(column, type="string" if column.kind is ColumnType.STRING else str(column.kind))
 
 
 def _described(column: Column) -> str:

@@ -9,7 +9,7 @@ from fhir_bridge.fhir.definitions import DEFAULT, Definitions
 from fhir_bridge.fhir.fhirpath import FHIRPathError
 from fhir_bridge.fhir.fhirpath.check import UNKNOWN, Shape
 from fhir_bridge.fhir.fhirpath.compiled import UnexpectedShape
-from fhir_bridge.fhir.fhirpath.kinds import kind_of as fhirpath_kind
+from fhir_bridge.fhir.fhirpath.fhir_types import r4_type
 from fhir_bridge.fhir.issues import Issue
 from fhir_bridge.fhir.ports import ConformancePort, ReferenceResolver, TerminologyPort
 from fhir_bridge.fhir.views.cells import blank_cell, cell_of, foci_of
@@ -19,11 +19,11 @@ from fhir_bridge.fhir.views.model import Condition, Iteration, Selection, ViewDe
 from fhir_bridge.fhir.views.paths import Path, Paths, Surroundings, UndefinedConstant
 from fhir_bridge.fhir.views.reading import read_definition
 from fhir_bridge.fhir.views.rows import Plan, Row
-from fhir_bridge.fhir.views.types import Kind, types_of
+from fhir_bridge.fhir.views.types import ColumnType, types_of
 
 __all__ = ["View", "check_view", "compile_view"]
 
-_WITH_DIGITS = frozenset({Kind.DECIMAL, Kind.COMPLEX, Kind.UNKNOWN})
+_WITH_DIGITS = frozenset({ColumnType.DECIMAL, ColumnType.COMPLEX, ColumnType.UNKNOWN})
 
 
 class View:
@@ -53,7 +53,7 @@ class View:
         self._plan = plan
         self._conditions = conditions
         self._variables = paths.variables
-        kind = fhirpath_kind(definition.resource)
+        kind = r4_type(definition.resource)
         assert kind is not None, "the definition was checked"
         self._kind = kind
         self.asks_terminology = paths.asks_terminology
@@ -97,8 +97,8 @@ class View:
             conformance,
             self._known,
         )
-        for path, place in self._conditions:
-            if not _holds(path, place, run):
+        for path, location in self._conditions:
+            if not _holds(path, location, run):
                 return
         yield from self._plan.rows(run.root, 0, run)
 
@@ -109,22 +109,22 @@ class View:
             yield dict(zip(names, row, strict=True))
 
 
-def _holds(path: Path, place: str, run: Surroundings) -> bool:
+def _holds(path: Path, location: str, run: Surroundings) -> bool:
     if path.test is not None:
         try:
             return bool(path.test(run.resource, run))
         except UnexpectedShape:
             pass
     try:
-        found = path.values(run.root, 0, run)
+        result = path.values(run.root, 0, run)
     except FHIRPathError as error:
-        raise RecordError("FB-VIEW-033", f"`where` {path.text!r}: {error}", place) from error
-    if not found:
+        raise RecordError("FB-VIEW-033", f"`where` {path.text!r}: {error}", location) from error
+    if not result:
         return False
-    if len(found) == 1 and isinstance(found[0], bool):
-        return found[0]
-    what = "several values" if len(found) > 1 else f"a {type(found[0]).__name__}"
-    raise RecordError("FB-VIEW-032", f"`where` {path.text!r} gives {what}, not true or false", place)
+    if len(result) == 1 and isinstance(result[0], bool):
+        return result[0]
+    what = "several values" if len(result) > 1 else f"a {type(result[0]).__name__}"
+    raise RecordError("FB-VIEW-032", f"`where` {path.text!r} gives {what}, not true or false", location)
 
 
 def compile_view(view: Mapping[str, Any] | bytes | str, known: Definitions = DEFAULT) -> View:
@@ -138,7 +138,7 @@ def compile_view(view: Mapping[str, Any] | bytes | str, known: Definitions = DEF
     """
     compiled, issues = _compiled(view, known)
     if compiled is None:
-        raise ViewError(found for found in issues if found.severity != "warning")
+        raise ViewError(result for result in issues if result.severity != "warning")
     return compiled
 
 
@@ -151,7 +151,7 @@ def _compiled(view: Mapping[str, Any] | bytes | str, known: Definitions) -> tupl
     definition, issues = read_definition(view)
     if definition is None:
         return None, issues
-    kind = fhirpath_kind(definition.resource)
+    kind = r4_type(definition.resource)
     assert kind is not None, "reading refuses unknown resource types"
     compiler = _Compiler(Paths(kind, definition.constants), issues, known)
     focus = Shape(frozenset({kind}))
@@ -162,7 +162,7 @@ def _compiled(view: Mapping[str, Any] | bytes | str, known: Definitions) -> tupl
     issues += duplicates(columns)
     if not columns:
         issues.append(issue("FB-VIEW-018", "no select gives a column", "ViewDefinition.select"))
-    if any(found.severity != "warning" for found in issues):
+    if any(result.severity != "warning" for result in issues):
         return None, issues
     usable = tuple(condition for condition in conditions if condition is not None)
     return View(definition, tuple(columns), plan, usable, compiler.paths, tuple(issues), known), issues
@@ -174,35 +174,35 @@ class _Compiler:
         self.known = known
         self.issues = issues
 
-    def path(self, text: str, place: str, focus: Shape, *, warn: bool = True) -> Path | None:
+    def path(self, text: str, location: str, focus: Shape, *, warn: bool = True) -> Path | None:
         try:
             path = self.paths.compile(text, focus)
         except UndefinedConstant as error:
-            self.issues.append(issue("FB-VIEW-010", str(error), place))
+            self.issues.append(issue("FB-VIEW-010", str(error), location))
             return None
         except FHIRPathError as error:
-            self.issues.append(issue("FB-VIEW-011", f"{text!r}: {error}", place))
+            self.issues.append(issue("FB-VIEW-011", f"{text!r}: {error}", location))
             return None
         if warn:
-            self.warn(path, place)
+            self.warn(path, location)
         return path
 
-    def warn(self, path: Path, place: str) -> None:
+    def warn(self, path: Path, location: str) -> None:
         for problem in path.unknown:
-            found = f"{path.text!r}: {problem}; it is always empty"
-            self.issues.append(issue("FB-VIEW-019", found, place))
+            result = f"{path.text!r}: {problem}; it is always empty"
+            self.issues.append(issue("FB-VIEW-019", result, location))
 
     def condition(self, condition: Condition, focus: Shape) -> tuple[Path, str] | None:
-        path = self.path(condition.path, condition.place, focus)
+        path = self.path(condition.path, condition.location, focus)
         if path is None:
             return None
         types = types_of(path.shape)
         if types and "boolean" not in types:
-            found = (
+            result = (
                 f"{condition.path!r} gives {' or '.join(types)}, not a boolean; add .exists() or a comparison"
             )
-            self.issues.append(issue("FB-VIEW-014", found, condition.place))
-        return path, condition.place
+            self.issues.append(issue("FB-VIEW-014", result, condition.location))
+        return path, condition.location
 
     def selection(self, selection: Selection, focus: Shape) -> tuple[Plan, list[Column]]:
         foci, inner = None, focus
@@ -212,7 +212,7 @@ class _Compiler:
         columns: list[Column] = []
         cells = []
         for written in selection.columns:
-            path = self.path(written.path, f"{written.place}.path", inner)
+            path = self.path(written.path, f"{written.location}.path", inner)
             column, problems = typed_column(written, path.shape if path else UNKNOWN, self.known)
             self.issues += problems
             columns.append(column)
@@ -220,15 +220,15 @@ class _Compiler:
                 cells.append(cell_of(column, path))
         factors: list[tuple[Plan, ...]] = []
         for nested in selection.selections:
-            plan, found = self.selection(nested, inner)
+            plan, result = self.selection(nested, inner)
             factors.append((plan,))
-            columns += found
+            columns += result
         if selection.union:
             compiled = [self.selection(branch, inner) for branch in selection.union]
             factors.append(tuple(plan for plan, _ in compiled))
-            found, problems = agreed([branch for _, branch in compiled], selection.place)
+            result, problems = agreed([branch for _, branch in compiled], selection.location)
             self.issues += problems
-            columns += found
+            columns += result
         blank = tuple(blank_cell(column.path) for column in columns)
         or_null = iteration is not None and iteration.kind == "forEachOrNull"
         return Plan(tuple(cells), tuple(factors), foci, or_null=or_null, blank=blank), columns
@@ -236,12 +236,12 @@ class _Compiler:
     def iteration(self, iteration: Iteration, focus: Shape) -> tuple[Any, Shape]:
         compiled: list[Path] = []
         for text in iteration.paths:
-            path = self.path(text, iteration.place, focus, warn=iteration.kind != "repeat")
+            path = self.path(text, iteration.location, focus, warn=iteration.kind != "repeat")
             if path is None:
                 return None, UNKNOWN
             compiled.append(path)
         if iteration.kind != "repeat":
-            return foci_of(compiled[0], iteration.place), compiled[0].shape.one
+            return foci_of(compiled[0], iteration.location), compiled[0].shape.item
         return self.repeated(iteration, compiled)
 
     def repeated(self, iteration: Iteration, first: list[Path]) -> tuple[Any, Shape]:
@@ -250,15 +250,15 @@ class _Compiler:
         for _ in range(8):
             if shape.kinds is None:
                 break
-            later = [self.paths.compile(path.text, shape.one) for path in first]
+            later = [self.paths.compile(path.text, shape.item) for path in first]
             again = _joined([shape, *(path.shape for path in later)])
             if again == shape:
                 break
             shape = again
         for path, beneath in zip(first, later, strict=True):
             if path.unknown and beneath.unknown:
-                self.warn(path, iteration.place)
-        return foci_of(first, iteration.place), shape.one
+                self.warn(path, iteration.location)
+        return foci_of(first, iteration.location), shape.item
 
 
 def _joined(parts: list[Shape]) -> Shape:

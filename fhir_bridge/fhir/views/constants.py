@@ -27,21 +27,21 @@ _KEYS = {f"value{kind[0].upper()}{kind[1:]}": kind for kind in _TYPES}
 _WHOLE = frozenset({"integer", "positiveInt", "unsignedInt"})
 
 
-def read_constant(name: str, item: Mapping[str, Any], place: str) -> Constant | str:
+def read_constant(name: str, item: Mapping[str, Any], location: str) -> Constant | str:
     """The constant, or what is wrong with it."""
     if name in RESERVED:
         return f"%{name} has a meaning of its own; give the constant another name"
     present = [key for key in item if key.startswith("value")]
     if len(present) != 1:
-        found = f"{', '.join(present)} all stand there" if present else "it has none"
-        return f"the constant {name} must have exactly one value[x]; {found}"
+        result = f"{', '.join(present)} all stand there" if present else "it has none"
+        return f"the constant {name} must have exactly one value[x]; {result}"
     kind = _KEYS.get(present[0])
     if kind is None:
         return f"the constant {name} has {present[0]}, which is not the value[x] of a primitive type"
     value = item[present[0]]
     if not _fits(kind, value):
         return f"the constant {name} holds no {kind}"
-    return Constant(name, kind, value, place)
+    return Constant(name, kind, value, location)
 
 
 def _fits(kind: str, value: Any) -> bool:

@@ -190,7 +190,7 @@ class ViewError(ValueError):
 
     def __init__(self, issues: Iterable[Issue]) -> None:
         self.issues = tuple(issues)
-        super().__init__("; ".join(f"{found.expression}: {found.message}" for found in self.issues))
+        super().__init__("; ".join(f"{result.expression}: {result.message}" for result in self.issues))
 
 
 class RecordError(ValueError):

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 __all__ = ["ColumnDefinition", "Condition", "Constant", "Iteration", "Selection", "ViewDefinition"]
 
-IterationKind = Literal["forEach", "forEachOrNull", "repeat"]
+IterationMode = Literal["forEach", "forEachOrNull", "repeat"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +18,7 @@ class ColumnDefinition:
     Attributes:
         type: name of an R4 type, or path of an element for its backbone type; None where undeclared.
         tags: name to value.
-        place: where it stands in the view (`ViewDefinition.select[0].column[2]`).
+        location: where it stands in the view (`ViewDefinition.select[0].column[2]`).
     """
 
     name: str
@@ -27,16 +27,16 @@ class ColumnDefinition:
     collection: bool
     description: str
     tags: Mapping[str, str]
-    place: str
+    location: str
 
 
 @dataclass(frozen=True, slots=True)
 class Iteration:
     """What a select makes rows of; `repeat` may have several paths, the others have one."""
 
-    kind: IterationKind
+    kind: IterationMode
     paths: tuple[str, ...]
-    place: str
+    location: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ class Selection:
     selections: tuple[Selection, ...]
     union: tuple[Selection, ...]
     iteration: Iteration | None
-    place: str
+    location: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,7 @@ class Constant:
     name: str
     type: str
     value: Any
-    place: str
+    location: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +65,7 @@ class Condition:
     """A path that must be true of a resource."""
 
     path: str
-    place: str
+    location: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from fhir_bridge.fhir.fhirpath import (
 )
 from fhir_bridge.fhir.fhirpath.check import Shape, inferred
 from fhir_bridge.fhir.fhirpath.compiled import Compiled, UnexpectedShape, condition, value, values
-from fhir_bridge.fhir.fhirpath.kinds import SYSTEM, Kind, kind_of
+from fhir_bridge.fhir.fhirpath.fhir_types import SYSTEM, FhirType, r4_type
 from fhir_bridge.fhir.fhirpath.syntax import (
     Binary,
     Call,
@@ -34,8 +34,7 @@ from fhir_bridge.fhir.fhirpath.syntax import (
 from fhir_bridge.fhir.ports import ConformancePort, ReferenceResolver, TerminologyPort
 from fhir_bridge.fhir.views.constants import RESERVED, ROW_INDEX
 from fhir_bridge.fhir.views.model import Constant
-from fhir_bridge.fhir.views.types import Kind as ColumnKind
-from fhir_bridge.fhir.views.types import kind_of as column_kind
+from fhir_bridge.fhir.views.types import ColumnType, column_type
 
 __all__ = ["Path", "Paths", "Surroundings", "UndefinedConstant"]
 
@@ -52,7 +51,7 @@ class Surroundings:
     def __init__(
         self,
         resource: dict[str, Any],
-        kind: Kind,
+        kind: FhirType,
         variables: Mapping[str, Any],
         resolver: ReferenceResolver | None,
         terminology: TerminologyPort | None,
@@ -83,7 +82,7 @@ class Path:
         items: (element, row index, surroundings) to the items it gives.
         values: the same as JSON values; what has no value (a primitive with extensions alone) is left out.
         unknown: what the definitions do not have of its elements, so that it is always empty there.
-        one: (element's JSON, surroundings) to its only value or None, compiled; None where it may give several, or has
+        single: (element's JSON, surroundings) to its only value, compiled; None where it may give several or has
             no compiled form. As `many` and `test` it raises `UnexpectedShape` on a resource that only `values` covers.
         many: the same, to the list of its values.
         test: the same, to its truth.
@@ -95,7 +94,7 @@ class Path:
     items: Callable[[Item, int, Surroundings], list[Item]]
     values: Callable[[Item, int, Surroundings], list[Any]]
     unknown: tuple[str, ...] = ()
-    one: Compiled | None = None
+    single: Compiled | None = None
     many: Compiled | None = None
     test: Compiled | None = None
     exact: bool = False
@@ -114,15 +113,15 @@ class Paths:
         asks_terminology: one of them asks what value sets or code systems hold.
     """
 
-    def __init__(self, resource: Kind, constants: Sequence[Constant]) -> None:
+    def __init__(self, resource: FhirType, constants: Sequence[Constant]) -> None:
         self.variables: dict[str, Any] = {ROW_INDEX: Item(0, SYSTEM["Integer"])}
         self._shapes = {ROW_INDEX: Shape(frozenset({SYSTEM["Integer"]}))}
         for constant in constants:
-            kind = kind_of(constant.type) or SYSTEM["String"]
+            kind = r4_type(constant.type) or SYSTEM["String"]
             self.variables[constant.name] = Item(constant.value, kind)
             self._shapes[constant.name] = Shape(frozenset({kind}))
         self._resource = resource
-        self._texts = {c.name: c.value for c in constants if column_kind(c.type) is ColumnKind.STRING}
+        self._texts = {c.name: c.value for c in constants if column_type(c.type) is ColumnType.STRING}
         self._known: dict[tuple[str, Shape], Path] = {}
         self.asks_terminology = False
 
@@ -168,21 +167,21 @@ class Paths:
         shape, unknown = inferred(node, focus, self._resource, self._shapes)
         expression = compile(text if node == written else unparse(node))
         items = _general(expression, indexed=ROW_INDEX in names)
-        one = many = test = None
+        item = many = test = None
         if focus.kinds is not None and len(focus.kinds) == 1:
             (kind,) = focus.kinds
             plain = _changed(node, self._with_texts)
-            one, many, test = (
+            item, many, test = (
                 value(plain, kind, None),
                 values(plain, kind, None),
                 condition(plain, kind, None),
             )
-        found = _values(items, many)
-        exact = _tells_digits(node, compiled=many is not None)
-        return Path(text, shape, items, found, unknown, one, many, test, exact)
+        result = _values(items, many)
+        exact = _shows_digits(node, compiled=many is not None)
+        return Path(text, shape, items, result, unknown, item, many, test, exact)
 
 
-def _tells_digits(node: Node, *, compiled: bool) -> bool:
+def _shows_digits(node: Node, *, compiled: bool) -> bool:
     if isinstance(node, Binary) and isinstance(node.right, Call) and node.right.name == "join" and compiled:
         node = node.right.target or node.left  # what `_as_meant` writes; it is compiled for strings alone
     return any(
@@ -212,8 +211,8 @@ def _values(items: Any, many: Compiled | None) -> Callable[[Item, int, Surroundi
 
     def found(focus: Item, index: int, run: Surroundings) -> list[Any]:
         try:
-            given: list[Any] = many(focus.value, run)
-            return given
+            input_value: list[Any] = many(focus.value, run)
+            return input_value
         except UnexpectedShape:
             return general(focus, index, run)
 
@@ -232,19 +231,19 @@ _PARTS: dict[type, tuple[str, ...]] = {
 
 
 def _variables(node: Node) -> Iterator[Variable]:
-    return (found for found in _nodes(node) if isinstance(found, Variable))
+    return (result for result in _nodes(node) if isinstance(result, Variable))
 
 
 def _nodes(node: Node) -> Iterator[Any]:
     waiting: list[Any] = [node]
     while waiting:
-        found = waiting.pop()
-        yield found
-        if isinstance(found, Call):
-            waiting.extend(found.arguments)
+        result = waiting.pop()
+        yield result
+        if isinstance(result, Call):
+            waiting.extend(result.arguments)
         waiting.extend(
             child
-            for child in (getattr(found, name) for name in _PARTS.get(type(found), ()))
+            for child in (getattr(result, name) for name in _PARTS.get(type(result), ()))
             if child is not None
         )
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from fhir_bridge.fhir import definitions
 from fhir_bridge.fhir.issues import Issue
-from fhir_bridge.fhir.json_kinds import kind_of
+from fhir_bridge.fhir.json_types import json_type
 from fhir_bridge.fhir.serialization import JsonError, loads_exact
 from fhir_bridge.fhir.views.constants import read_constant
 from fhir_bridge.fhir.views.issues import issue
@@ -49,11 +49,11 @@ def read_definition(view: Mapping[str, Any] | bytes | str) -> tuple[ViewDefiniti
         except JsonError as error:
             return None, [issue("FB-VIEW-001", f"the view is {error}", "ViewDefinition")]
     if not isinstance(view, Mapping):
-        found = f"the view is {kind_of(view)}, not an object"
-        return None, [issue("FB-VIEW-001", found, "ViewDefinition")]
+        result = f"the view is {json_type(view)}, not an object"
+        return None, [issue("FB-VIEW-001", result, "ViewDefinition")]
     reader = _Reader()
     definition = reader.view(view)
-    failed = any(found.severity != "warning" for found in reader.issues)
+    failed = any(result.severity != "warning" for result in reader.issues)
     return None if failed else definition, reader.issues
 
 
@@ -64,45 +64,48 @@ class _Reader:
         self.issues: list[Issue] = []
         self._selects = 0
 
-    def _add(self, code: str, message: str, place: str) -> None:
-        self.issues.append(issue(code, message, place))
+    def _add(self, code: str, message: str, location: str) -> None:
+        self.issues.append(issue(code, message, location))
 
     def view(self, view: Mapping[str, Any]) -> ViewDefinition | None:
-        place = "ViewDefinition"
+        location = "ViewDefinition"
         kind = view.get("resourceType", "ViewDefinition")
         if kind != "ViewDefinition":
-            self._add("FB-VIEW-001", f"resourceType is {_shown(kind)}, not ViewDefinition", place)
+            self._add("FB-VIEW-001", f"resourceType is {_shown(kind)}, not ViewDefinition", location)
             return None
-        self._known(view, _VIEW, place)
-        resource = self._text(view, "resource", place)
+        self._known(view, _VIEW, location)
+        resource = self._text(view, "resource", location)
         if resource is not None and resource not in definitions.resource_types():
-            self._add("FB-VIEW-005", f"R4 has no resource type {_shown(resource)}", f"{place}.resource")
-        name = self._text(view, "name", place, required=False)
+            self._add("FB-VIEW-005", f"R4 has no resource type {_shown(resource)}", f"{location}.resource")
+        name = self._text(view, "name", location, required=False)
         if name:
-            self._name(name, f"{place}.name")
-        constants = self._constants(view, place)
+            self._name(name, f"{location}.name")
+        constants = self._constants(view, location)
         conditions = []
-        for item, where in self._objects(view, "where", place):
+        for item, where in self._objects(view, "where", location):
             self._known(item, frozenset({"path", "description"}), where)
             path = self._text(item, "path", where)
             conditions.append(Condition(path or "", f"{where}.path"))
         if "select" not in view:
-            self._add("FB-VIEW-002", "`select` is missing", place)
-        selections = self._selections(view, "select", place, 1)
+            self._add("FB-VIEW-002", "`select` is missing", location)
+        selections = self._selections(view, "select", location, 1)
         if not self.issues and "select" in view and not selections:
-            self._add("FB-VIEW-018", "`select` is empty", f"{place}.select")
+            self._add("FB-VIEW-018", "`select` is empty", f"{location}.select")
         return ViewDefinition(
             resource or "",
             selections,
             tuple(conditions),
             constants,
             name or "",
-            *(self._text(view, key, place, required=False) or "" for key in ("url", "title", "description")),
+            *(
+                self._text(view, key, location, required=False) or ""
+                for key in ("url", "title", "description")
+            ),
         )
 
-    def _constants(self, view: Mapping[str, Any], place: str) -> tuple[Constant, ...]:
+    def _constants(self, view: Mapping[str, Any], location: str) -> tuple[Constant, ...]:
         constants: dict[str, Constant] = {}
-        for item, where in self._objects(view, "constant", place):
+        for item, where in self._objects(view, "constant", location):
             name = self._text(item, "name", where)
             if name is None or not self._name(name, f"{where}.name"):
                 continue
@@ -116,10 +119,10 @@ class _Reader:
         return tuple(constants.values())
 
     def _selections(
-        self, parent: Mapping[str, Any], key: str, place: str, depth: int
+        self, parent: Mapping[str, Any], key: str, location: str, depth: int
     ) -> tuple[Selection, ...]:
-        found = []
-        for item, where in self._objects(parent, key, place):
+        results = []
+        for item, where in self._objects(parent, key, location):
             self._selects += 1
             if depth > MAX_DEPTH or self._selects > MAX_SELECTS:
                 if self._selects <= MAX_SELECTS:
@@ -127,105 +130,113 @@ class _Reader:
                 elif self._selects == MAX_SELECTS + 1:
                     self._add("FB-VIEW-016", f"the view holds more than {MAX_SELECTS:,} selects", where)
                 break
-            found.append(self._selection(item, where, depth))
-        return tuple(found)
+            results.append(self._selection(item, where, depth))
+        return tuple(results)
 
-    def _selection(self, item: Mapping[str, Any], place: str, depth: int) -> Selection:
-        self._known(item, _SELECT, place)
+    def _selection(self, item: Mapping[str, Any], location: str, depth: int) -> Selection:
+        self._known(item, _SELECT, location)
         if not any(item.get(key) for key in ("column", "select", "unionAll")):
-            self._add("FB-VIEW-004", "a select without column, select or unionAll gives no column", place)
-        columns = tuple(self._column(column, where) for column, where in self._objects(item, "column", place))
+            self._add("FB-VIEW-004", "a select without column, select or unionAll gives no column", location)
+        columns = tuple(
+            self._column(column, where) for column, where in self._objects(item, "column", location)
+        )
         return Selection(
             columns,
-            self._selections(item, "select", place, depth + 1),
-            self._selections(item, "unionAll", place, depth + 1),
-            self._iteration(item, place),
-            place,
+            self._selections(item, "select", location, depth + 1),
+            self._selections(item, "unionAll", location, depth + 1),
+            self._iteration(item, location),
+            location,
         )
 
-    def _iteration(self, item: Mapping[str, Any], place: str) -> Iteration | None:
+    def _iteration(self, item: Mapping[str, Any], location: str) -> Iteration | None:
         present = [kind for kind in ("forEach", "forEachOrNull", "repeat") if kind in item]
         if len(present) > 1:
-            self._add("FB-VIEW-015", f"it has {' and '.join(present)}; one select iterates in one way", place)
+            self._add(
+                "FB-VIEW-015", f"it has {' and '.join(present)}; one select iterates in one way", location
+            )
         if "repeat" in present:
-            where, paths = f"{place}.repeat", item["repeat"]
+            where, paths = f"{location}.repeat", item["repeat"]
             if not isinstance(paths, list) or not paths or not all(isinstance(p, str) and p for p in paths):
                 self._add("FB-VIEW-003", f"repeat is {_shown(paths)}, not a list of paths", where)
                 return None
             return Iteration("repeat", tuple(paths), where)
         for kind in ("forEach", "forEachOrNull"):
             if kind in present:
-                path = self._text(item, kind, place)
-                return Iteration(kind, (path or "",), f"{place}.{kind}")
+                path = self._text(item, kind, location)
+                return Iteration(kind, (path or "",), f"{location}.{kind}")
         return None
 
-    def _column(self, item: Mapping[str, Any], place: str) -> ColumnDefinition:
-        self._known(item, _COLUMN, place)
-        name, path = self._text(item, "name", place), self._text(item, "path", place)
+    def _column(self, item: Mapping[str, Any], location: str) -> ColumnDefinition:
+        self._known(item, _COLUMN, location)
+        name, path = self._text(item, "name", location), self._text(item, "path", location)
         if name is not None:
-            self._name(name, f"{place}.name")
+            self._name(name, f"{location}.name")
         collection = item.get("collection", False)
         if not isinstance(collection, bool):
-            self._add("FB-VIEW-003", f"collection is {_shown(collection)}, not true or false", place)
+            self._add("FB-VIEW-003", f"collection is {_shown(collection)}, not true or false", location)
         tags: dict[str, str] = {}
-        for tag, where in self._objects(item, "tag", place):
+        for tag, where in self._objects(item, "tag", location):
             key, value = self._text(tag, "name", where), self._text(tag, "value", where)
             if key is not None and value is not None:
                 tags[key] = value
         return ColumnDefinition(
             name or "",
             path or "",
-            self._text(item, "type", place, required=False),
+            self._text(item, "type", location, required=False),
             collection is True,
-            self._text(item, "description", place, required=False) or "",
+            self._text(item, "description", location, required=False) or "",
             tags,
-            place,
+            location,
         )
 
     def _objects(
-        self, parent: Mapping[str, Any], key: str, place: str
+        self, parent: Mapping[str, Any], key: str, location: str
     ) -> Iterator[tuple[Mapping[str, Any], str]]:
         items = parent.get(key, [])
         if not isinstance(items, list):
-            self._add("FB-VIEW-003", f"{key} is {kind_of(items)}, not an array", f"{place}.{key}")
+            self._add("FB-VIEW-003", f"{key} is {json_type(items)}, not an array", f"{location}.{key}")
             return
         for number, item in enumerate(items):
-            where = f"{place}.{key}[{number}]"
+            where = f"{location}.{key}[{number}]"
             if isinstance(item, Mapping):
                 yield item, where
             else:
-                self._add("FB-VIEW-003", f"it is {kind_of(item)}, not an object", where)
+                self._add("FB-VIEW-003", f"it is {json_type(item)}, not an object", where)
 
-    def _text(self, parent: Mapping[str, Any], key: str, place: str, *, required: bool = True) -> str | None:
+    def _text(
+        self, parent: Mapping[str, Any], key: str, location: str, *, required: bool = True
+    ) -> str | None:
         value = parent.get(key)
         if value is None and key not in parent:
             if required:
-                self._add("FB-VIEW-002", f"`{key}` is missing", place)
+                self._add("FB-VIEW-002", f"`{key}` is missing", location)
             return None
         if not isinstance(value, str) or not value.strip():
-            found = "an empty string" if isinstance(value, str) else kind_of(value)
-            self._add("FB-VIEW-003", f"{key} is {found}, not text", f"{place}.{key}")
+            result = "an empty string" if isinstance(value, str) else json_type(value)
+            self._add("FB-VIEW-003", f"{key} is {result}, not text", f"{location}.{key}")
             return None
         return value
 
-    def _name(self, name: str, place: str) -> bool:
+    def _name(self, name: str, location: str) -> bool:
         usable = _NAME.fullmatch(name) is not None
         if not usable:
             self._add(
                 "FB-VIEW-006",
                 f"the name {_shown(name)} must begin with a letter and go on with letters, digits and underscores",
-                place,
+                location,
             )
         return usable
 
-    def _known(self, item: Mapping[str, Any], known: frozenset[str], place: str) -> None:
+    def _known(self, item: Mapping[str, Any], known: frozenset[str], location: str) -> None:
         for key in item:
             if not isinstance(key, str) or key.startswith("_") or key in known or key in _ANYWHERE:
                 continue
             meant = next((name for name in sorted(known) if _alike(name, key)), None)
             hint = f"; {meant} is meant?" if meant else ""
             self._add(
-                "FB-VIEW-004", f"{_shown(key)} is not an element here and is left out of account{hint}", place
+                "FB-VIEW-004",
+                f"{_shown(key)} is not an element here and is left out of account{hint}",
+                location,
             )
 
 

@@ -92,19 +92,19 @@ class Plan:
             for row in rows_of(self._factors[0]):
                 yield own + row
             return
-        held: list[list[Row] | None] = []
+        stored: list[list[Row] | None] = []
         for plans in self._factors:
             rows = list(islice(rows_of(plans), KEPT + 1))
-            held.append(rows if len(rows) <= KEPT else None)
-        if [] in held:
+            stored.append(rows if len(rows) <= KEPT else None)
+        if [] in stored:
             return
-        if None not in held:
-            for combination in product(*[rows for rows in held if rows is not None]):
+        if None not in stored:
+            for combination in product(*[rows for rows in stored if rows is not None]):
                 yield tuple(chain(own, *combination))
             return
         sources = [
             (lambda kept=kept, plans=plans: iter(kept) if kept is not None else rows_of(plans))
-            for kept, plans in zip(held, self._factors, strict=True)
+            for kept, plans in zip(stored, self._factors, strict=True)
         ]
         yield from _nested(own, sources)
 
@@ -114,8 +114,8 @@ def _nested(row: Row, sources: Sequence[Callable[[], Iterator[Row]]]) -> Iterato
     if not sources:
         yield row
         return
-    for found in sources[0]():
-        yield from _nested(row + found, sources[1:])
+    for source in sources[0]():
+        yield from _nested(row + source, sources[1:])
 
 
 MAX_REPEATS = 200
@@ -126,13 +126,13 @@ MAX_REPEATED = 200_000
 """Elements that one `repeat` may reach; paths that overlap reach an element by every way there is to it."""
 
 
-def repeated(step: Callable[[Any], Sequence[Any]], start: Any, place: str) -> list[Any]:
+def repeated(step: Callable[[Any], Sequence[Any]], start: Any, location: str) -> list[Any]:
     """The elements that `repeat` reaches from `start`, parents before children, depth first.
 
     Raises:
         RecordError: it goes deeper than a resource can be, or reaches more elements than `MAX_REPEATED`.
     """
-    found: list[Any] = []
+    results: list[Any] = []
     waiting = [(element, 1) for element in reversed(step(start))]
     while waiting:
         element, depth = waiting.pop()
@@ -140,14 +140,14 @@ def repeated(step: Callable[[Any], Sequence[Any]], start: Any, place: str) -> li
             raise RecordError(
                 "FB-VIEW-033",
                 f"repeat goes deeper than {MAX_REPEATS} levels: its paths lead back to themselves",
-                place,
+                location,
             )
-        found.append(element)
-        if len(found) > MAX_REPEATED:
+        results.append(element)
+        if len(results) > MAX_REPEATED:
             raise RecordError(
                 "FB-VIEW-033",
                 f"repeat reaches more than {MAX_REPEATED:,} elements: its paths lead to the same ones again",
-                place,
+                location,
             )
         waiting.extend((child, depth + 1) for child in reversed(step(element)))
-    return found
+    return results

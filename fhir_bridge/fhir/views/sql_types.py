@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from fhir_bridge.fhir.views.types import Kind
+from fhir_bridge.fhir.views.types import ColumnType
 
 __all__ = ["ANSI_TAG", "DIGITS", "SCALE", "SqlType", "sql_type", "why_not"]
 
@@ -38,18 +38,18 @@ _NAMES = {
     **dict.fromkeys(("BINARY", "VARBINARY", "BINARY VARYING", "BLOB"), "BINARY"),
 }
 _SIZE = re.compile(r"\s*\(\s*(\d{1,9})\s*(?:,\s*(\d{1,9})\s*)?\)", re.ASCII)
-_NUMBERS = frozenset({Kind.INTEGER, Kind.INTEGER64, Kind.DECIMAL})
+_NUMBERS = frozenset({ColumnType.INTEGER, ColumnType.INTEGER64, ColumnType.DECIMAL})
 _FITTING = {
-    "BOOLEAN": frozenset({Kind.BOOLEAN}),
+    "BOOLEAN": frozenset({ColumnType.BOOLEAN}),
     "SMALLINT": _NUMBERS,
     "INTEGER": _NUMBERS,
     "BIGINT": _NUMBERS,
     "DECIMAL": _NUMBERS,
     "DOUBLE PRECISION": _NUMBERS,
-    "DATE": frozenset({Kind.DATE, Kind.DATETIME, Kind.STRING}),
-    "TIME": frozenset({Kind.TIME, Kind.STRING}),
-    "TIMESTAMP": frozenset({Kind.DATETIME, Kind.INSTANT, Kind.STRING}),
-    "BINARY": frozenset({Kind.BINARY, Kind.STRING}),
+    "DATE": frozenset({ColumnType.DATE, ColumnType.DATETIME, ColumnType.STRING}),
+    "TIME": frozenset({ColumnType.TIME, ColumnType.STRING}),
+    "TIMESTAMP": frozenset({ColumnType.DATETIME, ColumnType.INSTANT, ColumnType.STRING}),
+    "BINARY": frozenset({ColumnType.BINARY, ColumnType.STRING}),
 }
 
 
@@ -63,17 +63,17 @@ def sql_type(tags: Mapping[str, str]) -> SqlType | None:
             return SqlType("DECIMAL", DIGITS, SCALE)
         digits, scale = int(size[1]), int(size[2] or 0)
         return SqlType("DECIMAL", digits, scale) if 1 <= digits <= DIGITS and scale <= digits else None
-    found = _NAMES.get(name)
-    return SqlType(found) if found is not None else None
+    entry = _NAMES.get(name)
+    return SqlType(entry) if entry is not None else None
 
 
-def why_not(tags: Mapping[str, str], kind: Kind) -> str | None:
+def why_not(tags: Mapping[str, str], kind: ColumnType) -> str | None:
     """Why the type that the tags ask for is not used, or that no value of this kind fits it; None where all is well."""
     if ANSI_TAG not in tags:
         return None
     wanted = sql_type(tags)
     if wanted is None:
         return f"{ANSI_TAG} {tags[ANSI_TAG]!r} is not understood and left out of account"
-    if kind is Kind.UNKNOWN or kind in _FITTING.get(wanted.name, frozenset(Kind)):
+    if kind is ColumnType.UNKNOWN or kind in _FITTING.get(wanted.name, frozenset(ColumnType)):
         return None
     return f"{ANSI_TAG} {tags[ANSI_TAG]!r}: no {kind} fits it, and every record with a value will be rejected"

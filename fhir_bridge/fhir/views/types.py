@@ -6,15 +6,15 @@ from enum import StrEnum
 
 from fhir_bridge.fhir import definitions
 from fhir_bridge.fhir.fhirpath.check import Shape
-from fhir_bridge.fhir.fhirpath.kinds import Kind as PathKind
+from fhir_bridge.fhir.fhirpath.fhir_types import FhirType
 
-__all__ = ["Kind", "kind_of", "resolve_type", "types_of"]
+__all__ = ["ColumnType", "column_type", "resolve_type", "types_of"]
 
 _CORE = "http://hl7.org/fhir/StructureDefinition/"
 _SYSTEM = "http://hl7.org/fhirpath/System."
 
 
-class Kind(StrEnum):
+class ColumnType(StrEnum):
     """What a table makes of a FHIR type."""
 
     BOOLEAN = "boolean"
@@ -33,29 +33,29 @@ class Kind(StrEnum):
     """Undeclared, and the path does not tell: any primitive."""
 
 
-_KINDS = {
-    "boolean": Kind.BOOLEAN,
-    "integer": Kind.INTEGER,
-    "positiveInt": Kind.INTEGER,
-    "unsignedInt": Kind.INTEGER,
-    "integer64": Kind.INTEGER64,
-    "decimal": Kind.DECIMAL,
-    "date": Kind.DATE,
-    "dateTime": Kind.DATETIME,
-    "instant": Kind.INSTANT,
-    "time": Kind.TIME,
-    "base64Binary": Kind.BINARY,
+_COLUMN_TYPES = {
+    "boolean": ColumnType.BOOLEAN,
+    "integer": ColumnType.INTEGER,
+    "positiveInt": ColumnType.INTEGER,
+    "unsignedInt": ColumnType.INTEGER,
+    "integer64": ColumnType.INTEGER64,
+    "decimal": ColumnType.DECIMAL,
+    "date": ColumnType.DATE,
+    "dateTime": ColumnType.DATETIME,
+    "instant": ColumnType.INSTANT,
+    "time": ColumnType.TIME,
+    "base64Binary": ColumnType.BINARY,
 }
 
 
-def kind_of(name: str | None) -> Kind:
+def column_type(name: str | None) -> ColumnType:
     """The kind of an R4 type or backbone element (`Observation.component`); UNKNOWN for None."""
     if name is None:
-        return Kind.UNKNOWN
-    found = _KINDS.get(name)
-    if found is not None:
-        return found
-    return Kind.STRING if definitions.is_primitive(name) or name == "integer64" else Kind.COMPLEX
+        return ColumnType.UNKNOWN
+    entry = _COLUMN_TYPES.get(name)
+    if entry is not None:
+        return entry
+    return ColumnType.STRING if definitions.is_primitive(name) or name == "integer64" else ColumnType.COMPLEX
 
 
 def types_of(shape: Shape) -> tuple[str, ...] | None:
@@ -63,12 +63,12 @@ def types_of(shape: Shape) -> tuple[str, ...] | None:
     return None if shape.kinds is None else tuple(sorted(set(map(_type_name, shape.kinds))))
 
 
-def _type_name(kind: PathKind) -> str:
+def _type_name(kind: FhirType) -> str:
     """An R4 type, or an element's path for a backbone."""
     if kind.system:
         return kind.name if kind.name == "Quantity" else kind.name[0].lower() + kind.name[1:]
-    if kind.place is not None and kind.place[0] != kind.place[1]:
-        return kind.place[1]
+    if kind.defined_at is not None and kind.defined_at[0] != kind.defined_at[1]:
+        return kind.defined_at[1]
     return kind.name
 
 

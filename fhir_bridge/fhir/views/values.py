@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 from fhir_bridge.fhir.views.issues import RecordError
-from fhir_bridge.fhir.views.types import Kind
+from fhir_bridge.fhir.views.types import ColumnType
 
 __all__ = ["Check", "check_of"]
 
@@ -19,40 +19,40 @@ _YEAR = r"\d{4}(-\d\d(-\d\d"
 _CLOCK = r"\d\d:\d\d:\d\d(\.\d+)?"
 _ZONE = r"(Z|[+-]\d\d:\d\d)"
 _FORMS = {
-    Kind.DATE: re.compile(rf"{_YEAR})?)?", re.ASCII),
-    Kind.DATETIME: re.compile(rf"{_YEAR}(T{_CLOCK}{_ZONE}?)?)?)?", re.ASCII),
-    Kind.INSTANT: re.compile(rf"\d{{4}}-\d\d-\d\dT{_CLOCK}{_ZONE}", re.ASCII),
-    Kind.TIME: re.compile(_CLOCK, re.ASCII),
+    ColumnType.DATE: re.compile(rf"{_YEAR})?)?", re.ASCII),
+    ColumnType.DATETIME: re.compile(rf"{_YEAR}(T{_CLOCK}{_ZONE}?)?)?)?", re.ASCII),
+    ColumnType.INSTANT: re.compile(rf"\d{{4}}-\d\d-\d\dT{_CLOCK}{_ZONE}", re.ASCII),
+    ColumnType.TIME: re.compile(_CLOCK, re.ASCII),
 }
-_BITS = {Kind.INTEGER: 32, Kind.INTEGER64: 64}
+_BITS = {ColumnType.INTEGER: 32, ColumnType.INTEGER64: 64}
 
 
-def check_of(kind: Kind, type_name: str | None) -> Check:
+def check_of(kind: ColumnType, type_name: str | None) -> Check:
     """The check of a kind; `type_name` is what an error says was expected."""
-    if kind is Kind.STRING or kind is Kind.BINARY:
+    if kind is ColumnType.STRING or kind is ColumnType.BINARY:
         return _text(type_name)
     if kind in _FORMS:
         return _formed(_FORMS[kind], type_name)
     if kind in _BITS:
         return _integer(_BITS[kind], type_name)
     return {
-        Kind.BOOLEAN: _boolean,
-        Kind.DECIMAL: _decimal,
-        Kind.COMPLEX: _complex(type_name),
-        Kind.UNKNOWN: _any_primitive,
+        ColumnType.BOOLEAN: _boolean,
+        ColumnType.DECIMAL: _decimal,
+        ColumnType.COMPLEX: _complex(type_name),
+        ColumnType.UNKNOWN: _any_primitive,
     }[kind]
 
 
 def _refused(value: Any, expected: str | None) -> RecordError:
     if isinstance(value, bool):
-        found = "a boolean"
+        result = "a boolean"
     elif isinstance(value, (int, float, Decimal)):
-        found = "a number"
+        result = "a number"
     elif isinstance(value, str):
-        found = "text that is not one"
+        result = "text that is not one"
     else:
-        found = "a complex value"
-    return RecordError("FB-VIEW-031", f"expected {expected}, found {found}")
+        result = "a complex value"
+    return RecordError("FB-VIEW-031", f"expected {expected}, found {result}")
 
 
 def _text(expected: str | None) -> Check:
@@ -81,13 +81,13 @@ def _integer(bits: int, expected: str | None) -> Check:
     low, high = -(1 << (bits - 1)), (1 << (bits - 1)) - 1
 
     def check(value: Any) -> Any:
-        found = value
+        result = value
         if bits == 64 and isinstance(value, str) and re.fullmatch(r"[-+]?\d{1,19}", value, re.ASCII):
-            found = int(value)  # integer64 is a JSON string (R5)
+            result = int(value)  # integer64 is a JSON string (R5)
         elif isinstance(value, (float, Decimal)) and value == value.__trunc__():
-            found = int(value)
-        if type(found) is int and low <= found <= high:
-            return found
+            result = int(value)
+        if type(result) is int and low <= result <= high:
+            return result
         raise _refused(value, f"{expected} ({bits} bits)")
 
     return check

@@ -81,7 +81,7 @@ class DivReader:
         if self._depth:
             return
         cut = self._text[self._start : self._stop()].decode()
-        alone = self._alone or _stands_alone(cut)
+        alone = self._alone or _is_self_contained(cut)
         self._target["div"] = cut if alone else _written_anew(cut, self._outer)
         self._resume()
 
@@ -95,7 +95,7 @@ class DivReader:
         return index
 
 
-def _stands_alone(cut: str) -> bool:
+def _is_self_contained(cut: str) -> bool:
     """Whether all prefixes are declared within the div, and it is XHTML's by itself."""
     roots: list[str] = []
     parser: Any = expat.ParserCreate("UTF-8", " ")

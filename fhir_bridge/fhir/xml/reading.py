@@ -14,8 +14,7 @@ from xml.parsers import expat
 
 from fhir_bridge.fhir.json_faults import MAX_DIGITS, MAX_EXPONENT, number_fault
 from fhir_bridge.fhir.serialization import MAX_DEPTH
-from fhir_bridge.fhir.xml.errors import XmlError
-from fhir_bridge.fhir.xml.hints import (
+from fhir_bridge.fhir.xml.error_messages import (
     explain_syntax,
     out_of_order,
     shown,
@@ -23,8 +22,9 @@ from fhir_bridge.fhir.xml.hints import (
     unknown_element,
     unknown_resource,
 )
+from fhir_bridge.fhir.xml.errors import XmlError
 from fhir_bridge.fhir.xml.narrative import DivReader
-from fhir_bridge.fhir.xml.shapes import Kind, Place, Shape, resource_places
+from fhir_bridge.fhir.xml.shapes import ContentType, Shape, XmlElement, resource_elements
 
 __all__ = ["loads"]
 
@@ -47,17 +47,23 @@ class _Frame:
         depth: levels of JSON nesting down to here.
     """
 
-    __slots__ = ("depth", "last", "place", "places", "shadows", "shape", "target")
+    __slots__ = ("depth", "element", "elements", "last", "shadows", "shape", "target")
 
     def __init__(
         self,
-        place: Place | None,
+        element: XmlElement | None,
         shape: Shape | None,
-        places: Mapping[str, Place],
+        elements: Mapping[str, XmlElement],
         target: dict[str, Any],
         depth: int,
     ) -> None:
-        self.place, self.shape, self.places, self.target, self.depth = place, shape, places, target, depth
+        self.element, self.shape, self.elements, self.target, self.depth = (
+            element,
+            shape,
+            elements,
+            target,
+            depth,
+        )
         self.last = _NO_LAST
         self.shadows = False
 
@@ -74,9 +80,9 @@ class _Reader:
     def __init__(self, text: bytes) -> None:
         self.text = text
         self.result: dict[str, Any] = {}
-        self.frame = _Frame(None, None, resource_places(), self.result, 0)
+        self.frame = _Frame(None, None, resource_elements(), self.result, 0)
         self.stack: list[_Frame] = []
-        self.open: Place | None = None
+        self.open: XmlElement | None = None
         self.bare = False
         self.parser: Any = expat.ParserCreate("UTF-8", " ")
         self.parser.buffer_text = True
@@ -109,31 +115,31 @@ class _Reader:
         if self.open is not None:
             self._enter_primitive()
         frame = self.frame
-        place = frame.places.get(tag)
-        if place is None:
+        element = frame.elements.get(tag)
+        if element is None:
             self._unknown(tag)
-        order = place.order
-        if order <= frame.last and (order < frame.last or not place.repeats):
-            self._fail(out_of_order(frame.shape, place, frame.last))
+        order = element.order
+        if order <= frame.last and (order < frame.last or not element.repeats):
+            self._fail(out_of_order(frame.shape, element, frame.last))
         frame.last = order
-        kind = place.kind
-        if kind is Kind.OBJECT:
+        kind = element.kind
+        if kind is ContentType.OBJECT:
             target: dict[str, Any] = {}
-            shape = place.shape
+            shape = element.shape
             if attributes:
                 self._attributes(attributes, shape.attributes, target)
-            self._attach(frame.target, place, target)
-            self._push(place, shape, shape.by_tag, target)
-        elif kind <= Kind.DECIMAL:
-            self._primitive(place, attributes, frame)
-        elif kind is Kind.DIV:
+            self._attach(frame.target, element, target)
+            self._push(element, shape, shape.by_tag, target)
+        elif kind <= ContentType.DECIMAL:
+            self._primitive(element, attributes, frame)
+        elif kind is ContentType.DIV:
             self.div.begin(attributes, frame.target)
-        elif kind is Kind.RESOURCE:
+        elif kind is ContentType.RESOURCE:
             self._attributes(attributes, (), {})
-            self._push(place, None, resource_places(), frame.target)
+            self._push(element, None, resource_elements(), frame.target)
         else:
             self._attributes(attributes, (), {})
-            self._resource(place, frame)
+            self._resource(element, frame)
 
     def _end(self, _tag: str) -> None:
         if self.open is not None:
@@ -163,18 +169,18 @@ class _Reader:
 
     # --- content --------------------------------------------------------------------------------------------------
 
-    def _primitive(self, place: Place, attributes: dict[str, str], frame: _Frame) -> None:
-        target, name = frame.target, place.name
+    def _primitive(self, element: XmlElement, attributes: dict[str, str], frame: _Frame) -> None:
+        target, name = frame.target, element.name
         text = attributes.get("value")
-        self.open = place
+        self.open = element
         self.bare = False
         if text is not None:
             value: Any = text
             if not text:
                 self._fail("an attribute can't be empty: give value a content or leave it out")
-            if place.kind is not Kind.TEXT:
-                value = self._typed(text, place)
-            if not place.repeats:
+            if element.kind is not ContentType.TEXT:
+                value = self._typed(text, element)
+            if not element.repeats:
                 target[name] = value
             elif name in target:
                 target[name].append(value)
@@ -182,7 +188,7 @@ class _Reader:
                 target[name] = [value]
             if len(attributes) == 1:
                 return
-        elif place.repeats:
+        elif element.repeats:
             target.setdefault(name, []).append(None)
             frame.shadows = True
         shadow: dict[str, Any] = {}
@@ -190,64 +196,68 @@ class _Reader:
             self._attributes(attributes, ("id", "value"), shadow)
             shadow.pop("value", None)
         if shadow:
-            self._attach_shadow(frame, place, shadow)
+            self._attach_shadow(frame, element, shadow)
         else:
             self.bare = text is None
 
     def _enter_primitive(self) -> None:
         """Something stands in a primitive: its extensions."""
-        place, frame = self.open, self.frame
-        assert place is not None
+        element, frame = self.open, self.frame
+        assert element is not None
         self.open = None
-        if not place.repeats:
-            shadow = frame.target.get(place.shadow)
+        if not element.repeats:
+            shadow = frame.target.get(element.shadow)
         else:
-            beside = frame.target.get(place.shadow, ())
-            shadow = beside[-1] if len(beside) == len(frame.target[place.name]) else None
+            beside = frame.target.get(element.shadow, ())
+            shadow = beside[-1] if len(beside) == len(frame.target[element.name]) else None
         if shadow is None:
             shadow = {}
-            self._attach_shadow(frame, place, shadow)
-        self._push(place, place.shape, place.shape.by_tag, shadow)
+            self._attach_shadow(frame, element, shadow)
+        self._push(element, element.shape, element.shape.by_tag, shadow)
 
-    def _resource(self, place: Place, frame: _Frame) -> None:
-        target: dict[str, Any] = {"resourceType": place.name}
-        if frame.place is None:
+    def _resource(self, element: XmlElement, frame: _Frame) -> None:
+        target: dict[str, Any] = {"resourceType": element.name}
+        if frame.element is None:
             self.result["resource"] = target
         else:
-            self._attach(frame.target, frame.place, target)
-        self._push(place, place.shape, place.shape.by_tag, target)
+            self._attach(frame.target, frame.element, target)
+        self._push(element, element.shape, element.shape.by_tag, target)
 
     def _push(
-        self, place: Place, shape: Shape | None, places: Mapping[str, Place], target: dict[str, Any]
+        self,
+        element: XmlElement,
+        shape: Shape | None,
+        elements: Mapping[str, XmlElement],
+        target: dict[str, Any],
     ) -> None:
         frame = self.frame
-        depth = frame.depth + (2 if place.repeats else 1)
+        depth = frame.depth + (2 if element.repeats else 1)
         if depth > MAX_DEPTH:
             self._fail(f"nested deeper than {MAX_DEPTH} levels")
         self.stack.append(frame)
-        self.frame = _Frame(place, shape, places, target, depth)
+        self.frame = _Frame(element, shape, elements, target, depth)
 
-    def _attach(self, target: dict[str, Any], place: Place, value: dict[str, Any]) -> None:
-        if not place.repeats:
-            target[place.name] = value
-        elif place.name in target:
-            target[place.name].append(value)
+    def _attach(self, target: dict[str, Any], element: XmlElement, value: dict[str, Any]) -> None:
+        if not element.repeats:
+            target[element.name] = value
+        elif element.name in target:
+            target[element.name].append(value)
         else:
-            target[place.name] = [value]
+            target[element.name] = [value]
 
-    def _attach_shadow(self, frame: _Frame, place: Place, shadow: dict[str, Any]) -> None:
+    def _attach_shadow(self, frame: _Frame, element: XmlElement, shadow: dict[str, Any]) -> None:
         target = frame.target
-        if not place.repeats:
-            target[place.shadow] = shadow
+        if not element.repeats:
+            target[element.shadow] = shadow
             return
         frame.shadows = True
-        beside = target.setdefault(place.shadow, [])
-        beside.extend([None] * (len(target[place.name]) - 1 - len(beside)))
+        beside = target.setdefault(element.shadow, [])
+        beside.extend([None] * (len(target[element.name]) - 1 - len(beside)))
         beside.append(shadow)
 
-    def _typed(self, text: str, place: Place) -> Any:
+    def _typed(self, text: str, element: XmlElement) -> Any:
         """The value of a boolean or a number; an integer's digits and a decimal's precision are kept."""
-        if place.kind is Kind.BOOLEAN:
+        if element.kind is ContentType.BOOLEAN:
             if text not in ("true", "false"):
                 self._fail(f"{shown(text)} is no boolean: true or false is expected")
             return text == "true"
@@ -256,8 +266,10 @@ class _Reader:
                 return int(text)
             except ValueError:
                 self._fail(f"a number of {len(text)} digits; no more than 4300 can be read")
-        if place.kind is Kind.INTEGER or not _DECIMAL.fullmatch(text):
-            wanted = "an integer such as 12" if place.kind is Kind.INTEGER else "a decimal such as 12.50"
+        if element.kind is ContentType.INTEGER or not _DECIMAL.fullmatch(text):
+            wanted = (
+                "an integer such as 12" if element.kind is ContentType.INTEGER else "a decimal such as 12.50"
+            )
             self._fail(f"{shown(text)} is not a number as R4 writes it: {wanted} is expected")
         try:
             value = Decimal(text)
@@ -280,13 +292,13 @@ class _Reader:
 
     def _check_content(self, frame: _Frame) -> None:
         """An element without children: lawful for a resource, and with an attribute that says something."""
-        place = frame.place
-        if place is None or place.kind is Kind.ROOT:
+        element = frame.element
+        if element is None or element.kind is ContentType.ROOT:
             return
-        if place.kind is Kind.RESOURCE:
-            self._fail(f"<{place.name}> is empty, a resource is expected in it")
+        if element.kind is ContentType.RESOURCE:
+            self._fail(f"<{element.name}> is empty, a resource is expected in it")
         if not frame.target:
-            self._fail(f"<{place.name}> is empty; leave it out")
+            self._fail(f"<{element.name}> is empty; leave it out")
 
     # --- findings -------------------------------------------------------------------------------------------------
 
@@ -308,11 +320,11 @@ class _Reader:
         steps: list[str] = []
         frames = [*self.stack[1:], self.frame] if self.stack else []
         for above, frame in zip(self.stack, frames, strict=True):
-            place = frame.place
-            if place is None or (place.kind is Kind.ROOT and steps):
+            element = frame.element
+            if element is None or (element.kind is ContentType.ROOT and steps):
                 continue
-            items = above.target.get(place.name) if place.repeats else None
-            steps.append(f"{place.name}[{max(len(items) - 1, 0)}]" if items is not None else place.name)
+            items = above.target.get(element.name) if element.repeats else None
+            steps.append(f"{element.name}[{max(len(items) - 1, 0)}]" if items is not None else element.name)
         return ".".join(steps)
 
 

@@ -14,10 +14,10 @@ from fhir_bridge.fhir.definitions import Element, TypeDefinition
 __all__ = [
     "FHIR",
     "XHTML",
-    "Kind",
-    "Place",
+    "ContentType",
     "Shape",
-    "resource_places",
+    "XmlElement",
+    "resource_elements",
     "resource_shape",
     "shape_at",
     "type_shape",
@@ -27,7 +27,7 @@ FHIR = "http://hl7.org/fhir"
 XHTML = "http://www.w3.org/1999/xhtml"
 
 
-class Kind(IntEnum):
+class ContentType(IntEnum):
     """What an element holds; up to `DECIMAL` it is a primitive with the attribute `value`."""
 
     TEXT = 0
@@ -40,18 +40,18 @@ class Kind(IntEnum):
     ROOT = 7
 
 
-_KINDS = {
-    "boolean": Kind.BOOLEAN,
-    "integer": Kind.INTEGER,
-    "unsignedInt": Kind.INTEGER,
-    "positiveInt": Kind.INTEGER,
-    "decimal": Kind.DECIMAL,
-    "xhtml": Kind.DIV,
-    "Resource": Kind.RESOURCE,
+_CONTENT_TYPES = {
+    "boolean": ContentType.BOOLEAN,
+    "integer": ContentType.INTEGER,
+    "unsignedInt": ContentType.INTEGER,
+    "positiveInt": ContentType.INTEGER,
+    "decimal": ContentType.DECIMAL,
+    "xhtml": ContentType.DIV,
+    "Resource": ContentType.RESOURCE,
 }
 
 
-class Place:
+class XmlElement:
     """An element where it stands in its type.
 
     Attributes:
@@ -69,7 +69,7 @@ class Place:
         self,
         name: str,
         path: str,
-        kind: Kind,
+        kind: ContentType,
         type_name: str,
         order: int = 0,
         *,
@@ -106,32 +106,36 @@ class Shape:
     def __init__(self, path: str, definition: TypeDefinition, elements: tuple[Element, ...]) -> None:
         self.path = path
         self.resource = path if definition.kind == "resource" and path == definition.name else None
-        self.by_name: dict[str, Place] = {}
-        self.by_tag: dict[str, Place] = {}
-        self.attributes: dict[str, Place] = {}
+        self.by_name: dict[str, XmlElement] = {}
+        self.by_tag: dict[str, XmlElement] = {}
+        self.attributes: dict[str, XmlElement] = {}
         for order, element in enumerate(elements):
             if self.resource is None and (
                 element.name == "id" or (path, element.name) == ("Extension", "url")
             ):
                 code = element.type_codes[0]
-                self.attributes[element.name] = Place(element.name, element.path, Kind.TEXT, code, order)
+                self.attributes[element.name] = XmlElement(
+                    element.name, element.path, ContentType.TEXT, code, order
+                )
                 continue
             inner = element.content_reference or element.id
             own = bool(definition.children(inner))
             for name, code in element.json_names.items():
-                kind = Kind.OBJECT
-                if code in _KINDS:
-                    kind = _KINDS[code]
+                kind = ContentType.OBJECT
+                if code in _CONTENT_TYPES:
+                    kind = _CONTENT_TYPES[code]
                 elif definitions.is_primitive(code):
-                    kind = Kind.TEXT
+                    kind = ContentType.TEXT
                 within = (definition.name, inner) if own else (code, code)
-                if kind <= Kind.DECIMAL:
+                if kind <= ContentType.DECIMAL:
                     within = ("Element", "Element")
-                place = Place(name, element.path, kind, code, order, repeats=element.is_list, inner=within)
-                self.by_name[name] = place
-                self.by_tag[f"{XHTML if kind is Kind.DIV else FHIR} {name}"] = place
+                slot = XmlElement(
+                    name, element.path, kind, code, order, repeats=element.is_list, inner=within
+                )
+                self.by_name[name] = slot
+                self.by_tag[f"{XHTML if kind is ContentType.DIV else FHIR} {name}"] = slot
 
-    def place(self, name: str) -> Place | None:
+    def element(self, name: str) -> XmlElement | None:
         """The place of a JSON property, attributes included."""
         return self.by_name.get(name) or self.attributes.get(name)
 
@@ -158,6 +162,9 @@ def resource_shape(name: object) -> Shape | None:
 
 
 @cache
-def resource_places() -> dict[str, Place]:
+def resource_elements() -> dict[str, XmlElement]:
     """Every resource type as the one element that stands where a resource is expected, by XML name."""
-    return {f"{FHIR} {name}": Place(name, name, Kind.ROOT, name) for name in definitions.resource_types()}
+    return {
+        f"{FHIR} {name}": XmlElement(name, name, ContentType.ROOT, name)
+        for name in definitions.resource_types()
+    }

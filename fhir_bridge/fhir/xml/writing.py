@@ -10,12 +10,12 @@ from itertools import pairwise
 from typing import Any
 
 from fhir_bridge.fhir import definitions
-from fhir_bridge.fhir.json_kinds import kind_of
+from fhir_bridge.fhir.json_types import json_type
 from fhir_bridge.fhir.serialization import MAX_DEPTH, decimal_text
+from fhir_bridge.fhir.xml.error_messages import shown, unknown_property
 from fhir_bridge.fhir.xml.errors import XmlError
-from fhir_bridge.fhir.xml.hints import shown, unknown_property
 from fhir_bridge.fhir.xml.narrative import xhtml_of
-from fhir_bridge.fhir.xml.shapes import FHIR, Kind, Place, Shape, resource_shape
+from fhir_bridge.fhir.xml.shapes import FHIR, ContentType, Shape, XmlElement, resource_shape
 
 __all__ = ["dumps"]
 
@@ -58,12 +58,14 @@ class _Writer:
 
     def resource(self, value: Any, namespace: str, depth: int) -> None:
         if not isinstance(value, dict):
-            raise _Unwritable(f"{_kind(value)}; a resource is expected")
+            raise _Unwritable(f"{_json_type(value)}; a resource is expected")
         name = value.get("resourceType")
         shape = resource_shape(name)
         if shape is None:
-            found = f"{shown(name)} is no resource type of R4" if isinstance(name, str) else "no resourceType"
-            raise _Unwritable(f"{found}; a resource is expected")
+            result = (
+                f"{shown(name)} is no resource type of R4" if isinstance(name, str) else "no resourceType"
+            )
+            raise _Unwritable(f"{result}; a resource is expected")
         self.comments(value, depth)
         self.add(f"{self.line(depth)}<{name}{namespace}")
         self.content(value, shape, f"{name}", depth)
@@ -80,34 +82,36 @@ class _Writer:
             self.add("/>")
             return
         self.add(">")
-        for place, content, shadow in items:
+        for element, content, shadow in items:
             try:
-                self.element(place, content, shadow, depth + 1)
+                self.element(element, content, shadow, depth + 1)
             except _Unwritable as problem:
-                if not (place.repeats and problem.steps and problem.steps[-1].startswith("[")):
-                    problem.steps.append(place.name)
+                if not (element.repeats and problem.steps and problem.steps[-1].startswith("[")):
+                    problem.steps.append(element.name)
                 else:
-                    problem.steps[-1] = place.name + problem.steps[-1]
+                    problem.steps[-1] = element.name + problem.steps[-1]
                 raise
         self.add(f"{self.line(depth)}</{name}>")
 
-    def element(self, place: Place, content: Any, shadow: Any, depth: int) -> None:
-        if not place.repeats:
+    def element(self, xml_element: XmlElement, content: Any, shadow: Any, depth: int) -> None:
+        if not xml_element.repeats:
             if isinstance(content, list):
-                raise _Unwritable(f"an array; {place.path} stands once: {_WANTED[place.kind]} is expected")
-            self.one(place, content, shadow, depth)
+                raise _Unwritable(
+                    f"an array; {xml_element.path} stands once: {_WANTED[xml_element.kind]} is expected"
+                )
+            self.single(xml_element, content, shadow, depth)
             return
-        for index, (item, beside) in enumerate(_pairs(place, content, shadow)):
+        for index, (item, beside) in enumerate(_pairs(xml_element, content, shadow)):
             try:
-                self.one(place, item, beside, depth)
+                self.single(xml_element, item, beside, depth)
             except _Unwritable as problem:
                 problem.steps.append(f"[{index}]")
                 raise
 
-    def one(self, place: Place, value: Any, shadow: Any, depth: int) -> None:
-        kind, name = place.kind, place.name
-        if kind <= Kind.DECIMAL:
-            text = None if value is None else _quoted(_primitive(value, place))
+    def single(self, element: XmlElement, value: Any, shadow: Any, depth: int) -> None:
+        kind, name = element.kind, element.name
+        if kind <= ContentType.DECIMAL:
+            text = None if value is None else _quoted(_primitive(value, element))
             if shadow is None:
                 if text is None:
                     raise _Unwritable("null without an extension; leave it out")
@@ -115,20 +119,20 @@ class _Writer:
                 return
             if not isinstance(shadow, dict) or not shadow:
                 raise _Unwritable(
-                    f"{place.shadow} is {_kind(shadow)}; an object with id or extension is expected"
+                    f"{element.shadow} is {_json_type(shadow)}; an object with id or extension is expected"
                 )
             self.comments(shadow, depth)
             self.add(f"{self.line(depth)}<{name}" + (f' value="{text}"' if text is not None else ""))
-            self.content(shadow, place.shape, name, depth)
-        elif kind is Kind.OBJECT:
+            self.content(shadow, element.shape, name, depth)
+        elif kind is ContentType.OBJECT:
             if not isinstance(value, dict):
-                raise _Unwritable(f"{_kind(value)}; an object ({place.type}) is expected")
+                raise _Unwritable(f"{_json_type(value)}; an object ({element.type}) is expected")
             if not value:
                 raise _Unwritable("an empty object; leave it out")
             self.comments(value, depth)
             self.add(f"{self.line(depth)}<{name}")
-            self.content(value, place.shape, name, depth)
-        elif kind is Kind.DIV:
+            self.content(value, element.shape, name, depth)
+        elif kind is ContentType.DIV:
             self.add(self.line(depth))
             try:
                 self.add(xhtml_of(_text(value, name)))
@@ -147,32 +151,32 @@ class _Writer:
                 self.add(f"{self.line(depth)}<!--{text}{' ' if text.endswith('-') else ''}-->")
 
 
-def _in_order(value: dict[str, Any], shape: Shape) -> list[tuple[Place, Any, Any]]:
+def _in_order(value: dict[str, Any], shape: Shape) -> list[tuple[XmlElement, Any, Any]]:
     """Elements with their values and companions, in the order of the type."""
     known = shape.by_name
-    items: list[tuple[Place, Any, Any]] = []
+    items: list[tuple[XmlElement, Any, Any]] = []
     last, sorted_ = -1, True
     for key, content in value.items():
-        place = known.get(key)
-        if place is not None:
+        element = known.get(key)
+        if element is not None:
             if content is None:
-                raise _Unwritable("null; leave it out", place.name)
-            shadow = value.get(place.shadow) if place.kind <= Kind.DECIMAL else None
+                raise _Unwritable("null; leave it out", element.name)
+            shadow = value.get(element.shadow) if element.kind <= ContentType.DECIMAL else None
         else:
-            place = known.get(key[1:]) if key.startswith("_") else None
-            if place is None or place.kind > Kind.DECIMAL:
+            element = known.get(key[1:]) if key.startswith("_") else None
+            if element is None or element.kind > ContentType.DECIMAL:
                 if key in shape.attributes or key in _COMMENTS or (key == "resourceType" and shape.resource):
                     continue
                 raise _Unwritable(unknown_property(key, shape))
             if content is None:
-                raise _Unwritable(f"{key} is null; leave it out", place.name)
-            if place.name in value:
+                raise _Unwritable(f"{key} is null; leave it out", element.name)
+            if element.name in value:
                 continue
             content, shadow = None, content
-        if place.order <= last:
+        if element.order <= last:
             sorted_ = False
-        last = place.order
-        items.append((place, content, shadow))
+        last = element.order
+        items.append((element, content, shadow))
     if not sorted_:
         items.sort(key=lambda item: item[0].order)
         for (first, *_), (second, *_) in pairwise(items):
@@ -183,32 +187,34 @@ def _in_order(value: dict[str, Any], shape: Shape) -> list[tuple[Place, Any, Any
     return items
 
 
-def _pairs(place: Place, values: Any, shadows: Any) -> Iterator[tuple[Any, Any]]:
+def _pairs(element: XmlElement, values: Any, shadows: Any) -> Iterator[tuple[Any, Any]]:
     """The items of a list, each with its companion (R4 json.html#primitive)."""
     if values is not None and not isinstance(values, list):
-        raise _Unwritable(f"{_kind(values)}; {place.path} repeats: an array is expected")
+        raise _Unwritable(f"{_json_type(values)}; {element.path} repeats: an array is expected")
     if values is not None and not values:
         raise _Unwritable("an empty array; leave it out")
     if shadows is None:
         return zip(values or (), [None] * len(values or ()), strict=True)
     if not isinstance(shadows, list) or not shadows:
-        raise _Unwritable(f"{place.shadow} is {_kind(shadows)}; {place.path} repeats: an array is expected")
+        raise _Unwritable(
+            f"{element.shadow} is {_json_type(shadows)}; {element.path} repeats: an array is expected"
+        )
     if values is None:
         return zip([None] * len(shadows), shadows, strict=True)
     if len(values) != len(shadows):
         raise _Unwritable(
-            f"{len(values)} items and {len(shadows)} in {place.shadow}; null pads the shorter of them"
+            f"{len(values)} items and {len(shadows)} in {element.shadow}; null pads the shorter of them"
         )
     return zip(values, shadows, strict=True)
 
 
-def _primitive(value: Any, place: Place) -> str:
-    kind = place.kind
-    if kind is Kind.TEXT:
+def _primitive(value: Any, element: XmlElement) -> str:
+    kind = element.kind
+    if kind is ContentType.TEXT:
         if isinstance(value, str) and value:
             return value
-        return _text(value, place.type)
-    if kind is Kind.BOOLEAN:
+        return _text(value, element.type)
+    if kind is ContentType.BOOLEAN:
         if value is True or value is False:
             return "true" if value else "false"
     elif not isinstance(value, bool):
@@ -217,26 +223,26 @@ def _primitive(value: Any, place: Place) -> str:
                 return str(value)
             except ValueError as error:  # Python's own limit on digits
                 raise _Unwritable("a number of more digits than can be written") from error
-        if kind is Kind.DECIMAL:
+        if kind is ContentType.DECIMAL:
             if isinstance(value, Decimal) and value.is_finite():
                 return decimal_text(value)
             if isinstance(value, float) and math.isfinite(value):
                 return repr(value)
-    shown_value = shown(str(value)) if isinstance(value, (float, Decimal)) else _kind(value)
+    shown_value = shown(str(value)) if isinstance(value, (float, Decimal)) else _json_type(value)
     raise _Unwritable(f"{shown_value}; {_WANTED[kind]} is expected")
 
 
 def _text(value: Any, name: str) -> str:
     if not isinstance(value, str):
-        raise _Unwritable(f"{_kind(value)}; a string ({name}) is expected")
+        raise _Unwritable(f"{_json_type(value)}; a string ({name}) is expected")
     if not value:
         raise _Unwritable("an empty string; leave it out")
     return value
 
 
-def _kind(value: Any) -> str:
+def _json_type(value: Any) -> str:
     """The JSON kind of a value; an object or array without content is told as empty."""
-    kind = kind_of(value)
+    kind = json_type(value)
     return kind.replace("an ", "an empty ", 1) if isinstance(value, dict | list) and not value else kind
 
 
@@ -264,10 +270,10 @@ def dumps(resource: dict[str, Any], *, indent: bool = False) -> bytes:
     if indent:
         writer.add("\n")
     text = "".join(writer.parts)
-    odd = _NOT_XML.search(text)
-    if odd is not None:
-        reason = f"the character U+{ord(odd.group()):04X}, which XML can't hold"
-        raise XmlError(reason, expression=_place_of(resource, odd.group()))
+    match = _NOT_XML.search(text)
+    if match is not None:
+        reason = f"the character U+{ord(match.group()):04X}, which XML can't hold"
+        raise XmlError(reason, expression=_location_of(resource, match.group()))
     return text.encode()
 
 
@@ -277,7 +283,7 @@ def _expression(resource: Any, steps: list[str]) -> str:
     return ".".join([root, *reversed(steps)])
 
 
-def _place_of(resource: dict[str, Any], character: str) -> str:
+def _location_of(resource: dict[str, Any], character: str) -> str:
     """Where in the resource a character stands."""
     waiting: list[tuple[str, Any]] = [(str(resource["resourceType"]), resource)]
     while waiting:

@@ -61,22 +61,24 @@ def read_catalogue(
     """
     text = read_text(path, "name the encoding (for example --encoding cp1252)", encoding)
     lines = text.splitlines(keepends=True)
-    said = _SEPARATOR.match(lines[0]) if lines else None
-    skipped = 1 if said else 0
+    statement = _SEPARATOR.match(lines[0]) if lines else None
+    skipped = 1 if statement else 0
     if len(lines) <= skipped:
         raise TerminologyFileError(path, "is empty; a catalogue has a header and a row for each code")
     reader = csv.reader(
-        islice(lines, skipped, None), delimiter=said[1] if said else _delimiter(lines[0]), strict=True
+        islice(lines, skipped, None),
+        delimiter=statement[1] if statement else _delimiter(lines[0]),
+        strict=True,
     )
     terms: dict[LocalTerm, None] = {}
     faults: list[str] = []
     try:
-        places = _places(path, next(reader), columns or {})
+        locations = _column_positions(path, next(reader), columns or {})
         for row in reader:
             if not any(cell.strip() for cell in row):
                 continue
             try:
-                terms[_term(row, places, system, language)] = None
+                terms[_term(row, locations, system, language)] = None
             except ValueError as error:
                 faults.append(f"line {reader.line_num + skipped}{error}")
     except csv.Error as error:
@@ -104,26 +106,26 @@ def _delimiter(header: str) -> str:
     return max(_DELIMITERS, key=header.count)
 
 
-def _places(path: Path, header: Sequence[str], columns: Mapping[str, str]) -> dict[str, int]:
+def _column_positions(path: Path, header: Sequence[str], columns: Mapping[str, str]) -> dict[str, int]:
     names = [cell.strip() for cell in header]
     folded = [fold(name).replace(" ", "") for name in names]
-    places = {}
+    locations = {}
     for field, column in columns.items():
         if field not in FIELDS:
             raise TerminologyFileError(path, f"there is no field {field}; fields are {', '.join(FIELDS)}")
         if column not in names:
             raise TerminologyFileError(path, f"has no column {column!r}; it has {', '.join(names)}")
-        places[field] = names.index(column)
+        locations[field] = names.index(column)
     for find in (_alone, _within):
         for field, usual in FIELDS.items():
-            found = find(usual, folded)
-            if field not in places and found is not None and found not in places.values():
-                places[field] = found
-    if "name" not in places:
+            result = find(usual, folded)
+            if field not in locations and result is not None and result not in locations.values():
+                locations[field] = result
+    if "name" not in locations:
         raise TerminologyFileError(
             path, f"which column holds the names? It has {', '.join(names)}; say --column name=COLUMN"
         )
-    return places
+    return locations
 
 
 def _alone(usual: Sequence[str], folded: Sequence[str]) -> int | None:
@@ -135,7 +137,7 @@ def _within(usual: Sequence[str], folded: Sequence[str]) -> int | None:
     return next((i for name in long for i, column in enumerate(folded) if name in column), None)
 
 
-def _term(row: Sequence[str], places: Mapping[str, int], system: str, language: str | None) -> LocalTerm:
+def _term(row: Sequence[str], locations: Mapping[str, int], system: str, language: str | None) -> LocalTerm:
     """The term of a row.
 
     Raises:
@@ -143,8 +145,8 @@ def _term(row: Sequence[str], places: Mapping[str, int], system: str, language: 
     """
 
     def cell(field: str) -> str:
-        place = places.get(field, len(row))
-        return row[place].strip() if place < len(row) else ""
+        location = locations.get(field, len(row))
+        return row[location].strip() if location < len(row) else ""
 
     if not cell("name"):
         raise ValueError(" has no name; fill it in or take the row out")

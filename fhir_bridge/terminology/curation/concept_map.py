@@ -63,8 +63,8 @@ def _usual_target(entry: Entry) -> str:
 def _element(entry: Entry) -> dict[str, Any]:
     decision = entry.decision
     assert decision is not None
-    said = f"{'chosen' if decision.target else 'no code'}: {decision.by}, {decision.at[:10]}"
-    comment = f"{said}; {decision.note}" if decision.note else said
+    text = f"{'chosen' if decision.target else 'no code'}: {decision.by}, {decision.at[:10]}"
+    comment = f"{text}; {decision.note}" if decision.note else text
     element: dict[str, Any] = {"code": entry.term.code or entry.term.name, "display": entry.term.name}
     if decision.target is None:
         element["target"] = [{"equivalence": "unmatched", "comment": comment}]

@@ -84,7 +84,8 @@ class Review:
             FileExistsError: the file is there: a review is never written over.
         """
         entries = [
-            Entry(str(number), one.term, one.found or one.near) for number, one in enumerate(suggested, 1)
+            Entry(str(number), item.term, item.suggestions or item.near)
+            for number, item in enumerate(suggested, 1)
         ]
         with path.open("x", encoding="utf-8") as file:
             for entry in entries:
@@ -249,14 +250,14 @@ def _append(path: Path, lines: Sequence[str]) -> None:
 
 def _end_of_last_line(file: BinaryIO) -> int:
     """Where the last whole line ends, looked for from the end of the file."""
-    place = file.seek(0, os.SEEK_END)
-    while place:
-        start = max(0, place - _BLOCK)
+    location = file.seek(0, os.SEEK_END)
+    while location:
+        start = max(0, location - _BLOCK)
         file.seek(start)
-        found = file.read(place - start).rfind(b"\n")
-        if found >= 0:
-            return start + found + 1
-        place = start
+        result = file.read(location - start).rfind(b"\n")
+        if result >= 0:
+            return start + result + 1
+        location = start
     return 0
 
 

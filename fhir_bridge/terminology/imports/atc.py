@@ -78,8 +78,8 @@ def read(source: Source, staging: Staging, options: Options) -> None:
 def _xml(source: Source) -> list[str]:
     """Files of rows with ATC codes, those that name them first."""
     starts = {name: source.start(name) for name in source.files(".xml")}
-    found = [name for name, start in starts.items() if _ROW.search(start)]
-    return sorted(found, key=lambda name: b" Name=" not in starts[name])
+    results = [name for name, start in starts.items() if _ROW.search(start)]
+    return sorted(results, key=lambda name: b" Name=" not in starts[name])
 
 
 def _tables(source: Source) -> list[str]:
@@ -95,23 +95,23 @@ def _columns(source: Source, name: str) -> tuple[str, str, str, dict[str, str], 
     for separator in (",", ";", "\t"):
         header = next(csv.reader([lines[0]], delimiter=separator), [])
         by_name = {column.strip().lower(): column for column in header}
-        code = next((by_name[one] for one in _CODES if one in by_name), None)
-        label = next((by_name[one] for one in _NAMES if one in by_name and by_name[one] != code), None)
+        code = next((by_name[item] for item in _CODES if item in by_name), None)
+        label = next((by_name[item] for item in _NAMES if item in by_name and by_name[item] != code), None)
         if code is None or label is None:
             continue
-        place = header.index(code)
+        location = header.index(code)
         rows = [
             row
             for row in csv.reader(lines[1:-1] or lines[1:], delimiter=separator)
             if len(row) == len(header)
         ]
-        if not rows or not all(_CODE.fullmatch(row[place].strip()) for row in rows):
+        if not rows or not all(_CODE.fullmatch(row[location].strip()) for row in rows):
             continue
         others = {}
-        for told, names in (("ddd", _DDD), ("unit", _UNIT), ("route", _ROUTE), ("note", _NOTE)):
-            column = next((by_name[one] for one in names if one in by_name), None)
+        for details, names in (("ddd", _DDD), ("unit", _UNIT), ("route", _ROUTE), ("note", _NOTE)):
+            column = next((by_name[item] for item in names if item in by_name), None)
             if column:
-                others[told] = column
+                others[details] = column
         return separator, code, label, others, likely_encoding(source, name)
     return None
 
@@ -136,7 +136,7 @@ class _Atc:
         self._batch = Batch(staging, staging.system(header))
         self._names: dict[str, str] = {}
 
-    def add(self, label: str, line: int, code: str, name: str, told: Mapping[str, str]) -> None:
+    def add(self, label: str, line: int, code: str, name: str, statements: Mapping[str, str]) -> None:
         """Take a row; the name is empty in a list of DDDs."""
         if not _CODE.fullmatch(code):
             raise ImportProblem(label, line, f'has "{code[:40]}" where an ATC code is expected')
@@ -145,7 +145,7 @@ class _Atc:
             self._batch.concept(ConceptRow(code, name, None, True, len(code) < 7, line))
         elif name and name != self._names[code]:
             self._batch.name(DesignationRow(code, name, self._language))
-        values = {key: value.strip() for key, value in told.items() if value.strip() not in ("", "NA")}
+        values = {key: value.strip() for key, value in statements.items() if value.strip() not in ("", "NA")}
         if "ddd" in values:
             dose = (values[key] for key in ("ddd", "unit", "route") if key in values)
             self._batch.value(code, "DDD", " ".join(dose))
@@ -156,9 +156,9 @@ class _Atc:
         """Takes rows of WHO's XML."""
 
         def add(row: Element) -> None:
-            told = {key: row.get(name) for key, name in _ATTRIBUTES.items()}
-            told["note"] = row.get("DDDComment") or row.get("Comment")
-            self.add(label, row.line, row.get("ATCCode").strip(), row.get("Name").strip(), told)
+            metadata = {key: row.get(name) for key, name in _ATTRIBUTES.items()}
+            metadata["note"] = row.get("DDDComment") or row.get("Comment")
+            self.add(label, row.line, row.get("ATCCode").strip(), row.get("Name").strip(), metadata)
 
         return add
 
@@ -172,7 +172,7 @@ class _Atc:
             return
         for code in self._names:
             shorter = (code[:size] for size in reversed(_LEVELS) if size < len(code))
-            above = next((one for one in shorter if one in self._names), None)
+            above = next((item for item in shorter if item in self._names), None)
             if above:
                 self._batch.edge(code, above)
         self._batch.flush()

@@ -57,7 +57,7 @@ def read(source: Source, staging: Staging, options: Options) -> None:
     Raises:
         ImportProblem: not well-formed, without code or title, or of an unknown classification and no `--system`.
     """
-    name = next((one for one in source.files(*_ENDINGS) if _is_claml(source, one)), None)
+    name = next((file for file in source.files(*_ENDINGS) if _is_claml(source, file)), None)
     if name is None:
         raise ImportProblem(str(source.path), None, "holds no ClaML file")
     _ClaML(source, name, staging, options).read()
@@ -98,13 +98,15 @@ class _ClaML:
             self._class(element)
 
     def _begin(self, title: Element) -> None:
-        told = f"{title.get('name')} {title.text()}".strip()
+        title_text = f"{title.get('name')} {title.text()}".strip()
         url = self.options.system or next(
-            (url for pattern, url in _SYSTEMS if re.search(pattern, told, re.IGNORECASE)), None
+            (url for pattern, url in _SYSTEMS if re.search(pattern, title_text, re.IGNORECASE)), None
         )
         if url is None:
             raise ImportProblem(
-                self.label, title.line, f'is titled "{told}", a classification not known here; give --system'
+                self.label,
+                title.line,
+                f'is titled "{title_text}", a classification not known here; give --system',
             )
         self.header = SystemHeader(
             url,
@@ -135,7 +137,7 @@ class _ClaML:
             self.staging.note("classes without a preferred label")
         display = names[0][0] if names else None
         self.names[code] = display or code
-        definitions = [label_text(one) for one in _labels(element, "definition")]
+        definitions = [label_text(label) for label in _labels(element, "definition")]
         abstract = kind in _ABSTRACT
         self.batch.concept(
             ConceptRow(code, display, " ".join(definitions) or None, True, abstract, element.line), parents
@@ -149,16 +151,16 @@ class _ClaML:
 
     def _names(self, element: Element) -> list[tuple[str, str | None, str]]:
         """Names with their language and use: what the class is called by itself first, then what below its parent."""
-        found: list[tuple[str, str | None, str]] = []
+        results: list[tuple[str, str | None, str]] = []
         for kind in _LABELS:
             for label in _labels(element, kind):
                 language = label.get("xml:lang") or self.language
                 self.language = self.language or language
                 name = (label_text(label, references=False), language)
-                if name[0] and name not in [one[:2] for one in found]:
-                    found.append((*name, kind))
-        found.sort(key=lambda one: one[1] != self.language)
-        return found
+                if name[0] and name not in [item[:2] for item in results]:
+                    results.append((*name, kind))
+        results.sort(key=lambda item: item[1] != self.language)
+        return results
 
     def _rubrics(self, code: str, element: Element, batch: Batch) -> None:
         for rubric in element.all("Rubric"):
@@ -178,12 +180,12 @@ class _ClaML:
 
     def _build_modified(self, batch: Batch) -> None:
         """Codes that are made with modifiers, but for those that are listed."""
-        made = 0
+        result = 0
         for code, base, above, modifier in self.modifiers.codes():
             if code in self.lines:
                 continue
-            made += 1
-            if made > _MAX_MODIFIED:
+            result += 1
+            if result > _MAX_MODIFIED:
                 raise ImportProblem(self.label, self.lines[base], "makes too many codes with its modifiers")
             self.lines[code] = self.lines[base]
             names = self._names(modifier)

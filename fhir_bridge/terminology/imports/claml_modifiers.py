@@ -61,29 +61,29 @@ class Modifiers:
             parents,
             abstract,
             {
-                by.get("code"): frozenset(one.get("code") for one in by.all("ValidModifierClass"))
+                by.get("code"): frozenset(item.get("code") for item in by.all("ValidModifierClass"))
                 for by in element.all("ModifiedBy")
             },
-            frozenset(one.get("code") for one in element.all("ExcludeModifier")),
+            frozenset(item.get("code") for item in element.all("ExcludeModifier")),
         )
 
     def codes(self) -> Iterator[Modified]:
         """The codes that are made, each after the one that it is made from."""
-        for base, one in self._classes.items():
-            if not one.abstract and base not in self._with_below:
+        for base, item in self._classes.items():
+            if not item.abstract and base not in self._with_below:
                 yield from self._of(base)
 
     def _of(self, base: str) -> Iterator[Modified]:
         own = self._classes[base].named
         steps: list[list[Element]] = []
         for name, valid in self._effective(base, frozenset()).items():
-            choices = [one for one in self._choices.get(name, ()) if not valid or one.get("code") in valid]
+            choices = [item for item in self._choices.get(name, ()) if not valid or item.get("code") in valid]
             if not choices:
                 self.missing.add(name)
             elif name in own or not ("." in base and _is_dotted(choices)):
                 steps.append(choices)
         level: list[tuple[str, list[Element]]] = [(base, [])]
-        for choices in sorted(steps, key=lambda one: not _is_dotted(one)):
+        for choices in sorted(steps, key=lambda item: not _is_dotted(item)):
             following = []
             for above, before in level:
                 for choice in choices:
@@ -95,25 +95,25 @@ class Modifiers:
 
     def _effective(self, code: str, below: frozenset[str]) -> dict[str, frozenset[str]]:
         """Modifiers of a class with their valid choices, those of the classes above it first."""
-        one = self._classes.get(code)
-        if one is None or code in below:
+        entry = self._classes.get(code)
+        if entry is None or code in below:
             return {}
-        found: dict[str, frozenset[str]] = {}
-        for parent in one.parents:
-            found.update(self._effective(parent, below | {code}))
-        found.update(one.named)
-        return {name: valid for name, valid in found.items() if name not in one.excluded}
+        results: dict[str, frozenset[str]] = {}
+        for parent in entry.parents:
+            results.update(self._effective(parent, below | {code}))
+        results.update(entry.named)
+        return {name: valid for name, valid in results.items() if name not in entry.excluded}
 
 
 def _is_dotted(choices: list[Element]) -> bool:
     """Whether they make the fourth character, which stands after a dot."""
-    return all(one.get("code").startswith(".") for one in choices)
+    return all(choice.get("code").startswith(".") for choice in choices)
 
 
 def _excluded(choice: Element, before: list[Element]) -> bool:
     """Whether a choice can't follow those that were taken before it (ExcludeOnPrecedingModifier)."""
-    against = {(one.get("modifier"), one.get("code")) for one in choice.all("ExcludeOnPrecedingModifier")}
-    return any((one.get("modifier"), one.get("code")) in against for one in before)
+    against = {(item.get("modifier"), item.get("code")) for item in choice.all("ExcludeOnPrecedingModifier")}
+    return any((item.get("modifier"), item.get("code")) in against for item in before)
 
 
 def _joined(base: str, suffix: str) -> str:

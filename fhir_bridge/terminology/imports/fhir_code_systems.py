@@ -52,14 +52,14 @@ def streamed_nodes(
 ) -> Iterator[Node]:
     """The same of a list that is too large to be parsed as a whole."""
     _bounded(depth)
-    for one in json.elements(concepts):
-        if one.is_small:
-            yield from nodes_of(_concept(json.parsed(one), one.line), one.line, parent, depth)
+    for element in json.elements(concepts):
+        if element.is_small:
+            yield from nodes_of(_concept(json.parsed(element), element.line), element.line, parent, depth)
             continue
-        concept, large = json.outline(one)
+        concept, large = json.outline(element)
         below = large.pop("concept", None)
         concept.update((name, json.parsed(value)) for name, value in large.items())
-        yield from nodes_of([concept], one.line, parent, depth)
+        yield from nodes_of([concept], element.line, parent, depth)
         if below is not None:
             yield from streamed_nodes(json, below, concept.get("code"), depth + 1)
 
@@ -80,9 +80,12 @@ def read_code_system(
     """
     declared = [
         PropertyDefinition(
-            str(one.get("code")), str(one.get("type") or "string"), text(one, "uri"), text(one, "description")
+            str(item.get("code")),
+            str(item.get("type") or "string"),
+            text(item, "uri"),
+            text(item, "description"),
         )
-        for one in objects(head, "property", "property")
+        for item in objects(head, "property", "property")
     ]
     names = PropertyNames(declared)
     metadata = {key: value for key, value in head.items() if key not in ("concept", "text", "contained")}
@@ -127,10 +130,10 @@ def _put(batch: Batch, node: Node, names: PropertyNames) -> None:
     inactive = abstract = False
     parents = [] if parent is None else [parent]
     for entry in objects(concept, "property", f'property of "{code}"'):
-        found = property_value(entry)
-        if found is None:
+        result = property_value(entry)
+        if result is None:
             continue
-        name, value, kind = found
+        name, value, kind = result
         told = value_text(value)
         if name in names.parent:
             parents.append(told)

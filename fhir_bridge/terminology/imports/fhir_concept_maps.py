@@ -31,22 +31,24 @@ _RELATIONSHIPS = {
 
 def groups_of(groups: Iterable[Mapping[str, Any]]) -> list[Group]:
     """Groups that were parsed."""
-    return [_parsed_group(place, group) for place, group in enumerate(groups)]
+    return [_parsed_group(location, group) for location, group in enumerate(groups)]
 
 
 def streamed_groups(json: JsonText, groups: Span) -> list[Group]:
     """Groups that are too large to be parsed as a whole."""
-    found: list[Group] = []
-    for place, one in enumerate(json.elements(groups)):
-        if one.is_small:
-            found.append(_placed_group(json, place, one))
+    results: list[Group] = []
+    for location, item in enumerate(json.elements(groups)):
+        if item.is_small:
+            results.append(_placed_group(json, location, item))
             continue
-        group, large = json.outline(one)
+        group, large = json.outline(item)
         elements = large.get("element")
-        found.append(
-            _parsed_group(place, group) if elements is None else (group, partial(_streamed, json, elements))
+        results.append(
+            _parsed_group(location, group)
+            if elements is None
+            else (group, partial(_streamed, json, elements))
         )
-    return found
+    return results
 
 
 def read_concept_map(
@@ -70,19 +72,19 @@ def read_concept_map(
     staging.map_rows(staging.concept_map(header), _rows(groups, staging))
 
 
-def _parsed_group(place: int, group: Mapping[str, Any]) -> Group:
+def _parsed_group(position: int, group: Mapping[str, Any]) -> Group:
     bare = {key: value for key, value in group.items() if key != "element"}
-    return bare, lambda: objects(group, "element", f"group[{place}].element")
+    return bare, lambda: objects(group, "element", f"group[{position}].element")
 
 
 def _streamed(json: JsonText, elements: Span) -> Iterator[Mapping[str, Any]]:
-    return (_object(json.parsed(one)) for one in json.elements(elements))
+    return (_object(json.parsed(element)) for element in json.elements(elements))
 
 
-def _placed_group(json: JsonText, place: int, group: Span) -> Group:
+def _placed_group(json: JsonText, position: int, group: Span) -> Group:
     """A small group; its elements are parsed again when they are asked for, since there may be many such groups."""
-    bare, _ = _parsed_group(place, _object(json.parsed(group)))
-    return bare, lambda: _parsed_group(place, json.parsed(group))[1]()
+    bare, _ = _parsed_group(position, _object(json.parsed(group)))
+    return bare, lambda: _parsed_group(position, json.parsed(group))[1]()
 
 
 def _object(value: Any) -> Mapping[str, Any]:
@@ -92,7 +94,7 @@ def _object(value: Any) -> Mapping[str, Any]:
 
 
 def _rows(groups: list[Group], staging: Staging) -> Iterator[MapRow]:
-    for place, (group, elements) in enumerate(groups):
+    for location, (group, elements) in enumerate(groups):
         source, target_system = text(group, "source"), text(group, "target")
         for element in elements():
             code = element.get("code")
@@ -102,10 +104,10 @@ def _rows(groups: list[Group], staging: Staging) -> Iterator[MapRow]:
             display = text(element, "display")
             targets = objects(element, "target", f'target of "{code}"')
             if not targets:
-                yield MapRow(source, code, display, None, None, None, "unmatched", None, None, place)
+                yield MapRow(source, code, display, None, None, None, "unmatched", None, None, location)
             for target in targets:
                 more = {key: target[key] for key in ("dependsOn", "product", "extension") if key in target}
-                told = target.get("equivalence")
+                equivalence = target.get("equivalence")
                 to = text(target, "code")
                 yield MapRow(
                     source,
@@ -114,8 +116,8 @@ def _rows(groups: list[Group], staging: Staging) -> Iterator[MapRow]:
                     target_system if to else None,
                     to,
                     text(target, "display"),
-                    str(told or _RELATIONSHIPS.get(str(target.get("relationship")), "equivalent")),
+                    str(equivalence or _RELATIONSHIPS.get(str(target.get("relationship")), "equivalent")),
                     text(target, "comment"),
                     dumps(more) if more else None,
-                    place,
+                    location,
                 )

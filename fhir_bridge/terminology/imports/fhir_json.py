@@ -187,8 +187,8 @@ class _Reader:
             if "resource" in large:
                 self._placed(json, large["resource"])
             return
-        found = json.parsed(entry)
-        inner = found.get("resource") if isinstance(found, dict) else None
+        result = json.parsed(entry)
+        inner = result.get("resource") if isinstance(result, dict) else None
         if isinstance(inner, dict) and inner.get("resourceType") in _KINDS:
             self._parsed(inner, json.label, entry.line)
 

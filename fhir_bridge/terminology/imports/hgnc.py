@@ -58,8 +58,8 @@ def read(source: Source, staging: Staging, options: Options) -> None:
     optional = (*_NAMES, *_LISTS, *_VALUES, *_DATES)
     with Batch(staging, system) as batch:
         for line, row in separated_rows(source, name, "\t", _WANTED, optional):
-            code, symbol, full, status = (_bare(one) for one in row[:4])
-            told = dict(zip(optional, row[4:], strict=True))
+            code, symbol, full, status = (_bare(item) for item in row[:4])
+            metadata = dict(zip(optional, row[4:], strict=True))
             if not code.startswith("HGNC:") or not code[5:].isdigit():
                 raise ImportProblem(
                     source.label(name), line, f'has "{code[:40]}" where an HGNC id is expected'
@@ -68,15 +68,15 @@ def read(source: Source, staging: Staging, options: Options) -> None:
             if full:
                 batch.name(DesignationRow(code, full, "en", None, "name"))
             for column in _NAMES:
-                for text in _list(told[column]):
+                for text in _list(metadata[column]):
                     batch.name(DesignationRow(code, text, None if "symbol" in column else "en", None, column))
             for column in _LISTS:
-                for text in _list(told[column]):
+                for text in _list(metadata[column]):
                     batch.value(code, column, text)
             for column in _VALUES:
-                batch.value(code, column, _bare(told[column]))
+                batch.value(code, column, _bare(metadata[column]))
             batch.value(code, "status", status, "code")
-            newest = max(newest, *(_bare(told[column])[:10] for column in _DATES))
+            newest = max(newest, *(_bare(metadata[column])[:10] for column in _DATES))
     header.version = header.version or newest or None
 
 

@@ -71,8 +71,8 @@ def read(source: Source, staging: Staging, options: Options) -> None:
     system = staging.system(header)
     with Batch(staging, system) as batch:
         if tabular is not None:
-            found = _Tabular(source, tabular, batch).read()
-            header.version = header.version or found or _year(source, tabular)
+            result = _Tabular(source, tabular, batch).read()
+            header.version = header.version or result or _year(source, tabular)
         elif order is not None:
             _read_order(source, order, batch, str if procedures else dotted)
             header.version = header.version or _year(source, order)
@@ -100,10 +100,10 @@ def _is_pcs(source: Source, name: str) -> bool:
 
 
 def _year(source: Source, name: str) -> str | None:
-    found = re.search(r"(?<!\d)(20[0-9]{2})(?!\d)", name) or re.search(
+    match = re.search(r"(?<!\d)(20[0-9]{2})(?!\d)", name) or re.search(
         r"(?<!\d)(20[0-9]{2})(?!\d)", source.path.name
     )
-    return found[1] if found else None
+    return match[1] if match else None
 
 
 def _read_order(source: Source, name: str, batch: Batch, written: Callable[[str], str]) -> None:
@@ -131,11 +131,11 @@ def _read_order(source: Source, name: str, batch: Batch, written: Callable[[str]
 
 def _without(note: str) -> list[tuple[str, str]]:
     """7th characters that a note takes from codes with a certain 6th: (7th characters, 6th characters)."""
-    found = _NOT_APPLICABLE.match(note)
-    if found is None:
+    match = _NOT_APPLICABLE.match(note)
+    if match is None:
         return []
-    sixth = "".join(re.findall(r"(?:^| or )([0-9A-Z])(?= - |,|$)", found[2]))
-    return [("".join(re.findall(r"\b[A-Z]\b", found[1])), sixth)]
+    sixth = "".join(re.findall(r"(?:^| or )([0-9A-Z])(?= - |,|$)", match[2]))
+    return [("".join(re.findall(r"\b[A-Z]\b", match[1])), sixth)]
 
 
 @dataclass
@@ -221,8 +221,8 @@ class _Tabular:
         if node.kind == "section" and "-" not in code:  # of one category, which has the same code
             node.kept = False
             return
-        below = next(([one.name] for one in reversed(self.nodes[:-1]) if one.kept), [])
-        seventh = next((one.seventh for one in reversed(self.nodes) if one.seventh), {})
+        below = next(([item.name] for item in reversed(self.nodes[:-1]) if item.kept), [])
+        seventh = next((item.seventh for item in reversed(self.nodes) if item.seventh), {})
         extended = seventh if not has_below and node.kind == "diag" and len(code) < 8 else {}
         abstract = has_below or bool(extended) or node.kind != "diag"
         self.batch.concept(ConceptRow(code, node.description or code, None, True, abstract, node.line), below)
@@ -235,8 +235,8 @@ class _Tabular:
         for character, text in extended.items():
             if any(
                 character in characters and plain[5] in sixth
-                for one in self.nodes
-                for characters, sixth in one.without
+                for item in self.nodes
+                for characters, sixth in item.without
             ):
                 continue
             full = dotted(plain + character)

@@ -57,12 +57,14 @@ def read(source: Source, staging: Staging, options: Options) -> None:
     Raises:
         ImportProblem: a file is not JSON, or an entry has no code or no name.
     """
-    found = list(_files(source))
-    if not found:
+    results = list(_files(source))
+    if not results:
         raise ImportProblem(str(source.path), None, "holds none of the tables of iso-codes")
-    if options.system is not None and len(found) > 1:
-        raise ImportProblem(str(source.path), None, f"holds {len(found)} tables; --system can name one only")
-    for name, key in found:
+    if options.system is not None and len(results) > 1:
+        raise ImportProblem(
+            str(source.path), None, f"holds {len(results)} tables; --system can name one only"
+        )
+    for name, key in results:
         label = source.label(name)
         entries = parsed(source.start(name, _MAX), label, 1).get(key)
         if not isinstance(entries, list):
@@ -78,8 +80,8 @@ def read(source: Source, staging: Staging, options: Options) -> None:
         )
         with Batch(staging, staging.system(header)) as batch:
             for codes in form.codes:
-                for place, entry in enumerate(entries, 1):
-                    _put(batch, entry, codes, form, f"{label}, entry {place}")
+                for location, entry in enumerate(entries, 1):
+                    _put(batch, entry, codes, form, f"{label}, entry {location}")
 
 
 def _put(batch: Batch, entry: Any, kind: str, form: _Form, where: str) -> None:
@@ -106,6 +108,6 @@ def _text(entry: Any, member: str) -> str | None:
 def _files(source: Source) -> Iterator[tuple[str, str]]:
     """Tables with the key of their list."""
     for name in source.files(".json"):
-        found = _KEY.match(source.start(name, 200))
-        if found:
-            yield name, found[1].decode()
+        match = _KEY.match(source.start(name, 200))
+        if match:
+            yield name, match[1].decode()

@@ -22,7 +22,7 @@ _RUN = re.compile(rb'(?:[^"{}\[\]]++|"(?:[^"\\]++|\\.)*+")*+', re.DOTALL)
 _STRING = re.compile(rb'"(?:[^"\\]++|\\.)*+"', re.DOTALL)
 _SCALAR = re.compile(rb"[^\s,:\[\]{}\"]++")
 _SPACE = re.compile(rb"[ \t\r\n]*+")
-_PLACE = re.compile(r":? \(?line \d+,? (?:column|byte) \d+[^;]*")
+_LOCATION = re.compile(r":? \(?line \d+,? (?:column|byte) \d+[^;]*")
 _OPENING, _CLOSING, _QUOTE = b"{[", b"}]", b'"'
 _STEP = 8 << 20
 _MAX_OPEN = 4 * MAX_DEPTH
@@ -164,17 +164,17 @@ class JsonText:
             if self._text[value.start : value.start + 1] == b"["
             else self.outline(value)[1].values()
         )
-        for one in inner:
-            self._check(one, depth + 1)
+        for item in inner:
+            self._check(item, depth + 1)
 
     def _value(self, start: int, line: int) -> Span:
         """The value that begins here; what is within it is only looked over."""
         first = self._text[start : start + 1]
         if first not in (b"{", b"["):
-            found = (_STRING if first == _QUOTE else _SCALAR).match(self._text, start)
-            if found is None:
+            result = (_STRING if first == _QUOTE else _SCALAR).match(self._text, start)
+            if result is None:
                 raise self._problem(start, line, "has no value where one is expected")
-            return Span(start, found.end(), line)
+            return Span(start, result.end(), line)
         at, size = start, len(self._text)
         opened: list[int] = []
         while True:
@@ -200,21 +200,21 @@ class JsonText:
 
     def _separated(self, value: Span, closing: bytes) -> int:
         """Where what follows a value begins, or the end of what holds it."""
-        place = self._after_space(value.end)
-        found = self._text[place : place + 1]
-        if found == closing:
-            return place
-        if found == b",":
-            following = self._after_space(place + 1)
+        location = self._after_space(value.end)
+        result = self._text[location : location + 1]
+        if result == closing:
+            return location
+        if result == b",":
+            following = self._after_space(location + 1)
             if self._text[following : following + 1] != closing:
                 return following
         what = f"has no comma or {closing.decode()} where one is expected"
-        what = what if found != b"," else "has a comma after the last of a list"
-        raise self._at(value.start, value.line, place, what)
+        what = what if result != b"," else "has a comma after the last of a list"
+        raise self._at(value.start, value.line, location, what)
 
     def _after_space(self, at: int) -> int:
-        found = _SPACE.match(self._text, at)
-        return at if found is None else found.end()
+        match = _SPACE.match(self._text, at)
+        return at if match is None else match.end()
 
     def _line(self, start: int, end: int, line: int) -> int:
         """The line of `end`, where `start` is in `line`."""
@@ -245,7 +245,7 @@ def parsed(text: bytes, label: str, line: int | None, start: int = 0) -> Any:
     try:
         return loads_exact(text)
     except JsonError as error:
-        reason = _PLACE.sub("", str(error))
+        reason = _LOCATION.sub("", str(error))
         at = f" (column {error.column})" if error.column and not start else ""
         inside = f" (in what begins at byte {start:,} of the file)" if start else ""
         where = (line or 1) + error.line - 1 if error.line else line

@@ -111,7 +111,7 @@ class _Loinc:
             *_NAMED[1:],
         )
         columns = (*wanted, *optional)
-        at = {column: place for place, column in enumerate(columns)}
+        at = {column: location for location, column in enumerate(columns)}
         plain = [(column, at[column]) for column in (*_PLAIN, "CLASS")]
         axes = [(column, at[column]) for column in _AXES[:-1]]
         named = [(column, at[column]) for column in _NAMED]
@@ -124,15 +124,17 @@ class _Loinc:
             self.known[code] = display or row[5]
             self._version(row[4])
             told = plain if code in self.linked else (*plain, *axes)
-            values.extend(PropertyRow(code, column, row[place]) for column, place in told if row[place])
+            values.extend(
+                PropertyRow(code, column, row[location]) for column, location in told if row[location]
+            )
             values.append(PropertyRow(code, "copyright", "3rdParty" if row[notice] else "LOINC"))
-            for column, place in ranks:
-                if row[place].isdigit() and row[place] != "0":
-                    values.append(PropertyRow(code, column, row[place], "integer"))
+            for column, location in ranks:
+                if row[location].isdigit() and row[location] != "0":
+                    values.append(PropertyRow(code, column, row[location], "integer"))
             names.extend(
-                DesignationRow(code, row[place], "en", SYSTEM, column)
-                for column, place in named
-                if row[place]
+                DesignationRow(code, row[location], "en", SYSTEM, column)
+                for column, location in named
+                if row[location]
             )
             if len(values) > 50_000:
                 self._put(values, names)
@@ -162,15 +164,15 @@ class _Loinc:
     def _release(self) -> str:
         """The release: the newest that a term was changed in, or that of the archive's name where it is newer."""
         for name in (self.source.path.name, *self.source.names[:1]):
-            if found := _RELEASE.search(name):
-                self._version(found[1])
+            if match := _RELEASE.search(name):
+                self._version(match[1])
         return ".".join(map(str, self.newest))
 
     def _declare(self) -> None:
         axis = "Coding" if self.linked else "string"
         declared = [
             *((column, axis) for column in _AXES[:-1]),
-            *((one, "string") for one in ("CLASS", *_PLAIN)),
+            *((item, "string") for item in ("CLASS", *_PLAIN)),
         ]
         declared += [("answer-list", "Coding"), ("answers-for", "Coding"), ("copyright", "string")]
         self.header.properties.extend(
@@ -246,9 +248,9 @@ class _Loinc:
             ),
         )
         for path in self.source.names:
-            found = _VARIANT.fullmatch(path.rsplit("/", 1)[-1])
-            if found:
-                language = "-".join(part for part in found.groups() if part)
+            match = _VARIANT.fullmatch(path.rsplit("/", 1)[-1])
+            if match:
+                language = "-".join(part for part in match.groups() if part)
                 self.staging.designations(self.system, self._variant(path, language))
 
     def _variant(self, path: str, language: str) -> Iterator[DesignationRow]:
@@ -260,12 +262,12 @@ class _Loinc:
         for _, row in csv_rows(self.source, path, ("LOINC_NUM",), (*_VARIANT_NAMES, *axes)):
             code, names, parts = row[0], row[1 : 1 + len(_VARIANT_NAMES)], row[1 + len(_VARIANT_NAMES) :]
             english = self.known.get(code) if not language.startswith("en") else None
-            told = [
+            variant_names = [
                 (column, name)
                 for column, name in zip(_VARIANT_NAMES, names, strict=True)
                 if name and name != english
             ]
-            if parts[0] and not any(column in _VARIANT_NAMES[:2] for column, _ in told):
-                told.insert(0, ("FullySpecifiedName", ":".join(part for part in parts if part)))
-            for column, name in told:
+            if parts[0] and not any(column in _VARIANT_NAMES[:2] for column, _ in variant_names):
+                variant_names.insert(0, ("FullySpecifiedName", ":".join(part for part in parts if part)))
+            for column, name in variant_names:
                 yield DesignationRow(code, name, language, SYSTEM, column)

@@ -45,14 +45,14 @@ class LoincFiles:
         """The path of a file, that nearest to the top where it stands several times; None where it isn't there."""
         lower = name.lower()
         return next(
-            (self._by_name[one] for one in (lower, *_OLDER.get(lower, ())) if one in self._by_name), None
+            (self._by_name[item] for item in (lower, *_OLDER.get(lower, ())) if item in self._by_name), None
         )
 
     def terms(self) -> str | None:
         """The table of terms: Loinc.csv, the core table, or a table with its columns under another name."""
-        found = self.find("Loinc.csv")
-        if found is not None:
-            return found
+        result = self.find("Loinc.csv")
+        if result is not None:
+            return result
         for path in self.source.files(".csv", ".txt"):
             header = self.source.first_line(path).upper()
             if all(column in header for column in ("LOINC_NUM", "LONG_COMMON_NAME", "STATUS")):
@@ -65,5 +65,5 @@ class LoincFiles:
         Raises:
             ImportProblem: a column is missing, or a line is broken.
         """
-        found = self.find(name)
-        return csv_rows(self.source, found, wanted, optional) if found else iter(())
+        result = self.find(name)
+        return csv_rows(self.source, result, wanted, optional) if result else iter(())

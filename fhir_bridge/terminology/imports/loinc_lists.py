@@ -74,18 +74,18 @@ class _Lists:
         optional = ("AnswerListOID", "SequenceNumber", "Score")
         for line, row in self.files.rows("AnswerList.csv", wanted, optional):
             number, name, answer, text, oid, sequence, score = row
-            one = lists.setdefault(number, {"name": name, "oid": oid, "answers": []})
+            item = lists.setdefault(number, {"name": name, "oid": oid, "answers": []})
             for code, display in ((number, name), (answer, text)):
                 if code and code not in self.known:
                     self.known[code] = display
                     new.append(ConceptRow(code, display, None, True, False, line, AUXILIARY))
             if answer:
-                place = int(sequence) if sequence.isdigit() else len(one["answers"]) + 1
-                one["answers"].append((place, _concept(answer, text, score)))
+                location = int(sequence) if sequence.isdigit() else len(item["answers"]) + 1
+                item["answers"].append((location, _concept(answer, text, score)))
         self.staging.concepts(self.system, new)
-        for number, one in lists.items():
-            answers = sorted(one["answers"], key=lambda answer: int(answer[0]))
-            self._value_set(number, one["name"], [concept for _, concept in answers], one["oid"])
+        for number, item in lists.items():
+            answers = sorted(item["answers"], key=lambda answer: int(answer[0]))
+            self._value_set(number, item["name"], [concept for _, concept in answers], item["oid"])
 
     def _links(self) -> Iterator[PropertyRow]:
         wanted = ("LoincNumber", "AnswerListId")

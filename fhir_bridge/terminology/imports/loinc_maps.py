@@ -47,11 +47,11 @@ def read_maps(files: LoincFiles, staging: Staging, version: str | None) -> None:
     for target, rows in parts.items():
         name = _TARGETS.get(target) or target.split("//", 1)[-1].strip("/").replace("/", "-")
         _put(staging, f"loinc-parts-to-{name}", target, rows, version)
-    for name, target, found in (
+    for name, target, result in (
         ("loinc-to-ieee-11073-10101", "urn:iso:std:iso:11073:10101", _devices(files)),
         ("loinc-to-radlex", "http://www.radlex.org", _playbook(files)),
     ):
-        if rows := list(dict.fromkeys(found)):
+        if rows := list(dict.fromkeys(result)):
             _put(staging, name, target, rows, version)
 
 
@@ -76,11 +76,11 @@ def _parts(files: LoincFiles) -> Iterator[MapRow]:
     wanted = ("PartNumber", "PartName", "ExtCodeId", "ExtCodeSystem")
     file = "PartRelatedCodeMapping.csv"
     for line, row in files.rows(file, wanted, ("ExtCodeDisplayName", "Equivalence")):
-        part, name, code, system, display, told = (value.strip() for value in row)
-        equivalence = told.lower() or "relatedto"
+        part, name, code, system, display, details = (value.strip() for value in row)
+        equivalence = details.lower() or "relatedto"
         if equivalence not in _EQUIVALENCES:
             label = files.source.label(files.find(file) or file)
-            raise ImportProblem(label, line, f'has the equivalence "{told[:40]}", which R4 does not have')
+            raise ImportProblem(label, line, f'has the equivalence "{details[:40]}", which R4 does not have')
         if part and code and system:
             yield MapRow(SYSTEM, part, name, system, code, display or None, equivalence)
 

@@ -134,9 +134,9 @@ class _Obo:
         for at, tag, value in tags:
             if tag == "synonym":
                 text, rest = self._quoted(at, value)
-                told = rest.partition("[")[0].split()
-                scope = next((one for one in told[:1] if one in _SCOPES), "RELATED")
-                kind = next((one for one in told if one not in _SCOPES), None)
+                details = rest.partition("[")[0].split()
+                scope = next((item for item in details[:1] if item in _SCOPES), "RELATED")
+                kind = next((item for item in details if item not in _SCOPES), None)
                 batch.name(DesignationRow(code, text, "en", None, scope, kind))
             elif tag == "alt_id":
                 alternatives.setdefault(_plain(value), (code, name, at))
@@ -153,10 +153,10 @@ class _Obo:
 
     def _quoted(self, line: int, value: str) -> tuple[str, str]:
         """The text in quotes and what follows it."""
-        found = _QUOTED.match(value)
-        if found is None:
+        match = _QUOTED.match(value)
+        if match is None:
             raise ImportProblem(self.label, line, "has no text in double quotes where one is expected")
-        return _ESCAPE.sub(lambda one: "\n" if one[1] == "n" else one[1], found[1]), found[2].strip()
+        return _ESCAPE.sub(lambda item: "\n" if item[1] == "n" else item[1], match[1]), match[2].strip()
 
 
 def _plain(value: str) -> str:

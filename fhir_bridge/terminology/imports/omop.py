@@ -137,8 +137,8 @@ def _vocabularies(source: Source) -> tuple[dict[str, str], str | None]:
     if name is None:
         return {}, None
     rows: dict[str, str] = {}
-    for _, (vocabulary, told) in _rows(source, name, ("vocabulary_id", "vocabulary_version")):
-        rows[vocabulary] = told
+    for _, (vocabulary, details) in _rows(source, name, ("vocabulary_id", "vocabulary_version")):
+        rows[vocabulary] = details
     return rows, rows.get("None") or None
 
 
@@ -172,8 +172,8 @@ def _relations(source: Source, staging: Staging, system: int) -> None:
 
 
 def _maps(staging: Staging, header: SystemHeader, versions: dict[str, str]) -> None:
-    found = "FROM x_maps m JOIN x_omop s ON s.id = m.source JOIN x_omop t ON t.id = m.target"
-    for (vocabulary,) in list(staging.rows(f"SELECT DISTINCT s.vocabulary {found} ORDER BY 1")):
+    result = "FROM x_maps m JOIN x_omop s ON s.id = m.source JOIN x_omop t ON t.id = m.target"
+    for (vocabulary,) in list(staging.rows(f"SELECT DISTINCT s.vocabulary {result} ORDER BY 1")):
         url = system_of(vocabulary)
         resource = {
             "resourceType": "ConceptMap",
@@ -189,7 +189,7 @@ def _maps(staging: Staging, header: SystemHeader, versions: dict[str, str]) -> N
             MapHeader(str(resource["url"]), header.version, str(resource["name"]), resource)
         )
         rows = staging.rows(
-            f"SELECT s.code, s.name, t.vocabulary, t.code, t.name, t.id {found} WHERE s.vocabulary = ?"
+            f"SELECT s.code, s.name, t.vocabulary, t.code, t.name, t.id {result} WHERE s.vocabulary = ?"
             " ORDER BY s.code, t.id",
             vocabulary,
         )
@@ -219,7 +219,7 @@ def _rows(source: Source, name: str, wanted: tuple[str, ...]) -> Iterator[Row]:
 
 def _file(source: Source, table: str) -> str | None:
     wanted = {f"{table}.csv", f"{table}.tsv", f"{table}.txt"}
-    found = [
-        one for one in source.names if one.rsplit("/", 1)[-1].upper() in {name.upper() for name in wanted}
+    results = [
+        item for item in source.names if item.rsplit("/", 1)[-1].upper() in {name.upper() for name in wanted}
     ]
-    return min(found, key=len) if found and not source.is_tar else None
+    return min(results, key=len) if results and not source.is_tar else None

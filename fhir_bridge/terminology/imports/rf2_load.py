@@ -69,10 +69,10 @@ def load(files: Files, staging: Staging) -> ReferenceSets:
             if row[2] == "1"
         ),
     )
-    found = ReferenceSets()
-    _members(files, staging, found)
+    sets = ReferenceSets()
+    _members(files, staging, sets)
     staging.db.execute("CREATE INDEX x_term_concept ON x_term (concept)")
-    return found
+    return sets
 
 
 def _upsert(table: str, columns: int, key: str, *changing: str) -> str:
@@ -155,7 +155,7 @@ def _group(label: str, line: int, text: str) -> int:
     raise ImportProblem(label, line, f'has "{text[:40]}" as relationshipGroup, where a number is expected')
 
 
-def _members(files: Files, staging: Staging, found: ReferenceSets) -> None:
+def _members(files: Files, staging: Staging, sets: ReferenceSets) -> None:
     """All reference sets but those for languages, whose members are descriptions."""
     for name in files.matching(_REFSET.pattern):
         base = name.rsplit("/", 1)[-1]
@@ -166,12 +166,12 @@ def _members(files: Files, staging: Staging, found: ReferenceSets) -> None:
         types = kinds[1] if len(kinds[1]) == len(columns) else "s" * len(columns)
         staging.insert(
             _upsert("x_member", 7, "id", "module", "fields"),
-            _member_rows(files, staging, name, tuple(zip(columns, types, strict=True)), found),
+            _member_rows(files, staging, name, tuple(zip(columns, types, strict=True)), sets),
         )
 
 
 def _member_rows(
-    files: Files, staging: Staging, name: str, fields: tuple[tuple[str, str], ...], found: ReferenceSets
+    files: Files, staging: Staging, name: str, fields: tuple[tuple[str, str], ...], sets: ReferenceSets
 ) -> Iterator[tuple[Any, ...]]:
     simple = _SIMPLE.search(name.rsplit("/", 1)[-1]) is not None
     columns = ("refsetId", "referencedComponentId", *(column for column, _ in fields))
@@ -179,11 +179,11 @@ def _member_rows(
         refset, component = identifier(label, line, row[4]), identifier(label, line, row[5])
         if not is_concept(component):
             continue
-        if found.fields.setdefault(refset, fields) != fields:
+        if sets.fields.setdefault(refset, fields) != fields:
             staging.note(f"reference set {refset} stands in several files with other fields: left out")
             continue
         if simple:
-            found.simple.add(refset)
+            sets.simple.add(refset)
         yield _row_id(row[0]), row[1], row[2], refset, component, row[3], orjson.dumps(row[6:])
 
 

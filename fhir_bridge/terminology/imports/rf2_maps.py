@@ -106,9 +106,9 @@ def _rows(files: Files) -> Iterator[tuple[Any, ...]]:
         identity, time, active, _, refset, component, group, priority, rule, advice, target, correlation = row
         equivalence = _CORRELATIONS.get(correlation, "relatedto") if target else "unmatched"
         comment = advice if rule in ("TRUE", "OTHERWISE TRUE", "") else f"{rule}: {advice}"
-        place = int(group) * 1000 + int(priority) if group.isdigit() and priority.isdigit() else 0
+        location = int(group) * 1000 + int(priority) if group.isdigit() and priority.isdigit() else 0
         del label, line
-        yield refset, component, target, time, active, equivalence, comment, place, identity
+        yield refset, component, target, time, active, equivalence, comment, location, identity
 
 
 def _header(refset: str, name: str | None, header: SystemHeader) -> MapHeader:

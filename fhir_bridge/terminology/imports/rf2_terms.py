@@ -62,18 +62,18 @@ class Terms:
             " t.module, t.time, d.refset, d.acceptability FROM x_concept c LEFT JOIN x_term t ON t.concept = c.id"
             " LEFT JOIN x_dialect d ON d.term = t.id AND d.active = 1 ORDER BY c.id, t.id, d.refset"
         )
-        for found, group in groupby(rows, itemgetter(0)):
+        for result, group in groupby(rows, itemgetter(0)):
             described = list(group)
-            yield self._named(str(found), described[0][1:6], [row[6:] for row in described])
+            yield self._named(str(result), described[0][1:6], [row[6:] for row in described])
 
     def _dialect_order(self) -> dict[int, int]:
         """Language reference sets, the one whose preferred terms are displays first."""
         counted = self._staging.rows(
             "SELECT refset, count(*) FROM x_dialect WHERE active = 1 GROUP BY refset ORDER BY 2 DESC"
         )
-        found = [refset for refset, _ in counted]
-        first = [refset for refset in (US, GB) if refset in found]
-        return {refset: place for place, refset in enumerate(dict.fromkeys([*first, *found]))}
+        results = [refset for refset, _ in counted]
+        first = [refset for refset in (US, GB) if refset in results]
+        return {refset: location for location, refset in enumerate(dict.fromkeys([*first, *results]))}
 
     def _named(self, code: str, concept: tuple[Any, ...], rows: list[tuple[Any, ...]]) -> Named:
         names = _Names(code, self._order, self._alike)
@@ -84,19 +84,26 @@ class Terms:
             term = list(group)
             _, kind, language, text, active, module, time = term[0][:7]
             dialects = {refset: acceptability for *_, refset, acceptability in term if refset is not None}
-            place = names.add(kind, language, text, dialects) if active and text else None
-            told.append((identity, self._kind(active, module, time, language, kind, dialects), text, place))
+            location = names.add(kind, language, text, dialects) if active and text else None
+            told.append(
+                (
+                    identity,
+                    self._description_type(active, module, time, language, kind, dialects),
+                    text,
+                    location,
+                )
+            )
         descriptions = [
-            (identity, kind, text if place is None else names.place(place))
-            for identity, kind, text, place in told
+            (identity, kind, text if location is None else names.place(location))
+            for identity, kind, text, location in told
         ]
-        made = orjson.dumps(descriptions) if descriptions else None
-        return Named(code, concept, names.display, names.definition, names.designations, made)
+        result = orjson.dumps(descriptions) if descriptions else None
+        return Named(code, concept, names.display, names.definition, names.designations, result)
 
-    def _kind(
+    def _description_type(
         self, active: int, module: str, time: str, language: str, kind: int, dialects: dict[int, int]
     ) -> int:
-        accepted = tuple((str(refset), str(one)) for refset, one in dialects.items())
+        accepted = tuple((str(refset), str(item)) for refset, item in dialects.items())
         key = (active, module, time, language, str(kind), accepted)
         return self.kinds.setdefault(key, len(self.kinds))
 
@@ -114,7 +121,7 @@ class _Names:
 
     def add(self, kind: int, language: str, text: str, dialects: dict[int, int]) -> int:
         """Add an active description; returns what `place` wants (from -1 down for those that are not preferred)."""
-        wanted = [refset for refset, one in dialects.items() if one == _PREFERRED]
+        wanted = [refset for refset, item in dialects.items() if item == _PREFERRED]
         if kind == DEFINITION:
             self.definition = self.definition or text
         elif kind == FSN:

@@ -44,7 +44,7 @@ _ARCHIVE = (
 _TERM_TYPES = (
     "SCD SBD GPCK BPCK SCDC SBDC SCDF SCDFP SCDG SCDGP SBDF SBDFP SBDG IN PIN MIN BN DF DFG PSN SY TMSY ET"
 ).split()
-_PLACES = {kind: place for place, kind in enumerate(_TERM_TYPES)}
+_RANKS = {term_type: rank for rank, term_type in enumerate(_TERM_TYPES)}
 _LANGUAGES = {"ENG": "en", "SPA": "es", "FRE": "fr", "GER": "de", "ITA": "it", "DUT": "nl"}
 _DATE = re.compile(r"(?<!\d)([01]\d[0-3]\d20\d\d)(?!\d)")
 
@@ -83,7 +83,7 @@ def read(source: Source, staging: Staging, options: Options) -> None:
         (
             (
                 row[0],
-                _PLACES.get(row[3], 99)
+                _RANKS.get(row[3], 99)
                 + (0 if row[2] == "RXNORM" else 500)
                 + (200 if row[6] in "OEY" and row[6] else 0),
                 row[5],
@@ -132,15 +132,15 @@ def _archived(source: Source, staging: Staging, batch: Batch) -> None:
     name = _file(source, "RXNATOMARCHIVE")
     if name is None:
         return
-    found: dict[str, tuple[int, str, str, str, int]] = {}
+    results: dict[str, tuple[int, str, str, str, int]] = {}
     columns = ("RXCUI", "STR", "SAB", "TTY", "MERGED_TO_RXCUI")
     for line, (cui, text, sab, kind, into) in separated_rows(source, name, "|", columns, header=_ARCHIVE):
-        place = _PLACES.get(kind, 99)
-        if sab == "RXNORM" and cui and (cui not in found or place < found[cui][0]):
-            found[cui] = (place, text, kind, into, line)
-    for cui, (place, text, kind, into, line) in found.items():
+        location = _RANKS.get(kind, 99)
+        if sab == "RXNORM" and cui and (cui not in results or location < results[cui][0]):
+            results[cui] = (location, text, kind, into, line)
+    for cui, (location, text, kind, into, line) in results.items():
         if next(staging.rows("SELECT 1 FROM x_atom WHERE cui = ? AND source = 'RXNORM'", cui), None) is None:
-            batch.concept(ConceptRow(cui, text, None, False, False, line, place))
+            batch.concept(ConceptRow(cui, text, None, False, False, line, location))
             batch.value(cui, "TTY", kind, "code")
             if into != cui:
                 batch.value(cui, "MERGED_TO_RXCUI", into, "code")
@@ -177,13 +177,13 @@ def _attributes(source: Source) -> Iterator[PropertyRow]:
 def _version(source: Source) -> str | None:
     """The release's day as MMDDYYYY, from the name of the archive or of a file in it."""
     for name in (source.path.name, *source.names):
-        found = _DATE.search(name)
-        if found:
-            return found[1]
+        match = _DATE.search(name)
+        if match:
+            return match[1]
     return None
 
 
 def _file(source: Source, name: str) -> str | None:
-    found = [one for one in source.names if one.rsplit("/", 1)[-1].upper() == f"{name}.RRF"]
-    preferred = [one for one in found if "prescribe" not in one.lower()]
-    return min(preferred or found, key=len) if found else None
+    results = [item for item in source.names if item.rsplit("/", 1)[-1].upper() == f"{name}.RRF"]
+    preferred = [item for item in results if "prescribe" not in item.lower()]
+    return min(preferred or results, key=len) if results else None

@@ -32,7 +32,7 @@ def objects(node: Mapping[str, Any], name: str, where: str) -> list[dict[str, An
         Misshapen: it is something else.
     """
     value = node.get(name, [])
-    if not isinstance(value, list) or not all(isinstance(one, dict) for one in value):
+    if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
         raise Misshapen(f"{where} is not a list of objects")
     return value
 

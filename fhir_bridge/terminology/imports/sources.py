@@ -32,7 +32,14 @@ MAX_RATIO = 300
 
 _SMALL = 32 << 20  # below this size a ratio does no harm
 _MAX_FILES = 500_000
-_BROKEN = (zipfile.BadZipFile, tarfile.TarError, zlib.error, EOFError, gzip.BadGzipFile, NotImplementedError)
+_MALFORMED = (
+    zipfile.BadZipFile,
+    tarfile.TarError,
+    zlib.error,
+    EOFError,
+    gzip.BadGzipFile,
+    NotImplementedError,
+)
 
 Progress = Callable[[int], None]
 
@@ -59,10 +66,10 @@ class Source:
         self.is_tar = False
         try:
             if path.is_dir():
-                found = (
+                files = (
                     file for file in path.rglob("*") if file.is_file() and not _hidden(file.relative_to(path))
                 )
-                self._sizes = {file.relative_to(path).as_posix(): file.stat().st_size for file in found}
+                self._sizes = {file.relative_to(path).as_posix(): file.stat().st_size for file in files}
             else:
                 with path.open("rb") as file:
                     start = file.read(4)
@@ -77,9 +84,9 @@ class Source:
         except OSError as error:
             self.close()
             raise ImportProblem(str(path), None, f"can't be read: {error.strerror}", "FB-TERM-030") from error
-        except _BROKEN as error:
+        except _MALFORMED as error:
             self.close()
-            raise self._broken(str(path), error) from error
+            raise self._malformed(str(path), error) from error
         except ImportProblem:
             self.close()
             raise
@@ -111,8 +118,8 @@ class Source:
             with self._raw(name) as raw:
                 counted = cast(io.RawIOBase, _Counted(raw, self._progress))
                 yield io.BufferedReader(counted, 1 << 18)
-        except _BROKEN as error:
-            raise self._broken(self.label(name), error) from error
+        except _MALFORMED as error:
+            raise self._malformed(self.label(name), error) from error
         except OSError as error:
             raise ImportProblem(self.label(name), None, f"can't be read: {error}", "FB-TERM-030") from error
 
@@ -152,8 +159,8 @@ class Source:
                         inner = archive.extractfile(member) if member.isfile() else None
                         if inner is not None:
                             yield member.name, inner
-        except _BROKEN as error:
-            raise self._broken(str(self.path), error) from error
+        except _MALFORMED as error:
+            raise self._malformed(str(self.path), error) from error
         except OSError as error:
             raise ImportProblem(str(self.path), None, f"can't be read: {error}", "FB-TERM-030") from error
 
@@ -176,42 +183,42 @@ class Source:
         return _Guard(gzip.GzipFile(fileobj=file), file, str(self.path))
 
     def _keep(self, file: IO[bytes]) -> IO[bytes]:
-        self._opened = [one for one in self._opened if not one.closed]
+        self._opened = [item for item in self._opened if not item.closed]
         self._opened.append(file)
         return file
 
     def _open_zip(self, file: IO[bytes], prefix: str) -> None:
         """Take the members of an archive; of one within it (`prefix` is its name), after it is unpacked."""
         archive = zipfile.ZipFile(file)
-        for one in archive.infolist():
-            if not one.filename:
+        for item in archive.infolist():
+            if not item.filename:
                 raise zipfile.BadZipFile("a member has no name")
-            name = prefix + one.filename
-            if one.is_dir() or _hidden(Path(one.filename)):
+            name = prefix + item.filename
+            if item.is_dir() or _hidden(Path(item.filename)):
                 continue
             if len(self._sizes) >= _MAX_FILES:
                 raise ImportProblem(
                     str(self.path), None, f"holds more than {_MAX_FILES:,} files", "FB-TERM-032"
                 )
-            if one.flag_bits & 1:
+            if item.flag_bits & 1:
                 raise ImportProblem(
                     f"{self.path}!{name}", None, "is encrypted; unpack the archive first", "FB-TERM-030"
                 )
-            if one.file_size > _SMALL and one.file_size > MAX_RATIO * max(one.compress_size, 1):
-                raise _bomb(f"{self.path}!{name}", one.file_size)
-            if one.filename.lower().endswith(".zip") and not prefix:
+            if item.file_size > _SMALL and item.file_size > MAX_RATIO * max(item.compress_size, 1):
+                raise _bomb(f"{self.path}!{name}", item.file_size)
+            if item.filename.lower().endswith(".zip") and not prefix:
                 inner = self._keep(tempfile.TemporaryFile())  # noqa: SIM115 - close() does
-                with archive.open(one) as packed:
+                with archive.open(item) as packed:
                     shutil.copyfileobj(packed, inner, 1 << 20)
                 self._open_zip(inner, f"{name}/")
                 continue
-            self._zips[name] = (archive, one.filename)
-            self._sizes[name] = one.file_size
+            self._zips[name] = (archive, item.filename)
+            self._sizes[name] = item.file_size
         if self.total > MAX_BYTES:
             raise _bomb(str(self.path), self.total)
 
     @staticmethod
-    def _broken(label: str, error: BaseException) -> ImportProblem:
+    def _malformed(label: str, error: BaseException) -> ImportProblem:
         return ImportProblem(
             label, None, f"is damaged or cut off ({error}); download it again", "FB-TERM-030"
         )

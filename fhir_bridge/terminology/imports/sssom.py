@@ -104,35 +104,37 @@ class _Set:
         missing = {"subject_id", "predicate_id", "object_id"} - set(columns)
         if missing:
             raise ImportProblem(self.label, None, f"has no column {', '.join(sorted(missing))}")
-        told = {**self._beside(), **self._metadata(comments)}
-        self.sources = tuple(str(told.get(name) or "") for name in ("subject_source", "object_source"))
-        curies = told.get("curie_map")
+        metadata = {**self._beside(), **self._metadata(comments)}
+        self.sources = tuple(str(metadata.get(name) or "") for name in ("subject_source", "object_source"))
+        curies = metadata.get("curie_map")
         if isinstance(curies, dict):
             self.prefixes = {str(key): str(value) for key, value in curies.items()}
         stem = re.sub(r"[^A-Za-z0-9.-]+", "-", self.source.path.name.split(".")[0]) or "sssom"
-        url = str(told.get("mapping_set_id") or f"urn:fhir-bridge:map:sssom:{stem}")
+        url = str(metadata.get("mapping_set_id") or f"urn:fhir-bridge:map:sssom:{stem}")
         version = self.options.version or (
-            str(told["mapping_set_version"]) if "mapping_set_version" in told else None
+            str(metadata["mapping_set_version"]) if "mapping_set_version" in metadata else None
         )
         resource: dict[str, Any] = {
             "resourceType": "ConceptMap",
             "url": url,
             "name": f"SSSOM_{re.sub(r'[^A-Za-z0-9]', '_', stem)}",
-            "title": str(told.get("mapping_set_title") or self.source.path.name),
+            "title": str(metadata.get("mapping_set_title") or self.source.path.name),
             "status": "active",
         }
-        if "license" in told:
-            resource["copyright"] = str(told["license"])
-        if "mapping_set_description" in told:
-            resource["description"] = str(told["mapping_set_description"])
+        if "license" in metadata:
+            resource["copyright"] = str(metadata["license"])
+        if "mapping_set_description" in metadata:
+            resource["description"] = str(metadata["mapping_set_description"])
         if version:
             resource["version"] = version
         number = self.staging.concept_map(MapHeader(url, version, str(resource["name"]), resource))
         self.staging.map_rows(number, self._rows(lines, columns))
 
     def _metadata(self, comments: list[str]) -> dict[str, Any]:
-        indent = min((len(one) - len(one.lstrip()) for one in comments if one.strip()), default=0)
-        return self._yaml("\n".join(one[indent:] for one in comments), self.label)
+        indent = min(
+            (len(comment) - len(comment.lstrip()) for comment in comments if comment.strip()), default=0
+        )
+        return self._yaml("\n".join(comment[indent:] for comment in comments), self.label)
 
     def _beside(self) -> dict[str, Any]:
         """The metadata of a YAML file of the same name in the same folder or archive."""
@@ -146,13 +148,13 @@ class _Set:
     @staticmethod
     def _yaml(text: str, label: str) -> dict[str, Any]:
         try:
-            found = YAML(typ="safe", pure=True).load(text)
+            result = YAML(typ="safe", pure=True).load(text)
         except YAMLError as error:
             raise ImportProblem(label, 1, f"has metadata that are not YAML: {str(error)[:200]}") from error
-        return found if isinstance(found, dict) else {}
+        return result if isinstance(result, dict) else {}
 
     def _rows(self, lines: Iterator[tuple[int, str]], columns: list[str]) -> Iterator[MapRow]:
-        at = {column: place for place, column in enumerate(columns)}
+        at = {column: location for location, column in enumerate(columns)}
         line = 0
 
         def texts() -> Iterator[str]:
@@ -171,13 +173,13 @@ class _Set:
                         self.label, line, f"has {len(fields)} fields, where {len(columns)} are expected"
                     )
                 row = {
-                    column: fields[place].strip() if place < len(fields) else ""
-                    for column, place in at.items()
+                    column: fields[location].strip() if location < len(fields) else ""
+                    for column, location in at.items()
                 }
-                for made in self._row(line, row):
-                    if made not in seen:
-                        seen.add(made)
-                        yield made
+                for result in self._row(line, row):
+                    if result not in seen:
+                        seen.add(result)
+                        yield result
         except csv.Error as error:
             raise ImportProblem(self.label, line, f"is not well-formed: {error}") from error
 
@@ -207,9 +209,9 @@ class _Set:
         if row.get("predicate_modifier", "").lower() == "not":
             equivalence = "disjoint"
         objects = row["object_id"].split("|")
-        for one in objects:
+        for item in objects:
             target_system, target = self._coding(
-                line, one.strip(), row.get("object_source") or self.sources[1]
+                line, item.strip(), row.get("object_source") or self.sources[1]
             )
             display = row.get("object_label") if len(objects) == 1 else None
             yield MapRow(
@@ -223,12 +225,12 @@ class _Set:
                 comment or None,
             )
 
-    def _coding(self, line: int, curie: str, told: str) -> tuple[str, str]:
-        found = coding(curie, self.prefixes)
-        if found is None and told.startswith("http") and ":" in curie:
-            return told, curie.partition(":")[2]
-        if found is None:
+    def _coding(self, line: int, curie: str, details: str) -> tuple[str, str]:
+        results = coding(curie, self.prefixes)
+        if results is None and details.startswith("http") and ":" in curie:
+            return details, curie.partition(":")[2]
+        if results is None:
             raise ImportProblem(
                 self.label, line, f'has "{curie[:60]}", whose prefix is not in the curie_map of the file'
             )
-        return found
+        return results

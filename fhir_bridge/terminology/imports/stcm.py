@@ -29,12 +29,12 @@ def read(source: Source, staging: Staging, options: Options) -> None:
     Raises:
         ImportProblem: a column is missing, or a row is broken.
     """
-    found = _file(source)
-    if found is None:
+    file = _file(source)
+    if file is None:
         raise ImportProblem(
             str(source.path), None, "holds no table with the columns of SOURCE_TO_CONCEPT_MAP"
         )
-    name, separator = found
+    name, separator = file
     maps: dict[str, list[MapRow]] = {}
     for vocabulary, row in _rows(source, name, separator, staging):
         maps.setdefault(vocabulary, []).append(row)

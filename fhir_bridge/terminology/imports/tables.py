@@ -142,19 +142,19 @@ def _is_padded(source: Source, name: str, delimiter: str) -> bool:
 def _picker(
     label: str, header: Sequence[str], wanted: Sequence[str], optional: Sequence[str]
 ) -> Callable[[Sequence[str]], tuple[str, ...]]:
-    places = {column.strip().lower(): place for place, column in reversed(list(enumerate(header)))}
-    missing = [column for column in wanted if column.lower() not in places]
+    locations = {column.strip().lower(): location for location, column in reversed(list(enumerate(header)))}
+    missing = [column for column in wanted if column.lower() not in locations]
     if missing:
         raise ImportProblem(
             label,
             1,
             f"has no column {', '.join(missing)}; the columns are {', '.join(header[:60])}",
         )
-    found = [places.get(column.lower()) for column in (*wanted, *optional)]
-    if None not in found and len(found) > 1:
-        getter: Callable[[Sequence[str]], tuple[str, ...]] = itemgetter(*found)
+    results = [locations.get(column.lower()) for column in (*wanted, *optional)]
+    if None not in results and len(results) > 1:
+        getter: Callable[[Sequence[str]], tuple[str, ...]] = itemgetter(*results)
         return getter
-    return lambda fields: tuple("" if place is None else fields[place] for place in found)
+    return lambda fields: tuple("" if location is None else fields[location] for location in results)
 
 
 def _not_decoded(source: Source, name: str, encoding: str) -> ImportProblem:

@@ -63,7 +63,7 @@ def _rows(source: Source, name: str, system: str, staging: Staging) -> Iterator[
     label = source.label(name)
     for line, row in csv_rows(source, name, _WANTED, _OPTIONAL):
         code, text, concept, status, concept_name, equivalence, by, on, comment, kind = (
-            one.strip() for one in row
+            item.strip() for item in row
         )
         if not code:
             raise ImportProblem(label, line, "has no sourceCode")

@@ -40,15 +40,15 @@ class Element:
 
     def text(self, without: frozenset[str] = frozenset()) -> str:
         """All text in it, white space made single; children of the names in `without` are left out."""
-        found: list[str] = []
+        results: list[str] = []
         waiting: list[str | Element] = [self]
         while waiting:
-            one = waiting.pop()
-            if isinstance(one, str):
-                found.append(one)
-            elif one is self or one.name not in without:
-                waiting.extend(reversed(one.parts))
-        return " ".join("".join(found).split())
+            item = waiting.pop()
+            if isinstance(item, str):
+                results.append(item)
+            elif item is self or item.name not in without:
+                waiting.extend(reversed(item.parts))
+        return " ".join("".join(results).split())
 
 
 def each_element(source: Source, name: str, wanted: frozenset[str], use: Callable[[Element], None]) -> None:

@@ -39,7 +39,7 @@ class Coded:
 
     def within(self, system: str) -> Coded:
         """The codings that name no system taken as the system's."""
-        named = [(place, {"system": system, **coding}) for place, coding in self.codings]
+        named = [(location, {"system": system, **coding}) for location, coding in self.codings]
         return (
             _of_concept(self.concept, named)
             if self.mode == "codeableConcept"
@@ -50,8 +50,8 @@ class Coded:
 def _of_concept(concept: Mapping[str, Any], codings: list[tuple[int, dict[str, Any]]]) -> Coded:
     """A CodeableConcept, copied together with its codings, to which the answer may add what was found out."""
     listed = list(concept.get("coding", ()))
-    for place, coding in codings:
-        listed[place] = coding
+    for location, coding in codings:
+        listed[location] = coding
     return Coded("codeableConcept", {**concept, "coding": listed} if listed else concept, codings)
 
 
@@ -64,11 +64,11 @@ def coded_value(parameters: Parameters, *, code_system: bool) -> Coded:
     Raises:
         OperationError: there is none, more than one, or one that can't be read.
     """
-    parameters.only_one("code", "coding", "codeableConcept")
+    parameters.require_at_most_one("code", "coding", "codeableConcept")
     concept = parameters.concept("codeableConcept")
     if concept is not None:
         listed = enumerate(concept.get("coding", ()))
-        return _of_concept(concept, [(place, {**one}) for place, one in listed])
+        return _of_concept(concept, [(location, {**item}) for location, item in listed])
     coding = parameters.coding("coding")
     if coding is not None:
         display = parameters.text("display")
@@ -85,14 +85,14 @@ def coded_value(parameters: Parameters, *, code_system: bool) -> Coded:
         else:
             system, version = parameters.text("system"), parameters.text("systemVersion", "version")
         if system or code_system or parameters.flag("inferSystem"):
-            given = {
+            input_value = {
                 "system": system,
                 "version": version,
                 "code": code,
                 "display": parameters.text("display"),
             }
             return Coded(
-                "code", {}, [(0, {name: value for name, value in given.items() if value is not None})]
+                "code", {}, [(0, {name: value for name, value in input_value.items() if value is not None})]
             )
     looked = "coding | codeableConcept | code"
     if not code_system:

@@ -90,37 +90,37 @@ def contains(
 ) -> dict[str, Any]:
     """The entry."""
     content = entry.content
-    found: dict[str, Any] = {}
+    results: dict[str, Any] = {}
     extensions = _extensions(entry, detail)
     if extensions:
-        found["extension"] = extensions
-    found["system"] = content.url
+        results["extension"] = extensions
+    results["system"] = content.url
     if with_version and content.version:
-        found["version"] = content.version
+        results["version"] = content.version
     if detail.abstract:
-        found["abstract"] = True
+        results["abstract"] = True
     if not detail.active:
-        found["inactive"] = True
-    found["code"] = entry.code
+        results["inactive"] = True
+    results["code"] = entry.code
     names = Names.of(content, detail, entry.reference, entry.language)
     shown = _shown(names, options)
     if shown is not None:
-        found["display"] = shown.value
+        results["display"] = shown.value
     designations = _designations(names, shown, options)
     if designations:
-        found["designation"] = designations
+        results["designation"] = designations
     properties = _properties(entry, detail, options, table)
     if properties:
-        found["property"] = [{"code": code, kind: value} for code, (kind, value) in properties.items()]
-    return found
+        results["property"] = [{"code": code, kind: value} for code, (kind, value) in properties.items()]
+    return results
 
 
 def _shown(names: Names, options: Options) -> Name | None:
     languages = options.languages
-    found = names.preferred(languages)
-    if found is None and languages is not None and not languages.closed:
-        found = names.preferred(None)
-    return found
+    name = names.preferred(languages)
+    if name is None and languages is not None and not languages.closed:
+        name = names.preferred(None)
+    return name
 
 
 def _designations(names: Names, shown: Name | None, options: Options) -> list[dict[str, Any]]:
@@ -144,18 +144,22 @@ def _wanted(name: Name, tokens: Sequence[str]) -> bool:
 
 
 def _extensions(entry: Entry, detail: ConceptDetail) -> list[Mapping[str, Any]]:
-    own = [one for one in detail.extensions if one.get("url") in _FROM_SYSTEM]
-    return own + [one for one in entry.reference.get("extension", ()) if one.get("url") in _FROM_VALUE_SET]
+    own = [extension for extension in detail.extensions if extension.get("url") in _FROM_SYSTEM]
+    return own + [
+        extension
+        for extension in entry.reference.get("extension", ())
+        if extension.get("url") in _FROM_VALUE_SET
+    ]
 
 
 def _properties(
     entry: Entry, detail: ConceptDetail, options: Options, table: PropertyTable
 ) -> dict[str, tuple[str, Any]]:
-    found: dict[str, tuple[str, Any]] = {}
+    results: dict[str, tuple[str, Any]] = {}
 
     def put(name: str, code: str, kind: str, value: Any) -> None:
         if value is not None:
-            found[table.code(code, CONCEPT_PROPERTIES + name)] = (kind, value)
+            results[table.code(code, CONCEPT_PROPERTIES + name)] = (kind, value)
 
     put("status", "status", "valueCode", _status(entry.content, detail))
     own, listed = detail.extensions, entry.reference.get("extension", ())
@@ -174,11 +178,11 @@ def _properties(
             codes = getattr(entry.content, "parents" if wanted == "parent" else "children")(entry.code)
             put(wanted, wanted, "valueCode", codes[0] if codes else None)
         else:
-            uris = {one.code: one.uri for one in entry.content.properties}
+            uris = {item.code: item.uri for item in entry.content.properties}
             for code, value, kind in detail.properties:
                 if wanted in (code, "*"):
-                    found[table.code(code, uris.get(code))] = (KINDS.get(kind, "valueString"), value)
-    return found
+                    results[table.code(code, uris.get(code))] = (KINDS.get(kind, "valueString"), value)
+    return results
 
 
 def _status(content: CodeSystemContent, detail: ConceptDetail) -> str | None:
@@ -190,7 +194,7 @@ def _status(content: CodeSystemContent, detail: ConceptDetail) -> str | None:
 
 
 def _extension(extensions: Sequence[Mapping[str, Any]], url: str) -> Any:
-    for one in extensions:
-        if one.get("url") == url:
-            return next((one[key] for key in one if key.startswith("value")), None)
+    for extension in extensions:
+        if extension.get("url") == url:
+            return next((extension[key] for key in extension if key.startswith("value")), None)
     return None

@@ -13,7 +13,7 @@ __all__ = ["check_display"]
 
 
 def check_display(
-    given: CodingAt,
+    coding_at: CodingAt,
     display: str,
     names: Names,
     content: CodeSystemContent,
@@ -27,25 +27,27 @@ def check_display(
     if match is not None:
         if match.status != "active":
             right = [n.value for n in names.all if n.displays and n.status == "active"]
-            findings.add(messages.inactive_display(given.path, given.code, display, match.status, right))
+            findings.add(
+                messages.inactive_display(coding_at.path, coding_at.code, display, match.status, right)
+            )
         return
     text = options.languages_text
     valid = names.valid(languages)
     if valid:
         issue = messages.wrong_display(
-            severity, given.path, system, given.code, display, valid, text, spacing=spacing
+            severity, coding_at.path, system, coding_at.code, display, valid, text, spacing=spacing
         )
     else:
         default = names.preferred(None)
         if default is None:
-            issue = messages.no_displays(given.path, system, given.code, display, text)
+            issue = messages.no_displays(coding_at.path, system, coding_at.code, display, text)
         else:
             known, _ = names.in_language(content.language).matching(display, None)
             issue = messages.display_unknown_for_language(
                 "information" if known else severity,
-                given.path,
+                coding_at.path,
                 system,
-                given.code,
+                coding_at.code,
                 display,
                 default.value,
                 text,

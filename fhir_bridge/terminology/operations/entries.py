@@ -48,18 +48,18 @@ class Entries:
         Raises:
             OperationError: there are more than `limit`, or something that is needed is missing or wrong.
         """
-        found: dict[tuple[str, str, str], Entry] = {}
+        entries: dict[tuple[str, str, str], Entry] = {}
         for entry in self.walk(value_set, pathway):
             system, version, code = entry.key
             key = (system, version if with_version and not self._options.versions_match else "", code)
-            kept = found.get(key)
+            kept = entries.get(key)
             if kept is None:
-                found[key] = entry
-                if limit is not None and len(found) > limit and not self._notes.endless:
+                entries[key] = entry
+                if limit is not None and len(entries) > limit and not self._notes.endless:
                     raise self.too_costly(value_set, limit)
             elif versions.order(version) > versions.order(kept.content.version or ""):
-                found[key] = entry
-        return list(found.values())
+                entries[key] = entry
+        return list(entries.values())
 
     def walk(self, value_set: ValueSetDefinition, pathway: tuple[str, ...] = ()) -> Iterator[Entry]:
         """The entries as they come; one that several includes have comes several times."""
@@ -133,7 +133,7 @@ class Entries:
                 content: CodeSystemContent = content,
                 others: Sequence[ValueSetDefinition] = others,
             ) -> bool:
-                return all(self._selector.member(one, content.url, code) for one in others) and self._shown(
+                return all(self._selector.member(item, content.url, code) for item in others) and self._shown(
                     value_set, content, code
                 )
 
@@ -156,7 +156,7 @@ class Entries:
             return filter(let_in, self._of_grammar(value_set, part, content, pathway))
         if options.filter:
             most = max(options.limits.codes, (options.offset or 0) + (options.count or 0)) + 1
-            hits = self._selector.found_by_text(
+            hits = self._selector.codes_by_text(
                 part, content, options.filter, most, active_only=options.active_only is True, also=let_in
             )
             if len(hits) >= most:
@@ -184,7 +184,7 @@ class Entries:
         filters = self._scope.filters(part, content)
         text = (self._options.filter or "").casefold()
         for entry in self.of(common, pathway, None, with_version=False):
-            if all(one.matches(entry.code) for one in filters) and text in entry.code.casefold():
+            if all(item.matches(entry.code) for item in filters) and text in entry.code.casefold():
                 yield entry.code
 
     def _shown(self, value_set: ValueSetDefinition, content: CodeSystemContent, code: str) -> bool:
@@ -237,7 +237,7 @@ class Entries:
         Raises:
             OperationError: one is not at hand, or they import each other in a circle.
         """
-        found = []
+        definitions = []
         for reference in part.value_sets:
             other = self._scope.value_set(reference, value_set)
             if other is None:
@@ -247,8 +247,8 @@ class Entries:
             if other.url and not reference.startswith("#"):
                 self._notes.parameter("used-valueset", "valueUri", other.canonical)
             self._notes.state(value_set, other.resource, other.canonical)
-            found.append(other)
-        return found
+            definitions.append(other)
+        return definitions
 
     def _imported(
         self, value_set: ValueSetDefinition, part: Part, pathway: tuple[str, ...]
@@ -268,7 +268,7 @@ class Entries:
             entries = self._of_imports[id(first)] = self.of(first, pathway, limit, several_versions(first))
         for entry in entries:
             if all(
-                self._selector.member(one, entry.content.url, entry.code) for one in others
+                self._selector.member(item, entry.content.url, entry.code) for item in others
             ) and self._shown(value_set, entry.content, entry.code):
                 yield entry
 
@@ -279,16 +279,16 @@ class Entries:
 
     def _excluder(self, value_set: ValueSetDefinition, part: Part, pathway: tuple[str, ...]) -> Any:
         others = self._imports(value_set, part, pathway)
-        for one in others:
-            self._cycles(one, pathway)
+        for include in others:
+            self._cycles(include, pathway)
 
         def imported(entry: Entry) -> bool:
-            return all(self._selector.member(one, entry.content.url, entry.code) for one in others)
+            return all(self._selector.member(include, entry.content.url, entry.code) for include in others)
 
         if part.system is None:
             return imported if others else lambda _: False
         content = self.content(value_set, part)
-        included = {one.version for one in value_set.includes if one.system == part.system}
+        included = {include.version for include in value_set.includes if include.system == part.system}
         across = self._options.versions_match
         if across is None:
             across = part.version not in included and part.version is not None and included != {None}
@@ -322,15 +322,15 @@ def several_versions(value_set: ValueSetDefinition) -> bool:
     for part in (*value_set.includes, *value_set.excludes):
         if part.system is not None:
             stated.setdefault(part.system, set()).add(part.version)
-    return any(len(found) > 1 for found in stated.values())
+    return any(len(result) > 1 for result in stated.values())
 
 
 def _newest_first(parts: Sequence[Part]) -> Sequence[Part]:
     """The includes in their order, several versions of one code system from the newest on."""
-    places: dict[str | None, int] = {}
-    for place, part in enumerate(parts):
-        places.setdefault(part.system, place)
-    if len(places) == len(parts):
+    locations: dict[str | None, int] = {}
+    for location, part in enumerate(parts):
+        locations.setdefault(part.system, location)
+    if len(locations) == len(parts):
         return parts
-    found = sorted(parts, key=lambda part: versions.order(part.version or ""), reverse=True)
-    return sorted(found, key=lambda part: places[part.system])
+    results = sorted(parts, key=lambda part: versions.order(part.version or ""), reverse=True)
+    return sorted(results, key=lambda part: locations[part.system])

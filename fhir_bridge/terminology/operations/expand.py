@@ -79,10 +79,10 @@ class Expander:
         left_out = {"expansion", "text", "contained", "meta"}
         if not self._options.include_definition:
             left_out.update(_DEFINITION)
-        found = {key: value for key, value in value_set.resource.items() if key not in left_out}
-        found.setdefault("resourceType", "ValueSet")
-        found.setdefault("status", "unknown")
-        return found
+        results = {key: value for key, value in value_set.resource.items() if key not in left_out}
+        results.setdefault("resourceType", "ValueSet")
+        results.setdefault("status", "unknown")
+        return results
 
     # --- selecting ---
 
@@ -148,11 +148,11 @@ class Expander:
         return contains(entry, detail, self._options, self._table, with_version=with_version)
 
     def _flat(self, page: Sequence[Entry], with_version: bool) -> list[dict[str, Any]]:
-        found = (self._json(entry, with_version) for entry in page)
-        return [one for one in found if one is not None]
+        results = (self._json(entry, with_version) for entry in page)
+        return [item for item in results if item is not None]
 
     def _tree(self, page: Sequence[Entry], with_version: bool) -> list[dict[str, Any]]:
         """Each entry below the nearest of its ancestors that is there too."""
-        made = {entry.key: self._json(entry, with_version) for entry in page}
-        nodes = {key: node for key, node in made.items() if node is not None}
+        results = {entry.key: self._json(entry, with_version) for entry in page}
+        nodes = {key: node for key, node in results.items() if node is not None}
         return nested(page, nodes) or list(nodes.values())

@@ -76,21 +76,21 @@ def compile_filter(
         raise OperationError(issue, status=400)
     try:
         if spec.property in ("concept", "code"):
-            made = _on_code(content, spec, tick)
+            result = _on_code(content, spec, tick)
         elif spec.property in ("constraint", "expression") and spec.op == "=":
-            made = _by_ecl(content, spec.value, tick)
+            result = _by_ecl(content, spec.value, tick)
         else:
-            made = _on_property(content, spec)
+            result = _on_property(content, spec)
     except RegexError as error:
         issue = messages.bad_regex(where, spec.property, spec.value, str(error))
         raise OperationError(issue, status=400) from error
     except EclError as error:
         issue = messages.bad_filter(where, spec.property, spec.op, spec.value, str(error))
         raise OperationError(issue, status=400) from error
-    if made is None:
+    if result is None:
         issue = messages.bad_filter(where, spec.property, spec.op, spec.value)
         raise OperationError(issue, status=400)
-    return made
+    return result
 
 
 def _by_ecl(content: CodeSystemContent, text: str, tick: Callable[[], None] | None) -> Filter:
@@ -130,7 +130,7 @@ def _on_code(content: CodeSystemContent, spec: FilterSpec, tick: Callable[[], No
     if op in ("in", "not-in"):
         if op == "in" and content.url == SNOMED and "," not in value:
             return _by_ecl(content, f"^{value}", tick)
-        listed = frozenset(content.find(one) or one for one in _split(value))
+        listed = frozenset(content.find(item) or item for item in _split(value))
         if op == "in":
             return Filter(lambda code: code in listed, lambda: _existing(content, sorted(listed)))
         return Filter(lambda code: code not in listed)
@@ -149,14 +149,14 @@ def _with_descendants(content: CodeSystemContent, root: str) -> Iterator[str]:
 
 def _with_ancestors(content: CodeSystemContent, root: str) -> Iterator[str]:
     """The code and all above it, each once, the ones above first."""
-    found: dict[str, None] = {}
+    results: dict[str, None] = {}
     level = [root] if content.find(root) is not None else []
     while level:
         for code in level:
-            found.pop(code, None)
-            found[code] = None
-        level = [above for code in level for above in content.parents(code) if above not in found]
-    return reversed(found)
+            results.pop(code, None)
+            results[code] = None
+        level = [above for code in level for above in content.parents(code) if above not in results]
+    return reversed(results)
 
 
 def _existing(content: CodeSystemContent, codes: list[str]) -> Iterator[str]:
@@ -192,7 +192,7 @@ def _on_property(content: CodeSystemContent, spec: FilterSpec) -> Filter | None:
         return Filter(lambda code: listed.isdisjoint(values(code)))
     if op == "regex":
         regex = compile_regex(value)
-        return Filter(lambda code: any(regex.matches(one) for one in values(code)))
+        return Filter(lambda code: any(regex.matches(item) for item in values(code)))
     if op == "exists" and value in ("true", "false"):
         wanted = value == "true"
         return Filter(lambda code: bool(values(code)) == wanted)
@@ -201,10 +201,10 @@ def _on_property(content: CodeSystemContent, spec: FilterSpec) -> Filter | None:
 
 def _below_any(content: CodeSystemContent, roots: list[str]) -> Filter:
     """LOINC's `ancestor` (R4 loinc.html): what is below one of the parts."""
-    found = [content.find(root) or root for root in roots]
+    results = [content.find(root) or root for root in roots]
     return Filter(
-        lambda code: any(code != root and content.is_a(code, root) for root in found),
-        _of_any(content.descendants, found),
+        lambda code: any(code != root and content.is_a(code, root) for root in results),
+        _of_any(content.descendants, results),
     )
 
 
@@ -220,10 +220,10 @@ def _having(
     if name in _BESIDE:
         beside = content.children if name == "parent" else content.parents
         return lambda value: iter(beside(value))
-    kind = next((one.type for one in content.properties if one.code == name), None)
+    kind = next((item.type for item in content.properties if item.code == name), None)
     if kind is None:
         return None
-    if kind == "Coding" and any(next(content.with_property(name, one), None) is None for one in values):
+    if kind == "Coding" and any(next(content.with_property(name, item), None) is None for item in values):
         return None
     return lambda value: content.with_property(name, value)
 
@@ -252,7 +252,7 @@ def _values(content: CodeSystemContent, name: str) -> Callable[[str], list[str]]
     """Reads a property's values of a code; None where the code system has no such property."""
     if isinstance(content, GrammarContent):
         return _grammar_values(content, name)
-    if any(one.code == name for one in content.properties) and name not in _BESIDE:
+    if any(item.code == name for item in content.properties) and name not in _BESIDE:
 
         def declared(code: str) -> list[str]:
             detail = content.get(code)

@@ -51,12 +51,12 @@ class Languages:
 
     def accepts(self, tag: str | None) -> bool:
         """Whether one of the named languages suits the tag; `*` suits each, and no tag suits always."""
-        return tag is None or any(one.match(tag) for one in self.wanted)
+        return tag is None or any(item.match(tag) for item in self.wanted)
 
     @property
     def closed(self) -> bool:
         """Whether other languages are ruled out (`*;q=0`)."""
-        return any(one.tag == "*" and one.quality <= 0 for one in self.wanted)
+        return any(item.tag == "*" and item.quality <= 0 for item in self.wanted)
 
 
 def _region(parts: list[str]) -> str | None:
@@ -70,7 +70,7 @@ def parse_languages(text: str) -> Languages:
     Raises:
         LanguageError: an entry is neither a language tag nor `*`.
     """
-    found: list[Language] = []
+    languages: list[Language] = []
     written: list[str] = []
     for entry in text.split(","):
         tag, *parameters = (part.strip() for part in entry.split(";"))
@@ -84,16 +84,16 @@ def parse_languages(text: str) -> Languages:
             if match is None:
                 raise LanguageError(f'"{parameter}" is not a quality between 0 and 1')
             quality = float(match[1])
-        found.append(Language(tag, quality))
+        languages.append(Language(tag, quality))
         written.append("; ".join([tag, *parameters]))
-    if not found:
+    if not languages:
         raise LanguageError("no language is named")
-    ordered = sorted(found, key=lambda one: -one.quality)
+    ordered = sorted(languages, key=lambda item: -item.quality)
     return Languages(_joined(text, written), tuple(ordered))
 
 
 def _joined(text: str, written: list[str]) -> str:
     """As it was written, apart from the blank after a comma, which stands where an entry has parameters."""
-    if any(";" in one for one in written) or ", " in text:
+    if any(";" in item for item in written) or ", " in text:
         return ", ".join(written)
     return ",".join(written)

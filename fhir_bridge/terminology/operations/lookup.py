@@ -27,7 +27,7 @@ def lookup(scope: Scope, parameters: Parameters, content: CodeSystemContent | No
     Raises:
         OperationError: the code system or the code is not at hand (404), or no code is named (400).
     """
-    parameters.only_one("code", "coding")
+    parameters.require_at_most_one("code", "coding")
     coding = parameters.coding("coding") or {}
     code = coding.get("code") or parameters.text("code")
     system, of_system = coding.get("system"), None
@@ -77,8 +77,8 @@ def _entries(
         yield "definition", "valueString", detail.definition
     yield "abstract", "valueBoolean", detail.abstract
     if isinstance(content, SupplementedContent):
-        for one in content.supplements:
-            yield "used-supplement", "valueCanonical", canonical(one)
+        for supplement in content.supplements:
+            yield "used-supplement", "valueCanonical", canonical(supplement)
     if asked("designation"):
         for name in names.all:
             yield "designation", "part", _designation(name)
@@ -86,18 +86,18 @@ def _entries(
 
 
 def _designation(name: Name) -> list[dict[str, Any]]:
-    found = []
+    results = []
     if name.language:
-        found.append(part("language", "valueCode", name.language))
+        results.append(part("language", "valueCode", name.language))
     if name.source:
-        found.append(part("source", "valueCanonical", name.source))
+        results.append(part("source", "valueCanonical", name.source))
     use = PREFERRED_FOR_LANGUAGE if name.is_display else name.use
     if use is not None:
         coding = {"system": use[0], "code": use[1]} if use[0] else {"code": use[1]}
         label = "Preferred For Language" if name.is_display else name.use_display
-        found.append(part("use", "valueCoding", {**coding, "display": label} if label else coding))
-    found.append(part("value", "valueString", name.value))
-    return found
+        results.append(part("use", "valueCoding", {**coding, "display": label} if label else coding))
+    results.append(part("value", "valueString", name.value))
+    return results
 
 
 def _properties(
@@ -121,7 +121,7 @@ def _related(content: CodeSystemContent, name: str, codes: Sequence[str]) -> Ite
 
 
 def _property(code: str, kind: str, value: Any, description: str | None = None) -> list[dict[str, Any]]:
-    found = [part("code", "valueCode", code), part("value", kind, value)]
+    results = [part("code", "valueCode", code), part("value", kind, value)]
     if description:
-        found.insert(1, part("description", "valueString", description))
-    return found
+        results.insert(1, part("description", "valueString", description))
+    return results

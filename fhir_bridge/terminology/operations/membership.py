@@ -56,7 +56,7 @@ class MembershipChecker:
                 if content is not None:
                     self._scope.filters(part, content)
         self._prepared[id(value_set)] = height
-        self._scope.found_sound(value_set, height)
+        self._scope.keep_validated(value_set, height)
         return height
 
     def imported(self, reference: str, within: ValueSetDefinition) -> ValueSetDefinition:
@@ -65,12 +65,12 @@ class MembershipChecker:
         Raises:
             OperationError: it is not at hand.
         """
-        found = self._scope.value_set(reference, within)
-        if found is None:
+        value_set = self._scope.value_set(reference, within)
+        if value_set is None:
             url, version = self._scope.pinned(reference)
             named = f"{url}|{version}" if version else url
             raise OperationError(messages.unknown_value_set(named), answerable=True)
-        return found
+        return value_set
 
     # --- one coding ---
 
@@ -98,20 +98,20 @@ class MembershipChecker:
     def _included(self, value_set: ValueSetDefinition, coding: CodingAt) -> Checked:
         results: list[Checked] = []
         for part in self._candidates(value_set, coding):
-            found = self._part(value_set, part, coding)
-            results.append(found)
-            if found.member and (not coding.display or self._display_right(found, coding.display)):
-                return found
+            imports = self._part(value_set, part, coding)
+            results.append(imports)
+            if imports.member and (not coding.display or self._display_right(imports, coding.display)):
+                return imports
         for part in value_set.includes:
             if part.system is None and part.value_sets:
-                found = self._imports(value_set, part, coding, None)
-                results.append(found)
-                if found.member:
-                    return found
+                imports = self._imports(value_set, part, coding, None)
+                results.append(imports)
+                if imports.member:
+                    return imports
         for wanted in (True, None, False):
-            for found in results:
-                if found.member is wanted:
-                    return found
+            for imports in results:
+                if imports.member is wanted:
+                    return imports
         return Checked(False)
 
     def _candidates(self, value_set: ValueSetDefinition, coding: CodingAt) -> Sequence[Part]:
@@ -134,46 +134,46 @@ class MembershipChecker:
         resolved.sort(key=lambda pair: versions.order(pair[1]), reverse=True)
         return [part for part, _ in resolved]
 
-    def _display_right(self, found: Checked, display: str) -> bool:
-        match, _ = found.names.matching(display, self._options.languages)
+    def _display_right(self, checked: Checked, display: str) -> bool:
+        match, _ = checked.names.matching(display, self._options.languages)
         return match is not None
 
     def _part(self, value_set: ValueSetDefinition, part: Part, coding: CodingAt) -> Checked:
         """One include with a system."""
         system = str(part.system)
-        found = Checked(False)
-        version = self._version(part, coding, found)
-        content = self._content(found, coding.path, system, version)
+        checked = Checked(False)
+        version = self._version(part, coding, checked)
+        content = self._content(checked, coding.path, system, version)
         if content is None:
-            return found
+            return checked
         for required in self._scope.refused_versions(content):
-            found.issues.append(
+            checked.issues.append(
                 messages.version_checked(coding.path, system, content.version or "", required)
             )
         state = reference_state(content.metadata, value_set.resource)
         if state is not None:
-            found.issues.append(messages.reference_status(state, "CodeSystem", canonical(content)))
-        self._concept(value_set, part, content, coding, found)
-        if found.member and part.value_sets:
-            return self._imports(value_set, part, coding, found)
-        return found
+            checked.issues.append(messages.reference_status(state, "CodeSystem", canonical(content)))
+        self._concept(value_set, part, content, coding, checked)
+        if checked.member and part.value_sets:
+            return self._imports(value_set, part, coding, checked)
+        return checked
 
     def _content(
-        self, found: Checked, path: str, system: str, version: str | None
+        self, checked: Checked, path: str, system: str, version: str | None
     ) -> CodeSystemContent | None:
         """The code system, which is noted in what is found; without it membership can't be told."""
-        found.content = self._scope.code_system(system, version)
-        if found.content is None and not self._options.membership_only:
-            self._unknown(found, path, system, version)
-            found.member = None
-        return found.content
+        checked.content = self._scope.code_system(system, version)
+        if checked.content is None and not self._options.membership_only:
+            self._unknown(checked, path, system, version)
+            checked.member = None
+        return checked.content
 
-    def _unknown(self, found: Checked, path: str, system: str, version: str | None) -> None:
+    def _unknown(self, checked: Checked, path: str, system: str, version: str | None) -> None:
         known = self._scope.versions_of(system) if version else []
-        found.issues.append(messages.unknown_system(path, system, version, known))
-        found.unknown.append(f"{system}|{version}" if version and known else system)
+        checked.issues.append(messages.unknown_system(path, system, version, known))
+        checked.unknown.append(f"{system}|{version}" if version and known else system)
 
-    def _version(self, part: Part, coding: CodingAt, found: Checked) -> str | None:
+    def _version(self, part: Part, coding: CodingAt, checked: Checked) -> str | None:
         """The version to look in, and what is to be said where the coding names another."""
         system = str(part.system)
         result = self._scope.rule_version(system, part.version)
@@ -183,24 +183,24 @@ class MembershipChecker:
         if result and wanted != result and versions.matches(result, wanted):
             result = wanted
         known = self._scope.library.code_system_versions(system)
-        if not result and any(wanted == one or versions.matches(wanted, one) for one in known):
+        if not result and any(wanted == item or versions.matches(wanted, item) for item in known):
             result = wanted
         content = self._scope.code_system(system, result)
         if content is None:
             if result != wanted:
-                found.issues.append(
+                checked.issues.append(
                     messages.version_differs(coding.path, system, result or "", result, wanted, default=False)
                 )
             return result
         used = content.version or ""
         if used != wanted and not versions.matches(wanted, used):
-            found.issues.append(
+            checked.issues.append(
                 messages.version_differs(
                     coding.path, system, result or used, part.version, wanted, default=not result
                 )
             )
             if self._scope.library.code_system(system, wanted) is None:
-                self._unknown(found, coding.path, system, wanted)
+                self._unknown(checked, coding.path, system, wanted)
         return result
 
     # --- one concept ---
@@ -211,7 +211,7 @@ class MembershipChecker:
         part: Part,
         content: CodeSystemContent,
         coding: CodingAt,
-        found: Checked,
+        checked: Checked,
     ) -> None:
         code = content.find(coding.code)
         entry: Mapping[str, Any] | None = None
@@ -222,45 +222,45 @@ class MembershipChecker:
             entry = part.concepts[listed]
         elif code is None:
             if part.whole and not self._options.membership_only:
-                self.unknown_code(content, coding, found)
+                self.unknown_code(content, coding, checked)
             return
-        for one, spec in zip(self._scope.filters(part, content), part.filters, strict=True):
-            if not one.matches(code):
+        for item, spec in zip(self._scope.filters(part, content), part.filters, strict=True):
+            if not item.matches(code):
                 if isinstance(content, GrammarContent):
-                    found.why = content.unmet(code, spec.property, spec.value)
+                    checked.why = content.unmet(code, spec.property, spec.value)
                 return
         if code != coding.code:
-            found.normalized = code
+            checked.normalized = code
             issue = messages.case_differs(coding.path, coding.code, code, canonical(content))
-            found.issues.append(issue)
+            checked.issues.append(issue)
         detail = content.get(code)
         if detail is None:
             return
-        found.detail = detail
-        found.names = Names.of(content, detail, entry, value_set.resource.get("language"))
-        found.inactive = not detail.active
+        checked.detail = detail
+        checked.names = Names.of(content, detail, entry, value_set.resource.get("language"))
+        checked.inactive = not detail.active
         if detail.abstract and not self._options.abstract:
             if not self._options.membership_only:
-                found.issues.append(messages.abstract_code(coding.path, content.url, coding.code))
+                checked.issues.append(messages.abstract_code(coding.path, content.url, coding.code))
         elif not detail.active and (value_set.active_only or self._options.active_only):
-            found.issues.append(messages.inactive_code(coding.path, coding.code))
+            checked.issues.append(messages.inactive_code(coding.path, coding.code))
         else:
-            found.member = True
+            checked.member = True
             if entry is not None and "extension" in entry:
-                self._entry_status(value_set, content, coding, entry, found)
+                self._entry_status(value_set, content, coding, entry, checked)
 
-    def unknown_code(self, content: CodeSystemContent, coding: CodingAt, found: Checked) -> None:
+    def unknown_code(self, content: CodeSystemContent, coding: CodingAt, checked: Checked) -> None:
         """The code is not in the content: wrong where all of it is at hand, else a warning and taken as right."""
         if content.content != "complete":
             issue = messages.unknown_code_in_fragment(coding.path, coding.code, content.url, content.version)
-            found.issues.append(issue)
-            found.member = True
+            checked.issues.append(issue)
+            checked.member = True
             return
-        found.issues.append(messages.unknown_code(coding.path, coding.code, content.url, content.version))
+        checked.issues.append(messages.unknown_code(coding.path, coding.code, content.url, content.version))
         problem = content.problem(coding.code) if isinstance(content, GrammarContent) else None
         if problem:
             where = f"{coding.path}.code" if coding.path else "code"
-            found.issues.append(TxIssue("information", "code-invalid", "invalid-code", problem, where))
+            checked.issues.append(TxIssue("information", "code-invalid", "invalid-code", problem, where))
 
     def _entry_status(
         self,
@@ -268,19 +268,19 @@ class MembershipChecker:
         content: CodeSystemContent,
         coding: CodingAt,
         entry: Mapping[str, Any],
-        found: Checked,
+        checked: Checked,
     ) -> None:
         """An entry that the value set marks as deprecated or withdrawn."""
         status = standards_status(entry)
         if status not in ("deprecated", "withdrawn"):
             marked = any(
-                one.get("url") == "http://hl7.org/fhir/StructureDefinition/valueset-deprecated"
-                for one in entry.get("extension", ())
+                item.get("url") == "http://hl7.org/fhir/StructureDefinition/valueset-deprecated"
+                for item in entry.get("extension", ())
             )
             status = "deprecated" if marked else None
         if status is not None:
-            found.issues.append(
-                messages.concept_deprecated_here(
+            checked.issues.append(
+                messages.concept_deprecated_in_value_set(
                     coding.path, content.url, coding.code, status, value_set.canonical
                 )
             )
@@ -288,10 +288,10 @@ class MembershipChecker:
     # --- imports, exclusion, expansions ---
 
     def _imports(
-        self, value_set: ValueSetDefinition, part: Part, coding: CodingAt, found: Checked | None
+        self, value_set: ValueSetDefinition, part: Part, coding: CodingAt, outcome: Checked | None
     ) -> Checked:
-        """The coding in every value set that the include names; `found`: what its own system gave."""
-        result = found
+        """The coding in every value set that the include names; `outcome`: what its own system gave."""
+        result = outcome
         for reference in part.value_sets:
             other = self.imported(reference, value_set)
             checked = self._check_imported(other, coding)
@@ -324,7 +324,7 @@ class MembershipChecker:
                 return False
             if part.concepts is not None and part.listed(code, case_sensitive=content.case_sensitive) is None:
                 return False
-            if not all(one.matches(code) for one in self._scope.filters(part, content)):
+            if not all(item.matches(code) for item in self._scope.filters(part, content)):
                 return False
         return all(
             self._check_imported(self.imported(reference, value_set), coding).member is True
@@ -342,45 +342,45 @@ class MembershipChecker:
             return True
         if self._options.versions_match is not None:
             return self._options.versions_match
-        included = {one.version for one in value_set.includes if one.system == part.system}
+        included = {include.version for include in value_set.includes if include.system == part.system}
         return part.version not in included
 
     def _in_expansion(self, value_set: ValueSetDefinition, coding: CodingAt) -> Checked:
         entries = value_set.expanded or {}
         entry = entries.get((coding.system or "", coding.code))
-        found = Checked(False)
+        checked = Checked(False)
         system = coding.system or ""
         if entry is None:
-            found.member = False if value_set.expansion_whole else None
-            return found
+            checked.member = False if value_set.expansion_whole else None
+            return checked
         version = self._scope.rule_version(system, entry.get("version") or coding.version)
-        content = self._content(found, coding.path, system, version)
+        content = self._content(checked, coding.path, system, version)
         if content is None:
-            return found
+            return checked
         code = content.find(coding.code)
         detail = content.get(code) if code is not None else None
         if detail is None:
             if not self._options.membership_only:
-                self.unknown_code(content, coding, found)
-            return found
-        found.detail, found.names = detail, Names.of(content, detail, entry)
-        found.inactive = not detail.active
+                self.unknown_code(content, coding, checked)
+            return checked
+        checked.detail, checked.names = detail, Names.of(content, detail, entry)
+        checked.inactive = not detail.active
         if detail.abstract and not self._options.abstract:
-            found.issues.append(messages.abstract_code(coding.path, content.url, coding.code))
+            checked.issues.append(messages.abstract_code(coding.path, content.url, coding.code))
         else:
-            found.member = True
-        return found
+            checked.member = True
+        return checked
 
     # --- a code without system ---
 
     def systems_of(self, value_set: ValueSetDefinition, code: str) -> list[str]:
         """The code systems of the value set that have the code as a member, each once."""
-        found = {}
+        results = {}
         for system in dict.fromkeys(self._systems(value_set)):
             checked = self.check(value_set, CodingAt("", system, None, code, None))
             if checked.member and checked.detail is not None:
-                found[system] = True
-        return list(found)
+                results[system] = True
+        return list(results)
 
     def _systems(self, value_set: ValueSetDefinition) -> Iterator[str]:
         for system, _ in value_set.expanded or ():

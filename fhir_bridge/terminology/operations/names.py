@@ -50,19 +50,19 @@ class Name(NamedTuple):
 
     def json(self) -> dict[str, Any]:
         """As ValueSet.expansion.contains.designation."""
-        found: dict[str, Any] = {}
+        results: dict[str, Any] = {}
         shown = [entry for entry in self.extensions if entry.get("url") in _SHOWN_EXTENSIONS]
         if shown:
-            found["extension"] = shown
+            results["extension"] = shown
         if self.language:
-            found["language"] = self.language
+            results["language"] = self.language
         use = PREFERRED_FOR_LANGUAGE if self.is_display else self.use
         if use is not None:
-            found["use"] = {"system": use[0], "code": use[1]} if use[0] else {"code": use[1]}
+            results["use"] = {"system": use[0], "code": use[1]} if use[0] else {"code": use[1]}
             if self.use_display and not self.is_display:
-                found["use"]["display"] = self.use_display
-        found["value"] = self.value
-        return found
+                results["use"]["display"] = self.use_display
+        results["value"] = self.value
+        return results
 
 
 class Names:
@@ -93,18 +93,18 @@ class Names:
                 if detail.display
                 else NO_NAMES
             )
-        found: list[Name] = []
+        names: list[Name] = []
         own = (entry or {}).get("display")
         if isinstance(own, str) and own.strip():
-            found.append(Name(own.strip(), language or content.language, is_display=True))
+            names.append(Name(own.strip(), language or content.language, is_display=True))
         if detail.display and detail.display not in (own, None):
-            found.append(Name(detail.display, content.language, is_display=True))
-        found.extend(_name(one) for one in detail.designations)
+            names.append(Name(detail.display, content.language, is_display=True))
+        names.extend(_name(item) for item in detail.designations)
         for raw in (entry or {}).get("designation", ()):
-            one = designation(raw)
-            if one is not None:
-                found.append(_name(one))
-        return cls(found)
+            item = designation(raw)
+            if item is not None:
+                names.append(_name(item))
+        return cls(names)
 
     def preferred(self, languages: Languages | None) -> Name | None:
         """The name to show: the best of the wanted languages; without any, the display."""
@@ -115,9 +115,9 @@ class Names:
                 if language.quality > 0:
                     return _first(self.all)
                 continue
-            found = self.best(language)
-            if found is not None:
-                return found
+            result = self.best(language)
+            if result is not None:
+                return result
         return next((name for name in self.all if name.language is None and name.displays), None)
 
     def best(self, language: Language) -> Name | None:
@@ -169,9 +169,9 @@ NO_NAMES = Names(())
 """Of a concept without any."""
 
 
-def _name(one: Designation) -> Name:
+def _name(item: Designation) -> Name:
     status = "active"
-    for entry in one.extensions:
+    for entry in item.extensions:
         if entry.get("url") == STANDARDS_STATUS and entry.get("valueCode") in (
             "withdrawn",
             "deprecated",
@@ -179,7 +179,14 @@ def _name(one: Designation) -> Name:
         ):
             status = "deprecated" if entry["valueCode"] == "withdrawn" else str(entry["valueCode"])
     return Name(
-        one.value, one.language, one.use, one.use_display, False, status, tuple(one.extensions), one.source
+        item.value,
+        item.language,
+        item.use,
+        item.use_display,
+        False,
+        status,
+        tuple(item.extensions),
+        item.source,
     )
 
 
@@ -192,7 +199,7 @@ def _first(names: Sequence[Name]) -> Name | None:
         [name for name in names if name.displays],
         names,
     )
-    return next((found[0] for found in ranked if found), None)
+    return next((result[0] for result in ranked if result), None)
 
 
 def _tidy(text: str) -> str:

@@ -66,8 +66,8 @@ class Notes:
         """Note a code system that a value set takes codes of."""
         self.parameter("used-codesystem", "valueUri", canonical(content))
         if isinstance(content, SupplementedContent):
-            for one in content.supplements:
-                self.parameter("used-supplement", "valueUri", canonical(one))
+            for supplement in content.supplements:
+                self.parameter("used-supplement", "valueUri", canonical(supplement))
         self.state(value_set, content.metadata, canonical(content))
         if content.content != "complete":
             self.parameter(f"used-{content.content}", "valueUri", canonical(content))

@@ -193,27 +193,27 @@ class Options:
         """With what a value set asks for itself, where the request doesn't say otherwise: its expansion parameters
         (extension valueset-expansion-parameter) and its language.
         """
-        found = self
-        asked: list[dict[str, Any]] = []
+        options = self
+        requested: list[dict[str, Any]] = []
         compose = value_set.compose
         for entry in compose.get("extension", ()) if compose is not None else ():
             if isinstance(entry, Mapping) and entry.get("url") in _EXPANSION_PARAMETER:
                 parts = {
-                    one.get("url"): one for one in entry.get("extension", ()) if isinstance(one, Mapping)
+                    item.get("url"): item for item in entry.get("extension", ()) if isinstance(item, Mapping)
                 }
                 name = _text(parts.get("name"))
                 if name and "value" in parts:
                     value = {k: v for k, v in parts["value"].items() if k.startswith("value")}
-                    asked.append({"name": name, **value})
-        if asked:
-            found = _merged(found, read_options(Parameters({"parameter": asked}), limits=self.limits))
+                    requested.append({"name": name, **value})
+        if requested:
+            options = _merged(options, read_options(Parameters({"parameter": requested}), limits=self.limits))
         language = value_set.resource.get("language")
-        if found.languages is None and isinstance(language, str):
+        if options.languages is None and isinstance(language, str):
             try:
-                found = replace(found, accept_language=parse_languages(language))
+                options = replace(options, accept_language=parse_languages(language))
             except LanguageError:
-                return found
-        return found
+                return options
+        return options
 
 
 def _text(entry: Any) -> str | None:
@@ -222,13 +222,13 @@ def _text(entry: Any) -> str | None:
     return next((str(v) for k, v in entry.items() if k.startswith("value")), None)
 
 
-def _merged(request: Options, asked: Options) -> Options:
+def _merged(request: Options, options: Options) -> Options:
     plain = Options()
     taken: dict[str, Any] = {
-        "rules": request.rules + asked.rules,
-        "supplements": tuple(dict.fromkeys(request.supplements + asked.supplements)),
-        "properties": tuple(dict.fromkeys(request.properties + asked.properties)),
-        "designations": tuple(dict.fromkeys(request.designations + asked.designations)),
+        "rules": request.rules + options.rules,
+        "supplements": tuple(dict.fromkeys(request.supplements + options.supplements)),
+        "properties": tuple(dict.fromkeys(request.properties + options.properties)),
+        "designations": tuple(dict.fromkeys(request.designations + options.designations)),
     }
     for name in (
         "display_language",
@@ -245,7 +245,7 @@ def _merged(request: Options, asked: Options) -> Options:
         "limit",
     ):
         if getattr(request, name) == getattr(plain, name):
-            taken[name] = getattr(asked, name)
+            taken[name] = getattr(options, name)
     return replace(request, **taken)
 
 
@@ -317,7 +317,7 @@ def _languages(text: str) -> Languages:
 def _header(text: str) -> Languages | None:
     """The header; one that can't be read, or that asks for nothing in particular, counts as absent."""
     try:
-        found = parse_languages(text)
+        languages = parse_languages(text)
     except LanguageError:
         return None
-    return None if found.text == "*" else found
+    return None if languages.text == "*" else languages

@@ -101,9 +101,9 @@ class Findings:
         if issue not in self.issues:
             self.issues.append(issue)
         if tell or (tell is None and issue.severity == "error"):
-            self.tell(issue.text)
+            self.add_message(issue.text)
 
-    def tell(self, text: str) -> None:
+    def add_message(self, text: str) -> None:
         """Add a sentence to the message."""
         if text not in self.messages:
             self.messages.append(text)

@@ -45,10 +45,12 @@ class Parameters:
         self, more: Iterable[Mapping[str, Any]], adding: frozenset[str] = frozenset()
     ) -> Parameters:
         """These with others behind them; of a name that is here already, only those of `adding`."""
-        others = (one for one in more if one.get("name") in adding or one.get("name") not in self._by_name)
+        others = (
+            item for item in more if item.get("name") in adding or item.get("name") not in self._by_name
+        )
         return Parameters({"parameter": [*self.entries, *others]})
 
-    def only_one(self, *names: str) -> None:
+    def require_at_most_one(self, *names: str) -> None:
         """See that not more than one of these is there: they are different ways to say one thing.
 
         Raises:
@@ -73,7 +75,7 @@ class Parameters:
             return ()
         return [value for entry in entries if (value := value_of(entry)) is not None]
 
-    def one(self, name: str) -> Any:
+    def single(self, name: str) -> Any:
         """The value of a name that may stand once; None where there is none.
 
         Raises:
@@ -99,7 +101,7 @@ class Parameters:
         for name in names:
             if name not in by_name:
                 continue
-            value = self.one(name)
+            value = self.single(name)
             if isinstance(value, str):
                 return value
             if isinstance(value, int) and not isinstance(value, bool):
@@ -112,7 +114,7 @@ class Parameters:
         Raises:
             OperationError: the value is neither true nor false, or there are both.
         """
-        value = self.one(name)
+        value = self.single(name)
         if value is None:
             return None
         if value in (True, "true"):
@@ -127,7 +129,7 @@ class Parameters:
         Raises:
             OperationError: the value is something else, or there are two that differ.
         """
-        value = self.one(name)
+        value = self.single(name)
         if value is None:
             return None
         text = str(value)
@@ -141,7 +143,7 @@ class Parameters:
         Raises:
             OperationError: an element of it is not a text, or there are two Codings that differ.
         """
-        value = self.one(name)
+        value = self.single(name)
         if value is None:
             return None
         if isinstance(value, Mapping):
@@ -157,15 +159,15 @@ class Parameters:
         """
         if name not in self._by_name:
             return None
-        value = self.one(name)
+        value = self.single(name)
         where = f'The CodeableConcept in the parameter "{name}"'
         if not isinstance(value, Mapping):
             raise invalid(f"{where} is not an object")
         codings = value.get("coding", [])
-        if not isinstance(codings, list) or not all(isinstance(one, Mapping) for one in codings):
+        if not isinstance(codings, list) or not all(isinstance(coding, Mapping) for coding in codings):
             raise invalid(f"{where}: coding is not a list of objects")
-        for place, one in enumerate(codings):
-            _sound(one, f"{where}: coding[{place}]")
+        for location, coding in enumerate(codings):
+            _sound(coding, f"{where}: coding[{location}]")
         return value
 
     def resources(self, name: str) -> Sequence[Mapping[str, Any]]:
@@ -176,11 +178,11 @@ class Parameters:
         """
         if name not in self._by_name:
             return ()
-        found = [e["resource"] for e in self.all(name) if isinstance(e.get("resource"), Mapping)]
-        for resource in found:
+        results = [e["resource"] for e in self.all(name) if isinstance(e.get("resource"), Mapping)]
+        for resource in results:
             if problem := misshapen(resource):
                 raise invalid(f'The {resource.get("resourceType")} in the parameter "{name}": {problem}')
-        return found
+        return results
 
 
 def _sound(coding: Mapping[str, Any], where: str) -> Mapping[str, Any]:

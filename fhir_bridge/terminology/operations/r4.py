@@ -16,32 +16,32 @@ def as_r4(resource: Mapping[str, Any]) -> Mapping[str, Any]:
     expansion = resource.get("expansion")
     if resource.get("resourceType") != "ValueSet":
         return resource
-    made = {name: value for name, value in resource.items() if name not in _R5_ONLY}
+    results = {name: value for name, value in resource.items() if name not in _R5_ONLY}
     if isinstance(expansion, Mapping):
-        made["expansion"] = _expansion(expansion)
-    return made
+        results["expansion"] = _expansion(expansion)
+    return results
 
 
 def _expansion(expansion: Mapping[str, Any]) -> dict[str, Any]:
-    made = {name: value for name, value in expansion.items() if name not in ("property", "next")}
+    results = {name: value for name, value in expansion.items() if name not in ("property", "next")}
     declared = [_nested("property", entry) for entry in expansion.get("property", ())]
     if declared:
-        made["extension"] = [*expansion.get("extension", ()), *declared]
+        results["extension"] = [*expansion.get("extension", ()), *declared]
     contains = expansion.get("contains")
     if contains:
-        made["contains"] = [_entry(entry) for entry in contains]
-    return made
+        results["contains"] = [_entry(entry) for entry in contains]
+    return results
 
 
 def _entry(entry: Mapping[str, Any]) -> dict[str, Any]:
     """An entry; those below it are nested as deeply as the code system is, which is not deep."""
-    made = {name: value for name, value in entry.items() if name != "property"}
-    properties = [_nested("contains.property", one) for one in entry.get("property", ())]
+    results = {name: value for name, value in entry.items() if name != "property"}
+    properties = [_nested("contains.property", item) for item in entry.get("property", ())]
     if properties:
-        made["extension"] = [*entry.get("extension", ()), *properties]
+        results["extension"] = [*entry.get("extension", ()), *properties]
     if "contains" in entry:
-        made["contains"] = [_entry(one) for one in entry["contains"]]
-    return made
+        results["contains"] = [_entry(item) for item in entry["contains"]]
+    return results
 
 
 def _nested(name: str, entry: Mapping[str, Any]) -> dict[str, Any]:
@@ -51,7 +51,7 @@ def _nested(name: str, entry: Mapping[str, Any]) -> dict[str, Any]:
         if key == "extension":
             parts.extend(value)
         elif key == "subProperty":
-            parts.extend({"url": key, "extension": _nested(key, one)["extension"]} for one in value)
+            parts.extend({"url": key, "extension": _nested(key, item)["extension"]} for item in value)
         elif key.startswith("value"):
             parts.append({"url": "value", key: value})
         else:

@@ -58,7 +58,7 @@ def related(scope: Scope, this: ValueSetDefinition, other: ValueSetDefinition) -
 
 
 _Codes = tuple[list[str], list[str], list[str]]
-_Told = tuple[bool, bool, bool, _Codes | None]
+_Comparison = tuple[bool, bool, bool, _Codes | None]
 """Whether there are common codes, codes of the first alone, codes of the other alone; and these codes, where listed."""
 
 
@@ -75,7 +75,7 @@ def _answer(result: str, text: str, performed: bool, codes: _Codes | None, scope
     return answer(entries)
 
 
-def _by_definition(scope: Scope, this: ValueSetDefinition, other: ValueSetDefinition) -> _Told:
+def _by_definition(scope: Scope, this: ValueSetDefinition, other: ValueSetDefinition) -> _Comparison:
     if this.excludes or other.excludes:
         if _same(this.includes, other.includes) and _same(this.excludes, other.excludes):
             return True, False, False, None
@@ -92,22 +92,22 @@ def _by_definition(scope: Scope, this: ValueSetDefinition, other: ValueSetDefini
         elif not first:
             right = True
         else:
-            c, a, b, listed = _one_system(scope, system, first, second)
+            c, a, b, listed = _common_system(scope, system, first, second)
             common, left, right = common or c, left or a, right or b
             codes = listed or codes
     return common, left, right, codes
 
 
 def _by_system(value_set: ValueSetDefinition) -> dict[str, list[Part]]:
-    found: dict[str, list[Part]] = {}
+    parts: dict[str, list[Part]] = {}
     for part in value_set.includes:
         if part.system is None or part.value_sets or (part.concepts is not None and part.filters):
             raise _Unclear
-        found.setdefault(part.system, []).append(part)
-    return found
+        parts.setdefault(part.system, []).append(part)
+    return parts
 
 
-def _one_system(scope: Scope, system: str, first: Sequence[Part], second: Sequence[Part]) -> _Told:
+def _common_system(scope: Scope, system: str, first: Sequence[Part], second: Sequence[Part]) -> _Comparison:
     whole = [any(part.whole for part in parts) for parts in (first, second)]
     if all(whole):
         return True, False, False, None
@@ -129,7 +129,7 @@ def _one_system(scope: Scope, system: str, first: Sequence[Part], second: Sequen
     raise _Unclear
 
 
-def _compared(first: Sequence[str], second: Sequence[str]) -> _Told:
+def _compared(first: Sequence[str], second: Sequence[str]) -> _Comparison:
     inside, others = set(first), set(second)
     common = sorted(code for code in first if code in others)
     missing = sorted(code for code in first if code not in others)
@@ -137,7 +137,7 @@ def _compared(first: Sequence[str], second: Sequence[str]) -> _Told:
     return bool(common), bool(missing), bool(extra), (common, missing, extra)
 
 
-def _filters(scope: Scope, system: str, first: Part, second: Part) -> _Told:
+def _filters(scope: Scope, system: str, first: Part, second: Part) -> _Comparison:
     """Two `is-a` filters are told from the hierarchy."""
     if len(first.filters) != 1 or len(second.filters) != 1:
         raise _Unclear
@@ -162,18 +162,18 @@ def _same(first: Sequence[Part], second: Sequence[Part]) -> bool:
 
 
 def _definition(part: Part) -> str:
-    filters = sorted((one.property, one.op, one.value) for one in part.filters)
+    filters = sorted((item.property, item.op, item.value) for item in part.filters)
     concepts = None if part.concepts is None else sorted(part.concepts)
     return repr((part.system, part.version, concepts, filters, sorted(part.value_sets)))
 
 
-def _by_expansion(scope: Scope, this: ValueSetDefinition, other: ValueSetDefinition) -> _Told:
+def _by_expansion(scope: Scope, this: ValueSetDefinition, other: ValueSetDefinition) -> _Comparison:
     listed = []
     limits = replace(scope.options.limits, codes=scope.options.limits.imported)
     scope.options = replace(scope.options, exclude_nested=True, count=None, offset=None, limits=limits)
     for value_set in (this, other):
         expansion = Expander(scope).run(value_set)["expansion"]
-        listed.append([(one["system"], one["code"]) for one in expansion.get("contains", ())])
+        listed.append([(item["system"], item["code"]) for item in expansion.get("contains", ())])
     first, second = listed
     inside, others = set(first), set(second)
     codes = (

@@ -88,7 +88,7 @@ class Scope:
         Raises:
             OperationError: a supplement is not at hand, or a parameter can't be read.
         """
-        if value_set.asks_nothing and not self.options.supplements:
+        if value_set.has_no_requests and not self.options.supplements:
             return
         self.options = self.options.seeing(value_set)
         self.require_supplements(
@@ -104,12 +104,12 @@ class Scope:
         if not canonicals:
             return
         missing = []
-        for one in canonicals:
-            found = self.library.supplement(one)
-            if found is None:
-                missing.append(one)
+        for item in canonicals:
+            supplement = self.library.supplement(item)
+            if supplement is None:
+                missing.append(item)
             else:
-                self._required[canonical(found)] = found
+                self._required[canonical(supplement)] = supplement
         if missing:
             raise OperationError(messages.supplements_missing(missing))
         self._contents = {}  # from here on they are those of this request alone
@@ -117,13 +117,13 @@ class Scope:
     def supplements_of(self, content: CodeSystemContent) -> list[ResourceContent]:
         """The supplements to use of a code system: the required ones, and language packs."""
         chosen = {}
-        for one in self.library.supplements(content.url):
-            url, version = versions.split_canonical(one.supplements or "")
+        for supplement in self.library.supplements(content.url):
+            url, version = versions.split_canonical(supplement.supplements or "")
             suits = url == content.url and (
                 version is None or versions.matches(version, content.version or "")
             )
-            if suits and (canonical(one) in self._required or _is_language_pack(one)):
-                chosen[canonical(one)] = one
+            if suits and (canonical(supplement) in self._required or _is_language_pack(supplement)):
+                chosen[canonical(supplement)] = supplement
         return list(chosen.values())
 
     # --- code systems ---
@@ -152,26 +152,30 @@ class Scope:
         try:
             return self._contents[key]
         except KeyError:
-            found = self.library.code_system(url, version)
-            if found is not None:
-                more = self.supplements_of(found)
-                found = SupplementedContent(found, more) if more else found
-            put(self._contents, key, found)
-            return found
+            content = self.library.code_system(url, version)
+            if content is not None:
+                more = self.supplements_of(content)
+                content = SupplementedContent(content, more) if more else content
+            put(self._contents, key, content)
+            return content
 
     def whole(self, content: CodeSystemContent) -> ValueSetDefinition:
         """The value set of all codes of a code system."""
         known = self._common.wholes.get(id(content))
         if known is not None and known[0] is content:
             return known[1]
-        made = whole_system(f"{content.url}/vs", content)
+        definition = whole_system(f"{content.url}/vs", content)
         if content is self._common.contents.get((content.url, None)):
-            put(self._common.wholes, id(content), (content, made))
-        return made
+            put(self._common.wholes, id(content), (content, definition))
+        return definition
 
     def versions_of(self, url: str) -> list[str]:
         """The versions at hand, in the order in which a message lists them."""
-        known = (one for one in self.library.code_system_versions(url) if one)
+        known = (
+            code_system_version
+            for code_system_version in self.library.code_system_versions(url)
+            if code_system_version
+        )
         return sorted(known, key=versions.order)
 
     def refused_versions(self, content: CodeSystemContent) -> list[str]:
@@ -219,7 +223,7 @@ class Scope:
         known = None if self.options.rules else self._common.sound.get(id(value_set))
         return None if known is None or known[0] is not value_set else known[1]
 
-    def found_sound(self, value_set: ValueSetDefinition, height: int) -> None:
+    def keep_validated(self, value_set: ValueSetDefinition, height: int) -> None:
         """Note that they are, and keep the filters, for one of the library: what a request brings is not kept."""
         url, common = value_set.url, self._common
         if self.options.rules or not url or self.library.value_set(url, value_set.version) is not value_set:
@@ -228,7 +232,7 @@ class Scope:
             content = self.code_system(part.system, part.version) if part.system and part.filters else None
             if content is not None:
                 filters = self._compiled(part, content)
-                if not any(one.timed for one in filters):
+                if not any(item.timed for item in filters):
                     put(common.filters, id(part), (part, content, filters))
         put(common.sound, id(value_set), (value_set, height))
 
@@ -246,14 +250,14 @@ class Scope:
         return self._compiled(part, content)
 
     def _compiled(self, part: Part, content: CodeSystemContent) -> Sequence[Filter]:
-        found = []
+        filters = []
         for spec in part.filters:
             key = (content.url, content.version, spec)
-            made = self._filters.get(key)
-            if made is None:
-                made = self._filters[key] = compile_filter(content, spec, self.tick)
-            found.append(made)
-        return found
+            entry = self._filters.get(key)
+            if entry is None:
+                entry = self._filters[key] = compile_filter(content, spec, self.tick)
+            filters.append(entry)
+        return filters
 
 
 def _is_language_pack(supplement: ResourceContent) -> bool:

@@ -61,7 +61,7 @@ class Selector:
             return True
         if system is None:
             systems = {part.system for part in value_set.includes if part.system}
-            answers = [self.member(value_set, one, code, path) for one in systems]
+            answers = [self.member(value_set, item, code, path) for item in systems]
             answers += [
                 self._part(value_set, part, None, code, path)
                 for part in value_set.includes
@@ -113,10 +113,10 @@ class Selector:
         """Whether an include or exclude has the code by its system, concepts and filters."""
         if part.concepts is not None and code in part.concepts and not part.filters:
             return True
-        found = self._parts.get(id(part))
-        if found is None:
-            found = self._parts[id(part)] = (part, *self._resolved(part))
-        _, content, filters = found
+        entry = self._parts.get(id(part))
+        if entry is None:
+            entry = self._parts[id(part)] = (part, *self._resolved(part))
+        _, content, filters = entry
         if content is None:
             return False if part.concepts is not None else None
         return _selects(part, content, filters, code)
@@ -147,21 +147,21 @@ class Selector:
         """
         filters = self._scope.filters(part, content)
         if part.concepts is not None:
-            found = (content.find(code) for code in part.concepts)
+            results = (content.find(code) for code in part.concepts)
             yield from (
-                code for code in found if code is not None and all(one.matches(code) for one in filters)
+                code for code in results if code is not None and all(item.matches(code) for item in filters)
             )
             return
         quick = _quickest(filters)
         source = quick.codes() if quick is not None and quick.codes is not None else content.codes()
-        others = [one for one in filters if one is not quick]
+        others = [item for item in filters if item is not quick]
         for index, code in enumerate(source):
             if index % _EVERY == 0:
                 self._scope.tick(value_set)
-            if all(one.matches(code) for one in others):
+            if all(item.matches(code) for item in others):
                 yield code
 
-    def found_by_text(
+    def codes_by_text(
         self,
         part: Part,
         content: CodeSystemContent,
@@ -187,23 +187,23 @@ class Selector:
         if part.concepts is not None:
             return [
                 code
-                for given, entry in part.concepts.items()
-                if (code := content.find(given)) is not None
+                for value, entry in part.concepts.items()
+                if (code := content.find(value)) is not None
                 and _has_text(content, code, entry.get("display"), wanted, text)
                 and also(code)
             ]
         filters = self._scope.filters(part, content)
-        asked, looked = limit, 0
-        found: list[str] = []
+        requested, looked = limit, 0
+        results: list[str] = []
         while True:
-            hits = content.search(text, asked, active_only)
-            found.extend(
-                code for code in hits[looked:] if all(one.matches(code) for one in filters) and also(code)
+            hits = content.search(text, requested, active_only)
+            results.extend(
+                code for code in hits[looked:] if all(item.matches(code) for item in filters) and also(code)
             )
-            if len(hits) < asked or len(found) >= limit:
-                return found[:limit]
+            if len(hits) < requested or len(results) >= limit:
+                return results[:limit]
             self._scope.tick()
-            looked, asked = len(hits), asked * _MORE
+            looked, requested = len(hits), requested * _MORE
 
     @staticmethod
     def listable(content: CodeSystemContent) -> bool:
@@ -213,10 +213,10 @@ class Selector:
 
 def _quickest(filters: Sequence[Filter]) -> Filter | None:
     """The filter whose codes are to be listed, the others asked of each: of several the one with the fewest."""
-    listing = [one for one in filters if one.codes is not None]
+    listing = [item for item in filters if item.codes is not None]
     if len(listing) < 2:
         return listing[0] if listing else None
-    return min(listing, key=lambda one: math.inf if one.count is None else one.count())
+    return min(listing, key=lambda item: math.inf if item.count is None else item.count())
 
 
 def _selects(
@@ -229,8 +229,8 @@ def _selects(
         return False
     if filters is None:
         return None
-    for one in filters:
-        if not one.matches(right):
+    for item in filters:
+        if not item.matches(right):
             return False if content.content == "complete" else None
     return True
 
@@ -243,7 +243,7 @@ def _has_text(
         return False
     if code.casefold().startswith(text.casefold()):
         return True
-    names = [display, detail.display, *(one.value for one in detail.designations)]
+    names = [display, detail.display, *(designation.value for designation in detail.designations)]
     for name in names:
         parts = tuple(words(name or ""))
         if wanted and all(any(part.startswith(word) for part in parts) for word in wanted):

@@ -105,11 +105,11 @@ class TerminologyService:
         scope, parameters = ready.scope, ready.parameters
         coded = coded_value(parameters, code_system=True)
         scope.require_supplements(scope.options.supplements)
-        given = [instance] if instance is not None else parameters.resources("codeSystem")
-        if given:
-            content: CodeSystemContent = ResourceContent(given[0])
+        value = [instance] if instance is not None else parameters.resources("codeSystem")
+        if value:
+            content: CodeSystemContent = ResourceContent(value[0])
             coded = coded.within(content.url)
-            layered = scope.library.over(ResourceLayer(given))
+            layered = scope.library.over(ResourceLayer(value))
             scope = Scope(layered, scope.options)
         else:
             try:
@@ -168,9 +168,9 @@ class TerminologyService:
             raise invalid(f"More than {MAX_BATCH} validations in one batch", code="too-costly")
         common = [e for e in ready.parameters.entries if e["name"] not in ("validation", "tx-resource")]
         entries: list[tuple[str, str, Any]] = []
-        for one in validations:
+        for validation in validations:
             ready.scope.tick()
-            answered = self._validation(ready, request, one, common, code_system)
+            answered = self._validation(ready, request, validation, common, code_system)
             entries.append(("validation", "resource", answered))
         return answer(entries)
 
@@ -188,10 +188,10 @@ class TerminologyService:
             options = read_options(
                 parameters, accept_language=request.accept_language, limits=ready.scope.options.limits
             )
-            one = _Prepared(Scope(ready.scope.library, options), parameters)
+            prepared = _Prepared(Scope(ready.scope.library, options), parameters)
             if code_system or (parameters.text("url") is None and not parameters.resources("valueSet")):
-                return self._validate_code_system(one, None)
-            return self._validate_value_set(one, None)
+                return self._validate_code_system(prepared, None)
+            return self._validate_value_set(prepared, None)
         except OperationError as error:
             return error.json()
 
@@ -205,7 +205,9 @@ class TerminologyService:
             for profile in parameters.resources("profile"):
                 parameters = parameters.with_entries(Parameters(profile).entries, REPEATED)
             brought = [
-                one for one in parameters.resources("tx-resource") if one.get("resourceType") in _KINDS
+                resource
+                for resource in parameters.resources("tx-resource")
+                if resource.get("resourceType") in _KINDS
             ]
         if request.instance is not None:
             if problem := misshapen(request.instance):
@@ -230,20 +232,20 @@ class TerminologyService:
         Raises:
             OperationError: it is neither, or not at hand.
         """
-        given = ready.parameters.resources(resource)
-        if given:
-            return ValueSetDefinition(given[0])
+        resources = ready.parameters.resources(resource)
+        if resources:
+            return ValueSetDefinition(resources[0])
         named = ready.parameters.text(url)
         if named is None:
             raise invalid(f"Name a value set ({url}), or give one ({resource})")
         stated = ready.parameters.text("valueSetVersion") if url == "url" else None
         address, version = versions.split_canonical(named)
         version = ready.scope.rule_version(address, stated or version, value_sets=True)
-        found = ready.scope.library.value_set(address, version)
-        if found is None:
+        value_set = ready.scope.library.value_set(address, version)
+        if value_set is None:
             issue = messages.unknown_value_set(f"{address}|{version}" if version else address)
             raise OperationError(issue, status=404)
-        return found
+        return value_set
 
 
 OPERATIONS: Mapping[tuple[str, str], Callable[[TerminologyService, Request], dict[str, Any]]] = {

@@ -25,17 +25,17 @@ def subsumes(
     Raises:
         OperationError: the code system is not at hand, lacks a code, or the request names none.
     """
-    parameters.only_one("codeA", "codingA")
-    parameters.only_one("codeB", "codingB")
+    parameters.require_at_most_one("codeA", "codingA")
+    parameters.require_at_most_one("codeB", "codingB")
     first, second = parameters.coding("codingA") or {}, parameters.coding("codingB") or {}
     code_a = first.get("code") or parameters.text("codeA")
     code_b = second.get("code") or parameters.text("codeB")
     named, of_system = versions.split_canonical(parameters.text("system") or "")
     system = first.get("system") or second.get("system") or named or None
-    if len({one for one in (system, second.get("system"), named) if one}) > 1:
+    if len({item for item in (system, second.get("system"), named) if item}) > 1:
         raise invalid("codingA and codingB are of different code systems, which nothing relates")
-    told = (first.get("version"), second.get("version"), parameters.text("version"), of_system)
-    stated = [one for one in told if one]
+    details = (first.get("version"), second.get("version"), parameters.text("version"), of_system)
+    stated = [item for item in details if item]
     if len(set(stated)) > 1:
         raise invalid(
             f"The codes are of different versions of {system} ({' and '.join(map(str, dict.fromkeys(stated)))}):"
@@ -51,14 +51,14 @@ def subsumes(
         if content is None:
             known = scope.versions_of(system) if version else []
             raise OperationError(messages.unknown_system("", system, version, known), status=404)
-    found = []
+    results = []
     for name, code in (("codeA", code_a), ("codeB", code_b)):
         right = content.find(code)
         if right is None:
             issue = messages.unknown_code(name, code, content.url, content.version)
             raise OperationError(issue, status=404)
-        found.append(right)
-    return answer([("outcome", "valueCode", relation(content, found[0], found[1]))])
+        results.append(right)
+    return answer([("outcome", "valueCode", relation(content, results[0], results[1]))])
 
 
 def relation(content: CodeSystemContent, first: str, second: str) -> Subsumption:

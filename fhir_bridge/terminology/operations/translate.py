@@ -46,7 +46,7 @@ _NO_MATCH = frozenset({"unmatched", "disjoint"})
 
 
 @dataclass(frozen=True, slots=True)
-class _Asked:
+class _TranslationRequest:
     """What is to be translated, and into what.
 
     Attributes:
@@ -78,28 +78,33 @@ def translate(
     Raises:
         OperationError: no code is named (400), or the named map is not at hand (404).
     """
-    questions = _asked(parameters)
+    questions = _translation_request(parameters)
     missing: dict[str, None] = {}
     matches: list[tuple[str, list[dict[str, Any]]]] = []
-    for asked in questions:
+    for question in questions:
         maps = [ResourceMap(concept_map)] if concept_map is not None else _maps(scope, parameters)
-        wanted = _wanted(scope, asked)
-        for one in maps:
-            if _in_scope(one.resource, asked):
-                matches += (match for match in _by_map(scope, one, asked, missing) if wanted(match[1]))
-    found = any(match[0] not in _NO_MATCH for match in matches)
-    entries: list[tuple[str, str, Any]] = [("result", "valueBoolean", found)]
-    if not found:
-        named = ", ".join(f"{one.system}#{one.code}" if one.system else one.code for one in questions)
-        told = [f"No translation was found for {named}"]
-        told += [f"the ConceptMap {one} that is to be asked too is not at hand" for one in missing]
-        entries.append(("message", "valueString", "; ".join(told)))
+        wanted = _wanted(scope, question)
+        for content in maps:
+            if _in_scope(content.resource, question):
+                matches += (match for match in _by_map(scope, content, question, missing) if wanted(match[1]))
+    result = any(match[0] not in _NO_MATCH for match in matches)
+    entries: list[tuple[str, str, Any]] = [("result", "valueBoolean", result)]
+    if not result:
+        named = ", ".join(
+            f"{question.system}#{question.code}" if question.system else question.code
+            for question in questions
+        )
+        messages = [f"No translation was found for {named}"]
+        messages += [
+            f"the ConceptMap {question} that is to be asked too is not at hand" for question in missing
+        ]
+        entries.append(("message", "valueString", "; ".join(messages)))
     entries += [("match", "part", parts) for _, parts in matches]
     return answer(entries)
 
 
 def _by_map(
-    scope: Scope, first: MapContent, asked: _Asked, missing: dict[str, None]
+    scope: Scope, first: MapContent, request: _TranslationRequest, missing: dict[str, None]
 ) -> Iterator[tuple[str, list[dict[str, Any]]]]:
     """The matches of one map and of those that it leaves to what it has no row for, each asked once.
 
@@ -108,10 +113,10 @@ def _by_map(
     """
     waiting, seen = [first], set()
     while waiting:
-        one = waiting.pop(0)
-        seen.add(_canonical(one.resource))
+        item = waiting.pop(0)
+        seen.add(_canonical(item.resource))
         others: list[str] = []
-        yield from _matches(one.about(asked.code, reverse=asked.reverse), asked, others)
+        yield from _matches(item.about(request.code, reverse=request.reverse), request, others)
         for reference in others:
             other = _named(scope, *versions.split_canonical(reference))
             if other is None:
@@ -120,17 +125,19 @@ def _by_map(
                 waiting.append(other)
 
 
-def _wanted(scope: Scope, asked: _Asked) -> Callable[[list[dict[str, Any]]], bool]:
+def _wanted(scope: Scope, request: _TranslationRequest) -> Callable[[list[dict[str, Any]]], bool]:
     """Tests whether a match is of the value set in which the translation is sought, as far as that is at hand: a map
     need not say between which value sets it stands."""
-    sought = None if asked.target is None else scope.value_set(asked.target)
+    sought = None if request.target is None else scope.value_set(request.target)
     if sought is None:
         return lambda _: True
     selector = Selector(scope)
-    outcome = "source" if asked.reverse and not asked.outcome_is_source else "concept"
+    outcome = "source" if request.reverse and not request.outcome_is_source else "concept"
 
     def of_it(parts: list[dict[str, Any]]) -> bool:
-        coding: Mapping[str, Any] = next((one["valueCoding"] for one in parts if one["name"] == outcome), {})
+        coding: Mapping[str, Any] = next(
+            (item["valueCoding"] for item in parts if item["name"] == outcome), {}
+        )
         return (
             "code" not in coding or selector.member(sought, coding.get("system"), coding["code"]) is not False
         )
@@ -138,7 +145,7 @@ def _wanted(scope: Scope, asked: _Asked) -> Callable[[list[dict[str, Any]]], boo
     return of_it
 
 
-def _asked(parameters: Parameters) -> list[_Asked]:
+def _translation_request(parameters: Parameters) -> list[_TranslationRequest]:
     """What is to be translated; of a CodeableConcept each of its codings (R4: all of them)."""
     reverse = parameters.flag("reverse") is True
     codings = _codings(parameters, "sourceCoding", "coding", "sourceCodeableConcept", "codeableConcept")
@@ -152,14 +159,14 @@ def _asked(parameters: Parameters) -> list[_Asked]:
         if not codings and (code := parameters.text("targetCode")) is not None:
             codings = [{"system": target_system, "code": code}]
         reverse, target_system = True, system
-    codings = [one for one in codings if isinstance(one.get("code"), str)]
+    codings = [coding for coding in codings if isinstance(coding.get("code"), str)]
     if not codings:
         raise invalid("Name a code to translate: code with system, coding, codeableConcept, or a target code")
     return [
-        _Asked(
-            one.get("system"),
-            one.get("version"),
-            one["code"],
+        _TranslationRequest(
+            coding.get("system"),
+            coding.get("version"),
+            coding["code"],
             reverse,
             parameters.text("sourceScope", "source"),
             parameters.text("targetScope", "target"),
@@ -167,7 +174,7 @@ def _asked(parameters: Parameters) -> list[_Asked]:
             outcome_is_source,
             _dependencies(parameters),
         )
-        for one in codings
+        for coding in codings
     ]
 
 
@@ -176,11 +183,11 @@ def _codings(parameters: Parameters, *names: str) -> list[Mapping[str, Any]]:
     for name in names:
         if name.endswith("Concept"):
             concept = parameters.concept(name) or {}
-            codings = [one for one in concept.get("coding", ()) if isinstance(one, Mapping)]
+            codings = [item for item in concept.get("coding", ()) if isinstance(item, Mapping)]
             if codings:
                 return codings
-        elif (found := parameters.coding(name)) is not None:
-            return [found]
+        elif (result := parameters.coding(name)) is not None:
+            return [result]
     return []
 
 
@@ -189,21 +196,25 @@ def _dependencies(parameters: Parameters) -> Mapping[str, frozenset[str]]:
 
     R4 gives each as a CodeableConcept, whose codes and text count as its values; R5 as any value of `attribute`.
     """
-    found: dict[str, set[str]] = {}
+    results: dict[str, set[str]] = {}
     for entry in parameters.all("dependency"):
-        parts = {one.get("name"): one for one in entry.get("part", ()) if isinstance(one, Mapping)}
+        parts = {
+            coding.get("name"): coding for coding in entry.get("part", ()) if isinstance(coding, Mapping)
+        }
         element = _value(parts.get("element") or parts.get("attribute"))
         value = _value(parts.get("concept") or parts.get("value"))
         if not isinstance(element, str):
             continue
-        values = found.setdefault(element, set())
+        values = results.setdefault(element, set())
         if isinstance(value, Mapping):
             codings = [value, *(value.get("coding") or ())]
-            values.update(str(one["code"]) for one in codings if isinstance(one, Mapping) and "code" in one)
+            values.update(
+                str(coding["code"]) for coding in codings if isinstance(coding, Mapping) and "code" in coding
+            )
             value = value.get("text")
         if value is not None:
             values.add(str(value))
-    return {element: frozenset(values) for element, values in found.items()}
+    return {element: frozenset(values) for element, values in results.items()}
 
 
 def _value(entry: Mapping[str, Any] | None) -> Any:
@@ -211,39 +222,45 @@ def _value(entry: Mapping[str, Any] | None) -> Any:
 
 
 def _maps(scope: Scope, parameters: Parameters) -> Sequence[MapContent]:
-    given = parameters.resources("conceptMap")
-    if given:
-        return [ResourceMap(one) for one in given]
+    resources = parameters.resources("conceptMap")
+    if resources:
+        return [ResourceMap(item) for item in resources]
     named = parameters.text("url")
     if named is None:
         return scope.library.concept_maps
     url, version = versions.split_canonical(named)
     version = parameters.text("conceptMapVersion") or version
-    found = _named(scope, url, version)
-    if found is None:
+    result = _named(scope, url, version)
+    if result is None:
         what = f"{url}|{version}" if version else url
         issue = TxIssue(
             "error", "not-found", "not-found", f"A definition for the ConceptMap '{what}' could not be found"
         )
         raise OperationError(issue, status=404)
-    return [found]
+    return [result]
 
 
 def _named(scope: Scope, url: str, version: str | None) -> MapContent | None:
     """The map of this url: this version, or the newest."""
-    found = [one for one in scope.library.concept_maps if one.resource.get("url") == url]
+    results = [
+        concept_map for concept_map in scope.library.concept_maps if concept_map.resource.get("url") == url
+    ]
     if version is not None:
-        found = [one for one in found if versions.matches(version, _version(one))]
-    best = versions.newest(_version(one) for one in found)
-    return None if best is None else next(one for one in found if _version(one) == best)
+        results = [concept_map for concept_map in results if versions.matches(version, _version(concept_map))]
+    best = versions.newest(_version(concept_map) for concept_map in results)
+    return (
+        None
+        if best is None
+        else next(concept_map for concept_map in results if _version(concept_map) == best)
+    )
 
 
-def _version(one: MapContent) -> str:
-    return str(one.resource.get("version") or "")
+def _version(content: MapContent) -> str:
+    return str(content.resource.get("version") or "")
 
 
 def _matches(
-    resource: Mapping[str, Any], asked: _Asked, others: list[str]
+    resource: Mapping[str, Any], request: _TranslationRequest, others: list[str]
 ) -> Iterator[tuple[str, list[dict[str, Any]]]]:
     """Equivalence and parts of each match in one map.
 
@@ -254,33 +271,33 @@ def _matches(
         if not isinstance(group, Mapping):
             continue
         source, target = _system(group.get("source")), _system(group.get("target"))
-        near, far = (target, source) if asked.reverse else (source, target)
-        if asked.system is not None and near is not None and near != asked.system:
+        near, far = (target, source) if request.reverse else (source, target)
+        if request.system is not None and near is not None and near != request.system:
             continue
-        if asked.target_system is not None and far != asked.target_system:
+        if request.target_system is not None and far != request.target_system:
             continue
-        found = False
+        result = False
         for element, row in _rows(group):
-            mine = row.get("code") if asked.reverse else element.get("code")
-            if mine != asked.code:
+            mine = row.get("code") if request.reverse else element.get("code")
+            if mine != request.code:
                 continue
-            found = True
-            if not _applies(row, asked):
+            result = True
+            if not _applies(row, request):
                 continue
-            yield _match(resource, element, row, source, target, asked)
-        if not found and not asked.reverse:
-            instead = unmapped_target(group, asked.code)
+            yield _match(resource, element, row, source, target, request)
+        if not result and not request.reverse:
+            instead = unmapped_target(group, request.code)
             if instead is not None:
-                yield _match(resource, {"code": asked.code}, instead, source, target, asked)
+                yield _match(resource, {"code": request.code}, instead, source, target, request)
             elif (other := other_map(group)) is not None:
                 others.append(other)
 
 
-def _applies(row: Mapping[str, Any], asked: _Asked) -> bool:
+def _applies(row: Mapping[str, Any], request: _TranslationRequest) -> bool:
     """Whether nothing that the request tells speaks against the row; what it does not tell is left to the reader."""
-    for one in row.get("dependsOn", ()):
-        known = asked.dependencies.get(str(one.get("property", one.get("attribute", ""))))
-        if known is not None and str(_value(one)) not in known:
+    for item in row.get("dependsOn", ()):
+        known = request.dependencies.get(str(item.get("property", item.get("attribute", ""))))
+        if known is not None and str(_value(item)) not in known:
             return False
     return True
 
@@ -302,43 +319,45 @@ def _match(
     row: Mapping[str, Any],
     source: str | None,
     target: str | None,
-    asked: _Asked,
+    request: _TranslationRequest,
 ) -> tuple[str, list[dict[str, Any]]]:
     equivalence = row.get("equivalence") or _TO_EQUIVALENCE.get(str(row.get("relationship")), "relatedto")
-    if asked.reverse:
+    if request.reverse:
         equivalence = _REVERSED.get(equivalence, equivalence)
     parts = [
         part("equivalence", "valueCode", equivalence),
         part("relationship", "valueCode", EQUIVALENCE_TO_RELATIONSHIP.get(equivalence, "related-to")),
     ]
-    there = _some(system=target, code=row.get("code"), display=None if asked.reverse else row.get("display"))
+    there = _some(
+        system=target, code=row.get("code"), display=None if request.reverse else row.get("display")
+    )
     here = _some(system=source, code=element.get("code"), display=element.get("display"))
-    if asked.outcome_is_source:
+    if request.outcome_is_source:
         parts.append(part("concept", "valueCoding", here))
     else:
         if "code" in there:
             parts.append(part("concept", "valueCoding", there))
-        if asked.reverse:
+        if request.reverse:
             parts.append(part("source", "valueCoding", here))
     parts.append(part("originMap", "valueCanonical", _canonical(resource)))
     for name in ("product", "dependsOn"):
-        parts.extend(part(name, "part", _product(one)) for one in row.get(name, ()))
+        parts.extend(part(name, "part", _product(item)) for item in row.get(name, ()))
     if isinstance(row.get("comment"), str):
         parts.append(part("message", "valueString", row["comment"]))
     return equivalence, parts
 
 
-def _product(one: Mapping[str, Any]) -> list[dict[str, Any]]:
+def _product(item: Mapping[str, Any]) -> list[dict[str, Any]]:
     """A `product` or `dependsOn` of a row, which have the same parts."""
-    value = _value(one)
+    value = _value(item)
     coding = (
         value
         if isinstance(value, Mapping)
         else _some(
-            system=one.get("system"), code=None if value is None else str(value), display=one.get("display")
+            system=item.get("system"), code=None if value is None else str(value), display=item.get("display")
         )
     )
-    element = str(one.get("property", one.get("attribute", "")))
+    element = str(item.get("property", item.get("attribute", "")))
     return [part("element", "valueUri", element), part("concept", "valueCoding", coding)]
 
 
@@ -347,12 +366,12 @@ def _some(**values: Any) -> dict[str, Any]:
     return {name: value for name, value in values.items() if value is not None}
 
 
-def _in_scope(resource: Mapping[str, Any], asked: _Asked) -> bool:
+def _in_scope(resource: Mapping[str, Any], request: _TranslationRequest) -> bool:
     """Whether the map is between the value sets that the request names."""
     source = _scope_of(resource, "source")
     target = _scope_of(resource, "target")
     wanted_source, wanted_target = (
-        (asked.target, asked.source) if asked.reverse else (asked.source, asked.target)
+        (request.target, request.source) if request.reverse else (request.source, request.target)
     )
     return all(
         wanted is None or known is None or _system(known) == _system(wanted)

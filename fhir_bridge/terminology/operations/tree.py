@@ -73,9 +73,9 @@ def _depth(parent_of: Mapping[_Key, _Key]) -> int:
             path.append(current)
             current = parent_of.get(current)
         depth = 0 if current is None else depths[current]
-        for one in reversed(path):
+        for item in reversed(path):
             depth += 1
-            depths[one] = depth
+            depths[item] = depth
     return max(depths.values(), default=0)
 
 

@@ -113,15 +113,17 @@ class _Validation:
         if not self.whole_system:
             self._reference()
         named = []
-        for place, coding in self.coded.codings:
-            path = self.coded.path(place)
+        for location, coding in self.coded.codings:
+            path = self.coded.path(location)
             code = coding.get("code")
             if not isinstance(code, str) or not code:
                 text = f"Coding has no code for system {coding.get('system')} and cannot be validated"
                 self.findings.add(TxIssue("error", "invalid", "invalid-data", text, path))
                 continue
-            given = CodingAt(path, coding.get("system"), coding.get("version"), code, coding.get("display"))
-            named.append(self._one(given, coding))
+            coding_at = CodingAt(
+                path, coding.get("system"), coding.get("version"), code, coding.get("display")
+            )
+            named.append(self._one(coding_at, coding))
         self._conclude(named)
         return self._answer()
 
@@ -132,56 +134,56 @@ class _Validation:
 
     # --- one coding ---
 
-    def _one(self, given: CodingAt, raw: dict[str, Any]) -> str:
+    def _one(self, coding_at: CodingAt, raw: dict[str, Any]) -> str:
         """Check it; the name by which messages call it."""
         checked: Checked
-        if not given.system and not self.options.infer_system:
-            issue = messages.no_system(given.path)
+        if not coding_at.system and not self.options.infer_system:
+            issue = messages.no_system(coding_at.path)
             self.findings.add(issue, tell=True)
             checked = Checked(False)
         else:
-            if not given.system:
-                given = self._infer(given)
-            checked = self.checker.check(self.value_set, given) if given.system else Checked(False)
+            if not coding_at.system:
+                coding_at = self._infer(coding_at)
+            checked = self.checker.check(self.value_set, coding_at) if coding_at.system else Checked(False)
         for issue in checked.issues:
             self.findings.add(issue)
         for system in checked.unknown:
             self.unknown[system] = None
         if checked.why is not None:
-            self.findings.tell(checked.why)
-        name = _named(given)
+            self.findings.add_message(checked.why)
+        name = _named(coding_at)
         if checked.member is False and not self.whole_system and self.coded.mode == "codeableConcept":
             self.findings.add(
-                messages.this_coding_not_in_value_set(given.path, name, self.value_set.canonical)
+                messages.this_coding_not_in_value_set(coding_at.path, name, self.value_set.canonical)
             )
         if self.first is None:
-            self.first = (given, checked)
+            self.first = (coding_at, checked)
         if checked.member:
             self.member = True
             if self.best is None:
-                self.best = (given, checked)
+                self.best = (coding_at, checked)
                 self.display = self._shown(checked.names)
-            if given.display and checked.names.all and checked.content is not None:
+            if coding_at.display and checked.names.all and checked.content is not None:
                 check_display(
-                    given, given.display, checked.names, checked.content, self.options, self.findings
+                    coding_at, coding_at.display, checked.names, checked.content, self.options, self.findings
                 )
         else:
             if self.member is not True and checked.member is None:
                 self.member = None
-            if given.system and not self.options.membership_only:
-                self._elsewhere(given, checked, raw)
+            if coding_at.system and not self.options.membership_only:
+                self._elsewhere(coding_at, checked, raw)
         return name
 
-    def _infer(self, given: CodingAt) -> CodingAt:
-        systems = self.checker.systems_of(self.value_set, given.code)
+    def _infer(self, coding_at: CodingAt) -> CodingAt:
+        systems = self.checker.systems_of(self.value_set, coding_at.code)
         if len(systems) == 1:
-            return given._replace(system=systems[0])
+            return coding_at._replace(system=systems[0])
         canonical_ = self.value_set.canonical
         if systems:
-            self.findings.add(messages.not_inferred_many(given.code, canonical_, systems))
+            self.findings.add(messages.not_inferred_many(coding_at.code, canonical_, systems))
         else:
-            self.findings.add(messages.not_inferred(given.code, canonical_))
-        return given
+            self.findings.add(messages.not_inferred(coding_at.code, canonical_))
+        return coding_at
 
     def _shown(self, names: Names) -> str | None:
         name = names.preferred(self.options.languages) or names.preferred(None)
@@ -189,51 +191,51 @@ class _Validation:
 
     # --- a coding that is not in the value set ---
 
-    def _elsewhere(self, given: CodingAt, checked: Checked, raw: dict[str, Any]) -> None:
+    def _elsewhere(self, coding_at: CodingAt, checked: Checked, raw: dict[str, Any]) -> None:
         """What its own code system says of it."""
-        system = str(given.system)
+        system = str(coding_at.system)
         if not _is_absolute(system):
-            self.findings.add(messages.relative_system(given.path))
-        version = self.scope.rule_version(system, given.version)
+            self.findings.add(messages.relative_system(coding_at.path))
+        version = self.scope.rule_version(system, coding_at.version)
         content = self.scope.code_system(system, version)
         if content is None:
-            self._no_code_system(given, system, version)
+            self._no_code_system(coding_at, system, version)
             return
         if checked.content is None:
             checked.content = content
-        code = content.find(given.code)
+        code = content.find(coding_at.code)
         detail = content.get(code) if code is not None else None
         if detail is None and checked.detail is not None and checked.content is not None:
             content, detail = checked.content, checked.detail  # the version that the value set takes has it
         if detail is None:
-            found = Checked(False)
-            self.checker.unknown_code(content, given, found)
-            for issue in found.issues:
+            result = Checked(False)
+            self.checker.unknown_code(content, coding_at, result)
+            for issue in result.issues:
                 self.findings.add(issue)
             return
-        if self.coded.mode == "codeableConcept" and not given.version and content.version:
+        if self.coded.mode == "codeableConcept" and not coding_at.version and content.version:
             raw["version"] = content.version  # the answer says which version was looked in
         names = checked.names if checked.names.all else Names.of(content, detail)
         if checked.detail is None:
             checked.detail, checked.names, checked.content = detail, names, content
         if self.display is None:
             self.display = self._shown(names)
-        if given.display and names.all:
-            check_display(given, given.display, names, content, self.options, self.findings)
+        if coding_at.display and names.all:
+            check_display(coding_at, coding_at.display, names, content, self.options, self.findings)
 
-    def _no_code_system(self, given: CodingAt, system: str, version: str | None) -> None:
+    def _no_code_system(self, coding_at: CodingAt, system: str, version: str | None) -> None:
         if self.scope.library.value_set_versions(system):
-            self.findings.add(messages.not_a_code_system(given.path, system))
+            self.findings.add(messages.not_a_code_system(coding_at.path, system))
             return
         supplement = self.scope.library.supplement(system)
         if supplement is not None:
-            self.findings.add(messages.supplement_as_system(given.path, canonical(supplement)))
+            self.findings.add(messages.supplement_as_system(coding_at.path, canonical(supplement)))
             return
         known = self.scope.versions_of(system) if version else []
         named = f"{system}|{version}" if version and known else system
         if named not in self.unknown:
             self.unknown[named] = None
-            self.findings.add(messages.unknown_system(given.path, system, version, known))
+            self.findings.add(messages.unknown_system(coding_at.path, system, version, known))
 
     # --- the answer ---
 
@@ -248,34 +250,34 @@ class _Validation:
             url = self.value_set.includes[0].system
             text = f"The code system '{url}' was asked, and no coding is of it: {', '.join(named)}"
             self.findings.add(TxIssue("error", "code-invalid", "invalid-code", text, self.coded.path(0)))
-        told = self.best or self.first
-        if told is None:
+        reported = self.best or self.first
+        if reported is None:
             return
-        given, checked = told
+        value, checked = reported
         status = checked.status
-        where = given.path or "code"
+        where = value.path or "code"
         if checked.inactive:
-            self.findings.add(messages.inactive_concept(where, given.code, status or "inactive"), tell=True)
+            self.findings.add(messages.inactive_concept(where, value.code, status or "inactive"), tell=True)
         elif status.casefold() == "deprecated" and checked.member:
-            issue = messages.deprecated_concept(where, given.code)
+            issue = messages.deprecated_concept(where, value.code)
             self.findings.add(issue, tell=True)
 
     def _answer(self) -> dict[str, Any]:
         single = self.coded.mode != "codeableConcept"
-        told = self.best or (self.first if single else None)
-        given, checked = told if told is not None else (None, None)
+        reported = self.best or (self.first if single else None)
+        value, checked = reported if reported is not None else (None, None)
         content = checked.content if checked is not None else None
         version = content.version if content is not None else None
-        if given is not None and version is None:
-            version = given.version
-        shown = self.display if given is not None else None
+        if value is not None and version is None:
+            version = value.version
+        shown = self.display if value is not None else None
         status = checked.status if checked is not None else ""
         inactive = checked is not None and checked.inactive
         entries: list[tuple[str, str, Any]] = [
             ("result", "valueBoolean", self.member is True and not self.findings.failed)
         ]
-        if given is not None:
-            entries += [("code", "valueCode", given.code), ("system", "valueUri", given.system)]
+        if value is not None:
+            entries += [("code", "valueCode", value.code), ("system", "valueUri", value.system)]
         entries += [("version", "valueString", version), ("display", "valueString", shown)]
         if checked is not None and checked.normalized is not None:
             entries.append(("normalized-code", "valueCode", checked.normalized))
@@ -297,13 +299,13 @@ def _is_absolute(uri: str) -> bool:
     return uri.startswith(("http://", "https://", "urn:")) or bool(urlsplit(uri).scheme)
 
 
-def _named(given: CodingAt) -> str:
+def _named(coding_at: CodingAt) -> str:
     """`system|version#code ('display')`, as messages call a coding."""
-    name = given.system or ""
-    if given.version:
-        name += f"|{given.version}"
-    name += f"#{given.code}"
-    return f"{name} ('{given.display}')" if given.display else name
+    name = coding_at.system or ""
+    if coding_at.version:
+        name += f"|{coding_at.version}"
+    name += f"#{coding_at.code}"
+    return f"{name} ('{coding_at.display}')" if coding_at.display else name
 
 
 def code_system_to_validate(scope: Scope, parameters: Parameters, coded: Coded) -> CodeSystemContent:

@@ -21,7 +21,7 @@ from fhir_bridge.terminology.files import TextIndexError
 from fhir_bridge.terminology.store import format as form
 from fhir_bridge.terminology.store.builder import stamp, write
 from fhir_bridge.terminology.store.errors import StoreNotWritten
-from fhir_bridge.terminology.store.pack import DESCRIPTION, Pack
+from fhir_bridge.terminology.store.import_archive import DESCRIPTION, ImportArchive
 from fhir_bridge.terminology.store.progress import Progress
 from fhir_bridge.terminology.store.staging import Staging
 
@@ -100,15 +100,15 @@ class Building:
         _write_whole(content / DESCRIPTION, orjson.dumps(described))
         _sync_folder(content)
 
-    def show(self) -> Pack:
+    def show(self) -> ImportArchive:
         """Let what was written be seen; returns the import."""
         content = self.folder / "content"
         imports = self._store / "imports"
         imports.mkdir(exist_ok=True)
-        place = imports / f"{self._kind}-{self._digest[:16]}-{secrets.token_hex(3)}"
-        content.replace(place)
+        location = imports / f"{self._kind}-{self._digest[:16]}-{secrets.token_hex(3)}"
+        content.replace(location)
         _sync_folder(imports)
-        return Pack(place)
+        return ImportArchive(location)
 
 
 def _of_disk(error: Exception) -> bool:
@@ -136,10 +136,10 @@ def clear_left_over(store: Path) -> int:
     """Delete building folders whose process is gone; returns how many."""
     cleared = 0
     try:
-        found = list((store / "building").iterdir())
+        results = list((store / "building").iterdir())
     except OSError:
         return 0
-    for folder in found:
+    for folder in results:
         with contextlib.suppress(OSError):
             if not _in_use(folder):
                 shutil.rmtree(folder, ignore_errors=True)

@@ -27,7 +27,7 @@ __all__ = ["FILE", "TEXT", "Writer", "write"]
 FILE = "content.lmdb"
 TEXT = "text"
 _COMMIT_EVERY = 20_000
-_TELL_EVERY = 1_000
+_REPORT_EVERY = 1_000
 
 
 class Writer:
@@ -57,8 +57,8 @@ class Writer:
 
     def get(self, database: str, key: bytes) -> bytes | None:
         """What was put."""
-        found: bytes | None = self._transaction.get(key, db=self._databases[database])
-        return found
+        entry: bytes | None = self._transaction.get(key, db=self._databases[database])
+        return entry
 
     def close(self) -> None:
         """Commit, and wait until the disk has it."""
@@ -88,8 +88,8 @@ def write(staging: Staging, folder: Path, source: str, progress: Progress) -> di
         staging.db.execute(
             "CREATE TABLE name (rank INTEGER, owner INTEGER, names BLOB, marks TEXT, likely INTEGER)"
         )
-        for place, header in enumerate(staging.systems):
-            described.append(_System(staging, writer, place, header, progress).write())
+        for position, header in enumerate(staging.systems):
+            described.append(_System(staging, writer, position, header, progress).write())
         value_sets = 0
         for url, version, resource in staging.rows(
             "SELECT url, version, resource FROM value_set ORDER BY url, version"
@@ -99,7 +99,7 @@ def write(staging: Staging, folder: Path, source: str, progress: Progress) -> di
         maps = write_maps(staging, writer)
     finally:
         writer.close()
-    progress.begin("indexing text", sum(one["concepts"] for one in described), "concepts")
+    progress.begin("indexing text", sum(item["concepts"] for item in described), "concepts")
     _write_text(staging, folder / TEXT, progress)
     return {"several": len(described) > 1, "systems": described, "value_sets": value_sets, "maps": maps}
 
@@ -110,14 +110,14 @@ def _write_text(staging: Staging, folder: Path, progress: Progress) -> None:
     index = TextWriter(folder)
     rows = staging.rows("SELECT owner, names, marks, likely FROM name ORDER BY rank")
     for done, (owner, stored, marks, likely) in enumerate(rows, 1):
-        if not done % _TELL_EVERY:
-            progress.advance(_TELL_EVERY)
+        if not done % _REPORT_EVERY:
+            progress.advance(_REPORT_EVERY)
         names: list[str] = orjson.loads(stored)
         index.add_concept(owner, names, marks)
-        told = set()
+        reported = set()
         for which, text in enumerate(names):
-            if text and text not in told:
-                told.add(text)
+            if text and text not in reported:
+                reported.add(text)
                 index.add_name(owner, which, text, marks, likely=likely)
     index.close()
 
@@ -126,15 +126,15 @@ class _System:
     """One code system being written."""
 
     def __init__(
-        self, staging: Staging, writer: Writer, place: int, header: SystemHeader, progress: Progress
+        self, staging: Staging, writer: Writer, position: int, header: SystemHeader, progress: Progress
     ) -> None:
-        self.staging, self.writer, self.place, self.header = staging, writer, place, header
+        self.staging, self.writer, self.position, self.header = staging, writer, position, header
         self.progress = progress
-        self.prefix = place.to_bytes(2, "big")
+        self.prefix = position.to_bytes(2, "big")
         self.shape = form.Shape()
         self.names: dict[str, str] = {}
         logic = header.logic
-        self.logic = None if logic is None else LogicWriter(staging, writer, place, logic)
+        self.logic = None if logic is None else LogicWriter(staging, writer, position, logic)
 
     def write(self) -> dict[str, Any]:
         """Write everything; returns the description."""
@@ -150,11 +150,11 @@ class _System:
             self.logic.values()
             self.logic.members()
         header = self.header
-        declared = {one.code: one for one in header.properties}
+        declared = {item.code: item for item in header.properties}
         for name, kind in self.names.items():
             declared.setdefault(name, PropertyDefinition(name, kind))
         return {
-            "place": self.place,
+            "place": self.position,
             "url": header.url,
             "version": header.version,
             "name": header.name,
@@ -174,34 +174,34 @@ class _System:
 
     def _hierarchy(self) -> Hierarchy:
         """The numbered hierarchy; a table from `seq` to number is left for the queries that follow."""
-        staging, place = self.staging, self.place
+        staging, position = self.staging, self.position
         first, last, count = next(
-            staging.rows("SELECT min(seq), max(seq), count(*) FROM concept WHERE sys = ?", place)
+            staging.rows("SELECT min(seq), max(seq), count(*) FROM concept WHERE sys = ?", position)
         )
         if not count:
             return number(0, ())
-        places: dict[int, int] | None = None
+        row_numbers: dict[int, int] | None = None
         if last - first + 1 != count:  # systems whose concepts came in turns
-            places = {
+            row_numbers = {
                 seq: n
                 for n, (seq,) in enumerate(
-                    staging.rows("SELECT seq FROM concept WHERE sys=? ORDER BY seq", place)
+                    staging.rows("SELECT seq FROM concept WHERE sys=? ORDER BY seq", position)
                 )
             }
         edges = array("Q")
         for child, parent in staging.rows(
             "SELECT c.seq, p.seq FROM edge e CROSS JOIN concept c ON c.sys = e.sys AND c.key = e.key"
             " CROSS JOIN concept p ON p.sys = e.sys AND p.key = e.parent WHERE e.sys = ?",
-            place,
+            position,
         ):
-            if places is None:
+            if row_numbers is None:
                 edges.append((child - first) << 32 | (parent - first))
             else:
-                edges.append(places[child] << 32 | places[parent])
-        (told,) = next(staging.rows("SELECT count(*) FROM edge WHERE sys = ?", place))
-        if told != len(edges):
+                edges.append(row_numbers[child] << 32 | row_numbers[parent])
+        (details,) = next(staging.rows("SELECT count(*) FROM edge WHERE sys = ?", position))
+        if details != len(edges):
             staging.note(
-                f"{self.header.url}: parents or children that are not concepts of it", told - len(edges)
+                f"{self.header.url}: parents or children that are not concepts of it", details - len(edges)
             )
         hierarchy = number(count, edges)
         if hierarchy.dropped:
@@ -209,23 +209,23 @@ class _System:
                 f"{self.header.url}: steps of the hierarchy that went in circles, left out",
                 len(hierarchy.dropped),
             )
-        staging.db.execute(f"CREATE TABLE place{place} (number INTEGER PRIMARY KEY, seq INTEGER)")
+        staging.db.execute(f"CREATE TABLE place{position} (number INTEGER PRIMARY KEY, seq INTEGER)")
         staging.db.execute("BEGIN")
-        seqs = [seq for (seq,) in staging.rows("SELECT seq FROM concept WHERE sys=? ORDER BY seq", place)]
+        seqs = [seq for (seq,) in staging.rows("SELECT seq FROM concept WHERE sys=? ORDER BY seq", position)]
         staging.db.executemany(
-            f"INSERT INTO place{place} VALUES (?, ?)",
+            f"INSERT INTO place{position} VALUES (?, ?)",
             ((n, seqs[concept]) for n, concept in enumerate(hierarchy.concept_at)),
         )
         staging.db.execute("COMMIT")
-        staging.db.execute(f"CREATE UNIQUE INDEX place{place}_seq ON place{place} (seq)")
+        staging.db.execute(f"CREATE UNIQUE INDEX place{position}_seq ON place{position} (seq)")
         return hierarchy
 
     def _codes(self, hierarchy: Hierarchy) -> None:
         for key, code, display, active, abstract, n in (
             self.staging.rows(
                 "SELECT c.key, c.code, c.display, c.active, c.abstract, p.number"
-                f" FROM concept c CROSS JOIN place{self.place} p ON p.seq = c.seq WHERE c.sys = ? ORDER BY c.key",
-                self.place,
+                f" FROM concept c CROSS JOIN place{self.position} p ON p.seq = c.seq WHERE c.sys = ? ORDER BY c.key",
+                self.position,
             )
             if len(hierarchy.number_of)
             else ()
@@ -241,30 +241,33 @@ class _System:
         """Details and codes by number, and names for the text index."""
         if not len(hierarchy.number_of):
             return
-        place = self.place
-        joined = f"CROSS JOIN concept c ON c.sys = x.sys AND c.key = x.key CROSS JOIN place{place} p ON p.seq = c.seq"
+        position = self.position
+        joined = (
+            "CROSS JOIN concept c ON c.sys = x.sys AND c.key = x.key "
+            f"CROSS JOIN place{position} p ON p.seq = c.seq"
+        )
         designations = _Grouped(
             self.staging.rows(
                 "SELECT p.number, x.value, x.language, x.use_system, x.use_code, x.use_display, x.extensions"
                 f" FROM designation x {joined} WHERE x.sys = ? ORDER BY p.number, x.rowid",
-                place,
+                position,
             )
         )
         properties = _Grouped(
             self.staging.rows(
                 "SELECT p.number, x.name, x.value, x.type, x.grp"
                 f" FROM property x {joined} WHERE x.sys = ? ORDER BY p.number, x.rowid",
-                place,
+                position,
             )
         )
         concepts = self.staging.rows(
             "SELECT p.number, c.code, c.display, c.definition, c.active, c.rank, c.extensions, c.descriptions"
-            f" FROM place{place} p CROSS JOIN concept c ON c.seq = p.seq ORDER BY p.number"
+            f" FROM place{position} p CROSS JOIN concept c ON c.seq = p.seq ORDER BY p.number"
         )
         waiting: list[tuple[int, int, bytes, str, bool]] = []
         for n, code, display, definition, active, rank, extensions, descriptions in concepts:
-            if n % _TELL_EVERY == _TELL_EVERY - 1:
-                self.progress.advance(_TELL_EVERY)
+            if n % _REPORT_EVERY == _REPORT_EVERY - 1:
+                self.progress.advance(_REPORT_EVERY)
             key = self.prefix + n.to_bytes(4, "big")
             self.writer.put("node", key, code.encode())
             names = [self._designation(row) for row in designations.of(n)]
@@ -274,11 +277,11 @@ class _System:
             if definition or names or values or extensions:
                 more = orjson.Fragment(extensions) if extensions else None
                 self.writer.put("detail", key, form.encode_detail(definition, names, values, more))
-            marks = f"s{place} a" if active else f"s{place}"
+            marks = f"s{position} a" if active else f"s{position}"
             worth = (0 if active else 1) << 48 | min(rank, 0xFFFFFF) << 16 | min(len(display or ""), 0xFFFF)
-            told = orjson.dumps([display or "", *(name[0] for name in names)])
+            encoded = orjson.dumps([display or "", *(name[0] for name in names)])
             likely = bool(active) and rank < AUXILIARY
-            waiting.append((worth, place << 32 | n, told, marks, likely))
+            waiting.append((worth, position << 32 | n, encoded, marks, likely))
             if len(waiting) >= _COMMIT_EVERY:
                 self._put_names(waiting)
         self._put_names(waiting)
@@ -292,19 +295,19 @@ class _System:
 
     def _designation(self, row: tuple[Any, ...]) -> list[Any]:
         _, value, language, system, code, display, extensions = row
-        use = -1 if code is None else self.shape.uses.place((system or "", code, display))
-        made = [value, -1 if language is None else self.shape.languages.place(language), use]
+        use = -1 if code is None else self.shape.uses.number_of((system or "", code, display))
+        results = [value, -1 if language is None else self.shape.languages.number_of(language), use]
         if extensions:
-            made.append(orjson.Fragment(extensions))
-        return made
+            results.append(orjson.Fragment(extensions))
+        return results
 
-    def _values(self, number: int, rows: Iterator[tuple[Any, ...]]) -> list[list[Any]]:
+    def _values(self, position: int, rows: Iterator[tuple[Any, ...]]) -> list[list[Any]]:
         """The properties of a concept; an attribute that is in several role groups is one property."""
         if self.logic is None:
             return [self._property(row) for row in rows]
-        found = list(rows)
-        self.logic.roles(number, ((row[4], *row[1:4]) for row in found if row[4] is not None))
-        return [self._property(row) for row in {row[1:4]: row for row in found}.values()]
+        results = list(rows)
+        self.logic.roles(position, ((row[4], *row[1:4]) for row in results if row[4] is not None))
+        return [self._property(row) for row in {row[1:4]: row for row in results}.values()]
 
     def _property(self, row: tuple[Any, ...]) -> list[Any]:
         _, name, value, kind, _ = row
@@ -316,7 +319,7 @@ class _System:
             typed = int(value)
         elif kind == "Coding":
             typed = orjson.loads(value)
-        return [self.shape.names.place((name, kind)), typed]
+        return [self.shape.names.number_of((name, kind)), typed]
 
     def _lists(self, hierarchy: Hierarchy) -> None:
         put, prefix = self.writer.put, self.prefix
@@ -333,17 +336,17 @@ class _System:
         """Which concepts have a property of a value."""
         if not self.names:
             return
-        places = {name: n for n, name in enumerate(self.names)}
+        positions = {name: n for n, name in enumerate(self.names)}
         rows = self.staging.rows(
             "SELECT x.name, CASE x.type WHEN 'Coding' THEN json_extract(x.value, '$.code') ELSE x.value END AS asked,"
             " p.number"
             f" FROM property x CROSS JOIN concept c ON c.sys = x.sys AND c.key = x.key"
-            f" CROSS JOIN place{self.place} p ON p.seq = c.seq WHERE x.sys = ? ORDER BY x.name, asked, p.number",
-            self.place,
+            f" CROSS JOIN place{self.position} p ON p.seq = c.seq WHERE x.sys = ? ORDER BY x.name, asked, p.number",
+            self.position,
         )
         for (name, value), group in groupby(rows, itemgetter(0, 1)):
             numbers = array("I", dict.fromkeys(n for _, _, n in group))
-            key = self.prefix + places[name].to_bytes(2, "big") + (value or "").encode()
+            key = self.prefix + positions[name].to_bytes(2, "big") + (value or "").encode()
             self.writer.put("prop", form.bounded(key), form.packed(numbers))
 
 

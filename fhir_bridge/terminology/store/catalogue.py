@@ -19,7 +19,7 @@ from fhir_bridge.terminology.store import format as form
 from fhir_bridge.terminology.store.build import Building, alone, clear_left_over
 from fhir_bridge.terminology.store.concept_map import StoredMap
 from fhir_bridge.terminology.store.errors import StoreError
-from fhir_bridge.terminology.store.pack import DESCRIPTION, Pack
+from fhir_bridge.terminology.store.import_archive import DESCRIPTION, ImportArchive
 from fhir_bridge.terminology.store.system import StoredSystem
 from fhir_bridge.terminology.store.versions import version_key
 
@@ -63,7 +63,7 @@ class ContentStore:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._lock = threading.Lock()
-        self._packs: dict[str, Pack] = {}
+        self._packs: dict[str, ImportArchive] = {}
         self._looked = -1e9
         self._stamp: object = None
         self._systems: dict[str, list[StoredSystem]] = {}
@@ -79,17 +79,17 @@ class ContentStore:
     def versions(self, url: str) -> Sequence[str]:
         """Versions of a code system, the newest last; `""` stands for one without version."""
         self._refresh()
-        return [one.version or "" for one in self._systems.get(url, ())]
+        return [item.version or "" for item in self._systems.get(url, ())]
 
     def get(self, url: str, version: str | None = None) -> StoredSystem | None:
         """A code system: exactly this version, or the newest; None where it is not imported."""
         self._refresh()
-        found = self._systems.get(url)
-        if not found:
+        system = self._systems.get(url)
+        if not system:
             return None
         if version is None:
-            return found[-1]
-        return next((one for one in found if (one.version or "") == version), None)
+            return system[-1]
+        return next((item for item in system if (item.version or "") == version), None)
 
     content = get
 
@@ -97,30 +97,30 @@ class ContentStore:
         """Imported code systems that only supplement this one; `code_system_resource` tells them as FHIR JSON."""
         self._refresh()
         return [
-            one
-            for found in self._systems.values()
-            for one in found
-            if one.content == "supplement" and str(one.metadata.get("supplements", "")).split("|")[0] == url
+            item
+            for system in self._systems.values()
+            for item in system
+            if item.content == "supplement" and str(item.metadata.get("supplements", "")).split("|")[0] == url
         ]
 
     def systems(self) -> list[SystemInfo]:
         """What is imported, by url and version."""
         self._refresh()
-        return [_info(one) for url in sorted(self._systems) for one in self._systems[url]]
+        return [_info(system) for url in sorted(self._systems) for system in self._systems[url]]
 
     def value_set(self, url: str, version: str | None = None) -> dict[str, Any] | None:
         """A ValueSet (FHIR JSON): exactly this version, or the newest; None where it is not imported."""
-        found = self.value_set_versions(url)
+        value_set_versions = self.value_set_versions(url)
         if version is not None:
-            return found.get(version)
-        return found[max(found, key=version_key)] if found else None
+            return value_set_versions.get(version)
+        return value_set_versions[max(value_set_versions, key=version_key)] if value_set_versions else None
 
     def value_set_versions(self, url: str) -> dict[str, dict[str, Any]]:
         """All versions of a ValueSet; of one version that was imported twice, the later import."""
         return {
             version: form.read_json(resource)
-            for found, version, resource in self._value_sets(url)
-            if found == url
+            for result, version, resource in self._value_sets(url)
+            if result == url
         }
 
     def value_sets(self) -> Iterator[tuple[str, str]]:
@@ -132,7 +132,7 @@ class ContentStore:
         self._refresh()
         return list(self._maps)
 
-    def packs(self) -> list[Pack]:
+    def packs(self) -> list[ImportArchive]:
         """The imports, in the order of import."""
         self._refresh()
         return list(self._packs.values())
@@ -147,7 +147,7 @@ class ContentStore:
         """Whether these very files are imported already, and can be read."""
         return any(pack.described["digest"] == digest and pack.is_readable() for pack in self.packs())
 
-    def add(self, building: Building) -> tuple[Pack, list[str]]:
+    def add(self, building: Building) -> tuple[ImportArchive, list[str]]:
         """Let an import be seen that is written, and take out of older ones what it has anew.
 
         Returns:
@@ -157,30 +157,30 @@ class ContentStore:
             pack = building.show()
             return pack, self._replaced(pack)
 
-    def _replaced(self, added: Pack) -> list[str]:
+    def _replaced(self, added: ImportArchive) -> list[str]:
         self._forget()
         taken = []
-        fresh = {_named(one) for kind in ("systems", "maps") for one in added.described[kind]}
+        fresh = {_named(item) for kind in ("systems", "maps") for item in added.described[kind]}
         for pack in self.packs():
             if pack.folder != added.folder:
-                gone = {_named(one) for kind in ("systems", "maps") for one in pack.described[kind]} & fresh
+                gone = {_named(item) for kind in ("systems", "maps") for item in pack.described[kind]} & fresh
                 if gone:
-                    self._take_out(pack, lambda one, gone=gone: _named(one) in gone)  # type: ignore[misc]
+                    self._take_out(pack, lambda item, gone=gone: _named(item) in gone)  # type: ignore[misc]
                     taken.extend(sorted(gone))
         return taken
 
     def fingerprint(self) -> str:
         """A hash of what is imported: files of each import, and what was removed since; empty for an empty store."""
         self._forget()
-        found = [
+        results = [
             [
                 pack.folder.name.rpartition("-")[0],  # kind and hash of the imported files
-                *(_named(one) for kind in ("systems", "maps") for one in pack.described[kind]),
+                *(_named(item) for kind in ("systems", "maps") for item in pack.described[kind]),
                 *pack.described.get("hidden", ()),
             ]
             for pack in self.packs()
         ]
-        return hashlib.blake2b(orjson.dumps(found), digest_size=16).hexdigest() if found else ""
+        return hashlib.blake2b(orjson.dumps(results), digest_size=16).hexdigest() if results else ""
 
     def remove(self, url: str, version: str | None = None) -> list[str]:
         """Remove a code system, value set or map: all versions, or exactly one; returns `url|version` of what went.
@@ -197,20 +197,20 @@ class ContentStore:
     def _removed(self, url: str, version: str | None) -> list[str]:
         taken = []
         for pack in self.packs():
-            found = [
-                one
+            results = [
+                item
                 for kind in ("systems", "maps")
-                for one in pack.described[kind]
-                if one["url"] == url and (version is None or (one["version"] or "") == version)
+                for item in pack.described[kind]
+                if item["url"] == url and (version is None or (item["version"] or "") == version)
             ]
-            names = {_named(one) for one in found}
+            names = {_named(item) for item in results}
             names |= {
-                f"{one}|{its}" if its else one
-                for one, its, _ in pack.value_sets(url)
-                if one == url and version in (None, its)
+                f"{item}|{its}" if its else item
+                for item, its, _ in pack.value_sets(url)
+                if item == url and version in (None, its)
             }
             if names:
-                self._take_out(pack, lambda one, names=names: _named(one) in names)  # type: ignore[misc]
+                self._take_out(pack, lambda item, names=names: _named(item) in names)  # type: ignore[misc]
                 taken.extend(sorted(names))
         return taken
 
@@ -218,10 +218,10 @@ class ContentStore:
         """Delete what broken-off imports left; returns how many."""
         return clear_left_over(self.path)
 
-    def _take_out(self, pack: Pack, goes: Callable[[dict[str, Any]], bool]) -> None:
+    def _take_out(self, pack: ImportArchive, goes: Callable[[dict[str, Any]], bool]) -> None:
         described = dict(pack.described)
         for kind in ("systems", "maps"):
-            described[kind] = [one for one in described[kind] if not goes(one)]
+            described[kind] = [item for item in described[kind] if not goes(item)]
         hidden = set(described.get("hidden", ()))
         hidden |= {
             _named({"url": url, "version": version})
@@ -262,7 +262,7 @@ class ContentStore:
 
     def _look(self) -> list[tuple[str, int]]:
         """Names of the imports and when their descriptions changed."""
-        found = []
+        results = []
         try:
             entries = sorted(entry.name for entry in (self.path / "imports").iterdir())
         except FileNotFoundError:
@@ -271,28 +271,28 @@ class ContentStore:
             raise StoreError(f"{self.path}: the terminology store can't be read: {error.strerror}") from error
         for name in entries:
             with contextlib.suppress(FileNotFoundError, NotADirectoryError):
-                found.append((name, (self.path / "imports" / name / DESCRIPTION).stat().st_mtime_ns))
-        return found
+                results.append((name, (self.path / "imports" / name / DESCRIPTION).stat().st_mtime_ns))
+        return results
 
     def _load(self, names: Sequence[str]) -> None:
         packs = []
         for name in names:
             with contextlib.suppress(FileNotFoundError):
-                packs.append(Pack(self.path / "imports" / name))
+                packs.append(ImportArchive(self.path / "imports" / name))
         packs.sort(key=lambda pack: (pack.described["imported"], pack.folder.name))
         systems: dict[tuple[str, str], StoredSystem] = {}
         maps: dict[tuple[str, str], StoredMap] = {}
         for pack in packs:
-            for one in pack.described["systems"]:
-                systems[one["url"], one["version"] or ""] = StoredSystem(pack, one)
-            for one in pack.described["maps"]:
-                maps.pop((one["url"], one["version"] or ""), None)
-                maps[one["url"], one["version"] or ""] = StoredMap(pack, one)
+            for item in pack.described["systems"]:
+                systems[item["url"], item["version"] or ""] = StoredSystem(pack, item)
+            for item in pack.described["maps"]:
+                maps.pop((item["url"], item["version"] or ""), None)
+                maps[item["url"], item["version"] or ""] = StoredMap(pack, item)
         by_url: dict[str, list[StoredSystem]] = {}
         for (url, _), system in systems.items():
             by_url.setdefault(url, []).append(system)
-        for found in by_url.values():
-            found.sort(key=lambda one: version_key(one.version))
+        for result in by_url.values():
+            result.sort(key=lambda item: version_key(item.version))
         self._packs = {pack.folder.name: pack for pack in packs}
         self._systems = by_url
         self._maps = list(reversed(maps.values()))
@@ -303,12 +303,12 @@ class ContentStore:
             yield from pack.value_sets(url)
 
 
-def _named(one: dict[str, Any]) -> str:
-    return f"{one['url']}|{one['version']}" if one["version"] else str(one["url"])
+def _named(item: dict[str, Any]) -> str:
+    return f"{item['url']}|{item['version']}" if item["version"] else str(item["url"])
 
 
 def _info(system: StoredSystem) -> SystemInfo:
-    described = system.pack.described
+    described = system.archive.described
     return SystemInfo(
         system.url,
         system.version,
@@ -317,5 +317,5 @@ def _info(system: StoredSystem) -> SystemInfo:
         described["imported"],
         ", ".join(described["sources"]),
         described["kind"],
-        system.pack.size,
+        system.archive.size,
     )

@@ -9,8 +9,8 @@ import orjson
 
 from fhir_bridge.fhir.ports import Translation
 from fhir_bridge.terminology.concept_maps import EQUIVALENCES, folded
+from fhir_bridge.terminology.store.import_archive import ImportArchive
 from fhir_bridge.terminology.store.map_writer import map_key
-from fhir_bridge.terminology.store.pack import Pack
 from fhir_bridge.terminology.store.part import StoredPart
 
 __all__ = ["MapSource", "MapTarget", "StoredMap"]
@@ -45,7 +45,7 @@ class MapSource(NamedTuple):
 class StoredMap(StoredPart):
     """One ConceptMap of the store. Its memory does not grow with the number of rows."""
 
-    def __init__(self, pack: Pack, described: Mapping[str, Any]) -> None:
+    def __init__(self, pack: ImportArchive, described: Mapping[str, Any]) -> None:
         super().__init__(pack, described)
         self._sources: list[str | None] = described["sources"]
         self._targets: list[str | None] = described["targets"]
@@ -53,8 +53,8 @@ class StoredMap(StoredPart):
     @property
     def resource(self) -> Mapping[str, Any]:
         """FHIR JSON of the map; its groups stand without their elements."""
-        found: Mapping[str, Any] = self._described["resource"]
-        return found
+        results: Mapping[str, Any] = self._described["resource"]
+        return results
 
     def __len__(self) -> int:
         return int(self._described["rows"])
@@ -63,10 +63,10 @@ class StoredMap(StoredPart):
         """All that the map says of a source code, `unmatched` included, in the order of its rows."""
         if system not in self._sources:
             return []
-        found = self._rows("map", self._sources.index(system), code)
-        if not found and system is None:
-            found = self._rows("fold", 0, folded(code))
-        return [self._target(row) for row in found]
+        rows = self._rows("map", self._sources.index(system), code)
+        if not rows and system is None:
+            rows = self._rows("fold", 0, folded(code))
+        return [self._target(row) for row in rows]
 
     def sources(self, system: str | None, code: str) -> list[MapSource]:
         """All source codes that lead to a target code."""
@@ -79,26 +79,28 @@ class StoredMap(StoredPart):
 
     def translate(self, system: str | None, code: str, targets: tuple[str, ...] = ()) -> list[Translation]:
         """Targets in the wanted systems (all, where none is named), best equivalence first."""
-        found = [
+        translations = [
             Translation(row.system or "", row.code, row.display, row.equivalence, self.url)
             for row in self.targets(system, code)
             if row.code and row.equivalence in EQUIVALENCES and (not targets or row.system in targets)
         ]
-        found.sort(key=lambda one: EQUIVALENCES[one.equivalence])
-        return found
+        translations.sort(key=lambda item: EQUIVALENCES[item.equivalence])
+        return translations
 
     def translate_code(self, code: str) -> list[Translation]:
         """As `translate`, for a code of whichever of the map's source systems has it."""
-        return [one for system in self._sources for one in self.translate(system, code)]
+        return [item for system in self._sources for item in self.translate(system, code)]
 
     def about(self, code: str, *, reverse: bool = False) -> Mapping[str, Any]:
         """FHIR JSON of the ConceptMap with all its groups, and of their elements those with this code as source, or
         as target where it is asked in reverse (`maps.MapContent`)."""
-        asked: Iterable[tuple[str | None, str]] = ((system, code) for system in self._sources)
+        requested: Iterable[tuple[str | None, str]] = ((system, code) for system in self._sources)
         if reverse:
-            asked = ((one.system, one.code) for system in self._targets for one in self.sources(system, code))
+            requested = (
+                (item.system, item.code) for system in self._targets for item in self.sources(system, code)
+            )
         groups: list[dict[str, Any]] = [{**group, "element": []} for group in self.resource.get("group", ())]
-        for system, source in dict.fromkeys(asked):
+        for system, source in dict.fromkeys(requested):
             elements: dict[int, dict[str, Any]] = {}
             for target in self.targets(system, source):
                 element = elements.get(target.group)
@@ -139,9 +141,9 @@ class StoredMap(StoredPart):
 
 def _json(target: MapTarget) -> dict[str, Any]:
     """FHIR JSON of element.target."""
-    told: dict[str, Any] = {"equivalence": target.equivalence, **target.more}
+    metadata: dict[str, Any] = {"equivalence": target.equivalence, **target.more}
     for name in ("code", "display", "comment"):
         value = getattr(target, name)
         if value:
-            told[name] = value
-    return told
+            metadata[name] = value
+    return metadata

@@ -110,16 +110,16 @@ class Names:
 
     def __init__(self, known: list[Any] | None = None) -> None:
         self.values: list[Any] = known or []
-        self._places = {self._key(value): place for place, value in enumerate(self.values)}
+        self._places = {self._key(value): location for location, value in enumerate(self.values)}
 
-    def place(self, value: Any) -> int:
+    def number_of(self, value: Any) -> int:
         """Its place; a new one is added."""
         key = self._key(value)
-        found = self._places.get(key)
-        if found is None:
-            found = self._places[key] = len(self.values)
+        entry = self._places.get(key)
+        if entry is None:
+            entry = self._places[key] = len(self.values)
             self.values.append(value)
-        return found
+        return entry
 
     @staticmethod
     def _key(value: Any) -> Any:
@@ -172,8 +172,8 @@ def decode_detail(shape: Shape, stored: bytes | None) -> Detail:
     content = read_json(stored)
     names = shape.names.values
     properties: list[PropertyValue] = []
-    for place, value in content[2]:
-        name, kind = names[place]
+    for location, value in content[2]:
+        name, kind = names[location]
         properties.append((name, Decimal(value) if kind == "decimal" else value, kind))
     languages, uses = shape.languages.values, shape.uses.values
     designations = []

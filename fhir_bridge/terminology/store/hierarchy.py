@@ -102,7 +102,7 @@ def _cycles(count: int, edges: array[int]) -> list[tuple[int, int]]:
     """Edges that close a cycle, found depth first without recursion."""
     up = Lists(count, [edge >> 32 for edge in edges], [edge & 0xFFFFFFFF for edge in edges])
     state = bytearray(count)  # 0 not seen, 1 on the path, 2 done
-    found = []
+    results = []
     for first in range(count):
         if state[first]:
             continue
@@ -112,7 +112,7 @@ def _cycles(count: int, edges: array[int]) -> list[tuple[int, int]]:
             node, above = path[-1]
             for parent in above:
                 if state[parent] == 1:
-                    found.append((node, parent))
+                    results.append((node, parent))
                 elif not state[parent]:
                     state[parent] = 1
                     path.append((parent, iter(up[parent])))
@@ -120,7 +120,7 @@ def _cycles(count: int, edges: array[int]) -> list[tuple[int, int]]:
             else:
                 state[node] = 2
                 path.pop()
-    return found
+    return results
 
 
 def _tree(count: int, up: Lists, down: Lists) -> tuple[array[int], array[int]]:

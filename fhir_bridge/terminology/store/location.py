@@ -18,10 +18,10 @@ def default_store() -> Path:
     return Path(platformdirs.user_data_dir("fhir-bridge")) / "terminology"
 
 
-def store_path(given: Path | str | None = None, site: Path | str | None = None) -> Path:
+def store_path(value: Path | str | None = None, site: Path | str | None = None) -> Path:
     """The store's folder: as given, else by the environment, else by the site file, else the default."""
-    if given is not None:
-        return Path(given)
+    if value is not None:
+        return Path(value)
     named = os.environ.get(STORE_VARIABLE)
     if named:
         return Path(named)

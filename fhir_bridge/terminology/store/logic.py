@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from fhir_bridge.terminology.concepts import value_text
-from fhir_bridge.terminology.substrate import LITERAL, DescriptionKind, Literal, Member, ReferenceSet, Role
+from fhir_bridge.terminology.ecl_evaluation_set import (
+    LITERAL,
+    DescriptionForm,
+    Literal,
+    Member,
+    ReferenceSet,
+    Role,
+)
 
 if TYPE_CHECKING:
     from fhir_bridge.terminology.store.system import StoredSystem
@@ -31,16 +38,16 @@ class StoredLogic:
         Args:
             described: what `LogicWriter.described` made.
         """
-        self._system, self._pack, self._described = system, system.pack, described
-        self._prefix = system.place.to_bytes(2, "big")
+        self._system, self._pack, self._described = system, system.archive, described
+        self._prefix = system.number.to_bytes(2, "big")
 
     # --- attributes ---
 
     @property
     def attributes(self) -> Sequence[str]:
         """Codes of the attributes in use."""
-        found: Sequence[str] = self._described["attributes"]
-        return found
+        results: Sequence[str] = self._described["attributes"]
+        return results
 
     @property
     def has_coded_literals(self) -> bool:
@@ -92,10 +99,10 @@ class StoredLogic:
     # --- descriptions ---
 
     @cached_property
-    def kinds(self) -> Sequence[DescriptionKind]:
+    def kinds(self) -> Sequence[DescriptionForm]:
         """What many descriptions have in common."""
         return [
-            DescriptionKind(bool(active), module, time, language, kind, dict(dialects))
+            DescriptionForm(bool(active), module, time, language, kind, dict(dialects))
             for active, module, time, language, kind, dialects in self._described["kinds"]
         ]
 
@@ -111,8 +118,8 @@ class StoredLogic:
             yield str(identity), kind, names[term] if isinstance(term, int) else term
 
     def _descriptions(self, number: int) -> list[Any]:
-        found: list[Any] = orjson.loads(self._read("description", number.to_bytes(4, "big")) or b"[]")
-        return found
+        results: list[Any] = orjson.loads(self._read("description", number.to_bytes(4, "big")) or b"[]")
+        return results
 
     def described(self, words: str) -> Iterator[int]:
         """At least the concepts with these words in one of their names, by the text index; with more words than it
@@ -151,12 +158,12 @@ class StoredLogic:
 
     def _read(self, database: str, key: bytes) -> bytes:
         transaction = self._pack.transaction
-        found: bytes = transaction.get(self._prefix + key, b"", transaction.databases[database])
-        return found
+        entry: bytes = transaction.get(self._prefix + key, b"", transaction.databases[database])
+        return entry
 
-    def _under(self, database: str, place: int) -> Iterator[tuple[bytes, bytes]]:
+    def _under(self, database: str, position: int) -> Iterator[tuple[bytes, bytes]]:
         """What a database has under a place of 2 bytes: the rest of the key, and the value."""
-        prefix = self._prefix + place.to_bytes(2, "big")
+        prefix = self._prefix + position.to_bytes(2, "big")
         cursor = self._pack.transaction.cursor(database)
         if not cursor.set_range(prefix):
             return

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from fhir_bridge.terminology.ecl_evaluation_set import LITERAL
 from fhir_bridge.terminology.folding import MAX_INDEXED, words
 from fhir_bridge.terminology.store import format as form
 from fhir_bridge.terminology.store.staging import LogicHeader, Staging
-from fhir_bridge.terminology.substrate import LITERAL
 
 if TYPE_CHECKING:
     from fhir_bridge.terminology.store.builder import Writer
@@ -25,9 +25,9 @@ __all__ = ["LogicWriter"]
 class LogicWriter:
     """The logic of one code system being written; its codes must be there already."""
 
-    def __init__(self, staging: Staging, writer: Writer, place: int, header: LogicHeader) -> None:
-        self._staging, self._writer, self._place, self._header = staging, writer, place, header
-        self._prefix = place.to_bytes(2, "big")
+    def __init__(self, staging: Staging, writer: Writer, position: int, header: LogicHeader) -> None:
+        self._staging, self._writer, self._place, self._header = staging, writer, position, header
+        self._prefix = position.to_bytes(2, "big")
         self._attributes = form.Names()
         self._literals = form.Names()
         self._modules = form.Names()
@@ -35,15 +35,18 @@ class LogicWriter:
 
     def roles(self, number: int, rows: Iterable[tuple[int, str, str, str]]) -> None:
         """Write the (group, attribute, value, type) rows of a concept."""
-        made = array("I")
+        result = array("I")
         for group, attribute, value, kind in rows:
-            made.extend((group, self._attributes.place(attribute), self._value(value, kind)))
-        if made:
-            self._writer.put("role", self._prefix + number.to_bytes(4, "big"), form.packed(made))
+            result.extend((group, self._attributes.number_of(attribute), self._value(value, kind)))
+        if result:
+            self._writer.put("role", self._prefix + number.to_bytes(4, "big"), form.packed(result))
 
     def descriptions(self, number: int, descriptions: bytes, names: Sequence[str]) -> None:
         """Write the descriptions of a concept (see `ConceptRow`), whose names the text index may not hold wholly."""
-        if sum(map(len, names)) > MAX_INDEXED and len({w for one in names for w in words(one)}) > MAX_INDEXED:
+        if (
+            sum(map(len, names)) > MAX_INDEXED
+            and len({w for name in names for w in words(name)}) > MAX_INDEXED
+        ):
             self._wordy.append(number)
         self._writer.put("description", self._prefix + number.to_bytes(4, "big"), descriptions)
 
@@ -58,13 +61,13 @@ class LogicWriter:
         )
         for (attribute, value, kind), group in groupby(rows, itemgetter(0, 1, 2)):
             numbers = array("I", dict.fromkeys(number for _, _, _, number in group))
-            place = self._attributes.place(attribute)
-            key = self._prefix + place.to_bytes(2, "big") + self._value(value, kind).to_bytes(4, "big")
+            location = self._attributes.number_of(attribute)
+            key = self._prefix + location.to_bytes(2, "big") + self._value(value, kind).to_bytes(4, "big")
             self._writer.put("value", key, form.packed(numbers))
 
     def members(self) -> None:
         """Write the members of all reference sets."""
-        places = {code: n for n, code in enumerate(self._header.reference_sets)}
+        locations = {code: n for n, code in enumerate(self._header.reference_sets)}
         rows = self._staging.rows(
             "SELECT x.reference_set, p.number, x.active, x.module, x.time, x.fields FROM member x"
             " CROSS JOIN concept c ON c.sys = x.sys AND c.key = x.key"
@@ -73,17 +76,17 @@ class LogicWriter:
             self._place,
         )
         for (code, number), group in groupby(rows, itemgetter(0, 1)):
-            made = [
-                [active, self._modules.place(module), time, *orjson.loads(fields)]
+            results = [
+                [active, self._modules.number_of(module), time, *orjson.loads(fields)]
                 for _, _, active, module, time, fields in group
             ]
-            key = self._prefix + places[code].to_bytes(2, "big") + number.to_bytes(4, "big")
-            self._writer.put("member", key, orjson.dumps(made))
+            key = self._prefix + locations[code].to_bytes(2, "big") + number.to_bytes(4, "big")
+            self._writer.put("member", key, orjson.dumps(results))
 
     def described(self) -> dict[str, Any]:
         """What the description of the code system says of it; told last."""
-        for place, literal in enumerate(self._literals.values):
-            self._writer.put("literal", self._prefix + place.to_bytes(4, "big"), orjson.dumps(literal))
+        for location, literal in enumerate(self._literals.values):
+            self._writer.put("literal", self._prefix + location.to_bytes(4, "big"), orjson.dumps(literal))
         return {
             "attributes": self._attributes.values,
             "kinds": self._header.kinds,
@@ -99,4 +102,4 @@ class LogicWriter:
             if record is not None:
                 number: int = form.HEAD.unpack_from(record)[0]
                 return number
-        return LITERAL | self._literals.place((kind, value))
+        return LITERAL | self._literals.number_of((kind, value))

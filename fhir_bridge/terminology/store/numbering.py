@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from itertools import chain
 
 from fhir_bridge.terminology.store import format as form
-from fhir_bridge.terminology.store.pack import Pack
+from fhir_bridge.terminology.store.import_archive import ImportArchive
 
 __all__ = ["StoredNumbering"]
 
@@ -15,8 +15,8 @@ __all__ = ["StoredNumbering"]
 class StoredNumbering:
     """Numbers as the file has them: in preorder of the hierarchy, so that what is below is a few intervals."""
 
-    def __init__(self, pack: Pack, place: int, count: int, *, covered: bool, folds: bool) -> None:
-        self._pack, self._prefix, self._count = pack, place.to_bytes(2, "big"), count
+    def __init__(self, pack: ImportArchive, position: int, count: int, *, covered: bool, folds: bool) -> None:
+        self._pack, self._prefix, self._count = pack, position.to_bytes(2, "big"), count
         self._covered, self._folds = covered, folds
 
     def __len__(self) -> int:
@@ -38,13 +38,13 @@ class StoredNumbering:
     def inner(self) -> Iterator[int]:
         """Those with children."""
         cursor = self._pack.transaction.cursor("down")
-        found = cursor.set_range(self._prefix)
-        while found:
+        result = cursor.set_range(self._prefix)
+        while result:
             key = cursor.key()
             if key[:2] != self._prefix:
                 return
             yield int.from_bytes(key[2:], "big")
-            found = cursor.next()
+            result = cursor.next()
 
     def parents(self, number: int) -> Sequence[int]:
         """Direct parents."""
@@ -71,13 +71,13 @@ class StoredNumbering:
     def _record(self, code: str) -> bytes | None:
         key = form.bounded((code.casefold() if self._folds else code).encode("utf-8", "replace"))
         transaction = self._pack.transaction
-        found: bytes | None = transaction.get(self._prefix + key, None, transaction.code)
-        return found
+        entry: bytes | None = transaction.get(self._prefix + key, None, transaction.code)
+        return entry
 
     def _key(self, number: int) -> bytes:
         return self._prefix + number.to_bytes(4, "big")
 
     def _read(self, database: str, key: bytes) -> bytes:
         transaction = self._pack.transaction
-        found: bytes = transaction.get(key, b"", transaction.databases[database])
-        return found
+        entry: bytes = transaction.get(key, b"", transaction.databases[database])
+        return entry

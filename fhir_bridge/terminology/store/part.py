@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from fhir_bridge.terminology.store.pack import Pack
+from fhir_bridge.terminology.store.import_archive import ImportArchive
 
 __all__ = ["StoredPart"]
 
@@ -14,11 +14,11 @@ class StoredPart:
     """A resource of an import, read from its file.
 
     Args:
-        pack: the import.
+        archive: the import.
         described: what the import's index says of the resource.
     """
 
-    def __init__(self, pack: Pack, described: Mapping[str, Any]) -> None:
+    def __init__(self, pack: ImportArchive, described: Mapping[str, Any]) -> None:
         self._pack = pack
         self._described = described
         self._place: int = described["place"]
@@ -34,16 +34,16 @@ class StoredPart:
     @property
     def version(self) -> str | None:
         """Business version."""
-        found: str | None = self._described["version"]
-        return found
+        result: str | None = self._described["version"]
+        return result
 
     @property
     def name(self) -> str | None:
         """Name for computers."""
-        found: str | None = self._described["name"]
-        return found
+        result: str | None = self._described["name"]
+        return result
 
     @property
-    def pack(self) -> Pack:
+    def archive(self) -> ImportArchive:
         """The import that it is part of."""
         return self._pack

@@ -31,17 +31,17 @@ def _concept(detail: ConceptDetail, parents: Sequence[str]) -> dict[str, Any]:
     if detail.extensions:
         concept["extension"] = list(detail.extensions)
     designations = []
-    for one in detail.designations:
-        told: dict[str, Any] = {"value": one.value}
-        if one.language:
-            told["language"] = one.language
-        if one.use:
-            told["use"] = {"system": one.use[0], "code": one.use[1]}
-            if one.use_display:
-                told["use"]["display"] = one.use_display
-        if one.extensions:
-            told["extension"] = list(one.extensions)
-        designations.append(told)
+    for designation in detail.designations:
+        metadata: dict[str, Any] = {"value": designation.value}
+        if designation.language:
+            metadata["language"] = designation.language
+        if designation.use:
+            metadata["use"] = {"system": designation.use[0], "code": designation.use[1]}
+            if designation.use_display:
+                metadata["use"]["display"] = designation.use_display
+        if designation.extensions:
+            metadata["extension"] = list(designation.extensions)
+        designations.append(metadata)
     if designations:
         concept["designation"] = designations
     properties = [

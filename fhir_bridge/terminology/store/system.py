@@ -13,10 +13,10 @@ import orjson
 from fhir_bridge.terminology.content import ConceptDetail, PropertyDefinition
 from fhir_bridge.terminology.folding import words
 from fhir_bridge.terminology.store import format as form
-from fhir_bridge.terminology.store.likeness import Query
+from fhir_bridge.terminology.store.import_archive import ImportArchive
 from fhir_bridge.terminology.store.logic import StoredLogic
+from fhir_bridge.terminology.store.name_similarity import Query
 from fhir_bridge.terminology.store.numbering import StoredNumbering
-from fhir_bridge.terminology.store.pack import Pack
 from fhir_bridge.terminology.store.part import StoredPart
 
 __all__ = ["Candidate", "StoredSystem"]
@@ -47,8 +47,8 @@ _LATER = ("definition", "designations", "properties", "extensions")
 
 def _setter(owner: Any, name: str) -> Callable[[object, object], None]:
     """A slot's own setter: several times faster than a frozen dataclass's."""
-    found: Callable[[object, object], None] = vars(owner)[name].__set__
-    return found
+    result: Callable[[object, object], None] = vars(owner)[name].__set__
+    return result
 
 
 _new = object.__new__
@@ -63,7 +63,7 @@ class StoredSystem(StoredPart):
     Beyond `CodeSystemContent` and `CountedContent` it tells `property_values` and `candidates`.
     """
 
-    def __init__(self, pack: Pack, described: Mapping[str, Any]) -> None:
+    def __init__(self, pack: ImportArchive, described: Mapping[str, Any]) -> None:
         super().__init__(pack, described)
         self._prefix: bytes = self._place.to_bytes(2, "big")
         self._folds = not described["case_sensitive"]
@@ -75,8 +75,8 @@ class StoredSystem(StoredPart):
     @property
     def title(self) -> str | None:
         """Name for people."""
-        found: str | None = self._described["title"]
-        return found
+        result: str | None = self._described["title"]
+        return result
 
     @property
     def content(self) -> str:
@@ -91,14 +91,14 @@ class StoredSystem(StoredPart):
     @property
     def language(self) -> str | None:
         """Language of displays."""
-        found: str | None = self._described["language"]
-        return found
+        result: str | None = self._described["language"]
+        return result
 
     @property
     def hierarchy_meaning(self) -> str | None:
         """What parent and child mean."""
-        found: str | None = self._described["hierarchy_meaning"]
-        return found
+        result: str | None = self._described["hierarchy_meaning"]
+        return result
 
     @cached_property
     def properties(self) -> Sequence[PropertyDefinition]:
@@ -108,11 +108,11 @@ class StoredSystem(StoredPart):
     @property
     def metadata(self) -> Mapping[str, Any]:
         """FHIR JSON of the CodeSystem without concepts."""
-        found: Mapping[str, Any] = self._described["metadata"]
-        return found
+        results: Mapping[str, Any] = self._described["metadata"]
+        return results
 
     @property
-    def place(self) -> int:
+    def number(self) -> int:
         """Its number within the import."""
         return self._place
 
@@ -148,8 +148,8 @@ class StoredSystem(StoredPart):
         if len(key) > form.MAX_KEY:
             key = form.bounded(key)
         transaction = self._pack.transaction
-        found: bytes | None = transaction.get(self._prefix + key, None, transaction.code)
-        return found
+        entry: bytes | None = transaction.get(self._prefix + key, None, transaction.code)
+        return entry
 
     def get(self, code: str) -> ConceptDetail | None:
         """The concept with everything."""
@@ -250,11 +250,11 @@ class StoredSystem(StoredPart):
         low, high, flags = _unpack(record)
         if not self._covered:
             return [(number, number + 1) for number in self._walk_down(low)]
-        found = [(low + 1, high)]
+        results = [(low + 1, high)]
         if flags & form.COVERS:
             bounds = iter(memoryview(self._stored("cover", self._key(low))).cast("I"))
-            found.extend(zip(bounds, bounds, strict=True))
-        return found
+            results.extend(zip(bounds, bounds, strict=True))
+        return results
 
     def _walks_to(self, number: int, target: int) -> bool:
         seen, waiting = {number}, [number]
@@ -284,10 +284,10 @@ class StoredSystem(StoredPart):
 
     def numbers_with_property(self, name: str, value: str) -> Sequence[int]:
         """Numbers of the concepts that have a property of this name and value, sorted."""
-        places: list[str] = self._described["property_places"]
-        if name not in places:
+        locations: list[str] = self._described["property_places"]
+        if name not in locations:
             return ()
-        key = self._prefix + places.index(name).to_bytes(2, "big") + value.encode("utf-8", "replace")
+        key = self._prefix + locations.index(name).to_bytes(2, "big") + value.encode("utf-8", "replace")
         return memoryview(self._stored("prop", form.bounded(key))).cast("I")
 
     def count_with_property(self, name: str, value: str) -> int:
@@ -296,10 +296,10 @@ class StoredSystem(StoredPart):
 
     def property_values(self, name: str) -> Iterator[tuple[str, int]]:
         """Values of a property, sorted, and how many concepts have each (values beyond 480 bytes are left out)."""
-        places: list[str] = self._described["property_places"]
-        if name not in places:
+        locations: list[str] = self._described["property_places"]
+        if name not in locations:
             return
-        prefix = self._prefix + places.index(name).to_bytes(2, "big")
+        prefix = self._prefix + locations.index(name).to_bytes(2, "big")
         cursor = self._pack.transaction.cursor("prop")
         if not cursor.set_range(prefix):
             return
@@ -329,10 +329,10 @@ class StoredSystem(StoredPart):
         Returns:
             (code, score from 0 to 1, the name that fits best, its language) of each.
         """
-        asked = words(text)
-        if not asked or limit < 1:
+        requested = words(text)
+        if not requested or limit < 1:
             return []
-        query = Query(asked, self._pack.text.rarity)
+        query = Query(requested, self._pack.text.rarity)
         best: dict[int, Candidate] = {}
         details: dict[int, ConceptDetail] = {}
         marks = self._marks(active_only=False)
@@ -340,10 +340,10 @@ class StoredSystem(StoredPart):
             number = hit.owner & 0xFFFFFFFF
             detail = details.get(number)
             if detail is None:
-                found = self.get(self._code(number))
-                if found is None:
+                entry = self.get(self._code(number))
+                if entry is None:
                     continue
-                detail = details[number] = found
+                detail = details[number] = entry
             if hit.name == 0:
                 name, language = detail.display or "", self.language
             else:
@@ -352,7 +352,7 @@ class StoredSystem(StoredPart):
             score = query.likeness(words(name))
             if number not in best or score > best[number][1]:
                 best[number] = (detail.code, score, name, language)
-        ranked = sorted(best.values(), key=lambda one: -one[1])
+        ranked = sorted(best.values(), key=lambda item: -item[1])
         return ranked[:limit]
 
     def _marks(self, active_only: bool) -> list[str]:
@@ -366,14 +366,14 @@ class StoredSystem(StoredPart):
 
     def _stored(self, database: str, key: bytes) -> bytes:
         transaction = self._pack.transaction
-        found: bytes = transaction.get(key, b"", transaction.databases[database])
-        return found
+        entry: bytes = transaction.get(key, b"", transaction.databases[database])
+        return entry
 
     def _at(self, database: str, number: int) -> bytes | None:
         transaction = self._pack.transaction
         key = self._prefix + number.to_bytes(4, "big")
-        found: bytes | None = transaction.get(key, None, transaction.databases[database])
-        return found
+        entry: bytes | None = transaction.get(key, None, transaction.databases[database])
+        return entry
 
     def _code(self, number: int) -> str:
         return self._stored("node", self._key(number)).decode()

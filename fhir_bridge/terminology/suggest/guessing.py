@@ -35,11 +35,11 @@ class Phrases:
         there."""
         best: tuple[tuple[int, float, int], tuple[str, ...]] | None = None
         for phrase in self._by_start.get(tokens[position][:3], ()):
-            said = tokens[position : position + len(phrase)]
-            if len(said) < len(phrase) or not all(map(_shortens, said, phrase)):
+            text = tokens[position : position + len(phrase)]
+            if len(text) < len(phrase) or not all(map(_shortens, text, phrase)):
                 continue
-            there = sum(map(len, said)) / sum(map(len, phrase))
-            if len(phrase) == 1 and (len(said[0]) < _SHORTEST_ALONE or not said[0].isalpha()):
+            there = sum(map(len, text)) / sum(map(len, phrase))
+            if len(phrase) == 1 and (len(text[0]) < _SHORTEST_ALONE or not text[0].isalpha()):
                 continue
             rank = (len(phrase), there, -len(phrase[0]))
             if best is None or rank > best[0]:
@@ -48,12 +48,12 @@ class Phrases:
 
     def beginning(self, stem: str, more: int) -> str | None:
         """The shortest phrase of one word that begins so and has at most some letters more."""
-        found = (
+        results = (
             p[0]
             for p in self._by_start.get(stem[:3], ())
             if len(p) == 1 and p[0].startswith(stem) and len(p[0]) - len(stem) <= more
         )
-        return min(found, key=lambda word: (len(word), word), default=None)
+        return min(results, key=lambda word: (len(word), word), default=None)
 
     def _misspelt(self, word: str) -> str | None:
         """The nearest phrase of one word: the same word of another language, or one slip in six letters and more,
@@ -71,5 +71,5 @@ class Phrases:
             yield from self._by_length.get((word[0], length), ())
 
 
-def _shortens(said: str, word: str) -> bool:
-    return said == word or (len(said) >= _SHORTEST_BESIDE and word.startswith(said))
+def _shortens(text: str, word: str) -> bool:
+    return text == word or (len(text) >= _SHORTEST_BESIDE and word.startswith(text))

@@ -58,9 +58,9 @@ class WordIndex:
         number = len(self._codes)
         self._codes.append(code)
         self._names.append((name, language))
-        found = words(name)
-        self._lengths.append(min(len(found), 65535))
-        for word in dict.fromkeys(found):
+        result = words(name)
+        self._lengths.append(min(len(result), 65535))
+        for word in dict.fromkeys(result):
             self._postings.setdefault(word, array("I")).append(number)
 
     def candidates(self, text: str, limit: int) -> list[tuple[str, float, str, str | None]]:
@@ -70,11 +70,11 @@ class WordIndex:
         the common words is not looked at.
         """
         count = len(self._codes)
-        asked = {known: nearness for word in words(text) for known, nearness in self._near(word)}
+        requested = {known: nearness for word in words(text) for known, nearness in self._near(word)}
         scores: dict[int, float] = {}
-        for known in sorted(asked, key=lambda word: len(self._postings[word])):
+        for known in sorted(requested, key=lambda word: len(self._postings[word])):
             numbers = self._postings[known]
-            rarity = math.log(1 + (count - len(numbers) + 0.5) / (len(numbers) + 0.5)) * asked[known]
+            rarity = math.log(1 + (count - len(numbers) + 0.5) / (len(numbers) + 0.5)) * requested[known]
             enough = len(scores) >= _ENOUGH * limit and len(numbers) > len(scores)
             for number in self._among(scores, numbers) if enough else numbers:
                 length = 1 - self._B + self._B * self._lengths[number] / self._average
@@ -89,10 +89,10 @@ class WordIndex:
         return list(best.values())
 
     @staticmethod
-    def _among(found: Iterable[int], numbers: array[int]) -> list[int]:
+    def _among(results: Iterable[int], numbers: array[int]) -> list[int]:
         """Those found that are among the numbers, which are in order."""
-        places = ((number, bisect_left(numbers, number)) for number in found)
-        return [number for number, i in places if i < len(numbers) and numbers[i] == number]
+        locations = ((number, bisect_left(numbers, number)) for number in results)
+        return [number for number, i in locations if i < len(numbers) and numbers[i] == number]
 
     def _nearest(self, word: str) -> Sequence[tuple[str, float]]:
         """The word itself where it is known; else the known words that it abbreviates or misspells."""
@@ -101,8 +101,8 @@ class WordIndex:
         if len(word) < 3:
             return ()
         near = ((known, close(word, known)) for known in dict.fromkeys(self._like(word)))
-        found = sorted(((known, n) for known, n in near if n), key=lambda item: (-item[1], item[0]))
-        return found[:8]
+        results = sorted(((known, n) for known, n in near if n), key=lambda item: (-item[1], item[0]))
+        return results[:8]
 
     def _like(self, word: str) -> Iterator[str]:
         """Known words that can be near one: it begins them, they begin it, or they are about as long and share its
@@ -125,21 +125,21 @@ class WordIndex:
     @cached_property
     def _sounding(self) -> dict[str, list[str]]:
         """Words by what their spellings in other languages share."""
-        found: dict[str, list[str]] = {}
+        results: dict[str, list[str]] = {}
         for word in self._postings:
             if sound := skeleton(word):
-                found.setdefault(sound, []).append(word)
-        return found
+                results.setdefault(sound, []).append(word)
+        return results
 
     @cached_property
     def _alike(self) -> dict[tuple[int, str, str], list[str]]:
         """Words by their length with their first and with their last letters."""
-        found: dict[tuple[int, str, str], list[str]] = {}
+        results: dict[tuple[int, str, str], list[str]] = {}
         for word in self._postings:
             if len(word) >= 4:
-                found.setdefault((len(word), word[:2], ""), []).append(word)
-                found.setdefault((len(word), "", word[-2:]), []).append(word)
-        return found
+                results.setdefault((len(word), word[:2], ""), []).append(word)
+                results.setdefault((len(word), "", word[-2:]), []).append(word)
+        return results
 
 
 def index_of(content: CodeSystemContent) -> Candidates:

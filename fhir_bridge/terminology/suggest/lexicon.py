@@ -43,20 +43,20 @@ class Lexicon:
 
     def __init__(self, tables: Iterable[Path]) -> None:
         self._tables = tuple(tables)
-        found: dict[str, dict[tuple[str, str], Meaning]] = {}
+        meanings: dict[str, dict[tuple[str, str], Meaning]] = {}
         divided: dict[tuple[str, ...], None] = {}
         for meaning, phrase in (row for table in self._tables for row in rows(table)):
             parts = words(phrase)
             if not parts:
                 continue
             divided[parts] = None
-            meant = found.setdefault("".join(parts), {})
+            meant = meanings.setdefault("".join(parts), {})
             known = meant.setdefault((meaning.kind, meaning.concept), meaning)
             spoken = tuple(dict.fromkeys((*known.languages, *meaning.languages)))
             meant[meaning.kind, meaning.concept] = replace(
                 known, languages=spoken, also=known.also or meaning.also
             )
-        self._phrases = {letters: tuple(meant.values()) for letters, meant in found.items()}
+        self._phrases = {letters: tuple(meant.values()) for letters, meant in meanings.items()}
         self._divided = tuple(divided)
         self._longest = max(map(len, divided), default=0)
 
@@ -127,8 +127,8 @@ class Lexicon:
         phrase = self._guesses[language].abbreviated(tokens, position)
         if phrase is None:
             return None
-        said = tuple(tokens[position : position + len(phrase)])
-        return Reading(said, self._meanings("".join(phrase), language))
+        statements = tuple(tokens[position : position + len(phrase)])
+        return Reading(statements, self._meanings("".join(phrase), language))
 
     def _parts(self, word: str, language: str | None) -> Iterator[Reading]:
         """A word as what it may be: `ae` for `ä`, a compound, one with a telling ending, a slip; else unknown."""
@@ -180,9 +180,11 @@ class Lexicon:
             stem = word.removesuffix(ending)
             if stem != word and len(stem) >= 4:
                 whole = self._guesses[language].beginning(stem, 4)
-                found = self._meanings(whole, language) if whole else ()
+                meanings = self._meanings(whole, language) if whole else ()
                 return tuple(
-                    replace(m, also=(*m.also, ("specimen", specimen))) for m in found if m.kind == "analyte"
+                    replace(m, also=(*m.also, ("specimen", specimen)))
+                    for m in meanings
+                    if m.kind == "analyte"
                 )
         return ()
 

@@ -60,9 +60,12 @@ def rows(table: Path) -> Iterator[tuple[Meaning, str]]:
             f"{table}: a lexicon has the columns concept, perhaps kind and also, and {', '.join(LANGUAGES)}"
         )
     for (number, _), row in zip(lines[1:], reader, strict=True):
-        place = f"{table}:{number}"
-        kind, concept = _kind(row.get("kind") or _kind_of(table), place), row["concept"] or ""
-        also = tuple(_also(row.get("also") or "", place))
+        location = f"{table}:{number}"
+        kind, concept = (
+            _meaning_type(row.get("kind") or _type_of_table(table), location),
+            row["concept"] or "",
+        )
+        also = tuple(_also(row.get("also") or "", location))
         if concept and kind not in _CODED and not also:
             yield Meaning(kind, concept, ("en",), also), concept
         for language in LANGUAGES:
@@ -71,19 +74,19 @@ def rows(table: Path) -> Iterator[tuple[Meaning, str]]:
                     yield Meaning(kind, concept, (language,), also), phrase.strip()
 
 
-def _kind_of(table: Path) -> str:
+def _type_of_table(table: Path) -> str:
     """The kind of all rows, for a table that has no column for it: `analyte`, `analyte_hormones`."""
     return table.stem.partition("_")[0]
 
 
-def _kind(said: str, place: str) -> str:
-    if said not in KINDS:
-        raise ValueError(f"{place}: kind '{said}' is none of {', '.join(KINDS)}")
-    return said
+def _meaning_type(text: str, location: str) -> str:
+    if text not in KINDS:
+        raise ValueError(f"{location}: kind '{text}' is none of {', '.join(KINDS)}")
+    return text
 
 
-def _also(said: str, place: str) -> Iterator[tuple[str, str]]:
-    for part in said.split(";"):
+def _also(text: str, location: str) -> Iterator[tuple[str, str]]:
+    for part in text.split(";"):
         if part.strip():
             kind, _, concept = part.strip().partition(":")
-            yield _kind(kind.strip(), place), concept.strip()
+            yield _meaning_type(kind.strip(), location), concept.strip()

@@ -82,18 +82,18 @@ def axes_of_name(name: str) -> Axes:
     match = _NAME.match(name)
     if match is None:
         return {}
-    said = {key: value or "" for key, value in match.groupdict().items()}
-    where = said["system"].casefold().removeprefix("24 hour ")
-    named, system = _PROPERTIES.get(said["property"].casefold()), _SYSTEMS.get(where)
+    statements = {key: value or "" for key, value in match.groupdict().items()}
+    where = statements["system"].casefold().removeprefix("24 hour ")
+    named, system = _PROPERTIES.get(statements["property"].casefold()), _SYSTEMS.get(where)
     if named is None and system is None:
         return {}
-    challenge = f"^{said['challenge'].strip()}" if said["challenge"] else ""
+    challenge = f"^{statements['challenge'].strip()}" if statements["challenge"] else ""
     return {
-        "COMPONENT": said["component"] + challenge,
+        "COMPONENT": statements["component"] + challenge,
         "PROPERTY": named or "",
-        "SYSTEM": system or said["system"],
-        "TIME_ASPCT": "24H" if where != said["system"].casefold() else "",
-        "METHOD_TYP": said["method"],
+        "SYSTEM": system or statements["system"],
+        "TIME_ASPCT": "24H" if where != statements["system"].casefold() else "",
+        "METHOD_TYP": statements["method"],
     }
 
 

@@ -91,8 +91,8 @@ def queries(term: LocalTerm, lexicon: Lexicon, terminology: Terminology) -> list
         base = replace(base, evidence=(f"unit {unit}: {' or '.join(properties[:3])}",))
     if specimens:
         base = replace(base, evidence=(*base.evidence, f"specimen {term.specimen}: {' or '.join(specimens)}"))
-    found = [_query(base, choice) for choice in islice(product(*map(_choices, readings)), _MANY)]
-    return [query for query in dict.fromkeys(found) if query.named]
+    results = [_query(base, choice) for choice in islice(product(*map(_choices, readings)), _MANY)]
+    return [query for query in dict.fromkeys(results) if query.named]
 
 
 def _worth(reading: Reading) -> Reading:
@@ -108,8 +108,8 @@ def _choices(reading: Reading) -> Sequence[tuple[Reading, Meaning | None]]:
 
 
 def _specimens(readings: Sequence[Reading]) -> tuple[str, ...]:
-    found = (m.concept for r in readings for m in r.meanings if m.kind == "specimen")
-    return tuple(dict.fromkeys(found))
+    concepts = (m.concept for r in readings for m in r.meanings if m.kind == "specimen")
+    return tuple(dict.fromkeys(concepts))
 
 
 def _query(base: Query, choice: Sequence[tuple[Reading, Meaning | None]]) -> Query:
@@ -131,9 +131,9 @@ def _query(base: Query, choice: Sequence[tuple[Reading, Meaning | None]]) -> Que
                 panels.append(concept)
             else:
                 named.append(concept)
-        said = " ".join(reading.phrase)
-        if meaning.concept and said != " ".join(words(meaning.concept)):
-            evidence.append(f"{said}: {meaning.concept}")
+        text = " ".join(reading.phrase)
+        if meaning.concept and text != " ".join(words(meaning.concept)):
+            evidence.append(f"{text}: {meaning.concept}")
     named = named or panels
     unknown = [word for word in unread if not named or (len(word) > 1 and not word.isdigit())]
     properties = tuple(p for concept in more.get("property", ()) for p in concept.split("/"))

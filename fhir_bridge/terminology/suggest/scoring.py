@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from fhir_bridge.terminology.suggest.concept_names import NamedConcept
 from fhir_bridge.terminology.suggest.query import Query
 from fhir_bridge.terminology.suggest.text import close
-from fhir_bridge.terminology.suggest.unasked import unasked
 from fhir_bridge.terminology.suggest.units import SHARES
+from fhir_bridge.terminology.suggest.unrequested_meaning import unrequested_meaning
 
 __all__ = ["Score", "score"]
 
@@ -73,17 +73,20 @@ def score(query: Query, concept: NamedConcept) -> Score:
 
 def _agreement(query: Query, concept: NamedConcept, light: float) -> float:
     """Of what is asked with what is measured."""
-    whole = max(_overlap(query.named, found, query.unknown, light) for found in concept.analytes)
+    whole = max(_overlap(query.named, analyte, query.unknown, light) for analyte in concept.analytes)
     if not concept.of_shares or (query.properties and query.properties[0] != SHARES[0]):
         return whole
-    share = max(_overlap(query.named, found, query.unknown, light) for found in concept.of_shares)
+    share = max(_overlap(query.named, analyte, query.unknown, light) for analyte in concept.of_shares)
     return share if query.properties else max(whole, _ALIKE * share)
 
 
 def _agreement_of_names(query: Query, concept: NamedConcept, light: float) -> float:
     wanted = (*query.named, *query.methods, *query.times)
     return max(
-        (_overlap(wanted, found, query.unknown, light) * unasked(wanted, found) for found in concept.names),
+        (
+            _overlap(wanted, name, query.unknown, light) * unrequested_meaning(wanted, name)
+            for name in concept.names
+        ),
         default=0.0,
     )
 
@@ -105,8 +108,8 @@ def _laboratory(query: Query, concept: NamedConcept, value: float) -> Score:
     return Score(value * _method_fit(query, concept) + _popularity(concept), tuple(evidence))
 
 
-def _shared(wanted: Sequence[str], found: Sequence[str]) -> bool:
-    return any(close(one, other) for one in wanted for other in found)
+def _shared(wanted: Sequence[str], results: Sequence[str]) -> bool:
+    return any(close(item, other) for item in wanted for other in results)
 
 
 def _system_fit(query: Query, system: str, evidence: list[str]) -> float:
@@ -141,24 +144,24 @@ def _popularity(concept: NamedConcept) -> float:
     return 0.05 * (1 - min(concept.rank, 2000) / 2000) if concept.rank else 0.0
 
 
-def _overlap(wanted: Sequence[str], found: Sequence[str], unknown: frozenset[str], light: float) -> float:
+def _overlap(wanted: Sequence[str], results: Sequence[str], unknown: frozenset[str], light: float) -> float:
     """Weighted agreement of two names: 1 where they hold the same words."""
     met_wanted = total_wanted = 0.0
-    met = [0.0] * len(found)
+    met = [0.0] * len(results)
     for word in wanted:
         weight = _LIGHT_WEIGHT if word in _LIGHT or word in _EXCLUDING else 1.0
-        best, place = 0.0, -1
-        for i, other in enumerate(found):
+        best, location = 0.0, -1
+        for i, other in enumerate(results):
             nearness = close(word, other)
             if nearness > best:
-                best, place = nearness, i
+                best, location = nearness, i
         total_wanted += min(weight, light) if word in unknown and not best else weight
-        if place >= 0:
+        if location >= 0:
             met_wanted += weight * best
-            met[place] = max(met[place], best)
+            met[location] = max(met[location], best)
     if not met_wanted:
         return 0.0
-    weights = _weights(found)
+    weights = _weights(results)
     recall = met_wanted / total_wanted
     precision = sum(weight * there for weight, there in zip(weights, met, strict=True)) / sum(weights)
     if not precision:
@@ -167,9 +170,9 @@ def _overlap(wanted: Sequence[str], found: Sequence[str], unknown: frozenset[str
     return (1 + square) * precision * recall / (square * precision + recall)
 
 
-def _weights(found: Sequence[str]) -> list[float]:
+def _weights(results: Sequence[str]) -> list[float]:
     weights, excluded = [], False
-    for word in found:
+    for word in results:
         excluded = excluded or word in _EXCLUDING
         light = _LIGHT_WEIGHT if word in _LIGHT or word in _EXCLUDING else 1.0
         weights.append(min(light, _EXCLUDED_WEIGHT) if excluded else light)

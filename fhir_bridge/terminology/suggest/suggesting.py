@@ -43,11 +43,11 @@ class Suggestions:
     """The suggestions for one term; `found` is empty where nothing is near enough, `near` holds what came closest."""
 
     term: LocalTerm
-    found: tuple[Suggestion, ...]
+    suggestions: tuple[Suggestion, ...]
     near: tuple[Suggestion, ...] = ()
 
 
-class _Judged(NamedTuple):
+class _Scored(NamedTuple):
     value: float
     content: CodeSystemContent
     concept: ConceptDetail
@@ -77,14 +77,14 @@ class Suggester:
 
     def suggest(self, term: LocalTerm, limit: int = 5) -> Suggestions:
         """The best `limit` codes for a term."""
-        best: dict[tuple[str, str], _Judged] = {}
+        best: dict[tuple[str, str], _Scored] = {}
         for query in queries(term, self._lexicon, self._terminology):
-            for judged in self._judge(query):
-                key = (judged.content.url, judged.concept.code)
-                if key not in best or best[key].value < judged.value:
-                    best[key] = judged
+            for checked in self._scored(query):
+                key = (checked.content.url, checked.concept.code)
+                if key not in best or best[key].value < checked.value:
+                    best[key] = checked
         ranked = sorted(best.values(), key=lambda j: (-j.value, len(j.concept.display or ""), j.concept.code))
-        made = tuple(
+        results = tuple(
             Suggestion(
                 j.content.url,
                 j.concept.code,
@@ -95,7 +95,7 @@ class Suggester:
             for j in ranked[:limit]
         )
         enough = bool(ranked) and ranked[0].value >= ENOUGH
-        return Suggestions(term, made if enough else (), () if enough else made)
+        return Suggestions(term, results if enough else (), () if enough else results)
 
     def search(self, text: str, term: LocalTerm, limit: int = 10) -> tuple[Suggestion, ...]:
         """What a reviewer looks for in other words: the concept that has the text as its code, then the candidates for
@@ -107,20 +107,20 @@ class Suggester:
             if code and (concept := content.get(code)) is not None
         ]
         answer = self.suggest(LocalTerm(text, term.unit, term.specimen, term.language), limit)
-        same = {(one.system, one.code) for one in by_code}
-        named = answer.found or (() if by_code else answer.near)
-        others = [one for one in named if (one.system, one.code) not in same]
+        same = {(item.system, item.code) for item in by_code}
+        named = answer.suggestions or (() if by_code else answer.near)
+        others = [item for item in named if (item.system, item.code) not in same]
         return (*by_code, *others)[:limit]
 
-    def _judge(self, query: Query) -> Iterator[_Judged]:
+    def _scored(self, query: Query) -> Iterator[_Scored]:
         for content, index in self._indexes:
             for code in dict.fromkeys(self._near(index, query)):
                 concept = content.get(code)
                 if concept is None or not concept.active or concept.abstract:
                     continue
-                found = score(query, self._words_of(content, concept))
-                if found.value:
-                    yield _Judged(found.value, content, concept, (*query.evidence, *found.evidence))
+                result = score(query, self._words_of(content, concept))
+                if result.value:
+                    yield _Scored(result.value, content, concept, (*query.evidence, *result.evidence))
 
     @staticmethod
     def _near(index: Candidates, query: Query) -> Iterator[str]:

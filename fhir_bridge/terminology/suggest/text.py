@@ -17,7 +17,7 @@ _BRITISH = re.compile(
 """The letter that British and Latin spelling has and American lacks (`haemoglobin`, `oedema`)."""
 _FRACTURE = re.compile(r"#\s*(?=[a-z])")
 _POSSESSIVE = re.compile(r"['’]s\b")
-_SAID_OTHERWISE = (
+_SYNONYMS = (
     ("not specified", "unspecified"),
     ("uncomplicated", "without complication"),
     ("&", " and "),
@@ -35,9 +35,9 @@ _SAID_OTHERWISE = (
 def fold(text: str) -> str:
     """Lower case without accents; British spelling as American, Greek letters by name."""
     folded = text.lower() if text.isascii() else plain(text)
-    for said, otherwise in _SAID_OTHERWISE:
-        if said in folded:
-            folded = folded.replace(said, otherwise)
+    for statement, otherwise in _SYNONYMS:
+        if statement in folded:
+            folded = folded.replace(statement, otherwise)
     return _BRITISH.sub("", _POSSESSIVE.sub("", _FRACTURE.sub("fracture ", folded)))
 
 
@@ -83,12 +83,12 @@ def skeleton(word: str) -> str:
 
 
 @lru_cache(262144)
-def close(one: str, other: str) -> float:
+def close(name: str, other: str) -> float:
     """How near two folded words are: 1 the same, 0.9 the same word of another language, 0.7 to 0.85
     an abbreviation or a slip of the pen, else 0."""
-    if one == other:
+    if name == other:
         return 1.0
-    short, long = (one, other) if len(one) <= len(other) else (other, one)
+    short, long = (name, other) if len(name) <= len(other) else (other, name)
     if len(short) < 3:
         return 0.0
     if long.startswith(short) and short.isalpha():
@@ -99,23 +99,23 @@ def close(one: str, other: str) -> float:
     return 0.8 if slip and edits(short, long, 1) <= 1 else 0.0
 
 
-def _counted(one: str, other: str) -> bool:
+def _counted(name: str, other: str) -> bool:
     """Whether a figure is in either word: then one sign makes another thing of it (`ca125`, `ca153`)."""
-    return any(map(str.isdigit, one)) or any(map(str.isdigit, other))
+    return any(map(str.isdigit, name)) or any(map(str.isdigit, other))
 
 
-def edits(one: str, other: str, most: int) -> int:
+def edits(name: str, other: str, most: int) -> int:
     """Letters changed, added, left out or interchanged with their neighbour between two words (optimal string
     alignment); `most + 1` stands for more than `most`."""
-    if abs(len(one) - len(other)) > most:
+    if abs(len(name) - len(other)) > most:
         return most + 1
     before: list[int] = []
     row = list(range(len(other) + 1))
-    for i, letter in enumerate(one, 1):
+    for i, letter in enumerate(name, 1):
         earlier, before, row = before, row, [i]
         for j, wanted in enumerate(other, 1):
             cost = min(before[j] + 1, row[j - 1] + 1, before[j - 1] + (letter != wanted))
-            if i > 1 and j > 1 and letter == other[j - 2] and one[i - 2] == wanted:
+            if i > 1 and j > 1 and letter == other[j - 2] and name[i - 2] == wanted:
                 cost = min(cost, earlier[j - 2] + 1)
             row.append(cost)
         if min(row) > most:

@@ -90,15 +90,15 @@ def ucum_of(unit: str, terminology: Terminology) -> str | None:
 
 
 def _known(text: str, terminology: Terminology) -> str | None:
-    found = terminology.translate(None, text, (ucum.SYSTEM,))
-    if found:
-        return found[0].code
+    result = terminology.translate(None, text, (ucum.SYSTEM,))
+    if result:
+        return result[0].code
     return text if text and ucum.is_valid(text) else None
 
 
 def _respelled(unit: str) -> str:
-    for pattern, said in _SPELLED:
-        unit = pattern.sub(said, unit)
+    for pattern, text in _SPELLED:
+        unit = pattern.sub(text, unit)
     return unit
 
 
@@ -130,5 +130,5 @@ def _kind(code: str) -> tuple[str, ...] | None:
         return ("1",) if inner is None or (inner[0] == "1" and not _AMOUNT.search(top)) else ("1", *inner)
     amount = _AMOUNT.search(top)
     below = _AMOUNT.search(bottom)
-    said = "mol" if amount and amount.group(1) == "eq" else amount.group(1) if amount else ""
-    return (measured[1], said, "per mol") if below and not said else (measured[1], said)
+    text = "mol" if amount and amount.group(1) == "eq" else amount.group(1) if amount else ""
+    return (measured[1], text, "per mol") if below and not text else (measured[1], text)

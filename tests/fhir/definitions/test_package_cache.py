@@ -48,9 +48,9 @@ def test_name_and_version_find_it_with_all_that_it_depends_on(add: Add) -> None:
 
 
 def test_packages_that_depend_on_each_other_end(add: Add) -> None:
-    one = add("site.one", dependencies={"site.two": "1.0.0"})
+    item = add("site.one", dependencies={"site.two": "1.0.0"})
     two = add("site.two", dependencies={"site.one": "1.0.0"})
-    assert locate(["site.one#1.0.0"]) == [one, two]
+    assert locate(["site.one#1.0.0"]) == [item, two]
 
 
 @pytest.mark.parametrize("content", ["", "[]", '{"dependencies": []}', '{"dependencies": 5}', "{"])

@@ -60,9 +60,9 @@ def test_packages_may_be_named_in_any_order(tmp_path: Path, turned: bool) -> Non
     paths = [second, first] if turned else [first, second]
     report = load_packages(paths, tmp_path)
     assert report.issues == ()
-    found = report.definitions.profile(BASE + "Above")
-    assert found is not None
-    assert [e.min for e in found.elements if e.path in ("Patient.birthDate", "Patient.gender")] == [1, 1]
+    result = report.definitions.profile(BASE + "Above")
+    assert result is not None
+    assert [e.min for e in result.elements if e.path in ("Patient.birthDate", "Patient.gender")] == [1, 1]
 
 
 def test_a_version_is_taken_where_it_is_named_and_the_newest_where_not(tmp_path: Path) -> None:
@@ -94,9 +94,9 @@ def test_a_version_may_be_named_by_its_first_parts(tmp_path: Path) -> None:
         version: profile("Dated", "Patient", version=version) for version in ("0.2.1", "0.2.10", "0.20.0")
     }
     report = load_packages([package(tmp_path, "site.dated", *dated.values())], tmp_path)
-    found = report.definitions.profile(BASE + "Dated|0.2")
-    assert found is not None
-    assert found.version == "0.2.10"
+    result = report.definitions.profile(BASE + "Dated|0.2")
+    assert result is not None
+    assert result.version == "0.2.10"
     claim = {**patient(), "meta": {"profile": [BASE + "Dated|0.2"]}}
     assert Validator(definitions=report.definitions).validate(claim) == []
     claim["meta"]["profile"] = [BASE + "Dated|0.3"]
@@ -153,14 +153,14 @@ def test_value_sets_and_code_systems_of_a_package_are_bound(tmp_path: Path) -> N
         element("Patient.maritalStatus", binding={"strength": "required", "valueSet": reds["url"]}),
     )
     report = load_packages([package(tmp_path, "site.colours", user, reds, system)], tmp_path)
-    for code, found in (
+    for code, result in (
         ("scarlet", []),
         ("blue", ["FB-FHIR-020"]),
         ("green", ["FB-FHIR-022", "FB-FHIR-020"]),
     ):
         person = {**patient(), "maritalStatus": {"coding": [{"system": system["url"], "code": code}]}}
         issues = Validator(definitions=report.definitions).validate(person, [BASE + "Coloured"])
-        assert sorted(i.code for i in issues if i.severity == "error") == sorted(found)
+        assert sorted(i.code for i in issues if i.severity == "error") == sorted(result)
 
 
 def test_search_parameters_of_a_package_stand_beside_r4_s(tmp_path: Path) -> None:
@@ -175,9 +175,9 @@ def test_search_parameters_of_a_package_stand_beside_r4_s(tmp_path: Path) -> Non
         "expression": "Patient.extension('http://example.org/x').value | Person.active",
     }
     report = load_packages([package(tmp_path, "site.search", parameter)], tmp_path)
-    found = report.definitions.search_parameters("Patient")
-    assert found["cadaveric"].expression == "Patient.extension('http://example.org/x').value"
-    assert "birthdate" in found
+    result = report.definitions.search_parameters("Patient")
+    assert result["cadaveric"].expression == "Patient.extension('http://example.org/x').value"
+    assert "birthdate" in result
     assert "cadaveric" not in definitions.search_parameters("Patient")
 
 
@@ -277,11 +277,11 @@ def test_a_slice_of_every_component_is_where_that_of_one_component_starts(tmp_pa
     )
     report = load_packages([package(tmp_path, "site.nested", reason, every)], tmp_path)
     assert report.issues == ()
-    made = report.definitions.profile(BASE + "Every")
-    assert made is not None
-    one = made.element("Observation.component:weight.extension:reason")
-    assert one is not None
-    assert (one.min, one.max, one.types[0].profiles) == (1, 1, (BASE + "Reason",))
+    result = report.definitions.profile(BASE + "Every")
+    assert result is not None
+    item = result.element("Observation.component:weight.extension:reason")
+    assert item is not None
+    assert (item.min, item.max, item.types[0].profiles) == (1, 1, (BASE + "Reason",))
 
 
 def test_extensions_that_hold_each_other_have_snapshots(tmp_path: Path) -> None:

@@ -122,10 +122,10 @@ def test_definitions_for_another_fhir_version_are_said_together(tmp_path: Path) 
 
 
 def test_profiles_that_build_on_each_other_in_a_circle_are_said_each(tmp_path: Path) -> None:
-    one = profile("One", "Patient", base=BASE + "Two")
+    item = profile("One", "Patient", base=BASE + "Two")
     two = profile("Two", "Patient", base=BASE + "One")
     upon = profile("Upon", "Patient", base=BASE + "One")
-    report = load_packages([package(tmp_path, "site.circle", one, two, upon, named("Good"))], tmp_path)
+    report = load_packages([package(tmp_path, "site.circle", item, two, upon, named("Good"))], tmp_path)
     assert codes(report) == ["FB-PKG-005"] * 3
     assert "StructureDefinition-One-0.json" in report.issues[0].source
     assert report.definitions.profile(BASE + "One") is None
@@ -161,9 +161,9 @@ def test_one_url_twice_keeps_the_first(tmp_path: Path) -> None:
     other = profile("Dated", "Patient", element("Patient.gender", min=1))
     report = load_packages([package(tmp_path, "site.twice", named("Dated"), other)], tmp_path)
     assert codes(report) == ["FB-PKG-007"]
-    found = report.definitions.profile(BASE + "Dated")
-    assert found is not None
-    assert next(e.min for e in found.elements if e.path == "Patient.birthDate") == 1
+    result = report.definitions.profile(BASE + "Dated")
+    assert result is not None
+    assert next(e.min for e in result.elements if e.path == "Patient.birthDate") == 1
 
 
 def test_slices_without_discriminator_are_said(tmp_path: Path) -> None:

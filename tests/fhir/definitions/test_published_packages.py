@@ -43,10 +43,10 @@ def examples(package: tuple[str, str]) -> Iterator[tuple[str, dict[str, Any]]]:
 def test_all_profiles_compile(known: Definitions) -> None:
     validator = Validator(definitions=known)
     for url in known.profiles():
-        found = known.profile(url)
-        assert found is not None
-        if found.package and found.kind == "resource":
-            validator.validate({"resourceType": found.type, "id": "x"}, [url])
+        profile = known.profile(url)
+        assert profile is not None
+        if profile.package and profile.kind == "resource":
+            validator.validate({"resourceType": profile.type, "id": "x"}, [url])
 
 
 def test_sdc_s_examples_declare_profiles_that_are_at_hand(known: Definitions) -> None:
@@ -58,24 +58,24 @@ def test_sdc_s_examples_declare_profiles_that_are_at_hand(known: Definitions) ->
 
 def test_mcode_s_profiles_tell_their_examples(known: Definitions) -> None:
     validator = Validator(definitions=known)
-    judged = 0
+    checked = 0
     for name, resource in examples(MCODE):
         declared = resource.get("meta", {}).get("profile", [])
         if any("/mcode/" in url for url in declared) and resource["resourceType"] == "Observation":
-            judged += 1
+            checked += 1
             resource["code"] = {"coding": [{"system": "http://example.org", "code": "none"}]}
-            found = {i.code for i in validator.validate(resource)}
-            assert found & {"FB-FHIR-030", "FB-FHIR-020", "FB-FHIR-021", "FB-FHIR-040"}, name
-    assert judged > 20
+            codes = {i.code for i in validator.validate(resource)}
+            assert codes & {"FB-FHIR-030", "FB-FHIR-020", "FB-FHIR-021", "FB-FHIR-040"}, name
+    assert checked > 20
 
 
 def test_au_base_s_examples_are_valid(tmp_path: Path) -> None:
     report = load_packages([packed(*AU_BASE)], tmp_path)
     validator = Validator(definitions=report.definitions)
     wrong = {
-        name: [i.code for i in found]
+        name: [i.code for i in results]
         for name, resource in examples(AU_BASE)
-        if (found := [i for i in validator.validate(resource) if i.severity == "error"])
+        if (results := [i for i in validator.validate(resource) if i.severity == "error"])
     }
     assert wrong == {}
 
@@ -93,14 +93,14 @@ def test_snapshots_made_of_differentials_are_those_that_were_published(tmp_path:
                 (stripped / name).write_text(json.dumps(definition))
 
     def cardinalities(of: Definitions) -> dict[str, list[tuple[str, int, int | None]]]:
-        found = {url: of.structure(url) for url in (*of.profiles(), *of.extensions())}
+        results = {url: of.structure(url) for url in (*of.profiles(), *of.extensions())}
         return {
             url: [(e.id, e.min, e.max) for e in structure.elements]
-            for url, structure in found.items()
+            for url, structure in results.items()
             if structure is not None and url.startswith("http://hl7.org.au/")
         }
 
     published = cardinalities(load_packages([packed(*AU_BASE)], tmp_path).definitions)
-    made = cardinalities(load_packages([stripped], tmp_path).definitions)
+    result = cardinalities(load_packages([stripped], tmp_path).definitions)
     assert len(published) == 105
-    assert {url for url in published if made[url] != published[url]} == set()
+    assert {url for url in published if result[url] != published[url]} == set()

@@ -67,17 +67,17 @@ def _definitions(required: str, code: str, note: str) -> list[dict[str, Any]]:
 @pytest.fixture
 def sites(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Site, Site]:
     monkeypatch.setenv("FHIR_BRIDGE_CACHE", str(tmp_path / "cache"))
-    found = []
-    for name, made in (
+    results = []
+    for name, result in (
         ("red", _definitions("birthDate", "red", "string")),
         ("blue", _definitions("gender", "blue", "integer")),
     ):
         folder = tmp_path / name
         folder.mkdir()
-        archive = package(folder, f"site.{name}", *made)
+        archive = package(folder, f"site.{name}", *result)
         (folder / "site.yaml").write_text(f"site: {name}\npackages: [{archive.name}]\n")
-        found.append(Site.load(folder / "site.yaml"))
-    return found[0], found[1]
+        results.append(Site.load(folder / "site.yaml"))
+    return results[0], results[1]
 
 
 NOBODY: dict[str, Any] = {
@@ -115,8 +115,8 @@ def test_each_has_its_own_extensions_codes_and_terminology(sites: tuple[Site, Si
             assert (validator.validate(person) == []) is (key == value)
         for code, known in ((own, True), (other, False)):
             person = {**patient(), "maritalStatus": {"coding": [{"system": COLOURS, "code": code}]}}
-            found = {issue.code for issue in validator.validate(person)}
-            assert ("FB-FHIR-022" in found) is not known
+            codes = {issue.code for issue in validator.validate(person)}
+            assert ("FB-FHIR-022" in codes) is not known
         terminology = site.open_terminology()
         assert terminology.lookup(COLOURS, own) is not None
         assert terminology.lookup(COLOURS, other) is None
@@ -127,8 +127,8 @@ def test_each_searches_by_its_own_parameters(sites: tuple[Site, Site]) -> None:
     red, blue = (site.definitions for site in sites)
     for _ in range(2):
         for known, text in ((red, "Rossi"), (blue, "Roma")):
-            found = [entry.exact for entry in extract(NOBODY, known=known) if entry.parameter == "ours"]  # type: ignore[union-attr]
-            assert found == [text]
+            exacts = [entry.exact for entry in extract(NOBODY, known=known) if entry.parameter == "ours"]  # type: ignore[union-attr]
+            assert exacts == [text]
     assert find("Patient", "only-red", red) is not None
     assert find("Patient", "only-red", blue) is None
     assert find("Patient", "ours") is None

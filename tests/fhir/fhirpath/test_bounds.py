@@ -80,8 +80,8 @@ def test_references_within_a_large_bundle_are_found_by_an_index(references: str)
         for number in range(count)
     ]
     bundle = {"resourceType": "Bundle", "entry": entries}
-    found = compile("entry.resource.link.other.resolve().id", "Bundle").evaluate(bundle)
-    assert found == [str((number + 1) % count) for number in range(count)]
+    result = compile("entry.resource.link.other.resolve().id", "Bundle").evaluate(bundle)
+    assert result == [str((number + 1) % count) for number in range(count)]
     assert compile("entry.resource.repeat(link.other.resolve()).count()").evaluate(bundle) == [count]
 
 

@@ -7,7 +7,7 @@ import pytest
 from fhir_bridge.fhir import definitions
 from fhir_bridge.fhir.fhirpath import FHIRPathError, compile  # noqa: A004
 from fhir_bridge.fhir.fhirpath.check import check
-from fhir_bridge.fhir.fhirpath.kinds import kind_of
+from fhir_bridge.fhir.fhirpath.fhir_types import r4_type
 
 
 @pytest.mark.parametrize(
@@ -66,7 +66,7 @@ def test_r4_search_expressions_pass_but_for_those_that_name_other_types() -> Non
     """R4 leaves some unions in parentheses, so that a type's part still names the others."""
     refused = set()
     for name in definitions.resource_types():
-        kind = kind_of(name)
+        kind = r4_type(name)
         assert kind is not None
         for parameter in definitions.search_parameters(name).values():
             if parameter.expression:

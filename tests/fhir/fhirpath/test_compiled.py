@@ -14,8 +14,8 @@ from fhir_bridge.fhir import definitions, loads_exact
 from fhir_bridge.fhir.fhirpath import FHIRPathError, compile  # noqa: A004
 from fhir_bridge.fhir.fhirpath.compiled import condition, values
 from fhir_bridge.fhir.fhirpath.expression import json_value
+from fhir_bridge.fhir.fhirpath.fhir_types import ANY, FhirType, r4_type
 from fhir_bridge.fhir.fhirpath.items import Item
-from fhir_bridge.fhir.fhirpath.kinds import ANY, Kind, kind_of
 from tests.conftest import SHARED
 from tests.fhir.fhirpath.expressions import expression
 from tests.fhir.fhirpath.walking import constraints_of, mutants, objects
@@ -31,10 +31,10 @@ def _leave(_: Any, __: Any) -> Any:
     raise _Left
 
 
-_CONDITIONS: dict[tuple[str, Kind], Any] = {}
+_CONDITIONS: dict[tuple[str, FhirType], Any] = {}
 
 
-def _condition(expression: str, kind: Kind) -> Any:
+def _condition(expression: str, kind: FhirType) -> Any:
     key = (expression, kind)
     if key not in _CONDITIONS:
         _CONDITIONS[key] = condition(compile(expression, published=True).node, kind, _leave, published=True)
@@ -77,15 +77,15 @@ def _compare_invariants(resource: dict[str, Any]) -> tuple[int, int]:
 
 
 def _compare_searches(resource: dict[str, Any]) -> int:
-    found = 0
+    result = 0
     for parameter in definitions.search_parameters(resource["resourceType"]).values():
         if parameter.expression:
             known = compile(parameter.expression, published=True)
             fast = _answer(lambda: known.evaluate(resource))  # noqa: B023
             slow = _answer(lambda: [i.value for i in known.items(resource) if i.value is not None])  # noqa: B023
             assert fast == slow, (parameter.code, parameter.expression, resource)
-            found += bool(fast)
-    return found
+            result += bool(fast)
+    return result
 
 
 EXAMPLES = sorted((SHARED / "suites/fhir-test-cases-r4/examples").glob("*.json"))
@@ -109,7 +109,7 @@ def test_nearly_every_invariant_and_all_search_expressions_have_a_compiled_form(
     for name in definitions.type_names():
         definition = definitions.type_definition(name)
         for element in definition.elements:
-            kind = kind_of(element.path)
+            kind = r4_type(element.path)
             for constraint in element.constraints if kind is not None else ():
                 if (
                     kind is not None
@@ -119,7 +119,7 @@ def test_nearly_every_invariant_and_all_search_expressions_have_a_compiled_form(
                     without.add(constraint.key)
     assert without <= {"cid-0", "csd-1", "dom-3", "que-2", "txt-1", "txt-2"}
     for name in definitions.resource_types():
-        kind = kind_of(name)
+        kind = r4_type(name)
         assert kind is not None
         for parameter in definitions.search_parameters(name).values():
             if parameter.expression:

@@ -38,24 +38,24 @@ def values(expression: str, focus: Any = PATIENT, **options: Any) -> list[Any]:
 
 
 def test_items_know_type_and_place() -> None:
-    found = compile("Patient.name.given | Patient.deceased").items(PATIENT)
-    assert [(i.value, i.type, i.path, i.key, i.index) for i in found] == [
+    result = compile("Patient.name.given | Patient.deceased").items(PATIENT)
+    assert [(i.value, i.type, i.path, i.key, i.index) for i in result] == [
         ("Peter", "string", "Patient.name[0].given[0]", "given", 0),
         (None, "string", "Patient.name[0].given[1]", "given", 1),
         ("Jim", "string", "Patient.name[1].given[0]", "given", 0),
         (False, "boolean", "Patient.deceased", "deceasedBoolean", -1),
     ]
-    assert found[0].parent is not None
-    assert found[0].parent.value is PATIENT["name"][0]
-    assert found[1].extras == PATIENT["name"][0]["_given"][1]
+    assert result[0].parent is not None
+    assert result[0].parent.value is PATIENT["name"][0]
+    assert result[1].extras == PATIENT["name"][0]["_given"][1]
 
 
 def test_an_item_is_a_focus_that_knows_its_place() -> None:
     name = compile("name").items(PATIENT)[1]
-    (given,) = compile("given", "HumanName").items(name)
-    assert given.path == "Patient.name[1].given[0]"
-    assert compile("%resource.id").evaluate(given) == ["p1"]
-    assert compile("%context").evaluate(given) == ["Jim"]
+    (value,) = compile("given", "HumanName").items(name)
+    assert value.path == "Patient.name[1].given[0]"
+    assert compile("%resource.id").evaluate(value) == ["p1"]
+    assert compile("%context").evaluate(value) == ["Jim"]
 
 
 def test_an_element_is_evaluated_by_the_type_it_was_compiled_for() -> None:
@@ -155,14 +155,14 @@ def test_keys_join_resources_and_references() -> None:
 
 
 def test_a_trace_is_told_and_changes_nothing() -> None:
-    told: list[tuple[str, list[Any]]] = []
+    statements: list[tuple[str, list[Any]]] = []
 
     def trace(name: str, items: Any) -> None:
-        told.append((name, [item.value for item in items]))
+        statements.append((name, [item.value for item in items]))
 
     assert compile("name.trace('n', use).given.first()").items(PATIENT, trace=trace)[0].value == "Peter"
     assert compile("name.use.trace('u').count()").evaluate(PATIENT, trace=trace) == [2]
-    assert told == [("n", ["official", "usual"]), ("u", ["official", "usual"])]
+    assert statements == [("n", ["official", "usual"]), ("u", ["official", "usual"])]
 
 
 def test_terminology_answers_from_the_tables_or_the_port_or_not_at_all() -> None:

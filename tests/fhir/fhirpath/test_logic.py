@@ -9,13 +9,13 @@ from hypothesis import given, settings
 
 from fhir_bridge.fhir.fhirpath import compile  # noqa: A004
 from fhir_bridge.fhir.fhirpath.compiled import condition
-from fhir_bridge.fhir.fhirpath.kinds import kind_of
+from fhir_bridge.fhir.fhirpath.fhir_types import r4_type
 from tests.fhir.fhirpath.trees import COLLECTIONS, TRUTHS
 
 
 def truth(text: str) -> Any:
-    found = compile(text).evaluate({})
-    return found[0] if found else None
+    result = compile(text).evaluate({})
+    return result[0] if result else None
 
 
 @given(TRUTHS, TRUTHS)
@@ -38,7 +38,7 @@ def test_logic_is_commutative_and_distributive(a: str, b: str, c: str) -> None:
 @given(TRUTHS)
 @settings(max_examples=200)
 def test_the_compiled_form_knows_the_three_truths(a: str) -> None:
-    kind = kind_of("Patient")
+    kind = r4_type("Patient")
     assert kind is not None
     value = truth(a)
     patient = {"resourceType": "Patient", "active": True, "deceasedBoolean": False}

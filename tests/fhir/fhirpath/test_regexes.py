@@ -34,8 +34,8 @@ def test_re2_answers_as_pythons_matcher(text: str, subject: str) -> None:
             compiled = linear(text, full)
         except NotLinear:
             continue
-        found = (compiled.fullmatch if full else compiled.search)(subject.encode())
-        assert (found is not None) is (match(subject) is not None)
+        result = (compiled.fullmatch if full else compiled.search)(subject.encode())
+        assert (result is not None) is (match(subject) is not None)
 
 
 @pytest.mark.parametrize(
@@ -71,8 +71,8 @@ def test_re2_has_pythons_classes_of_characters(text: str) -> None:
         0x1F600,
     ]:
         subject = chr(code)
-        found = linear(text, True).fullmatch(subject.encode())
-        assert (found is not None) is (plain.fullmatch(subject) is not None), hex(code)
+        result = linear(text, True).fullmatch(subject.encode())
+        assert (result is not None) is (plain.fullmatch(subject) is not None), hex(code)
 
 
 @pytest.mark.parametrize("text", ["(a+)+$b", r"(a)\1", "(?<=a)b", "(?m)^a", "[^\\W_]", "a{2000}", "(?>a+)b"])
@@ -119,8 +119,8 @@ def test_what_is_no_pattern_is_told(text: str) -> None:
 
 def test_a_substitution_that_looks_like_a_group_is_one_only_with_plain_digits() -> None:
     def replaced(new: str) -> list[str]:
-        found: list[str] = compile(f"'ab'.replaceMatches('(a)', '{new}')").evaluate({})
-        return found
+        results: list[str] = compile(f"'ab'.replaceMatches('(a)', '{new}')").evaluate({})
+        return results
 
     assert replaced("[$1]") == replaced("[${1}]") == ["[a]b"]
     assert replaced("$²") == ["$²b"]

@@ -9,8 +9,8 @@ from typing import Any
 
 from fhir_bridge.fhir import definitions
 from fhir_bridge.fhir.definitions import Constraint
+from fhir_bridge.fhir.fhirpath.fhir_types import FhirType
 from fhir_bridge.fhir.fhirpath.items import Item, children, root_item
-from fhir_bridge.fhir.fhirpath.kinds import Kind
 
 ODDITIES: tuple[Any, ...] = (
     None,
@@ -41,12 +41,12 @@ def objects(resource: dict[str, Any]) -> Iterator[Item]:
         todo.extend(below)
 
 
-def constraints_of(kind: Kind) -> tuple[Constraint, ...]:
+def constraints_of(kind: FhirType) -> tuple[Constraint, ...]:
     """The invariants of a type, or of an element with children."""
-    if kind.place is None:
+    if kind.defined_at is None:
         return ()
-    definition = definitions.find_type(kind.place[0])
-    element = definition.element(kind.place[1]) if definition is not None else None
+    definition = definitions.find_type(kind.defined_at[0])
+    element = definition.element(kind.defined_at[1]) if definition is not None else None
     return element.constraints if element is not None else ()
 
 
@@ -61,18 +61,18 @@ def mutants(resource: dict[str, Any], number: int, seed: int) -> Iterator[dict[s
 
 
 def _change(resource: dict[str, Any], chance: random.Random) -> None:
-    places: list[tuple[Any, Any]] = []
+    locations: list[tuple[Any, Any]] = []
     todo: list[Any] = [resource]
     while todo:
         node = todo.pop()
         for key, value in list(node.items()) if isinstance(node, dict) else list(enumerate(node)):
             if key != "resourceType":
-                places.append((node, key))
+                locations.append((node, key))
             if isinstance(value, dict | list):
                 todo.append(value)
-    if not places:
+    if not locations:
         return
-    holder, key = chance.choice(places)
+    holder, key = chance.choice(locations)
     match chance.randint(0, 4):
         case 0:
             del holder[key]

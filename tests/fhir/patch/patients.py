@@ -31,20 +31,23 @@ PATIENT: dict[str, Any] = {
 
 def operation(kind: str, path: str, name: str | None = None, **parts: Any) -> dict[str, Any]:
     """An operation; `value` is the content of the value's part, numbers are index, source and destination."""
-    found: list[dict[str, Any]] = [{"name": "type", "valueCode": kind}, {"name": "path", "valueString": path}]
+    results: list[dict[str, Any]] = [
+        {"name": "type", "valueCode": kind},
+        {"name": "path", "valueString": path},
+    ]
     if name is not None:
-        found.append({"name": "name", "valueString": name})
+        results.append({"name": "name", "valueString": name})
     for key, value in parts.items():
-        found.append({"name": key, **value} if key == "value" else {"name": key, "valueInteger": value})
-    return {"name": "operation", "part": found}
+        results.append({"name": key, **value} if key == "value" else {"name": key, "valueInteger": value})
+    return {"name": "operation", "part": results}
 
 
 def patched(*operations: dict[str, Any], resource: dict[str, Any] | None = None) -> dict[str, Any]:
-    given = copy.deepcopy(resource or PATIENT)
-    before = copy.deepcopy(given)
+    value = copy.deepcopy(resource or PATIENT)
+    before = copy.deepcopy(value)
     parameters = {"resourceType": "Parameters", "parameter": list(operations)}
-    after = fhirpath_patch(given, parameters)
-    assert given == before
+    after = fhirpath_patch(value, parameters)
+    assert value == before
     return after
 
 

@@ -49,9 +49,9 @@ def patients(draw: st.DrawFn) -> dict[str, Any]:
         "extension": st.fixed_dictionaries({"url": TEXT}, optional={"valueString": TEXT}),
     }
     for key, items in lists.items():
-        found = draw(st.lists(items, max_size=4))
-        if found:
-            patient[key] = found
+        result = draw(st.lists(items, max_size=4))
+        if result:
+            patient[key] = result
     choice = draw(st.sampled_from([{}, {"deceasedBoolean": True}, {"deceasedDateTime": "2020"}]))
     single = draw(
         st.sampled_from([{}, {"birthDate": "1970"}, {"birthDate": "1971", "_birthDate": {"id": "b"}}])

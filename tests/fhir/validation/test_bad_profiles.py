@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fhir_bridge.fhir import Validator
-from fhir_bridge.fhir.definitions.drafts import read_package
+from fhir_bridge.fhir.definitions.package_reading import read_package
 from fhir_bridge.fhir.definitions.packages import load_packages
 from fhir_bridge.fhir.definitions.searches import union_parts
 from fhir_bridge.fhir.definitions.versions import newest, split, version_key
@@ -75,11 +75,11 @@ def test_junk_in_a_definition_never_raises(tmp_path: Path, seed: int) -> None:
     for number in range(12):
         broken = copy.deepcopy(definitions())
         for _ in range(chance.choice((1, 2, 4))):
-            place = chance.choice(list(places(broken)))
+            location = chance.choice(list(places(broken)))
             node: Any = broken
-            for key in place[:-1]:
+            for key in location[:-1]:
                 node = node[key]
-            node[place[-1]] = copy.deepcopy(chance.choice(JUNK))
+            node[location[-1]] = copy.deepcopy(chance.choice(JUNK))
         files = {f"d{n}.json": json.dumps(d).encode() for n, d in enumerate(broken)}
         report = load_packages([archive(tmp_path / f"{number}.tgz", files)], tmp_path)
         Validator(definitions=report.definitions).validate(observation, [BASE + "Heart"])

@@ -52,7 +52,7 @@ def test_the_value_set_of_a_code_system_has_its_codes_alone(url: str, value_set:
 def test_the_value_set_of_a_code_system_has_all_its_codes(
     defined: Callable[..., None], known: Known, codes: str, right: bool
 ) -> None:
-    places = system(PLACES, concept=[{"code": "a"}, {"code": "b"}], valueSet=PLACES + "/all", version="1")
+    locations = system(PLACES, concept=[{"code": "a"}, {"code": "b"}], valueSet=PLACES + "/all", version="1")
     listed = {
         "resourceType": "ValueSet",
         "url": PLACES + "/all",
@@ -60,8 +60,8 @@ def test_the_value_set_of_a_code_system_has_all_its_codes(
         "status": "active",
         "compose": {"include": [{"system": PLACES, "concept": [{"code": c} for c in codes]}]},
     }
-    defined(places, listed)
-    assert found(places, known) == ([] if right else [(MISFIT, "CodeSystem.valueSet")])
+    defined(locations, listed)
+    assert found(locations, known) == ([] if right else [(MISFIT, "CodeSystem.valueSet")])
 
 
 def test_codes_that_moved_to_a_system_of_their_own_stay_in_its_value_set(

@@ -24,11 +24,11 @@ def found(validator: Validator, resource: dict[str, Any]) -> list[tuple[str, str
 def model(*elements: dict[str, Any]) -> dict[str, Any]:
     """A made type, whose elements no base has; no invariant asks a logical model for a known type."""
     every = [element("Ward", min=0, max="*", definition="x"), *elements]
-    for one in every:
-        one.setdefault("definition", "x")
-        one.setdefault("min", 0)
-        one.setdefault("max", "1")
-        one["base"] = {"path": one["path"], "min": one["min"], "max": one["max"]}
+    for item in every:
+        item.setdefault("definition", "x")
+        item.setdefault("min", 0)
+        item.setdefault("max", "1")
+        item["base"] = {"path": item["path"], "min": item["min"], "max": item["max"]}
     return {
         "resourceType": "StructureDefinition",
         "url": BASE + "Ward",
@@ -72,8 +72,8 @@ def test_an_element_says_only_what_its_type_takes(
 
 def test_a_binding_needs_something_coded(validator: Validator) -> None:
     bound = element("Observation.value[x]", type=[{"code": "Address"}], binding={"strength": "example"})
-    made = profile("bound", "Observation", bound, base=BASE + "nobody-has")
-    assert (CONTRADICTS, "StructureDefinition.differential.element[1].binding") in found(validator, made)
+    result = profile("bound", "Observation", bound, base=BASE + "nobody-has")
+    assert (CONTRADICTS, "StructureDefinition.differential.element[1].binding") in found(validator, result)
 
 
 @pytest.mark.parametrize(
@@ -87,8 +87,8 @@ def test_a_binding_needs_something_coded(validator: Validator) -> None:
 )
 def test_a_value_has_the_type_that_the_base_gives(validator: Validator, name: str, codes: list[str]) -> None:
     value: Any = {"start": "2020"} if name == "patternPeriod" else "urn:x"
-    made = profile("valued", "Patient", element("Patient.identifier.system", **{name: value}))
-    assert [code for code, _ in found(validator, made)] == codes
+    result = profile("valued", "Patient", element("Patient.identifier.system", **{name: value}))
+    assert [code for code, _ in found(validator, result)] == codes
 
 
 def test_only_what_repeats_is_sliced(validator: Validator) -> None:
@@ -99,16 +99,16 @@ def test_only_what_repeats_is_sliced(validator: Validator) -> None:
         ("Patient.gender", False),
         ("Patient", False),
     ):
-        made = profile("sliced", path.partition(".")[0], element(path, slicing=slicing))
+        result = profile("sliced", path.partition(".")[0], element(path, slicing=slicing))
         if path == "Patient":
-            made["differential"]["element"].pop(0)
-        wrong = {code for code, _ in found(validator, made)}
+            result["differential"]["element"].pop(0)
+        wrong = {code for code, _ in found(validator, result)}
         assert (CONTRADICTS not in wrong) == right, path
 
 
 def test_a_profile_does_not_say_what_absence_means(validator: Validator) -> None:
-    said = profile("said", "Patient", element("Patient.active", meaningWhenMissing="yes"))
-    assert found(validator, said) == [
+    text = profile("said", "Patient", element("Patient.active", meaningWhenMissing="yes"))
+    assert found(validator, text) == [
         (CONTRADICTS, "StructureDefinition.differential.element[1].meaningWhenMissing")
     ]
     assert found(validator, extension("own", element("Extension.extension", meaningWhenMissing="no"))) == []
@@ -127,29 +127,29 @@ def test_a_profile_does_not_say_what_absence_means(validator: Validator) -> None
 def test_a_profile_is_one_of_the_type_that_it_stands_at(
     validator: Validator, kind: dict[str, Any], at: str | None
 ) -> None:
-    made = profile("typed", "Observation", element("Observation.value[x]", type=[kind]))
-    made["baseDefinition"] = BASE + "nobody-has"
-    place = f"StructureDefinition.differential.element[1].type[0].{at}"
-    assert found(validator, made) == ([(CONTRADICTS, place)] if at else [])
+    result = profile("typed", "Observation", element("Observation.value[x]", type=[kind]))
+    result["baseDefinition"] = BASE + "nobody-has"
+    location = f"StructureDefinition.differential.element[1].type[0].{at}"
+    assert found(validator, result) == ([(CONTRADICTS, location)] if at else [])
 
 
 def test_a_modifier_extension_stands_among_modifiers(validator: Validator) -> None:
     plain = [{"code": "Extension", "profile": [R4 + "patient-birthPlace"]}]
     for name, right in (("extension", True), ("modifierExtension", False)):
-        made = profile("extended", "Patient", element(f"Patient.{name}:place", type=plain))
-        place = "StructureDefinition.differential.element[1].type[0].profile[0]"
-        assert found(validator, made) == ([] if right else [(CONTRADICTS, place)])
+        result = profile("extended", "Patient", element(f"Patient.{name}:place", type=plain))
+        location = "StructureDefinition.differential.element[1].type[0].profile[0]"
+        assert found(validator, result) == ([] if right else [(CONTRADICTS, location)])
 
 
 def test_the_id_of_a_slice_names_it(validator: Validator) -> None:
     slicing = {"discriminator": [{"type": "value", "path": "system"}], "rules": "open"}
     mrn = element("Patient.identifier:mrn", min=1)
-    made = profile("named", "Patient", element("Patient.identifier", slicing=slicing), mrn)
-    assert found(validator, made) == []
+    result = profile("named", "Patient", element("Patient.identifier", slicing=slicing), mrn)
+    assert found(validator, result) == []
     for change in ({"sliceName": "other"}, {"sliceName": None}):
         wrong = {k: v for k, v in {**mrn, **change}.items() if v is not None}
-        made["differential"]["element"][2] = wrong
-        assert (CONTRADICTS, "StructureDefinition.differential.element[2].id") in found(validator, made)
+        result["differential"]["element"][2] = wrong
+        assert (CONTRADICTS, "StructureDefinition.differential.element[2].id") in found(validator, result)
     short = {**element("Observation.value[x]:valueQuantity"), "path": "Observation.valueQuantity"}
     del short["sliceName"]
     assert found(validator, profile("short", "Observation", short)) == []
@@ -182,8 +182,10 @@ def test_an_invariant_is_fhirpath_and_one_key_is_one_rule(validator: Validator) 
             )
         )
 
-    place = "StructureDefinition.snapshot.element[{}].constraint[0].expression"
+    location = "StructureDefinition.snapshot.element[{}].constraint[0].expression"
     assert found(validator, constrained("length() > 1", "length() > 1")) == []
-    assert found(validator, constrained("length() > 1", "length() > 2")) == [(CONTRADICTS, place.format(2))]
-    assert found(validator, constrained("length( >")) == [("FB-FHIR-092", place.format(1))]
+    assert found(validator, constrained("length() > 1", "length() > 2")) == [
+        (CONTRADICTS, location.format(2))
+    ]
+    assert found(validator, constrained("length( >")) == [("FB-FHIR-092", location.format(1))]
     assert found(validator, constrained("length( >", source=R4 + "Patient")) == []

@@ -91,12 +91,12 @@ def found(validator: Validator, resource: dict[str, Any]) -> list[tuple[str, str
 
 def changed(*path: Any, **values: Any) -> dict[str, Any]:
     """The map, with the node at the path below its first rule changed."""
-    made = copy.deepcopy(MAP)
-    node = made["group"][0]["rule"][0]
+    results = copy.deepcopy(MAP)
+    node = results["group"][0]["rule"][0]
     for step in path:
         node = node[step]
     node.update(values)
-    return made
+    return results
 
 
 def test_a_map_that_names_what_there_is_is_right(validator: Validator) -> None:
@@ -136,13 +136,13 @@ def test_what_there_is_not_is_named_with_its_place(
 def test_what_is_not_at_hand_is_left_unjudged(
     validator: Validator, path: tuple[Any, ...], values: dict[str, Any]
 ) -> None:
-    made = changed(*path, **values)
+    result = changed(*path, **values)
     if values.get("type") == "dateTime":
-        made["group"][0]["rule"][0]["rule"] = []
-    assert UNKNOWN not in {code for code, _ in found(validator, made)}
+        result["group"][0]["rule"][0]["rule"] = []
+    assert UNKNOWN not in {code for code, _ in found(validator, result)}
 
 
 def test_inputs_have_names_of_their_own(validator: Validator) -> None:
-    made = copy.deepcopy(MAP)
-    made["group"][0]["input"][1]["name"] = "src"
-    assert (UNKNOWN, "StructureMap.group[0].input[1].name") in found(validator, made)
+    result = copy.deepcopy(MAP)
+    result["group"][0]["input"][1]["name"] = "src"
+    assert (UNKNOWN, "StructureMap.group[0].input[1].name") in found(validator, result)

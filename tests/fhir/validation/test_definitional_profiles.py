@@ -22,8 +22,8 @@ def found(validator: Validator, resource: dict[str, Any]) -> list[tuple[str, str
     return [(i.code, i.expression) for i in validator.validate(resource) if i.severity in ("error", "fatal")]
 
 
-def in_differential(place: int) -> list[tuple[str, str]]:
-    return [(MISFIT, f"StructureDefinition.differential.element[{place}]")]
+def in_differential(position: int) -> list[tuple[str, str]]:
+    return [(MISFIT, f"StructureDefinition.differential.element[{position}]")]
 
 
 @pytest.mark.parametrize(
@@ -39,8 +39,8 @@ def in_differential(place: int) -> list[tuple[str, str]]:
 def test_a_profile_may_narrow_an_element(
     validator: Validator, constraint: dict[str, Any], right: bool
 ) -> None:
-    made = profile("narrow", "Patient", element("Patient.name", **constraint))
-    assert (found(validator, made) == []) == right
+    result = profile("narrow", "Patient", element("Patient.name", **constraint))
+    assert (found(validator, result) == []) == right
 
 
 @pytest.mark.parametrize(
@@ -124,30 +124,30 @@ def test_a_slice_may_be_absent_where_its_element_may_not(validator: Validator) -
 def test_type_and_kind_are_those_of_the_base(
     validator: Validator, changed: dict[str, Any], where: str
 ) -> None:
-    made = {**profile("other", "Patient"), **changed}
+    results = {**profile("other", "Patient"), **changed}
     if "type" in changed:
-        made["differential"] = {"element": [element("Group")]}
-    assert (MISFIT, f"StructureDefinition.{where}") in found(validator, made)
+        results["differential"] = {"element": [element("Group")]}
+    assert (MISFIT, f"StructureDefinition.{where}") in found(validator, results)
 
 
 def test_what_builds_on_a_base_says_how(validator: Validator) -> None:
-    made = profile("unclear", "Patient")
-    del made["derivation"]
-    assert found(validator, made) == [(MISFIT, "StructureDefinition")]
+    result = profile("unclear", "Patient")
+    del result["derivation"]
+    assert found(validator, result) == [(MISFIT, "StructureDefinition")]
 
 
 @pytest.mark.parametrize(("most", "right"), [("1", True), ("*", True), ("some", False), ("-1", False)])
 def test_a_maximum_is_a_number_or_a_star(validator: Validator, most: str, right: bool) -> None:
-    made = profile("bounded", "Patient", element("Patient.name", max=most))
+    result = profile("bounded", "Patient", element("Patient.name", max=most))
     assert (
-        ("FB-FHIR-060", "StructureDefinition.differential.element[1].max") not in found(validator, made)
+        ("FB-FHIR-060", "StructureDefinition.differential.element[1].max") not in found(validator, result)
     ) == right
 
 
 def test_only_extensions_have_contexts(validator: Validator) -> None:
     context = [{"type": "element", "expression": "Patient"}]
-    made = profile("placed", "Patient", context=context)
-    assert found(validator, made) == [(MISFIT, "StructureDefinition.context[0]")]
+    result = profile("placed", "Patient", context=context)
+    assert found(validator, result) == [(MISFIT, "StructureDefinition.context[0]")]
 
 
 @pytest.mark.parametrize(
@@ -173,11 +173,11 @@ def test_an_extension_stands_on_elements_that_there_are(
 
 
 def test_a_context_of_another_version_is_not_looked_for(validator: Validator) -> None:
-    made = extension("later", on=["Patient", "NutritionIntake"])
+    result = extension("later", on=["Patient", "NutritionIntake"])
     later = {"url": "startFhirVersion", "valueCode": "5.0"}
     use = {"url": R4 + "version-specific-use", "extension": [later]}
-    made["context"][1]["extension"] = [use]
-    assert not [code for code, _ in found(validator, made) if code == MISFIT]
+    result["context"][1]["extension"] = [use]
+    assert not [code for code, _ in found(validator, result) if code == MISFIT]
 
 
 def test_an_extension_fixes_its_own_url(validator: Validator) -> None:
@@ -204,7 +204,7 @@ def test_a_differential_without_end_takes_bounded_time(validator: Validator) -> 
 
 @pytest.mark.parametrize("code", ["CodeableConcept", "nonsense"])
 def test_a_snapshot_has_the_types_that_base_and_differential_leave(validator: Validator, code: str) -> None:
-    made = profile("typed", "Patient", element("Patient.gender", min=1))
+    result = profile("typed", "Patient", element("Patient.gender", min=1))
     gender = element(
         "Patient.gender",
         min=1,
@@ -213,7 +213,7 @@ def test_a_snapshot_has_the_types_that_base_and_differential_leave(validator: Va
         base={"path": "Patient.gender", "min": 0, "max": "1"},
     )
     whole = element("Patient", min=0, max="*", definition="x", base={"path": "Patient", "min": 0, "max": "*"})
-    made["snapshot"] = {"element": [whole, {**gender, "type": [{"code": "code"}]}]}
-    assert found(validator, made) == []
-    made["snapshot"] = {"element": [whole, {**gender, "type": [{"code": code}]}]}
-    assert found(validator, made) == [(MISFIT, "StructureDefinition.snapshot.element[1].type[0].code")]
+    result["snapshot"] = {"element": [whole, {**gender, "type": [{"code": "code"}]}]}
+    assert found(validator, result) == []
+    result["snapshot"] = {"element": [whole, {**gender, "type": [{"code": code}]}]}
+    assert found(validator, result) == [(MISFIT, "StructureDefinition.snapshot.element[1].type[0].code")]

@@ -120,9 +120,10 @@ def test_a_value_may_satisfy_any_of_several_profiles(defined: Defined, judge: Ju
         profile("InLitres", "Quantity", element("Quantity.code", min=1, fixedCode="L")),
         one("Observation.value[x]", type=types),
     )
-    for code, found in (("g", []), ("L", []), ("m", [("FB-FHIR-037", "Observation.value")])):
+    for code, result in (("g", []), ("L", []), ("m", [("FB-FHIR-037", "Observation.value")])):
         assert (
-            judge({**troponin(), "valueQuantity": {"value": 1, "system": UCUM, "code": code}}, "One") == found
+            judge({**troponin(), "valueQuantity": {"value": 1, "system": UCUM, "code": code}}, "One")
+            == result
         )
 
 

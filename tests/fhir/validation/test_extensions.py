@@ -144,8 +144,8 @@ def test_a_context_may_be_an_expression(defined: Defined, judge: Judge) -> None:
     defined(
         {**size(), "context": [{"type": "fhirpath", "expression": "Patient.name.where(use = 'official')"}]}
     )
-    for use, found in (("official", []), ("old", [("FB-FHIR-052", "Patient.name[0].extension[0]")])):
-        assert judge({**patient(), "name": [{"use": use, "text": "x", "extension": [SIZED]}]}) == found
+    for use, result in (("official", []), ("old", [("FB-FHIR-052", "Patient.name[0].extension[0]")])):
+        assert judge({**patient(), "name": [{"use": use, "text": "x", "extension": [SIZED]}]}) == result
 
 
 def test_a_context_may_have_a_rule(defined: Defined, judge: Judge) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from fhir_bridge.fhir.views import Kind, View, compile_view
+from fhir_bridge.fhir.views import ColumnType, View, compile_view
 
 
 def of(resource: str, path: str, **column: Any) -> View:
@@ -74,14 +74,14 @@ def test_the_type_is_inferred_from_the_path(resource: str, path: str, expected: 
 )
 def test_a_declared_type_is_a_name_or_a_canonical(declared: str, name: str) -> None:
     (column,) = of("Patient", "gender", type=declared).columns
-    assert (column.type, column.declared, column.kind) == (name, True, Kind.STRING)
+    assert (column.type, column.declared, column.kind) == (name, True, ColumnType.STRING)
 
 
 def test_a_complex_type_must_be_declared_and_is_given_whole() -> None:
     range_ = {"low": {"value": 1}}
     observation = {"resourceType": "Observation", "referenceRange": [range_]}
     view = of("Observation", "referenceRange", type="Observation.referenceRange")
-    assert view.columns[0].kind is Kind.COMPLEX
+    assert view.columns[0].kind is ColumnType.COMPLEX
     assert list(view.rows(observation)) == [(range_,)]
     assert list(of("Observation", "value", type="Quantity").rows(observation)) == [(None,)]
 
@@ -89,13 +89,13 @@ def test_a_complex_type_must_be_declared_and_is_given_whole() -> None:
 @pytest.mark.parametrize(
     ("resource", "path", "kind"),
     [
-        ("Patient", "photo.data", Kind.BINARY),
-        ("Observation", "effective.ofType(instant)", Kind.INSTANT),
-        ("Observation", "value.ofType(time)", Kind.TIME),
-        ("Claim", "item.sequence", Kind.INTEGER),
+        ("Patient", "photo.data", ColumnType.BINARY),
+        ("Observation", "effective.ofType(instant)", ColumnType.INSTANT),
+        ("Observation", "value.ofType(time)", ColumnType.TIME),
+        ("Claim", "item.sequence", ColumnType.INTEGER),
     ],
 )
-def test_types_fall_into_kinds(resource: str, path: str, kind: Kind) -> None:
+def test_types_fall_into_kinds(resource: str, path: str, kind: ColumnType) -> None:
     assert of(resource, path).columns[0].kind is kind
 
 

@@ -126,10 +126,12 @@ def test_names_of_columns_are_unique_over_all_selects() -> None:
         "column": [column()],
         "select": [{"column": [column()]}, {"forEach": "name", "column": [column("family")]}],
     }
-    places = [
-        place for code, place in found({"resource": "Patient", "select": [nested]}) if code == "FB-VIEW-007"
+    locations = [
+        location
+        for code, location in found({"resource": "Patient", "select": [nested]})
+        if code == "FB-VIEW-007"
     ]
-    assert places == [
+    assert locations == [
         "ViewDefinition.select[0].select[0].column[0]",
         "ViewDefinition.select[0].select[1].column[0]",
     ]

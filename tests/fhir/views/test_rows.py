@@ -155,8 +155,8 @@ class TestPathsThatCanNotBeEvaluated:
 
 class TestProducts:
     def test_siblings_are_joined_in_order(self) -> None:
-        one, two = {"forEach": "contact", **columns(g="gender")}, {"forEach": "name", **columns(f="family")}
-        assert rows(one, columns(id="id"), two) == [
+        item, two = {"forEach": "contact", **columns(g="gender")}, {"forEach": "name", **columns(f="family")}
+        assert rows(item, columns(id="id"), two) == [
             ("male", "p", "A"),
             ("male", "p", "D"),
             ("female", "p", "A"),
@@ -170,10 +170,13 @@ class TestProducts:
             "identifier": [{"value": str(n)} for n in range(many)],
             **{"name": PATIENT["name"]},
         }
-        one, two = {"forEach": "name", **columns(f="family")}, {"forEach": "identifier", **columns(v="value")}
+        item, two = (
+            {"forEach": "name", **columns(f="family")},
+            {"forEach": "identifier", **columns(v="value")},
+        )
         expected = [(family, str(n)) for family in ("A", "D") for n in range(many)]
-        assert rows(one, two, resource=resource) == expected
-        assert sorted(rows(two, one, resource=resource)) == sorted((v, f) for f, v in expected)
+        assert rows(item, two, resource=resource) == expected
+        assert sorted(rows(two, item, resource=resource)) == sorted((v, f) for f, v in expected)
 
     def test_a_huge_product_is_streamed(self) -> None:
         resource = {"resourceType": "Patient", "identifier": [{"value": str(n)} for n in range(2000)]}

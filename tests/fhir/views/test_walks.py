@@ -15,7 +15,7 @@ from fhir_bridge.fhir import loads_exact
 from fhir_bridge.fhir.fhirpath import FHIRPathError, Item
 from fhir_bridge.fhir.fhirpath.check import Shape
 from fhir_bridge.fhir.fhirpath.compiled import UnexpectedShape
-from fhir_bridge.fhir.fhirpath.kinds import kind_of
+from fhir_bridge.fhir.fhirpath.fhir_types import r4_type
 from fhir_bridge.fhir.views.model import Constant
 from fhir_bridge.fhir.views.paths import Path as ViewPath
 from fhir_bridge.fhir.views.paths import Paths, Surroundings
@@ -99,7 +99,7 @@ CONDITIONS = {
 
 
 def compiled(resource_type: str, text: str) -> ViewPath:
-    kind = kind_of(resource_type)
+    kind = r4_type(resource_type)
     assert kind is not None
     return Paths(kind, ()).compile(text, Shape(frozenset({kind})))
 
@@ -110,7 +110,7 @@ TESTED = [(kind, compiled(kind, path)) for kind, paths in CONDITIONS.items() for
 
 def by_the_engine(path: ViewPath, resource: dict[str, Any]) -> Any:
     """The values, or None where the engine refuses."""
-    kind = kind_of(resource["resourceType"])
+    kind = r4_type(resource["resourceType"])
     assert kind is not None
     run = Surroundings(resource, kind, {}, None, None)
     try:
@@ -123,17 +123,17 @@ def by_the_engine(path: ViewPath, resource: dict[str, Any]) -> Any:
 def compiled_form(path: ViewPath, resource: dict[str, Any]) -> Any:
     """The values; None where the compiled form leaves the resource to the general evaluator."""
     assert path.many is not None, path.text
-    kind = kind_of(resource["resourceType"])
+    kind = r4_type(resource["resourceType"])
     assert kind is not None
     run = Surroundings(resource, kind, {}, None, None)
     try:
-        found = path.many(resource, run)
-        if path.one is not None:
-            one = path.one(resource, run)
-            assert found == ([] if one is None else [one])
+        values = path.many(resource, run)
+        if path.single is not None:
+            single = path.single(resource, run)
+            assert values == ([] if single is None else [single])
     except UnexpectedShape:
         return None
-    return found
+    return values
 
 
 def agree(resource: dict[str, Any]) -> None:
@@ -251,7 +251,7 @@ def test_what_has_no_compiled_form_is_left_to_the_general_evaluator(path: str) -
 
 
 def test_a_constant_that_is_text_keeps_a_path_compiled() -> None:
-    kind = kind_of("Patient")
+    kind = r4_type("Patient")
     assert kind is not None
     paths = Paths(kind, (Constant("use", "code", "official", ""), Constant("n", "integer", 1, "")))
     found = paths.compile("name.where(use = %use).family", Shape(frozenset({kind})))

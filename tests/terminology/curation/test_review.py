@@ -107,11 +107,11 @@ def test_the_concept_map_is_valid_and_clean(review: Review, tmp_path: Path) -> N
     review.accept("1", POTASSIUM, "Dr. Brun")
     review.accept("2", SODIUM, "Dr. Brun", "wider", "no material in the catalogue")
     review.decide("3", "none", "Dr. Brun", "no observation")
-    made = concept_map(review, "https://hospital.example.org/fhir/ConceptMap/lab")
-    assert get_validator().validate(made) == []
+    result = concept_map(review, "https://hospital.example.org/fhir/ConceptMap/lab")
+    assert get_validator().validate(result) == []
     folder = tmp_path / "terminology"
     folder.mkdir()
-    (folder / "lab.json").write_text(json.dumps(made))
+    (folder / "lab.json").write_text(json.dumps(result))
     assert lint_folders([folder]) == []
     terminology = Terminology.of(read_folders([folder]))
     assert [t.code for t in terminology.translate(LOCAL, "K", (LOINC,))] == ["2823-3"]
@@ -164,8 +164,8 @@ def test_a_german_catalogue_is_read_by_its_own_column_names(tmp_path: Path) -> N
     path.write_bytes(
         "Kürzel;Bezeichnung;Einheit;Material;Anzahl\nK;Kalium;mmol/l;Serum;1.200\n".encode("cp1252")
     )
-    (found,) = read_catalogue(path, system=LOCAL, language="de", encoding="cp1252")
-    assert found == LocalTerm("Kalium", "mmol/l", "Serum", "de", "K", LOCAL, 1200)
+    (result,) = read_catalogue(path, system=LOCAL, language="de", encoding="cp1252")
+    assert result == LocalTerm("Kalium", "mmol/l", "Serum", "de", "K", LOCAL, 1200)
     with pytest.raises(TerminologyFileError, match="line 1 is not UTF-8"):
         read_catalogue(path)
 
@@ -185,10 +185,10 @@ def test_a_catalogue_is_read_as_excel_writes_it(tmp_path: Path) -> None:
 
 def test_the_encoding_is_told_by_the_file(tmp_path: Path) -> None:
     path = tmp_path / "lab.csv"
-    for encoding, told in [("utf-8", "utf-8-sig"), ("utf-8-sig", "utf-8-sig"), ("utf-16", "utf-16")]:
+    for encoding, details in [("utf-8", "utf-8-sig"), ("utf-8-sig", "utf-8-sig"), ("utf-16", "utf-16")]:
         path.write_text("name\nHämoglobin\n", encoding=encoding)
-        assert encoding_of(path) == told
-        assert read_catalogue(path, encoding=told)[0].name == "Hämoglobin"
+        assert encoding_of(path) == details
+        assert read_catalogue(path, encoding=details)[0].name == "Hämoglobin"
 
 
 def test_all_rows_that_cannot_be_used_are_named_at_once(tmp_path: Path) -> None:

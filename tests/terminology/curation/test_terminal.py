@@ -80,12 +80,14 @@ def test_from_a_catalogue_to_a_concept_map(files: Path) -> None:
     review = suggest(files)
     assert [entry.term.code for entry in review] == ["K", "NA", "KUR"]
     assert run("review", review.path, "--approve", "0.9", "--by", "Dr. Brun")[0] == 0
-    made = files / "map.json"
+    result = files / "map.json"
     assert (
-        run("review", review.path, "--write", made, "--url", "https://hospital.example.org/ConceptMap/lab")[0]
+        run("review", review.path, "--write", result, "--url", "https://hospital.example.org/ConceptMap/lab")[
+            0
+        ]
         == 0
     )
-    (group,) = json.loads(made.read_text())["group"]
+    (group,) = json.loads(result.read_text())["group"]
     assert {e["code"]: e["target"][0].get("code") for e in group["element"]} == {
         "K": "2823-3",
         "NA": "2951-2",
@@ -129,8 +131,8 @@ def test_all_without_a_suggestion_are_dismissed_at_once(files: Path) -> None:
 
 def test_another_wording_is_searched_and_taken(files: Path) -> None:
     review = suggest(files)
-    found = len(review["1"].candidates)
-    session(review, "/Ferritin", str(found + 1), "q", search=True)
+    result = len(review["1"].candidates)
+    session(review, "/Ferritin", str(result + 1), "q", search=True)
     decision = review["1"].decision
     assert decision is not None
     assert decision.target is not None

@@ -19,17 +19,17 @@ BASE = "https://zoo.example.org/ValueSet"
 
 def concept(code: str, *below: dict[str, Any], **properties: Any) -> dict[str, Any]:
     """A concept; a property's value is a code, or a boolean or number as such."""
-    made: dict[str, Any] = {"code": code, "display": code.replace("-", " ").capitalize()}
+    results: dict[str, Any] = {"code": code, "display": code.replace("-", " ").capitalize()}
     rows = []
     for name, value in properties.items():
-        for one in value if isinstance(value, list) else [value]:
-            kind = {bool: "valueBoolean", int: "valueInteger"}.get(type(one), "valueCode")
-            rows.append({"code": name, kind: one})
+        for item in value if isinstance(value, list) else [value]:
+            kind = {bool: "valueBoolean", int: "valueInteger"}.get(type(item), "valueCode")
+            rows.append({"code": name, kind: item})
     if rows:
-        made["property"] = rows
+        results["property"] = rows
     if below:
-        made["concept"] = list(below)
-    return made
+        results["concept"] = list(below)
+    return results
 
 
 def code_system(url: str, *concepts: dict[str, Any], **more: Any) -> dict[str, Any]:
@@ -108,12 +108,12 @@ class World:
 
     def codes(self, **values: Any) -> list[str]:
         expansion = self.ask("ValueSet", "expand", **values)["expansion"]
-        found, waiting = [], list(reversed(expansion.get("contains", [])))
+        results, waiting = [], list(reversed(expansion.get("contains", [])))
         while waiting:
             entry = waiting.pop()
-            found.append(entry["code"])
+            results.append(entry["code"])
             waiting.extend(reversed(entry.get("contains", [])))
-        return found
+        return results
 
     def result(self, **values: Any) -> bool:
         return told(self.ask("ValueSet", "validate-code", **values), "result")  # type: ignore[no-any-return]
@@ -123,18 +123,18 @@ def parameters(**values: Any) -> dict[str, Any]:
     """Parameters; `_` in a name stands for `-`, a list repeats it."""
     entries = []
     for name, value in values.items():
-        for one in value if isinstance(value, list) else [value]:
-            if isinstance(one, dict):
+        for item in value if isinstance(value, list) else [value]:
+            if isinstance(item, dict):
                 kind = (
                     "resource"
-                    if "resourceType" in one
+                    if "resourceType" in item
                     else "valueCodeableConcept"
-                    if "coding" in one
+                    if "coding" in item
                     else "valueCoding"
                 )
             else:
-                kind = {bool: "valueBoolean", int: "valueInteger"}.get(type(one), "valueString")
-            entries.append({"name": name.replace("_", "-"), kind: one})
+                kind = {bool: "valueBoolean", int: "valueInteger"}.get(type(item), "valueString")
+            entries.append({"name": name.replace("_", "-"), kind: item})
     return {"resourceType": "Parameters", "parameter": entries}
 
 
@@ -151,11 +151,11 @@ def issues(answer: dict[str, Any]) -> list[tuple[str, str, str]]:
     outcome = told(answer, "issues") if answer["resourceType"] == "Parameters" else answer
     return [
         (
-            one["severity"],
-            one["code"],
-            one["details"].get("coding", [{}])[0].get("code", ""),
+            item["severity"],
+            item["code"],
+            item["details"].get("coding", [{}])[0].get("code", ""),
         )
-        for one in (outcome or {}).get("issue", [])
+        for item in (outcome or {}).get("issue", [])
     ]
 
 

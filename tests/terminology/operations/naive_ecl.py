@@ -74,10 +74,10 @@ class Node:
 
 def above(world: World, code: str) -> Found:
     """All ancestors."""
-    found: Found = set()
+    result: Found = set()
     for parent in world.concepts[code].parents:
-        found |= {parent} | above(world, parent)
-    return found
+        result |= {parent} | above(world, parent)
+    return result
 
 
 def below(world: World, code: str) -> Found:
@@ -90,7 +90,7 @@ def parents(world: World, code: str) -> Found:
 
 
 def children(world: World, code: str) -> Found:
-    return {other for other, made in world.concepts.items() if code in made.parents}
+    return {other for other, result in world.concepts.items() if code in result.parents}
 
 
 _WAYS: dict[str, tuple[str, Callable[[World, str], Found], bool]] = {
@@ -110,8 +110,8 @@ def related(operator: str, node: Node, long: bool) -> Node:
 
     def find(world: World) -> Found:
         inner = node.find(world)
-        found = set().union(*(way(world, code) for code in inner)) if inner else set()
-        return found | (inner if itself else set())
+        result = set().union(*(way(world, code) for code in inner)) if inner else set()
+        return result | (inner if itself else set())
 
     return Node(f"{word if long else operator} {node.operand}", find)
 
@@ -127,10 +127,10 @@ def ends(top: bool, node: Node, long: bool) -> Node:
     return Node(f"{word} {node.operand}", find)
 
 
-def compound(word: str, one: Node, other: Node) -> Node:
+def compound(word: str, node: Node, other: Node) -> Node:
     joins = {"AND": set.intersection, ",": set.intersection, "or": set.union, "Minus": set.difference}
     return Node(
-        f"{one.part} {word} {other.part}", lambda world: joins[word](one.find(world), other.find(world)), 3
+        f"{node.part} {word} {other.part}", lambda world: joins[word](node.find(world), other.find(world)), 3
     )
 
 
@@ -145,12 +145,12 @@ class Test:
     holds: Callable[[World, str, Groups], bool]
 
 
-def groups_of(made: Made) -> Groups:
+def groups_of(result: Made) -> Groups:
     """Role groups; each attribute of group 0 for itself."""
-    found: dict[object, list[tuple[str, str]]] = {}
-    for group, attribute, value in made.roles:
-        found.setdefault(group or (attribute, value), []).append((attribute, value))
-    return list(found.values())
+    results: dict[object, list[tuple[str, str]]] = {}
+    for group, attribute, value in result.roles:
+        results.setdefault(group or (attribute, value), []).append((attribute, value))
+    return list(results.values())
 
 
 def bounds(low: int | None, high: int | None, long: bool) -> str:
@@ -171,16 +171,16 @@ def attribute(
     negated = comparator in ("!=", "<>", "NOT =")
     written = value.part if isinstance(value, Node) else value
 
-    def fits(world: World, found: str) -> bool:
+    def fits(world: World, result: str) -> bool:
         if isinstance(value, Node):
             if value.every:
                 return not negated
-            return (found in value.find(world)) != negated
+            return (result in value.find(world)) != negated
         text = str(value)
         if text.startswith("#"):
-            if not found.startswith("#"):
+            if not result.startswith("#"):
                 return False
-            here, wanted = Decimal(found[1:]), Decimal(text[1:])
+            here, wanted = Decimal(result[1:]), Decimal(text[1:])
             return {
                 "=": here == wanted,
                 "!=": here != wanted,
@@ -192,8 +192,8 @@ def attribute(
                 ">=": here >= wanted,
             }[comparator]
         if text == "true":
-            return found in ("true", "false") and (found == text) != negated
-        return found.startswith('"') and (found in text) != negated
+            return result in ("true", "false") and (result == text) != negated
+        return result.startswith('"') and (result in text) != negated
 
     def holds(world: World, _code: str, groups: Groups) -> bool:
         wanted = name.find(world) if not name.every else set(world.concepts)
@@ -226,18 +226,18 @@ def in_group(inner: Test, low: int | None, high: int | None, long: bool) -> Test
     return Test(f"{bounds(low, high, long)}{{ {inner.text} }}", holds)
 
 
-def joined(word: str, one: Test, other: Test) -> Test:
+def joined(word: str, test: Test, other: Test) -> Test:
     def holds(world: World, code: str, groups: Groups) -> bool:
-        left, right = one.holds(world, code, groups), other.holds(world, code, groups)
+        left, right = test.holds(world, code, groups), other.holds(world, code, groups)
         return left or right if word == "OR" else left and right
 
-    return Test(f"({one.text}) {word} ({other.text})", holds)
+    return Test(f"({test.text}) {word} ({other.text})", holds)
 
 
 def refined(node: Node, test: Test) -> Node:
     def find(world: World) -> Found:
-        made = world.concepts
-        return {code for code in node.find(world) if test.holds(world, code, groups_of(made[code]))}
+        result = world.concepts
+        return {code for code in node.find(world) if test.holds(world, code, groups_of(result[code]))}
 
     return Node(f"{node.part} : {test.text}", find, 3)
 
@@ -271,43 +271,43 @@ def _common(draw: st.DrawFn) -> tuple[str, Callable[[Made | Described | Row], bo
     """moduleId or effectiveTime."""
     if draw(st.booleans()):
         module, sign = draw(st.sampled_from((CORE, EXTENSION))), draw(st.sampled_from(("=", "!=")))
-        return f"moduleId {sign} {module} |Module|", lambda one: (one.module == module) == (sign == "=")
+        return f"moduleId {sign} {module} |Module|", lambda item: (item.module == module) == (sign == "=")
     time, sign = draw(st.sampled_from((OLD, NEW))), draw(st.sampled_from(("=", "!=", "<", "<=", ">", ">=")))
-    return f'effectiveTime {sign} "{time}"', lambda one: compared(sign, one.time, time)
+    return f'effectiveTime {sign} "{time}"', lambda item: compared(sign, item.time, time)
 
 
 @st.composite
 def concept_filters(draw: st.DrawFn, node: Node) -> Node:
     kind = draw(st.sampled_from(("status", "active", "common")))
-    judge: Callable[[Made], bool]
+    validator: Callable[[Made], bool]
     if kind == "status":
         defined, sign = draw(st.booleans()), draw(st.sampled_from(("=", "!=")))
         text = f"definitionStatus {sign} {'defined' if defined else 'primitive'}"
-        judge = lambda made: (made.defined == defined) == (sign == "=")  # noqa: E731
+        validator = lambda result: (result.defined == defined) == (sign == "=")  # noqa: E731
     elif kind == "active":
         active = draw(st.booleans())
         text = f"active = {'1' if active else 'false'}"
-        judge = lambda made: made.active == active  # noqa: E731
+        validator = lambda result: result.active == active  # noqa: E731
     else:
-        text, judge = _common(draw)
+        text, validator = _common(draw)
     find = node.find
     return Node(
         f"{node.filterable} {{{{ C {text} }}}}",
-        lambda world: {code for code in find(world) if judge(world.concepts[code])},
+        lambda world: {code for code in find(world) if validator(world.concepts[code])},
     )
 
 
 def begins(term: str, query: str) -> bool:
     """Words in any order, by their beginnings; `a` stands for `ä` too."""
     split = "".join(sign if sign.isalnum() else " " for sign in term.lower()).split()
-    asked = "".join(sign if sign.isalnum() else " " for sign in query.lower()).split()
+    requested = "".join(sign if sign.isalnum() else " " for sign in query.lower()).split()
 
     def starts(word: str, wanted: str) -> bool:
         if len(word) < len(wanted):
             return False
         return all(a == b or (a == "ä" and b == "a") for a, b in zip(word, wanted, strict=False))
 
-    return all(any(starts(word, wanted) for word in split) for wanted in asked)
+    return all(any(starts(word, wanted) for word in split) for wanted in requested)
 
 
 _TYPES = {"syn": SYNONYM, "fullySpecifiedName": FSN, "def": DEFINITION}
@@ -351,18 +351,18 @@ def description_conditions(draw: st.DrawFn) -> tuple[str, Callable[[Described], 
     if kind == "active":
         active = draw(st.booleans())
         return f"active = {'true' if active else '0'}", lambda name: name.active == active, True
-    text, judge = _common(draw)
-    return text, judge, False
+    text, validator = _common(draw)
+    return text, validator, False
 
 
 @st.composite
 def description_filters(draw: st.DrawFn, node: Node) -> Node:
     conditions = draw(st.lists(description_conditions(), min_size=1, max_size=3))
     letter = draw(st.sampled_from(("", "D ")))
-    says = any(one[2] for one in conditions)
+    states = any(condition[2] for condition in conditions)
 
     def fits(name: Described) -> bool:
-        return all(judge(name) for _, judge, _ in conditions) and (says or name.active)
+        return all(validator(name) for _, validator, _ in conditions) and (states or name.active)
 
     text = ", ".join(text for text, _, _ in conditions)
     find = node.find
@@ -372,8 +372,12 @@ def description_filters(draw: st.DrawFn, node: Node) -> Node:
     )
 
 
-def _rows(world: World, sets: Found, judge: Callable[[World, Row], bool], says: bool = False) -> list[Row]:
-    return [row for row in world.rows if row.refset in sets and judge(world, row) and (says or row.active)]
+def _rows(
+    world: World, sets: Found, validator: Callable[[World, Row], bool], states: bool = False
+) -> list[Row]:
+    return [
+        row for row in world.rows if row.refset in sets and validator(world, row) and (states or row.active)
+    ]
 
 
 @st.composite
@@ -389,10 +393,10 @@ def members(draw: st.DrawFn, inner: st.SearchStrategy[Node]) -> Node:
         )
     refset = draw(st.sampled_from((*SETS, SAME_AS, MAP)))
     if kind == "common":
-        text, judge = _common(draw)
+        text, validator = _common(draw)
         return Node(
             f"{word} {refset} {{{{ M {text} }}}}",
-            lambda world: {row.component for row in _rows(world, {refset}, lambda _, row: judge(row))},
+            lambda world: {row.component for row in _rows(world, {refset}, lambda _, row: validator(row))},
         )
     if kind == "active":
         return Node(
@@ -422,7 +426,7 @@ def members(draw: st.DrawFn, inner: st.SearchStrategy[Node]) -> Node:
                     world,
                     {MAP},
                     lambda _, row: (
-                        any(one.startswith(start) for one in row.fields["mapTarget"].split())
+                        any(item.startswith(start) for item in row.fields["mapTarget"].split())
                         and int(row.fields["mapPriority"]) <= priority
                     ),
                 )

@@ -64,22 +64,22 @@ ATTACK = code(51)
 
 def release() -> World:
     """Findings of sites and morphologies in role groups, products with strengths, retired concepts."""
-    made = World()
+    world = World()
     tops = (
         (FINDING, "Finding"),
         (STRUCTURE, "Structure"),
         (DRUG, "Medicinal product"),
         (PROCEDURE, "Procedure"),
     )
-    made.add(Made(ROOT, names=[Described("Root", FSN)]))
+    world.add(Made(ROOT, names=[Described("Root", FSN)]))
     for top, name in tops:
-        made.add(Made(top, {ROOT}, names=[Described(name, FSN)]))
+        world.add(Made(top, {ROOT}, names=[Described(name, FSN)]))
     for attribute in (SITE, MORPH, INGREDIENT, CAUSE, STRENGTH, *SETS, MAP, SAME_AS, "900000000000523009"):
-        made.add(Made(attribute, {ROOT}))
+        world.add(Made(attribute, {ROOT}))
     for site, above in ((HEART, STRUCTURE), (VALVE, HEART), (LUNG, STRUCTURE)):
-        made.add(Made(site, {above}, names=[Described(f"Site {site}", FSN)]))
+        world.add(Made(site, {above}, names=[Described(f"Site {site}", FSN)]))
     for shape in (NARROW, THICK, AMOXI):
-        made.add(Made(shape, {ROOT}))
+        world.add(Made(shape, {ROOT}))
     roles = {
         BOTH: [(1, SITE, VALVE), (1, MORPH, NARROW)],
         SPLIT: [(1, SITE, VALVE), (1, MORPH, THICK), (2, SITE, LUNG), (2, MORPH, NARROW)],
@@ -87,14 +87,14 @@ def release() -> World:
         TWICE: [(1, SITE, VALVE), (1, SITE, LUNG), (1, MORPH, NARROW), (2, SITE, VALVE), (2, MORPH, NARROW)],
     }
     for finding, its in roles.items():
-        made.add(Made(finding, {FINDING}, defined=finding == BOTH, roles=its))
-    made.add(Made(STRONG, {DRUG}, roles=[(1, INGREDIENT, AMOXI), (1, STRENGTH, "#500")]))
-    made.add(
+        world.add(Made(finding, {FINDING}, defined=finding == BOTH, roles=its))
+    world.add(Made(STRONG, {DRUG}, roles=[(1, INGREDIENT, AMOXI), (1, STRENGTH, "#500")]))
+    world.add(
         Made(WEAK, {DRUG}, roles=[(1, INGREDIENT, AMOXI), (1, STRENGTH, "#2.50"), (2, STRENGTH, "#500")])
     )
-    made.add(Made(BRANDED, {DRUG}, roles=[(0, STRENGTH, '"A \\ B"'), (0, STRENGTH, "true")]))
-    made.add(Made(GONE, active=False, module=EXTENSION, time=OLD, names=[Described("Old thing", FSN)]))
-    made.add(Made(LOST, active=False, time=OLD))
+    world.add(Made(BRANDED, {DRUG}, roles=[(0, STRENGTH, '"A \\ B"'), (0, STRENGTH, "true")]))
+    world.add(Made(GONE, active=False, module=EXTENSION, time=OLD, names=[Described("Old thing", FSN)]))
+    world.add(Made(LOST, active=False, time=OLD))
     names = [
         Described("Heart attack", dialects={US: PREFERRED, GB: ACCEPTABLE}),
         Described("Sjögren's résumé (of *stars*)", dialects={GB: PREFERRED}),
@@ -103,8 +103,8 @@ def release() -> World:
         Described("Death of heart muscle.", DEFINITION),
         Described("Coronary", active=False, time=OLD),
     ]
-    made.add(Made(ATTACK, {FINDING}, names=names))
-    made.rows = [
+    world.add(Made(ATTACK, {FINDING}, names=names))
+    world.rows = [
         Row(SETS[0], BOTH),
         Row(SETS[0], SPLIT, module=EXTENSION, time=OLD),
         Row(SETS[0], TWICE, active=False),
@@ -114,7 +114,7 @@ def release() -> World:
         mapped(MAP, BOTH, "J45.9"),
         mapped(MAP, SPLIT, "I21", mapGroup="2", mapPriority="2"),
     ]
-    return made
+    return world
 
 
 @pytest.fixture(scope="module")
@@ -122,16 +122,16 @@ def system(tmp_path_factory: pytest.TempPathFactory) -> StoredSystem:
     folder = tmp_path_factory.mktemp("ecl")
     store = open_store(folder / "store")
     import_file(store, release().write(folder / "made"))
-    found = store.get(SCT)
-    assert found is not None
-    return found
+    entry = store.get(SCT)
+    assert entry is not None
+    return entry
 
 
 def found(system: StoredSystem, expression: str) -> set[str]:
     """What it has, found both ways."""
     query = compile_ecl(expression, system)
     codes = set(query.codes())
-    assert {one for one in system.codes() if query.matches(one)} == codes
+    assert {item for item in system.codes() if query.matches(item)} == codes
     return codes
 
 
@@ -445,7 +445,7 @@ def test_any_pieces_are_read_or_refused_and_both_ways_agree(
     text = between.join(pieces)
     query, offset = read(text, system)
     assert 0 <= offset <= len(text)
-    assert query is None or {one for one in system.codes() if query.matches(one)} == set(query.codes())
+    assert query is None or {item for item in system.codes() if query.matches(item)} == set(query.codes())
 
 
 @pytest.mark.parametrize(
@@ -495,7 +495,7 @@ def test_what_takes_too_many_steps_for_one_code_is_found_once_for_all(
         nested = f"<< (>> ({nested}))"
     query = compile_ecl(nested, system)
     everything = set(query.codes())
-    assert {one for one in system.codes() if query.matches(one)} == everything
+    assert {item for item in system.codes() if query.matches(item)} == everything
     monkeypatch.setattr(Work, "empty", lambda _: pytest.fail("all were looked for again"))
     assert query.matches(BOTH)
 
@@ -520,8 +520,8 @@ def test_a_release_imported_by_an_earlier_version_says_to_import_it_again(tmp_pa
     (pack,) = (store.path / "imports").iterdir()
     described = orjson.loads((pack / "import.json").read_bytes())
     described.update(format=1, digest="of an earlier reader")
-    for one in described["systems"]:
-        del one["logic"]
+    for item in described["systems"]:
+        del item["logic"]
     (pack / "import.json").write_bytes(orjson.dumps(described))
     old = open_store(store.path).get(SCT)
     assert old is not None
@@ -549,10 +549,10 @@ def test_importing_the_same_again_changes_nothing(tmp_path: Path, system: Stored
 
 
 def test_without_historical_associations_a_supplement_is_refused(tmp_path: Path) -> None:
-    made = release()
-    made.rows = [row for row in made.rows if not row.fields.get("targetComponentId")]
+    result = release()
+    result.rows = [row for row in result.rows if not row.fields.get("targetComponentId")]
     store = open_store(tmp_path / "store")
-    import_file(store, made.write(tmp_path / "made"))
+    import_file(store, result.write(tmp_path / "made"))
     content = store.get(SCT)
     assert content is not None
     with pytest.raises(EclError, match="no historical association was imported at character 3"):

@@ -23,7 +23,7 @@ class Releases(list[tuple[World, StoredSystem]]):
 
 @pytest.fixture(scope="module")
 def releases(tmp_path_factory: pytest.TempPathFactory) -> Releases:
-    made = Releases()
+    result = Releases()
     for seed in range(6):
         folder = tmp_path_factory.mktemp(f"release{seed}")
         world = world_of_chance(seed)
@@ -31,8 +31,8 @@ def releases(tmp_path_factory: pytest.TempPathFactory) -> Releases:
         import_file(store, world.write(folder / "made"))
         system = store.get(SCT)
         assert system is not None
-        made.append((world, system))
-    return made
+        result.append((world, system))
+    return result
 
 
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -64,14 +64,14 @@ def test_a_list_of_a_system_that_minds_no_case_minds_none(code: str) -> None:
 
 def test_text_is_found_however_many_others_are_called_alike() -> None:
     rare = [concept(f"rare-{number}") for number in range(3)]
-    for one in rare:
-        one["display"] = "Common thing"
+    for item in rare:
+        item["display"] = "Common thing"
     many = [{"code": f"c{number}", "display": "Common thing"} for number in range(5000)]
     world = World(code_system(BIG, *many, concept("root", *rare)), code_system(LETTERS))
     below = value_set("below", filtered("concept", "descendent-of", "root", BIG))
-    found = world.ask("ValueSet", "expand", valueSet=below, filter="common", count=2)["expansion"]
-    assert found["total"] == 3
-    assert [one["code"] for one in found["contains"]] == ["rare-0", "rare-1"]
+    expansion = world.ask("ValueSet", "expand", valueSet=below, filter="common", count=2)["expansion"]
+    assert expansion["total"] == 3
+    assert [item["code"] for item in expansion["contains"]] == ["rare-0", "rare-1"]
     both = value_set("both", {"system": BIG, "valueSet": [f"{BASE}/below"]})
     assert World(code_system(BIG, *many, concept("root", *rare)), below).codes(
         valueSet=both, filter="thing"
@@ -106,7 +106,7 @@ def test_a_coding_of_another_system_than_the_one_that_is_asked_is_told() -> None
     [("1.x", "1.2.0"), ("1.0.x", "1.0.0"), ("2.x", "2.0.0"), ("x", "2.0.0"), ("1.0.0", "1.0.0")],
 )
 def test_a_version_may_be_a_pattern(version: str, used: str) -> None:
-    world = World(*(letters(one, concept("a")) for one in ("1.0.0", "1.2.0", "2.0.0")))
+    world = World(*(letters(item, concept("a")) for item in ("1.0.0", "1.2.0", "2.0.0")))
     answer = world.ask(
         "ValueSet", "expand", valueSet=value_set("any", {"system": LETTERS, "version": version})
     )
@@ -120,9 +120,9 @@ def test_ancestors_are_listed_without_asking_every_code() -> None:
     low = diamond["concept"][0]["concept"][0]["concept"][0]
     low["property"] = [{"code": "parent", "valueCode": "right"}]
     world = World(diamond)
-    found = world.codes(valueSet=value_set("up", filtered("concept", "generalizes", "low", LETTERS)))
-    assert set(found) == {"top", "left", "right", "low"}
-    assert len(found) == 4
+    codes = world.codes(valueSet=value_set("up", filtered("concept", "generalizes", "low", LETTERS)))
+    assert set(codes) == {"top", "left", "right", "low"}
+    assert len(codes) == 4
     assert world.codes(valueSet=value_set("up", filtered("concept", "generalizes", "none", LETTERS))) == []
 
 
@@ -139,7 +139,7 @@ def test_a_batch_is_asked_of_a_code_system_too() -> None:
         for code in ("cat", "x")
     ]
     answer = World().ask("CodeSystem", "batch-validate-code", url=ANIMALS, validation=batch)
-    assert [told(one["resource"], "result") for one in answer["parameter"]] == [True, False]
+    assert [told(item["resource"], "result") for item in answer["parameter"]] == [True, False]
 
 
 @pytest.mark.parametrize("coding", [None, 1, "x", {"code": "cat"}])

@@ -107,8 +107,8 @@ def test_a_chain_of_imports_is_followed_so_far_and_no_farther() -> None:
     last = value_set("link-400", filtered("concept", "is-a", "cat"))
     world = World(*chain, last)
     assert world.refused("ValueSet", "expand", url=f"{BASE}/link-0").issues[0].code == "too-costly"
-    asked = {"url": f"{BASE}/link-0", "system": ANIMALS, "code": "cat"}
-    assert world.refused("ValueSet", "validate-code", **asked).issues[0].code == "too-costly"
+    requested = {"url": f"{BASE}/link-0", "system": ANIMALS, "code": "cat"}
+    assert world.refused("ValueSet", "validate-code", **requested).issues[0].code == "too-costly"
     assert set(world.codes(url=f"{BASE}/link-390")) == {"cat", "tiger", "lion"}
     assert world.result(url=f"{BASE}/link-390", system=ANIMALS, code="cat") is True
 
@@ -149,9 +149,9 @@ def test_a_page_counts_no_further_than_it_must() -> None:
     most = value_set("most", filtered("concept", "is-not-a", "c000", many["url"]))
     world = World(many, most, page=100)
 
-    def page(**asked: Any) -> tuple[int | None, list[str]]:
-        expansion = world.ask("ValueSet", "expand", url=most["url"], **asked)["expansion"]
-        return expansion.get("total"), [one["code"] for one in expansion.get("contains", [])]
+    def page(**requested: Any) -> tuple[int | None, list[str]]:
+        expansion = world.ask("ValueSet", "expand", url=most["url"], **requested)["expansion"]
+        return expansion.get("total"), [item["code"] for item in expansion.get("contains", [])]
 
     assert page(count=2) == (None, ["c001", "c002"])
     assert page(count=2, offset=398) == (499, ["c399", "c400"])
@@ -172,7 +172,7 @@ def test_a_page_of_what_is_imported_lists_no_more_than_it_needs() -> None:
     )
     world = World(many, big, inner, outer, less, imported=100, page=100)
     expansion = world.ask("ValueSet", "expand", url=outer["url"], count=2, offset=200)["expansion"]
-    assert [one["code"] for one in expansion["contains"]] == ["c200", "c201"]
+    assert [item["code"] for item in expansion["contains"]] == ["c200", "c201"]
     assert expansion["total"] == 500
     assert world.codes(url=less["url"], count=2) == ["c000", "c002"]
     assert world.refused("ValueSet", "expand", url=outer["url"]).issues[0].code == "too-costly"
@@ -222,7 +222,7 @@ def test_an_unknown_code_system_is_named() -> None:
 def test_an_endless_code_system_says_so() -> None:
     units = value_set("units", {"system": "http://unitsofmeasure.org"})
     expansion = World(units).ask("ValueSet", "expand", url=units["url"])["expansion"]
-    assert any(one["url"].endswith("valueset-unclosed") for one in expansion["extension"])
+    assert any(item["url"].endswith("valueset-unclosed") for item in expansion["extension"])
     assert "total" not in expansion
 
 
@@ -233,10 +233,10 @@ def test_r4_has_properties_as_extensions() -> None:
     old = as_r4(answer)
     expansion: dict[str, Any] = old["expansion"]
     assert "property" not in expansion
-    declared = [one for one in expansion["extension"] if one["url"].endswith("expansion.property")]
+    declared = [item for item in expansion["extension"] if item["url"].endswith("expansion.property")]
     assert {"url": "code", "valueCode": "legs"} in declared[-1]["extension"] or len(declared) > 1
     cow = next(
         entry for entry in expansion["contains"][0]["contains"][0]["contains"] if entry["code"] == "cow"
     )
-    [legs] = [one for one in cow["extension"] if one["url"].endswith("contains.property")]
+    [legs] = [item for item in cow["extension"] if item["url"].endswith("contains.property")]
     assert {"url": "value", "valueInteger": 4} in legs["extension"]

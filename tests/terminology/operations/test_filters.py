@@ -44,12 +44,12 @@ CATS = {"cat", "tiger", "lion"}
     ],
 )  # fmt: skip
 def test_a_filter_selects(prop: str, op: str, value: str, codes: set[str]) -> None:
-    one = value_set("one", filtered(prop, op, value))
-    world = World(one)
-    assert sorted(world.codes(valueSet=one)) == sorted(codes)
-    assert sorted(world.codes(valueSet=one, count=20)) == sorted(codes)
+    item = value_set("one", filtered(prop, op, value))
+    world = World(item)
+    assert sorted(world.codes(valueSet=item)) == sorted(codes)
+    assert sorted(world.codes(valueSet=item, count=20)) == sorted(codes)
     for code in ALL:
-        answer = world.result(url=one["url"], system=ZOO["url"], code=code)
+        answer = world.result(url=item["url"], system=ZOO["url"], code=code)
         assert answer is (code in codes), code
 
 
@@ -144,8 +144,8 @@ def expressions() -> st.SearchStrategy[tuple[str, frozenset[str]]]:
             pair: tuple[tuple[str, frozenset[str]], tuple[str, frozenset[str]], str],
         ) -> tuple[str, frozenset[str]]:
             (left, ours), (right, theirs), word = pair
-            found = {"AND": ours & theirs, "OR": ours | theirs, "MINUS": ours - theirs}[word]
-            return f"({left}) {word} ({right})", found
+            result = {"AND": ours & theirs, "OR": ours | theirs, "MINUS": ours - theirs}[word]
+            return f"({left}) {word} ({right})", result
 
         return st.tuples(inner, inner, st.sampled_from(["AND", "OR", "MINUS"])).map(build)
 
@@ -226,8 +226,8 @@ def test_any_expression_is_read_or_refused(expression: str) -> None:
     ],
 )
 def test_a_filter_that_cannot_be_used_is_told(prop: str, op: str, value: str) -> None:
-    one = value_set("bad", filtered(prop, op, value))
-    error = World(one).refused("ValueSet", "expand", url=one["url"])
+    item = value_set("bad", filtered(prop, op, value))
+    error = World(item).refused("ValueSet", "expand", url=item["url"])
     assert error.status in (400, 422)
     assert issues(error.json())[0][0] == "error"
 

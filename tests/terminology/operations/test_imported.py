@@ -67,9 +67,9 @@ def test_expressions_select_by_hierarchy_and_attributes(ask: Asked) -> None:
     assert ask.codes(f"<<{FINDING} MINUS (<<{FINDING}:{SITE}=*)") == findings - ask.codes(
         f"<<{FINDING}:{SITE}=*"
     )
-    places = ask.codes(f"(<<{FINDING}).{SITE}")
-    assert places
-    assert places <= ask.codes(f"<<{STRUCTURE}")
+    locations = ask.codes(f"(<<{FINDING}).{SITE}")
+    assert locations
+    assert locations <= ask.codes(f"<<{STRUCTURE}")
 
 
 def test_the_total_of_a_page_is_told_without_listing_where_it_is_known(terminology: Terminology) -> None:
@@ -81,12 +81,12 @@ def test_the_total_of_a_page_is_told_without_listing_where_it_is_known(terminolo
         {"property": SITE, "op": "exists", "value": "true"},
     ]
     totals = []
-    for one in filters:
+    for item in filters:
         value_set = {
             "resourceType": "ValueSet",
             "url": "https://hospital.example.org/ValueSet/v",
             "status": "active",
-            "compose": {"include": [{"system": SCT, "filter": [one]}]},
+            "compose": {"include": [{"system": SCT, "filter": [item]}]},
         }
         request = Request(parameters(valueSet=value_set, count=3))
         totals.append(service.expand(request)["expansion"].get("total"))
@@ -177,9 +177,9 @@ def test_parts_of_loinc_are_named_by_code_or_name_and_are_ancestors(tmp_path: Pa
         }
         answer = ask("ValueSet", "validate-code", valueSet=value_set, system=LOINC, code=term)
         expansion = ask("ValueSet", "expand", valueSet=value_set, count=1000, excludeNested=True)["expansion"]
-        found = {entry["code"] for entry in expansion.get("contains", ())}  # type: ignore[attr-defined]
-        assert told(answer, "result") is (term in found)
-        return found
+        results = {entry["code"] for entry in expansion.get("contains", ())}  # type: ignore[attr-defined]
+        assert told(answer, "result") is (term in results)
+        return results
 
     by_code = codes("COMPONENT", "=", part["code"])
     assert term in by_code

@@ -75,7 +75,7 @@ def test_an_element_of_a_coding_that_is_no_text_is_named(name: str, value: objec
         ("ConceptMap", "translate", {"coding": coding}),
     ]
     for kind, operation, values in questions:
-        body = {"parameter": [_entry(*one) for one in values.items()]}
+        body = {"parameter": [_entry(*item) for item in values.items()]}
         with pytest.raises(Exception, match=f"{name} is not a string"):
             OPERATIONS[kind, operation](world.service, Request(body))
     concept_of = {"parameter": [_entry("url", URL), _concept(coding)]}
@@ -113,8 +113,8 @@ def test_a_version_may_stand_behind_the_url(version: str) -> None:
         checked = world.ask("CodeSystem", "validate-code", url=f"{ANIMALS}|{version}", code=code)
         assert (told(checked, "result"), told(checked, "system")) == (right, ANIMALS)
         if right:
-            found = world.ask("CodeSystem", "lookup", system=f"{ANIMALS}|{version}", code=code)
-            assert told(found, "version") == version
+            result = world.ask("CodeSystem", "lookup", system=f"{ANIMALS}|{version}", code=code)
+            assert told(result, "version") == version
             related = world.ask(
                 "CodeSystem", "subsumes", system=f"{ANIMALS}|{version}", codeA="animal", codeB=code
             )
@@ -142,9 +142,9 @@ def test_a_validation_that_can_not_be_read_fails_alone() -> None:
     world = World(ALL)
     good = parameters(url=URL, coding=CAT)
     broken = {"resourceType": "Parameters", "parameter": [1]}
-    body = {"parameter": [{"name": "validation", "resource": one} for one in (good, broken, good)]}
+    body = {"parameter": [{"name": "validation", "resource": answer} for answer in (good, broken, good)]}
     answers = [entry["resource"] for entry in world.service.batch_validate(Request(body))["parameter"]]
-    assert [one["resourceType"] for one in answers] == ["Parameters", "OperationOutcome", "Parameters"]
+    assert [answer["resourceType"] for answer in answers] == ["Parameters", "OperationOutcome", "Parameters"]
 
 
 def test_a_text_of_very_many_words_is_refused_and_a_repeated_one_is_not() -> None:
@@ -170,9 +170,9 @@ def test_a_chain_of_imports_is_too_long_whatever_was_asked_before(known: int) ->
 def test_what_a_request_brings_is_gone_with_it() -> None:
     world = World(ALL)
     mine = value_set("all", filtered("concept", "is-a", "bird"))
-    for given in (mine, ALL, mine):
-        told_now = world.ask("ValueSet", "validate-code", valueSet=given, system=ANIMALS, code="cat")
-        assert told(told_now, "result") is (given is ALL)
+    for value in (mine, ALL, mine):
+        told_now = world.ask("ValueSet", "validate-code", valueSet=value, system=ANIMALS, code="cat")
+        assert told(told_now, "result") is (value is ALL)
     assert world.result(url=URL, system=ANIMALS, code="cat")
     brought = world.ask("ValueSet", "validate-code", url=URL, system=ANIMALS, code="cat", tx_resource=mine)
     assert told(brought, "result") is False
@@ -191,7 +191,9 @@ def test_a_filter_that_is_kept_serves_the_code_system_that_it_was_made_of() -> N
 
 
 def test_a_new_library_is_asked_at_once() -> None:
-    libraries = [Library((ResourceLayer((one, ALL)), *base_layers())) for one in (ZOO, code_system(ANIMALS))]
+    libraries = [
+        Library((ResourceLayer((item, ALL)), *base_layers())) for item in (ZOO, code_system(ANIMALS))
+    ]
     service = TerminologyService(lambda: libraries[0], Limits())
     request = Request(parameters(url=URL, coding=CAT))
     assert told(service.validate_value_set(request), "result") is True

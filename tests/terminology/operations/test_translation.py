@@ -24,18 +24,18 @@ AGE = "https://zoo.example.org/age"
 
 
 def concept_map(url: str = MAP, *elements: dict[str, Any], **group: Any) -> dict[str, Any]:
-    made = {"source": ANIMALS, "target": FEED, "element": list(elements), **group}
-    return {"resourceType": "ConceptMap", "url": url, "status": "active", "group": [made]}
+    results = {"source": ANIMALS, "target": FEED, "element": list(elements), **group}
+    return {"resourceType": "ConceptMap", "url": url, "status": "active", "group": [results]}
 
 
 def element(code: str, *targets: str, **more: Any) -> dict[str, Any]:
-    return {"code": code, "target": [{"code": one, "equivalence": "wider", **more} for one in targets]}
+    return {"code": code, "target": [{"code": target, "equivalence": "wider", **more} for target in targets]}
 
 
 def matches(answer: dict[str, Any]) -> list[str]:
     """Codes of the matches' concepts."""
     parts = (entry["part"] for entry in answer["parameter"] if entry["name"] == "match")
-    return [one["valueCoding"]["code"] for part in parts for one in part if one["name"] == "concept"]
+    return [item["valueCoding"]["code"] for part in parts for item in part if item["name"] == "concept"]
 
 
 def asked(world: World, **values: Any) -> dict[str, Any]:
@@ -84,7 +84,7 @@ def test_a_code_without_row_is_left_to_unmapped(unmapped: dict[str, Any], found:
     assert told(answer, "result") is bool(found)
     assert matches(asked(world, code="cow")) == ["hay"]
     port = ConceptMaps([first, other]).translate_by_map(MAP, "lion")
-    assert [one.code for one in port] == found
+    assert [item.code for item in port] == found
 
 
 def test_a_map_that_is_missing_is_told() -> None:

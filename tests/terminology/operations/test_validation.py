@@ -104,9 +104,9 @@ def test_resources_of_the_request_count() -> None:
 def test_nothing_is_kept_of_a_request_for_another_whoever_names_its_cache_id() -> None:
     other = code_system(f"{ANIMALS}-other", concept("newt"))
     world = World()
-    asked = {"url": other["url"], "code": "newt", "cache_id": "7"}
-    assert told(world.ask("CodeSystem", "validate-code", **asked, tx_resource=other), "result") is True
-    assert told(world.ask("CodeSystem", "validate-code", **asked), "result") is False
+    requested = {"url": other["url"], "code": "newt", "cache_id": "7"}
+    assert told(world.ask("CodeSystem", "validate-code", **requested, tx_resource=other), "result") is True
+    assert told(world.ask("CodeSystem", "validate-code", **requested), "result") is False
 
 
 def test_a_fragment_can_not_say_no() -> None:
@@ -119,7 +119,7 @@ def test_a_fragment_can_not_say_no() -> None:
 
 def test_a_batch_answers_each_question() -> None:
     world = World(CATS)
-    asked = [
+    requested = [
         {
             "resourceType": "Parameters",
             "parameter": [
@@ -129,7 +129,7 @@ def test_a_batch_answers_each_question() -> None:
         }
         for code in ("cat", "cow")
     ]
-    answer = world.ask("ValueSet", "batch-validate-code", validation=asked)
+    answer = world.ask("ValueSet", "batch-validate-code", validation=requested)
     results = [told(entry["resource"], "result") for entry in answer["parameter"]]
     assert results == [True, False]
 
@@ -146,8 +146,8 @@ def test_a_lookup_tells_what_is_asked_for() -> None:
         if entry["name"] == "property"
     ]
     assert {"code": "legs", "value": 2} in parts
-    assert [one["value"] for one in parts if one["code"] == "eats"] == ["grass", "worm"]
-    assert [one["value"] for one in parts if one["code"] == "parent"] == ["bird"]
+    assert [item["value"] for item in parts if item["code"] == "eats"] == ["grass", "worm"]
+    assert [item["value"] for item in parts if item["code"] == "parent"] == ["bird"]
 
 
 @pytest.mark.parametrize(

@@ -19,8 +19,8 @@ def among(url: str, *displays: str) -> Suggester:
 
 
 def first(suggester: Suggester, name: str, unit: str = "", specimen: str = "", language: str = "en") -> str:
-    found = suggester.suggest(LocalTerm(name, unit, specimen, language)).found
-    return found[0].code if found else ""
+    result = suggester.suggest(LocalTerm(name, unit, specimen, language)).suggestions
+    return result[0].code if result else ""
 
 
 DIAGNOSES = (
@@ -64,8 +64,10 @@ def test_the_plain_case_comes_before_sequela_history_and_the_other_side(
 
 def test_a_name_that_says_history_finds_it() -> None:
     suggester = among(corpus.ICD, *DIAGNOSES)
-    found = suggester.suggest(LocalTerm("History of malignant neoplasm of prostate", language="en")).found
-    assert found[0].code == "Personal history of malignant neoplasm of prostate"
+    result = suggester.suggest(
+        LocalTerm("History of malignant neoplasm of prostate", language="en")
+    ).suggestions
+    assert result[0].code == "Personal history of malignant neoplasm of prostate"
 
 
 def test_names_alone_are_enough_for_loinc() -> None:

@@ -80,10 +80,18 @@ def test_a_panel_beside_what_is_measured_is_a_heading() -> None:
 
 
 def test_what_a_phrase_says_besides_is_asked_too() -> None:
-    [asked] = read("Blutkultur", language="de")
-    assert (asked.named, asked.systems, asked.methods) == (("bacteria", "identified"), ("Bld",), ("culture",))
-    [asked] = read("Protéinurie des 24h", language="fr")
-    assert (asked.systems, asked.properties, asked.times) == (("Urine",), ("MRat",), ("24", "hour"))
+    [requested] = read("Blutkultur", language="de")
+    assert (requested.named, requested.systems, requested.methods) == (
+        ("bacteria", "identified"),
+        ("Bld",),
+        ("culture",),
+    )
+    [requested] = read("Protéinurie des 24h", language="fr")
+    assert (requested.systems, requested.properties, requested.times) == (
+        ("Urine",),
+        ("MRat",),
+        ("24", "hour"),
+    )
 
 
 def test_the_property_in_the_name_counts_where_no_unit_tells_it() -> None:
@@ -145,8 +153,8 @@ def test_a_percentage_is_no_concentration() -> None:
     ],
 )
 def test_a_long_common_name_tells_its_axes(name: str, axes: tuple[str, ...]) -> None:
-    found = axes_of_name(name)
-    assert tuple(found[a] for a in ("COMPONENT", "PROPERTY", "SYSTEM", "TIME_ASPCT", "METHOD_TYP")) == axes
+    result = axes_of_name(name)
+    assert tuple(result[a] for a in ("COMPONENT", "PROPERTY", "SYSTEM", "TIME_ASPCT", "METHOD_TYP")) == axes
 
 
 def test_a_name_of_no_measurement_tells_no_axes() -> None:

@@ -23,8 +23,8 @@ def small() -> Suggester:
 
 
 def first(suggester: Suggester, name: str, unit: str = "", specimen: str = "") -> str:
-    found = suggester.suggest(LocalTerm(name, unit, specimen)).found
-    return found[0].code if found else ""
+    result = suggester.suggest(LocalTerm(name, unit, specimen)).suggestions
+    return result[0].code if result else ""
 
 
 @pytest.fixture(scope="module")
@@ -47,10 +47,10 @@ def test_four_of_five_names_find_their_code_among_a_hundred_thousand_others(
     none_said, missed = 0, []
     names = corpus.names(table)
     for named in names:
-        found = {s.code for s in among_a_hundred_thousand[named.domain].suggest(named.term, 5).found}
+        codes = {s.code for s in among_a_hundred_thousand[named.domain].suggest(named.term, 5).suggestions}
         if not named.codes:
-            none_said += not found
-        elif found.isdisjoint(named.codes):
+            none_said += not codes
+        elif codes.isdisjoint(named.codes):
             missed.append(named.term.name)
     assert sum(bool(named.codes) for named in names) == with_code
     assert len(names) == with_code + without
@@ -89,7 +89,7 @@ def test_compounds_and_slips_of_the_pen_are_understood(small: Suggester) -> None
 
 
 def test_what_led_to_a_suggestion_is_told(small: Suggester) -> None:
-    best = small.suggest(LocalTerm("Kaliémie", "mmol/L", "sérum")).found[0]
+    best = small.suggest(LocalTerm("Kaliémie", "mmol/L", "sérum")).suggestions[0]
     assert "kaliemie: potassium" in best.evidence
     assert "SCnc fits the unit" in best.evidence
     assert best.system == corpus.LOINC
@@ -97,7 +97,7 @@ def test_what_led_to_a_suggestion_is_told(small: Suggester) -> None:
 
 def test_for_a_name_without_a_code_what_came_nearest_is_kept_apart(small: Suggester) -> None:
     answer = small.suggest(LocalTerm("Courier fee"))
-    assert answer.found == ()
+    assert answer.suggestions == ()
 
 
 def test_retired_and_grouping_concepts_are_not_suggested() -> None:
@@ -107,7 +107,7 @@ def test_retired_and_grouping_concepts_are_not_suggested() -> None:
         "3": ConceptDetail("3", "Heart failure"),
     }
     suggester = Suggester([corpus.of("https://hospital.example.org/codes", concepts)], get_terminology())
-    assert [s.code for s in suggester.suggest(LocalTerm("CHF")).found] == ["3"]
+    assert [s.code for s in suggester.suggest(LocalTerm("CHF")).suggestions] == ["3"]
 
 
 @pytest.mark.parametrize(
@@ -147,7 +147,7 @@ def test_a_site_adds_its_own_words(tmp_path: Path) -> None:
 @given(st.text(max_size=60), st.text(max_size=10), st.text(max_size=10))
 def test_any_text_is_answered(name: str, unit: str, specimen: str) -> None:
     suggester = Suggester([corpus.loinc(5)], get_terminology())
-    for suggestion in suggester.suggest(LocalTerm(name, unit, specimen)).found:
+    for suggestion in suggester.suggest(LocalTerm(name, unit, specimen)).suggestions:
         assert 0 < suggestion.score <= 1
 
 
@@ -197,7 +197,7 @@ def test_names_are_found_by_all_that_a_concept_is_called(name: str, unit: str, c
 
 def test_a_reviewer_finds_a_concept_by_its_code(small: Suggester) -> None:
     term = LocalTerm("Kreatinin", "mg/dl")
-    found = small.search(" 2951-2 ", term)
-    assert (found[0].code, found[0].evidence) == ("2951-2", ("found by its code",))
+    result = small.search(" 2951-2 ", term)
+    assert (result[0].code, result[0].evidence) == ("2951-2", ("found by its code",))
     assert small.search("Natrium", LocalTerm("x", "mmol/L"))[0].code == "2951-2"
-    assert len({one.code for one in found}) == len(found)
+    assert len({item.code for item in result}) == len(result)

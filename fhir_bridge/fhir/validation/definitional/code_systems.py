@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from fhir_bridge.fhir.validation.bindings import lacks
-from fhir_bridge.fhir.validation.definitional.at_hand import value_set_at_hand
+from fhir_bridge.fhir.validation.definitional.available import available_value_set
 from fhir_bridge.fhir.validation.definitional.objects import objects, text
 from fhir_bridge.fhir.validation.run import Path, Run
 
@@ -31,18 +31,18 @@ def check_code_system(value: Any, path: Path, run: Run) -> None:
 
 def _concepts(value: dict[str, Any], path: Path) -> list[tuple[dict[str, Any], Path]]:
     """All concepts, those below others included."""
-    found: list[tuple[dict[str, Any], Path]] = []
+    results: list[tuple[dict[str, Any], Path]] = []
     todo = [(value, path)]
     while todo:
         inner = list(objects(todo[-1][0], "concept", todo.pop()[1]))
-        found += inner
+        results += inner
         todo += inner
-    return found
+    return results
 
 
 def _check_value_set(url: str, canonical: str, path: Path, run: Run) -> None:
     """R4 CodeSystem.valueSet: all codes of this system and no others, as far as value set and system are at hand."""
-    listed = value_set_at_hand(canonical, run.definitions)
+    listed = available_value_set(canonical, run.definitions)
     if listed is None or not url:
         return
     known = run.definitions.code_system(url)

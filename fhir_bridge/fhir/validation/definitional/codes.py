@@ -6,7 +6,7 @@ from typing import Any
 
 from fhir_bridge.fhir.issues import Severity
 from fhir_bridge.fhir.validation.bindings import in_value_set, lacks
-from fhir_bridge.fhir.validation.definitional.at_hand import value_set_at_hand
+from fhir_bridge.fhir.validation.definitional.available import available_value_set
 from fhir_bridge.fhir.validation.run import Path, Run
 
 __all__ = ["check_listed"]
@@ -28,7 +28,7 @@ def check_listed(
         run.add("FB-FHIR-022", f"{system} has no code '{code[:80]}'", path, severity)
     elif (
         isinstance(value_set, str)
-        and value_set_at_hand(value_set, run.definitions) is not None
+        and available_value_set(value_set, run.definitions) is not None
         and in_value_set(value_set, system, code, run) is False
     ):
         run.add(

@@ -8,7 +8,7 @@ from typing import Any
 from fhir_bridge.fhir.definitions.compact import MALFORMED, compact_element
 from fhir_bridge.fhir.definitions.registration import content_of
 from fhir_bridge.fhir.definitions.snapshots import SizeError, SnapshotError, identified, snapshot
-from fhir_bridge.fhir.validation.definitional.at_hand import structure_at_hand
+from fhir_bridge.fhir.validation.definitional.available import available_structure
 from fhir_bridge.fhir.validation.definitional.narrowing import is_allowed, type_codes, wider
 from fhir_bridge.fhir.validation.definitional.objects import elements, objects, text
 from fhir_bridge.fhir.validation.definitional.structure_elements import check_values
@@ -28,13 +28,13 @@ def check_derivation(value: dict[str, Any], path: Path, run: Run) -> None:
     A profile of a base that is not at hand is left unjudged; an element of the wrong shape is found by its type.
     """
     canonical = text(value, "baseDefinition")
-    known = structure_at_hand(canonical, run.definitions)
+    known = available_structure(canonical, run.definitions)
     base = run.definitions.rows_of(canonical) if known is not None else None
     if base is None or value.get("derivation") != "constraint":
         return
     try:
-        made = _from_differential(value, base[0], (path, "differential", -1), run)
-        _check_snapshot(value, made, path, run)
+        result = _from_differential(value, base[0], (path, "differential", -1), run)
+        _check_snapshot(value, result, path, run)
     except MALFORMED:
         return
 
@@ -48,10 +48,10 @@ def _from_differential(value: dict[str, Any], base: Rows, path: Path, run: Run) 
     for row in rows:
         row.pop("c", None)  # invariants are numbered within a package
     of_base = {row["i"] for row in base}
-    places = iter(range(len(rows)))
+    locations = iter(range(len(rows)))
 
     def narrowing(row: Mapping[str, Any], change: Mapping[str, Any]) -> None:
-        index = next(places)
+        index = next(locations)
         here = (path, "element", index)
         # a slice that is made here has no cardinality of its own in the base
         own = row if "N" not in change or row["i"] in of_base else {**row, "n": 0, "x": -1}
@@ -61,32 +61,32 @@ def _from_differential(value: dict[str, Any], base: Rows, path: Path, run: Run) 
             check_values(changes[index], type_codes(row), here, run)
 
     try:
-        made = snapshot(rows, base, content_of(run.definitions), narrowing, MAX_ELEMENTS)
+        result = snapshot(rows, base, content_of(run.definitions), narrowing, MAX_ELEMENTS)
     except SizeError:
         return ()
     except SnapshotError as error:
         message = f"{text(value, 'type')}{error} {text(value, 'baseDefinition')}"
-        run.add("FB-FHIR-090", message, (path, "element", next(places)))
+        run.add("FB-FHIR-090", message, (path, "element", next(locations)))
         return ()
-    unsliced = set(_slices_of_nothing(made))
+    unsliced = set(_slices_of_nothing(result))
     for index, row in enumerate(rows):
         if row["i"] in unsliced and row["i"] not in of_base:
             message = "a slice, and nothing says how the slices are told apart"
             run.add("FB-FHIR-090", message, (path, "element", index))
-    return made
+    return result
 
 
-def _slices_of_nothing(made: Rows) -> Iterator[str]:
+def _slices_of_nothing(rows: Rows) -> Iterator[str]:
     """Ids of slices that no `slicing` introduces (R4 profiling.html#slicing)."""
-    introduced = {row["i"] for row in made if "s" in row}
-    for row in made:
+    introduced = {row["i"] for row in rows if "s" in row}
+    for row in rows:
         if "N" in row and row["i"].rpartition(":")[0] not in introduced:
             yield row["i"]
 
 
-def _check_snapshot(value: dict[str, Any], made: Rows, path: Path, run: Run) -> None:
+def _check_snapshot(value: dict[str, Any], rows: Rows, path: Path, run: Run) -> None:
     """Types of the snapshot's elements are those that base and differential leave."""
-    allowed = {row["i"]: type_codes(row) for row in made if row.get("t")}
+    allowed = {row["i"]: type_codes(row) for row in rows if row.get("t")}
     root = text(value, "type")
     for element, here in elements(value, "snapshot", path):
         codes = allowed.get(text(element, "id").removeprefix(root))

@@ -9,10 +9,10 @@ from fhir_bridge.fhir.definitions import Element, TypeDefinition
 
 __all__ = ["is_element", "steps_from"]
 
-Place = tuple[TypeDefinition, str]
+ElementOwner = tuple[TypeDefinition, str]
 """A type or an element with children of its own, by the definition that has it and its id there."""
 
-STANDS_FOR = {"Base": "Element", "CanonicalResource": "CodeSystem", "MetadataResource": "PlanDefinition"}
+REPRESENTATIVES = {"Base": "Element", "CanonicalResource": "CodeSystem", "MetadataResource": "PlanDefinition"}
 """Names that contexts give to groups of types which R4 has no definition for, and a type of each group."""
 
 
@@ -20,24 +20,24 @@ STANDS_FOR = {"Base": "Element", "CanonicalResource": "CodeSystem", "MetadataRes
 def is_element(path: str) -> bool:
     """Whether R4 has this type or element: `Patient`, `Patient.contact.name.given`, `Observation.value[x]`."""
     head, *names = path.split(".")
-    definition = definitions.find_type(STANDS_FOR.get(head, head))
+    definition = definitions.find_type(REPRESENTATIVES.get(head, head))
     if definition is None:
         return False
-    places: list[Place] = [(definition, definition.name)]
+    owners: list[ElementOwner] = [(definition, definition.name)]
     for name in names:
-        found = [pair for place in places for pair in steps_from(place, name)]
-        if not found:
+        results = [pair for owner in owners for pair in steps_from(owner, name)]
+        if not results:
             return False
-        places = [place for _, place in found if place is not None]
+        owners = [owner for _, owner in results if owner is not None]
     return True
 
 
-def steps_from(place: Place, name: str) -> list[tuple[Element, Place | None]]:
+def steps_from(owner: ElementOwner, name: str) -> list[tuple[Element, ElementOwner | None]]:
     """The element of this name with each place that it leads to; its name is that of JSON or of a path (`value[x]`).
 
     A place is None where the type is not known.
     """
-    definition, at = place
+    definition, at = owner
     for element in definition.children(at):
         names = element.json_names
         if name == element.name or name == element.name.removesuffix("[x]"):
@@ -50,10 +50,10 @@ def steps_from(place: Place, name: str) -> list[tuple[Element, Place | None]]:
     return []
 
 
-def _leads_to(definition: TypeDefinition, element: Element, kind: str) -> Place | None:
+def _leads_to(definition: TypeDefinition, element: Element, kind: str) -> ElementOwner | None:
     if element.content_reference:
         return definition, element.content_reference
     if definition.children(element.id):
         return definition, element.id
-    found = definitions.find_type(kind)
-    return (found, found.name) if found is not None else None
+    result = definitions.find_type(kind)
+    return (result, result.name) if result is not None else None

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from fhir_bridge.fhir.fhirpath.kinds import kind_of
-from fhir_bridge.fhir.validation.definitional.at_hand import structure_at_hand
+from fhir_bridge.fhir.fhirpath.fhir_types import r4_type
+from fhir_bridge.fhir.validation.definitional.available import available_structure
 from fhir_bridge.fhir.validation.definitional.objects import objects, text
 from fhir_bridge.fhir.validation.run import Path, Run
 
@@ -43,20 +43,20 @@ def types_of(element: dict[str, Any]) -> frozenset[str]:
 
     Of a type of FHIRPath the FHIR type that it stands for, which the resource tells or else has the same name.
     """
-    found = set()
+    results = set()
     for kind, _ in objects(element, "type", (None, "", -1)):
         code = text(kind, "code")
         if code.startswith(_SYSTEM_TYPE):
             name = code.removeprefix(_SYSTEM_TYPE)
-            found.add(name[:1].lower() + name[1:])
-            found |= {
+            results.add(name[:1].lower() + name[1:])
+            results |= {
                 text(e, "valueUrl") or text(e, "valueUri")
                 for e, _ in objects(kind, "extension", (None, "", -1))
                 if e.get("url") == _FHIR_TYPE
             }
         else:
-            found.add(code)
-    return frozenset(found - {""})
+            results.add(code)
+    return frozenset(results - {""})
 
 
 def check_types(element: dict[str, Any], path: Path, run: Run) -> None:
@@ -70,21 +70,21 @@ def check_types(element: dict[str, Any], path: Path, run: Run) -> None:
         for canonical, there in _canonicals(kind, "profile", here):
             _check_profile(canonical, code, modifier, there, run)
         for canonical, there in _canonicals(kind, "targetProfile", here):
-            target = structure_at_hand(canonical, run.definitions)
+            target = available_structure(canonical, run.definitions)
             if target is not None and target.kind not in ("resource", "logical"):
                 message = f"{canonical[:200]} is for {target.type}, expected a resource as a target"
                 run.add("FB-FHIR-091", message, there)
 
 
 def _canonicals(kind: dict[str, Any], name: str, path: Path) -> list[tuple[str, Path]]:
-    found = kind.get(name)
-    items = enumerate(found) if isinstance(found, list) else ()
+    entry = kind.get(name)
+    items = enumerate(entry) if isinstance(entry, list) else ()
     return [(item, (path, name, index)) for index, item in items if isinstance(item, str)]
 
 
 def _check_profile(canonical: str, code: str, modifier: bool, path: Path, run: Run) -> None:
-    profile = structure_at_hand(canonical, run.definitions)
-    kind = kind_of(profile.type) if profile is not None else None
+    profile = available_structure(canonical, run.definitions)
+    kind = r4_type(profile.type) if profile is not None else None
     if profile is None or kind is None or not code:
         return
     if not kind.is_a(code):

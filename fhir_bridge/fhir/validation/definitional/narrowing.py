@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Set
 from typing import Any
 
 from fhir_bridge.fhir import definitions
-from fhir_bridge.fhir.fhirpath.kinds import kind_of
+from fhir_bridge.fhir.fhirpath.fhir_types import r4_type
 
 __all__ = ["is_allowed", "type_codes", "wider"]
 
@@ -43,6 +43,6 @@ def type_codes(row: Mapping[str, Any]) -> frozenset[str]:
 
 def is_allowed(code: str, allowed: Set[str]) -> bool:
     """Whether the type is one of these, or specializes an abstract one of them."""
-    kind = kind_of(code)
-    found = (definitions.find_type(name) for name in (kind.ancestors if kind is not None else ()))
-    return code in allowed or any(t is not None and t.abstract and t.name in allowed for t in found)
+    kind = r4_type(code)
+    results = (definitions.find_type(name) for name in (kind.ancestors if kind is not None else ()))
+    return code in allowed or any(t is not None and t.abstract and t.name in allowed for t in results)

@@ -27,5 +27,5 @@ def elements(structure: dict[str, Any], view: str, path: Path) -> Iterator[tuple
 
 def text(owner: dict[str, Any], name: str) -> str:
     """The string that stands there; empty where there is none."""
-    found = owner.get(name)
-    return found if isinstance(found, str) else ""
+    entry = owner.get(name)
+    return entry if isinstance(entry, str) else ""

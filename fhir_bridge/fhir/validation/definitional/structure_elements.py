@@ -17,7 +17,7 @@ from fhir_bridge.fhir.validation.run import Path, Run
 
 __all__ = ["check_elements", "check_values"]
 
-Found = Iterator[tuple[str, str]]
+Problems = Iterator[tuple[str, str]]
 """Of each thing that is wrong: what, and the property that it stands at (empty: the element)."""
 
 _EXTENSION = "http://hl7.org/fhir/StructureDefinition/"
@@ -34,11 +34,11 @@ def check_elements(value: dict[str, Any], path: Path, run: Run) -> None:
         keys: dict[str, str] = {}
         for element, here in elements(value, view, path):
             types = types_of(element)
-            found = [*_beyond_types(element, types), *_sliced(element), *_misnamed(element)]
-            found += (
+            results = [*_beyond_types(element, types), *_sliced(element), *_misnamed(element)]
+            results += (
                 _in_snapshot(element, profile) if view == "snapshot" else _in_differential(element, profile)
             )
-            for message, name in found:
+            for message, name in results:
                 run.add("FB-FHIR-091", message, (here, name, -1) if name else here)
             check_values(element, types, here, run)
             check_types(element, here, run)
@@ -66,31 +66,34 @@ def check_values(element: dict[str, Any], types: frozenset[str], path: Path, run
             run.add("FB-FHIR-034", message, (path, stem, -1))
 
 
-def _beyond_types(element: dict[str, Any], types: frozenset[str]) -> Found:
+def _beyond_types(element: dict[str, Any], types: frozenset[str]) -> Problems:
     """Bounds, lengths, sizes and bindings that no type of the element takes."""
     if not types:
         return
-    said = {"minValue": _value_type(element, "minValue")[0], "maxValue": _value_type(element, "maxValue")[0]}
-    said |= {name: name for name in ("maxLength", "binding") if name in element}
-    said |= {
+    statements = {
+        "minValue": _value_type(element, "minValue")[0],
+        "maxValue": _value_type(element, "maxValue")[0],
+    }
+    statements |= {name: name for name in ("maxLength", "binding") if name in element}
+    statements |= {
         name: "extension"
         for extension, _ in objects(element, "extension", (None, "", -1))
         for name in ("minLength", "maxDecimalPlaces", "maxSize")
         if extension.get("url") == _EXTENSION + name
     }
-    for name, at in said.items():
+    for name, at in statements.items():
         if at and types.isdisjoint(TAKES[name]) and all(definitions.find_type(t) for t in types):
             shown = " or ".join(sorted(types))[:200]
             wanted = ", ".join(sorted(TAKES[name])[:8])
             yield f"{name} on {shown}, expected on {wanted} …", name if at != "extension" else at
 
 
-def _sliced(element: dict[str, Any]) -> Found:
+def _sliced(element: dict[str, Any]) -> Problems:
     """R4 ElementDefinition.slicing: on what may repeat in the base resource, and on choices of types."""
     path = text(element, "path")
     base = definitions.find_type(path.partition(".")[0]) if "slicing" in element and "." in path else None
-    found = base.element(path) if base is not None else None
-    if found is not None and not found.is_list and not found.is_choice:
+    result = base.element(path) if base is not None else None
+    if result is not None and not result.is_list and not result.is_choice:
         yield f"{path} is sliced, and may stand only once", "slicing"
 
 
@@ -112,7 +115,7 @@ def _check_constraint(
             run.add("FB-FHIR-092", str(error), (path, "expression", -1))
 
 
-def _misnamed(element: dict[str, Any]) -> Found:
+def _misnamed(element: dict[str, Any]) -> Problems:
     """R4 elementdefinition.html#id: the last part of the id names the slice; a type of a choice may stand for one."""
     last = text(element, "id").rpartition(".")[2].partition(":")[2]
     name = text(element, "sliceName")
@@ -120,7 +123,7 @@ def _misnamed(element: dict[str, Any]) -> Found:
         yield f"the id names the slice {last[:64]}, and sliceName {name[:64] or 'none'}", "id"
 
 
-def _in_snapshot(element: dict[str, Any], profile: bool) -> Found:
+def _in_snapshot(element: dict[str, Any], profile: bool) -> Problems:
     """R4 elementdefinition.html, the table of what is said of roots and elements, of types and profiles."""
     path = text(element, "path")
     if "." in path and not profile:
@@ -131,13 +134,13 @@ def _in_snapshot(element: dict[str, Any], profile: bool) -> Found:
         yield f"{path[:200]} has neither a type nor a contentReference", ""
 
 
-def _prohibited(element: dict[str, Any], names: tuple[str, ...], where: str) -> Found:
+def _prohibited(element: dict[str, Any], names: tuple[str, ...], where: str) -> Problems:
     for name in names:
         if name in element or _value_type(element, name)[0]:
             yield f"{name} on {where}, where it has no meaning", name
 
 
-def _in_differential(element: dict[str, Any], profile: bool) -> Found:
+def _in_differential(element: dict[str, Any], profile: bool) -> Problems:
     path = text(element, "path")
     if "slicing" in element and path and "." not in path:
         yield "the root is sliced, and stands only once", "slicing"

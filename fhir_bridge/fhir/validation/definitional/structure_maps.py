@@ -8,14 +8,14 @@ from typing import Any
 
 from fhir_bridge.fhir import definitions
 from fhir_bridge.fhir.definitions import Definitions
-from fhir_bridge.fhir.validation.definitional.at_hand import structure_at_hand
-from fhir_bridge.fhir.validation.definitional.element_names import Place, steps_from
+from fhir_bridge.fhir.validation.definitional.available import available_structure
+from fhir_bridge.fhir.validation.definitional.element_names import ElementOwner, steps_from
 from fhir_bridge.fhir.validation.definitional.objects import objects, text
 from fhir_bridge.fhir.validation.run import Path, Run
 
 __all__ = ["check_structure_map"]
 
-Places = tuple[Place, ...] | None
+ElementOwners = tuple[ElementOwner, ...] | None
 """What a variable may hold; None where that is not known, so that nothing is said of its elements."""
 
 
@@ -28,18 +28,18 @@ class Scope:
         known: the definitions that it names structures of.
     """
 
-    types: dict[str, Places]
+    types: dict[str, ElementOwners]
     known: Definitions
-    source: dict[str, Places] = field(default_factory=dict)
-    target: dict[str, Places] = field(default_factory=dict)
+    source: dict[str, ElementOwners] = field(default_factory=dict)
+    target: dict[str, ElementOwners] = field(default_factory=dict)
 
     def inner(self) -> Scope:
         """The scope of a rule: what it names is seen by its own rules only."""
         return Scope(self.types, self.known, dict(self.source), dict(self.target))
 
-    def type(self, name: str) -> Places:
+    def type(self, name: str) -> ElementOwners:
         """What an alias or a type of R4 stands for."""
-        return self.types[name] if name in self.types else _place(name, self.known)
+        return self.types[name] if name in self.types else _element_owners(name, self.known)
 
     def has_type(self, name: str) -> bool:
         """Whether the name is an alias or a type of R4."""
@@ -52,27 +52,27 @@ def check_structure_map(value: Any, path: Path, run: Run) -> None:
     A variable of a type that is not at hand, or of an abstract one, may have any elements.
     """
     types = {
-        text(structure, "alias"): _place(text(structure, "url"), run.definitions)
+        text(structure, "alias"): _element_owners(text(structure, "url"), run.definitions)
         for structure, _ in objects(value, "structure", path)
         if structure.get("alias")
     }
     for group, here in objects(value, "group", path):
         scope = Scope(types, run.definitions)
-        for given, there in objects(group, "input", here):
-            name = text(given, "name")
+        for input_value, there in objects(group, "input", here):
+            name = text(input_value, "name")
             if name in scope.source or name in scope.target:
                 run.add("FB-FHIR-093", f"another input is named {name[:64]}", (there, "name", -1))
-            names = scope.source if given.get("mode") == "source" else scope.target
-            names[name] = scope.type(text(given, "type"))
+            names = scope.source if input_value.get("mode") == "source" else scope.target
+            names[name] = scope.type(text(input_value, "type"))
         _check_rules(group, scope, here, run)
 
 
-def _place(name: str, known: Definitions) -> Places:
+def _element_owners(name: str, known: Definitions) -> ElementOwners:
     """A type, or a structure by its canonical, as the place where its elements are; None where it isn't known."""
-    found = structure_at_hand(name, known)
-    if found is None or found.abstract:
+    result = available_structure(name, known)
+    if result is None or result.abstract:
         return None
-    own = definitions.find_type(found.type)
+    own = definitions.find_type(result.type)
     return ((own, own.name),) if own is not None else None
 
 
@@ -99,32 +99,32 @@ def _strings(owner: dict[str, Any], name: str) -> Iterator[tuple[int, str]]:
 
 def _check_source(source: dict[str, Any], scope: Scope, path: Path, run: Run) -> None:
     context, variable = text(source, "context"), text(source, "variable")
-    places: Places = None
+    owners: ElementOwners = None
     if context in scope.source:
-        places = _follow(scope.source[context], text(source, "element"), path, run)
+        owners = _follow(scope.source[context], text(source, "element"), path, run)
     elif context and not scope.has_type(context):
         run.add("FB-FHIR-093", f"no variable and no type is named {context[:64]}", (path, "context", -1))
     elif context:
-        places = _follow(scope.type(context), text(source, "element"), path, run)
+        owners = _follow(scope.type(context), text(source, "element"), path, run)
     if variable:
         kind = text(source, "type")
-        scope.source[variable] = scope.type(kind) if kind else places
+        scope.source[variable] = scope.type(kind) if kind else owners
 
 
 def _check_target(target: dict[str, Any], scope: Scope, path: Path, run: Run) -> None:
     context, variable = text(target, "context"), text(target, "variable")
-    places: Places = None
+    owners: ElementOwners = None
     if context in scope.target:
-        places = _follow(scope.target[context], text(target, "element"), path, run)
+        owners = _follow(scope.target[context], text(target, "element"), path, run)
     elif context and target.get("contextType") == "variable":
         run.add("FB-FHIR-093", f"no target variable is named {context[:64]}", (path, "context", -1))
     elif context and target.get("contextType") == "type":
-        places = _follow(scope.type(context), text(target, "element"), path, run)
+        owners = _follow(scope.type(context), text(target, "element"), path, run)
     if variable:
-        scope.target[variable] = _made(target, scope, places)
+        scope.target[variable] = _created_type(target, scope, owners)
 
 
-def _made(target: dict[str, Any], scope: Scope, places: Places) -> Places:
+def _created_type(target: dict[str, Any], scope: Scope, owners: ElementOwners) -> ElementOwners:
     """What the transform makes: `create` names its type or takes the element's, others are not followed."""
     transform = target.get("transform")
     if transform == "create":
@@ -132,20 +132,20 @@ def _made(target: dict[str, Any], scope: Scope, places: Places) -> Places:
         named = next(
             (text(p, name) for p in parameters for name in ("valueString", "valueId") if name in p), ""
         )
-        return scope.type(named) if named else places
-    return places if transform is None else None
+        return scope.type(named) if named else owners
+    return owners if transform is None else None
 
 
-def _follow(places: Places, element: str, path: Path, run: Run) -> Places:
+def _follow(steps: ElementOwners, element: str, path: Path, run: Run) -> ElementOwners:
     """The places that an element of these leads to, several names after each other included."""
     for name in element.split(".") if element else ():
-        if places is None:
+        if steps is None:
             return None
-        found = [leads_to for place in places for _, leads_to in steps_from(place, name)]
-        if not found:
-            owners = " or ".join(sorted({at for _, at in places})[:4])
+        results = [leads_to for owner in steps for _, leads_to in steps_from(owner, name)]
+        if not results:
+            owners = " or ".join(sorted({at for _, at in steps})[:4])
             run.add("FB-FHIR-093", f"{owners} has no element {element[:64]}", (path, "element", -1))
             return None
-        known = [place for place in found if place is not None and not place[0].abstract]
-        places = tuple(known) if len(known) == len(found) else None
-    return places
+        known = [owner for owner in results if owner is not None and not owner[0].abstract]
+        steps = tuple(known) if len(known) == len(results) else None
+    return steps

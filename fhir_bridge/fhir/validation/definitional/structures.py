@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from fhir_bridge.fhir.definitions.compact import MALFORMED, of_r4
-from fhir_bridge.fhir.validation.definitional.at_hand import structure_at_hand
+from fhir_bridge.fhir.validation.definitional.available import available_structure
 from fhir_bridge.fhir.validation.definitional.derivation import check_derivation
 from fhir_bridge.fhir.validation.definitional.element_names import is_element
 from fhir_bridge.fhir.validation.definitional.objects import elements, objects, text
@@ -32,7 +32,7 @@ def check_structure_definition(value: Any, path: Path, run: Run) -> None:
 
 def _check_base(value: dict[str, Any], path: Path, run: Run) -> None:
     """A constraint has type and kind of its base, a specialization has a type of its own."""
-    base = structure_at_hand(text(value, "baseDefinition"), run.definitions)
+    base = available_structure(text(value, "baseDefinition"), run.definitions)
     if base is None:
         return
     if "derivation" not in value:
@@ -60,8 +60,8 @@ def _check_contexts(value: dict[str, Any], path: Path, run: Run) -> None:
             message = f"a context on a definition of {kind[:64]}, expected on extensions alone"
             run.add("FB-FHIR-090", message, here)
         elif context.get("type") == "element" and expression and _of_r4(context):
-            profile, _, place = expression.rpartition("#")
-            if not is_element(place) and (not profile or structure_at_hand(profile, run.definitions)):
+            profile, _, location = expression.rpartition("#")
+            if not is_element(location) and (not profile or available_structure(profile, run.definitions)):
                 message = f"R4 has no element {expression[:200]}"
                 run.add("FB-FHIR-090", message, (here, "expression", -1))
 

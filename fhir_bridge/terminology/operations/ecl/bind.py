@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from fhir_bridge.terminology.operations.ecl.describing import Described
+from fhir_bridge.terminology.operations.ecl.description_filters import Described
 from fhir_bridge.terminology.operations.ecl.errors import EclError
 from fhir_bridge.terminology.operations.ecl.filter_model import (
     Active,
@@ -49,9 +49,9 @@ from fhir_bridge.terminology.operations.ecl.selection import (
     All,
     Ends,
     Intersection,
-    One,
     Relatives,
     Selection,
+    SingleConcept,
     Union,
     Without,
     chosen,
@@ -79,7 +79,7 @@ class Binder:
         work = self._work
         match constraint:
             case Concept(code):
-                return One(work, code)
+                return SingleConcept(work, code)
             case Everything():
                 return All(work)
             case Related("!!>" | "!!<" as operator, of):
@@ -97,7 +97,9 @@ class Binder:
             case ReferenceSetsOf(of):
                 return Holding(work, self.bind(of))
             case Filtered(of, filters):
-                return Narrowed(work, self.bind(of), [made for one in filters for made in self._filters(one)])
+                return Narrowed(
+                    work, self.bind(of), [result for item in filters for result in self._filters(item)]
+                )
             case Supplemented(of, sets, offset):
                 return WithHistory(work, self.bind(of), self._historical(sets, offset))
         raise TypeError(type(constraint))
@@ -135,7 +137,7 @@ class Binder:
         """Places of the attributes in use that an expression names."""
         known = self._work.logic.attributes
         wanted = set(chosen(self.bind(name), known))
-        return frozenset(place for place, code in enumerate(known) if code in wanted)
+        return frozenset(location for location, code in enumerate(known) if code in wanted)
 
     def _value(self, attribute: Attribute) -> Value:
         value, negated = attribute.value, attribute.comparator == "!="
@@ -150,15 +152,17 @@ class Binder:
 
     # --- filters and reference sets ---
 
-    def _filters(self, asked: ConceptFilter | DescriptionFilter) -> list[Filter]:
+    def _filters(self, requested: ConceptFilter | DescriptionFilter) -> list[Filter]:
         work = self._work
-        if isinstance(asked, DescriptionFilter):
-            return [Described(work, asked, self.bind)]
+        if isinstance(requested, DescriptionFilter):
+            return [Described(work, requested, self.bind)]
         return [
-            Activity(work, one)
-            if isinstance(one, Active)
-            else ByProperty.of(work, one, self.bind(one.value) if isinstance(one, Coded) else None)
-            for one in asked.conditions
+            Activity(work, condition)
+            if isinstance(condition, Active)
+            else ByProperty.of(
+                work, condition, self.bind(condition.value) if isinstance(condition, Coded) else None
+            )
+            for condition in requested.conditions
         ]
 
     def _members(self, members: MembersOf) -> Members:
@@ -171,9 +175,9 @@ class Binder:
         """The reference sets of a history supplement."""
         work = self._work
         work.needs("history supplements", offset)
-        known = [one.code for one in work.logic.reference_sets]
-        below = Relatives(work, "<", One(work, _HISTORICAL_SETS))
-        every = Union(work, [*(One(work, code) for code in sorted(HISTORICAL)), below])
+        known = [reference_set.code for reference_set in work.logic.reference_sets]
+        below = Relatives(work, "<", SingleConcept(work, _HISTORICAL_SETS))
+        every = Union(work, [*(SingleConcept(work, code) for code in sorted(HISTORICAL)), below])
         if not chosen(every, known):
             raise EclError("history supplements: no historical association was imported", offset)
         return every if sets is None else self.bind(sets)

@@ -14,20 +14,20 @@ from typing import Generic, TypeVar
 
 from fhir_bridge.terminology.concepts import value_text
 from fhir_bridge.terminology.content import CodeSystemContent, ConceptDetail, PropertyValue
-from fhir_bridge.terminology.substrate import (
+from fhir_bridge.terminology.ecl_evaluation_set import (
     LITERAL,
-    DescriptionKind,
-    HasSubstrate,
+    DescriptionForm,
     Literal,
     Logic,
     Member,
+    NumberedContent,
     Numbering,
     ReferenceSet,
     Role,
 )
 from fhir_bridge.terminology.supplemented import SupplementedContent
 
-__all__ = ["ListedNumbering", "PropertyLogic", "substrate_of"]
+__all__ = ["ListedNumbering", "PropertyLogic", "evaluation_set_of"]
 
 SNOMED = "http://snomed.info/sct"
 _MEMBERSHIP = ("memberOf", "refset")
@@ -35,10 +35,10 @@ _Value = TypeVar("_Value")
 _ROW = (Member(True, "", "", ()),)
 
 
-def substrate_of(content: CodeSystemContent) -> tuple[Numbering, Logic]:
+def evaluation_set_of(content: CodeSystemContent) -> tuple[Numbering, Logic]:
     """What a content is judged by. Supplements add nothing to what a release says of itself."""
     base = content.base if isinstance(content, SupplementedContent) else content
-    if not isinstance(base, HasSubstrate):
+    if not isinstance(base, NumberedContent):
         numbering = ListedNumbering(content)
         return numbering, PropertyLogic(content, numbering)
     if base.logic is not None:
@@ -59,10 +59,10 @@ class ListedNumbering:
 
     def number(self, code: str) -> int | None:
         """The number of a code, in the case in which the system has it."""
-        found = self._numbers.get(code)
-        if found is None and (right := self._content.find(code)) is not None:
-            found = self._numbers.get(right)
-        return found
+        entry = self._numbers.get(code)
+        if entry is None and (right := self._content.find(code)) is not None:
+            entry = self._numbers.get(right)
+        return entry
 
     def code(self, number: int) -> str:
         """The code of a number."""
@@ -105,45 +105,45 @@ class PropertyLogic:
         self.lacking = outdated or "as this code system was not imported from an RF2 release"
         self.lacking_groups = outdated
         self.has_coded_literals = True
-        self._literals: _Places[Literal] = _Places()
-        self._kinds: _Places[DescriptionKind] = _Places()
+        self._literals: _NumberedValues[Literal] = _NumberedValues()
+        self._kinds: _NumberedValues[DescriptionForm] = _NumberedValues()
 
     # --- attributes ---
 
     @cached_property
     def attributes(self) -> Sequence[str]:
         """Codes of the properties; of SNOMED CT those that are concepts."""
-        codes = (one.code for one in self._content.properties)
+        codes = (item.code for item in self._content.properties)
         if self._content.url != SNOMED:
             return list(codes)
         return [code for code in codes if self._content.find(code) is not None]
 
     @cached_property
     def _attribute_places(self) -> Mapping[str, int]:
-        return {code: place for place, code in enumerate(self.attributes)}
+        return {code: location for location, code in enumerate(self.attributes)}
 
     def roles(self, number: int) -> Iterator[Role]:
         """The properties of a concept, in one group."""
         for name, value, kind in self._properties(number):
-            place = self._attribute_places.get(name)
-            if place is not None:
-                yield 1, place, self._value(value_text(value), kind)
+            location = self._attribute_places.get(name)
+            if location is not None:
+                yield 1, location, self._value(value_text(value), kind)
 
     def _value(self, text: str, kind: str) -> int:
         if kind in ("code", "Coding"):
             number = self._numbering.number(text)
             if number is not None:
                 return number
-        return LITERAL | self._literals.place((kind, text))
+        return LITERAL | self._literals.number_of((kind, text))
 
     @cached_property
     def _inverted(self) -> Mapping[int, Mapping[int, Sequence[int]]]:
         """By attribute, the concepts of each value."""
-        found: dict[int, dict[int, array[int]]] = {}
+        results: dict[int, dict[int, array[int]]] = {}
         for number in range(len(self._numbering)):
             for _, attribute, value in dict.fromkeys(self.roles(number)):
-                found.setdefault(attribute, {}).setdefault(value, array("I")).append(number)
-        return found
+                results.setdefault(attribute, {}).setdefault(value, array("I")).append(number)
+        return results
 
     def values(self, attribute: int) -> Iterator[tuple[int, Sequence[int]]]:
         """The values of a property, each with the concepts that have it."""
@@ -178,7 +178,7 @@ class PropertyLogic:
 
     def property_values(self, name: str) -> Sequence[str] | None:
         """Values that a property has."""
-        if all(one.code != name for one in self._content.properties):
+        if all(item.code != name for item in self._content.properties):
             return None
         every = (self.property_of(number, name) for number in range(len(self._numbering)))
         return list(dict.fromkeys(value for values in every for value in values))
@@ -197,18 +197,18 @@ class PropertyLogic:
     # --- descriptions ---
 
     @property
-    def kinds(self) -> Sequence[DescriptionKind]:
+    def kinds(self) -> Sequence[DescriptionForm]:
         """Languages and types of the names that were asked for."""
         return self._kinds.values
 
-    def _names(self, number: int) -> Iterator[tuple[DescriptionKind, str]]:
+    def _names(self, number: int) -> Iterator[tuple[DescriptionForm, str]]:
         detail = self._detail(number)
         if detail is None:
             return
         if detail.display:
-            yield _kind(self._content.language, None), detail.display
-        for one in detail.designations:
-            yield _kind(one.language, one.use), one.value
+            yield _description_form(self._content.language, None), detail.display
+        for designation in detail.designations:
+            yield _description_form(designation.language, designation.use), designation.value
 
     def description_kinds(self, number: int) -> Iterator[tuple[str, int]]:
         """Names have no id."""
@@ -216,7 +216,7 @@ class PropertyLogic:
 
     def descriptions(self, number: int) -> Iterator[tuple[str, int, str]]:
         """Display and designations."""
-        return (("", self._kinds.place(kind), name) for kind, name in self._names(number))
+        return (("", self._kinds.number_of(kind), name) for kind, name in self._names(number))
 
     def described(self, words: str) -> None:  # noqa: ARG002
         """None: each concept is looked at."""
@@ -233,8 +233,8 @@ class PropertyLogic:
     def members(self, reference_set: int) -> Iterator[tuple[int, Sequence[Member]]]:
         """The concepts that name the reference set, each with one active row."""
         code = self.reference_sets[reference_set].code
-        found = dict.fromkeys(number for name in _MEMBERSHIP for number in self.with_property(name, code))
-        return ((number, _ROW) for number in found)
+        result = dict.fromkeys(number for name in _MEMBERSHIP for number in self.with_property(name, code))
+        return ((number, _ROW) for number in result)
 
     def rows(self, reference_set: int, number: int) -> Sequence[Member]:
         """One active row, where the concept names the reference set."""
@@ -242,7 +242,7 @@ class PropertyLogic:
         return _ROW if any(code in self.property_of(number, name) for name in _MEMBERSHIP) else ()
 
 
-class _Places(Generic[_Value]):
+class _NumberedValues(Generic[_Value]):
     """Values that are told by their place, as they are met; safe to share between threads."""
 
     def __init__(self) -> None:
@@ -250,19 +250,19 @@ class _Places(Generic[_Value]):
         self._known: dict[_Value, int] = {}
         self._lock = Lock()
 
-    def place(self, value: _Value) -> int:
+    def number_of(self, value: _Value) -> int:
         """Its place; a new one is added."""
-        found = self._known.get(value)
-        if found is None:
+        entry = self._known.get(value)
+        if entry is None:
             with self._lock:
-                found = self._known.get(value)
-                if found is None:
-                    found = len(self.values)
+                entry = self._known.get(value)
+                if entry is None:
+                    entry = len(self.values)
                     self.values.append(value)
-                    self._known[value] = found
-        return found
+                    self._known[value] = entry
+        return entry
 
 
-def _kind(language: str | None, use: tuple[str, str] | None) -> DescriptionKind:
+def _description_form(language: str | None, use: tuple[str, str] | None) -> DescriptionForm:
     of_type = use[1] if use is not None and use[0] == SNOMED else None
-    return DescriptionKind(True, None, None, language, of_type, None)
+    return DescriptionForm(True, None, None, language, of_type, None)

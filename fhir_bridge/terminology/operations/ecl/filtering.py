@@ -6,9 +6,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 from operator import eq, ge, gt, le, lt
 
+from fhir_bridge.terminology.operations.ecl.concept_sets import ConceptSet, both, merge, without
 from fhir_bridge.terminology.operations.ecl.errors import EclError
 from fhir_bridge.terminology.operations.ecl.filter_model import Active, Coded, Timed
-from fhir_bridge.terminology.operations.ecl.marks import Marks, both, merge, without
 from fhir_bridge.terminology.operations.ecl.selection import Selection, chosen
 from fhir_bridge.terminology.operations.ecl.work import Steps, Work
 
@@ -30,7 +30,7 @@ class Filter(ABC):
         """Whether it holds of the concept."""
 
     @abstractmethod
-    def select(self, of: Marks) -> Marks:
+    def select(self, of: ConceptSet) -> ConceptSet:
         """Those of the concepts of which it holds."""
 
 
@@ -42,13 +42,13 @@ class Narrowed(Selection):
         self._of, self._filters = of, filters
 
     def has(self, number: int, steps: Steps) -> bool:
-        return self._of.has(number, steps) and all(one.passes(number, steps) for one in self._filters)
+        return self._of.has(number, steps) and all(item.passes(number, steps) for item in self._filters)
 
-    def mark(self, into: Marks) -> None:
-        found = self._of.marked()
-        for one in self._filters:
-            found = one.select(found)
-        merge(into, found)
+    def mark(self, into: ConceptSet) -> None:
+        result = self._of.marked()
+        for item in self._filters:
+            result = item.select(result)
+        merge(into, result)
 
 
 class ByProperty(Filter):
@@ -70,12 +70,14 @@ class ByProperty(Filter):
         """
         if isinstance(condition, Timed):
             values = _values(work, "effectiveTime", condition.offset)
-            return cls(work, "effectiveTime", (one for one in values if timed(condition, one)))
+            return cls(work, "effectiveTime", (code for code in values if timed(condition, code)))
         assert value is not None
         if condition.field == "definitionStatusId":
             _values(work, "sufficientlyDefined", condition.offset)
             codes = coded_values(condition, value, [DEFINED, PRIMITIVE])
-            return cls(work, "sufficientlyDefined", ("true" if one == DEFINED else "false" for one in codes))
+            return cls(
+                work, "sufficientlyDefined", ("true" if code == DEFINED else "false" for code in codes)
+            )
         values = _values(work, condition.field, condition.offset)
         return cls(work, condition.field, coded_values(condition, value, values))
 
@@ -83,12 +85,12 @@ class ByProperty(Filter):
         steps.take()
         return any(value in self._wanted for value in self.work.logic.property_of(number, self._name))
 
-    def select(self, of: Marks) -> Marks:
-        found = self.work.empty()
+    def select(self, of: ConceptSet) -> ConceptSet:
+        result = self.work.empty()
         for value in self._wanted:
             for number in self.work.watched(self.work.logic.with_property(self._name, value)):
-                found[number] = 1
-        return both(of, found)
+                result[number] = 1
+        return both(of, result)
 
 
 class Activity(Filter):
@@ -102,7 +104,7 @@ class Activity(Filter):
         steps.take()
         return self._wanted is None or self.work.logic.is_active(number) == self._wanted
 
-    def select(self, of: Marks) -> Marks:
+    def select(self, of: ConceptSet) -> ConceptSet:
         if self._wanted is None:
             return of
         inactive = self.work.empty()
@@ -112,17 +114,17 @@ class Activity(Filter):
 
 
 def _values(work: Work, name: str, offset: int) -> Sequence[str]:
-    found = work.logic.property_values(name)
-    if found is None:
+    property_values = work.logic.property_values(name)
+    if property_values is None:
         raise EclError(f"the code system has no property {name} to filter by", offset)
-    return found
+    return property_values
 
 
 def coded_values(condition: Coded, value: Selection, codes: Iterable[str]) -> list[str]:
     """Those of the codes that a condition wants."""
     listed = list(codes)
-    found = set(chosen(value, listed))
-    return [code for code in listed if (code in found) != condition.negated]
+    results = set(chosen(value, listed))
+    return [code for code in listed if (code in results) != condition.negated]
 
 
 def timed(condition: Timed, time: str) -> bool:
@@ -133,4 +135,4 @@ def timed(condition: Timed, time: str) -> bool:
     compared = _COMPARED[condition.comparator]
     if condition.comparator == "=":
         return day in condition.times
-    return bool(day) and any(one and compared(day, one) for one in condition.times)
+    return bool(day) and any(item and compared(day, item) for item in condition.times)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from fhir_bridge.terminology.ecl_evaluation_set import Member
+from fhir_bridge.terminology.operations.ecl.concept_sets import ConceptSet, merge
 from fhir_bridge.terminology.operations.ecl.errors import EclError
-from fhir_bridge.terminology.operations.ecl.marks import Marks, merge
 from fhir_bridge.terminology.operations.ecl.rows import Rows
-from fhir_bridge.terminology.operations.ecl.selection import One, Selection
+from fhir_bridge.terminology.operations.ecl.selection import Selection, SingleConcept
 from fhir_bridge.terminology.operations.ecl.work import Steps, Work
-from fhir_bridge.terminology.substrate import Member
 
 __all__ = ["HISTORICAL", "Holding", "Members", "WithHistory"]
 
@@ -44,10 +44,10 @@ class Members(Selection):
         self._places: dict[int, int] | None = None
         if field is not None:
             self._places = {}
-            for place, one in rows.sets.items():
-                found = rows.field(one, field)
-                if found is not None and one.fields[found][1] == "c":
-                    self._places[place] = found
+            for location, item in rows.sets.items():
+                result = rows.field(item, field)
+                if result is not None and item.fields[result][1] == "c":
+                    self._places[location] = result
             if rows.sets and not self._places:
                 raise EclError(f"no reference set here has a field {field} that holds concepts", offset)
 
@@ -55,19 +55,19 @@ class Members(Selection):
         if self._places is None:
             return any(True for _ in self._rows.of(number, steps))
         code = self.work.numbering.code(number)
-        for _, place, row in self._rows.all():
+        for _, location, row in self._rows.all():
             steps.take()
-            if place in self._places and row.fields[self._places[place]] == code:
+            if location in self._places and row.fields[self._places[location]] == code:
                 return True
         return False
 
-    def mark(self, into: Marks) -> None:
+    def mark(self, into: ConceptSet) -> None:
         number_of = self.work.numbering.number
-        for number, place, row in self._rows.all():
+        for number, location, row in self._rows.all():
             if self._places is None:
                 into[number] = 1
-            elif place in self._places:
-                target = number_of(row.fields[self._places[place]])
+            elif location in self._places:
+                target = number_of(row.fields[self._places[location]])
                 if target is not None:
                     into[target] = 1
 
@@ -82,29 +82,29 @@ class Holding(Selection):
     def has(self, number: int, steps: Steps) -> bool:
         code = self.work.numbering.code(number)
         return any(
-            one.code == code and self._holds(place, steps)
-            for place, one in enumerate(self.work.logic.reference_sets)
+            item.code == code and self._holds(location, steps)
+            for location, item in enumerate(self.work.logic.reference_sets)
         )
 
-    def _holds(self, place: int, steps: Steps) -> bool:
-        if isinstance(self._of, One):
-            rows = () if self._of.number is None else self.work.logic.rows(place, self._of.number)
+    def _holds(self, position: int, steps: Steps) -> bool:
+        if isinstance(self._of, SingleConcept):
+            rows = () if self._of.number is None else self.work.logic.rows(position, self._of.number)
             return any(row.active for row in rows)
-        for member, rows in self.work.logic.members(place):
+        for member, rows in self.work.logic.members(position):
             steps.take()
             if any(row.active for row in rows) and self._of.has(member, steps):
                 return True
         return False
 
-    def mark(self, into: Marks) -> None:
+    def mark(self, into: ConceptSet) -> None:
         of = self._of.marked()
-        for place, one in enumerate(self.work.logic.reference_sets):
-            number = self.work.numbering.number(one.code)
-            if number is not None and self._marked_by(place, of):
+        for location, item in enumerate(self.work.logic.reference_sets):
+            number = self.work.numbering.number(item.code)
+            if number is not None and self._marked_by(location, of):
                 into[number] = 1
 
-    def _marked_by(self, place: int, of: Marks) -> bool:
-        for member, rows in self.work.logic.members(place):
+    def _marked_by(self, position: int, of: ConceptSet) -> bool:
+        for member, rows in self.work.logic.members(position):
             self.work.steps.take()
             if of[member] and any(row.active for row in rows):
                 return True
@@ -124,9 +124,9 @@ class WithHistory(Selection):
         self._of = of
         self._rows = Rows(work, sets, (), lambda _: sets)
         self._targets = {
-            place: found
-            for place, one in self._rows.sets.items()
-            if (found := self._rows.field(one, _TARGET)) is not None
+            location: field
+            for location, item in self._rows.sets.items()
+            if (field := self._rows.field(item, _TARGET)) is not None
         }
 
     def has(self, number: int, steps: Steps) -> bool:
@@ -134,18 +134,18 @@ class WithHistory(Selection):
             return True
         return any(
             target is not None and self._of.has(target, steps)
-            for place, row in self._rows.of(number, steps)
-            if (target := self._target(place, row)) is not None
+            for location, row in self._rows.of(number, steps)
+            if (target := self._target(location, row)) is not None
         )
 
-    def _target(self, place: int, row: Member) -> int | None:
-        field = self._targets.get(place)
+    def _target(self, position: int, row: Member) -> int | None:
+        field = self._targets.get(position)
         return None if field is None else self.work.numbering.number(row.fields[field])
 
-    def mark(self, into: Marks) -> None:
+    def mark(self, into: ConceptSet) -> None:
         of = self._of.marked()
-        for number, place, row in self._rows.all():
-            target = self._target(place, row)
+        for number, location, row in self._rows.all():
+            target = self._target(location, row)
             if target is not None and of[target]:
                 into[number] = 1
         merge(into, of)

@@ -57,10 +57,10 @@ class _Parser:
         self._refinements = RefinementParser(reader, self.sub_expression)
 
     def parse(self) -> Constraint:
-        found = self.expression()
+        expression = self.expression()
         if self._reader.next.kind != "end":
             raise self._reader.error("an operator or the end")
-        return found
+        return expression
 
     def expression(self) -> Constraint:
         """A simple, compound, refined or dotted expression."""
@@ -68,13 +68,13 @@ class _Parser:
         with reader.nested():
             first = self.sub_expression()
             if reader.take(":"):
-                found: Constraint = Refined(first, self._refinements.refinement())
+                constraint: Constraint = Refined(first, self._refinements.refinement())
                 self._no_mixture("a refinement")
-                return found
+                return constraint
             if reader.next.text == ".":
-                found = self._dotted(first)
+                constraint = self._dotted(first)
                 self._no_mixture("dots")
-                return found
+                return constraint
             return self._compound(first)
 
     def _no_mixture(self, what: str) -> None:
@@ -82,14 +82,14 @@ class _Parser:
         if self._joining() is not None or self._reader.next.text in (":", "."):
             raise self._reader.error(f"brackets around the expression with {what}")
 
-    def _dotted(self, found: Constraint) -> Constraint:
+    def _dotted(self, constraint: Constraint) -> Constraint:
         dots = 0
         while dot := self._reader.take("."):
             dots += 1
             if dots > MAX_DEPTH:
                 raise EclError(f"more than {MAX_DEPTH} dots", dot.start)
-            found = Dotted(found, self.sub_expression())
-        return found
+            constraint = Dotted(constraint, self.sub_expression())
+        return constraint
 
     def _compound(self, first: Constraint) -> Constraint:
         operator: _Joining | None = None
@@ -120,27 +120,27 @@ class _Parser:
     def sub_expression(self) -> Constraint:
         """A concept, `*`, or brackets, with the operators before and the filters behind it."""
         operator = self._operator()
-        found = self._focus()
+        focus = self._focus()
         if operator is not None:
-            found = Related(operator, found)
+            focus = Related(operator, focus)
         filters = self._filters.filters()
         if filters:
-            found = Filtered(found, filters)
+            focus = Filtered(focus, filters)
         start = self._reader.next.start
         sets = self._filters.history()
         if sets is not False:
-            found = Supplemented(found, sets, start)
+            focus = Supplemented(focus, sets, start)
         if self._reader.next.text == "{{":
             self._filters.misplaced()
-        return found
+        return focus
 
     def _operator(self) -> Operator | None:
         reader = self._reader
         text = reader.next.text
-        for one in _OPERATORS.values():
-            if text == one and reader.next.kind == "symbol":
+        for operator in _OPERATORS.values():
+            if text == operator and reader.next.kind == "symbol":
                 reader.advance()
-                return one
+                return operator
         word = text.lower()
         if reader.next.kind == "word" and word in _OPERATORS and _begins_operand(reader):
             reader.advance()

@@ -56,25 +56,25 @@ class FilterParser:
 
     def member_filters(self) -> tuple[MemberFilter, ...]:
         """`{{ M … }}`, as many as there are."""
-        found = []
+        results = []
         while self._opens("m"):
-            found.append(MemberFilter(self._conditions(self._member_condition)))
-        return tuple(found)
+            results.append(MemberFilter(self._conditions(self._member_condition)))
+        return tuple(results)
 
     def filters(self) -> tuple[ConceptFilter | DescriptionFilter, ...]:
         """`{{ C … }}` and `{{ D … }}`, as many as there are; without a letter it is D."""
-        found: list[ConceptFilter | DescriptionFilter] = []
+        results: list[ConceptFilter | DescriptionFilter] = []
         while self._reader.next.text == "{{":
             if self._opens("c"):
-                found.append(ConceptFilter(self._conditions(self._concept_condition)))
+                results.append(ConceptFilter(self._conditions(self._concept_condition)))
             elif self._opens("d"):
-                found.append(DescriptionFilter(self._conditions(self._description_condition)))
+                results.append(DescriptionFilter(self._conditions(self._description_condition)))
             elif self._reader.look().text == "+" or self._lettered("m"):
                 break
             else:
                 self._reader.advance()
-                found.append(DescriptionFilter(self._conditions(self._description_condition)))
-        return tuple(found)
+                results.append(DescriptionFilter(self._conditions(self._description_condition)))
+        return tuple(results)
 
     def history(self) -> Constraint | Literal[False] | None:
         """The reference sets of `{{ + HISTORY … }}`, None for all; False where no supplement is to come."""
@@ -127,15 +127,15 @@ class FilterParser:
         self._reader.advance()
         return True
 
-    def _conditions(self, one: Callable[[Token], _Condition]) -> tuple[_Condition, ...]:
+    def _conditions(self, item: Callable[[Token], _Condition]) -> tuple[_Condition, ...]:
         """Conditions with commas between them, up to the end of the filter."""
         reader = self._reader
-        found = []
+        results = []
         with reader.nested():
             while True:
-                found.append(one(reader.advance()))
+                results.append(item(reader.advance()))
                 if reader.take("}}"):
-                    return tuple(found)
+                    return tuple(results)
                 reader.expect(",", ", or }}")
 
     # --- conditions ---
@@ -146,10 +146,10 @@ class FilterParser:
             return self._keywords("definitionStatusId", _STATUSES, word)
         if name == "definitionstatusid":
             return self._coded("definitionStatusId", word)
-        found = self._common(name, word)
-        if found is None:
+        result = self._common(name, word)
+        if result is None:
             raise self._reader.error(_CONCEPT_WORDS, word)
-        return found
+        return result
 
     def _description_condition(
         self, word: Token
@@ -160,7 +160,7 @@ class FilterParser:
         if name == "language":
             negated = self._values.negated()
             return Language(
-                negated, frozenset(one.text.lower() for one in self._values.words("a language, as en"))
+                negated, frozenset(item.text.lower() for item in self._values.words("a language, as en"))
             )
         if name == "type":
             return self._keywords("typeId", _TYPES, word)
@@ -173,16 +173,16 @@ class FilterParser:
         if name == "id":
             negated = self._values.negated()
             ids = self._values.words("the id of a description")
-            return Identified(negated, frozenset(one.text for one in ids), word.start)
-        found = self._common(name, word)
-        if found is None:
+            return Identified(negated, frozenset(item.text for item in ids), word.start)
+        result = self._common(name, word)
+        if result is None:
             raise self._reader.error(_DESCRIPTION_WORDS, word)
-        return found
+        return result
 
     def _member_condition(self, word: Token) -> Coded | Timed | Active | Field:
-        found = self._common(word.text.lower(), word)
-        if found is not None:
-            return found
+        result = self._common(word.text.lower(), word)
+        if result is not None:
+            return result
         if word.kind != "word" or not word.text.isalpha():
             raise self._reader.error("the name of a field, moduleId, effectiveTime or active", word)
         how = self._values.comparator()

@@ -76,15 +76,15 @@ class RefinementParser:
             start = reader.next
             low, high = self._cardinality()
             if reader.take("{"):
-                found: Refinement = AttributeGroup(self.refinement(), low, high, start.start)
+                group: Refinement = AttributeGroup(self.refinement(), low, high, start.start)
                 reader.expect("}")
             elif start.text == "(" and not self._names_attribute():
                 reader.advance()
-                found = self.refinement()
+                group = self.refinement()
                 reader.expect(")")
             else:
-                found = self._attribute(low, high)
-            return found
+                group = self._attribute(low, high)
+            return group
 
     def _names_attribute(self) -> bool:
         """Whether the brackets to come hold the name of an attribute, not a refinement: what follows them tells."""
@@ -113,10 +113,10 @@ class RefinementParser:
         if reverse:
             reader.advance()
         name = self._sub_expression()
-        found = comparator(reader)
-        if found is None:
+        result = comparator(reader)
+        if result is None:
             raise reader.error("= or another comparator")
-        return Attribute(name, found, self._value(found), low, high, reverse)
+        return Attribute(name, result, self._value(result), low, high, reverse)
 
     def _is_reverse(self) -> bool:
         """Whether `R` or `reverseOf` is to come, not an attribute of that name: another name follows."""
@@ -126,11 +126,11 @@ class RefinementParser:
         after = reader.look()
         return (after.kind == "word" and after.text.lower() != "not") or after.text in _BEFORE_NAMES
 
-    def _value(self, found: Comparator) -> Constraint | Decimal | tuple[str, ...] | bool:
+    def _value(self, result: Comparator) -> Constraint | Decimal | tuple[str, ...] | bool:
         reader = self._reader
         if reader.next.kind == "number":
             return Decimal(reader.advance().text[1:])
-        if found not in ("=", "!="):
+        if result not in ("=", "!="):
             raise reader.error("a number as #10 after this comparator")
         if reader.next.kind == "string":
             return (unescaped(reader.advance().text),)
@@ -143,11 +143,11 @@ class RefinementParser:
     def _strings(self) -> tuple[str, ...]:
         reader = self._reader
         reader.expect("(")
-        found = []
+        results = []
         while reader.next.kind == "string":
-            found.append(unescaped(reader.advance().text))
+            results.append(unescaped(reader.advance().text))
         reader.expect(")", "a text in quotes, or )")
-        return tuple(found)
+        return tuple(results)
 
 
 _BEFORE_NAMES = ("(", "*", "^", "<<", "<<!", "<!", ">>", ">>!", ">!", "!!>", "!!<", "<", ">")

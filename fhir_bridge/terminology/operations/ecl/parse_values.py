@@ -41,22 +41,22 @@ class FilterValues:
         Raises:
             EclError: there is none.
         """
-        found = comparator(self._reader)
-        if found is None:
+        result = comparator(self._reader)
+        if result is None:
             raise self._reader.error("= or another comparator")
-        return found
+        return result
 
     def negated(self) -> bool:
         """Whether it is `!=`; only `=` may stand there otherwise."""
         where = self._reader.next
-        found = self.comparator()
-        if found not in ("=", "!="):
+        result = self.comparator()
+        if result not in ("=", "!="):
             raise self._reader.error("= or !=", where)
-        return found == "!="
+        return result == "!="
 
     def keywords(self, known: Mapping[str, str]) -> Constraint:
         """Keywords, as the concepts that they stand for."""
-        return any_of([self._known(one, known) for one in self.words(" or ".join(known))])
+        return any_of([self._known(word, known) for word in self.words(" or ".join(known))])
 
     def _known(self, token: Token, known: Mapping[str, str]) -> str:
         code = known.get(token.text.lower())
@@ -68,15 +68,15 @@ class FilterValues:
         """A word, or several in brackets."""
         reader = self._reader
         bracket = reader.take("(")
-        found = []
+        tokens = []
         while reader.next.kind == "word":
-            found.append(reader.advance())
+            tokens.append(reader.advance())
             if not bracket:
-                return found
-        if not found or not bracket:
+                return tokens
+        if not tokens or not bracket:
             raise reader.error(expected)
         reader.expect(")", f"{expected}, or )")
-        return found
+        return tokens
 
     def concepts(self) -> Constraint:
         """An expression, or several concepts in brackets without operators between them."""
@@ -93,11 +93,11 @@ class FilterValues:
     def _reference_set(self) -> list[str]:
         reader = self._reader
         reader.expect("(")
-        found = []
+        results = []
         while reader.next.kind == "word":
-            found.append(self._reference())
+            results.append(self._reference())
         reader.expect(")", "a concept, or )")
-        return found
+        return results
 
     def _reference(self) -> str:
         code = self._reader.advance().text
@@ -109,17 +109,17 @@ class FilterValues:
         """`"20260131"`, or several in brackets; `""` is no time."""
         reader = self._reader
         bracket = reader.take("(")
-        found = []
+        results = []
         while reader.next.kind == "string":
             if not _DAY.fullmatch(reader.next.text):
                 break
-            found.append(reader.advance().text[1:-1])
+            results.append(reader.advance().text[1:-1])
             if not bracket:
-                return tuple(found)
-        if not found or not bracket:
+                return tuple(results)
+        if not results or not bracket:
             raise reader.error('a day as "20260131"')
         reader.expect(")", 'a day as "20260131", or )')
-        return tuple(found)
+        return tuple(results)
 
     # --- terms ---
 
@@ -128,10 +128,10 @@ class FilterValues:
         reader = self._reader
         if not reader.take("("):
             return (self._term(),)
-        found = [self._term()]
+        results = [self._term()]
         while not reader.take(")"):
-            found.append(self._term())
-        return tuple(found)
+            results.append(self._term())
+        return tuple(results)
 
     def is_term(self) -> bool:
         """Whether `match:`, `wild:` or a bracket with terms is to come."""
@@ -168,25 +168,25 @@ class FilterValues:
         listed = reader.next.text == "(" and reader.look().kind == "word"
         if listed and (after.kind == "word" or after.text in ("(", ")")) and not self._joins(after):
             return self._accepted(lambda: Concept(self._reference()))
-        found = self._sub_expression()
-        return (Acceptance(found, self._acceptability()),)
+        result = self._sub_expression()
+        return (Acceptance(result, self._acceptability()),)
 
     @staticmethod
     def _joins(token: Token) -> bool:
         return token.text.lower() in ("and", "or", "minus")
 
-    def _accepted(self, one: Callable[[], Constraint]) -> tuple[Acceptance, ...]:
+    def _accepted(self, item: Callable[[], Constraint]) -> tuple[Acceptance, ...]:
         reader = self._reader
         if not reader.take("("):
-            return (Acceptance(one(), self._acceptability()),)
-        found = []
+            return (Acceptance(item(), self._acceptability()),)
+        results = []
         while reader.next.kind == "word":
-            found.append((one(), self._acceptability()))
+            results.append((item(), self._acceptability()))
         reader.expect(")", "a dialect, or )")
         for_all = self._acceptability()
-        if not found:
+        if not results:
             raise reader.error("a dialect, as en-us")
-        return tuple(Acceptance(sets, own or for_all) for sets, own in found)
+        return tuple(Acceptance(sets, own or for_all) for sets, own in results)
 
     def _alias(self) -> Constraint:
         token = self._reader.next
@@ -202,12 +202,12 @@ class FilterValues:
         reader = self._reader
         if not reader.take("("):
             return None
-        found = []
+        results = []
         while reader.next.kind == "word":
             token = reader.next
             code = self._reference()
-            found.append(code if code.isdigit() else self._known(token, _ACCEPTABILITIES))
-        if not found:
+            results.append(code if code.isdigit() else self._known(token, _ACCEPTABILITIES))
+        if not results:
             raise reader.error("prefer or accept")
         reader.expect(")", "prefer, accept or )")
-        return frozenset(found)
+        return frozenset(results)

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator
 
 from fhir_bridge.terminology.content import CodeSystemContent
 from fhir_bridge.terminology.operations.ecl.bind import Binder
-from fhir_bridge.terminology.operations.ecl.content import substrate_of
-from fhir_bridge.terminology.operations.ecl.marks import Bits, Marks, numbers
+from fhir_bridge.terminology.operations.ecl.concept_sets import Bits, ConceptSet, numbers
+from fhir_bridge.terminology.operations.ecl.content import evaluation_set_of
 from fhir_bridge.terminology.operations.ecl.parse import parse_ecl
 from fhir_bridge.terminology.operations.ecl.work import TooManySteps, Work
 
@@ -26,11 +26,11 @@ class Query:
         Raises:
             EclError: the text is not ECL, or asks what the content can't tell.
         """
-        numbering, logic = substrate_of(content)
+        numbering, logic = evaluation_set_of(content)
         self._numbering, self._work = numbering, Work(numbering, logic, tick)
         self._selection = Binder(self._work).bind(parse_ecl(text))
         self._found: Bits | None = None
-        self._marks: Marks | None = None
+        self._marks: ConceptSet | None = None
 
     def matches(self, code: str) -> bool:
         """Whether the code, as the system writes it, is in it.
@@ -55,7 +55,7 @@ class Query:
         """How many codes there are."""
         return self._all().count(1)
 
-    def _all(self) -> Marks:
+    def _all(self) -> ConceptSet:
         if self._marks is None:
             self._marks = self._selection.marked()
         return self._marks

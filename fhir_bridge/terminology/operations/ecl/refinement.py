@@ -12,7 +12,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 
-from fhir_bridge.terminology.operations.ecl.marks import Marks, both, merge, numbers, without
+from fhir_bridge.terminology.operations.ecl.concept_sets import ConceptSet, both, merge, numbers, without
 from fhir_bridge.terminology.operations.ecl.selection import Selection
 from fhir_bridge.terminology.operations.ecl.values import Value
 from fhir_bridge.terminology.operations.ecl.work import Steps, Work
@@ -47,7 +47,7 @@ class Refinements(ABC):
         """Whether it holds of a concept that has these groups."""
 
     @abstractmethod
-    def candidates(self) -> Marks | None:
+    def candidates(self) -> ConceptSet | None:
         """Concepts for which `holds` may differ from `holds_of_none`; None for any."""
 
     @abstractmethod
@@ -55,16 +55,18 @@ class Refinements(ABC):
         """The same with all that it asks for found, so that many concepts can be judged."""
 
     @abstractmethod
-    def select(self, of: Marks) -> Marks:
+    def select(self, of: ConceptSet) -> ConceptSet:
         """Those of the concepts for which it holds."""
 
-    def judged(self, of: Marks) -> Marks:
+    def filtered(self, of: ConceptSet) -> ConceptSet:
         """As `select`, once it is resolved: one concept after the other, where the index says that it may matter."""
-        found = self.candidates()
-        asked = of if found is None else both(of, found)
-        passed = without(of, found) if self.holds_of_none and found is not None else self.work.empty()
+        candidates = self.candidates()
+        requested = of if candidates is None else both(of, candidates)
+        passed = (
+            without(of, candidates) if self.holds_of_none and candidates is not None else self.work.empty()
+        )
         steps = self.work.steps
-        for number in self.work.watched(numbers(asked)):
+        for number in self.work.watched(numbers(requested)):
             if self.holds(self.groups(number, steps), steps):
                 passed[number] = 1
         return passed
@@ -72,19 +74,19 @@ class Refinements(ABC):
     def groups(self, number: int, steps: Steps) -> list[Group]:
         """The groups of a concept."""
         logic = self.work.logic
-        found: dict[tuple[int, ...], list[Row]] = {}
+        rows: dict[tuple[int, ...], list[Row]] = {}
         for group, attribute, value in logic.roles(number):
             steps.take()
             key = (number, group) if group else (number, 0, attribute, value)
-            found.setdefault(key, []).append((attribute, value, False))
+            rows.setdefault(key, []).append((attribute, value, False))
         for attribute in self.reversed:
             for source in logic.having(attribute, number):
                 for group, its, value in logic.roles(source):
                     steps.take()
                     if its == attribute and value == number:
                         key = (source, group) if group else (source, 0, attribute, value)
-                        found.setdefault(key, []).append((attribute, source, True))
-        return list(found.values())
+                        rows.setdefault(key, []).append((attribute, source, True))
+        return list(rows.values())
 
 
 class AttributeTest(Refinements):
@@ -112,26 +114,26 @@ class AttributeTest(Refinements):
         return self._low == 0
 
     def holds(self, groups: Sequence[Group], steps: Steps) -> bool:
-        found: set[tuple[int, int]] = set()
+        results: set[tuple[int, int]] = set()
         for group in groups:
             for attribute, other, back in group:
                 if back == self._reverse and attribute in self._names:
                     steps.take()
                     if self._value.fits(other, steps):
-                        found.add((-1 if back else attribute, other))
-                        if self._high is None and len(found) >= self._low:
+                        results.add((-1 if back else attribute, other))
+                        if self._high is None and len(results) >= self._low:
                             return True
-        return len(found) >= self._low and (self._high is None or len(found) <= self._high)
+        return len(results) >= self._low and (self._high is None or len(results) <= self._high)
 
-    def candidates(self) -> Marks:
-        found = self.work.empty()
+    def candidates(self) -> ConceptSet:
+        result = self.work.empty()
         if self._reverse:
-            self._mark_values(found)
+            self._mark_values(result)
         else:
-            self._mark_sources(found)
-        return found
+            self._mark_sources(result)
+        return result
 
-    def _mark_sources(self, into: Marks) -> None:
+    def _mark_sources(self, into: ConceptSet) -> None:
         logic, steps = self.work.logic, self.work.steps
         few = self._value.few()
         for attribute in self._names:
@@ -146,7 +148,7 @@ class AttributeTest(Refinements):
                     for source in sources:
                         into[source] = 1
 
-    def _mark_values(self, into: Marks) -> None:
+    def _mark_values(self, into: ConceptSet) -> None:
         logic, steps = self.work.logic, self.work.steps
         for attribute in self._names:
             for value, sources in logic.values(attribute):
@@ -155,13 +157,13 @@ class AttributeTest(Refinements):
                 ):
                     into[value] = 1
 
-    def select(self, of: Marks) -> Marks:
+    def select(self, of: ConceptSet) -> ConceptSet:
         resolved = self.resolved()
         if self._high == 0:
             return without(of, resolved.candidates())
         if self._high is not None or self._low > 1:
-            return resolved.judged(of)
-        return both(of, resolved.candidates()) if self._low else Marks(of)
+            return resolved.filtered(of)
+        return both(of, resolved.candidates()) if self._low else ConceptSet(of)
 
     def resolved(self) -> AttributeTest:
         bounds = (self._low, self._high)
@@ -185,19 +187,19 @@ class GroupTest(Refinements):
         return self._low == 0
 
     def holds(self, groups: Sequence[Group], steps: Steps) -> bool:
-        found = 0
+        result = 0
         for group in groups:
             rows = [row for row in group if not row[2] or row[0] in self._reversed]
-            found += bool(rows) and self._inner.holds([rows], steps)
-            if self._high is None and found >= self._low:
+            result += bool(rows) and self._inner.holds([rows], steps)
+            if self._high is None and result >= self._low:
                 return True
-        return found >= self._low and (self._high is None or found <= self._high)
+        return result >= self._low and (self._high is None or result <= self._high)
 
-    def candidates(self) -> Marks | None:
+    def candidates(self) -> ConceptSet | None:
         return None if self._inner.holds_of_none else self._inner.candidates()
 
-    def select(self, of: Marks) -> Marks:
-        return self.resolved().judged(of)
+    def select(self, of: ConceptSet) -> ConceptSet:
+        return self.resolved().filtered(of)
 
     def resolved(self) -> GroupTest:
         return GroupTest(self.work, self._inner.resolved(), self._low, self._high)
@@ -225,12 +227,12 @@ class Joined(Refinements):
     def _joined(self, answers: Iterable[bool]) -> bool:
         return all(answers) if self._all_of else any(answers)
 
-    def candidates(self) -> Marks | None:
+    def candidates(self) -> ConceptSet | None:
         """Those of every part that asks for something, where all must hold; else those of any part."""
         asking = [part for part in self._parts if not part.holds_of_none]
         if self._all_of and asking:
-            found = [marks for part in asking if (marks := part.candidates()) is not None]
-            return _shared(found)
+            results = [marks for part in asking if (marks := part.candidates()) is not None]
+            return _shared(results)
         united = self.work.empty()
         for part in self._parts:
             marks = part.candidates()
@@ -239,25 +241,25 @@ class Joined(Refinements):
             merge(united, marks)
         return united
 
-    def select(self, of: Marks) -> Marks:
+    def select(self, of: ConceptSet) -> ConceptSet:
         if self._all_of:
             for part in self._parts:
                 of = part.select(of)
             return of
-        found = self.work.empty()
+        result = self.work.empty()
         for part in self._parts:
-            merge(found, part.select(of))
-        return found
+            merge(result, part.select(of))
+        return result
 
     def resolved(self) -> Joined:
         return Joined(self.work, [part.resolved() for part in self._parts], all_of=self._all_of)
 
 
-def _shared(found: Sequence[Marks]) -> Marks | None:
-    if not found:
+def _shared(results: Sequence[ConceptSet]) -> ConceptSet | None:
+    if not results:
         return None
-    shared = found[0]
-    for other in found[1:]:
+    shared = results[0]
+    for other in results[1:]:
         shared = both(shared, other)
     return shared
 
@@ -274,7 +276,7 @@ class Restricted(Selection):
             return False
         return self._refinement.holds(self._refinement.groups(number, steps), steps)
 
-    def mark(self, into: Marks) -> None:
+    def mark(self, into: ConceptSet) -> None:
         merge(into, self._refinement.select(self._of.marked()))
 
 
@@ -293,7 +295,7 @@ class Attributes(Selection):
                     return True
         return False
 
-    def mark(self, into: Marks) -> None:
+    def mark(self, into: ConceptSet) -> None:
         of = self._of.marked()
         for attribute in self._names:
             for value, sources in self.work.logic.values(attribute):

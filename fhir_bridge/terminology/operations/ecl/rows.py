@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from decimal import Decimal
 
+from fhir_bridge.terminology.ecl_evaluation_set import Member, ReferenceSet
+from fhir_bridge.terminology.operations.ecl.concept_sets import Bits
 from fhir_bridge.terminology.operations.ecl.errors import EclError
 from fhir_bridge.terminology.operations.ecl.filter_model import (
     Active,
@@ -16,12 +18,10 @@ from fhir_bridge.terminology.operations.ecl.filter_model import (
     Timed,
 )
 from fhir_bridge.terminology.operations.ecl.filtering import timed
-from fhir_bridge.terminology.operations.ecl.marks import Bits
-from fhir_bridge.terminology.operations.ecl.selection import One, Selection, chosen
+from fhir_bridge.terminology.operations.ecl.selection import Selection, SingleConcept, chosen
 from fhir_bridge.terminology.operations.ecl.terms import matcher
 from fhir_bridge.terminology.operations.ecl.values import COMPARED, decimal
 from fhir_bridge.terminology.operations.ecl.work import Steps, Work
-from fhir_bridge.terminology.substrate import Member, ReferenceSet
 
 __all__ = ["Rows"]
 
@@ -40,7 +40,7 @@ class _Lookup:
 
     def find(self) -> None:
         """Find them all."""
-        if self._found is None and not isinstance(self._wanted, One):
+        if self._found is None and not isinstance(self._wanted, SingleConcept):
             self._found = Bits(self._wanted.marked())
 
     def __call__(self, code: str, steps: Steps) -> bool:
@@ -68,15 +68,17 @@ class Rows:
         """
         self.work = work
         known = work.logic.reference_sets
-        wanted = set(chosen(sets, (one.code for one in known)))
-        self.sets = {place: one for place, one in enumerate(known) if one.code in wanted}
-        self._bind = lambda asked: self._looked_up(bind(asked))
+        wanted = set(chosen(sets, (condition.code for condition in known)))
+        self.sets = {
+            location: condition for location, condition in enumerate(known) if condition.code in wanted
+        }
+        self._bind = lambda requested: self._looked_up(bind(requested))
         self._lookups: list[_Lookup] = []
-        conditions = [one for asked in filters for one in asked.conditions]
+        conditions = [condition for requested in filters for condition in requested.conditions]
         self._tests = {
-            place: tests
-            for place, one in self.sets.items()
-            if (tests := self._bound(one, conditions)) is not None
+            location: tests
+            for location, condition in self.sets.items()
+            if (tests := self._bound(condition, conditions)) is not None
         }
 
     def _looked_up(self, wanted: Selection) -> _Lookup:
@@ -88,16 +90,16 @@ class Rows:
     ) -> list[_RowTest] | None:
         """The conditions on rows of one reference set; None where it lacks a field of them."""
         tests: list[_RowTest] = []
-        for one in conditions:
-            if isinstance(one, Field) and one.name.lower() != _ITSELF.lower():
-                place = self.field(of, one.name)
-                if place is None:
-                    self._must_be_somewhere(one.name, one.offset)
+        for condition in conditions:
+            if isinstance(condition, Field) and condition.name.lower() != _ITSELF.lower():
+                location = self.field(of, condition.name)
+                if location is None:
+                    self._must_be_somewhere(condition.name, condition.offset)
                     return None
-                tests.append(_field_test(one, place, of.fields[place][1], self._bind))
+                tests.append(_field_test(condition, location, of.fields[location][1], self._bind))
             else:
-                tests.append(_row_test(one, self._bind, self.work.numbering.code))
-        if not any(isinstance(one, Active) for one in conditions):
+                tests.append(_row_test(condition, self._bind, self.work.numbering.code))
+        if not any(isinstance(condition, Active) for condition in conditions):
             tests.append(lambda _number, row, _steps: row.active)
         return tests
 
@@ -107,30 +109,30 @@ class Rows:
         return next((n for n, (its, _) in enumerate(of.fields) if its.lower() == name.lower()), None)
 
     def _must_be_somewhere(self, name: str, offset: int) -> None:
-        if all(self.field(one, name) is None for one in self.sets.values()):
-            fields = sorted({its for one in self.sets.values() for its, _ in one.fields})
+        if all(self.field(item, name) is None for item in self.sets.values()):
+            fields = sorted({its for item in self.sets.values() for its, _ in item.fields})
             known = ", ".join([_ITSELF, *fields])
             raise EclError(f"no reference set here has a field {name} (there are {known})", offset)
 
     def of(self, number: int, steps: Steps) -> Iterator[tuple[int, Member]]:
         """The rows of one concept, each with the place of its reference set."""
-        for place, tests in self._tests.items():
-            for row in self.work.logic.rows(place, number):
+        for location, tests in self._tests.items():
+            for row in self.work.logic.rows(location, number):
                 steps.take()
                 if all(test(number, row, steps) for test in tests):
-                    yield place, row
+                    yield location, row
 
     def all(self) -> Iterator[tuple[int, int, Member]]:
         """All rows: referenced concept, place of the reference set, row."""
         steps = self.work.steps
-        for one in self._lookups:
-            one.find()
-        for place, tests in self._tests.items():
-            for number, rows in self.work.logic.members(place):
+        for lookup in self._lookups:
+            lookup.find()
+        for location, tests in self._tests.items():
+            for number, rows in self.work.logic.members(location):
                 steps.take()
                 for row in rows:
                     if all(test(number, row, steps) for test in tests):
-                        yield number, place, row
+                        yield number, location, row
 
 
 def _row_test(condition: Coded | Timed | Active | Field, bind: _Look, code: Callable[[int], str]) -> _RowTest:
@@ -148,7 +150,7 @@ def _row_test(condition: Coded | Timed | Active | Field, bind: _Look, code: Call
     return lambda number, _, steps: wanted(code(number), steps) != negated
 
 
-def _field_test(condition: Field, place: int, kind: str, bind: _Look) -> _RowTest:
+def _field_test(condition: Field, position: int, kind: str, bind: _Look) -> _RowTest:
     """A condition on a field of the rows.
 
     Raises:
@@ -157,20 +159,20 @@ def _field_test(condition: Field, place: int, kind: str, bind: _Look) -> _RowTes
     value, negated = condition.value, condition.comparator == "!="
     if isinstance(value, Constraint) and kind == "c":
         wanted = bind(value)
-        return lambda _, row, steps: wanted(row.fields[place], steps) != negated
+        return lambda _, row, steps: wanted(row.fields[position], steps) != negated
     if isinstance(value, Decimal) and kind in ("i", "s"):
         compared = COMPARED[condition.comparator]
         return lambda _number, row, _steps: (
-            (found := decimal(row.fields[place])) is not None and compared(found, value)
+            (result := decimal(row.fields[position])) is not None and compared(result, value)
         )
     if isinstance(value, bool) and kind in ("i", "s"):
         texts = ("1", "true") if value else ("0", "false")
-        return lambda _number, row, _steps: (row.fields[place].lower() in texts) != negated
+        return lambda _number, row, _steps: (row.fields[position].lower() in texts) != negated
     if isinstance(value, tuple) and kind == "s":
-        if all(isinstance(one, SearchTerm) for one in value):
-            tests = [matcher(one, fields=True) for one in value if isinstance(one, SearchTerm)]
-            return lambda _number, row, _steps: any(test(row.fields[place]) for test in tests) != negated
-        times = Timed(condition.comparator, tuple(str(one) for one in value), condition.offset)
-        return lambda _number, row, _steps: timed(times, row.fields[place])
+        if all(isinstance(item, SearchTerm) for item in value):
+            tests = [matcher(item, fields=True) for item in value if isinstance(item, SearchTerm)]
+            return lambda _number, row, _steps: any(test(row.fields[position]) for test in tests) != negated
+        times = Timed(condition.comparator, tuple(str(item) for item in value), condition.offset)
+        return lambda _number, row, _steps: timed(times, row.fields[position])
     wants = {"c": "a concept or an expression", "i": "a number as #1"}.get(kind, "a text in quotes")
     raise EclError(f"the field {condition.name} wants {wants}", condition.offset)

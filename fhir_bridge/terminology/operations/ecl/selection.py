@@ -10,7 +10,7 @@ from abc import ABC, abstractmethod
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 
-from fhir_bridge.terminology.operations.ecl.marks import Marks, both, merge, numbers, without
+from fhir_bridge.terminology.operations.ecl.concept_sets import ConceptSet, both, merge, numbers, without
 from fhir_bridge.terminology.operations.ecl.model import Operator
 from fhir_bridge.terminology.operations.ecl.work import Steps, TooManySteps, Work
 
@@ -19,9 +19,9 @@ __all__ = [
     "Ends",
     "Intersection",
     "Listed",
-    "One",
     "Relatives",
     "Selection",
+    "SingleConcept",
     "Union",
     "Without",
     "chosen",
@@ -43,14 +43,14 @@ class Selection(ABC):
         """
 
     @abstractmethod
-    def mark(self, into: Marks) -> None:
+    def mark(self, into: ConceptSet) -> None:
         """Add its concepts."""
 
-    def marked(self) -> Marks:
+    def marked(self) -> ConceptSet:
         """Its concepts."""
-        found = self.work.empty()
-        self.mark(found)
-        return found
+        result = self.work.empty()
+        self.mark(result)
+        return result
 
     def names(self, code: str, steps: Steps) -> bool:
         """Whether a code is in it that need not be a concept: of an attribute, a reference set, a module."""
@@ -66,14 +66,14 @@ def chosen(selection: Selection, codes: Iterable[str]) -> list[str]:
         steps = work.limited()
         return [code for code in listed if selection.names(code, steps)]
     except TooManySteps:
-        found = selection.marked()
+        result = selection.marked()
         return [
             code
             for code in listed
             if (
                 selection.names(code, work.steps)
                 if (number := work.numbering.number(code)) is None
-                else found[number]
+                else result[number]
             )
         ]
 
@@ -84,7 +84,7 @@ def _stepped(selection: Selection, number: int, steps: Steps) -> bool:
     return selection.has(number, steps)
 
 
-class One(Selection):
+class SingleConcept(Selection):
     """One concept."""
 
     def __init__(self, work: Work, code: str) -> None:
@@ -95,7 +95,7 @@ class One(Selection):
     def has(self, number: int, steps: Steps) -> bool:  # noqa: ARG002
         return number == self.number
 
-    def mark(self, into: Marks) -> None:
+    def mark(self, into: ConceptSet) -> None:
         if self.number is not None:
             into[self.number] = 1
 
@@ -109,7 +109,7 @@ class All(Selection):
     def has(self, number: int, steps: Steps) -> bool:  # noqa: ARG002
         return True
 
-    def mark(self, into: Marks) -> None:
+    def mark(self, into: ConceptSet) -> None:
         into[:] = b"\1" * len(into)
 
     def names(self, code: str, steps: Steps) -> bool:  # noqa: ARG002
@@ -119,18 +119,18 @@ class All(Selection):
 class Listed(Selection):
     """Concepts that have been found."""
 
-    def __init__(self, work: Work, marks: Marks) -> None:
+    def __init__(self, work: Work, marks: ConceptSet) -> None:
         super().__init__(work)
         self._marks = marks
 
     def has(self, number: int, steps: Steps) -> bool:  # noqa: ARG002
         return bool(self._marks[number])
 
-    def mark(self, into: Marks) -> None:
+    def mark(self, into: ConceptSet) -> None:
         merge(into, self._marks)
 
-    def marked(self) -> Marks:
-        return Marks(self._marks)
+    def marked(self) -> ConceptSet:
+        return ConceptSet(self._marks)
 
 
 class Relatives(Selection):
@@ -143,7 +143,7 @@ class Relatives(Selection):
         self._down = operator.startswith("<")
         self._near = operator.endswith("!")
         self._bounds: Sequence[int] | None = None
-        if isinstance(of, One) and of.number is not None and self._down and not self._near:
+        if isinstance(of, SingleConcept) and of.number is not None and self._down and not self._near:
             self._bounds = work.numbering.bounds(of.number)
 
     def has(self, number: int, steps: Steps) -> bool:
@@ -155,22 +155,22 @@ class Relatives(Selection):
         if self._near:
             beside = work.numbering.parents if self._down else work.numbering.children
             return any(_stepped(self._of, other, steps) for other in beside(number))
-        if isinstance(self._of, One) and not self._down:
+        if isinstance(self._of, SingleConcept) and not self._down:
             return self._is_above(number, steps)
         others = work.above(number, steps) if self._down else work.under(number, steps)
         return any(self._of.has(other, steps) for other in others)
 
     def _is_above(self, number: int, steps: Steps) -> bool:
         """Whether it is above the one concept: that has fewer ancestors than most have descendants."""
-        low = self._of.number if isinstance(self._of, One) else None
+        low = self._of.number if isinstance(self._of, SingleConcept) else None
         return low is not None and any(other == number for other in self.work.above(low, steps))
 
-    def mark(self, into: Marks) -> None:
+    def mark(self, into: ConceptSet) -> None:
         if isinstance(self._of, All):
             self._mark_all(into)
             return
         work = self.work
-        if isinstance(self._of, One):
+        if isinstance(self._of, SingleConcept):
             starts = [] if self._of.number is None else [self._of.number]
             if self._itself:
                 self._of.mark(into)
@@ -193,15 +193,15 @@ class Relatives(Selection):
         else:
             work.mark_above(starts, into)
 
-    def _mark_all(self, into: Marks) -> None:
+    def _mark_all(self, into: ConceptSet) -> None:
         """What an operator leaves of all concepts: `< *` lacks the roots, `> *` the leaves."""
         if self._itself:
             All(self.work).mark(into)
         elif self._down:
-            found = All(self.work).marked()
+            result = All(self.work).marked()
             for root in self.work.numbering.roots():
-                found[root] = 0
-            merge(into, found)
+                result[root] = 0
+            merge(into, result)
         else:
             for number in self.work.numbering.inner():
                 into[number] = 1
@@ -218,10 +218,10 @@ class Ends(Selection):
     def has(self, number: int, steps: Steps) -> bool:
         return self._of.has(number, steps) and not self._others.has(number, steps)
 
-    def mark(self, into: Marks) -> None:
-        found = self._of.marked()
-        others = Relatives(self.work, "<" if self._top else ">", Listed(self.work, found)).marked()
-        merge(into, without(found, others))
+    def mark(self, into: ConceptSet) -> None:
+        result = self._of.marked()
+        others = Relatives(self.work, "<" if self._top else ">", Listed(self.work, result)).marked()
+        merge(into, without(result, others))
 
 
 class Union(Selection):
@@ -234,7 +234,7 @@ class Union(Selection):
     def has(self, number: int, steps: Steps) -> bool:
         return any(_stepped(part, number, steps) for part in self._parts)
 
-    def mark(self, into: Marks) -> None:
+    def mark(self, into: ConceptSet) -> None:
         for part in self._parts:
             self.work.steps.take()
             part.mark(into)
@@ -253,12 +253,12 @@ class Intersection(Selection):
     def has(self, number: int, steps: Steps) -> bool:
         return all(_stepped(part, number, steps) for part in self._parts)
 
-    def mark(self, into: Marks) -> None:
+    def mark(self, into: ConceptSet) -> None:
         first, *others = self._parts
-        found = first.marked()
+        result = first.marked()
         for other in others:
-            found = both(found, other.marked())
-        merge(into, found)
+            result = both(result, other.marked())
+        merge(into, result)
 
     def names(self, code: str, steps: Steps) -> bool:
         return all(part.names(code, steps) for part in self._parts)
@@ -274,7 +274,7 @@ class Without(Selection):
     def has(self, number: int, steps: Steps) -> bool:
         return self._of.has(number, steps) and not self._others.has(number, steps)
 
-    def mark(self, into: Marks) -> None:
+    def mark(self, into: ConceptSet) -> None:
         merge(into, without(self._of.marked(), self._others.marked()))
 
     def names(self, code: str, steps: Steps) -> bool:

@@ -28,8 +28,8 @@ def matcher(term: SearchTerm, *, fields: bool = False) -> Callable[[str], bool]:
     wanted = [_folded(word) for word in pattern.findall(term.text)]
 
     def matches(text: str) -> bool:
-        found = [_folded(word) for word in pattern.findall(text)]
-        return all(any(_begins(word, one) for word in found) for one in wanted)
+        results = [_folded(word) for word in pattern.findall(text)]
+        return all(any(_begins(word, item) for word in results) for item in wanted)
 
     return matches
 
@@ -48,7 +48,7 @@ def _begins(word: str, wanted: str) -> bool:
         return True
     if word.isascii() or len(word) < len(wanted):
         return False
-    return all(letter == one or _base(letter) == one for letter, one in zip(word, wanted, strict=False))
+    return all(letter == item or _base(letter) == item for letter, item in zip(word, wanted, strict=False))
 
 
 def _base(letter: str) -> str:

@@ -98,16 +98,16 @@ class Reader:
         Raises:
             EclError: something else is there.
         """
-        found = self.take(symbol)
-        if found is None:
+        token = self.take(symbol)
+        if token is None:
             raise self.error(what or symbol)
-        return found
+        return token
 
     def error(self, expected: str, token: Token | None = None) -> EclError:
         """What is wrong at the token to come, or at another."""
         at = token or self.next
-        found = "the end" if at.kind == "end" else f'"{at.text[:40]}"'
-        return EclError(f"expected {expected}, found {found}", at.start)
+        result = "the end" if at.kind == "end" else f'"{at.text[:40]}"'
+        return EclError(f"expected {expected}, found {result}", at.start)
 
     @contextmanager
     def nested(self) -> Iterator[None]:
@@ -152,11 +152,11 @@ def _skipped(text: str, at: int) -> int:
 
 def _brackets(tokens: list[Token]) -> dict[int, int]:
     """For each opening round bracket, the place of the one that closes it."""
-    found: dict[int, int] = {}
+    results: dict[int, int] = {}
     waiting: list[int] = []
-    for place, token in enumerate(tokens):
+    for location, token in enumerate(tokens):
         if token.text == "(" and token.kind == "symbol":
-            waiting.append(place)
+            waiting.append(location)
         elif token.text == ")" and token.kind == "symbol" and waiting:
-            found[waiting.pop()] = place
-    return found
+            results[waiting.pop()] = location
+    return results

@@ -7,10 +7,10 @@ from collections.abc import Callable, Sequence
 from decimal import Decimal, InvalidOperation
 from operator import eq, ge, gt, le, lt, ne
 
-from fhir_bridge.terminology.operations.ecl.marks import Bits
+from fhir_bridge.terminology.ecl_evaluation_set import LITERAL
+from fhir_bridge.terminology.operations.ecl.concept_sets import Bits
 from fhir_bridge.terminology.operations.ecl.selection import All, Selection
 from fhir_bridge.terminology.operations.ecl.work import Steps, Work
-from fhir_bridge.terminology.substrate import LITERAL
 
 __all__ = ["COMPARED", "ConceptValue", "LiteralValue", "NumberValue", "Value", "decimal"]
 
@@ -24,10 +24,10 @@ _CODED = ("code", "Coding")
 def decimal(text: str) -> Decimal | None:
     """A number; None for what is none."""
     try:
-        found = Decimal(text)
+        result = Decimal(text)
     except InvalidOperation:
         return None
-    return found if found.is_finite() else None
+    return result if result.is_finite() else None
 
 
 class Value(ABC):
@@ -92,8 +92,8 @@ class NumberValue(Value):
         if value < LITERAL:
             return False
         kind, text = self._work.logic.literal(value)
-        found = decimal(text) if kind in ("integer", "decimal") else None
-        return found is not None and self._compared(found, self._wanted)
+        result = decimal(text) if kind in ("integer", "decimal") else None
+        return result is not None and self._compared(result, self._wanted)
 
 
 class LiteralValue(Value):

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 
+from fhir_bridge.terminology.ecl_evaluation_set import Logic, Numbering
+from fhir_bridge.terminology.operations.ecl.concept_sets import ConceptSet, merge
 from fhir_bridge.terminology.operations.ecl.errors import EclError
-from fhir_bridge.terminology.operations.ecl.marks import Marks, merge
-from fhir_bridge.terminology.substrate import Logic, Numbering
 
 __all__ = ["Steps", "TooManySteps", "Work"]
 
@@ -66,15 +66,15 @@ class Work:
         if self.logic.lacking is not None:
             raise EclError(f"{what} can't be judged here, {self.logic.lacking}", offset)
 
-    def empty(self) -> Marks:
+    def empty(self) -> ConceptSet:
         """No concept."""
         if self._tick is not None:
             self._tick()
-        return Marks(self.size)
+        return ConceptSet(self.size)
 
-    def watched(self, found: Iterable[int]) -> Iterator[int]:
+    def watched(self, results: Iterable[int]) -> Iterator[int]:
         """The same numbers, with a look at the time now and then."""
-        for number in found:
+        for number in results:
             self.steps.take()
             yield number
 
@@ -94,12 +94,12 @@ class Work:
                 steps.take()
                 yield below
 
-    def mark_below(self, starts: Iterable[int], into: Marks) -> None:
+    def mark_below(self, starts: Iterable[int], into: ConceptSet) -> None:
         """Add all descendants of concepts, which are given in rising order, in time that grows with their number."""
-        found = self.empty()
+        result = self.empty()
         waiting = []
         for start in self.watched(starts):
-            if found[start]:
+            if result[start]:
                 continue  # with it all below it is there already
             bounds = self.numbering.bounds(start)
             if bounds is None:
@@ -107,22 +107,22 @@ class Work:
                 continue
             pairs = iter(bounds)
             for low, high in zip(pairs, pairs, strict=True):
-                found[low:high] = b"\1" * (high - low)
-        self._walk(self.numbering.children, waiting, found)
-        merge(into, found)
+                result[low:high] = b"\1" * (high - low)
+        self._walk(self.numbering.children, waiting, result)
+        merge(into, result)
 
-    def mark_above(self, starts: Iterable[int], into: Marks) -> None:
+    def mark_above(self, starts: Iterable[int], into: ConceptSet) -> None:
         """Add all ancestors of concepts."""
-        found = self.empty()
-        self._walk(self.numbering.parents, list(starts), found)
-        merge(into, found)
+        result = self.empty()
+        self._walk(self.numbering.parents, list(starts), result)
+        merge(into, result)
 
-    def _walk(self, beside: Callable[[int], Iterable[int]], waiting: list[int], found: Marks) -> None:
+    def _walk(self, beside: Callable[[int], Iterable[int]], waiting: list[int], result: ConceptSet) -> None:
         while waiting:
             self.steps.take()
             for number in beside(waiting.pop()):
-                if not found[number]:
-                    found[number] = 1
+                if not result[number]:
+                    result[number] = 1
                     waiting.append(number)
 
 

@@ -6,7 +6,7 @@ Texts, ids and codes are the ones that HL7's terminology ecosystem guide gives; 
 from fhir_bridge.terminology.operations.messages.codes import (
     abstract_code,
     case_differs,
-    concept_deprecated_here,
+    concept_deprecated_in_value_set,
     deprecated_concept,
     display_unknown_for_language,
     inactive_code,
@@ -56,7 +56,7 @@ __all__ = [
     "bad_regex",
     "case_differs",
     "circular",
-    "concept_deprecated_here",
+    "concept_deprecated_in_value_set",
     "deprecated_concept",
     "display_unknown_for_language",
     "empty_filter",

@@ -10,7 +10,7 @@ from fhir_bridge.terminology.operations.outcomes import Severity, TxIssue
 __all__ = [
     "abstract_code",
     "case_differs",
-    "concept_deprecated_here",
+    "concept_deprecated_in_value_set",
     "deprecated_concept",
     "display_unknown_for_language",
     "inactive_code",
@@ -80,7 +80,9 @@ def deprecated_concept(path: str, code: str) -> TxIssue:
     return TxIssue("warning", "business-rule", "code-comment", text, path, "DEPRECATED_CONCEPT_FOUND")
 
 
-def concept_deprecated_here(path: str, system: str, code: str, status: str, value_set: str) -> TxIssue:
+def concept_deprecated_in_value_set(
+    path: str, system: str, code: str, status: str, value_set: str
+) -> TxIssue:
     """The value set marks its entry as deprecated."""
     text = (
         f"The presence of the concept '{code}' in the system '{system}' in the value set {value_set} "
@@ -157,7 +159,7 @@ def no_displays(path: str, system: str, code: str, display: str, languages: str)
 
 def inactive_display(path: str, code: str, display: str, status: str, valid: Sequence[str]) -> TxIssue:
     """The display is a name that is no longer right."""
-    right = ",".join(f'"{one}"' if len(one) else one for one in valid)
+    right = ",".join(f'"{item}"' if len(item) else item for item in valid)
     text = (
         f"'{display}' is no longer considered a correct display for code '{code}' (status = {status}). "
         f"The correct display is one of {right}."

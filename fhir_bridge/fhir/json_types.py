@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-__all__ = ["kind_of"]
+__all__ = ["json_type"]
 
 
-def kind_of(value: Any) -> str:
+def json_type(value: Any) -> str:
     """The JSON kind of a value: `null`, `true or false`, `a string`, `an object`, `an array` or `a number`."""
     if value is None:
         return "null"

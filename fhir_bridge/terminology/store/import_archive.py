@@ -23,7 +23,7 @@ from fhir_bridge.terminology.store.errors import StoreError
 if TYPE_CHECKING:
     from fhir_bridge.terminology.search_index import TextIndex
 
-__all__ = ["DESCRIPTION", "Pack", "Transaction"]
+__all__ = ["DESCRIPTION", "ImportArchive", "Transaction"]
 
 DESCRIPTION = "import.json"
 
@@ -70,7 +70,7 @@ class Transaction:
         return self._transaction.cursor(self.databases[database])
 
 
-class Pack:
+class ImportArchive:
     """An import. Nothing is read before the first question; safe to share between threads, and over a fork."""
 
     def __init__(self, folder: Path) -> None:
@@ -102,10 +102,10 @@ class Pack:
             StoreError: the file can't be opened.
         """
         try:
-            found: Transaction = self._local.transaction
+            result: Transaction = self._local.transaction
         except AttributeError:
-            found = self._begin()
-        return found
+            result = self._begin()
+        return result
 
     @cached_property
     def text(self) -> TextIndex:
@@ -145,9 +145,9 @@ class Pack:
         for key, resource in cursor:
             if not key.startswith(prefix):
                 return
-            found, _, version = (part.decode("utf-8", "replace") for part in key.partition(b"\0"))
-            if (f"{found}|{version}" if version else found) not in hidden:
-                yield found, version, resource
+            result, _, version = (part.decode("utf-8", "replace") for part in key.partition(b"\0"))
+            if (f"{result}|{version}" if version else result) not in hidden:
+                yield result, version, resource
 
     @property
     def size(self) -> int:
@@ -172,12 +172,12 @@ class Pack:
                         raise StoreError(f"{path}: can't be opened ({error}); import it again") from error
                     _environments[path] = environment
                 self._environment = environment
-            made = Transaction(self._environment)
-        self._local.transaction = made
-        return made
+            result = Transaction(self._environment)
+        self._local.transaction = result
+        return result
 
 
-_opened: weakref.WeakSet[Pack] = weakref.WeakSet()
+_opened: weakref.WeakSet[ImportArchive] = weakref.WeakSet()
 
 
 def _after_fork() -> None:

@@ -8,7 +8,7 @@ from collections.abc import Collection
 from xml.parsers import expat
 
 from fhir_bridge.fhir import definitions
-from fhir_bridge.fhir.xml.shapes import FHIR, XHTML, Place, Shape
+from fhir_bridge.fhir.xml.shapes import FHIR, XHTML, Shape, XmlElement
 
 __all__ = [
     "explain_syntax",
@@ -36,8 +36,8 @@ def _split(tag: str) -> tuple[str, str]:
 
 
 def _wrong_namespace(space: str, local: str, wanted: str) -> str:
-    found = f"in the namespace {shown(space)}" if space else "in no namespace"
-    return f'<{local[:_LONGEST]}> is {found}, expected {wanted} (xmlns="{wanted}")'
+    result = f"in the namespace {shown(space)}" if space else "in no namespace"
+    return f'<{local[:_LONGEST]}> is {result}, expected {wanted} (xmlns="{wanted}")'
 
 
 def unknown_resource(tag: str) -> str:
@@ -71,7 +71,7 @@ def _instead(name: str, shape: Shape) -> str:
     near = difflib.get_close_matches(name[:_LONGEST], list(shape.by_name), n=1)
     if near:
         return f"did you mean {near[0]}?"
-    names = list(dict.fromkeys(place.path.rpartition(".")[2] for place in shape.by_name.values()))
+    names = list(dict.fromkeys(element.path.rpartition(".")[2] for element in shape.by_name.values()))
     more = f" and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else ""
     return f"it has {', '.join(names[:_MOST_NAMES])}{more}"
 
@@ -84,16 +84,18 @@ def unknown_attribute(name: str, allowed: Collection[str]) -> str:
     return f"the attribute {local}; this element has {' and '.join(allowed)} only"
 
 
-def out_of_order(shape: Shape | None, place: Place, last: int) -> str:
+def out_of_order(shape: Shape | None, element: XmlElement, last: int) -> str:
     """An element that stands twice, or behind one that it should precede."""
     if shape is None:
-        return f"a second resource <{place.name}>; only one is allowed here"
-    if place.order == last:
-        if place.path.endswith("[x]"):
-            return f"<{place.name}> stands beside another value of {place.path}, which is allowed once"
-        return f"<{place.name}> stands again; {place.path} is allowed once"
+        return f"a second resource <{element.name}>; only one is allowed here"
+    if element.order == last:
+        if element.path.endswith("[x]"):
+            return f"<{element.name}> stands beside another value of {element.path}, which is allowed once"
+        return f"<{element.name}> stands again; {element.path} is allowed once"
     before = next((p.path.rpartition(".")[2] for p in shape.by_name.values() if p.order == last), "")
-    return f"<{place.name}> stands behind <{before}>; R4 has the order of {shape.path}: {place.name} first"
+    return (
+        f"<{element.name}> stands behind <{before}>; R4 has the order of {shape.path}: {element.name} first"
+    )
 
 
 def explain_syntax(error: expat.ExpatError, text: bytes) -> str:
@@ -104,8 +106,8 @@ def explain_syntax(error: expat.ExpatError, text: bytes) -> str:
     if error.code == expat.errors.codes[expat.errors.XML_ERROR_UNDEFINED_ENTITY]:
         lines = text.split(b"\n")
         line = lines[error.lineno - 1] if error.lineno <= len(lines) else b""
-        found = _ENTITY.search(line, max(error.offset - 1, 0)) or _ENTITY.search(line)
-        name = f"&{found.group(1).decode()[:_LONGEST]};" if found else "an entity"
+        match = _ENTITY.search(line, max(error.offset - 1, 0)) or _ENTITY.search(line)
+        name = f"&{match.group(1).decode()[:_LONGEST]};" if match else "an entity"
         return f"{name} is not known in XML; write the character itself or its number (&#160;)"
     if error.code == expat.errors.codes[expat.errors.XML_ERROR_INVALID_TOKEN]:
         try:

@@ -71,8 +71,8 @@ class PackageDraft:
     def note(self, error: PackageError, severity: str = "error") -> None:
         """Note what is wrong with the package or one of its files."""
         where = f"{self.source.name}:{error.file}" if error.file else self.source.name
-        said = f"{self.label}: {error}" if self.version else str(error)
-        self.issues.append(Issue(severity, error.code, said, where))  # type: ignore[arg-type]
+        text = f"{self.label}: {error}" if self.version else str(error)
+        self.issues.append(Issue(severity, error.code, text, where))  # type: ignore[arg-type]
 
 
 def read_package(source: Path, numbers: dict[tuple[str, ...], int]) -> PackageDraft:
@@ -105,27 +105,27 @@ def read_package(source: Path, numbers: dict[tuple[str, ...], int]) -> PackageDr
         package.note(error)
     if refused:
         return _refused(package)
-    held = (
+    kept = (
         package.structures, package.value_sets, package.code_systems, package.searches, package.globals,
         package.aside, package.foreign,
     )  # fmt: skip
-    if not package.issues and not any(held) and not package.version:
+    if not package.issues and not any(kept) and not package.version:
         package.note(PackageError("FB-PKG-001", "it holds neither package.json nor a definition"))
     for stated, names in package.foreign.items():
-        said = f"{len(names)} × definition for FHIR {stated[:20]}, R4 (4.0.1) is needed: {_listed(names)}"
-        package.note(PackageError("FB-PKG-003", said))
+        text = f"{len(names)} × definition for FHIR {stated[:20]}, R4 (4.0.1) is needed: {_listed(names)}"
+        package.note(PackageError("FB-PKG-003", text))
     for reason, names in package.aside.items():
-        said = f"{len(names)} × {reason} left aside: {_listed(names)}"
-        package.note(PackageError("FB-PKG-010", said), "information")
+        text = f"{len(names)} × {reason} left aside: {_listed(names)}"
+        package.note(PackageError("FB-PKG-010", text), "information")
     return package
 
 
 def _refused(package: PackageDraft) -> PackageDraft:
     """A package for another FHIR version with nothing in it; package.json may come last and tell so late."""
     empty = PackageDraft(package.source, package.name, package.version, package.fhir)
-    said = ", ".join(package.fhir)
+    text = ", ".join(package.fhir)
     empty.note(
-        PackageError("FB-PKG-003", f"it is for FHIR {said}, R4 (4.0.1) is needed; nothing of it is used")
+        PackageError("FB-PKG-003", f"it is for FHIR {text}, R4 (4.0.1) is needed; nothing of it is used")
     )
     return empty
 

@@ -13,11 +13,11 @@ from typing import NamedTuple, Protocol, runtime_checkable
 
 __all__ = [
     "LITERAL",
-    "DescriptionKind",
-    "HasSubstrate",
+    "DescriptionForm",
     "Literal",
     "Logic",
     "Member",
+    "NumberedContent",
     "Numbering",
     "ReferenceSet",
     "Role",
@@ -34,7 +34,7 @@ Literal = tuple[str, str]
 
 
 @dataclass(frozen=True, slots=True)
-class DescriptionKind:
+class DescriptionForm:
     """What many descriptions have in common (RF2 3.2.2, 5.2.2.1).
 
     Attributes:
@@ -129,7 +129,7 @@ class Logic(Protocol):
     @property
     def attributes(self) -> Sequence[str]: ...
     @property
-    def kinds(self) -> Sequence[DescriptionKind]: ...
+    def kinds(self) -> Sequence[DescriptionForm]: ...
     @property
     def reference_sets(self) -> Sequence[ReferenceSet]: ...
 
@@ -192,7 +192,7 @@ class Logic(Protocol):
 
 
 @runtime_checkable
-class HasSubstrate(Protocol):
+class NumberedContent(Protocol):
     """Content that keeps its concepts by number.
 
     Attributes:

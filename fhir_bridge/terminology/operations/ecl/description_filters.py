@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import lru_cache
 
+from fhir_bridge.terminology.ecl_evaluation_set import DescriptionForm
+from fhir_bridge.terminology.operations.ecl.concept_sets import ConceptSet, both, numbers
 from fhir_bridge.terminology.operations.ecl.filter_model import (
     Active,
     Coded,
@@ -17,22 +19,20 @@ from fhir_bridge.terminology.operations.ecl.filter_model import (
     Timed,
 )
 from fhir_bridge.terminology.operations.ecl.filtering import Filter, timed
-from fhir_bridge.terminology.operations.ecl.marks import Marks, both, numbers
 from fhir_bridge.terminology.operations.ecl.selection import Selection, chosen
 from fhir_bridge.terminology.operations.ecl.terms import matcher, search_words
 from fhir_bridge.terminology.operations.ecl.work import Steps, Work
-from fhir_bridge.terminology.substrate import DescriptionKind
 
 __all__ = ["Described"]
 
 Bind = Callable[[Constraint], Selection]
-_OfKind = Callable[[DescriptionKind], bool]
+_FormTest = Callable[[DescriptionForm], bool]
 
 
 class Described(Filter):
     """The filter. What it asks of the kind of a description is decided once for each kind."""
 
-    def __init__(self, work: Work, asked: DescriptionFilter, bind: Bind) -> None:
+    def __init__(self, work: Work, description_filter: DescriptionFilter, bind: Bind) -> None:
         """The filter.
 
         Args:
@@ -42,25 +42,31 @@ class Described(Filter):
             EclError: the code system does not keep what is asked for.
         """
         super().__init__(work)
-        conditions = asked.conditions
+        conditions = description_filter.conditions
         self._of_kind = [
-            _of_kind(work, one, bind) for one in conditions if not isinstance(one, Term | Identified)
+            _form_test(work, condition, bind)
+            for condition in conditions
+            if not isinstance(condition, Term | Identified)
         ]
-        self._only_active = all(one.value is True for one in conditions if isinstance(one, Active))
-        if not any(isinstance(one, Active) for one in conditions):
+        self._only_active = all(
+            condition.value is True for condition in conditions if isinstance(condition, Active)
+        )
+        if not any(isinstance(condition, Active) for condition in conditions):
             self._of_kind.append(lambda kind: kind.active)
         self._kinds: dict[int, bool] = {}
-        self._ids = [one for one in conditions if isinstance(one, Identified)]
-        for one in self._ids:
-            work.needs("ids of descriptions", one.offset)
-        self._terms = [one for one in conditions if isinstance(one, Term)]
-        self._matchers = [([matcher(term) for term in one.terms], one.negated) for one in self._terms]
+        self._ids = [condition for condition in conditions if isinstance(condition, Identified)]
+        for condition in self._ids:
+            work.needs("ids of descriptions", condition.offset)
+        self._terms = [condition for condition in conditions if isinstance(condition, Term)]
+        self._matchers = [
+            ([matcher(term) for term in condition.terms], condition.negated) for condition in self._terms
+        ]
 
     def passes(self, number: int, steps: Steps) -> bool:
         steps.take()
         logic = self.work.logic
         if not self._matchers:
-            return any(self._fits(*one) for one in logic.description_kinds(number))
+            return any(self._fits(*description_kind) for description_kind in logic.description_kinds(number))
         return any(
             self._fits(identity, kind) and self._matches(term)
             for identity, kind, term in logic.descriptions(number)
@@ -69,18 +75,18 @@ class Described(Filter):
     def _fits(self, identity: str, kind: int) -> bool:
         fits = self._kinds.get(kind)
         if fits is None:
-            found = self.work.logic.kinds[kind]
-            fits = self._kinds[kind] = all(condition(found) for condition in self._of_kind)
-        return fits and all((identity in one.ids) != one.negated for one in self._ids)
+            result = self.work.logic.kinds[kind]
+            fits = self._kinds[kind] = all(condition(result) for condition in self._of_kind)
+        return fits and all((identity in item.ids) != item.negated for item in self._ids)
 
     def _matches(self, term: str) -> bool:
         return all(any(matches(term) for matches in some) != negated for some, negated in self._matchers)
 
-    def select(self, of: Marks) -> Marks:
-        for one in self._terms:
-            found = self._by_index(one)
-            if found is not None:
-                of = both(of, found)
+    def select(self, of: ConceptSet) -> ConceptSet:
+        for term in self._terms:
+            result = self._by_index(term)
+            if result is not None:
+                of = both(of, result)
         passed = self.work.empty()
         steps = self.work.steps
         for number in numbers(of):
@@ -88,22 +94,22 @@ class Described(Filter):
                 passed[number] = 1
         return passed
 
-    def _by_index(self, term: Term) -> Marks | None:
+    def _by_index(self, term: Term) -> ConceptSet | None:
         """At least the concepts with one of the terms; None where the index of active descriptions can't tell."""
         if term.negated or not self._only_active:
             return None
-        found = self.work.empty()
-        for one in term.terms:
-            words = search_words(one)
+        result = self.work.empty()
+        for item in term.terms:
+            words = search_words(item)
             described = None if words is None else self.work.logic.described(words)
             if described is None:
                 return None
             for number in self.work.watched(described):
-                found[number] = 1
-        return found
+                result[number] = 1
+        return result
 
 
-def _of_kind(work: Work, condition: Language | Coded | Dialect | Timed | Active, bind: Bind) -> _OfKind:
+def _form_test(work: Work, condition: Language | Coded | Dialect | Timed | Active, bind: Bind) -> _FormTest:
     """What a condition asks of the kind of a description."""
     if isinstance(condition, Language):
         wanted, negated = condition.codes, condition.negated
@@ -112,8 +118,10 @@ def _of_kind(work: Work, condition: Language | Coded | Dialect | Timed | Active,
         return _coded(work, condition, bind(condition.value))
     if isinstance(condition, Dialect):
         work.needs("dialects of descriptions", condition.offset)
-        choices = [(_named(bind(one.reference_sets)), one.acceptability) for one in condition.choices]
-        return lambda kind: any(_accepted(kind, *one) for one in choices) != condition.negated
+        choices = [
+            (_named(bind(choice.reference_sets)), choice.acceptability) for choice in condition.choices
+        ]
+        return lambda kind: any(_accepted(kind, *choice) for choice in choices) != condition.negated
     if isinstance(condition, Timed):
         work.needs("effective times of descriptions", condition.offset)
         return lambda kind: timed(condition, kind.time or "")
@@ -122,13 +130,13 @@ def _of_kind(work: Work, condition: Language | Coded | Dialect | Timed | Active,
     return lambda kind: condition.value is None or kind.active == condition.value
 
 
-def _coded(work: Work, condition: Coded, value: Selection) -> _OfKind:
+def _coded(work: Work, condition: Coded, value: Selection) -> _FormTest:
     of_type = condition.field == "typeId"
     if not of_type:
         work.needs("modules of descriptions", condition.offset)
     wanted = _named(value)
 
-    def fits(kind: DescriptionKind) -> bool:
+    def fits(kind: DescriptionForm) -> bool:
         code = kind.type if of_type else kind.module
         return (code is not None and wanted(code)) != condition.negated
 
@@ -141,7 +149,7 @@ def _named(selection: Selection) -> Callable[[str], bool]:
 
 
 def _accepted(
-    kind: DescriptionKind, sets: Callable[[str], bool], acceptability: frozenset[str] | None
+    kind: DescriptionForm, sets: Callable[[str], bool], acceptability: frozenset[str] | None
 ) -> bool:
     return any(
         sets(refset) and (acceptability is None or accepted in acceptability)

@@ -14,14 +14,14 @@ _PART = 4
 class Query:
     """What somebody wrote, ready to be compared with many names."""
 
-    def __init__(self, asked: Sequence[str], rarity: Callable[[str], float]) -> None:
+    def __init__(self, requested: Sequence[str], rarity: Callable[[str], float]) -> None:
         """Prepare.
 
         Args:
-            asked: folded words, see `folding.words`.
+            requested: folded words, see `folding.words`.
             rarity: how much a word tells, from 0 to 1.
         """
-        self._asked = tuple(dict.fromkeys(asked))
+        self._asked = tuple(dict.fromkeys(requested))
         self._rarity = rarity
         self._weights = {word: 0.1 + rarity(word) for word in self._asked}
         self._total = sum(self._weights.values())
@@ -32,7 +32,7 @@ class Query:
             return 0.0
         there = dict.fromkeys(name)
         used: set[str] = set()
-        held = 0.0
+        shared = 0.0
         for word in self._asked:
             best, which = 0.0, ""
             if word in there:
@@ -45,22 +45,22 @@ class Query:
             parts = [other for other in there if len(other) >= _PART and other in word] if best < 1.0 else []
             joined = 0.95 * min(1.0, sum(map(len, parts)) / len(word))
             if len(parts) > 1 and joined > best:  # "Serumglukose" for "Glukose im Serum"
-                held += joined * self._weights[word]
+                shared += joined * self._weights[word]
                 used.update(parts)
             elif best >= _NEAR_ENOUGH:
-                held += best * self._weights[word]
+                shared += best * self._weights[word]
                 used.add(which)
-        coverage = held / self._total
+        coverage = shared / self._total
         rest = sum(self._weight(word) for word in there if word not in used)
-        told = sum(self._weight(word) for word in used)
-        tightness = told / (told + rest) if told else 0.0
+        weight = sum(self._weight(word) for word in used)
+        tightness = weight / (weight + rest) if weight else 0.0
         return coverage * (0.75 + 0.25 * tightness)
 
     def _weight(self, word: str) -> float:
-        found = self._weights.get(word)
-        if found is None:
-            found = self._weights[word] = 0.1 + self._rarity(word)
-        return found
+        weight = self._weights.get(word)
+        if weight is None:
+            weight = self._weights[word] = 0.1 + self._rarity(word)
+        return weight
 
 
 @lru_cache(maxsize=20_000)

@@ -48,20 +48,20 @@ def alike_by_features(
     if not left or not right:
         return []
     owners: dict[Hashable, list[int]] = {}
-    for number, told in enumerate(theirs):
-        for feature in told:
+    for number, details in enumerate(theirs):
+        for feature in details:
             owners.setdefault(feature, []).append(number)
     limit = max(_COMMON, 4_000_000 // (len(left) * len(right)))
     scored = []
-    for number, told in enumerate(ours):
+    for number, details in enumerate(ours):
         shared: Counter[int] = Counter()
-        for feature in told:
+        for feature in details:
             holders = owners.get(feature, ())
             if len(holders) <= limit:
                 shared.update(holders)
         mine = about(left[number])
         for other, count in shared.most_common(_COMMON):
-            score = 2 * count / (len(told) + len(theirs[other]))
+            score = 2 * count / (len(details) + len(theirs[other]))
             yours = about(right[other])
             same = mine is not None and mine == yours
             if score >= _ENOUGH or same:
@@ -93,12 +93,12 @@ def alike_by_features(
 
 def features(item: Any, read: Reader) -> set[Hashable]:
     """The leaves of an item with their paths, list positions aside."""
-    found: set[Hashable] = set()
+    results: set[Hashable] = set()
     for feature in _leaves(item, "", read):
-        found.add(feature)
-        if len(found) >= _MOST_FEATURES:
+        results.add(feature)
+        if len(results) >= _MOST_FEATURES:
             break
-    return found
+    return results
 
 
 def _leaves(value: Any, path: str, read: Reader) -> Iterator[Hashable]:
@@ -129,9 +129,9 @@ def longest_rising(numbers: Sequence[int]) -> list[int]:
             ends.append(position)
         else:
             ends[low] = position
-    found = []
+    results = []
     position = ends[-1] if ends else -1
     while position >= 0:
-        found.append(position)
+        results.append(position)
         position = before[position]
-    return found[::-1]
+    return results[::-1]

@@ -12,33 +12,33 @@ from fhir_bridge.fhir.definitions.compact import CORE
 __all__ = [
     "ANY",
     "SYSTEM",
-    "Kind",
+    "FhirType",
     "Step",
-    "element_kind",
-    "kind_at",
-    "kind_of",
-    "kind_of_value",
-    "system_kind",
+    "element_type",
+    "r4_type",
+    "r4_type_at",
+    "system_type",
+    "type_of_value",
 ]
 
-Step = tuple[str, str | None, "Kind"]
+Step = tuple[str, str | None, "FhirType"]
 """JSON name of an element, name of its companion (`_birthDate`) where it is primitive, and the kind it leads to."""
 
 
-class Kind:
+class FhirType:
     """A type: one of R4's, an element with children of its own (a backbone), or one of FHIRPath's `System`.
 
     Attributes:
         name: type name without namespace (`HumanName`, `BackboneElement`, `Integer`).
         system: it belongs to the namespace System.
         primitive: its JSON is no object.
-        place: where the definitions describe its children: (type name, element id); None for System's.
+        defined_at: where the definitions describe its children: (type name, element id); None for System's.
     """
 
-    def __init__(self, name: str, *, system: bool = False, place: tuple[str, str] | None = None) -> None:
+    def __init__(self, name: str, *, system: bool = False, defined_at: tuple[str, str] | None = None) -> None:
         self.name = name
         self.system = system
-        self.place = place
+        self.defined_at = defined_at
         self.primitive = system or definitions.is_primitive(name)
 
     def __repr__(self) -> str:
@@ -64,13 +64,13 @@ class Kind:
         """Names of the types it specializes, nearest first."""
         if self.system:
             return ()
-        found: list[str] = []
+        results: list[str] = []
         definition = definitions.find_type(self.name)
         while definition is not None and definition.base:
             base = definition.base.removeprefix(CORE)
-            found.append(base)
+            results.append(base)
             definition = definitions.find_type(base)
-        return tuple(found)
+        return tuple(results)
 
     def is_a(self, name: str) -> bool:
         """Whether it is the FHIR type of this name, or specializes it."""
@@ -79,27 +79,27 @@ class Kind:
     @cached_property
     def steps(self) -> Mapping[str, tuple[Step, ...]]:
         """By element name as FHIRPath writes it (`value`): the JSON properties that hold it."""
-        if self.place is None:
+        if self.defined_at is None:
             return _TYPE_INFO_STEPS if self is TYPE_INFO else {}
-        definition = definitions.find_type(self.place[0])
+        definition = definitions.find_type(self.defined_at[0])
         if definition is None:
             return {}
-        found: dict[str, tuple[Step, ...]] = {}
-        for element in definition.children(self.place[1]):
+        results: dict[str, tuple[Step, ...]] = {}
+        for element in definition.children(self.defined_at[1]):
             name = element.name.removesuffix("[x]")
             if self.primitive and name == "value":
                 continue
             steps: list[Step] = []
             for json_name, code in element.json_names.items():
-                kind = element_kind(definition, element, code)
+                kind = element_type(definition, element, code)
                 steps.append(
                     (json_name, "_" + json_name if kind.primitive and code != "xhtml" else None, kind)
                 )
-            found[name] = tuple(steps)
-        return found
+            results[name] = tuple(steps)
+        return results
 
     @cached_property
-    def json_steps(self) -> Mapping[str, tuple[str, str | None, Kind]]:
+    def json_steps(self) -> Mapping[str, tuple[str, str | None, FhirType]]:
         """By JSON property name: element name, companion, kind."""
         return {
             json_name: (name, shadow, kind)
@@ -110,68 +110,68 @@ class Kind:
     @cached_property
     def lists(self) -> frozenset[str]:
         """JSON names of the elements that are arrays."""
-        definition = definitions.find_type(self.place[0]) if self.place else None
-        if definition is None or self.place is None:
+        definition = definitions.find_type(self.defined_at[0]) if self.defined_at else None
+        if definition is None or self.defined_at is None:
             return frozenset()
         return frozenset(
-            name for e in definition.children(self.place[1]) if e.is_list for name in e.json_names
+            name for e in definition.children(self.defined_at[1]) if e.is_list for name in e.json_names
         )
 
 
 @lru_cache(maxsize=4096)
-def kind_of(name: str) -> Kind | None:
+def r4_type(name: str) -> FhirType | None:
     """The kind of a FHIR type, or of an element with children by its id (`Observation.component`); None if unknown."""
     head, _, rest = name.partition(".")
     definition = definitions.find_type(head)
     if definition is None:
         return None
     if not rest:
-        return Kind(name, place=(name, name))
+        return FhirType(name, defined_at=(name, name))
     element = definition.element(name)
     if element is None:
         return None
-    return element_kind(definition, element, next(iter(element.json_names.values())))
+    return element_type(definition, element, next(iter(element.json_names.values())))
 
 
 @lru_cache(maxsize=8192)
-def kind_at(path: str, code: str | None = None) -> Kind:
+def r4_type_at(path: str, code: str | None = None) -> FhirType:
     """The kind of the values at the path of an element, which may lead into data types (`Observation.code.coding`).
 
     Args:
         code: the type, where the element has several; without it they are of any type, and tell theirs if they can.
     """
     head, *rest = path.split(".")
-    found = kind_of(head)
+    result = r4_type(head)
     for name in rest:
-        if found is None:
+        if result is None:
             return ANY
-        steps = found.steps.get(name.removesuffix("[x]"), ())
+        steps = result.steps.get(name.removesuffix("[x]"), ())
         chosen = [step for step in steps if code is None or name is not rest[-1] or step[2].name == code]
-        found = chosen[0][2] if len(chosen) == 1 else None
-    if found is None and code is not None:
-        return kind_of(code) or ANY
-    return found or ANY
+        result = chosen[0][2] if len(chosen) == 1 else None
+    if result is None and code is not None:
+        return r4_type(code) or ANY
+    return result or ANY
 
 
-def element_kind(definition: definitions.TypeDefinition, element: definitions.Element, code: str) -> Kind:
+def element_type(definition: definitions.TypeDefinition, element: definitions.Element, code: str) -> FhirType:
     """The kind of an element's values of this type."""
     if element.content_reference is not None:
         return _backbone(definition.name, element.content_reference, "BackboneElement")
     if definition.children(element.id):
         return _backbone(definition.name, element.id, code)
-    return kind_of(code) or ANY
+    return r4_type(code) or ANY
 
 
 @cache
-def _backbone(type_name: str, element_id: str, code: str) -> Kind:
-    return Kind(code, place=(type_name, element_id))
+def _backbone(type_name: str, element_id: str, code: str) -> FhirType:
+    return FhirType(code, defined_at=(type_name, element_id))
 
 
-def kind_of_value(value: Any) -> Kind:
+def type_of_value(value: Any) -> FhirType:
     """The kind a JSON value has by itself: a resource by its resourceType, a primitive by its JSON kind."""
     if isinstance(value, dict):
         named = value.get("resourceType")
-        return (kind_of(named) if isinstance(named, str) and "." not in named else None) or ANY
+        return (r4_type(named) if isinstance(named, str) and "." not in named else None) or ANY
     return SYSTEM[
         "Boolean"
         if isinstance(value, bool)
@@ -184,15 +184,15 @@ def kind_of_value(value: Any) -> Kind:
 
 
 SYSTEM = {
-    name: Kind(name, system=True)
+    name: FhirType(name, system=True)
     for name in ("Boolean", "String", "Integer", "Decimal", "Date", "DateTime", "Time", "Quantity")
 }
 """FHIRPath's own types (N1 §2)."""
 
-TYPE_INFO = Kind("ClassInfo", system=True)
+TYPE_INFO = FhirType("ClassInfo", system=True)
 """What `type()` gives (N1 §10.2)."""
 
-ANY = Kind("Any", place=None)
+ANY = FhirType("Any", defined_at=None)
 """A value whose type nobody told: elements are found by their JSON names."""
 
 _TYPE_INFO_STEPS: Mapping[str, tuple[Step, ...]] = {
@@ -200,6 +200,6 @@ _TYPE_INFO_STEPS: Mapping[str, tuple[Step, ...]] = {
 }
 
 
-def system_kind(name: str) -> Kind:
+def system_type(name: str) -> FhirType:
     """A System type by name."""
     return SYSTEM[name]

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import compress
 
-__all__ = ["Bits", "Marks", "both", "merge", "numbers", "without"]
+__all__ = ["Bits", "ConceptSet", "both", "merge", "numbers", "without"]
 
-Marks = bytearray
+ConceptSet = bytearray
 """A set of concepts: at each number 1 where it is in, 0 where not."""
 
 _SPARSE = 20
@@ -19,45 +19,45 @@ _FEW = 500
 _DIGITS = bytes.maketrans(b"\0\1", b"01")
 
 
-def numbers(marks: Marks) -> Iterator[int]:
+def numbers(marks: ConceptSet) -> Iterator[int]:
     """The numbers that are in, rising."""
     if marks.count(1) * _SPARSE > len(marks):
         return compress(range(len(marks)), marks)
     return _sought(marks)
 
 
-def _sought(marks: Marks) -> Iterator[int]:
+def _sought(marks: ConceptSet) -> Iterator[int]:
     at = marks.find(1)
     while at >= 0:
         yield at
         at = marks.find(1, at + 1)
 
 
-def both(one: Marks, other: Marks) -> Marks:
+def both(item: ConceptSet, other: ConceptSet) -> ConceptSet:
     """What is in both."""
-    found = int.from_bytes(one, "little") & int.from_bytes(other, "little")
-    return Marks(found.to_bytes(len(one), "little"))
+    result = int.from_bytes(item, "little") & int.from_bytes(other, "little")
+    return ConceptSet(result.to_bytes(len(item), "little"))
 
 
-def without(one: Marks, other: Marks) -> Marks:
+def without(item: ConceptSet, other: ConceptSet) -> ConceptSet:
     """What is in the one and not in the other."""
-    left = int.from_bytes(one, "little")
-    found = left & ~int.from_bytes(other, "little")
-    return Marks(found.to_bytes(len(one), "little"))
+    left = int.from_bytes(item, "little")
+    result = left & ~int.from_bytes(other, "little")
+    return ConceptSet(result.to_bytes(len(item), "little"))
 
 
-def merge(into: Marks, other: Marks) -> None:
+def merge(into: ConceptSet, other: ConceptSet) -> None:
     """Add what is in the other."""
-    found = int.from_bytes(into, "little") | int.from_bytes(other, "little")
-    into[:] = found.to_bytes(len(into), "little")
+    result = int.from_bytes(into, "little") | int.from_bytes(other, "little")
+    into[:] = result.to_bytes(len(into), "little")
 
 
 class Bits:
-    """A set of concepts to be kept, an eighth as large as `Marks`."""
+    """A set of concepts to be kept, an eighth as large as `ConceptSet`."""
 
     __slots__ = ("_bits", "_few")
 
-    def __init__(self, marks: Marks) -> None:
+    def __init__(self, marks: ConceptSet) -> None:
         bits = int(marks[::-1].translate(_DIGITS), 2) if marks else 0
         self._bits = bits.to_bytes(len(marks) // 8 + 1, "little")
         self._few = tuple(numbers(marks)) if marks.count(1) <= _FEW else None

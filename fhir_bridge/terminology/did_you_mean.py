@@ -22,41 +22,41 @@ def near_codes(
 ) -> list[str]:
     """Codes that differ by one slip of the pen (a character missing, doubled, wrong or exchanged with the next), then
     those that are called just as the code or display says. As fast for a large code system as for a small one."""
-    found: dict[str, None] = {}
+    results: dict[str, None] = {}
     if isinstance(content, GrammarContent):
         return []  # what is one slip away is well formed too, and means something else
     if len(code) <= _LONGEST:
         for written in _slips(code):
             right = content.find(written)
             if right is not None and is_well_formed(content.url, right):
-                found[right] = None
-                if len(found) == limit:
-                    return list(found)
+                results[right] = None
+                if len(results) == limit:
+                    return list(results)
     for text in (display, code):
         if text and len(text) > 2 and not text.isdigit():
             named = tuple(words(text))
             called = (
-                one
-                for one in content.search(text, limit)
-                if tuple(words(content.display(one) or "")) == named
+                item
+                for item in content.search(text, limit)
+                if tuple(words(content.display(item) or "")) == named
             )
-            found.update(dict.fromkeys(called))
-    return list(found)[:limit]
+            results.update(dict.fromkeys(called))
+    return list(results)[:limit]
 
 
 def did_you_mean(content: CodeSystemContent, codes: Sequence[str]) -> str:
     """`"a" (Display of a) or "b"`."""
-    told = []
+    names = []
     for code in codes:
         display = content.display(code)
-        told.append(f'"{code}"' + (f" ({display})" if display else ""))
-    return " or ".join(told)
+        names.append(f'"{code}"' + (f" ({display})" if display else ""))
+    return " or ".join(names)
 
 
 def near_names(names: Sequence[str], name: str, limit: int = 1) -> list[str]:
     """The names that are written most alike: those that end alike first, for urls mostly begin alike."""
     tail = name.rstrip("/").rpartition("/")[2].casefold()
-    same = [one for one in names if tail and one.rpartition("/")[2].casefold() == tail]
+    same = [item for item in names if tail and item.rpartition("/")[2].casefold() == tail]
     return (same or difflib.get_close_matches(name, names, limit, 0.8))[:limit]
 
 
@@ -71,9 +71,9 @@ def _slips(code: str) -> Iterator[str]:
     if len(code) < _SHORTEST:
         return
     kinds = ["0123456789"]
-    if any(one.isupper() for one in code):
+    if any(item.isupper() for item in code):
         kinds.append("ABCDEFGHIJKLMNOPQRSTUVWXYZ")
-    if any(one.islower() for one in code):
+    if any(item.islower() for item in code):
         kinds.append("abcdefghijklmnopqrstuvwxyz")
     letters = "".join(kinds) + "-._"
     for at in range(len(code) - 1):

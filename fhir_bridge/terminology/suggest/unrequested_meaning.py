@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-__all__ = ["unasked"]
+__all__ = ["unrequested_meaning"]
 
 _UNASKED: dict[str, float] = {
     "sequela": 0.5,
@@ -67,18 +67,18 @@ _CONTRARY = 0.75
 """For `with complications` where a name says `without`."""
 
 
-def unasked(asked: Collection[str], found: Collection[str]) -> float:
+def unrequested_meaning(requested: Collection[str], results: Collection[str]) -> float:
     """How much less (or a little more) a name fits for what it says that was not asked.
 
     Args:
-        asked: words of the local name, in English.
-        found: words of the concept's name.
+        requested: words of the local name, in English.
+        results: words of the concept's name.
     """
-    factor = _PLAIN if "unspecified" in found and "unspecified" not in asked else 1.0
-    for word in set(found):
-        if word in _UNASKED and word not in asked:
+    factor = _PLAIN if "unspecified" in results and "unspecified" not in requested else 1.0
+    for word in set(results):
+        if word in _UNASKED and word not in requested:
             factor *= _UNASKED[word]
-    if "without" in asked and "with" in found and "without" not in found:
+    if "without" in requested and "with" in results and "without" not in results:
         factor *= _CONTRARY
-    side = _SIDES.intersection(asked)
-    return factor * _OTHER_SIDE if side and _SIDES.intersection(found) - side else factor
+    side = _SIDES.intersection(requested)
+    return factor * _OTHER_SIDE if side and _SIDES.intersection(results) - side else factor
