@@ -179,6 +179,8 @@ class Dictionaries:
 
     def remember_keys(self, keys: Mapping[tuple[str, str], int]) -> None:
         """Keep numbers of rows that were found in the database: most writes name a patient that others named before."""
+        if len(keys) > MOST_KEPT:
+            return
         if len(self._resources) + len(keys) > MOST_KEPT:
             self._resources.clear()
         self._resources.update(keys)
