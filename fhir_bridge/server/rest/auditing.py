@@ -10,7 +10,7 @@ from fhir_bridge.fhir.serialization import loads
 from fhir_bridge.governance import audit
 from fhir_bridge.server.rest.call import Call
 from fhir_bridge.storage import Stored
-from fhir_bridge.storage.breathing import LARGE_BYTES
+from fhir_bridge.storage.breathing import LARGE_BYTES, beside, is_large
 
 __all__ = [
     "MANY",
@@ -88,10 +88,10 @@ async def write_events(
 ) -> list[dict[str, Any]]:
     """One event for each patient whom a write is about (`audit.shared`); a deletion goes by what it took away."""
     kind, _, identity = reference.partition("/")
-    if resource is None:
-        patients = [*await call.services.store.owners(kind, identity)]
-    else:
-        patients = patients_of({**resource, "id": identity})
-    return [
-        audit.write(context, interaction, reference, patient=patient) for patient in audit.shared(patients)
-    ]
+    gone = [*await call.services.store.owners(kind, identity)] if resource is None else []
+
+    def events() -> list[dict[str, Any]]:
+        patients = gone if resource is None else patients_of({**resource, "id": identity})
+        return [audit.write(context, interaction, reference, patient=some) for some in audit.shared(patients)]
+
+    return await beside(len(gone) > MANY or is_large(resource), events)
