@@ -289,11 +289,11 @@ async def find_keys(connection: AsyncConnection, identities: Sequence[Identity])
     found: dict[Identity, int] = {}
     for some in _in_parts(identities):
         rows = await connection.execute(
-            "SELECT r.type, r.id, r.key FROM unnest(%s::text[], %s::text[]) AS w (type, id)"
+            "SELECT w.number, r.key FROM unnest(%s::text[], %s::text[]) WITH ORDINALITY AS w (type, id, number)"
             " JOIN resource r ON r.type = w.type AND r.id = w.id",
             ([pair[0] for pair in some], [pair[1] for pair in some]),
         )
-        found.update(((row[0], row[1]), row[2]) for row in await rows.fetchall())
+        found.update((some[number - 1], key) for number, key in await rows.fetchall())
     return found
 
 
