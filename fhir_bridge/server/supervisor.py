@@ -60,9 +60,13 @@ class Supervisor:
     Args:
         children: what runs.
         grace: seconds that they have to end after SIGTERM, before they are killed.
+        on_ready: called once, when all essential ones have reported that they are ready.
     """
 
-    def __init__(self, children: Sequence[Child], *, grace: float) -> None:
+    def __init__(
+        self, children: Sequence[Child], *, grace: float, on_ready: Callable[[], object] | None = None
+    ) -> None:
+        self._on_ready = on_ready
         self._children = list(children)
         self._grace = grace
         self._stopping = threading.Event()
@@ -114,12 +118,14 @@ class Supervisor:
                 self._start(child)
         return 0
 
-    @staticmethod
-    def _report(child: Child) -> None:
+    def _report(self, child: Child) -> None:
         assert child.ready is not None
         try:
             child.ready.recv()
             child.was_ready = True
+            if self._on_ready is not None and all(one.was_ready for one in self._children if one.essential):
+                self._on_ready()
+                self._on_ready = None
         except EOFError:  # it ended before
             pass
         child.ready.close()

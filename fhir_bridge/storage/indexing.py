@@ -193,21 +193,35 @@ async def identify(
     parameters, systems, labels, identities = await beside(many, partial(_named, items))
     await dictionaries.allocate(parameters=parameters, systems=systems, labels=labels)
     keys = dict(zip(fresh, await dictionaries.new_keys(len(fresh)), strict=True)) if fresh else {}
-    keys.update(dictionaries.known_keys(identities - keys.keys()))
-    wanted = sorted(identities - keys.keys())
+    wanted = await beside(many, partial(_unknown, dictionaries, identities, keys))
     if not wanted:
         return keys
     async with pool.connection() as connection:
         found = await find_keys(connection, wanted)
         dictionaries.remember_keys(found)
         keys.update(found)
-        missing = [pair for pair in wanted if pair not in keys]
+        missing = await beside(many, lambda: [pair for pair in wanted if pair not in keys])
         if missing:
             async with connection.transaction():
                 await connection.execute("SET LOCAL synchronous_commit = off")
                 await _make_rows(connection, missing)
             keys.update(await find_keys(connection, missing))
     return keys
+
+
+def _unknown(
+    dictionaries: Dictionaries, identities: set[Identity], keys: dict[Identity, int]
+) -> list[Identity]:
+    """What is neither in `keys` nor in memory, in order; what is in memory is put into `keys`.
+
+    Sorted type by type: the interpreter compares texts far faster than pairs, and lets nobody else run meanwhile.
+    """
+    keys.update(dictionaries.known_keys(pair for pair in identities if pair not in keys))
+    of_type: dict[str, list[str]] = {}
+    for kind, identity in identities:
+        if (kind, identity) not in keys:
+            of_type.setdefault(kind, []).append(identity)
+    return [(kind, identity) for kind in sorted(of_type) for identity in sorted(of_type[kind])]
 
 
 async def identify_within(
@@ -275,11 +289,11 @@ async def find_keys(connection: AsyncConnection, identities: Sequence[Identity])
     found: dict[Identity, int] = {}
     for some in _in_parts(identities):
         rows = await connection.execute(
-            "SELECT r.type, r.id, r.key FROM unnest(%s::text[], %s::text[]) AS w (type, id)"
+            "SELECT w.number, r.key FROM unnest(%s::text[], %s::text[]) WITH ORDINALITY AS w (type, id, number)"
             " JOIN resource r ON r.type = w.type AND r.id = w.id",
             ([pair[0] for pair in some], [pair[1] for pair in some]),
         )
-        found.update(((row[0], row[1]), row[2]) for row in await rows.fetchall())
+        found.update((some[number - 1], key) for number, key in await rows.fetchall())
     return found
 
 

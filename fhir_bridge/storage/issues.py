@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fhir_bridge.fhir.implicit_rules import IMPLICIT_RULES
 from fhir_bridge.fhir.issues import IssueCode, declare
 
 __all__ = ["CODES"]
@@ -201,13 +202,7 @@ CODES = declare(
         "What the record said before stays. Load its parts again, or use the program that stored them.",
         "exception",
     ),
-    IssueCode(
-        "FB-STORE-023",
-        "error",
-        "The resource follows rules that are not known here",
-        "Send the resource without implicitRules, in the meaning that R4 itself gives its elements.",
-        "not-supported",
-    ),
+    IMPLICIT_RULES,
     IssueCode(
         "FB-STORE-022",
         "error",

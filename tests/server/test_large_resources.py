@@ -7,11 +7,14 @@ import contextlib
 import gc
 from typing import Any
 
+import psycopg
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fhir_bridge.fhir.access import EVERYTHING
 from fhir_bridge.fhir.search.entries import BoundedEntries
+from fhir_bridge.governance import audit
 from fhir_bridge.server.rest import checks, owned
 from fhir_bridge.storage import breathing, indexing, transactions, versions, writing
 from fhir_bridge.storage.breathing import is_large
@@ -164,6 +167,39 @@ def test_a_refused_write_leaves_nothing_of_its_content_in_memory(
         assert left == []
     finally:
         gc.enable()
+
+
+def test_a_resource_about_very_many_patients_leaves_few_events_and_small_statements(
+    hospital: Hospital, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a Group of 100,000 each read and write left as many AuditEvents, and its statements held up all others."""
+    asked: list[int] = []
+    execute = psycopg.AsyncConnection.execute
+
+    async def noted(connection: Any, query: Any, values: Any = None, **options: Any) -> Any:
+        asked.extend(len(value) for value in values or () if isinstance(value, list))
+        return await execute(connection, query, values, **options)
+
+    for module, name in ((indexing, "NAMED_AT_ONCE"), (audit, "MOST_EVENTS")):
+        monkeypatch.setattr(module, name, 20)
+    monkeypatch.setattr(audit, "TOGETHER", 10)
+    monkeypatch.setattr(psycopg.AsyncConnection, "execute", noted)
+    token = hospital.token("user/*.cruds", patient=None)
+    members = [{"entity": {"reference": f"Patient/of-group-{number}"}} for number in range(95)]
+    body = {"resourceType": "Group", "type": "person", "actual": True, "member": members}
+    answer = hospital.http.post("/fhir/Group", json=body, headers=token)
+    assert answer.status_code == 201
+    assert max(asked) <= 20
+    group = f"Group/{answer.json()['id']}"
+    assert hospital.http.get(f"/fhir/{group}", headers=token).status_code == 200
+    hospital.run(hospital.services.audit.flush)
+    page = hospital.run(hospital.services.store.search, "AuditEvent", [("entity", group)], EVERYTHING)
+    assert len(page.entries) == 10 + 10
+    last = [("patient", "Patient/of-group-94"), ("entity", group)]
+    page = hospital.run(hospital.services.store.search, "AuditEvent", last, EVERYTHING)
+    assert len(page.entries) == 1 + 1
+    found = hospital.http.get("/fhir/Group?member=Patient/of-group-94", headers=token).json()
+    assert [entry["resource"]["id"] for entry in found["entry"]] == [answer.json()["id"]]
 
 
 def is_name(value: Any) -> bool:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import partial
 from typing import Any
 
 from fhir_bridge.fhir.record import OTHER_PERSON, owners_of
 from fhir_bridge.fhir.serialization import loads
 from fhir_bridge.governance import audit
+from fhir_bridge.server.audit_log import BATCH
 from fhir_bridge.server.rest.call import Call
 from fhir_bridge.storage import Stored
-from fhir_bridge.storage.breathing import LARGE_BYTES
+from fhir_bridge.storage.breathing import LARGE_BYTES, beside, is_large
 
 __all__ = [
     "MANY",
@@ -19,7 +21,6 @@ __all__ = [
     "audit_search",
     "audit_write",
     "patients_of",
-    "write_events",
 ]
 
 MANY = 20
@@ -74,24 +75,24 @@ async def audit_operation(call: Call) -> None:
 async def audit_write(
     call: Call, interaction: audit.Write, reference: str, resource: dict[str, Any] | None
 ) -> None:
-    """Something was stored; recorded before the answer goes out."""
-    events = await write_events(call, call.audit_context(), interaction, reference, resource)
-    await call.services.audit.first(lambda: events, heavy=len(events) if len(events) > MANY else 0)
+    """Something was stored; recorded before the answer goes out.
 
-
-async def write_events(
-    call: Call,
-    context: audit.Context,
-    interaction: audit.Write,
-    reference: str,
-    resource: dict[str, Any] | None,
-) -> list[dict[str, Any]]:
-    """One event for each patient whom a write is about (`audit.shared`); a deletion goes by what it took away."""
+    One event for each patient whom the write is about (`audit.shared`); a deletion goes by what it took away.
+    """
+    context = call.audit_context()
     kind, _, identity = reference.partition("/")
     if resource is None:
         patients = [*await call.services.store.owners(kind, identity)]
     else:
-        patients = patients_of({**resource, "id": identity})
-    return [
-        audit.write(context, interaction, reference, patient=patient) for patient in audit.shared(patients)
-    ]
+        patients = await beside(is_large(resource), partial(patients_of, {**resource, "id": identity}))
+    groups = audit.shared(patients)
+    for start in range(0, len(groups), BATCH):
+        some = groups[start : start + BATCH]
+        build = partial(_written, context, interaction, reference, some)
+        await call.services.audit.first(build, heavy=len(some) if len(groups) > MANY else 0)
+
+
+def _written(
+    context: audit.Context, interaction: audit.Write, reference: str, groups: Sequence[audit.Patients]
+) -> list[dict[str, Any]]:
+    return [audit.write(context, interaction, reference, patient=some) for some in groups]
