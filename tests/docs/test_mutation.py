@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from scripts.mutation import EQUIVALENT, LEAST, Result, changed_lines, report
+from scripts.mutation import LEAST, Result, changed_lines, report
 
 
 def test_modules_and_tests_of_the_mutation_tests_exist(repository: Path) -> None:
@@ -16,19 +16,6 @@ def test_modules_and_tests_of_the_mutation_tests_exist(repository: Path) -> None
     assert modules
     for path in (*modules, *tests):
         assert (repository / path.partition("::")[0]).is_file(), path
-
-
-def test_equivalent_mutants_are_of_lines_that_there_are(repository: Path) -> None:
-    settings = tomllib.loads((repository / "pyproject.toml").read_text("utf-8"))["tool"]["mutmut"]
-    lines = {
-        line.strip()
-        for path in settings["only_mutate"]
-        for line in (repository / path).read_text("utf-8").splitlines()
-    }
-    for (before, after), reason in EQUIVALENT.items():
-        assert before in lines, before
-        assert before != after
-        assert reason
 
 
 def test_a_survivor_is_listed_with_its_change_and_lowers_the_share() -> None:

@@ -239,13 +239,14 @@ def test_a_reference_to_what_no_package_defines_is_not_decided(member: Member) -
         assert found is None
 
 
-@pytest.mark.parametrize(("kind", "expected"), [("Library", True), ("Measure", False)])
-def test_a_canonical_leads_to_a_type_as_a_reference_does(member: Member, kind: str, expected: bool) -> None:
-    activity = {
-        "resourceType": "ActivityDefinition",
-        "status": "draft",
-        "library": [f"http://example.org/{kind}/1"],
-    }
+@pytest.mark.parametrize(
+    ("canonical", "expected"),
+    [("http://example.org/Library/1", True), ("http://example.org/Measure/1", False), (7, None)],
+)
+def test_a_canonical_leads_to_a_type_as_a_reference_does(
+    member: Member, canonical: Any, expected: bool | None
+) -> None:
+    activity = {"resourceType": "ActivityDefinition", "status": "draft", "library": [canonical]}
     found = member(
         activity,
         "ActivityDefinition.library",
@@ -318,6 +319,36 @@ def test_results_are_told_by_a_profile_of_a_version_or_by_the_type_alone(member:
             more=[heart],
         )
         assert found is expected, target
+
+
+def test_a_result_is_told_by_what_stands_in_the_resource_that_it_leads_to(member: Member) -> None:
+    heart = profile(
+        "Heart",
+        "Observation",
+        element("Observation.code", patternCodeableConcept=concept(LOINC, "6598-7")),
+        element("Observation.method", min=1),
+        element("Observation.value[x]", type=[{"code": "Quantity"}]),
+    )
+    method = {"method": {"text": "immunoassay"}}
+    text = {key: value for key, value in troponin().items() if key != "valueQuantity"} | {
+        "valueString": "high"
+    }
+    for kind, path, observation, expected in (
+        ("value", "resolve().code", troponin(), True),
+        ("value", "resolve().code", {**troponin(), "code": concept(LOINC, "2160-0")}, False),
+        ("exists", "resolve().method", {**troponin(), **method}, True),
+        ("exists", "resolve().method", troponin(), False),
+        ("type", "resolve().value", troponin(), True),
+        ("type", "resolve().value", text, False),
+    ):
+        found = member(
+            report({"reference": "#o"}, contained=[{**observation, "id": "o"}]),
+            "DiagnosticReport.result",
+            [(kind, path)],
+            type=[{"code": "Reference", "targetProfile": [heart["url"]]}],
+            more=[heart],
+        )
+        assert found is expected, (kind, path)
 
 
 # --- value and pattern --------------------------------------------------------------------------------------------
