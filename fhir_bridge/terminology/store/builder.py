@@ -242,7 +242,10 @@ class _System:
         if not len(hierarchy.number_of):
             return
         position = self.position
-        joined = f"CROSS JOIN concept c ON c.sys = x.sys AND c.key = x.key CROSS JOIN place{position} p ON p.seq = c.seq"
+        joined = (
+            "CROSS JOIN concept c ON c.sys = x.sys AND c.key = x.key"
+            f" CROSS JOIN place{position} p ON p.seq = c.seq"
+        )
         designations = _Grouped(
             self.staging.rows(
                 "SELECT p.number, x.value, x.language, x.use_system, x.use_code, x.use_display, x.extensions"
