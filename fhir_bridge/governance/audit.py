@@ -182,10 +182,10 @@ def search(
         "role": _coding(_ROLE, "24"),
         "query": base64.b64encode(query.encode()).decode(),
     }
-    found: list[str | None] = list(dict.fromkeys(patients))
+    results: list[str | None] = list(dict.fromkeys(patients))
     return [
         _event(context, interaction, "E", [asked, *_patient(patient)], outward=False)
-        for patient in found or [None]
+        for patient in results or [None]
     ]
 
 
