@@ -36,12 +36,12 @@ def make_files(folder: Path, instances: int, series: int, *, pixels: bool) -> No
     path.unlink()
     per_series = max(1, instances // series)
     for number in range(instances):
-        place = number // per_series
+        location = number // per_series
         file = stored
-        for key, value in (("study", place // 100), ("series", place), ("instance", number)):
+        for key, value in (("study", location // 100), ("series", location), ("instance", number)):
             mark = marks[key].encode()
             file = file.replace(mark, mark[: -len(str(value))] + str(value).encode())
-        target = folder / f"{place:05}"
+        target = folder / f"{location:05}"
         target.mkdir(exist_ok=True)
         (target / f"{number:07}.dcm").write_bytes(file)
 

@@ -76,7 +76,7 @@ def _general(expression: str) -> Callable[[], Any]:
 
 def engines() -> Mapping[str, Engine | str]:
     """The engines by name; a text says why one is left out."""
-    found: dict[str, Engine | str] = {"fhir-bridge": _ours, "fhir-bridge, general": _general}
+    results: dict[str, Engine | str] = {"fhir-bridge": _ours, "fhir-bridge, general": _general}
     try:
         fhirpathpy, models = import_module("fhirpathpy"), import_module("fhirpathpy.models").models
 
@@ -84,15 +84,15 @@ def engines() -> Mapping[str, Engine | str]:
             run = fhirpathpy.compile(expression, models["r4"])
             return lambda: run(OBSERVATION, {"resource": OBSERVATION})
 
-        found["fhirpathpy"] = of_fhirpathpy
+        results["fhirpathpy"] = of_fhirpathpy
     except ImportError:
-        found["fhirpathpy"] = "not installed"
+        results["fhirpathpy"] = "not installed"
     try:
         fhirpathrs = import_module("fhirpathrs")
-        found["fhirpathrs"] = lambda expression: lambda: fhirpathrs.evaluate(expression, OBSERVATION)
+        results["fhirpathrs"] = lambda expression: lambda: fhirpathrs.evaluate(expression, OBSERVATION)
     except ImportError:
-        found["fhirpathrs"] = "not installed"
-    return found
+        results["fhirpathrs"] = "not installed"
+    return results
 
 
 def measured(run: Callable[[], Any], seconds: float) -> float:

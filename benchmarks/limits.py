@@ -62,9 +62,9 @@ def hostile(patients: int) -> dict[str, list[Request]]:
     """What is sent, some of it several times at once."""
 
     def new(number: int) -> dict[str, Any]:
-        made = observation(number, patients)
-        del made["id"], made["meta"]
-        return {"resource": made, "request": {"method": "POST", "url": "Observation"}}
+        result = observation(number, patients)
+        del result["id"], result["meta"]
+        return {"resource": result, "request": {"method": "POST", "url": "Observation"}}
 
     def basic(more: bytes) -> bytes:
         return b'{"resourceType":"Basic","code":{"text":"x"}' + more + b"}"
@@ -187,8 +187,8 @@ class Memory:
             process.pid
             for process in psutil.Process().children(recursive=True)
             if any(
-                one.status == psutil.CONN_LISTEN and one.laddr.port == port
-                for one in process.net_connections(kind="tcp")
+                connection.status == psutil.CONN_LISTEN and connection.laddr.port == port
+                for connection in process.net_connections(kind="tcp")
             )
         ]
 
@@ -205,21 +205,21 @@ class Memory:
 
 
 async def scenario(
-    port: int, given: list[str], patients: int, sent: list[Request]
+    port: int, value: list[str], patients: int, sent: list[Request]
 ) -> tuple[str, float, list[float]]:
     """Send while others read: outcome, seconds, and the others' times."""
     until, times = asyncio.Event(), list[float]()
     readers = [
-        read_on(Client(port, given[1]), lambda n: f"Patient/p{n % patients}", until, times),
+        read_on(Client(port, value[1]), lambda n: f"Patient/p{n % patients}", until, times),
         read_on(
-            Client(port, given[2]), lambda n: f"Observation?patient=p{n % patients}&_count=5", until, times
+            Client(port, value[2]), lambda n: f"Observation?patient=p{n % patients}&_count=5", until, times
         ),
     ]
     tasks = [asyncio.create_task(reader) for reader in readers]
     await asyncio.sleep(0.3)
     times.clear()
     start = time.perf_counter()
-    answers = await asyncio.gather(*(Client(port, given[0]).send(*request) for request in sent))
+    answers = await asyncio.gather(*(Client(port, value[0]).send(*request) for request in sent))
     if not sent:
         await asyncio.sleep(2)
     spent = time.perf_counter() - start
@@ -230,7 +230,7 @@ async def scenario(
     return ", ".join(outcomes), spent, times
 
 
-async def measure(port: int, given: list[str], patients: int, only: list[str]) -> None:
+async def measure(port: int, value: list[str], patients: int, only: list[str]) -> None:
     memory = Memory(port)
     print(f"{'request':30} {'answer':>22} {'s':>6}   {'delay of others, ms':>22} {'peak MB':>8}")
     print(f"{'':30} {'':>22} {'':>6}   {'median':>6} {'p95':>7} {'longest':>7}")
@@ -239,12 +239,12 @@ async def measure(port: int, given: list[str], patients: int, only: list[str]) -
         if only and name != "quiet" and not any(part in name for part in only):
             continue
         memory.reset()
-        answered, spent, times = await scenario(port, given, patients, sent)
+        answered, spent, times = await scenario(port, value, patients, sent)
         times.sort()
         median = statistics.median(times)
         if name == "quiet":
             quiet, median = median, median * 2
-            times = [one + quiet for one in times]
+            times = [item + quiet for item in times]
         late = [
             (median - quiet) * 1000,
             (times[int(len(times) * 0.95)] - quiet) * 1000,
@@ -265,7 +265,7 @@ def main() -> None:
     options = parser.parse_args()
     with database() as url:
         port = free_port()
-        given = asyncio.run(tokens(url, options.observations, f"http://127.0.0.1:{port}/fhir", 3))
+        value = asyncio.run(tokens(url, options.observations, f"http://127.0.0.1:{port}/fhir", 3))
         environment = {
             **os.environ,
             "FHIR_BRIDGE_DATABASE_URL": url,
@@ -274,7 +274,7 @@ def main() -> None:
         }
         with running([sys.executable, "-m", "fhir_bridge.cli", "serve"], port, environment):
             time.sleep(2)
-            asyncio.run(measure(port, given, options.observations // 20, options.only))
+            asyncio.run(measure(port, value, options.observations // 20, options.only))
 
 
 if __name__ == "__main__":

@@ -97,7 +97,7 @@ async def measure(port: int, clients: int, seconds: float, make: Make) -> tuple[
     )
 
 
-def floor(url: str) -> Starlette:
+def baseline(url: str) -> Starlette:
     """The least: bytes by id."""
     pool = AsyncConnectionPool(url, min_size=1, max_size=8, open=False, kwargs={"autocommit": True})
 
@@ -120,19 +120,19 @@ def floor(url: str) -> Starlette:
     return Starlette(routes=[Route("/fhir/{type}/{id}", read)], lifespan=lifespan)
 
 
-def serve_floor(url: str, port: int) -> None:
+def serve_baseline(url: str, port: int) -> None:
     """Under the settings that `fhir-bridge serve` gives uvicorn."""
     config = uvicorn.Config(
-        floor(url), port=port, loop="uvloop", http="httptools", log_level="warning", access_log=False
+        baseline(url), port=port, loop="uvloop", http="httptools", log_level="warning", access_log=False
     )
     uvicorn.Server(config).run()
 
 
 def free_port() -> int:
     """A port that nobody listens on now."""
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        port: int = found.getsockname()[1]
+    with socket.socket() as result:
+        result.bind(("127.0.0.1", 0))
+        port: int = result.getsockname()[1]
         return port
 
 
@@ -218,9 +218,9 @@ def requests(token: str, observations: int) -> dict[str, tuple[int, Make]]:
         return f"POST /fhir{path} HTTP/1.1\r\n{common}{kind}\r\n\r\n".encode() + body
 
     def new() -> dict[str, Any]:
-        made = observation(choose.randrange(10**9), patients)
-        del made["id"], made["meta"]
-        return made
+        results = observation(choose.randrange(10**9), patients)
+        del results["id"], results["meta"]
+        return results
 
     def transaction() -> bytes:
         entries = [
@@ -244,8 +244,8 @@ def run(url: str, observations: int, clients: int, seconds: float, rounds: int) 
     least, served = free_port(), free_port()
     token = asyncio.run(prepare(url, observations, f"http://127.0.0.1:{served}/fhir"))
     environment = {**os.environ, "FHIR_BRIDGE_DATABASE_URL": url, "FHIR_BRIDGE_PORT": str(served)}
-    asked = requests(token, observations)
-    read = asked["read"][1]
+    queries = requests(token, observations)
+    read = queries["read"][1]
     floor_command = [sys.executable, __file__, "--floor", url, str(least)]
     command = [sys.executable, "-m", "fhir_bridge.cli", "serve"]
     ratios, expected = [], 0
@@ -269,7 +269,7 @@ def run(url: str, observations: int, clients: int, seconds: float, rounds: int) 
         for _ in range(rounds):
             bare = line("floor: bytes by id", least, 0, read)
             ratios.append(line("read", served, 1, read) / bare)
-        for name, (events, make) in asked.items():
+        for name, (events, make) in queries.items():
             if name != "read":
                 line(name, served, events, make)
     shares = ", ".join(f"{ratio:.0%}" for ratio in ratios)
@@ -286,7 +286,7 @@ def main() -> None:
     parser.add_argument("--floor", nargs=2, metavar=("URL", "PORT"), help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.floor:
-        serve_floor(options.floor[0], int(options.floor[1]))
+        serve_baseline(options.floor[0], int(options.floor[1]))
         return
     with database() as url:
         run(url, options.observations, options.clients, options.seconds, options.rounds)

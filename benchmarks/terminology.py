@@ -38,14 +38,14 @@ def code_system(concepts: int) -> dict[str, Any]:
     rows = [{"code": f"c{number}", "display": f"Concept number {number}"} for number in range(concepts)]
     for number, row in enumerate(rows[1:], 1):
         row["property"] = [{"code": "parent", "valueCode": f"c{(number - 1) // 10}"}]  # type: ignore[assignment]
-    told = {
+    metadata = {
         "resourceType": "CodeSystem",
         "id": "tree",
         "url": SYSTEM,
         "status": "active",
         "content": "complete",
     }
-    return {**told, "caseSensitive": True, "concept": rows}
+    return {**metadata, "caseSensitive": True, "concept": rows}
 
 
 def value_set(url: str, **include: Any) -> dict[str, Any]:
@@ -69,8 +69,8 @@ def resources(concepts: int) -> list[dict[str, Any]]:
 def in_process(concepts: int, seconds: float) -> None:
     """Rates of the Python API."""
     with tempfile.TemporaryDirectory() as folder:
-        for one in resources(concepts):
-            Path(folder, f"{one['resourceType']}-{one['id']}.json").write_text(json.dumps(one))
+        for resource in resources(concepts):
+            Path(folder, f"{resource['resourceType']}-{resource['id']}.json").write_text(json.dumps(resource))
         terminology = Terminology([Path(folder)])
         terminology.load()
     choose = random.Random(7)
@@ -82,7 +82,7 @@ def in_process(concepts: int, seconds: float) -> None:
     def operation(run: Callable[[Request], Any], **more: str) -> Callable[[str], Any]:
         return lambda code: run(Request(from_query([*more.items(), ("code", code)])))
 
-    asked: dict[str, Callable[[str], Any]] = {
+    queries: dict[str, Callable[[str], Any]] = {
         "code in a code system": content.find,
         "code in a value set: all codes": lambda code: terminology.member(ALL, SYSTEM, code),
         "code in a value set: is-a": lambda code: terminology.member(BELOW, SYSTEM, code),
@@ -93,7 +93,7 @@ def in_process(concepts: int, seconds: float) -> None:
         "CodeSystem/$validate-code": operation(service.validate_code_system, url=SYSTEM),
         "ValueSet/$validate-code": operation(service.validate_value_set, url=BELOW, system=SYSTEM),
     }
-    for name, ask in asked.items():
+    for name, ask in queries.items():
         ask(codes[0])
         start, count = time.process_time(), 0
         while (spent := time.process_time() - start) < seconds:
@@ -106,8 +106,8 @@ def in_process(concepts: int, seconds: float) -> None:
 async def load(url: str, concepts: int) -> None:
     """Write the resources."""
     async with await Store.open(url) as store:
-        for one in resources(concepts):
-            await store.update(one["resourceType"], one["id"], one, EVERYTHING)
+        for resource in resources(concepts):
+            await store.update(resource["resourceType"], resource["id"], resource, EVERYTHING)
 
 
 def over_http(url: str, concepts: int, clients: int, seconds: float, rounds: int) -> None:
@@ -128,7 +128,7 @@ def over_http(url: str, concepts: int, clients: int, seconds: float, rounds: int
         return make
 
     read = get(lambda _: f"Observation/o{choose.randrange(observations)}")
-    asked = {
+    queries = {
         "CodeSystem/$lookup": get(lambda code: f"CodeSystem/$lookup?system={SYSTEM}&code={code}"),
         "CodeSystem/$validate-code": get(lambda code: f"CodeSystem/$validate-code?url={SYSTEM}&code={code}"),
         "ValueSet/$validate-code": get(
@@ -153,8 +153,8 @@ def over_http(url: str, concepts: int, clients: int, seconds: float, rounds: int
         for _ in range(rounds):
             bare = line("floor: bytes by id", least, read)
             line("read", served, read)
-            shares.append(line("CodeSystem/$lookup", served, asked["CodeSystem/$lookup"]) / bare)
-        for name, make in asked.items():
+            shares.append(line("CodeSystem/$lookup", served, queries["CodeSystem/$lookup"]) / bare)
+        for name, make in queries.items():
             line(name, served, make)
     print("$lookup is " + ", ".join(f"{share:.0%}" for share in shares) + " of the floor")
 

@@ -120,13 +120,13 @@ class InSqlite:
             waiting = [first]
             while waiting:
                 code = waiting[-1]
-                missing = [one for one in system.parents(code) if one not in known]
+                missing = [parent for parent in system.parents(code) if parent not in known]
                 if missing:
                     waiting.extend(missing)
                     continue
                 waiting.pop()
                 if code not in known:
-                    known[code] = {code}.union(*(known[one] for one in system.parents(code)))
+                    known[code] = {code}.union(*(known[parent] for parent in system.parents(code)))
         return ((code, ancestor) for code in sorted(known) for ancestor in sorted(known[code]))
 
     def lookup(self, code: str) -> object:
@@ -135,40 +135,40 @@ class InSqlite:
         ).fetchone()
 
     def is_a(self, code: str, ancestor: str) -> bool:
-        asked = "SELECT 1 FROM above WHERE code = ? AND ancestor = ?"
-        return self.db.execute(asked, (code, ancestor)).fetchone() is not None
+        statement = "SELECT 1 FROM above WHERE code = ? AND ancestor = ?"
+        return self.db.execute(statement, (code, ancestor)).fetchone() is not None
 
     def validate(self, code: str, display: str) -> bool:
-        found = self.db.execute("SELECT display FROM concept WHERE code = ?", (code,)).fetchone()
-        return found is not None and found[0] == display
+        result = self.db.execute("SELECT display FROM concept WHERE code = ?", (code,)).fetchone()
+        return result is not None and result[0] == display
 
     def search(self, text: str) -> object:
-        asked = " ".join(f'"{word}"*' for word in words(text))
+        pattern = " ".join(f'"{word}"*' for word in words(text))
         query = "SELECT rowid FROM name WHERE name MATCH ? ORDER BY rank LIMIT 20"
-        return self.db.execute(query, (asked,)).fetchall()
+        return self.db.execute(query, (pattern,)).fetchall()
 
 
 def filters(system: StoredSystem, codes: Sequence[str], choose: random.Random) -> list[str]:
     """What people type into a search box: one to three words of a name, the last one not finished."""
-    made: list[str] = []
-    while len(made) < TEXTS:
-        found = words(system.display(choose.choice(codes)) or "")
-        if found:
-            some = choose.sample(found, min(len(found), choose.choice((1, 1, 2, 2, 3))))
-            made.append(" ".join([*some[:-1], some[-1][: choose.randrange(1, 7)]]))
-    return made
+    results: list[str] = []
+    while len(results) < TEXTS:
+        result = words(system.display(choose.choice(codes)) or "")
+        if result:
+            some = choose.sample(result, min(len(result), choose.choice((1, 1, 2, 2, 3))))
+            results.append(" ".join([*some[:-1], some[-1][: choose.randrange(1, 7)]]))
+    return results
 
 
 def measure(system: StoredSystem, folder: Path) -> None:
     choose = random.Random(7)
     codes = list(system.codes())
-    asked, others = choose.choices(codes, k=QUESTIONS), choose.choices(codes, k=QUESTIONS)
-    below, above = asked[:50_000], []
+    queries, others = choose.choices(codes, k=QUESTIONS), choose.choices(codes, k=QUESTIONS)
+    below, above = queries[:50_000], []
     for code in below:
         for _ in range(choose.randrange(1, 5)):
             code = choose.choice(system.parents(code) or [code])
         above.append(code)
-    displays = [system.display(code) or "" for code in asked]
+    displays = [system.display(code) or "" for code in queries]
     sqlite = InSqlite(folder / "compare.sqlite", system)
 
     def validate(code: str, display: str) -> bool:
@@ -184,11 +184,11 @@ def measure(system: StoredSystem, folder: Path) -> None:
         show(name, f"{rate(ours, *arguments):,.0f}/s", f"{rate(theirs, *arguments):,.0f}/s")
 
     show(f"{system.url}, {len(system):,} concepts", "store (LMDB, tantivy)", "SQLite (closure table, FTS5)")
-    rates("lookup", system.get, sqlite.lookup, asked)
-    show("  with designations and properties read", f"{rate(everything, asked[:50_000]):,.0f}/s")
-    rates("subsumption, random pairs", system.is_a, sqlite.is_a, asked, others)
+    rates("lookup", system.get, sqlite.lookup, queries)
+    show("  with designations and properties read", f"{rate(everything, queries[:50_000]):,.0f}/s")
+    rates("subsumption, random pairs", system.is_a, sqlite.is_a, queries, others)
     rates("subsumption, ancestors", system.is_a, sqlite.is_a, below, above)
-    rates("validate-code with display", validate, sqlite.validate, asked, displays)
+    rates("validate-code with display", validate, sqlite.validate, queries, displays)
     texts = filters(system, codes, choose)
     ours = percentiles(lambda text: system.search(text, 20), texts)
     show("text filter, 20 wanted", ours, percentiles(sqlite.search, texts))
@@ -207,14 +207,14 @@ def measure_ecl(system: StoredSystem) -> None:
     print(f"\n{'codes':>9} {'all':>12} {'one':>12}   expression")
     for expression in EXPRESSIONS:
         start = time.process_time()
-        found = sum(1 for _ in compile_ecl(expression, system).codes())
+        result = sum(1 for _ in compile_ecl(expression, system).codes())
         whole = time.process_time() - start
         query = compile_ecl(expression, system)
         start = time.process_time()
         for code in some:
             query.matches(code)
-        one = (time.process_time() - start) / len(some)
-        print(f"{found:9,} {whole * 1e3:9,.0f} ms {one * 1e6:9,.1f} µs   {expression}", flush=True)
+        item = (time.process_time() - start) / len(some)
+        print(f"{result:9,} {whole * 1e3:9,.0f} ms {item * 1e6:9,.1f} µs   {expression}", flush=True)
 
 
 def main() -> None:

@@ -55,7 +55,7 @@ def converted(domain: str) -> list[Resource]:
     ]
 
 
-def kinds() -> dict[str, list[Resource]]:
+def resources_by_name() -> dict[str, list[Resource]]:
     """The resources to check, by the name of their kind."""
     ehr, genomics, imaging = (converted(domain) for domain in ("ehr", "genomics", "imaging"))
     return {
@@ -112,7 +112,7 @@ def rust(text: bytes, _: Resource) -> bool:
     return not any(issue.severity == "error" for issue in fhirkit.validate(text))
 
 
-def floor(text: bytes, _: Resource) -> bool:
+def parse_only(text: bytes, _: Resource) -> bool:
     """The least: parse."""
     return orjson.loads(text) is not None
 
@@ -123,7 +123,7 @@ def index(_: bytes, resource: Resource) -> bool:
 
 
 CHECKS: dict[str, Check] = {
-    "orjson.loads": floor,
+    "orjson.loads": parse_only,
     "fhir_bridge": ours,
     "ours, of text": ours_from_text,
     "fhir.resources": models,
@@ -131,7 +131,7 @@ CHECKS: dict[str, Check] = {
     **({"fhirkit-rs": rust} if fhirkit else {}),
     "extraction": index,
 }
-JUDGES: dict[str, Check] = {
+VALIDATORS: dict[str, Check] = {
     "fhir_bridge": ours,
     "fhir.resources": models,
     **({"fhirkit-rs": rust} if fhirkit else {}),
@@ -199,11 +199,11 @@ def mistakes(resource: Resource) -> dict[str, Resource]:
 def main() -> None:
     """Print both tables."""
     seconds = float(sys.argv[1]) if len(sys.argv) > 1 else 0.6
-    found = kinds()
+    result = resources_by_name()
     ratios = ("ours:models", "extraction:ours")
     print("a second, best round; ratios of parsed to parsed, and of extraction's time to validation's")
     print(f"{'kind':<24}{'inputs':>7}" + "".join(f"{name:>16}" for name in (*CHECKS, *ratios)))
-    for kind, resources in found.items():
+    for kind, resources in result.items():
         if not resources:
             raise SystemExit(f"the examples of the mappings make no {kind}")
         varied = [
@@ -217,11 +217,13 @@ def main() -> None:
             + f"{rates['fhir_bridge'] / rates['fhir.resources']:>15.1f}×"
             + f"{rates['fhir_bridge'] / rates['extraction']:>16.2f}"
         )
-    print(f"\n{'mistake':<24}" + "".join(f"{name:>16}" for name in JUDGES))
-    for name, resource in mistakes(found["laboratory Observation"][0]).items():
+    print(f"\n{'mistake':<24}" + "".join(f"{name:>16}" for name in VALIDATORS))
+    for name, resource in mistakes(result["laboratory Observation"][0]).items():
         text = dumps(resource)
-        told = ("accepted" if judge(text, resource) else "refused" for judge in JUDGES.values())
-        print(f"{name:<24}" + "".join(f"{word:>16}" for word in told))
+        verdicts = (
+            "accepted" if validator(text, resource) else "refused" for validator in VALIDATORS.values()
+        )
+        print(f"{name:<24}" + "".join(f"{word:>16}" for word in verdicts))
     if fhirkit is None:
         print("\nfhirkit-rs is not installed: pip install fhirkit-rs==0.1.0 adds its column")
 

@@ -61,10 +61,10 @@ def measure(path: Path, records: int, *, read_only: bool) -> None:
     from fhir_bridge.terminology import get_terminology
 
     start, cpu = time.perf_counter(), time.process_time()
-    made = size = 0
+    result = size = 0
     if read_only:
         for record in read_vcf(path, Options()):
-            made += record.line is not None
+            result += record.line is not None
     else:
         mapping = load_mapping("genomics/vcf", adapters={"vcf": VcfAdapter()})
         site = Site()
@@ -73,14 +73,14 @@ def measure(path: Path, records: int, *, read_only: bool) -> None:
         for record in read_vcf(path, Options()):
             if record.outcome == "read":
                 for output in mapping.convert(record, context).outputs:
-                    made += output.rule == "variant"
+                    result += output.rule == "variant"
                     size += len(dumps(output.resource))
     seconds = time.perf_counter() - start
     cpu_seconds = time.process_time() - cpu
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
     print(
-        f"{'read' if read_only else 'convert':<8} {records:>10,} {made:>10,} {seconds:>8.2f} "
-        f"{records / seconds:>10,.0f} {records / cpu_seconds:>12,.0f} {size // max(made, 1):>11,} {peak:>8}",
+        f"{'read' if read_only else 'convert':<8} {records:>10,} {result:>10,} {seconds:>8.2f} "
+        f"{records / seconds:>10,.0f} {records / cpu_seconds:>12,.0f} {size // max(result, 1):>11,} {peak:>8}",
         flush=True,
     )
 

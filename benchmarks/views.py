@@ -148,13 +148,13 @@ Rows = Iterator[tuple[Any, ...]]
 def patient_by_hand(p: dict[str, Any]) -> Rows:
     official = [name for name in p.get("name", ()) if name.get("use") == "official"]
     family = next((name["family"] for name in official if "family" in name), None)
-    given = next((name["given"][0] for name in official if name.get("given")), None)
+    given_name = next((name["given"][0] for name in official if name.get("given")), None)
     address = (p.get("address") or [{}])[0]
     yield (
         p.get("id"),
         p.get("active"),
         family,
-        given,
+        given_name,
         p.get("gender"),
         p.get("birthDate"),
         address.get("city"),
@@ -241,12 +241,12 @@ def with_sqlonfhir(definition: dict[str, Any], resources: Sequence[dict[str, Any
 
 def best(repeat: int, work: Callable[[], int]) -> float:
     """Rows a second of processor time, which other work on the machine does not change."""
-    found = 0.0
+    result = 0.0
     for _ in range(repeat):
         start = time.process_time()
         rows = work()
-        found = max(found, rows / (time.process_time() - start))
-    return found
+        result = max(result, rows / (time.process_time() - start))
+    return result
 
 
 def counted(rows_of: Callable[[dict[str, Any]], Rows], resources: Sequence[dict[str, Any]]) -> int:

@@ -50,14 +50,14 @@ def main(folder: Path | None) -> None:
         ]
     observation = troponin()
     documents = [xml.dumps(resource) for resource in resources]
-    one = xml.dumps(observation)
+    item = xml.dumps(observation)
     megabytes = sum(map(len, documents)) / 1e6
     json_texts = [json_dumps(resource) for resource in resources]
     cases: list[tuple[str, Callable[[Any], Any], Sequence[Any], Any]] = [
-        ("xml.loads", xml.loads, documents, one),
+        ("xml.loads", xml.loads, documents, item),
         ("xml.dumps", xml.dumps, resources, observation),
-        ("expat, empty handlers", empty_handlers, documents, one),
-        ("ElementTree parse", ElementTree.fromstring, documents, one),
+        ("expat, empty handlers", empty_handlers, documents, item),
+        ("ElementTree parse", ElementTree.fromstring, documents, item),
         ("loads_exact of the JSON", loads_exact, json_texts, json_dumps(observation)),
     ]
     try:
@@ -65,9 +65,9 @@ def main(folder: Path | None) -> None:
     except ImportError:
         print("lxml is not installed: its line is left out")
     else:
-        cases.insert(2, ("lxml parse", etree.fromstring, documents, one))
+        cases.insert(2, ("lxml parse", etree.fromstring, documents, item))
     print(
-        f"{len(resources)} resources, {megabytes:.1f} MB of XML; a laboratory Observation of {len(one)} bytes\n"
+        f"{len(resources)} resources, {megabytes:.1f} MB of XML; a laboratory Observation of {len(item)} bytes\n"
     )
     print(f"{'':26}{'MB/s':>8}{'Observations/s':>18}")
     for name, function, arguments, single in cases:

@@ -211,7 +211,7 @@ def _read(resource: Resource) -> dict[str, Any]:
         return read_resource(resource)
     if isinstance(resource, str | bytes):
         resource = xml.loads(resource) if _is_xml(resource) else loads_exact(resource)
-    found = plain(resource)
-    if not isinstance(found, Mapping):
-        raise JsonError(f"expected a resource, found {type(found).__name__}")
-    return found if isinstance(found, dict) else dict(found)
+    result = plain(resource)
+    if not isinstance(result, Mapping):
+        raise JsonError(f"expected a resource, found {type(result).__name__}")
+    return result if isinstance(result, dict) else dict(result)

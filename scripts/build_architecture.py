@@ -22,35 +22,35 @@ def layers() -> list[list[str]]:
     """The layers of the contract that import-linter checks, the highest first."""
     settings = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
     contracts = settings["tool"]["importlinter"]["contracts"]
-    found = next(
+    match = next(
         contract for contract in contracts if contract["type"] == "layers" and "containers" not in contract
     )
     return [
-        [name.strip().removeprefix("fhir_bridge.") for name in layer.split(":")] for layer in found["layers"]
+        [name.strip().removeprefix("fhir_bridge.") for name in layer.split(":")] for layer in match["layers"]
     ]
 
 
 def imports(names: list[str]) -> Counter[tuple[str, str]]:
     """How many modules of one package import a module of another, by (importer, imported)."""
     graph = grimp.build_graph("fhir_bridge", cache_dir=None)
-    found: Counter[tuple[str, str]] = Counter()
+    result: Counter[tuple[str, str]] = Counter()
     for module in graph.modules:
         for other in graph.find_modules_directly_imported_by(module):
             pair = (module.split(".")[1:2], other.split(".")[1:2])
             if all(part and part[0] in names for part in pair) and pair[0] != pair[1]:
-                found[pair[0][0], pair[1][0]] += 1
-    return found
+                result[pair[0][0], pair[1][0]] += 1
+    return result
 
 
 def without_implied(counted: Counter[tuple[str, str]]) -> Counter[tuple[str, str]]:
     """The imports without those of what is reached through another package anyway: the picture would be all lines."""
 
     def reached(start: str) -> set[str]:
-        found: set[str] = set()
+        results: set[str] = set()
         for importer, imported in counted:
             if importer == start:
-                found |= {imported} | reached(imported)
-        return found
+                results |= {imported} | reached(imported)
+        return results
 
     implied = {(a, c) for a, b in counted for c in reached(b)}
     return Counter({pair: number for pair, number in counted.items() if pair not in implied})
@@ -59,12 +59,12 @@ def without_implied(counted: Counter[tuple[str, str]]) -> Counter[tuple[str, str
 def drawn() -> str:
     """The picture as SVG."""
     rows = layers()
-    places = {
+    locations = {
         name: ((WIDTH * (2 * column + 1)) // (2 * len(row)), 40 + ROW * line)
         for line, row in enumerate(rows)
         for column, name in enumerate(row)
     }
-    counted = without_implied(imports(list(places)))
+    counted = without_implied(imports(list(locations)))
     most = max(counted.values())
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {ROW * len(rows) + 10}" '
@@ -73,7 +73,7 @@ def drawn() -> str:
         '<rect width="100%" height="100%" fill="#ffffff"/>',
     ]
     for (importer, imported), number in sorted(counted.items()):
-        (x, y), (to_x, to_y) = places[importer], places[imported]
+        (x, y), (to_x, to_y) = locations[importer], locations[imported]
         bend = 60 if abs(to_y - y) > ROW else 0
         parts.append(
             f'<path d="M{x} {y + HIGH // 2} C{x + bend} {(2 * y + to_y) // 3} {to_x + bend} {(y + 2 * to_y) // 3} '
@@ -81,7 +81,7 @@ def drawn() -> str:
             f'stroke-width="{1 + round(5 * number / most)}">'
             f"<title>{number} modules of {importer} import {imported}</title></path>"
         )
-    for name, (x, y) in places.items():
+    for name, (x, y) in locations.items():
         parts.append(
             f'<rect x="{x - BOX // 2}" y="{y - HIGH // 2}" width="{BOX}" height="{HIGH}" rx="8" fill="#e8f0fa" '
             f'stroke="#3a5f8a"/><text x="{x}" y="{y + 5}" text-anchor="middle" fill="#12263f">{name}</text>'

@@ -198,8 +198,8 @@ def build_terminology(packages: Mapping[str, list[Resource]]) -> dict[str, bytes
             published.setdefault(definition["url"], definition)
 
     def compose(canonical: str) -> Mapping[str, Any] | None:
-        found = published.get(split(canonical)[0])
-        return found.get("compose", {}) if found else None
+        entry = published.get(split(canonical)[0])
+        return entry.get("compose", {}) if entry else None
 
     def tree(canonical: str) -> SystemTree | None:
         return trees.get(canonical) or trees.get(split(canonical)[0])

@@ -41,13 +41,13 @@ def main() -> int:
         packages = options.packages or Path(folder)
         if options.packages is None:
             subprocess.run(["npm", "pack", "--silent", REGISTRY, MAPPINGS], cwd=packages, check=True)
-        made = build(packages)
+        result = build(packages)
     if options.check:
-        same = TARGET.exists() and TARGET.read_bytes() == made
+        same = TARGET.exists() and TARGET.read_bytes() == result
         print(f"{TARGET.name}: {'as built' if same else 'differs from what the script builds'}")
         return 0 if same else 1
-    TARGET.write_bytes(made)
-    print(f"{TARGET}: {len(made):,} bytes")
+    TARGET.write_bytes(result)
+    print(f"{TARGET}: {len(result):,} bytes")
     return 0
 
 
@@ -83,9 +83,9 @@ def _member(packages: Path, package: str, member: str) -> Any:
 def _content(packages: Path, package: str, member: str) -> bytes:
     name, _, version = package.partition("@")
     with tarfile.open(packages / f"{name}-{version}.tgz") as archive:
-        found = archive.extractfile(member)
-        assert found is not None
-        return found.read()
+        result = archive.extractfile(member)
+        assert result is not None
+        return result.read()
 
 
 if __name__ == "__main__":

@@ -41,10 +41,10 @@ def package_of(module: str) -> str | None:
 
 def file_of(module: str) -> Path | None:
     """The source of a module or package."""
-    place = ROOT.joinpath(*module.split("."))
-    for found in (place.with_suffix(".py"), place / "__init__.py"):
-        if found.is_file():
-            return found
+    location = ROOT.joinpath(*module.split("."))
+    for path in (location.with_suffix(".py"), location / "__init__.py"):
+        if path.is_file():
+            return path
     return None
 
 
@@ -52,7 +52,7 @@ def file_of(module: str) -> Path | None:
 def listed(module: str, name: str) -> frozenset[str]:
     """The texts of a tuple or list that a module assigns to a name."""
     path = file_of(module)
-    found: set[str] = set()
+    results: set[str] = set()
     for node in ast.parse(path.read_text("utf-8")).body if path else ():
         target = node.targets[0] if isinstance(node, ast.Assign) else getattr(node, "target", None)
         if (
@@ -60,12 +60,12 @@ def listed(module: str, name: str) -> frozenset[str]:
             and target.id == name
             and isinstance(node, ast.Assign | ast.AnnAssign)
         ):
-            found |= {
+            results |= {
                 part.value
                 for part in ast.walk(node)
                 if isinstance(part, ast.Constant) and isinstance(part.value, str)
             }
-    return frozenset(found)
+    return frozenset(results)
 
 
 def imports(path: Path) -> Iterator[tuple[int, str, str]]:
@@ -99,13 +99,15 @@ def bypasses(path: Path) -> Iterator[Bypass]:
 
 def main() -> int:
     """Check every file."""
-    found = [bypass for path in sorted((ROOT / PROJECT).rglob("*.py")) for bypass in bypasses(path)]
-    for bypass in found:
+    results = [bypass for path in sorted((ROOT / PROJECT).rglob("*.py")) for bypass in bypasses(path)]
+    for bypass in results:
         print(bypass)
     print(
-        f"{len(found)} imports bypass an interface" if found else "packages use each other's interfaces alone"
+        f"{len(results)} imports bypass an interface"
+        if results
+        else "packages use each other's interfaces alone"
     )
-    return 1 if found else 0
+    return 1 if results else 0
 
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
-HERE = Path(__file__).resolve().parent / "referee"
+DIRECTORY = Path(__file__).resolve().parent / "referee"
 FOLDER = Path(os.environ.get("FHIR_BRIDGE_REFEREE", ROOT / ".referee"))
 
 CORE = "hl7.fhir.r4.core#4.0.1"
@@ -41,7 +41,7 @@ NPM = (
 GUIDES = ("hl7.fhir.uv.genomics-reporting#3.0.0", "hl7.fhir.uv.ips#2.0.0")
 HEAP = "2g"
 
-NOT_AT_HAND = (
+UNAVAILABLE = (
     "without terminology services",
     "absence of a terminology server",
     "there is no terminology service",
@@ -65,12 +65,12 @@ class Verdict:
 
     def of(self, *severities: str) -> list[dict[str, Any]]:
         """Messages of these severities that the resource is to answer for."""
-        return [m for m in self.messages if m["severity"] in severities and not unjudged(m)]
+        return [m for m in self.messages if m["severity"] in severities and not is_unchecked(m)]
 
 
-def unjudged(message: dict[str, Any]) -> bool:
+def is_unchecked(message: dict[str, Any]) -> bool:
     """Whether the message only says that some terminology is not at hand."""
-    return any(phrase in message["message"] for phrase in NOT_AT_HAND)
+    return any(phrase in message["message"] for phrase in UNAVAILABLE)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -102,7 +102,7 @@ def main(arguments: list[str] | None = None) -> int:
     except Absent as absent:
         print(f"skipped: {absent}")
         return 0
-    verdict = judge(paths, options.profile)
+    verdict = validate(paths, options.profile)
     if options.closed:
         verdict.messages.extend(dangling(paths))
     if options.messages:
@@ -127,8 +127,8 @@ def prepare() -> None:
     """
     if not shutil.which("java"):
         raise Absent("the HL7 validator needs Java 17, and there is no `java` here")
-    packages = fingerprint((HERE / "pom.xml").read_text() + repr((CORE, CORE_WHEEL, NPM)))
-    program = fingerprint(packages + (HERE / "Referee.java").read_text())
+    packages = fingerprint((DIRECTORY / "pom.xml").read_text() + repr((CORE, CORE_WHEEL, NPM)))
+    program = fingerprint(packages + (DIRECTORY / "Referee.java").read_text())
     if stamped("compiled", program):
         return
     for tool in ("javac", "mvn", "npm"):
@@ -156,7 +156,7 @@ def stamped(name: str, value: str) -> bool:
 
 def fetch_all() -> None:
     """The validator's jars into `lib`, the definition packages into `home/.fhir/packages`."""
-    shutil.copy(HERE / "pom.xml", FOLDER / "pom.xml")
+    shutil.copy(DIRECTORY / "pom.xml", FOLDER / "pom.xml")
     shutil.rmtree(FOLDER / "lib", ignore_errors=True)
     fetch(["mvn", "-q", "-B", "dependency:copy-dependencies", "-DoutputDirectory=lib"], "the HL7 validator")
     packages = FOLDER / "home" / ".fhir" / "packages"
@@ -173,8 +173,8 @@ def fetch(command: list[str], what: str) -> None:
     """Run a package manager's client in `.referee/`."""
     done = subprocess.run(command, cwd=FOLDER, capture_output=True, text=True, check=False)
     if done.returncode:
-        said = (done.stderr + done.stdout).strip().splitlines()
-        raise Absent(f"{what} can't be fetched with {command[0]}: {said[0] if said else done.returncode}")
+        lines = (done.stderr + done.stdout).strip().splitlines()
+        raise Absent(f"{what} can't be fetched with {command[0]}: {lines[0] if lines else done.returncode}")
 
 
 def core_package(packages: Path) -> None:
@@ -217,7 +217,9 @@ def compile_java() -> None:
     shutil.rmtree(classes, ignore_errors=True)
     classes.mkdir()
     command = ["javac", "-nowarn", "-Xlint:none", "-cp", f"{FOLDER / 'lib'}/*", "-d", str(classes)]
-    done = subprocess.run([*command, str(HERE / "Referee.java")], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [*command, str(DIRECTORY / "Referee.java")], capture_output=True, text=True, check=False
+    )
     if done.returncode:
         raise SystemExit(f"Referee.java does not compile:\n{done.stderr}")
 
@@ -225,7 +227,7 @@ def compile_java() -> None:
 # judging
 
 
-def judge(paths: Iterable[Path], profiles: Iterable[str] = (), *, agreement: bool = False) -> Verdict:
+def validate(paths: Iterable[Path], profiles: Iterable[str] = (), *, agreement: bool = False) -> Verdict:
     """Validate all resources under these paths in one JVM.
 
     Args:
@@ -291,12 +293,12 @@ def dangling(paths: Iterable[Path]) -> list[dict[str, Any]]:
     """An error for each relative reference that names nothing in the set."""
     paths = list(paths)
     known = {f"{r.get('resourceType')}/{r.get('id')}" for _, _, r in resources(paths)}
-    found = []
+    results = []
     for file, line, resource in resources(paths):
         for path, reference in references(resource, str(resource.get("resourceType"))):
             target = reference.split("/_history/")[0]
             if ":" not in reference and not reference.startswith("#") and target not in known:
-                found.append(
+                results.append(
                     {
                         "file": str(file),
                         "line": line,
@@ -308,7 +310,7 @@ def dangling(paths: Iterable[Path]) -> list[dict[str, Any]]:
                         "message": f"{reference} is not among the given resources",
                     }
                 )
-    return found
+    return results
 
 
 def references(node: Any, path: str) -> Iterator[tuple[str, str]]:
@@ -347,7 +349,7 @@ def show(verdict: Verdict, *, warnings: bool) -> None:
         kinds.items(), key=lambda item: (item[0][0] == "warning", -item[1])
     ):
         print(f"{count:>7}  {severity:9}{kind}\n{'':18}{example[severity, kind][:200]}")
-    left = sum(unjudged(message) for message in verdict.messages)
+    left = sum(is_unchecked(message) for message in verdict.messages)
     print(
         f"\n{verdict.resources} resources judged in {verdict.seconds:.0f} s by the HL7 validator: "
         f"{len(errors)} errors, {len(verdict.of('warning'))} warnings; "

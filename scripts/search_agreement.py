@@ -107,11 +107,11 @@ def _compare(name: str, resource: dict[str, Any], outcome: Outcome) -> None:
         expression = fhirpath.compile(parameter.expression, kind, published=True)
         items = expression.items(resource, resolver=TargetTypes(resource))
         wanted = {_text(value) for item in items for _, value in typed(item.type, json_value(item))}
-        found = {_text(value) for _, value in walked.get(code, ())}
-        stated = {text for text in found - wanted if _only_stated(text, resource)}
+        texts = {_text(value) for _, value in walked.get(code, ())}
+        stated = {text for text in texts - wanted if _only_stated(text, resource)}
         outcome.stated += len(stated)
-        found -= stated
-        _note(outcome, name, f"{kind}.{code}", found, wanted)
+        texts -= stated
+        _note(outcome, name, f"{kind}.{code}", texts, wanted)
 
 
 def _note(outcome: Outcome, name: str, parameter: str, ours: set[str], theirs: set[str]) -> None:

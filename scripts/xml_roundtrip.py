@@ -49,7 +49,7 @@ def _sorted(value: Any) -> Any:
     return [_sorted(item) for item in value] if isinstance(value, list) else value
 
 
-def judge(name: str, text: bytes) -> str:
+def compare(name: str, text: bytes) -> str:
     """`equal`, `no resource`, or what is wrong."""
     if name.endswith(".xml"):
         if b"http://hl7.org/fhir" not in text[:4096]:
@@ -67,10 +67,10 @@ def main(sources: list[Path]) -> int:
     """Judge all files and print what was not equal, and the counts."""
     counts: Counter[str] = Counter()
     for source in sources:
-        found = list(documents(source))
-        for name, text in track(found, description=source.name):
+        results = list(documents(source))
+        for name, text in track(results, description=source.name):
             try:
-                outcome = judge(name, text)
+                outcome = compare(name, text)
             except (ValueError, json.JSONDecodeError) as error:
                 outcome = f"refused: {error}"
             counts[outcome.partition(":")[0]] += 1

@@ -39,8 +39,8 @@ def postgres() -> Iterator[EmbeddedServer]:
 
 def _make_template(server: EmbeddedServer) -> None:
     with psycopg.connect(server.url("postgres"), autocommit=True) as connection:
-        found = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", (TEMPLATE,)).fetchone()
-        if found is None:
+        result = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", (TEMPLATE,)).fetchone()
+        if result is None:
             connection.execute("CREATE DATABASE making")
             upgrade(server.url("making"))
             connection.execute("ALTER DATABASE making RENAME TO migrated")

@@ -147,7 +147,7 @@ def add_client(
         keys = orjson.loads(jwks.read_bytes()) if jwks else None
     except orjson.JSONDecodeError as error:
         raise UsageError(f"{jwks} is not JSON: {error}") from error
-    client, made = _with_accounts(
+    client, result = _with_accounts(
         lambda accounts: accounts.add_client(
             client_id,
             name,
@@ -161,6 +161,6 @@ def add_client(
         )
     )
     stderr.print(f"added {client.id} (authentication: {client.authentication})")
-    if made:
+    if result:
         stderr.print("its secret, shown once:")
-        stdout.print(made, highlight=False, markup=False)
+        stdout.print(result, highlight=False, markup=False)

@@ -135,13 +135,13 @@ def _print(demonstration: Demonstration) -> None:
     for name in ("source", "code", "what", "first place"):
         issues.add_column(name, overflow="fold")
     for name, account in demonstration.accounts.items():
-        for (severity, code, message), (place, count) in account.issues.items():
+        for (severity, code, message), (location, count) in account.issues.items():
             if severity != "information":
                 issues.add_row(
                     name,
                     code,
                     escape(f"{message} ({count})" if count > 1 else message),
-                    escape(Path(place).name),
+                    escape(Path(location).name),
                 )
     if issues.rows:
         stdout.print(issues)
@@ -156,7 +156,7 @@ def _print(demonstration: Demonstration) -> None:
     for name in ("model", *columns):
         results.add_column(name, justify="left" if name == "model" else "right")
     for name, counts_of in demonstration.predictions.items():
-        results.add_row(name, *(str(sum(counts_of[one] for one in named)) for named in columns.values()))
+        results.add_row(name, *(str(sum(counts_of[item] for item in named)) for named in columns.values()))
     stdout.print(results)
     logins = Table(title="Logins (random, shown once)", title_justify="left")
     for name in ("role", "user", "password"):

@@ -46,7 +46,7 @@ class Format(StrEnum):
 Files = Annotated[
     list[str], typer.Argument(metavar="FILE...", help="JSON, NDJSON and XML files, or folders of them.")
 ]
-OneFile = Annotated[
+ResourceFile = Annotated[
     Path, typer.Argument(exists=True, dir_okay=False, metavar="RESOURCE", help="JSON or XML.")
 ]
 OutFile = Annotated[
@@ -77,15 +77,15 @@ def convert(
     """
     from fhir_bridge.fhir import JsonError, dumps, xml
 
-    found = [(source, file) for source in files for file in _of_the_other_syntax(source, to)]
-    if not found:
+    results = [(source, file) for source in files for file in _of_the_other_syntax(source, to)]
+    if not results:
         raise UsageError(f"nothing to convert to {to.value} was found")
-    several = len(found) > 1 or found[0][1].suffix == ".ndjson"
+    several = len(results) > 1 or results[0][1].suffix == ".ndjson"
     if out is None and several and to is Syntax.xml:
         raise UsageError("several resources need --out FOLDER: an XML document holds one")
     failed = written = 0
-    with steps("converting", len(found)) as advance:
-        for source, file in found:
+    with steps("converting", len(results)) as advance:
+        for source, file in results:
             advance(file.name)
             for name, resource in _resources_of(source, file):
                 try:
@@ -98,14 +98,14 @@ def convert(
                     written += 1
                 except (JsonError, xml.XmlError) as error:
                     failed += 1
-                    stderr.print(f"[red]error:[/] {escape(_told(file, error))}", soft_wrap=True)
+                    stderr.print(f"[red]error:[/] {escape(_error_message(file, error))}", soft_wrap=True)
     stderr.print(f"{counted(written, 'resource')} converted" + (f", {failed:,} refused" if failed else ""))
     raise typer.Exit(1 if failed else 0)
 
 
 @app.command("patch")
 def patch(
-    resource: OneFile,
+    resource: ResourceFile,
     operations: Annotated[
         Path,
         typer.Argument(
@@ -141,7 +141,7 @@ def patch(
 
 @app.command("make-patch")
 def make_patch(
-    before: OneFile,
+    before: ResourceFile,
     after: Annotated[
         Path, typer.Argument(exists=True, dir_okay=False, metavar="CHANGED", help="The other version.")
     ],
@@ -208,16 +208,16 @@ def path(
                     if isinstance(resource, JsonError):
                         raise resource
                     evaluated = _compiled(expression, resource, compiled)
-                    found = evaluated.items(resource, conformance=validator) if evaluated else []
+                    result = evaluated.items(resource, conformance=validator) if evaluated else []
                 except (JsonError, FHIRPathError) as error:
                     failed += 1
                     stderr.print(f"[red]error:[/] {escape(f'{locator}: {error}')}", soft_wrap=True)
                     continue
-                results += len(found)
-                for item in found:
+                results += len(result)
+                for item in result:
                     _print_result(locator, item.path, item.type, json_value(item), output)
-    told = f"{counted(results, 'result')} in {counted(resources, 'resource')}"
-    stderr.print(told + (f", {failed:,} could not be evaluated" if failed else ""))
+    summary = f"{counted(results, 'result')} in {counted(resources, 'resource')}"
+    stderr.print(summary + (f", {failed:,} could not be evaluated" if failed else ""))
     raise typer.Exit(1 if failed else 0)
 
 
@@ -286,10 +286,10 @@ def _compiled(
         except FHIRPathError as error:
             other = first is not None and first.group(1) in resource_types() - {kind}
             known[kind] = None if other else error
-    found = known[kind]
-    if isinstance(found, FHIRPathError):
-        raise found
-    return found
+    result = known[kind]
+    if isinstance(result, FHIRPathError):
+        raise result
+    return result
 
 
 def _print_result(locator: str, where: str, kind: str, value: Any, output: Format) -> None:
@@ -340,5 +340,5 @@ def _write(file: Path, text: bytes, *, force: bool) -> None:
     file.write_bytes(text)
 
 
-def _told(file: Path, error: Exception) -> str:
+def _error_message(file: Path, error: Exception) -> str:
     return str(error) if str(error).startswith(file.name) else f"{file.name}: {error}"

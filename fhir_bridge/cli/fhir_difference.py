@@ -75,20 +75,20 @@ def difference(
         "empty": empty,
     }
     try:
-        found: list[Difference]
+        differences: list[Difference]
         if left.is_dir() or left.suffix in _LINES or right.suffix in _LINES:
-            found = of_sets(_resources(left), _resources(right), **options)
+            differences = of_sets(_resources(left), _resources(right), **options)
         else:
-            found = of_two(read_resource(left), read_resource(right), **options)
+            differences = of_two(read_resource(left), read_resource(right), **options)
     except (JsonError, ValueError) as error:
         raise UsageError(str(error)) from error
     if output is Format.json:
-        for one in found:
-            typer.echo(dumps(one.to_json()))
-        stderr.print(counted(len(found), "difference"))
+        for item in differences:
+            typer.echo(dumps(item.to_json()))
+        stderr.print(counted(len(differences), "difference"))
     else:
-        typer.echo(render(found))
-    raise typer.Exit(1 if found else 0)
+        typer.echo(render(differences))
+    raise typer.Exit(1 if differences else 0)
 
 
 def _resources(source: Path) -> Iterator[dict[str, Any]]:

@@ -75,7 +75,7 @@ def list_(
 
     fhir-bridge inbox list --kind held
     """
-    wanted = next((one for one in _WORDS if one == kind), None)
+    wanted = next((word for word in _WORDS if word == kind), None)
     if kind is not None and wanted is None:
         raise UsageError(f"--kind is one of {', '.join(_WORDS)}, not {kind}")
     entries = _read(open_database(), kind=wanted, everything=everything)

@@ -95,10 +95,10 @@ def run_examples(
     from fhir_bridge.fhir.serialization import dumps
     from fhir_bridge.pipeline import convert_example, golden_examples, run_example
 
-    found = [example for file in _files(paths) for example in golden_examples(file)]
+    results = [example for file in _files(paths) for example in golden_examples(file)]
     failed = run = 0
-    with steps("examples", max(len(found), 1)) as advance:
-        for example in found:
+    with steps("examples", max(len(results), 1)) as advance:
+        for example in results:
             advance(example.name)
             with _left_out(example.mapping, named=bool(paths)):
                 if update:
@@ -112,5 +112,5 @@ def run_examples(
                     stdout.print(f"[red]{escape(example.name)}[/]")
                     for difference in differences:
                         stdout.print(escape(f"  {difference}"), soft_wrap=True)
-    stderr.print(f"{counted(len(found) if update else run, 'example')}, {failed} differ")
+    stderr.print(f"{counted(len(results) if update else run, 'example')}, {failed} differ")
     raise typer.Exit(1 if failed else 0)

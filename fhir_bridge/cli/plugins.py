@@ -20,12 +20,12 @@ def plugins() -> None:
     for plugin in sorted(loaded(), key=lambda plugin: plugin.name):
         table.add_row(plugin.name, plugin.distribution, ", ".join(plugin.hooks))
     stdout.print(table)
-    found = Table(title="Adapters", title_justify="left")
-    found.add_column("name")
-    found.add_column("reads")
+    result = Table(title="Adapters", title_justify="left")
+    result.add_column("name")
+    result.add_column("reads")
     for name, adapter in sorted(adapters().items()):
-        found.add_row(name, adapter.title)
-    stdout.print(found)
+        result.add_row(name, adapter.title)
+    stdout.print(result)
     models = Table(title="Predictors", title_justify="left")
     for name in ("name", "version", "what"):
         models.add_column(name)

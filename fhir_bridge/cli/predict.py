@@ -50,13 +50,13 @@ def predict(
     settings = Site.load(site) if site else Site()
     url = open_database()
     try:
-        found = run_async(_run(url, predictor, patient, group, settings))
+        outcome = run_async(_run(url, predictor, patient, group, settings))
     except (PredictionError, StorageError) as error:
         raise UsageError(str(error)) from error
     table = Table(title=predictor, title_justify="left")
     for name in ("patient", "result", "category or reason", "stored"):
         table.add_column(name, overflow="fold")
-    for item in found:
+    for item in outcome:
         result = item.result
         if isinstance(result, Prediction):
             table.add_row(
@@ -69,7 +69,7 @@ def predict(
             table.add_row(item.patient_id, result.reason, result.text, item.outcome)
     stdout.print(table)
     counts = Counter(
-        "predicted" if isinstance(item.result, Prediction) else item.result.reason for item in found
+        "predicted" if isinstance(item.result, Prediction) else item.result.reason for item in outcome
     )
     stdout.print(", ".join(f"{count} {name}" for name, count in counts.most_common()) or "no patients")
     if counts["failed"]:
@@ -82,21 +82,21 @@ async def _run(url: str, name: str, patients: list[str], group: str | None, site
     from fhir_bridge.storage import Store
 
     predictor = find_predictor(name)
-    found: list[Predicted] = []
+    results: list[Predicted] = []
     async with await Store.open(url, known=site.definitions) as store:
         key = site_key(site)
         await store.check_site_key(key.fingerprint)
         run = PredictionRun(predictor, site.parameters, key, store)
         with counting("predicting") as progress:
             async for item in _each(run, patients, group):
-                found.append(item)
-                progress(len(found))
-    return found
+                results.append(item)
+                progress(len(results))
+    return results
 
 
 async def _each(run: PredictionRun, patients: list[str], group: str | None) -> AsyncIterator[Predicted]:
     if group is not None:
         patients = await run.members(group)
-    found = run.for_patients(patients) if patients or group is not None else run.for_all()
-    async for item in found:
+    result = run.for_patients(patients) if patients or group is not None else run.for_all()
+    async for item in result:
         yield item

@@ -81,11 +81,11 @@ class ReviewSession:
                 self._review.decide(self._last.pop(), "reopened", self._by)
             elif word == "a":
                 chosen = self._review.approve(float(rest), self._by)
-                self._last += [one.key for one in chosen]
+                self._last += [item.key for item in chosen]
                 stdout.print(f"{counted(len(chosen), 'term')} approved")
             elif word == "z":
                 dismissed = self._review.dismiss(self._by, rest)
-                self._last += [one.key for one in dismissed]
+                self._last += [item.key for item in dismissed]
                 stdout.print(f"{counted(len(dismissed), 'term')} without a code")
             elif line.startswith("/"):
                 self._search(entry, line[1:].strip(), candidates)
@@ -135,8 +135,12 @@ def _print(candidates: list[Suggestion], begin: int) -> None:
     table = Table(box=None, pad_edge=False)
     for name in ("", "score", "code", "name", "because"):
         table.add_column(name, overflow="fold")
-    for number, one in enumerate(candidates, begin + 1):
+    for number, item in enumerate(candidates, begin + 1):
         table.add_row(
-            str(number), f"{one.score:.2f}", one.code, escape(one.display), escape("; ".join(one.evidence))
+            str(number),
+            f"{item.score:.2f}",
+            item.code,
+            escape(item.display),
+            escape("; ".join(item.evidence)),
         )
     stdout.print(table)

@@ -48,7 +48,7 @@ def serve(
     )  # the web framework takes longer to import than most commands to run
     from fhir_bridge.server import serve as run_server
 
-    given: dict[str, Any] = {
+    options: dict[str, Any] = {
         "host": host,
         "port": port,
         "workers": workers,
@@ -57,13 +57,13 @@ def serve(
         "site": site,
     }
     try:
-        settings = Settings(**{name: value for name, value in given.items() if value is not None})
+        settings = Settings(**{name: value for name, value in options.items() if value is not None})
     except ValidationError as error:
-        found = "; ".join(
+        result = "; ".join(
             f"{'.'.join(map(str, item['loc']))} {item['msg'].removeprefix('Value error, ')}".strip()
             for item in error.errors()
         )
-        raise UsageError(found) from error
+        raise UsageError(result) from error
     settings.database_url = open_database(settings.database_url, settings.database_dir)
     run_server(settings)
 

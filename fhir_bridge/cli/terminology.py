@@ -9,10 +9,10 @@ import typer
 from rich.markup import escape
 
 from fhir_bridge.cli.output import UsageError, stderr, stdout
-from fhir_bridge.cli.terminology_asking import expand, lookup, translate, validate
 from fhir_bridge.cli.terminology_curation import review, suggest
 from fhir_bridge.cli.terminology_import import import_, list_, remove
 from fhir_bridge.cli.terminology_options import SiteFile, Store, store_folder
+from fhir_bridge.cli.terminology_queries import expand, lookup, translate, validate
 
 __all__ = ["app"]
 
@@ -45,10 +45,10 @@ def lint(
     from fhir_bridge.plugins import shipped
     from fhir_bridge.terminology import lint_folders, lint_store
 
-    place = store_folder(store, site)
-    kept = place if place.is_dir() else None
+    location = store_folder(store, site)
+    kept = location if location.is_dir() else None
     if imported and kept is None:
-        raise UsageError(f"nothing is imported into {place}")
+        raise UsageError(f"nothing is imported into {location}")
     issues = lint_store(kept) if imported and kept is not None else []
     if folders or not imported:
         issues += lint_folders(folders or [shipped("terminology")], kept)

@@ -70,24 +70,24 @@ def suggest(
     columns = dict(_pair(text) for text in column)
     terms = by_use(_read(catalogue, columns, system, language, encoding))
     suggester = _suggester(target, store_folder(store, site), lexicon)
-    found = []
+    results = []
     with steps("suggesting", len(terms)) as step:
         for term in terms:
             step(term.name)
-            found.append(suggester.suggest(term, limit))
+            results.append(suggester.suggest(term, limit))
     table = Table("code", "name", "unit", "suggestion", "score")
-    for one in found:
-        best = one.suggestions[0] if one.suggestions else None
+    for item in results:
+        best = item.suggestions[0] if item.suggestions else None
         answer = f"{best.code} {best.display}" if best else "none"
         table.add_row(
-            *(escape(text) for text in (one.term.code, one.term.name, one.term.unit, answer)),
+            *(escape(text) for text in (item.term.code, item.term.name, item.term.unit, answer)),
             f"{best.score:.2f}" if best else "",
         )
     stdout.print(table)
-    none = sum(not one.suggestions for one in found)
-    stderr.print(f"{counted(len(found), 'term')}, {none:,} without a suggestion")
+    none = sum(not item.suggestions for item in results)
+    stderr.print(f"{counted(len(results), 'term')}, {none:,} without a suggestion")
     if out is not None:
-        review = Review.create(out, found)
+        review = Review.create(out, results)
         taken = review.remember([Review.load(path) for path in remember])
         if remember:
             stderr.print(f"{counted(len(taken), 'choice')} remembered from earlier reviews")
@@ -123,19 +123,19 @@ def review(
     """
     from fhir_bridge.terminology.curation import concept_map
 
-    held = _load(file)
+    session = _load(file)
     if write is None:
         import getpass
 
         name = by or getpass.getuser()
         if approve is not None:
-            chosen = held.approve(approve, name)
-            stderr.print(f"{counted(len(chosen), 'term')} approved, {len(held.pending()):,} open")
+            chosen = session.approve(approve, name)
+            stderr.print(f"{counted(len(chosen), 'term')} approved, {len(session.pending()):,} open")
             raise typer.Exit
         if page:
-            _serve(held, name, _searcher(held, target, store_folder(store, site), lexicon), port)
+            _serve(session, name, _searcher(session, target, store_folder(store, site), lexicon), port)
             raise typer.Exit
-        ReviewSession(held, name, _searcher(held, target, store_folder(store, site), lexicon)).run()
+        ReviewSession(session, name, _searcher(session, target, store_folder(store, site), lexicon)).run()
         raise typer.Exit
     if not url:
         raise UsageError(
@@ -144,15 +144,15 @@ def review(
     if status not in ("draft", "active", "retired"):
         raise UsageError(f"--status is draft, active or retired, not {status}")
     try:
-        made = concept_map(held, url, status=status)
+        result = concept_map(session, url, status=status)
     except ValueError as error:
         raise UsageError(f"{file}: {error}") from error
-    write.write_bytes(orjson.dumps(made, option=orjson.OPT_INDENT_2) + b"\n")
-    rows = sum(len(group["element"]) for group in made["group"])
-    stderr.print(f"{write}: {counted(rows, 'row')}; {len(held.pending()):,} terms are still open")
+    write.write_bytes(orjson.dumps(result, option=orjson.OPT_INDENT_2) + b"\n")
+    rows = sum(len(group["element"]) for group in result["group"])
+    stderr.print(f"{write}: {counted(rows, 'row')}; {len(session.pending()):,} terms are still open")
 
 
-def _serve(held: Review, name: str, suggester: Suggester | None, port: int) -> None:
+def _serve(session: Review, name: str, suggester: Suggester | None, port: int) -> None:
     """The review page on the loopback address until interrupted."""
     import secrets
     import socket
@@ -164,8 +164,12 @@ def _serve(held: Review, name: str, suggester: Suggester | None, port: int) -> N
     token = secrets.token_urlsafe(24)
     with socket.create_server(("127.0.0.1", port)) as listening:
         address = f"http://127.0.0.1:{listening.getsockname()[1]}/#{token}"
-        stderr.print(f"review {held.path.name} on {address}  (Ctrl+C ends)", soft_wrap=True, highlight=False)
-        server = uvicorn.Server(uvicorn.Config(review_app(held, token, suggester, name), log_level="warning"))
+        stderr.print(
+            f"review {session.path.name} on {address}  (Ctrl+C ends)", soft_wrap=True, highlight=False
+        )
+        server = uvicorn.Server(
+            uvicorn.Config(review_app(session, token, suggester, name), log_level="warning")
+        )
         server.run(sockets=[listening])
 
 
@@ -212,16 +216,16 @@ def _suggester(targets: list[str], store: Path, lexicon: list[Path]) -> Suggeste
     return Suggester([_target(name, store) for name in targets], get_terminology(), words)
 
 
-def _searcher(held: Review, targets: list[str], store: Path, lexicon: list[Path]) -> Suggester | None:
+def _searcher(session: Review, targets: list[str], store: Path, lexicon: list[Path]) -> Suggester | None:
     """What a reviewer searches: the systems named, else those of the candidates that are at hand."""
     if targets:
         return _suggester(targets, store, lexicon)
-    systems = sorted({candidate.system for entry in held for candidate in entry.candidates})
-    at_hand = [system for system in systems if _is_at_hand(system, store)]
+    systems = sorted({candidate.system for entry in session for candidate in entry.candidates})
+    at_hand = [system for system in systems if _is_available(system, store)]
     return _suggester(at_hand, store, lexicon) if at_hand else None
 
 
-def _is_at_hand(system: str, store: Path) -> bool:
+def _is_available(system: str, store: Path) -> bool:
     try:
         _target(system, store)
     except UsageError:

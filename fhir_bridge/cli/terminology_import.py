@@ -72,7 +72,7 @@ def import_(
         except StoreError as error:
             raise UsageError(str(error)) from error
         else:
-            _tell(result)
+            _print_result(result)
     raise typer.Exit(1 if failed else 0)
 
 
@@ -90,23 +90,23 @@ def list_(store: Store = None, site: SiteFile = None) -> None:
         stdout.print(f"nothing is imported into {into.path}", soft_wrap=True)
         return
     stdout.print(f"Terminology in {into.path}", soft_wrap=True, highlight=False, markup=False)
-    for url, versions in groupby(systems, lambda one: one.url):
+    for url, versions in groupby(systems, lambda item: item.url):
         stdout.print(url, soft_wrap=True, highlight=False, markup=False, style="bold")
         listed = list(versions)
-        for one in listed:
+        for item in listed:
             parts = [
-                one.version or "without version",
-                counted(one.concepts, "concept"),
-                f"{one.size / 1e6:,.1f} MB",
-                f"imported {one.imported}",
-                f"from {one.source}",
+                item.version or "without version",
+                counted(item.concepts, "concept"),
+                f"{item.size / 1e6:,.1f} MB",
+                f"imported {item.imported}",
+                f"from {item.source}",
             ]
-            if len(listed) > 1 and one is listed[-1]:
+            if len(listed) > 1 and item is listed[-1]:
                 parts.append("taken where no version is asked for")
             _line(parts)
-    for found in maps:
-        stdout.print(f"map {found.url}", soft_wrap=True, highlight=False, markup=False, style="bold")
-        _line([found.version or "without version", counted(len(found), "row")])
+    for result in maps:
+        stdout.print(f"map {result.url}", soft_wrap=True, highlight=False, markup=False, style="bold")
+        _line([result.version or "without version", counted(len(result), "row")])
     if value_sets:
         stdout.print(counted(value_sets, "value set"), highlight=False)
 
@@ -131,25 +131,25 @@ def remove(
         gone = into.remove(url, version if bar else None)
     except StoreError as error:
         raise UsageError(str(error)) from error
-    for one in gone:
-        stdout.print(f"removed {one}", soft_wrap=True, highlight=False)
+    for item in gone:
+        stdout.print(f"removed {item}", soft_wrap=True, highlight=False)
     if not gone:
         stderr.print(f"{canonical} is not in {into.path}", soft_wrap=True)
         raise typer.Exit(1)
 
 
-def _store(given: Path | None, site: Path | None) -> ContentStore:
+def _store(path: Path | None, site: Path | None) -> ContentStore:
     from fhir_bridge.terminology.store import open_store
 
-    return open_store(store_folder(given, site))
+    return open_store(store_folder(path, site))
 
 
-def _tell(result: ImportResult) -> None:
+def _print_result(result: ImportResult) -> None:
     name = escape(result.path.name)
     if result.already:
         stdout.print(f"{name}: already there", highlight=False)
         return
-    concepts, rows = sum(one[2] for one in result.systems), sum(one[1] for one in result.maps)
+    concepts, rows = sum(system[2] for system in result.systems), sum(system[1] for system in result.maps)
     _list(
         name,
         [
@@ -167,7 +167,7 @@ def _tell(result: ImportResult) -> None:
         stdout.print(f"{name}: {counted(result.value_sets, 'value set')}", highlight=False)
     _list(
         name,
-        [f"replaces {escape(one)} of an earlier import" for one in result.replaced],
+        [f"replaces {escape(system)} of an earlier import" for system in result.replaced],
         f"replaces {len(result.replaced):,} code systems, maps and value sets of earlier imports",
     )
     for note, count in result.notes.items():

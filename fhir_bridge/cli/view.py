@@ -129,7 +129,7 @@ def run(
                 sink,
                 limit=limit,
                 on_progress=progress,
-                on_reject=named.tell,
+                on_reject=named.report,
                 terminology=terminology,
             )
     _summary(done, named)
@@ -145,11 +145,11 @@ def check(view: ViewName) -> None:
     from fhir_bridge.fhir.views import check_view, compile_view
 
     issues = check_view(_text(view))
-    errors = [found for found in issues if found.severity != "warning"]
-    for found in issues:
-        colour = "yellow" if found.severity == "warning" else "red"
+    errors = [issue for issue in issues if issue.severity != "warning"]
+    for issue in issues:
+        colour = "yellow" if issue.severity == "warning" else "red"
         stdout.print(
-            f"{escape(found.expression)}: [{colour}]{found.severity}[/] {escape(found.message)} ({found.code})",
+            f"{escape(issue.expression)}: [{colour}]{issue.severity}[/] {escape(issue.message)} ({issue.code})",
             soft_wrap=True,
         )
     if not errors:
@@ -228,10 +228,10 @@ def _compiled(view: str) -> View:
     try:
         compiled = compile_view(_text(view))
     except ViewError as error:
-        told = "\n".join(
-            f"  {found.expression}: {found.message} ({found.code})" for found in error.issues[:20]
+        details = "\n".join(
+            f"  {issue.expression}: {issue.message} ({issue.code})" for issue in error.issues[:20]
         )
-        raise UsageError(f"{view} can't be run:\n{told}") from error
+        raise UsageError(f"{view} can't be run:\n{details}") from error
     for warning in compiled.warnings[:_SHOWN]:
         stderr.print(
             f"[yellow]warning:[/] {escape(warning.expression)}: {escape(warning.message)} ({warning.code})",
@@ -270,7 +270,7 @@ class _Rejects:
         self._file = file
         self.first: list[str] = []
 
-    def tell(self, locator: str, issue: Issue) -> None:
+    def report(self, locator: str, issue: Issue) -> None:
         """Name one."""
         from fhir_bridge.pipeline.ndjson import reject_line
 
@@ -283,8 +283,8 @@ class _Rejects:
 
 def _summary(done: ViewRun, rejects: _Rejects) -> None:
     account = done.account
-    for told in rejects.first:
-        stderr.print(f"[red]rejected:[/] {escape(told)}", soft_wrap=True)
+    for details in rejects.first:
+        stderr.print(f"[red]rejected:[/] {escape(details)}", soft_wrap=True)
     if account.rejected > len(rejects.first):
         stderr.print(f"… and {account.rejected - len(rejects.first):,} more (--rejects FILE names all)")
     for (severity, code, message), (_, count) in account.issues.items():

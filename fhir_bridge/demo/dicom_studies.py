@@ -104,15 +104,15 @@ def write(folder: Path, people: Sequence[Person]) -> list[Path]:
     files: list[Path] = []
     for person in people:
         for kind in person.studies:
-            place = folder / person.mrn / kind
-            place.mkdir(parents=True, exist_ok=True)
+            location = folder / person.mrn / kind
+            location.mkdir(parents=True, exist_ok=True)
             image = _instance(person, kind)
-            files.append(_save(image, place / "image.dcm"))
+            files.append(_save(image, location / "image.dcm"))
             if kind == "echo" and person.echo is not None:
                 report = echo_report(
                     person.echo, image, _uid(person, kind, "report"), _uid(person, kind, "reports")
                 )
-                files.append(_save(report, place / "report.dcm"))
+                files.append(_save(report, location / "report.dcm"))
     return files
 
 
@@ -135,7 +135,7 @@ def _bundled(name: str) -> FileDataset:
 def _instance(person: Person, kind: str) -> FileDataset:
     template = _TEMPLATES["us" if kind == "echo" else kind]
     source = _bundled(template.file)
-    made = Dataset()
+    dataset = Dataset()
     for element in source:
         tag = element.tag
         if tag.is_private or (
@@ -144,15 +144,15 @@ def _instance(person: Person, kind: str) -> FileDataset:
             and element.keyword not in _GEOMETRY
         ):
             continue
-        made.add(copy.deepcopy(element))
-    if "WaveformSequence" in made:
-        _halve(made)
-    _describe(made, person, kind, template)
-    made.SOPInstanceUID = _uid(person, kind, "image")
-    made.SeriesInstanceUID = _uid(person, kind, "series")
-    made.InstanceNumber = 1
-    file = FileDataset("", made, preamble=b"\0" * 128, file_meta=copy.deepcopy(source.file_meta))
-    file.file_meta.MediaStorageSOPInstanceUID = made.SOPInstanceUID
+        dataset.add(copy.deepcopy(element))
+    if "WaveformSequence" in dataset:
+        _halve(dataset)
+    _describe(dataset, person, kind, template)
+    dataset.SOPInstanceUID = _uid(person, kind, "image")
+    dataset.SeriesInstanceUID = _uid(person, kind, "series")
+    dataset.InstanceNumber = 1
+    file = FileDataset("", dataset, preamble=b"\0" * 128, file_meta=copy.deepcopy(source.file_meta))
+    file.file_meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID
     return file
 
 
@@ -169,39 +169,39 @@ def _halve(dataset: Dataset) -> None:
     dataset.WaveformAnnotationSequence = Items(kept)
 
 
-def _describe(made: Dataset, person: Person, kind: str, template: _Template) -> None:
+def _describe(result: Dataset, person: Person, kind: str, template: _Template) -> None:
     time = person.visit + timedelta(minutes=template.minutes)
-    made.SpecificCharacterSet = "ISO_IR 192"
-    made.PatientName = f"{person.family}^{person.given}"
-    made.PatientID = person.mrn
+    result.SpecificCharacterSet = "ISO_IR 192"
+    result.PatientName = f"{person.family}^{person.given}"
+    result.PatientID = person.mrn
     if person.issuer_stated:
-        made.IssuerOfPatientID = AUTHORITY
-    made.PatientBirthDate = person.birth_date.strftime("%Y%m%d")
-    made.PatientSex = "M" if person.sex == "male" else "F"
-    made.StudyInstanceUID = study_uid(person, kind)
-    made.StudyID = f"{person.mrn[-4:]}{kind.upper()}"
-    made.StudyDescription = f"{template.description} ({LABEL})"
-    made.AccessionNumber = f"A{person.mrn}{kind.upper()}"
-    made.ReferringPhysicianName = "Sintetico^Riferente^^Dr."
-    made.ProcedureCodeSequence = Items([_code(template.procedure[0], "SCT", template.procedure[1])])
-    made.InstitutionName = HOSPITAL
-    made.Manufacturer, made.ManufacturerModelName, made.DeviceSerialNumber = template.equipment
-    made.SeriesNumber = 1
-    made.SeriesDescription = LABEL
+        result.IssuerOfPatientID = AUTHORITY
+    result.PatientBirthDate = person.birth_date.strftime("%Y%m%d")
+    result.PatientSex = "M" if person.sex == "male" else "F"
+    result.StudyInstanceUID = study_uid(person, kind)
+    result.StudyID = f"{person.mrn[-4:]}{kind.upper()}"
+    result.StudyDescription = f"{template.description} ({LABEL})"
+    result.AccessionNumber = f"A{person.mrn}{kind.upper()}"
+    result.ReferringPhysicianName = "Sintetico^Riferente^^Dr."
+    result.ProcedureCodeSequence = Items([_code(template.procedure[0], "SCT", template.procedure[1])])
+    result.InstitutionName = HOSPITAL
+    result.Manufacturer, result.ManufacturerModelName, result.DeviceSerialNumber = template.equipment
+    result.SeriesNumber = 1
+    result.SeriesDescription = LABEL
     if template.body_part:
-        made.BodyPartExamined = template.body_part
+        result.BodyPartExamined = template.body_part
     if kind != "ecg":
         # ECG carts seldom state an offset: there the site's zone decides.
-        made.TimezoneOffsetFromUTC = _OFFSET
-    _stamp(made, time)
+        result.TimezoneOffsetFromUTC = _OFFSET
+    _stamp(result, time)
 
 
-def _stamp(made: Dataset, time: datetime) -> None:
+def _stamp(result: Dataset, time: datetime) -> None:
     for stem in ("Study", "Series", "Content"):
-        made[f"{stem}Date"] = pydicom.DataElement(f"{stem}Date", "DA", time.strftime("%Y%m%d"))
-        made[f"{stem}Time"] = pydicom.DataElement(f"{stem}Time", "TM", time.strftime("%H%M%S"))
-    if "WaveformSequence" in made:
-        made.AcquisitionDateTime = time.strftime("%Y%m%d%H%M%S")
+        result[f"{stem}Date"] = pydicom.DataElement(f"{stem}Date", "DA", time.strftime("%Y%m%d"))
+        result[f"{stem}Time"] = pydicom.DataElement(f"{stem}Time", "TM", time.strftime("%H%M%S"))
+    if "WaveformSequence" in result:
+        result.AcquisitionDateTime = time.strftime("%Y%m%d%H%M%S")
 
 
 def _code(value: str, scheme: str, meaning: str) -> Dataset:

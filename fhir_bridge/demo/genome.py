@@ -99,7 +99,7 @@ def _lines(people: Sequence[Person]) -> Iterator[str]:
     }
     random = Random(SEED)  # noqa: S311 - made-up reads, no secret
     order = list(_LENGTHS)
-    for variant in sorted(VARIANTS, key=lambda one: (order.index(one.chromosome), one.position)):
+    for variant in sorted(VARIANTS, key=lambda item: (order.index(item.chromosome), item.position)):
         calls = [_call(variant, carried.get((variant, person.mrn)), random) for person in people]
         yield "\t".join(
             (

@@ -106,14 +106,14 @@ def _merges(people: Sequence[Person]) -> Iterator[str]:
     for number, person in enumerate(people):
         if person.previous_mrn is None:
             continue
-        made = person.visit - timedelta(days=400)
+        result = person.visit - timedelta(days=400)
         yield _message(
-            _msh("SHC-KIS", "ADT^A28", f"DUP{number:05}", made),
-            f"EVN|A28|{_time(made)}",
+            _msh("SHC-KIS", "ADT^A28", f"DUP{number:05}", result),
+            f"EVN|A28|{_time(result)}",
             _pid(person, mrn=person.previous_mrn),
             "PV1|1|N",
         )
-        drawn = made + timedelta(hours=1)
+        drawn = result + timedelta(hours=1)
         yield _message(
             _msh("SHC-LAB", "ORU^R01", f"DUPL{number:04}", drawn),
             _pid(person, mrn=person.previous_mrn),

@@ -255,7 +255,7 @@ _PRESENT: Final[dict[str, tuple[tuple[str, str], ...]]] = {
     "af": (("I48.0", "Paroxysmal atrial fibrillation"),),
     "lqts": (("I45.8", "Other specified conduction disorders"),),
 }
-_ASKED_IN_HCM: Final = (
+_HCM_QUESTIONS: Final = (
     ("Z82.4", "Family history of diseases of the circulatory system"),
     ("I47.2", "Ventricular tachycardia"),
     ("R55", "Syncope and collapse, unexplained"),
@@ -273,12 +273,12 @@ def _person(number: int, role: _Role, random: Random) -> Person:
     month, day = 1 + random.randrange(12), 1 + random.randrange(28)
     birthday_past = (month, day) <= (visit.month, visit.day)
     birth = date(visit.year - role.age - (not birthday_past), month, day)
-    given = (_MALE if role.sex == "male" else _FEMALE)[number % 14]
+    given_names = (_MALE if role.sex == "male" else _FEMALE)[number % 14]
     city, postal_code = random.choice(_CITIES)
     return Person(
         mrn=f"{100200 + 37 * number}",
         family=_FAMILY[number],
-        given=given,
+        given=given_names,
         sex=role.sex,
         birth_date=birth,
         line=f"Via Sintetica {random.randint(1, 120)}",
@@ -356,21 +356,21 @@ def _laboratory(role: _Role, random: Random) -> dict[str, Decimal]:
 
 
 def _findings(number: int, role: _Role, visit: date, random: Random) -> tuple[Finding, ...]:
-    found = [
+    findings = [
         Finding(code, display, visit - timedelta(days=random.randint(90, 3000)))
         for code, display in _PRESENT.get(role.disease, ())
     ]
     if role.disease in ("hcm", "amyloid"):
         # The risk model needs each answer, so the extract states absence as well as presence. ICD-10 alone can't state
         # sudden death in the family, or that a tachycardia was not sustained: these are absent.
-        found += [
+        findings += [
             Finding(code, display, visit - timedelta(days=400) if present else None, present)
-            for code, display in _ASKED_IN_HCM
+            for code, display in _HCM_QUESTIONS
             for present in (code == "R55" and number % 3 == 1,)
         ]
     if role.disease == "none" and number % 3 == 0:
-        found.append(Finding("I10", "Essential (primary) hypertension", visit - timedelta(days=1200)))
-    return tuple(found)
+        findings.append(Finding("I10", "Essential (primary) hypertension", visit - timedelta(days=1200)))
+    return tuple(findings)
 
 
 def _medications(role: _Role, visit: date) -> tuple[Medication, ...]:

@@ -83,21 +83,21 @@ class CallCompiler(ABC):
             known = [*self.functions, "ref"]
             raise failure(f'unknown function "{tree.name}"', tree.at, "006", nearest(tree.name, known))
         self._check_arguments(tree, spec)
-        given = [self.compile(argument, env) for argument in tree.arguments]
+        input_value = [self.compile(argument, env) for argument in tree.arguments]
         named = [(name, self.compile(value, env)) for name, value in tree.keywords]
-        self._check_literals(tree, spec, given, named)
-        if tree.name == "exists" and given and given[0].source.isidentifier():
-            name = given[0].source
+        self._check_literals(tree, spec, input_value, named)
+        if tree.name == "exists" and input_value and input_value[0].source.isidentifier():
+            name = input_value[0].source
             some = f"{name} is not None and {name} is not CLEARED and {name} != ''"
             test = f"(f_exists({name}) if {name}.__class__ is list else {some})"
             return Code(test, "boolean", repeats=False, boolean=True)
-        reads = self._reads(spec, given, named, env)
+        reads = self._reads(spec, input_value, named, env)
         head = ([env.variable] if spec.scope else []) + (["ctx"] if spec.context else [])
-        passed = [code.source for code in given]
+        passed = [code.source for code in input_value]
         passed += [f"{_python_name(name)}={self._argument(code)}" for name, code in named]
         prefix = "f_" if BUILTINS.get(spec.name) is spec else "a_"
         around = ""
-        if spec.nulls and given and not given[0].literal:
+        if spec.nulls and input_value and not input_value[0].literal:
             name = passed[0] if passed[0].isidentifier() else self.temporary()
             test = name if passed[0] == name else f"({name} := {passed[0]})"
             around = f"None if {test} is None else "
@@ -115,7 +115,7 @@ class CallCompiler(ABC):
     def _reads(
         self,
         spec: FunctionSpec,
-        given: list[Code],
+        codes: list[Code],
         named: list[tuple[str, Code]],
         env: Environment,
     ) -> Reads:
@@ -123,9 +123,9 @@ class CallCompiler(ABC):
         names = {name for name, _ in named}
         literals = {name: code.value for name, code in named if code.literal}
         reads: list[Read] = []
-        for place, code in enumerate(given):
+        for location, code in enumerate(codes):
             if code.reads:
-                word = spec.reads[place] if place < len(spec.reads) else "text"
+                word = spec.reads[location] if location < len(spec.reads) else "text"
                 reads += taken_by(code.reads, _word(word, names, literals))
         for _, code in named:
             reads += as_text(code.reads)
@@ -158,24 +158,24 @@ class CallCompiler(ABC):
                     f'{tree.name} has no argument "{name}"', value.start, "006",
                     nearest(name, spec.arguments) or spec.signature,
                 )  # fmt: skip
-        given = set(names[: len(tree.arguments)]) | {name for name, _ in tree.keywords}
+        input_value = set(names[: len(tree.arguments)]) | {name for name, _ in tree.keywords}
         for name in spec.arguments[: spec.required]:
-            if name not in given:
+            if name not in input_value:
                 raise failure(f'{tree.name} needs the argument "{name}"', tree.at, "006", spec.signature)
 
     def _check_literals(
-        self, tree: ex.Call, spec: FunctionSpec, given: list[Code], named: list[tuple[str, Code]]
+        self, tree: ex.Call, spec: FunctionSpec, codes: list[Code], named: list[tuple[str, Code]]
     ) -> None:
         if BUILTINS.get(spec.name) is not spec:
             return
-        positional = zip(spec.arguments, given, tree.arguments, strict=False)  # `rest` takes more
+        positional = zip(spec.arguments, codes, tree.arguments, strict=False)  # `rest` takes more
         keywords = (
             (name, code, value) for (name, code), (_, value) in zip(named, tree.keywords, strict=True)
         )
         for name, code, value in (*positional, *keywords):
             problem = problem_of(spec.name, name, code.value) if code.literal else None
             if problem is not None:
-                raise failure(problem.message, value.start, "006", problem.hint)
+                raise failure(problem.message, value.start, "006", problem.advice)
 
     def _coalesce(self, tree: ex.Call, env: Environment) -> Code:
         if tree.keywords or not tree.arguments:
@@ -251,8 +251,8 @@ class CallCompiler(ABC):
 
 def _word(word: str, names: set[str], literals: Mapping[str, Any]) -> str:
     """The reader of an argument: `kind=XPN` is named by the argument `kind`, else `XPN`; some differ by an argument."""
-    name, given, default = word.partition("=")
-    if given:
+    name, value, default = word.partition("=")
+    if value:
         return str(literals.get(name, default))
     variant = _VARIANTS.get(word)
     return f"{word}/{variant}" if variant in names else word

@@ -28,19 +28,19 @@ class Problem(NamedTuple):
     """What is wrong with an argument, and what to write instead."""
 
     message: str
-    hint: str
+    advice: str
 
 
 def problem_of(function: str, argument: str, value: Any) -> Problem | None:
     """What is wrong with a literal argument of a built-in function; None where nothing is known to be."""
     if argument == "else":
         allowed = _ELSE.get(function)
-        return None if allowed is None else _one_of(f"{function} has no else=", value, allowed)
+        return None if allowed is None else _allowed_value(f"{function} has no else=", value, allowed)
     check = _CHECKS.get((function, argument))
     return None if check is None or value is None else check(value)
 
 
-def _one_of(message: str, value: Any, allowed: tuple[str, ...]) -> Problem | None:
+def _allowed_value(message: str, value: Any, allowed: tuple[str, ...]) -> Problem | None:
     if value in allowed:
         return None
     return Problem(f"{message}{value!r}", nearest(str(value), allowed) or f"one of {', '.join(allowed)}")
@@ -48,10 +48,10 @@ def _one_of(message: str, value: Any, allowed: tuple[str, ...]) -> Problem | Non
 
 def _equivalences(value: Any) -> Problem | None:
     """A wrong one would leave every code unmapped."""
-    for one in value if isinstance(value, list | tuple) else [value]:
-        found = _one_of("there is no equivalence ", one, tuple(EQUIVALENCES))
-        if found is not None:
-            return found
+    for item in value if isinstance(value, list | tuple) else [value]:
+        allowed_value = _allowed_value("there is no equivalence ", item, tuple(EQUIVALENCES))
+        if allowed_value is not None:
+            return allowed_value
     return None
 
 

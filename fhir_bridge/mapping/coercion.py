@@ -22,7 +22,7 @@ from fhir_bridge.fhir.datatypes import (
 )
 from fhir_bridge.fhir.models import is_model, model_type, plain
 from fhir_bridge.mapping.record import CLEARED
-from fhir_bridge.mapping.runtime import Context, Place
+from fhir_bridge.mapping.runtime import Context, ElementTarget
 
 __all__ = [
     "PRIMITIVES",
@@ -37,7 +37,7 @@ __all__ = [
     "type_name",
 ]
 
-Coercer = Callable[[Context, Any, Place], Any]
+Coercer = Callable[[Context, Any, ElementTarget], Any]
 ChoiceTable = dict[str, tuple[str, Coercer]]
 
 _TEXT = ("string", "code", "id", "uri", "url", "canonical", "oid", "uuid", "markdown")
@@ -112,32 +112,34 @@ def type_name(value: object) -> str:
         return "object" if isinstance(value, dict) else type(value).__name__
 
 
-def _wrong(ctx: Context, value: object, place: Place, target: str, hint: str = "") -> None:
+def _wrong(ctx: Context, value: object, element_target: ElementTarget, target: str, hint: str = "") -> None:
     ctx.lost(
-        place, "FB-MAP-102", f"{place.path} takes {target}, not {type_name(value)}{hint}; it was left out"
+        element_target,
+        "FB-MAP-102",
+        f"{element_target.path} takes {target}, not {type_name(value)}{hint}; it was left out",
     )
 
 
-def single(ctx: Context, values: list[Any], place: Place) -> Any:
+def single(ctx: Context, values: list[Any], target: ElementTarget) -> Any:
     """The value that a list agrees on; with several different ones None and an issue."""
     kept = [value for value in values if value is not None and value is not CLEARED and value != ""]
     if len(kept) > 1 and any(value != kept[0] for value in kept):
         ctx.lost(
-            place, "FB-MAP-103", f"{place.path} takes one value and was given {len(kept)}; it was left out"
+            target, "FB-MAP-103", f"{target.path} takes one value and was given {len(kept)}; it was left out"
         )
         return None
     return kept[0] if kept else None
 
 
-def _text(ctx: Context, value: Any, place: Place) -> Any:
+def _text(ctx: Context, value: Any, target: ElementTarget) -> Any:
     if value.__class__ is list:
-        value = single(ctx, value, place)
+        value = single(ctx, value, target)
         if value is None:
             return None
     if not isinstance(value, str):
         text = getattr(value, "text", None)
         if not isinstance(text, str) or is_model(value):  # HumanName.text of an object is not the name's text
-            _wrong(ctx, value, place, "string", " (string(x) makes one)")
+            _wrong(ctx, value, target, "string", " (string(x) makes one)")
             return None
         value = text
     if value is CLEARED:
@@ -148,26 +150,28 @@ def _text(ctx: Context, value: Any, place: Place) -> Any:
         return value if value and not value.isspace() else None
     if _BAD_CONTROL.search(value):
         ctx.lost(
-            place,
+            target,
             "FB-MAP-102",
-            f"{place.path} has control characters, which FHIR text can't hold; it was left out",
+            f"{target.path} has control characters, which FHIR text can't hold; it was left out",
         )
         return None
     return None if value.isspace() else value
 
 
 def _pattern(target: str, pattern: re.Pattern[str], make: Callable[[str], Any], hint: str = "") -> Coercer:
-    def coerce(ctx: Context, value: Any, place: Place) -> Any:
+    def coerce(ctx: Context, value: Any, element_target: ElementTarget) -> Any:
         if value.__class__ is make and value:
             return value
-        value = _text(ctx, value, place)
+        value = _text(ctx, value, element_target)
         if not value:
             return value
         value = value.strip()
         if pattern.fullmatch(value):
             return make(value)
         ctx.lost(
-            place, "FB-MAP-102", f"{place.path} was given text that is no {target}{hint}; it was left out"
+            element_target,
+            "FB-MAP-102",
+            f"{element_target.path} was given text that is no {target}{hint}; it was left out",
         )
         return None
 
@@ -177,34 +181,36 @@ def _pattern(target: str, pattern: re.Pattern[str], make: Callable[[str], Any], 
 def _calendar(target: str, pattern: re.Pattern[str], make: Callable[[str], Any], hint: str) -> Coercer:
     check = _pattern(target, pattern, make, hint)
 
-    def coerce(ctx: Context, value: Any, place: Place) -> Any:
+    def coerce(ctx: Context, value: Any, element_target: ElementTarget) -> Any:
         if value.__class__ is make:
             return value
-        found = check(ctx, value, place)
-        if found and len(found) >= 10:
+        result = check(ctx, value, element_target)
+        if result and len(result) >= 10:
             try:
-                date.fromisoformat(found[:10])
+                date.fromisoformat(result[:10])
             except ValueError:
                 ctx.lost(
-                    place, "FB-MAP-102", f"{place.path} was given a day that does not exist; it was left out"
+                    element_target,
+                    "FB-MAP-102",
+                    f"{element_target.path} was given a day that does not exist; it was left out",
                 )
                 return None
-        return found
+        return result
 
     return coerce
 
 
-def _date(ctx: Context, value: Any, place: Place) -> Any:
+def _date(ctx: Context, value: Any, target: ElementTarget) -> Any:
     if value.__class__ is Date:
         return value
     if value.__class__ in (DateTime, Instant) and len(value) > 10:
         ctx.lost(
-            place,
+            target,
             "FB-MAP-102",
-            f"{place.path} takes a date, and the value has a time (date(x) takes its day); it was left out",
+            f"{target.path} takes a date, and the value has a time (date(x) takes its day); it was left out",
         )
         return None
-    return _DATE(ctx, Date(value) if value.__class__ is DateTime else value, place)
+    return _DATE(ctx, Date(value) if value.__class__ is DateTime else value, target)
 
 
 _DATE = _calendar(
@@ -212,18 +218,18 @@ _DATE = _calendar(
 )
 
 
-def _boolean(ctx: Context, value: Any, place: Place) -> Any:
+def _boolean(ctx: Context, value: Any, target: ElementTarget) -> Any:
     if value is True or value is False or value is CLEARED:
         return value
     if value.__class__ is list:
-        value = single(ctx, value, place)
+        value = single(ctx, value, target)
         if value is None or value is True or value is False:
             return value
-    _wrong(ctx, value, place, "boolean", " (boolean(x) makes one)")
+    _wrong(ctx, value, target, "boolean", " (boolean(x) makes one)")
     return None
 
 
-def _decimal(ctx: Context, value: Any, place: Place) -> Any:
+def _decimal(ctx: Context, value: Any, target: ElementTarget) -> Any:
     if value.__class__ is Decimal:
         if value.is_finite():
             return value
@@ -232,18 +238,18 @@ def _decimal(ctx: Context, value: Any, place: Place) -> Any:
     elif value.__class__ is float:
         return Decimal(repr(value))
     elif value.__class__ is list:
-        value = single(ctx, value, place)
-        return None if value is None else _decimal(ctx, value, place)
-    _wrong(ctx, value, place, "decimal", " (decimal(x) makes one)")
+        value = single(ctx, value, target)
+        return None if value is None else _decimal(ctx, value, target)
+    _wrong(ctx, value, target, "decimal", " (decimal(x) makes one)")
     return None
 
 
 def _integer(target: str, low: int) -> Coercer:
-    def coerce(ctx: Context, value: Any, place: Place) -> Any:
+    def coerce(ctx: Context, value: Any, element_target: ElementTarget) -> Any:
         if value is CLEARED:
             return value
         if value.__class__ is list:
-            value = single(ctx, value, place)
+            value = single(ctx, value, element_target)
             if value is None:
                 return None
         if value.__class__ is Decimal and value.is_finite() and value == value.to_integral_value():
@@ -253,7 +259,7 @@ def _integer(target: str, low: int) -> Coercer:
         _wrong(
             ctx,
             value,
-            place,
+            element_target,
             target,
             " in its range" if value.__class__ is int else " (integer(x) makes one)",
         )
@@ -265,32 +271,32 @@ def _integer(target: str, low: int) -> Coercer:
 def _complex(target: str) -> Coercer:
     accepted = frozenset(_SOURCES.get(target, (target,)))
 
-    def coerce(ctx: Context, value: Any, place: Place) -> Any:
+    def coerce(ctx: Context, value: Any, element_target: ElementTarget) -> Any:
         named = getattr(value, "fhir_type", None)
         if named == target or (named is None and value.__class__ is dict):
             return value or None
         if value is CLEARED:
             return value
         if value.__class__ is list:
-            value = single(ctx, value, place)
-            return None if value is None else coerce(ctx, value, place)
+            value = single(ctx, value, element_target)
+            return None if value is None else coerce(ctx, value, element_target)
         if named is None and is_model(value):
             named, value = model_type(value), plain(value)
             if named == target:
                 return value or None
         if named in accepted:
             return CodeableConcept(coding=[value]) if named == "Coding" else value
-        _wrong(ctx, value, place, target)
+        _wrong(ctx, value, element_target, target)
         return None
 
     return coerce
 
 
-def _resource(ctx: Context, value: Any, place: Place) -> Any:
+def _resource(ctx: Context, value: Any, target: ElementTarget) -> Any:
     value = plain(value)
     if value.__class__ is dict and "resourceType" in value:
         return value
-    _wrong(ctx, value, place, "a resource")
+    _wrong(ctx, value, target, "a resource")
     return None
 
 
@@ -335,7 +341,7 @@ def coercer(target: str) -> Coercer:
     return _complex(target)
 
 
-def many(ctx: Context, value: Any, coerce: Coercer | None, place: Place) -> list[Any] | None:
+def many(ctx: Context, value: Any, coerce: Coercer | None, target: ElementTarget) -> list[Any] | None:
     """The values for an element that repeats; one is wrapped, empty ones are dropped."""
     if value is None or value is CLEARED:
         return None
@@ -345,30 +351,30 @@ def many(ctx: Context, value: Any, coerce: Coercer | None, place: Place) -> list
             if item is None or item is CLEARED:
                 continue
             if item.__class__ is list:
-                kept += many(ctx, item, coerce, place) or ()
+                kept += many(ctx, item, coerce, target) or ()
                 continue
-            made = coerce(ctx, item, place) if coerce is not None else item
-            if made is not None and made is not CLEARED:
-                kept.append(made)
+            coerced = coerce(ctx, item, target) if coerce is not None else item
+            if coerced is not None and coerced is not CLEARED:
+                kept.append(coerced)
         return kept or None
     if coerce is not None:
-        value = coerce(ctx, value, place)
+        value = coerce(ctx, value, target)
     return None if value is None or value is CLEARED else [value]
 
 
-def choose(ctx: Context, value: Any, table: ChoiceTable, place: Place) -> tuple[str, Any] | None:
+def choose(ctx: Context, value: Any, table: ChoiceTable, target: ElementTarget) -> tuple[str, Any] | None:
     """The JSON name and value that a typed value takes in an element with a choice of types."""
     if value.__class__ is list:
-        value = single(ctx, value, place)
+        value = single(ctx, value, target)
     if value is None or value is CLEARED or value == "":
         return None
     name = type_name(value)
     for candidate in _PREFERRED.get(name, (name,)):
-        found = table.get(candidate)
-        if found is not None:
-            made = found[1](ctx, value, place)
-            return None if made is None else (found[0], made)
-    _wrong(ctx, value, place, f"one of {', '.join(sorted(table)[:6])}{', …' if len(table) > 6 else ''}")
+        entry = table.get(candidate)
+        if entry is not None:
+            result = entry[1](ctx, value, target)
+            return None if result is None else (entry[0], result)
+    _wrong(ctx, value, target, f"one of {', '.join(sorted(table)[:6])}{', …' if len(table) > 6 else ''}")
     return None
 
 

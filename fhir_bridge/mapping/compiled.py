@@ -14,7 +14,15 @@ from fhir_bridge.mapping.identity import Unlinked
 from fhir_bridge.mapping.lost_references import remove_references
 from fhir_bridge.mapping.record import CLEARED
 from fhir_bridge.mapping.rule_code import RulePlan
-from fhir_bridge.mapping.runtime import GENERATED, Context, Conversion, Instance, Output, Place, Reject
+from fhir_bridge.mapping.runtime import (
+    GENERATED,
+    Context,
+    Conversion,
+    ElementTarget,
+    Instance,
+    Output,
+    Reject,
+)
 
 __all__ = ["CompiledMapping", "Program", "inside", "missing", "outside", "unmatched"]
 
@@ -44,7 +52,7 @@ class Program:
         ]
 
 
-class _Held(Exception):
+class _RecordRejected(Exception):
     """The whole record is rejected."""
 
 
@@ -101,7 +109,7 @@ class CompiledMapping:
             lost = _run(program, record, ctx, outputs, self.root)
             if lost:
                 outputs = _without_lost(program, outputs, lost, ctx)
-        except _Held:
+        except _RecordRejected:
             return Conversion([], ctx.issues, "rejected")
         issues = ctx.issues
         unread = _unread(record, ctx) if outputs else []
@@ -126,7 +134,7 @@ def _unread(record: Any, ctx: Context) -> list[Any]:
     try:
         return list(account(ctx.applied))
     except Exception as error:  # noqa: BLE001 - as for rules: a reader's failure is an issue
-        _told(error, ctx, None, record)
+        _report(error, ctx, None, record)
         return []
 
 
@@ -143,8 +151,8 @@ def _run(program: Program, record: Any, ctx: Context, outputs: list[Output], roo
             objects[root] = roots
             g = program.lets(ctx, roots[0] if roots else record)
     except Exception as error:
-        _told(error, ctx, None, record)
-        raise _Held from error
+        _report(error, ctx, None, record)
+        raise _RecordRejected from error
     for rule in program.rules:
         if rule.identify is not None:
             _identify(rule, _objects(rule.plan.scope, record, objects, ctx, rule), ctx, g)
@@ -192,16 +200,16 @@ def _run(program: Program, record: Any, ctx: Context, outputs: list[Output], roo
 
 def _objects(scope: str, record: Any, objects: dict[str, list[Any]], ctx: Context, rule: _Rule) -> list[Any]:
     """The objects of a scope, read once a record."""
-    found = objects.get(scope)
-    if found is None:
+    entry = objects.get(scope)
+    if entry is None:
         try:
-            found = list(record.scope(scope))
+            entry = list(record.scope(scope))
         except Exception as error:  # noqa: BLE001 - a reader that fails on a group loses the group, with an issue
             ctx.rule = rule.plan.name
             _lose(error, ctx, rule, record)
-            found = []
-        objects[scope] = found
-    return found
+            entry = []
+        objects[scope] = entry
+    return entry
 
 
 def _identify(rule: _Rule, scopes: list[Any], ctx: Context, g: tuple[Any, ...]) -> None:
@@ -223,12 +231,12 @@ def _identify(rule: _Rule, scopes: list[Any], ctx: Context, g: tuple[Any, ...]) 
             continue
         for column in columns:
             try:
-                found = rule.identify(ctx, s, g, *(column or ()))
+                result = rule.identify(ctx, s, g, *(column or ()))
             except Exception as error:  # noqa: BLE001 - as in `_run`
                 _lose(error, ctx, rule, s)
                 continue
-            if found is not None:
-                instances.append(Instance(s, found[0], found[1], column))
+            if result is not None:
+                instances.append(Instance(s, result[0], result[1], column))
     if instances:
         ctx.instances[rule.plan.name] = instances
 
@@ -249,17 +257,17 @@ def _keep(
             if first.rule != output.rule
             else f"the rule {output.rule} gives two contents under one id of {output.type}; the first stays"
         )
-        ctx.issues.append(Issue("error", "FB-MAP-109", ctx.told(message, plan.position), ctx.locator))
+        ctx.issues.append(Issue("error", "FB-MAP-109", ctx.with_rule(message, plan.position), ctx.locator))
 
 
 def _lose(error: Exception, ctx: Context, rule: _Rule, scope: Any) -> None:
-    """Turn what was raised into an issue; raises `_Held` where the whole record is lost with the part."""
-    _told(error, ctx, rule, scope)
+    """Turn what was raised into an issue; raises `_RecordRejected` where the whole record is lost with the part."""
+    _report(error, ctx, rule, scope)
     if rule.plan.whole or (isinstance(error, Unlinked) and error.whole):
-        raise _Held from error
+        raise _RecordRejected from error
 
 
-def _told(error: Exception, ctx: Context, rule: _Rule | None, scope: Any) -> None:
+def _report(error: Exception, ctx: Context, rule: _Rule | None, scope: Any) -> None:
     own = getattr(scope, "locator", None)
     where = own if isinstance(own, str) and own else ctx.locator
     position = _origin(error)
@@ -267,37 +275,37 @@ def _told(error: Exception, ctx: Context, rule: _Rule | None, scope: Any) -> Non
         issue = error.issue
         severity = issue.severity if issue.severity in ("error", "fatal") else "error"
         # Who a record is about is one question, whichever rules ask it: told without them, so that it counts once.
-        message = issue.message if issue.code.startswith("FB-ID-") else ctx.told(issue.message, position)
+        message = issue.message if issue.code.startswith("FB-ID-") else ctx.with_rule(issue.message, position)
         ctx.issues.append(Issue(severity, issue.code, message, issue.source or where, issue.expression))
         return
     if isinstance(error, MissingPart) and rule is not None:
         number = error.position - 2
         parts = rule.plan.key_parts
-        text, place = parts[number] if 0 <= number < len(parts) else ("?", rule.plan.position)
-        message = ctx.told(f"the part {text} of the key is empty", place)
+        text, location = parts[number] if 0 <= number < len(parts) else ("?", rule.plan.position)
+        message = ctx.with_rule(f"the part {text} of the key is empty", location)
         ctx.issues.append(Issue("error", "FB-MAP-105", message, where))
         return
     if isinstance(error, ValueError):
         message = str(error)
     else:
         # What an adapter's code says may hold values; its kind and place do not.
-        message = f"{type(error).__name__} in the adapter's code{_code_place(error)}"
-    ctx.issues.append(Issue("error", "FB-MAP-101", ctx.told(message, position), where))
+        message = f"{type(error).__name__} in the adapter's code{_code_location(error)}"
+    ctx.issues.append(Issue("error", "FB-MAP-101", ctx.with_rule(message, position), where))
 
 
 def _origin(error: BaseException) -> Position | None:
     """The mapping position of the generated line that raised."""
     trace = error.__traceback__
-    found = None
+    line = None
     while trace is not None:
         lines = GENERATED.get(trace.tb_frame.f_code.co_filename)
         if lines is not None and trace.tb_lineno < len(lines):
-            found = lines[trace.tb_lineno] or found
+            line = lines[trace.tb_lineno] or line
         trace = trace.tb_next
-    return found
+    return line
 
 
-def _code_place(error: BaseException) -> str:
+def _code_location(error: BaseException) -> str:
     trace = error.__traceback__
     last = None
     while trace is not None:
@@ -335,7 +343,7 @@ def _without_lost(program: Program, outputs: list[Output], lost: set[str], ctx: 
                 message = f"{missing_element} is required and referred to what was lost [rule {output.rule}]"
                 ctx.issues.append(Issue("error", "FB-MAP-104", message, output.locator, missing_element))
                 if output.rule in indispensable:
-                    raise _Held
+                    raise _RecordRejected
                 lost.add(f"{output.type}/{output.id}")
                 continue
             again.append(output)
@@ -347,26 +355,30 @@ def _without_lost(program: Program, outputs: list[Output], lost: set[str], ctx: 
 # Names of generated code.
 
 
-def missing(place: Place) -> None:
+def missing(target: ElementTarget) -> None:
     """A required element of a resource came out empty.
 
     Raises:
         Reject: always.
     """
-    raise Reject(Issue("error", "FB-MAP-104", f"{place.path} is required and came out empty", "", place.path))
-
-
-def outside(ctx: Context, value: Any, place: Place) -> None:
-    """Report a code outside the required binding; gives None in its place."""
-    shown = f' "{value}"' if len(value) <= 32 else ""
-    ctx.lost(
-        place,
-        "FB-MAP-111",
-        f"the code{shown} is outside the required binding of {place.path}; it was left out",
+    raise Reject(
+        Issue("error", "FB-MAP-104", f"{target.path} is required and came out empty", "", target.path)
     )
 
 
-def inside(ctx: Context, values: list[Any] | None, allowed: frozenset[str], place: Place) -> list[Any] | None:
+def outside(ctx: Context, value: Any, target: ElementTarget) -> None:
+    """Report a code outside the required binding; gives None in its place."""
+    shown = f' "{value}"' if len(value) <= 32 else ""
+    ctx.lost(
+        target,
+        "FB-MAP-111",
+        f"the code{shown} is outside the required binding of {target.path}; it was left out",
+    )
+
+
+def inside(
+    ctx: Context, values: list[Any] | None, allowed: frozenset[str], target: ElementTarget
+) -> list[Any] | None:
     """Those of the codes that the required binding allows; the others are reported."""
     if not values:
         return values
@@ -374,11 +386,11 @@ def inside(ctx: Context, values: list[Any] | None, allowed: frozenset[str], plac
     if len(kept) < len(values):
         for value in values:
             if value not in allowed:
-                outside(ctx, value, place)
+                outside(ctx, value, target)
     return kept or None
 
 
-def unmatched(ctx: Context, value: Any, place: Place, subject: str, *, reject: bool = False) -> None:
+def unmatched(ctx: Context, value: Any, target: ElementTarget, subject: str, *, reject: bool = False) -> None:
     """A value of the expression `subject` that no case of a match takes: flagged, or the output is rejected."""
     known = (
         isinstance(value, str) and len(value) <= 8 and value.isascii() and value.replace("_", "").isalnum()
@@ -386,6 +398,8 @@ def unmatched(ctx: Context, value: Any, place: Place, subject: str, *, reject: b
     shown = f'"{value}"' if known else "null" if not value else "the value"
     if reject:
         raise Reject(
-            Issue("error", "FB-MAP-106", f"{place.path} has no case for {shown} of {subject}", "", place.path)
+            Issue(
+                "error", "FB-MAP-106", f"{target.path} has no case for {shown} of {subject}", "", target.path
+            )
         )
-    ctx.lost(place, "FB-MAP-107", f"{place.path} has no case for {shown} of {subject}; it was left out")
+    ctx.lost(target, "FB-MAP-107", f"{target.path} has no case for {shown} of {subject}; it was left out")

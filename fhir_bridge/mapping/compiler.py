@@ -145,19 +145,19 @@ class _Compilation:
                 "007",
             )
             return None
-        place = self.model.root
+        location = self.model.root
         if isinstance(scope, Scalar) and scope.value is not None:
-            place = scope.text
-            if place not in self.model.scopes and place != self.model.root:
+            location = scope.text
+            if location not in self.model.scopes and location != self.model.root:
                 self.problems.add(
                     scope.position,
-                    f'the source has no group "{place}"',
-                    nearest(place, self.model.scopes),
+                    f'the source has no group "{location}"',
+                    nearest(location, self.model.scopes),
                     "012",
                 )
                 return None
         urls, profiles = profiles_of(node, kind.text, self.problems)
-        return RuleSource(node, name.text, kind.text, place, name.position, profiles, urls)
+        return RuleSource(node, name.text, kind.text, location, name.position, profiles, urls)
 
     # Programs
 

@@ -61,11 +61,11 @@ class Scalar(Node):
             return Position(last.file, last.line, last.column + 1)
         line, column = self.position.line, self.position.column
         raw = self.raw
-        place = before = 0
+        location = before = 0
         for character in self.text[: offset + 1]:
-            before = place
-            if raw[place : place + 1] == "\\" and raw[:1] == '"':
-                place += _ESCAPES.get(raw[place + 1 : place + 2], 2)
+            before = location
+            if raw[location : location + 1] == "\\" and raw[:1] == '"':
+                location += _ESCAPES.get(raw[location + 1 : location + 2], 2)
                 continue
             while (
                 before < len(raw)
@@ -74,9 +74,9 @@ class Scalar(Node):
             ):
                 before += 1
             if before >= len(raw):
-                before = place
+                before = location
                 break
-            place = before + 1
+            location = before + 1
         head = raw[:before]
         if "\n" in head:
             return Position(self.position.file, line + head.count("\n"), before - head.rfind("\n"))

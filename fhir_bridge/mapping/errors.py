@@ -62,5 +62,5 @@ def nearest(word: str, known: Iterable[str]) -> str:
     """`did you mean "code"?` for the nearest known word, or an empty text where none is near."""
     names = list(known)
     lowered = {name.lower(): name for name in names}
-    found = difflib.get_close_matches(word.lower(), lowered, n=1, cutoff=0.6)
-    return f'did you mean "{lowered[found[0]]}"?' if found else ""
+    result = difflib.get_close_matches(word.lower(), lowered, n=1, cutoff=0.6)
+    return f'did you mean "{lowered[result[0]]}"?' if result else ""

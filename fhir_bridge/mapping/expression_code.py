@@ -46,9 +46,9 @@ class ExpressionCompiler(CallCompiler):
         if isinstance(tree, ex.Name | ex.Attribute | ex.Selector):
             return self._path(tree, env)
         if isinstance(tree, ex.Index):
-            base, place = self.compile(tree.base, env), self.compile(tree.index, env)
-            reads = narrowed(base.reads, "first") if place.literal and place.value == 0 else base.reads
-            return Code(f"index({base.source}, {place.source})", base.type, repeats=False, reads=reads)
+            base, location = self.compile(tree.base, env), self.compile(tree.index, env)
+            reads = narrowed(base.reads, "first") if location.literal and location.value == 0 else base.reads
+            return Code(f"index({base.source}, {location.source})", base.type, repeats=False, reads=reads)
         if isinstance(tree, ex.Call):
             return self.call(tree, env)
         if isinstance(tree, ex.Unary):
@@ -191,11 +191,11 @@ class ExpressionCompiler(CallCompiler):
                 break
             text = ".".join(f"`{part.name}`" if part.quoted else str(part.name) for part in parts[:size])
             try:
-                found = self.model.selector(text, env.scope)
+                selector = self.model.selector(text, env.scope)
             except LookupError as error:
                 refused = refused or error
                 continue
-            source = self._bound(found, env.variable, parts[0].start)
+            source = self._bound(selector, env.variable, parts[0].start)
             self.selectors.add(source)
             self.used.add((env.scope, text))
             own = env.variable == "s" or env.variable.startswith(
@@ -204,10 +204,10 @@ class ExpressionCompiler(CallCompiler):
             reads = (Read(env.scope, text),) if own else ()
             return self._attributes(Code(source, reads=reads), parts[size:])
         text = ".".join(str(part.name) for part in parts)
-        said = str(refused.args[0]) if refused and refused.args else ""
-        message = said or f'unknown name "{text}"'
+        statement = str(refused.args[0]) if refused and refused.args else ""
+        message = statement or f'unknown name "{text}"'
         known = [*env.names, "site", "outer"]
-        suggestion = "" if "mean" in said else nearest(str(parts[0].name), known)
+        suggestion = "" if "mean" in statement else nearest(str(parts[0].name), known)
         raise failure(message, parts[0].start, "005", suggestion)
 
     def _bound(self, source: str, variable: str, offset: int) -> str:

@@ -151,16 +151,16 @@ class _Parser:
     def __init__(self, text: str, selector: str) -> None:
         self.text = text
         self.tokens = tokenize(text, selector)
-        self.place = 0
+        self.index = 0
         self.depth = 0
 
     @property
     def token(self) -> Token:
-        return self.tokens[self.place]
+        return self.tokens[self.index]
 
     def advance(self) -> Token:
         token = self.token
-        self.place += 1
+        self.index += 1
         return token
 
     def at(self, text: str) -> bool:
@@ -168,10 +168,10 @@ class _Parser:
 
     def expect(self, text: str, what: str) -> Token:
         if not self.at(text):
-            raise ExpressionError(f"{what}: {self.found()}", self.token.start)
+            raise ExpressionError(f"{what}: {self.describe_token()}", self.token.start)
         return self.advance()
 
-    def found(self) -> str:
+    def describe_token(self) -> str:
         return "the expression ends here" if self.token.kind == "end" else f'found "{self.token.text}"'
 
     def operator(self) -> str | None:
@@ -180,7 +180,7 @@ class _Parser:
             return token.text
         if token.kind == "name" and token.text in ("and", "or", "in", "if"):
             return token.text
-        if token.kind == "name" and token.text == "not" and self.tokens[self.place + 1].text == "in":
+        if token.kind == "name" and token.text == "not" and self.tokens[self.index + 1].text == "in":
             return "not in"
         return None
 
@@ -216,13 +216,13 @@ class _Parser:
             return inner
         if token.text == "[":
             items, _ = self.items("]", keywords=False)
-            return ListOf(start, self.tokens[self.place - 1].end, tuple(items))
+            return ListOf(start, self.tokens[self.index - 1].end, tuple(items))
         if token.text == "-":
             operand = self.expression(_POWER["unary"])
             if isinstance(operand, Literal) and type(operand.value) in (int, Decimal):
                 return Literal(start, operand.end, -operand.value)  # type: ignore[operator]
             return Unary(start, operand.end, "-", operand)
-        self.place -= 1
+        self.index -= 1
         if token.kind == "end":
             raise ExpressionError("an expression is missing here", token.start)
         raise ExpressionError(f'an expression can\'t begin with "{token.text}"', token.start)
@@ -235,7 +235,7 @@ class _Parser:
             operand = self.expression(_POWER["not"])
             return Unary(token.start, operand.end, "not", operand)
         if token.text in KEYWORDS:
-            self.place -= 1
+            self.index -= 1
             raise ExpressionError(f'"{token.text}" can\'t stand here', token.start)
         return Name(token.start, token.end, token.text)
 
@@ -290,7 +290,7 @@ class _Parser:
         if not isinstance(callee, Name) or callee.quoted:
             raise ExpressionError("only a function's name can be called", token.start)
         arguments, keywords = self.items(")", keywords=True)
-        end = self.tokens[self.place - 1].end
+        end = self.tokens[self.index - 1].end
         return Call(callee.start, end, callee.name, tuple(arguments), tuple(keywords), at=callee.start)
 
     def pipe(self, left: Expression) -> Expression:
@@ -303,7 +303,7 @@ class _Parser:
         if self.at("("):
             self.advance()
             arguments, keywords = self.items(")", keywords=True)
-            end = self.tokens[self.place - 1].end
+            end = self.tokens[self.index - 1].end
         return Call(
             left.start, end, token.text, (left, *arguments), tuple(keywords), piped=True, at=token.start
         )
@@ -312,9 +312,9 @@ class _Parser:
         items: list[Expression] = []
         named: list[tuple[str, Expression]] = []
         while not self.at(close):
-            token, after = self.token, self.tokens[min(self.place + 1, len(self.tokens) - 1)]
+            token, after = self.token, self.tokens[min(self.index + 1, len(self.tokens) - 1)]
             if keywords and token.kind == "name" and after.kind == "operator" and after.text == "=":
-                self.place += 2
+                self.index += 2
                 if any(name == token.text for name, _ in named):
                     raise ExpressionError(f'the argument "{token.text}" is given twice', token.start)
                 named.append((token.text, self.expression()))
@@ -360,7 +360,7 @@ def parse_loop(text: str, selector: str = "") -> tuple[str, Expression]:
     name, word = parser.tokens[0], parser.tokens[min(1, len(parser.tokens) - 1)]
     if name.kind != "name" or name.text in KEYWORDS or word.text != "in" or word.kind != "name":
         raise ExpressionError("`for` in a node is written `name in expression`", 0, "for: r in OBX-8")
-    parser.place = 2
+    parser.index = 2
     tree = parser.expression()
     if parser.token.kind != "end":
         raise ExpressionError(f'"{parser.token.text}" is not expected here', parser.token.start)

@@ -67,29 +67,31 @@ def tokenize(text: str, selector: str = "") -> list[Token]:
     """
     own = _selector_pattern(selector)
     tokens: list[Token] = []
-    place = 0
-    while place < len(text):
+    location = 0
+    while location < len(text):
         before = tokens[-1] if tokens else None
-        adjacent = before is not None and before.end == place
+        adjacent = before is not None and before.end == location
         if before is not None and adjacent and before.text == "." and before.kind == "operator":
-            component = _COMPONENT.match(text, place)
+            component = _COMPONENT.match(text, location)
             if component:
-                tokens.append(Token("component", component.group(), place, component.end()))
-                place = component.end()
+                tokens.append(Token("component", component.group(), location, component.end()))
+                location = component.end()
                 continue
-        if own is not None and not (place and (text[place - 1].isalnum() or text[place - 1] in "_`'")):
-            found = own.match(text, place)
-            if found and found.end() > place and not _continues(text, found.end()):
-                tokens.append(Token("selector", found.group(), place, found.end()))
-                place = found.end()
+        if own is not None and not (
+            location and (text[location - 1].isalnum() or text[location - 1] in "_`'")
+        ):
+            result = own.match(text, location)
+            if result and result.end() > location and not _continues(text, result.end()):
+                tokens.append(Token("selector", result.group(), location, result.end()))
+                location = result.end()
                 continue
-        match = _FIXED.match(text, place)
+        match = _FIXED.match(text, location)
         if match is None:
-            raise _unreadable(text, place)
+            raise _unreadable(text, location)
         kind = match.lastgroup or ""
         if kind != "space":
-            tokens.append(Token(kind, match.group(), place, match.end()))
-        place = match.end()
+            tokens.append(Token(kind, match.group(), location, match.end()))
+        location = match.end()
     tokens.append(Token("end", "", len(text), len(text)))
     return tokens
 
@@ -98,20 +100,20 @@ def _continues(text: str, end: int) -> bool:
     return end < len(text) and (text[end].isalnum() or text[end] == "_")
 
 
-def _unreadable(text: str, place: int) -> ExpressionError:
-    character = text[place]
+def _unreadable(text: str, position: int) -> ExpressionError:
+    character = text[position]
     if character == "'":
-        return ExpressionError("a text without its closing quote", place)
+        return ExpressionError("a text without its closing quote", position)
     if character == '"':
         return ExpressionError(
-            "texts stand in single quotes", place, "write 'text'; a quote in it is doubled: ''"
+            "texts stand in single quotes", position, "write 'text'; a quote in it is doubled: ''"
         )
     if character == "`":
-        return ExpressionError("a name without its closing backtick", place)
+        return ExpressionError("a name without its closing backtick", position)
     if character.isdigit():
-        return ExpressionError("a number that runs into a name", place, "put the name in backticks")
+        return ExpressionError("a number that runs into a name", position, "put the name in backticks")
     if character == "$":
-        return ExpressionError("names have no $", place)
+        return ExpressionError("names have no $", position)
     if character in "!&":
-        return ExpressionError(f"{character} is not an operator", place, "write `not`, `and`, `or`, `!=`")
-    return ExpressionError(f"{character!r} has no meaning here", place)
+        return ExpressionError(f"{character} is not an operator", position, "write `not`, `and`, `or`, `!=`")
+    return ExpressionError(f"{character!r} has no meaning here", position)

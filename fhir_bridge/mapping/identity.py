@@ -129,9 +129,9 @@ class IdentityResolver:
 
         Never fails: an identifier that does not decide who someone is loses nothing by a local system.
         """
-        found = self.system(authority) if authority else None
-        if found:
-            return found
+        system = self.system(authority) if authority else None
+        if system:
+            return system
         name = authority if isinstance(authority, str) else next(iter(authority or ()), None)
         if name:
             return f"urn:fhir-bridge:authority:{quote(name, safe='')}"
@@ -160,9 +160,9 @@ class IdentityResolver:
             Unlinked: no identifier (FB-ID-002), or none of a known authority at a site that holds (FB-ID-001).
         """
         key = (tuple(authority) if isinstance(authority, list) else authority, value or "", adapter, source)
-        found = self._links.get(key) if value else None
-        if found is not None:
-            return found
+        entry = self._links.get(key) if value else None
+        if entry is not None:
+            return entry
         if not value:
             if self._hold or not fallback:
                 raise Unlinked(
@@ -188,14 +188,14 @@ class IdentityResolver:
             return system
         if self._hold:
             name = named or (wanted if isinstance(wanted, str) else None)
-            said = (
+            text = (
                 f'the authority "{name}" is not known'
                 if name
                 else "the identifier names no assigning authority"
             )
             where = "identity.authorities" if name else f"identity.default_authority.{adapter}"
             raise Unlinked(
-                Issue("error", "FB-ID-001", f"{said}; add it under {where} in the site file"), whole=True
+                Issue("error", "FB-ID-001", f"{text}; add it under {where} in the site file"), whole=True
             )
         if named:
             return f"urn:fhir-bridge:authority:{quote(named, safe='')}"
@@ -216,8 +216,8 @@ class IdentityResolver:
             return self._samples.setdefault(key, self._link(self.system(linked[0]) or linked[0], linked[1]))
         if name and not self._hold:
             return self._samples.setdefault(key, self._link(_source_system(adapter, source), name))
-        said = f'the sample "{name}" is not in the crosswalk' if name else "a sample without a name"
-        raise Unlinked(Issue("error", "FB-ID-003", f"{said}; add it as sample;system;value"), whole=False)
+        text = f'the sample "{name}" is not in the crosswalk' if name else "a sample without a name"
+        raise Unlinked(Issue("error", "FB-ID-003", f"{text}; add it as sample;system;value"), whole=False)
 
     def prefers(self, authority: Authority) -> bool:
         """Whether this authority is the site's master of patients."""

@@ -18,7 +18,7 @@ from fhir_bridge.mapping.expression_code import ExpressionCompiler
 from fhir_bridge.mapping.grammar import ExpressionError
 from fhir_bridge.mapping.literals import Literals
 from fhir_bridge.mapping.reads import Reads, RuleReads, naming
-from fhir_bridge.mapping.runtime import Place, Trace
+from fhir_bridge.mapping.runtime import ElementTarget, Trace
 from fhir_bridge.mapping.shape import Problems, Target, is_literal
 from fhir_bridge.mapping.writer import Writer
 
@@ -124,9 +124,11 @@ class LeafCompiler:
             return None
 
     def report(self, node: Scalar, error: ExpressionError, offset: int) -> None:
-        found = MappingError(node.at(error.offset + offset), error.message, error.suggestion, error.kind)
-        if found not in self.problems.errors:
-            self.problems.errors.append(found)
+        mapping_error = MappingError(
+            node.at(error.offset + offset), error.message, error.suggestion, error.kind
+        )
+        if mapping_error not in self.problems.errors:
+            self.problems.errors.append(mapping_error)
 
     def code(
         self, node: Scalar, env: Environment, *, bare: bool = False
@@ -154,11 +156,11 @@ class LeafCompiler:
             return None
         if isinstance(node.value, bool):
             return Code(str(node.value), "boolean", repeats=False, boolean=True)
-        found = self.code(node, env, bare=True)
-        if found is None:
+        code = self.code(node, env, bare=True)
+        if code is None:
             return None
         # That a value is there at all is not read from it; what it is compared with, is.
-        return found[1] if found[1].boolean else Code(f"truth({found[1].source})", boolean=True)
+        return code[1] if code[1].boolean else Code(f"truth({code[1].source})", boolean=True)
 
     def variables(self, node: Node, env: Environment, stem: str = "v") -> Environment:
         """Statements of a `let:`, in order; each may use those before it."""
@@ -181,8 +183,8 @@ class LeafCompiler:
     def value_of(self, node: Node, env: Environment) -> Code | None:
         """A variable's value: an expression (`=` may be missing), a number, a truth value, a literal object or list."""
         if isinstance(node, Scalar) and isinstance(node.value, str):
-            found = self.code(node, env, bare=True)
-            return found[1] if found else None
+            code = self.code(node, env, bare=True)
+            return code[1] if code else None
         if not is_literal(node):
             self.problems.add(node.position, "a variable is an expression, or a literal", "", "003")
             return None
@@ -197,10 +199,10 @@ class LeafCompiler:
             entry = Trace(self.rule, target.shown, text, node.position)
             self.writer.line(f"tr.append({self.writer.object('T', entry, entry)})")
 
-    def place(self, target: Target, node: Node) -> str:
+    def target_constant(self, target: Target, node: Node) -> str:
         """The name of the constant that says which element this is."""
-        place = Place(self.rule, target.shown, node.position)
-        return self.writer.object("P", place, place)
+        location = ElementTarget(self.rule, target.shown, node.position)
+        return self.writer.object("P", location, location)
 
     def expression(self, node: Scalar, target: Target, env: Environment, sink: Sink) -> None:
         """An expression's value, made to fit."""
@@ -219,24 +221,24 @@ class LeafCompiler:
         if kind == "code":
             self._literal_codes(node, tree, target)
         self._references(node, target, code)
-        place = self.place(target, node)
+        location = self.target_constant(target, node)
         fit = self.writer.object("c_" + re.sub(r"\W", "", kind) + "_", coercer(kind), ("coercer", kind))
         value = self.writer.name("t")
         text = node.expression or node.text
-        given = value
+        name = value
         if target.is_list:
             source = code.source
             if self.delta:
-                given = source = self.writer.name("t")
-                self.writer.line(f"{given} = {code.source}", naming(node.position, code.reads))
+                name = source = self.writer.name("t")
+                self.writer.line(f"{name} = {code.source}", naming(node.position, code.reads))
             self.writer.line(f"{value} = {source}", naming(node.position, code.reads))
             self.writer.line(
-                f"if {value} is not None: {value} = many(ctx, {value}, {fit}, {place})", node.position
+                f"if {value} is not None: {value} = many(ctx, {value}, {fit}, {location})", node.position
             )
             bound = self.shape.binding(target) if kind == "code" else None
             if bound is not None:
                 allowed = self.writer.object("B", bound[1], bound[0])
-                self.writer.line(f"{value} = inside(ctx, {value}, {allowed}, {place})")
+                self.writer.line(f"{value} = inside(ctx, {value}, {allowed}, {location})")
             test = f"if {value}"
             put = f"{sink.variable}.extend({value})" if sink.key is None else sink.put(value)
         else:
@@ -246,13 +248,13 @@ class LeafCompiler:
             if known is not None:
                 quick = f" and {value}.__class__ is not {self.writer.object('C', known, ('class', kind))}"
             self.writer.line(
-                f"if {value} is not None{quick}: {value} = {fit}(ctx, {value}, {place})", node.position
+                f"if {value} is not None{quick}: {value} = {fit}(ctx, {value}, {location})", node.position
             )
             bound = self.shape.binding(target) if kind == "code" else None
             if bound is not None:
                 allowed = self.writer.object("B", bound[1], bound[0])
                 self.writer.line(
-                    f"if {value} and {value} not in {allowed}: {value} = outside(ctx, {value}, {place})"
+                    f"if {value} and {value} not in {allowed}: {value} = outside(ctx, {value}, {location})"
                 )
             numeric = kind in _NUMERIC
             test = f"if {value} is not None and {value} is not CLEARED" if numeric else f"if {value}"
@@ -263,7 +265,7 @@ class LeafCompiler:
                 self.traced(target, text, node)
         else:
             self.writer.line(f"{test}: {put}")
-        self._cleared(given)
+        self._cleared(name)
 
     def _cleared(self, value: str) -> None:
         if self.delta:
@@ -274,21 +276,22 @@ class LeafCompiler:
         by_type = {kind: name for name, kind in names.items()}
         text = node.expression or node.text
         if code.type is not None:
-            found = preferred(code.type, by_type)
-            if found is None:
+            result = preferred(code.type, by_type)
+            if result is None:
                 self._refuse(node, target, code.type)
                 return
-            shown = f"{target.shown[: -len(target.element.name)]}{found[0]}"
-            chosen = replace(target, type=found[1], name=found[0], shown=shown)
+            shown = f"{target.shown[: -len(target.element.name)]}{result[0]}"
+            chosen = replace(target, type=result[1], name=result[0], shown=shown)
             self._typed_choice(node, chosen, code, sink)
             return
         table = {kind: (name, coercer(kind)) for kind, name in by_type.items()}
-        held = self.writer.object("V", table, ("choice", tuple(sorted(by_type.items()))))
+        choices = self.writer.object("V", table, ("choice", tuple(sorted(by_type.items()))))
         value = self.writer.name("t")
         self.writer.line(f"{value} = {code.source}", naming(node.position, code.reads))
         pair = self.writer.name("t")
+        constant = self.target_constant(target, node)
         with self.writer.block(
-            f"if {value} is not None and ({pair} := choose(ctx, {value}, {held}, {self.place(target, node)})):"
+            f"if {value} is not None and ({pair} := choose(ctx, {value}, {choices}, {constant})):"
         ):
             self.writer.line(f"{sink.variable}[{pair}[0]] = {pair}[1]")
             self.traced(target, text, node)
@@ -306,9 +309,9 @@ class LeafCompiler:
             if known
             else ""
         )
-        place = self.place(target, node)
+        location = self.target_constant(target, node)
         self.writer.line(
-            f"if {value} is not None{quick}: {value} = {fit}(ctx, {value}, {place})", node.position
+            f"if {value} is not None{quick}: {value} = {fit}(ctx, {value}, {location})", node.position
         )
         test = f"if {value} is not None and {value} is not CLEARED" if kind in _NUMERIC else f"if {value}"
         if self.trace:
@@ -319,10 +322,10 @@ class LeafCompiler:
             self.writer.line(f"{test}: {sink.put(value, target.name)}")
         self._cleared(value)
 
-    def _refuse(self, node: Scalar, target: Target, found: str) -> None:
+    def _refuse(self, node: Scalar, target: Target, result: str) -> None:
         wanted = target.type or " or ".join(list(target.element.json_names.values())[:6])
         hint = f"{_MAKERS[wanted]} makes one" if wanted in _MAKERS else ""
-        self.problems.add(node.at(1), f"{target.shown} takes {wanted}, and this gives {found}", hint, "008")
+        self.problems.add(node.at(1), f"{target.shown} takes {wanted}, and this gives {result}", hint, "008")
 
     def _literal_codes(self, node: Scalar, tree: ex.Expression, target: Target) -> None:
         """Literal codes among what an expression can give."""

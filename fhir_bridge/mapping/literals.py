@@ -10,7 +10,7 @@ from fhir_bridge.fhir import definitions
 from fhir_bridge.mapping.coercion import PRIMITIVES, coercer, preferred
 from fhir_bridge.mapping.document import Mapping, Node, Scalar, Sequence
 from fhir_bridge.mapping.errors import Position, nearest
-from fhir_bridge.mapping.runtime import Place
+from fhir_bridge.mapping.runtime import ElementTarget
 from fhir_bridge.mapping.shape import Shape, Spot, Target, shown_value
 
 __all__ = ["Literals"]
@@ -54,24 +54,24 @@ class Literals(Shape):
         if inside is None:
             self.problems.add(node.position, f"{target.shown} is a {target.type}, not an object", "", "008")
             return None
-        made: dict[str, Any] = {}
+        results: dict[str, Any] = {}
         written: set[str] = set()
         for key, value in node:
             child = self.target(inside, key)
             if child is None:
                 continue
             if child.name is None:
-                name, found = self.choice(value, child)
-                if name is not None and found is not None:
-                    made[name] = found
+                name, constant = self.choice(value, child)
+                if name is not None and constant is not None:
+                    results[name] = constant
                 written.add(child.element.name)
                 continue
             written.add(child.element.name)
-            found = self.constant(value, child)
-            if found is not None:
-                made[child.name] = found
+            constant = self.constant(value, child)
+            if constant is not None:
+                results[child.name] = constant
         self.required(node, inside, written)
-        ordered = {name: made[name] for name in sorted(made, key=inside.order)}
+        ordered = {name: results[name] for name in sorted(results, key=inside.order)}
         self._bound(node, target, ordered)
         return ordered or None
 
@@ -84,8 +84,8 @@ class Literals(Shape):
         spot = Spot(definitions.type_definition(name), name, f"{target.shown}({name})")
         holder = Target(target.element, name, target.name, target.shown, spot)
         rest = Mapping(node.position, [(key, value) for key, value in node if key.text != "resourceType"])
-        found = self._constant_object(rest, holder)
-        return {"resourceType": name, **(found or {})}
+        constant_object = self._constant_object(rest, holder)
+        return {"resourceType": name, **(constant_object or {})}
 
     def choice(self, node: Node, target: Target) -> tuple[str | None, Any]:
         """JSON name and value of a literal in an element with a choice of types."""
@@ -103,11 +103,11 @@ class Literals(Shape):
         if value is None or value == "":
             return None, None
         kind = {bool: "boolean", int: "integer", Decimal: "decimal"}.get(type(value), "string")
-        found = preferred(kind, {code: name for name, code in target.element.json_names.items()})
-        if found is None:
+        result = preferred(kind, {code: name for name, code in target.element.json_names.items()})
+        if result is None:
             self.problems.add(node.position, f"{target.shown} takes no {kind}", "", "008")
             return None, None
-        return found[0], value
+        return result[0], value
 
     def scalar(self, node: Scalar, target: Target) -> Any:
         """A literal scalar as the element's type takes it; None for nothing."""
@@ -126,15 +126,15 @@ class Literals(Shape):
                 )
                 return None
             value = node.text if not isinstance(value, str) else value
-        made = _literal_as(kind, value)
-        if made is None:
+        result = _literal_as(kind, value)
+        if result is None:
             self.problems.add(
                 node.position, f'"{node.text}" is no {kind}, which {target.shown} takes', "", "008"
             )
             return None
         if kind == "code":
-            self.check_code(str(made), node.position, target)
-        return made
+            self.check_code(str(result), node.position, target)
+        return result
 
     def check_code(self, code: str, position: Position, target: Target) -> None:
         """A literal code against the element's required binding."""
@@ -150,12 +150,12 @@ class Literals(Shape):
                 "009",
             )
 
-    def _bound(self, node: Mapping, target: Target, made: dict[str, Any]) -> None:
+    def _bound(self, node: Mapping, target: Target, results: dict[str, Any]) -> None:
         """A literal Coding or CodeableConcept against a required binding."""
         codings = (
-            made.get("coding")
+            results.get("coding")
             if target.type == "CodeableConcept"
-            else [made]
+            else [results]
             if target.type == "Coding"
             else None
         )
@@ -165,12 +165,12 @@ class Literals(Shape):
             binding = element.binding
             if binding is None or binding.strength != "required" or not binding.value_set:
                 continue
-            found = self.problems.definitions.value_set(binding.value_set)
-            if found is None:
+            value_set = self.problems.definitions.value_set(binding.value_set)
+            if value_set is None:
                 continue
-            judged = [found.member(c.get("system"), c["code"]) for c in codings if "code" in c]
-            if judged and all(answer is False for answer in judged):
-                known = sorted(set().union(*found.codes.values())) if found.codes else []
+            members = [value_set.member(c.get("system"), c["code"]) for c in codings if "code" in c]
+            if members and all(answer is False for answer in members):
+                known = sorted(set().union(*value_set.codes.values())) if value_set.codes else []
                 self.problems.add(
                     node.position,
                     f"no coding of {target.shown} is in its required value set {binding.value_set}",
@@ -211,15 +211,15 @@ class _Listener:
 
 def _literal_as(kind: str, value: Any) -> Any:
     try:
-        made = coercer(kind)(_Listener(), value, Place("", "", Position("", 0, 0)))  # type: ignore[arg-type]
+        result = coercer(kind)(_Listener(), value, ElementTarget("", "", Position("", 0, 0)))  # type: ignore[arg-type]
     except _Refused:
         return None
-    if kind in ("date", "dateTime", "instant") and isinstance(made, str) and len(made) >= 10:
+    if kind in ("date", "dateTime", "instant") and isinstance(result, str) and len(result) >= 10:
         try:
-            date.fromisoformat(made[:10])
+            date.fromisoformat(result[:10])
         except ValueError:
             return None
-    return str(made) if isinstance(made, str) else made
+    return str(result) if isinstance(result, str) else result
 
 
 def _contains(item: Any, pattern: Any) -> bool:

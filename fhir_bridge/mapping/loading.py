@@ -28,11 +28,11 @@ def _folders() -> list[Path]:
 
 def mapping_names() -> dict[str, Path]:
     """All mappings that are shipped or added by plug-ins: `ehr/hl7v2` -> file."""
-    found: dict[str, Path] = {}
+    paths: dict[str, Path] = {}
     for folder in _folders():
         for path in sorted(folder.glob(f"*/*/{FILE}")):
-            found.setdefault(f"{path.parent.parent.name}/{path.parent.name}", path)
-    return found
+            paths.setdefault(f"{path.parent.parent.name}/{path.parent.name}", path)
+    return paths
 
 
 def find_mapping(name: str | Path) -> Path:
@@ -54,15 +54,15 @@ def find_mapping(name: str | Path) -> Path:
     if len(short) == 1:
         return known[short[0]]
     if short:
-        said, hint = f'"{text}" names several mappings', f"write {' or '.join(short)}"
+        statement, hint = f'"{text}" names several mappings', f"write {' or '.join(short)}"
     elif path.suffix in (".yaml", ".yml"):
-        said, hint = f"there is no file {text}", ""
+        statement, hint = f"there is no file {text}", ""
     else:
-        said, hint = (
+        statement, hint = (
             f'no mapping is named "{text}"',
             nearest(text, [*known, *(n.partition("/")[2] for n in known)]),
         )
-    raise MappingErrors([MappingError(Position(text, 1, 1), said, hint, "FB-MAP-012")])
+    raise MappingErrors([MappingError(Position(text, 1, 1), statement, hint, "FB-MAP-012")])
 
 
 def load_mapping(
@@ -92,8 +92,8 @@ def source_block(path: str | Path) -> dict[str, Any]:
     file = find_mapping(path)
     shown = _shown(file, path)
     source = parse(_text(file, shown), shown).root.get("source")
-    found = plain(source) if source is not None else None
-    return found if isinstance(found, dict) else {}
+    result = plain(source) if source is not None else None
+    return result if isinstance(result, dict) else {}
 
 
 def _text(file: Path, shown: str) -> str:
@@ -106,13 +106,13 @@ def _text(file: Path, shown: str) -> str:
         ) from error
 
 
-def _shown(file: Path, given: str | Path) -> str:
+def _shown(file: Path, value: str | Path) -> str:
     """What messages call a mapping: `<domain>/<name>` of a shipped or added one, wherever this machine keeps it."""
-    place = file.resolve()
+    location = file.resolve()
     for name, known in mapping_names().items():
-        if known.resolve() == place:
+        if known.resolve() == location:
             return name
-    return str(given) if Path(given).is_file() else str(file)
+    return str(value) if Path(value).is_file() else str(file)
 
 
 def load_text(
@@ -123,10 +123,10 @@ def load_text(
     form = check(document)
     try:
         compiled = compile_document(document, adapters, definitions)
-    except MappingErrors as found:
+    except MappingErrors as result:
         # The compiler's word on a place goes before the schema's: it knows what was meant.
-        places = {error.position for error in found.errors}
-        raise MappingErrors([*found.errors, *(e for e in form if e.position not in places)]) from None
+        locations = {error.position for error in result.errors}
+        raise MappingErrors([*result.errors, *(e for e in form if e.position not in locations)]) from None
     if form:
         raise MappingErrors(form)
     return compiled

@@ -54,24 +54,24 @@ def _without(value: Any, gone: set[str], path: str, removed: list[tuple[str, str
         changed = False
         for key, item in value.items():
             if isinstance(item, dict | list):
-                made = _without(item, gone, f"{path}.{key}", removed)
-                changed = changed or made is not item
-                if made is None:
+                result = _without(item, gone, f"{path}.{key}", removed)
+                changed = changed or result is not item
+                if result is None:
                     if "." in path and _needed(f"{path}.{key}"):
                         return None
                     continue
-                kept[key] = made
+                kept[key] = result
             else:
                 kept[key] = item
         if not changed:
             return value
         return kept or None
     kept_items = [
-        made
-        for made in (
+        result
+        for result in (
             _without(item, gone, path, removed) if isinstance(item, dict | list) else item for item in value
         )
-        if made is not None
+        if result is not None
     ]
     if len(kept_items) == len(value) and all(a is b for a, b in zip(kept_items, value, strict=True)):
         return value

@@ -63,9 +63,9 @@ class NodeCompiler(LeafCompiler):
                 local = self.writer.name("l")
                 self.writer.line(f"{local} = []")
                 self.item(node, target, env, Sink(local))
-                place = self.place(target, node)
+                location = self.target_constant(target, node)
                 value = self.writer.name("t")
-                self.writer.line(f"{value} = single(ctx, {local}, {place})", node.position)
+                self.writer.line(f"{value} = single(ctx, {local}, {location})", node.position)
                 self.writer.line(f"if {value}: {sink.put(value)}")
                 return
             self.item(node, target, env, sink)
@@ -177,9 +177,9 @@ class NodeCompiler(LeafCompiler):
                 child = self.shape.target(inside, key)
                 if child is None or child.name is None:
                     continue
-                found = self.shape.constant(value, child)
-                if found is not None:
-                    constants[child.name] = found
+                constant = self.shape.constant(value, child)
+                if constant is not None:
+                    constants[child.name] = constant
                     written.add(child.element.name)
             else:
                 dynamic.append((key, value))
@@ -208,16 +208,16 @@ class NodeCompiler(LeafCompiler):
         if constants - qualifiers:
             condition = ""
         elif qualifiers:
-            held = self.writer.object("Q", qualifiers, ("qualifiers", target.type))
-            condition = f"not {local}.keys() <= {held}"
+            constant = self.writer.object("Q", qualifiers, ("qualifiers", target.type))
+            condition = f"not {local}.keys() <= {constant}"
         else:
             condition = local
         put = sink.put(local)
         if missing:
-            place = self.place(target, node)
+            location = self.target_constant(target, node)
             test = " or ".join(f"({item})" if " and " in item else item for item in missing)
-            told = f"a required element of {target.shown} came out empty; it was left out"
-            lost = f"ctx.lost({place}, 'FB-MAP-104', {told!r})"
+            message = f"a required element of {target.shown} came out empty; it was left out"
+            lost = f"ctx.lost({location}, 'FB-MAP-104', {message!r})"
             with self.writer.block(f"if {test}:", node.position):
                 self.writer.line(f"if {local}.keys() - {tuple(sorted({*constants, *qualifiers}))}: {lost}")
             if condition:
@@ -290,7 +290,9 @@ class NodeCompiler(LeafCompiler):
         """A case of a match: any node, or `flag` or `reject`, whose issue names what was matched."""
         if _is_word(node):
             reject = ", reject=True" if isinstance(node, Scalar) and node.literal == "reject" else ""
-            arguments = f"{value}, {self.place(target, node)}, {self.writer.constant(ex.unparse(subject))}"
+            arguments = (
+                f"{value}, {self.target_constant(target, node)}, {self.writer.constant(ex.unparse(subject))}"
+            )
             self.writer.line(f"unmatched(ctx, {arguments}{reject})", node.position)
         elif not _is_null(node):
             self.item(node, target, env, sink)

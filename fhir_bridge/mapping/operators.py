@@ -125,16 +125,16 @@ def negative(x: Any) -> Any:
     raise ValueError("- needs a number; decimal(x) makes one")
 
 
-def index(x: Any, place: Any) -> Any:
+def index(x: Any, location: Any) -> Any:
     """`x[0]`: the item of a list, from 0; a single value is a list of one; null beyond the end."""
-    if x is None or place is None:
+    if x is None or location is None:
         return None
     if isinstance(x, dict):
-        return x.get(place)
-    if not isinstance(place, int):
+        return x.get(location)
+    if not isinstance(location, int):
         raise ValueError("an index is a whole number")
     items = x if x.__class__ is list or x.__class__ is tuple else [x]
-    return items[place] if -len(items) <= place < len(items) else None
+    return items[location] if -len(items) <= location < len(items) else None
 
 
 def attribute(x: Any, name: str) -> Any:
@@ -148,7 +148,7 @@ def attribute(x: Any, name: str) -> Any:
     if isinstance(x, dict):
         return x.get(name)
     if x.__class__ is list or x.__class__ is tuple:
-        return [found for found in (attribute(item, name) for item in x) if found is not None] or None
+        return [result for result in (attribute(item, name) for item in x) if result is not None] or None
     if name.startswith("_"):
         raise ValueError(f'"{name}" is private')
     try:
@@ -162,7 +162,7 @@ def component(x: Any, number: int) -> Any:
     if x is None or x is CLEARED:
         return None
     if x.__class__ is list or x.__class__ is tuple:
-        return [found for found in (component(item, number) for item in x) if found is not None] or None
+        return [result for result in (component(item, number) for item in x) if result is not None] or None
     get = getattr(x, "component", None)
     if get is not None:
         return get(number)
@@ -190,23 +190,23 @@ def _near(ctx: Context, rule: str, scope: Any, hops: int, their_hops: int) -> li
         return []
     if hops < 0:
         return instances
-    found = ctx.reference_index.get((rule, their_hops))
-    if found is None:
-        found = {}
+    entry = ctx.reference_index.get((rule, their_hops))
+    if entry is None:
+        entry = {}
         for instance in instances:
-            found.setdefault(id(_anchor(instance.scope, their_hops)), []).append(instance)
-        ctx.reference_index[(rule, their_hops)] = found
-    return found.get(id(_anchor(scope, hops)), [])
+            entry.setdefault(id(_anchor(instance.scope, their_hops)), []).append(instance)
+        ctx.reference_index[(rule, their_hops)] = entry
+    return entry.get(id(_anchor(scope, hops)), [])
 
 
 def _as_references(resource_type: str, instances: list[Instance], own: str | None) -> list[Reference] | None:
     if not instances:
         return None
     if len(instances) == 1:
-        found = instances[0].id
-        return None if found == own else [Reference(reference=f"{resource_type}/{found}")]
+        result = instances[0].id
+        return None if result == own else [Reference(reference=f"{resource_type}/{result}")]
     ids = dict.fromkeys(instance.id for instance in instances if instance.id != own)
-    return [Reference(reference=f"{resource_type}/{found}") for found in ids] or None
+    return [Reference(reference=f"{resource_type}/{result}") for result in ids] or None
 
 
 def references(
@@ -228,9 +228,9 @@ def references_where(
 ) -> list[Reference] | None:
     """`ref('rule', where(condition))`: the same group's that meet it; where none does, the whole record's."""
     near = [i for i in _near(ctx, rule, scope, hops, their_hops) if holds(i.scope)]
-    found = _as_references(resource_type, near, own)
-    if found or hops < 0:
-        return found
+    results = _as_references(resource_type, near, own)
+    if results or hops < 0:
+        return results
     return _as_references(resource_type, [i for i in ctx.instances.get(rule, ()) if holds(i.scope)], own)
 
 

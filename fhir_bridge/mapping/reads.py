@@ -121,14 +121,14 @@ class RuleReads:
     def entered(self, marks: Iterable[int], make: Callable[[str, list[Read]], Any]) -> Any:
         """What a source model makes of the reads that the entered branches hold; made once for each set of them."""
         key = tuple(marks)
-        found = self.cache.get(key)
-        if found is None:
+        entry = self.cache.get(key)
+        if entry is None:
             entered = frozenset(key)
             reads = [read for read in self.reads if read.arms <= entered and read.unless.isdisjoint(entered)]
             if len(self.cache) >= _MANY:
                 self.cache.clear()
-            found = self.cache[key] = make(self.scope, reads)
-        return found
+            entry = self.cache[key] = make(self.scope, reads)
+        return entry
 
 
 class Applied(NamedTuple):

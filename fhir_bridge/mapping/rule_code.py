@@ -16,7 +16,7 @@ from fhir_bridge.mapping.expression_code import ExpressionCompiler
 from fhir_bridge.mapping.grammar import ExpressionError
 from fhir_bridge.mapping.node_code import NodeCompiler
 from fhir_bridge.mapping.reads import RuleReads
-from fhir_bridge.mapping.runtime import Place
+from fhir_bridge.mapping.runtime import ElementTarget
 from fhir_bridge.mapping.shape import RULE_KEYS, Problems, Spot, required_names, rooted
 from fhir_bridge.mapping.writer import Writer
 
@@ -106,14 +106,14 @@ class RuleCompiler:
                 self._marks()
                 env = self._preamble(self.env, early)
                 self._key(env)
-                held = [
+                sources = [
                     variable.source
                     for key, variable in env.names.items()
                     if self.env.names.get(key) is not variable
                 ]
-                held += ["marks"] if expressions_mark else []
-                writer.line(f"return uid, ({''.join(f'{item}, ' for item in held)})")
-            passed = "".join(f", {item}" for item in held)
+                sources += ["marks"] if expressions_mark else []
+                writer.line(f"return uid, ({''.join(f'{item}, ' for item in sources)})")
+            passed = "".join(f", {item}" for item in sources)
             with writer.block(f"def {function}(ctx, s, g, uid{parameters}{passed}):", rule.position):
                 if expressions_mark:
                     writer.line("mk = marks.append")
@@ -171,7 +171,7 @@ class RuleCompiler:
             quoted = name if name.isidentifier() else f"`{name}`"
             text = f"{self.rule.scope}.{quoted}" if "." not in self.rule.scope else quoted
             try:
-                found = self.expressions.model.selector(text, self.rule.scope)
+                selector = self.expressions.model.selector(text, self.rule.scope)
                 self.expressions.used.add((self.rule.scope, text))
             except LookupError as error:
                 self.problems.add(
@@ -180,7 +180,7 @@ class RuleCompiler:
                 continue
             cell = self.writer.name("cell")
             with self.writer.block(f"def {cell}(s):", column.position):
-                self.writer.line(f"return {found}", column.position)
+                self.writer.line(f"return {selector}", column.position)
             self.columns.append((name, content, cell))
         self.env = self.env.with_names(
             {
@@ -274,23 +274,23 @@ class RuleCompiler:
             )
             self.writer.line(f"uid = ctx.key.id({rule.type!r}, {rule.name!r}{passed}{extra})", node.position)
         elif isinstance(node, Scalar) and node.value is not None:
-            found = self.nodes.code(node, closed, bare=True)
-            if found is None:
+            code = self.nodes.code(node, closed, bare=True)
+            if code is None:
                 return
             self.key_parts.append((node.text, node.position))
-            if found[1].type not in (None, "Reference"):
+            if code[1].type not in (None, "Reference"):
                 self.problems.add(
-                    node.position, f"a key that is one expression gives a Reference, and this gives {found[1].type}",
+                    node.position, f"a key that is one expression gives a Reference, and this gives {code[1].type}",
                     "a list of parts makes an id: key: [a, b]", "008",
                 )  # fmt: skip
-            elif found[1].target not in (None, rule.type):
+            elif code[1].target not in (None, rule.type):
                 self.problems.add(
                     node.position,
-                    f"the key refers to a {found[1].target}, and the rule makes a {rule.type}",
+                    f"the key refers to a {code[1].target}, and the rule makes a {rule.type}",
                     "",
                     "008",
                 )
-            self.writer.line(f"uid = id_of({found[1].source}, {rule.type!r})", node.position)
+            self.writer.line(f"uid = id_of({code[1].source}, {rule.type!r})", node.position)
 
     def _key_part(self, item: Node, env: Environment, number: int, optional: list[int]) -> str | None:
         if not isinstance(item, Scalar) or item.value is None:
@@ -305,10 +305,10 @@ class RuleCompiler:
         if not isinstance(item.value, str):
             return repr(item.text)
         self.key_parts.append((item.text.removeprefix("="), item.position))
-        found = self.nodes.code(item, env, bare=True)
-        if found is None:
+        result = self.nodes.code(item, env, bare=True)
+        if result is None:
             return None
-        code = found[1]
+        code = result[1]
         if code.literal and isinstance(code.value, str):
             return code.source
         return f"key_part({code.source})"
@@ -357,17 +357,17 @@ class RuleCompiler:
         for names in required_names(root):
             if names[0] in ("id", "meta"):
                 continue
-            place = Place(rule.name, f"{rule.type}.{names[0]}", rule.position)
-            held = writer.object("P", place, place)
+            location = ElementTarget(rule.name, f"{rule.type}.{names[0]}", rule.position)
+            constant = writer.object("P", location, location)
             test = " and ".join(f"{name!r} not in o" for name in names)
-            writer.line(f"if {test}: missing({held})", rule.position)
+            writer.line(f"if {test}: missing({constant})", rule.position)
         if self.delta:
             writer.line("for name in dict.fromkeys(cl):")
             writer.line("    if name not in o: ext.append({'url': 'cleared', 'valueString': name})")
         trace = ", tr" if self.trace else ""
         if self.expressions.marking:
-            held = writer.object("A", self.nodes.reads)
-            writer.line(f"ctx.applied.append(Applied({held}, s, marks))")
+            constant = writer.object("A", self.nodes.reads)
+            writer.line(f"ctx.applied.append(Applied({constant}, s, marks))")
         part = getattr(self.expressions.model, "parts", {}).get(rule.scope, "")
         part = f", part={part}" if part else ""
         writer.line(f"return Output({rule.type!r}, uid, o, {rule.name!r}, bt[0], ctx.locator{trace}{part})")
@@ -403,14 +403,14 @@ class RuleCompiler:
         if not isinstance(node, Scalar):
             self.problems.add(node.position, "`time` is an expression", "", "003")
             return
-        found = self.nodes.code(node, env, bare=True)
-        if found is None:
+        code = self.nodes.code(node, env, bare=True)
+        if code is None:
             return
-        if found[1].type not in (None, "string", "date", "dateTime", "instant"):
+        if code[1].type not in (None, "string", "date", "dateTime", "instant"):
             self.problems.add(
-                node.position, f"`time` is a date or time, and this gives {found[1].type}", "", "008"
+                node.position, f"`time` is a date or time, and this gives {code[1].type}", "", "008"
             )
-        self.writer.line(f"bt = business_time(ctx, {found[1].source})", node.position)
+        self.writer.line(f"bt = business_time(ctx, {code[1].source})", node.position)
         self.writer.line("if bt[1] is None: bt = ctx.record_time")
 
 
@@ -419,7 +419,7 @@ def profiles_of(node: Mapping, resource_type: str, problems: Problems) -> tuple[
     value = node.get("profile")
     if value is None:
         return [], []
-    urls, found = [], []
+    urls, result = [], []
     for item in value.items if isinstance(value, Sequence) else [value]:
         if not isinstance(item, Scalar) or not isinstance(item.value, str):
             problems.add(item.position, "a profile is a URL", "", "003")
@@ -441,5 +441,5 @@ def profiles_of(node: Mapping, resource_type: str, problems: Problems) -> tuple[
                 "012",
             )
         else:
-            found.append(profile)
-    return urls, found
+            result.append(profile)
+    return urls, result

@@ -19,7 +19,7 @@ from fhir_bridge.mapping.identity import IdentityResolver
 from fhir_bridge.mapping.reads import Applied
 from fhir_bridge.mapping.site import Site
 
-__all__ = ["Context", "Conversion", "Instance", "Output", "Place", "Reject", "Trace", "position_of"]
+__all__ = ["Context", "Conversion", "ElementTarget", "Instance", "Output", "Reject", "Trace", "position_of"]
 
 Outcome = Literal["converted", "partial", "rejected"]
 
@@ -35,7 +35,7 @@ class Reject(Exception):
         self.issue = issue
 
 
-class Place(NamedTuple):
+class ElementTarget(NamedTuple):
     """An element that a rule writes, and where the mapping says so."""
 
     rule: str
@@ -206,9 +206,9 @@ class Context:
         last = self._last_time
         if last is not None and last[0] == time and last[1] is self.zone and last[0].tzinfo is time.tzinfo:
             return last[2]
-        made: tuple[datetime | None, dict[str, Any] | None] = read(self, time)
-        self._last_time = (time, self.zone, made)
-        return made
+        results: tuple[datetime | None, dict[str, Any] | None] = read(self, time)
+        self._last_time = (time, self.zone, results)
+        return results
 
     def flag(self, code: str, message: str, severity: Severity | None = None) -> None:
         """Report an issue on the part being made, which is kept.
@@ -227,18 +227,18 @@ class Context:
             Issue(
                 severity or (known.severity if known else "warning"),
                 code,
-                self.told(message, position),
+                self.with_rule(message, position),
                 self.where(frame),
             )
         )
 
-    def lost(self, place: Place, code: str, message: str) -> None:
+    def lost(self, target: ElementTarget, code: str, message: str) -> None:
         """Report that an element is left out."""
         known = declared()[code]
-        text = f"{message} [rule {place.rule}, {place.position}]"
-        self.issues.append(Issue(known.severity, code, text, self.where(currentframe()), place.path))
+        text = f"{message} [rule {target.rule}, {target.position}]"
+        self.issues.append(Issue(known.severity, code, text, self.where(currentframe()), target.path))
 
-    def told(self, message: str, position: Position | None) -> str:
+    def with_rule(self, message: str, position: Position | None) -> str:
         """The message with the rule and the mapping's line."""
         rule = f"rule {self.rule}" if self.rule else "the mapping"
         return f"{message} [{rule}, {position}]" if position else f"{message} [{rule}]"

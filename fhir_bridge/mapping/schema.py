@@ -81,9 +81,9 @@ _NODE: Schema = {
 }
 
 
-def _one_or_more(name: str) -> Schema:
-    one: Schema = {"$ref": f"#/definitions/{name}"}
-    return {"anyOf": [one, {"type": "array", "items": one}]}
+def _single_or_list(name: str) -> Schema:
+    item: Schema = {"$ref": f"#/definitions/{name}"}
+    return {"anyOf": [item, {"type": "array", "items": item}]}
 
 
 class _Builder:
@@ -111,11 +111,11 @@ class _Builder:
                 },
                 "additionalProperties": {"$ref": "#/definitions/case." + name},
             }
-            one: Schema = {"$ref": f"#/definitions/{name}"}
+            item: Schema = {"$ref": f"#/definitions/{name}"}
             self.definitions[f"case.{name}"] = {
-                "anyOf": [{"enum": ["flag", "reject"]}, one, {"type": "array", "items": one}],
+                "anyOf": [{"enum": ["flag", "reject"]}, item, {"type": "array", "items": item}],
             }
-        return _one_or_more(name) if repeats else {"$ref": f"#/definitions/{name}"}
+        return _single_or_list(name) if repeats else {"$ref": f"#/definitions/{name}"}
 
     def element(self, definition: TypeDefinition, element: Element, kind: str) -> Schema:
         """The schema of an element under one of its JSON names."""
@@ -140,10 +140,10 @@ class _Builder:
         if kind in ("BackboneElement", "Element") and children:
             path = children[0].path.rpartition(".")[0]
             return self.object(definition, path, path, repeats=repeats)
-        found = definitions.find_type(kind)
-        if found is None or kind == "Resource" or found.abstract:
+        result = definitions.find_type(kind)
+        if result is None or kind == "Resource" or result.abstract:
             return self.node("resource", {"type": "object", "required": ["resourceType"]}, repeats=repeats)
-        return self.object(found, found.name, found.name, repeats=repeats)
+        return self.object(result, result.name, result.name, repeats=repeats)
 
     def object(self, definition: TypeDefinition, path: str, name: str, *, repeats: bool) -> Schema:
         """The schema of a node that is an object of this type."""
@@ -161,15 +161,15 @@ class _Builder:
 
     def properties(self, definition: TypeDefinition, path: str) -> dict[str, Schema]:
         """Schemas of the children by JSON name, `value[x]` beside `valueQuantity`."""
-        found: dict[str, Schema] = {}
+        results: dict[str, Schema] = {}
         for element in definition.children(path):
             for name, kind in element.json_names.items():
-                found[name] = self.element(definition, element, kind)
+                results[name] = self.element(definition, element, kind)
             if element.is_choice:
-                found[element.name] = self.node(
+                results[element.name] = self.node(
                     "choice", {"type": ["string", "number", "boolean"]}, repeats=False
                 )
-        return found
+        return results
 
     def rule(self, resource_type: str) -> str:
         """The name of the schema of a rule that makes this type."""
@@ -259,15 +259,15 @@ def check(document: Document) -> list[MappingError]:
         for rule in (rules if isinstance(rules, list) else [])
         if isinstance(rule, dict) and rule.get("as") in known
     }
-    found: list[MappingError] = []
+    errors: list[MappingError] = []
     for error in schema_errors(content, _schema(tuple(sorted(types)))):
         for leaf in _leaves(error):
             if leaf.keyword == "enum" and leaf.path[-1:] == ("as",):
                 continue  # the compiler names the nearest type
-            told = _told(document, leaf)
-            if told not in found:
-                found.append(told)
-    return found
+            mapping_error = _mapping_error(document, leaf)
+            if mapping_error not in errors:
+                errors.append(mapping_error)
+    return errors
 
 
 def _leaves(error: SchemaError) -> Iterator[SchemaError]:
@@ -296,7 +296,7 @@ def _leaves(error: SchemaError) -> Iterator[SchemaError]:
         yield from _leaves(inner)
 
 
-def _told(document: Document, error: SchemaError) -> MappingError:
+def _mapping_error(document: Document, error: SchemaError) -> MappingError:
     wanted = error.expected
     schema = error.schema
     instance = error.instance

@@ -100,7 +100,8 @@ class _Check:
         others = [
             name
             for name in value
-            if name not in schema.get("properties", {}) and not any(re.search(one, name) for one in patterns)
+            if name not in schema.get("properties", {})
+            and not any(re.search(pattern, name) for pattern in patterns)
         ]
         part = schema["additionalProperties"]
         if part is False:

@@ -140,8 +140,8 @@ class Target:
         children = definition.children(self.element.path) if self.element.path else ()
         if self.type in ("BackboneElement", "Element") and children:
             return Spot(definition, children[0].path.rpartition(".")[0], self.shown, profiles)
-        found = definitions.find_type(self.type)
-        return None if found is None else Spot(found, found.name, self.shown, profiles)
+        result = definitions.find_type(self.type)
+        return None if result is None else Spot(result, result.name, self.shown, profiles)
 
 
 def rooted(resource_type: str, profiles: Iterable[Profile]) -> Spot:
@@ -164,10 +164,10 @@ def is_literal(node: Node) -> bool:
 
 def allowed_codes(value_set: str, known: definitions.Definitions) -> frozenset[str] | None:
     """All codes of a value set; None where they can't be listed."""
-    found = known.value_set(value_set)
-    if found is None or not found.complete or not found.codes:
+    result = known.value_set(value_set)
+    if result is None or not result.complete or not result.codes:
         return None
-    return frozenset().union(*found.codes.values())
+    return frozenset().union(*result.codes.values())
 
 
 def _unwritten(name: str) -> str:
@@ -184,10 +184,10 @@ class Shape:
         """The element that a key names; None, with an error, where there is none."""
         name = _unwritten(key.text)
         plain = name.removeprefix("_")
-        found = spot.definition.child(spot.path, plain)
+        child = spot.definition.child(spot.path, plain)
         element: Element | None
-        if found is not None:
-            element, kind, json_name = found[0], found[1], plain
+        if child is not None:
+            element, kind, json_name = child[0], child[1], plain
         else:
             element = next(
                 (e for e in spot.definition.children(spot.path) if e.name == plain and e.is_choice), None
@@ -250,8 +250,8 @@ class Shape:
 
 
 def _unsliced(profile: Profile, path: str) -> Element | None:
-    found = profile.element(path)
-    return None if found is None or found.slice_name else found
+    element = profile.element(path)
+    return None if element is None or element.slice_name else element
 
 
 def _required(spot: Spot) -> list[Element]:
@@ -259,9 +259,9 @@ def _required(spot: Spot) -> list[Element]:
     names: dict[str, Element] = {}
     for element in spot.definition.children(spot.path):
         stricter = [
-            found
+            result
             for profile, path in spot.profiles
-            if (found := _unsliced(profile, f"{path}.{element.name}")) is not None and found.min > 0
+            if (result := _unsliced(profile, f"{path}.{element.name}")) is not None and result.min > 0
         ]
         if stricter:
             names[element.name] = stricter[0]

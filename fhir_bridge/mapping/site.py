@@ -118,11 +118,11 @@ class Site(BaseModel):
         try:
             site = cls.model_validate(content)
         except ValidationError as error:
-            found = "; ".join(
+            result = "; ".join(
                 f"{'.'.join(map(str, item['loc']))}: {item['msg']}"
                 for item in error.errors(include_url=False)
             )
-            raise SiteError(f"{file}: {found}") from error
+            raise SiteError(f"{file}: {result}") from error
         site._folder = file.parent
         if site.packages:
             report = load_packages(site.package_paths)

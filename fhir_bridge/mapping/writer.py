@@ -53,10 +53,10 @@ class Writer:
         text = "\n".join(self.lines[start:])
         head: list[str] = []
         for source in sorted(sources, key=len, reverse=True):
-            found = re.compile(rf"(?<![\w.]){re.escape(source)}(?!\w)")
-            if len(found.findall(text)) > 1:
+            result = re.compile(rf"(?<![\w.]){re.escape(source)}(?!\w)")
+            if len(result.findall(text)) > 1:
                 name = self.name("r")
-                text = found.sub(name, text)
+                text = result.sub(name, text)
                 head.append("    " * self._depth + f"{name} = {source}")
         if head:
             self.lines[start:] = head + text.split("\n")
@@ -65,17 +65,17 @@ class Writer:
     def keep_marks(self, start: int, arms: frozenset[int]) -> None:
         """Take the marks of branches (`mk(3)`) out of the lines from `start` on, but those of the arms given."""
 
-        def kept(found: re.Match[str]) -> str:
-            return found[0] if int(found[1]) in arms else ""
+        def kept(result: re.Match[str]) -> str:
+            return result[0] if int(result[1]) in arms else ""
 
-        for place in range(start, len(self.lines)):
-            line = self.lines[place]
+        for location in range(start, len(self.lines)):
+            line = self.lines[location]
             if "mk(" in line:
                 bare = _MARK_LINE.fullmatch(line)
                 if bare:
-                    self.lines[place] = line if int(bare[2]) in arms else f"{bare[1]}pass"
+                    self.lines[location] = line if int(bare[2]) in arms else f"{bare[1]}pass"
                 else:
-                    self.lines[place] = _MARK.sub(kept, line)
+                    self.lines[location] = _MARK.sub(kept, line)
 
     def name(self, stem: str) -> str:
         """A new name."""

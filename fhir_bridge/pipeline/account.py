@@ -11,9 +11,9 @@ from typing import Any
 
 from fhir_bridge.plugins import IssueLike
 
-__all__ = ["MAX_ISSUE_KINDS", "Account", "peak_mb"]
+__all__ = ["MAX_ISSUE_GROUPS", "Account", "peak_mb"]
 
-MAX_ISSUE_KINDS = 2000
+MAX_ISSUE_GROUPS = 2000
 """Distinct (code, message) pairs that a report keeps apart; beyond it they are counted by code alone."""
 
 
@@ -73,7 +73,7 @@ class Account:
         for issue in issues:
             key = (issue.severity, issue.code, issue.message)
             known = self.issues.get(key)
-            if known is None and len(self.issues) >= MAX_ISSUE_KINDS:
+            if known is None and len(self.issues) >= MAX_ISSUE_GROUPS:
                 key = (issue.severity, issue.code, "(more of this code, with other messages)")
                 known = self.issues.get(key)
             if known is None:

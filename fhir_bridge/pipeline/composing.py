@@ -66,7 +66,7 @@ def store_composite(
                     locator=record.locator,
                     issues=(*alone.issues, issue),
                 )
-            added = _of_one_person(added, seen)
+            added = _of_same_person(added, seen)
         parts = living([*seen, *added], adapter)
         empty = ConvertedRecord((), record.key, source, "", record.locator)  # its last part was deleted
         try:
@@ -93,7 +93,7 @@ def store_composite(
     raise PartsMoved(record.key)
 
 
-def _of_one_person(added: Sequence[Part], seen: Sequence[Part]) -> list[Part]:
+def _of_same_person(added: Sequence[Part], seen: Sequence[Part]) -> list[Part]:
     """The parts, deletions in the words of what they delete: its patient is linked to theirs."""
     subjects = {part.key: part.subject for part in seen if not part.deletes}
     return [

@@ -63,8 +63,8 @@ class SourceState:
     @staticmethod
     def status_of(path: Path) -> tuple[int, ...]:
         """The status now, which costs no reading."""
-        found = path.stat()
-        return found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
+        result = path.stat()
+        return result.st_ino, result.st_size, result.st_mtime_ns, result.st_ctime_ns
 
     def is_of(self, path: Path) -> bool:
         """Whether a file has this content."""
@@ -162,13 +162,13 @@ def _lines(folder: Path) -> Iterator[bytes]:
 
 
 def _packages(paths: Iterable[Path]) -> str:
-    found = []
+    results = []
     for path in paths:
         try:
-            found.append(package_digest(path))
+            results.append(package_digest(path))
         except PackageError as error:  # reported where it is loaded; the run goes on without it
-            found.append(error.code)
-    return _hash("\n".join(found).encode()) if found else ""
+            results.append(error.code)
+    return _hash("\n".join(results).encode()) if results else ""
 
 
 def _named_files(options: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

@@ -21,7 +21,7 @@ from fhir_bridge.pipeline.sink_run import SinkRun, SourceToKeep
 from fhir_bridge.plugins import Adapter, adapters, sinks
 from fhir_bridge.terminology import Terminology
 
-__all__ = ["Contexts", "RunIncomplete", "SinkSpec", "prepare", "run_here", "run_shards"]
+__all__ = ["Contexts", "RunIncomplete", "SinkSpec", "prepare", "run_in_process", "run_shards"]
 
 SinkSpec = tuple[str, str]
 """Kind and target, plain text that travels to workers: (`parts`, folder), (`store`, database URL), (`nothing`, ``)."""
@@ -140,10 +140,10 @@ def _prepare(site_file: Path | None, mapping: str, _context: str) -> _Prepared:
 def _run(
     request: RunRequest, shard: Shard, digest: str, spec: SinkSpec, tell: Callable[[int], None]
 ) -> Account:
-    return run_here(request, shard, digest, spec, adapters()[request.adapter], tell)
+    return run_in_process(request, shard, digest, spec, adapters()[request.adapter], tell)
 
 
-def run_here(
+def run_in_process(
     request: RunRequest,
     shard: Shard,
     digest: str,

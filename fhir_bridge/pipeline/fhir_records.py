@@ -75,25 +75,25 @@ class Checked:
     def resources(self, files: Iterable[Path]) -> Iterator[dict[str, Any]]:
         """The resources of NDJSON, single files and collections that may be stored, until too many are rejected."""
         for file in files:
-            for locator, found in _records(file):
+            for locator, result in _records(file):
                 if not self._selection.takes(locator):
                     continue
                 if self.too_many or self._full(locator):
                     return
-                taken = self._taken(locator, found)
+                taken = self._taken(locator, result)
                 self._on_progress(self.account.read)
                 if taken is not None:
                     yield taken
                 self._check_rejected()
 
-    def _taken(self, locator: str, found: Any) -> dict[str, Any] | None:
-        if isinstance(found, Issue):
-            self.account.count_record("rejected" if found.severity in ("error", "fatal") else "skipped")
-            self.account.count_issues([found], locator)
+    def _taken(self, locator: str, result: Any) -> dict[str, Any] | None:
+        if isinstance(result, Issue):
+            self.account.count_record("rejected" if result.severity in ("error", "fatal") else "skipped")
+            self.account.count_issues([result], locator)
             return None
-        refused = self._refuses(found, locator) or self._nameless(found, locator)
+        refused = self._refuses(result, locator) or self._nameless(result, locator)
         self.account.count_record("rejected" if refused else "converted")
-        return None if refused else found
+        return None if refused else result
 
     def _check_rejected(self) -> None:
         self.too_many = self.too_many or self._selection.too_many(self.account)
@@ -148,10 +148,10 @@ def _records(file: Path) -> Iterator[tuple[str, Any]]:
         return
     for number, entry in enumerate(entries):
         locator = f"{file.name}#entry[{number}]"
-        yield locator, _held(entry, locator)
+        yield locator, _loadable(entry, locator)
 
 
-def _held(entry: Any, locator: str) -> Any:
+def _loadable(entry: Any, locator: str) -> Any:
     """The resource of an entry, or why it is none to load."""
     resource = entry.get("resource") if isinstance(entry, dict) else None
     if isinstance(resource, dict):

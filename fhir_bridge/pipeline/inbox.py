@@ -14,7 +14,7 @@ from fhir_bridge.mapping import MappingErrors, Site
 from fhir_bridge.pipeline.account import Account
 from fhir_bridge.pipeline.composing import living
 from fhir_bridge.pipeline.context import ConversionContext
-from fhir_bridge.pipeline.engine import run_here
+from fhir_bridge.pipeline.engine import run_in_process
 from fhir_bridge.pipeline.plan import RunRequest, Shard
 from fhir_bridge.pipeline.shard import Selection
 from fhir_bridge.plugins import CompositeAdapter, ReadContext, RecordPart, SourceRecord, adapters
@@ -162,7 +162,7 @@ def _run(url: str, site: Path | None, entries: list[Entry], folder: Path) -> Acc
         locators = frozenset(entry.locator for entry in entries)
         if first.source not in locators:  # an entry for the whole file
             request = replace(request, selection=Selection(locators=locators))
-    return run_here(request, Shard(mapping, paths), _context(site, first), ("store", url), adapter)
+    return run_in_process(request, Shard(mapping, paths), _context(site, first), ("store", url), adapter)
 
 
 async def _kept(url: str, entry: Entry) -> bytes:
@@ -205,5 +205,5 @@ class _Composed:
     def compose(self, parts: Sequence[RecordPart], context: ReadContext) -> SourceRecord:
         return self._adapter.compose(parts, context)
 
-    def differences(self, one: bytes, other: bytes) -> list[str]:
-        return self._adapter.differences(one, other)
+    def differences(self, item: bytes, other: bytes) -> list[str]:
+        return self._adapter.differences(item, other)

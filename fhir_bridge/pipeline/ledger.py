@@ -39,14 +39,14 @@ class Ledger:
         """
         key = f"{resource_type}/{resource_id}"
         content = hashlib.blake2b(line, digest_size=12).digest()
-        found = self._base.execute("SELECT mark, content, owner FROM entry WHERE id = ?", (key,)).fetchall()
-        for known_mark, known_content, known_owner in found:
+        result = self._base.execute("SELECT mark, content, owner FROM entry WHERE id = ?", (key,)).fetchall()
+        for known_mark, known_content, known_owner in result:
             if owner and known_owner and known_owner != owner:
                 return "another"
             if known_mark == mark:
                 return "same" if known_content == content else "conflict"
         self._base.execute("INSERT INTO entry VALUES (?, ?, ?, ?)", (key, mark, content, owner))
-        return "version" if found else "new"
+        return "version" if result else "new"
 
     def close(self) -> None:
         """Forget everything."""

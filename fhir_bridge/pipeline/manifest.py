@@ -131,17 +131,17 @@ class EarlierRun:
                 [(shard["mapping"], list(shard["sources"])) for shard in content["shards"]],
                 {
                     int(number): DoneShard(
-                        tuple(SourceState(tuple(status), content) for *status, content in one["sources"]),
-                        Account.restore(one["account"]),
+                        tuple(SourceState(tuple(status), content) for *status, content in item["sources"]),
+                        Account.restore(item["account"]),
                     )
-                    for number, one in content["done"].items()
+                    for number, item in content["done"].items()
                 },
                 content["finished"]
                 and Finished(
                     dict(content["finished"]["files"]), Account.restore(content["finished"]["account"])
                 ),
             )
-            if any(n < 0 or len(run.shards[n][1]) != len(one.sources) for n, one in run.done.items()):
+            if any(n < 0 or len(run.shards[n][1]) != len(item.sources) for n, item in run.done.items()):
                 raise ValueError("a finished piece has other sources than the piece")
             return run
         except FileNotFoundError:
@@ -161,14 +161,14 @@ class EarlierRun:
         Raises:
             ManifestError: it would not; the message names every part that differs.
         """
-        found = [
+        results = [
             *self._other_request(manifest),
             *self._other_context(manifest),
             *self._other_sources(manifest),
         ]
-        if found:
+        if results:
             raise ManifestError(
-                f"the run in {self.path.parent} can't be resumed: {'; '.join(found)}. "
+                f"the run in {self.path.parent} can't be resumed: {'; '.join(results)}. "
                 f"Put it back as it was, or {_ANEW}"
             )
         if self.finished is not None:
@@ -200,21 +200,21 @@ class EarlierRun:
     def _other_sources(self, manifest: Manifest) -> list[str]:
         was = {name for _, names in self.shards for name in names}
         now = {name for shard in manifest.shards for name in _names(shard)}
-        found = [
+        results = [
             f"{what} ({_some(names)})"
             for what, names in (("sources are gone", was - now), ("there are new sources", now - was))
             if names
         ]
-        if not found and list(self.shards) != [(shard.mapping, _names(shard)) for shard in manifest.shards]:
-            found.append("the sources are in another order, or other mappings read them")
-        if found:
-            return found
+        if not results and list(self.shards) != [(shard.mapping, _names(shard)) for shard in manifest.shards]:
+            results.append("the sources are in another order, or other mappings read them")
+        if results:
+            return results
         changed = [
-            _names(shard)[place]
+            _names(shard)[location]
             for number, shard in enumerate(manifest.shards)
             if number in self.done
-            for place, path in enumerate(shard.paths)
-            if not self.done[number].sources[place].is_of(path)
+            for location, path in enumerate(shard.paths)
+            if not self.done[number].sources[location].is_of(path)
         ]
         return [f"sources changed ({_some(changed)})"] if changed else []
 

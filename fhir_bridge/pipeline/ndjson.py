@@ -250,7 +250,7 @@ def _join(
     with part.open("rb") as lines:
         for line in lines:
             resource_id, mark, patients, where, text = line.split(_SEPARATOR, 4)
-            owner = " ".join(sorted({people.get(one, one) for one in patients.decode().split()}))
+            owner = " ".join(sorted({people.get(item, item) for item in patients.decode().split()}))
             entry = ledger.enter(resource_type, resource_id.decode(), mark.decode(), text, owner)
             if entry in ("new", "version"):
                 out.write(text)

@@ -185,7 +185,7 @@ class ShardRun:
             if limit is not None and record.records and account.read >= limit:
                 rest = record.locator
                 break
-            self._one(record, sink, account)
+            self._convert(record, sink, account)
             if number % _PROGRESS_EVERY == 0:
                 self.on_progress(account.read)
             if self.selection.too_many(account):
@@ -199,7 +199,7 @@ class ShardRun:
         self.on_progress(account.read)
         return account
 
-    def _one(self, record: SourceRecord, sink: Sink, account: Account) -> None:
+    def _convert(self, record: SourceRecord, sink: Sink, account: Account) -> None:
         known = len(record.issues)
         account.count_issues(record.issues, record.locator)
         if record.outcome != "read":
@@ -248,12 +248,15 @@ class ShardRun:
         conversion = self.mapping.convert(record, self.context)
         outputs: list[Output] = []
         # Issues of the reader may grow while the mapping asks for attributes that are read late.
-        found = [*(issue for issue in record.issues[known:] if isinstance(issue, Issue)), *conversion.issues]
+        results = [
+            *(issue for issue in record.issues[known:] if isinstance(issue, Issue)),
+            *conversion.issues,
+        ]
         withheld = set()
         for output in conversion.outputs:
             errors = self.check.errors(output)
             if errors:
-                found += errors
+                results += errors
                 withheld.add(output.rule)
             else:
                 outputs.append(output)
@@ -272,7 +275,7 @@ class ShardRun:
             record.sequence,
             record.records,
             outcome,
-            found,
+            results,
             len(conversion.outputs) - len(outputs),
             of=_delivered(record),
         )

@@ -9,9 +9,9 @@ from urllib.parse import quote
 from fhir_bridge.pipeline.account import Account
 from fhir_bridge.pipeline.composing import Composer, store_composite
 from fhir_bridge.pipeline.converted import ConvertedRecord
-from fhir_bridge.pipeline.held import Waiting, keep_waiting, waiting_issue
 from fhir_bridge.pipeline.sink_run import SinkRun
 from fhir_bridge.pipeline.sources import STANDARD_INPUT
+from fhir_bridge.pipeline.waiting_records import Waiting, keep_waiting, waiting_issue
 from fhir_bridge.plugins import CompositeRecord, DeliveredRecord, IssueLike
 from fhir_bridge.storage import LoadResult, RecordSet, RecordsResult, Store
 from fhir_bridge.storage.deliveries import Delivery
@@ -38,16 +38,16 @@ class StoreSink:
 
     def write(self, record: ConvertedRecord, account: Account) -> None:
         """Take a converted record; what one record became always goes into one batch."""
-        held = waiting_issue(record.issues)
-        if held is not None:
+        waiting = waiting_issue(record.issues)
+        if waiting is not None:
             self._waiting.append(
-                Waiting("held", record.locator, held.code, held.message, record=_name(record))
+                Waiting("held", record.locator, waiting.code, waiting.message, record=_name(record))
             )
         if record.of is not None:
-            lost = held is None and (record.outcome != "converted" or record.withheld > 0)
+            lost = waiting is None and (record.outcome != "converted" or record.withheld > 0)
             self._deliver(record.of, account, lost=lost)
         if (
-            held is not None or record.outcome != "rejected"
+            waiting is not None or record.outcome != "rejected"
         ):  # what an earlier version of the mapping made stays
             self._batch.append(record)
             self._resources += len(record.outputs)
@@ -104,9 +104,9 @@ class StoreSink:
         done = store_composite(
             record, f"urn:fhir-bridge:{quote(self._run.adapter, safe='')}", run, self, account
         )
-        held = waiting_issue(done.issues)
-        if held is not None:
-            self._waiting.append(Waiting("held", record.locator, held.code, held.message, record.key))
+        waiting = waiting_issue(done.issues)
+        if waiting is not None:
+            self._waiting.append(Waiting("held", record.locator, waiting.code, waiting.message, record.key))
         refused = next((issue for issue in done.issues if issue.code == "FB-STORE-018"), None)
         if refused is not None:
             self._waiting.append(Waiting("refused", record.locator, refused.code, refused.message))

@@ -42,14 +42,14 @@ class JsonLines:
     def add(self, validated: Validated) -> None:
         """Write its issues."""
         for issue in validated.issues:
-            found = {
+            results = {
                 "source": validated.locator,
                 "severity": issue.severity,
                 "code": issue.code,
                 "expression": issue.expression,
                 "message": issue.message,
             }
-            self._write(f"{_json(found)}\n")
+            self._write(f"{_json(results)}\n")
 
     def close(self) -> None:
         """Nothing is left."""

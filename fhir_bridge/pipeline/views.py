@@ -134,8 +134,8 @@ def run_view(
             except RecursionError:
                 _reject(run, record.locator, Issue("error", "FB-VIEW-033", _DEEP), on_reject)
             except UnicodeEncodeError as error:
-                found = Issue("error", "FB-VIEW-034", f"it holds text that is no Unicode: {error.reason}")
-                _reject(run, record.locator, found, on_reject)
+                issue = Issue("error", "FB-VIEW-034", f"it holds text that is no Unicode: {error.reason}")
+                _reject(run, record.locator, issue, on_reject)
         if run.account.read % 256 == 0:
             on_progress(run.account.read)
     sink.finish()
@@ -164,10 +164,10 @@ def _write(
     source = iter(rows)
     notices = Counter(sink.notices) if sink.notices else None
     try:
-        held = [sink.prepare(row) for row in islice(source, _WHOLE)]
-        if len(held) < _WHOLE:
-            sink.write(held, size * len(held))
-            return len(held)
+        prepared = [sink.prepare(row) for row in islice(source, _WHOLE)]
+        if len(prepared) < _WHOLE:
+            sink.write(prepared, size * len(prepared))
+            return len(prepared)
         for number, row in enumerate(source, start=_WHOLE + 1):
             if number > MAX_ROWS:
                 raise RecordError("FB-VIEW-035", f"the resource gives more than {MAX_ROWS:,} rows")
@@ -179,9 +179,9 @@ def _write(
     written = 0
     again = view.rows(resource, **ports)
     source = again if limit is None else islice(again, limit)
-    while held := [sink.prepare(row) for row in islice(source, _WHOLE)]:
-        sink.write(held, size * len(held))
-        written += len(held)
+    while prepared := [sink.prepare(row) for row in islice(source, _WHOLE)]:
+        sink.write(prepared, size * len(prepared))
+        written += len(prepared)
     return written
 
 

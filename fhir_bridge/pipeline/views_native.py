@@ -45,10 +45,10 @@ def _strict(convert: Converter, wanted: str) -> Converter:
     """What an ansi/type asks for must be: the view's author vouches that the values fit."""
 
     def converted(value: Any) -> Any:
-        found = convert(value)
-        if found is MISSING:
+        converter = convert(value)
+        if converter is MISSING:
             raise _refuse(value, wanted)
-        return found
+        return converter
 
     return converted
 
@@ -112,10 +112,10 @@ def _date(value: Any) -> Any:
 
 def _moment(value: Any) -> Any:
     """Microseconds in UTC: what is told to the second at least, with an offset, is one moment."""
-    found = _DATETIME.fullmatch(value) if isinstance(value, str) else None
-    if found is None:
+    match = _DATETIME.fullmatch(value) if isinstance(value, str) else None
+    if match is None:
         return MISSING
-    minute, second, fraction, zone = found.groups()
+    minute, second, fraction, zone = match.groups()
     try:
         moment = datetime.fromisoformat(f"{minute}:{second}.{(fraction or '').ljust(6, '0')}{zone}")
         return moment.astimezone(UTC)
@@ -124,11 +124,11 @@ def _moment(value: Any) -> Any:
 
 
 def _time(value: Any) -> Any:
-    found = _TIME.fullmatch(value) if isinstance(value, str) else None
-    if found is None:
+    match = _TIME.fullmatch(value) if isinstance(value, str) else None
+    if match is None:
         return MISSING
     try:
-        return time.fromisoformat(f"{value[:8]}.{(found[1] or '').ljust(6, '0')}")
+        return time.fromisoformat(f"{value[:8]}.{(match[1] or '').ljust(6, '0')}")
     except ValueError:
         return MISSING
 

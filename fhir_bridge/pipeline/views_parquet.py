@@ -46,9 +46,9 @@ def parquet_fields(
     """The columns of the file: name, native type, and the view's column behind it."""
     taken = {column.name for column in columns}
     for column in columns:
-        asked = asked_for(column)
-        if asked is not None:
-            yield column.name, asked, column
+        requested = asked_for(column)
+        if requested is not None:
+            yield column.name, requested, column
             continue
         inexact = column.kind in (ColumnType.DATE, ColumnType.DATETIME, ColumnType.DECIMAL)
         if inexact and types is Types.text:
@@ -96,7 +96,7 @@ class ParquetSink:
             RecordError: a value does not fit the type that an `ansi/type` asks for, or its own FHIR type.
         """
         cells = []
-        for position, convert, column, told in self._cells:
+        for position, convert, column, details in self._cells:
             value = row[position]
             if value is not None:
                 try:
@@ -106,7 +106,7 @@ class ParquetSink:
                     raise RecordError(error.issue.code, message, column.location) from error
                 if value is MISSING:
                     value = None
-                    if told:
+                    if details:
                         self.notices[column.name] += 1
             cells.append(value)
         return tuple(cells)
@@ -159,7 +159,7 @@ def _collected(convert: Converter) -> Callable[[Any], list[Any]]:
     """The items of a collection; one that has no exact form is null in the list."""
 
     def converted(values: Any) -> list[Any]:
-        found = [convert(value) for value in values]
-        return [None if value is MISSING else value for value in found]
+        results = [convert(value) for value in values]
+        return [None if value is MISSING else value for value in results]
 
     return converted

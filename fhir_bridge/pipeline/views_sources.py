@@ -137,8 +137,8 @@ def _entries(locator: str, content: Any, size: int, resource_type: str) -> Itera
             continue  # an entry may be a request or a response alone
         where = f"{locator}#entry[{number}]"
         usable = isinstance(resource, dict) and isinstance(resource.get("resourceType"), str)
-        found = resource if usable else _unreadable(where, "the entry's resource has no resourceType")
-        yield Record(where, found, size // len(entries))
+        result = resource if usable else _unreadable(where, "the entry's resource has no resourceType")
+        yield Record(where, result, size // len(entries))
 
 
 def _unreadable(locator: str, message: str) -> Issue:

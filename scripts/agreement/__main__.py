@@ -21,10 +21,10 @@ from fhir_bridge.terminology import get_terminology
 from scripts import referee
 from scripts.agreement import report, verdicts
 from scripts.agreement.corpus import adapter_output, bundles_of, package_examples
-from scripts.agreement.judges import official, ours
-from scripts.agreement.keep import keep
+from scripts.agreement.kept_mutants import keep
 from scripts.agreement.mutants import draw
-from scripts.agreement.mutants.kinds import KINDS
+from scripts.agreement.mutants.registry import MUTATORS
+from scripts.agreement.validators import official, ours
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -61,19 +61,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     sources += adapter_output([*referee.examples(), *options.adapters], options.each)
     sources += bundles_of(sources)
-    for name in [name for name in KINDS if not re.search(options.kinds, name)]:
-        del KINDS[name]
-    judged = _judge([(s.group, s.group, s.name, "", s.text) for s in sources])
-    valid = [s for s, case in zip(sources, judged, strict=True) if case.agree and not case.ours.errors]
+    for name in [name for name in MUTATORS if not re.search(options.kinds, name)]:
+        del MUTATORS[name]
+    checked = _validate([(s.group, s.group, s.name, "", s.text) for s in sources])
+    valid = [s for s, case in zip(sources, checked, strict=True) if case.agree and not case.ours.errors]
     mutants = list(draw(valid, options.mutants, options.seed))
-    judged += _judge([("mutants", m.kind, m.source.name, m.done, m.text) for m in mutants])
-    found = report.cases(judged, verdicts.load())
-    head = f"{len(sources)} examples and converted resources, {len(mutants)} mutants of {len(KINDS)} kinds"
+    checked += _validate([("mutants", m.kind, m.source.name, m.done, m.text) for m in mutants])
+    cases = report.cases(checked, verdicts.load())
+    head = f"{len(sources)} examples and converted resources, {len(mutants)} mutants of {len(MUTATORS)} kinds"
     head += f" (seed {options.seed})."
-    print(report.write(found, options.out, head))
+    print(report.write(cases, options.out, head))
     if options.keep is not None:
-        print(f"{keep(found, options.keep)} mutants kept in {options.keep}")
-    total = report.figures(found)
+        print(f"{keep(cases, options.keep)} mutants kept in {options.keep}")
+    total = report.figures(cases)
     print(
         f"\nraw agreement {100 * total.raw:.2f} % of what both judge, {100 * total.reasoned:.2f} % with judged reasons"
     )
@@ -81,7 +81,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0 if total.reasoned >= options.least else 1
 
 
-def _judge(texts: Sequence[tuple[str, str, str, str, bytes]]) -> list[report.Case]:
+def _validate(texts: Sequence[tuple[str, str, str, str, bytes]]) -> list[report.Case]:
     """What both say of each text, given with its group, kind, name and what was done to it."""
     begin = time.perf_counter()
     own = list(ours([text for *_, text in texts], Validator(get_terminology())))

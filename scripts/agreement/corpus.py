@@ -62,8 +62,8 @@ def package_examples(definitional: int) -> Iterator[Source]:
     """
     for group, name in PACKAGES.items():
         archive = _package(name)
-        found = sorted(_members(archive, group), key=lambda source: source.name)
-        yield from sample(found, definitional) if group == "r4" else found
+        results = sorted(_members(archive, group), key=lambda source: source.name)
+        yield from sample(results, definitional) if group == "r4" else results
 
 
 def _package(name: str) -> Path:
@@ -99,10 +99,10 @@ def sample(sources: Iterable[Source], each: int) -> list[Source]:
     for source in sources:
         by_type.setdefault(source.name.partition("-")[0], []).append(source)
     chosen = []
-    for kind, found in by_type.items():
-        step = max(1, len(found) // each) if kind in DEFINITIONAL and each else 1
-        limit = each if kind in DEFINITIONAL else len(found)
-        chosen += found[::step][:limit]
+    for kind, result in by_type.items():
+        step = max(1, len(result) // each) if kind in DEFINITIONAL and each else 1
+        limit = each if kind in DEFINITIONAL else len(result)
+        chosen += result[::step][:limit]
     return chosen
 
 
@@ -121,8 +121,8 @@ def adapter_output(folders: Iterable[Path], each: int) -> Iterator[Source]:
             where = file.relative_to(referee.ROOT) if file.is_relative_to(referee.ROOT) else file
             source = Source("adapters", f"{where}:{line}", text)
             by_file.setdefault((file, str(resource.get("resourceType"))), []).append(source)
-    for found in by_file.values():
-        yield from found[:: max(1, len(found) // each)][:each]
+    for result in by_file.values():
+        yield from result[:: max(1, len(result) // each)][:each]
 
 
 def bundles_of(sources: Iterable[Source], every: int = 12) -> Iterator[Source]:

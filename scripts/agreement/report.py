@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from scripts.agreement.judges import Judged
+from scripts.agreement.validators import ValidatorResult
 from scripts.agreement.verdicts import Reason, reason_for
 
 __all__ = ["Case", "Figures", "cases", "figures", "write"]
@@ -34,8 +34,8 @@ class Case:
     name: str
     done: str
     text: bytes
-    ours: Judged
-    official: Judged
+    ours: ValidatorResult
+    official: ValidatorResult
     reasons: tuple[Reason, ...] | None = None
 
     @property
@@ -53,8 +53,8 @@ def judged(case: Case, reasons: Sequence[Reason]) -> Case:
     """The case with the rows that explain its disagreement."""
     if case.agree or case.abstained:
         return case
-    found = reason_for(case.ours, case.official, reasons)
-    return Case(case.group, case.kind, case.name, case.done, case.text, case.ours, case.official, found)
+    reason = reason_for(case.ours, case.official, reasons)
+    return Case(case.group, case.kind, case.name, case.done, case.text, case.ours, case.official, reason)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +80,7 @@ class Figures:
         return (self.agreed + self.explained) / self._judged if self._judged else 1.0
 
     @property
-    def _judged(self) -> int:
+    def _explained(self) -> int:
         return self.cases - self.abstained
 
 
@@ -100,9 +100,9 @@ def figures(cases: Iterable[Case]) -> Figures:
     )
 
 
-def cases(found: Iterable[Case], reasons: Sequence[Reason]) -> list[Case]:
+def cases(results: Iterable[Case], reasons: Sequence[Reason]) -> list[Case]:
     """All cases with their reasons."""
-    return [judged(case, reasons) for case in found]
+    return [judged(case, reasons) for case in results]
 
 
 def write(every: Sequence[Case], folder: Path, head: str) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from scripts.agreement.judges import Judged
+from scripts.agreement.validators import ValidatorResult
 
 __all__ = ["RIGHT", "Reason", "load", "reason_for"]
 
@@ -56,7 +56,7 @@ def load(table: Path = TABLE) -> list[Reason]:
         ValueError: a row lacks something, or says what no row may say.
     """
     rows = tomllib.loads(table.read_text(encoding="utf-8"))
-    found = []
+    reasons = []
     for name, row in rows.items():
         reason = Reason(
             name=name,
@@ -72,11 +72,13 @@ def load(table: Path = TABLE) -> list[Reason]:
             raise ValueError(f"{table}: [{name}] needs side, right and why")
         if not (row.get("code") or row.get("message")):
             raise ValueError(f"{table}: [{name}] would explain everything: it needs a code or a message")
-        found.append(reason)
-    return found
+        reasons.append(reason)
+    return reasons
 
 
-def reason_for(ours: Judged, official: Judged, reasons: Iterable[Reason]) -> tuple[Reason, ...] | None:
+def reason_for(
+    ours: ValidatorResult, official: ValidatorResult, reasons: Iterable[Reason]
+) -> tuple[Reason, ...] | None:
     """The rows that explain why one finds errors and the other none; None unless each error is explained."""
     side, errors = ("ours", ours.errors) if ours.errors else ("official", official.errors)
     rows = [r for r in reasons if r.side == side]
@@ -85,11 +87,11 @@ def reason_for(ours: Judged, official: Judged, reasons: Iterable[Reason]) -> tup
 
 def explain(errors: Sequence[tuple[str, str, str, str]], rows: Sequence[Reason]) -> tuple[Reason, ...] | None:
     """The rows that explain the errors between them; None where one is left without."""
-    found: list[Reason] = []
+    reasons: list[Reason] = []
     for error in errors:
         row = next((r for r in rows if r.matches(error)), None)
         if row is None:
             return None
-        if row not in found:
-            found.append(row)
-    return tuple(found)
+        if row not in reasons:
+            reasons.append(row)
+    return tuple(reasons)

@@ -23,16 +23,16 @@ PYPROJECT = Path(__file__).parent.parent.parent / "pyproject.toml"
 def core_distributions() -> set[str]:
     """Names of what `pip install fhir-bridge` installs, without fhir-bridge itself."""
     declared = tomllib.loads(PYPROJECT.read_text())["project"]["dependencies"]
-    found: set[str] = set()
+    results: set[str] = set()
     waiting = [Requirement(text) for text in declared]
     while waiting:
         requirement = waiting.pop()
         name = canonicalize_name(requirement.name)
-        if name in found or (requirement.marker and not requirement.marker.evaluate({"extra": ""})):
+        if name in results or (requirement.marker and not requirement.marker.evaluate({"extra": ""})):
             continue
-        found.add(name)
+        results.add(name)
         waiting += map(Requirement, importlib.metadata.requires(name) or ())
-    return found
+    return results
 
 
 class OnlyCore:
@@ -43,7 +43,7 @@ class OnlyCore:
         self._refused = {
             module
             for module, distributions in importlib.metadata.packages_distributions().items()
-            if not core & {canonicalize_name(one) for one in distributions}
+            if not core & {canonicalize_name(distribution) for distribution in distributions}
         }
 
     def find_spec(self, name: str, path: object = None, target: object = None) -> ModuleSpec | None:

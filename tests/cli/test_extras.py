@@ -30,10 +30,10 @@ PATIENT = {"resourceType": "Patient", "id": "p", "gender": "male", "birthDate": 
 @pytest.fixture(scope="module")
 def run_core(repository: Path) -> RunCore:
     def run(*commands: list[object]) -> list[Outcome]:
-        asked = json.dumps([[str(word) for word in command] for command in commands])
+        requested = json.dumps([[str(word) for word in command] for command in commands])
         done = subprocess.run(
             [sys.executable, "-m", "tests.cli.core_install"],
-            input=asked,
+            input=requested,
             capture_output=True,
             text=True,
             cwd=repository,
@@ -51,7 +51,7 @@ def test_the_core_install_is_at_most_twenty_packages() -> None:
 
 
 def test_each_extra_of_pyproject_is_the_one_that_is_reported() -> None:
-    known = {name: set(map(canonicalize_name, found)) for name, found in packages_distributions().items()}
+    known = {name: set(map(canonicalize_name, result)) for name, result in packages_distributions().items()}
     for extra, modules in EXTRAS.items():
         requirements = [Requirement(text) for text in DECLARED[extra]]
         names = {canonicalize_name(r.name) for r in requirements if r.name != "fhir-bridge"} - {"uvloop"}
@@ -135,11 +135,11 @@ def test_a_missing_extra_is_reported_by_name_with_the_command_that_installs_it(
 
 
 def test_an_error_names_the_extra_of_a_module() -> None:
-    found = missing_extra(ModuleNotFoundError("no", name="pydicom.dataset"))
-    assert found is not None
-    assert found.extra == "dicom"
+    result = missing_extra(ModuleNotFoundError("no", name="pydicom.dataset"))
+    assert result is not None
+    assert result.extra == "dicom"
     assert missing_extra(ModuleNotFoundError("no", name="of_someone_else")) is None
-    assert missing_extra(found) is found
+    assert missing_extra(result) is result
 
 
 def test_it_reaches_the_parent_of_a_worker_process() -> None:

@@ -44,12 +44,12 @@ class Case:
 def cases() -> tuple[Case, ...]:
     if not (SHARED / SUITE).is_file():
         return ()
-    found = []
+    results = []
     for group in ElementTree.parse(SHARED / SUITE).getroot().iter("group"):
         for test in group.findall("test"):
             expression = test.find("expression")
             assert expression is not None
-            found.append(
+            results.append(
                 Case(
                     test.get("name", ""),
                     group.get("name", ""),
@@ -61,7 +61,7 @@ def cases() -> tuple[Case, ...]:
                     test.get("ordered") != "false",
                 )
             )
-    return tuple(found)
+    return tuple(results)
 
 
 MISSES: dict[str, str] = {}
@@ -168,17 +168,17 @@ def answer(case: Case) -> str:
     if case.invalid:
         return f"not refused ({case.invalid}): {items}"
     if case.predicate:
-        found = [("boolean", "true" if expression.is_true(focus, conformance=VALIDATOR) else "false")]
+        results = [("boolean", "true" if expression.is_true(focus, conformance=VALIDATOR) else "false")]
     else:
-        found = [(item.kind.name, _shown(item)) for item in items]
+        results = [(item.kind.name, _shown(item)) for item in items]
     wanted = list(case.outputs)
     if not case.ordered:
-        found, wanted = sorted(found, key=lambda o: o[1]), sorted(wanted, key=lambda o: o[1])
-    same = len(found) == len(wanted) and all(
+        results, wanted = sorted(results, key=lambda o: o[1]), sorted(wanted, key=lambda o: o[1])
+    same = len(results) == len(wanted) and all(
         (kind is None or kind.lower() == own.lower()) and _expected(text) == shown
-        for (own, shown), (kind, text) in zip(found, wanted, strict=True)
+        for (own, shown), (kind, text) in zip(results, wanted, strict=True)
     )
-    return "" if same else f"found {found}, expected {wanted}"
+    return "" if same else f"found {results}, expected {wanted}"
 
 
 @pytest.mark.parametrize("case", cases(), ids=lambda case: f"{case.group}/{case.name}")

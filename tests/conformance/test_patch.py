@@ -55,13 +55,13 @@ def test_json_patch(case: dict[str, Any]) -> None:
 @pytest.mark.parametrize("case", fhirpath_cases(), ids=lambda case: case.get("name"))
 def test_fhirpath_patch(case: ElementTree.Element) -> None:
     before = resource(case, "input")
-    given = copy.deepcopy(before)
+    value = copy.deepcopy(before)
     if case.find("error") is not None:
         with pytest.raises(PatchError):
-            fhirpath_patch(given, resource(case, "diff"))
+            fhirpath_patch(value, resource(case, "diff"))
     else:
-        assert fhirpath_patch(given, resource(case, "diff")) == resource(case, "output")
-    assert given == before
+        assert fhirpath_patch(value, resource(case, "diff")) == resource(case, "output")
+    assert value == before
 
 
 @pytest.mark.shared

@@ -24,8 +24,8 @@ def results(suite: Path) -> list[Result]:
 
 @pytest.mark.shared
 def test_nineteen_of_twenty_cases_that_need_no_licensed_content_pass(results: list[Result]) -> None:
-    free = [one for one in results if one.case.content is None]
-    passed = [one for one in free if one.difference is None]
+    free = [result for result in results if result.case.content is None]
+    passed = [result for result in free if result.difference is None]
     assert len(free) > 600
     assert len(passed) / len(free) >= 0.95
 
@@ -33,9 +33,9 @@ def test_nineteen_of_twenty_cases_that_need_no_licensed_content_pass(results: li
 @pytest.mark.shared
 def test_every_miss_is_known_with_its_reason(results: list[Result]) -> None:
     missed = {
-        one.case.key: one.difference
-        for one in results
-        if one.case.content is None and one.difference is not None
+        result.case.key: result.difference
+        for result in results
+        if result.case.content is None and result.difference is not None
     }
     assert set(missed) <= set(REASONS), missed
 
@@ -43,7 +43,9 @@ def test_every_miss_is_known_with_its_reason(results: list[Result]) -> None:
 @pytest.mark.shared
 def test_no_case_ends_in_a_crash(results: list[Result]) -> None:
     crashed = [
-        (one.case.key, one.difference) for one in results if one.status == 0 and one.difference is not None
+        (result.case.key, result.difference)
+        for result in results
+        if result.status == 0 and result.difference is not None
     ]
     assert not crashed
 
@@ -77,7 +79,11 @@ def test_over_http_the_answers_are_the_same(
 ) -> None:
     with serving(database_url, free_port()) as client:
         served = list(run(suite, SAMPLE, Asker(client, written=written)))
-    missed = {one.case.key for one in served if one.difference is not None and one.case.content is None}
-    known = {one.case.key for one in results if one.difference is not None}
+    missed = {
+        result.case.key for result in served if result.difference is not None and result.case.content is None
+    }
+    known = {result.case.key for result in results if result.difference is not None}
     assert len(served) > 150
-    assert missed <= known, {one.case.key: one.difference for one in served if one.case.key in missed - known}
+    assert missed <= known, {
+        result.case.key: result.difference for result in served if result.case.key in missed - known
+    }

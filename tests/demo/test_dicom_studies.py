@@ -26,12 +26,12 @@ def cohort(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def studies(cohort: Path) -> dict[tuple[str, str], StudyRecord]:
-    found = {}
+    records = {}
     for record in read_studies([cohort]):
         assert isinstance(record, StudyRecord), record.issues
         mrn, kind, _ = record.study.first.split("/")
-        found[mrn, kind] = record
-    return found
+        records[mrn, kind] = record
+    return records
 
 
 def test_writing_twice_gives_the_same_bytes(cohort: Path, tmp_path: Path) -> None:
@@ -82,7 +82,7 @@ def test_the_echo_report_states_the_facts(studies: dict[tuple[str, str], StudyRe
     for person in with_echo:
         assert person.echo is not None
         (document,) = studies[person.mrn, "echo"].study.documents
-        found = {
+        results = {
             (each.code.value, each.finding_site.value, each.derivation and each.derivation.value): (
                 each.value,
                 each.unit_code,
@@ -90,7 +90,7 @@ def test_the_echo_report_states_the_facts(studies: dict[tuple[str, str], StudyRe
             )
             for each in document.measurements
         }
-        assert found == {
+        assert results == {
             ("18154-5", "87878005", None): (person.echo.maximal_wall_thickness, "mm", 2),
             ("122445", "87878005", "56851009"): (person.echo.maximal_wall_thickness, "mm", 1),
             ("18043-0", "87878005", None): (person.echo.lvef, "%", 2),

@@ -22,7 +22,7 @@ def test_every_carrier_and_nobody_else_has_the_classified_variants(folder):
     assert not [
         issue for record in records for issue in record.issues if issue.severity in ("error", "warning")
     ]
-    found = {
+    results = {
         (
             allele.call.name,
             allele.consequence.symbol,
@@ -39,7 +39,7 @@ def test_every_carrier_and_nobody_else_has_the_classified_variants(folder):
         if person.sample
         for gene, name, zygosity in person.variants
     }
-    assert found == stated
+    assert results == stated
 
 
 def test_reads_and_names_agree_with_the_genotype(folder):

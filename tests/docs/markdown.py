@@ -48,8 +48,8 @@ def blocks(page: Path) -> list[Block]:
     """The fenced blocks of a page, in order."""
     text = page.read_text()
     return [
-        Block(page, text.count("\n", 0, found.start()) + 1, found[1], found[2] or "", found[3])
-        for found in _FENCE.finditer(text)
+        Block(page, text.count("\n", 0, result.start()) + 1, result[1], result[2] or "", result[3])
+        for result in _FENCE.finditer(text)
     ]
 
 
@@ -74,13 +74,13 @@ class Reader:
 
     def follow(self, page: list[Block], replace: Mapping[str, str]) -> None:
         """Do what the page says; its words are taken with `replace` applied."""
-        said = ""
+        statement = ""
         for block in page:
             text = block.text
             for old, new in replace.items():
                 text = text.replace(old, new)
             if block.language == "text" and not block.label:
-                self.compare(block, text, said)
+                self.compare(block, text, statement)
             elif block.language != "sh":
                 if block.label:
                     file = self.folder / block.label
@@ -92,23 +92,23 @@ class Reader:
                 self.install()
             else:
                 expected = int(block.label.removeprefix("exit=") or 0)
-                code, said = self.run(text)
-                assert code == expected, f"{block} ended with {code}:\n{said}"
+                code, statement = self.run(text)
+                assert code == expected, f"{block} ended with {code}:\n{statement}"
 
     @staticmethod
-    def compare(block: Block, text: str, said: str) -> None:
-        seen = " ".join(said.split())
+    def compare(block: Block, text: str, statement: str) -> None:
+        seen = " ".join(statement.split())
         for line in text.splitlines():
             pattern = ".*".join(re.escape(" ".join(part.split())) for part in line.split("…"))
-            assert re.search(pattern, seen), f"{block} promises\n  {line}\nbut this is said:\n{said}"
+            assert re.search(pattern, seen), f"{block} promises\n  {line}\nbut this is said:\n{statement}"
 
     def run(self, script: str) -> tuple[int, str]:
         """Exit code of the last command, and what all of them said."""
-        code, said = 0, ""
+        code, text = 0, ""
         for command in script.replace("\\\n", " ").splitlines():
             if command.startswith("fhir-bridge ") and not self.installed:
                 result = CliRunner().invoke(app, shlex.split(command)[1:])
-                code, said = result.exit_code, said + result.output
+                code, text = result.exit_code, text + result.output
             else:
                 done = subprocess.run(
                     ["bash", "-c", command],
@@ -119,8 +119,8 @@ class Reader:
                     timeout=PATIENCE,
                     check=False,
                 )
-                code, said = done.returncode, said + done.stdout + done.stderr
-        return code, said
+                code, text = done.returncode, text + done.stdout + done.stderr
+        return code, text
 
     def install(self) -> None:
         """What `pip install --editable .` leaves of a package: where it lies, its name and its entry points."""

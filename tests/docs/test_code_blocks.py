@@ -34,7 +34,7 @@ BLOCKS = [block for page in PAGES for block in blocks(page)]
 
 
 def _commands() -> list[tuple[str, str]]:
-    found = []
+    results = []
     for page in PAGES:
         text = page.read_text().replace("\\\n", " ")
         text = re.sub(r"\n {8,}(--)", r" \1", text)
@@ -43,8 +43,8 @@ def _commands() -> list[tuple[str, str]]:
                 shown = re.match(r"(?: {4,})?(fhir-bridge [a-z].*)", part) if part is line else None
                 shown = shown or re.match(r"\s*(fhir-bridge [a-z-]+ .*)", part)
                 if shown and "…" not in shown[1] and not shown[1].startswith("fhir-bridge-"):
-                    found.append((page.name, shown[1].strip()))
-    return found
+                    results.append((page.name, shown[1].strip()))
+    return results
 
 
 @pytest.mark.parametrize(("page", "line"), _commands())
@@ -177,10 +177,10 @@ def test_the_operation_of_the_rest_page_is_served() -> None:
 
 def _terminology_lines() -> list[tuple[str, str]]:
     return [
-        (code, said)
+        (code, text)
         for block in blocks(ROOT / "docs/terminology.md")
         if block.language == "python"
-        for code, _, said in (line.partition("  # ") for line in block.text.splitlines())
+        for code, _, text in (line.partition("  # ") for line in block.text.splitlines())
     ]
 
 
@@ -188,14 +188,14 @@ def test_the_terminology_page_says_what_comes_out() -> None:
     """A comment behind an expression is its value, with `…` for what is left out and words after a colon."""
     scope: dict[str, Any] = {}
     compared = 0
-    for code, said in _terminology_lines():
+    for code, text in _terminology_lines():
         if re.match(r"from |import |\w+ = ", code):
             exec(code, scope)
-        elif said.startswith("Incommensurable"):
+        elif text.startswith("Incommensurable"):
             with pytest.raises(scope["ucum"].Incommensurable):
                 eval(code, scope)
-        elif re.match(r"True|False|Decimal|Concept|\[", said):
-            value = said.split(":")[0] if said.startswith(("True", "False")) else said
+        elif re.match(r"True|False|Decimal|Concept|\[", text):
+            value = text.split(":")[0] if text.startswith(("True", "False")) else text
             seen = repr(eval(code, scope))
             assert [piece for piece in value.split("…") if piece.strip(" ,)]") not in seen] == [], (
                 code,

@@ -62,11 +62,11 @@ def test_every_setting_stands_in_the_rest_page(repository: Path) -> None:
 
 def _commands() -> list[tuple[str, object]]:
     group = typer.main.get_command(app)
-    found: list[tuple[str, object]] = []
+    results: list[tuple[str, object]] = []
     for name, command in group.commands.items():  # type: ignore[attr-defined]
         for child, inner in getattr(command, "commands", {"": command}).items():
-            found.append((f"{name} {child}".strip(), inner))
-    return found
+            results.append((f"{name} {child}".strip(), inner))
+    return results
 
 
 @pytest.mark.parametrize(("name", "command"), _commands())

@@ -51,8 +51,8 @@ def test_a_bypass_is_named(
     (tmp_path / "fhir_bridge/adapters/ehr/csv/__init__.py").write_text("x = 1\n")
     check_interfaces.listed.cache_clear()
     try:
-        found = [bypass.reason for bypass in bypasses(path)]
+        reasons = [bypass.reason for bypass in bypasses(path)]
     finally:
         check_interfaces.listed.cache_clear()
-    assert len(found) == (reason is not None)
-    assert reason is None or reason in found[0]
+    assert len(reasons) == (reason is not None)
+    assert reason is None or reason in reasons[0]

@@ -16,9 +16,9 @@ pytestmark = pytest.mark.skipif(
 
 
 def free_port() -> str:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return str(found.getsockname()[1])
+    with socket.socket() as result:
+        result.bind(("127.0.0.1", 0))
+        return str(result.getsockname()[1])
 
 
 def test_from_a_table_to_served_fhir(

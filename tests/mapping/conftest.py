@@ -47,14 +47,14 @@ def observation(rows: Callable[..., Conversion]) -> Callable[..., Any]:
     def convert(elements: str, cells: Mapping[str, Any], **site: Any) -> tuple[dict[str, Any], list[str]]:
         rule = "- rule: r\n  as: Observation\n  key: [\"'1'\"]\n  status: final\n  code: {text: x}\n"
         body = "".join(f"  {line}\n" for line in elements.strip("\n").splitlines())
-        found = rows(rule + body, cells, **site)
-        resource = found.outputs[0].resource if found.outputs else {}
+        result = rows(rule + body, cells, **site)
+        resource = result.outputs[0].resource if result.outputs else {}
         kept = {
             key: value
             for key, value in resource.items()
             if key not in ("resourceType", "id", "meta", "status", "code")
         }
-        return kept, [issue.code for issue in found.issues]
+        return kept, [issue.code for issue in result.issues]
 
     return convert
 

@@ -161,10 +161,10 @@ class MessageModel:
     functions: Mapping[str, Any] = {}
 
     def selector(self, text: str, scope: str) -> str:
-        found = re.fullmatch(r"([A-Z][A-Z0-9]{2})-(\d+(?:\.\d+)*)", text)
-        if not found:
+        match = re.fullmatch(r"([A-Z][A-Z0-9]{2})-(\d+(?:\.\d+)*)", text)
+        if not match:
             raise LookupError(f'unknown name "{text}"; fields are written SEG-1')
-        return f"s.read({found[1]!r}, {found[2]!r})"
+        return f"s.read({match[1]!r}, {match[2]!r})"
 
 
 class Adapter:
@@ -210,12 +210,12 @@ class Terminology:
     def translate(self, system: str | None, code: str, targets: tuple[str, ...]) -> list[Translation]:
         if UCUM in targets and code in self.units:
             return [Translation(UCUM, self.units[code], None, "equivalent", "units")]
-        found = self.codes.get((system or "", code))
-        return [Translation(*found, "equivalent", "lab")] if found and found[0] in targets else []
+        entry = self.codes.get((system or "", code))
+        return [Translation(*entry, "equivalent", "lab")] if entry and entry[0] in targets else []
 
     def translate_by_map(self, concept_map: str, code: str) -> list[Translation]:
-        found = self.maps[concept_map].get(code)
-        return [Translation("urn:x", found, None, "equivalent", concept_map)] if found else []
+        entry = self.maps[concept_map].get(code)
+        return [Translation("urn:x", entry, None, "equivalent", concept_map)] if entry else []
 
 
 def moment(text: str) -> datetime:

@@ -30,9 +30,9 @@ def quantity(value: str, code: str, **more: Any) -> Quantity:
 
 @pytest.fixture
 def run(context: Callable[..., Context]) -> Context:
-    made = context()
-    made.begin(Row({}))
-    return made
+    result = context()
+    result.begin(Row({}))
+    return result
 
 
 @pytest.mark.parametrize(
@@ -50,17 +50,17 @@ def test_mass_and_substance_are_told_in_each_other(
     run: Context, value: str, source: str, target: str, loinc: str, expected: str
 ) -> None:
     analyte = CodeableConcept(coding=[Coding(system="http://loinc.org", code=loinc)])
-    made = in_unit(run, quantity(value, source), target, analyte=analyte)
-    assert str(made["value"]) == expected
-    assert (made["system"], made["code"]) == (ucum.SYSTEM, target)
+    result = in_unit(run, quantity(value, source), target, analyte=analyte)
+    assert str(result["value"]) == expected
+    assert (result["system"], result["code"]) == (ucum.SYSTEM, target)
 
 
 def test_the_value_of_the_source_stays_beside_it(run: Context) -> None:
-    made = in_unit(run, quantity("90", "mg/dL", comparator="<"), "mmol/L", analyte=GLUCOSE)
-    (kept,) = made["extension"]
+    result = in_unit(run, quantity("90", "mg/dL", comparator="<"), "mmol/L", analyte=GLUCOSE)
+    (kept,) = result["extension"]
     assert kept == {"url": TRANSLATION, "valueQuantity": quantity("90", "mg/dL", comparator="<")}
-    assert made["comparator"] == "<"
-    observation = {"resourceType": "Observation", "status": "final", "code": GLUCOSE, "valueQuantity": made}
+    assert result["comparator"] == "<"
+    observation = {"resourceType": "Observation", "status": "final", "code": GLUCOSE, "valueQuantity": result}
     assert [i for i in get_validator().validate(observation) if i.severity == "error"] == []
 
 

@@ -23,17 +23,17 @@ ORGANIZATION = "- rule: r\n  as: Organization\n  key: [row.id]\n"
 
 def test_an_id_is_made_of_type_rule_and_key(rows: Rows) -> None:
     rule = '- rule: r\n  as: Organization\n  key: [row.id, row.n, "row.x?"]\n  name: x\n'
-    found = rows(rule, {"id": " a ", "n": 5}).outputs[0]
-    assert found.id == KEY.id("Organization", "r", "a", "5", None, optional=frozenset({4}))
-    assert found.id == found.resource["id"]
+    output = rows(rule, {"id": " a ", "n": 5}).outputs[0]
+    assert output.id == KEY.id("Organization", "r", "a", "5", None, optional=frozenset({4}))
+    assert output.id == output.resource["id"]
 
 
 def test_an_empty_part_of_a_key_rejects_the_output_and_names_the_part(rows: Rows) -> None:
-    found = rows(
+    result = rows(
         "- rule: r\n  as: Organization\n  key: [row.id, '=trim(row.n)']\n  name: x\n", {"id": "1", "n": "  "}
     )
-    assert (found.outputs, found.outcome) == ([], "rejected")
-    assert [(i.severity, i.code, i.message, i.source) for i in found.issues] == [
+    assert (result.outputs, result.outcome) == ([], "rejected")
+    assert [(i.severity, i.code, i.message, i.source) for i in result.issues] == [
         ("error", "FB-MAP-105", "the part trim(row.n) of the key is empty [rule r, m.yaml:7:17]", "lab.csv:1")
     ]
 
@@ -41,12 +41,12 @@ def test_an_empty_part_of_a_key_rejects_the_output_and_names_the_part(rows: Rows
 def test_a_resource_says_where_and_of_when_it_is(context: Callable[..., Context]) -> None:
     run = context()
     mapping = load(HEAD + ORGANIZATION + "  name: x\n  meta: {tag: [{code: t}]}\n")
-    found = mapping.convert(Row({"id": "1"}, source="a b", time=moment("2024-07-02T10:00:00")), run).outputs[
+    output = mapping.convert(Row({"id": "1"}, source="a b", time=moment("2024-07-02T10:00:00")), run).outputs[
         0
     ]
-    assert found.time is not None
-    assert found.time.isoformat() == "2024-07-02T10:00:00+02:00"
-    assert found.resource["meta"] == {
+    assert output.time is not None
+    assert output.time.isoformat() == "2024-07-02T10:00:00+02:00"
+    assert output.resource["meta"] == {
         "extension": [
             {
                 "url": SOURCE_EXTENSION,
@@ -73,10 +73,12 @@ def test_a_resource_says_where_and_of_when_it_is(context: Callable[..., Context]
 def test_the_records_time_is_the_business_time(
     time: Any, zone: Any, expected: Any, context: Callable[..., Context]
 ) -> None:
-    found = load(HEAD + ORGANIZATION + "  name: x\n").convert(Row({"id": "1"}, time=time), context(zone=zone))
-    extensions = found.outputs[0].resource["meta"].get("extension")
+    result = load(HEAD + ORGANIZATION + "  name: x\n").convert(
+        Row({"id": "1"}, time=time), context(zone=zone)
+    )
+    extensions = result.outputs[0].resource["meta"].get("extension")
     assert (extensions[0]["extension"][0] if extensions else None) == expected
-    assert found.outputs[0].time == time
+    assert result.outputs[0].time == time
 
 
 def test_a_rule_may_have_its_own_time_and_a_record_its_own_zone(context: Callable[..., Context]) -> None:
@@ -106,9 +108,9 @@ def test_a_delta_names_what_the_source_cleared(rows: Rows) -> None:
         "address": CLEARED,
     }
     cells["sex"] = "female"
-    found = rows(rule, cells).outputs[0].resource
-    assert {key for key in found if key not in ("resourceType", "id", "meta")} == {"gender"}
-    assert found["meta"]["extension"][0]["extension"] == [
+    result = rows(rule, cells).outputs[0].resource
+    assert {key for key in result if key not in ("resourceType", "id", "meta")} == {"gender"}
+    assert result["meta"]["extension"][0]["extension"] == [
         {"url": "update", "valueCode": "delta"},
         {"url": "cleared", "valueString": "name"},
         {"url": "cleared", "valueString": "telecom"},
@@ -132,18 +134,18 @@ def test_a_failing_output_is_lost_alone(rows: Rows) -> None:
     rules = (
         ORGANIZATION + "  name: =row.n * 2\n" + ORGANIZATION.replace("rule: r", "rule: q") + "  name: kept\n"
     )
-    found = rows(rules, {"id": "1", "n": "x"})
-    assert [output.rule for output in found.outputs] == ["q"]
-    assert found.outcome == "partial"
-    assert [(i.severity, i.code, i.message, i.source) for i in found.issues] == [
+    result = rows(rules, {"id": "1", "n": "x"})
+    assert [output.rule for output in result.outputs] == ["q"]
+    assert result.outcome == "partial"
+    assert [(i.severity, i.code, i.message, i.source) for i in result.issues] == [
         ("error", "FB-MAP-101", "* needs numbers; decimal(x) makes one [rule r, m.yaml:8:9]", "lab.csv:1")
     ]
 
 
 def test_on_error_record_rejects_all_of_it(rows: Rows) -> None:
     rules = ORGANIZATION.replace("rule: r", "rule: q") + "  name: kept\n" + ORGANIZATION
-    found = rows(rules + "  on_error: record\n  name: =row.n * 2\n", {"id": "1", "n": "x"})
-    assert (found.outputs, found.outcome) == ([], "rejected")
+    result = rows(rules + "  on_error: record\n  name: =row.n * 2\n", {"id": "1", "n": "x"})
+    assert (result.outputs, result.outcome) == ([], "rejected")
 
 
 def test_on_error_record_rejects_all_of_it_where_what_the_rule_needs_is_lost(rows: Rows) -> None:
@@ -157,14 +159,14 @@ def test_on_error_record_rejects_all_of_it_where_what_the_rule_needs_is_lost(row
         "  subject: {reference: Patient/1}\n  device: =ref('lost')\n"
     )
     assert rows(lost + metric, {"id": "1", "n": "x"}).outcome == "partial"
-    found = rows(lost + ORGANIZATION + "  name: kept\n" + mandatory, {"id": "1", "n": "x"})
-    assert (found.outputs, found.outcome) == ([], "rejected")
-    assert "FB-MAP-104" in [issue.code for issue in found.issues]
+    result = rows(lost + ORGANIZATION + "  name: kept\n" + mandatory, {"id": "1", "n": "x"})
+    assert (result.outputs, result.outcome) == ([], "rejected")
+    assert "FB-MAP-104" in [issue.code for issue in result.issues]
 
 
 def test_what_an_adapter_function_raises_becomes_an_issue_without_its_words(rows: Rows) -> None:
-    found = rows(ORGANIZATION + "  name: =broken(row.secret)\n", {"id": "1", "secret": "Jane Doe"})
-    (issue,) = found.issues
+    result = rows(ORGANIZATION + "  name: =broken(row.secret)\n", {"id": "1", "secret": "Jane Doe"})
+    (issue,) = result.issues
     assert issue.code == "FB-MAP-101"
     assert issue.message.startswith("KeyError in the adapter's code (tests.mapping.sources, line ")
     assert issue.message.endswith("[rule r, m.yaml:8:9]")
@@ -172,30 +174,30 @@ def test_what_an_adapter_function_raises_becomes_an_issue_without_its_words(rows
 
 
 def test_an_adapter_may_reject_a_part_with_its_own_issue(rows: Rows) -> None:
-    found = rows(ORGANIZATION + "  name: =refuse(row.id)\n", {"id": "1"})
-    assert [(i.code, i.message) for i in found.issues] == [
+    result = rows(ORGANIZATION + "  name: =refuse(row.id)\n", {"id": "1"})
+    assert [(i.code, i.message) for i in result.issues] == [
         ("FB-CSV-900", "refused by the adapter [rule r, m.yaml:8:9]")
     ]
 
 
 def test_an_output_that_lacks_a_required_element_is_rejected(rows: Rows) -> None:
     rule = "- rule: r\n  as: Observation\n  key: [row.id]\n  status: =row.status\n  code: {text: x}\n"
-    found = rows(rule, {"id": "1"})
-    assert [(i.code, i.message, i.expression) for i in found.issues] == [
+    result = rows(rule, {"id": "1"})
+    assert [(i.code, i.message, i.expression) for i in result.issues] == [
         (
             "FB-MAP-104",
             "Observation.status is required and came out empty [rule r, m.yaml:5:9]",
             "Observation.status",
         )
     ]
-    assert found.outcome == "rejected"
+    assert result.outcome == "rejected"
 
 
 def test_a_failing_variable_of_the_document_rejects_the_record(context: Callable[..., Context]) -> None:
     text = HEAD.replace("rules:", "let: {n: =row.n * 2}\nrules:") + ORGANIZATION + "  name: x\n"
-    found = load(text).convert(Row({"id": "1", "n": "x"}), context())
-    assert (found.outputs, found.outcome, found.issues[0].code) == ([], "rejected", "FB-MAP-101")
-    assert "[the mapping, m.yaml:4:10]" in found.issues[0].message
+    result = load(text).convert(Row({"id": "1", "n": "x"}), context())
+    assert (result.outputs, result.outcome, result.issues[0].code) == ([], "rejected", "FB-MAP-101")
+    assert "[the mapping, m.yaml:4:10]" in result.issues[0].message
 
 
 def test_a_reader_that_fails_on_a_group_loses_the_group(context: Callable[..., Context]) -> None:
@@ -203,13 +205,17 @@ def test_a_reader_that_fails_on_a_group_loses_the_group(context: Callable[..., C
         def scope(self, name: str) -> Any:
             raise OSError("truncated")
 
-    found = load(HEAD + ORGANIZATION + "  name: x\n").convert(Broken("f:1", source="f"), context())
-    assert (found.outcome, found.issues[0].code, found.issues[0].source) == ("rejected", "FB-MAP-101", "f:1")
+    result = load(HEAD + ORGANIZATION + "  name: x\n").convert(Broken("f:1", source="f"), context())
+    assert (result.outcome, result.issues[0].code, result.issues[0].source) == (
+        "rejected",
+        "FB-MAP-101",
+        "f:1",
+    )
 
 
 def test_a_record_that_no_rule_takes_is_told(rows: Rows) -> None:
-    found = rows(ORGANIZATION + "  when: row.id == '2'\n  name: x\n", {"id": "1"})
-    assert (found.outcome, [(i.severity, i.code) for i in found.issues]) == (
+    result = rows(ORGANIZATION + "  when: row.id == '2'\n  name: x\n", {"id": "1"})
+    assert (result.outcome, [(i.severity, i.code) for i in result.issues]) == (
         "converted",
         [("information", "FB-MAP-110")],
     )
@@ -222,8 +228,8 @@ def test_variables_are_computed_in_order_and_only_where_the_rule_applies(rows: R
         "  name: =word + string(table.x) + string(late)\n"
     )
     assert rows(rule, {"id": "1", "c": "stop", "n": "x"}).outputs == []
-    found = rows(rule, {"id": "1", "c": "go", "n": 2}).outputs[0]
-    assert (found.resource["name"], found.id) == ("w14", KEY.id("Organization", "r", "1!"))
+    output = rows(rule, {"id": "1", "c": "go", "n": 2}).outputs[0]
+    assert (output.resource["name"], output.id) == ("w14", KEY.id("Organization", "r", "1!"))
 
 
 def test_issues_carry_declared_codes_and_no_values(rows: Rows) -> None:
@@ -231,10 +237,10 @@ def test_issues_carry_declared_codes_and_no_values(rows: Rows) -> None:
         "- rule: r\n  as: Patient\n  key: [row.id]\n  birthDate: =date(row.v)\n  gender: =row.v\n  active: =row.v\n"
         "  maritalStatus: =concept(row.v, 'LN')\n  multipleBirthInteger: =row.v\n"
     )
-    found = rows(rules, {"id": "1", "v": "Jane Doe was here and there and everywhere"})
-    assert len(found.issues) >= 4
-    assert all(issue.code in declared() for issue in found.issues)
-    assert not any("Jane" in issue.message for issue in found.issues)
+    result = rows(rules, {"id": "1", "v": "Jane Doe was here and there and everywhere"})
+    assert len(result.issues) >= 4
+    assert all(issue.code in declared() for issue in result.issues)
+    assert not any("Jane" in issue.message for issue in result.issues)
 
 
 # Trace

@@ -38,8 +38,8 @@ def test_a_character_of_an_expression_is_found_in_the_file(
     if isinstance(node, Sequence):
         node = node.items[0]
     assert isinstance(node, Scalar)
-    place = node.at(node.text.rindex(sought))
-    assert (place.line, place.column) == (line, column)
+    location = node.at(node.text.rindex(sought))
+    assert (location.line, location.column) == (line, column)
 
 
 @pytest.mark.parametrize(

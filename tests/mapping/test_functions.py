@@ -34,9 +34,9 @@ def value(context: Callable[..., Context]) -> Callable[..., Any]:
         ctx.begin(record)
         names: dict[str, Any] = {f"f_{name}": spec.call for name, spec in BUILTINS.items()}
         names |= {**OPERATORS, "ctx": ctx, "s": record, "CLEARED": CLEARED, "Decimal": Decimal}
-        found = eval(code.source, names)
+        result = eval(code.source, names)
         assert [issue.code for issue in ctx.issues] == (codes or [])
-        return found
+        return result
 
     return evaluate
 
@@ -113,9 +113,9 @@ def test_expressions_over_values(text: str, expected: Any, value: Callable[..., 
         "coded": Coded("K", "Kalium", "L"),
         "table": {"k": "v"},
     }
-    found = value(text, **cells)
-    assert found == expected
-    assert type(found) is not float
+    result = value(text, **cells)
+    assert result == expected
+    assert type(result) is not float
 
 
 @pytest.mark.parametrize(
@@ -208,18 +208,18 @@ def test_what_has_no_mapping_is_counted_and_treated_as_the_mapping_says(
     value: Callable[..., Any], context: Callable[..., Context]
 ) -> None:
     run = context()
-    odd = Coded("Q", "Quecksilber", "urn:lab")
+    coded = Coded("Q", "Quecksilber", "urn:lab")
     kept = {"coding": [{"system": "urn:lab", "code": "Q", "display": "Quecksilber"}], "text": "Quecksilber"}
-    assert value("concept(row.a, 'LN')", a=odd, run=run) == kept
-    assert value("concept(row.a, 'LN', else='keep+flag')", a=odd, run=run, codes=["FB-MAP-201"]) == kept
-    assert value("concept(row.a, 'LN', else='drop')", a=odd, run=run, codes=["FB-MAP-205"]) is None
+    assert value("concept(row.a, 'LN')", a=coded, run=run) == kept
+    assert value("concept(row.a, 'LN', else='keep+flag')", a=coded, run=run, codes=["FB-MAP-201"]) == kept
+    assert value("concept(row.a, 'LN', else='drop')", a=coded, run=run, codes=["FB-MAP-205"]) is None
     with pytest.raises(Reject, match=r"urn:lab\|Q has no mapping to http://loinc.org"):
-        value("concept(row.a, 'LN', else='reject')", a=odd, run=run)
+        value("concept(row.a, 'LN', else='reject')", a=coded, run=run)
     assert run.unmapped == {("urn:lab", "Q", "Quecksilber"): 4}
-    defaulted = value("concept(row.a, 'LN', default='2823-3')", a=odd, run=run, codes=["FB-MAP-201"])
+    defaulted = value("concept(row.a, 'LN', default='2823-3')", a=coded, run=run, codes=["FB-MAP-201"])
     assert [c["code"] for c in defaulted["coding"]] == ["2823-3", *(c["code"] for c in kept["coding"])]
     with pytest.raises(ValueError, match=r"2823-4 is no code of http://loinc\.org"):
-        value("concept(row.a, 'LN', default='2823-4')", a=odd, run=run)
+        value("concept(row.a, 'LN', default='2823-4')", a=coded, run=run)
 
 
 def test_translate_never_makes_a_code_up(value: Callable[..., Any], context: Callable[..., Context]) -> None:
@@ -265,10 +265,10 @@ def test_translate_never_makes_a_code_up(value: Callable[..., Any], context: Cal
 def test_quantities_keep_digits_and_get_ucum(
     text: str, cell: Any, unit: Any, expected: Any, value: Callable[..., Any]
 ) -> None:
-    found = value(text, a=cell, u=unit)
-    assert found == expected
-    if found:
-        assert str(found["value"]) == str(expected["value"])
+    result = value(text, a=cell, u=unit)
+    assert result == expected
+    if result:
+        assert str(result["value"]) == str(expected["value"])
 
 
 @pytest.mark.parametrize("cell", ["5,1", "1,234.5", "negativ", "5 6", "NaN", "1.2.3", "<", Decimal("NaN")])

@@ -141,21 +141,21 @@ def test_of_several_identifiers_the_masters_says_who_it_is(context: Any) -> None
     }
     run = context(identity=identity)
     pids = [Cx("1", "LAB", "MR"), Cx("2", "HOSP", "VN"), Cx("3", None, "MR")]
-    found = load(PATIENT).convert(Row({"pid": pids}), run)
-    assert found.outputs[0].id == KEY.id("Patient", HOSPITAL, "2")
-    assert [(i["system"], i["value"]) for i in found.outputs[0].resource["identifier"]] == [
+    result = load(PATIENT).convert(Row({"pid": pids}), run)
+    assert result.outputs[0].id == KEY.id("Patient", HOSPITAL, "2")
+    assert [(i["system"], i["value"]) for i in result.outputs[0].resource["identifier"]] == [
         ("urn:lab", "1"), (HOSPITAL, "2"), ("urn:fhir-bridge:source:csv:lab.csv", "3"),
     ]  # fmt: skip
 
 
 def test_a_record_that_cannot_be_linked_is_held_whole(context: Any) -> None:
     text = PATIENT + "- rule: o\n  as: Organization\n  key: [row.id]\n  name: x\n"
-    found = load(text).convert(Row({"id": "1", "pid": Cx("1", "WHO")}), context(identity={}))
-    assert (found.outcome, found.outputs) == ("rejected", [])
-    assert [(issue.severity, issue.code, issue.source) for issue in found.issues] == [
+    result = load(text).convert(Row({"id": "1", "pid": Cx("1", "WHO")}), context(identity={}))
+    assert (result.outcome, result.outputs) == ("rejected", [])
+    assert [(issue.severity, issue.code, issue.source) for issue in result.issues] == [
         ("error", "FB-ID-001", "lab.csv:1")
     ]
-    assert found.issues[0].message == (
+    assert result.issues[0].message == (
         'the authority "WHO" is not known; add it under identity.authorities in the site file'
     )
 
@@ -165,6 +165,6 @@ def test_an_unlinked_sample_loses_only_its_part(context: Any) -> None:
         HEAD
         + "- rule: a\n  as: Patient\n  key: =sample(row.s)\n- rule: o\n  as: Organization\n  key: [row.id]\n  name: x\n"
     )
-    found = load(text).convert(Row({"id": "1", "s": "S9"}), context(identity={}))
-    assert (found.outcome, [output.rule for output in found.outputs]) == ("partial", ["o"])
-    assert [issue.code for issue in found.issues] == ["FB-ID-003"]
+    result = load(text).convert(Row({"id": "1", "s": "S9"}), context(identity={}))
+    assert (result.outcome, [output.rule for output in result.outputs]) == ("partial", ["o"])
+    assert [issue.code for issue in result.issues] == ["FB-ID-003"]

@@ -142,11 +142,11 @@ VARIANT = "http://hl7.org/fhir/uv/genomics-reporting/StructureDefinition/variant
 
 
 def test_a_profile_requires_and_fixes(errors: Errors) -> None:
-    found = errors(
+    result = errors(
         f"{HEAD}- rule: r\n  as: Observation\n  profile: {VARIANT}\n  key: [row.id]\n  status: final\n"
         "  code: {coding: [{system: http://loinc.org, code: 69548-7}]}\n"
     )
-    assert found == [
+    assert result == [
         "m.yaml:5:3: Observation.category is required and never set",
         "m.yaml:10:9: the profile fixes Observation.code to {'coding': [{'system': 'http://loinc.org', "
         "'code': '69548-6'}]} (write the profile's value)",
@@ -158,7 +158,7 @@ def test_a_profile_requires_and_fixes(errors: Errors) -> None:
 
 
 def test_all_errors_of_a_document_are_told_in_its_order(errors: Errors) -> None:
-    found = errors(
+    result = errors(
         "mapping: m\nsource: {adapter: csv}\nvresion: 1\nrules:\n"
         "- rule: a\n  as: Patiens\n  key: [row.x]\n"
         "- rule: b\n  as: Patient\n  for: rows\n  key: [row.x]\n"
@@ -167,7 +167,7 @@ def test_all_errors_of_a_document_are_told_in_its_order(errors: Errors) -> None:
         "- rule: d\n  as: Patient\n"
         "- as: Patient\n  key: 3\n  when: {a: b}\n"
     )
-    assert found == [
+    assert result == [
         "m.yaml:1:1: the document lacks `version:`",
         'm.yaml:3:1: the document has no key "vresion" (did you mean "version"?)',
         'm.yaml:6:7: "Patiens" is no resource type of R4 (did you mean "Patient"?)',

@@ -189,10 +189,10 @@ def test_a_value_goes_in_as_its_element_type_or_not_at_all(
 
 def test_a_code_outside_a_required_binding_is_left_out_and_told(rows: Rows) -> None:
     rule = "- rule: r\n  as: Patient\n  key: [row.id]\n  gender: =row.sex\n"
-    found = rows(rule, {"id": "1", "sex": "w"})
-    assert "gender" not in found.outputs[0].resource
-    assert found.outcome == "partial"
-    assert [(issue.code, issue.expression) for issue in found.issues] == [("FB-MAP-111", "Patient.gender")]
+    result = rows(rule, {"id": "1", "sex": "w"})
+    assert "gender" not in result.outputs[0].resource
+    assert result.outcome == "partial"
+    assert [(issue.code, issue.expression) for issue in result.issues] == [("FB-MAP-111", "Patient.gender")]
     assert rows(rule, {"id": "1", "sex": "female"}).outputs[0].resource["gender"] == "female"
 
 
@@ -214,10 +214,10 @@ def test_unpivot_runs_the_rule_for_each_column_with_a_value(rows: Rows) -> None:
         "  code: {coding: [{system: http://loinc.org, code: =spec.code}]}\n"
         "  valueQuantity: =quantity(value, spec.unit)\n"
     )
-    found = rows(rule, {"id": "1", "Puls": "72", "Temp °C": Decimal("37.0"), "SpO2": ""})
+    result = rows(rule, {"id": "1", "Puls": "72", "Temp °C": Decimal("37.0"), "SpO2": ""})
     assert [
         (output.resource["code"]["coding"][0]["code"], output.resource["valueQuantity"])
-        for output in found.outputs
+        for output in result.outputs
     ] == [
         (
             "8867-4",
@@ -228,7 +228,7 @@ def test_unpivot_runs_the_rule_for_each_column_with_a_value(rows: Rows) -> None:
             {"value": Decimal("37.0"), "unit": "Cel", "system": "http://unitsofmeasure.org", "code": "Cel"},
         ),
     ]
-    assert len({output.id for output in found.outputs}) == 2
+    assert len({output.id for output in result.outputs}) == 2
 
 
 def test_backticks_name_an_element_that_is_a_keyword(rows: Rows) -> None:
@@ -264,11 +264,11 @@ def test_constants_are_shared_and_not_rebuilt(rows: Rows) -> None:
 def test_what_an_adapter_gives_may_be_an_object_of_fhir_resources(
     elements: str, value: Any, expected: Any, observation: Observation
 ) -> None:
-    found, issues = observation(elements, {"a": value})
-    assert (found, issues) == (expected, [])
-    assert "1.50" in dumps(found).decode() or "value[x]" not in elements
+    result, issues = observation(elements, {"a": value})
+    assert (result, issues) == (expected, [])
+    assert "1.50" in dumps(result).decode() or "value[x]" not in elements
 
 
 def test_an_object_of_another_type_is_reported_not_read_as_its_text(observation: Observation) -> None:
-    found, (code,) = observation("valueString: =row.a", {"a": models.HumanName(text="Ann Roe")})
-    assert (found, code) == ({}, "FB-MAP-102")
+    result, (code,) = observation("valueString: =row.a", {"a": models.HumanName(text="Ann Roe")})
+    assert (result, code) == ({}, "FB-MAP-102")

@@ -45,6 +45,6 @@ def test_every_key_setting_and_code_is_documented(page: str, repository: Path) -
 
 
 def test_the_first_example_compiles(page: str) -> None:
-    found = re.search(r"```yaml\n(mapping: csv-laboratory.*?)```", page, re.DOTALL)
-    assert found
-    assert load(found.group(1)).rules == ("result",)
+    match = re.search(r"```yaml\n(mapping: csv-laboratory.*?)```", page, re.DOTALL)
+    assert match
+    assert load(match.group(1)).rules == ("result",)

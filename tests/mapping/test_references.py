@@ -61,61 +61,61 @@ def ids(references: list[dict[str, Any]]) -> list[str]:
 
 
 def test_a_report_refers_to_the_results_of_its_own_order(context: Callable[..., Context]) -> None:
-    found = convert(
+    result = convert(
         context,
         [
             ({"3": "o1"}, [obx("K"), obx("NA")], [{"2": "s1"}]),
             ({"3": "o2"}, [obx("K")], [{"2": "s2"}]),
         ],
     )
-    first, second = by_rule(found, "report")
-    results = [f"Observation/{resource['id']}" for resource in by_rule(found, "result")]
-    specimens = [f"Specimen/{resource['id']}" for resource in by_rule(found, "specimen")]
+    first, second = by_rule(result, "report")
+    results = [f"Observation/{resource['id']}" for resource in by_rule(result, "result")]
+    specimens = [f"Specimen/{resource['id']}" for resource in by_rule(result, "specimen")]
     assert (ids(first["result"]), ids(second["result"])) == (results[:2], results[2:])
     assert (ids(first["specimen"]), ids(second["specimen"])) == (specimens[:1], specimens[1:])
-    assert [resource["specimen"]["reference"] for resource in by_rule(found, "result")] == [
+    assert [resource["specimen"]["reference"] for resource in by_rule(result, "result")] == [
         specimens[0], specimens[0], specimens[1],
     ]  # fmt: skip
 
 
 def test_a_susceptibility_refers_to_the_organism_of_its_parent_order(context: Callable[..., Context]) -> None:
     """OBR-26 and OBR-29 of the child name code and order of the parent (HL7 v2.5.1 §4.5.3.26)."""
-    found = convert(
+    result = convert(
         context,
         [
             ({"3": "culture"}, [obx("ORG")], []),
             ({"3": "suscept", "29": "culture", "26": "ORG"}, [obx("AMP")], []),
         ],
     )
-    organism, susceptibility = by_rule(found, "result")
+    organism, susceptibility = by_rule(result, "result")
     assert ids(susceptibility["derivedFrom"]) == [f"Observation/{organism['id']}"]
     assert "derivedFrom" not in organism
 
 
 def test_a_rule_that_does_not_apply_is_not_referred_to(context: Callable[..., Context]) -> None:
-    found = convert(context, [({"3": "o1"}, [obx("K", "X"), obx("NA")], [])])
-    assert len(by_rule(found, "report")[0]["result"]) == 1
-    assert found.outcome == "converted"
+    result = convert(context, [({"3": "o1"}, [obx("K", "X"), obx("NA")], [])])
+    assert len(by_rule(result, "report")[0]["result"]) == 1
+    assert result.outcome == "converted"
 
 
 def test_an_empty_status_differs_from_x_so_its_result_is_not_passed_over(
     context: Callable[..., Context],
 ) -> None:
-    found = convert(context, [({"3": "o1"}, [obx("K", None)], [])])
-    assert [issue.code for issue in found.issues] == ["FB-MAP-104", "FB-MAP-108"]
-    assert found.outcome == "partial"
+    result = convert(context, [({"3": "o1"}, [obx("K", None)], [])])
+    assert [issue.code for issue in result.issues] == ["FB-MAP-104", "FB-MAP-108"]
+    assert result.outcome == "partial"
 
 
 def test_a_lost_result_leaves_no_reference_behind(context: Callable[..., Context]) -> None:
-    found = convert(context, [({"3": "o1"}, [obx("K", "Q"), obx("NA")], [])])
-    (report,) = by_rule(found, "report")
-    assert ids(report["result"]) == [f"Observation/{by_rule(found, 'result')[0]['id']}"]
-    assert [(issue.severity, issue.code) for issue in found.issues] == [
+    result = convert(context, [({"3": "o1"}, [obx("K", "Q"), obx("NA")], [])])
+    (report,) = by_rule(result, "report")
+    assert ids(report["result"]) == [f"Observation/{by_rule(result, 'result')[0]['id']}"]
+    assert [(issue.severity, issue.code) for issue in result.issues] == [
         ("error", "FB-MAP-203"),
         ("warning", "FB-MAP-108"),
     ]
-    assert found.issues[0].source == "oru.hl7#1 OBX 1"
-    assert found.issues[1].expression == "DiagnosticReport.result"
+    assert result.issues[0].source == "oru.hl7#1 OBX 1"
+    assert result.issues[1].expression == "DiagnosticReport.result"
 
 
 def test_an_output_whose_required_reference_is_lost_is_lost_too(context: Callable[..., Context]) -> None:
@@ -128,10 +128,10 @@ def test_an_output_whose_required_reference_is_lost_is_lost_too(context: Callabl
         + "  entry: [{flag: {text: x}, item: \"=ref('condition')\"}]\n"
     )
     record = Message({"MSH": {"3": "LAB"}, "PID": {"3": "1", "7": "x"}})
-    found = load(rules).convert(record, context("hl7v2"))
-    assert [output.rule for output in found.outputs] == ["list"]
-    assert "entry" not in found.outputs[0].resource  # List.entry.item is required, so the entry goes with it
-    assert [issue.code for issue in found.issues] == ["FB-MAP-101", "FB-MAP-108", "FB-MAP-104", "FB-MAP-108"]
+    result = load(rules).convert(record, context("hl7v2"))
+    assert [output.rule for output in result.outputs] == ["list"]
+    assert "entry" not in result.outputs[0].resource  # List.entry.item is required, so the entry goes with it
+    assert [issue.code for issue in result.issues] == ["FB-MAP-101", "FB-MAP-108", "FB-MAP-104", "FB-MAP-108"]
 
 
 def test_keyed_names_what_a_rule_makes_of_another_record(context: Callable[..., Context]) -> None:

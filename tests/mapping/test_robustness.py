@@ -44,24 +44,24 @@ RECORD = Message(
 
 
 def attempt(text: str) -> CompiledMapping | None:
-    told: tuple[MappingError, ...] = ()
+    statements: tuple[MappingError, ...] = ()
     mapping = None
     try:
         mapping = load(text)
     except MappingErrors as errors:
-        told = errors.errors
-    assert bool(told) == (mapping is None)
-    assert all(error.position.line >= 1 and error.position.column >= 1 for error in told)
+        statements = errors.errors
+    assert bool(statements) == (mapping is None)
+    assert all(error.position.line >= 1 and error.position.column >= 1 for error in statements)
     return mapping
 
 
 def test_the_document_is_whole(context: Callable[..., Context]) -> None:
     mapping = attempt(WHOLE)
     assert mapping is not None
-    found = mapping.convert(RECORD, context("hl7v2"))
-    assert len(found.outputs) == 5
-    assert [issue.code for issue in found.issues] == ["FB-MAP-107"]
-    assert found.outcome == "partial"
+    result = mapping.convert(RECORD, context("hl7v2"))
+    assert len(result.outputs) == 5
+    assert [issue.code for issue in result.issues] == ["FB-MAP-107"]
+    assert result.outcome == "partial"
 
 
 @settings(

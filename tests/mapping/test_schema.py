@@ -42,8 +42,10 @@ def test_it_is_a_schema_and_knows_every_resource_type(schema: dict[str, Any]) ->
     "path", sorted(shipped("mappings").glob("*/*/mapping.yaml")), ids=lambda path: path.parent.name
 )
 def test_it_takes_every_shipped_mapping(path: Path, validator: Draft7Validator) -> None:
-    found = [error.json_path for error in validator.iter_errors(plain(parse(path.read_text(), path).root))]
-    assert found == []
+    json_paths = [
+        error.json_path for error in validator.iter_errors(plain(parse(path.read_text(), path).root))
+    ]
+    assert json_paths == []
 
 
 @pytest.mark.parametrize(

@@ -58,17 +58,19 @@ def ours(errors: list[SchemaError]) -> list[Any]:
 
 
 def theirs(errors: list[ValidationError], *, branches: bool = False) -> list[Any]:
-    found: list[Any] = []
+    results: list[Any] = []
     for error in errors:
-        one = (
+        item = (
             list(error.absolute_path),
             error.validator,
             error.schema_path[0] if branches else None,
             theirs(list(error.context or ()), branches=True),
         )
-        if error.validator != "required" or found[-1:] != [one]:  # theirs has an error for each missing name
-            found.append(one)
-    return in_order(found)
+        if error.validator != "required" or results[-1:] != [
+            item
+        ]:  # theirs has an error for each missing name
+            results.append(item)
+    return in_order(results)
 
 
 def in_order(errors: list[Any]) -> list[Any]:

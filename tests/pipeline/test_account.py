@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fhir_bridge.fhir.issues import Issue
-from fhir_bridge.pipeline.account import MAX_ISSUE_KINDS, Account
+from fhir_bridge.pipeline.account import MAX_ISSUE_GROUPS, Account
 
 outcomes = st.lists(
     st.tuples(st.sampled_from(["converted", "partial", "skipped", "rejected"]), st.integers(1, 500)),
@@ -19,9 +19,9 @@ def test_read_is_converted_plus_skipped_plus_rejected_also_when_pieces_add_up(
     left: list[tuple[str, int]], right: list[tuple[str, int]]
 ) -> None:
     accounts = []
-    for found in (left, right):
+    for result in (left, right):
         account = Account()
-        for outcome, records in found:
+        for outcome, records in result:
             account.count_record(outcome, records)
         assert account.balanced
         accounts.append(account)
@@ -50,11 +50,11 @@ def test_issues_are_counted_by_what_they_say_with_the_first_place() -> None:
 def test_a_flood_of_different_messages_is_bounded_and_still_counted() -> None:
     account = Account()
     account.count_issues(
-        Issue("warning", "FB-X", f"message {number}") for number in range(MAX_ISSUE_KINDS + 50)
+        Issue("warning", "FB-X", f"message {number}") for number in range(MAX_ISSUE_GROUPS + 50)
     )
     issues = account.report(seconds=0)["issues"]
-    assert len(issues) == MAX_ISSUE_KINDS + 1
-    assert sum(issue["count"] for issue in issues) == MAX_ISSUE_KINDS + 50
+    assert len(issues) == MAX_ISSUE_GROUPS + 1
+    assert sum(issue["count"] for issue in issues) == MAX_ISSUE_GROUPS + 50
 
 
 def test_an_account_survives_the_manifest() -> None:

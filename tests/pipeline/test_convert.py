@@ -67,8 +67,8 @@ def convert(ward: Path, out: str = "out", *more: object) -> subprocess.Completed
 
 
 def report(ward: Path, out: str = "out") -> dict[str, object]:
-    found: dict[str, object] = json.loads((ward / out / "report.json").read_text())
-    return found
+    results: dict[str, object] = json.loads((ward / out / "report.json").read_text())
+    return results
 
 
 def test_every_record_is_converted_or_rejected_with_its_line(ward: Path) -> None:

@@ -54,8 +54,8 @@ def test_a_malformed_line_is_rejected_with_its_place_and_the_others_are_stored(
     assert done.returncode == 1
     assert report["records"] == records(7, 2, rejected=5)
     assert sum(issue["count"] for issue in report["issues"]) == 5
-    places = {issue["source"] for issue in report["issues"]}
-    assert places == {f"Patient.ndjson:{line}" for line in (2, 3, 6, 8)}, "line 4 is as wrong as line 3"
+    locations = {issue["source"] for issue in report["issues"]}
+    assert locations == {f"Patient.ndjson:{line}" for line in (2, 3, 6, 8)}, "line 4 is as wrong as line 3"
     assert {"m1", "m2"} <= {patient["id"] for patient in stored(database_url, "Patient")}
 
 
@@ -78,8 +78,8 @@ def test_every_entry_of_a_bundle_is_counted(validate: str, folder: Path) -> None
     done, report = load(folder, source, "--validate", validate)
     assert done.returncode == 1
     assert report["records"] == records(6, 1, skipped=1, rejected=4)
-    places = {issue["source"]: issue["count"] for issue in report["issues"]}
-    assert places == {f"found.json#entry[{number}]": 2 if number == 1 else 1 for number in (1, 2, 3, 5)}
+    locations = {issue["source"]: issue["count"] for issue in report["issues"]}
+    assert locations == {f"found.json#entry[{number}]": 2 if number == 1 else 1 for number in (1, 2, 3, 5)}
 
 
 def test_a_transaction_is_seen_wherever_its_type_is_written(folder: Path) -> None:

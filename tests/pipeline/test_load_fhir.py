@@ -93,15 +93,15 @@ def test_references_within_a_transaction_are_resolved(folder: Path, fresh_databa
 def test_loading_twice_changes_no_version(folder: Path, fresh_database_url: str) -> None:
     load(folder, fresh_database_url)
     load(folder, fresh_database_url)
-    found = stored(fresh_database_url, "Patient", "Observation")
-    assert len(found) == 3
-    assert {item["meta"]["versionId"] for item in found} == {"1"}
+    result = stored(fresh_database_url, "Patient", "Observation")
+    assert len(result) == 3
+    assert {item["meta"]["versionId"] for item in result} == {"1"}
 
 
 def test_validation_names_what_can_not_be_read_and_goes_on(folder: Path) -> None:
     summary = ValidationSummary()
     validated = validate_files([str(folder / "fhir")], summary=summary)
-    findings = {one.locator: one.issues for one in validated}
+    findings = {item.locator: item.issues for item in validated}
     assert summary.resources == len(findings) == 6, "a Bundle is one resource"
     assert summary.invalid == 3
     assert {issue.code for issue in findings["broken.json"]} == {"FB-FHIR-001"}

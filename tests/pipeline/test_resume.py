@@ -270,8 +270,8 @@ def test_a_manifest_that_contradicts_itself_is_refused(interrupted: Path) -> Non
         content = json.loads(file.read_text())
         account = content["done"]["0"]["account"]
         done = {
-            number: {**content["done"]["0"], **(one or {}), "account": account}
-            for number, one in change.items()
+            number: {**content["done"]["0"], **(item or {}), "account": account}
+            for number, item in change.items()
         }
         file.write_text(json.dumps(content | {"done": done}))
         refused = convert_beds(interrupted, "out", "--resume")

@@ -68,32 +68,32 @@ def convert(tmp_path: Path) -> Any:
 
 
 def test_a_result_of_two_patients_is_written_for_the_first_alone(convert: Any) -> None:
-    code, found = convert(oru("1", "1^^^HOSP", "12") + oru("2", "2^^^HOSP", "7"))
+    code, result = convert(oru("1", "1^^^HOSP", "12") + oru("2", "2^^^HOSP", "7"))
     assert code == 1
     for kind in ("Observation", "DiagnosticReport", "ServiceRequest"):
-        (only,) = found[kind]
-        assert only["subject"] == found["Observation"][0]["subject"]
-    assert found["Observation"][0]["valueQuantity"]["value"] == 12
-    assert {issue["code"] for issue in found["issues"]} == {"FB-RUN-011"}, found["issues"]
-    (line,) = found["rejects"]  # one line for a record, with all its issues
+        (only,) = result[kind]
+        assert only["subject"] == result["Observation"][0]["subject"]
+    assert result["Observation"][0]["valueQuantity"]["value"] == 12
+    assert {issue["code"] for issue in result["issues"]} == {"FB-RUN-011"}, result["issues"]
+    (line,) = result["rejects"]  # one line for a record, with all its issues
     assert (line["outcome"], len(line["issues"])) == ("partial", 3)
 
 
 def test_of_linked_patients_both_versions_are_written(convert: Any) -> None:
-    code, found = convert(oru("1", "1^^^HOSP", "12") + oru("2", "2^^^HOSP", "7") + A40)
-    assert code == 0, found["issues"]
-    assert len(found["Observation"]) == 2
+    code, result = convert(oru("1", "1^^^HOSP", "12") + oru("2", "2^^^HOSP", "7") + A40)
+    assert code == 0, result["issues"]
+    assert len(result["Observation"]) == 2
 
 
 def test_equal_numbers_of_two_authorities_are_two_patients_in_every_key(convert: Any) -> None:
-    code, found = convert(admission("1", "5^^^HOSP") + admission("2", "5^^^LAB"))
-    assert code == 0, found["issues"]
+    code, result = convert(admission("1", "5^^^HOSP") + admission("2", "5^^^LAB"))
+    assert code == 0, result["issues"]
     for kind in ("AllergyIntolerance", "Condition", "Procedure", "Patient"):
-        assert len({one["id"] for one in found[kind]}) == 2, kind
-    assert len({one["id"] for one in found["Observation"]}) == 4
+        assert len({item["id"] for item in result[kind]}) == 2, kind
+    assert len({item["id"] for item in result["Observation"]}) == 4
 
 
 def test_the_order_of_a_patient_s_numbers_makes_no_other_allergy(convert: Any) -> None:
-    _, found = convert(admission("1", "5^^^HOSP~6^^^LAB") + admission("2", "6^^^LAB~5^^^HOSP"))
+    _, result = convert(admission("1", "5^^^HOSP~6^^^LAB") + admission("2", "6^^^LAB~5^^^HOSP"))
     for kind in ("AllergyIntolerance", "Condition", "Procedure"):
-        assert len({one["id"] for one in found[kind]}) == 1, kind
+        assert len({item["id"] for item in result[kind]}) == 1, kind

@@ -41,14 +41,14 @@ def test_sarif_has_a_result_for_each_issue_with_file_line_and_element(fhir: Path
     rules = {rule["id"] for rule in run["tool"]["driver"]["rules"]}
     assert {result["ruleId"] for result in run["results"]} == rules
     assert {result["level"] for result in run["results"]} <= {"error", "warning", "note"}
-    places = [result["locations"][0] for result in run["results"] if result["level"] == "error"]
+    locations = [result["locations"][0] for result in run["results"] if result["level"] == "error"]
     uri = (fhir / "Patient.ndjson").as_uri()
     assert "%20" in uri
     assert {
         "physicalLocation": {"artifactLocation": {"uri": uri}, "region": {"startLine": 3}},
         "logicalLocations": [{"fullyQualifiedName": "Patient.gender", "kind": "element"}],
-    } in places
-    physical = [place["physicalLocation"] for place in places]
+    } in locations
+    physical = [location["physicalLocation"] for location in locations]
     lines = {(p["artifactLocation"]["uri"], p.get("region", {}).get("startLine")) for p in physical}
     assert lines == {(uri, 3), (uri, 4), ((fhir / "two.xml").as_uri(), None)}
 
@@ -57,10 +57,10 @@ def test_junit_has_a_suite_for_each_file_and_a_case_for_each_resource(fhir: Path
     done = run_command("validate", fhir, "--format", "junit")
     assert done.returncode == 1
     suites = ElementTree.fromstring(done.stdout)
-    found = {
+    results = {
         Path(suite.get("name", "")).name: (suite.get("tests"), suite.get("failures")) for suite in suites
     }
-    assert found == {"Patient.ndjson": ("3", "2"), "one.json": ("1", "0"), "two.xml": ("1", "1")}
+    assert results == {"Patient.ndjson": ("3", "2"), "one.json": ("1", "0"), "two.xml": ("1", "1")}
     cases = {case.get("name"): case for case in suites.iter("testcase")}
     failure = cases["Patient.ndjson:3"].find("failure")
     assert failure is not None
@@ -82,10 +82,10 @@ def test_a_report_of_nothing_is_whole(name: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("output", ["json", "text"])
 def test_several_processes_write_what_one_writes(output: str, fhir: Path) -> None:
     (fhir / "many.ndjson").write_text("\n".join((BAD if n % 7 else GOOD) % n for n in range(450)))
-    one, two = (run_command("validate", fhir, "--format", output, "--jobs", jobs) for jobs in (1, 2))
-    assert one.stdout == two.stdout
-    assert one.returncode == two.returncode == 1
-    assert one.stdout.count("many.ndjson") >= 380
+    item, two = (run_command("validate", fhir, "--format", output, "--jobs", jobs) for jobs in (1, 2))
+    assert item.stdout == two.stdout
+    assert item.returncode == two.returncode == 1
+    assert item.stdout.count("many.ndjson") >= 380
 
 
 def test_workers_use_the_packages_and_the_terminology_of_the_site(tmp_path: Path) -> None:
@@ -106,8 +106,8 @@ def test_workers_use_the_packages_and_the_terminology_of_the_site(tmp_path: Path
     for jobs in (1, 2):
         summary = ValidationSummary()
         checks = Checks(site=tmp_path / "site.yaml")
-        found = [v.is_valid for v in validate_files(source, checks, summary, jobs=jobs)]
-        assert (found, summary.invalid) == ([True, False], 1)
+        results = [v.is_valid for v in validate_files(source, checks, summary, jobs=jobs)]
+        assert (results, summary.invalid) == ([True, False], 1)
 
 
 texts = st.text(max_size=20) | st.sampled_from(["\x00", "\ud800", "]]>", "<&\"'", "\x0b\r\n"])
@@ -136,17 +136,17 @@ def test_any_text_of_an_issue_leaves_a_document_that_can_be_read(validated: list
     def written(name: str) -> str:
         parts: list[str] = []
         report = FORMATS[name](parts.append)
-        for one in validated:
-            report.add(one)
+        for item in validated:
+            report.add(item)
         report.close()
         return "".join(parts)
 
-    count = sum(len(one.issues) for one in validated)
+    count = sum(len(item.issues) for item in validated)
     assert len(json.loads(written("sarif"))["runs"][0]["results"]) == count
     assert len([json.loads(line) for line in written("json").split("\n") if line]) == count
     suites = ElementTree.fromstring(written("junit"))
     assert len(list(suites.iter("testcase"))) == len(validated)
-    failed = sum(not one.is_valid for one in validated)
+    failed = sum(not item.is_valid for item in validated)
     assert len(list(suites.iter("failure"))) == failed == sum(int(s.get("failures", 0)) for s in suites)
 
 

@@ -65,12 +65,12 @@ def test_a_rejected_record_is_named_and_ends_with_1(files: Path) -> None:
     )
     assert done.exit_code == 1
     assert (files / "t.csv").read_bytes() == b"id,born\r\na,1970-06\r\n"
-    said = " ".join(done.stderr.split())
+    text = " ".join(done.stderr.split())
     assert (
         "mixed.ndjson:2: ViewDefinition.select[0].column[1]: column born: expected date, found a number"
-        in said
+        in text
     )
-    assert "1 row from 1 resource; 1 of other types passed over, 2 rejected" in said
+    assert "1 row from 1 resource; 1 of other types passed over, 2 rejected" in text
     rejects = [orjson.loads(line) for line in (files / "r.ndjson").read_bytes().splitlines()]
     assert [(r["locator"], r["issues"][0]["code"]) for r in rejects] == [
         ("mixed.ndjson:2", "FB-VIEW-031"),
@@ -104,10 +104,10 @@ def test_parquet(files: Path) -> None:
 
 
 def test_show_says_columns_and_types(files: Path) -> None:
-    said = " ".join(view("show", files / "people.json").stdout.split())
-    assert "a view over Patient" in said
+    text = " ".join(view("show", files / "people.json").stdout.split())
+    assert "a view over Patient" in text
     for word in ("id (inferred)", "date (inferred)", "birthDate"):
-        assert word in said
+        assert word in text
 
 
 def test_check_says_all_that_is_wrong(files: Path) -> None:
@@ -120,8 +120,8 @@ def test_check_says_all_that_is_wrong(files: Path) -> None:
     (files / "broken.json").write_bytes(orjson.dumps(broken))
     done = view("check", files / "broken.json")
     assert done.exit_code == 1
-    for place in ("ViewDefinition.select[0].column[0].name", "ViewDefinition.select[0].column[1]"):
-        assert place in done.stdout
+    for location in ("ViewDefinition.select[0].column[0].name", "ViewDefinition.select[0].column[1]"):
+        assert location in done.stdout
 
 
 def test_list_names_the_shipped_views() -> None:
@@ -130,27 +130,27 @@ def test_list_names_the_shipped_views() -> None:
 
 class TestWrongUse:
     def test_a_view_that_is_not_there(self, files: Path) -> None:
-        code, said = refusal("run", files / "nothing.json", files)
+        code, text = refusal("run", files / "nothing.json", files)
         assert code == 2
-        assert "is no file and no shipped view (conditions," in said
+        assert "is no file and no shipped view (conditions," in text
 
     def test_a_view_that_is_wrong(self, files: Path) -> None:
         (files / "broken.json").write_text("{}")
-        code, said = refusal("run", files / "broken.json", files)
+        code, text = refusal("run", files / "broken.json", files)
         assert code == 2
-        assert "ViewDefinition: `resource` is missing (FB-VIEW-002)" in said
+        assert "ViewDefinition: `resource` is missing (FB-VIEW-002)" in text
 
     @pytest.mark.parametrize("sources", [[], ["good.ndjson", "--stored"]], ids=str)
     def test_files_or_the_store(self, files: Path, sources: list[str]) -> None:
         words = [files / word if word.endswith("json") else word for word in sources]
-        code, said = refusal("run", files / "people.json", *words)
+        code, text = refusal("run", files / "people.json", *words)
         assert code == 2
-        assert "say what to read" in said
+        assert "say what to read" in text
 
     def test_a_source_that_is_not_there(self, files: Path) -> None:
-        code, said = refusal("run", files / "people.json", files / "nothing", "--out", files / "t.csv")
+        code, text = refusal("run", files / "people.json", files / "nothing", "--out", files / "t.csv")
         assert code == 2
-        assert "does not exist" in said
+        assert "does not exist" in text
         assert not (files / "t.csv").exists()
 
     def test_parquet_wants_a_file(self, files: Path) -> None:
@@ -158,25 +158,25 @@ class TestWrongUse:
 
     @pytest.mark.parametrize("option", ["--out", "--rejects"])
     def test_what_is_read_is_not_written_over(self, files: Path, option: str) -> None:
-        code, said = refusal(
+        code, text = refusal(
             "run", files / "people.json", files / "good.ndjson", option, files / "good.ndjson"
         )
         assert code == 2
-        assert "written over" in said
+        assert "written over" in text
         assert (files / "good.ndjson").read_bytes() == GOOD
 
     def test_a_folder_that_is_not_there(self, files: Path) -> None:
-        code, said = refusal(
+        code, text = refusal(
             "run", files / "people.json", files / "good.ndjson", "--out", files / "no" / "t.csv"
         )
         assert code == 2
-        assert "does not exist" in said
+        assert "does not exist" in text
 
     def test_a_database_that_can_not_be_reached(self, files: Path) -> None:
         url = "postgresql://nobody@127.0.0.1:1/none?connect_timeout=1"
-        code, said = refusal("run", files / "people.json", "--database", url)
+        code, text = refusal("run", files / "people.json", "--database", url)
         assert code == 3
-        assert "database" in said
+        assert "database" in text
 
 
 def test_a_reader_that_goes_away_is_no_traceback(files: Path) -> None:

@@ -111,10 +111,10 @@ class TestSchema:
             "Patient", ("given", "name.given", ""), ("start", "name.period.start", ""), collection=True
         )
         name = {"given": ["A", "B"], "period": {"start": "2020"}}
-        found, _, _ = table(
+        result, _, _ = table(
             tmp_path, compiled, {"resourceType": "Patient", "name": [name]}, {"resourceType": "Patient"}
         )
-        assert found.to_pylist() == [
+        assert result.to_pylist() == [
             {"given": ["A", "B"], "start": [None], "start_text": ["2020"]},
             {"given": [], "start": [], "start_text": []},
         ]
@@ -140,8 +140,10 @@ class TestDates:
     def test_a_moment_is_exact_or_null_and_its_text_stays(
         self, tmp_path: Path, written: str, native: datetime | None
     ) -> None:
-        found, _, _ = table(tmp_path, view("Observation", *self.VIEW), observation(effectiveDateTime=written))
-        assert found.to_pylist() == [{"d": native, "d_text": written}]
+        result, _, _ = table(
+            tmp_path, view("Observation", *self.VIEW), observation(effectiveDateTime=written)
+        )
+        assert result.to_pylist() == [{"d": native, "d_text": written}]
 
     @pytest.mark.parametrize(
         ("written", "native"),
@@ -153,26 +155,26 @@ class TestDates:
         patient = {"resourceType": "Patient", "birthDate": written}
         compiled = view("Patient", ("d", "birthDate", ""))
         assert table(tmp_path, compiled, patient)[0].to_pylist() == [{"d": native, "d_text": written}]
-        found, done, _ = table(tmp_path, compiled, patient, types=Types.native)
-        assert found.to_pylist() == [{"d": native}]
+        result, done, _ = table(tmp_path, compiled, patient, types=Types.native)
+        assert result.to_pylist() == [{"d": native}]
         assert [issue["code"] for issue in done.report()["issues"]] == ([] if native else ["FB-VIEW-040"])
         assert table(tmp_path, compiled, patient, types=Types.text)[0].to_pylist() == [{"d": written}]
 
     def test_where_the_view_asks_for_a_date_a_partial_one_rejects_its_record(self, tmp_path: Path) -> None:
         compiled = view("Patient", ("d", "birthDate", "DATE"))
         resources = [{"resourceType": "Patient", "birthDate": d} for d in ("1970", "1970-06-01")]
-        found, done, refused = table(tmp_path, compiled, *resources)
-        assert found.to_pylist() == [{"d": date(1970, 6, 1)}]
+        result, done, refused = table(tmp_path, compiled, *resources)
+        assert result.to_pylist() == [{"d": date(1970, 6, 1)}]
         assert done.account.rejected == 1
         assert refused == ["column d: a value (text of 4 characters) has no exact date"]
 
     def test_an_instant_without_an_exact_moment_is_told_of(self, tmp_path: Path) -> None:
-        found, done, _ = table(
+        result, done, _ = table(
             tmp_path,
             view("Observation", ("i", "issued", "")),
             observation(issued="2020-01-02T10:00:00.1234567Z"),
         )
-        assert found.to_pylist() == [{"i": None}]
+        assert result.to_pylist() == [{"i": None}]
         assert done.report()["issues"][0]["code"] == "FB-VIEW-040"
 
     def test_a_time_of_day(self, tmp_path: Path) -> None:
@@ -218,23 +220,23 @@ class TestDecimals:
         self, tmp_path: Path, hint: str, number: str, fits: bool
     ) -> None:
         compiled = view("Observation", ("v", "value.ofType(Quantity).value", hint))
-        found, done, _ = table(tmp_path, compiled, observation(valueQuantity={"value": Decimal(number)}))
-        assert (found.num_rows, done.account.rejected) == ((1, 0) if fits else (0, 1))
+        result, done, _ = table(tmp_path, compiled, observation(valueQuantity={"value": Decimal(number)}))
+        assert (result.num_rows, done.account.rejected) == ((1, 0) if fits else (0, 1))
 
 
 def test_bytes_are_decoded(tmp_path: Path) -> None:
     compiled = view("Patient", ("b", "photo.data.first()", ""))
     good, bad = ({"resourceType": "Patient", "photo": [{"data": data}]} for data in ("aGVs bG8=", "?"))
-    found, done, _ = table(tmp_path, compiled, good, bad)
-    assert found.to_pylist() == [{"b": b"hello"}]
+    result, done, _ = table(tmp_path, compiled, good, bad)
+    assert result.to_pylist() == [{"b": b"hello"}]
     assert done.account.rejected == 1
 
 
 def test_complex_values_are_their_json(tmp_path: Path) -> None:
     column = {"name": "q", "path": "value.ofType(Quantity)", "type": "Quantity"}
     compiled = compile_view({"resource": "Observation", "select": [{"column": [column]}]})
-    found, _, _ = table(tmp_path, compiled, observation(valueQuantity={"value": Decimal("5.20")}))
-    assert found.to_pylist() == [{"q": '{"value":5.20}'}]
+    result, _, _ = table(tmp_path, compiled, observation(valueQuantity={"value": Decimal("5.20")}))
+    assert result.to_pylist() == [{"q": '{"value":5.20}'}]
 
 
 def test_row_groups_are_bounded(tmp_path: Path) -> None:
@@ -251,8 +253,8 @@ def test_row_groups_are_bounded(tmp_path: Path) -> None:
 
 
 def test_an_empty_table_has_its_schema(tmp_path: Path) -> None:
-    found, _, _ = table(tmp_path, view("Patient", ("d", "birthDate", "")))
-    assert (found.num_rows, found.column_names) == (0, ["d", "d_text"])
+    result, _, _ = table(tmp_path, view("Patient", ("d", "birthDate", "")))
+    assert (result.num_rows, result.column_names) == (0, ["d", "d_text"])
 
 
 def test_without_pyarrow_it_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -107,13 +107,13 @@ def test_what_is_written_meanwhile_is_not_seen(fresh_database_url: str) -> None:
             for number in range(5):
                 patient = {"resourceType": "Patient", "id": f"p{number}"}
                 await store.update("Patient", patient["id"], patient, EVERYTHING)
-            found = []
+            results = []
             async for page in store.stream("Patient", EVERYTHING, page=2):
-                found += [stored.id for stored in page]
-                if len(found) == 2:
+                results += [stored.id for stored in page]
+                if len(results) == 2:
                     await store.delete("Patient", "p4", EVERYTHING)
                     await store.update("Patient", "new", {"resourceType": "Patient", "id": "new"}, EVERYTHING)
-            return found
+            return results
 
     assert asyncio.run(read()) == [f"p{number}" for number in range(5)]
 

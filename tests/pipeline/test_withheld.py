@@ -98,7 +98,7 @@ def test_what_a_file_loses_outside_of_its_records_is_not_exit_0(site: Path, tmp_
 
 def test_two_contents_of_one_variant_leave_the_second_line_partial(site: Path, tmp_path: Path) -> None:
     source = tmp_path / "a.vcf"
-    source.write_text(VCF + "".join(f"1\t100\t.\tA\tC\t.\tPASS\t.\tGT\t{one}\n" for one in ("0/1", "1/1")))
+    source.write_text(VCF + "".join(f"1\t100\t.\tA\tC\t.\tPASS\t.\tGT\t{item}\n" for item in ("0/1", "1/1")))
     code, report, rejects = convert(source, site, "--adapter", "vcf")
     assert code == 1
     assert report["records"] == {"read": 2, "converted": 2, "partial": 1, "skipped": 0, "rejected": 0}

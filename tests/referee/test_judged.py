@@ -10,7 +10,7 @@ import pytest
 
 from fhir_bridge.fhir import Validator
 from fhir_bridge.terminology import get_terminology
-from scripts.agreement.mutants import KINDS
+from scripts.agreement.mutants import MUTATORS
 
 CASES: list[dict[str, Any]] = [
     json.loads(line) for line in (Path(__file__).parent / "judged.ndjson").read_text("utf-8").splitlines()
@@ -24,7 +24,7 @@ def validator() -> Validator:
 
 def test_every_kind_of_mutant_is_there() -> None:
     nowhere = {"primitive/oid", "primitive/uuid"}  # no example has a value of these types
-    assert {case["kind"] for case in CASES} >= set(KINDS) - nowhere
+    assert {case["kind"] for case in CASES} >= set(MUTATORS) - nowhere
 
 
 @pytest.mark.parametrize("case", CASES, ids=[f"{n}-{case['kind']}" for n, case in enumerate(CASES)])

@@ -12,7 +12,7 @@ import pytest
 
 from fhir_bridge.fhir import Validator, dumps
 from scripts.agreement.corpus import Source, adapter_output, bundles_of
-from scripts.agreement.mutants import KINDS, Mutant, draw, mutate
+from scripts.agreement.mutants import MUTATORS, Mutant, draw, mutate
 
 SEEDS = range(8)
 XHTML = '<div xmlns="http://www.w3.org/1999/xhtml">x</div>'
@@ -101,9 +101,9 @@ RICH: tuple[dict[str, Any], ...] = (
 
 @pytest.fixture(scope="module")
 def sources(repository: Path) -> list[Source]:
-    made = [Source("r4", f"{r['resourceType']}-{r['id']}", dumps(r)) for r in RICH]
-    made += adapter_output(sorted((repository / "mappings").glob("**/examples/**/expected.ndjson")), 3)
-    return made + list(bundles_of(made, every=5))
+    results = [Source("r4", f"{r['resourceType']}-{r['id']}", dumps(r)) for r in RICH]
+    results += adapter_output(sorted((repository / "mappings").glob("**/examples/**/expected.ndjson")), 3)
+    return results + list(bundles_of(results, every=5))
 
 
 @pytest.fixture(scope="module")
@@ -112,8 +112,8 @@ def validator() -> Validator:
 
 
 def of_kind(name: str, sources: list[Source], count: int) -> list[Mutant]:
-    found = (mutate(source, name, seed) for seed in SEEDS for source in sources)
-    return list(islice((m for m in found if m is not None), count))
+    mutates = (mutate(source, name, seed) for seed in SEEDS for source in sources)
+    return list(islice((m for m in mutates if m is not None), count))
 
 
 def codes(validator: Validator, text: bytes) -> set[str]:
@@ -133,15 +133,15 @@ def test_a_mutant_differs_from_its_source_and_every_mutant_from_every_other(sour
 
 
 def test_kinds_take_turns(sources: list[Source]) -> None:
-    counts = Counter(m.kind for m in draw(sources, 4 * len(KINDS), 1))
+    counts = Counter(m.kind for m in draw(sources, 4 * len(MUTATORS), 1))
     assert max(counts.values()) <= 6
 
 
-@pytest.mark.parametrize("name", sorted(KINDS))
+@pytest.mark.parametrize("name", sorted(MUTATORS))
 def test_every_kind_applies_to_something_and_says_what_it_did(name: str, sources: list[Source]) -> None:
-    found = of_kind(name, sources, 3)
-    assert found
-    assert all(m.kind == name and m.done for m in found)
+    result = of_kind(name, sources, 3)
+    assert result
+    assert all(m.kind == name and m.done for m in result)
 
 
 @pytest.mark.parametrize(

@@ -102,8 +102,8 @@ def test_references_out_of_the_set_are_found(referee: ModuleType, tmp_path: Path
         "derivedFrom": [{"reference": "Observation/b/_history/2"}, {"reference": "urn:uuid:1"}],
     }
     folder = write(tmp_path / "in", versioned)
-    (found,) = referee.dangling([folder])
-    assert (found["path"], found["line"]) == ("Observation.subject.reference", 1)
+    (result,) = referee.dangling([folder])
+    assert (result["path"], result["line"]) == ("Observation.subject.reference", 1)
     assert referee.dangling([write(tmp_path / "in", versioned, PATIENT)]) == []
 
 

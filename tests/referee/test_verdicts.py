@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from scripts.agreement import verdicts
-from scripts.agreement.judges import Judged
 from scripts.agreement.report import Case, cases, figures
+from scripts.agreement.validators import ValidatorResult
 
 FRACTION = (
     "error",
@@ -19,10 +19,10 @@ FRACTION = (
     "Not a valid time",
 )
 MISSING = ("error", "Validation_VAL_Profile_Minimum", "Patient", "Patient.x: minimum required = 1")
-RIGHT = Judged(())
+RIGHT = ValidatorResult(())
 
 
-def case(ours: Judged, official: Judged) -> Case:
+def case(ours: ValidatorResult, official: ValidatorResult) -> Case:
     return Case("r4", "r4", "Patient-a", "", b"{}", ours, official)
 
 
@@ -44,9 +44,9 @@ def test_a_disagreement_is_explained_when_each_of_its_errors_is() -> None:
     rows = verdicts.load()
     explained, unexplained, agreed = cases(
         [
-            case(RIGHT, Judged((FRACTION,))),
-            case(RIGHT, Judged((FRACTION, MISSING))),
-            case(Judged((MISSING,)), Judged((FRACTION,))),
+            case(RIGHT, ValidatorResult((FRACTION,))),
+            case(RIGHT, ValidatorResult((FRACTION, MISSING))),
+            case(ValidatorResult((MISSING,)), ValidatorResult((FRACTION,))),
         ],
         rows,
     )
@@ -54,12 +54,18 @@ def test_a_disagreement_is_explained_when_each_of_its_errors_is() -> None:
     assert [row.name for row in explained.reasons] == ["time-with-a-fraction"]
     assert unexplained.reasons is None
     assert agreed.agree
-    found = figures([explained, unexplained, agreed])
-    assert (found.cases, found.agreed, found.explained, found.they_alone, found.we_alone) == (3, 1, 1, 2, 0)
+    result = figures([explained, unexplained, agreed])
+    assert (result.cases, result.agreed, result.explained, result.they_alone, result.we_alone) == (
+        3,
+        1,
+        1,
+        2,
+        0,
+    )
 
 
 def test_warnings_are_no_disagreement() -> None:
-    assert case(Judged((("warning", "FB-FHIR-023", "Patient", "display"),)), RIGHT).agree
+    assert case(ValidatorResult((("warning", "FB-FHIR-023", "Patient", "display"),)), RIGHT).agree
 
 
 @pytest.mark.parametrize(

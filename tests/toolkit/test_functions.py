@@ -64,8 +64,8 @@ def test_validate_reports_where_and_what() -> None:
     assert (issue.severity, issue.expression) == ("error", "Patient.gender")
     profile = "http://hl7.org/fhir/StructureDefinition/vitalsigns"
     assert fhir_bridge.validate(OBSERVATION) == []
-    one, several = (fhir_bridge.validate(OBSERVATION, given) for given in (profile, [profile]))
-    assert one == several != []
+    item, several = (fhir_bridge.validate(OBSERVATION, value) for value in (profile, [profile]))
+    assert item == several != []
 
 
 @pytest.mark.parametrize("text", ["", "nonsense", "{", "[]", "<Patient", "<a/>", b"\xff", "null"])
@@ -125,8 +125,8 @@ def test_a_view_is_checked_before_its_first_row_and_rows_come_one_at_a_time() ->
 
 def test_diff_has_the_options_of_the_difference() -> None:
     assert fhir_bridge.diff(PATIENT, PATIENT | {"id": "q"}) == []
-    (found,) = fhir_bridge.diff(PATIENT, PATIENT | {"id": "q"}, ignore_ids=False)
-    assert found.path == "Patient.id"
+    (result,) = fhir_bridge.diff(PATIENT, PATIENT | {"id": "q"}, ignore_ids=False)
+    assert result.path == "Patient.id"
 
 
 def test_the_examples_of_the_docstrings_are_true() -> None:
@@ -159,7 +159,7 @@ def test_what_the_page_shows_is_what_comes_out(repository: Path, capsys: pytest.
             continue
         value = eval(code, names)
         if shown.startswith("one Difference: "):
-            assert [str(one) for one in value] == [shown.removeprefix("one Difference: ")]
+            assert [str(item) for item in value] == [shown.removeprefix("one Difference: ")]
         elif shown.endswith("…'"):
             assert value.startswith(shown[1:-2]) or shown[1:-2] in value
         else:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fhir_bridge.fhir.issues import Issue, IssueCode, declare
 
-__all__ = ["found"]
+__all__ = ["new_issue"]
 
 _CODES = declare(
     IssueCode(
@@ -199,6 +199,6 @@ _CODES = declare(
 )
 
 
-def found(code: str, message: str, source: str) -> Issue:
+def new_issue(code: str, message: str, source: str) -> Issue:
     """An issue of a declared code, with that code's severity."""
     return Issue(_CODES[code].severity, code, message, source)

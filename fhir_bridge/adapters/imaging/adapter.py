@@ -59,11 +59,11 @@ class DicomAdapter:
 
         return choose(parts)
 
-    def differences(self, one: bytes, other: bytes) -> list[str]:
+    def differences(self, item: bytes, other: bytes) -> list[str]:
         """Names of the attributes in which two contents of an instance differ."""
         from fhir_bridge.adapters.imaging.content import differences
 
-        return differences(one, other)
+        return differences(item, other)
 
     def same_subject(self, subjects: Iterable[str]) -> bool:
         """Whether instances with these subjects can be about one person (`patients.same_subject`)."""

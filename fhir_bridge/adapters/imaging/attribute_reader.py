@@ -80,9 +80,9 @@ def _items(value: bytes, encodings: Encodings) -> Reading:
     values: list[Value] = []
     problems: list[Problem] = []
     for position, elements in enumerate(items_of(value), 1):
-        made, wrong = _item(elements, encodings)
+        result, wrong = _item(elements, encodings)
         problems += (Problem(problem.code, f"[{position}].{problem.text}") for problem in wrong)
-        values.append(made)
+        values.append(result)
     return Reading(values, tuple(problems)) if values else NOTHING
 
 

@@ -134,7 +134,7 @@ BODY_PARTS: Final = {
 
 
 @lru_cache(maxsize=512)
-def _known(term: str) -> Code | None:
+def _concept(term: str) -> Code | None:
     keyword = BODY_PARTS.get("".join(character for character in term.upper() if character.isalnum()))
     if keyword is None:
         return None
@@ -147,4 +147,4 @@ def body_part(value: Value) -> Code | None:
     first = value[0] if isinstance(value, list) else value
     if not first:
         return None
-    return _known(str(first)) or Code(None, None, str(first))
+    return _concept(str(first)) or Code(None, None, str(first))

@@ -9,7 +9,7 @@ from typing import Final
 
 from pydicom.charset import convert_encodings, decode_bytes, python_encoding
 
-from fhir_bridge.adapters.imaging.quiet import quiet
+from fhir_bridge.adapters.imaging.pydicom_settings import quiet
 
 __all__ = ["ASCII", "DEFAULT", "Encodings", "decoded", "encodings_of", "is_foreign"]
 

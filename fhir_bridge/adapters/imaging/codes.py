@@ -134,12 +134,12 @@ class Code(NamedTuple):
 @lru_cache(maxsize=1)
 def _dicom_meanings() -> dict[str, list[str]]:
     """Code Meanings of the codes of PS3.16 Annex D, of all editions that pydicom knows."""
-    found: dict[str, list[str]] = defaultdict(list)
+    results: dict[str, list[str]] = defaultdict(list)
     for codes in concepts["DCM"].values():
         for value, (meaning, _) in codes.items():
-            if meaning not in found[value]:
-                found[value].append(meaning)
-    return dict(found)
+            if meaning not in results[value]:
+                results[value].append(meaning)
+    return dict(results)
 
 
 def system_of(designator: str | None) -> str | None:

@@ -9,8 +9,8 @@ from fhir_bridge.adapters.imaging.attributes import DOCUMENT_CLASSES, WAVEFORM_C
 from fhir_bridge.adapters.imaging.content import ContentError
 from fhir_bridge.adapters.imaging.dicom_file import Refused
 from fhir_bridge.adapters.imaging.header import header_of
-from fhir_bridge.adapters.imaging.instances import Instance, PartPlace
-from fhir_bridge.adapters.imaging.issues import found
+from fhir_bridge.adapters.imaging.instances import Instance, StoredLocation
+from fhir_bridge.adapters.imaging.issues import new_issue
 from fhir_bridge.adapters.imaging.records import StudyRecord
 from fhir_bridge.adapters.imaging.structured_report import read_document
 from fhir_bridge.adapters.imaging.study import Study
@@ -30,9 +30,9 @@ def compose(parts: Sequence[RecordPart], source: str | None = None) -> StudyReco
     """
     study: Study | None = None
     for part in sorted(parts, key=lambda each: each.key):
-        place = PartPlace(part.key, part.content)
+        location = StoredLocation(part.key, part.content)
         try:
-            header = header_of(place.elements(), place.locator, [])
+            header = header_of(location.elements(), location.locator, [])
         except Refused as refused:
             raise ContentError(f"a stored DICOM instance is damaged ({refused}); load it again") from refused
         uid = header.study["StudyInstanceUID"]
@@ -40,7 +40,7 @@ def compose(parts: Sequence[RecordPart], source: str | None = None) -> StudyReco
             study = Study(uid, "stored instances", source)
         if uid != study.uid or header.uid != part.key:
             raise ContentError("stored DICOM instances of several studies can't be one; load them again")
-        study.add(header, place)
+        study.add(header, location)
     if study is None:
         raise ContentError("a study of no instances can't be composed")
     finish(study, report_instances=False)
@@ -62,7 +62,7 @@ def finish(study: Study, *, report_instances: bool = True) -> None:
         for keyword, counts in shared.disagreements():
             shown = ", ".join(map(str, counts[:8])) + (", …" if len(counts) > 8 else "")
             message = f"{keyword} of the {where} has {len(counts)} values ({shown} instances)"
-            study.report(found("FB-DCM-010", message, study.first))
+            study.report(new_issue("FB-DCM-010", message, study.first))
 
 
 def _read_document(instance: Instance) -> None:

@@ -44,12 +44,12 @@ def digest(content: bytes) -> bytes:
     return hashlib.sha256(_plain(content)).digest()
 
 
-def differences(one: bytes, other: bytes) -> list[str]:
+def differences(item: bytes, other: bytes) -> list[str]:
     """Names of the attributes in which two contents differ, without values; sorted by tag.
 
     A private attribute goes by its tag. The VR alone is no difference: files in implicit VR do not state it.
     """
-    first, second = elements_in(one), elements_in(other)
+    first, second = elements_in(item), elements_in(other)
     changed = (
         tag
         for tag in sorted(first.keys() | second.keys())

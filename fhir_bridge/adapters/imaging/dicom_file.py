@@ -14,8 +14,8 @@ from pydicom import dcmread
 from pydicom.dataset import FileDataset
 
 from fhir_bridge.adapters.imaging.elements import Elements, elements_of, is_cut_short
-from fhir_bridge.adapters.imaging.issues import found
-from fhir_bridge.adapters.imaging.quiet import quiet
+from fhir_bridge.adapters.imaging.issues import new_issue
+from fhir_bridge.adapters.imaging.pydicom_settings import quiet
 from fhir_bridge.fhir.issues import Issue
 
 __all__ = ["Refused", "read_elements"]
@@ -64,7 +64,7 @@ def read_elements(
     try:
         if not stat.S_ISREG(path.stat().st_mode):
             # Opening a pipe would wait for someone to write into it.
-            raise Refused("skipped", found("FB-DCM-001", "not a regular file", locator))
+            raise Refused("skipped", new_issue("FB-DCM-001", "not a regular file", locator))
         with path.open("rb") as opened, quiet():
             size = os.fstat(opened.fileno()).st_size
             # pydicom asks for its position at every element: in memory that costs no system call.
@@ -95,12 +95,14 @@ def read_elements(
         kind, message = (
             ("FB-DCM-003", error.strerror) if error.errno else ("FB-DCM-004", "the data set can't be parsed")
         )
-        raise Refused("rejected", found(kind, str(message), locator)) from error
+        raise Refused("rejected", new_issue(kind, str(message), locator)) from error
     except (EOFError, struct.error) as error:
-        raise Refused("rejected", found("FB-DCM-005", "the file ends within an element", locator)) from error
+        raise Refused(
+            "rejected", new_issue("FB-DCM-005", "the file ends within an element", locator)
+        ) from error
     except Exception as error:  # a damaged file makes pydicom raise almost anything: it costs this file alone
         message = f"the data set can't be parsed ({type(error).__name__})"
-        raise Refused("rejected", found("FB-DCM-004", message, locator)) from error
+        raise Refused("rejected", new_issue("FB-DCM-004", message, locator)) from error
 
 
 def _without_character_set(
@@ -148,25 +150,25 @@ def _dataset(
     file.seek(0)
     dataset = dcmread(file, force=True, stop_before_pixels=True, specific_tags=list(tags) if tags else None)
     if _meta(dataset, "MediaStorageSOPClassUID") == _DICOMDIR:
-        raise Refused("skipped", found("FB-DCM-002", "an index of other files", locator))
+        raise Refused("skipped", new_issue("FB-DCM-002", "an index of other files", locator))
     end = file.tell()
     if end > size or _cut_short(dataset):
-        raise Refused("rejected", found("FB-DCM-005", "the header ends before its last element", locator))
+        raise Refused("rejected", new_issue("FB-DCM-005", "the header ends before its last element", locator))
     if issues is not None and _pixels_missing(file.read(12), end, size, dataset):
-        issues.append(found("FB-DCM-012", "the pixel data are shorter than they say", locator))
+        issues.append(new_issue("FB-DCM-012", "the pixel data are shorter than they say", locator))
     return dataset
 
 
 def _require_dicom(start: bytes, locator: str, issues: list[Issue] | None) -> None:
     if start[128:132] == b"DICM":
         if issues is not None and start.startswith((b"MZ", b"\x7fELF", b"#!")):
-            issues.append(found("FB-DCM-013", "the first bytes are those of a program", locator))
+            issues.append(new_issue("FB-DCM-013", "the first bytes are those of a program", locator))
         return
     if not _plausible(start):
-        raise Refused("skipped", found("FB-DCM-001", _kind(start), locator))
+        raise Refused("skipped", new_issue("FB-DCM-001", _file_format(start), locator))
 
 
-_KINDS: Final = (
+_FILE_FORMATS: Final = (
     (b"MZ", "a Windows executable"),
     (b"\x7fELF", "a Linux executable"),
     (b"%PDF", "a PDF"),
@@ -179,11 +181,11 @@ _KINDS: Final = (
 )
 
 
-def _kind(start: bytes) -> str:
+def _file_format(start: bytes) -> str:
     if not start:
         return "an empty file"
     return next(
-        (name for magic, name in _KINDS if start.startswith(magic)), "no DICOM prefix and no data set"
+        (name for magic, name in _FILE_FORMATS if start.startswith(magic)), "no DICOM prefix and no data set"
     )
 
 

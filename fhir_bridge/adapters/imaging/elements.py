@@ -69,13 +69,13 @@ class _CutShortError(ValueError):
 
 def elements_of(dataset: Dataset, depth: int = 0) -> Elements:
     """The elements of a data set that was read from a file. Group lengths are left out (PS3.5 7.2: retired)."""
-    found: Elements = {}
+    elements: Elements = {}
     for key in dataset.keys():  # noqa: SIM118 - iterating a Dataset converts every element
         tag = int(key)
         if tag & 0xFFFF:
             raw = dataset.get_item(key, keep_deferred=True)
-            found[tag] = _element(tag, raw, dataset, depth)
-    return found
+            elements[tag] = _element(tag, raw, dataset, depth)
+    return elements
 
 
 def encode(elements: Elements) -> bytes:
@@ -89,14 +89,14 @@ def encode(elements: Elements) -> bytes:
 
 def decode(stored: bytes) -> Elements:
     """What `encode` wrote."""
-    found: Elements = {}
+    elements: Elements = {}
     position, end, unpack = 0, len(stored), _HEAD.unpack_from
     while position < end:
         tag, vr, length = unpack(stored, position)
         position += 10
-        found[tag] = (vr.decode("ascii"), stored[position : position + length])
+        elements[tag] = (vr.decode("ascii"), stored[position : position + length])
         position += length
-    return found
+    return elements
 
 
 def items_of(value: bytes) -> Iterator[Elements]:
@@ -125,7 +125,7 @@ def _element(tag: int, raw: object, dataset: Dataset, depth: int) -> Element:
         return UNREADABLE, b""
     vr, stated = raw.VR, raw.VR
     if vr is None or vr == "UN" or len(vr) != 2 or not vr.isascii():
-        vr = _known_vr(tag, dataset) or "UN"
+        vr = _dictionary_vr(tag, dataset) or "UN"
     value = bytes(raw.value or b"")
     if vr == "SQ":
         # A sequence of VR UN is in implicit VR little endian (PS3.5 6.2.2).
@@ -151,7 +151,7 @@ def is_cut_short(raw: object) -> bool:
     return bool(len(raw.value or b"") < raw.length)
 
 
-def _known_vr(tag: int, dataset: Dataset) -> str | None:
+def _dictionary_vr(tag: int, dataset: Dataset) -> str | None:
     """The VR by the dictionaries, where the file states none."""
     if tag >> 16 & 1:
         block = tag >> 8 & 0xFF
@@ -160,18 +160,18 @@ def _known_vr(tag: int, dataset: Dataset) -> str | None:
         creator = dataset.get_item(tag & 0xFFFF0000 | block, keep_deferred=True)
         name = bytes(getattr(creator, "value", None) or b"").decode("latin-1").strip("\0 ")
         try:
-            found = str(private_dictionary_VR(tag, name))
+            result = str(private_dictionary_VR(tag, name))
         except KeyError:
             return None
     else:
         known = _public_vr(tag)
         if known is None:
             return None
-        found = known
-    if len(found) == 2:
-        return found
+        result = known
+    if len(result) == 2:
+        return result
     # A choice: bytes where they are one, else numbers with the sign of the pixels (PS3.5 A.1).
-    if "OW" in found:
+    if "OW" in result:
         return "OW"
     sign = dataset.get_item(_PIXEL_REPRESENTATION, keep_deferred=True)
     return "SS" if bytes(getattr(sign, "value", None) or b"").strip(b"\0") else "US"

@@ -7,8 +7,8 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from fhir_bridge.adapters.imaging.codes import UCUM, Code
+from fhir_bridge.adapters.imaging.dictionary_attributes import private_value
 from fhir_bridge.adapters.imaging.instances import Instance
-from fhir_bridge.adapters.imaging.late import private_value
 from fhir_bridge.adapters.imaging.parties import PatientIdentity
 from fhir_bridge.adapters.imaging.person_names import human_names
 from fhir_bridge.adapters.imaging.study import Series, Study
@@ -82,17 +82,17 @@ def text_coding(ctx: Any, code: Any) -> Coding | None:
         return None
     if code.value is None:
         return Coding(display=code.meaning) if code.meaning else None
-    made = Coding()
+    coding = Coding()
     system = _system(ctx, code)
     if system:
-        made["system"] = system
-    made["code"] = code.value
+        coding["system"] = system
+    coding["code"] = code.value
     if code.display:
-        made["display"] = code.display
-    problem = keep_valid(ctx, made, "bodySite")
+        coding["display"] = code.display
+    problem = keep_valid(ctx, coding, "bodySite")
     if problem:
         ctx.flag("FB-MAP-212", problem)
-    return made
+    return coding
 
 
 @function(returns="Identifier", context=True)

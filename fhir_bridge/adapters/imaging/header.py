@@ -11,7 +11,7 @@ from fhir_bridge.adapters.imaging.attributes import INSTANCE, SERIES, STUDY, TAG
 from fhir_bridge.adapters.imaging.codes import LATERALITY
 from fhir_bridge.adapters.imaging.dicom_file import Refused, read_elements
 from fhir_bridge.adapters.imaging.elements import Elements
-from fhir_bridge.adapters.imaging.issues import found
+from fhir_bridge.adapters.imaging.issues import new_issue
 from fhir_bridge.adapters.imaging.patients import identifier_types
 from fhir_bridge.adapters.imaging.values import Value
 from fhir_bridge.fhir.issues import Issue
@@ -68,7 +68,7 @@ def header_of(elements: Elements, locator: str, issues: list[Issue]) -> Header:
     """
 
     def report(code: str, text: str) -> None:
-        issues.append(found(code, text, locator))
+        issues.append(new_issue(code, text, locator))
 
     reader = AttributeReader(elements, report)
     levels: tuple[dict[str, Value], dict[str, Value], dict[str, Value]] = ({}, {}, {})
@@ -88,13 +88,13 @@ def _require_uids(elements: Elements, header: Header, locator: str) -> None:
     stated = {keyword: elements.get(TAGS[keyword], ("", b""))[1].strip(b"\0 ") for keyword in _IDENTIFYING}
     missing = [keyword for keyword, value in stated.items() if not value]
     if missing and stated["SOPClassUID"].decode("latin-1").startswith(_NON_PATIENT):
-        raise Refused("skipped", found("FB-DCM-021", "belongs to no study", locator))
+        raise Refused("skipped", new_issue("FB-DCM-021", "belongs to no study", locator))
     if missing:
-        raise Refused("rejected", found("FB-DCM-006", f"without {', '.join(missing)}", locator))
+        raise Refused("rejected", new_issue("FB-DCM-006", f"without {', '.join(missing)}", locator))
     for keyword, value in stated.items():
         # Of several none is taken: nobody can say which instance it is.
         if b"\\" in value or not any(keyword in level for level in header[:3]):
-            raise Refused("rejected", found("FB-DCM-007", f"{keyword} is not a UID", locator))
+            raise Refused("rejected", new_issue("FB-DCM-007", f"{keyword} is not a UID", locator))
 
 
 def _check_items(header: Header, report: Callable[[str, str], None]) -> None:

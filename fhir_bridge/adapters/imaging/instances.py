@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fhir_bridge.adapters.imaging.content import elements_in
 from fhir_bridge.adapters.imaging.dicom_file import read_elements
+from fhir_bridge.adapters.imaging.dictionary_attributes import attribute_value
 from fhir_bridge.adapters.imaging.elements import Elements
-from fhir_bridge.adapters.imaging.issues import found
-from fhir_bridge.adapters.imaging.late import late_value
+from fhir_bridge.adapters.imaging.issues import new_issue
 from fhir_bridge.adapters.imaging.patients import Subject
 from fhir_bridge.adapters.imaging.values import Value
 
 if TYPE_CHECKING:
     from fhir_bridge.adapters.imaging.study import Series, Study
 
-__all__ = ["FilePlace", "Folder", "Instance", "PartPlace", "Place", "attribute"]
+__all__ = ["FileLocation", "Folder", "Instance", "InstanceLocation", "StoredLocation", "attribute"]
 
 
 class Folder(NamedTuple):
@@ -31,7 +31,7 @@ class Folder(NamedTuple):
     prefix: str
 
 
-class FilePlace(NamedTuple):
+class FileLocation(NamedTuple):
     """An instance in a file."""
 
     folder: Folder
@@ -54,7 +54,7 @@ class FilePlace(NamedTuple):
         return read_elements(self.path, self.locator)
 
 
-class PartPlace(NamedTuple):
+class StoredLocation(NamedTuple):
     """An instance in the content that a store kept."""
 
     uid: str
@@ -73,23 +73,25 @@ class PartPlace(NamedTuple):
         return elements_in(self.content)
 
 
-Place = FilePlace | PartPlace
+InstanceLocation = FileLocation | StoredLocation
 """Where the elements of an instance are."""
 
 
 class Instance:
     """One SOP instance. Small on purpose: a run may hold 200,000 of them."""
 
-    __slots__ = ("frames", "number", "place", "series", "sop_class", "subject", "uid")
+    __slots__ = ("frames", "location", "number", "series", "sop_class", "subject", "uid")
 
-    def __init__(self, series: Series, header: dict[str, Value], subject: Subject, place: Place) -> None:
+    def __init__(
+        self, series: Series, header: dict[str, Value], subject: Subject, location: InstanceLocation
+    ) -> None:
         self.series = series
         self.uid: str = header["SOPInstanceUID"]
         self.sop_class: str = series.study.intern(header["SOPClassUID"])
         self.number: int | None = header.get("InstanceNumber")
         self.frames: int | None = header.get("NumberOfFrames")
         self.subject = subject
-        self.place = place
+        self.location = location
 
     @property
     def outer(self) -> Series:
@@ -116,7 +118,7 @@ class Instance:
 
     def report(self, code: str, text: str) -> None:
         """Report something about this instance, once."""
-        self.study.report(found(code, text, self.place.locator))
+        self.study.report(new_issue(code, text, self.location.locator))
 
     def get(self, keyword: str) -> Value:
         """The value of an attribute of this instance; read from its elements where it was not kept."""
@@ -126,7 +128,7 @@ class Instance:
             "InstanceNumber": self.number,
             "NumberOfFrames": self.frames,
         }
-        return kept[keyword] if keyword in kept else late_value(self, keyword)
+        return kept[keyword] if keyword in kept else attribute_value(self, keyword)
 
     def __getattr__(self, keyword: str) -> Value:
         return attribute(self, keyword)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fhir_bridge.fhir.issues import Issue, IssueCode, declare
 
-__all__ = ["CODES", "found"]
+__all__ = ["CODES", "new_issue"]
 
 CODES = declare(
     IssueCode(
@@ -224,6 +224,6 @@ CODES = declare(
 )
 
 
-def found(code: str, message: str, source: str) -> Issue:
+def new_issue(code: str, message: str, source: str) -> Issue:
     """An issue of this declared code, at a file or a study."""
     return Issue(CODES[code].severity, code, message, source)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from fhir_bridge.adapters.imaging.codes import Code
-from fhir_bridge.adapters.imaging.issues import found
+from fhir_bridge.adapters.imaging.issues import new_issue
 from fhir_bridge.adapters.imaging.person_names import PersonName
 from fhir_bridge.adapters.imaging.values import Value
 
@@ -104,7 +104,7 @@ def people_of(scope: Any, names: str, identification: str, role: str) -> list[Ph
         pairs = [*((name, None) for name in people), *((None, item) for item in items)]
         if people and items:
             message = f"{identification} has {len(items)} items for {len(people)} names; they were not joined"
-            scope.study.report(found("FB-DCM-030", message, scope.study.first))
+            scope.study.report(new_issue("FB-DCM-030", message, scope.study.first))
     listed = []
     for name, item in pairs:
         codes = getattr(item, "PersonIdentificationCodeSequence", None)

@@ -115,7 +115,7 @@ def _deletes_of(subject: str, about: set[str]) -> bool:
         return True
     from fhir_bridge.adapters.imaging.patients import Subject, same_subject
 
-    return any(same_subject(map(Subject.parse, (subject, one))) for one in about)
+    return any(same_subject(map(Subject.parse, (subject, item))) for item in about)
 
 
 def _age(part: RecordPart) -> tuple[list[tuple[bool, datetime]], bytes]:

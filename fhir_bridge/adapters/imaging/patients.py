@@ -106,18 +106,20 @@ def contradiction(subjects: Iterable[Subject]) -> tuple[Subject, Subject] | None
     numbered = {(each.value, each.authority): each for each in distinct if each.value is not None}
     unnumbered = [each for each in distinct if each.value is None]
     pairs = chain(combinations(numbered.values(), 2), product(unnumbered, distinct))
-    return next(((one, other) for one, other in pairs if _contradict(one, other)), None)
+    return next(((item, other) for item, other in pairs if _contradict(item, other)), None)
 
 
-def _contradict(one: Subject, other: Subject) -> bool:
-    if one.value is not None and other.value is not None:
-        if one.value != other.value:
+def _contradict(subject: Subject, other: Subject) -> bool:
+    if subject.value is not None and other.value is not None:
+        if subject.value != other.value:
             return True
-        return bool(one.authority and other.authority and not set(one.authority) & set(other.authority))
-    if one.birth and other.birth and one.birth != other.birth:
+        return bool(
+            subject.authority and other.authority and not set(subject.authority) & set(other.authority)
+        )
+    if subject.birth and other.birth and subject.birth != other.birth:
         return True
-    if not any(one.name) or not any(other.name):
+    if not any(subject.name) or not any(other.name):
         return False
     # The first representation that both have decides; none in common says nothing for it being one person.
-    pairs = [(a, b) for a, b in zip(one.name, other.name, strict=True) if a and b]
+    pairs = [(a, b) for a, b in zip(subject.name, other.name, strict=True) if a and b]
     return not pairs or pairs[0][0] != pairs[0][1]

@@ -45,8 +45,8 @@ def person_name(text: str) -> PersonName | None:
 
 
 def _text(components: list[str]) -> str:
-    family, given, middle, prefix, suffix = components
-    name = " ".join(part for part in (prefix, given, middle, family) if part)
+    family, given_names, middle, prefix, suffix = components
+    name = " ".join(part for part in (prefix, given_names, middle, family) if part)
     return f"{name}, {suffix}" if suffix else name
 
 
@@ -60,12 +60,12 @@ def human_names(value: Any) -> list[HumanName] | None:
     for group, representation in zip(value, ("", "IDE", "SYL"), strict=True):
         if not group:
             continue
-        family, given, middle, prefix, suffix = components = PersonName._components(group)
+        family, given_names, middle, prefix, suffix = components = PersonName._components(group)
         name = HumanName(text=_text(components))
         if family:
             name["family"] = family
         for element, parts in (
-            ("given", given.split() + middle.split()),
+            ("given", given_names.split() + middle.split()),
             ("prefix", prefix.split()),
             ("suffix", suffix.split()),
         ):

@@ -7,35 +7,35 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from fhir_bridge.adapters.imaging.dicom_file import Refused
-from fhir_bridge.adapters.imaging.gathering import GatheredStudy
 from fhir_bridge.adapters.imaging.header import read_header
-from fhir_bridge.adapters.imaging.instances import FilePlace, Folder
+from fhir_bridge.adapters.imaging.instances import FileLocation, Folder
 from fhir_bridge.adapters.imaging.records import FileRecord, StudyRecord
+from fhir_bridge.adapters.imaging.study_collection import StudyCollection
 
 __all__ = ["files_of", "read_studies"]
 
 
-def files_of(paths: Sequence[Path]) -> Iterator[FilePlace]:
+def files_of(paths: Sequence[Path]) -> Iterator[FileLocation]:
     """The files of the sources. They go by their name below the folder that was given, or below the one around all.
 
     `IM0001` alone would say little: many folders of an archive have one.
     """
-    given = [(path, path.is_dir()) for path in paths]
-    parents = {path.parent for path, is_folder in given if not is_folder}
+    roots = [(path, path.is_dir()) for path in paths]
+    parents = {path.parent for path, is_folder in roots if not is_folder}
     try:
         above = Path(os.path.commonpath(parents)) if parents else Path()
         folders_of = {parent: _folder(parent, above) for parent in parents}
     except ValueError:  # some absolute and some not
         folders_of = {parent: Folder(str(parent), "") for parent in parents}
-    for path, is_folder in given:
+    for path, is_folder in roots:
         if not is_folder:
-            yield FilePlace(folders_of[path.parent], path.name)
+            yield FileLocation(folders_of[path.parent], path.name)
             continue
         for name, folders, names in os.walk(path):
             folders.sort()
             folder = _folder(Path(name), path)
             for each in sorted(names):
-                yield FilePlace(folder, each)
+                yield FileLocation(folder, each)
 
 
 def _folder(path: Path, above: Path) -> Folder:
@@ -52,22 +52,22 @@ def read_studies(paths: Sequence[Path], source: str | None = None) -> Iterator[F
         paths: files and folders.
         source: name of the archive they come from; without it, that of each study's institution.
     """
-    studies: dict[str, GatheredStudy] = {}
-    owners: dict[str, GatheredStudy] = {}
-    for place in files_of(paths):
+    studies: dict[str, StudyCollection] = {}
+    owners: dict[str, StudyCollection] = {}
+    for location in files_of(paths):
         try:
-            header = read_header(place.path, place.locator)
+            header = read_header(location.path, location.locator)
         except Refused as refused:
             yield FileRecord(
-                place.locator, "skipped" if refused.outcome == "skipped" else "rejected", [refused.issue]
+                location.locator, "skipped" if refused.outcome == "skipped" else "rejected", [refused.issue]
             )
             continue
         uid = header.study["StudyInstanceUID"]
         study = studies.get(uid)
         if study is None:
-            study = studies[uid] = GatheredStudy(uid, place.locator, source)
+            study = studies[uid] = StudyCollection(uid, location.locator, source)
         owner = owners.setdefault(header.uid, study)
-        record = study.take(header, place, elsewhere=owner is not study)
+        record = study.take(header, location, elsewhere=owner is not study)
         if record is not None:
             yield record
     owners.clear()

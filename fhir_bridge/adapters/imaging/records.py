@@ -8,8 +8,8 @@ from datetime import datetime
 from typing import Any
 
 from fhir_bridge.adapters.imaging.dicom_file import Refused
-from fhir_bridge.adapters.imaging.instances import Place
-from fhir_bridge.adapters.imaging.issues import found
+from fhir_bridge.adapters.imaging.instances import InstanceLocation
+from fhir_bridge.adapters.imaging.issues import new_issue
 from fhir_bridge.adapters.imaging.parts import Part, part_of
 from fhir_bridge.adapters.imaging.patients import Subject
 from fhir_bridge.adapters.imaging.study import Study
@@ -51,7 +51,7 @@ class StudyRecord:
 
     study: Study
     outcome: RecordOutcome = "read"
-    others: Sequence[tuple[str, Subject, Place]] = ()
+    others: Sequence[tuple[str, Subject, InstanceLocation]] = ()
     deletions: Sequence[Part] = ()
     witness: StudyRecord | None = None
     sequence: str = ""
@@ -75,12 +75,14 @@ class StudyRecord:
 
     def _read(self) -> Iterator[Part]:
         instances = ((each.uid, each.subject, each.place) for each in self.study.instances)
-        contents: Iterable[tuple[str, Subject, Place]] = (*instances, *self.others)
-        for uid, subject, place in contents:
+        contents: Iterable[tuple[str, Subject, InstanceLocation]] = (*instances, *self.others)
+        for uid, subject, location in contents:
             try:
-                yield part_of(uid, subject, place.elements())
+                yield part_of(uid, subject, location.elements())
             except Refused as refused:
-                self.study.report(found("FB-DCM-019", f"could not be read again: {refused}", place.locator))
+                self.study.report(
+                    new_issue("FB-DCM-019", f"could not be read again: {refused}", location.locator)
+                )
 
     @property
     def locator(self) -> str:

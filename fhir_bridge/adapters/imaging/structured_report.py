@@ -222,10 +222,10 @@ def read_document(reader: AttributeReader, uid: str, study: Any, equipment: Any 
         equipment,
     )
     seen: dict[tuple[Any, ...], Measurement] = {}
-    for found in _walk(_Content(reader), Context(), "1", document, offset):
-        first = seen.setdefault(_identity(found), found)
-        if first is found:
-            document.measurements.append(found)
+    for result in _walk(_Content(reader), Context(), "1", document, offset):
+        first = seen.setdefault(_identity(result), result)
+        if first is result:
+            document.measurements.append(result)
         else:
             first.copies += 1
     return document
@@ -250,34 +250,40 @@ class _Content:
         return self._children
 
 
-def _identity(found: Measurement) -> tuple[Any, ...]:
+def _identity(measurement: Measurement) -> tuple[Any, ...]:
     """What makes two numeric items one statement: all but the place in the tree and whether it was selected."""
-    context = replace(found.context, section=None, selection_status=None, procedure=None, time=None)
-    return (found.code.key, found.value, found.unit and found.unit.key, context, found.modifiers)
+    context = replace(measurement.context, section=None, selection_status=None, procedure=None, time=None)
+    return (
+        measurement.code.key,
+        measurement.value,
+        measurement.unit and measurement.unit.key,
+        context,
+        measurement.modifiers,
+    )
 
 
 def _walk(
-    item: _Content, context: Context, place: str, document: Document, offset: str | None
+    item: _Content, context: Context, location: str, document: Document, offset: str | None
 ) -> Iterator[Measurement]:
-    if place.count(".") > MAX_DEPTH:
+    if location.count(".") > MAX_DEPTH:
         raise ValueError(f"the content tree nests deeper than {MAX_DEPTH} levels")
     name = item.name
     if item.kind == "CONTAINER" and name is not None:
         if name.key == _IMAGE_LIBRARY:
             return
-        context = replace(context, section=name, group=place if name.key in _GROUPS else context.group)
+        context = replace(context, section=name, group=location if name.key in _GROUPS else context.group)
     when = valid_datetime(item.reader.text("ObservationDateTime"), offset)
     if when:
         context = replace(context, time=when)
     number = item.kind == "NUM"
     context, modifiers = _modified(item.children, context, inner=number)
     if number and name is not None:
-        yield _measurement(item, name, context, modifiers, place, document)
+        yield _measurement(item, name, context, modifiers, location, document)
     elif number:
         item.reader.report("FB-DCM-020", "a numeric item without a Concept Name was left out")
     for position, child in enumerate(item.children, 1):
         if child.relation not in _MODIFIES:
-            yield from _walk(child, context, f"{place}.{position}", document, offset)
+            yield from _walk(child, context, f"{location}.{position}", document, offset)
 
 
 def _modified(
@@ -317,7 +323,7 @@ def _measurement(
     name: Code,
     context: Context,
     modifiers: tuple[tuple[Code, Code], ...],
-    place: str,
+    location: str,
     document: Document,
 ) -> Measurement:
     value, unit, stated = None, None, None
@@ -338,7 +344,7 @@ def _measurement(
     qualifier = item.reader.code("NumericValueQualifierCodeSequence")
     return Measurement(
         document,
-        place,
+        location,
         name,
         value,
         unit,

@@ -11,7 +11,7 @@ from fhir_bridge.adapters.imaging.codes import LATERALITY, Code, code
 from fhir_bridge.adapters.imaging.dicom_file import Refused
 from fhir_bridge.adapters.imaging.elements import Elements
 from fhir_bridge.adapters.imaging.header import Header
-from fhir_bridge.adapters.imaging.instances import Instance, Place, attribute
+from fhir_bridge.adapters.imaging.instances import Instance, InstanceLocation, attribute
 from fhir_bridge.adapters.imaging.levels import SharedAttributes
 from fhir_bridge.adapters.imaging.modalities import modality_code
 from fhir_bridge.adapters.imaging.parties import (
@@ -49,9 +49,9 @@ class Series:
     def outer(self) -> Study:
         return self.study
 
-    def add(self, header: Header, subject: Subject, place: Place) -> Instance:
+    def add(self, header: Header, subject: Subject, location: InstanceLocation) -> Instance:
         """Take in one more instance of this series."""
-        instance = Instance(self, header.instance, subject, place)
+        instance = Instance(self, header.instance, subject, location)
         self.shared.add(header.series, instance.uid)
         self._instances.append(instance)
         self._lateralities.add(header.instance.get("ImageLaterality"))
@@ -116,7 +116,7 @@ class Series:
     def equipment(self) -> Equipment | None:
         """The machine that made the series; None where nothing of it is stated."""
         software = self.get("SoftwareVersions")
-        made = Equipment(
+        result = Equipment(
             self.study,
             first_text(self.get("Manufacturer")),
             first_text(self.get("ManufacturerModelName")),
@@ -125,7 +125,7 @@ class Series:
             first_text(self.get("StationName")),
             tuple(software if isinstance(software, list) else [software] if software else ()),
         )
-        return made if made.uid or made.manufacturer or made.model or made.serial else None
+        return result if result.uid or result.manufacturer or result.model or result.serial else None
 
     @property
     def performers(self) -> list[Physician]:
@@ -209,7 +209,7 @@ class Study:
     def study(self) -> Study:
         return self
 
-    def add(self, header: Header, place: Place) -> Instance:
+    def add(self, header: Header, location: InstanceLocation) -> Instance:
         """Take in one more instance."""
         for issue in header.issues:
             self.report(issue)
@@ -220,7 +220,7 @@ class Study:
         if series is None:
             series = self._series[uid] = Series(self, uid)
         self.shared.add(header.study, header.uid)
-        return series.add(header, subject, place)
+        return series.add(header, subject, location)
 
     def get(self, keyword: str) -> Value:
         """The value of a patient or study attribute; any other is that of the first instance."""
@@ -315,9 +315,9 @@ class Study:
             for each in self.get("ReasonForRequestedProcedureCodeSequence") or ()
             if isinstance(each, Code)
         ]
-        found = codes or _requested(self, "ReasonForRequestedProcedureCodeSequence")
+        result = codes or _requested(self, "ReasonForRequestedProcedureCodeSequence")
         text = first_text(self.get("ReasonForTheRequestedProcedure"))
-        return list(dict.fromkeys(found)) or ([Code(None, None, text)] if text else [])
+        return list(dict.fromkeys(result)) or ([Code(None, None, text)] if text else [])
 
     @property
     def referrers(self) -> list[Physician]:

@@ -111,8 +111,8 @@ def valid_datetime(text: str | None, offset: str | None) -> str | None:
         complete = year + (month or "") + (day or "")
         return complete if _is_day(int(year), int(month or 1), int(day or 1)) else None
     clock = hour + minute + (second or "") + (f".{fraction}" if fraction else "")
-    made, bad = joined(year + month + day, clock, own or offset)
-    return None if bad else made
+    result, bad = joined(year + month + day, clock, own or offset)
+    return None if bad else result
 
 
 def _is_day(year: int, month: int, day: int) -> bool:

@@ -103,7 +103,7 @@ def _read(tag: int, element: Element, encodings: Encodings) -> Reading:
     if not value:
         return NOTHING
     wanted, single = expected(tag)
-    kind = _kind(vr, wanted)
+    kind = _vr(vr, wanted)
     if kind is None:
         return Reading(None, (Problem("FB-DCM-020", f" has the VR {vr} and was left out"),))
     if kind == "bytes":
@@ -124,7 +124,7 @@ def _read(tag: int, element: Element, encodings: Encodings) -> Reading:
 _cached = lru_cache(maxsize=4096)(_read)
 
 
-def _kind(vr: str, wanted: str) -> str | None:
+def _vr(vr: str, wanted: str) -> str | None:
     """The VR to read a value by, of the stated one and the dictionary's; None where the two do not go together."""
     if not wanted or len(wanted) != 2:
         return vr if vr in _TEXT or vr in _FORMATS else None if vr == "SQ" else "bytes"
@@ -154,18 +154,18 @@ def _chosen(
     lost: list[Problem] = []
     for part in parts:
         try:
-            made = _code(part) if tag in _IDENTITY and isinstance(part, str) else convert(part)
+            code = _code(part) if tag in _IDENTITY and isinstance(part, str) else convert(part)
         except _Unusable as unusable:
             lost.append(_identified(tag, unusable.problem))
             continue
         if tag == _OFFSET_TAG:
             try:
-                offset_of(made)
+                offset_of(code)
             except ValueError:
                 lost.append(Problem("FB-DCM-011", " is impossible and was left out"))
                 continue
-        if made is not None:
-            kept.append(made)
+        if code is not None:
+            kept.append(code)
     if not single:
         problems += dict.fromkeys(lost)
         return Reading(kept[0] if len(kept) == 1 else kept or None, tuple(problems))
@@ -275,10 +275,10 @@ def _decimal(text: str) -> Decimal | None:
 def _binary(number: Any) -> int | Decimal:
     if isinstance(number, int):
         return number
-    made = Decimal(repr(number))
-    if not made.is_finite():
+    decimal = Decimal(repr(number))
+    if not decimal.is_finite():
         raise _Unusable("is no number")
-    return made
+    return decimal
 
 
 def _address(number: int) -> str:

@@ -276,7 +276,7 @@ def _waveform(recording: Recording, group: AttributeReader, position: int) -> Wa
         values,
     )
     padding = _padding(group, kind)
-    waveform.leads = [_lead(waveform, item, place, padding) for place, item in enumerate(definitions)]
+    waveform.leads = [_lead(waveform, item, location, padding) for location, item in enumerate(definitions)]
     recording.skewed |= any(
         bool(item.number(keyword))
         for item in definitions

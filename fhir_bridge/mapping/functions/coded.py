@@ -45,10 +45,10 @@ def source_codings(value: Any) -> tuple[list[SourceCoding], str | None]:
         return [(None, value.strip(), None, None)], None
     if isinstance(value, Mapping):
         if value.get("coding"):
-            found = [
+            results = [
                 (c.get("system"), c.get("code"), c.get("display"), c.get("version")) for c in value["coding"]
             ]
-            return found, value.get("text")
+            return results, value.get("text")
         if "code" in value or "display" in value:
             return [
                 (value.get("system"), value.get("code"), value.get("display"), value.get("version"))
@@ -74,7 +74,7 @@ def _resolved(
     table: str | None = None,
 ) -> list[Coding]:
     local = {**ctx.site.schemes, **schemes} if schemes else ctx.site.schemes
-    made = []
+    results = []
     for scheme, code_, display, version in codings:
         if not code_ and not display:
             continue
@@ -94,29 +94,29 @@ def _resolved(
             coding_["code"] = code_
         if display:
             coding_["display"] = display
-        made.append(coding_)
-    return made
+        results.append(coding_)
+    return results
 
 
 def _mapped(
     ctx: Context, codings: Sequence[Coding], targets: tuple[str, ...], accepted: Sequence[str]
 ) -> list[Coding]:
     """Codings of the wanted systems, one each, in the order wanted; a source coding of such a system stands for it."""
-    found: dict[str, Coding] = {}
+    results: dict[str, Coding] = {}
     for coding_ in codings:
         if coding_.get("system") in targets and "code" in coding_:
-            found.setdefault(coding_["system"], coding_)
+            results.setdefault(coding_["system"], coding_)
     for coding_ in codings:
-        missing = tuple(target for target in targets if target not in found)
+        missing = tuple(target for target in targets if target not in results)
         if not missing or "code" not in coding_:
             continue
         for target in ctx.terminology.translate(coding_.get("system"), coding_["code"], missing):
-            if target.equivalence in accepted and target.system not in found:
-                made = Coding(system=target.system, code=target.code)
+            if target.equivalence in accepted and target.system not in results:
+                result = Coding(system=target.system, code=target.code)
                 if target.display:
-                    made["display"] = target.display
-                found[target.system] = made
-    return [found[target] for target in targets if target in found]
+                    result["display"] = target.display
+                results[target.system] = result
+    return [results[target] for target in targets if target in results]
 
 
 def _settle_display(ctx: Context, coding_: Coding) -> None:
@@ -147,19 +147,19 @@ def _make(
     codings, own_text = source_codings(value)
     if display and codings and not codings[0][2]:
         codings[0] = (codings[0][0], codings[0][1], display, codings[0][3])
-    made = _resolved(ctx, codings, system, schemes, table)
-    shown = next((coding_["display"] for coding_ in made if "display" in coding_), None)
-    mapped = _mapped(ctx, made, targets, accepted) if targets else []
+    built = _resolved(ctx, codings, system, schemes, table)
+    shown = next((coding_["display"] for coding_ in built if "display" in coding_), None)
+    mapped = _mapped(ctx, built, targets, accepted) if targets else []
     unmapped = None
     if targets and not mapped:
-        first = next((c for c in made if "code" in c), made[0] if made else Coding())
+        first = next((c for c in built if "code" in c), built[0] if built else Coding())
         unmapped = (first.get("system", ""), first.get("code", ""), first.get("display") or own_text or "")
     wrong = []
-    for coding_ in made:
+    for coding_ in built:
         _settle_display(ctx, coding_)
         problem = keep_valid(ctx, coding_) if unknown == "local" else None
         wrong += [problem] if problem else []
-    kept = mapped + [coding_ for coding_ in made if coding_ not in mapped]
+    kept = mapped + [coding_ for coding_ in built if coding_ not in mapped]
     words = text or own_text or shown
     # A display alone is the text; a further one has no other place than a coding without code.
     coded = [coding_ for coding_ in kept if "code" in coding_ or coding_["display"] != words]
@@ -204,19 +204,19 @@ def _coded(
         unknown,
     )
     if shape is not None:
-        found = ctx.concepts.get(key)
-        if found is not None or key in ctx.concepts:
-            return found
+        entry = ctx.concepts.get(key)
+        if entry is not None or key in ctx.concepts:
+            return entry
     names = ACCEPTED if accepted is None else ((accepted,) if isinstance(accepted, str) else accepted)
-    made = _make(ctx, value, _wanted(wanted), system, text, display, names, schemes, table, unknown)
+    coded = _make(ctx, value, _wanted(wanted), system, text, display, names, schemes, table, unknown)
     if shape is not None:
         if len(ctx.concepts) >= _CACHE:
             ctx.concepts.clear()
-        ctx.concepts[key] = made
-    return made
+        ctx.concepts[key] = coded
+    return coded
 
 
-def _told(unmapped: tuple[str, str, str]) -> str:
+def _describe(unmapped: tuple[str, str, str]) -> str:
     system, code_, _ = unmapped
     return f"{system or 'no system'}|{code_}" if code_ else f"a text without code ({system or 'no system'})"
 
@@ -257,27 +257,27 @@ def concept(
     if x is None or x is CLEARED or x == "":
         return x if x is CLEARED else None
     if x.__class__ is list or x.__class__ is tuple:
-        made = [
+        concepts = [
             concept(
                 ctx, item, to, system=system, text=text, display=display, else_=else_,
                 equivalence=equivalence, schemes=schemes, table=table, default=default, unknown=unknown,
             )
             for item in x
         ]  # fmt: skip
-        return [item for item in made if item] or None
-    found = _coded(ctx, x, to, system, text, display, equivalence, schemes, table, unknown)
-    if found is None:
+        return [item for item in concepts if item] or None
+    result = _coded(ctx, x, to, system, text, display, equivalence, schemes, table, unknown)
+    if result is None:
         return None
-    for problem in found.wrong:
+    for problem in result.wrong:
         ctx.flag("FB-MAP-212", problem)
-    if found.unmapped is None:
-        return found.concept
-    ctx.unmapped[found.unmapped] += 1
+    if result.unmapped is None:
+        return result.concept
+    ctx.unmapped[result.unmapped] += 1
     if default is not None:
-        return _with_default(ctx, found, to, default)
+        return _with_default(ctx, result, to, default)
     if else_ == "keep":
-        return found.concept
-    return _without_target(ctx, found, to, else_)
+        return result.concept
+    return _without_target(ctx, result, to, else_)
 
 
 def _with_default(ctx: Context, found: _Coded, to: Any, default: str) -> CodeableConcept:
@@ -292,21 +292,22 @@ def _with_default(ctx: Context, found: _Coded, to: Any, default: str) -> Codeabl
     if known is not None and known.display:
         coding_["display"] = known.display
     ctx.flag(
-        "FB-MAP-201", f"{_told(found.unmapped)} has no mapping to {wanted[0]}; the default {default} is given"
+        "FB-MAP-201",
+        f"{_describe(found.unmapped)} has no mapping to {wanted[0]}; the default {default} is given",
     )
     return CodeableConcept({**found.concept, "coding": [coding_, *found.concept.get("coding", ())]})
 
 
 def _without_target(ctx: Context, found: _Coded, to: Any, otherwise: str) -> CodeableConcept | None:
     assert found.unmapped is not None
-    told = f"{_told(found.unmapped)} has no mapping to {' or '.join(_wanted(to))}"
+    message = f"{_describe(found.unmapped)} has no mapping to {' or '.join(_wanted(to))}"
     if otherwise == "keep+flag":
-        ctx.flag("FB-MAP-201", f"{told}; the source's code is kept")
+        ctx.flag("FB-MAP-201", f"{message}; the source's code is kept")
         return found.concept
     if otherwise == "drop":
-        ctx.flag("FB-MAP-205", f"{told}; it was left out")
+        ctx.flag("FB-MAP-205", f"{message}; it was left out")
         return None
-    raise Reject(Issue("error", "FB-MAP-203", told))
+    raise Reject(Issue("error", "FB-MAP-203", message))
 
 
 @builtin("coding", returns="Coding", context=True, reads=("coding",))
@@ -323,7 +324,7 @@ def coding(
     unknown: str = "keep",
 ) -> Any:
     """The first coding that `concept` with the same arguments would give; None for text without code."""
-    made = concept(
+    result = concept(
         ctx,
         x,
         to,
@@ -334,12 +335,14 @@ def coding(
         schemes=schemes,
         unknown=unknown,
     )
-    if not made:
-        return made
-    if made.__class__ is list:
-        firsts = (next((found for found in item.get("coding", ()) if "code" in found), None) for item in made)
-        return [found for found in firsts if found] or None
-    return next((found for found in made.get("coding", ()) if "code" in found), None)
+    if not result:
+        return result
+    if result.__class__ is list:
+        firsts = (
+            next((first for first in item.get("coding", ()) if "code" in first), None) for item in result
+        )
+        return [first for first in firsts if first] or None
+    return next((first for first in result.get("coding", ()) if "code" in first), None)
 
 
 @builtin("code", returns="code")
@@ -350,7 +353,7 @@ def code(x: Any) -> Any:
     if x.__class__ is list:
         return [item for item in map(code, x) if item] or None
     codings, _ = source_codings(x)
-    return next((Code(found.strip()) for _, found, _, _ in codings if found and found.strip()), None)
+    return next((Code(result.strip()) for _, result, _, _ in codings if result and result.strip()), None)
 
 
 @builtin("translate", returns="code", context=True)
@@ -382,11 +385,11 @@ def translate(ctx: Context, x: Any, concept_map: str, *, else_: str = "reject") 
             f'no ConceptMap "{concept_map}" is loaded; correct its name or add its folder under terminology:'
         )
         raise Reject(Issue("error", "FB-MAP-202", message)) from error
-    found = next((t for t in targets if t.equivalence not in ("unmatched", "disjoint") and t.code), None)
-    if found is not None:
-        made = Code(found.code)
-        ctx.concepts[key] = made
-        return made
+    match = next((t for t in targets if t.equivalence not in ("unmatched", "disjoint") and t.code), None)
+    if match is not None:
+        built = Code(match.code)
+        ctx.concepts[key] = built
+        return built
     ctx.unmapped[(concept_map, wanted, "")] += 1
     otherwise, _, flagged = else_.partition("+")
     if otherwise == "reject":

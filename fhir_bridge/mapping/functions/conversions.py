@@ -62,11 +62,11 @@ def in_unit(
     if value is None:
         return _kept(ctx, x, unit, else_)
     extensions = [*x.get("extension", ()), {"url": TRANSLATION, "valueQuantity": _bare(x)}]
-    made = Quantity(extension=extensions, value=value)
+    quantity = Quantity(extension=extensions, value=value)
     if "comparator" in x:
-        made["comparator"] = x["comparator"]
-    made.update(unit=unit, system=UCUM, code=unit)
-    return made
+        quantity["comparator"] = x["comparator"]
+    quantity.update(unit=unit, system=UCUM, code=unit)
+    return quantity
 
 
 def _converted(x: dict[str, Any], unit: str, mass: Decimal | None) -> Decimal | None:
@@ -74,18 +74,18 @@ def _converted(x: dict[str, Any], unit: str, mass: Decimal | None) -> Decimal | 
     if not isinstance(value, Decimal) or x.get("system") != UCUM or not isinstance(code, str):
         return None
     try:
-        found = ucum.convert(value, code, unit)
+        result = ucum.convert(value, code, unit)
     except ValueError:
         if mass is None:
             return None
         try:
-            found = molar_masses.convert_by_mass(value, code, unit, mass)
+            result = molar_masses.convert_by_mass(value, code, unit, mass)
         except ValueError:
             return None
-    if not found:
+    if not result:
         return Decimal(0)
     digits = max(len(value.as_tuple().digits), _FEWEST_DIGITS)
-    rounded = found.quantize(Decimal(1).scaleb(found.adjusted() - digits + 1), ROUND_HALF_EVEN, _WIDE)
+    rounded = result.quantize(Decimal(1).scaleb(result.adjusted() - digits + 1), ROUND_HALF_EVEN, _WIDE)
     return Decimal(f"{rounded:f}")  # no exponent: FHIR's decimals are read more easily without
 
 
@@ -105,12 +105,12 @@ def _bare(x: dict[str, Any]) -> dict[str, Any]:
 
 
 def _kept(ctx: Context, x: dict[str, Any], unit: str, otherwise: str) -> Any:
-    told = f"a quantity in {x.get('code') or x.get('unit') or 'no unit'} can't be told in {unit}"
+    message = f"a quantity in {x.get('code') or x.get('unit') or 'no unit'} can't be told in {unit}"
     if otherwise == "reject":
-        raise Reject(Issue("error", "FB-MAP-203", told))
+        raise Reject(Issue("error", "FB-MAP-203", message))
     if otherwise == "drop":
-        ctx.flag("FB-MAP-205", f"{told}; it was left out")
+        ctx.flag("FB-MAP-205", f"{message}; it was left out")
         return None
     if otherwise == "keep+flag":
-        ctx.flag("FB-MAP-206", f"{told}; it is kept as it is")
+        ctx.flag("FB-MAP-206", f"{message}; it is kept as it is")
     return x

@@ -37,29 +37,29 @@ def one(ctx: Context, x: Any, *, else_: str = "flag") -> Any:
         x: a list or a value.
         else_: several different values: `flag` (none is taken, reported), `first`, `reject` the output.
     """
-    found = distinct(x)
-    if not found:
+    result = distinct(x)
+    if not result:
         return x if x is CLEARED else None
-    if len(found) == 1 or else_ == "first":
-        return found[0]
+    if len(result) == 1 or else_ == "first":
+        return result[0]
     if else_ == "reject":
-        raise Reject(Issue("error", "FB-MAP-103", f"{len(found)} different values where one is expected"))
-    ctx.flag("FB-MAP-112", f"{len(found)} different values where one is expected; none was taken")
+        raise Reject(Issue("error", "FB-MAP-103", f"{len(result)} different values where one is expected"))
+    ctx.flag("FB-MAP-112", f"{len(result)} different values where one is expected; none was taken")
     return None
 
 
 @builtin("first", repeats=False, reads=("first",))
 def first(x: Any) -> Any:
     """The first value of a list."""
-    found = items_of(x)
-    return found[0] if found else None
+    result = items_of(x)
+    return result[0] if result else None
 
 
 @builtin("last", repeats=False, reads=("last",))
 def last(x: Any) -> Any:
     """The last value of a list."""
-    found = items_of(x)
-    return found[-1] if found else None
+    result = items_of(x)
+    return result[-1] if result else None
 
 
 @builtin("count", returns="integer", repeats=False, reads=("none",))

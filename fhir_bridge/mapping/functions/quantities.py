@@ -39,10 +39,10 @@ def number(ctx: Context, text: str) -> tuple[str | None, Decimal, str] | None:
         if _POINT.match(text):
             return None  # 1.234 in a source with decimal commas: one, or a thousand?
         text = text.replace(ctx.decimal_mark, ".")
-    found = _NUMBER.fullmatch(text)
-    if found is None:
+    match = _NUMBER.fullmatch(text)
+    if match is None:
         return None
-    sign, digits, rest = found.groups()
+    sign, digits, rest = match.groups()
     if rest[:1].isdigit() or rest[:1] in (".", ","):
         return None
     try:
@@ -56,17 +56,17 @@ def unit_code(ctx: Context, text: str) -> tuple[str, str] | None:
     """UCUM code and printable unit of a unit text, or None where neither the map nor UCUM knows it."""
     if text in ctx.units:
         return ctx.units[text]  # type: ignore[no-any-return]
-    found: tuple[str, str] | None = None
+    results: tuple[str, str] | None = None
     for target in ctx.terminology.translate(None, text, (UCUM,)):
         if target.equivalence in ("equal", "equivalent"):
-            found = (target.code, text)
+            results = (target.code, text)
             break
-    if found is None and ctx.terminology.lookup(UCUM, text) is not None:
-        found = (text, text)
+    if results is None and ctx.terminology.lookup(UCUM, text) is not None:
+        results = (text, text)
     if len(ctx.units) > 10_000:
         ctx.units.clear()
-    ctx.units[text] = found
-    return found
+    ctx.units[text] = results
+    return results
 
 
 def _unit(ctx: Context, unit: Any, system: str, otherwise: str) -> dict[str, str] | None:
@@ -83,11 +83,11 @@ def _unit(ctx: Context, unit: Any, system: str, otherwise: str) -> dict[str, str
             return known_unit  # type: ignore[no-any-return]
     if coded is not None or not isinstance(unit, str):
         codings, text = source_codings(unit)
-        found = next((item for item in codings if item[1] or item[2]), None)
-        if found is None:
+        match = next((item for item in codings if item[1] or item[2]), None)
+        if match is None:
             return {"unit": text} if text else {}
-        scheme = system_uri(found[0], ctx.site.schemes, ctx.source) or system
-        code, display = found[1], found[2] or text
+        scheme = system_uri(match[0], ctx.site.schemes, ctx.source) or system
+        code, display = match[1], match[2] or text
         if scheme != UCUM and scheme.startswith("urn:fhir-bridge:scheme:"):
             scheme = UCUM  # a local designator: its codes may still be unit texts that the map knows
     else:
@@ -98,19 +98,19 @@ def _unit(ctx: Context, unit: Any, system: str, otherwise: str) -> dict[str, str
     if known is None and display:
         known = unit_code(ctx, display)
     if known is not None:
-        made = {"unit": display or known[1], "system": UCUM, "code": known[0]}
+        results = {"unit": display or known[1], "system": UCUM, "code": known[0]}
         if key is not None:
-            ctx.units[key] = made
-        return made
+            ctx.units[key] = results
+        return results
     ctx.unmapped[("unit", code or "", display or "")] += 1
-    told = f'the unit "{code or display}" is not known in UCUM'
+    message = f'the unit "{code or display}" is not known in UCUM'
     if otherwise == "reject":
-        raise Reject(Issue("error", "FB-MAP-203", told))
+        raise Reject(Issue("error", "FB-MAP-203", message))
     if otherwise == "drop":
-        ctx.flag("FB-MAP-205", f"{told}; the quantity was left out")
+        ctx.flag("FB-MAP-205", f"{message}; the quantity was left out")
         return None
     if otherwise == "keep+flag":
-        ctx.flag("FB-MAP-206", f"{told}; its text is kept")
+        ctx.flag("FB-MAP-206", f"{message}; its text is kept")
     return {"unit": display or code or ""}
 
 
@@ -139,17 +139,17 @@ def quantity(
     if value is None or value is CLEARED or value == "":
         return value if value is CLEARED else None
     if value.__class__ is list:
-        made = [quantity(ctx, item, unit, comparator, system=system, else_=else_) for item in value]
-        return [item for item in made if item] or None
+        quantities = [quantity(ctx, item, unit, comparator, system=system, else_=else_) for item in value]
+        return [item for item in quantities if item] or None
     result = Quantity()
     if isinstance(value, str):
         if value.isspace():
             return None
-        found = number(ctx, value)
-        if found is None:
+        outcome = number(ctx, value)
+        if outcome is None:
             ctx.flag("FB-MAP-207", "a quantity's value is no number; the element was left out")
             return None
-        sign, digits, rest = found
+        sign, digits, rest = outcome
         if rest and unit is None and rest not in _FLAGS and unit_code(ctx, rest) is not None:
             unit = rest
         elif rest:
@@ -189,9 +189,9 @@ def decimal(ctx: Context, x: Any) -> Any:
     if isinstance(x, float):
         return Decimal(repr(x))
     if isinstance(x, str):
-        found = number(ctx, x)
-        if found is not None and found[0] is None and not found[2]:
-            return found[1]
+        result = number(ctx, x)
+        if result is not None and result[0] is None and not result[2]:
+            return result[1]
     ctx.flag("FB-MAP-207", "a value is no number; it was left out")
     return None
 
@@ -201,13 +201,13 @@ def integer(ctx: Context, x: Any) -> Any:
     """A whole number; one with a fraction is refused, flagged."""
     if x.__class__ is list:
         return [item for item in (integer(ctx, i) for i in x) if item is not None] or None
-    found = x if isinstance(x, int) and not isinstance(x, bool) else decimal(ctx, x)
-    if found is None or found is CLEARED or isinstance(found, int):
-        return found
-    if found != found.to_integral_value():
+    result = x if isinstance(x, int) and not isinstance(x, bool) else decimal(ctx, x)
+    if result is None or result is CLEARED or isinstance(result, int):
+        return result
+    if result != result.to_integral_value():
         ctx.flag("FB-MAP-207", "a value is no whole number; it was left out")
         return None
-    return int(found)
+    return int(result)
 
 
 @builtin("boolean", returns="boolean", context=True)

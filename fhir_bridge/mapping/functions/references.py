@@ -42,9 +42,9 @@ def key_part(x: Any) -> str | None:
             raise ValueError(f"a part of a key has {len(kept)} values; choose one")
         return key_part(kept[0]) if kept else None
     for name in ("value", "text"):
-        found = getattr(x, name, None)
-        if isinstance(found, str):
-            return found.strip() or None
+        result = getattr(x, name, None)
+        if isinstance(result, str):
+            return result.strip() or None
     if not has_own_text(x):
         raise ValueError(f"{type(x).__name__} can't be a part of a key; take a component of it")
     return str(x).strip() or None
@@ -61,15 +61,15 @@ def reference(resource_type: str, identity: Any) -> Any:
 def keyed(ctx: Context, resource_type: str, rule: str, *parts: Any) -> Any:
     """A Reference to what a rule makes in another record, by the same key; null where a part of the key is."""
     key = (resource_type, rule, *map(key_part, parts))
-    found = ctx.keyed.get(key)
-    if found is None:
+    entry = ctx.keyed.get(key)
+    if entry is None:
         if not all(key):
             return None
-        found = f"{resource_type}/{ctx.key.id(*key)}"
+        entry = f"{resource_type}/{ctx.key.id(*key)}"
         if len(ctx.keyed) >= _CACHE:
             ctx.keyed.clear()
-        ctx.keyed[key] = found
-    return Reference(reference=found)
+        ctx.keyed[key] = entry
+    return Reference(reference=entry)
 
 
 @builtin("identifier", returns="Identifier", context=True, reads=("identifier",))
@@ -89,20 +89,20 @@ def identifier(ctx: Context, system: Any, value: Any = None, type: Any = None, u
     text = key_part(value)
     if not text:
         return None
-    made = Identifier()
+    built = Identifier()
     if use:
-        made["use"] = use
+        built["use"] = use
     if isinstance(type, str) and type:
-        made["type"] = CodeableConcept(coding=[Coding(system=_IDENTIFIER_TYPES, code=type)])
+        built["type"] = CodeableConcept(coding=[Coding(system=_IDENTIFIER_TYPES, code=type)])
     elif isinstance(type, dict) and type:
-        made["type"] = type
-    made["system"] = ctx.identity.assigned(system or None, adapter=ctx.adapter, source=ctx.source)
-    made["value"] = text
-    if (valid := getattr(source, "period", None)) and (found := period(ctx, *valid)):
-        made["period"] = found
+        built["type"] = type
+    built["system"] = ctx.identity.assigned(system or None, adapter=ctx.adapter, source=ctx.source)
+    built["value"] = text
+    if (valid := getattr(source, "period", None)) and (result := period(ctx, *valid)):
+        built["period"] = result
     if assigner := getattr(source, "assigner", None):
-        made["assigner"] = Reference(display=assigner)
-    return made
+        built["assigner"] = Reference(display=assigner)
+    return built
 
 
 def _chosen(ctx: Context, identifiers: list[Any]) -> Any:
@@ -131,8 +131,8 @@ def patient(ctx: Context, authority: Any, *value: Any, fallback: Any = None) -> 
         fallback: what tells the patient apart within the source where there is no identifier (a study's UID).
     """
     if not value:
-        found = [item for item in items_of(authority) if key_part(item)]
-        item = (_chosen(ctx, found) if len(found) > 1 else found[0]) if found else None
+        items = [item for item in items_of(authority) if key_part(item)]
+        item = (_chosen(ctx, items) if len(items) > 1 else items[0]) if items else None
         authority, text = getattr(item, "authority", None), key_part(item)
     else:
         text = key_part(value[0])
@@ -158,8 +158,8 @@ def id_of(x: Any, resource_type: str) -> str:
     """
     kept = items_of(x)
     if len(kept) == 1 and isinstance(kept[0], dict):
-        kind, _, found = str(kept[0].get("reference", "")).partition("/")
-        if kind == resource_type and found:
-            return found
-    said = "no reference" if not kept else f"no single reference to a {resource_type}"
-    raise Reject(Issue("error", "FB-MAP-105", f"the key gave {said}"))
+        kind, _, result = str(kept[0].get("reference", "")).partition("/")
+        if kind == resource_type and result:
+            return result
+    problem = "no reference" if not kept else f"no single reference to a {resource_type}"
+    raise Reject(Issue("error", "FB-MAP-105", f"the key gave {problem}"))

@@ -75,17 +75,17 @@ def system_uri(scheme: str | None, local: Mapping[str, str], source: str = "") -
     """
     if not scheme:
         return None
-    found = local.get(scheme)
-    if found:
-        return found
+    entry = local.get(scheme)
+    if entry:
+        return entry
     if ":" in scheme:
         return scheme
     if _OID.fullmatch(scheme):
         return _OIDS.get(scheme, f"urn:oid:{scheme}")
     upper = scheme.upper()
-    found = _SCHEMES.get(upper)
-    if found:
-        return found
+    entry = _SCHEMES.get(upper)
+    if entry:
+        return entry
     table = _HL7_TABLE.fullmatch(upper)
     if table:
         return f"http://terminology.hl7.org/CodeSystem/v2-{table.group(1)}"

@@ -73,12 +73,12 @@ def _layout(layout: str) -> re.Pattern[str]:
         ValueError: a letter that means nothing, or a format without year.
     """
     pattern = ""
-    for found in _FIELD.finditer(layout):
-        word = found.group()
+    for result in _FIELD.finditer(layout):
+        word = result.group()
         if word in _FIELDS:
             pattern += _FIELDS[word]
-        elif found.group(1) is not None:
-            pattern += re.escape(found.group(1))
+        elif result.group(1) is not None:
+            pattern += re.escape(result.group(1))
         elif word.isalpha() and word != "T":
             raise ValueError(f'"{word}" in the date format "{layout}" is none of {", ".join(_FIELDS)}')
         else:
@@ -100,19 +100,19 @@ def parse(text: str, layout: str | None = None) -> Parts | None:
     text = text.strip()
     parts = None
     if layout:
-        found = _layout(layout).fullmatch(text)
-        if found is not None:
-            got = found.groupdict()
+        match = _layout(layout).fullmatch(text)
+        if match is not None:
+            got = match.groupdict()
             year = got.get("y") or _century(got["yy"])
             parts = Parts(
                 year, _two(got.get("mo")), _two(got.get("d")), _two(got.get("h")), got.get("mi"), got.get("s"),
                 got.get("f"), got.get("z"),
             )  # fmt: skip
     if parts is None:
-        found = _ISO.fullmatch(text) or _COMPACT.fullmatch(text)
-        if found is None:
+        match = _ISO.fullmatch(text) or _COMPACT.fullmatch(text)
+        if match is None:
             return None
-        parts = Parts(*found.groups())
+        parts = Parts(*match.groups())
     try:
         calendar.date(int(parts.year), int(parts.month or 1), int(parts.day or 1))
     except ValueError:
@@ -221,10 +221,10 @@ def datetime(ctx: Context, x: Any, zone: Any = None, format: str | None = None) 
                 "a local time falls in the hour that a clock change doubles or skips; only its date is kept",
             )
             return DateTime(parts.date)
-    made = DateTime(f"{parts.year}-{parts.month}-{parts.day}T{_clock(parts)}{offset}")
+    time = DateTime(f"{parts.year}-{parts.month}-{parts.day}T{_clock(parts)}{offset}")
     if plain:  # only what was not flagged: a flag is told each time
-        _remember(ctx.times, (str(x), zone or ctx.zone), made)
-    return made
+        _remember(ctx.times, (str(x), zone or ctx.zone), time)
+    return time
 
 
 @builtin("date", returns="date", context=True, reads=("time",))
@@ -247,13 +247,13 @@ def instant(ctx: Context, x: Any, zone: Any = None, format: str | None = None) -
     """An instant; a value without time or without a known zone is left out, flagged."""
     if x.__class__ is list:
         return [item for item in (instant(ctx, i, zone, format) for i in x) if item] or None
-    made = x if x.__class__ is Instant else datetime(ctx, x, zone, format)
-    if not made:
-        return made
-    if len(made) <= 10:
+    result = x if x.__class__ is Instant else datetime(ctx, x, zone, format)
+    if not result:
+        return result
+    if len(result) <= 10:
         ctx.flag("FB-MAP-208", "an instant needs a time and its zone; the element was left out")
         return None
-    return Instant(made)
+    return Instant(result)
 
 
 @builtin("time_of_day", returns="time", context=True, reads=("time",))
@@ -264,9 +264,9 @@ def time_of_day(ctx: Context, x: Any) -> Any:
     if x.__class__ is list:
         return [item for item in (time_of_day(ctx, i) for i in x) if item] or None
     text = str(x).strip()
-    found = re.fullmatch(r"([01]\d|2[0-3]):?([0-5]\d)(?::?([0-5]\d)(\.\d+)?)?", text)
-    if found:
-        hour, minute, second, fraction = found.groups()
+    match = re.fullmatch(r"([01]\d|2[0-3]):?([0-5]\d)(?::?([0-5]\d)(\.\d+)?)?", text)
+    if match:
+        hour, minute, second, fraction = match.groups()
         return Time(f"{hour}:{minute}:{second or '00'}{fraction or ''}")
     parts = _parsed(ctx, text, None)
     if parts is None or parts.minute is None:
@@ -277,13 +277,13 @@ def time_of_day(ctx: Context, x: Any) -> Any:
 @builtin("period", returns="Period", context=True, repeats=False, reads=("time", "time"))
 def period(ctx: Context, start: Any, end: Any = None) -> Any:
     """A Period; null where both ends are."""
-    made = Period()
+    result = Period()
     first, last = datetime(ctx, start), datetime(ctx, end)
     if first:
-        made["start"] = first
+        result["start"] = first
     if last:
-        made["end"] = last
-    return made or None
+        result["end"] = last
+    return result or None
 
 
 def _remember(cache: dict[Any, Any], key: Any, value: Any) -> None:
@@ -301,21 +301,21 @@ def business_time(ctx: Context, x: Any) -> BusinessTime:
         known: BusinessTime | None = ctx.business_times.get((x, ctx.zone))
         if known is not None:
             return known
-    made = _business_time(ctx, x)
-    if text and made[1] is not None:
-        _remember(ctx.business_times, (str(x), ctx.zone), made)
-    return made
+    result = _business_time(ctx, x)
+    if text and result[1] is not None:
+        _remember(ctx.business_times, (str(x), ctx.zone), result)
+    return result
 
 
 def _business_time(ctx: Context, x: Any) -> BusinessTime:
     if x.__class__ is list:
-        found = [item for item in x if item]
-        return business_time(ctx, found[0]) if len(found) == 1 else (None, None)
+        items = [item for item in x if item]
+        return business_time(ctx, items[0]) if len(items) == 1 else (None, None)
     text = x if isinstance(x, str) else _moment_text(x)
     parts = parse(text, ctx.date_format) if text else None
     if parts is None:
-        told = "the business time is no date or time that exists; the record's own is used"
-        ctx.flag("FB-MAP-208", told, "warning")
+        message = "the business time is no date or time that exists; the record's own is used"
+        ctx.flag("FB-MAP-208", message, "warning")
         return None, None
     if parts.minute is None:
         day = calendar.datetime(int(parts.year), int(parts.month or 1), int(parts.day or 1))

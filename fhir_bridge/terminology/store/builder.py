@@ -243,8 +243,8 @@ class _System:
             return
         position = self.position
         joined = (
-            "CROSS JOIN concept c ON c.sys = x.sys AND c.key = x.key "
-            f"CROSS JOIN place{position} p ON p.seq = c.seq"
+            "CROSS JOIN concept c ON c.sys = x.sys AND c.key = x.key"
+            f" CROSS JOIN place{position} p ON p.seq = c.seq"
         )
         designations = _Grouped(
             self.staging.rows(

@@ -12,9 +12,9 @@ from scripts.agreement.mutants import (
     terminology,
     text,
 )
-from scripts.agreement.mutants.kinds import KINDS, Mutant, draw, mutate
+from scripts.agreement.mutants.registry import MUTATORS, Mutant, draw, mutate
 
-__all__ = ["KINDS", "Mutant", "draw", "mutate"]
+__all__ = ["MUTATORS", "Mutant", "draw", "mutate"]
 
 _REGISTERED = (
     bundles,

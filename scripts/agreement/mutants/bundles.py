@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from scripts.agreement.mutants.kinds import Draft, kind
+from scripts.agreement.mutants.registry import Draft, mutator
 
 
 def _entries(draft: Draft) -> list[dict[str, Any]]:
@@ -13,7 +13,7 @@ def _entries(draft: Draft) -> list[dict[str, Any]]:
     return [e for e in draft.resource.get("entry", []) if isinstance(e, dict)]
 
 
-@kind("bundle/full-url")
+@mutator("bundle/full-url")
 def full_url(draft: Draft) -> str | None:
     """fullUrl wrong, relative, versioned, missing, twice."""
     entry = draft.pick(_entries(draft))
@@ -36,7 +36,7 @@ def full_url(draft: Draft) -> str | None:
     return f"a fullUrl is {value!r}"
 
 
-@kind("bundle/duplicate-entry")
+@mutator("bundle/duplicate-entry")
 def duplicate_entry(draft: Draft) -> str | None:
     """An entry once more."""
     entry = draft.pick(_entries(draft))
@@ -46,20 +46,20 @@ def duplicate_entry(draft: Draft) -> str | None:
     return "an entry stands twice"
 
 
-@kind("bundle/entry-part")
+@mutator("bundle/entry-part")
 def entry_part(draft: Draft) -> str | None:
     """A part of an entry removed: resource, request, response, search."""
-    found = draft.pick(
+    pick = draft.pick(
         [(e, k) for e in _entries(draft) for k in ("resource", "request", "response", "search") if k in e]
     )
-    if found is None:
+    if pick is None:
         return None
-    entry, name = found
+    entry, name = pick
     del entry[name]
     return f"an entry loses its {name}"
 
 
-@kind("bundle/entry-part-added")
+@mutator("bundle/entry-part-added")
 def entry_part_added(draft: Draft) -> str | None:
     """A part of an entry that its Bundle's type may not have."""
     entry = draft.pick(_entries(draft))
@@ -77,7 +77,7 @@ def entry_part_added(draft: Draft) -> str | None:
     return f"an entry gets {name}"
 
 
-@kind("bundle/type")
+@mutator("bundle/type")
 def bundle_type(draft: Draft) -> str | None:
     """Another type of Bundle around the same entries."""
     if draft.resource.get("resourceType") != "Bundle":
@@ -97,7 +97,7 @@ def bundle_type(draft: Draft) -> str | None:
     return f"type is {value}"
 
 
-@kind("bundle/head")
+@mutator("bundle/head")
 def head(draft: Draft) -> str | None:
     """Total, timestamp, identifier, links."""
     if draft.resource.get("resourceType") != "Bundle":
@@ -120,7 +120,7 @@ def head(draft: Draft) -> str | None:
     return what
 
 
-@kind("bundle/reference")
+@mutator("bundle/reference")
 def reference(draft: Draft) -> str | None:
     """A reference inside a Bundle to something that isn't in it."""
     if draft.resource.get("resourceType") != "Bundle":
@@ -142,7 +142,7 @@ def reference(draft: Draft) -> str | None:
     return f"{spot.path} is {text}"
 
 
-@kind("bundle/inner-id")
+@mutator("bundle/inner-id")
 def inner_id(draft: Draft) -> str | None:
     """The id of an entry's resource changed or removed, against its fullUrl."""
     entry = draft.pick([e for e in _entries(draft) if isinstance(e.get("resource"), dict)])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from fhir_bridge.fhir import definitions
-from scripts.agreement.mutants.kinds import Draft, kind
+from scripts.agreement.mutants.registry import Draft, mutator
 from scripts.agreement.mutants.walk import Node
 
 
@@ -26,7 +26,7 @@ def _add(draft: Draft, extension: Any, name: str = "extension") -> str | None:
     return f"{node.path}.{name} gets {extension}"
 
 
-@kind("extension/unknown")
+@mutator("extension/unknown")
 def unknown(draft: Draft) -> str | None:
     """An extension that nobody defines here."""
     url = draft.random.choice(
@@ -46,7 +46,7 @@ def unknown(draft: Draft) -> str | None:
     )
 
 
-@kind("extension/shape")
+@mutator("extension/shape")
 def shape(draft: Draft) -> str | None:
     """An extension without url, without content, with value and parts, with two values or an unknown value type."""
     url = "https://hospital.org/fhir/StructureDefinition/x"
@@ -74,7 +74,7 @@ def shape(draft: Draft) -> str | None:
     )
 
 
-@kind("extension/known-anywhere")
+@mutator("extension/known-anywhere")
 def known_anywhere(draft: Draft) -> str | None:
     """A known extension at any place: right where its context allows that."""
     url = draft.random.choice(KNOWN)
@@ -89,17 +89,17 @@ def known_anywhere(draft: Draft) -> str | None:
     return _add(draft, {"url": url, "value" + code[0].upper() + code[1:]: value}, name)
 
 
-@kind("extension/known-in-place")
+@mutator("extension/known-in-place")
 def known_in_place(draft: Draft) -> str | None:
     """A known extension where its context allows it, with a right or a wrong value."""
     choices: list[tuple[Node, str]] = []
     for node in _hosts(draft):
         if node.element_id in CONTEXTS:
             choices += [(node, url) for url in CONTEXTS[node.element_id]]
-    found = draft.pick(choices)
-    if found is None:
+    pick = draft.pick(choices)
+    if pick is None:
         return None
-    node, url = found
+    node, url = pick
     definition = definitions.extension(url)
     assert definition is not None
     wrong = draft.random.random() < 0.5
@@ -112,7 +112,7 @@ def known_in_place(draft: Draft) -> str | None:
     return f"{node.path}.extension gets {extension}"
 
 
-@kind("extension/present-broken")
+@mutator("extension/present-broken")
 def present_broken(draft: Draft) -> str | None:
     """An extension of the resource with its value's type, its parts or its url changed."""
     node = draft.pick([n for n in draft.nodes("Extension") if "url" in n.value])
@@ -187,12 +187,12 @@ VALUES: dict[str, Any] = {
 
 
 def _contexts() -> dict[str, list[str]]:
-    found: dict[str, list[str]] = {}
+    results: dict[str, list[str]] = {}
     for url in KNOWN:
         definition = definitions.extension(url)
         for _, expression in definition.contexts if definition and definition.value_types else ():
-            found.setdefault(expression, []).append(url)
-    return found
+            results.setdefault(expression, []).append(url)
+    return results
 
 
 CONTEXTS = _contexts()

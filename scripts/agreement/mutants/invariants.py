@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from fhir_bridge.fhir import definitions
 from fhir_bridge.fhir.definitions import Constraint, Element
-from scripts.agreement.mutants.kinds import Draft, kind
+from scripts.agreement.mutants.registry import Draft, mutator
 from scripts.agreement.mutants.samples import object_of, value_of
 from scripts.agreement.mutants.walk import Node
 
@@ -29,11 +29,11 @@ def _ruled(draft: Draft) -> Iterator[tuple[Node, Constraint]]:
 
 def _pick(draft: Draft) -> tuple[Node, Constraint] | None:
     """A rule drawn first, so that a rule of a rare element is as likely as one of a frequent one."""
-    found: dict[str, list[tuple[Node, Constraint]]] = {}
+    constraints: dict[str, list[tuple[Node, Constraint]]] = {}
     for node, constraint in _ruled(draft):
-        found.setdefault(constraint.key, []).append((node, constraint))
-    key = draft.pick(sorted(found))
-    return draft.pick(found[key]) if key is not None else None
+        constraints.setdefault(constraint.key, []).append((node, constraint))
+    key = draft.pick(sorted(constraints))
+    return draft.pick(constraints[key]) if key is not None else None
 
 
 def _named(node: Node, constraint: Constraint) -> list[Element]:
@@ -41,13 +41,13 @@ def _named(node: Node, constraint: Constraint) -> list[Element]:
     return [e for e in node.children if e.name.removesuffix("[x]") in names]
 
 
-@kind("invariant/removed")
+@mutator("invariant/removed")
 def removed(draft: Draft) -> str | None:
     """An element that the rule names is removed."""
-    found = _pick(draft)
-    if found is None:
+    pick = _pick(draft)
+    if pick is None:
         return None
-    node, constraint = found
+    node, constraint = pick
     element = draft.pick([e for e in _named(node, constraint) if node.has(e)])
     if element is None:
         return None
@@ -57,13 +57,13 @@ def removed(draft: Draft) -> str | None:
     return f"{constraint.key}: {node.path}.{element.name} removed"
 
 
-@kind("invariant/added")
+@mutator("invariant/added")
 def added(draft: Draft) -> str | None:
     """An element that the rule names is added."""
-    found = _pick(draft)
-    if found is None:
+    pick = _pick(draft)
+    if pick is None:
         return None
-    node, constraint = found
+    node, constraint = pick
     element = draft.pick([e for e in _named(node, constraint) if not node.has(e)])
     if element is None:
         return None
@@ -76,13 +76,13 @@ def added(draft: Draft) -> str | None:
     return f"{constraint.key}: {node.path}.{name} added"
 
 
-@kind("invariant/changed")
+@mutator("invariant/changed")
 def changed(draft: Draft) -> str | None:
     """A value that the rule names, directly or one step below, gets another value of its type."""
-    found = _pick(draft)
-    if found is None:
+    pick = _pick(draft)
+    if pick is None:
         return None
-    node, constraint = found
+    node, constraint = pick
     names = set(_NAME.findall(constraint.expression))
     choices = [
         s
@@ -110,7 +110,7 @@ def changed(draft: Draft) -> str | None:
     return f"{constraint.key}: {spot.path} changed"
 
 
-@kind("invariant/period")
+@mutator("invariant/period")
 def period(draft: Draft) -> str | None:
     """A period whose parts are in order, out of order, or of different precision."""
     node = draft.pick(draft.nodes("Period"))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from scripts.agreement.mutants.kinds import Draft, kind
+from scripts.agreement.mutants.registry import Draft, mutator
 
 XHTML = 'xmlns="http://www.w3.org/1999/xhtml"'
 
@@ -71,7 +71,7 @@ DIVS = (
 )
 
 
-@kind("narrative/div")
+@mutator("narrative/div")
 def div(draft: Draft) -> str | None:
     """Another content of a div."""
     spot = draft.pick(draft.spots("xhtml"))
@@ -82,7 +82,7 @@ def div(draft: Draft) -> str | None:
     return f"{spot.path} is {text!r}"
 
 
-@kind("narrative/parts")
+@mutator("narrative/parts")
 def parts(draft: Draft) -> str | None:
     """The status or the div missing or odd."""
     node = draft.pick(draft.nodes("Narrative"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
-from scripts.agreement.mutants.kinds import Draft, kind
+from scripts.agreement.mutants.registry import Draft, mutator
 
 VALUES: dict[str, tuple[Any, ...]] = {
     "date": (
@@ -84,47 +84,47 @@ VALUES: dict[str, tuple[Any, ...]] = {
 
 
 def _register(code: str) -> None:
-    @kind(f"primitive/{code}")
-    def mutator(draft: Draft) -> str | None:
-        found = draft.pick([s for s in draft.spots(code) if s.name != "resourceType"])
-        if found is None:
+    @mutator(f"primitive/{code}")
+    def mutate_primitive(draft: Draft) -> str | None:
+        pick = draft.pick([s for s in draft.spots(code) if s.name != "resourceType"])
+        if pick is None:
             return None
         value = draft.random.choice(VALUES[code])
-        found.put(value)
-        return f"{found.path} is {value!r}"
+        pick.put(value)
+        return f"{pick.path} is {value!r}"
 
 
 for _code in VALUES:
     _register(_code)
 
 
-@kind("primitive/logical-id")
+@mutator("primitive/logical-id")
 def logical_id(draft: Draft) -> str | None:
     """A resource's id in and out of form."""
     draft.resource["id"] = value = draft.random.choice(VALUES["id"])
     return f"id is {value!r}"
 
 
-@kind("primitive/white-space")
+@mutator("primitive/white-space")
 def white_space(draft: Draft) -> str | None:
     """A string value with white space around it or instead of it."""
-    found = draft.pick([s for s in draft.spots() if isinstance(s.value, str) and s.code != "xhtml"])
-    if found is None:
+    pick = draft.pick([s for s in draft.spots() if isinstance(s.value, str) and s.code != "xhtml"])
+    if pick is None:
         return None
-    value = draft.random.choice([" " + found.value, found.value + " ", found.value + "\n", "", " ", "\t"])
-    found.put(value)
-    return f"{found.path} ({found.code}) is {value[:40]!r}"
+    value = draft.random.choice([" " + pick.value, pick.value + " ", pick.value + "\n", "", " ", "\t"])
+    pick.put(value)
+    return f"{pick.path} ({pick.code}) is {value[:40]!r}"
 
 
-@kind("primitive/extension-shape")
+@mutator("primitive/extension-shape")
 def extension_shape(draft: Draft) -> str | None:
     """`_name` beside a primitive, rightly and wrongly built (R4 json.html#primitive)."""
     absent = {"url": "http://hl7.org/fhir/StructureDefinition/data-absent-reason", "valueCode": "unknown"}
-    found = draft.pick([s for s in draft.spots() if not isinstance(s.value, dict) and s.code != "xhtml"])
-    if found is None:
+    pick = draft.pick([s for s in draft.spots() if not isinstance(s.value, dict) and s.code != "xhtml"])
+    if pick is None:
         return None
-    owner, shadow = found.owner.value, "_" + found.name
-    if found.index is None:
+    owner, shadow = pick.owner.value, "_" + pick.name
+    if pick.index is None:
         content: Any = draft.random.choice(
             [
                 {"extension": [absent]},
@@ -140,10 +140,10 @@ def extension_shape(draft: Draft) -> str | None:
         )
         owner[shadow] = content
         if draft.random.random() < 0.4:
-            del owner[found.name]
-            return f"{found.path} replaced by {shadow} {content!r}"
-        return f"{found.owner.path}.{shadow} is {content!r}"
-    size = len(owner[found.name])
+            del owner[pick.name]
+            return f"{pick.path} replaced by {shadow} {content!r}"
+        return f"{pick.owner.path}.{shadow} is {content!r}"
+    size = len(owner[pick.name])
     content = draft.random.choice(
         [
             [None] * size,
@@ -157,6 +157,6 @@ def extension_shape(draft: Draft) -> str | None:
     )
     owner[shadow] = content
     if draft.random.random() < 0.3:
-        owner[found.name] = [None] * size
-        return f"{found.owner.path}.{shadow} is {content!r}, values null"
-    return f"{found.owner.path}.{shadow} is {content!r}"
+        owner[pick.name] = [None] * size
+        return f"{pick.owner.path}.{shadow} is {content!r}, values null"
+    return f"{pick.owner.path}.{shadow} is {content!r}"

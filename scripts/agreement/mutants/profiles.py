@@ -9,7 +9,7 @@ from typing import Any
 
 from fhir_bridge.fhir import definitions
 from fhir_bridge.fhir.definitions import Element, Profile
-from scripts.agreement.mutants.kinds import Draft, kind
+from scripts.agreement.mutants.registry import Draft, mutator
 from scripts.agreement.mutants.samples import value_of
 
 
@@ -29,8 +29,8 @@ class Ruled:
 
 def _profiles(resource: dict[str, Any]) -> list[Profile]:
     urls = resource.get("meta", {}).get("profile", []) if isinstance(resource.get("meta"), dict) else []
-    found = [definitions.profile(u) for u in urls if isinstance(u, str)]
-    return [p for p in found if p is not None and p.type == resource.get("resourceType")]
+    profiles = [definitions.profile(u) for u in urls if isinstance(u, str)]
+    return [p for p in profiles if p is not None and p.type == resource.get("resourceType")]
 
 
 def _ruled(draft: Draft) -> Iterator[Ruled]:
@@ -57,60 +57,60 @@ def _of_base(ruled: Ruled) -> Element | None:
     return base.element(ruled.element.path) if base else None
 
 
-@kind("profile/required-deleted")
+@mutator("profile/required-deleted")
 def required_deleted(draft: Draft) -> str | None:
     """An element that the profile requires and R4 does not."""
-    found = draft.pick(
+    pick = draft.pick(
         [
             r
             for r in _ruled(draft)
             if r.element.min and r.names and not r.element.slice_name and not getattr(_of_base(r), "min", 0)
         ]
     )
-    if found is None:
+    if pick is None:
         return None
-    for name in found.names:
-        found.owner.pop(name)
-    return f"{found.profile.name}: {found.element.id} removed"
+    for name in pick.names:
+        pick.owner.pop(name)
+    return f"{pick.profile.name}: {pick.element.id} removed"
 
 
-@kind("profile/too-many")
+@mutator("profile/too-many")
 def too_many(draft: Draft) -> str | None:
     """More items than the profile allows."""
-    found = draft.pick(
+    pick = draft.pick(
         [r for r in _ruled(draft) if r.element.max is not None and r.element.is_list and r.names]
     )
-    if found is None:
+    if pick is None:
         return None
-    items = found.owner[found.names[0]]
+    items = pick.owner[pick.names[0]]
     if not isinstance(items, list) or not items:
         return None
-    items += [copy.deepcopy(draft.random.choice(items)) for _ in range(found.element.max or 1)]
-    return f"{found.profile.name}: {found.element.id} has {len(items)} items"
+    items += [copy.deepcopy(draft.random.choice(items)) for _ in range(pick.element.max or 1)]
+    return f"{pick.profile.name}: {pick.element.id} has {len(items)} items"
 
 
-@kind("profile/forbidden-added")
+@mutator("profile/forbidden-added")
 def forbidden_added(draft: Draft) -> str | None:
     """An element that the profile forbids."""
-    found = draft.pick([r for r in _ruled(draft) if r.element.max == 0 and not r.names and r.element.types])
-    if found is None:
+    pick = draft.pick([r for r in _ruled(draft) if r.element.max == 0 and not r.names and r.element.types])
+    if pick is None:
         return None
-    name, code = draft.random.choice(list(found.element.json_names.items()))
-    value = value_of(found.element, code)
+    name, code = draft.random.choice(list(pick.element.json_names.items()))
+    value = value_of(pick.element, code)
     if value is None:
         return None
-    found.owner[name] = [value] if found.element.is_list else value
-    return f"{found.profile.name}: {found.element.id} added"
+    pick.owner[name] = [value] if pick.element.is_list else value
+    return f"{pick.profile.name}: {pick.element.id} added"
 
 
-@kind("profile/fixed-changed")
+@mutator("profile/fixed-changed")
 def fixed_changed(draft: Draft) -> str | None:
     """A value that the profile fixes, or prescribes by a pattern, is changed."""
-    found = draft.pick([r for r in _ruled(draft) if (r.element.fixed or r.element.pattern) and r.names])
-    if found is None:
+    pick = draft.pick([r for r in _ruled(draft) if (r.element.fixed or r.element.pattern) and r.names])
+    if pick is None:
         return None
-    name = found.names[0]
-    value = found.owner[name]
+    name = pick.names[0]
+    value = pick.owner[name]
     item = value[0] if isinstance(value, list) and value else value
     if isinstance(item, dict):
         target = item["coding"][0] if isinstance(item.get("coding"), list) and item["coding"] else item
@@ -120,61 +120,57 @@ def fixed_changed(draft: Draft) -> str | None:
         target[key] = draft.random.choice(["changed", str(target[key]).upper()])
         target.pop("display", None)
     elif isinstance(value, str):
-        found.owner[name] = value + "x"
+        pick.owner[name] = value + "x"
     else:
         return None
-    return f"{found.profile.name}: {found.element.id} changed"
+    return f"{pick.profile.name}: {pick.element.id} changed"
 
 
-@kind("profile/slice-item-removed")
+@mutator("profile/slice-item-removed")
 def slice_item_removed(draft: Draft) -> str | None:
     """An item of a sliced list removed: wrong where its slice is required."""
-    found = draft.pick(
+    pick = draft.pick(
         [r for r in _ruled(draft) if r.element.slicing and r.names and r.element.name != "extension"]
     )
-    if found is None or not isinstance(found.owner[found.names[0]], list) or not found.owner[found.names[0]]:
+    if pick is None or not isinstance(pick.owner[pick.names[0]], list) or not pick.owner[pick.names[0]]:
         return None
-    items = found.owner[found.names[0]]
+    items = pick.owner[pick.names[0]]
     index = draft.random.randrange(len(items))
     del items[index]
     if not items:
-        del found.owner[found.names[0]]
-    return f"{found.profile.name}: {found.element.id}[{index}] removed"
+        del pick.owner[pick.names[0]]
+    return f"{pick.profile.name}: {pick.element.id}[{index}] removed"
 
 
-@kind("profile/slice-item-repeated")
+@mutator("profile/slice-item-repeated")
 def slice_item_repeated(draft: Draft) -> str | None:
     """An item of a sliced list once more: wrong where its slice takes one."""
-    found = draft.pick([r for r in _ruled(draft) if r.element.slicing and r.names])
-    if found is None or not isinstance(found.owner[found.names[0]], list) or not found.owner[found.names[0]]:
+    pick = draft.pick([r for r in _ruled(draft) if r.element.slicing and r.names])
+    if pick is None or not isinstance(pick.owner[pick.names[0]], list) or not pick.owner[pick.names[0]]:
         return None
-    items = found.owner[found.names[0]]
+    items = pick.owner[pick.names[0]]
     index = draft.random.randrange(len(items))
     items.append(copy.deepcopy(items[index]))
-    return f"{found.profile.name}: {found.element.id}[{index}] repeated"
+    return f"{pick.profile.name}: {pick.element.id}[{index}] repeated"
 
 
-@kind("profile/slice-order")
+@mutator("profile/slice-order")
 def slice_order(draft: Draft) -> str | None:
     """A sliced list turned round."""
-    found = draft.pick([r for r in _ruled(draft) if r.element.slicing and r.names])
-    if (
-        found is None
-        or not isinstance(found.owner[found.names[0]], list)
-        or len(found.owner[found.names[0]]) < 2
-    ):
+    pick = draft.pick([r for r in _ruled(draft) if r.element.slicing and r.names])
+    if pick is None or not isinstance(pick.owner[pick.names[0]], list) or len(pick.owner[pick.names[0]]) < 2:
         return None
-    found.owner[found.names[0]].reverse()
-    return f"{found.profile.name}: {found.element.id} reversed"
+    pick.owner[pick.names[0]].reverse()
+    return f"{pick.profile.name}: {pick.element.id} reversed"
 
 
-@kind("profile/discriminator-changed")
+@mutator("profile/discriminator-changed")
 def discriminator_changed(draft: Draft) -> str | None:
     """The codings inside an item of a sliced list are changed, so that it fits its slice no more."""
-    found = draft.pick([r for r in _ruled(draft) if r.element.slicing and r.names])
-    if found is None:
+    pick = draft.pick([r for r in _ruled(draft) if r.element.slicing and r.names])
+    if pick is None:
         return None
-    items = found.owner[found.names[0]]
+    items = pick.owner[pick.names[0]]
     item = draft.pick(items) if isinstance(items, list) else items
     if not isinstance(item, dict):
         return None
@@ -184,11 +180,11 @@ def discriminator_changed(draft: Draft) -> str | None:
         if isinstance(coding, dict) and "code" in coding:
             coding["system"], coding["code"] = "https://hospital.org/codes", "other"
             coding.pop("display", None)
-            return f"{found.profile.name}: an item of {found.element.id} is coded otherwise"
+            return f"{pick.profile.name}: an item of {pick.element.id} is coded otherwise"
     return None
 
 
-@kind("profile/type-changed")
+@mutator("profile/type-changed")
 def type_changed(draft: Draft) -> str | None:
     """A choice with a type that R4 has and the profile takes away."""
     choices = []
@@ -196,10 +192,10 @@ def type_changed(draft: Draft) -> str | None:
         base = _of_base(r)
         if base is not None and r.element.is_choice and r.names and len(base.types) > len(r.element.types):
             choices.append((r, base))
-    found = draft.pick(choices)
-    if found is None:
+    pick = draft.pick(choices)
+    if pick is None:
         return None
-    ruled, base = found
+    ruled, base = pick
     names = [(n, c) for n, c in base.json_names.items() if n not in ruled.element.json_names]
     name, code = draft.random.choice(names)
     value = value_of(base, code)
@@ -211,7 +207,7 @@ def type_changed(draft: Draft) -> str | None:
     return f"{ruled.profile.name}: {ruled.element.id} is {name}"
 
 
-@kind("profile/claimed")
+@mutator("profile/claimed")
 def claimed(draft: Draft) -> str | None:
     """A profile that the resource claims beside its own: unknown, for another type, or any of its type."""
     kind_ = str(draft.resource.get("resourceType"))

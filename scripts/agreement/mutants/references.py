@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from fhir_bridge.fhir import definitions
-from scripts.agreement.mutants.kinds import Draft, kind
+from scripts.agreement.mutants.registry import Draft, mutator
 from scripts.agreement.mutants.walk import Spot
 
 
@@ -28,7 +28,7 @@ def _forms(draft: Draft) -> list[str]:
     return [*forms, "{}?identifier=https://x.org|1"] if draft.resource.get("type") == "transaction" else forms
 
 
-@kind("reference/wrong-type")
+@mutator("reference/wrong-type")
 def wrong_type(draft: Draft) -> str | None:
     """A reference to a type that the element doesn't allow."""
     spot = draft.pick([s for s in draft.spots("Reference") if _targets(s) and "Resource" not in _targets(s)])
@@ -47,7 +47,7 @@ def wrong_type(draft: Draft) -> str | None:
     return f"{spot.path} is {form.format(name)}"
 
 
-@kind("reference/right-type")
+@mutator("reference/right-type")
 def right_type(draft: Draft) -> str | None:
     """A reference to an allowed type in another of its forms."""
     spot = draft.pick([s for s in draft.spots("Reference") if _targets(s)])
@@ -60,7 +60,7 @@ def right_type(draft: Draft) -> str | None:
     return f"{spot.path} is {form.format(name)}"
 
 
-@kind("reference/malformed")
+@mutator("reference/malformed")
 def malformed(draft: Draft) -> str | None:
     """A reference that has no proper form, or an unusual one."""
     spot = draft.pick(draft.spots("Reference"))
@@ -82,7 +82,7 @@ def malformed(draft: Draft) -> str | None:
     return f"{spot.path}.reference is {text!r}"
 
 
-@kind("reference/dangling-contained")
+@mutator("reference/dangling-contained")
 def dangling_contained(draft: Draft) -> str | None:
     """A reference to a contained resource that isn't there."""
     spot = draft.pick(draft.spots("Reference"))
@@ -92,7 +92,7 @@ def dangling_contained(draft: Draft) -> str | None:
     return f"{spot.path} is #nobody"
 
 
-@kind("reference/type-element")
+@mutator("reference/type-element")
 def type_element(draft: Draft) -> str | None:
     """Reference.type beside or without a reference."""
     spot = draft.pick(draft.spots("Reference"))
@@ -117,7 +117,7 @@ def type_element(draft: Draft) -> str | None:
     return f"{spot.path}.type is {name}"
 
 
-@kind("reference/parts")
+@mutator("reference/parts")
 def parts(draft: Draft) -> str | None:
     """A reference by display, identifier or nothing."""
     spot = draft.pick(draft.spots("Reference"))
@@ -136,7 +136,7 @@ def parts(draft: Draft) -> str | None:
     return f"{spot.path} is {content}"
 
 
-@kind("reference/canonical")
+@mutator("reference/canonical")
 def canonical(draft: Draft) -> str | None:
     """A canonical to a type or form that isn't allowed, or to something unknown."""
     spot = draft.pick(draft.spots("canonical"))
@@ -154,7 +154,7 @@ def canonical(draft: Draft) -> str | None:
     return f"{spot.path} is {text}"
 
 
-@kind("contained/added")
+@mutator("contained/added")
 def contained_added(draft: Draft) -> str | None:
     """A contained resource: referred to or not, with and without an id, with what contained ones mustn't have."""
     root = draft.resource
@@ -201,7 +201,7 @@ def contained_added(draft: Draft) -> str | None:
     return f"contained Organization, {what}"
 
 
-@kind("contained/broken")
+@mutator("contained/broken")
 def contained_broken(draft: Draft) -> str | None:
     """A contained resource loses its id, changes it, or is removed."""
     contained = draft.resource.get("contained")

@@ -65,8 +65,8 @@ _COMPLEX: dict[str, Any] = {
 def value_of(element: Element, code: str, depth: int = 0) -> Any:
     """A valid value of this type for an element; None where none is made so small."""
     if code == "code" and element.binding and element.binding.strength == "required":
-        found = definitions.value_set(element.binding.value_set or "")
-        codes = sorted(c for listed in found.codes.values() for c in listed) if found else []
+        value_set = definitions.value_set(element.binding.value_set or "")
+        codes = sorted(c for listed in value_set.codes.values() for c in listed) if value_set else []
         return codes[0] if codes else None
     if code in _PRIMITIVES:
         return _PRIMITIVES[code]

@@ -6,34 +6,34 @@ from decimal import Decimal
 from typing import Any
 
 from fhir_bridge.fhir import definitions
-from scripts.agreement.mutants.kinds import Draft, kind
+from scripts.agreement.mutants.registry import Draft, mutator
 from scripts.agreement.mutants.samples import object_of, value_of
 
 
-@kind("structure/required-deleted")
+@mutator("structure/required-deleted")
 def required_deleted(draft: Draft) -> str | None:
     """An element with min 1 is removed."""
-    found = draft.pick([(n, e) for n in draft.nodes() for e in n.children if e.min and n.has(e)])
-    if found is None:
+    pick = draft.pick([(n, e) for n in draft.nodes() for e in n.children if e.min and n.has(e)])
+    if pick is None:
         return None
-    node, element = found
+    node, element = pick
     for name in element.json_names:
         node.value.pop(name, None)
         node.value.pop("_" + name, None)
     return f"{node.path}.{element.name} removed"
 
 
-@kind("structure/optional-deleted")
+@mutator("structure/optional-deleted")
 def optional_deleted(draft: Draft) -> str | None:
     """An element that R4 doesn't require is removed: valid, unless a profile or an invariant asks for it."""
-    found = draft.pick([s for s in draft.spots() if not s.element.min])
-    if found is None:
+    pick = draft.pick([s for s in draft.spots() if not s.element.min])
+    if pick is None:
         return None
-    found.drop()
-    return f"{found.path} removed"
+    pick.drop()
+    return f"{pick.path} removed"
 
 
-@kind("structure/element-added")
+@mutator("structure/element-added")
 def element_added(draft: Draft) -> str | None:
     """An element that is absent is added with a plain value: valid, unless a profile or an invariant forbids it."""
     free = [
@@ -56,7 +56,7 @@ def element_added(draft: Draft) -> str | None:
     return None
 
 
-@kind("structure/unknown-element")
+@mutator("structure/unknown-element")
 def unknown_element(draft: Draft) -> str | None:
     """A property that the type doesn't have."""
     node = draft.pick(draft.nodes())
@@ -68,26 +68,26 @@ def unknown_element(draft: Draft) -> str | None:
     return f"{node.path}.{name} added"
 
 
-@kind("structure/misspelt-element")
+@mutator("structure/misspelt-element")
 def misspelt_element(draft: Draft) -> str | None:
     """A property's name with a letter dropped or its case changed."""
-    found = draft.pick([s for s in draft.spots() if len(s.name) > 3])
-    if found is None:
+    pick = draft.pick([s for s in draft.spots() if len(s.name) > 3])
+    if pick is None:
         return None
-    wrong = draft.random.choice([found.name[:-1], found.name + "s", found.name.upper(), found.name.title()])
-    if wrong == found.name:
+    wrong = draft.random.choice([pick.name[:-1], pick.name + "s", pick.name.upper(), pick.name.title()])
+    if wrong == pick.name:
         return None
-    found.owner.value[wrong] = found.owner.value.pop(found.name)
-    return f"{found.path} renamed to {wrong}"
+    pick.owner.value[wrong] = pick.owner.value.pop(pick.name)
+    return f"{pick.path} renamed to {wrong}"
 
 
-@kind("structure/wrong-json-type")
+@mutator("structure/wrong-json-type")
 def wrong_json_type(draft: Draft) -> str | None:
     """A value of another JSON type."""
-    found = draft.pick(draft.spots())
-    if found is None:
+    pick = draft.pick(draft.spots())
+    if pick is None:
         return None
-    value = found.value
+    value = pick.value
     others: list[Any]
     if isinstance(value, dict):
         others = ["text", 1, True, [value]]
@@ -100,119 +100,119 @@ def wrong_json_type(draft: Draft) -> str | None:
     else:
         return None
     other = draft.random.choice(others)
-    found.put(other)
-    return f"{found.path} is {type(other).__name__}"
+    pick.put(other)
+    return f"{pick.path} is {type(other).__name__}"
 
 
-@kind("structure/array-for-single")
+@mutator("structure/array-for-single")
 def array_for_single(draft: Draft) -> str | None:
     """An array where one value is allowed, with one item or with two."""
-    found = draft.pick([s for s in draft.spots() if s.index is None])
-    if found is None:
+    pick = draft.pick([s for s in draft.spots() if s.index is None])
+    if pick is None:
         return None
     times = draft.random.choice([1, 2])
-    found.put([found.value] * times)
-    return f"{found.path} is an array of {times}"
+    pick.put([pick.value] * times)
+    return f"{pick.path} is an array of {times}"
 
 
-@kind("structure/single-for-array")
+@mutator("structure/single-for-array")
 def single_for_array(draft: Draft) -> str | None:
     """One value where an array is asked for."""
-    found = draft.pick([s for s in draft.spots() if s.index is not None and len(s.owner.value[s.name]) == 1])
-    if found is None:
+    pick = draft.pick([s for s in draft.spots() if s.index is not None and len(s.owner.value[s.name]) == 1])
+    if pick is None:
         return None
-    found.owner.value[found.name] = found.value
-    return f"{found.path} is no array"
+    pick.owner.value[pick.name] = pick.value
+    return f"{pick.path} is no array"
 
 
-@kind("structure/repeated")
+@mutator("structure/repeated")
 def repeated(draft: Draft) -> str | None:
     """An item of a list once more: valid, unless something limits the list."""
-    found = draft.pick([s for s in draft.spots() if s.index is not None and s.name != "contained"])
-    if found is None:
+    pick = draft.pick([s for s in draft.spots() if s.index is not None and s.name != "contained"])
+    if pick is None:
         return None
-    found.owner.value[found.name].append(found.value)
-    return f"{found.path} repeated"
+    pick.owner.value[pick.name].append(pick.value)
+    return f"{pick.path} repeated"
 
 
-@kind("structure/reordered")
+@mutator("structure/reordered")
 def reordered(draft: Draft) -> str | None:
     """A list turned round: valid, unless its order means something."""
-    found = draft.pick([s for s in draft.spots() if s.index == 0 and len(s.owner.value[s.name]) > 1])
-    if found is None:
+    pick = draft.pick([s for s in draft.spots() if s.index == 0 and len(s.owner.value[s.name]) > 1])
+    if pick is None:
         return None
-    found.owner.value[found.name].reverse()
-    return f"{found.path.removesuffix('[0]')} reversed"
+    pick.owner.value[pick.name].reverse()
+    return f"{pick.path.removesuffix('[0]')} reversed"
 
 
-@kind("structure/two-of-a-choice")
+@mutator("structure/two-of-a-choice")
 def two_of_a_choice(draft: Draft) -> str | None:
     """A second type of a choice beside the first."""
-    found = draft.pick([s for s in draft.spots() if s.element.is_choice and len(s.element.types) > 1])
-    if found is None:
+    pick = draft.pick([s for s in draft.spots() if s.element.is_choice and len(s.element.types) > 1])
+    if pick is None:
         return None
-    others = [(n, c) for n, c in found.element.json_names.items() if n != found.name]
+    others = [(n, c) for n, c in pick.element.json_names.items() if n != pick.name]
     name, code = draft.random.choice(others)
-    value = value_of(found.element, code)
+    value = value_of(pick.element, code)
     if value is None:
         return None
-    found.owner.value[name] = value
-    return f"{found.owner.path}.{name} added beside {found.name}"
+    pick.owner.value[name] = value
+    return f"{pick.owner.path}.{name} added beside {pick.name}"
 
 
-@kind("structure/other-of-a-choice")
+@mutator("structure/other-of-a-choice")
 def other_of_a_choice(draft: Draft) -> str | None:
     """Another type of a choice instead of the one: valid, unless a profile or an invariant narrows it."""
-    found = draft.pick([s for s in draft.spots() if s.element.is_choice and len(s.element.types) > 1])
-    if found is None:
+    pick = draft.pick([s for s in draft.spots() if s.element.is_choice and len(s.element.types) > 1])
+    if pick is None:
         return None
-    name, code = draft.random.choice([(n, c) for n, c in found.element.json_names.items() if n != found.name])
-    value = value_of(found.element, code)
+    name, code = draft.random.choice([(n, c) for n, c in pick.element.json_names.items() if n != pick.name])
+    value = value_of(pick.element, code)
     if value is None:
         return None
-    found.drop()
-    found.owner.value[name] = value
-    return f"{found.path} replaced by {name}"
+    pick.drop()
+    pick.owner.value[name] = value
+    return f"{pick.path} replaced by {name}"
 
 
-@kind("structure/type-not-of-the-choice")
+@mutator("structure/type-not-of-the-choice")
 def type_not_of_the_choice(draft: Draft) -> str | None:
     """A choice with a type that exists but isn't one of its types."""
-    found = draft.pick([s for s in draft.spots() if s.element.is_choice])
-    if found is None:
+    pick = draft.pick([s for s in draft.spots() if s.element.is_choice])
+    if pick is None:
         return None
     codes = [
         c
         for c in ("Quantity", "string", "Signature", "Address", "time", "oid")
-        if c not in found.element.type_codes
+        if c not in pick.element.type_codes
     ]
     if not codes:
         return None
     code = draft.random.choice(codes)
-    value = value_of(found.element, code)
+    value = value_of(pick.element, code)
     if value is None:
         return None
-    found.drop()
-    name = found.element.name[:-3] + code[0].upper() + code[1:]
-    found.owner.value[name] = value
-    return f"{found.path} replaced by {name}"
+    pick.drop()
+    name = pick.element.name[:-3] + code[0].upper() + code[1:]
+    pick.owner.value[name] = value
+    return f"{pick.path} replaced by {name}"
 
 
-@kind("structure/empty")
+@mutator("structure/empty")
 def empty(draft: Draft) -> str | None:
     """An empty object, array or string, or null."""
-    found = draft.pick(draft.spots())
-    if found is None:
+    pick = draft.pick(draft.spots())
+    if pick is None:
         return None
-    if found.index is not None and draft.random.random() < 0.4:
-        found.owner.value[found.name] = draft.random.choice([[], None])
-        return f"{found.owner.path}.{found.name} is empty"
-    value: Any = draft.random.choice([{}, None] if isinstance(found.value, dict) else ["", None])
-    found.put(value)
-    return f"{found.path} is {value!r}"
+    if pick.index is not None and draft.random.random() < 0.4:
+        pick.owner.value[pick.name] = draft.random.choice([[], None])
+        return f"{pick.owner.path}.{pick.name} is empty"
+    value: Any = draft.random.choice([{}, None] if isinstance(pick.value, dict) else ["", None])
+    pick.put(value)
+    return f"{pick.path} is {value!r}"
 
 
-@kind("structure/resource-type")
+@mutator("structure/resource-type")
 def resource_type(draft: Draft) -> str | None:
     """resourceType missing, unknown, abstract or of another resource."""
     node = draft.pick([n for n in draft.nodes() if n.is_resource])
@@ -232,7 +232,7 @@ def resource_type(draft: Draft) -> str | None:
     return f"{node.path}.resourceType is {node.value['resourceType']}"
 
 
-@kind("structure/meta")
+@mutator("structure/meta")
 def meta(draft: Draft) -> str | None:
     """`meta` with odd but typed content."""
     content: dict[str, Any] = draft.random.choice(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from fhir_bridge.fhir import definitions
-from scripts.agreement.mutants.kinds import Draft, kind
+from scripts.agreement.mutants.registry import Draft, mutator
 from scripts.agreement.mutants.walk import Spot
 
 CODED = ("code", "Coding", "CodeableConcept", "Quantity", "string", "uri")
@@ -39,25 +39,25 @@ def _wrong_code(draft: Draft, *strengths: str) -> str | None:
     return f"{spot.path} has the code {wrong}"
 
 
-@kind("code/required-wrong")
+@mutator("code/required-wrong")
 def required_wrong(draft: Draft) -> str | None:
     """A code out of a required value set."""
     return _wrong_code(draft, "required")
 
 
-@kind("code/extensible-wrong")
+@mutator("code/extensible-wrong")
 def extensible_wrong(draft: Draft) -> str | None:
     """A code that an extensible value set's system doesn't have."""
     return _wrong_code(draft, "extensible")
 
 
-@kind("code/preferred-wrong")
+@mutator("code/preferred-wrong")
 def preferred_wrong(draft: Draft) -> str | None:
     """A code that a preferred or example value set's system doesn't have."""
     return _wrong_code(draft, "preferred", "example")
 
 
-@kind("code/other-system")
+@mutator("code/other-system")
 def other_system(draft: Draft) -> str | None:
     """A coding in a system of its own: wrong where the binding is required."""
     spot = draft.pick(
@@ -74,7 +74,7 @@ def other_system(draft: Draft) -> str | None:
     return f"{spot.path} ({spot.element.binding.strength if spot.element.binding else ''}) has the system {system}"
 
 
-@kind("code/known-elsewhere")
+@mutator("code/known-elsewhere")
 def known_elsewhere(draft: Draft) -> str | None:
     """A right code of another system than the value set's."""
     spot = draft.pick([s for s in _bound(draft, "required", "extensible", "preferred") if _codings(s)])
@@ -95,7 +95,7 @@ def known_elsewhere(draft: Draft) -> str | None:
     return f"{spot.path} ({spot.element.binding.strength if spot.element.binding else ''}) is {system}|{code}"
 
 
-@kind("code/system-missing")
+@mutator("code/system-missing")
 def system_missing(draft: Draft) -> str | None:
     """A coding without its system."""
     spot = draft.pick([s for s in draft.spots("Coding") if "system" in s.value])
@@ -105,7 +105,7 @@ def system_missing(draft: Draft) -> str | None:
     return f"{spot.path}.system removed"
 
 
-@kind("code/code-missing")
+@mutator("code/code-missing")
 def code_missing(draft: Draft) -> str | None:
     """A coding without its code."""
     spot = draft.pick([s for s in draft.spots("Coding") if "code" in s.value])
@@ -116,7 +116,7 @@ def code_missing(draft: Draft) -> str | None:
     return f"{spot.path}.code removed"
 
 
-@kind("code/text-only")
+@mutator("code/text-only")
 def text_only(draft: Draft) -> str | None:
     """A concept of text alone."""
     spot = draft.pick(draft.spots("CodeableConcept"))
@@ -126,7 +126,7 @@ def text_only(draft: Draft) -> str | None:
     return f"{spot.path} is text alone"
 
 
-@kind("code/display")
+@mutator("code/display")
 def display(draft: Draft) -> str | None:
     """A display that isn't the code's."""
     spot = draft.pick([s for s in draft.spots("Coding") if "code" in s.value])
@@ -136,7 +136,7 @@ def display(draft: Draft) -> str | None:
     return f"{spot.path}.display is {spot.value['display']!r}"
 
 
-@kind("code/case")
+@mutator("code/case")
 def case(draft: Draft) -> str | None:
     """A code in the other case."""
     spot = draft.pick([s for s in draft.spots("Coding", "code") if s.code == "code" or "code" in s.value])
@@ -149,7 +149,7 @@ def case(draft: Draft) -> str | None:
     return f"{spot.path} has its case swapped"
 
 
-@kind("code/unit")
+@mutator("code/unit")
 def unit(draft: Draft) -> str | None:
     """A quantity's UCUM code, right and wrong, and its parts."""
     spot = draft.pick(draft.spots("Quantity", "Duration", "Age", "Distance", "Count"))
@@ -194,7 +194,7 @@ LISTS = {
 """Codes of systems that R4 takes over from elsewhere (BCP 13, BCP 47, ISO 4217)."""
 
 
-@kind("code/outer-standards")
+@mutator("code/outer-standards")
 def outer_standards(draft: Draft) -> str | None:
     """Mime types, languages and currencies, right and wrong."""
     spot = draft.pick(
@@ -212,7 +212,7 @@ def outer_standards(draft: Draft) -> str | None:
     return f"{spot.path} is {value!r}"
 
 
-@kind("code/resource-language")
+@mutator("code/resource-language")
 def resource_language(draft: Draft) -> str | None:
     """The resource's language."""
     draft.resource["language"] = value = draft.random.choice(
@@ -221,7 +221,7 @@ def resource_language(draft: Draft) -> str | None:
     return f"language is {value!r}"
 
 
-@kind("code/other-code-of-the-set")
+@mutator("code/other-code-of-the-set")
 def other_code_of_the_set(draft: Draft) -> str | None:
     """Another code of a required value set: valid, unless an invariant depends on it."""
     spot = draft.pick([s for s in _bound(draft, "required") if s.code == "code"])

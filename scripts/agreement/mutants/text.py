@@ -6,21 +6,21 @@ import json
 import re
 
 from fhir_bridge.fhir.serialization import dumps
-from scripts.agreement.mutants.kinds import Draft, kind
+from scripts.agreement.mutants.registry import Draft, mutator
 
 
-@kind("json/duplicate-key")
+@mutator("json/duplicate-key")
 def duplicate_key(draft: Draft) -> str | None:
     """A property twice, with the same or another value."""
-    found = draft.pick([s for s in draft.spots() if isinstance(s.value, str) and s.index is None])
-    if found is None:
+    pick = draft.pick([s for s in draft.spots() if isinstance(s.value, str) and s.index is None])
+    if pick is None:
         return None
-    found.owner.value["x-second"] = draft.random.choice([found.value, "another"])
-    draft.text = dumps(draft.resource).replace(b'"x-second"', json.dumps(found.name).encode())
-    return f"{found.path} stands twice"
+    pick.owner.value["x-second"] = draft.random.choice([pick.value, "another"])
+    draft.text = dumps(draft.resource).replace(b'"x-second"', json.dumps(pick.name).encode())
+    return f"{pick.path} stands twice"
 
 
-@kind("json/malformed")
+@mutator("json/malformed")
 def malformed(draft: Draft) -> str | None:
     """Text that is no JSON, or JSON of something else."""
     text = dumps(draft.resource)
@@ -39,16 +39,16 @@ def malformed(draft: Draft) -> str | None:
     return what
 
 
-@kind("json/number")
+@mutator("json/number")
 def number(draft: Draft) -> str | None:
     """A number in a form that JSON doesn't have, or an unusual one."""
     text = dumps(draft.resource)
-    places = list(re.finditer(rb'(?<=":)-?\d+(\.\d+)?(?=[,}])', text))
-    place = draft.pick(places)
-    if place is None:
+    locations = list(re.finditer(rb'(?<=":)-?\d+(\.\d+)?(?=[,}])', text))
+    location = draft.pick(locations)
+    if location is None:
         return None
     wrong = draft.random.choice(
         [b"NaN", b"Infinity", b"01.5", b".5", b"5.", b"+1", b"0x10", b"1e5", b"1E+2", b"-", b"1_000"]
     )
-    draft.text = text[: place.start()] + wrong + text[place.end() :]
-    return f"{place.group().decode()} is {wrong.decode()}"
+    draft.text = text[: location.start()] + wrong + text[location.end() :]
+    return f"{location.group().decode()} is {wrong.decode()}"

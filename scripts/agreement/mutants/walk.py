@@ -60,8 +60,8 @@ class Spot:
     @property
     def value(self) -> Any:
         """The value that stands here."""
-        found = self.owner.value[self.name]
-        return found if self.index is None else found[self.index]
+        result = self.owner.value[self.name]
+        return result if self.index is None else result[self.index]
 
     @property
     def path(self) -> str:
@@ -113,10 +113,10 @@ def _inside(spot: Spot) -> Node | None:
 
 def _spots(node: Node) -> Iterator[Spot]:
     for name, value in node.value.items():
-        found = node.definition.child(node.element_id, name)
-        if found is None:
+        child = node.definition.child(node.element_id, name)
+        if child is None:
             continue
-        element, code = found
+        element, code = child
         if isinstance(value, list):
             for index in range(len(value)):
                 if value[index] is not None:

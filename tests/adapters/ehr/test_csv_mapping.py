@@ -71,22 +71,22 @@ def test_value_that_is_no_number_keeps_its_text_and_is_not_made_up(
 ) -> None:
     row = f"77;HOSP;L1;TG;Triglyzeride;{value};{unit};;01.03.2026 10:00;;F\n"
     converted = convert("ehr/csv-laboratory", [write("lab.csv", LAB + row)])
-    (found,) = converted.resources
-    assert "valueQuantity" not in found
-    assert found["dataAbsentReason"]["coding"][0]["code"] == "error"
-    assert found["note"] == [{"text": f"{value} {unit}".strip()}]
+    (result,) = converted.resources
+    assert "valueQuantity" not in result
+    assert result["dataAbsentReason"]["coding"][0]["code"] == "error"
+    assert result["note"] == [{"text": f"{value} {unit}".strip()}]
     assert "FB-MAP-207" in converted.codes()
     assert converted.outcomes[0][1] == "partial"
-    assert not [i for i in get_validator().validate(found) if i.severity == "error"]
+    assert not [i for i in get_validator().validate(result) if i.severity == "error"]
 
 
 def test_pressure_that_is_no_number_keeps_its_text_in_the_panel(write: Write) -> None:
     text = VITALS + "F1;77;HOSP;01.03.2026 10:20;n/a;83;72x;37,0;;;\n"
     panel, pulse = None, None
-    for found in convert("ehr/csv-vitals", [write("vitals.csv", text.encode("cp1252"))]).resources:
-        assert not [i for i in get_validator().validate(found) if i.severity == "error"]
-        panel = found if "component" in found else panel
-        pulse = found if found["code"]["text"] == "Puls" else pulse
+    for resource in convert("ehr/csv-vitals", [write("vitals.csv", text.encode("cp1252"))]).resources:
+        assert not [i for i in get_validator().validate(resource) if i.severity == "error"]
+        panel = resource if "component" in resource else panel
+        pulse = resource if resource["code"]["text"] == "Puls" else pulse
     assert panel is not None
     assert pulse is not None
     assert panel["component"][0]["dataAbsentReason"]["text"] == "n/a"

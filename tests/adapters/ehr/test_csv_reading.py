@@ -159,14 +159,14 @@ def test_wrong_options_are_named(write: Write, reading: Reading) -> None:
     (record,) = read(write("t.csv", "a\n1\n"), reading, delimeter=";")
     assert codes(record) == ["FB-CSV-009"]
     assert 'did you mean "delimiter"' in record.issues[0].message
-    for options, said in (
+    for options, text in (
         ({"encoding": "klingon"}, "no encoding"),
         ({"delimiter": ";;"}, "one character"),
         ({"decimal": ",", "group": ","}, "same character"),
         ({"header": "first"}, "whole number"),
         ({"header": -1}, "from 1"),
     ):
-        with pytest.raises(DialectError, match=said):
+        with pytest.raises(DialectError, match=text):
             Dialect.of(options)
 
 
@@ -273,10 +273,10 @@ class TestColumnsThatNoRuleReads:
         ]
 
     def test_but_those_that_the_mapping_ignores(self, write: Write) -> None:
-        found = self.messages(
+        messages = self.messages(
             write("t.csv", self.TABLE), {"PatNr", "Wert"}, ignore=["Ort"], together=["PatNr"]
         )
-        assert [message.split('"')[1] for message in found] == ["Kommentar"]
+        assert [message.split('"')[1] for message in messages] == ["Kommentar"]
 
     def test_none_where_every_column_is_read_or_empty(self, write: Write) -> None:
         context = SimpleNamespace(options={}, site=None, selectors=frozenset({("row", "row.a")}))

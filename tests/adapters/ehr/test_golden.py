@@ -28,9 +28,9 @@ def test_example(folder: Path) -> None:
     converted = convert(f"ehr/{folder.parents[1].name}", sources, Site.load(folder / "site.yaml"))
     expected = [loads_exact(line) for line in (folder / "expected.ndjson").read_bytes().splitlines()]
     assert len(converted.resources) == len(expected)
-    for wanted, made in zip(expected, converted.resources, strict=True):
-        found = difference(wanted, made, ignore_ids=False, precision=True)
-        assert not found, "\n".join(map(str, found))
+    for wanted, built in zip(expected, converted.resources, strict=True):
+        result = difference(wanted, built, ignore_ids=False, precision=True)
+        assert not result, "\n".join(map(str, result))
     for resource in converted.resources:
         errors = [
             issue for issue in get_validator().validate(resource) if issue.severity in ("error", "fatal")

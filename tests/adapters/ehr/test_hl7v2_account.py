@@ -27,11 +27,11 @@ OBX = "OBX|1|NM|1^x^L||5|mg|||||F"
 
 
 def left(converted: Converted) -> list[str]:
-    found = [
+    results = [
         i.message.removesuffix(" is not represented") for i in converted.issues if i.code == "FB-HL7-012"
     ]
-    assert converted.outcomes[0][1] == ("partial" if found else "converted")
-    return [text.removeprefix("the ") for text in found]
+    assert converted.outcomes[0][1] == ("partial" if results else "converted")
+    return [text.removeprefix("the ") for text in results]
 
 
 @pytest.mark.parametrize(
@@ -188,20 +188,20 @@ def test_every_leaf_of_the_examples_changes_the_output_or_is_named(
             .replace("\n", "\r")
         )
         before = shown(converter(text))
-        for place, write, stated in leaves(text):
+        for location, write, stated in leaves(text):
             count += 1
             for other in others(stated):
                 converted = converter(write(other))
                 changed = other != stated and shown(converted) != before
                 if changed or any(
-                    place in i.message
-                    or f"segment {place[:3]}" in i.message
-                    or (place[:3] == "NTE" and "(NTE)" in i.message)
+                    location in i.message
+                    or f"segment {location[:3]}" in i.message
+                    or (location[:3] == "NTE" and "(NTE)" in i.message)
                     for i in converted.issues
                 ):
                     break
             else:
-                silent.append(f"{path.parent.name}: {place} {stated}")
+                silent.append(f"{path.parent.name}: {location} {stated}")
     assert count > 300
     assert len(silent) <= count * 0.03, silent
 

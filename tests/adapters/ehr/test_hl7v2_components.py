@@ -73,12 +73,12 @@ def segment(name: str, fields: dict[int, str]) -> str:
     return "|".join([name, *(fields.get(number, "") for number in range(1, max(fields) + 1))])
 
 
-def message_with(kind: str, place: str, content: str) -> str:
+def message_with(kind: str, location: str, content: str) -> str:
     """A message of a patient, a visit and a result, with a value in one place."""
-    name, number = place.split("-")
+    name, number = location.split("-")
     own = {int(number): content}
     if name in ("OBR", "OBX", "SPM"):
-        value_type = {2: kind} if place == "OBX-5" else {2: "NM"} if place == "OBX-6" else {}
+        value_type = {2: kind} if location == "OBX-5" else {2: "NM"} if location == "OBX-6" else {}
         lines = [
             segment("OBR", OBR | (own if name == "OBR" else {})),
             segment("OBX", OBX | ({**value_type, **own} if name == "OBX" else {})),
@@ -122,10 +122,10 @@ def shown(converted: Converted) -> str:
     return json.dumps(sorted(json.dumps(plain(resource), sort_keys=True) for resource in converted.resources))
 
 
-def named(converted: Converted, place: str) -> bool:
+def named(converted: Converted, location: str) -> bool:
     """Whether an issue names the field, or all of its segment."""
-    name, number = place.split("-")
-    words = re.compile(rf"\b{place}\b|\b{name}\[\*\]\.{number}\b|segment {name}\b")
+    name, number = location.split("-")
+    words = re.compile(rf"\b{location}\b|\b{name}\[\*\]\.{number}\b|segment {name}\b")
     return any(words.search(issue.message) for issue in converted.issues)
 
 
@@ -134,7 +134,7 @@ def exempt(repository: Path) -> dict[str, set[Leaf]]:
     """Components that docs/adapters/hl7v2.md says not to count, by type."""
     text = (repository / "docs/adapters/hl7v2.md").read_text()
     table = text.partition("| type | components |")[2].partition("\n\n")[0]
-    found: dict[str, set[Leaf]] = {}
+    results: dict[str, set[Leaf]] = {}
     for line in table.splitlines()[2:]:
         names, components, _ = (cell.strip() for cell in line.strip("|").split("|"))
         leaves = {
@@ -143,8 +143,8 @@ def exempt(repository: Path) -> dict[str, set[Leaf]]:
             for sub in range(1, 5)
         }
         for name in names.split(", "):
-            found.setdefault(name, set()).update(leaves)
-    return found
+            results.setdefault(name, set()).update(leaves)
+    return results
 
 
 @pytest.mark.parametrize(("kind", "place"), PLACES, ids=[f"{kind} {place}" for kind, place in PLACES])
@@ -204,17 +204,17 @@ def test_a_field_without_first_component_arrives(
     line: str, kind: str, path: tuple[Any, ...], text: str, message: Message
 ) -> None:
     (resource, *_) = message(ADT, segment("PID", PID), line).of(kind)
-    found: Any = resource
+    result: Any = resource
     for part in path:
-        found = found[part]
-    assert found == text
+        result = result[part]
+    assert result == text
 
 
 def test_a_result_without_code_is_the_text_that_it_says(message: Message) -> None:
     lines = [segment("OBR", OBR), "OBX|1|CWE|^Organism||^Staph aureus||||||F"]
-    (found,) = message(ORU, segment("PID", PID), *lines).of("Observation")
-    assert found["code"]["text"] == "Organism"
-    assert found["valueCodeableConcept"] == {"text": "Staph aureus"}
+    (result,) = message(ORU, segment("PID", PID), *lines).of("Observation")
+    assert result["code"]["text"] == "Organism"
+    assert result["valueCodeableConcept"] == {"text": "Staph aureus"}
 
 
 @pytest.mark.parametrize("identifier", ["^^^HOSP^MR", "^^^HOSP&1.2.3&ISO", "^^^^MR"])

@@ -85,7 +85,7 @@ def test_visit_names_people_places_and_what_becomes_of_the_patient(message: Mess
     assert attending["display"] == "Dr Jo Doe"
     assert (attending["identifier"]["value"], referring["identifier"]["value"]) == ("4711", "12")
     assert role["display"] == "Poe"
-    assert [(place["location"]["display"], place["status"]) for place in encounter["location"]] == [
+    assert [(location["location"]["display"], location["status"]) for location in encounter["location"]] == [
         ("W1 2 3 HOSP", "active"),
         ("ER 1", "completed"),
     ]
@@ -127,18 +127,18 @@ def test_results_are_based_on_the_order(message: Message) -> None:
     converted = valid(message(ORU, PID, obr, obx))
     (order,) = converted.of("ServiceRequest")
     (report,) = converted.of("DiagnosticReport")
-    (found,) = converted.of("Observation")
+    (result,) = converted.of("Observation")
     based = [{"reference": f"ServiceRequest/{order['id']}"}]
-    assert report["basedOn"] == found["basedOn"] == based
+    assert report["basedOn"] == result["basedOn"] == based
     assert order["requester"]["identifier"]["system"] == "http://hl7.org/fhir/sid/us-npi"
     assert [i["type"]["coding"][0]["code"] for i in order["identifier"]] == ["PLAC", "FILL"]
     assert (order["status"], order["intent"]) == ("completed", "order")
     assert report["resultsInterpreter"][0]["display"] == "Dr Stan Slide"
-    laboratory, person = found["performer"]
+    laboratory, person = result["performer"]
     assert laboratory["identifier"]["value"] == "1236"
     assert laboratory["identifier"]["system"] == "urn:oid:2.16.840.1.113883.19.4.6"
     assert person["display"] == "Jo Doe"
-    assert found["device"]["identifier"]["value"] == "D1"
+    assert result["device"]["identifier"]["value"] == "D1"
 
 
 def test_order_and_result_tell_of_one_order(message: Message) -> None:
@@ -206,8 +206,8 @@ def test_systolic_and_diastolic_pressure_are_a_panel(message: Message) -> None:
 
 
 def test_pressure_written_as_a_pair_is_parted(message: Message) -> None:
-    (found,) = vital(message, "OBX|1|ST|85354-9^BP^LN||120/80||||||F")
-    assert [int(part["valueQuantity"]["value"]) for part in found["component"]] == [120, 80]
+    (result,) = vital(message, "OBX|1|ST|85354-9^BP^LN||120/80||||||F")
+    assert [int(part["valueQuantity"]["value"]) for part in result["component"]] == [120, 80]
 
 
 @pytest.mark.parametrize(
@@ -224,8 +224,8 @@ def test_pressure_written_as_a_pair_is_parted(message: Message) -> None:
 def test_vital_sign_is_what_its_profile_takes_or_a_note(
     obx: str, value: str | None, unit: str | None, note: str | None, message: Message
 ) -> None:
-    (found,) = vital(message, f"OBX|1|{obx}|||||F")
-    quantity = found.get("valueQuantity", {})
+    (result,) = vital(message, f"OBX|1|{obx}|||||F")
+    quantity = result.get("valueQuantity", {})
     assert (str(quantity["value"]) if quantity else None, quantity.get("code")) == (value, unit)
-    assert ("dataAbsentReason" in found) == (value is None)
-    assert (found["note"][0]["text"] if "note" in found else None) == note
+    assert ("dataAbsentReason" in result) == (value is None)
+    assert (result["note"][0]["text"] if "note" in result else None) == note

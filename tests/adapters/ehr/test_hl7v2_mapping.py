@@ -31,8 +31,8 @@ def source_record(resource: dict[str, Any]) -> dict[str, Any]:
 
 
 def result(message: Message, obx: str, *, obr: str = OBR) -> dict[str, Any]:
-    (found,) = message(ORU, PID, obr, obx).of("Observation")
-    return found
+    (results,) = message(ORU, PID, obr, obx).of("Observation")
+    return results
 
 
 @pytest.mark.parametrize(
@@ -183,11 +183,11 @@ def test_facilities_known_by_an_oid_alone_are_told_apart(message: Message) -> No
     ],
 )
 def test_value_by_its_type(kind: str, value: str, expected: dict[str, Any], message: Message) -> None:
-    found = result(message, f"OBX|1|{kind}|1^x^L||{value}|mmol/L|||||F")
-    (name,) = (key for key in found if key.startswith("value"))
+    outcome = result(message, f"OBX|1|{kind}|1^x^L||{value}|mmol/L|||||F")
+    (name,) = (key for key in outcome if key.startswith("value"))
     assert name == next(iter(expected))
-    if isinstance(found[name], str):
-        assert found[name] == expected[name]
+    if isinstance(outcome[name], str):
+        assert outcome[name] == expected[name]
         return
 
     def holds(part: dict[str, Any], wanted: dict[str, Any]) -> bool:
@@ -200,7 +200,7 @@ def test_value_by_its_type(kind: str, value: str, expected: dict[str, Any], mess
             for key, item in wanted.items()
         )
 
-    assert holds(found[name], expected[name]), found[name]
+    assert holds(outcome[name], expected[name]), outcome[name]
 
 
 def test_digits_of_a_number_are_kept(message: Message) -> None:
@@ -214,14 +214,14 @@ def test_unknown_value_type_is_flagged_and_the_result_kept(message: Message) -> 
 
 
 def test_repeated_numbers_are_components(message: Message) -> None:
-    found = result(message, "OBX|1|NM|8867-4^Heart rate^LN||60~72|/min|||||F")
-    assert [str(part["valueQuantity"]["value"]) for part in found["component"]] == ["60", "72"]
+    outcome = result(message, "OBX|1|NM|8867-4^Heart rate^LN||60~72|/min|||||F")
+    assert [str(part["valueQuantity"]["value"]) for part in outcome["component"]] == ["60", "72"]
 
 
 def test_text_lines_are_one_result(message: Message) -> None:
     lines = [f"OBX|{n}|TX|8251-1^Comment^LN||{text}||||||F" for n, text in enumerate(("one", "", "two"), 1)]
-    (found,) = message(ORU, PID, OBR, *lines).of("Observation")
-    assert found["valueString"] == "one\n\ntwo"
+    (outcome,) = message(ORU, PID, OBR, *lines).of("Observation")
+    assert outcome["valueString"] == "one\n\ntwo"
 
 
 @pytest.mark.parametrize(
@@ -235,10 +235,10 @@ def test_text_lines_are_one_result(message: Message) -> None:
     ],
 )
 def test_reference_range(written: str, low: str | None, high: str | None, message: Message) -> None:
-    (found,) = result(message, f"OBX|1|NM|1^x^L||5|mmol/L|{written}||||F")["referenceRange"]
-    assert found["text"] == written
-    assert (str(found["low"]["value"]) if "low" in found else None) == low
-    assert (str(found["high"]["value"]) if "high" in found else None) == high
+    (outcome,) = result(message, f"OBX|1|NM|1^x^L||5|mmol/L|{written}||||F")["referenceRange"]
+    assert outcome["text"] == written
+    assert (str(outcome["low"]["value"]) if "low" in outcome else None) == low
+    assert (str(outcome["high"]["value"]) if "high" in outcome else None) == high
 
 
 def test_every_version_of_a_result_has_one_id_and_its_own_time(message: Message) -> None:
@@ -301,8 +301,8 @@ def test_message_about_nobody_is_named(pid: str, site: Site | None, message: Mes
     assert converted.outcomes[0][1] == "rejected"
     assert "FB-ID-002" in converted.codes()
     assert not converted.resources
-    (told,) = (issue.message for issue in converted.issues if issue.code == "FB-ID-002")
-    assert "rule" not in told, "the question is one, whichever rule asks it"
+    (details,) = (issue.message for issue in converted.issues if issue.code == "FB-ID-002")
+    assert "rule" not in details, "the question is one, whichever rule asks it"
 
 
 def test_patient_without_identifier_is_known_to_the_source_alone(message: Message) -> None:

@@ -122,10 +122,10 @@ def test_results_without_patient_or_order_are_kept() -> None:
 def test_a_segment_is_a_scope_of_its_own() -> None:
     allergies = "MSH|^~\\&|A\rPID|1||7\rAL1|1|DA|P^Penicillin\rAL1|2|FA|N^Nut\r"
     record = read_message(allergies.encode(), "m#1")
-    found = list(record.scope("AL1"))
-    assert [str(value("AL1-3.2", "AL1", group)) for group in found] == ["Penicillin", "Nut"]
-    assert [value("PID-3", "AL1", group) for group in found] == ["7", "7"]
-    assert found == list(record.scope("AL1")), "the same objects each time"
+    results = list(record.scope("AL1"))
+    assert [str(value("AL1-3.2", "AL1", group)) for group in results] == ["Penicillin", "Nut"]
+    assert [value("PID-3", "AL1", group) for group in results] == ["7", "7"]
+    assert results == list(record.scope("AL1")), "the same objects each time"
     assert "ZPD" in MODEL.scopes
     assert "FOO" not in MODEL.scopes
     assert "OBX" not in MODEL.scopes, "an OBX stands in an observation group"

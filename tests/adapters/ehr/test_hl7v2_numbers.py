@@ -21,13 +21,13 @@ Message = Callable[..., Converted]
 
 
 def one(converted: Converted) -> dict[str, Any]:
-    (found,) = converted.of("Observation")
-    assert not [i for i in get_validator().validate(found) if i.severity in ("error", "fatal")]
-    return found
+    (results,) = converted.of("Observation")
+    assert not [i for i in get_validator().validate(results) if i.severity in ("error", "fatal")]
+    return results
 
 
-def value_of(found: dict[str, Any]) -> tuple[str, Any] | None:
-    return next(((key, item) for key, item in found.items() if key.startswith("value")), None)
+def value_of(results: dict[str, Any]) -> tuple[str, Any] | None:
+    return next(((key, item) for key, item in results.items() if key.startswith("value")), None)
 
 
 @pytest.mark.parametrize(
@@ -69,10 +69,10 @@ def test_a_number_that_cannot_be_read_keeps_its_text_and_says_why_the_value_is_a
     converted = message(
         MSH, PID, OBR, f"OBX|1|{kind}|1^x^L||{value.replace('~', chr(92) + 'R' + chr(92))}|{unit}|||||F"
     )
-    found = one(converted)
-    assert value_of(found) is None
-    assert found["dataAbsentReason"]["coding"][0]["code"] == "error"
-    assert found["note"][0]["text"] == f"{value} {unit}".strip()
+    result = one(converted)
+    assert value_of(result) is None
+    assert result["dataAbsentReason"]["coding"][0]["code"] == "error"
+    assert result["note"][0]["text"] == f"{value} {unit}".strip()
     assert "FB-MAP-207" in converted.codes()
     assert converted.outcomes[0][1] == "partial"
 
@@ -105,19 +105,19 @@ def test_a_number_that_cannot_be_read_keeps_its_text_and_says_why_the_value_is_a
 def test_a_number_that_can_be_read_is_read_right(
     kind: str, value: str, expected: tuple[Any, ...], message: Message
 ) -> None:
-    found = one(message(MSH, PID, OBR, f"OBX|1|{kind}|1^x^L||{value}|mg|||||F"))
-    stated = value_of(found)
+    result = one(message(MSH, PID, OBR, f"OBX|1|{kind}|1^x^L||{value}|mg|||||F"))
+    stated = value_of(result)
     assert stated is not None
-    assert "dataAbsentReason" not in found
-    name, made = stated
+    assert "dataAbsentReason" not in result
+    name, built = stated
     assert name == f"value{expected[0]}"
     if name == "valueQuantity":
-        assert (made.get("comparator"), str(made["value"]), made["code"]) == (*expected[1:], "mg")
+        assert (built.get("comparator"), str(built["value"]), built["code"]) == (*expected[1:], "mg")
     elif name == "valueString":
-        assert made == expected[1]
+        assert built == expected[1]
     else:
         first, second = ("low", "high") if name == "valueRange" else ("numerator", "denominator")
-        assert (str(made[first]["value"]), str(made[second]["value"])) == expected[1:]
+        assert (str(built[first]["value"]), str(built[second]["value"])) == expected[1:]
 
 
 @pytest.mark.parametrize("value", ["<5", ">^90", "5 mg"])
@@ -128,8 +128,8 @@ def test_a_number_that_breaks_its_type_and_is_read_is_reported(value: str, messa
 
 
 def test_an_unreadable_number_among_several_says_so_in_its_place(message: Message) -> None:
-    found = one(message(MSH, PID, OBR, "OBX|1|NM|1^x^L||60~N/A~72|/min|||||F"))
-    first, second, third = found["component"]
+    result = one(message(MSH, PID, OBR, "OBX|1|NM|1^x^L||60~N/A~72|/min|||||F"))
+    first, second, third = result["component"]
     assert [str(part["valueQuantity"]["value"]) for part in (first, third)] == ["60", "72"]
     assert second["dataAbsentReason"]["text"] == "N/A"
     assert "valueQuantity" not in second
@@ -137,9 +137,9 @@ def test_an_unreadable_number_among_several_says_so_in_its_place(message: Messag
 
 def test_a_deleted_or_missing_number_has_no_text(message: Message) -> None:
     for value in ("", '""'):
-        found = one(message(MSH, PID, OBR, f"OBX|1|NM|1^x^L||{value}|mg|||||F"))
-        assert value_of(found) is None
-        assert "note" not in found
+        result = one(message(MSH, PID, OBR, f"OBX|1|NM|1^x^L||{value}|mg|||||F"))
+        assert value_of(result) is None
+        assert "note" not in result
 
 
 @settings(max_examples=120)
@@ -151,22 +151,24 @@ def test_a_deleted_or_missing_number_has_no_text(message: Message) -> None:
 def test_no_value_is_made_up(kind: str, parts: list[str], unit: str, converter: Converter) -> None:
     """What is in the value is in the message, digit for digit; what is not, is in the note."""
     value = "^".join(escape(part, STANDARD) for part in parts)
-    (found,) = converter("\r".join([MSH, PID, OBR, f"OBX|1|{kind}|1^x^L||{value}|{unit}|||||F"])).of(
+    (result,) = converter("\r".join([MSH, PID, OBR, f"OBX|1|{kind}|1^x^L||{value}|{unit}|||||F"])).of(
         "Observation"
     )
-    stated = value_of(found)
+    stated = value_of(result)
     if stated is None:
         if any(part.strip() for part in parts):
-            assert found["dataAbsentReason"]
-            assert found["note"][0]["text"].startswith("^".join(parts).strip())
+            assert result["dataAbsentReason"]
+            assert result["note"][0]["text"].startswith("^".join(parts).strip())
         return
-    name, made = stated
+    name, built = stated
     if name == "valueString":
-        assert [part for part in made if part.isdigit()] == [c for part in parts for c in part if c.isdigit()]
+        assert [part for part in built if part.isdigit()] == [
+            c for part in parts for c in part if c.isdigit()
+        ]
         return
-    numbers = [made] if name == "valueQuantity" else list(made.values())
+    numbers = [built] if name == "valueQuantity" else list(built.values())
     for number in numbers:
-        assert any(_same(part, number["value"]) for part in parts), (value, made)
+        assert any(_same(part, number["value"]) for part in parts), (value, built)
         assert number.get("code", number.get("unit", "")) == unit
 
 

@@ -80,9 +80,9 @@ def test_the_message_sent_later_and_the_greater_number_win() -> None:
         ("20260301120000", "10", "1"),
         ("20260301120001", "1", "1"),
     ]
-    found = [read_message(message(*item), "m#1").sequence.encode() for item in ordered]
-    assert found == sorted(found)
-    assert len(set(found)) == len(found)
+    results = [read_message(message(*item), "m#1").sequence.encode() for item in ordered]
+    assert results == sorted(results)
+    assert len(set(results)) == len(results)
 
 
 def test_an_offset_counts_before_the_zone_of_the_site() -> None:
@@ -97,7 +97,7 @@ def test_an_offset_counts_before_the_zone_of_the_site() -> None:
 def test_a_message_sent_again_has_the_same_key_whatever_ends_its_segments(end: str) -> None:
     raw = message("20260301120000", "1", "1")
     again = raw.replace(b"\r", end.encode()) + end.encode()
-    keys = {read_message(item, place).key for item, place in ((raw, "a.hl7#1"), (again, "b.hl7#7"))}
+    keys = {read_message(item, location).key for item, location in ((raw, "a.hl7#1"), (again, "b.hl7#7"))}
     assert len(keys) == 1
     assert len(keys.pop()) == 32
 
@@ -133,10 +133,10 @@ def test_a_row_has_one_key_whatever_the_order_of_columns_and_the_dialect(
 def test_rows_of_tables_of_two_names_differ_and_a_row_that_cannot_be_parted_has_a_key(
     write: Write, reading: Reading
 ) -> None:
-    one, other = (
+    item, other = (
         next(iter(CsvAdapter().read([write(name, "a\n1\n")], reading()))) for name in ("x.csv", "y.csv")
     )
-    assert one.key != other.key
+    assert item.key != other.key
     (refused,) = CsvAdapter().read([write("z.csv", "a,b\n1\n")], reading())
     assert (refused.outcome, refused.key != "") == ("rejected", True)
 

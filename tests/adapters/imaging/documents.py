@@ -17,14 +17,14 @@ def item(kind: str, relation: str, name: dict[str, str], **values: Any) -> dict[
 
 
 def modifier(name: dict[str, str], value: dict[str, str], *below: dict[str, Any]) -> dict[str, Any]:
-    made = item("CODE", "HAS CONCEPT MOD", name, ConceptCodeSequence=[value])
-    return {**made, "ContentSequence": [*below]} if below else made
+    result = item("CODE", "HAS CONCEPT MOD", name, ConceptCodeSequence=[value])
+    return {**result, "ContentSequence": [*below]} if below else result
 
 
 def number(name: dict[str, str], value: str, *below: dict[str, Any]) -> dict[str, Any]:
     measured = {"NumericValue": value, "MeasurementUnitsCodeSequence": [code("mm", "UCUM", "mm")]}
-    made = item("NUM", "CONTAINS", name, MeasuredValueSequence=[measured])
-    return {**made, "ContentSequence": [*below]} if below else made
+    result = item("NUM", "CONTAINS", name, MeasuredValueSequence=[measured])
+    return {**result, "ContentSequence": [*below]} if below else result
 
 
 def echo_report(**changes: Any) -> dict[int, Raw]:

@@ -27,9 +27,9 @@ _LONG = frozenset("OB OD OF OL OV OW SQ SV UC UN UR UT UV".split())
 
 
 def tag(keyword: str) -> int:
-    found = tag_for_keyword(keyword)
-    assert found is not None, keyword
-    return int(found)
+    result = tag_for_keyword(keyword)
+    assert result is not None, keyword
+    return int(result)
 
 
 def raw(keyword: str, value: Any) -> Raw:

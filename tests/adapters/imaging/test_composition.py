@@ -135,8 +135,8 @@ def splits(count: int) -> st.SearchStrategy[list[list[int]]]:
     ).map(lambda drawn: _cut([*drawn[0], *drawn[1]], sorted(drawn[2])))
 
 
-def _cut(order: Sequence[int], places: Iterable[int]) -> list[list[int]]:
-    bounds = [0, *(place for place in places if place < len(order)), len(order)]
+def _cut(order: Sequence[int], locations: Iterable[int]) -> list[list[int]]:
+    bounds = [0, *(location for location in locations if location < len(order)), len(order)]
     return [list(order[start:end]) for start, end in pairwise(bounds) if end > start]
 
 
@@ -265,11 +265,11 @@ def test_a_plain_image_takes_at_most_two_kilobytes(bundled: Path) -> None:
 @pytest.mark.parametrize("syntax", [IMPLICIT, BIG_ENDIAN])
 def test_the_transfer_syntax_is_no_part_of_the_content(syntax: str, tmp_path: Path) -> None:
     for values in (everything(PixelRepresentation=1, SmallestImagePixelValue=-7), echo_report(), ecg()):
-        (one,), (other,) = (
+        (item,), (other,) = (
             studies([write(tmp_path / "a.dcm", values, each)])[0].parts[:1] for each in (EXPLICIT, syntax)
         )
-        assert ADAPTER.differences(one.content, other.content) == []
-        assert other.content == one.content
+        assert ADAPTER.differences(item.content, other.content) == []
+        assert other.content == item.content
 
 
 def test_content_of_another_version_is_a_clear_error(make: Any) -> None:
@@ -312,9 +312,9 @@ def outcomes(paths: Sequence[Path]) -> list[tuple[str, str, list[str]]]:
 def test_of_two_contents_the_older_stays_and_what_differs_is_reported_without_values(
     make: Any, reverse: bool
 ) -> None:
-    said: dict[str, Any] = {"ContentDate": "20260102", "StudyDescription": "SECRET"}
-    older = make("older.dcm", ContentTime="100000", SeriesDescription="x", **said)
-    newer = make("newer.dcm", ContentTime="110000", **{**said, "StudyDescription": "HIDDEN"})
+    statements: dict[str, Any] = {"ContentDate": "20260102", "StudyDescription": "SECRET"}
+    older = make("older.dcm", ContentTime="100000", SeriesDescription="x", **statements)
+    newer = make("newer.dcm", ContentTime="110000", **{**statements, "StudyDescription": "HIDDEN"})
     paths = [newer, older] if reverse else [older, newer]
     skipped, study = read_studies(paths)
     assert isinstance(study, StudyRecord)
@@ -348,14 +348,14 @@ def test_of_two_contents_of_one_time_the_smaller_hash_stays(make: Any) -> None:
 
 
 def test_a_copy_under_another_name_is_counted_once_and_is_no_second_content(make: Any) -> None:
-    one = make("a.dcm")
-    implicit = one.with_name("b.dcm")
-    dataset = pydicom.dcmread(one)
+    item = make("a.dcm")
+    implicit = item.with_name("b.dcm")
+    dataset = pydicom.dcmread(item)
     dataset.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian
     dataset.save_as(implicit, implicit_vr=True, little_endian=True)
-    copy = one.with_name("c.dcm")
-    copy.write_bytes(one.read_bytes())
-    assert sorted(outcomes([one.parent])) == [
+    copy = item.with_name("c.dcm")
+    copy.write_bytes(item.read_bytes())
+    assert sorted(outcomes([item.parent])) == [
         ("b.dcm", "skipped", ["FB-DCM-009"]),
         ("c.dcm", "skipped", ["FB-DCM-009"]),
         ("study", "read", []),
@@ -363,12 +363,12 @@ def test_a_copy_under_another_name_is_counted_once_and_is_no_second_content(make
 
 
 def test_one_uid_in_two_studies_is_reported_and_stays_in_both(make: Any) -> None:
-    one = make("a.dcm")
+    item = make("a.dcm")
     other = make("b.dcm", StudyInstanceUID="1.2.3.7")
-    for order in ([one, other], [other, one]):
-        found = studies(order)
-        assert [record.records for record in found] == [1, 1]
-        assert [issue.code for record in found for issue in record.issues] == ["FB-DCM-029"]
+    for order in ([item, other], [other, item]):
+        result = studies(order)
+        assert [record.records for record in result] == [1, 1]
+        assert [issue.code for record in result for issue in record.issues] == ["FB-DCM-029"]
 
 
 # Deletion

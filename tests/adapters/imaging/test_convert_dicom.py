@@ -53,8 +53,8 @@ class Run:
         return sum(study["numberOfInstances"] for study in self.lines("ImagingStudy"))
 
     def issue(self, code_: str) -> dict[str, Any]:
-        (found,) = [issue for issue in self.issues if issue["code"] == code_]
-        return found
+        (results,) = [issue for issue in self.issues if issue["code"] == code_]
+        return results
 
 
 def image(number: int, **changes: Any) -> dict[int, Raw]:

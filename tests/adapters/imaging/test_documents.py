@@ -24,15 +24,15 @@ def study_of(path: Path) -> Any:
 
 
 def document(path: Path) -> Document:
-    (found,) = study_of(path).study.documents
-    assert isinstance(found, Document)
-    return found
+    (result,) = study_of(path).study.documents
+    assert isinstance(result, Document)
+    return result
 
 
 def recording(path: Path) -> Recording:
-    (found,) = study_of(path).study.recordings
-    assert isinstance(found, Recording)
-    return found
+    (result,) = study_of(path).study.recordings
+    assert isinstance(result, Recording)
+    return result
 
 
 def numbers(item: Dataset, *, library: bool = False) -> list[str]:
@@ -40,12 +40,12 @@ def numbers(item: Dataset, *, library: bool = False) -> list[str]:
     name = item.get("ConceptNameCodeSequence")
     if name and name[0].get("CodeValue") == "111028":
         return []
-    found = []
+    results = []
     if item.get("ValueType") == "NUM" and item.get("MeasuredValueSequence"):
-        found.append(str(item.MeasuredValueSequence[0].NumericValue))
+        results.append(str(item.MeasuredValueSequence[0].NumericValue))
     for child in item.get("ContentSequence", ()):
-        found += numbers(child)
-    return found
+        results += numbers(child)
+    return results
 
 
 @pytest.mark.shared
@@ -60,16 +60,16 @@ def numbers(item: Dataset, *, library: bool = False) -> list[str]:
 )
 def test_report_values_are_those_that_pydicom_reads(shared: Path, name: str) -> None:
     path = shared / "data" / "dicom" / name
-    found = document(path)
+    result = document(path)
     assert sorted(Decimal(text) for text in numbers(pydicom.dcmread(path))) == sorted(
-        measurement.value for measurement in found.measurements for _ in range(measurement.copies)
+        measurement.value for measurement in result.measurements for _ in range(measurement.copies)
     )
 
 
 @pytest.mark.shared
 def test_a_measurement_inherits_site_and_tracking_from_its_group(shared: Path) -> None:
-    found = document(shared / "data" / "dicom" / "dcmqi" / "sr.dcm")
-    mean = found.measurements[0]
+    result = document(shared / "data" / "dicom" / "dcmqi" / "sr.dcm")
+    mean = result.measurements[0]
     assert mean.code.codings()[0][:2] == ("http://dicom.nema.org/resources/ontology/DCM", "126401")
     assert mean.value == Decimal("6.01529")
     assert mean.unit_code == "g/ml{SUVbw}"
@@ -85,34 +85,34 @@ def test_bundled_report_without_numbers_has_no_measurements(bundled: Path) -> No
 
 
 def item(kind: str, relation: str | None, name: tuple[str, str, str], **values: Any) -> Dataset:
-    made = Dataset()
-    made.ValueType = kind
+    dataset = Dataset()
+    dataset.ValueType = kind
     if relation:
-        made.RelationshipType = relation
-    made.ConceptNameCodeSequence = Sequence([code(*name)])
+        dataset.RelationshipType = relation
+    dataset.ConceptNameCodeSequence = Sequence([code(*name)])
     for keyword, value in values.items():
-        setattr(made, keyword, value)
-    return made
+        setattr(dataset, keyword, value)
+    return dataset
 
 
 def code(value: str, scheme: str, meaning: str) -> Dataset:
-    made = Dataset()
-    made.CodeValue, made.CodingSchemeDesignator, made.CodeMeaning = value, scheme, meaning
-    return made
+    dataset = Dataset()
+    dataset.CodeValue, dataset.CodingSchemeDesignator, dataset.CodeMeaning = value, scheme, meaning
+    return dataset
 
 
 def number(value: str | None, *children: Dataset) -> Dataset:
     measured = Dataset()
     measured.NumericValue = value
     measured.MeasurementUnitsCodeSequence = Sequence([code("mm", "UCUM", "mm")])
-    made = item("NUM", "CONTAINS", ("18154-5", "LN", "Septum"))
-    made.MeasuredValueSequence = Sequence([measured] if value is not None else [])
+    result = item("NUM", "CONTAINS", ("18154-5", "LN", "Septum"))
+    result.MeasuredValueSequence = Sequence([measured] if value is not None else [])
     if value is None:
-        made.NumericValueQualifierCodeSequence = Sequence(
+        result.NumericValueQualifierCodeSequence = Sequence(
             [code("114007", "DCM", "Measurement not attempted")]
         )
-    made.ContentSequence = Sequence(children)
-    return made
+    result.ContentSequence = Sequence(children)
+    return result
 
 
 def report(make: Any, *content: Dataset) -> Document:
@@ -143,24 +143,24 @@ def section(*content: Dataset) -> Dataset:
 
 
 def test_a_value_sent_twice_is_one_measurement(make: Any) -> None:
-    found = report(make, section(site("T-32600", "Left Ventricle"), number("12"), number("12")))
-    assert [(each.value, each.copies) for each in found.measurements] == [(Decimal(12), 2)]
-    assert found.measurements[0].finding_site.value == "87878005"
+    result = report(make, section(site("T-32600", "Left Ventricle"), number("12"), number("12")))
+    assert [(each.value, each.copies) for each in result.measurements] == [(Decimal(12), 2)]
+    assert result.measurements[0].finding_site.value == "87878005"
 
 
 def test_the_same_value_at_two_sites_is_two_measurements(make: Any) -> None:
-    found = report(
+    result = report(
         make,
         section(site("T-32600", "Left Ventricle"), number("12")),
         section(site("T-32300", "Left Atrium"), number("12")),
     )
-    assert [each.finding_site.value for each in found.measurements] == ["87878005", "82471001"]
+    assert [each.finding_site.value for each in result.measurements] == ["87878005", "82471001"]
 
 
 def test_a_value_that_was_not_measured_says_so_and_none_is_made_up(make: Any) -> None:
-    (found,) = report(make, section(number(None))).measurements
-    assert found.value is None
-    assert found.qualifier.text == "Measurement not attempted"
+    (result,) = report(make, section(number(None))).measurements
+    assert result.value is None
+    assert result.qualifier.text == "Measurement not attempted"
 
 
 def test_what_modifies_a_number_counts_for_it_alone(make: Any) -> None:
@@ -234,13 +234,13 @@ def test_leads_have_the_codes_of_the_mdc_nomenclature(bundled: Path) -> None:
 
 def test_intervals_and_statements_are_read_and_points_in_time_are_told(bundled: Path) -> None:
     record = study_of(bundled / "test_files" / "waveform_ecg.dcm")
-    (found,) = record.study.recordings
+    (result,) = record.study.recordings
     measured = {
-        annotation.code.meaning: (annotation.value, annotation.unit_code) for annotation in found.annotations
+        annotation.code.meaning: (annotation.value, annotation.unit_code) for annotation in result.annotations
     }
     assert measured["QRS Duration"] == (Decimal(75), "ms")
     assert measured["QT Interval"] == (Decimal(368), "ms")
-    assert found.conclusion == "RITMO SINUSALE\nECG NORMALE"
+    assert result.conclusion == "RITMO SINUSALE\nECG NORMALE"
     assert [issue.code for issue in record.issues] == ["FB-DCM-017"]
 
 
@@ -292,8 +292,8 @@ def test_a_waveform_cut_short_costs_itself_and_is_told(make: Any) -> None:
 
 @pytest.mark.shared
 def test_a_heart_rate_is_a_vital_sign_in_its_unit(shared: Path) -> None:
-    (found,) = recording(shared / "data" / "dicom" / "ecg" / "test_ecg.dcm").annotations
-    assert (found.code.value, found.value, found.unit_code, found.is_vital_sign) == (
+    (result,) = recording(shared / "data" / "dicom" / "ecg" / "test_ecg.dcm").annotations
+    assert (result.code.value, result.value, result.unit_code, result.is_vital_sign) == (
         "8867-4",
         Decimal(69),
         "/min",

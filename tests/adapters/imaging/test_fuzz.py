@@ -68,7 +68,7 @@ def check_changes(
 ) -> None:
     values = base
     for number, value in inner:
-        nested = [place for place in places(values) if len(place) > 1]
+        nested = [location for location in places(values) if len(location) > 1]
         values = changed(values, nested[number % len(nested)], value) if nested else values
     path = write(folder / "a.dcm", values | {tag(keyword): value for keyword, value in changes.items()})
     (record,) = read_studies([path])
@@ -102,16 +102,16 @@ def check_damage(folder: Path, seed: int, rounds: int) -> None:
     for _ in range(rounds):
         damaged = bytearray(random.choice(wholes)[:40_000])
         for _ in range(random.choice((1, 2, 10))):
-            place = random.randrange(min(len(damaged), 8000))
+            location = random.randrange(min(len(damaged), 8000))
             kind = random.randrange(4)
             if kind == 0:
-                damaged[place] = random.randrange(256)
+                damaged[location] = random.randrange(256)
             elif kind == 1:
-                damaged[place] = random.choice(b"\\\0\x1b^=\xff ")
+                damaged[location] = random.choice(b"\\\0\x1b^=\xff ")
             elif kind == 2:
-                del damaged[place : place + random.choice((1, 2, 8))]
+                del damaged[location : location + random.choice((1, 2, 8))]
             else:
-                damaged[place:place] = damaged[place : place + random.choice((2, 8, 20))]
+                damaged[location:location] = damaged[location : location + random.choice((2, 8, 20))]
         path.write_bytes(damaged)
         check(path)
 

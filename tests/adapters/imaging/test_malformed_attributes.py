@@ -71,10 +71,10 @@ def leaves(converted: Converted) -> set[tuple[str, str]]:
         else:
             yield path, str(value)
 
-    found: set[tuple[str, str]] = set()
+    results: set[tuple[str, str]] = set()
     for resource in converted.resources:
-        found |= set(walk(resource, resource["resourceType"]))
-    return found
+        results |= set(walk(resource, resource["resourceType"]))
+    return results
 
 
 class Checked:
@@ -85,13 +85,13 @@ class Checked:
         self._seen: set[bytes] = set()
 
     def errors(self, converted: Converted) -> list[Issue]:
-        found: list[Issue] = []
+        issues: list[Issue] = []
         for resource in converted.resources:
             content = dumps(resource)
             if content not in self._seen:
                 self._seen.add(content)
-                found += self._validator.validate(resource)
-        return [issue for issue in found if issue.severity in ("error", "fatal")]
+                issues += self._validator.validate(resource)
+        return [issue for issue in issues if issue.severity in ("error", "fatal")]
 
 
 @pytest.fixture(scope="module")
@@ -117,12 +117,12 @@ def test_a_malformed_attribute_costs_at_most_itself_and_is_reported(
     for kind, value in MALFORMED.items():
         write(path, everything() | {tag(keyword): value})
         converted = convert([path], SITE)
-        said = leaves(converted)
+        text = leaves(converted)
         where = (keyword, kind, converted.issues)
         assert converted.outcomes in (["converted"], ["partial"]), where
         (study,) = converted.of("ImagingStudy")
         assert study["numberOfInstances"] == 1, where
-        assert whole & less <= said, (*where, (whole & less) - said)
+        assert whole & less <= text, (*where, (whole & less) - text)
         wrong = checked.errors(converted)
         assert not wrong, (*where, wrong)
         named = [
@@ -132,7 +132,7 @@ def test_a_malformed_attribute_costs_at_most_itself_and_is_reported(
         ]
         unmapped = [issue for issue in converted.issues if issue.code == "FB-MAP-107"]
         several = kind == "only backslashes" and dictionary_VM(tag(keyword)) != "1"
-        if said == less != whole and kind not in NOTHING and not several:
+        if text == less != whole and kind not in NOTHING and not several:
             assert named or (keyword == "PatientSex" and unmapped), where
 
 

@@ -54,8 +54,8 @@ EXPECTED_LOSSES = {
 
 def inner(values: dict[int, Raw]) -> list[tuple[Any, ...]]:
     """What is read beside the header's own attributes: of an image the insides of their sequences."""
-    found = [path for path in places(values) if path[0] not in HEADER]
-    return found or [path for path in places(values) if len(path) > 1]
+    paths = [path for path in places(values) if path[0] not in HEADER]
+    return paths or [path for path in places(values) if len(path) > 1]
 
 
 def kinds_of(number: int, *, every: bool) -> tuple[str, ...]:
@@ -83,27 +83,27 @@ def test_a_malformed_attribute_within_costs_at_most_itself_and_is_reported(
     first = convert([write(path, values)], SITE)
     assert [issue for issue in first.issues if issue.code.startswith("FB-DCM")] == []
     whole = leaves(first)
-    for number, place in enumerate(inner(values)):
-        less = leaves(convert([write(path, changed(values, place, None))], SITE))
-        keyword = keyword_for_tag(place[-1])
+    for number, location in enumerate(inner(values)):
+        less = leaves(convert([write(path, changed(values, location, None))], SITE))
+        keyword = keyword_for_tag(location[-1])
         for kind in kinds_of(number, every=every):
             if keyword in ("CodeValue", "CodingSchemeDesignator") and kind in ANOTHER_CODE:
                 continue
-            write(path, changed(values, place, MALFORMED[kind]))
+            write(path, changed(values, location, MALFORMED[kind]))
             converted = convert([path], SITE)
-            said = leaves(converted)
-            where = ([keyword_for_tag(each) for each in place if each > 99], kind, converted.issues)
+            text = leaves(converted)
+            where = ([keyword_for_tag(each) for each in location if each > 99], kind, converted.issues)
             assert converted.outcomes in (["converted"], ["partial"]), where
             assert len(converted.of("ImagingStudy")) == 1, where
             allowed = EXPECTED_LOSSES.get(keyword, "nothing")
-            missing = {each for each in (whole & less) - said if allowed not in each[0]}
+            missing = {each for each in (whole & less) - text if allowed not in each[0]}
             assert not missing, (*where, missing)
             wrong = checked.errors(converted)
             assert not wrong, (*where, wrong)
             read = (
                 keyword == "WaveformPaddingValue" and kind == "binary number"
             )  # of another VR, but a number
-            if said == less != whole and kind not in NOTHING and not read:
+            if text == less != whole and kind not in NOTHING and not read:
                 named = [issue for issue in converted.issues if keyword in issue.message]
                 lost = keyword in REQUIRED and any(issue.code == "FB-DCM-016" for issue in converted.issues)
                 assert named or lost, where
@@ -118,14 +118,14 @@ def test_a_malformed_rejection_note_deletes_nothing_that_it_does_not_name(
     kept = write(tmp_path / "files" / "kept.dcm", everything(SOPInstanceUID="1.2.3.4.5", InstanceNumber="5"))
     write(tmp_path / "files" / "rejected.dcm", everything())
     note = tmp_path / "files" / "note.dcm"
-    for number, place in enumerate(inner(values)):
+    for number, location in enumerate(inner(values)):
         for kind in kinds_of(number, every=every):
-            write(note, changed(values, place, MALFORMED[kind]))
+            write(note, changed(values, location, MALFORMED[kind]))
             converted = convert([kept.parent], SITE)
             (study,) = converted.of("ImagingStudy")
             uids = {each["uid"] for series in study["series"] for each in series["instance"]}
             assert "1.2.3.4.5" in uids
-            assert uids <= {"1.2.3.4.1", "1.2.3.4.5", "1.2.3.4.99"}, (place, kind)
-            if "1.2.3.4.1" in uids and place[0] != tag("ConceptNameCodeSequence"):
+            assert uids <= {"1.2.3.4.1", "1.2.3.4.5", "1.2.3.4.99"}, (location, kind)
+            if "1.2.3.4.1" in uids and location[0] != tag("ConceptNameCodeSequence"):
                 named = [issue for issue in converted.issues if issue.source == "note.dcm"]
-                assert named or kind in NOTHING, (place, kind, converted.issues)
+                assert named or kind in NOTHING, (location, kind, converted.issues)

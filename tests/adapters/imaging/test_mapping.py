@@ -107,7 +107,7 @@ def test_an_imaging_study_has_what_the_rules_ask(validator: Validator) -> None:
         "http://snomed.info/sct",
         "urn:fhir-bridge:scheme:JFK%20IMAGING%20CENTER:99LOCAL",
     ]
-    made = {f"{resource['resourceType']}/{resource['id']}" for resource in converted.resources}
+    results = {f"{resource['resourceType']}/{resource['id']}" for resource in converted.resources}
     referred = {
         study["referrer"]["reference"],
         study["subject"]["reference"],
@@ -117,7 +117,7 @@ def test_an_imaging_study_has_what_the_rules_ask(validator: Validator) -> None:
         performer["actor"]["reference"] for series in study["series"] for performer in series["performer"]
     }
     referred |= {reader["reference"] for reader in study["interpreter"]}
-    assert referred <= made
+    assert referred <= results
     (endpoint,) = converted.of("Endpoint")
     assert endpoint["address"] == "https://pacs.fhir-bridge.org/dicom-web"
 
@@ -207,10 +207,10 @@ def test_an_ecg_beyond_the_limit_points_to_the_instance(bundled: Path) -> None:
 
 def test_intervals_are_loinc_and_statements_the_conclusion() -> None:
     converted = example("ecg")
-    found = quantities(converted)
-    assert found["8633-0"] == (Decimal(75), "ms")
-    assert found["8634-8"] == (Decimal(368), "ms")
-    assert found["8632-2"] == (Decimal(52), "deg")
+    result = quantities(converted)
+    assert result["8633-0"] == (Decimal(75), "ms")
+    assert result["8634-8"] == (Decimal(368), "ms")
+    assert result["8632-2"] == (Decimal(52), "deg")
     (report,) = converted.of("DiagnosticReport")
     assert report["conclusion"] == "RITMO SINUSALE\nECG NORMALE"
 
@@ -223,8 +223,12 @@ def test_converting_twice_gives_the_same_bytes(bundled: Path) -> None:
 
 
 def test_machines_people_and_endpoints_are_the_same_whatever_study_says_them(make) -> None:
-    said = {"Manufacturer": "Maker", "ManufacturerModelName": "M1", "ReferringPhysicianName": "Refer^Ruth"}
-    first = make("a.dcm", **said)
+    statements = {
+        "Manufacturer": "Maker",
+        "ManufacturerModelName": "M1",
+        "ReferringPhysicianName": "Refer^Ruth",
+    }
+    first = make("a.dcm", **statements)
     second = make(
         "b.dcm",
         folder="later",
@@ -232,15 +236,15 @@ def test_machines_people_and_endpoints_are_the_same_whatever_study_says_them(mak
         SeriesInstanceUID="1.2.3.9",
         SOPInstanceUID="1.2.3.4.2",
         StudyDate="20260303",
-        **said,
+        **statements,
     )
     site = Site(
         demo_key=True, zone="Europe/Rome", parameters={"wado_rs": "https://pacs.fhir-bridge.org/dicom-web"}
     )
-    one, other = convert([first], site), convert([second], site)
+    item, other = convert([first], site), convert([second], site)
     for resource_type in ("Device", "Practitioner", "Endpoint"):
-        assert one.of(resource_type) == other.of(resource_type) != []
-        assert "extension" not in one.of(resource_type)[0]["meta"]
+        assert item.of(resource_type) == other.of(resource_type) != []
+        assert "extension" not in item.of(resource_type)[0]["meta"]
 
 
 def test_a_patient_without_number_has_an_identifier_of_this_source(make) -> None:

@@ -91,9 +91,9 @@ def test_snomed_rt_becomes_snomed_ct_and_unknown_schemes_stay() -> None:
 
 @pytest.mark.parametrize("term", sorted(BODY_PARTS))
 def test_every_defined_body_part_has_a_concept(term: str) -> None:
-    found = body_part(term)
-    assert found is not None
-    assert found.system == "http://snomed.info/sct"
+    result = body_part(term)
+    assert result is not None
+    assert result.system == "http://snomed.info/sct"
 
 
 def test_a_name_keeps_its_three_representations() -> None:

@@ -27,16 +27,16 @@ def outcome(make: Any, *stated: dict[str, Any]) -> str:
             )
             for number, attributes in enumerate(stated)
         ]
-    found = set()
+    results = set()
     for order in permutations(paths):
         records = list(read_studies(order))
         kinds = {(type(record).__name__, record.outcome) for record in records}
         assert sum(record.records for record in records) == len(paths)
         assert len(kinds) == 1
-        found |= kinds
+        results |= kinds
         subjects = [part.subject for path in order for part in next(read_studies([path])).parts]  # type: ignore[union-attr]
         assert DicomAdapter().same_subject(subjects) is (records[0].outcome == "read")
-    ((_, result),) = found
+    ((_, result),) = results
     return result
 
 
@@ -101,9 +101,11 @@ def test_a_number_that_can_not_be_decoded_is_nobodys(tmp_path: Any) -> None:
         uids = {"StudyInstanceUID": f"1.2.3.{number}", "SOPInstanceUID": f"1.2.3.4.{number}"}
         values = everything(SpecificCharacterSet="ISO_IR 192", **uids) | {tag("PatientID"): ("LO", value)}
         write(tmp_path / f"{number}.dcm", values)
-    found = [record.study.patient for record in read_studies([tmp_path]) if isinstance(record, StudyRecord)]
-    assert [patient.value for patient in found] == [None, None]
-    assert len({patient.fallback for patient in found}) == 2
+    patients = [
+        record.study.patient for record in read_studies([tmp_path]) if isinstance(record, StudyRecord)
+    ]
+    assert [patient.value for patient in patients] == [None, None]
+    assert len({patient.fallback for patient in patients}) == 2
 
 
 words = st.sampled_from(["", "a", "b"])
@@ -119,11 +121,11 @@ subjects = st.builds(
 
 @given(st.lists(subjects, max_size=5), st.randoms())
 def test_more_instances_never_make_one_patient_of_two(stated: list[Subject], random: Any) -> None:
-    one = same_subject(stated)
+    item = same_subject(stated)
     shuffled = [*stated, *stated[:2]]
     random.shuffle(shuffled)
-    assert same_subject(shuffled) is one
+    assert same_subject(shuffled) is item
     assert all(Subject.parse(each.text) == each for each in stated)
-    if one:
+    if item:
         assert all(same_subject([first, second]) for first in stated for second in stated)
         assert len({each.value for each in stated if each.value}) < 2

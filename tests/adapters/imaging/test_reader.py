@@ -76,13 +76,13 @@ def test_any_encoding_is_read(bundled: Path, name: str) -> None:
 def test_a_folder_reads_as_studies_with_series_and_instances_counted(bundled: Path) -> None:
     records = list(read_studies([bundled / "test_files" / "dicomdirtests" / "98892003"]))
     assert all(isinstance(record, StudyRecord) for record in records)
-    found = [
+    results = [
         (record.study.number_of_series, record.records)
         for record in records
         if isinstance(record, StudyRecord)
     ]
-    assert sum(count for _, count in found) == 17
-    assert len({record.study.uid for record in records if isinstance(record, StudyRecord)}) == len(found)
+    assert sum(count for _, count in results) == 17
+    assert len({record.study.uid for record in records if isinstance(record, StudyRecord)}) == len(results)
 
 
 @pytest.mark.parametrize(
@@ -156,9 +156,9 @@ def test_every_cut_of_a_file_is_read_or_rejected_but_never_fails(make, tmp_path:
 
 
 def test_two_patients_under_one_study_uid_are_reported_and_not_merged(make) -> None:
-    one = make("a.dcm")
+    item = make("a.dcm")
     make("b.dcm", SOPInstanceUID="1.2.3.4.2", PatientID="P2")
-    records = list(read_studies([one.parent]))
+    records = list(read_studies([item.parent]))
     assert [(record.locator, record.outcome, codes(record)) for record in records] == [
         ("a.dcm", "rejected", ["FB-DCM-008"]),
         ("b.dcm", "rejected", ["FB-DCM-008"]),
@@ -167,24 +167,24 @@ def test_two_patients_under_one_study_uid_are_reported_and_not_merged(make) -> N
 
 
 def test_one_number_of_two_authorities_is_two_patients(make) -> None:
-    one = make("a.dcm", IssuerOfPatientID="HOSP")
+    item = make("a.dcm", IssuerOfPatientID="HOSP")
     make("b.dcm", SOPInstanceUID="1.2.3.4.2", IssuerOfPatientID="LAB")
-    records = list(read_studies([one.parent]))
+    records = list(read_studies([item.parent]))
     assert [(record.outcome, codes(record)) for record in records] == [("rejected", ["FB-DCM-008"])] * 2
 
 
 def test_an_instance_that_names_no_issuer_does_not_make_a_second_patient(make) -> None:
-    one = make("a.dcm")
+    item = make("a.dcm")
     make("b.dcm", SOPInstanceUID="1.2.3.4.2", IssuerOfPatientID="HOSP")
-    (record,) = studies(one.parent)
+    (record,) = studies(item.parent)
     assert record.outcome == "read"
     assert (record.study.patient.value, record.study.patient.authority) == ("P1", ("HOSP",))
 
 
 def test_a_doubled_instance_counts_once(make) -> None:
-    one = make("a.dcm")
+    item = make("a.dcm")
     make("b.dcm")
-    records = list(read_studies([one.parent]))
+    records = list(read_studies([item.parent]))
     assert [(record.outcome, record.records) for record in records] == [("skipped", 1), ("read", 1)]
     assert codes(records[0]) == ["FB-DCM-009"]
 

@@ -53,11 +53,11 @@ def statement(operation: str, terminology: TerminologyService) -> dict[str, Any]
 def parameters(case: Case, *, setup: bool = True) -> dict[str, Any]:
     """The request: its own parameters, with `setup` the set-up resources as `tx-resource`, the profile's parameters."""
     assert case.request is not None
-    asked = read(case.request)
-    given = case.setup if setup else ()
-    brought = [{"name": "tx-resource", "resource": read(path)} for path in given]
+    requested = read(case.request)
+    value = case.setup if setup else ()
+    brought = [{"name": "tx-resource", "resource": read(path)} for path in value]
     profile = read(case.profile).get("parameter", [])
-    return {**asked, "parameter": [*asked["parameter"], *brought, *profile]}
+    return {**requested, "parameter": [*requested["parameter"], *brought, *profile]}
 
 
 def answer(case: Case, terminology: TerminologyService) -> Answer:

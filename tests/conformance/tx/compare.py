@@ -52,9 +52,9 @@ class Rules:
                 wanted = expected[name]
                 if self._forbidden(wanted):
                     return f"{path}.{name}: must not be there"
-                found = self._values(f"{path}.{name}", wanted, value, count_only=name in counted)
-                if found:
-                    return found
+                result = self._values(f"{path}.{name}", wanted, value, count_only=name in counted)
+                if result:
+                    return result
             elif not self.pattern and name not in optional and "*" not in optional:
                 return f"{path}.{name}: not expected"
         for name, value in expected.items():
@@ -83,27 +83,27 @@ class Rules:
         return f"{path}: expected {expected!r}, found {actual!r}"
 
     def _lists(self, path: str, expected: list[Any], actual: list[Any]) -> str | None:
-        wanted = [one for one in expected if not self._forbidden(one)]
+        wanted = [item for item in expected if not self._forbidden(item)]
         if self.pattern:
-            for one in wanted:
-                if not any(self._values(path, one, other) is None for other in actual):
-                    return f"{path}: no entry is like {one!r}"
+            for item in wanted:
+                if not any(self._values(path, item, other) is None for other in actual):
+                    return f"{path}: no entry is like {item!r}"
             return None
-        least = sum(1 for one in wanted if not self._optional(one))
+        least = sum(1 for item in wanted if not self._optional(item))
         if not least <= len(actual) <= len(wanted):
             return f"{path}: {least} to {len(wanted)} entries expected, {len(actual)} found"
         at = 0
-        for index, one in enumerate(wanted):
+        for index, item in enumerate(wanted):
             if at >= len(actual):
                 rest = wanted[index:]
                 if all(self._optional(left) for left in rest):
                     return None
                 return f"{path}: nothing found for entry {index}"
-            found = self._values(f"{path}[{index}]", one, actual[at])
-            if found is None:
+            result = self._values(f"{path}[{index}]", item, actual[at])
+            if result is None:
                 at += 1
-            elif not self._optional(one):
-                return found
+            elif not self._optional(item):
+                return result
         return None if at == len(actual) else f"{path}[{at}]: not expected"
 
     def _text(self, expected: str, actual: str) -> bool:
@@ -137,7 +137,7 @@ class Rules:
     def _all_optional(value: Any) -> bool:
         """Whether a list holds no object that must be there; one of plain values (`location`) may be absent."""
         return isinstance(value, list) and not any(
-            isinstance(one, dict) and "$optional$" not in one for one in value
+            isinstance(item, dict) and "$optional$" not in item for item in value
         )
 
     def _passes(self, mark: str) -> bool:
@@ -151,7 +151,7 @@ class Rules:
 
 
 def _has_all(actual: str, fragments: str) -> bool:
-    return all(one.lower() in actual.lower() for one in fragments.split("|"))
+    return all(item.lower() in actual.lower() for item in fragments.split("|"))
 
 
 def _number(value: Any) -> bool:

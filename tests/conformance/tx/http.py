@@ -68,7 +68,7 @@ class Asker:
         body = parameters(case, setup=not self._written)
         if self._written:
             self._prepare(case)
-            brought = [{"name": "tx-resource", "resource": one} for one in self._refused]
+            brought = [{"name": "tx-resource", "resource": item} for item in self._refused]
             body = {**body, "parameter": [*body["parameter"], *brought]}
         return _answer(self._client.post(path, json=body, headers=headers))
 
@@ -79,10 +79,10 @@ class Asker:
         self._suite = case.suite
         for number, path in enumerate(case.setup):
             resource = read(path)
-            place = f"{resource['resourceType']}/tx-{number}"
-            answer = self._client.put(place, json={**resource, "id": f"tx-{number}"})
+            location = f"{resource['resourceType']}/tx-{number}"
+            answer = self._client.put(location, json={**resource, "id": f"tx-{number}"})
             if answer.is_success:
-                self._stored.append(place)
+                self._stored.append(location)
             elif answer.status_code == 422:
                 self._refused.append(resource)
             else:
@@ -119,11 +119,11 @@ def _as_r5(resource: dict[str, Any]) -> dict[str, Any]:
 
 
 def _element(extension: dict[str, Any]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for one in extension["extension"]:
-        kind = next(key for key in one if key.startswith("value"))
-        found[kind if one["url"] == "value" else one["url"]] = one[kind]
-    return found
+    results: dict[str, Any] = {}
+    for item in extension["extension"]:
+        kind = next(key for key in item if key.startswith("value"))
+        results[kind if item["url"] == "value" else item["url"]] = item[kind]
+    return results
 
 
 @contextmanager
@@ -175,7 +175,7 @@ def main(arguments: list[str]) -> None:
     """Start a database and the server, ask, print counts and differences."""
     from tests.server.conftest import free_port
 
-    root, *only = [one for one in arguments if not one.startswith("--")]
+    root, *only = [argument for argument in arguments if not argument.startswith("--")]
     with tempfile.TemporaryDirectory() as folder:
         database = EmbeddedServer.start(Path(folder) / "pg", settings={"fsync": "off"})
         try:

@@ -44,23 +44,23 @@ KEPT_EXTENSIONS = frozenset(
 
 def normalized(resource: Any) -> Any:
     """A copy, scrubbed and sorted."""
-    made = copy.deepcopy(resource)
-    kind = made.get("resourceType")
+    result = copy.deepcopy(resource)
+    kind = result.get("resourceType")
     if kind == "Parameters":
-        _parameters(made)
+        _parameters(result)
     else:
-        made.pop("text", None)
-        made.pop("meta", None)
-        _scrub(made)
+        result.pop("text", None)
+        result.pop("meta", None)
+        _scrub(result)
         if kind == "ValueSet":
-            _value_set(made)
-    return made
+            _value_set(result)
+    return result
 
 
 def _scrub(node: Any, *, compose: bool = False) -> None:
     if isinstance(node, list):
-        for one in node:
-            _scrub(one, compose=compose)
+        for item in node:
+            _scrub(item, compose=compose)
     elif isinstance(node, dict):
         extensions = node.get("extension")
         if isinstance(extensions, list):
@@ -141,9 +141,9 @@ def _contains(node: dict[str, Any]) -> None:
 
 
 def _by_language(designations: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    if all("language" in one for one in designations):
-        return sorted(designations, key=lambda one: one["language"])
-    return sorted(designations, key=lambda one: one["value"])
+    if all("language" in designation for designation in designations):
+        return sorted(designations, key=lambda designation: designation["language"])
+    return sorted(designations, key=lambda designation: designation["value"])
 
 
 def _extensions(node: dict[str, Any]) -> None:

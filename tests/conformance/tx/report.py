@@ -24,24 +24,24 @@ REASONS = {
 
 def table(results: Iterable[Result], root: Path) -> str:
     """Pass counts by suite, misses by reason, and what was left out."""
-    found = list(results)
+    result = list(results)
     lines = ["| Suite | Passed | Cases |", "|---|--:|--:|"]
-    free = [one for one in found if one.case.content is None]
-    for suite in dict.fromkeys(one.case.suite for one in free):
-        mine = [one for one in free if one.case.suite == suite]
-        lines.append(f"| {suite} | {sum(one.difference is None for one in mine)} | {len(mine)} |")
-    passed = sum(one.difference is None for one in free)
+    free = [item for item in result if item.case.content is None]
+    for suite in dict.fromkeys(item.case.suite for item in free):
+        mine = [item for item in free if item.case.suite == suite]
+        lines.append(f"| {suite} | {sum(item.difference is None for item in mine)} | {len(mine)} |")
+    passed = sum(item.difference is None for item in free)
     lines += [f"| **all** | **{passed}** | **{len(free)}** ({passed / len(free):.1%}) |", ""]
     lines += ["| Missed | Why |", "|---|---|"]
     lines += [
-        f"| {one.case.key} | {REASONS.get(one.case.key, one.difference)} |"
-        for one in free
-        if one.difference is not None
+        f"| {item.case.key} | {REASONS.get(item.case.key, item.difference)} |"
+        for item in free
+        if item.difference is not None
     ]
     lines += ["", "| Left out: needs | Cases | Passed all the same |", "|---|--:|--:|"]
-    needs = Counter(one.case.content for one in found if one.case.content is not None)
+    needs = Counter(item.case.content for item in result if item.case.content is not None)
     lucky = Counter(
-        one.case.content for one in found if one.case.content is not None and one.difference is None
+        item.case.content for item in result if item.case.content is not None and item.difference is None
     )
     for case in cases(root):
         if case.suite in LICENSED and case.applies:
@@ -60,11 +60,11 @@ def written(page: str, results: str) -> str:
 def main(arguments: list[str]) -> None:
     """Print the table, or write it into the page."""
     root = Path(arguments[0])
-    found = table(run(root), root)
+    result = table(run(root), root)
     if "--write" in arguments:
-        PAGE.write_text(written(PAGE.read_text("utf-8"), found), "utf-8")
+        PAGE.write_text(written(PAGE.read_text("utf-8"), result), "utf-8")
     else:
-        print(found)
+        print(result)
 
 
 if __name__ == "__main__":

@@ -25,9 +25,9 @@ class Result:
     actual: Any = None
 
 
-def judge(case: Case, given: Answer) -> Result:
+def judge(case: Case, value: Answer) -> Result:
     """Compare an answer."""
-    status, resource = given
+    status, resource = value
     actual = resource if case.request is None else normalized(resource)
     rules = Rules(FHIR_VERSION, externals=externals(case), pattern=case.request is None)
     differences = [rules.difference(read(path), actual) for path in (case.response, *case.alternatives)]
@@ -75,7 +75,7 @@ def report(results: Iterable[Result], *, show: bool = False) -> None:
 
 def main(arguments: list[str]) -> None:
     """Run it over the Python API."""
-    root, *only = [one for one in arguments if not one.startswith("--")]
+    root, *only = [argument for argument in arguments if not argument.startswith("--")]
     report(run(Path(root), set(only)), show="--show" in arguments)
 
 

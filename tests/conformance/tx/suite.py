@@ -65,10 +65,10 @@ class Case:
             return LICENSED[self.suite]
         if self.suite == OWN_SUITE:
             return OWN_CONTENT
-        asked = "" if self.request is None else self.request.read_text(encoding="utf-8-sig")
-        told = self.response.read_text(encoding="utf-8-sig")
+        requested = "" if self.request is None else self.request.read_text(encoding="utf-8-sig")
+        details = self.response.read_text(encoding="utf-8-sig")
         for url, whose in CONTENT.items():
-            if f'"{url}"' in asked or f'"{url}"' in told or f'"{url}|' in asked:
+            if f'"{url}"' in requested or f'"{url}"' in details or f'"{url}|' in requested:
                 return whose
         return None
 
@@ -122,5 +122,5 @@ def externals(case: Case) -> dict[str, str] | None:
     """The texts that stand for `$external:n$` in the expected answer of a case."""
     root = next(folder for folder in case.response.parents if (folder / "test-cases.json").is_file())
     texts = read(root / "messages-tx.fhir.org.json")
-    found: dict[str, str] | None = texts.get(str(case.response.relative_to(root)))
-    return found
+    text: dict[str, str] | None = texts.get(str(case.response.relative_to(root)))
+    return text

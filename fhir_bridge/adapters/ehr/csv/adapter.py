@@ -10,7 +10,7 @@ from fhir_bridge.adapters.ehr.csv.assign import UNKNOWN, candidates, fit
 from fhir_bridge.adapters.ehr.csv.dialect import Dialect, DialectError
 from fhir_bridge.adapters.ehr.csv.reader import HeaderError, read_header, read_table, refused
 from fhir_bridge.adapters.ehr.csv.record import Row, Table
-from fhir_bridge.adapters.ehr.issues import found
+from fhir_bridge.adapters.ehr.issues import new_issue
 from fhir_bridge.mapping import Scope, function
 from fhir_bridge.plugins import ReadContext, SourceModel
 
@@ -90,7 +90,7 @@ class CsvAdapter:
             dialect = Dialect.of(context.options)
         except DialectError as error:
             for path in paths:
-                yield refused(path, _PLAIN, found("FB-CSV-009", str(error), path.name))
+                yield refused(path, _PLAIN, new_issue("FB-CSV-009", str(error), path.name))
             return
         selectors = getattr(context, "selectors", None)
         wanted = None if selectors is None else frozenset(_column(text) for _, text in selectors)
@@ -106,7 +106,9 @@ _PLAIN: Final = Dialect()
 
 def _unassigned(path: Path) -> Row:
     """The one record of a table that no mapping takes."""
-    issue = fit(path, candidates())[1] or found("FB-CSV-008", "name the mapping with --mapping", path.name)
+    issue = fit(path, candidates())[1] or new_issue(
+        "FB-CSV-008", "name the mapping with --mapping", path.name
+    )
     if issue.code != "FB-CSV-007":
         return refused(path, _PLAIN, issue)
     try:
@@ -117,4 +119,4 @@ def _unassigned(path: Path) -> Row:
     shown = ", ".join(header[:6]) + (f" and {len(header) - 6} more" if len(header) > 6 else "")
     text = f"no mapping speaks of this table of {count} rows with the columns {shown}"
     table = Table(path.name, path.stem, (), _PLAIN)
-    return Row(table, path.name, [], [found("FB-CSV-007", text, path.name)], "skipped", count)
+    return Row(table, path.name, [], [new_issue("FB-CSV-007", text, path.name)], "skipped", count)

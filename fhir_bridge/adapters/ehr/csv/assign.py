@@ -14,7 +14,7 @@ from ruamel.yaml.error import YAMLError
 from fhir_bridge.adapters.ehr.csv.dialect import Dialect, DialectError
 from fhir_bridge.adapters.ehr.csv.reader import HeaderError, read_header
 from fhir_bridge.adapters.ehr.csv.record import missing_columns
-from fhir_bridge.adapters.ehr.issues import found
+from fhir_bridge.adapters.ehr.issues import new_issue
 from fhir_bridge.fhir.issues import Issue
 from fhir_bridge.plugins import get_manager, shipped
 
@@ -84,15 +84,15 @@ def fit(path: Path, known: Sequence[Candidate]) -> tuple[str, Issue | None]:
             fitting.append(candidate.name)
         elif candidate.dialect.file is not None and len(absent) < len(candidate.dialect.columns):
             text = f"by its name the table is one for {candidate.name}, but {missing_columns(absent, header)}"
-            near.append((len(absent), found("FB-CSV-008", text, path.name)))
+            near.append((len(absent), new_issue("FB-CSV-008", text, path.name)))
     if len(fitting) == 1:
         return fitting[0], None
     if fitting:
         text = f"the table fits {_listed(fitting)}; name one with --mapping"
-        return UNKNOWN, found("FB-CSV-008", text, path.name)
+        return UNKNOWN, new_issue("FB-CSV-008", text, path.name)
     if near:
         return UNKNOWN, min(near, key=lambda item: item[0])[1]
-    return UNKNOWN, found("FB-CSV-007", "no mapping speaks of this table", path.name)
+    return UNKNOWN, new_issue("FB-CSV-007", "no mapping speaks of this table", path.name)
 
 
 def _listed(names: Iterable[str]) -> str:

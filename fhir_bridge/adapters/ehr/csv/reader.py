@@ -12,7 +12,7 @@ from typing import TextIO
 from fhir_bridge.adapters.ehr.csv.dialect import Dialect
 from fhir_bridge.adapters.ehr.csv.lines import RawRow, rows
 from fhir_bridge.adapters.ehr.csv.record import Row, Table, missing_columns
-from fhir_bridge.adapters.ehr.issues import found
+from fhir_bridge.adapters.ehr.issues import new_issue
 from fhir_bridge.fhir.issues import Issue
 
 __all__ = ["HeaderError", "read_header", "read_table", "refused"]
@@ -43,7 +43,7 @@ def _opened(path: Path, dialect: Dialect) -> Iterator[TextIO]:
             yield text
     except OSError as error:
         reason = error.strerror or "it can't be read"
-        raise HeaderError(found("FB-CSV-010", f"{path.name}: {reason}", path.name)) from error
+        raise HeaderError(new_issue("FB-CSV-010", f"{path.name}: {reason}", path.name)) from error
 
 
 def _body(text: TextIO, path: Path, dialect: Dialect) -> tuple[list[str], Iterator[RawRow]]:
@@ -65,14 +65,14 @@ def _body(text: TextIO, path: Path, dialect: Dialect) -> tuple[list[str], Iterat
     if dialect.header == 0:
         names = list(dialect.names)
         if not names:
-            raise HeaderError(found("FB-CSV-009", "a table without header needs source.names", path.name))
+            raise HeaderError(new_issue("FB-CSV-009", "a table without header needs source.names", path.name))
         return names, parted
     first = next(parted, None)
     if first is None:
-        raise HeaderError(found("FB-CSV-001", "the file has no header row", path.name))
+        raise HeaderError(new_issue("FB-CSV-001", "the file has no header row", path.name))
     where = f"{path.name}:{first.line}"
     if first.error:
-        raise HeaderError(found("FB-CSV-001", f"the header can't be read: {first.error}", where))
+        raise HeaderError(new_issue("FB-CSV-001", f"the header can't be read: {first.error}", where))
     return _names(first.cells, where), parted
 
 
@@ -86,16 +86,16 @@ def _names(cells: list[str], where: str) -> list[str]:
     names = [cell.strip() or f"column {number}" for number, cell in enumerate(cells, 1)]
     if any(_UNDECODED.search(name) for name in names):
         raise HeaderError(
-            found("FB-CSV-001", "the header holds bytes that are not of the file's encoding", where)
+            new_issue("FB-CSV-001", "the header holds bytes that are not of the file's encoding", where)
         )
     if any("\x00" in name for name in names):
         raise HeaderError(
-            found("FB-CSV-001", "the header holds NUL bytes: is the file UTF-16 or binary?", where)
+            new_issue("FB-CSV-001", "the header holds NUL bytes: is the file UTF-16 or binary?", where)
         )
     double = sorted({name for name in names if names.count(name) > 1})
     if double:
         shown = ", ".join(f'"{name}"' for name in double)
-        raise HeaderError(found("FB-CSV-002", f"the header has {shown} more than once", where))
+        raise HeaderError(new_issue("FB-CSV-002", f"the header has {shown} more than once", where))
     return names
 
 
@@ -114,7 +114,7 @@ def read_header(path: Path, dialect: Dialect) -> list[str]:
 
 def _not_of_encoding(where: str, error: UnicodeError) -> Issue:
     encoding = getattr(error, "encoding", "the encoding set")
-    return found("FB-CSV-001", f"the file is not {encoding}", where)
+    return new_issue("FB-CSV-001", f"the file is not {encoding}", where)
 
 
 def read_table(path: Path, dialect: Dialect, wanted: frozenset[str] | None = None) -> Iterator[Row]:
@@ -139,11 +139,11 @@ def read_table(path: Path, dialect: Dialect, wanted: frozenset[str] | None = Non
             names, parted = _body(text, path, dialect)
             absent = [column for column in (*dialect.columns, *dialect.together) if column not in names]
             if absent:
-                raise HeaderError(found("FB-CSV-003", missing_columns(absent, names), path.name))
+                raise HeaderError(new_issue("FB-CSV-003", missing_columns(absent, names), path.name))
             table = Table(path.name, dialect.system or path.stem, names, dialect)
             unread = Unread(table, wanted, dialect)
-            made = parted_rows(parted, table)
-            for row in _together(made, dialect.together) if dialect.together else made:
+            result = parted_rows(parted, table)
+            for row in _together(result, dialect.together) if dialect.together else result:
                 number += 1
                 unread.count(row)
                 yield row
@@ -160,7 +160,7 @@ def read_table(path: Path, dialect: Dialect, wanted: frozenset[str] | None = Non
         left = max(_count_rows(path, dialect) - number, 1)
         text_ = f"from here the file is not {dialect.encoding}; nothing after it was read"
         table = Table(path.name, dialect.system or path.stem, (), dialect)
-        yield Row(table, where, [], [found("FB-CSV-005", text_, where)], "rejected", left)
+        yield Row(table, where, [], [new_issue("FB-CSV-005", text_, where)], "rejected", left)
 
 
 class Unread:
@@ -184,7 +184,7 @@ class Unread:
         """A record of no row that names the columns, if there are any."""
         name = self._table.name
         issues = [
-            found(
+            new_issue(
                 "FB-CSV-011",
                 f'no rule reads the column "{self._table.names[at]}" (values: {count})',
                 name,
@@ -224,32 +224,32 @@ def _count_rows(path: Path, dialect: Dialect) -> int:
 
 def _together(rows_: Iterator[Row], columns: tuple[str, ...]) -> Iterator[Row]:
     """The rows, those of one measurement knowing each other; a row that is refused stands alone."""
-    held: list[Row] = []
+    kept: list[Row] = []
     before: tuple[str | None, ...] | None = None
     for row in rows_:
-        place = tuple(row.cell(column) for column in columns) if row.outcome == "read" else None
-        if place != before or place is None or len(held) >= _TOGETHER:
-            yield from held
-            held = []
-        before = place
-        held.append(row)
-        row.together = held
-    yield from held
+        results = tuple(row.cell(column) for column in columns) if row.outcome == "read" else None
+        if results != before or results is None or len(kept) >= _TOGETHER:
+            yield from kept
+            kept = []
+        before = results
+        kept.append(row)
+        row.together = kept
+    yield from kept
 
 
 def _row(raw: RawRow, table: Table, width: int) -> Row:
     locator = f"{table.name}:{raw.line}"
     cells = raw.cells
     if raw.error is not None:
-        return Row(table, locator, cells, [found("FB-CSV-006", raw.error, locator)], "rejected")
+        return Row(table, locator, cells, [new_issue("FB-CSV-006", raw.error, locator)], "rejected")
     if len(cells) != width:
         if len(cells) > width and not any(cell.strip() for cell in cells[width:]):
             cells = cells[:width]  # delimiters at the end of the line hold nothing
         else:
             text = f"the row has {len(cells)} cells, the header {width}"
-            return Row(table, locator, cells, [found("FB-CSV-004", text, locator)], "rejected")
+            return Row(table, locator, cells, [new_issue("FB-CSV-004", text, locator)], "rejected")
     for position, cell in enumerate(cells):
         if not cell.isascii() and _UNDECODED.search(cell):
             text = f'the cell of column "{table.names[position]}" holds bytes that are not of the file\'s encoding'
-            return Row(table, locator, cells, [found("FB-CSV-005", text, locator)], "rejected")
+            return Row(table, locator, cells, [new_issue("FB-CSV-005", text, locator)], "rejected")
     return Row(table, locator, cells)

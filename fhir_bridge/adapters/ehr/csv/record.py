@@ -9,7 +9,7 @@ from hashlib import blake2b
 from typing import Final
 
 from fhir_bridge.adapters.ehr.csv.dialect import Dialect
-from fhir_bridge.adapters.ehr.issues import found
+from fhir_bridge.adapters.ehr.issues import new_issue
 from fhir_bridge.mapping import Reject
 from fhir_bridge.plugins import IssueLike, RecordOutcome
 
@@ -37,7 +37,7 @@ class Table:
         """
         if column in self._dialect.optional:
             return
-        raise Reject(found("FB-CSV-003", missing_columns([column], self.names), self.name))
+        raise Reject(new_issue("FB-CSV-003", missing_columns([column], self.names), self.name))
 
 
 def missing_columns(wanted: Sequence[str], there: Sequence[str]) -> str:

@@ -50,7 +50,7 @@ class _Field:
 
 
 Fields = dict[int, _Field]
-Place = tuple[int, str]
+FieldPosition = tuple[int, str]
 Ways = tuple[tuple[int, _Taken], ...]
 _merged: dict[Any, tuple[list[Ways], Fields]] = {}
 _MANY: Final = 20_000
@@ -81,7 +81,7 @@ class _Targets(NamedTuple):
 
 def _targets(scope: str, reads: list[Read]) -> _Targets:
     """The fields that reads take, by where their segments are as seen from a rule's scope object."""
-    found: dict[tuple[int, str, str, int], set[tuple[int, _Taken]]] = {}
+    result: dict[tuple[int, str, str, int], set[tuple[int, _Taken]]] = {}
     for read in reads:
         for selector in parse(read.selector):
             way = _way(selector, read)
@@ -89,8 +89,8 @@ def _targets(scope: str, reads: list[Read]) -> _Targets:
                 continue
             inner = selector.inner
             hops = 0 if inner else _hops(scope, read.scope) + holder(selector.segment, read.scope)
-            found.setdefault((hops, inner, selector.segment, selector.which), set()).add(way)
-    targets = [_Target(*where, tuple(sorted(ways, key=repr))) for where, ways in found.items()]
+            result.setdefault((hops, inner, selector.segment, selector.which), set()).add(way)
+    targets = [_Target(*where, tuple(sorted(ways, key=repr))) for where, ways in result.items()]
     return _Targets(
         tuple(target for target in targets if not target.hops),
         tuple(target for target in targets if target.hops),
@@ -119,8 +119,8 @@ def _way(selector: Selector, read: Read) -> tuple[int, _Taken] | None:
     named = [part for part in read.path if isinstance(part, str)]
     if named:  # an attribute of a value: `.text`, `.authority`
         reader = _ATTRIBUTES.get(named[0], reader)
-    places = [part for part in (selector.component, selector.subcomponent) if part] + path
-    leaf = (places[0] if places else 0, places[1] if len(places) > 1 else 0)
+    locations = [part for part in (selector.component, selector.subcomponent) if part] + path
+    leaf = (locations[0] if locations else 0, locations[1] if len(locations) > 1 else 0)
     if leaf[0] and not leaf[1] and reader != "whole":
         leaf = (leaf[0], 1)
     which: str | int = selector.repetition or read.which
@@ -142,7 +142,7 @@ def unread(root: Group, segments: Sequence[Segment], applied: Iterable[Applied])
     read = _read(applied)
     twins = _twins(root)
     names = {segment.name for segment in segments if id(segment) in read}
-    told: dict[str, None] = {}
+    reported: dict[str, None] = {}
     before = "MSH"
     for segment in segments:
         name = segment.name
@@ -151,22 +151,24 @@ def unread(root: Group, segments: Sequence[Segment], applied: Iterable[Applied])
         taken_fields = read.get(id(segment))
         missing = _missing(segment, taken_fields, silent_fields(segment))
         if missing and (twin := twins.get(id(segment))):
-            missing = [place for place in missing if not _said(segment, place[0], *twin, read)]
+            missing = [
+                location for location in missing if not _repeats_twin(segment, location[0], *twin, read)
+            ]
             if not missing:
                 continue
         if missing and taken_fields is None and name != "EVN":  # EVN is of the envelope but for single fields
             if name == "NTE":
-                told[f"the comment (NTE) after {before} is not represented"] = None
+                reported[f"the comment (NTE) after {before} is not represented"] = None
             else:
                 further = "a further" if name in names else "the"
-                told[f"{further} segment {name} is not represented"] = None
+                reported[f"{further} segment {name} is not represented"] = None
         else:
-            for number, place in missing:
-                kind = "component" if "." in place else "repetition" if place else "field"
-                told[f"the {kind} {name}-{number}{place} is not represented"] = None
+            for number, location in missing:
+                kind = "component" if "." in location else "repetition" if location else "field"
+                reported[f"the {kind} {name}-{number}{location} is not represented"] = None
         if name != "NTE":
             before = name
-    return list(told)
+    return list(reported)
 
 
 def _read(applied: Iterable[Applied]) -> dict[int, Fields]:
@@ -208,23 +210,23 @@ def _segments(group: Group, inner: str, name: str, which: int) -> list[Segment]:
     if which == 0:
         first = group.first.get(name)
         return [] if first is None else [first]
-    found = group.all(name)
-    return found if which < 0 else found[which - 1 : which]
+    result = group.all(name)
+    return result if which < 0 else result[which - 1 : which]
 
 
 def _merge(parts: list[Ways], delimiters: Delimiters) -> Fields:
     """The fields of several rules together. The parts are kept, as they are known by their identity."""
     key = (delimiters, *sorted({id(part) for part in parts}))
-    found = _merged.get(key)
-    if found is None:
+    entry = _merged.get(key)
+    if entry is None:
         if len(_merged) >= _MANY:
             _merged.clear()
         ways: dict[int, dict[_Taken, None]] = {}
         for part in parts:
             for number, way in part:
                 ways.setdefault(number, {})[way] = None
-        found = _merged[key] = (parts, {number: _Field(tuple(each)) for number, each in ways.items()})
-    return found[1]
+        entry = _merged[key] = (parts, {number: _Field(tuple(each)) for number, each in ways.items()})
+    return entry[1]
 
 
 _OF_ORDER: Final = {2: 2, 3: 3, 7: 27, 12: 16, 16: 31}
@@ -238,30 +240,30 @@ Twin = tuple[Segment, Mapping[int, int] | None]
 
 def _twins(root: Group) -> dict[int, Twin]:
     """Segments that repeat what another one says, with that one and its fields; None for the same fields."""
-    found: dict[int, Twin] = {}
+    results: dict[int, Twin] = {}
     for patient in root.of(PATIENT):
         for observation in patient.of(VISIT_OBSERVATION):
-            _further_lines(observation, found)
+            _further_lines(observation, results)
         for order in patient.of(ORDER):
             request, control = order.first.get("OBR"), order.first.get("ORC")
             if request is not None and control is not None:
-                found[id(control)] = request, _OF_ORDER
+                results[id(control)] = request, _OF_ORDER
             for observation in order.of(OBSERVATION):
-                _further_lines(observation, found)
+                _further_lines(observation, results)
                 segment = observation.segments[0]
                 if request is not None and segment.fields[2:3] in (["ED"], ["RP"]):
-                    found[id(segment)] = request, _OF_DOCUMENT
-    return found
+                    results[id(segment)] = request, _OF_DOCUMENT
+    return results
 
 
-def _further_lines(observation: Group, found: dict[int, Twin]) -> None:
+def _further_lines(observation: Group, results: dict[int, Twin]) -> None:
     """Further lines of a text repeat what its first line says of it."""
     if len(observation.segments) > 1:
         first = observation.segments[0]
-        found.update((id(segment), (first, None)) for segment in observation.all("OBX")[1:])
+        results.update((id(segment), (first, None)) for segment in observation.all("OBX")[1:])
 
 
-def _said(
+def _repeats_twin(
     segment: Segment, number: int, twin: Segment, table: Mapping[int, int] | None, read: dict[int, Fields]
 ) -> bool:
     """Whether a field repeats one of the segment's twin, and that one is represented."""
@@ -275,9 +277,9 @@ def _said(
 _NONE: Final[frozenset[int]] = frozenset()
 
 
-def _missing(segment: Segment, fields: Fields | None, silent: frozenset[int]) -> list[Place]:
+def _missing(segment: Segment, fields: Fields | None, silent: frozenset[int]) -> list[FieldPosition]:
     """The places of a segment that nothing takes: field, and what follows its number (`.9`, `[2]`, or nothing)."""
-    found: list[Place] = []
+    results: list[FieldPosition] = []
     fields = fields or {}
     for number, raw in enumerate(segment.fields):
         if not raw or number in silent or not number:
@@ -285,17 +287,17 @@ def _missing(segment: Segment, fields: Fields | None, silent: frozenset[int]) ->
         field = fields.get(number)
         if field is None:
             if _holds(raw, segment.delimiters):
-                found.append((number, ""))
+                results.append((number, ""))
             continue
-        places = field.cache.get(raw)
-        if places is None:
-            places = _left(segment, number, raw, field.ways)
+        locations = field.cache.get(raw)
+        if locations is None:
+            locations = _left(segment, number, raw, field.ways)
             if len(field.cache) >= _MANY:
                 field.cache.clear()
-            field.cache[raw] = places
-        if places:
-            found += ((number, place) for place in places)
-    return found
+            field.cache[raw] = locations
+        if locations:
+            results += ((number, location) for location in locations)
+    return results
 
 
 def _holds(raw: str, delimiters: Delimiters) -> bool:
@@ -316,10 +318,10 @@ def _left(segment: Segment, field: int, raw: str, ways: tuple[_Taken, ...]) -> t
     ]
     left: list[str] = []
     pointer = field in _POINTERS.get(segment.name, ())
-    for place, (number, part, populated) in enumerate(repetitions):
+    for location, (number, part, populated) in enumerate(repetitions):
         gone: set[Leaf] = set()
         for way in ways:
-            if way.which in ("all", number) or place == {"first": 0, "last": len(repetitions) - 1}.get(
+            if way.which in ("all", number) or location == {"first": 0, "last": len(repetitions) - 1}.get(
                 str(way.which)
             ):
                 gone.update(_leaves(way, delimiters, part, populated))

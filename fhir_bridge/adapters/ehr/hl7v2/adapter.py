@@ -11,7 +11,7 @@ from fhir_bridge.adapters.ehr.hl7v2.charsets import UnknownCharset, decode
 from fhir_bridge.adapters.ehr.hl7v2.framing import Framed, messages
 from fhir_bridge.adapters.ehr.hl7v2.model import Hl7v2Model
 from fhir_bridge.adapters.ehr.hl7v2.record import Message, parse_segments
-from fhir_bridge.adapters.ehr.issues import found
+from fhir_bridge.adapters.ehr.issues import new_issue
 from fhir_bridge.fhir.issues import Issue
 from fhir_bridge.plugins import ReadContext, SourceModel
 
@@ -60,19 +60,19 @@ def _read_file(path: Path, options: Mapping[str, Any], zone: tzinfo | None) -> I
                 yield read_message(piece.raw, locator, options, zone)
             elif piece.kind == "oversize":
                 text = f"a message of more than {limit >> 20} MB at byte {piece.offset}"
-                yield _refused(locator, found("FB-HL7-010", text, locator))
+                yield _refused(locator, new_issue("FB-HL7-010", text, locator))
             else:
                 text = f"{len(piece.raw)} bytes at byte {piece.offset} belong to no message: expected MSH, FHS or BHS"
-                yield _refused(locator, found("FB-HL7-001", text, locator), piece.raw)
+                yield _refused(locator, new_issue("FB-HL7-001", text, locator), piece.raw)
     except OSError as error:
         text = f"{path.name}: {error.strerror or 'it can not be read'}"
-        yield _refused(path.name, found("FB-HL7-009", text, path.name))
+        yield _refused(path.name, new_issue("FB-HL7-009", text, path.name))
         return
     if number == 0:
-        yield _refused(path.name, found("FB-HL7-001", "the file holds no message", path.name))
+        yield _refused(path.name, new_issue("FB-HL7-001", "the file holds no message", path.name))
     elif stated is not None and stated != number:
         text = f"the batch trailer states {stated} messages, the file has {number}"
-        record = Message(path.name, [], [found("FB-HL7-011", text, path.name)], "skipped")
+        record = Message(path.name, [], [new_issue("FB-HL7-011", text, path.name)], "skipped")
         record.records = 0
         yield record
 
@@ -99,30 +99,30 @@ def read_message(
         text, charset, assumed = decode(raw, stated, options.get("encoding"))
     except UnknownCharset as error:
         text = f'"{error.args[0]}" is no character set known here'
-        return _refused(locator, found("FB-HL7-004", text, locator), raw)
+        return _refused(locator, new_issue("FB-HL7-004", text, locator), raw)
     except UnicodeDecodeError as error:
         text = (
             f"byte {error.start} of the message is not {error.encoding} (MSH-18 states {stated or 'nothing'})"
         )
-        return _refused(locator, found("FB-HL7-003", text, locator), raw)
+        return _refused(locator, new_issue("FB-HL7-003", text, locator), raw)
     try:
         segments, joined = parse_segments(text.replace("\x00", "").lstrip("\ufeff"), charset)
     except ValueError as error:
-        return _refused(locator, found("FB-HL7-002", f"MSH can't be read: {error}", locator), raw)
+        return _refused(locator, new_issue("FB-HL7-002", f"MSH can't be read: {error}", locator), raw)
     issues: list[Issue] = []
     if assumed:
         issues.append(
-            found("FB-HL7-005", "no character set stated and not UTF-8: read as windows-1252", locator)
+            new_issue("FB-HL7-005", "no character set stated and not UTF-8: read as windows-1252", locator)
         )
     if joined:
         issues.append(
-            found("FB-HL7-006", f"{joined} lines that are no segment joined to the one before", locator)
+            new_issue("FB-HL7-006", f"{joined} lines that are no segment joined to the one before", locator)
         )
     message = Message(locator, segments, issues, raw=raw, zone=zone)
     missing = [name for name in options.get("require", ()) if not message.has(name)]
     if missing:
         issues.append(
-            found(
+            new_issue(
                 "FB-HL7-007",
                 f"{message.kind or 'a message without MSH-9'} has no {', '.join(missing)}",
                 locator,
@@ -131,7 +131,7 @@ def read_message(
         message.outcome = "skipped"
     elif (covers := options.get("covers")) and message.kind.split("^")[0] not in covers:
         issues.append(
-            found(
+            new_issue(
                 "FB-HL7-008",
                 f"{message.kind or 'a message without MSH-9'} is converted in part only",
                 locator,
@@ -140,7 +140,7 @@ def read_message(
     if message.outcome == "read":
         text = "the patient has no identifier (PID-3, PID-2, PID-4)"
         issues += (
-            found("FB-HL7-013", text, locator)
+            new_issue("FB-HL7-013", text, locator)
             for segment in segments
             if segment.name == "PID" and not any(map(str, (x for n in (3, 2, 4) for x in segment.every(n))))
         )

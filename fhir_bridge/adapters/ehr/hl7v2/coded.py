@@ -93,9 +93,9 @@ def _unit(c: Components) -> str | None:
 @reader("coded/text")
 def _relabelled(c: Components) -> CodedValue | None:
     """As `coded`, where the rule gives the text itself: the original text (CWE.9) is not taken then."""
-    made = read_coded(c)
+    value = read_coded(c)
     c.taken.discard((9, 1))
-    return made
+    return value
 
 
 def _scheme(c: Components, name_at: int, oid_at: int) -> str | None:

@@ -67,17 +67,17 @@ class Components:
 
     def text(self, number: int, sub: int = 1) -> str | None:
         """The text of a part, taken."""
-        found = self.peek(number, sub)
-        if found is not None:
+        result = self.peek(number, sub)
+        if result is not None:
             self.taken.add((number, sub))
-        return found
+        return result
 
     def of(self, number: int, table: Mapping[str, str]) -> str | None:
         """What a table says of a part (in upper case); a code that it lacks is not taken."""
-        found = table.get((self.peek(number) or "").upper())
-        if found is not None:
+        entry = table.get((self.peek(number) or "").upper())
+        if entry is not None:
             self.taken.add((number, 1))
-        return found
+        return entry
 
     def count(self, number: int) -> int:
         """How many subcomponents a component has."""
@@ -135,21 +135,21 @@ def reader(*names: str) -> Callable[[R], R]:
 def taken(name: str, raw: str, delimiters: Delimiters) -> frozenset[Leaf]:
     """What the named reader takes of a repetition; nothing where it gives nothing."""
     components = Components(raw, delimiters)
-    made = READERS[name](components)
-    return frozenset(components.taken) if made is not None else frozenset()
+    result = READERS[name](components)
+    return frozenset(components.taken) if result is not None else frozenset()
 
 
 def each(x: Any, read: Read) -> Any:
     """What a reader makes of each repetition of a field: null, one value or a list; `CLEARED` stays what it is."""
-    made = [
-        found
+    results = [
+        result
         for value in (x if isinstance(x, list) else [x])
         if (raw := getattr(value, "raw", None)) is not None
-        and (found := read(Components(raw, value.delimiters))) is not None
+        and (result := read(Components(raw, value.delimiters))) is not None
     ]
-    if not made:
+    if not results:
         return x if x is CLEARED else None
-    return made[0] if len(made) == 1 else made
+    return results[0] if len(results) == 1 else results
 
 
 def hierarchic_designator(parts: list[str | None]) -> str | tuple[str, ...] | None:
@@ -192,9 +192,9 @@ def _text(c: Components) -> str | None:
 @reader("time")
 def _time(c: Components) -> str | None:
     """TS: the time; its degree of precision (TS.2, withdrawn) is told by the digits."""
-    found = c.text(1)
+    text = c.text(1)
     c.pass_over(2)
-    return found
+    return text
 
 
 @reader("whole")

@@ -79,29 +79,29 @@ def _document(segment: Segment) -> Attachment | None:
     value = value[0] if isinstance(value, list) else value
     if not isinstance(value, Field):
         return None
-    made = Attachment()
+    attachment = Attachment()
     if segment.fields[2] == "RP":
         pointer = value.component(1)
         if kind := content_type(value.component(3), value.component(4)):
-            made["contentType"] = kind
+            attachment["contentType"] = kind
         if not pointer or not _URL.match(pointer):
             return None
-        made["url"] = str(pointer)
+        attachment["url"] = str(pointer)
     else:
         if kind := content_type(value.component(2), value.component(3)):
-            made["contentType"] = kind
+            attachment["contentType"] = kind
         pieces = value.raw.split(value.delimiters.component, 4)
         content = _decoded(
             unescape(pieces[4] if len(pieces) > 4 else "", value.delimiters), value.component(4) or ""
         )
         if not content:
             return None
-        made["data"] = base64.b64encode(content).decode()
+        attachment["data"] = base64.b64encode(content).decode()
     name = segment.field(3)
     name = name[0] if isinstance(name, list) else name
     if isinstance(name, Field) and name.text:
-        made["title"] = name.text
-    return made
+        attachment["title"] = name.text
+    return attachment
 
 
 @function(scope=True, returns="boolean")
@@ -120,13 +120,13 @@ def is_document(s: Group) -> bool:
 )
 def documents(s: Group) -> list[Attachment] | None:
     """The documents among the results of the order in hand."""
-    found = [
+    results = [
         document
         for group in s.of(OBSERVATION)
         for segment in group.all("OBX")
         if (document := document_of(segment)) is not None
     ]
-    return found or None
+    return results or None
 
 
 FUNCTIONS: Final[Mapping[str, Callable[..., Any]]] = {"is_document": is_document, "documents": documents}

@@ -125,10 +125,10 @@ class Group:
 
     def every(self, name: str, number: int, component: int, subcomponent: int) -> list[Any] | None:
         """`NTE[*]-3`: the field in all segments of the name, all repetitions; null where there are none."""
-        found = [
+        results = [
             value for segment in self.all(name) for value in segment.every(number, component, subcomponent)
         ]
-        return found or None
+        return results or None
 
     def nth(
         self, name: str, which: int, number: int, repetition: int, component: int, subcomponent: int
@@ -202,8 +202,8 @@ class Group:
         if root is None:
             return None
         name = root.part("MSH", 10, 1) or root.part("MSH", 7, 1)
-        place = next((n for n, group in enumerate(root.of(PATIENT), 1) if group is self), 1)
-        return (f"message {name}" if place == 1 else f"message {name} {place}") if name else None
+        location = next((n for n, group in enumerate(root.of(PATIENT), 1) if group is self), 1)
+        return (f"message {name}" if location == 1 else f"message {name} {location}") if name else None
 
     def repeated(self, name: str) -> str | None:
         """`segment.ordinal`: null for the first segment of a code (its field 3), `2` for another one of that code.
@@ -218,8 +218,8 @@ class Group:
             fields = segment.fields
             if fields[3:4] == own[3:4] and fields[2:] not in others:
                 others.append(fields[2:])
-        place = others.index(own[2:]) + 1
-        return str(place) if place > 1 else None
+        location = others.index(own[2:]) + 1
+        return str(location) if location > 1 else None
 
     @property
     def text(self) -> str | None:
@@ -227,7 +227,7 @@ class Group:
         lines = [
             line
             for segment in self.all("OBX")
-            for value in _in_place(segment, 5)
+            for value in _with_blanks(segment, 5)
             for line in (value.rstrip(),)
         ]
         return "\n".join(lines).strip("\n") or None
@@ -245,7 +245,7 @@ def _list(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]
 
 
-def _in_place(segment: Segment, number: int) -> list[str]:
+def _with_blanks(segment: Segment, number: int) -> list[str]:
     """Repetitions with empty ones kept, for text whose blank lines mean something."""
     fields = segment.fields
     if number >= len(fields) or fields[number] == '""':
@@ -344,10 +344,10 @@ def _observation(segment: Segment, patient: Group, order: Group | None, noted: G
 
 def _continues(before: Group, segment: Segment) -> bool:
     """Whether an OBX is a further line of the text before it: same code and sub-id, type TX or FT in both."""
-    one, other = before.segments[0].fields, segment.fields
-    if len(one) < 6 or len(other) < 6 or one[2] not in _TEXT_TYPES or other[2] not in _TEXT_TYPES:
+    item, other = before.segments[0].fields, segment.fields
+    if len(item) < 6 or len(other) < 6 or item[2] not in _TEXT_TYPES or other[2] not in _TEXT_TYPES:
         return False
-    return one[3] == other[3] and one[4] == other[4]
+    return item[3] == other[3] and item[4] == other[4]
 
 
 def _number(observations: list[Group]) -> None:
@@ -355,7 +355,7 @@ def _number(observations: list[Group]) -> None:
     for observation in observations:
         segment = observation.segments[0]
         component = segment.delimiters.component
-        place = tuple(field.split(component, 1)[0] for field in segment.fields[3:5])
-        seen[place] = count = seen.get(place, 0) + 1
+        results = tuple(field.split(component, 1)[0] for field in segment.fields[3:5])
+        seen[results] = count = seen.get(results, 0) + 1
         if count > 1:
             observation.ordinal = str(count)

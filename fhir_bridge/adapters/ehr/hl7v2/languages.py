@@ -43,15 +43,15 @@ def language(x: Any) -> Any:
 @reader("language")
 def read_language(c: Components) -> CodeableConcept | None:
     """The language of a CWE."""
-    made = CodeableConcept()
+    concept = CodeableConcept()
     if tag := _TAG.match(c.peek(1) or ""):
         c.pass_over(1, 3)  # its code and system in the form that FHIR asks for
         code = _TWO_LETTERS.get(tag[1].lower(), tag[1].lower())
-        made["coding"] = [
+        concept["coding"] = [
             {"system": "urn:ietf:bcp:47", "code": f"{code}-{tag[2].upper()}" if tag[2] else code}
         ]
     shown = next((number for number in (9, 2, 5) if c.peek(number)), 1)
     text = c.text(shown)
-    if text and (shown != 1 or not made):
-        made["text"] = text
-    return made or None
+    if text and (shown != 1 or not concept):
+        concept["text"] = text
+    return concept or None

@@ -152,9 +152,9 @@ class Hl7v2Model:
 
 
 def _read(group: str, name: str, match: re.Match[str], text: str) -> str:
-    field = _from_one(match["field"], "fields", text)
-    component = _from_one(match["component"], "components", text)
-    subcomponent = _from_one(match["subcomponent"], "subcomponents", text)
+    field = _position(match["field"], "fields", text)
+    component = _position(match["component"], "components", text)
+    subcomponent = _position(match["subcomponent"], "subcomponents", text)
     which, repetition = match["which"], match["repetition"]
     if which == "*":
         return f"{group}.every({name!r}, {field}, {component}, {subcomponent})"
@@ -163,18 +163,18 @@ def _read(group: str, name: str, match: re.Match[str], text: str) -> str:
             raise LookupError(f'"{text}": take either one segment or all repetitions, not both')
         return f"{group}.repeats({name!r}, {field}, {component}, {subcomponent})"
     if which is not None:
-        number = _from_one(which, "segments", text)
-        times = _from_one(repetition, "repetitions", text) or 1
+        number = _position(which, "segments", text)
+        times = _position(repetition, "repetitions", text) or 1
         return f"{group}.nth({name!r}, {number}, {field}, {times}, {component}, {subcomponent})"
     if repetition is None and not subcomponent:
         if not component:
             return f"{group}.field({name!r}, {field})"
         return f"{group}.part({name!r}, {field}, {component})"
-    times = _from_one(repetition, "repetitions", text) or 1
+    times = _position(repetition, "repetitions", text) or 1
     return f"{group}.at({name!r}, {field}, {times}, {component}, {subcomponent})"
 
 
-def _from_one(digits: str | None, what: str, text: str) -> int:
+def _position(digits: str | None, what: str, text: str) -> int:
     """A position; 0 where none is written.
 
     Raises:

@@ -91,8 +91,8 @@ def _human_name(c: Components, shift: int) -> HumanName | None:
         name["family"] = surname
     if extensions:
         name["_family"] = {"extension": extensions}
-    if given := [part for number in (2, 3) if (part := c.text(number + shift))]:
-        name["given"] = given
+    if given_names := [part for number in (2, 3) if (part := c.text(number + shift))]:
+        name["given"] = given_names
     if prefix := c.text(5 + shift):
         name["prefix"] = [prefix]
     last = 14 if not shift else 21
@@ -102,26 +102,26 @@ def _human_name(c: Components, shift: int) -> HumanName | None:
         return None
     c.pass_over(*((15, 18) if shift else (8, 11)))  # how the name is written and put together
     use = c.of(10 if shift else 7, _NAME_USE)
-    made = HumanName({"use": use, **name} if use else name)
+    result = HumanName({"use": use, **name} if use else name)
     start, end, within = (19, 20, 17) if shift else (12, 13, 10)
-    return _valid(c, made, start, end, within)
+    return _valid(c, result, start, end, within)
 
 
-def _valid(c: Components, made: V, start: int, end: int, within: int = 0) -> V:
+def _valid(c: Components, result: V, start: int, end: int, within: int = 0) -> V:
     """The value with when it is valid, its dates as written until a function makes a Period of them."""
     if stated := c.validity(start=start, end=end, within=within):
-        made["period"] = stated
-    return made
+        result["period"] = stated
+    return result
 
 
-def _dated(ctx: Context, made: Any) -> Any:
+def _dated(ctx: Context, built: Any) -> Any:
     """Values of readers with their dates as a Period."""
-    for value in made if made.__class__ is list else [made]:
+    for value in built if built.__class__ is list else [built]:
         if value and value.__class__ is not str and value.get("period").__class__ is tuple:
-            found = period(ctx, *value.pop("period"))
-            if found:
-                value["period"] = found
-    return made
+            result = period(ctx, *value.pop("period"))
+            if result:
+                value["period"] = result
+    return built
 
 
 @reader("XPN")
@@ -172,30 +172,30 @@ def name_of_xcn(c: Components) -> str | None:
 @reader("XAD")
 def read_address(c: Components) -> Address | None:
     """Address of an XAD; a bad address is marked."""
-    found = Address()
+    result = Address()
     street = c.text(1, 1)
     parts = [(suffix, text) for sub, suffix in _OF_STREET if (text := c.text(1, sub))]
     lines = [street or " ".join(text for _, text in parts), c.text(2), c.text(8), c.text(19)]
     if any(lines):
-        found["line"] = [line for line in lines if line]
+        result["line"] = [line for line in lines if line]
     if street and parts:
-        found["_line"] = [
+        result["_line"] = [
             {"extension": [{"url": f"{_STREET}{suffix}", "valueString": text} for suffix, text in parts]},
-            *[None] * (len(found["line"]) - 1),
+            *[None] * (len(result["line"]) - 1),
         ]
     for element, number in (("city", 3), ("district", 9), ("state", 4), ("postalCode", 5), ("country", 6)):
         if part := c.text(number):
-            found[element] = part
-    if not found:
+            result[element] = part
+    if not result:
         return None
-    made = Address()
+    built = Address()
     if use := c.of(7, _ADDRESS_USE):
-        made["use"] = use
+        built["use"] = use
     if kind := c.of(7, _ADDRESS_TYPE):
-        made["type"] = kind
+        built["type"] = kind
     c.pass_over(11)  # how the address is written
-    made.update(found)
-    return _valid(c, made, 13, 14, 12)
+    built.update(result)
+    return _valid(c, built, 13, 14, 12)
 
 
 def _telecoms(c: Components, use: str | None) -> list[ContactPoint] | None:
@@ -290,8 +290,8 @@ def name_text(x: Any) -> Any:
 @function(nulls=True, reads=("XCN display",))
 def person_display(x: Any) -> str | None:
     """The name of the first XCN as people read it: `Dr. Ada Keller`; its id where there is no name."""
-    made = each(x, _display)
-    return made[0] if isinstance(made, list) else made or None
+    result = each(x, _display)
+    return result[0] if isinstance(result, list) else result or None
 
 
 @reader("XPN display")
@@ -312,12 +312,12 @@ def address(ctx: Context, x: Any, county: str | None = None) -> Any:
         x: the field.
         county: the district of the first address (PID-12), where its XAD.9 states none.
     """
-    made = each(x, read_address)
+    result = each(x, read_address)
     if county:
-        first = made[0] if made.__class__ is list else made or Address()
+        first = result[0] if result.__class__ is list else result or Address()
         first.setdefault("district", county)
-        made = made or first
-    return _dated(ctx, made)
+        result = result or first
+    return _dated(ctx, result)
 
 
 @function(context=True, nulls=True, reads=("XTN",))
@@ -332,11 +332,11 @@ def contact_point(ctx: Context, x: Any, use: str | None = None) -> Any:
     return _dated(ctx, _flat(each(x, lambda c: _telecoms(c, use))))
 
 
-def _flat(made: Any) -> Any:
+def _flat(result: Any) -> Any:
     """One list of what a reader gives in lists."""
-    if made.__class__ is not list:
-        return made
-    values = [value for item in made for value in (item if item.__class__ is list else [item])]
+    if result.__class__ is not list:
+        return result
+    values = [value for item in result for value in (item if item.__class__ is list else [item])]
     return values[0] if len(values) == 1 else values
 
 

@@ -22,16 +22,16 @@ _UNREADABLE: Final = "is no number; its text is kept in a note"
 
 def _plain_number(ctx: Context, text: str | None) -> Decimal | None:
     """The number of a part of an SN: no comparator, nothing after it."""
-    found = number(ctx, text) if text else None
-    return found[1] if found is not None and found[0] is None and not found[2] else None
+    result = number(ctx, text) if text else None
+    return result[1] if result is not None and result[0] is None and not result[2] else None
 
 
 def _whole_number(ctx: Context, text: str, unit: Any) -> tuple[str | None, Decimal] | None:
     """Comparator and number of a text; a unit after it must be the one that OBX-6 states."""
-    found = number(ctx, text)
-    if found is None:
+    result = number(ctx, text)
+    if result is None:
         return None
-    comparator, value, rest = found
+    comparator, value, rest = result
     if rest and rest not in _unit_names(unit):
         return None
     return comparator, value
@@ -69,15 +69,15 @@ def numeric(ctx: Context, x: Any, unit: Any = None) -> Any:
         return x if x is CLEARED else None
     text = x.part(1)
     if not _is_number(text):
-        made = structured(ctx, x, unit)
-        if made is not None:
+        result = structured(ctx, x, unit)
+        if result is not None:
             ctx.flag("FB-HL7-016", "a value of type NM has the components of an SN; it was read")
-        return made
-    found = _whole_number(ctx, text, unit)
-    if found is None:
+        return result
+    whole_number = _whole_number(ctx, text, unit)
+    if whole_number is None:
         ctx.flag("FB-MAP-207", f"a value of type NM {_UNREADABLE}")
         return None
-    comparator, value = found
+    comparator, value = whole_number
     if not _NM.fullmatch(text):
         ctx.flag("FB-HL7-016", "a value of type NM has more than digits, sign and point; it was read")
     return quantity(ctx, value, unit, comparator)
@@ -91,32 +91,32 @@ def structured(ctx: Context, x: Any, unit: Any = None) -> Any:
     """
     if not isinstance(x, Field):
         return x if x is CLEARED else None
-    made = _structured(ctx, x, unit)
-    if made is None:
+    result = _structured(ctx, x, unit)
+    if result is None:
         ctx.flag("FB-MAP-207", f"a structured number {_UNREADABLE}")
-    return made
+    return result
 
 
 def _structured(ctx: Context, x: Field, unit: Any) -> Any:
-    comparator, one, separator, other = ((x.part(n) or "").strip() for n in (1, 2, 3, 4))
-    first, second = _plain_number(ctx, one), _plain_number(ctx, other)
-    if not one and not separator and not other:  # all of it in the first component
-        found = _whole_number(ctx, comparator, unit) if comparator else None
-        if found is None:
+    comparator, item, separator, other = ((x.part(n) or "").strip() for n in (1, 2, 3, 4))
+    first, second = _plain_number(ctx, item), _plain_number(ctx, other)
+    if not item and not separator and not other:  # all of it in the first component
+        whole_number = _whole_number(ctx, comparator, unit) if comparator else None
+        if whole_number is None:
             return None
         ctx.flag("FB-HL7-016", "a structured number is in its first component; it was read")
-        return quantity(ctx, found[1], unit, found[0])
+        return quantity(ctx, whole_number[1], unit, whole_number[0])
     if first is None or (other and second is None):
         return None
     sign = _COMPARATORS.get(comparator)
     if not separator and not other:
         if comparator == "<>":
-            return f"<>{one}"
+            return f"<>{item}"
         return None if sign is None else quantity(ctx, first, unit, sign or None)
     if sign != "":
         return None
     if second is None:
-        return f"{one}+" if separator == "+" else None
+        return f"{item}+" if separator == "+" else None
     low, high = quantity(ctx, first, unit), quantity(ctx, second, unit)
     if separator in ("-", "–") and first <= second:
         return Range(low=low, high=high)
@@ -155,8 +155,8 @@ def range_low(x: Any) -> str | None:
     """The lower bound that OBX-7 states (`3.5-5.1`, `>= 60`); None where it reads otherwise."""
     if not isinstance(x, str):
         return None
-    found = _BETWEEN.fullmatch(x) or _ABOVE.fullmatch(x)
-    return found.group(1) if found else None
+    match = _BETWEEN.fullmatch(x) or _ABOVE.fullmatch(x)
+    return match.group(1) if match else None
 
 
 @function(nulls=True)
@@ -164,10 +164,10 @@ def range_high(x: Any) -> str | None:
     """The upper bound that OBX-7 states (`3.5-5.1`, `< 14`); None where it reads otherwise."""
     if not isinstance(x, str):
         return None
-    if found := _BETWEEN.fullmatch(x):
-        return found.group(2)
-    found = _BELOW.fullmatch(x)
-    return found.group(1) if found else None
+    if match := _BETWEEN.fullmatch(x):
+        return match.group(2)
+    match = _BELOW.fullmatch(x)
+    return match.group(1) if match else None
 
 
 @function(nulls=True, reads=("whole",))

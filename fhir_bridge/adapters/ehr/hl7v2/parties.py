@@ -41,7 +41,7 @@ def _each(ctx: Context, x: Any, kind: str) -> Any:
     if x is None or x is CLEARED:
         return x
     read = _READERS[kind]
-    made = []
+    results = []
     for value in x if isinstance(x, list) else [x]:
         if not isinstance(value, Field):
             continue
@@ -50,9 +50,9 @@ def _each(ctx: Context, x: Any, kind: str) -> Any:
             if len(ctx.concepts) > _CACHE:
                 ctx.concepts.clear()
             ctx.concepts[key] = read(ctx, Components(value.raw, value.delimiters))
-        if (found := ctx.concepts[key]) is not None:
-            made.append(found)
-    return (made[0] if len(made) == 1 else made) if made else None
+        if (concept := ctx.concepts[key]) is not None:
+            results.append(concept)
+    return (results[0] if len(results) == 1 else results) if results else None
 
 
 def _identifier(
@@ -95,12 +95,12 @@ def _hd(number: int) -> tuple[tuple[int, int], ...]:
 def _reference(kind: str, identifier: Identifier | None, display: str | None) -> Reference | None:
     if not identifier and not display:
         return None
-    made = Reference(type=kind)
+    reference = Reference(type=kind)
     if identifier:
-        made["identifier"] = identifier
+        reference["identifier"] = identifier
     if display:
-        made["display"] = display
-    return made
+        reference["display"] = display
+    return reference
 
 
 @_party("practitioner")
@@ -128,10 +128,10 @@ def _interpreter(ctx: Context | None, c: Components) -> Reference | None:
 @_party("organization")
 def _organization(ctx: Context | None, c: Components) -> Reference | None:
     """XON: identifier (XON.10, else XON.3) and name."""
-    place = 10 if c.peek(10) else 3
-    identifier = _identifier(ctx, c, (place, 1), _hd(6), (7, 1))
+    position = 10 if c.peek(10) else 3
+    identifier = _identifier(ctx, c, (position, 1), _hd(6), (7, 1))
     name = c.text(1)
-    if place == 10 and c.peek(3) == c.peek(10):
+    if position == 10 and c.peek(3) == c.peek(10):
         c.text(3)
     if identifier:
         c.pass_over(4, 5)  # check digit and its scheme
@@ -200,12 +200,12 @@ def device(ctx: Context, x: Any) -> Any:
 @function(context=True, returns="Identifier", nulls=True, reads=("EI",))
 def entity_identifier(ctx: Context, x: Any, kind: str | None = None) -> Any:
     """Identifier of each EI; `kind`: its type, a code of table 0203 (`PLAC`, `FILL`)."""
-    made = _each(ctx, x, "EI")
-    if not kind or not made:
-        return made
+    built = _each(ctx, x, "EI")
+    if not kind or not built:
+        return built
     typed = [
-        Identifier({"type": {"coding": [{"system": _TYPES, "code": kind}]}, **found})
-        for found in (made if isinstance(made, list) else [made])
+        Identifier({"type": {"coding": [{"system": _TYPES, "code": kind}]}, **result})
+        for result in (built if isinstance(built, list) else [built])
     ]
     return typed[0] if len(typed) == 1 else typed
 
@@ -213,21 +213,21 @@ def entity_identifier(ctx: Context, x: Any, kind: str | None = None) -> Any:
 @_party("EIP")
 def _pair(ctx: Context | None, c: Components) -> list[Identifier] | None:
     """EIP: what filler and placer call one thing, each an EI in the subcomponents of a component."""
-    found = []
+    results = []
     for component, kind in ((2, "FILL"), (1, "PLAC")):
         leaves = tuple((component, sub) for sub in (2, 3, 4))
         if identifier := _identifier(ctx, c, (component, 1), leaves):
-            found.append(Identifier({"type": {"coding": [{"system": _TYPES, "code": kind}]}, **identifier}))
-    return found or None
+            results.append(Identifier({"type": {"coding": [{"system": _TYPES, "code": kind}]}, **identifier}))
+    return results or None
 
 
 @function(context=True, returns="Identifier", nulls=True, reads=("EIP",))
 def entity_identifier_pair(ctx: Context, x: Any) -> Any:
     """Identifiers of each EIP (SPM-2): the filler's and the placer's."""
-    made = _each(ctx, x, "EIP")
-    if made is None or made is CLEARED or (made and made[0].__class__ is Identifier):
-        return made
-    return [identifier for pair in made for identifier in pair]
+    built = _each(ctx, x, "EIP")
+    if built is None or built is CLEARED or (built and built[0].__class__ is Identifier):
+        return built
+    return [identifier for pair in built for identifier in pair]
 
 
 FUNCTIONS: Final[Mapping[str, Callable[..., Any]]] = {

@@ -23,7 +23,7 @@ from fhir_bridge.adapters.ehr.hl7v2.groups import (
     build,
 )
 from fhir_bridge.adapters.ehr.hl7v2.sequence import sequence
-from fhir_bridge.adapters.ehr.issues import found
+from fhir_bridge.adapters.ehr.issues import new_issue
 from fhir_bridge.fhir.issues import Issue
 from fhir_bridge.mapping import Applied
 from fhir_bridge.plugins import IssueLike, RecordOutcome
@@ -41,10 +41,10 @@ _BYTES_END: Final = re.compile(rb"[\r\n]+")
 
 def timestamp(text: str | None) -> datetime | None:
     """A DTM as a datetime, missing parts at their lowest; naive without offset; None where it is no time."""
-    found = _DTM.match(text or "")
-    if found is None:
+    match = _DTM.match(text or "")
+    if match is None:
         return None
-    year, month, day, hour, minute, second, fraction, offset = found.groups()
+    year, month, day, hour, minute, second, fraction, offset = match.groups()
     zone = None
     if offset:
         sign = -1 if offset[0] == "-" else 1
@@ -175,7 +175,9 @@ class Message:
 
     def unread(self, applied: Iterable[Applied]) -> list[Issue]:
         """What the message says that none of the applied rules represents."""
-        return [found("FB-HL7-012", text, self.locator) for text in unread(self.tree, self.segments, applied)]
+        return [
+            new_issue("FB-HL7-012", text, self.locator) for text in unread(self.tree, self.segments, applied)
+        ]
 
     def scope(self, name: str) -> Iterable[Group]:
         """The groups of a scope, in message order."""

@@ -68,15 +68,15 @@ def parse(text: str) -> tuple[Selector, ...]:
     if text in _READ:
         return _READ[text]
     inner, _, rest = text.rpartition(":")
-    found = SELECTOR.match(rest)
-    if found is None:
+    match = SELECTOR.match(rest)
+    if match is None:
         return ()
-    which = found["which"]
-    number = {name: int(found[name] or 0) for name in ("field", "component", "subcomponent")}
-    repetition = found["repetition"]
+    which = match["which"]
+    number = {name: int(match[name] or 0) for name in ("field", "component", "subcomponent")}
+    repetition = match["repetition"]
     return (
         Selector(
-            found["segment"],
+            match["segment"],
             -1 if which == "*" else int(which or 0),
             number["field"],
             int(repetition) if repetition and repetition != "*" else 0,

@@ -125,11 +125,11 @@ def _fitting(ctx: Context, code: str, measured: Quantity | None, sent: str | Non
     unit = measured.get("code") if measured.get("system") == _UCUM else None
     if unit in units:
         return _Fit(measured, None)
-    made = Quantity(measured)
+    result = Quantity(measured)
     if unit is None and "unit" not in measured and len(units) == 1:
         ctx.flag("FB-HL7-014", f"the vital sign {code} has no unit: it can only be {units[0]}")
-        made.update({"unit": units[0], "system": _UCUM, "code": units[0]})
-        return _Fit(made, None)
+        result.update({"unit": units[0], "system": _UCUM, "code": units[0]})
+        return _Fit(result, None)
     if unit is None:
         ctx.flag(
             "FB-HL7-015", f"the vital sign {code} has no unit that UCUM knows; its text stands in a note"
@@ -142,17 +142,17 @@ def _fitting(ctx: Context, code: str, measured: Quantity | None, sent: str | Non
         return _Fit(None, sent)
     figures = max(len(Decimal(measured["value"]).as_tuple().digits) + 1, 3)
     rounded = Decimal(format(Decimal(format(value, f".{figures}g")), "f"))
-    made.update({"value": rounded, "unit": units[0], "system": _UCUM, "code": units[0]})
-    return _Fit(made, sent)
+    result.update({"value": rounded, "unit": units[0], "system": _UCUM, "code": units[0]})
+    return _Fit(result, sent)
 
 
 def _measured(ctx: Context, s: Group) -> Quantity | None:
     if s.part("OBX", 2, 1) == "SN":
-        found = structured(ctx, s.field("OBX", 5), s.field("OBX", 6))
+        result = structured(ctx, s.field("OBX", 5), s.field("OBX", 6))
     else:
         value = s.field("OBX", 5)
-        found = None if isinstance(value, list) else quantity(ctx, value, s.field("OBX", 6), else_="keep")
-    return found if isinstance(found, Quantity) else None
+        result = None if isinstance(value, list) else quantity(ctx, value, s.field("OBX", 6), else_="keep")
+    return result if isinstance(result, Quantity) else None
 
 
 @function(scope=True, context=True, returns="Quantity", selects=_MEASUREMENT)

@@ -17,7 +17,7 @@ from fhir_bridge.fhir.issues import Issue
 from fhir_bridge.fhir.validation import Validator
 from scripts import referee
 
-__all__ = ["UNJUDGED", "Judged", "official", "ours"]
+__all__ = ["UNJUDGED", "ValidatorResult", "official", "ours"]
 
 UNJUDGED = "unjudged"
 """The severity of what the official validator says it could not judge."""
@@ -28,7 +28,7 @@ BATCH = 1500
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
+class ValidatorResult:
     """What one validator said of one resource: (severity, kind, path, message) of each finding.
 
     The official one also tells what it could not judge (severity `UNJUDGED`).
@@ -41,11 +41,11 @@ class Judged:
         """The findings that make the resource wrong."""
         return tuple(f for f in self.findings if f[0] in ("error", "fatal"))
 
-    def abstains_from(self, other: Judged) -> bool:
+    def abstains_from(self, other: ValidatorResult) -> bool:
         """Whether each error of the other is at a place that this one says it could not judge."""
-        places = [_plain(f[2]) for f in self.findings if f[0] == UNJUDGED]
+        locations = [_plain(f[2]) for f in self.findings if f[0] == UNJUDGED]
         return bool(other.errors) and all(
-            any(_within(_plain(error[2]), place) for place in places) for error in other.errors
+            any(_within(_plain(error[2]), location) for location in locations) for error in other.errors
         )
 
 
@@ -57,27 +57,27 @@ def _plain(path: str) -> str:
     return _COMMENT.sub("", path)
 
 
-def _within(one: str, other: str) -> bool:
+def _within(name: str, other: str) -> bool:
     """Whether one place is the other or inside it, or the other way round; no place is the whole resource."""
     return (
         not other
-        or one == other
-        or one.startswith((other + ".", other + "["))
-        or other.startswith((one + ".", one + "["))
+        or name == other
+        or name.startswith((other + ".", other + "["))
+        or other.startswith((name + ".", name + "["))
     )
 
 
-def ours(texts: Sequence[bytes], validator: Validator) -> Iterator[Judged]:
+def ours(texts: Sequence[bytes], validator: Validator) -> Iterator[ValidatorResult]:
     """Our judgement of each text."""
     for text in texts:
-        yield Judged(tuple(map(_finding, validator.validate(text))))
+        yield ValidatorResult(tuple(map(_finding, validator.validate(text))))
 
 
 def _finding(issue: Issue) -> tuple[str, str, str, str]:
     return issue.severity, issue.code, issue.expression, issue.message
 
 
-def official(texts: Sequence[bytes], cache: Path) -> list[Judged]:
+def official(texts: Sequence[bytes], cache: Path) -> list[ValidatorResult]:
     """The official validator's judgement of each text, asked only for what the cache doesn't hold.
 
     Texts that are a line of NDJSON each are given to it in one file; the validator is deterministic, so what it said of
@@ -92,47 +92,47 @@ def official(texts: Sequence[bytes], cache: Path) -> list[Judged]:
         waiting = list({k: t for k, t in zip(keys, texts, strict=True) if k not in known}.items())
         for start in range(0, len(waiting), BATCH):
             part = waiting[start : start + BATCH]
-            found = _ask_well([text for _, text in part])
+            result = _run_with_retry([text for _, text in part])
             database.executemany(
                 "INSERT OR REPLACE INTO judged VALUES (?, ?)",
-                [(key, json.dumps(f)) for (key, _), f in zip(part, found, strict=True)],
+                [(key, json.dumps(f)) for (key, _), f in zip(part, result, strict=True)],
             )
             database.commit()
             print(f"{start + len(part)} of {len(waiting)} new ones judged", file=sys.stderr)
         answer = "SELECT findings FROM judged WHERE key = ?"
         rows = (json.loads(database.execute(answer, (key,)).fetchone()[0]) for key in keys)
-        return [Judged(tuple((f[0], f[1], f[2], f[3]) for f in row)) for row in rows]
+        return [ValidatorResult(tuple((f[0], f[1], f[2], f[3]) for f in row)) for row in rows]
 
 
 Findings = list[list[str]]
 
 
-def _ask_well(texts: Sequence[bytes]) -> list[Findings]:
+def _run_with_retry(texts: Sequence[bytes]) -> list[Findings]:
     """Its judgements; where it failed of itself, it is asked once more."""
-    found = _ask(texts)
-    failed = [n for n, findings in enumerate(found) if any(FAILED in f[3] for f in findings)]
+    result = _run(texts)
+    failed = [n for n, findings in enumerate(result) if any(FAILED in f[3] for f in findings)]
     if failed:
-        again = _ask([texts[n] for n in failed])
+        again = _run([texts[n] for n in failed])
         for n, findings in zip(failed, again, strict=True):
-            found[n] = findings
-    return found
+            result[n] = findings
+    return result
 
 
-def _ask(texts: Sequence[bytes]) -> list[Findings]:
+def _run(texts: Sequence[bytes]) -> list[Findings]:
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "resources.ndjson"
         file.write_bytes(b"".join(text.replace(b"\n", b" ").replace(b"\r", b" ") + b"\n" for text in texts))
-        verdict = referee.judge([file], agreement=True)
+        verdict = referee.validate([file], agreement=True)
     if verdict.resources != len(texts):
         raise SystemExit(f"the official validator judged {verdict.resources} of {len(texts)} resources")
-    found: list[Findings] = [[] for _ in texts]
+    result: list[Findings] = [[] for _ in texts]
     for message in verdict.messages:
         failed = message["severity"] == "fatal" and FAILED in message["message"]
-        severity = UNJUDGED if failed or referee.unjudged(message) else message["severity"]
+        severity = UNJUDGED if failed or referee.is_unchecked(message) else message["severity"]
         if severity != "information":
             kind, path = str(message.get("messageId") or ""), str(message.get("path") or "")
-            found[message["line"] - 1].append([severity, kind, path, str(message["message"])[:2000]])
-    return found
+            result[message["line"] - 1].append([severity, kind, path, str(message["message"])[:2000]])
+    return result
 
 
 def _marks() -> tuple[bytes, bytes]:

@@ -29,13 +29,13 @@ def keep(cases: Iterable[Case], file: Path) -> int:
     for case in cases:
         if case.group == "mutants" and wrong_by_r4(case) is not None:
             by_kind.setdefault(case.kind, []).append(case)
-    lines = [_line(case) for _, found in sorted(by_kind.items()) for case in _chosen(found)]
+    lines = [_line(case) for _, result in sorted(by_kind.items()) for case in _chosen(result)]
     file.write_text("".join(lines), encoding="utf-8")
     return len(lines)
 
 
-def _chosen(found: Sequence[Case]) -> list[Case]:
-    ordered = sorted(found, key=lambda case: (len(case.text), case.text))
+def _chosen(cases: Sequence[Case]) -> list[Case]:
+    ordered = sorted(cases, key=lambda case: (len(case.text), case.text))
     wrong = [case for case in ordered if wrong_by_r4(case)][:WRONG]
     return wrong + [case for case in ordered if not wrong_by_r4(case)][:RIGHT]
 

@@ -10,8 +10,8 @@ from fhir_bridge.adapters.imaging.composition import finish
 from fhir_bridge.adapters.imaging.content import differences
 from fhir_bridge.adapters.imaging.dicom_file import Refused
 from fhir_bridge.adapters.imaging.header import Header, read_header
-from fhir_bridge.adapters.imaging.instances import FilePlace
-from fhir_bridge.adapters.imaging.issues import found
+from fhir_bridge.adapters.imaging.instances import FileLocation
+from fhir_bridge.adapters.imaging.issues import new_issue
 from fhir_bridge.adapters.imaging.parts import Part, choose, part_of
 from fhir_bridge.adapters.imaging.patients import Subject, contradiction, subject_of
 from fhir_bridge.adapters.imaging.records import FileRecord, StudyRecord
@@ -19,15 +19,15 @@ from fhir_bridge.adapters.imaging.rejection_notes import KEY_OBJECT_SELECTION, R
 from fhir_bridge.adapters.imaging.study import Study
 from fhir_bridge.fhir.issues import Issue
 
-__all__ = ["GatheredStudy"]
+__all__ = ["StudyCollection"]
 
-_Content = tuple[str, Subject, FilePlace]
+_Content = tuple[str, Subject, FileLocation]
 """SOP Instance UID, whom it is about, and its file."""
 
 _NAMES_SHOWN = 12
 
 
-class GatheredStudy:
+class StudyCollection:
     """A study while its files are read."""
 
     __slots__ = ("_again", "_elsewhere", "_first", "_name", "_notes", "_seen", "study")
@@ -36,52 +36,52 @@ class GatheredStudy:
         self.study = Study(uid, first, name)
         self._first = first
         self._name = name
-        self._seen: dict[str, FilePlace] = {}
+        self._seen: dict[str, FileLocation] = {}
         self._elsewhere: set[str] = set()
         self._again: list[_Content] = []
         self._notes: list[tuple[RejectionNote, list[Issue]]] = []
 
-    def take(self, header: Header, place: FilePlace, *, elsewhere: bool) -> FileRecord | None:
+    def take(self, header: Header, location: FileLocation, *, elsewhere: bool) -> FileRecord | None:
         """Take in a file; a record where it is the copy of one that was read.
 
         Args:
             header: what it says.
-            place: where it is.
+            location: where it is.
             elsewhere: its SOP Instance UID was read in another study.
         """
         uid = header.uid
         if elsewhere:
             self._elsewhere.add(uid)
-            header.issues.append(_in_two_studies(place))
+            header.issues.append(_in_two_studies(location))
         known = self._seen.get(uid)
-        if known is not None and _same_bytes(known, place):
-            return _copy(place, known)
+        if known is not None and _same_bytes(known, location):
+            return _copy(location, known)
         subject = subject_of(header.study)
         if header.instance["SOPClassUID"] == KEY_OBJECT_SELECTION:
-            note = self._note(header, subject, place)
+            note = self._note(header, subject, location)
             if note is not None:
-                self._seen.setdefault(uid, place)
+                self._seen.setdefault(uid, location)
                 self._notes.append((note, header.issues))
                 return None
         if known is not None:
-            self._again.append((uid, subject, place))
+            self._again.append((uid, subject, location))
         else:
-            self._seen[uid] = place
-            self.study.add(header, place)
+            self._seen[uid] = location
+            self.study.add(header, location)
         return None
 
-    def _note(self, header: Header, subject: Subject, place: FilePlace) -> RejectionNote | None:
+    def _note(self, header: Header, subject: Subject, location: FileLocation) -> RejectionNote | None:
         def report(code: str, text: str) -> None:
-            issue = found(code, text, place.locator)
+            issue = new_issue(code, text, location.locator)
             if issue not in header.issues:
                 header.issues.append(issue)
 
         try:
-            reader = AttributeReader(place.elements(), report)
+            reader = AttributeReader(location.elements(), report)
         except Refused as refused:
             header.issues.append(refused.issue)
             return None
-        return read_note(reader, header.uid, self.study.uid, subject, place.locator)
+        return read_note(reader, header.uid, self.study.uid, subject, location.locator)
 
     def records(self) -> Iterator[FileRecord | StudyRecord]:
         """Records of files that do not count, then that of the study."""
@@ -102,10 +102,10 @@ class GatheredStudy:
 
     def _witness(self) -> StudyRecord | None:
         """A study of a note alone."""
-        place = self._seen[self._notes[0][0].uid]
+        location = self._seen[self._notes[0][0].uid]
         study = Study(self.study.uid, self._first, self._name)
         try:
-            study.add(read_header(place.path, place.locator), place)
+            study.add(read_header(location.path, location.locator), location)
         except Refused:
             return None
         return StudyRecord(study)
@@ -113,12 +113,14 @@ class GatheredStudy:
     def _contents(self) -> list[_Content]:
         instances = ((each.uid, each.subject, each.place) for each in self.study.instances)
         return [
-            (uid, subject, place) for uid, subject, place in instances if isinstance(place, FilePlace)
+            (uid, subject, location)
+            for uid, subject, location in instances
+            if isinstance(location, FileLocation)
         ] + self._again
 
     def _refused(self, clash: tuple[Subject, Subject]) -> Iterator[FileRecord]:
         """Every file of a study that names two patients: nobody can say whose it is."""
-        stated = [(subject, place.locator) for _, subject, place in self._contents()]
+        stated = [(subject, location.locator) for _, subject, location in self._contents()]
         stated += [(note.subject, note.locator) for note, _ in self._notes]
         examples = [next(where for subject, where in stated if subject == each) for each in clash]
         message = (
@@ -126,7 +128,7 @@ class GatheredStudy:
             "Patient ID, its issuer, or without a number the name or birth date differ"
         )
         for _, locator in stated:
-            yield FileRecord(locator, "rejected", [found("FB-DCM-008", message, locator)])
+            yield FileRecord(locator, "rejected", [new_issue("FB-DCM-008", message, locator)])
 
     def _decide(self, others: list[_Content]) -> Iterator[FileRecord]:
         """Choose among contents of one instance and its deletion; what does not count goes into `others`."""
@@ -137,7 +139,7 @@ class GatheredStudy:
         doubtful = {uid for uid, _, _ in self._again} | deletions.keys() & self._seen.keys()
         if not doubtful:
             return
-        winners: list[FilePlace] = []
+        winners: list[FileLocation] = []
         candidates: dict[str, list[_Content]] = {}
         for content in self._contents():
             if content[0] in doubtful:
@@ -162,63 +164,69 @@ class GatheredStudy:
                     yield _left_out(part, content[2], winner)
         yield from self._rebuild(winners)
 
-    def _rebuild(self, places: list[FilePlace]) -> Iterator[FileRecord]:
+    def _rebuild(self, locations: list[FileLocation]) -> Iterator[FileRecord]:
         """The study of these files alone: what others say has no vote."""
         self.study = Study(self.study.uid, self._first, self._name)
-        for place in places:
+        for location in locations:
             try:
-                header = read_header(place.path, place.locator)
+                header = read_header(location.path, location.locator)
             except Refused as refused:
-                yield FileRecord(place.locator, "rejected", [refused.issue])
+                yield FileRecord(location.locator, "rejected", [refused.issue])
             else:
                 if header.uid in self._elsewhere:
-                    header.issues.append(_in_two_studies(place))
-                self.study.add(header, place)
+                    header.issues.append(_in_two_studies(location))
+                self.study.add(header, location)
 
     def _noted(self, entry: tuple[RejectionNote, list[Issue]]) -> FileRecord:
         note, issues = entry
-        issue = found(
+        issue = new_issue(
             "FB-DCM-025", f"{note.reason}: {len(note.rejected)} instances of its study", note.locator
         )
         problems = [issue, *issues]
         if note.time is None:
             problems.append(
-                found("FB-DCM-028", "the note has no Content Date that can be read", note.locator)
+                new_issue("FB-DCM-028", "the note has no Content Date that can be read", note.locator)
             )
         if note.elsewhere:
             problems.append(
-                found("FB-DCM-028", f"{note.elsewhere} of the instances are not of its study", note.locator)
+                new_issue(
+                    "FB-DCM-028", f"{note.elsewhere} of the instances are not of its study", note.locator
+                )
             )
         elif not note.rejected:
-            problems.append(found("FB-DCM-028", "the note names no instance that can be read", note.locator))
+            problems.append(
+                new_issue("FB-DCM-028", "the note names no instance that can be read", note.locator)
+            )
         return FileRecord(note.locator, "skipped", problems)
 
 
-def _in_two_studies(place: FilePlace) -> Issue:
-    return found("FB-DCM-029", "the SOP Instance UID is in another study too", place.locator)
+def _in_two_studies(location: FileLocation) -> Issue:
+    return new_issue("FB-DCM-029", "the SOP Instance UID is in another study too", location.locator)
 
 
-def _same_bytes(one: FilePlace, other: FilePlace) -> bool:
+def _same_bytes(location: FileLocation, other: FileLocation) -> bool:
     try:
-        return filecmp.cmp(one.path, other.path, shallow=False)
+        return filecmp.cmp(location.path, other.path, shallow=False)
     except OSError:
         return False
 
 
-def _copy(place: FilePlace, known: FilePlace) -> FileRecord:
+def _copy(location: FileLocation, known: FileLocation) -> FileRecord:
     message = f"the same instance as in {known.name}"
-    return FileRecord(place.locator, "skipped", [found("FB-DCM-009", message, place.locator)])
+    return FileRecord(location.locator, "skipped", [new_issue("FB-DCM-009", message, location.locator)])
 
 
-def _left_out(part: Part, place: FilePlace, winner: tuple[Part, _Content] | None) -> FileRecord:
+def _left_out(part: Part, location: FileLocation, winner: tuple[Part, _Content] | None) -> FileRecord:
     if winner is None:
-        issue = found("FB-DCM-026", "a rejection note of the study deletes the instance", place.locator)
-        return FileRecord(place.locator, "skipped", [issue])
+        issue = new_issue(
+            "FB-DCM-026", "a rejection note of the study deletes the instance", location.locator
+        )
+        return FileRecord(location.locator, "skipped", [issue])
     chosen, (_, _, where) = winner
     changed = differences(chosen.content, part.content)
     if not changed:
-        return _copy(place, where)
+        return _copy(location, where)
     shown = ", ".join(changed[:_NAMES_SHOWN])
     more = f" and {len(changed) - _NAMES_SHOWN} more" if len(changed) > _NAMES_SHOWN else ""
     message = f"another content of the instance in {where.name}, which counts; they differ in {shown}{more}"
-    return FileRecord(place.locator, "skipped", [found("FB-DCM-024", message, place.locator)])
+    return FileRecord(location.locator, "skipped", [new_issue("FB-DCM-024", message, location.locator)])

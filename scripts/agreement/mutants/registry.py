@@ -14,7 +14,7 @@ from fhir_bridge.fhir.serialization import dumps
 from scripts.agreement.corpus import Source
 from scripts.agreement.mutants.walk import Node, Spot, nodes, spots
 
-__all__ = ["KINDS", "Draft", "Mutant", "Mutator", "draw", "kind", "mutate"]
+__all__ = ["MUTATORS", "Draft", "Mutant", "Mutator", "draw", "mutate", "mutator"]
 
 _T = TypeVar("_T")
 
@@ -48,17 +48,17 @@ class Draft:
 Mutator = Callable[[Draft], "str | None"]
 """Edits the draft and says what it did; None where the resource has nothing to edit in this way."""
 
-KINDS: dict[str, Mutator] = {}
+MUTATORS: dict[str, Mutator] = {}
 """All mutation kinds by name (`group/what`)."""
 
 
-def kind(name: str) -> Callable[[Mutator], Mutator]:
+def mutator(name: str) -> Callable[[Mutator], Mutator]:
     """Register a mutator under this name."""
 
     def register(mutator: Mutator) -> Mutator:
-        if name in KINDS:
+        if name in MUTATORS:
             raise ValueError(f"two mutators are named {name}")
-        KINDS[name] = mutator
+        MUTATORS[name] = mutator
         return mutator
 
     return register
@@ -75,7 +75,7 @@ class Mutant:
         text: its JSON.
     """
 
-    kind: str
+    mutator: str
     done: str
     source: Source
     text: bytes
@@ -84,7 +84,7 @@ class Mutant:
 def mutate(source: Source, name: str, seed: int) -> Mutant | None:
     """The mutant of this kind that a seed makes of a resource; None where the kind doesn't apply."""
     draft = Draft(source.parse(), Random(f"{seed}/{name}/{source.name}"))
-    done = KINDS[name](draft)
+    done = MUTATORS[name](draft)
     if done is None:
         return None
     text = draft.text if draft.text is not None else dumps(draft.resource)
@@ -102,25 +102,25 @@ def draw(sources: Sequence[Source], count: int, seed: int) -> Iterator[Mutant]:
     Kinds take turns; each goes through the sources in an order of its own, so that a kind which fits few resources
     finds them, and a second round takes other places of the same resources.
     """
-    orders = {name: _order(sources, f"{seed}/{name}") for name in KINDS}
+    orders = {name: _order(sources, f"{seed}/{name}") for name in MUTATORS}
     position: Counter[str] = Counter()
     seen: set[bytes] = set()
-    alive = sorted(KINDS)
-    made = 0
-    while alive and made < count:
+    alive = sorted(MUTATORS)
+    built = 0
+    while alive and built < count:
         for name in list(alive):
-            found = None
-            while found is None and position[name] < 2 * len(sources):
+            result = None
+            while result is None and position[name] < 2 * len(sources):
                 turn, at = divmod(position[name], len(sources))
                 position[name] += 1
-                found = mutate(sources[orders[name][at]], name, seed + turn)
-                if found is not None and found.text in seen:
-                    found = None
-            if found is None:
+                result = mutate(sources[orders[name][at]], name, seed + turn)
+                if result is not None and result.text in seen:
+                    result = None
+            if result is None:
                 alive.remove(name)
                 continue
-            seen.add(found.text)
-            made += 1
-            yield found
-            if made >= count:
+            seen.add(result.text)
+            built += 1
+            yield result
+            if built >= count:
                 return

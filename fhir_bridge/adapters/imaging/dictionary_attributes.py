@@ -10,10 +10,10 @@ from fhir_bridge.adapters.imaging.values import Value
 if TYPE_CHECKING:
     from fhir_bridge.adapters.imaging.study import Instance
 
-__all__ = ["late_value", "private_value"]
+__all__ = ["attribute_value", "private_value"]
 
 
-def late_value(instance: Instance, keyword: str) -> Value:
+def attribute_value(instance: Instance, keyword: str) -> Value:
     """The value of any attribute of the data dictionary in this instance, or None."""
     return _reader(instance).value(keyword)
 
@@ -25,9 +25,9 @@ def private_value(instance: Instance, creator: str, group: int, element: int) ->
         stated = reader.elements.get(group << 16 | block)
         if stated is not None and stated[1].decode("latin-1").strip("\0 ") == creator:
             tag = group << 16 | block << 8 | element & 0xFF
-            found = reader.elements.get(tag)
+            entry = reader.elements.get(tag)
             name = f"private element ({group:04X},xx{element & 0xFF:02X})"
-            return None if found is None else reader.value_of(tag, name, found)
+            return None if entry is None else reader.value_of(tag, name, entry)
     return None
 
 

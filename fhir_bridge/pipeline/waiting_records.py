@@ -63,50 +63,50 @@ async def _keep(
 ) -> None:
     kept: dict[Path, bytes | None] = {}
     items: dict[tuple[str, str, str, str], InboxItem] = {}
-    for one in waiting:
-        again = {"mapping": keep.mapping, "options": dict(keep.options), "key": one.key, "site": keep.site}
+    for entry in waiting:
+        again = {"mapping": keep.mapping, "options": dict(keep.options), "key": entry.key, "site": keep.site}
         description = {**again, "context": run.context, "links": links}
-        paths: list[Path | None] = [*_files(one.locator, keep.paths)] if not one.key else []
+        paths: list[Path | None] = [*_files(entry.locator, keep.paths)] if not entry.key else []
         for path in paths or [None]:
             if path is not None and path not in kept:
                 large = path.stat().st_size > MOST_KEPT
                 kept[path] = None if large else await keeping.keep(_pieces(path))
             content = kept.get(path) if path else None
-            whole = path is not None and one.code == _PER_FILE
+            whole = path is not None and entry.code == _PER_FILE
             item = InboxItem(
-                one.kind,
+                entry.kind,
                 run.adapter,
-                path.name if whole and path else one.locator,
-                one.code,
-                one.message,
-                one.key if path is None else path.name,
+                path.name if whole and path else entry.locator,
+                entry.code,
+                entry.message,
+                entry.key if path is None else path.name,
                 description,
                 content,
-                _identity(one, content, whole=whole, alone=len(paths) < 2),
+                _identity(entry, content, whole=whole, alone=len(paths) < 2),
             )
             items.setdefault((item.kind, item.source, item.identity or item.locator, item.code), item)
     await keeping.note(list(items.values()))
 
 
-def _identity(one: Waiting, content: bytes | None, *, whole: bool, alone: bool) -> str:
+def _identity(waiting: Waiting, content: bytes | None, *, whole: bool, alone: bool) -> str:
     """What tells an entry from others: its record, or the content of its file, since names of files come again.
 
     Args:
         whole: the entry is for the whole file.
         alone: no other file of the run has its name, so that the record is known to be in this one.
     """
-    if one.record and not whole and alone:
-        return one.record
+    if waiting.record and not whole and alone:
+        return waiting.record
     if content is None:
         return ""
-    return content.hex() if whole else f"{content.hex()}\t{one.locator}"
+    return content.hex() if whole else f"{content.hex()}\t{waiting.locator}"
 
 
 def _files(locator: str, paths: Sequence[Path]) -> list[Path]:
     """The file that a locator is in, since locators begin with a file's name; several where they have one name."""
-    found = [path for path in paths if path.name in locator]
-    longest = max((len(path.name) for path in found), default=0)
-    return [path for path in found if len(path.name) == longest]
+    results = [path for path in paths if path.name in locator]
+    longest = max((len(path.name) for path in results), default=0)
+    return [path for path in results if len(path.name) == longest]
 
 
 def _pieces(path: Path) -> Iterator[bytes]:

@@ -51,21 +51,21 @@ def lookup(
             _unknown(terminology, url, version, code)
             raise typer.Exit(1) from None
         answer = {"parameter": []}
-    told = _values(answer)
-    shown = told.get("display") if language or version or concept is None else concept.display
+    values = _values(answer)
+    shown = values.get("display") if language or version or concept is None else concept.display
     state = "" if concept is None or concept.active else " (inactive)"
     stdout.print(f"{shown or code}{state}", highlight=False, markup=False)
-    if everything and told:
-        stdout.print(_details(answer, told))
+    if everything and values:
+        stdout.print(_details(answer, values))
 
 
-def _details(answer: Mapping[str, Any], told: Mapping[str, Any]) -> Table:
+def _details(answer: Mapping[str, Any], values: Mapping[str, Any]) -> Table:
     table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
     table.add_column(style="dim")
     table.add_column(overflow="fold")
     for name in ("system", "version", "code", "definition"):
-        if told.get(name):
-            table.add_row(name, escape(str(told[name])))
+        if values.get(name):
+            table.add_row(name, escape(str(values[name])))
     for entry in answer["parameter"]:
         parts = _values({"parameter": entry.get("part", ())})
         if entry["name"] == "designation":
@@ -142,7 +142,7 @@ def expand(
         property=properties,
     )
     try:
-        found = _service(terminology).expand(request)
+        result = _service(terminology).expand(request)
     except OperationError as error:
         if error.status == HTTPStatus.NOT_FOUND:
             _no_value_set(terminology, value_set.partition("|")[0])
@@ -150,17 +150,17 @@ def expand(
             stderr.print(escape(str(error)), soft_wrap=True)
         raise typer.Exit(1) from None
     if as_json:
-        typer.echo(orjson.dumps(found, option=orjson.OPT_INDENT_2).decode())
+        typer.echo(orjson.dumps(result, option=orjson.OPT_INDENT_2).decode())
         return
-    expansion = found["expansion"]
+    expansion = result["expansion"]
     rows = list(_flat(expansion.get("contains", ())))
     if rows:
         stdout.print(_table(rows, properties, designations=designations))
     total = expansion.get("total")
     of = "" if total is None else f" of {total:,}"
-    for one in expansion.get("extension", ()):
-        if one["url"].endswith("/valueset-unclosed-reason"):
-            stderr.print(escape(f"not all codes: {one['valueString']}"), soft_wrap=True)
+    for item in expansion.get("extension", ()):
+        if item["url"].endswith("/valueset-unclosed-reason"):
+            stderr.print(escape(f"not all codes: {item['valueString']}"), soft_wrap=True)
     stderr.print(f"{counted(len(rows), 'code')}{of}{f', from {offset + 1:,}' if offset else ''}")
 
 
@@ -178,24 +178,24 @@ def _table(
         shown += ["  " * depth + row.get("code", ""), f"{row.get('display', '')}{state}"]
         for name in properties:
             values = (
-                _values({"parameter": [{**one, "name": "it"}]})["it"]
-                for one in row.get("property", ())
-                if one["code"] == name
+                _values({"parameter": [{**item, "name": "it"}]})["it"]
+                for item in row.get("property", ())
+                if item["code"] == name
             )
             shown.append(", ".join(map(_plain, values)))
         if designations:
-            told = ((one.get("language"), one["value"]) for one in row.get("designation", ()))
+            told = ((item.get("language"), item["value"]) for item in row.get("designation", ()))
             shown.append("\n".join(f"{tag}: {value}" if tag else value for tag, value in told))
         table.add_row(*map(escape, shown))
     return table
 
 
 def _flat(entries: Sequence[Mapping[str, Any]]) -> Iterator[tuple[int, Mapping[str, Any]]]:
-    waiting = [(0, one) for one in reversed(entries)]
+    waiting = [(0, entry) for entry in reversed(entries)]
     while waiting:
-        depth, one = waiting.pop()
-        yield depth, one
-        waiting.extend((depth + 1, below) for below in reversed(one.get("contains", ())))
+        depth, entry = waiting.pop()
+        yield depth, entry
+        waiting.extend((depth + 1, below) for below in reversed(entry.get("contains", ())))
 
 
 def translate(
@@ -213,20 +213,20 @@ def translate(
     terminology = terminology_of(folder, store, site)
     if concept_map is not None:
         try:
-            found = terminology.translate_by_map(concept_map, code)
+            result = terminology.translate_by_map(concept_map, code)
         except KeyError as error:
             raise UsageError(str(error.args[0])) from error
     elif system is not None and target:
-        found = terminology.translate(system, code, tuple(target))
+        result = terminology.translate(system, code, tuple(target))
     else:
         raise UsageError("give --map, or --system and --target")
     table = Table()
     for name in ("system", "code", "display", "equivalence", "map"):
         table.add_column(name, overflow="fold")
-    for row in found:
+    for row in result:
         table.add_row(*map(escape, (row.system, row.code, row.display or "", row.equivalence, row.map_url)))
-    stdout.print(table if found else "no target")
-    raise typer.Exit(0 if found else 1)
+    stdout.print(table if result else "no target")
+    raise typer.Exit(0 if result else 1)
 
 
 def _service(terminology: Terminology) -> TerminologyService:
@@ -242,7 +242,7 @@ def _request(**values: str | int | bool | Sequence[str] | None) -> Request:
     pairs: list[tuple[str, str]] = []
     for name, value in values.items():
         several = value if isinstance(value, list) else [value]
-        pairs += [(name, _plain(one)) for one in several if one is not None and one != ""]
+        pairs += [(name, _plain(item)) for item in several if item is not None and item != ""]
     return Request(from_query(pairs))
 
 
@@ -274,16 +274,16 @@ def _unknown(terminology: Terminology, system: str, version: str, code: str) -> 
             if near
             else ""
         )
-        said = f"{system}{f'|{version}' if version else ''} is not at hand{hint}"
+        message = f"{system}{f'|{version}' if version else ''} is not at hand{hint}"
     else:
         near = near_codes(content, code)
         problem = content.problem(code) if isinstance(content, GrammarContent) else None
         part = "" if content.content == "complete" else ", of which a part is at hand"
-        said = f"{code} is not in {system}{part}"
-        said += (
+        message = f"{code} is not in {system}{part}"
+        message += (
             f": {problem}" if problem else f"; did you mean {did_you_mean(content, near)}?" if near else ""
         )
-    stderr.print(escape(said), soft_wrap=True)
+    stderr.print(escape(message), soft_wrap=True)
 
 
 def _no_value_set(terminology: Terminology, url: str) -> None:
