@@ -75,7 +75,7 @@ class Mutant:
         text: its JSON.
     """
 
-    mutator: str
+    kind: str
     done: str
     source: Source
     text: bytes
