@@ -41,7 +41,7 @@ class StoreSink:
                 Waiting("held", record.locator, waiting.code, waiting.message, record=_name(record))
             )
         elif record.outcome == "rejected":
-            return  # what an earlier version of the mapping made of it stays
+            return  # what an earlier version of the mapping built from it stays
         self._batch.append(record)
         self._resources += len(record.outputs)
         if self._resources >= BATCH or len(self._batch) >= BATCH:

@@ -16,7 +16,7 @@ from fhir_bridge.fhir.definitions import DEFAULT, Definitions
 __all__ = ["FHIR_PATH", "Settings", "is_loopback"]
 
 FHIR_PATH = "/fhir"
-"""Where the FHIR API stands below the base URL."""
+"""Where the FHIR API is below the base URL."""
 
 
 def is_loopback(host: str) -> bool:

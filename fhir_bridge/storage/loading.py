@@ -79,7 +79,7 @@ class _Set:
 
 
 class Loader:
-    """One load. Make a new one for each."""
+    """One load. Create a new one for each."""
 
     def __init__(
         self,
@@ -261,7 +261,7 @@ class _Batch:
                 if self._older(one.record, record):
                     self.outcomes.stale += len(one.messages)
                     text = (
-                        f"made by version {one.record.mapping} of the mapping, the store has version {record.mapping}: "
+                        f"created by version {one.record.mapping} of the mapping, the store has {record.mapping}: "
                         "unchanged; load with --remap to go back"
                     )
                     self.outcomes.add_issue("FB-STORE-017", text, one.record.locator)

@@ -71,7 +71,7 @@ class Mutant:
     Attributes:
         kind: the mutation kind.
         done: what was changed, and where.
-        source: the resource it was made of.
+        source: the resource it was built from.
         text: its JSON.
     """
 

@@ -1,4 +1,4 @@
-"""What identifies a VCF's records: the line with sample names and date of its file, whatever is made of it."""
+"""What identifies a VCF's records: the line with sample names and date of its file, whatever is built from it."""
 
 from __future__ import annotations
 
