@@ -236,7 +236,7 @@ class _Parser:
             return Unary(token.start, operand.end, "not", operand)
         if token.text in KEYWORDS:
             self.index -= 1
-            raise ExpressionError(f'"{token.text}" can\'t are here', token.start)
+            raise ExpressionError(f'"{token.text}" can\'t be here', token.start)
         return Name(token.start, token.end, token.text)
 
     def infix(self, left: Expression, operator: str) -> Expression:

@@ -30,7 +30,7 @@ class Types(StrEnum):
     both = "both"
     """A native column, null where a value has no exact native form, and beside it `<name>_text`, as written."""
     native = "native"
-    """The native column alone; each value that has no exact native form is null and is notified of."""
+    """The native column alone; each value that has no exact native form is null and is reported."""
     text = "text"
     """As written, in one string column: SQL on FHIR's default mapping."""
 

@@ -1,6 +1,6 @@
 """Value sets as lists of codes: `ValueSet.compose` worked out over the code systems that are available.
 
-What can't be listed (a system that is not here, a filter on its properties) is as an open part, so that a look-up
+What can't be listed (a system that is not here, a filter on its properties) is kept as an open part, so that a look-up
 says "not from here" instead of no.
 """
 

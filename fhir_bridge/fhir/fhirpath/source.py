@@ -15,7 +15,7 @@ MAX_LEVELS, MAX_LOOPS = 80, 16
 """Blocks and loops inside each other; Python takes 100 and 20."""
 
 LEAVE = "unexpected()"
-"""Leaves the compiled function; the general evaluator answers then. It is as a statement or in a condition."""
+"""Leaves the compiled function; the general evaluator answers then. It is a statement, or part of a condition."""
 
 
 class Unsupported(Exception):

@@ -2,7 +2,7 @@
 
 The div is well-formed XML by itself, so it has no entities but XML's own five. R4 takes chapters 7 to 11 (without 9.4)
 and 15 of HTML 4.0, links, images and style attributes; nothing deprecated, nothing active. Where an element may be
-is as XHTML 1.0 has it.
+is what XHTML 1.0 has.
 """
 
 from __future__ import annotations

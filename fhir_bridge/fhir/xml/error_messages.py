@@ -58,7 +58,7 @@ def unknown_element(tag: str, shape: Shape) -> str:
     if known is not None:
         return _wrong_namespace(space, local, XHTML if f"{XHTML} {local}" in shape.by_tag else FHIR)
     if local in shape.attributes:
-        return f"<{local}> is as an element; it is an attribute of {shape.path} in XML"
+        return f"<{local}> is written as an element; it is an attribute of {shape.path} in XML"
     return f"{shape.path} has no element <{local[:_LONGEST]}>; {_instead(local, shape)}"
 
 

@@ -124,7 +124,7 @@ def _is_small(parameters: Mapping[str, Any]) -> bool:
 
 
 def _is_simple(service: TerminologyService, parameters: Mapping[str, Any]) -> bool:
-    """Whether a validation is as quick as a look-up: of a available value set that imports none, with filters that are
+    """Whether a validation is as quick as a look-up: of an available value set that imports none, with filters that are
     decided by the code and the hierarchy alone."""
     url = None
     for entry in parameters.get("parameter", ()):
