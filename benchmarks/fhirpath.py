@@ -2,8 +2,8 @@
 
 Microseconds for one evaluation on one blood pressure Observation (a parsed dict), parsed and compiled beforehand where
 the engine can. Ours twice: `evaluate` as callers use it (compiled for the type), and the general evaluator behind it.
-fhirpathpy and fhirpathrs (PyPI) stand beside it where they are installed; an engine that fails on an expression, or
-answers otherwise, is told so.
+fhirpathpy and fhirpathrs (PyPI) are beside it where they are installed; an engine that fails on an expression, or
+answers otherwise, is reported so.
 """
 
 from __future__ import annotations

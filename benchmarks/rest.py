@@ -1,7 +1,7 @@
 """How fast the REST API answers: `python benchmarks/rest.py [--observations N] [--clients N] [--seconds N]`.
 
 `fhir-bridge serve` with one web worker, on the embedded PostgreSQL with its default settings (fsync on) in a temporary
-folder. Every request carries a token and leaves an AuditEvent, as in use. The floor is the least a Python server can
+folder. Every request carries a token and leaves an AuditEvent, as in use. The baseline is the least a Python server can
 do: Starlette and psycopg that give the same bytes by id, without token, audit or access, under the same uvicorn. Both
 are measured in turn, and the ratio is printed. The client is a bare asyncio one on keep-alive connections, in the
 process of this script, on the same machine, so it takes its part of the processor. Prints requests a second,
@@ -246,11 +246,11 @@ def run(url: str, observations: int, clients: int, seconds: float, rounds: int) 
     environment = {**os.environ, "FHIR_BRIDGE_DATABASE_URL": url, "FHIR_BRIDGE_PORT": str(served)}
     queries = requests(token, observations)
     read = queries["read"][1]
-    floor_command = [sys.executable, __file__, "--floor", url, str(least)]
+    baseline_command = [sys.executable, __file__, "--baseline", url, str(least)]
     command = [sys.executable, "-m", "fhir_bridge.cli", "serve"]
     ratios, expected = [], 0
     before = asyncio.run(stored_events(url))
-    with running(floor_command, least, environment), running(command, served, environment):
+    with running(baseline_command, least, environment), running(command, served, environment):
 
         def line(name: str, port: int, events: int, make: Make) -> float:
             nonlocal expected
@@ -267,14 +267,14 @@ def run(url: str, observations: int, clients: int, seconds: float, rounds: int) 
             return per_second
 
         for _ in range(rounds):
-            bare = line("floor: bytes by id", least, 0, read)
+            bare = line("baseline: bytes by id", least, 0, read)
             ratios.append(line("read", served, 1, read) / bare)
         for name, (events, make) in queries.items():
             if name != "read":
                 line(name, served, events, make)
     shares = ", ".join(f"{ratio:.0%}" for ratio in ratios)
     stored = asyncio.run(stored_events(url)) - before
-    print(f"read is {shares} of the floor; {stored:,} AuditEvents for {expected:,} accesses")
+    print(f"read is {shares} of the baseline; {stored:,} AuditEvents for {expected:,} accesses")
 
 
 def main() -> None:
@@ -282,11 +282,11 @@ def main() -> None:
     parser.add_argument("--observations", type=int, default=10_000)
     parser.add_argument("--clients", type=int, default=16)
     parser.add_argument("--seconds", type=float, default=3)
-    parser.add_argument("--rounds", type=int, default=3, help="of floor and read, in turn")
-    parser.add_argument("--floor", nargs=2, metavar=("URL", "PORT"), help=argparse.SUPPRESS)
+    parser.add_argument("--rounds", type=int, default=3, help="of baseline and read, in turn")
+    parser.add_argument("--baseline", nargs=2, metavar=("URL", "PORT"), help=argparse.SUPPRESS)
     options = parser.parse_args()
-    if options.floor:
-        serve_baseline(options.floor[0], int(options.floor[1]))
+    if options.baseline:
+        serve_baseline(options.baseline[0], int(options.baseline[1]))
         return
     with database() as url:
         run(url, options.observations, options.clients, options.seconds, options.rounds)

@@ -2,8 +2,8 @@
 
 First in this process: a code system of N concepts and value sets on it, asked for codes drawn at random from all of it
 and a tenth as many that it has not, so that no cache of answers helps; by the second of processor time. Then over HTTP:
-`fhir-bridge serve` with one web worker, as in benchmarks/rest.py, whose floor (bytes by id, without token, audit or
-access) stands beside it. Prints answers a second, and `$lookup` as a share of the floor.
+`fhir-bridge serve` with one web worker, as in benchmarks/rest.py, whose baseline (bytes by id, without token, audit or
+access) is beside it. Prints answers a second, and `$lookup` as a share of the baseline.
 """
 
 from __future__ import annotations
@@ -136,9 +136,9 @@ def over_http(url: str, concepts: int, clients: int, seconds: float, rounds: int
         ),
         "ValueSet/$expand, ten codes": get(lambda _: f"ValueSet/$expand?url={ALL}&count=10"),
     }
-    floor = [sys.executable, str(Path(__file__).with_name("rest.py")), "--floor", url, str(least)]
+    baseline = [sys.executable, str(Path(__file__).with_name("rest.py")), "--baseline", url, str(least)]
     command = [sys.executable, "-m", "fhir_bridge.cli", "serve"]
-    with running(floor, least, environment), running(command, served, environment):
+    with running(baseline, least, environment), running(command, served, environment):
 
         def line(name: str, port: int, make: Callable[[], bytes]) -> float:
             with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
@@ -151,12 +151,12 @@ def over_http(url: str, concepts: int, clients: int, seconds: float, rounds: int
 
         shares = []
         for _ in range(rounds):
-            bare = line("floor: bytes by id", least, read)
+            bare = line("baseline: bytes by id", least, read)
             line("read", served, read)
             shares.append(line("CodeSystem/$lookup", served, queries["CodeSystem/$lookup"]) / bare)
         for name, make in queries.items():
             line(name, served, make)
-    print("$lookup is " + ", ".join(f"{share:.0%}" for share in shares) + " of the floor")
+    print("$lookup is " + ", ".join(f"{share:.0%}" for share in shares) + " of the baseline")
 
 
 def main() -> None:
@@ -164,7 +164,7 @@ def main() -> None:
     parser.add_argument("--concepts", type=int, default=100_000)
     parser.add_argument("--clients", type=int, default=16)
     parser.add_argument("--seconds", type=float, default=3)
-    parser.add_argument("--rounds", type=int, default=3, help="of floor and $lookup, in turn")
+    parser.add_argument("--rounds", type=int, default=3, help="of baseline and $lookup, in turn")
     options = parser.parse_args()
     in_process(options.concepts, options.seconds)
     with database() as url:

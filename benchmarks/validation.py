@@ -4,7 +4,7 @@ The resources are what the adapters make today of the mappings' own examples: la
 Observations (Genomics Reporting STU3), Patients, ImagingStudies; each is varied in its times, numbers, names and
 references until there are thousands, more than any cache holds. They are taken in turn; the best hundred counts, by
 processor time, in one process. Beside our validator, in the same run: fhir.resources (R4B) and
-fhirkit-rs, where it is installed, which know R4's structure and no profiles; `orjson.loads` is the floor; extraction
+fhirkit-rs, where it is installed, which know R4's structure and no profiles; `orjson.loads` is the baseline; extraction
 of search parameters is what a store does with the same resource.
 
 The second table shows which of four mistakes in a laboratory Observation each of them lets through, from actual calls.
@@ -42,7 +42,7 @@ fhirkit: Any = importlib.import_module("fhirkit") if importlib.util.find_spec("f
 
 Resource = dict[str, Any]
 Check = Callable[[bytes, Resource], bool]
-"""Takes a resource as text and parsed; tells whether it is accepted."""
+"""Takes a resource as text and parsed; indicates whether it is accepted."""
 
 
 def converted(domain: str) -> list[Resource]:

@@ -1,7 +1,7 @@
 """How fast views run: `python benchmarks/views.py [--resources N] [--repeat N]`.
 
 Three views over made-up resources: a flat one of Patients, one of blood pressures with a row a component, one of
-Conditions. For each: rows a second from parsed resources, and from NDJSON text to CSV. Beside it the floor, the same
+Conditions. For each: rows a second from parsed resources, and from NDJSON text to CSV. Beside it the baseline, the same
 table by hand-written Python, and two peers of PyPI where they are installed: sqlonfhir (a ViewDefinition runner on
 fhirpathpy; it has no %rowIndex, so it is given the view without) and fhirpathpy evaluating the same paths compiled.
 One process, processor time; the best of the repeats.
@@ -288,15 +288,15 @@ def main() -> None:
         }
         hand = BY_HAND[name]
         own = best(arguments.repeat, lambda: counted(view.rows, resources))  # noqa: B023
-        floor = best(arguments.repeat, lambda: counted(hand, resources))  # noqa: B023
+        baseline = best(arguments.repeat, lambda: counted(hand, resources))  # noqa: B023
         theirs = [
             f"{best(1, work):>12,.0f}" if importlib.util.find_spec(peer) else f"{'absent':>12}"
             for peer, work in peers.items()
         ]
-        print(f"{name:34}{own:>12,.0f}{floor:>12,.0f}{''.join(theirs)}")
+        print(f"{name:34}{own:>12,.0f}{baseline:>12,.0f}{''.join(theirs)}")
         own = best(arguments.repeat, lambda: to_csv(view, lines))  # noqa: B023
-        floor = best(arguments.repeat, lambda: to_csv_by_hand(hand, lines))  # noqa: B023
-        print(f"{'  NDJSON to CSV':34}{own:>12,.0f}{floor:>12,.0f}")
+        baseline = best(arguments.repeat, lambda: to_csv_by_hand(hand, lines))  # noqa: B023
+        print(f"{'  NDJSON to CSV':34}{own:>12,.0f}{baseline:>12,.0f}")
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
 """Speed of XML in and out: `python -m benchmarks.xml_files [FOLDER of JSON examples]`.
 
 Prints MB/s of XML and laboratory Observations a second, beside what parsing alone costs: expat with handlers that do
-nothing, the standard library's tree, and lxml's (where it is installed), which hold no FHIR and are the floor. The best
-of some rounds counts, by processor time.
+nothing, the standard library's tree, and lxml's (where it is installed), which hold no FHIR and are the baseline. The
+best of some rounds counts, by processor time.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Write docs/issue-codes.md from the codes that the rooms declare. A test fails where the page is behind."""
+"""Write docs/issue-codes.md from the codes that the packages declare. A test fails where the page is behind."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ PAGE = Path(__file__).parent.parent / "docs" / "issue-codes.md"
 
 
 def page() -> str:
-    """The page as it should stand."""
+    """The page as it should be."""
     for module in pkgutil.walk_packages(fhir_bridge.__path__, "fhir_bridge."):
         if module.name.endswith("issues"):
             importlib.import_module(module.name)

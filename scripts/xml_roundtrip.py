@@ -64,7 +64,7 @@ def compare(name: str, text: bytes) -> str:
 
 
 def main(sources: list[Path]) -> int:
-    """Judge all files and print what was not equal, and the counts."""
+    """Validate all files and print what was not equal, and the counts."""
     counts: Counter[str] = Counter()
     for source in sources:
         results = list(documents(source))

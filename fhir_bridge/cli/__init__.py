@@ -1,4 +1,4 @@
-"""The command line: arguments in, tables and progress out. What it does lives in the rooms below."""
+"""The command line: arguments in, tables and progress out. What it does is in the packages below."""
 
 from fhir_bridge.cli.main import main
 

@@ -126,7 +126,7 @@ def add_client(
     secret: Annotated[
         bool, typer.Option("--secret", help="A confidential client: make and print a secret.")
     ] = False,
-    jwks_uri: Annotated[str | None, typer.Option(help="Where the keys of a backend service stand.")] = None,
+    jwks_uri: Annotated[str | None, typer.Option(help="Where the keys of a backend service are.")] = None,
     jwks: Annotated[
         Path | None, typer.Option(exists=True, dir_okay=False, help="File with the public keys (JWKS).")
     ] = None,

@@ -75,7 +75,7 @@ def convert(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Convert and report, write no resource.")
     ] = False,
-    check: Annotated[bool, typer.Option("--check", help="Judge the sources' syntax only.")] = False,
+    check: Annotated[bool, typer.Option("--check", help="Validate the sources' syntax only.")] = False,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with an interrupted run.")] = False,
     force: Annotated[
         bool, typer.Option("--force", help="Replace what an earlier run left in the folder.")

@@ -34,7 +34,7 @@ def demo(
         Path | None, typer.Option(metavar="DIR", help="Write everything that was stored as NDJSON, too.")
     ] = None,
 ) -> None:
-    """Make a synthetic cohort, load it, predict, and serve it.
+    """Create a synthetic cohort, load it, predict, and serve it.
 
     24 synthetic cardiology patients as a hospital hands them over (CSV extracts, HL7 v2 messages, DICOM studies, a VCF)
     become FHIR; two published risk equations run over them. Doing it again changes nothing but the passwords.

@@ -171,9 +171,9 @@ def path(
         Format, typer.Option("--format", help="text for people, json (a line a result) for tools.")
     ] = (Format.text),
 ) -> None:
-    """Evaluate FHIRPath on resources; print each result with where it stands and its type.
+    """Evaluate FHIRPath on resources; print each result with where it is and its type.
 
-    Names lead from element to element; a filter stands in where(); a choice such as value[x] is just value:
+    Names lead from element to element; a filter is in where(); a choice such as value[x] is just value:
 
         fhir-bridge fhir path "Patient.name.where(use = 'official').given" patients.ndjson
 

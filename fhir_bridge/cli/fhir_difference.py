@@ -53,7 +53,7 @@ def difference(
         fhir-bridge fhir difference before/ after/ --ids --format json
 
     Order counts where it means something (given names, sections, steps), decimals by value, and ids may differ as long
-    as one renaming explains them and every reference follows it. docs/difference.md tells what counts.
+    as one renaming explains them and every reference follows it. docs/difference.md indicates what counts.
 
     Exit code 0: no difference; 1: there are some; 2: wrong usage, or something could not be read.
     """

@@ -114,7 +114,7 @@ def _explain(error: Exception) -> int:
         if isinstance(error, DiskFull):
             stderr.print(
                 "[bold red]incomplete:[/] the database's disk is full; what was stored before this is whole. "
-                f"Make room, then run the same command again. (FB-STORE-026: {escape(str(error).strip())})",
+                f"Free disk space, then run the same command again. (FB-STORE-026: {escape(str(error).strip())})",
                 soft_wrap=True,
             )
             return 3

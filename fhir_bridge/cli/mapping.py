@@ -91,7 +91,7 @@ def run_examples(
         bool, typer.Option("--update", help="Write what comes out as what is expected; read it.")
     ] = False,
 ) -> None:
-    """Convert each golden example and compare with the FHIR that stands beside it; exit code 1 on a difference."""
+    """Convert each golden example and compare with the FHIR that is beside it; exit code 1 on a difference."""
     from fhir_bridge.fhir.serialization import dumps
     from fhir_bridge.pipeline import convert_example, golden_examples, run_example
 

@@ -69,7 +69,7 @@ def serve(
 
 
 def reindex() -> None:
-    """Make the search index anew from the stored resources."""
+    """Create the search index anew from the stored resources."""
     from fhir_bridge.server.background import JobFailed, reindex_now
     from fhir_bridge.storage import Store
 

@@ -1,4 +1,4 @@
-"""`terminology`: what commands there are, and `lint`, which judges maps."""
+"""`terminology`: what commands there are, and `lint`, which checks maps."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ def lint(
         list[Path],
         typer.Argument(
             exists=True,
-            help="Folders or files to judge: terminology JSON, v2-to-FHIR map sheets (CSV), Usagi, SSSOM, OMOP. "
+            help="Folders or files to check: terminology JSON, v2-to-FHIR map sheets (CSV), Usagi, SSSOM, OMOP. "
             "None: what is shipped.",
         ),
     ] = [],  # noqa: B006 - typer copies it
-    imported: Annotated[bool, typer.Option("--imported", help="Judge the imported maps.")] = False,
+    imported: Annotated[bool, typer.Option("--imported", help="Validate the imported maps.")] = False,
     store: Store = None,
     site: SiteFile = None,
 ) -> None:

@@ -95,7 +95,9 @@ def suggest(
 
 
 def review(
-    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="Review file made by `suggest`.")],
+    file: Annotated[
+        Path, typer.Argument(exists=True, dir_okay=False, help="Review file created by `suggest`.")
+    ],
     by: Annotated[str, typer.Option("--by", help="Your name, kept with each choice.")] = "",
     approve: Annotated[
         float | None,
@@ -217,7 +219,7 @@ def _suggester(targets: list[str], store: Path, lexicon: list[Path]) -> Suggeste
 
 
 def _searcher(session: Review, targets: list[str], store: Path, lexicon: list[Path]) -> Suggester | None:
-    """What a reviewer searches: the systems named, else those of the candidates that are at hand."""
+    """What a reviewer searches: the systems named, else those of the candidates that are available."""
     if targets:
         return _suggester(targets, store, lexicon)
     systems = sorted({candidate.system for entry in session for candidate in entry.candidates})
@@ -253,5 +255,5 @@ def _target(name: str, store: Path) -> CodeSystemContent:
         return imported
     table = definitions.code_system(name)
     if table is None:
-        raise UsageError(f"{name} is not at hand: import it first (fhir-bridge terminology import --help)")
+        raise UsageError(f"{name} is not available: import it first (fhir-bridge terminology import --help)")
     return TableContent(table)

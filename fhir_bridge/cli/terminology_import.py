@@ -22,7 +22,7 @@ _FORMATS = (
     "loinc rf2 rxnorm omop claml icd10cm obo hgnc usagi stcm sssom atc iso-codes fhir".split()
 )  # the built-in importers, which --help does not import; a test compares them
 _LISTED = 20
-"""So many code systems or maps of an import are told one by one; of more, how many."""
+"""So many code systems or maps of an import are reported one by one; of more, how many."""
 
 
 def import_(
@@ -43,7 +43,7 @@ def import_(
     ] = None,
     as_of: Annotated[str | None, typer.Option(help="Of RF2 Full: the state of this day (YYYYMMDD).")] = None,
 ) -> None:
-    """Import terminologies in their official download forms; what is imported already is told and left alone.
+    """Import terminologies in their official download forms; what is imported already is reported and left alone.
 
     A file is imported whole or not at all; exit code 1 where one can't be.
     """

@@ -44,7 +44,7 @@ def store_folder(store: Path | None, site: Path | None) -> Path:
 
 
 def terminology_of(folders: Sequence[Path], store: Path | None, site: Path | None) -> Terminology:
-    """All that is at hand: what ships, the site's folders and those that are given, and the content store.
+    """All that is available: what ships, the site's folders and those that are given, and the content store.
 
     Raises:
         SiteError: the site file can't be used.

@@ -92,7 +92,7 @@ def validate(
     """Tell whether a code is in a value set; exit code 1 where it is not or that can't be decided here."""
     terminology = terminology_of(folder, store, site)
     member = terminology.member(value_set, system, code)
-    stdout.print({True: "yes", False: "no", None: "can't be decided with the content at hand"}[member])
+    stdout.print({True: "yes", False: "no", None: "can't be decided with the content available"}[member])
     if not member:
         url = value_set.partition("|")[0]
         if terminology.library.value_set(url) is None:
@@ -268,17 +268,17 @@ def _unknown(terminology: Terminology, system: str, version: str, code: str) -> 
         known = sorted(terminology.library.code_system_versions(system))
         near = near_systems(terminology.library, system)
         hint = (
-            f"; versions at hand: {', '.join(known)}"
+            f"; available versions: {', '.join(known)}"
             if known
             else f"; did you mean {near[0]}?"
             if near
             else ""
         )
-        message = f"{system}{f'|{version}' if version else ''} is not at hand{hint}"
+        message = f"{system}{f'|{version}' if version else ''} is not available{hint}"
     else:
         near = near_codes(content, code)
         problem = content.problem(code) if isinstance(content, GrammarContent) else None
-        part = "" if content.content == "complete" else ", of which a part is at hand"
+        part = "" if content.content == "complete" else ", of which a part is available"
         message = f"{code} is not in {system}{part}"
         message += (
             f": {problem}" if problem else f"; did you mean {did_you_mean(content, near)}?" if near else ""
@@ -291,4 +291,4 @@ def _no_value_set(terminology: Terminology, url: str) -> None:
 
     near = near_names(sorted(terminology.library.value_set_urls()), url)
     hint = f"; did you mean {near[0]}?" if near else ""
-    stderr.print(escape(f"the value set {url} is not at hand{hint}"), soft_wrap=True)
+    stderr.print(escape(f"the value set {url} is not available{hint}"), soft_wrap=True)

@@ -33,7 +33,7 @@ _OFFSET: Final = "+0100"
 
 
 class _Template(NamedTuple):
-    """A bundled instance, and what a study made of it says."""
+    """A bundled instance, and what a study built from it says."""
 
     file: str
     minutes: int
@@ -82,7 +82,7 @@ _KEPT: Final = frozenset(
     "SOPClassUID Modality ImageType Manufacturer ManufacturerModelName SoftwareVersions".split()
 )
 _GROUPS_LEFT_OUT: Final = frozenset({0x0008, 0x0010, 0x0020, 0x0032, 0x0038, 0x0040, 0x4008, 0xFFFC})
-"""Groups that can tell whose image it was; what a study needs of them is written anew."""
+"""Groups that can indicate whose image it was; what a study needs of them is written anew."""
 
 _GEOMETRY: Final = frozenset(
     "ImagePositionPatient ImageOrientationPatient SliceLocation PatientOrientation WaveformAnnotationSequence "

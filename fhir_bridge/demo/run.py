@@ -43,7 +43,7 @@ class Demonstration:
     """What `prepare` left.
 
     Attributes:
-        accounts: by adapter, what became of the records.
+        accounts: by adapter, the outcome of the records.
         predictions: by predictor, how many patients got a result and how many a refusal, by reason.
         link: path of the one-time sign-in link (loopback only).
     """

@@ -1,6 +1,6 @@
 """R4 as data and rules: definitions, data types, validation, ids, bundles, difference, and the ports it is handed.
 
-`definitions` is a module of look-ups; `search_parameters` and `ucum` stand beside it and are imported by name.
+`definitions` is a module of look-ups; `search_parameters` and `ucum` are beside it and are imported by name.
 """
 
 from fhir_bridge.fhir import definitions

@@ -21,7 +21,7 @@ def is_ndjson(path: Path) -> bool:
 
 
 def iter_documents(path: Path) -> Iterator[tuple[str, bytes]]:
-    """What a file holds as it stands, each with a locator (`labs.ndjson:12`, `b.json`): for who validates it.
+    """What a file holds as it is, each with a locator (`labs.ndjson:12`, `b.json`): for who validates it.
 
     A line of an NDJSON file is a resource, and so is any other file: a Bundle is given whole, whatever its type. Text
     is given right or wrong; what was XML is given as JSON.
@@ -40,7 +40,7 @@ def iter_documents(path: Path) -> Iterator[tuple[str, bytes]]:
 def iter_resources(path: Path) -> Iterator[tuple[str, bytes]]:
     """The resources of a file, each with a locator that names file and place (`labs.ndjson:12`, `b.json#entry[3]`).
 
-    An NDJSON file is read line by line (memory for one resource) and its lines are given as they stand, right or
+    An NDJSON file is read line by line (memory for one resource) and its lines are given as they are, right or
     wrong: who reads them reports. A JSON or XML file that is a Bundle of type collection, batch, transaction,
     searchset or history gives its entries' resources, with digits kept; a document or message Bundle, and any other
     resource, is given whole. What was XML is given as JSON.

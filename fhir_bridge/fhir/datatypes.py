@@ -124,7 +124,7 @@ class Uri(_Primitive):
 
 
 def fhir_type(value: object) -> str:
-    """The FHIR type of a value made by a mapping: its own, or that of its Python type.
+    """The FHIR type of a value created by a mapping: its own, or that of its Python type.
 
     An object of `fhir.resources` has its own.
 

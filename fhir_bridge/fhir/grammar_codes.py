@@ -1,4 +1,4 @@
-"""Code systems that R4 takes over from elsewhere, whose codes are told by a grammar or a short list.
+"""Code systems that R4 takes over from elsewhere, whose codes are identified by a grammar or a short list.
 
 Media types (BCP 13), language tags (BCP 47), currencies (ISO 4217), countries (ISO 3166-1) and URIs (RFC 3986). R4 core
 names these systems in bindings without listing them.

@@ -19,7 +19,7 @@ class IssueCode:
         severity: `error` loses a record or part, `warning` keeps it but something needs a look.
         title: what is wrong, in one line.
         remedy: what a person can do about it.
-        fhir: the code in http://hl7.org/fhir/issue-type that stands in an OperationOutcome.
+        fhir: the code in http://hl7.org/fhir/issue-type that is in an OperationOutcome.
     """
 
     code: str
@@ -51,7 +51,7 @@ _DECLARED: dict[str, IssueCode] = {}
 
 
 def declare(*codes: IssueCode) -> dict[str, IssueCode]:
-    """Register issue codes; each room declares its own in its `issues.py`."""
+    """Register issue codes; Each package declares its own in its `issues.py`."""
     for code in codes:
         if _DECLARED.setdefault(code.code, code) != code:
             raise ValueError(f"{code.code} is declared twice with different meanings")
@@ -59,7 +59,7 @@ def declare(*codes: IssueCode) -> dict[str, IssueCode]:
 
 
 def declared() -> dict[str, IssueCode]:
-    """All issue codes that the imported rooms declare."""
+    """All issue codes that the imported packages declare."""
     return dict(_DECLARED)
 
 

@@ -86,7 +86,7 @@ def find_fault(text: str, max_depth: int) -> Fault | None:
                 name = _unescaped(lexeme)
                 level.awaits_key = False
                 if name in level.keys:
-                    reason = f'the key "{name[:_LONGEST]}" stands twice in one object'
+                    reason = f'the key "{name[:_LONGEST]}" occurs twice in one object'
                 level.keys.add(name)
                 level.key = name
             elif level is not None and len(stack) == 1 and level.key == "resourceType":

@@ -1,4 +1,4 @@
-"""Molar masses of what laboratories measure, so that mass and amount of substance can be told in each other's units.
+"""Molar masses of what laboratories measure, to convert between mass and amount of substance.
 
 Which analyte a result is of is said by its LOINC code. Hemoglobin and other proteins are left out where laboratories
 differ in what they count as one molecule.

@@ -48,7 +48,7 @@ class TerminologyPort(Protocol):
         ...
 
     def knows_system(self, system: str) -> bool:
-        """Whether the whole content of this code system is at hand, so that a missing code is a wrong one."""
+        """Whether the whole content of this code system is available, so that a missing code is a wrong one."""
         ...
 
     def member(self, value_set: str, system: str | None, code: str) -> bool | None:

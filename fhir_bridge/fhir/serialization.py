@@ -29,7 +29,7 @@ MAX_DEPTH = 200
 """Nesting beyond this is refused: no FHIR resource needs it, and a parser's stack is not a place to find out."""
 
 MAX_PLACED = 4_000_000
-"""Characters of a text in which a fault's place is looked for; beyond, what is wrong is told without it."""
+"""Characters of a text in which a fault's place is looked for; beyond, what is wrong is reported without it."""
 
 _TOO_DEEP = f"nested deeper than {MAX_DEPTH} levels"
 _INDENTED = orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE
@@ -42,7 +42,7 @@ class JsonError(ValueError):
     Attributes:
         line: line of the fault, from 1; 0 where it has no single place, or the text is too long to look for it.
         column: column in that line, from 1.
-        expression: path of the element (`Patient.name[0].given`), where the fault stands in one.
+        expression: path of the element (`Patient.name[0].given`), where the fault is in one.
     """
 
     def __init__(self, message: str, *, line: int = 0, column: int = 0, expression: str = "") -> None:
@@ -203,7 +203,7 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         seen: set[str] = set()
         for key, _ in pairs:
             if key in seen:
-                raise _Faulty(f'the key "{key[:64]}" stands twice in one object')
+                raise _Faulty(f'the key "{key[:64]}" occurs twice in one object')
             seen.add(key)
     return result
 

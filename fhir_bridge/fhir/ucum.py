@@ -3,7 +3,7 @@
 Codes are parsed, not looked up in a list, so `mmol/mol{creat}` and `10*9/L` are known. Arithmetic is exact: factors
 are fractions, and a result is rounded (to 34 digits) only where it has no finite decimal. Annotations say nothing about
 the unit (UCUM §6). Arbitrary units (`[iU]`, `[CFU]`) can be compared with themselves alone (UCUM §24). Special units
-(`Cel`, `[degF]`, `[pH]`, `B`) are functions of a unit and stand alone or with a prefix (UCUM §21-22).
+(`Cel`, `[degF]`, `[pH]`, `B`) are functions of a unit and occur alone or with a prefix (UCUM §21-22).
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ def canonical(value: Decimal, code: str) -> tuple[Decimal, str] | None:
     """The value in base units and the code of those (`g.m-3`; `1` for a pure number).
 
     Two quantities of one kind have the same code here, so that their values can be compared (R4 search.html#quantity).
-    None where the code isn't UCUM, or makes a product with a special unit (`Cel/min`), which UCUM §22 leaves undefined.
+    None where the code isn't UCUM, or creates a product with a special unit (`Cel/min`), undefined by UCUM §22.
     """
     measure = _measured(code)
     if measure is None:

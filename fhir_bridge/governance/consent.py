@@ -83,7 +83,7 @@ def decide(
     Args:
         consents: Consent resources; those not `active`, of another scope, or out of their period count for nothing.
         purpose: code of v3-ActReason.
-        at: the moment to judge; now where absent.
+        at: the moment to check; now where absent.
     """
     decisions = {_of_one(consent, purpose, at) for consent in consents}
     if "deny" in decisions:

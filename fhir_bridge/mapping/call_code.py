@@ -77,7 +77,7 @@ class CallCompiler(ABC):
         if tree.name == "ref":
             return self._reference(tree, env)
         if tree.name == "where":
-            raise failure("where(…) stands only in ref('rule', where(…))", tree.at, "006")
+            raise failure("where(…) is only in ref('rule', where(…))", tree.at, "006")
         spec = self.functions.get(tree.name)
         if spec is None:
             known = [*self.functions, "ref"]
@@ -197,7 +197,7 @@ class CallCompiler(ABC):
     def _reference(self, tree: ex.Call, env: Environment) -> Code:
         usage = "ref('rule') or ref('rule', where(condition))"
         if not env.refers:
-            raise failure("ref can't stand in a key, in a condition, or in what they use", tree.at, "006")
+            raise failure("ref can't be in a key, in a condition, or in what they use", tree.at, "006")
         arguments = tree.arguments
         if tree.keywords or not 1 <= len(arguments) <= 2 or not isinstance(arguments[0], ex.Literal):
             raise failure("ref takes a rule's name as text", tree.at, "006", usage)

@@ -1,4 +1,4 @@
-"""Arguments of built-in functions that a mapping writes out, judged when it is compiled: a slip shows at once, not in
+"""Arguments of built-in functions that a mapping writes out, checked when it is compiled: a slip shows at once, not in
 the first record."""
 
 from __future__ import annotations

@@ -156,7 +156,7 @@ class _Reader:
                     name.position, "YAML 1.2 has no merge keys", "write the entries out, or use an alias"
                 )
             elif name.text in seen:
-                self.error(name.position, f'the key "{name.text}" stands twice')
+                self.error(name.position, f'the key "{name.text}" occurs twice')
             seen.add(name.text)
             entries.append((name, self.node(value, depth + 1)))
         return Mapping(self.position(node), entries)

@@ -56,7 +56,7 @@ class Environment:
         variable: Python name bound to the scope object.
         names: variables.
         outer: what `outer.` means here: builds the environment around, or None.
-        refers: `ref()` may stand here.
+        refers: `ref()` may be here.
     """
 
     scope: str

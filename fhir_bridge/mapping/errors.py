@@ -34,7 +34,7 @@ class MappingError:
     """One error of a document.
 
     Attributes:
-        position: where it stands.
+        position: where it is.
         message: what is wrong.
         suggestion: what was probably meant, or what to write; empty where nothing is near.
         code: the declared issue code (`FB-MAP-0nn`).

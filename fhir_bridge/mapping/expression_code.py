@@ -30,7 +30,7 @@ class ExpressionCompiler(CallCompiler):
     """Compiles the expressions of one document.
 
     Errors are raised as `ExpressionError` with the offset in the expression's text; `code` of the mapping
-    error stands in `kind`.
+    error is in `kind`.
     """
 
     def compile(self, tree: ex.Expression, env: Environment) -> Code:
@@ -130,7 +130,7 @@ class ExpressionCompiler(CallCompiler):
                 around = env.outer() if env.outer else None
                 if around is None:
                     raise failure(
-                        "`outer` has no meaning here: nothing stands around this scope", tree.start, "005"
+                        "`outer` has no meaning here: nothing is around this scope", tree.start, "005"
                     )
                 if len(parts) == 1:
                     raise failure("a field must follow `outer.`", tree.start, "005")
@@ -150,7 +150,7 @@ class ExpressionCompiler(CallCompiler):
                 further = around.outer() if around.outer else None
                 if further is None or len(rest) == 1:
                     raise failure(
-                        "`outer` has no meaning here: nothing stands around this scope", head.start, "005"
+                        "`outer` has no meaning here: nothing is around this scope", head.start, "005"
                     )
                 return self._outer(rest, further)
         return self._selector(rest, around)

@@ -236,7 +236,7 @@ class _Parser:
             return Unary(token.start, operand.end, "not", operand)
         if token.text in KEYWORDS:
             self.index -= 1
-            raise ExpressionError(f'"{token.text}" can\'t stand here', token.start)
+            raise ExpressionError(f'"{token.text}" can\'t be here', token.start)
         return Name(token.start, token.end, token.text)
 
     def infix(self, left: Expression, operator: str) -> Expression:
@@ -282,7 +282,7 @@ class _Parser:
         if token.kind == "name":
             return Attribute(base.start, token.end, base, token.text)
         if token.kind == "selector":
-            # `outer.OBR-3`: the selector belongs to what stands before the point.
+            # `outer.OBR-3`: the selector belongs to what is before the point.
             return Attribute(base.start, token.end, base, token.text)
         raise ExpressionError("a name must follow the point", token.start)
 
@@ -319,7 +319,7 @@ class _Parser:
                     raise ExpressionError(f'the argument "{token.text}" is given twice', token.start)
                 named.append((token.text, self.expression()))
             elif named:
-                raise ExpressionError("arguments without name stand before named ones", token.start)
+                raise ExpressionError("arguments without name are before named ones", token.start)
             else:
                 items.append(self.expression())
             if not self.at(close):

@@ -1,4 +1,4 @@
-"""Tokens of the expression language. Its grammar in EBNF stands in docs/mapping-language.md."""
+"""Tokens of the expression language. Its grammar in EBNF is in docs/mapping-language.md."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ def _unreadable(text: str, position: int) -> ExpressionError:
         return ExpressionError("a text without its closing quote", position)
     if character == '"':
         return ExpressionError(
-            "texts stand in single quotes", position, "write 'text'; a quote in it is doubled: ''"
+            "texts are in single quotes", position, "write 'text'; a quote in it is doubled: ''"
         )
     if character == "`":
         return ExpressionError("a name without its closing backtick", position)

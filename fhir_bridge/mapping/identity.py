@@ -26,7 +26,7 @@ _URI = re.compile(
 
 
 class PatientLink(NamedTuple):
-    """A patient: the resource id, and the business identifier it is made from."""
+    """A patient: the resource id, and the business identifier it is built from."""
 
     id: str
     system: str
@@ -154,7 +154,7 @@ class IdentityResolver:
             value: the identifier.
             adapter: name of the adapter, for the site's default authority.
             source: the record's source, which bounds identity where nothing better is known.
-            fallback: what tells the patient apart within the source where there is no identifier (a study's UID).
+            fallback: what distinguishes the patient within the source where there is no identifier (a study's UID).
 
         Raises:
             Unlinked: no identifier (FB-ID-002), or none of a known authority at a site that holds (FB-ID-001).

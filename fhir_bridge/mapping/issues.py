@@ -1,4 +1,4 @@
-"""Issue codes of the mapping room: documents (0nn), running rules (1nn), coded values and times (2nn), identity."""
+"""Issue codes of the mapping package: documents (0nn), running rules (1nn), coded values and times (2nn), identity."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ CODES = declare(
     ),
     IssueCode("FB-MAP-007", "error", "No such element", "Use an element of the type, as R4 spells it"),
     IssueCode(
-        "FB-MAP-008", "error", "The value can't be of the element's type", "Make the value with a function"
+        "FB-MAP-008", "error", "The value can't be of the element's type", "Create the value with a function"
     ),
     IssueCode(
         "FB-MAP-009", "error", "The code is outside the element's required binding", "Use a code of the set"
@@ -78,7 +78,7 @@ CODES = declare(
         "FB-MAP-109",
         "error",
         "Two different contents under one id in a record",
-        "The first stays; give the rule a key that tells them apart",
+        "The first stays; give the rule a key that distinguishes them",
         "duplicate",
     ),
     IssueCode(

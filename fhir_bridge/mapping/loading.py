@@ -118,7 +118,7 @@ def _shown(file: Path, value: str | Path) -> str:
 def load_text(
     text: str, file: str, *, adapters: Mapping[str, Any], definitions: Definitions = DEFAULT
 ) -> CompiledMapping:
-    """Compile a mapping from its text; `file` stands in messages."""
+    """Compile a mapping from its text; `file` is in messages."""
     document = parse(text, file)
     form = check(document)
     try:

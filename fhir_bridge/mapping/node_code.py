@@ -255,7 +255,7 @@ class NodeCompiler(LeafCompiler):
             )
             for name in names:
                 if name in seen:
-                    self.problems.add(key.position, f'the case "{name}" stands twice', "", "003")
+                    self.problems.add(key.position, f'the case "{name}" occurs twice', "", "003")
                 seen.add(name)
             with self.branch_block(f"{head} {_case(value, key, names)}:", key.position):
                 if unread and _is_null(case):

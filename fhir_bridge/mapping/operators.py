@@ -47,7 +47,7 @@ def _ordered(left: Any, right: Any) -> bool:
         return False
     if isinstance(left, str) == isinstance(right, str):
         return True
-    raise ValueError("text and number can't be compared; decimal(x) makes a number")
+    raise ValueError("text and number can't be compared; decimal(x) creates a number")
 
 
 def less(left: Any, right: Any) -> bool:

@@ -77,7 +77,7 @@ def taken_by(reads: Reads, word: str) -> Reads:
     """The reads of a function's argument, by the word of `FunctionSpec.reads`.
 
     `same`, `first`, `last`: the function gives the value, or an item of it; `none`: nothing of the value shows in the
-    result (it is counted, or makes an id).
+    result (it is counted, or creates an id).
     """
     if word == "same":
         return reads

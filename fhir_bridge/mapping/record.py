@@ -49,7 +49,7 @@ out cleared is left out and, in a rule with `update: delta`, named as cleared.""
 class Record:
     """One unit of work with the fields of `fhir_bridge.plugins.SourceRecord`; adapters subclass it.
 
-    A subclass with groups overrides `scope`. As it stands, the record is the only object of its own scope.
+    A subclass with groups overrides `scope`. As it is, the record is the only object of its own scope.
     """
 
     root: ClassVar[str] = "record"
@@ -81,7 +81,7 @@ class Record:
 
     @property
     def outer(self) -> None:
-        """Nothing stands around a record."""
+        """Nothing is around a record."""
         return None
 
     def scope(self, name: str) -> Iterable[Any]:

@@ -24,7 +24,7 @@ class FunctionSpec:
         scope: it receives the scope object first.
         context: it receives the run's `Context` first (after the scope object).
         returns: FHIR type of what it gives (or of each of a list); None where that is known at run time only.
-        arguments: names of arguments in order; keywords such as `else` stand without Python's underscore.
+        arguments: names of arguments in order; keywords such as `else` are without Python's underscore.
         required: how many of them must be given.
         rest: it takes any number of arguments more.
         keywords: any keyword is taken.
@@ -173,7 +173,7 @@ def function(
     """Mark an adapter's function.
 
     Args:
-        call: the function, where the decorator stands without arguments.
+        call: the function, where the decorator is without arguments.
         scope: it receives the scope object of the rule first.
         context: it receives the run's `Context` first (after the scope object): `ctx.flag`, `ctx.site`, ….
         returns: FHIR type of what it gives, so that the compiler can check the element it is written to.

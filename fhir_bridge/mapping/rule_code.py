@@ -281,12 +281,12 @@ class RuleCompiler:
             if code[1].type not in (None, "Reference"):
                 self.problems.add(
                     node.position, f"a key that is one expression gives a Reference, and this gives {code[1].type}",
-                    "a list of parts makes an id: key: [a, b]", "008",
+                    "a list of parts creates an id: key: [a, b]", "008",
                 )  # fmt: skip
             elif code[1].target not in (None, rule.type):
                 self.problems.add(
                     node.position,
-                    f"the key refers to a {code[1].target}, and the rule makes a {rule.type}",
+                    f"the key refers to a {code[1].target}, and the rule creates a {rule.type}",
                     "",
                     "008",
                 )

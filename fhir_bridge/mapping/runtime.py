@@ -75,7 +75,7 @@ class Output:
 
 @dataclass(slots=True)
 class Conversion:
-    """What became of one record."""
+    """The outcome of one record."""
 
     outputs: list[Output]
     issues: list[Issue]

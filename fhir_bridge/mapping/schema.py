@@ -32,7 +32,7 @@ _EXPRESSION: Schema = {"type": "string", "pattern": "^=([^=]|$)"}
 _CONDITION: Schema = {"type": ["string", "boolean"], "description": "an expression; `=` may be left out"}
 _LET: Schema = {
     "type": "object",
-    "description": "variables: name and expression (`=` may be left out; a text literal stands in single quotes)",
+    "description": "variables: name and expression (`=` may be left out; a text literal is in single quotes)",
     "propertyNames": {"pattern": "^[A-Za-z_][A-Za-z0-9_]*$"},
 }
 _ESCAPED: Schema = {"^`.+`$": {}, "^_[a-z]": {"type": "object"}}
@@ -56,7 +56,7 @@ _RULE: Schema = {
             {"type": "array", "minItems": 1, "items": {"type": ["string", "integer", "number"]}},
             {"type": "string", "minLength": 1},
         ],
-        "description": "what tells one resource from another: parts (`?` at the end: may be empty), or `=patient(…)`",
+        "description": "what distinguishes resources: parts (`?` at the end: may be empty), or `=patient(…)`",
     },
     "time": {"type": "string", "description": "business time; default the record's"},
     "update": {"enum": ["snapshot", "delta"], "description": "delta: elements that are absent are unchanged"},

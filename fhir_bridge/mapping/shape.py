@@ -74,7 +74,7 @@ class Spot:
         path: in the definition.
         shown: for messages: `Observation.component.code`.
         profiles: the profiles that speak of it, each with its path there.
-        reserved: keys that may stand here and are no elements.
+        reserved: keys that may be here and are no elements.
     """
 
     definition: TypeDefinition

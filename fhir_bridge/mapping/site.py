@@ -38,7 +38,7 @@ class IdentityRules(BaseModel):
         authorities: assigning authority as sources write it (namespace id, OID, table name) -> system URI.
         default_authority: adapter -> authority of identifiers that name none.
         crosswalk: file `sample;system;value`, relative to the site file.
-        unlinked: `hold` rejects what can't be linked, `source` makes a Patient known only to this source.
+        unlinked: `hold` rejects what can't be linked, `source` creates a Patient known only to this source.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -137,7 +137,7 @@ class Site(BaseModel):
 
     @property
     def unlinked(self) -> Unlinked:
-        """What becomes of a patient that can't be linked: `source` where no identity block is given."""
+        """What happens to a patient that can't be linked: `source` where no identity block is given."""
         return self.identity.unlinked if self.identity else "source"
 
     @property
@@ -149,7 +149,7 @@ class Site(BaseModel):
 
     @property
     def key_path(self) -> Path:
-        """Where the site's key stands."""
+        """Where the site's key is."""
         if self.key_file is not None:
             return self._folder / self.key_file
         return Path(platformdirs.user_data_dir("fhir-bridge")) / "site.key"

@@ -45,7 +45,7 @@ class Example:
 
 
 def golden_examples(mapping: Path) -> list[Example]:
-    """The examples that stand beside a mapping file."""
+    """The examples that are beside a mapping file."""
     folder = mapping.parent / "examples"
     return (
         [Example(mapping, case) for case in sorted(folder.iterdir()) if case.is_dir()]

@@ -116,7 +116,7 @@ class Checked:
         return bool(errors)
 
     def _nameless(self, resource: Any, locator: str) -> bool:
-        """What has no id can't be told from its twin when the file is loaded again."""
+        """What has no id can't be distinguished from its twin when the file is loaded again."""
         named = isinstance(resource, dict) and bool(resource.get("id"))
         if not named:
             message = "it has no id; give it one, or send it in a transaction Bundle under a urn:uuid"

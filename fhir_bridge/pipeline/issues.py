@@ -44,7 +44,7 @@ CODES = declare(
         "FB-RUN-010",
         "error",
         "Two contents under one id with one business time",
-        "The first is kept and the second withheld. Add to the rule's `key:` what tells them apart.",
+        "The first is kept and the second withheld. Add to the rule's `key:` what distinguishes them.",
         "conflict",
     ),
     IssueCode(

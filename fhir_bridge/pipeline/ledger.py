@@ -1,4 +1,4 @@
-"""Which id already stands in a run's output, so that nothing is written twice and nothing overwritten."""
+"""Which id already is in a run's output, so that nothing is written twice and nothing overwritten."""
 
 from __future__ import annotations
 

@@ -108,7 +108,7 @@ async def _transact(store: Store, file: Path, bundle: dict[str, Any], account: A
 
 
 def _repeatable(entry: dict[str, Any]) -> dict[str, Any]:
-    """A POST under a `urn:uuid:` as a PUT to that UUID, so that loading the file again makes no second resource."""
+    """A POST under a `urn:uuid:` as a PUT to that UUID, so that loading the file again creates no second resource."""
     request, resource = entry.get("request") or {}, entry.get("resource")
     full_url = str(entry.get("fullUrl", ""))
     unconditional = request.get("method") == "POST" and not request.get("ifNoneExist")

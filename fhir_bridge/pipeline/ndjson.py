@@ -1,7 +1,7 @@
 """A folder of NDJSON, one file a resource type, that appears whole or not at all.
 
 Each shard writes parts under `.parts/<shard>/`; when all are there, `assemble` joins them in order, lets the
-ledger take out what stands twice, and renames the finished files into place.
+ledger take out what occurs twice, and renames the finished files into place.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ _WITHHELD = {
 
 
 def reject_line(locator: str, outcome: str, issues: Iterable[IssueLike]) -> bytes:
-    """A line of rejects.ndjson: where the record stands, `rejected` or `partial`, and why."""
+    """A line of rejects.ndjson: where the record is, `rejected` or `partial`, and why."""
     entry = {
         "locator": locator,
         "outcome": outcome,
@@ -66,7 +66,7 @@ class OutputFolder:
         self.path = path
 
     def prepare(self, *, resume: bool, force: bool) -> None:
-        """Make the folder, or refuse one with content.
+        """Create the folder, or refuse one with content.
 
         Raises:
             OutputFolderError: it has content and neither `resume` nor `force` is given.
@@ -154,7 +154,7 @@ def assemble(folder: Path, shards: int, account: Account) -> dict[str, int]:
 
     What is taken out is counted in `account`. The parts stay, so that a run that is cut off here joins them again.
 
-    A resource that stands there already is left out; another content under the same id and business time is withheld
+    A resource that is there already is left out; another content under the same id and business time is withheld
     with FB-RUN-010 and named among the rejects, and its record is partial; two business times are two versions, both
     written. What is under an id of another patient's record is withheld with FB-RUN-011, unless a Patient.link of the
     run says that the two are one person.

@@ -43,7 +43,7 @@ class TooManyRejected(Exception):
     """More records were rejected than `--max-rejected` allows.
 
     Attributes:
-        account: of the piece in which this was met; it tells which.
+        account: of the piece in which this was met; it indicates which.
     """
 
     def __init__(self, account: Account) -> None:

@@ -1,4 +1,4 @@
-"""What a sink is told of its run."""
+"""What a sink is notified of its run."""
 
 from __future__ import annotations
 

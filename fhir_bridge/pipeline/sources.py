@@ -105,7 +105,7 @@ def is_standard_input(path: Path) -> bool:
 def standard_input(name: str = STANDARD_INPUT) -> Path:
     """Standard input in a file of this name that only this user can read, removed when the process ends.
 
-    The name is always the same: locators and the ids of what is known to its source alone are made from it.
+    The name is always the same: locators and the ids of what is known to its source alone are built from it.
     """
     folder = Path(tempfile.mkdtemp(prefix=_KEPT))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)

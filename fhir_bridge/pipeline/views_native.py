@@ -111,7 +111,7 @@ def _date(value: Any) -> Any:
 
 
 def _moment(value: Any) -> Any:
-    """Microseconds in UTC: what is told to the second at least, with an offset, is one moment."""
+    """Microseconds in UTC: what is reported to the second at least, with an offset, is one moment."""
     match = _DATETIME.fullmatch(value) if isinstance(value, str) else None
     if match is None:
         return MISSING

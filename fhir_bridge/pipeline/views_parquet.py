@@ -1,7 +1,7 @@
 """Views as Parquet: typed columns, in row groups of bounded size. Needs pyarrow, the extra `parquet`.
 
 Three of FHIR's types say more than a native type can hold: a date or dateTime may be partial (`1970-06`) and a dateTime
-has an offset, a decimal has a precision (`5.20`). `Types` says what becomes of them; nothing is ever made up.
+has an offset, a decimal has a precision (`5.20`). `Types` says what happens to them; nothing is ever made up.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class Types(StrEnum):
     both = "both"
     """A native column, null where a value has no exact native form, and beside it `<name>_text`, as written."""
     native = "native"
-    """The native column alone; each value that has no exact native form is null and is told of."""
+    """The native column alone; each value that has no exact native form is null and is reported."""
     text = "text"
     """As written, in one string column: SQL on FHIR's default mapping."""
 

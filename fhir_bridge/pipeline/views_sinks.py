@@ -64,7 +64,7 @@ class Target:
             self._temporary.replace(self._path)
 
     def abandon(self) -> None:
-        """Nothing is left behind; what stood under the name before still stands."""
+        """Nothing is left behind; what stood under the name before still is."""
         if self._temporary is not None:
             self.file.close()
             self._temporary.unlink(missing_ok=True)

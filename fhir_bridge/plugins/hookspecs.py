@@ -1,4 +1,4 @@
-"""All hook specifications. A hook returns what it adds; interceptors stand around a request.
+"""All hook specifications. A hook returns what it adds; interceptors are around a request.
 
 docs/plugins.md documents each; a test fails where one is missing there.
 """

@@ -58,7 +58,7 @@ class PluginError(Exception):
 
 
 def new_manager(*, installed: bool = True) -> pluggy.PluginManager:
-    """A manager with the built-ins and, unless told otherwise, what is installed on this machine."""
+    """A manager with the built-ins and, unless configured otherwise, what is installed on this machine."""
     manager = pluggy.PluginManager(GROUP)
     manager.add_hookspecs(hookspecs)
     for name in BUILTIN:
@@ -129,7 +129,7 @@ def sinks() -> dict[str, Any]:
 
 
 def _by(attribute: str, groups: Iterable[Iterable[Any]], what: str) -> dict[str, Any]:
-    """What all plug-ins add, by an attribute that must tell them apart."""
+    """What all plug-ins add, by an attribute that must distinguish them."""
     results: dict[str, Any] = {}
     for group in groups:
         for added in group:

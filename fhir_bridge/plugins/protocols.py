@@ -94,7 +94,7 @@ class SourceRecord(Protocol):
 
     @property
     def locator(self) -> str:
-        """Where it stands, for people: `adt.hl7#3`, `lab.csv:17`."""
+        """Where it is, for people: `adt.hl7#3`, `lab.csv:17`."""
         ...
 
     @property
@@ -287,7 +287,7 @@ class AssigningAdapter(Adapter, Protocol):
     """An adapter with several default mappings (a table each), which knows what file each one reads."""
 
     def assign(self, paths: Sequence[Path]) -> dict[str, list[Path]]:
-        """Mapping name to the files it reads; every file stands under exactly one."""
+        """Mapping name to the files it reads; every file is under exactly one."""
         ...
 
 

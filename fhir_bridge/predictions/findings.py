@@ -94,7 +94,7 @@ def is_refuted(record: PatientRecord, disease: Disease) -> Evidence | None:
 def find_unreadable(record: PatientRecord) -> Evidence | None:
     """A Condition that may be any disease, also one that excludes.
 
-    It stands, and has no code of ICD-10 or SNOMED CT, or a modifier extension, which nobody here knows.
+    It is, and has no code of ICD-10 or SNOMED CT, or a modifier extension, which nobody here knows.
     """
     for condition, present in record.conditions():
         if "modifierExtension" in condition:

@@ -41,7 +41,7 @@ class Identities:
     ) -> str:
         """The id of the Observation.
 
-        Inputs take part by what they say, so that a version which says the same makes no new result.
+        Inputs take part by what they say, so that a version which says the same creates no new result.
 
         Args:
             attempt: from 0; one more where the result of this id was withdrawn, which is never taken back.

@@ -103,7 +103,7 @@ class QuantityInput:
     """A numeric input of a model.
 
     Attributes:
-        codes: (system, code) pairs under which it may stand.
+        codes: (system, code) pairs under which it may be.
         unit: UCUM unit in which the model wants it.
         max_age: how old it may be at the time of the run.
         plausible: lowest and highest value that can be true, in `unit` (docs/predictors.md has the sources).

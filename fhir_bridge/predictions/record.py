@@ -32,7 +32,7 @@ _MODALITY: dict[str, Modality] = {
     "pharmcat": "genomics",
 }
 SETTLED = frozenset({"final", "amended", "corrected"})
-"""Statuses of an Observation that stands."""
+"""Statuses of an Observation that is."""
 
 _AI_ASSERTED = ("http://terminology.hl7.org/CodeSystem/v3-ObservationValue", "AIAST")
 
@@ -94,7 +94,7 @@ class PatientRecord:
     """All current resources of one patient's record (`fhir.record`).
 
     Predictions of any model are left out: a model's output never feeds a model unseen. So is an Observation whose
-    `focus` is somebody or something else (a fetus, a spouse, a device): it stands in this record, and says nothing
+    `focus` is somebody or something else (a fetus, a spouse, a device): it is in this record, and says nothing
     about this patient.
 
     Attributes:
@@ -169,7 +169,7 @@ class PatientRecord:
         """Observations under one of `codes`, newest first, each with the node that carries the value.
 
         The node is the Observation itself or the component whose code fits (systolic pressure inside a panel).
-        Only results of `statuses` are given: by default those that stand (final, amended, corrected).
+        Only results of `statuses` are given: by default those that are (final, amended, corrected).
         """
         found = []
         for observation in self.all("Observation"):
@@ -189,7 +189,7 @@ class PatientRecord:
             yield observation, node
 
     def conditions(self) -> Iterator[tuple[dict[str, Any], bool]]:
-        """Conditions that stand, each with whether it is present (True) or was refuted (False)."""
+        """Conditions that are, each with whether it is present (True) or was refuted (False)."""
         for condition in self.all("Condition"):
             status = {code for _, code in codings(condition.get("verificationStatus"))}
             if "entered-in-error" in status:

@@ -44,7 +44,7 @@ _DERIVABLE: Final = frozenset(
         "MolecularSequence",
     }
 )
-"""What Observation.derivedFrom may refer to in R4; other inputs stand in Provenance and RiskAssessment."""
+"""What Observation.derivedFrom may refer to in R4; other inputs are in Provenance and RiskAssessment."""
 
 _ABSENT: Final = {
     "not-applicable": ("not-applicable", "Not Applicable"),

@@ -53,11 +53,11 @@ _log = logging.getLogger("fhir_bridge.server")
 
 
 class _Application(FastAPI):
-    """FastAPI for the pages and the authorization server; the FHIR API stands before it.
+    """FastAPI for the pages and the authorization server; the FHIR API is before it.
 
     Each layer of FastAPI costs every request, and the FHIR endpoint needs none of them: it takes addresses apart and
-    answers errors itself. A Mount would besides send `POST [base]` on to `[base]/`, at an address made of the request's
-    own Host header.
+    answers errors itself. A Mount would besides send `POST [base]` on to `[base]/`, at an address built from the
+    request's own Host header.
     """
 
     endpoint: ASGIApp | None = None
@@ -71,7 +71,7 @@ class _Application(FastAPI):
             await self.admission(scope, receive, send)
 
     async def dispatch(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """All below the base is FHIR, whatever characters stand there, alive once the worker is."""
+        """All below the base is FHIR, whatever characters are there, alive once the worker is."""
         if scope["type"] == "http" and _is_fhir(scope):
             if self.endpoint is None:
                 await JSONResponse({"detail": "starting"}, 503)(scope, receive, send)
@@ -151,7 +151,7 @@ def create_app(
         docs_url=None,
         redoc_url=None,
         openapi_url=None,
-        redirect_slashes=False,  # the redirects would be made of the request's Host header
+        redirect_slashes=False,  # the redirects would be built from the request's Host header
     )
     app.admission = Admission(app.dispatch, settings.max_requests)
     for router in (

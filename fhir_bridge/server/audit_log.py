@@ -170,7 +170,7 @@ class AuditLog:
 
     @staticmethod
     def _give_back(taken: list[tuple[deque[_Entry], _Entry, int]], error: BaseException) -> None:
-        """Who waits for an event is told of the failure; all others are tried again."""
+        """Who waits for an event is notified of the failure; all others are tried again."""
         for queue, entry, _ in reversed(taken):
             if entry.done is not None and isinstance(error, Exception):
                 if not entry.done.done():

@@ -47,7 +47,7 @@ def handlers(site: str | None) -> dict[str, Handler]:
 
 
 async def reindex_now(store: Store, on_progress: Callable[[int], object]) -> int:
-    """Make the index anew as a job: by this process, or by the one that is at it already, whose progress is shown.
+    """Create the index anew as a job: by this process, or by the one that is at it already, whose progress is shown.
 
     What this process leaves when it is interrupted, a background worker or the next call finishes.
 

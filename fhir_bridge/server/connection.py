@@ -52,7 +52,7 @@ class HangUp:
 
 
 class BoundedConnection(HttpToolsProtocol):
-    """One connection. `bounded` makes a class with the limits of the settings."""
+    """One connection. `bounded` creates a class with the limits of the settings."""
 
     most = 500
 

@@ -30,7 +30,7 @@ async def finished(work: Coroutine[Any, Any, T]) -> T:
 def _end(task: asyncio.Task[Any]) -> None:
     _running.discard(task)
     if not task.cancelled() and (error := task.exception()) is not None:
-        _log.debug("work that was begun ended with %s", type(error).__name__)  # who waited was told
+        _log.debug("work that was begun ended with %s", type(error).__name__)  # who waited was reported
 
 
 async def finish_all() -> None:

@@ -49,7 +49,7 @@ def parse_form(text: str, lists: Collection[str] = ()) -> Form:
         if name in many:
             many[name].append(value)
         elif name in single:
-            raise FormError(f"the parameter {name[:40]} stands twice")
+            raise FormError(f"the parameter {name[:40]} occurs twice")
         else:
             single[name] = value
     return Form(single, many)

@@ -83,7 +83,7 @@ CODES = declare(
         "FB-REST-011",
         "fatal",
         "The server failed",
-        "Report the request id of the message; the cause stands in the server's log.",
+        "Report the request id of the message; the cause is in the server's log.",
         "exception",
     ),
     IssueCode(

@@ -2,7 +2,8 @@
 
 In each minute the first refusals of a caller for one reason leave an event each: one where nobody knows who calls, for
 such callers are as many as the network brings; more of a caller with a token. All further ones are counted, and leave
-one event when the minute is over. Unknown callers of many networks are told apart up to a number, then counted as one.
+one event when the minute is over. Unknown callers of many networks are distinguished up to a number, then counted as
+one.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ WINDOW_SECONDS = 60.0
 KNOWN = 20
 """Events of one kind in a minute, of a caller with a valid token."""
 MOST_UNKNOWN = 100
-"""Networks and reasons in a minute that are told apart, of callers whom nobody knows."""
+"""Networks and reasons in a minute that are distinguished, of callers whom nobody knows."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,7 +26,7 @@ from fhir_bridge.server.supervisor import Child, Started, Supervisor, end_with_p
 __all__ = ["serve", "web_worker"]
 
 DRAIN_SECONDS = 20
-"""How long a worker that was told to stop may take to finish the requests it has."""
+"""How long a worker that was reported to stop may take to finish the requests it has."""
 GRACE_SECONDS = DRAIN_SECONDS + 10.0
 
 _log = logging.getLogger("fhir_bridge.server")

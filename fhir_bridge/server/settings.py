@@ -18,7 +18,7 @@ from fhir_bridge.storage.retention import Retention
 __all__ = ["FHIR_PATH", "Settings", "is_loopback"]
 
 FHIR_PATH = "/fhir"
-"""Where the FHIR API stands below the base URL."""
+"""Where the FHIR API is below the base URL."""
 
 
 def is_loopback(host: str) -> bool:

@@ -28,7 +28,7 @@ class Slots:
         """A place for the block; waits for one.
 
         Args:
-            caller: who is counted; None where nobody is told apart.
+            caller: who is counted; None where nobody is distinguished.
         """
         if caller is None:
             async with self._all:

@@ -1,4 +1,4 @@
-"""The terminology that one worker serves: what is written over REST, over what the process has at hand.
+"""The terminology that one worker serves: what is written over REST, over what the process has loaded.
 
 "At once" means: an operation that begins after a write was answered sees it, in every worker. For that the database is
 asked before each operation what was written since the last one; operations that come while it is being asked share the
@@ -34,7 +34,7 @@ KINDS = ("CodeSystem", "ValueSet", "ConceptMap")
 """Types whose resources take part."""
 
 _RESTRICTED = frozenset({"R", "V"})
-"""v3-Confidentiality codes: a resource with one is for few, and answers to everybody are not made of it."""
+"""v3-Confidentiality codes: a resource with one is for few, and answers to everybody are not built from it."""
 
 _log = logging.getLogger("fhir_bridge.terminology")
 
@@ -59,7 +59,7 @@ class ServedTerminology:
         self._looking = asyncio.Lock()
 
     def load(self) -> None:
-        """Read what the process has at hand.
+        """Read what the process has loaded.
 
         Raises:
             TerminologyFileError: a file of the site can't be used; the message names it.
@@ -74,8 +74,8 @@ class ServedTerminology:
 
     @property
     def judging(self) -> Terminology | None:
-        """What resources are judged with, as of the last look: what is written and not retired, over what the process
-        has at hand. Another object after a write; None before the first look.
+        """What resources are checked with, as of the last look: what is written and not retired, over what the process
+        has loaded. Another object after a write; None before the first look.
         """
         return self._judging
 

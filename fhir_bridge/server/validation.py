@@ -1,7 +1,7 @@
 """Validation of what a worker is sent: by the process's validator, with the terminology that is written over REST.
 
 "At once" holds here as for the terminology operations. Most resources never ask beyond the definition tables; only one
-that does is worth a question to the database whether something was written, and is judged again where it was.
+that does is worth a question to the database whether something was written, and is checked again where it was.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ MOST_FINDINGS = 200
 
 
 class Judge:
-    """Judges the resources of one request; after its first look at what is written it needs no other.
+    """Validates the resources of one request; after its first look at what is written it needs no other.
 
     Args:
-        brought: resources that are written together with those that are judged; they count as written.
-        unknown_extensions: how an extension that no package at hand defines is reported: what is to be stored may have
-            one.
+        brought: resources that are written together with those that are checked; they count as written.
+        unknown_extensions: how an extension that no available package defines is reported: what is to be stored may
+            have one.
     """
 
     def __init__(

@@ -34,7 +34,7 @@ _log = logging.getLogger("fhir_bridge.worker")
 
 
 def run(settings: Settings) -> None:
-    """Work until told to stop (SIGTERM, SIGINT); the entry of its process."""
+    """Work until requested to stop (SIGTERM, SIGINT); the entry of its process."""
     asyncio.run(_work(settings))
 
 

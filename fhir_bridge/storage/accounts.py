@@ -71,7 +71,7 @@ class User:
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """A browser that signed in. `csrf` stands in every form; `hash` names the session in grants."""
+    """A browser that signed in. `csrf` is in every form; `hash` names the session in grants."""
 
     user: User
     csrf: str
@@ -197,7 +197,7 @@ class Accounts:
         fhir_user: str | None = None,
         patient: str | None = None,
     ) -> User:
-        """Make an account. Without a password it can sign in by a link only.
+        """Create an account. Without a password it can sign in by a link only.
 
         Raises:
             AccountError: the name is taken or empty, the password has fewer than 8 characters, or a patient's

@@ -180,7 +180,7 @@ def conditional_references(value: Any, base: str = "") -> set[str]:
     """References that are searches (`Patient?identifier=…`), anywhere in a resource, as they are written.
 
     Args:
-        base: this server's base URL, which may stand in front.
+        base: this server's base URL, which may be in front.
     """
     found: set[str] = set()
 

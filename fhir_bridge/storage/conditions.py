@@ -16,7 +16,7 @@ __all__ = ["FALSE", "TRUE", "Condition", "all_of", "any_of", "live", "negation",
 class Condition:
     """A boolean SQL expression over the row `r` of `resource`, and the values of its placeholders in order.
 
-    The text is made of constants of this package alone; whatever a caller gave stands in the values.
+    The text is built from constants of this package alone; whatever a caller gave is in the values.
     """
 
     text: str
@@ -30,7 +30,7 @@ FALSE = Condition("FALSE")
 def live(resource_type: str) -> Condition:
     """The current resources of a type.
 
-    The type stands in the text, as numbers of parameters and limits do, so that PostgreSQL plans with its statistics
+    The type is in the text, as numbers of parameters and limits do, so that PostgreSQL plans with its statistics
     even where it keeps one plan for many values.
 
     Raises:

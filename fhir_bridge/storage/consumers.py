@@ -1,7 +1,7 @@
 """Consumers of the change feed: each takes every change once it is durable, in order, at least once.
 
-How far a consumer is stands in the database. It is leased like a job: one process at a time serves it, and another goes
-on where a lost one was. What a consumer has taken and not yet confirmed comes again.
+The position of a consumer is in the database. It is leased like a job: one process at a time serves it, and another
+goes on where a lost one was. What a consumer has taken and not yet confirmed comes again.
 """
 
 from __future__ import annotations

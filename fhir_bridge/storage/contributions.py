@@ -2,7 +2,7 @@
 
 A source's messages about a resource are folded element by element, each element going to the newest message that
 speaks of it, so that any order of arrival ends in the same state. A snapshot speaks of all elements, a delta of those
-it has or clears. For people, places and things (`MERGED`) the current version is made of all sources' states, by
+it has or clears. For people, places and things (`MERGED`) the current version is built from all sources' states, by
 precedence; for records of events (a result, a study) it is the newest source's state alone: two laboratories' results
 are never mixed.
 """
@@ -42,7 +42,7 @@ MERGED = frozenset(
     "Patient Person RelatedPerson Practitioner PractitionerRole Organization Location HealthcareService Device "
     "Endpoint Group CareTeam Medication Substance".split()
 )
-"""Types whose current version is made of all sources' states, element by element."""
+"""Types whose current version is built from all sources' states, element by element."""
 
 REST = "urn:fhir-bridge:rest"
 """The source of what was written over REST to a resource that other sources also write. Its elements win."""
@@ -295,7 +295,7 @@ def _add_up(
 ) -> None:
     """Make each list that adds up the union of what is known and what the message names.
 
-    An item stands where the earliest message that names it has it, so the order of arrival does not matter.
+    An item is where the earliest message that names it has it, so the order of arrival does not matter.
 
     Args:
         content, orders: of the state that is being made; changed.
@@ -380,7 +380,7 @@ def _ranked(states: Sequence[Contribution], precedence: Sequence[str]) -> list[C
 
 def _merged_meta(metas: list[dict[str, Any]]) -> dict[str, Any]:
     """Profiles, tags and labels of all; the source of the first. Times stay with the contributions, so that a message
-    that repeats what is known makes no version."""
+    that repeats what is known creates no version."""
     merged: dict[str, Any] = {}
     for meta in metas:
         for name, value in meta.items():

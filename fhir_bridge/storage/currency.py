@@ -1,9 +1,9 @@
 """What a written version does to the results that were predicted from an earlier one; in the same transaction.
 
-A result counts as long as what it used stands as it was used. Where an input is corrected or withdrawn, the result is
+A result counts as long as what it used is as it was used. Where an input is corrected or withdrawn, the result is
 withdrawn with it (`entered-in-error`, a Provenance names the cause); where an input only says something new, the result
 is outdated. Either way it is not current any more, and a job to compute it again is added. What is new in the record
-of a patient with results adds the job alone: the result stands until the next one takes its place.
+of a patient with results adds the job alone: the result is until the next one takes its place.
 """
 
 from __future__ import annotations
@@ -193,7 +193,7 @@ class Consequences:
             elif effect == "outdated" and use.state in "co":
                 outdated[use.result] = use
         for result, causes in withdrawn.items():
-            causes.sort(key=lambda use: not contents.changes_value(use))  # people are told of the first
+            causes.sort(key=lambda use: not contents.changes_value(use))  # people are notified of the first
             self._states.append((result, "w", *_cause(causes[0], changed)))
         for result, use in outdated.items():
             if result not in withdrawn:
@@ -239,7 +239,7 @@ def _cause(use: _Use, changed: Mapping[int, NewVersion]) -> tuple[int | None, in
 
 
 def _values(resource: Mapping[str, Any]) -> bytes:
-    """What a resource says, without what stands beside it."""
+    """What a resource says, without what is beside it."""
     said = {
         name: value
         for name, value in resource.items()
@@ -257,7 +257,7 @@ class _Contents:
         self._parsed: dict[int, tuple[dict[str, Any], dict[str, Any] | None]] = {}
 
     def changes_value(self, use: _Use) -> bool:
-        """Whether the value itself is another, not only what stands beside it (a note, a time of release)."""
+        """Whether the value itself is another, not only what is beside it (a note, a time of release)."""
         before, after = self._of(use)
         return after is None or _values(before) != _values(after)
 
@@ -293,7 +293,7 @@ async def _withdraw(
     changed: Mapping[int, NewVersion],
     withdrawn: Mapping[int, Sequence[_Use]],
 ) -> list[NewVersion]:
-    """Versions in error of results and what stands beside them, and a Provenance for each result."""
+    """Versions in error of results and what is beside them, and a Provenance for each result."""
     wanted = {
         key
         for causes in withdrawn.values()

@@ -150,7 +150,7 @@ class EmbeddedServer:
         ours = self._run("postgres", "--version").split()[-1].partition(".")[0]
         if theirs != ours:
             raise DatabaseUnavailable(
-                f"{self.data_dir} was made by PostgreSQL {theirs}, this program brings {ours}. "
+                f"{self.data_dir} was created by PostgreSQL {theirs}, this program brings {ours}. "
                 f"Write it out with the program that made it (pg_dump -Fc {DATABASE}), move {self._cluster} away, "
                 f"start again, and read it in with pg_restore; or set FHIR_BRIDGE_DATABASE_URL to a server of version "
                 f"{theirs}. Nothing was changed."
@@ -187,7 +187,7 @@ class EmbeddedServer:
         if "shutting down" in answer:  # whoever stopped it holds the lock that we hold, or is gone
             self._run("pg_ctl", "-D", str(self._cluster), "-w", "-m", "immediate", "stop")
             return False
-        if not Path("/proc/self/cwd").exists():  # no /proc (macOS): PostgreSQL itself judges the pid file
+        if not Path("/proc/self/cwd").exists():  # no /proc (macOS): PostgreSQL itself checks the pid file
             return False
         for _ in range(150):
             left = _processes_in(self._cluster)

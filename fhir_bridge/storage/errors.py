@@ -44,7 +44,7 @@ class StorageError(Exception):
 
 
 class NotFound(StorageError):
-    """No such resource, or none that this caller may know of: the two can't be told apart."""
+    """No such resource, or none that this caller may know of: the two can't be distinguished."""
 
     code = "FB-STORE-002"
     status = 404
@@ -165,7 +165,7 @@ class RecordsPending(StorageError):
 
 
 class DiskFull(StorageError):
-    """The database has no room: nothing of the write was stored, and what was stored before stays."""
+    """The database has no space left: nothing of the write was stored, and what was stored before stays."""
 
     code = "FB-STORE-026"
     status = 507

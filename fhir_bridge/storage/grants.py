@@ -44,7 +44,7 @@ class Launch:
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """An authorization, before tokens are made of it.
+    """An authorization, before tokens are built from it.
 
     Attributes:
         audience: the FHIR base the tokens are for.
@@ -182,7 +182,7 @@ class Grants:
         return str(rows[0]["id"])
 
     async def redeem_code(self, code: str, client_id: str) -> CodeRedeemed | None:
-        """Spend a code. One that comes a second time ends all that was made of it (RFC 6749 §4.1.2)."""
+        """Spend a code. One that comes a second time ends all that was built from it (RFC 6749 §4.1.2)."""
         rows = await self._rows(
             "UPDATE oauth_code c SET used = now() FROM oauth_grant g WHERE c.hash = %s AND g.id = c.grant_id "
             "AND g.client = %s AND c.used IS NULL AND c.expires > now() AND g.revoked IS NULL "
@@ -205,7 +205,7 @@ class Grants:
     async def issue(
         self, grant_id: str, scope: str, *, refresh: bool, seconds: int = ACCESS_SECONDS
     ) -> Issued:
-        """Make an access token for the grant, and perhaps a refresh token (which keeps the grant's scope)."""
+        """Create an access token for the grant, and perhaps a refresh token (which keeps the grant's scope)."""
         access = secrets.token_urlsafe(32)
         renewal = secrets.token_urlsafe(32) if refresh else None
         await self._rows(

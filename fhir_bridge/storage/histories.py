@@ -1,7 +1,7 @@
 """Versions that were: vread and history at three levels, within what the caller may see.
 
 An old version may have been about another patient than the current one. So both must be within the caller's bounds: the
-resource as it stands, by SQL, and the version's own content, by the same rules in Python.
+resource as it is, by SQL, and the version's own content, by the same rules in Python.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""`implicitRules`: who does not know the rules can't tell what the content means (R4 resource.html#implicitRules).
+"""`implicitRules`: who does not know the rules can't determine what the content means (R4 resource.html#implicitRules).
 
 The element is a modifier, and no rules are known here, so that whatever carries it is refused on every path into the
 store. An unknown `modifierExtension` is another matter: keeping a resource as a whole and giving it back is no
@@ -31,7 +31,7 @@ def refuse_implicit_rules(resource: dict[str, Any]) -> None:
 
 
 def _within(resource: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """The resources that stand in one: contained, entries of a Bundle, values of Parameters."""
+    """The resources that are in one: contained, entries of a Bundle, values of Parameters."""
     yield from _dicts(resource.get("contained"))
     kind = resource.get("resourceType")
     if kind == "Bundle":

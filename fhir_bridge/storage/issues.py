@@ -185,7 +185,7 @@ CODES = declare(
         "FB-STORE-026",
         "error",
         "The database's disk is full",
-        "Make room, then send it again: nothing of this write was stored, and what was stored before is whole.",
+        "Free disk space, then send it again: nothing of this write was stored, and what was stored before is whole.",
         "no-store",
     ),
     IssueCode(

@@ -60,7 +60,7 @@ class RecordsResult:
 
 
 class Loader:
-    """One load. Make a new one for each."""
+    """One load. Create a new one for each."""
 
     def __init__(
         self,

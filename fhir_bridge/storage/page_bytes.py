@@ -26,7 +26,7 @@ def within_bytes(statement: str, columns: Sequence[str], order: str) -> str:
         "CASE WHEN p.fits THEN p.bytes END" if name == "bytes" else f"p.{name}" for name in columns
     )
     return (
-        f"SELECT {listed}, p.fits FROM (SELECT q.*, "  # noqa: S608 - made of constants of this package
+        f"SELECT {listed}, p.fits FROM (SELECT q.*, "  # noqa: S608 - built from constants of this package
         f"sum(octet_length(q.bytes)) OVER w <= %s OR row_number() OVER w = 1 AS fits FROM ({statement}) q "
         f"WINDOW w AS (ORDER BY {order} ROWS UNBOUNDED PRECEDING)) p ORDER BY {order.replace('q.', 'p.')}"
     )

@@ -32,7 +32,7 @@ def refuse_unsupported(
         name: as in the URL, with modifier or chain.
 
     Raises:
-        BadSearch: it is one; a modifier is missing after the colon; or a modifier stands where R4 has none.
+        BadSearch: it is one; a modifier is missing after the colon; or a modifier is where R4 has none.
     """
     if "." in name:
         raise BadSearch(f"{name[:80]}: chained search is not supported")

@@ -28,7 +28,7 @@ class Statement:
         """A write.
 
         Args:
-            text: made of constants of this package alone.
+            text: built from constants of this package alone.
             values: of its placeholders.
         """
         self._parts.append(text)

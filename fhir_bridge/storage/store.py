@@ -289,7 +289,7 @@ class Store:
         *,
         if_match: str | None = None,
     ) -> Written:
-        """Store a resource under a given id, new or not. Equal content makes no version (`unchanged`).
+        """Store a resource under a given id, new or not. Equal content creates no version (`unchanged`).
 
         Args:
             if_match: ETag (`W/"3"`) or number of the version that must be current.

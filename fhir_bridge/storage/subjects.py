@@ -1,4 +1,4 @@
-"""A resource that a load writes: its row, what its sources say of it, and what becomes of it."""
+"""A resource that a load writes: its row, what its sources say of it, and what happens to it."""
 
 from __future__ import annotations
 
@@ -244,7 +244,7 @@ class Subject:
         said_by: Contribution | None,
         item: Indexed | None,
     ) -> None:
-        """Make a content current (None: deleted). What the same batch made before goes to history."""
+        """Create a content current (None: deleted). What the same batch made before goes to history."""
         if self.changed and self.content is not None:
             identity = self.current.id
             self.past.append(

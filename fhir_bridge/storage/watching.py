@@ -1,7 +1,7 @@
 """Which resources of some types were written since one last looked: exactly, however the transactions overlap.
 
 A snapshot of the database says which transactions had been committed. What is visible now and was not then is what was
-written in between; a transaction that ran on then and has been committed since is among it, and none is told twice.
+written in between; a transaction that ran on then and has been committed since is among it, and none is reported twice.
 Nothing grows while another transaction stays open, as the change feed's safe place does.
 """
 

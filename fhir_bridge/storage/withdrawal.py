@@ -1,4 +1,4 @@
-"""What becomes of a resource that no source says any more: entered in error, or deleted where its type can't say so."""
+"""What happens to a resource that no source says any more: entered in error, or deleted where its type can't say so."""
 
 from __future__ import annotations
 

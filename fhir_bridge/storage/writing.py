@@ -58,7 +58,7 @@ class Operation:
         resource: content of a create or update.
         if_match: the version that must be current.
         criteria: the create is made only while these match nothing.
-        position: where it stands in a Bundle, for messages.
+        position: where it is in a Bundle, for messages.
     """
 
     action: Literal["create", "update", "delete"]

@@ -1,4 +1,4 @@
-"""Code systems, value sets and concept maps: look codes up, ask for membership, translate, and judge the maps."""
+"""Code systems, value sets and concept maps: look codes up, ask for membership, translate, and check the maps."""
 
 from fhir_bridge.terminology.files import TerminologyFileError
 from fhir_bridge.terminology.issues import CODES

@@ -1,4 +1,4 @@
-"""Codes that carry a check digit: a typing error shows without the licensed content at hand."""
+"""Codes that carry a check digit: a typing error shows without the licensed content available."""
 
 from __future__ import annotations
 

@@ -48,7 +48,7 @@ and the value is as FHIR JSON has it (a Coding is a dict)."""
 
 @dataclass(frozen=True, slots=True)
 class PropertyDefinition:
-    """A property that a code system declares (R4 CodeSystem.property); `uri` says what it means, where it is told."""
+    """A property that a code system declares (R4 CodeSystem.property); `uri` says what it means, where stated."""
 
     code: str
     type: str
@@ -191,9 +191,9 @@ class ContentSource(Protocol):
         ...
 
     def versions(self, url: str) -> Sequence[str]:
-        """Versions at hand of one system, the newest last; `""` stands for one without version."""
+        """Versions available of one system, the newest last; `""` stands for one without version."""
         ...
 
     def content(self, url: str, version: str | None = None) -> CodeSystemContent | None:
-        """The content of exactly this version, the newest where none is named; None where it is not at hand."""
+        """The content of exactly this version, the newest where none is named; None where it is not available."""
         ...

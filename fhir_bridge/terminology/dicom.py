@@ -33,7 +33,7 @@ def lookup(system: str, code: str) -> Concept | None:
 
 @lru_cache(maxsize=4)
 def _displays(scheme: str) -> dict[str, str]:
-    """Code to meaning; of several, the one that stands in most context groups."""
+    """Code to meaning; of several, the one that is in most context groups."""
     from pydicom.sr._concepts_dict import concepts
 
     meanings: dict[str, tuple[int, str]] = {}
@@ -46,7 +46,7 @@ def _displays(scheme: str) -> dict[str, str]:
 class DicomContent(ListedContent):
     """The codes of one system that DICOM uses: a fragment, for the system may have more.
 
-    SNOMED CT's codes stand here without display: what DICOM calls them is not what SNOMED CT does.
+    SNOMED CT's codes are here without display: what DICOM calls them is not what SNOMED CT does.
     """
 
     version = None

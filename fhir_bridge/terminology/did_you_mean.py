@@ -1,4 +1,4 @@
-"""What may have been meant by a code or a code system that is not at hand."""
+"""What may have been meant by a code or a code system that is not available."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def near_names(names: Sequence[str], name: str, limit: int = 1) -> list[str]:
 
 
 def near_systems(library: Library, url: str) -> list[str]:
-    """Code systems at hand whose url is most like this one."""
+    """Code systems available whose url is most like this one."""
     return near_names(sorted(library.code_system_urls()), url)
 
 

@@ -1,4 +1,4 @@
-"""What ECL is judged against (its specification says "substrate"): the concepts of a code system by number, their
+"""What ECL is validated against (its specification says "substrate"): the concepts of a code system by number, their
 hierarchy, attributes in role groups, descriptions and reference set members.
 
 Numbers are from 0 to the size, so that a set of concepts is one byte each. Who keeps a code system in another way than
@@ -134,7 +134,7 @@ class Logic(Protocol):
     def reference_sets(self) -> Sequence[ReferenceSet]: ...
 
     def roles(self, number: int) -> Iterable[Role]:
-        """The attributes of a concept; those of group 0 stand alone."""
+        """The attributes of a concept; those of group 0 occur alone."""
         ...
 
     def values(self, attribute: int) -> Iterator[tuple[int, Sequence[int]]]:
@@ -198,7 +198,7 @@ class NumberedContent(Protocol):
     Attributes:
         numbering: the numbers and the hierarchy.
         logic: what an RF2 release says of concepts; None where the content was not imported from one.
-        outdated: why the logic of an RF2 release is not at hand, for messages; None for all else.
+        outdated: why the logic of an RF2 release is not available, for messages; None for all else.
     """
 
     @property

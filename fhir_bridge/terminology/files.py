@@ -13,10 +13,10 @@ from fhir_bridge.terminology.shapes import misshapen
 __all__ = ["KINDS", "SourceFile", "TerminologyFileError", "TextIndexError", "read_folders", "read_text"]
 
 KINDS = frozenset({"CodeSystem", "ValueSet", "ConceptMap"})
-"""What a terminology is made of."""
+"""What a terminology is built from."""
 
 OTHERS = frozenset({"StructureDefinition", "NamingSystem", "ImplementationGuide", "SearchParameter"})
-"""What may stand beside it and is read by others."""
+"""What may be beside it and is read by others."""
 
 
 class TerminologyFileError(ValueError):

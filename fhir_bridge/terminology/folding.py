@@ -35,7 +35,7 @@ def plain(text: str) -> str:
 def words(text: str) -> list[str]:
     """The words of a text, folded: case, accents and punctuation don't count; Chinese and Japanese signs are words.
 
-    A Greek letter that stands alone becomes its name (`β-globulin` is found as "beta globulin").
+    A Greek letter that occurs alone becomes its name (`β-globulin` is found as "beta globulin").
     """
     if text.isascii():
         return [word[:_MAX_LETTERS] for word in _WORD.findall(text.lower())]

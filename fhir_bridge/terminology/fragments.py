@@ -11,12 +11,12 @@ __all__ = ["JoinedFragments"]
 
 
 class JoinedFragments:
-    """Fragments of one code system, where all of it is nowhere at hand. The first that has a code speaks of it."""
+    """Fragments of one code system, where all of it is nowhere available. The first that has a code speaks of it."""
 
     content = "fragment"
 
     def __init__(self, parts: Sequence[CodeSystemContent]) -> None:
-        """Joins the parts; the first tells what the system is (version, name, whether case counts)."""
+        """Joins the parts; the first indicates what the system is (version, name, whether case counts)."""
         self._parts = tuple(parts)
         first = parts[0]
         self.url: str = first.url
@@ -75,7 +75,7 @@ class JoinedFragments:
         return tuple(_each_once(below for part in self._parts for below in part.children(code)))
 
     def is_a(self, code: str, ancestor: str) -> bool:
-        """Whether any part tells that the code is the ancestor or below it."""
+        """Whether any part indicates that the code is the ancestor or below it."""
         return any(part.is_a(code, ancestor) for part in self._parts)
 
     def descendants(self, code: str) -> Iterator[str]:

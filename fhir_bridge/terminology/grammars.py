@@ -53,7 +53,7 @@ class GrammarContent(ABC):
         """The code, where the grammar has it."""
 
     def problem(self, code: str) -> str | None:
-        """What is wrong with a code that the grammar doesn't have, in words; None where nothing can be told."""
+        """What is wrong with a code that the grammar doesn't have, in words; None where nothing can be determined."""
         return None
 
     def unmet(self, code: str, name: str, value: str) -> str | None:
@@ -169,7 +169,7 @@ class Ucum(GrammarContent):
 class LanguageTags(GrammarContent):
     """Language tags of registered subtags, in the case that RFC 5646 recommends (`en-US`, `zh-Hant`).
 
-    What a tag is called is made of the names that the registry gives its subtags: `German (Switzerland)`.
+    What a tag is called is built from the names that the registry gives its subtags: `German (Switzerland)`.
     """
 
     url = "urn:ietf:bcp:47"
@@ -266,7 +266,7 @@ class _All:
         return tuple(self._known)
 
     def versions(self, url: str) -> Sequence[str]:
-        """The version at hand."""
+        """The version available."""
         entry = self._known.get(url)
         return () if entry is None else (entry.version or "",)
 

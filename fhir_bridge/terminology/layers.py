@@ -78,7 +78,7 @@ class ResourceLayer:
     """
 
     def __init__(self, resources: Iterable[Mapping[str, Any] | TerminologyContent | None]) -> None:
-        """A layer of FHIR JSON, or of what `content_of_resource` made of it earlier."""
+        """A layer of FHIR JSON, or of what `content_of_resource` built from it earlier."""
         self._code_systems: dict[str, dict[str, CodeSystemContent]] = {}
         self._supplements: dict[str, list[ResourceContent]] = {}
         self._value_sets: dict[str, dict[str, ValueSetDefinition]] = {}
@@ -172,7 +172,7 @@ class _Tables:
         return self._definitions.code_systems()
 
     def code_systems(self, url: str) -> Mapping[str, CodeSystemContent]:
-        """The version at hand."""
+        """The version available."""
         code_system = self._code_systems.get(url)
         if code_system is None:
             table = self._definitions.code_system(url)
@@ -190,7 +190,7 @@ class _Tables:
         return self._definitions.value_sets()
 
     def value_sets(self, url: str) -> Mapping[str, ValueSetDefinition]:
-        """The version at hand."""
+        """The version available."""
         value_set = self._value_sets.get(url)
         if value_set is None:
             table = self._definitions.value_set(url)

@@ -1,4 +1,4 @@
-"""All the terminology at hand, in layers: what a layer has goes before what the layers below it have.
+"""All the terminology available, in layers: what a layer has goes before what the layers below it have.
 
 From the top: resources that come with a request (`tx-resource`), resources written over REST, a site's folders, what
 plug-ins add and what ships, imported content, the definition tables, the grammars.
@@ -67,7 +67,7 @@ class Library:
         return None if best is None else known[best]
 
     def code_system_versions(self, url: str) -> Mapping[str, CodeSystemContent]:
-        """All versions at hand, `""` for one without version; content that is only a supplement is left out."""
+        """All available versions, `""` for one without version; content that is only a supplement is left out."""
         entry = self._versions.get(url)
         if entry is None:
             entry = {}
@@ -140,7 +140,7 @@ class Library:
         return None
 
     def value_set_versions(self, url: str) -> Mapping[str, ValueSetDefinition]:
-        """All versions at hand."""
+        """All available versions."""
         value_set = self._value_sets.get(url)
         if value_set is None:
             value_set = {}

@@ -1,4 +1,4 @@
-"""Judge terminology content: codes that don't exist, displays that don't match, rows twice or against each other."""
+"""Validate terminology content: codes that don't exist, displays that don't match, rows twice or against each other."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ def lint_folders(folders: Iterable[Path | str], store: Path | None = None) -> li
 
     Read are CodeSystem, ValueSet and ConceptMap JSON, maps as HL7's v2-to-FHIR sheets (CSV), and downloads that hold
     maps (Usagi, SSSOM, an OMOP vocabulary, a FHIR package). Codes are looked up in what ships, in what plug-ins add, in
-    the folders themselves and in the content store. A code of a system that is not wholly at hand (SNOMED CT and LOINC,
-    where they are not imported) is judged by its check digit.
+    the folders themselves and in the content store. A code of a system that is not completely available (SNOMED CT and
+    LOINC, where they are not imported) is checked by its check digit.
 
     Args:
         store: folder of the content store; None leaves it out.
@@ -71,7 +71,7 @@ def lint_store(folder: Path) -> list[Issue]:
 
 
 def _candidates(location: Path) -> Iterator[Path]:
-    """The files to judge: a given one whatever it is; in a folder JSON, and the tables that are maps."""
+    """The files to check: a given one whatever it is; in a folder JSON, and the tables that are maps."""
     if location.is_file() or _is_download(location):
         yield location
         return
@@ -125,7 +125,7 @@ def _same_url(files: Sequence[SourceFile]) -> Iterator[Issue]:
     for file in files:
         other = seen.setdefault(file.url, file.path)
         if other != file.path:
-            yield _issue("FB-TERM-003", f"{file.url} stands in {other.name} too", str(file.path), "url")
+            yield _issue("FB-TERM-003", f"{file.url} is in {other.name} too", str(file.path), "url")
         if not file.resource.get("id"):
             yield _issue("FB-TERM-003", "no id", str(file.path), "id")
 
@@ -138,7 +138,7 @@ def _code_system(file: SourceFile) -> Iterator[Issue]:
         path, concept = waiting.pop(0)
         code = str(concept.get("code"))
         if code in seen:
-            yield _issue("FB-TERM-013", f'the code "{code}" stands twice', str(file.path), f"{path}.code")
+            yield _issue("FB-TERM-013", f'the code "{code}" occurs twice', str(file.path), f"{path}.code")
         seen.add(code)
         if not is_well_formed(system, code):
             problem = f'"{code}" is no code of {system} (its check digit is wrong)'
@@ -295,7 +295,7 @@ class _Map:
         if key[1] is None:
             return  # a sheet's row that only lists a target
         if key in self.rows:
-            yield self._issue("FB-TERM-013", f'"{element.get("code")}" to "{code}" stands twice', path)
+            yield self._issue("FB-TERM-013", f'"{element.get("code")}" to "{code}" occurs twice', path)
         elif equivalence in _EXCLUSIVE and not row.get("dependsOn"):
             self.exclusive[key[:3]].append(str(code))
         self.rows.add(key)

@@ -21,9 +21,9 @@ _ARTICLES = frozenset(("the", "of", "and"))
 
 
 def called_otherwise(terminology: Terminology, system: str, code: str, display: str) -> str | None:
-    """What a code is called where the display is none of its names; None where it is one, or that can't be judged.
+    """What a code is called where the display is none of its names; None where it is one, or that can't be checked.
 
-    Names are the display and all designations, supplements included. Units are not judged: people write them as they
+    Names are the display and all designations, supplements included. Units are not checked: people write them as they
     like, and the code says all.
     """
     if system == ucum.SYSTEM:
@@ -56,7 +56,7 @@ def _names(terminology: Terminology, system: str, code: str) -> Iterator[str]:
 def _same_country(name: str, display: str) -> bool:
     """Whether two names are of one country, long or short, and in whatever order (`Korea (the Republic of)`).
 
-    ISO's own names may not be shipped, so that a name of a country is not held against the letter of another's list.
+    ISO's own names may not be shipped, so that a name of a country is not checked against the letter of another's list.
     """
     item, other = (set(words(text)) - _ARTICLES for text in (name, display))
     return item <= other or other <= item

@@ -2,7 +2,7 @@
 
 A sheet has two header lines: the sides (`HL7 v2`, `HL7 FHIR`), and the columns (`Code`, `Text`, `Code System`,
 conditions; `Code`, `Display`, `Code System`). A row whose right side is empty says that the source code has no target;
-one whose left side is empty lists a code that nothing maps to, and is judged like the others.
+one whose left side is empty lists a code that nothing maps to, and is checked like the others.
 """
 
 from __future__ import annotations

@@ -35,7 +35,7 @@ class MapContent(Protocol):
     """One version of one concept map.
 
     Attributes:
-        resource: FHIR JSON of the ConceptMap; its groups may stand without their elements.
+        resource: FHIR JSON of the ConceptMap; its groups may be without their elements.
     """
 
     @property

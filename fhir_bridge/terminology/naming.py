@@ -1,6 +1,6 @@
 """Names of codes in the reader's language, so that a record made in one country reads in another.
 
-Nothing of the source is changed: its display and text stay, the name in the other language stands beside them.
+Nothing of the source is changed: its display and text stay, the name in the other language is beside them.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Names that registries give: subtags of languages (IANA, BCP 47) and countries (ISO 3166-1).
 
-The table is made by scripts/build_registries.py from IANA's language subtag registry (CC0) and the Unicode Consortium's
-table of country codes (Unicode License V3; its notice stands in the table's header). Nothing of it is read before a
-name is asked for.
+The table is created by scripts/build_registries.py from IANA's language subtag registry (CC0) and the Unicode
+Consortium's table of country codes (Unicode License V3; its notice is in the table's header). Nothing of it is read
+before a name is asked for.
 """
 
 from __future__ import annotations

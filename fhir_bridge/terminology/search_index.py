@@ -231,7 +231,7 @@ class TextIndex:
 
     def _owners(self, query: Query, limit: int) -> list[int]:
         """Owners of the hits, in the order in which they were added."""
-        most = min(limit, max(self._searcher.num_docs, 1))  # room is made for as many as are asked for
+        most = min(limit, max(self._searcher.num_docs, 1))  # space is allocated for as many as are asked for
         hits = self._searcher.search(
             query, most, count=False, order_by_field="rank", order=tantivy.Order.Asc
         ).hits

@@ -145,7 +145,7 @@ class Terminology:
 
     @cached_property
     def layers(self) -> tuple[Layer, ...]:
-        """All that is at hand, what counts most first."""
+        """All that is available, what counts most first."""
         imported = () if self.imported is None else (self.imported,)
         return (*self._top, self._read, *self._more, *imported, *base_layers(self._definitions))
 
@@ -164,7 +164,7 @@ class Terminology:
         return Library(self.layers)
 
     def _look(self) -> None:
-        """Forget what was made of imported content that is no longer the present one."""
+        """Forget what was built from imported content that is no longer the present one."""
         if self.imported is None or (now := time.monotonic()) - self._looked < LOOK_AGAIN:
             return
         self._looked = now
@@ -226,7 +226,7 @@ class Terminology:
         return None
 
     def contents(self, system: str) -> Iterator[CodeSystemContent]:
-        """Where a concept of the system may stand; a supplement may have one that the system's fragment lacks."""
+        """Where a concept of the system may be; a supplement may have one that the system's fragment lacks."""
         code_system = self.library.code_system(system)
         if code_system is not None:
             yield code_system
@@ -240,7 +240,7 @@ class Terminology:
         Args:
             value_set: url, perhaps `|version`; None asks the code system alone.
             system: None asks for a bare code, whatever system of the value set has it.
-            display: a name to be judged too.
+            display: a name to be checked too.
         """
         if value_set is not None:
             valid = self.member(value_set, system, code)
@@ -274,7 +274,7 @@ class Terminology:
         return False if known else None
 
     def subsumes(self, system: str, first: str, second: str) -> Subsumption | None:
-        """How the first code is to the second, as `$subsumes` says it; None where the code system is not at hand or
+        """How the first code is to the second, as `$subsumes` says it; None where the code system is not available or
         lacks a code.
         """
         content = self.library.code_system(system)
@@ -284,7 +284,7 @@ class Terminology:
         return None if item is None or other is None else relation(content, item, other)
 
     def knows_system(self, system: str) -> bool:
-        """Whether the whole content of this code system is at hand, so that a missing code is a wrong one."""
+        """Whether the whole content of this code system is available, so that a missing code is a wrong one."""
         code_system = self.library.code_system(system)
         return code_system is not None and code_system.content == "complete"
 
@@ -301,7 +301,7 @@ class Terminology:
         return None if definition is None else self._selector.member(definition, system, code)
 
     def _value_set(self, canonical: str) -> ValueSetDefinition | None:
-        """The value set; the version at hand, where the one that is named is not."""
+        """The value set; the version available, where the one that is named is not."""
         url, version = versions.split_canonical(canonical)
         return self.library.value_set(url, version) or self.library.value_set(url)
 

@@ -26,7 +26,7 @@ class StoreLayer:
     """The content store of a folder; nothing is looked at before the first question."""
 
     def __init__(self, folder: Callable[[], Path]) -> None:
-        """A layer of the store in the folder that is told when it is first needed."""
+        """A layer of the store in the folder that is reported when it is first needed."""
         self._folder = folder
         self._opened: ContentStore | None = None
         self._looked = -math.inf
@@ -45,7 +45,7 @@ class StoreLayer:
         return self._opened
 
     def stamp(self) -> tuple[object, ...]:
-        """The imports at present; another answer means that other content is at hand."""
+        """The imports at present; another answer means that other content is available."""
         return tuple(self.store.packs()) if self.store is not None else ()
 
     def code_system_urls(self) -> Sequence[str]:

@@ -180,7 +180,7 @@ class _TableDefinition(ValueSetDefinition):
 
     @property
     def compose(self) -> Mapping[str, Any] | None:
-        """None is kept; the parts stand in its place."""
+        """None is kept; the parts are in its place."""
         return {}
 
     @cached_property

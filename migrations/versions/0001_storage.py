@@ -39,7 +39,7 @@ CREATE TABLE label (
 );
 
 -- One row for each (type, id) that exists, existed, or is referred to. version 0: only referred to.
--- Live: NOT deleted. The current version's bytes stand here alone; older ones in history.
+-- Live: NOT deleted. The current version's bytes are here alone; older ones in history.
 CREATE TABLE resource (
     key bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     type text COLLATE "C" NOT NULL,

@@ -48,7 +48,7 @@ END
 $$;
 
 -- What is about one of these patients through another resource. A record is small beside all of them, which PostgreSQL
--- can't tell of a recursive query: without these settings it may read whole tables.
+-- can't determine of a recursive query: without these settings it may read whole tables.
 CREATE FUNCTION about_through(patients bigint[]) RETURNS SETOF bigint
 LANGUAGE plpgsql STABLE PARALLEL SAFE ROWS 100
 SET enable_hashjoin = off SET enable_mergejoin = off SET enable_seqscan = off AS $$

@@ -1,9 +1,9 @@
-"""Judge examples, mutants and adapters' output with both validators, and report where they part.
+"""Validate examples, mutants and adapters' output with both validators, and report where they part.
 
     python -m scripts.agreement [--mutants N] [--seed N] [--definitional N] [--adapters FOLDER]... [--least SHARE]
                                 [--kinds REGEX] [--out FOLDER] [--keep FILE]
 
-docs/agreement.md says what is compared and what the figures mean. It ends with 1 where the agreement with judged
+docs/agreement.md says what is compared and what the figures mean. It ends with 1 where the agreement with checked
 reasons is below `--least`, with 2 on wrong use, and with 0 where the official validator can't run here (it says why).
 """
 
@@ -46,11 +46,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--least",
         type=float,
         default=0.99,
-        help="the agreement, with judged reasons, that is asked for (0.99)",
+        help="the agreement, with checked reasons, that is asked for (0.99)",
     )
     parser.add_argument("--out", type=Path, default=referee.FOLDER, help="where the report goes (.referee)")
     parser.add_argument(
-        "--keep", type=Path, metavar="FILE", help="write small mutants with R4's judgement here"
+        "--keep", type=Path, metavar="FILE", help="write small mutants with R4's verdict here"
     )
     options = parser.parse_args(arguments)
     try:
@@ -75,7 +75,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"{keep(cases, options.keep)} mutants kept in {options.keep}")
     total = report.figures(cases)
     print(
-        f"\nraw agreement {100 * total.raw:.2f} % of what both judge, {100 * total.reasoned:.2f} % with judged reasons"
+        f"\nraw agreement {100 * total.raw:.2f} % of what both check, {100 * total.reasoned:.2f} % with checked reasons"
     )
     print(f"all disagreements: {options.out}/agreement.md and agreement.jsonl")
     return 0 if total.reasoned >= options.least else 1

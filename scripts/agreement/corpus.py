@@ -1,4 +1,4 @@
-"""The resources that both validators judge: official examples, the guides' examples, and what the adapters make."""
+"""The resources that both validators check: official examples, the guides' examples, and what the adapters make."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ DEFINITIONAL = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A resource to judge.
+    """A resource to check.
 
     Attributes:
         group: where it comes from (`r4`, `genomics`, `ips`, `adapters`, `bundles`).
@@ -126,7 +126,7 @@ def adapter_output(folders: Iterable[Path], each: int) -> Iterator[Source]:
 
 
 def bundles_of(sources: Iterable[Source], every: int = 12) -> Iterator[Source]:
-    """Bundles of each kind made of the given resources, as material for the mutants of Bundle rules."""
+    """Bundles of each kind built from the given resources, as material for the mutants of Bundle rules."""
     chosen = [s.parse() for s in sources if len(s.text) < 8_000]
     resources = [r for r in chosen if isinstance(r.get("id"), str) and r["resourceType"] not in DEFINITIONAL]
     kinds = ("collection", "transaction", "batch", "searchset", "history")

@@ -1,4 +1,4 @@
-"""Mutants kept with the judgement that R4 asks for, as a test that needs no Java."""
+"""Mutants kept with the verdict that R4 asks for, as a test that needs no Java."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the two validators made of the same resources, as figures, a page and JSON lines."""
+"""What the two validators built from the same resources, as figures, a page and JSON lines."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Case:
 
     @property
     def abstained(self) -> bool:
-        """Whether the official validator says that it could not judge any of what we call wrong."""
+        """Whether the official validator says that it could not check any of what we call wrong."""
         return not self.agree and self.official.abstains_from(self.ours)
 
 
@@ -71,7 +71,7 @@ class Figures:
 
     @property
     def raw(self) -> float:
-        """The share of what both judge on which both say the same."""
+        """The share of what both check on which both say the same."""
         return self.agreed / self._judged if self._judged else 1.0
 
     @property

@@ -1,4 +1,4 @@
-"""The two judges: ours, and the official validator behind a cache of what it said."""
+"""The two validators: ours, and the official validator behind a cache of what it said."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ from scripts import referee
 __all__ = ["UNJUDGED", "ValidatorResult", "official", "ours"]
 
 UNJUDGED = "unjudged"
-"""The severity of what the official validator says it could not judge."""
+"""The severity of what the official validator says it could not check."""
 OWN = b"fhir-bridge.org"
 FAILED = "java.lang.NullPointerException"
 BATCH = 1500
-"""Resources that one JVM judges before its findings are kept."""
+"""Resources that one JVM checks before its findings are kept."""
 
 
 @dataclass(frozen=True, slots=True)
 class ValidatorResult:
     """What one validator said of one resource: (severity, kind, path, message) of each finding.
 
-    The official one also tells what it could not judge (severity `UNJUDGED`).
+    The official one also indicates what it could not check (severity `UNJUDGED`).
     """
 
     findings: tuple[tuple[str, str, str, str], ...]
@@ -42,7 +42,7 @@ class ValidatorResult:
         return tuple(f for f in self.findings if f[0] in ("error", "fatal"))
 
     def abstains_from(self, other: ValidatorResult) -> bool:
-        """Whether each error of the other is at a place that this one says it could not judge."""
+        """Whether each error of the other is at a place that this one says it could not check."""
         locations = [_plain(f[2]) for f in self.findings if f[0] == UNJUDGED]
         return bool(other.errors) and all(
             any(_within(_plain(error[2]), location) for location in locations) for error in other.errors
@@ -68,7 +68,7 @@ def _within(name: str, other: str) -> bool:
 
 
 def ours(texts: Sequence[bytes], validator: Validator) -> Iterator[ValidatorResult]:
-    """Our judgement of each text."""
+    """Our verdict of each text."""
     for text in texts:
         yield ValidatorResult(tuple(map(_finding, validator.validate(text))))
 
@@ -78,7 +78,7 @@ def _finding(issue: Issue) -> tuple[str, str, str, str]:
 
 
 def official(texts: Sequence[bytes], cache: Path) -> list[ValidatorResult]:
-    """The official validator's judgement of each text, asked only for what the cache doesn't hold.
+    """The official validator's verdict of each text, asked only for what the cache doesn't hold.
 
     Texts that are a line of NDJSON each are given to it in one file; the validator is deterministic, so what it said of
     a text, with the same definitions, program and options, holds.
@@ -98,7 +98,7 @@ def official(texts: Sequence[bytes], cache: Path) -> list[ValidatorResult]:
                 [(key, json.dumps(f)) for (key, _), f in zip(part, result, strict=True)],
             )
             database.commit()
-            print(f"{start + len(part)} of {len(waiting)} new ones judged", file=sys.stderr)
+            print(f"{start + len(part)} of {len(waiting)} new ones checked", file=sys.stderr)
         answer = "SELECT findings FROM judged WHERE key = ?"
         rows = (json.loads(database.execute(answer, (key,)).fetchone()[0]) for key in keys)
         return [ValidatorResult(tuple((f[0], f[1], f[2], f[3]) for f in row)) for row in rows]
@@ -108,7 +108,7 @@ Findings = list[list[str]]
 
 
 def _run_with_retry(texts: Sequence[bytes]) -> list[Findings]:
-    """Its judgements; where it failed of itself, it is asked once more."""
+    """Its verdict; where it failed of itself, it is asked once more."""
     result = _run(texts)
     failed = [n for n, findings in enumerate(result) if any(FAILED in f[3] for f in findings)]
     if failed:
@@ -124,7 +124,7 @@ def _run(texts: Sequence[bytes]) -> list[Findings]:
         file.write_bytes(b"".join(text.replace(b"\n", b" ").replace(b"\r", b" ") + b"\n" for text in texts))
         verdict = referee.validate([file], agreement=True)
     if verdict.resources != len(texts):
-        raise SystemExit(f"the official validator judged {verdict.resources} of {len(texts)} resources")
+        raise SystemExit(f"the official validator checked {verdict.resources} of {len(texts)} resources")
     result: list[Findings] = [[] for _ in texts]
     for message in verdict.messages:
         failed = message["severity"] == "fatal" and FAILED in message["message"]
@@ -136,7 +136,7 @@ def _run(texts: Sequence[bytes]) -> list[Findings]:
 
 
 def _marks() -> tuple[bytes, bytes]:
-    """What its judgement depends on beside a resource: the program; for one that names ours, our definitions too."""
+    """What its verdict depends on beside a resource: the program; for one that names ours, our definitions too."""
     program = (referee.FOLDER / "compiled").read_bytes() + UNJUDGED.encode()
     content = hashlib.sha256(program)
     for path in sorted((referee.ROOT / "terminology").rglob("*.json")):

@@ -71,7 +71,7 @@ class _Quiet(SimpleHTTPRequestHandler):
 
 @dataclass
 class Site:
-    """Where things stand."""
+    """Where things are."""
 
     root: str
     app: str

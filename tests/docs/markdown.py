@@ -1,7 +1,7 @@
 """Code blocks of our pages, and a reader who follows a tutorial step by step in an empty folder.
 
 A fence `LANGUAGE NAME` is a file to write. A fence `sh` is run; `sh exit=1` must end with that code, `sh background`
-goes on until the end, `sh install` installs the package at hand. A fence `text` without a name is what is seen: each
+goes on until the end, `sh install` installs the package available. A fence `text` without a name is what is seen: each
 of its lines, where `…` stands for anything.
 """
 

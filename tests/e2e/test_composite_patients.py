@@ -94,7 +94,7 @@ def test_a_content_that_does_not_count_is_skipped_and_not_converted(archive: Arc
     archive.load(instance(1))
     done = archive.load(instance(1, ContentTime="230000", StudyDescription="Later"), instance(2))
     assert (done["records"]["converted"], done["records"]["skipped"]) == (1, 1)
-    assert archive.load(instance(1), instance(2))["records"]["converted"] == 2  # as they stand there
+    assert archive.load(instance(1), instance(2))["records"]["converted"] == 2  # as they are there
 
 
 def test_a_note_without_a_time_of_its_own_deletes_nothing_and_says_so(archive: Archive) -> None:

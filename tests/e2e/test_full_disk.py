@@ -1,4 +1,4 @@
-"""A full disk stops writes with a clear error, and loses nothing: with room again the same command goes on."""
+"""A full disk stops writes with a clear error, and loses nothing: with space again the same command goes on."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def test_a_load_stops_and_goes_on_with_room(small_disk: Path, tmp_path: Path) ->
     assert stopped.returncode == 3, stopped.stderr
     said = " ".join(stopped.stderr.split())
     assert "the database's disk is full" in said
-    assert "Make room, then run the same command again" in said
+    assert "Free disk space, then run the same command again" in said
     assert "Traceback" not in stopped.stderr
     subprocess.run(["mount", "-o", "remount,size=1g", str(small_disk)], check=True)
     report = tmp_path / "report.json"

@@ -46,7 +46,7 @@ def test_the_whole_demonstration_again_changes_no_version(
     exported = [line for file in (tmp_path / "out").iterdir() for line in file.read_bytes().splitlines()]
     assert len(exported) == len(before)
     assert re.search(r"score2 *│ *12 │ *12 │", again.output), (
-        "the summary tells who was predicted and who refused"
+        "the summary indicates who was predicted and who refused"
     )
     for word in ("clinician", "patient", "FB-ID-001", "FB-ID-003"):
         assert word in again.output

@@ -1,4 +1,4 @@
-"""Hand-made resources that the tests of this room share; each function gives a fresh one."""
+"""Hand-made resources that the tests of this package share; each function gives a fresh one."""
 
 from __future__ import annotations
 

@@ -32,20 +32,20 @@ TEXTS: list[tuple[str, str | bytes, str, str]] = [
     (
         "a doubled key",
         '{"resourceType":"Patient",\n"id":"a", "id":"b"}',
-        'the key "id" stands twice',
+        'the key "id" occurs twice',
         "Patient.id",
     ),
     (
         "a doubled key in depth",
         '{"resourceType":"Patient","name":[{"text":"a"},{"text":"b","text":"c"}]}',
-        'the key "text" stands twice',
+        'the key "text" occurs twice',
         "Patient.name[1].text",
     ),
-    ("a doubled key, once escaped", r'{"id":"a","\u0069d":"b"}', 'the key "id" stands twice', "id"),
+    ("a doubled key, once escaped", r'{"id":"a","\u0069d":"b"}', 'the key "id" occurs twice', "id"),
     (
         "a doubled resourceType",
         '{"resourceType":"Patient","resourceType":"Patient"}',
-        "stands twice",
+        "occurs twice",
         "Patient.resourceType",
     ),
     (
@@ -115,7 +115,7 @@ def test_numbers_within_the_bounds_keep_their_digits(text: str) -> None:
 
 
 def test_in_a_very_long_text_the_fault_is_named_without_its_place() -> None:
-    with pytest.raises(JsonError, match=r'the key "a" stands twice in one object$') as caught:
+    with pytest.raises(JsonError, match=r'the key "a" occurs twice in one object$') as caught:
         loads_exact('{"a":"' + "x" * 5_000_000 + '","a":1}')
     assert caught.value.line == 0
 
@@ -123,7 +123,7 @@ def test_in_a_very_long_text_the_fault_is_named_without_its_place() -> None:
 def test_a_large_refused_text_costs_memory_in_proportion() -> None:
     text = '{"a":[' + ",".join('{"b":"cccccccccccccccc"}' for _ in range(50_000)) + '],"a":1}'
     tracemalloc.start()
-    with pytest.raises(JsonError, match="stands twice"):
+    with pytest.raises(JsonError, match="occurs twice"):
         loads_exact(text)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()

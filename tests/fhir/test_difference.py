@@ -99,7 +99,7 @@ def test_true_is_not_one() -> None:
 
 
 def cohort(prefix: str) -> list[dict[str, Any]]:
-    """Two people alike but for a result: only what refers to them tells them apart."""
+    """Two people alike but for a result: only what refers to them distinguishes them."""
     results: list[dict[str, Any]] = []
     for number, value in enumerate(("0.01", "0.09")):
         person = {"resourceType": "Patient", "id": f"{prefix}-{number}", "gender": "female"}

@@ -1,4 +1,4 @@
-"""The walkers find what FHIRPath finds, on every real resource at hand."""
+"""The walkers find what FHIRPath finds, on every real resource available."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Composite parameters: only values that stand together are found together (R4 search.html#composite)."""
+"""Composite parameters: only values that occur together are found together (R4 search.html#composite)."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ def test_a_decimal_keeps_its_digits(text: str) -> None:
 @pytest.mark.parametrize(
     ("text", "what"),
     [
-        ('{"id":"a","id":"b"}', '"id" stands twice'),
+        ('{"id":"a","id":"b"}', '"id" occurs twice'),
         ('{"value":NaN}', "NaN"),
         ('{"value":-Infinity}', "Infinity"),
         ('{"value":', "not JSON"),

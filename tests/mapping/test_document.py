@@ -46,7 +46,7 @@ def test_a_character_of_an_expression_is_found_in_the_file(
     ("yaml", "message"),
     [
         ("a: 1\nb: [", "m.yaml:2:5: not YAML 1.2"),
-        ("a: 1\na: 2", 'm.yaml:2:1: the key "a" stands twice'),
+        ("a: 1\na: 2", 'm.yaml:2:1: the key "a" occurs twice'),
         ("", "m.yaml:1:1: the document is empty"),
         ("- a", "m.yaml:1:1: a mapping document is an object"),
         ("a: !python/object x", "m.yaml:1:4: the tag !python/object has no meaning"),

@@ -1,4 +1,4 @@
-"""Everything wrong with a mapping is told at once when it is loaded: file, line, column, and what was meant."""
+"""Everything wrong with a mapping is reported at once when it is loaded: file, line, column, and what was meant."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ RULE = """- rule: r
          "and this is a Observation"),
         ("component: [{valueString: a}]", "m.yaml:10:15: Observation.component.code is required and never set"),
         ("when: row.a ==", "m.yaml:10:17: an expression is missing here"),
-        ("when: ref('r') == null", "m.yaml:10:9: ref can't stand in a key, in a condition, or in what they use"),
+        ("when: ref('r') == null", "m.yaml:10:9: ref can't be in a key, in a condition, or in what they use"),
         ("let: {site: row.x}", 'm.yaml:10:9: "site" can\'t be the name of a variable'),
         ("time: =concept(row.x)", "m.yaml:10:9: `time` is a date or time, and this gives CodeableConcept"),
         ("id: abc", "m.yaml:10:3: `id` is not written by hand (`key:` makes the id, `as:` names the type)"),
@@ -176,7 +176,7 @@ def test_all_errors_of_a_document_are_told_in_its_order(errors: Errors) -> None:
         'm.yaml:15:9: two rules are named "c"',
         'm.yaml:18:3: the rule "d" lacks `key:`',
         "m.yaml:20:3: rule 6 lacks `rule:`",
-        "m.yaml:21:8: key of rule 6 can't be a number (what tells one resource from another: parts "
+        "m.yaml:21:8: key of rule 6 can't be a number (what distinguishes resources: parts "
         "(`?` at the end: may be empty), or `=patient(…)`)",
         "m.yaml:22:9: when of rule 6 can't be an object (the rule runs only where this is true)",
     ]
@@ -209,7 +209,7 @@ def test_a_key_expression_must_be_of_the_rules_type(errors: Errors) -> None:
         HEAD
         + '- rule: r\n  as: Encounter\n  key: "=patient(row.p)"\n  status: planned\n  class: {code: AMB}\n'
     )
-    assert errors(text) == ["m.yaml:7:8: the key refers to a Patient, and the rule makes a Encounter"]
+    assert errors(text) == ["m.yaml:7:8: the key refers to a Patient, and the rule creates a Encounter"]
 
 
 def test_unpivot_specs_are_checked(errors: Errors) -> None:

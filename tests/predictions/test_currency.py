@@ -1,4 +1,4 @@
-"""At most one result of a model is current for a patient, and none whose input does not stand any more."""
+"""At most one result of a model is current for a patient, and none whose input is not any more."""
 
 from __future__ import annotations
 

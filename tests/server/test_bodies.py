@@ -51,7 +51,7 @@ def test_what_is_not_fhir_json_is_refused(hospital: Hospital, clinician: dict[st
 @pytest.mark.parametrize(
     ("body", "told"),
     [
-        (b'{"resourceType":"Patient","gender":"male","gender":"female"}', 'the key "gender" stands twice'),
+        (b'{"resourceType":"Patient","gender":"male","gender":"female"}', 'the key "gender" occurs twice'),
         (b'{"resourceType":"Patient","multipleBirthInteger":NaN}', "NaN is no number"),
         (b'{"resourceType":"Patient","name":[{"family":"\\ud800"}]}', "half a surrogate pair"),
         (b'{"resourceType":"Patient","multipleBirthInteger":' + b"9" * 5000 + b"}", "too many digits"),

@@ -26,7 +26,7 @@ VALUE = "Anna has 5.4 mmol/L"
 
 
 class Follower:
-    """A plug-in that is told of writes."""
+    """A plug-in that is notified of writes."""
 
     def __init__(self) -> None:
         self.changes: list[Change] = []

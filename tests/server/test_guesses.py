@@ -1,4 +1,4 @@
-"""Guessing: whatever is guessed at, who fails too often is told to wait, ever longer, and nobody else is."""
+"""Guessing: whatever is guessed at, who fails too often is reported to wait, ever longer, and nobody else is."""
 
 from __future__ import annotations
 

@@ -440,7 +440,7 @@ class TestPatient:
         for identity in ("anna", "mallory", "heir"):
             html = page(clinic, f"/patients/{identity}")
             targets = set(re.findall(r' id="([^"]+)"', html))
-            assert len(targets) == len(re.findall(r' id="([^"]+)"', html)), "an id stands twice"
+            assert len(targets) == len(re.findall(r' id="([^"]+)"', html)), "an id occurs twice"
             assert set(re.findall(r'href="#([^"]+)"', html)) <= targets
 
     def test_the_number_of_queries_does_not_grow_with_the_number_of_results(

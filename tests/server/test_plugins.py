@@ -1,4 +1,4 @@
-"""Plug-ins stand around a request: they narrow, refuse, redact and are told; they never widen."""
+"""Plug-ins are around a request: they narrow, refuse, redact and are reported; they never widen."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is written over REST is judged with: by `$validate` and on writes, in every worker."""
+"""What is written over REST is checked with: by `$validate` and on writes, in every worker."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Small made SNOMED CT releases with role groups, concrete values, descriptions in dialects and reference sets.
 
-A release is told as plain Python (`World`), which is what a test compares with, and written as RF2 files. Identifiers
-have the right form; but for the metadata that the form needs, the concepts are made up.
+A release is reported as plain Python (`World`), which is what a test compares with, and written as RF2 files.
+Identifiers have the right form; but for the metadata that the form needs, the concepts are made up.
 """
 
 from __future__ import annotations

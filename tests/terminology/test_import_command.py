@@ -146,7 +146,7 @@ def test_suggestions_come_from_the_store_that_the_site_file_names(
     (tmp_path / "signs.csv").write_text("code,name\n1,Seizure\n")
     requested = ("suggest", tmp_path / "signs.csv", "--target", "http://human-phenotype-ontology.org")
     elsewhere = run(*requested, "--store", tmp_path / "none")
-    assert "not at hand" in elsewhere.output + str(elsewhere.exception)
+    assert "not available" in elsewhere.output + str(elsewhere.exception)
     done = run(*requested, "--site", site)
     assert done.exit_code == 0
     assert "1 term" in done.output

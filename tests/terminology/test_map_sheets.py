@@ -1,4 +1,4 @@
-"""Concept maps as HL7's v2-to-FHIR sheets: read with their lines, and judged."""
+"""Concept maps as HL7's v2-to-FHIR sheets: read with their lines, and checked."""
 
 from __future__ import annotations
 

@@ -391,7 +391,7 @@ def test_a_code_that_stands_twice_is_named_and_nothing_is_imported(
     broken["concept"].append({"code": "RED"})
     package = tmp_path / "made.tgz"
     make_fhir_package(package, broken)
-    with pytest.raises(ImportProblem, match=r'"RED" of https://example\.org/colours stands twice'):
+    with pytest.raises(ImportProblem, match=r'"RED" of https://example\.org/colours occurs twice'):
         import_file(store, package)
     assert store.urls() == []
     assert not (store.path / "imports").exists()

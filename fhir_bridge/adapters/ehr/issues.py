@@ -17,7 +17,7 @@ _CODES = declare(
     IssueCode(
         "FB-CSV-002",
         "error",
-        "A column of this name stands twice in the header",
+        "A column of this name occurs twice in the header",
         "Give every column its own name; the file is refused whole.",
         "duplicate",
     ),
@@ -60,7 +60,7 @@ _CODES = declare(
         "FB-CSV-008",
         "error",
         "The table fits more than one mapping, or one by name but not by its columns",
-        "Name the mapping with --mapping, or make source.file and source.columns of the mappings tell them apart.",
+        "Name the mapping with --mapping, or make source.file and source.columns of the mappings distinguish them.",
         "structure",
     ),
     IssueCode(
@@ -185,7 +185,7 @@ _CODES = declare(
     IssueCode(
         "FB-HL7-015",
         "warning",
-        "A vital sign is in no unit that R4 takes for it; its value stands in a note",
+        "A vital sign is in no unit that R4 takes for it; its value is in a note",
         "Send OBX-6 in UCUM, or add the unit's text to the units ConceptMap.",
         "value",
     ),

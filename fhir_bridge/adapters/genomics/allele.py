@@ -103,7 +103,7 @@ class Allele:
     def _exact(self) -> tuple[int, int] | None:
         """What changes, where it is exact: the bases of REF; from the base after POS to END for a symbolic allele.
 
-        An insertion, and any allele that ends where it begins, stands at POS as its anchoring base does.
+        An insertion, and any allele that ends where it begins, is at POS as its anchoring base does.
         """
         line = self.line
         if self.alternate.kind != "symbolic":

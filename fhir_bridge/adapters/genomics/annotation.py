@@ -66,7 +66,7 @@ NONE = Consequence()
 
 
 class ConsequenceFormat:
-    """Reads one INFO key whose fields stand in a known order."""
+    """Reads one INFO key whose fields are in a known order."""
 
     def __init__(self, key: str, fields: list[str]) -> None:
         names = [name.strip(" '\"").lower() for name in fields]

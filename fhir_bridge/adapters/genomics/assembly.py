@@ -128,7 +128,7 @@ def chromosome(contig: str) -> str | None:
 
 
 def accession(build: Build, contig: Contig) -> str | None:
-    """RefSeq accession of a contig in a build; None where it isn't a chromosome or can't be told.
+    """RefSeq accession of a contig in a build; None where it isn't a chromosome or can't be determined.
 
     hg19's `chrM` of 16,571 bases is NC_001807.4, not the revised Cambridge sequence.
     """

@@ -182,7 +182,7 @@ _STATEMENTS = {
     "FB-VCF-049": "g.HGVS is not stated: the mitochondrial reference is not known",
     "FB-VCF-050": "the call fails a filter (FILTER or FT): kept, with confidence low",
     "FB-VCF-051": "the call fails a filter (FILTER or FT): left out, as the setting `filtered` says",
-    "FB-VCF-052": "CLNSIG is none of ClinVar's words; it stands as text, and the report says that it can't be read",
+    "FB-VCF-052": "CLNSIG is none of ClinVar's words; it is kept as text, and the report says that it can't be read",
 }
 
 

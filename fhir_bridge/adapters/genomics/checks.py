@@ -51,7 +51,7 @@ def position(text: str) -> int:
 
 
 def alternates(text: str, reference: str) -> list[Alternate]:
-    """The ALTs of a line; `.` gives none. A symbolic ALT may stand twice: its length can differ (VCF 4.3 §3)."""
+    """The ALTs of a line; `.` gives none. A symbolic ALT may occur twice: its length can differ (VCF 4.3 §3)."""
     if text == ".":
         return []
     found = []

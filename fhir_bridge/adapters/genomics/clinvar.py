@@ -91,7 +91,7 @@ class ClinVar:
     Attributes:
         significance: the classification as written, with spaces (`Pathogenic/Likely pathogenic`); None without CLNSIG.
         classification: `pathogenic`, `likely-pathogenic`, `uncertain`, `likely-benign`, `benign`; None for
-            anything else (conflicting, drug response, risk factor), which stands as text alone.
+            anything else (conflicting, drug response, risk factor), which is kept as text alone.
         review_status: as written, with spaces.
         stars: the review status as `4-star` … `no-star`; None where it is missing or unknown.
         conditions: the named conditions.

@@ -129,7 +129,7 @@ class VcfFile:
 
     @property
     def time(self) -> datetime | None:
-        """Business time of all that the file says: its day, without zone; None where only a month or year is told."""
+        """Business time of all that the file says: its day, without zone; None where it has only month or year."""
         return datetime.fromisoformat(self.date) if self.date and len(self.date) == 10 else None
 
     @property
@@ -185,7 +185,7 @@ class Subject:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """A reportable allele, kept for the report: what its Observations' ids are made of, and a line for people."""
+    """A reportable allele, kept for the report: what its Observations' ids are built from, and a line for people."""
 
     variant: str
     classified: bool
@@ -199,7 +199,7 @@ class Study:
     Attributes:
         variants: alleles called; no_calls: lines so called; not_reference: lines not called as reference.
         left_out: calls with an ALT that the setting `filtered` left out; lost_calls: genotypes that could not be read.
-        classified: alleles with CLNSIG; unclear: those of which it may be pathogenic, and can't be read or told apart.
+        classified: alleles with CLNSIG; unclear: those that may be pathogenic, and can't be read or distinguished.
         findings: reportable alleles, at most `max_findings`; `findings_count` counts all.
     """
 

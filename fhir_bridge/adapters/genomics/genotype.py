@@ -66,13 +66,13 @@ def allelic_state(
 ) -> str | None:
     """The allelic state of one ALT: `homozygous`, `heterozygous`, `hemizygous`, `heteroplasmic`, `homoplasmic`.
 
-    None where it can't be told: a half call, one copy outside X and Y, a mitochondrial call without reads.
+    None where it can't be determined: a half call, one copy outside X and Y, a mitochondrial call without reads.
 
     Args:
         genotype: the sample's call.
         alternate: the ALT's number, from 1.
         chromosome: `1` … `22`, `X`, `Y`, `MT`, or None for another contig.
-        spanning: number of the ALT `*`, where the line has one: that copy is deleted, so the other stands alone.
+        spanning: number of the ALT `*`, where the line has one: that copy is deleted, so the other occurs alone.
         fraction: fraction of reads with this ALT.
         homoplasmic: fraction from which a mitochondrial ALT is homoplasmic.
     """

@@ -98,7 +98,7 @@ class HeaderParser:
             self._columns(text)
             self.header.lines = self._line
             return True
-        raise self.error("a record or an empty line stands before the column line #CHROM", "FB-VCF-002")
+        raise self.error("a record or an empty line is before the column line #CHROM", "FB-VCF-002")
 
     def error(self, message: str, code: str = "FB-VCF-002") -> HeaderError:
         """An error at the present line."""
@@ -191,6 +191,6 @@ class HeaderParser:
             columns = ", ".join(str(position + 10) for position, name in enumerate(samples) if name in twice)
             raise self.error(f"columns {columns} have the same sample name", "FB-VCF-003")
         if len(names) == 9:
-            self._departs("FORMAT stands without a sample")
+            self._departs("FORMAT is without a sample")
         self.header.samples = tuple(samples)
         self.header.has_format = len(names) > 8

@@ -1,7 +1,7 @@
 """HGVS at the genomic level, where REF and ALT alone prove it (HGVS nomenclature 21.0, DNA recommendations).
 
 A substitution, an inversion and a deletion-insertion can't move. A deletion, duplication or insertion must be placed
-as far 3' as the sequence allows, and called a duplication where it copies what stands before it: it is written only
+as far 3' as the sequence allows, and called a duplication where it copies what is before it: it is written only
 where REF shows enough of the sequence on both sides to decide both.
 """
 

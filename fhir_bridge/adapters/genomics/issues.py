@@ -83,9 +83,7 @@ CODES = declare(
         "A value is not of its declared type, and is left out",
         "Correct the value or the header.",
     ),
-    IssueCode(
-        "FB-VCF-032", "error", "A header line stands among the records", "Header lines stand before #CHROM."
-    ),
+    IssueCode("FB-VCF-032", "error", "A header line is among the records", "Header lines are before #CHROM."),
     IssueCode(
         "FB-VCF-033",
         "warning",
@@ -246,13 +244,13 @@ CODES = declare(
     IssueCode(
         "FB-VCF-083",
         "warning",
-        "The header departs from the specification; it was read as it stands",
+        "The header departs from the specification; it was read as it is",
         "Correct the lines named (VCF 4.3 §1.4 and the reserved keys of §1.6).",
     ),
     IssueCode(
         "FB-VCF-084",
         "warning",
-        "Lines are not sorted by position, or those of a contig do not stand together",
+        "Lines are not sorted by position, or those of a contig do not occur together",
         "Sort the file (bcftools sort); all lines were read (VCF 4.3 §1.6.1).",
     ),
     IssueCode(

@@ -11,7 +11,7 @@ T = TypeVar("T")
 
 
 class lazy(Generic[T]):  # noqa: N801 - used as a decorator, as `property` is
-    """Compute on first access, then stand in the instance's dictionary. For objects that one thread reads."""
+    """Compute on first access, then keep in the instance's dictionary. For objects that one thread reads."""
 
     def __init__(self, compute: Callable[[Any], T]) -> None:
         self._compute = compute

@@ -82,13 +82,13 @@ class LineReader:
         )
 
     def _order(self, line: Line, kept: list[tuple[str, str]]) -> None:
-        """Positions ascend within a contig, and a contig's lines stand together (VCF 4.3 §1.6.1)."""
+        """Positions ascend within a contig, and a contig's lines occur together (VCF 4.3 §1.6.1)."""
         chrom, place, reference, alternate, info = self._last
         unsorted = ""
         if line.chrom != chrom:
             if line.chrom in self._contigs and chrom[:1] != "<":
                 unsorted = "the contig has stood before"
-            if line.chrom[0] != "<":  # an assembled contig stands among the lines of its chromosome
+            if line.chrom[0] != "<":  # an assembled contig is among the lines of its chromosome
                 self._contigs.add(line.chrom)
         elif line.pos < place:
             unsorted = "POS is below that of the line before"
@@ -113,7 +113,7 @@ class LineReader:
         columns = text.split("\t")
         if len(columns) != file.header.columns:
             if text.startswith("#"):
-                raise LineError("FB-VCF-032", "a header line stands among the records")
+                raise LineError("FB-VCF-032", "a header line is among the records")
             raise LineError("FB-VCF-020", f"{file.header.columns} columns are needed")
         place = position(columns[1])
         check_fixed(columns, file.header, place)

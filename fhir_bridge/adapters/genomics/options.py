@@ -36,7 +36,7 @@ class Options:
         check_lengths: refuse a file with a chromosome whose length is of no known build.
         samples: names of the samples to convert; empty takes all.
         studied_genes: gene symbols that the study covers; `##studied_genes` of the header where empty.
-        studied_bed: a BED file of the regions that the study covers; gene symbols may stand in its fourth column.
+        studied_bed: a BED file of the regions that the study covers; gene symbols may be in its fourth column.
         source_class: `germline` or `somatic`; `##genomic_source_class` of the header where absent.
         effective: date of the findings (`YYYY`, `YYYY-MM` or `YYYY-MM-DD`); `##fileDate` where absent.
         reportable: what a report lists: `clinvar` (pathogenic and likely pathogenic) or `all`.
@@ -44,7 +44,7 @@ class Options:
         consequences: whether each annotated allele also gives a molecular consequence.
         homoplasmic: read fraction from which a mitochondrial allele is homoplasmic.
         max_line: bytes that a line may have.
-        filtered: what becomes of a call that fails a filter (FILTER of its line, or its own FT): `keep` writes it with
+        filtered: what happens to a call that fails a filter (FILTER of its line, or its own FT): `keep` writes it with
             confidence low, `leave-out` does not write it.
         passing: names of filters that count as passed.
         check: read for the syntax alone: no build is needed, and whatever departs from the specification is an error.

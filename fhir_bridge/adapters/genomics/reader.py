@@ -101,7 +101,7 @@ def _readable(items: Iterator[Item]) -> Iterator[Item]:
 
 
 def read_header(items: Iterator[Item]) -> Header:
-    """Read the header from a file's lines, which then stand at the first record.
+    """Read the header from a file's lines, which then are at the first record.
 
     Raises:
         HeaderError: it can't be read (FB-VCF-001 to -003).

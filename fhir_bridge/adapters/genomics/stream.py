@@ -1,4 +1,4 @@
-"""Lines of a VCF, plain, gzip or bgzip, told apart by their first bytes; memory for one block and one line.
+"""Lines of a VCF, plain, gzip or bgzip, distinguished by their first bytes; memory for one block and one line.
 
 Damage costs what it hits: lines before the break are delivered, then `Break` says where the text ends.
 """

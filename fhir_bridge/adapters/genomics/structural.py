@@ -34,7 +34,7 @@ class Structure:
         length: its SVLEN as written.
         imprecise: its ends are estimates.
         position_interval, end_interval: confidence around POS and END; None where what is given can't be used.
-        identity: what tells it from another ALT of the same symbol at the same POS, to be added to a key.
+        identity: what distinguishes it from another ALT of the same symbol at the same POS, to be added to a key.
         problems: what can't be used as declared, for people.
     """
 
@@ -53,7 +53,7 @@ def read_structure(line: Line, number: int) -> Structure:
 
 
 def check_distinct(line: Line) -> None:
-    """A symbolic ALT stands twice on a line only where something tells the two apart.
+    """A symbolic ALT occurs twice on a line only where something distinguishes the two.
 
     Raises:
         LineError: an ALT is given twice.
@@ -66,7 +66,7 @@ def check_distinct(line: Line) -> None:
         for number, alternate in enumerate(line.alternates, 1)
     ]
     if len(set(told)) < len(told):
-        raise LineError("FB-VCF-026", "an ALT is given twice, and nothing tells the two apart")
+        raise LineError("FB-VCF-026", "an ALT is given twice, and nothing distinguishes the two")
 
 
 class _Reader:

@@ -1,4 +1,4 @@
-"""Which attributes are read from every file, and at which level of the information model they stand (PS3.3 A.1)."""
+"""Which attributes are read from every file, and at which level of the information model they are (PS3.3 A.1)."""
 
 from __future__ import annotations
 

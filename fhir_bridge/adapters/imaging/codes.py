@@ -125,7 +125,7 @@ class Code(NamedTuple):
     def codings(self) -> list[tuple[str | None, str | None, str | None, str | None]]:
         """System (or designator), code, display and version, as `concept()` takes them.
 
-        A version stands only where the system is versioned by it; DICOM's scheme versions are mostly dates
+        A version is only where the system is versioned by it; DICOM's scheme versions are mostly dates
         of editions that no terminology server knows, so they are left out.
         """
         return [(self.system, self.value, self.display, None)]
@@ -150,7 +150,7 @@ def system_of(designator: str | None) -> str | None:
 
 
 def code(value: str | None, scheme: str | None, meaning: str | None, version: str | None = None) -> Code:
-    """A code as it stands, but SNOMED RT (`T-32500`) as SNOMED CT (PS3.16 8.1.1) and units as UCUM writes them."""
+    """A code as it is, but SNOMED RT (`T-32500`) as SNOMED CT (PS3.16 8.1.1) and units as UCUM writes them."""
     if scheme in _SNOMED_RT and value is not None:
         snomed = snomed_mapping["SRT"].get(value)
         if snomed is not None:

@@ -68,7 +68,7 @@ def finish(study: Study, *, report_instances: bool = True) -> None:
 def _read_document(instance: Instance) -> None:
     study = instance.study
     try:
-        reader = AttributeReader(instance.place.elements(), instance.report)
+        reader = AttributeReader(instance.location.elements(), instance.report)
         document = read_document(reader, instance.uid, study, instance.series.equipment)
     except Refused as refused:
         study.report(refused.issue)
@@ -83,7 +83,7 @@ def _read_document(instance: Instance) -> None:
 def _read_recording(instance: Instance) -> None:
     study = instance.study
     try:
-        reader = AttributeReader(instance.place.elements(), instance.report)
+        reader = AttributeReader(instance.location.elements(), instance.report)
         recording = read_recording(reader, instance.uid, study, instance.series.equipment)
     except Refused as refused:
         study.report(refused.issue)

@@ -219,7 +219,7 @@ def _pixels_missing(element: bytes, position: int, size: int, dataset: FileDatas
     group, number = struct.unpack(order + "HH", element[:4])
     if (group << 16 | number) not in _PIXELS:
         return False
-    # What stands there decides, not the transfer syntax: some files claim explicit VR and are not.
+    # What is there decides, not the transfer syntax: some files claim explicit VR and are not.
     at = 8 if element[4:6] in _EXPLICIT else 4
     length = struct.unpack(order + "I", element[at : at + 4])[0]
     return bool(length != 0xFFFFFFFF and position + at + 4 + length > size)

@@ -36,7 +36,7 @@ Elements = dict[int, Element]
 """The elements of a data set or item by tag."""
 
 OMITTED: Final = "--"
-"""In place of a VR: the value is larger than what is kept; its length stands in place of it."""
+"""In place of a VR: the value is larger than what is kept; its length is in place of it."""
 UNREADABLE: Final = "!!"
 """In place of a VR: a sequence that can't be parsed."""
 

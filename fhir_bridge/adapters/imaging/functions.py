@@ -77,7 +77,7 @@ def _system(ctx: Any, code: Code) -> str | None:
 
 @function(returns="Coding", context=True)
 def text_coding(ctx: Any, code: Any) -> Coding | None:
-    """A Coding of a code, or of its text alone: unmapped text stands as a display, and no code is guessed."""
+    """A Coding of a code, or of its text alone: unmapped text becomes the display, and no code is guessed."""
     if not isinstance(code, Code):
         return None
     if code.value is None:

@@ -103,7 +103,7 @@ CODES = declare(
         "FB-DCM-014",
         "warning",
         "Text is not in the character set that the file names",
-        "Characters that can't be decoded stand as U+FFFD; correct Specific Character Set (0008,0005).",
+        "Characters that can't be decoded appear as U+FFFD; correct Specific Character Set (0008,0005).",
         "value",
     ),
     IssueCode(

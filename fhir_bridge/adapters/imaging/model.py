@@ -108,7 +108,7 @@ class DicomModel:
         """Python source that reads selector `text` with `s` bound to an object of `scope`.
 
         Raises:
-            LookupError: there is no such attribute or derived name, or it stands at another level.
+            LookupError: there is no such attribute or derived name, or it is at another level.
         """
         head, _, rest = text.partition(".")
         level = next((name for name in SCOPES if name.lower() == head.lower()), None)
@@ -132,7 +132,7 @@ class DicomModel:
         read = f".{name}" if derived else f".get({name!r})"
         if level in _ancestors(scope):
             return self._dig(self._reach(level, scope) + read, names[1:], listed=False)
-        # No assignment expressions: this may stand within another comprehension.
+        # No assignment expressions: this may be within another comprehension.
         source = f"[v for x in {self._level(level, scope, text)} for v in (x{read},) if v is not None]"
         return self._dig(source, names[1:], listed=True)
 
@@ -168,7 +168,7 @@ class DicomModel:
         around = _ancestors(scope)
         for level, keywords in _ATTRIBUTE_SCOPES.items():
             if keyword in keywords and level not in around:
-                raise LookupError(f"{keyword} stands on the {level}; write {level}.{keyword}")
+                raise LookupError(f"{keyword} is on the {level}; write {level}.{keyword}")
 
     @staticmethod
     def _dig(source: str, names: list[str], *, listed: bool) -> str:

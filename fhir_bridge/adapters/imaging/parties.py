@@ -65,7 +65,7 @@ class Equipment(NamedTuple):
 
     @property
     def key(self) -> str:
-        """All that is said of it, so that the order in which studies are read never decides what stands in it.
+        """All that is said of it, so that the order in which studies are read never decides what is in it.
 
         A machine with new software is another Device: what it measured before was measured by the old one.
         """

@@ -1,4 +1,4 @@
-"""What a study is made of over all loads: its instances, and what deletes them.
+"""What a study is built from over all loads: its instances, and what deletes them.
 
 Everything here is a function of what instances say: the file, its name and the order of reading have no part in it.
 """

@@ -23,7 +23,7 @@ def quiet() -> Iterator[None]:
     lengths = pydicom.config.convert_wrong_length_to_UN
     settings.reading_validation_mode = pydicom.config.IGNORE
     pydicom.config.convert_wrong_length_to_UN = True
-    # What it logs may quote values, and a patient's values stand in no log.
+    # What it logs may quote values, and a patient's values are in no log.
     _LOGGER.setLevel(logging.CRITICAL)
     try:
         with warnings.catch_warnings():

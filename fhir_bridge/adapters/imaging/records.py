@@ -74,7 +74,7 @@ class StudyRecord:
         return self._parts
 
     def _read(self) -> Iterator[Part]:
-        instances = ((each.uid, each.subject, each.place) for each in self.study.instances)
+        instances = ((each.uid, each.subject, each.location) for each in self.study.instances)
         contents: Iterable[tuple[str, Subject, InstanceLocation]] = (*instances, *self.others)
         for uid, subject, location in contents:
             try:

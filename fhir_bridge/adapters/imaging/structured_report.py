@@ -31,7 +31,7 @@ _CONTEXT: Final = {
     "DCM|111031": "image_view",
     "DCM|121058": "procedure",
 }
-"""Concepts that modify what stands below them: key of the concept name, to the name in `Context`."""
+"""Concepts that modify what is below them: key of the concept name, to the name in `Context`."""
 
 _TYPES: Final = frozenset(
     "CODE COMPOSITE CONTAINER DATE DATETIME IMAGE NUM PNAME SCOORD SCOORD3D TABLE TCOORD TEXT TIME UIDREF "

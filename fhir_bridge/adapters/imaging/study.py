@@ -192,7 +192,7 @@ class Study:
         known = self._recent.get(instance.uid)
         if known is None:
             try:
-                known = instance.place.elements()
+                known = instance.location.elements()
             except Refused as refused:
                 instance.report("FB-DCM-019", f"could not be read again: {refused}")
                 known = {}

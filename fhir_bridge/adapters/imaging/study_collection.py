@@ -111,7 +111,7 @@ class StudyCollection:
         return StudyRecord(study)
 
     def _contents(self) -> list[_Content]:
-        instances = ((each.uid, each.subject, each.place) for each in self.study.instances)
+        instances = ((each.uid, each.subject, each.location) for each in self.study.instances)
         return [
             (uid, subject, location)
             for uid, subject, location in instances

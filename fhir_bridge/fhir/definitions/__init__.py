@@ -5,7 +5,7 @@ and an entry becomes typed objects, when first asked for.
 
 R4's types are always the same: functions look them up. Of the rest a `Definitions` has what is built in and what the
 packages of a site add; it is passed to what uses it. `DEFAULT` serves who has no site, and so do its look-ups that
-stand here as functions.
+are here as functions.
 """
 
 from fhir_bridge.fhir.definitions.defaults import DEFAULT

@@ -1,6 +1,6 @@
-"""Value sets as lists of codes: `ValueSet.compose` worked out over the code systems that are at hand.
+"""Value sets as lists of codes: `ValueSet.compose` worked out over the code systems that are available.
 
-What can't be listed (a system that is not here, a filter on its properties) stands as an open part, so that a look-up
+What can't be listed (a system that is not here, a filter on its properties) is kept as an open part, so that a look-up
 says "not from here" instead of no.
 """
 
@@ -111,8 +111,8 @@ class Expansions:
     """Works out value sets on demand and remembers them.
 
     Args:
-        find: a ValueSet's `compose` by canonical; None where the value set is not at hand.
-        system: a code system's tree by canonical; None where its content is not at hand.
+        find: a ValueSet's `compose` by canonical; None where the value set is not available.
+        system: a code system's tree by canonical; None where its content is not available.
         ready: an expansion that is already worked out, by canonical; None where there is none.
     """
 
@@ -170,7 +170,7 @@ class Expansions:
         for more, unlisted in parts[1:]:  # several in one include: the intersection
             if not rest and not unlisted:
                 codes = {s: result & more.get(s, set()) for s, result in codes.items()}
-            else:  # what is in an open part can't be told, so nothing of the intersection can
+            else:  # what is in an open part can't be determined, so nothing of the intersection can
                 rest = [*rest, *unlisted, *([s, [["intersection", "=", ""]]] for s in codes)]
                 codes = {}
         return codes, rest

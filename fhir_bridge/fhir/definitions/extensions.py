@@ -1,4 +1,4 @@
-"""What an extension's definition says, at a glance: where it may stand, what it holds, its parts."""
+"""What an extension's definition says, at a glance: where it may be, what it holds, its parts."""
 
 from __future__ import annotations
 

@@ -59,14 +59,14 @@ CODES = declare(
     IssueCode(
         "FB-PKG-008",
         "warning",
-        "slices can't be told apart",
-        "give the slicing discriminators: without them its slices are not judged",
+        "slices can't be distinguished",
+        "give the slicing discriminators: without them its slices are not checked",
         "incomplete",
     ),
     IssueCode(
         "FB-PKG-009",
         "warning",
-        "a package that this one depends on is not at hand",
+        "a package that this one depends on is not available",
         "add the package to the setting",
         "incomplete",
     ),

@@ -49,7 +49,7 @@ SHOWN = 3
 """Names that a message lists."""
 
 MAX_LISTED = 100_000
-"""Codes of a value set that are listed; a larger one is left to the terminology at hand."""
+"""Codes of a value set that are listed; a larger one is left to the terminology available."""
 
 PackagedDraft = tuple[PackageDraft, Draft]
 Row = dict[str, Any]
@@ -132,7 +132,7 @@ def link(
 
 
 def _dependencies(packages: Sequence[PackageDraft]) -> None:
-    """Note each dependency that is not at hand, once, however many packages name it."""
+    """Note each dependency that is not available, once, however many packages name it."""
     names = {package.name for package in packages}
     needing: dict[tuple[str, str], list[PackageDraft]] = {}
     for package in packages:
@@ -141,7 +141,7 @@ def _dependencies(packages: Sequence[PackageDraft]) -> None:
                 needing.setdefault((name, version), []).append(package)
     for (name, version), (first, *others) in needing.items():
         if name not in BUILT_IN:
-            text = f"it depends on {name}#{version}, which is not at hand: what that defines is not checked"
+            text = f"it depends on {name}#{version}, which is not available: what that defines is not checked"
         elif OTHER_VERSIONS.get(name, version) != version:
             text = (
                 f"it depends on {name}#{version}; {OTHER_VERSIONS[name]}, which is built in, takes its place"
@@ -188,19 +188,19 @@ def _bases(structures: _Set, known: Definitions) -> None:
                     package,
                     draft,
                     "FB-PKG-005",
-                    f"builds on {base}, which is not at hand; it is not used",
+                    f"builds on {base}, which is not available; it is not used",
                     "error",
                 )
                 structures.remove(draft)
 
     for package, bases in alone.values():
         shown = ", ".join(sorted(set(bases))[:SHOWN]) + (" …" if len(set(bases)) > SHOWN else "")
-        text = f"{len(bases)} profiles build on what is not at hand ({shown}); their own snapshots are used"
+        text = f"{len(bases)} profiles build on what is not available ({shown}); their own snapshots are used"
         package.note(PackageError("FB-PKG-005", text), "warning")
 
 
 def _snapshots(structures: _Set, numbers: dict[tuple[str, ...], int], known: Definitions) -> None:
-    """Make the snapshots that are missing, bases first."""
+    """Create the snapshots that are missing, bases first."""
     content_of_known = content_of(known)
 
     def content(kind: Sequence[Any]) -> Sequence[Mapping[str, Any]] | None:
@@ -264,13 +264,13 @@ def _with_numbers(
 
 
 def _discriminators(package: PackageDraft, draft: Draft) -> None:
-    """Note slicings whose slices nothing tells apart."""
+    """Note slicings whose slices nothing distinguishes."""
     sliced = {row["i"].rpartition(":")[0] for row in draft.row["elements"] if "N" in row}
     for row in draft.row["elements"]:
         name = row["i"].rpartition(".")[2]
         implied = name in ("extension", "modifierExtension") or name.endswith("[x]")
         if "s" in row and not row["s"][0] and row["i"] in sliced and not implied:
-            text = f"slices {draft.row['type']}{row['i']} without discriminator: its slices are not judged"
+            text = f"slices {draft.row['type']}{row['i']} without discriminator: its slices are not checked"
             _note(package, draft, "FB-PKG-008", text)
 
 
@@ -309,7 +309,7 @@ def _globals(packages: Sequence[PackageDraft], structures: _Set, known: Definiti
         for kind, canonicals in package.globals.items():
             for canonical in canonicals:
                 if structures.get(canonical) is None and known.rows_of(canonical) is None:
-                    text = f"its guide asks {canonical} of every {kind}, which is not at hand: that is not checked"
+                    text = f"its guide asks {canonical} of every {kind}, which is not available: that is not checked"
                     package.note(PackageError("FB-PKG-009", text), "warning")
                     continue
                 own = [

@@ -71,7 +71,7 @@ class Value:
 
 @dataclass(frozen=True, slots=True)
 class Slicing:
-    """How the items of a list, or the types of a choice, are told apart (ElementDefinition.slicing)."""
+    """How the items of a list, or the types of a choice, are distinguished (ElementDefinition.slicing)."""
 
     discriminators: tuple[tuple[str, str], ...]
     rules: str
@@ -169,7 +169,7 @@ class TypeDefinition:
 
     @property
     def canonical(self) -> str:
-        """Its url with its version, as it stands in messages."""
+        """Its url with its version, as it is in messages."""
         return f"{self.url}|{self.version}" if self.version else self.url
 
     @property
@@ -212,8 +212,8 @@ class Profile(TypeDefinition):
     """A constrained type; its elements are those of the snapshot.
 
     Attributes:
-        contexts: for an extension, (type, expression) pairs of where it may stand; `("element", "Patient")`.
-        context_invariants: FHIRPath of which each must hold where the extension stands.
+        contexts: for an extension, (type, expression) pairs of where it may be; `("element", "Patient")`.
+        context_invariants: FHIRPath of which each must hold where the extension is.
         imposed: canonicals of profiles that hold wherever this one does (structuredefinition-imposeProfile).
         package: name and version of the package it came with, `hl7.fhir.us.mcode#4.0.0`; empty for those built in.
     """
@@ -240,10 +240,10 @@ class ExtensionDefinition:
     """An extension, compact.
 
     Attributes:
-        contexts: (type, expression) pairs of where it may stand; `("element", "Patient")`.
+        contexts: (type, expression) pairs of where it may be; `("element", "Patient")`.
         value_types: types of `value[x]`; empty where the extension has parts and no value.
         parts: nested extensions by url.
-        open_parts: other nested extensions may stand beside them.
+        open_parts: other nested extensions may be beside them.
     """
 
     url: str

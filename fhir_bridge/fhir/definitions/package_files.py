@@ -123,7 +123,7 @@ def _archive(stream: BinaryIO) -> Iterator[tuple[str, bytes | PackageError]]:
         with tarfile.open(fileobj=bounded, mode="r|", errorlevel=1, tarinfo=_Member) as archive:
             yield from _members(archive)
         while bounded.read():
-            pass  # to its end, where its checksum stands
+            pass  # to its end, where its checksum is
 
 
 def _members(archive: tarfile.TarFile) -> Iterator[tuple[str, bytes | PackageError]]:

@@ -28,7 +28,7 @@ class Draft:
     """A definition as read.
 
     Attributes:
-        row: what stands in the table; for a structure its elements are those of the snapshot or the differential.
+        row: what is in the table; for a structure its elements are those of the snapshot or the differential.
         ready: whether the elements are those of a snapshot.
     """
 
@@ -121,7 +121,7 @@ def read_package(source: Path, numbers: dict[tuple[str, ...], int]) -> PackageDr
 
 
 def _refused(package: PackageDraft) -> PackageDraft:
-    """A package for another FHIR version with nothing in it; package.json may come last and tell so late."""
+    """A package for another FHIR version with nothing in it; package.json may come last and indicate so late."""
     empty = PackageDraft(package.source, package.name, package.version, package.fhir)
     text = ", ".join(package.fhir)
     empty.note(

@@ -1,7 +1,7 @@
 """Definition packages that a site adds: profiles, extensions, value sets, code systems and search parameters.
 
 A set of packages is linked once and kept as one compact table, named by the hash of what went in, in the user's cache
-folder; the next start reads that. docs/validation.md tells how sites name packages.
+folder; the next start reads that. docs/validation.md indicates how sites name packages.
 """
 
 from __future__ import annotations

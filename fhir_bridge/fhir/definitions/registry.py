@@ -37,7 +37,7 @@ _REMEMBERED = (
 
 @dataclass(frozen=True)
 class Added:
-    """What stands on top of the built-in definitions.
+    """What is on top of the built-in definitions.
 
     Attributes:
         structures: profiles and extensions by url, each with the rows that others build on.

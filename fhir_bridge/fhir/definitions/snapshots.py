@@ -71,7 +71,7 @@ def snapshot(
         differential: compact rows of the differential.
         base: compact rows of the base definition's snapshot.
         content: the elements of a type, for differentials that walk into `code.coding`.
-        narrowing: told of each change, so that it may judge whether the base allows it.
+        narrowing: told of each change, so that it may check whether the base allows it.
         most: elements that the snapshot may have.
 
     Raises:
@@ -125,7 +125,7 @@ def _constrain(row: Row, change: Mapping[str, Any]) -> None:
 
 
 def _as_often_as_defined(row: Row, change: Mapping[str, Any], content: Content) -> None:
-    """An extension stands no more often than its own definition's root says, where the differential says nothing."""
+    """An extension occurs no more often than its own definition's root says, where the differential says nothing."""
     kinds = change.get("t", ())
     if "x" in change or len(kinds) != 1 or kinds[0][0] != "Extension" or len(kinds[0]) < 3:
         return

@@ -45,7 +45,7 @@ class ValueSet:
         return frozenset(include.system for include in self.open)
 
     def member(self, system: str | None, code: str) -> bool | None:
-        """Whether the code is in the value set; None where that takes a system that is not at hand.
+        """Whether the code is in the value set; None where that takes a system that is not available.
 
         `system` None asks for a bare code, as of a `code` element.
         """
@@ -70,7 +70,7 @@ class CodeConcept:
 
 @dataclass(frozen=True)
 class CodeSystem:
-    """A code system whose whole content is at hand."""
+    """A code system whose whole content is available."""
 
     url: str
     version: str

@@ -1,6 +1,6 @@
 """FHIR-aware difference: ids aside where asked, order where it means nothing aside, decimals by value.
 
-What counts, and what does not, is told in docs/difference.md.
+What counts, and what does not, is expressed in docs/difference.md.
 """
 
 from __future__ import annotations

@@ -35,7 +35,7 @@ class Comparison:
     def objects(
         self, left: dict[str, Any], right: dict[str, Any], parent: str, holder: int, other: int, path: str
     ) -> Iterator[Difference]:
-        """Differences of two objects of one type that stand in the nodes `holder` and `other`."""
+        """Differences of two objects of one type that are in the nodes `holder` and `other`."""
         ours, theirs = self.left.kept(left, parent), self.right.kept(right, parent)
         here, there = frozenset(ours), frozenset(theirs)
         for name in dict.fromkeys((*ours, *theirs)):
@@ -220,7 +220,7 @@ def _in_order(ours: list[int], theirs: list[int]) -> dict[int, int]:
 
 
 def _between(pairs: dict[int, int], left: int, right: int) -> dict[int, int]:
-    """What stands between the equal items, paired as it stands."""
+    """What is between the equal items, paired as it is."""
     results: dict[int, int] = {}
     number = other = 0
     for end, end_other in (*sorted(pairs.items()), (left, right)):

@@ -35,7 +35,7 @@ class Edge(NamedTuple):
 
     Attributes:
         path: the names of elements on the way.
-        beside: a number for what stands beside them, in the objects on the way.
+        beside: a number for what is beside them, in the objects on the way.
     """
 
     path: str
@@ -51,7 +51,7 @@ class Node:
         kind: the resource type; of a bare name what a renaming keeps of it: type, base URL or `urn:uuid:`.
         name: as the side calls it.
         value: the resource; None of a bare name.
-        bundle: names of the entries of the Bundle that it stands in.
+        bundle: names of the entries of the Bundle that it is in.
         contained: nodes of the contained resources by id.
         edges: how it refers, and to which node.
         referrers: how it is referred to, and by which node.
@@ -245,7 +245,7 @@ class Graph:
     # --- colours --------------------------------------------------------------------------------------------------
 
     def _levels(self) -> list[list[int]]:
-        """Refined until no more nodes are told apart, or it has cost too much; of many levels the first are kept."""
+        """Refined until no more nodes are distinguished, or it has cost too much; of many levels the first are kept."""
         known = self.plain
         count = len(set(known))
         levels: list[list[int]] = []

@@ -36,7 +36,7 @@ class Pairing:
         self._queue: deque[tuple[int, int]] = deque()
         self._by_id = by_id
         self._loose = False
-        """Whether the way alone tells which resource is which, once nothing surer does."""
+        """Whether the way alone indicates which resource is which, once nothing surer does."""
 
     def find(self) -> None:
         """Pair what can be paired."""
@@ -134,7 +134,7 @@ class Pairing:
         return len(self.there) > before
 
     def _tie(self, ours: list[int], theirs: list[int]) -> None:
-        """Pair nodes that can't be told apart: those of one name first, then in order."""
+        """Pair nodes that can't be distinguished: those of one name first, then in order."""
         if not ours or not theirs:
             return
         self._same_names(ours, theirs)

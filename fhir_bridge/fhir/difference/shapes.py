@@ -45,7 +45,7 @@ def parent_of(value: Any, declared: str) -> str:
 
 
 def about(item: Any) -> Any:
-    """What an item of a list is about, so that two versions of it meet; None where nothing tells."""
+    """What an item of a list is about, so that two versions of it meet; None where nothing indicates."""
     if not isinstance(item, dict):
         return None
     for name in ("url", "linkId"):

@@ -163,7 +163,7 @@ class Walker:
         self._writer = Conditions(Source(self._names, shared=True), kind, published=True, **settings)
 
     def add(self, write: Callable[[Conditions, CompiledValue], object]) -> None:
-        """Have a path written, what becomes of its values included.
+        """Have a path written, what happens to its values included.
 
         Raises:
             Unsupported: it has no compiled form; what was written so far is of no use.

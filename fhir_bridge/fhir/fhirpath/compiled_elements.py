@@ -74,7 +74,7 @@ class PathOptions:
     only: Callable[[FhirType], bool] | None = None
 
     def before(self) -> PathOptions:
-        """What is asked of what stands before a step."""
+        """What is asked of what is before a step."""
         return PathOptions(repeats=self.repeats)
 
 

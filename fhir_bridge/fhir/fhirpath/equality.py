@@ -31,7 +31,7 @@ def collections_equal(left: Sequence[Item], right: Sequence[Item]) -> bool | Non
 
 
 def equal(a: Item, b: Item) -> bool | None:
-    """Whether two items are equal; None where that can't be told (partial dates, a primitive without a value)."""
+    """Whether two items are equal; None where that can't be determined (partial dates, a primitive without a value)."""
     if a.value is None or b.value is None:
         return None
     x, y = system_value(a), system_value(b)
@@ -212,7 +212,7 @@ def _alike(a: Any, b: Any) -> bool:
 
 
 def compare(a: Item, b: Item) -> int | None:
-    """-1, 0 or 1; None where it can't be told.
+    """-1, 0 or 1; None where it can't be determined.
 
     Raises:
         FHIRPathError: the two have no order, or are of different kinds.

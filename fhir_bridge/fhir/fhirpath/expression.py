@@ -271,7 +271,7 @@ def compiled_condition(
             %resource in either case.
 
     Raises:
-        FHIRPathError: the expression is no FHIRPath. Its evaluation raises the same where a value can't be judged.
+        FHIRPathError: the expression is no FHIRPath. Its evaluation raises the same where a value can't be checked.
     """
     known = compile(expression, published=True)
 

@@ -1,4 +1,4 @@
-"""Types as FHIRPath sees them: where a value stands in R4's definitions, and what its elements lead to."""
+"""Types as FHIRPath sees them: where a value is in R4's definitions, and what its elements lead to."""
 
 from __future__ import annotations
 
@@ -193,7 +193,7 @@ TYPE_INFO = FhirType("ClassInfo", system=True)
 """What `type()` gives (N1 §10.2)."""
 
 ANY = FhirType("Any", defined_at=None)
-"""A value whose type nobody told: elements are found by their JSON names."""
+"""A value whose type not reported: elements are found by their JSON names."""
 
 _TYPE_INFO_STEPS: Mapping[str, tuple[Step, ...]] = {
     name: ((name, None, SYSTEM["String"]),) for name in ("namespace", "name", "baseType")

@@ -163,7 +163,7 @@ def _member_of(items: Items, arguments: Sequence[Any], frame: Frame) -> Items:
     if any(answer is True for answer in answers):
         return boolean(True)
     if any(answer is None for answer in answers):
-        raise FHIRPathError(f"memberOf() can't tell: the value set {url} is not at hand")
+        raise FHIRPathError(f"memberOf() can't decide: the value set {url} is not available")
     return boolean(False)
 
 
@@ -192,7 +192,7 @@ def _subsumption(items: Items, arguments: Sequence[Any], frame: Frame, name: str
             elif (code in known.ancestors(other_code)) if up else (code in known.descendants(other_code)):
                 return boolean(True)
     if undecided:
-        raise FHIRPathError(f"{name} can't tell: the code system {undecided} is not at hand")
+        raise FHIRPathError(f"{name} can't decide: the code system {undecided} is not available")
     return boolean(False)
 
 

@@ -1,4 +1,4 @@
-"""Items: the values of a collection, each knowing its type and where in the resource it stands."""
+"""Items: the values of a collection, each knowing its type and where in the resource it is."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class Item:
 
     @property
     def path(self) -> str:
-        """Where it stands, as FHIRPath: `Patient.name[0].given[1]`; empty for what an expression made."""
+        """Where it is, as FHIRPath: `Patient.name[0].given[1]`; empty for what an expression made."""
         steps: list[str] = []
         item: Item | None = self
         while item is not None:

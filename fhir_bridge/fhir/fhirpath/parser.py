@@ -33,7 +33,7 @@ UNITS = frozenset(
     for unit in ("year", "month", "week", "day", "hour", "minute", "second", "millisecond")
     for plural in ("", "s")
 )
-"""Calendar durations that may stand behind a number without quotes (N1 §4.1.8)."""
+"""Calendar durations that may be behind a number without quotes (N1 §4.1.8)."""
 
 _NAMES_TOO = frozenset({"as", "contains", "in", "is"})
 _MAX_DIGITS = 64

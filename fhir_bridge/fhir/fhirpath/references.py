@@ -42,7 +42,7 @@ def reference_of(item: Item) -> str | None:
 
 
 def resolve(item: Item, env: Environment) -> Item | None:
-    """The resource an item refers to; None where it is not at hand (R4 fhirpath.html#functions)."""
+    """The resource an item refers to; None where it is not available (R4 fhirpath.html#functions)."""
     reference = reference_of(item)
     if not reference:
         return None

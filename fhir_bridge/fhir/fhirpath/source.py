@@ -15,7 +15,7 @@ MAX_LEVELS, MAX_LOOPS = 80, 16
 """Blocks and loops inside each other; Python takes 100 and 20."""
 
 LEAVE = "unexpected()"
-"""Leaves the compiled function; the general evaluator answers then. It stands as a statement or in a condition."""
+"""Leaves the compiled function; the general evaluator answers then. It is a statement, or part of a condition."""
 
 
 class Unsupported(Exception):
@@ -69,7 +69,7 @@ class Source:
 
     @property
     def lines(self) -> list[str | Block | Callable[[], str]]:
-        """What stands in the block that is open."""
+        """What is in the block that is open."""
         return self._open[-1].lines
 
     @property

@@ -108,7 +108,7 @@ class Binary:
 
 @dataclass(frozen=True, slots=True)
 class TypeTest:
-    """`operand is Type` or `operand as Type`; the type's name as written, with its namespace if one stands there."""
+    """`operand is Type` or `operand as Type`; the type's name as written, with its namespace if one is there."""
 
     operator: str
     operand: Node

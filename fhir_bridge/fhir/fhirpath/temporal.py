@@ -1,4 +1,4 @@
-"""Dates, times and what stands between them: partial precision kept, comparison that may leave undecided (N1 §6.2)."""
+"""Dates, times and what is between them: partial precision kept, comparison that may leave undecided (N1 §6.2)."""
 
 from __future__ import annotations
 

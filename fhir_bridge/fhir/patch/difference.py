@@ -187,7 +187,7 @@ def _parts(value: dict[str, Any], shape: Shape) -> list[dict[str, Any]]:
 def fhirpath_difference(before: dict[str, Any], after: dict[str, Any]) -> dict[str, Any]:
     """The Parameters with which `fhirpath_patch` makes `after` out of `before`; no operations where they are equal.
 
-    Items of a list are the same when they are equal or have one `id`; others are changed where they stand. An element
+    Items of a list are the same when they are equal or have one `id`; others are changed where they are. An element
     whose `id` changes is replaced as a whole. That the patch gives `after` is checked before it is handed out.
 
     Raises:
@@ -206,7 +206,9 @@ def fhirpath_difference(before: dict[str, Any], after: dict[str, Any]) -> dict[s
         try:
             xml.dumps(version)
         except xml.XmlError as error:
-            raise PatchError(f"a resource is not what R4 allows, so no patch can be told: {error}") from error
+            raise PatchError(
+                f"a resource is not what R4 allows, so no patch can be determined: {error}"
+            ) from error
     difference = _Difference()
     difference.object(before, after, shape, str(kinds[0]))
     patch: dict[str, Any] = {"resourceType": "Parameters"}

@@ -1,4 +1,4 @@
-"""Elements in a resource's JSON: a value and its companion, read and written where the type says they stand."""
+"""Elements in a resource's JSON: a value and its companion, read and written where the type says they are."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ Pair = tuple[Any, dict[str, Any] | None]
 
 
 def read(owner: dict[str, Any], element: XmlElement) -> list[Pair]:
-    """What stands at a place, once or several times.
+    """What is at a place, once or several times.
 
     Raises:
-        PatchError: an array stands where one value belongs, or the other way round.
+        PatchError: an array is where one value belongs, or the other way round.
     """
     values, shadows = (
         owner.get(element.name),
@@ -55,7 +55,7 @@ def _padded(items: list[Any], count: int) -> list[Any]:
 
 
 def write(owner: dict[str, Any], element: XmlElement, pairs: list[Pair]) -> None:
-    """Make these all that stands at a place; arrays of nothing but nulls are left out."""
+    """Make these all that is at a place; arrays of nothing but nulls are left out."""
     values, shadows = [value for value, _ in pairs], [shadow for _, shadow in pairs]
     for name, items in ((element.name, values), (element.shadow, shadows)):
         if all(item is None for item in items):
@@ -65,7 +65,7 @@ def write(owner: dict[str, Any], element: XmlElement, pairs: list[Pair]) -> None
 
 
 def append(owner: dict[str, Any], element: XmlElement, pair: Pair) -> None:
-    """Put an item behind those of a list, or set what stands once; a long list is not copied for it."""
+    """Put an item behind those of a list, or set what occurs once; a long list is not copied for it."""
     value, shadow = pair
     values = owner.get(element.name)
     if not element.repeats or not isinstance(values, list) or shadow is not None or element.shadow in owner:
@@ -75,7 +75,7 @@ def append(owner: dict[str, Any], element: XmlElement, pair: Pair) -> None:
 
 
 def put(owner: dict[str, Any], element: XmlElement, pair: Pair, index: int) -> None:
-    """Exchange what stands at a place, or the item of this index there."""
+    """Exchange what is at a place, or the item of this index there."""
     if index < 0:
         write(owner, element, [pair])
         return
@@ -138,7 +138,7 @@ def elements_named(shape: Shape, name: str) -> list[XmlElement]:
 
 
 def present(owner: dict[str, Any], shape: Shape, element: XmlElement) -> XmlElement | None:
-    """What stands at a place already, under any type of its choice."""
+    """What is at a place already, under any type of its choice."""
     alike = (
         [element]
         if not element.path.endswith("[x]")

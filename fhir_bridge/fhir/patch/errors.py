@@ -1,4 +1,4 @@
-"""Why a patch was not applied: which operation, where, and what stands in the way."""
+"""Why a patch was not applied: which operation, where, and what is in the way."""
 
 from __future__ import annotations
 

@@ -59,7 +59,7 @@ class _Patch:
         owner = holder(item)
         before = None if slot.repeats else present(owner, shape, slot)
         if before is not None:
-            raise PatchError(f"{before.name} is there already and stands once; use replace")
+            raise PatchError(f"{before.name} is there already and occurs once; use replace")
         append(owner, slot, pair)
 
     def _insert(self, operation: Operation) -> None:
@@ -120,7 +120,7 @@ class _Patch:
             raise PatchError("the path leads to no elements; a list is expected")
         parent, slot = location_of(items[0])
         if not slot.repeats:
-            raise PatchError(f"{slot.path} is no list: it stands once")
+            raise PatchError(f"{slot.path} is no list: it occurs once")
         for item in items[1:]:
             if item.key != slot.name or item.parent is not parent:
                 raise PatchError("the path leads into several lists; exactly one is expected")

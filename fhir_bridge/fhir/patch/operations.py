@@ -29,7 +29,7 @@ class Operation:
 
     Attributes:
         number: its place in the patch, from 1.
-        value: the part that carries the value, as it stands.
+        value: the part that carries the value, as it is.
     """
 
     number: int
@@ -79,7 +79,7 @@ def _operation(number: int, entry: Any) -> Operation:
         if not isinstance(name, str):
             raise PatchError("a part without a name")
         if name in values:
-            raise PatchError(f"the part {name[:_LONGEST]} stands twice")
+            raise PatchError(f"the part {name[:_LONGEST]} occurs twice")
         if name in _TEXTS:
             values[name] = _text(name, part)
         elif name in _NUMBERS:

@@ -130,6 +130,6 @@ def _built(parts: Any, shape: Shape, copier: Copier) -> dict[str, Any]:
             raise PatchError("a part without a name")
         slot, pair = element(part, shape, name, copier)
         if not slot.repeats and present(results, shape, slot) is not None:
-            raise PatchError(f"{slot.name} stands twice in the value; {slot.path} is allowed once")
+            raise PatchError(f"{slot.name} occurs twice in the value; {slot.path} is allowed once")
         append(results, slot, pair)
     return results

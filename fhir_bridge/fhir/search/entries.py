@@ -120,7 +120,7 @@ class UriEntry(NamedTuple):
 
 
 class CompositeEntry(NamedTuple):
-    """Values that stand together: for each component of a composite parameter the entries found at one place.
+    """Values that occur together: for each component of a composite parameter the entries found at one place.
 
     A search by the composite matches where every component is matched by one of its entries here. The entries'
     `parameter` is the component's code.

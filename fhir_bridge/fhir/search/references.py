@@ -1,4 +1,4 @@
-"""Which type a reference refers to, judged by the reference itself: search never goes and looks (R4 search.html)."""
+"""Which type a reference refers to, checked by the reference itself: search never goes and looks (R4 search.html)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def target_type(reference: dict[str, Any], resource: dict[str, Any]) -> str | No
 
     Args:
         reference: the Reference, of any shape.
-        resource: where it stands; its `contained` are looked up.
+        resource: where it is; its `contained` are looked up.
     """
     text = reference.get("reference")
     if isinstance(text, str):

@@ -34,7 +34,7 @@ __all__ = ["UCUM", "Converter", "canonical_quantity", "converter", "date_range",
 Append = Callable[[IndexEntry], object]
 Converter = Callable[[tuple[str, ...], Any, Append], None]
 """Takes the parameters' codes, a value and where to put its entries, one for each parameter: a value is read once,
-however many parameters lead to it. A value of a wrong shape gives none: judging is validation's work, and what can't
+however many parameters lead to it. A value of a wrong shape gives none: checking is validation's work, and what can't
 be searched can still be stored."""
 
 SHORT = 50

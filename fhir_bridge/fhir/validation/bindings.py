@@ -22,7 +22,7 @@ LOINC_ANSWERS = "http://loinc.org/vs/"
 """Where LOINC's own value sets are; they list codes of LOINC alone."""
 VITAL_SIGNS_UNITS = "http://hl7.org/fhir/ValueSet/ucum-vitals-common"
 """Twelve units that R4 requires of every component of a vital sign, so that an oxygen flow (L/min) beside a saturation
-could not be told. R5 drops the binding, and HL7's own validator takes R4's as extensible, as is done here."""
+could not be reported. R5 drops the binding, and HL7's own validator takes R4's as extensible, as is done here."""
 
 _HL7 = "http://hl7.org/fhir/"
 _ABSOLUTE = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*:.")
@@ -33,7 +33,7 @@ _WITHOUT_CODES = frozenset({_HL7 + "message-events", _HL7 + "CodeSystem/summary"
 
 
 def in_value_set(value_set: str, system: str | None, code: str, run: Run) -> bool | None:
-    """Whether the code is a member: by the tables, and where they can't tell, by the terminology port."""
+    """Whether the code is a member: by the tables, and where they can't decide, by the terminology port."""
     known = run.definitions.value_set(value_set)
     answer = known.member(system, code) if known is not None else None
     if answer is None and known is not None:
@@ -51,7 +51,7 @@ def in_value_set(value_set: str, system: str | None, code: str, run: Run) -> boo
 
 
 def _by_grammar(known: ValueSet, system: str | None, code: str) -> bool | None:
-    """Membership by the systems that are told by a grammar (BCP 13, BCP 47, ISO 4217); None where others are open."""
+    """Membership by the systems that are identified by a grammar (BCP 13, BCP 47, ISO 4217); None for others."""
     answers = []
     for include in known.open:
         if system in (None, include.system):
@@ -213,7 +213,7 @@ def _folded(display: str) -> str:
 
 
 def check_coding(value: dict[str, Any], path: Path, run: Run) -> None:
-    """A Coding against its code system, where the whole of that is at hand."""
+    """A Coding against its code system, where the whole of that is available."""
     system, code = value.get("system"), value.get("code")
     if not isinstance(system, str) or not isinstance(code, str):
         return
@@ -240,7 +240,7 @@ def check_coding(value: dict[str, Any], path: Path, run: Run) -> None:
 
 
 def _check_system(system: str, path: Path, run: Run) -> None:
-    """A system that is not at hand: it is absolute, and in R4's own namespace it would be.
+    """A system that is not available: it is absolute, and in R4's own namespace it would be.
 
     A CodeableConcept says the same by its text or in other codes; a Coding or a unit by itself says nothing then.
     """
@@ -249,7 +249,7 @@ def _check_system(system: str, path: Path, run: Run) -> None:
         if _is_missing(system) and not _in_extension(path):
             run.add("FB-FHIR-024", f"R4 has no code system {system[:200]}", (path, "system", -1), severity)
     elif not _ABSOLUTE.match(system) and not system.isspace():
-        message = f"the system '{system[:80]}' is no absolute URI, which would tell what its codes mean"
+        message = f"the system '{system[:80]}' is no absolute URI, which would indicate what its codes mean"
         run.add("FB-FHIR-016", message, (path, "system", -1), severity)
 
 
@@ -284,7 +284,7 @@ def check_unit(value: dict[str, Any], path: Path, run: Run) -> None:
 
 
 def lacks(system: str, code: str, run: Run) -> bool:
-    """Whether a system, whose whole content is at hand, doesn't have the code; systems of a grammar are left be."""
+    """Whether a system, whose whole content is available, doesn't have the code; systems of a grammar are left be."""
     displays = _displays(system, run)
     if displays is None or _display_of(code, *displays) is not None:
         return False

@@ -90,7 +90,7 @@ def _creates(entry: dict[str, Any]) -> bool:
 
 
 def _refers(resource: dict[str, Any]) -> bool:
-    """Whether a relative reference stands in the resource."""
+    """Whether a relative reference is in the resource."""
     for node in objects_of(resource):
         text = node.get("reference")
         if isinstance(text, str) and text[:1] != "#" and ":" not in text and "?" not in text:
@@ -99,7 +99,7 @@ def _refers(resource: dict[str, Any]) -> bool:
 
 
 def _links(bundle: dict[str, Any], kind: Any, path: Path, run: Run) -> None:
-    """Links to pages stand in searches and histories alone, and each once (R4 http.html#paging)."""
+    """Links to pages are in searches and histories alone, and each once (R4 http.html#paging)."""
     seen = set()
     for index, link in _objects(bundle, "link"):
         relation = link.get("relation")
@@ -135,7 +135,7 @@ def _search(bundle: dict[str, Any], path: Path, run: Run) -> None:
 
 
 def _searched(bundle: dict[str, Any]) -> frozenset[str]:
-    """The types that the self link searches for; empty where it doesn't tell."""
+    """The types that the self link searches for; empty where it doesn't state it."""
     for _, link in _objects(bundle, "link"):
         url = link.get("url")
         if link.get("relation") == "self" and isinstance(url, str):

@@ -256,7 +256,7 @@ CODES = declare(
     IssueCode(
         "FB-FHIR-052",
         "error",
-        "extension stands where it may not",
+        "extension is where it may not be",
         "move it to an element its definition allows",
         "extension",
     ),
@@ -277,8 +277,8 @@ CODES = declare(
     IssueCode(
         "FB-FHIR-055",
         "warning",
-        "profile is not at hand in this version",
-        "add the package of that version, or declare a version that is at hand",
+        "profile is not available in this version",
+        "add the package of that version, or declare a version that is available",
         "not-found",
     ),
     IssueCode(

@@ -1,4 +1,4 @@
-"""Where an extension stands: all the names that its place has (`Patient.name`, `HumanName`, `Element`).
+"""Where an extension is: all the names that its place has (`Patient.name`, `HumanName`, `Element`).
 
 R4 defining-extensions.html#context. The place is walked from the resource down, through values and definitions at once.
 """
@@ -28,7 +28,7 @@ _CANONICAL = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class ExtendedElement:
-    """An element that an extension stands on.
+    """An element that an extension is on.
 
     Attributes:
         name: its path in the resource, for messages.

@@ -1,7 +1,7 @@
 """Discriminator paths: `$this`, names, `extension('url')`, `resolve()`, `ofType(T)` (R4 profiling.html#discriminator).
 
 A path is followed twice: through a profile to the elements that say what a slice asks for, and through a resource to
-the values that are held against it.
+the values that are checked against it.
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ def locate(
 ) -> list[Located]:
     """The elements at the end of a path from a slice: in its own profile, then in the profiles of its type.
 
-    Where a fixed or pattern value says what stands at the end, the structure needs no element there.
+    Where a fixed or pattern value says what is at the end, the structure needs no element there.
     """
     results: list[Located] = []
     _walk(structure, element, steps, (), results, known)

@@ -106,7 +106,7 @@ def type_profile_check(
         return find(kind.profiles[0])
     known = tuple(p for p in kind.profiles if definitions.structure(p) is not None)
     if len(known) < len(kind.profiles):
-        return None  # it may satisfy one that is not at hand
+        return None  # it may satisfy one that is not available
     shown = " or ".join(known[:SHOWN])
 
     def check(value: Any, path: Path, run: Run) -> None:
@@ -123,7 +123,7 @@ def type_profile_check(
 def target_check(kind: ElementType, conforms: Conforms, where: str, definitions: Definitions) -> Check | None:
     """A check of what a Reference leads to within the input, and of how it is held.
 
-    The target must conform to a profile that the element names for its type; a target elsewhere is not judged.
+    The target must conform to a profile that the element names for its type; a target elsewhere is not checked.
     """
     profiled: dict[str, list[str]] = {}
     plain: set[str] = set()

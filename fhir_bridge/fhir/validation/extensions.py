@@ -35,7 +35,7 @@ NAMES = ("extension", "modifierExtension")
 INSIDE_DEFINITIONS = frozenset(
     {"ElementDefinition.fixed[x]", "ElementDefinition.pattern[x]", "ElementDefinition.example.value[x]"}
 )
-"""Where values stand that are not the resource's own: any extension may."""
+"""Where values are that are not the resource's own: any extension may."""
 
 _CORE = "http://hl7.org/fhir/StructureDefinition/"
 WIDER = {
@@ -54,10 +54,10 @@ class _KnownExtension:
 
     Attributes:
         digest: its parts, and whether it is a modifier.
-        elements: paths that it may stand on; None where it may stand anywhere.
-        extensions: urls of extensions that it may stand in.
-        paths: FHIRPath of elements that it may stand on.
-        invariants: rules of the place that it stands in.
+        elements: paths that it may be on; None where it may be anywhere.
+        extensions: urls of extensions that it may be in.
+        paths: FHIRPath of elements that it may be on.
+        invariants: rules of the place that it is in.
     """
 
     profile: Profile
@@ -99,9 +99,7 @@ class ExtensionChecks:
         name = path[1]
         if name in NAMES and known.digest.is_modifier != (name == "modifierExtension"):
             wanted = "modifierExtension" if known.digest.is_modifier else "extension"
-            run.add(
-                "FB-FHIR-051", f"{url} stands in {name}, expected {wanted}; defined by {known.where}", path
-            )
+            run.add("FB-FHIR-051", f"{url} is in {name}, expected {wanted}; defined by {known.where}", path)
         if known.elements is not None or known.invariants:
             self._check_context(known, url, path, run)
         if known.digest.parts:
@@ -137,7 +135,7 @@ class ExtensionChecks:
         )
 
     def _report_unknown(self, url: str, path: Path, run: Run) -> None:
-        """An extension that no package at hand defines; those of documentation and of tools are no site's to define."""
+        """An extension that no available package defines; those of documentation and tools no site defines."""
         severity: Severity = self._unknown
         if path[1] == "modifierExtension":
             severity = "error"  # R4 extensibility.html#modifierExtension: what has it can't be understood
@@ -145,7 +143,7 @@ class ExtensionChecks:
             severity = "warning"
         run.add(
             "FB-FHIR-050",
-            f"the extension {url[:200]} is not known, expected one of a package at hand",
+            f"the extension {url[:200]} is not known, expected one of a package available",
             path,
             severity,
         )
@@ -159,7 +157,7 @@ class ExtensionChecks:
             run.add("FB-FHIR-051", f"the url '{url[:80]}' of an extension is not absolute", (path, "url", -1))
 
     def _check_context(self, known: _KnownExtension, url: str, path: Path, run: Run) -> None:
-        """Whether the extension may stand where it does."""
+        """Whether the extension may be where it does."""
         at = extended_element(path[0], run)
         if at is None:
             return
@@ -167,7 +165,7 @@ class ExtensionChecks:
             allowed = sorted([*(known.elements or ()), *known.extensions])
             run.add(
                 "FB-FHIR-052",
-                f"{url} stands on {at.name}, expected {', '.join(allowed) or 'the elements of its definition'}; "
+                f"{url} is on {at.name}, expected {', '.join(allowed) or 'the elements of its definition'}; "
                 f"defined by {known.where}",
                 path,
             )
@@ -177,7 +175,7 @@ class ExtensionChecks:
             if predicate is not None and not predicate(at.value, run):
                 run.add(
                     "FB-FHIR-052",
-                    f"{url} stands where '{rule.expression}' does not hold; defined by {known.where}",
+                    f"{url} is where '{rule.expression}' does not hold; defined by {known.where}",
                     path,
                 )
 

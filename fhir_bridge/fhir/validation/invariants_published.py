@@ -1,7 +1,7 @@
 """Invariants that were published with a mistake: what is evaluated in their place, and why.
 
 Each was corrected by a later release of FHIR or is read so by HL7's own validator; the expression is compared as a
-whole, so that a corrected one is taken as it stands.
+whole, so that a corrected one is taken as it is.
 """
 
 from __future__ import annotations

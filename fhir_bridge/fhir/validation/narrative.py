@@ -1,8 +1,8 @@
 """Narrative: the safe subset of XHTML that R4 allows (narrative.html; invariants txt-1 and txt-2).
 
 The div is well-formed XML by itself, so it has no entities but XML's own five. R4 takes chapters 7 to 11 (without 9.4)
-and 15 of HTML 4.0, links, images and style attributes; nothing deprecated, nothing active. Where an element may stand
-is as XHTML 1.0 has it.
+and 15 of HTML 4.0, links, images and style attributes; nothing deprecated, nothing active. Where an element may be
+is what XHTML 1.0 has.
 """
 
 from __future__ import annotations
@@ -118,15 +118,15 @@ class _Reader:
     def _location(self, tag: str) -> None:
         parent = self.open[-1] if self.open else ""
         if tag in _PARENTS and parent not in _PARENTS[tag]:
-            raise _Unsafe(f"<{tag}> stands in <{parent}>, expected in {' or '.join(sorted(_PARENTS[tag]))}")
+            raise _Unsafe(f"<{tag}> is in <{parent}>, expected in {' or '.join(sorted(_PARENTS[tag]))}")
         if tag not in _CHILDREN.get(parent, _ELEMENTS):
-            raise _Unsafe(f"<{tag}> may not stand in <{parent}>")
+            raise _Unsafe(f"<{tag}> may not be in <{parent}>")
         if tag in _BLOCKS and (inside := next((t for t in self.open if t in _INLINE), None)):
-            raise _Unsafe(f"the block <{tag}> may not stand in <{inside}>")
+            raise _Unsafe(f"the block <{tag}> may not be in <{inside}>")
         if "p" in self.open and (tag in _BLOCKS or tag in ("p", "blockquote")):
-            raise _Unsafe(f"the block <{tag}> may not stand in a paragraph")
+            raise _Unsafe(f"the block <{tag}> may not be in a paragraph")
         if tag == "a" and "a" in self.open:
-            raise _Unsafe("a link may not stand in a link")
+            raise _Unsafe("a link may not be in a link")
 
     def end(self, _: str) -> None:
         self.open.pop()
@@ -135,7 +135,7 @@ class _Reader:
         if content.strip(_WHITE_SPACE):
             self.content = True
             if self.open and self.open[-1] in _CHILDREN:
-                raise _Unsafe(f"text may not stand in <{self.open[-1]}>")
+                raise _Unsafe(f"text may not be in <{self.open[-1]}>")
 
 
 def _check_link(tag: str, attribute: str, value: str) -> None:

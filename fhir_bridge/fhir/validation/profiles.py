@@ -68,7 +68,7 @@ class ProfileCompiler:
     def conforms(self, value: Any, canonical: str, run: Run) -> bool | None:
         """Whether a value (a resource, or a value of a data type) conforms to a profile; None where it is not known.
 
-        A resource that is being judged already, because resources refer to each other in a circle, counts as
+        A resource that is being checked already, because resources refer to each other in a circle, counts as
         conforming.
         """
         structure = self._definitions.structure(canonical)
@@ -265,7 +265,7 @@ class ProfileCompiler:
     def _value_checks(
         self, profile: Profile, element: Element, base: TypeDefinition, base_element: Element
     ) -> tuple[Checks, tuple[Check, ...]]:
-        """Checks of the element's values by type, and of what stands beside primitive ones."""
+        """Checks of the element's values by type, and of what is beside primitive ones."""
         result: Checks = {}
         beside: list[Check] = []
         kinds = element.types or base_element.types or (ElementType("BackboneElement"),)
@@ -297,7 +297,7 @@ class ProfileCompiler:
             if kind.code not in RESOURCES:
                 types.add(kind.code)
             elif not kind.profiles or len(known) < len(kind.profiles):
-                return None  # any resource, or one of a profile that is not at hand
+                return None  # any resource, or one of a profile that is not available
             for canonical, structure in known:
                 types.add(structure.type)
                 profiled.setdefault(structure.type, []).append(canonical)
@@ -407,7 +407,7 @@ class ProfileCompiler:
 
 
 def _by_type(slicing: Slicing | None, part: Element) -> bool:
-    """Whether slices are told apart by nothing but the type of a choice."""
+    """Whether slices are distinguished by nothing but the type of a choice."""
     discriminators = slicing.discriminators if slicing else ()
     return part.is_choice and all(d == ("type", "$this") for d in discriminators)
 

@@ -31,13 +31,13 @@ def allowed_types(targets: Iterable[str], known: Definitions) -> frozenset[str] 
             types.add(target)
             continue
         profile = known.profile(target)
-        if profile is not None:  # of one that is not at hand the type can't be told: the others count
+        if profile is not None:  # of one that is not available the type can't be determined: the others count
             types.add(profile.type)
     return frozenset(types) or None
 
 
 def reference_type(reference: str, run: Run) -> str | None:
-    """The resource type a literal reference leads to, as far as it tells or is at hand."""
+    """The resource type a literal reference leads to, as far as it tells or is available."""
     if reference.startswith("#"):
         if reference == "#":
             return str(run.root.get("resourceType"))

@@ -13,7 +13,7 @@ from fhir_bridge.fhir.validation.slicing import Matcher, SingleCoding
 __all__ = ["Codes", "Item", "Slice", "SliceGroup", "run_checks"]
 
 Item = tuple[Any, Path, str, Any]
-"""Value, path, type code, and what stands beside a primitive (`_name`)."""
+"""Value, path, type code, and what is beside a primitive (`_name`)."""
 
 Checks = Mapping[str, tuple[bool, tuple[Check, ...]]]
 """By type code: whether the type is primitive, and what its values must satisfy; `*` for any type."""
@@ -40,7 +40,7 @@ class Slice:
 
     Attributes:
         name: as in the profile; a reslice's own part (`b` of `a/b`).
-        coding: where it is told by one coding.
+        coding: where it is reported by one coding.
         types: type codes that the slice leaves of a choice; None where it narrows nothing.
         checks: what its items must satisfy.
         beside: what the `_name` of its items must satisfy.
@@ -118,13 +118,13 @@ class SliceGroup:
             if self._ordered and number < last:
                 run.add(
                     "FB-FHIR-039",
-                    f"slice '{slices[number].name}' stands behind '{last_name}'; defined by {self._where}",
+                    f"slice '{slices[number].name}' is behind '{last_name}'; defined by {self._where}",
                     item[1],
                 )
             if unmatched and self._rules == "openAtEnd" and decided:
                 run.add(
                     "FB-FHIR-039",
-                    f"slice '{slices[number].name}' stands behind what fits no slice; defined by {self._where}",
+                    f"slice '{slices[number].name}' is behind what fits no slice; defined by {self._where}",
                     item[1],
                 )
             last, last_name = number, slices[number].name
@@ -168,7 +168,7 @@ class SliceGroup:
 
 
 def run_checks(item: Item, checks: Checks, beside: tuple[Check, ...], run: Run) -> None:
-    """What is asked of a value of its type, where it has the JSON kind of that type, and of what stands beside it."""
+    """What is asked of a value of its type, where it has the JSON kind of that type, and of what is beside it."""
     value, path, code, shadow = item
     check = checks.get(code)
     if check is not None:

@@ -1,7 +1,7 @@
 """Which slice an item belongs to, by its discriminators (R4 profiling.html#discriminator).
 
 Value, pattern, exists, type and profile are decided here, several together. An item that can't be decided (a binding
-to a value set that is not at hand) leaves its list's minima and closedness unjudged.
+to a value set that is not available) leaves its list's minima and closedness unchecked.
 """
 
 from __future__ import annotations
@@ -45,12 +45,12 @@ class Conforms(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """How a slice's items are told.
+    """How a slice's items are reported.
 
     Attributes:
         test: the test of an item.
-        coding: what tells the slice where that is one coding.
-        settled: ids of elements whose fixed or pattern value an item of the slice has, since that is what tells it.
+        coding: what identifies the slice where that is one coding.
+        settled: ids of elements whose fixed or pattern value an item of the slice has, since that identifies it.
     """
 
     test: Matcher
@@ -63,7 +63,7 @@ class _Requirement:
     """A value that the slice's items have at the end of these steps.
 
     Attributes:
-        whole: whether it is all that the element's fixed or pattern value says, and not only what stands further in.
+        whole: whether it is all that the element's fixed or pattern value says, and not only what is further in.
     """
 
     steps: tuple[Step, ...]

@@ -439,7 +439,7 @@ def _several(
     if len(present) > 1:
         run.add(
             "FB-FHIR-015",
-            f"{' and '.join(present)} stand together, expected one type of {element.path}; defined by {where}",
+            f"{' and '.join(present)} occur together, expected one type of {element.path}; defined by {where}",
             (path, element.name[:-3], -1),
         )
 

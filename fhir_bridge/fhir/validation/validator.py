@@ -30,9 +30,9 @@ class Validator:
 
     Args:
         terminology: answers what the definition tables can't (SNOMED CT, LOINC, a site's value sets); None leaves
-            such codes unjudged.
+            such codes unchecked.
         invariants: compiles invariants; the default has them all from their FHIRPath.
-        unknown_extensions: how an extension that no package at hand defines is reported. HL7's validator calls it an
+        unknown_extensions: how an extension that no available package defines is reported. HL7's validator calls it an
             error; what stores data takes `warning`, since R4 extensibility.html asks to keep such extensions. An
             unknown modifierExtension is an error always.
         definitions: those that resources are checked against; a site's hold what its packages define.
@@ -62,7 +62,7 @@ class Validator:
         *,
         most: int | None = None,
     ) -> list[Issue]:
-        """The findings; none means valid as far as R4, its profiles and the terminology at hand tell.
+        """The findings; none means valid as far as R4, its profiles and the available terminology tell.
 
         Args:
             resource: a parsed resource (dict), an object of `fhir.resources`, or its JSON text (bytes or str). Text is
@@ -173,7 +173,7 @@ class Validator:
         if profile is None:
             run.add(
                 "FB-FHIR-035",
-                f"the profile {url[:200]} is not known, expected one of a package at hand",
+                f"the profile {url[:200]} is not known, expected one of a package available",
                 where,
             )
         elif not is_a(kind, profile.type):
@@ -187,7 +187,7 @@ class Validator:
                 known = ", ".join(self._definitions.versions(plain))
                 run.add(
                     "FB-FHIR-055",
-                    f"the profile {plain} is not at hand in version {version[:64]}, expected one of {known}; "
+                    f"the profile {plain} is not available in version {version[:64]}, expected one of {known}; "
                     "it is not checked",
                     where,
                 )

@@ -29,7 +29,7 @@ def check_identifier(value: Any, path: Path, run: Run) -> None:
 def check_meta(value: Any, path: Path, run: Run) -> None:
     """Security labels, tags and profiles are sets (R4 Meta.security, Meta.tag, Meta.profile).
 
-    A security label that stands twice is an error; of the others HL7's validator says nothing, and ours warns.
+    A security label that occurs twice is an error; of the others HL7's validator says nothing, and ours warns.
     """
     for name in ("security", "tag", "profile"):
         items = value.get(name)
@@ -42,7 +42,7 @@ def check_meta(value: Any, path: Path, run: Run) -> None:
                 (str(item.get("system")), str(item.get("code"))) if isinstance(item, dict) else (str(item),)
             )
             if label in seen:
-                message = f"{'|'.join(label)[:200]} stands twice, expected once: the list is a set"
+                message = f"{'|'.join(label)[:200]} occurs twice, expected once: the list is a set"
                 run.add("FB-FHIR-056", message, (path, name, index), severity)
             seen.add(label)
 

@@ -21,7 +21,7 @@ class Column:
     """A column of the output.
 
     Attributes:
-        type: an R4 type, or an element's path for a backbone; None where it is undeclared and the path does not tell.
+        type: an R4 type, or an element's path for a backbone; None where neither declaration nor path states it.
         kind: what a table makes of it.
         collection: its value is a list.
         declared: the view declares the type; otherwise it was inferred from the path.
@@ -135,7 +135,7 @@ def _bases(name: str) -> set[str]:
 
 
 def duplicates(columns: Sequence[Column]) -> list[Issue]:
-    """An issue for each column whose name stands before."""
+    """An issue for each column whose name is before."""
     seen: dict[str, str] = {}
     problems = []
     for column in columns:

@@ -245,7 +245,7 @@ class _Compiler:
         return self.repeated(iteration, compiled)
 
     def repeated(self, iteration: Iteration, first: list[Path]) -> tuple[Any, Shape]:
-        """Paths of `repeat` stand on the element itself and on what they give; the types settle in few rounds."""
+        """Paths of `repeat` are on the element itself and on what they give; the types settle in few rounds."""
         shape, later = _joined([path.shape for path in first]), first
         for _ in range(8):
             if shape.kinds is None:

@@ -33,7 +33,7 @@ def read_constant(name: str, item: Mapping[str, Any], location: str) -> Constant
         return f"%{name} has a meaning of its own; give the constant another name"
     present = [key for key in item if key.startswith("value")]
     if len(present) != 1:
-        result = f"{', '.join(present)} all stand there" if present else "it has none"
+        result = f"{', '.join(present)} all are there" if present else "it has none"
         return f"the constant {name} must have exactly one value[x]; {result}"
     kind = _KEYS.get(present[0])
     if kind is None:

@@ -18,7 +18,7 @@ class ColumnDefinition:
     Attributes:
         type: name of an R4 type, or path of an element for its backbone type; None where undeclared.
         tags: name to value.
-        location: where it stands in the view (`ViewDefinition.select[0].column[2]`).
+        location: where it is in the view (`ViewDefinition.select[0].column[2]`).
     """
 
     name: str

@@ -17,7 +17,7 @@ __all__ = ["KEPT", "MAX_REPEATS", "Cell", "Foci", "Plan", "Row", "Run", "repeate
 
 Row = tuple[Any, ...]
 Run = Any
-"""What paths need to know of the resource at hand; only they look into it."""
+"""What paths need to know of the resource available; only they look into it."""
 
 Cell = Callable[[Any, int, Run], Any]
 """(element, its place among its siblings, run) to a column's value."""

@@ -30,7 +30,7 @@ class ColumnType(StrEnum):
     BINARY = "base64Binary"
     COMPLEX = "complex"
     UNKNOWN = "unknown"
-    """Undeclared, and the path does not tell: any primitive."""
+    """Undeclared, and the path does not state it: any primitive."""
 
 
 _COLUMN_TYPES = {
@@ -75,7 +75,7 @@ def _type_name(kind: FhirType) -> str:
 def resolve_type(declared: str, known: definitions.Definitions) -> str | None:
     """The type that a column's `type` names: a name, a canonical or an element id; None where R4 has no such thing.
 
-    Relative URIs stand under http://hl7.org/fhir/StructureDefinition/; FHIRPath's own types are taken as the
+    Relative URIs are under http://hl7.org/fhir/StructureDefinition/; FHIRPath's own types are taken as the
     FHIR type of that meaning.
     """
     name = declared.strip().removeprefix(_CORE)

@@ -41,7 +41,7 @@ def _wrong_namespace(space: str, local: str, wanted: str) -> str:
 
 
 def unknown_resource(tag: str) -> str:
-    """Where a resource is expected and something else stands."""
+    """Where a resource is expected and something else is."""
     space, local = _split(tag)
     types = definitions.resource_types()
     if local in types:
@@ -58,7 +58,7 @@ def unknown_element(tag: str, shape: Shape) -> str:
     if known is not None:
         return _wrong_namespace(space, local, XHTML if f"{XHTML} {local}" in shape.by_tag else FHIR)
     if local in shape.attributes:
-        return f"<{local}> stands as an element; it is an attribute of {shape.path} in XML"
+        return f"<{local}> is written as an element; it is an attribute of {shape.path} in XML"
     return f"{shape.path} has no element <{local[:_LONGEST]}>; {_instead(local, shape)}"
 
 
@@ -85,17 +85,15 @@ def unknown_attribute(name: str, allowed: Collection[str]) -> str:
 
 
 def out_of_order(shape: Shape | None, element: XmlElement, last: int) -> str:
-    """An element that stands twice, or behind one that it should precede."""
+    """An element that occurs twice, or behind one that it should precede."""
     if shape is None:
         return f"a second resource <{element.name}>; only one is allowed here"
     if element.order == last:
         if element.path.endswith("[x]"):
-            return f"<{element.name}> stands beside another value of {element.path}, which is allowed once"
-        return f"<{element.name}> stands again; {element.path} is allowed once"
+            return f"<{element.name}> is beside another value of {element.path}, which is allowed once"
+        return f"<{element.name}> occurs again; {element.path} is allowed once"
     before = next((p.path.rpartition(".")[2] for p in shape.by_name.values() if p.order == last), "")
-    return (
-        f"<{element.name}> stands behind <{before}>; R4 has the order of {shape.path}: {element.name} first"
-    )
+    return f"<{element.name}> is behind <{before}>; R4 has the order of {shape.path}: {element.name} first"
 
 
 def explain_syntax(error: expat.ExpatError, text: bytes) -> str:

@@ -1,4 +1,4 @@
-"""Narrative.div between XML and JSON: the text of the element as it stands (R4 narrative.html)."""
+"""Narrative.div between XML and JSON: the text of the element as it is (R4 narrative.html)."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _TAG_NAME = re.compile(rb"<([^\s/>]+)")
 class DivReader:
     """Cuts a div out of the source by its byte positions, so that nothing of it is rewritten.
 
-    Only where the cut would not stand alone (a prefix or the namespace is declared further up) it is written anew, with
+    Only where the cut would not occur alone (a prefix or the namespace is declared further up) it is written anew, with
     the XHTML namespace as the default one.
     """
 
@@ -86,7 +86,7 @@ class DivReader:
         self._resume()
 
     def _stop(self) -> int:
-        """The byte behind the div; the parser stands at its end tag, or behind an empty-element tag."""
+        """The byte behind the div; the parser is at its end tag, or behind an empty-element tag."""
         index: int = self._parser.CurrentByteIndex
         name = _TAG_NAME.match(self._text, self._start)
         assert name is not None
@@ -120,7 +120,7 @@ def _written_anew(cut: str, scope: tuple[tuple[str | None, str | None], ...]) ->
         space, _, local = tag.rpartition(" ")
         open_elements.append((space, local))
         if len(open_elements) == 1:
-            return  # what stands around the div
+            return  # what is around the div
         inherited = bool(parts) and open_elements[-2][0] == space
         parts.append(f"<{local}" if inherited else f"<{local} xmlns={quoteattr(space)}")
         for name, value in attributes.items():
@@ -152,7 +152,7 @@ def _number(match: re.Match[str]) -> str:
 
 
 def xhtml_of(div: str) -> str:
-    """The text of a div, fit to stand in an XML document as it is.
+    """The text of a div, fit to be in an XML document as it is.
 
     Raises:
         ValueError: it is not well-formed, is no div, or has a document type or XML declaration.

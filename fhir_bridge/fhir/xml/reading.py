@@ -71,7 +71,7 @@ class _Frame:
 class _Reader:
     """The handlers of one parse.
 
-    A primitive is not a frame until something stands in it: `open` is the primitive whose end is awaited, `bare` tells
+    A primitive is not a frame until something is in it: `open` is the primitive whose end is awaited, `bare` tells
     that it has neither value nor id.
     """
 
@@ -156,9 +156,7 @@ class _Reader:
 
     def _characters(self, text: str) -> None:
         if not text.isspace():
-            self._fail(
-                f"the text {shown(text.strip())}; a value stands in the attribute value of its element"
-            )
+            self._fail(f"the text {shown(text.strip())}; a value is in the attribute value of its element")
 
     def _declaration(self, _version: str, encoding: str | None, _standalone: int) -> None:
         if encoding is not None and encoding.lower() not in _ASCII:
@@ -201,7 +199,7 @@ class _Reader:
             self.bare = text is None
 
     def _enter_primitive(self) -> None:
-        """Something stands in a primitive: its extensions."""
+        """Something is in a primitive: its extensions."""
         element, frame = self.open, self.frame
         assert element is not None
         self.open = None
@@ -340,7 +338,7 @@ def _align(target: dict[str, Any]) -> None:
 def loads(text: bytes | str) -> dict[str, Any]:
     """The resource in an XML document, shaped as its JSON is.
 
-    Decimals are `Decimal` with their digits, whole numbers `int`; a narrative is its text as it stands. Comments and
+    Decimals are `Decimal` with their digits, whole numbers `int`; a narrative is its text as it is. Comments and
     processing instructions have no place in JSON and are dropped.
 
     Raises:

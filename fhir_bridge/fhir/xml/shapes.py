@@ -52,7 +52,7 @@ _CONTENT_TYPES = {
 
 
 class XmlElement:
-    """An element where it stands in its type.
+    """An element where it is in its type.
 
     Attributes:
         name: JSON property name, which is the XML element's local name (`valueQuantity`).
@@ -60,7 +60,7 @@ class XmlElement:
         path: as in the definition (`Observation.value[x]`).
         type: type name as the definition has it.
         order: its number among its type's elements; the types of a choice share one.
-        repeats: whether it may stand several times (a JSON array).
+        repeats: whether it may occur several times (a JSON array).
     """
 
     __slots__ = ("_inner", "_owner", "_shape", "kind", "name", "order", "path", "repeats", "shadow", "type")
@@ -84,7 +84,7 @@ class XmlElement:
 
     @property
     def shape(self) -> Shape:
-        """What stands inside: the type's elements, or a primitive's extensions."""
+        """What is inside: the type's elements, or a primitive's extensions."""
         if self._shape is None:
             self._shape = shape_at(self._owner, self._inner)
         return self._shape
@@ -163,7 +163,7 @@ def resource_shape(name: object) -> Shape | None:
 
 @cache
 def resource_elements() -> dict[str, XmlElement]:
-    """Every resource type as the one element that stands where a resource is expected, by XML name."""
+    """Every resource type as the one element that is where a resource is expected, by XML name."""
     return {
         f"{FHIR} {name}": XmlElement(name, name, ContentType.ROOT, name)
         for name in definitions.resource_types()

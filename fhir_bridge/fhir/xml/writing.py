@@ -39,7 +39,7 @@ def _reference(match: re.Match[str]) -> str:
 
 
 def _quoted(text: str) -> str:
-    """The text as an attribute's value, so that the parser gives back what stands here, line ends too."""
+    """The text as an attribute's value, so that the parser gives back what is here, line ends too."""
     return _MARKUP.sub(_reference, text) if _MARKUP.search(text) else text
 
 
@@ -97,7 +97,7 @@ class _Writer:
         if not xml_element.repeats:
             if isinstance(content, list):
                 raise _Unwritable(
-                    f"an array; {xml_element.path} stands once: {_WANTED[xml_element.kind]} is expected"
+                    f"an array; {xml_element.path} occurs once: {_WANTED[xml_element.kind]} is expected"
                 )
             self.single(xml_element, content, shadow, depth)
             return
@@ -182,7 +182,7 @@ def _in_order(value: dict[str, Any], shape: Shape) -> list[tuple[XmlElement, Any
         for (first, *_), (second, *_) in pairwise(items):
             if first.order == second.order:
                 raise _Unwritable(
-                    f"{first.name} and {second.name} stand together; {first.path} takes one type"
+                    f"{first.name} and {second.name} occur together; {first.path} takes one type"
                 )
     return items
 
@@ -241,7 +241,7 @@ def _text(value: Any, name: str) -> str:
 
 
 def _json_type(value: Any) -> str:
-    """The JSON kind of a value; an object or array without content is told as empty."""
+    """The JSON kind of a value; an object or array without content is reported as empty."""
     kind = json_type(value)
     return kind.replace("an ", "an empty ", 1) if isinstance(value, dict | list) and not value else kind
 
@@ -284,7 +284,7 @@ def _expression(resource: Any, steps: list[str]) -> str:
 
 
 def _location_of(resource: dict[str, Any], character: str) -> str:
-    """Where in the resource a character stands."""
+    """Where in the resource a character is."""
     waiting: list[tuple[str, Any]] = [(str(resource["resourceType"]), resource)]
     while waiting:
         path, value = waiting.pop()

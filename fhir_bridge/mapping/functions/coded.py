@@ -1,4 +1,4 @@
-"""Coded values: the source's coding is kept, a mapped one goes first, and what has no mapping is told."""
+"""Coded values: the source's coding is kept, a mapped one goes first, and what has no mapping is reported."""
 
 from __future__ import annotations
 

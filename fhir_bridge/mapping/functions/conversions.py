@@ -105,7 +105,7 @@ def _bare(x: dict[str, Any]) -> dict[str, Any]:
 
 
 def _kept(ctx: Context, x: dict[str, Any], unit: str, otherwise: str) -> Any:
-    message = f"a quantity in {x.get('code') or x.get('unit') or 'no unit'} can't be told in {unit}"
+    message = f"a quantity in {x.get('code') or x.get('unit') or 'no unit'} can't be expressed in {unit}"
     if otherwise == "reject":
         raise Reject(Issue("error", "FB-MAP-203", message))
     if otherwise == "drop":

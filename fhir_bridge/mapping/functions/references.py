@@ -76,7 +76,7 @@ def keyed(ctx: Context, resource_type: str, rule: str, *parts: Any) -> Any:
 def identifier(ctx: Context, system: Any, value: Any = None, type: Any = None, use: str | None = None) -> Any:  # noqa: A002
     """An Identifier of a system (URI, or authority by the site's rules) and value.
 
-    An object with `.authority`, `.value` may stand alone in place of system and value; its `.identifier_type` goes
+    An object with `.authority`, `.value` may occur alone in place of system and value; its `.identifier_type` goes
     before `type`, and it may state `.assigner` (a name) and `.period` (start and end).
     """
     source: Any = None
@@ -128,7 +128,7 @@ def patient(ctx: Context, authority: Any, *value: Any, fallback: Any = None) -> 
         authority: the assigning authority; or, alone, an object with `.authority` and `.value`, a list of such
             (the site's master authority is taken first), or a bare value without authority.
         value: the identifier.
-        fallback: what tells the patient apart within the source where there is no identifier (a study's UID).
+        fallback: what distinguishes the patient within the source where there is no identifier (a study's UID).
     """
     if not value:
         items = [item for item in items_of(authority) if key_part(item)]

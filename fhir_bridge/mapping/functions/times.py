@@ -222,7 +222,7 @@ def datetime(ctx: Context, x: Any, zone: Any = None, format: str | None = None) 
             )
             return DateTime(parts.date)
     time = DateTime(f"{parts.year}-{parts.month}-{parts.day}T{_clock(parts)}{offset}")
-    if plain:  # only what was not flagged: a flag is told each time
+    if plain:  # only what was not flagged: a flag is reported each time
         _remember(ctx.times, (str(x), zone or ctx.zone), time)
     return time
 

@@ -59,7 +59,7 @@ async def choose(request: Request) -> Response:
 
 @router.post("/smart/launch")
 async def launch(request: Request) -> Response:
-    """Make a launch handle and send the browser to the application with it (`iss`, `launch`)."""
+    """Create a launch handle and send the browser to the application with it (`iss`, `launch`)."""
     services = services_of(request)
     try:
         form = await read_form(request)

@@ -67,7 +67,7 @@ async def trusted(parameters: Mapping[str, str], services: Services) -> tuple[Cl
 def check(
     parameters: Mapping[str, str], client: Client, redirect_uri: str, services: Services
 ) -> AuthorizationRequest:
-    """The request, as far as it can be judged without the user.
+    """The request, as far as it can be checked without the user.
 
     Raises:
         RedirectError: for the application.

@@ -141,7 +141,7 @@ def _emptied(holder: Mapping[str, Any], time: str) -> Iterator[tuple[str, Statem
 
 
 def empty_text(name: str, types: Sequence[str], access: AccessFilter) -> str:
-    """What stands in the place of an empty list: nothing recorded, or that the reader may not see all or any."""
+    """What is in the place of an empty list: nothing recorded, or that the reader may not see all or any."""
     rules = [access.rules_for(one, "r") for one in types]
     if not any(rules):
         return f"Not shown: this account has no access to {name}."

@@ -58,7 +58,7 @@ class Cohort:
 async def cohort_of(store: Store, access: AccessFilter, cursor: str | None = None, name: str = "") -> Cohort:
     """Patients in order of family name, `PAGE` at a time, perhaps only those whose name begins with `name`.
 
-    A record that an A40 message merged into another one does not stand by itself. Besides the patients, five
+    A record that an A40 message merged into another one does not occurs by itself. Besides the patients, five
     searches fill the page, whatever the number of patients on it (in pages of a thousand matches).
 
     Raises:

@@ -1,4 +1,4 @@
-"""Conditions, allergies, medication and visits; what was looked for and is absent stands apart."""
+"""Conditions, allergies, medication and visits; what was looked for and is absent is apart."""
 
 from __future__ import annotations
 

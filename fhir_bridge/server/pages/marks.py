@@ -134,5 +134,5 @@ def _says(mark: Mark, computed: Mark) -> bool:
 
 
 def mark_text(node: dict[str, Any], person: Person, at: str) -> str:
-    """The signs and words that mark a value, for where only text can stand; empty where nothing does."""
+    """The signs and words that mark a value, for where only text can be; empty where nothing does."""
     return ", ".join(f"{mark.sign} {mark.word}" for mark in _marked("", node, person, at).marks)

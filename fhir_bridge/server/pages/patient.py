@@ -47,7 +47,7 @@ class Facts:
     Attributes:
         identifiers: (kind, value).
         test: whether the record is labelled as test data (v3-ActReason HTEST).
-        heir: id of the record that this one was merged into; empty where it stands by itself.
+        heir: id of the record that this one was merged into; empty where it occurs by itself.
         merged: identifiers of the records that were merged into this one.
         refuses: purposes for which an active Consent denies use.
     """
@@ -103,7 +103,7 @@ async def patient_values(
 
 
 def _claimed(ecgs: list[ecg.Ecg], resources: list[dict[str, Any]]) -> set[str]:
-    """Observations that stand with an ECG or a study, and so not in the list of results."""
+    """Observations that are with an ECG or a study, and so not in the list of results."""
     claimed = {identity for item in ecgs for identity in item.claimed}
     studies = {resource["id"] for resource in resources if resource["resourceType"] == "ImagingStudy"}
     for resource in resources:

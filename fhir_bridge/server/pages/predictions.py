@@ -52,7 +52,7 @@ Sources = Mapping[str, Sequence[dict[str, Any]]]
 
 @dataclass(frozen=True, slots=True)
 class Input:
-    """One input: what and its value, when it was true, the resource, its version, and whether a newer one stands."""
+    """One input: what and its value, when it was true, the resource, its version, and whether a newer one is."""
 
     label: str
     target: str
@@ -130,7 +130,7 @@ def model_name(observation: dict[str, Any]) -> str:
 async def sources_of(
     resources: Sequence[dict[str, Any]], store: Store, access: AccessFilter
 ) -> dict[str, list[dict[str, Any]]]:
-    """What each prediction was made from, by its Provenance: one query for all of them."""
+    """What each prediction was built from, by its Provenance: one query for all of them."""
     names = [f"Observation/{resource['id']}" for resource in resources if is_predicted(resource)]
     if not names or not access.permits("Provenance", "s"):
         return {}
@@ -139,7 +139,7 @@ async def sources_of(
     for entry in page.entries:
         provenance = loads_exact(entry.bytes)
         if _NULLIFY in codings(provenance.get("activity")):
-            continue  # says why the result was withdrawn, not what it was made from
+            continue  # says why the result was withdrawn, not what it was built from
         inputs = [entity["what"] for entity in provenance.get("entity", ()) if "what" in entity]
         for target in provenance.get("target", ()):
             found[target_of(target)[0]] = inputs
@@ -165,7 +165,7 @@ def model_of(resource: dict[str, Any]) -> str:
 def predictions_of(
     resources: Sequence[dict[str, Any]], sources: Sources, outdated: Mapping[str, str] = MappingProxyType({})
 ) -> list[PredictionView]:
-    """What models say of this patient, one view a model; what a newer run replaced stands below it.
+    """What models say of this patient, one view a model; what a newer run replaced is below it.
 
     Args:
         outdated: model to what changed since its last result (`predictions.changes`).

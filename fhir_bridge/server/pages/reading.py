@@ -70,7 +70,7 @@ def codes_of(concept: Any) -> frozenset[str]:
 
 
 def local_code(concept: Any) -> str | None:
-    """What marks a concept as not mapped: its local code, or `text only`; None where a standard code stands in it."""
+    """What marks a concept as not mapped: its local code, or `text only`; None where a standard code is in it."""
     found = list(codings(concept))
     if any(system.startswith(_STANDARD) for system, _ in found):
         return None

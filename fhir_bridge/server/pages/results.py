@@ -60,7 +60,7 @@ class Replaced:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """One result as it stands now.
+    """One result as it is now.
 
     Attributes:
         said: how the source names it, where the reader's language has another name.

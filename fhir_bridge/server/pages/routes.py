@@ -98,7 +98,7 @@ async def patient_page(request: Request, patient_id: str, user: SignedIn) -> Res
 
 
 async def _names(services: Services, language: str | None) -> Names | None:
-    """Names in the reader's language, of all terminology that is at hand, what was written over REST included."""
+    """Names in the reader's language, of all terminology that is available, what was written over REST included."""
     if language is None:
         return None
     await services.terminology.refresh(services.store)

@@ -53,7 +53,7 @@ _VOID: Final = frozenset({"entered-in-error", "cancelled", "not-done"})
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Something at one moment; `short` stands beside its mark where there is room."""
+    """Something at one moment; `short` is beside its mark where there is room."""
 
     lane: str
     moment: datetime

@@ -116,7 +116,7 @@ def _cut(band: _Band, bottom: float) -> str:
 
 
 def _marks(events: Sequence[Event], axis: Axis) -> list[_Mark]:
-    """Events whose marks would touch become one; where that makes a long row of them, one for each mark's width."""
+    """Events whose marks would touch become one; where that creates a long row of them, one for each mark's width."""
     marks: list[_Mark] = []
     for event in events:
         x = axis.x(event.moment)

@@ -1,4 +1,4 @@
-"""Answers made of stored bytes: nothing is parsed on the way to the socket."""
+"""Answers built from stored bytes: nothing is parsed on the way to the socket."""
 
 from __future__ import annotations
 

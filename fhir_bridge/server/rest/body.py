@@ -44,7 +44,7 @@ _ID = re.compile(r"[A-Za-z0-9.-]{1,64}")
 
 
 def content_type(call: Call) -> str:
-    """The media type of the body in lower case, without its parameters; empty where none is told."""
+    """The media type of the body in lower case, without its parameters; empty where none is reported."""
     return call.request.headers.get("content-type", "").split(";")[0].strip().lower()
 
 

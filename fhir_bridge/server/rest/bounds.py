@@ -23,7 +23,7 @@ def _bound(call: Call, resource_type: str, letter: str) -> bool:
 async def refuse_unreachable(call: Call, resource_type: str, resource_id: str) -> None:
     """Before an update: to a bounded caller, an id that is free answers like one that is hidden.
 
-    Otherwise 201 for the one and 403 for the other would tell which ids other patients' records have.
+    Otherwise 201 for the one and 403 for the other would indicate which ids other patients' records have.
 
     Raises:
         Refusal: 403.

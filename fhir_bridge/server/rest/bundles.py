@@ -1,4 +1,4 @@
-"""Transaction and batch Bundles at the base (R4 http.html#transaction). Each entry is judged on its own."""
+"""Transaction and batch Bundles at the base (R4 http.html#transaction). Each entry is checked on its own."""
 
 from __future__ import annotations
 
@@ -226,7 +226,7 @@ def _check_full_urls(raw: list[dict[str, Any]]) -> None:
         if isinstance(url, str):
             if url in seen:
                 where = f"Bundle.entry[{position}].fullUrl"
-                raise refuse(400, "FB-REST-010", "a fullUrl stands twice in the Bundle", source=where)
+                raise refuse(400, "FB-REST-010", "a fullUrl occurs twice in the Bundle", source=where)
             seen.add(url)
 
 
@@ -348,7 +348,7 @@ async def _record_refused(call: Call, raw: list[dict[str, Any]], answered: dict[
 
 
 async def _record(call: Call, entries: list[Entry], answered: dict[int, Answered]) -> None:
-    """Audit what was done, and tell plug-ins of the writes."""
+    """Audit what was done, and notify plug-ins of the writes."""
     context = call.audit_context()
     written: list[tuple[audit.Write, str, Entry]] = []
     pause = Pause()

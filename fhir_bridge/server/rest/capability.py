@@ -1,4 +1,4 @@
-"""The CapabilityStatement, made of the registry, the search parameters and the operations: it claims what is served."""
+"""The CapabilityStatement, built from the registry, search parameters and operations: it states what is served."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ async def operate(call: Call, operations: Operations) -> Response:
 
 
 def _has_body(call: Call) -> bool:
-    """Whether a body comes with the request (RFC 9112 §6.3); without one, all parameters stand in the address."""
+    """Whether a body comes with the request (RFC 9112 §6.3); without one, all parameters are in the address."""
     headers = call.request.headers
     return "transfer-encoding" in headers or headers.get("content-length", "0") != "0"
 

@@ -21,7 +21,7 @@ __all__ = ["AI_LABEL", "READ_ONLY_TYPES", "check_new", "keep_labels"]
 
 READ_ONLY_TYPES = frozenset({"AuditEvent"})
 AI_LABEL = "AIAST"
-"""v3-ObservationValue: made by artificial intelligence; only the server's own predictors set it."""
+"""v3-ObservationValue: created by artificial intelligence; only the server's own predictors set it."""
 AI_DEVICE = "Artificial-Intelligence"
 """Type of a Device that is a model (HL7 AI Transparency on FHIR)."""
 _MAKERS = frozenset("agent asserter author device informationSource performer recorder sender".split())
@@ -67,7 +67,7 @@ def _is_model(resource: dict[str, Any]) -> bool:
 
 
 def _claims(node: Any, *, within: bool = False) -> Iterator[str]:
-    """References to whom the resource says it was made by, wherever it says so."""
+    """References to whom the resource says it was created by, wherever it says so."""
     if isinstance(node, list):
         for item in node:
             yield from _claims(item, within=within)
@@ -80,7 +80,7 @@ def _claims(node: Any, *, within: bool = False) -> Iterator[str]:
 
 
 def _references(resource: dict[str, Any]) -> set[str]:
-    """What the resource says it was made by, and what a Provenance is about."""
+    """What the resource says it was created by, and what a Provenance is about."""
     claims: list[Any] = [resource]
     if resource.get("resourceType") == "Provenance":
         claims.append({"device": resource.get("target")})

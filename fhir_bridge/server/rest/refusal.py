@@ -26,7 +26,7 @@ class Refusal(Exception):
 def refuse(
     status: int, code: str, message: str, *, source: str = "", headers: Mapping[str, str] | None = None
 ) -> Refusal:
-    """A refusal with one issue of this room."""
+    """A refusal with one issue of this package."""
     return Refusal(status, [Issue(CODES[code].severity, code, message, source)], headers)
 
 

@@ -1,4 +1,4 @@
-"""Which interactions are served, in one table: requests are routed by it and the CapabilityStatement is made of it."""
+"""Which interactions are served, in one table: it routes requests, and the CapabilityStatement is built from it."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ MOST_PARAMETERS = 100
 LONGEST_VALUE = 8_192
 MOST_VALUES = 1_000
 _OURS = frozenset({"_count", "_cursor", "_format", "_pretty", "_total", "_summary"})
-"""Parameters that are read here; each may stand once."""
+"""Parameters that are read here; each may occur once."""
 
 
 def decoded(query: str) -> list[tuple[str, str]]:
@@ -140,14 +140,14 @@ def _own(parameters: list[tuple[str, str]]) -> dict[str, str]:
     """The parameters about the answer's form, by name.
 
     Raises:
-        Refusal: 400: one stands twice, or is not readable; 406: a format that is not served.
+        Refusal: 400: one occurs twice, or is not readable; 406: a format that is not served.
     """
     own: dict[str, str] = {}
     for name, value in parameters:
         if name not in _OURS:
             continue
         if name in own:
-            raise refuse(400, "FB-REST-008", f"{name} stands twice")
+            raise refuse(400, "FB-REST-008", f"{name} occurs twice")
         own[name] = value
     if "_format" in own:
         check_format_value(own["_format"])

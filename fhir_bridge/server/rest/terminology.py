@@ -1,7 +1,7 @@
 """The operations of the terminology service over HTTP (R4 terminology-service.html), for the registry of operations.
 
-A caller needs `r` on the type that the operation is asked of. The answers are made of all terminology at hand, which
-says nothing of patients; so they leave no AuditEvent, but for those that the resources they name would leave.
+A caller needs `r` on the type that the operation is asked of. The answers are built from all terminology available,
+which says nothing of patients; so they leave no AuditEvent, but for those that the resources they name would leave.
 """
 
 from __future__ import annotations
@@ -124,7 +124,7 @@ def _is_small(parameters: Mapping[str, Any]) -> bool:
 
 
 def _is_simple(service: TerminologyService, parameters: Mapping[str, Any]) -> bool:
-    """Whether a validation is as quick as a look-up: of a value set at hand that imports none, with filters that are
+    """Whether a validation is as quick as a look-up: of an available value set that imports none, with filters that are
     decided by the code and the hierarchy alone."""
     url = None
     for entry in parameters.get("parameter", ()):

@@ -1,4 +1,4 @@
-"""The TerminologyCapabilities (`metadata?mode=terminology`, R4 terminologycapabilities.html): what is at hand now."""
+"""The TerminologyCapabilities (`metadata?mode=terminology`, R4 terminologycapabilities.html): what is available now."""
 
 from __future__ import annotations
 

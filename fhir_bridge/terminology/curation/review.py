@@ -96,7 +96,7 @@ class Review:
 
     @classmethod
     def load(cls, path: Path) -> Review:
-        """The review as it stands.
+        """The review as it is.
 
         Raises:
             TerminologyFileError: the file is not a review; the line is named.

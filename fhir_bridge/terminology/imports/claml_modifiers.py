@@ -1,7 +1,7 @@
 """Codes that ClaML's classes make with modifiers (EN 14463): `E10` with `.0` is `E10.0`, and that with `1` `E10.01`.
 
 A class has the modifiers that it names, and those of the classes above it, but for the ones that it excludes. Codes
-are made of classes that have none below them.
+are built from classes that have none below them.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _CATEGORY = re.compile(r"[A-Z][0-9]{2}")
 
 
 class Modified(NamedTuple):
-    """A code that is made: the class at its root, the code that it is made from, and the class of its modifier."""
+    """A code that is made: the class at its root, the code that it is built from, and the class of its modifier."""
 
     code: str
     base: str
@@ -68,7 +68,7 @@ class Modifiers:
         )
 
     def codes(self) -> Iterator[Modified]:
-        """The codes that are made, each after the one that it is made from."""
+        """The codes that are made, each after the one that it is built from."""
         for base, item in self._classes.items():
             if not item.abstract and base not in self._with_below:
                 yield from self._of(base)
@@ -106,7 +106,7 @@ class Modifiers:
 
 
 def _is_dotted(choices: list[Element]) -> bool:
-    """Whether they make the fourth character, which stands after a dot."""
+    """Whether they make the fourth character, which is after a dot."""
     return all(choice.get("code").startswith(".") for choice in choices)
 
 

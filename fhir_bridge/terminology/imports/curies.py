@@ -52,7 +52,7 @@ PREFIXES = {
     "UMLS": "http://terminology.hl7.org/CodeSystem/umls",
     "OMOP": OMOP,
 }
-"""CURIE prefixes (upper case) of systems whose codes stand without the prefix."""
+"""CURIE prefixes (upper case) of systems whose codes are without the prefix."""
 
 WITH_PREFIX = {
     "HP": "http://human-phenotype-ontology.org",

@@ -26,7 +26,7 @@ __all__ = ["Node", "nodes_of", "read_code_system", "streamed_nodes"]
 
 
 class Node(NamedTuple):
-    """A concept, the code that it stands below, how deep it is nested, and its line where that is known."""
+    """A concept, the code that it is below, how deep it is nested, and its line where that is known."""
 
     concept: Mapping[str, Any]
     parent: str | None

@@ -1,4 +1,4 @@
-"""JSON of any size, read part by part: what is large is told by its place, and only what is small is parsed.
+"""JSON of any size, read part by part: what is large is identified by its place, and only what is small is parsed.
 
 The text is mapped from a file, not read into memory, and pages that were passed are given back.
 """
@@ -30,7 +30,7 @@ _MAX_OPEN = 4 * MAX_DEPTH
 
 
 class Span(NamedTuple):
-    """Where a value stands: first byte, the byte after its last, and its line from 1."""
+    """Where a value is: first byte, the byte after its last, and its line from 1."""
 
     start: int
     end: int

@@ -30,7 +30,7 @@ _RELEASE = re.compile(r"(?:loinc_?)?v?_?[0-9]\.?[0-9]{2}_", re.IGNORECASE)
 
 
 class LoincFiles:
-    """Files of a release, wherever they stand in it."""
+    """Files of a release, wherever they are in it."""
 
     def __init__(self, source: Source) -> None:
         self.source = source
@@ -42,7 +42,7 @@ class LoincFiles:
                 self._by_name[name] = path
 
     def find(self, name: str) -> str | None:
-        """The path of a file, that nearest to the top where it stands several times; None where it isn't there."""
+        """The path of a file, that nearest to the top where it occurs several times; None where it isn't there."""
         lower = name.lower()
         return next(
             (self._by_name[item] for item in (lower, *_OLDER.get(lower, ())) if item in self._by_name), None

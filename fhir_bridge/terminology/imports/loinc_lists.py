@@ -94,7 +94,7 @@ class _Lists:
             yield PropertyRow(number, "answers-for", self._coding(term), "Coding")
 
     def _members(self) -> Iterator[PropertyRow]:
-        """What panels consist of; a panel stands in its own rows as the root."""
+        """What panels consist of; a panel is in its own rows as the root."""
         seen: set[tuple[str, str]] = set()
         for _, (panel, member) in self.files.rows("PanelsAndForms.csv", ("ParentLoinc", "Loinc")):
             if panel and member and panel != member and (panel, member) not in seen:

@@ -94,7 +94,7 @@ def _devices(files: LoincFiles) -> Iterator[MapRow]:
 
 
 def _playbook(files: LoincFiles) -> Iterator[MapRow]:
-    """Terms and the RSNA playbook's procedures; a term stands in a row for each of its attributes."""
+    """Terms and the RSNA playbook's procedures; a term is in a row for each of its attributes."""
     wanted = ("LoincNumber", "LongCommonName", "RPID")
     for _, (term, name, code, display) in files.rows("LoincRsnaRadiologyPlaybook.csv", wanted, ("LongName",)):
         if term and code:

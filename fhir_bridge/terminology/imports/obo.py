@@ -37,7 +37,7 @@ def read(source: Source, staging: Staging, options: Options) -> None:
     """Read the ontology into the staging.
 
     Raises:
-        ImportProblem: a line or a term is broken, or nothing tells which ontology it is.
+        ImportProblem: a line or a term is broken, or nothing indicates which ontology it is.
     """
     name = _file(source)
     if name is None:

@@ -11,7 +11,7 @@ __all__ = ["part_of_url", "put_map"]
 
 
 def part_of_url(text: str, otherwise: str) -> str:
-    """A name with what may not stand in a URN written as a hyphen; another where nothing is left."""
+    """A name with what may not be in a URN written as a hyphen; another where nothing is left."""
     return re.sub(r"[^A-Za-z0-9.-]+", "-", text).strip("-") or otherwise
 
 
@@ -21,7 +21,7 @@ def put_map(
     """Put a ConceptMap from a source system to OMOP into the staging, without rows; gives its number.
 
     Args:
-        name: for computers; what may not stand in it is written as an underscore.
+        name: for computers; what may not be in it is written as an underscore.
     """
     plain = re.sub(r"[^A-Za-z0-9]", "_", name)
     resource = {

@@ -107,7 +107,7 @@ class _Release:
         else:
             (time,) = next(self.staging.rows("SELECT max(time) FROM x_concept"))
             module = _CORE
-            self.staging.note("no module dependencies: the version is told by the newest concept")
+            self.staging.note("no module dependencies: the version is identified by the newest concept")
         return f"{self.header.url}/{module}/version/{time}"
 
     def _declare(self) -> None:

@@ -1,4 +1,4 @@
-"""The files of an RF2 release, and what stands in their rows."""
+"""The files of an RF2 release, and what is in their rows."""
 
 from __future__ import annotations
 

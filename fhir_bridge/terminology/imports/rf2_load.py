@@ -180,7 +180,7 @@ def _member_rows(
         if not is_concept(component):
             continue
         if sets.fields.setdefault(refset, fields) != fields:
-            staging.note(f"reference set {refset} stands in several files with other fields: left out")
+            staging.note(f"reference set {refset} is in several files with other fields: left out")
             continue
         if simple:
             sets.simple.add(refset)
@@ -188,7 +188,7 @@ def _member_rows(
 
 
 def _row_id(text: str) -> bytes:
-    """A UUID in 16 bytes; what is none as it stands."""
+    """A UUID in 16 bytes; what is none as it is."""
     try:
         return bytes.fromhex(text.replace("-", ""))
     except ValueError:

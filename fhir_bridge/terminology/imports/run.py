@@ -32,7 +32,7 @@ class _Named(Progress):
 
 @dataclass(frozen=True)
 class ImportResult:
-    """What became of an import.
+    """The outcome of an import.
 
     Attributes:
         already: these very files, with these options, were in the store already; nothing was done.

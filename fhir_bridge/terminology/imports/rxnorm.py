@@ -147,7 +147,7 @@ def _archived(source: Source, staging: Staging, batch: Batch) -> None:
 
 
 def _relations(source: Source) -> Iterator[PropertyRow]:
-    """Relations between concepts; in RRF the second stands in the relation to the first (`RXCUI2 RELA RXCUI1`)."""
+    """Relations between concepts; in RRF the second is in the relation to the first (`RXCUI2 RELA RXCUI1`)."""
     name = _file(source, "RXNREL")
     if name is None:
         return

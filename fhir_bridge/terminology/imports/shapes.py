@@ -12,7 +12,7 @@ class Misshapen(ValueError):
     """A part of a resource is not what FHIR says it is.
 
     Attributes:
-        line: where it stands; None where that is not known.
+        line: where it is; None where that is not known.
     """
 
     def __init__(self, message: str, line: int | None = None) -> None:

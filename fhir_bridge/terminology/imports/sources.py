@@ -94,7 +94,7 @@ class Source:
 
     @property
     def total(self) -> int:
-        """Bytes of all files, unpacked where that is told."""
+        """Bytes of all files, unpacked where that is reported."""
         return sum(self._sizes.values())
 
     def label(self, name: str) -> str:

@@ -1,1 +1,1 @@
-"""The operations of a FHIR terminology service over the terminology at hand."""
+"""The operations of a FHIR terminology service over the terminology available."""

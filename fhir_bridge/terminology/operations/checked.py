@@ -1,4 +1,4 @@
-"""A coding that `$validate-code` looks for in a value set, and what became of it."""
+"""A coding that `$validate-code` looks for in a value set, and the outcome of it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["Checked", "CodingAt"]
 
 
 class CodingAt(NamedTuple):
-    """A coding and where it stands in the request."""
+    """A coding and where it is in the request."""
 
     path: str
     system: str | None
@@ -25,14 +25,14 @@ class CodingAt(NamedTuple):
 
 @dataclass(slots=True)
 class Checked:
-    """What became of a coding.
+    """The outcome of a coding.
 
     Attributes:
-        member: None where a code system is missing, so that it can't be told.
+        member: None where a code system is missing, so that it can't be determined.
         content: the code system that was used.
         normalized: the code as the system writes it, where that differs.
         unknown: code systems that are missing (`url` or `url|version`).
-        why: why the code is not in the value set, where more can be told than that.
+        why: why the code is not in the value set, where more can be determined than that.
     """
 
     member: bool | None

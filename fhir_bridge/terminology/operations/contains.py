@@ -69,7 +69,7 @@ class PropertyTable:
     uris: dict[str, str | None] = field(default_factory=dict)
 
     def code(self, code: str, uri: str | None) -> str:
-        """The code under which a property stands in this expansion; it is declared by the first that has it."""
+        """The code under which a property is in this expansion; it is declared by the first that has it."""
         if uri is None:
             self.uris.setdefault(code, None)
             return code

@@ -215,7 +215,7 @@ class Entries:
         """The code system of an include or exclude.
 
         Raises:
-            OperationError: it is not at hand, or the version rules do not allow it.
+            OperationError: it is not available, or the version rules do not allow it.
         """
         system = str(part.system)
         version = self._scope.rule_version(system, part.version)
@@ -235,7 +235,7 @@ class Entries:
         """The value sets that an include or exclude names.
 
         Raises:
-            OperationError: one is not at hand, or they import each other in a circle.
+            OperationError: one is not available, or they import each other in a circle.
         """
         definitions = []
         for reference in part.value_sets:

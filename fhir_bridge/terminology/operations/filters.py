@@ -49,7 +49,7 @@ class Filter:
     Attributes:
         matches: whether a code of the system, as it writes it, passes.
         codes: the codes that pass, where they are found faster than by asking of each; None where not.
-        count: how many they are, where that is told without listing them; None where not.
+        count: how many they are, where that is reported without listing them; None where not.
         timed: it looks at the clock of the operation that it was compiled for, and serves no other.
     """
 

@@ -93,7 +93,7 @@ def parse_languages(text: str) -> Languages:
 
 
 def _joined(text: str, written: list[str]) -> str:
-    """As it was written, apart from the blank after a comma, which stands where an entry has parameters."""
+    """As it was written, apart from the blank after a comma, which is where an entry has parameters."""
     if any(";" in item for item in written) or ", " in text:
         return ", ".join(written)
     return ",".join(written)

@@ -25,7 +25,7 @@ def lookup(scope: Scope, parameters: Parameters, content: CodeSystemContent | No
         content: the code system of an operation on an instance.
 
     Raises:
-        OperationError: the code system or the code is not at hand (404), or no code is named (400).
+        OperationError: the code system or the code is not available (404), or no code is named (400).
     """
     parameters.require_at_most_one("code", "coding")
     coding = parameters.coding("coding") or {}

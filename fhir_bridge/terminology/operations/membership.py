@@ -35,7 +35,7 @@ class MembershipChecker:
     # --- before any coding ---
 
     def prepare(self, value_set: ValueSetDefinition, pathway: tuple[str, ...] = ()) -> int:
-        """See that all value sets that it imports are at hand, and that its filters can be used; the length of the
+        """See that all value sets that it imports are available, and that its filters can be used; the length of the
         longest chain of imports below it.
 
         Raises:
@@ -63,7 +63,7 @@ class MembershipChecker:
         """An imported value set.
 
         Raises:
-            OperationError: it is not at hand.
+            OperationError: it is not available.
         """
         value_set = self._scope.value_set(reference, within)
         if value_set is None:
@@ -161,7 +161,7 @@ class MembershipChecker:
     def _content(
         self, checked: Checked, path: str, system: str, version: str | None
     ) -> CodeSystemContent | None:
-        """The code system, which is noted in what is found; without it membership can't be told."""
+        """The code system, which is noted in what is found; without it membership can't be determined."""
         checked.content = self._scope.code_system(system, version)
         if checked.content is None and not self._options.membership_only:
             self._unknown(checked, path, system, version)
@@ -250,7 +250,7 @@ class MembershipChecker:
                 self._entry_status(value_set, content, coding, entry, checked)
 
     def unknown_code(self, content: CodeSystemContent, coding: CodingAt, checked: Checked) -> None:
-        """The code is not in the content: wrong where all of it is at hand, else a warning and taken as right."""
+        """The code is not in the content: wrong where all of it is available, else a warning and taken as right."""
         if content.content != "complete":
             issue = messages.unknown_code_in_fragment(coding.path, coding.code, content.url, content.version)
             checked.issues.append(issue)

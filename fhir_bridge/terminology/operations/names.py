@@ -121,7 +121,7 @@ class Names:
         return next((name for name in self.all if name.language is None and name.displays), None)
 
     def best(self, language: Language) -> Name | None:
-        """The name to show in one language; None where there is none that is told to be in it."""
+        """The name to show in one language; None where there is none that is reported to be in it."""
         for level in (3, 2, 1):
             suited = [
                 name

@@ -61,7 +61,7 @@ _OPTIONS = frozenset(
 """The parameters that `read_options` reads."""
 
 REPEATED = frozenset({*_RULES, "designation", "property", "tx-resource", "useSupplement"})
-"""The parameters that may stand several times."""
+"""The parameters that may occur several times."""
 
 EXPANSION_PARAMETERS = (
     "activeOnly",

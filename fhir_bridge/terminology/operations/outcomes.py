@@ -1,7 +1,7 @@
 """What an operation finds wrong: issues as the FHIR terminology ecosystem names them, and the error that ends one.
 
 The texts and their ids are those that HL7's terminology ecosystem guide expects of every server, so that a client can
-tell them apart without reading English.
+distinguish them without reading English.
 """
 
 from __future__ import annotations
@@ -97,7 +97,7 @@ class Findings:
     messages: list[str] = field(default_factory=list)
 
     def add(self, issue: TxIssue, *, tell: bool | None = None) -> None:
-        """Note an issue; errors are told in the message, others where `tell` says so."""
+        """Note an issue; errors are expressed in the message, others where `tell` says so."""
         if issue not in self.issues:
             self.issues.append(issue)
         if tell or (tell is None and issue.severity == "error"):

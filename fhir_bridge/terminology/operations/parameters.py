@@ -76,7 +76,7 @@ class Parameters:
         return [value for entry in entries if (value := value_of(entry)) is not None]
 
     def single(self, name: str) -> Any:
-        """The value of a name that may stand once; None where there is none.
+        """The value of a name that may occur once; None where there is none.
 
         Raises:
             OperationError: there are two that differ.
@@ -88,7 +88,7 @@ class Parameters:
             return value_of(entries[0])
         values = self.values(name)
         if any(value != values[0] for value in values):
-            raise invalid(f'The parameter "{name}" stands more than once, with different values')
+            raise invalid(f'The parameter "{name}" occurs more than once, with different values')
         return values[0] if values else None
 
     def text(self, *names: str) -> str | None:

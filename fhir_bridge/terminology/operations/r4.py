@@ -1,4 +1,4 @@
-"""Answers in R4's form: what R5 added to an expansion stands in the extensions that R5 defines for older versions."""
+"""Answers in R4's form: what R5 added to an expansion is in the extensions that R5 defines for older versions."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """`ValueSet/$related`: how two value sets relate, a candidate operation of HL7's terminology ecosystem guide.
 
-What the definitions tell is told from them; where they can't tell, both are expanded.
+What the definitions tell is determined from them; where they can't decide, both are expanded.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ __all__ = ["related"]
 
 
 class _Unclear(Exception):
-    """The definitions don't tell."""
+    """The definitions don't state it."""
 
 
 def related(scope: Scope, this: ValueSetDefinition, other: ValueSetDefinition) -> dict[str, Any]:
@@ -138,7 +138,7 @@ def _compared(first: Sequence[str], second: Sequence[str]) -> _Comparison:
 
 
 def _filters(scope: Scope, system: str, first: Part, second: Part) -> _Comparison:
-    """Two `is-a` filters are told from the hierarchy."""
+    """Two `is-a` filters are determined from the hierarchy."""
     if len(first.filters) != 1 or len(second.filters) != 1:
         raise _Unclear
     a, b = first.filters[0], second.filters[0]

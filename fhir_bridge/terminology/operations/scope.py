@@ -27,11 +27,11 @@ _SUPPLEMENT_TYPE = "http://hl7.org/fhir/StructureDefinition/codesystem-supplemen
 
 
 class _Common:
-    """What is made of a library once for all the requests that come while it is the present one.
+    """What is built from a library once for all the requests that come while it is the present one.
 
     Attributes:
         contents: code systems with their language packs, by url and version as they are asked for.
-        filters: the compiled filters of includes, by identity; each with what they were made of, so that it stays.
+        filters: the compiled filters of includes, by identity; each with what they were built from, so that it stays.
         wholes: the value set of all codes of a code system, by the identity of that; each with its code system.
         sound: value sets whose imports and filters are known to be in order without version rules, by identity; each
             with the length of the longest chain of imports below it.
@@ -86,7 +86,7 @@ class Scope:
         """Heed what the value set asks for itself: expansion parameters, a language, supplements.
 
         Raises:
-            OperationError: a supplement is not at hand, or a parameter can't be read.
+            OperationError: a supplement is not available, or a parameter can't be read.
         """
         if value_set.has_no_requests and not self.options.supplements:
             return
@@ -99,7 +99,7 @@ class Scope:
         """Use these supplements.
 
         Raises:
-            OperationError: one of them is not at hand.
+            OperationError: one of them is not available.
         """
         if not canonicals:
             return
@@ -170,7 +170,7 @@ class Scope:
         return definition
 
     def versions_of(self, url: str) -> list[str]:
-        """The versions at hand, in the order in which a message lists them."""
+        """The available versions, in the order in which a message lists them."""
         known = (
             code_system_version
             for code_system_version in self.library.code_system_versions(url)
@@ -196,7 +196,7 @@ class Scope:
     def value_set(
         self, reference: str, within: ValueSetDefinition | None = None
     ) -> ValueSetDefinition | None:
-        """The value set that is named: contained in the one that names it, or at hand."""
+        """The value set that is named: contained in the one that names it, or available."""
         if within is not None and reference.startswith("#"):
             return within.contained.get(reference)
         url, version = self.pinned(reference)

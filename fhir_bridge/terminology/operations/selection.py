@@ -1,7 +1,7 @@
 """Which codes a value set selects: is one in it, and which are (R4 valueset.html#compositions).
 
-The answer to "is it in" has three values: None where it takes a code system that is not at hand. `$validate-code` says
-more about one coding (`membership.py`); everybody else asks here.
+The answer to "is it in" has three values: None where it takes a code system that is not available. `$validate-code`
+says more about one coding (`membership.py`); everybody else asks here.
 """
 
 from __future__ import annotations
@@ -134,7 +134,7 @@ class Selector:
             return None
 
     def in_content(self, part: Part, content: CodeSystemContent, code: str) -> bool | None:
-        """Whether an include or exclude has the code by its concepts and filters, the content being at hand."""
+        """Whether an include or exclude has the code by its concepts and filters, the content being available."""
         return _selects(part, content, self._filters(part, content), code)
 
     # --- all codes ---

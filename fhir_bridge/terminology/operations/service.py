@@ -153,7 +153,7 @@ class TerminologyService:
         return related(ready.scope, this, self._named(ready, "otherValueSet", "otherUrl"))
 
     def batch_validate(self, request: Request) -> dict[str, Any]:
-        """`ValueSet/$batch-validate-code`: every `validation` with the parameters that stand beside them; one that
+        """`ValueSet/$batch-validate-code`: every `validation` with the parameters that are beside them; one that
         names no value set is asked of its code system."""
         return self._batch(request, code_system=False)
 
@@ -230,7 +230,7 @@ class TerminologyService:
         """A value set of the request: given whole, or named.
 
         Raises:
-            OperationError: it is neither, or not at hand.
+            OperationError: it is neither, or not available.
         """
         resources = ready.parameters.resources(resource)
         if resources:

@@ -23,7 +23,7 @@ def subsumes(
     """How concept A relates to concept B.
 
     Raises:
-        OperationError: the code system is not at hand, lacks a code, or the request names none.
+        OperationError: the code system is not available, lacks a code, or the request names none.
     """
     parameters.require_at_most_one("codeA", "codingA")
     parameters.require_at_most_one("codeB", "codingB")

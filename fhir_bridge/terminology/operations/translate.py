@@ -50,7 +50,7 @@ class _TranslationRequest:
     """What is to be translated, and into what.
 
     Attributes:
-        reverse: whether the code stands on the map's target side.
+        reverse: whether the code is on the map's target side.
         outcome_is_source: whether the match's `concept` is then the one on the source side, as R4's `reverse` has it;
             for a target code (R5) that is the match's `source`.
         dependencies: values of other elements that rows may depend on, by uri.
@@ -70,13 +70,13 @@ class _TranslationRequest:
 def translate(
     scope: Scope, parameters: Parameters, concept_map: Mapping[str, Any] | None = None
 ) -> dict[str, Any]:
-    """The matches of a code in one map, or in all that are at hand.
+    """The matches of a code in one map, or in all that are available.
 
     Args:
         concept_map: the map of an operation on an instance.
 
     Raises:
-        OperationError: no code is named (400), or the named map is not at hand (404).
+        OperationError: no code is named (400), or the named map is not available (404).
     """
     questions = _translation_request(parameters)
     missing: dict[str, None] = {}
@@ -96,7 +96,7 @@ def translate(
         )
         messages = [f"No translation was found for {named}"]
         messages += [
-            f"the ConceptMap {question} that is to be asked too is not at hand" for question in missing
+            f"the ConceptMap {question} that is to be asked too is not available" for question in missing
         ]
         entries.append(("message", "valueString", "; ".join(messages)))
     entries += [("match", "part", parts) for _, parts in matches]
@@ -109,7 +109,7 @@ def _by_map(
     """The matches of one map and of those that it leaves to what it has no row for, each asked once.
 
     Args:
-        missing: gets the canonicals of maps that are not at hand.
+        missing: gets the canonicals of maps that are not available.
     """
     waiting, seen = [first], set()
     while waiting:
@@ -126,8 +126,8 @@ def _by_map(
 
 
 def _wanted(scope: Scope, request: _TranslationRequest) -> Callable[[list[dict[str, Any]]], bool]:
-    """Tests whether a match is of the value set in which the translation is sought, as far as that is at hand: a map
-    need not say between which value sets it stands."""
+    """Tests whether a match is of the value set in which the translation is sought, as far as that is available: a map
+    need not say between which value sets it is."""
     sought = None if request.target is None else scope.value_set(request.target)
     if sought is None:
         return lambda _: True
@@ -294,7 +294,7 @@ def _matches(
 
 
 def _applies(row: Mapping[str, Any], request: _TranslationRequest) -> bool:
-    """Whether nothing that the request tells speaks against the row; what it does not tell is left to the reader."""
+    """Whether nothing in the request contradicts the row; what it does not state is left to the reader."""
     for item in row.get("dependsOn", ()):
         known = request.dependencies.get(str(item.get("property", item.get("attribute", ""))))
         if known is not None and str(_value(item)) not in known:

@@ -312,7 +312,7 @@ def code_system_to_validate(scope: Scope, parameters: Parameters, coded: Coded) 
     """The code system that `CodeSystem/$validate-code` asks of.
 
     Raises:
-        OperationError: it is not at hand, is a supplement, or is not named at all.
+        OperationError: it is not available, is a supplement, or is not named at all.
     """
     coding = coded.first()
     url = parameters.text("url") or coding.get("system")

@@ -76,14 +76,14 @@ class Building:
                 raise
             raise StoreNotWritten(
                 f"{store}: the terminology store can't be written ({error}); nothing of this import is in it. "
-                "Make room there, or name another folder"
+                "Free space there, or name another folder"
             ) from error
 
     def write(self, kind: str, sources: Sequence[str], progress: Progress) -> None:
         """Write everything; nobody sees it yet.
 
         Raises:
-            ImportProblem: a code stands twice.
+            ImportProblem: a code occurs twice.
         """
         self._kind = kind
         content = self.folder / "content"

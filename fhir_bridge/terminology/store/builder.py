@@ -74,10 +74,10 @@ def write(staging: Staging, folder: Path, source: str, progress: Progress) -> di
         staging: all rows of the import.
         folder: the folder that is being built.
         source: the imported file, for messages.
-        progress: is told what is being done.
+        progress: is reported what is being done.
 
     Raises:
-        ImportProblem: a code stands twice.
+        ImportProblem: a code occurs twice.
     """
     progress.begin("sorting")
     staging.index(source)

@@ -52,7 +52,7 @@ class StoredMap(StoredPart):
 
     @property
     def resource(self) -> Mapping[str, Any]:
-        """FHIR JSON of the map; its groups stand without their elements."""
+        """FHIR JSON of the map; its groups are without their elements."""
         results: Mapping[str, Any] = self._described["resource"]
         return results
 
@@ -129,7 +129,7 @@ class StoredMap(StoredPart):
         transaction = self._pack.transaction
         try:
             key = map_key(self._place, system, code)
-        except UnicodeEncodeError:  # half a surrogate pair stands in no file
+        except UnicodeEncodeError:  # half a surrogate pair is in no file
             return []
         stored = transaction.get(key, None, transaction.databases[database])
         return [] if stored is None else list(orjson.loads(stored))

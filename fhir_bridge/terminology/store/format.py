@@ -1,4 +1,4 @@
-"""How concepts stand in the store's file: keys, records, and the version of the form.
+"""How concepts are in the store's file: keys, records, and the version of the form.
 
 All in one LMDB file an import. A key begins with the number of the code system within the import (2 bytes, big
 endian). Concepts have numbers (see `hierarchy`), 4 bytes big endian in keys so that they sort, in lists as the machine
@@ -57,7 +57,7 @@ __all__ = [
 ]
 
 FORMAT = 2
-"""Version of this form. Version 1 has neither `role` nor what stands after it up to `member`."""
+"""Version of this form. Version 1 has neither `role` nor what is after it up to `member`."""
 
 READABLE = (1, 2)
 """Forms that can be read; a file of another is refused, and its content must be imported again."""

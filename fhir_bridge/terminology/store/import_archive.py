@@ -122,7 +122,7 @@ class ImportArchive:
             return TextIndex(self.folder / TEXT)
         except TextIndexError as error:
             raise StoreError(
-                f"{error}; the text index was made by another version of tantivy; import the files again"
+                f"{error}; the text index was created by another version of tantivy; import the files again"
             ) from error
 
     def is_readable(self) -> bool:

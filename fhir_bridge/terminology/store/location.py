@@ -1,4 +1,4 @@
-"""Where the store of a site stands."""
+"""Where the store of a site is."""
 
 from __future__ import annotations
 

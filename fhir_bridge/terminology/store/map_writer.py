@@ -100,7 +100,7 @@ def _groups(staging: Staging, position: int) -> list[dict[str, Any]]:
 
 
 def _group(item: tuple[Any, ...], groups: list[dict[str, Any]]) -> int:
-    """The place of a row's group; a row without target stands in the first of its source."""
+    """The place of a row's group; a row without target is in the first of its source."""
     for location, group in enumerate(groups):
         if group.get("source") == item[0] and item[3] in (None, group.get("target")):
             return location

@@ -1,4 +1,4 @@
-"""How an import tells how far it is."""
+"""How an import indicates how far it is."""
 
 from __future__ import annotations
 

@@ -74,7 +74,7 @@ class SystemHeader:
 
 
 class ConceptRow(NamedTuple):
-    """A concept; `line` is where it stands in `file`, `rank` orders what text search finds (smaller first).
+    """A concept; `line` is where it is in `file`, `rank` orders what text search finds (smaller first).
 
     `descriptions` is JSON of `[id, place in LogicHeader.kinds, which designation or the term itself]` each.
     """
@@ -172,7 +172,7 @@ class Staging:
     """Rows of one import. `db` is open to importers for tables of their own, which begin with `x_`."""
 
     def __init__(self, folder: Path) -> None:
-        """Make the file in a folder that is being built."""
+        """Create the file in a folder that is being built."""
         self.path = folder / "staging.sqlite"
         self.db = sqlite3.connect(self.path, isolation_level=None)
         self.db.executescript(
@@ -260,7 +260,7 @@ class Staging:
         """Make concepts findable by their code.
 
         Raises:
-            ImportProblem: a code stands twice in one code system.
+            ImportProblem: a code occurs twice in one code system.
         """
         try:
             self.db.execute("CREATE UNIQUE INDEX concept_key ON concept (sys, key)")
@@ -272,7 +272,7 @@ class Staging:
             raise ImportProblem(
                 file,
                 second or None,
-                f'the code "{code}" of {url} stands twice{f" (first in line {first})" if first else ""}; '
+                f'the code "{code}" of {url} occurs twice{f" (first in line {first})" if first else ""}; '
                 "take one out",
             ) from None
 
@@ -284,7 +284,7 @@ class Staging:
         return str if self.systems[system].case_sensitive else str.casefold
 
     def insert(self, statement: str, rows: Iterable[tuple[Any, ...]]) -> None:
-        """Run a statement for each row, many at a time; rows may be made by reading this very file."""
+        """Run a statement for each row, many at a time; rows may be created by reading this very file."""
         waiting = iter(rows)
         while batch := list(islice(waiting, _BATCH)):
             self.db.execute("BEGIN")

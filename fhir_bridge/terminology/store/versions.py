@@ -15,7 +15,7 @@ _SNOMED = re.compile(r"https?://snomed\.info/x?sct/([0-9]+)/version/([0-9]{8})")
 def version_key(version: str | None) -> tuple[tuple[int, int, str], ...]:
     """A key that sorts versions, the newest last: numbers count as numbers (`2.9` is before `2.78`).
 
-    Of SNOMED CT's version URIs only the date counts; of a day with the month first, as RxNorm's releases are told
+    Of SNOMED CT's version URIs only the date counts; of a day with the month first, as RxNorm's releases are reported
     (`01052026`), the year counts first. No version sorts first.
     """
     if not version:

@@ -78,7 +78,7 @@ def _analytes(component: str, texts: Iterable[str]) -> tuple[tuple[str, ...], ..
 
 
 def _before_property(component: str, texts: Iterable[str]) -> Iterator[str]:
-    """The component and what stands before the bracket of the property in each name; of one with another between
+    """The component and what is before the bracket of the property in each name; of one with another between
     parentheses (`Cobalamin (Vitamin B12)`) each by itself too."""
     for name in (component, *texts):
         text = name.partition(" [")[0]

@@ -143,5 +143,5 @@ class WordIndex:
 
 
 def index_of(content: CodeSystemContent) -> Candidates:
-    """The content's own index, or one made of it now."""
+    """The content's own index, or one built from it now."""
     return content if isinstance(content, Candidates) else WordIndex(content)

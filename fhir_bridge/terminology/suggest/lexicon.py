@@ -22,7 +22,7 @@ _NOT_GUESSED = ("administrative", "filler")
 _COMPOUNDING = ("de", "nl")
 _SHORTEST_PART = 4
 _JOINTS = ("", "s", "n", "en", "es", "er", "e")
-"""What stands between the parts of a German or Dutch compound (`Schilddrüsensonographie`)."""
+"""What is between the parts of a German or Dutch compound (`Schilddrüsensonographie`)."""
 _ENDINGS = (
     *((ending, "Ser/Plas") for ending in ("emia", "emie", "amie")),
     *((ending, "Urine") for ending in ("uria", "urie")),
@@ -69,7 +69,7 @@ class Lexicon:
         return Lexicon((*self._tables, *tables))
 
     def read(self, name: str, language: str | None = None) -> list[Reading]:
-        """The phrases of a name, longest first from left to right; unknown words stand alone.
+        """The phrases of a name, longest first from left to right; unknown words occur alone.
 
         What the tables lack is tried as an abbreviation, as a compound, and as a slip of the pen.
 

@@ -1,4 +1,4 @@
-"""LOINC's axes as they stand in its long common names, for content that carries names alone."""
+"""LOINC's axes as they are in its long common names, for content that carries names alone."""
 
 from __future__ import annotations
 

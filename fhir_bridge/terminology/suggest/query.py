@@ -53,7 +53,7 @@ class Query:
     """One reading of a term.
 
     Attributes:
-        named: English words of what is asked, in their order, with those that the lexicon lacks as they stand.
+        named: English words of what is asked, in their order, with those that the lexicon lacks as they are.
         unknown: the words among them that the lexicon lacks.
         spoken: the same as written in the lexicon, for an index that keeps the plural.
         systems: LOINC system axes of the specimen.

@@ -19,7 +19,7 @@ _LIGHT = frozenset(
     " encounter closed multisection virus specimen system gland iv probe detection vein artery vessel system".split()
 )
 _EXCLUDING = frozenset({"without", "not", "no"})
-"""What follows these in a name tells what it is not: the usual case, which local names leave out."""
+"""What follows these in a name indicates what it is not: the usual case, which local names leave out."""
 
 _LIGHT_WEIGHT = 0.15
 _EXCLUDED_WEIGHT = 0.25

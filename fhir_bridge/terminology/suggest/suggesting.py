@@ -18,7 +18,7 @@ from fhir_bridge.terminology.suggest.scoring import score
 __all__ = ["ENOUGH", "Suggester", "Suggestion", "Suggestions"]
 
 CANDIDATES = 250
-"""Concepts that the index gives for each reading of a name, to be judged by their axes."""
+"""Concepts that the index gives for each reading of a name, to be checked by their axes."""
 
 _KEPT = 50_000
 """Concepts whose names are kept in words."""
@@ -124,7 +124,7 @@ class Suggester:
 
     @staticmethod
     def _near(index: Candidates, query: Query) -> Iterator[str]:
-        """Codes to be judged: those that a word of the name says itself (DICOM's `CT`), and what the index has."""
+        """Codes to be checked: those that a word of the name says itself (DICOM's `CT`), and what the index has."""
         yield from (word.upper() for word in query.named if is_word(word))
         for text in search_texts(query):
             yield from (code for code, *_ in index.candidates(text, CANDIDATES))

@@ -74,7 +74,7 @@ _SHORTEST_SKELETON = 5
 @lru_cache(262144)
 def skeleton(word: str) -> str:
     """What the spellings of a scientific word share in the languages (`theophylline`, `Theophyllin`, `teofillina`);
-    empty for a word that is too short to be told by it."""
+    empty for a word that is too short to be recognized by it."""
     if not word.isalpha():
         return ""
     for pattern, sound in _SOUNDS:

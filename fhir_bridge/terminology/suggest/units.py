@@ -120,7 +120,7 @@ def _kinds() -> dict[tuple[str, ...], tuple[str, ...]]:
 
 def _kind(code: str) -> tuple[str, ...] | None:
     """Dimension and, since UCUM counts moles as numbers, whether it speaks of amounts of substance; a ratio of two
-    quantities of one kind is told by that kind."""
+    quantities of one kind is reported by that kind."""
     measured = ucum.canonical(Decimal(1), code)
     if measured is None:
         return None

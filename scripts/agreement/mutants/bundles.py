@@ -43,7 +43,7 @@ def duplicate_entry(draft: Draft) -> str | None:
     if entry is None:
         return None
     draft.resource["entry"].append(entry)
-    return "an entry stands twice"
+    return "an entry occurs twice"
 
 
 @mutator("bundle/entry-part")

@@ -196,4 +196,4 @@ def _contexts() -> dict[str, list[str]]:
 
 
 CONTEXTS = _contexts()
-"""Known extensions with a value by the path of an element where they may stand."""
+"""Known extensions with a value by the path of an element where they may be."""

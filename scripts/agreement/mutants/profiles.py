@@ -34,7 +34,7 @@ def _profiles(resource: dict[str, Any]) -> list[Profile]:
 
 
 def _ruled(draft: Draft) -> Iterator[Ruled]:
-    """Each element of the declared profiles with each object that could hold it; slices are told apart by nothing."""
+    """Each element of the declared profiles with each object that could hold it; nothing distinguishes slices."""
     for profile in _profiles(draft.resource):
         yield from _below(profile, profile.root.id, draft.resource)
 

@@ -71,11 +71,11 @@ class Mutant:
     Attributes:
         kind: the mutation kind.
         done: what was changed, and where.
-        source: the resource it was made of.
+        source: the resource it was built from.
         text: its JSON.
     """
 
-    mutator: str
+    kind: str
     done: str
     source: Source
     text: bytes

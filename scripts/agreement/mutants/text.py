@@ -17,7 +17,7 @@ def duplicate_key(draft: Draft) -> str | None:
         return None
     pick.owner.value["x-second"] = draft.random.choice([pick.value, "another"])
     draft.text = dumps(draft.resource).replace(b'"x-second"', json.dumps(pick.name).encode())
-    return f"{pick.path} stands twice"
+    return f"{pick.path} occurs twice"
 
 
 @mutator("json/malformed")

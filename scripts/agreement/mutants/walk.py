@@ -1,4 +1,4 @@
-"""Walking a resource by its type's definition: what stands where, and of which type."""
+"""Walking a resource by its type's definition: what is where, and of which type."""
 
 from __future__ import annotations
 
@@ -59,13 +59,13 @@ class Spot:
 
     @property
     def value(self) -> Any:
-        """The value that stands here."""
+        """The value that is here."""
         result = self.owner.value[self.name]
         return result if self.index is None else result[self.index]
 
     @property
     def path(self) -> str:
-        """Where it stands, as JSON names."""
+        """Where it is, as JSON names."""
         step = self.name if self.index is None else f"{self.name}[{self.index}]"
         return f"{self.owner.path}.{step}"
 

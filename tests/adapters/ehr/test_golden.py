@@ -1,4 +1,4 @@
-"""Every example beside a mapping gives the FHIR that stands beside it, and that FHIR is valid."""
+"""Every example beside a mapping gives the FHIR that is beside it, and that FHIR is valid."""
 
 from __future__ import annotations
 

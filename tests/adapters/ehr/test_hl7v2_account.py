@@ -114,7 +114,7 @@ def test_the_reads_of_a_site_s_own_mapping_are_computed(tmp_path: Path) -> None:
     assert isinstance(converter.compiled, CompiledMapping)
     text = "\r".join([ADT, "PID|1||77^^^HOSP||Keller^Ada||1960|F|||||||||||||||||||||2020"])
     assert left(converter(text)) == ["field PID-3", "field PID-29"], (
-        "an id is made of PID-3, and says nothing"
+        "an id is built from PID-3, and says nothing"
     )
     assert left(converter(text.replace("|1960|F|", "||X|"))) == ["field PID-3", "field PID-8"]
 
@@ -164,7 +164,7 @@ def leaves(text: str) -> Iterator[tuple[str, Callable[[str], str], str]]:
 
 
 def others(text: str) -> list[str]:
-    """Values that may stand in place of a leaf's."""
+    """Values that may be in place of a leaf's."""
     if re.fullmatch(r"\d{8,}.*", text):
         return [f"19{text[2:]}", text[:6] + ("11" if text[6:8] != "11" else "12") + text[8:]]
     return [

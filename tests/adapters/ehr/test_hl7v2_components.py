@@ -101,7 +101,7 @@ def message_with(kind: str, location: str, content: str) -> str:
 
 
 def written(leaves: dict[Leaf, str]) -> str:
-    """The value of a field as it stands in a message."""
+    """The value of a field as it is in a message."""
     parts = []
     for component in range(1, max((c for c, _ in leaves), default=1) + 1):
         subs = [leaves.get((component, sub), "") for sub in range(1, 5)]
@@ -110,7 +110,7 @@ def written(leaves: dict[Leaf, str]) -> str:
 
 
 def shown(converted: Converted) -> str:
-    """The output without ids, which tell nothing of what they are made from."""
+    """The output without ids, which tell nothing of what they are built from."""
 
     def plain(part: Any) -> Any:
         if isinstance(part, dict):

@@ -1,4 +1,4 @@
-"""What of a message arrives in FHIR, and that the rest is told."""
+"""What of a message arrives in FHIR, and that the rest is reported."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ PDF = base64.b64encode(b"%PDF-1.7 report").decode()
 
 
 def valid(converted: Converted) -> Converted:
-    """The same, every resource judged."""
+    """The same, every resource checked."""
     for resource in converted.resources:
         wrong = [i for i in get_validator().validate(resource) if i.severity in ("error", "fatal")]
         assert not wrong, (resource, wrong)

@@ -332,7 +332,7 @@ def test_every_real_message_is_converted_or_named_and_all_output_is_valid(shared
     assert len(outcomes) >= len(paths)
     # Not converted: eight messages whose PID is empty, and one whose segments are divided by spaces.
     assert outcomes.count("rejected") == 9
-    # What no rule represents makes a message partial: it is named, never passed over.
+    # What no rule represents creates a message partial: it is named, never passed over.
     named = {issue.source for issue in converted.issues if issue.severity in ("warning", "error")}
     partial = [locator for locator, outcome in converted.outcomes if outcome == "partial"]
     assert all(any(source.startswith(locator) for source in named) for locator in partial)

@@ -128,7 +128,7 @@ def test_a_segment_is_a_scope_of_its_own() -> None:
     assert results == list(record.scope("AL1")), "the same objects each time"
     assert "ZPD" in MODEL.scopes
     assert "FOO" not in MODEL.scopes
-    assert "OBX" not in MODEL.scopes, "an OBX stands in an observation group"
+    assert "OBX" not in MODEL.scopes, "an OBX is in an observation group"
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Whatever stands in a file, it is read or named; nothing is lost and nothing raises."""
+"""Whatever is in a file, it is read or named; nothing is lost and nothing raises."""
 
 from __future__ import annotations
 

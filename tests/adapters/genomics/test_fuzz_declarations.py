@@ -155,7 +155,7 @@ LOST_OR_UNNAMED = {f"FB-VCF-0{number}" for number in (40, 41, 47, 48, 51)}
 
 
 def account(record: VcfRecord, calls: set[tuple[str, int]]) -> None:
-    """Every called ALT is an allele, or an issue of its line says what became of it; and none is made up."""
+    """Every called ALT is an allele, or an issue of its line says the outcome of it; and none is made up."""
     made = [(allele.call.name, allele.number) for allele in record.scope("Allele")]
     assert len(made) == len(set(made))
     assert set(made) <= calls

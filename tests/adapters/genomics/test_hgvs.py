@@ -27,7 +27,7 @@ from fhir_bridge.adapters.genomics.hgvs import genomic_hgvs, trim
         # A second T before G: it copies the T before it
         (10, "ATG", "ATTG", "g.11dup"),
         (10, "A", "AT", None),
-        # Whether TT copies what stands before can't be seen from one base
+        # Whether TT copies what is before can't be seen from one base
         (10, "TG", "TTTG", None),
         (10, "CTTG", "CTTTTG", "g.11_12dup"),
         (10, "N", "A", None),

@@ -22,7 +22,7 @@ PROFILES = "http://hl7.org/fhir/uv/genomics-reporting/StructureDefinition/"
 
 
 class NoTerminology:
-    """This mapping asks no terminology: its codes stand in the mapping or come from the source."""
+    """This mapping asks no terminology: its codes are in the mapping or come from the source."""
 
     def lookup(self, system: str, code: str) -> None:
         raise AssertionError(system)

@@ -127,7 +127,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 
 
 def splits(count: int) -> st.SearchStrategy[list[list[int]]]:
-    """Batches of file numbers in which each stands at least once, and some are sent again."""
+    """Batches of file numbers in which each is at least once, and some are sent again."""
     return st.tuples(
         st.permutations(range(count)),
         st.lists(st.integers(0, count - 1), max_size=4),

@@ -1,4 +1,4 @@
-"""Whose study it is: instances of two patients are never merged, and form alone makes no second patient."""
+"""Whose study it is: instances of two patients are never merged, and form alone creates no second patient."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.adapters.imaging.raw_files import everything, tag, write
 
 
 def outcome(make: Any, *stated: dict[str, Any]) -> str:
-    """What becomes of one study whose instances state these attributes, in all orders."""
+    """What happens to one study whose instances state these attributes, in all orders."""
     with pydicom.config.disable_value_validation():
         paths = [
             make(

@@ -37,7 +37,7 @@ STATEMENTS = ("metadata", "term-caps")
 
 
 def service() -> TerminologyService:
-    """A service over what is at hand without any folder: the definition tables and the grammars."""
+    """A service over what is available without any folder: the definition tables and the grammars."""
     return TerminologyService(Library(base_layers()))
 
 

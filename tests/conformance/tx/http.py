@@ -1,7 +1,7 @@
 """Answers to the cases over HTTP: `python -m tests.conformance.tx.http FOLDER [SUITE…] [--written] [--show]`.
 
 As HL7's own tester does, set-up resources come with each request as `tx-resource`; with `--written` they are written
-over REST before a suite and deleted after it, so that the cases also judge what is stored; those that are no valid R4
+over REST before a suite and deleted after it, so that the cases also check what is stored; those that are no valid R4
 (filters and properties of R5) are refused by the server with 422 and sent along. The server is the real
 program with a PostgreSQL of its own.
 """

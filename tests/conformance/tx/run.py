@@ -1,4 +1,4 @@
-"""Run the suite and say what became of each case: `python -m tests.conformance.tx.run FOLDER [SUITE…] [--show]`."""
+"""Run the suite and say the outcome of each case: `python -m tests.conformance.tx.run FOLDER [SUITE…] [--show]`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.conformance.tx.suite import FHIR_VERSION, LICENSED, Case, cases, exte
 
 @dataclass(frozen=True)
 class Result:
-    """What became of a case; `difference` None is a pass."""
+    """The outcome of a case; `difference` None is a pass."""
 
     case: Case
     difference: str | None

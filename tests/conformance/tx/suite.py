@@ -92,7 +92,7 @@ def read(path: Path) -> Any:
 
 
 def cases(root: Path) -> Iterator[Case]:
-    """All cases in the order of the suite; one that stands twice is taken once."""
+    """All cases in the order of the suite; one that occurs twice is taken once."""
     seen = set()
     for suite in read(root / "test-cases.json")["suites"]:
         setup = tuple(root / name for name in suite.get("setup", ()))

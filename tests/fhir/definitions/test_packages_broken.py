@@ -1,4 +1,4 @@
-"""What is wrong with a site's package is said, where it stands, and loses nothing of the rest."""
+"""What is wrong with a site's package is said, where it is, and loses nothing of the rest."""
 
 from __future__ import annotations
 

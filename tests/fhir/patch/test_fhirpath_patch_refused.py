@@ -70,7 +70,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ),
     (
         operation("add", "Patient", "contact", value={"part": [{"name": "gender", **MALE}] * 2}),
-        "stands twice in the value",
+        "occurs twice in the value",
     ),
     (
         operation("add", "Patient", "contained", value={"resource": {"resourceType": "X"}}),
@@ -130,7 +130,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"name": "operation", "part": [{"name": "index", "valueInteger": "1"}]}, "index needs valueInteger"),
     ({"name": "operation", "part": [{"name": "index", "valueInteger": True}]}, "index needs valueInteger"),
     ({"name": "operation", "part": [{"name": "zzz", "valueInteger": 1}]}, "no operation has a part 'zzz'"),
-    ({"name": "operation", "part": [{"name": "path", "valueString": "x"}] * 2}, "the part path stands twice"),
+    ({"name": "operation", "part": [{"name": "path", "valueString": "x"}] * 2}, "the part path occurs twice"),
     ({"name": "operation", "part": ["x"]}, "a part without a name"),
     ({"name": "operation"}, "an operation has parts"),
     ({"name": "zzz", "part": []}, "a parameter named operation is expected, found 'zzz'"),

@@ -46,7 +46,7 @@ def defined(tmp_path: Path, known: Known) -> Callable[..., None]:
 
 @pytest.fixture
 def judge(known: Known) -> Judge:
-    """(code, expression) of the errors of a resource held against a profile by its short name."""
+    """(code, expression) of the errors of a resource checked against a profile by its short name."""
 
     def judged(resource: dict[str, Any], *names: str) -> list[tuple[str, str]]:
         issues = known.validator.validate(resource, [BASE + name for name in names])

@@ -1,4 +1,4 @@
-"""Definitions with junk at any place, judged as resources: findings, never an exception."""
+"""Definitions with junk at any place, checked as resources: findings, never an exception."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Extensions: where they may stand, what they hold, how often, and those that nobody defines."""
+"""Extensions: where they may be, what they hold, how often, and those that nobody defines."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The narrative: what XHTML may stand in a div (R4 narrative.html)."""
+"""The narrative: what XHTML may be in a div (R4 narrative.html)."""
 
 from __future__ import annotations
 
@@ -53,14 +53,14 @@ def test_formatting_is_allowed(content: str) -> None:
         ('<a href="urn:uuid:1">y</a>', "not a safe link"),
         ('<a href="">y</a>', "is empty"),
         ('<img src="data:image/png"/>', "no data URL"),
-        ("<p><ul><li>x</li></ul></p>", "may not stand in a paragraph"),
-        ("<b><div>x</div></b>", "may not stand in <b>"),
-        ("<ul>x</ul>", "text may not stand in <ul>"),
-        ("<ul><p>x</p></ul>", "may not stand in <ul>"),
-        ("<li>x</li>", "<li> stands in <div>"),
-        ("<table><td>x</td></table>", "<td> stands in <table>"),
-        ("<br>x</br>", "text may not stand in <br>"),
-        ('<a href="#x"><b><a href="#y">z</a></b></a>', "a link may not stand in a link"),
+        ("<p><ul><li>x</li></ul></p>", "may not be in a paragraph"),
+        ("<b><div>x</div></b>", "may not be in <b>"),
+        ("<ul>x</ul>", "text may not be in <ul>"),
+        ("<ul><p>x</p></ul>", "may not be in <ul>"),
+        ("<li>x</li>", "<li> is in <div>"),
+        ("<table><td>x</td></table>", "<td> is in <table>"),
+        ("<br>x</br>", "text may not be in <br>"),
+        ('<a href="#x"><b><a href="#y">z</a></b></a>', "a link may not be in a link"),
         (" \n ", "no text"),
         ("<p/>", "no text"),
         ("<b>x", "not well-formed"),

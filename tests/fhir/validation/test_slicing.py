@@ -289,7 +289,7 @@ def test_entries_are_told_by_the_type_of_their_resource(defined: Defined, judge:
 
 
 def results_of(kind: str) -> dict[str, Any]:
-    """A report whose results are told apart by what they lead to."""
+    """A report whose results are distinguished by what they lead to."""
     targets = {"code": "Reference", "targetProfile": [BASE + "Heart"]}
     return profile(
         "Report",

@@ -187,7 +187,7 @@ def test_a_concept_map_maps_codes_of_its_systems(validator: Validator) -> None:
 def test_a_value_set_lists_codes_of_its_systems(
     validator: Validator, version: str | None, status: str, severity: str | None
 ) -> None:
-    """Which codes a system has, its version decides; of a version that is not at hand nothing is said."""
+    """Which codes a system has, its version decides; of a version that is not available nothing is said."""
     include: dict[str, Any] = {
         "system": "http://hl7.org/fhir/administrative-gender",
         "concept": [{"code": "female"}, {"code": "woman"}],

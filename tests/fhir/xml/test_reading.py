@@ -175,14 +175,14 @@ WRONG = [
     (f"<Patient {NS}><text>{STATUS}<div>x</div></text></Patient>", "expected http://www.w3.org/1999/xhtml"),
     (
         f'<Patient {NS}><birthDate value="1970"/><active value="true"/></Patient>',
-        "<active> stands behind <birthDate>",
+        "<active> is behind <birthDate>",
     ),
-    (f'<Patient {NS}><active value="true"/><active value="true"/></Patient>', "<active> stands again"),
+    (f'<Patient {NS}><active value="true"/><active value="true"/></Patient>', "<active> occurs again"),
     (f'<Patient {NS}><deceasedBoolean value="true"/><deceasedDateTime value="2020"/></Patient>', "deceased"),
     (f"<Patient {NS}>text</Patient>", "the text 'text'"),
     (
         f"<Patient {NS}><active>true</active></Patient>",
-        "the text 'true'; a value stands in the attribute value",
+        "the text 'true'; a value is in the attribute value",
     ),
     (f"<Patient {NS}><active/></Patient>", "<active> has neither a value nor an extension"),
     (f'<Patient {NS}><name><given value="a"/><given/></name></Patient>', "<given> has neither a value"),

@@ -148,7 +148,7 @@ def test_what_can_not_be_understood_decides_nothing(files: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (["suggest", "{}/lab.csv", "--target", "http://nowhere.example.org"], "is not at hand: import it"),
+        (["suggest", "{}/lab.csv", "--target", "http://nowhere.example.org"], "is not available: import it"),
         (["suggest", "{}/lab.csv", "--target", "{}/lab.csv"], "not JSON"),
         (["suggest", "{}/lab.csv", "--target", "{}/loinc.json", "--column", "name"], "FIELD=COLUMN"),
         (["suggest", "{}/lab.csv", "--target", "{}/loinc.json", "--encoding", "klingon"], "no encoding"),

@@ -316,7 +316,7 @@ _LEVELS = {"prefer": {PREFERRED}, "acceptable": {ACCEPTABLE}, "": {PREFERRED, AC
 
 @st.composite
 def description_conditions(draw: st.DrawFn) -> tuple[str, Callable[[Described], bool], bool]:
-    """Text, judge, and whether it says which are active."""
+    """Text, check, and whether it says which are active."""
     kind = draw(st.sampled_from(("term", "wild", "language", "type", "dialect", "active", "common")))
     sign = draw(st.sampled_from(("=", "!=")))
     equal = sign == "="

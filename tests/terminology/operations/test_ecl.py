@@ -377,7 +377,7 @@ def test_the_long_syntax_says_what_the_brief_says(system: StoredSystem, brief: s
         ("404684003 : { 363698007 = * ", 28, "expected }"),
         ("404684003 : 363698007 > 5", 24, "a number as #10"),
         ("404684003 /* open", 10, r"\*/ after this comment"),
-        ("404684003 AND 404684003 OR 404684003", 24, "brackets, where OR stands beside AND"),
+        ("404684003 AND 404684003 OR 404684003", 24, "brackets, where OR is beside AND"),
         ("404684003 AND 404684003 : 363698007 = *", 24, "brackets around"),
         ("404684003 : 363698007 = * MINUS 404684003", 26, "brackets around the expression with a refinement"),
         ("404684003 . 363698007 OR 404684003", 22, "brackets around the expression with dots"),

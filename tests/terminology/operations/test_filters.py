@@ -104,7 +104,7 @@ def test_an_expression_selects(expression: str, codes: set[str]) -> None:
         ("<< cat AND", "found the end"),
         ("(<< cat", "expected \\)"),
         ("<< cat OR lion AND cow", "brackets"),
-        ("<< cat {{ dialect = en-us }}", "dialects of descriptions can't be judged here"),
+        ("<< cat {{ dialect = en-us }}", "dialects of descriptions can't be checked here"),
         ("<< cat {{ C moduleId = cow }}", "no property moduleId"),
         ("* : eats > cow", "number"),
         ("(" * 60 + "cat" + ")" * 60, "nested deeper"),

@@ -101,7 +101,7 @@ def test_in_reverse_the_outcome_is_on_the_source_side() -> None:
 
 
 def test_only_targets_of_the_value_set_that_is_sought_are_told() -> None:
-    """A map that does not say between which value sets it stands."""
+    """A map that does not say between which value sets it is."""
     feed = code_system(FEED, concept("hay"), concept("meat"))
     dry = value_set("dry", {"system": FEED, "concept": [{"code": "hay"}]})
     world = World(concept_map(MAP, element("cow", "hay", "meat")), feed, dry)

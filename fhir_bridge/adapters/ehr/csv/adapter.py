@@ -71,7 +71,7 @@ class CsvAdapter:
     def assign(self, paths: Sequence[Path]) -> dict[str, list[Path]]:
         """Mapping name -> its tables.
 
-        Tables that no mapping takes stand under `ehr/csv-unknown`: read with that mapping's options, each gives
+        Tables that no mapping takes are under `ehr/csv-unknown`: read with that mapping's options, each gives
         one record, skipped (nothing speaks of it) or rejected (ambiguous, or columns are missing).
         """
         known = candidates()

@@ -113,7 +113,7 @@ class Dialect:
         return self.encoding
 
     def delimiter_for(self, header: str) -> str:
-        """The delimiter: the one set, else the likeliest that stands outside quotes in the header."""
+        """The delimiter: the one set, else the likeliest that is outside quotes in the header."""
         if self.delimiter is not None:
             return self.delimiter
         outside = "".join(header.split(self.quote)[::2]) if self.quote else header

@@ -223,7 +223,7 @@ def _count_rows(path: Path, dialect: Dialect) -> int:
 
 
 def _together(rows_: Iterator[Row], columns: tuple[str, ...]) -> Iterator[Row]:
-    """The rows, those of one measurement knowing each other; a row that is refused stands alone."""
+    """The rows, those of one measurement knowing each other; a row that is refused occurs alone."""
     kept: list[Row] = []
     before: tuple[str | None, ...] | None = None
     for row in rows_:

@@ -84,7 +84,7 @@ class Components:
         return len(self._parts[number - 1]) if number <= len(self._parts) else 0
 
     def designator(self, *leaves: Leaf) -> str | tuple[str, ...] | None:
-        """The names of one authority that stand at three places: namespace, universal id, its type.
+        """The names of one authority that are at three places: namespace, universal id, its type.
 
         A universal id that is neither OID nor URI is not taken beside a namespace: the namespace makes the system.
         """
@@ -191,7 +191,7 @@ def _text(c: Components) -> str | None:
 
 @reader("time")
 def _time(c: Components) -> str | None:
-    """TS: the time; its degree of precision (TS.2, withdrawn) is told by the digits."""
+    """TS: the time; its degree of precision (TS.2, withdrawn) is identified by the digits."""
     text = c.text(1)
     c.pass_over(2)
     return text

@@ -59,7 +59,7 @@ def unescape(text: str, delimiters: Delimiters) -> str:
 
     `\F\ \S\ \T\ \R\ \E\ \P\` give the delimiters, `\Xdd…\` the bytes in the message's character set, `\.br\`,
     `\.sp\` and `\.ce\` a line end; `\H\`, `\N\` and the other formatting commands give nothing. What is no
-    escape sequence (and local `\Z…\`) is left as it stands, so that nothing of the text is lost.
+    escape sequence (and local `\Z…\`) is left as it is, so that nothing of the text is lost.
     """
     mark = delimiters.escape
     if mark not in text:
@@ -120,7 +120,7 @@ def _formatting(command: str, argument: str) -> str | None:
 
 
 def escape(text: str, delimiters: Delimiters = STANDARD) -> str:
-    r"""The text as it may stand in a field: delimiters escaped, a line end as `\.br\`."""
+    r"""The text as it may be in a field: delimiters escaped, a line end as `\.br\`."""
     mark = delimiters.escape
     table = {
         mark: "E",

@@ -39,7 +39,7 @@ _SUBTYPES: Final = {
 _TOKEN: Final = re.compile(r"[a-z0-9][a-z0-9!#$&^_.+-]*\Z")
 _URL: Final = re.compile(r"(?i)(https?|ftps?|mllp|urn|file):\S+\Z")
 _KEPT: Final = -1
-"""Where a segment keeps what was made of it, beside its fields."""
+"""Where a segment keeps what was built from it, beside its fields."""
 
 
 def content_type(kind: str | None, subtype: str | None) -> str | None:

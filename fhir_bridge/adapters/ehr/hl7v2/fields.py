@@ -122,7 +122,7 @@ class Field(str):
 
     @property
     def assigner(self) -> str | None:
-        """The name of who assigned it: CX.4 where a universal id stands beside it, else the facility (CX.6)."""
+        """The name of who assigned it: CX.4 where a universal id is beside it, else the facility (CX.6)."""
         parts = identifier_parts(self.raw, self.delimiters)
         return parts.assigner if parts else None
 

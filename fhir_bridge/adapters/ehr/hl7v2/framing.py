@@ -97,7 +97,7 @@ def _piece(raw: bytes, offset: int) -> Iterator[Framed]:
         return
     name = body[:3]
     if name == b"MSH" and body[3:4] and not body[3:4].isalnum():
-        # A frame's end closes the message; what stands between frames belongs to none.
+        # A frame's end closes the message; what is between frames belongs to none.
         message, _, rest = body.partition(b"\x1c")
         yield Framed("message", message, offset)
         if rest.strip(_BLANK):

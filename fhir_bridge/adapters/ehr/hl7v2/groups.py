@@ -148,7 +148,7 @@ class Group:
 
     @property
     def otherwise(self) -> str | None:
-        """`subject.otherwise`: what tells the patient apart within the source where there is no identifier.
+        """`subject.otherwise`: what distinguishes the patient within the source where there is no identifier.
 
         The account number (PID-18) or PID-19; else the message, if it names the person at all.
         """

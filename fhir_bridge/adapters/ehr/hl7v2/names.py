@@ -108,7 +108,7 @@ def _human_name(c: Components, shift: int) -> HumanName | None:
 
 
 def _valid(c: Components, result: V, start: int, end: int, within: int = 0) -> V:
-    """The value with when it is valid, its dates as written until a function makes a Period of them."""
+    """The value with when it is valid, its dates as written until a function creates a Period of them."""
     if stated := c.validity(start=start, end=end, within=within):
         result["period"] = stated
     return result

@@ -1,4 +1,4 @@
-"""Who and where a message names without telling more (XCN, XON, PL, EI): references by identifier and name."""
+"""Who and where a message names without reporting more (XCN, XON, PL, EI): references by identifier and name."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _CACHE: Final = 20_000
 
 Authority = str | tuple[str, ...] | None
 Read = Callable[[Context | None, Components], Any]
-"""What makes a party of a value's components; without a context, to see what it takes of them."""
+"""What creates a party of a value's components; without a context, to see what it takes of them."""
 
 R = TypeVar("R", bound=Read)
 

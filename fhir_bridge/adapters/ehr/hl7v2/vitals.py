@@ -54,7 +54,7 @@ _PROFILED: Final[dict[str, dict[str, str]]] = {
 """Codes that a profile asks for beside a narrower one."""
 
 _KEPT: Final = -2
-"""Where a segment keeps what was made of it, beside its fields."""
+"""Where a segment keeps what was built from it, beside its fields."""
 
 _PAIR: Final = re.compile(
     r"\s*(\d{1,3}(?:\.\d+)?)\s*/\s*(\d{1,3}(?:\.\d+)?)\s*(?:mm\s*\[?Hg\]?)?\s*", re.IGNORECASE
@@ -62,12 +62,12 @@ _PAIR: Final = re.compile(
 
 
 _MEASUREMENT: Final = (("OBX-5", "measurement"), ("OBX-6", "unit"))
-"""What the quantity of a vital sign, and the note beside it, are made of."""
+"""What the quantity of a vital sign, and the note beside it, are built from."""
 
 
 @reader("measurement")
 def _number(c: Components) -> str | None:
-    """A number or text; all of what stands in a note where it is no quantity."""
+    """A number or text; all of what is in a note where it is no quantity."""
     c.taken.update(c.populated())
     return c.raw
 
@@ -131,14 +131,12 @@ def _fitting(ctx: Context, code: str, measured: Quantity | None, sent: str | Non
         result.update({"unit": units[0], "system": _UCUM, "code": units[0]})
         return _Fit(result, None)
     if unit is None:
-        ctx.flag(
-            "FB-HL7-015", f"the vital sign {code} has no unit that UCUM knows; its text stands in a note"
-        )
+        ctx.flag("FB-HL7-015", f"the vital sign {code} has no unit that UCUM knows; its text is in a note")
         return _Fit(None, sent)
     try:
         value = ucum.convert(Decimal(measured["value"]), unit, units[0])
     except ValueError:
-        ctx.flag("FB-HL7-015", f"the unit {unit} is none of the vital sign {code}; its text stands in a note")
+        ctx.flag("FB-HL7-015", f"the unit {unit} is none of the vital sign {code}; its text is in a note")
         return _Fit(None, sent)
     figures = max(len(Decimal(measured["value"]).as_tuple().digits) + 1, 3)
     rounded = Decimal(format(Decimal(format(value, f".{figures}g")), "f"))

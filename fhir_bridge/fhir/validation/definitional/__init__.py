@@ -1,6 +1,6 @@
-"""Definitions that are judged as resources: what R4 asks of them beyond structure, formats and invariants.
+"""Definitions that are checked as resources: what R4 asks of them beyond structure, formats and invariants.
 
-A rule that needs another definition (the base of a profile, the value set of a map) holds where that is at hand.
+A rule that needs another definition (the base of a profile, the value set of a map) holds where that is available.
 """
 
 from collections.abc import Mapping

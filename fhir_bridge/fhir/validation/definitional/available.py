@@ -1,4 +1,4 @@
-"""Definitions by canonical, in the version that is named: what is not at hand in it is not judged by another."""
+"""Definitions by canonical, in the version named; what is not available in it is not checked against another."""
 
 from __future__ import annotations
 

@@ -41,7 +41,7 @@ def _concepts(value: dict[str, Any], path: Path) -> list[tuple[dict[str, Any], P
 
 
 def _check_value_set(url: str, canonical: str, path: Path, run: Run) -> None:
-    """R4 CodeSystem.valueSet: all codes of this system and no others, as far as value set and system are at hand."""
+    """R4 CodeSystem.valueSet: all codes of this system and no others, as far as value set and system are available."""
     listed = available_value_set(canonical, run.definitions)
     if listed is None or not url:
         return

@@ -17,10 +17,10 @@ def check_listed(
 ) -> None:
     """The code is one of its system, and a member of the value set where one is named.
 
-    Systems and value sets that are not at hand are left unjudged.
+    Systems and value sets that are not available are left unchecked.
 
     Args:
-        severity: of a code that the system, in the version at hand, does not have.
+        severity: of a code that the system, in the version available, does not have.
     """
     if not isinstance(system, str) or not isinstance(code, str):
         return

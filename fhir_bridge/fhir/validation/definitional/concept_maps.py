@@ -14,7 +14,7 @@ __all__ = ["check_concept_map"]
 def check_concept_map(value: Any, path: Path, run: Run) -> None:
     """Codes are of `group.source` and of the source value set, targets of `group.target` and of the target value set.
 
-    Systems and value sets that are not at hand are left unjudged.
+    Systems and value sets that are not available are left unchecked.
     """
     source = value.get("sourceCanonical") or value.get("sourceUri")
     target = value.get("targetCanonical") or value.get("targetUri")

@@ -25,7 +25,7 @@ Rows = Sequence[Mapping[str, Any]]
 def check_derivation(value: dict[str, Any], path: Path, run: Run) -> None:
     """Each element of a profile's differential is one of its base, and allows no more than that; so does its snapshot.
 
-    A profile of a base that is not at hand is left unjudged; an element of the wrong shape is found by its type.
+    A profile of a base that is not available is left unchecked; an element of the wrong shape is found by its type.
     """
     canonical = text(value, "baseDefinition")
     known = available_structure(canonical, run.definitions)
@@ -40,7 +40,7 @@ def check_derivation(value: dict[str, Any], path: Path, run: Run) -> None:
 
 
 def _from_differential(value: dict[str, Any], base: Rows, path: Path, run: Run) -> Rows:
-    """The rows that the differential makes of the base's, its elements held against those; none where it makes none."""
+    """The rows of the base with the differential applied and checked against them; none where there are none."""
     changes = value.get("differential", {}).get("element", [])
     if len(changes) > MAX_ELEMENTS:
         return ()
@@ -57,7 +57,7 @@ def _from_differential(value: dict[str, Any], base: Rows, path: Path, run: Run) 
         own = row if "N" not in change or row["i"] in of_base else {**row, "n": 0, "x": -1}
         for problem in wider(own, change, changes[index]):
             run.add("FB-FHIR-090", problem, here)
-        if "t" not in change:  # values are held against the element's own types where it has them
+        if "t" not in change:  # values are checked against the element's own types where it has them
             check_values(changes[index], type_codes(row), here, run)
 
     try:
@@ -71,7 +71,7 @@ def _from_differential(value: dict[str, Any], base: Rows, path: Path, run: Run) 
     unsliced = set(_slices_of_nothing(result))
     for index, row in enumerate(rows):
         if row["i"] in unsliced and row["i"] not in of_base:
-            message = "a slice, and nothing says how the slices are told apart"
+            message = "a slice, and nothing says how the slices are distinguished"
             run.add("FB-FHIR-090", message, (path, "element", index))
     return result
 

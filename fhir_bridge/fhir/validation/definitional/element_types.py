@@ -60,7 +60,7 @@ def types_of(element: dict[str, Any]) -> frozenset[str]:
 
 
 def check_types(element: dict[str, Any], path: Path, run: Run) -> None:
-    """Profiles are of the types that they stand at, target profiles are of resources.
+    """Profiles are of the types that they are at, target profiles are of resources.
 
     A type that is not R4's is left to the extensible binding of `type.code`, in a profile also to its base.
     """

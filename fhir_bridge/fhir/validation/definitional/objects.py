@@ -26,6 +26,6 @@ def elements(structure: dict[str, Any], view: str, path: Path) -> Iterator[tuple
 
 
 def text(owner: dict[str, Any], name: str) -> str:
-    """The string that stands there; empty where there is none."""
+    """The string that is there; empty where there is none."""
     entry = owner.get(name)
     return entry if isinstance(entry, str) else ""

@@ -18,7 +18,7 @@ from fhir_bridge.fhir.validation.run import Path, Run
 __all__ = ["check_elements", "check_values"]
 
 Problems = Iterator[tuple[str, str]]
-"""Of each thing that is wrong: what, and the property that it stands at (empty: the element)."""
+"""Of each thing that is wrong: what, and the property that it is at (empty: the element)."""
 
 _EXTENSION = "http://hl7.org/fhir/StructureDefinition/"
 
@@ -94,13 +94,13 @@ def _sliced(element: dict[str, Any]) -> Problems:
     base = definitions.find_type(path.partition(".")[0]) if "slicing" in element and "." in path else None
     result = base.element(path) if base is not None else None
     if result is not None and not result.is_list and not result.is_choice:
-        yield f"{path} is sliced, and may stand only once", "slicing"
+        yield f"{path} is sliced, and may be only once", "slicing"
 
 
 def _check_constraint(
     constraint: dict[str, Any], url: str, keys: dict[str, str], path: Path, run: Run
 ) -> None:
-    """An invariant of the definition's own is FHIRPath; where a key stands again, it is the same invariant.
+    """An invariant of the definition's own is FHIRPath; where a key occurs again, it is the same invariant.
 
     But ele-1, of which R4's own definitions have several wordings.
     """
@@ -143,7 +143,7 @@ def _prohibited(element: dict[str, Any], names: tuple[str, ...], where: str) -> 
 def _in_differential(element: dict[str, Any], profile: bool) -> Problems:
     path = text(element, "path")
     if "slicing" in element and path and "." not in path:
-        yield "the root is sliced, and stands only once", "slicing"
+        yield "the root is sliced, and is only once", "slicing"
     of_extension = path == "Extension" or path.endswith((".extension", ".modifierExtension"))
     if profile and "meaningWhenMissing" in element and not of_extension:
         yield (

@@ -49,7 +49,7 @@ class Scope:
 def check_structure_map(value: Any, path: Path, run: Run) -> None:
     """Contexts are variables in scope or types, elements are those of the context's type, where that is known.
 
-    A variable of a type that is not at hand, or of an abstract one, may have any elements.
+    A variable of a type that is not available, or of an abstract one, may have any elements.
     """
     types = {
         text(structure, "alias"): _element_owners(text(structure, "url"), run.definitions)

@@ -20,7 +20,7 @@ EXTENSION = "http://hl7.org/fhir/StructureDefinition/Extension"
 def check_structure_definition(value: Any, path: Path, run: Run) -> None:
     """It fits its base, its contexts are elements that there are, its elements are sound.
 
-    What builds on a definition that is not at hand is not held against it.
+    What builds on a definition that is not available is not checked against it.
     """
     _check_base(value, path, run)
     _check_contexts(value, path, run)
@@ -67,7 +67,7 @@ def _check_contexts(value: dict[str, Any], path: Path, run: Run) -> None:
 
 
 def _of_r4(context: dict[str, Any]) -> bool:
-    """Whether the context counts in R4; one whose marks have the wrong shape is not judged."""
+    """Whether the context counts in R4; one whose marks have the wrong shape is not checked."""
     try:
         return of_r4(context)
     except MALFORMED:

@@ -17,7 +17,7 @@ def check_value_set(value: Any, path: Path, run: Run) -> None:
 
     A retired value set may list codes that its system has no more. Where the version of the system is not told, a code
     that it lacks is a warning: what such a value set holds is known only when it is used (R4
-    ValueSet.compose.include.version); where another version is told than that at hand, nothing is said.
+    ValueSet.compose.include.version); where another version is reported than that available, nothing is said.
     """
     compose = value.get("compose")
     if not isinstance(compose, dict):

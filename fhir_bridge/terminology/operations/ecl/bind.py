@@ -1,4 +1,4 @@
-"""An expression bound to a code system: its parts become selections, and what the code system can't tell is refused."""
+"""An expression bound to a code system: its parts become selections, and what the code system lacks is refused."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ class Binder:
         """The selection.
 
         Raises:
-            EclError: the code system can't tell what is asked for.
+            EclError: the code system can't determine what is asked for.
         """
         work = self._work
         match constraint:
@@ -124,7 +124,7 @@ class Binder:
     def _group(self, group: AttributeGroup) -> GroupTest:
         if self._work.logic.lacking_groups is not None:
             raise EclError(
-                f"attribute groups can't be judged here, {self._work.logic.lacking_groups}", group.offset
+                f"attribute groups can't be checked here, {self._work.logic.lacking_groups}", group.offset
             )
         return GroupTest(self._work, self._refinement(group.refinement), group.low, group.high)
 

@@ -14,7 +14,7 @@ _SPARSE = 20
 """Where fewer than one in so many is in a set, seeking them is faster than going through all."""
 
 _FEW = 500
-"""So many are looked up one by one; of more, all that there are are looked through."""
+"""So many are looked up one by one; of more, all are looked through."""
 
 _DIGITS = bytes.maketrans(b"\0\1", b"01")
 

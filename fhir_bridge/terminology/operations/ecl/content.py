@@ -36,7 +36,7 @@ _ROW = (Member(True, "", "", ()),)
 
 
 def evaluation_set_of(content: CodeSystemContent) -> tuple[Numbering, Logic]:
-    """What a content is judged by. Supplements add nothing to what a release says of itself."""
+    """What a content is checked by. Supplements add nothing to what a release says of itself."""
     base = content.base if isinstance(content, SupplementedContent) else content
     if not isinstance(base, NumberedContent):
         numbering = ListedNumbering(content)
@@ -243,7 +243,7 @@ class PropertyLogic:
 
 
 class _NumberedValues(Generic[_Value]):
-    """Values that are told by their place, as they are met; safe to share between threads."""
+    """Values that are identified by their place, as they are met; safe to share between threads."""
 
     def __init__(self) -> None:
         self.values: list[_Value] = []

@@ -95,7 +95,7 @@ class Described(Filter):
         return passed
 
     def _by_index(self, term: Term) -> ConceptSet | None:
-        """At least the concepts with one of the terms; None where the index of active descriptions can't tell."""
+        """At least the concepts with one of the terms; None where the index of active descriptions can't decide."""
         if term.negated or not self._only_active:
             return None
         result = self.work.empty()

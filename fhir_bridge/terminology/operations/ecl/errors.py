@@ -6,7 +6,7 @@ __all__ = ["EclError"]
 
 
 class EclError(ValueError):
-    """Text that is not ECL, or asks what the code system can't tell; the message says where and what was expected.
+    """Text that is not ECL, or asks what the code system can't decide; the message says where and what was expected.
 
     Attributes:
         offset: characters before the place; None where it is the whole.

@@ -1,6 +1,6 @@
 """The parts of ECL's filters, `{{ … }}`.
 
-Keywords stand for SCTIDs (`type = syn`, `definitionStatus = primitive`, `dialect = en-us (prefer)`) and are told as
+Keywords stand for SCTIDs (`type = syn`, `definitionStatus = primitive`, `dialect = en-us (prefer)`) and are reported as
 those, so that a filter by keyword and one by SCTID are the same.
 """
 

@@ -65,7 +65,7 @@ class MembersOf(Constraint):
 
     Attributes:
         field: as in `^ [targetComponentId] …`; None for referencedComponentId.
-        offset: where it stands.
+        offset: where it is.
     """
 
     of: Constraint
@@ -95,7 +95,7 @@ class Supplemented(Constraint):
 
     Attributes:
         sets: the association reference sets; None for all historical ones.
-        offset: where the supplement stands.
+        offset: where the supplement is.
     """
 
     of: Constraint
@@ -130,7 +130,7 @@ class Attribute:
 
 @dataclass(frozen=True, slots=True)
 class AttributeGroup:
-    """`{ … }`: attributes that stand in one role group; the cardinality counts groups."""
+    """`{ … }`: attributes that are in one role group; the cardinality counts groups."""
 
     refinement: Refinement
     low: int

@@ -96,7 +96,7 @@ class _Parser:
         parts = [first]
         while (joining := self._joining()) is not None:
             if operator not in (None, joining):
-                raise self._reader.error(f"brackets, where {joining} stands beside {operator}")
+                raise self._reader.error(f"brackets, where {joining} is beside {operator}")
             if operator == "MINUS":
                 raise self._reader.error("brackets around one MINUS of several")
             operator = joining

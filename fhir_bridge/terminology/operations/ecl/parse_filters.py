@@ -101,7 +101,7 @@ class FilterParser:
             return None if isinstance(sets, Everything) else sets
 
     def misplaced(self) -> None:
-        """Say why the filter to come can't stand here.
+        """Say why the filter to come can't be here.
 
         Raises:
             EclError: always.

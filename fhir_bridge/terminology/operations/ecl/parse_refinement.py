@@ -59,7 +59,7 @@ class RefinementParser:
         operator: Literal["AND", "OR"] | None = None
         while (joining := self._joining()) is not None:
             if operator not in (None, joining):
-                raise self._reader.error(f"brackets, where {joining} stands beside {operator}")
+                raise self._reader.error(f"brackets, where {joining} is beside {operator}")
             operator = joining
             self._reader.advance()
             parts.append(self._part())

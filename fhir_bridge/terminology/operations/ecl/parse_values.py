@@ -47,7 +47,7 @@ class FilterValues:
         return result
 
     def negated(self) -> bool:
-        """Whether it is `!=`; only `=` may stand there otherwise."""
+        """Whether it is `!=`; only `=` may be there otherwise."""
         where = self._reader.next
         result = self.comparator()
         if result not in ("=", "!="):

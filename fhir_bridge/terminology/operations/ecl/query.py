@@ -24,7 +24,7 @@ class Query:
             tick: called while it is evaluated; it may raise to end that.
 
         Raises:
-            EclError: the text is not ECL, or asks what the content can't tell.
+            EclError: the text is not ECL, or asks what the content can't decide.
         """
         numbering, logic = evaluation_set_of(content)
         self._numbering, self._work = numbering, Work(numbering, logic, tick)
@@ -65,6 +65,6 @@ def compile_ecl(text: str, content: CodeSystemContent, tick: Callable[[], None] 
     """The expression bound to a content.
 
     Raises:
-        EclError: the text is not ECL, or asks what the content can't tell.
+        EclError: the text is not ECL, or asks what the content can't decide.
     """
     return Query(text, content, tick)

@@ -3,7 +3,7 @@
 An attribute of role group 0 is a group of its own. What is counted are distinct attributes with their values (of
 reversed ones: the concepts that they come from), and the groups in which something holds.
 
-A reversed attribute stands in the group of the concept that it comes from. So one in braces beside others that are not
+A reversed attribute is in the group of the concept that it comes from. So one in braces beside others that are not
 reversed holds only where a concept has itself as a value, as the specification says.
 """
 
@@ -27,7 +27,7 @@ Group = Sequence[Row]
 
 
 class Refinements(ABC):
-    """A refinement; `holds` judges a concept by its groups, `select` judges many with the help of the index."""
+    """A refinement; `holds` checks a concept by its groups, `select` checks many with the help of the index."""
 
     def __init__(self, work: Work) -> None:
         self.work = work
@@ -52,7 +52,7 @@ class Refinements(ABC):
 
     @abstractmethod
     def resolved(self) -> Refinements:
-        """The same with all that it asks for found, so that many concepts can be judged."""
+        """The same with all that it asks for found, so that many concepts can be checked."""
 
     @abstractmethod
     def select(self, of: ConceptSet) -> ConceptSet:

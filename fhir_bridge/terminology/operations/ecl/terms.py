@@ -35,7 +35,7 @@ def matcher(term: SearchTerm, *, fields: bool = False) -> Callable[[str], bool]:
 
 
 def search_words(term: SearchTerm) -> str | None:
-    """Words that a matching text must have, as an index without accents knows them; None where it can't tell."""
+    """Words that a matching text must have, as an index without accents knows them; None where it can't decide."""
     return None if term.wild or not term.text.isascii() or not _WORD.search(term.text) else term.text
 
 
@@ -81,7 +81,7 @@ def _wild(pattern: str) -> Callable[[str], bool]:
 
 
 def _pieces(pattern: str) -> list[str]:
-    r"""What stands between the `*` that are not escaped, escapes kept."""
+    r"""What is between the `*` that are not escaped, escapes kept."""
     pieces = [""]
     for part in re.findall(r"\\.|\*|[^\\*]+|\\", pattern, flags=re.DOTALL):
         if part == "*":

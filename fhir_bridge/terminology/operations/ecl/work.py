@@ -64,7 +64,7 @@ class Work:
             EclError: it was not, or by a version that kept less.
         """
         if self.logic.lacking is not None:
-            raise EclError(f"{what} can't be judged here, {self.logic.lacking}", offset)
+            raise EclError(f"{what} can't be checked here, {self.logic.lacking}", offset)
 
     def empty(self) -> ConceptSet:
         """No concept."""

@@ -1,4 +1,4 @@
-"""The issues that the operations report, one function each, so that a text stands in one place.
+"""The issues that the operations report, one function each, so that a text is in one place.
 
 Texts, ids and codes are the ones that HL7's terminology ecosystem guide gives; a client compares them by id.
 """

@@ -24,7 +24,7 @@ __all__ = [
 
 
 def unknown_code(path: str, code: str, system: str, version: str | None) -> TxIssue:
-    """The code system, which is at hand whole, lacks the code."""
+    """The code system, which is available whole, lacks the code."""
     text = f"Unknown code '{code}' in the CodeSystem '{system}'"
     name = "Unknown_Code_in"
     if version:
@@ -34,7 +34,7 @@ def unknown_code(path: str, code: str, system: str, version: str | None) -> TxIs
 
 
 def unknown_code_in_fragment(path: str, code: str, system: str, version: str | None) -> TxIssue:
-    """A part of the code system is at hand, which lacks the code."""
+    """A part of the code system is available, which lacks the code."""
     text = (
         f"Unknown Code '{code}' in the CodeSystem '{system}' version '{version or ''}' - note that the code system "
         "is labeled as a fragment, so the code may be valid in some other fragment"

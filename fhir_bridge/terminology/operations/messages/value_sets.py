@@ -69,7 +69,7 @@ def unknown_value_set(value_set: str) -> TxIssue:
 
 
 def import_unknown(url: str, version: str | None) -> TxIssue:
-    """A value set that is imported is not at hand, so that the expansion fails."""
+    """A value set that is imported is not available, so that the expansion fails."""
     text = f"Unable to find included value set '{url}'"
     name = "VS_EXP_IMPORT_UNK"
     if version:
@@ -80,7 +80,7 @@ def import_unknown(url: str, version: str | None) -> TxIssue:
 
 def imports_too_deep(value_set: str, depth: int) -> TxIssue:
     """A chain of value sets that import each other, without end in sight."""
-    text = f"The value set '{value_set}' stands at the end of a chain of more than {depth} imports"
+    text = f"The value set '{value_set}' is at the end of a chain of more than {depth} imports"
     return TxIssue("error", "too-costly", "vs-invalid", text, "", "VALUESET_IMPORTS_TOO_DEEP")
 
 
@@ -98,7 +98,7 @@ def circular(value_set: str, pathway: Sequence[str]) -> TxIssue:
 
 
 def supplements_missing(supplements: Sequence[str]) -> TxIssue:
-    """Supplements that are required and not at hand."""
+    """Supplements that are required and not available."""
     s = "s" if len(supplements) > 1 else ""
     text = f"Required supplement{s} not found: {','.join(supplements)}"
     return TxIssue("error", "not-found", "not-found", text, "", "VALUESET_SUPPLEMENT_MISSING")
