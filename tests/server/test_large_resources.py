@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import subprocess
+import sys
 from typing import Any
 
 import psycopg
@@ -200,6 +202,32 @@ def test_a_resource_about_very_many_patients_leaves_few_events_and_small_stateme
     assert len(page.entries) == 1 + 1
     found = hospital.http.get("/fhir/Group?member=Patient/of-group-94", headers=token).json()
     assert [entry["resource"]["id"] for entry in found["entry"]] == [answer.json()["id"]]
+
+
+FREED = """
+import sys
+from pathlib import Path
+from fhir_bridge.server.garbage import prepare
+
+def resident():
+    return int(Path("/proc/self/status").read_text().partition("VmRSS:")[2].split()[0]) // 1024
+
+prepare()
+body = bytes([1]) * (16 << 20)
+del body
+before = resident()
+buffers = [bytes([1]) * (4 << 20) for _ in range(10)]
+kept = [bytes([1]) * 600 for _ in range(1000)]
+del buffers
+print(resident() - before)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_large_buffers_are_the_systems_again_once_they_are_freed() -> None:
+    """After one large body a worker kept the memory of all that followed."""
+    done = subprocess.run([sys.executable, "-c", FREED], capture_output=True, text=True, check=True)
+    assert int(done.stdout) < 10
 
 
 def is_name(value: Any) -> bool:

@@ -57,6 +57,6 @@ def test_an_upgraded_database_has_the_histories_that_it_had(fresh_database_url: 
     with_store(fresh_database_url, fill)
     before = with_store(fresh_database_url, histories)
     assert [len(page) for page in before] == [6, 5, 1]
-    downgrade(fresh_database_url, "0008")
+    downgrade(fresh_database_url, "0009")
     assert upgrade(fresh_database_url)
     assert with_store(fresh_database_url, histories) == before
