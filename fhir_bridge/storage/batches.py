@@ -112,11 +112,12 @@ class Batch:
         older = version_order(record.mapping) < version_order(known.mapping)
         return older and bool(record.mapping) and not self.settings.remap
 
-    async def fold_again(self, resources: Sequence[int]) -> None:
-        """Bring resources to what their outputs say that count, no record having said anything new."""
-        await self._lock(resources)
-        await records.keep_outputs(self.connection, resources)
-        await self._settle(await self._folded_again(resources))
+    async def count_again(self, series: str, standing: deliveries.Standing, resources: Sequence[int]) -> None:
+        """Bring resources to what the outputs of a series say that count, no record having said anything new."""
+        await self._lock(resources)  # before their outputs, as every other batch does
+        changed = await deliveries.mark(self.connection, series, standing, resources)
+        await records.keep_outputs(self.connection, changed)
+        await self._settle(await self._folded_again(changed))
         await self._save([], [])
 
     async def _lock(self, resources: Collection[int]) -> None:

@@ -227,8 +227,13 @@ _MISPLACED = "SELECT DISTINCT o.resource FROM output o WHERE " + _WRONG + " ORDE
 _MARK = (
     "UPDATE output o SET superseded = NOT o.superseded WHERE o.resource = ANY(%(resources)s) AND "
     + _WRONG
-    + " RETURNING o.resource"
+    + " RETURNING o.resource, o.superseded"
 )
+_UNSAID = (
+    "SELECT r.key FROM resource r WHERE r.key = ANY(%s) AND NOT EXISTS (SELECT FROM output o "
+    "WHERE o.resource = r.key AND o.active AND NOT o.superseded AND o.hash = r.hash)"
+)
+"""Resources whose current content no output that counts says: the newer file's own content is current already."""
 
 
 def _parameters(series: str, found: Standing) -> dict[str, object]:
@@ -249,10 +254,13 @@ async def misplaced(connection: AsyncConnection, series: str, found: Standing) -
 async def mark(
     connection: AsyncConnection, series: str, found: Standing, resources: Sequence[int]
 ) -> list[int]:
-    """Mark which outputs of the series count, of these resources; gives those of which any changed."""
+    """Mark which outputs of the series count, of these resources; gives those whose content may be another now."""
     parameters = {**_parameters(series, found), "resources": list(resources)}
     rows = await connection.execute(_MARK, parameters)
-    return sorted({key for (key,) in await rows.fetchall()})
+    marked = await rows.fetchall()
+    back = {key for key, replaced in marked if not replaced}
+    rows = await connection.execute(_UNSAID, (sorted({key for key, _ in marked} - back),))
+    return sorted(back | {key for (key,) in await rows.fetchall()})
 
 
 async def lock_series(connection: AsyncConnection, series: str) -> None:

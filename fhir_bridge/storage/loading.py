@@ -154,8 +154,7 @@ class Loader:
         async with self._pool.connection() as connection, connection.transaction():
             await deliveries.lock_series(connection, series)
             found, _ = await deliveries.standing(connection, series, shares)
-            changed = await deliveries.mark(connection, series, found, resources)
-            await Batch(self._settings, connection, {}, outcomes, []).fold_again(changed)
+            await Batch(self._settings, connection, {}, outcomes, []).count_again(series, found, resources)
         self.result.add_outcomes(outcomes)
 
     async def _register(self, batch: Sequence[BatchSet]) -> None:
