@@ -184,8 +184,8 @@ def _table(
             )
             shown.append(", ".join(map(_plain, values)))
         if designations:
-            told = ((item.get("language"), item["value"]) for item in row.get("designation", ()))
-            shown.append("\n".join(f"{tag}: {value}" if tag else value for tag, value in told))
+            tagged = ((item.get("language"), item["value"]) for item in row.get("designation", ()))
+            shown.append("\n".join(f"{tag}: {value}" if tag else value for tag, value in tagged))
         table.add_row(*map(escape, shown))
     return table
 

@@ -1,7 +1,7 @@
 """Consumers of the change feed: each takes every change once it is durable, in order, at least once.
 
-The position of a consumer is in the database. It is leased like a job: one process at a time serves it, and another goes
-on where a lost one was. What a consumer has taken and not yet confirmed comes again.
+The position of a consumer is in the database. It is leased like a job: one process at a time serves it, and another
+goes on where a lost one was. What a consumer has taken and not yet confirmed comes again.
 """
 
 from __future__ import annotations
@@ -53,13 +53,13 @@ class Consumers:
             row = await cursor.fetchone()
         return None if row is None else (row[0], row[1])
 
-    async def advance(self, name: str, place: Place, lease: timedelta) -> bool:
+    async def advance(self, name: str, location: Place, lease: timedelta) -> bool:
         """Everything up to this place is done; False where another has the lease by now."""
         return await self._own(
             name,
             "xid = %s::text::xid8, sequence = %s, failures = 0, leased_until = now() + %s",
-            str(place[0]),
-            place[1],
+            str(location[0]),
+            location[1],
             lease,
         )
 

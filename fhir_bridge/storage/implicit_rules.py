@@ -23,13 +23,13 @@ def refuse_implicit_rules(resource: dict[str, Any]) -> None:
     """
     waiting = [resource]
     while waiting:
-        one = waiting.pop()
-        if one.get("implicitRules") is not None:
+        item = waiting.pop()
+        if item.get("implicitRules") is not None:
             raise UnknownRules(
-                f"{one.get('resourceType')}.implicitRules names rules that are not known here",
+                f"{item.get('resourceType')}.implicitRules names rules that are not known here",
                 source="implicitRules",
             )
-        waiting.extend(_within(one))
+        waiting.extend(_within(item))
 
 
 def _within(resource: dict[str, Any]) -> Iterator[dict[str, Any]]:

@@ -171,14 +171,14 @@ class Loader:
                 raise BadResource("a resource to load has an id")
             where = f"{resource['resourceType']}/{identity}"
             refuse_implicit_rules(resource)
-            said = incoming(resource, adapter, self._load, mapping=mapping)
-            item = index(said.resource, identity, self._dictionaries.definitions)
+            contribution = incoming(resource, adapter, self._load, mapping=mapping)
+            item = index(contribution.resource, identity, self._dictionaries.definitions)
         except BadResource as error:
             self.result.rejected += 1
             self.result.add_issue("FB-STORE-012", error.message, where)
             return None
         self.result.resources[item.type] += 1
-        return Message(item.type, identity, said, item, resource)
+        return Message(item.type, identity, contribution, item, resource)
 
     async def _write(self, batch: list[_Set], first: Before | None = None) -> list[RecordSet]:
         """Write a batch; the records that it refused."""
@@ -186,7 +186,7 @@ class Loader:
         pending = await self._pending(batch)
         if not pending and first is None:
             return refused
-        messages = [message for one in pending for message in one.messages]
+        messages = [message for item in pending for message in item.messages]
         keys = await identify(self._pool, self._dictionaries, [message.item for message in messages])
         outcomes = LoadResult()
         async with self._pool.connection() as connection, connection.transaction():
@@ -198,29 +198,29 @@ class Loader:
 
     async def _pending(self, batch: list[_Set]) -> list[_Set]:
         """The sets that say anything new, or no longer say what they did."""
-        messages = [message for one in batch for message in one.messages]
-        names = [one.name for one in batch if one.record is not None]
+        messages = [message for item in batch for message in item.messages]
+        names = [item.name for item in batch if item.record is not None]
         async with self._pool.connection() as connection:
             known = await records.known_records(connection, names) if names else {}
             last, timed = await records.known_contents(
                 connection, [(message.identity, message.said.hash) for message in messages]
             )
         pending, position = [], 0
-        for one in batch:
-            places = range(position, position + len(one.messages))
-            position += len(one.messages)
-            record = None if one.record is None else known.get(one.name)
+        for item in batch:
+            locations = range(position, position + len(item.messages))
+            position += len(item.messages)
+            record = None if item.record is None else known.get(item.name)
             claims = (
                 set()
                 if record is None
                 else {(*identity, claim[1]) for claim, identity in record.claims.items()}
             )
-            said = {(*message.identity, message.said.hash) for message in one.messages}
-            settled = all(place in last or place in timed for place in places)
-            if settled and (one.record is None or claims == said):
-                self.result.unchanged += len(one.messages)
-            elif one.messages or claims:
-                pending.append(one)
+            hashes = {(*message.identity, message.said.hash) for message in item.messages}
+            settled = all(location in last or location in timed for location in locations)
+            if settled and (item.record is None or claims == hashes):
+                self.result.unchanged += len(item.messages)
+            elif item.messages or claims:
+                pending.append(item)
         return pending
 
 
@@ -249,28 +249,30 @@ class _Batch:
 
     async def _enter(self, sets: list[_Set]) -> list[_Set]:
         """Lock the records; note what each gives up. What an older mapping made is left out, with an issue."""
-        with_records = [one for one in sets if one.record is not None]
+        with_records = [current for current in sets if current.record is not None]
         known: dict[tuple[str, str], KnownRecord] = {}
         if with_records:
-            versions = {one.name: one.record.mapping if one.record else "" for one in with_records}
+            versions = {
+                current.name: current.record.mapping if current.record else "" for current in with_records
+            }
             known = await records.lock_records(self.connection, versions)
         entered = []
-        for one in sets:
-            if one.record is not None:
-                record = known[one.name]
-                if self._older(one.record, record):
-                    self.outcomes.stale += len(one.messages)
+        for current in sets:
+            if current.record is not None:
+                record = known[current.name]
+                if self._older(current.record, record):
+                    self.outcomes.stale += len(current.messages)
                     text = (
-                        f"created by version {one.record.mapping} of the mapping, the store has {record.mapping}: "
+                        f"created by version {current.record.mapping} of the mapping, the store has {record.mapping}: "
                         "unchanged; load with --remap to go back"
                     )
-                    self.outcomes.add_issue("FB-STORE-017", text, one.record.locator)
+                    self.outcomes.add_issue("FB-STORE-017", text, current.record.locator)
                     continue
-                one.key = record.key
-                said = {(self.keys[message.identity], message.said.hash) for message in one.messages}
-                one.given_up = [claim for claim in record.claims if claim not in said]
+                current.key = record.key
+                hashes = {(self.keys[message.identity], message.said.hash) for message in current.messages}
+                current.given_up = [claim for claim in record.claims if claim not in hashes]
                 self.keys.update((identity, claim[0]) for claim, identity in record.claims.items())
-            entered.append(one)
+            entered.append(current)
         return entered
 
     def _older(self, record: RecordSet, known: KnownRecord) -> bool:
@@ -279,8 +281,8 @@ class _Batch:
         return older and bool(record.mapping) and not self.loader._remap
 
     async def _lock(self, sets: list[_Set]) -> None:
-        resources = {self.keys[message.identity] for one in sets for message in one.messages}
-        resources.update(claim[0] for one in sets for claim in one.given_up)
+        resources = {self.keys[message.identity] for item in sets for message in item.messages}
+        resources.update(claim[0] for item in sets for claim in item.given_up)
         rows = await lock(self.connection, list(resources))
         states = await read_states(self.connection, rows)
         bare = [key for key, row in rows.items() if row.live and key not in states]
@@ -301,30 +303,30 @@ class _Batch:
         """
         owned: dict[Identity, tuple[frozenset[str], int]] = {}
         accepted, refused = [], []
-        for one in sets:
+        for entry in sets:
             wrong, moves = None, 0
-            for message in one.messages:
-                match await self._patient(one, message, owned, sets):
+            for message in entry.messages:
+                match await self._patient(entry, message, owned, sets):
                     case "another":
                         wrong = message
                         break
                     case "moved":
                         moves += 1
             if wrong is None:
-                accepted.append(one)
+                accepted.append(entry)
                 self.outcomes.moved += moves
-                for message in one.messages:
-                    owned[message.identity] = (frozenset(message.item.owners.patients), one.key)
+                for message in entry.messages:
+                    owned[message.identity] = (frozenset(message.item.owners.patients), entry.key)
                 continue
-            self.outcomes.refused += len(one.messages)
-            self.outcomes.resources.subtract(message.type for message in one.messages)
-            locator = one.messages[0].locator if one.record is None else one.record.locator
-            before = "; what it said before is taken back" if one.given_up else ""
+            self.outcomes.refused += len(entry.messages)
+            self.outcomes.resources.subtract(message.type for message in entry.messages)
+            locator = entry.messages[0].locator if entry.record is None else entry.record.locator
+            before = "; what it said before is taken back" if entry.given_up else ""
             text = f"{wrong.type} is known under another patient: the record changes nothing{before}"
             self.outcomes.add_issue("FB-STORE-018", text, locator)
-            if one.record is not None:
-                self.refused.append(one.record)  # whoever reads the source lists it, and keeps it
-                refused.append(one)
+            if entry.record is not None:
+                self.refused.append(entry.record)  # whoever reads the source lists it, and keeps it
+                refused.append(entry)
             else:
                 item = inbox.InboxItem("refused", self.loader._adapter, locator, "FB-STORE-018", text)
                 await inbox.note(self.connection, [item])
@@ -332,7 +334,7 @@ class _Batch:
 
     async def _patient(
         self,
-        one: _Set,
+        item: _Set,
         message: Message,
         owned: dict[Identity, tuple[frozenset[str], int]],
         sets: list[_Set],
@@ -356,32 +358,32 @@ class _Batch:
             return "same"
         if await same_person(self.connection, present, wanted):
             return "same"
-        if before is None and one.record is not None:
-            ours = [one.key, *await self._leaving(subject.current.key, message.identity, present, sets)]
+        if before is None and item.record is not None:
+            ours = [item.key, *await self._leaving(subject.current.key, message.identity, present, sets)]
             others = await records.claimed_by_others(self.connection, [subject.current.key], ours)
             return "another" if others else "moved"
-        return "another" if by != one.key or one.record is None else "same"
+        return "another" if by != item.key or item.record is None else "same"
 
     async def _leaving(
         self, resource: int, identity: Identity, present: frozenset[str], sets: list[_Set]
     ) -> list[int]:
         """The records of this batch that no longer say that a resource is of the patients whose it is at present."""
         leaving = []
-        for one in sets:
-            if not any(claim[0] == resource for claim in one.given_up):
+        for item in sets:
+            if not any(claim[0] == resource for claim in item.given_up):
                 continue
-            said = [message.item.owners.patients for message in one.messages if message.identity == identity]
+            said = [message.item.owners.patients for message in item.messages if message.identity == identity]
             stays = [
                 set(patients) == present or await same_person(self.connection, present, patients)
                 for patients in said
             ]
             if not any(stays):
-                leaving.append(one.key)
+                leaving.append(item.key)
         return leaving
 
     async def _give_up(self, sets: list[_Set]) -> list[Subject]:
         """Take back what records no longer say, and fold the resources concerned again."""
-        claims = [(one.key, claim) for one in sets for claim in one.given_up]
+        claims = [(item.key, claim) for item in sets for claim in item.given_up]
         if not claims:
             return []
         await records.keep_outputs(self.connection, sorted({claim[0] for _, claim in claims}))
@@ -393,11 +395,11 @@ class _Batch:
 
     async def _take(self, sets: list[_Set]) -> list[tuple[_Set, Message, int]]:
         """Fold the messages in; gives each with its arrival."""
-        messages = [message for one in sets for message in one.messages]
+        messages = [message for item in sets for message in item.messages]
         known = await self._known_hashes(messages)
         claims = []
-        for one in sets:
-            for message in one.messages:
+        for item in sets:
+            for message in item.messages:
                 subject = self.subjects[message.identity]
                 arrival = subject.take(
                     message,
@@ -405,7 +407,7 @@ class _Batch:
                     self.loader._precedence.get(message.type, ()),
                     self.outcomes,
                 )
-                claims.append((one, message, arrival))
+                claims.append((item, message, arrival))
         return claims
 
     async def _known_hashes(self, messages: list[Message]) -> dict[Identity, set[bytes]]:
@@ -446,10 +448,10 @@ class _Batch:
             "WHERE f.target = ANY(%s) AND f.resource <> f.target AND f.resource <> ALL(%s)",
             ([subject.current.key for subject in subjects], [subject.current.key for subject in changed]),
         )
-        found = {row[0] for row in await rows.fetchall()}
-        said = set(chain.from_iterable(_references(subject.content) for subject in changed))
+        results = {row[0] for row in await rows.fetchall()}
+        references = set(chain.from_iterable(_references(subject.content) for subject in changed))
         current = [subject.current for subject in subjects]
-        return found | {one.key for one in current if f"{one.type}/{one.id}" in said}
+        return results | {item.key for item in current if f"{item.type}/{item.id}" in references}
 
     async def _save(self, sets: list[_Set], claims: list[tuple[_Set, Message, int]]) -> None:
         connection = self.connection
@@ -459,10 +461,10 @@ class _Batch:
         if replaced:
             await records.keep_outputs(connection, replaced)
         versions = [subject.new_version(self.loader._dictionaries.definitions) for subject in changed]
-        made = [
+        items = [
             new.item for new in versions if new.item is not None
         ]  # merged, withdrawn: not the messages' own
-        await identify_within(connection, self.loader._dictionaries, made, self.keys, fresh=())
+        await identify_within(connection, self.loader._dictionaries, items, self.keys, fresh=())
         past = [old for subject in touched for old in subject.past]
         await write_versions(connection, self.loader._dictionaries, self.keys, versions, past)
         folded = [subject.current.key for subject in touched if subject.folded_again]
@@ -473,17 +475,24 @@ class _Batch:
         await records.write_claims(
             connection,
             list({(row.resource, row.record, row.hash): row for row in map(self._claim, claims)}.values()),
-            {one.key: one.record.mapping for one in sets if one.record is not None},
+            {item.key: item.record.mapping for item in sets if item.record is not None},
         )
         await inbox.note(connection, inbox.duplicates(self.outcomes.issues, self.loader._adapter))
 
     def _claim(self, claim: tuple[_Set, Message, int]) -> ClaimRow:
-        one, message, arrival = claim
-        said = message.said
+        item, message, arrival = claim
+        contribution = message.said
         subject = self.subjects[message.identity]
-        plain = subject.live and subject.hash == said.hash and not said.delta and message.type not in MERGED
+        plain = (
+            subject.live
+            and subject.hash == contribution.hash
+            and not contribution.delta
+            and message.type not in MERGED
+        )
         text = None if plain else dumps(message.content)
-        return ClaimRow(subject.current.key, one.key, said.hash, said.time is not None, arrival, text)
+        return ClaimRow(
+            subject.current.key, item.key, contribution.hash, contribution.time is not None, arrival, text
+        )
 
 
 def _references(node: Any) -> Iterator[str]:

@@ -184,18 +184,18 @@ async def owners_of_contents(
             stored.setdefault((kind, identity), set()).add(patient)
 
     def of(item: Indexed) -> frozenset[str]:
-        found: set[str] = set()
+        results: set[str] = set()
         seen: set[Identity] = set()
         waiting = [item]
         while waiting:
-            one = waiting.pop()
-            found.update(one.owners.patients)
-            for target in one.owners.through:
+            entry = waiting.pop()
+            results.update(entry.owners.patients)
+            for target in entry.owners.through:
                 if target in beside and target not in seen:
                     seen.add(target)
                     waiting.append(beside[target])
-                found |= stored.get(target, set())
-        return frozenset(found)
+                results |= stored.get(target, set())
+        return frozenset(results)
 
     return [of(item) for item in items]
 

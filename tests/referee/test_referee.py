@@ -112,7 +112,7 @@ def test_terminology_that_is_not_at_hand_is_nobodys_fault(referee: ModuleType) -
         "A definition for CodeSystem 'http://loinc.org' could not be found, so the code cannot be validated"
     )
     assert referee.is_unchecked({"message": message})
-    assert not referee.unjudged({"message": "Observation.status: minimum required = 1, but only found 0"})
+    assert not referee.is_unchecked({"message": "Observation.status: minimum required = 1, but only found 0"})
 
 
 @pytest.mark.referee

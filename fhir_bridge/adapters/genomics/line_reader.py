@@ -40,13 +40,13 @@ class LineReader:
         self._last: tuple[str, int, str, str, str] = ("", 0, "", "", "")
         self._strict = StrictCheck(file.header.version) if file.options.check else None
 
-    def lost(self, number: int, found: Issue, content: bytes | None = None) -> VcfRecord:
+    def lost(self, number: int, result: Issue, content: bytes | None = None) -> VcfRecord:
         """A line of which nothing is left."""
         file = self.file
         locator = f"{file.name}:{number}"
         # An empty line, or one of the header, says nothing of a sample.
         file.lost_lines += content is None or (bool(content.strip()) and content[:1] != b"#")
-        return VcfRecord(locator, file.name, outcome="rejected", issues=[found], file=file, content=content)
+        return VcfRecord(locator, file.name, outcome="rejected", issues=[result], file=file, content=content)
 
     def read(self, item: bytes | OverlongLine, number: int) -> VcfRecord:
         """The record of one line: read, skipped with its reason, or rejected with it."""
@@ -58,16 +58,18 @@ class LineReader:
         try:
             line, issues, reason = self._line(item.decode(), number, locator)
         except UnicodeDecodeError as error:
-            found = issue("FB-VCF-021", f"byte {error.start + 1} of the line is not UTF-8", locator)
-            return self.lost(number, found, item)
+            result = issue("FB-VCF-021", f"byte {error.start + 1} of the line is not UTF-8", locator)
+            return self.lost(number, result, item)
         except LineError as error:
             return self.lost(number, issue(error.code, error.message, locator), item)
         outcome: RecordOutcome = "read"
         if self._strict:
-            issues += [issue(*one, locator) for one in self._strict.check(line)]
-            issues = [Issue("error", one.code, one.message, locator) for one in issues if one.code in SYNTAX]
+            issues += [issue(*entry, locator) for entry in self._strict.check(line)]
+            issues = [
+                Issue("error", entry.code, entry.message, locator) for entry in issues if entry.code in SYNTAX
+            ]
         elif reason is not None:
-            lost = any(found.code in _LOST_CALL for found in issues)
+            lost = any(result.code in _LOST_CALL for result in issues)
             outcome = "rejected" if lost else "skipped"
             issues = issues if lost else [*issues, reason]
         return VcfRecord(
@@ -83,19 +85,19 @@ class LineReader:
 
     def _order(self, line: Line, kept: list[tuple[str, str]]) -> None:
         """Positions ascend within a contig, and a contig's lines occur together (VCF 4.3 §1.6.1)."""
-        chrom, place, reference, alternate, info = self._last
+        chrom, location, reference, alternate, info = self._last
         unsorted = ""
         if line.chrom != chrom:
             if line.chrom in self._contigs and chrom[:1] != "<":
                 unsorted = "the contig has stood before"
             if line.chrom[0] != "<":  # an assembled contig is among the lines of its chromosome
                 self._contigs.add(line.chrom)
-        elif line.pos < place:
+        elif line.pos < location:
             unsorted = "POS is below that of the line before"
         elif self._strict:
             pass  # It looks for repetitions itself, however they are written.
         elif (
-            line.pos == place
+            line.pos == location
             and line.columns[3] == reference
             and line.columns[4] == alternate != "."
             # INFO may tell symbolic ones apart: their lengths.
@@ -115,20 +117,20 @@ class LineReader:
             if text.startswith("#"):
                 raise LineError("FB-VCF-032", "a header line is among the records")
             raise LineError("FB-VCF-020", f"{file.header.columns} columns are needed")
-        place = position(columns[1])
-        check_fixed(columns, file.header, place)
-        found = alternates(columns[4], columns[3])
-        info, lost, kept = check_info(columns[7], self.undeclared, file.header, len(found))
+        location = position(columns[1])
+        check_fixed(columns, file.header, location)
+        result = alternates(columns[4], columns[3])
+        info, lost, kept = check_info(columns[7], self.undeclared, file.header, len(result))
         if "END" in info:
-            check_end(info, file.header, columns[0], place)
-        line = Line(file, number, columns, place, found, info, lost)
-        if len(found) > 1:
+            check_end(info, file.header, columns[0], location)
+        line = Line(file, number, columns, location, result, info, lost)
+        if len(result) > 1:
             check_distinct(line)
         self._order(line, kept)
         if not file.header.samples:
             return (
                 line,
-                [issue(*one, locator) for one in kept],
+                [issue(*item, locator) for item in kept],
                 issue("FB-VCF-063", "the file has no samples", locator),
             )
         if columns[8] not in self._formats:

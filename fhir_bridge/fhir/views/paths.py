@@ -209,14 +209,14 @@ def _values(items: Any, many: Compiled | None) -> Callable[[Item, int, Surroundi
     if many is None:
         return general
 
-    def found(focus: Item, index: int, run: Surroundings) -> list[Any]:
+    def evaluate(focus: Item, index: int, run: Surroundings) -> list[Any]:
         try:
             input_value: list[Any] = many(focus.value, run)
             return input_value
         except UnexpectedShape:
             return general(focus, index, run)
 
-    return found
+    return evaluate
 
 
 _PARTS: dict[type, tuple[str, ...]] = {

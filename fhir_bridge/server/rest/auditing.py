@@ -27,8 +27,10 @@ MANY = 20
 
 def patients_of(resource: dict[str, Any]) -> list[str | None]:
     """Ids of the patients whom a resource is about in its own words; one None where there are none."""
-    found: list[str | None] = [patient for patient in owners_of(resource).patients if patient != OTHER_PERSON]
-    return found or [None]
+    patients: list[str | None] = [
+        patient for patient in owners_of(resource).patients if patient != OTHER_PERSON
+    ]
+    return patients or [None]
 
 
 def _patients(entries: Iterable[Stored]) -> Iterable[str]:

@@ -20,10 +20,10 @@ from fhir_bridge.server.rest.body import check_resource, parsed, read_body, refu
 from fhir_bridge.server.rest.bundle_reads import Answered, operate_entry, read_entry
 from fhir_bridge.server.rest.call import Call
 from fhir_bridge.server.rest.checks import check_write
-from fhir_bridge.server.rest.owned import READ_ONLY_TYPES
 from fhir_bridge.server.rest.refusal import Refusal, refuse
 from fhir_bridge.server.rest.refused import record_refusal
 from fhir_bridge.server.rest.search import condition
+from fhir_bridge.server.rest.server_owned import READ_ONLY_TYPES
 from fhir_bridge.server.validation import Judge
 from fhir_bridge.storage.breathing import Pause
 from fhir_bridge.storage.bundles import conditional_references
@@ -82,7 +82,7 @@ async def _transact(call: Call, bundle: dict[str, Any]) -> Response:
     _check_full_urls(raw)
     answered: dict[int, Answered] = {}
     entries: list[Entry] = []
-    judge = Judge(
+    validator = Judge(
         call.services.terminology, call.services.store, _written(raw) if kind == "transaction" else ()
     )
     pause = Pause()
@@ -91,7 +91,7 @@ async def _transact(call: Call, bundle: dict[str, Any]) -> Response:
         try:
             call.budget.check()
             entry = _entry(call, position, item)
-            await _check(call, entry, judge)
+            await _check(call, entry, validator)
             entries.append(entry)
         except (Refusal, StorageError) as error:
             located = _located(error, position)
@@ -180,12 +180,12 @@ async def _write_together(call: Call, writes: list[Entry], answered: dict[int, A
         return
     call.budget.check()
     try:
-        found = await _store(call, "transaction", writes)
+        store = await _store(call, "transaction", writes)
     except TransactionFailed as error:
         position = writes[error.position].position
         raise _located(error.cause, position) from error
     call.budget.spend(entries=len(writes))
-    answered |= {entry.position: item for entry, item in zip(writes, found, strict=True)}
+    answered |= {entry.position: item for entry, item in zip(writes, store, strict=True)}
 
 
 async def _write_alone(call: Call, entry: Entry, answered: dict[int, Answered]) -> None:
@@ -268,8 +268,8 @@ def _entry(call: Call, position: int, item: dict[str, Any]) -> Entry:
     resource = item.get("resource")
     if resource is not None and not isinstance(resource, dict):
         raise refuse(400, "FB-REST-010", "resource is not an object")
-    if (asked := _OPERATION.fullmatch(url)) is not None:
-        resource_type, identity, name, query = (part or "" for part in asked.groups())
+    if (matched := _OPERATION.fullmatch(url)) is not None:
+        resource_type, identity, name, query = (part or "" for part in matched.groups())
         if method not in ("GET", "HEAD", "POST"):
             raise refuse(400, "FB-REST-010", "an operation takes GET or POST")
         if resource_type and resource_type not in definitions.resource_types():
@@ -289,7 +289,7 @@ def _entry(call: Call, position: int, item: dict[str, Any]) -> Entry:
     return Entry(position, method, resource_type, identity, version, query, resource, relative)
 
 
-async def _check(call: Call, entry: Entry, judge: Judge) -> None:
+async def _check(call: Call, entry: Entry, validator: Judge) -> None:
     """What can be said of an entry before the references between entries are resolved (then: `check_write`)."""
     if entry.operation:
         return  # what it needs is looked at when it is carried out
@@ -314,7 +314,7 @@ async def _check(call: Call, entry: Entry, judge: Judge) -> None:
         raise refuse(400, "FB-REST-010", "PUT names an id or criteria")
     resource = _resource(entry)
     check_resource(resource, entry.type, entry.id)
-    refuse_invalid(await judge.issues(resource))
+    refuse_invalid(await validator.issues(resource))
     for reference in conditional_references(resource, call.base):
         condition(reference)
 
@@ -330,8 +330,8 @@ async def _record_refused(call: Call, raw: list[dict[str, Any]], answered: dict[
     for position, item in sorted(answered.items()):
         if item.status not in ("401", "403", "404") or "outcome" not in item.response:
             continue
-        asked = raw[position].get("request")
-        method, url = (asked.get("method"), asked.get("url")) if isinstance(asked, dict) else ("", "")
+        request = raw[position].get("request")
+        method, url = (request.get("method"), request.get("url")) if isinstance(request, dict) else ("", "")
         path = str(url).removeprefix(call.base + "/").partition("?")[0].split("/")
         coding = item.response["outcome"]["issue"][0].get("details", {}).get("coding", [{}])
         await record_refusal(
@@ -381,13 +381,13 @@ async def _record(call: Call, entries: list[Entry], answered: dict[int, Answered
 
     def events() -> list[dict[str, Any]]:
         """One event for each patient whom a write is about; a deletion goes by what it took away."""
-        made: list[dict[str, Any]] = []
+        results: list[dict[str, Any]] = []
         for done, reference, entry in written:
             content = {**(entry.resource or {}), "id": reference.partition("/")[2]}
             patients = patients_of(content)
             if done == "delete":
                 patients = [*gone[reference]] or [None]
-            made += [audit.write(context, done, reference, patient=patient) for patient in patients]
-        return made
+            results += [audit.write(context, done, reference, patient=patient) for patient in patients]
+        return results
 
     await call.services.audit.first(events, heavy=len(written) if len(written) > MANY else 0)

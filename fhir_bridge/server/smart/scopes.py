@@ -145,13 +145,13 @@ def grant(requested: str, allowed: str) -> str:
     may, may_context = parse_all(allowed)
     granted: dict[str, None] = {name: None for name in wanted_context if name in may_context}
     for scope in wanted:
-        found = [both for other in may if (both := _both(scope, other)) is not None]
+        results = [both for other in may if (both := _both(scope, other)) is not None]
         whole = [
             both
-            for both in found
+            for both in results
             if (both.type, both.letters, both.criteria) == (scope.type, scope.letters, scope.criteria)
         ]
-        for both in whole[:1] or found:
+        for both in whole[:1] or results:
             granted[str(both)] = None
     return " ".join(granted)
 

@@ -97,10 +97,10 @@ def queries(term: LocalTerm, lexicon: Lexicon, terminology: Terminology) -> list
 
 def _worth(reading: Reading) -> Reading:
     """A reading without the meanings that only fill, where the phrase names something too."""
-    telling = tuple(m for m in reading.meanings if m.kind != "filler")
-    if all(m.kind in _MAY_FILL for m in telling):
+    significant = tuple(m for m in reading.meanings if m.kind != "filler")
+    if all(m.kind in _MAY_FILL for m in significant):
         return reading
-    return Reading(reading.phrase, telling)
+    return Reading(reading.phrase, significant)
 
 
 def _choices(reading: Reading) -> Sequence[tuple[Reading, Meaning | None]]:
