@@ -46,7 +46,7 @@ def test_the_hierarchy_is_shown_unless_it_is_not_wanted() -> None:
     assert len(flat["contains"]) == 12
 
 
-def test_an_entry_stands_below_the_nearest_ancestor_that_is_there() -> None:
+def test_an_entry_is_below_the_nearest_ancestor_that_is_there() -> None:
     some = value_set("some", filtered("concept", "regex", "animal|tiger|lion"))
     tree = World(some).ask("ValueSet", "expand", url=some["url"])["expansion"]["contains"]
     assert [entry["code"] for entry in tree] == ["animal"]
