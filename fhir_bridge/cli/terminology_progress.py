@@ -21,7 +21,7 @@ _EVERY = 10.0  # seconds between two lines of a log
 
 @contextmanager
 def shown_progress(console: Console = stderr) -> Iterator[Heard]:
-    """What an import tells of its progress to, shown on the console as fits it."""
+    """What an import reports its progress to, shown on the console as fits it."""
     if not console.is_terminal:
         yield Lines(console)
         return

@@ -82,7 +82,7 @@ async def keep_waiting(store: Store, run: SinkRun, waiting: Sequence[Waiting]) -
 
 
 def _identity(waiting: Waiting, content: bytes | None, *, whole: bool, alone: bool) -> str:
-    """What tells an entry from others: its record, or the content of its file, since names of files come again.
+    """What distinguishes an entry from others: its record, or the content of its file, since names of files come again.
 
     Args:
         whole: the entry is for the whole file.

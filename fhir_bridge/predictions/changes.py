@@ -29,7 +29,7 @@ def describe_change(
     """The change of an input between two versions.
 
     Args:
-        label, value: what the input is, and what was used of it, to tell it from others in a panel.
+        label, value: what the input is, and what was used of it, to distinguish it from others in a panel.
         before, after: None where the reader may not see the version; `after` also where the input was deleted.
     """
     if before is None:

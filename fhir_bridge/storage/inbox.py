@@ -44,7 +44,7 @@ class InboxItem:
         source: name of the file or feed; locator: the record within it.
         run: how to process it again: mapping, options.
         content: hash of the kept source file; None where nothing is kept.
-        identity: tells it from others, the same whenever it comes again; where empty, source and locator do.
+        identity: distinguishes it from others, the same whenever it comes again; where empty, source and locator do.
     """
 
     kind: Kind

@@ -473,7 +473,7 @@ class Store:
             fingerprint: of the site key that made the ids.
             precedence: for a type, its sources (adapter names), the first wins.
             batch: outputs in one transaction.
-            progress: told after each batch how many outputs are done.
+            progress: called after each batch with the number of outputs done.
             append: the resources are new, of no source and never change: none is looked for, merged or compared.
 
         Raises:
@@ -606,7 +606,7 @@ class Store:
         Others may read and write meanwhile. One that was interrupted less than a day ago is gone on with.
 
         Args:
-            on_progress: told how many resources are done.
+            on_progress: called with the number of resources done.
 
         Returns:
             How many resources were indexed, those before an interruption included.

@@ -65,7 +65,7 @@ def cases() -> tuple[Case, ...]:
 
 
 MISSES: dict[str, str] = {}
-"""Cases we answer otherwise, with the reason; docs/fhirpath.md tells the same."""
+"""Cases we answer otherwise, with the reason; docs/fhirpath.md states the same."""
 
 
 def _patient(**more: Any) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Quantities in another unit: the analyte tells mass from substance, and the source's value stays."""
+"""Quantities in another unit: the analyte distinguishes mass from substance, and the source's value stays."""
 
 from __future__ import annotations
 

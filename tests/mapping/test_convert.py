@@ -1,4 +1,4 @@
-"""A record becomes resources with identity, business time and source; what fails is lost alone, and told."""
+"""A record becomes resources with identity, business time and source; what fails is lost alone, and reported."""
 
 from __future__ import annotations
 

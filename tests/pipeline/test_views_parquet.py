@@ -1,4 +1,4 @@
-"""Views as Parquet: typed, exact or told of, in row groups that bound memory."""
+"""Views as Parquet: typed, exact or reported, in row groups that bound memory."""
 
 from __future__ import annotations
 

@@ -301,7 +301,9 @@ def test_claml_is_read_with_modifiers_and_languages(store: ContentStore, tmp_pat
         ("ATC", "http://www.whocc.no/atc"),
     ],
 )
-def test_claml_is_distinguished_by_its_title(store: ContentStore, tmp_path: Path, title: str, url: str) -> None:
+def test_claml_is_distinguished_by_its_title(
+    store: ContentStore, tmp_path: Path, title: str, url: str
+) -> None:
     small.make_claml(tmp_path / "one.xml", title)
     assert imported(store, tmp_path / "one.xml").systems[0][0] == url
 

@@ -67,7 +67,7 @@ class Allele:
 
     @cached
     def key(self) -> str:
-        """What tells this variant from any other: build, contig, position, alleles; of a symbolic one also its end,
+        """What distinguishes this variant: build, contig, position, alleles; of a symbolic one also its end,
         length, mate and copy number, as far as the line says them of this allele."""
         line = self.line
         name = f"{self.file.assembly}:{line.chromosome or line.chrom}:{line.pos}:{line.ref}:{self.alt}"

@@ -1,4 +1,4 @@
-"""What a line must be before it is read: VCF 4.3 §1.6, as far as a line alone tells."""
+"""What a line must be before it is read: VCF 4.3 §1.6, as far as a line alone shows."""
 
 from __future__ import annotations
 

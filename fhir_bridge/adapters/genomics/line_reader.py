@@ -100,7 +100,7 @@ class LineReader:
             line.pos == location
             and line.columns[3] == reference
             and line.columns[4] == alternate != "."
-            # INFO may tell symbolic ones apart: their lengths.
+            # INFO may distinguish symbolic ones: their lengths.
             and ("<" not in alternate or line.columns[7] == info)
         ):
             kept.append(("FB-VCF-035", "the variant of the line before again"))

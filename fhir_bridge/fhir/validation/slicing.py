@@ -32,7 +32,7 @@ Matcher = Callable[[Node, Run], "bool | None"]
 """Whether an item is in the slice; None where that can't be decided."""
 
 SingleCoding = tuple[tuple[str, ...], str, str]
-"""What tells a slice where that is one coding: names of the properties on the way, system, code."""
+"""What identifies a slice where that is one coding: names of the properties on the way, system, code."""
 
 
 class Conforms(Protocol):

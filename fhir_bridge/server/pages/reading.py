@@ -121,7 +121,7 @@ def source_time(resource: dict[str, Any]) -> str:
 
 
 def time_of(resource: dict[str, Any]) -> str:
-    """When what a resource tells of happened; empty where it doesn't say."""
+    """When what a resource describes happened; empty where it doesn't say."""
     period = resource.get("period") or resource.get("performedPeriod") or {}
     text = (
         effective_of(resource)

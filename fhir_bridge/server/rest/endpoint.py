@@ -69,7 +69,7 @@ class FhirEndpoint:
         services: the worker's parts.
         operations: what is served at `$name`.
         origins: who may call from a browser.
-        terminology: what TerminologyCapabilities tells of.
+        terminology: what TerminologyCapabilities describes.
     """
 
     def __init__(

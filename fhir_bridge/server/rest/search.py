@@ -1,4 +1,4 @@
-"""Search by GET and POST (R4 search.html): bounded pages, absolute links, unknown parameters told of."""
+"""Search by GET and POST (R4 search.html): bounded pages, absolute links, unknown parameters reported."""
 
 from __future__ import annotations
 

@@ -57,7 +57,7 @@ class Query:
         unknown: the words among them that the lexicon lacks.
         spoken: the same as written in the lexicon, for an index that keeps the plural.
         systems: LOINC system axes of the specimen.
-        properties: LOINC property axes that the unit fits, or else that the name tells.
+        properties: LOINC property axes that the unit fits, or else that the name shows.
         methods, times: words of the method, and of when.
         kinds: the kinds of the phrases that were found.
         sure: whether a phrase of three letters or more names something; of a shorter one among words that the lexicon

@@ -1,4 +1,4 @@
-"""What a unit tells of a measurement: the LOINC property axis that it can have."""
+"""What a unit says of a measurement: the LOINC property axis that it can have."""
 
 from __future__ import annotations
 

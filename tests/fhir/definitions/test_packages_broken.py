@@ -40,7 +40,9 @@ def test_a_file_that_is_no_archive_is_reported_and_the_others_are_used(tmp_path:
     assert report.definitions.profile(BASE + "Good") is not None
 
 
-def test_an_archive_that_is_damaged_is_reported_and_the_files_before_the_damage_are_used(tmp_path: Path) -> None:
+def test_an_archive_that_is_damaged_is_reported_and_the_files_before_the_damage_are_used(
+    tmp_path: Path,
+) -> None:
     whole = package(tmp_path, "site.whole", named("First"), named("Second"))
     plain = bytearray(gzip.decompress(whole.read_bytes()))
     second = plain.index(b"package/StructureDefinition-Second")

@@ -165,9 +165,7 @@ def test_only_extensions_have_contexts(validator: Validator) -> None:
         ("Pateint", False),
     ],
 )
-def test_an_extension_is_on_elements_that_there_are(
-    validator: Validator, place: str, right: bool
-) -> None:
+def test_an_extension_is_on_elements_that_there_are(validator: Validator, place: str, right: bool) -> None:
     wrong = [] if right else [(MISFIT, "StructureDefinition.context[0].expression")]
     assert found(validator, extension("placed", on=[place])) == wrong
 

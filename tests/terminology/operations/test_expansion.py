@@ -144,7 +144,7 @@ def test_a_value_set_that_is_too_large_is_refused_without_count() -> None:
 
 
 def test_a_page_counts_no_further_than_it_must() -> None:
-    """Beyond a page so many codes are counted as the largest page has; a page of none tells the total."""
+    """Beyond a page so many codes are counted as the largest page has; a page of none reports the total."""
     many = code_system(f"{ANIMALS}-many", *(concept(f"c{n:03}") for n in range(500)))
     most = value_set("most", filtered("concept", "is-not-a", "c000", many["url"]))
     world = World(many, most, page=100)
