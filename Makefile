@@ -10,14 +10,14 @@ INSTALLED := $(VENV)/.installed
 help:            ## Show this help
 	@grep -hE '^[a-z]+: .*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/make \1\t\2/'
 
-install: $(INSTALLED) ## Make the virtual environment with everything pinned
+install: $(INSTALLED) ## Create the virtual environment with everything pinned
 
 $(INSTALLED): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev]"
 	@touch $@
 
-demo: install ## Make, load and serve the sample cohort (DEMO_ARGS="--no-serve" stops after loading)
+demo: install ## Create, load and serve the sample cohort (DEMO_ARGS="--no-serve" stops after loading)
 	$(BIN)/fhir-bridge demo $(DEMO_ARGS)
 
 test: install ## Run the tests
@@ -29,12 +29,13 @@ soak: install ## Run the long property tests, which `make test` leaves out
 mutation: install ## Run the mutation tests: 85 % of the mutants of four modules are killed (MUTATION_ARGS)
 	$(BIN)/python scripts/mutation.py $(MUTATION_ARGS)
 
-check: install ## The whole gate: format, lint, types, layers, interfaces, dependencies, mappings, terminology, docs
+check: install ## The whole gate: format, lint, types, layers, interfaces, words, dependencies, mappings, terminology, docs
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python scripts/check_interfaces.py
+	$(BIN)/python scripts/check_words.py
 	$(BIN)/deptry .
 	$(BIN)/fhir-bridge mapping check
 	$(BIN)/fhir-bridge terminology lint
@@ -47,12 +48,12 @@ format: install ## Format and fix what can be fixed
 bench: install ## Run the benchmarks and print their tables
 	@for file in benchmarks/*.py; do echo "== $$file"; $(BIN)/python $$file || exit 1; done
 
-referee: install ## Judge our FHIR by the official HL7 validator, and how far our validator agrees (Java, Maven, npm)
+referee: install ## Validate our FHIR with the official HL7 validator, and measure how far ours agrees (Java, Maven, npm)
 	rm -rf .referee/demo && $(BIN)/fhir-bridge demo --no-serve --export .referee/demo
 	$(BIN)/python scripts/referee.py .referee/demo --closed
 	-$(BIN)/fhir-bridge convert --adapter dicom --out .referee/pydicom --report .referee/pydicom.json --force \
 		$$($(BIN)/python -c "from pydicom.data import get_testdata_file as f; import pathlib; print(pathlib.Path(f('CT_small.dcm')).parent)")
 	$(BIN)/python -m scripts.agreement --adapters .referee/demo --adapters .referee/pydicom $(AGREEMENT_ARGS)
 
-clean: ## Remove what make made here
+clean: ## Remove what make created
 	rm -rf $(VENV) .referee mutants .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache node_modules

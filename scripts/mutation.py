@@ -86,7 +86,7 @@ def results() -> list[Result]:
     from mutmut.mutation.diff_apply import get_diff_for_mutant
     from mutmut.stats import status_by_exit_code
 
-    found = []
+    outcome = []
     for module in config().only_mutate:
         data = SourceFileMutationData(path=module)
         data.load()
@@ -99,17 +99,17 @@ def results() -> list[Result]:
             before, after = changed_lines(get_diff_for_mutant(name, path=module))
             function = name.rpartition(".")[2].removeprefix("x_").partition("__mutmut_")[0]
             result.survivors.append((function, before, after, status))
-        found.append(result)
-    return found
+        outcome.append(result)
+    return outcome
 
 
-def report(found: list[Result]) -> str:
+def report(outcome: list[Result]) -> str:
     """The table, and the survivors below it."""
     lines = [
         f"{'module':48} {'killed':>6} {'survived':>8} {'share':>6}",
-        *(f"{r.module:48} {r.killed:6} {len(r.survivors):8} {r.share:6.1%}" for r in found),
+        *(f"{r.module:48} {r.killed:6} {len(r.survivors):8} {r.share:6.1%}" for r in outcome),
     ]
-    for result in found:
+    for result in outcome:
         for function, before, after, status in result.survivors:
             lines += ["", f"{result.module} {function} ({status})", f"- {before}", f"+ {after}"]
     return "\n".join(lines)
@@ -127,9 +127,9 @@ def main() -> int:
         command = [str(Path(sys.executable).with_name("mutmut")), "run"]
         if subprocess.run(command, env=environment, check=False).returncode:
             return 1
-    found = results()
-    print(report(found))
-    return int(any(result.share < LEAST for result in found))
+    outcome = results()
+    print(report(outcome))
+    return int(any(result.share < LEAST for result in outcome))
 
 
 if __name__ == "__main__":

@@ -41,7 +41,7 @@ class Outcome:
 
     resources: int = 0
     parameters: int = 0
-    found: int = 0
+    with_values: int = 0
     stated: int = 0
     differences: list[tuple[str, str, list[str], list[str]]] = field(default_factory=list)
 
@@ -116,7 +116,7 @@ def _compare(name: str, resource: dict[str, Any], outcome: Outcome) -> None:
 
 def _note(outcome: Outcome, name: str, parameter: str, ours: set[str], theirs: set[str]) -> None:
     outcome.parameters += 1
-    outcome.found += bool(theirs)
+    outcome.with_values += bool(theirs)
     if ours != theirs:
         outcome.differences.append((name, parameter, sorted(ours - theirs), sorted(theirs - ours)))
 
@@ -151,7 +151,7 @@ def main() -> int:
         print(f"{name}: {parameter}: walker alone {ours}, FHIRPath alone {theirs}")
     print(
         f"{outcome.resources:,} resources, {outcome.parameters:,} parameters evaluated twice, "
-        f"{outcome.found:,} with values, {outcome.stated:,} references by their stated type alone, "
+        f"{outcome.with_values:,} with values, {outcome.stated:,} references by their stated type alone, "
         f"{len(outcome.differences):,} differences"
     )
     return 1 if outcome.differences else 0

@@ -223,8 +223,8 @@ def _searcher(session: Review, targets: list[str], store: Path, lexicon: list[Pa
     if targets:
         return _suggester(targets, store, lexicon)
     systems = sorted({candidate.system for entry in session for candidate in entry.candidates})
-    at_hand = [system for system in systems if _is_available(system, store)]
-    return _suggester(at_hand, store, lexicon) if at_hand else None
+    available = [system for system in systems if _is_available(system, store)]
+    return _suggester(available, store, lexicon) if available else None
 
 
 def _is_available(system: str, store: Path) -> bool:

@@ -35,11 +35,11 @@ def import_(
     store: Store = None,
     site: SiteFile = None,
     system: Annotated[
-        str | None, typer.Option(help="URL of the code system, where the file tells none or another.")
+        str | None, typer.Option(help="URL of the code system, where the file states none or another.")
     ] = None,
-    version: Annotated[str | None, typer.Option(help="Its version, where the file tells none.")] = None,
+    version: Annotated[str | None, typer.Option(help="Its version, where the file states none.")] = None,
     language: Annotated[
-        str | None, typer.Option(help="Language of its names, where the file tells none.")
+        str | None, typer.Option(help="Language of its names, where the file states none.")
     ] = None,
     as_of: Annotated[str | None, typer.Option(help="Of RF2 Full: the state of this day (YYYYMMDD).")] = None,
 ) -> None:

@@ -21,7 +21,7 @@ _EVERY = 10.0  # seconds between two lines of a log
 
 @contextmanager
 def shown_progress(console: Console = stderr) -> Iterator[Heard]:
-    """What an import tells of its progress to, shown on the console as fits it."""
+    """What an import reports its progress to, shown on the console as fits it."""
     if not console.is_terminal:
         yield Lines(console)
         return
@@ -77,21 +77,21 @@ class Lines(Heard):
     def __init__(self, console: Console, every: float = _EVERY) -> None:
         self._console, self._every = console, every
         self._what, self._done, self._total, self._unit = "", 0, 0, ""
-        self._begun = self._told = time.monotonic()
+        self._begun = self._reported_at = time.monotonic()
 
     def begin(self, what: str, total: int = 0, unit: str = "bytes") -> None:
         self._what, self._done, self._total, self._unit = what, 0, total, unit
-        self._tell()
+        self._report()
 
     def advance(self, count: int) -> None:
         self._done += count
-        self._tell()
+        self._report()
 
-    def _tell(self) -> None:
+    def _report(self) -> None:
         now = time.monotonic()
-        if now - self._told < self._every:
+        if now - self._reported_at < self._every:
             return
-        self._told = now
+        self._reported_at = now
         amount = _amount(self._done, self._total, self._unit)
         line = f"{self._what}{f', {amount}' if amount else ''}, after {now - self._begun:.0f} s"
         self._console.print(line, soft_wrap=True, highlight=False, markup=False)

@@ -108,14 +108,14 @@ def expand(
         str | None, typer.Option("--filter", help="Words that a name of the code has; beginnings are enough.")
     ] = None,
     count: Annotated[
-        int, typer.Option(min=0, help="Codes on this page; 0 tells only how many there are.")
+        int, typer.Option(min=0, help="Codes on this page; 0 reports only how many there are.")
     ] = 100,
     offset: Annotated[int, typer.Option(min=0, help="Codes before this page.")] = 0,
     language: Language = None,
     active: Annotated[bool, typer.Option("--active", help="Leave inactive codes out.")] = False,
     designations: Annotated[bool, typer.Option("--designations", help="Tell other names too.")] = False,
     properties: Annotated[
-        list[str], typer.Option("--property", help="A property to tell, such as parent; repeats.")
+        list[str], typer.Option("--property", help="A property to show, such as parent; repeats.")
     ] = [],  # noqa: B006 - typer copies it
     as_json: Annotated[
         bool, typer.Option("--json", help="Print the expanded ValueSet (in the form of R5).")
@@ -184,8 +184,8 @@ def _table(
             )
             shown.append(", ".join(map(_plain, values)))
         if designations:
-            told = ((item.get("language"), item["value"]) for item in row.get("designation", ()))
-            shown.append("\n".join(f"{tag}: {value}" if tag else value for tag, value in told))
+            tagged = ((item.get("language"), item["value"]) for item in row.get("designation", ()))
+            shown.append("\n".join(f"{tag}: {value}" if tag else value for tag, value in tagged))
         table.add_row(*map(escape, shown))
     return table
 

@@ -77,7 +77,7 @@ def run(
         typer.Option(
             "--types",
             help="Parquet's dates, dateTimes and decimals: native columns beside text as written (both), "
-            "native alone (what has no exact native form is null, and told of), or text alone.",
+            "native alone (what has no exact native form is null, and reported), or text alone.",
         ),
     ] = "both",
     limit: Annotated[int | None, typer.Option("--limit", min=1, help="Stop after so many rows.")] = None,

@@ -24,7 +24,7 @@ from fhir_bridge.storage.settings import read_setting
 __all__ = ["STEPS", "Demonstration", "Login", "prepare"]
 
 STEPS = 12
-"""Steps that `prepare` tells of, for a progress bar."""
+"""Steps that `prepare` reports, for a progress bar."""
 
 Step = Callable[[str], None]
 

@@ -21,7 +21,7 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class Concept:
-    """A concept of a code system, as `$lookup` tells it."""
+    """A concept of a code system, as `$lookup` states it."""
 
     system: str
     code: str

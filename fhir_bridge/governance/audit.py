@@ -53,10 +53,10 @@ def shared(patients: Iterable[str]) -> list[Patients]:
     A Group of 100,000 would leave as many events with each read: where there are more than `MOST_EVENTS`, an event
     names `TOGETHER` of them. Each of them is still found by its patient.
     """
-    found = list(dict.fromkeys(patients))
-    if len(found) > MOST_EVENTS:
-        return [found[start : start + TOGETHER] for start in range(0, len(found), TOGETHER)]
-    return [*found] or [None]
+    results = list(dict.fromkeys(patients))
+    if len(results) > MOST_EVENTS:
+        return [results[start : start + TOGETHER] for start in range(0, len(results), TOGETHER)]
+    return [*results] or [None]
 
 
 @dataclass(frozen=True, slots=True)

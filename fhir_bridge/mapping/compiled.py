@@ -274,7 +274,7 @@ def _report(error: Exception, ctx: Context, rule: _Rule | None, scope: Any) -> N
     if isinstance(error, Reject | Unlinked):
         issue = error.issue
         severity = issue.severity if issue.severity in ("error", "fatal") else "error"
-        # Who a record is about is one question, whichever rules ask it: told without them, so that it counts once.
+        # Who a record is about is one question, whichever rules ask it: reported without them, so that it counts once.
         message = issue.message if issue.code.startswith("FB-ID-") else ctx.with_rule(issue.message, position)
         ctx.issues.append(Issue(severity, issue.code, message, issue.source or where, issue.expression))
         return

@@ -136,7 +136,7 @@ class _Compilation:
     def _rule(self, node: Mapping) -> RuleSource | None:
         name, kind, scope = node.get("rule"), node.get("as"), node.get("for")
         if not isinstance(name, Scalar) or not isinstance(kind, Scalar):
-            return None  # the JSON Schema check has told it
+            return None  # the JSON Schema check has reported it
         if kind.text not in definitions.resource_types():
             self.problems.add(
                 kind.position,

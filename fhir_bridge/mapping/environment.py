@@ -18,7 +18,7 @@ class Code:
     """Python source of a value, with what is known of it before any record is read.
 
     Attributes:
-        type: its FHIR type; None where only the run tells.
+        type: its FHIR type; None where only the run shows.
         repeats: it may be a list.
         literal: it is the literal `value`.
         boolean: it is a Python truth value already.

@@ -25,9 +25,9 @@ from fhir_bridge.mapping.writer import Writer
 __all__ = ["LeafCompiler", "Sink"]
 
 _CLASSES: dict[str, type] = {
-    found.fhir_type: found
+    datatype.fhir_type: datatype
     for name in datatypes.__all__
-    if hasattr(found := getattr(datatypes, name), "fhir_type")
+    if hasattr(datatype := getattr(datatypes, name), "fhir_type")
 }
 _NUMERIC = frozenset({"boolean", "decimal", "integer", "positiveInt", "unsignedInt"})
 

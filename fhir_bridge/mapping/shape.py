@@ -209,9 +209,9 @@ class Shape:
             kind, json_name = None, None
         shown = f"{spot.shown}.{name}"
         constraints = tuple(
-            found_element
+            unsliced
             for profile, path in spot.profiles
-            if (found_element := _unsliced(profile, f"{path}.{element.name}")) is not None
+            if (unsliced := _unsliced(profile, f"{path}.{element.name}")) is not None
         )
         if any(constraint.max == 0 for constraint in constraints):
             self.problems.add(key.position, f"the profile forbids {shown}", "leave it out", "011")

@@ -105,8 +105,8 @@ def run_view(
 
     Args:
         limit: stop after this many rows.
-        on_progress: told how many records are read.
-        on_reject: told of each rejected record, by locator.
+        on_progress: called with the number of records read.
+        on_reject: notified of each rejected record, by locator.
         resolver: finds what references name, for `resolve()`.
         terminology: answers `memberOf()`.
     """

@@ -89,7 +89,7 @@ async def _keep(
 
 
 def _identity(waiting: Waiting, content: bytes | None, *, whole: bool, alone: bool) -> str:
-    """What tells an entry from others: its record, or the content of its file, since names of files come again.
+    """What distinguishes an entry from others: its record, or the content of its file, since names of files come again.
 
     Args:
         whole: the entry is for the whole file.

@@ -29,7 +29,7 @@ def describe_change(
     """The change of an input between two versions.
 
     Args:
-        label, value: what the input is, and what was used of it, to tell it from others in a panel.
+        label, value: what the input is, and what was used of it, to distinguish it from others in a panel.
         before, after: None where the reader may not see the version; `after` also where the input was deleted.
     """
     if before is None:
@@ -72,26 +72,30 @@ def _in_error(resource: dict[str, Any]) -> bool:
 
 def _corrected(label: str, value: str, before: dict[str, Any], after: dict[str, Any]) -> Iterator[str]:
     """The values that differ: of the resource itself, and of its components by their code."""
-    if _said(before) != _said(after):
+    if _value_and_unit(before) != _value_and_unit(after):
         yield f"{label} corrected {_from_to(before, after)}"
     old = {frozenset(codings(part.get("code"))): part for part in before.get("component", ())}
     new = {frozenset(codings(part.get("code"))): part for part in after.get("component", ())}
-    changed = [code for code in {**old, **new} if _said(old.get(code, {})) != _said(new.get(code, {}))]
+    changed = [
+        code
+        for code in {**old, **new}
+        if _value_and_unit(old.get(code, {})) != _value_and_unit(new.get(code, {}))
+    ]
     for code in changed:
         part = old.get(code) or new[code]
-        used = bool(value) and _said(part)[0] == value.split(" ")[0]
+        used = bool(value) and _value_and_unit(part)[0] == value.split(" ")[0]
         name = label if used else _text(part.get("code")) or "a part"
         yield f"{name} corrected {_from_to(old.get(code, {}), new.get(code, {}))}"
 
 
 def _from_to(before: dict[str, Any], after: dict[str, Any]) -> str:
-    (old, old_unit), (new, new_unit) = _said(before), _said(after)
+    (old, old_unit), (new, new_unit) = _value_and_unit(before), _value_and_unit(after)
     if old_unit and old_unit == new_unit:
         return f"from {old} to {new} {new_unit}"
     return f"from {f'{old} {old_unit}'.strip() or 'none'} to {f'{new} {new_unit}'.strip() or 'none'}"
 
 
-def _said(node: dict[str, Any]) -> tuple[str, str]:
+def _value_and_unit(node: dict[str, Any]) -> tuple[str, str]:
     """What a node says: value and unit."""
     for name, value in node.items():
         if name == "valueQuantity" and isinstance(value, dict):
@@ -122,20 +126,22 @@ async def outdated_models(
     Args:
         standings: of one patient (`Results.of_patient`).
     """
-    found: dict[str, str] = {}
-    for model in {one.model for one in standings}:
-        results = [one for one in standings if one.model == model]
-        current = [one for one in results if one.state == "current"]
+    result: dict[str, str] = {}
+    for model in {item.model for item in standings}:
+        results = [item for item in standings if item.model == model]
+        current = [item for item in results if item.state == "current"]
         if current:
-            if any(one.waiting for one in current):
-                found[model] = "newer data have arrived"
+            if any(item.waiting for item in current):
+                result[model] = "newer data have arrived"
             continue
         causes = [
-            one.cause for one in results if one.cause is not None and one.state in ("outdated", "withdrawn")
+            item.cause
+            for item in results
+            if item.cause is not None and item.state in ("outdated", "withdrawn")
         ]
         if causes:
-            found[model] = await _describe(store, access, causes[-1])
-    return found
+            result[model] = await _describe(store, access, causes[-1])
+    return result
 
 
 async def _describe(store: Store, access: AccessFilter, cause: Cause) -> str:

@@ -190,9 +190,9 @@ class HcmRiskScd:
             raise UnusableInput("the hypertrophic cardiomyopathy is not confirmed", suspected)
         looked_at = [diagnosis]
         for disease in (INFILTRATIVE, ARREST):
-            found = find_disease(record, disease)
-            if found is not None:
-                return self._refuse("not-applicable", f"{disease.name}: {found.reference}", found)
+            result = find_disease(record, disease)
+            if result is not None:
+                return self._refuse("not-applicable", f"{disease.name}: {result.reference}", result)
             refuted = is_refuted(record, disease)
             looked_at += [] if refuted is None else [refuted]
         for variant in pathogenic_variants(record, frozenset(_PHENOCOPIES)):

@@ -46,12 +46,12 @@ class Identities:
         Args:
             attempt: from 0; one more where the result of this id was withdrawn, which is never taken back.
         """
-        used = "\n".join(sorted(f"{one.type}/{one.id} {one.hash.hex()}" for one in inputs))
+        used = "\n".join(sorted(f"{item.type}/{item.id} {item.hash.hex()}" for item in inputs))
         if isinstance(result, Prediction):
-            said = f"{result.percent} {result.horizon_years} {result.category}"
+            text = f"{result.percent} {result.horizon_years} {result.category}"
         else:
-            said = f"{result.reason} {_VERSION.sub('', result.text)}"
-        parts = (*self._model, self._decisions, patient_id, result.code, said, used, str(attempt))
+            text = f"{result.reason} {_VERSION.sub('', result.text)}"
+        parts = (*self._model, self._decisions, patient_id, result.code, text, used, str(attempt))
         return self._key.id("Observation", *parts, optional=frozenset({6}))
 
     def beside(self, resource_type: str, observation_id: str) -> str:
@@ -70,8 +70,8 @@ def content_hash_of(predictor: Predictor) -> str:
     options = orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS
     digest.update(orjson.dumps(state, default=lambda value: type(value).__qualname__, option=options))
     for file in sorted(str(path) for path in getattr(predictor, "files", ())):
-        found = Path(file).stat()
-        digest.update(_file(file, found.st_mtime_ns, found.st_size))
+        result = Path(file).stat()
+        digest.update(_file(file, result.st_mtime_ns, result.st_size))
     return digest.hexdigest()
 
 
@@ -93,7 +93,7 @@ def _code_of(module: str) -> bytes:
         if source is not None:
             sources[name] = hashlib.blake2b(source, digest_size=16).digest()
             waiting += [
-                found for found in _imports(source, name) if package and found.startswith(f"{package}.")
+                result for result in _imports(source, name) if package and result.startswith(f"{package}.")
             ]
     return b"".join(name.encode() + digest for name, digest in sorted(sources.items()))
 

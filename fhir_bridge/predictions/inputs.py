@@ -141,7 +141,7 @@ class QuantityInput:
         """As `find`, with the comparator of a value such as `<15`, and all that are as new as the newest."""
         undated: UnusableInput | None = None
         newest: datetime | None = None
-        found: list[Reading] = []
+        readings: list[Reading] = []
         for observation, node in self._statements(record):
             shown = record.evidence(observation, self.name, _shown(node))
             moment = moment_of(shown.time)
@@ -158,10 +158,10 @@ class QuantityInput:
                 )
             if "modifierExtension" in observation or "modifierExtension" in node:
                 raise UnusableInput(f"{self.name} has a modifier that is not known", shown)
-            found.append(self._read(node, shown))
-        if not found:
+            readings.append(self._read(node, shown))
+        if not readings:
             raise undated or MissingInput(f"no {self.name}")
-        return found
+        return readings
 
     def unsettled(self, record: PatientRecord) -> Iterator[Reading]:
         """Values that are not final (preliminary, or of unknown status) and newer than all that are.
@@ -193,7 +193,7 @@ class QuantityInput:
         for observation, node in record.observations(self.codes, statuses):
             sites = {code for _, code in codings(observation.get("bodySite"))}
             fits = (not self.sites or self.sites & sites) and self.fits(observation)
-            if fits and not _says_not_measured(node):
+            if fits and not _is_not_measured(node):
                 yield observation, node
 
     def _read(self, node: dict[str, Any], shown: Evidence) -> Reading:
@@ -286,7 +286,7 @@ def _decimal(value: Any) -> Decimal | None:
     return number if number.is_finite() else None
 
 
-def _says_not_measured(node: dict[str, Any]) -> bool:
+def _is_not_measured(node: dict[str, Any]) -> bool:
     """Whether the statement is that nothing was measured."""
     has_value = any(name.startswith("value") for name in node)
     return not has_value and any(code in _NOT_MEASURED for _, code in codings(node.get("dataAbsentReason")))
@@ -341,7 +341,7 @@ def find_smoking(record: PatientRecord) -> Smoking:
     """
     for observation, node in record.observations(_SMOKING_CODES):
         values = set(codings(node.get("valueCodeableConcept")))
-        if _says_not_measured(node) or values & _UNKNOWN:
+        if _is_not_measured(node) or values & _UNKNOWN:
             continue
         current = bool(values & _SMOKES)
         known = current != bool(values & _DOES_NOT) and "modifierExtension" not in observation

@@ -100,8 +100,8 @@ class ModelWorkers:
                 f"{predictor.name} can't be sent to a process of its own ({type(error).__name__}: {error}); it has to "
                 "be a class of an importable module, without open files"
             ) from error
-        said = orjson.dumps([asdict(settings), content], default=str, option=orjson.OPT_SORT_KEYS)
-        key = hashlib.blake2b(pickled + said, digest_size=16).digest()
+        text = orjson.dumps([asdict(settings), content], default=str, option=orjson.OPT_SORT_KEYS)
+        key = hashlib.blake2b(pickled + text, digest_size=16).digest()
         with self._lock:
             worker = self._workers.pop(key, None) or _Worker(pickled, settings)
             self._workers[key] = worker
@@ -132,7 +132,7 @@ class _Worker:
     def __init__(self, predictor: bytes, settings: PredictorSettings) -> None:
         self._predictor = predictor
         self._settings = settings
-        self._said = orjson.dumps(asdict(settings), default=str).decode()
+        self._settings_text = orjson.dumps(asdict(settings), default=str).decode()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="fhir-bridge-model")
         self._process: _Process | None = None
         self._closed = False
@@ -144,11 +144,11 @@ class _Worker:
             answers = await loop.run_in_executor(self._thread, self._call, records)
             if not isinstance(answers, str):
                 return answers
-        found: list[Answer] = []
+        results: list[Answer] = []
         for record in records:  # each waits anew for its turn, so that other callers come between
             answers = await loop.run_in_executor(self._thread, self._call, [record])
-            found.append(answers if isinstance(answers, str) else answers[0])
-        return found
+            results.append(answers if isinstance(answers, str) else answers[0])
+        return results
 
     def _call(self, records: Sequence[ModelRecord]) -> list[Answer] | str:
         """Answers to all, or why the call failed. Blocks; in the worker's own thread only."""
@@ -166,7 +166,7 @@ class _Worker:
         return orjson.dumps(
             {
                 "as_of": datetime.now(UTC).isoformat(),
-                "settings": self._said,
+                "settings": self._settings_text,
                 "records": [
                     {
                         "patient": orjson.Fragment(record.patient),

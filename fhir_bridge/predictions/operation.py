@@ -78,10 +78,12 @@ class Predict:
 
     async def _read(self, request: _Request, name: str) -> bytes:
         """Parameters: the newest `result`, its `state`, and what is `outdated` about it."""
-        standings = [one for one in await request.store.results.of_patient(request.id) if one.model == name]
+        standings = [
+            item for item in await request.store.results.of_patient(request.id) if item.model == name
+        ]
         if not standings:
             raise NotFound(f"no result of {name}")
-        newest = next((one for one in standings if one.state == "current"), standings[-1])
+        newest = next((item for item in standings if item.state == "current"), standings[-1])
         stored = await request.store.read("Observation", newest.id, request.access)
         outdated = await outdated_models(request.store, request.access, standings)
         state = "outdated" if newest.state == "current" and name in outdated else newest.state

@@ -171,7 +171,7 @@ class PatientRecord:
         The node is the Observation itself or the component whose code fits (systolic pressure inside a panel).
         Only results of `statuses` are given: by default those that are (final, amended, corrected).
         """
-        found = []
+        results = []
         for observation in self.all("Observation"):
             if observation.get("status") not in statuses:
                 continue
@@ -182,10 +182,10 @@ class PatientRecord:
             ]
             if nodes:
                 # A panel may carry its part's code too; the part has the value.
-                node = next((one for one in nodes if _has_value(one)), nodes[0])
-                found.append((effective_of(observation), observation, node))
-        found.sort(key=lambda item: (moment_of(item[0]) or _LONG_AGO, item[1]["id"]), reverse=True)
-        for _, observation, node in found:
+                node = next((entry for entry in nodes if _has_value(entry)), nodes[0])
+                results.append((effective_of(observation), observation, node))
+        results.sort(key=lambda item: (moment_of(item[0]) or _LONG_AGO, item[1]["id"]), reverse=True)
+        for _, observation, node in results:
             yield observation, node
 
     def conditions(self) -> Iterator[tuple[dict[str, Any], bool]]:

@@ -26,5 +26,5 @@ def find_predictor(name: str) -> Predictor:
         raise PredictionError(
             "FB-PRED-002", f'there is no predictor "{name}"; there are {", ".join(sorted(known))}'
         )
-    found: Predictor = known[name]
-    return found
+    predictor: Predictor = known[name]
+    return predictor

@@ -135,9 +135,9 @@ class ResultBuilder:
             resources.model_card(card, self._predictor, self._settings, device),
         )
 
-    def _problem_of(self, made: Sequence[dict[str, Any]]) -> str:
+    def _problem_of(self, results: Sequence[dict[str, Any]]) -> str:
         """The first element that is not valid; empty where all are."""
-        for resource in made:
+        for resource in results:
             for issue in self._validator.validate(resource):
                 if issue.severity in ("error", "fatal"):
                     return issue.expression or resource["resourceType"]

@@ -89,7 +89,7 @@ class PredictionRun:
             PredictionError: FB-PRED-004, what is to be written is not valid FHIR; FB-PRED-006, the model can't be run.
         """
         claimed = await self._claim([patient_id])
-        subjects = [one async for one in read_subjects(self._store, [patient_id], access)]
+        subjects = [subject async for subject in read_subjects(self._store, [patient_id], access)]
         done = await self._run(subjects, access)
         await self._jobs.finish_all(claimed)
         if not done:
@@ -147,15 +147,15 @@ class PredictionRun:
 
     async def _claim(self, ids: Sequence[str]) -> list[int]:
         """Take the jobs that this run does anyway, before it reads: what is written after that adds another."""
-        return await self._jobs.lease_waiting([dedupe_of(self._predictor.name, one) for one in ids])
+        return await self._jobs.lease_waiting([dedupe_of(self._predictor.name, item) for item in ids])
 
     async def _run(self, subjects: Sequence[Subject], access: AccessFilter) -> list[Predicted]:
         """Results for all, in their order. A record that changes meanwhile is read and computed again."""
         done: dict[str, Predicted] = {}
         waiting = list(subjects)
         for _ in range(_ATTEMPTS):
-            for one, outcome in await self._attempt(waiting):
-                done[one.subject.id] = Predicted(one.subject.id, one.observation_id, one.result, outcome)
+            for item, outcome in await self._attempt(waiting):
+                done[item.subject.id] = Predicted(item.subject.id, item.observation_id, item.result, outcome)
             waiting = [subject for subject in waiting if subject.id not in done]
             if not waiting:
                 break
@@ -167,13 +167,13 @@ class PredictionRun:
 
     async def _again(self, ids: Sequence[str], access: AccessFilter) -> list[Subject]:
         """Those that are still there."""
-        found: list[Subject] = []
-        for one in ids:
+        subjects: list[Subject] = []
+        for item in ids:
             try:
-                found += [subject async for subject in read_subjects(self._store, [one], access)]
+                subjects += [subject async for subject in read_subjects(self._store, [item], access)]
             except (NotFound, Gone):
                 continue
-        return found
+        return subjects
 
     async def _attempt(self, subjects: Sequence[Subject]) -> list[tuple[Finished, Outcome]]:
         """What could be decided and written now."""
@@ -186,9 +186,9 @@ class PredictionRun:
         if invalid:  # an answer that no valid resource can carry is a failed run
             refused = [
                 self._builder.finish(
-                    one.subject, self._builder.failed(f"its result is not valid FHIR at {problem}")
+                    item.subject, self._builder.failed(f"its result is not valid FHIR at {problem}")
                 )
-                for one, problem in invalid
+                for item, problem in invalid
             ]
             also_kept, also_new = await self._decided(refused)
             also_built, invalid = await self._build(also_new)
@@ -204,8 +204,8 @@ class PredictionRun:
                 fits or (await results.write([result]))[0]
                 for fits, (_, result) in zip(written, built, strict=True)
             ]
-        done: list[tuple[Finished, Outcome]] = [(one, "unchanged") for one in kept]
-        done += [(one, "written") for (one, _), fits in zip(built, written, strict=True) if fits]
+        done: list[tuple[Finished, Outcome]] = [(item, "unchanged") for item in kept]
+        done += [(item, "written") for (item, _), fits in zip(built, written, strict=True) if fits]
         return done
 
     async def _build(
@@ -214,49 +214,49 @@ class PredictionRun:
         """What is to be written, and what can't be, with the element that is not valid."""
         if not finished:
             return [], []
-        made = await asyncio.to_thread(lambda: [self._builder.build(one) for one in finished])
-        pairs = list(zip(finished, made, strict=True))
+        built = await asyncio.to_thread(lambda: [self._builder.build(item) for item in finished])
+        pairs = list(zip(finished, built, strict=True))
         return (
-            [(one, result) for one, result in pairs if not isinstance(result, str)],
-            [(one, result) for one, result in pairs if isinstance(result, str)],
+            [(item, result) for item, result in pairs if not isinstance(result, str)],
+            [(item, result) for item, result in pairs if isinstance(result, str)],
         )
 
     async def _ask(self, subjects: Sequence[Subject]) -> list[Prediction | Refusal]:
         """The model's answers; a patient's own refusal comes before any model sees the record."""
-        found: dict[str, Prediction | Refusal] = {}
-        asked: list[Subject] = []
+        results: dict[str, Prediction | Refusal] = {}
+        requested: list[Subject] = []
         for subject in subjects:
             refusal = subject.refused_use(self._settings, self._builder.code)
             if refusal is None:
-                asked.append(subject)
+                requested.append(subject)
             else:
-                found[subject.id] = refusal
-        if asked:
+                results[subject.id] = refusal
+        if requested:
             try:
                 answers = await self._workers.predict(
                     self._predictor,
                     self._settings,
-                    [subject.for_model() for subject in asked],
+                    [subject.for_model() for subject in requested],
                     self._content,
                 )
             except ModelUnavailable as error:
                 raise PredictionError("FB-PRED-006", f"{self._predictor.name}: {error}") from error
-            for subject, answer in zip(asked, answers, strict=True):
-                found[subject.id] = self._builder.failed(answer) if isinstance(answer, str) else answer
-        return [found[subject.id] for subject in subjects]
+            for subject, answer in zip(requested, answers, strict=True):
+                results[subject.id] = self._builder.failed(answer) if isinstance(answer, str) else answer
+        return [results[subject.id] for subject in subjects]
 
     async def _decided(self, finished: list[Finished]) -> tuple[list[Finished], list[Finished]]:
         """Those that are current already, and those to write. One that was withdrawn gets another id."""
         kept: list[Finished] = []
         new: list[Finished] = []
         while finished:
-            states = await self._store.results.states([one.observation_id for one in finished])
+            states = await self._store.results.states([item.observation_id for item in finished])
             withdrawn: list[Finished] = []
-            for one in finished:
-                state = states.get(one.observation_id)
-                place = kept if state == "current" else withdrawn if state == "withdrawn" else new
-                place.append(one)
-            finished = [self._builder.next_attempt(one) for one in withdrawn]
+            for item in finished:
+                state = states.get(item.observation_id)
+                location = kept if state == "current" else withdrawn if state == "withdrawn" else new
+                location.append(item)
+            finished = [self._builder.next_attempt(item) for item in withdrawn]
         return kept, new
 
 

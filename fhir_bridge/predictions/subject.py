@@ -86,7 +86,7 @@ class Subject:
         known = {_versioned(stored): stored for stored in (*self.resources.values(), *self.consents)}
         inputs = [_used(self.patient, _OF_PATIENT, _LABEL, "")]
         inputs += [_used(stored, _OF_LINKED, "linked record", "") for stored in self.linked]
-        seen = {one.identity for one in inputs}
+        seen = {entry.identity for entry in inputs}
         for item in self.evidence_of(result)[len(inputs) :]:
             stored = known.get(item.reference)
             if stored is None:
@@ -122,16 +122,16 @@ async def read_subjects(
         patient = (known or {}).get(patient_id) or await store.read("Patient", patient_id, access)
         people = {patient_id: patient}
         if patient_id in linked:
-            people |= {one.id: one for one in await _record(store, patient_id, access, ("Patient",))}
+            people |= {item.id: item for item in await _record(store, patient_id, access, ("Patient",))}
         survivor = _survivor(patient_id, people)
-        found = await _record(store, patient_id, access, ("Consent", *RECORD_TYPES))
-        consents = [stored for stored in found if stored.type == "Consent"]
+        record = await _record(store, patient_id, access, ("Consent", *RECORD_TYPES))
+        consents = [stored for stored in record if stored.type == "Consent"]
         if access is not EVERYTHING:
             consents = await _record(store, patient_id, EVERYTHING, ("Consent",))
         yield Subject(
             people[survivor],
             tuple(stored for name, stored in sorted(people.items()) if name != survivor),
-            {f"{stored.type}/{stored.id}": stored for stored in found if stored.type != "Consent"},
+            {f"{stored.type}/{stored.id}": stored for stored in record if stored.type != "Consent"},
             tuple(consents),
         )
 

@@ -29,5 +29,5 @@ def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     module = importlib.import_module(f"{__name__}.{_HOMES[name]}")
-    globals()[name] = found = getattr(module, name)  # in place of the module of this name
-    return found
+    globals()[name] = result = getattr(module, name)  # in place of the module of this name
+    return result

@@ -2,7 +2,7 @@
 
 One task writes; what arrives while it writes shares the next batch, so that many requests pay for one commit. Nobody
 waits behind the events of others' large pages: each batch takes those that are waited for first, and those of large
-pages where there is room.
+pages where there is space.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ BATCH = 100
 """Events written at once. Making their rows holds up the worker's answers for some 10 ms."""
 MOST_WAITING = 5_000
 """Entries that may wait, and events of large pages; a caller who comes then waits too, so that none is lost."""
-ROOM_SECONDS = 10
+SPACE_SECONDS = 10
 RETRY_SECONDS = 1.0
 
 _log = logging.getLogger("fhir_bridge.audit")
@@ -75,7 +75,7 @@ class AuditLog:
         self._bulk: deque[_Entry] = deque()
         self._some = asyncio.Event()
         self._urgent = asyncio.Event()
-        self._room, self._bulk_room = asyncio.Event(), asyncio.Event()
+        self._space, self._bulk_space = asyncio.Event(), asyncio.Event()
         self._writing = asyncio.Lock()
         self._task: asyncio.Task[None] | None = None
 
@@ -117,26 +117,26 @@ class AuditLog:
         Raises:
             DatabaseUnavailable: too many wait, and none could be stored for a while.
         """
-        self._look_for_room()
-        room = self._bulk_room if heavy else self._room
-        if not room.is_set():
+        self._update_space()
+        space = self._bulk_space if heavy else self._space
+        if not space.is_set():
             try:
-                await asyncio.wait_for(room.wait(), ROOM_SECONDS)
+                await asyncio.wait_for(space.wait(), SPACE_SECONDS)
             except TimeoutError as error:
                 raise DatabaseUnavailable("no more audit events can wait") from error
         (self._bulk if heavy else self._waiting).append(_Entry(build, heavy=heavy))
         self._some.set()
 
-    def _look_for_room(self) -> None:
+    def _update_space(self) -> None:
         """Who asks for large pages waits for their events, and for nobody else's."""
-        for room, waiting in (
-            (self._room, len(self._waiting)),
-            (self._bulk_room, sum(entry.heavy - entry.written for entry in self._bulk)),
+        for space, waiting in (
+            (self._space, len(self._waiting)),
+            (self._bulk_space, sum(entry.heavy - entry.written for entry in self._bulk)),
         ):
             if waiting < MOST_WAITING:
-                room.set()
+                space.set()
             else:
-                room.clear()
+                space.clear()
 
     async def flush(self) -> None:
         """Write all that waits."""
@@ -154,7 +154,7 @@ class AuditLog:
                         queue.appendleft(entry)
                     elif entry.done is not None and not entry.done.done():
                         entry.done.set_result(None)
-                self._look_for_room()
+                self._update_space()
 
     async def _take(self, taken: list[tuple[deque[_Entry], _Entry, int]]) -> list[Event]:
         """The events of the next batch; their entries and how many of each go into `taken`."""

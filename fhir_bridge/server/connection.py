@@ -84,7 +84,7 @@ class BoundedConnection(HttpToolsProtocol):
         super().connection_made(transport)
         self._limit(HEAD_SECONDS)
         if len(self.connections) > self.most:
-            self._make_room()
+            self._close_idle()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Stop what is under way for a client that is gone."""
@@ -241,10 +241,18 @@ class BoundedConnection(HttpToolsProtocol):
         elif left or self.transport.is_closing():
             self._watch_reading()
 
-    def _make_room(self) -> None:
+    def _close_idle(self) -> None:
         """Close who has waited longest without a request; where all are at work, this one is turned away."""
-        others = (one for one in self.connections if isinstance(one, BoundedConnection) and one is not self)
-        oldest = min((one for one in others if one.idle), key=lambda one: one.idle_since, default=None)
+        others = (
+            connection
+            for connection in self.connections
+            if isinstance(connection, BoundedConnection) and connection is not self
+        )
+        oldest = min(
+            (connection for connection in others if connection.idle),
+            key=lambda connection: connection.idle_since,
+            default=None,
+        )
         if oldest is None:
             self._refuse(503, "FB-REST-017", "too many requests are under way", retry_after="1")
         else:

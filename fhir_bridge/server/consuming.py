@@ -49,18 +49,18 @@ class Consumer:
 
 def consumers_of(plugins: pluggy.PluginManager) -> list[Consumer]:
     """Those of plug-ins: one a plug-in and hook, so that one that fails holds up no other."""
-    found = []
+    consumers = []
     for plugin in plugins.get_plugins():
         name = plugins.get_name(plugin)
         others = [other for other in plugins.get_plugins() if other is not plugin]
         hooks = {caller.name for caller in plugins.get_hookcallers(plugin) or ()}
         if AFTER_COMMIT in hooks:
             hook = plugins.subset_hook_caller(AFTER_COMMIT, others)
-            found.append(Consumer(f"{AFTER_COMMIT} {name}", _with_changes(hook)))
+            consumers.append(Consumer(f"{AFTER_COMMIT} {name}", _with_changes(hook)))
         if AUDIT in hooks:
             hook = plugins.subset_hook_caller(AUDIT, others)
-            found.append(Consumer(f"{AUDIT} {name}", _with_events(hook), ("AuditEvent",)))
-    return found
+            consumers.append(Consumer(f"{AUDIT} {name}", _with_events(hook), ("AuditEvent",)))
+    return consumers
 
 
 def _with_changes(hook: Callable[..., Any]) -> Callable[[Store, Sequence[Change]], Awaitable[None]]:
@@ -156,9 +156,9 @@ class _Turn:
             return False
         return await self._advance(reached)
 
-    async def _advance(self, place: Place) -> bool:
-        kept = await self._cursors.advance(self._consumer.name, place, LEASE)
-        self.place, self._leased = place if kept else None, time.monotonic()
+    async def _advance(self, location: Place) -> bool:
+        kept = await self._cursors.advance(self._consumer.name, location, LEASE)
+        self.place, self._leased = location if kept else None, time.monotonic()
         return kept
 
     async def _taken(self, changes: Sequence[Change]) -> bool:

@@ -59,7 +59,7 @@ async def read_limited(request: Request, limit: int, hold: Callable[[int], objec
     """The body, as long as it has at most `limit` bytes; what comes after is not read.
 
     Args:
-        hold: told of each piece's size; may refuse it.
+        hold: notified of each piece's size; may refuse it.
 
     Raises:
         FormError: the body is larger (413), too slow (408), or compressed (415): a small text may hold a huge one.

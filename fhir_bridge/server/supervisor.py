@@ -102,16 +102,20 @@ class Supervisor:
 
     def _watch(self) -> int:
         """Wait for something to happen, and answer it."""
-        sentinels = {one.process.sentinel: one for one in self._children if one.process is not None}
-        reports = {one.ready: one for one in self._children if one.ready is not None}
-        due = [one.again for one in self._children if one.again]
+        sentinels = {item.process.sentinel: item for item in self._children if item.process is not None}
+        reports = {item.ready: item for item in self._children if item.ready is not None}
+        due = [item.again for item in self._children if item.again]
         timeout = max(0.0, min(due) - time.monotonic()) if due else None
         happened = wait([*sentinels, *reports, self._reader], timeout)
-        for place in happened:
-            if isinstance(place, Connection) and place in reports:
-                self._report(reports[place])
-        for place in happened:
-            if isinstance(place, int) and place in sentinels and (code := self._ended(sentinels[place])):
+        for location in happened:
+            if isinstance(location, Connection) and location in reports:
+                self._report(reports[location])
+        for location in happened:
+            if (
+                isinstance(location, int)
+                and location in sentinels
+                and (code := self._ended(sentinels[location]))
+            ):
                 return code
         for child in self._children:
             if child.again and child.again <= time.monotonic() and not self._stopping.is_set():
@@ -165,11 +169,11 @@ class Supervisor:
         for process in running:
             process.terminate()
         end = time.monotonic() + self._grace
-        while (left := [one for one in running if one.exitcode is None]) and not self._hurry.is_set():
+        while (left := [item for item in running if item.exitcode is None]) and not self._hurry.is_set():
             rest = end - time.monotonic()
             if rest <= 0:
                 break
-            wait([*(one.sentinel for one in left), self._reader], min(rest, 1.0))
+            wait([*(item.sentinel for item in left), self._reader], min(rest, 1.0))
         for process in left:
             _log.error("process %s does not end and is killed", process.pid)
             process.kill()

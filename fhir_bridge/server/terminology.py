@@ -54,7 +54,7 @@ class ServedTerminology:
         self._written: dict[str, TerminologyContent] = {}
         self._snapshot: str | None = None
         self._everything: Terminology | None = None
-        self._judging: Terminology | None = None
+        self._validation_terminology: Terminology | None = None
         self._next: asyncio.Task[None] | None = None
         self._looking = asyncio.Lock()
 
@@ -77,16 +77,22 @@ class ServedTerminology:
         """What resources are checked with, as of the last look: what is written and not retired, over what the process
         has loaded. Another object after a write; None before the first look.
         """
-        return self._judging
+        return self._validation_terminology
 
     def judging_with(self, brought: Iterable[Mapping[str, Any]]) -> Terminology:
         """As `judging`, under resources that are about to be written; `refresh` has been asked before."""
-        assert self._judging is not None
-        made = (
-            _taking_part(one) for one in brought if one.get("resourceType") in KINDS and not misshapen(one)
+        assert self._validation_terminology is not None
+        built = (
+            _taking_part(item)
+            for item in brought
+            if item.get("resourceType") in KINDS and not misshapen(item)
         )
-        current = [one for one in made if one is not None and not _is_retired(one)]
-        return self._judging.over(ResourceLayer(current)) if current else self._judging
+        current = [item for item in built if item is not None and not _is_retired(item)]
+        return (
+            self._validation_terminology.over(ResourceLayer(current))
+            if current
+            else self._validation_terminology
+        )
 
     async def refresh(self, store: Store) -> TerminologyService:
         """The service, after a look at what was written.
@@ -121,10 +127,10 @@ class ServedTerminology:
         """Put what is written at present over what the process has."""
         assert self._base is not None
         written = tuple(self._written.values())
-        current = [one for one in written if not _is_retired(one)]
+        current = [item for item in written if not _is_retired(item)]
         self._everything = self._base.over(ResourceLayer(written))
         whole = len(current) == len(written)
-        self._judging = self._everything if whole else self._base.over(ResourceLayer(current))
+        self._validation_terminology = self._everything if whole else self._base.over(ResourceLayer(current))
 
     async def _read_all(self, store: Store) -> None:
         for kind in KINDS:
@@ -146,16 +152,16 @@ class ServedTerminology:
     def _keep(self, reference: str, resource: Mapping[str, Any]) -> None:
         if problem := misshapen(resource):
             _log.warning("%s takes no part in terminology: %s", reference, problem)
-        elif (made := _taking_part(resource)) is not None:
-            self._written[reference] = made
+        elif (built := _taking_part(resource)) is not None:
+            self._written[reference] = built
 
 
 def _taking_part(resource: Mapping[str, Any]) -> TerminologyContent | None:
     return None if _is_restricted(resource) else content_of_resource(resource)
 
 
-def _is_retired(made: TerminologyContent) -> bool:
-    return made.resource.get("status") == "retired"
+def _is_retired(result: TerminologyContent) -> bool:
+    return result.resource.get("status") == "retired"
 
 
 def limits_of(settings: Settings) -> Limits:
@@ -171,13 +177,13 @@ def limits_of(settings: Settings) -> Limits:
 def _terminology(site: Path | None) -> Terminology:
     """The process's terminology, read."""
     if site is None:
-        found = get_terminology()
+        terminology = get_terminology()
     else:
         from fhir_bridge.mapping import Site
 
-        found = Site.load(site).open_terminology()
-    found.load()
-    return found
+        terminology = Site.load(site).open_terminology()
+    terminology.load()
+    return terminology
 
 
 def _is_restricted(resource: Mapping[str, Any]) -> bool:

@@ -64,13 +64,13 @@ class Judge:
             return await self._validated(resource, profiles, self._present, inline)
         known = self._terminology.judging
         asking = _Asking(known)
-        found = await self._validated(resource, profiles, asking, inline)
+        results = await self._validated(resource, profiles, asking, inline)
         if not asking.asked:
-            return found
+            return results
         await self._terminology.refresh(self._store)
         self._present = self._terminology.judging_with(self._brought)
         if self._present is known:
-            return found
+            return results
         return await self._validated(resource, profiles, self._present, inline)
 
     async def _validated(

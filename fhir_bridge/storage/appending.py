@@ -66,7 +66,7 @@ async def _write(writer: Writer, operations: list[Operation], result: LoadResult
     try:
         written = await writer.run(operations, EVERYTHING) if operations else []
     except psycopg.errors.UniqueViolation:
-        written = await writer.run([replace(one, action="update") for one in operations], EVERYTHING)
+        written = await writer.run([replace(item, action="update") for item in operations], EVERYTHING)
     except BadResource as error:
         if len(operations) == 1:
             _reject(result, error, "/".join(operations[0].identity))
@@ -74,9 +74,9 @@ async def _write(writer: Writer, operations: list[Operation], result: LoadResult
         for operation in operations:
             await _write(writer, [operation], result)
         return
-    for one in written:
-        result.resources[one.stored.type] += 1
-        match one.outcome:
+    for item in written:
+        result.resources[item.stored.type] += 1
+        match item.outcome:
             case "created":
                 result.created += 1
             case "updated":

@@ -89,7 +89,8 @@ class Attempts:
         """Seconds to wait before another attempt; 0 where none."""
         async with self._store.pool.connection() as connection:
             rows = await connection.execute(
-                _WAIT.encode(), ([one.key for one in subjects], [one.free for one in subjects])
+                _WAIT.encode(),
+                ([subject.key for subject in subjects], [subject.free for subject in subjects]),
             )
             row = await rows.fetchone()
         return max(int(row[0] or 0), 0) if row else 0
@@ -102,7 +103,7 @@ class Attempts:
         if wait := await self.wait(*subjects):
             return wait
         async with self._store.pool.connection() as connection:
-            await connection.execute(_FAILED.encode(), (sorted(one.key for one in subjects),))
+            await connection.execute(_FAILED.encode(), (sorted(subject.key for subject in subjects),))
         return 0
 
     async def succeeded(self, *subjects: Subject) -> None:
@@ -110,7 +111,7 @@ class Attempts:
         async with self._store.pool.connection() as connection:
             await connection.execute(
                 "DELETE FROM failed_attempt WHERE subject = ANY(%s::bytea[])",
-                ([one.key for one in subjects],),
+                ([subject.key for subject in subjects],),
             )
 
     async def purge(self) -> None:

@@ -101,8 +101,8 @@ class Batch:
                     self.outcomes.add_issue("FB-STORE-017", text, one.record.locator)
                     continue
                 one.key = record.key
-                said = {(self.keys[message.identity], message.said.hash) for message in one.messages}
-                one.given_up = [claim for claim in record.claims if claim not in said]
+                statements = {(self.keys[message.identity], message.said.hash) for message in one.messages}
+                one.given_up = [claim for claim in record.claims if claim not in statements]
                 self.keys.update((identity, claim[0]) for claim, identity in record.claims.items())
             entered.append(one)
         return entered
@@ -210,10 +210,12 @@ class Batch:
         for one in sets:
             if not any(claim[0] == resource for claim in one.given_up):
                 continue
-            said = [message.item.owners.patients for message in one.messages if message.identity == identity]
+            statements = [
+                message.item.owners.patients for message in one.messages if message.identity == identity
+            ]
             stays = [
                 set(patients) == present or await same_person(self.connection, present, patients)
-                for patients in said
+                for patients in statements
             ]
             if not any(stays):
                 leaving.append(one.key)
@@ -278,10 +280,10 @@ class Batch:
             if message.edition is not None and one.record is not None
         ]
         if own:
-            found = await deliveries.superseded(
+            result = await deliveries.superseded(
                 self.connection, [(edition, place) for _, edition, place in own]
             )
-            for (message, _, _), replaced in zip(own, found, strict=True):
+            for (message, _, _), replaced in zip(own, result, strict=True):
                 message.superseded = replaced
 
     async def _known_hashes(self, messages: list[Message]) -> dict[Identity, set[bytes]]:
@@ -322,10 +324,10 @@ class Batch:
             "WHERE f.target = ANY(%s) AND f.resource <> f.target AND f.resource <> ALL(%s)",
             ([subject.current.key for subject in subjects], [subject.current.key for subject in changed]),
         )
-        found = {row[0] for row in await rows.fetchall()}
-        said = set(chain.from_iterable(_references(subject.content) for subject in changed))
+        results = {row[0] for row in await rows.fetchall()}
+        statements = set(chain.from_iterable(_references(subject.content) for subject in changed))
         current = [subject.current for subject in subjects]
-        return found | {one.key for one in current if f"{one.type}/{one.id}" in said}
+        return results | {one.key for one in current if f"{one.type}/{one.id}" in statements}
 
     async def _save(self, sets: list[BatchSet], claims: list[tuple[BatchSet, Message, int]]) -> None:
         connection = self.connection
@@ -335,10 +337,10 @@ class Batch:
         if replaced:
             await records.keep_outputs(connection, replaced)
         versions = [subject.new_version(self.settings.dictionaries.definitions) for subject in changed]
-        made = [
+        items = [
             new.item for new in versions if new.item is not None
         ]  # merged, withdrawn: not the messages' own
-        await identify_within(connection, self.settings.dictionaries, made, self.keys, fresh=())
+        await identify_within(connection, self.settings.dictionaries, items, self.keys, fresh=())
         past = [old for subject in touched for old in subject.past]
         await write_versions(connection, self.settings.dictionaries, self.keys, versions, past)
         folded = [subject.current.key for subject in touched if subject.folded_again]
@@ -355,16 +357,21 @@ class Batch:
 
     def _claim(self, claim: tuple[BatchSet, Message, int]) -> ClaimRow:
         one, message, arrival = claim
-        said = message.said
+        statement = message.said
         subject = self.subjects[message.identity]
-        plain = subject.live and subject.hash == said.hash and not said.delta and message.type not in MERGED
+        plain = (
+            subject.live
+            and subject.hash == statement.hash
+            and not statement.delta
+            and message.type not in MERGED
+        )
         text = None if plain else dumps(message.content)
         place = None if one.record is None else one.record.place
         return ClaimRow(
             subject.current.key,
             one.key,
-            said.hash,
-            said.time is not None,
+            statement.hash,
+            statement.time is not None,
             arrival,
             text,
             message.edition,

@@ -125,16 +125,16 @@ def rewrite(value: Any, new: Callable[[str], str | None], name: str = "") -> Any
     if isinstance(value, str):
         if name == "div":
             return _NARRATIVE_LINK.sub(
-                lambda found: (
-                    f"{found['start']}{found['quote']}{new(found['url']) or found['url']}{found['quote']}"
+                lambda result: (
+                    f"{result['start']}{result['quote']}{new(result['url']) or result['url']}{result['quote']}"
                 ),
                 value,
             )
         if name == "reference" or value.startswith(("urn:uuid:", "urn:oid:")):
-            found = new(value)
-            if found is None and name == "reference" and value.startswith("urn:uuid:"):
+            result = new(value)
+            if result is None and name == "reference" and value.startswith("urn:uuid:"):
                 raise BadReference(f"no entry has the fullUrl {value}")
-            return found or value
+            return result or value
     return value
 
 
@@ -182,12 +182,12 @@ def conditional_references(value: Any, base: str = "") -> set[str]:
     Args:
         base: this server's base URL, which may be in front.
     """
-    found: set[str] = set()
+    results: set[str] = set()
 
     def look(reference: str) -> str:
         if re.match(r"[A-Z][A-Za-z]+\?", relative(reference, base)):
-            found.add(reference)
+            results.add(reference)
         return reference
 
     with_references(value, look)
-    return found
+    return results

@@ -27,7 +27,7 @@ _SELECT = (
 
 async def read_states(connection: AsyncConnection, rows: Mapping[int, Current]) -> dict[int, States]:
     """The contributions to locked resources, by key."""
-    found: dict[int, States] = {}
+    results: dict[int, States] = {}
     cursor = await connection.execute(_SELECT, (list(rows),), binary=True)
     async for key, source, time, arrival, rank, digest, load, text, orders, sequence, mapping in cursor:
         if text is None:
@@ -42,7 +42,7 @@ async def read_states(connection: AsyncConnection, rows: Mapping[int, Current]) 
                 resource["meta"] = kept
             else:
                 del resource["meta"]
-        found.setdefault(key, {})[source] = Contribution(
+        results.setdefault(key, {})[source] = Contribution(
             source,
             time,
             arrival,
@@ -54,7 +54,7 @@ async def read_states(connection: AsyncConnection, rows: Mapping[int, Current]) 
             sequence=sequence,
             mapping=mapping,
         )
-    return found
+    return results
 
 
 def _read_orders(text: bytes) -> dict[str, Order]:
@@ -124,7 +124,7 @@ async def remove_states(connection: AsyncConnection, keys: Sequence[int]) -> Non
 
 def _content(state: Contribution, states: States, *, live: bool) -> bytes | None:
     if live and state.resource["resourceType"] not in MERGED:
-        newest = max(states.values(), key=lambda one: (one.order, one.source))
+        newest = max(states.values(), key=lambda item: (item.order, item.source))
         if newest is state:
             return None
     return dumps(state.resource)

@@ -120,7 +120,7 @@ def version_order(version: str) -> str:
     """A mapping's version as text whose bytes compare as versions do: 1.9 < 1.10, 2.0-rc1 < 2.0."""
     if not version:
         return ""
-    return re.sub(r"\d+", lambda found: found.group().zfill(8), version).replace("-", " ") + "-"
+    return re.sub(r"\d+", lambda result: result.group().zfill(8), version).replace("-", " ") + "-"
 
 
 def incoming(
@@ -304,25 +304,29 @@ def _add_up(
     """
     resource_type = message.resource["resourceType"]
     for kind, name in _COMPOSITE:
-        lists = [one.resource.get(name) for one in (known, message)]
-        old, new = (one if isinstance(one, list) else [] for one in lists)
+        lists = [entry.resource.get(name) for entry in (known, message)]
+        old, new = (entry if isinstance(entry, list) else [] for entry in lists)
         if kind != resource_type or not (old or new):
             continue
-        places: dict[str, tuple[Order, int, Any]] = {}
+        locations: dict[str, tuple[Order, int, Any]] = {}
         for number, item in enumerate(old):
             key = f"{name}{_ITEM}{_sameness(item).decode()}"
-            places[key] = (previous.get(key) or previous.get(name) or snapshot or known.order, number, item)
+            locations[key] = (
+                previous.get(key) or previous.get(name) or snapshot or known.order,
+                number,
+                item,
+            )
         for number, item in enumerate(new):
             key = f"{name}{_ITEM}{_sameness(item).decode()}"
-            if key not in places or message.order < places[key][0]:
-                places[key] = (message.order, number, item)
+            if key not in locations or message.order < locations[key][0]:
+                locations[key] = (message.order, number, item)
         for key in [key for key in orders if key.startswith(name + _ITEM)]:
             del orders[key]
         if not new and name in previous:
             orders[name] = previous[name]
         whole = orders.get(name) or snapshot
-        orders.update((key, since) for key, (since, _, _) in places.items() if since != whole)
-        content[name] = [item for _, _, item in sorted(places.values(), key=lambda place: place[:2])]
+        orders.update((key, since) for key, (since, _, _) in locations.items() if since != whole)
+        content[name] = [item for _, _, item in sorted(locations.values(), key=lambda location: location[:2])]
 
 
 def _same(state: Contribution) -> dict[str, Order]:

@@ -80,7 +80,7 @@ def _used(resource: Mapping[str, Any], elements: Sequence[str] | None) -> dict[s
     }
 
 
-def _says_only_more(before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
+def _only_adds(before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
     """Whether nothing that was used is taken back: elements were added, or a `false` became something else."""
     return all(
         value is False or (name in after and canonical(after[name]) == canonical(value))
@@ -165,15 +165,15 @@ class Consequences:
         Args:
             keys: internal keys of what the versions refer to; those of the added versions are put in.
         """
-        found = cls(_patients=_patients_with_news(versions, keys))
+        consequences = cls(_patients=_patients_with_news(versions, keys))
         changed = {new.current.key: new for new in versions if new.current.version > 0}
         if not changed:
-            return found
+            return consequences
         rows = await connection.execute(_USES, (list(changed), list(changed)))
         uses = [_Use(*row) for row in await rows.fetchall()]
         if uses:
-            await found._follow(connection, dictionaries, keys, changed, uses)
-        return found
+            await consequences._follow(connection, dictionaries, keys, changed, uses)
+        return consequences
 
     async def _follow(
         self,
@@ -215,7 +215,7 @@ class Consequences:
 
 def _patients_with_news(versions: Sequence[NewVersion], keys: Mapping[Identity, int]) -> list[int]:
     """The patients whose record holds something new that a predictor may see: of its own, or of a linked record."""
-    found = {
+    results = {
         keys["Patient", patient]
         for new in versions
         if new.item is not None and new.item.type in _TRIGGERS and _PREDICTED not in new.item.labels
@@ -227,8 +227,8 @@ def _patients_with_news(versions: Sequence[NewVersion], keys: Mapping[Identity, 
             _LINKED in bytes(new.bytes or b"") or _LINKED in bytes(new.current.bytes or b"")
         ):
             pairs = () if new.item is None else new.item.links
-            found |= {new.current.key, *(keys["Patient", patient] for pair in pairs for patient in pair)}
-    return sorted(found)
+            results |= {new.current.key, *(keys["Patient", patient] for pair in pairs for patient in pair)}
+    return sorted(results)
 
 
 def _cause(use: _Use, changed: Mapping[int, NewVersion]) -> tuple[int | None, int | None, int | None]:
@@ -240,13 +240,13 @@ def _cause(use: _Use, changed: Mapping[int, NewVersion]) -> tuple[int | None, in
 
 def _values(resource: Mapping[str, Any]) -> bytes:
     """What a resource says, without what is beside it."""
-    said = {
+    stated = {
         name: value
         for name, value in resource.items()
         if name in ("code", "component", "subject", "patient", "verificationStatus")
         or name.startswith("value")
     }
-    return canonical(said | {"stands": resource.get("status") not in (_IN_ERROR, "cancelled")})
+    return canonical(stated | {"stands": resource.get("status") not in (_IN_ERROR, "cancelled")})
 
 
 class _Contents:
@@ -279,9 +279,7 @@ class _Contents:
             return "withdrawn"
         if used_hash(after, use.elements) == use.hash:
             return ""
-        if use.elements is not None and _says_only_more(
-            _used(before, use.elements), _used(after, use.elements)
-        ):
+        if use.elements is not None and _only_adds(_used(before, use.elements), _used(after, use.elements)):
             return "outdated"
         return "withdrawn"
 
@@ -318,7 +316,7 @@ async def _withdraw(
     items = [item for _, _, item in contents] + [item for _, item in provenances]
     fresh = [(item.type, item.id) for _, item in provenances]
     await identify_within(connection, dictionaries, items, keys, fresh=fresh)
-    made = [
+    results = [
         (
             Current(keys[item.type, item.id], item.type, item.id, 0, 0, True, None, None, None, True),
             resource,
@@ -328,7 +326,7 @@ async def _withdraw(
     ]
     return [
         next_version(row, resource, item, content_hash(resource))
-        for row, resource, item in (*contents, *made)
+        for row, resource, item in (*contents, *results)
     ]
 
 

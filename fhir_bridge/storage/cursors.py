@@ -49,5 +49,5 @@ class Cursors:
         mac, position = text[:_MAC], text[_MAC:]
         if not hmac.compare_digest(mac, self._mac(position, bound)):
             raise BadCursor("the paging cursor was made for another caller or another search")
-        found: list[Any] = orjson.loads(position)
-        return found
+        results: list[Any] = orjson.loads(position)
+        return results

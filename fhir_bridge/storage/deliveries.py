@@ -157,7 +157,7 @@ async def standing(
         "WHERE e.series = %s AND e.active AND d.ended ORDER BY e.key",
         (series,),
     )
-    found = Standing()
+    result = Standing()
     issues: list[Issue] = []
     editions = [
         Edition(key, delivery, frozenset(names), time, complete)
@@ -169,9 +169,9 @@ async def standing(
             if newer.newer(older):
                 whole = newer.complete and await _repeats(connection, newer, older, shares)
                 if whole:
-                    found.replaced.add(older.key)
+                    result.replaced.add(older.key)
                 else:
-                    found.beside.append((older.key, newer.delivery))
+                    result.beside.append((older.key, newer.delivery))
                 if whole and own == older.delivery:
                     issues.append(
                         _issue("FB-STALE", "a newer file of a sample is stored and replaces this one")
@@ -182,7 +182,7 @@ async def standing(
                 same = await _repeats(connection, newer, older, shares)
                 if same or await _repeats(connection, older, newer, shares):
                     issues.append(_issue("FB-STORE-028", _UNDATED if older.time is None else _SAME_DATE))
-    return found, issues
+    return result, issues
 
 
 _KEPT = "another file of a sample has another date and other lines: what it says elsewhere is kept beside this one's"
@@ -236,26 +236,26 @@ _UNSAID = (
 """Resources whose current content no output that counts says: the newer file's own content is current already."""
 
 
-def _parameters(series: str, found: Standing) -> dict[str, object]:
+def _parameters(series: str, result: Standing) -> dict[str, object]:
     return {
         "series": series,
-        "replaced": sorted(found.replaced),
-        "older": [edition for edition, _ in found.beside],
-        "newer": [delivery for _, delivery in found.beside],
+        "replaced": sorted(result.replaced),
+        "older": [edition for edition, _ in result.beside],
+        "newer": [delivery for _, delivery in result.beside],
     }
 
 
-async def misplaced(connection: AsyncConnection, series: str, found: Standing) -> list[int]:
+async def misplaced(connection: AsyncConnection, series: str, result: Standing) -> list[int]:
     """Resources of which an output of the series counts and should not, or the other way round."""
-    rows = await connection.execute(_MISPLACED, _parameters(series, found))
+    rows = await connection.execute(_MISPLACED, _parameters(series, result))
     return [key for (key,) in await rows.fetchall()]
 
 
 async def mark(
-    connection: AsyncConnection, series: str, found: Standing, resources: Sequence[int]
+    connection: AsyncConnection, series: str, result: Standing, resources: Sequence[int]
 ) -> list[int]:
     """Mark which outputs of the series count, of these resources; gives those whose content may be another now."""
-    parameters = {**_parameters(series, found), "resources": list(resources)}
+    parameters = {**_parameters(series, result), "resources": list(resources)}
     rows = await connection.execute(_MARK, parameters)
     marked = await rows.fetchall()
     back = {key for key, replaced in marked if not replaced}

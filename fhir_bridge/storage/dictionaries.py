@@ -220,7 +220,7 @@ class Dictionaries:
 
     async def find_labels(self, labels: Iterable[str]) -> list[int]:
         """The numbers of `system|code` labels; those no stored resource carries are left out."""
-        found = []
+        results = []
         for label in labels:
             system, _, code = label.rpartition("|")
             known = self._labels.get((system, code))
@@ -230,8 +230,8 @@ class Dictionaries:
                 if row is None:
                     continue
                 known = self._labels[system, code] = row[0]
-            found.append(known)
-        return found
+            results.append(known)
+        return results
 
 
 async def _is_set(connection: AsyncConnection, name: str) -> bool:

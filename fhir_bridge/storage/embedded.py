@@ -227,8 +227,8 @@ class EmbeddedServer:
 
     def _ensure_database(self, name: str) -> None:
         with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
-            found = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", (name,)).fetchone()
-            if found is None:
+            result = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", (name,)).fetchone()
+            if result is None:
                 connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
 
     def _find_socket_dir(self) -> Path:
@@ -288,14 +288,14 @@ def _quoted(value: str) -> str:
 
 def _processes_in(cluster: Path) -> set[int]:
     """The processes that have the cluster as their working directory: a PostgreSQL server and its children do."""
-    found = set()
+    results = set()
     for process in Path("/proc").glob("[0-9]*"):
         try:
             if (process / "cwd").readlink() == cluster:
-                found.add(int(process.name))
+                results.add(int(process.name))
         except OSError:  # ended meanwhile, or someone else's
             continue
-    return found
+    return results
 
 
 def _first_number(pid_file: Path) -> int | None:
@@ -310,16 +310,16 @@ def _system_user(data_dir: Path, binaries: Path) -> pwd.struct_passwd:
     try:
         user = pwd.getpwnam(SYSTEM_USER)
     except KeyError:
-        made = subprocess.run(  # noqa: S603
+        result = subprocess.run(  # noqa: S603
             ["useradd", "--system", "--no-create-home", "--shell", "/usr/sbin/nologin", SYSTEM_USER],  # noqa: S607
             capture_output=True,
             text=True,
             check=False,
         )
-        if made.returncode not in (0, 9):  # 9: another process made it in the meantime
+        if result.returncode not in (0, 9):  # 9: another process made it in the meantime
             raise DatabaseUnavailable(
                 f"PostgreSQL does not run as root, and the system user {SYSTEM_USER} can't be made "
-                f"({made.stderr.strip()}): run as another user, or set FHIR_BRIDGE_DATABASE_URL"
+                f"({result.stderr.strip()}): run as another user, or set FHIR_BRIDGE_DATABASE_URL"
             ) from None
         user = pwd.getpwnam(SYSTEM_USER)
         _log.warning("running as root: PostgreSQL runs as the system user %s, made for it", SYSTEM_USER)

@@ -27,7 +27,7 @@ __all__ = [
 
 
 class StorageError(Exception):
-    """Something storage refuses. `issue` tells it in full; `status` is the HTTP status that fits."""
+    """Something storage refuses. `issue` states it in full; `status` is the HTTP status that fits."""
 
     code = "FB-STORE-001"
     status = 500

@@ -228,7 +228,7 @@ class Grants:
         )
 
     async def info(self, token: str) -> TokenInfo | None:
-        """The grant of a token that is valid now; None tells nothing about why not."""
+        """The grant of a token that is valid now; None reveals nothing about why not."""
         rows = await self._rows(_INFO, digest(token))
         if not rows:
             return None

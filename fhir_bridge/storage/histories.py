@@ -189,8 +189,8 @@ async def type_history(
     following = None
     if len(rows) > len(page) and page:
         following = cursors.make([page[-1][6], page[-1][5], page[-1][2]], bound)
-    places = {(row[5], row[2]) for row in visible}
-    entries = [_entry(row) for row in page if (row[5], row[2]) in places]
+    locations = {(row[5], row[2]) for row in visible}
+    entries = [_entry(row) for row in page if (row[5], row[2]) in locations]
     total = len(entries) if cursor is None and following is None else None
     return HistoryPage(entries, total, following)
 

@@ -50,7 +50,7 @@ class InboxItem:
         source: name of the file or feed; locator: the record within it.
         run: how to process it again: mapping, options.
         content: hash of the kept source file; None where nothing is kept.
-        identity: tells it from others, the same whenever it comes again; where empty, source and locator do.
+        identity: distinguishes it from others, the same whenever it comes again; where empty, source and locator do.
     """
 
     kind: Kind
@@ -95,7 +95,9 @@ def duplicates(issues: Iterable[Issue], adapter: str) -> list[InboxItem]:
 async def note(connection: AsyncConnection, items: Sequence[InboxItem]) -> None:
     """Enter items. One that comes again counts up, and is open again unless it was discarded."""
     named = [(item, item.identity or f"{item.source}\t{item.locator}") for item in items]
-    for item, identity in sorted(named, key=lambda one: (one[0].kind, one[0].adapter, one[0].code, one[1])):
+    for item, identity in sorted(
+        named, key=lambda entry: (entry[0].kind, entry[0].adapter, entry[0].code, entry[1])
+    ):
         await connection.execute(
             "INSERT INTO inbox (kind, adapter, source, locator, code, message, run, content, identity) "
             "VALUES (%s, %s, %s, %s, %s, %s, %s::jsonb, %s, %s) ON CONFLICT (kind, adapter, code, identity) "

@@ -85,15 +85,15 @@ class Indexed:
 
     def identities(self) -> list[Identity]:
         """The (type, id) pairs whose numbers its rows need, itself among them."""
-        found = {(self.type, self.id)}
+        results = {(self.type, self.id)}
         for entry in self.entries:
             if type(entry) is ReferenceEntry and entry.type is not None and entry.id is not None:
-                found.add((entry.type, entry.id))
+                results.add((entry.type, entry.id))
         for pair in self.links:
-            found.update(("Patient", patient) for patient in pair)
-        found.update(("Patient", patient) for patient in self.owners.patients if patient != OTHER_PERSON)
-        found.update(self.owners.through)
-        return list(found)
+            results.update(("Patient", patient) for patient in pair)
+        results.update(("Patient", patient) for patient in self.owners.patients if patient != OTHER_PERSON)
+        results.update(self.owners.through)
+        return list(results)
 
 
 def index(
@@ -163,7 +163,7 @@ def _labels(resource: dict[str, Any]) -> tuple[tuple[str, str], ...]:
 
 def _links(resource: dict[str, Any], identity: str) -> tuple[tuple[str, str], ...]:
     """Patient.link of the kinds that say two records are one person (R4 valueset-link-type.html)."""
-    found = []
+    results = []
     links = resource.get("link")
     for link in links if isinstance(links, list) else ():
         if not isinstance(link, dict) or link.get("type") not in _MERGES:
@@ -173,8 +173,8 @@ def _links(resource: dict[str, Any], identity: str) -> tuple[tuple[str, str], ..
         if isinstance(reference, str) and reference.startswith("Patient/"):
             target = reference.split("/")[1]
             if target and target != identity:
-                found.append((identity, target) if link["type"] == "replaced-by" else (target, identity))
-    return tuple(dict.fromkeys(found))
+                results.append((identity, target) if link["type"] == "replaced-by" else (target, identity))
+    return tuple(dict.fromkeys(results))
 
 
 async def identify(
@@ -197,9 +197,9 @@ async def identify(
     if not wanted:
         return keys
     async with pool.connection() as connection:
-        found = await find_keys(connection, wanted)
-        dictionaries.remember_keys(found)
-        keys.update(found)
+        result = await find_keys(connection, wanted)
+        dictionaries.remember_keys(result)
+        keys.update(result)
         missing = await beside(many, lambda: [pair for pair in wanted if pair not in keys])
         if missing:
             async with connection.transaction():
@@ -286,15 +286,15 @@ def _in_parts(identities: Sequence[Identity]) -> Iterator[Sequence[Identity]]:
 
 async def find_keys(connection: AsyncConnection, identities: Sequence[Identity]) -> dict[Identity, int]:
     """The numbers of those (type, id) pairs that have one."""
-    found: dict[Identity, int] = {}
+    results: dict[Identity, int] = {}
     for some in _in_parts(identities):
         rows = await connection.execute(
             "SELECT w.number, r.key FROM unnest(%s::text[], %s::text[]) WITH ORDINALITY AS w (type, id, number)"
             " JOIN resource r ON r.type = w.type AND r.id = w.id",
             ([pair[0] for pair in some], [pair[1] for pair in some]),
         )
-        found.update((some[number - 1], key) for number, key in await rows.fetchall())
-    return found
+        results.update((some[number - 1], key) for number, key in await rows.fetchall())
+    return results
 
 
 def _open(value: datetime | Decimal | None, infinite: str) -> datetime | Decimal | str:

@@ -133,8 +133,8 @@ class Loader:
         reported: dict[str, Issue] = {}
         for one in series:
             async with self._pool.connection() as connection:
-                found, issues = await deliveries.standing(connection, one, shares, own)
-                wrong = await deliveries.misplaced(connection, one, found)
+                result, issues = await deliveries.standing(connection, one, shares, own)
+                wrong = await deliveries.misplaced(connection, one, result)
             reported.update((issue.message, replace(issue, source=delivery.name)) for issue in issues)
             for start in range(0, len(wrong), self._batch):
                 await self._count_again(one, wrong[start : start + self._batch], shares)
@@ -153,19 +153,19 @@ class Loader:
         outcomes = LoadResult()
         async with self._pool.connection() as connection, connection.transaction():
             await deliveries.lock_series(connection, series)
-            found, _ = await deliveries.standing(connection, series, shares)
-            await Batch(self._settings, connection, {}, outcomes, []).count_again(series, found, resources)
+            result, _ = await deliveries.standing(connection, series, shares)
+            await Batch(self._settings, connection, {}, outcomes, []).count_again(series, result, resources)
         self.result.add_outcomes(outcomes)
 
     async def _register(self, batch: Sequence[BatchSet]) -> None:
         """Give each message the edition that it is part of."""
-        found: dict[str, tuple[Delivery, list[Message]]] = {}
+        results: dict[str, tuple[Delivery, list[Message]]] = {}
         for one in batch:
             delivery = None if one.record is None else one.record.delivery
             if delivery is not None:
                 messages = [message for message in one.messages if message.part and message.patient]
-                found.setdefault(delivery.id, (delivery, []))[1].extend(messages)
-        for delivery, messages in found.values():
+                results.setdefault(delivery.id, (delivery, []))[1].extend(messages)
+        for delivery, messages in results.values():
             wanted = {(message.part, message.patient) for message in messages}
             if wanted - delivery.editions.keys():
                 async with self._pool.connection() as connection:
@@ -203,14 +203,14 @@ class Loader:
                 raise BadResource("a resource to load has an id")
             where = f"{resource['resourceType']}/{identity}"
             refuse_implicit_rules(resource)
-            said = incoming(resource, adapter, self._load, mapping=mapping)
-            item = index(said.resource, identity, self._dictionaries.definitions)
+            text = incoming(resource, adapter, self._load, mapping=mapping)
+            item = index(text.resource, identity, self._dictionaries.definitions)
         except BadResource as error:
             self.result.rejected += 1
             self.result.add_issue("FB-STORE-012", error.message, where)
             return None
         self.result.resources[item.type] += 1
-        return Message(item.type, identity, said, item, resource)
+        return Message(item.type, identity, text, item, resource)
 
     async def _write(self, batch: list[BatchSet], first: Before | None = None) -> list[RecordSet]:
         """Write a batch; the records that it refused."""
@@ -247,14 +247,14 @@ class Loader:
                 if record is None
                 else {(*identity, claim[1]) for claim, identity in record.claims.items()}
             )
-            said = {(*message.identity, message.said.hash) for message in one.messages}
+            statements = {(*message.identity, message.said.hash) for message in one.messages}
             settled = all(
                 place in last
                 or place in timed
                 or (record is not None and (*message.identity, message.said.hash) in record.superseded)
                 for place, message in zip(places, one.messages, strict=True)
             )
-            if settled and (one.record is None or claims == said):
+            if settled and (one.record is None or claims == statements):
                 self.result.unchanged += len(one.messages)
             elif one.messages or claims:
                 pending.append(one)

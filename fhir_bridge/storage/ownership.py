@@ -24,10 +24,10 @@ _SAME = (
 )
 
 
-async def same_person(connection: AsyncConnection, one: Iterable[str], other: Iterable[str]) -> bool:
+async def same_person(connection: AsyncConnection, item: Iterable[str], other: Iterable[str]) -> bool:
     """Whether two sets of Patient ids are one and the same person, by Patient.link; an id that is not stored is not."""
     others = sorted(other)
-    row = await (await connection.execute(_SAME, (others, sorted(one)))).fetchone()
+    row = await (await connection.execute(_SAME, (others, sorted(item)))).fetchone()
     return row is not None and row[0] == len(others)
 
 

@@ -45,8 +45,8 @@ async def read_record(
         f"WHERE r.key = ANY(ARRAY({members.text})) AND NOT r.deleted"
     )
     async with pool.connection() as connection:
-        found = await connection.execute(statement.encode(), members.values)
-        present = {row[0] for row in await found.fetchall()}
+        result = await connection.execute(statement.encode(), members.values)
+        present = {row[0] for row in await result.fetchall()}
     wanted = [
         kind
         for kind in sorted(present, key=lambda kind: (kind != "Patient", kind))

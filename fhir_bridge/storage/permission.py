@@ -184,18 +184,18 @@ async def owners_of_contents(
             stored.setdefault((kind, identity), set()).add(patient)
 
     def of(item: Indexed) -> frozenset[str]:
-        found: set[str] = set()
+        results: set[str] = set()
         seen: set[Identity] = set()
         waiting = [item]
         while waiting:
             one = waiting.pop()
-            found.update(one.owners.patients)
+            results.update(one.owners.patients)
             for target in set(one.owners.through) - seen:
                 seen.add(target)
-                found |= stored.get(target, set())
+                results |= stored.get(target, set())
                 if target in beside:
                     waiting.append(beside[target])
-        return frozenset(found)
+        return frozenset(results)
 
     return [of(item) for item in items]
 

@@ -95,7 +95,7 @@ async def known_records(
     connection: AsyncConnection, names: Sequence[tuple[str, str]]
 ) -> dict[tuple[str, str], KnownRecord]:
     """The records of these (source, id) that the ledger has."""
-    found: dict[tuple[str, str], KnownRecord] = {}
+    records: dict[tuple[str, str], KnownRecord] = {}
     rows = await connection.execute(_KNOWN, ([name[0] for name in names], [name[1] for name in names]))
     for (
         source,
@@ -108,12 +108,12 @@ async def known_records(
         kind,
         resource_id,
     ) in await rows.fetchall():
-        known = found.setdefault((source, identity), KnownRecord(key, mapping))
+        known = records.setdefault((source, identity), KnownRecord(key, mapping))
         if resource is not None:
             known.claims[resource, digest] = (kind, resource_id)
             if superseded:
                 known.superseded.add((kind, resource_id, digest))
-    return found
+    return records
 
 
 async def lock_records(
@@ -185,8 +185,8 @@ async def fold_claims(connection: AsyncConnection, resource: int, adapter: str) 
     )
     states: dict[str, Contribution] = {}
     for text, arrival, mapping in await rows.fetchall():
-        said = incoming(parse(bytes(text)), adapter, mapping=mapping, arrival=arrival)
-        states[said.source] = fold(states.get(said.source), said)
+        statement = incoming(parse(bytes(text)), adapter, mapping=mapping, arrival=arrival)
+        states[statement.source] = fold(states.get(statement.source), statement)
     return states
 
 

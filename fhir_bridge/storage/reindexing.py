@@ -68,38 +68,38 @@ async def reindex(
 ) -> int:
     """See `Store.reindex`."""
     async with pool.connection() as connection:
-        found = await (await connection.execute(_RESUME, (SETTING, __version__))).fetchone()
+        result = await (await connection.execute(_RESUME, (SETTING, __version__))).fetchone()
         last = await (await connection.execute("SELECT coalesce(max(key), 0) FROM resource")).fetchone()
-    place = _Place(*found) if found else _Place()
+    location = _Place(*result) if result else _Place()
     upper = 0 if last is None else last[0]
-    if on_progress is not None and place.count:
-        on_progress(place.count)
+    if on_progress is not None and location.count:
+        on_progress(location.count)
     while True:
         async with pool.connection() as connection:
             rows: list[Any] = await (
-                await connection.execute(_READ, (place.key, upper, BATCH), binary=True)
+                await connection.execute(_READ, (location.key, upper, BATCH), binary=True)
             ).fetchall()
         if not rows:
             break
-        await _write(pool, dictionaries, rows, place)
+        await _write(pool, dictionaries, rows, location)
         if on_progress is not None:
-            on_progress(place.count)
+            on_progress(location.count)
     async with pool.connection() as connection:
         await connection.execute("DELETE FROM setting WHERE name IN (%s, %s)", (SETTING, RECORDS_PENDING))
         await connection.execute(
             "ANALYZE resource, token, string, date, quantity, reference, record, record_through"
         )
-    return place.count
+    return location.count
 
 
 async def reached(connection: AsyncConnection) -> int:
     """See `Store.reindexed`."""
-    found = await (await connection.execute(_RESUME, (SETTING, __version__))).fetchone()
-    return found[1] if found else 0
+    result = await (await connection.execute(_RESUME, (SETTING, __version__))).fetchone()
+    return result[1] if result else 0
 
 
 async def _write(
-    pool: AsyncConnectionPool[AsyncConnection], dictionaries: Dictionaries, rows: list[Any], place: _Place
+    pool: AsyncConnectionPool[AsyncConnection], dictionaries: Dictionaries, rows: list[Any], location: _Place
 ) -> None:
     known = dictionaries.definitions
     items = {row[0]: _index(row[1], row[2], row[4] or row[5], known) for row in rows}
@@ -107,8 +107,8 @@ async def _write(
     keys: dict[Identity, int] = await identify(
         pool, dictionaries, [item for item in items.values() if item is not None]
     )
-    place.key = rows[-1][0]
-    place.count += sum(item is not None and key not in deleted for key, item in items.items())
+    location.key = rows[-1][0]
+    location.count += sum(item is not None and key not in deleted for key, item in items.items())
     async with pool.connection() as connection, connection.transaction():
         versions = {row[0]: row[3] for row in rows if items[row[0]] is not None or row[4] is None}
         locked = await (await connection.execute(_LOCK, (list(versions),))).fetchall()
@@ -130,7 +130,7 @@ async def _write(
         statement = Statement()
         writer.write(statement)
         statement.add(_LABELS, [key for key, _ in labels], [text for _, text in labels])
-        statement.add(_REACHED, SETTING, place.key, place.count, __version__)
+        statement.add(_REACHED, SETTING, location.key, location.count, __version__)
         await statement.run(connection)
         await write_rest(connection, writer)
 

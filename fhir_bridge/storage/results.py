@@ -263,21 +263,21 @@ class _Batch:
             before = await self._earlier(connection, patients)
         fresh = [identity for identity in everything if identity not in known]
         defined = self._dictionaries.definitions
-        items = {identity: index(made, identity[1], defined) for identity, made in everything.items()}
+        items = {identity: index(built, identity[1], defined) for identity, built in everything.items()}
         self._keys = known | await identify(self._pool, self._dictionaries, list(items.values()), fresh=fresh)
         missing = self._inputs - known.keys()
         async with self._pool.connection() as connection, connection.transaction():
             locked = {known[identity] for identity in (*everything, *self._inputs) if identity in known}
-            self._rows = await lock(connection, [*locked, *(one.result for one in before)])
+            self._rows = await lock(connection, [*locked, *(item.result for item in before)])
             for identity in fresh:
                 key = self._keys[identity]
                 self._rows[key] = Current(key, *identity, 0, 0, True, None, None, None, fresh=True)
             now = await self._earlier(connection, patients)
-            changed = {(one.patient, one.model) for one in now if one.result not in self._rows}
+            changed = {(item.patient, item.model) for item in now if item.result not in self._rows}
             good = [
                 not missing.intersection(used.identity for used in result.inputs)
                 and (self._keys["Patient", result.patient], result.model) not in changed
-                and self._stands(result)
+                and self._is_current(result)
                 for result in self._results
             ]
             kept = [result for result, fits in zip(self._results, good, strict=True) if fits]
@@ -293,7 +293,7 @@ class _Batch:
         rows = await connection.execute(_EARLIER, (list(patients), self._models))
         return [_Earlier(*row) for row in await rows.fetchall()]
 
-    def _stands(self, result: NewResult) -> bool:
+    def _is_current(self, result: NewResult) -> bool:
         """Whether every input is still in the version that was read."""
         for used in result.inputs:
             row = self._rows.get(self._keys[used.identity])
@@ -311,9 +311,9 @@ class _Batch:
         targets = {self._keys["Observation", result.id] for result in results}
         pairs = {(self._keys["Patient", result.patient], result.model) for result in results}
         replaced = {
-            one.result: one
-            for one in earlier
-            if (one.patient, one.model) in pairs and one.result not in targets
+            item.result: item
+            for item in earlier
+            if (item.patient, item.model) in pairs and item.result not in targets
         }
         versions: list[NewVersion] = []
         tracked = await self._tracked(connection, targets)
@@ -325,7 +325,7 @@ class _Batch:
         for identity, resource in self._shared.items():
             if not self._rows[self._keys[identity]].live:
                 versions += self._version(resource, items)
-        old = {key for one in replaced.values() for key in (one.result, one.companion) if key is not None}
+        old = {key for item in replaced.values() for key in (item.result, item.companion) if key is not None}
         back = {key for key in tracked if self._rows[key].live}
         back |= {companion for companion in tracked.values() if companion is not None}
         versions += await self._tag(connection, old, superseded=True)
@@ -375,7 +375,11 @@ class _Batch:
         rows, inputs = [], []
         for result in results:
             key = self._keys["Observation", result.id]
-            beside = [_identity(one) for one in result.resources if one["resourceType"] == "RiskAssessment"]
+            beside = [
+                _identity(resource)
+                for resource in result.resources
+                if resource["resourceType"] == "RiskAssessment"
+            ]
             companion = self._keys[beside[0]] if beside else None
             patient = self._keys["Patient", result.patient]
             rows.append((key, companion, patient, result.model, result.horizon, "c"))

@@ -136,24 +136,24 @@ async def _token_value(value: str, query: _Query) -> Condition:
 
 
 async def _string(query: _Query, values: Sequence[str]) -> Condition:
-    found = []
+    results = []
     for value in values:
         text = split_token(value.replace("|", "\\|"))[0]
         normal = normalise(text)
         if query.modifier == "exact":
-            found.append(Condition("(i.value = %s AND i.exact = %s)", (indexable(normal), text)))
+            results.append(Condition("(i.value = %s AND i.exact = %s)", (indexable(normal), text)))
         elif query.modifier == "contains":
-            found.append(Condition("strpos(i.value, %s) > 0", (normal,)))
+            results.append(Condition("strpos(i.value, %s) > 0", (normal,)))
         elif query.modifier:
             raise query.refuse_modifier()
         else:
-            found.append(Condition("(i.value >= %s AND i.value < %s)", (normal, normal + _LAST)))
-    return await query.exists(any_of(found))
+            results.append(Condition("(i.value >= %s AND i.value < %s)", (normal, normal + _LAST)))
+    return await query.exists(any_of(results))
 
 
 async def _uri(query: _Query, values: Sequence[str]) -> Condition:
     if query.modifier == "below":
-        found = [
+        conditions = [
             Condition("(i.value = %s OR (i.value >= %s AND i.value < %s))", (value, start, start + _LAST))
             for value in values
             for start in (value.rstrip("/") + "/",)
@@ -161,8 +161,8 @@ async def _uri(query: _Query, values: Sequence[str]) -> Condition:
     elif query.modifier:
         raise query.refuse_modifier()
     else:
-        found = [Condition("i.value = %s", (indexable(value),)) for value in values]
-    return await query.exists(any_of(found))
+        conditions = [Condition("i.value = %s", (indexable(value),)) for value in values]
+    return await query.exists(any_of(conditions))
 
 
 async def _dates(query: _Query, values: Sequence[str]) -> Condition:
@@ -232,11 +232,11 @@ def _compare(low: str, high: str, prefix: str, value: Decimal, start: Decimal, e
 async def _numbers(query: _Query, values: Sequence[str]) -> Condition:
     if query.modifier:
         raise query.refuse_modifier()
-    found = []
+    results = []
     for value in values:
         number = number_value(query.code, value)
-        found.append(_compare("i.low", "i.high", number.prefix, number.value, number.low, number.high))
-    return await query.exists(any_of(found))
+        results.append(_compare("i.low", "i.high", number.prefix, number.value, number.low, number.high))
+    return await query.exists(any_of(results))
 
 
 async def _quantities(query: _Query, values: Sequence[str]) -> Condition:
@@ -272,8 +272,8 @@ async def _quantity(value: str, query: _Query) -> Condition:
 
 async def _references(query: _Query, values: Sequence[str]) -> Condition:
     if query.modifier == "identifier":
-        found = [await _token_value(value, query) for value in values]
-        return await query.exists(any_of(found), code=f"{query.code}:identifier")
+        results = [await _token_value(value, query) for value in values]
+        return await query.exists(any_of(results), code=f"{query.code}:identifier")
     targets = query.parameter.targets or tuple(sorted(definitions.resource_types()))
     if query.code == "patient":  # its expressions keep references to Patients alone, whatever its targets say
         targets = ("Patient",)

@@ -74,7 +74,7 @@ async def conditions(
         resource_type
     ):  # tokens do not know whom a resource is about through others
         patients = _granted(resource_type, access)
-    found: list[Condition] = []
+    results: list[Condition] = []
     unknown: list[UnknownParameter] = []
     for name, value in parameters:
         if name in PRESENTATION:
@@ -85,8 +85,8 @@ async def conditions(
         if condition is None:
             unknown.append(UnknownParameter(name, f"not a search parameter of {resource_type} here"))
         else:
-            found.append(condition)
-    return all_of(found), unknown
+            results.append(condition)
+    return all_of(results), unknown
 
 
 def _named(resource_type: str, parameters: Sequence[tuple[str, str]]) -> tuple[str, ...]:
@@ -187,16 +187,16 @@ _SORTED = {
 async def _sorts(
     resource_type: str, parameters: Sequence[tuple[str, str]], dictionaries: Dictionaries
 ) -> list[_Sort]:
-    found = []
+    sorts = []
     wanted = [value for name, value in parameters if name == "_sort" and value]
     for rule in ",".join(wanted).split(",") if wanted else ():
         code = rule.removeprefix("-")
         descending = rule.startswith("-")
         if code == "_lastUpdated":
-            found.append(_Sort(Condition("r.last_updated"), "timestamptz", descending))
+            sorts.append(_Sort(Condition("r.last_updated"), "timestamptz", descending))
             continue
         if code == "_id":
-            found.append(_Sort(Condition("r.id"), "text", descending))
+            sorts.append(_Sort(Condition("r.id"), "text", descending))
             continue
         parameter = find(resource_type, code, dictionaries.definitions)
         if parameter is None or parameter.type not in _SORTED:
@@ -207,8 +207,8 @@ async def _sorts(
         expression = (
             f"(SELECT {value} FROM {parameter.type} i WHERE i.resource = r.key AND i.parameter = {number:d})"  # noqa: S608
         )
-        found.append(_Sort(Condition(expression), sql_type, descending))
-    return found
+        sorts.append(_Sort(Condition(expression), sql_type, descending))
+    return sorts
 
 
 def _after(sorts: list[_Sort], position: list[str | int | None]) -> Condition:

@@ -268,17 +268,17 @@ class Store:
         """
         content = parse(resource)
         if if_none_exist is not None:
-            found = await self.match(content["resourceType"], if_none_exist, access)
-            if found is not None:
-                return found
+            written = await self.match(content["resourceType"], if_none_exist, access)
+            if written is not None:
+                return written
         operation = Operation("create", content["resourceType"], new_id(), content, criteria=if_none_exist)
         try:
             return (await self.write([operation], access))[0]
         except VersionConflict:  # another writer made it between the search and the write
-            found = await self.match(content["resourceType"], if_none_exist or (), access)
-            if found is None:
+            written = await self.match(content["resourceType"], if_none_exist or (), access)
+            if written is None:
                 raise
-            return found
+            return written
 
     async def update(
         self,
@@ -326,15 +326,15 @@ class Store:
         content = parse(resource)
         if content["resourceType"] != resource_type:
             raise BadResource(f"the resource is not a {resource_type}, as the URL says")
-        found = await self.match(resource_type, criteria, access)
-        if found is None:
+        result = await self.match(resource_type, criteria, access)
+        if result is None:
             identity = content.get("id") if isinstance(content.get("id"), str) else new_id()
             operation = Operation("update", resource_type, str(identity), content, criteria=criteria)
         else:
-            if content.get("id", found.stored.id) != found.stored.id:
+            if content.get("id", result.stored.id) != result.stored.id:
                 raise BadResource("the criteria match another resource than the id names")
-            content["id"] = found.stored.id
-            operation = Operation("update", resource_type, found.stored.id, content)
+            content["id"] = result.stored.id
+            operation = Operation("update", resource_type, result.stored.id, content)
         if check is not None:
             await check(operation)
         return (await self.write([operation], access))[0]
@@ -478,7 +478,7 @@ class Store:
             fingerprint: of the site key that made the ids.
             precedence: for a type, its sources (adapter names), the first wins.
             batch: outputs in one transaction.
-            progress: told after each batch how many outputs are done.
+            progress: called after each batch with the number of outputs done.
             append: the resources are new, of no source and never change: none is looked for, merged or compared.
 
         Raises:
@@ -627,7 +627,7 @@ class Store:
         Others may read and write meanwhile. One that was interrupted less than a day ago is gone on with.
 
         Args:
-            on_progress: told how many resources are done.
+            on_progress: called with the number of resources done.
 
         Returns:
             How many resources were indexed, those before an interruption included.

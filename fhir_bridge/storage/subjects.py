@@ -148,19 +148,21 @@ class Subject:
         Args:
             known_hashes: contents that a timed message said before; the new one is added.
         """
-        said, where = message.said, message.locator
-        known = self.states.get(said.source)
-        if (known is not None and known.hash == said.hash) or said.hash in known_hashes:
+        contribution, where = message.said, message.locator
+        known = self.states.get(contribution.source)
+        if (known is not None and known.hash == contribution.hash) or contribution.hash in known_hashes:
             outcomes.unchanged += 1
-            return said.arrival if known is None or known.hash != said.hash else known.arrival
-        said = arrive(said, known)
-        conflict = known is not None and not said.delta and said.order[:-1] == known.order[:-1]
-        state = fold(known, said)
+            return contribution.arrival if known is None or known.hash != contribution.hash else known.arrival
+        contribution = arrive(contribution, known)
+        conflict = (
+            known is not None and not contribution.delta and contribution.order[:-1] == known.order[:-1]
+        )
+        state = fold(known, contribution)
         self.touched = True
-        self.states[said.source] = state
-        if said.time is not None:
-            known_hashes.add(said.hash)
-        late = known is not None and state.hash != said.hash
+        self.states[contribution.source] = state
+        if contribution.time is not None:
+            known_hashes.add(contribution.hash)
+        late = known is not None and state.hash != contribution.hash
         content = merge(list(self.states.values()), precedence)
         digest = content_hash(content)
         same = (
@@ -168,23 +170,23 @@ class Subject:
             if self.live
             else late and known is not None and state.resource == known.resource
         )
-        newest = max(self.states.values(), key=lambda one: (one.order, one.source))
-        if same and not late and not conflict and _says_the_same(said.resource, newest.resource):
+        newest = max(self.states.values(), key=lambda item: (item.order, item.source))
+        if same and not late and not conflict and _same_content(contribution.resource, newest.resource):
             outcomes.unchanged += 1  # another source says it too: a file under another name
-            return said.arrival
+            return contribution.arrival
         if conflict:
             outcomes.conflicts += 1
             text = "another content came from the same source with the same time and status"
             outcomes.add_issue("FB-STORE-013", text, where)
-        if same and (late or (message.type not in MERGED and newest.source != said.source)):
-            self._keep_late(said, "c" if conflict else "s")
+        if same and (late or (message.type not in MERGED and newest.source != contribution.source)):
+            self._keep_late(contribution, "c" if conflict else "s")
             if not conflict:
                 outcomes.stale += 1
                 outcomes.add_issue("FB-STALE", "older than what is stored: kept in history", where)
-            return said.arrival
+            return contribution.arrival
         if same:
             outcomes.unchanged += 0 if conflict else 1
-            return said.arrival
+            return contribution.arrival
         self._become(content, digest, state, message.item if content is message.said.resource else None)
         if not conflict:
             if self.version == 1:
@@ -194,7 +196,7 @@ class Subject:
         if known is None or known.resource != state.resource:
             for name in disagreements(list(self.states.values())):
                 outcomes.add_issue("FB-STORE-014", f"the sources differ on {name}", where)
-        return said.arrival
+        return contribution.arrival
 
     def fold_again(self, states: dict[str, Contribution]) -> None:
         """Take the sources' states as they are without what a record gave up; people's edits stay."""
@@ -233,7 +235,7 @@ class Subject:
         content = merge(list(self.states.values()), precedence)
         digest = content_hash(content)
         if not self.live or digest != self.hash:
-            newest = max(self.states.values(), key=lambda one: (one.order, one.source))
+            newest = max(self.states.values(), key=lambda item: (item.order, item.source))
             self._become(content, digest, newest, None)
             outcomes.updated += 1
 
@@ -265,7 +267,7 @@ class Subject:
         self.live, self.changed = content is not None, True
         self.said_by, self.item = said_by, item
 
-    def _keep_late(self, said: Contribution, kind: str) -> None:
+    def _keep_late(self, contribution: Contribution, kind: str) -> None:
         """Put a message that came too late into history."""
         self.last_version += 1
         moment = now()
@@ -276,9 +278,9 @@ class Subject:
                 self.last_version,
                 kind,
                 moment,
-                said.time,
-                content_hash(said.resource),
-                stamp(said.resource, said.resource["id"], self.last_version, moment),
+                contribution.time,
+                content_hash(contribution.resource),
+                stamp(contribution.resource, contribution.resource["id"], self.last_version, moment),
             )
         )
 
@@ -307,19 +309,19 @@ def read_subject(row: Current, states: dict[str, Contribution], *, claimed: bool
         claimed: some record has ever said something of it. What REST made before any did is REST's contribution.
     """
     if row.live and not states and not claimed and row.bytes is not None:
-        said = incoming(parse(row.bytes), "rest")
-        states = {REST: replace(said, source=REST, time=row.last_updated, delta=False, cleared=())}
+        contribution = incoming(parse(row.bytes), "rest")
+        states = {REST: replace(contribution, source=REST, time=row.last_updated, delta=False, cleared=())}
     return Subject(row, states, None, row.hash, row.version, row.last_version, row.live)
 
 
-def _says_the_same(one: dict[str, Any], other: dict[str, Any]) -> bool:
+def _same_content(item: dict[str, Any], other: dict[str, Any]) -> bool:
     """Whether two contents differ at most in the source that says them."""
 
-    def told(resource: dict[str, Any]) -> dict[str, Any]:
+    def without_source(resource: dict[str, Any]) -> dict[str, Any]:
         meta = {name: value for name, value in (resource.get("meta") or {}).items() if name != "source"}
         return {**resource, "meta": meta}
 
-    return told(one) == told(other)
+    return without_source(item) == without_source(other)
 
 
 def _without_stamp(resource: dict[str, Any]) -> dict[str, Any]:

@@ -71,13 +71,13 @@ async def resolved(
     Raises:
         BadReference: a search finds nothing, or several. Forbidden, BadSearch: it can't be done.
     """
-    found: dict[str, str] = {}
+    results: dict[str, str] = {}
     large = is_large(resource)
     for reference in sorted(await beside(large, partial(conditional_references, resource, base))):
-        found[reference] = await _search(store, relative(reference, base), access)
+        results[reference] = await _search(store, relative(reference, base), access)
 
     def new(reference: str) -> str:
-        return found.get(reference) or relative(reference, base)
+        return results.get(reference) or relative(reference, base)
 
     replaced: dict[str, Any] = await beside(large, partial(with_references, resource, new))
     return replaced
@@ -145,9 +145,9 @@ class Bundles:
         pause = Pause()
         for entry in writes:
             await pause.take()
-            found = await _at(entry, self._decide_id(entry, access))
-            if found is not None:
-                matched[entry.position] = found
+            result = await _at(entry, self._decide_id(entry, access))
+            if result is not None:
+                matched[entry.position] = result
         _refuse_doubles([entry for entry in writes if entry.position not in matched])
         names = {
             entry.full_url: f"{entry.type}/{entry.id}" for entry in writes if entry.full_url and entry.id
@@ -185,18 +185,18 @@ class Bundles:
         """Give an entry its id. A conditional create that matches is decided: the match is given back."""
         if entry.method == "POST":
             if entry.if_none_exist is not None:
-                found = await self._store.match(entry.type, entry.if_none_exist, access)
-                if found is not None:
-                    entry.id = found.stored.id
-                    return found
+                written = await self._store.match(entry.type, entry.if_none_exist, access)
+                if written is not None:
+                    entry.id = written.stored.id
+                    return written
             entry.id = new_id()
         elif entry.id is None:
-            found = await self._store.match(entry.type, entry.parameters, access)
+            written = await self._store.match(entry.type, entry.parameters, access)
             own = entry.resource.get("id") if entry.resource else None
-            if found is not None:
-                if isinstance(own, str) and own != found.stored.id:
+            if written is not None:
+                if isinstance(own, str) and own != written.stored.id:
                     raise BadResource("the criteria match another resource than the id names")
-                entry.id = found.stored.id
+                entry.id = written.stored.id
             elif entry.method == "PUT":
                 entry.id = own if isinstance(own, str) else new_id()
                 entry.if_none_exist = entry.parameters
@@ -208,17 +208,17 @@ class Bundles:
         Raises:
             TransactionFailed: one matches nothing, or several.
         """
-        found: dict[str, str] = {}
+        results: dict[str, str] = {}
         pause = Pause()
         for entry in writes:
             await pause.take()
             large = is_large(entry.resource)
             named = await beside(large, partial(conditional_references, entry.resource, self._base))
-            for reference in sorted(named - found.keys()):
-                found[reference] = await _at(
+            for reference in sorted(named - results.keys()):
+                results[reference] = await _at(
                     entry, _search(self._store, relative(reference, self._base), access)
                 )
-        return found
+        return results
 
     async def _read(self, entry: Entry, access: AccessFilter) -> Response:
         if entry.id is None:
@@ -235,11 +235,11 @@ class Bundles:
         }
 
     def _searchset(self, page: SearchPage) -> dict[str, Any]:
-        found: dict[str, Any] = {"resourceType": "Bundle", "type": "searchset"}
+        results: dict[str, Any] = {"resourceType": "Bundle", "type": "searchset"}
         if page.total is not None:
-            found["total"] = page.total
+            results["total"] = page.total
         if page.entries:
-            found["entry"] = [
+            results["entry"] = [
                 {
                     "fullUrl": f"{self._base}/{stored.type}/{stored.id}",
                     "resource": orjson.Fragment(stored.bytes),
@@ -247,7 +247,7 @@ class Bundles:
                 }
                 for stored in page.entries
             ]
-        return found
+        return results
 
     def _response(self, written: Written) -> Response:
         stored = written.stored

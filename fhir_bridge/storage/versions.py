@@ -34,10 +34,10 @@ async def write_versions(
     """
     consequences = await Consequences.of(connection, dictionaries, keys, versions)
     statement = Statement()
-    made = [*versions, *consequences.versions]
-    many = sum(len(new.item.entries) for new in made if new.item is not None) > LARGE
+    results = [*versions, *consequences.versions]
+    many = sum(len(new.item.entries) for new in results if new.item is not None) > LARGE
     writer = IndexWriter(dictionaries, keys)
-    await beside(many, partial(_add_versions, statement, writer, made, past))
+    await beside(many, partial(_add_versions, statement, writer, results, past))
     consequences.add_to(statement)
     async with connection.transaction() if writer.more else nullcontext():
         await statement.run(connection)

@@ -47,6 +47,6 @@ def _status_element(resource_type: str) -> str | None:
         if binding is None or binding.strength != "required" or not element.name.lower().endswith("status"):
             continue
         codes = definitions.value_set(binding.value_set or "")
-        if codes is not None and any(_CODE in found for found in codes.codes.values()):
+        if codes is not None and any(_CODE in code for code in codes.codes.values()):
             return element.name
     return None

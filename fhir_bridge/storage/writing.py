@@ -108,10 +108,10 @@ async def match_one(connection: AsyncConnection, where: Condition) -> str | None
     """
     statement = f"SELECT r.id FROM resource r WHERE {where.text} LIMIT 2"  # noqa: S608
     rows = await connection.execute(statement.encode(), where.values)
-    found = await rows.fetchall()
-    if len(found) > 1:
+    result = await rows.fetchall()
+    if len(result) > 1:
         raise MultipleMatches("the criteria match more than one resource")
-    return str(found[0][0]) if found else None
+    return str(result[0][0]) if result else None
 
 
 class Writer:
@@ -158,12 +158,12 @@ class Writer:
         # Compiling may need a connection of its own: never while one is held.
         permitted = {
             (kind, letter): await compile_access(access, kind, letter, self._dictionaries)
-            for kind, letter in {(one.type, one.letter) for one in operations}
+            for kind, letter in {(item.type, item.letter) for item in operations}
         }
         criteria = {
-            number: await compile_criteria(self._dictionaries, one.type, one.criteria, access)
-            for number, one in enumerate(operations)
-            if one.criteria
+            number: await compile_criteria(self._dictionaries, item.type, item.criteria, access)
+            for number, item in enumerate(operations)
+            if item.criteria
         }
         simple = len(fresh) == len(operations) and not criteria
         async with self._pool.connection() as connection:
@@ -176,7 +176,7 @@ class Writer:
                 gone = [operation.identity for operation in operations if operation.action == "delete"]
                 keys.update(await self._existing(connection, gone))
                 await self._check_criteria(connection, operations, criteria)
-                stored = [keys[one.identity] for one in operations if one.identity in keys]
+                stored = [keys[item.identity] for item in operations if item.identity in keys]
                 rows.update(await lock(connection, [key for key in stored if key not in rows]))
                 reachable = await self._reachable(connection, operations, rows, keys, permitted)
                 versions, written = await _decide_all(operations, items, keys, rows, reachable, bounds)
@@ -188,13 +188,13 @@ class Writer:
 
     @staticmethod
     async def _existing(connection: AsyncConnection, identities: list[Identity]) -> dict[Identity, int]:
-        found: dict[Identity, int] = {}
+        results: dict[Identity, int] = {}
         for identity in identities:
             rows = await connection.execute("SELECT key FROM resource WHERE type = %s AND id = %s", identity)
             row = await rows.fetchone()
             if row is not None:
-                found[identity] = row[0]
-        return found
+                results[identity] = row[0]
+        return results
 
     async def _check_criteria(
         self, connection: AsyncConnection, operations: Sequence[Operation], criteria: dict[int, Condition]
@@ -202,7 +202,7 @@ class Writer:
         """Two conditional creates of the same thing must not both find nothing: the second waits for the first."""
         conditional = [operations[number] for number in criteria]
         for text in sorted(
-            {canonical([one.type, sorted(one.criteria or ())]).decode() for one in conditional}
+            {canonical([item.type, sorted(item.criteria or ())]).decode() for item in conditional}
         ):
             await connection.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 7))", (text,))
         for number, where in criteria.items():
@@ -222,7 +222,7 @@ class Writer:
         permitted: dict[tuple[str, str], Condition],
     ) -> set[int]:
         """The keys of stored resources that the caller may update or delete."""
-        found: set[int] = set()
+        results: set[int] = set()
         groups: dict[tuple[str, str], list[int]] = {}
         for operation in operations:
             key = keys.get(operation.identity)
@@ -231,12 +231,12 @@ class Writer:
         for (resource_type, letter), group in groups.items():
             condition = permitted[resource_type, letter]
             if condition is TRUE:
-                found.update(group)
+                results.update(group)
             elif condition is not FALSE:
                 statement = f"SELECT r.key FROM resource r WHERE r.key = ANY(%s) AND {condition.text}"  # noqa: S608
                 matched = await connection.execute(statement.encode(), (group, *condition.values))
-                found.update(row[0] for row in await matched.fetchall())
-        return found
+                results.update(row[0] for row in await matched.fetchall())
+        return results
 
     @staticmethod
     async def _keep_sources(
@@ -246,10 +246,10 @@ class Writer:
         replaced = {new.current.key: new for new in versions if new.current.version > 0}
         if not replaced:
             return
-        found = await connection.execute(
+        result = await connection.execute(
             "SELECT DISTINCT resource FROM contribution WHERE resource = ANY(%s)", (list(replaced),)
         )
-        keys = [row[0] for row in await found.fetchall()]
+        keys = [row[0] for row in await result.fetchall()]
         if not keys:
             return
         await keep_contents(connection, keys)
@@ -267,18 +267,20 @@ class Writer:
 
 def _edit(new: NewVersion, resource: dict[str, Any], known: Contribution | None) -> Contribution:
     """REST's contribution after an edit: of people and things what it changed, of records of events the whole."""
-    said = replace(incoming(resource, "rest", None), source=REST, time=new.moment, delta=False, cleared=())
+    contribution = replace(
+        incoming(resource, "rest", None), source=REST, time=new.moment, delta=False, cleared=()
+    )
     if new.current.type not in MERGED or new.current.bytes is None:
-        return said
+        return contribution
     before = incoming(parse(new.current.bytes), "rest", None).resource
     kept = ("resourceType", "id")
     changed = {
         name: value
-        for name, value in said.resource.items()
+        for name, value in contribution.resource.items()
         if name in kept or canonical(before.get(name)) != canonical(value)
     }
-    cleared = tuple(name for name in before if name not in said.resource)
-    return fold(known, replace(said, resource=changed, delta=True, cleared=cleared))
+    cleared = tuple(name for name in before if name not in contribution.resource)
+    return fold(known, replace(contribution, resource=changed, delta=True, cleared=cleared))
 
 
 @dataclass(frozen=True, slots=True)
@@ -373,8 +375,8 @@ def _decide(
 def _check_version(if_match: str, current: Current | None) -> None:
     wanted = if_match.strip().removeprefix("W/").strip('"')
     if current is None or current.deleted or str(current.version) != wanted:
-        found = "none" if current is None or current.deleted else str(current.version)
-        raise VersionConflict(f"If-Match names version {wanted}, current is {found}")
+        result = "none" if current is None or current.deleted else str(current.version)
+        raise VersionConflict(f"If-Match names version {wanted}, current is {result}")
 
 
 def _written(new: NewVersion) -> Written:

@@ -26,8 +26,8 @@ class Designation:
     """Another name of a concept (R4 CodeSystem.concept.designation).
 
     Attributes:
-        language: BCP-47 tag, None where it is not told.
-        use: (system, code) of what kind of name it is; None where it is not told.
+        language: BCP-47 tag, None where it is not stated.
+        use: (system, code) of what kind of name it is; None where it is not stated.
         use_display: display of `use`, where there is one.
         extensions: FHIR JSON of the extensions on the designation.
         source: canonical (`url|version`) of the supplement that adds the name, None where the system itself has it.
@@ -58,14 +58,14 @@ class PropertyDefinition:
 
 @dataclass(frozen=True, slots=True)
 class ConceptDetail:
-    """A concept with all that `$lookup` tells of it.
+    """A concept with all that `$lookup` reports of it.
 
     Attributes:
         active: False for a concept that is retired or inactive; a deprecated one stays active (R4
             codesystem.html#status).
         abstract: the code only groups others and is not for use (`notSelectable`).
         properties: every property, also the ones that `active` and `abstract` are drawn from, without the hierarchy,
-            which `parents` and `children` of the content tell.
+            which `parents` and `children` of the content show.
         extensions: FHIR JSON of the extensions on the concept.
     """
 
@@ -91,7 +91,7 @@ class CodeSystemContent(Protocol):
         url: canonical url, as a Coding's system names it.
         version: business version, None where it has none.
         content: `complete`, `fragment`, `supplement`, `not-present` or `example` (R4 codesystem-content-mode).
-        language: BCP-47 tag of `ConceptDetail.display`, None where it is not told.
+        language: BCP-47 tag of `ConceptDetail.display`, None where it is not stated.
         hierarchy_meaning: `is-a`, `part-of`, `grouped-by`, `classified-with` or None.
         properties: the declared properties; the ones that a source has without declaring them count as declared.
         metadata: FHIR JSON of the CodeSystem without its concepts (`status`, `experimental`, `extension`, …); at least

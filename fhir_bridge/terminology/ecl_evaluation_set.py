@@ -24,7 +24,7 @@ __all__ = [
 ]
 
 LITERAL = 1 << 31
-"""Values of attributes from here on are no concepts; `Logic.literal` tells them."""
+"""Values of attributes from here on are no concepts; `Logic.literal` returns them."""
 
 Role = tuple[int, int, int]
 """Role group, attribute (its place in `Logic.attributes`), value (a concept's number, or a literal)."""
@@ -39,8 +39,8 @@ class DescriptionForm:
 
     Attributes:
         module, time: of the description; None where the content does not keep them.
-        language: two letters as a rule; None where it is not told.
-        type: SCTID of fully specified name, synonym or definition; None where it is not told.
+        language: two letters as a rule; None where it is not stated.
+        type: SCTID of fully specified name, synonym or definition; None where it is not stated.
         dialects: by SCTID of the language reference set that has it, the SCTID of its acceptability; None where the
             content keeps no language reference sets.
     """
@@ -113,7 +113,7 @@ class Logic(Protocol):
 
     Attributes:
         attributes: codes of the attributes in use.
-        kinds: of descriptions; a description tells its own by the place.
+        kinds: of descriptions; a description states its own by the place.
         reference_sets: those that have members.
         lacking: None where all that an RF2 release says is kept; else why it is not, for messages.
         lacking_groups: likewise for role groups; where a content never has any, a concept's attributes are one group.

@@ -67,11 +67,11 @@ class JoinedFragments:
         return [code for code in roots if not self.parents(code)]
 
     def parents(self, code: str) -> Sequence[str]:
-        """Direct parents that any part tells."""
+        """Direct parents that any part shows."""
         return tuple(_each_once(above for part in self._parts for above in part.parents(code)))
 
     def children(self, code: str) -> Sequence[str]:
-        """Direct children that any part tells."""
+        """Direct children that any part shows."""
         return tuple(_each_once(below for part in self._parts for below in part.children(code)))
 
     def is_a(self, code: str, ancestor: str) -> bool:

@@ -38,7 +38,7 @@ class Library:
 
     def __init__(self, layers: Sequence[Layer]) -> None:
         self.layers = tuple(layers)
-        self._found: dict[str, CodeSystemContent | None] = {}
+        self._resolved: dict[str, CodeSystemContent | None] = {}
         self._versions: dict[str, Mapping[str, CodeSystemContent]] = {}
         self._value_sets: dict[str, Mapping[str, ValueSetDefinition]] = {}
         self._present: dict[str, ValueSetDefinition] = {}
@@ -57,10 +57,10 @@ class Library:
         """
         if version is None:
             try:
-                return self._found[url]
+                return self._resolved[url]
             except KeyError:
                 content = self._default(url)
-                put(self._found, url, content)
+                put(self._resolved, url, content)
                 return content
         known = self.code_system_versions(url)
         best = versions.fitting(version, known)

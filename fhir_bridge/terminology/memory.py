@@ -306,7 +306,7 @@ class TableContent(ListedContent):
 
     @cached_property
     def metadata(self) -> Mapping[str, Any]:
-        """What the table tells."""
+        """What the table shows."""
         fields = {"url": self.url, "version": self.version, "name": self.name, "status": "active"}
         return {key: value for key, value in fields.items() if value is not None}
 

@@ -213,7 +213,7 @@ class TextIndex:
         return [Hit(*item) for item in zip(owners, names, (score for score, _ in hits), strict=True)]
 
     def rarity(self, word: str) -> float:
-        """How much a (folded) word tells, from 0 (in every name) to 1 (in none or one)."""
+        """How much a (folded) word shows, from 0 (in every name) to 1 (in none or one)."""
         known = self._rarities.get(word)
         if known is None:
             total = max(self._searcher.num_docs, 2)

@@ -77,7 +77,7 @@ class Terminology:
             folders: folders of CodeSystem, ValueSet and ConceptMap JSON; of two resources with one url, that of the
                 later folder counts.
             plugins: put the folders that plug-ins add before these.
-            store: tells the folder of the content store, asked when it is needed; None leaves imported content out.
+            store: returns the folder of the content store, asked when it is needed; None leaves imported content out.
             definitions: those whose code systems and value sets it has.
         """
         self._definitions = definitions

@@ -63,7 +63,7 @@ class ValueSetDefinition:
     """A value set.
 
     Attributes:
-        resource: FHIR JSON. For a value set of the definition tables, what they tell of it.
+        resource: FHIR JSON. For a value set of the definition tables, what they state of it.
         contained: resources that `#id` names.
     """
 

@@ -18,7 +18,7 @@ def split_canonical(canonical: str) -> tuple[str, str | None]:
 
 
 def year_first(version: str) -> str:
-    """A version that is a day as `MMDDYYYY`, as RxNorm tells its releases, as `YYYYMMDD`; others as they are."""
+    """A version that is a day as `MMDDYYYY`, as RxNorm states its releases, as `YYYYMMDD`; others as they are."""
     return _MONTH_FIRST.sub(r"\2\1", version) if _MONTH_FIRST.fullmatch(version) else version
 
 

@@ -49,7 +49,7 @@ class Case:
         return not self.agree and self.official.abstains_from(self.ours)
 
 
-def judged(case: Case, reasons: Sequence[Reason]) -> Case:
+def with_reasons(case: Case, reasons: Sequence[Reason]) -> Case:
     """The case with the rows that explain its disagreement."""
     if case.agree or case.abstained:
         return case
@@ -72,15 +72,15 @@ class Figures:
     @property
     def raw(self) -> float:
         """The share of what both check on which both say the same."""
-        return self.agreed / self._judged if self._judged else 1.0
+        return self.agreed / self._decided if self._decided else 1.0
 
     @property
     def reasoned(self) -> float:
         """The share on which both say the same, or the table says why not and who is right."""
-        return (self.agreed + self.explained) / self._judged if self._judged else 1.0
+        return (self.agreed + self.explained) / self._decided if self._decided else 1.0
 
     @property
-    def _explained(self) -> int:
+    def _decided(self) -> int:
         return self.cases - self.abstained
 
 
@@ -102,7 +102,7 @@ def figures(cases: Iterable[Case]) -> Figures:
 
 def cases(results: Iterable[Case], reasons: Sequence[Reason]) -> list[Case]:
     """All cases with their reasons."""
-    return [judged(case, reasons) for case in results]
+    return [with_reasons(case, reasons) for case in results]
 
 
 def write(every: Sequence[Case], folder: Path, head: str) -> str:

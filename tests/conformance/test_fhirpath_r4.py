@@ -65,7 +65,7 @@ def cases() -> tuple[Case, ...]:
 
 
 MISSES: dict[str, str] = {}
-"""Cases we answer otherwise, with the reason; docs/fhirpath.md tells the same."""
+"""Cases we answer otherwise, with the reason; docs/fhirpath.md states the same."""
 
 
 def _patient(**more: Any) -> dict[str, Any]:
@@ -204,7 +204,7 @@ def test_compiled_forms_answer_the_cases_as_the_general_evaluator(case: Case) ->
         assert expression.is_true(focus, conformance=VALIDATOR) is by_items
 
 
-def test_the_documentation_tells_how_the_suite_is_answered(repository: Path) -> None:
+def test_the_documentation_indicates_how_the_suite_is_answered(repository: Path) -> None:
     text = (repository / "docs/fhirpath.md").read_text()
     answered = len(cases()) - len(MISSES)
     assert f"has {len(cases())} cases" in text
@@ -214,7 +214,7 @@ def test_the_documentation_tells_how_the_suite_is_answered(repository: Path) -> 
     assert {row[0].strip("`"): row[1] for row in rows} == MISSES
 
 
-def test_the_documentation_tells_the_corrections_of_invariants(repository: Path) -> None:
+def test_the_documentation_indicates_the_corrections_of_invariants(repository: Path) -> None:
     text = (repository / "docs/fhirpath.md").read_text()
     for (key, _), correction in CORRECTIONS.items():
         assert f"| `{key}` | {correction.reason}" in text

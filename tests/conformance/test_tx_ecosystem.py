@@ -51,7 +51,7 @@ def test_no_case_ends_in_a_crash(results: list[Result]) -> None:
 
 
 @pytest.mark.shared
-def test_the_page_tells_the_results(results: list[Result], suite: Path) -> None:
+def test_the_page_indicates_the_results(results: list[Result], suite: Path) -> None:
     page = PAGE.read_text("utf-8")
     assert page == written(page, table(results, suite))
 

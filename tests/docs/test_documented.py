@@ -44,7 +44,7 @@ def test_every_issue_code_in_the_source_is_declared(repository: Path) -> None:
     assert {code for code in used if f"| {code} |" not in page} == set()
 
 
-def test_every_hook_and_its_arguments_stand_in_the_plug_in_page(repository: Path) -> None:
+def test_every_hook_and_its_arguments_are_in_the_plug_in_page(repository: Path) -> None:
     page = (repository / "docs" / "plugins.md").read_text()
     hooks = {name: function for name, function in vars(hookspecs).items() if name.startswith("fhir_bridge_")}
     assert hooks
@@ -54,7 +54,7 @@ def test_every_hook_and_its_arguments_stand_in_the_plug_in_page(repository: Path
             assert f"`{argument}`" in page, f"{name}({argument}) is not documented"
 
 
-def test_every_setting_stands_in_the_rest_page(repository: Path) -> None:
+def test_every_setting_is_in_the_rest_page(repository: Path) -> None:
     page = (repository / "docs" / "rest.md").read_text()
     for name in Settings.model_fields:
         assert f"FHIR_BRIDGE_{name.upper()}" in page

@@ -98,7 +98,7 @@ def test_value_sets_by_hierarchy_hold_what_the_concept_subsumes() -> None:
         ("v2-0203", "MR", "Medical record number"),
     ],
 )
-def test_code_systems_of_hl7_terminology_are_at_hand(url: str, code: str, display: str) -> None:
+def test_code_systems_of_hl7_terminology_are_available(url: str, code: str, display: str) -> None:
     system = definitions.code_system(f"http://terminology.hl7.org/CodeSystem/{url}")
     assert system is not None
     assert system.display(code) == display

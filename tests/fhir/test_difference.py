@@ -234,7 +234,7 @@ def test_contained_resources_are_followed_by_their_references() -> None:
     }
 
 
-def test_what_stands_beside_a_reference_tells_what_it_names() -> None:
+def test_what_is_beside_a_reference_indicates_what_it_names() -> None:
     def account(*payers: tuple[str, int]) -> dict[str, Any]:
         coverage = [
             {"coverage": {"reference": f"Coverage/{name}"}, "priority": rank} for name, rank in payers
@@ -334,7 +334,7 @@ def test_a_primitive_s_extensions_go_by_the_position_of_its_values() -> None:
     assert difference(left, right) != []
 
 
-def test_a_changed_coding_is_told_by_its_code() -> None:
+def test_a_changed_coding_is_identified_by_its_code() -> None:
     other = troponin()
     other["category"][0]["coding"][0]["code"] = "exam"
     (result,) = difference(troponin(), other)

@@ -109,7 +109,7 @@ def test_several_xml_documents_need_a_folder(folder: Path) -> None:
     assert run("convert", folder / "cda.xml", "--to", "json")[0] == 1
 
 
-def test_a_json_patch_and_a_fhirpath_patch_are_told_apart(folder: Path) -> None:
+def test_a_json_patch_and_a_fhirpath_patch_are_distinguished(folder: Path) -> None:
     (folder / "patch.json").write_text('[{"op":"add","path":"/gender","value":"male"}]')
     code, out, _ = run("patch", folder / "p.json", folder / "patch.json")
     assert code == 0

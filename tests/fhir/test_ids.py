@@ -24,7 +24,7 @@ def test_an_id_is_the_same_for_ever() -> None:
 
 
 @given(st.lists(part, min_size=1, max_size=6))
-def test_an_id_stands_in_the_fhir_alphabet_and_holds_128_bits(parts: list[str]) -> None:
+def test_an_id_is_in_the_fhir_alphabet_and_holds_128_bits(parts: list[str]) -> None:
     assert re.fullmatch(r"[0-9a-f]{32}", KEY.id(*parts))
 
 

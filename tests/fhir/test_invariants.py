@@ -123,7 +123,7 @@ def test_a_broken_rule_is_found(resource: dict[str, Any], keys: set[str]) -> Non
     assert broken(resource) == keys
 
 
-def test_a_recommended_narrative_is_asked_for_only_on_wish() -> None:
+def test_a_recommended_narrative_is_asked_for_only_on_request() -> None:
     assert {"dom-6"} == BEST_PRACTICE
     assert broken(CONDITION, best_practice=True) == {"dom-6"}
 
@@ -209,7 +209,7 @@ def _dom_3_agrees(resource: dict[str, Any]) -> bool | None:
     return by_hand
 
 
-def test_contained_resources_are_judged_by_hand_as_by_the_expression() -> None:
+def test_contained_resources_are_checked_by_hand_as_by_the_expression() -> None:
     assert {c.expression for c in constraints().values() if c.key == "dom-3"} == {DOM_3}
     verdicts = Counter(_dom_3_agrees(broken) for broken in (CONTAINING, *mutants(CONTAINING, 400, seed=3)))
     assert verdicts[True] > 50
@@ -237,7 +237,7 @@ def test_contained_resources_may_use_each_other() -> None:
 
 
 @pytest.mark.shared
-def test_contained_resources_of_examples_are_judged_by_hand_as_by_the_expression() -> None:
+def test_contained_resources_of_examples_are_checked_by_hand_as_by_the_expression() -> None:
     for path in EXAMPLES:
         resource = loads_exact(path.read_bytes())
         if "contained" in resource:

@@ -55,7 +55,7 @@ def test_a_component_s_code_goes_with_its_own_value() -> None:
     assert len(_pairs(whole, "combo-code-value-quantity")) == 3
 
 
-def test_a_component_may_stand_elsewhere_in_the_resource() -> None:
+def test_a_component_may_be_elsewhere_in_the_resource() -> None:
     sequence = {
         "resourceType": "MolecularSequence",
         "coordinateSystem": 1,

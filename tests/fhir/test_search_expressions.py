@@ -96,7 +96,7 @@ def test_a_path_leads_to_its_values(expression: str, expected: list[Any]) -> Non
     assert walked(expression) == expected
 
 
-def test_a_reference_is_judged_by_its_text_its_contained_target_or_its_type() -> None:
+def test_a_reference_is_checked_by_its_text_its_contained_target_or_its_type() -> None:
     organizations = walked("Patient.generalPractitioner.where(resolve() is Organization)")
     assert [organization["reference"] for organization in organizations] == [
         "#o",
@@ -211,7 +211,7 @@ def test_an_expression_of_a_site_goes_to_the_engine() -> None:
     assert results[-1] == TokenEntry("own", "http://hl7.org/fhir/administrative-gender", "male")
 
 
-def test_an_expression_that_fails_on_a_resource_finds_nothing_there_and_is_told_once(
+def test_an_expression_that_fails_on_a_resource_finds_nothing_there_and_is_reported_once(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     own = evaluated("Patient.name.given.single()")

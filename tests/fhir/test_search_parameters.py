@@ -339,7 +339,7 @@ _JUNK = (
 
 
 @given(st.data())
-def test_whatever_stands_in_a_resource_it_is_walked(data: st.DataObject) -> None:
+def test_whatever_is_in_a_resource_it_is_walked(data: st.DataObject) -> None:
     resource = copy.deepcopy(OBSERVATION)
     for _ in range(data.draw(st.integers(1, 4))):
         location: Any = resource

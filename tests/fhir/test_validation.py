@@ -87,7 +87,7 @@ def test_a_code_that_its_system_lacks_is_an_error(validator: Validator) -> None:
     assert errors(validator.validate(observation)) == [("FB-FHIR-022", "Observation.method.coding[0]")]
 
 
-def test_codes_of_systems_that_are_not_at_hand_are_not_judged(validator: Validator) -> None:
+def test_codes_of_systems_that_are_not_available_are_not_checked(validator: Validator) -> None:
     observation = {
         **troponin(),
         "method": concept("http://snomed.info/sct", "1"),
@@ -115,7 +115,7 @@ class OnlyGrams:
         raise KeyError(concept_map)
 
 
-def test_the_terminology_port_judges_what_the_tables_cannot() -> None:
+def test_the_terminology_port_validates_what_the_tables_cannot() -> None:
     validator = Validator(OnlyGrams())
     assert validator.validate(troponin()) == []
     observation = {**troponin(), "code": concept(LOINC, "0-0")}
@@ -322,7 +322,7 @@ def test_messages_hold_no_patient_values(validator: Validator) -> None:
     assert "Rossi" not in text
 
 
-def test_units_are_judged_by_the_grammar_of_ucum(validator: Validator) -> None:
+def test_units_are_checked_by_the_grammar_of_ucum(validator: Validator) -> None:
     observation = troponin()
     observation["valueQuantity"] = {"value": 1, "system": UCUM, "code": "mmol/mol{creat}"}
     assert validator.validate(observation) == []

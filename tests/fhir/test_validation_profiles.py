@@ -66,13 +66,13 @@ def test_a_component_slice_fixes_its_type_and_number(validator: Validator) -> No
     assert found(validator.validate(observation)) == [("FB-FHIR-034", "Observation.component[2].value")]
 
 
-def test_components_that_no_slice_knows_stand_in_an_open_slicing(validator: Validator) -> None:
+def test_components_that_no_slice_knows_are_in_an_open_slicing(validator: Validator) -> None:
     observation = variant()
     observation["component"].append({"code": {"text": "coverage"}, "valueInteger": 30})
     assert validator.validate(observation) == []
 
 
-def test_an_example_of_a_wrong_variant_value_is_not_judged_without_loinc(validator: Validator) -> None:
+def test_an_example_of_a_wrong_variant_value_is_not_checked_without_loinc(validator: Validator) -> None:
     assert validator.validate({**variant(), "valueCodeableConcept": concept(LOINC, "LA1-1")}) == []
 
 
@@ -118,7 +118,7 @@ def test_a_vital_sign_is_held_to_its_profile_by_its_code(validator: Validator) -
     assert found(validator.validate(observation)) == [("FB-FHIR-020", "Observation.value.code")]
 
 
-def test_a_flow_of_oxygen_may_stand_beside_its_saturation(validator: Validator) -> None:
+def test_a_flow_of_oxygen_may_be_beside_its_saturation(validator: Validator) -> None:
     observation = body_weight()
     del observation["meta"]
     percent = {"value": 97, "unit": "%", "system": UCUM, "code": "%"}

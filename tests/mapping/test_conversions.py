@@ -1,4 +1,4 @@
-"""Quantities in another unit: the analyte tells mass from substance, and the source's value stays."""
+"""Quantities in another unit: the analyte distinguishes mass from substance, and the source's value stays."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def run(context: Callable[..., Context]) -> Context:
         ("12.0", "ng/dL", "pmol/L", "3024-7", "154"),
     ],
 )
-def test_mass_and_substance_are_told_in_each_other(
+def test_mass_and_substance_are_expressed_in_each_other(
     run: Context, value: str, source: str, target: str, loinc: str, expected: str
 ) -> None:
     analyte = CodeableConcept(coding=[Coding(system="http://loinc.org", code=loinc)])
@@ -74,12 +74,12 @@ def test_the_mapping_can_name_the_molar_mass(run: Context) -> None:
     assert str(in_unit(run, quantity("1.00", "g/L"), "mmol/L", molar_mass=100)["value"]) == "10.0"
 
 
-def test_a_molar_mass_that_is_none_makes_no_value(run: Context) -> None:
+def test_a_molar_mass_that_is_none_creates_no_value(run: Context) -> None:
     with pytest.raises(ValueError, match="above 0"):
         in_unit(run, quantity("1.00", "g/L"), "mmol/L", molar_mass=0)
 
 
-def test_what_can_not_be_converted_is_kept_and_told(run: Context) -> None:
+def test_what_can_not_be_converted_is_kept_and_reported(run: Context) -> None:
     unknown = quantity("90", "mg/dL")
     assert in_unit(run, unknown, "mmol/L") is unknown
     assert [issue.code for issue in run.issues] == ["FB-MAP-206"]
@@ -111,7 +111,7 @@ def test_there_and_back_is_the_same(value: Decimal, mass: Decimal, units: tuple[
     assert abs(back - value) < Decimal("1E-15") * value
 
 
-def test_mass_is_not_told_as_a_count_of_cells() -> None:
+def test_mass_is_not_reported_as_a_count_of_cells() -> None:
     with pytest.raises(ucum.Incommensurable):
         convert_by_mass(Decimal(1), "mg/dL", "10*9/L", Decimal(100))
     with pytest.raises(ucum.Incommensurable):

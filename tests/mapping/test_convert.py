@@ -1,4 +1,4 @@
-"""A record becomes resources with identity, business time and source; what fails is lost alone, and told."""
+"""A record becomes resources with identity, business time and source; what fails is lost alone, and reported."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ KEY = IdKey(DEMO_KEY)
 ORGANIZATION = "- rule: r\n  as: Organization\n  key: [row.id]\n"
 
 
-def test_an_id_is_made_of_type_rule_and_key(rows: Rows) -> None:
+def test_an_id_is_built_from_type_rule_and_key(rows: Rows) -> None:
     rule = '- rule: r\n  as: Organization\n  key: [row.id, row.n, "row.x?"]\n  name: x\n'
     output = rows(rule, {"id": " a ", "n": 5}).outputs[0]
     assert output.id == KEY.id("Organization", "r", "a", "5", None, optional=frozenset({4}))
@@ -213,7 +213,7 @@ def test_a_reader_that_fails_on_a_group_loses_the_group(context: Callable[..., C
     )
 
 
-def test_a_record_that_no_rule_takes_is_told(rows: Rows) -> None:
+def test_a_record_that_no_rule_takes_is_reported(rows: Rows) -> None:
     result = rows(ORGANIZATION + "  when: row.id == '2'\n  name: x\n", {"id": "1"})
     assert (result.outcome, [(i.severity, i.code) for i in result.issues]) == (
         "converted",
@@ -263,7 +263,7 @@ def test_a_trace_names_rule_element_and_expression_of_each_write(context: Callab
     assert plain.outputs[0].trace == []
 
 
-def test_generated_source_can_be_read_and_stands_in_tracebacks(context: Callable[..., Context]) -> None:
+def test_generated_source_can_be_read_and_is_in_tracebacks(context: Callable[..., Context]) -> None:
     import linecache
 
     mapping = load(HEAD + ORGANIZATION + "  name: =row.n\n")

@@ -63,7 +63,7 @@ def test_grammar(text: str, expected: str) -> None:
         ("a && b", 2, "& is not an operator"),
     ],
 )
-def test_what_cannot_be_read_is_told_with_its_place(text: str, offset: int, message: str) -> None:
+def test_what_cannot_be_read_is_reported_with_its_place(text: str, offset: int, message: str) -> None:
     with pytest.raises(ExpressionError) as raised:
         ex.parse(text, HL7)
     assert (raised.value.offset, raised.value.message) == (offset, message)

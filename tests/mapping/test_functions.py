@@ -272,7 +272,7 @@ def test_quantities_keep_digits_and_get_ucum(
 
 
 @pytest.mark.parametrize("cell", ["5,1", "1,234.5", "negativ", "5 6", "NaN", "1.2.3", "<", Decimal("NaN")])
-def test_what_is_no_number_is_left_out_and_told(cell: Any, value: Callable[..., Any]) -> None:
+def test_what_is_no_number_is_left_out_and_reported(cell: Any, value: Callable[..., Any]) -> None:
     assert value("quantity(row.a, 'mg/dL')", a=cell, codes=["FB-MAP-207"]) is None
 
 
@@ -287,7 +287,7 @@ def test_marks_of_the_source_are_read_as_its_options_say(
     assert value("date('2024-01-02')", run=run) == "2024-01-02"
 
 
-def test_an_unknown_unit_is_kept_as_text_and_told(
+def test_an_unknown_unit_is_kept_as_text_and_reported(
     value: Callable[..., Any], context: Callable[..., Context]
 ) -> None:
     run = context()
@@ -331,7 +331,7 @@ def test_times_keep_their_precision_and_get_the_sites_zone(
     "text",
     ["00000000", "20240230", "2024-13-01", "2024-01-02T25:00", "soon", "20240102101530+9900", "1.2.24"],
 )
-def test_a_time_that_does_not_exist_is_left_out_and_told(text: str, value: Callable[..., Any]) -> None:
+def test_a_time_that_does_not_exist_is_left_out_and_reported(text: str, value: Callable[..., Any]) -> None:
     assert value("datetime(row.a)", a=text, codes=["FB-MAP-208"]) is None
 
 
@@ -371,7 +371,7 @@ def test_a_zone_is_never_guessed(value: Callable[..., Any], context: Callable[..
         ("one(['a', 'b'])", None, None, ["FB-MAP-112"]),
     ],
 )
-def test_more_of_times_and_what_is_told(
+def test_more_of_times_and_what_is_reported(
     text: str, cell: Any, expected: Any, codes: list[str], value: Callable[..., Any]
 ) -> None:
     assert value(text, a=cell, codes=codes) == expected
@@ -402,7 +402,7 @@ def test_business_time_is_aware_where_the_zone_is_known(context: Callable[..., C
     )
 
 
-def test_a_business_time_that_does_not_exist_is_told_and_nothing_is_lost(
+def test_a_business_time_that_does_not_exist_is_reported_and_nothing_is_lost(
     context: Callable[..., Context],
 ) -> None:
     run = context()

@@ -85,7 +85,7 @@ def test_samples_are_linked_by_the_crosswalk(tmp_path: Path) -> None:
         ("sample;system;value\nS1;urn:x;1\nS1;urn:x;2\n", ':3: the sample "S1" is already linked'),
     ],
 )
-def test_a_wrong_crosswalk_is_told_with_its_line(text: str, message: str, tmp_path: Path) -> None:
+def test_a_wrong_crosswalk_is_reported_with_its_line(text: str, message: str, tmp_path: Path) -> None:
     path = tmp_path / "links.csv"
     path.write_text(text)
     with pytest.raises(CrosswalkError) as raised:
@@ -105,7 +105,7 @@ def test_a_wrong_crosswalk_is_told_with_its_line(text: str, message: str, tmp_pa
         ("a: [", "not YAML"),
     ],
 )
-def test_a_wrong_site_file_is_told_with_its_setting(text: str, message: str, tmp_path: Path) -> None:
+def test_a_wrong_site_file_is_reported_with_its_setting(text: str, message: str, tmp_path: Path) -> None:
     path = tmp_path / "site.yaml"
     path.write_text(text)
     with pytest.raises(SiteError) as raised:

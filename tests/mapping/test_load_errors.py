@@ -127,7 +127,7 @@ def test_codes_that_an_expression_can_yield_are_checked_too(status: str, column:
     ]
 
 
-def test_a_required_element_that_is_never_set_is_told(errors: Errors) -> None:
+def test_a_required_element_that_is_never_set_is_reported(errors: Errors) -> None:
     assert errors(HEAD + "- rule: r\n  as: Observation\n  key: [row.id]\n") == [
         "m.yaml:5:3: Observation.code is required and never set",
         "m.yaml:5:3: Observation.status is required and never set",
@@ -157,7 +157,7 @@ def test_a_profile_requires_and_fixes(errors: Errors) -> None:
     ]
 
 
-def test_all_errors_of_a_document_are_told_in_its_order(errors: Errors) -> None:
+def test_all_errors_of_a_document_are_reported_in_its_order(errors: Errors) -> None:
     result = errors(
         "mapping: m\nsource: {adapter: csv}\nvresion: 1\nrules:\n"
         "- rule: a\n  as: Patiens\n  key: [row.x]\n"
@@ -182,14 +182,14 @@ def test_all_errors_of_a_document_are_told_in_its_order(errors: Errors) -> None:
     ]
 
 
-def test_an_unknown_column_is_told_by_the_source_model() -> None:
+def test_an_unknown_column_is_identified_by_the_source_model() -> None:
     adapters = {"csv": Adapter("csv", RowModel(["id", "Temp °C", "Puls"]))}
     with pytest.raises(MappingErrors) as raised:
         load_text(f"{HEAD}{RULE}  valueString: =row.Plus\n", "m.yaml", adapters=adapters)
     assert str(raised.value) == 'm.yaml:10:17: no column "Plus"; did you mean "Puls"?'
 
 
-def test_an_unknown_adapter_and_an_unknown_mapping_are_told(errors: Errors) -> None:
+def test_an_unknown_adapter_and_an_unknown_mapping_are_reported(errors: Errors) -> None:
     assert errors(HEAD.replace("csv", "cvs") + RULE) == [
         'm.yaml:3:19: no adapter is named "cvs" (did you mean "csv"?)'
     ]

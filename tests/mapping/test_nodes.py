@@ -114,7 +114,7 @@ def test_a_match_without_else_flags_what_it_does_not_know_and_passes_null(observ
     assert observation("valueString: {match: row.k, A: a}", {"k": None}) == ({}, [])
 
 
-def test_a_match_may_give_objects_and_stand_in_a_list(observation: Observation) -> None:
+def test_a_match_may_give_objects_and_be_in_a_list(observation: Observation) -> None:
     elements = "note:\n- match: row.k\n  A: {text: =row.v}\n  B: [{text: b1}, {text: =row.v}]\n- {text: last}"
     assert observation(elements, {"k": "A", "v": "x"}) == ({"note": [{"text": "x"}, {"text": "last"}]}, [])
     assert observation(elements, {"k": "B", "v": "x"})[0]["note"] == [
@@ -148,7 +148,7 @@ def test_for_in_an_element_that_takes_one_needs_one(observation: Observation) ->
     assert observation(elements, {"list": ["a", "b"]}) == ({}, ["FB-MAP-103"])
 
 
-def test_a_part_that_lacks_a_required_element_is_left_out_and_told(observation: Observation) -> None:
+def test_a_part_that_lacks_a_required_element_is_left_out_and_reported(observation: Observation) -> None:
     elements = "component: [{code: {text: =row.c}, valueString: =row.v}]"
     assert observation(elements, {"c": "x"}) == ({"component": [{"code": {"text": "x"}}]}, [])
     assert observation(elements, {"v": "y"}) == ({}, ["FB-MAP-104"])
@@ -187,7 +187,7 @@ def test_a_value_goes_in_as_its_element_type_or_not_at_all(
     assert observation(f"{element}: =row.a", {"a": value}) == expected
 
 
-def test_a_code_outside_a_required_binding_is_left_out_and_told(rows: Rows) -> None:
+def test_a_code_outside_a_required_binding_is_left_out_and_reported(rows: Rows) -> None:
     rule = "- rule: r\n  as: Patient\n  key: [row.id]\n  gender: =row.sex\n"
     result = rows(rule, {"id": "1", "sex": "w"})
     assert "gender" not in result.outputs[0].resource
@@ -196,7 +196,7 @@ def test_a_code_outside_a_required_binding_is_left_out_and_told(rows: Rows) -> N
     assert rows(rule, {"id": "1", "sex": "female"}).outputs[0].resource["gender"] == "female"
 
 
-def test_elements_stand_in_the_order_of_the_definition(rows: Rows) -> None:
+def test_elements_are_in_the_order_of_the_definition(rows: Rows) -> None:
     rule = (
         "- rule: r\n  as: Observation\n  key: [row.id]\n  valueString: =row.v\n  code: {text: x}\n"
         "  status: final\n  category: {text: y}\n"

@@ -100,7 +100,7 @@ def test_running_twice_gives_byte_identical_resources_for_any_number_of_processe
     assert contents[0] == contents[1] == contents[2]
 
 
-def test_a_folder_with_content_is_refused_and_told_why(ward: Path) -> None:
+def test_a_folder_with_content_is_refused_with_the_reason(ward: Path) -> None:
     convert(ward)
     refused = convert(ward)
     assert refused.returncode == 2

@@ -93,7 +93,7 @@ def test_equal_numbers_of_two_authorities_are_two_patients_in_every_key(convert:
     assert len({item["id"] for item in result["Observation"]}) == 4
 
 
-def test_the_order_of_a_patient_s_numbers_makes_no_other_allergy(convert: Any) -> None:
+def test_the_order_of_a_patient_s_numbers_creates_no_other_allergy(convert: Any) -> None:
     _, result = convert(admission("1", "5^^^HOSP~6^^^LAB") + admission("2", "6^^^LAB~5^^^HOSP"))
     for kind in ("AllergyIntolerance", "Condition", "Procedure"):
         assert len({item["id"] for item in result[kind]}) == 1, kind

@@ -1,4 +1,4 @@
-"""Views as Parquet: typed, exact or told of, in row groups that bound memory."""
+"""Views as Parquet: typed, exact or reported, in row groups that bound memory."""
 
 from __future__ import annotations
 
@@ -168,7 +168,7 @@ class TestDates:
         assert done.account.rejected == 1
         assert refused == ["column d: a value (text of 4 characters) has no exact date"]
 
-    def test_an_instant_without_an_exact_moment_is_told_of(self, tmp_path: Path) -> None:
+    def test_an_instant_without_an_exact_moment_is_reported(self, tmp_path: Path) -> None:
         result, done, _ = table(
             tmp_path,
             view("Observation", ("i", "issued", "")),

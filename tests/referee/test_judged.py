@@ -28,6 +28,6 @@ def test_every_kind_of_mutant_is_there() -> None:
 
 
 @pytest.mark.parametrize("case", CASES, ids=[f"{n}-{case['kind']}" for n, case in enumerate(CASES)])
-def test_the_judgement_is_that_of_r4(case: dict[str, Any], validator: Validator) -> None:
+def test_the_verdict_is_that_of_r4(case: dict[str, Any], validator: Validator) -> None:
     errors = [i for i in validator.validate(case["resource"]) if i.severity in ("error", "fatal")]
     assert bool(errors) == case["wrong"], (case["done"], errors[:3])

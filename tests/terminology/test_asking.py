@@ -71,13 +71,13 @@ def terminology(tmp_path_factory: pytest.TempPathFactory) -> Terminology:
         (None, None, "oak", None),
     ],
 )
-def test_validity_is_said_where_it_can_be_told(
+def test_validity_is_reported_where_it_can_be_determined(
     terminology: Terminology, value_set: str | None, system: str | None, code: str, valid: bool | None
 ) -> None:
     assert terminology.validate_code(value_set, system, code).valid is valid
 
 
-def test_what_a_code_means_is_told_whether_it_is_valid_or_not(terminology: Terminology) -> None:
+def test_what_a_code_means_is_reported_whether_it_is_valid_or_not(terminology: Terminology) -> None:
     concept = terminology.validate_code(TREES, PLANTS, "HERB").concept
     assert concept is not None
     assert (concept.code, concept.display) == ("herb", "Herb")
@@ -116,7 +116,7 @@ def test_codes_are_subsumed_as_the_hierarchy_has_it(
     assert terminology.subsumes(PLANTS, first, second) == outcome
 
 
-def test_what_is_not_at_hand_subsumes_nothing(terminology: Terminology) -> None:
+def test_what_is_not_available_subsumes_nothing(terminology: Terminology) -> None:
     assert terminology.subsumes(f"{PLANTS}-unknown", "oak", "elm") is None
 
 

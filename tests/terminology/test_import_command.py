@@ -45,7 +45,7 @@ def test_import_list_and_remove(tmp_path: Path) -> None:
     assert open_store(tmp_path / "store").urls() == []
 
 
-def test_a_bad_file_is_told_and_the_others_are_imported(tmp_path: Path) -> None:
+def test_a_bad_file_is_reported_and_the_others_are_imported(tmp_path: Path) -> None:
     small.make_obo(tmp_path / "hp.obo")
     (tmp_path / "bad.txt").write_text("nothing")
     done = run("import", tmp_path / "bad.txt", tmp_path / "hp.obo")
@@ -54,7 +54,7 @@ def test_a_bad_file_is_told_and_the_others_are_imported(tmp_path: Path) -> None:
     assert open_store(tmp_path / "store").urls() == ["http://human-phenotype-ontology.org"]
 
 
-def test_of_a_package_with_many_code_systems_their_number_is_told(tmp_path: Path) -> None:
+def test_of_a_package_with_many_code_systems_their_number_is_reported(tmp_path: Path) -> None:
     systems = [
         {**small.colours(), "url": f"https://example.org/{n}", "name": f"Made{n}", "id": f"m{n}"}
         for n in range(21)
@@ -65,7 +65,7 @@ def test_of_a_package_with_many_code_systems_their_number_is_told(tmp_path: Path
     assert "https://example.org/7" not in done.output
 
 
-def test_of_several_versions_the_one_that_counts_is_told(tmp_path: Path) -> None:
+def test_of_several_versions_the_one_that_counts_is_reported(tmp_path: Path) -> None:
     for version in ("2.0", "10.0"):
         (tmp_path / f"{version}.json").write_text(json.dumps(small.colours(version)))
         run("import", tmp_path / f"{version}.json")
@@ -101,7 +101,7 @@ def test_a_bar_of_unknown_length_shows_no_amount_of_the_one_before() -> None:
     assert "MB" not in last
 
 
-def test_a_full_disk_is_told_as_one(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_full_disk_is_reported_as_one(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 

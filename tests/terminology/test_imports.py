@@ -240,7 +240,7 @@ def test_snomed_from_an_unpacked_folder_is_the_same(store: ContentStore, tmp_pat
     )
 
 
-def test_snomed_dialects_are_told_apart(store: ContentStore, tmp_path: Path) -> None:
+def test_snomed_dialects_are_distinguished(store: ContentStore, tmp_path: Path) -> None:
     make_rf2(tmp_path / "rf2.zip", 60)
     shutil.unpack_archive(tmp_path / "rf2.zip", tmp_path / "folder")
     (language,) = (tmp_path / "folder").rglob("*cRefset_Language*")
@@ -301,7 +301,9 @@ def test_claml_is_read_with_modifiers_and_languages(store: ContentStore, tmp_pat
         ("ATC", "http://www.whocc.no/atc"),
     ],
 )
-def test_claml_is_told_apart_by_its_title(store: ContentStore, tmp_path: Path, title: str, url: str) -> None:
+def test_claml_is_distinguished_by_its_title(
+    store: ContentStore, tmp_path: Path, title: str, url: str
+) -> None:
     small.make_claml(tmp_path / "one.xml", title)
     assert imported(store, tmp_path / "one.xml").systems[0][0] == url
 

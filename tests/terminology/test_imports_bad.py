@@ -63,7 +63,7 @@ def test_a_missing_column_of_loinc_is_named(store: ContentStore, tmp_path: Path)
     assert "has no column LONG_COMMON_NAME" in refused(store, bad).problem
 
 
-def test_a_term_of_loinc_that_stands_twice_is_named(store: ContentStore, tmp_path: Path) -> None:
+def test_a_term_of_loinc_that_occurs_twice_is_named(store: ContentStore, tmp_path: Path) -> None:
     terms = make_loinc(tmp_path / "loinc.zip", 20)
     bad = changed(
         tmp_path / "loinc.zip",
@@ -111,7 +111,7 @@ def test_another_encoding_is_named_with_its_line(store: ContentStore, tmp_path: 
     assert (problem.line, "is not UTF-8 (byte 0xE4" in problem.problem) == (2, True)
 
 
-def test_cut_off_and_damaged_archives_are_told(store: ContentStore, tmp_path: Path) -> None:
+def test_cut_off_and_damaged_archives_are_reported(store: ContentStore, tmp_path: Path) -> None:
     make_loinc(tmp_path / "loinc.zip", 50)
     whole = (tmp_path / "loinc.zip").read_bytes()
     (tmp_path / "cut.zip").write_bytes(whole[: len(whole) // 2])
@@ -174,14 +174,14 @@ def test_a_gzip_bomb_is_refused(store: ContentStore, tmp_path: Path) -> None:
         ("atc.csv", "atc_code,atc_name\nA,x\nA10,y\nA1,z\n", "line 4"),
     ],
 )
-def test_what_is_wrong_is_said(
+def test_what_is_wrong_is_reported(
     store: ContentStore, tmp_path: Path, name: str, content: str, said: str
 ) -> None:
     (tmp_path / name).write_text(content, encoding="utf-8")
     assert said in str(refused(store, tmp_path / name))
 
 
-def test_a_missing_file_is_told(store: ContentStore, tmp_path: Path) -> None:
+def test_a_missing_file_is_reported(store: ContentStore, tmp_path: Path) -> None:
     assert refused(store, tmp_path / "none.zip").code == "FB-TERM-030"
 
 

@@ -153,7 +153,7 @@ def test_fragments_are_apart_and_references_as_they_are_printed(tmp_path: Path) 
     assert list(entry.values("MortBCode")) == ["006"]
 
 
-def test_a_class_that_only_its_parent_names_stands_below_it(tmp_path: Path) -> None:
+def test_a_class_that_only_its_parent_names_is_below_it(tmp_path: Path) -> None:
     assert classified(tmp_path, FRAGMENTS).parents("A02.2") == ["A02"]
 
 

@@ -64,7 +64,7 @@ def test_only_rxcuis_with_a_name_of_rxnorms_own_are_codes(store: ContentStore, t
     assert not system.is_active("617318")
 
 
-def test_semantic_types_are_told_by_their_code_and_name(store: ContentStore, tmp_path: Path) -> None:
+def test_semantic_types_are_identified_by_their_code_and_name(store: ContentStore, tmp_path: Path) -> None:
     types = [
         "83367|T109|A1.4.1.2.1|Organic Chemical|AT1||",
         "83367|T121|A1.4.1.1.1|Pharmacologic Substance|AT2||",
@@ -224,7 +224,7 @@ def test_one_system_can_not_name_two_vocabularies(store: ContentStore, tmp_path:
 SSSOM_HEAD = "#curie_map:\t\t\t\n#  LAB: https://lab.example.org/\t\t\t\n#  MONDO: http://purl.obolibrary.org/obo/MONDO_\n#mapping_set_id: https://example.org/sets/made\t\t\t\n"
 
 
-def test_sssom_rows_without_like_are_left_out_and_told(store: ContentStore, tmp_path: Path) -> None:
+def test_sssom_rows_without_like_are_left_out_and_reported(store: ContentStore, tmp_path: Path) -> None:
     rows = (
         "subject_id\tpredicate_id\tobject_id\tmapping_justification\tsubject_type\tcomment\n"
         'LAB:1\tskos:exactMatch\tMONDO:0008720|MONDO:0016042\tsemapv:X\t\t"He said ""yes"""\n'
@@ -244,7 +244,7 @@ def test_sssom_rows_without_like_are_left_out_and_told(store: ContentStore, tmp_
     ]
 
 
-def test_sssom_metadata_may_stand_in_a_file_beside_it(store: ContentStore, tmp_path: Path) -> None:
+def test_sssom_metadata_may_be_in_a_file_beside_it(store: ContentStore, tmp_path: Path) -> None:
     folder = tmp_path / "set"
     folder.mkdir()
     (folder / "a.sssom.yml").write_text(
@@ -276,7 +276,7 @@ def test_countries_of_iso_codes_have_three_codes_each(store: ContentStore, tmp_p
     assert [designation.value for designation in xmd.designations] == ["Made Republic"]
 
 
-def test_subdivisions_stand_below_one_another(store: ContentStore, tmp_path: Path) -> None:
+def test_subdivisions_are_below_one_another(store: ContentStore, tmp_path: Path) -> None:
     entries = [
         {"code": "XM-A", "name": "Region", "type": "Region"},
         {"code": "XM-B", "name": "Town", "type": "Town", "parent": "A"},

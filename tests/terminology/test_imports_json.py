@@ -257,13 +257,15 @@ def test_xml_of_a_resource_is_read_as_its_json(store: ContentStore, tmp_path: Pa
     assert system.parents("Pink") == ["Warm", "Red"]
 
 
-def test_a_code_system_without_concepts_is_told_as_the_reason(store: ContentStore, tmp_path: Path) -> None:
+def test_a_code_system_without_concepts_is_reported_as_the_reason(
+    store: ContentStore, tmp_path: Path
+) -> None:
     (tmp_path / "a.json").write_text('{"resourceType": "CodeSystem", "url": "u", "content": "not-present"}')
     with pytest.raises(ImportProblem, match="code systems without concepts, left out: 1"):
         import_file(store, tmp_path / "a.json")
 
 
-def test_of_a_resource_that_stands_twice_in_a_package_the_first_is_kept(
+def test_of_a_resource_that_occurs_twice_in_a_package_the_first_is_kept(
     store: ContentStore, tmp_path: Path
 ) -> None:
     again = {**small.colours(), "id": "again", "concept": [{"code": "other"}]}

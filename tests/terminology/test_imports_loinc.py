@@ -99,7 +99,7 @@ def test_parts_stand_for_axes_once_and_text_where_a_term_has_no_part(store: Cont
     assert [designation.value for designation in part.designations] == ["Made wave"]
 
 
-def test_copyright_tells_third_parties_apart(store: ContentStore) -> None:
+def test_copyright_distinguishes_third_parties(store: ContentStore) -> None:
     assert list(loinc(store).with_property("copyright", "3rdParty")) == ["61438-8"]
 
 

@@ -163,7 +163,7 @@ def test_two_resources_of_one_url_are_found(tmp_path: Path) -> None:
     assert [issue.code for issue in lint_folders([tmp_path])] == ["FB-TERM-003"]
 
 
-def test_code_systems_and_value_sets_are_judged_too(tmp_path: Path) -> None:
+def test_code_systems_and_value_sets_are_checked_too(tmp_path: Path) -> None:
     system = {
         "resourceType": "CodeSystem",
         "id": "x",
@@ -204,7 +204,7 @@ def test_a_retired_target_is_an_error_and_a_deprecated_one_a_warning(tmp_path: P
     assert [code for code, _ in lint(tmp_path, row("F", "H"), target=interpretation)] == []
 
 
-def test_what_was_meant_is_told(tmp_path: Path) -> None:
+def test_what_was_meant_is_reported(tmp_path: Path) -> None:
     lint(tmp_path, row("F", "fnial"))
     (issue,) = lint_folders([tmp_path])
     assert 'did you mean "final" (Final)?' in issue.message

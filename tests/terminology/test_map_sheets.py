@@ -56,7 +56,7 @@ def test_a_wrong_target_is_named_with_its_line(tmp_path: Path) -> None:
     assert "entered-in-errror" in issue.message
 
 
-def test_code_and_display_interchanged_are_told(tmp_path: Path) -> None:
+def test_code_and_display_interchanged_are_reported(tmp_path: Path) -> None:
     system = "http://terminology.hl7.org/CodeSystem/v3-Confidentiality"
     path = sheet(tmp_path, f"R,Restricted,HL70177,,,,restricted,,R,{system}")
     (issue,) = [i for i in lint_folders([path]) if i.code == "FB-TERM-010"]

@@ -78,7 +78,7 @@ def test_without_a_name_in_the_language_there_is_none() -> None:
     assert names.concept({"text": "Kalium"}) is None
 
 
-def test_the_translation_stands_beside_what_the_source_said() -> None:
+def test_the_translation_is_beside_what_the_source_said() -> None:
     result = Names(get_terminology(), "fr").localized(POTASSIUM)
     first, second = result["code"]["coding"]
     assert first["display"] == "Potassium [Moles/volume] in Serum or Plasma"

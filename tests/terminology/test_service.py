@@ -40,7 +40,7 @@ def test_it_is_the_port_that_the_fhir_floor_declares(terminology: Terminology) -
         ("https://fhir-bridge.org/fhir/demo/CodeSystem/lab-demo", "KREA", "Kreatinin"),
     ],
 )
-def test_codes_are_looked_up_in_all_that_is_at_hand(
+def test_codes_are_looked_up_in_all_that_is_available(
     terminology: Terminology, system: str, code: str, display: str
 ) -> None:
     concept = terminology.lookup(system, code)

@@ -130,7 +130,7 @@ def test_the_hierarchy_is_that_of_nesting_and_of_parent_properties(system: Store
     assert list(system.descendants("none")) == []
 
 
-def test_inactive_and_abstract_concepts_are_told(system: StoredSystem) -> None:
+def test_inactive_and_abstract_concepts_are_reported(system: StoredSystem) -> None:
     warm, puce = system.get("Warm"), system.get("Puce")
     assert warm is not None
     assert puce is not None
@@ -177,7 +177,7 @@ def test_a_map_is_looked_up_on_disk_both_ways(painted: ContentStore) -> None:
     }
 
 
-def test_a_map_tells_about_one_code_as_fhir(painted: ContentStore) -> None:
+def test_a_map_describes_one_code_as_fhir(painted: ContentStore) -> None:
     (paint,) = painted.concept_maps()
     about = paint.about("p1")
     assert about["group"][0]["unmapped"] == {"mode": "fixed", "code": "Puce"}
@@ -187,7 +187,7 @@ def test_a_map_tells_about_one_code_as_fhir(painted: ContentStore) -> None:
     assert [element["code"] for group in back["group"] for element in group["element"]] == ["p1", "Dark Red"]
 
 
-def test_several_versions_are_at_hand_and_the_newest_is_the_default(
+def test_several_versions_are_available_and_the_newest_is_the_default(
     store: ContentStore, tmp_path: Path
 ) -> None:
     for version in ("2.9", "2.10"):
@@ -384,7 +384,7 @@ def test_two_imports_of_the_same_at_once_leave_one(
     assert len(list((store.path / "imports").iterdir())) == 1
 
 
-def test_a_code_that_stands_twice_is_named_and_nothing_is_imported(
+def test_a_code_that_occurs_twice_is_named_and_nothing_is_imported(
     store: ContentStore, tmp_path: Path
 ) -> None:
     broken = colours()

@@ -52,7 +52,7 @@ def test_a_concept_is_below_exactly_its_ancestors(drawn: tuple[int, list[tuple[i
         lambda n: st.tuples(st.just(n), st.lists(st.tuples(st.integers(0, n - 1), st.integers(0, n - 1))))
     )
 )
-def test_circles_are_opened_and_told(drawn: tuple[int, list[tuple[int, int]]]) -> None:
+def test_circles_are_opened_and_reported(drawn: tuple[int, list[tuple[int, int]]]) -> None:
     count, edges = drawn
     hierarchy = number(count, packed(edges))
     assert sorted(hierarchy.number_of) == list(range(count))

@@ -21,7 +21,7 @@ def run(*arguments: str, code: int = 0) -> str:
     return answer.output
 
 
-def test_a_code_is_told_with_all_that_is_known() -> None:
+def test_a_code_is_reported_with_all_that_is_known() -> None:
     assert run("lookup", GENDER, "female").strip() == "Female"
     details = run("lookup", "http://terminology.hl7.org/CodeSystem/v3-ActCode", "AMB", "--all")
     assert "ambulatory" in details
@@ -43,7 +43,7 @@ def test_a_code_is_told_with_all_that_is_known() -> None:
         (("validate", STATUS, "finall", "--system", "http://hl7.org/fhir/observation-status"), '"final"'),
     ],
 )
-def test_what_is_not_known_is_told_with_what_may_have_been_meant(
+def test_what_is_not_known_is_reported_with_what_may_have_been_meant(
     arguments: tuple[str, ...], hint: str
 ) -> None:
     assert hint in run(*arguments, code=1).replace("\n", "")
@@ -60,12 +60,12 @@ def test_a_value_set_is_listed_in_pages() -> None:
     assert whole["expansion"]["total"] == 8
 
 
-def test_a_map_that_is_not_loaded_is_told_with_the_nearest() -> None:
+def test_a_map_that_is_not_loaded_is_reported_with_the_nearest() -> None:
     answer = CliRunner().invoke(app, ["translate", "C", "--map", "v2-085"])
     assert 'did you mean "v2-0085"' in str(answer.exception)
 
 
-def test_maps_in_their_own_forms_are_judged(tmp_path: Path) -> None:
+def test_maps_in_their_own_forms_are_checked(tmp_path: Path) -> None:
     make_usagi(tmp_path / "usagi.csv")
     make_sssom(tmp_path / "made.sssom.tsv")
     make_omop(tmp_path / "omop.zip")
@@ -78,7 +78,7 @@ def test_maps_in_their_own_forms_are_judged(tmp_path: Path) -> None:
     assert "curie_map" in run("lint", str(tmp_path / "broken.tsv"), code=1)
 
 
-def test_imported_maps_are_judged(tmp_path: Path) -> None:
+def test_imported_maps_are_checked(tmp_path: Path) -> None:
     store = str(tmp_path / "store")
     make_sssom(tmp_path / "made.sssom.tsv")
     wrong = (tmp_path / "made.sssom.tsv").read_text().replace("91175000", "91175001")

@@ -50,8 +50,8 @@ class VcfAdapter:
             options = Options.parse(context.options)
         except OptionError as error:
             for path in paths:
-                found = issue(error.issue.code, error.issue.message, path.name)
-                yield VcfRecord(path.name, outcome="rejected", issues=[found])
+                result = issue(error.issue.code, error.issue.message, path.name)
+                yield VcfRecord(path.name, outcome="rejected", issues=[result])
             return
         for path in paths:
             yield from read_vcf(path, options)

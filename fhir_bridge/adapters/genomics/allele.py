@@ -6,10 +6,10 @@ from decimal import Decimal
 
 from fhir_bridge.adapters.genomics import annotation, clinvar
 from fhir_bridge.adapters.genomics.alleles import change_type
+from fhir_bridge.adapters.genomics.cached_property import cached
 from fhir_bridge.adapters.genomics.genes import gene
 from fhir_bridge.adapters.genomics.genotype import allelic_state
 from fhir_bridge.adapters.genomics.hgvs import genomic_hgvs
-from fhir_bridge.adapters.genomics.lazy import lazy
 from fhir_bridge.adapters.genomics.line import Call
 from fhir_bridge.adapters.genomics.structural import Structure, read_structure
 from fhir_bridge.adapters.genomics.term import Term
@@ -45,7 +45,7 @@ class Allele:
 
     # What the variant is
 
-    @lazy
+    @cached
     def alt(self) -> str:
         """The allele; bases in upper case, anything else as written."""
         return self.alternate.text.upper() if self.alternate.kind == "bases" else self.alternate.text
@@ -60,20 +60,20 @@ class Allele:
         """See `alleles.change_type`."""
         return change_type(self.line.ref, self.alternate)
 
-    @lazy
+    @cached
     def structure(self) -> Structure:
         """What the line says of this allele, where it is symbolic."""
         return read_structure(self.line, self.number)
 
-    @lazy
+    @cached
     def key(self) -> str:
-        """What tells this variant from any other: build, contig, position, alleles; of a symbolic one also its end,
+        """What distinguishes this variant: build, contig, position, alleles; of a symbolic one also its end,
         length, mate and copy number, as far as the line says them of this allele."""
         line = self.line
         name = f"{self.file.assembly}:{line.chromosome or line.chrom}:{line.pos}:{line.ref}:{self.alt}"
         return name + self.structure.identity if self.alternate.kind == "symbolic" else name
 
-    @lazy
+    @cached
     def hgvs_g(self) -> Code | None:
         """g.HGVS, where REF and ALT prove it."""
         accession = self.line.accession
@@ -99,7 +99,7 @@ class Allele:
             ids.append(Code(f"rs{reference}"))
         return ids
 
-    @lazy
+    @cached
     def _exact(self) -> tuple[int, int] | None:
         """What changes, where it is exact: the bases of REF; from the base after POS to END for a symbolic allele.
 
@@ -168,7 +168,7 @@ class Allele:
         reads = self.call.reads
         return reads[self.number] if reads else None
 
-    @lazy
+    @cached
     def fraction(self) -> Decimal | None:
         """Fraction of reads with this allele: FORMAT/AF or VAF of this ALT, else AD of it by the sum of AD."""
         call = self.call
@@ -224,7 +224,7 @@ class Allele:
 
     # Annotation
 
-    @lazy
+    @cached
     def consequence(self) -> annotation.Consequence:
         """The effect on the chosen transcript."""
         reader = self.file.consequences
@@ -241,7 +241,7 @@ class Allele:
         listed = self.line.text("GENEINFO")
         return gene(listed.split("|")[0].split(":")[0]) if listed else None
 
-    @lazy
+    @cached
     def clinvar(self) -> clinvar.ClinVar:
         """ClinVar's statement on this allele."""
         line = self.line

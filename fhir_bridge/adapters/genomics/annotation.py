@@ -160,7 +160,7 @@ def consequence_format(header: Header) -> ConsequenceFormat | None:
         if definition is None:
             continue
         text = definition.description
-        _, found, order = text.partition("ormat:") if "ormat:" in text else text.partition("annotations:")
-        if found and "|" in order:
+        _, result, order = text.partition("ormat:") if "ormat:" in text else text.partition("annotations:")
+        if result and "|" in order:
             return ConsequenceFormat(key, order.split("|"))
     return None

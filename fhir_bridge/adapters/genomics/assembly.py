@@ -50,9 +50,9 @@ class Contig:
 class UnknownBuild(ValueError):
     """The header doesn't say which build it speaks of, or contradicts itself; `issue` says how."""
 
-    def __init__(self, found: Issue) -> None:
-        super().__init__(found.message)
-        self.issue = found
+    def __init__(self, result: Issue) -> None:
+        super().__init__(result.message)
+        self.issue = result
 
 
 def _build(name: str, lengths: str, accessions: Iterable[str]) -> Build:
@@ -160,35 +160,35 @@ def detect(
     Raises:
         UnknownBuild: no evidence (FB-VCF-004), or evidence for two builds (FB-VCF-005).
     """
-    told: Build | None = None
+    stated: Build | None = None
     if option:
         wanted = named(option)
         if len(wanted) != 1:
             raise UnknownBuild(
                 issue("FB-VCF-009", f'option assembly: "{option}" is not one of {", ".join(BUILDS)}')
             )
-        told = BUILDS[wanted.pop()]
+        stated = BUILDS[wanted.pop()]
     measured, named_builds, strange = _evidence(contigs, reference)
     evidence = measured or named_builds
-    if strange and check_lengths and (told or evidence):
+    if strange and check_lengths and (stated or evidence):
         raise UnknownBuild(
             issue(
                 "FB-VCF-005",
                 f"the length of contig {strange} is of no build known here ({', '.join(BUILDS)})",
             )
         )
-    if len(measured) > 1 or (not told and len(evidence) > 1):
+    if len(measured) > 1 or (not stated and len(evidence) > 1):
         raise UnknownBuild(issue("FB-VCF-005", f"the header speaks of {' and '.join(sorted(evidence))}"))
-    if measured and named_builds and not measured & named_builds and not told:
+    if measured and named_builds and not measured & named_builds and not stated:
         text = (
             f"contig lengths are of {next(iter(measured))}, but the header names {next(iter(named_builds))}"
         )
         raise UnknownBuild(issue("FB-VCF-005", text))
-    if told:
-        if evidence and told.name not in evidence:
-            text = f"the option says {told.name}, the header {' or '.join(sorted(evidence))}"
+    if stated:
+        if evidence and stated.name not in evidence:
+            text = f"the option says {stated.name}, the header {' or '.join(sorted(evidence))}"
             raise UnknownBuild(issue("FB-VCF-005", text))
-        return told
+        return stated
     if not evidence:
         text = (
             "contig lengths are of no human build known here"
@@ -215,9 +215,9 @@ def _evidence(
         chromosome_name = chromosome(contig.name)
         if chromosome_name is None or contig.length is None or chromosome_name == "MT":
             continue
-        found = {build.name for build in BUILDS.values() if build.lengths[chromosome_name] == contig.length}
-        measured |= found
-        if not found:
+        results = {build.name for build in BUILDS.values() if build.lengths[chromosome_name] == contig.length}
+        measured |= results
+        if not results:
             strange = strange or contig.name
     for text in reference:
         names |= named(text)

@@ -36,28 +36,28 @@ def misdeclared(line: Line) -> tuple[tuple[str, str], ...]:
     """Code and words for the FORMAT keys that a line has and that can't be used as declared."""
     file = line.file
     at = line.columns[8], len(line.alternates) > 1
-    found = file.misdeclared.get(at)
-    if found is None:
+    entry = file.misdeclared.get(at)
+    if entry is None:
         used = [(key, file.uses[key]) for key in line.keys if key in file.uses]
         problems = [use.problem or (several_alts(key, use) if at[1] else "") for key, use in used]
-        found = file.misdeclared[at] = tuple(("FB-VCF-036", problem) for problem in problems if problem)
-    return found
+        entry = file.misdeclared[at] = tuple(("FB-VCF-036", problem) for problem in problems if problem)
+    return entry
 
 
 def _checked_keys(line: Line) -> list[CheckedKey]:
     """The keys of a FORMAT whose values can be wrong, worked out once for each FORMAT of a file."""
     file = line.file
     at = line.columns[8], len(line.alternates)
-    found = file.checked_keys.get(at)
-    if found is None:
+    checked_key = file.checked_keys.get(at)
+    if checked_key is None:
         known = ((key, file.header.format_definition(key)) for key in line.keys if key != "GT")
-        found = file.checked_keys[at] = [
+        checked_key = file.checked_keys[at] = [
             _checked(line, key, definition)
             for key, definition in known
             if definition is not None
             and (definition.numeric or definition.kind == "Character" or definition.number not in ("1", "."))
         ]
-    return found
+    return checked_key
 
 
 def _checked(line: Line, key: str, definition: Definition) -> CheckedKey:
@@ -75,7 +75,7 @@ def _checked(line: Line, key: str, definition: Definition) -> CheckedKey:
 
 def wrong_values(call: Call, column: int, locator: str) -> list[Issue]:
     """FORMAT values that are not of their declared type, or not as many as their Number says; they are left out."""
-    found: list[Issue] = []
+    issues: list[Issue] = []
     fields = call.fields
     for key, definition, digits, wanted, needed in _checked_keys(call.line):
         value = fields.get(key)
@@ -83,21 +83,21 @@ def wrong_values(call: Call, column: int, locator: str) -> list[Issue]:
             continue
         wrong = _wrong(value, key, definition)
         if wrong is None:
-            given = value.count(",") + 1
-            if needed is not None and given != needed:
-                count = f"{given} values; to be read it needs {needed}"
-                message = f"FORMAT/{key} ({definition.said}) of column {column + 1} has {count}"
-                found.append(issue("FB-VCF-036", message, locator))
-            if wanted is None or (given == wanted and definition.number != "G"):
+            input_value = value.count(",") + 1
+            if needed is not None and input_value != needed:
+                count = f"{input_value} values; to be read it needs {needed}"
+                message = f"FORMAT/{key} ({definition.declaration}) of column {column + 1} has {count}"
+                issues.append(issue("FB-VCF-036", message, locator))
+            if wanted is None or (input_value == wanted and definition.number != "G"):
                 continue
-            wrong = _miscounted(given, wanted, definition, call)
+            wrong = _miscounted(input_value, wanted, definition, call)
         if wrong:
             message = (
                 f"FORMAT/{key} of column {column + 1} {wrong[1]}; the value is left out (VCF 4.3 §1.6.2)"
             )
-            found.append(issue(wrong[0], message, locator))
+            issues.append(issue(wrong[0], message, locator))
             del fields[key]
-    return found
+    return issues
 
 
 def _wrong(value: str, key: str, definition: Definition) -> tuple[str, str] | None:
@@ -114,16 +114,16 @@ def _wrong(value: str, key: str, definition: Definition) -> tuple[str, str] | No
     return None
 
 
-def _miscounted(given: int, wanted: int, definition: Definition, call: Call) -> tuple[str, str] | None:
+def _miscounted(value: int, wanted: int, definition: Definition, call: Call) -> tuple[str, str] | None:
     """Code and words for a wrong count of values; those of genotypes depend on the copies that a call has."""
     copies = len(call.genotype.alleles)
     if definition.number == "G" and copies != 2:
         own = definition.count(len(call.line.alternates), copies)
         # Programs write the values of one copy, or of two.
-        if call.genotype.no_call or own == given or (wanted == given and not call.file.options.check):
+        if call.genotype.no_call or own == value or (wanted == value and not call.file.options.check):
             return None
-        return "FB-VCF-034", f"has {given} values, not {own}"
-    return None if given == wanted else ("FB-VCF-034", f"has {given} values, not {wanted}")
+        return "FB-VCF-034", f"has {value} values, not {own}"
+    return None if value == wanted else ("FB-VCF-034", f"has {value} values, not {wanted}")
 
 
 def _fractions(value: str) -> bool:

@@ -48,10 +48,10 @@ def read_calls(line: Line, locator: str) -> tuple[list[Issue], Issue | None]:
     file = line.file
     file.genotyped += 1
     issues: list[Issue] = []
-    told: set[tuple[str, str]] = set()
-    telling = _telling(line, width)
-    called = len(telling) < len(file.columns)
-    for place, text in telling:
+    reported: set[tuple[str, str]] = set()
+    informative = _informative(line, width)
+    called = len(informative) < len(file.columns)
+    for place, text in informative:
         genotype = _genotype(text.partition(":")[0])
         column, name = file.columns[place]
         study = file.studies[place]
@@ -77,15 +77,15 @@ def read_calls(line: Line, locator: str) -> tuple[list[Issue], Issue | None]:
             continue
         call = Call(line, name, text, genotype)
         issues += wrong_values(call, column, locator)
-        _alleles(call, study, told)
+        _alleles(call, study, reported)
         if call.alleles:
             line.calls.append(call)
     if line.calls:
-        told.update(misdeclared(line))
-    issues += [issue(code, message, locator) for code, message in sorted(told)]
+        reported.update(misdeclared(line))
+    issues += [issue(code, message, locator) for code, message in sorted(reported)]
     if line.calls:
         return issues, None
-    code = _reason(line, {code for code, _ in told}, called=called)
+    code = _reason(line, {code for code, _ in reported}, called=called)
     return issues, issue(code, _REASONS[code], locator)
 
 
@@ -96,24 +96,24 @@ def _without_genotype(line: Line, locator: str) -> list[Issue]:
     """For a check of the syntax: values of a line without GT, which are of two copies (VCF 4.3 §1.6.2, GL)."""
     if not line.file.options.check:
         return []
-    found = []
+    issues = []
     for column, name in line.file.columns:
         text = line.columns[column]
         if text.count(":") > line.columns[8].count(":"):
             message = f"column {column + 1} has more values than FORMAT"
-            found.append(issue("FB-VCF-041", message, locator))
-        found += wrong_values(Call(line, name, text, _TWO_COPIES), column, locator)
-    return found
+            issues.append(issue("FB-VCF-041", message, locator))
+        issues += wrong_values(Call(line, name, text, _TWO_COPIES), column, locator)
+    return issues
 
 
-def _telling(line: Line, width: int) -> list[tuple[int, str]]:
+def _informative(line: Line, width: int) -> list[tuple[int, str]]:
     """Place and text of the samples that are not plainly called as reference: in a cohort few of many."""
     file = line.file
     if file.unchecked > 0 and width:
         return [(place, line.columns[column]) for place, (column, _) in enumerate(file.columns)]
     texts = line.columns[9:] if file.all_columns else [line.columns[column] for column, _ in file.columns]
     if not width:
-        return [found for found in enumerate(texts) if found[1] not in _REFERENCE]
+        return [result for result in enumerate(texts) if result[1] not in _REFERENCE]
     return [
         (place, text)
         for place, text in enumerate(texts)
@@ -121,15 +121,15 @@ def _telling(line: Line, width: int) -> list[tuple[int, str]]:
     ]
 
 
-def _alleles(call: Call, study: Study, told: set[tuple[str, str]]) -> None:
-    """Give a call its alleles, and count them; `told` gets what is not stated and why."""
+def _alleles(call: Call, study: Study, statements: set[tuple[str, str]]) -> None:
+    """Give a call its alleles, and count them; `statements` gets what is not stated and why."""
     line = call.line
     codes: list[str] = []
     if call.genotype.missing:
         codes.append("FB-VCF-042")
     if call.filtered:
         if line.file.options.filtered == "leave-out":
-            told.add(("FB-VCF-051", _STATEMENTS["FB-VCF-051"]))
+            statements.add(("FB-VCF-051", _STATEMENTS["FB-VCF-051"]))
             study.left_out += 1
             return
         codes.append("FB-VCF-050")
@@ -146,8 +146,8 @@ def _alleles(call: Call, study: Study, told: set[tuple[str, str]]) -> None:
         study.take(allele)
         codes += _limits(allele)
         if kind == "symbolic":
-            told.update(("FB-VCF-036", problem) for problem in allele.structure.problems)
-    told.update((code, _STATEMENTS[code]) for code in codes)
+            statements.update(("FB-VCF-036", problem) for problem in allele.structure.problems)
+    statements.update((code, _STATEMENTS[code]) for code in codes)
 
 
 def _limits(allele: Allele) -> list[str]:
@@ -186,14 +186,14 @@ _STATEMENTS = {
 }
 
 
-def _reason(line: Line, told: set[str], *, called: bool) -> str:
+def _reason(line: Line, statements: set[str], *, called: bool) -> str:
     """Why a line gives nothing."""
     for code, reason in (
         ("FB-VCF-051", "FB-VCF-066"),
         ("FB-VCF-048", "FB-VCF-064"),
         ("FB-VCF-047", "FB-VCF-067"),
     ):
-        if code in told:
+        if code in statements:
             return reason
     block = not line.alternates or all(alternate.kind == "unknown" for alternate in line.alternates)
     if called:

@@ -1,4 +1,4 @@
-"""What a line must be before it is read: VCF 4.3 §1.6, as far as a line alone tells."""
+"""What a line must be before it is read: VCF 4.3 §1.6, as far as a line alone shows."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def alternates(text: str, reference: str) -> list[Alternate]:
     """The ALTs of a line; `.` gives none. A symbolic ALT may occur twice: its length can differ (VCF 4.3 §3)."""
     if text == ".":
         return []
-    found = []
+    results = []
     parts = text.split(",")
     for part in parts:
         alternate = parse_alternate(part)
@@ -62,15 +62,15 @@ def alternates(text: str, reference: str) -> list[Alternate]:
             raise LineError("FB-VCF-026", "an ALT is neither bases, *, <ID> nor a breakend")
         if alternate.kind == "bases" and part.upper() == reference.upper():
             raise LineError("FB-VCF-026", "an ALT equals REF")
-        found.append(alternate)
+        results.append(alternate)
     if len(parts) > 1 and len(set(parts)) < len(parts):
-        named = [alternate.text for alternate in found if alternate.kind != "symbolic"]
+        named = [alternate.text for alternate in results if alternate.kind != "symbolic"]
         if len(set(named)) < len(named):
             raise LineError("FB-VCF-026", "an ALT is given twice")
-    return found
+    return results
 
 
-def check_fixed(columns: list[str], header: Header, place: int) -> None:
+def check_fixed(columns: list[str], header: Header, location: int) -> None:
     """CHROM, POS within the contig, ID, REF, QUAL and FILTER.
 
     Raises:
@@ -86,7 +86,7 @@ def check_fixed(columns: list[str], header: Header, place: int) -> None:
     ):
         raise LineError("FB-VCF-023", "CHROM is empty or has white space or a comma")
     declared = header.contigs.get(contig)
-    if declared is not None and declared.length is not None and place > declared.length + 1:
+    if declared is not None and declared.length is not None and location > declared.length + 1:
         raise LineError("FB-VCF-024", "POS lies beyond the end of the contig")
     if reference not in _BASES and not _REFERENCE.fullmatch(reference):
         raise LineError("FB-VCF-025", "REF has something else than A, C, G, T, N")
@@ -120,10 +120,10 @@ def check_info(
     Raises:
         LineError: a key is given twice.
     """
-    found: list[tuple[str, str]] = []
+    results: list[tuple[str, str]] = []
     lost: list[str] = []
     if text == ".":
-        return {}, lost, found
+        return {}, lost, results
     pairs: dict[str, str | bool] = {}
     declared = header.info
     single = "1A" if alternates == 1 else "1"
@@ -158,7 +158,7 @@ def check_info(
         ):
             untidy = True
         if wrong:
-            found.append((wrong[0], f"INFO/{key} {wrong[1]}; the value is left out (VCF 4.3 §1.4.2)"))
+            results.append((wrong[0], f"INFO/{key} {wrong[1]}; the value is left out (VCF 4.3 §1.4.2)"))
             del pairs[key]
             lost.append(key)
     # Spaces are allowed since 4.3 (§1.6.1).
@@ -167,17 +167,17 @@ def check_info(
         or (" " in text and header.version < "VCFv4.3")
         or (not text.isprintable() and _SPACE.search(text))
     ):
-        found.append(
+        results.append(
             ("FB-VCF-033", "INFO has white space, an empty entry, an unusual key, or a value that is none")
         )
-    return pairs, lost, found
+    return pairs, lost, results
 
 
 _OPEN = frozenset(("0", "1", "."))
 """Numbers of text whose values are not counted: a text of one value may hold commas all the same."""
 
 
-def check_end(info: dict[str, str | bool], header: Header, chrom: str, place: int) -> None:
+def check_end(info: dict[str, str | bool], header: Header, chrom: str, location: int) -> None:
     """END against POS, where both are of one contig: some callers give the mate's position with CHR2.
 
     Raises:
@@ -190,16 +190,16 @@ def check_end(info: dict[str, str | bool], header: Header, chrom: str, place: in
     if definition is None or definition.number != "1" or definition.kind != "Integer":
         return
     end = whole(text)
-    if end is not None and end < place:
+    if end is not None and end < location:
         raise LineError("FB-VCF-029", "END lies before POS")
 
 
 def _miscounted(value: str, definition: Definition, alternates: int) -> tuple[str, str] | None:
-    wanted, given = definition.count(alternates), value.count(",") + 1
+    wanted, input_value = definition.count(alternates), value.count(",") + 1
     # Without an ALT some write a value for the one that there might be.
-    if not wanted or wanted == given:
+    if not wanted or wanted == input_value:
         return None
-    return "FB-VCF-034", f"has {given} values, not {wanted}"
+    return "FB-VCF-034", f"has {input_value} values, not {wanted}"
 
 
 def _impossible(value: str, definition: Definition, alternates: int) -> tuple[str, str] | None:

@@ -165,7 +165,7 @@ def unclear(text: str, *, tied: bool) -> bool:
 
 
 def _conditions(names: str, databases: str) -> list[Condition]:
-    found: list[Condition] = []
+    conditions: list[Condition] = []
     groups = databases.split("|")
     for position, name in enumerate(names.split("|")):
         plain = _plain(name)
@@ -178,5 +178,5 @@ def _conditions(names: str, databases: str) -> list[Condition]:
             for base, _, code in (item.partition(":") for item in codes)
             if base in _SYSTEMS
         ]
-        found.append(Condition(terms or [Term(None, None, plain)]))
-    return found
+        conditions.append(Condition(terms or [Term(None, None, plain)]))
+    return conditions

@@ -49,7 +49,7 @@ class Definition:
         return None
 
     @property
-    def said(self) -> str:
+    def declaration(self) -> str:
         """The declaration in a message: `Number=2,Type=Integer`."""
         return f"Number={self.number},Type={self.kind}"
 

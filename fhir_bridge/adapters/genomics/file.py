@@ -149,23 +149,23 @@ class VcfFile:
 
     def failing(self, filters: str) -> list[str]:
         """Which of the filters (FILTER or FT as written) failed; `passing` of the options are none."""
-        found = self._failing.get(filters)
-        if found is None:
+        entry = self._failing.get(filters)
+        if entry is None:
             passed = {"PASS", ".", "", *self.options.passing}
-            found = [name for name in filters.split(";") if name not in passed]
+            entry = [name for name in filters.split(";") if name not in passed]
             if len(self._failing) < 4096:
-                self._failing[filters] = found
-        return found
+                self._failing[filters] = entry
+        return entry
 
     def place(self, contig: str) -> Place:
         """What a contig stands for in this file's build."""
-        found = self._places.get(contig)
-        if found is None:
+        entry = self._places.get(contig)
+        if entry is None:
             declared = self.header.contigs.get(contig) or Contig(contig)
             known = accession(self.build, declared)
-            found = Place(contig, chromosome(contig), Code(known) if known else None)
-            self._places[contig] = found
-        return found
+            entry = Place(contig, chromosome(contig), Code(known) if known else None)
+            self._places[contig] = entry
+        return entry
 
 
 class Subject:
@@ -260,18 +260,18 @@ class Study:
         unclear = f"ClinVar's classification of {self.unclear} alleles can't be read" if self.unclear else ""
         if self.findings_count:
             listed = "; ".join(finding.text for finding in self.findings[:20])
-            found = f"{self.findings_count} reportable: {listed}" + (
+            result = f"{self.findings_count} reportable: {listed}" + (
                 "; …" if self.findings_count > 20 else ""
             )
-            found += f". {unclear}" if unclear else ""
+            result += f". {unclear}" if unclear else ""
         elif unclear:
-            found = f"{unclear}; of the others it classifies none as pathogenic or likely pathogenic"
+            result = f"{unclear}; of the others it classifies none as pathogenic or likely pathogenic"
         elif "CLNSIG" in self.file.header.info or self.classified:
-            found = "No variant that ClinVar classifies as pathogenic or likely pathogenic"
+            result = "No variant that ClinVar classifies as pathogenic or likely pathogenic"
         else:
-            found = "The file classifies no variant"
+            result = "The file classifies no variant"
         if missing := self._missing():
-            found = f"{missing}. {found}"
+            result = f"{missing}. {result}"
         genes = self.file.studied.genes
         scope = (
             f"Genes studied: {', '.join(genes)}"
@@ -281,7 +281,7 @@ class Study:
         called = f"{self.variants} variant alleles called against {self.file.assembly}"
         if self.left_out:
             called += f"; {self.left_out} calls that fail a filter were left out by a setting"
-        return f"{found}. {called}. {scope}."
+        return f"{result}. {called}. {scope}."
 
     def _missing(self) -> str:
         """What could not be read, in words."""
@@ -296,8 +296,8 @@ class Study:
 
 
 def _sentence(allele: Allele) -> str:
-    consequence, said = allele.consequence, allele.clinvar
+    consequence, text = allele.consequence, allele.clinvar
     change = consequence.hgvs_c or allele.hgvs_g or allele.key
     protein = f" ({consequence.hgvs_p.rpartition(':')[2]})" if consequence.hgvs_p else ""
-    words = (f"{consequence.symbol or ''} {change}{protein}".strip(), allele.allelic_state, said.significance)
+    words = (f"{consequence.symbol or ''} {change}{protein}".strip(), allele.allelic_state, text.significance)
     return ", ".join(word for word in words if word)

@@ -31,9 +31,9 @@ _STRUCTURED = frozenset(("INFO", "FORMAT", "FILTER", "ALT", "contig"))
 class HeaderError(ValueError):
     """The header can't be read; the file is refused whole."""
 
-    def __init__(self, found: Issue) -> None:
-        super().__init__(found.message)
-        self.issue = found
+    def __init__(self, result: Issue) -> None:
+        super().__init__(result.message)
+        self.issue = result
 
 
 @dataclass(slots=True)
@@ -149,9 +149,9 @@ class HeaderParser:
             self._line, key, identifier, number, kind, self.header.version
         )
         target = self.header.info if key == "INFO" else self.header.format
-        found = Definition(identifier, number, kind, attributes["Description"])
-        first = target.setdefault(identifier, found)
-        if first is found:
+        definition = Definition(identifier, number, kind, attributes["Description"])
+        first = target.setdefault(identifier, definition)
+        if first is definition:
             return
         if (first.number, first.kind) == (number, kind):
             self._departs(f"{key}/{identifier} is declared twice, the first counts", "remark")

@@ -10,8 +10,8 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from fhir_bridge.adapters.genomics.alleles import Alternate
+from fhir_bridge.adapters.genomics.cached_property import cached
 from fhir_bridge.adapters.genomics.genotype import Genotype
-from fhir_bridge.adapters.genomics.lazy import lazy
 from fhir_bridge.adapters.genomics.values import Value, decimal, item, whole
 
 if TYPE_CHECKING:
@@ -50,10 +50,10 @@ class Line:
         self.number = number
         self.columns = columns
         self.chrom = columns[0]
-        place = file.place(columns[0])
-        self.chromosome = place.chromosome
-        self.accession = place.accession
-        self.genomic_reference = place.accession or place.name
+        location = file.place(columns[0])
+        self.chromosome = location.chromosome
+        self.accession = location.accession
+        self.genomic_reference = location.accession or location.name
         self.pos = position
         self.ref = columns[3].upper()
         self.alternates = alternates
@@ -99,7 +99,7 @@ class Line:
         value = self.raw_info.get(key)
         return value if isinstance(value, str) and value != "." else None
 
-    @lazy
+    @cached
     def end(self) -> int | None:
         """END, the last position of what the line describes; None where it is not declared as one number."""
         definition = self.file.header.info_definition("END")
@@ -107,12 +107,14 @@ class Line:
             return None
         return whole(self.text("END") or "")
 
-    @lazy
+    @cached
     def spanning(self) -> int | None:
         """Number of the ALT `*`."""
-        return next((number for number, one in enumerate(self.alternates, 1) if one.kind == "spanning"), None)
+        return next(
+            (number for number, entry in enumerate(self.alternates, 1) if entry.kind == "spanning"), None
+        )
 
-    @lazy
+    @cached
     def keys(self) -> list[str]:
         """FORMAT keys."""
         return self.columns[8].split(":")

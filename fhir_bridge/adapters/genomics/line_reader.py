@@ -41,13 +41,13 @@ class LineReader:
         self._last: tuple[str, int, str, str, str] = ("", 0, "", "", "")
         self._strict = StrictCheck(file.header.version) if file.options.check else None
 
-    def lost(self, number: int, found: Issue, content: bytes | None = None) -> VcfRecord:
+    def lost(self, number: int, result: Issue, content: bytes | None = None) -> VcfRecord:
         """A line of which nothing is left."""
         file = self.file
         locator = f"{file.name}:{number}"
         # An empty line, or one of the header, says nothing of a sample.
         file.lost_lines += content is None or (bool(content.strip()) and content[:1] != b"#")
-        return VcfRecord(locator, outcome="rejected", issues=[found], file=file, content=content)
+        return VcfRecord(locator, outcome="rejected", issues=[result], file=file, content=content)
 
     def read(self, item: bytes | OverlongLine, number: int) -> VcfRecord:
         """The record of one line: read, skipped with its reason, or rejected with it."""
@@ -59,8 +59,8 @@ class LineReader:
         try:
             line, issues, reason = self._line(item.decode(), number, locator)
         except UnicodeDecodeError as error:
-            found = issue("FB-VCF-021", f"byte {error.start + 1} of the line is not UTF-8", locator)
-            return self.lost(number, found, item)
+            result = issue("FB-VCF-021", f"byte {error.start + 1} of the line is not UTF-8", locator)
+            return self.lost(number, result, item)
         except LineError as error:
             return self.lost(number, issue(error.code, error.message, locator), item)
         outcome: RecordOutcome = "read"
@@ -68,7 +68,7 @@ class LineReader:
             issues += [issue(*one, locator) for one in self._strict.check(line)]
             issues = [Issue("error", one.code, one.message, locator) for one in issues if one.code in SYNTAX]
         elif reason is not None:
-            lost = any(found.code in _LOST_CALL for found in issues)
+            lost = any(result.code in _LOST_CALL for result in issues)
             outcome = "rejected" if lost else "skipped"
             issues = issues if lost else [*issues, reason]
         return VcfRecord(
@@ -117,14 +117,14 @@ class LineReader:
             raise LineError("FB-VCF-020", f"{file.header.columns} columns are needed")
         place = position(columns[1])
         check_fixed(columns, file.header, place)
-        found = alternates(columns[4], columns[3])
-        info, lost, kept = check_info(columns[7], self.undeclared, file.header, len(found))
+        result = alternates(columns[4], columns[3])
+        info, lost, kept = check_info(columns[7], self.undeclared, file.header, len(result))
         if "END" in info:
             check_end(info, file.header, columns[0], place)
-        line = Line(file, number, columns, place, found, info, lost)
+        line = Line(file, number, columns, place, result, info, lost)
         if file.somatic is None and info.get("SOMATIC") is True:
             self.somatic += 1
-        if len(found) > 1:
+        if len(result) > 1:
             check_distinct(line)
         self._order(line, kept)
         if not file.header.samples:

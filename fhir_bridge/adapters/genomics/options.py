@@ -22,9 +22,9 @@ FILTERED = ("keep", "leave-out")
 class OptionError(ValueError):
     """An option is unknown or wrong; `issue` says which."""
 
-    def __init__(self, found: Issue) -> None:
-        super().__init__(found.message)
-        self.issue = found
+    def __init__(self, result: Issue) -> None:
+        super().__init__(result.message)
+        self.issue = result
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +67,7 @@ class Options:
     check: bool = False
 
     @classmethod
-    def parse(cls, given: Mapping[str, Any]) -> Options:
+    def parse(cls, input_value: Mapping[str, Any]) -> Options:
         """Read options as YAML or `--set` gives them; `adapter` is passed over.
 
         Raises:
@@ -75,7 +75,7 @@ class Options:
         """
         known = {field.name for field in fields(cls)}
         values: dict[str, Any] = {}
-        for name, value in given.items():
+        for name, value in input_value.items():
             if name == "adapter" or value is None:
                 continue
             if name not in known:

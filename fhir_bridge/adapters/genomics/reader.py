@@ -65,15 +65,15 @@ def read_vcf(path: Path, options: Options) -> Iterator[VcfRecord]:
             # How many lines are lost can't be known; they count as one, so that the account shows the loss.
             file.cut = True
             where = f"{name}:{number}"
-            found = issue("FB-VCF-006", f"{item.reason}; what follows is lost", where)
-            yield VcfRecord(where, outcome="rejected", issues=[found], file=file)
+            result = issue("FB-VCF-006", f"{item.reason}; what follows is lost", where)
+            yield VcfRecord(where, outcome="rejected", issues=[result], file=file)
         elif item.code == "FB-VCF-082":
             broken.append(issue(item.code, item.reason, name))
         elif options.check and header.version >= "VCFv4.3":
             yield VcfRecord(name, outcome="rejected", issues=[_error(item.code, item.reason, name)])
     issues = [*_summary(file, reader, name), *broken]
     if options.check:
-        issues = [found for found in issues if found.code in SYNTAX]
+        issues = [result for result in issues if result.code in SYNTAX]
     outcome: RecordOutcome = "read" if file.studies else "skipped"
     if file.studies or issues:
         yield VcfRecord(
@@ -138,9 +138,9 @@ def _error(code: str, message: str, source: str) -> Issue:
 def _departures(file: VcfFile) -> list[Issue]:
     """What is wrong with the header, line by line, for a check of the syntax."""
     return [
-        _error("FB-VCF-083", f"{found.message} (VCF 4.3 §1.4)", f"{file.name}:{found.line}")
-        for found in file.header.departures
-        if found.kind != "remark"
+        _error("FB-VCF-083", f"{departure.message} (VCF 4.3 §1.4)", f"{file.name}:{departure.line}")
+        for departure in file.header.departures
+        if departure.kind != "remark"
     ]
 
 
@@ -159,9 +159,9 @@ def _file(name: str, header: Header, build: Build, options: Options, digest: bla
     return VcfFile(name, header, build, options, read_studied(header, options), digest)
 
 
-def _refused(name: str, found: Issue, records: int = 1) -> VcfRecord:
-    where = f"{name}: {found.source}" if found.source else name
-    placed = Issue(found.severity, found.code, found.message, where)
+def _refused(name: str, result: Issue, records: int = 1) -> VcfRecord:
+    where = f"{name}: {result.source}" if result.source else name
+    placed = Issue(result.severity, result.code, result.message, where)
     return VcfRecord(name, records=records, outcome="rejected", issues=[placed])
 
 
@@ -191,9 +191,11 @@ def _summary(file: VcfFile, reader: LineReader, name: str) -> Iterator[Issue]:
             yield issue("FB-VCF-053", f"INFO/{keys[0]} is declared without the order of its fields", name)
     if reader.somatic and file.header.samples and not file.options.source_class:
         yield issue("FB-VCF-054", f"{reader.somatic} lines are SOMATIC, of which sample is not said", name)
-    told = [f"line {one.line}: {one.message}" for one in file.header.departures if one.kind != "check"]
-    if told and not file.options.check:
-        shown = "; ".join(told[:5]) + (f"; and {len(told) - 5} more" if len(told) > 5 else "")
+    statements = [f"line {one.line}: {one.message}" for one in file.header.departures if one.kind != "check"]
+    if statements and not file.options.check:
+        shown = "; ".join(statements[:5]) + (
+            f"; and {len(statements) - 5} more" if len(statements) > 5 else ""
+        )
         yield issue("FB-VCF-083", shown, name)
     if reader.unsorted and not file.options.check:
         yield issue("FB-VCF-084", f"not sorted, first at {reader.unsorted}", name)

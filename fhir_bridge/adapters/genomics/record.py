@@ -6,9 +6,9 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any, Literal
 
+from fhir_bridge.adapters.genomics.cached_property import cached
 from fhir_bridge.adapters.genomics.delivery import place_of
 from fhir_bridge.adapters.genomics.file import VcfFile
-from fhir_bridge.adapters.genomics.lazy import lazy
 from fhir_bridge.adapters.genomics.line import Line
 from fhir_bridge.fhir.issues import Issue
 from fhir_bridge.mapping import Record
@@ -48,7 +48,7 @@ class VcfRecord(Record):
         self.own = own
         self.content = content
 
-    @lazy
+    @cached
     def key(self) -> str:
         """The line with the content of its file, hashed: the same whoever sends the file again, under any name.
 

@@ -45,7 +45,7 @@ class StrictCheck:
             self._seen.clear()
         elif len(self._seen) > 1000:
             self._seen = {key for key in self._seen if key[0] >= line.pos}
-        named = [number for number, one in enumerate(line.alternates, 1) if one.kind not in _UNNAMED]
+        named = [number for number, item in enumerate(line.alternates, 1) if item.kind not in _UNNAMED]
         keys = {_normalized(line, number) for number in named}
         if keys & self._seen:
             yield "FB-VCF-035", "a variant of an earlier line again (after normalization)"

@@ -61,11 +61,11 @@ def check_distinct(line: Line) -> None:
     texts = [alternate.text for alternate in line.alternates]
     if len(set(texts)) == len(texts):
         return
-    told = [
+    identities = [
         (alternate.text, read_structure(line, number).identity if alternate.kind == "symbolic" else "")
         for number, alternate in enumerate(line.alternates, 1)
     ]
-    if len(set(told)) < len(told):
+    if len(set(identities)) < len(identities):
         raise LineError("FB-VCF-026", "an ALT is given twice, and nothing distinguishes the two")
 
 
@@ -125,9 +125,9 @@ class _Reader:
             return parts[self.number - 1]
         if layout == "1" and not self.several and len(parts) == 1:
             return text
-        said = definition.said if definition else "undeclared"
+        declared = definition.declaration if definition else "undeclared"
         self.problems.append(
-            f"INFO/{key} ({said}, {len(parts)} values) is not a number for each ALT {_CLAUSE}"
+            f"INFO/{key} ({declared}, {len(parts)} values) is not a number for each ALT {_CLAUSE}"
         )
         return None
 
@@ -169,8 +169,10 @@ class _Reader:
                 return _pair(parts)
             if definition.number == "." and len(parts) == 2 * len(line.alternates):
                 return _pair(parts[2 * self.number - 2 : 2 * self.number])
-        said = definition.said if definition else "undeclared"
-        self.problems.append(f"INFO/{key} ({said}) has {len(parts)} values, not a pair for the ALT {_CLAUSE}")
+        declared = definition.declaration if definition else "undeclared"
+        self.problems.append(
+            f"INFO/{key} ({declared}) has {len(parts)} values, not a pair for the ALT {_CLAUSE}"
+        )
         return None
 
     def _identity(self, end: int | None, length: int | None, mate: str | None) -> str:

@@ -60,7 +60,7 @@ def _use(header: Header, key: str, wanted: _Wanted) -> Use:
     if definition is None:
         reason = f"is not declared, and {header.version} reserves no such key"
     elif definition.kind not in wanted.kinds or definition.layout not in wanted.layouts:
-        reason = f"is declared {definition.said}"
+        reason = f"is declared {definition.declaration}"
     else:
         return Use("1" if definition.layout == "." else definition.layout, "")
     return Use("", f"FORMAT/{key} {reason}: {wanted.stated} can't be read from it (VCF 4.3 §1.4.2, §1.6.2)")

@@ -97,7 +97,7 @@ def text_coding(ctx: Any, code: Any) -> Coding | None:
 
 @function(returns="Identifier", context=True)
 def source_identifier(ctx: Any, patient: Any) -> Identifier | None:
-    """What tells a patient without Patient ID apart: a name of this source alone, by the study."""
+    """What distinguishes a patient without Patient ID: a name of this source alone, by the study."""
     if not isinstance(patient, PatientIdentity) or patient.value is not None:
         return None
     link = ctx.identity.patient(None, None, adapter=ctx.adapter, source=ctx.source, fallback=patient.fallback)

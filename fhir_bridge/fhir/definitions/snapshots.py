@@ -71,7 +71,7 @@ def snapshot(
         differential: compact rows of the differential.
         base: compact rows of the base definition's snapshot.
         content: the elements of a type, for differentials that walk into `code.coding`.
-        narrowing: told of each change, so that it may check whether the base allows it.
+        narrowing: notified of each change, so that it may check whether the base allows it.
         most: elements that the snapshot may have.
 
     Raises:

@@ -160,7 +160,7 @@ class Pairing:
                 same.pop(0)
 
     def _follow(self) -> None:
-        """Pair the neighbours of new pairs, where the way to them and what they hold tell which is which."""
+        """Pair the neighbours of new pairs, where the way to them and what they hold decide which is which."""
         while self._queue:
             left, right = self._queue.popleft()
             for edges in ("edges", "referrers"):

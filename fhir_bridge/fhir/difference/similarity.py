@@ -11,7 +11,7 @@ from fhir_bridge.fhir.difference.shapes import about
 __all__ = ["Reader", "alike", "alike_by_features", "features", "longest_rising"]
 
 _COMMON = 50
-"""A feature that more items have tells little, and is looked up for no pair where it would cost much."""
+"""A feature that more items have distinguishes little, and is looked up for no pair where it would cost much."""
 
 _ENOUGH = 0.3
 """Share of features (Dice) from which two items are versions of one."""

@@ -219,7 +219,7 @@ class Conditions(Values):
         return f"({text} is not None and {'' if wanted else 'not '}{test})"
 
     def type_test(self, target: Node, wanted_type: TypeName, focus: CompiledValue, wanted: bool) -> str:
-        """`is`: by the JSON name of a choice, by what a resource tells, or by what a reference says."""
+        """`is`: by the JSON name of a choice, by what a resource shows, or by what a reference says."""
         if isinstance(target, Call) and target.name == "resolve" and target.target is None:
             return self.reference_test(wanted_type, focus, wanted)
         if not self.single(target, focus):
@@ -237,7 +237,7 @@ class Conditions(Values):
         return f"({result} is {wanted})"
 
     def reference_test(self, wanted_type: TypeName, focus: CompiledValue, wanted: bool) -> str:
-        """`resolve() is Type` where a caller tells the type of a target by the reference alone."""
+        """`resolve() is Type` where a caller states the type of a target by the reference alone."""
         if self.target_type is None or not focus.kind.is_a("Reference") or not focus.name:
             raise Unsupported("resolve()")
         names = resources_of(wanted_type)

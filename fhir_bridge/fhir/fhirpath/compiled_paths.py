@@ -286,7 +286,7 @@ class Paths(Elements, ABC):
         *,
         one: bool = False,
     ) -> None:
-        """The values of a type: known beforehand, but for resources, which tell theirs.
+        """The values of a type: known beforehand, but for resources, which state theirs.
 
         Args:
             one: several values are an error, whatever their types.

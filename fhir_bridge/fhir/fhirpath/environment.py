@@ -112,7 +112,7 @@ class Environment:
 
     @property
     def moment(self) -> datetime:
-        """The one moment that now(), today() and timeOfDay() tell."""
+        """The one moment that now(), today() and timeOfDay() show."""
         if self._moment is None:
             self._moment = now()
         return self._moment

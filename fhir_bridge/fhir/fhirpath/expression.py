@@ -84,7 +84,7 @@ class Expression:
             resolver: finds what resolve() doesn't find in the resource or its Bundle.
             variables: values of `%name`.
             terminology: answers memberOf() where the definition tables can't.
-            trace: told of every trace().
+            trace: notified of every trace().
             budget: what this and other evaluations may look at together; without it each has its own bound.
             conformance: answers conformsTo() and htmlChecks(): a `Validator`.
             definitions: value sets, code systems and structures that memberOf(), subsumes() and conformsTo() know.

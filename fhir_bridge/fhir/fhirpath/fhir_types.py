@@ -56,7 +56,7 @@ class FhirType:
 
     @cached_property
     def open(self) -> bool:
-        """Whether the value itself tells its type (`resourceType`)."""
+        """Whether the value itself states its type (`resourceType`)."""
         return self.name in ("Resource", "DomainResource")
 
     @cached_property
@@ -138,7 +138,7 @@ def r4_type_at(path: str, code: str | None = None) -> FhirType:
     """The kind of the values at the path of an element, which may lead into data types (`Observation.code.coding`).
 
     Args:
-        code: the type, where the element has several; without it they are of any type, and tell theirs if they can.
+        code: the type, where the element has several; without it they are of any type, and state theirs if they can.
     """
     head, *rest = path.split(".")
     result = r4_type(head)

@@ -292,15 +292,15 @@ def _write_converted(
         parameter: that of `evaluated`, or a component of it.
         append: what takes the entries.
     """
-    any_found = False
+    any_written = False
 
     def body(value: CompiledValue) -> None:
-        nonlocal any_found
+        nonlocal any_written
         system = implied_system(value.element, evaluated.known) if value.kind.name == "code" else None
         convert = _converter(parameter, value.kind, system)
         if convert is None:
             return
-        any_found = True
+        any_written = True
         out = writer.out
         key = (convert, value.name, append)
         codes = out.known.get(key) if out.shared else None
@@ -312,7 +312,7 @@ def _write_converted(
             codes.append(parameter.code)
 
     _each(writer, node, focus, body, lambda kind: kind.open or _converter(parameter, kind) is not None)
-    return any_found
+    return any_written
 
 
 def _write_pairs(evaluated: Evaluated, node: Node, reached: set[str] | None = None) -> Write:

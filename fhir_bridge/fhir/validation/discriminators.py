@@ -23,7 +23,7 @@ Step = tuple[str, str]
 """(kind, argument): kinds are `name`, `extension`, `resolve`, `type`."""
 
 Node = tuple[Any, Any, str]
-"""A value, the extensions beside it where it is a primitive (`_name`), and its type as far as its place tells."""
+"""A value, the extensions beside it where it is a primitive (`_name`), and its type as far as its place shows."""
 
 MAX_BRANCHES = 64
 """Places a path may lead to in profiles, through type profiles and targets."""
@@ -135,7 +135,7 @@ def _walk(
 
 
 def _required_parts(structure: TypeDefinition, element: Element, name: str) -> list[Element]:
-    """Slices of a child that every item has: their values tell the outer slice too (bp: `code.coding:SBPCode`)."""
+    """Slices of a child that every item has: their values identify the outer slice too (bp: `code.coding:SBPCode`)."""
     children = structure.children(element.id)
     return [c for c in children if c.name == name and c.slice_name is not None and c.min > 0]
 

@@ -181,7 +181,7 @@ def run_checks(item: Item, checks: Checks, beside: tuple[Check, ...], run: Run) 
 
 
 def _assignment(slices: Sequence[Slice]) -> Assign:
-    """How items find their slice: by look-up where one coding tells every slice, else by asking each in turn."""
+    """How items find their slice: by look-up where one coding identifies every slice, else by asking each in turn."""
     codings = [part.coding for part in slices if part.coding is not None]
     if len(codings) == len(slices) > 1 and len({names for names, _, _ in codings}) == 1:
         names = codings[0][0]

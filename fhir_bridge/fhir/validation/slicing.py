@@ -34,7 +34,7 @@ Matcher = Callable[[Node, Run], "bool | None"]
 """Whether an item is in the slice; None where that can't be decided."""
 
 SingleCoding = tuple[tuple[str, ...], str, str]
-"""What tells a slice where that is one coding: names of the properties on the way, system, code."""
+"""What identifies a slice where that is one coding: names of the properties on the way, system, code."""
 
 
 class Conforms(Protocol):
@@ -320,7 +320,7 @@ def _types_of(element: Element, known: Definitions) -> frozenset[str] | None:
 def _profile_test(steps: tuple[Step, ...], located: list[Located], conforms: Conforms) -> Matcher | None:
     """By profile: of what a reference leads to, or of the element itself."""
     if steps[-1:] == (_RESOLVE,):
-        canonicals = tuple(dict.fromkeys(_canonical(found.structure) for found in located))
+        canonicals = tuple(dict.fromkeys(_canonical(result.structure) for result in located))
     else:
         canonicals = tuple(dict.fromkeys(p for kind in located[0].element.types for p in kind.profiles))
     if not canonicals:

@@ -62,7 +62,7 @@ class Validator:
         *,
         most: int | None = None,
     ) -> list[Issue]:
-        """The findings; none means valid as far as R4, its profiles and the available terminology tell.
+        """The findings; none means valid as far as R4, its profiles and the available terminology show.
 
         Args:
             resource: a parsed resource (dict), an object of `fhir.resources`, or its JSON text (bytes or str). Text is

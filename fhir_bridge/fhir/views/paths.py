@@ -78,7 +78,7 @@ class Path:
 
     Attributes:
         text: as written.
-        shape: what it gives, as far as the definitions tell.
+        shape: what it gives, as far as the definitions show.
         items: (element, row index, surroundings) to the items it gives.
         values: the same as JSON values; what has no value (a primitive with extensions alone) is left out.
         unknown: what the definitions do not have of its elements, so that it is always empty there.
@@ -86,7 +86,7 @@ class Path:
             no compiled form. As `many` and `test` it raises `UnexpectedShape` on a resource that only `values` covers.
         many: the same, to the list of its values.
         test: the same, to its truth.
-        exact: it may tell a decimal's digits (`5.20`) from its value.
+        exact: it may distinguish a decimal's digits (`5.20`) from its value.
     """
 
     text: str
@@ -127,7 +127,7 @@ class Paths:
 
     @property
     def exact(self) -> bool:
-        """Whether any of the paths may tell a decimal's digits from its value."""
+        """Whether any of the paths may distinguish a decimal's digits from its value."""
         return any(path.exact for path in self._known.values())
 
     def compile(self, text: str, focus: Shape) -> Path:
@@ -209,14 +209,14 @@ def _values(items: Any, many: Compiled | None) -> Callable[[Item, int, Surroundi
     if many is None:
         return general
 
-    def found(focus: Item, index: int, run: Surroundings) -> list[Any]:
+    def evaluate(focus: Item, index: int, run: Surroundings) -> list[Any]:
         try:
             input_value: list[Any] = many(focus.value, run)
             return input_value
         except UnexpectedShape:
             return general(focus, index, run)
 
-    return found
+    return evaluate
 
 
 _PARTS: dict[type, tuple[str, ...]] = {

@@ -280,11 +280,11 @@ def concept(
     return _without_target(ctx, result, to, else_)
 
 
-def _with_default(ctx: Context, found: _Coded, to: Any, default: str) -> CodeableConcept:
+def _with_default(ctx: Context, translated: _Coded, to: Any, default: str) -> CodeableConcept:
     wanted = _wanted(to)
     if not wanted:
         raise ValueError("a default code is one of the first system of `to`, which is not given")
-    assert found.unmapped is not None
+    assert translated.unmapped is not None
     known = ctx.terminology.lookup(wanted[0], default)
     if known is None and (ctx.terminology.knows_system(wanted[0]) or not is_well_formed(wanted[0], default)):
         raise ValueError(f"the default {default} is no code of {wanted[0]}")
@@ -293,17 +293,17 @@ def _with_default(ctx: Context, found: _Coded, to: Any, default: str) -> Codeabl
         coding_["display"] = known.display
     ctx.flag(
         "FB-MAP-201",
-        f"{_describe(found.unmapped)} has no mapping to {wanted[0]}; the default {default} is given",
+        f"{_describe(translated.unmapped)} has no mapping to {wanted[0]}; the default {default} is given",
     )
-    return CodeableConcept({**found.concept, "coding": [coding_, *found.concept.get("coding", ())]})
+    return CodeableConcept({**translated.concept, "coding": [coding_, *translated.concept.get("coding", ())]})
 
 
-def _without_target(ctx: Context, found: _Coded, to: Any, otherwise: str) -> CodeableConcept | None:
-    assert found.unmapped is not None
-    message = f"{_describe(found.unmapped)} has no mapping to {' or '.join(_wanted(to))}"
+def _without_target(ctx: Context, translated: _Coded, to: Any, otherwise: str) -> CodeableConcept | None:
+    assert translated.unmapped is not None
+    message = f"{_describe(translated.unmapped)} has no mapping to {' or '.join(_wanted(to))}"
     if otherwise == "keep+flag":
         ctx.flag("FB-MAP-201", f"{message}; the source's code is kept")
-        return found.concept
+        return translated.concept
     if otherwise == "drop":
         ctx.flag("FB-MAP-205", f"{message}; it was left out")
         return None

@@ -41,7 +41,7 @@ def in_unit(
         ctx: the run.
         x: a Quantity, as `quantity` gives it.
         unit: UCUM code of the wanted unit.
-        analyte: the CodeableConcept or Coding of what is measured, whose LOINC code tells the molar mass: for mg/dL
+        analyte: the CodeableConcept or Coding of what is measured, whose LOINC code states the molar mass: for mg/dL
             to mmol/L and the like.
         molar_mass: g/mol, for an analyte that is not known.
         else_: where it can't be converted: `keep` it as it is, `keep+flag`, `drop` it, `reject` the output.

@@ -70,15 +70,15 @@ async def authorize(request: Request) -> Response:
         return _error_page(services, str(error))
     address = client_address(request)
     try:
-        asked = check(parameters, client, redirect_uri, services)
+        requested = check(parameters, client, redirect_uri, services)
         session = await current_session(request)
-        if asked.prompt == "none":
+        if requested.prompt == "none":
             # Nobody's consent is remembered, so nothing can be granted without a page.
             needed = "login_required" if session is None else "interaction_required"
             raise RedirectError(needed, "the user has to be asked")
         if session is None:
             return login_redirect(request)
-        return await _ask(asked, parameters, session, services, address)
+        return await _ask(requested, parameters, session, services, address)
     except PageError as error:
         return await _too_many(request, services, error)
     except RedirectError as error:
@@ -104,15 +104,15 @@ def _send_back(redirect_uri: str, services: Services, state: str | None, error: 
 
 
 async def _launch(
-    asked: AuthorizationRequest, user: User, services: Services, address: str, *, spend: bool = False
+    request: AuthorizationRequest, user: User, services: Services, address: str, *, spend: bool = False
 ) -> Launch | None:
-    if asked.launch is None:
+    if request.launch is None:
         return None
     subject = guesses.launch(user.id, address)
     async with services.attempts.one_at_a_time(subject):
         if wait := await services.attempts.wait(subject):
             raise PageError(f"Too many launches that are unknown. Try again in {wait} seconds.", retry=wait)
-        launch = await services.grants.launch(asked.launch, asked.client.id, user.id, spend=spend)
+        launch = await services.grants.launch(request.launch, request.client.id, user.id, spend=spend)
         if launch is None:
             await services.attempts.failed(subject)
     if launch is None or not await may_see_patient(services.store, user_access(user), launch.patient):
@@ -128,26 +128,26 @@ async def _choices(user: User, name: str, services: Services) -> list[PatientCho
 
 
 async def _ask(
-    asked: AuthorizationRequest,
+    request: AuthorizationRequest,
     parameters: Mapping[str, str],
     session: Session,
     services: Services,
     address: str,
 ) -> Response:
     user = session.user
-    launch = await _launch(asked, user, services, address)
-    scope = for_user(asked.scope, user)
+    launch = await _launch(request, user, services, address)
+    scope = for_user(request.scope, user)
     if not scope:
         raise RedirectError("invalid_scope", "none of the requested scopes can be granted to this user")
-    picker = asked.needs_patient and launch is None
+    picker = request.needs_patient and launch is None
     name = parameters.get("patient_name", "")
-    parts = urlsplit(asked.redirect_uri)
+    parts = urlsplit(request.redirect_uri)
     return page(
         "approve.html",
-        form_targets=[asked.redirect_uri],
+        form_targets=[request.redirect_uri],
         title="Allow access?",
         organization=services.settings.organization,
-        client=asked.client,
+        client=request.client,
         user=user,
         destination=f"{parts.scheme}://{parts.netloc}",
         csrf=session.csrf,
@@ -175,35 +175,35 @@ async def approve(request: Request) -> Response:
     if session is None or not await check_csrf(request, form.get("csrf")):
         return _error_page(services, "The form was too old. Go back to the application and start again.", 403)
     try:
-        asked = check(form, client, redirect_uri, services)
+        requested = check(form, client, redirect_uri, services)
         if form.get("decision") != "allow":
             raise RedirectError("access_denied", "the user did not allow it")
-        grant = await _grant(asked, form, session, services, client_address(request))
+        grant = await _grant(requested, form, session, services, client_address(request))
     except PageError as error:
         return await _too_many(request, services, error)
     except RedirectError as error:
         return _send_back(redirect_uri, services, form.get("state"), error)
-    code = await services.grants.create_code(grant, redirect_uri, asked.challenge)
+    code = await services.grants.create_code(grant, redirect_uri, requested.challenge)
     who = audit.Agent(session.user.id, session.user.display, session.user.fhir_user)
     await services.audit.now(
         audit.authorization(
             who, client.id, grant.scope, patient=grant.patient, address=client_address(request)
         )
     )
-    target = redirect_target(redirect_uri, services, asked.state, code=code)
+    target = redirect_target(redirect_uri, services, requested.state, code=code)
     return RedirectResponse(target, 303, headers=NO_STORE)
 
 
 async def _grant(
-    asked: AuthorizationRequest, form: Form, session: Session, services: Services, address: str
+    request: AuthorizationRequest, form: Form, session: Session, services: Services, address: str
 ) -> Grant:
     user = session.user
     chosen = set(form.lists["granted"])
-    scope = " ".join(text for text in for_user(asked.scope, user).split() if text in chosen)
+    scope = " ".join(text for text in for_user(request.scope, user).split() if text in chosen)
     if not scope:
         raise RedirectError("access_denied", "the user allowed nothing")
     resource, context_scopes = parse_all(scope)
-    launch = await _launch(asked, user, services, address, spend=True)
+    launch = await _launch(request, user, services, address, spend=True)
     patient = encounter = None
     context: dict[str, object] = {}
     if launch is not None:
@@ -220,14 +220,14 @@ async def _grant(
         context["smart_style_url"] = services.settings.root + "/smart/style.json"
     online = "online_access" in context_scopes and "offline_access" not in context_scopes
     return Grant(
-        client_id=asked.client.id,
+        client_id=request.client.id,
         scope=scope,
         audience=services.settings.fhir_base,
         account=user.id,
         purpose="PATRQT" if user.role == "patient" else "TREAT",
         patient=patient,
         encounter=encounter,
-        nonce=asked.nonce,
+        nonce=request.nonce,
         session=session.hash if online else None,
         signed_in=session.signed_in,
         context=context,

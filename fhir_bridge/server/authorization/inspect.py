@@ -38,9 +38,9 @@ async def introspect(request: Request) -> Response:
         return OAuthError("invalid_request", str(error), status=error.status).response()
     except OAuthError as error:
         return await refused(request, services, error)
-    given = form.get("token", "")
-    info = await services.grants.info(given)
-    if info is None and not await services.grants.knows_token(given):
+    token = form.get("token", "")
+    info = await services.grants.info(token)
+    if info is None and not await services.grants.knows_token(token):
         wait = await services.attempts.failed(guesses.introspection(asker, client_address(request)))
         if wait:
             return await refused(request, services, too_many(wait))

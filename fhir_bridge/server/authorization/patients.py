@@ -42,9 +42,9 @@ async def patients(store: Store, access: AccessFilter, name: str = "") -> list[P
         page = await store.search("Patient", parameters, access, count=MOST)
     except StorageError:
         return []
-    found = [loads(entry.bytes) for entry in page.entries]
+    results = [loads(entry.bytes) for entry in page.entries]
     choices = [
-        PatientChoice(patient["id"], _name(patient), patient.get("birthDate", "")) for patient in found
+        PatientChoice(patient["id"], _name(patient), patient.get("birthDate", "")) for patient in results
     ]
     return sorted(choices, key=lambda choice: choice.name.casefold())
 

@@ -77,13 +77,13 @@ async def _name_public_client(request: Request, form: Form, services: Services) 
 
 
 async def _by_code(form: Form, client: Client, services: Services, address: str) -> dict[str, Any]:
-    given = form.get("code", "")
+    code = form.get("code", "")
     subject = guesses.code(client.id, address)
     async with services.attempts.one_at_a_time(subject):
         if wait := await services.attempts.wait(subject):
             raise too_many(wait)
-        redeemed = await services.grants.redeem_code(given, client.id)
-        if redeemed is None and not await services.grants.knows_code(given):
+        redeemed = await services.grants.redeem_code(code, client.id)
+        if redeemed is None and not await services.grants.knows_code(code):
             await services.attempts.failed(subject)
     if redeemed is None:
         services.tokens.forget()
@@ -112,9 +112,9 @@ def _proves(verifier: str | None, challenge: str | None) -> bool:
 
 
 async def _by_refresh(form: Form, client: Client, services: Services, address: str) -> dict[str, Any]:
-    given = form.get("refresh_token", "")
+    refresh_token = form.get("refresh_token", "")
     wanted = form.get("scope")
-    before = await services.grants.info(given)
+    before = await services.grants.info(refresh_token)
     if before is not None and before.client_id == client.id and wanted is not None:
         narrowed = grant(wanted, before.scope)
         if not narrowed or set(wanted.split()) - set(narrowed.split()):
@@ -123,8 +123,8 @@ async def _by_refresh(form: Form, client: Client, services: Services, address: s
     async with services.attempts.one_at_a_time(subject):
         if wait := await services.attempts.wait(subject):
             raise too_many(wait)
-        spent = await services.grants.spend_refresh(given, client.id)
-        if spent is None and await services.grants.owner(given) != client.id:
+        spent = await services.grants.spend_refresh(refresh_token, client.id)
+        if spent is None and await services.grants.owner(refresh_token) != client.id:
             await services.attempts.failed(subject)
     if spent is None:
         services.tokens.forget()

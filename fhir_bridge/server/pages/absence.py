@@ -90,13 +90,13 @@ def is_statement(resource: Mapping[str, Any]) -> bool:
 
 def statements_of(resources: Sequence[dict[str, Any]]) -> dict[str, tuple[Statement, ...]]:
     """What is stated of allergies, conditions and medications, the newest first, each once."""
-    found: dict[str, list[Statement]] = {name: [] for name in KINDS}
+    results: dict[str, list[Statement]] = {name: [] for name in KINDS}
     for resource in resources:
         for kind, statement in _statements(resource):
-            found[kind].append(statement)
-    for statements in found.values():
+            results[kind].append(statement)
+    for statements in results.values():
         statements.sort(key=lambda statement: statement.time, reverse=True)
-    return {kind: tuple(dict.fromkeys(statements)) for kind, statements in found.items()}
+    return {kind: tuple(dict.fromkeys(statements)) for kind, statements in results.items()}
 
 
 def _statements(resource: dict[str, Any]) -> Iterator[tuple[str, Statement]]:
@@ -142,10 +142,10 @@ def _emptied(holder: Mapping[str, Any], time: str) -> Iterator[tuple[str, Statem
 
 def empty_text(name: str, types: Sequence[str], access: AccessFilter) -> str:
     """What is in the place of an empty list: nothing recorded, or that the reader may not see all or any."""
-    rules = [access.rules_for(one, "r") for one in types]
+    rules = [access.rules_for(item, "r") for item in types]
     if not any(rules):
         return f"Not shown: this account has no access to {name}."
-    whole = all(any(not rule.criteria for rule in one) for one in rules) and not access.withheld_labels
+    whole = all(any(not rule.criteria for rule in item) for item in rules) and not access.withheld_labels
     if not whole:
         return f"No {name} among what this account may see; it may not see all."
     return f"No {name} recorded. That does not mean that there are none."

@@ -120,7 +120,7 @@ async def _fill(store: Store, access: AccessFilter, rows: Mapping[str, Row]) -> 
         row.genome, row.rank = "nothing reportable", 3
     for implication in implied:
         _classify(implication, _of(implication, rows))
-    _predict(predicted, rows, await store.results.outdated([one["id"] for one in predicted]))
+    _predict(predicted, rows, await store.results.outdated([item["id"] for item in predicted]))
     return all_studies and all_reports and all_implied and all_predicted
 
 
@@ -136,11 +136,11 @@ def _classify(implication: dict[str, Any], row: Row) -> None:
 
 def _predict(predicted: Sequence[dict[str, Any]], rows: Mapping[str, Row], outdated: Collection[str]) -> None:
     newest: dict[tuple[int, str], dict[str, Any]] = {}
-    for observation in sorted(predicted, key=lambda one: (counts(one), str(one.get("issued", "")))):
+    for observation in sorted(predicted, key=lambda item: (counts(item), str(item.get("issued", "")))):
         newest[id(_of(observation, rows)), model_of(observation)] = observation
     for observation in newest.values():
-        stands = counts(observation) and observation["id"] not in outdated
-        text = short(observation) if stands else f"{model_name(observation)} outdated"
+        current = counts(observation) and observation["id"] not in outdated
+        text = short(observation) if current else f"{model_name(observation)} outdated"
         _of(observation, rows).predictions.append(text)
     for row in rows.values():
         row.predictions.sort(key=lambda text: (text.endswith("declined"), text))
@@ -150,17 +150,17 @@ async def _all(
     store: Store, access: AccessFilter, resource_type: str, parameters: Sequence[tuple[str, str]]
 ) -> tuple[list[dict[str, Any]], bool]:
     """All matches, and whether they are all."""
-    found: list[dict[str, Any]] = []
+    results: list[dict[str, Any]] = []
     if not access.permits(resource_type, "s"):
-        return found, True
+        return results, True
     cursor: str | None = None
     for _ in range(_MOST_PAGES):
         page = await store.search(resource_type, parameters, access, count=_COUNT, cursor=cursor)
-        found += [loads_exact(entry.bytes) for entry in page.entries]
+        results += [loads_exact(entry.bytes) for entry in page.entries]
         cursor = page.next
         if cursor is None:
-            return found, True
-    return found, False
+            return results, True
+    return results, False
 
 
 def _of(resource: dict[str, Any], rows: Mapping[str, Row]) -> Row:

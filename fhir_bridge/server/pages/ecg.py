@@ -65,15 +65,15 @@ def is_ecg(resource: dict[str, Any]) -> bool:
 
 def ecgs_of(resources: Sequence[dict[str, Any]], chosen: str | None = None) -> list[Ecg]:
     """All recordings, newest first; `chosen`, or else the newest, is drawn."""
-    found = [
+    results = [
         resource
         for resource in resources
         if is_ecg(resource) and resource.get("status") not in ("entered-in-error", "cancelled")
     ]
-    found.sort(key=lambda resource: (time_of(resource), resource["id"]), reverse=True)
-    ids = [resource["id"] for resource in found]
+    results.sort(key=lambda resource: (time_of(resource), resource["id"]), reverse=True)
+    ids = [resource["id"] for resource in results]
     drawn = chosen if chosen in ids else next(iter(ids), None)
-    return [_ecg(resource, resources, resource["id"] == drawn) for resource in found]
+    return [_ecg(resource, resources, resource["id"] == drawn) for resource in results]
 
 
 def _ecg(recording: dict[str, Any], resources: Sequence[dict[str, Any]], drawn: bool) -> Ecg:
@@ -118,7 +118,7 @@ def leads_of(observation: dict[str, Any]) -> dict[str, Lead]:
 
     A lead without a code of ISO/IEEE 11073 goes by its text.
     """
-    found: dict[str, Lead] = {}
+    leads: dict[str, Lead] = {}
     for component in observation.get("component", ()):
         sampled = component.get("valueSampledData")
         if not isinstance(sampled, dict) or not sampled.get("data"):
@@ -129,8 +129,8 @@ def leads_of(observation: dict[str, Any]) -> dict[str, Lead]:
         name = next(known, None) or _by_text(text)
         lead = _lead(name, sampled)
         if lead is not None:
-            found.setdefault(name, lead)
-    return found
+            leads.setdefault(name, lead)
+    return leads
 
 
 def _by_text(text: str) -> str:

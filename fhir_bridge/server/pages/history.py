@@ -74,9 +74,9 @@ def history_of(resources: Sequence[dict[str, Any]], access: AccessFilter = EVERY
     others: Counter[str] = Counter()
     studies = {resource["id"] for resource in resources if resource["resourceType"] == "ImagingStudy"}
     for resource in resources:
-        place = _place(resource, studies)
-        if place is not None:
-            lines.setdefault(place, []).append(_entry(resource))
+        location = _place(resource, studies)
+        if location is not None:
+            lines.setdefault(location, []).append(_entry(resource))
         elif (
             not is_statement(resource)
             and resource["resourceType"] not in _SHOWN

@@ -111,24 +111,24 @@ def marked(observation: dict[str, Any], person: Person) -> tuple[Marked, ...]:
 
 def _marked(label: str, node: dict[str, Any], person: Person | None, at: str) -> Marked:
     concepts = [concept for concept in node.get("interpretation", ()) if isinstance(concept, dict)]
-    said = ", ".join(filter(None, map(concept_text, concepts)))
+    text = ", ".join(filter(None, map(concept_text, concepts)))
     if person is None:
-        return Marked(label, value_text(node), (), said, "")
+        return Marked(label, value_text(node), (), text, "")
     standing = standing_of(node, person, at)
-    found = [
+    results = [
         _MEANINGS[code]
         for concept in concepts
         for system, code in codings(concept)
         if system in _SYSTEMS and code in _MEANINGS
     ]
     computed = _POSITIONS.get(standing.position) if standing else None
-    if computed is not None and not any(_says(mark, computed) for mark in found):
-        found.append(computed)
-    uncompared = standing.reason if standing and not found else ""
-    return Marked(label, value_text(node), tuple(dict.fromkeys(found)), said, uncompared)
+    if computed is not None and not any(_states(mark, computed) for mark in results):
+        results.append(computed)
+    uncompared = standing.reason if standing and not results else ""
+    return Marked(label, value_text(node), tuple(dict.fromkeys(results)), text, uncompared)
 
 
-def _says(mark: Mark, computed: Mark) -> bool:
+def _states(mark: Mark, computed: Mark) -> bool:
     """Whether a mark of the source says already what the comparison found."""
     return mark.sign.startswith(computed.sign)
 

@@ -123,10 +123,10 @@ def _values(
     histories: results.Histories,
     access: AccessFilter,
 ) -> dict[str, object]:
-    found = variants.variants_of(resources)
+    result = variants.variants_of(resources)
     person = marks.person_of(patient)
     days = results.days_of(shown, histories, person)
-    line = timeline.timeline_of(resources, found, {day.date for day in days})
+    line = timeline.timeline_of(resources, result, {day.date for day in days})
     beside_ecg = {identity for item in ecgs for identity in item.claimed}
     values: dict[str, Any] = {
         "patient": _facts(patient, resources),
@@ -134,8 +134,8 @@ def _values(
         "undated": line.undated,
         "ecgs": ecgs,
         "studies": imaging.studies_of(resources, beside_ecg, person),
-        "reportable": [variant for variant in found if variant.reportable],
-        "other_variants": [variant for variant in found if not variant.reportable],
+        "reportable": [variant for variant in result if variant.reportable],
+        "other_variants": [variant for variant in result if not variant.reportable],
         "studied": variants.studies_of(resources),
         "predictions": predictions.predictions_of(resources, sources, outdated),
         "days": days,
@@ -219,7 +219,7 @@ def _heir(patient: dict[str, Any]) -> str:
 
 
 def _refused_uses(resources: list[dict[str, Any]]) -> list[str]:
-    found = set()
+    result = set()
     for consent in resources:
         provision = consent.get("provision", {})
         if (
@@ -229,8 +229,8 @@ def _refused_uses(resources: list[dict[str, Any]]) -> list[str]:
         ):
             for purpose in provision.get("purpose", ()):
                 code = str(purpose.get("code", ""))
-                found.add(_REFUSED_USES.get(code, str(purpose.get("display") or code)))
+                result.add(_REFUSED_USES.get(code, str(purpose.get("display") or code)))
             if not provision.get("purpose"):
                 scope = concept_text(consent.get("scope")) or ", ".join(codes_of(consent.get("scope")))
-                found.add(f"what its consent covers ({scope})")
-    return sorted(filter(None, found))
+                result.add(f"what its consent covers ({scope})")
+    return sorted(filter(None, result))

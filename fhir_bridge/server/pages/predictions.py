@@ -135,15 +135,15 @@ async def sources_of(
     if not names or not access.permits("Provenance", "s"):
         return {}
     page = await store.search("Provenance", [("target", ",".join(names))], access, count=1000)
-    found: dict[str, list[dict[str, Any]]] = {}
+    results: dict[str, list[dict[str, Any]]] = {}
     for entry in page.entries:
         provenance = loads_exact(entry.bytes)
         if _NULLIFY in codings(provenance.get("activity")):
             continue  # says why the result was withdrawn, not what it was built from
         inputs = [entity["what"] for entity in provenance.get("entity", ()) if "what" in entity]
         for target in provenance.get("target", ()):
-            found[target_of(target)[0]] = inputs
-    return found
+            results[target_of(target)[0]] = inputs
+    return results
 
 
 def counts(resource: dict[str, Any]) -> bool:
@@ -200,15 +200,15 @@ def predictions_of(
 
 def _horizons(resources: Sequence[dict[str, Any]]) -> dict[str, str]:
     """Observation to the horizon that its RiskAssessment gives."""
-    found: dict[str, str] = {}
+    results: dict[str, str] = {}
     for resource in resources:
         if resource["resourceType"] != "RiskAssessment":
             continue
         for prediction in resource.get("prediction", ()):
             text = quantity_text(prediction.get("whenRange", {}).get("high", {}))
             for basis in resource.get("basis", ()):
-                found.setdefault(target_of(basis)[0], text)
-    return found
+                results.setdefault(target_of(basis)[0], text)
+    return results
 
 
 def _view(

@@ -71,10 +71,10 @@ def codes_of(concept: Any) -> frozenset[str]:
 
 def local_code(concept: Any) -> str | None:
     """What marks a concept as not mapped: its local code, or `text only`; None where a standard code is in it."""
-    found = list(codings(concept))
-    if any(system.startswith(_STANDARD) for system, _ in found):
+    results = list(codings(concept))
+    if any(system.startswith(_STANDARD) for system, _ in results):
         return None
-    return next((f"local code {code}" for _, code in found if code), "text only")
+    return next((f"local code {code}" for _, code in results if code), "text only")
 
 
 def name_of(patient: dict[str, Any]) -> str:
@@ -121,7 +121,7 @@ def source_time(resource: dict[str, Any]) -> str:
 
 
 def time_of(resource: dict[str, Any]) -> str:
-    """When what a resource tells of happened; empty where it doesn't say."""
+    """When what a resource describes happened; empty where it doesn't say."""
     period = resource.get("period") or resource.get("performedPeriod") or {}
     text = (
         effective_of(resource)
@@ -154,9 +154,9 @@ def label_of(resource: dict[str, Any]) -> str:
     if kind == "ImagingStudy":
         return str(resource.get("description") or next(_procedures(resource), "") or "imaging study")
     if kind == "Encounter":
-        place = resource.get("class", {})
+        location = resource.get("class", {})
         service = concept_text(resource.get("serviceType"))
-        parts = (str(place.get("display") or place.get("code") or "visit"), service)
+        parts = (str(location.get("display") or location.get("code") or "visit"), service)
         return ", ".join(part for part in parts if part)
     concept = resource.get("code") or resource.get("medicationCodeableConcept") or resource.get("vaccineCode")
     reference = resource.get("medicationReference")

@@ -112,10 +112,10 @@ def is_genomic(resource: dict[str, Any]) -> bool:
 
 def newest(resources: Sequence[dict[str, Any]], claimed: Container[str]) -> list[dict[str, Any]]:
     """All results, newest first; those in `claimed` are shown elsewhere."""
-    found = [resource for resource in resources if is_result(resource) and resource["id"] not in claimed]
-    found.sort(key=lambda item: (_moment(item), concept_text(item.get("code")).casefold()))
-    found.sort(key=_moment, reverse=True)
-    return found
+    results = [resource for resource in resources if is_result(resource) and resource["id"] not in claimed]
+    results.sort(key=lambda item: (_moment(item), concept_text(item.get("code")).casefold()))
+    results.sort(key=_moment, reverse=True)
+    return results
 
 
 def _moment(resource: dict[str, Any]) -> float:
@@ -127,7 +127,7 @@ async def histories_of(
     observations: Sequence[dict[str, Any]], store: Store, access: AccessFilter
 ) -> dict[str, list[dict[str, Any]]]:
     """The other versions of those Observations that have any: one query each, none for a result that never changed."""
-    found: dict[str, list[dict[str, Any]]] = {}
+    results: dict[str, list[dict[str, Any]]] = {}
     for observation in observations:
         if observation.get("status") not in _CORRECTED and version_of(observation) in ("", "1"):
             continue
@@ -136,10 +136,10 @@ async def histories_of(
         except (NotFound, Gone):  # deleted since the record was read
             continue
         versions = [loads_exact(entry.stored.bytes) for entry in page.entries if entry.stored.bytes]
-        found[observation["id"]] = [
+        results[observation["id"]] = [
             version for version in versions if version_of(version) != version_of(observation)
         ]
-    return found
+    return results
 
 
 def days_of(
@@ -151,12 +151,12 @@ def days_of(
 
 
 def _result(observation: dict[str, Any], others: Sequence[dict[str, Any]], person: Person) -> Result:
-    label, said = concept_text(observation.get("code")), source_text(observation.get("code"))
+    label, text = concept_text(observation.get("code")), source_text(observation.get("code"))
     return Result(
         id=observation["id"],
         time=time_of(observation),
         label=label or "(no code)",
-        said=said if said != label else "",
+        said=text if text != label else "",
         value=_value(observation),
         parts=marked(observation, person),
         reference="; ".join(_references(observation)),
@@ -192,26 +192,26 @@ def _references(observation: dict[str, Any]) -> Iterator[str]:
 def _reference_text(interval: dict[str, Any]) -> str:
     low, high = (quantity_text(interval.get(end, {})) for end in ("low", "high"))
     if interval.get("text"):
-        found = str(interval["text"])
+        result = str(interval["text"])
     elif low and high:
-        found = f"{low} to {high}"
+        result = f"{low} to {high}"
     else:
-        found = f"from {low}" if low else f"up to {high}" if high else ""
+        result = f"from {low}" if low else f"up to {high}" if high else ""
     age = interval.get("age", {})
     ages = " to ".join(filter(None, (quantity_text(age.get(end, {})) for end in ("low", "high"))))
     whom = [*map(concept_text, interval.get("appliesTo", ())), *([f"age {ages}"] if ages else [])]
-    return f"{found} ({', '.join(filter(None, whom))})" if found and any(whom) else found
+    return f"{result} ({', '.join(filter(None, whom))})" if result and any(whom) else result
 
 
 def _replaced(observation: dict[str, Any], others: Sequence[dict[str, Any]]) -> tuple[Replaced, ...]:
     """Other contents that differ in value, or were final before a correction; the newest first."""
     now = _value(observation)
-    found: dict[tuple[str, str], Replaced] = {}
+    results: dict[tuple[str, str], Replaced] = {}
     for version in sorted(others, key=source_time, reverse=True):
         value, status = _value(version), str(version.get("status", ""))
         changed = value != now or (
             observation.get("status") in _CORRECTED and status != observation.get("status")
         )
         if changed:
-            found.setdefault((value, status), Replaced(value or "no value", status, source_time(version)))
-    return tuple(found.values())
+            results.setdefault((value, status), Replaced(value or "no value", status, source_time(version)))
+    return tuple(results.values())

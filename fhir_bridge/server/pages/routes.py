@@ -52,11 +52,11 @@ async def cohort_page(request: Request, user: SignedIn) -> Response:
     if "\x00" in name or "\x00" in (cursor or ""):
         return rendering.refused(services, user, "The address holds a character that no name has.", 400, csrf)
     try:
-        found = await cohort.cohort_of(services.store, access_for_user(user), cursor, name)
+        result = await cohort.cohort_of(services.store, access_for_user(user), cursor, name)
     except StorageError as error:
         return rendering.refused(services, user, str(error.issue.message), error.status, csrf)
-    await rendering.audit_list(request, user, (row.id for row in found.rows))
-    values = {"csrf": csrf, "cohort": found, "name": name}
+    await rendering.audit_list(request, user, (row.id for row in result.rows))
+    values = {"csrf": csrf, "cohort": result, "name": name}
     return rendering.page("cohort.html", services, user, values)
 
 

@@ -59,8 +59,8 @@ class Axis:
         gaps = [((after - before).days, before, after) for before, after in pairwise(days)]
         cuts = _cuts(gaps)
         kept = sum(gap for gap, before, _ in gaps if before not in cuts) + 1
-        room = right - left - _CUT_WIDTH * len(cuts)
-        self._per_day = min(room / kept, _MOST_PER_DAY)
+        width_left = right - left - _CUT_WIDTH * len(cuts)
+        self._per_day = min(width_left / kept, _MOST_PER_DAY)
         cut_width = (right - left - self._per_day * kept) / len(cuts) if cuts else 0.0
         self._pieces: list[_Piece] = []
         start, here = days[0], left
@@ -97,16 +97,16 @@ class Axis:
     @property
     def ticks(self) -> list[Tick]:
         """Dates along the line, far enough apart to be read: days, months or years."""
-        found: list[Tick] = []
+        results: list[Tick] = []
         for piece in self._pieces:
             if piece.cut:
                 continue
             ticks = [Tick(self.x(day), text) for day, text in self._dates(piece)]
-            near = ticks and found and ticks[0].x - found[-1].x < _BETWEEN_TICKS
+            near = ticks and results and ticks[0].x - results[-1].x < _BETWEEN_TICKS
             if not ticks or (ticks[0].x - piece.left > _BETWEEN_TICKS and not near):
                 ticks.insert(0, Tick(piece.left, piece.first.date().isoformat()))
-            found += [tick for tick in ticks if not found or tick.x - found[-1].x >= _BETWEEN_TICKS]
-        return found
+            results += [tick for tick in ticks if not results or tick.x - results[-1].x >= _BETWEEN_TICKS]
+        return results
 
     def _dates(self, piece: _Piece) -> Iterator[tuple[datetime, str]]:
         first, last = piece.first.date(), piece.last.date()

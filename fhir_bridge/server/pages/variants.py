@@ -101,27 +101,27 @@ def variants_of(resources: Sequence[dict[str, Any]]) -> list[Variant]:
     """All variants, the gravest first; without a classification a variant is not reportable."""
     observations = [resource for resource in resources if resource["resourceType"] == "Observation"]
     about = _about(observations)
-    found = [
+    variants = [
         _variant(observation, about.get(f"Observation/{observation['id']}", ()))
         for observation in observations
         if _VARIANT in codings(observation.get("code")) and observation.get("status") != "entered-in-error"
     ]
     return sorted(
-        found, key=lambda variant: (bool(variant.presence), variant.rank, variant.gene, variant.names)
+        variants, key=lambda variant: (bool(variant.presence), variant.rank, variant.gene, variant.names)
     )
 
 
 def _about(observations: Sequence[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
     """Reference of an Observation to the genomic Observations that were derived from it."""
     wanted = {_SIGNIFICANCE, _EVIDENCE, _PHENOTYPE, _CONSEQUENCE}
-    found: dict[str, list[dict[str, Any]]] = {}
+    results: dict[str, list[dict[str, Any]]] = {}
     for observation in observations:
         if observation.get("status") != "entered-in-error" and any(
             wanted & codes_of(component.get("code")) for component in observation.get("component", ())
         ):
             for reference in observation.get("derivedFrom", ()):
-                found.setdefault(target_of(reference)[0], []).append(observation)
-    return found
+                results.setdefault(target_of(reference)[0], []).append(observation)
+    return results
 
 
 def _variant(observation: dict[str, Any], about: Sequence[dict[str, Any]]) -> Variant:
@@ -140,27 +140,27 @@ def _variant(observation: dict[str, Any], about: Sequence[dict[str, Any]]) -> Va
     presence = concept_text(observation.get("valueCodeableConcept"))
     if _PRESENT in codes_of(observation.get("valueCodeableConcept")):
         presence = ""
-    said = _said(about)
-    rank = min((list(REPORTABLE).index(code) for code in said.codes if code in REPORTABLE), default=3)
+    text = _summarize(about)
+    rank = min((list(REPORTABLE).index(code) for code in text.codes if code in REPORTABLE), default=3)
     return Variant(
         id=observation["id"],
         gene=parts["gene"],
         zygosity=parts["zygosity"],
         names=names,
-        consequence=", ".join(said.consequences),
-        classification=", ".join(said.classifications),
+        consequence=", ".join(text.consequences),
+        classification=", ".join(text.classifications),
         rank=rank,
-        source=", ".join(said.sources),
-        review=", ".join(said.reviews),
-        stars=said.stars,
-        conditions=tuple(said.conditions),
+        source=", ".join(text.sources),
+        review=", ".join(text.reviews),
+        stars=text.stars,
+        conditions=tuple(text.conditions),
         presence=presence,
         caution=by_code.get(_CONFIDENCE, ""),
         evidence=_note(observation),
     )
 
 
-class _Said:
+class _Summary:
     """What the Observations derived from a variant say of it, each thing once."""
 
     def __init__(self) -> None:
@@ -173,25 +173,25 @@ class _Said:
         self.consequences: list[str] = []
 
 
-def _said(about: Sequence[dict[str, Any]]) -> _Said:
-    said = _Said()
+def _summarize(about: Sequence[dict[str, Any]]) -> _Summary:
+    statement = _Summary()
     for observation in about:
         for component in observation.get("component", ()):
             code, text = codes_of(component.get("code")), value_text(component)
             values = codes_of(component.get("valueCodeableConcept"))
             if _SIGNIFICANCE in code:
-                _add(said.classifications, text)
-                said.codes |= values
-                _add(said.sources, _source(observation))
+                _add(statement.classifications, text)
+                statement.codes |= values
+                _add(statement.sources, _source(observation))
             elif _EVIDENCE in code:
-                _add(said.reviews, text)
+                _add(statement.reviews, text)
                 stars = [_STARS[value] for value in values if value in _STARS]
-                said.stars = max(stars, default=said.stars)
+                statement.stars = max(stars, default=statement.stars)
             elif _PHENOTYPE in code:
-                _add(said.conditions, text)
+                _add(statement.conditions, text)
             elif _CONSEQUENCE in code:
-                _add(said.consequences, text.replace("_", " "))
-    return said
+                _add(statement.consequences, text.replace("_", " "))
+    return statement
 
 
 def _add(texts: list[str], text: str) -> None:
@@ -225,8 +225,10 @@ def studies_of(resources: Sequence[dict[str, Any]]) -> list[Studied]:
         for resource in resources
         if resource["resourceType"] == "Procedure"
     }
-    found = [_studied(report, procedures) for report in reports if report.get("status") != "entered-in-error"]
-    return sorted(found, key=lambda study: study.date, reverse=True)
+    results = [
+        _studied(report, procedures) for report in reports if report.get("status") != "entered-in-error"
+    ]
+    return sorted(results, key=lambda study: study.date, reverse=True)
 
 
 def _studied(report: dict[str, Any], procedures: dict[str, dict[str, Any]]) -> Studied:
@@ -259,14 +261,14 @@ def _studied(report: dict[str, Any], procedures: dict[str, dict[str, Any]]) -> S
 
 def _reached(report: dict[str, Any], procedures: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
     """The report, the studies it names and their analyses."""
-    found, names = [report], {""}
-    for resource in found:
+    results, names = [report], {""}
+    for resource in results:
         for extension in _extensions(resource):
             name = target_of(extension.get("valueReference", {}))[0]
             if name in procedures and name not in names:
                 names.add(name)
-                found.append(procedures[name])
-    return found
+                results.append(procedures[name])
+    return results
 
 
 def _extensions(node: dict[str, Any]) -> Iterator[dict[str, Any]]:

@@ -91,14 +91,14 @@ def _links(
     path: str,
     parameters: Sequence[tuple[str, str]],
     cursor: str | None,
-    asked: Sequence[tuple[str, str]],
+    requested: Sequence[tuple[str, str]],
 ) -> bytes:
     """`self` says what was taken into account; `next` asks as the caller did, for the cursor is bound to that."""
     here = f"{call.base}/{path}"
     own = here + (f"?{urlencode(parameters)}" if parameters else "")
     links = [{"relation": "self", "url": own}]
     if cursor is not None:
-        kept = [pair for pair in asked if pair[0] != "_cursor"]
+        kept = [pair for pair in requested if pair[0] != "_cursor"]
         links.append({"relation": "next", "url": f"{here}?{urlencode([*kept, ('_cursor', cursor)])}"})
     return orjson.dumps(links)
 

@@ -73,14 +73,14 @@ async def read_form(call: Call) -> str:
 
 
 async def _read(call: Call, limit: int) -> bytes:
-    room, held = call.services.bodies, 0
+    budget, kept = call.services.bodies, 0
 
     def hold(size: int) -> None:
-        nonlocal held
-        room.take(size)
-        held += size
+        nonlocal kept
+        budget.take(size)
+        kept += size
 
-    call.held.callback(lambda: room.give(held))
+    call.held.callback(lambda: budget.give(kept))
     try:
         body = await read_limited(call.request, limit, hold)
     except FormError as error:
@@ -233,6 +233,6 @@ async def read_resource(call: Call, resource_id: str = "") -> dict[str, Any]:
     else:
         resource = await offloaded(_parsed, body, call.type, resource_id)
     del body  # it may be large, and is not needed any more
-    judge = Judge(call.services.terminology, call.services.store)
-    refuse_invalid(await judge.issues(resource, inline=inline))
+    validator = Judge(call.services.terminology, call.services.store)
+    refuse_invalid(await validator.issues(resource, inline=inline))
     return resource

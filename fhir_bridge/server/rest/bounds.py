@@ -46,13 +46,13 @@ async def refuse_unreachable(call: Call, resource_type: str, resource_id: str) -
 
 
 def _links(patient: dict[str, Any]) -> set[tuple[str, str]]:
-    found = set()
+    results = set()
     links = patient.get("link")
     for link in links if isinstance(links, list) else ():
         other = link.get("other") if isinstance(link, dict) else None
         reference = other.get("reference") if isinstance(other, dict) else None
-        found.add((str(link.get("type")) if isinstance(link, dict) else "", str(reference)))
-    return found
+        results.add((str(link.get("type")) if isinstance(link, dict) else "", str(reference)))
+    return results
 
 
 async def refuse_new_links(call: Call, resource: dict[str, Any], resource_id: str = "") -> None:

@@ -62,12 +62,12 @@ async def read_entry(
     Raises:
         Refusal, StorageError: as the single request would.
     """
-    one = replace(call, type=resource_type, id=resource_id, version=version)
+    item = replace(call, type=resource_type, id=resource_id, version=version)
     if not resource_id:
-        found, page = await searchset(one, decoded(query))
-        return Answered({"status": "200 OK"}, found, shown=page.entries)
+        result, page = await searchset(item, decoded(query))
+        return Answered({"status": "200 OK"}, result, shown=page.entries)
     if query:
-        check_plain(one, decoded(query))
+        check_plain(item, decoded(query))
     store = call.services.store
     async with call.budget.limited():
         if version:
@@ -98,10 +98,12 @@ async def operate_entry(call: Call, method: str, query: str, resource: dict[str,
         operation = await permitted(call, call.operations, method)
         if set(operation.access) & set("cud"):
             raise refuse(400, "FB-REST-010", "an operation that changes something is not taken in a Bundle")
-        given = await answer(call, operation, method, decoded(query), resource if method == "POST" else None)
-    body = bytes(given.body)
+        answered = await answer(
+            call, operation, method, decoded(query), resource if method == "POST" else None
+        )
+    body = bytes(answered.body)
     call.budget.spend(entries=0, size=len(body))
-    status = f"{given.status_code} {HTTPStatus(given.status_code).phrase}"
-    if given.status_code >= 400:
+    status = f"{answered.status_code} {HTTPStatus(answered.status_code).phrase}"
+    if answered.status_code >= 400:
         return Answered({"status": status, "outcome": loads(body)} if body else {"status": status})
     return Answered({"status": status}, [body] if body else ())

@@ -20,10 +20,10 @@ from fhir_bridge.server.rest.body import check_resource, parsed, read_body, refu
 from fhir_bridge.server.rest.bundle_reads import Answered, operate_entry, read_entry
 from fhir_bridge.server.rest.call import Call
 from fhir_bridge.server.rest.checks import check_write
-from fhir_bridge.server.rest.owned import READ_ONLY_TYPES
 from fhir_bridge.server.rest.refusal import Refusal, refuse
 from fhir_bridge.server.rest.refused import record_refusal
 from fhir_bridge.server.rest.search import condition
+from fhir_bridge.server.rest.server_owned import READ_ONLY_TYPES
 from fhir_bridge.server.validation import Judge
 from fhir_bridge.storage.breathing import Pause, is_large
 from fhir_bridge.storage.bundles import conditional_references
@@ -82,7 +82,7 @@ async def _transact(call: Call, bundle: dict[str, Any]) -> Response:
     _check_full_urls(raw)
     answered: dict[int, Answered] = {}
     entries: list[Entry] = []
-    judge = Judge(
+    validator = Judge(
         call.services.terminology, call.services.store, _written(raw) if kind == "transaction" else ()
     )
     pause = Pause()
@@ -91,7 +91,7 @@ async def _transact(call: Call, bundle: dict[str, Any]) -> Response:
         try:
             call.budget.check()
             entry = _entry(call, position, item)
-            await _check(call, entry, judge)
+            await _check(call, entry, validator)
             entries.append(entry)
         except (Refusal, StorageError) as error:
             located = _located(error, position)
@@ -180,12 +180,12 @@ async def _write_together(call: Call, writes: list[Entry], answered: dict[int, A
         return
     call.budget.check()
     try:
-        found = await _store(call, "transaction", writes)
+        store = await _store(call, "transaction", writes)
     except TransactionFailed as error:
         position = writes[error.position].position
         raise _located(error.cause, position) from error
     call.budget.spend(entries=len(writes))
-    answered |= {entry.position: item for entry, item in zip(writes, found, strict=True)}
+    answered |= {entry.position: item for entry, item in zip(writes, store, strict=True)}
 
 
 async def _write_alone(call: Call, entry: Entry, answered: dict[int, Answered]) -> None:
@@ -289,7 +289,7 @@ def _entry(call: Call, position: int, item: dict[str, Any]) -> Entry:
     return Entry(position, method, resource_type, identity, version, query, resource, relative)
 
 
-async def _check(call: Call, entry: Entry, judge: Judge) -> None:
+async def _check(call: Call, entry: Entry, validator: Judge) -> None:
     """What can be said of an entry before the references between entries are resolved (then: `check_write`)."""
     if entry.operation:
         return  # what it needs is looked at when it is carried out
@@ -314,7 +314,7 @@ async def _check(call: Call, entry: Entry, judge: Judge) -> None:
         raise refuse(400, "FB-REST-010", "PUT names an id or criteria")
     resource = _resource(entry)
     check_resource(resource, entry.type, entry.id)
-    refuse_invalid(await judge.issues(resource))
+    refuse_invalid(await validator.issues(resource))
     for reference in conditional_references(resource, call.base):
         condition(reference)
 
@@ -381,16 +381,16 @@ async def _record(call: Call, entries: list[Entry], answered: dict[int, Answered
 
     def events() -> list[dict[str, Any]]:
         """One event for each patient whom a write is about; a deletion goes by what it took away."""
-        made: list[dict[str, Any]] = []
+        results: list[dict[str, Any]] = []
         for done, reference, entry in written:
             content = {**(entry.resource or {}), "id": reference.partition("/")[2]}
             patients = patients_of(content)
             if done == "delete":
                 patients = [*gone[reference]]
-            made += [
+            results += [
                 audit.write(context, done, reference, patient=patient) for patient in audit.shared(patients)
             ]
-        return made
+        return results
 
     heavy = len(written) > MANY or any(is_large(entry.resource) for _, _, entry in written)
     await call.services.audit.first(events, heavy=max(MANY, len(written)) if heavy else 0)

@@ -31,8 +31,8 @@ _PLAIN = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 def request_id(request: Request) -> str:
     """The caller's X-Request-Id where it is a plain token, else a new one."""
-    given = request.headers.get("x-request-id")
-    return given if given and _PLAIN.fullmatch(given) else os.urandom(8).hex()
+    header = request.headers.get("x-request-id")
+    return header if header and _PLAIN.fullmatch(header) else os.urandom(8).hex()
 
 
 def query_of(request: Request) -> str:

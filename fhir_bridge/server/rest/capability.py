@@ -8,8 +8,8 @@ from typing import Any
 from fhir_bridge import __released__, __version__
 from fhir_bridge.fhir import definitions
 from fhir_bridge.server.rest.operation_registry import Operations
-from fhir_bridge.server.rest.owned import READ_ONLY_TYPES
 from fhir_bridge.server.rest.registry import INTERACTIONS
+from fhir_bridge.server.rest.server_owned import READ_ONLY_TYPES
 from fhir_bridge.server.settings import Settings
 from fhir_bridge.storage import searchable
 
@@ -85,12 +85,12 @@ def _security(settings: Settings) -> dict[str, Any]:
     }
 
 
-def _operations(settings: Settings, operations: Operations, place: str) -> list[dict[str, str]]:
-    found = ((name, operations.find(place, name)) for name in operations.names(place))
+def _operations(settings: Settings, operations: Operations, location: str) -> list[dict[str, str]]:
+    results = ((name, operations.find(location, name)) for name in operations.names(location))
     own = f"{settings.fhir_base}/OperationDefinition"
     return [
         {"name": name, "definition": getattr(operation, "definition", f"{own}/{name}")}
-        for name, operation in found
+        for name, operation in results
     ]
 
 

@@ -12,8 +12,8 @@ from typing import Any
 from fhir_bridge.server.rest import hooks
 from fhir_bridge.server.rest.bounds import refuse_new_links, refuse_unreachable
 from fhir_bridge.server.rest.call import Call
-from fhir_bridge.server.rest.owned import check_new, keep_labels
 from fhir_bridge.server.rest.search import condition
+from fhir_bridge.server.rest.server_owned import check_new, keep_labels
 from fhir_bridge.storage.breathing import beside, is_large
 from fhir_bridge.storage.bundles import conditional_references
 from fhir_bridge.storage.transactions import Check

@@ -69,7 +69,7 @@ class FhirEndpoint:
         services: the worker's parts.
         operations: what is served at `$name`.
         origins: who may call from a browser.
-        terminology: what TerminologyCapabilities tells of.
+        terminology: what TerminologyCapabilities describes.
     """
 
     def __init__(
@@ -178,8 +178,8 @@ class FhirEndpoint:
             return self._capability
         library = (await self._terminology.refresh(self._services.store)).library()
         if self._library is not library:
-            told = await offloaded(terminology_capabilities, self._services.settings, library)
-            self._library, self._terminology_capability = library, dumps(told)
+            details = await offloaded(terminology_capabilities, self._services.settings, library)
+            self._library, self._terminology_capability = library, dumps(details)
         return self._terminology_capability
 
     def _preflight(self, segments: Sequence[str]) -> Response:
@@ -192,16 +192,16 @@ class FhirEndpoint:
     async def _caller(self, request: Request) -> Caller:
         if self._open:
             return _on_this_machine(request)
-        given = [value for name, value in request.scope["headers"] if name == b"authorization"]
+        tokens = [value for name, value in request.scope["headers"] if name == b"authorization"]
         if b"access_token" in request.scope["query_string"] and "access_token" in request.query_params:
             raise refuse(400, "FB-SMART-003", "a token in the address is not accepted")
-        if len(given) > 1:
+        if len(tokens) > 1:
             raise refuse(400, "FB-SMART-003", "two Authorization headers")
-        if not given:
+        if not tokens:
             raise refuse(
                 401, "FB-SMART-001", "no access token", headers={"WWW-Authenticate": 'Bearer realm="fhir"'}
             )
-        kind, _, token = given[0].decode("latin-1").partition(" ")
+        kind, _, token = tokens[0].decode("latin-1").partition(" ")
         caller = await self._services.tokens.caller(token.strip()) if kind.lower() == "bearer" else None
         if caller is None:
             await self._count_guess(request, kind, token.strip())
@@ -231,15 +231,15 @@ class FhirEndpoint:
             )
 
     async def _operation(self, call: Call, segments: Sequence[str], method: str) -> Response:
-        *place, name = segments
+        *location, name = segments
         if method not in ("GET", "POST"):
             raise refuse(405, "FB-REST-006", "an operation takes GET or POST", headers={"Allow": "GET, POST"})
-        if len(place) > 2:
+        if len(location) > 2:
             raise refuse(404, "FB-REST-005", "there is nothing at this address")
-        if place:
-            call.type = _known_type(place[0])
-        if len(place) == 2:
-            call.id = _plain(place[1])
+        if location:
+            call.type = _known_type(location[0])
+        if len(location) == 2:
+            call.id = _plain(location[1])
         call.operation = name[1:]
         return await _handled(call, partial(operate, operations=self._operations))
 

@@ -65,9 +65,9 @@ async def before_write(plugins: pluggy.PluginManager, resource: dict[str, Any], 
         plugins.hook.fhir_bridge_before_write, resource=resource, interaction=interaction
     )
     issues = [
-        Issue(found.severity, found.code, found.message, found.source)
+        Issue(result.severity, result.code, result.message, result.source)
         for answer in answers
-        for found in answer or ()
+        for result in answer or ()
     ]
     if any(issue.severity in ("error", "fatal") for issue in issues):
         raise Refusal(422, issues)

@@ -13,9 +13,9 @@ from fhir_bridge.server.rest.auditing import audit_read, audit_search, audit_wri
 from fhir_bridge.server.rest.body import read_resource
 from fhir_bridge.server.rest.call import Call, query_of
 from fhir_bridge.server.rest.checks import check_of, check_write, resolve
-from fhir_bridge.server.rest.owned import READ_ONLY_TYPES
 from fhir_bridge.server.rest.refusal import refuse
 from fhir_bridge.server.rest.search import condition, decoded, page_size
+from fhir_bridge.server.rest.server_owned import READ_ONLY_TYPES
 from fhir_bridge.storage import Stored
 from fhir_bridge.storage.writing import Operation
 
@@ -131,8 +131,8 @@ async def history(call: Call) -> Response:
     interaction = "history-instance" if call.id else "history-type" if call.type else "history-system"
     shown: list[Stored] = [entry.stored for entry in page.entries]
     await audit_search(call, f"GET {path}?{query_of(call.request)}", shown, interaction)
-    found = [entry.stored.bytes for entry in page.entries]
-    contents = await hooks.redact_all(call.services.plugins, found, call.access)
+    result = [entry.stored.bytes for entry in page.entries]
+    contents = await hooks.redact_all(call.services.plugins, result, call.access)
     parts = answers.history_bundle(call, path, parameters, page.entries, contents, page.total, page.next)
     return answers.in_pieces(parts)
 

@@ -84,14 +84,16 @@ class Operations:
                 raise OperationRefused(
                     f'the operation "${name}" declares no access (letters of "cruds" that a caller needs)'
                 )
-            for place in operation.types or ("",):
-                if place not in ("", "*") and place not in definitions.resource_types():
+            for location in operation.types or ("",):
+                if location not in ("", "*") and location not in definitions.resource_types():
                     raise OperationRefused(
-                        f'the operation "${name}" names the type "{place}", which R4 has not'
+                        f'the operation "${name}" names the type "{location}", which R4 has not'
                     )
-                if (place, name) in self._by_place:
-                    raise OperationRefused(f'two operations "${name}" are offered at {place or "the base"}')
-                self._by_place[place, name] = operation
+                if (location, name) in self._by_place:
+                    raise OperationRefused(
+                        f'two operations "${name}" are offered at {location or "the base"}'
+                    )
+                self._by_place[location, name] = operation
 
     @classmethod
     def of_plugins(cls, plugins: pluggy.PluginManager, context: ServerContext) -> Operations:
@@ -107,5 +109,5 @@ class Operations:
 
     def names(self, resource_type: str) -> list[str]:
         """Names served at a place, for the CapabilityStatement."""
-        places = (resource_type, "*") if resource_type else ("",)
-        return sorted({name for place, name in self._by_place if place in places})
+        locations = (resource_type, "*") if resource_type else ("",)
+        return sorted({name for location, name in self._by_place if location in locations})

@@ -99,18 +99,18 @@ async def answer(
 
 def _parameters(query: Sequence[tuple[str, str]], body: Mapping[str, Any] | None) -> dict[str, Any]:
     """Parameters by name: of the address, then of a Parameters resource; one that repeats gives a list."""
-    found: dict[str, list[Any]] = {}
+    results: dict[str, list[Any]] = {}
     for name, value in query:
-        found.setdefault(name, []).append(value)
+        results.setdefault(name, []).append(value)
     if body is not None and body.get("resourceType") == "Parameters":
-        given = body.get("parameter", [])
-        for parameter in given if isinstance(given, list) else []:
+        entry = body.get("parameter", [])
+        for parameter in entry if isinstance(entry, list) else []:
             if isinstance(parameter, dict) and isinstance(parameter.get("name"), str):
-                found.setdefault(parameter["name"], []).append(_value(parameter))
+                results.setdefault(parameter["name"], []).append(_value(parameter))
     elif body is not None:
-        found["resource"] = [body]
-    found.pop("_format", None)
-    return {name: values[0] if len(values) == 1 else values for name, values in found.items()}
+        results["resource"] = [body]
+    results.pop("_format", None)
+    return {name: values[0] if len(values) == 1 else values for name, values in results.items()}
 
 
 def _value(parameter: Mapping[str, Any]) -> Any:

@@ -43,7 +43,7 @@ async def record_refusal(
     """Take note of a refusal, where it is one that matters.
 
     Of 404 those count that a caller gets to whom resources of the type may be hidden: whether this one is, is not
-    looked up, so that neither the answer nor its time tells.
+    looked up, so that neither the answer nor its time shows.
 
     Args:
         caller, access: None where it is not known who calls.

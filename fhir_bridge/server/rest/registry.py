@@ -70,5 +70,5 @@ def find(shape: Shape, method: str) -> Interaction | None:
 
 def allowed(shape: Shape) -> str:
     """The header Allow of an address."""
-    methods = {method for place, method in _BY_PLACE if place == shape}
+    methods = {method for location, method in _BY_PLACE if location == shape}
     return ", ".join(sorted(methods | ({"HEAD"} if "GET" in methods else set())))

@@ -1,4 +1,4 @@
-"""Search by GET and POST (R4 search.html): bounded pages, absolute links, unknown parameters told of."""
+"""Search by GET and POST (R4 search.html): bounded pages, absolute links, unknown parameters reported."""
 
 from __future__ import annotations
 
@@ -92,10 +92,10 @@ async def search_by_post(call: Call) -> Response:
     return await _search(call, parameters, f"POST {call.type}/_search {form}")
 
 
-async def _search(call: Call, parameters: list[tuple[str, str]], asked: str) -> Response:
+async def _search(call: Call, parameters: list[tuple[str, str]], requested: str) -> Response:
     async with call.work():
         parts, page = await searchset(call, parameters)
-    await audit_search(call, asked, page.entries, "search-type")
+    await audit_search(call, requested, page.entries, "search-type")
     return answers.in_pieces(parts)
 
 
@@ -129,8 +129,8 @@ async def searchset(call: Call, parameters: list[tuple[str, str]]) -> tuple[list
     notes = _unknown(call, page)
     ignored = {parameter.name for parameter in page.unknown}
     used = [pair for pair in parameters if pair[0] not in ignored]
-    found = [stored.bytes for stored in page.entries]
-    contents = await hooks.redact_all(call.services.plugins, found, call.access)
+    result = [stored.bytes for stored in page.entries]
+    contents = await hooks.redact_all(call.services.plugins, result, call.access)
     parts = answers.search_bundle(call, call.type, used, page, contents, notes, parameters)
     call.budget.spend(entries=len(page.entries), size=sum(map(len, parts)))
     return parts, page

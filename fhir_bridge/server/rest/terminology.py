@@ -64,53 +64,53 @@ class TerminologyOperation:
         service = await self._served.refresh(request.store)
         parameters = self._parameters(request)
         deadline = Deadline(request.seconds)
-        asked = Request(parameters, request.headers.get("accept-language"), deadline=deadline)
+        requested = Request(parameters, request.headers.get("accept-language"), deadline=deadline)
         try:
-            return await self._asked(request, service, asked)
+            return await self._asked(request, service, requested)
         except asyncio.CancelledError:  # nobody waits any more: the thread that computes ends soon, too
             deadline.stop()
             raise
 
     async def _asked(
-        self, request: OperationRequest, service: TerminologyService, asked: Request
+        self, request: OperationRequest, service: TerminologyService, requested: Request
     ) -> Response:
-        parameters = asked.parameters
+        parameters = requested.parameters
         if request.id:
             stored = await request.store.read(request.type, request.id, request.access)
-            return await offloaded(self._of_instance, service, asked, stored.bytes or b"{}")
+            return await offloaded(self._of_instance, service, requested, stored.bytes or b"{}")
         if _is_small(parameters) and (
             (self.types[0], self.name) in _QUICK
             or (self.name == "validate-code" and _is_simple(service, parameters))
         ):
-            return self._answer(service, asked)
-        return await offloaded(self._answer, service, asked)
+            return self._answer(service, requested)
+        return await offloaded(self._answer, service, requested)
 
-    def _of_instance(self, service: TerminologyService, asked: Request, instance: bytes) -> Response:
-        return self._answer(service, replace(asked, instance=loads_exact(instance)))
+    def _of_instance(self, service: TerminologyService, request: Request, instance: bytes) -> Response:
+        return self._answer(service, replace(request, instance=loads_exact(instance)))
 
-    def _answer(self, service: TerminologyService, asked: Request) -> Response:
+    def _answer(self, service: TerminologyService, request: Request) -> Response:
         try:
-            return Response(dumps(as_r4(self._run(service, asked))), media_type=FHIR_JSON)
+            return Response(dumps(as_r4(self._run(service, request))), media_type=FHIR_JSON)
         except OperationError as error:
             return Response(dumps(error.json()), error.status, media_type=FHIR_JSON)
 
     def _parameters(self, request: OperationRequest) -> Mapping[str, Any]:
         """The parameters of the body, then those of the address."""
-        given = from_query((name, value) for name, value in request.query if name != "_format")
+        input_value = from_query((name, value) for name, value in request.query if name != "_format")
         body = request.body
         if body is None:
-            return given
+            return input_value
         kind = body.get("resourceType")
         if kind == "Parameters":
             entries = body.get("parameter", [])
-            if isinstance(entries, list) and given["parameter"]:
-                return {**body, "parameter": [*entries, *given["parameter"]]}
+            if isinstance(entries, list) and input_value["parameter"]:
+                return {**body, "parameter": [*entries, *input_value["parameter"]]}
             return body
         name = _BODIES.get((self.types[0], self.name))
         if name is None or kind != self.types[0]:
             wanted = "Parameters" if name is None else f"Parameters or a {self.types[0]}"
             raise refuse(400, "FB-REST-002", f"${self.name} takes {wanted} as body", source="resourceType")
-        return {**given, "parameter": [{"name": name, "resource": body}, *given["parameter"]]}
+        return {**input_value, "parameter": [{"name": name, "resource": body}, *input_value["parameter"]]}
 
 
 def _is_small(parameters: Mapping[str, Any]) -> bool:
@@ -130,11 +130,11 @@ def _is_simple(service: TerminologyService, parameters: Mapping[str, Any]) -> bo
     for entry in parameters.get("parameter", ()):
         if entry.get("name") == "url":
             url = entry.get("valueUri") or entry.get("valueString")
-    found = service.library().value_set(url) if isinstance(url, str) else None
-    return found is not None and all(
+    value_set = service.library().value_set(url) if isinstance(url, str) else None
+    return value_set is not None and all(
         not part.value_sets
-        and all(one.op in _DIRECT and one.property in ("concept", "code") for one in part.filters)
-        for part in (*found.includes, *found.excludes)
+        and all(item.op in _DIRECT and item.property in ("concept", "code") for item in part.filters)
+        for part in (*value_set.includes, *value_set.excludes)
     )
 
 

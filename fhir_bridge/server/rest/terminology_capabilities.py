@@ -32,7 +32,7 @@ def terminology_capabilities(settings: Settings, library: Library) -> dict[str, 
             "description": f"{settings.organization} ({__released__})",
             "url": settings.fhir_base,
         },
-        "codeSystem": [one for one in systems if one is not None],
+        "codeSystem": [system for system in systems if system is not None],
         "expansion": {
             "hierarchical": True,
             "paging": True,
@@ -53,20 +53,20 @@ def _code_system(library: Library, url: str) -> dict[str, Any] | None:
     default = library.code_system(url)
     if not known or default is None:
         return None
-    told = [_version(known[one], one, default) for one in sorted(known, key=versions.order)]
-    found: dict[str, Any] = {"uri": url}
-    if any(len(one) > 1 or "code" in one for one in told):
-        found["version"] = told
-    found["subsumption"] = True
-    return found
+    versions_listed = [_version(known[item], item, default) for item in sorted(known, key=versions.order)]
+    results: dict[str, Any] = {"uri": url}
+    if any(len(item) > 1 or "code" in item for item in versions_listed):
+        results["version"] = versions_listed
+    results["subsumption"] = True
+    return results
 
 
 def _version(content: CodeSystemContent, version: str, default: CodeSystemContent) -> dict[str, Any]:
-    found: dict[str, Any] = {"code": version} if version else {}
-    found["isDefault"] = content.version == default.version
+    results: dict[str, Any] = {"code": version} if version else {}
+    results["isDefault"] = content.version == default.version
     if content.language:
-        found["language"] = [content.language]
-    names = [one.code for one in content.properties]
+        results["language"] = [content.language]
+    names = [item.code for item in content.properties]
     if names:
-        found["property"] = names
-    return found
+        results["property"] = names
+    return results

@@ -32,13 +32,13 @@ class Validate:
             raise refuse(
                 400, "FB-REST-002", "send the resource as body, or as parameter `resource` of a Parameters"
             )
-        given = parameters.get("profile", [])
-        profiles = given if isinstance(given, list) else [given]
+        parameter = parameters.get("profile", [])
+        profiles = parameter if isinstance(parameter, list) else [parameter]
         if not all(isinstance(profile, str) for profile in profiles):
             raise refuse(400, "FB-REST-002", "the parameter `profile` is a canonical")
         kind = resource.get("resourceType")
         if kind in resource_types() and kind != request.type:
             message = f"resourceType must be {request.type}"
             return operation_outcome([Issue("error", "FB-REST-002", message, expression="resourceType")])
-        judge = Judge(self._terminology, request.store, unknown_extensions="error")
-        return operation_outcome(await judge.issues(resource, profiles))
+        validator = Judge(self._terminology, request.store, unknown_extensions="error")
+        return operation_outcome(await validator.issues(resource, profiles))

@@ -64,8 +64,8 @@ def review_app(review: Review, token: str, suggester: Suggester | None = None, b
     lock = threading.Lock()
 
     def allowed(request: Request) -> None:
-        given = request.headers.get(TOKEN_HEADER, "")
-        if not secrets.compare_digest(given.encode(), token.encode()):
+        header = request.headers.get(TOKEN_HEADER, "")
+        if not secrets.compare_digest(header.encode(), token.encode()):
             raise HTTPException(403, "open the page by the link that the command printed")
 
     granted = [Depends(allowed)]
@@ -143,7 +143,7 @@ def review_app(review: Review, token: str, suggester: Suggester | None = None, b
         return [asdict(candidate) for candidate in suggester.search(text[:200], term)]
 
     @app.get("/concept-map", dependencies=granted)
-    def made(url: str) -> Response:
+    def reviewed_map(url: str) -> Response:
         """The ConceptMap of what is decided so far."""
         try:
             return JSONResponse(concept_map(review, url), media_type="application/fhir+json")

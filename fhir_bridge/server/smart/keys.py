@@ -29,8 +29,8 @@ class SigningKey:
     @classmethod
     async def load(cls, grants: Grants) -> SigningKey:
         """The key of this database; made at the first start, outside the event loop."""
-        made = await asyncio.to_thread(_make)
-        return cls(await grants.signing_key(lambda: made))
+        result = await asyncio.to_thread(_make)
+        return cls(await grants.signing_key(lambda: result))
 
     def public(self) -> dict[str, Any]:
         """The JWK Set that clients fetch."""

@@ -150,13 +150,13 @@ def grant(requested: str, allowed: str) -> str:
     may, may_context = parse_all(allowed)
     granted = [name for name in wanted_context if name in may_context]
     for scope in wanted:
-        found = [both for other in may if (both := _both(scope, other)) is not None]
+        results = [both for other in may if (both := _both(scope, other)) is not None]
         whole = [
             both
-            for both in found
+            for both in results
             if (both.type, both.letters, both.criteria) == (scope.type, scope.letters, scope.criteria)
         ]
-        granted += map(str, whole or found)
+        granted += map(str, whole or results)
     return " ".join(dict.fromkeys(granted))
 
 

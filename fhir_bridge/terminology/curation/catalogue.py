@@ -28,7 +28,7 @@ FIELDS: Mapping[str, tuple[str, ...]] = {
 name among others (`Testbezeichnung`, `Anzahl / Jahr`) is taken where no column has it alone."""
 _SHORTEST_WITHIN = 4
 _FAULTS = 10
-"""Rows told of in one message."""
+"""Rows reported in one message."""
 
 _SEPARATOR = re.compile(r"sep=(.)\s*$", re.IGNORECASE)
 """Excel's first line, which names the delimiter."""

@@ -2,7 +2,7 @@
 
 Classes become concepts with their preferred label, the long one where there is one, for the short one is understood
 only below its parent ("Breast" of D48.6). Other rubrics are designations (`inclusion`, …) or properties (`exclusion`,
-`coding-hint`, …); `usage` tells daggers and asterisks. Codes that are made with modifiers are built as well, unless
+`coding-hint`, …); `usage` states daggers and asterisks. Codes that are made with modifiers are built as well, unless
 they are listed. Chapters and blocks are abstract.
 """
 

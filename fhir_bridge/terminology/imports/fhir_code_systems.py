@@ -134,17 +134,17 @@ def _put(batch: Batch, node: Node, names: PropertyNames) -> None:
         if result is None:
             continue
         name, value, kind = result
-        told = value_text(value)
+        value_as_text = value_text(value)
         if name in names.parent:
-            parents.append(told)
+            parents.append(value_as_text)
         elif name in names.child:
-            batch.edge(told, code)
+            batch.edge(value_as_text, code)
         else:
             inactive |= (name in names.inactive and value is True) or (
-                name in names.status and told.casefold() in INACTIVE_STATUS
+                name in names.status and value_as_text.casefold() in INACTIVE_STATUS
             )
             abstract |= name in names.not_selectable and value is True
-            batch.value(code, name, dumps(value).decode() if kind == "Coding" else told, kind)
+            batch.value(code, name, dumps(value).decode() if kind == "Coding" else value_as_text, kind)
     extensions = concept.get("extension")
     batch.concept(
         ConceptRow(

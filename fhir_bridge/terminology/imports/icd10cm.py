@@ -168,7 +168,7 @@ class _Tabular:
         self.character = ""
 
     def read(self) -> str | None:
-        """Read the file; returns the version that it tells."""
+        """Read the file; returns the version that it shows."""
         self.parser.StartElementHandler, self.parser.EndElementHandler = self._start, self._end
         self.parser.CharacterDataHandler = self.text.append
         feed(self.parser, self.source, self.name)

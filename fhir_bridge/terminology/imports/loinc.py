@@ -123,9 +123,9 @@ class _Loinc:
             code, display, status = row[:3]
             self.known[code] = display or row[5]
             self._version(row[4])
-            told = plain if code in self.linked else (*plain, *axes)
+            read_columns = plain if code in self.linked else (*plain, *axes)
             values.extend(
-                PropertyRow(code, column, row[location]) for column, location in told if row[location]
+                PropertyRow(code, column, row[location]) for column, location in read_columns if row[location]
             )
             values.append(PropertyRow(code, "copyright", "3rdParty" if row[notice] else "LOINC"))
             for column, location in ranks:

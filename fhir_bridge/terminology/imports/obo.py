@@ -65,7 +65,9 @@ class _Obo:
         ontology = tags.get("ontology", "").lower()
         short = ontology.split("/")[0].removesuffix(".owl").removesuffix(".obo")
         if not short and self.options.system is None:
-            raise ImportProblem(self.label, 1, "has no ontology tag, which would tell its url; give --system")
+            raise ImportProblem(
+                self.label, 1, "has no ontology tag, which would state its url; give --system"
+            )
         short = short or "ontology"
         url, name, title = SYSTEMS.get(
             short, (f"http://purl.obolibrary.org/obo/{short}.owl", short.upper(), short.upper())

@@ -14,7 +14,7 @@ class Options:
     """Wishes for one import; None leaves it to what the file says.
 
     Attributes:
-        system: url of the code system, where the file does not indicate it or tells another; of a mapping file, of the
+        system: url of the code system, where the file does not indicate it or states another; of a mapping file, of the
             source codes.
         version: version of the code system or map.
         as_of: of a release with history (RF2 Full), the state of this day, `YYYYMMDD`.

@@ -77,7 +77,7 @@ class Terms:
 
     def _named(self, code: str, concept: tuple[Any, ...], rows: list[tuple[Any, ...]]) -> Named:
         names = _Names(code, self._order, self._alike)
-        told: list[tuple[int, int, str, int | None]] = []
+        described: list[tuple[int, int, str, int | None]] = []
         for identity, group in groupby(rows, itemgetter(0)):
             if identity is None:
                 continue
@@ -85,7 +85,7 @@ class Terms:
             _, kind, language, text, active, module, time = term[0][:7]
             dialects = {refset: acceptability for *_, refset, acceptability in term if refset is not None}
             location = names.add(kind, language, text, dialects) if active and text else None
-            told.append(
+            described.append(
                 (
                     identity,
                     self._description_type(active, module, time, language, kind, dialects),
@@ -95,7 +95,7 @@ class Terms:
             )
         descriptions = [
             (identity, kind, text if location is None else names.place(location))
-            for identity, kind, text, location in told
+            for identity, kind, text, location in described
         ]
         result = orjson.dumps(descriptions) if descriptions else None
         return Named(code, concept, names.display, names.definition, names.designations, result)

@@ -35,7 +35,7 @@ LOINC = "http://loinc.org"
 SNOMED = "http://snomed.info/sct"
 
 _BESIDE = ("parent", "child")
-"""Properties that the hierarchy tells."""
+"""Properties that the hierarchy shows."""
 
 _Matches = Callable[[str], bool]
 _Codes = Callable[[], Iterator[str]]

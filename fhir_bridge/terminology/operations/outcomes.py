@@ -66,7 +66,7 @@ class OperationError(Exception):
     """An operation that can't be carried out; the answer is the OperationOutcome, with `status` as HTTP status.
 
     Attributes:
-        answerable: `$validate-code` tells it as a result of false instead, because a value set that can't be used is
+        answerable: `$validate-code` states it as a result of false instead, because a value set that can't be used is
             an answer to its question.
         unknown_system: the code system (`url` or `url|version`) whose absence is the cause.
     """

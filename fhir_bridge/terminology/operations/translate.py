@@ -192,7 +192,7 @@ def _codings(parameters: Parameters, *names: str) -> list[Mapping[str, Any]]:
 
 
 def _dependencies(parameters: Parameters) -> Mapping[str, frozenset[str]]:
-    """The values that the request tells of other elements (`dependency`), by the element's uri.
+    """The values that the request states of other elements (`dependency`), by the element's uri.
 
     R4 gives each as a CodeableConcept, whose codes and text count as its values; R5 as any value of `attribute`.
     """
@@ -362,7 +362,7 @@ def _product(item: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def _some(**values: Any) -> dict[str, Any]:
-    """Without what is not told."""
+    """Without what is not stated."""
     return {name: value for name, value in values.items() if value is not None}
 
 

@@ -119,7 +119,7 @@ def _of_disk(error: Exception) -> bool:
         case sqlite3.OperationalError():
             return error.sqlite_errorname.startswith(("SQLITE_FULL", "SQLITE_IOERR"))
         case lmdb.Error():
-            return type(error) in (lmdb.Error, lmdb.DiskError)  # the others tell of wrong use
+            return type(error) in (lmdb.Error, lmdb.DiskError)  # the others report wrong use
     return isinstance(error, TextIndexError)
 
 

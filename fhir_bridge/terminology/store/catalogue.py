@@ -94,7 +94,7 @@ class ContentStore:
     content = get
 
     def supplements(self, url: str) -> list[StoredSystem]:
-        """Imported code systems that only supplement this one; `code_system_resource` tells them as FHIR JSON."""
+        """Imported code systems that only supplement this one; `code_system_resource` states them as FHIR JSON."""
         self._refresh()
         return [
             item

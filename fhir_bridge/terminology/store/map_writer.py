@@ -36,15 +36,15 @@ def _write(staging: Staging, writer: Writer, position: int, header: MapHeader) -
     sources, targets = _systems(staging, position, "source"), _systems(staging, position, "target")
     rows = 0
     resource = dict(header.resource)
-    made_groups = "group" not in resource
-    if made_groups:
+    regroup = "group" not in resource
+    if regroup:
         resource["group"] = _groups(staging, position)
     ordered = staging.rows(
         f"SELECT {_COLUMNS} FROM map_row WHERE map = ? ORDER BY source_system, source_code, rowid", position
     )
     staging.db.execute("CREATE TEMP TABLE text_row (text TEXT, row BLOB)")
     for (system, code), group in groupby(ordered, itemgetter(0, 1)):
-        results = [_row(item, targets, resource["group"] if made_groups else None) for item in group]
+        results = [_row(item, targets, resource["group"] if regroup else None) for item in group]
         rows += len(results)
         writer.put("map", map_key(position, sources.index(system), code), orjson.dumps(results))
         if system is None:

@@ -1,4 +1,4 @@
-"""How like a name is to what somebody wrote: by words, weighted by how much each tells, allowing for misspelling."""
+"""How like a name is to what somebody wrote: by words, weighted by how much each shows, allowing for misspelling."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Query:
 
         Args:
             requested: folded words, see `folding.words`.
-            rarity: how much a word tells, from 0 to 1.
+            rarity: how much a word shows, from 0 to 1.
         """
         self._asked = tuple(dict.fromkeys(requested))
         self._rarity = rarity

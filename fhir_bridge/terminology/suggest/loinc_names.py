@@ -78,7 +78,7 @@ _SYSTEMS = {
 
 
 def axes_of_name(name: str) -> Axes:
-    """The axes that a long common name tells; empty where it is not built as those of measurements are."""
+    """The axes that a long common name shows; empty where it is not built as those of measurements are."""
     match = _NAME.match(name)
     if match is None:
         return {}

@@ -57,7 +57,7 @@ class Query:
         unknown: the words among them that the lexicon lacks.
         spoken: the same as written in the lexicon, for an index that keeps the plural.
         systems: LOINC system axes of the specimen.
-        properties: LOINC property axes that the unit fits, or else that the name tells.
+        properties: LOINC property axes that the unit fits, or else that the name shows.
         methods, times: words of the method, and of when.
         kinds: the kinds of the phrases that were found.
         sure: whether a phrase of three letters or more names something; of a shorter one among words that the lexicon
@@ -97,10 +97,10 @@ def queries(term: LocalTerm, lexicon: Lexicon, terminology: Terminology) -> list
 
 def _worth(reading: Reading) -> Reading:
     """A reading without the meanings that only fill, where the phrase names something too."""
-    telling = tuple(m for m in reading.meanings if m.kind != "filler")
-    if all(m.kind in _MAY_FILL for m in telling):
+    significant = tuple(m for m in reading.meanings if m.kind != "filler")
+    if all(m.kind in _MAY_FILL for m in significant):
         return reading
-    return Reading(reading.phrase, telling)
+    return Reading(reading.phrase, significant)
 
 
 def _choices(reading: Reading) -> Sequence[tuple[Reading, Meaning | None]]:

@@ -1,4 +1,4 @@
-"""What a unit tells of a measurement: the LOINC property axis that it can have."""
+"""What a unit says of a measurement: the LOINC property axis that it can have."""
 
 from __future__ import annotations
 
@@ -48,8 +48,8 @@ _COUNTED = {"{titer}": ("Titr", "ACnc"), "{copies}/mL": ("NCnc",), "/[HPF]": ("N
 _AMOUNT = re.compile(r"(?<![A-Za-z])[a-zμ]{0,2}(mol|osm|eq)(?![a-z])")
 
 _SPELLED: tuple[tuple[re.Pattern[str], str], ...] = tuple(
-    (re.compile(pattern, re.IGNORECASE if loose else 0), said)
-    for pattern, said, loose in (
+    (re.compile(pattern, re.IGNORECASE if loose else 0), unit)
+    for pattern, unit, loose in (
         (r"\s*\b(FEU|DDU|Hb|kreat\w*|cr[eé]a\w*|creat\w*)$", "", True),
         (r"\s+", "", False),
         (r"[µμ]", "u", False),

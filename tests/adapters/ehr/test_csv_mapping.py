@@ -38,7 +38,7 @@ def test_time_in_the_hour_that_the_clock_doubles_keeps_its_date(write: Write) ->
     assert "FB-MAP-210" in converted.codes()
 
 
-def test_local_code_without_mapping_is_kept_and_told(write: Write) -> None:
+def test_local_code_without_mapping_is_kept_and_reported(write: Write) -> None:
     row = "77;HOSP;L1;XX;Haustest;5;mmol/l;;01.03.2026 10:00;;F\n"
     converted = convert("ehr/csv-laboratory", [write("lab.csv", LAB + row)])
     assert converted.resources[0]["code"] == {

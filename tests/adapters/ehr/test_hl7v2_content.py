@@ -72,7 +72,7 @@ def test_language_becomes_a_tag(written: str, code: str | None, message: Message
     assert spoken["language"].get("coding", [{}])[0].get("code") == code
 
 
-def test_visit_names_people_places_and_what_becomes_of_the_patient(message: Message) -> None:
+def test_visit_names_people_places_and_what_happens_to_the_patient(message: Message) -> None:
     pv1 = fields(
         "PV1", f2="I", f3="W1^2^3^HOSP", f6="ER^1", f7="4711^Doe^Jo^^^Dr^^^HOSP^L^^^DN", f8="12^Roe^Al", f14="7",
         f36="01", f38="VEG", f19="V1", f44="20260301100000+0100",
@@ -141,7 +141,7 @@ def test_results_are_based_on_the_order(message: Message) -> None:
     assert result["device"]["identifier"]["value"] == "D1"
 
 
-def test_order_and_result_tell_of_one_order(message: Message) -> None:
+def test_order_and_result_indicate_of_one_order(message: Message) -> None:
     placed = ORU.replace("ORU^R01", "ORM^O01").replace("LIS|HOSP", "KIS|WARD")
     (order,) = message(placed, PID, "ORC|NW|P1^KIS", "OBR|1|P1^KIS||CHEM^Chemistry^L").of("ServiceRequest")
     (again,) = message(ORU, PID, ORDER, "OBX|1|NM|1^x^L||5||||||F").of("ServiceRequest")
@@ -176,7 +176,7 @@ def test_document_that_cannot_be_read_is_flagged(value: str, message: Message) -
     assert len(converted.of("Observation")) == 1
 
 
-def test_what_has_no_place_is_told_once_a_message(message: Message) -> None:
+def test_what_has_no_place_is_reported_once_a_message(message: Message) -> None:
     converted = message(
         ADT, PID + "|||||||||||||||||||||||||X", "NTE|1||about her", "IN1|1|A", "IN1|2|B", "ZZZ|1"
     )

@@ -154,7 +154,7 @@ def test_a_correction_of_some_results_is_of_the_same_report_and_results(message:
         assert again.of("DiagnosticReport")[0]["result"] == [{"reference": f"Observation/{corrected['id']}"}]
 
 
-def test_facilities_known_by_an_oid_alone_are_told_apart(message: Message) -> None:
+def test_facilities_known_by_an_oid_alone_are_distinguished(message: Message) -> None:
     named = [
         message(ORU.replace("LIS|HOSP", f"|^{oid}^ISO"), PID, OBR, "OBX|1|NM|1^x^L||5||||||F").of(
             "Observation"

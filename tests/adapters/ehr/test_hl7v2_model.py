@@ -66,7 +66,7 @@ def test_repeated_text_lines_are_one_result() -> None:
     assert value("observation.text", "OBSERVATION", comment) == "line one\nline & two"
 
 
-def test_repeated_results_without_sub_id_are_told_apart() -> None:
+def test_repeated_results_without_sub_id_are_distinguished() -> None:
     assert [value("observation.ordinal", "OBSERVATION", g) for g in groups("OBSERVATION")] == [
         None, None, None, "2", None,
     ]  # fmt: skip

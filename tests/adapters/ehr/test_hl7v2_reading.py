@@ -48,7 +48,7 @@ def test_batches_and_frames(write: Write, reading: Reading) -> None:
     assert all(r.outcome == "read" and not r.issues for r in records)
 
 
-def test_batch_cut_short_is_told(write: Write, reading: Reading) -> None:
+def test_batch_cut_short_is_reported(write: Write, reading: Reading) -> None:
     records = read(write("b.hl7", "BHS|^~\\&|KIS\r" + ADT.format(id=1) + "BTS|3\r"), reading)
     assert codes(records[-1]) == ["FB-HL7-011"]
     assert records[-1].records == 0
@@ -93,13 +93,13 @@ def test_wrong_or_unknown_character_set_rejects_the_message_alone(write: Write, 
     assert read(write("b.hl7", wrong), reading, encoding="latin-1")[0].outcome == "read"
 
 
-def test_silent_windows_1252_is_read_and_told(write: Write, reading: Reading) -> None:
+def test_silent_windows_1252_is_read_and_reported(write: Write, reading: Reading) -> None:
     raw = ADT.format(id=1).replace("Keller", "Dvořák").encode("cp1250")
     (record,) = read(write("a.hl7", raw), reading)
     assert codes(record) == ["FB-HL7-005"]
 
 
-def test_bare_line_break_in_a_field_joins_and_is_told(write: Write, reading: Reading) -> None:
+def test_bare_line_break_in_a_field_joins_and_is_reported(write: Write, reading: Reading) -> None:
     text = ADT.format(id=1) + "OBX|1|TX|1^Report||first\nsecond line\rOBX|2|TX|2^Other||x\r"
     (record,) = read(write("a.hl7", text), reading)
     assert str(record.segments[2].field(5)) == "first\nsecond line"
@@ -187,7 +187,7 @@ LINE = st.builds(
 
 @settings(max_examples=200)
 @given(st.lists(LINE, max_size=12))
-def test_every_segment_stands_in_exactly_one_group(lines: list[str]) -> None:
+def test_every_segment_is_in_exactly_one_group(lines: list[str]) -> None:
     record = read_message(("MSH|^~\\&|A\r" + "".join(lines)).encode(), "fuzz#1")
     placed: list[int] = []
 

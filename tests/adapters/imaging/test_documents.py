@@ -232,7 +232,7 @@ def test_leads_have_the_codes_of_the_mdc_nomenclature(bundled: Path) -> None:
     assert (waveform.label, waveform.derived, median.derived) == ("RHYTHM", False, True)
 
 
-def test_intervals_and_statements_are_read_and_points_in_time_are_told(bundled: Path) -> None:
+def test_intervals_and_statements_are_read_and_points_in_time_are_reported(bundled: Path) -> None:
     record = study_of(bundled / "test_files" / "waveform_ecg.dcm")
     (result,) = record.study.recordings
     measured = {
@@ -283,7 +283,7 @@ def test_padding_is_no_voltage(make: Any) -> None:
     }
 
 
-def test_a_waveform_cut_short_costs_itself_and_is_told(make: Any) -> None:
+def test_a_waveform_cut_short_costs_itself_and_is_reported(make: Any) -> None:
     record = ecg(make, b"\x01\x00")
     assert record.study.recordings[0].waveforms == []
     assert [issue.code for issue in record.issues] == ["FB-DCM-016"]

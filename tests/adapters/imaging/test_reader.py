@@ -107,7 +107,7 @@ def test_character_sets_are_those_that_the_file_names(bundled: Path, name: str, 
     assert record.study.get("PatientName").alphabetic == expected
 
 
-def test_an_executable_in_the_preamble_is_told_and_the_header_converted(make, tmp_path: Path) -> None:
+def test_an_executable_in_the_preamble_is_reported_and_the_header_converted(make, tmp_path: Path) -> None:
     path = make()
     path.write_bytes(b"MZ" + path.read_bytes()[2:])
     (record,) = read_studies([path])
@@ -189,7 +189,7 @@ def test_a_doubled_instance_counts_once(make) -> None:
     assert codes(records[0]) == ["FB-DCM-009"]
 
 
-def test_instances_that_disagree_are_told_and_the_majority_stays(make) -> None:
+def test_instances_that_disagree_are_reported_and_the_majority_stays(make) -> None:
     for number, description in enumerate(("Wrong", "Heart", "Heart")):
         path = make(f"{number}.dcm", SOPInstanceUID=f"1.2.3.4.{number}", StudyDescription=description)
     make("silent.dcm", SOPInstanceUID="1.2.3.4.9")
@@ -213,7 +213,7 @@ def test_instances_that_disagree_are_told_and_the_majority_stays(make) -> None:
         ({"StudyTime": "132645.921000"}, "20260102132645.921000", 0),
     ],
 )
-def test_impossible_dates_are_left_out_and_told(
+def test_impossible_dates_are_left_out_and_reported(
     make, attributes: dict, started: str | None, issues: int
 ) -> None:
     with pydicom.config.disable_value_validation():

@@ -163,7 +163,7 @@ def test_value_sets_and_code_systems_of_a_package_are_bound(tmp_path: Path) -> N
         assert sorted(i.code for i in issues if i.severity == "error") == sorted(result)
 
 
-def test_search_parameters_of_a_package_stand_beside_r4_s(tmp_path: Path) -> None:
+def test_search_parameters_of_a_package_are_beside_r4_s(tmp_path: Path) -> None:
     parameter = {
         "resourceType": "SearchParameter",
         "url": "http://example.org/SearchParameter/cadaveric",

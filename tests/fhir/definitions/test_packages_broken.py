@@ -27,7 +27,7 @@ from tests.fhir.definitions.makers import (
 from tests.fhir.resources import patient
 
 
-def test_a_file_that_is_no_archive_is_said_and_the_others_are_used(tmp_path: Path) -> None:
+def test_a_file_that_is_no_archive_is_reported_and_the_others_are_used(tmp_path: Path) -> None:
     wrong = tmp_path / "wrong.tgz"
     wrong.write_bytes(b"not gzip")
     half = package(tmp_path, "site.half", named("Half"))
@@ -40,7 +40,9 @@ def test_a_file_that_is_no_archive_is_said_and_the_others_are_used(tmp_path: Pat
     assert report.definitions.profile(BASE + "Good") is not None
 
 
-def test_an_archive_that_is_damaged_is_said_and_the_files_before_the_damage_are_used(tmp_path: Path) -> None:
+def test_an_archive_that_is_damaged_is_reported_and_the_files_before_the_damage_are_used(
+    tmp_path: Path,
+) -> None:
     whole = package(tmp_path, "site.whole", named("First"), named("Second"))
     plain = bytearray(gzip.decompress(whole.read_bytes()))
     second = plain.index(b"package/StructureDefinition-Second")
@@ -101,7 +103,7 @@ def test_a_package_for_another_fhir_version_is_not_used(tmp_path: Path) -> None:
     assert report.definitions.profile(BASE + "New") is None
 
 
-def test_a_package_that_tells_its_fhir_version_last_is_refused_as_one(tmp_path: Path) -> None:
+def test_a_package_that_indicates_its_fhir_version_last_is_refused_as_one(tmp_path: Path) -> None:
     later = files_of([{**named(name), "fhirVersion": "5.0.0"} for name in ("New", "Newer")])
     content = json.dumps(manifest("site.r5", fhir="5.0.0")).encode()
     path = archive(tmp_path / "late.tgz", {**later, "package.json": content})
@@ -149,7 +151,7 @@ def test_a_missing_base_loses_what_has_no_snapshot_of_its_own(tmp_path: Path) ->
     assert report.definitions.profile(BASE + "Whole") is not None
 
 
-def test_a_differential_that_fits_nothing_is_said_by_element(tmp_path: Path) -> None:
+def test_a_differential_that_fits_nothing_is_reported_by_element(tmp_path: Path) -> None:
     wrong = profile("Wrong", "Patient", element("Patient.colour", min=1))
     report = load_packages([package(tmp_path, "site.wrong", wrong, named("Right"))], tmp_path)
     assert codes(report) == ["FB-PKG-006"]
@@ -191,7 +193,7 @@ def test_slices_without_discriminator_are_said(tmp_path: Path) -> None:
         {"differential": 3},
     ],
 )
-def test_a_definition_of_the_wrong_shape_is_said_and_the_rest_is_used(
+def test_a_definition_of_the_wrong_shape_is_reported_and_the_rest_is_used(
     tmp_path: Path, change: dict[str, Any]
 ) -> None:
     broken = {**profile("Broken", "Patient"), **change}
@@ -202,7 +204,7 @@ def test_a_definition_of_the_wrong_shape_is_said_and_the_rest_is_used(
     assert report.definitions.profile(BASE + "Sound") is not None
 
 
-def test_a_value_set_that_includes_itself_is_said(tmp_path: Path) -> None:
+def test_a_value_set_that_includes_itself_is_reported(tmp_path: Path) -> None:
     def including(name: str, other: str) -> dict[str, Any]:
         include = [{"valueSet": [f"http://example.org/{other}"]}]
         url = f"http://example.org/{name}"
@@ -214,7 +216,7 @@ def test_a_value_set_that_includes_itself_is_said(tmp_path: Path) -> None:
     assert set(codes(report)) == {"FB-PKG-005"}
 
 
-def test_a_dependency_that_is_not_at_hand_is_a_warning(tmp_path: Path) -> None:
+def test_a_dependency_that_is_not_available_is_a_warning(tmp_path: Path) -> None:
     path = package(
         tmp_path,
         "site.needs",
@@ -226,7 +228,7 @@ def test_a_dependency_that_is_not_at_hand_is_a_warning(tmp_path: Path) -> None:
     assert "site.far#1.0.0" in report.issues[0].message
 
 
-def test_a_dependency_that_several_packages_lack_is_said_once(tmp_path: Path) -> None:
+def test_a_dependency_that_several_packages_lack_is_reported_once(tmp_path: Path) -> None:
     far = {"site.far": "1.0.0"}
     paths = [package(tmp_path, f"site.{name}", named(name), dependencies=far) for name in ("near", "beside")]
     report = load_packages(paths, tmp_path)

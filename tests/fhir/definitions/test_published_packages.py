@@ -49,14 +49,14 @@ def test_all_profiles_compile(known: Definitions) -> None:
             validator.validate({"resourceType": profile.type, "id": "x"}, [url])
 
 
-def test_sdc_s_examples_declare_profiles_that_are_at_hand(known: Definitions) -> None:
+def test_sdc_s_examples_declare_profiles_that_are_available(known: Definitions) -> None:
     validator = Validator(definitions=known)
     for name, resource in examples(SDC):
         unknown = [i for i in validator.validate(resource) if i.code == "FB-FHIR-035"]
         assert unknown == [], name
 
 
-def test_mcode_s_profiles_tell_their_examples(known: Definitions) -> None:
+def test_mcode_s_profiles_identify_their_examples(known: Definitions) -> None:
     validator = Validator(definitions=known)
     checked = 0
     for name, resource in examples(MCODE):

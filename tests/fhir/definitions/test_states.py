@@ -25,7 +25,9 @@ STATUS = "http://hl7.org/fhir/StructureDefinition/structuredefinition-standards-
         ({"extension": [{"url": STATUS, "valueCode": "deprecated"}]}, {"deprecated"}),
     ],
 )
-def test_properties_and_standards_status_tell_the_state(concept: dict[str, Any], states: set[str]) -> None:
+def test_properties_and_standards_status_indicate_the_state(
+    concept: dict[str, Any], states: set[str]
+) -> None:
     row = compact_code_system({"concept": [{"code": "a", **concept}, {"code": "b"}]})
     assert row.get("t", {}) == {state: ["a"] for state in states}
 

@@ -154,7 +154,7 @@ def test_keys_join_resources_and_references() -> None:
     assert values("managingOrganization.getReferenceKey()") == []
 
 
-def test_a_trace_is_told_and_changes_nothing() -> None:
+def test_a_trace_is_reported_and_changes_nothing() -> None:
     statements: list[tuple[str, list[Any]]] = []
 
     def trace(name: str, items: Any) -> None:
@@ -208,7 +208,7 @@ def _coding() -> Any:
         ("elementDefinition()", "elementDefinition()"),
     ],
 )
-def test_what_can_not_be_evaluated_is_told_with_its_place(expression: str, problem: str) -> None:
+def test_what_can_not_be_evaluated_is_reported_with_its_place(expression: str, problem: str) -> None:
     with pytest.raises(FHIRPathError) as caught:
         compile(expression).items(PATIENT)
     assert problem in str(caught.value)

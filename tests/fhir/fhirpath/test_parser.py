@@ -87,7 +87,7 @@ def test_operators_bind_as_n1_says(text: str, tree: str) -> None:
         ("a = = b", "expected an expression"),
     ],
 )
-def test_what_is_wrong_is_told(text: str, problem: str) -> None:
+def test_what_is_wrong_is_reported(text: str, problem: str) -> None:
     with pytest.raises(FHIRPathError) as caught:
         compile(text)
     assert problem in str(caught.value)

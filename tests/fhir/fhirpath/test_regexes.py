@@ -112,7 +112,7 @@ def test_a_substitution_that_could_explode_is_refused() -> None:
 
 
 @pytest.mark.parametrize("text", ["(", "[a", "*", "a{2,1}", "(" * 5000])
-def test_what_is_no_pattern_is_told(text: str) -> None:
+def test_what_is_no_pattern_is_reported(text: str) -> None:
     with pytest.raises(FHIRPathError, match="regular expression"):
         pattern(text)
 

@@ -103,7 +103,7 @@ def test_what_a_transaction_creates_has_no_full_url_yet(validator: Validator) ->
         ("collection", ["about", "about"], True),
     ],
 )
-def test_links_to_pages_stand_once_and_in_searches_and_histories(
+def test_links_to_pages_occur_once_and_in_searches_and_histories(
     validator: Validator, kind: str, relations: list[str], right: bool
 ) -> None:
     links = [{"relation": relation, "url": f"{BASE}/Patient?_page=1"} for relation in relations]

@@ -128,7 +128,7 @@ def test_hl7_knows_the_code_systems_of_r4(url: str, known: bool) -> None:
         ("tel:112", True),
     ],
 )
-def test_a_system_tells_by_an_absolute_uri_what_its_codes_mean(url: str, right: bool) -> None:
+def test_a_system_indicates_by_an_absolute_uri_what_its_codes_mean(url: str, right: bool) -> None:
     coding = {"system": url, "code": "x"}
     wrong = [] if right else [("FB-FHIR-016", "Patient.meta.security[0].system")]
     assert found({"resourceType": "Patient", "meta": {"security": [coding]}}) == wrong

@@ -124,7 +124,7 @@ def test_a_profile_does_not_say_what_absence_means(validator: Validator) -> None
         ({"code": "Reference", "targetProfile": [R4 + "Patient", R4 + "Quantity"]}, "targetProfile[1]"),
     ],
 )
-def test_a_profile_is_one_of_the_type_that_it_stands_at(
+def test_a_profile_is_one_of_the_type_that_it_is_at(
     validator: Validator, kind: dict[str, Any], at: str | None
 ) -> None:
     result = profile("typed", "Observation", element("Observation.value[x]", type=[kind]))
@@ -133,7 +133,7 @@ def test_a_profile_is_one_of_the_type_that_it_stands_at(
     assert found(validator, result) == ([(CONTRADICTS, location)] if at else [])
 
 
-def test_a_modifier_extension_stands_among_modifiers(validator: Validator) -> None:
+def test_a_modifier_extension_is_among_modifiers(validator: Validator) -> None:
     plain = [{"code": "Extension", "profile": [R4 + "patient-birthPlace"]}]
     for name, right in (("extension", True), ("modifierExtension", False)):
         result = profile("extended", "Patient", element(f"Patient.{name}:place", type=plain))

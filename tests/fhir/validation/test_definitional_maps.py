@@ -133,7 +133,7 @@ def test_what_there_is_not_is_named_with_its_place(
         (("dependent", 0), {"variable": ["name", "'a literal'"]}),
     ],
 )
-def test_what_is_not_at_hand_is_left_unjudged(
+def test_what_is_not_available_is_left_unchecked(
     validator: Validator, path: tuple[Any, ...], values: dict[str, Any]
 ) -> None:
     result = changed(*path, **values)

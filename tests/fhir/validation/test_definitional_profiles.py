@@ -90,13 +90,13 @@ def test_a_profile_of_a_profile_keeps_what_that_asks(validator: Validator) -> No
     assert found(validator, profile("loose", "Observation", dropped)) == []
 
 
-def test_a_base_that_is_not_at_hand_is_not_held_against_a_profile(validator: Validator) -> None:
+def test_a_base_that_is_not_available_is_not_checked_against_a_profile(validator: Validator) -> None:
     changed = element("Patient.nickname", min=1)
     for base in (BASE + "nobody-has", R4 + "Patient|9.9.9"):
         assert found(validator, profile("far", "Patient", changed, base=base)) == []
 
 
-def test_slices_need_something_that_tells_them_apart(validator: Validator) -> None:
+def test_slices_need_something_that_distinguishes_them(validator: Validator) -> None:
     own = element("Patient.identifier:mrn", min=1)
     assert found(validator, profile("bare", "Patient", own)) == in_differential(1)
     slicing = sliced("Patient.identifier", ("value", "system"))
@@ -165,9 +165,7 @@ def test_only_extensions_have_contexts(validator: Validator) -> None:
         ("Pateint", False),
     ],
 )
-def test_an_extension_stands_on_elements_that_there_are(
-    validator: Validator, place: str, right: bool
-) -> None:
+def test_an_extension_is_on_elements_that_there_are(validator: Validator, place: str, right: bool) -> None:
     wrong = [] if right else [(MISFIT, "StructureDefinition.context[0].expression")]
     assert found(validator, extension("placed", on=[place])) == wrong
 

@@ -85,7 +85,7 @@ def test_a_fixed_value_is_not_met_by_extensions_alone(defined: Defined, judge: J
     assert judge({**patient(), "_active": absent}, "One") == [("FB-FHIR-030", "Patient.active")]
 
 
-def test_what_stands_beside_a_primitive_is_constrained(defined: Defined, judge: Judge) -> None:
+def test_what_is_beside_a_primitive_is_constrained(defined: Defined, judge: Judge) -> None:
     time = {"code": "Extension", "profile": [R4 + "patient-birthTime"]}
     defined(one("Patient.birthDate.extension:time", min=1, type=[time]))
     assert judge(patient(), "One") == [("FB-FHIR-031", "Patient.birthDate.extension")]

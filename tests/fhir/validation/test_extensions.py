@@ -98,7 +98,7 @@ def test_a_value_has_the_type_of_its_definition(defined: Defined, judge: Judge) 
         (["Patient.name"], False),
     ],
 )
-def test_an_extension_stands_where_its_context_allows(
+def test_an_extension_is_where_its_context_allows(
     defined: Defined, judge: Judge, on: list[str], stands: bool
 ) -> None:
     defined(size(on=on))
@@ -156,7 +156,7 @@ def test_a_context_may_have_a_rule(defined: Defined, judge: Judge) -> None:
     assert judge(person) == [("FB-FHIR-052", "Patient.extension[0]")]
 
 
-def test_a_modifier_stands_among_modifiers(defined: Defined, judge: Judge) -> None:
+def test_a_modifier_is_among_modifiers(defined: Defined, judge: Judge) -> None:
     defined(
         extension(
             "Not",

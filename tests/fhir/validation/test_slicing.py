@@ -96,7 +96,7 @@ def test_an_item_that_fits_two_slices_is_wrong(defined: Defined, judge: Judge) -
 
 
 @pytest.mark.parametrize("stem", ["fixed", "pattern"])
-def test_a_value_of_the_slice_itself_tells_it_by_what_stands_inside(
+def test_a_value_of_the_slice_itself_indicates_it_by_what_is_inside(
     defined: Defined, judge: Judge, stem: str
 ) -> None:
     phone = {"use": "home", "system": "phone"}
@@ -217,7 +217,7 @@ def test_the_short_form_of_a_choice_leaves_that_type_alone(defined: Defined, jud
 # --- other discriminators -----------------------------------------------------------------------------------------
 
 
-def test_extensions_are_sliced_by_url_without_being_told(defined: Defined, judge: Judge) -> None:
+def test_extensions_are_sliced_by_url_without_a_discriminator(defined: Defined, judge: Judge) -> None:
     size = extension("Size", element("Extension.value[x]", min=1, type=[{"code": "integer"}]))
     defined(
         size,
@@ -240,7 +240,7 @@ def test_extensions_are_sliced_by_url_without_being_told(defined: Defined, judge
     assert judge(patient(), "Sized") == [("FB-FHIR-031", "Patient.extension")]
 
 
-def test_items_are_told_by_an_extension_s_value(defined: Defined, judge: Judge) -> None:
+def test_items_are_identified_by_an_extension_s_value(defined: Defined, judge: Judge) -> None:
     rank = extension("Rank", element("Extension.value[x]", type=[{"code": "code"}]), on=["Element"])
     defined(
         rank,
@@ -262,7 +262,7 @@ def test_items_are_told_by_an_extension_s_value(defined: Defined, judge: Judge) 
         assert judge({**patient(), "name": [name]}, "Ranked") == result
 
 
-def test_entries_are_told_by_the_type_of_their_resource(defined: Defined, judge: Judge) -> None:
+def test_entries_are_identified_by_the_type_of_their_resource(defined: Defined, judge: Judge) -> None:
     defined(
         profile("Dated", "Patient", element("Patient.birthDate", min=1)),
         profile(
@@ -340,7 +340,7 @@ def test_references_in_a_bundle_lead_to_its_entries(defined: Defined, judge: Jud
     assert judge(bundle) == [("FB-FHIR-031", "Bundle.entry[0].resource.result")]
 
 
-def test_a_required_binding_tells_a_slice(defined: Defined, judge: Judge) -> None:
+def test_a_required_binding_indicates_a_slice(defined: Defined, judge: Judge) -> None:
     binding = {"strength": "required", "valueSet": "http://hl7.org/fhir/ValueSet/observation-category"}
     defined(
         profile(

@@ -274,7 +274,7 @@ def test_a_maximum_value_set_binds_codes_and_leaves_texts_free(
     assert (found(validator, patient) == []) == right
 
 
-def test_components_of_a_blood_pressure_are_told_by_a_coding_that_their_slice_requires(
+def test_components_of_a_blood_pressure_are_identified_by_a_coding_that_their_slice_requires(
     validator: Validator,
 ) -> None:
     def component(code: str, **value: Any) -> dict[str, Any]:

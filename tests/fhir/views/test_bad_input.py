@@ -60,7 +60,7 @@ def test_ten_thousand_selects_side_by_side() -> None:
     assert row == ("A",) * 3_000
 
 
-def test_ten_thousand_columns_of_one_name_are_each_told() -> None:
+def test_ten_thousand_columns_of_one_name_are_each_reported() -> None:
     columns = [{"name": "c", "path": "id"}] * 1000
     assert len(check_view({"resource": "Patient", "select": [{"column": columns}]})) == 999
 

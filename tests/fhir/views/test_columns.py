@@ -1,4 +1,4 @@
-"""The type of a column: as declared, or as the definitions tell of its path."""
+"""The type of a column: as declared, or as the definitions describe its path."""
 
 from __future__ import annotations
 

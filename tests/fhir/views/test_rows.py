@@ -239,7 +239,7 @@ def test_keys_join_resources_and_references() -> None:
         assert list(condition.rows(resource)) == [(None, None, None, None)]
 
 
-def test_what_stands_beside_a_primitive_is_seen_where_it_is_iterated_over() -> None:
+def test_what_is_beside_a_primitive_is_seen_where_it_is_iterated_over() -> None:
     name = {"given": ["A", "B"], "_given": [None, {"extension": [{"url": "urn:x", "valueCode": "y"}]}]}
     resource = {"resourceType": "Patient", "name": [name]}
     select = {"forEach": "name.given", **columns(g="$this", x="extension('urn:x').value.ofType(code)")}

@@ -21,7 +21,7 @@ def patient(content: str) -> dict[str, object]:
     return resource
 
 
-def test_what_repeats_is_an_array_and_what_stands_once_is_none() -> None:
+def test_what_repeats_is_an_array_and_what_occurs_once_is_none() -> None:
     assert patient('<active value="true"/><name><given value="A"/><given value="B"/></name>') == {
         "active": True,
         "name": [{"given": ["A", "B"]}],
@@ -61,11 +61,11 @@ def test_a_choice_keeps_the_type_in_its_name() -> None:
         ),
     ],
 )
-def test_ids_and_extensions_of_primitives_stand_beside_them(content: str, expected: object) -> None:
+def test_ids_and_extensions_of_primitives_are_beside_them(content: str, expected: object) -> None:
     assert patient(content) == expected
 
 
-def test_resources_stand_in_contained_entries_and_parameters() -> None:
+def test_resources_are_in_contained_entries_and_parameters() -> None:
     assert patient('<contained><Organization><id value="o"/></Organization></contained>') == {
         "contained": [{"resourceType": "Organization", "id": "o"}]
     }
@@ -110,11 +110,11 @@ def test_a_whole_number_is_an_integer_as_in_json() -> None:
         f'<div xml:lang="de" {DIV}>Ä ö 漢 😀</div>',
     ],
 )
-def test_a_narrative_is_kept_as_it_stands(div: str) -> None:
+def test_a_narrative_is_kept_as_it_is(div: str) -> None:
     assert patient(f"<text>{STATUS}{div}</text>") == {"text": {"status": "generated", "div": div}}
 
 
-def test_a_narrative_whose_namespace_is_declared_further_up_is_written_to_stand_alone() -> None:
+def test_a_narrative_whose_namespace_is_declared_further_up_is_written_self_contained() -> None:
     resource = loads(
         '<f:Patient xmlns:f="http://hl7.org/fhir" xmlns:h="http://www.w3.org/1999/xhtml"><f:text>'
         '<f:status value="generated"/><h:div><h:p class="a&quot;b" xml:lang="de">a &amp; b<h:br/></h:p><!--c--></h:div>'
@@ -289,7 +289,7 @@ def test_a_decimal_beyond_all_measure_is_refused_as_in_json(number: str) -> None
         loads(text)
 
 
-def test_a_narrative_that_declares_its_own_prefixes_stands_as_it_is() -> None:
+def test_a_narrative_that_declares_its_own_prefixes_is_as_it_is() -> None:
     div = f'<div {DIV} xmlns:x="http://www.w3.org/1999/xlink"><a x:href="#a">a</a></div>'
     assert patient(f"<text>{STATUS}{div}</text>") == {"text": {"status": "generated", "div": div}}
 

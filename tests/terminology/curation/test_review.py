@@ -183,7 +183,7 @@ def test_a_catalogue_is_read_as_excel_writes_it(tmp_path: Path) -> None:
     assert (sodium.name, sodium.count) == ("Natrium; gesamt", 911)
 
 
-def test_the_encoding_is_told_by_the_file(tmp_path: Path) -> None:
+def test_the_encoding_is_identified_by_the_file(tmp_path: Path) -> None:
     path = tmp_path / "lab.csv"
     for encoding, details in [("utf-8", "utf-8-sig"), ("utf-8-sig", "utf-8-sig"), ("utf-16", "utf-16")]:
         path.write_text("name\nHämoglobin\n", encoding=encoding)

@@ -156,7 +156,7 @@ def test_what_can_not_be_understood_decides_nothing(files: Path) -> None:
         (["review", "{}/lab.csv"], "no line of a review"),
     ],
 )
-def test_wrong_use_is_told(files: Path, arguments: list[str], told: str) -> None:
+def test_wrong_use_is_reported(files: Path, arguments: list[str], told: str) -> None:
     code, output = run(*(argument.replace("{}", str(files)) for argument in arguments))
     assert code != 0
     assert told in output

@@ -143,7 +143,7 @@ def test_a_role_group_holds_its_attributes_together(system: StoredSystem) -> Non
     assert found(system, f"* : {{ {SITE} = << {HEART}, {MORPH} = {NARROW} }}") == {BOTH, TWICE}
 
 
-def test_an_attribute_of_group_0_stands_alone(system: StoredSystem) -> None:
+def test_an_attribute_of_group_0_occurs_alone(system: StoredSystem) -> None:
     assert LOOSE in found(system, f"* : {{ {SITE} = {VALVE} }}, {{ {MORPH} = {NARROW} }}")
     assert found(system, f"{LOOSE} : [2..2] {{ * = * }}") == {LOOSE}
 
@@ -415,7 +415,7 @@ def test_an_error_says_where_and_what_was_expected(expression: str, offset: int,
         (f"^ [mapTarget] {MAP}", "mapTarget that holds concepts at character 1"),
     ],
 )
-def test_a_field_that_a_reference_set_has_not_is_told(
+def test_a_field_that_a_reference_set_has_not_is_reported(
     system: StoredSystem, expression: str, problem: str
 ) -> None:
     with pytest.raises(EclError, match=problem):

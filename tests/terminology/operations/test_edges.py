@@ -93,7 +93,7 @@ def test_codes_of_two_versions_are_not_compared() -> None:
     assert world.refused("CodeSystem", "subsumes", system=ANIMALS, codingA=half, codingB=half).status == 400
 
 
-def test_a_coding_of_another_system_than_the_one_that_is_asked_is_told() -> None:
+def test_a_coding_of_another_system_than_the_one_that_is_asked_is_reported() -> None:
     world = World(letters("1.0.0", concept("a")))
     answer = world.ask("CodeSystem", "validate-code", url=ANIMALS, coding={"system": LETTERS, "code": "a"})
     assert told(answer, "result") is False

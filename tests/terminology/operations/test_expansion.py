@@ -46,7 +46,7 @@ def test_the_hierarchy_is_shown_unless_it_is_not_wanted() -> None:
     assert len(flat["contains"]) == 12
 
 
-def test_an_entry_stands_below_the_nearest_ancestor_that_is_there() -> None:
+def test_an_entry_is_below_the_nearest_ancestor_that_is_there() -> None:
     some = value_set("some", filtered("concept", "regex", "animal|tiger|lion"))
     tree = World(some).ask("ValueSet", "expand", url=some["url"])["expansion"]["contains"]
     assert [entry["code"] for entry in tree] == ["animal"]
@@ -144,7 +144,7 @@ def test_a_value_set_that_is_too_large_is_refused_without_count() -> None:
 
 
 def test_a_page_counts_no_further_than_it_must() -> None:
-    """Beyond a page so many codes are counted as the largest page has; a page of none tells the total."""
+    """Beyond a page so many codes are counted as the largest page has; a page of none reports the total."""
     many = code_system(f"{ANIMALS}-many", *(concept(f"c{n:03}") for n in range(500)))
     most = value_set("most", filtered("concept", "is-not-a", "c000", many["url"]))
     world = World(many, most, page=100)

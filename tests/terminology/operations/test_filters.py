@@ -225,7 +225,7 @@ def test_any_expression_is_read_or_refused(expression: str) -> None:
         ("constraint", "=", "<< (cat"),
     ],
 )
-def test_a_filter_that_cannot_be_used_is_told(prop: str, op: str, value: str) -> None:
+def test_a_filter_that_cannot_be_used_is_reported(prop: str, op: str, value: str) -> None:
     item = value_set("bad", filtered(prop, op, value))
     error = World(item).refused("ValueSet", "expand", url=item["url"])
     assert error.status in (400, 422)

@@ -72,7 +72,7 @@ def test_expressions_select_by_hierarchy_and_attributes(ask: Asked) -> None:
     assert locations <= ask.codes(f"<<{STRUCTURE}")
 
 
-def test_the_total_of_a_page_is_told_without_listing_where_it_is_known(terminology: Terminology) -> None:
+def test_the_total_of_a_page_is_reported_without_listing_where_it_is_known(terminology: Terminology) -> None:
     service = TerminologyService(terminology.library, Limits(page=10))
     filters = [
         {"property": "concept", "op": "is-a", "value": FINDING},
@@ -119,7 +119,7 @@ def test_one_code_is_validated_against_an_expression_without_expanding_it(
         assert told(told_of, "result") is answer
 
 
-def test_an_expression_that_is_wrong_is_told_with_its_place(ask: Asked) -> None:
+def test_an_expression_that_is_wrong_is_reported_with_its_place(ask: Asked) -> None:
     with pytest.raises(OperationError) as caught:
         ask("ValueSet", "expand", url=f"{SCT}?fhir_vs=ecl/<<{FINDING}:{SITE}")
     (issue,) = caught.value.json()["issue"]

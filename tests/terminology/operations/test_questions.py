@@ -49,7 +49,7 @@ def test_what_is_asked_for_in_two_ways_is_refused(kind: str, name: str, values: 
     assert "together" in str(error) or "more than once" in str(error)
 
 
-def test_what_stands_twice_alike_stands_once() -> None:
+def test_what_occurs_twice_alike_occurs_once() -> None:
     world = World(ALL)
     assert told(world.ask("CodeSystem", "lookup", system=ANIMALS, code=["cat", "cat"]), "display") == "Cat"
     assert len(world.codes(url=[URL, URL], count=[2, 2])) == 2
@@ -105,7 +105,7 @@ def test_a_question_is_not_changed_by_its_answer() -> None:
 
 
 @pytest.mark.parametrize("version", ["1.0.0", "2.0.0"])
-def test_a_version_may_stand_behind_the_url(version: str) -> None:
+def test_a_version_may_be_behind_the_url(version: str) -> None:
     second = code_system(ANIMALS, concept("animal", concept("yeti")), version="2.0.0")
     world, known = World(second), {"1.0.0": "cat", "2.0.0": "yeti"}
     for code in known.values():
@@ -121,7 +121,7 @@ def test_a_version_may_stand_behind_the_url(version: str) -> None:
             assert told(related, "outcome") == "subsumes"
 
 
-def test_a_supplement_is_told_apart_from_a_code_system_that_is_not_at_hand() -> None:
+def test_a_supplement_is_distinguished_from_a_code_system_that_is_not_available() -> None:
     extra = code_system(f"{ANIMALS}-extra", concept("cat"), content="supplement", supplements=ANIMALS)
     error = World(extra).refused("CodeSystem", "lookup", system=f"{ANIMALS}-extra", code="cat")
     assert (error.status, "supplement" in str(error)) == (404, True)
@@ -179,7 +179,7 @@ def test_what_a_request_brings_is_gone_with_it() -> None:
     assert world.result(url=URL, system=ANIMALS, code="cat")
 
 
-def test_a_filter_that_is_kept_serves_the_code_system_that_it_was_made_of() -> None:
+def test_a_filter_that_is_kept_serves_the_code_system_that_it_was_built_from() -> None:
     birds = value_set("birds", filtered("concept", "is-a", "bird"))
     later = code_system(ANIMALS, concept("bird", concept("emu")), version="2.0.0")
     world = World(birds, later)

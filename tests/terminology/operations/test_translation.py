@@ -87,7 +87,7 @@ def test_a_code_without_row_is_left_to_unmapped(unmapped: dict[str, Any], found:
     assert [item.code for item in port] == found
 
 
-def test_a_map_that_is_missing_is_told() -> None:
+def test_a_map_that_is_missing_is_reported() -> None:
     world = World(concept_map(unmapped={"mode": "other-map", "url": OTHER}))
     assert OTHER in told(asked(world, code="lion"), "message")
 
@@ -100,7 +100,7 @@ def test_in_reverse_the_outcome_is_on_the_source_side() -> None:
     assert matches(by_target) == ["hay"]
 
 
-def test_only_targets_of_the_value_set_that_is_sought_are_told() -> None:
+def test_only_targets_of_the_value_set_that_is_sought_are_reported() -> None:
     """A map that does not say between which value sets it is."""
     feed = code_system(FEED, concept("hay"), concept("meat"))
     dry = value_set("dry", {"system": FEED, "concept": [{"code": "hay"}]})

@@ -38,7 +38,7 @@ def test_a_code_of_the_value_set_is_valid_and_gets_its_display() -> None:
     assert issues(answer) == []
 
 
-def test_a_code_outside_is_told_apart_from_one_that_does_not_exist() -> None:
+def test_a_code_outside_is_distinguished_from_one_that_does_not_exist() -> None:
     world = World(CATS)
     assert issues(validate(world, system=ANIMALS, code="cow")) == [("error", "code-invalid", "not-in-vs")]
     assert set(issues(validate(world, system=ANIMALS, code="unicorn"))) == {
@@ -73,7 +73,7 @@ def test_a_system_can_be_inferred() -> None:
     assert (told(answer, "result"), told(answer, "system")) == (True, ANIMALS)
 
 
-def test_a_code_system_that_is_not_at_hand_is_named() -> None:
+def test_a_code_system_that_is_not_available_is_named() -> None:
     world = World(value_set("lost", {"system": "https://nobody.example.org/codes"}))
     answer = world.ask(
         "ValueSet",
@@ -137,7 +137,7 @@ def test_a_batch_answers_each_question() -> None:
 # --- lookup and subsumes ---
 
 
-def test_a_lookup_tells_what_is_asked_for() -> None:
+def test_a_lookup_returns_what_is_asked_for() -> None:
     answer = World().ask("CodeSystem", "lookup", system=ANIMALS, code="duck", property="*")
     assert (told(answer, "name"), told(answer, "display")) == ("Animals", "Duck")
     parts = [

@@ -94,7 +94,7 @@ def test_what_a_phrase_says_besides_is_asked_too() -> None:
     )
 
 
-def test_the_property_in_the_name_counts_where_no_unit_tells_it() -> None:
+def test_the_property_in_the_name_counts_where_no_unit_indicates_it() -> None:
     assert read("Neutrophile abs.", language="de")[0].properties == ("NCnc",)
     assert read("Neutrophile abs.", "%", language="de")[0].properties[0] == "MFr"
 
@@ -152,12 +152,12 @@ def test_a_percentage_is_no_concentration() -> None:
         ("pH of Venous blood", ("pH", "", "BldV", "", "")),
     ],
 )
-def test_a_long_common_name_tells_its_axes(name: str, axes: tuple[str, ...]) -> None:
+def test_a_long_common_name_indicates_its_axes(name: str, axes: tuple[str, ...]) -> None:
     result = axes_of_name(name)
     assert tuple(result[a] for a in ("COMPONENT", "PROPERTY", "SYSTEM", "TIME_ASPCT", "METHOD_TYP")) == axes
 
 
-def test_a_name_of_no_measurement_tells_no_axes() -> None:
+def test_a_name_of_no_measurement_indicates_no_axes() -> None:
     assert axes_of_name("CT Head WO contrast") == {}
     assert axes_of_name("Holter monitor study") == {}
 

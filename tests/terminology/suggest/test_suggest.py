@@ -69,13 +69,13 @@ def test_answers_have_a_concept_and_a_true_check_digit() -> None:
                 )
 
 
-def test_the_unit_tells_mass_from_substance(small: Suggester) -> None:
+def test_the_unit_distinguishes_mass_from_substance(small: Suggester) -> None:
     assert first(small, "Creatinine", "mg/dL") == "2160-0"
     assert first(small, "Creatinine", "µmol/L") == "14682-9"
     assert first(small, "Creatinine µmol/L") == "14682-9"
 
 
-def test_the_specimen_tells_urine_from_serum(small: Suggester) -> None:
+def test_the_specimen_distinguishes_urine_from_serum(small: Suggester) -> None:
     assert first(small, "Natrium", "mmol/L", "Urin") == "2955-3"
     assert first(small, "Natrium", "mmol/L", "Serum") == "2951-2"
     assert first(small, "Urin-Natrium", "mmol/L") == "2955-3"
@@ -88,7 +88,7 @@ def test_compounds_and_slips_of_the_pen_are_understood(small: Suggester) -> None
     assert first(small, "hsTroponin T", "ng/l", "Plasma") == "67151-1"
 
 
-def test_what_led_to_a_suggestion_is_told(small: Suggester) -> None:
+def test_what_led_to_a_suggestion_is_reported(small: Suggester) -> None:
     best = small.suggest(LocalTerm("Kaliémie", "mmol/L", "sérum")).suggestions[0]
     assert "kaliemie: potassium" in best.evidence
     assert "SCnc fits the unit" in best.evidence
@@ -120,7 +120,7 @@ def test_units_name_the_property(unit: str, property_axis: str) -> None:
     assert property_axis in properties_of_unit(code)
 
 
-def test_an_unknown_unit_tells_nothing() -> None:
+def test_an_unknown_unit_indicates_nothing() -> None:
     assert ucum_of("Stück", get_terminology()) is None
     assert properties_of_unit("[drp]") == ("EntMeanVol", "EntVol", "Vol")
 

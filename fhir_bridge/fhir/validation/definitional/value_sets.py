@@ -15,8 +15,8 @@ __all__ = ["check_value_set"]
 def check_value_set(value: Any, path: Path, run: Run) -> None:
     """`system` names a system without version, which has an element of its own, and listed codes are its codes.
 
-    A retired value set may list codes that its system has no more. Where the version of the system is not told, a code
-    that it lacks is a warning: what such a value set holds is known only when it is used (R4
+    A retired value set may list codes that its system has no more. Where the version of the system is not stated, a
+    code that it lacks is a warning: what such a value set holds is known only when it is used (R4
     ValueSet.compose.include.version); where another version is reported than that available, nothing is said.
     """
     compose = value.get("compose")

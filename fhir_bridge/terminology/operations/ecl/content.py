@@ -93,7 +93,7 @@ class ListedNumbering:
 
 
 class PropertyLogic:
-    """What properties and names of concepts tell."""
+    """What properties and names of concepts show."""
 
     def __init__(self, content: CodeSystemContent, numbering: Numbering, outdated: str | None = None) -> None:
         """The logic of a content.

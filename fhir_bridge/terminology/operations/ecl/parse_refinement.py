@@ -87,7 +87,7 @@ class RefinementParser:
             return group
 
     def _names_attribute(self) -> bool:
-        """Whether the brackets to come hold the name of an attribute, not a refinement: what follows them tells."""
+        """Whether the brackets to come hold the name of an attribute, not a refinement: what follows them shows."""
         after = self._reader.after_bracket()
         return after.text in _COMPARATORS or after.text == "{{" or after.text.lower() == "not"
 

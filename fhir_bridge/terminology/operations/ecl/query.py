@@ -29,7 +29,7 @@ class Query:
         numbering, logic = evaluation_set_of(content)
         self._numbering, self._work = numbering, Work(numbering, logic, tick)
         self._selection = Binder(self._work).bind(parse_ecl(text))
-        self._found: Bits | None = None
+        self._concepts: Bits | None = None
         self._marks: ConceptSet | None = None
 
     def matches(self, code: str) -> bool:
@@ -40,12 +40,12 @@ class Query:
         number = self._numbering.number(code)
         if number is None:
             return False
-        if self._found is None:
+        if self._concepts is None:
             try:
                 return self._selection.has(number, self._work.limited())
             except TooManySteps:
-                self._found = Bits(self._selection.marked())
-        return number in self._found
+                self._concepts = Bits(self._selection.marked())
+        return number in self._concepts
 
     def codes(self) -> Iterator[str]:
         """The codes, each once, in the order of the code system's numbers."""

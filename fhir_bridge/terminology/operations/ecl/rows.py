@@ -36,18 +36,18 @@ class _Lookup:
 
     def __init__(self, wanted: Selection) -> None:
         self._wanted = wanted
-        self._found: Bits | None = None
+        self._concepts: Bits | None = None
 
     def find(self) -> None:
         """Find them all."""
-        if self._found is None and not isinstance(self._wanted, SingleConcept):
-            self._found = Bits(self._wanted.marked())
+        if self._concepts is None and not isinstance(self._wanted, SingleConcept):
+            self._concepts = Bits(self._wanted.marked())
 
     def __call__(self, code: str, steps: Steps) -> bool:
-        number = None if self._found is None else self._wanted.work.numbering.number(code)
-        if self._found is None or number is None:
+        number = None if self._concepts is None else self._wanted.work.numbering.number(code)
+        if self._concepts is None or number is None:
             return self._wanted.names(code, steps)
-        return number in self._found
+        return number in self._concepts
 
 
 _Look = Callable[[Constraint], _Lookup]

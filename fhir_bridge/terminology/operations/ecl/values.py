@@ -52,18 +52,18 @@ class Value(ABC):
 class ConceptValue(Value):
     """`= <<…` and `!= <<…`."""
 
-    def __init__(self, work: Work, of: Selection, *, negated: bool, found: Bits | None = None) -> None:
+    def __init__(self, work: Work, of: Selection, *, negated: bool, concepts: Bits | None = None) -> None:
         """The values of a selection.
 
         Args:
-            found: its concepts, once they are found.
+            concepts: its concepts, once they are known.
         """
         super().__init__(work)
-        self._of, self._negated, self._found = of, negated, found
+        self._of, self._negated, self._concepts = of, negated, concepts
 
     def fits(self, value: int, steps: Steps) -> bool:
         if value < LITERAL:
-            inside = self._of.has(value, steps) if self._found is None else value in self._found
+            inside = self._of.has(value, steps) if self._concepts is None else value in self._concepts
             return inside != self._negated
         if isinstance(self._of, All):
             return not self._negated
@@ -71,14 +71,14 @@ class ConceptValue(Value):
         return (kind in _CODED and self._of.names(text, steps)) != self._negated
 
     def few(self) -> Sequence[int] | None:
-        if self._negated or self._found is None or self._work.logic.has_coded_literals:
+        if self._negated or self._concepts is None or self._work.logic.has_coded_literals:
             return None
-        return self._found.few()
+        return self._concepts.few()
 
     def resolved(self) -> ConceptValue:
         if isinstance(self._of, All):
             return self
-        return ConceptValue(self._work, self._of, negated=self._negated, found=Bits(self._of.marked()))
+        return ConceptValue(self._work, self._of, negated=self._negated, concepts=Bits(self._of.marked()))
 
 
 class NumberValue(Value):

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar, overload
 
-__all__ = ["lazy"]
+__all__ = ["cached"]
 
 T = TypeVar("T")
 
 
-class lazy(Generic[T]):  # noqa: N801 - used as a decorator, as `property` is
+class cached(Generic[T]):  # noqa: N801 - used as a decorator, as `property` is
     """Compute on first access, then keep in the instance's dictionary. For objects that one thread reads."""
 
     def __init__(self, compute: Callable[[Any], T]) -> None:
@@ -21,10 +21,10 @@ class lazy(Generic[T]):  # noqa: N801 - used as a decorator, as `property` is
         self._name = name
 
     @overload
-    def __get__(self, instance: None, owner: type | None = None) -> lazy[T]: ...
+    def __get__(self, instance: None, owner: type | None = None) -> cached[T]: ...
     @overload
     def __get__(self, instance: object, owner: type | None = None) -> T: ...
-    def __get__(self, instance: object | None, owner: type | None = None) -> lazy[T] | T:
+    def __get__(self, instance: object | None, owner: type | None = None) -> cached[T] | T:
         if instance is None:
             return self
         value = self._compute(instance)

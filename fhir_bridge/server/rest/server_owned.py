@@ -43,7 +43,7 @@ def _is_labelled(resource: dict[str, Any]) -> bool:
     return any(label.get("code") == AI_LABEL for label in _labels(resource))
 
 
-def _says_prediction(resource: dict[str, Any]) -> bool:
+def _is_prediction(resource: dict[str, Any]) -> bool:
     """Whether the resource calls itself a prediction: by a code that only predictions of this server have."""
     for name in _KINDS:
         concepts = resource.get(name)
@@ -110,8 +110,8 @@ def _meant(reference: str, base: str) -> str:
 async def _is_ours(call: Call, resource: dict[str, Any]) -> bool:
     """Whether a resource is a prediction, a model, or says that a model made it, or what a model made."""
     contained = resource.get("contained")
-    inner = [one for one in contained if isinstance(one, dict)] if isinstance(contained, list) else []
-    if any(_is_labelled(one) or _is_model(one) for one in (resource, *inner)):
+    inner = [item for item in contained if isinstance(item, dict)] if isinstance(contained, list) else []
+    if any(_is_labelled(item) or _is_model(item) for item in (resource, *inner)):
         return True
     about = resource.get("resourceType") == "Provenance"
     for reference in await beside(is_large(resource), partial(_references, resource)):
@@ -137,8 +137,8 @@ async def check_new(call: Call, resource: dict[str, Any]) -> None:
     if resource.get("resourceType") in READ_ONLY_TYPES:
         raise refuse(403, "FB-REST-012", f"{resource['resourceType']} is written by the server only")
     contained = resource.get("contained")
-    inner = [one for one in contained if isinstance(one, dict)] if isinstance(contained, list) else []
-    if any(_says_prediction(one) for one in (resource, *inner)) or await _is_ours(call, resource):
+    inner = [item for item in contained if isinstance(item, dict)] if isinstance(contained, list) else []
+    if any(_is_prediction(item) for item in (resource, *inner)) or await _is_ours(call, resource):
         raise refuse(
             403,
             "FB-REST-012",
