@@ -202,7 +202,7 @@ def npm_package(name: str, packages: Path) -> None:
 
 
 def unpack(archive: Path, target: Path) -> None:
-    """Unpack a package and take its dependencies out: all that is needed is loaded by name, in the available versions."""
+    """Unpack a package and take its dependencies out: what is needed is loaded by name, in available versions."""
     with tarfile.open(archive) as tar:
         tar.extractall(target, filter="data")
     manifest = target / "package" / "package.json"

@@ -76,7 +76,7 @@ def test_convert_leaves_a_balanced_report_and_valid_resources(
         for line in found:
             get_fhir_model_class(kind).model_validate_json(line)
     validated = bridge("validate", out, "--quiet")
-    assert validated.exit_code == 0, judged.output
+    assert validated.exit_code == 0, validated.output
 
     rejects = [json.loads(line) for line in (out / "rejects.ndjson").read_bytes().splitlines()]
     assert len(rejects) >= min(1, records["rejected"] + records["partial"])
