@@ -13,7 +13,8 @@ from fhir_bridge.terminology import get_terminology
 from scripts.agreement.mutants import MUTATORS
 
 CASES: list[dict[str, Any]] = [
-    json.loads(line) for line in (Path(__file__).parent / "kept_mutants.ndjson").read_text("utf-8").splitlines()
+    json.loads(line)
+    for line in (Path(__file__).parent / "kept_mutants.ndjson").read_text("utf-8").splitlines()
 ]
 
 
