@@ -69,6 +69,21 @@ def hostile(patients: int) -> dict[str, list[Request]]:
     def basic(more: bytes) -> bytes:
         return b'{"resourceType":"Basic","code":{"text":"x"}' + more + b"}"
 
+    def large(kind: str, element: str, count: int, value: Callable[[int], Any], **more: Any) -> Request:
+        resource = {"resourceType": kind, **more, element: [value(n) for n in range(count)]}
+        return "POST", kind, orjson.dumps(resource)
+
+    names = large("Patient", "name", 150_000, lambda n: {"family": f"Grande{n}"})
+    identifiers = large("Patient", "identifier", 100_000, lambda n: {"system": "urn:a", "value": f"v{n}"})
+    members = large(
+        "Group",
+        "member",
+        100_000,
+        lambda n: {"entity": {"reference": f"Patient/p{n}"}},
+        type="person",
+        actual=True,
+    )
+    some_names = large("Patient", "name", 80_000, lambda n: {"family": f"Grande{n}"})
     keys = b"".join(b',"k%d":1' % number for number in range(100_000))
     extensions = b",".join([b'{"url":"http://x","valueString":"y"}'] * 20_000)
     deep = b',"extension":' + b'[{"url":"u","extension":' * 90 + b"[]" + b"}]" * 90
@@ -99,6 +114,12 @@ def hostile(patients: int) -> dict[str, list[Request]]:
         "20,000 extensions": [
             ("POST", "Basic", basic(b',"extension":[' + extensions + b"]"))
         ],
+        "80,000 names": [some_names],
+        "3 times 80,000 names": [some_names] * 3,
+        "150,000 names": [names],
+        "3 times 150,000 names": [names] * 3,
+        "3 times 100,000 identifiers": [identifiers] * 3,
+        "group of 100,000": [members],
     }  # fmt: skip
 
 

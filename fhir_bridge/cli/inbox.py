@@ -141,8 +141,9 @@ def replay(
     stderr.print(
         f"{result.done} settled, {result.waiting} still waiting"
         + (f", {result.not_kept} whose source is not kept: send it again" if result.not_kept else "")
+        + (f", {result.other_site} of another site: give its site file" if result.other_site else "")
     )
-    raise typer.Exit(1 if result.waiting or result.not_kept else 0)
+    raise typer.Exit(1 if result.waiting or result.not_kept or result.other_site else 0)
 
 
 @app.command()

@@ -108,6 +108,7 @@ PUBLIC_MODULES = (
     "difference",
     "fhirpath",
     "ids",
+    "implicit_rules",
     "issues",
     "models",
     "molar_masses",

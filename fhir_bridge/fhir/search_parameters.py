@@ -25,6 +25,7 @@ from fhir_bridge.fhir.search.entries import (
     ReferenceEntry,
     StringEntry,
     TokenEntry,
+    TooManyEntries,
     UriEntry,
 )
 
@@ -38,6 +39,7 @@ __all__ = [
     "ReferenceEntry",
     "StringEntry",
     "TokenEntry",
+    "TooManyEntries",
     "Uncompiled",
     "Unindexed",
     "UriEntry",
@@ -52,7 +54,11 @@ __all__ = [
 
 
 def extract(
-    resource: dict[str, Any], only: frozenset[str] | None = None, known: Definitions = DEFAULT
+    resource: dict[str, Any],
+    only: frozenset[str] | None = None,
+    known: Definitions = DEFAULT,
+    *,
+    most: int | None = None,
 ) -> list[IndexEntry]:
     """All index entries of a resource, those of composite parameters aside; equal ones once.
 
@@ -60,11 +66,13 @@ def extract(
         resource: R4 JSON. A part of a wrong shape gives no entries.
         only: codes of the parameters that are wanted; None for all.
         known: the definitions that have the parameters, those of a site's packages among them.
+        most: entries that are wanted, equal ones counted each; None: all.
 
     Raises:
         KeyError: the resource has no `resourceType`, or one that R4 doesn't have.
+        TooManyEntries: it gives more than `most`.
     """
-    return list(dict.fromkeys(compiled(resource["resourceType"], only, known).entries(resource)))
+    return list(dict.fromkeys(compiled(resource["resourceType"], only, known).entries(resource, most)))
 
 
 def extract_composites(

@@ -7,7 +7,7 @@ flows from it.
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
@@ -17,6 +17,7 @@ from fhir_bridge.governance.purposes import coding
 __all__ = [
     "Agent",
     "Context",
+    "Patients",
     "Write",
     "authorization",
     "login",
@@ -24,6 +25,7 @@ __all__ = [
     "read",
     "refusal",
     "search",
+    "shared",
     "write",
 ]
 
@@ -37,6 +39,24 @@ _SOURCE = "http://terminology.hl7.org/CodeSystem/security-source-type"
 _REQUEST_ID = "https://profiles.ihe.net/ITI/BALP/CodeSystem/BasicAuditEntityType"
 
 Write = Literal["create", "update", "delete"]
+Patients = str | Sequence[str] | None
+"""Whom an event is about: a patient, several of many, or nobody."""
+
+MOST_EVENTS = 1_000
+"""Patients of one request that have an event each; of more, `TOGETHER` share one."""
+TOGETHER = 100
+
+
+def shared(patients: Iterable[str]) -> list[Patients]:
+    """Whom each event of a request is about. One event for each patient (BALP), which the patient may read.
+
+    A Group of 100,000 would leave as many events with each read: where there are more than `MOST_EVENTS`, an event
+    names `TOGETHER` of them. Each of them is still found by its patient.
+    """
+    results = list(dict.fromkeys(patients))
+    if len(results) > MOST_EVENTS:
+        return [results[start : start + TOGETHER] for start in range(0, len(results), TOGETHER)]
+    return [*results] or [None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,15 +154,13 @@ def _event(
     return event
 
 
-def _patient(patient: str | None) -> list[dict[str, Any]]:
-    if not patient:
-        return []
+def _patient(patients: Patients) -> list[dict[str, Any]]:
+    kind, role = _coding(_ENTITY, "1"), _coding(_ROLE, "1")
+    named = [patients] if isinstance(patients, str) else patients or ()
     return [
-        {
-            "what": {"reference": f"Patient/{patient}"},
-            "type": _coding(_ENTITY, "1"),
-            "role": _coding(_ROLE, "1"),
-        }
+        {"what": {"reference": f"Patient/{patient}"}, "type": kind, "role": role}
+        for patient in named
+        if patient
     ]
 
 
@@ -150,9 +168,7 @@ def _resource(reference: str) -> dict[str, Any]:
     return {"what": {"reference": reference}, "type": _coding(_ENTITY, "2"), "role": _coding(_ROLE, "4")}
 
 
-def read(
-    context: Context, reference: str, *, patient: str | None, interaction: str = "read"
-) -> dict[str, Any]:
+def read(context: Context, reference: str, *, patient: Patients, interaction: str = "read") -> dict[str, Any]:
     """IHE.BasicAudit.Read and PatientRead: one resource went to the client (`read`, `vread`, `history-instance`)."""
     return _event(context, interaction, "R", [_resource(reference), *_patient(patient)], outward=True)
 
@@ -172,24 +188,23 @@ def operation(context: Context, name: str, reference: str, *, patient: str | Non
 def search(
     context: Context, query: str, patients: Iterable[str], *, interaction: str = "search-type"
 ) -> list[dict[str, Any]]:
-    """IHE.BasicAudit.Query and PatientQuery: one event for each patient found, one where there is none.
+    """IHE.BasicAudit.Query and PatientQuery: one event for each patient found (see `shared`), one where there is none.
 
     Args:
         query: the request as it came, `GET https://…?…` or the form of a POST; kept in base64.
     """
-    asked = {
+    requested = {
         "type": _coding(_ENTITY, "2"),
         "role": _coding(_ROLE, "24"),
         "query": base64.b64encode(query.encode()).decode(),
     }
-    results: list[str | None] = list(dict.fromkeys(patients))
     return [
-        _event(context, interaction, "E", [asked, *_patient(patient)], outward=False)
-        for patient in results or [None]
+        _event(context, interaction, "E", [requested, *_patient(some)], outward=False)
+        for some in shared(patients)
     ]
 
 
-def write(context: Context, interaction: Write, reference: str, *, patient: str | None) -> dict[str, Any]:
+def write(context: Context, interaction: Write, reference: str, *, patient: Patients) -> dict[str, Any]:
     """IHE.BasicAudit.Create, Update and Delete, with the patient where there is one."""
     action = {"create": "C", "update": "U", "delete": "D"}[interaction]
     return _event(context, interaction, action, [_resource(reference), *_patient(patient)], outward=False)

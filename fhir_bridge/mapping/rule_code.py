@@ -368,7 +368,9 @@ class RuleCompiler:
         if self.expressions.marking:
             constant = writer.object("A", self.nodes.reads)
             writer.line(f"ctx.applied.append(Applied({constant}, s, marks))")
-        writer.line(f"return Output({rule.type!r}, uid, o, {rule.name!r}, bt[0], ctx.locator{trace})")
+        part = getattr(self.expressions.model, "parts", {}).get(rule.scope, "")
+        part = f", part={part}" if part else ""
+        writer.line(f"return Output({rule.type!r}, uid, o, {rule.name!r}, bt[0], ctx.locator{trace}{part})")
         if getattr(self.expressions.model, "pure", False):
             own = f"{self.env.variable}."
             # Reads by position alone: what else a scope derives may cost more than the branch that wants it.

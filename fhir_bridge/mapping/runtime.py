@@ -60,6 +60,7 @@ class Output:
         time: business time; aware where the zone is known, naive where it is not, None where there is none.
         locator: the record's.
         trace: what was written, in order; empty unless the context traces.
+        part: what of its record it is about (a sample of a file), where the source model shows.
     """
 
     type: str
@@ -69,6 +70,7 @@ class Output:
     time: datetime | None
     locator: str
     trace: list[Trace] = field(default_factory=list)
+    part: str = ""
 
 
 @dataclass(slots=True)
@@ -141,6 +143,8 @@ class Context:
         self.record: Any = None
         self.locator = ""
         self.source = ""
+        self.bounds = ""
+        """Within what the name of a sample that no crosswalk has is one sample: the record's own, else its source."""
         self.zone: ZoneInfo | None = site.timezone
         self.rule = ""
         self.issues: list[Issue] = []
@@ -174,6 +178,7 @@ class Context:
         self.record = record
         self.locator = record.locator
         self.source = source = record.source or ""
+        self.bounds = getattr(record, "bounds", "") or source
         self.issues = []
         self.applied = []
         if self.instances:

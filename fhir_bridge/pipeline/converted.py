@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from fhir_bridge.mapping import Output
-from fhir_bridge.plugins import IssueLike
+from fhir_bridge.plugins import DeliveredRecord, IssueLike
 
 __all__ = ["ConvertedRecord"]
 
@@ -22,6 +22,7 @@ class ConvertedRecord:
         mapping: version of the mapping.
         sequence: orders records of one business time.
         records: how many records it counts for; skipped: how many more it was read of, which do not count in it.
+        of: the record it was built from, where that is part of a delivery.
         outcome: `converted`, `partial` or `rejected` as it was counted; a sink that can't write it counts it anew.
         issues: of the conversion.
         withheld: how many resources were made and are not among the outputs, since they are not valid.
@@ -38,3 +39,4 @@ class ConvertedRecord:
     issues: Sequence[IssueLike] = ()
     withheld: int = 0
     skipped: int = 0
+    of: DeliveredRecord | None = None

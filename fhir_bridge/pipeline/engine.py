@@ -169,7 +169,7 @@ def run_in_process(
     )
     kind, target = spec
     site = prepared.site
-    keep = SourceToKeep(shard.paths, shard.mapping, request.options)
+    keep = SourceToKeep(shard.paths, shard.mapping, request.options, site.site)
     key = site_key(site).fingerprint
     run_of = SinkRun(request.adapter, key, site.precedence, digest, request.remap, keep, site.definitions)
     sink = sinks()[kind].open(target, run_of)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from urllib.parse import quote
 
-from fhir_bridge.mapping import MappingErrors
+from fhir_bridge.mapping import MappingErrors, Site
 from fhir_bridge.pipeline.account import Account
 from fhir_bridge.pipeline.composing import living
 from fhir_bridge.pipeline.context import ConversionContext
@@ -35,6 +35,7 @@ class Replay:
 
     Attributes:
         account: of the records that were processed.
+        other_site: entries of a site with another name, which wait for its settings.
         done: entries that are settled; waiting: entries that wait on; not_kept: entries whose source is not kept.
         no_mapping: mappings of entries that can't be read any more, so that these wait on.
     """
@@ -43,17 +44,20 @@ class Replay:
     done: int = 0
     waiting: int = 0
     not_kept: int = 0
+    other_site: int = 0
     no_mapping: Counter[str] = field(default_factory=Counter)
 
 
 def replay_waiting(url: str, site: Path | None, *, moved: bool = False) -> Replay | None:
     """Process again what may have found its patient since: what converts it, or the links between patients changed.
 
-    None where nothing has.
+    None where nothing has. What another site's settings converted waits for a load with these.
 
     Args:
         moved: resources moved from one patient to another: what was refused for them may be right now.
     """
+
+    name = _name_of(site)
 
     async def read() -> tuple[int, list[Entry]]:
         async with await Store.open(url, max_size=2) as store:
@@ -61,7 +65,7 @@ def replay_waiting(url: str, site: Path | None, *, moved: bool = False) -> Repla
                 entry
                 for kind in _KINDS
                 for entry in await store.read_inbox(kind=kind, limit=_MOST)
-                if entry.run.get("mapping")
+                if entry.run.get("mapping") and _is_of(entry, name)
             ]
             return await store.number_of_links(), entries
 
@@ -89,6 +93,15 @@ def replay_waiting(url: str, site: Path | None, *, moved: bool = False) -> Repla
     return result
 
 
+def _name_of(site: Path | None) -> str:
+    return (Site.load(site) if site is not None else Site()).site
+
+
+def _is_of(entry: Entry, site: str) -> bool:
+    """Whether this site's settings converted it; entries of earlier programs do not say."""
+    return bool(entry.run.get("site", site) == site)
+
+
 def _request(site: Path | None, entry: Entry) -> RunRequest:
     run = entry.run
     return RunRequest(entry.adapter, str(run["mapping"]), site, dict(run.get("options") or {}))
@@ -105,8 +118,11 @@ def replay(url: str, site: Path | None, entries: Sequence[Entry]) -> Replay:
         SiteError, MappingErrors: before anything is stored.
     """
     result = Replay(Account())
-    usable = [entry for entry in entries if entry.content is not None or entry.run.get("key")]
-    result.not_kept = len(entries) - len(usable)
+    name = _name_of(site)
+    ours = [entry for entry in entries if _is_of(entry, name)]
+    result.other_site = len(entries) - len(ours)
+    usable = [entry for entry in ours if entry.content is not None or entry.run.get("key")]
+    result.not_kept = len(ours) - len(usable)
     with tempfile.TemporaryDirectory(prefix="fhir-bridge-inbox-") as folder:
         for group in _groups(usable):
             result.account.add(_run(url, site, group, Path(folder)))

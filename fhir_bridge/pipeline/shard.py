@@ -19,6 +19,7 @@ from fhir_bridge.plugins import (
     ComposingSink,
     CompositeAdapter,
     CompositeRecord,
+    DeliveredRecord,
     RecordPart,
     Sink,
     SourceRecord,
@@ -138,6 +139,11 @@ class OutputCheck:
         ]
 
 
+def _delivered(record: Any) -> DeliveredRecord | None:
+    """The record, where it is part of a delivery; asked for each line, so by the attribute alone."""
+    return record if getattr(record, "delivery", None) is not None else None
+
+
 @dataclass(frozen=True, slots=True)
 class _Reading:
     options: Mapping[str, Any]
@@ -202,9 +208,10 @@ class ShardRun:
                 sink.reject(record.locator, "rejected", record.issues)
             elif record.key:  # what it said in an earlier run, by other settings, it no longer says
                 uri = self.context.uri_of(record.source or "")
-                sink.write(
-                    ConvertedRecord((), record.key, uri, self.mapping.version, record.locator), account
+                nothing = ConvertedRecord(
+                    (), record.key, uri, self.mapping.version, record.locator, of=_delivered(record)
                 )
+                sink.write(nothing, account)
             return
         if self._composing is not None and isinstance(record, CompositeRecord):
             self._put_together(self._composing, record, known, sink, account)
@@ -270,6 +277,7 @@ class ShardRun:
             outcome,
             results,
             len(conversion.outputs) - len(outputs),
+            of=_delivered(record),
         )
 
     def compose(self, parts: Sequence[RecordPart]) -> SourceRecord:

@@ -20,11 +20,13 @@ class SourceToKeep:
         paths: the files that the sink's records come from.
         mapping: name or file of the mapping.
         options: as in `RunRequest`.
+        site: name of the site whose settings converted it.
     """
 
     paths: Sequence[Path]
     mapping: str
     options: Mapping[str, Any] = field(default_factory=dict)
+    site: str = ""
 
 
 @dataclass(frozen=True, slots=True)

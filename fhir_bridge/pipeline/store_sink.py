@@ -10,9 +10,11 @@ from fhir_bridge.pipeline.account import Account
 from fhir_bridge.pipeline.composing import Composer, store_composite
 from fhir_bridge.pipeline.converted import ConvertedRecord
 from fhir_bridge.pipeline.sink_run import SinkRun
+from fhir_bridge.pipeline.sources import STANDARD_INPUT
 from fhir_bridge.pipeline.waiting_records import Waiting, keep_waiting, waiting_issue
-from fhir_bridge.plugins import CompositeRecord, IssueLike
+from fhir_bridge.plugins import CompositeRecord, DeliveredRecord, IssueLike
 from fhir_bridge.storage import LoadResult, RecordSet, RecordsResult, Store
+from fhir_bridge.storage.deliveries import Delivery
 from fhir_bridge.storage.parts import Part
 
 __all__ = ["BATCH", "StoreSink", "count_stored"]
@@ -32,6 +34,7 @@ class StoreSink:
         self._batch: list[ConvertedRecord] = []
         self._resources = 0
         self._waiting: list[Waiting] = []
+        self._delivery: Delivery | None = None
 
     def write(self, record: ConvertedRecord, account: Account) -> None:
         """Take a converted record; what one record became always goes into one batch."""
@@ -40,12 +43,46 @@ class StoreSink:
             self._waiting.append(
                 Waiting("held", record.locator, waiting.code, waiting.message, record=_name(record))
             )
-        elif record.outcome == "rejected":
-            return  # what an earlier version of the mapping built from it stays
-        self._batch.append(record)
-        self._resources += len(record.outputs)
+        if record.of is not None:
+            lost = waiting is None and (record.outcome != "converted" or record.withheld > 0)
+            self._deliver(record.of, account, lost=lost)
+        if (
+            waiting is not None or record.outcome != "rejected"
+        ):  # what an earlier version of the mapping made stays
+            self._batch.append(record)
+            self._resources += len(record.outputs)
         if self._resources >= BATCH or len(self._batch) >= BATCH:
             self.flush(account)
+        if record.of is not None and record.of.ends_delivery:
+            self._end_delivery(record.of, account)
+
+    def _deliver(self, record: DeliveredRecord, account: Account, *, lost: bool) -> None:
+        """Note what the file of a record speaks of; not where a part of the record was lost."""
+        source = record.delivery
+        assert source is not None
+        delivery = self._delivery
+        if delivery is None or delivery.id != source.id:
+            self.flush(account)  # the records of a file before this one, which had no end
+            name = "" if source.name == STANDARD_INPUT else source.name
+            delivery = Delivery(self._run.adapter, source.id, name, source.assembly, source.time)
+            self._delivery = delivery
+        if lost:
+            delivery.complete = False
+        elif (location := record.place) is not None:
+            delivery.places.append(location)
+
+    def _end_delivery(self, record: DeliveredRecord, account: Account) -> None:
+        """The file is whole: the newest of each of its samples counts from now on."""
+        self.flush(account)
+        delivery, self._delivery = self._delivery, None
+        assert delivery is not None
+        assert record.delivery is not None
+        delivery.complete = delivery.complete and record.delivery.complete
+        run = self._run
+        result = self._runner.run(
+            self._store.end_delivery(delivery, adapter=run.adapter, precedence=run.precedence, batch=BATCH)
+        )
+        count_stored(account, result)
 
     def flush(self, account: Account) -> None:
         """Store what is collected."""
@@ -120,6 +157,9 @@ class StoreSink:
             self._run.adapter,
             record.records,
             record.outcome == "partial",
+            self._delivery if record.of is not None else None,
+            record.of.place if record.of is not None else None,
+            [output.part for output in record.outputs] if record.of is not None else (),
         )
 
     def _count(self, account: Account, result: RecordsResult) -> None:

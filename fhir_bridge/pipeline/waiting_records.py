@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from fhir_bridge.pipeline.sink_run import SinkRun
+from fhir_bridge.pipeline.sink_run import SinkRun, SourceToKeep
 from fhir_bridge.plugins import IssueLike
 from fhir_bridge.storage import Store
-from fhir_bridge.storage.inbox import InboxItem
+from fhir_bridge.storage.inbox import InboxItem, Keeping
 
 __all__ = ["UNLINKED", "Waiting", "keep_waiting", "waiting_issue"]
 
@@ -54,16 +54,23 @@ async def keep_waiting(store: Store, run: SinkRun, waiting: Sequence[Waiting]) -
     if keep is None:
         return
     links = await store.number_of_links()
+    async with store.keeping() as keeping:
+        await _keep(keeping, run, keep, waiting, links)
+
+
+async def _keep(
+    keeping: Keeping, run: SinkRun, keep: SourceToKeep, waiting: Sequence[Waiting], links: int
+) -> None:
     kept: dict[Path, bytes | None] = {}
     items: dict[tuple[str, str, str, str], InboxItem] = {}
     for entry in waiting:
-        again = {"mapping": keep.mapping, "options": dict(keep.options), "key": entry.key}
+        again = {"mapping": keep.mapping, "options": dict(keep.options), "key": entry.key, "site": keep.site}
         description = {**again, "context": run.context, "links": links}
         paths: list[Path | None] = [*_files(entry.locator, keep.paths)] if not entry.key else []
         for path in paths or [None]:
             if path is not None and path not in kept:
                 large = path.stat().st_size > MOST_KEPT
-                kept[path] = None if large else await store.keep_source(_pieces(path))
+                kept[path] = None if large else await keeping.keep(_pieces(path))
             content = kept.get(path) if path else None
             whole = path is not None and entry.code == _PER_FILE
             item = InboxItem(
@@ -78,7 +85,7 @@ async def keep_waiting(store: Store, run: SinkRun, waiting: Sequence[Waiting]) -
                 _identity(entry, content, whole=whole, alone=len(paths) < 2),
             )
             items.setdefault((item.kind, item.source, item.identity or item.locator, item.code), item)
-    await store.note_inbox(list(items.values()))
+    await keeping.note(list(items.values()))
 
 
 def _identity(waiting: Waiting, content: bytes | None, *, whole: bool, alone: bool) -> str:

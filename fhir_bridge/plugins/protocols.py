@@ -137,6 +137,54 @@ class SourceRecord(Protocol):
         ...
 
 
+class SourceDelivery(Protocol):
+    """A file that says all of something (the variants of its samples), so that a newer one replaces an older one."""
+
+    @property
+    def id(self) -> str:
+        """Hash of what it says: the same under any name."""
+        ...
+
+    @property
+    def name(self) -> str:
+        """What the file is called."""
+        ...
+
+    @property
+    def assembly(self) -> str:
+        """What two files must have in common to speak of the same: the genome build."""
+        ...
+
+    @property
+    def time(self) -> datetime | None:
+        """Business time; naive where the source gives no zone."""
+        ...
+
+    @property
+    def complete(self) -> bool:
+        """All of it could be read, so far."""
+        ...
+
+
+class DeliveredRecord(SourceRecord, Protocol):
+    """A record of a delivery. Its outputs name the part of the delivery that they are about (`SourceModel.parts`)."""
+
+    @property
+    def delivery(self) -> SourceDelivery | None:
+        """The file; None where it could not be read."""
+        ...
+
+    @property
+    def place(self) -> int | None:
+        """What it speaks of, as a number of 64 bits with sign; a newer delivery replaces what is said of its places."""
+        ...
+
+    @property
+    def ends_delivery(self) -> bool:
+        """Whether it is the last one."""
+        ...
+
+
 class RecordPart(Protocol):
     """One contribution to a composite record: an instance of a study. Read-only; a row of a store satisfies it."""
 

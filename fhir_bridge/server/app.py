@@ -22,6 +22,7 @@ from fhir_bridge.plugins import get_manager
 from fhir_bridge.server import login, sample_app
 from fhir_bridge.server.admission import Admission
 from fhir_bridge.server.audit_log import AuditLog
+from fhir_bridge.server.authorization import authorize, discovery, inspect, launch, token
 from fhir_bridge.server.cors import Origins
 from fhir_bridge.server.finishing import finish_all
 from fhir_bridge.server.garbage import collect_in_pauses
@@ -32,7 +33,6 @@ from fhir_bridge.server.routes import add_pages
 from fhir_bridge.server.services import Services
 from fhir_bridge.server.settings import FHIR_PATH, Settings
 from fhir_bridge.server.slots import Room, Slots
-from fhir_bridge.server.smart import authorize, discovery, inspect, launch, token
 from fhir_bridge.server.smart.jwks import JwksCache
 from fhir_bridge.server.smart.keys import SigningKey
 from fhir_bridge.server.smart.tokens import TokenReader
@@ -185,6 +185,7 @@ async def _open(settings: Settings) -> Store:
         statement_seconds=settings.max_request_seconds + 5,  # the budget ends it first, and says so
         known=settings.definitions(),
         base=settings.fhir_base,
+        most_index_rows=settings.max_index_rows,
     )
 
 

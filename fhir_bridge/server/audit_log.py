@@ -24,7 +24,7 @@ from fhir_bridge.storage.errors import DatabaseUnavailable, StorageError
 if TYPE_CHECKING:
     from fhir_bridge.storage import Store
 
-__all__ = ["AuditLog"]
+__all__ = ["BATCH", "AuditLog"]
 
 Event = dict[str, Any]
 Builder = Callable[[], Iterable[Event]]

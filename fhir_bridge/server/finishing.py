@@ -20,7 +20,11 @@ async def finished(work: Coroutine[Any, Any, T]) -> T:
     task = asyncio.ensure_future(work)
     _running.add(task)
     task.add_done_callback(_end)
-    return await asyncio.shield(task)
+    try:
+        return await asyncio.shield(task)
+    finally:
+        # What the work raised knows this frame: a reference back would keep its resources until garbage is collected.
+        del task
 
 
 def _end(task: asyncio.Task[Any]) -> None:

@@ -1,4 +1,4 @@
-"""Cycles of garbage, collected when nobody waits.
+"""Cycles of garbage, collected when nobody waits; memory given back to the system when it is free.
 
 Python collects them in the middle of whatever runs, and looks at every living object each time it looks at all: with a
 large Bundle in memory that takes a tenth of a second, again and again, in which nothing else goes on. Here only the
@@ -8,6 +8,7 @@ young ones are looked at on the way, and all of them in pauses between requests.
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import gc
 
 from fhir_bridge.server.admission import Admission
@@ -18,6 +19,12 @@ YOUNG = 5_000
 """Objects more than before, from which the young ones are looked at."""
 NEVER = 1_000_000_000
 PAUSE_SECONDS = 5.0
+LARGE_BUFFER = 512 * 1024
+"""Bytes from which on a buffer is the system's again as soon as it is freed."""
+ARENAS = 2
+"""Heaps of the C library, which each thread would otherwise have for itself and keep."""
+_MMAP_THRESHOLD, _ARENA_MAX = -3, -8
+"""Names of `mallopt` (glibc's malloc.h)."""
 MOST_PAUSES = 24
 """After so many in which there always was a request, it is done all the same."""
 
@@ -25,6 +32,17 @@ MOST_PAUSES = 24
 def prepare() -> None:
     """Look at young objects only, from now on; for a process in which `collect_in_pauses` runs."""
     gc.set_threshold(YOUNG, 20, NEVER)
+    _give_back_large_buffers()
+
+
+def _give_back_large_buffers() -> None:
+    """glibc keeps buffers as large as the largest that was ever freed: after a body of 16 MB, nearly all of them."""
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (AttributeError, OSError, TypeError):  # another C library
+        return
+    mallopt(_MMAP_THRESHOLD, LARGE_BUFFER)
+    mallopt(_ARENA_MAX, ARENAS)
 
 
 async def collect_in_pauses(admission: Admission) -> None:

@@ -11,6 +11,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from multiprocessing.connection import Connection
 
 import uvicorn
@@ -68,7 +69,7 @@ def _serve_here(settings: Settings, background: Child) -> None:
         # Without a handler of our own, SIGTERM would end this process before it stops the others.
         with _handling(_leave, signal.SIGTERM):
             _prepare()
-            uvicorn.Server(_config(settings)).run()
+            _Server(_config(settings), partial(_announce, settings)).run()
     except KeyboardInterrupt:
         pass
     finally:
@@ -83,7 +84,9 @@ def _serve_by_workers(settings: Settings, background: Child) -> None:
         Child(f"web worker {number}", lambda: _web(settings, listening))
         for number in range(1, settings.workers + 1)
     ]
-    supervisor = Supervisor([*children, background], grace=GRACE_SECONDS)
+    supervisor = Supervisor(
+        [*children, background], grace=GRACE_SECONDS, on_ready=partial(_announce, settings)
+    )
     with _handling(lambda *_: supervisor.stop(), signal.SIGTERM, signal.SIGINT):
         supervisor.start()
         failed = supervisor.run()
@@ -122,17 +125,23 @@ def _background(settings: Settings) -> Started:
     return process, None
 
 
-class _Worker(uvicorn.Server):
+def _announce(settings: Settings) -> None:
+    """Say where the server is, once it answers."""
+    line = f"Ready: FHIR at {settings.fhir_base}, listening on {settings.host} port {settings.port}."
+    print(line, file=sys.stderr, flush=True)  # noqa: T201 - for the person, or the script, that waits for it
+
+
+class _Server(uvicorn.Server):
     """A server that reports when it has started."""
 
-    def __init__(self, config: uvicorn.Config, ready: Connection) -> None:
+    def __init__(self, config: uvicorn.Config, on_started: Callable[[], object]) -> None:
         super().__init__(config)
-        self._ready = ready
+        self._on_started = on_started
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
-        self._ready.send(True)
-        self._ready.close()
+        if self.started:
+            self._on_started()
 
     def leave(self) -> None:
         """Stop as after SIGTERM."""
@@ -141,7 +150,12 @@ class _Worker(uvicorn.Server):
 
 def web_worker(settings: Settings, listening: socket.socket, ready: Connection) -> None:
     """The entry of one web worker process; it ends with the process that started it."""
-    server = _Worker(_config(settings), ready)
+
+    def report() -> None:
+        ready.send(True)
+        ready.close()
+
+    server = _Server(_config(settings), report)
     parent = multiprocessing.parent_process()
     if parent is not None:
         end_with_parent(parent.sentinel, server.leave)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import Literal, Self
@@ -12,6 +13,7 @@ from pydantic import Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from fhir_bridge.fhir.definitions import DEFAULT, Definitions
+from fhir_bridge.storage.retention import Retention
 
 __all__ = ["FHIR_PATH", "Settings", "is_loopback"]
 
@@ -96,6 +98,11 @@ class Settings(BaseSettings):
         ge=1,
         description="Most entries of one transaction or batch Bundle; more are refused with 413.",
     )
+    max_index_rows: int = Field(
+        default=250_000,
+        ge=1000,
+        description="Rows of the search index that the resources of one write have together; more are refused (413).",
+    )
     page_size: int = Field(default=50, ge=1, description="Entries of a search page where `_count` is absent.")
     max_page_size: int = Field(
         default=1000, ge=1, description="Most entries of a search page, whatever `_count` says."
@@ -112,6 +119,18 @@ class Settings(BaseSettings):
     )
     terminology_seconds: float = Field(
         default=30, gt=0, description="Time that one terminology operation may take; then it is too costly."
+    )
+    keep_audit_days: float | None = Field(
+        default=None, gt=0, description="Days that AuditEvents stay; absent: for ever. Mind the law."
+    )
+    keep_history_days: float | None = Field(
+        default=None, gt=0, description="Days that a version stays once it was replaced; absent: for ever."
+    )
+    keep_sources_days: float | None = Field(
+        default=None,
+        gt=0,
+        description="Days that raw messages and files stay which records in the inbox wait for; absent: until they "
+        "are settled.",
     )
     pages: bool = Field(default=True, description="Whether the pages for people are served beside the API.")
     sample_app: bool = Field(
@@ -154,6 +173,11 @@ class Settings(BaseSettings):
         from fhir_bridge.mapping import Site
 
         return Site.load(self.site).definitions
+
+    def retention(self) -> Retention:
+        """How long what is not current stays."""
+        value = (self.keep_audit_days, self.keep_history_days, self.keep_sources_days)
+        return Retention(*(None if days is None else timedelta(days=days) for days in value))
 
     @cached_property
     def root(self) -> str:

@@ -60,9 +60,13 @@ class Supervisor:
     Args:
         children: what runs.
         grace: seconds that they have to end after SIGTERM, before they are killed.
+        on_ready: called once, when all essential ones have reported that they are ready.
     """
 
-    def __init__(self, children: Sequence[Child], *, grace: float) -> None:
+    def __init__(
+        self, children: Sequence[Child], *, grace: float, on_ready: Callable[[], object] | None = None
+    ) -> None:
+        self._on_ready = on_ready
         self._children = list(children)
         self._grace = grace
         self._stopping = threading.Event()
@@ -118,12 +122,16 @@ class Supervisor:
                 self._start(child)
         return 0
 
-    @staticmethod
-    def _report(child: Child) -> None:
+    def _report(self, child: Child) -> None:
         assert child.ready is not None
         try:
             child.ready.recv()
             child.was_ready = True
+            if self._on_ready is not None and all(
+                item.was_ready for item in self._children if item.essential
+            ):
+                self._on_ready()
+                self._on_ready = None
         except EOFError:  # it ended before
             pass
         child.ready.close()

@@ -6,15 +6,25 @@ import asyncio
 import logging
 import multiprocessing
 import signal
+from pathlib import Path
+from typing import TYPE_CHECKING
 
+import psycopg
+import psycopg_pool
+
+from fhir_bridge.mapping import CrosswalkError, MappingErrors, SiteError
 from fhir_bridge.plugins import get_manager
 from fhir_bridge.server.background import handlers, work_on_jobs
 from fhir_bridge.server.consuming import consume, consumers_of
+from fhir_bridge.server.inbox_replay import inbox_consumer, replay_inbox
 from fhir_bridge.server.settings import Settings
 from fhir_bridge.storage.attempts import Attempts
 from fhir_bridge.storage.errors import StorageError
 from fhir_bridge.storage.grants import Grants
 from fhir_bridge.storage.jobs import Jobs
+
+if TYPE_CHECKING:
+    from fhir_bridge.storage import Store
 
 __all__ = ["run"]
 
@@ -42,13 +52,19 @@ async def _work(settings: Settings) -> None:
     async with await Store.open(url, migrate=False, max_size=4, known=settings.definitions()) as store:
         site = None if settings.site is None else str(settings.site)
         jobs = asyncio.create_task(work_on_jobs(store, handlers(site), stopped))
-        consumers = asyncio.create_task(consume(store, consumers_of(get_manager()), stopped))
+        consumers = asyncio.create_task(
+            consume(store, [*consumers_of(get_manager()), inbox_consumer(url, settings.site)], stopped)
+        )
         while not stopped.is_set():
             try:
                 await Grants(store).purge()
                 await Jobs(store.pool, "housekeeping").purge()
                 await Attempts(store).purge()
-            except (StorageError, OSError) as error:
+                await _replay_inbox(store, url, settings.site)
+                removed = await settings.retention().apply(store.pool)
+                if any(removed.values()):
+                    _log.info("removed by age: %s", removed)
+            except (StorageError, psycopg.Error, psycopg_pool.PoolTimeout, OSError) as error:
                 _log.warning("housekeeping waits: the database does not answer (%s)", type(error).__name__)
             try:
                 await asyncio.wait_for(stopped.wait(), PURGE_SECONDS)
@@ -56,3 +72,11 @@ async def _work(settings: Settings) -> None:
                 continue
         await jobs
         await consumers
+
+
+async def _replay_inbox(store: Store, url: str, site: Path | None) -> None:
+    """A crosswalk or a mapping may have been corrected; no change of the database shows."""
+    try:
+        await replay_inbox(store, url, site)
+    except (SiteError, CrosswalkError, MappingErrors) as error:
+        _log.warning("the inbox waits: %s", error)

@@ -8,9 +8,11 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
-__all__ = ["LARGE", "Pause", "beside", "is_large"]
+__all__ = ["LARGE", "LARGE_BYTES", "Pause", "beside", "is_large"]
 
 PIECE_SECONDS = 0.003
+LARGE_BYTES = 100_000
+"""Bytes of a resource from which on reading it would hold up others."""
 LARGE = 5_000
 """Values in a resource, or rows of its index, from which on working on them would hold up others: some milliseconds."""
 

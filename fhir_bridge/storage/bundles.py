@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -156,14 +157,22 @@ def relative(reference: str, base: str) -> str:
 
 
 def with_references(value: Any, new: Callable[[str], str]) -> Any:
-    """A copy with the text of each Reference replaced, and nothing else."""
+    """The value with the text of each Reference replaced, and nothing else; what holds no other text is not copied."""
     if isinstance(value, dict):
-        return {
-            key: new(item) if key == "reference" and isinstance(item, str) else with_references(item, new)
-            for key, item in value.items()
-        }
+        changed: dict[str, Any] = {}
+        for key, item in value.items():
+            if key == "reference" and isinstance(item, str):
+                replaced: Any = new(item)
+            elif isinstance(item, dict | list):
+                replaced = with_references(item, new)
+            else:
+                continue
+            if replaced is not item:
+                changed[key] = replaced
+        return {**value, **changed} if changed else value
     if isinstance(value, list):
-        return [with_references(item, new) for item in value]
+        items = [with_references(item, new) if isinstance(item, dict | list) else item for item in value]
+        return items if any(map(operator.is_not, items, value)) else value
     return value
 
 

@@ -174,11 +174,13 @@ class Dictionaries:
 
     def known_keys(self, identities: Iterable[tuple[str, str]]) -> dict[tuple[str, str], int]:
         """The numbers in memory of those (type, id) pairs that have one there; a row keeps its number for ever."""
-        resources = self._resources
-        return {pair: resources[pair] for pair in identities if pair in resources}
+        known = self._resources.get  # they may be forgotten meanwhile, by another thread
+        return {pair: key for pair in identities if (key := known(pair)) is not None}
 
     def remember_keys(self, keys: Mapping[tuple[str, str], int]) -> None:
         """Keep numbers of rows that were found in the database: most writes name a patient that others named before."""
+        if len(keys) > MOST_KEPT:
+            return
         if len(self._resources) + len(keys) > MOST_KEPT:
             self._resources.clear()
         self._resources.update(keys)

@@ -92,6 +92,13 @@ class UnknownRules(BadResource):
     status = 422
 
 
+class TooManyIndexRows(BadResource):
+    """A resource, or the resources of one write together, have more rows of the search index than may be."""
+
+    code = "FB-STORE-031"
+    status = 413
+
+
 class BadSearch(StorageError):
     """A search value or modifier that can't be understood or is not supported."""
 

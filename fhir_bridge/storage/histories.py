@@ -6,19 +6,22 @@ resource as it is, by SQL, and the version's own content, by the same rules in P
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from typing import Any, Literal
 
 from psycopg import AsyncConnection
 from psycopg_pool import AsyncConnectionPool
 
 from fhir_bridge.fhir.access import AccessFilter
-from fhir_bridge.storage.conditions import TRUE, Condition, all_of, any_of
+from fhir_bridge.storage.breathing import LARGE_BYTES, Pause, beside
+from fhir_bridge.storage.conditions import TRUE, Condition, all_of, any_of, live, person
 from fhir_bridge.storage.cursors import Cursors
 from fhir_bridge.storage.dictionaries import Dictionaries
 from fhir_bridge.storage.errors import Gone, NotFound
-from fhir_bridge.storage.indexing import index
+from fhir_bridge.storage.indexing import Indexed, index
 from fhir_bridge.storage.page_bytes import that_fit, within_bytes
 from fhir_bridge.storage.permission import (
     allowed,
@@ -78,7 +81,11 @@ async def read_version(
             statement.encode(), (number, number, resource_type, identity, *permitted.values), binary=True
         )
         row: Any = await rows.fetchone()
-        visible = [] if row is None else await _visible(connection, access, [row], permitted, "r")
+        visible = (
+            []
+            if row is None
+            else await _visible(connection, access, [row], "r", everything=permitted is TRUE)
+        )
     if not visible:
         raise NotFound(f"no {resource_type}/{identity} version {version}")
     if row[4] is None:
@@ -118,7 +125,8 @@ async def instance_history(
     async with pool.connection() as connection:
         rows: list[Any] = await (await connection.execute(statement.encode(), values, binary=True)).fetchall()
         page = that_fit(rows[:count])
-        entries = [_entry(row) for row in await _visible(connection, access, page, permitted, "r")]
+        shown = await _visible(connection, access, page, "r", everything=permitted is TRUE)
+        entries = [_entry(row) for row in shown]
     if not rows and cursor is None and since is None:
         raise NotFound(f"no {resource_type}/{identity}")
     following = None
@@ -143,42 +151,41 @@ async def type_history(
 ) -> HistoryPage:
     """Versions of all resources of some types, newest first; what came late and never was current is left out."""
     bound = (access.subject, "history", types, str(since))
-    after = TRUE
-    if cursor is not None:
-        moment, key, version = cursors.read(cursor, bound)
-        after = Condition(
-            "(v.last_updated, r.key, v.version) < (%s::timestamptz, %s, %s)", (moment, key, version)
+    location = cursors.read(cursor, bound) if cursor is not None else None
+    patient = _patient(access)
+    record, searched = Condition("", ()), access
+    if patient is not None:  # all is in this record: there the search begins, and needs no look whether it is
+        await dictionaries.require_records()
+        keys = person([patient])
+        record = Condition(
+            f"WITH mine AS MATERIALIZED (SELECT ARRAY(SELECT in_record({keys.text})) AS keys) ", keys.values
         )
-    permitted = {kind: await compile_access(access, kind, "s", dictionaries) for kind in types}
-    groups: list[tuple[Condition, list[str]]] = []
-    for kind, condition in permitted.items():  # most types are under the same condition
-        for known, kinds in groups:
-            if known == condition:
-                kinds.append(kind)
-                break
-        else:
-            groups.append((condition, [kind]))
-    where = any_of(
-        all_of([Condition("r.type = ANY(%s)", (kinds,)), condition]) for condition, kinds in groups
-    )
+        searched = replace(access, rules=tuple(replace(rule, patient=None) for rule in access.rules))
+    permitted = {kind: await compile_access(searched, kind, "s", dictionaries) for kind in types}
+    page_of = _Slice(_permitted(permitted), patient is not None, location, since, count + 1)
+    branches = [page_of.of_resources(condition) for condition in _current(types)] + [
+        page_of.of_history(types)
+    ]
+    union = " UNION ALL ".join(f"({branch.text})" for branch in branches)
     statement = within_bytes(
-        "SELECT r.type, r.id, v.version, v.last_updated, v.bytes, r.key, v.last_updated::text AS moment FROM ("  # noqa: S608
-        "SELECT key AS resource, version, last_updated, bytes FROM resource WHERE version > 0 UNION ALL "
-        "SELECT resource, version, last_updated, bytes FROM history WHERE kind IN ('v', 'd')) v "
-        f"JOIN resource r ON r.key = v.resource WHERE {where.text} AND {after.text} "
-        "AND v.last_updated >= coalesce(%s, '-infinity'::timestamptz) "
-        "ORDER BY v.last_updated DESC, r.key DESC, v.version DESC LIMIT %s",
+        f"{record.text}SELECT * FROM ({union}) v ORDER BY v.last_updated DESC, v.key DESC, v.version DESC LIMIT %s",  # noqa: S608
         ("type", "id", "version", "last_updated", "bytes", "key", "moment"),
         "q.last_updated DESC, q.key DESC, q.version DESC",
     )
-    values = (most_bytes, *where.values, *after.values, since, count + 1)
+    values = (
+        most_bytes,
+        *record.values,
+        *(value for branch in branches for value in branch.values),
+        count + 1,
+    )
     visible: list[Any] = []
     async with pool.connection() as connection:
         rows: list[Any] = await (await connection.execute(statement.encode(), values, binary=True)).fetchall()
         page = that_fit(rows[:count])
         for kind in {row[0] for row in page}:
             of_kind = [row for row in page if row[0] == kind]
-            visible += await _visible(connection, access, of_kind, permitted[kind], "s")
+            all_of_kind = permitted[kind] is TRUE and patient is None
+            visible += await _visible(connection, access, of_kind, "s", everything=all_of_kind)
     following = None
     if len(rows) > len(page) and page:
         following = cursors.make([page[-1][6], page[-1][5], page[-1][2]], bound)
@@ -186,6 +193,79 @@ async def type_history(
     entries = [_entry(row) for row in page if (row[5], row[2]) in locations]
     total = len(entries) if cursor is None and following is None else None
     return HistoryPage(entries, total, following)
+
+
+def _permitted(permitted: Mapping[str, Condition]) -> Condition:
+    """What the caller may search of the types; most of them are under the same condition."""
+    groups: list[tuple[Condition, list[str]]] = []
+    for kind, condition in permitted.items():
+        for known, kinds in groups:
+            if known == condition:
+                kinds.append(kind)
+                break
+        else:
+            groups.append((condition, [kind]))
+    return any_of(all_of([Condition("r.type = ANY(%s)", (kinds,)), condition]) for condition, kinds in groups)
+
+
+def _patient(access: AccessFilter) -> str | None:
+    """The patient whose record has all that the caller may search, if it is one's."""
+    patients = {rule.patient for rule in access.rules if "s" in rule.interactions}
+    return patients.pop() if len(patients) == 1 else None
+
+
+def _current(types: Sequence[str]) -> list[Condition]:
+    """Which rows of `resource` are looked through, each in the order of an index."""
+    if len(types) != 1:
+        return [Condition("r.version > 0")]
+    current = live(types[0])
+    return [current, Condition(current.text.replace("NOT r.deleted", "r.deleted AND r.version > 0"))]
+
+
+@dataclass(frozen=True, slots=True)
+class _Slice:
+    """The newest versions of one table, as many as a page has at most: read in the order of an index, and no further.
+
+    Attributes:
+        bounded: whether only those of the CTE `mine` count. Else a page of a bounded caller would look at the
+            versions of all other patients, for each whether it is about this one.
+        place: moment, key and version before which they are.
+    """
+
+    where: Condition
+    bounded: bool
+    place: Sequence[Any] | None
+    since: datetime | None
+    count: int
+
+    def of_resources(self, which: Condition) -> Condition:
+        """Of current versions."""
+        return self._of(
+            "resource r", "r", "r.key", all_of([which, self.where]), "r.last_updated DESC, r.key DESC"
+        )
+
+    def of_history(self, types: Sequence[str]) -> Condition:
+        """Of versions that were current."""
+        of_type = Condition(f"h.type = '{types[0]}'") if len(types) == 1 else TRUE
+        which = all_of([Condition("h.kind IN ('v', 'd')"), of_type, self.where])
+        order = "h.last_updated DESC, h.resource DESC, h.version DESC"
+        return self._of("history h JOIN resource r ON r.key = h.resource", "h", "h.resource", which, order)
+
+    def _of(self, source: str, table: str, key: str, which: Condition, order: str) -> Condition:
+        conditions = [
+            which,
+            Condition(f"{key} = ANY((SELECT keys FROM mine)::bigint[])") if self.bounded else TRUE,  # noqa: S608
+            Condition(f"{table}.last_updated >= coalesce(%s, '-infinity'::timestamptz)", (self.since,)),
+        ]
+        if self.place is not None:
+            before = f"({table}.last_updated, {key}, {table}.version) < (%s::timestamptz, %s, %s)"
+            conditions.append(Condition(before, tuple(self.place)))
+        where = all_of(conditions)
+        return Condition(
+            f"SELECT r.type, r.id, {table}.version, {table}.last_updated, {table}.bytes, r.key, "  # noqa: S608
+            f"{table}.last_updated::text AS moment FROM {source} WHERE {where.text} ORDER BY {order} LIMIT %s",
+            (*where.values, self.count),
+        )
 
 
 def _entry(row: Any) -> HistoryEntry:
@@ -196,18 +276,25 @@ def _entry(row: Any) -> HistoryEntry:
 
 
 async def _visible(
-    connection: AsyncConnection, access: AccessFilter, rows: list[Any], permitted: Condition, letter: str
+    connection: AsyncConnection, access: AccessFilter, rows: list[Any], letter: str, *, everything: bool
 ) -> list[Any]:
-    """The rows whose own content the caller may see. A deletion shows what it took away: it goes by that content."""
-    if permitted is TRUE and not access.withheld_labels:
+    """The rows whose own content the caller may see. A deletion shows what it took away: it goes by that content.
+
+    Args:
+        everything: the caller may see all resources of these types, but for what is withheld.
+    """
+    if everything and not access.withheld_labels:
         return rows
     contents = {(row[5], row[2]): row[4] for row in rows if row[4] is not None}
     contents |= await _deleted(connection, [(row[5], row[2]) for row in rows if row[4] is None])
-    versions = [
-        (row, index(parse_for_reading(text), row[1]))
-        for row in rows
-        if (text := contents.get((row[5], row[2]))) is not None
-    ]
+    versions: list[tuple[Any, Indexed]] = []
+    pause = Pause()
+    for row in rows:
+        text = contents.get((row[5], row[2]))
+        if text is not None:
+            item = await beside(len(text) > LARGE_BYTES, partial(_indexed, text, row[1]))
+            versions.append((row, item))
+        await pause.take()
     people = await people_of(connection, access)
     owners = await owners_of_contents(connection, [item for _, item in versions], {})
     return [
@@ -215,6 +302,10 @@ async def _visible(
         for (row, item), about in zip(versions, owners, strict=True)
         if allowed(access, item, letter, people, about)
     ]
+
+
+def _indexed(text: bytes, identity: str) -> Indexed:
+    return index(parse_for_reading(text), identity)
 
 
 async def _deleted(

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from fhir_bridge.fhir.implicit_rules import unknown_rules
 from fhir_bridge.storage.errors import UnknownRules
 
 __all__ = ["refuse_implicit_rules"]
@@ -25,10 +26,7 @@ def refuse_implicit_rules(resource: dict[str, Any]) -> None:
     while waiting:
         item = waiting.pop()
         if item.get("implicitRules") is not None:
-            raise UnknownRules(
-                f"{item.get('resourceType')}.implicitRules names rules that are not known here",
-                source="implicitRules",
-            )
+            raise UnknownRules(unknown_rules(item.get("resourceType")), source="implicitRules")
         waiting.extend(_within(item))
 
 

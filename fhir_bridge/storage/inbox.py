@@ -7,7 +7,7 @@ import secrets
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Literal
 
 import orjson
@@ -18,10 +18,13 @@ from fhir_bridge.fhir.issues import Issue
 __all__ = [
     "Entry",
     "InboxItem",
+    "Keeping",
     "Kind",
     "duplicates",
+    "forget_old",
     "keep_source",
     "kept_source",
+    "lock_sources",
     "note",
     "number_of_links",
     "read",
@@ -29,10 +32,13 @@ __all__ = [
     "settle",
 ]
 
+_SOURCES_LOCK = 0x66_68_69_72_62_72_69_65
+"""Held by who keeps a source and enters it in the inbox, and by who lets go of sources."""
+
 Kind = Literal["held", "refused", "duplicate", "ambiguous"]
 State = Literal["open", "done", "discarded"]
 
-_DUPLICATES = frozenset({"FB-STORE-013", "FB-STORE-019"})
+_DUPLICATES = frozenset({"FB-STORE-013", "FB-STORE-019", "FB-STORE-028"})
 _PIECE = 1 << 20
 
 
@@ -167,8 +173,41 @@ async def settle(connection: AsyncConnection, entries: Sequence[Entry]) -> int:
     return done.rowcount
 
 
+async def lock_sources(connection: AsyncConnection) -> None:
+    """Until this transaction ends no kept source is let go of, or taken for kept while another lets go of it."""
+    await connection.execute(f"SELECT pg_advisory_xact_lock({_SOURCES_LOCK})".encode())
+
+
+class Keeping:
+    """Sources that are kept, and the entries that need them. Made by `Store.keeping`."""
+
+    def __init__(self, connection: AsyncConnection) -> None:
+        self._connection = connection
+
+    async def keep(self, pieces: Iterable[bytes]) -> bytes:
+        """Keep a source file; gives its hash."""
+        return await keep_source(self._connection, pieces)
+
+    async def note(self, items: Sequence[InboxItem]) -> None:
+        """Enter items in the inbox."""
+        await note(self._connection, items)
+
+
+async def forget_old(connection: AsyncConnection, older: timedelta) -> None:
+    """Let go of the sources of entries that nobody has looked at for so long, and of entries closed so long ago.
+
+    An entry that is open stays: its source has to be sent again.
+    """
+    await connection.execute("DELETE FROM inbox WHERE state <> 'open' AND changed < now() - %s", (older,))
+    await connection.execute(
+        "UPDATE inbox SET content = NULL WHERE content IS NOT NULL AND changed < now() - %s", (older,)
+    )
+    await _forget(connection)
+
+
 async def _forget(connection: AsyncConnection) -> None:
     """Let go of kept sources that no open entry needs any more."""
+    await lock_sources(connection)
     await connection.execute(
         "DELETE FROM kept_source k WHERE NOT EXISTS "
         "(SELECT FROM inbox i WHERE i.content = k.hash AND i.state = 'open')"

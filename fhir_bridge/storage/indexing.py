@@ -8,7 +8,8 @@ the rows of many resources for one statement.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -28,12 +29,13 @@ from fhir_bridge.fhir.search_parameters import (
     ReferenceEntry,
     StringEntry,
     TokenEntry,
+    TooManyEntries,
     UriEntry,
     extract,
 )
 from fhir_bridge.storage.breathing import LARGE, beside
 from fhir_bridge.storage.dictionaries import NO_SYSTEM, Dictionaries
-from fhir_bridge.storage.errors import BadResource
+from fhir_bridge.storage.errors import BadResource, TooManyIndexRows
 from fhir_bridge.storage.indexed import indexed_only
 from fhir_bridge.storage.statements import Columns, Statement, arrays, transposed
 
@@ -51,6 +53,10 @@ __all__ = [
 Identity = tuple[str, str]
 """Resource type and id."""
 
+SLICE = 20_000
+"""Entries whose rows one statement takes: of more, no copies in rows, columns and texts exist at the same time."""
+NAMED_AT_ONCE = 2_000
+"""Resources whose numbers one statement looks up."""
 FEW = 4
 NOBODY, MANY = 0, -1
 """In token.patient: about no patient, and about more than `FEW`."""
@@ -91,15 +97,20 @@ class Indexed:
 
 
 def index(
-    resource: dict[str, Any], identity: str, known: definitions.Definitions = definitions.DEFAULT
+    resource: dict[str, Any],
+    identity: str,
+    known: definitions.Definitions = definitions.DEFAULT,
+    *,
+    most: int | None = None,
 ) -> Indexed:
     """Extract what the index needs.
 
     Args:
         known: the definitions that have the search parameters.
+        most: entries that it may come to; None: any number.
 
     Raises:
-        BadResource: the resourceType is none of R4's.
+        BadResource: the resourceType is none of R4's. TooManyIndexRows: there are more than `most`.
     """
     resource_type = resource["resourceType"]
     if resource_type not in definitions.resource_types():
@@ -109,11 +120,15 @@ def index(
     if resource.get("id") != identity:
         resource = {**resource, "id": identity}
     types = definitions.resource_types()
+    try:
+        extracted = extract(resource, indexed_only(resource_type, known), known, most=most)
+    except TooManyEntries as error:
+        raise TooManyIndexRows("a write has more rows of the search index than are allowed here") from error
     entries = tuple(
         entry
         if type(entry) is not ReferenceEntry or entry.type is None or entry.type in types
         else ReferenceEntry(entry.parameter, None, None, f"{entry.type}/{entry.id}")
-        for entry in extract(resource, indexed_only(resource_type, known), known)
+        for entry in extracted
     )
     labels = _labels(resource)
     if any("\0" in field for row in (*entries, *labels) for field in row if isinstance(field, str)):
@@ -178,21 +193,35 @@ async def identify(
     parameters, systems, labels, identities = await beside(many, partial(_named, items))
     await dictionaries.allocate(parameters=parameters, systems=systems, labels=labels)
     keys = dict(zip(fresh, await dictionaries.new_keys(len(fresh)), strict=True)) if fresh else {}
-    keys.update(dictionaries.known_keys(identities - keys.keys()))
-    wanted = sorted(identities - keys.keys())
+    wanted = await beside(many, partial(_unknown, dictionaries, identities, keys))
     if not wanted:
         return keys
     async with pool.connection() as connection:
         result = await find_keys(connection, wanted)
         dictionaries.remember_keys(result)
         keys.update(result)
-        missing = [pair for pair in wanted if pair not in keys]
+        missing = await beside(many, lambda: [pair for pair in wanted if pair not in keys])
         if missing:
             async with connection.transaction():
                 await connection.execute("SET LOCAL synchronous_commit = off")
                 await _make_rows(connection, missing)
             keys.update(await find_keys(connection, missing))
     return keys
+
+
+def _unknown(
+    dictionaries: Dictionaries, identities: set[Identity], keys: dict[Identity, int]
+) -> list[Identity]:
+    """What is neither in `keys` nor in memory, in order; what is in memory is put into `keys`.
+
+    Sorted type by type: the interpreter compares texts far faster than pairs, and lets nobody else run meanwhile.
+    """
+    keys.update(dictionaries.known_keys(pair for pair in identities if pair not in keys))
+    of_type: dict[str, list[str]] = {}
+    for kind, identity in identities:
+        if (kind, identity) not in keys:
+            of_type.setdefault(kind, []).append(identity)
+    return [(kind, identity) for kind in sorted(of_type) for identity in sorted(of_type[kind])]
 
 
 async def identify_within(
@@ -242,20 +271,30 @@ def _named(
 
 async def _make_rows(connection: AsyncConnection, identities: Sequence[Identity]) -> None:
     """Rows of `resource` for what is only referred to."""
-    await connection.execute(
-        "INSERT INTO resource (type, id) SELECT * FROM unnest(%s::text[], %s::text[]) ON CONFLICT DO NOTHING",
-        ([pair[0] for pair in identities], [pair[1] for pair in identities]),
-    )
+    for some in _in_parts(identities):
+        await connection.execute(
+            "INSERT INTO resource (type, id) SELECT * FROM unnest(%s::text[], %s::text[]) ON CONFLICT DO NOTHING",
+            ([pair[0] for pair in some], [pair[1] for pair in some]),
+        )
+
+
+def _in_parts(identities: Sequence[Identity]) -> Iterator[Sequence[Identity]]:
+    """As many as a statement takes without holding up the event loop."""
+    for start in range(0, len(identities), NAMED_AT_ONCE):
+        yield identities[start : start + NAMED_AT_ONCE]
 
 
 async def find_keys(connection: AsyncConnection, identities: Sequence[Identity]) -> dict[Identity, int]:
     """The numbers of those (type, id) pairs that have one."""
-    rows = await connection.execute(
-        "SELECT r.type, r.id, r.key FROM unnest(%s::text[], %s::text[]) AS w (type, id)"
-        " JOIN resource r ON r.type = w.type AND r.id = w.id",
-        ([pair[0] for pair in identities], [pair[1] for pair in identities]),
-    )
-    return {(row[0], row[1]): row[2] for row in await rows.fetchall()}
+    results: dict[Identity, int] = {}
+    for some in _in_parts(identities):
+        rows = await connection.execute(
+            "SELECT w.number, r.key FROM unnest(%s::text[], %s::text[]) WITH ORDINALITY AS w (type, id, number)"
+            " JOIN resource r ON r.type = w.type AND r.id = w.id",
+            ([pair[0] for pair in some], [pair[1] for pair in some]),
+        )
+        results.update((some[number - 1], key) for number, key in await rows.fetchall())
+    return results
 
 
 def _open(value: datetime | Decimal | None, infinite: str) -> datetime | Decimal | str:
@@ -263,14 +302,33 @@ def _open(value: datetime | Decimal | None, infinite: str) -> datetime | Decimal
 
 
 @dataclass(slots=True)
+class _Waiting:
+    """A resource whose entries from `start` on are not yet rows. owners: the values of token.patient."""
+
+    item: Indexed
+    key: int
+    owners: Sequence[int]
+    start: int = 0
+
+
+@dataclass(slots=True)
 class IndexWriter:
-    """Collects index rows, which take the place of those of earlier versions."""
+    """Collects index rows, which take the place of those of earlier versions.
+
+    `write` takes what fits into a statement; while there is `more`, another statement of the same transaction takes it.
+    """
 
     dictionaries: Dictionaries
     keys: dict[Identity, int]
     _replaced: list[int] = field(default_factory=list)
     _kept: set[int] = field(default_factory=set)
+    _waiting: deque[_Waiting] = field(default_factory=deque)
     _rows: dict[str, list[tuple[Any, ...]]] = field(default_factory=dict)
+
+    @property
+    def more(self) -> bool:
+        """Whether something is left to be written."""
+        return bool(self._waiting)
 
     def labels(self, item: Indexed) -> list[int] | None:
         """The numbers of a resource's labels, for its row."""
@@ -289,14 +347,32 @@ class IndexWriter:
 
     def put(self, item: Indexed, *, new: bool) -> None:
         """Add the rows of a resource; `new` where it has none yet."""
-        keys, dictionaries = self.keys, self.dictionaries
+        keys = self.keys
         key = keys[item.type, item.id]
         if not new:
             self._replaced.append(key)
         patients = [patient for patient in self._put_record(item, key) if patient != OTHER]
         owners = (NOBODY,) if not patients else patients if len(patients) <= FEW else (MANY,)
-        add = self._add
-        for entry in item.entries:
+        self._waiting.append(_Waiting(item, key, owners))
+        for merged, survivor in item.links:
+            self._add("link", keys["Patient", merged], keys["Patient", survivor], key)
+
+    def _put_entries(self) -> None:
+        """Turn entries into rows, as many as a statement takes."""
+        left = SLICE
+        while self._waiting and left > 0:
+            first = self._waiting[0]
+            entries = first.item.entries[first.start : first.start + left]
+            self._put_values(first, entries)
+            left -= len(entries)
+            first.start += len(entries)
+            if first.start == len(first.item.entries):
+                self._waiting.popleft()
+
+    def _put_values(self, resource: _Waiting, entries: Sequence[IndexEntry]) -> None:
+        keys, dictionaries, add = self.keys, self.dictionaries, self._add
+        item, key, owners = resource.item, resource.key, resource.owners
+        for entry in entries:
             parameter = dictionaries.parameter(item.type, entry.parameter)
             if type(entry) is TokenEntry:
                 system = dictionaries.system(entry.system)
@@ -315,8 +391,6 @@ class IndexWriter:
                 add("number", parameter, _open(entry.low, "-infinity"), _open(entry.high, "infinity"), key)
             elif type(entry) is UriEntry:
                 add("uri", parameter, entry.value, key)
-        for merged, survivor in item.links:
-            add("link", keys["Patient", merged], keys["Patient", survivor], key)
 
     def _put_record(self, item: Indexed, key: int) -> list[int]:
         record = [
@@ -344,7 +418,8 @@ class IndexWriter:
         self._rows.setdefault(table, []).append(row)
 
     def write(self, statement: Statement) -> None:
-        """Put everything collected into a statement."""
+        """Put what was collected into a statement; of the entries as many as it takes, the others are left."""
+        self._put_entries()
         if self._replaced:
             for table in _VALUES:
                 statement.add(f"DELETE FROM {table} WHERE resource = ANY(%s)", self._replaced)  # noqa: S608

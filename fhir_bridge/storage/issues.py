@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fhir_bridge.fhir.implicit_rules import IMPLICIT_RULES
 from fhir_bridge.fhir.issues import IssueCode, declare
 
 __all__ = ["CODES"]
@@ -127,11 +128,41 @@ CODES = declare(
         "conflict",
     ),
     IssueCode(
+        "FB-STORE-031",
+        "error",
+        "More rows of the search index than one write may have",
+        "Send the resources in several requests, or a resource with so many values in parts; `load` takes any number.",
+        "too-costly",
+    ),
+    IssueCode(
         "FB-STORE-027",
         "information",
         "Parts of a record are deleted",
         "Nothing to do: they count as skipped. A part that was deleted by mistake returns with a newer time.",
         "informational",
+    ),
+    IssueCode(
+        "FB-STORE-028",
+        "warning",
+        "Two files of one sample say different things, and no date indicates which is newer",
+        "Find out which is newer. Give the older or newer one its date (##fileDate, or --set effective=) and load it "
+        "again; until then both count, and of two contents of one variant the last that was loaded.",
+        "conflict",
+    ),
+    IssueCode(
+        "FB-STORE-029",
+        "information",
+        "An older file of a sample says things that the newer one does not speak of",
+        "Nothing to do where the files are parts of one study (a chromosome each). Where the newer is to replace the "
+        "older, load it under the older one's file name.",
+        "informational",
+    ),
+    IssueCode(
+        "FB-STORE-030",
+        "warning",
+        "A study that was converted apart lacks instances that are stored: resources loaded as they are are not united",
+        "Load the DICOM files themselves with --adapter dicom, or convert all of the study in one run.",
+        "conflict",
     ),
     IssueCode(
         "FB-STALE",
@@ -171,13 +202,7 @@ CODES = declare(
         "What the record said before stays. Load its parts again, or use the program that stored them.",
         "exception",
     ),
-    IssueCode(
-        "FB-STORE-023",
-        "error",
-        "The resource follows rules that are not known here",
-        "Send the resource without implicitRules, in the meaning that R4 itself gives its elements.",
-        "not-supported",
-    ),
+    IMPLICIT_RULES,
     IssueCode(
         "FB-STORE-022",
         "error",

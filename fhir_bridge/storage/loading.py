@@ -13,32 +13,29 @@ from collections.abc import (
     Awaitable,
     Callable,
     Iterable,
-    Iterator,
     Mapping,
     Sequence,
 )
-from dataclasses import dataclass, field
-from itertools import chain
-from typing import Any, Literal
+from dataclasses import dataclass, replace
+from typing import Any
 from uuid import UUID, uuid4
 
 from psycopg import AsyncConnection
 from psycopg_pool import AsyncConnectionPool
 
-from fhir_bridge.fhir.serialization import dumps
-from fhir_bridge.storage import inbox, records
-from fhir_bridge.storage.contribution_rows import read_states, remove_states, write_states
-from fhir_bridge.storage.contributions import MERGED, incoming, version_order
+from fhir_bridge.fhir.issues import Issue
+from fhir_bridge.storage import deliveries, inbox, records
+from fhir_bridge.storage.batches import Batch, BatchSet, BatchSettings
+from fhir_bridge.storage.contributions import incoming
+from fhir_bridge.storage.deliveries import Delivery
 from fhir_bridge.storage.dictionaries import Dictionaries
 from fhir_bridge.storage.errors import BadResource
 from fhir_bridge.storage.implicit_rules import refuse_implicit_rules
-from fhir_bridge.storage.indexing import Identity, identify, identify_within, index
-from fhir_bridge.storage.ownership import owners, same_person
+from fhir_bridge.storage.indexing import identify, index
 from fhir_bridge.storage.parts import Part, write_parts
-from fhir_bridge.storage.records import LOOSE, Claim, ClaimRow, KnownRecord, RecordSet
+from fhir_bridge.storage.records import RecordSet
 from fhir_bridge.storage.stored import parse
-from fhir_bridge.storage.subjects import LoadResult, Message, Subject, read_subject
-from fhir_bridge.storage.versions import lock, write_versions
+from fhir_bridge.storage.subjects import LoadResult, Message
 
 __all__ = ["LoadResult", "Loader", "Output", "RecordsResult", "each"]
 
@@ -62,22 +59,6 @@ class RecordsResult:
     incomplete: Sequence[RecordSet]
 
 
-@dataclass(slots=True)
-class _Set:
-    """A source record on its way: its messages, and what the store does with it. record None: a resource alone."""
-
-    record: RecordSet | None
-    messages: list[Message]
-    key: int = LOOSE
-    given_up: list[Claim] = field(default_factory=list)
-
-    @property
-    def name(self) -> tuple[str, str]:
-        """Source and id of the record."""
-        assert self.record is not None
-        return self.record.source, self.record.id
-
-
 class Loader:
     """One load. Create a new one for each."""
 
@@ -95,22 +76,21 @@ class Loader:
         self._pool = pool
         self._dictionaries = dictionaries
         self._adapter = adapter
-        self._precedence = precedence
         self._batch = batch
         self._progress = progress
-        self._remap = remap
+        self._settings = BatchSettings(dictionaries, adapter, precedence, remap)
         self._load: UUID = uuid4()
         self.result = LoadResult()
 
     async def run(self, outputs: Iterable[Output] | AsyncIterable[Output]) -> LoadResult:
         """Load resources as they are; memory is bounded by the batch."""
-        batch: list[_Set] = []
+        batch: list[BatchSet] = []
         position = 0
         async for output in each(outputs):
             position += 1
             message = self._read(output, f"output {position}", self._adapter, "")
             if message is not None:
-                batch.append(_Set(None, [message]))
+                batch.append(BatchSet(None, [message]))
             if len(batch) >= self._batch:
                 await self._write(batch)
                 batch = []
@@ -129,17 +109,69 @@ class Loader:
         Args:
             first: done in that transaction before anything else.
         """
-        batch: list[_Set] = []
+        batch: list[BatchSet] = []
         incomplete: list[RecordSet] = []
         for record in sets:
             where, adapter = record.locator or record.id, record.adapter or self._adapter
             read = [self._read(output, where, adapter, record.mapping) for output in record.resources]
-            batch.append(_Set(record, [message for message in read if message is not None]))
+            for message, part in zip(read, record.parts, strict=False):
+                if message is not None:
+                    message.part = part
+            batch.append(BatchSet(record, [message for message in read if message is not None]))
             if None in read:
                 incomplete.append(record)
+        await self._register(batch)
         refused = await self._write(batch, first)
         await self._analyze()
         return RecordsResult(self.result, refused, incomplete)
+
+    async def end_delivery(self, delivery: Delivery) -> LoadResult:
+        """Note the end of a file, and bring what it and other files of its samples say to what counts of it."""
+        async with self._pool.connection() as connection, connection.transaction():
+            own, series = await deliveries.end_delivery(connection, delivery)
+        shares: dict[tuple[int, int], bool] = {}
+        reported: dict[str, Issue] = {}
+        for item in series:
+            async with self._pool.connection() as connection:
+                result, issues = await deliveries.standing(connection, item, shares, own)
+                wrong = await deliveries.misplaced(connection, item, result)
+            reported.update((issue.message, replace(issue, source=delivery.name)) for issue in issues)
+            for start in range(0, len(wrong), self._batch):
+                await self._count_again(item, wrong[start : start + self._batch], shares)
+        for issue in reported.values():
+            self.result.add_issue(issue.code, issue.message, issue.source)
+        twice = [issue for issue in reported.values() if issue.code == "FB-STORE-028"]
+        if twice:
+            async with self._pool.connection() as connection:
+                await inbox.note(connection, inbox.duplicates(twice, self._adapter))
+        return self.result
+
+    async def _count_again(
+        self, series: str, resources: Sequence[int], shares: dict[tuple[int, int], bool]
+    ) -> None:
+        """Fold resources again of which another edition of a series counts by now; in one transaction."""
+        outcomes = LoadResult()
+        async with self._pool.connection() as connection, connection.transaction():
+            await deliveries.lock_series(connection, series)
+            result, _ = await deliveries.standing(connection, series, shares)
+            await Batch(self._settings, connection, {}, outcomes, []).count_again(series, result, resources)
+        self.result.add_outcomes(outcomes)
+
+    async def _register(self, batch: Sequence[BatchSet]) -> None:
+        """Give each message the edition that it is part of."""
+        results: dict[str, tuple[Delivery, list[Message]]] = {}
+        for item in batch:
+            delivery = None if item.record is None else item.record.delivery
+            if delivery is not None:
+                messages = [message for message in item.messages if message.part and message.patient]
+                results.setdefault(delivery.id, (delivery, []))[1].extend(messages)
+        for delivery, messages in results.values():
+            wanted = {(message.part, message.patient) for message in messages}
+            if wanted - delivery.editions.keys():
+                async with self._pool.connection() as connection:
+                    await deliveries.register(connection, delivery, wanted)
+            for message in messages:
+                message.edition = delivery.editions[message.part, message.patient]
 
     async def run_composite(
         self, record: RecordSet | None, name: tuple[str, str], added: Sequence[Part], seen: Sequence[Part]
@@ -180,7 +212,7 @@ class Loader:
         self.result.resources[item.type] += 1
         return Message(item.type, identity, contribution, item, resource)
 
-    async def _write(self, batch: list[_Set], first: Before | None = None) -> list[RecordSet]:
+    async def _write(self, batch: list[BatchSet], first: Before | None = None) -> list[RecordSet]:
         """Write a batch; the records that it refused."""
         refused: list[RecordSet] = []
         pending = await self._pending(batch)
@@ -192,11 +224,11 @@ class Loader:
         async with self._pool.connection() as connection, connection.transaction():
             if first is not None:
                 await first(connection)
-            await _Batch(self, connection, keys, outcomes, refused).run(pending)
+            await Batch(self._settings, connection, keys, outcomes, refused).run(pending)
         self.result.add_outcomes(outcomes)  # only now is it durable
         return refused
 
-    async def _pending(self, batch: list[_Set]) -> list[_Set]:
+    async def _pending(self, batch: list[BatchSet]) -> list[BatchSet]:
         """The sets that say anything new, or no longer say what they did."""
         messages = [message for item in batch for message in item.messages]
         names = [item.name for item in batch if item.record is not None]
@@ -216,296 +248,17 @@ class Loader:
                 else {(*identity, claim[1]) for claim, identity in record.claims.items()}
             )
             hashes = {(*message.identity, message.said.hash) for message in item.messages}
-            settled = all(location in last or location in timed for location in locations)
+            settled = all(
+                location in last
+                or location in timed
+                or (record is not None and (*message.identity, message.said.hash) in record.superseded)
+                for location, message in zip(locations, item.messages, strict=True)
+            )
             if settled and (item.record is None or claims == hashes):
                 self.result.unchanged += len(item.messages)
             elif item.messages or claims:
                 pending.append(item)
         return pending
-
-
-@dataclass(slots=True)
-class _Batch:
-    """The transaction of a batch: its sets are accepted or refused, then what they give up and say is folded in."""
-
-    loader: Loader
-    connection: AsyncConnection
-    keys: dict[Identity, int]
-    outcomes: LoadResult
-    refused: list[RecordSet]
-    subjects: dict[Identity, Subject] = field(default_factory=dict)
-
-    async def run(self, sets: list[_Set]) -> None:
-        """All of it."""
-        sets = await self._enter(sets)
-        await self._lock(sets)
-        accepted, refused = await self._without_refused(sets)
-        # What a refused record said before it does not say any more: else two records that gave one result, and
-        # whose patient is corrected, would refuse each other for ever.
-        settled = await self._give_up([*accepted, *refused])
-        claims = await self._take(accepted)
-        await self._settle(settled)
-        await self._save(accepted, claims)
-
-    async def _enter(self, sets: list[_Set]) -> list[_Set]:
-        """Lock the records; note what each gives up. What an older mapping made is left out, with an issue."""
-        with_records = [current for current in sets if current.record is not None]
-        known: dict[tuple[str, str], KnownRecord] = {}
-        if with_records:
-            versions = {
-                current.name: current.record.mapping if current.record else "" for current in with_records
-            }
-            known = await records.lock_records(self.connection, versions)
-        entered = []
-        for current in sets:
-            if current.record is not None:
-                record = known[current.name]
-                if self._older(current.record, record):
-                    self.outcomes.stale += len(current.messages)
-                    text = (
-                        f"created by version {current.record.mapping} of the mapping, the store has {record.mapping}: "
-                        "unchanged; load with --remap to go back"
-                    )
-                    self.outcomes.add_issue("FB-STORE-017", text, current.record.locator)
-                    continue
-                current.key = record.key
-                hashes = {(self.keys[message.identity], message.said.hash) for message in current.messages}
-                current.given_up = [claim for claim in record.claims if claim not in hashes]
-                self.keys.update((identity, claim[0]) for claim, identity in record.claims.items())
-            entered.append(current)
-        return entered
-
-    def _older(self, record: RecordSet, known: KnownRecord) -> bool:
-        """Whether an older mapping made it than what is stored; without any mapping it says nothing any more."""
-        older = version_order(record.mapping) < version_order(known.mapping)
-        return older and bool(record.mapping) and not self.loader._remap
-
-    async def _lock(self, sets: list[_Set]) -> None:
-        resources = {self.keys[message.identity] for item in sets for message in item.messages}
-        resources.update(claim[0] for item in sets for claim in item.given_up)
-        rows = await lock(self.connection, list(resources))
-        states = await read_states(self.connection, rows)
-        bare = [key for key, row in rows.items() if row.live and key not in states]
-        claimed = await self._claimed(bare) if bare else set()
-        for key, row in rows.items():
-            self.subjects[row.type, row.id] = read_subject(row, states.get(key, {}), claimed=key in claimed)
-
-    async def _claimed(self, resources: list[int]) -> set[int]:
-        rows = await self.connection.execute(
-            "SELECT DISTINCT resource FROM output WHERE resource = ANY(%s)", (resources,)
-        )
-        return {row[0] for row in await rows.fetchall()}
-
-    async def _without_refused(self, sets: list[_Set]) -> tuple[list[_Set], list[_Set]]:
-        """Refuse each set of which a resource is in the record of another patient (a linked one is the same).
-
-        Gives the accepted ones and the records that were refused.
-        """
-        owned: dict[Identity, tuple[frozenset[str], int]] = {}
-        accepted, refused = [], []
-        for entry in sets:
-            wrong, moves = None, 0
-            for message in entry.messages:
-                match await self._patient(entry, message, owned, sets):
-                    case "another":
-                        wrong = message
-                        break
-                    case "moved":
-                        moves += 1
-            if wrong is None:
-                accepted.append(entry)
-                self.outcomes.moved += moves
-                for message in entry.messages:
-                    owned[message.identity] = (frozenset(message.item.owners.patients), entry.key)
-                continue
-            self.outcomes.refused += len(entry.messages)
-            self.outcomes.resources.subtract(message.type for message in entry.messages)
-            locator = entry.messages[0].locator if entry.record is None else entry.record.locator
-            before = "; what it said before is taken back" if entry.given_up else ""
-            text = f"{wrong.type} is known under another patient: the record changes nothing{before}"
-            self.outcomes.add_issue("FB-STORE-018", text, locator)
-            if entry.record is not None:
-                self.refused.append(entry.record)  # whoever reads the source lists it, and keeps it
-                refused.append(entry)
-            else:
-                item = inbox.InboxItem("refused", self.loader._adapter, locator, "FB-STORE-018", text)
-                await inbox.note(self.connection, [item])
-        return accepted, refused
-
-    async def _patient(
-        self,
-        item: _Set,
-        message: Message,
-        owned: dict[Identity, tuple[frozenset[str], int]],
-        sets: list[_Set],
-    ) -> Literal["same", "moved", "another"]:
-        """Whether a resource stays with its patient, or is in the record of another one.
-
-        It moves where no other source record says any more that it is of the patient whose it is.
-        """
-        subject = self.subjects[message.identity]
-        before = owned.get(message.identity)
-        if before is not None:
-            present, by = before
-        elif subject.live and subject.states and subject.current.bytes is not None:
-            if message.type == "Patient":
-                return "same"
-            present, by = owners(parse(subject.current.bytes)), LOOSE
-        else:
-            return "same"
-        wanted = frozenset(message.item.owners.patients)
-        if not present or not wanted or present == wanted:
-            return "same"
-        if await same_person(self.connection, present, wanted):
-            return "same"
-        if before is None and item.record is not None:
-            ours = [item.key, *await self._leaving(subject.current.key, message.identity, present, sets)]
-            others = await records.claimed_by_others(self.connection, [subject.current.key], ours)
-            return "another" if others else "moved"
-        return "another" if by != item.key or item.record is None else "same"
-
-    async def _leaving(
-        self, resource: int, identity: Identity, present: frozenset[str], sets: list[_Set]
-    ) -> list[int]:
-        """The records of this batch that no longer say that a resource is of the patients whose it is at present."""
-        leaving = []
-        for item in sets:
-            if not any(claim[0] == resource for claim in item.given_up):
-                continue
-            said = [message.item.owners.patients for message in item.messages if message.identity == identity]
-            stays = [
-                set(patients) == present or await same_person(self.connection, present, patients)
-                for patients in said
-            ]
-            if not any(stays):
-                leaving.append(item.key)
-        return leaving
-
-    async def _give_up(self, sets: list[_Set]) -> list[Subject]:
-        """Take back what records no longer say, and fold the resources concerned again."""
-        claims = [(item.key, claim) for item in sets for claim in item.given_up]
-        if not claims:
-            return []
-        await records.keep_outputs(self.connection, sorted({claim[0] for _, claim in claims}))
-        touched = await records.give_up(self.connection, claims)
-        by_key = {subject.current.key: subject for subject in self.subjects.values()}
-        for key in sorted(touched):
-            by_key[key].fold_again(await records.fold_claims(self.connection, key, self.loader._adapter))
-        return [by_key[key] for key in sorted(touched)]
-
-    async def _take(self, sets: list[_Set]) -> list[tuple[_Set, Message, int]]:
-        """Fold the messages in; gives each with its arrival."""
-        messages = [message for item in sets for message in item.messages]
-        known = await self._known_hashes(messages)
-        claims = []
-        for item in sets:
-            for message in item.messages:
-                subject = self.subjects[message.identity]
-                arrival = subject.take(
-                    message,
-                    known.setdefault(message.identity, set()),
-                    self.loader._precedence.get(message.type, ()),
-                    self.outcomes,
-                )
-                claims.append((item, message, arrival))
-        return claims
-
-    async def _known_hashes(self, messages: list[Message]) -> dict[Identity, set[bytes]]:
-        """Which contents timed messages said before: asked again now that the rows are locked."""
-        contents = [(message.identity, message.said.hash) for message in messages]
-        _, timed = await records.known_contents(self.connection, contents)
-        known: dict[Identity, set[bytes]] = {}
-        for number in timed:
-            identity, digest = contents[number]
-            known.setdefault(identity, set()).add(digest)
-        return known
-
-    async def _settle(self, subjects: list[Subject]) -> None:
-        """Withdraw what nobody says any more; deletions last, and only of what nothing that stays refers to."""
-        pending: list[Subject] = []
-        for subject in subjects:
-            if subject.live and not subject.states:
-                pending.append(subject)
-            else:
-                self._settle_one(subject, referred=False)
-        while pending:
-            referred = await self._referred(pending)
-            free = [subject for subject in pending if subject.current.key not in referred] or pending
-            for subject in free:
-                self._settle_one(subject, referred=subject.current.key in referred)
-            settled = {subject.current.key for subject in free}
-            pending = [subject for subject in pending if subject.current.key not in settled]
-
-    def _settle_one(self, subject: Subject, *, referred: bool) -> None:
-        precedence = self.loader._precedence.get(subject.current.type, ())
-        subject.settle(precedence, self.outcomes, referred=referred)
-
-    async def _referred(self, subjects: list[Subject]) -> set[int]:
-        """Which of the subjects others refer to: those of this transaction as they will be, the rest as stored."""
-        changed = [subject for subject in self.subjects.values() if subject.changed]
-        rows = await self.connection.execute(
-            "SELECT DISTINCT f.target FROM reference f JOIN resource r ON r.key = f.resource AND NOT r.deleted "
-            "WHERE f.target = ANY(%s) AND f.resource <> f.target AND f.resource <> ALL(%s)",
-            ([subject.current.key for subject in subjects], [subject.current.key for subject in changed]),
-        )
-        results = {row[0] for row in await rows.fetchall()}
-        references = set(chain.from_iterable(_references(subject.content) for subject in changed))
-        current = [subject.current for subject in subjects]
-        return results | {item.key for item in current if f"{item.type}/{item.id}" in references}
-
-    async def _save(self, sets: list[_Set], claims: list[tuple[_Set, Message, int]]) -> None:
-        connection = self.connection
-        touched = [subject for subject in self.subjects.values() if subject.touched]
-        changed = [subject for subject in touched if subject.changed]
-        replaced = [subject.current.key for subject in changed if subject.current.version > 0]
-        if replaced:
-            await records.keep_outputs(connection, replaced)
-        versions = [subject.new_version(self.loader._dictionaries.definitions) for subject in changed]
-        items = [
-            new.item for new in versions if new.item is not None
-        ]  # merged, withdrawn: not the messages' own
-        await identify_within(connection, self.loader._dictionaries, items, self.keys, fresh=())
-        past = [old for subject in touched for old in subject.past]
-        await write_versions(connection, self.loader._dictionaries, self.keys, versions, past)
-        folded = [subject.current.key for subject in touched if subject.folded_again]
-        if folded:
-            await remove_states(connection, folded)
-        rows = [(subject.current.key, subject.states, subject.live) for subject in touched]
-        await write_states(connection, rows)
-        await records.write_claims(
-            connection,
-            list({(row.resource, row.record, row.hash): row for row in map(self._claim, claims)}.values()),
-            {item.key: item.record.mapping for item in sets if item.record is not None},
-        )
-        await inbox.note(connection, inbox.duplicates(self.outcomes.issues, self.loader._adapter))
-
-    def _claim(self, claim: tuple[_Set, Message, int]) -> ClaimRow:
-        item, message, arrival = claim
-        contribution = message.said
-        subject = self.subjects[message.identity]
-        plain = (
-            subject.live
-            and subject.hash == contribution.hash
-            and not contribution.delta
-            and message.type not in MERGED
-        )
-        text = None if plain else dumps(message.content)
-        return ClaimRow(
-            subject.current.key, item.key, contribution.hash, contribution.time is not None, arrival, text
-        )
-
-
-def _references(node: Any) -> Iterator[str]:
-    """What a content refers to by literal reference."""
-    if isinstance(node, dict):
-        for name, value in node.items():
-            if name == "reference" and isinstance(value, str):
-                yield value
-            else:
-                yield from _references(value)
-    elif isinstance(node, list):
-        for value in node:
-            yield from _references(value)
 
 
 async def each(outputs: Iterable[Output] | AsyncIterable[Output]) -> AsyncIterator[Output]:

@@ -171,9 +171,9 @@ async def owners_of_contents(
     """Whom contents that are not stored, or not current, are about: by themselves and through what they name.
 
     Args:
-        beside: contents that will be stored together with them, which count as well as what is stored.
+        beside: contents that will be stored together with them; each counts in place of what is stored of it.
     """
-    named = {target for item in (*items, *beside.values()) for target in item.owners.through}
+    named = {target for item in (*items, *beside.values()) for target in item.owners.through} - set(beside)
     stored: dict[Identity, set[str]] = {}
     if named:
         pairs = sorted(named)
@@ -190,11 +190,11 @@ async def owners_of_contents(
         while waiting:
             entry = waiting.pop()
             results.update(entry.owners.patients)
-            for target in entry.owners.through:
-                if target in beside and target not in seen:
-                    seen.add(target)
-                    waiting.append(beside[target])
+            for target in set(entry.owners.through) - seen:
+                seen.add(target)
                 results |= stored.get(target, set())
+                if target in beside:
+                    waiting.append(beside[target])
         return frozenset(results)
 
     return [of(item) for item in items]

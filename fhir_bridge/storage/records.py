@@ -9,6 +9,7 @@ from typing import Any
 from psycopg import AsyncConnection
 
 from fhir_bridge.storage.contributions import Contribution, fold, incoming
+from fhir_bridge.storage.deliveries import Delivery
 from fhir_bridge.storage.indexing import Identity
 from fhir_bridge.storage.stored import parse
 
@@ -48,6 +49,9 @@ class RecordSet:
         adapter: owner of resources without meta.source.
         records: how many source records it stands for (a study: its instances).
         partial: it lost parts on the way.
+        delivery: the file that it is of, where a newer one replaces what it says.
+        place: what of the delivery it speaks of.
+        parts: for each resource what of the delivery it is about (a sample); empty for none.
     """
 
     source: str
@@ -58,20 +62,27 @@ class RecordSet:
     adapter: str = ""
     records: int = 1
     partial: bool = False
+    delivery: Delivery | None = None
+    place: int | None = None
+    parts: Sequence[str] = ()
 
 
 @dataclass(slots=True)
 class KnownRecord:
-    """A record as the ledger has it: key, mapping version, and its active claims with the identity of each resource."""
+    """A record as the ledger has it: key, mapping version, and its active claims with the identity of each resource.
+
+    superseded: those that do not count, since a newer delivery replaces them (type, id, hash).
+    """
 
     key: int
     mapping: str
     claims: dict[Claim, Identity] = field(default_factory=dict)
+    superseded: set[tuple[str, str, bytes]] = field(default_factory=set)
 
 
 _KNOWN = (
-    "SELECT r.source, r.id, r.key, r.mapping, o.resource, o.hash, x.type, x.id FROM unnest(%s::text[], %s::text[]) "
-    "AS w (source, id) JOIN source_record r ON r.source = w.source AND r.id = w.id "
+    "SELECT r.source, r.id, r.key, r.mapping, o.resource, o.hash, o.superseded, x.type, x.id "
+    "FROM unnest(%s::text[], %s::text[]) AS w (source, id) JOIN source_record r ON r.source = w.source AND r.id = w.id "
     "LEFT JOIN output o ON o.record = r.key AND o.active LEFT JOIN resource x ON x.key = o.resource"
 )
 _LOCK = (
@@ -86,10 +97,22 @@ async def known_records(
     """The records of these (source, id) that the ledger has."""
     records: dict[tuple[str, str], KnownRecord] = {}
     rows = await connection.execute(_KNOWN, ([name[0] for name in names], [name[1] for name in names]))
-    for source, identity, key, mapping, resource, digest, kind, resource_id in await rows.fetchall():
+    for (
+        source,
+        identity,
+        key,
+        mapping,
+        resource,
+        digest,
+        superseded,
+        kind,
+        resource_id,
+    ) in await rows.fetchall():
         known = records.setdefault((source, identity), KnownRecord(key, mapping))
         if resource is not None:
             known.claims[resource, digest] = (kind, resource_id)
+            if superseded:
+                known.superseded.add((kind, resource_id, digest))
     return records
 
 
@@ -118,8 +141,9 @@ async def known_contents(
     """
     rows = await connection.execute(
         "SELECT w.n, EXISTS (SELECT FROM contribution c WHERE c.resource = r.key AND c.hash = w.hash) AND EXISTS "
-        "(SELECT FROM output o WHERE o.resource = r.key AND o.hash = w.hash AND o.active), "
-        "EXISTS (SELECT FROM output o WHERE o.resource = r.key AND o.hash = w.hash AND o.active AND o.timed) "
+        "(SELECT FROM output o WHERE o.resource = r.key AND o.hash = w.hash AND o.active AND NOT o.superseded), "
+        "EXISTS (SELECT FROM output o WHERE o.resource = r.key AND o.hash = w.hash AND o.active AND o.timed "
+        "AND NOT o.superseded) "
         "FROM unnest(%s::int[], %s::text[], %s::text[], %s::bytea[]) AS w (n, type, id, hash) "
         "JOIN resource r ON r.type = w.type AND r.id = w.id",
         (
@@ -156,7 +180,7 @@ async def fold_claims(connection: AsyncConnection, resource: int, adapter: str) 
     rows = await connection.execute(
         "SELECT DISTINCT ON (o.hash, o.arrival) coalesce(o.bytes, r.bytes), o.arrival, coalesce(s.mapping, '') "
         "FROM output o JOIN resource r ON r.key = o.resource LEFT JOIN source_record s ON s.key = o.record "
-        "WHERE o.resource = %s AND o.active ORDER BY o.hash, o.arrival, s.mapping DESC NULLS LAST",
+        "WHERE o.resource = %s AND o.active AND NOT o.superseded ORDER BY o.hash, o.arrival, s.mapping DESC NULLS LAST",
         (resource,),
     )
     states: dict[str, Contribution] = {}
@@ -176,6 +200,9 @@ class ClaimRow:
     timed: bool
     arrival: int
     bytes: bytes | None
+    edition: int | None = None
+    place: int | None = None
+    superseded: bool = False
 
 
 async def keep_outputs(connection: AsyncConnection, resources: Sequence[int]) -> None:
@@ -195,9 +222,11 @@ async def write_claims(
     """Write claims, and note the mapping versions of records."""
     if rows:
         await connection.execute(
-            "INSERT INTO output (resource, record, hash, timed, arrival, bytes) SELECT * FROM unnest(%s::bigint[], "
-            "%s::bigint[], %s::bytea[], %s::bool[], %s::int[], %s::bytea[]) ON CONFLICT (resource, record, hash) "
-            "DO UPDATE SET active = true, arrival = excluded.arrival, bytes = coalesce(output.bytes, excluded.bytes)",
+            "INSERT INTO output (resource, record, hash, timed, arrival, bytes, edition, place, superseded) SELECT * "
+            "FROM unnest(%s::bigint[], %s::bigint[], %s::bytea[], %s::bool[], %s::int[], %s::bytea[], %s::bigint[], "
+            "%s::bigint[], %s::bool[]) ON CONFLICT (resource, record, hash) DO UPDATE SET active = true, "
+            "arrival = excluded.arrival, bytes = coalesce(output.bytes, excluded.bytes), edition = excluded.edition, "
+            "place = excluded.place",
             (
                 [row.resource for row in rows],
                 [row.record for row in rows],
@@ -205,6 +234,9 @@ async def write_claims(
                 [row.timed for row in rows],
                 [row.arrival for row in rows],
                 [row.bytes for row in rows],
+                [row.edition for row in rows],
+                [row.place for row in rows],
+                [row.superseded for row in rows],
             ),
         )
     changed = {key: mapping for key, mapping in mappings.items() if mapping}

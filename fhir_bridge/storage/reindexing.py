@@ -21,6 +21,7 @@ from fhir_bridge.storage.errors import BadResource
 from fhir_bridge.storage.indexing import Identity, Indexed, IndexWriter, identify, index
 from fhir_bridge.storage.statements import Statement
 from fhir_bridge.storage.stored import parse
+from fhir_bridge.storage.versions import write_rest
 
 __all__ = ["reached", "reindex"]
 
@@ -131,6 +132,7 @@ async def _write(
         statement.add(_LABELS, [key for key, _ in labels], [text for _, text in labels])
         statement.add(_REACHED, SETTING, location.key, location.count, __version__)
         await statement.run(connection)
+        await write_rest(connection, writer)
 
 
 def _index(kind: str, identity: str, text: bytes | None, known: Definitions) -> Indexed | None:

@@ -26,6 +26,7 @@ from fhir_bridge.fhir.access import EVERYTHING, AccessFilter
 from fhir_bridge.storage import appending, histories, inbox, patients, reindexing, settings, streaming
 from fhir_bridge.storage.changes import Change, read_changes
 from fhir_bridge.storage.cursors import Cursors
+from fhir_bridge.storage.deliveries import Delivery
 from fhir_bridge.storage.dictionaries import Dictionaries
 from fhir_bridge.storage.errors import BadResource, Gone, NotFound, VersionConflict
 from fhir_bridge.storage.histories import HistoryPage
@@ -66,13 +67,14 @@ class Store:
         secret: bytes,
         known: definitions.Definitions = definitions.DEFAULT,
         base: str = "",
+        most_index_rows: int | None = None,
     ) -> None:
         self.pool = pool
         self.definitions = known
         self._secret = secret
         self._dictionaries = Dictionaries(pool, known, base)
         self._cursors = Cursors(secret)
-        self._writer = Writer(pool, self._dictionaries)
+        self._writer = Writer(pool, self._dictionaries, most_index_rows)
         self.results = Results(pool, self._dictionaries)
 
     @classmethod
@@ -86,6 +88,7 @@ class Store:
         known: definitions.Definitions = definitions.DEFAULT,
         statement_seconds: float | None = None,
         base: str = "",
+        most_index_rows: int | None = None,
     ) -> Store:
         """Connect, and bring the schema up to date where it is behind.
 
@@ -95,6 +98,8 @@ class Store:
             known: definitions whose search parameters are indexed and searched by: a site's.
             statement_seconds: time of one statement; then the database ends it.
             base: the address below which these resources are served: in a search it means what is relative to it.
+            most_index_rows: rows of the search index that the resources of one write may have; None: any number.
+                `load` has no limit.
 
         Raises:
             SchemaAhead: the database belongs to a newer program.
@@ -121,7 +126,7 @@ class Store:
         try:
             async with pool.connection() as connection:
                 secret = await settings.read_secret(connection)
-            store = cls(pool, secret, known, base)
+            store = cls(pool, secret, known, base, most_index_rows)
             opened.append(store)
             await store._dictionaries.load()
         except BaseException:
@@ -516,6 +521,20 @@ class Store:
         )
         return await loader.run_records(sets)
 
+    async def end_delivery(
+        self,
+        delivery: Delivery,
+        *,
+        adapter: str,
+        precedence: Mapping[str, Sequence[str]] | None = None,
+        batch: int = 500,
+    ) -> LoadResult:
+        """Note that a file was loaded to its end: the newest of each of its samples counts (`storage.deliveries`)."""
+        loader = Loader(
+            self.pool, self._dictionaries, adapter=adapter, precedence=precedence or {}, batch=batch
+        )
+        return await loader.end_delivery(delivery)
+
     async def load_composite(
         self,
         record: RecordSet | None,
@@ -557,10 +576,12 @@ class Store:
         async with self.pool.connection() as connection:
             return await of_linked_patient(connection, resources)
 
-    async def keep_source(self, pieces: Iterable[bytes]) -> bytes:
-        """Keep a source file for the inbox; gives its hash."""
-        async with self.pool.connection() as connection:
-            return await inbox.keep_source(connection, pieces)
+    @asynccontextmanager
+    async def keeping(self) -> AsyncIterator[inbox.Keeping]:
+        """Keep sources and enter what waits for them, in one transaction."""
+        async with self.connection() as connection:
+            await inbox.lock_sources(connection)
+            yield inbox.Keeping(connection)
 
     async def kept_source(self, key: bytes) -> bytes | None:
         """A source file that was kept, or None."""

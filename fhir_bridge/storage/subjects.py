@@ -88,18 +88,33 @@ class LoadResult:
 
 @dataclass(slots=True)
 class Message:
-    """An output on its way into the store. content: as it came, with the instructions of a delta."""
+    """An output on its way into the store.
+
+    Attributes:
+        content: as it came, with the instructions of a delta.
+        part: what of its delivery it is about; edition: the number of what the delivery says of that.
+        superseded: a newer delivery replaces it.
+    """
 
     type: str
     id: str
     said: Contribution
     item: Indexed
     content: dict[str, Any]
+    part: str = ""
+    edition: int | None = None
+    superseded: bool = False
 
     @property
     def identity(self) -> Identity:
         """Type and id."""
         return self.type, self.id
+
+    @property
+    def patient(self) -> str:
+        """The one patient whom it is about; empty for none or several."""
+        patients = set(self.item.owners.patients)
+        return patients.pop() if len(patients) == 1 else ""
 
     @property
     def locator(self) -> str:
@@ -237,6 +252,7 @@ class Subject:
             self.past.append(
                 PastVersion(
                     self.current.key,
+                    self.current.type,
                     self.version,
                     "v",
                     now(),
@@ -258,6 +274,7 @@ class Subject:
         self.past.append(
             PastVersion(
                 self.current.key,
+                self.current.type,
                 self.last_version,
                 kind,
                 moment,

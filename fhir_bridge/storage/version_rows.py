@@ -58,6 +58,7 @@ class PastVersion:
     """A version that goes to history at once. kind: `v` replaced in the same batch, `s` stale, `c` lost a conflict."""
 
     key: int
+    type: str
     version: int
     kind: str
     moment: datetime

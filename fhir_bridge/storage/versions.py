@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from functools import partial
 
 from psycopg import AsyncConnection
@@ -14,7 +15,7 @@ from fhir_bridge.storage.indexing import Identity, IndexWriter
 from fhir_bridge.storage.statements import Statement, arrays, transposed
 from fhir_bridge.storage.version_rows import Current, NewVersion, PastVersion, lock
 
-__all__ = ["Current", "NewVersion", "PastVersion", "lock", "write_versions"]
+__all__ = ["Current", "NewVersion", "PastVersion", "lock", "write_rest", "write_versions"]
 
 
 async def write_versions(
@@ -38,7 +39,17 @@ async def write_versions(
     writer = IndexWriter(dictionaries, keys)
     await beside(many, partial(_add_versions, statement, writer, results, past))
     consequences.add_to(statement)
-    await statement.run(connection)
+    async with connection.transaction() if writer.more else nullcontext():
+        await statement.run(connection)
+        await write_rest(connection, writer)
+
+
+async def write_rest(connection: AsyncConnection, writer: IndexWriter) -> None:
+    """Write the index rows that the first statement did not take; in one transaction with it."""
+    while writer.more:
+        statement = Statement()
+        await beside(True, partial(writer.write, statement))
+        await statement.run(connection)
 
 
 def _add_versions(
@@ -84,7 +95,7 @@ def _add_past(statement: Statement, past: Sequence[PastVersion], written: set[in
         "history",
         _PAST,
         [
-            (old.key, old.version, old.kind, old.moment, old.business_time, old.hash, old.bytes)
+            (old.key, old.type, old.version, old.kind, old.moment, old.business_time, old.hash, old.bytes)
             for old in past
         ],
     )
@@ -102,13 +113,14 @@ def _add_past(statement: Statement, past: Sequence[PastVersion], written: set[in
 
 
 _REPLACE = (
-    "INSERT INTO history (resource, version, kind, xid, last_updated, business_time, hash, bytes) "
-    "SELECT key, version, CASE WHEN deleted THEN 'd'::\"char\" ELSE 'v'::\"char\" END, xid, last_updated, "
+    "INSERT INTO history (resource, type, version, kind, xid, last_updated, business_time, hash, bytes) "
+    "SELECT key, type, version, CASE WHEN deleted THEN 'd'::\"char\" ELSE 'v'::\"char\" END, xid, last_updated, "
     "business_time, hash, bytes FROM resource WHERE key = ANY(%s)"
 )
 
 _PAST = {
     "resource": "bigint",
+    "type": "text",
     "version": "int",
     "kind": '"char"',
     "last_updated": "timestamptz",

@@ -117,9 +117,15 @@ async def match_one(connection: AsyncConnection, where: Condition) -> str | None
 class Writer:
     """Executes operations. One database transaction for all of them."""
 
-    def __init__(self, pool: AsyncConnectionPool[AsyncConnection], dictionaries: Dictionaries) -> None:
+    def __init__(
+        self,
+        pool: AsyncConnectionPool[AsyncConnection],
+        dictionaries: Dictionaries,
+        most_index_rows: int | None = None,
+    ) -> None:
         self._pool = pool
         self._dictionaries = dictionaries
+        self._most = most_index_rows
 
     async def run(self, operations: Sequence[Operation], access: AccessFilter) -> list[Written]:
         """All of them, or none.
@@ -129,15 +135,19 @@ class Writer:
         """
         items: dict[Identity, Indexed] = {}
         pause = Pause()
+        left = self._most
         for operation in operations:
             with _Place(operation):
                 require(access, operation.type, operation.letter)
                 if operation.action != "delete":
                     refuse_implicit_rules(operation.resource)
                     known = self._dictionaries.definitions
-                    items[operation.identity] = await beside(
-                        is_large(operation.resource), partial(index, operation.resource, operation.id, known)
+                    item = await beside(
+                        is_large(operation.resource),
+                        partial(index, operation.resource, operation.id, known, most=left),
                     )
+                    items[operation.identity] = item
+                    left = None if left is None else left - len(item.entries)
             await pause.take()
         fresh = [operation.identity for operation in operations if operation.action == "create"]
         keys = await identify(self._pool, self._dictionaries, list(items.values()), fresh=fresh)

@@ -255,3 +255,24 @@ def test_two_names_without_identifier_are_two_patients(archive: Archive) -> None
     report = archive.load(instance(2, patient=None, PatientName="Bianchi^Carla"))
     assert report["exit"] == 1
     assert archive.all() == before
+
+
+def test_two_halves_of_a_study_that_are_loaded_as_they_are_are_reported(
+    archive: Archive, bridge: Callable[..., Any], tmp_path: Path, fresh_database_url: str
+) -> None:
+    (tmp_path / "site.yaml").write_text(SITE)
+    (tmp_path / "site.key").write_text("ab" * 32)
+    (tmp_path / "site.key").chmod(0o600)
+    site = ("--site", tmp_path / "site.yaml")
+    report = tmp_path / "load.json"
+    for name, numbers in (("a", (1, 2, 3)), ("b", (4, 5))):
+        files = save(tmp_path / name, [instance(number) for number in numbers])
+        out = ("--out", tmp_path / f"fhir-{name}", "--report", report)
+        done = bridge("convert", files, "-a", "dicom", *site, *out)
+        assert done.exit_code == 0, done.output
+    found = []
+    for name in ("a", "b", "a"):
+        bridge("load", tmp_path / f"fhir-{name}", *site, "--report", report, database=fresh_database_url)
+        found.append({issue["code"] for issue in json.loads(report.read_bytes())["issues"]})
+    assert ["FB-STORE-030" in codes for codes in found[:2]] == [False, True]
+    assert len(archive.study()["series"]) > 0

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,10 +20,9 @@ COUNT = 8_000
 
 
 @pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system with space for a database and little more."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
+def small_disk() -> Iterator[Path]:
+    """A file system with room for a database and little more; not below pytest's folder, which only root may enter."""
+    folder = Path(tempfile.mkdtemp(prefix="fhir-bridge-disk-"))
     mounted = subprocess.run(
         ["mount", "-t", "tmpfs", "-o", "size=96m", "tmpfs", str(folder)], capture_output=True, check=False
     )
@@ -32,6 +32,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
         yield folder
     finally:
         subprocess.run(["umount", "--lazy", str(folder)], check=False)
+        folder.rmdir()
 
 
 def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:

@@ -67,6 +67,28 @@ def test_a_replay_that_fails_leaves_everything_on_the_list(
     assert len(resources(fresh_database_url, "Observation")) == 1
 
 
+def test_what_one_site_converted_waits_for_a_load_with_its_settings(
+    load: Load, bridge: Bridge, hospital: Path, fresh_database_url: str
+) -> None:
+    """Two clinics share a database; the second one's settings would take the first one's patients for others."""
+    (hospital / "one.hl7").write_text(elsewhere("1", "1", "F1"))
+    load(hospital / "one.hl7", "hl7v2")
+    own = (hospital / "site.yaml").read_text()
+    (hospital / "site.yaml").write_text(
+        own.replace("site: test", "site: clinic-b") + "    NEW: urn:oid:2.999.66\n"
+    )
+    (hospital / "other.hl7").write_text(oru("9", "9", ("718-7", "1"), order="F9"))
+    assert "inbox" not in load(hospital / "other.hl7", "hl7v2")
+    replayed = bridge(
+        "inbox", "replay", "--all", "--site", str(hospital / "site.yaml"), database=fresh_database_url
+    )
+    assert (replayed.exit_code, "1 of another site" in replayed.output) == (1, True)
+    assert len(waiting(bridge, fresh_database_url)) == 1
+    know(hospital)
+    (hospital / "more.hl7").write_text(oru("10", "9", ("718-7", "1"), order="F10"))
+    assert load(hospital / "more.hl7", "hl7v2")["inbox"]["settled"] == 1
+
+
 def test_a_lost_mapping_of_what_waits_does_not_fail_another_load(
     load: Load, bridge: Bridge, hospital: Path, fresh_database_url: str
 ) -> None:

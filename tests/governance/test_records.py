@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from fhir_bridge.fhir.validation import get_validator
 from fhir_bridge.governance import audit
@@ -26,6 +28,27 @@ NOW = "2026-03-05T08:00:00.000+00:00"
 
 def errors(resource: dict[str, object]) -> list[object]:
     return [issue for issue in get_validator().validate(resource) if issue.severity in ("error", "fatal")]
+
+
+@given(st.lists(st.integers(0, 40).map(str), max_size=60), st.integers(1, 50), st.integers(1, 7))
+def test_every_patient_is_in_one_event_and_of_very_many_some_share_one(
+    patients: list[str], most: int, together: int
+) -> None:
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(audit, "MOST_EVENTS", most)
+        patched.setattr(audit, "TOGETHER", together)
+        events = audit.search(CONTEXT, "GET Group", patients)
+    named = [
+        [entity["what"]["reference"] for entity in event["entity"] if "role" in entity and "what" in entity]
+        for event in events
+    ]
+    distinct = dict.fromkeys(f"Patient/{patient}" for patient in patients)
+    assert [one for some in named for one in some] == list(distinct)
+    if len(distinct) <= most:
+        assert len(events) == max(1, len(distinct))
+    else:
+        assert len(events) == -(-len(distinct) // together)
+    assert all(errors(event) == [] for event in events[:2])
 
 
 def test_every_kind_of_event_is_valid() -> None:

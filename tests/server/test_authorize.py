@@ -67,6 +67,10 @@ def test_an_unknown_client_gets_a_page_and_no_redirect(hospital: Hospital) -> No
         ({"code_challenge": "short"}, "invalid_request"),
         ({"scope": "patient/Observation.dus nonsense"}, "invalid_scope"),
         ({"scope": ""}, "invalid_scope"),
+        (
+            {"scope": "patient/Observation.rs?" + "&".join(f"category=urn:x|{n}" for n in range(5))},
+            "invalid_scope",
+        ),
         ({"scope": "launch patient/*.rs"}, "invalid_request"),
         ({"launch": "forged"}, "invalid_request"),
         ({"scope": "launch patient/*.rs", "launch": "forged"}, "invalid_request"),

@@ -11,7 +11,7 @@ import pytest
 from joserfc import jwt
 from joserfc.jwk import ECKey, OctKey, RSAKey
 
-from fhir_bridge.server.smart.clients import ASSERTION_TYPE
+from fhir_bridge.server.authorization.clients import ASSERTION_TYPE
 from fhir_bridge.server.smart.jwks import JwksCache, JwksUnavailable
 from fhir_bridge.storage.accounts import Client
 from tests.server.conftest import BASE, FHIR, Hospital

@@ -83,6 +83,12 @@ NAMES = [
     f"{FHIR}/./Device/model",
     f"{FHIR}//Device/model",
     "https://127.0.0.1:8000/fhir/Device/model",
+    "http://localhost:8000/fhir/Device/model",
+    "http://127.0.0.1:9000/fhir/Device/model",
+    "https://hospital.example/proxied/fhir/Device/model/_history/1",
+    "//hospital.example/fhir/Device/model",
+    "https://hospital.example/Device/x/../model#part",
+    f"{FHIR.removesuffix('/fhir')}/Device/model",
 ]
 """The model's reference, and what a client may take for it."""
 WRITES = [
@@ -126,7 +132,7 @@ def test_nor_can_a_copy_without_label_and_device_pass_as_a_prediction(
 
 
 @pytest.mark.parametrize(
-    "name", ["Device/pump", "./Device/pump", "http://elsewhere.example/fhir/Device/model"]
+    "name", ["Device/pump", "./Device/pump", "http://elsewhere.example/fhir/Device/other"]
 )
 def test_another_device_may_be_named(hospital: Hospital, clara: dict[str, str], name: str) -> None:
     body = observation("pumped", "anna") | {"device": {"reference": name}}
@@ -174,7 +180,13 @@ def test_nor_by_the_name_of_an_entry_that_turns_out_to_be_the_model(
 
 
 @pytest.mark.parametrize(
-    "target", ["Observation/predicted", "Observation?_id=predicted", f"{FHIR}/Observation/predicted"]
+    "target",
+    [
+        "Observation/predicted",
+        "Observation?_id=predicted",
+        f"{FHIR}/Observation/predicted",
+        "http://localhost:8000/fhir/Observation/predicted",
+    ],
 )
 @pytest.mark.parametrize("kind", KINDS)
 def test_no_provenance_about_a_prediction(

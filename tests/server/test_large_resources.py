@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
+import subprocess
+import sys
 from typing import Any
 
+import psycopg
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fhir_bridge.fhir.access import EVERYTHING
+from fhir_bridge.fhir.search.entries import BoundedEntries
+from fhir_bridge.governance import audit
 from fhir_bridge.server.rest import checks, server_owned
 from fhir_bridge.storage import breathing, indexing, transactions, versions, writing
 from fhir_bridge.storage.breathing import is_large
@@ -87,6 +94,144 @@ def test_a_usual_resource_changes_no_thread(hospital: Hospital, seen: dict[str, 
     seen.clear()
     assert hospital.http.post("/fhir/Patient", json=patient(3), headers=token).status_code == 201
     assert seen == {"with_references": True}
+
+
+@pytest.fixture
+def few_rows(hospital: Hospital, monkeypatch: pytest.MonkeyPatch) -> int:
+    """Rows of the index that a write may have."""
+    monkeypatch.setattr(hospital.services.store._writer, "_most", MANY)
+    return MANY
+
+
+def sent(hospital: Hospital, kind: str, body: dict[str, Any]) -> tuple[int, str]:
+    """Send a new resource alone, in a transaction or in a batch: the status of the write, and the code of its issue."""
+    token = hospital.token("user/*.cruds", patient=None)
+    if kind == "single":
+        answer = hospital.http.post(f"/fhir/{body['resourceType']}", json=body, headers=token)
+        status, outcome = answer.status_code, answer.json()
+    else:
+        entry = {"resource": body, "request": {"method": "POST", "url": body["resourceType"]}}
+        bundle = {"resourceType": "Bundle", "type": kind, "entry": [entry]}
+        answer = hospital.http.post("/fhir", json=bundle, headers=token)
+        status, outcome = answer.status_code, answer.json()
+        if status == 200:
+            response = outcome["entry"][0]["response"]
+            status, outcome = int(response["status"][:3]), response.get("outcome", {})
+    issues = outcome.get("issue", [])
+    return status, issues[0]["details"]["coding"][0]["code"] if issues else ""
+
+
+@pytest.mark.parametrize("kind", ["single", "transaction", "batch"])
+def test_a_write_with_more_index_rows_than_allowed_is_refused_with_an_issue(
+    hospital: Hospital, few_rows: int, kind: str
+) -> None:
+    body = patient(few_rows)
+    body["name"][0] = {"family": f"Unica{kind}"}
+    assert sent(hospital, kind, body) == (413, "FB-STORE-031")
+    token = hospital.token("user/*.cruds", patient=None)
+    found = hospital.http.get(f"/fhir/Patient?family=Unica{kind}&_total=accurate", headers=token).json()
+    assert found["total"] == 0
+    assert sent(hospital, kind, patient(few_rows // 4))[0] == 201
+
+
+def test_the_rows_of_a_transaction_count_together(hospital: Hospital, few_rows: int) -> None:
+    token = hospital.token("user/*.cruds", patient=None)
+    body = patient(few_rows // 10)
+    answers = []
+    for count in (3, 5):
+        entries = [{"resource": body, "request": {"method": "POST", "url": "Patient"}}] * count
+        bundle = {"resourceType": "Bundle", "type": "transaction", "entry": entries}
+        answers.append(hospital.http.post("/fhir", json=bundle, headers=token))
+    assert [answer.status_code for answer in answers] == [200, 413]
+    assert "entry[" in answers[1].text
+
+
+def test_load_takes_any_number_of_index_rows(hospital: Hospital, few_rows: int) -> None:
+    result = hospital.run(hospital.services.store.load, [patient(few_rows) | {"id": "of-load"}])
+    assert (result.created, result.rejected) == (1, 0)
+
+
+@pytest.mark.parametrize("wrong", [{}, {"gender": "of the sea"}], ids=["index", "content"])
+def test_a_refused_write_leaves_nothing_of_its_content_in_memory(
+    hospital: Hospital, few_rows: int, wrong: dict[str, Any]
+) -> None:
+    """An exception that knows a frame that knows the exception lives until garbage is collected, with all it holds."""
+    gc.collect()
+    gc.disable()
+    try:
+        assert sent(hospital, "single", patient(few_rows) | wrong)[0] == (422 if wrong else 413)
+        sent(hospital, "single", patient(1))  # by now the threads have forgotten it, too
+        left = [
+            one
+            for one in gc.get_objects()
+            if isinstance(one, BoundedEntries) or (isinstance(one, list) and one and is_name(one[0]))
+        ]
+        assert left == []
+    finally:
+        gc.enable()
+
+
+def test_a_resource_about_very_many_patients_leaves_few_events_and_small_statements(
+    hospital: Hospital, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a Group of 100,000 each read and write left as many AuditEvents, and its statements held up all others."""
+    asked: list[int] = []
+    execute = psycopg.AsyncConnection.execute
+
+    async def noted(connection: Any, query: Any, values: Any = None, **options: Any) -> Any:
+        asked.extend(len(value) for value in values or () if isinstance(value, list))
+        return await execute(connection, query, values, **options)
+
+    for module, name in ((indexing, "NAMED_AT_ONCE"), (audit, "MOST_EVENTS")):
+        monkeypatch.setattr(module, name, 20)
+    monkeypatch.setattr(audit, "TOGETHER", 10)
+    monkeypatch.setattr(psycopg.AsyncConnection, "execute", noted)
+    token = hospital.token("user/*.cruds", patient=None)
+    members = [{"entity": {"reference": f"Patient/of-group-{number}"}} for number in range(95)]
+    body = {"resourceType": "Group", "type": "person", "actual": True, "member": members}
+    answer = hospital.http.post("/fhir/Group", json=body, headers=token)
+    assert answer.status_code == 201
+    assert max(asked) <= 20
+    group = f"Group/{answer.json()['id']}"
+    assert hospital.http.get(f"/fhir/{group}", headers=token).status_code == 200
+    hospital.run(hospital.services.audit.flush)
+    page = hospital.run(hospital.services.store.search, "AuditEvent", [("entity", group)], EVERYTHING)
+    assert len(page.entries) == 10 + 10
+    last = [("patient", "Patient/of-group-94"), ("entity", group)]
+    page = hospital.run(hospital.services.store.search, "AuditEvent", last, EVERYTHING)
+    assert len(page.entries) == 1 + 1
+    found = hospital.http.get("/fhir/Group?member=Patient/of-group-94", headers=token).json()
+    assert [entry["resource"]["id"] for entry in found["entry"]] == [answer.json()["id"]]
+
+
+FREED = """
+import sys
+from pathlib import Path
+from fhir_bridge.server.garbage import prepare
+
+def resident():
+    return int(Path("/proc/self/status").read_text().partition("VmRSS:")[2].split()[0]) // 1024
+
+prepare()
+body = bytes([1]) * (16 << 20)
+del body
+before = resident()
+buffers = [bytes([1]) * (4 << 20) for _ in range(10)]
+kept = [bytes([1]) * 600 for _ in range(1000)]
+del buffers
+print(resident() - before)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_large_buffers_are_the_systems_again_once_they_are_freed() -> None:
+    """After one large body a worker kept the memory of all that followed."""
+    done = subprocess.run([sys.executable, "-c", FREED], capture_output=True, text=True, check=True)
+    assert int(done.stdout) < 10
+
+
+def is_name(value: Any) -> bool:
+    return isinstance(value, dict) and value.get("family") == "Grande0"
 
 
 @given(

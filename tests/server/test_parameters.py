@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
 from fhir_bridge.fhir.access import EVERYTHING
+from tests.command import run_command
 from tests.server.conftest import Hospital, observation, patient
 
 LENIENT = {"Prefer": "handling=lenient"}
@@ -266,6 +269,28 @@ class TestImplicitRules:
             (entry,) = batch(hospital, headers, [("POST", kind, new)])
             assert entry["response"]["status"].startswith("422")
             assert hospital.http.get(f"/fhir/{kind}/ruled", headers=headers).status_code == 404
+
+    def test_validation_reports_what_a_write_refuses(
+        self, hospital: Hospital, headers: dict[str, str], tmp_path: Path
+    ) -> None:
+        places = ["Patient", "Observation.contained[0]", "Bundle.entry[0].resource"]
+        for body, place in zip(self.carriers(), places, strict=True):
+            kind = body["resourceType"]
+            refused = hospital.http.put(f"/fhir/{kind}/ruled", json=body, headers=headers).json()["issue"]
+            reported = hospital.http.post(f"/fhir/{kind}/$validate", json=body, headers=headers).json()[
+                "issue"
+            ]
+            (found,) = [one for one in refused if one["details"]["coding"][0]["code"] == "FB-STORE-023"]
+            assert found in reported
+            assert (found["severity"], found["expression"]) == ("error", [f"{place}.implicitRules"])
+            file = tmp_path / f"{kind}.json"
+            file.write_text(json.dumps(body))
+            done = run_command("validate", file, "--format", "json")
+            lines = [json.loads(line) for line in done.stdout.splitlines()]
+            assert done.returncode == 1
+            assert (found["details"]["text"], "FB-STORE-023") in [
+                (one["message"], one["code"]) for one in lines
+            ]
 
     def test_a_load_rejects_them(self, hospital: Hospital) -> None:
         result = hospital.run(hospital.services.store.load, self.carriers())

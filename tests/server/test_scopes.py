@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 
 from fhir_bridge.fhir.access import AccessRule
 from fhir_bridge.server.smart.scopes import (
+    CONTEXT_SCOPES,
     SHARED_TYPES,
+    Scope,
     _shared,
     access_of,
     grant,
@@ -46,6 +48,10 @@ PATIENT = User("u2", "anna", "Anna", "patient", "Patient/anna", "anna")
         "patient/Observation.rs?",
         "patient/Observation.rs?&",
         "patient/Observation.rs?code=a|b",
+        "patient/Observation.rs?category=a|b&_include=",
+        "patient/Observation.rs?category=a|b&category=",
+        "patient/Observation.rs?category=a%20b|c",
+        "patient/Observation.rs?category=a|b&category=a|c&category=a|d&category=a|e&category=a|f",
         "patient/Observation.read?category=a|b",
         "patient/*.rs?category=a|b",
         "patient/Patient.rs?category=a|b",
@@ -182,3 +188,91 @@ def test_a_patient_level_scope_with_an_empty_patient_grants_nothing() -> None:
 def test_pages_show_a_patient_the_own_record_and_a_clinician_all() -> None:
     assert user_access(PATIENT).rules == (AccessRule("*", READ, "anna"), *SHARED)
     assert user_access(CLINICIAN).rules == (AccessRule("*", frozenset("cruds")),)
+
+
+def granular(*codes: str, system: str = CATEGORY) -> str:
+    return "patient/Observation.rs?" + "&".join(f"category={system}|{code}" for code in codes)
+
+
+FIVE = ("laboratory", "vital-signs", "exam", "imaging", "survey")
+
+
+def test_a_granular_scope_has_at_most_four_categories() -> None:
+    scope = parse(granular(*FIVE[:4]))
+    assert scope is not None
+    assert [value.rpartition("|")[2] for _, value in scope.criteria] == list(FIVE[:4])
+    assert str(scope) == granular(*FIVE[:4])
+    assert grant(granular(*FIVE), "patient/*.rs") == ""
+    assert grant(granular(*FIVE[:4]), granular(*FIVE[:4])) == granular(*FIVE[:4])
+    assert grant(granular(*FIVE[:2]), granular(*FIVE[2:4])) == granular(*FIVE[:4])
+    assert grant(granular(*FIVE[:3]), granular(*FIVE[3:])) == ""
+
+
+values = st.text(
+    st.characters(categories=("L", "N", "P", "S"), exclude_characters="|,"), min_size=1, max_size=6
+)
+
+
+@given(st.lists(st.builds("{}|{}".format, values, values), min_size=1, max_size=4))
+def test_a_granular_scope_that_is_written_is_read_as_the_same(categories: list[str]) -> None:
+    scope = Scope("patient", "Observation", "rs", tuple(("category", value) for value in categories))
+    assert parse(str(scope)) == scope
+
+
+def test_a_code_is_written_into_a_scope_so_that_it_stays_one_code() -> None:
+    for written, code in (("a%26category=x", "a&category=x"), ("a%2Bb", "a+b"), ("a%2541", "a%41")):
+        scope = parse(granular(written, system="urn:x"))
+        assert scope is not None
+        assert scope.criteria == (("category", f"urn:x|{code}"),)
+        assert grant(granular(written, system="urn:x"), "patient/*.rs") == granular(written, system="urn:x")
+
+
+def test_a_request_in_the_syntax_of_version_1_never_loses_what_narrows_it() -> None:
+    assert grant("patient/Observation.read", granular("laboratory")) == granular("laboratory")
+    assert grant("patient/Observation.*", "patient/Observation.rs") == "patient/Observation.rs"
+    assert grant("patient/Observation.*", granular("laboratory")) == granular("laboratory")
+    assert grant("patient/*.read", "patient/Observation.rs") == "patient/Observation.read"
+
+
+def test_a_request_that_is_allowed_as_a_whole_is_granted_once_and_not_in_parts() -> None:
+    lab = granular("laboratory")
+    assert grant("patient/Observation.rs", f"{lab} patient/*.rs patient/Observation.cruds") == (
+        "patient/Observation.rs"
+    )
+    assert grant("patient/Observation.rs", f"patient/Observation.r {lab}") == f"patient/Observation.r {lab}"
+
+
+def test_scopes_of_context_are_granted_in_the_order_of_the_request_each_once() -> None:
+    wanted = "openid nonsense offline_access patient/Patient.r launch/patient openid patient/Patient.r"
+    scopes, context = parse_all(wanted)
+    assert [str(scope) for scope in scopes] == ["patient/Patient.r"]
+    assert context == ["openid", "offline_access", "launch/patient"]
+    registered = " ".join([*sorted(CONTEXT_SCOPES), "patient/*.rs"])
+    assert grant(wanted, registered) == "openid offline_access launch/patient patient/Patient.r"
+    assert parse_all("patient/Observation.rs patient/Observation.read")[0] == [
+        Scope("patient", "Observation", "rs"),
+        Scope("patient", "Observation", "rs", version=1),
+    ]
+
+
+def test_a_scope_that_grants_nothing_does_not_take_the_others_with_it() -> None:
+    observation = AccessRule("Observation", READ)
+    assert rules("patient/*.rs user/Observation.rs", CLINICIAN) == (observation,)
+    assert rules("system/*.rs user/Observation.rs", CLINICIAN) == (observation,)
+    assert rules("user/*.rs system/Observation.rs", None) == (observation,)
+    own = AccessRule("Observation", READ, "anna")
+    assert rules("patient/Condition.rs user/Observation.rs", PATIENT, "bert") == (own,)
+
+
+def test_a_category_bounds_the_rule_of_its_scope() -> None:
+    lab = (("category", f"{CATEGORY}|laboratory"),)
+    assert rules(granular("laboratory"), CLINICIAN, "anna") == (AccessRule("Observation", READ, "anna", lab),)
+    assert rules(granular("laboratory"), PATIENT, "anna") == (AccessRule("Observation", READ, "anna", lab),)
+
+
+def test_access_says_who_asks_and_for_what_purpose() -> None:
+    access = access_of("user/*.rs", user=CLINICIAN, patient=None, purpose="ETREAT", subject="client:app")
+    assert (access.purpose, access.subject) == ("ETREAT", "client:app")
+    # v3-ActReason: on the pages a clinician treats, and a patient asks.
+    assert (user_access(CLINICIAN).purpose, user_access(CLINICIAN).subject) == ("TREAT", "user:u1")
+    assert (user_access(PATIENT).purpose, user_access(PATIENT).subject) == ("PATRQT", "user:u2")

@@ -94,6 +94,10 @@ def test_two_workers_serve_are_left_alone_while_silent_are_replaced_and_drained(
         assert _stored_while_stopping(served) == 201
         assert served.process.wait(60) == 0
         assert all_ended(family)
+    assert (
+        served.said().count(f"Ready: FHIR at {served.base}, listening on 127.0.0.1 port {served.port}.\n")
+        == 1
+    )
     assert "NO AUTHORIZATION" in served.said()
     assert "Traceback" not in served.said()
     assert served.said().count("ended (signal 9); another starts in 0.5 seconds") == 1
@@ -128,6 +132,10 @@ def test_one_worker_has_a_background_worker_that_is_replaced_and_ends_with_it(da
         served.process.kill()
         served.process.wait(10)
         assert all_ended(family)
+    assert (
+        served.said().count(f"Ready: FHIR at {served.base}, listening on 127.0.0.1 port {served.port}.\n")
+        == 1
+    )
     assert "background worker ended (signal 9)" in served.said()
 
 

@@ -83,6 +83,7 @@ SMALL: list[dict[str, Any]] = [
     {"resourceType": "Patient", "extension": [{"url": "https://unknown.test/e", "valueString": "x"}]},
     {"resourceType": "Patient", "contained": [{"resourceType": "Patient", "gender": "x"}]},
     {"resourceType": "Nonsense"},
+    {"resourceType": "Patient", "implicitRules": "http://example.org/rules"},
     {"resourceType": "Observation"},
     {"resourceType": "Condition", "code": {"text": "x"}, "subject": {"reference": "Patient/p"}},
     {"resourceType": "Condition", "subject": {"reference": "nonsense"}, "clinicalStatus": {"coding": [{"code": "x"}]}},

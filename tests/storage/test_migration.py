@@ -8,8 +8,10 @@ import sys
 import psycopg
 from alembic.script import ScriptDirectory
 
-from fhir_bridge.storage import EmbeddedServer
+from fhir_bridge.fhir.access import EVERYTHING
+from fhir_bridge.storage import EmbeddedServer, Store
 from fhir_bridge.storage.migration import _config, current_revision, head, upgrade
+from tests.storage.cohort import downgrade, observation, with_store
 
 
 def test_file_names_begin_with_the_revision() -> None:
@@ -36,3 +38,25 @@ def test_commands_that_do_not_migrate_do_not_wait_for_the_tools() -> None:
         "import fhir_bridge.storage, sys; sys.exit('sqlalchemy' in sys.modules or 'alembic' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", script]).returncode == 0
+
+
+def test_an_upgraded_database_has_the_histories_that_it_had(fresh_database_url: str) -> None:
+    """0010 gives the rows of `history` their type."""
+
+    async def fill(store: Store) -> None:
+        for status in ("preliminary", "final", "amended"):
+            await store.update("Observation", "o", observation("o", "p", status=status), EVERYTHING)
+        await store.update("Patient", "p", {"resourceType": "Patient", "id": "p"}, EVERYTHING)
+        await store.delete("Observation", "o", EVERYTHING)
+        await store.update("Observation", "o", observation("o", "p"), EVERYTHING)
+
+    async def histories(store: Store) -> list[list[tuple[str, int, str]]]:
+        pages = [await store.history(EVERYTHING, kind) for kind in (None, "Observation", "Patient")]
+        return [[(e.stored.type, e.stored.version, e.method) for e in page.entries] for page in pages]
+
+    with_store(fresh_database_url, fill)
+    before = with_store(fresh_database_url, histories)
+    assert [len(page) for page in before] == [6, 5, 1]
+    downgrade(fresh_database_url, "0009")
+    assert upgrade(fresh_database_url)
+    assert with_store(fresh_database_url, histories) == before

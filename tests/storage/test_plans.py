@@ -10,6 +10,7 @@ import pytest
 
 from fhir_bridge.fhir.access import EVERYTHING, AccessFilter, AccessRule
 from fhir_bridge.storage import Store
+from fhir_bridge.storage.writing import Operation
 from tests.storage.cohort import observation, with_store
 
 TWICE = AccessFilter(
@@ -31,6 +32,25 @@ def filled(database_url: str) -> str:
             for number in range(6000)
         )
         await store.load(_provenance(number) for number in range(6000))
+        for start in range(0, 3000, 100):
+            changed = [
+                observation(
+                    f"o{number}",
+                    f"p{number % 300}",
+                    f"{number // 300}-0",
+                    status="amended",
+                    effectiveDateTime="2024-01-01",
+                )
+                for number in range(start, start + 100)
+            ]
+            await store.write(
+                [Operation("update", "Observation", one["id"], one) for one in changed], EVERYTHING
+            )
+        await store.load(observation(f"gone{number}", "gone") for number in range(300))
+        gone = [Operation("delete", "Observation", f"gone{number}") for number in range(300)]
+        await store.write(gone, EVERYTHING)
+        async with store.connection() as connection:
+            await connection.execute("ANALYZE")
 
     with_store(database_url, work)
     return database_url
@@ -98,6 +118,29 @@ def test_no_reading_of_a_record_reads_a_whole_table(
     assert with_store(filled, work) == (20 if types else 40)
     assert len(statements) == (2 if types else 3)
     for query, values in statements:
+        _check(filled, query, values, mode)
+
+
+@pytest.mark.parametrize("access", [EVERYTHING, ANNA], ids=["all", "bound"])
+@pytest.mark.parametrize("kind", [None, "Observation", "Provenance", "Condition"])
+@pytest.mark.parametrize("mode", ["force_custom_plan", "force_generic_plan"])
+def test_no_page_of_a_history_reads_a_whole_table(
+    filled: str, access: AccessFilter, kind: str | None, mode: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def work(store: Store) -> list[int]:
+        first = await store.history(access, kind, count=13)
+        if first.next is None:
+            return [len(first.entries)]
+        second = await store.history(access, kind, count=13, cursor=first.next)
+        return [len(first.entries), len(second.entries)]
+
+    statements = _statements(monkeypatch)
+    assert with_store(filled, work) == (
+        [0] if kind == "Condition" else [13, 7 if kind == "Provenance" and access is ANNA else 13]
+    )
+    pages = [one for one in statements if b"AS moment" in one[0]]
+    assert len(pages) == (1 if kind == "Condition" else 2)
+    for query, values in pages:
         _check(filled, query, values, mode)
 
 

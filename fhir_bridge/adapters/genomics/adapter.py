@@ -51,7 +51,7 @@ class VcfAdapter:
         except OptionError as error:
             for path in paths:
                 result = issue(error.issue.code, error.issue.message, path.name)
-                yield VcfRecord(path.name, path.name, outcome="rejected", issues=[result])
+                yield VcfRecord(path.name, outcome="rejected", issues=[result])
             return
         for path in paths:
             yield from read_vcf(path, options)

@@ -213,8 +213,14 @@ class Allele:
 
     @property
     def source_class(self) -> str | None:
-        """`somatic` or `germline`: INFO/SOMATIC, else what the header or the option says."""
-        return "somatic" if self.line.raw_info.get("SOMATIC") is True else self.file.source_class
+        """`somatic` or `germline`: INFO/SOMATIC for the samples that it speaks of, else what the header or option says.
+
+        A normal sample beside a tumour has no class of its own by what is said of the tumour.
+        """
+        file = self.file
+        if self.line.raw_info.get("SOMATIC") is not True or file.options.source_class:
+            return file.source_class
+        return "somatic" if file.somatic is not None and self.call.name in file.somatic else None
 
     # Annotation
 

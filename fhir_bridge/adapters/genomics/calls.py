@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from fhir_bridge.adapters.genomics.allele import Allele
 from fhir_bridge.adapters.genomics.call_values import misdeclared, wrong_values
 from fhir_bridge.adapters.genomics.file import Study
@@ -12,7 +14,6 @@ from fhir_bridge.fhir.issues import Issue
 
 __all__ = ["read_calls"]
 
-_GENOTYPES: dict[str, Genotype | None] = {}
 _REFERENCE = frozenset(("0/0", "0|0"))
 _REFERENCE_FIRST = frozenset(("0/0", "0|0", "0/0:", "0|0:"))
 """Two copies of REF, as a whole sample column and as its first four characters."""
@@ -27,14 +28,8 @@ _REASONS = {
 }
 
 
-def _genotype(text: str) -> Genotype | None:
-    """A genotype, read once for each way of writing it."""
-    if text in _GENOTYPES:
-        return _GENOTYPES[text]
-    genotype = parse_genotype(text)
-    if len(_GENOTYPES) < 65536:
-        _GENOTYPES[text] = genotype
-    return genotype
+_genotype = lru_cache(65536)(parse_genotype)
+"""A genotype, read once for each way of writing it: a cohort's are few."""
 
 
 def read_calls(line: Line, locator: str) -> tuple[list[Issue], Issue | None]:
@@ -94,18 +89,20 @@ def read_calls(line: Line, locator: str) -> tuple[list[Issue], Issue | None]:
     return issues, issue(code, _REASONS[code], locator)
 
 
+_TWO_COPIES = Genotype("./.", (None, None), phased=False, alternates=(), highest=0, missing=2)
+
+
 def _without_genotype(line: Line, locator: str) -> list[Issue]:
     """For a check of the syntax: values of a line without GT, which are of two copies (VCF 4.3 §1.6.2, GL)."""
     if not line.file.options.check:
         return []
-    two = Genotype("./.", (None, None), phased=False, alternates=(), highest=0, missing=2)
     issues = []
     for column, name in line.file.columns:
         text = line.columns[column]
         if text.count(":") > line.columns[8].count(":"):
             message = f"column {column + 1} has more values than FORMAT"
             issues.append(issue("FB-VCF-041", message, locator))
-        issues += wrong_values(Call(line, name, text, two), column, locator)
+        issues += wrong_values(Call(line, name, text, _TWO_COPIES), column, locator)
     return issues
 
 

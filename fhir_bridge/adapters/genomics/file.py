@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from fhir_bridge.adapters.genomics.allele import Allele
 from fhir_bridge.adapters.genomics.annotation import ConsequenceFormat, consequence_format
 from fhir_bridge.adapters.genomics.assembly import Build, Contig, accession, chromosome
+from fhir_bridge.adapters.genomics.delivery import begin_digest, somatic_samples
 from fhir_bridge.adapters.genomics.genes import gene
 from fhir_bridge.adapters.genomics.header import Header
 from fhir_bridge.adapters.genomics.options import SOURCE_CLASSES, Options
@@ -47,18 +48,31 @@ class VcfFile:
     """A file that is being read (scope `File`): what its header and the options say.
 
     Attributes:
+        digest: hash of what it says, to be copied; `id` in digits. It is what the file is, whatever it is called.
+        somatic: the samples of which INFO/SOMATIC speaks; None where that is not stated.
         lost_lines: lines that could not be read.
         cut: the text ended before the file did; how much is lost can't be known.
     """
 
-    def __init__(self, name: str, header: Header, build: Build, options: Options, studied: Studied) -> None:
+    def __init__(
+        self,
+        name: str,
+        header: Header,
+        build: Build,
+        options: Options,
+        studied: Studied,
+        digest: blake2b | None = None,
+    ) -> None:
         self.name = name
+        self.digest = digest or begin_digest(header)
+        self.id = self.digest.hexdigest()
         self.header = header
         self.build = build
         self.options = options
         self.studied = studied
         self.assembly = build.name
         self.source_class = options.source_class or self._declared_class()
+        self.somatic = somatic_samples(header)
         wanted = set(options.samples)
         self.columns = [
             (column, sample)
@@ -93,11 +107,10 @@ class VcfFile:
         values = self.header.meta.get(key)
         return values[0].strip() if values and values[0].strip() else None
 
-    @cached_property
-    def digest(self) -> blake2b:
-        """A hash of what distinguishes deliveries of a file: sample names and `##fileDate`. To be copied."""
-        parts = [*self.header.samples, "", *self.header.meta.get("fileDate", ()), ""]
-        return blake2b("\t".join(parts).encode(), digest_size=16)
+    @property
+    def complete(self) -> bool:
+        """Whether all that the file says could be read, so that what it does not name is not in it."""
+        return not (self.cut or self.lost_lines) and all(study.complete for study in self.studies)
 
     @cached_property
     def date(self) -> DateTime | None:

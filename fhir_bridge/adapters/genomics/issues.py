@@ -188,6 +188,12 @@ CODES = declare(
         "Consequences can't be read: the header does not name their fields",
         "Declare CSQ, ANN or BCSQ with the order of its fields in Description, as its annotator writes it.",
     ),
+    IssueCode(
+        "FB-VCF-054",
+        "warning",
+        "INFO/SOMATIC is not tied to a sample: the header does not say which is the tumour, so no class is stated",
+        "Name it in the header (##tumor_sample=, ##normal_sample=), or set --set source_class=.",
+    ),
     # Why a line is skipped
     IssueCode("FB-VCF-060", "information", "Skipped: all samples are called as reference", "Nothing to do."),
     IssueCode(

@@ -35,6 +35,7 @@ class LineReader:
         self.file = file
         self.undeclared: set[str] = set()
         self.unsorted: str | None = None
+        self.somatic = 0
         self._formats: set[str] = set()
         self._contigs: set[str] = set()
         self._last: tuple[str, int, str, str, str] = ("", 0, "", "", "")
@@ -46,7 +47,7 @@ class LineReader:
         locator = f"{file.name}:{number}"
         # An empty line, or one of the header, says nothing of a sample.
         file.lost_lines += content is None or (bool(content.strip()) and content[:1] != b"#")
-        return VcfRecord(locator, file.name, outcome="rejected", issues=[result], file=file, content=content)
+        return VcfRecord(locator, outcome="rejected", issues=[result], file=file, content=content)
 
     def read(self, item: bytes | OverlongLine, number: int) -> VcfRecord:
         """The record of one line: read, skipped with its reason, or rejected with it."""
@@ -74,7 +75,6 @@ class LineReader:
             issues = issues if lost else [*issues, reason]
         return VcfRecord(
             locator,
-            file.name,
             time=file.time,
             outcome=outcome,
             issues=issues,
@@ -124,6 +124,8 @@ class LineReader:
         if "END" in info:
             check_end(info, file.header, columns[0], location)
         line = Line(file, number, columns, location, result, info, lost)
+        if file.somatic is None and info.get("SOMATIC") is True:
+            self.somatic += 1
         if len(result) > 1:
             check_distinct(line)
         self._order(line, kept)

@@ -21,7 +21,7 @@ _SCOPES = {
     "Allele": Scope("Allele", "Sample"),
     "Study": Scope("Study", "File"),
 }
-_FILE = ("name", "assembly", "date", "caller", "note", "source_class")
+_FILE = ("name", "id", "assembly", "date", "caller", "note", "source_class")
 _LINE = {
     "CHROM": "chrom",
     "POS": "pos",
@@ -114,7 +114,7 @@ def _gene(symbol: Any) -> Any:
 @function(context=True, returns="Identifier")
 def sample_identifier(ctx: Context, name: Any) -> Any:
     """The business identifier of the Patient whom the crosswalk names for a sample."""
-    link = ctx.identity.sample(name, source=ctx.source, adapter=ctx.adapter)
+    link = ctx.identity.sample(name, source=ctx.bounds, adapter=ctx.adapter)
     return Identifier(system=link.system, value=link.value)
 
 
@@ -132,6 +132,13 @@ class VcfModel:
     scopes: Mapping[str, Scope] = _SCOPES
     functions: Mapping[str, Callable[..., Any]] = {"gene": _gene, "sample_identifier": sample_identifier}
     token = ""
+    parts: Mapping[str, str] = {
+        "Subject": "s.name",
+        "Study": "s.name",
+        "Sample": "s.name",
+        "Allele": "s.call.name",
+    }
+    """Scopes whose outputs are of one sample, and its name: a newer file of the sample replaces them."""
 
     def selector(self, text: str, scope: str) -> str:
         """Python that reads `text` from the scope object `s`.

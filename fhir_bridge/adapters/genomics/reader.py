@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from hashlib import blake2b
 from pathlib import Path
 
 from fhir_bridge.adapters.genomics.annotation import CONSEQUENCES
 from fhir_bridge.adapters.genomics.assembly import UNSTATED, Build, UnknownBuild, detect
 from fhir_bridge.adapters.genomics.bcf import bcf_lines, is_bcf
 from fhir_bridge.adapters.genomics.bed import read_studied
+from fhir_bridge.adapters.genomics.delivery import begin_digest, content_digest
 from fhir_bridge.adapters.genomics.file import VcfFile
 from fhir_bridge.adapters.genomics.header import Header, HeaderError, HeaderParser
 from fhir_bridge.adapters.genomics.issues import issue
@@ -29,9 +31,11 @@ def read_vcf(path: Path, options: Options) -> Iterator[VcfRecord]:
     """Read one file. A file that can't be opened, or whose header can't be read, is refused whole, all its lines."""
     name = "standard input" if str(path) == "-" else path.name
     try:
-        items = bcf_lines(path) if is_bcf(path) else lines(path, options.max_line)
+        items = _lines(path, options)
         header = read_header(items)
-        file = _file(name, header, _build(header, options), options)
+        build = _build(header, options)
+        digest = _digest(path, header, options)
+        file = _file(name, header, build, options, digest)
     except (HeaderError, UnknownBuild, OptionError) as error:
         yield _refused(name, error.issue, _count_lines(path, options))
         return
@@ -41,9 +45,9 @@ def read_vcf(path: Path, options: Options) -> Iterator[VcfRecord]:
         )
         return
     if options.check and (wrong := _departures(file)):
-        yield VcfRecord(name, name, outcome="rejected", issues=wrong)
+        yield VcfRecord(name, outcome="rejected", issues=wrong)
     if file.subjects:
-        yield VcfRecord(name, name, time=file.time, records=0, file=file, own="Subject")
+        yield VcfRecord(name, time=file.time, records=0, file=file, own="Subject")
     reader = LineReader(file)
     broken: list[Issue] = []
     number = header.lines
@@ -62,19 +66,38 @@ def read_vcf(path: Path, options: Options) -> Iterator[VcfRecord]:
             file.cut = True
             where = f"{name}:{number}"
             result = issue("FB-VCF-006", f"{item.reason}; what follows is lost", where)
-            yield VcfRecord(where, name, outcome="rejected", issues=[result], file=file)
+            yield VcfRecord(where, outcome="rejected", issues=[result], file=file)
         elif item.code == "FB-VCF-082":
             broken.append(issue(item.code, item.reason, name))
         elif options.check and header.version >= "VCFv4.3":
-            yield VcfRecord(name, name, outcome="rejected", issues=[_error(item.code, item.reason, name)])
+            yield VcfRecord(name, outcome="rejected", issues=[_error(item.code, item.reason, name)])
     issues = [*_summary(file, reader, name), *broken]
     if options.check:
         issues = [result for result in issues if result.code in SYNTAX]
     outcome: RecordOutcome = "read" if file.studies else "skipped"
     if file.studies or issues:
         yield VcfRecord(
-            name, name, time=file.time, records=0, outcome=outcome, file=file, own="Study", issues=issues
+            name, time=file.time, records=0, outcome=outcome, file=file, own="Study", issues=issues
         )
+
+
+def _lines(path: Path, options: Options) -> Iterator[Item]:
+    return bcf_lines(path) if is_bcf(path) else lines(path, options.max_line)
+
+
+def _digest(path: Path, header: Header, options: Options) -> blake2b:
+    """The hash of the file's content, which reads it once more; of a stream, which can be read once, of its header."""
+    if str(path) == "-" or options.check:
+        return begin_digest(header)
+    return content_digest(header, _readable(_lines(path, options)))
+
+
+def _readable(items: Iterator[Item]) -> Iterator[Item]:
+    """The lines up to where reading fails: whoever reads the file for its records reports it."""
+    try:
+        yield from items
+    except OSError:
+        return
 
 
 def read_header(items: Iterator[Item]) -> Header:
@@ -127,19 +150,19 @@ def _references(header: Header) -> list[str]:
     ]
 
 
-def _file(name: str, header: Header, build: Build, options: Options) -> VcfFile:
+def _file(name: str, header: Header, build: Build, options: Options, digest: blake2b) -> VcfFile:
     missing = [sample for sample in options.samples if sample not in header.samples]
     if missing:
         raise OptionError(
             issue("FB-VCF-008", f"{len(missing)} of the samples asked for are not in the file", name)
         )
-    return VcfFile(name, header, build, options, read_studied(header, options))
+    return VcfFile(name, header, build, options, read_studied(header, options), digest)
 
 
 def _refused(name: str, result: Issue, records: int = 1) -> VcfRecord:
     where = f"{name}: {result.source}" if result.source else name
     placed = Issue(result.severity, result.code, result.message, where)
-    return VcfRecord(name, name, records=records, outcome="rejected", issues=[placed])
+    return VcfRecord(name, records=records, outcome="rejected", issues=[placed])
 
 
 def _count_lines(path: Path, options: Options) -> int:
@@ -147,7 +170,7 @@ def _count_lines(path: Path, options: Options) -> int:
     if str(path) == "-":
         return 1
     try:
-        items = bcf_lines(path) if is_bcf(path) else lines(path, options.max_line)
+        items = _lines(path, options)
         return max(1, sum(1 for item in items if not isinstance(item, Break) and _is_record(item)))
     except (HeaderError, OSError):
         return 1
@@ -170,6 +193,8 @@ def _summary(file: VcfFile, reader: LineReader, name: str) -> Iterator[Issue]:
         keys = [key for key in CONSEQUENCES if key in file.header.info]
         if keys:
             yield issue("FB-VCF-053", f"INFO/{keys[0]} is declared without the order of its fields", name)
+    if reader.somatic and file.header.samples and not file.options.source_class:
+        yield issue("FB-VCF-054", f"{reader.somatic} lines are SOMATIC, of which sample is not said", name)
     messages = [
         f"line {departure.line}: {departure.message}"
         for departure in file.header.departures

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 from fhir_bridge.adapters.genomics.cached_property import cached
+from fhir_bridge.adapters.genomics.delivery import place_of
 from fhir_bridge.adapters.genomics.file import VcfFile
 from fhir_bridge.adapters.genomics.line import Line
 from fhir_bridge.fhir.issues import Issue
@@ -20,11 +21,12 @@ class VcfRecord(Record):
     """A line, or the file before its first (`Subject`) and after its last line (`Study`), which counts as no record."""
 
     root = "File"
+    source = "vcf"
+    """A VCF names no system that it comes from; a file's name is none, since a file sent again may have another."""
 
     def __init__(
         self,
         locator: str,
-        source: str,
         *,
         time: datetime | None = None,
         records: int = 1,
@@ -37,7 +39,6 @@ class VcfRecord(Record):
     ) -> None:
         # As Record's own does, without a second call: there is one of these for every line.
         self.locator = locator
-        self.source = source
         self.time = time
         self.records = records
         self.outcome = outcome
@@ -49,19 +50,47 @@ class VcfRecord(Record):
 
     @cached
     def key(self) -> str:
-        """The line with sample names and date of its file, hashed: the same whoever sends it again.
+        """The line with the content of its file, hashed: the same whoever sends the file again, under any name.
 
-        What a file says as a whole has the key of its samples and date: a file of another date is another record, so
-        that the older of two never replaces what the newer said.
+        A file that says anything else is another delivery, and its lines are others' lines: which of two deliveries
+        counts for a sample is decided by their dates, never by a line of one that is in the other too.
         """
         if self.file is None or (self.own is None and self.content is None):
             return ""
-        digest = self.file.digest
         if self.own is not None:
-            return f"{self.own}:{digest.hexdigest()}"
-        digest = digest.copy()
+            return f"{self.own}:{self.file.id}"
+        digest = self.file.digest.copy()
+        digest.update(b"\0")
         digest.update(self.content or b"")
         return digest.hexdigest()
+
+    @property
+    def bounds(self) -> str:
+        """Within what a sample's name is one sample where no crosswalk names its patient: this very content."""
+        return self.file.id if self.file is not None else ""
+
+    @property
+    def delivery(self) -> VcfFile | None:
+        """The file as what it delivers; None where it could not be read."""
+        return self.file
+
+    @property
+    def ends_delivery(self) -> bool:
+        """Whether the file has no more records."""
+        return self.own == "Study"
+
+    @property
+    def place(self) -> int | None:
+        """What the line speaks of; None for a block of a gVCF, which names no ALT, and for no line."""
+        line = self.line
+        if line is None or line.file.options.check:
+            return None
+        kinds = {alternate.kind for alternate in line.alternates}
+        if kinds == {"unknown"}:
+            return None
+        contig = line.chromosome or line.chrom
+        named = bool(kinds & {"symbolic", "breakend"})
+        return place_of(line.file.assembly, contig, line.pos, line.ref, named=named)
 
     def scope(self, name: str) -> Iterable[Any]:
         """The objects of a scope, in the file's order."""

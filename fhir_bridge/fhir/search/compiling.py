@@ -16,7 +16,7 @@ from fhir_bridge.fhir.fhirpath.compiled_logic import Conditions
 from fhir_bridge.fhir.fhirpath.fhir_types import FhirType, r4_type
 from fhir_bridge.fhir.fhirpath.source import Unsupported
 from fhir_bridge.fhir.fhirpath.syntax import Binary, Member, Node
-from fhir_bridge.fhir.search.entries import CompositeEntry
+from fhir_bridge.fhir.search.entries import BoundedEntries, CompositeEntry
 from fhir_bridge.fhir.search.evaluated import Evaluated
 from fhir_bridge.fhir.search.references import target_type
 from fhir_bridge.fhir.search.systems import implied_system
@@ -72,16 +72,21 @@ class Group:
         except Unsupported:  # together more than Python nests
             self._walk, self._apart = _nothing, every
 
-    def extract(self, resource: dict[str, Any], evaluate: Evaluate) -> list[Any]:
-        """What the walk finds in a resource, and what `evaluate` appends for a parameter that it can't read."""
-        results: list[Any] = []
+    def extract(self, resource: dict[str, Any], evaluate: Evaluate, most: int | None = None) -> list[Any]:
+        """What the walk finds in a resource, and what `evaluate` appends for a parameter that it can't read.
+
+        Raises:
+            TooManyEntries: that is more than `most`.
+        """
+        results: list[Any] = [] if most is None else BoundedEntries(most)
         if not self._every:
             return results
         rest = self._apart
         try:
             self._walk(resource, results.append)
         except UnexpectedShape:
-            results, rest = [], self._every
+            results.clear()
+            rest = self._every
         for parameter in rest:
             evaluate(parameter, resource, results.append)
         return results
@@ -128,9 +133,9 @@ class Compiled:
                 else:
                     self.codes.add(code)
 
-    def entries(self, resource: dict[str, Any]) -> list[Any]:
-        """The index entries of all parameters but the composite ones."""
-        return self._simple.extract(resource, Evaluated.extract)
+    def entries(self, resource: dict[str, Any], most: int | None = None) -> list[Any]:
+        """The index entries of all parameters but the composite ones; `TooManyEntries` beyond `most`."""
+        return self._simple.extract(resource, Evaluated.extract, most)
 
     def pairs(self, resource: dict[str, Any]) -> list[CompositeEntry]:
         """The entries of the composite parameters."""

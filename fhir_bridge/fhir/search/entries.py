@@ -6,10 +6,11 @@ import hashlib
 import unicodedata
 from datetime import datetime
 from decimal import Decimal
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 __all__ = [
     "MAX_INDEXED",
+    "BoundedEntries",
     "CompositeEntry",
     "DateEntry",
     "IndexEntry",
@@ -18,6 +19,7 @@ __all__ = [
     "ReferenceEntry",
     "StringEntry",
     "TokenEntry",
+    "TooManyEntries",
     "UriEntry",
     "indexable",
     "normalise",
@@ -25,6 +27,28 @@ __all__ = [
 
 MAX_INDEXED = 250
 """Characters of a code, string or URI that an index keeps; a B-tree row has a limit."""
+
+
+class TooManyEntries(Exception):
+    """A resource has more entries than are wanted of it."""
+
+
+class BoundedEntries(list[Any]):
+    """Entries up to a number."""
+
+    def __init__(self, most: int) -> None:
+        super().__init__()
+        self._most = most
+
+    def append(self, entry: Any) -> None:
+        """Add one.
+
+        Raises:
+            TooManyEntries: there are as many as may be.
+        """
+        if len(self) >= self._most:
+            raise TooManyEntries
+        super().append(entry)
 
 
 class TokenEntry(NamedTuple):

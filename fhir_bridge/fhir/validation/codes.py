@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from fhir_bridge.fhir.implicit_rules import IMPLICIT_RULES
 from fhir_bridge.fhir.issues import IssueCode, declare
 
 __all__ = ["CODES"]
 
 CODES = declare(
+    IMPLICIT_RULES,
     IssueCode(
         "FB-FHIR-001",
         "fatal",

@@ -28,6 +28,8 @@ from fhir_bridge.fhir.validation.run import Run
 
 __all__ = ["Conforms", "Match", "Matcher", "SingleCoding", "matcher"]
 
+_RESOLVE: Step = ("resolve", "")
+
 Matcher = Callable[[Node, Run], "bool | None"]
 """Whether an item is in the slice; None where that can't be decided."""
 
@@ -95,7 +97,7 @@ def matcher(
         if len(discriminators) == 1 and len(requirements) == 1:
             coding = _single_coding(requirements[0])
         settled |= _settled(profile, part, requirements)
-        test = _test(kind, steps, located, requirements, part, conforms, known)
+        test = _test(kind, steps, located, requirements, conforms, known)
         if test is not None:
             tests.append(test)
     if not tests:
@@ -136,23 +138,23 @@ def _test(
     steps: tuple[Step, ...],
     located: list[Located],
     requirements: list[_Requirement],
-    part: Element,
     conforms: Conforms,
     known: Definitions,
 ) -> Matcher | None:
     """The test of one discriminator; None where the slice says nothing of it."""
-    if any(result.element.max == 0 for result in located):
+    # At `$this` is the slice itself: its own max says how many items it has, and not which.
+    if steps and any(result.element.max == 0 for result in located):
         return lambda node, run: not nodes_at(node, steps, run)
     if kind in ("value", "pattern"):
         if requirements:
             return _value_test(requirements)
-        return _binding_test(steps, located, known) or (_existence(steps, located) if located else None)
+        return _binding_test(steps, located, known) or _existence(steps, located)
     if kind == "exists":
         return _existence(steps, located) or _undecided
-    if kind == "type":
-        return _type_test(steps, located, part, known)
-    if kind == "profile":
-        return _profile_test(steps, located, part, conforms)
+    if located and kind == "type":
+        return _type_test(steps, located, known)
+    if located and kind == "profile":
+        return _profile_test(steps, located, conforms)
     return _undecided
 
 
@@ -262,15 +264,13 @@ def _existence(steps: tuple[Step, ...], located: list[Located]) -> Matcher | Non
     return lambda node, run: bool(nodes_at(node, steps, run))
 
 
-def _type_test(steps: tuple[Step, ...], located: list[Located], part: Element, known: Definitions) -> Matcher:
+def _type_test(steps: tuple[Step, ...], located: list[Located], known: Definitions) -> Matcher:
     """By type; of a reference (`resolve()`) by the type that it leads to."""
-    resolves = bool(steps) and steps[-1][0] == "resolve"
+    resolves = steps[-1:] == (_RESOLVE,)
     if resolves:
-        before = locate_targets(located)
-        types = before if before else None
+        types: frozenset[str] | None = frozenset(target.structure.type for target in located)
     else:
-        elements = [result.element for result in located] or [part]
-        types = _types_of(elements[0], known)
+        types = _types_of(located[0].element, known)
 
     def typed(node: Node, run: Run) -> bool | None:
         if types is None:
@@ -286,11 +286,6 @@ def _type_test(steps: tuple[Step, ...], located: list[Located], part: Element, k
         return None if None in kinds or "" in kinds else False
 
     return typed
-
-
-def locate_targets(located: list[Located]) -> frozenset[str]:
-    """The types of the structures that a path through `resolve()` leads to."""
-    return frozenset(result.structure.type for result in located)
 
 
 def _led_to(value: Any, run: Run) -> str | None:
@@ -322,15 +317,12 @@ def _types_of(element: Element, known: Definitions) -> frozenset[str] | None:
     return (codes | of_profiles) or None
 
 
-def _profile_test(
-    steps: tuple[Step, ...], located: list[Located], part: Element, conforms: Conforms
-) -> Matcher | None:
+def _profile_test(steps: tuple[Step, ...], located: list[Located], conforms: Conforms) -> Matcher | None:
     """By profile: of what a reference leads to, or of the element itself."""
-    if steps and steps[-1][0] == "resolve":
+    if steps[-1:] == (_RESOLVE,):
         canonicals = tuple(dict.fromkeys(_canonical(result.structure) for result in located))
     else:
-        elements = [result.element for result in located] or [part]
-        canonicals = tuple(dict.fromkeys(p for kind in elements[0].types for p in kind.profiles))
+        canonicals = tuple(dict.fromkeys(p for kind in located[0].element.types for p in kind.profiles))
     if not canonicals:
         return None
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from fhir_bridge.fhir.definitions import DEFAULT, Definitions, resource_types
 from fhir_bridge.fhir.definitions.versions import named
+from fhir_bridge.fhir.implicit_rules import IMPLICIT_RULES, unknown_rules
 from fhir_bridge.fhir.issues import Issue, Severity
 from fhir_bridge.fhir.models import plain
 from fhir_bridge.fhir.ports import TerminologyPort, process_terminology
@@ -138,6 +139,10 @@ class Validator:
             return
         run.resource, run.here = value, path
         run.ids = set()
+        if (
+            value.get("implicitRules") is not None
+        ):  # a modifier: who does not know the rules can't determine what it means
+            run.add(IMPLICIT_RULES.code, unknown_rules(kind), (path, "implicitRules", -1))
         if path[1] != "contained":
             run.root = value
             run.contained = _contained(value, path, run) if "contained" in value else {}

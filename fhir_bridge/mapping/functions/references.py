@@ -146,7 +146,7 @@ def patient(ctx: Context, authority: Any, *value: Any, fallback: Any = None) -> 
 @builtin("sample", returns="Reference", context=True, repeats=False, reads=("none",))
 def sample(ctx: Context, name: Any) -> Any:
     """A Reference to the Patient whom the crosswalk names for a sample."""
-    link = ctx.identity.sample(key_part(name), source=ctx.source, adapter=ctx.adapter)
+    link = ctx.identity.sample(key_part(name), source=ctx.bounds, adapter=ctx.adapter)
     return Reference(reference=f"Patient/{link.id}")
 
 

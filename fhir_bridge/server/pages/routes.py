@@ -10,6 +10,7 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
+from fhir_bridge.server.authorization.launch import launchable
 from fhir_bridge.server.pages import cohort, rendering
 from fhir_bridge.server.pages.inbox import inbox_values
 from fhir_bridge.server.pages.language import CHOICES, language_for, names_in, reader
@@ -17,7 +18,6 @@ from fhir_bridge.server.pages.patient import patient_values
 from fhir_bridge.server.routes import SignedIn
 from fhir_bridge.server.services import Services, services_of
 from fhir_bridge.server.session import access_for_user, csrf_token
-from fhir_bridge.server.smart.launch import launchable
 from fhir_bridge.storage.errors import StorageError
 from fhir_bridge.terminology.naming import Names
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import partial
 from typing import Any
 
 from fhir_bridge.fhir.record import OTHER_PERSON, owners_of
 from fhir_bridge.fhir.serialization import loads
 from fhir_bridge.governance import audit
+from fhir_bridge.server.audit_log import BATCH
 from fhir_bridge.server.rest.call import Call
 from fhir_bridge.storage import Stored
+from fhir_bridge.storage.breathing import LARGE_BYTES, beside, is_large
 
 __all__ = [
     "MANY",
@@ -18,25 +21,21 @@ __all__ = [
     "audit_search",
     "audit_write",
     "patients_of",
-    "write_events",
 ]
 
 MANY = 20
 """Entries of a page that are looked at off the event loop."""
 
 
-def patients_of(resource: dict[str, Any]) -> list[str | None]:
-    """Ids of the patients whom a resource is about in its own words; one None where there are none."""
-    patients: list[str | None] = [
-        patient for patient in owners_of(resource).patients if patient != OTHER_PERSON
-    ]
-    return patients or [None]
+def patients_of(resource: dict[str, Any]) -> list[str]:
+    """Ids of the patients whom a resource is about in its own words."""
+    return [patient for patient in owners_of(resource).patients if patient != OTHER_PERSON]
 
 
 def _patients(entries: Iterable[Stored]) -> Iterable[str]:
     for stored in entries:
         if stored.bytes:
-            yield from filter(None, patients_of(loads(stored.bytes)))
+            yield from patients_of(loads(stored.bytes))
 
 
 async def audit_read(call: Call, stored: Stored, interaction: str) -> None:
@@ -47,10 +46,10 @@ async def audit_read(call: Call, stored: Stored, interaction: str) -> None:
         reference = f"{stored.type}/{stored.id}"
         return [
             audit.read(context, reference, patient=patient, interaction=interaction)
-            for patient in patients_of(loads(stored.bytes))
+            for patient in audit.shared(patients_of(loads(stored.bytes)))
         ]
 
-    await call.services.audit.later(events)
+    await call.services.audit.later(events, heavy=MANY if len(stored.bytes) > LARGE_BYTES else 0)
 
 
 async def audit_search(call: Call, query: str, entries: Sequence[Stored], interaction: str) -> None:
@@ -60,7 +59,8 @@ async def audit_search(call: Call, query: str, entries: Sequence[Stored], intera
     def events() -> list[dict[str, Any]]:
         return audit.search(context, query, _patients(entries), interaction=interaction)
 
-    await call.services.audit.later(events, heavy=len(entries) if len(entries) > MANY else 0)
+    large = len(entries) > MANY or sum(len(stored.bytes) for stored in entries) > LARGE_BYTES
+    await call.services.audit.later(events, heavy=max(MANY, len(entries)) if large else 0)
 
 
 async def audit_operation(call: Call) -> None:
@@ -75,22 +75,24 @@ async def audit_operation(call: Call) -> None:
 async def audit_write(
     call: Call, interaction: audit.Write, reference: str, resource: dict[str, Any] | None
 ) -> None:
-    """Something was stored; recorded before the answer goes out."""
-    events = await write_events(call, call.audit_context(), interaction, reference, resource)
-    await call.services.audit.now(*events)
+    """Something was stored; recorded before the answer goes out.
 
-
-async def write_events(
-    call: Call,
-    context: audit.Context,
-    interaction: audit.Write,
-    reference: str,
-    resource: dict[str, Any] | None,
-) -> list[dict[str, Any]]:
-    """One event for each patient whom a write is about; a deletion goes by what it took away."""
+    One event for each patient whom the write is about (`audit.shared`); a deletion goes by what it took away.
+    """
+    context = call.audit_context()
     kind, _, identity = reference.partition("/")
     if resource is None:
-        patients: list[str | None] = [*await call.services.store.owners(kind, identity)] or [None]
+        patients = [*await call.services.store.owners(kind, identity)]
     else:
-        patients = patients_of({**resource, "id": identity})
-    return [audit.write(context, interaction, reference, patient=patient) for patient in patients]
+        patients = await beside(is_large(resource), partial(patients_of, {**resource, "id": identity}))
+    groups = audit.shared(patients)
+    for start in range(0, len(groups), BATCH):
+        some = groups[start : start + BATCH]
+        build = partial(_written, context, interaction, reference, some)
+        await call.services.audit.first(build, heavy=len(some) if len(groups) > MANY else 0)
+
+
+def _written(
+    context: audit.Context, interaction: audit.Write, reference: str, groups: Sequence[audit.Patients]
+) -> list[dict[str, Any]]:
+    return [audit.write(context, interaction, reference, patient=some) for some in groups]

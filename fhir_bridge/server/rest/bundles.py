@@ -25,7 +25,7 @@ from fhir_bridge.server.rest.refused import record_refusal
 from fhir_bridge.server.rest.search import condition
 from fhir_bridge.server.rest.server_owned import READ_ONLY_TYPES
 from fhir_bridge.server.validation import Judge
-from fhir_bridge.storage.breathing import Pause
+from fhir_bridge.storage.breathing import Pause, is_large
 from fhir_bridge.storage.bundles import conditional_references
 from fhir_bridge.storage.errors import StorageError, TransactionFailed
 from fhir_bridge.storage.writing import Operation
@@ -386,8 +386,11 @@ async def _record(call: Call, entries: list[Entry], answered: dict[int, Answered
             content = {**(entry.resource or {}), "id": reference.partition("/")[2]}
             patients = patients_of(content)
             if done == "delete":
-                patients = [*gone[reference]] or [None]
-            results += [audit.write(context, done, reference, patient=patient) for patient in patients]
+                patients = [*gone[reference]]
+            results += [
+                audit.write(context, done, reference, patient=patient) for patient in audit.shared(patients)
+            ]
         return results
 
-    await call.services.audit.first(events, heavy=len(written) if len(written) > MANY else 0)
+    heavy = len(written) > MANY or any(is_large(entry.resource) for _, _, entry in written)
+    await call.services.audit.first(events, heavy=max(MANY, len(written)) if heavy else 0)

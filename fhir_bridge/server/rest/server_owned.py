@@ -30,6 +30,7 @@ _KINDS = ("category", "code")
 """Elements that say what a resource is."""
 _MARKS = (b'"security"', b"Device/", AI_DEVICE.encode())
 _LOCAL = re.compile(r"([A-Z][A-Za-z]{1,63})/([A-Za-z0-9.-]{1,64})(?:/_history/.*)?")
+_ELSEWHERE = re.compile(rf"(?:.*/)?({_LOCAL.pattern})")
 
 
 def _labels(resource: dict[str, Any]) -> list[dict[str, Any]]:
@@ -87,15 +88,20 @@ def _references(resource: dict[str, Any]) -> set[str]:
 
 
 def _meant(reference: str, base: str) -> str:
-    """The relative reference that a client may read in an improper one: `./Device/x`, `Device/x#y`, `/Device/x`."""
+    """The relative reference that a client may read in an improper one: `./Device/x`, `Device/x#y`, `/Device/x`.
+
+    An address with another host, port or path in front may be this server's under another name (`localhost`, a
+    proxy's): the ids of models and results are keyed hashes, which no other site has.
+    """
     try:
         address, own = urlsplit(unquote(reference)), urlsplit(base)
     except ValueError:
         return reference
     path = address.path
     if address.scheme or address.netloc:
-        if address.netloc.lower() != own.netloc.lower():
-            return reference
+        if address.netloc.lower() != own.netloc.lower() or not path.startswith(own.path + "/"):
+            tail = _ELSEWHERE.fullmatch(posixpath.normpath(path)) if address.netloc else None
+            return tail[1] if tail else reference
     elif not path.startswith(own.path + "/"):
         path = f"{own.path}/{path}"
     return posixpath.normpath(f"/{path.lstrip('/')}").removeprefix(own.path).lstrip("/")

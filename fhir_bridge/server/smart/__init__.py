@@ -1,0 +1,1 @@
+"""What a SMART token means: scopes, signing keys, key sets of clients, and the tokens themselves."""

@@ -21,7 +21,6 @@ __all__ = [
     "SHARED_TYPES",
     "Scope",
     "access_of",
-    "format_scopes",
     "grant",
     "parse",
     "parse_all",
@@ -31,6 +30,7 @@ __all__ = [
 Level = Literal["patient", "user", "system"]
 
 LETTERS = "cruds"
+READING = frozenset("rs")
 VERSION_1 = {"read": "rs", "write": "cud", "*": "cruds"}
 _SHAPE = re.compile(r"(patient|user|system)/(\*|[A-Z][A-Za-z]{1,63})\.(read|write|\*|c?r?u?d?s?)(?:\?(.+))?")
 
@@ -57,6 +57,9 @@ SHARED_TYPES = (
 TOKEN_CRITERIA = ("category",)
 """Search parameters that a granular scope may restrict by."""
 
+MAX_CRITERIA = 4
+"""Each criterion of a granular scope is a condition in every statement made for its token."""
+
 
 @dataclass(frozen=True, slots=True)
 class Scope:
@@ -79,8 +82,13 @@ class Scope:
             for name, letters in VERSION_1.items():
                 if letters == self.letters:
                     return f"{self.level}/{self.type}.{name}"
-        query = "&".join(f"{name}={value}" for name, value in self.criteria)
+        query = "&".join(f"{name}={_escape(value)}" for name, value in self.criteria)
         return f"{self.level}/{self.type}.{self.letters}" + (f"?{query}" if query else "")
+
+
+def _escape(value: str) -> str:
+    """A criterion's value as it is in a scope: readable, and read back as the same value."""
+    return value.replace("%", "%25").replace("&", "%26").replace("+", "%2B")
 
 
 def parse(text: str) -> Scope | None:
@@ -93,9 +101,9 @@ def parse(text: str) -> Scope | None:
         return None
     criteria: tuple[tuple[str, str], ...] = ()
     if query is not None:
-        criteria = tuple(parse_qsl(query, keep_blank_values=True, max_num_fields=4))
+        criteria = tuple(parse_qsl(query, keep_blank_values=True))
         known = definitions.search_parameters(resource_type) if resource_type != "*" else {}
-        if verbs in VERSION_1 or not criteria:
+        if verbs in VERSION_1 or not 0 < len(criteria) <= MAX_CRITERIA:
             return None
         for name, value in criteria:
             if (
@@ -111,14 +119,9 @@ def parse(text: str) -> Scope | None:
 
 def parse_all(text: str) -> tuple[list[Scope], list[str]]:
     """The resource scopes and the context scopes of a scope string, without repeats; what is neither is left out."""
-    resource: dict[Scope, None] = {}
-    context: dict[str, None] = {}
-    for item in text.split():
-        if item in CONTEXT_SCOPES:
-            context[item] = None
-        elif (scope := parse(item)) is not None:
-            resource[scope] = None
-    return list(resource), list(context)
+    items = list(dict.fromkeys(text.split()))
+    scopes = [scope for item in items if (scope := parse(item)) is not None]
+    return list(dict.fromkeys(scopes)), [item for item in items if item in CONTEXT_SCOPES]
 
 
 def _both(wanted: Scope, allowed: Scope) -> Scope | None:
@@ -135,6 +138,8 @@ def _both(wanted: Scope, allowed: Scope) -> Scope | None:
     if not letters:
         return None
     criteria = tuple(dict.fromkeys(wanted.criteria + allowed.criteria))
+    if len(criteria) > MAX_CRITERIA:
+        return None
     version = wanted.version if letters == wanted.letters and not criteria else 2
     return replace(wanted, type=resource_type, letters=letters, criteria=criteria, version=version)
 
@@ -143,7 +148,7 @@ def grant(requested: str, allowed: str) -> str:
     """The part of the requested scopes that is allowed, in the order requested; never wider than either."""
     wanted, wanted_context = parse_all(requested)
     may, may_context = parse_all(allowed)
-    granted: dict[str, None] = {name: None for name in wanted_context if name in may_context}
+    granted = [name for name in wanted_context if name in may_context]
     for scope in wanted:
         results = [both for other in may if (both := _both(scope, other)) is not None]
         whole = [
@@ -151,20 +156,14 @@ def grant(requested: str, allowed: str) -> str:
             for both in results
             if (both.type, both.letters, both.criteria) == (scope.type, scope.letters, scope.criteria)
         ]
-        for both in whole[:1] or results:
-            granted[str(both)] = None
-    return " ".join(granted)
-
-
-def format_scopes(scopes: Iterable[Scope], context: Iterable[str]) -> str:
-    """A scope string."""
-    return " ".join([*context, *map(str, scopes)])
+        granted += map(str, whole or results)
+    return " ".join(dict.fromkeys(granted))
 
 
 def _shared(rule: AccessRule) -> Iterable[AccessRule]:
     """A rule bound to a patient, and its reach into types that are about no patient."""
     yield rule
-    letters = rule.interactions & frozenset("rs")
+    letters = rule.interactions & READING
     if rule.patient is None or not letters or rule.criteria:
         return
     for name in SHARED_TYPES:
@@ -191,7 +190,7 @@ def access_of(
         elif (item.level == "system") != (user is None):
             continue
         if user is not None and user.role == "patient":
-            letters &= frozenset("rs")
+            letters &= READING
             if not user.patient or bound not in (None, user.patient):
                 continue
             bound = user.patient
@@ -203,6 +202,6 @@ def access_of(
 def user_access(user: User) -> AccessFilter:
     """What a person may see on the pages: a clinician all patients, a patient the own record."""
     if user.role == "patient":
-        rules = _shared(AccessRule("*", frozenset("rs"), user.patient)) if user.patient else ()
+        rules = _shared(AccessRule("*", READING, user.patient)) if user.patient else ()
         return AccessFilter.of(rules, purpose="PATRQT", subject=f"user:{user.id}")
     return AccessFilter.of([AccessRule("*", frozenset("cruds"))], purpose="TREAT", subject=f"user:{user.id}")

@@ -190,6 +190,23 @@ def test_somatic_is_a_flag(read):
     assert [allele.source_class for allele in found.alleles] == ["somatic", None]
 
 
+@pytest.mark.parametrize(
+    ("samples", "extra", "classes"),
+    [
+        (("NORMAL", "TUMOR"), (), [None, "somatic"]),
+        (("tumor", "normal"), (), ["somatic", None]),
+        (("A", "B"), ("##tumor_sample=B", "##normal_sample=A"), [None, "somatic"]),
+        (("A", "B"), ("##normal_sample=B",), ["somatic", None]),
+        (("A", "B"), (), [None, None]),
+        (("A", "B"), ("##genomic_source_class=germline",), [None, None]),
+    ],
+)
+def test_somatic_is_said_of_the_tumour_not_of_the_normal_sample(read, samples, extra, classes):
+    found = read("1 100 . A C . PASS SOMATIC GT 0/1 0/1", samples=samples, extra=extra)
+    assert [allele.source_class for allele in found.alleles] == classes
+    assert ("FB-VCF-054" in found.codes) == (classes == [None, None])
+
+
 def test_one_value_is_no_single_alts_of_a_line_with_several(read):
     line = "1 100 . A C,G . PASS . GT:AF 1/2:0.4"
     found = read(line, header=declared(form("AF", "1", "Float")))

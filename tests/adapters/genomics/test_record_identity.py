@@ -1,4 +1,4 @@
-"""What identifies a VCF's records: the line with sample names and date of its file, whatever is built from it."""
+"""What identifies a VCF's records: the line and the content of its file, whatever it is called or made of it."""
 
 from __future__ import annotations
 
@@ -40,17 +40,11 @@ def test_keys_are_the_same_when_the_same_content_is_sent_again(read):
         assert keys(again) == first
 
 
-def test_keys_differ_with_the_line_and_with_the_samples(read):
+def test_keys_differ_with_any_line_and_with_the_samples(read):
     first = keys(read(*LINES, samples=SAMPLES))
     assert not set(first) & set(keys(read(*LINES, samples=("S1", "S3"))))
     recalled = keys(read(*LINES[:1], LINES[1].replace("0/0 0/0", "0/1 0/0"), LINES[2], samples=SAMPLES))
-    assert [one == other for one, other in zip(first, recalled, strict=True)] == [
-        True,
-        True,
-        False,
-        True,
-        True,
-    ]
+    assert not set(first) & set(recalled)  # a file that says anything else is another delivery, whole
 
 
 def test_a_file_of_another_date_has_other_records(read):

@@ -10,10 +10,10 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from fhir_bridge.server.authorization.clients import ALGORITHMS
 from fhir_bridge.server.html import page_headers
 from fhir_bridge.server.services import services_of
 from fhir_bridge.server.settings import FHIR_PATH, Settings
-from fhir_bridge.server.smart.clients import ALGORITHMS
 from fhir_bridge.server.smart.scopes import CONTEXT_SCOPES
 
 __all__ = ["SMART_CONFIGURATION", "configuration", "router"]

@@ -14,15 +14,9 @@ from starlette.responses import RedirectResponse, Response
 
 from fhir_bridge.governance import audit
 from fhir_bridge.server import guesses
-from fhir_bridge.server.forms import Form, FormError, parse_form, read_form
-from fhir_bridge.server.html import page
-from fhir_bridge.server.login import client_address
-from fhir_bridge.server.services import Services, services_of
-from fhir_bridge.server.session import check_csrf, current_session, login_redirect
-from fhir_bridge.server.smart.errors import NO_STORE, PageError, RedirectError, too_many
-from fhir_bridge.server.smart.patients import PatientChoice, may_see_patient, patients
-from fhir_bridge.server.smart.refused import refused
-from fhir_bridge.server.smart.request import (
+from fhir_bridge.server.authorization.patients import PatientChoice, may_see_patient, patients
+from fhir_bridge.server.authorization.refused import refused
+from fhir_bridge.server.authorization.request import (
     PARAMETERS,
     AuthorizationRequest,
     check,
@@ -30,6 +24,12 @@ from fhir_bridge.server.smart.request import (
     redirect_target,
     trusted,
 )
+from fhir_bridge.server.forms import Form, FormError, parse_form, read_form
+from fhir_bridge.server.html import page
+from fhir_bridge.server.login import client_address
+from fhir_bridge.server.services import Services, services_of
+from fhir_bridge.server.session import check_csrf, current_session, login_redirect
+from fhir_bridge.server.smart.errors import NO_STORE, PageError, RedirectError, too_many
 from fhir_bridge.server.smart.scopes import parse_all, user_access
 from fhir_bridge.server.smart.wording import meaning
 from fhir_bridge.storage.accounts import Session, User

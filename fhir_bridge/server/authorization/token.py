@@ -13,13 +13,13 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from fhir_bridge.server import guesses
+from fhir_bridge.server.authorization.clients import authenticate
+from fhir_bridge.server.authorization.refused import refused
 from fhir_bridge.server.cors import crossable, preflight
 from fhir_bridge.server.forms import Form, FormError, read_form
 from fhir_bridge.server.login import client_address
 from fhir_bridge.server.services import Services, services_of
-from fhir_bridge.server.smart.clients import authenticate
 from fhir_bridge.server.smart.errors import NO_STORE, OAuthError, too_many
-from fhir_bridge.server.smart.refused import refused
 from fhir_bridge.server.smart.scopes import grant, parse_all
 from fhir_bridge.storage.accounts import Client
 from fhir_bridge.storage.grants import Grant, Issued, TokenInfo

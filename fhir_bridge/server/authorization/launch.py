@@ -12,12 +12,12 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
+from fhir_bridge.server.authorization.patients import may_see_encounter, may_see_patient, patients
 from fhir_bridge.server.forms import FormError, read_form
 from fhir_bridge.server.html import page
 from fhir_bridge.server.services import Services, services_of
 from fhir_bridge.server.session import check_csrf, current_session, login_redirect
 from fhir_bridge.server.smart.errors import NO_STORE
-from fhir_bridge.server.smart.patients import may_see_encounter, may_see_patient, patients
 from fhir_bridge.server.smart.scopes import user_access
 from fhir_bridge.storage.accounts import Client
 from fhir_bridge.storage.grants import Launch

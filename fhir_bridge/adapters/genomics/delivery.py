@@ -1,0 +1,64 @@
+"""What a VCF is, whatever it is called: the hash of what it says; and which of its samples INFO/SOMATIC speaks of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from hashlib import blake2b
+
+from fhir_bridge.adapters.genomics.header import Header
+from fhir_bridge.adapters.genomics.stream import Break, OverlongLine
+
+__all__ = ["begin_digest", "content_digest", "place_of", "somatic_samples"]
+
+_SIZE = 16
+
+
+def begin_digest(header: Header) -> blake2b:
+    """A hash of sample names and `##fileDate`: other lines of a header change with each program that writes it."""
+    words = [*header.samples, "", *header.meta.get("fileDate", ()), ""]
+    return blake2b("\t".join(words).encode(), digest_size=_SIZE)
+
+
+def content_digest(header: Header, lines: Iterable[bytes | OverlongLine | Break]) -> blake2b:
+    """The hash of what the file says: sample names, `##fileDate` and all lines that are no header. To be copied.
+
+    Args:
+        lines: of the file, from its first one or from the first after the header.
+    """
+    digest = begin_digest(header)
+    for line in lines:
+        if isinstance(line, bytes):
+            if line[:2] != b"##":
+                digest.update(line)
+                digest.update(b"\n")
+        elif isinstance(line, OverlongLine):
+            digest.update(b"%d\n" % line.length)
+    return digest
+
+
+def place_of(assembly: str, contig: str, position: int, reference: str, *, named: bool) -> int:
+    """What a line speaks of, as a number of 64 bits: build, contig, POS and REF, and whether an ALT is only named.
+
+    Two files that have lines of one place both say something of the sample there, be it that it has no ALT.
+    """
+    text = f"{assembly}\t{contig}\t{position}\t{reference}\t{named:d}"
+    return int.from_bytes(blake2b(text.encode(), digest_size=8).digest(), "big", signed=True)
+
+
+def somatic_samples(header: Header) -> frozenset[str] | None:
+    """The samples of which INFO/SOMATIC speaks; None where the header does not distinguish them from the normal ones.
+
+    Callers of tumour and normal name them (`##tumor_sample`, `##normal_sample` by Mutect2; columns TUMOR and NORMAL
+    by Strelka, VarScan and others). A sample that is alone is the one.
+    """
+    samples = frozenset(header.samples)
+    if len(samples) == 1:
+        return samples
+    by_name = {name.upper(): name for name in header.samples}
+    tumours = samples & {name.strip() for name in header.meta.get("tumor_sample", ())}
+    tumours = tumours or samples & {by_name.get("TUMOR"), by_name.get("TUMOUR")}
+    if tumours:
+        return frozenset(tumours)
+    normals = samples & {name.strip() for name in header.meta.get("normal_sample", ())}
+    normals = normals or samples & {by_name.get("NORMAL")}
+    return samples - normals if normals else None

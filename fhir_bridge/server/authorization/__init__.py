@@ -1,0 +1,1 @@
+"""The endpoints of the SMART authorization server: authorize, token, introspection, launch, discovery."""

@@ -1,0 +1,400 @@
+"""The transaction of a batch: what source records say is accepted or refused, then folded into what is stored."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import chain
+from typing import Any, Literal
+
+from psycopg import AsyncConnection
+
+from fhir_bridge.fhir.serialization import dumps
+from fhir_bridge.storage import deliveries, inbox, records
+from fhir_bridge.storage.contribution_rows import read_states, remove_states, write_states
+from fhir_bridge.storage.contributions import MERGED, version_order
+from fhir_bridge.storage.dictionaries import Dictionaries
+from fhir_bridge.storage.indexing import Identity, identify_within
+from fhir_bridge.storage.ownership import owners, same_person
+from fhir_bridge.storage.records import LOOSE, Claim, ClaimRow, KnownRecord, RecordSet
+from fhir_bridge.storage.stored import parse
+from fhir_bridge.storage.subjects import LoadResult, Message, Subject, read_subject
+from fhir_bridge.storage.versions import lock, write_versions
+
+__all__ = ["Batch", "BatchSet", "BatchSettings"]
+
+
+@dataclass(frozen=True, slots=True)
+class BatchSettings:
+    """What all batches of a load share.
+
+    Attributes:
+        adapter: owner of resources without meta.source.
+        precedence: for a type, its sources (adapter names), the first wins.
+        remap: what a newer version of a mapping made is replaced too.
+    """
+
+    dictionaries: Dictionaries
+    adapter: str
+    precedence: Mapping[str, Sequence[str]]
+    remap: bool = False
+
+
+@dataclass(slots=True)
+class BatchSet:
+    """A source record on its way: its messages, and what the store does with it. record None: a resource alone."""
+
+    record: RecordSet | None
+    messages: list[Message]
+    key: int = LOOSE
+    given_up: list[Claim] = field(default_factory=list)
+
+    @property
+    def name(self) -> tuple[str, str]:
+        """Source and id of the record."""
+        assert self.record is not None
+        return self.record.source, self.record.id
+
+
+@dataclass(slots=True)
+class Batch:
+    """The transaction of a batch: its sets are accepted or refused, then what they give up and say is folded in."""
+
+    settings: BatchSettings
+    connection: AsyncConnection
+    keys: dict[Identity, int]
+    outcomes: LoadResult
+    refused: list[RecordSet]
+    subjects: dict[Identity, Subject] = field(default_factory=dict)
+
+    async def run(self, sets: list[BatchSet]) -> None:
+        """All of it."""
+        sets = await self._enter(sets)
+        resources = {self.keys[message.identity] for item in sets for message in item.messages}
+        resources.update(claim[0] for item in sets for claim in item.given_up)
+        await self._lock(resources)
+        accepted, refused = await self._without_refused(sets)
+        # What a refused record said before it does not say any more: else two records that gave one result, and
+        # whose patient is corrected, would refuse each other for ever.
+        settled = await self._give_up([*accepted, *refused])
+        claims = await self._take(accepted)
+        await self._settle(settled)
+        await self._save(accepted, claims)
+
+    async def _enter(self, sets: list[BatchSet]) -> list[BatchSet]:
+        """Lock the records; note what each gives up. What an older mapping made is left out, with an issue."""
+        with_records = [entry for entry in sets if entry.record is not None]
+        known: dict[tuple[str, str], KnownRecord] = {}
+        if with_records:
+            versions = {entry.name: entry.record.mapping if entry.record else "" for entry in with_records}
+            known = await records.lock_records(self.connection, versions)
+        entered = []
+        for entry in sets:
+            if entry.record is not None:
+                record = known[entry.name]
+                if self._older(entry.record, record):
+                    self.outcomes.stale += len(entry.messages)
+                    text = (
+                        f"created by version {entry.record.mapping} of the mapping, "
+                        f"the store has version {record.mapping}: "
+                        "unchanged; load with --remap to go back"
+                    )
+                    self.outcomes.add_issue("FB-STORE-017", text, entry.record.locator)
+                    continue
+                entry.key = record.key
+                hashes = {(self.keys[message.identity], message.said.hash) for message in entry.messages}
+                entry.given_up = [claim for claim in record.claims if claim not in hashes]
+                self.keys.update((identity, claim[0]) for claim, identity in record.claims.items())
+            entered.append(entry)
+        return entered
+
+    def _older(self, record: RecordSet, known: KnownRecord) -> bool:
+        """Whether an older mapping made it than what is stored; without any mapping it says nothing any more."""
+        older = version_order(record.mapping) < version_order(known.mapping)
+        return older and bool(record.mapping) and not self.settings.remap
+
+    async def count_again(self, series: str, standing: deliveries.Standing, resources: Sequence[int]) -> None:
+        """Bring resources to what the outputs of a series say that count, no record having said anything new."""
+        await self._lock(resources)  # before their outputs, as every other batch does
+        changed = await deliveries.mark(self.connection, series, standing, resources)
+        await records.keep_outputs(self.connection, changed)
+        await self._settle(await self._folded_again(changed))
+        await self._save([], [])
+
+    async def _lock(self, resources: Collection[int]) -> None:
+        rows = await lock(self.connection, list(resources))
+        states = await read_states(self.connection, rows)
+        bare = [key for key, row in rows.items() if row.live and key not in states]
+        claimed = await self._claimed(bare) if bare else set()
+        for key, row in rows.items():
+            self.subjects[row.type, row.id] = read_subject(row, states.get(key, {}), claimed=key in claimed)
+
+    async def _claimed(self, resources: list[int]) -> set[int]:
+        rows = await self.connection.execute(
+            "SELECT DISTINCT resource FROM output WHERE resource = ANY(%s)", (resources,)
+        )
+        return {row[0] for row in await rows.fetchall()}
+
+    async def _without_refused(self, sets: list[BatchSet]) -> tuple[list[BatchSet], list[BatchSet]]:
+        """Refuse each set of which a resource is in the record of another patient (a linked one is the same).
+
+        Gives the accepted ones and the records that were refused.
+        """
+        owned: dict[Identity, tuple[frozenset[str], int]] = {}
+        accepted, refused = [], []
+        for entry in sets:
+            wrong, moves = None, 0
+            for message in entry.messages:
+                match await self._patient(entry, message, owned, sets):
+                    case "another":
+                        wrong = message
+                        break
+                    case "moved":
+                        moves += 1
+            if wrong is None:
+                accepted.append(entry)
+                self.outcomes.moved += moves
+                for message in entry.messages:
+                    owned[message.identity] = (frozenset(message.item.owners.patients), entry.key)
+                continue
+            self.outcomes.refused += len(entry.messages)
+            self.outcomes.resources.subtract(message.type for message in entry.messages)
+            locator = entry.messages[0].locator if entry.record is None else entry.record.locator
+            before = "; what it said before is taken back" if entry.given_up else ""
+            text = f"{wrong.type} is known under another patient: the record changes nothing{before}"
+            self.outcomes.add_issue("FB-STORE-018", text, locator)
+            if entry.record is not None:
+                self.refused.append(entry.record)  # whoever reads the source lists it, and keeps it
+                refused.append(entry)
+            else:
+                item = inbox.InboxItem("refused", self.settings.adapter, locator, "FB-STORE-018", text)
+                await inbox.note(self.connection, [item])
+        return accepted, refused
+
+    async def _patient(
+        self,
+        batch_set: BatchSet,
+        message: Message,
+        owned: dict[Identity, tuple[frozenset[str], int]],
+        sets: list[BatchSet],
+    ) -> Literal["same", "moved", "another"]:
+        """Whether a resource stays with its patient, or is in the record of another one.
+
+        It moves where no other source record says any more that it is of the patient whose it is.
+        """
+        subject = self.subjects[message.identity]
+        before = owned.get(message.identity)
+        if before is not None:
+            present, by = before
+        elif subject.live and subject.states and subject.current.bytes is not None:
+            if message.type == "Patient":
+                return "same"
+            present, by = owners(parse(subject.current.bytes)), LOOSE
+        else:
+            return "same"
+        wanted = frozenset(message.item.owners.patients)
+        if not present or not wanted or present == wanted:
+            return "same"
+        if await same_person(self.connection, present, wanted):
+            return "same"
+        if before is None and batch_set.record is not None:
+            ours = [batch_set.key, *await self._leaving(subject.current.key, message.identity, present, sets)]
+            others = await records.claimed_by_others(self.connection, [subject.current.key], ours)
+            return "another" if others else "moved"
+        return "another" if by != batch_set.key or batch_set.record is None else "same"
+
+    async def _leaving(
+        self, resource: int, identity: Identity, present: frozenset[str], sets: list[BatchSet]
+    ) -> list[int]:
+        """The records of this batch that no longer say that a resource is of the patients whose it is at present."""
+        leaving = []
+        for item in sets:
+            if not any(claim[0] == resource for claim in item.given_up):
+                continue
+            statements = [
+                message.item.owners.patients for message in item.messages if message.identity == identity
+            ]
+            stays = [
+                set(patients) == present or await same_person(self.connection, present, patients)
+                for patients in statements
+            ]
+            if not any(stays):
+                leaving.append(item.key)
+        return leaving
+
+    async def _give_up(self, sets: list[BatchSet]) -> list[Subject]:
+        """Take back what records no longer say, and fold the resources concerned again."""
+        claims = [(item.key, claim) for item in sets for claim in item.given_up]
+        if not claims:
+            return []
+        await records.keep_outputs(self.connection, sorted({claim[0] for _, claim in claims}))
+        return await self._folded_again(await records.give_up(self.connection, claims))
+
+    async def _folded_again(self, resources: Collection[int]) -> list[Subject]:
+        by_key = {subject.current.key: subject for subject in self.subjects.values()}
+        for key in sorted(resources):
+            by_key[key].fold_again(await records.fold_claims(self.connection, key, self.settings.adapter))
+        return [by_key[key] for key in sorted(resources)]
+
+    async def _take(self, sets: list[BatchSet]) -> list[tuple[BatchSet, Message, int]]:
+        """Fold the messages in; gives each with its arrival."""
+        messages = [message for item in sets for message in item.messages]
+        known = await self._known_hashes(messages)
+        await self._note_superseded(sets)
+        claims = []
+        for item in sets:
+            for message in item.messages:
+                subject = self.subjects[message.identity]
+                if item.record is None and message.type == "ImagingStudy":
+                    self._compare_instances(message, subject)
+                if message.superseded:  # kept with its record; it counts once the newer one is taken back
+                    self.outcomes.stale += 1
+                    text = "a newer file of the sample replaces it"
+                    self.outcomes.add_issue("FB-STALE", text, message.locator)
+                    claims.append((item, message, message.said.arrival))
+                    continue
+                arrival = subject.take(
+                    message,
+                    known.setdefault(message.identity, set()),
+                    self.settings.precedence.get(message.type, ()),
+                    self.outcomes,
+                )
+                claims.append((item, message, arrival))
+        return claims
+
+    def _compare_instances(self, message: Message, subject: Subject) -> None:
+        """Report a study that comes as it is and lacks instances of the stored one: only an adapter unites them."""
+        if not subject.live:
+            return
+        present = subject.content if subject.content is not None else parse(subject.current.bytes or b"{}")
+        lacking = len(_instances(present) - _instances(message.content))
+        if lacking:
+            text = f"{lacking} stored instances of the study are not in this content: the two are not united"
+            self.outcomes.add_issue("FB-STORE-030", text, message.locator)
+
+    async def _note_superseded(self, sets: list[BatchSet]) -> None:
+        """Note which messages a newer delivery replaces already."""
+        own = [
+            (message, message.edition, item.record.place)
+            for item in sets
+            for message in item.messages
+            if message.edition is not None and item.record is not None
+        ]
+        if own:
+            result = await deliveries.superseded(
+                self.connection, [(edition, location) for _, edition, location in own]
+            )
+            for (message, _, _), replaced in zip(own, result, strict=True):
+                message.superseded = replaced
+
+    async def _known_hashes(self, messages: list[Message]) -> dict[Identity, set[bytes]]:
+        """Which contents timed messages said before: asked again now that the rows are locked."""
+        contents = [(message.identity, message.said.hash) for message in messages]
+        _, timed = await records.known_contents(self.connection, contents)
+        known: dict[Identity, set[bytes]] = {}
+        for number in timed:
+            identity, digest = contents[number]
+            known.setdefault(identity, set()).add(digest)
+        return known
+
+    async def _settle(self, subjects: list[Subject]) -> None:
+        """Withdraw what nobody says any more; deletions last, and only of what nothing that stays refers to."""
+        pending: list[Subject] = []
+        for subject in subjects:
+            if subject.live and not subject.states:
+                pending.append(subject)
+            else:
+                self._settle_one(subject, referred=False)
+        while pending:
+            referred = await self._referred(pending)
+            free = [subject for subject in pending if subject.current.key not in referred] or pending
+            for subject in free:
+                self._settle_one(subject, referred=subject.current.key in referred)
+            settled = {subject.current.key for subject in free}
+            pending = [subject for subject in pending if subject.current.key not in settled]
+
+    def _settle_one(self, subject: Subject, *, referred: bool) -> None:
+        precedence = self.settings.precedence.get(subject.current.type, ())
+        subject.settle(precedence, self.outcomes, referred=referred)
+
+    async def _referred(self, subjects: list[Subject]) -> set[int]:
+        """Which of the subjects others refer to: those of this transaction as they will be, the rest as stored."""
+        changed = [subject for subject in self.subjects.values() if subject.changed]
+        rows = await self.connection.execute(
+            "SELECT DISTINCT f.target FROM reference f JOIN resource r ON r.key = f.resource AND NOT r.deleted "
+            "WHERE f.target = ANY(%s) AND f.resource <> f.target AND f.resource <> ALL(%s)",
+            ([subject.current.key for subject in subjects], [subject.current.key for subject in changed]),
+        )
+        results = {row[0] for row in await rows.fetchall()}
+        references = set(chain.from_iterable(_references(subject.content) for subject in changed))
+        current = [subject.current for subject in subjects]
+        return results | {item.key for item in current if f"{item.type}/{item.id}" in references}
+
+    async def _save(self, sets: list[BatchSet], claims: list[tuple[BatchSet, Message, int]]) -> None:
+        connection = self.connection
+        touched = [subject for subject in self.subjects.values() if subject.touched]
+        changed = [subject for subject in touched if subject.changed]
+        replaced = [subject.current.key for subject in changed if subject.current.version > 0]
+        if replaced:
+            await records.keep_outputs(connection, replaced)
+        versions = [subject.new_version(self.settings.dictionaries.definitions) for subject in changed]
+        items = [
+            new.item for new in versions if new.item is not None
+        ]  # merged, withdrawn: not the messages' own
+        await identify_within(connection, self.settings.dictionaries, items, self.keys, fresh=())
+        past = [old for subject in touched for old in subject.past]
+        await write_versions(connection, self.settings.dictionaries, self.keys, versions, past)
+        folded = [subject.current.key for subject in touched if subject.folded_again]
+        if folded:
+            await remove_states(connection, folded)
+        rows = [(subject.current.key, subject.states, subject.live) for subject in touched]
+        await write_states(connection, rows)
+        await records.write_claims(
+            connection,
+            list({(row.resource, row.record, row.hash): row for row in map(self._claim, claims)}.values()),
+            {item.key: item.record.mapping for item in sets if item.record is not None},
+        )
+        await inbox.note(connection, inbox.duplicates(self.outcomes.issues, self.settings.adapter))
+
+    def _claim(self, claim: tuple[BatchSet, Message, int]) -> ClaimRow:
+        item, message, arrival = claim
+        contribution = message.said
+        subject = self.subjects[message.identity]
+        plain = (
+            subject.live
+            and subject.hash == contribution.hash
+            and not contribution.delta
+            and message.type not in MERGED
+        )
+        text = None if plain else dumps(message.content)
+        location = None if item.record is None else item.record.place
+        return ClaimRow(
+            subject.current.key,
+            item.key,
+            contribution.hash,
+            contribution.time is not None,
+            arrival,
+            text,
+            message.edition,
+            location,
+            message.superseded,
+        )
+
+
+def _instances(study: dict[str, Any]) -> set[str]:
+    """The UIDs of a study's instances."""
+    series = study.get("series") or ()
+    return {str(item.get("uid")) for each in series for item in each.get("instance") or ()}
+
+
+def _references(node: Any) -> Iterator[str]:
+    """What a content refers to by literal reference."""
+    if isinstance(node, dict):
+        for name, value in node.items():
+            if name == "reference" and isinstance(value, str):
+                yield value
+            else:
+                yield from _references(value)
+    elif isinstance(node, list):
+        for value in node:
+            yield from _references(value)
