@@ -38,7 +38,7 @@ NOTICED = frozenset({"killed", "timeout", "segfault"})
 
 @dataclass
 class Result:
-    """What became of a module's mutants.
+    """The outcome of a module's mutants.
 
     Attributes:
         survivors: name of the function, line before, line after, what mutmut says.

@@ -69,7 +69,7 @@ class Verdict:
 
 
 def is_unchecked(message: dict[str, Any]) -> bool:
-    """Whether the message only says that some terminology is not at hand."""
+    """Whether the message only says that some terminology is not available."""
     return any(phrase in message["message"] for phrase in UNAVAILABLE)
 
 
@@ -80,7 +80,7 @@ def main(arguments: list[str] | None = None) -> int:
     )
     parser.add_argument("paths", nargs="*", type=Path, metavar="PATH")
     parser.add_argument(
-        "--profile", action="append", default=[], help="judge every resource by this profile too"
+        "--profile", action="append", default=[], help="validate every resource against this profile too"
     )
     parser.add_argument("--examples", action="store_true", help="add the mappings' examples and terminology/")
     parser.add_argument("--closed", action="store_true", help="a reference out of the given set is an error")
@@ -95,7 +95,7 @@ def main(arguments: list[str] | None = None) -> int:
         return 2
     if not paths:
         parser.print_usage(sys.stderr)
-        print("nothing to judge: name files or folders, or --examples", file=sys.stderr)
+        print("nothing to validate: name files or folders, or --examples", file=sys.stderr)
         return 2
     try:
         prepare()
@@ -202,7 +202,7 @@ def npm_package(name: str, packages: Path) -> None:
 
 
 def unpack(archive: Path, target: Path) -> None:
-    """Unpack a package and take its dependencies out: all that is needed is loaded by name, in the versions at hand."""
+    """Unpack a package and take its dependencies out: what is needed is loaded by name, in available versions."""
     with tarfile.open(archive) as tar:
         tar.extractall(target, filter="data")
     manifest = target / "package" / "package.json"
@@ -224,15 +224,15 @@ def compile_java() -> None:
         raise SystemExit(f"Referee.java does not compile:\n{done.stderr}")
 
 
-# judging
+# validation
 
 
 def validate(paths: Iterable[Path], profiles: Iterable[str] = (), *, agreement: bool = False) -> Verdict:
     """Validate all resources under these paths in one JVM.
 
     Args:
-        profiles: canonicals to judge every resource by, beside those it declares.
-        agreement: judge each resource by itself, allow example.org addresses and take displays as warnings
+        profiles: canonicals to validate every resource against, beside those it declares.
+        agreement: validate each resource by itself, allow example.org addresses and take displays as warnings
             (docs/agreement.md says why).
     """
     versions = {name.split("@")[0]: name.split("@")[1] for name in NPM}
@@ -351,9 +351,9 @@ def show(verdict: Verdict, *, warnings: bool) -> None:
         print(f"{count:>7}  {severity:9}{kind}\n{'':18}{example[severity, kind][:200]}")
     left = sum(is_unchecked(message) for message in verdict.messages)
     print(
-        f"\n{verdict.resources} resources judged in {verdict.seconds:.0f} s by the HL7 validator: "
+        f"\n{verdict.resources} resources validated in {verdict.seconds:.0f} s by the HL7 validator: "
         f"{len(errors)} errors, {len(verdict.of('warning'))} warnings; "
-        f"{left} codes not judged (terminology that is not free to ship)"
+        f"{left} codes not checked (terminology that is not free to ship)"
     )
 
 

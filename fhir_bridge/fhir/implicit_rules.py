@@ -1,4 +1,4 @@
-"""`implicitRules`: who does not know the rules can't tell what the content means (R4 resource.html#implicitRules).
+"""`implicitRules`: who does not know the rules can't determine what the content means (R4 resource.html#implicitRules).
 
 The element is a modifier, and no rules are known here: every write refuses it, and validation reports it in the same
 words.

@@ -193,13 +193,13 @@ def search(
     Args:
         query: the request as it came, `GET https://…?…` or the form of a POST; kept in base64.
     """
-    asked = {
+    requested = {
         "type": _coding(_ENTITY, "2"),
         "role": _coding(_ROLE, "24"),
         "query": base64.b64encode(query.encode()).decode(),
     }
     return [
-        _event(context, interaction, "E", [asked, *_patient(some)], outward=False)
+        _event(context, interaction, "E", [requested, *_patient(some)], outward=False)
         for some in shared(patients)
     ]
 

@@ -302,7 +302,7 @@ def _resource(ctx: Context, value: Any, target: ElementTarget) -> Any:
 
 @cache
 def coercer(target: str) -> Coercer:
-    """The function that makes a value fit an element of this type: `(ctx, value, target) -> value | None`.
+    """The function that fits a value to an element of this type: `(ctx, value, target) -> value | None`.
 
     None comes with an issue where something was lost. A list of one stands for its item.
     """

@@ -60,7 +60,7 @@ class Output:
         time: business time; aware where the zone is known, naive where it is not, None where there is none.
         locator: the record's.
         trace: what was written, in order; empty unless the context traces.
-        part: what of its record it is about (a sample of a file), where the source model tells.
+        part: what of its record it is about (a sample of a file), where the source model shows.
     """
 
     type: str

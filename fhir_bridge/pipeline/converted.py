@@ -22,7 +22,7 @@ class ConvertedRecord:
         mapping: version of the mapping.
         sequence: orders records of one business time.
         records: how many records it counts for; skipped: how many more it was read of, which do not count in it.
-        of: the record it was made of, where that is part of a delivery.
+        of: the record it was built from, where that is part of a delivery.
         outcome: `converted`, `partial` or `rejected` as it was counted; a sink that can't write it counts it anew.
         issues: of the conversion.
         withheld: how many resources were made and are not among the outputs, since they are not valid.

@@ -68,8 +68,8 @@ class StoreSink:
             self._delivery = delivery
         if lost:
             delivery.complete = False
-        elif (place := record.place) is not None:
-            delivery.places.append(place)
+        elif (location := record.place) is not None:
+            delivery.places.append(location)
 
     def _end_delivery(self, record: DeliveredRecord, account: Account) -> None:
         """The file is whole: the newest of each of its samples counts from now on."""

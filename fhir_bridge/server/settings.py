@@ -176,8 +176,8 @@ class Settings(BaseSettings):
 
     def retention(self) -> Retention:
         """How long what is not current stays."""
-        given = (self.keep_audit_days, self.keep_history_days, self.keep_sources_days)
-        return Retention(*(None if days is None else timedelta(days=days) for days in given))
+        value = (self.keep_audit_days, self.keep_history_days, self.keep_sources_days)
+        return Retention(*(None if days is None else timedelta(days=days) for days in value))
 
     @cached_property
     def root(self) -> str:

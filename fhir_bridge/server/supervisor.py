@@ -127,7 +127,9 @@ class Supervisor:
         try:
             child.ready.recv()
             child.was_ready = True
-            if self._on_ready is not None and all(one.was_ready for one in self._children if one.essential):
+            if self._on_ready is not None and all(
+                item.was_ready for item in self._children if item.essential
+            ):
                 self._on_ready()
                 self._on_ready = None
         except EOFError:  # it ended before

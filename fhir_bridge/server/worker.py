@@ -75,7 +75,7 @@ async def _work(settings: Settings) -> None:
 
 
 async def _replay_inbox(store: Store, url: str, site: Path | None) -> None:
-    """A crosswalk or a mapping may have been corrected; no change of the database tells."""
+    """A crosswalk or a mapping may have been corrected; no change of the database shows."""
     try:
         await replay_inbox(store, url, site)
     except (SiteError, CrosswalkError, MappingErrors) as error:

@@ -70,8 +70,8 @@ class Batch:
     async def run(self, sets: list[BatchSet]) -> None:
         """All of it."""
         sets = await self._enter(sets)
-        resources = {self.keys[message.identity] for one in sets for message in one.messages}
-        resources.update(claim[0] for one in sets for claim in one.given_up)
+        resources = {self.keys[message.identity] for item in sets for message in item.messages}
+        resources.update(claim[0] for item in sets for claim in item.given_up)
         await self._lock(resources)
         accepted, refused = await self._without_refused(sets)
         # What a refused record said before it does not say any more: else two records that gave one result, and
@@ -83,28 +83,29 @@ class Batch:
 
     async def _enter(self, sets: list[BatchSet]) -> list[BatchSet]:
         """Lock the records; note what each gives up. What an older mapping made is left out, with an issue."""
-        with_records = [one for one in sets if one.record is not None]
+        with_records = [entry for entry in sets if entry.record is not None]
         known: dict[tuple[str, str], KnownRecord] = {}
         if with_records:
-            versions = {one.name: one.record.mapping if one.record else "" for one in with_records}
+            versions = {entry.name: entry.record.mapping if entry.record else "" for entry in with_records}
             known = await records.lock_records(self.connection, versions)
         entered = []
-        for one in sets:
-            if one.record is not None:
-                record = known[one.name]
-                if self._older(one.record, record):
-                    self.outcomes.stale += len(one.messages)
+        for entry in sets:
+            if entry.record is not None:
+                record = known[entry.name]
+                if self._older(entry.record, record):
+                    self.outcomes.stale += len(entry.messages)
                     text = (
-                        f"made by version {one.record.mapping} of the mapping, the store has version {record.mapping}: "
+                        f"created by version {entry.record.mapping} of the mapping, "
+                        f"the store has version {record.mapping}: "
                         "unchanged; load with --remap to go back"
                     )
-                    self.outcomes.add_issue("FB-STORE-017", text, one.record.locator)
+                    self.outcomes.add_issue("FB-STORE-017", text, entry.record.locator)
                     continue
-                one.key = record.key
-                statements = {(self.keys[message.identity], message.said.hash) for message in one.messages}
-                one.given_up = [claim for claim in record.claims if claim not in statements]
+                entry.key = record.key
+                hashes = {(self.keys[message.identity], message.said.hash) for message in entry.messages}
+                entry.given_up = [claim for claim in record.claims if claim not in hashes]
                 self.keys.update((identity, claim[0]) for claim, identity in record.claims.items())
-            entered.append(one)
+            entered.append(entry)
         return entered
 
     def _older(self, record: RecordSet, known: KnownRecord) -> bool:
@@ -141,30 +142,30 @@ class Batch:
         """
         owned: dict[Identity, tuple[frozenset[str], int]] = {}
         accepted, refused = [], []
-        for one in sets:
+        for entry in sets:
             wrong, moves = None, 0
-            for message in one.messages:
-                match await self._patient(one, message, owned, sets):
+            for message in entry.messages:
+                match await self._patient(entry, message, owned, sets):
                     case "another":
                         wrong = message
                         break
                     case "moved":
                         moves += 1
             if wrong is None:
-                accepted.append(one)
+                accepted.append(entry)
                 self.outcomes.moved += moves
-                for message in one.messages:
-                    owned[message.identity] = (frozenset(message.item.owners.patients), one.key)
+                for message in entry.messages:
+                    owned[message.identity] = (frozenset(message.item.owners.patients), entry.key)
                 continue
-            self.outcomes.refused += len(one.messages)
-            self.outcomes.resources.subtract(message.type for message in one.messages)
-            locator = one.messages[0].locator if one.record is None else one.record.locator
-            before = "; what it said before is taken back" if one.given_up else ""
+            self.outcomes.refused += len(entry.messages)
+            self.outcomes.resources.subtract(message.type for message in entry.messages)
+            locator = entry.messages[0].locator if entry.record is None else entry.record.locator
+            before = "; what it said before is taken back" if entry.given_up else ""
             text = f"{wrong.type} is known under another patient: the record changes nothing{before}"
             self.outcomes.add_issue("FB-STORE-018", text, locator)
-            if one.record is not None:
-                self.refused.append(one.record)  # whoever reads the source lists it, and keeps it
-                refused.append(one)
+            if entry.record is not None:
+                self.refused.append(entry.record)  # whoever reads the source lists it, and keeps it
+                refused.append(entry)
             else:
                 item = inbox.InboxItem("refused", self.settings.adapter, locator, "FB-STORE-018", text)
                 await inbox.note(self.connection, [item])
@@ -172,7 +173,7 @@ class Batch:
 
     async def _patient(
         self,
-        one: BatchSet,
+        batch_set: BatchSet,
         message: Message,
         owned: dict[Identity, tuple[frozenset[str], int]],
         sets: list[BatchSet],
@@ -196,34 +197,34 @@ class Batch:
             return "same"
         if await same_person(self.connection, present, wanted):
             return "same"
-        if before is None and one.record is not None:
-            ours = [one.key, *await self._leaving(subject.current.key, message.identity, present, sets)]
+        if before is None and batch_set.record is not None:
+            ours = [batch_set.key, *await self._leaving(subject.current.key, message.identity, present, sets)]
             others = await records.claimed_by_others(self.connection, [subject.current.key], ours)
             return "another" if others else "moved"
-        return "another" if by != one.key or one.record is None else "same"
+        return "another" if by != batch_set.key or batch_set.record is None else "same"
 
     async def _leaving(
         self, resource: int, identity: Identity, present: frozenset[str], sets: list[BatchSet]
     ) -> list[int]:
         """The records of this batch that no longer say that a resource is of the patients whose it is at present."""
         leaving = []
-        for one in sets:
-            if not any(claim[0] == resource for claim in one.given_up):
+        for item in sets:
+            if not any(claim[0] == resource for claim in item.given_up):
                 continue
             statements = [
-                message.item.owners.patients for message in one.messages if message.identity == identity
+                message.item.owners.patients for message in item.messages if message.identity == identity
             ]
             stays = [
                 set(patients) == present or await same_person(self.connection, present, patients)
                 for patients in statements
             ]
             if not any(stays):
-                leaving.append(one.key)
+                leaving.append(item.key)
         return leaving
 
     async def _give_up(self, sets: list[BatchSet]) -> list[Subject]:
         """Take back what records no longer say, and fold the resources concerned again."""
-        claims = [(one.key, claim) for one in sets for claim in one.given_up]
+        claims = [(item.key, claim) for item in sets for claim in item.given_up]
         if not claims:
             return []
         await records.keep_outputs(self.connection, sorted({claim[0] for _, claim in claims}))
@@ -237,20 +238,20 @@ class Batch:
 
     async def _take(self, sets: list[BatchSet]) -> list[tuple[BatchSet, Message, int]]:
         """Fold the messages in; gives each with its arrival."""
-        messages = [message for one in sets for message in one.messages]
+        messages = [message for item in sets for message in item.messages]
         known = await self._known_hashes(messages)
         await self._note_superseded(sets)
         claims = []
-        for one in sets:
-            for message in one.messages:
+        for item in sets:
+            for message in item.messages:
                 subject = self.subjects[message.identity]
-                if one.record is None and message.type == "ImagingStudy":
+                if item.record is None and message.type == "ImagingStudy":
                     self._compare_instances(message, subject)
                 if message.superseded:  # kept with its record; it counts once the newer one is taken back
                     self.outcomes.stale += 1
                     text = "a newer file of the sample replaces it"
                     self.outcomes.add_issue("FB-STALE", text, message.locator)
-                    claims.append((one, message, message.said.arrival))
+                    claims.append((item, message, message.said.arrival))
                     continue
                 arrival = subject.take(
                     message,
@@ -258,7 +259,7 @@ class Batch:
                     self.settings.precedence.get(message.type, ()),
                     self.outcomes,
                 )
-                claims.append((one, message, arrival))
+                claims.append((item, message, arrival))
         return claims
 
     def _compare_instances(self, message: Message, subject: Subject) -> None:
@@ -274,14 +275,14 @@ class Batch:
     async def _note_superseded(self, sets: list[BatchSet]) -> None:
         """Note which messages a newer delivery replaces already."""
         own = [
-            (message, message.edition, one.record.place)
-            for one in sets
-            for message in one.messages
-            if message.edition is not None and one.record is not None
+            (message, message.edition, item.record.place)
+            for item in sets
+            for message in item.messages
+            if message.edition is not None and item.record is not None
         ]
         if own:
             result = await deliveries.superseded(
-                self.connection, [(edition, place) for _, edition, place in own]
+                self.connection, [(edition, location) for _, edition, location in own]
             )
             for (message, _, _), replaced in zip(own, result, strict=True):
                 message.superseded = replaced
@@ -325,9 +326,9 @@ class Batch:
             ([subject.current.key for subject in subjects], [subject.current.key for subject in changed]),
         )
         results = {row[0] for row in await rows.fetchall()}
-        statements = set(chain.from_iterable(_references(subject.content) for subject in changed))
+        references = set(chain.from_iterable(_references(subject.content) for subject in changed))
         current = [subject.current for subject in subjects]
-        return results | {one.key for one in current if f"{one.type}/{one.id}" in statements}
+        return results | {item.key for item in current if f"{item.type}/{item.id}" in references}
 
     async def _save(self, sets: list[BatchSet], claims: list[tuple[BatchSet, Message, int]]) -> None:
         connection = self.connection
@@ -351,31 +352,31 @@ class Batch:
         await records.write_claims(
             connection,
             list({(row.resource, row.record, row.hash): row for row in map(self._claim, claims)}.values()),
-            {one.key: one.record.mapping for one in sets if one.record is not None},
+            {item.key: item.record.mapping for item in sets if item.record is not None},
         )
         await inbox.note(connection, inbox.duplicates(self.outcomes.issues, self.settings.adapter))
 
     def _claim(self, claim: tuple[BatchSet, Message, int]) -> ClaimRow:
-        one, message, arrival = claim
-        statement = message.said
+        item, message, arrival = claim
+        contribution = message.said
         subject = self.subjects[message.identity]
         plain = (
             subject.live
-            and subject.hash == statement.hash
-            and not statement.delta
+            and subject.hash == contribution.hash
+            and not contribution.delta
             and message.type not in MERGED
         )
         text = None if plain else dumps(message.content)
-        place = None if one.record is None else one.record.place
+        location = None if item.record is None else item.record.place
         return ClaimRow(
             subject.current.key,
-            one.key,
-            statement.hash,
-            statement.time is not None,
+            item.key,
+            contribution.hash,
+            contribution.time is not None,
             arrival,
             text,
             message.edition,
-            place,
+            location,
             message.superseded,
         )
 
@@ -383,7 +384,7 @@ class Batch:
 def _instances(study: dict[str, Any]) -> set[str]:
     """The UIDs of a study's instances."""
     series = study.get("series") or ()
-    return {str(one.get("uid")) for each in series for one in each.get("instance") or ()}
+    return {str(item.get("uid")) for each in series for item in each.get("instance") or ()}
 
 
 def _references(node: Any) -> Iterator[str]:

@@ -77,7 +77,7 @@ class Edition:
 
 @dataclass(slots=True)
 class Standing:
-    """How the editions of a series stand to each other.
+    """How the editions of a series are to each other.
 
     Attributes:
         replaced: editions of which nothing counts.
@@ -146,7 +146,7 @@ async def end_delivery(connection: AsyncConnection, delivery: Delivery) -> tuple
 async def standing(
     connection: AsyncConnection, series: str, shares: dict[tuple[int, int], bool], own: int = 0
 ) -> tuple[Standing, list[Issue]]:
-    """How the editions of a series stand, and what is to be reported of the delivery that was loaded.
+    """How the editions of a series are, and what is to be reported of the delivery that was loaded.
 
     Args:
         shares: which deliveries have lines for at least half of another's; filled as it is found out.
@@ -276,7 +276,7 @@ async def superseded(connection: AsyncConnection, outputs: Sequence[tuple[int, i
         "AND n.time > coalesce(o.time, '-infinity') WHERE e.key = w.edition AND ((n.complete AND n.names && o.names) "
         "OR EXISTS (SELECT FROM delivery_place p WHERE p.delivery = n.key AND p.place = w.place))) "
         "FROM unnest(%s::bigint[], %s::bigint[]) WITH ORDINALITY AS w (edition, place, n) ORDER BY w.n",
-        ([edition for edition, _ in outputs], [place for _, place in outputs]),
+        ([edition for edition, _ in outputs], [location for _, location in outputs]),
     )
     return [replaced for (replaced,) in await rows.fetchall()]
 

@@ -151,7 +151,7 @@ async def type_history(
 ) -> HistoryPage:
     """Versions of all resources of some types, newest first; what came late and never was current is left out."""
     bound = (access.subject, "history", types, str(since))
-    place = cursors.read(cursor, bound) if cursor is not None else None
+    location = cursors.read(cursor, bound) if cursor is not None else None
     patient = _patient(access)
     record, searched = Condition("", ()), access
     if patient is not None:  # all is in this record: there the search begins, and needs no look whether it is
@@ -162,7 +162,7 @@ async def type_history(
         )
         searched = replace(access, rules=tuple(replace(rule, patient=None) for rule in access.rules))
     permitted = {kind: await compile_access(searched, kind, "s", dictionaries) for kind in types}
-    page_of = _Slice(_permitted(permitted), patient is not None, place, since, count + 1)
+    page_of = _Slice(_permitted(permitted), patient is not None, location, since, count + 1)
     branches = [page_of.of_resources(condition) for condition in _current(types)] + [
         page_of.of_history(types)
     ]

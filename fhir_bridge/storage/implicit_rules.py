@@ -24,10 +24,10 @@ def refuse_implicit_rules(resource: dict[str, Any]) -> None:
     """
     waiting = [resource]
     while waiting:
-        one = waiting.pop()
-        if one.get("implicitRules") is not None:
-            raise UnknownRules(unknown_rules(one.get("resourceType")), source="implicitRules")
-        waiting.extend(_within(one))
+        item = waiting.pop()
+        if item.get("implicitRules") is not None:
+            raise UnknownRules(unknown_rules(item.get("resourceType")), source="implicitRules")
+        waiting.extend(_within(item))
 
 
 def _within(resource: dict[str, Any]) -> Iterator[dict[str, Any]]:

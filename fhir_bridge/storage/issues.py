@@ -144,7 +144,7 @@ CODES = declare(
     IssueCode(
         "FB-STORE-028",
         "warning",
-        "Two files of one sample say different things, and no date tells which is newer",
+        "Two files of one sample say different things, and no date indicates which is newer",
         "Find out which is newer. Give the older or newer one its date (##fileDate, or --set effective=) and load it "
         "again; until then both count, and of two contents of one variant the last that was loaded.",
         "conflict",

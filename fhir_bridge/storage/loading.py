@@ -131,13 +131,13 @@ class Loader:
             own, series = await deliveries.end_delivery(connection, delivery)
         shares: dict[tuple[int, int], bool] = {}
         reported: dict[str, Issue] = {}
-        for one in series:
+        for item in series:
             async with self._pool.connection() as connection:
-                result, issues = await deliveries.standing(connection, one, shares, own)
-                wrong = await deliveries.misplaced(connection, one, result)
+                result, issues = await deliveries.standing(connection, item, shares, own)
+                wrong = await deliveries.misplaced(connection, item, result)
             reported.update((issue.message, replace(issue, source=delivery.name)) for issue in issues)
             for start in range(0, len(wrong), self._batch):
-                await self._count_again(one, wrong[start : start + self._batch], shares)
+                await self._count_again(item, wrong[start : start + self._batch], shares)
         for issue in reported.values():
             self.result.add_issue(issue.code, issue.message, issue.source)
         twice = [issue for issue in reported.values() if issue.code == "FB-STORE-028"]
@@ -160,10 +160,10 @@ class Loader:
     async def _register(self, batch: Sequence[BatchSet]) -> None:
         """Give each message the edition that it is part of."""
         results: dict[str, tuple[Delivery, list[Message]]] = {}
-        for one in batch:
-            delivery = None if one.record is None else one.record.delivery
+        for item in batch:
+            delivery = None if item.record is None else item.record.delivery
             if delivery is not None:
-                messages = [message for message in one.messages if message.part and message.patient]
+                messages = [message for message in item.messages if message.part and message.patient]
                 results.setdefault(delivery.id, (delivery, []))[1].extend(messages)
         for delivery, messages in results.values():
             wanted = {(message.part, message.patient) for message in messages}
@@ -203,14 +203,14 @@ class Loader:
                 raise BadResource("a resource to load has an id")
             where = f"{resource['resourceType']}/{identity}"
             refuse_implicit_rules(resource)
-            text = incoming(resource, adapter, self._load, mapping=mapping)
-            item = index(text.resource, identity, self._dictionaries.definitions)
+            contribution = incoming(resource, adapter, self._load, mapping=mapping)
+            item = index(contribution.resource, identity, self._dictionaries.definitions)
         except BadResource as error:
             self.result.rejected += 1
             self.result.add_issue("FB-STORE-012", error.message, where)
             return None
         self.result.resources[item.type] += 1
-        return Message(item.type, identity, text, item, resource)
+        return Message(item.type, identity, contribution, item, resource)
 
     async def _write(self, batch: list[BatchSet], first: Before | None = None) -> list[RecordSet]:
         """Write a batch; the records that it refused."""
@@ -218,7 +218,7 @@ class Loader:
         pending = await self._pending(batch)
         if not pending and first is None:
             return refused
-        messages = [message for one in pending for message in one.messages]
+        messages = [message for item in pending for message in item.messages]
         keys = await identify(self._pool, self._dictionaries, [message.item for message in messages])
         outcomes = LoadResult()
         async with self._pool.connection() as connection, connection.transaction():
@@ -230,34 +230,34 @@ class Loader:
 
     async def _pending(self, batch: list[BatchSet]) -> list[BatchSet]:
         """The sets that say anything new, or no longer say what they did."""
-        messages = [message for one in batch for message in one.messages]
-        names = [one.name for one in batch if one.record is not None]
+        messages = [message for item in batch for message in item.messages]
+        names = [item.name for item in batch if item.record is not None]
         async with self._pool.connection() as connection:
             known = await records.known_records(connection, names) if names else {}
             last, timed = await records.known_contents(
                 connection, [(message.identity, message.said.hash) for message in messages]
             )
         pending, position = [], 0
-        for one in batch:
-            places = range(position, position + len(one.messages))
-            position += len(one.messages)
-            record = None if one.record is None else known.get(one.name)
+        for item in batch:
+            locations = range(position, position + len(item.messages))
+            position += len(item.messages)
+            record = None if item.record is None else known.get(item.name)
             claims = (
                 set()
                 if record is None
                 else {(*identity, claim[1]) for claim, identity in record.claims.items()}
             )
-            statements = {(*message.identity, message.said.hash) for message in one.messages}
+            hashes = {(*message.identity, message.said.hash) for message in item.messages}
             settled = all(
-                place in last
-                or place in timed
+                location in last
+                or location in timed
                 or (record is not None and (*message.identity, message.said.hash) in record.superseded)
-                for place, message in zip(places, one.messages, strict=True)
+                for location, message in zip(locations, item.messages, strict=True)
             )
-            if settled and (one.record is None or claims == statements):
-                self.result.unchanged += len(one.messages)
-            elif one.messages or claims:
-                pending.append(one)
+            if settled and (item.record is None or claims == hashes):
+                self.result.unchanged += len(item.messages)
+            elif item.messages or claims:
+                pending.append(item)
         return pending
 
 

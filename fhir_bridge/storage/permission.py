@@ -188,9 +188,9 @@ async def owners_of_contents(
         seen: set[Identity] = set()
         waiting = [item]
         while waiting:
-            one = waiting.pop()
-            results.update(one.owners.patients)
-            for target in set(one.owners.through) - seen:
+            entry = waiting.pop()
+            results.update(entry.owners.patients)
+            for target in set(entry.owners.through) - seen:
                 seen.add(target)
                 results |= stored.get(target, set())
                 if target in beside:

@@ -185,8 +185,8 @@ async def fold_claims(connection: AsyncConnection, resource: int, adapter: str) 
     )
     states: dict[str, Contribution] = {}
     for text, arrival, mapping in await rows.fetchall():
-        statement = incoming(parse(bytes(text)), adapter, mapping=mapping, arrival=arrival)
-        states[statement.source] = fold(states.get(statement.source), statement)
+        contribution = incoming(parse(bytes(text)), adapter, mapping=mapping, arrival=arrival)
+        states[contribution.source] = fold(states.get(contribution.source), contribution)
     return states
 
 

@@ -46,7 +46,7 @@ class StoreLayer:
 
     def stamp(self) -> tuple[object, ...]:
         """The imports at present; another answer means that other content is available."""
-        return tuple(self.store.packs()) if self.store is not None else ()
+        return tuple(self.store.archives()) if self.store is not None else ()
 
     def code_system_urls(self) -> Sequence[str]:
         """Urls of its code systems."""

@@ -75,8 +75,8 @@ def test_convert_leaves_a_balanced_report_and_valid_resources(
     for kind, found in lines.items():
         for line in found:
             get_fhir_model_class(kind).model_validate_json(line)
-    judged = bridge("validate", out, "--quiet")
-    assert judged.exit_code == 0, judged.output
+    validated = bridge("validate", out, "--quiet")
+    assert validated.exit_code == 0, validated.output
 
     rejects = [json.loads(line) for line in (out / "rejects.ndjson").read_bytes().splitlines()]
     assert len(rejects) >= min(1, records["rejected"] + records["partial"])

@@ -93,7 +93,7 @@ def test_wrong_use_is_refused(
 ) -> None:
     assert referee.main([str(tmp_path / "absent")]) == 2
     assert referee.main([]) == 2
-    assert "nothing to judge" in capsys.readouterr().err
+    assert "nothing to validate" in capsys.readouterr().err
 
 
 def test_references_out_of_the_set_are_found(referee: ModuleType, tmp_path: Path) -> None:
@@ -128,7 +128,7 @@ def test_good_and_bad_resources(ready: ModuleType, tmp_path: Path) -> None:
         {**WEIGHT, "id": "e", "subject": {"reference": "Observation/b"}},
         {**PATIENT, "id": "f", "meta": {"extension": [wrong_source]}},
     )
-    verdict = ready.judge([folder])
+    verdict = ready.validate([folder])
     assert verdict.resources == 6
     assert {message["id"] for message in verdict.of("error", "fatal")} == {"c", "d", "e", "f"}
     assert {m["messageId"] for m in verdict.of("error") if m["id"] == "d"} == {"UCUM"}

@@ -17,14 +17,14 @@ from hypothesis import strategies as st
 from fhir_bridge.fhir.access import EVERYTHING
 from fhir_bridge.fhir.search.entries import BoundedEntries
 from fhir_bridge.governance import audit
-from fhir_bridge.server.rest import checks, owned
+from fhir_bridge.server.rest import checks, server_owned
 from fhir_bridge.storage import breathing, indexing, transactions, versions, writing
 from fhir_bridge.storage.breathing import is_large
 from tests.server.conftest import Hospital
 
 STEPS = [
     (checks, "conditional_references"),
-    (owned, "_references"),
+    (server_owned, "_references"),
     (transactions, "conditional_references"),
     (transactions, "with_references"),
     (writing, "index"),

@@ -70,7 +70,7 @@ def test_a_code_system_with_a_trailing_slash_is_no_code_system(tmp_path: Path) -
 
 
 @pytest.mark.parametrize(
-    ("content", "told"),
+    ("content", "message"),
     [
         (b"HL7 v2,HL7 FHIR\n", "header of two lines"),
         (b"HL7 v2,HL7 FHIR\nCode,Text\n", "line 2 must name the columns"),
@@ -78,10 +78,10 @@ def test_a_code_system_with_a_trailing_slash_is_no_code_system(tmp_path: Path) -
         (HEADER.encode() + b'"a"b,x\n', "line 3: not CSV"),
     ],
 )
-def test_a_broken_sheet_is_named_with_its_line(tmp_path: Path, content: bytes, told: str) -> None:
+def test_a_broken_sheet_is_named_with_its_line(tmp_path: Path, content: bytes, message: str) -> None:
     path = tmp_path / "map.csv"
     path.write_bytes(content)
-    with pytest.raises(TerminologyFileError, match=told):
+    with pytest.raises(TerminologyFileError, match=message):
         read_map_sheet(path)
     assert [issue.code for issue in lint_folders([path])] == ["FB-TERM-001"]
 

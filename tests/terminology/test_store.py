@@ -367,9 +367,9 @@ def test_two_imports_of_the_same_at_once_leave_one(
     show = Building.show
 
     def shown_slowly(building: Building) -> ImportArchive:
-        pack = show(building)
+        archive = show(building)
         time.sleep(0.3)
-        return pack
+        return archive
 
     monkeypatch.setattr(Building, "show", shown_slowly)
     threads = [

@@ -51,10 +51,10 @@ def read_calls(line: Line, locator: str) -> tuple[list[Issue], Issue | None]:
     reported: set[tuple[str, str]] = set()
     informative = _informative(line, width)
     called = len(informative) < len(file.columns)
-    for place, text in informative:
+    for location, text in informative:
         genotype = _genotype(text.partition(":")[0])
-        column, name = file.columns[place]
-        study = file.studies[place]
+        column, name = file.columns[location]
+        study = file.studies[location]
         study.not_reference += 1
         if genotype is None or genotype.highest > highest:
             problem = "is not GT" if genotype is None else f"names an allele above {highest}"
@@ -110,26 +110,26 @@ def _informative(line: Line, width: int) -> list[tuple[int, str]]:
     """Place and text of the samples that are not plainly called as reference: in a cohort few of many."""
     file = line.file
     if file.unchecked > 0 and width:
-        return [(place, line.columns[column]) for place, (column, _) in enumerate(file.columns)]
+        return [(location, line.columns[column]) for location, (column, _) in enumerate(file.columns)]
     texts = line.columns[9:] if file.all_columns else [line.columns[column] for column, _ in file.columns]
     if not width:
         return [result for result in enumerate(texts) if result[1] not in _REFERENCE]
     return [
-        (place, text)
-        for place, text in enumerate(texts)
+        (location, text)
+        for location, text in enumerate(texts)
         if text[:4] not in _REFERENCE_FIRST or text.count(":") > width
     ]
 
 
-def _alleles(call: Call, study: Study, statements: set[tuple[str, str]]) -> None:
-    """Give a call its alleles, and count them; `statements` gets what is not stated and why."""
+def _alleles(call: Call, study: Study, reported: set[tuple[str, str]]) -> None:
+    """Give a call its alleles, and count them; `reported` gets what is not stated and why."""
     line = call.line
     codes: list[str] = []
     if call.genotype.missing:
         codes.append("FB-VCF-042")
     if call.filtered:
         if line.file.options.filtered == "leave-out":
-            statements.add(("FB-VCF-051", _STATEMENTS["FB-VCF-051"]))
+            reported.add(("FB-VCF-051", _STATEMENTS["FB-VCF-051"]))
             study.left_out += 1
             return
         codes.append("FB-VCF-050")
@@ -146,8 +146,8 @@ def _alleles(call: Call, study: Study, statements: set[tuple[str, str]]) -> None
         study.take(allele)
         codes += _limits(allele)
         if kind == "symbolic":
-            statements.update(("FB-VCF-036", problem) for problem in allele.structure.problems)
-    statements.update((code, _STATEMENTS[code]) for code in codes)
+            reported.update(("FB-VCF-036", problem) for problem in allele.structure.problems)
+    reported.update((code, _STATEMENTS[code]) for code in codes)
 
 
 def _limits(allele: Allele) -> list[str]:
@@ -186,14 +186,14 @@ _STATEMENTS = {
 }
 
 
-def _reason(line: Line, statements: set[str], *, called: bool) -> str:
+def _reason(line: Line, reported: set[str], *, called: bool) -> str:
     """Why a line gives nothing."""
     for code, reason in (
         ("FB-VCF-051", "FB-VCF-066"),
         ("FB-VCF-048", "FB-VCF-064"),
         ("FB-VCF-047", "FB-VCF-067"),
     ):
-        if code in statements:
+        if code in reported:
             return reason
     block = not line.alternates or all(alternate.kind == "unknown" for alternate in line.alternates)
     if called:

@@ -46,7 +46,7 @@ def place_of(assembly: str, contig: str, position: int, reference: str, *, named
 
 
 def somatic_samples(header: Header) -> frozenset[str] | None:
-    """The samples of which INFO/SOMATIC speaks; None where the header does not tell them from the normal ones.
+    """The samples of which INFO/SOMATIC speaks; None where the header does not distinguish them from the normal ones.
 
     Callers of tumour and normal name them (`##tumor_sample`, `##normal_sample` by Mutect2; columns TUMOR and NORMAL
     by Strelka, VarScan and others). A sample that is alone is the one.

@@ -49,7 +49,7 @@ class VcfFile:
 
     Attributes:
         digest: hash of what it says, to be copied; `id` in digits. It is what the file is, whatever it is called.
-        somatic: the samples of which INFO/SOMATIC speaks; None where that is not told.
+        somatic: the samples of which INFO/SOMATIC speaks; None where that is not stated.
         lost_lines: lines that could not be read.
         cut: the text ended before the file did; how much is lost can't be known.
     """

@@ -65,8 +65,10 @@ class LineReader:
             return self.lost(number, issue(error.code, error.message, locator), item)
         outcome: RecordOutcome = "read"
         if self._strict:
-            issues += [issue(*one, locator) for one in self._strict.check(line)]
-            issues = [Issue("error", one.code, one.message, locator) for one in issues if one.code in SYNTAX]
+            issues += [issue(*entry, locator) for entry in self._strict.check(line)]
+            issues = [
+                Issue("error", entry.code, entry.message, locator) for entry in issues if entry.code in SYNTAX
+            ]
         elif reason is not None:
             lost = any(result.code in _LOST_CALL for result in issues)
             outcome = "rejected" if lost else "skipped"
@@ -83,22 +85,22 @@ class LineReader:
 
     def _order(self, line: Line, kept: list[tuple[str, str]]) -> None:
         """Positions ascend within a contig, and a contig's lines occur together (VCF 4.3 §1.6.1)."""
-        chrom, place, reference, alternate, info = self._last
+        chrom, location, reference, alternate, info = self._last
         unsorted = ""
         if line.chrom != chrom:
             if line.chrom in self._contigs and chrom[:1] != "<":
                 unsorted = "the contig has stood before"
             if line.chrom[0] != "<":  # an assembled contig is among the lines of its chromosome
                 self._contigs.add(line.chrom)
-        elif line.pos < place:
+        elif line.pos < location:
             unsorted = "POS is below that of the line before"
         elif self._strict:
             pass  # It looks for repetitions itself, however they are written.
         elif (
-            line.pos == place
+            line.pos == location
             and line.columns[3] == reference
             and line.columns[4] == alternate != "."
-            # INFO may tell symbolic ones apart: their lengths.
+            # INFO may distinguish symbolic ones: their lengths.
             and ("<" not in alternate or line.columns[7] == info)
         ):
             kept.append(("FB-VCF-035", "the variant of the line before again"))
@@ -115,13 +117,13 @@ class LineReader:
             if text.startswith("#"):
                 raise LineError("FB-VCF-032", "a header line is among the records")
             raise LineError("FB-VCF-020", f"{file.header.columns} columns are needed")
-        place = position(columns[1])
-        check_fixed(columns, file.header, place)
+        location = position(columns[1])
+        check_fixed(columns, file.header, location)
         result = alternates(columns[4], columns[3])
         info, lost, kept = check_info(columns[7], self.undeclared, file.header, len(result))
         if "END" in info:
-            check_end(info, file.header, columns[0], place)
-        line = Line(file, number, columns, place, result, info, lost)
+            check_end(info, file.header, columns[0], location)
+        line = Line(file, number, columns, location, result, info, lost)
         if file.somatic is None and info.get("SOMATIC") is True:
             self.somatic += 1
         if len(result) > 1:
@@ -130,7 +132,7 @@ class LineReader:
         if not file.header.samples:
             return (
                 line,
-                [issue(*one, locator) for one in kept],
+                [issue(*item, locator) for item in kept],
                 issue("FB-VCF-063", "the file has no samples", locator),
             )
         if columns[8] not in self._formats:

@@ -185,17 +185,23 @@ def _summary(file: VcfFile, reader: LineReader, name: str) -> Iterator[Issue]:
         keys = sorted(reader.undeclared)
         shown = ", ".join(keys[:10]) + (", …" if len(keys) > 10 else "")
         yield issue("FB-VCF-080", f"used but not declared, read as text: {shown}", name)
-    if file.options.consequences and file.consequences is None and any(one.variants for one in file.studies):
+    if (
+        file.options.consequences
+        and file.consequences is None
+        and any(departure.variants for departure in file.studies)
+    ):
         keys = [key for key in CONSEQUENCES if key in file.header.info]
         if keys:
             yield issue("FB-VCF-053", f"INFO/{keys[0]} is declared without the order of its fields", name)
     if reader.somatic and file.header.samples and not file.options.source_class:
         yield issue("FB-VCF-054", f"{reader.somatic} lines are SOMATIC, of which sample is not said", name)
-    statements = [f"line {one.line}: {one.message}" for one in file.header.departures if one.kind != "check"]
-    if statements and not file.options.check:
-        shown = "; ".join(statements[:5]) + (
-            f"; and {len(statements) - 5} more" if len(statements) > 5 else ""
-        )
+    messages = [
+        f"line {departure.line}: {departure.message}"
+        for departure in file.header.departures
+        if departure.kind != "check"
+    ]
+    if messages and not file.options.check:
+        shown = "; ".join(messages[:5]) + (f"; and {len(messages) - 5} more" if len(messages) > 5 else "")
         yield issue("FB-VCF-083", shown, name)
     if reader.unsorted and not file.options.check:
         yield issue("FB-VCF-084", f"not sorted, first at {reader.unsorted}", name)

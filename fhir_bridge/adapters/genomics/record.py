@@ -53,7 +53,7 @@ class VcfRecord(Record):
         """The line with the content of its file, hashed: the same whoever sends the file again, under any name.
 
         A file that says anything else is another delivery, and its lines are others' lines: which of two deliveries
-        counts for a sample is decided by their dates, never by a line of one that stands in the other too.
+        counts for a sample is decided by their dates, never by a line of one that is in the other too.
         """
         if self.file is None or (self.own is None and self.content is None):
             return ""

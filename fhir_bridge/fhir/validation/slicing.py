@@ -142,7 +142,7 @@ def _test(
     known: Definitions,
 ) -> Matcher | None:
     """The test of one discriminator; None where the slice says nothing of it."""
-    # At `$this` stands the slice itself: its own max says how many items it has, and not which.
+    # At `$this` is the slice itself: its own max says how many items it has, and not which.
     if steps and any(result.element.max == 0 for result in located):
         return lambda node, run: not nodes_at(node, steps, run)
     if kind in ("value", "pattern"):

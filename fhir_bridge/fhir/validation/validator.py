@@ -141,7 +141,7 @@ class Validator:
         run.ids = set()
         if (
             value.get("implicitRules") is not None
-        ):  # a modifier: who does not know the rules can't tell what it means
+        ):  # a modifier: who does not know the rules can't determine what it means
             run.add(IMPLICIT_RULES.code, unknown_rules(kind), (path, "implicitRules", -1))
         if path[1] != "contained":
             run.root = value

@@ -268,8 +268,8 @@ def _entry(call: Call, position: int, item: dict[str, Any]) -> Entry:
     resource = item.get("resource")
     if resource is not None and not isinstance(resource, dict):
         raise refuse(400, "FB-REST-010", "resource is not an object")
-    if (asked := _OPERATION.fullmatch(url)) is not None:
-        resource_type, identity, name, query = (part or "" for part in asked.groups())
+    if (matched := _OPERATION.fullmatch(url)) is not None:
+        resource_type, identity, name, query = (part or "" for part in matched.groups())
         if method not in ("GET", "HEAD", "POST"):
             raise refuse(400, "FB-REST-010", "an operation takes GET or POST")
         if resource_type and resource_type not in definitions.resource_types():
@@ -330,8 +330,8 @@ async def _record_refused(call: Call, raw: list[dict[str, Any]], answered: dict[
     for position, item in sorted(answered.items()):
         if item.status not in ("401", "403", "404") or "outcome" not in item.response:
             continue
-        asked = raw[position].get("request")
-        method, url = (asked.get("method"), asked.get("url")) if isinstance(asked, dict) else ("", "")
+        request = raw[position].get("request")
+        method, url = (request.get("method"), request.get("url")) if isinstance(request, dict) else ("", "")
         path = str(url).removeprefix(call.base + "/").partition("?")[0].split("/")
         coding = item.response["outcome"]["issue"][0].get("details", {}).get("coding", [{}])
         await record_refusal(

@@ -87,7 +87,7 @@ class Scope:
 
 
 def _escape(value: str) -> str:
-    """A criterion's value as it stands in a scope: readable, and read back as the same value."""
+    """A criterion's value as it is in a scope: readable, and read back as the same value."""
     return value.replace("%", "%25").replace("&", "%26").replace("+", "%2B")
 
 

@@ -115,10 +115,10 @@ def import_file(
             except UnicodeEncodeError as error:
                 raise ImportProblem(str(path), None, f"holds half a character ({error})") from error
             building.write(name, [path.name], heard)
-            pack, replaced = store.add(building)
+            archive, replaced = store.add(building)
     finally:
         source.close()
-    described = pack.described
+    described = archive.described
     return ImportResult(
         path,
         name,

@@ -1,7 +1,8 @@
 """SSSOM mapping sets (tab separated, their metadata as comments or in a YAML file beside them) as ConceptMaps.
 
 A predicate says how the object is to the subject: of `skos:broadMatch` the object is the wider. Rows that have no
-like in a ConceptMap (literals, composed entities, predicates without equivalence) are left out and reported.
+like in a ConceptMap (literals, composed entities, predicates that say nothing of equivalence) are left out and
+reported.
 """
 
 from __future__ import annotations

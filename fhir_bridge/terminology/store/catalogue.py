@@ -63,7 +63,7 @@ class ContentStore:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._lock = threading.Lock()
-        self._packs: dict[str, ImportArchive] = {}
+        self._archives: dict[str, ImportArchive] = {}
         self._looked = -1e9
         self._stamp: object = None
         self._systems: dict[str, list[StoredSystem]] = {}
@@ -132,10 +132,10 @@ class ContentStore:
         self._refresh()
         return list(self._maps)
 
-    def packs(self) -> list[ImportArchive]:
+    def archives(self) -> list[ImportArchive]:
         """The imports, in the order of import."""
         self._refresh()
-        return list(self._packs.values())
+        return list(self._archives.values())
 
     # --- changing ---
 
@@ -145,7 +145,9 @@ class ContentStore:
 
     def has(self, digest: str) -> bool:
         """Whether these very files are imported already, and can be read."""
-        return any(pack.described["digest"] == digest and pack.is_readable() for pack in self.packs())
+        return any(
+            archive.described["digest"] == digest and archive.is_readable() for archive in self.archives()
+        )
 
     def add(self, building: Building) -> tuple[ImportArchive, list[str]]:
         """Let an import be seen that is written, and take out of older ones what it has anew.
@@ -154,18 +156,20 @@ class ContentStore:
             The import, and `url|version` of what it replaces.
         """
         with alone(self.path):
-            pack = building.show()
-            return pack, self._replaced(pack)
+            archive = building.show()
+            return archive, self._replaced(archive)
 
     def _replaced(self, added: ImportArchive) -> list[str]:
         self._forget()
         taken = []
         fresh = {_named(item) for kind in ("systems", "maps") for item in added.described[kind]}
-        for pack in self.packs():
-            if pack.folder != added.folder:
-                gone = {_named(item) for kind in ("systems", "maps") for item in pack.described[kind]} & fresh
+        for archive in self.archives():
+            if archive.folder != added.folder:
+                gone = {
+                    _named(item) for kind in ("systems", "maps") for item in archive.described[kind]
+                } & fresh
                 if gone:
-                    self._take_out(pack, lambda item, gone=gone: _named(item) in gone)  # type: ignore[misc]
+                    self._take_out(archive, lambda item, gone=gone: _named(item) in gone)  # type: ignore[misc]
                     taken.extend(sorted(gone))
         return taken
 
@@ -174,11 +178,11 @@ class ContentStore:
         self._forget()
         results = [
             [
-                pack.folder.name.rpartition("-")[0],  # kind and hash of the imported files
-                *(_named(item) for kind in ("systems", "maps") for item in pack.described[kind]),
-                *pack.described.get("hidden", ()),
+                archive.folder.name.rpartition("-")[0],  # kind and hash of the imported files
+                *(_named(item) for kind in ("systems", "maps") for item in archive.described[kind]),
+                *archive.described.get("hidden", ()),
             ]
-            for pack in self.packs()
+            for archive in self.archives()
         ]
         return hashlib.blake2b(orjson.dumps(results), digest_size=16).hexdigest() if results else ""
 
@@ -196,21 +200,21 @@ class ContentStore:
 
     def _removed(self, url: str, version: str | None) -> list[str]:
         taken = []
-        for pack in self.packs():
+        for archive in self.archives():
             results = [
                 item
                 for kind in ("systems", "maps")
-                for item in pack.described[kind]
+                for item in archive.described[kind]
                 if item["url"] == url and (version is None or (item["version"] or "") == version)
             ]
             names = {_named(item) for item in results}
             names |= {
                 f"{item}|{its}" if its else item
-                for item, its, _ in pack.value_sets(url)
+                for item, its, _ in archive.value_sets(url)
                 if item == url and version in (None, its)
             }
             if names:
-                self._take_out(pack, lambda item, names=names: _named(item) in names)  # type: ignore[misc]
+                self._take_out(archive, lambda item, names=names: _named(item) in names)  # type: ignore[misc]
                 taken.extend(sorted(names))
         return taken
 
@@ -218,28 +222,28 @@ class ContentStore:
         """Delete what broken-off imports left; returns how many."""
         return clear_left_over(self.path)
 
-    def _take_out(self, pack: ImportArchive, goes: Callable[[dict[str, Any]], bool]) -> None:
-        described = dict(pack.described)
+    def _take_out(self, archive: ImportArchive, goes: Callable[[dict[str, Any]], bool]) -> None:
+        described = dict(archive.described)
         for kind in ("systems", "maps"):
             described[kind] = [item for item in described[kind] if not goes(item)]
         hidden = set(described.get("hidden", ()))
         hidden |= {
             _named({"url": url, "version": version})
-            for url, version, _ in pack.value_sets("")
+            for url, version, _ in archive.value_sets("")
             if goes({"url": url, "version": version})
         }
         described["hidden"] = sorted(hidden)
         own_value_sets = described["value_sets"] > len(hidden) and described["kind"] == "fhir"
         if described["systems"] or described["maps"] or own_value_sets:
             described["digest"] = ""  # the same file imported again brings it back
-            temporary = pack.folder / f".{DESCRIPTION}.{os.getpid()}"
+            temporary = archive.folder / f".{DESCRIPTION}.{os.getpid()}"
             temporary.write_bytes(orjson.dumps(described))
-            temporary.replace(pack.folder / DESCRIPTION)
+            temporary.replace(archive.folder / DESCRIPTION)
         else:
-            gone = self.path / "building" / f"gone-{pack.folder.name}-{os.getpid()}"
+            gone = self.path / "building" / f"gone-{archive.folder.name}-{os.getpid()}"
             gone.parent.mkdir(parents=True, exist_ok=True)
-            pack.folder.replace(gone)
-            pack.close()
+            archive.folder.replace(gone)
+            archive.close()
             shutil.rmtree(gone, ignore_errors=True)
         self._forget()
 
@@ -275,32 +279,32 @@ class ContentStore:
         return results
 
     def _load(self, names: Sequence[str]) -> None:
-        packs = []
+        archives = []
         for name in names:
             with contextlib.suppress(FileNotFoundError):
-                packs.append(ImportArchive(self.path / "imports" / name))
-        packs.sort(key=lambda pack: (pack.described["imported"], pack.folder.name))
+                archives.append(ImportArchive(self.path / "imports" / name))
+        archives.sort(key=lambda archive: (archive.described["imported"], archive.folder.name))
         systems: dict[tuple[str, str], StoredSystem] = {}
         maps: dict[tuple[str, str], StoredMap] = {}
-        for pack in packs:
-            for item in pack.described["systems"]:
-                systems[item["url"], item["version"] or ""] = StoredSystem(pack, item)
-            for item in pack.described["maps"]:
+        for archive in archives:
+            for item in archive.described["systems"]:
+                systems[item["url"], item["version"] or ""] = StoredSystem(archive, item)
+            for item in archive.described["maps"]:
                 maps.pop((item["url"], item["version"] or ""), None)
-                maps[item["url"], item["version"] or ""] = StoredMap(pack, item)
+                maps[item["url"], item["version"] or ""] = StoredMap(archive, item)
         by_url: dict[str, list[StoredSystem]] = {}
         for (url, _), system in systems.items():
             by_url.setdefault(url, []).append(system)
         for result in by_url.values():
             result.sort(key=lambda item: version_key(item.version))
-        self._packs = {pack.folder.name: pack for pack in packs}
+        self._archives = {archive.folder.name: archive for archive in archives}
         self._systems = by_url
         self._maps = list(reversed(maps.values()))
 
     def _value_sets(self, url: str) -> Iterator[tuple[str, str, bytes]]:
         self._refresh()
-        for pack in list(self._packs.values()):
-            yield from pack.value_sets(url)
+        for archive in list(self._archives.values()):
+            yield from archive.value_sets(url)
 
 
 def _named(item: dict[str, Any]) -> str:

@@ -45,8 +45,8 @@ class MapSource(NamedTuple):
 class StoredMap(StoredPart):
     """One ConceptMap of the store. Its memory does not grow with the number of rows."""
 
-    def __init__(self, pack: ImportArchive, described: Mapping[str, Any]) -> None:
-        super().__init__(pack, described)
+    def __init__(self, archive: ImportArchive, described: Mapping[str, Any]) -> None:
+        super().__init__(archive, described)
         self._sources: list[str | None] = described["sources"]
         self._targets: list[str | None] = described["targets"]
 
@@ -115,7 +115,7 @@ class StoredMap(StoredPart):
     def rows(self) -> Iterator[tuple[str | None, str, list[MapTarget]]]:
         """All rows: source system, source code, targets; sorted by system and code."""
         prefix = self._place.to_bytes(2, "big")
-        cursor = self._pack.transaction.cursor("map")
+        cursor = self._archive.transaction.cursor("map")
         if not cursor.set_range(prefix):
             return
         for key, stored in cursor:
@@ -126,7 +126,7 @@ class StoredMap(StoredPart):
             yield system, code, [self._target(row) for row in orjson.loads(stored)]
 
     def _rows(self, database: str, system: int, code: str) -> list[Any]:
-        transaction = self._pack.transaction
+        transaction = self._archive.transaction
         try:
             key = map_key(self._place, system, code)
         except UnicodeEncodeError:  # half a surrogate pair is in no file

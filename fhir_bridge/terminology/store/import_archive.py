@@ -184,8 +184,8 @@ def _after_fork() -> None:
     """An LMDB environment must not be used by a forked child: let the child open its own."""
     global _opening
     _opening = threading.Lock()
-    for pack in list(_opened):
-        pack.close()
+    for archive in list(_opened):
+        archive.close()
     _environments.clear()
 
 

@@ -38,7 +38,7 @@ class StoredLogic:
         Args:
             described: what `LogicWriter.described` made.
         """
-        self._system, self._pack, self._described = system, system.archive, described
+        self._system, self._archive, self._described = system, system.archive, described
         self._prefix = system.number.to_bytes(2, "big")
 
     # --- attributes ---
@@ -157,14 +157,14 @@ class StoredLogic:
     # --- the file ---
 
     def _read(self, database: str, key: bytes) -> bytes:
-        transaction = self._pack.transaction
+        transaction = self._archive.transaction
         entry: bytes = transaction.get(self._prefix + key, b"", transaction.databases[database])
         return entry
 
     def _under(self, database: str, position: int) -> Iterator[tuple[bytes, bytes]]:
         """What a database has under a place of 2 bytes: the rest of the key, and the value."""
         prefix = self._prefix + position.to_bytes(2, "big")
-        cursor = self._pack.transaction.cursor(database)
+        cursor = self._archive.transaction.cursor(database)
         if not cursor.set_range(prefix):
             return
         for key, value in cursor:

@@ -15,8 +15,10 @@ __all__ = ["StoredNumbering"]
 class StoredNumbering:
     """Numbers as the file has them: in preorder of the hierarchy, so that what is below is a few intervals."""
 
-    def __init__(self, pack: ImportArchive, position: int, count: int, *, covered: bool, folds: bool) -> None:
-        self._pack, self._prefix, self._count = pack, position.to_bytes(2, "big"), count
+    def __init__(
+        self, archive: ImportArchive, position: int, count: int, *, covered: bool, folds: bool
+    ) -> None:
+        self._archive, self._prefix, self._count = archive, position.to_bytes(2, "big"), count
         self._covered, self._folds = covered, folds
 
     def __len__(self) -> int:
@@ -37,7 +39,7 @@ class StoredNumbering:
 
     def inner(self) -> Iterator[int]:
         """Those with children."""
-        cursor = self._pack.transaction.cursor("down")
+        cursor = self._archive.transaction.cursor("down")
         result = cursor.set_range(self._prefix)
         while result:
             key = cursor.key()
@@ -70,7 +72,7 @@ class StoredNumbering:
 
     def _record(self, code: str) -> bytes | None:
         key = form.bounded((code.casefold() if self._folds else code).encode("utf-8", "replace"))
-        transaction = self._pack.transaction
+        transaction = self._archive.transaction
         entry: bytes | None = transaction.get(self._prefix + key, None, transaction.code)
         return entry
 
@@ -78,6 +80,6 @@ class StoredNumbering:
         return self._prefix + number.to_bytes(4, "big")
 
     def _read(self, database: str, key: bytes) -> bytes:
-        transaction = self._pack.transaction
+        transaction = self._archive.transaction
         entry: bytes = transaction.get(key, b"", transaction.databases[database])
         return entry

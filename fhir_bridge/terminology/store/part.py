@@ -18,8 +18,8 @@ class StoredPart:
         described: what the import's index says of the resource.
     """
 
-    def __init__(self, pack: ImportArchive, described: Mapping[str, Any]) -> None:
-        self._pack = pack
+    def __init__(self, archive: ImportArchive, described: Mapping[str, Any]) -> None:
+        self._archive = archive
         self._described = described
         self._place: int = described["place"]
 
@@ -46,4 +46,4 @@ class StoredPart:
     @property
     def archive(self) -> ImportArchive:
         """The import that it is part of."""
-        return self._pack
+        return self._archive

@@ -63,8 +63,8 @@ class StoredSystem(StoredPart):
     Beyond `CodeSystemContent` and `CountedContent` it tells `property_values` and `candidates`.
     """
 
-    def __init__(self, pack: ImportArchive, described: Mapping[str, Any]) -> None:
-        super().__init__(pack, described)
+    def __init__(self, archive: ImportArchive, described: Mapping[str, Any]) -> None:
+        super().__init__(archive, described)
         self._prefix: bytes = self._place.to_bytes(2, "big")
         self._folds = not described["case_sensitive"]
         self._covered: bool = described["covered"]
@@ -119,7 +119,9 @@ class StoredSystem(StoredPart):
     @cached_property
     def numbering(self) -> StoredNumbering:
         """Its concepts by number, for ECL."""
-        return StoredNumbering(self._pack, self._place, len(self), covered=self._covered, folds=self._folds)
+        return StoredNumbering(
+            self._archive, self._place, len(self), covered=self._covered, folds=self._folds
+        )
 
     @cached_property
     def logic(self) -> StoredLogic | None:
@@ -130,7 +132,7 @@ class StoredSystem(StoredPart):
     @property
     def outdated(self) -> str | None:
         """Why an RF2 release has no `logic`: it was imported before that was kept."""
-        described = self._pack.described
+        described = self._archive.described
         if described["kind"] != "rf2" or described["format"] == form.FORMAT:
             return None
         files = ", ".join(described["sources"])
@@ -147,7 +149,7 @@ class StoredSystem(StoredPart):
         key = code.encode("utf-8", "replace")
         if len(key) > form.MAX_KEY:
             key = form.bounded(key)
-        transaction = self._pack.transaction
+        transaction = self._archive.transaction
         entry: bytes | None = transaction.get(self._prefix + key, None, transaction.code)
         return entry
 
@@ -300,7 +302,7 @@ class StoredSystem(StoredPart):
         if name not in locations:
             return
         prefix = self._prefix + locations.index(name).to_bytes(2, "big")
-        cursor = self._pack.transaction.cursor("prop")
+        cursor = self._archive.transaction.cursor("prop")
         if not cursor.set_range(prefix):
             return
         for key, numbers in cursor:
@@ -315,12 +317,12 @@ class StoredSystem(StoredPart):
 
     def search(self, text: str, limit: int = 1000, active_only: bool = False) -> list[str]:
         """Codes with a name that holds every word of the text, or one that begins with it; best first."""
-        owners = self._pack.text.filter(text, self._marks(active_only), limit)
+        owners = self._archive.text.filter(text, self._marks(active_only), limit)
         return [self._code(owner & 0xFFFFFFFF) for owner in owners]
 
     def numbers_with_words(self, text: str) -> Iterator[int]:
         """Numbers of the concepts whose names hold every word of the text, or one that begins with it."""
-        owners = self._pack.text.filter(text, self._marks(active_only=False), len(self))
+        owners = self._archive.text.filter(text, self._marks(active_only=False), len(self))
         return (owner & 0xFFFFFFFF for owner in owners)
 
     def candidates(self, text: str, limit: int = 20, active_only: bool = True) -> list[Candidate]:
@@ -332,11 +334,11 @@ class StoredSystem(StoredPart):
         requested = words(text)
         if not requested or limit < 1:
             return []
-        query = Query(requested, self._pack.text.rarity)
+        query = Query(requested, self._archive.text.rarity)
         best: dict[int, Candidate] = {}
         details: dict[int, ConceptDetail] = {}
         marks = self._marks(active_only=False)
-        for hit in self._pack.text.candidates(text, marks, max(_LIKE, limit * 3), likely=active_only):
+        for hit in self._archive.text.candidates(text, marks, max(_LIKE, limit * 3), likely=active_only):
             number = hit.owner & 0xFFFFFFFF
             detail = details.get(number)
             if detail is None:
@@ -356,7 +358,7 @@ class StoredSystem(StoredPart):
         return ranked[:limit]
 
     def _marks(self, active_only: bool) -> list[str]:
-        marks = [f"s{self._place}"] if self._pack.described["several"] else []
+        marks = [f"s{self._place}"] if self._archive.described["several"] else []
         return [*marks, "a"] if active_only else marks
 
     # --- numbers and codes ---
@@ -365,12 +367,12 @@ class StoredSystem(StoredPart):
         return self._prefix + number.to_bytes(4, "big")
 
     def _stored(self, database: str, key: bytes) -> bytes:
-        transaction = self._pack.transaction
+        transaction = self._archive.transaction
         entry: bytes = transaction.get(key, b"", transaction.databases[database])
         return entry
 
     def _at(self, database: str, number: int) -> bytes | None:
-        transaction = self._pack.transaction
+        transaction = self._archive.transaction
         key = self._prefix + number.to_bytes(4, "big")
         entry: bytes | None = transaction.get(key, None, transaction.databases[database])
         return entry
@@ -396,7 +398,7 @@ class StoredSystem(StoredPart):
         """Codes of a range of numbers, read in one pass."""
         if low >= high:
             return
-        cursor = self._pack.transaction.cursor("node")
+        cursor = self._archive.transaction.cursor("node")
         if not cursor.set_range(self._key(low)):
             return
         last = self._key(high)

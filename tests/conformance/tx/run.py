@@ -25,7 +25,7 @@ class Result:
     actual: Any = None
 
 
-def judge(case: Case, value: Answer) -> Result:
+def compare(case: Case, value: Answer) -> Result:
     """Compare an answer."""
     status, resource = value
     actual = resource if case.request is None else normalized(resource)
@@ -53,7 +53,7 @@ def run(
         if only and case.suite not in only and case.key not in only:
             continue
         try:
-            yield judge(case, ask(case))
+            yield compare(case, ask(case))
         except Exception as error:  # noqa: BLE001 - a crash is a failed case, not the end of the run
             yield Result(case, f"{type(error).__name__}: {error}")
 

@@ -13,7 +13,7 @@ from fhir_bridge.fhir.definitions import DEFAULT, Definitions
 from fhir_bridge.fhir.definitions.packages import load_packages
 from tests.fhir.definitions.makers import BASE, package
 
-Judge = Callable[..., list[tuple[str, str]]]
+ErrorsOf = Callable[..., list[tuple[str, str]]]
 
 
 class Known:
@@ -34,7 +34,7 @@ def known() -> Known:
 
 @pytest.fixture
 def defined(tmp_path: Path, known: Known) -> Callable[..., None]:
-    """Makes a package of definitions and has `judge` check against it."""
+    """Makes a package of definitions and has `errors_of` check against it."""
 
     def use(*resources: dict[str, Any]) -> None:
         report = load_packages([package(tmp_path, "site.test", *resources)], tmp_path)
@@ -45,12 +45,12 @@ def defined(tmp_path: Path, known: Known) -> Callable[..., None]:
 
 
 @pytest.fixture
-def judge(known: Known) -> Judge:
+def errors_of(known: Known) -> ErrorsOf:
     """(code, expression) of the errors of a resource checked against a profile by its short name."""
 
-    def judged(resource: dict[str, Any], *names: str) -> list[tuple[str, str]]:
+    def errors(resource: dict[str, Any], *names: str) -> list[tuple[str, str]]:
         issues = known.validator.validate(resource, [BASE + name for name in names])
         assert all("; defined by http" in i.message for i in issues if i.severity == "error"), issues
         return [(i.code, i.expression) for i in issues if i.severity in ("error", "fatal")]
 
-    return judged
+    return errors

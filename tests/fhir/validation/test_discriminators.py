@@ -73,7 +73,7 @@ def test_a_prohibited_slice_has_no_items_however_they_are_told_apart(defined: De
 
 
 def closed(path: str) -> dict[str, Any]:
-    """A closed slicing that does not say what tells its slices apart."""
+    """A closed slicing that does not say what distinguishes its slices."""
     return element(path, slicing={"rules": "closed"})
 
 

@@ -10,7 +10,7 @@ import pytest
 from fhir_bridge.fhir import Validator
 from tests.fhir.definitions.makers import BASE, R4, element, extension
 from tests.fhir.resources import concept, patient, troponin
-from tests.fhir.validation.conftest import Judge
+from tests.fhir.validation.conftest import ErrorsOf
 
 Defined = Callable[..., None]
 
@@ -73,16 +73,16 @@ ARM = {
     ],
 )
 def test_parts_are_held_to_their_definition(
-    defined: Defined, judge: Judge, parts: list[dict[str, Any]], found: list[tuple[str, str]]
+    defined: Defined, errors_of: ErrorsOf, parts: list[dict[str, Any]], found: list[tuple[str, str]]
 ) -> None:
     defined(trial())
-    assert judge(with_trial(*parts)) == found
+    assert errors_of(with_trial(*parts)) == found
 
 
-def test_a_value_has_the_type_of_its_definition(defined: Defined, judge: Judge) -> None:
+def test_a_value_has_the_type_of_its_definition(defined: Defined, errors_of: ErrorsOf) -> None:
     defined(size())
-    assert judge({**patient(), "extension": [SIZED]}) == []
-    assert judge({**patient(), "extension": [{"url": SIZED["url"], "valueString": "43"}]}) == [
+    assert errors_of({**patient(), "extension": [SIZED]}) == []
+    assert errors_of({**patient(), "extension": [{"url": SIZED["url"], "valueString": "43"}]}) == [
         ("FB-FHIR-051", "Patient.extension[0].value")
     ]
 
@@ -99,64 +99,64 @@ def test_a_value_has_the_type_of_its_definition(defined: Defined, judge: Judge) 
     ],
 )
 def test_an_extension_is_where_its_context_allows(
-    defined: Defined, judge: Judge, on: list[str], stands: bool
+    defined: Defined, errors_of: ErrorsOf, on: list[str], stands: bool
 ) -> None:
     defined(size(on=on))
-    assert judge({**patient(), "extension": [SIZED]}) == (
+    assert errors_of({**patient(), "extension": [SIZED]}) == (
         [] if stands else [("FB-FHIR-052", "Patient.extension[0]")]
     )
 
 
 @pytest.mark.parametrize("on", ["Patient.contact.name", "HumanName", "Element"])
-def test_a_context_may_be_a_path_or_a_type(defined: Defined, judge: Judge, on: str) -> None:
+def test_a_context_may_be_a_path_or_a_type(defined: Defined, errors_of: ErrorsOf, on: str) -> None:
     defined(size(on=[on]))
-    assert judge({**patient(), "contact": [{"name": {"text": "x", "extension": [SIZED]}}]}) == []
+    assert errors_of({**patient(), "contact": [{"name": {"text": "x", "extension": [SIZED]}}]}) == []
 
 
 @pytest.mark.parametrize("on", ["Patient.birthDate", "date"])
-def test_a_context_may_be_a_primitive(defined: Defined, judge: Judge, on: str) -> None:
+def test_a_context_may_be_a_primitive(defined: Defined, errors_of: ErrorsOf, on: str) -> None:
     defined(size(on=[on]))
-    assert judge({**patient(), "_birthDate": {"extension": [SIZED]}}) == []
-    assert judge({**patient(), "_gender": {"extension": [SIZED]}}) == [
+    assert errors_of({**patient(), "_birthDate": {"extension": [SIZED]}}) == []
+    assert errors_of({**patient(), "_gender": {"extension": [SIZED]}}) == [
         ("FB-FHIR-052", "Patient.gender.extension[0]")
     ]
 
 
 @pytest.mark.parametrize("on", ["Observation.value[x]", "Quantity", "Observation.component.value[x]"])
-def test_a_context_may_be_a_choice(defined: Defined, judge: Judge, on: str) -> None:
+def test_a_context_may_be_a_choice(defined: Defined, errors_of: ErrorsOf, on: str) -> None:
     defined(size(on=[on]))
     observation = troponin()
     observation["valueQuantity"]["extension"] = [SIZED]
     fits = "component" not in on
-    assert judge(observation) == ([] if fits else [("FB-FHIR-052", "Observation.value.extension[0]")])
+    assert errors_of(observation) == ([] if fits else [("FB-FHIR-052", "Observation.value.extension[0]")])
 
 
-def test_a_context_may_be_another_extension(defined: Defined, judge: Judge) -> None:
+def test_a_context_may_be_another_extension(defined: Defined, errors_of: ErrorsOf) -> None:
     inner = {**size(), "context": [{"type": "extension", "expression": BASE + "Outer"}]}
     outer = extension("Outer", element("Extension.value[x]", type=[{"code": "string"}]))
     defined(inner, outer)
     nested = {"url": BASE + "Outer", "_valueString": {"extension": [SIZED]}, "valueString": "x"}
-    assert judge({**patient(), "extension": [nested]}) == []
-    assert judge({**patient(), "extension": [SIZED]}) == [("FB-FHIR-052", "Patient.extension[0]")]
+    assert errors_of({**patient(), "extension": [nested]}) == []
+    assert errors_of({**patient(), "extension": [SIZED]}) == [("FB-FHIR-052", "Patient.extension[0]")]
 
 
-def test_a_context_may_be_an_expression(defined: Defined, judge: Judge) -> None:
+def test_a_context_may_be_an_expression(defined: Defined, errors_of: ErrorsOf) -> None:
     defined(
         {**size(), "context": [{"type": "fhirpath", "expression": "Patient.name.where(use = 'official')"}]}
     )
     for use, result in (("official", []), ("old", [("FB-FHIR-052", "Patient.name[0].extension[0]")])):
-        assert judge({**patient(), "name": [{"use": use, "text": "x", "extension": [SIZED]}]}) == result
+        assert errors_of({**patient(), "name": [{"use": use, "text": "x", "extension": [SIZED]}]}) == result
 
 
-def test_a_context_may_have_a_rule(defined: Defined, judge: Judge) -> None:
+def test_a_context_may_have_a_rule(defined: Defined, errors_of: ErrorsOf) -> None:
     defined({**size(), "contextInvariant": ["birthDate.exists()"]})
     person = {**patient(), "extension": [SIZED]}
-    assert judge(person) == []
+    assert errors_of(person) == []
     del person["birthDate"]
-    assert judge(person) == [("FB-FHIR-052", "Patient.extension[0]")]
+    assert errors_of(person) == [("FB-FHIR-052", "Patient.extension[0]")]
 
 
-def test_a_modifier_is_among_modifiers(defined: Defined, judge: Judge) -> None:
+def test_a_modifier_is_among_modifiers(defined: Defined, errors_of: ErrorsOf) -> None:
     defined(
         extension(
             "Not",
@@ -166,9 +166,9 @@ def test_a_modifier_is_among_modifiers(defined: Defined, judge: Judge) -> None:
         size(),
     )
     negated = {"url": BASE + "Not", "valueBoolean": True}
-    assert judge({**patient(), "modifierExtension": [negated]}) == []
-    assert judge({**patient(), "extension": [negated]}) == [("FB-FHIR-051", "Patient.extension[0]")]
-    assert judge({**patient(), "modifierExtension": [SIZED]}) == [
+    assert errors_of({**patient(), "modifierExtension": [negated]}) == []
+    assert errors_of({**patient(), "extension": [negated]}) == [("FB-FHIR-051", "Patient.extension[0]")]
+    assert errors_of({**patient(), "modifierExtension": [SIZED]}) == [
         ("FB-FHIR-051", "Patient.modifierExtension[0]")
     ]
 
@@ -187,22 +187,22 @@ def test_an_extension_that_nobody_defines_is_an_error_unless_data_is_to_be_kept(
     assert severities(Validator(), example) == [("FB-FHIR-050", "warning")]
 
 
-def test_an_extension_of_hl7_s_publishing_tools_is_no_error(judge: Judge) -> None:
+def test_an_extension_of_hl7_s_publishing_tools_is_no_error(errors_of: ErrorsOf) -> None:
     tools = "http://hl7.org/fhir/tools/StructureDefinition/snapshot-base-version"
     noted = {**patient(), "extension": [{"url": tools, "valueString": "4.0.1"}]}
-    assert judge(noted) == []
-    assert judge({**patient(), "modifierExtension": noted["extension"]}) == []
+    assert errors_of(noted) == []
+    assert errors_of({**patient(), "modifierExtension": noted["extension"]}) == []
 
 
-def test_parts_of_another_version_s_element_are_named_as_in_instances(judge: Judge) -> None:
+def test_parts_of_another_version_s_element_are_named_as_in_instances(errors_of: ErrorsOf) -> None:
     url = "http://hl7.org/fhir/5.0/StructureDefinition/extension-ValueSet.expansion.contains.property"
     part: dict[str, Any] = {"url": "value", "valueCode": "x"}
     later = {**patient(), "extension": [{"url": url, "extension": [part]}]}
-    assert judge(later) == []
+    assert errors_of(later) == []
     part["url"] = "value[x]"
-    assert judge(later) == [("FB-FHIR-051", "Patient.extension[0].extension[0]")]
+    assert errors_of(later) == [("FB-FHIR-051", "Patient.extension[0].extension[0]")]
 
 
-def test_the_url_of_an_extension_has_no_version(judge: Judge) -> None:
+def test_the_url_of_an_extension_has_no_version(errors_of: ErrorsOf) -> None:
     known = {"url": R4 + "patient-birthPlace|4.0.1", "valueAddress": {"text": "x"}}
-    assert judge({**patient(), "extension": [known]}) == [("FB-FHIR-030", "Patient.extension[0].url")]
+    assert errors_of({**patient(), "extension": [known]}) == [("FB-FHIR-030", "Patient.extension[0].url")]

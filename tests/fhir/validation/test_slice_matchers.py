@@ -1,4 +1,4 @@
-"""What tells a slice's items, as the look-up of slices and the checks inside them use it."""
+"""What states a slice's items, as the look-up of slices and the checks inside them use it."""
 
 from __future__ import annotations
 

@@ -47,7 +47,7 @@ ODDMENTS = st.sampled_from(
 )
 
 
-def judge(text: bytes | str) -> None:
+def check(text: bytes | str) -> None:
     try:
         resource = loads(text)
     except XmlError as error:
@@ -83,7 +83,7 @@ def spoiled(draw: st.DrawFn) -> str:
 @given(spoiled())
 @settings(max_examples=200, deadline=None)
 def test_a_spoiled_document_is_read_and_written_alike_or_refused(text: str) -> None:
-    judge(text)
+    check(text)
 
 
 @given(st.binary(max_size=60) | st.text(max_size=60), st.integers(0, len(DOCUMENT)), st.integers(0, 40))
@@ -91,5 +91,5 @@ def test_a_spoiled_document_is_read_and_written_alike_or_refused(text: str) -> N
 def test_any_bytes_in_a_document_are_read_or_refused(junk: bytes | str, start: int, length: int) -> None:
     junk = junk if isinstance(junk, bytes) else junk.encode("utf-8", "surrogatepass")
     text = DOCUMENT.encode()
-    judge(text[:start] + junk + text[start + length :])
-    judge(junk)
+    check(text[:start] + junk + text[start + length :])
+    check(junk)

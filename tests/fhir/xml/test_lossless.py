@@ -35,15 +35,15 @@ def digits(value: Any) -> bytes:
 
 @pytest.mark.shared
 def test_json_through_xml_and_back_is_the_same_to_the_digit(shared: Path) -> None:
-    judged = 0
+    compared = 0
     for path in examples(shared, "*.json"):
         resource = loads_exact(path.read_bytes())
         if not isinstance(resource, dict) or "resourceType" not in resource:
             continue
-        judged += 1
+        compared += 1
         assert digits(loads(dumps(resource))) == digits(resource), path.name
         assert digits(loads(dumps(resource, indent=True))) == digits(resource), path.name
-    assert judged > 60
+    assert compared > 60
 
 
 @pytest.mark.shared
@@ -55,10 +55,10 @@ def test_xml_through_json_and_back_is_the_same_in_canonical_form(shared: Path) -
 
 @pytest.mark.shared
 def test_xml_and_json_of_one_example_are_one_resource(shared: Path) -> None:
-    judged = 0
+    compared = 0
     for path in examples(shared, "*.xml"):
         twin = path.with_suffix(".json")
         if twin.exists() and path.name not in OTHER_CONTENT:
-            judged += 1
+            compared += 1
             assert digits(loads(path.read_bytes())) == digits(loads_exact(twin.read_bytes())), path.name
-    assert judged >= 4
+    assert compared >= 4

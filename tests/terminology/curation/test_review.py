@@ -217,17 +217,17 @@ def test_columns_can_be_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("rows", "told"),
+    ("rows", "message"),
     [
         ("K,,1\n", "line 2 has no name"),
         ("K,Kalium,often\n", "line 2: the count"),
         ('K,"a"b,1\n', "line 2: not CSV"),
     ],
 )
-def test_a_row_that_cannot_be_used_is_named(tmp_path: Path, rows: str, told: str) -> None:
+def test_a_row_that_cannot_be_used_is_named(tmp_path: Path, rows: str, message: str) -> None:
     path = tmp_path / "lab.csv"
     path.write_text("code,name,count\n" + rows)
-    with pytest.raises(TerminologyFileError, match=told):
+    with pytest.raises(TerminologyFileError, match=message):
         read_catalogue(path)
 
 

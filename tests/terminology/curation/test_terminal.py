@@ -146,7 +146,7 @@ def test_what_can_not_be_understood_decides_nothing(files: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         (["suggest", "{}/lab.csv", "--target", "http://nowhere.example.org"], "is not available: import it"),
         (["suggest", "{}/lab.csv", "--target", "{}/lab.csv"], "not JSON"),
@@ -156,7 +156,7 @@ def test_what_can_not_be_understood_decides_nothing(files: Path) -> None:
         (["review", "{}/lab.csv"], "no line of a review"),
     ],
 )
-def test_wrong_use_is_reported(files: Path, arguments: list[str], told: str) -> None:
+def test_wrong_use_is_reported(files: Path, arguments: list[str], message: str) -> None:
     code, output = run(*(argument.replace("{}", str(files)) for argument in arguments))
     assert code != 0
-    assert told in output
+    assert message in output

@@ -116,7 +116,7 @@ class World:
         return results
 
     def result(self, **values: Any) -> bool:
-        return told(self.ask("ValueSet", "validate-code", **values), "result")  # type: ignore[no-any-return]
+        return parameter_value(self.ask("ValueSet", "validate-code", **values), "result")  # type: ignore[no-any-return]
 
 
 def parameters(**values: Any) -> dict[str, Any]:
@@ -138,7 +138,7 @@ def parameters(**values: Any) -> dict[str, Any]:
     return {"resourceType": "Parameters", "parameter": entries}
 
 
-def told(answer: dict[str, Any], name: str) -> Any:
+def parameter_value(answer: dict[str, Any], name: str) -> Any:
     """The value of the first parameter of a name."""
     for entry in answer["parameter"]:
         if entry["name"] == name:
@@ -148,7 +148,7 @@ def told(answer: dict[str, Any], name: str) -> Any:
 
 def issues(answer: dict[str, Any]) -> list[tuple[str, str, str]]:
     """Severity, issue-type and tx-issue-type of each issue."""
-    outcome = told(answer, "issues") if answer["resourceType"] == "Parameters" else answer
+    outcome = parameter_value(answer, "issues") if answer["resourceType"] == "Parameters" else answer
     return [
         (
             item["severity"],

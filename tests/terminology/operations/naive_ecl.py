@@ -253,7 +253,7 @@ def dotted(node: Node, name: Node) -> Node:
 
 # --- filters ---
 
-Judge = Callable[[object], bool]
+Predicate = Callable[[object], bool]
 
 
 def compared(comparator: str, here: str, wanted: str) -> bool:

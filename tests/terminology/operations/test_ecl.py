@@ -517,12 +517,12 @@ def test_the_limit_of_an_operation_ends_an_evaluation(system: StoredSystem) -> N
 def test_a_release_imported_by_an_earlier_version_says_to_import_it_again(tmp_path: Path) -> None:
     store = open_store(tmp_path / "store")
     import_file(store, release().write(tmp_path / "made"))
-    (pack,) = (store.path / "imports").iterdir()
-    described = orjson.loads((pack / "import.json").read_bytes())
+    (archive,) = (store.path / "imports").iterdir()
+    described = orjson.loads((archive / "import.json").read_bytes())
     described.update(format=1, digest="of an earlier reader")
     for item in described["systems"]:
         del item["logic"]
-    (pack / "import.json").write_bytes(orjson.dumps(described))
+    (archive / "import.json").write_bytes(orjson.dumps(described))
     old = open_store(store.path).get(SCT)
     assert old is not None
     assert set(compile_ecl(f"* : {SITE} = {LUNG}", old).codes()) == {SPLIT, TWICE}

@@ -16,7 +16,7 @@ from tests.terminology.operations.conftest import (
     concept,
     filtered,
     issues,
-    told,
+    parameter_value,
     value_set,
 )
 
@@ -86,9 +86,15 @@ def test_codes_of_two_versions_are_not_compared() -> None:
     world = World(letters("1.0.0", concept("b", concept("c"))), letters("2.0.0", concept("b"), concept("c")))
     old = [{"system": LETTERS, "version": "1.0.0", "code": code} for code in ("b", "c")]
     new = {"system": LETTERS, "version": "2.0.0", "code": "c"}
-    assert told(world.ask("CodeSystem", "subsumes", codingA=old[0], codingB=old[1]), "outcome") == "subsumes"
+    assert (
+        parameter_value(world.ask("CodeSystem", "subsumes", codingA=old[0], codingB=old[1]), "outcome")
+        == "subsumes"
+    )
     half = {"system": LETTERS, "code": "b"}
-    assert told(world.ask("CodeSystem", "subsumes", codingA=half, codingB=old[1]), "outcome") == "subsumes"
+    assert (
+        parameter_value(world.ask("CodeSystem", "subsumes", codingA=half, codingB=old[1]), "outcome")
+        == "subsumes"
+    )
     assert world.refused("CodeSystem", "subsumes", codingA=old[0], codingB=new).status == 400
     assert world.refused("CodeSystem", "subsumes", system=ANIMALS, codingA=half, codingB=half).status == 400
 
@@ -96,9 +102,9 @@ def test_codes_of_two_versions_are_not_compared() -> None:
 def test_a_coding_of_another_system_than_the_one_that_is_asked_is_reported() -> None:
     world = World(letters("1.0.0", concept("a")))
     answer = world.ask("CodeSystem", "validate-code", url=ANIMALS, coding={"system": LETTERS, "code": "a"})
-    assert told(answer, "result") is False
+    assert parameter_value(answer, "result") is False
     assert issues(answer) == [("error", "code-invalid", "invalid-code")]
-    assert LETTERS in told(answer, "message")
+    assert LETTERS in parameter_value(answer, "message")
 
 
 @pytest.mark.parametrize(
@@ -139,7 +145,7 @@ def test_a_batch_is_asked_of_a_code_system_too() -> None:
         for code in ("cat", "x")
     ]
     answer = World().ask("CodeSystem", "batch-validate-code", url=ANIMALS, validation=batch)
-    assert [told(item["resource"], "result") for item in answer["parameter"]] == [True, False]
+    assert [parameter_value(item["resource"], "result") for item in answer["parameter"]] == [True, False]
 
 
 @pytest.mark.parametrize("coding", [None, 1, "x", {"code": "cat"}])

@@ -16,7 +16,7 @@ from fhir_bridge.terminology.operations.service import OPERATIONS, Request, Term
 from fhir_bridge.terminology.store import open_store
 from tests.terminology.makers import make_loinc
 from tests.terminology.makers_rf2 import FINDING, MORPH, SITE, STRUCTURE, make_rf2
-from tests.terminology.operations.conftest import parameters, told
+from tests.terminology.operations.conftest import parameter_value, parameters
 
 LOINC = "http://loinc.org"
 SCT = "http://snomed.info/sct"
@@ -51,9 +51,12 @@ def ask(terminology: Terminology) -> Asked:
 
 def test_concepts_are_looked_up_and_compared(ask: Asked) -> None:
     answer = ask("CodeSystem", "lookup", system=SCT, code=FINDING)
-    assert told(answer, "display") == "Clinical finding"
+    assert parameter_value(answer, "display") == "Clinical finding"
     some = next(iter(ask.codes(f"<!{FINDING}")))
-    assert told(ask("CodeSystem", "subsumes", system=SCT, codeA=FINDING, codeB=some), "outcome") == "subsumes"
+    assert (
+        parameter_value(ask("CodeSystem", "subsumes", system=SCT, codeA=FINDING, codeB=some), "outcome")
+        == "subsumes"
+    )
 
 
 def test_expressions_select_by_hierarchy_and_attributes(ask: Asked) -> None:
@@ -115,8 +118,8 @@ def test_one_code_is_validated_against_an_expression_without_expanding_it(
     monkeypatch.setattr(Work, "empty", lambda _: pytest.fail("it was expanded"))
     url = f"{SCT}?fhir_vs=ecl/<<{FINDING}:{{{SITE}=<<{STRUCTURE},{MORPH}=*}}"
     for code, answer in ((inside, True), (STRUCTURE, False)):
-        told_of = ask("ValueSet", "validate-code", url=url, system=SCT, code=code)
-        assert told(told_of, "result") is answer
+        answered = ask("ValueSet", "validate-code", url=url, system=SCT, code=code)
+        assert parameter_value(answered, "result") is answer
 
 
 def test_an_expression_that_is_wrong_is_reported_with_its_place(ask: Asked) -> None:
@@ -139,7 +142,7 @@ def test_membership_is_the_same_for_one_code_as_for_all(ask: Asked, terminology:
     codes = ask.codes(f"<<{FINDING}")
     for code in [*sorted(codes)[:20], STRUCTURE, "12345"]:
         answer = ask("ValueSet", "validate-code", url=url, system=SCT, code=code)
-        assert told(answer, "result") is (code in codes)
+        assert parameter_value(answer, "result") is (code in codes)
         assert terminology.member(url, SCT, code) is (code in codes)
     assert terminology.knows_system(SCT)
 
@@ -178,7 +181,7 @@ def test_parts_of_loinc_are_named_by_code_or_name_and_are_ancestors(tmp_path: Pa
         answer = ask("ValueSet", "validate-code", valueSet=value_set, system=LOINC, code=term)
         expansion = ask("ValueSet", "expand", valueSet=value_set, count=1000, excludeNested=True)["expansion"]
         results = {entry["code"] for entry in expansion.get("contains", ())}  # type: ignore[attr-defined]
-        assert told(answer, "result") is (term in results)
+        assert parameter_value(answer, "result") is (term in results)
         return results
 
     by_code = codes("COMPONENT", "=", part["code"])

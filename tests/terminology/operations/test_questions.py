@@ -20,8 +20,8 @@ from tests.terminology.operations.conftest import (
     concept,
     filtered,
     issues,
+    parameter_value,
     parameters,
-    told,
     value_set,
 )
 
@@ -51,7 +51,10 @@ def test_what_is_asked_for_in_two_ways_is_refused(kind: str, name: str, values: 
 
 def test_what_occurs_twice_alike_occurs_once() -> None:
     world = World(ALL)
-    assert told(world.ask("CodeSystem", "lookup", system=ANIMALS, code=["cat", "cat"]), "display") == "Cat"
+    assert (
+        parameter_value(world.ask("CodeSystem", "lookup", system=ANIMALS, code=["cat", "cat"]), "display")
+        == "Cat"
+    )
     assert len(world.codes(url=[URL, URL], count=[2, 2])) == 2
 
 
@@ -111,14 +114,14 @@ def test_a_version_may_be_behind_the_url(version: str) -> None:
     for code in known.values():
         right = known[version] == code
         checked = world.ask("CodeSystem", "validate-code", url=f"{ANIMALS}|{version}", code=code)
-        assert (told(checked, "result"), told(checked, "system")) == (right, ANIMALS)
+        assert (parameter_value(checked, "result"), parameter_value(checked, "system")) == (right, ANIMALS)
         if right:
             result = world.ask("CodeSystem", "lookup", system=f"{ANIMALS}|{version}", code=code)
-            assert told(result, "version") == version
+            assert parameter_value(result, "version") == version
             related = world.ask(
                 "CodeSystem", "subsumes", system=f"{ANIMALS}|{version}", codeA="animal", codeB=code
             )
-            assert told(related, "outcome") == "subsumes"
+            assert parameter_value(related, "outcome") == "subsumes"
 
 
 def test_a_supplement_is_distinguished_from_a_code_system_that_is_not_available() -> None:
@@ -133,8 +136,8 @@ def test_a_code_that_is_inactive_in_the_version_of_the_value_set_is_not_called_u
     answer = World(newer, pinned).ask(
         "ValueSet", "validate-code", url=f"{BASE}/pinned", system=ANIMALS, code="dodo", activeOnly=True
     )
-    assert told(answer, "result") is False
-    assert told(answer, "display") == "Dodo"
+    assert parameter_value(answer, "result") is False
+    assert parameter_value(answer, "display") == "Dodo"
     assert ("error", "code-invalid", "invalid-code") not in issues(answer)
 
 
@@ -171,11 +174,11 @@ def test_what_a_request_brings_is_gone_with_it() -> None:
     world = World(ALL)
     mine = value_set("all", filtered("concept", "is-a", "bird"))
     for value in (mine, ALL, mine):
-        told_now = world.ask("ValueSet", "validate-code", valueSet=value, system=ANIMALS, code="cat")
-        assert told(told_now, "result") is (value is ALL)
+        current = world.ask("ValueSet", "validate-code", valueSet=value, system=ANIMALS, code="cat")
+        assert parameter_value(current, "result") is (value is ALL)
     assert world.result(url=URL, system=ANIMALS, code="cat")
     brought = world.ask("ValueSet", "validate-code", url=URL, system=ANIMALS, code="cat", tx_resource=mine)
-    assert told(brought, "result") is False
+    assert parameter_value(brought, "result") is False
     assert world.result(url=URL, system=ANIMALS, code="cat")
 
 
@@ -196,6 +199,6 @@ def test_a_new_library_is_asked_at_once() -> None:
     ]
     service = TerminologyService(lambda: libraries[0], Limits())
     request = Request(parameters(url=URL, coding=CAT))
-    assert told(service.validate_value_set(request), "result") is True
+    assert parameter_value(service.validate_value_set(request), "result") is True
     libraries.reverse()
-    assert told(service.validate_value_set(request), "result") is False
+    assert parameter_value(service.validate_value_set(request), "result") is False

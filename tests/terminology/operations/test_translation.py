@@ -13,8 +13,8 @@ from tests.terminology.operations.conftest import (
     World,
     code_system,
     concept,
+    parameter_value,
     parameters,
-    told,
     value_set,
 )
 
@@ -47,7 +47,7 @@ def test_every_coding_of_a_concept_is_translated() -> None:
     codings = [{"system": ANIMALS, "code": code} for code in ("dodo", "cat", "cow")]
     answer = world.ask("ConceptMap", "translate", url=MAP, codeableConcept={"coding": codings})
     assert matches(answer) == ["meat", "hay"]
-    assert told(answer, "result") is True
+    assert parameter_value(answer, "result") is True
 
 
 def test_a_row_for_another_dependency_does_not_count() -> None:
@@ -81,7 +81,7 @@ def test_a_code_without_row_is_left_to_unmapped(unmapped: dict[str, Any], found:
     world = World(first, other)
     answer = asked(world, code="lion")
     assert matches(answer) == found
-    assert told(answer, "result") is bool(found)
+    assert parameter_value(answer, "result") is bool(found)
     assert matches(asked(world, code="cow")) == ["hay"]
     port = ConceptMaps([first, other]).translate_by_map(MAP, "lion")
     assert [item.code for item in port] == found
@@ -89,7 +89,7 @@ def test_a_code_without_row_is_left_to_unmapped(unmapped: dict[str, Any], found:
 
 def test_a_map_that_is_missing_is_reported() -> None:
     world = World(concept_map(unmapped={"mode": "other-map", "url": OTHER}))
-    assert OTHER in told(asked(world, code="lion"), "message")
+    assert OTHER in parameter_value(asked(world, code="lion"), "message")
 
 
 def test_in_reverse_the_outcome_is_on_the_source_side() -> None:

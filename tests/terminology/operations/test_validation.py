@@ -19,7 +19,7 @@ from tests.terminology.operations.conftest import (
     concept,
     filtered,
     issues,
-    told,
+    parameter_value,
     value_set,
 )
 
@@ -32,9 +32,9 @@ def validate(world: World, **values: Any) -> dict[str, Any]:
 
 def test_a_code_of_the_value_set_is_valid_and_gets_its_display() -> None:
     answer = validate(World(CATS), system=ANIMALS, code="tiger")
-    assert told(answer, "result") is True
-    assert told(answer, "display") == "Tiger"
-    assert told(answer, "version") == "1.0.0"
+    assert parameter_value(answer, "result") is True
+    assert parameter_value(answer, "display") == "Tiger"
+    assert parameter_value(answer, "version") == "1.0.0"
     assert issues(answer) == []
 
 
@@ -50,27 +50,27 @@ def test_a_code_outside_is_distinguished_from_one_that_does_not_exist() -> None:
 def test_a_wrong_display_is_an_error_unless_it_is_taken_lightly() -> None:
     world = World(CATS)
     strict = validate(world, coding={"system": ANIMALS, "code": "tiger", "display": "Lion"})
-    assert told(strict, "result") is False
+    assert parameter_value(strict, "result") is False
     assert issues(strict) == [("error", "invalid", "invalid-display")]
     lenient = validate(
         world,
         coding={"system": ANIMALS, "code": "tiger", "display": "Lion"},
         lenient_display_validation=True,
     )
-    assert told(lenient, "result") is True
+    assert parameter_value(lenient, "result") is True
     assert issues(lenient) == [("warning", "invalid", "invalid-display")]
 
 
 def test_one_coding_of_a_concept_is_enough() -> None:
     concept = {"coding": [{"system": ANIMALS, "code": "cow"}, {"system": ANIMALS, "code": "lion"}]}
     answer = validate(World(CATS), codeableConcept=concept)
-    assert told(answer, "result") is True
-    assert told(answer, "code") == "lion"
+    assert parameter_value(answer, "result") is True
+    assert parameter_value(answer, "code") == "lion"
 
 
 def test_a_system_can_be_inferred() -> None:
     answer = validate(World(CATS), code="lion", inferSystem=True)
-    assert (told(answer, "result"), told(answer, "system")) == (True, ANIMALS)
+    assert (parameter_value(answer, "result"), parameter_value(answer, "system")) == (True, ANIMALS)
 
 
 def test_a_code_system_that_is_not_available_is_named() -> None:
@@ -82,8 +82,8 @@ def test_a_code_system_that_is_not_available_is_named() -> None:
         system="https://nobody.example.org/codes",
         code="x",
     )
-    assert told(answer, "result") is False
-    assert told(answer, "x-caused-by-unknown-system") == "https://nobody.example.org/codes"
+    assert parameter_value(answer, "result") is False
+    assert parameter_value(answer, "x-caused-by-unknown-system") == "https://nobody.example.org/codes"
     assert ("error", "not-found", "not-found") in issues(answer)
 
 
@@ -98,22 +98,25 @@ def test_resources_of_the_request_count() -> None:
         code="newt",
         tx_resource=[other, more],
     )
-    assert told(answer, "result") is True
+    assert parameter_value(answer, "result") is True
 
 
 def test_nothing_is_kept_of_a_request_for_another_whoever_names_its_cache_id() -> None:
     other = code_system(f"{ANIMALS}-other", concept("newt"))
     world = World()
     requested = {"url": other["url"], "code": "newt", "cache_id": "7"}
-    assert told(world.ask("CodeSystem", "validate-code", **requested, tx_resource=other), "result") is True
-    assert told(world.ask("CodeSystem", "validate-code", **requested), "result") is False
+    assert (
+        parameter_value(world.ask("CodeSystem", "validate-code", **requested, tx_resource=other), "result")
+        is True
+    )
+    assert parameter_value(world.ask("CodeSystem", "validate-code", **requested), "result") is False
 
 
 def test_a_fragment_can_not_say_no() -> None:
     part = code_system(f"{ANIMALS}-part", concept("newt"), content="fragment")
     world = World(part)
     answer = world.ask("CodeSystem", "validate-code", url=part["url"], code="toad")
-    assert told(answer, "result") is True
+    assert parameter_value(answer, "result") is True
     assert issues(answer)[0][0] == "warning"
 
 
@@ -130,7 +133,7 @@ def test_a_batch_answers_each_question() -> None:
         for code in ("cat", "cow")
     ]
     answer = world.ask("ValueSet", "batch-validate-code", validation=requested)
-    results = [told(entry["resource"], "result") for entry in answer["parameter"]]
+    results = [parameter_value(entry["resource"], "result") for entry in answer["parameter"]]
     assert results == [True, False]
 
 
@@ -139,7 +142,7 @@ def test_a_batch_answers_each_question() -> None:
 
 def test_a_lookup_returns_what_is_asked_for() -> None:
     answer = World().ask("CodeSystem", "lookup", system=ANIMALS, code="duck", property="*")
-    assert (told(answer, "name"), told(answer, "display")) == ("Animals", "Duck")
+    assert (parameter_value(answer, "name"), parameter_value(answer, "display")) == ("Animals", "Duck")
     parts = [
         {part["name"]: next(v for k, v in part.items() if k != "name") for part in entry["part"]}
         for entry in answer["parameter"]
@@ -161,7 +164,10 @@ def test_a_lookup_returns_what_is_asked_for() -> None:
     ],
 )
 def test_subsumption_follows_the_hierarchy(a: str, b: str, outcome: str) -> None:
-    assert told(World().ask("CodeSystem", "subsumes", system=ANIMALS, codeA=a, codeB=b), "outcome") == outcome
+    assert (
+        parameter_value(World().ask("CodeSystem", "subsumes", system=ANIMALS, codeA=a, codeB=b), "outcome")
+        == outcome
+    )
 
 
 @pytest.mark.parametrize(
@@ -213,16 +219,18 @@ def targets(answer: dict[str, Any]) -> list[str]:
 def test_a_code_is_translated_and_back() -> None:
     world = World(MAP)
     there = world.ask("ConceptMap", "translate", url=MAP["url"], system=ANIMALS, code="cow")
-    assert told(there, "result") is True
+    assert parameter_value(there, "result") is True
     assert targets(there) == ["beef"]
-    assert told(world.ask("ConceptMap", "translate", system=ANIMALS, code="cat"), "result") is False
+    assert (
+        parameter_value(world.ask("ConceptMap", "translate", system=ANIMALS, code="cat"), "result") is False
+    )
     assert targets(world.ask("ConceptMap", "translate", url=MAP["url"], system=ANIMALS, code="worm")) == [
         "other"
     ]
     back = world.ask(
         "ConceptMap", "translate", system="https://zoo.example.org/CodeSystem/food", code="beef", reverse=True
     )
-    assert told(back, "result") is True
+    assert parameter_value(back, "result") is True
 
 
 def test_an_unknown_map_is_named() -> None:

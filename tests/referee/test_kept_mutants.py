@@ -1,4 +1,4 @@
-"""Mutants of every kind, judged as R4 asks: ours must judge them so, whatever the official validator is set to."""
+"""Mutants of every kind, validated as R4 asks: ours must agree, whatever the official validator is set to."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from fhir_bridge.terminology import get_terminology
 from scripts.agreement.mutants import MUTATORS
 
 CASES: list[dict[str, Any]] = [
-    json.loads(line) for line in (Path(__file__).parent / "judged.ndjson").read_text("utf-8").splitlines()
+    json.loads(line)
+    for line in (Path(__file__).parent / "kept_mutants.ndjson").read_text("utf-8").splitlines()
 ]
 
 
