@@ -86,11 +86,12 @@ def locked(served: Served, table: str) -> Iterator[None]:
 
 
 def waiting(served: Served) -> int:
-    """How many statements wait for a lock."""
+    """How many statements of requests wait for a lock; the background worker reads the change feed all the time."""
     return int(
         sql(
             served,
-            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'",
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock' "
+            "AND query NOT LIKE 'SELECT c.xid%%'",
         )
     )
 

@@ -9,7 +9,7 @@ import pytest
 
 from tests.fhir.definitions.makers import BASE, R4, element, extension, profile, sliced
 from tests.fhir.resources import LOINC, concept, troponin
-from tests.fhir.validation.conftest import Judge
+from tests.fhir.validation.conftest import ErrorsOf
 
 Defined = Callable[..., None]
 Member = Callable[..., "bool | None"]
@@ -20,7 +20,7 @@ UNKNOWN = "http://example.org/not-available"
 
 
 @pytest.fixture
-def member(defined: Defined, judge: Judge) -> Member:
+def member(defined: Defined, errors_of: ErrorsOf) -> Member:
     """Whether the one item of a list is in the slice `s`; None where that can't be decided.
 
     The slicing is closed and the slice prohibited: an item in it is one too many, an item outside fits none.
@@ -41,7 +41,7 @@ def member(defined: Defined, judge: Judge) -> Member:
                 *parts,
             ),
         )
-        codes = {code for code, _ in judge(resource, "Sliced")}
+        codes = {code for code, _ in errors_of(resource, "Sliced")}
         assert not {"FB-FHIR-032", "FB-FHIR-033"} <= codes
         return True if "FB-FHIR-032" in codes else False if "FB-FHIR-033" in codes else None
 
@@ -51,7 +51,9 @@ def member(defined: Defined, judge: Judge) -> Member:
 # --- prohibited slices --------------------------------------------------------------------------------------------
 
 
-def test_a_prohibited_slice_has_no_items_however_they_are_told_apart(defined: Defined, judge: Judge) -> None:
+def test_a_prohibited_slice_has_no_items_however_they_are_told_apart(
+    defined: Defined, errors_of: ErrorsOf
+) -> None:
     defined(
         profile(
             "ByPattern",
@@ -62,11 +64,11 @@ def test_a_prohibited_slice_has_no_items_however_they_are_told_apart(defined: De
         profile("ByType", "Observation", element("Observation.value[x]:valueQuantity", max="0")),
     )
     one, two = ({**troponin(), "category": [concept(SYSTEM, code)]} for code in "12")
-    assert judge(one, "ByPattern") == [("FB-FHIR-032", "Observation.category")]
-    assert judge(two, "ByPattern") == []
-    assert judge(troponin(), "ByType") == [("FB-FHIR-032", "Observation.value")]
+    assert errors_of(one, "ByPattern") == [("FB-FHIR-032", "Observation.category")]
+    assert errors_of(two, "ByPattern") == []
+    assert errors_of(troponin(), "ByType") == [("FB-FHIR-032", "Observation.value")]
     text = {key: value for key, value in troponin().items() if key != "valueQuantity"}
-    assert judge({**text, "valueString": "much"}, "ByType") == []
+    assert errors_of({**text, "valueString": "much"}, "ByType") == []
 
 
 # --- what need not be said ----------------------------------------------------------------------------------------
@@ -78,7 +80,7 @@ def closed(path: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("name", ["extension", "modifierExtension"])
-def test_extensions_are_told_apart_by_url(defined: Defined, judge: Judge, name: str) -> None:
+def test_extensions_are_told_apart_by_url(defined: Defined, errors_of: ErrorsOf, name: str) -> None:
     modifier = name == "modifierExtension"
     flag = extension(
         "Flag",
@@ -97,13 +99,13 @@ def test_extensions_are_told_apart_by_url(defined: Defined, judge: Judge, name: 
         ),
     )
     flags = [{"url": BASE + one, "valueBoolean": True} for one in ("Flag", "Other")]
-    assert judge({"resourceType": "Patient", name: flags[:1]}, "Flagged") == []
-    assert judge({"resourceType": "Patient", name: flags}, "Flagged") == [
+    assert errors_of({"resourceType": "Patient", name: flags[:1]}, "Flagged") == []
+    assert errors_of({"resourceType": "Patient", name: flags}, "Flagged") == [
         ("FB-FHIR-033", f"Patient.{name}[1]")
     ]
 
 
-def test_a_choice_is_told_apart_by_type(defined: Defined, judge: Judge) -> None:
+def test_a_choice_is_told_apart_by_type(defined: Defined, errors_of: ErrorsOf) -> None:
     defined(
         profile(
             "Measured",
@@ -113,10 +115,10 @@ def test_a_choice_is_told_apart_by_type(defined: Defined, judge: Judge) -> None:
         )
     )
     observation = troponin()
-    assert judge(observation, "Measured") == []
+    assert errors_of(observation, "Measured") == []
     observation["valueInteger"] = 3
     del observation["valueQuantity"]
-    assert judge(observation, "Measured") == [
+    assert errors_of(observation, "Measured") == [
         ("FB-FHIR-031", "Observation.value"),
         ("FB-FHIR-033", "Observation.value"),
     ]

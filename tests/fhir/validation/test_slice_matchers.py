@@ -11,7 +11,7 @@ from fhir_bridge.fhir.definitions import DEFAULT, Profile
 from fhir_bridge.fhir.validation.slicing import Match, matcher
 from tests.fhir.definitions.makers import BASE, R4, element, extension, profile, sliced
 from tests.fhir.resources import LOINC, concept
-from tests.fhir.validation.conftest import Judge
+from tests.fhir.validation.conftest import ErrorsOf
 
 Defined = Callable[..., None]
 
@@ -101,7 +101,7 @@ def test_a_coding_that_is_the_item_itself_is_compared_as_a_value(defined: Define
 
 
 def test_what_tells_a_slice_needs_no_second_check_unless_another_item_of_a_list_may_have_it(
-    defined: Defined, known: Any, judge: Judge
+    defined: Defined, known: Any, errors_of: ErrorsOf
 ) -> None:
     rank = extension("Rank", element("Extension.value[x]", type=[{"code": "code"}]), on=["Element"])
     ranked = f"extension('{rank['url']}').value"
@@ -156,6 +156,6 @@ def test_what_tells_a_slice_needs_no_second_check_unless_another_item_of_a_list_
     ):
         assert match_of(known.definitions, BASE + name, part).settled == settled, name
     for given, expected in ((["Ada"], []), (["Ada", "Eva"], [("FB-FHIR-030", "Patient.name[0].given[1]")])):
-        assert judge({"resourceType": "Patient", "name": [{"given": given}]}, "Given") == expected
+        assert errors_of({"resourceType": "Patient", "name": [{"given": given}]}, "Given") == expected
     url = match_of(DEFAULT, GENOMICS + "variant", "Observation.component:gene-studied")
     assert all(one.startswith("Observation.component:gene-studied") for one in url.settled)
