@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+from fhir_bridge.server.leasing import LEASE, heartbeat, pause
 from fhir_bridge.storage.currency import PREDICT_JOB
 from fhir_bridge.storage.jobs import Job, Jobs
 
@@ -22,7 +23,6 @@ Handler = Callable[["Store", dict[str, Any]], Awaitable[dict[str, Any]]]
 """Does a job by its payload, and returns its result. What it raises fails the job, which is tried again."""
 
 IDLE_SECONDS = 1.0
-LEASE = timedelta(minutes=1)
 REINDEX_JOB = "reindex"
 RETRIES = 5
 
@@ -40,10 +40,14 @@ def handlers(site: str | None) -> dict[str, Handler]:
     async def predict(store: Store, payload: dict[str, Any]) -> dict[str, Any]:
         return await recompute(store, payload, site)
 
-    async def reindex(store: Store, _: dict[str, Any]) -> dict[str, Any]:
-        return {"indexed": await store.reindex()}
+    return {**dict.fromkeys(job_kinds(site), predict), REINDEX_JOB: _reindexing()}
 
-    return {**dict.fromkeys(job_kinds(site), predict), REINDEX_JOB: reindex}
+
+def _reindexing(on_progress: Callable[[int], object] | None = None) -> Handler:
+    async def reindex(store: Store, _: dict[str, Any]) -> dict[str, Any]:
+        return {"indexed": await store.reindex(on_progress)}
+
+    return reindex
 
 
 async def reindex_now(store: Store, on_progress: Callable[[int], object]) -> int:
@@ -62,11 +66,7 @@ async def reindex_now(store: Store, on_progress: Callable[[int], object]) -> int
     while True:
         job = await jobs.lease([REINDEX_JOB], lease=LEASE)
         if job is not None:
-
-            async def index(store: Store, _: dict[str, Any]) -> dict[str, Any]:
-                return {"indexed": await store.reindex(on_progress)}
-
-            await _do(store, jobs, job, index)
+            await _do(store, jobs, job, _reindexing(on_progress))
         state, result = await jobs.state(key)
         if state == "done":
             return int(result["indexed"])
@@ -91,17 +91,14 @@ async def work_on_jobs(store: Store, kinds: Mapping[str, Handler], stopped: asyn
                 continue
         except Exception as error:  # noqa: BLE001 - the database is away, in one of many ways: it comes back
             _log.warning("jobs wait: the database does not answer (%s)", type(error).__name__)
-        try:
-            await asyncio.wait_for(stopped.wait(), IDLE_SECONDS)
-        except TimeoutError:
-            continue
+        await pause(stopped, IDLE_SECONDS)
 
 
 async def _do(store: Store, jobs: Jobs, job: Job, handler: Handler) -> None:
     """Do one, with a heartbeat: a job that takes longer than its lease is not done twice."""
-    heart = asyncio.create_task(_renew(jobs, job))
     try:
-        result = await handler(store, job.payload)
+        async with heartbeat(lambda: jobs.renew(job, lease=LEASE)):
+            result = await handler(store, job.payload)
     except Exception as error:  # noqa: BLE001 - whatever a handler raises fails its job and no other
         # A prediction stays outdated until it is computed: such a job is never given up.
         kept = job.attempts < RETRIES or job.kind.startswith(f"{PREDICT_JOB}/")
@@ -111,11 +108,3 @@ async def _do(store: Store, jobs: Jobs, job: Job, handler: Handler) -> None:
         _log.warning("job %s (%s) failed: %s", job.key, job.kind, type(error).__name__)
     else:
         await jobs.finish(job, result)
-    finally:
-        heart.cancel()
-
-
-async def _renew(jobs: Jobs, job: Job) -> None:
-    while True:
-        await asyncio.sleep(LEASE.total_seconds() / 3)
-        await jobs.renew(job, lease=LEASE)

@@ -11,13 +11,13 @@ import traceback
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Any
 
 import pluggy
 
 from fhir_bridge.fhir.access import EVERYTHING
 from fhir_bridge.fhir.serialization import loads_exact
+from fhir_bridge.server.leasing import BEAT_SECONDS, LEASE, heartbeat, pause
 from fhir_bridge.storage import Store
 from fhir_bridge.storage.changes import Change, Place, end_of_feed, read_changes
 from fhir_bridge.storage.consumers import Consumers
@@ -25,7 +25,6 @@ from fhir_bridge.storage.consumers import Consumers
 __all__ = ["Consumer", "consume", "consumers_of"]
 
 IDLE_SECONDS = 0.5
-LEASE = timedelta(minutes=1)
 BATCH = 500
 AFTER_COMMIT, AUDIT = "fhir_bridge_after_commit", "fhir_bridge_audit"
 
@@ -105,7 +104,7 @@ async def _until_registered(
             await cursors.register([consumer.name for consumer in consumers])
         except Exception as error:  # noqa: BLE001 - the database is away, in one of many ways: it comes back
             _log.warning("consumers wait: the database does not answer (%s)", type(error).__name__)
-            await _pause(stopped)
+            await pause(stopped, IDLE_SECONDS)
         else:
             return
 
@@ -119,7 +118,7 @@ async def _serve(store: Store, cursors: Consumers, consumer: Consumer, stopped: 
             _log.warning("%s waits: the database does not answer (%s)", consumer.name, type(error).__name__)
             turn.place, busy = None, False
         if not busy:
-            await _pause(stopped)
+            await pause(stopped, IDLE_SECONDS)
     with suppress(Exception):  # the lease ends by itself
         await cursors.release(consumer.name)
 
@@ -138,7 +137,7 @@ class _Turn:
         name = self._consumer.name
         if self.place is None:
             self.place, self._leased = await self._cursors.lease(name, LEASE), time.monotonic()
-        elif time.monotonic() - self._leased > LEASE.total_seconds() / 3:
+        elif time.monotonic() - self._leased > BEAT_SECONDS:
             await self._advance(self.place)
         if self.place is None:
             return False
@@ -163,28 +162,13 @@ class _Turn:
 
     async def _taken(self, changes: Sequence[Change]) -> bool:
         name = self._consumer.name
-        heart = asyncio.create_task(_renew(self._cursors, name))
         try:
-            await self._consumer.take(self._store, changes)
+            async with heartbeat(lambda: self._cursors.renew(name, LEASE)):
+                await self._consumer.take(self._store, changes)
         except Exception as error:  # noqa: BLE001 - whatever a consumer raises holds up itself and nobody else
             # The type and place alone: a message may hold a value of a record.
             where = "".join(traceback.format_tb(error.__traceback__)[-1:])
             _log.error("%s raised %s; it is tried again\n%s", name, type(error).__name__, where)
             await self._cursors.fail(name)
             return False
-        finally:
-            heart.cancel()
         return True
-
-
-async def _renew(cursors: Consumers, name: str) -> None:
-    while True:
-        await asyncio.sleep(LEASE.total_seconds() / 3)
-        await cursors.renew(name, LEASE)
-
-
-async def _pause(stopped: asyncio.Event) -> None:
-    try:
-        await asyncio.wait_for(stopped.wait(), IDLE_SECONDS)
-    except TimeoutError:
-        return

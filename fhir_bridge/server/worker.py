@@ -17,6 +17,7 @@ from fhir_bridge.plugins import get_manager
 from fhir_bridge.server.background import handlers, work_on_jobs
 from fhir_bridge.server.consuming import consume, consumers_of
 from fhir_bridge.server.inbox_replay import inbox_consumer, replay_inbox
+from fhir_bridge.server.leasing import pause
 from fhir_bridge.server.settings import Settings
 from fhir_bridge.storage.attempts import Attempts
 from fhir_bridge.storage.errors import StorageError
@@ -66,10 +67,7 @@ async def _work(settings: Settings) -> None:
                     _log.info("removed by age: %s", removed)
             except (StorageError, psycopg.Error, psycopg_pool.PoolTimeout, OSError) as error:
                 _log.warning("housekeeping waits: the database does not answer (%s)", type(error).__name__)
-            try:
-                await asyncio.wait_for(stopped.wait(), PURGE_SECONDS)
-            except TimeoutError:
-                continue
+            await pause(stopped, PURGE_SECONDS)
         await jobs
         await consumers
 
