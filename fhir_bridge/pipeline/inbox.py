@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import tempfile
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from urllib.parse import quote
@@ -70,11 +70,12 @@ def replay_waiting(url: str, site: Path | None, *, moved: bool = False) -> Repla
             return await store.number_of_links(), entries
 
     links, entries = asyncio.run(read())
+    context_of = _contexts(site)
     due: list[Entry] = []
     no_mapping: Counter[str] = Counter()
     for group in _groups(entries):
         try:
-            context = _context(site, group[0])
+            context = context_of(group[0])
         except MappingErrors:  # its file is gone, or has an error: that is no reason to fail another load
             no_mapping[str(group[0].run["mapping"])] += len(group)
             continue
@@ -107,8 +108,19 @@ def _request(site: Path | None, entry: Entry) -> RunRequest:
     return RunRequest(entry.adapter, str(run["mapping"]), site, dict(run.get("options") or {}))
 
 
-def _context(site: Path | None, entry: Entry) -> str:
-    return ConversionContext.of(_request(site, entry)).digest(str(entry.run["mapping"]))
+def _contexts(site: Path | None) -> Callable[[Entry], str]:
+    """The context that an entry is converted in now. It takes some 10 ms, and many entries share one."""
+    known: dict[tuple[str, str, str], str] = {}
+
+    def context(entry: Entry) -> str:
+        request = _request(site, entry)
+        mapping = str(request.mapping)
+        key = (entry.adapter, mapping, repr(sorted(request.options.items())))
+        if key not in known:
+            known[key] = ConversionContext.of(request).digest(mapping)
+        return known[key]
+
+    return context
 
 
 def replay(url: str, site: Path | None, entries: Sequence[Entry]) -> Replay:
@@ -123,9 +135,10 @@ def replay(url: str, site: Path | None, entries: Sequence[Entry]) -> Replay:
     result.other_site = len(entries) - len(ours)
     usable = [entry for entry in ours if entry.content is not None or entry.run.get("key")]
     result.not_kept = len(ours) - len(usable)
+    context_of = _contexts(site)
     with tempfile.TemporaryDirectory(prefix="fhir-bridge-inbox-") as folder:
         for group in _groups(usable):
-            result.account.add(_run(url, site, group, Path(folder)))
+            result.account.add(_run(url, _request(site, group[0]), context_of(group[0]), group, Path(folder)))
 
     async def end() -> int:
         async with await Store.open(url, max_size=2) as store:
@@ -147,9 +160,8 @@ def _groups(entries: Iterable[Entry]) -> Iterator[list[Entry]]:
     yield from groups.values()
 
 
-def _run(url: str, site: Path | None, entries: list[Entry], folder: Path) -> Account:
+def _run(url: str, request: RunRequest, context: str, entries: list[Entry], folder: Path) -> Account:
     first = entries[0]
-    request = _request(site, first)
     mapping, adapter = str(request.mapping), adapters()[first.adapter]
     key = str(first.run.get("key") or "")
     paths: tuple[Path, ...] = ()
@@ -162,7 +174,7 @@ def _run(url: str, site: Path | None, entries: list[Entry], folder: Path) -> Acc
         locators = frozenset(entry.locator for entry in entries)
         if first.source not in locators:  # an entry for the whole file
             request = replace(request, selection=Selection(locators=locators))
-    return run_in_process(request, Shard(mapping, paths), _context(site, first), ("store", url), adapter)
+    return run_in_process(request, Shard(mapping, paths), context, ("store", url), adapter)
 
 
 async def _kept(url: str, entry: Entry) -> bytes:
