@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 from fhir_bridge.adapters.imaging.attribute_reader import AttributeReader
 from fhir_bridge.adapters.imaging.attributes import DOCUMENT_CLASSES, WAVEFORM_CLASSES
@@ -18,6 +19,8 @@ from fhir_bridge.adapters.imaging.waveform import Recording, read_recording
 from fhir_bridge.plugins import RecordPart
 
 __all__ = ["compose", "finish"]
+
+T = TypeVar("T")
 
 
 def compose(parts: Sequence[RecordPart], source: str | None = None) -> StudyRecord:
@@ -66,32 +69,31 @@ def finish(study: Study, *, report_instances: bool = True) -> None:
 
 
 def _read_document(instance: Instance) -> None:
-    study = instance.study
-    try:
-        reader = AttributeReader(instance.location.elements(), instance.report)
-        document = read_document(reader, instance.uid, study, instance.series.equipment)
-    except Refused as refused:
-        study.report(refused.issue)
-    except Exception as error:  # noqa: BLE001 - a content tree can be wrong in any way; it costs this document alone
-        instance.report("FB-DCM-015", f"the content tree can't be read ({type(error).__name__})")
-    else:
-        study.documents.append(document)
+    document = _read(instance, read_document, "FB-DCM-015", "the content tree")
+    if document is not None:
+        instance.study.documents.append(document)
         if document.title is not None:
-            study.titles[instance.uid] = document.title.meaning
+            instance.study.titles[instance.uid] = document.title.meaning
 
 
 def _read_recording(instance: Instance) -> None:
-    study = instance.study
-    try:
-        reader = AttributeReader(instance.location.elements(), instance.report)
-        recording = read_recording(reader, instance.uid, study, instance.series.equipment)
-    except Refused as refused:
-        study.report(refused.issue)
-    except Exception as error:  # noqa: BLE001 - as for documents: a damaged waveform module costs this instance alone
-        instance.report("FB-DCM-016", f"the waveform can't be read ({type(error).__name__})")
-    else:
-        study.recordings.append(recording)
+    recording = _read(instance, read_recording, "FB-DCM-016", "the waveform")
+    if recording is not None:
+        instance.study.recordings.append(recording)
         _report(instance, recording)
+
+
+def _read(instance: Instance, read: Callable[..., T], code: str, what: str) -> T | None:
+    """What is in an instance beside its header; None where it can't be read, with an issue."""
+    location = instance.location
+    try:
+        reader = AttributeReader(location.elements(), instance.report)
+        return read(reader, instance.uid, instance.study, instance.series.equipment)
+    except Refused as refused:
+        instance.study.report(refused.issue)
+    except Exception as error:  # noqa: BLE001 - content can be wrong in any way; it costs this instance alone
+        instance.report(code, f"{what} can't be read ({type(error).__name__})")
+    return None
 
 
 def _report(instance: Instance, recording: Recording) -> None:
