@@ -488,15 +488,15 @@ class Store:
             await self.check_site_key(fingerprint)
         if append:
             return await appending.append(self._writer, outputs, batch=batch, progress=progress)
-        loader = Loader(
-            self.pool,
-            self._dictionaries,
-            adapter=adapter or "ndjson",
-            precedence=precedence or {},
-            batch=batch,
-            progress=progress,
-        )
+        loader = self._loader(adapter or "ndjson", precedence, batch=batch, progress=progress)
         return await loader.run(outputs)
+
+    def _loader(
+        self, adapter: str, precedence: Mapping[str, Sequence[str]] | None, *, batch: int, **more: Any
+    ) -> Loader:
+        return Loader(
+            self.pool, self._dictionaries, adapter=adapter, precedence=precedence or {}, batch=batch, **more
+        )
 
     async def load_records(
         self,
@@ -511,14 +511,7 @@ class Store:
         Args:
             remap: also where the mapping is older than the one that made what is stored.
         """
-        loader = Loader(
-            self.pool,
-            self._dictionaries,
-            adapter=adapter,
-            precedence=precedence or {},
-            batch=len(sets),
-            remap=remap,
-        )
+        loader = self._loader(adapter, precedence, batch=len(sets), remap=remap)
         return await loader.run_records(sets)
 
     async def end_delivery(
@@ -530,9 +523,7 @@ class Store:
         batch: int = 500,
     ) -> LoadResult:
         """Note that a file was loaded to its end: the newest of each of its samples counts (`storage.deliveries`)."""
-        loader = Loader(
-            self.pool, self._dictionaries, adapter=adapter, precedence=precedence or {}, batch=batch
-        )
+        loader = self._loader(adapter, precedence, batch=batch)
         return await loader.end_delivery(delivery)
 
     async def load_composite(
@@ -556,14 +547,7 @@ class Store:
         Raises:
             PartsMoved: other parts were stored since; compose again.
         """
-        loader = Loader(
-            self.pool,
-            self._dictionaries,
-            adapter=adapter,
-            precedence=precedence or {},
-            batch=1,
-            remap=remap,
-        )
+        loader = self._loader(adapter, precedence, batch=1, remap=remap)
         return await loader.run_composite(record, name, added, seen)
 
     async def parts(self, source: str, record: str) -> list[Part]:
