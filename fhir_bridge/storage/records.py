@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from psycopg import AsyncConnection
 
 from fhir_bridge.storage.contributions import Contribution, fold, incoming
 from fhir_bridge.storage.deliveries import Delivery
 from fhir_bridge.storage.indexing import Identity
+from fhir_bridge.storage.statements import Columns, Statement
 from fhir_bridge.storage.stored import parse
 
 __all__ = [
@@ -190,8 +191,7 @@ async def fold_claims(connection: AsyncConnection, resource: int, adapter: str) 
     return states
 
 
-@dataclass(frozen=True, slots=True)
-class ClaimRow:
+class ClaimRow(NamedTuple):
     """A claim to write. bytes: the content, None where it is the resource's current version."""
 
     resource: int
@@ -203,6 +203,19 @@ class ClaimRow:
     edition: int | None = None
     place: int | None = None
     superseded: bool = False
+
+
+_CLAIM: Columns = {
+    "resource": "bigint",
+    "record": "bigint",
+    "hash": "bytea",
+    "timed": "bool",
+    "arrival": "int",
+    "bytes": "bytea",
+    "edition": "bigint",
+    "place": "bigint",
+    "superseded": "bool",
+}
 
 
 async def keep_outputs(connection: AsyncConnection, resources: Sequence[int]) -> None:
@@ -220,25 +233,15 @@ async def write_claims(
     mappings: Mapping[int, str],
 ) -> None:
     """Write claims, and note the mapping versions of records."""
-    if rows:
-        await connection.execute(
-            "INSERT INTO output (resource, record, hash, timed, arrival, bytes, edition, place, superseded) SELECT * "
-            "FROM unnest(%s::bigint[], %s::bigint[], %s::bytea[], %s::bool[], %s::int[], %s::bytea[], %s::bigint[], "
-            "%s::bigint[], %s::bool[]) ON CONFLICT (resource, record, hash) DO UPDATE SET active = true, "
-            "arrival = excluded.arrival, bytes = coalesce(output.bytes, excluded.bytes), edition = excluded.edition, "
-            "place = excluded.place",
-            (
-                [row.resource for row in rows],
-                [row.record for row in rows],
-                [row.hash for row in rows],
-                [row.timed for row in rows],
-                [row.arrival for row in rows],
-                [row.bytes for row in rows],
-                [row.edition for row in rows],
-                [row.place for row in rows],
-                [row.superseded for row in rows],
-            ),
-        )
+    statement = Statement()
+    statement.insert(
+        "output",
+        _CLAIM,
+        rows,
+        conflict="ON CONFLICT (resource, record, hash) DO UPDATE SET active = true, arrival = excluded.arrival, "
+        "bytes = coalesce(output.bytes, excluded.bytes), edition = excluded.edition, place = excluded.place",
+    )
+    await statement.run(connection)
     changed = {key: mapping for key, mapping in mappings.items() if mapping}
     if changed:
         await connection.execute(
