@@ -31,9 +31,6 @@ ALLOWED = frozenset(
 )  # fmt: skip
 """Names of Python, asyncio, HTTP and lmdb, and functions of FHIRPath and of file objects (`floor()`, `tell()`)."""
 
-PENDING = frozenset({"Judge", "Room", "RoomTaken", "judging", "judging_with", "said", "said_by"})
-"""Names that modules of the server and of storage share, still to be changed."""
-
 
 def words_of(name: str) -> list[str]:
     """The words of an identifier, in lower case."""
@@ -43,7 +40,7 @@ def words_of(name: str) -> list[str]:
 
 def is_dialect(name: str) -> bool:
     """Whether a name has a word that the glossary replaces."""
-    if name in ALLOWED or name in PENDING:
+    if name in ALLOWED:
         return False
     words = words_of(name)
     return not WORDS.isdisjoint(words) or any(pair in PHRASES for pair in pairwise(words))

@@ -68,14 +68,14 @@ class Writer:
         def kept(result: re.Match[str]) -> str:
             return result[0] if int(result[1]) in arms else ""
 
-        for location in range(start, len(self.lines)):
-            line = self.lines[location]
+        for number in range(start, len(self.lines)):
+            line = self.lines[number]
             if "mk(" in line:
                 bare = _MARK_LINE.fullmatch(line)
                 if bare:
-                    self.lines[location] = line if int(bare[2]) in arms else f"{bare[1]}pass"
+                    self.lines[number] = line if int(bare[2]) in arms else f"{bare[1]}pass"
                 else:
-                    self.lines[location] = _MARK.sub(kept, line)
+                    self.lines[number] = _MARK.sub(kept, line)
 
     def name(self, stem: str) -> str:
         """A new name."""

@@ -84,7 +84,7 @@ def fhir_bridge_before_write(resource: Mapping[str, Any], interaction: str) -> I
 
 @hookspec
 def fhir_bridge_after_commit(changes: Iterable[Any]) -> None:
-    """Told of changes once they are durable, by the background worker; where it raises, they come again."""
+    """Called with changes once they are durable, by the background worker; where it raises, they come again."""
 
 
 @hookspec
@@ -94,4 +94,4 @@ def fhir_bridge_redact_response(resource: Mapping[str, Any], access: Any) -> Map
 
 @hookspec
 def fhir_bridge_audit(event: Mapping[str, Any]) -> None:
-    """Told of each AuditEvent that is recorded, by the background worker; where it raises, it comes again."""
+    """Called with each AuditEvent that is recorded, by the background worker; where it raises, it comes again."""

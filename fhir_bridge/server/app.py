@@ -32,7 +32,7 @@ from fhir_bridge.server.rest.operation_registry import Operations
 from fhir_bridge.server.routes import add_pages
 from fhir_bridge.server.services import Services
 from fhir_bridge.server.settings import FHIR_PATH, Settings
-from fhir_bridge.server.slots import Room, Slots
+from fhir_bridge.server.slots import ByteLimit, Slots
 from fhir_bridge.server.smart.jwks import JwksCache
 from fhir_bridge.server.smart.keys import SigningKey
 from fhir_bridge.server.smart.tokens import TokenReader
@@ -212,6 +212,6 @@ async def _services(
         http=http,
         terminology=terminology,
         slots=Slots(CONNECTIONS - 4, (CONNECTIONS - 4) // 2),
-        bodies=Room(4 * settings.max_body_bytes),
+        bodies=ByteLimit(4 * settings.max_body_bytes),
         large=asyncio.Semaphore(1),
     )

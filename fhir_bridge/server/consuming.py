@@ -155,9 +155,9 @@ class _Turn:
             return False
         return await self._advance(reached)
 
-    async def _advance(self, location: Place) -> bool:
-        kept = await self._cursors.advance(self._consumer.name, location, LEASE)
-        self.place, self._leased = location if kept else None, time.monotonic()
+    async def _advance(self, place: Place) -> bool:
+        kept = await self._cursors.advance(self._consumer.name, place, LEASE)
+        self.place, self._leased = place if kept else None, time.monotonic()
         return kept
 
     async def _taken(self, changes: Sequence[Change]) -> bool:

@@ -13,7 +13,7 @@ from starlette.requests import Request
 from fhir_bridge.server.audit_log import AuditLog
 from fhir_bridge.server.refusals import Refusals
 from fhir_bridge.server.settings import Settings
-from fhir_bridge.server.slots import Room, Slots
+from fhir_bridge.server.slots import ByteLimit, Slots
 from fhir_bridge.server.smart.jwks import JwksCache
 from fhir_bridge.server.smart.keys import SigningKey
 from fhir_bridge.server.smart.tokens import TokenReader
@@ -52,7 +52,7 @@ class Services:
     http: httpx.AsyncClient
     terminology: ServedTerminology
     slots: Slots
-    bodies: Room
+    bodies: ByteLimit
     large: asyncio.Semaphore
 
 

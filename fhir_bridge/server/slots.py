@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from weakref import WeakValueDictionary
 
-__all__ = ["Room", "RoomTaken", "Slots"]
+__all__ = ["ByteLimit", "ByteLimitReached", "Slots"]
 
 
 class Slots:
@@ -39,11 +39,11 @@ class Slots:
             yield
 
 
-class RoomTaken(Exception):
-    """There is no room for more at present."""
+class ByteLimitReached(Exception):
+    """The requests hold all the bytes that they may."""
 
 
-class Room:
+class ByteLimit:
     """Bytes that all requests together may hold.
 
     Args:
@@ -58,10 +58,10 @@ class Room:
         """Hold so many bytes more.
 
         Raises:
-            RoomTaken: they would be too many.
+            ByteLimitReached: they would be too many.
         """
         if self._held + size > self._most:
-            raise RoomTaken
+            raise ByteLimitReached
         self._held += size
 
     def give(self, size: int) -> None:

@@ -107,15 +107,11 @@ class Supervisor:
         due = [item.again for item in self._children if item.again]
         timeout = max(0.0, min(due) - time.monotonic()) if due else None
         happened = wait([*sentinels, *reports, self._reader], timeout)
-        for location in happened:
-            if isinstance(location, Connection) and location in reports:
-                self._report(reports[location])
-        for location in happened:
-            if (
-                isinstance(location, int)
-                and location in sentinels
-                and (code := self._ended(sentinels[location]))
-            ):
+        for event in happened:
+            if isinstance(event, Connection) and event in reports:
+                self._report(reports[event])
+        for event in happened:
+            if isinstance(event, int) and event in sentinels and (code := self._ended(sentinels[event])):
                 return code
         for child in self._children:
             if child.again and child.again <= time.monotonic() and not self._stopping.is_set():

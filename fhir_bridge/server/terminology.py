@@ -73,14 +73,14 @@ class ServedTerminology:
         return self._everything.library
 
     @property
-    def judging(self) -> Terminology | None:
+    def validation_terminology(self) -> Terminology | None:
         """What resources are checked with, as of the last look: what is written and not retired, over what the process
         has loaded. Another object after a write; None before the first look.
         """
         return self._validation_terminology
 
-    def judging_with(self, brought: Iterable[Mapping[str, Any]]) -> Terminology:
-        """As `judging`, under resources that are about to be written; `refresh` has been asked before."""
+    def validation_terminology_with(self, brought: Iterable[Mapping[str, Any]]) -> Terminology:
+        """The same under resources that are about to be written; `refresh` comes before."""
         assert self._validation_terminology is not None
         built = (
             _taking_part(item)

@@ -20,13 +20,13 @@ from fhir_bridge.terminology import Terminology
 if TYPE_CHECKING:
     from fhir_bridge.storage import Store
 
-__all__ = ["MOST_FINDINGS", "Judge"]
+__all__ = ["MOST_FINDINGS", "ServedValidator"]
 
 MOST_FINDINGS = 200
 """Findings on a resource that are listed; an invalid one with more is not looked at further."""
 
 
-class Judge:
+class ServedValidator:
     """Validates the resources of one request; after its first look at what is written it needs no other.
 
     Args:
@@ -62,13 +62,13 @@ class Judge:
         """
         if self._present is not None:
             return await self._validated(resource, profiles, self._present, inline)
-        known = self._terminology.judging
+        known = self._terminology.validation_terminology
         asking = _Asking(known)
         results = await self._validated(resource, profiles, asking, inline)
         if not asking.asked:
             return results
         await self._terminology.refresh(self._store)
-        self._present = self._terminology.judging_with(self._brought)
+        self._present = self._terminology.validation_terminology_with(self._brought)
         if self._present is known:
             return results
         return await self._validated(resource, profiles, self._present, inline)

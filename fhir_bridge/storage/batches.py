@@ -102,7 +102,9 @@ class Batch:
                     self.outcomes.add_issue("FB-STORE-017", text, entry.record.locator)
                     continue
                 entry.key = record.key
-                hashes = {(self.keys[message.identity], message.said.hash) for message in entry.messages}
+                hashes = {
+                    (self.keys[message.identity], message.contribution.hash) for message in entry.messages
+                }
                 entry.given_up = [claim for claim in record.claims if claim not in hashes]
                 self.keys.update((identity, claim[0]) for claim, identity in record.claims.items())
             entered.append(entry)
@@ -251,7 +253,7 @@ class Batch:
                     self.outcomes.stale += 1
                     text = "a newer file of the sample replaces it"
                     self.outcomes.add_issue("FB-STALE", text, message.locator)
-                    claims.append((item, message, message.said.arrival))
+                    claims.append((item, message, message.contribution.arrival))
                     continue
                 arrival = subject.take(
                     message,
@@ -289,7 +291,7 @@ class Batch:
 
     async def _known_hashes(self, messages: list[Message]) -> dict[Identity, set[bytes]]:
         """Which contents timed messages said before: asked again now that the rows are locked."""
-        contents = [(message.identity, message.said.hash) for message in messages]
+        contents = [(message.identity, message.contribution.hash) for message in messages]
         _, timed = await records.known_contents(self.connection, contents)
         known: dict[Identity, set[bytes]] = {}
         for number in timed:
@@ -358,7 +360,7 @@ class Batch:
 
     def _claim(self, claim: tuple[BatchSet, Message, int]) -> ClaimRow:
         item, message, arrival = claim
-        contribution = message.said
+        contribution = message.contribution
         subject = self.subjects[message.identity]
         plain = (
             subject.live

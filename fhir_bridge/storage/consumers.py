@@ -53,13 +53,13 @@ class Consumers:
             row = await cursor.fetchone()
         return None if row is None else (row[0], row[1])
 
-    async def advance(self, name: str, location: Place, lease: timedelta) -> bool:
+    async def advance(self, name: str, place: Place, lease: timedelta) -> bool:
         """Everything up to this place is done; False where another has the lease by now."""
         return await self._own(
             name,
             "xid = %s::text::xid8, sequence = %s, failures = 0, leased_until = now() + %s",
-            str(location[0]),
-            location[1],
+            str(place[0]),
+            place[1],
             lease,
         )
 

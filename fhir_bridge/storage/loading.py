@@ -235,7 +235,7 @@ class Loader:
         async with self._pool.connection() as connection:
             known = await records.known_records(connection, names) if names else {}
             last, timed = await records.known_contents(
-                connection, [(message.identity, message.said.hash) for message in messages]
+                connection, [(message.identity, message.contribution.hash) for message in messages]
             )
         pending, position = [], 0
         for item in batch:
@@ -247,11 +247,13 @@ class Loader:
                 if record is None
                 else {(*identity, claim[1]) for claim, identity in record.claims.items()}
             )
-            hashes = {(*message.identity, message.said.hash) for message in item.messages}
+            hashes = {(*message.identity, message.contribution.hash) for message in item.messages}
             settled = all(
                 location in last
                 or location in timed
-                or (record is not None and (*message.identity, message.said.hash) in record.superseded)
+                or (
+                    record is not None and (*message.identity, message.contribution.hash) in record.superseded
+                )
                 for location, message in zip(locations, item.messages, strict=True)
             )
             if settled and (item.record is None or claims == hashes):

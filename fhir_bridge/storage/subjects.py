@@ -98,7 +98,7 @@ class Message:
 
     type: str
     id: str
-    said: Contribution
+    contribution: Contribution
     item: Indexed
     content: dict[str, Any]
     part: str = ""
@@ -134,7 +134,7 @@ class Subject:
     last_version: int
     live: bool
     item: Indexed | None = None
-    said_by: Contribution | None = None
+    contribution: Contribution | None = None
     changed: bool = False
     touched: bool = False
     folded_again: bool = False
@@ -148,7 +148,7 @@ class Subject:
         Args:
             known_hashes: contents that a timed message said before; the new one is added.
         """
-        contribution, where = message.said, message.locator
+        contribution, where = message.contribution, message.locator
         known = self.states.get(contribution.source)
         if (known is not None and known.hash == contribution.hash) or contribution.hash in known_hashes:
             outcomes.unchanged += 1
@@ -187,7 +187,9 @@ class Subject:
         if same:
             outcomes.unchanged += 0 if conflict else 1
             return contribution.arrival
-        self._become(content, digest, state, message.item if content is message.said.resource else None)
+        self._become(
+            content, digest, state, message.item if content is message.contribution.resource else None
+        )
         if not conflict:
             if self.version == 1:
                 outcomes.created += 1
@@ -243,7 +245,7 @@ class Subject:
         self,
         content: dict[str, Any] | None,
         digest: bytes | None,
-        said_by: Contribution | None,
+        contribution: Contribution | None,
         item: Indexed | None,
     ) -> None:
         """Create a content current (None: deleted). What the same batch made before goes to history."""
@@ -256,7 +258,7 @@ class Subject:
                     self.version,
                     "v",
                     now(),
-                    self.said_by.time if self.said_by else None,
+                    self.contribution.time if self.contribution else None,
                     self.hash,
                     stamp(self.content, identity, self.version, now()),
                 )
@@ -265,7 +267,7 @@ class Subject:
         self.version = self.last_version
         self.content, self.hash = content, digest
         self.live, self.changed = content is not None, True
-        self.said_by, self.item = said_by, item
+        self.contribution, self.item = contribution, item
 
     def _keep_late(self, contribution: Contribution, kind: str) -> None:
         """Put a message that came too late into history."""
@@ -295,7 +297,7 @@ class Subject:
             self.version,
             self.last_version,
             moment,
-            self.said_by.time if self.said_by else None,
+            self.contribution.time if self.contribution else None,
             None if content is None else stamp(content, current.id, self.version, moment),
             self.hash,
             None if content is None else self.item or index(content, current.id, known),

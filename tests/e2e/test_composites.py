@@ -223,7 +223,7 @@ def test_a_damaged_part_is_reported_and_what_was_stored_stays(
     archive.load(instance(1))
     before = archive.all()
     with psycopg.connect(fresh_database_url) as connection:
-        connection.execute("UPDATE part SET content = 'spoilt'::bytea")
+        connection.execute("UPDATE part SET content = 'malformed'::bytea")
     report = archive.load(instance(2))
     assert report["exit"] == 1
     assert report["records"]["rejected"] == 1

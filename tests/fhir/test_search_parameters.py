@@ -312,8 +312,8 @@ def test_samples_are_found_between_their_bounds() -> None:
     (result,) = _of({"resourceType": "Observation", "valueSampledData": samples}, "value-quantity")
     assert isinstance(result, QuantityEntry)
     assert (result.low, result.high, result.code) == (Decimal("-3.0"), Decimal("3.0"), "mV")
-    spoilt = {**samples, "data": "E"}
-    assert _of({"resourceType": "Observation", "valueSampledData": spoilt}, "value-quantity") == []
+    malformed = {**samples, "data": "E"}
+    assert _of({"resourceType": "Observation", "valueSampledData": malformed}, "value-quantity") == []
 
 
 _JUNK = (
@@ -355,7 +355,7 @@ def test_whatever_is_in_a_resource_it_is_walked(data: st.DataObject) -> None:
             if isinstance(location[key], dict | list) and data.draw(st.booleans()):
                 location = location[key]
                 continue
-            location[key] = copy.deepcopy(data.draw(_JUNK))  # it may be spoilt further
+            location[key] = copy.deepcopy(data.draw(_JUNK))  # it may be malformed further
             break
     assert all(entry.parameter for entry in (*extract(resource), *extract_composites(resource)))
 

@@ -49,7 +49,7 @@ def test_what_is_not_fhir_json_is_refused(hospital: Hospital, clinician: dict[st
 
 
 @pytest.mark.parametrize(
-    ("body", "told"),
+    ("body", "reported"),
     [
         (b'{"resourceType":"Patient","gender":"male","gender":"female"}', 'the key "gender" occurs twice'),
         (b'{"resourceType":"Patient","multipleBirthInteger":NaN}', "NaN is no number"),
@@ -58,10 +58,10 @@ def test_what_is_not_fhir_json_is_refused(hospital: Hospital, clinician: dict[st
     ],
 )
 def test_the_refusal_says_what_is_wrong(
-    hospital: Hospital, clinician: dict[str, str], body: bytes, told: str
+    hospital: Hospital, clinician: dict[str, str], body: bytes, reported: str
 ) -> None:
     response = hospital.http.post("/fhir/Patient", content=body, headers=clinician)
-    assert told in response.json()["issue"][0]["details"]["text"]
+    assert reported in response.json()["issue"][0]["details"]["text"]
 
 
 def test_a_million_keys_are_refused_in_bounded_time(hospital: Hospital, clinician: dict[str, str]) -> None:

@@ -16,7 +16,7 @@ from fhir_bridge.server import Settings, create_app
 from fhir_bridge.server.rest.budget import Budget
 from fhir_bridge.server.rest.operation_registry import OperationRequest
 from fhir_bridge.server.rest.refusal import Refusal
-from fhir_bridge.server.slots import Room, RoomTaken, Slots
+from fhir_bridge.server.slots import ByteLimit, ByteLimitReached, Slots
 from tests.server.conftest import Hospital, bare_plugins, furnish, observation, running
 
 ENTRIES, BYTES, SECONDS = 40, 60_000, 60.0
@@ -303,7 +303,7 @@ class TestBodies:
     def test_one_of_too_many_values_is_refused(self, hospital: Hospital, headers: dict[str, str]) -> None:
         from fhir_bridge.server.rest import body
 
-        for text, told in (
+        for text, reported in (
             (b'{"x":[' + b"{}," * 1_000_001 + b"{}]}", "more than 1000000 values"),
             (b'{"x":[' + b"1," * 800_000 + b"1]}", "an object or list has more than"),
             (b'{"x":' + b"[" * 900_000 + b" " * 200_000, "an object or list has more than"),
@@ -311,7 +311,7 @@ class TestBodies:
             with pytest.raises(Refusal) as refused:
                 body.parse(text)
             assert refused.value.status == 400
-            assert told in refused.value.issues[0].message
+            assert reported in refused.value.issues[0].message
 
     def test_many_small_objects_are_none_too_many(self) -> None:
         from fhir_bridge.server.rest import body
@@ -322,14 +322,14 @@ class TestBodies:
         self, hospital: Hospital, headers: dict[str, str]
     ) -> None:
         body = {"resourceType": "Basic", "code": {"text": "x" * 100_000}}
-        room = hospital.services.bodies
-        room.take(750_000)
+        limit = hospital.services.bodies
+        limit.take(750_000)
         answer = hospital.http.post("/fhir/Basic", json=body, headers=headers)
         assert answer.status_code == 503
         assert int(answer.headers["retry-after"]) > 0
-        room.give(750_000)
+        limit.give(750_000)
         assert hospital.http.post("/fhir/Basic", json=body, headers=headers).status_code == 201
-        assert room._held == 0
+        assert limit._held == 0
 
     def test_a_hundred_thousand_unknown_keys_get_a_bounded_answer(
         self, hospital: Hospital, headers: dict[str, str]
@@ -381,12 +381,12 @@ class TestSlots:
         asyncio.run(work())
 
     def test_room_is_given_back(self) -> None:
-        room = Room(10)
-        room.take(8)
-        with pytest.raises(RoomTaken):
-            room.take(3)
-        room.give(8)
-        room.take(10)
+        limit = ByteLimit(10)
+        limit.take(8)
+        with pytest.raises(ByteLimitReached):
+            limit.take(3)
+        limit.give(8)
+        limit.take(10)
 
 
 def test_a_budget_that_probes_shares_the_time_and_nothing_else() -> None:

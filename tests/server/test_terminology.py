@@ -58,7 +58,7 @@ def parameters(**values: Any) -> dict[str, Any]:
     return {"resourceType": "Parameters", "parameter": entries}
 
 
-def told(answer: dict[str, Any], name: str) -> Any:
+def reported(answer: dict[str, Any], name: str) -> Any:
     for entry in answer["parameter"]:
         if entry["name"] == name:
             return next((value for key, value in entry.items() if key != "name"), None)
@@ -98,7 +98,7 @@ def terminology(hospital: Hospital) -> Terminology:
 
 def test_a_code_is_looked_up_by_get_and_post(terminology: Terminology) -> None:
     answer = terminology.get(f"CodeSystem/$lookup?system={GENDER}&code=female")
-    assert told(answer, "display") == "Female"
+    assert reported(answer, "display") == "Female"
     body = parameters(coding={"system": GENDER, "code": "female"})
     assert terminology.post("/CodeSystem/$lookup", body) == answer
 
@@ -108,7 +108,7 @@ def test_an_unknown_code_is_told_with_the_codes_of_the_ecosystem(terminology: Te
     assert answer["resourceType"] == "OperationOutcome"
     assert answer["issue"][0]["details"]["coding"][0]["code"] == "invalid-code"
     checked = terminology.get(f"CodeSystem/$validate-code?url={GENDER}&code=feminine")
-    assert told(checked, "result") is False
+    assert reported(checked, "result") is False
 
 
 def test_a_value_set_is_expanded_in_the_form_of_r4(terminology: Terminology) -> None:
@@ -124,22 +124,24 @@ def test_a_value_set_is_expanded_in_the_form_of_r4(terminology: Terminology) -> 
 def test_codes_are_compared_by_subsumption(terminology: Terminology) -> None:
     system = "http://terminology.hl7.org/CodeSystem/v3-ActCode"
     answer = terminology.get(f"CodeSystem/$subsumes?system={system}&codeA=_ActEncounterCode&codeB=AMB")
-    assert told(answer, "outcome") == "subsumes"
+    assert reported(answer, "outcome") == "subsumes"
 
 
 def test_what_is_written_takes_part_at_once(terminology: Terminology) -> None:
     terminology.put(code_system("one", "two"))
-    assert told(terminology.get(f"CodeSystem/$validate-code?url={LAB}&code=two"), "result") is True
+    assert reported(terminology.get(f"CodeSystem/$validate-code?url={LAB}&code=two"), "result") is True
     terminology.put(value_set())
     found = terminology.get(f"ValueSet/$expand?url={LAB_SET}")
     assert [entry["code"] for entry in found["expansion"]["contains"]] == ["one", "two"]
     terminology.put(code_system("one", "three"))
-    assert told(terminology.get(f"CodeSystem/$validate-code?url={LAB}&code=two"), "result") is False
-    assert told(terminology.get(f"ValueSet/$validate-code?url={LAB_SET}&system={LAB}&code=three"), "result")
+    assert reported(terminology.get(f"CodeSystem/$validate-code?url={LAB}&code=two"), "result") is False
+    assert reported(
+        terminology.get(f"ValueSet/$validate-code?url={LAB_SET}&system={LAB}&code=three"), "result"
+    )
     terminology.delete("ValueSet/lab")
     assert terminology.get(f"ValueSet/$expand?url={LAB_SET}", 404)["issue"][0]["code"] == "not-found"
     terminology.delete("CodeSystem/lab")
-    assert told(terminology.get(f"CodeSystem/$validate-code?url={LAB}&code=one"), "result") is False
+    assert reported(terminology.get(f"CodeSystem/$validate-code?url={LAB}&code=one"), "result") is False
 
 
 def test_what_one_worker_writes_another_knows(terminology: Terminology, database_url: str) -> None:
@@ -150,9 +152,9 @@ def test_what_one_worker_writes_another_knows(terminology: Terminology, database
         for number in range(5):
             terminology.put(code_system(f"code-{number}", id="shared", url=f"{LAB}-shared"))
             address = f"CodeSystem/$validate-code?url={LAB}-shared&code=code-{number}"
-            assert told(other.get(address), "result") is True
+            assert reported(other.get(address), "result") is True
         terminology.delete("CodeSystem/shared")
-        assert told(other.get(address), "result") is False
+        assert reported(other.get(address), "result") is False
 
 
 def test_many_ask_at_the_same_time(terminology: Terminology) -> None:
@@ -160,7 +162,7 @@ def test_many_ask_at_the_same_time(terminology: Terminology) -> None:
     address = f"CodeSystem/$lookup?system={LAB}&code=one"
     with concurrent.futures.ThreadPoolExecutor(8) as pool:
         answers = list(pool.map(lambda _: terminology.get(address), range(64)))
-    assert all(told(answer, "display") == "One" for answer in answers)
+    assert all(reported(answer, "display") == "One" for answer in answers)
     terminology.delete("CodeSystem/lab")
 
 
@@ -168,9 +170,9 @@ def test_an_instance_is_asked(terminology: Terminology) -> None:
     terminology.put(code_system("one"))
     terminology.put(value_set())
     assert terminology.get("ValueSet/lab/$expand")["expansion"]["total"] == 1
-    assert told(terminology.get("CodeSystem/lab/$lookup?code=one"), "display") == "One"
-    assert told(terminology.get("CodeSystem/lab/$validate-code?code=one"), "result") is True
-    assert told(terminology.get(f"ValueSet/lab/$validate-code?system={LAB}&code=one"), "result") is True
+    assert reported(terminology.get("CodeSystem/lab/$lookup?code=one"), "display") == "One"
+    assert reported(terminology.get("CodeSystem/lab/$validate-code?code=one"), "result") is True
+    assert reported(terminology.get(f"ValueSet/lab/$validate-code?system={LAB}&code=one"), "result") is True
     terminology.get("ValueSet/absent/$expand", 404)
 
 
@@ -191,13 +193,13 @@ def test_a_code_is_translated_both_ways(terminology: Terminology) -> None:
         }
     )
     there = terminology.get(f"ConceptMap/$translate?url={url}&system={LAB}&code=krea")
-    assert told(there, "result") is True
+    assert reported(there, "result") is True
     body = parameters(url=url, coding={"system": "http://loinc.org", "code": "718-7"}, reverse=True)
     back = terminology.post("/ConceptMap/$translate", body)
-    assert told(back, "result") is True
+    assert reported(back, "result") is True
     assert '"hb"' in str(back).replace("'", '"')
-    assert told(terminology.get(f"ConceptMap/lab/$translate?system={LAB}&code=hb"), "result") is True
-    assert told(terminology.get(f"ConceptMap/lab/$translate?system={LAB}&code=xx"), "result") is False
+    assert reported(terminology.get(f"ConceptMap/lab/$translate?system={LAB}&code=hb"), "result") is True
+    assert reported(terminology.get(f"ConceptMap/lab/$translate?system={LAB}&code=xx"), "result") is False
 
 
 def test_a_bundle_carries_operations(terminology: Terminology) -> None:
@@ -215,8 +217,8 @@ def test_a_bundle_carries_operations(terminology: Terminology) -> None:
     ]
     answer = terminology.post("/", {"resourceType": "Bundle", "type": "batch", "entry": entries})
     first, second, third, fourth = answer["entry"]
-    assert told(first["resource"], "display") == "Male"
-    assert told(second["resource"], "result") is True
+    assert reported(first["resource"], "display") == "Male"
+    assert reported(second["resource"], "result") is True
     assert third["response"]["status"].startswith("404")
     assert third["response"]["outcome"]["resourceType"] == "OperationOutcome"
     assert fourth["response"]["status"].startswith("404")
@@ -225,7 +227,7 @@ def test_a_bundle_carries_operations(terminology: Terminology) -> None:
 def test_a_restricted_resource_takes_no_part(terminology: Terminology) -> None:
     label = {"system": "http://terminology.hl7.org/CodeSystem/v3-Confidentiality", "code": "V"}
     terminology.put(code_system("one", meta={"security": [label]}))
-    assert told(terminology.get(f"CodeSystem/$validate-code?url={LAB}&code=one"), "result") is False
+    assert reported(terminology.get(f"CodeSystem/$validate-code?url={LAB}&code=one"), "result") is False
     terminology.delete("CodeSystem/lab")
 
 
@@ -271,7 +273,7 @@ def test_the_statements_tell_what_is_served(terminology: Terminology) -> None:
 
 
 def test_the_versions_of_fhir_are_told(terminology: Terminology) -> None:
-    assert told(terminology.get("$versions"), "default") == "4.0"
+    assert reported(terminology.get("$versions"), "default") == "4.0"
 
 
 EXPAND = "/ValueSet/$expand?url=http://hl7.org/fhir/ValueSet/administrative-gender&count=2"
@@ -310,9 +312,9 @@ def test_a_body_and_an_address_are_one_question(terminology: Terminology) -> Non
         f"/ValueSet/$validate-code?system={GENDER}&code=male",
         value_set(compose={"include": [{"system": GENDER}]}),
     )
-    assert told(answer, "result") is True
+    assert reported(answer, "result") is True
     answer = terminology.post("/CodeSystem/$validate-code?code=one", code_system("one"))
-    assert told(answer, "result") is True
+    assert reported(answer, "result") is True
 
 
 @pytest.mark.parametrize("kind", ["text/plain", "application/fhir+xml", ""])

@@ -52,7 +52,7 @@ def measured(code: str, system: str = LAB) -> dict[str, Any]:
     return made
 
 
-def judged(terminology: Terminology, resource: dict[str, Any], **parameters: str) -> Found:
+def reported_codes(terminology: Terminology, resource: dict[str, Any], **parameters: str) -> Found:
     query = "&".join(f"{name}={value}" for name, value in parameters.items())
     answer = terminology.post(f"/Observation/$validate?{query}", resource)
     return [
@@ -74,12 +74,12 @@ NOT_BOUND = ("error", "FB-FHIR-020")
 
 
 def test_a_code_of_a_system_that_nobody_knows_is_left_be(terminology: Terminology) -> None:
-    assert WRONG_CODE not in judged(terminology, measured("krea", f"{LAB}-unknown"))
+    assert WRONG_CODE not in reported_codes(terminology, measured("krea", f"{LAB}-unknown"))
 
 
 def test_a_code_is_judged_by_the_system_that_was_written(lab: Terminology) -> None:
-    assert WRONG_CODE not in judged(lab, measured("krea"))
-    assert WRONG_CODE in judged(lab, measured("crea"))
+    assert WRONG_CODE not in reported_codes(lab, measured("krea"))
+    assert WRONG_CODE in reported_codes(lab, measured("crea"))
     assert not refused(lab, measured("hb"))
     assert refused(lab, measured("hg"))
     lab.put(code_system("hg"))
@@ -89,8 +89,8 @@ def test_a_code_is_judged_by_the_system_that_was_written(lab: Terminology) -> No
 
 def test_a_binding_is_judged_by_the_value_set_that_was_written(lab: Terminology, bound: Terminology) -> None:
     lab.put(value_set(compose={"include": [{"system": LAB, "concept": [{"code": "krea"}]}]}))
-    assert NOT_BOUND not in judged(bound, measured("krea"), profile=f"{BASE}Lab")
-    assert NOT_BOUND in judged(bound, measured("hb"), profile=f"{BASE}Lab")
+    assert NOT_BOUND not in reported_codes(bound, measured("krea"), profile=f"{BASE}Lab")
+    assert NOT_BOUND in reported_codes(bound, measured("hb"), profile=f"{BASE}Lab")
     declared = {**measured("hb"), "meta": {"profile": [f"{BASE}Lab"]}}
     assert refused(bound, declared)
     assert not refused(lab, declared)  # who has no such guide knows no such profile
@@ -101,7 +101,7 @@ def test_a_binding_is_judged_by_the_value_set_that_was_written(lab: Terminology,
 @pytest.mark.parametrize("gone", ["deleted", "retired", "restricted"])
 def test_what_is_gone_judges_no_more(lab: Terminology, bound: Terminology, gone: str) -> None:
     wrong = {**measured("hg"), "meta": {"profile": [f"{BASE}Lab"]}}
-    assert {WRONG_CODE, NOT_BOUND} <= set(judged(bound, wrong))
+    assert {WRONG_CODE, NOT_BOUND} <= set(reported_codes(bound, wrong))
     if gone == "deleted":
         lab.delete("CodeSystem/lab")
         lab.delete("ValueSet/lab")
@@ -110,7 +110,7 @@ def test_what_is_gone_judges_no_more(lab: Terminology, bound: Terminology, gone:
         more: dict[str, Any] = {"status": "retired"} if gone == "retired" else {"meta": {"security": [label]}}
         lab.put(code_system("krea", "hb", **more))
         lab.put(value_set(**more))
-    assert not {WRONG_CODE, NOT_BOUND} & set(judged(bound, wrong))
+    assert not {WRONG_CODE, NOT_BOUND} & set(reported_codes(bound, wrong))
 
 
 def test_every_worker_judges_with_what_one_has_written(lab: Terminology, database_url: str) -> None:

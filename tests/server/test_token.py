@@ -230,13 +230,13 @@ class TestInspection:
 
     def test_an_active_token_tells_what_was_granted(self, hospital: Hospital) -> None:
         body = hospital.authorized(SCOPE)
-        told = self.introspect(hospital, body["access_token"], body["access_token"]).json()
-        assert told["active"] is True
-        assert told["client_id"] == "app"
-        assert set(told["scope"].split()) == set(body["scope"].split())
-        assert told["patient"] == "anna"
-        assert told["fhirUser"] == f"{FHIR}/Practitioner/clara"
-        assert told["iss"] == BASE
+        reported = self.introspect(hospital, body["access_token"], body["access_token"]).json()
+        assert reported["active"] is True
+        assert reported["client_id"] == "app"
+        assert set(reported["scope"].split()) == set(body["scope"].split())
+        assert reported["patient"] == "anna"
+        assert reported["fhirUser"] == f"{FHIR}/Practitioner/clara"
+        assert reported["iss"] == BASE
 
     def test_an_unknown_token_tells_nothing_else(self, hospital: Hospital) -> None:
         asker = hospital.authorized(SCOPE)["access_token"]

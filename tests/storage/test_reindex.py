@@ -38,10 +38,10 @@ from fhir_bridge.storage import Store
 
 async def main():
     async with await Store.open(sys.argv[1]) as store:
-        def told(count):
+        def reported(count):
             print(count, flush=True)
             sys.stdin.readline()
-        await store.reindex(told)
+        await store.reindex(reported)
 
 asyncio.run(main())
 """
@@ -161,10 +161,10 @@ def test_a_killed_run_is_gone_on_with(fresh_database_url: str, tmp_path: Path) -
     process.stdout.close()
     process.stdin.close()
     assert 0 < done <= BATCH
-    told: list[int] = []
-    assert with_store(fresh_database_url, lambda store: store.reindex(told.append)) == count + 11
-    assert told[0] == done
-    assert told[-1] == count + 11
+    reported: list[int] = []
+    assert with_store(fresh_database_url, lambda store: store.reindex(reported.append)) == count + 11
+    assert reported[0] == done
+    assert reported[-1] == count + 11
     found = index_of(fresh_database_url)
     assert found == right
     assert with_store(fresh_database_url, lambda store: store.setting(SETTING)) is None

@@ -188,7 +188,7 @@ def _summary(file: VcfFile, reader: LineReader, name: str) -> Iterator[Issue]:
     if (
         file.options.consequences
         and file.consequences is None
-        and any(departure.variants for departure in file.studies)
+        and any(study.variants for study in file.studies)
     ):
         keys = [key for key in CONSEQUENCES if key in file.header.info]
         if keys:

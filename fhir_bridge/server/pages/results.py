@@ -63,7 +63,7 @@ class Result:
     """One result as it is now.
 
     Attributes:
-        said: how the source names it, where the reader's language has another name.
+        source_name: how the source names it, where the reader's language has another name.
         value: all of it as text.
         parts: its own value and those of its components, each with what marks it.
     """
@@ -71,7 +71,7 @@ class Result:
     id: str
     time: str
     label: str
-    said: str
+    source_name: str
     value: str
     parts: tuple[Marked, ...]
     reference: str
@@ -156,7 +156,7 @@ def _result(observation: dict[str, Any], others: Sequence[dict[str, Any]], perso
         id=observation["id"],
         time=time_of(observation),
         label=label or "(no code)",
-        said=text if text != label else "",
+        source_name=text if text != label else "",
         value=_value(observation),
         parts=marked(observation, person),
         reference="; ".join(_references(observation)),

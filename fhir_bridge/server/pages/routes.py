@@ -102,5 +102,5 @@ async def _names(services: Services, language: str | None) -> Names | None:
     if language is None:
         return None
     await services.terminology.refresh(services.store)
-    terminology = services.terminology.judging
+    terminology = services.terminology.validation_terminology
     return None if terminology is None else names_in(terminology, language)

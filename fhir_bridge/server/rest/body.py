@@ -13,8 +13,8 @@ from fhir_bridge.server.forms import FORM_BYTES, FormError, read_limited
 from fhir_bridge.server.offloading import offloaded
 from fhir_bridge.server.rest.call import Call
 from fhir_bridge.server.rest.refusal import Refusal, busy, refuse
-from fhir_bridge.server.slots import RoomTaken
-from fhir_bridge.server.validation import Judge
+from fhir_bridge.server.slots import ByteLimitReached
+from fhir_bridge.server.validation import ServedValidator
 
 __all__ = [
     "FORM",
@@ -86,7 +86,7 @@ async def _read(call: Call, limit: int) -> bytes:
     except FormError as error:
         code = {413: "FB-REST-007", 408: "FB-REST-014"}.get(error.status, "FB-REST-004")
         raise refuse(error.status, code, str(error)) from error
-    except RoomTaken as error:
+    except ByteLimitReached as error:
         raise busy("too many large bodies are on their way") from error
     if len(body) > LARGE_BYTES:
         await _take_turn(call)
@@ -233,6 +233,6 @@ async def read_resource(call: Call, resource_id: str = "") -> dict[str, Any]:
     else:
         resource = await offloaded(_parsed, body, call.type, resource_id)
     del body  # it may be large, and is not needed any more
-    validator = Judge(call.services.terminology, call.services.store)
+    validator = ServedValidator(call.services.terminology, call.services.store)
     refuse_invalid(await validator.issues(resource, inline=inline))
     return resource

@@ -24,7 +24,7 @@ from fhir_bridge.server.rest.refusal import Refusal, refuse
 from fhir_bridge.server.rest.refused import record_refusal
 from fhir_bridge.server.rest.search import condition
 from fhir_bridge.server.rest.server_owned import READ_ONLY_TYPES
-from fhir_bridge.server.validation import Judge
+from fhir_bridge.server.validation import ServedValidator
 from fhir_bridge.storage.breathing import Pause, is_large
 from fhir_bridge.storage.bundles import conditional_references
 from fhir_bridge.storage.errors import StorageError, TransactionFailed
@@ -82,7 +82,7 @@ async def _transact(call: Call, bundle: dict[str, Any]) -> Response:
     _check_full_urls(raw)
     answered: dict[int, Answered] = {}
     entries: list[Entry] = []
-    validator = Judge(
+    validator = ServedValidator(
         call.services.terminology, call.services.store, _written(raw) if kind == "transaction" else ()
     )
     pause = Pause()
@@ -180,12 +180,12 @@ async def _write_together(call: Call, writes: list[Entry], answered: dict[int, A
         return
     call.budget.check()
     try:
-        store = await _store(call, "transaction", writes)
+        answers_of_writes = await _store(call, "transaction", writes)
     except TransactionFailed as error:
         position = writes[error.position].position
         raise _located(error.cause, position) from error
     call.budget.spend(entries=len(writes))
-    answered |= {entry.position: item for entry, item in zip(writes, store, strict=True)}
+    answered |= {entry.position: item for entry, item in zip(writes, answers_of_writes, strict=True)}
 
 
 async def _write_alone(call: Call, entry: Entry, answered: dict[int, Answered]) -> None:
@@ -289,7 +289,7 @@ def _entry(call: Call, position: int, item: dict[str, Any]) -> Entry:
     return Entry(position, method, resource_type, identity, version, query, resource, relative)
 
 
-async def _check(call: Call, entry: Entry, validator: Judge) -> None:
+async def _check(call: Call, entry: Entry, validator: ServedValidator) -> None:
     """What can be said of an entry before the references between entries are resolved (then: `check_write`)."""
     if entry.operation:
         return  # what it needs is looked at when it is carried out

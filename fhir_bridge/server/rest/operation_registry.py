@@ -84,16 +84,16 @@ class Operations:
                 raise OperationRefused(
                     f'the operation "${name}" declares no access (letters of "cruds" that a caller needs)'
                 )
-            for location in operation.types or ("",):
-                if location not in ("", "*") and location not in definitions.resource_types():
+            for served_at in operation.types or ("",):
+                if served_at not in ("", "*") and served_at not in definitions.resource_types():
                     raise OperationRefused(
-                        f'the operation "${name}" names the type "{location}", which R4 has not'
+                        f'the operation "${name}" names the type "{served_at}", which R4 has not'
                     )
-                if (location, name) in self._by_place:
+                if (served_at, name) in self._by_place:
                     raise OperationRefused(
-                        f'two operations "${name}" are offered at {location or "the base"}'
+                        f'two operations "${name}" are offered at {served_at or "the base"}'
                     )
-                self._by_place[location, name] = operation
+                self._by_place[served_at, name] = operation
 
     @classmethod
     def of_plugins(cls, plugins: pluggy.PluginManager, context: ServerContext) -> Operations:

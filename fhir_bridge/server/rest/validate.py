@@ -10,7 +10,7 @@ from fhir_bridge.fhir.issues import Issue, operation_outcome
 from fhir_bridge.server.rest.operation_registry import OperationRequest
 from fhir_bridge.server.rest.refusal import refuse
 from fhir_bridge.server.terminology import ServedTerminology
-from fhir_bridge.server.validation import Judge
+from fhir_bridge.server.validation import ServedValidator
 
 __all__ = ["Validate"]
 
@@ -40,5 +40,5 @@ class Validate:
         if kind in resource_types() and kind != request.type:
             message = f"resourceType must be {request.type}"
             return operation_outcome([Issue("error", "FB-REST-002", message, expression="resourceType")])
-        validator = Judge(self._terminology, request.store, unknown_extensions="error")
+        validator = ServedValidator(self._terminology, request.store, unknown_extensions="error")
         return operation_outcome(await validator.issues(resource, profiles))

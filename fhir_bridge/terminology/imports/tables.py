@@ -142,19 +142,19 @@ def _is_padded(source: Source, name: str, delimiter: str) -> bool:
 def _picker(
     label: str, header: Sequence[str], wanted: Sequence[str], optional: Sequence[str]
 ) -> Callable[[Sequence[str]], tuple[str, ...]]:
-    locations = {column.strip().lower(): location for location, column in reversed(list(enumerate(header)))}
-    missing = [column for column in wanted if column.lower() not in locations]
+    positions = {column.strip().lower(): position for position, column in reversed(list(enumerate(header)))}
+    missing = [column for column in wanted if column.lower() not in positions]
     if missing:
         raise ImportProblem(
             label,
             1,
             f"has no column {', '.join(missing)}; the columns are {', '.join(header[:60])}",
         )
-    results = [locations.get(column.lower()) for column in (*wanted, *optional)]
-    if None not in results and len(results) > 1:
-        getter: Callable[[Sequence[str]], tuple[str, ...]] = itemgetter(*results)
+    chosen = [positions.get(column.lower()) for column in (*wanted, *optional)]
+    if None not in chosen and len(chosen) > 1:
+        getter: Callable[[Sequence[str]], tuple[str, ...]] = itemgetter(*chosen)
         return getter
-    return lambda fields: tuple("" if location is None else fields[location] for location in results)
+    return lambda fields: tuple("" if position is None else fields[position] for position in chosen)
 
 
 def _not_decoded(source: Source, name: str, encoding: str) -> ImportProblem:

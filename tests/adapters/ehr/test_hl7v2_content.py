@@ -30,7 +30,7 @@ def valid(converted: Converted) -> Converted:
     return converted
 
 
-def told(converted: Converted) -> set[str]:
+def reported(converted: Converted) -> set[str]:
     return {issue.message for issue in converted.issues if issue.code == "FB-HL7-012"}
 
 
@@ -180,7 +180,7 @@ def test_what_has_no_place_is_reported_once_a_message(message: Message) -> None:
     converted = message(
         ADT, PID + "|||||||||||||||||||||||||X", "NTE|1||about her", "IN1|1|A", "IN1|2|B", "ZZZ|1"
     )
-    assert told(converted) == {
+    assert reported(converted) == {
         "the field PID-33 is not represented",
         "the comment (NTE) after PID is not represented",
         "the segment IN1 is not represented",
@@ -188,7 +188,7 @@ def test_what_has_no_place_is_reported_once_a_message(message: Message) -> None:
     }
     assert converted.outcomes[0][1] == "partial"
     whole = message(ORU, PID, ORDER, "NTE|1||order", "OBX|1|NM|1^x^L||5||||||F", "NTE|1||result")
-    assert not told(whole)
+    assert not reported(whole)
     assert whole.outcomes[0][1] == "converted"
 
 

@@ -193,8 +193,8 @@ def examine(content: str, path: Path, mapping: CompiledMapping, options: Options
     for record in records:
         if record.outcome == "read":
             conversion = mapping.convert(record, context)
-            told = {issue.message for issue in conversion.issues if issue.code == "FB-MAP-101"}
-            assert not told, told
+            reported = {issue.message for issue in conversion.issues if issue.code == "FB-MAP-101"}
+            assert not reported, reported
             made = [output for output in conversion.outputs if output.rule == "variant"]
             written = len(list(record.scope("Allele")))
             assert len(made) == written or conversion.outcome != "converted"

@@ -99,9 +99,9 @@ def test_studied_genes_and_date_come_from_the_header_and_yield_to_options(read):
     found = read(LINE, extra=("##studied_genes=MYH7, LDLR",)).studies[0]
     assert [term.code for term in found.genes] == ["HGNC:7577", "HGNC:6547"]
     assert found.file.date == "2026-03-02"
-    told = read(LINE, studied_genes="TTR", effective="2026-01-05").studies[0]
-    assert [term.display for term in told.genes] == ["TTR"]
-    assert told.file.date == "2026-01-05"
+    reported = read(LINE, studied_genes="TTR", effective="2026-01-05").studies[0]
+    assert [term.display for term in reported.genes] == ["TTR"]
+    assert reported.file.date == "2026-01-05"
 
 
 def test_studied_regions_come_from_a_bed_file(read, tmp_path):

@@ -198,7 +198,7 @@ def test_one_copy_has_the_likelihoods_of_one(read):
 
 
 @pytest.mark.parametrize(
-    ("header", "told"),
+    ("header", "reported"),
     [
         (
             '##INFO=<ID=AN,Number=A,Type=Integer,Description="x">',
@@ -211,11 +211,11 @@ def test_one_copy_has_the_likelihoods_of_one(read):
         ("##pedigreeDB=<>", "##pedigreeDB has no value"),
     ],
 )
-def test_a_header_line_that_departs_from_the_specification_is_named_once(read, header, told):
+def test_a_header_line_that_departs_from_the_specification_is_named_once(read, header, reported):
     found = read(GOOD, GOOD.replace("500", "501"), extra=[header])
     messages = [i.message for r in found.records for i in r.issues if i.code == "FB-VCF-083"]
     assert len(messages) == 1
-    assert told in messages[0]
+    assert reported in messages[0]
     assert found.outcomes == {"read": 2}
 
 

@@ -50,6 +50,6 @@ DEFINITIONS: dict[str, dict[str, Any]] = {
 @pytest.mark.parametrize("name", DEFINITIONS)
 def test_junk_in_a_definition_is_found_and_raises_nothing(name: str) -> None:
     validator = Validator()
-    spoilt = list(mutants(DEFINITIONS[name], 250, seed=7))
-    assert len(spoilt) == 250
-    assert sum(bool(validator.validate(definition)) for definition in spoilt) > 150
+    malformed = list(mutants(DEFINITIONS[name], 250, seed=7))
+    assert len(malformed) == 250
+    assert sum(bool(validator.validate(definition)) for definition in malformed) > 150

@@ -25,7 +25,7 @@ GENOMICS = "http://hl7.org/fhir/uv/genomics-reporting/StructureDefinition/"
 
 
 def match_of(known: Any, canonical: str, part: str) -> Match:
-    """How the items of a slice of a profile are told."""
+    """How the items of a slice of a profile are distinguished."""
     found = known.profile(canonical)
     assert isinstance(found, Profile)
     whole = found.element(part.rpartition(":")[0])
@@ -43,7 +43,7 @@ def test_published_slices_are_told_by_one_coding_where_that_is_all_they_ask() ->
     assert labs.settled == frozenset(), "a concept has other codings too"
     vital = match_of(DEFAULT, R4 + "vitalsigns", "Observation.category:VSCat")
     assert (vital.coding, vital.settled) == (None, frozenset()), (
-        "told by a system and a code, each for itself"
+        "distinguished by a system and a code, each for itself"
     )
 
 
