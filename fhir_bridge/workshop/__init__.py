@@ -1,0 +1,6 @@
+"""What authors of mappings work with: explanations, coverage, golden examples, differences, audits.
+
+Above the pipeline, since all of it looks at what a run reads and writes; the command line shows it.
+"""
+
+__all__: list[str] = []
