@@ -76,7 +76,7 @@ class _Chain:
         problem: BadSearch | None = None
         for target in targets:
             try:
-                ways.append(await self._found(target, rest, steps))
+                ways.append(await self._pointing(target, rest, steps))
             except BadSearch as error:  # of several types, those count that have the parameter
                 problem = problem or error
                 continue
@@ -91,16 +91,16 @@ class _Chain:
                 if len(targets) == 1
                 else BadSearch(f"{self._whole}: no type that {code} points to has it")
             )
-        found = any_of(ways)
-        if found is FALSE:
+        condition = any_of(ways)
+        if condition is FALSE:
             return FALSE
         number = await self._dictionaries.find_parameter(resource_type, code)
         return Condition(
-            f"EXISTS (SELECT FROM reference i WHERE i.resource = r.key AND i.parameter = {number:d} AND {found.text})",
-            found.values,
+            f"EXISTS (SELECT FROM reference i WHERE i.resource = r.key AND i.parameter = {number:d} AND {condition.text})",
+            condition.values,
         )
 
-    async def _found(self, target: str, rest: str, steps: int) -> Condition:
+    async def _pointing(self, target: str, rest: str, steps: int) -> Condition:
         """That the row `i` of the index points to a resource that meets the rest, and that the caller may find."""
         inner = await self.of(target, rest, steps)
         keys = await self._keys(target, inner)

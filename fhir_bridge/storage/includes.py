@@ -144,9 +144,9 @@ class _Gathered:
             keys = await (self._referring if include.reverse else self._referred)(include, among)
             keys = [key for key in keys if key not in self.known]
             wanted = include.source if include.reverse else include.target
-            for found, of_type in (await self._by_type(keys, wanted)).items():
-                taken = await self._take(found, of_type)
-                new.setdefault(found, []).extend(taken)
+            for kind, of_type in (await self._by_type(keys, wanted)).items():
+                taken = await self._take(kind, of_type)
+                new.setdefault(kind, []).extend(taken)
         return new
 
     async def _referred(self, include: Include, among: dict[str, list[int]]) -> list[int]:
