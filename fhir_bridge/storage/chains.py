@@ -96,7 +96,8 @@ class _Chain:
             return FALSE
         number = await self._dictionaries.find_parameter(resource_type, code)
         return Condition(
-            f"EXISTS (SELECT FROM reference i WHERE i.resource = r.key AND i.parameter = {number:d} AND {condition.text})",
+            f"EXISTS (SELECT FROM reference i WHERE i.resource = r.key AND i.parameter = {number:d} "
+            f"AND {condition.text})",
             condition.values,
         )
 

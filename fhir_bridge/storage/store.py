@@ -271,7 +271,10 @@ class Store:
             written = await self.match(content["resourceType"], if_none_exist, access)
             if written is not None:
                 return written
-        operation = Operation("create", content["resourceType"], new_id(), content, criteria=if_none_exist)
+        identity = new_id()
+        # The id is content: an update with what was read back creates no version.
+        content["id"] = identity
+        operation = Operation("create", content["resourceType"], identity, content, criteria=if_none_exist)
         try:
             return (await self.write([operation], access))[0]
         except VersionConflict:  # another writer made it between the search and the write

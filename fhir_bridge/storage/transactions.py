@@ -272,11 +272,12 @@ def _operation(entry: Entry, new: Callable[[str], str | None], base: str) -> Ope
         raise NotFound(f"no {entry.type}")
     if entry.method == "DELETE":
         return Operation("delete", entry.type, entry.id, if_match=entry.if_match, position=entry.position)
+    resource = with_references(rewrite(entry.resource, new), lambda text: relative(text, base))
     return Operation(
         "create" if entry.method == "POST" else "update",
         entry.type,
         entry.id,
-        with_references(rewrite(entry.resource, new), lambda text: relative(text, base)),
+        {**resource, "id": entry.id},
         entry.if_match,
         entry.if_none_exist,
         entry.position,

@@ -21,6 +21,7 @@ __all__ = [
     "check_resource",
     "content_type",
     "parse",
+    "parse_value",
     "parsed",
     "read_body",
     "read_form",
@@ -48,14 +49,17 @@ def content_type(call: Call) -> str:
     return call.request.headers.get("content-type", "").split(";")[0].strip().lower()
 
 
-async def read_body(call: Call) -> bytes:
+async def read_body(call: Call, also: frozenset[str] = frozenset()) -> bytes:
     """The raw body of a JSON request.
+
+    Args:
+        also: content types that are taken beside those of a resource.
 
     Raises:
         Refusal: 415 another content type or encoding, 413 too large, 408 too slow.
     """
     kind = content_type(call)
-    if kind not in _TYPES:
+    if kind not in _TYPES | also:
         raise refuse(415, "FB-REST-004", f"the content type {kind[:60] or '(none)'} is not taken")
     return await _read(call, call.services.settings.max_body_bytes)
 
@@ -114,6 +118,18 @@ def parse(body: bytes) -> dict[str, Any]:
     Raises:
         Refusal: 400; see FB-REST-001.
     """
+    value = parse_value(body)
+    if not isinstance(value, dict):
+        raise refuse(400, "FB-REST-001", "the body is not a JSON object")
+    return value
+
+
+def parse_value(body: bytes) -> Any:
+    """An object or a list, decimals to the digit.
+
+    Raises:
+        Refusal: 400; see FB-REST-001.
+    """
     _bounded_text(body)
     try:
         text = body.decode()
@@ -125,8 +141,8 @@ def parse(body: bytes) -> dict[str, Any]:
         if type(error.__cause__) is ValueError:  # Python's own, of a whole number
             raise refuse(400, "FB-REST-001", "a number has too many digits") from error
         raise refuse(400, "FB-REST-001", str(error)) from error
-    if not isinstance(value, dict):
-        raise refuse(400, "FB-REST-001", "the body is not a JSON object")
+    if not isinstance(value, dict | list):
+        raise refuse(400, "FB-REST-001", "the body is neither a JSON object nor an array")
     _bounded(value)
     return value
 
@@ -153,7 +169,7 @@ def _bounded_text(body: bytes) -> None:
         start = end + 1
 
 
-def _bounded(value: dict[str, Any]) -> None:
+def _bounded(value: dict[str, Any] | list[Any]) -> None:
     """Depth, numbers and characters that storage and clients can bear; a walk without recursion."""
     level: list[Any] = [value]
     depth = 0

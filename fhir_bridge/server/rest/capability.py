@@ -54,6 +54,7 @@ def capability_statement(
         "implementation": {"description": settings.organization, "url": settings.fhir_base},
         "fhirVersion": "4.0.1",
         "format": ["application/fhir+json", "json"],
+        "patchFormat": ["application/json-patch+json", "application/fhir+json"],
         "rest": [rest],
     }
 
@@ -113,7 +114,7 @@ def _resource(
         "conditionalCreate": not read_only,
         "conditionalRead": "full-support",
         "conditionalUpdate": not read_only,
-        "conditionalDelete": "not-supported",
+        "conditionalDelete": "not-supported" if read_only else "single",
         "searchParam": [
             {"name": parameter.code, "definition": parameter.url, "type": parameter.type}
             for parameter in searchable(name, known)

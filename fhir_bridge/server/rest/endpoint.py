@@ -45,7 +45,7 @@ __all__ = ["FhirEndpoint", "below_base"]
 
 _log = logging.getLogger("fhir_bridge.rest")
 
-_METHODS = "GET, HEAD, POST, PUT, DELETE"
+_METHODS = "GET, HEAD, POST, PUT, PATCH, DELETE"
 _NO_SNIFFING = (b"x-content-type-options", b"nosniff")
 _NOT_KEPT = (b"cache-control", b"no-store")
 _SEGMENT = re.compile(r"[A-Za-z0-9.\-]{1,64}")

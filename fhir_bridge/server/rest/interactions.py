@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import nullcontext
+from dataclasses import replace
 from datetime import datetime
 
 from starlette.responses import Response
@@ -13,13 +14,24 @@ from fhir_bridge.server.rest.auditing import audit_read, audit_search, audit_wri
 from fhir_bridge.server.rest.body import read_resource
 from fhir_bridge.server.rest.call import Call, query_of
 from fhir_bridge.server.rest.checks import check_of, check_write, resolve
+from fhir_bridge.server.rest.conflicts import again_after_conflict
 from fhir_bridge.server.rest.refusal import refuse
 from fhir_bridge.server.rest.search import condition, decoded, page_size
 from fhir_bridge.server.rest.server_owned import READ_ONLY_TYPES
 from fhir_bridge.storage import Stored
 from fhir_bridge.storage.writing import Operation
 
-__all__ = ["conditional_update", "create", "delete", "history", "read", "update", "vread"]
+__all__ = [
+    "conditional_delete",
+    "conditional_update",
+    "create",
+    "delete",
+    "history",
+    "read",
+    "refuse_read_only",
+    "update",
+    "vread",
+]
 
 
 async def read(call: Call) -> Response:
@@ -40,7 +52,7 @@ async def vread(call: Call) -> Response:
 
 async def create(call: Call) -> Response:
     """POST [base]/Type, conditional with If-None-Exist"""
-    _writable(call)
+    refuse_read_only(call)
     call.require("c")
     header = call.request.headers.get("if-none-exist")
     if header is not None:
@@ -60,7 +72,7 @@ async def create(call: Call) -> Response:
 
 async def update(call: Call) -> Response:
     """PUT [base]/Type/id, with If-Match where given; creates where there is none"""
-    _writable(call)
+    refuse_read_only(call)
     call.require("u")
     resource = await resolve(call, await read_resource(call, call.id))
     await check_write(call, Operation("update", call.type, call.id, resource))
@@ -75,7 +87,7 @@ async def update(call: Call) -> Response:
 
 async def conditional_update(call: Call) -> Response:
     """PUT [base]/Type?criteria"""
-    _writable(call)
+    refuse_read_only(call)
     call.require("u")
     call.require("s")
     parameters = condition(query_of(call.request))
@@ -85,8 +97,10 @@ async def conditional_update(call: Call) -> Response:
     if page.unknown:
         raise refuse(400, "FB-REST-008", f"the criterion {page.unknown[0].name} is not supported here")
     async with call.work():
-        result = await call.services.store.conditional_update(
-            call.type, parameters, resource, call.access, check=check_of(call)
+        result = await again_after_conflict(
+            lambda: call.services.store.conditional_update(
+                call.type, parameters, resource, call.access, check=check_of(call)
+            )
         )
     if result.outcome != "unchanged":
         interaction: Write = "create" if result.outcome == "created" else "update"
@@ -96,7 +110,7 @@ async def conditional_update(call: Call) -> Response:
 
 async def delete(call: Call) -> Response:
     """DELETE [base]/Type/id; what is gone already is as good as deleted"""
-    _writable(call)
+    refuse_read_only(call)
     call.require("d")
     await check_write(call, Operation("delete", call.type, call.id))
     result = await call.services.store.delete(
@@ -105,6 +119,19 @@ async def delete(call: Call) -> Response:
     if result.outcome == "deleted":
         await audit_write(call, "delete", f"{call.type}/{call.id}", None)
     return Response(status_code=204, headers={"ETag": result.stored.etag})
+
+
+async def conditional_delete(call: Call) -> Response:
+    """DELETE [base]/Type?criteria: the one resource that matches; nothing matches: as good as deleted"""
+    refuse_read_only(call)
+    call.require("d")
+    call.require("s")
+    parameters = condition(query_of(call.request))
+    async with call.work():
+        match = await call.services.store.match(call.type, parameters, call.access)
+    if match is None:
+        return Response(status_code=204)
+    return await delete(replace(call, id=match.stored.id))
 
 
 async def history(call: Call) -> Response:
@@ -137,7 +164,12 @@ async def history(call: Call) -> Response:
     return answers.in_pieces(parts)
 
 
-def _writable(call: Call) -> None:
+def refuse_read_only(call: Call) -> None:
+    """Refuse to write what the server alone writes.
+
+    Raises:
+        Refusal: 405.
+    """
     if call.type in READ_ONLY_TYPES:
         raise refuse(
             405, "FB-REST-012", f"{call.type} is written by the server only", headers={"Allow": "GET, HEAD"}

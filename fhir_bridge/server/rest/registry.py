@@ -8,7 +8,7 @@ from typing import Literal
 
 from starlette.responses import Response
 
-from fhir_bridge.server.rest import bundles, interactions, search
+from fhir_bridge.server.rest import bundles, interactions, patching, search
 from fhir_bridge.server.rest.call import Call
 
 __all__ = ["INTERACTIONS", "Handler", "Interaction", "Shape", "allowed", "find"]
@@ -50,6 +50,9 @@ INTERACTIONS = (
     Interaction("Type/id/_history/version", "GET", ("vread",), interactions.vread),
     Interaction("Type/id", "PUT", ("update",), interactions.update, writes=True),
     Interaction("Type", "PUT", (), interactions.conditional_update, writes=True, asks=True),
+    Interaction("Type/id", "PATCH", ("patch",), patching.patch, writes=True),
+    Interaction("Type", "PATCH", (), patching.conditional_patch, writes=True, asks=True),
+    Interaction("Type", "DELETE", (), interactions.conditional_delete, writes=True, asks=True),
     Interaction("Type/id", "DELETE", ("delete",), interactions.delete, writes=True),
     Interaction("Type/id/_history", "GET", ("history-instance",), interactions.history, asks=True),
     Interaction("Type/_history", "GET", ("history-type",), interactions.history, asks=True),
