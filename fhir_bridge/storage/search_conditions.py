@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from decimal import Decimal
+from typing import Protocol
 
 from fhir_bridge.fhir import definitions
 from fhir_bridge.fhir.search.entries import indexable, normalise
@@ -16,7 +17,7 @@ from fhir_bridge.storage.indexed import find, reference_targets
 from fhir_bridge.storage.indexing import MANY
 from fhir_bridge.storage.search_text import date_value, number_value, split_list, split_token
 
-__all__ = ["parameter_condition"]
+__all__ = ["CodeSets", "parameter_condition"]
 
 _TABLES = {
     "token": "token",
@@ -30,6 +31,22 @@ _TABLES = {
 _LAST = "\U0010ffff"
 
 
+class CodeSets(Protocol):
+    """What terminology says of the modifiers `:in`, `:not-in`, `:below` and `:above`."""
+
+    async def codes(self, modifier: str, value: str) -> Mapping[str, Sequence[str]]:
+        """Codes by system: of the value set named, or of the code `system|code` with all below or above it.
+
+        Raises:
+            BadSearch: it is not known here, or has more codes than a search takes.
+        """
+        ...
+
+
+_IN = frozenset({"in", "not-in"})
+_SETS = _IN | {"below", "above"}
+
+
 class _Query:
     """One parameter of a search, being compiled."""
 
@@ -40,7 +57,9 @@ class _Query:
         modifier: str,
         dictionaries: Dictionaries,
         patients: Sequence[str],
+        codes: CodeSets | None,
     ) -> None:
+        self.codes = codes
         self.type = resource_type
         self.parameter = parameter
         self.code = parameter.code
@@ -73,12 +92,14 @@ async def parameter_condition(
     value: str,
     dictionaries: Dictionaries,
     patients: Sequence[str] = (),
+    codes: CodeSets | None = None,
 ) -> Condition | None:
     """The condition of one `code:modifier=value`; None where the type has no such parameter here.
 
     Args:
         patients: ids of patients to whose records the whole search is bounded anyway: the index of tokens leads
             straight to a patient's.
+        codes: terminology; without it the modifiers that ask it are not supported.
 
     Raises:
         BadSearch: a value that can't be read, or a modifier that is not supported.
@@ -96,7 +117,7 @@ async def parameter_condition(
     parameter = find(resource_type, code, dictionaries.definitions)
     if parameter is None:
         return None
-    query = _Query(resource_type, parameter, modifier, dictionaries, patients)
+    query = _Query(resource_type, parameter, modifier, dictionaries, patients, codes)
     if modifier == "missing":
         if value not in ("true", "false"):
             raise BadSearch(f"{code}:missing: expected true or false")
@@ -109,15 +130,29 @@ async def parameter_condition(
 
 
 async def _token(query: _Query, values: Sequence[str]) -> Condition:
-    if query.modifier not in ("", "not"):
+    if query.modifier in _SETS and query.codes is not None:
+        wanted = any_of([await _code_set(value, query, query.codes) for value in values])
+    elif query.modifier in ("", "not"):
+        wanted = any_of([await _token_value(value, query) for value in values])
+    else:
         raise query.refuse_modifier()
-    wanted = any_of([await _token_value(value, query) for value in values])
-    if query.modifier == "not":
+    if query.modifier in ("not", "not-in"):
         return negation(await query.exists(wanted))
     if query.patients:
         keys = person(query.patients, MANY)
         wanted = all_of([wanted, Condition(f"i.patient = ANY({keys.text})", keys.values)])
     return await query.exists(wanted)
+
+
+async def _code_set(value: str, query: _Query, known: CodeSets) -> Condition:
+    ways = []
+    text = split_token(value)[0] if query.modifier in _IN else value
+    for url, codes in (await known.codes(query.modifier, text)).items():
+        system = await query.dictionaries.find_system(url)
+        if system is not None:
+            listed = [indexable(code) for code in codes]
+            ways.append(Condition("(i.system = %s AND i.code = ANY(%s))", (system, listed)))
+    return any_of(ways)
 
 
 async def _token_value(value: str, query: _Query) -> Condition:

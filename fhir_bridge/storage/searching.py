@@ -9,6 +9,7 @@ from typing import Any
 from psycopg import AsyncConnection
 from psycopg_pool import AsyncConnectionPool
 
+from fhir_bridge.fhir import definitions
 from fhir_bridge.fhir.access import AccessFilter
 from fhir_bridge.fhir.record import is_followed, is_subject_parameter
 from fhir_bridge.storage.chains import chained, is_chain
@@ -20,7 +21,7 @@ from fhir_bridge.storage.includes import INCLUDES, included, read_includes
 from fhir_bridge.storage.indexed import find
 from fhir_bridge.storage.page_bytes import that_fit, within_bytes
 from fhir_bridge.storage.permission import compile_access, require
-from fhir_bridge.storage.search_conditions import parameter_condition
+from fhir_bridge.storage.search_conditions import CodeSets, parameter_condition
 from fhir_bridge.storage.search_support import PRESENTATION, refuse_unsupported
 from fhir_bridge.storage.search_text import split_list
 from fhir_bridge.storage.stored import Stored
@@ -71,6 +72,7 @@ async def conditions(
     parameters: Sequence[tuple[str, str]],
     access: AccessFilter,
     dictionaries: Dictionaries,
+    codes: CodeSets | None = None,
 ) -> tuple[Condition, list[UnknownParameter]]:
     """All parameters as one condition, and those that are unknown."""
     patients = _named(resource_type, parameters)
@@ -84,16 +86,41 @@ async def conditions(
         if name in PRESENTATION or name.partition(":")[0] in INCLUDES:
             continue
         if is_chain(name):
-            results.append(await chained(resource_type, name, value, access, dictionaries))
+            results.append(await chained(resource_type, name, value, access, dictionaries, codes))
             continue
         refuse_unsupported(resource_type, name, dictionaries.definitions)
         code, _, modifier = name.partition(":")
-        condition = await parameter_condition(resource_type, code, modifier, value, dictionaries, patients)
+        condition = await parameter_condition(
+            resource_type, code, modifier, value, dictionaries, patients, codes
+        )
         if condition is None:
             unknown.append(UnknownParameter(name, f"not a search parameter of {resource_type} here"))
         else:
             results.append(condition)
     return all_of(results), unknown
+
+
+async def _within(compartment: tuple[str, str], resource_type: str, dictionaries: Dictionaries) -> Condition:
+    """What is in a compartment (R4 compartmentdefinition.html): an address, which gives no access.
+
+    Raises:
+        BadSearch: R4 has no such compartment, or nothing of the type is in it.
+    """
+    kind, identity = compartment
+    try:
+        codes = definitions.compartment(kind).get(resource_type, ())
+    except KeyError as error:
+        raise BadSearch(f"R4 has no compartment of {kind}") from error
+    ways: list[Condition] = []
+    for code in codes:
+        if code == "{def}":  # the resource that the compartment is of
+            ways.append(Condition("r.id = %s", (identity,)))
+            continue
+        condition = await parameter_condition(resource_type, code, "", f"{kind}/{identity}", dictionaries)
+        ways += [] if condition is None else [condition]
+    if not ways:
+        raise BadSearch(f"no {resource_type} is in the compartment of a {kind}")
+    return any_of(ways)
 
 
 def _named(resource_type: str, parameters: Sequence[tuple[str, str]]) -> tuple[str, ...]:
@@ -132,6 +159,8 @@ async def run_search(
     total: str,
     most_bytes: int | None = None,
     most_included: int | None = None,
+    codes: CodeSets | None = None,
+    compartment: tuple[str, str] | None = None,
 ) -> SearchPage:
     """Run a search; see `Store.search`."""
     require(access, resource_type, "s")
@@ -141,11 +170,18 @@ async def run_search(
     current = live(resource_type)
     count, counted = _wanted(parameters, count, total)
     includes = read_includes(resource_type, parameters, dictionaries.definitions)
-    matches, unknown = await conditions(resource_type, parameters, access, dictionaries)
+    matches, unknown = await conditions(resource_type, parameters, access, dictionaries, codes)
+    if compartment is not None:
+        matches = all_of([matches, await _within(compartment, resource_type, dictionaries)])
     permitted = await compile_access(access, resource_type, "s", dictionaries)
     where = all_of([matches, permitted, current])
     sorts = await _sorts(resource_type, parameters, dictionaries)
-    bound = (access.subject, resource_type, sorted(p for p in parameters if p[0] not in ("_count", "_total")))
+    bound = (
+        access.subject,
+        compartment,
+        resource_type,
+        sorted(p for p in parameters if p[0] not in ("_count", "_total")),
+    )
     after = TRUE if cursor is None else _after(sorts, cursors.read(cursor, bound))
     bounded = bool(_named(resource_type, parameters) or _granted(resource_type, access))
     known: int | None = None

@@ -38,6 +38,7 @@ from fhir_bridge.storage.parts import Part, read_parts
 from fhir_bridge.storage.permission import compile_access, require
 from fhir_bridge.storage.records import RecordSet
 from fhir_bridge.storage.results import Results
+from fhir_bridge.storage.search_conditions import CodeSets
 from fhir_bridge.storage.searching import SearchPage, run_search
 from fhir_bridge.storage.stored import Stored, Written, parse
 from fhir_bridge.storage.transactions import Bundles, Check, resolved
@@ -387,6 +388,8 @@ class Store:
         total: str = "none",
         most_bytes: int | None = None,
         most_included: int | None = None,
+        codes: CodeSets | None = None,
+        compartment: tuple[str, str] | None = None,
     ) -> SearchPage:
         """Find resources of a type.
 
@@ -397,6 +400,8 @@ class Store:
             total: `accurate` counts all matches; they are given anyway where they fit on one page.
             most_bytes: of the contents on the page, which is shorter where they are more; one entry always is there.
             most_included: resources that `_include` and `_revinclude` may bring along.
+            codes: terminology, for `:in`, `:not-in`, `:below` and `:above`.
+            compartment: type and id of the resource in whose compartment to look.
 
         Raises:
             Forbidden, BadSearch, BadCursor.
@@ -413,6 +418,8 @@ class Store:
             total=total,
             most_bytes=most_bytes,
             most_included=most_included,
+            codes=codes,
+            compartment=compartment,
         )
 
     async def patient_record(

@@ -90,6 +90,7 @@ class Call:
     Attributes:
         access: the caller's access, narrowed by plug-ins.
         type, id, version, operation: the parts of the address, where it has them.
+        compartment: type and id of the resource in whose compartment `type` is searched.
         operations: what is served at `$name`.
         budget: what the request may cost.
         held: what is given back when the request is over.
@@ -104,6 +105,7 @@ class Call:
     id: str = ""
     version: str = ""
     operation: str = ""
+    compartment: tuple[str, str] | None = None
     operations: Operations | None = field(default=None, repr=False)
     budget: Budget = field(kw_only=True, repr=False)
     held: AsyncExitStack = field(default_factory=AsyncExitStack, repr=False)
@@ -115,6 +117,11 @@ class Call:
         async with self.services.slots.taken(self.access.subject or None):
             self.budget.start()
             yield
+
+    @property
+    def address(self) -> str:
+        """The address of a search below the base: `Observation`, `Patient/a/Observation`."""
+        return "/".join((*(self.compartment or ()), self.type))
 
     @property
     def base(self) -> str:

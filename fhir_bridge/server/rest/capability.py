@@ -23,6 +23,10 @@ _GIVEN = "http://hl7.org/fhir/uv/tx-ecosystem/FeatureDefinition/CodeSystemAsPara
 _SERVICE = "http://terminology.hl7.org/CodeSystem/restful-security-service"
 
 
+COMPARTMENTS = ("Device", "Encounter", "Patient", "Practitioner", "RelatedPerson")
+"""R4's compartments, each searched by `Type/id/Type`."""
+
+
 def capability_statement(
     settings: Settings, operations: Operations, known: definitions.Definitions = definitions.DEFAULT
 ) -> dict[str, Any]:
@@ -37,6 +41,8 @@ def capability_statement(
         if interaction.shape in ("base", "_history")
         for code in interaction.codes
     ]
+    base = "http://hl7.org/fhir/CompartmentDefinition"
+    rest["compartment"] = [f"{base}/{name.lower()}" for name in COMPARTMENTS]
     if system := _operations(settings, operations, ""):
         rest["operation"] = system
     return {

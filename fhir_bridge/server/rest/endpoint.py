@@ -314,6 +314,10 @@ def _shape(call: Call, segments: Sequence[str]) -> Shape:
         case [name, identity, "_history"]:
             call.type, call.id = _known_type(name), _plain(identity)
             return "Type/id/_history"
+        case [name, identity, kind] if kind[:1].isupper():
+            call.compartment = (_known_type(name), _plain(identity))
+            call.type = _known_type(kind)
+            return "Type/id/Type"
         case [name, identity, "_history", version]:
             call.type, call.id, call.version = _known_type(name), _plain(identity), _plain(version)
             return "Type/id/_history/version"

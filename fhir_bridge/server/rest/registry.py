@@ -20,6 +20,7 @@ Shape = Literal[
     "Type/_search",
     "Type/_history",
     "Type/id",
+    "Type/id/Type",
     "Type/id/_history",
     "Type/id/_history/version",
 ]
@@ -58,6 +59,7 @@ INTERACTIONS = (
     Interaction("Type/_history", "GET", ("history-type",), interactions.history, asks=True),
     Interaction("Type", "POST", ("create",), interactions.create, writes=True),
     Interaction("Type", "GET", ("search-type",), search.search, asks=True),
+    Interaction("Type/id/Type", "GET", (), search.search, asks=True),
     Interaction("Type/_search", "POST", (), search.search_by_post, asks=True),
     Interaction("base", "POST", ("transaction", "batch"), bundles.transact),
     Interaction("_history", "GET", ("history-system",), interactions.history, asks=True),

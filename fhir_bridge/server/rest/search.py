@@ -11,6 +11,7 @@ from fhir_bridge.server.rest import answers, hooks
 from fhir_bridge.server.rest.auditing import audit_search
 from fhir_bridge.server.rest.body import FORM, content_type, read_form
 from fhir_bridge.server.rest.call import Call, check_format_value, query_of
+from fhir_bridge.server.rest.code_sets import ServedCodeSets
 from fhir_bridge.server.rest.refusal import Refusal, refuse
 from fhir_bridge.storage import SearchPage
 
@@ -80,7 +81,9 @@ def page_size(call: Call, text: str | None) -> int:
 
 async def search(call: Call) -> Response:
     """GET [base]/Type?parameters"""
-    return await _search(call, decoded(query_of(call.request)), f"GET {call.type}?{query_of(call.request)}")
+    return await _search(
+        call, decoded(query_of(call.request)), f"GET {call.address}?{query_of(call.request)}"
+    )
 
 
 async def search_by_post(call: Call) -> Response:
@@ -126,13 +129,15 @@ async def searchset(call: Call, parameters: list[tuple[str, str]]) -> tuple[list
             total="accurate" if counted else "none",
             most_bytes=call.budget.bytes,
             most_included=max(1, call.budget.entries - count),
+            codes=ServedCodeSets(call),
+            compartment=call.compartment,
         )
     notes = _unknown(call, page)
     ignored = {parameter.name for parameter in page.unknown}
     used = [pair for pair in parameters if pair[0] not in ignored]
     result = [stored.bytes for stored in (*page.entries, *page.included)]
     contents = await hooks.redact_all(call.services.plugins, result, call.access)
-    parts = answers.search_bundle(call, call.type, used, page, contents, notes, parameters)
+    parts = answers.search_bundle(call, call.address, used, page, contents, notes, parameters)
     call.budget.spend(entries=len(page.entries) + len(page.included), size=sum(map(len, parts)))
     return parts, page
 
