@@ -5,7 +5,7 @@ from __future__ import annotations
 from fhir_bridge.fhir import search_parameters
 from fhir_bridge.fhir.definitions import DEFAULT, Definitions, SearchParameter, resource_types
 
-__all__ = ["find", "indexed_only", "reference_targets", "searchable"]
+__all__ = ["find", "indexed_only", "is_of_resource", "reference_targets", "searchable"]
 
 TABLES = frozenset({"token", "string", "date", "quantity", "number", "reference", "uri"})
 """Search types that have a table; a composite's pairs have none."""
@@ -46,7 +46,16 @@ def searchable(resource_type: str, known: Definitions = DEFAULT) -> tuple[Search
 
 
 def _answered(parameter: SearchParameter) -> bool:
-    return parameter.type in TABLES or parameter.code in search_parameters.STORED
+    return parameter.type in TABLES or parameter.code in search_parameters.STORED or is_of_resource(parameter)
+
+
+def is_of_resource(parameter: SearchParameter) -> bool:
+    """Whether a composite's components are elements of the resource itself, each of which occurs once.
+
+    Then a resource has the pair where it has both. Those of repeating elements (`Observation.component`) need an index
+    that keeps together what occurs together; they have none yet.
+    """
+    return bool(parameter.components) and parameter.expression in resource_types()
 
 
 def reference_targets(parameter: SearchParameter) -> tuple[str, ...]:

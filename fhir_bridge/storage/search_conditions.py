@@ -15,7 +15,7 @@ from fhir_bridge.storage.dictionaries import Dictionaries
 from fhir_bridge.storage.errors import BadSearch
 from fhir_bridge.storage.indexed import find, reference_targets
 from fhir_bridge.storage.indexing import MANY
-from fhir_bridge.storage.search_text import date_value, number_value, split_list, split_token
+from fhir_bridge.storage.search_text import date_value, number_value, split_composite, split_list, split_token
 
 __all__ = ["CodeSets", "parameter_condition"]
 
@@ -118,7 +118,7 @@ async def parameter_condition(
     if parameter is None:
         return None
     query = _Query(resource_type, parameter, modifier, dictionaries, patients, codes)
-    if modifier == "missing":
+    if modifier == "missing" and not parameter.components:
         if value not in ("true", "false"):
             raise BadSearch(f"{code}:missing: expected true or false")
         present = await query.exists(Condition("TRUE"))
@@ -126,7 +126,26 @@ async def parameter_condition(
     values = split_list(value)
     if not values:
         raise BadSearch(f"{code}: no value")
+    if parameter.components:
+        if modifier:
+            raise query.refuse_modifier()
+        return any_of([await _composite(query, value) for value in values])
     return await _BY_TYPE[parameter.type](query, values)
+
+
+async def _composite(query: _Query, value: str) -> Condition:
+    """A pair whose parts are elements of the resource itself (R4 search.html#combining)."""
+    parts = split_composite(value)
+    components = query.parameter.components
+    if len(parts) != len(components):
+        raise BadSearch(f"{query.code}: {value[:80]!r} has not the {len(components)} parts that $ separates")
+    conditions = []
+    for (code, _), part in zip(components, parts, strict=True):
+        condition = await parameter_condition(query.type, code, "", part, query.dictionaries, query.patients)
+        if condition is None:
+            raise BadSearch(f"{query.code}: {code} of {query.type} is not indexed here")
+        conditions.append(condition)
+    return all_of(conditions)
 
 
 async def _token(query: _Query, values: Sequence[str]) -> Condition:

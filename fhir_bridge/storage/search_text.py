@@ -10,7 +10,16 @@ from decimal import Decimal, InvalidOperation
 from fhir_bridge.fhir.search.values import date_range
 from fhir_bridge.storage.errors import BadSearch
 
-__all__ = ["DateValue", "NumberValue", "date_value", "number_value", "prefixed", "split_list", "split_token"]
+__all__ = [
+    "DateValue",
+    "NumberValue",
+    "date_value",
+    "number_value",
+    "prefixed",
+    "split_composite",
+    "split_list",
+    "split_token",
+]
 
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,6})?")
 _PREFIX = re.compile(r"(eq|ne|gt|lt|ge|le|sa|eb|ap)(?=[\d+\-.])")
@@ -43,6 +52,11 @@ def split_list(text: str) -> list[str]:
     if "," not in text:
         return [text] if text else []
     return [part for part in _split(text, ",") if part]
+
+
+def split_composite(text: str) -> list[str]:
+    """The parts of a composite value, escapes still in them."""
+    return _split(text, "$")
 
 
 def split_token(text: str) -> tuple[str, ...]:

@@ -16,7 +16,6 @@ pytestmark = pytest.mark.shared
 
 NOT_YET = {
     "Observation?component-code-value-quantity=urn:probe%7Csys$gt100",
-    "Observation?code-value-concept=urn:probe%7Cc$urn:probe%7Cpos",
     "Patient?identifier:of-type=http://terminology.hl7.org/CodeSystem/v2-0203%7CMR%7CA1",
     "Patient?_content=Smithx",
     "Patient/px1/*?_type=Observation,Encounter",

@@ -1,4 +1,4 @@
-"""The codes that `:in`, `:not-in`, `:below` and `:above` mean (R4 search.html#modifiers), by the terminology served here."""
+"""The codes that `:in`, `:not-in`, `:below` and `:above` mean (R4 search.html#modifiers), by what is served here."""
 
 from __future__ import annotations
 
