@@ -10,6 +10,8 @@ __all__ = ["find", "indexed_only", "is_of_resource", "reference_targets", "searc
 TABLES = frozenset({"token", "string", "date", "quantity", "number", "reference", "uri"})
 """Search types that have a table; a composite's pairs have none."""
 
+# An AuditEvent has up to hundreds of index rows, and every request writes one; those
+# chosen are what an audit asks.
 _CHOSEN = {
     "AuditEvent": frozenset("action agent date entity outcome patient subtype type".split()),
 }
@@ -22,6 +24,7 @@ def indexed_only(resource_type: str, known: Definitions = DEFAULT) -> frozenset[
 
 
 def _chosen(known: Definitions, resource_type: str) -> frozenset[str]:
+    # `_id`, `_lastUpdated`, `_profile` and the like: those of Resource are answered of every type.
     codes = known.search_parameters(resource_type)
     return _CHOSEN[resource_type].union(code for code in codes if code.startswith("_"))
 

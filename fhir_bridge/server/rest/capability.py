@@ -15,6 +15,7 @@ from fhir_bridge.storage import reference_targets, searchable
 
 __all__ = ["capability_statement"]
 
+# The extension of SMART 1, for clients that look here and not at smart-configuration.
 _SMART = "http://fhir-registry.smarthealthit.org/StructureDefinition/oauth-uris"
 _TESTED = "http://hl7.org/fhir/uv/tx-tests/FeatureDefinition/test-version"
 TESTED = "1.9.0"
@@ -95,6 +96,7 @@ def _security(settings: Settings) -> dict[str, Any]:
 def _operations(settings: Settings, operations: Operations, location: str) -> list[dict[str, str]]:
     results = ((name, operations.find(location, name)) for name in operations.names(location))
     own = f"{settings.fhir_base}/OperationDefinition"
+    # What a plug-in does not publish is named below our own base.
     return [
         {"name": name, "definition": getattr(operation, "definition", f"{own}/{name}")}
         for name, operation in results

@@ -58,6 +58,7 @@ async def create(call: Call) -> Response:
     if header is not None:
         call.require("s")  # whether something matches is an answer that only a searcher may have
     resource = await resolve(call, await read_resource(call))
+    # R4 http.html#create: an id that comes with a create is ignored.
     resource.pop("id", None)
     await check_write(call, Operation("create", call.type, "", resource))
     parameters = condition(header) if header is not None else None
@@ -94,6 +95,7 @@ async def conditional_update(call: Call) -> Response:
     resource = await resolve(call, await read_resource(call))
     async with call.work():
         page = await call.services.store.search(call.type, parameters, call.access, count=1)
+    # Left out, an unknown criterion would make the update hit another resource.
     if page.unknown:
         raise refuse(400, "FB-REST-008", f"the criterion {page.unknown[0].name} is not supported here")
     async with call.work():
@@ -118,6 +120,7 @@ async def delete(call: Call) -> Response:
     )
     if result.outcome == "deleted":
         await audit_write(call, "delete", f"{call.type}/{call.id}", None)
+    # R4 http.html#delete: 204 whether or not something was there.
     return Response(status_code=204, headers={"ETag": result.stored.etag})
 
 
@@ -180,6 +183,7 @@ def _instant(text: str | None) -> datetime | None:
     if text is None:
         return None
     try:
+        # A "+" of the offset that was not encoded arrives as a space.
         moment = datetime.fromisoformat(text.replace(" ", "+"))
     except ValueError as error:
         raise refuse(400, "FB-REST-008", "_since is an instant: 2026-03-05T08:00:00Z") from error

@@ -50,6 +50,7 @@ INTERACTIONS = (
     Interaction("Type/id", "GET", ("read",), interactions.read),
     Interaction("Type/id/_history/version", "GET", ("vread",), interactions.vread),
     Interaction("Type/id", "PUT", ("update",), interactions.update, writes=True),
+    # No code of its own in R4 restful-interaction: `conditionalUpdate` says it.
     Interaction("Type", "PUT", (), interactions.conditional_update, writes=True, asks=True),
     Interaction("Type/id", "PATCH", ("patch",), patching.patch, writes=True),
     Interaction("Type", "PATCH", (), patching.conditional_patch, writes=True, asks=True),
@@ -60,6 +61,7 @@ INTERACTIONS = (
     Interaction("Type", "POST", ("create",), interactions.create, writes=True),
     Interaction("Type", "GET", ("search-type",), search.search, asks=True),
     Interaction("Type/id/Type", "GET", (), search.search, asks=True),
+    # A search changes nothing, whatever the method.
     Interaction("Type/_search", "POST", (), search.search_by_post, asks=True),
     Interaction("base", "POST", ("transaction", "batch"), bundles.transact),
     Interaction("_history", "GET", ("history-system",), interactions.history, asks=True),

@@ -17,6 +17,7 @@ from fhir_bridge.storage import SearchPage
 
 __all__ = ["check_plain", "condition", "decoded", "page_size", "search", "search_by_post", "searchset"]
 
+# Each parameter is a condition of one statement.
 MOST_PARAMETERS = 100
 LONGEST_VALUE = 8_192
 MOST_VALUES = 1_000
@@ -40,6 +41,7 @@ def decoded(query: str) -> list[tuple[str, str]]:
     for name, value in pairs:
         if "\x00" in name or "\x00" in value:
             raise refuse(400, "FB-REST-008", "a parameter holds a NUL character")
+        # Values of a list each are a condition too, so they are counted together.
         values += value.count(",") + 1
         if len(value) > LONGEST_VALUE or values > MOST_VALUES:
             raise refuse(
@@ -110,6 +112,7 @@ async def searchset(call: Call, parameters: list[tuple[str, str]]) -> tuple[list
     """
     call.require("s")
     own = _own(parameters)
+    # What the cursor is bound to: a page's form may change from page to page.
     criteria = [pair for pair in parameters if pair[0] not in ("_cursor", "_format", "_pretty", "_count")]
     summary = own.get("_summary", "false")
     if summary not in ("false", "count"):
@@ -117,7 +120,9 @@ async def searchset(call: Call, parameters: list[tuple[str, str]]) -> tuple[list
     if own.get("_total", "none") not in ("none", "estimate", "accurate"):
         raise refuse(400, "FB-REST-008", "_total takes none, estimate or accurate")
     call.budget.check()
+    # Fewer than asked for where the budget is smaller, with a link to the rest.
     count = min(page_size(call, own.get("_count")), call.budget.entries)
+    # A page of nothing is asked for its total.
     counted = own.get("_total", "none") != "none" or summary == "count" or count == 0
     async with call.budget.limited():
         page = await call.services.store.search(
@@ -135,6 +140,7 @@ async def searchset(call: Call, parameters: list[tuple[str, str]]) -> tuple[list
     notes = _unknown(call, page)
     ignored = {parameter.name for parameter in page.unknown}
     used = [pair for pair in parameters if pair[0] not in ignored]
+    # As stored: nothing is parsed unless a plug-in redacts.
     result = [stored.bytes for stored in (*page.entries, *page.included)]
     contents = await hooks.redact_all(call.services.plugins, result, call.access)
     parts = answers.search_bundle(call, call.address, used, page, contents, notes, parameters)
