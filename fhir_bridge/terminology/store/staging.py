@@ -178,8 +178,9 @@ class Staging:
         self.db = sqlite3.connect(self.path, isolation_level=None)
         # The file never outlives a failure, so it needs neither journal nor sync. What is sorted goes beside
         # it, not to /tmp, which may be small or in memory.
+        beside = str(folder).replace("'", "''")  # a PRAGMA takes no parameters
         self.db.executescript(
-            f"PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF; PRAGMA temp_store_directory='{folder}';"
+            f"PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF; PRAGMA temp_store_directory='{beside}';"
             "PRAGMA locking_mode=EXCLUSIVE; PRAGMA cache_size=-65536; PRAGMA temp_store=FILE;"
         )
         self.db.executescript(_TABLES)
