@@ -76,7 +76,7 @@ def read(source: Source, staging: Staging, options: Options) -> None:
 
 def _file(source: Source) -> str | None:
     for name in source.files(".tsv", ".txt", ".csv"):
-        for line in source.start(name).decode("utf-8-sig", "replace").splitlines():
+        for line in source.start(name).decode("utf-8-sig", "replace").split("\n"):
             if not line.startswith("#"):
                 if {"subject_id", "predicate_id", "object_id"} <= set(line.strip().split("\t")):
                     return name
