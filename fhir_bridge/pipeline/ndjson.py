@@ -106,7 +106,7 @@ def _ours(name: str) -> bool:
 
 
 class PartSink:
-    """Writes one shard's outputs; a line is `id, mark, patients, locator as JSON, JSON` until `assemble` takes the JSON."""
+    """Writes one shard's outputs; a line is `id, mark, patients, locator, JSON`, of which `assemble` takes the last."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
