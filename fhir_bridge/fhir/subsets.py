@@ -54,10 +54,10 @@ def is_subset(resource: Mapping[str, Any]) -> bool:
 def _is_wanted(kind: str, name: str, wanted: Collection[str]) -> bool:
     if name in _ALWAYS:
         return True
-    found = type_definition(kind).child(kind, name.removeprefix("_"))
-    if found is None:
+    child = type_definition(kind).child(kind, name.removeprefix("_"))
+    if child is None:
         return False
-    element = found[0]
+    element = child[0]
     stem = element.name.removesuffix("[x]")
     return bool(element.min or element.is_modifier or stem in wanted or name.removeprefix("_") in wanted)
 
@@ -69,10 +69,10 @@ def _summary(value: Mapping[str, Any], kind: str, path: str) -> dict[str, Any]:
         if name in _ALWAYS:
             kept[name] = item
             continue
-        found = type_definition(kind).child(path, name.removeprefix("_"))
-        if found is None:
+        child = type_definition(kind).child(path, name.removeprefix("_"))
+        if child is None:
             continue
-        element, of_type = found
+        element, of_type = child
         if not (element.is_summary or element.is_modifier or element.min):
             continue
         if of_type in ("BackboneElement", "Element"):
