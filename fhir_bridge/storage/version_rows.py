@@ -12,7 +12,7 @@ from psycopg import AsyncConnection
 from fhir_bridge.storage.indexing import Indexed
 from fhir_bridge.storage.stored import now, stamp
 
-__all__ = ["Current", "NewVersion", "PastVersion", "lock", "locked", "next_version"]
+__all__ = ["Current", "NewVersion", "PastVersion", "lock", "locked", "next_moment", "next_version"]
 
 Bytes = bytes
 """`bytes` is also the name of a field."""
@@ -96,14 +96,16 @@ async def locked(connection: AsyncConnection, keys: Sequence[int]) -> dict[int, 
     return {row[0]: Current(*row) for row in rows}
 
 
+def next_moment(current: Current) -> datetime:
+    """Now, when a version becomes current; but never before the last one, whose clock may have been set back."""
+    moment = now()
+    return moment if current.last_updated is None else max(moment, current.last_updated)
+
+
 def next_version(
     current: Current, resource: dict[str, Any] | None, item: Indexed | None, digest: bytes | None = None
 ) -> NewVersion:
     """The version after the last one, of now. `resource` None deletes; `digest` is its `content_hash`."""
-    version = current.last_version + 1
-    moment = now()
-    # A clock that was set back must not make a version older than the one before.
-    if current.last_updated is not None:
-        moment = max(moment, current.last_updated)
+    version, moment = current.last_version + 1, next_moment(current)
     text = None if resource is None else stamp(resource, current.id, version, moment)
     return NewVersion(current, version, version, moment, None, text, digest, item)
