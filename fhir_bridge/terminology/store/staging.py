@@ -38,10 +38,10 @@ AUXILIARY = 1 << 23
 
 @dataclass
 class LogicHeader:
-    """What ECL asks of an RF2 release beyond a CodeSystem (`substrate.Logic`).
+    """What ECL asks of an RF2 release beyond a CodeSystem (`ecl_evaluation_set.Logic`).
 
     Attributes:
-        kinds: what many descriptions have in common, as the fields of `substrate.DescriptionKind`.
+        kinds: what many descriptions have in common, as the fields of `ecl_evaluation_set.DescriptionForm`.
         reference_sets: by SCTID, names and types of the fields after referencedComponentId.
     """
 
