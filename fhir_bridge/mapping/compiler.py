@@ -25,6 +25,7 @@ from fhir_bridge.mapping.registry import BUILTINS, FunctionSpec, spec_of
 from fhir_bridge.mapping.rule_code import RuleCompiler, RuleSource, profiles_of
 from fhir_bridge.mapping.runtime import GENERATED, Output
 from fhir_bridge.mapping.shape import Problems
+from fhir_bridge.mapping.source_options import source_model
 from fhir_bridge.mapping.writer import Writer
 
 __all__ = ["compile_document"]
@@ -57,7 +58,7 @@ class _Compilation:
         adapter = self._adapter()
         if adapter is None:
             raise MappingErrors(self.problems.errors)
-        self.model = adapter.model
+        self.model = source_model(adapter, self.root.get("source"), self.problems)
         rules = self._rules()
         specs = self._functions()
         # The untraced program is compiled first: it finds the errors, and which rules others refer to.

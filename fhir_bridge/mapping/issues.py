@@ -53,6 +53,9 @@ CODES = declare(
         "A change of what the extended mapping does not have",
         "Name what is there, or add it with `+`; after an upgrade, see what became of it in the mapping beneath",
     ),
+    IssueCode(
+        "FB-MAP-014", "error", "An option of the source is unknown or wrong", "See the page of the adapter"
+    ),
     # Running rules.
     IssueCode(
         "FB-MAP-101",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any, Final, NamedTuple
 
 from fhir_bridge.adapters.ehr.hl7v2.composites import Components, Leaf, taken
@@ -10,13 +11,14 @@ from fhir_bridge.adapters.ehr.hl7v2.delimiters import Delimiters
 from fhir_bridge.adapters.ehr.hl7v2.documents import document_of
 from fhir_bridge.adapters.ehr.hl7v2.fields import Segment
 from fhir_bridge.adapters.ehr.hl7v2.groups import (
+    NOTHING_PLACED,
     OBSERVATION,
     ORDER,
     PATIENT,
-    SCOPES,
     VISIT_OBSERVATION,
     Group,
     holder,
+    parent_of,
 )
 from fhir_bridge.adapters.ehr.hl7v2.selectors import Selector, parse
 from fhir_bridge.adapters.ehr.hl7v2.transport import ENVELOPE, silent_fields
@@ -79,7 +81,7 @@ class _Targets(NamedTuple):
     around: tuple[_Target, ...]
 
 
-def _targets(scope: str, reads: list[Read]) -> _Targets:
+def _targets(scope: str, reads: list[Read], placed: Mapping[str, str] = NOTHING_PLACED) -> _Targets:
     """The fields that reads take, by where their segments are as seen from a rule's scope object."""
     result: dict[tuple[int, str, str, int], set[tuple[int, _Taken]]] = {}
     for read in reads:
@@ -88,7 +90,11 @@ def _targets(scope: str, reads: list[Read]) -> _Targets:
             if way is None or selector.segment in ENVELOPE:
                 continue
             inner = selector.inner
-            hops = 0 if inner else _hops(scope, read.scope) + holder(selector.segment, read.scope)
+            hops = (
+                0
+                if inner
+                else _hops(scope, read.scope, placed) + holder(selector.segment, read.scope, placed)
+            )
             result.setdefault((hops, inner, selector.segment, selector.which), set()).add(way)
     targets = [_Target(*where, tuple(sorted(ways, key=repr))) for where, ways in result.items()]
     return _Targets(
@@ -97,11 +103,11 @@ def _targets(scope: str, reads: list[Read]) -> _Targets:
     )
 
 
-def _hops(scope: str, outer: str) -> int:
+def _hops(scope: str, outer: str, placed: Mapping[str, str]) -> int:
     """How far a group is outwards of another."""
     steps, current = 0, scope
     while current != outer:
-        parent = SCOPES.get(current, "PATIENT_RESULT")
+        parent = parent_of(current, placed)
         if parent is None:
             return steps
         current = parent
@@ -137,9 +143,14 @@ _ATTRIBUTES: Final = {
 }
 
 
-def unread(root: Group, segments: Sequence[Segment], applied: Iterable[Applied]) -> list[str]:
-    """What no rule represents, in words, each once."""
-    read = _read(applied)
+def unread(
+    root: Group,
+    segments: Sequence[Segment],
+    applied: Iterable[Applied],
+    placed: Mapping[str, str] = NOTHING_PLACED,
+) -> list[str]:
+    """What no rule represents, in words, each once; `placed`: segments that the mapping puts into groups."""
+    read = _read(applied, placed)
     twins = _twins(root)
     names = {segment.name for segment in segments if id(segment) in read}
     reported: dict[str, None] = {}
@@ -171,13 +182,14 @@ def unread(root: Group, segments: Sequence[Segment], applied: Iterable[Applied])
     return list(reported)
 
 
-def _read(applied: Iterable[Applied]) -> dict[int, Fields]:
+def _read(applied: Iterable[Applied], placed: Mapping[str, str]) -> dict[int, Fields]:
     """The fields that rules take, by segment."""
     ways: dict[int, tuple[Segment, dict[int, Ways]]] = {}
     seen: set[tuple[int, int]] = set()
+    targets_of = partial(_targets, placed=placed) if placed else _targets
     for rule in applied:
         group = rule.scope
-        targets: _Targets = rule.reads.entered(rule.marks, _targets)
+        targets: _Targets = rule.reads.entered(rule.marks, targets_of)
         for target in targets.own:
             _note(ways, group, target)
         key = (id(group.outer), id(targets))
