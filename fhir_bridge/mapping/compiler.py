@@ -11,6 +11,7 @@ from fhir_bridge.fhir import definitions
 from fhir_bridge.mapping import functions
 from fhir_bridge.mapping.coercion import choose, many, single
 from fhir_bridge.mapping.compiled import CompiledMapping, Program, inside, missing, outside, unmatched
+from fhir_bridge.mapping.custom_functions import RESERVED, custom_functions
 from fhir_bridge.mapping.document import Document, Mapping, Scalar, Sequence, plain
 from fhir_bridge.mapping.environment import Code, Environment, RuleTarget, Variable
 from fhir_bridge.mapping.errors import MappingErrors, nearest
@@ -105,12 +106,12 @@ class _Compilation:
 
     def _functions(self) -> dict[str, FunctionSpec]:
         assert functions
-        specs = dict(BUILTINS)
+        specs = {**BUILTINS, **custom_functions()}
         for name, call in self.model.functions.items():
-            if name in specs or name in ("ref", "where"):
+            if name in specs or name in RESERVED:
                 self.problems.add(
                     self.root.position,
-                    f'the adapter\'s function "{name}" has the name of a built-in one',
+                    f"the adapter's function \"{name}\" has the name of a built-in one, or of a plug-in's",
                     "",
                     "006",
                 )
