@@ -6,9 +6,10 @@ conversion = mapping.convert(record, context)
 """
 
 from fhir_bridge.mapping import issues as _issues
+from fhir_bridge.mapping.checking import check_mapping
 from fhir_bridge.mapping.compiled import CompiledMapping
 from fhir_bridge.mapping.composition import mapping_files
-from fhir_bridge.mapping.errors import MappingError, MappingErrors, Position
+from fhir_bridge.mapping.errors import MappingError, MappingErrors, Position, nearest
 from fhir_bridge.mapping.files import find_mapping, mapping_names
 from fhir_bridge.mapping.identity import CrosswalkError, IdentityResolver, PatientLink, Unlinked
 from fhir_bridge.mapping.loading import load_mapping, source_block
@@ -40,12 +41,14 @@ __all__ = [
     "SiteError",
     "Trace",
     "Unlinked",
+    "check_mapping",
     "find_mapping",
     "function",
     "json_schema",
     "load_mapping",
     "mapping_files",
     "mapping_names",
+    "nearest",
     "source_block",
 ]
 

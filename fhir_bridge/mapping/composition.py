@@ -38,6 +38,7 @@ class _Layer:
     lets: list[tuple[Scalar, Node]] = field(default_factory=list)
     rules: list[Node] = field(default_factory=list)
     fragments: dict[str, Fragment] = field(default_factory=dict)
+    files: set[str] = field(default_factory=set)
 
 
 class _Composition:
@@ -74,6 +75,7 @@ class _Composition:
 
     def _collect(self, layer: _Layer, document: Document, path: Path, *, library: bool) -> None:
         root = document.root
+        layer.files.add(document.file)
         for name in self._names(root.get("include"), "include", single=False):
             if find_named(name.text, path, name.position, mapping=False).resolve() in self._read:
                 continue
@@ -148,7 +150,9 @@ class _Composition:
         for name, value in replaced.items():
             if value is not None:
                 entries.append((top.root.key(name) or Scalar(value.position, name, name), value))
-        return Document(top.file, top.text, Mapping(top.root.position, entries))
+        return Document(
+            top.file, top.text, Mapping(top.root.position, entries), frozenset(self.layers[-1].files)
+        )
 
     def source(self) -> Node | None:
         """The `source:` block: a layer's options over those before it; null removes one."""

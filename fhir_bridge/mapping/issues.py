@@ -56,6 +56,12 @@ CODES = declare(
     IssueCode(
         "FB-MAP-014", "error", "An option of the source is unknown or wrong", "See the page of the adapter"
     ),
+    IssueCode(
+        "FB-MAP-015",
+        "error",
+        "It compiles, and is probably wrong",
+        "Correct it, or end the line with the comment `# checked`",
+    ),
     # Running rules.
     IssueCode(
         "FB-MAP-101",

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from fhir_bridge.adapters.ehr.hl7v2 import documents, names, numbers, parties, vitals
+from fhir_bridge.adapters.ehr.hl7v2.definitions import data_types, doubt_of, table_of
 from fhir_bridge.adapters.ehr.hl7v2.groups import (
     ALIASES,
     NOTHING_PLACED,
@@ -27,6 +28,7 @@ from fhir_bridge.adapters.ehr.hl7v2.groups import (
 from fhir_bridge.adapters.ehr.hl7v2.languages import language
 from fhir_bridge.adapters.ehr.hl7v2.options import check_options
 from fhir_bridge.adapters.ehr.hl7v2.selectors import DERIVED, OF_PATIENT, SELECTOR, TOKENS
+from fhir_bridge.mapping import nearest
 
 __all__ = ["SEGMENTS", "Hl7v2Model"]
 
@@ -163,15 +165,46 @@ class Hl7v2Model:
             )
         name = match["segment"]
         if not _is_segment(name):
-            near = difflib.get_close_matches(name, sorted(SEGMENTS), 1, 0.5)
-            suggestion = f"; did you mean {near[0]}?" if near else ""
-            raise LookupError(f'HL7 v2 has no segment "{name}"{suggestion}')
+            meant = nearest(name, sorted(SEGMENTS), cutoff=0.5)
+            raise LookupError(f'HL7 v2 has no segment "{name}"{f"; {meant}" if meant else ""}')
         steps = holder(name, scope, self._placed)
         group = "s" + ".outer" * steps
         self._within(name, scope, steps)
         if match["field"] is None:
             return f"{group}.all({name!r})" if match["which"] == "*" else f"{group}.segment({name!r})"
         return _read(group, name, match, text)
+
+    texts: bool = True
+    """Values are text: they equal no number."""
+
+    foreign: frozenset[str] = frozenset(("times", "codes"))
+    """What is written in another form than FHIR's."""
+
+    def doubt(self, text: str, scope: str, numbers: Sequence[int]) -> tuple[str, str] | None:  # noqa: ARG002
+        """Why a field is in no message by any version of the standard, and what may be meant."""
+        return doubt_of(text, numbers)
+
+    def table(self, text: str, numbers: Sequence[int]) -> str | None:
+        """The code system of a value whose codes HL7 defines."""
+        return table_of(text, numbers)
+
+    def codes(self, system: str) -> frozenset[str] | None:
+        """The codes of a table that no code system holds."""
+        return data_types() if system.endswith("v2-0125") else None
+
+    def own(self, text: str, scope: str) -> bool:
+        """Whether a selector reads a group itself, and none around it."""
+        if text in DERIVED or text == "segment.ordinal":
+            return True
+        match = SELECTOR.match(text)
+        name = "PID" if text in OF_PATIENT else match["segment"] if match else ""
+        return holder(name, self.scope_name(scope), self._placed) == 0
+
+    def example(self, scope: str) -> str:
+        """A field of a group."""
+        fields = {OBSERVATION: "OBX-3.1", VISIT_OBSERVATION: "OBX-3.1", ORDER: "OBR-3.1", SPECIMEN: "SPM-2.1"}
+        scope = self.scope_name(scope)
+        return fields.get(scope, "PID-3.1" if scope == PATIENT else f"{scope}-1")
 
     def _within(self, name: str, scope: str, steps: int) -> None:
         """Whether a segment that is always in a group further in is looked for around it.
