@@ -79,7 +79,9 @@ def test_a_code_that_no_case_takes_is_not_represented(message: Message) -> None:
 
 def test_what_another_field_says_already_is_represented(message: Message) -> None:
     assert left(message(ORU, PID, "ORC|RE|P1^KIS|F1^LIS", OBR, OBX)) == []
-    assert left(message(ORU, PID, "ORC|RE|P2^KIS|F1^LIS", OBR, OBX)) == ["field ORC-2"]
+    converted = message(ORU, PID, "ORC|RE|P2^KIS|F1^LIS", OBR, OBX)
+    assert left(converted) == []
+    assert [i["value"] for i in converted.of("ServiceRequest")[0]["identifier"]] == ["P1", "F1", "P2"]
     lines = [f"OBX|{n}|TX|8251-1^Comment^LN||{text}||||||F" for n, text in enumerate(("one", "two"), 1)]
     assert left(message(ORU, PID, OBR, *lines)) == []
     assert left(message(ORU, PID, OBR, lines[0], lines[1].removesuffix("F") + "P")) == ["field OBX-11"]

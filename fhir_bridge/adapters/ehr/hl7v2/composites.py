@@ -20,6 +20,7 @@ __all__ = [
     "plain",
     "reader",
     "taken",
+    "universal_uri",
 ]
 
 DELETED: Final = '""'
@@ -91,7 +92,7 @@ class Components:
         namespace, universal, kind = (self.peek(*leaf) for leaf in leaves)
         if namespace:
             self.taken.add(leaves[0])
-        if universal and (not namespace or _universal_uri(universal, kind) or _OID.fullmatch(universal)):
+        if universal and (not namespace or universal_uri(universal, kind) or _OID.fullmatch(universal)):
             self.taken.update(leaf for leaf in leaves[1:] if self.peek(*leaf) is not None)
         return hierarchic_designator([namespace, universal, kind])
 
@@ -158,7 +159,7 @@ def hierarchic_designator(parts: list[str | None]) -> str | tuple[str, ...] | No
     names = [namespace] if namespace else []
     if universal:
         names.append(universal)
-        if uri := _universal_uri(universal, kind):
+        if uri := universal_uri(universal, kind):
             names.append(uri)
     names = list(dict.fromkeys(names))
     if not names:
@@ -171,7 +172,7 @@ _UUID: Final = re.compile(r"(?i)[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _URI: Final = re.compile(r"(?i)(urn:[a-z0-9][a-z0-9-]+:|https?://)\S+")
 
 
-def _universal_uri(universal: str, kind: str | None) -> str | None:
+def universal_uri(universal: str, kind: str | None) -> str | None:
     """The URI of a universal id, where it is one or has the form that its type promises."""
     if _URI.fullmatch(universal):
         return universal
