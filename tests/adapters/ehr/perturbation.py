@@ -62,15 +62,16 @@ COMPONENTS: Final = {
 """Codes of HL7's tables by type and component."""
 
 _TYPES: Final = {
-    "PID-3": "CX",
-    "PID-5": "XPN",
-    "PID-11": "XAD",
-    "PID-13": "XTN",
-    "PID-14": "XTN",
-    "NK1-2": "XPN",
-    "NK1-4": "XAD",
-    "NK1-5": "XTN",
+    place: kind
+    for kind, places in {
+        "CX": "PID-2 PID-3 PID-18 PID-21 PV1-5 PV1-19 PV1-50 PV1-54 MRG-1 GT1-2 IN1-3 IN1-49 NK1-12 NK1-33",
+        "XPN": "PID-5 PID-6 PID-9 NK1-2 NK1-30 GT1-3 IN1-6 IN1-16",
+        "XAD": "PID-11 NK1-4 NK1-32 OBX-24 ORC-22 ORC-24 ROL-11 GT1-5 IN1-5 IN1-19",
+        "XTN": "PID-13 PID-14 PID-40 NK1-5 NK1-6 NK1-31 NK1-40 NK1-41 OBR-17 ORC-14 ORC-23 ROL-12 GT1-6 GT1-7 IN1-7",
+    }.items()
+    for place in places.split()
 }
+"""Types of fields whose components have tables."""
 
 
 class Leaf(NamedTuple):

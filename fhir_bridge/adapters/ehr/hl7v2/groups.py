@@ -20,6 +20,7 @@ __all__ = [
     "Group",
     "build",
     "holder",
+    "stray",
 ]
 
 ROOT: Final = "message"
@@ -276,6 +277,24 @@ def holder(name: str, scope: str) -> int:
         current = SCOPES.get(current, PATIENT)
         steps += 1
     return steps - 1
+
+
+def stray(root: Group, segment: Segment) -> str:
+    """Why a segment is outside the group that it belongs to, to follow a sentence; nothing where it is inside."""
+    name = segment.name
+    if name in _OF_ORDER or name in _OF_SPECIMEN:
+        for patient in root.of(PATIENT):
+            for order in patient.of(ORDER):
+                if any(own is segment for own in order.segments):
+                    return "" if "OBR" in order.first else ": its order has no OBR"
+                if any(own is segment for part in order.of(SPECIMEN) for own in part.segments):
+                    return ""
+        return ": no order is before it" if name != "SAC" else ": no SPM is before it"
+    if name == "PV1" and any(
+        patient.first.get(name) is segment and not patient.visit for patient in root.of(PATIENT)
+    ):
+        return ": its visit has no number"
+    return ""
 
 
 def build(segments: list[Segment]) -> Group:

@@ -155,9 +155,12 @@ def _organization_identifier(ctx: Context | None, c: Components) -> Identifier |
 def _location(ctx: Context | None, c: Components) -> Reference | None:
     """PL: point of care, room, bed, building, floor, facility, the description (PL.9) in parentheses; PL.10."""
     names = [part for number in (1, 2, 3, 7, 8) if (part := c.text(number))]
-    facility = c.authority(4)
-    if facility:
-        names.append(facility if isinstance(facility, str) else facility[0])
+    if facility := c.text(4, 1):
+        names.append(facility)
+        c.pass_over_leaves((4, 2), (4, 3))  # the same facility by a further name
+    elif facility := c.text(4, 2):
+        names.append(facility)
+        c.pass_over_leaves((4, 3))
     shown, described = " ".join(names), c.text(9)
     if described:
         shown = f"{shown} ({described})" if shown else described
