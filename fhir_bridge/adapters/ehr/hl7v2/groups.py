@@ -29,6 +29,7 @@ __all__ = [
     "home",
     "parent_of",
     "placements",
+    "stray",
 ]
 
 ROOT: Final = "message"
@@ -333,6 +334,24 @@ def holder(name: str, scope: str, placed: Mapping[str, str] = NOTHING_PLACED) ->
 def home(name: str, placed: Mapping[str, str] = NOTHING_PLACED) -> str | None:
     """The group that all segments of a name are in, where that is not the patient's; None for others."""
     return placed.get(name) or _ALWAYS_IN.get(name)
+
+
+def stray(root: Group, segment: Segment) -> str:
+    """Why a segment is outside the group that it belongs to, to follow a sentence; nothing where it is inside."""
+    name = segment.name
+    if name in _OF_ORDER or name in _OF_SPECIMEN:
+        for patient in root.of(PATIENT):
+            for order in patient.of(ORDER):
+                if any(own is segment for own in order.segments):
+                    return "" if "OBR" in order.first else ": its order has no OBR"
+                if any(own is segment for part in order.of(SPECIMEN) for own in part.segments):
+                    return ""
+        return ": no order is before it" if name != "SAC" else ": no SPM is before it"
+    if name == "PV1" and any(
+        patient.first.get(name) is segment and not patient.visit for patient in root.of(PATIENT)
+    ):
+        return ": its visit has no number"
+    return ""
 
 
 def build(segments: list[Segment], placed: Mapping[str, str] = NOTHING_PLACED) -> Group:

@@ -180,8 +180,14 @@ class Message:
 
     def unread(self, applied: Iterable[Applied]) -> list[Issue]:
         """What the message says that none of the applied rules represents."""
-        left = unread(self.tree, self.segments, applied, self._placed)
-        return [new_issue("FB-HL7-012", text, self.locator) for text in left]
+        texts, declared = unread(self.tree, self.segments, applied, self._placed)
+        issues = [new_issue("FB-HL7-012", text, self.locator) for text in texts]
+        if declared:
+            listed = ", ".join(declared)
+            issues.append(
+                new_issue("FB-HL7-017", f"not of the patient, and not represented: {listed}", self.locator)
+            )
+        return issues
 
     def scope(self, name: str) -> Iterable[Group]:
         """The groups of a scope, in message order."""
