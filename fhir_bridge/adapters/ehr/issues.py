@@ -196,6 +196,13 @@ _CODES = declare(
         "Send NM as digits with sign and point, and SN in its components.",
         "value",
     ),
+    IssueCode(
+        "FB-HL7-017",
+        "information",
+        "Fields of the exchange itself, and components that say nothing about what a value means, are left out",
+        "Nothing to do; docs/adapters/hl7v2.md says of each why it does not count. A rule may read it all the same.",
+        "informational",
+    ),
 )
 
 

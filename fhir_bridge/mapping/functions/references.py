@@ -77,7 +77,7 @@ def identifier(ctx: Context, system: Any, value: Any = None, type: Any = None, u
     """An Identifier of a system (URI, or authority by the site's rules) and value.
 
     An object with `.authority`, `.value` may occur alone in place of system and value; its `.identifier_type` goes
-    before `type`, and it may state `.assigner` (a name) and `.period` (start and end).
+    before `type`, and it may state `.assigner` (a name, or a Reference), `.period` (start and end), `.extension`.
     """
     source: Any = None
     if system.__class__ is list and value is None:
@@ -90,6 +90,8 @@ def identifier(ctx: Context, system: Any, value: Any = None, type: Any = None, u
     if not text:
         return None
     built = Identifier()
+    if extension := getattr(source, "extension", None):
+        built["extension"] = extension
     if use:
         built["use"] = use
     if isinstance(type, str) and type:
@@ -101,7 +103,7 @@ def identifier(ctx: Context, system: Any, value: Any = None, type: Any = None, u
     if (valid := getattr(source, "period", None)) and (result := period(ctx, *valid)):
         built["period"] = result
     if assigner := getattr(source, "assigner", None):
-        built["assigner"] = Reference(display=assigner)
+        built["assigner"] = Reference(display=assigner) if isinstance(assigner, str) else assigner
     return built
 
 
