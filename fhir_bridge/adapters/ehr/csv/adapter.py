@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from fhir_bridge.adapters.ehr.csv.accounting import column_of
 from fhir_bridge.adapters.ehr.csv.assign import UNKNOWN, candidates, fit
 from fhir_bridge.adapters.ehr.csv.dialect import Dialect, DialectError
 from fhir_bridge.adapters.ehr.csv.reader import HeaderError, read_header, read_table, refused
@@ -30,6 +31,10 @@ class CsvModel:
     scopes: Mapping[str, Scope] = {"row": Scope("row")}
     functions: Mapping[str, Callable[..., Any]] = {"beside": beside}
     token: str = ""
+    pure: bool = True
+    """A cell is the same each time, so that a rule reads each once; a column that is not there rejects the row."""
+    accounts: bool = True
+    """Rows are counted by what no rule represents, from the reads that the compiler notes."""
 
     def selector(self, text: str, scope: str) -> str:  # noqa: ARG002 - there is one scope
         """Python source that reads the column from the row `s`.
@@ -40,16 +45,10 @@ class CsvModel:
         Raises:
             LookupError: the text names no column.
         """
-        column = _column(text)
+        column = column_of(text)
         if not column or text.strip() == "row":
             raise LookupError(f'"{text}": write row.<column>, or row.`awkward name`')
         return f"s.cell({column!r})"
-
-
-def _column(text: str) -> str:
-    """The column that a selector names."""
-    column = text.strip().removeprefix("row.").strip()
-    return column[1:-1] if column.startswith("`") and column.endswith("`") else column
 
 
 class CsvAdapter:
@@ -93,7 +92,7 @@ class CsvAdapter:
                 yield refused(path, _PLAIN, new_issue("FB-CSV-009", str(error), path.name))
             return
         selectors = getattr(context, "selectors", None)
-        wanted = None if selectors is None else frozenset(_column(text) for _, text in selectors)
+        wanted = None if selectors is None else frozenset(column_of(text) for _, text in selectors)
         for path in paths:
             if dialect.unassigned:
                 yield _unassigned(path)

@@ -130,7 +130,12 @@ def _hops(scope: str, outer: str) -> int:
 
 
 def _way(selector: Selector, read: Read) -> tuple[int, _Taken] | None:
-    """The field that a read takes, and how; None for a segment as such."""
+    """The field that a read takes, and how; None for a segment as such, and for what only links resources.
+
+    Who a message is about, it says in fields that hold more than that.
+    """
+    if read.reader == "link":
+        return None
     path = [part for part in read.path if isinstance(part, int)]
     field = selector.field or (path.pop(0) if path else 0)
     if not field:
@@ -215,9 +220,8 @@ def _read(applied: Iterable[Applied]) -> dict[int, Fields]:
     """The fields that rules take, by segment."""
     ways: dict[int, tuple[Segment, dict[int, Ways]]] = {}
     seen: set[tuple[int, int]] = set()
-    for rule in applied:
-        group = rule.scope
-        targets: _Targets = rule.reads.entered(rule.marks, _targets)
+    for reads, group, marks in applied:
+        targets: _Targets = reads.entered(marks, _targets)
         for target in targets.own:
             _note(ways, group, target)
         key = (id(group.outer), id(targets))
