@@ -20,7 +20,6 @@ from fhir_bridge.mapping.functions.references import id_of, key_part
 from fhir_bridge.mapping.functions.times import business_time
 from fhir_bridge.mapping.node_code import NodeCompiler
 from fhir_bridge.mapping.operators import OPERATORS
-from fhir_bridge.mapping.reads import Applied
 from fhir_bridge.mapping.record import CLEARED
 from fhir_bridge.mapping.registry import BUILTINS, FunctionSpec, spec_of
 from fhir_bridge.mapping.rule_code import RuleCompiler, RuleSource, profiles_of
@@ -249,7 +248,6 @@ class _Compilation:
             **dict(getattr(self.model, "namespace", {})),
             **OPERATORS,
             **writer.namespace,
-            "Applied": Applied,
             "CLEARED": CLEARED,
             "Decimal": Decimal,
             "Output": Output,

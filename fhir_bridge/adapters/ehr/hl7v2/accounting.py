@@ -135,7 +135,12 @@ def _hops(scope: str, outer: str, placed: Mapping[str, str]) -> int:
 
 
 def _way(selector: Selector, read: Read) -> tuple[int, _Taken] | None:
-    """The field that a read takes, and how; None for a segment as such."""
+    """The field that a read takes, and how; None for a segment as such, and for what only links resources.
+
+    Who a message is about, it says in fields that hold more than that.
+    """
+    if read.reader == "link":
+        return None
     path = [part for part in read.path if isinstance(part, int)]
     field = selector.field or (path.pop(0) if path else 0)
     if not field:
@@ -226,9 +231,8 @@ def _read(applied: Iterable[Applied], placed: Mapping[str, str]) -> dict[int, Fi
     ways: dict[int, tuple[Segment, dict[int, Ways]]] = {}
     seen: set[tuple[int, int]] = set()
     targets_of = partial(_targets, placed=placed) if placed else _targets
-    for rule in applied:
-        group = rule.scope
-        targets: _Targets = rule.reads.entered(rule.marks, targets_of)
+    for reads, group, marks in applied:
+        targets: _Targets = reads.entered(marks, targets_of)
         for target in targets.own:
             _note(ways, group, target)
         key = (id(group.outer), id(targets))
