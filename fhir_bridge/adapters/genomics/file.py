@@ -21,6 +21,7 @@ from fhir_bridge.adapters.genomics.usage import uses
 from fhir_bridge.fhir.datatypes import Code, DateTime
 
 if TYPE_CHECKING:
+    from fhir_bridge.adapters.genomics.accounting import Unread
     from fhir_bridge.adapters.genomics.call_values import CheckedKey
 
 __all__ = ["Finding", "Studied", "Study", "Subject", "VcfFile"]
@@ -52,6 +53,7 @@ class VcfFile:
         somatic: the samples of which INFO/SOMATIC speaks; None where that is not stated.
         lost_lines: lines that could not be read.
         cut: the text ended before the file did; how much is lost can't be known.
+        account: counts what no rule represents; None where nobody asks.
     """
 
     def __init__(
@@ -63,6 +65,7 @@ class VcfFile:
         studied: Studied,
         digest: blake2b | None = None,
     ) -> None:
+        self.account: Unread | None = None
         self.name = name
         self.digest = digest or begin_digest(header)
         self.id = self.digest.hexdigest()
