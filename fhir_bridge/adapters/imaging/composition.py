@@ -87,7 +87,9 @@ def _read(instance: Instance, read: Callable[..., T], code: str, what: str) -> T
     """What is in an instance beside its header; None where it can't be read, with an issue."""
     location = instance.location
     try:
-        reader = AttributeReader(location.elements(), instance.report)
+        asked: set[str] = set()
+        reader = AttributeReader(location.elements(), instance.report, asked=asked)
+        instance.study.content_asked[instance.uid] = asked
         return read(reader, instance.uid, instance.study, instance.series.equipment)
     except Refused as refused:
         instance.study.report(refused.issue)

@@ -109,6 +109,7 @@ class Instance:
     @property
     def index(self) -> int | None:
         """Instance Number where it can be an `unsignedInt`."""
+        self.study.asked.add("InstanceNumber")
         return self.number if self.number is not None and self.number >= 0 else None
 
     @property
@@ -128,6 +129,7 @@ class Instance:
             "InstanceNumber": self.number,
             "NumberOfFrames": self.frames,
         }
+        self.study.asked.add(keyword)
         return kept[keyword] if keyword in kept else attribute_value(self, keyword)
 
     def __getattr__(self, keyword: str) -> Value:
