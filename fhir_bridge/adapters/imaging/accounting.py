@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Final
 from pydicom.datadict import keyword_for_tag
 
 from fhir_bridge.adapters.imaging.elements import OMITTED, Elements, items_of
+from fhir_bridge.adapters.imaging.instances import FileLocation
 from fhir_bridge.adapters.imaging.issues import new_issue
+from fhir_bridge.adapters.imaging.tag_scan import scan
 from fhir_bridge.adapters.imaging.technical import is_technical
 
 if TYPE_CHECKING:
@@ -33,7 +35,7 @@ def report_unread(study: Study) -> None:
     technical: dict[str, None] = {}
     for instance in _examined(study):
         asked = study.asked | study.content_asked.get(instance.uid, frozenset())
-        for name, plain in _unread(instance.elements, asked):
+        for name, plain in _unread(_elements(instance), asked):
             if plain:
                 technical[name] = None
             else:
@@ -47,6 +49,15 @@ def report_unread(study: Study) -> None:
         more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
         shown = ", ".join(names[:_SHOWN])
         study.report(new_issue("FB-DCM-032", f"left in the DICOM object: {shown}{more}", where))
+
+
+def _elements(instance: Instance) -> Elements:
+    """What an instance holds; of one without content that is read, the tags alone."""
+    if instance.uid not in instance.study.content_asked and isinstance(instance.location, FileLocation):
+        tags = scan(instance.location.path)
+        if tags is not None:
+            return {tag: ("UN", value) for tag, value in tags.items()}
+    return instance.elements
 
 
 def _examined(study: Study) -> Iterator[Instance]:

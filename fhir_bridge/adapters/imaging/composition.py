@@ -85,10 +85,10 @@ def _read_recording(instance: Instance) -> None:
 
 def _read(instance: Instance, read: Callable[..., T], code: str, what: str) -> T | None:
     """What is in an instance beside its header; None where it can't be read, with an issue."""
-    location = instance.location
     try:
         asked: set[str] = set()
-        reader = AttributeReader(location.elements(), instance.report, asked=asked)
+        elements = instance.study.keep(instance, instance.location.elements())
+        reader = AttributeReader(elements, instance.report, asked=asked)
         instance.study.content_asked[instance.uid] = asked
         return read(reader, instance.uid, instance.study, instance.series.equipment)
     except Refused as refused:

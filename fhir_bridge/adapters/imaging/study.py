@@ -206,10 +206,15 @@ class Study:
             except Refused as refused:
                 instance.report("FB-DCM-019", f"could not be read again: {refused}")
                 known = {}
-            while len(self._recent) >= 4:
-                del self._recent[next(iter(self._recent))]
-            self._recent[instance.uid] = known
+            self.keep(instance, known)
         return known
+
+    def keep(self, instance: Instance, elements: Elements) -> Elements:
+        """Keep the elements of an instance until those of four others are."""
+        while len(self._recent) >= 4:
+            del self._recent[next(iter(self._recent))]
+        self._recent[instance.uid] = elements
+        return elements
 
     @property
     def outer(self) -> None:
