@@ -10,11 +10,13 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
+from fhir_bridge.cli.mapping_audit import audit
 from fhir_bridge.cli.output import UsageError, counted, stderr, stdout, steps
 
 __all__ = ["app"]
 
 app = typer.Typer(help="Author, check and test mappings.", no_args_is_help=True)
+app.command("audit")(audit)
 
 Mappings = Annotated[
     list[Path],

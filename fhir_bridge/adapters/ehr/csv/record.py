@@ -82,6 +82,11 @@ class Row:
         self.time: datetime | None = None
         self.together: Sequence[Row] = ()
 
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The names of the table's columns."""
+        return self._table.names
+
     def holds(self, position: int) -> bool:
         """Whether the cell at a position has a value."""
         return self._cells[position].strip() not in self._table.missing

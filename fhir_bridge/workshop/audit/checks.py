@@ -1,0 +1,185 @@
+"""What became of one source leaf: it arrived, or it did not, or not as it was."""
+
+from __future__ import annotations
+
+from fhir_bridge.workshop.audit.comparison import contains
+from fhir_bridge.workshop.audit.contexts import Contexts
+from fhir_bridge.workshop.audit.fhir_pool import FhirLeaf, Pool
+from fhir_bridge.workshop.audit.leaves import Role, SourceLeaf, SourceRecord
+from fhir_bridge.workshop.audit.normal import digits, folded, stems, words
+from fhir_bridge.workshop.audit.outcomes import ARRIVED, DEPENDENT, LOST, Kind, Outcome
+from fhir_bridge.workshop.audit.places import CODE_ELEMENTS, ELEMENTS, Places
+from fhir_bridge.workshop.audit.quantities import Quantities
+from fhir_bridge.workshop.audit.times import Times
+from fhir_bridge.workshop.audit.translations import display_stems, same_family, statuses, system_of
+
+__all__ = ["Checker"]
+
+
+class Checker:
+    """Compares the leaves of one record with the FHIR that it may have become."""
+
+    def __init__(self, record: SourceRecord, pool: Pool, contexts: Contexts, zone: int | None) -> None:
+        self._places = Places(record, pool, contexts)
+        self._quantities, self._times = Quantities(self._places), Times(self._places, zone)
+        self._values = {folded(leaf.value) for leaf in record.leaves}
+        self._matched: dict[int, list[FhirLeaf]] = {}
+        self._codes: dict[int, SourceLeaf] = {}
+        self._arrived: dict[int, list[FhirLeaf]] = {}
+
+    def check(self, leaf: SourceLeaf) -> Outcome:
+        """What became of the leaf; leaves are to be asked for in order, as a display follows its code."""
+        if leaf.role is Role.CODE or leaf.part not in self._codes:
+            self._codes[leaf.part] = leaf
+        if leaf.role is Role.TIME:
+            return self._times.check(leaf)
+        if leaf.role is Role.STATUS:
+            return self._status(leaf)
+        if leaf.role is Role.UNIT:
+            return self._quantities.unit(leaf)
+        if leaf.role is Role.SYSTEM:
+            return self._system(leaf)
+        if leaf.role is Role.COMPARATOR and leaf.value == "=":
+            return ARRIVED
+        inside = self._places.inside(leaf)
+        if inside:
+            self._arrived[leaf.number] = inside
+            self._matched.setdefault(leaf.part, []).extend(inside)
+            return ARRIVED
+        if leaf.role in (Role.NUMBER, Role.TEXT) and self._quantities.apart(leaf):
+            return ARRIVED
+        return self._changed(leaf)
+
+    def _changed(self, leaf: SourceLeaf) -> Outcome:
+        """Whether a value that is nowhere is there in another form."""
+        if self._beside(leaf):
+            return ARRIVED
+        if leaf.role is Role.CODE and leaf.table and self._by_name(leaf):
+            self._arrived[leaf.number] = []
+            return ARRIVED
+        if leaf.role is Role.YES_NO:
+            wanted = "true" if leaf.value.upper() == "Y" else "false"
+            place = ELEMENTS.get(leaf.field)
+            if any(
+                ((isinstance(match.value, bool) and match.text == wanted) or _implied(leaf, match))
+                and (not place or place.search(match.path))
+                for match in self._places.scoped(leaf)
+            ):
+                return ARRIVED
+        if leaf.role is Role.DISPLAY and self._code_is_there(leaf) and self._named(leaf):
+            return ARRIVED
+        if leaf.role in (Role.TEXT, Role.DISPLAY) and len(leaf.value) >= 12:
+            text = folded(leaf.value)
+            for match in self._places.scoped(leaf):
+                shown = folded(match.text)
+                if len(shown) >= 8 and text.startswith(shown) and shown not in self._values:
+                    return Outcome(Kind.VALUE, "it is cut short", match.path, match.text)
+        if leaf.role is Role.PHONE and self._phone(leaf):
+            return ARRIVED
+        if leaf.role in (Role.NUMBER, Role.TEXT):
+            return self._quantities.near(leaf)
+        return LOST
+
+    def _beside(self, leaf: SourceLeaf) -> bool:
+        """Whether a short value is in a text that has other parts of the same value: `SMITH--Angela--L`."""
+        return leaf.role is not Role.NUMBER and any(
+            contains(match.text, leaf.value) for match in self._matched.get(leaf.part, ())
+        )
+
+    def _by_name(self, leaf: SourceLeaf) -> bool:
+        """Whether a code of a table is there by its name in words."""
+        return self._named_in(leaf, display_stems(leaf.table, leaf.value), 0.5)
+
+    def _named_in(self, leaf: SourceLeaf, names: frozenset[str], share: float) -> bool:
+        place = ELEMENTS.get(leaf.field.split(".")[0])
+        if not names:
+            return False
+        for match in self._places.scoped(leaf):
+            if CODE_ELEMENTS.search(match.path) and (not place or place.search(match.path)):
+                shown = stems(match.text)
+                if shown and len(shown & names) >= share * min(len(shown), len(names)):
+                    return True
+        return False
+
+    def _code_is_there(self, leaf: SourceLeaf) -> bool:
+        code = self._codes.get(leaf.part)
+        return code is not None and code.number in self._arrived
+
+    def _named(self, leaf: SourceLeaf) -> bool:
+        """Whether the name of a code that arrived is there by another name of it, or by its translation."""
+        code = self._codes[leaf.part]
+        matches = self._arrived[code.number]
+        if code.table and all(folded(match.text) != folded(code.value) for match in matches):
+            return True  # what a table's code was translated to says what its name says
+        own = set(words(leaf.value))
+        return any(
+            sibling.element == "display" and (own & set(words(sibling.text)) or leaf.value == code.value)
+            for match in matches
+            for sibling in match.resource.holders[match.holder]
+        )
+
+    def _phone(self, leaf: SourceLeaf) -> bool:
+        telephone = digits(leaf.value)
+        return len(telephone) >= 3 and any(
+            "telecom" in match.path and telephone in digits(match.text) for match in self._places.scoped(leaf)
+        )
+
+    def _system(self, leaf: SourceLeaf) -> Outcome:
+        code = self._codes.get(leaf.part)
+        uri = system_of(leaf.value)
+        if code is None or code.number not in self._arrived or uri is None:
+            return DEPENDENT
+        other: FhirLeaf | None = None
+        bare = False
+        for match in self._arrived[code.number]:
+            siblings = match.resource.holders[match.holder]
+            if match.element != "code":
+                continue
+            systems = [s for s in siblings if s.element == "system"]
+            if any(s.text == uri or same_family(s.text, uri) for s in systems):
+                return ARRIVED
+            if systems:
+                other = systems[0]
+            else:
+                bare = True
+        if other is not None:
+            return Outcome(Kind.VALUE, "the code is of another coding system", other.path, other.text)
+        return Outcome(Kind.NEVER, "the code has no coding system") if bare else DEPENDENT
+
+    def _status(self, leaf: SourceLeaf) -> Outcome:
+        allowed = statuses(leaf.field.removesuffix(".1"), leaf.value)
+        kept = [
+            match
+            for match in self._places.contexts.matching(leaf)
+            if match.resource.index in self._places.contexts.scopes[leaf.unit]
+            and folded(match.text) == folded(leaf.value)
+            and ("extension" in match.path or ".coding." in match.path)
+        ]
+        if kept:
+            return ARRIVED
+        primary = self._places.contexts.primary[leaf.unit]
+        types = self._places.record.units[leaf.unit].types
+        places = [primary] if primary is not None else []
+        if leaf.field.startswith(("OBR", "ORC", "TXA")):
+            places += [
+                place
+                for place in sorted(self._places.contexts.scopes[leaf.unit])
+                if self._places.pool.resources[place].type in types
+            ]
+        other: FhirLeaf | None = None
+        for place in places:
+            for match in self._places.pool.resources[place].leaves:
+                if match.path.count(".") == 1 and match.element in ("status", "docStatus"):
+                    if match.text in allowed:
+                        return ARRIVED
+                    other = other or match
+        if other is not None and allowed:
+            return Outcome(Kind.STATUS, "the status is another one", other.path, other.text)
+        return ARRIVED if not allowed and self._places.inside(leaf) else LOST
+
+
+def _implied(leaf: SourceLeaf, match: FhirLeaf) -> bool:
+    """Whether a yes follows from a time or a number: of death, of a multiple birth."""
+    return (
+        leaf.field in ("PID-24", "PID-30") and leaf.value.upper() == "Y" and not isinstance(match.value, bool)
+    )
