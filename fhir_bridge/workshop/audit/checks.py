@@ -42,6 +42,8 @@ class Checker:
         if leaf.role is Role.COMPARATOR and leaf.value == "=":
             return ARRIVED
         inside = self._places.inside(leaf)
+        if not inside and self._quantities.went_with_amount(leaf):
+            return ARRIVED
         if inside:
             self._arrived[leaf.number] = inside
             self._matched.setdefault(leaf.part, []).extend(inside)
@@ -52,7 +54,7 @@ class Checker:
 
     def _changed(self, leaf: SourceLeaf) -> Outcome:
         """Whether a value that is nowhere is there in another form."""
-        if self._beside(leaf):
+        if self._beside(leaf) or self._implied_code(leaf):
             return ARRIVED
         if leaf.role is Role.CODE and leaf.table and self._by_name(leaf):
             self._arrived[leaf.number] = []
@@ -74,11 +76,20 @@ class Checker:
                 shown = folded(match.text)
                 if len(shown) >= 8 and text.startswith(shown) and shown not in self._values:
                     return Outcome(Kind.VALUE, "it is cut short", match.path, match.text)
+        if leaf.role in (Role.TEXT, Role.CODE, Role.DISPLAY) and self._quantities.names_unit(leaf):
+            return ARRIVED
         if leaf.role is Role.PHONE and self._phone(leaf):
             return ARRIVED
         if leaf.role in (Role.NUMBER, Role.TEXT):
             return self._quantities.near(leaf)
         return LOST
+
+    def _implied_code(self, leaf: SourceLeaf) -> bool:
+        """Whether the code of a result says where its value went: `Immunization.programEligibility`."""
+        if not leaf.field.startswith("OBX-3") or self._places.contexts.primary[leaf.unit] is not None:
+            return False
+        unit = self._places.record.units[leaf.unit]
+        return any(other.field.startswith("OBX-5") and self._places.inside(other) for other in unit.leaves)
 
     def _beside(self, leaf: SourceLeaf) -> bool:
         """Whether a short value is in a text that has other parts of the same value: `SMITH--Angela--L`."""
@@ -97,7 +108,7 @@ class Checker:
         for match in self._places.scoped(leaf):
             if CODE_ELEMENTS.search(match.path) and (not place or place.search(match.path)):
                 shown = stems(match.text)
-                if shown and len(shown & names) >= share * min(len(shown), len(names)):
+                if shown and len(shown & names) >= share * len(shown):
                     return True
         return False
 

@@ -45,7 +45,8 @@ def _candidates(leaf: SourceLeaf, pool: Pool) -> Iterator[FhirLeaf]:
     if role is Role.PHONE:
         yield from _phones(value, pool)
     if role in _WORDY and words(value):
-        yield from (match for match in _rarest(value, pool) if contains(match.text, value))
+        within = stands_in if role is Role.ID else contains
+        yield from (match for match in _rarest(value, pool) if within(match.text, value))
     if role in (Role.CODE, Role.STATUS, Role.YES_NO, Role.SYSTEM):
         for target in translations(leaf):
             yield from pool.find("t:" + folded(target))
@@ -76,6 +77,11 @@ def _rarest(value: str, pool: Pool) -> Iterable[FhirLeaf]:
     return best if len(best) <= _MANY else ()
 
 
+def stands_in(text: str, value: str) -> bool:
+    """Whether an identifier is in a text by itself, not as a part of another one."""
+    return re.search(rf"(?<![\w./-]){re.escape(folded(value))}(?![\w./-])", folded(text)) is not None
+
+
 def contains(text: str, value: str) -> bool:
     """Whether the words of a value follow one another in a text."""
     inner, outer = words(value), words(text)
@@ -85,6 +91,3 @@ def contains(text: str, value: str) -> bool:
     return any(
         word == first and outer[place : place + len(inner)] == inner for place, word in enumerate(outer)
     )
-
-
-_URI: Final = re.compile(r"^urn:(?:oid|uuid):", re.IGNORECASE)

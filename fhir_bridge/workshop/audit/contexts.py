@@ -85,7 +85,10 @@ class Contexts:
 
     def _scores(self, unit: SourceUnit) -> dict[int, float]:
         scores: dict[int, float] = defaultdict(float)
+        lone = {leaf.role for leaf in unit.leaves} - {Role.STRUCTURE} <= {Role.TIME, Role.CODE}
         for leaf in unit.leaves:
+            if leaf.role is Role.TIME and not unit.types and not lone and len(leaf.value) <= 8:
+                continue  # a date is on many things
             weight = _WEIGHTS.get(leaf.role, 0.0) * _distinctive(leaf)
             if not weight:
                 continue

@@ -176,6 +176,9 @@ def keys(leaf: FhirLeaf) -> Iterator[str]:
     if isinstance(leaf.value, bool):
         return
     yield "t:" + folded(text)
+    if leaf.element == "contentType":
+        for part in text.split("/"):
+            yield "t:" + folded(part)
     value = leaf.number
     if value is not None:
         yield f"n:{value.normalize():f}"

@@ -59,7 +59,13 @@ _JOINS: Final = frozenset(
     RQ1""".split()
 )
 """Segments that say more of the one before them (of those that do not join)."""
-_UNIT_FIELDS: Final = {"OBX-6": Role.UNIT, "RXA-7": Role.UNIT, "RXE-5": Role.UNIT, "RXO-4": Role.UNIT}
+_UNIT_FIELDS: Final = {
+    "OBX-6": Role.UNIT,
+    "RXA-7": Role.UNIT,
+    "RXE-5": Role.UNIT,
+    "RXO-4": Role.UNIT,
+    "SCH-10": Role.UNIT,
+}
 
 
 def read_messages(path: Path, relative: str) -> Iterator[SourceRecord]:

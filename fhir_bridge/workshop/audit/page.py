@@ -118,7 +118,8 @@ def _record(audit: RecordAudit, *, with_values: bool) -> str:
     return (
         f"<details><summary>{escape(audit.record.file)}: {escape(audit.record.locator)} "
         f"({len(audit.findings):,} of {audit.leaves:,} values)</summary>{text}<div class='wide'><table>"
-        f"<thead><tr><th>place<th>kind<th>what<th>FHIR element{values}</tr></thead><tbody>{rows}</tbody></table></div></details>"
+        f"<thead><tr><th>place<th>kind<th>what<th>FHIR element{values}</tr></thead>"
+        f"<tbody>{rows}</tbody></table></div></details>"
     )
 
 

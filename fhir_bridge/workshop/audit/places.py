@@ -17,7 +17,7 @@ __all__ = ["CODE_ELEMENTS", "ELEMENTS", "Places"]
 CODE_ELEMENTS: Final = re.compile(
     r"\.(code|value|valueCode|valueString|valueCoding|display|text|status|use|system|type|gender|class|priority"
     r"|unit|currency|category|criticality|severity|when|intent|language|docStatus|value[A-Z]\w*|periodUnit"
-    r"|durationUnit|mode|active|\w*Boolean|onHold|contentType|description|suffix|prefix)$"
+    r"|durationUnit|mode|active|\w*Boolean|onHold|contentType|rank|description|suffix|prefix)$"
 )
 _NOT_CODES: Final = re.compile(
     r"identifier\.value$|\.id$|\.line$|\.family$|\.given$|referenceRange|telecom\.value$"

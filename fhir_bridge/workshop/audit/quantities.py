@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from decimal import Decimal
+from typing import Final
 
 from fhir_bridge.fhir import ucum
 from fhir_bridge.workshop.audit.fhir_pool import FhirLeaf
@@ -16,11 +17,16 @@ from fhir_bridge.workshop.audit.units import same_unit, ucum_of
 __all__ = ["Quantities"]
 
 
+_AMOUNT: Final = re.compile(r"(?i)value|quantity|dose|component|minutesDuration|repeat\.")
+_NOT_AMOUNT: Final = re.compile(r"identifier|telecom|referenceRange")
+
+
 class Quantities:
     """Compares amounts of one record."""
 
     def __init__(self, places: Places) -> None:
         self._places = places
+        self._with_amount: set[int] = set()
 
     def apart(self, leaf: SourceLeaf) -> bool:
         """Whether a range or a number with a mark came apart: `70-80` as low and high, `<5` as comparator and value."""
@@ -39,34 +45,58 @@ class Quantities:
         return True
 
     def near(self, leaf: SourceLeaf) -> Outcome:
+        """What became of a number that is nowhere as it was: converted with its unit, without its mark, cut short."""
         stated = number(leaf.value.lstrip("<>=≤≥ "))
         if stated is None:
             return LOST
         marked = leaf.value[:1] in "<>≤≥"
-        unit = next(
-            (other.value for other in self._places.record.units[leaf.unit].leaves if other.role is Role.UNIT),
-            None,
-        )
+        units = self._units_of(leaf)
         for match in self._places.scoped(leaf):
             value = match.number
-            if value is None or not re.search(r"value|quantity|dose|component", match.path, re.IGNORECASE):
-                continue
-            if re.search(r"identifier|telecom|referenceRange|period|repeat", match.path):
+            if value is None or not _AMOUNT.search(match.path) or _NOT_AMOUNT.search(match.path):
                 continue
             if marked and value == stated:
                 return Outcome(Kind.VALUE, "its comparator is lost", match.path, match.text)
-            if unit and self._converted(stated, unit, match):
-                return ARRIVED
+            for unit in units:
+                if self._converted(stated, unit.value, match):
+                    self._with_amount.add(unit.number)
+                    return ARRIVED
             if value != stated and _rounded(stated, value):
                 return Outcome(Kind.VALUE, "digits after the decimal point are lost", match.path, match.text)
         return LOST
 
-    def _converted(self, stated: Decimal, unit: str, match: FhirLeaf) -> bool:
-        """Whether the Quantity is the value in another unit."""
-        source = ucum_of(unit)
-        target = next(
-            (s.text for s in match.resource.holders[match.holder] if s.element in ("code", "unit")), None
+    def went_with_amount(self, leaf: SourceLeaf) -> bool:
+        """Whether a unit went into the conversion of its number."""
+        return leaf.number in self._with_amount
+
+    def names_unit(self, leaf: SourceLeaf) -> bool:
+        """Whether a word beside a number is the unit of an amount there: `1^ann` as `durationUnit` `a`."""
+        if ucum_of(leaf.value) is None:
+            return False
+        if any(
+            other.part == leaf.part
+            and other.number in self._with_amount
+            and same_unit(other.value, leaf.value)
+            for other in self._places.record.units[leaf.unit].leaves
+        ):
+            return True
+        return any(
+            match.element in ("unit", "durationUnit", "periodUnit") and same_unit(leaf.value, match.text)
+            for match in self._places.scoped(leaf)
         )
+
+    def _units_of(self, leaf: SourceLeaf) -> list[SourceLeaf]:
+        """What may be the unit of a number: units of its segment, and what follows it in its own value."""
+        return [
+            other
+            for other in self._places.record.units[leaf.unit].leaves
+            if (other.role is Role.UNIT and _measured(other, leaf))
+            or (other.part == leaf.part and other.number > leaf.number and ucum_of(other.value))
+        ]
+
+    def _converted(self, stated: Decimal, unit: str, match: FhirLeaf) -> bool:
+        """Whether the amount is the value in another unit."""
+        source, target = ucum_of(unit), _unit_in(match)
         if source is None or target is None or match.number is None:
             return False
         other = ucum_of(target)
@@ -79,7 +109,9 @@ class Quantities:
         return abs(result - match.number) <= abs(result) * Decimal("0.005")
 
     def unit(self, leaf: SourceLeaf) -> Outcome:
-        """A unit belongs to the Quantities that its unit's numbers became."""
+        """A unit belongs to the Quantities that its segment's numbers became."""
+        if self.went_with_amount(leaf):
+            return ARRIVED
         quantities = self._quantities(leaf)
         seen = place = ""
         for siblings in quantities:
@@ -141,11 +173,21 @@ class Quantities:
         return results
 
 
+def _unit_in(match: FhirLeaf) -> str | None:
+    """The unit of an amount: beside it, or that which its element always has (R4 Timing.repeat, Appointment)."""
+    element = match.element
+    if element in ("offset", "minutesDuration"):
+        return "min"
+    names = {"duration": "durationUnit", "period": "periodUnit"}.get(element)
+    wanted = (names,) if names else ("code", "unit")
+    return next((s.text for s in match.resource.holders[match.holder] if s.element in wanted), None)
+
+
 def _measured(unit: SourceLeaf, amount: SourceLeaf) -> bool:
     """Whether a unit is that of an amount: of the same value, or of the field before it."""
     if unit.part == amount.part:
         return True
-    fields = {"OBX-6": "OBX-5", "RXA-7": "RXA-6", "RXE-5": "RXE-3", "RXO-4": "RXO-2"}
+    fields = {"OBX-6": "OBX-5", "RXA-7": "RXA-6", "RXE-5": "RXE-3", "RXO-4": "RXO-2", "SCH-10": "SCH-9"}
     field = ".".join(unit.field.split(".")[:1])
     return amount.field.split(".")[0] == fields.get(field, "")
 

@@ -34,7 +34,7 @@ _HABITS: Final[dict[str, str]] = {
     "0136": "Y:true,yes,Y N:false,no,N",
     "0190": """M:postal B:work BA:old BI:billing C:temp,temporary H:home O:work P:home BDL:birth L:legal,home
         RH:home SH:postal V:temp""",
-    "0191": "TEXT:text application:application",
+    "0191": "IM:image NS:image SI:image TEXT:text FT:text AP:application AU:audio SD:application",
     "0200": """L:official R:official,registered D:usual M:maiden B:birth,official,maiden N:nickname S:anonymous
         A:usual,old K:usual T:usual,temp BAD:old TEMP:temp NAV:temp NB:temp NOUSE:old MSK:anonymous
         ANON:anonymous C:old,official I:usual,official P:usual,official U:usual""",
@@ -58,7 +58,7 @@ _HABITS: Final[dict[str, str]] = {
     "0017": "CG:billable CD:entered-in-error PY:billed AJ:billable",
     "0189": "H:2135-2,hispanic N:2186-5,non U:UNK,unknown",
 }
-"""Beside concept maps and tables: code -> what is written for it. The mark before the colon is the code as it is sent."""
+"""Beside concept maps and tables: code -> what is written for it. Before the colon is the code as sent."""
 
 _STATUSES: Final[dict[str, str]] = {
     "OBX-11": """A:amended,corrected,appended,final B:amended,appended,final C:corrected,amended

@@ -14,6 +14,7 @@ __all__ = ["same_unit", "ucum_of"]
 _ONE = Decimal(1)
 _WORDS = {
     "hr": "h",
+    "ann": "a",
     "hour": "h",
     "hours": "h",
     "minute": "min",
