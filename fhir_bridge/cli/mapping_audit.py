@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
+from datetime import timedelta, timezone, tzinfo
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import typer
 
@@ -40,7 +43,7 @@ def audit(
         bool, typer.Option("--with-values", help="Show values of patients, in the page too.")
     ] = False,
     zone: Annotated[
-        str, typer.Option(help="Offset of times that state none (+01:00); else that of MSH-7.")
+        str, typer.Option(help="Of times that state none (+01:00, Europe/Zurich); else that of MSH-7.")
     ] = "",
 ) -> None:
     """Compare sources with the FHIR that any engine made of them, value by value.
@@ -49,12 +52,12 @@ def audit(
     """
     from fhir_bridge.workshop.audit import as_data, as_page, audit_folders, source_files
 
-    offset = _offset(zone)
+    stated = _zone(zone)
     total = source_files(source, fhir)
     if not total:
         raise UsageError(f"there is no HL7 v2 message and no table in {source}")
     with steps("audit", total) as advance:
-        result = audit_folders(source, fhir, zone=offset, advance=advance)
+        result = audit_folders(source, fhir, zone=stated, advance=advance)
     if html is not None:
         html.write_text(
             as_page(result, with_values=with_values, source=source.name, fhir=fhir.name), "utf-8", "replace"
@@ -73,16 +76,17 @@ def audit(
     raise typer.Exit(1 if seen or result.problems else 0)
 
 
-def _offset(zone: str) -> int | None:
-    if not zone:
+def _zone(text: str) -> tzinfo | None:
+    if not text:
         return None
-    import re
-
-    match = re.fullmatch(r"([+-])(\d\d):?(\d\d)|Z", zone)
-    if match is None:
-        raise UsageError(f'--zone {zone}: write an offset such as "+01:00"')
-    minutes = 0 if zone == "Z" else int(match[2]) * 60 + int(match[3])
-    return -minutes if match[1] == "-" else minutes
+    match = re.fullmatch(r"([+-])(\d\d):?(\d\d)", text)
+    if match:
+        minutes = int(match[2]) * 60 + int(match[3])
+        return timezone(timedelta(minutes=-minutes if match[1] == "-" else minutes))
+    try:
+        return ZoneInfo(text)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise UsageError(f'--zone {text}: write an offset ("+01:00") or a zone ("Europe/Zurich")') from None
 
 
 def _print(result: Audit, *, with_values: bool) -> None:

@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from datetime import tzinfo
 from pathlib import Path
 
 from fhir_bridge.workshop.audit.csv_source import read_rows
 from fhir_bridge.workshop.audit.hl7v2_source import read_messages
 from fhir_bridge.workshop.audit.leaves import SourceRecord
+from fhir_bridge.workshop.audit.links import Links
 from fhir_bridge.workshop.audit.outcomes import Kind
 from fhir_bridge.workshop.audit.pairing import Group, Problem, allowed_resources, groups, read_pool
-from fhir_bridge.workshop.audit.record_audit import Finding, RecordAudit, audit_record
+from fhir_bridge.workshop.audit.record_audit import Finding, RecordAudit, audit_record, resolve_links
 
 __all__ = ["Audit", "audit_folders", "source_files"]
 
@@ -87,12 +89,12 @@ def source_files(source: Path, fhir: Path) -> int:
 
 
 def audit_folders(
-    source: Path, fhir: Path, *, zone: int | None = None, advance: Callable[[str], None] = lambda _: None
+    source: Path, fhir: Path, *, zone: tzinfo | None = None, advance: Callable[[str], None] = lambda _: None
 ) -> Audit:
     """Compare the sources of a folder with the FHIR of another.
 
     Args:
-        zone: offset in minutes of times that state none; None for the records' own rule (MSH-7).
+        zone: of times that state none; None for the records' own rule (MSH-7).
         advance: called with each source file.
     """
     result = Audit()
@@ -100,11 +102,18 @@ def audit_folders(
     result.unpaired = [path.relative_to(fhir).as_posix() if fhir.is_dir() else path.name for path in left]
     for group in paired:
         _audit_group(group, source, fhir, zone, result, advance)
+    links = Links()
+    for audit in result.records:
+        leaves = {leaf.number: leaf for leaf in audit.record.leaves}
+        for number, options in audit.options.items():
+            links.note(leaves[number].field, leaves[number].value, options)
+    for audit in result.records:
+        resolve_links(audit, links)
     return result
 
 
 def _audit_group(
-    group: Group, source: Path, fhir: Path, zone: int | None, result: Audit, advance: Callable[[str], None]
+    group: Group, source: Path, fhir: Path, zone: tzinfo | None, result: Audit, advance: Callable[[str], None]
 ) -> None:
     pool = read_pool(group.fhir, fhir, result.problems)
     result.twins += [(f"{a.type}/{a.id}", a.locator, b.locator) for a, b in pool.twins]

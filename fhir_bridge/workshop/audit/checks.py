@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import tzinfo
+
 from fhir_bridge.workshop.audit.comparison import contains
 from fhir_bridge.workshop.audit.contexts import Contexts
 from fhir_bridge.workshop.audit.fhir_pool import FhirLeaf, Pool
@@ -19,7 +21,7 @@ __all__ = ["Checker"]
 class Checker:
     """Compares the leaves of one record with the FHIR that it may have become."""
 
-    def __init__(self, record: SourceRecord, pool: Pool, contexts: Contexts, zone: int | None) -> None:
+    def __init__(self, record: SourceRecord, pool: Pool, contexts: Contexts, zone: tzinfo | None) -> None:
         self._places = Places(record, pool, contexts)
         self._quantities, self._times = Quantities(self._places), Times(self._places, zone)
         self._values = {folded(leaf.value) for leaf in record.leaves}
@@ -171,7 +173,7 @@ class Checker:
         primary = self._places.contexts.primary[leaf.unit]
         types = self._places.record.units[leaf.unit].types
         places = [primary] if primary is not None else []
-        if leaf.field.startswith(("OBR", "ORC", "TXA")):
+        if primary is None or leaf.field.startswith(("OBR", "ORC", "TXA")):
             places += [
                 place
                 for place in sorted(self._places.contexts.scopes[leaf.unit])

@@ -18,6 +18,7 @@ _WORDY: Final = frozenset(
     (Role.TEXT, Role.DISPLAY, Role.NAME, Role.ADDRESS, Role.AUTHORITY, Role.ID, Role.PHONE)
 )
 _MANY: Final = 2000
+_CLOCK: Final = re.compile(r"(\d\d):?(\d\d)(?::?(\d\d))?(?:\.\d+)?(?:[+-]\d{4})?\Z")
 
 
 def exact(leaf: SourceLeaf, pool: Pool) -> list[FhirLeaf]:
@@ -56,6 +57,10 @@ def _times(value: str, pool: Pool) -> Iterator[FhirLeaf]:
     stated = moment(value)
     if stated is None:
         yield from pool.find("t:" + folded(value))
+        clock = _CLOCK.match(value)
+        if clock:
+            for second in (clock[3],) if clock[3] else ("00", None):
+                yield from pool.find("t:" + ":".join(part for part in (clock[1], clock[2], second) if part))
         return
     instant = stated.instant
     if instant is not None and stated.has_time:

@@ -8,12 +8,15 @@ from pathlib import Path
 from typing import Final
 
 from fhir_bridge.adapters.ehr import CsvAdapter
-from fhir_bridge.workshop.audit.leaves import Role, SourceLeaf, SourceRecord, SourceUnit
+from fhir_bridge.workshop.audit.leaves import AUTHORITIES, Role, SourceLeaf, SourceRecord, SourceUnit
 from fhir_bridge.workshop.audit.moments import moment
 from fhir_bridge.workshop.audit.normal import number
 
 __all__ = ["read_rows"]
 
+_NOTHING: Final = frozenset(("-", "--", "n/a", "na", "null", "none", "nan", "n.b.", "k.a.", "?", "\\n"))
+_AUTHORITY: Final = re.compile(r"(?i)(authority|issuer|aussteller)")
+_SEX: Final = re.compile(r"(?i)(^|[_ ])(sex|gender|geschlecht|sexe|sexo|sesso)$")
 _UNIT: Final = re.compile(r"(?i)(^|[_ ])(units?|einheit|unité|unidad|unità)s?$")
 _CODE: Final = re.compile(r"(?i)(code|status|type|class|gender|sex|race|ethnicity|marital|geschlecht)s?$")
 _ID: Final = re.compile(
@@ -36,10 +39,11 @@ def read_rows(path: Path, relative: str) -> Iterator[SourceRecord]:
         unit = SourceUnit("row", f"row {number_}", family=0)
         for position, column in enumerate(columns):
             value = str(row.cell(column) or "").strip()
-            if value:
+            if value and value.casefold() not in _NOTHING:
+                role = role_of(column, value)
                 unit.leaves.append(
                     SourceLeaf(
-                        column, column, 0, position, value, role_of(column, value), "", len(unit.leaves)
+                        column, column, 0, position, value, role, table_of(column, role), len(unit.leaves)
                     )
                 )
         record.units.append(unit)
@@ -60,11 +64,19 @@ class _Options:
     selectors = None
 
 
+def table_of(column: str, role: Role) -> str:
+    """The HL7 table that has what a column's codes may be translated to."""
+    if role is Role.AUTHORITY:
+        return AUTHORITIES
+    return "sex" if role is Role.CODE and _SEX.search(column) else ""
+
+
 def role_of(column: str, value: str) -> Role:
     """What a cell means."""
     if moment(value) is not None and not (value.isdigit() and len(value) < 8):
         return Role.TIME
     for pattern, role in (
+        (_AUTHORITY, Role.AUTHORITY),
         (_UNIT, Role.UNIT),
         (_TELEPHONE, Role.PHONE),
         (_NAME, Role.NAME),

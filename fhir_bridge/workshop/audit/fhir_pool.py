@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import cached_property
 from typing import Any, Final
+from urllib.parse import unquote
 
 from fhir_bridge.workshop.audit.moments import Moment, moment
 from fhir_bridge.workshop.audit.normal import digits, folded, number, plain, words
@@ -18,7 +19,7 @@ from fhir_bridge.workshop.audit.normal import digits, folded, number, plain, wor
 __all__ = ["FhirLeaf", "Pool", "PoolResource"]
 
 _DATE: Final = re.compile(r"\d{4}(-\d\d(-\d\d(T\d\d:\d\d.*)?)?)?\Z")
-_SKIPPED: Final = frozenset(("div", "resourceType", "meta", "fullUrl", "url"))
+_SKIPPED: Final = frozenset(("div", "resourceType", "fullUrl", "versionId", "profile"))
 _CONTENT: Final = 5_000_000
 
 
@@ -196,7 +197,8 @@ def keys(leaf: FhirLeaf) -> Iterator[str]:
         if len(word) > 1:
             yield "w:" + word
     if ":" in text and " " not in text:  # a URI: its last part names what it is about
-        yield "a:" + plain(re.split(r"[/:#]", text)[-1])
+        for part in re.split(r"[/:#]", unquote(text))[-2:]:
+            yield "a:" + plain(part)
     if "telecom" in leaf.path or leaf.element in ("value", "valueString"):
         telephone = digits(text)
         if len(telephone) >= 3:
@@ -218,9 +220,7 @@ class _Flattener:
         chain = (*around, self._objects)
         self._objects += 1
         for name, item in value.items():
-            if name == "meta":
-                continue
-            if name in _SKIPPED and not isinstance(item, (dict, list)):
+            if name in _SKIPPED or (name == "url" and path.lower().endswith("extension")):
                 continue
             here = f"{path}.{name.removeprefix('_')}"
             if name == "reference" and isinstance(item, str):

@@ -15,7 +15,7 @@ from fhir_bridge.workshop.audit.hl7v2_types import (
     is_composite,
     role_of,
 )
-from fhir_bridge.workshop.audit.leaves import Role, SourceLeaf, SourceRecord, SourceUnit
+from fhir_bridge.workshop.audit.leaves import AUTHORITIES, Role, SourceLeaf, SourceRecord, SourceUnit
 from fhir_bridge.workshop.audit.moments import moment
 from fhir_bridge.workshop.audit.structure import is_structure
 
@@ -204,6 +204,8 @@ class _Reader:
                     role = role_of(inner, inner_table)
                 if role is Role.CODE and table and not role_table and first in (1, 4, 10):
                     role_table = table
+                if inner_table == AUTHORITIES and role is Role.AUTHORITY:
+                    role_table = AUTHORITIES
                 position = ((first,) if composite else ()) + ((second,) if len(pieces) > 1 else ())
                 self._add(results, piece, position, role, role_table)
         return results

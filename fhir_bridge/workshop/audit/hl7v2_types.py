@@ -77,7 +77,7 @@ TYPES: Final[dict[str, str]] = {
     "CQ": "number *",
     "CQ_SIMPLE": "number unit",
     "MO": "number code",
-    "SN": "comparator number text number",
+    "SN": "comparator number - number",
     "TS": "time -",
     "DR": "time time",
     "ED": "* code code - content",

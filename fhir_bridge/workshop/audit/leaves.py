@@ -6,7 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-__all__ = ["Role", "SourceLeaf", "SourceRecord", "SourceUnit"]
+__all__ = ["AUTHORITIES", "Role", "SourceLeaf", "SourceRecord", "SourceUnit"]
+
+
+AUTHORITIES = "0363"
+"""HL7 table of assigning authorities: the authority of the identifier beside it, which makes its system."""
 
 
 class Role(StrEnum):

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass, field
+from datetime import tzinfo
 
 from fhir_bridge.workshop.audit.checks import Checker
 from fhir_bridge.workshop.audit.contexts import Contexts
 from fhir_bridge.workshop.audit.fhir_pool import Pool
 from fhir_bridge.workshop.audit.leaves import Role, SourceLeaf, SourceRecord
+from fhir_bridge.workshop.audit.links import Candidate, Links, candidates
 from fhir_bridge.workshop.audit.outcomes import Kind, Outcome
 
-__all__ = ["Finding", "RecordAudit", "audit_record"]
+__all__ = ["Finding", "RecordAudit", "audit_record", "resolve_links"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +46,7 @@ class RecordAudit:
     Attributes:
         arrived, structural: counts of leaves.
         structure: counts of structural leaves by field.
-        outcomes: by number of the leaf: the kind of its finding, for the page.
+        options: by number of a lost leaf: what it may have become (`links.py`).
     """
 
     record: SourceRecord
@@ -52,17 +54,17 @@ class RecordAudit:
     leaves: int = 0
     arrived: int = 0
     structure: dict[str, int] = field(default_factory=dict)
-    unpaired: bool = False
+    options: dict[int, list[Candidate]] = field(default_factory=dict)
 
 
 def audit_record(
-    record: SourceRecord, pool: Pool, allowed: frozenset[int] | None, zone: int | None
+    record: SourceRecord, pool: Pool, allowed: frozenset[int] | None, zone: tzinfo | None
 ) -> RecordAudit:
     """Compare a record with the FHIR that it may have become.
 
     Args:
         allowed: numbers of the resources that may be of the record; None for all of the pool.
-        zone: offset in minutes of times that state none; None for the record's own rule.
+        zone: of times that state none; None for the record's own rule.
     """
     result = RecordAudit(record)
     contexts = Contexts(record, pool, allowed)
@@ -84,6 +86,10 @@ def audit_record(
             dependent[leaf.part].append(leaf)
         else:
             result.arrived += 1
+    for items in lost.values():
+        for leaf, outcome in items:
+            if outcome.kind is Kind.NEVER and (options := candidates(leaf, record, pool, contexts)):
+                result.options[leaf.number] = options
     for part, items in lost.items():
         missing = [leaf for leaf, outcome in items if outcome.kind is Kind.NEVER]
         if missing and len(missing) + len(dependent[part]) == populated[part]:
@@ -94,6 +100,26 @@ def audit_record(
         if part not in lost:
             result.arrived += len(leaves)
     return result
+
+
+def resolve_links(audit: RecordAudit, links: Links) -> None:
+    """Drop what turned out to be linked; a composite value of which some arrived so is reported by its rest."""
+    leaves = {leaf.number: leaf for leaf in audit.record.leaves}
+    linked = {number for number, options in audit.options.items() if links.is_link(leaves[number], options)}
+    if not linked:
+        return
+    kept: list[Finding] = []
+    for finding in audit.findings:
+        rest = tuple(number for number in finding.leaves if number not in linked)
+        if len(rest) == len(finding.leaves):
+            kept.append(finding)
+            continue
+        audit.arrived += len(finding.leaves) - len(rest)
+        kept += [
+            Finding(finding.kind, leaves[n].field, leaves[n].locator, "", leaves[n].value, leaves=(n,))
+            for n in rest
+        ]
+    audit.findings = kept
 
 
 def _whole(leaves: list[SourceLeaf], record: SourceRecord, contexts: Contexts) -> Finding:

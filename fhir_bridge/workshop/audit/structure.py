@@ -10,7 +10,7 @@ _SET_IDS: Final = """AIG AIL AIP AIS AL1 ARV CON DB1 DG1 FT1 GT1 IAM IN1 NK1 NTE
     SPM TQ1 TQ2 TXA UB1 RXA RDF ODS AIP""".split()
 
 STRUCTURE: Final[dict[str, frozenset[int]]] = {
-    "MSH": frozenset((8, 9, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21)),
+    "MSH": frozenset((5, 6, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21)),
     "SFT": frozenset(range(1, 20)),
     "MSA": frozenset(range(1, 20)),
     "EVN": frozenset((1,)),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, timezone, tzinfo
 from typing import Final
 
 from fhir_bridge.workshop.audit.fhir_pool import FhirLeaf
@@ -22,12 +22,13 @@ class Times:
     """Compares the times of one record.
 
     Args:
-        zone: offset in minutes of times that state none; None for the record's own.
+        zone: of times that state none; None for the record's own.
     """
 
-    def __init__(self, places: Places, zone: int | None) -> None:
+    def __init__(self, places: Places, zone: tzinfo | None) -> None:
         self._places = places
-        self._zone = places.record.zone if zone is None else zone
+        own = places.record.zone
+        self._zone = zone or (None if own is None else timezone(timedelta(minutes=own)))
         self._times = {
             time for leaf in places.record.leaves if leaf.role is Role.TIME for time in _readings(leaf)
         }
@@ -84,7 +85,7 @@ class Times:
         if stated.offset is None:
             if wall.replace(second=0) != other.replace(second=0):
                 return None
-            if seen.offset is None or seen.offset == self._zone:
+            if seen.offset is None or seen.offset == self._offset(wall):
                 return ARRIVED
             return Outcome(Kind.ZONE, "a zone that the source does not state", match.path, match.text)
         if stated.parts[:length] == seen.parts[:length]:
@@ -97,6 +98,11 @@ class Times:
         if instant is not None and there is not None and instant.replace(second=0) == there.replace(second=0):
             return Outcome(Kind.ZONE, "the same instant in another zone", match.path, match.text)
         return None
+
+    def _offset(self, wall: datetime) -> int | None:
+        """The offset, in minutes, that a clock reading has where none is stated."""
+        offset = None if self._zone is None else self._zone.utcoffset(wall)
+        return None if offset is None else round(offset.total_seconds() / 60)
 
     def _shifted(self, leaf: SourceLeaf, stated: Moment) -> Outcome | None:
         """A time in the same resources that differs by a whole zone."""

@@ -20,7 +20,7 @@ _HABITS: Final[dict[str, str]] = {
     "0007": "E:EM,emergency",
     "0038": """A:active CA:revoked,cancelled CM:completed DC:revoked,stopped ER:entered-in-error HD:on-hold
         IP:active,accepted RP:revoked SC:active,requested""",
-    "0052": "A:AD,admission W:working,CM F:DD,discharge,billing",
+    "0052": "A:AD,admission W:working,CM,provisional F:DD,discharge,billing,confirmed",
     "0063": """SEL:ONESELF SPO:SPS,spouse CHD:CHILD,child MTH:MTH,mother FTH:FTH,father GRD:GUARD PAR:PRN,parent
         SIB:SIB BRO:BRO SIS:SIS EMC:C,emergency FND:FRND,friend GRP:GRPRN GCH:GRNDCHILD OTH:O,other
         EME:E,employer EMR:E DEP:DEP LIF:SIGOTHR OAD:CHILD NCH:NCHILD SCH:STPCHLD FCH:FAMMEMB EXF:FAMMEMB
@@ -145,8 +145,13 @@ def _of(table: str, code: str) -> tuple[str, ...]:
 
 def _mapped(table: str, code: str) -> list[str]:
     """The targets of our concept map of a table."""
+    name = "administrative-gender" if table == "sex" else f"v2-{table}"
     try:
-        return [item.code for item in get_terminology().translate_by_map(f"v2-{table}", code) if item.code]
+        return [
+            item.code
+            for item in get_terminology().translate_by_map(name, code if table != "sex" else code.lower())
+            if item.code
+        ]
     except LookupError:
         return []
 
