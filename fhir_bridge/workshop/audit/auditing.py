@@ -28,7 +28,7 @@ class Audit:
     Attributes:
         records: each record of the source with its findings.
         problems: what could not be read, with its place.
-        unpaired: FHIR files that belong to no source.
+        unpaired: files that belong to no source, or hold no FHIR.
         twins: resources of one type and id with different content: type, and both places.
     """
 
@@ -115,8 +115,8 @@ def audit_folders(
 def _audit_group(
     group: Group, source: Path, fhir: Path, zone: tzinfo | None, result: Audit, advance: Callable[[str], None]
 ) -> None:
-    pool = read_pool(group.fhir, fhir, result.problems)
-    result.twins += [(f"{a.type}/{a.id}", a.locator, b.locator) for a, b in pool.twins]
+    pool = read_pool(group.fhir, fhir, result.problems, result.unpaired)
+    count = 0
     for path in group.sources:
         name = path.relative_to(source).as_posix() if source.is_dir() else path.name
         advance(name)
@@ -126,8 +126,16 @@ def _audit_group(
         read = read_rows if path.suffix.lower() in _TABLES else read_messages
         records = list(read(path, name))
         several = len(records) + len(group.sources) > 2
+        count += len(records)
         for record in records:
             if not record.units:
                 result.problems.append(Problem(name, record.locator))
                 continue
-            result.records.append(audit_record(record, pool, allowed_resources(record, pool, several), zone))
+            result.records.append(
+                audit_record(record, pool, allowed_resources(record, pool, several), zone, shared=several)
+            )
+    result.twins += [
+        (f"{a.type}/{a.id}", a.locator, b.locator)
+        for a, b in pool.twins
+        if a.bundle >= 0 or count == 1  # of several records, the later version of one resource is none
+    ]

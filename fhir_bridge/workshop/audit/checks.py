@@ -29,6 +29,10 @@ class Checker:
         self._codes: dict[int, SourceLeaf] = {}
         self._arrived: dict[int, list[FhirLeaf]] = {}
 
+    def shifted(self) -> list[tuple[SourceLeaf, Outcome]]:
+        """Times of FHIR that are no time of the source, and are a whole zone away from one of theirs."""
+        return self._times.unexplained()
+
     def check(self, leaf: SourceLeaf) -> Outcome:
         """What became of the leaf; leaves are to be asked for in order, as a display follows its code."""
         if leaf.role is Role.CODE or leaf.part not in self._codes:
@@ -80,6 +84,8 @@ class Checker:
                     return Outcome(Kind.VALUE, "it is cut short", match.path, match.text)
         if leaf.role in (Role.TEXT, Role.CODE, Role.DISPLAY) and self._quantities.names_unit(leaf):
             return ARRIVED
+        if leaf.role is Role.NAME and self._name_apart(leaf):
+            return ARRIVED
         if leaf.role is Role.PHONE and self._phone(leaf):
             return ARRIVED
         if leaf.role in (Role.NUMBER, Role.TEXT):
@@ -91,7 +97,12 @@ class Checker:
         if not leaf.field.startswith("OBX-3") or self._places.contexts.primary[leaf.unit] is not None:
             return False
         unit = self._places.record.units[leaf.unit]
-        return any(other.field.startswith("OBX-5") and self._places.inside(other) for other in unit.leaves)
+        return any(
+            match.resource.type not in unit.types
+            for other in unit.leaves
+            if other.field.startswith("OBX-5")
+            for match in self._places.inside(other)
+        )
 
     def _beside(self, leaf: SourceLeaf) -> bool:
         """Whether a short value is in a text that has other parts of the same value: `SMITH--Angela--L`."""
@@ -132,10 +143,27 @@ class Checker:
         )
 
     def _phone(self, leaf: SourceLeaf) -> bool:
-        telephone = digits(leaf.value)
+        """Whether the digits are in a telephone number; those of an area, before the local ones."""
+        parts = [
+            digits(other.value)
+            for other in self._places.record.units[leaf.unit].leaves
+            if other.part == leaf.part and other.role is Role.PHONE and other.number >= leaf.number
+        ]
+        telephone = parts[0] if len(parts[0]) >= 3 else "".join(parts[:2])
         return len(telephone) >= 3 and any(
             "telecom" in match.path and telephone in digits(match.text) for match in self._places.scoped(leaf)
         )
+
+    def _name_apart(self, leaf: SourceLeaf) -> bool:
+        """Whether the words of a name are in several elements of one name: `Anna Maria` as two given names."""
+        wanted = set(words(leaf.value))
+        for place in sorted(self._places.contexts.scopes[leaf.unit]) if len(wanted) > 1 else ():
+            for siblings in self._places.pool.resources[place].holders.values():
+                if ".name." in siblings[0].path:
+                    stated = {word for match in siblings for word in words(match.text)}
+                    if wanted <= stated:
+                        return True
+        return False
 
     def _system(self, leaf: SourceLeaf) -> Outcome:
         code = self._codes.get(leaf.part)
@@ -159,6 +187,23 @@ class Checker:
             return Outcome(Kind.VALUE, "the code is of another coding system", other.path, other.text)
         return Outcome(Kind.NEVER, "the code has no coding system") if bare else DEPENDENT
 
+    def _with_status(self, leaf: SourceLeaf) -> list[int]:
+        """The resources whose status a code decides: the unit's own; of the status of results, the report."""
+        contexts, resources = self._places.contexts, self._places.pool.resources
+        types = self._places.record.units[leaf.unit].types
+        primary = contexts.primary[leaf.unit]
+        own = [place for place in sorted(contexts.own[leaf.unit]) if resources[place].type in types]
+        near = [place for place in sorted(contexts.scopes[leaf.unit]) if resources[place].type in types]
+        if leaf.field == "OBR-25":
+            for group in (own, near):
+                reports = [place for place in group if resources[place].type == "DiagnosticReport"]
+                if reports:
+                    return reports
+        places = [] if primary is None else [primary]
+        if primary is None or leaf.field.startswith(("OBR", "ORC", "TXA")):
+            places += near
+        return places
+
     def _status(self, leaf: SourceLeaf) -> Outcome:
         allowed = statuses(leaf.field.removesuffix(".1"), leaf.value)
         kept = [
@@ -166,19 +211,11 @@ class Checker:
             for match in self._places.contexts.matching(leaf)
             if match.resource.index in self._places.contexts.scopes[leaf.unit]
             and folded(match.text) == folded(leaf.value)
-            and ("extension" in match.path or ".coding." in match.path)
+            and "extension" in match.path
         ]
         if kept:
             return ARRIVED
-        primary = self._places.contexts.primary[leaf.unit]
-        types = self._places.record.units[leaf.unit].types
-        places = [primary] if primary is not None else []
-        if primary is None or leaf.field.startswith(("OBR", "ORC", "TXA")):
-            places += [
-                place
-                for place in sorted(self._places.contexts.scopes[leaf.unit])
-                if self._places.pool.resources[place].type in types
-            ]
+        places = self._with_status(leaf)
         other: FhirLeaf | None = None
         for place in places:
             for match in self._places.pool.resources[place].leaves:

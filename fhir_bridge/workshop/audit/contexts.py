@@ -7,7 +7,7 @@ from collections import defaultdict
 from typing import Final
 
 from fhir_bridge.workshop.audit.comparison import exact
-from fhir_bridge.workshop.audit.fhir_pool import FhirLeaf, Pool, PoolResource
+from fhir_bridge.workshop.audit.fhir_pool import Allowed, FhirLeaf, Pool, PoolResource
 from fhir_bridge.workshop.audit.leaves import Role, SourceLeaf, SourceRecord, SourceUnit
 
 __all__ = ["Contexts"]
@@ -50,7 +50,7 @@ class Contexts:
         shared: units that share their primary resource with an earlier unit of the same name.
     """
 
-    def __init__(self, record: SourceRecord, pool: Pool, allowed: frozenset[int] | None) -> None:
+    def __init__(self, record: SourceRecord, pool: Pool, allowed: Allowed) -> None:
         self._record, self._pool, self._allowed = record, pool, allowed
         self.matches: dict[int, list[FhirLeaf]] = {}
         self._frequency: dict[str, int] = defaultdict(int)
@@ -65,15 +65,14 @@ class Contexts:
         self.own: list[frozenset[int]] = [self._own(n, unit) for n, unit in enumerate(record.units)]
         self.scopes: list[frozenset[int]] = [self._scope(n, unit) for n, unit in enumerate(record.units)]
         self.mentions: list[dict[int, set[int]]] = [self._mentioned(own) for own in self.own]
-        self.parties = frozenset(
-            resource.index
-            for resource in pool.resources
-            if resource.type in _PARTIES and self.allows(resource)
-        )
 
     def allows(self, resource: PoolResource) -> bool:
         """Whether a resource may be of this record."""
-        return self._allowed is None or resource.index in self._allowed
+        return self._allowed.takes(resource)
+
+    def is_party(self, resource: PoolResource) -> bool:
+        """Whether a resource is about who or what takes part."""
+        return resource.type in _PARTIES
 
     def matching(self, leaf: SourceLeaf) -> list[FhirLeaf]:
         """The FHIR leaves that have exactly the leaf's value."""

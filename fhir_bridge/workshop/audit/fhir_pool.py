@@ -16,7 +16,7 @@ from urllib.parse import unquote
 from fhir_bridge.workshop.audit.moments import Moment, moment
 from fhir_bridge.workshop.audit.normal import digits, folded, number, plain, words
 
-__all__ = ["FhirLeaf", "Pool", "PoolResource"]
+__all__ = ["EVERYTHING", "Allowed", "FhirLeaf", "Pool", "PoolResource"]
 
 _DATE: Final = re.compile(r"\d{4}(-\d\d(-\d\d(T\d\d:\d\d.*)?)?)?\Z")
 _SKIPPED: Final = frozenset(("div", "resourceType", "fullUrl", "versionId", "profile"))
@@ -89,6 +89,28 @@ class PoolResource:
         for leaf in self.leaves:
             results[leaf.holder].append(leaf)
         return results
+
+
+@dataclass(frozen=True, slots=True)
+class Allowed:
+    """Which resources of a pool may be of a record.
+
+    Attributes:
+        bundle: number of the Bundle that they are in; None for any.
+        patients: numbers of the Patients whom they are about, if they are about any; empty for any.
+    """
+
+    bundle: int | None = None
+    patients: frozenset[int] = frozenset()
+
+    def takes(self, resource: PoolResource) -> bool:
+        """Whether a resource is one of them."""
+        if self.bundle is not None:
+            return resource.bundle == self.bundle
+        return not self.patients or not resource.patients or not self.patients.isdisjoint(resource.patients)
+
+
+EVERYTHING = Allowed()
 
 
 class Pool:

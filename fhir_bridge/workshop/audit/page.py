@@ -175,5 +175,5 @@ def _appendix(audit: Audit) -> str:
         parts.append(f"<h3>What could not be read</h3><ul>{rows}</ul>")
     if audit.unpaired:
         rows = "".join(f"<li>{escape(name)}</li>" for name in audit.unpaired)
-        parts.append(f"<h3>FHIR files that belong to no source</h3><ul>{rows}</ul>")
+        parts.append(f"<h3>Files that belong to no source, or hold no FHIR</h3><ul>{rows}</ul>")
     return "".join(parts)

@@ -10,7 +10,7 @@ from typing import Final
 
 from fhir_bridge.fhir.bundles import is_ndjson, iter_documents
 from fhir_bridge.fhir.serialization import JsonError, loads_exact
-from fhir_bridge.workshop.audit.fhir_pool import Pool
+from fhir_bridge.workshop.audit.fhir_pool import EVERYTHING, Allowed, Pool
 from fhir_bridge.workshop.audit.leaves import SourceRecord
 
 __all__ = ["Group", "Problem", "allowed_resources", "groups", "read_pool"]
@@ -83,11 +83,13 @@ def _files(path: Path, suffixes: frozenset[str]) -> list[Path]:
     return [file for file in sorted(path.rglob("*")) if file.is_file() and file.suffix.lower() in suffixes]
 
 
-def read_pool(files: Iterable[Path], base: Path, problems: list[Problem]) -> Pool:
-    """The FHIR of some files. What can't be read is a problem with its place."""
+def read_pool(files: Iterable[Path], base: Path, problems: list[Problem], foreign: list[str]) -> Pool:
+    """The FHIR of some files. What can't be read is a problem with its place; files without FHIR are `foreign`."""
     pool = Pool()
     for path in files:
         name = path.relative_to(base).as_posix() if base.is_dir() else path.name
+        others: list[str] = []
+        before = len(pool.resources)
         try:
             for locator, text in _documents(path):
                 place = name + locator[len(path.name) :]
@@ -99,9 +101,15 @@ def read_pool(files: Iterable[Path], base: Path, problems: list[Problem]) -> Poo
                 if isinstance(document, dict) and document.get("resourceType"):
                     pool.add(document, place)
                 else:
-                    problems.append(Problem(place, "it is no FHIR resource"))
+                    others.append(place)
         except (OSError, JsonError) as error:
             problems.append(Problem(name, str(error)))
+        if others and len(pool.resources) == before:
+            foreign.append(name)
+        elif others:
+            problems.append(
+                Problem(others[0], f"no FHIR resource here, nor in {len(others) - 1} other places")
+            )
     pool.link()
     return pool
 
@@ -127,25 +135,23 @@ def _one_document(text: bytes) -> bool:
     return True
 
 
-def allowed_resources(record: SourceRecord, pool: Pool, several: bool) -> frozenset[int] | None:
-    """The resources of a pool that may be of the record; None for all.
+def allowed_resources(record: SourceRecord, pool: Pool, several: bool) -> Allowed:
+    """The resources of a pool that may be of the record.
 
     A pool that stands for several records is narrowed to the Bundle that names the record (MSH-10), else to what is
     about its patients or about nobody.
     """
     if not several:
-        return None
+        return EVERYTHING
     if pool.bundles > 1:
         for name in record.names:
             for leaf in pool.find("t:" + name.casefold()):
                 if leaf.resource.bundle >= 0 and leaf.resource.type in ("Bundle", "MessageHeader"):
-                    return frozenset(r.index for r in pool.resources if r.bundle == leaf.resource.bundle)
-    patients = {
+                    return Allowed(bundle=leaf.resource.bundle)
+    patients = frozenset(
         leaf.resource.index
         for identifier in record.patients
         for leaf in pool.find("t:" + identifier.casefold())
         if leaf.resource.type == "Patient" and ".identifier." in leaf.path
-    }
-    if not patients:
-        return None
-    return frozenset(r.index for r in pool.resources if not r.patients or r.patients & patients)
+    )
+    return Allowed(patients=patients)

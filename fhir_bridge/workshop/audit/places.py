@@ -32,7 +32,7 @@ ELEMENTS: Final = {
     "PID-25": re.compile(r"multipleBirth|extension"),
     "PID-30": re.compile(r"deceased|extension"),
     "PV1-2": re.compile(r"class|extension|type"),
-    "OBX-8": re.compile(r"interpretation|extension|code\.coding"),
+    "OBX-8": re.compile(r"interpretation|extension"),
     "DG1-6": re.compile(r"diagnosis|category|extension|verification|clinical|use"),
 }
 """Fields whose short values count only in their own elements, or where an engine keeps what has none."""
@@ -71,7 +71,7 @@ class Places:
                 match
                 for match in seen
                 if match.resource.index in home
-                or (not home and not short and match.resource.index in contexts.parties)
+                or (not home and not short and contexts.is_party(match.resource))
             ]
         if not short and leaf.role in (Role.DISPLAY, Role.TEXT) and not unit.types:
             return seen
@@ -94,6 +94,8 @@ class Places:
 def _compatible(leaf: SourceLeaf, match: FhirLeaf) -> bool:
     """Whether the element can hold such a value, so that short ones are not found by chance."""
     path = match.path
+    if ".meta.extension" in path and not leaf.field.startswith(("MSH", "EVN")):
+        return False  # what is kept about the source record says nothing of its values
     place = ELEMENTS.get(leaf.field.split(".")[0]) if len(leaf.value) < 6 else None
     if place is not None and not place.search(path):
         return False

@@ -8,7 +8,7 @@ from datetime import tzinfo
 
 from fhir_bridge.workshop.audit.checks import Checker
 from fhir_bridge.workshop.audit.contexts import Contexts
-from fhir_bridge.workshop.audit.fhir_pool import Pool
+from fhir_bridge.workshop.audit.fhir_pool import EVERYTHING, Allowed, Pool
 from fhir_bridge.workshop.audit.leaves import Role, SourceLeaf, SourceRecord
 from fhir_bridge.workshop.audit.links import Candidate, Links, candidates
 from fhir_bridge.workshop.audit.outcomes import Kind, Outcome
@@ -58,12 +58,18 @@ class RecordAudit:
 
 
 def audit_record(
-    record: SourceRecord, pool: Pool, allowed: frozenset[int] | None, zone: tzinfo | None
+    record: SourceRecord,
+    pool: Pool,
+    allowed: Allowed = EVERYTHING,
+    zone: tzinfo | None = None,
+    *,
+    shared: bool = False,
 ) -> RecordAudit:
     """Compare a record with the FHIR that it may have become.
 
     Args:
-        allowed: numbers of the resources that may be of the record; None for all of the pool.
+        shared: other records were written to the same resources, so that what is there may be theirs.
+        allowed: the resources that may be of the record.
         zone: of times that state none; None for the record's own rule.
     """
     result = RecordAudit(record)
@@ -86,6 +92,10 @@ def audit_record(
             dependent[leaf.part].append(leaf)
         else:
             result.arrived += 1
+    stated = {(leaf.number, outcome.kind) for items in lost.values() for leaf, outcome in items}
+    for leaf, outcome in () if shared else checker.shifted():
+        if (leaf.number, outcome.kind) not in stated:
+            lost[leaf.part].append((leaf, outcome))
     for items in lost.values():
         for leaf, outcome in items:
             if outcome.kind is Kind.NEVER and (options := candidates(leaf, record, pool, contexts)):

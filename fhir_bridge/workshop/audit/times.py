@@ -14,6 +14,8 @@ from fhir_bridge.workshop.audit.places import Places
 
 __all__ = ["Times"]
 
+_NOT_OF_UNITS: Final = frozenset(("Bundle", "MessageHeader", "Provenance"))
+"""Resources whose times may be those of the run."""
 _ZONES: Final = timedelta(hours=26)
 """The farthest that two zones are apart."""
 
@@ -41,7 +43,7 @@ class Times:
         for tier in self._tiers(leaf, inside):
             best: Outcome | None = None
             for match in tier:
-                outcome = self._same_time(stated, match)
+                outcome = self._same_time(leaf, stated, match)
                 if outcome is ARRIVED:
                     return ARRIVED
                 best = _better(best, outcome)
@@ -57,7 +59,7 @@ class Times:
         yield [match for match in typed if match.resource.index != primary]
         yield [match for match in inside if match.moment is None]
 
-    def _same_time(self, stated: Moment, match: FhirLeaf) -> Outcome | None:
+    def _same_time(self, leaf: SourceLeaf, stated: Moment, match: FhirLeaf) -> Outcome | None:
         seen = match.moment
         if seen is None:
             return ARRIVED if len(match.text) >= 8 else None
@@ -80,6 +82,8 @@ class Times:
         if not seen.has_time:
             if seen.parts != stated.parts[: len(seen.parts)] or len(seen.parts) < 3:
                 return None
+            if not self._places.contexts.scopes[leaf.unit]:
+                return None  # the day is on many things
             return Outcome(Kind.VALUE, "the time of day is lost", match.path, match.text)
         length = min(len(stated.parts), len(seen.parts), 5)
         if stated.offset is None:
@@ -103,6 +107,57 @@ class Times:
         """The offset, in minutes, that a clock reading has where none is stated."""
         offset = None if self._zone is None else self._zone.utcoffset(wall)
         return None if offset is None else round(offset.total_seconds() / 60)
+
+    def unexplained(self) -> list[tuple[SourceLeaf, Outcome]]:
+        """Times of the record's resources that no time of the source is, but for a shift by a zone."""
+        places, results = self._places, []
+        known = {
+            reading
+            for leaf in places.record.leaves
+            if leaf.role is Role.TIME and (stated := moment(leaf.value))
+            for reading in self._instants(stated)
+        }
+        every = [leaf for leaf in places.record.leaves if leaf.role is Role.TIME]
+        seen: set[int] = set()
+        for number, unit in enumerate(places.record.units):
+            times = [leaf for leaf in unit.leaves if leaf.role is Role.TIME]
+            times += every
+            for place in sorted(places.contexts.own[number]):
+                if place in seen or places.pool.resources[place].type in _NOT_OF_UNITS:
+                    continue
+                seen.add(place)
+                for match in places.pool.resources[place].leaves:
+                    there = match.moment
+                    if there is None or not there.has_time or not known.isdisjoint(self._instants(there)):
+                        continue
+                    for leaf in times:
+                        stated = moment(leaf.value)
+                        if stated is not None and self._is_shifted(stated, there):
+                            results.append(
+                                (leaf, Outcome(Kind.ZONE, "the time is shifted", match.path, match.text))
+                            )
+                            break
+        return results
+
+    def _instants(self, time: Moment) -> list[datetime]:
+        """The minutes in UTC that a time may mean: its own, and by the record's zone where it states none."""
+        wall = time.wall
+        if wall is None:
+            return []
+        if time.offset is not None:
+            return [(wall - timedelta(minutes=time.offset)).replace(second=0)]
+        offset = self._offset(wall)
+        results = [wall.replace(second=0)]
+        return results if offset is None else [*results, (wall - timedelta(minutes=offset)).replace(second=0)]
+
+    def _is_shifted(self, stated: Moment, there: Moment) -> bool:
+        if not stated.has_time or not any(stated.parts[3:]) or _minutes(there) != _minutes(stated):
+            return False
+        return any(
+            one != other and abs(one - other) <= _ZONES and not (one - other).total_seconds() % 900
+            for one in self._instants(stated)
+            for other in self._instants(there)
+        )
 
     def _shifted(self, leaf: SourceLeaf, stated: Moment) -> Outcome | None:
         """A time in the same resources that differs by a whole zone."""
