@@ -17,17 +17,17 @@ LENIENT = {"Prefer": "handling=lenient"}
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 
 UNSUPPORTED = [
-    "subject:Patient.birthdate=1961-04-05",
-    "patient.identifier=x",
-    "subject.name=x",
-    "_has:Provenance:target:agent=x",
+    "subject:Device.birthdate=1961-04-05",
+    "patient.colour=x",
+    "code.name=x",
+    "_has:Provenance:agent=x",
     "_filter=code eq 2093-3",
-    "code-value-quantity=http://loinc.org|2093-3$5.4",
+    "component-code-value-quantity=http://loinc.org|2093-3$5.4",
     "combo-code-value-quantity=2093-3$gt5",
     "_elements=code",
-    "_include=Observation:subject",
-    "_include:iterate=Observation:subject",
-    "_revinclude=Provenance:target",
+    "_include=Observation:code",
+    "_include:always=Observation:subject",
+    "_revinclude=*",
     "_summary=true",
     "_summary=text",
     "_summary=data",
@@ -194,9 +194,10 @@ CRITERIA = [
     "_total=none",
     "code=2093-3&_summary=count",
     "identifier=&status=final",
-    "patient.name=x",
+    "patient.colour=x",
+    "_include=*",
     "colour=red",
-    "code-value-quantity=x$1",
+    "component-code-value-quantity=x$1",
     "_filter=x",
 ]
 

@@ -65,7 +65,7 @@ async def read_entry(
     item = replace(call, type=resource_type, id=resource_id, version=version)
     if not resource_id:
         result, page = await searchset(item, decoded(query))
-        return Answered({"status": "200 OK"}, result, shown=page.entries)
+        return Answered({"status": "200 OK"}, result, shown=[*page.entries, *page.included])
     if query:
         check_plain(item, decoded(query))
     store = call.services.store
@@ -96,6 +96,7 @@ async def operate_entry(call: Call, method: str, query: str, resource: dict[str,
         raise refuse(404, "FB-REST-005", "there are no operations here")
     async with call.budget.limited():
         operation = await permitted(call, call.operations, method)
+        # Writes of a Bundle are one transaction, or at least finished once begun; an operation's are neither.
         if set(operation.access) & set("cud"):
             raise refuse(400, "FB-REST-010", "an operation that changes something is not taken in a Bundle")
         answered = await answer(
