@@ -7,7 +7,7 @@ from datetime import timedelta, timezone, tzinfo
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo
 
 import typer
 
@@ -85,7 +85,7 @@ def _zone(text: str) -> tzinfo | None:
         return timezone(timedelta(minutes=-minutes if match[1] == "-" else minutes))
     try:
         return ZoneInfo(text)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
+    except (KeyError, ValueError, OSError):  # KeyError: no zone of that name
         raise UsageError(f'--zone {text}: write an offset ("+01:00") or a zone ("Europe/Zurich")') from None
 
 

@@ -46,7 +46,7 @@ def _candidates(leaf: SourceLeaf, pool: Pool) -> Iterator[FhirLeaf]:
     if role is Role.PHONE:
         yield from _phones(value, pool)
     if role in _WORDY and words(value):
-        within = stands_in if role is Role.ID else contains
+        within = is_apart if role is Role.ID else contains
         yield from (match for match in _rarest(value, pool) if within(match.text, value))
     if role in (Role.CODE, Role.STATUS, Role.YES_NO, Role.SYSTEM):
         for target in translations(leaf):
@@ -82,7 +82,7 @@ def _rarest(value: str, pool: Pool) -> Iterable[FhirLeaf]:
     return best if len(best) <= _MANY else ()
 
 
-def stands_in(text: str, value: str) -> bool:
+def is_apart(text: str, value: str) -> bool:
     """Whether an identifier is in a text by itself, not as a part of another one."""
     return re.search(rf"(?<![\w./-]){re.escape(folded(value))}(?![\w./-])", folded(text)) is not None
 
