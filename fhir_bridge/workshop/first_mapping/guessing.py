@@ -185,7 +185,7 @@ def _as_code(guess: Guess, role: str, values: list[str], _: bool | None) -> bool
     if role not in ("code", "", "display", "category", "text"):
         return False
     system = code_system(values)
-    if system is not None and (role == "code" or _telling(*system, values)):
+    if system is not None and (role == "code" or _is_typical(*system, values)):
         guess.role, guess.system = "code", system[0]
         guess.evidence.append(
             f"{system[1]:.0%} of the different values have the form of {_TITLES[system[0]]}"
@@ -238,7 +238,7 @@ _TITLES = {
 }
 
 
-def _telling(system: str, part: float, values: list[str]) -> bool:
+def _is_typical(system: str, part: float, values: list[str]) -> bool:
     """Whether values have the form of a system so that no name need say so: a check digit fits one number in ten."""
     distinct = len(set(values))
     if system == SNOMED:

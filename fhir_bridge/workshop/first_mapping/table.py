@@ -79,10 +79,10 @@ def read_sample(path: Path) -> Sample:
     body = [tuple(row) for row in rows[1 : _ROWS + 1] if len(row) == width]
     if not body:
         raise SampleError(f"{path.name}: no row has the {width} cells of the header")
-    odd = sum(1 for row in rows[1:] if len(row) != width)
+    uneven = sum(1 for row in rows[1:] if len(row) != width)
     evidence = [f"encoding: {why}", f"delimiter {delimiter!r}: most frequent in the header outside quotes"]
-    if odd:
-        evidence.append(f"{odd} rows have another number of cells than the header and were left out")
+    if uneven:
+        evidence.append(f"{uneven} rows have another number of cells than the header and were left out")
     return Sample(
         path,
         encoding,
