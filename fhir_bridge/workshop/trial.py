@@ -12,7 +12,7 @@ from fhir_bridge.fhir.ids import DEMO_KEY, IdKey
 from fhir_bridge.fhir.validation import Validator
 from fhir_bridge.mapping import CompiledMapping, Context, IdentityResolver, Site, load_mapping
 from fhir_bridge.pipeline import Account, Selection
-from fhir_bridge.pipeline.shard import OutputCheck, ShardRun
+from fhir_bridge.pipeline.shard import OutputCheck, ShardRun, ValidateMode
 from fhir_bridge.plugins import IssueLike, adapters
 
 __all__ = ["Trial", "convert_with", "try_mapping"]
@@ -45,9 +45,14 @@ class _Collected:
 
 
 def try_mapping(
-    mapping: CompiledMapping, sources: list[Path], site: Site | None = None, *, limit: int | None = None
+    mapping: CompiledMapping,
+    sources: list[Path],
+    site: Site | None = None,
+    *,
+    limit: int | None = None,
+    check: ValidateMode = "all",
 ) -> Trial:
-    """Convert sources with a mapping, nothing written; every output is validated."""
+    """Convert sources with a mapping, nothing written; which outputs are validated is `check`'s to say."""
     site = site or Site(demo_key=True)
     terminology = site.open_terminology()
     context = Context(
@@ -56,8 +61,8 @@ def try_mapping(
         identity=IdentityResolver(site, IdKey(DEMO_KEY)),
         adapter=mapping.adapter,
     )
-    check = OutputCheck(Validator(terminology, definitions=site.definitions), "all")
-    run = ShardRun(adapters()[mapping.adapter], mapping, context, {}, check, Selection(limit=limit))
+    validation = OutputCheck(Validator(terminology, definitions=site.definitions), check)
+    run = ShardRun(adapters()[mapping.adapter], mapping, context, {}, validation, Selection(limit=limit))
     trial = Trial(Account())
     trial.account = run.run(sources, _Collected(trial))
     return trial
