@@ -32,7 +32,7 @@ class Scrubber:
     def __init__(self, seed: int) -> None:
         self._random = random.Random(seed)  # noqa: S311 - values are drawn, none is kept secret
         self._shift = timedelta(days=self._random.choice((-1, 1)) * self._random.randint(100, 2000))
-        self._made: dict[str, str] = {}
+        self._replacements: dict[str, str] = {}
 
     def replace(self, value: str) -> str:
         """A made-up value of the form: letters for letters in their case, digits for digits, signs stay.
@@ -40,14 +40,14 @@ class Scrubber:
         A date is moved, all by as many days, so that their order and distances stay; one that does not exist gets
         other digits.
         """
-        known = self._made.get(value)
+        known = self._replacements.get(value)
         if known is None:
-            known = self._made[value] = self._fresh(value)
+            known = self._replacements[value] = self._fresh(value)
         return known
 
     def again(self, value: str) -> None:
         """Forget the replacement of a value: the next one is another."""
-        self._made.pop(value, None)
+        self._replacements.pop(value, None)
 
     def _fresh(self, value: str) -> str:
         moved = self._moved(value)

@@ -100,18 +100,18 @@ def _scrub(
     scrubber = Scrubber(seed)
     values = {value: place for place, value in form.values() if place not in keep}
     for _ in range(3):
-        made = {value: scrubber.replace(value) for value in values}
-        if shows(form.replaced(made)):
-            form.replace(made)
+        replacements = {value: scrubber.replace(value) for value in values}
+        if shows(form.replaced(replacements)):
+            form.replace(replacements)
             return
         for value in values:
             scrubber.again(value)
     done: dict[str, str] = {}
     for value, place in values.items():
         for _ in range(_DRAWS):
-            made = {**done, value: scrubber.replace(value)}
-            if shows(form.replaced(made)):
-                done = made
+            replacements = {**done, value: scrubber.replace(value)}
+            if shows(form.replaced(replacements)):
+                done = replacements
                 break
             scrubber.again(value)
         else:

@@ -35,7 +35,7 @@ _COLUMNS_KEPT = frozenset(("code", "unit", "boolean", "sex", "empty", "status", 
 
 
 class SourceForm(Protocol):
-    """An input that can be made smaller."""
+    """An input that can be reduced."""
 
     levels: int
 
@@ -54,10 +54,10 @@ class SourceForm(Protocol):
     def values(self) -> Iterator[tuple[str, str]]:
         """Places and values of patients."""
 
-    def replaced(self, made: dict[str, str]) -> bytes:
+    def replaced(self, replacements: dict[str, str]) -> bytes:
         """The input with other values."""
 
-    def replace(self, made: dict[str, str]) -> None:
+    def replace(self, replacements: dict[str, str]) -> None:
         """Take other values."""
 
 
@@ -176,14 +176,14 @@ class _Messages:
                     (patients if leaf.role in _OF_PATIENTS or own else codes).add(leaf.value)
         return codes - {value for value in patients if len(value) > 3}
 
-    def _other(self, made: dict[str, str]) -> list[list[str]]:
-        return [[_replaced(line, made) for line in message] for message in self._messages]
+    def _other(self, replacements: dict[str, str]) -> list[list[str]]:
+        return [[_replaced(line, replacements) for line in message] for message in self._messages]
 
-    def replaced(self, made: dict[str, str]) -> bytes:
-        return self._bytes(self._other(made))
+    def replaced(self, replacements: dict[str, str]) -> bytes:
+        return self._bytes(self._other(replacements))
 
-    def replace(self, made: dict[str, str]) -> None:
-        self._messages = self._other(made)
+    def replace(self, replacements: dict[str, str]) -> None:
+        self._messages = self._other(replacements)
 
 
 def _padded(line: str, separator: str) -> str:
@@ -203,11 +203,11 @@ def _body(line: str) -> str:
     return line[9:] if line.startswith("MSH") else line[4:]
 
 
-def _replaced(line: str, made: dict[str, str]) -> str:
+def _replaced(line: str, replacements: dict[str, str]) -> str:
     """A line with whole pieces replaced; its name and the delimiters of MSH stay."""
     body = _body(line)
     head = line[: len(line) - len(body)]
-    return head + "".join(made.get(part, part) for part in re.split(r"([|^&~])", body))
+    return head + "".join(replacements.get(part, part) for part in re.split(r"([|^&~])", body))
 
 
 class _Table:
@@ -257,17 +257,20 @@ class _Table:
                 if cell and number not in self._kept:
                     yield self._sample.columns[number], cell
 
-    def _other(self, made: dict[str, str]) -> list[list[str]]:
+    def _other(self, replacements: dict[str, str]) -> list[list[str]]:
         return [
-            [cell if number in self._kept else made.get(cell, cell) for number, cell in enumerate(row)]
+            [
+                cell if number in self._kept else replacements.get(cell, cell)
+                for number, cell in enumerate(row)
+            ]
             for row in self._rows
         ]
 
-    def replaced(self, made: dict[str, str]) -> bytes:
-        return self._bytes(self._other(made))
+    def replaced(self, replacements: dict[str, str]) -> bytes:
+        return self._bytes(self._other(replacements))
 
-    def replace(self, made: dict[str, str]) -> None:
-        self._rows = self._other(made)
+    def replace(self, replacements: dict[str, str]) -> None:
+        self._rows = self._other(replacements)
 
 
 class _Variants:
@@ -311,19 +314,19 @@ class _Variants:
                 if cells[2] not in (".", ""):
                     yield "ID", cells[2]
 
-    def _other(self, made: dict[str, str]) -> list[str]:
+    def _other(self, replacements: dict[str, str]) -> list[str]:
         results = []
         for line in self._lines:
             cells = line.split("\t")
             if line.startswith("#CHROM"):
-                cells[9:] = [made.get(name, name) for name in cells[9:]]
+                cells[9:] = [replacements.get(name, name) for name in cells[9:]]
             elif not line.startswith("#") and len(cells) > 4:
-                cells[1:3] = [made.get(cell, cell) for cell in cells[1:3]]
+                cells[1:3] = [replacements.get(cell, cell) for cell in cells[1:3]]
             results.append("\t".join(cells))
         return results
 
-    def replaced(self, made: dict[str, str]) -> bytes:
-        return self._bytes(self._other(made))
+    def replaced(self, replacements: dict[str, str]) -> bytes:
+        return self._bytes(self._other(replacements))
 
-    def replace(self, made: dict[str, str]) -> None:
-        self._lines = self._other(made)
+    def replace(self, replacements: dict[str, str]) -> None:
+        self._lines = self._other(replacements)
