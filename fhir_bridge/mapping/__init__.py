@@ -6,10 +6,13 @@ conversion = mapping.convert(record, context)
 """
 
 from fhir_bridge.mapping import issues as _issues
+from fhir_bridge.mapping.checking import check_mapping
 from fhir_bridge.mapping.compiled import CompiledMapping
-from fhir_bridge.mapping.errors import MappingError, MappingErrors, Position
+from fhir_bridge.mapping.composition import mapping_files
+from fhir_bridge.mapping.errors import MappingError, MappingErrors, Position, nearest
+from fhir_bridge.mapping.files import find_mapping, mapping_names
 from fhir_bridge.mapping.identity import CrosswalkError, IdentityResolver, PatientLink, Unlinked
-from fhir_bridge.mapping.loading import find_mapping, load_mapping, mapping_names, source_block
+from fhir_bridge.mapping.loading import load_mapping, source_block
 from fhir_bridge.mapping.reads import Applied, Read
 from fhir_bridge.mapping.record import CLEARED, Record, Scope
 from fhir_bridge.mapping.registry import function
@@ -38,11 +41,14 @@ __all__ = [
     "SiteError",
     "Trace",
     "Unlinked",
+    "check_mapping",
     "find_mapping",
     "function",
     "json_schema",
     "load_mapping",
+    "mapping_files",
     "mapping_names",
+    "nearest",
     "source_block",
 ]
 

@@ -49,6 +49,7 @@ class Read(NamedTuple):
 
 Reads = tuple[Read, ...]
 
+_NONE: frozenset[int] = frozenset()
 _MANY = 5_000
 """Sets of branches whose reads a rule remembers; loops make them many."""
 
@@ -77,7 +78,7 @@ def taken_by(reads: Reads, word: str) -> Reads:
     """The reads of a function's argument, by the word of `FunctionSpec.reads`.
 
     `same`, `first`, `last`: the function gives the value, or an item of it; `none`: nothing of the value shows in the
-    result (it is counted, or creates an id).
+    result (it is counted, or creates an id); `link`: it says which resource another one refers to.
     """
     if word == "same":
         return reads
@@ -115,7 +116,18 @@ class RuleReads:
             self.reads.add(read._replace(arms=read.arms | arms, unless=read.unless | unless))
 
     def arms(self) -> frozenset[int]:
-        """The branches that decide whether a value is read."""
+        """The branches that decide whether a value is read.
+
+        To be asked for when all reads are noted: those that say no more than another one are dropped.
+        """
+        always = {
+            read._replace(arms=_NONE, unless=_NONE) for read in self.reads if not (read.arms or read.unless)
+        }
+        self.reads = {
+            read
+            for read in self.reads
+            if not (read.arms or read.unless) or read._replace(arms=_NONE, unless=_NONE) not in always
+        }
         return frozenset().union(*(read.arms | read.unless for read in self.reads))
 
     def entered(self, marks: Iterable[int], make: Callable[[str, list[Read]], Any]) -> Any:
@@ -131,9 +143,5 @@ class RuleReads:
         return entry
 
 
-class Applied(NamedTuple):
-    """One application of a rule that gave an output: its reads, its scope object, the branches it entered."""
-
-    reads: RuleReads
-    scope: Any
-    marks: list[int]
+Applied = tuple[RuleReads, Any, list[int]]
+"""One application of a rule that gave an output: its reads, its scope object, the branches it entered."""

@@ -15,7 +15,7 @@ from fhir_bridge.mapping.errors import Position, nearest
 from fhir_bridge.mapping.expression_code import ExpressionCompiler
 from fhir_bridge.mapping.grammar import ExpressionError
 from fhir_bridge.mapping.node_code import NodeCompiler
-from fhir_bridge.mapping.reads import RuleReads
+from fhir_bridge.mapping.reads import Read, RuleReads
 from fhir_bridge.mapping.runtime import ElementTarget
 from fhir_bridge.mapping.shape import RULE_KEYS, Problems, Spot, required_names, rooted
 from fhir_bridge.mapping.writer import Writer
@@ -89,6 +89,7 @@ class RuleCompiler:
         self.env = base
         self.key_parts: list[tuple[str, Position]] = []
         self.columns: list[tuple[str, Any, str]] = []
+        self.column_arms: dict[str, int] = {}
 
     def compile(self) -> RulePlan:
         """Write the rule's functions."""
@@ -147,7 +148,8 @@ class RuleCompiler:
     def _marks(self) -> None:
         """The list of the branches entered, by number."""
         if self.expressions.marking:
-            self.writer.line("marks = []")
+            arms = self.writer.object("C", self.column_arms) if self.column_arms else ""
+            self.writer.line(f"marks = [{arms}[column]]" if arms else "marks = []")
             self.writer.line("mk = marks.append")
 
     # Head
@@ -158,6 +160,7 @@ class RuleCompiler:
             return []
         assert isinstance(node, Mapping)
         keys: set[str] = set()
+        reads: list[Read] = []
         for column, spec in node:
             name = column.text
             if not isinstance(spec, Mapping | Scalar):
@@ -182,10 +185,13 @@ class RuleCompiler:
             with self.writer.block(f"def {cell}(s):", column.position):
                 self.writer.line(f"return {selector}", column.position)
             self.columns.append((name, content, cell))
+            if self.expressions.marking:  # a column is a branch: the rule is applied to each by itself
+                self.column_arms[name] = self.expressions.new_arm()
+                reads.append(Read(self.rule.scope, text, arms=frozenset((self.column_arms[name],))))
         self.env = self.env.with_names(
             {
                 "column": Variable("column", "string", repeats=False),
-                "value": Variable("value", None, repeats=False),
+                "value": Variable("value", None, repeats=False, reads=tuple(reads)),
                 "spec": Variable("spec", None, repeats=False, keys=frozenset(keys)),
             }
         )
@@ -367,7 +373,7 @@ class RuleCompiler:
         trace = ", tr" if self.trace else ""
         if self.expressions.marking:
             constant = writer.object("A", self.nodes.reads)
-            writer.line(f"ctx.applied.append(Applied({constant}, s, marks))")
+            writer.line(f"ctx.applied.append(({constant}, s, marks))")
         part = getattr(self.expressions.model, "parts", {}).get(rule.scope, "")
         part = f", part={part}" if part else ""
         writer.line(f"return Output({rule.type!r}, uid, o, {rule.name!r}, bt[0], ctx.locator{trace}{part})")

@@ -82,6 +82,11 @@ class ConceptMaps:
             waiting.extend(other for other in others if other is not None and other.url not in requested)
         return []
 
+    def targets(self, concept_map: str) -> frozenset[str]:
+        """All codes that a map can give; empty where none is loaded under this name."""
+        named = self._by_name.get(concept_map.split("|")[0])
+        return frozenset() if named is None else frozenset(row.code for _, _, row in named.rows() if row.code)
+
     def names(self) -> list[str]:
         """Names, ids and urls that `translate_by_map` takes."""
         return sorted(self._by_name)

@@ -320,6 +320,10 @@ class Terminology:
             translations = best_first([*translations, *more], targets)
         return translations
 
+    def map_targets(self, concept_map: str) -> frozenset[str]:
+        """The codes that a loaded ConceptMap can give; empty for an imported one, which is not read as a whole."""
+        return self._maps.targets(concept_map)
+
     def translate_by_map(self, concept_map: str, code: str) -> list[Translation]:
         """Targets of one ConceptMap, named by url or by its `name`/`id`.
 

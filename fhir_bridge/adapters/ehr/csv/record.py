@@ -6,22 +6,34 @@ import difflib
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from hashlib import blake2b
-from typing import Final
+from typing import Final, Protocol
 
 from fhir_bridge.adapters.ehr.csv.dialect import Dialect
 from fhir_bridge.adapters.ehr.issues import new_issue
-from fhir_bridge.mapping import Reject
+from fhir_bridge.mapping import Applied, Reject
 from fhir_bridge.plugins import IssueLike, RecordOutcome
 
 __all__ = ["Row", "Table", "missing_columns"]
 
 
-class Table:
-    """What the rows of a file share: its columns, and what stands for nothing in their cells."""
+class ColumnAccount(Protocol):
+    """Counts the cells that no rule represents."""
 
-    __slots__ = ("_dialect", "index", "missing", "name", "names", "system")
+    def count(self, row: Row, applied: Iterable[Applied]) -> None:
+        """Count those of a row, by the rules that were applied to it."""
+
+
+class Table:
+    """What the rows of a file share: its columns, and what stands for nothing in their cells.
+
+    Attributes:
+        account: counts the cells that no rule represents; None where nobody asks.
+    """
+
+    __slots__ = ("_dialect", "account", "index", "missing", "name", "names", "system")
 
     def __init__(self, name: str, system: str, names: Sequence[str], dialect: Dialect) -> None:
+        self.account: ColumnAccount | None = None
         self.name = name
         self.system = system
         self.names = tuple(names)
@@ -86,6 +98,12 @@ class Row:
     def columns(self) -> tuple[str, ...]:
         """The names of the table's columns."""
         return self._table.names
+
+    def unread(self, applied: Iterable[Applied]) -> tuple[IssueLike, ...]:
+        """Count the cells that none of the applied rules represents; the table reports them together."""
+        if self._table.account is not None:
+            self._table.account.count(self, applied)
+        return ()
 
     def holds(self, position: int) -> bool:
         """Whether the cell at a position has a value."""
