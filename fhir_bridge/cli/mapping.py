@@ -10,12 +10,20 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
+from fhir_bridge.cli.mapping_audit import audit
+from fhir_bridge.cli.mapping_mutate import mutate
+from fhir_bridge.cli.mapping_new import new
+from fhir_bridge.cli.mapping_shrink import shrink
 from fhir_bridge.cli.mapping_schema import schema
 from fhir_bridge.cli.output import UsageError, counted, stderr, stdout, steps
 
 __all__ = ["app"]
 
 app = typer.Typer(help="Author, check and test mappings.", no_args_is_help=True)
+app.command("audit")(audit)
+app.command("mutate")(mutate)
+app.command("new")(new)
+app.command("shrink")(shrink)
 app.command("schema")(schema)
 
 Mappings = Annotated[

@@ -4,3 +4,6 @@ Above the pipeline, since all of it looks at what a run reads and writes; the co
 """
 
 __all__: list[str] = []
+
+PUBLIC_MODULES = ("audit", "first_mapping", "mutating", "shrinking", "trial")
+"""What else other packages and plug-ins may import; checked by scripts/check_interfaces.py."""
