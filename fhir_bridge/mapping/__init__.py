@@ -10,16 +10,19 @@ from fhir_bridge.mapping.compiled import CompiledMapping
 from fhir_bridge.mapping.errors import MappingError, MappingErrors, Position
 from fhir_bridge.mapping.identity import CrosswalkError, IdentityResolver, PatientLink, Unlinked
 from fhir_bridge.mapping.loading import find_mapping, load_mapping, mapping_names, source_block
-from fhir_bridge.mapping.reads import Applied, Read
+from fhir_bridge.mapping.reads import Applied, Branch, Read, RuleReads, Use
 from fhir_bridge.mapping.record import CLEARED, Record, Scope
 from fhir_bridge.mapping.registry import function
 from fhir_bridge.mapping.runtime import Context, Conversion, Output, Reject, Trace
 from fhir_bridge.mapping.schema import json_schema
 from fhir_bridge.mapping.site import Site, SiteError
+from fhir_bridge.mapping.spans import Passage, Span, SpannedRecord
+from fhir_bridge.mapping.writes import Write, bare, writes_of
 
 __all__ = [
     "CLEARED",
     "Applied",
+    "Branch",
     "CompiledMapping",
     "Context",
     "Conversion",
@@ -28,22 +31,30 @@ __all__ = [
     "MappingError",
     "MappingErrors",
     "Output",
+    "Passage",
     "PatientLink",
     "Position",
     "Read",
     "Record",
     "Reject",
+    "RuleReads",
     "Scope",
     "Site",
     "SiteError",
+    "Span",
+    "SpannedRecord",
     "Trace",
     "Unlinked",
+    "Use",
+    "Write",
+    "bare",
     "find_mapping",
     "function",
     "json_schema",
     "load_mapping",
     "mapping_names",
     "source_block",
+    "writes_of",
 ]
 
 assert _issues.CODES

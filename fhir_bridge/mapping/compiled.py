@@ -86,6 +86,11 @@ class CompiledMapping:
         return self._program(trace=False).source
 
     @property
+    def plans(self) -> tuple[RulePlan, ...]:
+        """The rules as they run when tracing: what each reads, its branches."""
+        return tuple(rule.plan for rule in self._program(trace=True).rules)
+
+    @property
     def indispensable(self) -> frozenset[str]:
         """Rules whose failure rejects the whole record (`on_error: record`)."""
         return frozenset(rule.plan.name for rule in self._program(trace=False).rules if rule.plan.whole)
