@@ -18,15 +18,14 @@ from tests.server.conftest import observation, patient
 from tests.server.serving import Served, serving
 from tests.storage.test_record_migration import back
 
-COUNT = 6_000
 ROOT = "https://hospital.example"
 
 
-async def fill(url: str) -> None:
+async def fill(url: str, count: int) -> None:
     async with await Store.open(url) as store:
-        people = [patient(f"p{number}", "Alpha") for number in range(10)]
-        results = (observation(f"o{number}", f"p{number % 10}") for number in range(COUNT))
-        await store.load([*people, *results])
+        await store.load([patient(f"p{number}", "Alpha") for number in range(10)])
+        results = (observation(f"o{number}", f"p{number % 10}") for number in range(count))
+        await store.load(results, append=True)
 
 
 async def tokens(url: str, base: str) -> dict[str, str]:
@@ -55,13 +54,14 @@ def pending(url: str) -> bool:
         return connection.execute("SELECT FROM setting WHERE name = 'records'").fetchone() is not None
 
 
-@pytest.mark.timeout(300)
-def test_an_upgrade_runs_while_serving_and_survives_a_kill(fresh_database_url: str) -> None:
-    asyncio.run(fill(fresh_database_url))
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("count", [6_000, pytest.param(1_000_000, marks=pytest.mark.soak)])
+def test_an_upgrade_runs_while_serving_and_survives_a_kill(fresh_database_url: str, count: int) -> None:
+    asyncio.run(fill(fresh_database_url, count))
     back(fresh_database_url)
     with serving(fresh_database_url, workers=2, base_url=ROOT) as served:
         issued = asyncio.run(tokens(fresh_database_url, f"{ROOT}/fhir"))
-        assert total(served, issued["robot"]) == (200, COUNT)
+        assert total(served, issued["robot"]) == (200, count)
         seen = {total(served, issued["app"])}
         if pending(fresh_database_url):
             assert seen == {(503, None)}
@@ -70,11 +70,11 @@ def test_an_upgrade_runs_while_serving_and_survives_a_kill(fresh_database_url: s
         # A lost worker's lease lapses after a minute.
         connection.execute("UPDATE job SET leased_until = now() WHERE state = 'leased'")
     with serving(fresh_database_url, workers=2, base_url=ROOT) as served:
-        end = time.monotonic() + 120
+        end = time.monotonic() + 60 + count / 500
         while (found := total(served, issued["app"]))[0] != 200:
             assert found == (503, None)
-            assert total(served, issued["robot"]) == (200, COUNT)
+            assert total(served, issued["robot"]) == (200, count)
             assert time.monotonic() < end
             time.sleep(0.2)
-        assert found == (200, COUNT // 10)
+        assert found == (200, count // 10)
         assert not pending(fresh_database_url)

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
 from hashlib import blake2b
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
-from fhir_bridge.adapters.genomics.allele import Allele
 from fhir_bridge.adapters.genomics.annotation import ConsequenceFormat, consequence_format
 from fhir_bridge.adapters.genomics.assembly import Build, Contig, accession, chromosome
+from fhir_bridge.adapters.genomics.definition import CheckedKey
 from fhir_bridge.adapters.genomics.delivery import begin_digest, somatic_samples
 from fhir_bridge.adapters.genomics.genes import gene
 from fhir_bridge.adapters.genomics.header import Header
@@ -19,9 +19,6 @@ from fhir_bridge.adapters.genomics.options import SOURCE_CLASSES, Options
 from fhir_bridge.adapters.genomics.term import Term
 from fhir_bridge.adapters.genomics.usage import uses
 from fhir_bridge.fhir.datatypes import Code, DateTime
-
-if TYPE_CHECKING:
-    from fhir_bridge.adapters.genomics.call_values import CheckedKey
 
 __all__ = ["Finding", "Studied", "Study", "Subject", "VcfFile"]
 
@@ -225,20 +222,6 @@ class Study:
         """Lines called as reference."""
         return self.file.genotyped - self.not_reference
 
-    def take(self, allele: Allele) -> None:
-        """Count an allele, and keep it where it is reportable."""
-        self.variants += 1
-        classified = False
-        if "CLNSIG" in allele.line.columns[7]:
-            classified = allele.clinvar.significance is not None
-            self.unclear += allele.clinvar_unclear
-            self.classified += classified
-        if not (self.file.options.reportable == "all" or (classified and allele.clinvar.reportable)):
-            return
-        self.findings_count += 1
-        if len(self.findings) < self.file.options.max_findings:
-            self.findings.append(Finding(allele.key, classified, _sentence(allele)))
-
     @property
     def genes(self) -> list[Term]:
         """The genes that the study covers, as coded terms."""
@@ -293,11 +276,3 @@ class Study:
         if self.lost_calls:
             lost.append(f"{self.lost_calls} genotypes of the sample can't be read")
         return f"Incomplete: {'; '.join(lost)}" if lost else ""
-
-
-def _sentence(allele: Allele) -> str:
-    consequence, text = allele.consequence, allele.clinvar
-    change = consequence.hgvs_c or allele.hgvs_g or allele.key
-    protein = f" ({consequence.hgvs_p.rpartition(':')[2]})" if consequence.hgvs_p else ""
-    words = (f"{consequence.symbol or ''} {change}{protein}".strip(), allele.allelic_state, text.significance)
-    return ", ".join(word for word in words if word)

@@ -11,60 +11,23 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
-import lmdb
 import orjson
 
 from fhir_bridge.terminology.content import PropertyDefinition
 from fhir_bridge.terminology.store import format as form
+from fhir_bridge.terminology.store.content_writer import ContentWriter
 from fhir_bridge.terminology.store.hierarchy import Hierarchy, number
 from fhir_bridge.terminology.store.logic_writer import LogicWriter
 from fhir_bridge.terminology.store.map_writer import write_maps
 from fhir_bridge.terminology.store.progress import Progress
 from fhir_bridge.terminology.store.staging import AUXILIARY, Staging, SystemHeader
 
-__all__ = ["FILE", "TEXT", "Writer", "write"]
+__all__ = ["FILE", "TEXT", "write"]
 
 FILE = "content.lmdb"
 TEXT = "text"
 _COMMIT_EVERY = 20_000
 _REPORT_EVERY = 1_000
-
-
-class Writer:
-    """Puts into an LMDB file, committing now and then so that memory stays small."""
-
-    def __init__(self, path: Path, size: int) -> None:
-        self._env = lmdb.open(
-            str(path), subdir=False, map_size=size, max_dbs=len(form.DATABASES), sync=False, lock=False
-        )
-        self._databases = {name: self._env.open_db(name.encode()) for name in form.DATABASES}
-        self._transaction = self._env.begin(write=True)
-        self._puts = 0
-
-    def put(self, database: str, key: bytes, value: bytes) -> None:
-        """Put one value; keys that come sorted are packed without gaps."""
-        handle = self._databases[database]
-        try:
-            done = self._transaction.put(key, value, append=True, db=handle)
-        except lmdb.KeyExistsError:
-            done = False
-        if not done:
-            self._transaction.put(key, value, db=handle)
-        self._puts += 1
-        if self._puts % _COMMIT_EVERY == 0:
-            self._transaction.commit()
-            self._transaction = self._env.begin(write=True)
-
-    def get(self, database: str, key: bytes) -> bytes | None:
-        """What was put."""
-        entry: bytes | None = self._transaction.get(key, db=self._databases[database])
-        return entry
-
-    def close(self) -> None:
-        """Commit, and wait until the disk has it."""
-        self._transaction.commit()
-        self._env.sync(True)
-        self._env.close()
 
 
 def write(staging: Staging, folder: Path, source: str, progress: Progress) -> dict[str, Any]:
@@ -82,7 +45,7 @@ def write(staging: Staging, folder: Path, source: str, progress: Progress) -> di
     progress.begin("sorting")
     staging.index(source)
     size = max(1 << 26, staging.path.stat().st_size * 6)
-    writer = Writer(folder / FILE, size)
+    writer = ContentWriter(folder / FILE, size)
     described = []
     try:
         staging.db.execute(
@@ -126,7 +89,7 @@ class _System:
     """One code system being written."""
 
     def __init__(
-        self, staging: Staging, writer: Writer, position: int, header: SystemHeader, progress: Progress
+        self, staging: Staging, writer: ContentWriter, position: int, header: SystemHeader, progress: Progress
     ) -> None:
         self.staging, self.writer, self.position, self.header = staging, writer, position, header
         self.progress = progress
