@@ -16,7 +16,7 @@ from fhir_bridge.mapping.registry import function
 from fhir_bridge.mapping.runtime import Context, Conversion, Output, Reject, Trace
 from fhir_bridge.mapping.schema import json_schema
 from fhir_bridge.mapping.site import Site, SiteError
-from fhir_bridge.mapping.spans import Passage, Span, SpannedRecord
+from fhir_bridge.mapping.spans import LineOffsets, Passage, Span, SpannedRecord
 from fhir_bridge.mapping.writes import Write, bare, writes_of
 
 __all__ = [
@@ -28,6 +28,7 @@ __all__ = [
     "Conversion",
     "CrosswalkError",
     "IdentityResolver",
+    "LineOffsets",
     "MappingError",
     "MappingErrors",
     "Output",

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 from fhir_bridge.mapping.reads import Read
 
-__all__ = ["Passage", "Span", "SpannedRecord"]
+__all__ = ["LineOffsets", "Passage", "Span", "SpannedRecord"]
 
 
 class Span(NamedTuple):
@@ -50,6 +50,32 @@ class Passage(NamedTuple):
     leaves: tuple[Span, ...]
     raw: bytes = b""
     encoding: str = "utf-8"
+
+
+class LineOffsets:
+    """Where the lines of a file begin. The file is read on as later lines are asked for, and again for earlier ones."""
+
+    def __init__(self, lengths: Callable[[], Iterator[int]], begin: int = 0) -> None:
+        """Take what gives the lengths of the lines in bytes, ends included, and the bytes before the first."""
+        self._lengths = lengths
+        self._begin = begin
+        self._restart()
+
+    def _restart(self) -> None:
+        self._rest = self._lengths()
+        self._line, self._offset = 1, self._begin
+
+    def of(self, line: int) -> int:
+        """The offset of a line, from 1; -1 where the file has fewer."""
+        if line < self._line:
+            self._restart()
+        while self._line < line:
+            length = next(self._rest, None)
+            if length is None:
+                self._restart()
+                return -1
+            self._line, self._offset = self._line + 1, self._offset + length
+        return self._offset
 
 
 @runtime_checkable

@@ -16,7 +16,8 @@ class Write(NamedTuple):
     Attributes:
         trace: element, expression, place in the mapping and reads.
         path: where it is, with the indices of lists (`Observation.component[1].code`).
-        items_written: how many items of the list it is, from the index at the end of `path` on; 0 where it is the whole value.
+        items_written: how many items of the list it is, from the index at the end of `path` on; 0 where it is the
+            whole value.
         items: of the loops around it: what each variable held.
     """
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from fhir_bridge.adapters.imaging.attribute_bytes import AttributeBytes
 from fhir_bridge.adapters.imaging.dicom_file import Refused
 from fhir_bridge.adapters.imaging.instances import InstanceLocation
 from fhir_bridge.adapters.imaging.issues import new_issue
@@ -14,6 +15,7 @@ from fhir_bridge.adapters.imaging.parts import Part, part_of
 from fhir_bridge.adapters.imaging.patients import Subject
 from fhir_bridge.adapters.imaging.study import Study
 from fhir_bridge.fhir.issues import Issue
+from fhir_bridge.mapping import Passage, Read, Span
 from fhir_bridge.plugins import RecordOutcome
 
 __all__ = ["FileRecord", "StudyRecord"]
@@ -104,6 +106,14 @@ class StudyRecord:
     @property
     def time(self) -> None:
         """None: each rule says whose time it takes; a machine or person is as the study says, whenever that was."""
+
+    def passages(self) -> Iterable[Passage]:
+        """The attributes of the study's instances, as far as they are in files."""
+        return AttributeBytes(self.study).passages()
+
+    def spans(self, scope: Any, read: Read, items: Mapping[str, Any]) -> Iterable[Span]:  # noqa: ARG002
+        """Where the attributes are that a rule reads: in the first instance that states the value that counts."""
+        return AttributeBytes(self.study).spans(scope, read.selector)
 
     def scope(self, name: str) -> Iterator[Any]:
         """The objects of a scope of the source model, in order; none where no instance is left."""

@@ -9,7 +9,7 @@ from typing import Any, Final
 from fhir_bridge.adapters.ehr.csv.assign import UNKNOWN, candidates, fit
 from fhir_bridge.adapters.ehr.csv.dialect import Dialect, DialectError
 from fhir_bridge.adapters.ehr.csv.reader import HeaderError, read_header, read_table, refused
-from fhir_bridge.adapters.ehr.csv.record import Row, Table
+from fhir_bridge.adapters.ehr.csv.record import Row, Table, column_of
 from fhir_bridge.adapters.ehr.issues import new_issue
 from fhir_bridge.mapping import Scope, function
 from fhir_bridge.plugins import ReadContext, SourceModel
@@ -40,16 +40,10 @@ class CsvModel:
         Raises:
             LookupError: the text names no column.
         """
-        column = _column(text)
+        column = column_of(text)
         if not column or text.strip() == "row":
             raise LookupError(f'"{text}": write row.<column>, or row.`awkward name`')
         return f"s.cell({column!r})"
-
-
-def _column(text: str) -> str:
-    """The column that a selector names."""
-    column = text.strip().removeprefix("row.").strip()
-    return column[1:-1] if column.startswith("`") and column.endswith("`") else column
 
 
 class CsvAdapter:
@@ -93,7 +87,7 @@ class CsvAdapter:
                 yield refused(path, _PLAIN, new_issue("FB-CSV-009", str(error), path.name))
             return
         selectors = getattr(context, "selectors", None)
-        wanted = None if selectors is None else frozenset(_column(text) for _, text in selectors)
+        wanted = None if selectors is None else frozenset(column_of(text) for _, text in selectors)
         for path in paths:
             if dialect.unassigned:
                 yield _unassigned(path)

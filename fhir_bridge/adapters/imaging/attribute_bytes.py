@@ -1,0 +1,255 @@
+"""Where in the files of a study the attributes are that a rule reads: tag, and bytes where the file states them.
+
+An attribute within a sequence is named by the path of its tags, as in DICOM JSON's notation with items from 1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from functools import lru_cache
+from itertools import islice
+from pathlib import Path
+from typing import Any, Final
+
+from pydicom import dcmread
+from pydicom.datadict import keyword_for_tag, tag_for_keyword
+from pydicom.dataelem import DataElement, RawDataElement
+from pydicom.dataset import Dataset
+
+from fhir_bridge.adapters.imaging.attributes import SERIES, STUDY
+from fhir_bridge.adapters.imaging.dicom_file import Refused
+from fhir_bridge.adapters.imaging.header import read_header
+from fhir_bridge.adapters.imaging.instances import FileLocation, Instance
+from fhir_bridge.adapters.imaging.pydicom_settings import quiet
+from fhir_bridge.adapters.imaging.structured_report import Document
+from fhir_bridge.adapters.imaging.study import Series, Study
+from fhir_bridge.adapters.imaging.waveform import Recording
+from fhir_bridge.mapping import Passage, Span
+
+__all__ = ["AttributeBytes"]
+
+_DEFLATED: Final = "1.2.840.10008.1.2.1.99"
+_SHOWN: Final = 20
+"""Instances of a study that are shown: an engineer looks for attributes, and slices repeat them."""
+_LONGEST: Final = 256
+_PATIENT: Final = (
+    "PatientID", "IssuerOfPatientID", "IssuerOfPatientIDQualifiersSequence", "PatientName", "PatientBirthDate",
+)  # fmt: skip
+_EQUIPMENT: Final = (
+    "Manufacturer", "ManufacturerModelName", "DeviceSerialNumber", "DeviceUID", "StationName", "SoftwareVersions",
+)  # fmt: skip
+_PEOPLE: Final = {
+    "referrer": ("ReferringPhysicianName", "ReferringPhysicianIdentificationSequence"),
+    "interpreter": ("NameOfPhysiciansReadingStudy", "PhysiciansReadingStudyIdentificationSequence"),
+    "performer": ("PerformingPhysicianName", "PerformingPhysicianIdentificationSequence"),
+    "operator": ("OperatorsName", "OperatorIdentificationSequence"),
+}
+
+_DERIVED: Final[dict[str, tuple[str, ...]]] = {
+    "study.uid": ("StudyInstanceUID",),
+    "study.started": ("StudyDate", "StudyTime", "TimezoneOffsetFromUTC"),
+    "study.offset": ("TimezoneOffsetFromUTC",),
+    "study.modalities": ("Modality",),
+    "study.patient": _PATIENT[:3],
+    "study.birth_date": ("PatientBirthDate",),
+    "study.accession_issuer": ("IssuerOfAccessionNumberSequence",),
+    "study.institution": ("InstitutionName", "InstitutionalDepartmentName"),
+    "study.procedures": ("ProcedureCodeSequence", "RequestedProcedureCodeSequence"),
+    "study.reasons": ("ReasonForRequestedProcedureCodeSequence", "ReasonForTheRequestedProcedure"),
+    "study.referrers": _PEOPLE["referrer"],
+    "study.interpreters": _PEOPLE["interpreter"],
+    "study.physicians": tuple(name for names in _PEOPLE.values() for name in names),
+    "study.equipment": _EQUIPMENT,
+    "series.uid": ("SeriesInstanceUID",),
+    "series.number": ("SeriesNumber",),
+    "series.started": (
+        "SeriesDate",
+        "SeriesTime",
+        "PerformedProcedureStepStartDate",
+        "PerformedProcedureStepStartTime",
+    ),
+    "series.modality": ("Modality",),
+    "series.body_site": ("AnatomicRegionSequence", "BodyPartExamined"),
+    "series.laterality": ("Laterality", "ImageLaterality"),
+    "series.equipment": _EQUIPMENT,
+    "series.performers": (*_PEOPLE["performer"], *_PEOPLE["operator"]),
+    "instance.uid": ("SOPInstanceUID",),
+    "instance.sop_class": ("SOPClassUID",),
+    "instance.number": ("InstanceNumber",),
+    "instance.index": ("InstanceNumber",),
+    "instance.frames": ("NumberOfFrames",),
+    "instance.title": ("ConceptNameCodeSequence",),
+    "equipment.key": _EQUIPMENT,
+    "equipment.name": ("Manufacturer", "ManufacturerModelName", "StationName"),
+    "equipment.manufacturer": ("Manufacturer",),
+    "equipment.model": ("ManufacturerModelName",),
+    "equipment.serial": ("DeviceSerialNumber",),
+    "equipment.uid": ("DeviceUID",),
+    "equipment.station": ("StationName",),
+    "equipment.software": ("SoftwareVersions",),
+    "document.title": ("ConceptNameCodeSequence",),
+    "document.uid": ("SOPInstanceUID",),
+    "document.template": ("ContentTemplateSequence",),
+    "document.complete": ("CompletionFlag",),
+    "document.verified": ("VerificationFlag",),
+    "document.time": ("ContentDate", "ContentTime", "TimezoneOffsetFromUTC"),
+    "recording.uid": ("SOPInstanceUID",),
+    "recording.time": ("AcquisitionDateTime", "ContentDate", "ContentTime"),
+    "waveform": ("WaveformSequence",),
+    "lead": ("WaveformSequence",),
+    "annotation": ("WaveformAnnotationSequence",),
+    "recording.annotations": ("WaveformAnnotationSequence",),
+    "recording.statements": ("WaveformAnnotationSequence",),
+    "recording.conclusion": ("WaveformAnnotationSequence",),
+    "recording.waveforms": ("WaveformSequence",),
+}
+"""Attributes that derived values come from: by name, or all of a scope alike."""
+
+
+class AttributeBytes:
+    """The attributes of a study's instances, read again from their files when they are asked for."""
+
+    def __init__(self, study: Study) -> None:
+        self._study = study
+
+    def passages(self) -> Iterator[Passage]:
+        """An attribute each, of the first instances."""
+        for instance in islice(self._study.instances, _SHOWN):
+            for leaf in _leaves_of(instance):
+                yield Passage(leaf.source, leaf.label, leaf.start, 0, (leaf,))
+
+    def spans(self, scope: Any, selector: str) -> list[Span]:
+        """The attributes that a selector reads from an object of a scope."""
+        head, _, rest = selector.strip("`").partition(".")
+        if head.lower() == "measurement":
+            return _of_measurement(scope, self._study)
+        name = f"{head.lower()}.{rest.partition('.')[0]}"
+        keywords: tuple[str, ...]
+        if head.lower() == "physician":
+            keywords = _PEOPLE.get(getattr(scope, "role", ""), ())
+        else:
+            keywords = _DERIVED.get(name) or _DERIVED.get(head.lower()) or (rest.partition(".")[0] or head,)
+        spans: list[Span] = []
+        for keyword in keywords:
+            if (instance := self._stating(scope, head, keyword)) is not None:
+                spans += (leaf for leaf in _leaves_of(instance) if _begins_with(leaf.label, keyword))
+        return spans
+
+    def _stating(self, scope: Any, head: str, keyword: str) -> Instance | None:
+        """The first instance that states the value that counts for its study or series."""
+        for instance in _instances(scope, head, self._study):
+            if not isinstance(instance.location, FileLocation):
+                continue
+            if not any(_begins_with(leaf.label, keyword) for leaf in _leaves_of(instance)):
+                continue
+            if keyword not in STUDY and keyword not in SERIES:
+                return instance
+            level: Any = self._study if keyword in STUDY else instance.series
+            with suppress(Refused):  # a file that can't be read any more has no place to show
+                header = read_header(instance.location.path, instance.location.locator)
+                stated = (header.study if keyword in STUDY else header.series).get(keyword)
+                if str(stated) == str(level.get(keyword)):
+                    return instance
+        return None
+
+
+def _instances(scope: Any, head: str, study: Study) -> Iterable[Instance]:
+    """The instances that may state an attribute of a level, as seen from a scope object."""
+    around = scope
+    while around is not None and not isinstance(around, Instance | Series | Study):
+        if isinstance(around, Document | Recording):
+            return _named(study, around.uid)
+        around = getattr(around, "outer", None)
+    if isinstance(around, Instance):
+        return [around]
+    if isinstance(around, Series) and head.lower() != "study":
+        return around.instances
+    return study.instances
+
+
+def _begins_with(label: str, keyword: str) -> bool:
+    """Whether a leaf is the attribute, or within it."""
+    tag = tag_for_keyword(keyword)
+    return tag is not None and label.startswith(_tag(int(tag)))
+
+
+def _tag(tag: int) -> str:
+    return f"({tag >> 16:04X},{tag & 0xFFFF:04X})"
+
+
+def _named(study: Study, uid: str) -> list[Instance]:
+    return [instance for instance in study.instances if instance.uid == uid]
+
+
+def _of_measurement(scope: Any, study: Study) -> list[Span]:
+    """All attributes of the content item that a measurement is."""
+    items = [int(part) for part in str(getattr(scope, "position", "")).split(".")[1:]]
+    prefix = "".join(f"(0040,A730)[{item}]." for item in items)
+    return [
+        leaf
+        for instance in _named(study, scope.outer.uid)
+        for leaf in _leaves_of(instance)
+        if leaf.label.startswith(prefix) and not leaf.label.removeprefix(prefix).startswith("(0040,A730)")
+    ]
+
+
+def _leaves_of(instance: Instance) -> tuple[Span, ...]:
+    location = instance.location
+    if not isinstance(location, FileLocation):
+        return ()
+    try:
+        return _file_leaves(str(location.path), location.locator, location.path.stat().st_mtime_ns)
+    except OSError:
+        return ()
+
+
+@lru_cache(maxsize=64)
+def _file_leaves(path: str, locator: str, changed: int) -> tuple[Span, ...]:  # noqa: ARG001 - part of the key
+    """The attributes of a file up to its pixel data, those in sequences by their path."""
+    try:
+        with quiet():
+            dataset = dcmread(Path(path), force=True, stop_before_pixels=True)
+            known = dataset.file_meta.get("TransferSyntaxUID") != _DEFLATED
+            return tuple(_leaves(dataset, locator, "", known))
+    except Exception:  # noqa: BLE001 - pydicom raises almost anything on damaged files: they have no places
+        return ()
+
+
+def _leaves(dataset: Dataset, locator: str, prefix: str, known: bool) -> Iterator[Span]:
+    for key in sorted(dataset.keys()):
+        raw = dataset.get_item(key)
+        place, length = -1, -1
+        if isinstance(raw, RawDataElement):
+            place, length = raw[4], raw.length  # its fifth field: where the value begins
+        label = f"{prefix}{_tag(int(key))}"
+        element: DataElement | None = None
+        with suppress(Exception):  # as in `_file_leaves`
+            element = dataset[key]
+        if element is None:
+            continue
+        if element.VR == "SQ":
+            for number, item in enumerate(element.value or (), 1):
+                yield from _leaves(item, locator, f"{label}[{number}].", known)
+            continue
+        text = _text(element)
+        if text:
+            name = keyword_for_tag(int(key)) or "private"
+            located = known and place >= 0 and 0 <= length < 0xFFFFFFFF
+            yield Span(
+                locator,
+                f"{label} {name}",
+                place if located else -1,
+                place + length if located else -1,
+                0,
+                text,
+            )
+
+
+def _text(element: DataElement) -> str:
+    value = element.value
+    if value is None or isinstance(value, bytes):
+        return f"{len(value)} bytes" if value else ""
+    values = [value] if isinstance(value, str) or not hasattr(value, "__iter__") else list(value)
+    shown = "\\".join(str(item) for item in values[:_LONGEST])
+    return shown if len(shown) <= _LONGEST * 4 else shown[: _LONGEST * 4] + "…"
