@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from fhir_bridge.fhir import search_parameters
-from fhir_bridge.fhir.definitions import DEFAULT, Definitions, SearchParameter
+from fhir_bridge.fhir.definitions import DEFAULT, Definitions, SearchParameter, resource_types
 
-__all__ = ["find", "indexed_only", "searchable"]
+__all__ = ["find", "indexed_only", "reference_targets", "searchable"]
 
 TABLES = frozenset({"token", "string", "date", "quantity", "number", "reference", "uri"})
 """Search types that have a table; a composite's pairs have none."""
@@ -47,3 +47,12 @@ def searchable(resource_type: str, known: Definitions = DEFAULT) -> tuple[Search
 
 def _answered(parameter: SearchParameter) -> bool:
     return parameter.type in TABLES or parameter.code in search_parameters.STORED
+
+
+def reference_targets(parameter: SearchParameter) -> tuple[str, ...]:
+    """The types that a reference parameter may point to; all where R4 names none."""
+    if (
+        parameter.code == "patient"
+    ):  # its expressions keep references to Patients alone, whatever its targets say
+        return ("Patient",)
+    return parameter.targets or tuple(sorted(resource_types()))

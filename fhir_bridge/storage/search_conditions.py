@@ -12,7 +12,7 @@ from fhir_bridge.storage.bundles import relative
 from fhir_bridge.storage.conditions import FALSE, Condition, all_of, any_of, negation, person
 from fhir_bridge.storage.dictionaries import Dictionaries
 from fhir_bridge.storage.errors import BadSearch
-from fhir_bridge.storage.indexed import find
+from fhir_bridge.storage.indexed import find, reference_targets
 from fhir_bridge.storage.indexing import MANY
 from fhir_bridge.storage.search_text import date_value, number_value, split_list, split_token
 
@@ -274,9 +274,7 @@ async def _references(query: _Query, values: Sequence[str]) -> Condition:
     if query.modifier == "identifier":
         results = [await _token_value(value, query) for value in values]
         return await query.exists(any_of(results), code=f"{query.code}:identifier")
-    targets = query.parameter.targets or tuple(sorted(definitions.resource_types()))
-    if query.code == "patient":  # its expressions keep references to Patients alone, whatever its targets say
-        targets = ("Patient",)
+    targets = reference_targets(query.parameter)
     if query.modifier:
         if query.modifier not in targets:
             raise query.refuse_modifier()

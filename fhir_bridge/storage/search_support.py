@@ -34,8 +34,6 @@ def refuse_unsupported(
     Raises:
         BadSearch: it is one; a modifier is missing after the colon; or a modifier is where R4 has none.
     """
-    if "." in name:
-        raise BadSearch(f"{name[:80]}: chained search is not supported")
     code, colon, modifier = name.partition(":")
     if colon and not modifier:
         raise BadSearch(f"{name[:80]}: a modifier is missing after the colon")

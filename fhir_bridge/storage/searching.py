@@ -11,10 +11,12 @@ from psycopg_pool import AsyncConnectionPool
 
 from fhir_bridge.fhir.access import AccessFilter
 from fhir_bridge.fhir.record import is_followed, is_subject_parameter
+from fhir_bridge.storage.chains import chained, is_chain
 from fhir_bridge.storage.conditions import TRUE, Condition, all_of, any_of, live
 from fhir_bridge.storage.cursors import Cursors
 from fhir_bridge.storage.dictionaries import Dictionaries
 from fhir_bridge.storage.errors import BadSearch
+from fhir_bridge.storage.includes import INCLUDES, included, read_includes
 from fhir_bridge.storage.indexed import find
 from fhir_bridge.storage.page_bytes import that_fit, within_bytes
 from fhir_bridge.storage.permission import compile_access, require
@@ -45,12 +47,14 @@ class SearchPage:
         total: how many matches there are in all that the caller may see; None where it was not counted.
         next: the cursor of the next page; None on the last.
         unknown: parameters that were left out of account: names that R4 does not have.
+        included: what `_include` and `_revinclude` bring along.
     """
 
     entries: list[Stored]
     total: int | None = None
     next: str | None = None
     unknown: list[UnknownParameter] = field(default_factory=list)
+    included: list[Stored] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +81,10 @@ async def conditions(
     results: list[Condition] = []
     unknown: list[UnknownParameter] = []
     for name, value in parameters:
-        if name in PRESENTATION:
+        if name in PRESENTATION or name.partition(":")[0] in INCLUDES:
+            continue
+        if is_chain(name):
+            results.append(await chained(resource_type, name, value, access, dictionaries))
             continue
         refuse_unsupported(resource_type, name, dictionaries.definitions)
         code, _, modifier = name.partition(":")
@@ -124,6 +131,7 @@ async def run_search(
     cursor: str | None,
     total: str,
     most_bytes: int | None = None,
+    most_included: int | None = None,
 ) -> SearchPage:
     """Run a search; see `Store.search`."""
     require(access, resource_type, "s")
@@ -132,6 +140,7 @@ async def run_search(
             raise BadSearch(f"{name!r}: holds the character NUL")
     current = live(resource_type)
     count, counted = _wanted(parameters, count, total)
+    includes = read_includes(resource_type, parameters, dictionaries.definitions)
     matches, unknown = await conditions(resource_type, parameters, access, dictionaries)
     permitted = await compile_access(access, resource_type, "s", dictionaries)
     where = all_of([matches, permitted, current])
@@ -146,7 +155,11 @@ async def run_search(
             rows = await _page(connection, where, sorts, after, count + 1, most_bytes, bounded=bounded)
         if count == 0 or (counted and (cursor is not None or len(rows) > count)):
             known = await _total(connection, where)
-    shown = rows[:count] if most_bytes is None else that_fit(rows[:count])
+        shown = rows[:count] if most_bytes is None else that_fit(rows[:count])
+        beside = await included(
+            connection, dictionaries, includes, resource_type, [row[0] for row in shown], access,
+            most=most_included, most_bytes=_left(most_bytes, shown),
+        )  # fmt: skip
     entries = [Stored(resource_type, row[1], row[2], row[3], row[4]) for row in shown]
     more = len(rows) > len(shown)
     following = None
@@ -154,7 +167,12 @@ async def run_search(
         following = cursors.make([*shown[-1][5 : 5 + len(sorts)], shown[-1][0]], bound)
     if known is None and cursor is None and not more:
         known = len(entries)
-    return SearchPage(entries, known, following, unknown)
+    return SearchPage(entries, known, following, unknown, beside)
+
+
+def _left(most_bytes: int | None, rows: Sequence[Any]) -> int | None:
+    """The bytes that the matches of a page leave for what comes along."""
+    return None if most_bytes is None else max(0, most_bytes - sum(len(row[4]) for row in rows))
 
 
 def _wanted(parameters: Sequence[tuple[str, str]], count: int, total: str) -> tuple[int, bool]:

@@ -383,6 +383,7 @@ class Store:
         cursor: str | None = None,
         total: str = "none",
         most_bytes: int | None = None,
+        most_included: int | None = None,
     ) -> SearchPage:
         """Find resources of a type.
 
@@ -392,6 +393,7 @@ class Store:
             cursor: `next` of the page before, with the same parameters and caller.
             total: `accurate` counts all matches; they are given anyway where they fit on one page.
             most_bytes: of the contents on the page, which is shorter where they are more; one entry always is there.
+            most_included: resources that `_include` and `_revinclude` may bring along.
 
         Raises:
             Forbidden, BadSearch, BadCursor.
@@ -407,6 +409,7 @@ class Store:
             cursor=cursor,
             total=total,
             most_bytes=most_bytes,
+            most_included=most_included,
         )
 
     async def patient_record(

@@ -26,6 +26,7 @@ from fhir_bridge.storage.errors import (
     VersionConflict,
 )
 from fhir_bridge.storage.implicit_rules import refuse_implicit_rules
+from fhir_bridge.storage.includes import INCLUDES
 from fhir_bridge.storage.indexing import Identity, Indexed, identify, index
 from fhir_bridge.storage.permission import (
     People,
@@ -93,7 +94,7 @@ async def compile_criteria(
     require(access, resource_type, "s")
     matches, unknown = await conditions(resource_type, criteria, access, dictionaries)
     unusable = [parameter.name for parameter in unknown]
-    unusable += [name for name, _ in criteria if name in PRESENTATION]
+    unusable += [name for name, _ in criteria if name in PRESENTATION or name.partition(":")[0] in INCLUDES]
     if unusable or not criteria:
         raise BadSearch(f"the criteria can't be used: {', '.join(unusable)[:200] or 'there are none'}")
     permitted = await compile_access(access, resource_type, "s", dictionaries)

@@ -164,16 +164,17 @@ def search_bundle(
 
     Args:
         parameters: those of `asked` that were taken into account.
-        contents: of the page's entries, as the caller may see them.
+        contents: of the page's entries, then of what comes along, as the caller may see them.
     """
     base = call.base.encode()
+    modes = [b"match"] * len(page.entries) + [b"include"] * len(page.included)
     entries: list[Sequence[bytes]] = [
         (
             b'{"fullUrl":"' + base + b"/" + f"{stored.type}/{stored.id}".encode() + b'","resource":',
             content,
-            b',"search":{"mode":"match"}}',
+            b',"search":{"mode":"' + mode + b'"}}',
         )
-        for stored, content in zip(page.entries, contents, strict=True)
+        for stored, content, mode in zip((*page.entries, *page.included), contents, modes, strict=True)
     ]
     if notes:
         entries.append((b'{"resource":' + outcome_bytes(notes) + b',"search":{"mode":"outcome"}}',))

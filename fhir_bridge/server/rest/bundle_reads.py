@@ -65,7 +65,7 @@ async def read_entry(
     item = replace(call, type=resource_type, id=resource_id, version=version)
     if not resource_id:
         result, page = await searchset(item, decoded(query))
-        return Answered({"status": "200 OK"}, result, shown=page.entries)
+        return Answered({"status": "200 OK"}, result, shown=[*page.entries, *page.included])
     if query:
         check_plain(item, decoded(query))
     store = call.services.store

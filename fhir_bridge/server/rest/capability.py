@@ -11,7 +11,7 @@ from fhir_bridge.server.rest.operation_registry import Operations
 from fhir_bridge.server.rest.registry import INTERACTIONS
 from fhir_bridge.server.rest.server_owned import READ_ONLY_TYPES
 from fhir_bridge.server.settings import Settings
-from fhir_bridge.storage import searchable
+from fhir_bridge.storage import reference_targets, searchable
 
 __all__ = ["capability_statement"]
 
@@ -119,6 +119,35 @@ def _resource(
             for parameter in searchable(name, known)
         ],
     }
+    if followed := _includes(name, known):
+        result["searchInclude"] = followed
+    if referring := _referring(known).get(name):
+        result["searchRevInclude"] = referring
     if own := _operations(settings, operations, name):
         result["operation"] = own
+    return result
+
+
+def _includes(resource_type: str, known: definitions.Definitions) -> list[str]:
+    """What `_include` takes of a type."""
+    codes = [
+        parameter.code for parameter in searchable(resource_type, known) if parameter.type == "reference"
+    ]
+    return ["*", *(f"{resource_type}:{code}" for code in codes)] if codes else []
+
+
+def _referring(known: definitions.Definitions) -> dict[str, list[str]]:
+    """For each type, what `_revinclude` takes: the references that may point to it."""
+    return known.derived(_work_out_referring)
+
+
+def _work_out_referring(known: definitions.Definitions) -> dict[str, list[str]]:
+    result: dict[str, list[str]] = {}
+    for source in sorted(definitions.resource_types()):
+        for parameter in searchable(source, known):
+            if (
+                parameter.type == "reference" and parameter.targets
+            ):  # one for all types would be 148 times each
+                for target in reference_targets(parameter):
+                    result.setdefault(target, []).append(f"{source}:{parameter.code}")
     return result

@@ -95,7 +95,7 @@ async def search_by_post(call: Call) -> Response:
 async def _search(call: Call, parameters: list[tuple[str, str]], requested: str) -> Response:
     async with call.work():
         parts, page = await searchset(call, parameters)
-    await audit_search(call, requested, page.entries, "search-type")
+    await audit_search(call, requested, [*page.entries, *page.included], "search-type")
     return answers.in_pieces(parts)
 
 
@@ -125,14 +125,15 @@ async def searchset(call: Call, parameters: list[tuple[str, str]]) -> tuple[list
             cursor=own.get("_cursor"),
             total="accurate" if counted else "none",
             most_bytes=call.budget.bytes,
+            most_included=max(1, call.budget.entries - count),
         )
     notes = _unknown(call, page)
     ignored = {parameter.name for parameter in page.unknown}
     used = [pair for pair in parameters if pair[0] not in ignored]
-    result = [stored.bytes for stored in page.entries]
+    result = [stored.bytes for stored in (*page.entries, *page.included)]
     contents = await hooks.redact_all(call.services.plugins, result, call.access)
     parts = answers.search_bundle(call, call.type, used, page, contents, notes, parameters)
-    call.budget.spend(entries=len(page.entries), size=sum(map(len, parts)))
+    call.budget.spend(entries=len(page.entries) + len(page.included), size=sum(map(len, parts)))
     return parts, page
 
 
