@@ -16,6 +16,7 @@ from pydicom import dcmread
 from pydicom.datadict import keyword_for_tag, tag_for_keyword
 from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import Dataset
+from pydicom.multival import MultiValue
 
 from fhir_bridge.adapters.imaging.attributes import SERIES, STUDY
 from fhir_bridge.adapters.imaging.dicom_file import Refused
@@ -33,6 +34,7 @@ _DEFLATED: Final = "1.2.840.10008.1.2.1.99"
 _SHOWN: Final = 20
 """Instances of a study that are shown: an engineer looks for attributes, and slices repeat them."""
 _LONGEST: Final = 256
+_UNDEFINED: Final = 0xFFFFFFFF
 _PATIENT: Final = (
     "PatientID", "IssuerOfPatientID", "IssuerOfPatientIDQualifiersSequence", "PatientName", "PatientBirthDate",
 )  # fmt: skip
@@ -211,12 +213,13 @@ def _file_leaves(path: str, locator: str, changed: int) -> tuple[Span, ...]:  # 
         with quiet():
             dataset = dcmread(Path(path), force=True, stop_before_pixels=True)
             known = dataset.file_meta.get("TransferSyntaxUID") != _DEFLATED
-            return tuple(_leaves(dataset, locator, "", known))
+            return tuple(_leaves(dataset, locator, "", 0 if known else None))
     except Exception:  # noqa: BLE001 - pydicom raises almost anything on damaged files: they have no places
         return ()
 
 
-def _leaves(dataset: Dataset, locator: str, prefix: str, known: bool) -> Iterator[Span]:
+def _leaves(dataset: Dataset, locator: str, prefix: str, base: int | None) -> Iterator[Span]:
+    """The values of a data set; `base`: where the bytes begin that it was read from, None where that is not known."""
     for key in sorted(dataset.keys()):
         raw = dataset.get_item(key)
         place, length = -1, -1
@@ -230,26 +233,23 @@ def _leaves(dataset: Dataset, locator: str, prefix: str, known: bool) -> Iterato
             continue
         if element.VR == "SQ":
             for number, item in enumerate(element.value or (), 1):
-                yield from _leaves(item, locator, f"{label}[{number}].", known)
+                # Items of a sequence of stated length were read from its bytes, all others from the file itself.
+                inner = base + max(place, 0) if base is not None else None
+                yield from _leaves(item, locator, f"{label}[{number}].", inner)
             continue
         text = _text(element)
         if text:
             name = keyword_for_tag(int(key)) or "private"
-            located = known and place >= 0 and 0 <= length < 0xFFFFFFFF
-            yield Span(
-                locator,
-                f"{label} {name}",
-                place if located else -1,
-                place + length if located else -1,
-                0,
-                text,
-            )
+            if base is None or place < 0 or not 0 <= length < _UNDEFINED:
+                yield Span(locator, f"{label} {name}", -1, -1, 0, text)
+            else:
+                yield Span(locator, f"{label} {name}", base + place, base + place + length, 0, text)
 
 
 def _text(element: DataElement) -> str:
     value = element.value
     if value is None or isinstance(value, bytes):
         return f"{len(value)} bytes" if value else ""
-    values = [value] if isinstance(value, str) or not hasattr(value, "__iter__") else list(value)
+    values = list(value) if isinstance(value, list | MultiValue) else [value]
     shown = "\\".join(str(item) for item in values[:_LONGEST])
     return shown if len(shown) <= _LONGEST * 4 else shown[: _LONGEST * 4] + "…"

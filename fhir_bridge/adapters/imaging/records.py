@@ -111,9 +111,11 @@ class StudyRecord:
         """The attributes of the study's instances, as far as they are in files."""
         return AttributeBytes(self.study).passages()
 
-    def spans(self, scope: Any, read: Read, items: Mapping[str, Any]) -> Iterable[Span]:  # noqa: ARG002
+    def spans(self, scope: Any, read: Read, items: Mapping[str, Any]) -> Iterable[Span]:
         """Where the attributes are that a rule reads: in the first instance that states the value that counts."""
-        return AttributeBytes(self.study).spans(scope, read.selector)
+        within = [items[name] for name, _ in read.loops if name in items]
+        selector = ".".join([read.selector, *map(str, read.path[:1])])
+        return AttributeBytes(self.study).spans(within[-1] if within else scope, selector)
 
     def scope(self, name: str) -> Iterator[Any]:
         """The objects of a scope of the source model, in order; none where no instance is left."""
