@@ -1,0 +1,353 @@
+"""What each element of a record's resources came from, and what each value of the record became."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from fhir_bridge.mapping import (
+    Applied,
+    CompiledMapping,
+    Output,
+    Passage,
+    Position,
+    Read,
+    RuleReads,
+    Span,
+    SpannedRecord,
+    Use,
+    Write,
+    bare,
+    writes_of,
+)
+from fhir_bridge.workshop.traced import Traced
+
+__all__ = ["Condition", "ElementSource", "LeafFate", "RecordExplanation", "Resource", "explain", "scalars"]
+
+Fate = Literal["written", "lost", "condition", "identity", "other", "unread"]
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """What decided that an element is there."""
+
+    text: str
+    position: Position
+    spans: tuple[Span, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ElementSource:
+    """An element of a resource and where it came from.
+
+    Attributes:
+        path: with the indices of lists.
+        value: as it is in the resource, in JSON's types.
+        text: the expression; `literal`, or words for what the program writes itself.
+        position: where the mapping says so; None for what no line of it does.
+        spans: values of the source that show in it.
+        others: values of the source that were read besides: what made an id, what was only tested.
+        conditions: what decided that it is there.
+        written: path of the value that a rule wrote, which this is or is part of; empty for literals of objects.
+    """
+
+    path: str
+    value: Any
+    text: str
+    position: Position | None
+    spans: tuple[Span, ...] = ()
+    others: tuple[Span, ...] = ()
+    conditions: tuple[Condition, ...] = ()
+    written: str = ""
+
+
+@dataclass(slots=True)
+class Resource:
+    """A resource that a rule made, element by element."""
+
+    output: Output
+    rule: str
+    position: Position
+    elements: list[ElementSource]
+
+    @property
+    def name(self) -> str:
+        """`Observation/<id>`."""
+        return f"{self.output.type}/{self.output.id}"
+
+
+@dataclass(slots=True)
+class LeafFate:
+    """A value of the source and what became of it.
+
+    Attributes:
+        elements: resource and path of the elements that it shows in.
+        uses: what else read it, in words.
+        issues: what was reported of it.
+    """
+
+    span: Span
+    fate: Fate = "unread"
+    elements: list[tuple[str, str]] = field(default_factory=list)
+    uses: list[str] = field(default_factory=list)
+    issues: list[str] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class RecordExplanation:
+    """A record: its passages, what each value became, its resources."""
+
+    locator: str
+    mapping: CompiledMapping
+    passages: list[Passage]
+    leaves: dict[Span, LeafFate]
+    resources: list[Resource]
+    issues: list[Any]
+    outcome: str
+
+
+def explain(traced: Traced) -> RecordExplanation:
+    """Explain a record. Nothing of it is converted again; places in the source are worked out now."""
+    record = traced.record
+    passages = list(record.passages()) if isinstance(record, SpannedRecord) else []
+    leaves = {leaf: LeafFate(leaf) for passage in passages for leaf in passage.leaves}
+    conversion = traced.conversion
+    outcome = conversion.outcome if conversion is not None else record.outcome
+    result = RecordExplanation(record.locator, traced.mapping, passages, leaves, [], traced.issues, outcome)
+    if conversion is not None:
+        positions = {plan.name: plan.position for plan in traced.mapping.plans}
+        for output in conversion.outputs:
+            result.resources.append(_resource(output, positions[output.rule], record, leaves))
+        _unapplied(traced, leaves)
+    _reported(leaves, traced.issues)
+    return result
+
+
+# Elements
+
+
+_HEAD = {"condition": "decides whether there is", "key": "is part of the id of", "time": "is the time of"}
+
+
+def _resource(output: Output, position: Position, record: Any, leaves: dict[Span, LeafFate]) -> Resource:
+    places = _Places(record)
+    applied = output.applied
+    assert applied is not None
+    name = f"{output.type}/{output.id}"
+    head: dict[str, tuple[Use, tuple[Span, ...]]] = {}
+    for use in applied.reads.uses:
+        if not use.element:
+            spans = places.of(applied, [*use.reads, *use.others], {})
+            head[use.role] = (use, (*head[use.role][1], *spans) if use.role in head else spans)
+            kind: Fate = "condition" if use.role == "condition" else "identity"
+            _note(leaves, spans, kind, f"{_HEAD[use.role]} {name} (rule {output.rule}, {use.position})")
+    writes = writes_of(output)
+    sources = {id(write): _source(write, applied, places) for write in writes}
+    elements = []
+    for path, value in scalars(output.resource, output.type):
+        covering = [write for write in writes if write.covers(path)]
+        if covering:
+            write = max(covering, key=lambda each: len(each.path))
+            element = _written(path, value, write, sources[id(write)])
+        else:
+            element = _own(path, value, output, applied, head, position)
+        elements.append(element)
+    for element in {(each.written, each.spans): each for each in elements if each.written}.values():
+        _note(leaves, element.spans, "written", "", (name, element.written))
+        words = f"is read for {element.written} of {name}, and does not show in it"
+        _note(leaves, element.others, "other", words)
+        for condition in element.conditions:
+            words = f"decides on {element.written} of {name}: {condition.text} ({condition.position})"
+            _note(leaves, condition.spans, "condition", words)
+    return Resource(output, output.rule, position, elements)
+
+
+class _Places:
+    """The spans of reads, each found once."""
+
+    def __init__(self, record: Any) -> None:
+        self._record = record if isinstance(record, SpannedRecord) else None
+        self._known: dict[Any, tuple[Span, ...]] = {}
+
+    def of(self, applied: Applied, reads: Iterable[Read], items: Mapping[str, Any]) -> tuple[Span, ...]:
+        """Where the values are that the reads take, each once, as far as their branches were entered."""
+        if self._record is None:
+            return ()
+        spans: dict[Span, None] = {}
+        for read in applied.entered(reads):
+            key = (id(applied), read, tuple(id(items.get(name)) for name, _ in read.loops))
+            if key not in self._known:
+                self._known[key] = tuple(self._record.spans(applied.scope, read, items))
+            spans.update(dict.fromkeys(self._known[key]))
+        return tuple(spans)
+
+
+def _source(write: Write, applied: Applied, places: _Places) -> ElementSource:
+    trace = write.trace
+    conditions = tuple(
+        Condition(use.text, use.position, places.of(applied, [*use.reads, *use.others], write.items))
+        for use in trace.conditions
+    )
+    return ElementSource(
+        write.path,
+        None,
+        trace.text,
+        trace.position,
+        places.of(applied, trace.reads, write.items),
+        places.of(applied, trace.others, write.items),
+        conditions,
+    )
+
+
+_REPETITION = re.compile(r"[A-Z][A-Z0-9]{2}(?:\[\d+\])?-\d+\[(\d+)\]")
+
+
+def _written(path: str, value: Any, write: Write, source: ElementSource) -> ElementSource:
+    """An element that a write put there; of a list that a repeating field became, the repetition of the item."""
+    spans = source.spans
+    index = _index(path, write)
+    written = write.path
+    if index is not None and (write.items_written or path.startswith(f"{write.path}[")):
+        head = write.path.rpartition("[")[0] if write.items_written else write.path
+        written = path[: path.index("]", len(head)) + 1]
+    groups: dict[str, list[Span]] = {}
+    for span in spans:
+        match = _REPETITION.match(span.label)
+        groups.setdefault(match[0] if match else "", []).append(span)
+    if index is not None and "" not in groups and len(groups) > index:
+        spans = tuple(list(groups.values())[index])
+    return ElementSource(
+        path, value, source.text, source.position, spans, source.others, source.conditions, written
+    )
+
+
+def _index(path: str, write: Write) -> int | None:
+    """Which item of what was written the element is in."""
+    if write.items_written > 1:
+        head, _, start = write.path.removesuffix("]").rpartition("[")
+        return int(path[len(head) + 1 :].partition("]")[0]) - int(start)
+    rest = path.removeprefix(write.path)
+    return int(rest[1:].partition("]")[0]) if rest.startswith("[") and write.items_written == 0 else None
+
+
+def _own(
+    path: str,
+    value: Any,
+    output: Output,
+    applied: Applied,
+    head: Mapping[str, tuple[Use, tuple[Span, ...]]],
+    position: Position,
+) -> ElementSource:
+    """An element that no write covers: a literal within an object, or what the program writes by itself."""
+    kind = output.type
+    if path == f"{kind}.id" and "key" in head:
+        use, spans = head["key"]
+        return ElementSource(path, value, "keyed hash of the key", use.position, (), spans)
+    if path.startswith(f"{kind}.meta.extension[0].extension[0].value") and "time" in head:
+        use, spans = head["time"]
+        return ElementSource(path, value, use.text, use.position, spans)
+    if path.startswith(f"{kind}.meta.") or path == f"{kind}.resourceType":
+        return ElementSource(path, value, "written for every resource of the rule", position)
+    marks = frozenset(applied.marks)
+    for use in applied.reads.literals:
+        if use.element == bare(path) and use.arms <= marks:
+            return ElementSource(path, value, "literal", use.position)
+    return ElementSource(path, value, "literal", position)
+
+
+def scalars(value: Any, path: str) -> Iterator[tuple[str, Any]]:
+    """The values of a resource that are neither objects nor lists, each with its path."""
+    if isinstance(value, dict):
+        for key, item in value.items():
+            yield from scalars(item, f"{path}.{key}")
+    elif isinstance(value, list):
+        for number, item in enumerate(value):
+            yield from scalars(item, f"{path}[{number}]")
+    else:
+        yield path, value
+
+
+# Leaves
+
+_ORDER: dict[Fate, int] = {"written": 5, "lost": 4, "condition": 3, "identity": 2, "other": 1, "unread": 0}
+
+
+def _note(
+    leaves: dict[Span, LeafFate],
+    spans: Iterable[Span],
+    fate: Fate,
+    words: str,
+    element: tuple[str, str] | None = None,
+) -> None:
+    for span in spans:
+        leaf = leaves.setdefault(span, LeafFate(span))
+        if _ORDER[fate] > _ORDER[leaf.fate]:
+            leaf.fate = fate
+        if element is not None and element not in leaf.elements:
+            leaf.elements.append(element)
+        if words and words not in leaf.uses:
+            leaf.uses.append(words)
+
+
+def _unapplied(traced: Traced, leaves: dict[Span, LeafFate]) -> None:
+    """Rules that gave nothing for an object: their condition was false, or they failed."""
+    conversion, record = traced.conversion, traced.record
+    assert conversion is not None
+    places = _Places(record)
+    for applied in traced.refused:
+        for use in applied.reads.uses:
+            if use.role == "condition" and not use.element:
+                spans = places.of(applied, [*use.reads, *use.others], {})
+                words = f"rule {applied.reads.rule} does not apply: {use.text} is false ({use.position})"
+                _note(leaves, spans, "condition", words)
+    gave = {(output.rule, id(output.applied.scope)) for output in conversion.outputs if output.applied}
+    gave |= {(applied.reads.rule, id(applied.scope)) for applied in traced.refused}
+    for plan in traced.mapping.plans:
+        issues = [
+            str(issue.message) for issue in traced.issues if f"[rule {plan.name}," in str(issue.message)
+        ]
+        if not issues:
+            continue
+        for scope in record.scope(plan.scope):
+            if (plan.name, id(scope)) not in gave:
+                _lost(plan.reads, scope, places, leaves, issues[0])
+
+
+def _lost(reads: RuleReads, scope: Any, places: _Places, leaves: dict[Span, LeafFate], issue: str) -> None:
+    """All that a rule reads of an object, as if it had entered every branch."""
+    every = frozenset().union(*(read.arms for use in reads.uses for read in use.reads))
+    applied = Applied(reads, scope, list(every))
+    for use in reads.uses:
+        if use.role == "value":
+            spans = places.of(applied, [read._replace(unless=frozenset()) for read in use.reads], {})
+            _note(leaves, spans, "lost", f"rule {reads.rule} gave nothing here: {issue}")
+
+
+_PLACE = re.compile(r"[A-Z][A-Z0-9]{2}-\d+(?:\[\d+\])?(?:\.\d+){0,2}")
+_SEGMENT = re.compile(r"(?:segment |comment \()([A-Z][A-Z0-9]{2})\b")
+
+
+def _reported(leaves: dict[Span, LeafFate], issues: Iterable[Any]) -> None:
+    """Add to each leaf that nothing shows the issues that name it."""
+    texts = [f"{issue.code} {issue.message}" for issue in issues]
+    for leaf in leaves.values():
+        if leaf.fate != "written":
+            leaf.issues += [text for text in texts if _names(text, leaf.span.label)]
+
+
+def _names(text: str, label: str) -> bool:
+    """Whether an issue's text names a value: as a column in quotes, as a field or component, or its whole segment."""
+    segment, dash, rest = label.partition("-")
+    name = segment.partition("[")[0]
+    if dash and len(name) == 3 and name.isupper():
+        own = f"{name}-{rest}".replace("[1]", "")
+        named = {place.replace("[1]", "") for place in _PLACE.findall(text)}
+        if own in named or any(own.startswith((f"{place}.", f"{place}[")) for place in named):
+            return True
+        return own.removesuffix(".1") in named or name in _SEGMENT.findall(text)
+    column = label.removeprefix("row.").strip("`")
+    return f'"{column}"' in text or (
+        label.startswith(("INFO.", "FORMAT.")) and label.partition(" ")[0].replace(".", "/") in text
+    )
