@@ -82,6 +82,11 @@ class ConceptMaps:
             waiting.extend(other for other in others if other is not None and other.url not in requested)
         return []
 
+    def source_codes(self, concept_map: str) -> list[str]:
+        """The source codes of one map's rows, each once; empty where no such map is loaded."""
+        item = self._by_name.get(concept_map.split("|")[0])
+        return [] if item is None else list(dict.fromkeys(code for _, code, _ in item.rows()))
+
     def names(self) -> list[str]:
         """Names, ids and urls that `translate_by_map` takes."""
         return sorted(self._by_name)

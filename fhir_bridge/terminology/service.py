@@ -316,6 +316,10 @@ class Terminology:
             translations = best_first([*translations, *more], targets)
         return translations
 
+    def source_codes(self, concept_map: str) -> list[str]:
+        """The source codes of a ConceptMap's rows, each once; empty where it is not among the loaded files."""
+        return self._maps.source_codes(concept_map)
+
     def translate_by_map(self, concept_map: str, code: str) -> list[Translation]:
         """Targets of one ConceptMap, named by url or by its `name`/`id`.
 

@@ -24,7 +24,15 @@ from fhir_bridge.mapping import (
 )
 from fhir_bridge.workshop.traced import Traced
 
-__all__ = ["Condition", "ElementSource", "LeafFate", "RecordExplanation", "Resource", "explain", "scalars"]
+__all__ = [
+    "Condition",
+    "ElementSource",
+    "LeafFate",
+    "RecordExplanation",
+    "Resource",
+    "explain_record",
+    "scalars",
+]
 
 Fate = Literal["written", "lost", "condition", "identity", "other", "unread"]
 
@@ -108,7 +116,7 @@ class RecordExplanation:
     outcome: str
 
 
-def explain(traced: Traced) -> RecordExplanation:
+def explain_record(traced: Traced) -> RecordExplanation:
     """Explain a record. Nothing of it is converted again; places in the source are worked out now."""
     record = traced.record
     passages = list(record.passages()) if isinstance(record, SpannedRecord) else []
@@ -158,10 +166,34 @@ def _resource(output: Output, position: Position, record: Any, leaves: dict[Span
         _note(leaves, element.spans, "written", "", (name, element.written))
         words = f"is read for {element.written} of {name}, and does not show in it"
         _note(leaves, element.others, "other", words)
-        for condition in element.conditions:
-            words = f"decides on {element.written} of {name}: {condition.text} ({condition.position})"
-            _note(leaves, condition.spans, "condition", words)
+    _without_result(name, applied, {_key(write) for write in writes}, places, leaves)
     return Resource(output, output.rule, position, elements)
+
+
+def _key(write: Write) -> tuple[str, str, Position]:
+    return write.trace.element, write.trace.text, write.trace.position
+
+
+def _without_result(
+    name: str,
+    applied: Applied,
+    written: set[tuple[str, str, Position]],
+    places: _Places,
+    leaves: dict[Span, LeafFate],
+) -> None:
+    """What the rule read without writing it: conditions of what is not there, values that gave nothing."""
+    marks = frozenset(applied.marks)
+    for use in applied.reads.uses:
+        if not use.element or not use.arms <= marks:
+            continue
+        if use.role == "condition":
+            spans = places.of(applied, [*use.reads, *use.others], {})
+            _note(
+                leaves, spans, "condition", f"decides on {use.element} of {name}: {use.text} ({use.position})"
+            )
+        elif (use.element, use.text, use.position) not in written:
+            words = f"is read for {use.element} of {name}, which came out empty ({use.position})"
+            _note(leaves, places.of(applied, use.reads, {}), "lost", words)
 
 
 class _Places:

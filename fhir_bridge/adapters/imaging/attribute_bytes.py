@@ -125,7 +125,7 @@ class AttributeBytes:
         """The attributes that a selector reads from an object of a scope."""
         head, _, rest = selector.strip("`").partition(".")
         if head.lower() == "measurement":
-            return _of_measurement(scope, self._study)
+            return _of_measurement(scope, self._study, rest)
         name = f"{head.lower()}.{rest.partition('.')[0]}"
         keywords: tuple[str, ...]
         if head.lower() == "physician":
@@ -184,16 +184,45 @@ def _named(study: Study, uid: str) -> list[Instance]:
     return [instance for instance in study.instances if instance.uid == uid]
 
 
-def _of_measurement(scope: Any, study: Study) -> list[Span]:
-    """All attributes of the content item that a measurement is."""
-    items = [int(part) for part in str(getattr(scope, "position", "")).split(".")[1:]]
-    prefix = "".join(f"(0040,A730)[{item}]." for item in items)
-    return [
-        leaf
-        for instance in _named(study, scope.outer.uid)
-        for leaf in _leaves_of(instance)
-        if leaf.label.startswith(prefix) and not leaf.label.removeprefix(prefix).startswith("(0040,A730)")
-    ]
+_OWN: Final = {
+    "code": ("(0040,A043)",),
+    "label": ("(0040,A043)",),
+    "is_vital_sign": ("(0040,A043)",),
+    "value": ("(0040,A300)",),
+    "unit": ("(0040,A300)",),
+    "unit_code": ("(0040,A300)",),
+    "unit_text": ("(0040,A300)",),
+    "qualifier": ("(0040,A301)",),
+    "time": ("(0040,A032)",),
+}
+"""Attributes of a content item by the names of a measurement; the other names are of items within or around it."""
+_CONTEXT: Final = frozenset({"HAS CONCEPT MOD", "HAS OBS CONTEXT", "HAS ACQ CONTEXT", "INFERRED FROM"})
+
+
+def _of_measurement(scope: Any, study: Study, name: str) -> list[Span]:
+    """The attributes of the content item that a measurement is; of its modifiers and context, for what these say."""
+    document = getattr(scope, "outer", None)
+    if not isinstance(document, Document):
+        return []
+    items = [f"(0040,A730)[{part}]." for part in str(scope.position).split(".")[1:]]
+    leaves = [leaf for instance in _named(study, document.uid) for leaf in _leaves_of(instance)]
+    own = _OWN.get(name.partition(".")[0])
+    prefix = "".join(items)
+    if own is not None:
+        return [leaf for leaf in leaves if leaf.label.startswith(tuple(prefix + tag for tag in own))]
+    around = ["".join(items[:number]) + "(0040,A730)[" for number in range(len(items) + 1)]
+    relations = {
+        leaf.label.removesuffix("(0040,A010) RelationshipType")
+        for leaf in leaves
+        if leaf.text in _CONTEXT and leaf.label.endswith("(0040,A010) RelationshipType")
+    }
+    modifiers = tuple(each for each in relations if any(_is_child(each, parent) for parent in around))
+    return [leaf for leaf in leaves if modifiers and leaf.label.startswith(modifiers)]
+
+
+def _is_child(path: str, parent: str) -> bool:
+    """Whether the path of an item is directly within a parent's sequence."""
+    return path.startswith(parent) and path[len(parent) :].rstrip("].").isdecimal()
 
 
 def _leaves_of(instance: Instance) -> tuple[Span, ...]:

@@ -20,6 +20,11 @@ from fhir_bridge.plugins import RecordOutcome
 
 __all__ = ["FileRecord", "StudyRecord"]
 
+_LEVELS = frozenset(
+    {"Series", "Instance", "Physician", "Equipment", "Document", "Measurement", "Lead", "Annotation"}
+)
+"""Objects that a mapping's loops run over, by class."""
+
 
 @dataclass(slots=True)
 class FileRecord:
@@ -113,9 +118,12 @@ class StudyRecord:
 
     def spans(self, scope: Any, read: Read, items: Mapping[str, Any]) -> Iterable[Span]:
         """Where the attributes are that a rule reads: in the first instance that states the value that counts."""
-        within = [items[name] for name, _ in read.loops if name in items]
-        selector = ".".join([read.selector, *map(str, read.path[:1])])
-        return AttributeBytes(self.study).spans(within[-1] if within else scope, selector)
+        attributes = AttributeBytes(self.study)
+        within = [(items[name], depth) for name, depth in read.loops if name in items]
+        if within and within[-1][0].__class__.__name__ in _LEVELS:  # `x.uid` of `for: x in study.series`
+            item, depth = within[-1]
+            return attributes.spans(item, ".".join([item.__class__.__name__, *map(str, read.path[depth:])]))
+        return attributes.spans(scope, read.selector)
 
     def scope(self, name: str) -> Iterator[Any]:
         """The objects of a scope of the source model, in order; none where no instance is left."""

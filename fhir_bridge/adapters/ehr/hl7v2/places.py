@@ -16,7 +16,7 @@ __all__ = ["Place", "places_of"]
 
 
 class Place(NamedTuple):
-    """A value of a segment; all count from 1. A field of 0 is all of the segment."""
+    """A value of a segment; all count from 1. A field of 0 is the segment as such."""
 
     segment: Segment
     field: int = 0

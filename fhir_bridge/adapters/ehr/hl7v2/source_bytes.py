@@ -125,6 +125,8 @@ class SourceBytes:
     def _label(self, number: int, place: tuple[int, int, int, int]) -> str:
         """As people write it: a part that the field does not have is not named."""
         field, repetition, component, sub = place
+        if not field:
+            return self._labels[number]
         siblings = [each for each in self._values(number) if each[0] == field]
         label = f"{self._labels[number]}-{field}"
         if any(each[1] > 1 for each in siblings):
@@ -141,8 +143,8 @@ class SourceBytes:
         for place in places:
             number = self._numbers[id(place.segment)]
             values = self._values(number)
-            if not place.field:
-                ranges.update(((number, key), span) for key, span in values.items())
+            if not place.field:  # whether there is such a segment: its name
+                ranges[number, (0, 1, 1, 1)] = (0, len(place.segment.name))
             elif (span := values.get(place[1:])) is not None:
                 ranges[number, place[1:]] = span
         return [self._span(number, key, span) for (number, key), span in sorted(ranges.items())]
@@ -156,7 +158,9 @@ class SourceBytes:
             if self._wide:
                 raw = segment.line.encode(self._wide, "surrogatepass")
             leaves = tuple(
-                self._span(number, key, span) for key, span in sorted(self._values(number).items())
+                self._span(number, key, span)
+                for key, span in sorted(self._values(number).items())
+                if key[0] > 2 or segment.name != "MSH"  # MSH-1 and MSH-2 are the delimiters
             )
             yield Passage(self._name, self._labels[number], start, 0, leaves, raw, encoding)
 
