@@ -15,6 +15,7 @@ from fhir_bridge.fhir.ucum_table import BASE, PREFIXES, UNITS
 
 __all__ = ["Factor", "Product", "Term", "UcumError", "Unit", "parse"]
 
+# Codes come from resources and requests: bounds on the recursion, and on the powers of factors.
 MAX_LENGTH = 256
 MAX_DEPTH = 16
 MAX_EXPONENT = 99
@@ -147,6 +148,7 @@ class _Parser:
         return Unit(prefix, atom, exponent)
 
     def split(self, symbol: str, start: int) -> tuple[str, str]:
+        # Whole symbols before prefixes: `cd` is the candela, not a hundredth of a day.
         if symbol in UNITS or symbol in BASE:
             return "", symbol
         for size in (1, 2):

@@ -67,6 +67,7 @@ def _of_one(consent: Mapping[str, Any], purpose: str, at: datetime | None) -> De
         for provision in root.get("provision", ())
         if provision.get("purpose") and _applies(provision, purpose, at)
     }
+    # Of two exceptions for one purpose the denial wins, as between consents.
     if "deny" in exceptions:
         return "deny"
     if "permit" in exceptions:

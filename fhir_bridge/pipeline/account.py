@@ -19,6 +19,7 @@ MAX_ISSUE_GROUPS = 2000
 
 def peak_mb() -> float:
     """Highest resident memory of this process and of its finished children, in MiB."""
+    # `ru_maxrss` is in bytes on macOS, in KiB on Linux.
     unit = 1 if sys.platform == "darwin" else 1024
     peaks = (resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
     return round(max(peaks) * unit / 2**20, 1)

@@ -155,6 +155,7 @@ def _folders(folders: Iterable[Path]) -> str:
     return _hash(b"\n".join(line for folder in folders for line in (b"folder", *_lines(folder))))
 
 
+# Sorted: the file system's order differs from machine to machine.
 def _lines(folder: Path) -> Iterator[bytes]:
     for path in sorted(folder.rglob("*")):
         if path.is_file() and "__pycache__" not in path.parts:

@@ -124,6 +124,7 @@ class PartSink:
                     "wb", buffering=1 << 18
                 )
             time = output.time.isoformat() if output.time else ""
+            # A tab separates the fields of a line.
             head = (
                 output.id,
                 f"{time} {record.sequence} {output.resource.get('status', '')}".replace("\t", " "),
@@ -178,6 +179,7 @@ def assemble(folder: Path, shards: int, account: Account) -> dict[str, int]:
     finished.append(rejects)
     with rejects[0].open("wb") as rejected:
         account.partial += _join_rejects(parts, withheld, rejected)
+    # Only when all are whole does the first take its name.
     for temporary, final in finished:
         temporary.replace(final)
     return {final.name: final.stat().st_size for _, final in finished}
@@ -227,6 +229,8 @@ def _people(parts: Iterable[Path]) -> dict[str, str]:
                 patient = orjson.loads(line.split(_SEPARATOR, 4)[4])
                 for link in patient.get("link", ()):
                     kind, _, other = str(link["other"].get("reference", "")).partition("/")
+                    # The mark of the one joins that of the other, so that links
+                    # in any order come to one person.
                     if kind == "Patient":
                         people[person(other)] = person(patient["id"])
     return {patient: person(patient) for patient in people}

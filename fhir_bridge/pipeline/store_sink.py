@@ -87,6 +87,7 @@ class StoreSink:
     def flush(self, account: Account) -> None:
         """Store what is collected."""
         batch, self._batch, self._resources = self._batch, [], 0
+        # Without a key nothing is known of an earlier record to compare with.
         loose = [output.resource for record in batch if not record.key for output in record.outputs]
         sets = [self._set(record) for record in batch if record.key]
         if sets:
@@ -100,6 +101,7 @@ class StoreSink:
 
     def write_parts(self, record: CompositeRecord, run: Composer, account: Account) -> ConvertedRecord:
         """Take a record's parts, and store what it becomes of all parts known."""
+        # A record is composed of what the store has, so what came before must be there.
         self.flush(account)
         done = store_composite(
             record, f"urn:fhir-bridge:{quote(self._run.adapter, safe='')}", run, self, account

@@ -162,6 +162,7 @@ def _write(
     if limit is not None:
         rows = islice(rows, limit)
     source = iter(rows)
+    # Rows that turn out to be of a rejected record must leave no notices.
     notices = Counter(sink.notices) if sink.notices else None
     try:
         prepared = [sink.prepare(row) for row in islice(source, _WHOLE)]
@@ -175,6 +176,7 @@ def _write(
     except RecordError:
         sink.notices = notices or Counter()
         raise
+    # The second pass counts them again.
     sink.notices = notices or Counter()
     written = 0
     again = view.rows(resource, **ports)

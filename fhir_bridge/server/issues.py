@@ -143,6 +143,13 @@ CODES = declare(
         "timeout",
     ),
     IssueCode(
+        "FB-REST-020",
+        "error",
+        "The patch can't be applied; nothing was changed",
+        "Send a JSON Patch (application/json-patch+json) or a FHIRPath Patch (Parameters) of the current version.",
+        "processing",
+    ),
+    IssueCode(
         "FB-SMART-001",
         "error",
         "A valid access token is needed",

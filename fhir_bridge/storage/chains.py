@@ -12,7 +12,7 @@ from fhir_bridge.storage.dictionaries import Dictionaries
 from fhir_bridge.storage.errors import BadSearch
 from fhir_bridge.storage.indexed import find, reference_targets
 from fhir_bridge.storage.permission import compile_access
-from fhir_bridge.storage.search_conditions import parameter_condition
+from fhir_bridge.storage.search_conditions import CodeSets, parameter_condition
 from fhir_bridge.storage.search_support import refuse_unsupported
 
 __all__ = ["chained", "is_chain"]
@@ -31,18 +31,31 @@ def is_chain(name: str) -> bool:
 
 
 async def chained(
-    resource_type: str, name: str, value: str, access: AccessFilter, dictionaries: Dictionaries
+    resource_type: str,
+    name: str,
+    value: str,
+    access: AccessFilter,
+    dictionaries: Dictionaries,
+    codes: CodeSets | None = None,
 ) -> Condition:
     """The condition on `resource_type` of one `code:Type.…=value` or `_has:Type:code:…=value`.
 
     Raises:
         BadSearch: a step that R4 does not have, a value that can't be read, or more steps or types than are followed.
     """
-    return await _Chain(name, value, access, dictionaries).of(resource_type, name, DEEPEST)
+    return await _Chain(name, value, access, dictionaries, codes).of(resource_type, name, DEEPEST)
 
 
 class _Chain:
-    def __init__(self, name: str, value: str, access: AccessFilter, dictionaries: Dictionaries) -> None:
+    def __init__(
+        self,
+        name: str,
+        value: str,
+        access: AccessFilter,
+        dictionaries: Dictionaries,
+        codes: CodeSets | None,
+    ) -> None:
+        self._codes = codes
         self._whole = name[:80]
         self._value = value
         self._access = access
@@ -58,7 +71,9 @@ class _Chain:
             return await follow(resource_type, name, steps - 1)
         refuse_unsupported(resource_type, name, self._dictionaries.definitions)
         code, _, modifier = name.partition(":")
-        condition = await parameter_condition(resource_type, code, modifier, self._value, self._dictionaries)
+        condition = await parameter_condition(
+            resource_type, code, modifier, self._value, self._dictionaries, codes=self._codes
+        )
         if condition is None:
             raise BadSearch(f"{self._whole}: {code} is not a search parameter of {resource_type} here")
         return condition
@@ -96,7 +111,8 @@ class _Chain:
             return FALSE
         number = await self._dictionaries.find_parameter(resource_type, code)
         return Condition(
-            f"EXISTS (SELECT FROM reference i WHERE i.resource = r.key AND i.parameter = {number:d} AND {condition.text})",
+            f"EXISTS (SELECT FROM reference i WHERE i.resource = r.key AND i.parameter = {number:d} "
+            f"AND {condition.text})",
             condition.values,
         )
 

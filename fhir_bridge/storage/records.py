@@ -81,11 +81,13 @@ class KnownRecord:
     superseded: set[tuple[str, str, bytes]] = field(default_factory=set)
 
 
+# LEFT JOIN: a record may say nothing at present, and is known all the same.
 _KNOWN = (
     "SELECT r.source, r.id, r.key, r.mapping, o.resource, o.hash, o.superseded, x.type, x.id "
     "FROM unnest(%s::text[], %s::text[]) AS w (source, id) JOIN source_record r ON r.source = w.source AND r.id = w.id "
     "LEFT JOIN output o ON o.record = r.key AND o.active LEFT JOIN resource x ON x.key = o.resource"
 )
+# An update without a change, for the lock that it takes; ORDER BY, so that all batches lock in one order.
 _LOCK = (
     "INSERT INTO source_record (source, id, mapping) SELECT * FROM unnest(%s::text[], %s::text[], %s::text[]) "
     "ORDER BY 1, 2 ON CONFLICT (source, id) DO UPDATE SET mapping = source_record.mapping"
@@ -140,6 +142,8 @@ async def known_contents(
 
     A content without time that another one replaced may come again, and is then the newest.
     """
+    # The hash of a source's state is that of its last message: such a content is
+    # current, or the newest of its source.
     rows = await connection.execute(
         "SELECT w.n, EXISTS (SELECT FROM contribution c WHERE c.resource = r.key AND c.hash = w.hash) AND EXISTS "
         "(SELECT FROM output o WHERE o.resource = r.key AND o.hash = w.hash AND o.active AND NOT o.superseded), "
@@ -167,6 +171,7 @@ async def claimed_by_others(
     connection: AsyncConnection, resources: Sequence[int], ours: Sequence[int]
 ) -> set[int]:
     """Those of the resources of which another record than ours, or a person, says something."""
+    # Without any claim a person wrote it (decision 5): that is a claim of somebody else too.
     rows = await connection.execute(
         "SELECT r.key FROM resource r WHERE r.key = ANY(%s) AND (NOT EXISTS "
         "(SELECT FROM output o WHERE o.resource = r.key AND o.active) OR EXISTS (SELECT FROM output o "
@@ -178,6 +183,8 @@ async def claimed_by_others(
 
 async def fold_claims(connection: AsyncConnection, resource: int, adapter: str) -> dict[str, Contribution]:
     """Each source's state made anew from all active contents of a resource, by source."""
+    # DISTINCT ON: records that say the same content are one message; the newest
+    # mapping's version counts for it.
     rows = await connection.execute(
         "SELECT DISTINCT ON (o.hash, o.arrival) coalesce(o.bytes, r.bytes), o.arrival, coalesce(s.mapping, '') "
         "FROM output o JOIN resource r ON r.key = o.resource LEFT JOIN source_record s ON s.key = o.record "
@@ -234,6 +241,7 @@ async def write_claims(
 ) -> None:
     """Write claims, and note the mapping versions of records."""
     statement = Statement()
+    # `superseded` is not touched here: which edition counts is marked for the whole series (`deliveries.mark`).
     statement.insert(
         "output",
         _CLAIM,
@@ -242,6 +250,7 @@ async def write_claims(
         "bytes = coalesce(output.bytes, excluded.bytes), edition = excluded.edition, place = excluded.place",
     )
     await statement.run(connection)
+    # A record that says nothing has no mapping version, and keeps the one that it had.
     changed = {key: mapping for key, mapping in mappings.items() if mapping}
     if changed:
         await connection.execute(
@@ -253,6 +262,7 @@ async def write_claims(
 
 async def give_up(connection: AsyncConnection, claims: Sequence[tuple[int, Claim]]) -> set[int]:
     """Take claims (record, claim) back; the resources of which nobody says that content any more."""
+    # Marked, never deleted: a content that comes again is recognised (decision 5).
     rows = await connection.execute(
         "UPDATE output o SET active = false FROM unnest(%s::bigint[], %s::bigint[], %s::bytea[]) "
         "AS n (record, resource, hash) WHERE o.record = n.record AND o.resource = n.resource AND o.hash = n.hash "

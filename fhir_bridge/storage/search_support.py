@@ -16,6 +16,7 @@ __all__ = ["PRESENTATION", "refuse_unsupported"]
 PRESENTATION = frozenset({"_format", "_pretty", "_count", "_sort", "_total", "_summary"})
 """Parameters about the answer's form, which are no conditions."""
 
+# Listed, since R4 defines them in search.html and not as SearchParameters, which `known` holds.
 _CONTROLS = PRESENTATION | frozenset(
     "_contained _containedType _content _elements _filter _graph _has _include _list _query _revinclude _score _text "
     "_type".split()

@@ -67,6 +67,7 @@ class PastVersion:
     bytes: Bytes
 
 
+# A sub-select in an array keeps the plan on the primary key, which a join of both sources need not.
 _LOCK = (
     "SELECT key, type, id, version, last_version, deleted, last_updated, hash, bytes FROM resource "
     "WHERE key = ANY(ARRAY(SELECT unnest(%s::bigint[]) UNION "
@@ -91,6 +92,7 @@ def next_version(
     """The version after the last one, of now. `resource` None deletes; `digest` is its `content_hash`."""
     version = current.last_version + 1
     moment = now()
+    # A clock that was set back must not make a version older than the one before.
     if current.last_updated is not None:
         moment = max(moment, current.last_updated)
     text = None if resource is None else stamp(resource, current.id, version, moment)

@@ -64,6 +64,7 @@ def read_map_sheet(path: Path) -> SourceFile:
         begin = 1
         for row in reader:
             rows.append((begin, row))
+            # A quoted cell may hold line ends: a row's line is the one in which it begins.
             begin = reader.line_num + 1
     except csv.Error as error:
         raise TerminologyFileError(path, f"line {reader.line_num}: not CSV: {error}") from error

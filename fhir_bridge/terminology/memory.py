@@ -59,6 +59,7 @@ class ListedContent(ABC):
         """Codes by their index key: themselves, folded to lower case where the system is not case sensitive."""
         if self.case_sensitive:
             return {code: code for code in self._order}
+        # Reversed, so that of codes that fold alike the first counts.
         return {code.casefold(): code for code in reversed(self._order)}
 
     def find(self, code: str) -> str | None:
@@ -248,6 +249,7 @@ class ResourceContent(ListedContent):
 
     @cached_property
     def _nodes(self) -> Mapping[str, Mapping[str, Any]]:
+        # Reversed, so that of a code that occurs twice the first concept counts.
         return {code: node for code, node, _ in reversed(self._walked)}
 
     @cached_property

@@ -22,7 +22,7 @@ UNSUPPORTED = [
     "code.name=x",
     "_has:Provenance:agent=x",
     "_filter=code eq 2093-3",
-    "code-value-quantity=http://loinc.org|2093-3$5.4",
+    "component-code-value-quantity=http://loinc.org|2093-3$5.4",
     "combo-code-value-quantity=2093-3$gt5",
     "_elements=code",
     "_include=Observation:code",
@@ -197,7 +197,7 @@ CRITERIA = [
     "patient.colour=x",
     "_include=*",
     "colour=red",
-    "code-value-quantity=x$1",
+    "component-code-value-quantity=x$1",
     "_filter=x",
 ]
 

@@ -100,6 +100,12 @@ OBSERVATIONS = [
     ("code=718-7,1988-5", "crp hb"),
     ("code=718-7&code=1988-5", ""),
     ("code:not=718-7,1988-5", "glucose text"),
+    ("code-value-quantity=http://loinc.org|718-7$gt13", "hb"),
+    ("code-value-quantity=718-7$gt14", ""),
+    ("code-value-quantity=2345-7$gt14", "glucose"),
+    ("code-value-quantity=718-7$gt14,2345-7$90||mg/dL", "glucose"),
+    ("code-value-string=1-8$trace", "text"),
+    ("code-value-string=718-7$trace", ""),
     ("category=laboratory", "hb"),
     ("category:missing=true", "crp glucose text"),
     ("category:missing=false", "hb"),
@@ -227,7 +233,8 @@ def test_names_that_r4_does_not_have_are_left_out_and_told(store_url: str) -> No
 @pytest.mark.parametrize(
     "query",
     "subject.colour=x subject:Group.birthdate=1961 code.name=x _has:Observation:patient=1 _has=x "
-    "code-value-quantity=1$2 _filter=code+eq+x _text=x _content=x _list=x _query=x _type=Patient _elements=code "
+    "component-code-value-quantity=1$2 _filter=code+eq+x _text=x "
+    "_content=x _list=x _query=x _type=Patient _elements=code "
     "_include=Observation:code _include:iterate=x _include:x=* _revinclude=Patient:organization _revinclude=* "
     "_contained=true _containedType=container _score=1 code:=718-7 "
     "_sort:desc=date _count:exact=5 code:text=x code:in=http://x code:not-in=http://x code:above=x code:below=x "

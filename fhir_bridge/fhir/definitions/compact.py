@@ -107,6 +107,7 @@ def typed_value(element: Mapping[str, Any], stem: str) -> list[Any] | None:
 def compact_element(element: Mapping[str, Any], constraints: dict[tuple[str, ...], int]) -> dict[str, Any]:
     """One row. Constraints are numbered in `constraints`, which grows."""
     identifier = element.get("id") or element["path"]
+    # Without the root's name: a base's rows serve what builds on it, whatever its type is called.
     row: dict[str, Any] = {"i": identifier[len(identifier.split(".")[0].split(":")[0]) :]}
     if "min" in element:
         row["n"] = element["min"]

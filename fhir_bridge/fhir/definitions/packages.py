@@ -119,6 +119,7 @@ _linked: dict[str, PackageReport] = {}
 
 def _key(paths: dict[str, Path]) -> str:
     """A name for the linked set: what the packages hold, and what they are linked with."""
+    # The sizes of the built-in tables stand for their content, which would cost time to hash at each start.
     parts = [str(FORMAT), *(f"{p.name}:{p.stat().st_size}" for p in sorted(GENERATED.glob("*.z")))]
     parts += [f"{content}:{path.name}" for content, path in paths.items()]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
@@ -139,6 +140,7 @@ def _layer(paths: dict[str, Path], name: str, cache: Path | None) -> tuple[Layer
     content = encode_table(entries, header)
     try:
         kept.parent.mkdir(parents=True, exist_ok=True)
+        # Renamed when whole: another process that starts meanwhile sees all of it or nothing.
         unfinished = kept.with_suffix(f".{os.getpid()}")
         unfinished.write_bytes(content)
         unfinished.replace(kept)

@@ -130,6 +130,7 @@ def _shipped() -> Added:
     waiting = []
     for path in sorted(shipped("terminology").glob("**/*.json")):
         content = path.read_bytes()
+        # Most of the files are value sets and maps; parsing them all would slow down each start.
         if b'"StructureDefinition"' not in content:
             continue
         try:

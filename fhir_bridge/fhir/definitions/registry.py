@@ -62,6 +62,7 @@ class Definitions:
     def __init__(self, added: Added | Callable[[], Added] = Added) -> None:
         self._source = added
         self._derived: dict[Any, Any] = {}
+        # A cache on the class would keep every object alive, and share its bound among them.
         for name in _REMEMBERED:  # shadows the method, for this object alone
             setattr(self, name, lru_cache(MANY)(getattr(self, name)))
 

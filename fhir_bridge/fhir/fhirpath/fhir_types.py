@@ -162,6 +162,7 @@ def element_type(definition: definitions.TypeDefinition, element: definitions.El
     return r4_type(code) or ANY
 
 
+# One object for one place: kinds are compared and used as keys by identity.
 @cache
 def _backbone(type_name: str, element_id: str, code: str) -> FhirType:
     return FhirType(code, defined_at=(type_name, element_id))

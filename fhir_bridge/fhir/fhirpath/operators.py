@@ -90,6 +90,7 @@ def _concatenated(left: Items, right: Items) -> Items:
 def _arithmetic(name: str, of_values: Callable[[Any, Any], Any]) -> Operator:
     def operator(left: Items, right: Items) -> Items:
         a, b = single(left, f"'{name}'"), single(right, f"'{name}'")
+        # N1 §6.6: an empty operand gives empty.
         if a is None or b is None or a.value is None or b.value is None:
             return []
         x, y = _operand(a, name), _operand(b, name)
@@ -104,6 +105,7 @@ def _arithmetic(name: str, of_values: Callable[[Any, Any], Any]) -> Operator:
     return operator
 
 
+# An Integer has 64 bits here; beyond them the result is empty (N1 §6.6), and no bigger number.
 def _overflows(result: Any) -> bool:
     if isinstance(result, int):
         return abs(result) >= MAX_INTEGER
@@ -173,6 +175,7 @@ def _over(x: Any, y: Any) -> Any:
 def _div(x: Any, y: Any) -> Any:
     if not (_is_number(x) and _is_number(y)):
         return NotImplemented
+    # N1 §6.6.4: `div` truncates towards zero, Python's // rounds down.
     return int((Decimal(x) / Decimal(y)).to_integral_value(ROUND_DOWN)) if y else None
 
 
@@ -182,6 +185,7 @@ def _mod(x: Any, y: Any) -> Any:
     if not y:
         return None
     if isinstance(x, int) and isinstance(y, int):
+        # The sign of the dividend, as truncation needs it; Python's % has that of the divisor.
         return abs(x) % abs(y) * (1 if x >= 0 else -1)
     return CONTEXT.remainder(Decimal(x), Decimal(y))
 

@@ -43,8 +43,10 @@ async def check_write(call: Call, operation: Operation) -> None:
     """
     resource, updates = operation.resource, operation.action == "update"
     if operation.action == "delete":
+        # Labels are checked, and a prediction refused; nothing is carried over.
         await keep_labels(call, operation.type, operation.id, None)
         return
+    # Owned resources first, whoever calls; then what this caller may reach.
     await check_new(call, resource)
     if updates and isinstance(resource.get("id"), str):
         await refuse_unreachable(call, operation.type, operation.id)

@@ -11,11 +11,13 @@ from fhir_bridge.server.rest import answers, hooks
 from fhir_bridge.server.rest.auditing import audit_search
 from fhir_bridge.server.rest.body import FORM, content_type, read_form
 from fhir_bridge.server.rest.call import Call, check_format_value, query_of
+from fhir_bridge.server.rest.code_sets import ServedCodeSets
 from fhir_bridge.server.rest.refusal import Refusal, refuse
 from fhir_bridge.storage import SearchPage
 
 __all__ = ["check_plain", "condition", "decoded", "page_size", "search", "search_by_post", "searchset"]
 
+# Each parameter is a condition of one statement.
 MOST_PARAMETERS = 100
 LONGEST_VALUE = 8_192
 MOST_VALUES = 1_000
@@ -39,6 +41,7 @@ def decoded(query: str) -> list[tuple[str, str]]:
     for name, value in pairs:
         if "\x00" in name or "\x00" in value:
             raise refuse(400, "FB-REST-008", "a parameter holds a NUL character")
+        # Values of a list each are a condition too, so they are counted together.
         values += value.count(",") + 1
         if len(value) > LONGEST_VALUE or values > MOST_VALUES:
             raise refuse(
@@ -80,7 +83,9 @@ def page_size(call: Call, text: str | None) -> int:
 
 async def search(call: Call) -> Response:
     """GET [base]/Type?parameters"""
-    return await _search(call, decoded(query_of(call.request)), f"GET {call.type}?{query_of(call.request)}")
+    return await _search(
+        call, decoded(query_of(call.request)), f"GET {call.address}?{query_of(call.request)}"
+    )
 
 
 async def search_by_post(call: Call) -> Response:
@@ -107,6 +112,7 @@ async def searchset(call: Call, parameters: list[tuple[str, str]]) -> tuple[list
     """
     call.require("s")
     own = _own(parameters)
+    # What the cursor is bound to: a page's form may change from page to page.
     criteria = [pair for pair in parameters if pair[0] not in ("_cursor", "_format", "_pretty", "_count")]
     summary = own.get("_summary", "false")
     if summary not in ("false", "count"):
@@ -114,7 +120,9 @@ async def searchset(call: Call, parameters: list[tuple[str, str]]) -> tuple[list
     if own.get("_total", "none") not in ("none", "estimate", "accurate"):
         raise refuse(400, "FB-REST-008", "_total takes none, estimate or accurate")
     call.budget.check()
+    # Fewer than asked for where the budget is smaller, with a link to the rest.
     count = min(page_size(call, own.get("_count")), call.budget.entries)
+    # A page of nothing is asked for its total.
     counted = own.get("_total", "none") != "none" or summary == "count" or count == 0
     async with call.budget.limited():
         page = await call.services.store.search(
@@ -126,13 +134,16 @@ async def searchset(call: Call, parameters: list[tuple[str, str]]) -> tuple[list
             total="accurate" if counted else "none",
             most_bytes=call.budget.bytes,
             most_included=max(1, call.budget.entries - count),
+            codes=ServedCodeSets(call),
+            compartment=call.compartment,
         )
     notes = _unknown(call, page)
     ignored = {parameter.name for parameter in page.unknown}
     used = [pair for pair in parameters if pair[0] not in ignored]
+    # As stored: nothing is parsed unless a plug-in redacts.
     result = [stored.bytes for stored in (*page.entries, *page.included)]
     contents = await hooks.redact_all(call.services.plugins, result, call.access)
-    parts = answers.search_bundle(call, call.type, used, page, contents, notes, parameters)
+    parts = answers.search_bundle(call, call.address, used, page, contents, notes, parameters)
     call.budget.spend(entries=len(page.entries) + len(page.included), size=sum(map(len, parts)))
     return parts, page
 

@@ -33,11 +33,14 @@ def usable_keys(jwks: Any) -> KeySet:
     """
     entries = jwks.get("keys") if isinstance(jwks, dict) else None
     keys: list[Key] = []
+    # Bounded: every key is tried where an assertion names none.
     for entry in entries[:100] if isinstance(entries, list) else ():
         if not isinstance(entry, dict) or entry.get("use", "sig") != "sig":
             continue
         try:
+            # 2048 bits are 342 characters of base64url; RFC 7518 §3.3 forbids shorter keys.
             if entry.get("kty") == "RSA" and len(str(entry.get("n", ""))) >= 342:  # 2048 bits
+                # Field by field: a private part, or a stranger's `alg`, must not get in.
                 keys.append(
                     RSAKey.import_key(
                         {name: entry[name] for name in ("kty", "n", "e", "kid") if name in entry}
@@ -79,6 +82,7 @@ class JwksCache:
         keys = usable_keys(body)
         seconds = _seconds(answer.headers.get("cache-control", ""))
         if seconds:
+            # Never longer than an hour, whatever it says: a compromised key must end some day.
             self._kept[client.jwks_uri] = (time.monotonic() + seconds, keys)
         else:
             self._kept.pop(client.jwks_uri, None)
@@ -91,6 +95,7 @@ class JwksCache:
                     raise JwksUnavailable(f"the JWKS address answers {answer.status_code}")
                 content = b""
                 async for chunk in answer.aiter_bytes():
+                    # Piece by piece: the address belongs to somebody else, and may send without end.
                     content += chunk
                     if len(content) > JWKS_BYTES:
                         raise JwksUnavailable("the JWK Set is too large")

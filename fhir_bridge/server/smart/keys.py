@@ -29,6 +29,8 @@ class SigningKey:
     @classmethod
     async def load(cls, grants: Grants) -> SigningKey:
         """The key of this database; made at the first start, outside the event loop."""
+        # Generated whether or not it is needed: the store calls for it synchronously,
+        # and the event loop must not wait.
         result = await asyncio.to_thread(_make)
         return cls(await grants.signing_key(lambda: result))
 

@@ -128,6 +128,7 @@ def _on_code(content: CodeSystemContent, spec: FilterSpec, tick: Callable[[], No
     if op == "=":
         return Filter(lambda code: code == root, lambda: _existing(content, [root]))
     if op in ("in", "not-in"):
+        # R4 snomedct.html: `concept in` names one reference set, and its members are meant.
         if op == "in" and content.url == SNOMED and "," not in value:
             return _by_ecl(content, f"^{value}", tick)
         listed = frozenset(content.find(item) or item for item in _split(value))

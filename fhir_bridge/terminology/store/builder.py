@@ -44,6 +44,7 @@ def write(staging: Staging, folder: Path, source: str, progress: Progress) -> di
     """
     progress.begin("sorting")
     staging.index(source)
+    # LMDB wants an upper bound; the file itself grows only as it is filled.
     size = max(1 << 26, staging.path.stat().st_size * 6)
     writer = ContentWriter(folder / FILE, size)
     described = []
@@ -151,7 +152,9 @@ class _System:
                     staging.rows("SELECT seq FROM concept WHERE sys=? ORDER BY seq", position)
                 )
             }
+        # A pair in one number of 8 bytes: a release has millions of them.
         edges = array("Q")
+        # CROSS JOIN keeps the order of the join in SQLite: from each edge by the index to its two concepts.
         for child, parent in staging.rows(
             "SELECT c.seq, p.seq FROM edge e CROSS JOIN concept c ON c.sys = e.sys AND c.key = e.key"
             " CROSS JOIN concept p ON p.sys = e.sys AND p.key = e.parent WHERE e.sys = ?",
@@ -209,6 +212,7 @@ class _System:
             "CROSS JOIN concept c ON c.sys = x.sys AND c.key = x.key"
             f" CROSS JOIN place{position} p ON p.seq = c.seq"
         )
+        # Three streams in the order of the numbers, read side by side: only one concept's rows are in memory.
         designations = _Grouped(
             self.staging.rows(
                 "SELECT p.number, x.value, x.language, x.use_system, x.use_code, x.use_display, x.extensions"
@@ -241,6 +245,7 @@ class _System:
                 more = orjson.Fragment(extensions) if extensions else None
                 self.writer.put("detail", key, form.encode_detail(definition, names, values, more))
             marks = f"s{position} a" if active else f"s{position}"
+            # Active concepts first, then by rank, then those with the shorter display.
             worth = (0 if active else 1) << 48 | min(rank, 0xFFFFFF) << 16 | min(len(display or ""), 0xFFFF)
             encoded = orjson.dumps([display or "", *(name[0] for name in names)])
             likely = bool(active) and rank < AUXILIARY

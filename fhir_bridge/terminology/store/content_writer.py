@@ -17,6 +17,8 @@ class ContentWriter:
     """Puts into an LMDB file, committing now and then so that memory stays small."""
 
     def __init__(self, path: Path, size: int) -> None:
+        # Nobody else sees the file before it is finished, and `close` syncs it once: it
+        # needs no lock and no sync before.
         self._env = lmdb.open(
             str(path), subdir=False, map_size=size, max_dbs=len(form.DATABASES), sync=False, lock=False
         )

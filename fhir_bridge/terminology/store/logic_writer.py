@@ -41,6 +41,7 @@ class LogicWriter:
 
     def descriptions(self, number: int, descriptions: bytes, names: Sequence[str]) -> None:
         """Write the descriptions of a concept (see `ConceptRow`), whose names the text index may not hold wholly."""
+        # Letters are more than words and quickly counted; most concepts need no more.
         if (
             sum(map(len, names)) > MAX_INDEXED
             and len({w for name in names for w in words(name)}) > MAX_INDEXED

@@ -40,6 +40,7 @@ def _write(staging: Staging, writer: ContentWriter, position: int, header: MapHe
     ordered = staging.rows(
         f"SELECT {_COLUMNS} FROM map_row WHERE map = ? ORDER BY source_system, source_code, rowid", position
     )
+    # Folded texts have another order than the codes; sorted aside, they come to LMDB in the order of its keys.
     staging.db.execute("CREATE TEMP TABLE text_row (text TEXT, row BLOB)")
     for (system, code), group in groupby(ordered, itemgetter(0, 1)):
         results = [_row(item, targets, resource["group"] if regroup else None) for item in group]

@@ -174,7 +174,10 @@ class Staging:
     def __init__(self, folder: Path) -> None:
         """Create the file in a folder that is being built."""
         self.path = folder / "staging.sqlite"
+        # Each batch is a transaction of its own (`insert`); sqlite3 would begin its own ones otherwise.
         self.db = sqlite3.connect(self.path, isolation_level=None)
+        # The file never outlives a failure, so it needs neither journal nor sync. What is sorted goes beside
+        # it, not to /tmp, which may be small or in memory.
         self.db.executescript(
             f"PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF; PRAGMA temp_store_directory='{folder}';"
             "PRAGMA locking_mode=EXCLUSIVE; PRAGMA cache_size=-65536; PRAGMA temp_store=FILE;"
