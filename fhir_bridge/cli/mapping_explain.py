@@ -85,9 +85,8 @@ def explain(
     if len(sources) == 1 and _STORED.match(sources[0]) and not Path(sources[0]).exists():
         from fhir_bridge.cli.mapping_stored import explain_stored
 
-        shown = explain_stored(
-            sources[0], source, settings, mapping, element, leaf, html, json=output is Format.json
-        )
+        stored = explain_stored(sources[0], source, settings, mapping)
+        shown = present(stored, [], source, element, leaf, html, json=output is Format.json)
         raise typer.Exit(0 if shown else 1)
     if source:
         raise UsageError("--source goes with Type/id of what is in the store")

@@ -50,3 +50,6 @@ __all__ = [
     "report_lines",
     "write_expected",
 ]
+
+PUBLIC_MODULES = ("stored",)
+"""What else other packages may import: it needs the database driver. Checked by scripts/check_interfaces.py."""

@@ -22,7 +22,7 @@ from fhir_bridge.mapping import (
 )
 from fhir_bridge.pipeline import Selection, SourceError, site_key
 from fhir_bridge.pipeline.sources import expand
-from fhir_bridge.plugins import Adapter, AssigningAdapter, adapters
+from fhir_bridge.plugins import Adapter, AssigningAdapter, CompositeAdapter, RecordPart, adapters
 
 __all__ = ["Traced", "TracedRun", "files_by_mapping"]
 
@@ -82,29 +82,40 @@ class TracedRun:
 
         A reader's word on a whole file (a record that stands for none) is passed on as well.
         """
-        site, mapping = self.site, self.mapping
-        context = Context(
-            site,
-            self.terminology or site.open_terminology(),
-            IdentityResolver(site, self.key or site_key(site)),
-            mapping.adapter,
-            trace=True,
-        )
-        options = {**mapping.source_options, **self.options}
-        reading = _Reading(options, site, mapping.selectors)
+        context, reading = self._context(), self._reading()
         count = 0
-        for record in adapters()[mapping.adapter].read(paths, reading):
+        for record in adapters()[self.mapping.adapter].read(paths, reading):
             if selection is not None and record.records and not selection.takes(record.locator):
                 continue
             if selection is not None and selection.limit is not None and count >= selection.limit:
                 return
             count += record.records > 0
-            if record.outcome != "read":
-                yield Traced(record, mapping, None, [], list(record.issues))
-                continue
-            conversion = mapping.convert(record, context)
-            issues = [*record.issues, *conversion.issues]
-            yield Traced(record, mapping, conversion, list(context.refused), issues)
+            yield self._converted(record, context)
+
+    def composed(self, adapter: CompositeAdapter, parts: Sequence[RecordPart]) -> Traced:
+        """The record that parts make together, converted."""
+        return self._converted(adapter.compose(parts, self._reading()), self._context())
+
+    def _context(self) -> Context:
+        site = self.site
+        return Context(
+            site,
+            self.terminology or site.open_terminology(),
+            IdentityResolver(site, self.key or site_key(site)),
+            self.mapping.adapter,
+            trace=True,
+        )
+
+    def _reading(self) -> _Reading:
+        options = {**self.mapping.source_options, **self.options}
+        return _Reading(options, self.site, self.mapping.selectors)
+
+    def _converted(self, record: Any, context: Context) -> Traced:
+        if record.outcome != "read":
+            return Traced(record, self.mapping, None, [], list(record.issues))
+        conversion = self.mapping.convert(record, context)
+        issues = [*record.issues, *conversion.issues]
+        return Traced(record, self.mapping, conversion, list(context.refused), issues)
 
 
 def files_by_mapping(

@@ -20,6 +20,7 @@ from pydicom.multival import MultiValue
 
 from fhir_bridge.adapters.imaging.attributes import SERIES, STUDY
 from fhir_bridge.adapters.imaging.dicom_file import Refused
+from fhir_bridge.adapters.imaging.elements import OMITTED, UNREADABLE, Elements, items_of
 from fhir_bridge.adapters.imaging.header import read_header
 from fhir_bridge.adapters.imaging.instances import FileLocation, Instance
 from fhir_bridge.adapters.imaging.pydicom_settings import quiet
@@ -35,6 +36,7 @@ _SHOWN: Final = 20
 """Instances of a study that are shown: an engineer looks for attributes, and slices repeat them."""
 _LONGEST: Final = 256
 _UNDEFINED: Final = 0xFFFFFFFF
+_TEXT: Final = frozenset("AE AS CS DA DS DT IS LO LT PN SH ST TM UC UI UR UT".split())
 _PATIENT: Final = (
     "PatientID", "IssuerOfPatientID", "IssuerOfPatientIDQualifiersSequence", "PatientName", "PatientBirthDate",
 )  # fmt: skip
@@ -141,13 +143,13 @@ class AttributeBytes:
     def _stating(self, scope: Any, head: str, keyword: str) -> Instance | None:
         """The first instance that states the value that counts for its study or series."""
         for instance in _instances(scope, head, self._study):
-            if not isinstance(instance.location, FileLocation):
-                continue
             if not any(_begins_with(leaf.label, keyword) for leaf in _leaves_of(instance)):
                 continue
             if keyword not in STUDY and keyword not in SERIES:
                 return instance
             level: Any = self._study if keyword in STUDY else instance.series
+            if not isinstance(instance.location, FileLocation):
+                return instance
             with suppress(Refused):  # a file that can't be read any more has no place to show
                 header = read_header(instance.location.path, instance.location.locator)
                 stated = (header.study if keyword in STUDY else header.series).get(keyword)
@@ -228,7 +230,7 @@ def _is_child(path: str, parent: str) -> bool:
 def _leaves_of(instance: Instance) -> tuple[Span, ...]:
     location = instance.location
     if not isinstance(location, FileLocation):
-        return ()
+        return tuple(_stored_leaves(instance.elements, location.locator, ""))
     try:
         return _file_leaves(str(location.path), location.locator, location.path.stat().st_mtime_ns)
     except OSError:
@@ -273,6 +275,22 @@ def _leaves(dataset: Dataset, locator: str, prefix: str, base: int | None) -> It
                 yield Span(locator, f"{label} {name}", -1, -1, 0, text)
             else:
                 yield Span(locator, f"{label} {name}", base + place, base + place + length, 0, text)
+
+
+def _stored_leaves(elements: Elements, locator: str, prefix: str) -> Iterator[Span]:
+    """The values of an instance that a store kept, of which the tags are known and no file."""
+    for tag in sorted(elements):
+        vr, value = elements[tag]
+        label = f"{prefix}{_tag(tag)}"
+        if vr == "SQ":
+            for number, item in enumerate(items_of(value), 1):
+                yield from _stored_leaves(item, locator, f"{label}[{number}].")
+        elif vr in _TEXT and (text := value.decode("utf-8", "replace").strip("\0 ")):
+            yield Span(locator, f"{label} {keyword_for_tag(tag) or 'private'}", -1, -1, 0, text)
+        elif value and vr not in (OMITTED, UNREADABLE):
+            yield Span(
+                locator, f"{label} {keyword_for_tag(tag) or 'private'}", -1, -1, 0, f"{len(value)} bytes"
+            )
 
 
 def _text(element: DataElement) -> str:
