@@ -1,7 +1,7 @@
 """The pytest plug-in: assertions for tests of code that makes FHIR, and golden examples of mappings as tests.
 
-`assert_valid` and `assert_equal` are fixtures and functions. `pytest --fhir-bridge-mappings DIR` makes each golden example
-of the mappings below a folder a test; `--fhir-bridge-coverage rules=90,branches=80` makes their coverage one.
+`assert_valid` and `assert_equal` are fixtures and functions. `pytest --fhir-bridge-mappings DIR` makes each golden
+example of the mappings below a folder a test; `--fhir-bridge-coverage rules=90,branches=80` makes their coverage one.
 
 pytest loads it where fhir-bridge is installed. A failed assertion lists every issue or difference with its path.
 """
@@ -121,7 +121,7 @@ class MappingFile(pytest.File):
 
     thresholds: Mapping[str, float] = {}
 
-    def collect(self) -> Iterator[pytest.Item]:  # type: ignore[override]
+    def collect(self) -> Iterator[pytest.Item]:
         """A test an example, and one of the coverage where one is asked for."""
         from fhir_bridge.workshop import golden_examples
 

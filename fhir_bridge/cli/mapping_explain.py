@@ -126,8 +126,10 @@ def present(
     json: bool,
 ) -> bool:
     """Print explanations, and write the page; whether anything that was asked for is there."""
-    from fhir_bridge.workshop import page, records_as_json, report_lines
+    from fhir_bridge.workshop import page, records_as_json, report_issues, report_lines
 
+    for explanation in explanations:
+        report_issues(explanation.leaves, rest)
     if html is not None:
         html.write_text(page(explanations), encoding="utf-8")
         stderr.print(f"wrote {html}", soft_wrap=True, highlight=False)

@@ -30,7 +30,7 @@ class Origin(NamedTuple):
     Attributes:
         source: URI of the system that the record comes from, as `meta.source` has it.
         id: business key of the record: of a message, row or line a hash of its content.
-        locator: where it was when it was last loaded; empty where that is not known.
+        locator: where it was when it was stored (sent again it changes nothing); empty where that is not known.
         mapping: version of the mapping.
         converted_by: None for what was loaded before this was kept.
         active: it says it now.

@@ -6,7 +6,7 @@ Above the pipeline, since all of it looks at what a run reads and writes; the co
 from fhir_bridge.workshop.coverage_report import coverage_lines, coverage_page
 from fhir_bridge.workshop.coverage_run import coverage_of_corpus, coverage_of_examples
 from fhir_bridge.workshop.covering import Coverage, parse_thresholds
-from fhir_bridge.workshop.explaining import RecordExplanation, explain_record
+from fhir_bridge.workshop.explaining import RecordExplanation, explain_record, report_issues
 from fhir_bridge.workshop.golden import (
     Comparison,
     Example,
@@ -47,6 +47,7 @@ __all__ = [
     "page",
     "parse_thresholds",
     "records_as_json",
+    "report_issues",
     "report_lines",
     "write_expected",
 ]

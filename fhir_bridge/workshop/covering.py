@@ -95,9 +95,9 @@ class Coverage:
                 continue  # whether there is a segment, not a value of it
             count = self.leaves.setdefault(label, LeafCount())
             count.values += 1
-            count.read += fate.fate != "unread"
+            count.read += fate.fate not in ("unread", "idle")
             count.written += fate.fate == "written"
-            if fate.fate == "unread" and not count.example:
+            if fate.fate in ("unread", "idle") and not count.example:
                 count.example = traced.record.locator
 
     def _conditions(self, rule: str, uses: Iterable[Any], text: str) -> None:

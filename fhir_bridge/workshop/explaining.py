@@ -31,10 +31,11 @@ __all__ = [
     "RecordExplanation",
     "Resource",
     "explain_record",
+    "report_issues",
     "scalars",
 ]
 
-Fate = Literal["written", "lost", "condition", "identity", "other", "unread"]
+Fate = Literal["written", "lost", "condition", "identity", "empty", "other", "idle", "unread"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +130,7 @@ def explain_record(traced: Traced) -> RecordExplanation:
         for output in conversion.outputs:
             result.resources.append(_resource(output, positions[output.rule], record, leaves))
         _unapplied(traced, leaves)
-    _reported(leaves, traced.issues)
+    report_issues(leaves, traced.issues)
     return result
 
 
@@ -193,7 +194,7 @@ def _without_result(
             )
         elif (use.element, use.text, use.position) not in written:
             words = f"is read for {use.element} of {name}, which came out empty ({use.position})"
-            _note(leaves, places.of(applied, use.reads, {}), "lost", words)
+            _note(leaves, places.of(applied, use.reads, {}), "empty", words)
 
 
 class _Places:
@@ -303,7 +304,9 @@ def scalars(value: Any, path: str) -> Iterator[tuple[str, Any]]:
 
 # Leaves
 
-_ORDER: dict[Fate, int] = {"written": 5, "lost": 4, "condition": 3, "identity": 2, "other": 1, "unread": 0}
+_ORDER: dict[Fate, int] = {
+    "written": 7, "lost": 6, "condition": 5, "identity": 4, "empty": 3, "other": 2, "idle": 1, "unread": 0,
+}  # fmt: skip
 
 
 def _note(
@@ -329,11 +332,12 @@ def _unapplied(traced: Traced, leaves: dict[Span, LeafFate]) -> None:
     assert conversion is not None
     places = _Places(record)
     for applied in traced.refused:
-        for use in applied.reads.uses:
-            if use.role == "condition" and not use.element:
-                spans = places.of(applied, [*use.reads, *use.others], {})
-                words = f"rule {applied.reads.rule} does not apply: {use.text} is false ({use.position})"
-                _note(leaves, spans, "condition", words)
+        conditions = [use for use in applied.reads.uses if use.role == "condition" and not use.element]
+        why = " and ".join(f"{use.text} is false ({use.position})" for use in conditions)
+        for use in conditions:
+            spans = places.of(applied, [*use.reads, *use.others], {})
+            _note(leaves, spans, "condition", f"rule {applied.reads.rule} does not apply: {why}")
+        _would_read(applied.reads, applied.scope, places, leaves, "idle", f"does not apply here: {why}")
     gave = {(output.rule, id(output.applied.scope)) for output in conversion.outputs if output.applied}
     gave |= {(applied.reads.rule, id(applied.scope)) for applied in traced.refused}
     for plan in traced.mapping.plans:
@@ -344,33 +348,42 @@ def _unapplied(traced: Traced, leaves: dict[Span, LeafFate]) -> None:
             continue
         for scope in record.scope(plan.scope):
             if (plan.name, id(scope)) not in gave:
-                _lost(plan.reads, scope, places, leaves, issues[0])
+                _would_read(plan.reads, scope, places, leaves, "lost", f"gave nothing here: {issues[0]}")
 
 
-def _lost(reads: RuleReads, scope: Any, places: _Places, leaves: dict[Span, LeafFate], issue: str) -> None:
+def _would_read(
+    reads: RuleReads, scope: Any, places: _Places, leaves: dict[Span, LeafFate], fate: Fate, why: str
+) -> None:
     """All that a rule reads of an object, as if it had entered every branch."""
     every = frozenset().union(*(read.arms for use in reads.uses for read in use.reads))
     applied = Applied(reads, scope, list(every))
     for use in reads.uses:
-        if use.role == "value":
-            spans = places.of(applied, [read._replace(unless=frozenset()) for read in use.reads], {})
-            _note(leaves, spans, "lost", f"rule {reads.rule} gave nothing here: {issue}")
+        if use.role != "condition":
+            everything = [read._replace(unless=frozenset()) for read in (*use.reads, *use.others)]
+            _note(
+                leaves,
+                places.of(applied, everything, {}),
+                fate,
+                f"rule {reads.rule} would read it, and {why}",
+            )
 
 
 _PLACE = re.compile(r"[A-Z][A-Z0-9]{2}-\d+(?:\[\d+\])?(?:\.\d+){0,2}")
 _SEGMENT = re.compile(r"(?:segment |comment \()([A-Z][A-Z0-9]{2})\b")
 
 
-def _reported(leaves: dict[Span, LeafFate], issues: Iterable[Any]) -> None:
+def report_issues(leaves: dict[Span, LeafFate], issues: Iterable[Any]) -> None:
     """Add to each leaf that nothing shows the issues that name it."""
     texts = [f"{issue.code} {issue.message}" for issue in issues]
     for leaf in leaves.values():
         if leaf.fate != "written":
-            leaf.issues += [text for text in texts if _names(text, leaf.span.label)]
+            leaf.issues += [
+                text for text in texts if text not in leaf.issues and _names(text, leaf.span.label)
+            ]
 
 
 def _names(text: str, label: str) -> bool:
-    """Whether an issue's text names a value: as a column in quotes, as a field or component, or its whole segment."""
+    """Whether an issue's text names a value: as a selector, as a column in quotes, or by its whole segment."""
     segment, dash, rest = label.partition("-")
     name = segment.partition("[")[0]
     if dash and len(name) == 3 and name.isupper():
@@ -379,7 +392,8 @@ def _names(text: str, label: str) -> bool:
         if own in named or any(own.startswith((f"{place}.", f"{place}[")) for place in named):
             return True
         return own.removesuffix(".1") in named or name in _SEGMENT.findall(text)
-    column = label.removeprefix("row.").strip("`")
-    return f'"{column}"' in text or (
-        label.startswith(("INFO.", "FORMAT.")) and label.partition(" ")[0].replace(".", "/") in text
-    )
+    bare_label = label.partition(" (")[0].partition("[")[0]
+    names = {bare_label, bare_label.replace(".", "/"), label.rpartition(" ")[2]}
+    if label.startswith("row."):
+        names = {label, f'"{label.removeprefix("row.").strip("`")}"'}
+    return any(re.search(rf"(?<![\w.]){re.escape(each)}(?![\w.])", text) for each in names if len(each) > 2)

@@ -181,7 +181,7 @@ def hunks(expected: Sequence[dict[str, Any]], actual: Sequence[dict[str, Any]]) 
     for name in gone:
         alike = [(_alike(ours[name], theirs[other]), other) for other in new if _type(other) == _type(name)]
         best = max(alike, default=(0.0, ""))
-        if best[0] > 0.5:
+        if best[0] >= 0.5:
             new.remove(best[1])
             both = ours[name], theirs[best[1]]
             results.append(Hunk(*both, tuple(difference(*both, ignore_ids=False))))

@@ -28,10 +28,12 @@ __all__ = [
 
 FATES = {
     "written": "in the output",
-    "lost": "read, but it gave nothing",
+    "lost": "lost: the rule that reads it gave nothing",
+    "empty": "read, but what it was read for came out empty",
     "condition": "decides what is written; does not show itself",
     "identity": "used for ids or times alone",
     "other": "read, and does not show",
+    "idle": "not represented: the rule that would read it does not apply",
     "unread": "not represented",
 }
 """What became of a value, in words."""
@@ -236,4 +238,4 @@ def show_leaf(leaf: LeafFate, explanation: RecordExplanation, width: int | None)
     yield from (f"  {plain(use)}" for use in leaf.uses)
     yield from (f"  reported: {plain(issue)}" for issue in leaf.issues)
     if leaf.fate == "unread" and not leaf.issues:
-        yield "  no rule reads it, and the adapter reports nothing of it (its page in docs/adapters says why)"
+        yield "  no rule reads it, and nothing is reported of it (docs/adapters: what says nothing of a patient)"

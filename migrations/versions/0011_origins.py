@@ -23,7 +23,7 @@ CREATE TABLE conversion (
     hash text COLLATE "C" NOT NULL,
     UNIQUE (adapter, mapping, version, hash)
 );
--- locator: where the record was when it was last loaded. Both are unknown for what was loaded before this.
+-- locator: where the record was when it was stored. Both are unknown for what was loaded before this.
 ALTER TABLE source_record ADD COLUMN locator text NOT NULL DEFAULT '';
 ALTER TABLE source_record ADD COLUMN conversion integer REFERENCES conversion (key);
 """
