@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping
+from itertools import islice
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 from fhir_bridge.mapping.reads import Read
@@ -52,30 +53,43 @@ class Passage(NamedTuple):
     encoding: str = "utf-8"
 
 
+_WINDOW = 1 << 16
+"""Lines whose offsets are read and kept at a time."""
+
+
 class LineOffsets:
-    """Where the lines of a file begin. The file is read on as later lines are asked for, and again for earlier ones."""
+    """Where the lines of a file begin: read for many lines at a time, with nothing kept open in between."""
 
-    def __init__(self, lengths: Callable[[], Iterator[int]], begin: int = 0) -> None:
-        """Take what gives the lengths of the lines in bytes, ends included, and the bytes before the first."""
+    def __init__(self, lengths: Callable[[int], Generator[int]], begin: int = 0) -> None:
+        """Take what gives the lengths of the lines from an offset on, ends included, and where the first begins."""
         self._lengths = lengths
-        self._begin = begin
-        self._restart()
-
-    def _restart(self) -> None:
-        self._rest = self._lengths()
-        self._line, self._offset = 1, self._begin
+        self._windows = [begin]
+        self._number = -1
+        self._offsets: list[int] = []
 
     def of(self, line: int) -> int:
         """The offset of a line, from 1; -1 where the file has fewer."""
-        if line < self._line:
-            self._restart()
-        while self._line < line:
-            length = next(self._rest, None)
-            if length is None:
-                self._restart()
+        number, place = divmod(line - 1, _WINDOW)
+        while len(self._windows) <= number:
+            if not self._read(len(self._windows) - 1):
                 return -1
-            self._line, self._offset = self._line + 1, self._offset + length
-        return self._offset
+        if self._number != number:
+            self._read(number)
+        return self._offsets[place] if place < len(self._offsets) - 1 else -1
+
+    def _read(self, number: int) -> bool:
+        """Read the offsets of a window; whether the file goes on after it."""
+        self._number = number
+        self._offsets = [self._windows[number]]
+        lengths = self._lengths(self._windows[number])
+        for length in islice(lengths, _WINDOW):
+            self._offsets.append(self._offsets[-1] + length)
+        lengths.close()  # and the file with it
+        if len(self._offsets) <= _WINDOW:
+            return False
+        if len(self._windows) == number + 1:
+            self._windows.append(self._offsets[-1])
+        return True
 
 
 @runtime_checkable

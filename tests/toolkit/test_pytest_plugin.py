@@ -76,20 +76,16 @@ def golden(pytester: pytest.Pytester, *arguments: str) -> pytest.RunResult:
     )
 
 
-def test_golden_examples_are_tests(pytester: pytest.Pytester) -> None:
-    result = golden(pytester, "--fhir-bridge-mappings", "maps")
-    result.assert_outcomes(passed=1, failed=2)
-    result.stdout.fnmatch_lines(["*Basic.code.text*", '*-*"swim"*', '*+*"run"*'])
-    result.stdout.fnmatch_lines(["*expected.ndjson is missing*"])
-    golden(pytester, "--fhir-bridge-mappings", "maps", "-k", "good").assert_outcomes(passed=1, deselected=2)
-
-
-def test_coverage_thresholds_are_a_test(pytester: pytest.Pytester) -> None:
-    arguments = ("--fhir-bridge-mappings", "maps", "-k", "good or coverage", "--fhir-bridge-coverage")
-    result = golden(pytester, *arguments, "rules=60")
-    result.assert_outcomes(passed=1, failed=1, deselected=2)
-    result.stdout.fnmatch_lines(["*rules 50.0 % is below 60 %*", "*none  *mapping.yaml*"])
-    golden(pytester, *arguments, "rules=50,leaves=100").assert_outcomes(passed=2, deselected=2)
-    golden(pytester, *arguments, "lines=1").stderr.fnmatch_lines(
-        ['*"lines=1" is not one of rules, branches*']
+def test_golden_examples_and_their_coverage_are_tests(pytester: pytest.Pytester) -> None:
+    options = ("--fhir-bridge-mappings", "maps", "--fhir-bridge-coverage", "rules=60")
+    result = golden(pytester, *options)
+    result.assert_outcomes(passed=1, failed=3)
+    result.stdout.fnmatch_lines(
+        ["*expected.ndjson is missing*", "*Basic.code.text*", '*-*"swim"*', '*+*"run"*']
     )
+    result.stdout.fnmatch_lines(["*rules 50.0 % is below 60 %*", "*none  *mapping.yaml*"])
+
+
+def test_golden_examples_are_chosen_by_name(pytester: pytest.Pytester) -> None:
+    options = ("--fhir-bridge-mappings", "maps", "-k", "good or coverage", "--fhir-bridge-coverage")
+    golden(pytester, *options, "rules=50,leaves=100").assert_outcomes(passed=2, deselected=2)

@@ -64,7 +64,7 @@ def test_the_rows_of_a_concept_map_that_are_used(mapping: Path, tmp_path: Path) 
     assert covered(mapping)["rows"]["walk-status"] == {"total": 3, "unused": ["mi"]}
 
 
-def test_a_corpus_of_messages_and_a_page(message: Path, site: Path, tmp_path: Path) -> None:
+def test_a_corpus_of_messages(message: Path, site: Path) -> None:
     result = covered("ehr/hl7v2", "--corpus", message, "--site", site)
     assert {each["rule"] for each in result["rules"] if each["count"]} == {
         "patient",
@@ -74,13 +74,14 @@ def test_a_corpus_of_messages_and_a_page(message: Path, site: Path, tmp_path: Pa
     }
     assert result["leaves"]["OBX-19"]["read"] == 0
     assert result["leaves"]["OBX-5"] == {"values": 2, "read": 2, "written": 2}
+
+
+def test_a_page_and_all_of_a_long_list(mapping: Path, table: Path, site: Path, tmp_path: Path) -> None:
     out = tmp_path / "coverage.html"
-    done = run_command(
-        "mapping", "coverage", "ehr/hl7v2", "--corpus", message, "--site", site, "--format", "html", "-o", out
+    arguments = (mapping, "--corpus", table, "--site", site)
+    assert run_command("mapping", "coverage", *arguments, "--format", "html", "-o", out).returncode == 0
+    assert "row.Rest" in out.read_text(encoding="utf-8")
+    assert (
+        "rule walk: when not (row.Nr != '9')"
+        in run_command("mapping", "coverage", *arguments, "--all").stdout
     )
-    assert done.returncode == 0
-    assert "OBX-19" in out.read_text(encoding="utf-8")
-    text = run_command(
-        "mapping", "coverage", "ehr/hl7v2", "--corpus", message, "--site", site, "--all"
-    ).stdout
-    assert "rule result: when" in text

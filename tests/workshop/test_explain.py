@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from html.parser import HTMLParser
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -19,29 +20,16 @@ def explained(*arguments: object) -> list[dict[str, Any]]:
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 
-def test_an_element_leads_to_rule_line_and_bytes(message: Path, site: Path) -> None:
+def test_an_element_leads_to_rule_line_and_bytes_and_each_value_has_a_fate(message: Path, site: Path) -> None:
     raw = message.read_bytes()
-    results = explained(message, "--site", site, "--element", "Observation.value[x]")
-    values = [each for each in results if each["element"].endswith(".value")]
+    results = explained(message, "--site", site)
+    values = [each for each in results if each.get("element") == "Observation.valueQuantity.value"]
     assert [each["value"] for each in values] == [13.1, 40]
     for each, wanted in zip(values, (["13.1", "g/dL", "NM"], ["40", "%", "NM"]), strict=True):
         assert each["rule"] == "result"
-        assert each["position"].startswith("ehr/hl7v2:")
+        assert each["position"].startswith("ehr/hl7v2")
         assert [raw[span["start"] : span["end"]].decode() for span in each["from"]] == wanted
-    done = run_command("mapping", "explain", message, "--site", site, "--element", "Observation.value[x]")
-    assert done.returncode == 0
-    offset = raw.index(b"|13.1|") + 1
-    assert f'from OBX[1]-5 "13.1"  lab.hl7, line 4, bytes {offset}-{offset + 4}' in done.stdout
-    line, marks = next(
-        (line, following)
-        for line, following in zip(done.stdout.splitlines(), done.stdout.splitlines()[1:], strict=False)
-        if "OBX|1|NM" in line
-    )
-    assert [line[m] for m in range(len(line)) if m < len(marks) and marks[m] == "^"] == list("NM13.1g/dL")
-
-
-def test_each_value_of_the_source_has_a_fate(message: Path, site: Path) -> None:
-    by_label = {each["leaf"]["label"]: each for each in explained(message, "--site", site) if "leaf" in each}
+    by_label = {each["leaf"]["label"]: each for each in results if "leaf" in each}
     assert by_label["OBX[1]-5"]["fate"] == "written"
     assert [each["element"] for each in by_label["OBX[1]-5"]["elements"]] == ["Observation.valueQuantity"]
     assert by_label["OBX[1]-11"]["fate"] == "condition"
@@ -50,9 +38,19 @@ def test_each_value_of_the_source_has_a_fate(message: Path, site: Path) -> None:
     assert by_label["OBX[1]-19"]["issues"] == ["FB-HL7-012 the field OBX-19 is not represented"]
     assert by_label["MSH-10"]["fate"] == "unread"
     assert by_label["PID-5[2].1"]["elements"][0]["element"] == "Patient.name[1]"
-    done = run_command("mapping", "explain", message, "--site", site, "--leaf", "OBX-19")
-    assert "OBX[1]-19" in done.stdout
-    assert "reported: FB-HL7-012" in done.stdout
+
+
+def test_the_terminal_marks_the_bytes_without_colour(table: Path, mapping: Path, site: Path) -> None:
+    asked = ("--record", "walks.csv:2", "--element", "Observation.value[x]", "--leaf", "Rest")
+    done = run_command("mapping", "explain", table, "--mapping", mapping, "--site", site, *asked)
+    assert done.returncode == 0
+    offset = table.read_bytes().index(b"412,5")
+    assert f'from row.Wert "412,5"  walks.csv, line 2, bytes {offset}-{offset + 5}' in done.stdout
+    lines = done.stdout.splitlines()
+    line, marks = next((one, other) for one, other in pairwise(lines) if '1;"412,5"' in one)
+    assert [line[m] for m in range(len(line)) if m < len(marks) and marks[m] == "^"] == list("412,5m")
+    assert 'row.Rest "x": not represented' in done.stdout
+    assert 'reported: FB-CSV-011 no rule reads the column "Rest"' in done.stdout
 
 
 def test_a_value_that_no_case_takes_is_not_said_to_be_unread(message: Path, site: Path) -> None:
@@ -111,13 +109,12 @@ def test_other_sources(sources: str, element: str, labels: set[str]) -> None:
             assert raw[span["start"] : span["end"]].strip(b"\0 ").decode() == span["text"]
 
 
-def test_what_is_not_there_is_said(message: Path, site: Path) -> None:
-    done = run_command("mapping", "explain", message, "--site", site, "--element", "Observation.device")
-    assert (done.returncode, done.stdout.count("\n")) == (1, 1)
-    assert "nothing is named Observation.device" in done.stderr
-    done = run_command("mapping", "explain", message, "--record", "lab.hl7#7")
-    assert done.returncode == 2
-    assert "no record has the locator lab.hl7#7" in done.stderr
+def test_what_is_not_there_is_said(table: Path, mapping: Path, site: Path) -> None:
+    arguments = ("mapping", "explain", table, "--mapping", mapping, "--site", site)
+    done = run_command(*arguments, "--element", "Observation.device")
+    assert (done.returncode, "nothing is named Observation.device" in done.stderr) == (1, True)
+    done = run_command(*arguments, "--record", "walks.csv:7")
+    assert (done.returncode, "no record has the locator walks.csv:7" in done.stderr) == (2, True)
     assert "VALUES OF PATIENTS" in run_command("mapping", "explain", "--help").stdout
 
 

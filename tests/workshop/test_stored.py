@@ -60,17 +60,22 @@ def test_a_row_is_found_again_by_its_content(table: Path, mapping: Path, site: P
     assert (done.returncode, "none of its records is in --source" in done.stderr) == (1, True)
 
 
-def test_a_message_that_was_sent_again_is_found_in_either_file(message: Path, site: Path, tmp_path: Path) -> None:
-    (patient,) = ids(message, "hl7v2", "ehr/hl7v2", site, tmp_path / "out")["Patient"]
-    run_command("load", message, "-a", "hl7v2", "--site", site)
-    later = tmp_path / "resent.hl7"
-    later.write_bytes(message.read_bytes().replace(b"\r\n", b"\r"))
-    run_command("load", later, "-a", "hl7v2", "--site", site)
-    done = run_command("mapping", "explain", f"Patient/{patient}")
-    assert "record lab.hl7#1 (17)" in done.stdout
-    assert "mapping ehr/hl7v2 version" in done.stdout
-    done = run_command("mapping", "explain", f"Patient/{patient}", "--source", later, "--site", site, "--leaf", "PID-7")
-    assert 'at PID-7 "19600102"  resent.hl7, line 2' in done.stdout
+def test_a_row_that_was_sent_again_is_found_in_either_file(
+    table: Path, mapping: Path, site: Path, tmp_path: Path
+) -> None:
+    named = mapping.read_text().replace("source: {adapter: csv,", "source: {adapter: csv, system: walks,")
+    mapping.write_text(named)
+    (first, *_) = ids(table, "csv", mapping, site, tmp_path / "out")["Observation"]
+    later = tmp_path / "resent.csv"
+    header, *rows = table.read_bytes().split(b"\r\n")
+    later.write_bytes(b"\n".join([header, *rows[1:2], *rows[:1], b""]))
+    for file in (table, later):
+        run_command("load", file, "-a", "csv", "-m", mapping, "--site", site)
+    done = run_command(
+        "mapping", "explain", f"Observation/{first}", "--source", later, "--site", site, "--leaf", "Datum"
+    )
+    assert done.stdout.count("record walks.csv:2") == 1
+    assert 'at row.Datum "03.02.2026 09:30"  resent.csv, line 3' in done.stdout
 
 
 def test_a_study_whose_instances_the_store_keeps_needs_no_source(tmp_path: Path) -> None:

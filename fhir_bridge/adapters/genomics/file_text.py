@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
+from contextlib import closing
 from itertools import islice
 from pathlib import Path
 
-from fhir_bridge.adapters.genomics.stream import unpacked
+from fhir_bridge.adapters.genomics.stream import GZIP_MAGIC, unpacked
 from fhir_bridge.mapping import LineOffsets
 
 __all__ = ["FileText"]
@@ -17,15 +18,24 @@ class FileText:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._offsets = LineOffsets(lambda: map(len, self._lines()))
+        self._offsets = LineOffsets(self._lengths)
         self._header: list[bytes] | None = None
 
-    def _lines(self) -> Iterator[bytes]:
-        """The lines with their ends."""
+    def _lengths(self, offset: int) -> Generator[int]:
+        with closing(self._lines(offset)) as lines:
+            yield from map(len, lines)
+
+    def _lines(self, offset: int) -> Generator[bytes]:
+        """The lines with their ends, from an offset in what is unpacked."""
         rest = b""
         with self._path.open("rb") as file:
+            packed = file.read(2) == GZIP_MAGIC
+            file.seek(0 if packed else offset)
+            skipped = offset if packed else 0
             for block in unpacked(file):
-                *whole, rest = (rest + block).split(b"\n")
+                kept = block[skipped:]
+                skipped = max(skipped - len(block), 0)
+                *whole, rest = (rest + kept).split(b"\n")
                 yield from (line + b"\n" for line in whole)
         if rest:
             yield rest
@@ -41,7 +51,8 @@ class FileText:
         """The lines of the header, with their ends."""
         if self._header is None:
             try:
-                self._header = list(islice(self._lines(), lines))
+                with closing(self._lines(0)) as first:
+                    self._header = list(islice(first, lines))
             except OSError:
                 self._header = []
         return self._header

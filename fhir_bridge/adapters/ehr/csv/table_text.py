@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
+from contextlib import closing
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -57,7 +58,7 @@ class TableText:
     def _encoded(self, text: str) -> bytes:
         return text.encode(self._encoding, "surrogateescape")
 
-    def _lines(self, offset: int) -> Iterator[str]:
+    def _lines(self, offset: int) -> Generator[str]:
         with self._path.open("rb") as file:
             file.seek(offset)
             number = file.fileno()
@@ -66,8 +67,9 @@ class TableText:
             ) as t:
                 yield from t
 
-    def _lengths(self) -> Iterator[int]:
-        return map(self._size, self._lines(self._mark))
+    def _lengths(self, offset: int) -> Generator[int]:
+        with closing(self._lines(offset)) as lines:
+            yield from map(self._size, lines)
 
     def cells(self, line: int) -> RowBytes | None:
         """The row that begins at a physical line; None where it can't be read again as it was."""
@@ -84,11 +86,12 @@ class TableText:
     def _row(self, start: int, first: int) -> RowBytes | None:
         text = ""
         bounds: list[tuple[int, int]] | None = None
-        for line in self._lines(start):
-            text += line
-            bounds = _cells(text, self._delimiter, self._quote)
-            if bounds is not None:
-                break
+        with closing(self._lines(start)) as lines:
+            for line in lines:
+                text += line
+                bounds = _cells(text, self._delimiter, self._quote)
+                if bounds is not None:
+                    break
         if bounds is None:
             return None
         cells = []
