@@ -150,6 +150,13 @@ CODES = declare(
         "processing",
     ),
     IssueCode(
+        "FB-REST-021",
+        "error",
+        "A part of a resource can't be stored",
+        "Read the whole resource (without _summary and _elements), change it, and send it without the tag SUBSETTED.",
+        "business-rule",
+    ),
+    IssueCode(
         "FB-SMART-001",
         "error",
         "A valid access token is needed",

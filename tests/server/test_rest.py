@@ -167,7 +167,7 @@ class TestSearch:
             "_count=-1",
             "_count=x",
             "_count=1.5",
-            "_summary=text",
+            "_summary=some",
             "_total=some",
             "date=nonsense",
             "birthdate=99999999-01-01",

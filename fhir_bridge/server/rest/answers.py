@@ -14,6 +14,7 @@ from starlette.types import Receive, Scope, Send
 from fhir_bridge.fhir.issues import Issue
 from fhir_bridge.server.rest import hooks
 from fhir_bridge.server.rest.call import FHIR_JSON, Call
+from fhir_bridge.server.rest.parts import Parts
 from fhir_bridge.server.rest.refusal import outcome_bytes
 from fhir_bridge.storage import HistoryEntry, SearchPage, Stored, Written
 
@@ -61,12 +62,14 @@ def matches(known: str, stored: Stored) -> bool:
     return "*" in tags or stored.etag.removeprefix("W/") in tags
 
 
-def resource(call: Call, stored: Stored) -> Response:
-    """One resource."""
+def resource(call: Call, stored: Stored, wanted: Parts | None = None) -> Response:
+    """One resource, or what is wanted of it."""
     headers = _validators(stored)
     if not_modified(call, stored):
         return Response(status_code=304, headers=headers)
     body = hooks.redact(call.services.plugins, stored.bytes, call.access)
+    if wanted is not None:
+        body = wanted.of(body)
     return Response(body, headers=headers, media_type=FHIR_JSON)
 
 

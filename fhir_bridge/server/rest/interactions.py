@@ -16,7 +16,7 @@ from fhir_bridge.server.rest.call import Call, query_of
 from fhir_bridge.server.rest.checks import check_of, check_write, resolve
 from fhir_bridge.server.rest.conflicts import again_after_conflict
 from fhir_bridge.server.rest.refusal import refuse
-from fhir_bridge.server.rest.search import condition, decoded, page_size
+from fhir_bridge.server.rest.search import condition, decoded, page_size, read_parts
 from fhir_bridge.server.rest.server_owned import READ_ONLY_TYPES
 from fhir_bridge.storage import Stored
 from fhir_bridge.storage.writing import Operation
@@ -37,17 +37,19 @@ __all__ = [
 async def read(call: Call) -> Response:
     """GET [base]/Type/id"""
     call.require("r")
+    wanted = read_parts(call, query_of(call.request))
     stored = await call.services.store.read(call.type, call.id, call.access)
     await audit_read(call, stored, "read")
-    return answers.resource(call, stored)
+    return answers.resource(call, stored, wanted)
 
 
 async def vread(call: Call) -> Response:
     """GET [base]/Type/id/_history/version"""
     call.require("r")
+    wanted = read_parts(call, query_of(call.request))
     stored = await call.services.store.vread(call.type, call.id, call.version, call.access)
     await audit_read(call, stored, "vread")
-    return answers.resource(call, stored)
+    return answers.resource(call, stored, wanted)
 
 
 async def create(call: Call) -> Response:

@@ -47,8 +47,8 @@ class Interaction:
 
 
 INTERACTIONS = (
-    Interaction("Type/id", "GET", ("read",), interactions.read),
-    Interaction("Type/id/_history/version", "GET", ("vread",), interactions.vread),
+    Interaction("Type/id", "GET", ("read",), interactions.read, asks=True),
+    Interaction("Type/id/_history/version", "GET", ("vread",), interactions.vread, asks=True),
     Interaction("Type/id", "PUT", ("update",), interactions.update, writes=True),
     # No code of its own in R4 restful-interaction: `conditionalUpdate` says it.
     Interaction("Type", "PUT", (), interactions.conditional_update, writes=True, asks=True),

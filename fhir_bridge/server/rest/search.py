@@ -12,16 +12,26 @@ from fhir_bridge.server.rest.auditing import audit_search
 from fhir_bridge.server.rest.body import FORM, content_type, read_form
 from fhir_bridge.server.rest.call import Call, check_format_value, query_of
 from fhir_bridge.server.rest.code_sets import ServedCodeSets
+from fhir_bridge.server.rest.parts import SHOWN, Parts, parts_of
 from fhir_bridge.server.rest.refusal import Refusal, refuse
 from fhir_bridge.storage import SearchPage
 
-__all__ = ["check_plain", "condition", "decoded", "page_size", "search", "search_by_post", "searchset"]
+__all__ = [
+    "check_plain",
+    "condition",
+    "decoded",
+    "page_size",
+    "read_parts",
+    "search",
+    "search_by_post",
+    "searchset",
+]
 
 # Each parameter is a condition of one statement.
 MOST_PARAMETERS = 100
 LONGEST_VALUE = 8_192
 MOST_VALUES = 1_000
-_OURS = frozenset({"_count", "_cursor", "_format", "_pretty", "_total", "_summary"})
+_OURS = frozenset({"_count", "_cursor", "_format", "_pretty", "_total"}) | SHOWN
 """Parameters that are read here; each may occur once."""
 
 
@@ -113,17 +123,17 @@ async def searchset(call: Call, parameters: list[tuple[str, str]]) -> tuple[list
     call.require("s")
     own = _own(parameters)
     # What the cursor is bound to: a page's form may change from page to page.
-    criteria = [pair for pair in parameters if pair[0] not in ("_cursor", "_format", "_pretty", "_count")]
-    summary = own.get("_summary", "false")
-    if summary not in ("false", "count"):
-        raise refuse(400, "FB-REST-008", "_summary takes count and false here")
+    criteria = [
+        pair for pair in parameters if pair[0] not in ("_cursor", "_format", "_pretty", "_count", "_elements")
+    ]
+    wanted = parts_of(own, counts=True)
     if own.get("_total", "none") not in ("none", "estimate", "accurate"):
         raise refuse(400, "FB-REST-008", "_total takes none, estimate or accurate")
     call.budget.check()
     # Fewer than asked for where the budget is smaller, with a link to the rest.
     count = min(page_size(call, own.get("_count")), call.budget.entries)
     # A page of nothing is asked for its total.
-    counted = own.get("_total", "none") != "none" or summary == "count" or count == 0
+    counted = own.get("_total", "none") != "none" or own.get("_summary") == "count" or count == 0
     async with call.budget.limited():
         page = await call.services.store.search(
             call.type,
@@ -143,6 +153,8 @@ async def searchset(call: Call, parameters: list[tuple[str, str]]) -> tuple[list
     # As stored: nothing is parsed unless a plug-in redacts.
     result = [stored.bytes for stored in (*page.entries, *page.included)]
     contents = await hooks.redact_all(call.services.plugins, result, call.access)
+    if wanted is not None:
+        contents = await wanted.of_all(contents)
     parts = answers.search_bundle(call, call.address, used, page, contents, notes, parameters)
     call.budget.spend(entries=len(page.entries) + len(page.included), size=sum(map(len, parts)))
     return parts, page
@@ -173,8 +185,24 @@ _SHAPING = frozenset(
 )
 
 
-def check_plain(call: Call, parameters: list[tuple[str, str]]) -> None:
+def read_parts(call: Call, query: str) -> Parts | None:
+    """What a read wants of the resource; None: all of it, as stored.
+
+    Raises:
+        Refusal: 400: a parameter that a read does not take; 406: a format that is not served.
+    """
+    if not query:
+        return None
+    parameters = decoded(query)
+    check_plain(call, parameters, shown=True)
+    return parts_of(_own(parameters), counts=False)
+
+
+def check_plain(call: Call, parameters: list[tuple[str, str]], *, shown: bool = False) -> None:
     """Refuse parameters that would change the answer of an interaction that takes none (R4 http.html#parameters).
+
+    Args:
+        shown: whether it takes `_summary` and `_elements`.
 
     Raises:
         Refusal: 400; 406: a format that is not served.
@@ -182,6 +210,8 @@ def check_plain(call: Call, parameters: list[tuple[str, str]]) -> None:
     _own(parameters)
     for name, value in parameters:
         if name in ("_format", "_pretty") or (name, value) == ("_summary", "false"):
+            continue
+        if shown and name in SHOWN:
             continue
         if call.strict or name.partition(":")[0] in _SHAPING or name.startswith("_has"):
             raise refuse(400, "FB-REST-008", f"this interaction takes no parameter {name[:40]}")
