@@ -73,6 +73,7 @@ class Output:
         written: what was written, in order, as the generated code notes it (`writes.py` reads it); empty unless the
             context traces.
         applied: the application of the rule, where the context traces.
+        same: outputs of other objects that came out the same and count once, where the context traces.
         part: what of its record it is about (a sample of a file), where the source model shows.
     """
 
@@ -85,6 +86,7 @@ class Output:
     written: list[tuple[Any, ...]] = field(default_factory=list)
     part: str = ""
     applied: Applied | None = None
+    same: tuple[Output, ...] = ()
 
     @property
     def trace(self) -> list[Trace]:

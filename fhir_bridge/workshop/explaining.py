@@ -128,6 +128,8 @@ def explain_record(traced: Traced) -> RecordExplanation:
     if conversion is not None:
         positions = {plan.name: plan.position for plan in traced.mapping.plans}
         for output in conversion.outputs:
+            for twin in output.same:
+                _resource(twin, positions[twin.rule], record, leaves)
             result.resources.append(_resource(output, positions[output.rule], record, leaves))
         _unapplied(traced, leaves)
     report_issues(leaves, traced.issues)
@@ -338,7 +340,8 @@ def _unapplied(traced: Traced, leaves: dict[Span, LeafFate]) -> None:
             spans = places.of(applied, [*use.reads, *use.others], {})
             _note(leaves, spans, "condition", f"rule {applied.reads.rule} does not apply: {why}")
         _would_read(applied.reads, applied.scope, places, leaves, "idle", f"does not apply here: {why}")
-    gave = {(output.rule, id(output.applied.scope)) for output in conversion.outputs if output.applied}
+    every = [each for output in conversion.outputs for each in (output, *output.same)]
+    gave = {(output.rule, id(output.applied.scope)) for output in every if output.applied}
     gave |= {(applied.reads.rule, id(applied.scope)) for applied in traced.refused}
     for plan in traced.mapping.plans:
         issues = [

@@ -62,6 +62,15 @@ def test_a_value_that_no_case_takes_is_not_said_to_be_unread(message: Path, site
     assert "FB-MAP-208" in by_label["PID-7"]["issues"][0]
 
 
+def test_a_segment_that_says_the_same_again_shows_in_the_same_resource(message: Path, site: Path) -> None:
+    again = b"AL1|1|DA|X1^Penicillin^L||rash\r\n"
+    head, rest = message.read_bytes().split(b"OBR|1", 1)
+    message.write_bytes(head + again + again + b"OBR|1" + rest)
+    by_label = {each["leaf"]["label"]: each for each in explained(message, "--site", site) if "leaf" in each}
+    assert by_label["AL1[2]-3.1"]["fate"] == "written"
+    assert by_label["AL1[2]-3.1"]["elements"] == by_label["AL1[1]-3.1"]["elements"]
+
+
 def test_rows_in_windows_1252(table: Path, mapping: Path, site: Path) -> None:
     raw = table.read_bytes()
     results = explained(table, "--mapping", mapping, "--site", site)
