@@ -6,11 +6,19 @@ conversion = mapping.convert(record, context)
 """
 
 from fhir_bridge.mapping import issues as _issues
+from fhir_bridge.mapping.checking import check_mapping
 from fhir_bridge.mapping.compiled import CompiledMapping
-from fhir_bridge.mapping.errors import MappingError, MappingErrors, Position
+from fhir_bridge.mapping.composition import mapping_files
+from fhir_bridge.mapping.errors import MappingError, MappingErrors, Position, nearest
+from fhir_bridge.mapping.files import find_mapping, mapping_names
 from fhir_bridge.mapping.identity import CrosswalkError, IdentityResolver, PatientLink, Unlinked
+<<<<<<< HEAD
 from fhir_bridge.mapping.loading import find_mapping, load_mapping, mapping_names, source_block
 from fhir_bridge.mapping.reads import Applied, Branch, Read, RuleReads, Use
+=======
+from fhir_bridge.mapping.loading import load_mapping, source_block
+from fhir_bridge.mapping.reads import Applied, Read
+>>>>>>> main
 from fhir_bridge.mapping.record import CLEARED, Record, Scope
 from fhir_bridge.mapping.registry import function
 from fhir_bridge.mapping.runtime import Context, Conversion, Output, Reject, Trace
@@ -46,14 +54,20 @@ __all__ = [
     "SpannedRecord",
     "Trace",
     "Unlinked",
+<<<<<<< HEAD
     "Use",
     "Write",
     "bare",
+=======
+    "check_mapping",
+>>>>>>> main
     "find_mapping",
     "function",
     "json_schema",
     "load_mapping",
+    "mapping_files",
     "mapping_names",
+    "nearest",
     "source_block",
     "writes_of",
 ]

@@ -123,7 +123,9 @@ class CompiledMapping:
                 ctx.rule = ""
                 issues.append(Issue("information", "FB-MAP-110", "no rule produced anything", ctx.locator))
             return Conversion(outputs, issues, "converted")
-        failed = bool(unread) or any(issue.severity in ("error", "fatal") for issue in issues)
+        failed = any(issue.severity != "information" for issue in unread) or any(
+            issue.severity in ("error", "fatal") for issue in issues
+        )
         issues += unread
         if failed:
             return Conversion(outputs, issues, "partial" if outputs else "rejected")

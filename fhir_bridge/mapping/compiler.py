@@ -12,6 +12,7 @@ from fhir_bridge.fhir import definitions
 from fhir_bridge.mapping import functions
 from fhir_bridge.mapping.coercion import choose, many, single
 from fhir_bridge.mapping.compiled import CompiledMapping, Program, inside, missing, outside, unmatched
+from fhir_bridge.mapping.custom_functions import RESERVED, custom_functions
 from fhir_bridge.mapping.document import Document, Mapping, Scalar, Sequence, plain
 from fhir_bridge.mapping.environment import Code, Environment, RuleTarget, Variable
 from fhir_bridge.mapping.errors import MappingErrors, nearest
@@ -20,12 +21,12 @@ from fhir_bridge.mapping.functions.references import id_of, key_part
 from fhir_bridge.mapping.functions.times import business_time
 from fhir_bridge.mapping.node_code import NodeCompiler
 from fhir_bridge.mapping.operators import OPERATORS
-from fhir_bridge.mapping.reads import Applied
 from fhir_bridge.mapping.record import CLEARED
 from fhir_bridge.mapping.registry import BUILTINS, FunctionSpec, spec_of
 from fhir_bridge.mapping.rule_code import RuleCompiler, RuleSource, profiles_of
 from fhir_bridge.mapping.runtime import GENERATED, Output
 from fhir_bridge.mapping.shape import Problems
+from fhir_bridge.mapping.source_options import source_model
 from fhir_bridge.mapping.writer import Writer
 
 __all__ = ["compile_document"]
@@ -58,7 +59,7 @@ class _Compilation:
         adapter = self._adapter()
         if adapter is None:
             raise MappingErrors(self.problems.errors)
-        self.model = adapter.model
+        self.model = source_model(adapter, self.root.get("source"), self.problems)
         rules = self._rules()
         specs = self._functions()
         # The untraced program is compiled first: it finds the errors, and which rules others refer to.
@@ -105,12 +106,12 @@ class _Compilation:
 
     def _functions(self) -> dict[str, FunctionSpec]:
         assert functions
-        specs = dict(BUILTINS)
+        specs = {**BUILTINS, **custom_functions()}
         for name, call in self.model.functions.items():
-            if name in specs or name in ("ref", "where"):
+            if name in specs or name in RESERVED:
                 self.problems.add(
                     self.root.position,
-                    f'the adapter\'s function "{name}" has the name of a built-in one',
+                    f"the adapter's function \"{name}\" has the name of a built-in one, or of a plug-in's",
                     "",
                     "006",
                 )
@@ -250,7 +251,6 @@ class _Compilation:
             **dict(getattr(self.model, "namespace", {})),
             **OPERATORS,
             **writer.namespace,
-            "Applied": Applied,
             "CLEARED": CLEARED,
             "Decimal": Decimal,
             "Output": Output,

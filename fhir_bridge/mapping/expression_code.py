@@ -215,6 +215,8 @@ class ExpressionCompiler(CallCompiler):
         message = statement or f'unknown name "{text}"'
         known = [*env.names, "site", "outer"]
         suggestion = "" if "mean" in statement else nearest(str(parts[0].name), known)
+        if not suggestion and "mean" not in statement and len(parts) == 1 and not parts[0].quoted:
+            suggestion = f"a text is written '{text}'"
         raise failure(message, parts[0].start, "005", suggestion)
 
     def _bound(self, source: str, variable: str, offset: int) -> str:

@@ -57,6 +57,7 @@ class Read(NamedTuple):
 
 Reads = tuple[Read, ...]
 
+<<<<<<< HEAD
 UNPIVOTED: Final = "value"
 """Selector of the cell that an `unpivot` is at; which column it is of shows at run time (`Applied.column`)."""
 
@@ -89,6 +90,9 @@ class Branch(NamedTuple):
     position: Position
 
 
+=======
+_NONE: frozenset[int] = frozenset()
+>>>>>>> main
 _MANY = 5_000
 """Sets of branches whose reads a rule remembers; loops make them many."""
 
@@ -129,7 +133,7 @@ def taken_by(reads: Reads, word: str) -> Reads:
     """The reads of a function's argument, by the word of `FunctionSpec.reads`.
 
     `same`, `first`, `last`: the function gives the value, or an item of it; `none`: nothing of the value shows in the
-    result (it is counted, or creates an id).
+    result (it is counted, or creates an id); `link`: it says which resource another one refers to.
     """
     if word == "same":
         return reads
@@ -175,7 +179,18 @@ class RuleReads:
             self.reads.add(read._replace(arms=read.arms | arms, unless=read.unless | unless))
 
     def arms(self) -> frozenset[int]:
-        """The branches that decide whether a value is read."""
+        """The branches that decide whether a value is read.
+
+        To be asked for when all reads are noted: those that say no more than another one are dropped.
+        """
+        always = {
+            read._replace(arms=_NONE, unless=_NONE) for read in self.reads if not (read.arms or read.unless)
+        }
+        self.reads = {
+            read
+            for read in self.reads
+            if not (read.arms or read.unless) or read._replace(arms=_NONE, unless=_NONE) not in always
+        }
         return frozenset().union(*(read.arms | read.unless for read in self.reads))
 
     def entered(self, marks: Iterable[int], make: Callable[[str, list[Read]], Any]) -> Any:
@@ -191,6 +206,7 @@ class RuleReads:
         return entry
 
 
+<<<<<<< HEAD
 class Applied(NamedTuple):
     """One application of a rule that gave an output.
 
@@ -216,3 +232,7 @@ class Applied(NamedTuple):
             for read in reads
             if read.arms <= marks and read.unless.isdisjoint(marks)
         ]
+=======
+Applied = tuple[RuleReads, Any, list[int]]
+"""One application of a rule that gave an output: its reads, its scope object, the branches it entered."""
+>>>>>>> main

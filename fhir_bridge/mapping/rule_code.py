@@ -15,7 +15,11 @@ from fhir_bridge.mapping.errors import Position, nearest
 from fhir_bridge.mapping.expression_code import ExpressionCompiler
 from fhir_bridge.mapping.grammar import ExpressionError
 from fhir_bridge.mapping.node_code import NodeCompiler
+<<<<<<< HEAD
 from fhir_bridge.mapping.reads import UNPIVOTED, Read, RuleReads, Use, as_text, others_of
+=======
+from fhir_bridge.mapping.reads import Read, RuleReads
+>>>>>>> main
 from fhir_bridge.mapping.runtime import ElementTarget
 from fhir_bridge.mapping.shape import RULE_KEYS, Problems, Spot, required_names, rooted
 from fhir_bridge.mapping.writer import Writer
@@ -89,6 +93,7 @@ class RuleCompiler:
         self.env = base
         self.key_parts: list[tuple[str, Position]] = []
         self.columns: list[tuple[str, Any, str]] = []
+        self.column_arms: dict[str, int] = {}
 
     def compile(self) -> RulePlan:
         """Write the rule's functions."""
@@ -148,7 +153,8 @@ class RuleCompiler:
     def _marks(self) -> None:
         """The list of the branches entered, by number."""
         if self.expressions.marking:
-            self.writer.line("marks = []")
+            arms = self.writer.object("C", self.column_arms) if self.column_arms else ""
+            self.writer.line(f"marks = [{arms}[column]]" if arms else "marks = []")
             self.writer.line("mk = marks.append")
 
     def _uses(self, role: str, node: Node, code: Code) -> None:
@@ -165,6 +171,7 @@ class RuleCompiler:
             return []
         assert isinstance(node, Mapping)
         keys: set[str] = set()
+        reads: list[Read] = []
         for column, spec in node:
             name = column.text
             if not isinstance(spec, Mapping | Scalar):
@@ -189,11 +196,21 @@ class RuleCompiler:
             with self.writer.block(f"def {cell}(s):", column.position):
                 self.writer.line(f"return {selector}", column.position)
             self.columns.append((name, content, cell))
+<<<<<<< HEAD
             self.nodes.reads.columns[name] = text
         self.env = self.env.with_names(
             {
                 "column": Variable("column", "string", repeats=False),
                 "value": Variable("value", None, repeats=False, reads=(Read(self.rule.scope, UNPIVOTED),)),
+=======
+            if self.expressions.marking:  # a column is a branch: the rule is applied to each by itself
+                self.column_arms[name] = self.expressions.new_arm()
+                reads.append(Read(self.rule.scope, text, arms=frozenset((self.column_arms[name],))))
+        self.env = self.env.with_names(
+            {
+                "column": Variable("column", "string", repeats=False),
+                "value": Variable("value", None, repeats=False, reads=tuple(reads)),
+>>>>>>> main
                 "spec": Variable("spec", None, repeats=False, keys=frozenset(keys)),
             }
         )
@@ -382,11 +399,16 @@ class RuleCompiler:
             writer.line("for name in dict.fromkeys(cl):")
             writer.line("    if name not in o: ext.append({'url': 'cleared', 'valueString': name})")
         if self.expressions.marking:
+<<<<<<< HEAD
             constant = writer.object("A", self.nodes.reads, "reads of " + rule.name)
             column = ", column" if self.columns else ""
             writer.line(f"ap = Applied({constant}, s, marks{column})")
             writer.line("ctx.applied.append(ap)")
         trace = ", written=tr, applied=ap" if self.trace else ""
+=======
+            constant = writer.object("A", self.nodes.reads)
+            writer.line(f"ctx.applied.append(({constant}, s, marks))")
+>>>>>>> main
         part = getattr(self.expressions.model, "parts", {}).get(rule.scope, "")
         part = f", part={part}" if part else ""
         writer.line(f"return Output({rule.type!r}, uid, o, {rule.name!r}, bt[0], ctx.locator{trace}{part})")

@@ -20,7 +20,7 @@ from fhir_bridge import __version__
 from fhir_bridge.fhir.definitions.package_files import PackageError
 from fhir_bridge.fhir.definitions.package_files import digest as package_digest
 from fhir_bridge.fhir.ids import DEMO_KEY, IdKey
-from fhir_bridge.mapping import CrosswalkError, Site, find_mapping, source_block
+from fhir_bridge.mapping import CrosswalkError, Site, mapping_files, source_block
 from fhir_bridge.pipeline.plan import RunRequest
 from fhir_bridge.plugins import loaded
 from fhir_bridge.terminology.service import plugin_folders
@@ -124,9 +124,11 @@ class ConversionContext:
         Raises:
             MappingErrors: there is no such mapping, or it can't be read.
         """
-        file = find_mapping(mapping)
-        content = content_hash(file)
-        options = {**_source_block(file, content), **self.request.options}
+        files = mapping_files(mapping)  # with what it includes and extends
+        content = (
+            content_hash(files[0]) if len(files) == 1 else _hash("\n".join(map(content_hash, files)).encode())
+        )
+        options = {**_source_block(files[0], content), **self.request.options}
         return {
             "mapping": content,
             "files named by options": combined(dict(_named_files(options))),

@@ -47,6 +47,16 @@ def test_from_local_codes_to_a_reviewed_concept_map(
         reader.follow(page, {})
 
 
+def test_a_site_changes_a_shipped_mapping(
+    tmp_path: Path, repository: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = blocks(repository / "docs/tutorials/site-override.md")
+    with reading(
+        tmp_path / "elsewhere", monkeypatch, {"PYTHONPATH": str(repository)}, installed=True
+    ) as reader:
+        reader.follow(page, {})
+
+
 def test_where_a_value_came_from(
     fresh_database_url: str, tmp_path: Path, repository: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

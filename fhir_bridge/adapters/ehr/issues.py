@@ -80,9 +80,16 @@ _CODES = declare(
     IssueCode(
         "FB-CSV-011",
         "warning",
-        "A column of the table holds values that no rule reads",
-        "Add a rule for it, or list it under source.ignore where it is not wanted.",
+        "A column of the table holds values that no rule represents",
+        "Add it to a rule, or list it under source.ignore where it is not wanted.",
         "incomplete",
+    ),
+    IssueCode(
+        "FB-CSV-012",
+        "information",
+        "A column of the table holds values that the mapping leaves out by its source.ignore",
+        "Nothing to do.",
+        "informational",
     ),
     IssueCode(
         "FB-HL7-001",
@@ -195,6 +202,13 @@ _CODES = declare(
         "A number is not written as its type says, but can be read",
         "Send NM as digits with sign and point, and SN in its components.",
         "value",
+    ),
+    IssueCode(
+        "FB-HL7-017",
+        "information",
+        "Fields of the exchange itself, and components that say nothing about what a value means, are left out",
+        "Nothing to do; docs/adapters/hl7v2.md says of each why it does not count. A rule may read it all the same.",
+        "informational",
     ),
 )
 

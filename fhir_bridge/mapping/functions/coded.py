@@ -154,13 +154,17 @@ def _make(
     if targets and not mapped:
         first = next((c for c in built if "code" in c), built[0] if built else Coding())
         unmapped = (first.get("system", ""), first.get("code", ""), first.get("display") or own_text or "")
+    words = text or own_text or shown
     wrong = []
+    replaced = []
     for coding_ in built:
+        stated = coding_.get("display")
         _settle_display(ctx, coding_)
+        if stated not in (coding_.get("display"), words):
+            replaced.append(Coding(display=stated))
         problem = keep_valid(ctx, coding_) if unknown == "local" else None
         wrong += [problem] if problem else []
-    kept = mapped + [coding_ for coding_ in built if coding_ not in mapped]
-    words = text or own_text or shown
+    kept = mapped + [coding_ for coding_ in built if coding_ not in mapped] + replaced
     # A display alone is the text; a further one has no other place than a coding without code.
     coded = [coding_ for coding_ in kept if "code" in coding_ or coding_["display"] != words]
     result = CodeableConcept()

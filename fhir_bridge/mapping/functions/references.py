@@ -50,7 +50,7 @@ def key_part(x: Any) -> str | None:
     return str(x).strip() or None
 
 
-@builtin("reference", returns="Reference", repeats=False, reads=("none", "none"))
+@builtin("reference", returns="Reference", repeats=False, reads=("link", "link"))
 def reference(resource_type: str, identity: Any) -> Any:
     """`Type/id` as a Reference; null where the id is."""
     part = key_part(identity)
@@ -77,7 +77,7 @@ def identifier(ctx: Context, system: Any, value: Any = None, type: Any = None, u
     """An Identifier of a system (URI, or authority by the site's rules) and value.
 
     An object with `.authority`, `.value` may occur alone in place of system and value; its `.identifier_type` goes
-    before `type`, and it may state `.assigner` (a name) and `.period` (start and end).
+    before `type`, and it may state `.assigner` (a name, or a Reference), `.period` (start and end), `.extension`.
     """
     source: Any = None
     if system.__class__ is list and value is None:
@@ -90,6 +90,8 @@ def identifier(ctx: Context, system: Any, value: Any = None, type: Any = None, u
     if not text:
         return None
     built = Identifier()
+    if extension := getattr(source, "extension", None):
+        built["extension"] = extension
     if use:
         built["use"] = use
     if isinstance(type, str) and type:
@@ -101,7 +103,7 @@ def identifier(ctx: Context, system: Any, value: Any = None, type: Any = None, u
     if (valid := getattr(source, "period", None)) and (result := period(ctx, *valid)):
         built["period"] = result
     if assigner := getattr(source, "assigner", None):
-        built["assigner"] = Reference(display=assigner)
+        built["assigner"] = Reference(display=assigner) if isinstance(assigner, str) else assigner
     return built
 
 
@@ -119,7 +121,7 @@ def _chosen(ctx: Context, identifiers: list[Any]) -> Any:
     return min(identifiers, key=rank)
 
 
-@builtin("patient", returns="Reference", context=True, repeats=False, reads=("none", "none"))
+@builtin("patient", returns="Reference", context=True, repeats=False, reads=("link", "link"))
 def patient(ctx: Context, authority: Any, *value: Any, fallback: Any = None) -> Any:
     """A Reference to the Patient of an identifier: `patient(x)` or `patient(authority, value)`.
 

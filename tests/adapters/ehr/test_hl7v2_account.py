@@ -47,9 +47,21 @@ def left(converted: Converted) -> list[str]:
         ([ADT, PID, "PV1|1|I|||||4711^Doe~4712^Roe|||CAR~SUR|||||||||V1"], ["repetition PV1-10[2]"]),
         ([ADT, PID, "PV1|1|I||||||||||||||||V1", "PV1|2|I|W1"], ["a further segment PV1"]),
         ([ADT, PID, "PV1|1|O"], []),
-        ([ORU, PID, "PV1|1|O", OBR, OBX], ["segment PV1"]),
+        ([ORU, PID, "PV1|1|O", OBR, OBX], ["segment PV1 is not represented: its visit has no number"]),
+        ([ORU, PID, "SPM|1|^S1||BLD"], ["segment SPM is not represented: no order is before it"]),
+        ([ORU, PID, "SPM|1|^S1||BLD", OBR, OBX], ["segment SPM is not represented: no order is before it"]),
+        ([ORU, PID, "ORC|RE|P1"], ["segment ORC is not represented: its order has no OBR"]),
+        ([ORU, PID, "TQ1|1", OBR, OBX], []),
+        ([ORU, PID, "TQ1|1|2", OBR, OBX], ["segment TQ1 is not represented: no order is before it"]),
+        ([ORU, PID, "SAC|1|2", OBR, OBX], ["segment SAC is not represented: no SPM is before it"]),
+        ([ORU, PID, OBX, OBR, OBX], []),  # an observation of the patient
+        ([ORU, "NTE|1||before all", PID, OBR, OBX], ["comment (NTE) after MSH"]),
+        (
+            [ORU, PID, OBR, "NTE|1||of the order", OBX, "ZZZ|1|a", "NTE|1||of Z"],
+            ["segment ZZZ", "comment (NTE) after ZZZ"],
+        ),
         ([ADT, PID, "ORC|RE|P1", "OBR|1|P1||X^y^L"], ["segment ORC", "segment OBR"]),
-        ([ORU, PID, OBR, OBX, "SPM|1|^S1||BLD^Blood^HL70487|||||||P^Patient^HL70369"], ["field SPM-11"]),
+        ([ORU, PID, OBR, OBX, "SPM|1|^S1||BLD^Blood^HL70487|||||||P^Patient^HL70369||x"], ["field SPM-13"]),
         ([ORU, PID, "NTE|1||about her", OBR, OBX], ["comment (NTE) after PID"]),
         ([ORU, PID, "ZPD|1|local", OBR, OBX], ["segment ZPD"]),
         ([ADT, PID, "EVN|A01|2026|||OP|20260301"], ["field EVN-6"]),
@@ -79,7 +91,9 @@ def test_a_code_that_no_case_takes_is_not_represented(message: Message) -> None:
 
 def test_what_another_field_says_already_is_represented(message: Message) -> None:
     assert left(message(ORU, PID, "ORC|RE|P1^KIS|F1^LIS", OBR, OBX)) == []
-    assert left(message(ORU, PID, "ORC|RE|P2^KIS|F1^LIS", OBR, OBX)) == ["field ORC-2"]
+    converted = message(ORU, PID, "ORC|RE|P2^KIS|F1^LIS", OBR, OBX)
+    assert left(converted) == []
+    assert [i["value"] for i in converted.of("ServiceRequest")[0]["identifier"]] == ["P1", "F1", "P2"]
     lines = [f"OBX|{n}|TX|8251-1^Comment^LN||{text}||||||F" for n, text in enumerate(("one", "two"), 1)]
     assert left(message(ORU, PID, OBR, *lines)) == []
     assert left(message(ORU, PID, OBR, lines[0], lines[1].removesuffix("F") + "P")) == ["field OBX-11"]

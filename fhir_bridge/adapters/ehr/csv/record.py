@@ -6,13 +6,21 @@ import difflib
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from hashlib import blake2b
+<<<<<<< HEAD
 from pathlib import Path
 from typing import Any, Final
+=======
+from typing import Final, Protocol
+>>>>>>> main
 
 from fhir_bridge.adapters.ehr.csv.dialect import Dialect
 from fhir_bridge.adapters.ehr.csv.table_text import TableText
 from fhir_bridge.adapters.ehr.issues import new_issue
+<<<<<<< HEAD
 from fhir_bridge.mapping import Passage, Read, Reject, Span
+=======
+from fhir_bridge.mapping import Applied, Reject
+>>>>>>> main
 from fhir_bridge.plugins import IssueLike, RecordOutcome
 
 __all__ = ["Row", "Table", "column_of", "label_of", "missing_columns"]
@@ -29,9 +37,10 @@ def label_of(column: str) -> str:
     return f"row.{column}" if column.isidentifier() else f"row.`{column}`"
 
 
-class Table:
-    """What the rows of a file share: its columns, and what stands for nothing in their cells."""
+class ColumnAccount(Protocol):
+    """Counts the cells that no rule represents."""
 
+<<<<<<< HEAD
     __slots__ = ("_dialect", "_text", "delimiter", "index", "missing", "name", "names", "path", "system")
 
     def __init__(
@@ -43,6 +52,23 @@ class Table:
         path: Path | None = None,
         delimiter: str = ",",
     ) -> None:
+=======
+    def count(self, row: Row, applied: Iterable[Applied]) -> None:
+        """Count those of a row, by the rules that were applied to it."""
+
+
+class Table:
+    """What the rows of a file share: its columns, and what stands for nothing in their cells.
+
+    Attributes:
+        account: counts the cells that no rule represents; None where nobody asks.
+    """
+
+    __slots__ = ("_dialect", "account", "index", "missing", "name", "names", "system")
+
+    def __init__(self, name: str, system: str, names: Sequence[str], dialect: Dialect) -> None:
+        self.account: ColumnAccount | None = None
+>>>>>>> main
         self.name = name
         self.system = system
         self.names = tuple(names)
@@ -112,6 +138,12 @@ class Row:
         self.source = table.system
         self.time: datetime | None = None
         self.together: Sequence[Row] = ()
+
+    def unread(self, applied: Iterable[Applied]) -> tuple[IssueLike, ...]:
+        """Count the cells that none of the applied rules represents; the table reports them together."""
+        if self._table.account is not None:
+            self._table.account.count(self, applied)
+        return ()
 
     def holds(self, position: int) -> bool:
         """Whether the cell at a position has a value."""

@@ -1,28 +1,50 @@
-"""What a message says that no rule represents: by segment, field, repetition and component."""
+"""What a message says that no rule represents: by segment, field, repetition and component.
+
+What says nothing about a patient by declaration (`transport.py`, `Components.pass_over`) is listed apart.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache, partial
 from typing import Any, Final, NamedTuple
 
-from fhir_bridge.adapters.ehr.hl7v2.composites import Components, Leaf, taken
+from fhir_bridge.adapters.ehr.hl7v2.composites import Components, Leaf, Taken, taken
 from fhir_bridge.adapters.ehr.hl7v2.delimiters import Delimiters
 from fhir_bridge.adapters.ehr.hl7v2.documents import document_of
 from fhir_bridge.adapters.ehr.hl7v2.fields import Segment
 from fhir_bridge.adapters.ehr.hl7v2.groups import (
+    NOTHING_PLACED,
     OBSERVATION,
     ORDER,
     PATIENT,
-    SCOPES,
     VISIT_OBSERVATION,
     Group,
     holder,
+    parent_of,
+    stray,
 )
 from fhir_bridge.adapters.ehr.hl7v2.selectors import Selector, parse
 from fhir_bridge.adapters.ehr.hl7v2.transport import ENVELOPE, silent_fields
 from fhir_bridge.mapping import Applied, Read
 
+<<<<<<< HEAD
 __all__ = ["segments_of", "unread", "way_of"]
+=======
+__all__ = ["Unread", "unread"]
+
+
+class Unread(NamedTuple):
+    """What no rule represents of a message.
+
+    Attributes:
+        texts: what makes the message partial, in words, each once.
+        declared: places that say nothing about a patient: fields of the exchange, components that a type passes over.
+    """
+
+    texts: list[str]
+    declared: tuple[str, ...]
+>>>>>>> main
 
 
 class _Taken(NamedTuple):
@@ -40,13 +62,16 @@ class _Taken(NamedTuple):
 
 
 class _Field:
-    """All the ways in which rules take one field of a segment; remembers what they leave of a content."""
+    """All the ways in which rules take one field of a segment; remembers what they leave of a content.
+
+    `cache`: content -> what is left of it, and what is passed over (`[2]`, `.9`).
+    """
 
     __slots__ = ("cache", "ways")
 
     def __init__(self, ways: tuple[_Taken, ...]) -> None:
         self.ways = ways
-        self.cache: dict[str, tuple[str, ...]] = {}
+        self.cache: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {}
 
 
 Fields = dict[int, _Field]
@@ -79,7 +104,7 @@ class _Targets(NamedTuple):
     around: tuple[_Target, ...]
 
 
-def _targets(scope: str, reads: list[Read]) -> _Targets:
+def _targets(scope: str, reads: list[Read], placed: Mapping[str, str] = NOTHING_PLACED) -> _Targets:
     """The fields that reads take, by where their segments are as seen from a rule's scope object."""
     result: dict[tuple[int, str, str, int], set[tuple[int, _Taken]]] = {}
     for read in reads:
@@ -88,7 +113,11 @@ def _targets(scope: str, reads: list[Read]) -> _Targets:
             if way is None or selector.segment in ENVELOPE:
                 continue
             inner = selector.inner
-            hops = 0 if inner else _hops(scope, read.scope) + holder(selector.segment, read.scope)
+            hops = (
+                0
+                if inner
+                else _hops(scope, read.scope, placed) + holder(selector.segment, read.scope, placed)
+            )
             result.setdefault((hops, inner, selector.segment, selector.which), set()).add(way)
     targets = [_Target(*where, tuple(sorted(ways, key=repr))) for where, ways in result.items()]
     return _Targets(
@@ -97,11 +126,11 @@ def _targets(scope: str, reads: list[Read]) -> _Targets:
     )
 
 
-def _hops(scope: str, outer: str) -> int:
+def _hops(scope: str, outer: str, placed: Mapping[str, str]) -> int:
     """How far a group is outwards of another."""
     steps, current = 0, scope
     while current != outer:
-        parent = SCOPES.get(current, "PATIENT_RESULT")
+        parent = parent_of(current, placed)
         if parent is None:
             return steps
         current = parent
@@ -109,8 +138,18 @@ def _hops(scope: str, outer: str) -> int:
     return steps
 
 
+<<<<<<< HEAD
 def way_of(selector: Selector, read: Read) -> tuple[int, _Taken] | None:
     """The field that a read takes, and how; None for a segment as such."""
+=======
+def _way(selector: Selector, read: Read) -> tuple[int, _Taken] | None:
+    """The field that a read takes, and how; None for a segment as such, and for what only links resources.
+
+    Who a message is about, it says in fields that hold more than that.
+    """
+    if read.reader == "link":
+        return None
+>>>>>>> main
     path = [part for part in read.path if isinstance(part, int)]
     field = selector.field or (path.pop(0) if path else 0)
     if not field:
@@ -137,19 +176,26 @@ _ATTRIBUTES: Final = {
 }
 
 
-def unread(root: Group, segments: Sequence[Segment], applied: Iterable[Applied]) -> list[str]:
-    """What no rule represents, in words, each once."""
-    read = _read(applied)
+def unread(
+    root: Group,
+    segments: Sequence[Segment],
+    applied: Iterable[Applied],
+    placed: Mapping[str, str] = NOTHING_PLACED,
+) -> Unread:
+    """What no rule represents; `placed`: segments that the mapping puts into groups."""
+    read = _read(applied, placed)
     twins = _twins(root)
     names = {segment.name for segment in segments if id(segment) in read}
     reported: dict[str, None] = {}
+    declared: dict[_Place, None] = {}
     before = "MSH"
     for segment in segments:
         name = segment.name
         if name in ENVELOPE:
+            _exchange(segment, declared)
             continue
         taken_fields = read.get(id(segment))
-        missing = _missing(segment, taken_fields, silent_fields(segment))
+        missing = _missing(segment, taken_fields, silent_fields(segment), declared)
         if missing and (twin := twins.get(id(segment))):
             missing = [
                 location for location in missing if not _repeats_twin(segment, location[0], *twin, read)
@@ -161,23 +207,41 @@ def unread(root: Group, segments: Sequence[Segment], applied: Iterable[Applied])
                 reported[f"the comment (NTE) after {before} is not represented"] = None
             else:
                 further = "a further" if name in names else "the"
-                reported[f"{further} segment {name} is not represented"] = None
+                reason = stray(root, segment)
+                reported[f"{further} segment {name} is not represented{reason}"] = None
         else:
             for number, location in missing:
                 kind = "component" if "." in location else "repetition" if location else "field"
                 reported[f"the {kind} {name}-{number}{location} is not represented"] = None
         if name != "NTE":
             before = name
-    return list(reported)
+    return Unread(list(reported), _written(tuple(declared)))
 
 
-def _read(applied: Iterable[Applied]) -> dict[int, Fields]:
+_Place = tuple[str, int, str]
+
+
+@lru_cache(maxsize=2_000)
+def _written(places: tuple[_Place, ...]) -> tuple[str, ...]:
+    """The places by segment and field; messages of a sender have few sets of them."""
+    return tuple(f"{name}-{number}{rest}" for name, number, rest in sorted(places))
+
+
+def _exchange(segment: Segment, declared: dict[_Place, None]) -> None:
+    """Note the fields of a segment of the exchange, delimiters apart."""
+    name = segment.name
+    for number, raw in enumerate(segment.fields):
+        if raw and number and (number > 2 or name != "MSH"):
+            declared[name, number, ""] = None
+
+
+def _read(applied: Iterable[Applied], placed: Mapping[str, str]) -> dict[int, Fields]:
     """The fields that rules take, by segment."""
     ways: dict[int, tuple[Segment, dict[int, Ways]]] = {}
     seen: set[tuple[int, int]] = set()
-    for rule in applied:
-        group = rule.scope
-        targets: _Targets = rule.reads.entered(rule.marks, _targets)
+    targets_of = partial(_targets, placed=placed) if placed else _targets
+    for reads, group, marks in applied:
+        targets: _Targets = reads.entered(marks, targets_of)
         for target in targets.own:
             _note(ways, group, target)
         key = (id(group.outer), id(targets))
@@ -272,31 +336,45 @@ def _repeats_twin(
     stated = twin.fields
     if not other or other >= len(stated) or stated[other] != segment.fields[number]:
         return False
-    return all(left != other for left, _ in _missing(twin, read.get(id(twin)), _NONE))
+    return all(left != other for left, _ in _missing(twin, read.get(id(twin)), _NONE, {}))
 
 
 _NONE: Final[frozenset[int]] = frozenset()
 
 
-def _missing(segment: Segment, fields: Fields | None, silent: frozenset[int]) -> list[FieldPosition]:
-    """The places of a segment that nothing takes: field, and what follows its number (`.9`, `[2]`, or nothing)."""
+def _missing(
+    segment: Segment, fields: Fields | None, silent: frozenset[int], declared: dict[_Place, None]
+) -> list[FieldPosition]:
+    """The places of a segment that nothing takes: field, and what follows its number (`.9`, `[2]`, or nothing).
+
+    `declared`: takes those that say nothing about a patient.
+    """
     results: list[FieldPosition] = []
     fields = fields or {}
     for number, raw in enumerate(segment.fields):
-        if not raw or number in silent or not number:
+        if not raw or not number:
             continue
         field = fields.get(number)
         if field is None:
-            if _holds(raw, segment.delimiters):
+            if number in silent:
+                declared[segment.name, number, ""] = None
+            elif _holds(raw, segment.delimiters):
                 results.append((number, ""))
             continue
-        locations = field.cache.get(raw)
-        if locations is None:
-            locations = _left(segment, number, raw, field.ways)
+        entry = field.cache.get(raw)
+        if entry is None:
+            entry = _left(segment, number, raw, field.ways)
             if len(field.cache) >= _MANY:
                 field.cache.clear()
-            field.cache[raw] = locations
-        if locations:
+            field.cache[raw] = entry
+        locations, passed = entry
+        if passed:
+            declared.update(((segment.name, number, rest), None) for rest in passed)
+        if not locations:
+            continue
+        if number in silent:
+            declared.update(((segment.name, number, rest), None) for rest in locations)
+        else:
             results += ((number, location) for location in locations)
     return results
 
@@ -309,8 +387,10 @@ _POINTERS: Final = {"OBR": (26, 29)}
 """Fields that name another order or result: where a rule follows some of it, the whole is represented."""
 
 
-def _left(segment: Segment, field: int, raw: str, ways: tuple[_Taken, ...]) -> tuple[str, ...]:
-    """What the ways leave of a field: repetitions and components, as they are written after the field's number."""
+def _left(
+    segment: Segment, field: int, raw: str, ways: tuple[_Taken, ...]
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """What the ways leave of a field, and what they pass over: as it is written after the field's number."""
     delimiters = segment.delimiters
     repetitions = [
         (number, part, populated)
@@ -318,27 +398,40 @@ def _left(segment: Segment, field: int, raw: str, ways: tuple[_Taken, ...]) -> t
         if (populated := Components(part, delimiters).populated())
     ]
     left: list[str] = []
+    passed: dict[str, None] = {}
     pointer = field in _POINTERS.get(segment.name, ())
     for location, (number, part, populated) in enumerate(repetitions):
         gone: set[Leaf] = set()
+        passed_leaves: set[Leaf] = set()
         for way in ways:
             if way.which in ("all", number) or location == {"first": 0, "last": len(repetitions) - 1}.get(
                 str(way.which)
             ):
-                gone.update(_leaves(way, delimiters, part, populated))
+                took = _leaves(way, delimiters, part, populated)
+                gone.update(took.leaves)
+                passed_leaves.update(took.passed)
         rest = [leaf for leaf in populated if leaf not in gone]
         if gone and pointer:
             rest = []
+        if passed_leaves:
+            passed.update((_component(leaf), None) for leaf in rest if leaf in passed_leaves)
+            rest = [leaf for leaf in rest if leaf not in passed_leaves]
         head = f"[{number}]" if number > 1 else ""
         if rest and len(rest) == len(populated):
             left.append(head)
         else:
-            left += (f"{head}.{component}" + (f".{sub}" if sub > 1 else "") for component, sub in rest)
-    return tuple(left)
+            left += (head + _component(leaf) for leaf in rest)
+    return tuple(left), tuple(passed)
 
 
-def _leaves(way: _Taken, delimiters: Delimiters, part: str, populated: list[Leaf]) -> Iterable[Leaf]:
+def _component(leaf: Leaf) -> str:
+    """`.9`, `.4.2`."""
+    component, sub = leaf
+    return f".{component}" + (f".{sub}" if sub > 1 else "")
+
+
+def _leaves(way: _Taken, delimiters: Delimiters, part: str, populated: list[Leaf]) -> Taken:
     component, sub = way.leaf
     if component:
-        return [leaf for leaf in populated if leaf[0] == component and sub in (0, leaf[1])]
+        return Taken(frozenset(leaf for leaf in populated if leaf[0] == component and sub in (0, leaf[1])))
     return taken(way.reader, part, delimiters)

@@ -9,6 +9,7 @@ from typing import Any
 
 from fhir_bridge.adapters.ehr.hl7v2.charsets import UnknownCharset, decode
 from fhir_bridge.adapters.ehr.hl7v2.framing import Framed, messages
+from fhir_bridge.adapters.ehr.hl7v2.groups import placements
 from fhir_bridge.adapters.ehr.hl7v2.model import Hl7v2Model
 from fhir_bridge.adapters.ehr.hl7v2.record import Message, parse_segments
 from fhir_bridge.adapters.ehr.issues import new_issue
@@ -23,7 +24,7 @@ class Hl7v2Adapter:
 
     Options in a mapping's `source:` block: `encoding` (overrides MSH-18), `require` (segments without which a
     message is skipped), `covers` (message codes the mapping speaks of in full; others are flagged),
-    `max_message_mb` (default 64).
+    `max_message_mb` (default 64), `groups` (segments beside those that a group has: `{ORDER_OBSERVATION: [ZDS]}`).
     """
 
     name = "hl7v2"
@@ -120,7 +121,8 @@ def read_message(
         issues.append(
             new_issue("FB-HL7-006", f"{joined} lines that are no segment joined to the one before", locator)
         )
-    message = Message(locator, segments, issues, raw=raw, zone=zone)
+    placed = placements(options)
+    message = Message(locator, segments, issues, raw=raw, zone=zone, placed=placed)
     missing = [name for name in options.get("require", ()) if not message.has(name)]
     if missing:
         issues.append(

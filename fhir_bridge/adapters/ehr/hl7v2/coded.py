@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
-from fhir_bridge.adapters.ehr.hl7v2.composites import Components, Leaf, reader
+from fhir_bridge.adapters.ehr.hl7v2.composites import Components, Leaf, reader, universal_uri
 from fhir_bridge.adapters.ehr.hl7v2.delimiters import Delimiters
 from fhir_bridge.fhir import definitions
-from fhir_bridge.fhir.datatypes import CodeableConcept
+from fhir_bridge.fhir.datatypes import CodeableConcept, Identifier, Reference
 
 __all__ = [
     "Coded",
     "CodedValue",
     "IdentifierParts",
     "assigner",
+    "check_digit",
     "coded",
     "identifier_parts",
     "identifier_type",
@@ -34,6 +35,8 @@ class CodedValue(NamedTuple):
 
 _TRIPLETS: Final = ((1, 2, 3, 7, 14), (4, 5, 6, 8, 17), (10, 11, 12, 13, 20))
 """Code, text, name of the coding system, its version, its OID; CWE has three of them."""
+
+_CHECK_DIGIT: Final = "http://hl7.org/fhir/StructureDefinition/identifier-checkDigit"
 
 _VALUE_SETS: Final = (15, 16, 18, 19, 21, 22)
 """Value sets that the code was chosen from: they say nothing about what it means."""
@@ -84,8 +87,7 @@ def _unit(c: Components) -> str | None:
     for code_at, display_at, name_at, version_at, oid_at in _TRIPLETS:
         code, display = c.text(code_at), c.text(display_at)
         if code or display:
-            c.text(name_at)
-            c.pass_over(version_at, oid_at, *_VALUE_SETS)
+            c.pass_over(name_at, version_at, oid_at, *_VALUE_SETS)
             return code or display
     return None
 
@@ -118,12 +120,13 @@ def identifier_type(code: str | None) -> str | CodeableConcept | None:
 
 
 class IdentifierParts(NamedTuple):
-    """CX beside its identifier and authority: type, the name of who assigned it, when it is valid."""
+    """CX beside its identifier and authority: type, who assigned it, when it is valid, its check digit."""
 
     value: str
     type: str | None
-    assigner: str | None
+    assigner: Reference | None
     period: tuple[str | None, str | None] | None
+    extension: list[dict[str, Any]] | None
 
 
 @reader("identifier")
@@ -133,15 +136,31 @@ def read_identifier(c: Components) -> IdentifierParts | None:
     if value is None:
         return None
     c.authority(4)
-    c.pass_over(2, 3)  # check digit and its scheme: a means of transport
-    return IdentifierParts(
-        value, c.text(5), assigner(c, (4, 1), (4, 2)) or c.text(6), c.validity(start=7, end=8)
-    )
+    known = assigner(c, (4, 1), (4, 2), (4, 3))
+    if known is None and (facility := c.text(6)):
+        known = Reference(display=facility)
+    return IdentifierParts(value, c.text(5), known, c.validity(start=7, end=8), check_digit(c, 2, 3))
 
 
-def assigner(c: Components, namespace: Leaf, universal: Leaf) -> str | None:
-    """The name of an authority that is known by its universal id as well, which makes the system."""
-    return c.text(*namespace) if c.peek(*universal) else None
+def assigner(c: Components, namespace: Leaf, universal: Leaf, kind: Leaf) -> Reference | None:
+    """The authority that a message knows by a name and by a universal id; the system has but one of them."""
+    name, number, form = c.peek(*namespace), c.peek(*universal), c.peek(*kind)
+    if not name or not number:
+        return None
+    identifier = Identifier()
+    uri = universal_uri(number, form)
+    if form and (uri is None or uri == number):  # the form is no part of the URI
+        identifier["type"] = {"text": form}
+    identifier.update({"system": "urn:ietf:rfc:3986", "value": uri} if uri else {"value": number})
+    c.taken.update(leaf for leaf in (namespace, universal, kind) if c.peek(*leaf) is not None)
+    return Reference(identifier=identifier, display=name)
+
+
+def check_digit(c: Components, digit: int, scheme: int) -> list[dict[str, Any]] | None:
+    """The extension that holds an identifier's check digit; its scheme says only how to calculate it."""
+    text = c.text(digit)
+    c.pass_over(scheme)
+    return [{"url": _CHECK_DIGIT, "valueString": text}] if text else None
 
 
 @lru_cache(maxsize=20_000)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from functools import lru_cache
-from typing import Any, Final, TypeVar
+from typing import Any, Final, NamedTuple, TypeVar
 
 from fhir_bridge.adapters.ehr.hl7v2.delimiters import Delimiters, unescape
 from fhir_bridge.mapping import CLEARED
@@ -15,11 +15,13 @@ __all__ = [
     "READERS",
     "Components",
     "Leaf",
+    "Taken",
     "each",
     "hierarchic_designator",
     "plain",
     "reader",
     "taken",
+    "universal_uri",
 ]
 
 DELETED: Final = '""'
@@ -49,15 +51,17 @@ class Components:
 
     Attributes:
         taken: what was read to be part of the output. A reader that gives nothing has taken nothing.
+        passed: what says nothing about what the value means, by the reader's own declaration.
     """
 
-    __slots__ = ("_parts", "delimiters", "raw", "taken")
+    __slots__ = ("_parts", "delimiters", "passed", "raw", "taken")
 
     def __init__(self, raw: str, delimiters: Delimiters) -> None:
         self.raw = raw
         self.delimiters = delimiters
         self._parts = [part.split(delimiters.subcomponent) for part in raw.split(delimiters.component)]
         self.taken: set[Leaf] = set()
+        self.passed: set[Leaf] = set()
 
     def peek(self, number: int, sub: int = 1) -> str | None:
         """The text of a part, without taking it."""
@@ -91,8 +95,11 @@ class Components:
         namespace, universal, kind = (self.peek(*leaf) for leaf in leaves)
         if namespace:
             self.taken.add(leaves[0])
-        if universal and (not namespace or _universal_uri(universal, kind) or _OID.fullmatch(universal)):
-            self.taken.update(leaf for leaf in leaves[1:] if self.peek(*leaf) is not None)
+        if universal and (not namespace or universal_uri(universal, kind) or _OID.fullmatch(universal)):
+            self.taken.add(leaves[1])
+            if kind:  # says how the id is written, which may show in it already
+                shows = universal_uri(universal, kind) == universal_uri(universal, None)
+                (self.passed if shows else self.taken).add(leaves[2])
         return hierarchic_designator([namespace, universal, kind])
 
     def authority(self, number: int) -> str | tuple[str, ...] | None:
@@ -107,9 +114,13 @@ class Components:
         return stated if any(stated) else None
 
     def pass_over(self, *numbers: int) -> None:
-        """Count components as taken that say nothing about what the value means (docs/adapters/hl7v2.md)."""
+        """Declare that components say nothing about what the value means (docs/adapters/hl7v2.md)."""
         for number in numbers:
-            self.taken.update((number, sub) for sub in range(1, self.count(number) + 1))
+            self.passed.update((number, sub) for sub in range(1, self.count(number) + 1))
+
+    def pass_over_leaves(self, *leaves: Leaf) -> None:
+        """As `pass_over`, for subcomponents."""
+        self.passed.update(leaves)
 
     def populated(self) -> list[Leaf]:
         """The places that hold text."""
@@ -131,12 +142,23 @@ def reader(*names: str) -> Callable[[R], R]:
     return register
 
 
+class Taken(NamedTuple):
+    """What a reader takes of a repetition, and what it declares to say nothing; both empty where it gives nothing."""
+
+    leaves: frozenset[Leaf] = frozenset()
+    passed: frozenset[Leaf] = frozenset()
+
+
+_NOTHING: Final = Taken()
+
+
 @lru_cache(maxsize=_CACHE)
-def taken(name: str, raw: str, delimiters: Delimiters) -> frozenset[Leaf]:
-    """What the named reader takes of a repetition; nothing where it gives nothing."""
+def taken(name: str, raw: str, delimiters: Delimiters) -> Taken:
+    """What the named reader takes of a repetition."""
     components = Components(raw, delimiters)
-    result = READERS[name](components)
-    return frozenset(components.taken) if result is not None else frozenset()
+    if READERS[name](components) is None:
+        return _NOTHING
+    return Taken(frozenset(components.taken), frozenset(components.passed))
 
 
 def each(x: Any, read: Read) -> Any:
@@ -158,7 +180,7 @@ def hierarchic_designator(parts: list[str | None]) -> str | tuple[str, ...] | No
     names = [namespace] if namespace else []
     if universal:
         names.append(universal)
-        if uri := _universal_uri(universal, kind):
+        if uri := universal_uri(universal, kind):
             names.append(uri)
     names = list(dict.fromkeys(names))
     if not names:
@@ -171,7 +193,7 @@ _UUID: Final = re.compile(r"(?i)[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _URI: Final = re.compile(r"(?i)(urn:[a-z0-9][a-z0-9-]+:|https?://)\S+")
 
 
-def _universal_uri(universal: str, kind: str | None) -> str | None:
+def universal_uri(universal: str, kind: str | None) -> str | None:
     """The URI of a universal id, where it is one or has the form that its type promises."""
     if _URI.fullmatch(universal):
         return universal

@@ -7,7 +7,7 @@ from typing import Any, Final
 from fhir_bridge.adapters.ehr.hl7v2.coded import Coded, coded, identifier_parts, identifier_type
 from fhir_bridge.adapters.ehr.hl7v2.composites import DELETED, hierarchic_designator, plain
 from fhir_bridge.adapters.ehr.hl7v2.delimiters import Delimiters, unescape
-from fhir_bridge.fhir.datatypes import CodeableConcept
+from fhir_bridge.fhir.datatypes import CodeableConcept, Reference
 from fhir_bridge.mapping import CLEARED
 
 __all__ = ["Component", "Field", "Segment", "field_of"]
@@ -121,10 +121,16 @@ class Field(str):
         return identifier_type(self.part(5) or None)
 
     @property
-    def assigner(self) -> str | None:
-        """The name of who assigned it: CX.4 where a universal id is beside it, else the facility (CX.6)."""
+    def assigner(self) -> Reference | None:
+        """Who assigned it: CX.4 where it has both name and universal id, else the facility (CX.6)."""
         parts = identifier_parts(self.raw, self.delimiters)
         return parts.assigner if parts else None
+
+    @property
+    def extension(self) -> list[dict[str, Any]] | None:
+        """What extends the identifier: its check digit (CX.2)."""
+        parts = identifier_parts(self.raw, self.delimiters)
+        return parts.extension if parts else None
 
     @property
     def period(self) -> tuple[str | None, str | None] | None:

@@ -218,7 +218,8 @@ def _telecoms(c: Components, use: str | None) -> list[ContactPoint] | None:
         system = "email" if "@" in number else c.of(3, _TELECOM_SYSTEM) or "phone"
         stated = "mobile" if equipment == "CP" else c.of(2, _TELECOM_USE) or use
         points.insert(0, _point(system, number, stated))
-        _repeated(c, number)
+        if stated_parts := _parts_beside(c, number):
+            points[0]["_value"] = {"extension": stated_parts}
     rank = c.peek(18) or ""
     for point in points:
         if rank.isascii() and rank.isdigit() and 0 < int(rank) < 2**31:
@@ -236,6 +237,16 @@ def _number(c: Components) -> str | None:
     number = f"({area}) {local}" if area else local
     number = f"+{country.lstrip('+')} {number}" if country else number
     return f"{number} ext. {extension}" if extension else number
+
+
+def _parts_beside(c: Components, number: str) -> list[dict[str, Any]]:
+    """The parts of a number as extensions, where they say more than the number as it is written."""
+    _repeated(c, number)
+    return [
+        {"url": f"http://hl7.org/fhir/StructureDefinition/contactpoint-{name}", "valueString": text}
+        for part, name in ((5, "country"), (6, "area"), (7, "local"), (8, "extension"))
+        if (part, 1) not in c.taken and (text := c.text(part))
+    ]
 
 
 def _repeated(c: Components, number: str) -> None:

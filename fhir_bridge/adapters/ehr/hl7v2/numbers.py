@@ -180,6 +180,12 @@ def whole(x: Any) -> str | None:
     return x if isinstance(x, str) else None
 
 
+@function(reads=("none", "none"))
+def same(x: Any, y: Any) -> bool:
+    """Whether two fields are written the same, which is no use of what they say."""
+    return whole(x) == whole(y)
+
+
 FUNCTIONS: Final[Mapping[str, Callable[..., Any]]] = {
     "numeric": numeric,
     "structured_numeric": structured,
@@ -187,5 +193,6 @@ FUNCTIONS: Final[Mapping[str, Callable[..., Any]]] = {
     "range_low": range_low,
     "range_high": range_high,
     "whole": whole,
+    "same": same,
 }
 """Functions that `hl7v2` adds to the expression language."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Final, TypeVar
 
-from fhir_bridge.adapters.ehr.hl7v2.coded import assigner, is_identifier_type
+from fhir_bridge.adapters.ehr.hl7v2.coded import assigner, check_digit, is_identifier_type
 from fhir_bridge.adapters.ehr.hl7v2.composites import READERS, Components
 from fhir_bridge.adapters.ehr.hl7v2.fields import Field
 from fhir_bridge.adapters.ehr.hl7v2.names import name_of_xcn, spoken_name
@@ -83,9 +83,14 @@ def _identifier(
     elif ctx is not None and (known or own):
         identifier["system"] = ctx.identity.assigned(known or None, adapter=ctx.adapter, source=ctx.source)
     identifier["value"] = number
-    if name := assigner(c, authority[0], authority[1]):
-        identifier["assigner"] = {"display": name}
+    if by := assigner(c, authority[0], authority[1], authority[2]):
+        identifier["assigner"] = by
     return identifier
+
+
+def _with_check_digit(c: Components, identifier: Identifier, digit: int, scheme: int) -> Identifier:
+    extension = check_digit(c, digit, scheme)
+    return Identifier({"extension": extension, **identifier}) if extension else identifier
 
 
 def _hd(number: int) -> tuple[tuple[int, int], ...]:
@@ -106,13 +111,16 @@ def _reference(kind: str, identifier: Identifier | None, display: str | None) ->
 @_party("practitioner")
 def _person(ctx: Context | None, c: Components) -> Reference | None:
     """XCN: identifier (XCN.1 of authority XCN.9), and the name; the number where there is no name."""
-    identifier = _identifier(ctx, c, (1, 1), _hd(9), (13, 1), own=True)
+    identifier = _person_identifier(ctx, c)
     shown = name_of_xcn(c) or c.text(1)
-    if identifier:
-        c.pass_over(11, 12)  # check digit and its scheme
     if identifier or shown:
         c.pass_over(10, 15, 18)  # which of a clinician's names it is, and how it is written
     return _reference("Practitioner", identifier, shown)
+
+
+def _person_identifier(ctx: Context | None, c: Components) -> Identifier | None:
+    identifier = _identifier(ctx, c, (1, 1), _hd(9), (13, 1), own=True)
+    return _with_check_digit(c, identifier, 11, 12) if identifier else None
 
 
 @_party("interpreter")
@@ -128,25 +136,31 @@ def _interpreter(ctx: Context | None, c: Components) -> Reference | None:
 @_party("organization")
 def _organization(ctx: Context | None, c: Components) -> Reference | None:
     """XON: identifier (XON.10, else XON.3) and name."""
-    position = 10 if c.peek(10) else 3
-    identifier = _identifier(ctx, c, (position, 1), _hd(6), (7, 1))
+    identifier = _organization_identifier(ctx, c)
     name = c.text(1)
-    if position == 10 and c.peek(3) == c.peek(10):
-        c.text(3)
-    if identifier:
-        c.pass_over(4, 5)  # check digit and its scheme
     if identifier or name:
         c.pass_over(2, 9)  # which of its names it is, and how it is written
     return _reference("Organization", identifier, name)
+
+
+def _organization_identifier(ctx: Context | None, c: Components) -> Identifier | None:
+    position = 10 if c.peek(10) else 3
+    identifier = _identifier(ctx, c, (position, 1), _hd(6), (7, 1))
+    if position == 10 and c.peek(3) == c.peek(10):
+        c.text(3)
+    return _with_check_digit(c, identifier, 4, 5) if identifier else None
 
 
 @_party("location")
 def _location(ctx: Context | None, c: Components) -> Reference | None:
     """PL: point of care, room, bed, building, floor, facility, the description (PL.9) in parentheses; PL.10."""
     names = [part for number in (1, 2, 3, 7, 8) if (part := c.text(number))]
-    facility = c.authority(4)
-    if facility:
-        names.append(facility if isinstance(facility, str) else facility[0])
+    if facility := c.text(4, 1):
+        names.append(facility)
+        c.pass_over_leaves((4, 2), (4, 3))  # the same facility by a further name
+    elif facility := c.text(4, 2):
+        names.append(facility)
+        c.pass_over_leaves((4, 3))
     shown, described = " ".join(names), c.text(9)
     if described:
         shown = f"{shown} ({described})" if shown else described
@@ -197,6 +211,30 @@ def device(ctx: Context, x: Any) -> Any:
     return _each(ctx, x, "device")
 
 
+@_party("person identifier")
+def _of_person(ctx: Context | None, c: Components) -> Identifier | None:
+    """The identifier of an XCN alone."""
+    return _person_identifier(ctx, c)
+
+
+@_party("organization identifier")
+def _of_organization(ctx: Context | None, c: Components) -> Identifier | None:
+    """The identifier of an XON alone."""
+    return _organization_identifier(ctx, c)
+
+
+@function(context=True, returns="Identifier", nulls=True, reads=("person identifier",))
+def person_identifier(ctx: Context, x: Any) -> Any:
+    """Identifier of each XCN: XCN.1 of authority XCN.9, with its type (XCN.13)."""
+    return _each(ctx, x, "person identifier")
+
+
+@function(context=True, returns="Identifier", nulls=True, reads=("organization identifier",))
+def organization_identifier(ctx: Context, x: Any) -> Any:
+    """Identifier of each XON: XON.10, else XON.3, of authority XON.6, with its type (XON.7)."""
+    return _each(ctx, x, "organization identifier")
+
+
 @function(context=True, returns="Identifier", nulls=True, reads=("EI",))
 def entity_identifier(ctx: Context, x: Any, kind: str | None = None) -> Any:
     """Identifier of each EI; `kind`: its type, a code of table 0203 (`PLAC`, `FILL`)."""
@@ -236,6 +274,8 @@ FUNCTIONS: Final[Mapping[str, Callable[..., Any]]] = {
     "organization": organization,
     "location": location,
     "device": device,
+    "person_identifier": person_identifier,
+    "organization_identifier": organization_identifier,
     "entity_identifier": entity_identifier,
     "entity_identifier_pair": entity_identifier_pair,
 }

@@ -13,6 +13,7 @@ from fhir_bridge.adapters.ehr.hl7v2.delimiters import Delimiters
 from fhir_bridge.adapters.ehr.hl7v2.fields import Segment, kept_of
 from fhir_bridge.adapters.ehr.hl7v2.groups import (
     ALIASES,
+    NOTHING_PLACED,
     OBSERVATION,
     ORDER,
     PATIENT,
@@ -21,6 +22,7 @@ from fhir_bridge.adapters.ehr.hl7v2.groups import (
     SPECIMEN,
     Group,
     build,
+    parent_of,
 )
 from fhir_bridge.adapters.ehr.hl7v2.places import places_of
 from fhir_bridge.adapters.ehr.hl7v2.sequence import sequence
@@ -109,6 +111,7 @@ class Message:
     """
 
     __slots__ = (
+        "_placed",
         "_raw",
         "_source_bytes",
         "_tree",
@@ -135,8 +138,10 @@ class Message:
         *,
         raw: bytes = b"",
         zone: tzinfo | None = None,
+        placed: Mapping[str, str] = NOTHING_PLACED,
     ) -> None:
         self._raw = raw
+        self._placed = placed
         self._zone = zone
         self.offset = 0
         self.wide = ""
@@ -175,7 +180,7 @@ class Message:
     def tree(self) -> Group:
         """The message's groups."""
         if self._tree is None:
-            self._tree = build(self.segments)
+            self._tree = build(self.segments, self._placed)
         return self._tree
 
     def has(self, name: str) -> bool:
@@ -184,9 +189,14 @@ class Message:
 
     def unread(self, applied: Iterable[Applied]) -> list[Issue]:
         """What the message says that none of the applied rules represents."""
-        return [
-            new_issue("FB-HL7-012", text, self.locator) for text in unread(self.tree, self.segments, applied)
-        ]
+        texts, declared = unread(self.tree, self.segments, applied, self._placed)
+        issues = [new_issue("FB-HL7-012", text, self.locator) for text in texts]
+        if declared:
+            listed = ", ".join(declared)
+            issues.append(
+                new_issue("FB-HL7-017", f"not of the patient, and not represented: {listed}", self.locator)
+            )
+        return issues
 
     @property
     def _bytes(self) -> SourceBytes:
@@ -218,11 +228,15 @@ class Message:
             return [group for patient in patients for order in patient.of(ORDER) for group in order.of(name)]
         if name in SCOPES:
             return [group for patient in patients for group in patient.of(name)]
-        return [group for patient in patients for group in _alone(patient, name)]
+        return [
+            group
+            for around in self.scope(parent_of(name, self._placed) or ROOT)
+            for group in _alone(around, name)
+        ]
 
 
-def _alone(patient: Group, name: str) -> list[Group]:
+def _alone(around: Group, name: str) -> list[Group]:
     """A group for each segment of the name; the same objects on every call, as references are found by them."""
-    if name not in patient.groups:
-        patient.groups[name] = [Group(patient, segment) for segment in patient.all(name)]
-    return patient.groups[name]
+    if name not in around.groups:
+        around.groups[name] = [Group(around, segment) for segment in around.all(name)]
+    return around.groups[name]
