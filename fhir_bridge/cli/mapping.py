@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Annotated
+
 import typer
 from rich.markup import escape
 
-<<<<<<< HEAD
 from fhir_bridge.cli.mapping_coverage import coverage
 from fhir_bridge.cli.mapping_diff import diff
 from fhir_bridge.cli.mapping_explain import explain
 from fhir_bridge.cli.mapping_files import Mappings, left_out, mapping_files
+from fhir_bridge.cli.mapping_schema import schema
 from fhir_bridge.cli.mapping_test import run_examples
 from fhir_bridge.cli.output import counted, stderr, stdout
-=======
-from fhir_bridge.cli.mapping_schema import schema
-from fhir_bridge.cli.output import UsageError, counted, stderr, stdout, steps
->>>>>>> main
 
 __all__ = ["app"]
 

@@ -12,13 +12,8 @@ from fhir_bridge.mapping.composition import mapping_files
 from fhir_bridge.mapping.errors import MappingError, MappingErrors, Position, nearest
 from fhir_bridge.mapping.files import find_mapping, mapping_names
 from fhir_bridge.mapping.identity import CrosswalkError, IdentityResolver, PatientLink, Unlinked
-<<<<<<< HEAD
-from fhir_bridge.mapping.loading import find_mapping, load_mapping, mapping_names, source_block
-from fhir_bridge.mapping.reads import Applied, Branch, Read, RuleReads, Use
-=======
 from fhir_bridge.mapping.loading import load_mapping, source_block
-from fhir_bridge.mapping.reads import Applied, Read
->>>>>>> main
+from fhir_bridge.mapping.reads import Application, Applied, Branch, Read, RuleReads, Use
 from fhir_bridge.mapping.record import CLEARED, Record, Scope
 from fhir_bridge.mapping.registry import function
 from fhir_bridge.mapping.runtime import Context, Conversion, Output, Reject, Trace
@@ -29,6 +24,7 @@ from fhir_bridge.mapping.writes import Write, bare, writes_of
 
 __all__ = [
     "CLEARED",
+    "Application",
     "Applied",
     "Branch",
     "CompiledMapping",
@@ -54,13 +50,10 @@ __all__ = [
     "SpannedRecord",
     "Trace",
     "Unlinked",
-<<<<<<< HEAD
     "Use",
     "Write",
     "bare",
-=======
     "check_mapping",
->>>>>>> main
     "find_mapping",
     "function",
     "json_schema",

@@ -265,7 +265,7 @@ def _keep(
             else f"the rule {output.rule} gives two contents under one id of {output.type}; the first stays"
         )
         ctx.issues.append(Issue("error", "FB-MAP-109", ctx.with_rule(message, plan.position), ctx.locator))
-    elif output.applied is not None:
+    elif output.written:
         first.same = (*first.same, output)
 
 

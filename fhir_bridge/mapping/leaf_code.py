@@ -17,7 +17,7 @@ from fhir_bridge.mapping.errors import MappingError, Position
 from fhir_bridge.mapping.expression_code import ExpressionCompiler
 from fhir_bridge.mapping.grammar import ExpressionError
 from fhir_bridge.mapping.literals import Literals
-from fhir_bridge.mapping.reads import Branch, Reads, RuleReads, Use, as_text, naming, others_of
+from fhir_bridge.mapping.reads import Branch, Reads, RuleReads, Use, naming, others_of, shown_of
 from fhir_bridge.mapping.runtime import ElementTarget, Trace
 from fhir_bridge.mapping.shape import Problems, Target, is_literal
 from fhir_bridge.mapping.writer import Writer
@@ -109,7 +109,7 @@ class LeafCompiler:
         before = self.conditions
         if code is not None:
             others = others_of(code.reads, code.uses)
-            use = Use("condition", element, text, position, as_text(code.reads), others, self.arms)
+            use = Use("condition", element, text, position, shown_of(code.reads), others, self.arms)
             self.reads.uses.append(use)
             self.conditions = (*before, use)
         yield
@@ -240,18 +240,25 @@ class LeafCompiler:
         """
         if not self.trace:
             return
-        reads = as_text(code.reads) if code else ()
+        if code is None and not self.loops and (sink.key or key):
+            self.literal(target.shown, node.position, sink.variable)
+            return
+        reads = shown_of(code.reads) if code else ()
         others = others_of(code.reads, code.uses) if code else ()
-        entry = Trace(
-            self.rule, target.shown, text, node.position, reads, others, self.conditions, self.loops
-        )
+        member = key.strip("'") if key.startswith("'") else "" if key else sink.key or ""
+        around = self.conditions, self.loops, sink.variable, member
+        entry = Trace(self.rule, target.shown, text, node.position, reads, others, *around)
         self.reads.uses.append(Use("value", target.shown, text, node.position, reads, others, self.arms))
-        name = sink.key or target.name
-        place = key or (repr(name) if sink.key or key else f"len({sink.variable}) - {count}")
+        note = f"{self.writer.object('T', entry)}, {sink.variable}"
         items = "".join(f"{name}, " for name in self.loops)
-        self.writer.line(
-            f"tr.append(({self.writer.object('T', entry)}, {sink.variable}, {place}, ({items})))"
-        )
+        if items or not member:  # else the entry says all of it
+            note += f", {key or (repr(member) if member else f'len({sink.variable}) - {count}')}"
+        self.writer.line(f"tr.append(({note}{f', ({items})' if items else ''}))")
+
+    def literal(self, element: str, position: Position, holder: str) -> None:
+        """Note a literal of an object. It costs nothing at run time: where the object is, the literal is."""
+        use = Use("literal", element, "literal", position, (), (), self.arms, holder, self.conditions)
+        self.reads.literals.append(use)
 
     def alias(self, before: str, sink: Sink) -> None:
         """A statement that notes that what was written to a list of one is now elsewhere."""

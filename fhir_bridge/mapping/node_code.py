@@ -10,7 +10,7 @@ from fhir_bridge.mapping.document import Mapping, Node, Scalar, Sequence
 from fhir_bridge.mapping.environment import Environment, Variable, literal_source
 from fhir_bridge.mapping.grammar import ExpressionError
 from fhir_bridge.mapping.leaf_code import LeafCompiler, Sink
-from fhir_bridge.mapping.reads import Use, looped
+from fhir_bridge.mapping.reads import looped
 from fhir_bridge.mapping.shape import NODE_KEYS, QUALIFIERS, Spot, Target, is_literal, required_names
 
 __all__ = ["NodeCompiler"]
@@ -187,7 +187,9 @@ class NodeCompiler(LeafCompiler):
         if inside is None:
             self.problems.add(node.position, f"{target.shown} is a {target.type}, not an object", "", "008")
             return
+        local = self.writer.name("o")
         constants: dict[str, Any] = {}
+        literals: list[tuple[str, Node]] = []
         dynamic: list[tuple[Scalar, Node]] = []
         written: set[str] = set()
         for key, value in node:
@@ -199,18 +201,18 @@ class NodeCompiler(LeafCompiler):
                 if constant is not None:
                     constants[child.name] = constant
                     written.add(child.element.name)
-                    self.reads.literals.append(
-                        Use("literal", child.shown, "literal", value.position, arms=self.arms)
-                    )
+                    literals.append((child.shown, value))
             else:
                 dynamic.append((key, value))
-        local = self.writer.name("o")
         ordered = {name: constants[name] for name in sorted(constants, key=inside.order)}
         if not dynamic:
             self.shape.required(node, inside, written)
             if constants:
                 self.writer.line(sink.put(self.writer.constant(ordered)), node.position)
+                self.traced(target, "literal", node, sink)
             return
+        for element, value in literals:
+            self.literal(element, value.position, local)
         source = ", ".join(f"{name!r}: {self.writer.constant(value)}" for name, value in ordered.items())
         self.writer.line(f"{local} = {{{source}}}", node.position)
         written |= self.members(dynamic, inside, env, local)

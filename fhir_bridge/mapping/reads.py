@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import replace
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 
 from fhir_bridge.mapping.errors import Position
 
 __all__ = [
-    "UNPIVOTED",
+    "Application",
     "Applied",
     "Branch",
     "Read",
@@ -23,6 +23,7 @@ __all__ = [
     "naming",
     "narrowed",
     "others_of",
+    "shown_of",
     "taken_by",
 ]
 
@@ -57,9 +58,9 @@ class Read(NamedTuple):
 
 Reads = tuple[Read, ...]
 
-<<<<<<< HEAD
-UNPIVOTED: Final = "value"
-"""Selector of the cell that an `unpivot` is at; which column it is of shows at run time (`Applied.column`)."""
+_NONE: frozenset[int] = frozenset()
+_MANY = 5_000
+"""Sets of branches whose reads a rule remembers; loops make them many."""
 
 
 class Use(NamedTuple):
@@ -72,6 +73,8 @@ class Use(NamedTuple):
         reads: values that show in the element, or decide what is written.
         others: values that are read besides: what creates an id, or is only tested for being there.
         arms: branches that must have been entered.
+        holder: generated variable of the object that a literal is written to.
+        conditions: what decided that a literal is written.
     """
 
     role: str
@@ -81,6 +84,8 @@ class Use(NamedTuple):
     reads: Reads = ()
     others: Reads = ()
     arms: frozenset[int] = frozenset()
+    holder: str = ""
+    conditions: tuple[Use, ...] = ()
 
 
 class Branch(NamedTuple):
@@ -90,17 +95,9 @@ class Branch(NamedTuple):
     position: Position
 
 
-=======
-_NONE: frozenset[int] = frozenset()
->>>>>>> main
-_MANY = 5_000
-"""Sets of branches whose reads a rule remembers; loops make them many."""
-
-
 def naming(position: Position, reads: Iterable[Read]) -> Position:
     """The position with the names of what is read there."""
-    names = (str(read) for read in reads if read.selector != UNPIVOTED)
-    return replace(position, reads=tuple(dict.fromkeys(names)))
+    return replace(position, reads=tuple(dict.fromkeys(map(str, reads))))
 
 
 def extended(reads: Reads, name: int | str) -> Reads:
@@ -118,9 +115,14 @@ def looped(reads: Reads, variable: str) -> Reads:
     return tuple(read._replace(loops=(*read.loops, (variable, len(read.path)))) for read in reads)
 
 
+def shown_of(reads: Reads) -> Reads:
+    """Those reads whose content shows in what is written; what only links resources does not."""
+    return tuple(read for read in as_text(reads) if read.reader != "link")
+
+
 def others_of(reads: Reads, uses: Reads) -> Reads:
     """Those of all values that an expression touches whose content does not show in its value."""
-    shown = {(read.scope, read.selector, read.path) for read in reads}
+    shown = {(read.scope, read.selector, read.path) for read in shown_of(reads)}
     return tuple(read for read in uses if (read.scope, read.selector, read.path) not in shown)
 
 
@@ -157,11 +159,10 @@ class RuleReads:
         uses: every place that reads the source.
         literals: elements that are written as they are, by path.
         branches: by number.
-        columns: of an `unpivot`: selector by column.
         cache: for the source model, by the branches entered.
     """
 
-    __slots__ = ("branches", "cache", "columns", "literals", "reads", "rule", "scope", "uses")
+    __slots__ = ("branches", "cache", "literals", "reads", "rule", "scope", "uses")
 
     def __init__(self, rule: str, scope: str) -> None:
         self.rule = rule
@@ -170,7 +171,6 @@ class RuleReads:
         self.uses: list[Use] = []
         self.literals: list[Use] = []
         self.branches: dict[int, Branch] = {}
-        self.columns: dict[str, str] = {}
         self.cache: dict[tuple[int, ...], Any] = {}
 
     def add(self, reads: Iterable[Read], arms: frozenset[int], unless: frozenset[int] = frozenset()) -> None:
@@ -206,33 +206,18 @@ class RuleReads:
         return entry
 
 
-<<<<<<< HEAD
-class Applied(NamedTuple):
-    """One application of a rule that gave an output.
+Applied = tuple[RuleReads, Any, list[int]]
+"""One application of a rule that gave an output: its reads, its scope object, the branches it entered."""
 
-    Attributes:
-        reads: what the rule reads.
-        scope: its scope object.
-        marks: the branches it entered.
-        column: of an `unpivot`.
-    """
+
+class Application(NamedTuple):
+    """An `Applied` to look into."""
 
     reads: RuleReads
     scope: Any
     marks: list[int]
-    column: str = ""
 
     def entered(self, reads: Iterable[Read]) -> list[Read]:
-        """Those of the rule's reads that the branches entered hold, the unpivoted cell by its column's selector."""
+        """Those of the rule's reads that the branches entered hold."""
         marks = frozenset(self.marks)
-        return [
-            read._replace(selector=self.reads.columns[self.column])
-            if read.selector == UNPIVOTED and self.column
-            else read
-            for read in reads
-            if read.arms <= marks and read.unless.isdisjoint(marks)
-        ]
-=======
-Applied = tuple[RuleReads, Any, list[int]]
-"""One application of a rule that gave an output: its reads, its scope object, the branches it entered."""
->>>>>>> main
+        return [read for read in reads if read.arms <= marks and read.unless.isdisjoint(marks)]

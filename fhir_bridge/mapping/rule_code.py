@@ -15,11 +15,7 @@ from fhir_bridge.mapping.errors import Position, nearest
 from fhir_bridge.mapping.expression_code import ExpressionCompiler
 from fhir_bridge.mapping.grammar import ExpressionError
 from fhir_bridge.mapping.node_code import NodeCompiler
-<<<<<<< HEAD
-from fhir_bridge.mapping.reads import UNPIVOTED, Read, RuleReads, Use, as_text, others_of
-=======
-from fhir_bridge.mapping.reads import Read, RuleReads
->>>>>>> main
+from fhir_bridge.mapping.reads import Read, RuleReads, Use, others_of, shown_of
 from fhir_bridge.mapping.runtime import ElementTarget
 from fhir_bridge.mapping.shape import RULE_KEYS, Problems, Spot, required_names, rooted
 from fhir_bridge.mapping.writer import Writer
@@ -161,7 +157,7 @@ class RuleCompiler:
         """Note what the head of the rule reads."""
         text = node.text.removeprefix("=") if isinstance(node, Scalar) else ""
         others = others_of(code.reads, code.uses)
-        self.nodes.reads.uses.append(Use(role, "", text, node.position, as_text(code.reads), others))
+        self.nodes.reads.uses.append(Use(role, "", text, node.position, shown_of(code.reads), others))
 
     # Head
 
@@ -196,13 +192,6 @@ class RuleCompiler:
             with self.writer.block(f"def {cell}(s):", column.position):
                 self.writer.line(f"return {selector}", column.position)
             self.columns.append((name, content, cell))
-<<<<<<< HEAD
-            self.nodes.reads.columns[name] = text
-        self.env = self.env.with_names(
-            {
-                "column": Variable("column", "string", repeats=False),
-                "value": Variable("value", None, repeats=False, reads=(Read(self.rule.scope, UNPIVOTED),)),
-=======
             if self.expressions.marking:  # a column is a branch: the rule is applied to each by itself
                 self.column_arms[name] = self.expressions.new_arm()
                 reads.append(Read(self.rule.scope, text, arms=frozenset((self.column_arms[name],))))
@@ -210,7 +199,6 @@ class RuleCompiler:
             {
                 "column": Variable("column", "string", repeats=False),
                 "value": Variable("value", None, repeats=False, reads=tuple(reads)),
->>>>>>> main
                 "spec": Variable("spec", None, repeats=False, keys=frozenset(keys)),
             }
         )
@@ -255,9 +243,8 @@ class RuleCompiler:
             test = f"if not {condition.source if condition else 'False'}:"
             if self.trace:
                 with self.writer.block(test, when.position):
-                    column = ", column" if self.columns else ""
                     reads = self.writer.object("A", self.nodes.reads, "reads of " + self.rule.name)
-                    self.writer.line(f"ctx.refused.append(Applied({reads}, s, marks{column}))")
+                    self.writer.line(f"ctx.refused.append(({reads}, s, marks))")
                     self.writer.line("return None", when.position)
             else:
                 self.writer.line(f"{test} return None", when.position)
@@ -353,7 +340,8 @@ class RuleCompiler:
         rule, writer = self.rule, self.writer
         start = len(writer.lines)
         if self.trace:
-            writer.line("tr = []")
+            constant = writer.object("A", self.nodes.reads, "reads of " + rule.name)
+            writer.line(f"tr = [({constant}, s, marks)]")
         env = self._lets(env, late)
         self._time(env)
         if self.delta:
@@ -399,16 +387,9 @@ class RuleCompiler:
             writer.line("for name in dict.fromkeys(cl):")
             writer.line("    if name not in o: ext.append({'url': 'cleared', 'valueString': name})")
         if self.expressions.marking:
-<<<<<<< HEAD
             constant = writer.object("A", self.nodes.reads, "reads of " + rule.name)
-            column = ", column" if self.columns else ""
-            writer.line(f"ap = Applied({constant}, s, marks{column})")
-            writer.line("ctx.applied.append(ap)")
-        trace = ", written=tr, applied=ap" if self.trace else ""
-=======
-            constant = writer.object("A", self.nodes.reads)
             writer.line(f"ctx.applied.append(({constant}, s, marks))")
->>>>>>> main
+        trace = ", tr" if self.trace else ""
         part = getattr(self.expressions.model, "parts", {}).get(rule.scope, "")
         part = f", part={part}" if part else ""
         writer.line(f"return Output({rule.type!r}, uid, o, {rule.name!r}, bt[0], ctx.locator{trace}{part})")

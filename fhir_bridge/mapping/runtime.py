@@ -16,7 +16,7 @@ from fhir_bridge.fhir.issues import Issue, Severity, declared
 from fhir_bridge.fhir.ports import TerminologyPort
 from fhir_bridge.mapping.errors import Position
 from fhir_bridge.mapping.identity import IdentityResolver
-from fhir_bridge.mapping.reads import Applied, Reads, Use
+from fhir_bridge.mapping.reads import Application, Applied, Reads, Use
 from fhir_bridge.mapping.site import Site
 
 __all__ = ["Context", "Conversion", "ElementTarget", "Instance", "Output", "Reject", "Trace", "position_of"]
@@ -51,6 +51,8 @@ class Trace(NamedTuple):
         others: values of the source that are read besides.
         conditions: what decided that it is written: `when` and `match` around it.
         loops: generated variables of the loops around it.
+        holder: generated variable of the object or list that it was written to.
+        member: name of the object's member, where it is known before any record.
     """
 
     rule: str
@@ -61,6 +63,8 @@ class Trace(NamedTuple):
     others: Reads = ()
     conditions: tuple[Use, ...] = ()
     loops: tuple[str, ...] = ()
+    holder: str = ""
+    member: str = ""
 
 
 @dataclass(slots=True)
@@ -70,9 +74,8 @@ class Output:
     Attributes:
         time: business time; aware where the zone is known, naive where it is not, None where there is none.
         locator: the record's.
-        written: what was written, in order, as the generated code notes it (`writes.py` reads it); empty unless the
-            context traces.
-        applied: the application of the rule, where the context traces.
+        written: the application of the rule, then what was written, in order, as the generated code notes it
+            (`writes.py` reads it); empty unless the context traces.
         same: outputs of other objects that came out the same and count once, where the context traces.
         part: what of its record it is about (a sample of a file), where the source model shows.
     """
@@ -85,13 +88,30 @@ class Output:
     locator: str
     written: list[tuple[Any, ...]] = field(default_factory=list)
     part: str = ""
-    applied: Applied | None = None
     same: tuple[Output, ...] = ()
 
     @property
+    def applied(self) -> Application | None:
+        """The application of the rule, where the context traces."""
+        return Application(*self.written[0]) if self.written else None
+
+    @property
     def trace(self) -> list[Trace]:
-        """What was written, in order; empty unless the context traces."""
-        return [entry[0] for entry in self.written if entry[0] is not None]
+        """What was written, in the order of the mapping; empty unless the context traces."""
+        applied = self.applied
+        if applied is None:
+            return []
+        marks = frozenset(applied.marks)
+        notes = [entry[0] for entry in self.written[1:] if entry[0] is not None]
+        holders = {"o", "m", *(each.holder for each in notes)}
+        literals = [
+            Trace(
+                self.rule, use.element, use.text, use.position, conditions=use.conditions, holder=use.holder
+            )
+            for use in applied.reads.literals
+            if use.arms <= marks and use.holder in holders
+        ]
+        return sorted([*notes, *literals], key=lambda each: each.position)
 
 
 @dataclass(slots=True)

@@ -26,6 +26,11 @@ class Write(NamedTuple):
     items_written: int
     items: Mapping[str, Any]
 
+    @property
+    def container(self) -> str:
+        """The path of the object or list that it was written to."""
+        return self.path.rpartition("[" if self.path.endswith("]") else ".")[0]
+
     def covers(self, path: str) -> bool:
         """Whether the element at a path is what was written, or within it."""
         own = self.path
@@ -47,7 +52,7 @@ def writes_of(output: Output) -> list[Write]:
     paths = dict(_containers(output.resource, output.type))
     moved: dict[int, tuple[Any, Any]] = {}
     rebuilt = True
-    for entry in output.written:
+    for entry in output.written[1:]:
         if entry[0] is None:
             moved[id(entry[1])] = entry[2], entry[3]
         elif entry[1] is output.resource:
@@ -57,10 +62,12 @@ def writes_of(output: Output) -> list[Write]:
                 output.type
             )  # a reference to a lost output was taken out: the root is another object
     writes: list[Write] = []
-    for entry in output.written:
+    for entry in output.written[1:]:
         if entry[0] is None:
             continue
-        trace, container, place, items = entry
+        trace, container, *more = entry
+        place = more[0] if more else trace.member
+        items = more[1] if len(more) > 1 else ()
         path, number = _place(container, place, paths, moved)
         if path is not None:
             writes.append(Write(trace, path, number, dict(zip(trace.loops, items, strict=True))))

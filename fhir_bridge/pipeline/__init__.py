@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from fhir_bridge.pipeline.account import Account
-from fhir_bridge.pipeline.context import ConversionContext, content_hash, site_key
+from fhir_bridge.pipeline.context import ConversionContext, mapping_hash, site_key
 from fhir_bridge.pipeline.convert import RejectionLimit, RunResult, convert, exit_code, write_report
 from fhir_bridge.pipeline.engine import RunIncomplete
 from fhir_bridge.pipeline.load import check_syntax, load_sources
@@ -37,12 +37,12 @@ __all__ = [
     "Validated",
     "ValidationSummary",
     "check_syntax",
-    "content_hash",
     "convert",
     "exit_code",
     "export_store",
     "load_fhir",
     "load_sources",
+    "mapping_hash",
     "site_key",
     "use_packages",
     "validate_files",

@@ -87,8 +87,8 @@ class Coverage:
                 if branch is not None:
                     self._branch(output.rule, branch.text, branch.position, 1)
             self._conditions(output.rule, applied.reads.uses, "when {}")
-        for applied in traced.refused:
-            self._conditions(applied.reads.rule, applied.reads.uses, "when not ({})")
+        for reads, _, _ in traced.refused:
+            self._conditions(reads.rule, reads.uses, "when not ({})")
         for fate in explain_record(traced).leaves.values():
             label = _selector(fate.span.label)
             if label.isalnum() and label.isupper() and len(label) == 3:

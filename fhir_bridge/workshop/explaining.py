@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from fhir_bridge.mapping import (
-    Applied,
+    Application,
     CompiledMapping,
     Output,
     Passage,
@@ -156,6 +156,9 @@ def _resource(output: Output, position: Position, record: Any, leaves: dict[Span
             _note(leaves, spans, kind, f"{_HEAD[use.role]} {name} (rule {output.rule}, {use.position})")
     writes = writes_of(output)
     sources = {id(write): _source(write, applied, places) for write in writes}
+    holders: dict[str, set[str]] = {"o": {output.type}, "m": {f"{output.type}.meta"}}
+    for write in writes:
+        holders.setdefault(write.trace.holder, set()).add(write.container)
     elements = []
     for path, value in scalars(output.resource, output.type):
         covering = [write for write in writes if write.covers(path)]
@@ -163,7 +166,7 @@ def _resource(output: Output, position: Position, record: Any, leaves: dict[Span
             write = max(covering, key=lambda each: len(each.path))
             element = _written(path, value, write, sources[id(write)])
         else:
-            element = _own(path, value, output, applied, head, position)
+            element = _own(path, value, output, applied, head, position, holders, places)
         elements.append(element)
     for element in {(each.written, each.spans): each for each in elements if each.written}.values():
         _note(leaves, element.spans, "written", "", (name, element.written))
@@ -179,7 +182,7 @@ def _key(write: Write) -> tuple[str, str, Position]:
 
 def _without_result(
     name: str,
-    applied: Applied,
+    applied: Application,
     written: set[tuple[str, str, Position]],
     places: _Places,
     leaves: dict[Span, LeafFate],
@@ -206,20 +209,20 @@ class _Places:
         self._record = record if isinstance(record, SpannedRecord) else None
         self._known: dict[Any, tuple[Span, ...]] = {}
 
-    def of(self, applied: Applied, reads: Iterable[Read], items: Mapping[str, Any]) -> tuple[Span, ...]:
+    def of(self, applied: Application, reads: Iterable[Read], items: Mapping[str, Any]) -> tuple[Span, ...]:
         """Where the values are that the reads take, each once, as far as their branches were entered."""
         if self._record is None:
             return ()
         spans: dict[Span, None] = {}
         for read in applied.entered(reads):
-            key = (id(applied), read, tuple(id(items.get(name)) for name, _ in read.loops))
+            key = (id(applied.scope), read, tuple(id(items.get(name)) for name, _ in read.loops))
             if key not in self._known:
                 self._known[key] = tuple(self._record.spans(applied.scope, read, items))
             spans.update(dict.fromkeys(self._known[key]))
         return tuple(spans)
 
 
-def _source(write: Write, applied: Applied, places: _Places) -> ElementSource:
+def _source(write: Write, applied: Application, places: _Places) -> ElementSource:
     trace = write.trace
     conditions = tuple(
         Condition(use.text, use.position, places.of(applied, [*use.reads, *use.others], write.items))
@@ -271,9 +274,11 @@ def _own(
     path: str,
     value: Any,
     output: Output,
-    applied: Applied,
+    applied: Application,
     head: Mapping[str, tuple[Use, tuple[Span, ...]]],
     position: Position,
+    holders: Mapping[str, set[str]],
+    places: _Places,
 ) -> ElementSource:
     """An element that no write covers: a literal within an object, or what the program writes by itself."""
     kind = output.type
@@ -285,11 +290,35 @@ def _own(
         return ElementSource(path, value, use.text, use.position, spans)
     if path.startswith(f"{kind}.meta.") or path == f"{kind}.resourceType":
         return ElementSource(path, value, "written for every resource of the rule", position)
+    literal = _literal(path, applied, holders)
+    if literal is None:
+        return ElementSource(path, value, "literal", position)
+    conditions = tuple(
+        Condition(use.text, use.position, places.of(applied, [*use.reads, *use.others], {}))
+        for use in literal.conditions
+    )
+    return ElementSource(path, value, "literal", literal.position, conditions=conditions)
+
+
+def _literal(path: str, applied: Application, holders: Mapping[str, set[str]]) -> Use | None:
+    """The literal of the mapping that an element is, or is within: in the very object, as far as that shows."""
     marks = frozenset(applied.marks)
+    bare_path = bare(path)
+    parts = path.split(".")
+    best: tuple[bool, int, Use] | None = None
     for use in applied.reads.literals:
-        if use.element == bare(path) and use.arms <= marks:
-            return ElementSource(path, value, "literal", use.position)
-    return ElementSource(path, value, "literal", position)
+        within = bare_path == use.element or bare_path.startswith(f"{use.element}.")
+        if not within or not use.arms <= marks:
+            continue
+        container = ".".join(parts[: use.element.count(".")])
+        known = holders.get(use.holder)
+        exact = known is not None and container in known
+        if known is not None and not exact:
+            continue  # an object of another place
+        candidate = (exact, len(use.element), use)
+        if best is None or candidate[:2] > best[:2]:
+            best = candidate
+    return best[2] if best else None
 
 
 def scalars(value: Any, path: str) -> Iterator[tuple[str, Any]]:
@@ -333,7 +362,7 @@ def _unapplied(traced: Traced, leaves: dict[Span, LeafFate]) -> None:
     conversion, record = traced.conversion, traced.record
     assert conversion is not None
     places = _Places(record)
-    for applied in traced.refused:
+    for applied in map(Application._make, traced.refused):
         conditions = [use for use in applied.reads.uses if use.role == "condition" and not use.element]
         why = " and ".join(f"{use.text} is false ({use.position})" for use in conditions)
         for use in conditions:
@@ -342,7 +371,7 @@ def _unapplied(traced: Traced, leaves: dict[Span, LeafFate]) -> None:
         _would_read(applied.reads, applied.scope, places, leaves, "idle", f"does not apply here: {why}")
     every = [each for output in conversion.outputs for each in (output, *output.same)]
     gave = {(output.rule, id(output.applied.scope)) for output in every if output.applied}
-    gave |= {(applied.reads.rule, id(applied.scope)) for applied in traced.refused}
+    gave |= {(reads.rule, id(scope)) for reads, scope, _ in traced.refused}
     for plan in traced.mapping.plans:
         issues = [
             str(issue.message) for issue in traced.issues if f"[rule {plan.name}," in str(issue.message)
@@ -359,7 +388,7 @@ def _would_read(
 ) -> None:
     """All that a rule reads of an object, as if it had entered every branch."""
     every = frozenset().union(*(read.arms for use in reads.uses for read in use.reads))
-    applied = Applied(reads, scope, list(every))
+    applied = Application(reads, scope, list(every))
     for use in reads.uses:
         if use.role != "condition":
             everything = [read._replace(unless=frozenset()) for read in (*use.reads, *use.others)]

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from fhir_bridge.mapping import MappingErrors, Site, find_mapping
-from fhir_bridge.pipeline import content_hash
+from fhir_bridge.mapping import MappingErrors, Site
+from fhir_bridge.pipeline import mapping_hash
 from fhir_bridge.plugins import CompositeAdapter, adapters
 from fhir_bridge.storage import Store
 from fhir_bridge.storage.origins import Origin, origins_of
@@ -74,7 +74,7 @@ def changed_mapping(origin: Origin, mapping: str) -> str:
     """What to say of a mapping that is not what it was; empty where it is the same."""
     by = origin.converted_by
     try:
-        now = content_hash(find_mapping(mapping))
+        now = mapping_hash(mapping)
     except (MappingErrors, OSError):
         return f"the mapping {mapping} can't be read now"
     if by is None:

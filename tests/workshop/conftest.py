@@ -12,7 +12,7 @@ MESSAGE = (
     "MSH|^~\\&|LAB|HOSP|||20260101120000+0100||ORU^R01|17|P|2.5.1||||||UNICODE UTF-8\r\n"
     "PID|1||77^^^HOSP&1.2.3.4&ISO^MR||Müller^Ada~<script>alert(1)</script>^\"'&x||19600102|F\r\n"
     "OBR|1|P1|F1|58410-2^CBC panel^LN|||20260101110000+0100|||||||||||||||20260101115900+0100||LAB|F\r\n"
-    "OBX|1|NM|718-7^Hemoglobin^LN|1|13.1|g/dL|12.0-17.5|N|||F|||20260101110000+0100|||||ppp\r\n"
+    "OBX|1|NM|718-7^Hemoglobin^LN|1|13.1|g/dL|12.0-17.5|N|||F||ppp|20260101110000+0100\r\n"
     "OBX|2|NM|4544-3^Hematocrit^LN|1|40|%|||||F|||20260101110500+0100\r\n"
 )
 

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from fhir_bridge.adapters.ehr.csv.accounting import column_of
 from fhir_bridge.adapters.ehr.csv.assign import UNKNOWN, candidates, fit
 from fhir_bridge.adapters.ehr.csv.dialect import Dialect, DialectError, check_values
 from fhir_bridge.adapters.ehr.csv.reader import HeaderError, read_header, read_table, refused
@@ -92,11 +91,7 @@ class CsvModel:
             LookupError: the text names no column.
         """
         column = column_of(text)
-<<<<<<< HEAD
-        if not column or text.strip() == "row":
-=======
         if not column or not text.strip().startswith("row."):
->>>>>>> main
             raise LookupError(f'"{text}": write row.<column>, or row.`awkward name`')
         return f"s.cell({column!r})"
 

@@ -141,14 +141,9 @@ def read_table(path: Path, dialect: Dialect, wanted: frozenset[str] | None = Non
             absent = [column for column in (*dialect.columns, *dialect.together) if column not in names]
             if absent:
                 raise HeaderError(new_issue("FB-CSV-003", missing_columns(absent, names), path.name))
-<<<<<<< HEAD
             table = Table(path.name, dialect.system or path.stem, names, dialect, path, delimiter)
-            unread = Unread(table, wanted, dialect)
-=======
-            table = Table(path.name, dialect.system or path.stem, names, dialect)
             unread = Unread(table, wanted, dialect) if wanted is not None else None
             table.account = unread
->>>>>>> main
             result = parted_rows(parted, table)
             for row in _together(result, dialect.together) if dialect.together else result:
                 number += 1

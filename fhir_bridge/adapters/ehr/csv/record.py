@@ -6,21 +6,13 @@ import difflib
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from hashlib import blake2b
-<<<<<<< HEAD
 from pathlib import Path
-from typing import Any, Final
-=======
-from typing import Final, Protocol
->>>>>>> main
+from typing import Any, Final, Protocol
 
 from fhir_bridge.adapters.ehr.csv.dialect import Dialect
 from fhir_bridge.adapters.ehr.csv.table_text import TableText
 from fhir_bridge.adapters.ehr.issues import new_issue
-<<<<<<< HEAD
-from fhir_bridge.mapping import Passage, Read, Reject, Span
-=======
-from fhir_bridge.mapping import Applied, Reject
->>>>>>> main
+from fhir_bridge.mapping import Applied, Passage, Read, Reject, Span
 from fhir_bridge.plugins import IssueLike, RecordOutcome
 
 __all__ = ["Row", "Table", "column_of", "label_of", "missing_columns"]
@@ -40,19 +32,6 @@ def label_of(column: str) -> str:
 class ColumnAccount(Protocol):
     """Counts the cells that no rule represents."""
 
-<<<<<<< HEAD
-    __slots__ = ("_dialect", "_text", "delimiter", "index", "missing", "name", "names", "path", "system")
-
-    def __init__(
-        self,
-        name: str,
-        system: str,
-        names: Sequence[str],
-        dialect: Dialect,
-        path: Path | None = None,
-        delimiter: str = ",",
-    ) -> None:
-=======
     def count(self, row: Row, applied: Iterable[Applied]) -> None:
         """Count those of a row, by the rules that were applied to it."""
 
@@ -64,11 +43,29 @@ class Table:
         account: counts the cells that no rule represents; None where nobody asks.
     """
 
-    __slots__ = ("_dialect", "account", "index", "missing", "name", "names", "system")
+    __slots__ = (
+        "_dialect",
+        "_text",
+        "account",
+        "delimiter",
+        "index",
+        "missing",
+        "name",
+        "names",
+        "path",
+        "system",
+    )
 
-    def __init__(self, name: str, system: str, names: Sequence[str], dialect: Dialect) -> None:
+    def __init__(
+        self,
+        name: str,
+        system: str,
+        names: Sequence[str],
+        dialect: Dialect,
+        path: Path | None = None,
+        delimiter: str = ",",
+    ) -> None:
         self.account: ColumnAccount | None = None
->>>>>>> main
         self.name = name
         self.system = system
         self.names = tuple(names)

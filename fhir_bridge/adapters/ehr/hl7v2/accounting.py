@@ -28,10 +28,7 @@ from fhir_bridge.adapters.ehr.hl7v2.selectors import Selector, parse
 from fhir_bridge.adapters.ehr.hl7v2.transport import ENVELOPE, silent_fields
 from fhir_bridge.mapping import Applied, Read
 
-<<<<<<< HEAD
-__all__ = ["segments_of", "unread", "way_of"]
-=======
-__all__ = ["Unread", "unread"]
+__all__ = ["Unread", "segments_of", "unread", "way_of"]
 
 
 class Unread(NamedTuple):
@@ -44,7 +41,6 @@ class Unread(NamedTuple):
 
     texts: list[str]
     declared: tuple[str, ...]
->>>>>>> main
 
 
 class _Taken(NamedTuple):
@@ -138,18 +134,13 @@ def _hops(scope: str, outer: str, placed: Mapping[str, str]) -> int:
     return steps
 
 
-<<<<<<< HEAD
 def way_of(selector: Selector, read: Read) -> tuple[int, _Taken] | None:
-    """The field that a read takes, and how; None for a segment as such."""
-=======
-def _way(selector: Selector, read: Read) -> tuple[int, _Taken] | None:
     """The field that a read takes, and how; None for a segment as such, and for what only links resources.
 
     Who a message is about, it says in fields that hold more than that.
     """
     if read.reader == "link":
         return None
->>>>>>> main
     path = [part for part in read.path if isinstance(part, int)]
     field = selector.field or (path.pop(0) if path else 0)
     if not field:

@@ -8,7 +8,7 @@ from typing import Any, Final, NamedTuple
 from fhir_bridge.adapters.ehr.hl7v2.accounting import segments_of, way_of
 from fhir_bridge.adapters.ehr.hl7v2.composites import DELETED, READERS, Components, taken
 from fhir_bridge.adapters.ehr.hl7v2.fields import Component, Field, Segment, field_of
-from fhir_bridge.adapters.ehr.hl7v2.groups import ALIASES, PATIENT, SCOPES, Group, holder
+from fhir_bridge.adapters.ehr.hl7v2.groups import ALIASES, NOTHING_PLACED, Group, holder, parent_of
 from fhir_bridge.adapters.ehr.hl7v2.selectors import Selector, parse
 from fhir_bridge.mapping import CLEARED, Read
 
@@ -34,25 +34,30 @@ _IDENTITY: Final = {
 """Derived values that create ids: what they are made of."""
 
 
-def places_of(scope: Group, read: Read, items: Mapping[str, Any]) -> Iterable[Place]:
+def places_of(
+    scope: Group, read: Read, items: Mapping[str, Any], placed: Mapping[str, str] = NOTHING_PLACED
+) -> Iterable[Place]:
     """The places that a read takes, as seen from the scope object of its rule.
 
     Args:
         scope: the group that the rule runs for.
         read: what it reads.
         items: what the variables of loops hold: segments, or repetitions of a field.
+        placed: segments that the mapping puts into groups.
     """
     within = [items[name] for name, _ in read.loops if name in items]
     name = ALIASES.get(read.scope, read.scope)
     around_it = _around(scope)
-    depth = _depth(name)
+    depth = _depth(name, placed)
     if depth >= len(around_it):
         return
     group = around_it[depth]
+    if read.reader == "link":  # who it is about: the parts of the identifier, where no part is named
+        read = read._replace(reader="identifier")
     texts = _IDENTITY.get(read.selector, (read.selector,))
     for selector in (selector for text in texts for selector in parse(text)):
         around: Group | None = group
-        for _ in range(0 if selector.inner else holder(selector.segment, name)):
+        for _ in range(0 if selector.inner else holder(selector.segment, name, placed)):
             around = around.outer if around is not None else None
         if around is None:
             continue
@@ -69,10 +74,10 @@ def _around(group: Group) -> list[Group]:
     return groups[::-1]
 
 
-def _depth(scope: str) -> int:
+def _depth(scope: str, placed: Mapping[str, str]) -> int:
     """How many groups are around those of a scope."""
-    parent = SCOPES.get(scope, PATIENT)
-    return 0 if parent is None else 1 + _depth(parent)
+    parent = parent_of(scope, placed)
+    return 0 if parent is None else 1 + _depth(parent, placed)
 
 
 def _of_segment(segment: Segment, selector: Selector, read: Read, within: list[Any]) -> Iterable[Place]:
@@ -123,4 +128,4 @@ def _leaves(leaf: tuple[int, int], reader: str, part: str, segment: Segment) -> 
         return [place for place in populated if place[0] == component and sub in (0, place[1])]
     if reader not in READERS:
         return populated
-    return sorted(taken(reader, part, delimiters))
+    return sorted(taken(reader, part, delimiters).leaves)

@@ -211,7 +211,7 @@ class Message:
 
     def spans(self, scope: Group, read: Read, items: Mapping[str, Any]) -> Iterable[Span]:
         """Where the values are that a rule reads from one of its groups."""
-        return self._bytes.spans(places_of(scope, read, items))
+        return self._bytes.spans(places_of(scope, read, items, self._placed))
 
     def scope(self, name: str) -> Iterable[Group]:
         """The groups of a scope, in message order."""
