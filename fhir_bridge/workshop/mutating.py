@@ -10,8 +10,8 @@ from pathlib import Path
 
 from fhir_bridge.fhir.serialization import dumps
 from fhir_bridge.mapping import CompiledMapping, MappingErrors, Site, load_mapping
-from fhir_bridge.pipeline import Example, golden_examples
 from fhir_bridge.plugins import adapters
+from fhir_bridge.workshop.golden import Example, golden_examples
 from fhir_bridge.workshop.mutants import Mutant, RuleDocument, rule_documents
 from fhir_bridge.workshop.trial import try_mapping
 

@@ -8,12 +8,14 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
 from hashlib import blake2b
+from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 from fhir_bridge.adapters.genomics.annotation import ConsequenceFormat, consequence_format
 from fhir_bridge.adapters.genomics.assembly import Build, Contig, accession, chromosome
 from fhir_bridge.adapters.genomics.definition import CheckedKey
 from fhir_bridge.adapters.genomics.delivery import begin_digest, somatic_samples
+from fhir_bridge.adapters.genomics.file_text import FileText
 from fhir_bridge.adapters.genomics.genes import gene
 from fhir_bridge.adapters.genomics.header import Header
 from fhir_bridge.adapters.genomics.options import SOURCE_CLASSES, Options
@@ -58,6 +60,7 @@ class VcfFile:
     """A file that is being read (scope `File`): what its header and the options say.
 
     Attributes:
+        path: where it is; None of a stream, and of a BCF, which is no text.
         digest: hash of what it says, to be copied; `id` in digits. It is what the file is, whatever it is called.
         somatic: the samples of which INFO/SOMATIC speaks; None where that is not stated.
         lost_lines: lines that could not be read.
@@ -76,6 +79,8 @@ class VcfFile:
     ) -> None:
         self.account: LineAccount | None = None
         self.name = name
+        self.path: Path | None = None
+        self._text: FileText | None = None
         self.digest = digest or begin_digest(header)
         self.id = self.digest.hexdigest()
         self.header = header
@@ -105,6 +110,13 @@ class VcfFile:
         self.studies = [Study(self, sample) for _, sample in self.columns]
         self._places: dict[str, Place] = {}
         self.outer = None
+
+    @property
+    def text(self) -> FileText | None:
+        """The bytes of the file, as unpacked; None where it has none."""
+        if self._text is None and self.path is not None:
+            self._text = FileText(self.path)
+        return self._text
 
     @property
     def file(self) -> VcfFile:
