@@ -20,7 +20,7 @@ from fhir_bridge.mapping.runtime import Context, Conversion, Output, Reject, Tra
 from fhir_bridge.mapping.schema import json_schema
 from fhir_bridge.mapping.site import Site, SiteError
 from fhir_bridge.mapping.spans import LineOffsets, Passage, Span, SpannedRecord
-from fhir_bridge.mapping.writes import Write, bare, writes_of
+from fhir_bridge.mapping.writes import Write, bare, literal_of, writes_of
 
 __all__ = [
     "CLEARED",
@@ -58,6 +58,7 @@ __all__ = [
     "find_mapping",
     "function",
     "json_schema",
+    "literal_of",
     "load_mapping",
     "mapping_files",
     "mapping_names",

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
+from fhir_bridge.mapping.reads import Use
 from fhir_bridge.mapping.runtime import Output, Trace
 
-__all__ = ["Write", "bare", "writes_of"]
+__all__ = ["Write", "bare", "literal_of", "writes_of"]
 
 
 class Write(NamedTuple):
@@ -113,3 +114,28 @@ def _containers(value: Any, path: str) -> Iterator[tuple[int, str]]:
         yield id(value), path
         for number, item in enumerate(value):
             yield from _containers(item, f"{path}[{number}]")
+
+
+def literal_of(output: Output, path: str, writes: list[Write]) -> Use | None:
+    """The literal of the mapping that an element is, or is within: that of its object, as far as writes show it."""
+    applied = output.applied
+    if applied is None:
+        return None
+    holders: dict[str, set[str]] = {"o": {output.type}, "m": {f"{output.type}.meta"}}
+    for write in writes:
+        holders.setdefault(write.trace.holder, set()).add(write.container)
+    marks = frozenset(applied.marks)
+    bare_path, parts = bare(path), path.split(".")
+    best: tuple[bool, int] | None = None
+    literal: Use | None = None
+    for use in applied.reads.literals:
+        within = bare_path == use.element or bare_path.startswith(f"{use.element}.")
+        if not within or not use.arms <= marks:
+            continue
+        known = holders.get(use.holder)
+        exact = known is not None and ".".join(parts[: use.element.count(".")]) in known
+        if known is not None and not exact:
+            continue  # an object of another place
+        if best is None or (exact, len(use.element)) > best:
+            best, literal = (exact, len(use.element)), use
+    return literal

@@ -19,7 +19,7 @@ from fhir_bridge.mapping import (
     SpannedRecord,
     Use,
     Write,
-    bare,
+    literal_of,
     writes_of,
 )
 from fhir_bridge.workshop.traced import Traced
@@ -156,9 +156,6 @@ def _resource(output: Output, position: Position, record: Any, leaves: dict[Span
             _note(leaves, spans, kind, f"{_HEAD[use.role]} {name} (rule {output.rule}, {use.position})")
     writes = writes_of(output)
     sources = {id(write): _source(write, applied, places) for write in writes}
-    holders: dict[str, set[str]] = {"o": {output.type}, "m": {f"{output.type}.meta"}}
-    for write in writes:
-        holders.setdefault(write.trace.holder, set()).add(write.container)
     elements = []
     for path, value in scalars(output.resource, output.type):
         covering = [write for write in writes if write.covers(path)]
@@ -166,7 +163,7 @@ def _resource(output: Output, position: Position, record: Any, leaves: dict[Span
             write = max(covering, key=lambda each: len(each.path))
             element = _written(path, value, write, sources[id(write)])
         else:
-            element = _own(path, value, output, applied, head, position, holders, places)
+            element = _own(path, value, output, applied, head, position, writes, places)
         elements.append(element)
     for element in {(each.written, each.spans): each for each in elements if each.written}.values():
         _note(leaves, element.spans, "written", "", (name, element.written))
@@ -277,7 +274,7 @@ def _own(
     applied: Application,
     head: Mapping[str, tuple[Use, tuple[Span, ...]]],
     position: Position,
-    holders: Mapping[str, set[str]],
+    writes: list[Write],
     places: _Places,
 ) -> ElementSource:
     """An element that no write covers: a literal within an object, or what the program writes by itself."""
@@ -290,7 +287,7 @@ def _own(
         return ElementSource(path, value, use.text, use.position, spans)
     if path.startswith(f"{kind}.meta.") or path == f"{kind}.resourceType":
         return ElementSource(path, value, "written for every resource of the rule", position)
-    literal = _literal(path, applied, holders)
+    literal = literal_of(output, path, writes)
     if literal is None:
         return ElementSource(path, value, "literal", position)
     conditions = tuple(
@@ -298,27 +295,6 @@ def _own(
         for use in literal.conditions
     )
     return ElementSource(path, value, "literal", literal.position, conditions=conditions)
-
-
-def _literal(path: str, applied: Application, holders: Mapping[str, set[str]]) -> Use | None:
-    """The literal of the mapping that an element is, or is within: in the very object, as far as that shows."""
-    marks = frozenset(applied.marks)
-    bare_path = bare(path)
-    parts = path.split(".")
-    best: tuple[bool, int, Use] | None = None
-    for use in applied.reads.literals:
-        within = bare_path == use.element or bare_path.startswith(f"{use.element}.")
-        if not within or not use.arms <= marks:
-            continue
-        container = ".".join(parts[: use.element.count(".")])
-        known = holders.get(use.holder)
-        exact = known is not None and container in known
-        if known is not None and not exact:
-            continue  # an object of another place
-        candidate = (exact, len(use.element), use)
-        if best is None or candidate[:2] > best[:2]:
-            best = candidate
-    return best[2] if best else None
 
 
 def scalars(value: Any, path: str) -> Iterator[tuple[str, Any]]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from fhir_bridge.fhir.difference import ABSENT, difference
-from fhir_bridge.mapping import Output, Position, Site, bare, writes_of
+from fhir_bridge.mapping import Output, Position, Site, bare, literal_of, writes_of
 from fhir_bridge.pipeline import Selection
 from fhir_bridge.workshop.traced import Traced, TracedRun, files_by_mapping
 
@@ -227,14 +227,14 @@ def _note(
 
 def _position(output: Output | None, path: str) -> Position | None:
     """Where the mapping writes an element of an output, or the rule where it doesn't say."""
-    if output is None:
+    if output is None or not path:
         return None
-    fitting = [
-        write
-        for write in writes_of(output)
-        if path and (write.covers(path) or bare(write.path) == bare(path))
-    ]
-    return max(fitting, key=lambda write: len(write.path)).trace.position if fitting else None
+    writes = writes_of(output)
+    fitting = [write for write in writes if write.covers(path) or bare(write.path) == bare(path)]
+    if fitting:
+        return max(fitting, key=lambda write: len(write.path)).trace.position
+    literal = literal_of(output, path, writes)
+    return literal.position if literal else None
 
 
 _PLACE = re.compile(r", [^,\]]*:\d+:\d+\]")

