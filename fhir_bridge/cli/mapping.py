@@ -13,8 +13,8 @@ from rich.markup import escape
 from fhir_bridge.cli.mapping_audit import audit
 from fhir_bridge.cli.mapping_mutate import mutate
 from fhir_bridge.cli.mapping_new import new
-from fhir_bridge.cli.mapping_shrink import shrink
 from fhir_bridge.cli.mapping_schema import schema
+from fhir_bridge.cli.mapping_shrink import shrink
 from fhir_bridge.cli.output import UsageError, counted, stderr, stdout, steps
 
 __all__ = ["app"]
