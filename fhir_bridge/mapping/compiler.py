@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import linecache
 from collections.abc import Mapping as MappingOf
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -178,7 +179,8 @@ class _Compilation:
             expressions = ExpressionCompiler(self.model, specs, targets)
             variables = self._document_lets(writer, expressions, problems)
             expressions.document_names = frozenset(variables)
-            expressions.marking = bool(getattr(self.model, "accounts", False))
+            expressions.marking = trace or bool(getattr(self.model, "accounts", False))
+            expressions.tracing = trace
             plans = []
             for rule in rules:
                 compiler = RuleCompiler(
@@ -227,8 +229,9 @@ class _Compilation:
                     continue
                 local = f"v_{key.text}"
                 writer.line(f"{local} = {code.source}", value.position)
-                env = env.with_names({key.text: Variable(local, code.type, code.repeats, reads=code.reads)})
-                names[key.text] = Variable(f"g[{len(locals_)}]", code.type, code.repeats, reads=code.reads)
+                variable = Variable(local, code.type, code.repeats, reads=code.reads, uses=code.uses)
+                env = env.with_names({key.text: variable})
+                names[key.text] = replace(variable, source=f"g[{len(locals_)}]")
                 locals_.append(local)
             writer.line(f"return ({''.join(f'{item}, ' for item in locals_)})")
         writer.line("")

@@ -11,8 +11,8 @@ from fhir_bridge.fhir.serialization import dumps
 from fhir_bridge.mapping import CompiledMapping, MappingErrors, Position, Site
 from fhir_bridge.mapping.document import Document, plain
 from fhir_bridge.mapping.loading import compile_composed, composed_document
-from fhir_bridge.pipeline import Example, golden_examples
 from fhir_bridge.plugins import adapters
+from fhir_bridge.workshop.golden import Example, golden_examples
 from fhir_bridge.workshop.mutants import Mutant, RuleDocument, rule_documents
 from fhir_bridge.workshop.trial import try_mapping
 

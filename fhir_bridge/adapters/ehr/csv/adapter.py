@@ -7,11 +7,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from fhir_bridge.adapters.ehr.csv.accounting import column_of
 from fhir_bridge.adapters.ehr.csv.assign import UNKNOWN, candidates, fit
 from fhir_bridge.adapters.ehr.csv.dialect import Dialect, DialectError, check_values
 from fhir_bridge.adapters.ehr.csv.reader import HeaderError, read_header, read_table, refused
-from fhir_bridge.adapters.ehr.csv.record import Row, Table
+from fhir_bridge.adapters.ehr.csv.record import Row, Table, column_of
 from fhir_bridge.adapters.ehr.issues import new_issue
 from fhir_bridge.mapping import Scope, function
 from fhir_bridge.plugins import ReadContext, SourceModel
