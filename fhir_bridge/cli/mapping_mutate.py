@@ -11,6 +11,7 @@ import typer
 from fhir_bridge.cli.output import UsageError, counted, stderr, stdout, steps
 
 if TYPE_CHECKING:
+    from fhir_bridge.mapping import Position
     from fhir_bridge.workshop.mutating import Mutation
 
 __all__ = ["mutate"]
@@ -36,6 +37,7 @@ def mutate(
     """Change each rule a little (no element, another constant, swapped branches, no condition) and list the changes
     that no golden example notices: what they do is tested by none.
     """
+    from fhir_bridge.mapping import MappingErrors
     from fhir_bridge.workshop.mutating import count_mutants
     from fhir_bridge.workshop.mutating import mutate as run
 
@@ -46,8 +48,11 @@ def mutate(
         raise UsageError("there is no mapping.yaml in " + ", ".join(map(str, paths)))
     results: list[Mutation] = []
     for file in files:
-        with steps(f"mutating {file.parent.name}", max(count_mutants(file), 1)) as advance:
-            results.append(run(file, seconds=seconds, advance=advance))
+        try:
+            with steps(f"mutating {file.parent.name}", max(count_mutants(file), 1)) as advance:
+                results.append(run(file, seconds=seconds, advance=advance))
+        except MappingErrors as error:
+            raise UsageError(str(error)) from error
     if output is Format.json:
         import json
 
@@ -62,26 +67,32 @@ def _data(result: Mutation) -> dict[str, object]:
     return {
         "mapping": str(result.mapping),
         "noticed": result.noticed,
+        "tried": result.tried,
+        "unseen": result.unseen,
         "refused": result.refused,
         "left": result.left,
         "score": round(result.score, 1),
-        "idle": [{"rule": rule, "line": line} for rule, line, _ in result.idle],
-        "survived": [{"rule": m.rule, "line": m.line, "what": m.what} for m in result.survived],
+        "idle": [{"rule": rule, **_place(position)} for rule, position, _ in result.idle],
+        "survived": [{"rule": m.rule, **_place(m.position), "what": m.what} for m in result.survived],
     }
+
+
+def _place(position: Position) -> dict[str, object]:
+    return {"file": position.file, "line": position.line}
 
 
 def _print(result: Mutation) -> None:
     from rich.markup import escape
 
-    for rule, line, _ in result.idle:
-        stdout.print(
-            escape(f"{result.mapping}:{line}: rule {rule}: no example makes it give anything"), soft_wrap=True
-        )
+    for rule, position, _ in result.idle:
+        stdout.print(escape(f"{position}: rule {rule}: no example makes it give anything"), soft_wrap=True)
     for mutant in result.survived:
-        text = f"{result.mapping}:{mutant.line}: rule {mutant.rule}: no example misses it when {mutant.what}"
+        text = f"{mutant.position}: rule {mutant.rule}: no example misses it when {mutant.what}"
         stdout.print(escape(text), soft_wrap=True)
-    left = f", {result.left:,} not tried in the time" if result.left else ""
-    stderr.print(
-        f"{result.mapping}: {result.noticed:,} of {counted(result.tried, 'change')} noticed ({result.score:.0f} %), "
-        f"{result.refused:,} refused by the compiler{left}"
-    )
+    parts = [f"{result.noticed:,} of {counted(result.tried, 'change')} noticed"]
+    if result.idle:
+        parts.append(f"{result.unseen:,} more of rules that give nothing in any example")
+    parts.append(f"{result.refused:,} refused by the compiler")
+    if result.left:
+        parts.append(f"{result.left:,} not tried in the time")
+    stderr.print(f"{result.mapping}: {', '.join(parts)}: {result.score:.0f} %")

@@ -70,8 +70,10 @@ __all__ = [
 assert _issues.CODES
 
 PUBLIC_MODULES = (
+    "document",
     "functions.code_check",
     "functions.quantities",
     "functions.times",
+    "loading",
 )
 """What else other packages and plug-ins may import; checked by scripts/check_interfaces.py."""

@@ -10,12 +10,12 @@ from fhir_bridge.fhir.definitions import DEFAULT, Definitions
 from fhir_bridge.mapping.compiled import CompiledMapping
 from fhir_bridge.mapping.compiler import compile_document
 from fhir_bridge.mapping.composition import compose, composed_source
-from fhir_bridge.mapping.document import parse, plain
+from fhir_bridge.mapping.document import Document, parse, plain
 from fhir_bridge.mapping.errors import MappingErrors
 from fhir_bridge.mapping.files import find_mapping, read_text, shown_name
 from fhir_bridge.mapping.schema import check
 
-__all__ = ["load_mapping", "source_block"]
+__all__ = ["compile_composed", "composed_document", "load_mapping", "source_block"]
 
 
 def load_mapping(
@@ -49,6 +49,40 @@ def source_block(path: str | Path) -> dict[str, Any]:
     return result if isinstance(result, dict) else {}
 
 
+def composed_document(path: str | Path) -> Document:
+    """A mapping with all that it includes and extends as one document, for tools that change it.
+
+    Raises:
+        MappingErrors: there is no such mapping, it is not YAML, or what it includes is missing.
+    """
+    file = find_mapping(path)
+    shown = shown_name(file, path)
+    document, errors = compose(parse(read_text(file, shown), shown), file)
+    if errors:
+        raise MappingErrors(errors)
+    return document
+
+
+def compile_composed(
+    document: Document, *, adapters: Mapping[str, Any], definitions: Definitions = DEFAULT
+) -> CompiledMapping:
+    """Compile a document that includes and extends nothing any more.
+
+    Raises:
+        MappingErrors: all that is wrong with it.
+    """
+    form = check(document)
+    try:
+        compiled = compile_document(document, adapters, definitions)
+    except MappingErrors as result:
+        # The compiler's word on a place goes before the schema's: it knows what was meant.
+        locations = {error.position for error in result.errors}
+        raise MappingErrors([*result.errors, *(e for e in form if e.position not in locations)]) from None
+    if form:
+        raise MappingErrors(form)
+    return compiled
+
+
 def load_text(
     text: str,
     file: str,
@@ -61,13 +95,4 @@ def load_text(
     document, errors = compose(parse(text, file), path or Path(file))
     if errors:
         raise MappingErrors(errors)
-    form = check(document)
-    try:
-        compiled = compile_document(document, adapters, definitions)
-    except MappingErrors as result:
-        # The compiler's word on a place goes before the schema's: it knows what was meant.
-        locations = {error.position for error in result.errors}
-        raise MappingErrors([*result.errors, *(e for e in form if e.position not in locations)]) from None
-    if form:
-        raise MappingErrors(form)
-    return compiled
+    return compile_composed(document, adapters=adapters, definitions=definitions)

@@ -54,7 +54,7 @@ def test_rules_that_no_example_would_miss_are_listed_with_their_line(walks: Path
     done = run_command("mapping", "mutate", walks, "--format", "json")
     (result,) = json.loads(done.stdout)
     assert done.returncode == 0
-    assert result["idle"] == [{"rule": "never", "line": 16}]
+    assert result["idle"] == [{"rule": "never", "file": str(walks / "mapping.yaml"), "line": 15}]
     assert {(m["line"], m["what"]) for m in result["survived"]} == {
         (12, "note is dropped"),
         (13, "the condition of note is removed"),
@@ -74,6 +74,41 @@ def test_an_example_with_a_note_notices_it(walks: Path) -> None:
     (case / "walks.csv").write_text("Patient,Metres,Note,Done\n1,410,tired,yes\n2,300,,\n")
     (result,) = json.loads(run_command("mapping", "mutate", walks, "--format", "json").stdout)
     assert "note is dropped" not in {m["what"] for m in result["survived"]}
+
+
+def test_what_a_mapping_includes_is_changed_once_for_all_its_rules(walks: Path) -> None:
+    (walks / "parts.yaml").write_text(
+        "fragments:\n  walk:\n    status: final\n    method: {text: unseen}\n    code: {text: walk}\n"
+    )
+    rule = (
+        "- {{rule: {0}, as: Observation, key: [row.Patient], subject: '=patient(row.Patient)', when: {1},"
+        " fragment: walk}}\n"
+    )
+    (walks / "mapping.yaml").write_text(
+        MAPPING[: MAPPING.index("rules:")]
+        + "include: [parts.yaml]\nrules:\n"
+        + rule.format("one", "row.Metres == '410'")
+        + rule.format("other", "row.Metres == '300'")
+    )
+    assert run_command("mapping", "test", "--update", walks).returncode == 0
+    (result,) = json.loads(run_command("mapping", "mutate", walks, "--format", "json").stdout)
+    assert result["survived"] == []
+    assert result["noticed"] >= 6
+    expected = walks / "examples" / "one"
+    (expected / "walks.csv").write_text("Patient,Metres,Note,Done\n1,5,,yes\n")
+    assert run_command("mapping", "test", "--update", walks).returncode == 0
+    (result,) = json.loads(run_command("mapping", "mutate", walks, "--format", "json").stdout)
+    assert [item["rule"] for item in result["idle"]] == ["one", "other"]
+    assert result["score"] == 0
+
+
+@pytest.mark.parametrize("text", ["mapping: walks\nrules: [\n", MAPPING.replace("quantity(", "qantity(")])
+def test_a_mapping_that_does_not_compile_is_reported_with_its_place(walks: Path, text: str) -> None:
+    (walks / "mapping.yaml").write_text(text)
+    done = run_command("mapping", "mutate", walks)
+    assert done.returncode == 2
+    assert "mapping.yaml:" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_the_time_bounds_it(repository: Path) -> None:
