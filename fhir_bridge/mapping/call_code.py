@@ -29,6 +29,7 @@ class CallCompiler(ABC):
         selectors: source of the selectors compiled so far.
         used: scope and text of all selectors compiled.
         marking: generated code notes which branches it enters, for the account of what was read.
+        document_marks: source of the branches that the document's own `let` entered; empty where it has none.
     """
 
     def __init__(
@@ -42,6 +43,7 @@ class CallCompiler(ABC):
         self.selectors: set[str] = set()
         self.used: set[tuple[str, str]] = set()
         self.marking = False
+        self.document_marks = ""
         self._counter = 0
         self._arms = 0
 
@@ -52,6 +54,11 @@ class CallCompiler(ABC):
     @abstractmethod
     def condition(self, tree: ex.Expression, env: Environment) -> Code:
         """Source of an expression's truth."""
+
+    @property
+    def arms(self) -> int:
+        """How many branches there are so far."""
+        return self._arms
 
     def new_arm(self) -> int:
         """The number of a branch."""

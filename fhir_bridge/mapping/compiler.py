@@ -174,9 +174,9 @@ class _Compilation:
         while True:
             writer = Writer()
             expressions = ExpressionCompiler(self.model, specs, targets)
+            expressions.marking = bool(getattr(self.model, "accounts", False))
             variables = self._document_lets(writer, expressions, problems)
             expressions.document_names = frozenset(variables)
-            expressions.marking = bool(getattr(self.model, "accounts", False))
             plans = []
             for rule in rules:
                 compiler = RuleCompiler(
@@ -217,6 +217,9 @@ class _Compilation:
         names: dict[str, Variable] = {}
         locals_: list[str] = []
         with writer.block("def document_lets(ctx, s):", node.position):
+            if expressions.marking:
+                writer.line("marks = []")
+                writer.line("mk = marks.append")
             for key, value in node:
                 code: Code | None = nodes.value_of(value, env)
                 if not key.text.isidentifier() or key.text in ("site", "outer", "ctx"):
@@ -228,6 +231,9 @@ class _Compilation:
                 env = env.with_names({key.text: Variable(local, code.type, code.repeats, reads=code.reads)})
                 names[key.text] = Variable(f"g[{len(locals_)}]", code.type, code.repeats, reads=code.reads)
                 locals_.append(local)
+            if expressions.arms:  # the branches that it enters are those of every rule
+                locals_.append("marks")
+                expressions.document_marks = f"g[{len(locals_) - 1}]"
             writer.line(f"return ({''.join(f'{item}, ' for item in locals_)})")
         writer.line("")
         return names

@@ -373,7 +373,8 @@ class RuleCompiler:
         trace = ", tr" if self.trace else ""
         if self.expressions.marking:
             constant = writer.object("A", self.nodes.reads)
-            writer.line(f"ctx.applied.append(({constant}, s, marks))")
+            around = f"{self.expressions.document_marks} + " if self.expressions.document_marks else ""
+            writer.line(f"ctx.applied.append(({constant}, s, {around}marks))")
         part = getattr(self.expressions.model, "parts", {}).get(rule.scope, "")
         part = f", part={part}" if part else ""
         writer.line(f"return Output({rule.type!r}, uid, o, {rule.name!r}, bt[0], ctx.locator{trace}{part})")

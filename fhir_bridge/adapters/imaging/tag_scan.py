@@ -1,4 +1,4 @@
-"""Which elements a file has, without their values: a look at the tags alone (PS3.5 7.1), where it is written as most."""
+"""Which elements a file has, without their values: a look at its tags (PS3.5 7.1), where it is written as most are."""
 
 from __future__ import annotations
 
