@@ -27,7 +27,7 @@ _LENGTH: Final = struct.Struct("<I")
 Tags = dict[int, bytes]
 
 
-class _OddFile(Exception):
+class _UnsupportedFile(Exception):
     """The file is not written as most are."""
 
 
@@ -46,7 +46,7 @@ def scan(path: Path) -> Tags | None:
             return None
         tags: Tags = {}
         _elements(start, position, tags, explicit=syntax != _IMPLICIT)
-    except (OSError, struct.error, _OddFile):
+    except (OSError, struct.error, _UnsupportedFile):
         return None
     return tags
 
@@ -72,14 +72,14 @@ def _head(data: bytes, position: int, *, explicit: bool) -> tuple[int, bytes, in
     if vr in _SHORT:
         return tag, vr, length >> 16, position + 8
     if vr not in _LONG:
-        raise _OddFile
+        raise _UnsupportedFile
     return tag, vr, _LENGTH.unpack_from(data, position + 8)[0], position + 12
 
 
 def _elements(data: bytes, position: int, tags: Tags | None, *, explicit: bool, depth: int = 0) -> int:
     """Pass over elements up to the pixel data, or the end of an item; returns where."""
     if depth > 32:
-        raise _OddFile
+        raise _UnsupportedFile
     end = len(data)
     while position < end:
         tag, vr, length, position = _head(data, position, explicit=explicit)
@@ -90,7 +90,7 @@ def _elements(data: bytes, position: int, tags: Tags | None, *, explicit: bool, 
         if length == _UNDEFINED:
             position = _sequence(data, position, explicit=explicit and vr != b"UN", depth=depth)
         elif position + length > end:
-            raise _OddFile
+            raise _UnsupportedFile
         else:
             creator = tag >> 16 & 1 and not tag >> 8 & 0xFF
             if tags is not None and length and tag & 0xFFFF:
@@ -100,7 +100,7 @@ def _elements(data: bytes, position: int, tags: Tags | None, *, explicit: bool, 
         if tags is not None:
             tags[tag] = b"\1"
     if depth or end >= _ENOUGH:
-        raise _OddFile
+        raise _UnsupportedFile
     return position
 
 
@@ -111,7 +111,7 @@ def _sequence(data: bytes, position: int, *, explicit: bool, depth: int) -> int:
         if tag == _SEQUENCE_END:
             return position
         if tag != _ITEM:
-            raise _OddFile
+            raise _UnsupportedFile
         if length == _UNDEFINED:
             position = _elements(data, position, None, explicit=explicit, depth=depth + 1)
         else:

@@ -74,13 +74,11 @@ def test_the_instances_of_a_series_are_reported_together(tmp_path: Path) -> None
     assert messages.count("no rule represents PatientComments") == 1
 
 
-@pytest.mark.parametrize(
-    "name", ["CT_small.dcm", "MR_small.dcm", "rtplan.dcm", "reportsi.dcm", "test-SR.dcm"]
-)
-def test_each_attribute_changes_the_output_or_is_reported(name: str, tmp_path: Path) -> None:
+def test_each_attribute_changes_the_output_or_is_reported(tmp_path: Path) -> None:
     tally = Tally()
-    perturb(example(name), tmp_path, tally, every=3)
-    assert tally.total > 10
+    for name in ("CT_small.dcm", "MR_small.dcm", "rtplan.dcm", "reportsi.dcm", "test-SR.dcm"):
+        perturb(example(name), tmp_path, tally, every=3)
+    assert tally.total > 150
     assert tally.share("silent") <= SILENT, tally.silent
 
 
