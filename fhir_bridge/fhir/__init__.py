@@ -120,6 +120,7 @@ PUBLIC_MODULES = (
     "search.values",
     "search_parameters",
     "serialization",
+    "subsets",
     "ucum",
     "ucum_grammar",
     "ucum_table",

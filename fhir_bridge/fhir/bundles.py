@@ -97,6 +97,7 @@ def _parsed(path: Path, content: bytes) -> tuple[dict[str, Any], bool]:
 
 
 def _is_xml(path: Path, content: bytes) -> bool:
+    # Files are named as people like; JSON never begins with `<`.
     return path.suffix.lower() == ".xml" or content[:64].lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<")
 
 

@@ -33,6 +33,7 @@ class IdKey:
     def __init__(self, key: bytes) -> None:
         if len(key) < 16:
             raise ValueError("a site key has at least 16 bytes")
+        # Keyed once and copied for each id: the key itself is hashed no more.
         self._keyed = hashlib.blake2b(key=key, digest_size=16)
         self.fingerprint = hashlib.blake2b(key, digest_size=6, person=b"fb-fingerprint").hexdigest()
 
@@ -51,9 +52,11 @@ class IdKey:
             if not part:
                 if position not in optional:
                     raise MissingPart(position)
+                # A length that no part can have, so that an empty part is like no other.
                 digest.update(b"\xff\xff\xff\xff")
                 continue
             encoded = part.encode()
+            # By their lengths, (`ab`, `c`) and (`a`, `bc`) differ.
             digest.update(len(encoded).to_bytes(4, "big"))
             digest.update(encoded)
         return digest.hexdigest()

@@ -95,6 +95,7 @@ def is_subject_parameter(resource_type: str, code: str) -> bool:
         return False
     known = {f"{resource_type}.{'.'.join(steps)}" for steps, _ in _row(resource_type)}
     parts = {part.strip() for part in parameter.expression.split("|")}
+    # R4 narrows a parameter to Patients by this suffix, whose references the table has already.
     return {part.removesuffix(".where(resolve() is Patient)") for part in parts} <= known
 
 

@@ -321,6 +321,7 @@ def _age(born: str, at: str, unit: str) -> int | None:
         start, end = date.fromisoformat(born), date.fromisoformat(at[:10])
     except ValueError:
         return None
+    # A month is complete on the day of the month on which it began.
     months = (end.year - start.year) * 12 + end.month - start.month - (end.day < start.day)
     match unit:
         case "a" | "years" | "year" | "yr":

@@ -60,6 +60,7 @@ class _Faulty(ValueError):
 
 def _plain(value: object) -> Any:
     if isinstance(value, Decimal):
+        # orjson has no decimals; a Fragment is written as it is.
         return orjson.Fragment(decimal_text(value))
     if is_model(value):
         return plain(value)
@@ -92,6 +93,7 @@ def dumps(resource: Any, *, indent: bool = False) -> bytes:
     try:
         return orjson.dumps(resource, default=_plain, option=option)
     except TypeError as error:
+        # orjson raises TypeError for all that it can't write; only its message says that it is this.
         if "64-bit" not in str(error):
             raise
     return orjson.dumps(_with_long_numbers(resource), default=_plain, option=option)
@@ -129,9 +131,12 @@ def loads_exact(text: bytes | str) -> Any:
     elif text.startswith("\ufeff"):
         text = text[1:]
     try:
+        # orjson would read decimals as floats, and of a repeated key keep the last without a word.
         value = json.loads(text, parse_float=_decimal, parse_constant=_constant, object_pairs_hook=_unique)
+        # Brackets are at least as many as levels, and counting them is cheap.
         if text.count("{") + text.count("[") > MAX_DEPTH and nests_too_deep(value):
             raise RecursionError
+        # UTF-8 has no half pairs, so only an escape can bring one in.
         if "\\u" in text and _SURROGATE.search(text) is not None and not _encodable(value):
             raise _Faulty("half a surrogate pair, which is no character")
     except json.JSONDecodeError as error:
@@ -142,6 +147,7 @@ def loads_exact(text: bytes | str) -> Any:
             hint = "; the text is empty"
         raise JsonError(f"not JSON: {error}{hint}", line=error.lineno, column=error.colno) from error
     except RecursionError as error:
+        # The parser is recursive itself, and may give up before the levels can be counted.
         raise _placed(text, Fault(_TOO_DEEP)) from error
     except ValueError as error:  # also of a number with more digits than Python reads
         raise _placed(text, Fault(str(error))) from error
@@ -199,6 +205,7 @@ def _constant(name: str) -> Any:
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     result = dict(pairs)
+    # Comparing lengths is all that an object without repeated keys costs.
     if len(result) != len(pairs):
         seen: set[str] = set()
         for key, _ in pairs:

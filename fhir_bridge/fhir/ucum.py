@@ -33,6 +33,7 @@ __all__ = [
 SYSTEM = "http://unitsofmeasure.org"
 """The system of UCUM codes in FHIR (R4 terminologies-systems.html)."""
 
+# More digits than a value and a factor have together, so that their product is exact.
 _EXACT = Context(prec=200)
 _ROUND = Context(prec=PRECISION)
 
@@ -92,6 +93,7 @@ def convert(value: Decimal, source: str, target: str) -> Decimal:
         return value
     first, second = _measured(source), _measured(target)
     if first is None or second is None:
+        # One of these raises where a code is no UCUM; else a code is one without a meaning as a measure.
         parse(source)
         parse(target)
         raise Incommensurable(source, target)
@@ -113,6 +115,7 @@ def describe(code: str) -> str | None:
 
 @lru_cache(maxsize=8192)
 def _parsed(code: str) -> UcumError | None:
+    # The error is given back, not raised: lru_cache keeps answers only, and wrong codes recur as right ones do.
     try:
         parse(code)
     except UcumError as error:
@@ -157,6 +160,7 @@ def _measure(
     function: Function | None = None,
     prefix: Decimal = Decimal(1),
 ) -> _Measure:
+    # One order, and nothing that cancels out: units of one kind then have one text.
     powers = tuple(sorted((unit, power) for unit, power in dimensions.items() if power))
     text = ".".join(unit if power == 1 else f"{unit}{power}" for unit, power in powers) or "1"
     return _Measure(factor, powers, text, _finite(factor), function, prefix)
@@ -198,6 +202,7 @@ def _atom(atom: str) -> tuple[Fraction, dict[str, int]] | None:
     _, kind, value, base, _ = UNITS[atom]
     if kind in FUNCTIONS:
         return None
+    # UCUM §24: comparable with itself alone, hence as good as a base unit.
     if kind == "arbitrary" and base == "1":
         return Fraction(1), {atom: 1}
     inner = _evaluate(parse(base))

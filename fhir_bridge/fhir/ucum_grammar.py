@@ -15,6 +15,7 @@ from fhir_bridge.fhir.ucum_table import BASE, PREFIXES, UNITS
 
 __all__ = ["Factor", "Product", "Term", "UcumError", "Unit", "parse"]
 
+# Codes come from resources and requests: bounds on the recursion, and on the powers of factors.
 MAX_LENGTH = 256
 MAX_DEPTH = 16
 MAX_EXPONENT = 99
@@ -141,12 +142,13 @@ class _Parser:
     def unit(self, symbol: str, start: int) -> Unit:
         prefix, atom = self.split(symbol, start)
         text = self.take(_EXPONENT)
-        exponent = int(text) if text and len(text) < 6 else (10**6 if text else 1)
+        exponent = int(text) if text else 1
         if not exponent or abs(exponent) > MAX_EXPONENT:
             raise self.error(f"an exponent out of range (1 to {MAX_EXPONENT})", start)
         return Unit(prefix, atom, exponent)
 
     def split(self, symbol: str, start: int) -> tuple[str, str]:
+        # Whole symbols before prefixes: `cd` is the candela, not a hundredth of a day.
         if symbol in UNITS or symbol in BASE:
             return "", symbol
         for size in (1, 2):

@@ -47,6 +47,7 @@ def _offset(zero: Decimal) -> Function:
 
 
 def _tangent() -> Function:
+    # math has no decimals; repr gives a float's shortest digits.
     return Function(
         lambda value: Decimal(repr(math.atan(float(value) / 100))),
         lambda ratio: Decimal(repr(100 * math.tan(float(ratio)))),

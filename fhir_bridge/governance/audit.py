@@ -116,6 +116,7 @@ def _network(address: str) -> dict[str, str]:
 def _event(
     context: Context, interaction: str, action: str, entities: Iterable[dict[str, Any]], *, outward: bool
 ) -> dict[str, Any]:
+    # DCM: destination role, source role.
     destination, source = "110152", "110153"
     client: dict[str, Any] = {
         "type": _concept(_DCM, destination if outward else source),
@@ -141,6 +142,7 @@ def _event(
     if context.purpose:
         event["purposeOfEvent"] = [{"coding": [coding(context.purpose)]}]
     event["agent"] = [client, server, *([_person(context.user)] if context.user else [])]
+    # 4: application server (R4 security-source-type).
     event["source"] = {"observer": {"identifier": {"value": context.server}}, "type": [_coding(_SOURCE, "4")]}
     entity = list(entities)
     if context.request_id:
@@ -230,6 +232,7 @@ def refusal(
         count: how many refusals this event stands for.
         since: instant of the first of them.
     """
+    # What is refused may not exist; a type alone is no reference.
     entity: dict[str, Any] = _resource(target) if "/" in target else {"type": _coding(_ENTITY, "2")}
     if target and "/" not in target:
         entity["name"] = target
@@ -262,6 +265,7 @@ def login(user: Agent, *, address: str) -> dict[str, Any]:
     if address != "unknown":
         agent["network"] = _network(address)
     event["agent"] = [agent]
+    # 6: security server.
     event["source"] = {"observer": {"display": "FHIR Bridge"}, "type": [_coding(_SOURCE, "6")]}
     return event
 

@@ -25,7 +25,7 @@ def _scopes(consent: Mapping[str, Any]) -> set[str]:
 
 
 def _within(period: Mapping[str, Any] | None, at: datetime | None) -> bool:
-    """Whether the moment lies in the period; without a moment, whether the period is not bounded to the past."""
+    """Whether the moment, or now where none is given, lies in the period; always where there is none."""
     if not period:
         return True
     moment = (at or datetime.now(UTC)).astimezone(UTC).isoformat()
@@ -67,6 +67,7 @@ def _of_one(consent: Mapping[str, Any], purpose: str, at: datetime | None) -> De
         for provision in root.get("provision", ())
         if provision.get("purpose") and _applies(provision, purpose, at)
     }
+    # Of two exceptions for one purpose the denial wins, as between consents.
     if "deny" in exceptions:
         return "deny"
     if "permit" in exceptions:

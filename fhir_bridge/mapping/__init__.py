@@ -6,44 +6,64 @@ conversion = mapping.convert(record, context)
 """
 
 from fhir_bridge.mapping import issues as _issues
+from fhir_bridge.mapping.checking import check_mapping
 from fhir_bridge.mapping.compiled import CompiledMapping
-from fhir_bridge.mapping.errors import MappingError, MappingErrors, Position
+from fhir_bridge.mapping.composition import mapping_files
+from fhir_bridge.mapping.errors import MappingError, MappingErrors, Position, nearest
+from fhir_bridge.mapping.files import file_of, find_mapping, mapping_names
 from fhir_bridge.mapping.identity import CrosswalkError, IdentityResolver, PatientLink, Unlinked
-from fhir_bridge.mapping.loading import find_mapping, load_mapping, mapping_names, source_block
-from fhir_bridge.mapping.reads import Applied, Read
+from fhir_bridge.mapping.loading import load_mapping, source_block
+from fhir_bridge.mapping.reads import Application, Applied, Branch, Read, RuleReads, Use
 from fhir_bridge.mapping.record import CLEARED, Record, Scope
 from fhir_bridge.mapping.registry import function
 from fhir_bridge.mapping.runtime import Context, Conversion, Output, Reject, Trace
 from fhir_bridge.mapping.schema import json_schema
 from fhir_bridge.mapping.site import Site, SiteError
+from fhir_bridge.mapping.spans import LineOffsets, Passage, Span, SpannedRecord
+from fhir_bridge.mapping.writes import Write, bare, writes_of
 
 __all__ = [
     "CLEARED",
+    "Application",
     "Applied",
+    "Branch",
     "CompiledMapping",
     "Context",
     "Conversion",
     "CrosswalkError",
     "IdentityResolver",
+    "LineOffsets",
     "MappingError",
     "MappingErrors",
     "Output",
+    "Passage",
     "PatientLink",
     "Position",
     "Read",
     "Record",
     "Reject",
+    "RuleReads",
     "Scope",
     "Site",
     "SiteError",
+    "Span",
+    "SpannedRecord",
     "Trace",
     "Unlinked",
+    "Use",
+    "Write",
+    "bare",
+    "check_mapping",
+    "file_of",
     "find_mapping",
     "function",
     "json_schema",
     "load_mapping",
+    "mapping_files",
     "mapping_names",
+    "nearest",
     "source_block",
+    "writes_of",
 ]
 
 assert _issues.CODES

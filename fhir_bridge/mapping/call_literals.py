@@ -3,12 +3,15 @@ the first record."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from decimal import Decimal
 from typing import Any, NamedTuple
+from zoneinfo import available_timezones
 
 from fhir_bridge.fhir import ucum
 from fhir_bridge.mapping.errors import nearest
+from fhir_bridge.mapping.functions.times import format_problem
 from fhir_bridge.terminology.concept_maps import EQUIVALENCES
 
 __all__ = ["Problem", "problem_of"]
@@ -67,9 +70,32 @@ def _molar_mass(value: Any) -> Problem | None:
     return Problem(f"a molar mass is a number above 0, not {value}", "g/mol, such as 113.12")
 
 
+def _format(value: Any) -> Problem | None:
+    problem = format_problem(value)
+    return None if problem is None else Problem(*problem)
+
+
+def _zone(value: Any) -> Problem | None:
+    names = available_timezones()
+    if value in names:
+        return None
+    return Problem(f'"{value}" is not an IANA time zone', nearest(str(value), names) or "such as Europe/Rome")
+
+
+def _pattern(value: Any) -> Problem | None:
+    try:
+        re.compile(str(value))
+    except re.error as error:
+        return Problem(f"{value!r} is no regular expression: {error}", "see Python's `re`")
+    return None
+
+
 _CHECKS: dict[tuple[str, str], Callable[[Any], Problem | None]] = {
     ("concept", "equivalence"): _equivalences,
     ("coding", "equivalence"): _equivalences,
     ("in_unit", "unit"): _unit,
     ("in_unit", "molar_mass"): _molar_mass,
+    ("matches", "pattern"): _pattern,
+    **{(name, "format"): _format for name in ("date", "datetime", "instant")},
+    **{(name, "zone"): _zone for name in ("datetime", "instant")},
 }

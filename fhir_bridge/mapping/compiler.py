@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import linecache
 from collections.abc import Mapping as MappingOf
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -11,6 +12,7 @@ from fhir_bridge.fhir import definitions
 from fhir_bridge.mapping import functions
 from fhir_bridge.mapping.coercion import choose, many, single
 from fhir_bridge.mapping.compiled import CompiledMapping, Program, inside, missing, outside, unmatched
+from fhir_bridge.mapping.custom_functions import RESERVED, custom_functions
 from fhir_bridge.mapping.document import Document, Mapping, Scalar, Sequence, plain
 from fhir_bridge.mapping.environment import Code, Environment, RuleTarget, Variable
 from fhir_bridge.mapping.errors import MappingErrors, nearest
@@ -24,6 +26,7 @@ from fhir_bridge.mapping.registry import BUILTINS, FunctionSpec, spec_of
 from fhir_bridge.mapping.rule_code import RuleCompiler, RuleSource, profiles_of
 from fhir_bridge.mapping.runtime import GENERATED, Output
 from fhir_bridge.mapping.shape import Problems
+from fhir_bridge.mapping.source_options import source_model
 from fhir_bridge.mapping.writer import Writer
 
 __all__ = ["compile_document"]
@@ -56,7 +59,7 @@ class _Compilation:
         adapter = self._adapter()
         if adapter is None:
             raise MappingErrors(self.problems.errors)
-        self.model = adapter.model
+        self.model = source_model(adapter, self.root.get("source"), self.problems)
         rules = self._rules()
         specs = self._functions()
         # The untraced program is compiled first: it finds the errors, and which rules others refer to.
@@ -103,12 +106,12 @@ class _Compilation:
 
     def _functions(self) -> dict[str, FunctionSpec]:
         assert functions
-        specs = dict(BUILTINS)
+        specs = {**BUILTINS, **custom_functions()}
         for name, call in self.model.functions.items():
-            if name in specs or name in ("ref", "where"):
+            if name in specs or name in RESERVED:
                 self.problems.add(
                     self.root.position,
-                    f'the adapter\'s function "{name}" has the name of a built-in one',
+                    f"the adapter's function \"{name}\" has the name of a built-in one, or of a plug-in's",
                     "",
                     "006",
                 )
@@ -177,6 +180,8 @@ class _Compilation:
             expressions.marking = bool(getattr(self.model, "accounts", False))
             variables = self._document_lets(writer, expressions, problems)
             expressions.document_names = frozenset(variables)
+            expressions.marking = trace or bool(getattr(self.model, "accounts", False))
+            expressions.tracing = trace
             plans = []
             for rule in rules:
                 compiler = RuleCompiler(
@@ -228,8 +233,9 @@ class _Compilation:
                     continue
                 local = f"v_{key.text}"
                 writer.line(f"{local} = {code.source}", value.position)
-                env = env.with_names({key.text: Variable(local, code.type, code.repeats, reads=code.reads)})
-                names[key.text] = Variable(f"g[{len(locals_)}]", code.type, code.repeats, reads=code.reads)
+                variable = Variable(local, code.type, code.repeats, reads=code.reads, uses=code.uses)
+                env = env.with_names({key.text: variable})
+                names[key.text] = replace(variable, source=f"g[{len(locals_)}]")
                 locals_.append(local)
             if expressions.arms:  # the branches that it enters are those of every rule
                 locals_.append("marks")

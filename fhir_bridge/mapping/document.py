@@ -110,11 +110,16 @@ class Mapping(Node):
 
 @dataclass(slots=True)
 class Document:
-    """A document's root, with its path as given and its text."""
+    """A document's root, with its path as given and its text.
+
+    Attributes:
+        files: the file and what it includes, without what it extends.
+    """
 
     file: str
     text: str
     root: Mapping
+    files: frozenset[str] = frozenset()
 
 
 class _Reader:
@@ -231,7 +236,7 @@ def parse(text: str, file: str | Path) -> Document:
     if reader.errors:
         raise MappingErrors(reader.errors)
     assert isinstance(root, Mapping)
-    return Document(name, text, root)
+    return Document(name, text, root, frozenset((name,)))
 
 
 def plain(node: Node) -> Any:

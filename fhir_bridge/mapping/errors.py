@@ -58,9 +58,25 @@ class MappingErrors(ValueError):
         super().__init__("\n".join(str(error) for error in self.errors))
 
 
-def nearest(word: str, known: Iterable[str]) -> str:
-    """`did you mean "code"?` for the nearest known word, or an empty text where none is near."""
-    names = list(known)
-    lowered = {name.lower(): name for name in names}
-    result = difflib.get_close_matches(word.lower(), lowered, n=1, cutoff=0.6)
-    return f'did you mean "{lowered[result[0]]}"?' if result else ""
+_ALIKE = str.maketrans("oil", "011")
+"""Letters that look like digits."""
+
+
+def nearest(word: str, known: Iterable[str], *, cutoff: float = 0.6) -> str:
+    """`did you mean "code"?` for the nearest known word, or an empty text where none is near.
+
+    Of words that are as near, one that looks the same and one of the same letters go first, then one that begins so.
+    """
+    lowered = {name.lower(): name for name in known}
+    text = word.lower()
+    close = difflib.get_close_matches(text, lowered, n=40, cutoff=cutoff)
+    if not close:
+        return ""
+    best = difflib.SequenceMatcher(None, text, close[0]).ratio()
+    near = [name for name in close if difflib.SequenceMatcher(None, text, name).ratio() > best - 0.02]
+    alike = [name for name in near if name.translate(_ALIKE) == text.translate(_ALIKE)]
+    shuffled = [name for name in near if sorted(name) == sorted(text)]
+    longer = [name for name in near if name.startswith(text)]
+    chosen = dict.fromkeys([*alike[:1], *shuffled[:1]]) or dict.fromkeys([*longer, *near][:1])
+    shown = " or ".join(f'"{lowered[name]}"' for name in chosen)
+    return f"did you mean {shown}?"

@@ -42,7 +42,25 @@ CODES = declare(
     IssueCode("FB-MAP-010", "error", "A required element is never set", "Set it, or drop the profile"),
     IssueCode("FB-MAP-011", "error", "The profile fixes another value", "Use the profile's value"),
     IssueCode(
-        "FB-MAP-012", "error", "No such rule, scope, adapter, profile or mapping", "Use one that exists"
+        "FB-MAP-012",
+        "error",
+        "No such rule, scope, adapter, profile, fragment, file or mapping",
+        "Use one that exists",
+    ),
+    IssueCode(
+        "FB-MAP-013",
+        "error",
+        "A change of what the extended mapping does not have",
+        "Name what is there, or add it with `+`; after an upgrade, see what became of it in the mapping beneath",
+    ),
+    IssueCode(
+        "FB-MAP-014", "error", "An option of the source is unknown or wrong", "See the page of the adapter"
+    ),
+    IssueCode(
+        "FB-MAP-015",
+        "error",
+        "It compiles, and is probably wrong",
+        "Correct it, or end the line with the comment `# checked`",
     ),
     # Running rules.
     IssueCode(
@@ -138,7 +156,7 @@ CODES = declare(
         "It is kept as a code of the source; correct it there, or load the system's newer version",
         "code-invalid",
     ),
-    # Identity (HOUSE: what can't be linked is held, never guessed).
+    # Identity: what can't be linked is held, never guessed.
     IssueCode(
         "FB-ID-001",
         "error",

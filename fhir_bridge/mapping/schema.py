@@ -81,6 +81,38 @@ _NODE: Schema = {
 }
 
 
+_FRAGMENT: Schema = {
+    "type": "object",
+    "required": ["fragment"],
+    "properties": {
+        "fragment": {
+            "anyOf": [_TEXT, {"type": "array", "minItems": 1, "items": _TEXT}],
+            "description": "name of a node of `fragments:`, or several; members beside it change or add to it",
+        },
+        "with": {"type": "object", "description": "parameters of the fragment: name and expression"},
+    },
+}
+_RULE_NEEDS: Schema = {
+    "required": ["rule"],
+    "if": {"required": ["fragment"]},
+    "else": {"required": ["as", "key"]},
+}
+_COMPOSING: Schema = {
+    "include": {
+        "anyOf": [_TEXT, {"type": "array", "items": _TEXT}],
+        "description": "files whose rules, variables and fragments are taken, beside this one or shipped",
+    },
+    "extends": {**_TEXT, "description": "name or path of the mapping that this one changes"},
+    "fragments": {"type": "object", "description": "nodes by name, put in place by `fragment: name`"},
+    "override": {
+        "type": "object",
+        "additionalProperties": {"type": ["object", "null"]},
+        "description": "changes of the extended mapping by rule; `~` removes, `name+` adds, `name!` replaces",
+    },
+}
+"""Keys of a document that are gone once it is composed."""
+
+
 def _single_or_list(name: str) -> Schema:
     item: Schema = {"$ref": f"#/definitions/{name}"}
     return {"anyOf": [item, {"type": "array", "items": item}]}
@@ -89,8 +121,32 @@ def _single_or_list(name: str) -> Schema:
 class _Builder:
     """Collects the schemas of the types that are reached."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, written: bool) -> None:
         self.definitions: dict[str, Schema] = {}
+        self.written = written
+        """The document as it is written: with fragments, before it is composed."""
+        self.signed: Schema = {}
+        if written:
+            self.definitions["fragment"] = _FRAGMENT
+            self.signed = {"^.+[+!]$": {}}
+
+    def reserved(self, properties: Schema) -> Schema:
+        """Keys that are no elements; where they are written they may also name a fragment."""
+        if not self.written:
+            return properties
+        fragment: Schema = {"$ref": "#/definitions/fragment"}
+        either = {
+            name: {
+                "anyOf": [body, fragment],
+                **({"description": body["description"]} if "description" in body else {}),
+            }
+            for name, body in properties.items()
+        }
+        if "key" in either:
+            parts, single = _RULE["key"]["anyOf"]
+            listed = {**parts, "items": {"anyOf": [parts["items"], fragment]}}
+            either["key"]["anyOf"] = [listed, single, fragment]
+        return {**either, **_FRAGMENT["properties"]}
 
     def node(self, name: str, body: Schema | None, *, repeats: bool) -> Schema:
         """A reference to the schema of a node: a value, an expression, a match, and a list where it repeats."""
@@ -99,13 +155,15 @@ class _Builder:
             forms: list[Schema] = [{"type": "null"}, _EXPRESSION, {"$ref": f"#/definitions/{name}.match"}]
             if body is not None:
                 forms.insert(2, body)
+            if self.written:
+                forms.append({"$ref": "#/definitions/fragment"})
             self.definitions[name] = {"anyOf": forms}
             self.definitions[f"{name}.match"] = {
                 "type": "object",
                 "required": ["match"],
                 "properties": {
                     "match": {"type": "string", "description": "the expression whose value chooses a case"},
-                    **_NODE,
+                    **self.reserved(_NODE),
                     "empty": {"$ref": "#/definitions/case." + name},
                     "else": {"$ref": "#/definitions/case." + name},
                 },
@@ -152,8 +210,8 @@ class _Builder:
             reference = self.node(name, {"$ref": f"#/definitions/{body}"}, repeats=repeats)
             self.definitions[body] = {
                 "type": "object",
-                "properties": {**self.properties(definition, path), **_NODE},
-                "patternProperties": _ESCAPED,
+                "properties": {**self.properties(definition, path), **self.reserved(_NODE)},
+                "patternProperties": {**_ESCAPED, **self.signed},
                 "additionalProperties": False,
             }
             return reference
@@ -182,7 +240,7 @@ class _Builder:
         self.definitions[name] = {
             "properties": {
                 **elements,
-                **_RULE,
+                **self.reserved(_RULE),
                 "as": {"const": resource_type},
                 "meta": {
                     "type": "object",
@@ -190,20 +248,32 @@ class _Builder:
                     "additionalProperties": False,
                 },
             },
-            "patternProperties": _ESCAPED,
+            "patternProperties": {**_ESCAPED, **self.signed},
             "additionalProperties": False,
         }
         return name
 
 
 def json_schema(types: Iterable[str] | None = None) -> dict[str, Any]:
-    """The JSON Schema (draft 7) of mapping documents, for editors with a YAML language server.
+    """The JSON Schema (draft 7) of mapping documents and what they include, for editors with a YAML language server.
 
     Args:
         types: resource types that rules may make; default all of R4.
     """
+    schema = _document_schema(types, written=True)
+    required = [name for name in schema.pop("required") if name != "rules"]
+    return {
+        **schema,
+        "properties": {**schema["properties"], **_COMPOSING},
+        "if": {"required": ["extends"]},
+        "then": {"required": ["mapping", "version"]},
+        "else": {"if": {"required": ["mapping"]}, "then": {"required": required}},
+    }
+
+
+def _document_schema(types: Iterable[str] | None, *, written: bool) -> dict[str, Any]:
     names = tuple(sorted(definitions.resource_types() if types is None else types))
-    builder = _Builder()
+    builder = _Builder(written=written)
     branches = [
         {
             "if": {"properties": {"as": {"const": name}}, "required": ["as"]},
@@ -235,8 +305,8 @@ def json_schema(types: Iterable[str] | None = None) -> dict[str, Any]:
         "definitions": {
             "rule": {
                 "type": "object",
-                "required": ["rule", "as", "key"],
-                "properties": {"as": {**_TEXT, "enum": list(names)}, **_RULE},
+                **(_RULE_NEEDS if written else {"required": ["rule", "as", "key"]}),
+                "properties": {"as": {**_TEXT, "enum": list(names)}, **builder.reserved(_RULE)},
                 "allOf": branches,
             },
             **builder.definitions,
@@ -246,7 +316,7 @@ def json_schema(types: Iterable[str] | None = None) -> dict[str, Any]:
 
 @lru_cache(maxsize=64)
 def _schema(types: tuple[str, ...]) -> Schema:
-    return json_schema(types)
+    return _document_schema(types, written=False)
 
 
 def check(document: Document) -> list[MappingError]:
@@ -257,7 +327,7 @@ def check(document: Document) -> list[MappingError]:
     types = {
         str(rule["as"])
         for rule in (rules if isinstance(rules, list) else [])
-        if isinstance(rule, dict) and rule.get("as") in known
+        if isinstance(rule, dict) and isinstance(rule.get("as"), str) and rule["as"] in known
     }
     errors: list[MappingError] = []
     for error in schema_errors(content, _schema(tuple(sorted(types)))):

@@ -72,8 +72,9 @@ class _Check:
             elif keyword == "allOf":
                 for part in expected:
                     yield from self.errors(value, part, path)
-            elif keyword == "if" and "then" in schema and not any(self.errors(value, expected, path)):
-                yield from self.errors(value, schema["then"], path)
+            elif keyword == "if":
+                branch = "else" if any(self.errors(value, expected, path)) else "then"
+                yield from self.errors(value, schema.get(branch, {}), path)
 
     def _any_of(self, value: Any, schema: Schema, path: Path) -> Iterator[SchemaError]:
         failed: list[SchemaError] = []

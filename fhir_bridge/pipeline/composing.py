@@ -54,6 +54,8 @@ def store_composite(
         seen = store.parts(source, record.key)
         before = living(seen, adapter)
         if before and not adapter.same_subject({part.subject for part in [*before, *added]}):
+            # Converted by itself it shows which resources it is about; what the store
+            # has of them says whose they are.
             alone = run.convert(getattr(record, "witness", None) or record)
             if not store.of_linked_patient(alone):
                 text = "the record is known under another patient: it changes nothing"
@@ -86,6 +88,7 @@ def store_composite(
         if done.outcome != "rejected":
             done = _without_skipped(done, added, parts, adapter)
         try:
+            # PartsMoved: another load stored parts since these were read.
             store.save(done, added, seen, account)
         except PartsMoved:
             continue

@@ -20,13 +20,21 @@ from fhir_bridge import __version__
 from fhir_bridge.fhir.definitions.package_files import PackageError
 from fhir_bridge.fhir.definitions.package_files import digest as package_digest
 from fhir_bridge.fhir.ids import DEMO_KEY, IdKey
-from fhir_bridge.mapping import CrosswalkError, Site, find_mapping, source_block
+from fhir_bridge.mapping import CrosswalkError, Site, mapping_files, source_block
 from fhir_bridge.pipeline.plan import RunRequest
 from fhir_bridge.plugins import loaded
 from fhir_bridge.terminology.service import plugin_folders
 from fhir_bridge.terminology.store import open_store, store_path
 
-__all__ = ["ConversionContext", "SourceState", "changed_parts", "combined", "content_hash", "site_key"]
+__all__ = [
+    "ConversionContext",
+    "SourceState",
+    "changed_parts",
+    "combined",
+    "content_hash",
+    "mapping_hash",
+    "site_key",
+]
 
 _CONVERTING = ("plugins", "fhir", "terminology", "mapping", "adapters", "pipeline")
 """The packages that decide what a record becomes: a change of the server or its pages reconverts nothing."""
@@ -124,9 +132,8 @@ class ConversionContext:
         Raises:
             MappingErrors: there is no such mapping, or it can't be read.
         """
-        file = find_mapping(mapping)
-        content = content_hash(file)
-        options = {**_source_block(file, content), **self.request.options}
+        content = mapping_hash(mapping)
+        options = {**_source_block(mapping_files(mapping)[0], content), **self.request.options}
         return {
             "mapping": content,
             "files named by options": combined(dict(_named_files(options))),
@@ -136,6 +143,16 @@ class ConversionContext:
     def digest(self, mapping: str) -> str:
         """One hash of all parts: while it stays, a record converts to what it converted to."""
         return combined(self.parts(mapping))
+
+
+def mapping_hash(mapping: str) -> str:
+    """The hash of a mapping's content, with what it includes and extends.
+
+    Raises:
+        MappingErrors: there is no such mapping, or it can't be read.
+    """
+    files = mapping_files(mapping)
+    return content_hash(files[0]) if len(files) == 1 else _hash("\n".join(map(content_hash, files)).encode())
 
 
 def _hash(content: bytes) -> str:
@@ -155,6 +172,7 @@ def _folders(folders: Iterable[Path]) -> str:
     return _hash(b"\n".join(line for folder in folders for line in (b"folder", *_lines(folder))))
 
 
+# Sorted: the file system's order differs from machine to machine.
 def _lines(folder: Path) -> Iterator[bytes]:
     for path in sorted(folder.rglob("*")):
         if path.is_file() and "__pycache__" not in path.parts:

@@ -146,6 +146,7 @@ def _run(request: RunRequest, manifest: Manifest, jobs: int, on_progress: Progre
     """
     todo = [(number, shard) for number, shard in enumerate(manifest.shards) if number not in manifest.done]
     sinks = {number: ("parts", str(manifest.folder / PARTS / str(number))) for number, _ in todo}
+    # Taken before reading: where it is the same after hashing, what was hashed is what was read.
     before = {number: _statuses(shard) for number, shard in todo}
     changed: list[str] = []
     try:
@@ -165,11 +166,13 @@ def _run(request: RunRequest, manifest: Manifest, jobs: int, on_progress: Progre
         return str(error)
     if changed:
         return f"sources changed while they were read ({', '.join(changed[:5])}); --resume reads them again"
+    # What was read at the beginning may be another file now, from which a worker took its mapping.
     if _parts(ConversionContext.of(request), manifest.shards) != manifest.context:
         return "mapping, site, terminology or packages changed during the run; start it anew with --force"
     joined = Account()
     files = assemble(manifest.folder, len(manifest.shards), joined)
     manifest.finished = Finished(files, joined)
+    # Noted before the parts go: cut off in between, the run is finished and only leaves parts behind.
     manifest.save()
     remove_parts(manifest.folder)
     return None

@@ -14,7 +14,7 @@ from typing import Any
 from fhir_bridge.fhir.validation import Validator
 from fhir_bridge.mapping import CompiledMapping, Context, IdentityResolver, Site, load_mapping
 from fhir_bridge.pipeline.account import Account
-from fhir_bridge.pipeline.context import combined, site_key
+from fhir_bridge.pipeline.context import combined, mapping_hash, site_key
 from fhir_bridge.pipeline.plan import RunRequest, Shard
 from fhir_bridge.pipeline.shard import OutputCheck, ShardRun
 from fhir_bridge.pipeline.sink_run import SinkRun, SourceToKeep
@@ -76,11 +76,14 @@ def run_shards(
                 on_progress(before + read)
 
             if limit is not None:
+                # Of the first limit, since `before` counts what all shards so far have read.
                 request = replace(request, selection=replace(request.selection, limit=max(limit - before, 0)))
             account = _run(request, shard, digests[shard.mapping], sinks[number], tell)
             before += account.read
             yield number, account
         return
+    # Forked workers would share open files and connections of this process, and inherit
+    # locks that threads of it hold.
     context = multiprocessing.get_context("spawn")
     counts = context.Array("q", max(number for number, _ in shards) + 1)
     with ProcessPoolExecutor(jobs, mp_context=context, initializer=_start_worker, initargs=(counts,)) as pool:
@@ -90,6 +93,7 @@ def run_shards(
         }
         try:
             while pending:
+                # With a time-out, so that progress is seen while no shard ends.
                 finished, _ = wait(pending, timeout=0.2, return_when=FIRST_COMPLETED)
                 on_progress(sum(counts[:]))
                 for future in finished:
@@ -171,7 +175,10 @@ def run_in_process(
     site = prepared.site
     keep = SourceToKeep(shard.paths, shard.mapping, request.options, site.site)
     key = site_key(site).fingerprint
-    run_of = SinkRun(request.adapter, key, site.precedence, digest, request.remap, keep, site.definitions)
+    content = mapping_hash(shard.mapping)
+    run_of = SinkRun(
+        request.adapter, key, site.precedence, digest, request.remap, keep, site.definitions, content
+    )
     sink = sinks()[kind].open(target, run_of)
     try:
         return run.run(shard.paths, sink)

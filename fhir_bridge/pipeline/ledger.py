@@ -38,8 +38,10 @@ class Ledger:
             owner: the patient whom the resource is about; empty for none.
         """
         key = f"{resource_type}/{resource_id}"
+        # 12 bytes instead of the line: the ledger of millions of resources stays in its memory.
         content = hashlib.blake2b(line, digest_size=12).digest()
         result = self._base.execute("SELECT mark, content, owner FROM entry WHERE id = ?", (key,)).fetchall()
+        # An id of another patient's record is refused, whatever its content.
         for known_mark, known_content, known_owner in result:
             if owner and known_owner and known_owner != owner:
                 return "another"

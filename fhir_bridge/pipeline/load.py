@@ -39,6 +39,7 @@ def load_sources(
     from fhir_bridge.pipeline.inbox import replay_waiting  # only what stores needs a database driver
 
     result = _run(request, sources, ("store", url), jobs, limit, on_progress)
+    # The load may have brought the patients, links or mappings that records wait for.
     again = replay_waiting(url, request.site, moved=result.account.stored["moved"] > 0)
     if again is not None:
         result.report["inbox"] = {

@@ -67,6 +67,7 @@ async def _store(files: Iterable[Path], url: str, site: Site, checked: Checked) 
 
     account = checked.account
     async with await Store.open(url, max_size=1, known=site.definitions) as store:
+        # Before anything is stored: ids of two keys for one source would stand side by side.
         await store.check_site_key(site_key(site).fingerprint)
         plain: list[Path] = []
         for file in files:

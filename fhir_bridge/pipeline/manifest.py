@@ -177,6 +177,7 @@ class EarlierRun:
         manifest.done = {
             number: shard
             for number, shard in self.done.items()
+            # A finished piece counts as long as its parts are there to be joined.
             if self.finished is not None or (self.path.parent / PARTS / str(number)).is_dir()
         }
 

@@ -140,11 +140,9 @@ def run_view(
             on_progress(run.account.read)
     sink.finish()
     on_progress(run.account.read)
-    run.account.count_issues(
-        Issue("warning", "FB-VIEW-040", f"column {name}: values without an exact native form are null", name)
-        for name, count in sink.notices.items()
-        for _ in range(count)
-    )
+    for name, count in sink.notices.items():
+        message = f"column {name}: values without an exact native form are null"
+        run.account.count_issues([Issue("warning", "FB-VIEW-040", message, name)], times=count)
     run.seconds = time.monotonic() - started
     return run
 
@@ -162,6 +160,7 @@ def _write(
     if limit is not None:
         rows = islice(rows, limit)
     source = iter(rows)
+    # Rows that turn out to be of a rejected record must leave no notices.
     notices = Counter(sink.notices) if sink.notices else None
     try:
         prepared = [sink.prepare(row) for row in islice(source, _WHOLE)]
@@ -175,6 +174,7 @@ def _write(
     except RecordError:
         sink.notices = notices or Counter()
         raise
+    # The second pass counts them again.
     sink.notices = notices or Counter()
     written = 0
     again = view.rows(resource, **ports)

@@ -133,6 +133,7 @@ class ParquetSink:
     def _write_group(self) -> None:
         if self._batches:
             table = self._arrow.Table.from_batches(self._batches, schema=self._schema)
+            # pyarrow would cut the table into groups of its own size.
             self._writer.write_table(table, row_group_size=table.num_rows)
             self._batches = []
 

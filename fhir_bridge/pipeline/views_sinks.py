@@ -151,6 +151,8 @@ class CsvSink(_TextSink):
         """A line."""
         words = ["" if value is None else value if type(value) is str else as_written(value) for value in row]
         line = ",".join(words)
+        # Few lines have anything to quote: a comma too many, an empty text (which is not
+        # null) or a special sign shows them.
         if line.count(",") >= len(words) or "" in row or _special(line):
             line = ",".join([_cell(value) for value in row])
         return f"{line}\r\n".encode()

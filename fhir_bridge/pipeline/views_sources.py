@@ -94,6 +94,7 @@ def _lines(name: str, lines: BinaryIO, resource_type: str, exact: bool) -> Itera
             continue
         locator = f"{name}:{number}"
         whole = text[:1] == b"{" and text[-1:] == b"}" and b'"resourceType"' in text
+        # Passed over unread, unless an escape could spell the type otherwise or a Bundle hold resources of it.
         if whole and named not in text and b"\\u" not in text and b'"Bundle"' not in text:
             yield Record(locator, None, len(text))
         else:

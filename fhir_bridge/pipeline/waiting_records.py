@@ -106,6 +106,7 @@ def _files(locator: str, paths: Sequence[Path]) -> list[Path]:
     """The file that a locator is in, since locators begin with a file's name; several where they have one name."""
     results = [path for path in paths if path.name in locator]
     longest = max((len(path.name) for path in results), default=0)
+    # `a.hl7` is in the name `data.hl7` too: the longest name is the file's.
     return [path for path in results if len(path.name) == longest]
 
 

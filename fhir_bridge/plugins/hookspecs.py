@@ -38,6 +38,11 @@ def fhir_bridge_mappings() -> Iterable[Path]:  # type: ignore[empty-body]
 
 
 @hookspec
+def fhir_bridge_functions() -> Mapping[str, Callable[..., Any]]:  # type: ignore[empty-body]
+    """Functions of the mapping language by name, each marked by `fhir_bridge.mapping.function(returns=…)`."""
+
+
+@hookspec
 def fhir_bridge_terminology() -> Iterable[Path]:  # type: ignore[empty-body]
     """Folders of CodeSystem, ValueSet and ConceptMap JSON."""
 

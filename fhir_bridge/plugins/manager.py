@@ -21,6 +21,7 @@ __all__ = [
     "Loaded",
     "PluginError",
     "adapters",
+    "functions",
     "get_manager",
     "importers",
     "loaded",
@@ -96,6 +97,21 @@ def adapters() -> dict[str, Any]:
     """
     groups = get_manager().hook.fhir_bridge_adapters()
     return _by("name", groups, "an adapter named")
+
+
+def functions() -> dict[str, Any]:
+    """All functions that plug-ins add to the mapping language, by name.
+
+    Raises:
+        PluginError: two plug-ins add a function of the same name.
+    """
+    results: dict[str, Any] = {}
+    for group in get_manager().hook.fhir_bridge_functions():
+        for name, call in (group or {}).items():
+            if name in results:
+                raise PluginError(f'two plug-ins add a function of the mapping language named "{name}"')
+            results[name] = call
+    return results
 
 
 def importers() -> dict[str, Any]:

@@ -16,6 +16,7 @@ __all__ = [
     "Importer",
     "IssueLike",
     "Operation",
+    "OptionError",
     "Pages",
     "Predictor",
     "ReadContext",
@@ -30,6 +31,21 @@ __all__ = [
 ]
 
 RecordOutcome = Literal["read", "skipped", "rejected"]
+
+
+class OptionError(ValueError):
+    """An option of a mapping's `source:` block is wrong.
+
+    Attributes:
+        option: its name.
+        advice: what was probably meant, or what to write.
+    """
+
+    def __init__(self, option: str, message: str, advice: str = "") -> None:
+        super().__init__(f"{message} ({advice})" if advice else message)
+        self.option = option
+        self.message = message
+        self.advice = advice
 
 
 class IssueLike(Protocol):

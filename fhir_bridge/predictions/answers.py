@@ -92,6 +92,7 @@ def _effective(result: Prediction | Refusal, record: PatientRecord) -> datetime 
 
 
 def _check_prediction(result: Prediction) -> None:
+    # Exactly these: true is an int to Python.
     if type(result.percent) not in (Decimal, int):
         raise _Wrong(f"its risk is {_named(result.percent)}, not a Decimal")
     if not Decimal(result.percent).is_finite():

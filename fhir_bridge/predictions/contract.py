@@ -20,6 +20,7 @@ __all__ = [
 ]
 
 SECONDS: Final = 10.0
+# Address space, of which libraries map far more than they use.
 MEMORY_MB: Final = 4096
 
 RefusalReason = Literal["not-applicable", "missing-input", "out-of-range", "failed", "opted-out"]

@@ -205,6 +205,8 @@ class HcmRiskScd:
             return self._refuse("not-applicable", f"age {age} is below 16")
         if age > 115:
             return self._refuse("not-applicable", f"age {age} is above 115")
+        # What HCM Risk-SCD takes: the term of the wall falls from 27 mm on, so that much
+        # more would count as less risk.
         for name, (value, evidence) in zip(_RANGES, (wall, atrium, gradient), strict=True):
             low, high = _RANGES[name]
             if not low <= value <= high:

@@ -50,8 +50,10 @@ class Identities:
         if isinstance(result, Prediction):
             text = f"{result.percent} {result.horizon_years} {result.category}"
         else:
+            # A new version of what the text names, which says the same, must give the same result.
             text = f"{result.reason} {_VERSION.sub('', result.text)}"
         parts = (*self._model, self._decisions, patient_id, result.code, text, used, str(attempt))
+        # A model that failed before it could say what it predicts has no code.
         return self._key.id("Observation", *parts, optional=frozenset({6}))
 
     def beside(self, resource_type: str, observation_id: str) -> str:
@@ -68,6 +70,7 @@ def content_hash_of(predictor: Predictor) -> str:
     digest = hashlib.blake2b(_code_of(type(predictor).__module__), digest_size=16)
     state: Any = getattr(predictor, "__dict__", {})
     options = orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS
+    # What JSON can't hold counts by its type: its address is another one in each process.
     digest.update(orjson.dumps(state, default=lambda value: type(value).__qualname__, option=options))
     for file in sorted(str(path) for path in getattr(predictor, "files", ())):
         result = Path(file).stat()

@@ -46,6 +46,7 @@ def main(number: int) -> None:
         connection.send_bytes(orjson.dumps({"failed": reason.encode("utf-8", "replace").decode()[:2000]}))
         return
     gc.collect()
+    # What was imported lives as long as the process, so later collections need not look through it.
     gc.freeze()
     connection.send_bytes(b"{}")
     while True:
@@ -102,6 +103,7 @@ def _limit_memory(megabytes: int) -> None:
     if hard != resource.RLIM_INFINITY:
         limit = min(limit, hard)
     resource.setrlimit(resource.RLIMIT_AS, (limit, hard))
+    # A core file would hold the records of patients.
     resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
 
 

@@ -103,9 +103,11 @@ class ModelWorkers:
         text = orjson.dumps([asdict(settings), content], default=str, option=orjson.OPT_SORT_KEYS)
         key = hashlib.blake2b(pickled + text, digest_size=16).digest()
         with self._lock:
+            # Taken out and put in again: the last ones are those that were used last.
             worker = self._workers.pop(key, None) or _Worker(pickled, settings)
             self._workers[key] = worker
             spare = [self._workers.pop(old) for old in list(self._workers)[:-MOST_PROCESSES]]
+        # Outside of the lock: closing waits for a call that may hang.
         for old in spare:
             old.close()
         return worker
@@ -207,6 +209,7 @@ class _Worker:
         self._closed = True
         self._stop()
         self._thread.shutdown(wait=True, cancel_futures=True)
+        # A call that was under way may have started another one.
         self._stop()
 
 
@@ -224,6 +227,7 @@ class _Process:
         ours, theirs = socket.socketpair()
         environment = {name: value for name, value in os.environ.items() if not name.startswith(_SECRET)}
         with theirs:
+            # -P: modules of the current folder take nobody's place.
             self._process = subprocess.Popen(  # noqa: S603 - this interpreter, our own module
                 [sys.executable, "-P", "-c", _MAIN, str(theirs.fileno())],
                 pass_fds=[theirs.fileno()],
@@ -249,6 +253,7 @@ class _Process:
             late.set()
             self._kill()
 
+        # Reading blocks without a time-out; ending the process ends it.
         timer = threading.Timer(seconds, end)
         timer.daemon = True
         timer.start()

@@ -132,6 +132,7 @@ def risk_assessment(
 ) -> dict[str, Any]:
     """The same risk as a RiskAssessment: outcome, probability, horizon, and every input as its basis."""
     outcome_code, outcome = result.outcome
+    # Adding 0 takes the sign from a negative zero.
     prediction: dict[str, Any] = {
         "outcome": _own(outcome_code, outcome, _system(predictor)),
         "probabilityDecimal": (result.percent / 100).normalize() + 0,

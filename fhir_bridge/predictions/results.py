@@ -114,6 +114,7 @@ class ResultBuilder:
                 now,
             )
         )
+        # Device and card are the same each time, and checked with the first result.
         problem = self._problem_of(written if self._checked else (*self._shared, *written))
         if problem:
             return problem

@@ -214,6 +214,7 @@ class PredictionRun:
         """What is to be written, and what can't be, with the element that is not valid."""
         if not finished:
             return [], []
+        # In a thread: validating holds up the event loop for too long.
         built = await asyncio.to_thread(lambda: [self._builder.build(item) for item in finished])
         pairs = list(zip(finished, built, strict=True))
         return (

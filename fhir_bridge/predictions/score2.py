@@ -161,6 +161,7 @@ def risk(terms: Terms, sex: str, region: str) -> Decimal:
     scale1, scale2 = equation.scales[REGIONS.index(region)]
     predictor = sum(terms.contributions(sex).values()) - equation.mean
     uncalibrated = 1 - equation.baseline_survival ** exp(predictor)
+    # Recalibration to the region, on the complementary log-log scale (SCORE2, supplement).
     calibrated = 1 - exp(-exp(scale1 + scale2 * log(-log(1 - uncalibrated))))
     return (Decimal(calibrated) * 100).quantize(Decimal("0.1"), ROUND_HALF_UP)
 
@@ -222,6 +223,7 @@ class Score2:
         age = age_on(record, newest)
         if not 40 <= age <= 89:
             return self._refuse("not-applicable", f"age {age} is outside 40 to 89", older=age >= 70)
+        # Before the lipids: who is excluded is refused for that, whatever else is missing.
         excluded = self._excluded(record, older=age >= 70)
         if isinstance(excluded, Refusal):
             return excluded

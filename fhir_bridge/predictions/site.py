@@ -11,6 +11,7 @@ from fhir_bridge.mapping import Site
 __all__ = ["site_settings"]
 
 
+# Read once: a site file that changes counts from the next start on.
 @lru_cache(maxsize=4)
 def site_settings(path: str | None) -> tuple[Site, IdKey]:
     """The site file and the key of its ids; without a path the defaults, by which no model is enabled."""

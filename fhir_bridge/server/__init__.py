@@ -24,6 +24,8 @@ PUBLIC_MODULES = (
 _HOMES = {"Settings": "settings", "create_app": "app", "serve": "serve"}
 
 
+# Lazily, PEP 562: importing FastAPI here would make every command pay for it, and need the
+# extra where it is not installed.
 def __getattr__(name: str) -> Any:
     """What needs the extra `server`, when it is asked for: our plug-in is registered without it."""
     if name not in _HOMES:

@@ -30,18 +30,22 @@ class Admission:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request; where its client hangs up, its work is cancelled."""
+        # Refused before anything of the request is read or awaited: what is refused must cost next to nothing.
         if self.under_way >= self._most:
             await _busy()(scope, receive, send)
             return
         extension = scope.get("extensions", {}).get(HANGUP)
         hangup = extension["hangup"] if extension is not None else None
         if hangup is not None:
+            # The connection cancels this task when the client is gone; until then a hang-up would
+            # only be seen on the next write.
             hangup.task = asyncio.current_task()
         self.under_way += 1
         try:
             await self._app(scope, receive, send)
         except asyncio.CancelledError:
             if hangup is None or not hangup.gone:
+                # Not by a hang-up: the worker itself is stopping, and the cancellation is not ours to swallow.
                 raise
             self.hung_up += 1
         except ClientDisconnect:
@@ -49,6 +53,8 @@ class Admission:
         finally:
             self.under_way -= 1
             if hangup is not None:
+                # The task may go on to serve the connection's next request: a late hang-up
+                # of this one must not cancel it.
                 hangup.task = None
 
 

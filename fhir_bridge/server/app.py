@@ -46,6 +46,7 @@ if TYPE_CHECKING:
 
 __all__ = ["create_app"]
 
+# Six for what lasts (`Slots`), half of them for one caller.
 CONNECTIONS = 10
 """Of a worker to the database: four are left for reads, writes, sign-ins and tokens when all else is busy."""
 
@@ -78,6 +79,8 @@ class _Application(FastAPI):
             else:
                 await self.endpoint(scope, receive, send)
         elif scope["type"] == "http" and _OBSCURE.search(scope.get("raw_path", b"")):
+            # Starlette decodes the path before it routes: `%2F` would come out as a
+            # separator that the sender never sent.
             await JSONResponse({"detail": "there is nothing at this address"}, 404)(scope, receive, send)
         else:
             await super().__call__(scope, receive, send)
@@ -88,6 +91,7 @@ _OBSCURE = re.compile(rb"%(?:2f|5c|00)", re.IGNORECASE)
 
 
 def _is_fhir(scope: Scope) -> bool:
+    # Discovery is below the base too, and FHIR's dispatcher knows only resources and operations.
     below = below_base(scope)
     return below is not None and FHIR_PATH + below != discovery.SMART_CONFIGURATION
 
@@ -112,12 +116,16 @@ def create_app(
     manager = plugins or get_manager()
     terminology = ServedTerminology(settings.site, limits_of(settings))
     operations = Operations.of_plugins(manager, _Context(terminology, settings))
+    # Before the application exists, so that a plug-in's mistake stops the start and not the first request.
     wrappers = [wrapper for group in manager.hook.fhir_bridge_middleware() for wrapper in group]
 
     @asynccontextmanager
     async def lifespan(app: _Application) -> AsyncIterator[None]:
         opened = store or await _open(settings)
+        # No redirects: the address of a key set is registered, and a redirect could lead
+        # into the network of this server.
         client = http or httpx.AsyncClient(timeout=5, follow_redirects=False)
+        # Here, once, rather than in the first request, which would wait for it.
         definitions.load()
         await asyncio.to_thread(terminology.load)
         services = await _services(settings, opened, manager, client, terminology)
@@ -125,10 +133,12 @@ def create_app(
         origins = app.state.origins = Origins(services.accounts)
         services.audit.start()
         app.endpoint = FhirEndpoint(services, operations, origins, terminology)
+        # The first that is registered comes out as the outermost.
         for wrapper in reversed(wrappers):
             app.endpoint = wrapper(app.endpoint)
         if settings.auth == "none":
             _log.warning("NO AUTHORIZATION: whoever reaches %s may read and change everything", settings.root)
+        # What is garbage by now would be kept for ever by `freeze`.
         gc.collect()
         gc.freeze()  # tables and code live as long as the worker: collections need not walk them
         assert app.admission is not None
@@ -136,6 +146,8 @@ def create_app(
         try:
             yield
         finally:
+            # Begun writes first, since they leave events; the counts of refusals leave some as
+            # well; then the log is emptied.
             cleaning.cancel()
             await finish_all()
             await services.refusals.flush()
@@ -145,6 +157,7 @@ def create_app(
             if store is None:
                 await opened.close()
 
+    # No description of the pages for everybody; the FHIR API describes itself at /metadata.
     app = _Application(
         title="FHIR Bridge",
         lifespan=lifespan,

@@ -33,6 +33,7 @@ PAUSE_SECONDS = 0.1
 """How long reads and searches may gather before they are written; well under the promised 0.2 seconds."""
 BATCH = 100
 """Events written at once. Making their rows holds up the worker's answers for some 10 ms."""
+# Enough for seconds of load; without a bound a database that is away would fill the memory.
 MOST_WAITING = 5_000
 """Entries that may wait, and events of large pages; a caller who comes then waits too, so that none is lost."""
 SPACE_SECONDS = 10
@@ -54,10 +55,13 @@ class _Entry:
     async def left(self) -> list[Event]:
         """Its events that are not written yet."""
         if self.events is None:
+            # Built late: of what a client hangs up on nothing has to be built, and what is
+            # built together is written together.
             self.events = await offloaded(self._make) if self.heavy else self._make()
         return self.events[self.written :]
 
     def _make(self) -> list[Event]:
+        # uuid4 here and not in the store: the id is the same in every try.
         return [event | {"id": str(uuid.uuid4())} for event in self.build()]
 
 
@@ -85,6 +89,7 @@ class AuditLog:
 
     async def stop(self) -> None:
         """Write what is left, then end."""
+        # Cancelled and awaited first, so that two writers never take from the queues at once.
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
@@ -117,6 +122,7 @@ class AuditLog:
         Raises:
             DatabaseUnavailable: too many wait, and none could be stored for a while.
         """
+        # A queue that has filled up since the last write shuts here; a write opens it again.
         self._update_space()
         space = self._bulk_space if heavy else self._space
         if not space.is_set():
@@ -140,12 +146,14 @@ class AuditLog:
 
     async def flush(self) -> None:
         """Write all that waits."""
+        # One writer: batches would else overtake each other, and a second try store events twice.
         async with self._writing:
             while self._first or self._waiting or self._bulk:
                 taken: list[tuple[deque[_Entry], _Entry, int]] = []
                 try:
                     await self._write(await self._take(taken))
                 except BaseException as error:
+                    # Also when cancelled: what was taken and not confirmed goes back, in its order.
                     self._give_back(taken, error)
                     raise
                 for queue, entry, count in reversed(taken):
@@ -159,9 +167,11 @@ class AuditLog:
     async def _take(self, taken: list[tuple[deque[_Entry], _Entry, int]]) -> list[Event]:
         """The events of the next batch; their entries and how many of each go into `taken`."""
         events: list[Event] = []
+        # Who waits for an answer first; large pages take what is left of a batch.
         for queue in (self._first, self._waiting, self._bulk):
             while queue and len(events) < BATCH:
                 entry = queue.popleft()
+                # Entered before it is awaited: a cancellation in between must not lose it.
                 taken.append((queue, entry, 0))
                 some = (await entry.left())[: BATCH - len(events)]
                 taken[-1] = (queue, entry, len(some))
@@ -172,6 +182,7 @@ class AuditLog:
     def _give_back(taken: list[tuple[deque[_Entry], _Entry, int]], error: BaseException) -> None:
         """Who waits for an event is notified of the failure; all others are tried again."""
         for queue, entry, _ in reversed(taken):
+            # A failure is given to who waits; a cancellation is no failure of the store.
             if entry.done is not None and isinstance(error, Exception):
                 if not entry.done.done():
                     entry.done.set_exception(error)
@@ -181,6 +192,7 @@ class AuditLog:
     async def _run(self) -> None:
         while True:
             await self._some.wait()
+            # Urgent events wake at once; else the first gives others a moment to share its commit.
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._urgent.wait(), PAUSE_SECONDS)
             self._some.clear()
@@ -190,6 +202,7 @@ class AuditLog:
             except (StorageError, psycopg.Error, OSError) as error:
                 _log.error("audit events wait: the store does not take them (%s)", type(error).__name__)
                 await asyncio.sleep(RETRY_SECONDS)
+                # Without new events nothing else would wake this task for what waits.
                 self._some.set()
 
     async def _write(self, events: list[Event]) -> None:
@@ -198,6 +211,8 @@ class AuditLog:
         try:
             await self._keep(events)
         except (psycopg.DataError, psycopg.IntegrityError):
+            # Refused by what it holds, not by the state of the database: one event is at fault,
+            # and the batch would fail again.
             await self._one_by_one(events)
 
     async def _keep(self, events: list[Event]) -> None:

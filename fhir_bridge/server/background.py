@@ -61,9 +61,14 @@ async def reindex_now(store: Store, on_progress: Callable[[int], object]) -> int
     Raises:
         JobFailed: the process that was at it could not finish.
     """
+    # A name nobody has, so that two processes with one pid (containers) don't take
+    # each other's leases for their own.
     jobs = Jobs(store.pool, f"reindex-{os.getpid()}-{secrets.token_hex(4)}")
+    # Any queue but 0: two reindexings must not run at once.
     key = await jobs.unfinished(REINDEX_JOB) or await jobs.add(REINDEX_JOB, {}, queue=1, dedupe=REINDEX_JOB)
     while True:
+        # The job may be in another process's hands: then only its progress is shown,
+        # until it ends or its lease lapses.
         job = await jobs.lease([REINDEX_JOB], lease=LEASE)
         if job is not None:
             await _do(store, jobs, job, _reindexing(on_progress))
@@ -102,6 +107,7 @@ async def _do(store: Store, jobs: Jobs, job: Job, handler: Handler) -> None:
     except Exception as error:  # noqa: BLE001 - whatever a handler raises fails its job and no other
         # A prediction stays outdated until it is computed: such a job is never given up.
         kept = job.attempts < RETRIES or job.kind.startswith(f"{PREDICT_JOB}/")
+        # Doubling up to ten minutes; 2^10 is beyond that anyway.
         retry = timedelta(seconds=min(600, 2 ** min(job.attempts, 10))) if kept else None
         # The type alone: a message may hold a value of a record.
         await jobs.fail(job, type(error).__name__, retry_after=retry)

@@ -22,6 +22,7 @@ __all__ = ["HANGUP", "BoundedConnection", "HangUp", "bounded"]
 HANGUP = "fhir_bridge.hangup"
 """The ASGI extension by which a request learns that its client is gone."""
 
+# As long as a slow network needs, too short for a client that sends a byte now and then (slowloris).
 HEAD_SECONDS = 10.0
 """From a connection's first moment, or the first byte of a further request, to the end of the request's head."""
 HEAD_BYTES = 64 * 1024
@@ -56,6 +57,7 @@ class BoundedConnection(HttpToolsProtocol):
 
     most = 500
 
+    # As uvicorn calls it: protocols are created with exactly these arguments.
     def __init__(
         self,
         config: Config,
@@ -89,10 +91,12 @@ class BoundedConnection(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Stop what is under way for a client that is gone."""
         super().connection_lost(exc)
+        # uvicorn leaves its timer to a connection that is gone, which then holds its memory until it fires.
         self._unset_keepalive_if_required()
         self._unlimit()
         if self._ending is not None:
             self._ending.cancel()
+        # Every request of the connection, the one that is served and those behind it.
         for hangup in self._pending:
             hangup.now()
 
@@ -100,8 +104,11 @@ class BoundedConnection(HttpToolsProtocol):
         """Bytes of a request."""
         if self._refused:
             return
+        # The first byte after a pause begins a head; within one the deadline runs
+        # on, however slowly bytes come.
         if self._deadline is None and self.idle:
             self._limit(HEAD_SECONDS)
+        # Callbacks run within `super()`: only a comparison shows whether these bytes belong to one request.
         begun, body = self._begun, self._body_bytes
         super().data_received(data)
         if self._refused or self.transport.is_closing():
@@ -110,6 +117,8 @@ class BoundedConnection(HttpToolsProtocol):
             self._count_head(len(data))
         elif not self._whole and self._begun == begun:  # else the bytes are of two requests, and of a head
             self._framing_bytes += len(data) - (self._body_bytes - body)
+            # Chunks of one byte are framed by some six: 16 times allows every honest client, and ends empty
+            # chunks and trailers without end.
             if self._framing_bytes > HEAD_BYTES + 16 * self._body_bytes:
                 self.transport.abort()
 
@@ -127,10 +136,12 @@ class BoundedConnection(HttpToolsProtocol):
         self._in_head, self._whole = True, False
         self._head_bytes = self._body_bytes = self._framing_bytes = 0
         self._hangup = HangUp()
+        # uvicorn has just created `self.scope` for this request.
         self.scope["extensions"] = {HANGUP: {"hangup": self._hangup}}
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """A header. What comes behind a body (a trailer) is no header of the request."""
+        # httptools reports trailers as headers, and the scope of the request is already in use.
         if self._in_head:
             super().on_header(name, value)
 
@@ -140,6 +151,7 @@ class BoundedConnection(HttpToolsProtocol):
         self._unlimit()
         self._pending.append(self._hangup)
         super().on_headers_complete()
+        # Reading goes on (below), so the queue of pipelined requests needs an end of its own.
         if len(self.pipeline) > MOST_AHEAD:
             self.transport.abort()
         elif (
@@ -162,11 +174,14 @@ class BoundedConnection(HttpToolsProtocol):
     def on_response_complete(self) -> None:
         """A request was answered."""
         super().on_response_complete()
+        # uvicorn answers in the order of the requests.
         self._pending.popleft()
         self.idle_since = time.monotonic()
         if self.transport.is_closing():
             self._watch_reading()
         elif not self._pending and not self._whole:
+            # Answered before its body was there (413): the rest is read and dropped for a while, so that the
+            # client sees the answer and no reset.
             self._limit(LINGER_SECONDS)
 
     def timeout_keep_alive_handler(self) -> None:
@@ -180,6 +195,7 @@ class BoundedConnection(HttpToolsProtocol):
         self._deadline = self.loop.call_later(seconds, self._too_late)
 
     def _unlimit(self) -> None:
+        # The timer of a deadline refers to the connection: it must not outlive what it was for.
         if self._deadline is not None:
             self._deadline.cancel()
             self._deadline = None
@@ -210,6 +226,7 @@ class BoundedConnection(HttpToolsProtocol):
         if self._pending:  # an answer may be on its way: nothing can be said between its bytes
             self._close()
             return
+        # Written by hand: without a request there is no ASGI cycle that would send a response.
         body = outcome_bytes(refuse(status, code, message).issues)
         head = [
             f"HTTP/1.1 {status} Refused",
@@ -229,6 +246,7 @@ class BoundedConnection(HttpToolsProtocol):
 
     def _watch_reading(self) -> None:
         """Cut off a client that does not read what is written for it."""
+        # One look at a time, renewed while something is left to be read.
         if self._ending is None:
             left = self.transport.get_write_buffer_size()
             self._ending = self.loop.call_later(STALL_SECONDS, self._check_reading, left)
@@ -257,9 +275,11 @@ class BoundedConnection(HttpToolsProtocol):
             self._refuse(503, "FB-REST-017", "too many requests are under way", retry_after="1")
         else:
             oldest._close()
+            # connection_lost would discard it later: until then it must not be chosen again.
             self.connections.discard(oldest)
 
 
 def bounded(connections: int) -> type[BoundedConnection]:
     """The protocol class of a worker that keeps at most so many connections open."""
+    # A class for each limit, since uvicorn takes a class and creates the instances itself.
     return type("Connection", (BoundedConnection,), {"most": connections})

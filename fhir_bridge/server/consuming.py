@@ -51,10 +51,12 @@ def consumers_of(plugins: pluggy.PluginManager) -> list[Consumer]:
     consumers = []
     for plugin in plugins.get_plugins():
         name = plugins.get_name(plugin)
+        # A hook caller without all other plug-ins calls this one alone.
         others = [other for other in plugins.get_plugins() if other is not plugin]
         hooks = {caller.name for caller in plugins.get_hookcallers(plugin) or ()}
         if AFTER_COMMIT in hooks:
             hook = plugins.subset_hook_caller(AFTER_COMMIT, others)
+            # The name of the cursor is stored: it must not depend on the order of registration.
             consumers.append(Consumer(f"{AFTER_COMMIT} {name}", _with_changes(hook)))
         if AUDIT in hooks:
             hook = plugins.subset_hook_caller(AUDIT, others)
@@ -64,6 +66,7 @@ def consumers_of(plugins: pluggy.PluginManager) -> list[Consumer]:
 
 def _with_changes(hook: Callable[..., Any]) -> Callable[[Store, Sequence[Change]], Awaitable[None]]:
     async def take(_: Store, changes: Sequence[Change]) -> None:
+        # Plug-ins are written synchronously, and may block: never on the event loop.
         await asyncio.to_thread(hook, changes=changes)
 
     return take
@@ -72,6 +75,8 @@ def _with_changes(hook: Callable[..., Any]) -> Callable[[Store, Sequence[Change]
 def _with_events(hook: Callable[..., Any]) -> Callable[[Store, Sequence[Change]], Awaitable[None]]:
     async def take(store: Store, changes: Sequence[Change]) -> None:
         wanted = list(dict.fromkeys(change.id for change in changes if not change.deleted))
+        # By id, since the change says which event, and the store knows what is in it;
+        # those removed by age are missing.
         page = await store.search(
             "AuditEvent", [("_id", ",".join(wanted))], EVERYTHING, count=len(wanted) or 1
         )
@@ -92,6 +97,7 @@ async def consume(store: Store, consumers: Sequence[Consumer], stopped: asyncio.
     if not consumers:
         return
     cursors = Consumers(store.pool, f"worker-{os.getpid()}-{secrets.token_hex(4)}")
+    # Consumers of a new plug-in begin at the end of the feed: it must have been read before anything else is.
     await _until_registered(cursors, consumers, stopped)
     await asyncio.gather(*(_serve(store, cursors, consumer, stopped) for consumer in consumers))
 
@@ -116,6 +122,7 @@ async def _serve(store: Store, cursors: Consumers, consumer: Consumer, stopped: 
             busy = await turn.next()
         except Exception as error:  # noqa: BLE001 - the database is away, in one of many ways: it comes back
             _log.warning("%s waits: the database does not answer (%s)", consumer.name, type(error).__name__)
+            # Another may have the lease by now: it is taken again, with the stored place.
             turn.place, busy = None, False
         if not busy:
             await pause(stopped, IDLE_SECONDS)
@@ -138,16 +145,22 @@ class _Turn:
         if self.place is None:
             self.place, self._leased = await self._cursors.lease(name, LEASE), time.monotonic()
         elif time.monotonic() - self._leased > BEAT_SECONDS:
+            # Also where all changes are of other types: the stored cursor would stay behind by ever
+            # more, and the lease would lapse.
             await self._advance(self.place)
         if self.place is None:
             return False
         async with self._store.pool.connection() as connection:
+            # The end is read before the changes: what comes in between is beyond it, and read next time.
             end = await end_of_feed(connection)
             changes = await read_changes(connection, self.place, BATCH, self._consumer.types)
         reached = max([self.place, *(change.place for change in changes[-1:])])
+        # Nothing of these types is left before the end: there is no need to walk the others again.
         if len(changes) < BATCH:
             reached = max(reached, end)
         if not changes:
+            # In memory only: a write for each look at an idle feed would never end,
+            # since the write itself moves it.
             self.place = reached
             return False
         if not await self._taken(changes):

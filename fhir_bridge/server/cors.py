@@ -15,6 +15,7 @@ from fhir_bridge.storage.accounts import Accounts
 __all__ = ["Origins", "crossable", "preflight", "preflight_headers"]
 
 _EXPOSED = "Content-Location, ETag, Last-Modified, Location, WWW-Authenticate, X-Request-Id"
+# Looked up for each request it would be a query for each; a new registration counts after these seconds.
 KEPT_SECONDS = 10.0
 
 
@@ -38,6 +39,7 @@ class Origins:
         """Let a registered origin read the answer. Never with credentials: tokens travel in a header."""
         if origin is None:
             return
+        # Also where it is refused: a shared cache must not give one origin the answer to another.
         headers["Vary"] = "Origin"
         if await self.registered(origin):
             headers["Access-Control-Allow-Origin"] = origin
@@ -46,6 +48,7 @@ class Origins:
 
 def preflight_headers(methods: str) -> dict[str, str]:
     """What an allowed preflight adds."""
+    # Browsers keep no preflight for longer than two hours anyway; ten minutes let a removed origin end soon.
     return {
         "Access-Control-Allow-Methods": methods,
         "Access-Control-Allow-Headers": "Authorization, Content-Type, Accept, Prefer, If-Match, If-None-Match, "

@@ -12,11 +12,13 @@ __all__ = ["finish_all", "finished"]
 T = TypeVar("T")
 
 _log = logging.getLogger("fhir_bridge.server")
+# The event loop keeps only weak references to tasks: without one of ours a task may be collected while it runs.
 _running: set[asyncio.Task[Any]] = set()
 
 
 async def finished(work: Coroutine[Any, Any, T]) -> T:
     """What the work gives. Who waits may be cancelled; the work is not."""
+    # Shielded: a client that hangs up cancels the wait for a write, not the write.
     task = asyncio.ensure_future(work)
     _running.add(task)
     task.add_done_callback(_end)
@@ -35,5 +37,6 @@ def _end(task: asyncio.Task[Any]) -> None:
 
 async def finish_all() -> None:
     """Wait for all that has begun."""
+    # Again and again: what ends may begin something else.
     while _running:
         await asyncio.wait(set(_running))

@@ -10,7 +10,7 @@ from starlette.requests import Request
 
 __all__ = ["Form", "FormError", "parse_form", "read_form", "read_limited"]
 
-FORM_BYTES = 64 * 1024
+FORM_BYTES = 64 * 1024  # far beyond any form of ours
 BODY_SECONDS = 60
 """How long a body may take to arrive."""
 
@@ -44,6 +44,7 @@ def parse_form(text: str, lists: Collection[str] = ()) -> Form:
     single: dict[str, str] = {}
     many: dict[str, list[str]] = {name: [] for name in lists}
     for name, value in pairs:
+        # PostgreSQL stores no NUL: the error would come from there, as a failure of the server.
         if "\x00" in name or "\x00" in value:
             raise FormError("a parameter holds a NUL character")
         if name in many:
@@ -65,8 +66,10 @@ async def read_limited(request: Request, limit: int, hold: Callable[[int], objec
         FormError: the body is larger (413), too slow (408), or compressed (415): a small text may hold a huge one.
     """
     if request.headers.get("content-encoding", "identity").lower() not in ("identity", ""):
+        # Compressed, a body of some KB may be GB: no limit on what arrives would hold.
         raise FormError("send the body without Content-Encoding", 415)
     declared = request.headers.get("content-length", "")
+    # Only digits, and no more than a size has: `int` of a long text would cost quadratic time.
     if declared.isdecimal() and int(declared[:18]) > limit:
         raise FormError(f"the body has more than {limit} bytes", 413)
     parts: list[bytes] = []

@@ -31,6 +31,7 @@ MOST_PAUSES = 24
 
 def prepare() -> None:
     """Look at young objects only, from now on; for a process in which `collect_in_pauses` runs."""
+    # Threshold 2 is out of reach, so the oldest generation is collected by `collect_in_pauses` alone.
     gc.set_threshold(YOUNG, 20, NEVER)
     _give_back_large_buffers()
 
@@ -41,6 +42,7 @@ def _give_back_large_buffers() -> None:
         mallopt = ctypes.CDLL(None).mallopt
     except (AttributeError, OSError, TypeError):  # another C library
         return
+    # A fixed threshold also ends glibc's own adaptation, which raises it with every freed buffer up to 32 MB.
     mallopt(_MMAP_THRESHOLD, LARGE_BUFFER)
     mallopt(_ARENA_MAX, ARENAS)
 
@@ -51,6 +53,8 @@ async def collect_in_pauses(admission: Admission) -> None:
     while True:
         await asyncio.sleep(PAUSE_SECONDS)
         passed += 1
+        # The third count is of collections of the middle generation since: without
+        # one, nothing can have become old.
         if (not admission.under_way and gc.get_count()[2]) or passed > MOST_PAUSES:
             gc.collect()
             passed = 0

@@ -33,6 +33,7 @@ FREE_OF_NETWORK = 30
 def password(name: str, address: str) -> tuple[Subject, Subject]:
     """A person's password from a network, and any password from it."""
     kind, where = "password", network(address)
+    # Stripped and lowered as the account is looked up: else variants of a name would each have free attempts.
     return Subject((kind, name.strip().lower(), where), FREE), Subject((kind, where), FREE_OF_NETWORK)
 
 

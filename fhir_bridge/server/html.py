@@ -14,6 +14,8 @@ __all__ = ["page", "page_headers"]
 
 @lru_cache(maxsize=1)
 def _templates() -> jinja2.Environment:
+    # Autoescape for every template, whatever its file is called; a variable that is missing
+    # is an error, not an empty text.
     return jinja2.Environment(
         loader=jinja2.PackageLoader("fhir_bridge.server.smart"),
         autoescape=True,
@@ -32,9 +34,11 @@ def page_headers(form_targets: Iterable[str] = ()) -> dict[str, str]:
     targets = ["'self'"]
     for uri in form_targets:
         parts = urlsplit(uri)
+        # Of a private scheme (native applications) there is no host to name.
         targets.append(
             f"{parts.scheme}://{parts.netloc}" if parts.scheme in ("http", "https") else f"{parts.scheme}:"
         )
+    # No scripts at all: what is injected into a page could not run.
     return {
         "Content-Security-Policy": "default-src 'none'; style-src 'self'; img-src 'self' data:; base-uri 'none'; "
         f"frame-ancestors 'none'; form-action {' '.join(targets)}",

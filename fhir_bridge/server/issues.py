@@ -143,6 +143,20 @@ CODES = declare(
         "timeout",
     ),
     IssueCode(
+        "FB-REST-020",
+        "error",
+        "The patch can't be applied; nothing was changed",
+        "Send a JSON Patch (application/json-patch+json) or a FHIRPath Patch (Parameters) of the current version.",
+        "processing",
+    ),
+    IssueCode(
+        "FB-REST-021",
+        "error",
+        "A part of a resource can't be stored",
+        "Read the whole resource (without _summary and _elements), change it, and send it without the tag SUBSETTED.",
+        "business-rule",
+    ),
+    IssueCode(
         "FB-SMART-001",
         "error",
         "A valid access token is needed",

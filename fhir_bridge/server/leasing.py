@@ -11,6 +11,7 @@ __all__ = ["BEAT_SECONDS", "LEASE", "heartbeat", "pause"]
 
 LEASE = timedelta(minutes=1)
 """After this time without a heartbeat another process takes over."""
+# A third: two beats may be missed before the lease lapses.
 BEAT_SECONDS = LEASE.total_seconds() / 3
 """How often a lease is renewed."""
 
@@ -36,4 +37,5 @@ async def heartbeat(renew: Callable[[], Awaitable[object]]) -> AsyncIterator[Non
     try:
         yield
     finally:
+        # Not awaited: a renewal that hangs in the database must not hold up the work's end.
         heart.cancel()

@@ -45,6 +45,7 @@ def _form(request: Request, target: str, message: str = "", status: int = 200) -
     """The sign-in page. Before there is a session, the form is tied to the browser by a cookie of its own."""
     settings = services_of(request).settings
     name = _csrf_cookie(settings.secure)
+    # Kept where it is there: a second tab must not make the form of the first too old.
     csrf = request.cookies.get(name) or secrets.token_urlsafe(24)
     response = page(
         "login.html",
@@ -55,6 +56,8 @@ def _form(request: Request, target: str, message: str = "", status: int = 200) -
         csrf=csrf,
         next=target,
     )
+    # Double submit: another site can make the browser send the form, and knows neither cookie nor field. Strict
+    # is enough: the form is posted from our own page.
     response.set_cookie(name, csrf, path="/", secure=settings.secure, httponly=True, samesite="strict")
     return response
 
@@ -78,10 +81,13 @@ async def login(request: Request) -> Response:
         return _form(request, "/", str(error), error.status)
     target = safe_next(form.get("next"))
     expected = request.cookies.get(_csrf_cookie(services.settings.secure), "")
+    # Bytes: `compare_digest` takes texts only where they are ASCII.
     if not expected or not hmac.compare_digest(expected.encode(), form.get("csrf", "").encode()):
         return _form(request, target, "The form was too old. Please try again.", 403)
+    # Bounded before they are hashed or counted: argon2 reads the whole password.
     username, address = form.get("username", "")[:200], client_address(request)
     named, addressed = guesses.password(username, address)
+    # In turn: parallel guesses would all be looked at before the first failure counts.
     async with services.attempts.one_at_a_time(named):
         if wait := await services.attempts.wait(named, addressed):
             response = _form(request, target, f"Too many attempts. Try again in {wait} seconds.", 429)
@@ -92,6 +98,8 @@ async def login(request: Request) -> Response:
         if user is None:
             await services.attempts.failed(named, addressed)
         else:
+            # Only the name is forgiven: an attacker with one account of his own must
+            # not clear the network's count.
             await services.attempts.succeeded(named)
     if user is None:
         await _record_failure(services, address, 401)
@@ -111,6 +119,7 @@ async def _signed_in(request: Request, user: User, target: str) -> Response:
     services = services_of(request)
     old = request.cookies.get(cookie_name(services.settings.secure))
     if old:
+        # A new session at each sign-in (no fixation); the old one of this browser ends.
         await services.accounts.close_session(old)
     cookie, _ = await services.accounts.open_session(user)
     await services.audit.now(
@@ -125,7 +134,11 @@ async def _signed_in(request: Request, user: User, target: str) -> Response:
 async def login_link(request: Request, token: str) -> Response:
     """Sign in by a one-time link, from this machine only; a forwarded request is not from this machine."""
     services = services_of(request)
+    # A proxy on this machine makes every client look local; a proxy that says whom it
+    # forwards for gives itself away.
     forwarded = any(name in request.headers for name in ("forwarded", "x-forwarded-for", "x-real-ip"))
+    # The name too: a page elsewhere whose name resolves to 127.0.0.1 (DNS
+    # rebinding) would reach us by that name.
     local_name = is_loopback((request.url.hostname or "").lower())
     if forwarded or not local_name or not is_loopback(client_address(request)):
         return page(

@@ -16,6 +16,8 @@ from typing import ParamSpec, TypeVar
 
 __all__ = ["THREADS", "offloaded", "prepare"]
 
+# Two: one long computation leaves another thread; with more of them the event loop
+# waits for its turn behind all.
 THREADS = 2
 SWITCH_SECONDS = 0.001
 
@@ -32,6 +34,7 @@ def prepare() -> None:
 
 async def offloaded(work: Callable[P, T], *values: P.args, **named: P.kwargs) -> T:
     """What `work` gives, computed in a thread. Cancelled before it begins, it never does; afterwards it runs on."""
+    # As `asyncio.to_thread` does: what plug-ins keep in context variables goes along.
     context = contextvars.copy_context()
     call = partial(context.run, work, *values, **named)
     return await asyncio.get_running_loop().run_in_executor(_threads, call)

@@ -27,6 +27,7 @@ MOST_UNKNOWN = 100
 """Networks and reasons in a minute that are distinguished, of callers whom nobody knows."""
 
 
+# Not the request itself, which would hold body and headers of what was refused until the minute is over.
 @dataclass(frozen=True, slots=True)
 class Refused:
     """A request that was refused.
@@ -81,6 +82,7 @@ class Refusals:
         kind = _kind(refused)
         counted = self._kinds.get(kind)
         if counted is None and not refused.proven:
+            # Counted by kinds, not by requests: many networks would else fill the table of kinds.
             self._unknown += 1
             if self._unknown > MOST_UNKNOWN:
                 refused = replace(refused, context=audit.Context(server=refused.context.server), type="")
@@ -104,6 +106,7 @@ class Refusals:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
+    # Swapped first: refusals that come while it writes begin the next minute.
     async def flush(self) -> None:
         """Write the counts, and begin anew."""
         if self._timer is not None:
@@ -131,6 +134,7 @@ def _kind(refused: Refused) -> Kind:
     """Who was refused, and why: not at what, for a caller has many types and interactions to choose from."""
     context = refused.context
     user = context.user.id if context.user else None
+    # Sign-ins apart from all else: a guessed password and an expired token are different stories.
     return (
         context.client,
         user,
@@ -150,6 +154,7 @@ def _event(refused: Refused) -> dict[str, Any]:
 
 def _summary(counted: _Counted) -> list[dict[str, Any]]:
     last = counted.last
+    # A count stands for many requests.
     event = audit.refusal(
         replace(last.context, request_id=None),
         last.interaction,

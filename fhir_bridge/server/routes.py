@@ -19,6 +19,7 @@ async def signed_in(request: Request) -> User:
     """Who is signed in; everybody else is sent to sign in, and back afterwards."""
     user = await current_user(request)
     if user is None:
+        # Raised rather than returned: a dependency of FastAPI can't answer in place of its route.
         raise HTTPException(303, headers={"Location": login_address(request), "Cache-Control": "no-store"})
     return user
 
@@ -36,6 +37,7 @@ def add_pages(app: FastAPI, plugins: pluggy.PluginManager) -> None:
     for group in plugins.hook.fhir_bridge_pages():
         for pages in group:
             access = getattr(pages, "access", None)
+            # Refused at the start: pages of a plug-in that forgot it must not be open to everybody by default.
             if access not in ("public", "user"):
                 paths = ", ".join(route.path for route in pages.router.routes)
                 raise PluginError(f'the pages {paths} do not declare their access, "public" or "user"')

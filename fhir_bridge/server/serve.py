@@ -30,6 +30,7 @@ DRAIN_SECONDS = 20
 GRACE_SECONDS = DRAIN_SECONDS + 10.0
 
 _log = logging.getLogger("fhir_bridge.server")
+# Not fork: a child would inherit the event loop, threads and database connections of this process.
 _spawning = multiprocessing.get_context("spawn")
 
 
@@ -46,12 +47,14 @@ def serve(settings: Settings) -> None:
 
     url = database_url(settings.database_url, data_dir=settings.database_dir)
     upgrade(url)
+    # Workers get the address, and not each a start of the embedded server.
     settings.database_url = url
     if settings.site is not None:  # what predicts while serving, and worker processes, read it there
         os.environ["FHIR_BRIDGE_SITE"] = str(settings.site)
         Site.load(settings.site)  # a site file that can't be used stops here, and not in each worker
     if settings.auth == "none":
         print(_LOUD.format(root=settings.root), file=sys.stderr, flush=True)  # noqa: T201 - the person must see it
+    # Not essential: requests are answered without it, and it is started again.
     background = Child("background worker", lambda: _background(settings), essential=False)
     if settings.workers == 1:
         _serve_here(settings, background)
@@ -63,6 +66,7 @@ def _serve_here(settings: Settings, background: Child) -> None:
     """One web worker is this process itself."""
     supervisor = Supervisor([background], grace=GRACE_SECONDS)
     supervisor.start()
+    # uvicorn wants the main thread, for signals.
     watcher = threading.Thread(target=supervisor.run, name="supervisor")
     watcher.start()
     try:
@@ -79,6 +83,7 @@ def _serve_here(settings: Settings, background: Child) -> None:
 
 def _serve_by_workers(settings: Settings, background: Child) -> None:
     """Several web workers are processes that accept from one socket."""
+    # Bound once, here: workers inherit the socket, and a port that is taken shows before any of them starts.
     listening = uvicorn.Config("", host=settings.host, port=settings.port, log_level="error").bind_socket()
     children = [
         Child(f"web worker {number}", lambda: _web(settings, listening))
@@ -115,6 +120,7 @@ def _web(settings: Settings, listening: socket.socket) -> Started:
         target=web_worker, args=(settings, listening, writer), name="fhir-bridge-web", daemon=True
     )
     process.start()
+    # Our copy of the writing end: while it is open, the reader gets no end of file when the worker dies.
     writer.close()
     return process, reader
 
@@ -160,6 +166,7 @@ def web_worker(settings: Settings, listening: socket.socket, ready: Connection) 
     if parent is not None:
         end_with_parent(parent.sentinel, server.leave)
     _prepare()
+    # Without `reload` and `workers`: uvicorn's own supervisor pings its children and kills busy ones.
     server.run([listening])
 
 
@@ -178,6 +185,8 @@ _LOUD = """
 
 def _config(settings: Settings) -> uvicorn.Config:
     """No access log and no Server header: addresses of searches hold names, versions help attackers."""
+    # uvicorn's own limits would not reach the head of a request (`connection`).
+    # Off where no proxy is named: anybody could send X-Forwarded-For, and with it count as another network.
     return uvicorn.Config(
         create_app(settings),
         host=settings.host,

@@ -29,11 +29,13 @@ __all__ = [
 
 def cookie_name(secure: bool) -> str:
     """Name of the session cookie; under https the `__Host-` prefix keeps other hosts from setting it."""
+    # `__Host-` needs https; on plain http (this machine) browsers would refuse the cookie.
     return "__Host-fhir_bridge_session" if secure else "fhir_bridge_session"
 
 
 async def current_session(request: Request) -> Session | None:
     """The session of this request's cookie; looked up once a request."""
+    # On `request.state`, which lives as long as the request: several dependencies ask for the session.
     if not hasattr(request.state, "fhir_bridge_session"):
         services = services_of(request)
         cookie = request.cookies.get(cookie_name(services.settings.secure))
@@ -57,6 +59,7 @@ async def csrf_token(request: Request) -> str:
 async def check_csrf(request: Request, given: str | None) -> bool:
     """Whether a form came from one of our own pages in this session."""
     session = await current_session(request)
+    # compare_digest: the time must not show how much of the token was right.
     return session is not None and hmac.compare_digest(session.csrf.encode(), (given or "").encode())
 
 
@@ -78,8 +81,10 @@ def login_redirect(request: Request) -> Response:
 
 def safe_next(target: str | None) -> str:
     """A path of this server to go on to; anything that leads elsewhere becomes `/`."""
+    # `//host` and `/\host` are addresses of other servers to a browser, which takes a backslash for a slash.
     if not target or not target.startswith("/") or target[1:2] in ("/", "\\") or "\\" in target:
         return "/"
+    # Browsers drop tabs and line ends out of addresses: `/<tab>/host` would become `//host`.
     if any(ord(character) < 32 for character in target):
         return "/"
     parts = urlsplit(target)
@@ -88,6 +93,7 @@ def safe_next(target: str | None) -> str:
 
 def set_session_cookie(response: Response, cookie: str, *, secure: bool) -> None:
     """Put the session into the browser: not for scripts, not for other sites' forms, only by https where there is."""
+    # Lax: a link from elsewhere (an application that sends the person to authorize) must arrive signed in.
     response.set_cookie(
         cookie_name(secure),
         cookie,

@@ -23,6 +23,7 @@ FHIR_PATH = "/fhir"
 
 def is_loopback(host: str) -> bool:
     """Whether a host name or address means this machine and no other."""
+    # No look-up of names: any other name may mean another machine tomorrow.
     if host == "localhost":
         return True
     try:
@@ -34,6 +35,7 @@ def is_loopback(host: str) -> bool:
 class Settings(BaseSettings):
     """How the server runs."""
 
+    # An empty variable counts as absent: shells and container files set those that are not filled in.
     model_config = SettingsConfigDict(
         env_prefix="FHIR_BRIDGE_", env_ignore_empty=True, extra="ignore", frozen=False
     )
@@ -148,6 +150,7 @@ class Settings(BaseSettings):
         parts = urlsplit(value)
         if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
             raise ValueError("give http(s)://host[:port][/path], without query or fragment")
+        # Links are built by appending to it.
         return value.rstrip("/")
 
     @model_validator(mode="after")
@@ -158,6 +161,8 @@ class Settings(BaseSettings):
                     f"auth none serves anyone who can reach the port, so it needs a loopback host, not {self.host}"
                 )
             named = urlsplit(self.root).hostname or ""
+            # The name as well: DNS rebinding makes a browser send a stranger's page to this
+            # address under the stranger's name.
             if not is_loopback(named):
                 raise ValueError(f"auth none needs a loopback base URL, not {self.root}")
         return self
@@ -184,6 +189,7 @@ class Settings(BaseSettings):
         """The server's own address (the issuer), without a trailing slash."""
         if self.base_url:
             return self.base_url
+        # RFC 3986 §3.2.2: an IPv6 address is in brackets.
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"http://{host}:{self.port}"
 

@@ -21,6 +21,7 @@ class Slots:
     def __init__(self, total: int, each: int) -> None:
         self._all = asyncio.Semaphore(total)
         self._each = each
+        # Weak: a caller without requests needs no entry, and callers are as many as tokens.
         self._callers: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
 
     @asynccontextmanager
@@ -35,6 +36,7 @@ class Slots:
                 yield
             return
         own = self._callers.setdefault(caller, asyncio.Semaphore(self._each))
+        # Their own first: a caller who has all of theirs must not wait in one of the places for all.
         async with own, self._all:
             yield
 

@@ -71,6 +71,7 @@ class Supervisor:
         self._grace = grace
         self._stopping = threading.Event()
         self._hurry = threading.Event()
+        # A pipe, since `wait` watches descriptors, and a signal handler may do little more than write to one.
         self._reader, self._writer = os.pipe()
 
     def start(self) -> None:
@@ -83,7 +84,7 @@ class Supervisor:
         if self._stopping.is_set():
             self._hurry.set()
         self._stopping.set()
-        os.write(self._writer, b".")
+        os.write(self._writer, b".")  # read by `_end_all` alone: until then every wait ends at once
 
     def run(self) -> int:
         """Watch until `stop`, then end all. Gives 0, or the exit code of a worker that could not start."""
@@ -96,6 +97,7 @@ class Supervisor:
         return failed
 
     def _start(self, child: Child) -> None:
+        # The mask is inherited by the process, and put back here at once.
         with _interrupt_blocked():
             child.process, child.ready = child.start()
         child.since, child.again = time.monotonic(), 0.0
@@ -107,6 +109,7 @@ class Supervisor:
         due = [item.again for item in self._children if item.again]
         timeout = max(0.0, min(due) - time.monotonic()) if due else None
         happened = wait([*sentinels, *reports, self._reader], timeout)
+        # Reports before ends: of a worker that was ready and died both may be there.
         for event in happened:
             if isinstance(event, Connection) and event in reports:
                 self._report(reports[event])
@@ -137,13 +140,16 @@ class Supervisor:
         """A process ended by itself: plan another, or give the exit code that ends all."""
         process = child.process
         assert process is not None
+        # It may have reported and ended between two looks.
         if child.ready is not None and child.ready.poll():
             self._report(child)
         process.join()
         code = process.exitcode or 0
+        # A process that ended leaves its descriptor in the table; `wait` would report it for ever.
         self._forget(child)
         if self._stopping.is_set():
             return 0
+        # Only before it ever was ready: a port or a database that is wrong is wrong for the next one as well.
         if child.essential and code == STARTUP_FAILURE and not child.was_ready:
             _log.error("the %s could not start", child.name)
             return code
@@ -151,6 +157,7 @@ class Supervisor:
             child.pause = FIRST_PAUSE
         how = f"signal {-code}" if code < 0 else f"exit code {code}"
         _log.error("the %s ended (%s); another starts in %g seconds", child.name, how, child.pause)
+        # After a pause, doubled each time: a worker that fails at its start must not take the machine.
         child.again = time.monotonic() + child.pause
         child.pause = min(child.pause * 2, LONGEST_PAUSE)
         return 0
@@ -171,7 +178,8 @@ class Supervisor:
             rest = end - time.monotonic()
             if rest <= 0:
                 break
-            wait([*(item.sentinel for item in left), self._reader], min(rest, 1.0))
+            if self._reader in wait([*(item.sentinel for item in left), self._reader], min(rest, 1.0)):
+                os.read(self._reader, 1024)  # else each further wait would end at once
         for process in left:
             _log.error("process %s does not end and is killed", process.pid)
             process.kill()
@@ -194,6 +202,7 @@ def _interrupt_blocked() -> Iterator[None]:
 def end_with_parent(sentinel: int, end: Callable[[], object]) -> None:
     """Call `end` once the process behind the sentinel is gone, however it went. From a thread of its own."""
 
+    # `wait` on the sentinel notices also a parent that was killed, which can signal nobody.
     def watch() -> None:
         wait([sentinel])
         end()

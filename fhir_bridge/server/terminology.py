@@ -33,6 +33,7 @@ __all__ = ["KINDS", "ServedTerminology", "limits_of"]
 KINDS = ("CodeSystem", "ValueSet", "ConceptMap")
 """Types whose resources take part."""
 
+# What is labelled restricted must not be seen through an expansion by who may not read the resource.
 _RESTRICTED = frozenset({"R", "V"})
 """v3-Confidentiality codes: a resource with one is for few, and answers to everybody are not built from it."""
 
@@ -100,12 +101,16 @@ class ServedTerminology:
         Raises:
             psycopg.Error: the database does not answer.
         """
+        # Who comes while a look waits for its turn shares it: it begins after they
+        # asked, so it sees their writes.
         if self._next is None:
             self._next = asyncio.create_task(self._look_next(store))
+        # Shielded: one client that hangs up must not cancel the look that others wait for.
         await asyncio.shield(self._next)
         return self.service
 
     async def _look_next(self, store: Store) -> None:
+        # One at a time, in order: a slower, older look must not overwrite a newer one.
         async with self._looking:
             self._next = None  # who comes from here on may know of a write that this look does not see
             await self._look(store)
@@ -114,11 +119,13 @@ class ServedTerminology:
         if self._base is None:
             await asyncio.to_thread(self.load)
         async with store.pool.connection() as connection:
+            # Before the first reading of all, so that what is written in between comes with the next look.
             snapshot, written = await written_since(connection, self._snapshot, KINDS)
         if self._snapshot is None:
             await self._read_all(store)
         for reference in written:
             await self._read(store, reference)
+        # Unchanged terminology stays the same object, by which validators notice that nothing was written.
         if written or self._snapshot is None:
             self._renew()
         self._snapshot = snapshot
@@ -129,6 +136,7 @@ class ServedTerminology:
         written = tuple(self._written.values())
         current = [item for item in written if not _is_retired(item)]
         self._everything = self._base.over(ResourceLayer(written))
+        # Usually nothing is retired: then one object serves both, and its caches too.
         whole = len(current) == len(written)
         self._validation_terminology = self._everything if whole else self._base.over(ResourceLayer(current))
 
@@ -140,6 +148,7 @@ class ServedTerminology:
                         self._keep(f"{kind}/{stored.id}", loads_exact(stored.bytes))
 
     async def _read(self, store: Store, reference: str) -> None:
+        # Removed first: a resource that is gone, or takes no part any more, must leave.
         self._written.pop(reference, None)
         kind, _, identity = reference.partition("/")
         try:
@@ -150,6 +159,8 @@ class ServedTerminology:
             self._keep(reference, loads_exact(stored.bytes))
 
     def _keep(self, reference: str, resource: Mapping[str, Any]) -> None:
+        # Anything may be written as JSON that is valid FHIR enough; a shape that would
+        # break an operation takes no part.
         if problem := misshapen(resource):
             _log.warning("%s takes no part in terminology: %s", reference, problem)
         elif (built := _taking_part(resource)) is not None:

@@ -63,12 +63,14 @@ class ServedValidator:
         if self._present is not None:
             return await self._validated(resource, profiles, self._present, inline)
         known = self._terminology.validation_terminology
+        # Validated first with what is known: most resources ask no terminology at all, and cost no query.
         asking = _Asking(known)
         results = await self._validated(resource, profiles, asking, inline)
         if not asking.asked:
             return results
         await self._terminology.refresh(self._store)
         self._present = self._terminology.validation_terminology_with(self._brought)
+        # The same object: nothing was written since, so the first result holds.
         if self._present is known:
             return results
         return await self._validated(resource, profiles, self._present, inline)

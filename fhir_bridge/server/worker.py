@@ -50,8 +50,10 @@ async def _work(settings: Settings) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopped.set)
     url = await asyncio.to_thread(database_url, settings.database_url, data_dir=settings.database_dir)
+    # The schema was brought up to date by `serve`. Few connections: no request waits for what is done here.
     async with await Store.open(url, migrate=False, max_size=4, known=settings.definitions()) as store:
         site = None if settings.site is None else str(settings.site)
+        # Tasks of their own: a long job must not hold up consumers, nor either of them the housekeeping.
         jobs = asyncio.create_task(work_on_jobs(store, handlers(site), stopped))
         consumers = asyncio.create_task(
             consume(store, [*consumers_of(get_manager()), inbox_consumer(url, settings.site)], stopped)
@@ -66,8 +68,10 @@ async def _work(settings: Settings) -> None:
                 if any(removed.values()):
                     _log.info("removed by age: %s", removed)
             except (StorageError, psycopg.Error, psycopg_pool.PoolTimeout, OSError) as error:
+                # The database may be away for hours; this loop is the worker's life and must not end with it.
                 _log.warning("housekeeping waits: the database does not answer (%s)", type(error).__name__)
             await pause(stopped, PURGE_SECONDS)
+        # What is under way is finished; `stopped` keeps both from beginning more.
         await jobs
         await consumers
 

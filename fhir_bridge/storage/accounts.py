@@ -43,6 +43,7 @@ Authentication = Literal["none", "secret", "key"]
 
 SESSION_HOURS = 8
 LINK_MINUTES = 15
+# Beyond what the machine can hold in memory at once, a burst of sign-ins would end the process.
 MOST_HASHING = 2
 """Passwords checked at once; argon2 needs 64 MB for each."""
 
@@ -117,6 +118,7 @@ def check_client_uri(uri: str, what: str) -> None:
             A native application may register a private scheme with a dot in it (RFC 8252 §7.1).
     """
     parts = urlsplit(uri)
+    # RFC 8252 §7.1: the dot is that of a reversed domain name, which keeps `javascript:` and `data:` out.
     if "." in parts.scheme and what == "redirect URI" and not parts.fragment:
         return
     local = parts.hostname in ("localhost", "127.0.0.1", "::1")
@@ -128,6 +130,8 @@ def check_client_uri(uri: str, what: str) -> None:
 
 @lru_cache(maxsize=1)
 def _hasher() -> argon2.PasswordHasher:
+    # Default parameters, so that a newer argon2-cffi hashes new passwords more
+    # strongly; a hash carries its own.
     return argon2.PasswordHasher()
 
 
@@ -137,11 +141,14 @@ def _nobody() -> str:
     return _hasher().hash(secrets.token_hex(16))
 
 
+# In a thread of its own for each check (`asyncio.to_thread`): argon2 releases the interpreter lock meanwhile.
 def _check(stored: str | None, password: str) -> bool:
     """Blocking for some tens of milliseconds, and needing 64 MB."""
     try:
         return _hasher().verify(stored or _nobody(), password)
     except (argon2.exceptions.VerificationError, argon2.exceptions.InvalidHashError):
+        # A hash that can't be read is a wrong password, not an error: an error
+        # would show that the account exists.
         return False
 
 
@@ -182,6 +189,7 @@ class Accounts:
 
     async def _rows(self, sql: str, *values: object) -> list[dict[str, Any]]:
         async with self._store.connection() as connection, connection.cursor(row_factory=dict_row) as cursor:
+            # Bytes, here and below: psycopg's types take a `str` only where it is a literal.
             await cursor.execute(sql.encode(), values)
             return await cursor.fetchall() if cursor.description else []
 
@@ -211,6 +219,7 @@ class Accounts:
             raise AccountError("an account of the role patient names its Patient (--patient ID)")
         if role == "patient" and fhir_user is None:
             fhir_user = f"Patient/{patient}"
+        # Before the connection is taken: hashing takes tens of milliseconds, and connections are few.
         hashed = await asyncio.to_thread(_hasher().hash, password) if password is not None else None
         try:
             rows = await self._rows(
@@ -236,14 +245,16 @@ class Accounts:
         if len(password) < 8:
             raise AccountError("a password has at least 8 characters")
         hashed = await asyncio.to_thread(_hasher().hash, password)
+        # Who had the old password must not stay signed in: one statement, so that neither happens alone.
+        # Applications keep what they were granted, but for online_access, which ends with the session.
         rows = await self._rows(
-            "UPDATE account SET password_hash = %s WHERE lower(username) = lower(%s) RETURNING id",
+            "WITH a AS (UPDATE account SET password_hash = %s WHERE lower(username) = lower(%s) RETURNING id), "
+            "s AS (DELETE FROM account_session WHERE account IN (SELECT id FROM a)) SELECT id FROM a",
             hashed,
             username,
         )
         if not rows:
             raise AccountError(f'there is no user "{username}"')
-        await self._rows("DELETE FROM account_session WHERE account = %s", rows[0]["id"])
 
     async def remove_user(self, username: str) -> None:
         """Remove an account with its sessions and grants.
@@ -251,6 +262,7 @@ class Accounts:
         Raises:
             AccountError: there is none of this name.
         """
+        # Sessions, links and grants go by ON DELETE CASCADE (migration 0002).
         if not await self._rows(
             "DELETE FROM account WHERE lower(username) = lower(%s) RETURNING id", username
         ):
@@ -264,13 +276,17 @@ class Accounts:
             f"SELECT {_USER}, a.password_hash FROM account a WHERE lower(username) = lower(%s) AND NOT disabled",
             username.strip(),
         )
+        # A name that is not there costs the same hashing as one that is: time must not show which names exist.
         stored = rows[0]["password_hash"] if rows else None
         async with self._hashing:
             right = await asyncio.to_thread(_check, stored, password)
+        # The hash of nobody is of a random text, but must not sign anyone in even if that were guessed.
         return _user(rows[0]) if right and stored is not None else None
 
     async def open_session(self, user: User) -> tuple[str, Session]:
         """Begin a session; gives the cookie's value, which is not stored."""
+        # The CSRF token is another secret than the cookie: it is written into pages,
+        # the cookie is not readable there.
         cookie, csrf = secrets.token_urlsafe(32), secrets.token_urlsafe(24)
         rows = await self._rows(
             "INSERT INTO account_session (hash, account, csrf, expires) "
@@ -306,6 +322,7 @@ class Accounts:
 
     async def use_login_link(self, token: str) -> User | None:
         """Whom the link signs in; it is spent by this."""
+        # DELETE … RETURNING spends the link in one statement: of two uses at the same moment one gets the row.
         rows = await self._rows(
             "DELETE FROM login_link l USING account a WHERE l.hash = %s AND a.id = l.account "
             f"AND l.expires > now() AND NOT a.disabled RETURNING {_USER}", digest(token),
@@ -336,6 +353,7 @@ class Accounts:
         Raises:
             AccountError: the id is taken, an address is unsafe, or a `key` client brings no key.
         """
+        # A colon separates id and secret in HTTP Basic (RFC 7617 §2), by which the client authenticates.
         if not client_id or any(c.isspace() or c == ":" for c in client_id):
             raise AccountError("a client id has no spaces and no colon")
         for uri in redirect_uris:
@@ -346,6 +364,7 @@ class Accounts:
         if authentication == "key" and not (jwks_uri or jwks):
             raise AccountError("a client that authenticates by key brings its JWKS or the address of it")
         secret = secrets.token_urlsafe(32) if authentication == "secret" else None
+        # A private scheme has no origin, and its application no browser that would send one.
         of_redirects = {
             f"{parts.scheme}://{parts.netloc}"
             for parts in map(urlsplit, redirect_uris)
@@ -379,5 +398,6 @@ class Accounts:
         Raises:
             AccountError: there is none of this id.
         """
+        # Its grants, codes and tokens go by ON DELETE CASCADE (migration 0002).
         if not await self._rows("DELETE FROM oauth_client WHERE id = %s RETURNING id", client_id):
             raise AccountError(f'there is no client "{client_id}"')

@@ -53,6 +53,7 @@ async def _append(writer: Writer, outputs: Sequence[Output], first: int, result:
             if not isinstance(identity, str) or not identity:
                 raise BadResource("a resource to load has an id")
             where = f"{kind}/{identity}"
+            # Of one identity a statement can insert one row only; the second would refuse the whole batch.
             if (kind, identity) in operations:
                 raise BadResource("two resources of one batch have the same id")
         except BadResource as error:
@@ -66,8 +67,11 @@ async def _write(writer: Writer, operations: list[Operation], result: LoadResult
     try:
         written = await writer.run(operations, EVERYTHING) if operations else []
     except psycopg.errors.UniqueViolation:
+        # A batch whose commit was not confirmed is sent again: its ids are there already. An update finds equal
+        # contents and creates no version of them.
         written = await writer.run([replace(item, action="update") for item in operations], EVERYTHING)
     except BadResource as error:
+        # The refusal may be of one resource only: each is tried alone, so that it keeps no other out.
         if len(operations) == 1:
             _reject(result, error, "/".join(operations[0].identity))
             return

@@ -55,10 +55,13 @@ class Subject:
     @property
     def key(self) -> bytes:
         """What is stored of it."""
+        # With their lengths, so that ("ab", "c") and ("a", "bc") are two subjects.
         joined = "".join(f"{len(part)}:{part}" for part in self.parts)
+        # What is guessed at comes from a request, and may hold half surrogates, which UTF-8 refuses.
         return hashlib.sha256(joined.encode("utf-8", "surrogatepass")).digest()
 
 
+# 2^10 is more than the longest wait; a larger power would only risk an overflow.
 _WAIT = f"""
 SELECT ceil(max(least(2 ^ least(f.failures - w.free, 10), {LONGEST_WAIT}) - extract(epoch FROM now() - f.latest)))::int
 FROM failed_attempt f JOIN unnest(%s::bytea[], %s::int[]) AS w (subject, free) ON w.subject = f.subject
@@ -76,11 +79,13 @@ class Attempts:
 
     def __init__(self, store: Store) -> None:
         self._store = store
+        # Weak: a lock lives as long as someone holds or awaits it, so that guessed names fill no memory.
         self._trying: WeakValueDictionary[bytes, asyncio.Lock] = WeakValueDictionary()
 
     @asynccontextmanager
     async def one_at_a_time(self, subject: Subject) -> AsyncIterator[None]:
         """Within a worker, attempts at one subject come after each other, so that a burst of them counts."""
+        # Held by a local name, so that the weak dictionary keeps it while others wait.
         lock = self._trying.setdefault(subject.key, asyncio.Lock())
         async with lock:
             yield
@@ -103,6 +108,7 @@ class Attempts:
         if wait := await self.wait(*subjects):
             return wait
         async with self._store.pool.connection() as connection:
+            # Sorted: two failures that share subjects would else lock their rows crosswise.
             await connection.execute(_FAILED.encode(), (sorted(subject.key for subject in subjects),))
         return 0
 
@@ -117,4 +123,5 @@ class Attempts:
     async def purge(self) -> None:
         """Forget failures that no longer count."""
         async with self._store.pool.connection() as connection:
+            # Later than they count (`FORGOTTEN_MINUTES`): a row that is still compared is never removed.
             await connection.execute("DELETE FROM failed_attempt WHERE latest < now() - interval '1 day'")

@@ -15,6 +15,7 @@ from fhir_bridge.storage.contribution_rows import read_states, remove_states, wr
 from fhir_bridge.storage.contributions import MERGED, version_order
 from fhir_bridge.storage.dictionaries import Dictionaries
 from fhir_bridge.storage.indexing import Identity, identify_within
+from fhir_bridge.storage.origins import ConvertedBy, conversion_keys
 from fhir_bridge.storage.ownership import owners, same_person
 from fhir_bridge.storage.records import LOOSE, Claim, ClaimRow, KnownRecord, RecordSet
 from fhir_bridge.storage.stored import parse
@@ -66,17 +67,23 @@ class Batch:
     outcomes: LoadResult
     refused: list[RecordSet]
     subjects: dict[Identity, Subject] = field(default_factory=dict)
+    conversions: dict[ConvertedBy, int] = field(default_factory=dict)
 
     async def run(self, sets: list[BatchSet]) -> None:
         """All of it."""
+        # Records before resources, in every batch: two batches that lock both in another
+        # order would wait for each other.
         sets = await self._enter(sets)
         resources = {self.keys[message.identity] for item in sets for message in item.messages}
         resources.update(claim[0] for item in sets for claim in item.given_up)
         await self._lock(resources)
+        # Refused with the rows locked: until then another batch might move a resource to another patient.
         accepted, refused = await self._without_refused(sets)
         # What a refused record said before it does not say any more: else two records that gave one result, and
         # whose patient is corrected, would refuse each other for ever.
         settled = await self._give_up([*accepted, *refused])
+        # The new contents are folded in before anything is withdrawn: what one
+        # record gives up another may say now.
         claims = await self._take(accepted)
         await self._settle(settled)
         await self._save(accepted, claims)
@@ -86,14 +93,20 @@ class Batch:
         with_records = [entry for entry in sets if entry.record is not None]
         known: dict[tuple[str, str], KnownRecord] = {}
         if with_records:
-            versions = {entry.name: entry.record.mapping if entry.record else "" for entry in with_records}
-            known = await records.lock_records(self.connection, versions)
+            wanted = [entry.record.converted_by for entry in with_records if entry.record is not None]
+            self.conversions = await conversion_keys(self.connection, filter(None, wanted))
+            heads = {
+                entry.name: self._head(entry.record) for entry in with_records if entry.record is not None
+            }
+            known = await records.lock_records(self.connection, heads)
         entered = []
         for entry in sets:
             if entry.record is not None:
                 record = known[entry.name]
                 if self._older(entry.record, record):
                     self.outcomes.stale += len(entry.messages)
+                    # Only the mapping's version has an order (decision 5); crosswalks, site
+                    # files and terminology have none.
                     text = (
                         f"created by version {entry.record.mapping} of the mapping, "
                         f"the store has version {record.mapping}: "
@@ -106,9 +119,14 @@ class Batch:
                     (self.keys[message.identity], message.contribution.hash) for message in entry.messages
                 }
                 entry.given_up = [claim for claim in record.claims if claim not in hashes]
+                # What is given up may be no output any more, so that `identify` has not numbered it.
                 self.keys.update((identity, claim[0]) for claim, identity in record.claims.items())
             entered.append(entry)
         return entered
+
+    def _head(self, record: RecordSet) -> records.RecordHead:
+        by = record.converted_by
+        return records.RecordHead(record.mapping, record.locator, self.conversions[by] if by else None)
 
     def _older(self, record: RecordSet, known: KnownRecord) -> bool:
         """Whether an older mapping made it than what is stored; without any mapping it says nothing any more."""
@@ -126,12 +144,16 @@ class Batch:
     async def _lock(self, resources: Collection[int]) -> None:
         rows = await lock(self.connection, list(resources))
         states = await read_states(self.connection, rows)
+        # Of a live resource without contributions it is to be known whether a record or a
+        # person wrote it (`read_subject`).
         bare = [key for key, row in rows.items() if row.live and key not in states]
         claimed = await self._claimed(bare) if bare else set()
         for key, row in rows.items():
             self.subjects[row.type, row.id] = read_subject(row, states.get(key, {}), claimed=key in claimed)
 
     async def _claimed(self, resources: list[int]) -> set[int]:
+        # Inactive rows too: they are kept so that a resource which a record once said
+        # is never taken for a person's.
         rows = await self.connection.execute(
             "SELECT DISTINCT resource FROM output WHERE resource = ANY(%s)", (resources,)
         )
@@ -169,6 +191,8 @@ class Batch:
                 self.refused.append(entry.record)  # whoever reads the source lists it, and keeps it
                 refused.append(entry)
             else:
+                # Resources without a record have no source that could be kept for a replay: the
+                # entry points at where it came from.
                 item = inbox.InboxItem("refused", self.settings.adapter, locator, "FB-STORE-018", text)
                 await inbox.note(self.connection, [item])
         return accepted, refused
@@ -186,15 +210,18 @@ class Batch:
         """
         subject = self.subjects[message.identity]
         before = owned.get(message.identity)
+        # An earlier set of this batch has decided whose the resource will be; what is stored comes after that.
         if before is not None:
             present, by = before
         elif subject.live and subject.states and subject.current.bytes is not None:
+            # Live and without states: it was withdrawn, and nobody says any more whose it is.
             if message.type == "Patient":
                 return "same"
             present, by = owners(parse(subject.current.bytes)), LOOSE
         else:
             return "same"
         wanted = frozenset(message.item.owners.patients)
+        # A resource about nobody belongs to no record: it moves into one, or out of it, freely.
         if not present or not wanted or present == wanted:
             return "same"
         if await same_person(self.connection, present, wanted):
@@ -229,11 +256,14 @@ class Batch:
         claims = [(item.key, claim) for item in sets for claim in item.given_up]
         if not claims:
             return []
+        # Claims on a current version have no copy of its content (bytes null): they
+        # need it for the fold that follows.
         await records.keep_outputs(self.connection, sorted({claim[0] for _, claim in claims}))
         return await self._folded_again(await records.give_up(self.connection, claims))
 
     async def _folded_again(self, resources: Collection[int]) -> list[Subject]:
         by_key = {subject.current.key: subject for subject in self.subjects.values()}
+        # In the order of their keys: what is reported must not depend on the order of a set.
         for key in sorted(resources):
             by_key[key].fold_again(await records.fold_claims(self.connection, key, self.settings.adapter))
         return [by_key[key] for key in sorted(resources)]
@@ -247,6 +277,8 @@ class Batch:
         for item in sets:
             for message in item.messages:
                 subject = self.subjects[message.identity]
+                # A record of DICOM files is composed of all its parts by its adapter; only a study
+                # without a record can lose some.
                 if item.record is None and message.type == "ImagingStudy":
                     self._compare_instances(message, subject)
                 if message.superseded:  # kept with its record; it counts once the newer one is taken back
@@ -292,6 +324,7 @@ class Batch:
     async def _known_hashes(self, messages: list[Message]) -> dict[Identity, set[bytes]]:
         """Which contents timed messages said before: asked again now that the rows are locked."""
         contents = [(message.identity, message.contribution.hash) for message in messages]
+        # Known before the rows were locked (`Loader._pending`); another load may have brought the same since.
         _, timed = await records.known_contents(self.connection, contents)
         known: dict[Identity, set[bytes]] = {}
         for number in timed:
@@ -301,6 +334,9 @@ class Batch:
 
     async def _settle(self, subjects: list[Subject]) -> None:
         """Withdraw what nobody says any more; deletions last, and only of what nothing that stays refers to."""
+        # A deletion of what others refer to would leave references to nothing (FB-STORE-016). What
+        # refers to it may be withdrawn itself, so the free ones go first; where none is free they
+        # refer to each other in a circle.
         pending: list[Subject] = []
         for subject in subjects:
             if subject.live and not subject.states:
@@ -322,6 +358,8 @@ class Batch:
     async def _referred(self, subjects: list[Subject]) -> set[int]:
         """Which of the subjects others refer to: those of this transaction as they will be, the rest as stored."""
         changed = [subject for subject in self.subjects.values() if subject.changed]
+        # What changes in this transaction is compared by its new content below; its
+        # index rows are still the old ones.
         rows = await self.connection.execute(
             "SELECT DISTINCT f.target FROM reference f JOIN resource r ON r.key = f.resource AND NOT r.deleted "
             "WHERE f.target = ANY(%s) AND f.resource <> f.target AND f.resource <> ALL(%s)",
@@ -338,8 +376,11 @@ class Batch:
         changed = [subject for subject in touched if subject.changed]
         replaced = [subject.current.key for subject in changed if subject.current.version > 0]
         if replaced:
+            # Outputs without a copy of their own mean the current version, which is about to become another.
             await records.keep_outputs(connection, replaced)
         versions = [subject.new_version(self.settings.dictionaries.definitions) for subject in changed]
+        # A fold may name what no message of this batch named; numbers are taken on this
+        # connection (`identify_within`).
         items = [
             new.item for new in versions if new.item is not None
         ]  # merged, withdrawn: not the messages' own
@@ -347,14 +388,16 @@ class Batch:
         past = [old for subject in touched for old in subject.past]
         await write_versions(connection, self.settings.dictionaries, self.keys, versions, past)
         folded = [subject.current.key for subject in touched if subject.folded_again]
+        # Deleted first: a source that says nothing any more must leave no row, and an upsert removes none.
         if folded:
             await remove_states(connection, folded)
         rows = [(subject.current.key, subject.states, subject.live) for subject in touched]
         await write_states(connection, rows)
+        # One row a key: ON CONFLICT DO UPDATE refuses a statement that meets the same row twice.
         await records.write_claims(
             connection,
             list({(row.resource, row.record, row.hash): row for row in map(self._claim, claims)}.values()),
-            {item.key: item.record.mapping for item in sets if item.record is not None},
+            {item.key: self._head(item.record) for item in sets if item.record is not None},
         )
         await inbox.note(connection, inbox.duplicates(self.outcomes.issues, self.settings.adapter))
 
@@ -362,6 +405,8 @@ class Batch:
         item, message, arrival = claim
         contribution = message.contribution
         subject = self.subjects[message.identity]
+        # Only a content that is the current version's in every byte can be read back from there: a
+        # delta's or a merged one's can't.
         plain = (
             subject.live
             and subject.hash == contribution.hash

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 __all__ = ["LARGE", "LARGE_BYTES", "Pause", "beside", "is_large"]
 
+# Short beside a network's round trip, long beside the cost of giving way.
 PIECE_SECONDS = 0.003
 LARGE_BYTES = 100_000
 """Bytes of a resource from which on reading it would hold up others."""
@@ -18,6 +19,8 @@ LARGE = 5_000
 
 T = TypeVar("T")
 
+# One: two of them would contend with the event loop for the interpreter lock, and
+# hold two large results in memory.
 _thread = ThreadPoolExecutor(1, thread_name_prefix="storage")
 
 
@@ -38,6 +41,7 @@ class Pause:
 
 def is_large(value: Any) -> bool:
     """Whether JSON holds more than `LARGE` objects, lists and values; looks no further than it must."""
+    # No recursion: the nesting of what arrives is not to be trusted, and a stack of our own ends early.
     left, ahead = LARGE, [value]
     while ahead:
         inner = ahead.pop()

@@ -20,6 +20,7 @@ __all__ = [
     "with_references",
 ]
 
+# R4 http.html#trules; reads come last, so that they see what the transaction wrote.
 METHODS = ("DELETE", "POST", "PUT", "GET", "HEAD")
 """In the order in which a transaction carries them out."""
 
@@ -95,6 +96,8 @@ def _entry(entry: Any, position: int) -> Entry:
         raise BadResource(f"{where}.request.url {url!r} does not fit {method}", source=where)
     criteria = request.get("ifNoneExist")
     full_url = entry.get("fullUrl")
+    # Blank values stay: a criterion without a value must refuse the entry, not be left
+    # out (it would match too much).
     return Entry(
         position,
         method,
@@ -130,8 +133,11 @@ def rewrite(value: Any, new: Callable[[str], str | None], name: str = "") -> Any
                 ),
                 value,
             )
+        # R4 http.html#trules: references, elements of type uri, url, oid and uuid, and
+        # links in narrative are replaced.
         if name == "reference" or value.startswith(("urn:uuid:", "urn:oid:")):
             result = new(value)
+            # Only a Reference has to name an entry: a uri may be an identifier that happens to be a UUID.
             if result is None and name == "reference" and value.startswith("urn:uuid:"):
                 raise BadReference(f"no entry has the fullUrl {value}")
             return result or value
@@ -149,6 +155,7 @@ def relative(reference: str, base: str) -> str:
     labels know the resource.
     """
     start = base.rstrip("/") + "/"
+    # Without a base `start` is "/", with which an absolute path would begin.
     if len(start) > 1 and reference[: len(start)].lower() == start.lower():
         rest = reference[len(start) :]
         if _BELOW.fullmatch(rest):

@@ -42,10 +42,15 @@ async def read_changes(
         types: of these resource types; None for all.
     """
     wanted = None if types is None else list(types)
+    # xid8 has no cast to or from bigint, and psycopg no type for it: both go through text.
     rows = await connection.execute(
         "SELECT c.xid::text::bigint, c.sequence, r.type, r.id, c.version, c.deleted FROM change c "
         "JOIN resource r ON r.key = c.resource "
+        # Sequences are drawn before commits: without the bound of the snapshot a reader would step
+        # over a change that commits late.
         "WHERE (c.xid, c.sequence) > (%s::text::xid8, %s) AND c.xid < pg_snapshot_xmin(pg_current_snapshot()) "
+        # One statement for all and for some types; NULL is tested first, so that
+        # ANY(NULL) never hides everything.
         "AND (%s::text[] IS NULL OR r.type = ANY(%s)) ORDER BY c.xid, c.sequence LIMIT %s",
         (str(after[0]), after[1], wanted, wanted, limit),
     )

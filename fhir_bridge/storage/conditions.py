@@ -23,6 +23,7 @@ class Condition:
     values: tuple[Any, ...] = ()
 
 
+# `all_of` and `any_of` leave these two out, by identity; a `Condition("TRUE")` of one's own is written.
 TRUE = Condition("TRUE")
 FALSE = Condition("FALSE")
 
@@ -44,7 +45,9 @@ def live(resource_type: str) -> Condition:
 def person(ids: Sequence[str], *more: int) -> Condition:
     """An array of the keys of these patients and of whoever is linked to them (not a boolean), worked out once."""
     keys = "linked_patients(ARRAY(SELECT p.key FROM resource p WHERE p.type = 'Patient' AND p.id = ANY(%s)))"
+    # The numbers are our own (internal keys), so they may be in the text.
     added = f" || '{{{','.join(map(str, more))}}}'::bigint[]" if more else ""
+    # A sub-select is computed once, not for each row; without the cast ANY would take it for a set of rows.
     return Condition(f"(SELECT {keys}{added})::bigint[]", (list(ids),))
 
 

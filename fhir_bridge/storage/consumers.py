@@ -33,8 +33,11 @@ class Consumers:
 
     async def register(self, names: Sequence[str]) -> None:
         """Make cursors for consumers that have none; they begin at the present end of the feed."""
+        # Autocommit: the end of the feed may move before the insert, then the consumer gets
+        # a few changes more, none less.
         async with self._pool.connection() as connection:
             xid, sequence = await end_of_feed(connection)
+            # Sorted, so that two processes that register the same names wait for each other in one order only.
             await connection.execute(
                 "INSERT INTO consumer (name, xid, sequence) SELECT name, %s::text::xid8, %s "
                 "FROM unnest(%s::text[]) AS name ON CONFLICT DO NOTHING",
@@ -50,7 +53,7 @@ class Consumers:
                 "RETURNING xid::text::bigint, sequence",
                 (self._worker, lease, name, self._worker),
             )
-            row = await cursor.fetchone()
+            row = await cursor.fetchone()  # None too where the name is not registered
         return None if row is None else (row[0], row[1])
 
     async def advance(self, name: str, place: Place, lease: timedelta) -> bool:
@@ -69,6 +72,8 @@ class Consumers:
 
     async def fail(self, name: str) -> bool:
         """The changes after the cursor could not be taken: try again after a pause that grows with each failure."""
+        # The exponent is bounded, for `failures` is not: a power beyond the range of an interval
+        # would fail the statement itself.
         return await self._own(
             name,
             "failures = failures + 1, leased_until = '-infinity', "
@@ -81,6 +86,8 @@ class Consumers:
         return await self._own(name, "leased_until = '-infinity'")
 
     async def _own(self, name: str, change: str, *values: object) -> bool:
+        # A lease that lapsed is lost even where nobody took it: what it did since
+        # may be done by another already.
         statement = (
             f"UPDATE consumer SET {change} WHERE name = %s AND leased_by = %s AND leased_until > now()"  # noqa: S608
         )

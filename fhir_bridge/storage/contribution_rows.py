@@ -35,6 +35,7 @@ async def read_states(connection: AsyncConnection, rows: Mapping[int, Current]) 
             if text is None:
                 raise AssertionError(f"contribution {source} to resource {key} has no content")
         resource = parse(text)
+        # The current version's own bytes carry the stamp; a contribution is what the source said, without it.
         meta = resource.get("meta")
         if isinstance(meta, dict):
             kept = {name: value for name, value in meta.items() if name not in ("versionId", "lastUpdated")}
@@ -60,6 +61,8 @@ async def read_states(connection: AsyncConnection, rows: Mapping[int, Current]) 
 def _read_orders(text: bytes) -> dict[str, Order]:
     orders: dict[str, Order] = {}
     for element, (time, arrival, *more, rank, digest) in orjson.loads(text).items():
+        # Orders that were stored before there were sequences and mapping versions
+        # (migration 0004) have four parts.
         sequence, mapping = more or ("", "")
         orders[element] = (
             datetime.fromisoformat(time),
@@ -93,6 +96,7 @@ async def write_states(connection: AsyncConnection, states: Sequence[tuple[int, 
     ]
     if not rows:
         return
+    # The primary key is (resource, source): a source has one state of a resource, the fold of all its messages.
     await connection.execute(
         "INSERT INTO contribution "
         "(resource, source, time, arrival, rank, hash, load, bytes, orders, sequence, mapping) "
@@ -124,6 +128,8 @@ async def remove_states(connection: AsyncConnection, keys: Sequence[int]) -> Non
 
 def _content(state: Contribution, states: States, *, live: bool) -> bytes | None:
     if live and state.resource["resourceType"] not in MERGED:
+        # The same choice as that of `merge` for a type that is not merged: its content is the
+        # current version's, byte by byte.
         newest = max(states.values(), key=lambda item: (item.order, item.source))
         if newest is state:
             return None

@@ -47,6 +47,8 @@ MERGED = frozenset(
 REST = "urn:fhir-bridge:rest"
 """The source of what was written over REST to a resource that other sources also write. Its elements win."""
 
+# The statuses of all types in one list: those of one type keep their order, and messages
+# of two types are never compared.
 _ORDER = "registered draft planned requested partial preliminary active in-progress available completed finished final "
 STATUS_RANK = {
     status: rank
@@ -57,6 +59,8 @@ STATUS_RANK = {
 }
 """Which of two messages of the same time is the later, by status."""
 
+# A list in which each entry is a fact of its own; in others (name, address) two sources' entries
+# would be versions of one fact.
 _UNIONED = frozenset(
     "identifier link telecom extension modifierExtension generalPractitioner communication qualification alias "
     "contained endpoint".split()
@@ -66,7 +70,7 @@ _UNIONED = frozenset(
 _COMPOSITE = {("DiagnosticReport", name) for name in ("result", "imagingStudy", "media", "specimen")}
 """Lists of a record of an event that its messages add up: a message names the results that it brings, not all."""
 
-_NEVER = datetime.min.replace(tzinfo=UTC)
+_NEVER = datetime.min.replace(tzinfo=UTC)  # sorts before every business time
 
 Order = tuple[datetime, int, str, str, int, bytes]
 """The order of a source's messages: business time, arrival (where messages have no time), the source's own sequence,
@@ -120,6 +124,7 @@ def version_order(version: str) -> str:
     """A mapping's version as text whose bytes compare as versions do: 1.9 < 1.10, 2.0-rc1 < 2.0."""
     if not version:
         return ""
+    # Numbers are padded. A blank sorts before "-", and "-" before ".": 2.0-rc1 < 2.0 < 2.0.1.
     return re.sub(r"\d+", lambda result: result.group().zfill(8), version).replace("-", " ") + "-"
 
 
@@ -138,12 +143,14 @@ def incoming(
     """
     meta = resource.get("meta")
     meta = dict(meta) if isinstance(meta, dict) else {}
+    # The server's stamp is no content: with it nothing that comes again would be recognised.
     meta.pop("versionId", None)
     meta.pop("lastUpdated", None)
     source = meta.get("source")
     if not isinstance(source, str) or not source:
         source = f"urn:fhir-bridge:{adapter}"
     time, sequence, delta, cleared, kept = _source_record(meta.get("extension"))
+    # Hashed with the source-record extension: the same content at another time is another message.
     content = {name: value for name, value in resource.items() if name != "meta"}
     whole = {**content, "meta": meta} if meta else content
     digest = content_hash(whole)
@@ -155,6 +162,7 @@ def incoming(
         content["meta"] = meta
     status = resource.get("status")
     rank = STATUS_RANK.get(status, 0) if isinstance(status, str) else 0
+    # Messages with time go by it, and never by arrival: their order must not depend on when they were sent.
     at = arrival if time is None else 0
     version = version_order(mapping)
     return Contribution(
@@ -181,6 +189,7 @@ def _source_record(
                 case "time":
                     text = part.get("valueDateTime") or part.get("valueString")
                     try:
+                        # Of a time that is less exact than an instant its beginning counts.
                         time = date_range(text)[0]
                     except (TypeError, ValueError) as error:
                         raise BadResource("meta.extension(source-record).time is not a dateTime") from error
@@ -189,6 +198,8 @@ def _source_record(
                     sequence = str(part.get("valueString") or "")
                     parts.append(part)
                 case "update":
+                    # Instructions of a delta speak of this message alone; they are carried out,
+                    # and not part of what is stored.
                     delta = part.get("valueCode") == "delta"
                 case "cleared":
                     cleared.append(str(part.get("valueString")))
@@ -214,6 +225,7 @@ def _groups(resource_type: str) -> dict[str, str]:
 def _group(resource_type: str, name: str) -> str:
     """The element that a JSON name (perhaps of a primitive's extension, `_birthDate`) belongs to."""
     bare = name.removeprefix("_")
+    # `_birthDate` belongs to birthDate: value and extension of one primitive have one owner.
     return _groups(resource_type).get(bare, bare)
 
 
@@ -222,8 +234,10 @@ _FIXED = ("resourceType", "id")
 
 def arrive(message: Contribution, known: Contribution | None) -> Contribution:
     """Place a message without time after what is known, unless both came with the same load."""
+    # With a time on either side `order` decides: arrival would make the result depend on the order of loading.
     if known is None or message.time is not None or known.time is not None:
         return message
+    # Outputs of one load are equals: which of them the shard brought first says nothing.
     step = 0 if message.load is not None and message.load == known.load else 1
     return replace(message, arrival=known.arrival + step)
 
@@ -235,6 +249,8 @@ def fold(known: Contribution | None, message: Contribution) -> Contribution:
     if known is None and not message.delta:
         return replace(message, cleared=())
     if known is None:
+        # A delta that comes first leaves a state of nothing but what it speaks of; orders
+        # without "" say that no snapshot was.
         known = replace(message, resource={name: message.resource[name] for name in _FIXED}, orders={})
         previous: dict[str, Order] = {}
     else:
@@ -242,6 +258,7 @@ def fold(known: Contribution | None, message: Contribution) -> Contribution:
     snapshot = before = previous.pop("", None)
     spoken = {_group(resource_type, name) for name in message.resource if name not in _FIXED}
     spoken.update(_group(resource_type, name) for name in message.cleared)
+    # A snapshot speaks also of what it leaves out: all elements that are known so far.
     if not message.delta:
         spoken.update(previous)
     taken = {
@@ -271,6 +288,7 @@ def fold(known: Contribution | None, message: Contribution) -> Contribution:
             if element in present or order > snapshot or _ITEM in element
         }
     last = message if at >= known.order else known
+    # One snapshot needs no orders: then all elements have that of the message itself.
     plain = snapshot == last.order and all(order == snapshot for order in orders.values())
     return replace(
         last,
@@ -311,6 +329,8 @@ def _add_up(
         locations: dict[str, tuple[Order, int, Any]] = {}
         for number, item in enumerate(old):
             key = f"{name}{_ITEM}{_sameness(item).decode()}"
+            # The item's own order, or that of the list, or that of the newest snapshot that had it: states
+            # of one snapshot have no orders.
             locations[key] = (
                 previous.get(key) or previous.get(name) or snapshot or known.order,
                 number,
@@ -318,13 +338,16 @@ def _add_up(
             )
         for number, item in enumerate(new):
             key = f"{name}{_ITEM}{_sameness(item).decode()}"
+            # The earliest message decides where an item is, so that the order of arrival does not.
             if key not in locations or message.order < locations[key][0]:
                 locations[key] = (message.order, number, item)
         for key in [key for key in orders if key.startswith(name + _ITEM)]:
             del orders[key]
+        # A message without the list says nothing about it, neither that it is empty.
         if not new and name in previous:
             orders[name] = previous[name]
         whole = orders.get(name) or snapshot
+        # Only what differs from the list's own order is kept: most lists come from one message.
         orders.update((key, since) for key, (since, _, _) in locations.items() if since != whole)
         content[name] = [item for _, _, item in sorted(locations.values(), key=lambda location: location[:2])]
 
@@ -345,6 +368,7 @@ def merge(states: Sequence[Contribution], precedence: Sequence[str] = ()) -> dic
     """
     resource_type = states[0].resource["resourceType"]
     if resource_type not in MERGED:
+        # The source makes the choice total where two sources have the same order.
         return max(states, key=lambda state: (state.order, state.source)).resource
     ranked = _ranked(states, precedence)
     merged: dict[str, Any] = {name: ranked[0].resource[name] for name in _FIXED}
@@ -361,6 +385,7 @@ def merge(states: Sequence[Contribution], precedence: Sequence[str] = ()) -> dic
             if name in (*_FIXED, "meta"):
                 continue
             element = _group(resource_type, name)
+            # The owner is the first, by precedence, that has the element; the next ones may add to a list only.
             owner = owned.setdefault(element, state.source)
             if owner == state.source:
                 merged[name] = value
@@ -378,6 +403,7 @@ def _ranked(states: Sequence[Contribution], precedence: Sequence[str]) -> list[C
                 return position
         return len(precedence)
 
+    # Two sorts, both stable: precedence first, and the newest among equals.
     newest_first = sorted(states, key=lambda state: (state.order, state.source), reverse=True)
     return sorted(newest_first, key=place)
 
@@ -411,6 +437,7 @@ def _union(first: Any, more: Iterable[Any]) -> list[Any]:
 
 
 def _sameness(item: Any) -> bytes:
+    # An identifier is the same whatever else (use, period, assigner) a source adds to it.
     if isinstance(item, dict) and isinstance(item.get("value"), str) and isinstance(item.get("system"), str):
         return canonical([item["system"], item["value"]])
     return canonical(item)
@@ -423,6 +450,7 @@ def disagreements(states: Sequence[Contribution]) -> list[str]:
     """Demographic elements of a Patient on which sources differ."""
     if len(states) < 2 or states[0].resource["resourceType"] != "Patient":
         return []
+    # People's edits are the answer to a disagreement, not another one.
     return [
         name
         for name in _DEMOGRAPHICS

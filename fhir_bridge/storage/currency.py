@@ -19,7 +19,7 @@ from fhir_bridge.storage.dictionaries import Dictionaries
 from fhir_bridge.storage.indexing import Identity, Indexed, identify_within, index
 from fhir_bridge.storage.statements import Statement, arrays, transposed
 from fhir_bridge.storage.stored import canonical, content_hash, digest, new_id, now, parse
-from fhir_bridge.storage.version_rows import Current, NewVersion, lock, next_version
+from fhir_bridge.storage.version_rows import Current, NewVersion, locked, next_version
 
 __all__ = ["PREDICT_JOB", "RECORD_TYPES", "Consequences", "dedupe_of", "job_kind_of", "used_hash"]
 
@@ -42,9 +42,11 @@ RECORD_TYPES: Final = (
 PREDICT_JOB: Final = "predict"
 """Begins the kind (`job_kind_of`) of a job that computes a model for a patient again; payload: `patient`, `model`."""
 
+# A Consent is no input of a model, and decides whether the model may run at all.
 _TRIGGERS: Final = frozenset({*RECORD_TYPES, "Consent"})
 _PREDICTED: Final = ("http://terminology.hl7.org/CodeSystem/v3-ObservationValue", "AIAST")
 _IN_ERROR: Final = "entered-in-error"
+# Looked for in the bytes: to parse every Patient that is written would cost more than the rare false match.
 _LINKED: Final = b'"replace'
 """In a Patient that is linked to another record: the type of the link is `replaces` or `replaced-by`."""
 
@@ -73,6 +75,7 @@ def _used(resource: Mapping[str, Any], elements: Sequence[str] | None) -> dict[s
         return {name: value for name, value in resource.items() if name != "meta"}
     chosen = {name for name in elements if not name.endswith("[x]")}
     choices = tuple(name.removesuffix("[x]") for name in elements if name.endswith("[x]"))
+    # A choice may change its type (deceasedBoolean to deceasedDateTime): any type of it is the same element.
     return {
         name: value
         for name, value in resource.items()
@@ -82,6 +85,8 @@ def _used(resource: Mapping[str, Any], elements: Sequence[str] | None) -> dict[s
 
 def _only_adds(before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
     """Whether nothing that was used is taken back: elements were added, or a `false` became something else."""
+    # `false` that becomes `true` or a date is news, not a correction: who was alive when the
+    # result was computed still was.
     return all(
         value is False or (name in after and canonical(after[name]) == canonical(value))
         for name, value in before.items()
@@ -103,6 +108,7 @@ class _Use:
     state: str
 
 
+# Both halves are few rows by an index. Of what was withdrawn nothing can change any more.
 _USES = """
 SELECT d.input, d.elements, d.hash, d.label, p.result, p.companion, p.patient, p.model, p.state::text
 FROM derived_input d JOIN prediction p ON p.result = d.result WHERE d.input = ANY(%s) AND p.state <> 'w'
@@ -119,12 +125,16 @@ _STATES = {
     "cause_to": "int",
 }
 
+# In the statement that writes the versions: no reader sees the corrected input beside a current result.
 _SET_STATES = (
     "UPDATE prediction p SET state = n.state, since = now(), cause_input = n.cause_input, cause_from = n.cause_from, "  # noqa: S608
     f"cause_to = n.cause_to FROM {arrays(_STATES)} AS n ({', '.join(_STATES)}) WHERE p.result = n.result"
 )
 
 # A job that waits already is locked, not left alone: it must not be taken before this transaction can be seen.
+# The queue is never 0 (`| 1`), which would be none: the jobs of a patient come one at a time. Two seconds,
+# for the resources of one load come in several transactions. In one order (ORDER BY), so that two writers do
+# not lock waiting jobs crosswise.
 _ADD_JOBS = f"""
 INSERT INTO job (kind, queue, payload, dedupe, not_before)
 SELECT '{PREDICT_JOB}/' || w.model, hashtext(r.id) | 1, jsonb_build_object('patient', r.id, 'model', w.model),
@@ -193,10 +203,13 @@ class Consequences:
             elif effect == "outdated" and use.state in "co":
                 outdated[use.result] = use
         for result, causes in withdrawn.items():
+            # A correction of the value comes first; that a note changed as well is no news to people.
             causes.sort(key=lambda use: not contents.changes_value(use))  # people are notified of the first
             self._states.append((result, "w", *_cause(causes[0], changed)))
         for result, use in outdated.items():
             if result not in withdrawn:
+                # A result withdrawn by one input is not also outdated by another:
+                # withdrawn says more, and is final.
                 self._states.append((result, "o", *_cause(use, changed)))
         self._again |= {(use.patient, use.model) for causes in withdrawn.values() for use in causes}
         self._again |= {(use.patient, use.model) for use in outdated.values()}
@@ -215,6 +228,7 @@ class Consequences:
 
 def _patients_with_news(versions: Sequence[NewVersion], keys: Mapping[Identity, int]) -> list[int]:
     """The patients whose record holds something new that a predictor may see: of its own, or of a linked record."""
+    # Predictions themselves trigger nothing: a run would else ask for the next one, without end.
     results = {
         keys["Patient", patient]
         for new in versions
@@ -223,6 +237,7 @@ def _patients_with_news(versions: Sequence[NewVersion], keys: Mapping[Identity, 
         if patient != OTHER_PERSON
     }
     for new in versions:
+        # Also where the link was in the version before: parted records need results of their own.
         if new.current.type == "Patient" and (
             _LINKED in bytes(new.bytes or b"") or _LINKED in bytes(new.current.bytes or b"")
         ):
@@ -246,6 +261,7 @@ def _values(resource: Mapping[str, Any]) -> bytes:
         if name in ("code", "component", "subject", "patient", "verificationStatus")
         or name.startswith("value")
     }
+    # Only whether it counts, not which of the statuses that do (final, amended) it has.
     return canonical(stated | {"stands": resource.get("status") not in (_IN_ERROR, "cancelled")})
 
 
@@ -271,12 +287,16 @@ class _Contents:
     def effect_on(self, use: _Use) -> str:
         """`withdrawn`, `outdated`, or nothing where what was used is still said."""
         before, after = self._of(use)
+        # A Consent changed after the run does not make the result wrong: the run was
+        # permitted by what was then in force.
         if self._changed[use.input].current.type == "Consent":
             return "outdated"  # what was decided by it was right until now
+        # The result itself was written by someone else (a reviewer): only its end in error is of consequence.
         if use.hash is None:
             return "withdrawn" if after is None or after.get("status") == _IN_ERROR else ""
         if after is None:
             return "withdrawn"
+        # Equal in what was used: a change of anything else (meta, another name) leaves the result as it is.
         if used_hash(after, use.elements) == use.hash:
             return ""
         if use.elements is not None and _only_adds(_used(before, use.elements), _used(after, use.elements)):
@@ -298,11 +318,12 @@ async def _withdraw(
         for key in (causes[0].result, causes[0].companion)
         if key is not None and key not in changed
     }
-    rows = await lock(connection, list(wanted))
+    rows = await locked(connection, list(wanted))
     contents: list[tuple[Current, dict[str, Any], Indexed]] = []
     provenances: list[tuple[dict[str, Any], Indexed]] = []
     for causes in withdrawn.values():
         targets = []
+        # All causes of one result have the same companion.
         for key in (causes[0].result, causes[0].companion):
             row = rows.get(key) if key is not None else None
             if row is not None and row.bytes is not None:
@@ -314,6 +335,7 @@ async def _withdraw(
             resource = _provenance(targets, inputs, changed)
             provenances.append((resource, index(resource, resource["id"], dictionaries.definitions)))
     items = [item for _, _, item in contents] + [item for _, item in provenances]
+    # They are new for sure, so no row of the same id has to be looked for.
     fresh = [(item.type, item.id) for _, item in provenances]
     await identify_within(connection, dictionaries, items, keys, fresh=fresh)
     results = [

@@ -33,6 +33,8 @@ __all__ = [
     "superseded",
 ]
 
+# Places of one statement: the file of a genome has millions, and one list of all
+# would be in memory several times.
 _PIECE = 50_000
 
 
@@ -92,9 +94,12 @@ async def register(
     connection: AsyncConnection, delivery: Delivery, wanted: Collection[tuple[str, str]]
 ) -> None:
     """Enter the delivery and editions of these (part, patient), in autocommit so that nobody waits for a batch."""
+    # In one order, so that two loads of one file enter its editions without waiting for each other crosswise.
     new = sorted(set(wanted) - delivery.editions.keys())
     if not new:
         return
+    # DO UPDATE, where nothing else changes too: DO NOTHING would return no key of a row that is there. A file
+    # that is loaded under another name keeps both: either may be the one that a newer file repeats.
     row = await (
         await connection.execute(
             "INSERT INTO delivery AS d (adapter, id, names, time) VALUES (%s, %s, %s::text[], %s) "
@@ -131,6 +136,8 @@ async def end_delivery(connection: AsyncConnection, delivery: Delivery) -> tuple
             "INSERT INTO delivery_place SELECT %s, unnest(%s::bigint[]) ON CONFLICT DO NOTHING",
             (row[0], delivery.places[start : start + _PIECE].tolist()),
         )
+    # What the file gave a patient before, and gives no more (a corrected
+    # crosswalk), stops replacing older files.
     await connection.execute(
         "UPDATE edition SET active = (key = ANY(%s)) WHERE delivery = %s AND active <> (key = ANY(%s))",
         (list(delivery.editions.values()), row[0], list(delivery.editions.values())),
@@ -152,6 +159,8 @@ async def standing(
         shares: which deliveries have lines for at least half of another's; filled as it is found out.
         own: key of the delivery that was loaded.
     """
+    # Only deliveries that were read to their end count: half a file would seem to
+    # take back what it had yet to say.
     rows = await connection.execute(
         "SELECT e.key, d.key, d.names, d.time, d.complete FROM edition e JOIN delivery d ON d.key = e.delivery "
         "WHERE e.series = %s AND e.active AND d.ended ORDER BY e.key",
@@ -179,6 +188,8 @@ async def standing(
                 elif concerned and not whole:
                     issues.append(_issue("FB-STORE-029", _KEPT if newer.complete else _INCOMPLETE))
             elif older.key < newer.key and concerned and not older.newer(newer):
+                # Each pair once, and only where it concerns this load: others were
+                # reported when they were loaded.
                 same = await _repeats(connection, newer, older, shares)
                 if same or await _repeats(connection, older, newer, shares):
                     issues.append(_issue("FB-STORE-028", _UNDATED if older.time is None else _SAME_DATE))
@@ -203,6 +214,7 @@ async def _repeats(
     """Whether one delivery is another one anew: by its name, or since it speaks of at least half of the same places."""
     if newer.names & older.names:
         return True
+    # By pair of deliveries, not of editions: a file with many samples is compared with another one once.
     pair = (newer.delivery, older.delivery)
     if pair not in shares:
         row = await (
@@ -213,10 +225,13 @@ async def _repeats(
             )
         ).fetchone()
         assert row is not None
+        # Half, since a reissue repeats the sample's own variants, while parts of one study (chromosomes,
+        # panels) have few places in common (decision 6).
         shares[pair] = row[0] > 0 and row[1] <= 2 * row[0]
     return shares[pair]
 
 
+# `superseded <> (…)` selects only what is wrong: a second run, or a parallel one, finds nothing to do.
 _WRONG = (
     "o.active AND o.edition IN (SELECT key FROM edition WHERE series = %(series)s) AND o.superseded <> "
     "(o.edition = ANY(%(replaced)s::bigint[]) OR EXISTS (SELECT FROM unnest(%(older)s::bigint[], %(newer)s::bigint[]) "
@@ -265,11 +280,15 @@ async def mark(
 
 async def lock_series(connection: AsyncConnection, series: str) -> None:
     """Let nobody else mark outputs of the series until the transaction ends."""
+    # 9: advisory locks are one space; the seed keeps these apart from those of conditional creates (7).
     await connection.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 9))", (series,))
 
 
 async def superseded(connection: AsyncConnection, outputs: Sequence[tuple[int, int | None]]) -> list[bool]:
     """Which outputs (edition, place) a newer delivery replaces already, as far as names and places show it."""
+    # As `standing`, but without the rule of half of the places, which needs both files whole: what it
+    # misses is marked at the file's end.
+    # Results come back by position (WITH ORDINALITY): a join alone keeps no order.
     rows = await connection.execute(
         "SELECT EXISTS (SELECT FROM edition e JOIN delivery o ON o.key = e.delivery JOIN edition f "
         "ON f.series = e.series AND f.active JOIN delivery n ON n.key = f.delivery AND n.ended "
@@ -282,12 +301,13 @@ async def superseded(connection: AsyncConnection, outputs: Sequence[tuple[int, i
 
 
 def _series(delivery: Delivery, part: str, patient: str) -> str:
+    # Tab, which neither an adapter's name nor an id holds.
     return "\t".join((delivery.adapter, delivery.within, patient, part))
 
 
 def _names(delivery: Delivery) -> list[str]:
     name = delivery.name
-    for ending in (".gz", ".bgz"):
+    for ending in (".gz", ".bgz"):  # a file that was compressed meanwhile is the same file
         name = name.removesuffix(ending)
     return [name] if name else []
 

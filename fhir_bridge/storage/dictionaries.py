@@ -27,6 +27,8 @@ _SELECT = {
     "parameter": b"SELECT key FROM parameter WHERE type = %s AND code = %s",
     "label": b"SELECT key FROM label WHERE system = %s AND code = %s",
 }
+# ORDER BY: two writers that insert the same texts in different orders would wait for each other. DO NOTHING
+# returns no rows, so the numbers are read afterwards.
 _INSERT = {
     "parameter": b"INSERT INTO parameter (type, code) SELECT * FROM unnest(%s::text[], %s::text[]) ORDER BY 1, 2"
     b" ON CONFLICT DO NOTHING",
@@ -52,6 +54,7 @@ class Dictionaries:
         self._parameters: dict[tuple[str, str], int] = {}
         self._systems: dict[str, int] = {}
         self._labels: dict[tuple[str, str], int] = {}
+        # Numbers drawn and not yet used; a process that ends wastes at most a hundred of a bigint sequence.
         self._keys: list[int] = []
         self._resources: dict[tuple[str, str], int] = {}
         self._records_pending = False
@@ -68,6 +71,7 @@ class Dictionaries:
         Raises:
             RecordsPending: the database was upgraded, and they are still being made.
         """
+        # Only while it is pending is the setting read at each call; once done it never comes back.
         if self._records_pending:
             async with self._pool.connection() as connection:
                 self._records_pending = await _is_set(connection, RECORDS_PENDING)
@@ -82,6 +86,8 @@ class Dictionaries:
             await connection.execute("SELECT key, type, code FROM parameter")
         ).fetchall():
             self._parameters[first, second] = key
+        # All parameters and labels are a few thousand. Systems come from what is stored and have no bound: the
+        # newest are the likeliest, others are read when they are met.
         for key, url in await (
             await connection.execute("SELECT key, url FROM code_system ORDER BY key DESC LIMIT 10000")
         ).fetchall():
@@ -137,6 +143,8 @@ class Dictionaries:
             ("parameter", self._parameters, set(parameters)),
             ("label", self._labels, set(labels)),
         ):
+            # A pair at a time: what is not in memory yet is rare here, and a statement
+            # that never varies stays prepared.
             for pair in sorted(wanted - memory.keys()):
                 row = await (await connection.execute(_SELECT[table], pair)).fetchone()
                 if row is not None:
@@ -155,6 +163,7 @@ class Dictionaries:
         new: list[tuple[str, str]],
         memory: dict[tuple[str, str], int],
     ) -> None:
+        # Read one by one after the insert, whoever inserted them: another process may have been first.
         await connection.execute(_INSERT[table], ([pair[0] for pair in new], [pair[1] for pair in new]))
         for pair in new:
             row = await (await connection.execute(_SELECT[table], pair)).fetchone()
@@ -169,6 +178,8 @@ class Dictionaries:
                     "SELECT nextval(pg_get_serial_sequence('resource', 'key')) FROM generate_series(1, %s)",
                     (max(100, count),),
                 )
+                # Taken from the end of the list, in the order in which they were drawn: neighbours
+                # stay neighbours in every index.
                 self._keys.extend(row[0] for row in reversed(await rows.fetchall()))
         return [self._keys.pop() for _ in range(count)]
 
@@ -179,8 +190,10 @@ class Dictionaries:
 
     def remember_keys(self, keys: Mapping[tuple[str, str], int]) -> None:
         """Keep numbers of rows that were found in the database: most writes name a patient that others named before."""
+        # One write of so many would drive out what all others use.
         if len(keys) > MOST_KEPT:
             return
+        # Cleared whole: to keep an order of use would cost more than reading some numbers again.
         if len(self._resources) + len(keys) > MOST_KEPT:
             self._resources.clear()
         self._resources.update(keys)
@@ -210,6 +223,7 @@ class Dictionaries:
         """The number of a code system, or None where no stored code has it."""
         known = self._systems.get(url)
         if known is None:
+            # That it is unknown is not remembered: any process may give it a number at any time.
             async with self._pool.connection() as connection:
                 rows = await connection.execute("SELECT key FROM code_system WHERE url = %s", (url,))
                 row = await rows.fetchone()

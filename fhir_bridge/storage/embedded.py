@@ -33,6 +33,9 @@ DATABASE = "fhir_bridge"
 SYSTEM_USER = "embedded_postgres"
 """PostgreSQL refuses to run as root: then it runs as this system user."""
 
+# Chosen for a machine that is shared with the program: short queries, an SSD, no second server. jit
+# and parallel workers cost more than the index look-ups of a request take. No TCP port: whoever
+# reaches the socket's folder is the owner.
 _SETTINGS: Mapping[str, str] = {
     "listen_addresses": "",
     "max_connections": "200",
@@ -62,7 +65,7 @@ def _binaries() -> Path:
 @contextmanager
 def _locked(path: Path) -> Iterator[None]:
     with path.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+        fcntl.flock(file, fcntl.LOCK_EX)  # released as the file is closed
         yield
 
 
@@ -70,7 +73,7 @@ class EmbeddedServer:
     """A running embedded server that this process uses. Made by `start`."""
 
     def __init__(self, data_dir: Path, settings: Mapping[str, str]) -> None:
-        self.data_dir = data_dir
+        self.data_dir = data_dir  # set below only after the lock is held
         self._cluster = data_dir / "cluster"
         self._bin = _binaries()
         self._settings = settings
@@ -91,11 +94,14 @@ class EmbeddedServer:
         """
         data_dir = data_dir.expanduser().resolve()
         known = _RUNNING.get(data_dir)
+        # One handle a process: a second shared lock on another file handle would outlive the first's release.
         if known is not None and known._use is not None:
             return known
         try:
             data_dir.mkdir(parents=True, exist_ok=True)
             server = cls(data_dir, {**_SETTINGS, **(settings or {})})
+            # Start and stop exclude each other: else one process might attach while the last
+            # of the others stops the server.
             with _locked(data_dir / "start.lock"):
                 server._check_version()
                 if not (server._cluster / "PG_VERSION").exists():
@@ -103,6 +109,8 @@ class EmbeddedServer:
                 if not server._is_running():
                     server._start()
                 server._use = (data_dir / "use.lock").open("w")
+                # Held until this process leaves, however it ends. Whoever can turn it
+                # into an exclusive one is the last.
                 fcntl.flock(server._use, fcntl.LOCK_SH)
                 server._ensure_database(DATABASE)
         except OSError as error:
@@ -118,6 +126,7 @@ class EmbeddedServer:
         """Leave the server; True where this was its last user and it was stopped."""
         if self._use is None:
             return False
+        # Removed first, so that a `start` from here on begins anew.
         _RUNNING.pop(self.data_dir, None)
         use, self._use = self._use, None
         with _locked(self.data_dir / "start.lock"), use:
@@ -131,6 +140,7 @@ class EmbeddedServer:
 
     def _stop(self) -> None:
         """Stop it; without a last checkpoint where it can't write one (a full disk): the next start recovers."""
+        # `fast` ends sessions and checkpoints; `immediate` does neither, and leaves recovery to the next start.
         for mode in ("fast", "immediate"):
             try:
                 self._run("pg_ctl", "-D", str(self._cluster), "-w", "-t", "30", "-m", mode, "stop")
@@ -161,6 +171,8 @@ class EmbeddedServer:
         if self._owner is not None:
             os.chown(self._cluster, self._owner.pw_uid, self._owner.pw_gid)
         _log.info("making a PostgreSQL cluster in %s", self._cluster)
+        # Trust: the socket is in a folder that only the owner enters (0700), so the kernel has authenticated
+        # whoever connects. C.UTF-8 sorts by code point, whatever locales the machine has.
         self._run(
             "initdb",
             "-D",
@@ -182,13 +194,15 @@ class EmbeddedServer:
         if not pid_file.exists():
             return False
         answer = self._answer()
-        if not answer:
+        if not answer:  # it answers, whoever started it
             return True
+        # Whoever is stopping it holds start.lock, which we hold: so it was killed while it waited for this.
         if "shutting down" in answer:  # whoever stopped it holds the lock that we hold, or is gone
             self._run("pg_ctl", "-D", str(self._cluster), "-w", "-m", "immediate", "stop")
             return False
         if not Path("/proc/self/cwd").exists():  # no /proc (macOS): PostgreSQL itself checks the pid file
             return False
+        # Children of a killed server notice within seconds; 15 s is far more than they need.
         for _ in range(150):
             left = _processes_in(self._cluster)
             if not left:
@@ -196,6 +210,8 @@ class EmbeddedServer:
                 for stale in (pid_file, *self._socket_dir.glob(".s.PGSQL.*")):
                     stale.unlink(missing_ok=True)
                 return False
+            # The postmaster itself lives, and refused for another reason (it starts up,
+            # or has no connection to spare).
             if _first_number(pid_file) in left:
                 return True
             time.sleep(0.1)
@@ -206,6 +222,7 @@ class EmbeddedServer:
     def _answer(self) -> str:
         """What the server says instead of letting us in; empty where it lets us in."""
         try:
+            # A real connection, not pg_isready: that reports a server which answers, not one that lets us in.
             psycopg.connect(self.url("postgres"), connect_timeout=5).close()
         except psycopg.OperationalError as error:
             return str(error)
@@ -233,6 +250,7 @@ class EmbeddedServer:
 
     def _find_socket_dir(self) -> Path:
         """A folder for the socket: in the data directory, or where that path is too long for a socket a short one."""
+        # The path of a Unix socket may have 108 bytes (104 on macOS), of which `/.s.PGSQL.5432` takes 15.
         folder = self.data_dir / "socket"
         if len(str(folder)) > 80:
             digest = hashlib.sha256(str(self.data_dir).encode()).hexdigest()[:12]
@@ -241,6 +259,8 @@ class EmbeddedServer:
         owner = os.geteuid() if self._owner is None else self._owner.pw_uid
         if self._owner is not None and folder.stat().st_uid == 0:
             os.chown(folder, self._owner.pw_uid, self._owner.pw_gid)
+        # In the shared temporary folder someone else may have prepared a folder or link of this name, and
+        # would receive our connections.
         if folder.is_symlink() or folder.stat().st_uid != owner:
             raise DatabaseUnavailable(f"{folder} belongs to someone else: remove it")
         folder.chmod(0o700)
@@ -250,6 +270,8 @@ class EmbeddedServer:
         """Run one of PostgreSQL's programs. Its output goes to files: a daemon would keep a pipe open."""
         owner = self._owner
         with tempfile.TemporaryFile("w+") as output:
+            # No environment but the path and the locale: PGDATA, PGHOST and the like would send the tools
+            # elsewhere. The working directory of root may be closed to the owner.
             result = subprocess.run(  # noqa: S603 (our own binaries, no shell)
                 [str(self._bin / program), *arguments],
                 stdin=subprocess.DEVNULL,
@@ -273,6 +295,8 @@ _RUNNING: dict[Path, EmbeddedServer] = {}
 """The servers that this process uses, by data directory."""
 
 
+# Not a signal handler: a process killed outright releases its locks through the
+# kernel, and the next user takes over.
 @atexit.register
 def _release_all() -> None:
     for server in list(_RUNNING.values()):
@@ -316,6 +340,7 @@ def _system_user(data_dir: Path, binaries: Path) -> pwd.struct_passwd:
             text=True,
             check=False,
         )
+        # `useradd` exits with 9 where the name is in use.
         if result.returncode not in (0, 9):  # 9: another process made it in the meantime
             raise DatabaseUnavailable(
                 f"PostgreSQL does not run as root, and the system user {SYSTEM_USER} can't be made "
@@ -325,6 +350,7 @@ def _system_user(data_dir: Path, binaries: Path) -> pwd.struct_passwd:
         _log.warning("running as root: PostgreSQL runs as the system user %s, made for it", SYSTEM_USER)
     for folder in {*data_dir.parents, data_dir, *binaries.parents, binaries, binaries.parent / "lib"}:
         mode = folder.stat().st_mode
+        # Passing through needs x only; reading (r) would list what is in the folders of root.
         if not mode & 0o001:
             folder.chmod(mode | 0o001)
             _log.warning("%s may now be passed through (not listed) by %s", folder, SYSTEM_USER)

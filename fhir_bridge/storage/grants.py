@@ -8,7 +8,9 @@ database opens nothing. Codes, launches and refresh tokens are spent by one atom
 
 from __future__ import annotations
 
+import asyncio
 import secrets
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -22,12 +24,14 @@ if TYPE_CHECKING:
 
 __all__ = ["CodeRedeemed", "Grant", "Grants", "Issued", "Launch", "TokenInfo"]
 
+# RFC 6749 §4.1.2 recommends ten minutes at most; the redirect back takes seconds.
 CODE_SECONDS = 60
 LAUNCH_SECONDS = 300
 ACCESS_SECONDS = 3600
 """SMART 2.2: access tokens no longer than one hour."""
 BACKEND_SECONDS = 300
 """SMART 2.2 backend-services.html: no longer than five minutes."""
+# The life of the grant itself: a refresh token never outlives it, however often it is renewed.
 REFRESH_DAYS = 90
 
 
@@ -107,6 +111,8 @@ class TokenInfo:
     may_introspect: bool
 
 
+# `used` is of refresh tokens: one that was spent is no token any more, whatever its time. Everything is looked
+# up at each request, so that a revocation, a disabled account or a removed client counts at once.
 _INFO = """
 SELECT t.kind, g.id::text AS grant_id, g.client, t.scope, g.audience, g.purpose, g.patient AS in_context,
        g.encounter, g.nonce, g.context, extract(epoch FROM g.signed_in)::float8 AS signed_in,
@@ -145,6 +151,8 @@ class Grants:
 
     async def launch(self, token: str, client_id: str, account: str, *, spend: bool = False) -> Launch | None:
         """The launch of this handle, if it is this client's and user's and not over; `spend` ends it."""
+        # Read without spending while the consent page is open; spent when the code is created, so that
+        # going back to the page still works.
         columns = "client, account::text AS account, patient, encounter, intent"
         where = "WHERE hash = %s AND client = %s AND account = %s AND expires > now()"
         verb = (
@@ -183,6 +191,8 @@ class Grants:
 
     async def redeem_code(self, code: str, client_id: str) -> CodeRedeemed | None:
         """Spend a code. One that comes a second time ends all that was built from it (RFC 6749 §4.1.2)."""
+        # Another client's code is not spent by trying it: a stolen code must not end
+        # what its owner is about to redeem.
         rows = await self._rows(
             "UPDATE oauth_code c SET used = now() FROM oauth_grant g WHERE c.hash = %s AND g.id = c.grant_id "
             "AND g.client = %s AND c.used IS NULL AND c.expires > now() AND g.revoked IS NULL "
@@ -214,6 +224,7 @@ class Grants:
             digest(access), grant_id, scope, seconds,
         )  # fmt: skip
         if renewal:
+            # It expires with its grant, whose scope it keeps; the access token beside it may have less.
             await self._rows(
                 "INSERT INTO oauth_token (hash, grant_id, kind, scope, expires) "
                 "SELECT %s, id, 'refresh', scope, expires FROM oauth_grant WHERE id = %s",
@@ -244,6 +255,7 @@ class Grants:
             row["may_introspect"],
         )  # fmt: skip
 
+    # Counted by no limit of guesses: a client that comes with its expired token has not guessed.
     async def knows_token(self, token: str) -> bool:
         """Whether this text was ever given out as a token: one that is over is no guess."""
         return bool(await self._rows("SELECT 1 FROM oauth_token WHERE hash = %s", digest(token)))
@@ -262,9 +274,12 @@ class Grants:
 
     async def spend_refresh(self, token: str, client_id: str) -> TokenInfo | None:
         """Spend a refresh token of this client. One that comes again ends the whole grant (RFC 9700 §4.14.2)."""
+        # Read before it is spent, since a spent one is none for `_INFO`. The UPDATE decides
+        # alone: of two uses one gets it.
         info = await self.info(token)
         if info is not None and (info.kind != "refresh" or info.client_id != client_id):
             return None
+        # online_access (SMART 2.2): usable while the user stays signed in. Other grants carry no session.
         spent = await self._rows(
             "UPDATE oauth_token t SET used = now() FROM oauth_grant g WHERE t.hash = %s AND t.kind = 'refresh' "
             "AND t.used IS NULL AND t.revoked IS NULL AND g.id = t.grant_id AND g.client = %s "
@@ -274,6 +289,7 @@ class Grants:
         )  # fmt: skip
         if spent and info is not None:
             return info
+        # Also where it was merely expired or unknown: then no row is `used`, and nothing happens.
         await self._rows(
             "UPDATE oauth_grant g SET revoked = now() FROM oauth_token t WHERE t.hash = %s AND t.kind = 'refresh' "
             "AND t.used IS NOT NULL AND g.id = t.grant_id AND g.client = %s", digest(token), client_id,
@@ -293,6 +309,8 @@ class Grants:
 
     async def first_use(self, client_id: str, jti: str, expires: float) -> bool:
         """Whether this assertion is seen for the first time; it is remembered until after it expires."""
+        # Longer than an expired assertion is accepted for a difference of clocks (LEEWAY in
+        # server/authorization/clients.py).
         rows = await self._rows(
             "INSERT INTO oauth_assertion (client, jti, expires) VALUES (%s, %s, to_timestamp(%s)) "
             "ON CONFLICT DO NOTHING RETURNING 1", client_id, jti, expires + 600,
@@ -301,12 +319,14 @@ class Grants:
 
     # keys and housekeeping
 
-    async def signing_key(self, make: Any) -> dict[str, Any]:
-        """The private JWK that signs id_tokens; `make()` gives one where the database has none yet."""
+    async def signing_key(self, make: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+        """The private JWK that signs id_tokens; `make()` gives one where the database has none yet, in a thread."""
         rows = await self._rows("SELECT jwk FROM signing_key ORDER BY created DESC LIMIT 1")
         if not rows:
-            jwk = make()
+            # Outside the lock: generating a key takes long, and happens once in the life of a database.
+            jwk = await asyncio.to_thread(make)
             async with self._store.connection() as connection:
+                # NOT EXISTS alone does not see the uncommitted row of another worker: both would insert.
                 await connection.execute("LOCK TABLE signing_key IN EXCLUSIVE MODE")
                 await connection.execute(
                     "INSERT INTO signing_key (kid, jwk) SELECT %s, %s WHERE NOT EXISTS (SELECT FROM signing_key)",
@@ -319,6 +339,8 @@ class Grants:
         """Forget what is over for a day: tokens, codes, launches, assertions, sessions, links."""
         for table in ("oauth_assertion", "oauth_launch", "account_session", "login_link"):
             await self._rows(f"DELETE FROM {table} WHERE expires < now() - interval '1 day'")
+        # Spent and expired refresh tokens stay as long as their grant: one that comes
+        # again must be recognised to end it.
         await self._rows(
             "DELETE FROM oauth_token WHERE kind = 'access' AND expires < now() - interval '1 day'"
         )

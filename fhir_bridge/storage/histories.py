@@ -66,9 +66,12 @@ async def read_version(
 ) -> Stored:
     """One version; see `Store.vread`."""
     require(access, resource_type, "r")
+    # Nine digits at most: the column is an integer of four bytes.
     if not version.isascii() or not version.isdigit() or len(version) > 9:
         raise NotFound(f"no {resource_type}/{identity} version {version}")
     permitted = await compile_access(access, resource_type, "r", dictionaries)
+    # Both branches by their primary keys: a plain OR over the joined tables would read the
+    # whole history of the resource.
     statement = (
         "SELECT r.type, r.id, v.version, v.last_updated, v.bytes, r.key FROM resource r, LATERAL ("  # noqa: S608
         "SELECT r.version, r.last_updated, r.bytes WHERE r.version = %s UNION ALL "
@@ -109,6 +112,8 @@ async def instance_history(
     """All versions of a resource: the current first, then by number; late arrivals among them."""
     require(access, resource_type, "r")
     bound = (access.subject, "history", resource_type, identity, str(since))
+    # A version that arrived late has a greater number than the current one: hence the
+    # current first, then the others.
     before = cursors.read(cursor, bound) if cursor else [0, 2**31 - 1]
     permitted = await compile_access(access, resource_type, "r", dictionaries)
     statement = within_bytes(
@@ -128,6 +133,7 @@ async def instance_history(
         shown = await _visible(connection, access, page, "r", everything=permitted is TRUE)
         entries = [_entry(row) for row in shown]
     if not rows and cursor is None and since is None:
+        # Only where nothing narrowed it: an empty later page is a page of a resource that is there.
         raise NotFound(f"no {resource_type}/{identity}")
     following = None
     if len(rows) > len(page) and page:
@@ -157,9 +163,12 @@ async def type_history(
     if patient is not None:  # all is in this record: there the search begins, and needs no look whether it is
         await dictionaries.require_records()
         keys = person([patient])
+        # MATERIALIZED: both branches use it, and the function behind it is to run once.
         record = Condition(
             f"WITH mine AS MATERIALIZED (SELECT ARRAY(SELECT in_record({keys.text})) AS keys) ", keys.values
         )
+        # Without the rules' own bound: of each row the database would else look up
+        # again what `mine` already selects.
         searched = replace(access, rules=tuple(replace(rule, patient=None) for rule in access.rules))
     permitted = {kind: await compile_access(searched, kind, "s", dictionaries) for kind in types}
     page_of = _Slice(_permitted(permitted), patient is not None, location, since, count + 1)
@@ -167,6 +176,8 @@ async def type_history(
         page_of.of_history(types)
     ]
     union = " UNION ALL ".join(f"({branch.text})" for branch in branches)
+    # A union of slices that are each ordered by an index and limited, so that no
+    # more is read than the page needs.
     statement = within_bytes(
         f"{record.text}SELECT * FROM ({union}) v ORDER BY v.last_updated DESC, v.key DESC, v.version DESC LIMIT %s",  # noqa: S608
         ("type", "id", "version", "last_updated", "bytes", "key", "moment"),
@@ -178,6 +189,8 @@ async def type_history(
         *(value for branch in branches for value in branch.values),
         count + 1,
     )
+    # Filtered after the page is cut: a page may come out shorter, and its cursor goes on from the last
+    # row that was read, shown or not.
     visible: list[Any] = []
     async with pool.connection() as connection:
         rows: list[Any] = await (await connection.execute(statement.encode(), values, binary=True)).fetchall()
@@ -199,6 +212,8 @@ def _permitted(permitted: Mapping[str, Condition]) -> Condition:
     """What the caller may search of the types; most of them are under the same condition."""
     groups: list[tuple[Condition, list[str]]] = []
     for kind, condition in permitted.items():
+        # Conditions are compared, not hashed: rules are few, and one branch each
+        # type would repeat them 146 times.
         for known, kinds in groups:
             if known == condition:
                 kinds.append(kind)
@@ -216,6 +231,8 @@ def _patient(access: AccessFilter) -> str | None:
 
 def _current(types: Sequence[str]) -> list[Condition]:
     """Which rows of `resource` are looked through, each in the order of an index."""
+    # One type: one branch each for the live and the deleted, since each has a partial
+    # index of its own (migration 0010).
     if len(types) != 1:
         return [Condition("r.version > 0")]
     current = live(types[0])
@@ -246,21 +263,25 @@ class _Slice:
 
     def of_history(self, types: Sequence[str]) -> Condition:
         """Of versions that were current."""
+        # The type is in the text, as in `live`: the index on (type, time) is chosen with its statistics.
         of_type = Condition(f"h.type = '{types[0]}'") if len(types) == 1 else TRUE
         which = all_of([Condition("h.kind IN ('v', 'd')"), of_type, self.where])
         order = "h.last_updated DESC, h.resource DESC, h.version DESC"
         return self._of("history h JOIN resource r ON r.key = h.resource", "h", "h.resource", which, order)
 
     def _of(self, source: str, table: str, key: str, which: Condition, order: str) -> Condition:
+        # An array from a sub-select, not a join: the index on time stays the one that leads.
         conditions = [
             which,
             Condition(f"{key} = ANY((SELECT keys FROM mine)::bigint[])") if self.bounded else TRUE,  # noqa: S608
             Condition(f"{table}.last_updated >= coalesce(%s, '-infinity'::timestamptz)", (self.since,)),
         ]
         if self.place is not None:
+            # Compared as a row, which is the order of the index.
             before = f"({table}.last_updated, {key}, {table}.version) < (%s::timestamptz, %s, %s)"
             conditions.append(Condition(before, tuple(self.place)))
         where = all_of(conditions)
+        # As text too, exactly as the database compares it: the cursor is JSON, which has no times.
         return Condition(
             f"SELECT r.type, r.id, {table}.version, {table}.last_updated, {table}.bytes, r.key, "  # noqa: S608
             f"{table}.last_updated::text AS moment FROM {source} WHERE {where.text} ORDER BY {order} LIMIT %s",
@@ -272,6 +293,7 @@ def _entry(row: Any) -> HistoryEntry:
     stored = Stored(row[0], row[1], row[2], row[3], row[4] or b"")
     if row[4] is None:
         return HistoryEntry(stored, "DELETE")
+    # How the first version came about (POST, or PUT to a free id) is not kept: POST says that it was created.
     return HistoryEntry(stored, "POST" if row[2] == 1 else "PUT")
 
 
@@ -286,6 +308,7 @@ async def _visible(
     if everything and not access.withheld_labels:
         return rows
     contents = {(row[5], row[2]): row[4] for row in rows if row[4] is not None}
+    # A deletion has no content of its own, and its patient is that of what it took away.
     contents |= await _deleted(connection, [(row[5], row[2]) for row in rows if row[4] is None])
     versions: list[tuple[Any, Indexed]] = []
     pause = Pause()
@@ -296,6 +319,7 @@ async def _visible(
             versions.append((row, item))
         await pause.take()
     people = await people_of(connection, access)
+    # Through what they name as it is stored today: past owners of what is followed are not kept.
     owners = await owners_of_contents(connection, [item for _, item in versions], {})
     return [
         row

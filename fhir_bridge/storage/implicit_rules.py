@@ -22,6 +22,8 @@ def refuse_implicit_rules(resource: dict[str, Any]) -> None:
     Raises:
         UnknownRules: it does.
     """
+    # A list of what is still to be looked at, not recursion: `contained` and Bundles nest
+    # as deeply as the sender likes.
     waiting = [resource]
     while waiting:
         item = waiting.pop()

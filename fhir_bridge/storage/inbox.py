@@ -32,6 +32,8 @@ __all__ = [
     "settle",
 ]
 
+# "fhirbrie" in ASCII; the schema's lock is "fhirbrid". Any number does that no other
+# program uses on this database.
 _SOURCES_LOCK = 0x66_68_69_72_62_72_69_65
 """Held by who keeps a source and enters it in the inbox, and by who lets go of sources."""
 
@@ -39,7 +41,7 @@ Kind = Literal["held", "refused", "duplicate", "ambiguous"]
 State = Literal["open", "done", "discarded"]
 
 _DUPLICATES = frozenset({"FB-STORE-013", "FB-STORE-019", "FB-STORE-028"})
-_PIECE = 1 << 20
+_PIECE = 1 << 20  # of a source, so that a row stays small beside the memory of a process
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,9 +97,12 @@ def duplicates(issues: Iterable[Issue], adapter: str) -> list[InboxItem]:
 async def note(connection: AsyncConnection, items: Sequence[InboxItem]) -> None:
     """Enter items. One that comes again counts up, and is open again unless it was discarded."""
     named = [(item, item.identity or f"{item.source}\t{item.locator}") for item in items]
+    # In the order of the unique key, so that two loads that note the same wait
+    # for each other in one order only.
     for item, identity in sorted(
         named, key=lambda entry: (entry[0].kind, entry[0].adapter, entry[0].code, entry[1])
     ):
+        # What was settled waits again; what was discarded was decided by a person, and stays off the list.
         await connection.execute(
             "INSERT INTO inbox (kind, adapter, source, locator, code, message, run, content, identity) "
             "VALUES (%s, %s, %s, %s, %s, %s, %s::jsonb, %s, %s) ON CONFLICT (kind, adapter, code, identity) "
@@ -139,6 +144,7 @@ async def read(
         state: None for all states.
         after: key of the last entry of the page before.
     """
+    # One prepared statement for every combination of filters: NULL means that one does not filter.
     rows = await connection.execute(
         f"SELECT {_COLUMNS} FROM inbox WHERE (%s::text IS NULL OR state = %s) "  # noqa: S608
         "AND (%s::text IS NULL OR kind = %s) AND (%s::bigint[] IS NULL OR key = ANY(%s)) AND key > %s "
@@ -164,6 +170,7 @@ async def set_state(connection: AsyncConnection, keys: Sequence[int], state: Sta
 
 async def settle(connection: AsyncConnection, entries: Sequence[Entry]) -> int:
     """Settle those of the entries that did not come again since they were read; how many there were."""
+    # The count is the version of an entry: one that came again since needs another look.
     done = await connection.execute(
         "UPDATE inbox i SET state = 'done', changed = now() FROM unnest(%s::bigint[], %s::int[]) AS n (key, count) "
         "WHERE i.key = n.key AND i.count = n.count AND i.state = 'open'",
@@ -175,6 +182,8 @@ async def settle(connection: AsyncConnection, entries: Sequence[Entry]) -> int:
 
 async def lock_sources(connection: AsyncConnection) -> None:
     """Until this transaction ends no kept source is let go of, or taken for kept while another lets go of it."""
+    # Held by who keeps as well as by who lets go: else a source that is just being
+    # entered could be taken for unneeded.
     await connection.execute(f"SELECT pg_advisory_xact_lock({_SOURCES_LOCK})".encode())
 
 
@@ -198,6 +207,7 @@ async def forget_old(connection: AsyncConnection, older: timedelta) -> None:
 
     An entry that is open stays: its source has to be sent again.
     """
+    # Before the sources: only open entries keep theirs.
     await connection.execute("DELETE FROM inbox WHERE state <> 'open' AND changed < now() - %s", (older,))
     await connection.execute(
         "UPDATE inbox SET content = NULL WHERE content IS NOT NULL AND changed < now() - %s", (older,)
@@ -223,9 +233,11 @@ async def number_of_links(connection: AsyncConnection) -> int:
 async def keep_source(connection: AsyncConnection, pieces: Iterable[bytes]) -> bytes:
     """Keep a source file, compressed; gives its hash. Memory is bounded by a piece."""
     digest = hashlib.blake2b(digest_size=16)
+    # Longer than a digest of 16 bytes, so that no name of a finished source can be met.
     temporary = secrets.token_bytes(24)  # until the hash is known
     packer = zlib.compressobj(6)
     number, waiting = 0, b""
+    # A failure in the middle leaves no pieces.
     async with connection.transaction():
         for piece in _with_end(pieces, packer, digest):
             waiting += piece
@@ -234,6 +246,7 @@ async def keep_source(connection: AsyncConnection, pieces: Iterable[bytes]) -> b
                 number, waiting = number + 1, waiting[_PIECE:]
         await _insert(connection, temporary, number, waiting)
         key = digest.digest()
+        # Sources are content-addressed: the same file of several entries is kept once.
         known = await connection.execute("SELECT 1 FROM kept_source WHERE hash = %s LIMIT 1", (key,))
         if await known.fetchone() is None:
             await connection.execute("UPDATE kept_source SET hash = %s WHERE hash = %s", (key, temporary))
@@ -258,4 +271,5 @@ async def kept_source(connection: AsyncConnection, key: bytes) -> bytes | None:
     rows = await (
         await connection.execute("SELECT bytes FROM kept_source WHERE hash = %s ORDER BY piece", (key,))
     ).fetchall()
+    # Whole in memory: sources above 256 MiB are not kept at all (MOST_KEPT in pipeline/waiting_records.py).
     return zlib.decompress(b"".join(bytes(row[0]) for row in rows)) if rows else None

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from fhir_bridge.fhir import search_parameters
-from fhir_bridge.fhir.definitions import DEFAULT, Definitions, SearchParameter
+from fhir_bridge.fhir.definitions import DEFAULT, Definitions, SearchParameter, resource_types
 
-__all__ = ["find", "indexed_only", "searchable"]
+__all__ = ["find", "indexed_only", "is_of_resource", "reference_targets", "searchable"]
 
 TABLES = frozenset({"token", "string", "date", "quantity", "number", "reference", "uri"})
 """Search types that have a table; a composite's pairs have none."""
 
+# An AuditEvent has up to hundreds of index rows, and every request writes one; those
+# chosen are what an audit asks.
 _CHOSEN = {
     "AuditEvent": frozenset("action agent date entity outcome patient subtype type".split()),
 }
@@ -22,6 +24,7 @@ def indexed_only(resource_type: str, known: Definitions = DEFAULT) -> frozenset[
 
 
 def _chosen(known: Definitions, resource_type: str) -> frozenset[str]:
+    # `_id`, `_lastUpdated`, `_profile` and the like: those of Resource are answered of every type.
     codes = known.search_parameters(resource_type)
     return _CHOSEN[resource_type].union(code for code in codes if code.startswith("_"))
 
@@ -46,4 +49,22 @@ def searchable(resource_type: str, known: Definitions = DEFAULT) -> tuple[Search
 
 
 def _answered(parameter: SearchParameter) -> bool:
-    return parameter.type in TABLES or parameter.code in search_parameters.STORED
+    return parameter.type in TABLES or parameter.code in search_parameters.STORED or is_of_resource(parameter)
+
+
+def is_of_resource(parameter: SearchParameter) -> bool:
+    """Whether a composite's components are elements of the resource itself, each of which occurs once.
+
+    Then a resource has the pair where it has both. Those of repeating elements (`Observation.component`) need an index
+    that keeps together what occurs together; they have none yet.
+    """
+    return bool(parameter.components) and parameter.expression in resource_types()
+
+
+def reference_targets(parameter: SearchParameter) -> tuple[str, ...]:
+    """The types that a reference parameter may point to; all where R4 names none."""
+    if (
+        parameter.code == "patient"
+    ):  # its expressions keep references to Patients alone, whatever its targets say
+        return ("Patient",)
+    return parameter.targets or tuple(sorted(resource_types()))

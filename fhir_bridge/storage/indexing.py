@@ -57,6 +57,7 @@ SLICE = 20_000
 """Entries whose rows one statement takes: of more, no copies in rows, columns and texts exist at the same time."""
 NAMED_AT_ONCE = 2_000
 """Resources whose numbers one statement looks up."""
+# Patients of one resource that get a token row each; of more (a Group) the rows would multiply.
 FEW = 4
 NOBODY, MANY = 0, -1
 """In token.patient: about no patient, and about more than `FEW`."""
@@ -85,6 +86,7 @@ class Indexed:
 
     def identities(self) -> list[Identity]:
         """The (type, id) pairs whose numbers its rows need, itself among them."""
+        # What a row refers to by number needs a row of `resource`, though it be not loaded yet (version 0).
         results = {(self.type, self.id)}
         for entry in self.entries:
             if type(entry) is ReferenceEntry and entry.type is not None and entry.id is not None:
@@ -114,6 +116,7 @@ def index(
     """
     resource_type = resource["resourceType"]
     if resource_type not in definitions.resource_types():
+        # Before any query: PostgreSQL would take the text, and the id would be in URLs and file names.
         raise BadResource(f"{resource_type!r} is no resource type of R4")
     if not is_id(identity):
         raise BadResource("an id has 1 to 64 of the characters A-Z a-z 0-9 - .")
@@ -124,6 +127,7 @@ def index(
         extracted = extract(resource, indexed_only(resource_type, known), known, most=most)
     except TooManyEntries as error:
         raise TooManyIndexRows("a write has more rows of the search index than are allowed here") from error
+    # A type that R4 does not have can't be a row of `resource`: what it names is somewhere else.
     entries = tuple(
         entry
         if type(entry) is not ReferenceEntry or entry.type is None or entry.type in types
@@ -131,6 +135,8 @@ def index(
         for entry in extracted
     )
     labels = _labels(resource)
+    # PostgreSQL stores no NUL in a text; the error would come at the end of the
+    # batch, and of nobody in particular.
     if any("\0" in field for row in (*entries, *labels) for field in row if isinstance(field, str)):
         raise BadResource("a text holds the character NUL, which FHIR does not allow")
     return Indexed(
@@ -170,6 +176,7 @@ def _links(resource: dict[str, Any], identity: str) -> tuple[tuple[str, str], ..
             continue
         other = link.get("other")
         reference = other.get("reference") if isinstance(other, dict) else None
+        # Links to other servers, or by identifier, make no patient of this database the same person.
         if isinstance(reference, str) and reference.startswith("Patient/"):
             target = reference.split("/")[1]
             if target and target != identity:
@@ -192,6 +199,7 @@ async def identify(
     many = sum(len(item.entries) for item in items) > LARGE
     parameters, systems, labels, identities = await beside(many, partial(_named, items))
     await dictionaries.allocate(parameters=parameters, systems=systems, labels=labels)
+    # Nobody else can refer to it yet, so a row of version 0 for it would only be updated at once.
     keys = dict(zip(fresh, await dictionaries.new_keys(len(fresh)), strict=True)) if fresh else {}
     wanted = await beside(many, partial(_unknown, dictionaries, identities, keys))
     if not wanted:
@@ -203,8 +211,11 @@ async def identify(
         missing = await beside(many, lambda: [pair for pair in wanted if pair not in keys])
         if missing:
             async with connection.transaction():
+                # These rows alone may be lost in a crash: the write that needs them commits after them, and its
+                # commit makes them durable as well, for the log is written in order.
                 await connection.execute("SET LOCAL synchronous_commit = off")
                 await _make_rows(connection, missing)
+            # Read again, not RETURNING: of a row that another writer inserted first DO NOTHING returns nothing.
             keys.update(await find_keys(connection, missing))
     return keys
 
@@ -244,6 +255,7 @@ async def identify_within(
         row = await rows.fetchone()
         assert row is not None
         keys[identity] = row[0]
+    # On the connection of the transaction: it sees the rows that it inserted itself.
     keys.update(await find_keys(connection, sorted(identities - keys.keys())))
     missing = sorted(identities - keys.keys())
     if missing:
@@ -288,6 +300,7 @@ async def find_keys(connection: AsyncConnection, identities: Sequence[Identity])
     """The numbers of those (type, id) pairs that have one."""
     results: dict[Identity, int] = {}
     for some in _in_parts(identities):
+        # By position, since a row that is not there yet is missing from the result.
         rows = await connection.execute(
             "SELECT w.number, r.key FROM unnest(%s::text[], %s::text[]) WITH ORDINALITY AS w (type, id, number)"
             " JOIN resource r ON r.type = w.type AND r.id = w.id",
@@ -336,6 +349,7 @@ class IndexWriter:
 
     def remove(self, key: int) -> None:
         """A deleted resource leaves the index and stays in its record: who could read it gets 410."""
+        # Its record stays as it is: access to the deletion and to the history goes by it.
         self._replaced.append(key)
         self._kept.add(key)
 
@@ -351,15 +365,19 @@ class IndexWriter:
         key = keys[item.type, item.id]
         if not new:
             self._replaced.append(key)
+        # Patients of `token.patient` make the index of tokens lead to one patient's; for a resource of many,
+        # one row with MANY says that it has to be looked up.
         patients = [patient for patient in self._put_record(item, key) if patient != OTHER]
         owners = (NOBODY,) if not patients else patients if len(patients) <= FEW else (MANY,)
         self._waiting.append(_Waiting(item, key, owners))
+        # Declared by this resource, so that its next version can replace its own links and no others.
         for merged, survivor in item.links:
             self._add("link", keys["Patient", merged], keys["Patient", survivor], key)
 
     def _put_entries(self) -> None:
         """Turn entries into rows, as many as a statement takes."""
         left = SLICE
+        # By entries, not by resources: one resource may have more than a statement takes.
         while self._waiting and left > 0:
             first = self._waiting[0]
             entries = first.item.entries[first.start : first.start + left]
@@ -374,8 +392,10 @@ class IndexWriter:
         item, key, owners = resource.item, resource.key, resource.owners
         for entry in entries:
             parameter = dictionaries.parameter(item.type, entry.parameter)
+            # By exact type, the most frequent first: these lines run dozens of times for each resource.
             if type(entry) is TokenEntry:
                 system = dictionaries.system(entry.system)
+                # One row each patient: a search within a patient's record is then one range of the index.
                 for owner in owners:
                     add("token", parameter, system, entry.code, owner, key)
             elif type(entry) is DateEntry:
@@ -421,6 +441,8 @@ class IndexWriter:
         """Put what was collected into a statement; of the entries as many as it takes, the others are left."""
         self._put_entries()
         if self._replaced:
+            # Deletes and inserts of one statement see the table as it was: they must not meet in a row
+            # (`Statement`). Tables of values have no keys, so all old rows go and all new ones come.
             for table in _VALUES:
                 statement.add(f"DELETE FROM {table} WHERE resource = ANY(%s)", self._replaced)  # noqa: S608
             left = [key for key in self._replaced if key not in self._kept]
@@ -428,6 +450,7 @@ class IndexWriter:
                 self._remove_all_but_new(statement, table, "resource", left)
             self._remove_all_but_new(statement, "link", "declared_by", self._replaced)
         for table, rows in self._rows.items():
+            # A record or link that is unchanged was not deleted (`_remove_all_but_new`), and is there already.
             conflict = "" if table in _VALUES else "ON CONFLICT DO NOTHING"
             statement.insert(table, _COLUMNS[table], rows, conflict=conflict)
         self._replaced, self._rows = [], {}

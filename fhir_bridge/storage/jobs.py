@@ -50,6 +50,8 @@ class Jobs:
             dedupe: where a job of the same still waits, that one is returned and none is added.
         """
         async with self._pool.connection() as connection:
+            # DO UPDATE without a change locks the row and returns its key; DO NOTHING would return nothing. The
+            # WHERE repeats the predicate of the partial index, by which alone it can be the arbiter.
             rows = await connection.execute(
                 "INSERT INTO job (kind, queue, payload, not_before, dedupe) "
                 "VALUES (%s, %s, %s::jsonb, now() + %s, %s) "
@@ -64,16 +66,21 @@ class Jobs:
     async def lease(self, kinds: Sequence[str], *, lease: timedelta = timedelta(minutes=1)) -> Job | None:
         """Take the oldest job that is ready, or whose lease lapsed; None where there is none."""
         async with self._pool.connection() as connection:
+            # The oldest of its queue only: a job whose elder is being done or waits for
+            # another try is not taken before it.
             rows = await connection.execute(
                 "UPDATE job SET state = 'leased', attempts = attempts + 1, leased_by = %s, leased_until = now() + %s "
                 "WHERE key = (SELECT j.key FROM job j WHERE j.kind = ANY(%s) AND j.not_before <= now() "
                 "AND (j.state = 'ready' OR (j.state = 'leased' AND j.leased_until < now())) "
                 "AND (j.queue = 0 OR NOT EXISTS (SELECT FROM job o WHERE o.kind = j.kind AND o.queue = j.queue "
                 "AND o.key < j.key AND o.state IN ('ready', 'leased'))) "
+                # SKIP LOCKED: workers that lease at the same time take different jobs in
+                # place of waiting for each other.
                 "ORDER BY j.key LIMIT 1 FOR UPDATE SKIP LOCKED) RETURNING key, kind, payload::text, attempts",
                 (self._worker, lease, list(kinds)),
             )
             row = await rows.fetchone()
+        # As text, parsed by orjson: psycopg would load jsonb with the slower parser of the standard library.
         return None if row is None else Job(row[0], row[1], orjson.loads(row[2]), row[3])
 
     async def lease_waiting(
@@ -81,6 +88,7 @@ class Jobs:
     ) -> list[int]:
         """Take those of these jobs that wait, ready or not, for who does their work anyway; `finish_all` ends them."""
         async with self._pool.connection() as connection:
+            # Not those being done: their worker finishes them.
             rows = await connection.execute(
                 "UPDATE job SET state = 'leased', attempts = attempts + 1, leased_by = %s, leased_until = now() + %s "
                 "WHERE key IN (SELECT key FROM job WHERE dedupe = ANY(%s) AND state = 'ready' "
@@ -125,6 +133,7 @@ class Jobs:
             row = await rows.fetchone()
         if row is None:
             raise KeyError(key)
+        # A job that ended without a result has the JSON null.
         return row[0], orjson.loads(row[1] or b"{}") or {}
 
     async def renew(self, job: Job, *, lease: timedelta = timedelta(minutes=1)) -> bool:
@@ -140,6 +149,8 @@ class Jobs:
         """The job went wrong: try again after a time, or never. Where another of its dedupe waits, that one is it."""
         text = orjson.dumps({"reason": reason}).decode()
         if retry_after is not None:
+            # Ready again while another of its dedupe waits breaks the partial unique index (migration 0005):
+            # that one does the work, and this one ends as failed.
             change = "state = 'ready', result = %s::jsonb, not_before = now() + %s"
             try:
                 return await self._own(job, change, text, retry_after)
@@ -148,6 +159,7 @@ class Jobs:
         return await self._own(job, "state = 'failed', finished = now(), result = %s::jsonb", text)
 
     async def _own(self, job: Job, change: str, *values: Any) -> bool:
+        # `attempts` is the fence: the same worker may have leased the job anew after its lease lapsed.
         statement = f"UPDATE job SET {change} WHERE key = %s AND state = 'leased' AND leased_by = %s AND attempts = %s"  # noqa: S608
         async with self._pool.connection() as connection:
             done = await connection.execute(

@@ -79,6 +79,8 @@ class Loader:
         self._batch = batch
         self._progress = progress
         self._settings = BatchSettings(dictionaries, adapter, precedence, remap)
+        # One id a load: messages without time that come with the same load are not ordered by
+        # arrival (`contributions.arrive`).
         self._load: UUID = uuid4()
         self.result = LoadResult()
 
@@ -114,12 +116,15 @@ class Loader:
         for record in sets:
             where, adapter = record.locator or record.id, record.adapter or self._adapter
             read = [self._read(output, where, adapter, record.mapping) for output in record.resources]
+            # A set without `parts` is of no delivery, and pairs with nothing.
             for message, part in zip(read, record.parts, strict=False):
                 if message is not None:
                     message.part = part
             batch.append(BatchSet(record, [message for message in read if message is not None]))
             if None in read:
                 incomplete.append(record)
+        # Before the transaction: editions are numbered by short statements of their own,
+        # and nobody waits for this batch.
         await self._register(batch)
         refused = await self._write(batch, first)
         await self._analyze()
@@ -127,11 +132,13 @@ class Loader:
 
     async def end_delivery(self, delivery: Delivery) -> LoadResult:
         """Note the end of a file, and bring what it and other files of its samples say to what counts of it."""
+        # In one transaction: `ended` must not be seen before the places are.
         async with self._pool.connection() as connection, connection.transaction():
             own, series = await deliveries.end_delivery(connection, delivery)
         shares: dict[tuple[int, int], bool] = {}
         reported: dict[str, Issue] = {}
         for item in series:
+            # Looked for without locks; each batch below locks the series and looks again.
             async with self._pool.connection() as connection:
                 result, issues = await deliveries.standing(connection, item, shares, own)
                 wrong = await deliveries.misplaced(connection, item, result)
@@ -140,6 +147,7 @@ class Loader:
                 await self._count_again(item, wrong[start : start + self._batch], shares)
         for issue in reported.values():
             self.result.add_issue(issue.code, issue.message, issue.source)
+        # Two files without an order need a person: they are listed in the inbox beside being reported.
         twice = [issue for issue in reported.values() if issue.code == "FB-STORE-028"]
         if twice:
             async with self._pool.connection() as connection:
@@ -163,6 +171,7 @@ class Loader:
         for item in batch:
             delivery = None if item.record is None else item.record.delivery
             if delivery is not None:
+                # Of several patients, or of none, it is no edition of anyone's sample.
                 messages = [message for message in item.messages if message.part and message.patient]
                 results.setdefault(delivery.id, (delivery, []))[1].extend(messages)
         for delivery, messages in results.values():
@@ -215,10 +224,12 @@ class Loader:
     async def _write(self, batch: list[BatchSet], first: Before | None = None) -> list[RecordSet]:
         """Write a batch; the records that it refused."""
         refused: list[RecordSet] = []
+        # Most of what is loaded again is known: it is left out before anything is locked.
         pending = await self._pending(batch)
         if not pending and first is None:
             return refused
         messages = [message for item in pending for message in item.messages]
+        # In short transactions of its own, before the batch's: numbers are then never waited for.
         keys = await identify(self._pool, self._dictionaries, [message.item for message in messages])
         outcomes = LoadResult()
         async with self._pool.connection() as connection, connection.transaction():
@@ -247,6 +258,8 @@ class Loader:
                 if record is None
                 else {(*identity, claim[1]) for claim, identity in record.claims.items()}
             )
+            # Stored and counting; or timed, which does not become newer by coming
+            # again; or replaced by a newer file.
             hashes = {(*message.identity, message.contribution.hash) for message in item.messages}
             settled = all(
                 location in last
@@ -256,6 +269,7 @@ class Loader:
                 )
                 for location, message in zip(locations, item.messages, strict=True)
             )
+            # A set is settled only as a whole: a record that says less than before gives something up.
             if settled and (item.record is None or claims == hashes):
                 self.result.unchanged += len(item.messages)
             elif item.messages or claims:

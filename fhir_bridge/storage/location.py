@@ -18,6 +18,7 @@ __all__ = ["DIR_VARIABLE", "URL_VARIABLE", "DatabaseLocation", "database_url", "
 URL_VARIABLE = "FHIR_BRIDGE_DATABASE_URL"
 DIR_VARIABLE = "FHIR_BRIDGE_DATABASE_DIR"
 _ROOTS = Path("/var/lib/fhir-bridge")
+# A password may be in any other field of a URL, so only these are shown.
 _SHOWN = ("user", "host", "port", "dbname")
 
 
@@ -32,6 +33,7 @@ def default_data_dir(name: str = "") -> Path:
     """
     own = platformdirs.user_data_path("fhir-bridge")
     if os.geteuid() == 0:
+        # Four bytes: folders of root are few, and the path of a Unix socket is bounded.
         own = _ROOTS / hashlib.blake2b(os.fsencode(own), digest_size=4).hexdigest()
     return own / name / "postgres"
 
@@ -69,6 +71,7 @@ class DatabaseLocation:
         try:
             parts = conninfo_to_dict(self.url or "")
         except psycopg.ProgrammingError:
+            # psycopg's message would quote the URL, with its password.
             return f"PostgreSQL at a URL that can't be read ({URL_VARIABLE})"
         return "PostgreSQL " + " ".join(f"{name}={parts[name]}" for name in _SHOWN if parts.get(name))
 

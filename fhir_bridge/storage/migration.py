@@ -14,12 +14,14 @@ if TYPE_CHECKING:
 
 __all__ = ["current_revision", "head", "upgrade"]
 
+# "fhirbrid" in ASCII; advisory locks are numbers.
 _ADVISORY_LOCK = 0x66_68_69_72_62_72_69_64
 """Held while migrating, so that processes that start together migrate once."""
 
 
 def head() -> str:
     """The newest revision that ships with this program. A migration's file name begins with its revision."""
+    # By file name, without importing Alembic: commands that need no migration must not wait for it.
     revisions = sorted(
         path.name.partition("_")[0] for path in (shipped("migrations") / "versions").glob("[0-9]*.py")
     )
@@ -31,6 +33,7 @@ def head() -> str:
 def current_revision(url: str) -> str | None:
     """The revision of the database; None where it has no schema yet. Blocking."""
     with psycopg.connect(url, autocommit=True) as connection:
+        # `to_regclass` gives NULL where the table is missing; a query of it would be an error.
         exists = connection.execute("SELECT to_regclass('alembic_version')").fetchone()
         if exists is None or exists[0] is None:
             return None
@@ -57,6 +60,7 @@ def _config() -> Config:
 
     config = Config()
     config.set_main_option("script_location", str(shipped("migrations")))
+    # Without it Alembic warns, and splits paths at spaces, commas and colons.
     config.set_main_option("path_separator", "os")
     return config
 
@@ -75,11 +79,14 @@ def _migrate(url: str, current: str | None, to: str) -> None:
             f"the database has schema {current}, which this version does not know: "
             "run a newer fhir-bridge, or restore a backup made before it was upgraded"
         )
+    # libpq reads the URL: SQLAlchemy understands only some of its forms.
     engine = sqlalchemy.create_engine(
         "postgresql+psycopg://", creator=lambda: psycopg.connect(url), poolclass=NullPool
     )
     try:
         with engine.connect() as connection:
+            # Of the session, not of a transaction: migrations commit in between. Whoever waited
+            # for it reads the revision after.
             connection.exec_driver_sql(f"SELECT pg_advisory_lock({_ADVISORY_LOCK})")
             connection.commit()
             config.attributes["connection"] = connection

@@ -15,6 +15,7 @@ __all__ = ["of_linked_patient", "owners", "same_person"]
 
 def owners(resource: dict[str, Any]) -> frozenset[str]:
     """Ids of the patients that a resource is about by its own content."""
+    # A frozenset, for whether two contents are about the same people does not depend on an order.
     return frozenset(owners_of(resource).patients)
 
 
@@ -33,6 +34,7 @@ async def same_person(connection: AsyncConnection, item: Iterable[str], other: I
 
 async def of_linked_patient(connection: AsyncConnection, resources: Sequence[dict[str, Any]]) -> bool:
     """Whether what is stored of these resources is about another Patient, who is the same person by Patient.link."""
+    # By position, for types and ids repeat.
     rows = await connection.execute(
         "SELECT w.n, r.bytes FROM unnest(%s::int[], %s::text[], %s::text[]) AS w (n, type, id) "
         "JOIN resource r ON r.type = w.type AND r.id = w.id WHERE NOT r.deleted",
@@ -44,6 +46,7 @@ async def of_linked_patient(connection: AsyncConnection, resources: Sequence[dic
     )
     linked = False
     for number, text in await rows.fetchall():
+        # Contents about nobody, or about the same, need no link.
         present, wanted = owners(parse(bytes(text))), owners(resources[number])
         if present and wanted and present != wanted:
             if not await same_person(connection, present, wanted):

@@ -25,6 +25,8 @@ def within_bytes(statement: str, columns: Sequence[str], order: str) -> str:
     listed = ", ".join(
         "CASE WHEN p.fits THEN p.bytes END" if name == "bytes" else f"p.{name}" for name in columns
     )
+    # One entry is always given, however large: else a page of a large resource could never be passed.
+    # Running sums by row, not by value: rows that tie in the order would else be counted together.
     return (
         f"SELECT {listed}, p.fits FROM (SELECT q.*, "  # noqa: S608 - built from constants of this package
         f"sum(octet_length(q.bytes)) OVER w <= %s OR row_number() OVER w = 1 AS fits FROM ({statement}) q "
@@ -34,6 +36,7 @@ def within_bytes(statement: str, columns: Sequence[str], order: str) -> str:
 
 def that_fit(rows: list[Any]) -> list[Any]:
     """The rows of such a statement up to the first that does not fit."""
+    # Only in the order of the rows: a later one that fits would leave a gap before the cursor.
     for number, row in enumerate(rows):
         if row[-1] is False:
             return rows[:number]

@@ -67,6 +67,8 @@ async def write_parts(
     Raises:
         PartsMoved: there are others by now.
     """
+    # DO UPDATE without a change: it locks the record until the transaction ends, so that two loads of its parts
+    # come one after the other, and returns the key.
     row = await (
         await connection.execute(
             "INSERT INTO source_record (source, id) VALUES (%s, %s) ON CONFLICT (source, id) "
@@ -76,10 +78,12 @@ async def write_parts(
     ).fetchone()
     assert row is not None
     present = await read_parts(connection, source, record)
+    # Compared as sets of what is stored: who composed from fewer parts would write a study without the others.
     if {(part.key, part.hash, part.time) for part in present} != {
         (part.key, part.hash, part.time) for part in seen
     }:
         raise PartsMoved(record)
+    # A part is its content; only a deletion has a time that may move, to that of the newest.
     await connection.execute(
         "INSERT INTO part (record, key, subject, time, hash, deleted, content) SELECT %s, * FROM unnest(%s::text[], "
         "%s::text[], %s::timestamptz[], %s::bytea[], %s::bool[], %s::bytea[]) "

@@ -18,6 +18,7 @@ from fhir_bridge.storage.stored import Stored
 
 __all__ = ["linked", "read_owners", "read_record", "unlinked"]
 
+# Contents of a page are in memory together, and a record may be of any size.
 PAGE = 500
 
 
@@ -37,9 +38,12 @@ async def read_record(
     await dictionaries.require_records()
     keys = person([patient_id])
     own = Condition(f"SELECT o.resource FROM record o WHERE o.patient = ANY({keys.text})", keys.values)  # noqa: S608
+    # Through others only where a wanted type has such: the recursive part costs more than all the rest.
     every = Condition(f"{own.text} UNION SELECT about_through({keys.text})", (*own.values, *keys.values))
     through = types is None or any(is_followed(kind) for kind in types)
     members = every if through else own
+    # An array from a sub-select: the members come first, by the index of records, whatever
+    # the statistics say of `resource`.
     statement = (
         "SELECT DISTINCT r.type FROM resource r "  # noqa: S608
         f"WHERE r.key = ANY(ARRAY({members.text})) AND NOT r.deleted"
@@ -47,6 +51,7 @@ async def read_record(
     async with pool.connection() as connection:
         result = await connection.execute(statement.encode(), members.values)
         present = {row[0] for row in await result.fetchall()}
+    # Patients first: whoever reads a record needs to know whose it is before what is in it.
     wanted = [
         kind
         for kind in sorted(present, key=lambda kind: (kind != "Patient", kind))
@@ -56,6 +61,8 @@ async def read_record(
         permitted = await compile_access(access, kind, "r", dictionaries)
         members = every if is_followed(kind) else own
         after = 0
+        # A page by key, and no cursor: a connection that is held while the caller
+        # works would be missing to others.
         while True:
             statement = (
                 "SELECT r.key, r.type, r.id, r.version, r.last_updated, r.bytes FROM resource r "  # noqa: S608
@@ -86,6 +93,7 @@ async def read_owners(connection: AsyncConnection, resource_type: str, identity:
 
 
 def _without(links: Any, other: str) -> list[Any]:
+    # The other kinds (`refer`, `seealso`) do not say that two records are one person.
     return [
         link
         for link in (links if isinstance(links, list) else [])

@@ -54,6 +54,7 @@ async def compile_access(
 async def _unlabelled(access: AccessFilter, dictionaries: Dictionaries) -> Condition:
     if not access.withheld_labels:
         return TRUE
+    # NULL labels: most resources have none, and no array is kept for them.
     withheld = await dictionaries.find_labels(sorted(access.withheld_labels))
     if not withheld:
         return TRUE
@@ -73,6 +74,8 @@ async def _rule(
 def _in_record(patient: str, resource_type: str, interaction: str) -> Condition:
     """Whether `r` is about this person, linked Patients included, and about nobody else."""
     keys = person([patient])
+    # A search reads many rows, so it starts from the record; a read has its row,
+    # so it starts from the resource.
     if interaction != "s":  # one resource: its owners are looked at
         owners = "record_owners(r.key)" if is_followed(resource_type) else _DIRECT
         # An aggregate of nothing is null: about nobody.
@@ -81,6 +84,8 @@ def _in_record(patient: str, resource_type: str, interaction: str) -> Condition:
             keys.values,
         )
     if is_followed(resource_type):
+        # An array of all that is in the record, computed once: a correlated call of the
+        # function would walk it for each row.
         return Condition(f"r.key = ANY(ARRAY(SELECT in_record({keys.text})))", keys.values)
     owner = "SELECT FROM record o WHERE o.resource = r.key AND o.patient"
     return Condition(
@@ -95,9 +100,11 @@ _DIRECT = "(SELECT d.patient FROM record d WHERE d.resource = r.key)"
 async def _criterion(code: str, value: str, resource_type: str, dictionaries: Dictionaries) -> Condition:
     """A granular scope's criterion. One that can't be searched by grants nothing."""
     parameter = find(resource_type, code, dictionaries.definitions)
+    # A scope whose criterion can't be tested must grant less, never more.
     if parameter is None or parameter.type != "token":
         return FALSE
     number = await dictionaries.find_parameter(resource_type, code)
+    # The number is in the text, so that the planner uses the statistics of (parameter, code).
     exists = f"EXISTS (SELECT FROM token t WHERE t.resource = r.key AND t.parameter = {number:d}"
     system, bar, token = value.rpartition("|")
     if not bar:
@@ -123,8 +130,10 @@ def allowed(
         people: see `people_of`.
         owners: whom the content is about, see `owners_of_contents`.
     """
+    # Withheld labels go before every grant: no rule can give what they take.
     if any(f"{system}|{code}" in access.withheld_labels for system, code in item.labels):
         return False
+    # An empty set of owners is in nobody's record: without `bool(owners)` it would be within everyone's.
     return any(
         (rule.patient is None or (bool(owners) and owners <= people[rule.patient]))
         and all(_meets(item, code, value) for code, value in rule.criteria)
@@ -139,7 +148,7 @@ def _meets(item: Indexed, code: str, value: str) -> bool:
         and entry.parameter == code
         and (not bar or (entry.system or "") == system)
         and (not token or entry.code == indexable(token))
-        and bool(bar or token)
+        and bool(bar or token)  # an empty value is no criterion
         for entry in item.entries
     )
 
@@ -149,6 +158,8 @@ async def people_of(connection: AsyncConnection, access: AccessFilter) -> People
     patients = sorted({rule.patient for rule in access.rules if rule.patient is not None})
     people: dict[str, frozenset[str]] = {}
     for patient in patients:
+        # Those that only links name count too: what is about the person by another
+        # record's number is the person's.
         rows = await connection.execute(
             "SELECT id FROM resource WHERE key = ANY((SELECT linked_patients(ARRAY(SELECT key FROM resource"
             " WHERE type = 'Patient' AND id = %s)))::bigint[])",
@@ -158,6 +169,7 @@ async def people_of(connection: AsyncConnection, access: AccessFilter) -> People
     return people
 
 
+# coalesce: patient 0 has no row, and stands for someone who is no Patient here.
 _OWNERS = (
     "SELECT w.type, w.id, coalesce(p.id, %s) FROM unnest(%s::text[], %s::text[]) AS w (type, id) "
     "JOIN resource t ON t.type = w.type AND t.id = w.id, LATERAL record_owners(t.key) o "
@@ -173,6 +185,7 @@ async def owners_of_contents(
     Args:
         beside: contents that will be stored together with them; each counts in place of what is stored of it.
     """
+    # `beside` goes before what is stored of the same resource: both are written together or not at all.
     named = {target for item in (*items, *beside.values()) for target in item.owners.through} - set(beside)
     stored: dict[Identity, set[str]] = {}
     if named:

@@ -11,6 +11,7 @@ from psycopg import AsyncConnection
 from fhir_bridge.storage.contributions import Contribution, fold, incoming
 from fhir_bridge.storage.deliveries import Delivery
 from fhir_bridge.storage.indexing import Identity
+from fhir_bridge.storage.origins import ConvertedBy
 from fhir_bridge.storage.statements import Columns, Statement
 from fhir_bridge.storage.stored import parse
 
@@ -19,6 +20,7 @@ __all__ = [
     "Claim",
     "ClaimRow",
     "KnownRecord",
+    "RecordHead",
     "RecordSet",
     "claimed_by_others",
     "fold_claims",
@@ -47,6 +49,7 @@ class RecordSet:
         resources: its outputs; none where it says nothing any more.
         mapping: version of the mapping that made them. An older one never replaces what a newer one made.
         locator: where the record is, for people.
+        converted_by: the mapping that made them.
         adapter: owner of resources without meta.source.
         records: how many source records it stands for (a study: its instances).
         partial: it lost parts on the way.
@@ -66,6 +69,15 @@ class RecordSet:
     delivery: Delivery | None = None
     place: int | None = None
     parts: Sequence[str] = ()
+    converted_by: ConvertedBy | None = None
+
+
+class RecordHead(NamedTuple):
+    """What is kept of a record: version of the mapping, locator, key of the conversion."""
+
+    mapping: str
+    locator: str
+    conversion: int | None
 
 
 @dataclass(slots=True)
@@ -81,13 +93,16 @@ class KnownRecord:
     superseded: set[tuple[str, str, bytes]] = field(default_factory=set)
 
 
+# LEFT JOIN: a record may say nothing at present, and is known all the same.
 _KNOWN = (
     "SELECT r.source, r.id, r.key, r.mapping, o.resource, o.hash, o.superseded, x.type, x.id "
     "FROM unnest(%s::text[], %s::text[]) AS w (source, id) JOIN source_record r ON r.source = w.source AND r.id = w.id "
     "LEFT JOIN output o ON o.record = r.key AND o.active LEFT JOIN resource x ON x.key = o.resource"
 )
+# An update without a change, for the lock that it takes; ORDER BY, so that all batches lock in one order.
 _LOCK = (
-    "INSERT INTO source_record (source, id, mapping) SELECT * FROM unnest(%s::text[], %s::text[], %s::text[]) "
+    "INSERT INTO source_record (source, id, mapping, locator, conversion) "
+    "SELECT * FROM unnest(%s::text[], %s::text[], %s::text[], %s::text[], %s::int[]) "
     "ORDER BY 1, 2 ON CONFLICT (source, id) DO UPDATE SET mapping = source_record.mapping"
 )
 
@@ -118,17 +133,21 @@ async def known_records(
 
 
 async def lock_records(
-    connection: AsyncConnection, names: Mapping[tuple[str, str], str]
+    connection: AsyncConnection, names: Mapping[tuple[str, str], RecordHead]
 ) -> dict[tuple[str, str], KnownRecord]:
     """Enter records that are new, lock all of them in order, and read them as they are now.
 
     Args:
-        names: (source, id) to the mapping version that a new record is entered with.
+        names: (source, id) to what a new record is entered with.
     """
     ordered = sorted(names)
     await connection.execute(
         _LOCK,
-        ([name[0] for name in ordered], [name[1] for name in ordered], [names[name] for name in ordered]),
+        (
+            [name[0] for name in ordered],
+            [name[1] for name in ordered],
+            *([names[name][place] for name in ordered] for place in range(3)),
+        ),
     )
     return await known_records(connection, ordered)
 
@@ -140,6 +159,8 @@ async def known_contents(
 
     A content without time that another one replaced may come again, and is then the newest.
     """
+    # The hash of a source's state is that of its last message: such a content is
+    # current, or the newest of its source.
     rows = await connection.execute(
         "SELECT w.n, EXISTS (SELECT FROM contribution c WHERE c.resource = r.key AND c.hash = w.hash) AND EXISTS "
         "(SELECT FROM output o WHERE o.resource = r.key AND o.hash = w.hash AND o.active AND NOT o.superseded), "
@@ -167,6 +188,7 @@ async def claimed_by_others(
     connection: AsyncConnection, resources: Sequence[int], ours: Sequence[int]
 ) -> set[int]:
     """Those of the resources of which another record than ours, or a person, says something."""
+    # Without any claim a person wrote it (decision 5): that is a claim of somebody else too.
     rows = await connection.execute(
         "SELECT r.key FROM resource r WHERE r.key = ANY(%s) AND (NOT EXISTS "
         "(SELECT FROM output o WHERE o.resource = r.key AND o.active) OR EXISTS (SELECT FROM output o "
@@ -178,6 +200,8 @@ async def claimed_by_others(
 
 async def fold_claims(connection: AsyncConnection, resource: int, adapter: str) -> dict[str, Contribution]:
     """Each source's state made anew from all active contents of a resource, by source."""
+    # DISTINCT ON: records that say the same content are one message; the newest
+    # mapping's version counts for it.
     rows = await connection.execute(
         "SELECT DISTINCT ON (o.hash, o.arrival) coalesce(o.bytes, r.bytes), o.arrival, coalesce(s.mapping, '') "
         "FROM output o JOIN resource r ON r.key = o.resource LEFT JOIN source_record s ON s.key = o.record "
@@ -230,10 +254,11 @@ async def keep_outputs(connection: AsyncConnection, resources: Sequence[int]) ->
 async def write_claims(
     connection: AsyncConnection,
     rows: Sequence[ClaimRow],
-    mappings: Mapping[int, str],
+    heads: Mapping[int, RecordHead],
 ) -> None:
-    """Write claims, and note the mapping versions of records."""
+    """Write claims, and note where records were and what converted them."""
     statement = Statement()
+    # `superseded` is not touched here: which edition counts is marked for the whole series (`deliveries.mark`).
     statement.insert(
         "output",
         _CLAIM,
@@ -242,17 +267,21 @@ async def write_claims(
         "bytes = coalesce(output.bytes, excluded.bytes), edition = excluded.edition, place = excluded.place",
     )
     await statement.run(connection)
-    changed = {key: mapping for key, mapping in mappings.items() if mapping}
+    # A record that says nothing has no mapping version, and keeps the one that it had.
+    changed = {key: head for key, head in heads.items() if head.mapping}
     if changed:
         await connection.execute(
-            "UPDATE source_record r SET mapping = n.mapping FROM unnest(%s::bigint[], %s::text[]) AS n (key, mapping) "
-            "WHERE r.key = n.key AND r.mapping <> n.mapping",
-            (list(changed), list(changed.values())),
+            "UPDATE source_record r SET mapping = n.mapping, locator = n.locator, conversion = n.conversion "
+            "FROM unnest(%s::bigint[], %s::text[], %s::text[], %s::int[]) AS n (key, mapping, locator, conversion) "
+            "WHERE r.key = n.key AND (r.mapping <> n.mapping OR r.locator <> n.locator "
+            "OR r.conversion IS DISTINCT FROM n.conversion)",
+            (list(changed), *([head[place] for head in changed.values()] for place in range(3))),
         )
 
 
 async def give_up(connection: AsyncConnection, claims: Sequence[tuple[int, Claim]]) -> set[int]:
     """Take claims (record, claim) back; the resources of which nobody says that content any more."""
+    # Marked, never deleted: a content that comes again is recognised (decision 5).
     rows = await connection.execute(
         "UPDATE output o SET active = false FROM unnest(%s::bigint[], %s::bigint[], %s::bytea[]) "
         "AS n (record, resource, hash) WHERE o.record = n.record AND o.resource = n.resource AND o.hash = n.hash "

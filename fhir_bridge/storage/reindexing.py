@@ -29,10 +29,13 @@ BATCH = 500
 SETTING = "reindex"
 """Name of the setting that holds how far an unfinished run is."""
 
+# Only of the same program, which extracts the same; and of the last day, for a site's search
+# parameters may have changed since.
 _RESUME = (
     "SELECT (value::jsonb->>'key')::bigint, (value::jsonb->>'count')::bigint FROM setting WHERE name = %s "
     "AND value::jsonb->>'program' = %s AND (value::jsonb->>'at')::timestamptz > now() - interval '1 day'"
 )
+# Of a deleted resource its last content decides whose record it is in.
 _READ = (
     "SELECT r.key, r.type, r.id, r.version, r.bytes, CASE WHEN r.bytes IS NULL THEN (SELECT h.bytes FROM history h "
     "WHERE h.resource = r.key AND h.kind = 'v' ORDER BY h.version DESC LIMIT 1) END FROM resource r "
@@ -69,6 +72,8 @@ async def reindex(
     """See `Store.reindex`."""
     async with pool.connection() as connection:
         result = await (await connection.execute(_RESUME, (SETTING, __version__))).fetchone()
+        # Whatever is written from now on is indexed by its writer; without an upper end a busy
+        # server would keep the run going.
         last = await (await connection.execute("SELECT coalesce(max(key), 0) FROM resource")).fetchone()
     location = _Place(*result) if result else _Place()
     upper = 0 if last is None else last[0]
@@ -85,6 +90,7 @@ async def reindex(
         if on_progress is not None:
             on_progress(location.count)
     async with pool.connection() as connection:
+        # Both settings go last: after a failure before this the next run does all that is missing.
         await connection.execute("DELETE FROM setting WHERE name IN (%s, %s)", (SETTING, RECORDS_PENDING))
         await connection.execute(
             "ANALYZE resource, token, string, date, quantity, reference, record, record_through"
@@ -102,6 +108,7 @@ async def _write(
     pool: AsyncConnectionPool[AsyncConnection], dictionaries: Dictionaries, rows: list[Any], location: _Place
 ) -> None:
     known = dictionaries.definitions
+    # Indexed outside the transaction that locks the rows: computing takes longer than writing.
     items = {row[0]: _index(row[1], row[2], row[4] or row[5], known) for row in rows}
     deleted = {row[0] for row in rows if row[4] is None}
     keys: dict[Identity, int] = await identify(
@@ -110,12 +117,14 @@ async def _write(
     location.key = rows[-1][0]
     location.count += sum(item is not None and key not in deleted for key, item in items.items())
     async with pool.connection() as connection, connection.transaction():
+        # Deletions too, though they have no entries: their rows of an earlier version are to go.
         versions = {row[0]: row[3] for row in rows if items[row[0]] is not None or row[4] is None}
         locked = await (await connection.execute(_LOCK, (list(versions),))).fetchall()
         writer = IndexWriter(dictionaries, keys)
         labels: list[tuple[int, str | None]] = []
         for key, version in locked:
             item = items[key]
+            # Written meanwhile: its writer has indexed the newer version.
             if version != versions[key]:
                 continue
             if item is None:
@@ -125,11 +134,13 @@ async def _write(
                 writer.bury(item)
                 continue
             writer.put(item, new=False)
+            # The row itself is not written anew but for its labels, so no version and no change come of it.
             numbers = writer.labels(item)
             labels.append((key, None if numbers is None else "{" + ",".join(map(str, numbers)) + "}"))
         statement = Statement()
         writer.write(statement)
         statement.add(_LABELS, [key for key, _ in labels], [text for _, text in labels])
+        # Kept in the same statement: an interruption loses neither rows nor the place.
         statement.add(_REACHED, SETTING, location.key, location.count, __version__)
         await statement.run(connection)
         await write_rest(connection, writer)
@@ -142,5 +153,6 @@ def _index(kind: str, identity: str, text: bytes | None, known: Definitions) -> 
     try:
         return index(parse(text), identity, known)
     except BadResource as error:
+        # One resource that an older program took and this one can't read must not end the run for all others.
         _log.error("%s/%s can't be indexed: %s", kind, identity, error.message)
         return None

@@ -15,7 +15,7 @@ from fhir_bridge.storage.dictionaries import Dictionaries
 from fhir_bridge.storage.indexing import Identity, find_keys, identify, identify_within, index
 from fhir_bridge.storage.statements import Statement, arrays, transposed
 from fhir_bridge.storage.stored import content_hash, parse
-from fhir_bridge.storage.version_rows import Current, NewVersion, lock, next_version
+from fhir_bridge.storage.version_rows import Current, NewVersion, lock, locked, next_version
 from fhir_bridge.storage.versions import write_versions
 
 __all__ = ["SUPERSEDED", "Cause", "NewResult", "Results", "Standing", "State", "UsedInput"]
@@ -119,11 +119,14 @@ class _Earlier:
     model: str
 
 
+# Outdated ones too: until another is written they are the result that people see.
 _EARLIER = """
 SELECT k, p.result, p.companion, p.model FROM unnest(%s::bigint[]) AS k
 JOIN prediction p ON p.patient = ANY(linked_patients(ARRAY[k])) AND p.model = ANY(%s) AND p.state IN ('c', 'o')
 """
 
+# The version after may be in the history by now, or still be the current one.
+# The name of the job is `currency.dedupe_of`, spelled out in SQL.
 _OF_PATIENT = """
 SELECT r.id, p.model, p.horizon, p.state::text, i.type, i.id, p.cause_from, p.cause_to,
     EXISTS (SELECT FROM history h WHERE h.resource = p.cause_input AND h.version = p.cause_to AND h.bytes IS NULL)
@@ -137,6 +140,7 @@ LEFT JOIN derived_input d ON d.input = p.cause_input AND d.result = p.result
 WHERE w.type = 'Patient' AND w.id = %s ORDER BY p.since, p.result
 """
 
+# Not bound to access: that a result is outdated has to be shown, whatever of its cause may be seen.
 _OUTDATED = """
 SELECT r.id FROM resource r JOIN prediction p ON p.result = r.key JOIN resource s ON s.key = p.patient
 WHERE r.type = 'Observation' AND r.id = ANY(%s) AND (p.state <> 'c' OR EXISTS (
@@ -232,6 +236,8 @@ class Results:
         try:
             return await _Batch(self._pool, self._dictionaries, results).write()
         except UniqueViolation:  # another run writes the same at this moment
+            # Of two runs that write the same result the first to commit counts; the other
+            # computes again and finds it there.
             return [False] * len(results)
 
 
@@ -258,20 +264,26 @@ class _Batch:
         """See `Results.write`."""
         everything = {**self._shared, **self._own}
         async with self._pool.connection() as connection:
+            # Before any lock, since numbers of what is new need transactions of their own (`identify`).
             known = await find_keys(connection, sorted({*everything, *self._inputs}))
             patients = self._patients(known)
             before = await self._earlier(connection, patients)
         fresh = [identity for identity in everything if identity not in known]
         defined = self._dictionaries.definitions
+        # Only what is not stored yet is fresh: the id of a result is a hash of what it
+        # rests on, and it may be there.
         items = {identity: index(built, identity[1], defined) for identity, built in everything.items()}
         self._keys = known | await identify(self._pool, self._dictionaries, list(items.values()), fresh=fresh)
         missing = self._inputs - known.keys()
         async with self._pool.connection() as connection, connection.transaction():
-            locked = {known[identity] for identity in (*everything, *self._inputs) if identity in known}
-            self._rows = await lock(connection, [*locked, *(item.result for item in before)])
+            stored = {known[identity] for identity in (*everything, *self._inputs) if identity in known}
+            # Inputs and earlier results together, in the order of keys (`lock`): a writer of
+            # either waits, or has been before us.
+            self._rows = await lock(connection, [*stored, *(item.result for item in before)])
             for identity in fresh:
                 key = self._keys[identity]
                 self._rows[key] = Current(key, *identity, 0, 0, True, None, None, None, fresh=True)
+            # Again, now that rows are locked: a result that came in between is not among the locked ones.
             now = await self._earlier(connection, patients)
             changed = {(item.patient, item.model) for item in now if item.result not in self._rows}
             good = [
@@ -308,6 +320,8 @@ class _Batch:
         earlier: Sequence[_Earlier],
         items: Mapping[Identity, Any],
     ) -> None:
+        # Of one patient and model several results may be written at once, one each horizon;
+        # they do not replace each other.
         targets = {self._keys["Observation", result.id] for result in results}
         pairs = {(self._keys["Patient", result.patient], result.model) for result in results}
         replaced = {
@@ -318,6 +332,7 @@ class _Batch:
         versions: list[NewVersion] = []
         tracked = await self._tracked(connection, targets)
         for result in results:
+            # Written before: it becomes current again as it is, with what a reviewer has added to it since.
             again = self._keys["Observation", result.id] in tracked
             for resource in result.resources:
                 if not again:
@@ -331,6 +346,7 @@ class _Batch:
         versions += await self._tag(connection, old, superseded=True)
         versions += await self._tag(connection, back, superseded=False)
         if replaced:
+            # Before the new rows: the unique index of current results allows one at a time.
             await connection.execute(
                 "UPDATE prediction SET state = 's', since = now() WHERE result = ANY(%s)", (list(replaced),)
             )
@@ -348,6 +364,7 @@ class _Batch:
     def _version(self, resource: dict[str, Any], items: Mapping[Identity, Any]) -> list[NewVersion]:
         identity = _identity(resource)
         row, digest = self._rows[self._keys[identity]], content_hash(resource)
+        # A new version that says the same would look like a change of the result.
         if row.live and row.hash == digest:
             return []
         return [next_version(row, resource, items[identity], digest)]
@@ -358,7 +375,7 @@ class _Batch:
         """Versions of results with the tag `superseded`, or without it; none where that is so already."""
         wanted = sorted(keys)
         rows = {key: self._rows[key] for key in wanted if key in self._rows}
-        rows |= await lock(connection, [key for key in wanted if key not in rows])
+        rows |= await locked(connection, [key for key in wanted if key not in rows])
         contents = []
         for row in rows.values():
             if row.bytes is None:
@@ -384,10 +401,12 @@ class _Batch:
             patient = self._keys["Patient", result.patient]
             rows.append((key, companion, patient, result.model, result.horizon, "c"))
             for used in result.inputs:
+                # An array as text, since their number varies (`_ADD_INPUTS`).
                 elements = None if used.elements is None else "{" + ",".join(used.elements) + "}"
                 values = (used.version, elements, used.hash, used.label, used.value)
                 inputs.append((self._keys[used.identity], key, *values))
         statement = Statement()
+        # A result that comes again is as good as new: why it was outdated is over.
         statement.insert(
             "prediction",
             _RESULT,

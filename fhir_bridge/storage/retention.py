@@ -17,15 +17,19 @@ __all__ = ["Retention"]
 
 BATCH = 1000
 
+# SKIP LOCKED: a row that someone writes is left for the next run, so that nobody waits for a clean-up.
 _OLD_EVENTS = (
     "SELECT key FROM resource WHERE type = 'AuditEvent' AND NOT deleted AND last_updated < now() - %s "
     "ORDER BY last_updated LIMIT %s FOR UPDATE SKIP LOCKED"
 )
+# AuditEvents are no patients, so no `link` names them, and no result is predicted from them.
 _OF_RESOURCE = (
     "token string date quantity number reference uri record record_through change history output contribution"
 ).split()
 """The tables that hold rows of a resource."""
 
+# From when it was replaced, not from when it was written: a version that was current for
+# years stays the full time after.
 _OLD_VERSIONS = (
     "SELECT h.resource, h.version FROM history h JOIN resource r ON r.key = h.resource "
     "WHERE h.last_updated < now() - %(age)s AND coalesce("
@@ -56,6 +60,7 @@ class Retention:
         """Remove what is older; gives how many events and versions that were."""
         removed = {"audit": 0, "history": 0}
         if self.audit is not None:
+            # Until a batch is empty: each is short, and its locks with it.
             while count := await _remove_events(pool, self.audit):
                 removed["audit"] += count
         if self.history is not None:
@@ -73,6 +78,7 @@ async def _remove_events(pool: AsyncConnectionPool[AsyncConnection], age: timede
         keys = [row[0] for row in rows]
         for table in _OF_RESOURCE:
             await connection.execute(f"DELETE FROM {table} WHERE resource = ANY(%s)".encode(), (keys,))  # noqa: S608
+        # Last: rows of history, output and contribution refer to it.
         await connection.execute("DELETE FROM resource WHERE key = ANY(%s)", (keys,))
     return len(keys)
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from decimal import Decimal
+from typing import Protocol
 
 from fhir_bridge.fhir import definitions
 from fhir_bridge.fhir.search.entries import indexable, normalise
@@ -12,11 +13,11 @@ from fhir_bridge.storage.bundles import relative
 from fhir_bridge.storage.conditions import FALSE, Condition, all_of, any_of, negation, person
 from fhir_bridge.storage.dictionaries import Dictionaries
 from fhir_bridge.storage.errors import BadSearch
-from fhir_bridge.storage.indexed import find
+from fhir_bridge.storage.indexed import find, reference_targets
 from fhir_bridge.storage.indexing import MANY
-from fhir_bridge.storage.search_text import date_value, number_value, split_list, split_token
+from fhir_bridge.storage.search_text import date_value, number_value, split_composite, split_list, split_token
 
-__all__ = ["parameter_condition"]
+__all__ = ["CodeSets", "parameter_condition"]
 
 _TABLES = {
     "token": "token",
@@ -27,7 +28,25 @@ _TABLES = {
     "reference": "reference",
     "uri": "uri",
 }
+# Greater than any text that begins alike. LIKE would need escapes, and an index serves it only for a
+# pattern that is known when planning.
 _LAST = "\U0010ffff"
+
+
+class CodeSets(Protocol):
+    """What terminology says of the modifiers `:in`, `:not-in`, `:below` and `:above`."""
+
+    async def codes(self, modifier: str, value: str) -> Mapping[str, Sequence[str]]:
+        """Codes by system: of the value set named, or of the code `system|code` with all below or above it.
+
+        Raises:
+            BadSearch: it is not known here, or has more codes than a search takes.
+        """
+        ...
+
+
+_IN = frozenset({"in", "not-in"})
+_SETS = _IN | {"below", "above"}
 
 
 class _Query:
@@ -40,7 +59,9 @@ class _Query:
         modifier: str,
         dictionaries: Dictionaries,
         patients: Sequence[str],
+        codes: CodeSets | None,
     ) -> None:
+        self.codes = codes
         self.type = resource_type
         self.parameter = parameter
         self.code = parameter.code
@@ -56,10 +77,14 @@ class _Query:
     async def exists(self, inner: Condition, code: str = "") -> Condition:
         """Some index row of the parameter meets `inner`, a condition on the row `i`."""
         if inner is FALSE:
+            # What can never match costs no number: `find_parameter` would give one to a
+            # parameter that nothing stored has.
             return FALSE
         number = await self.dictionaries.find_parameter(self.type, code or self.code)
         table = _TABLES["token" if code else self.parameter.type]
         where = "" if inner.text == "TRUE" else f" AND {inner.text}"
+        # Every condition correlates by resource: PostgreSQL chooses whether to begin
+        # at the value or at the resource.
         return Condition(
             f"EXISTS (SELECT FROM {table} i WHERE i.resource = r.key AND i.parameter = {number:d}{where})",
             inner.values,
@@ -73,12 +98,14 @@ async def parameter_condition(
     value: str,
     dictionaries: Dictionaries,
     patients: Sequence[str] = (),
+    codes: CodeSets | None = None,
 ) -> Condition | None:
     """The condition of one `code:modifier=value`; None where the type has no such parameter here.
 
     Args:
         patients: ids of patients to whose records the whole search is bounded anyway: the index of tokens leads
             straight to a patient's.
+        codes: terminology; without it the modifiers that ask it are not supported.
 
     Raises:
         BadSearch: a value that can't be read, or a modifier that is not supported.
@@ -86,6 +113,7 @@ async def parameter_condition(
     if code == "_id":
         if modifier:
             raise BadSearch(f"_id: the modifier :{modifier} is not supported")
+        # Without a join on the index: id and lastUpdated are columns of the resource itself.
         return Condition("r.id = ANY(%s)", (split_list(value),))
     if code == "_lastUpdated":
         if modifier:
@@ -96,8 +124,8 @@ async def parameter_condition(
     parameter = find(resource_type, code, dictionaries.definitions)
     if parameter is None:
         return None
-    query = _Query(resource_type, parameter, modifier, dictionaries, patients)
-    if modifier == "missing":
+    query = _Query(resource_type, parameter, modifier, dictionaries, patients, codes)
+    if modifier == "missing" and not parameter.components:
         if value not in ("true", "false"):
             raise BadSearch(f"{code}:missing: expected true or false")
         present = await query.exists(Condition("TRUE"))
@@ -105,19 +133,56 @@ async def parameter_condition(
     values = split_list(value)
     if not values:
         raise BadSearch(f"{code}: no value")
+    if parameter.components:
+        if modifier:
+            raise query.refuse_modifier()
+        return any_of([await _composite(query, value) for value in values])
     return await _BY_TYPE[parameter.type](query, values)
 
 
+async def _composite(query: _Query, value: str) -> Condition:
+    """A pair whose parts are elements of the resource itself (R4 search.html#combining)."""
+    parts = split_composite(value)
+    components = query.parameter.components
+    if len(parts) != len(components):
+        raise BadSearch(f"{query.code}: {value[:80]!r} has not the {len(components)} parts that $ separates")
+    conditions = []
+    for (code, _), part in zip(components, parts, strict=True):
+        condition = await parameter_condition(query.type, code, "", part, query.dictionaries, query.patients)
+        if condition is None:
+            raise BadSearch(f"{query.code}: {code} of {query.type} is not indexed here")
+        conditions.append(condition)
+    return all_of(conditions)
+
+
 async def _token(query: _Query, values: Sequence[str]) -> Condition:
-    if query.modifier not in ("", "not"):
+    if query.modifier in _SETS and query.codes is not None:
+        wanted = any_of([await _code_set(value, query, query.codes) for value in values])
+    elif query.modifier in ("", "not"):
+        wanted = any_of([await _token_value(value, query) for value in values])
+    else:
         raise query.refuse_modifier()
-    wanted = any_of([await _token_value(value, query) for value in values])
-    if query.modifier == "not":
+    if query.modifier in ("not", "not-in"):
+        # R4 search.html#token: `:not` matches also where the element is absent, so the whole
+        # EXISTS is negated, not the value.
         return negation(await query.exists(wanted))
     if query.patients:
+        # MANY: a resource of more patients than have rows of their own may be about this
+        # one; the other conditions decide.
         keys = person(query.patients, MANY)
         wanted = all_of([wanted, Condition(f"i.patient = ANY({keys.text})", keys.values)])
     return await query.exists(wanted)
+
+
+async def _code_set(value: str, query: _Query, known: CodeSets) -> Condition:
+    ways = []
+    text = split_token(value)[0] if query.modifier in _IN else value
+    for url, codes in (await known.codes(query.modifier, text)).items():
+        system = await query.dictionaries.find_system(url)
+        if system is not None:
+            listed = [indexable(code) for code in codes]
+            ways.append(Condition("(i.system = %s AND i.code = ANY(%s))", (system, listed)))
+    return any_of(ways)
 
 
 async def _token_value(value: str, query: _Query) -> Condition:
@@ -128,6 +193,7 @@ async def _token_value(value: str, query: _Query) -> Condition:
     if len(parts) == 1:
         return Condition("i.code = %s", (indexable(code),))
     system = await query.dictionaries.find_system(parts[0])
+    # A system without a number is in no stored code.
     if system is None:
         return FALSE
     if not code:
@@ -138,11 +204,15 @@ async def _token_value(value: str, query: _Query) -> Condition:
 async def _string(query: _Query, values: Sequence[str]) -> Condition:
     results = []
     for value in values:
+        # In strings a bar is a character like others, so it is escaped for the function that splits at
+        # bars; escapes are then read once.
         text = split_token(value.replace("|", "\\|"))[0]
         normal = normalise(text)
         if query.modifier == "exact":
+            # The index is on the normalised value; the exact text is compared among those few.
             results.append(Condition("(i.value = %s AND i.exact = %s)", (indexable(normal), text)))
         elif query.modifier == "contains":
+            # No index serves it; strpos knows no wildcards.
             results.append(Condition("strpos(i.value, %s) > 0", (normal,)))
         elif query.modifier:
             raise query.refuse_modifier()
@@ -153,6 +223,7 @@ async def _string(query: _Query, values: Sequence[str]) -> Condition:
 
 async def _uri(query: _Query, values: Sequence[str]) -> Condition:
     if query.modifier == "below":
+        # What is below begins behind a slash: `http://a/b` does not match `http://a/bc`.
         conditions = [
             Condition("(i.value = %s OR (i.value >= %s AND i.value < %s))", (value, start, start + _LAST))
             for value in values
@@ -167,6 +238,7 @@ async def _uri(query: _Query, values: Sequence[str]) -> Condition:
 
 async def _dates(query: _Query, values: Sequence[str]) -> Condition:
     if query.modifier:
+        # No modifier of R4 applies to dates; `:missing` was handled before.
         raise query.refuse_modifier()
     return await query.exists(any_of([_date("i.low", "i.high", query.code, value) for value in values]))
 
@@ -174,7 +246,9 @@ async def _dates(query: _Query, values: Sequence[str]) -> Condition:
 def _date(low: str, high: str, parameter: str, text: str, *, point: bool = False) -> Condition:
     """Compare the target's range [low, high) with the searched one (R4 search.html#prefix); a point has low = high."""
     wanted = date_value(parameter, text)
+    # The end of a range is exclusive: a day ends where the next one begins.
     start, end = wanted.low, wanted.high or "infinity"
+    # A point lies in a range before its end; a range does as far as to its end.
     inside = f"({low} >= %s AND {high} {'<' if point else '<='} %s::timestamptz)"
     above = f"{high} {'>=' if point else '>'} %s::timestamptz"
     match wanted.prefix:
@@ -186,6 +260,7 @@ def _date(low: str, high: str, parameter: str, text: str, *, point: bool = False
             return Condition(above, (end,))
         case "lt":
             return Condition(f"{low} < %s", (start,))
+        # R4 search.html#prefix: `ge` is what is above, or where the searched range contains the target's.
         case "ge":
             return (
                 Condition(f"({inside} OR {above})", (start, end, end))
@@ -210,6 +285,8 @@ def _date(low: str, high: str, parameter: str, text: str, *, point: bool = False
 def _compare(low: str, high: str, prefix: str, value: Decimal, start: Decimal, end: Decimal) -> Condition:
     match prefix:
         case "eq":
+            # R4 search.html#number: the implicit precision counts for `eq` and `ne`; with gt, lt,
+            # ge, le, sa and eb it is ignored.
             return Condition(f"({low} >= %s AND {high} < %s)", (start, end))
         case "ne":
             return Condition(f"(NOT ({low} >= %s AND {high} < %s))", (start, end))
@@ -254,14 +331,17 @@ async def _quantity(value: str, query: _Query) -> Condition:
         return _compare("i.low", "i.high", number.prefix, number.value, number.low, number.high)
     _, system, code = parts
     if system == UCUM and code:
+        # In the base units of UCUM: 5.4 mmol/L and 5400 umol/L are one value.
         base = [canonical_quantity(end, code) for end in (number.value, number.low, number.high)]
         if base[0] is not None and base[1] is not None and base[2] is not None:
             compare = _compare(
                 "i.canonical_low", "i.canonical_high", number.prefix, base[0][0], base[1][0], base[2][0]
             )
             return all_of([Condition("i.canonical_code = %s", (base[0][1],)), compare])
+    # A unit that can't be converted is compared as it is written.
     compare = _compare("i.low", "i.high", number.prefix, number.value, number.low, number.high)
     if not system:
+        # R4 search.html#quantity: without a system the code matches either the code or the unit.
         return all_of([Condition("(i.code = %s OR i.unit = %s)", (code, code)), compare])
     known = await query.dictionaries.find_system(system)
     if known is None:
@@ -274,9 +354,7 @@ async def _references(query: _Query, values: Sequence[str]) -> Condition:
     if query.modifier == "identifier":
         results = [await _token_value(value, query) for value in values]
         return await query.exists(any_of(results), code=f"{query.code}:identifier")
-    targets = query.parameter.targets or tuple(sorted(definitions.resource_types()))
-    if query.code == "patient":  # its expressions keep references to Patients alone, whatever its targets say
-        targets = ("Patient",)
+    targets = reference_targets(query.parameter)
     if query.modifier:
         if query.modifier not in targets:
             raise query.refuse_modifier()
@@ -292,6 +370,7 @@ def _reference(value: str, targets: Sequence[str], base: str) -> Condition:
     This server's own address means the relative reference (R4 search.html#reference), which is how one is stored; a
     canonical is stored as it was written.
     """
+    # Once only: what is left is compared by its own form, so that no address is shortened twice.
     local = relative(value, base)
     if local != value:
         return any_of([_reference(local, targets, ""), Condition("i.url = %s", (indexable(value),))])
@@ -304,11 +383,13 @@ def _reference(value: str, targets: Sequence[str], base: str) -> Condition:
         return Condition("i.url = %s", (indexable(url or value),))
     if not types:
         return FALSE
+    # Merged patients are one person: either id means the results of both.
     if types == ["Patient"]:
         keys = person([identity or ""])
         return Condition(f"i.target = ANY({keys.text})", keys.values)
     chosen = "SELECT p.key FROM resource p WHERE p.type = ANY(%s) AND p.id = %s"
     if "Patient" in types:
+        # Other types among the targets have no links; the function gives their keys back as they are.
         chosen = f"SELECT unnest(linked_patients(ARRAY({chosen})))"
     return Condition(f"i.target = ANY(ARRAY({chosen}))", (types, identity))
 

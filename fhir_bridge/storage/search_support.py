@@ -16,6 +16,7 @@ __all__ = ["PRESENTATION", "refuse_unsupported"]
 PRESENTATION = frozenset({"_format", "_pretty", "_count", "_sort", "_total", "_summary"})
 """Parameters about the answer's form, which are no conditions."""
 
+# Listed, since R4 defines them in search.html and not as SearchParameters, which `known` holds.
 _CONTROLS = PRESENTATION | frozenset(
     "_contained _containedType _content _elements _filter _graph _has _include _list _query _revinclude _score _text "
     "_type".split()
@@ -34,8 +35,6 @@ def refuse_unsupported(
     Raises:
         BadSearch: it is one; a modifier is missing after the colon; or a modifier is where R4 has none.
     """
-    if "." in name:
-        raise BadSearch(f"{name[:80]}: chained search is not supported")
     code, colon, modifier = name.partition(":")
     if colon and not modifier:
         raise BadSearch(f"{name[:80]}: a modifier is missing after the colon")

@@ -10,9 +10,19 @@ from decimal import Decimal, InvalidOperation
 from fhir_bridge.fhir.search.values import date_range
 from fhir_bridge.storage.errors import BadSearch
 
-__all__ = ["DateValue", "NumberValue", "date_value", "number_value", "prefixed", "split_list", "split_token"]
+__all__ = [
+    "DateValue",
+    "NumberValue",
+    "date_value",
+    "number_value",
+    "prefixed",
+    "split_composite",
+    "split_list",
+    "split_token",
+]
 
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,6})?")
+# A prefix needs a number behind it: `section` is no `se` of something.
 _PREFIX = re.compile(r"(eq|ne|gt|lt|ge|le|sa|eb|ap)(?=[\d+\-.])")
 
 
@@ -21,6 +31,7 @@ def _split(text: str, mark: str) -> list[str]:
     parts, part, position = [], "", 0
     while position < len(text):
         character = text[position]
+        # Kept with its backslash: the text is split at "," first and at "|" later, and unescaped once.
         if character == "\\" and position + 1 < len(text):
             part += text[position : position + 2]
             position += 2
@@ -40,9 +51,15 @@ def _unescape(text: str) -> str:
 
 def split_list(text: str) -> list[str]:
     """The values of an OR list, escapes still in them; empty ones are left out."""
+    # Most values have no comma: a loop over characters in Python costs more than the test.
     if "," not in text:
         return [text] if text else []
     return [part for part in _split(text, ",") if part]
+
+
+def split_composite(text: str) -> list[str]:
+    """The parts of a composite value, escapes still in them."""
+    return _split(text, "$")
 
 
 def split_token(text: str) -> tuple[str, ...]:
@@ -67,12 +84,13 @@ class DateValue:
     def approximate(self) -> tuple[datetime, datetime]:
         """The range that `ap` accepts: a tenth of the distance to the present on both sides."""
         present = datetime.now(UTC)
+        # R4 search.html#prefix recommends a tenth; a day at least, for dates near the present.
         slack = max(abs(present - self.low) / 10, timedelta(days=1))
         last = datetime.max.replace(tzinfo=UTC)
         try:
             return self.low - slack, (self.high or last) + slack
         except OverflowError:
-            return self.low, last
+            return self.low, last  # beyond the calendar of Python
 
 
 def date_value(parameter: str, text: str) -> DateValue:
@@ -116,8 +134,11 @@ def number_value(parameter: str, text: str) -> NumberValue:
         value = Decimal(digits)
     except InvalidOperation as error:
         raise BadSearch(f"{parameter}: {digits[:80]!r} is not a number") from error
+    # Python computes with any exponent, and PostgreSQL's numeric has 131072 digits: 400
+    # is beyond all that is measured.
     exponent = value.as_tuple().exponent
     if not isinstance(exponent, int) or abs(exponent) > 400 or value.adjusted() > 400:
         raise BadSearch(f"{parameter}: {digits!r} is not a number")
+    # R4 search.html#number: 100 means [99.5, 100.5), half a unit of the last digit on both sides.
     half = abs(value) / 10 if prefix == "ap" else Decimal(5).scaleb(exponent - 1)
     return NumberValue(prefix, value, value - half, value + half)

@@ -25,6 +25,7 @@ async def write_setting(connection: AsyncConnection, name: str, value: str) -> N
     )
 
 
+# Two processes that open a new database at once must end with the same value: the first insert counts.
 async def _once(connection: AsyncConnection, name: str, value: str) -> str:
     """The setting as it was first written."""
     await connection.execute(

@@ -40,6 +40,8 @@ class Statement:
         """Insert rows; nothing where there are none."""
         if rows:
             source = arrays(columns)
+            # OVERRIDING SYSTEM VALUE: keys are GENERATED ALWAYS, and those of new resources are drawn before
+            # (`new_keys`). It means nothing for tables without such a column.
             self.add(
                 f"INSERT INTO {table} ({', '.join(columns)}) OVERRIDING SYSTEM VALUE SELECT * FROM {source} {conflict}",  # noqa: S608
                 *transposed(columns, rows),
@@ -48,12 +50,15 @@ class Statement:
     async def run(self, connection: AsyncConnection) -> None:
         """Carry the writes out; nothing where there are none."""
         if self._parts:
+            # Data-modifying WITH: all parts run to the end, whether or not something selects
+            # from them, under one snapshot.
             parts = ", ".join(f"w{number} AS ({text})" for number, text in enumerate(self._parts))
             await connection.execute(f"WITH {parts} SELECT".encode(), self._values)
 
 
 def arrays(columns: Columns) -> str:
     """The rows as a table expression with placeholders for `transposed`."""
+    # bytea in binary (%b): as text each byte would be two characters.
     return f"unnest({', '.join('%b::bytea[]' if kind == 'bytea' else f'%s::{kind}[]' for kind in columns.values())})"
 
 
@@ -72,11 +77,13 @@ def _array(kind: str, values: Sequence[Any]) -> Any:
         return list(values)
     if kind == "text":
         if None not in values:
+            # Most texts need no escapes: one look at all of them joined costs a fraction of one look each.
             joined = '","'.join(values)
             if "\\" not in joined and joined.count('"') == 2 * (len(values) - 1):  # nothing to escape
                 return '{"' + joined + '"}'
         items: Iterable[str] = ["NULL" if value is None else _quoted(value) for value in values]
     elif kind == "timestamptz":
+        # Open ends arrive as texts already: `infinity` is no datetime.
         items = [
             "NULL" if value is None else value.isoformat() if isinstance(value, datetime) else value
             for value in values
@@ -88,5 +95,6 @@ def _array(kind: str, values: Sequence[Any]) -> Any:
     return "{" + ",".join(items) + "}"
 
 
+# Always in quotes: NULL, an empty text, braces and commas would else mean something in an array.
 def _quoted(text: str) -> str:
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'

@@ -38,6 +38,7 @@ from fhir_bridge.storage.parts import Part, read_parts
 from fhir_bridge.storage.permission import compile_access, require
 from fhir_bridge.storage.records import RecordSet
 from fhir_bridge.storage.results import Results
+from fhir_bridge.storage.search_conditions import CodeSets
 from fhir_bridge.storage.searching import SearchPage, run_search
 from fhir_bridge.storage.stored import Stored, Written, parse
 from fhir_bridge.storage.transactions import Bundles, Check, resolved
@@ -109,11 +110,17 @@ class Store:
             await asyncio.to_thread(upgrade, url)
         opened: list[Store] = []
 
+        # Called by the pool for each new connection. One that is new may follow a crash of the database, after
+        # which numbers of rows that were not durable may be given again (`Dictionaries.forget_keys`).
         async def configure(connection: AsyncConnection) -> None:
             await _configure(connection, statement_seconds)
+            # Empty while the pool opens: the store is created with what a connection of it reads.
             for store in opened:
                 store._dictionaries.forget_keys()
 
+        # At least two: whoever gives a new text its number within a transaction takes a second one
+        # (`Dictionaries.recall`). prepare_threshold 2: the same statements come again all the time. Autocommit:
+        # a statement alone needs no BEGIN and COMMIT, each of which is a round trip.
         pool = AsyncConnectionPool(
             url,
             min_size=min_size,
@@ -122,6 +129,7 @@ class Store:
             configure=configure,
             kwargs={"prepare_threshold": 2, "autocommit": True},
         )
+        # The first connection may have to wait for a database that is starting.
         await pool.open(wait=True, timeout=30)
         try:
             async with pool.connection() as connection:
@@ -182,16 +190,19 @@ class Store:
         require(access, resource_type, "r")
         _check_id(resource_type, identity)
         permitted = await compile_access(access, resource_type, "r", self._dictionaries)
+        # version 0: a row that is only referred to was never stored, which is 404 and not 410.
         statement = (
             "SELECT r.version, r.last_updated, r.bytes FROM resource r "  # noqa: S608
             f"WHERE r.type = %s AND r.id = %s AND r.version > 0 AND {permitted.text}"
         )
         async with self.pool.connection() as connection:
+            # Binary: bytea as text is twice as long, and has to be decoded.
             rows = await connection.execute(
                 statement.encode(), (resource_type, identity, *permitted.values), binary=True
             )
             row: Any = await rows.fetchone()
         if row is None:
+            # Hidden or absent, with the same text: a caller must not learn which (docs/rest.md).
             raise NotFound(f"no {resource_type}/{identity}")
         if row[2] is None:
             raise Gone(f"{resource_type}/{identity} was deleted")
@@ -271,7 +282,10 @@ class Store:
             written = await self.match(content["resourceType"], if_none_exist, access)
             if written is not None:
                 return written
-        operation = Operation("create", content["resourceType"], new_id(), content, criteria=if_none_exist)
+        identity = new_id()
+        # The id is content: an update with what was read back creates no version.
+        content["id"] = identity
+        operation = Operation("create", content["resourceType"], identity, content, criteria=if_none_exist)
         try:
             return (await self.write([operation], access))[0]
         except VersionConflict:  # another writer made it between the search and the write
@@ -328,9 +342,12 @@ class Store:
             raise BadResource(f"the resource is not a {resource_type}, as the URL says")
         result = await self.match(resource_type, criteria, access)
         if result is None:
+            # Criteria again, while the write holds their lock: of two such updates at once one
+            # creates, the other gets a conflict.
             identity = content.get("id") if isinstance(content.get("id"), str) else new_id()
             operation = Operation("update", resource_type, str(identity), content, criteria=criteria)
         else:
+            # R4 http.html#cond-update: an id that is given must be that of the match.
             if content.get("id", result.stored.id) != result.stored.id:
                 raise BadResource("the criteria match another resource than the id names")
             content["id"] = result.stored.id
@@ -367,6 +384,7 @@ class Store:
             identity = await match_one(connection, where)
         if identity is None:
             return None
+        # By a search, which applies the caller's access once more to the content that is given back.
         try:
             page = await self.search(resource_type, [("_id", identity)], access, count=1)
             return Written(page.entries[0], "unchanged")
@@ -383,6 +401,9 @@ class Store:
         cursor: str | None = None,
         total: str = "none",
         most_bytes: int | None = None,
+        most_included: int | None = None,
+        codes: CodeSets | None = None,
+        compartment: tuple[str, str] | None = None,
     ) -> SearchPage:
         """Find resources of a type.
 
@@ -392,6 +413,9 @@ class Store:
             cursor: `next` of the page before, with the same parameters and caller.
             total: `accurate` counts all matches; they are given anyway where they fit on one page.
             most_bytes: of the contents on the page, which is shorter where they are more; one entry always is there.
+            most_included: resources that `_include` and `_revinclude` may bring along.
+            codes: terminology, for `:in`, `:not-in`, `:below` and `:above`.
+            compartment: type and id of the resource in whose compartment to look.
 
         Raises:
             Forbidden, BadSearch, BadCursor.
@@ -407,6 +431,9 @@ class Store:
             cursor=cursor,
             total=total,
             most_bytes=most_bytes,
+            most_included=most_included,
+            codes=codes,
+            compartment=compartment,
         )
 
     async def patient_record(
@@ -633,6 +660,7 @@ class Store:
         """
         surviving = parse((await self.read("Patient", surviving_id, access)).bytes)
         merged = parse((await self.read("Patient", merged_id, access)).bytes)
+        # One transaction for both: half a merge would make one record say what the other does not.
         return await self.write(
             [
                 Operation(
@@ -676,11 +704,16 @@ def _check_id(resource_type: str, identity: str) -> None:
 
 
 async def _configure(connection: AsyncConnection, statement_seconds: float | None) -> None:
+    # `lastUpdated` is written with `Z` by way of UTC, and times as text are in cursors: both depend on it.
     await connection.execute("SET TimeZone = 'UTC'")
     # A request to cancel can reach the database before the statement does, and is lost then; the driver gives the
     # connection up after 5 s. A server that can't look after its clients (no Linux) says so: it has the time-out only.
     with suppress(InvalidParameterValue):
         await connection.execute(f"SET client_connection_check_interval = {CLIENT_CHECK_MS}".encode())
     if statement_seconds is not None:
+        # After the request's own limit (docs/limits.md): a cancel that was lost
+        # ends the statement all the same.
         await connection.execute(f"SET statement_timeout = {int(statement_seconds * 1000):d}".encode())
+    # Statements vary with the parameters of a search: psycopg's default of 100 would
+    # prepare and forget all the time.
     connection.prepared_max = 500

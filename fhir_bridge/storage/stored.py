@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import re
 import secrets
@@ -73,10 +72,11 @@ def now() -> datetime:
 
 
 def new_id() -> str:
-    """An id for a resource that the server names: 128 random bits in the alphabet of our ids."""
-    return base64.b32encode(secrets.token_bytes(16)).decode().rstrip("=").lower()
+    """An id for a resource that the server names: 128 random bits, in hexadecimal as all our ids."""
+    return secrets.token_hex(16)
 
 
+# Exact reading makes a Decimal of each number and costs several times as much; few resources have such numbers.
 _INEXACT = re.compile(rb"\.\d*0(?=[\s,}\]])|\d[eE][+-]?\d|\d{15,}|\.\d{9,}|0\.0000|-0(?=[\s,}\]])")
 """Where reading numbers as floats might change how they are written."""
 
@@ -101,6 +101,7 @@ def parse(resource: Mapping[str, Any] | bytes, *, source: str = "") -> dict[str,
 
 def parse_for_reading(text: bytes) -> dict[str, Any]:
     """A stored resource, decimals as float."""
+    # For reading alone: a float that was read here must never be written back.
     parsed: dict[str, Any] = orjson.loads(text)
     return parsed
 
@@ -108,6 +109,7 @@ def parse_for_reading(text: bytes) -> dict[str, Any]:
 def stamp(resource: dict[str, Any], identity: str, version: int, moment: datetime) -> bytes:
     """The bytes to store: id, meta.versionId and meta.lastUpdated put in, everything else as it is."""
     meta = resource.get("meta")
+    # Type, id and meta first, whatever came first: bytes of one content have one form.
     stamped = {
         "resourceType": resource["resourceType"],
         "id": identity,
@@ -123,6 +125,7 @@ def stamp(resource: dict[str, Any], identity: str, version: int, moment: datetim
 
 def _plain(value: object) -> Any:
     if isinstance(value, Decimal):
+        # Its digits as they are, which a float would lose (1.50 is not 1.5: R4 datatypes.html#decimal).
         return orjson.Fragment(dumps(value))
     raise TypeError(f"{type(value).__name__} has no FHIR JSON form")
 
@@ -142,6 +145,7 @@ def canonical(value: Any) -> bytes:
 def content_hash(resource: Mapping[str, Any]) -> bytes:
     """Hash of a resource without what the server puts in (id is content: it is part of the key anyway)."""
     meta = resource.get("meta")
+    # A new version that differs in nothing but the stamp is no new version.
     if isinstance(meta, dict) and ("versionId" in meta or "lastUpdated" in meta):
         kept = {name: value for name, value in meta.items() if name not in ("versionId", "lastUpdated")}
         resource = {**resource, "meta": kept}

@@ -27,10 +27,13 @@ async def stream_type(
     """See `Store.stream`. One statement behind a cursor: what is written meanwhile is not seen."""
     require(access, resource_type, "s")
     where = all_of([await compile_access(access, resource_type, "s", dictionaries), live(resource_type)])
+    # By key, the order of creation: the index on (type, key) gives it without sorting, so
+    # that the first page comes at once.
     statement = (
         "SELECT r.type, r.id, r.version, r.last_updated, r.bytes FROM resource r "  # noqa: S608
         f"WHERE {where.text} ORDER BY r.key"
     )
+    # A cursor exists within a transaction only. READ COMMITTED is enough: one statement has one snapshot.
     async with pool.connection() as connection, connection.transaction():
         await connection.execute("SET TRANSACTION READ ONLY")
         async with AsyncServerCursor(connection, "resources_of_a_type") as cursor:

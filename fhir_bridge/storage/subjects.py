@@ -22,11 +22,13 @@ from fhir_bridge.storage.contributions import (
 from fhir_bridge.storage.indexing import Identity, Indexed, index
 from fhir_bridge.storage.issues import CODES
 from fhir_bridge.storage.stored import content_hash, now, parse, stamp
+from fhir_bridge.storage.version_rows import next_moment
 from fhir_bridge.storage.versions import Current, NewVersion, PastVersion
 from fhir_bridge.storage.withdrawal import withdrawn
 
 __all__ = ["MAX_ISSUES", "LoadResult", "Message", "Subject", "read_subject"]
 
+# In memory and in the report; a mapping that is wrong in every record would fill both.
 MAX_ISSUES = 1000
 """Issues beyond this are counted, not listed."""
 
@@ -70,6 +72,7 @@ class LoadResult:
 
     def add_outcomes(self, other: LoadResult) -> None:
         """Take over the counts and issues of a batch, once it is durable."""
+        # `rejected` is counted as outputs are read, before there is a batch.
         for name in (
             "created",
             "updated",
@@ -150,10 +153,14 @@ class Subject:
         """
         contribution, where = message.contribution, message.locator
         known = self.states.get(contribution.source)
+        # The last message of its source says it already, or a timed message did: nothing
+        # to fold, and no history of it.
         if (known is not None and known.hash == contribution.hash) or contribution.hash in known_hashes:
             outcomes.unchanged += 1
             return contribution.arrival if known is None or known.hash != contribution.hash else known.arrival
         contribution = arrive(contribution, known)
+        # Two messages that differ in nothing but their content: no order says which is right. A
+        # delta does not claim to be all.
         conflict = (
             known is not None and not contribution.delta and contribution.order[:-1] == known.order[:-1]
         )
@@ -162,9 +169,12 @@ class Subject:
         self.states[contribution.source] = state
         if contribution.time is not None:
             known_hashes.add(contribution.hash)
+        # After the fold the source's state is that of another message: this one came late.
         late = known is not None and state.hash != contribution.hash
         content = merge(list(self.states.values()), precedence)
         digest = content_hash(content)
+        # Not live and not changed by a late message: a deletion by a person stays
+        # until a source has something new.
         same = (
             digest == self.hash
             if self.live
@@ -178,6 +188,8 @@ class Subject:
             outcomes.conflicts += 1
             text = "another content came from the same source with the same time and status"
             outcomes.add_issue("FB-STORE-013", text, where)
+        # Of types that are not merged a second source's state changes nothing that is shown;
+        # its message is kept in history.
         if same and (late or (message.type not in MERGED and newest.source != contribution.source)):
             self._keep_late(contribution, "c" if conflict else "s")
             if not conflict:
@@ -187,14 +199,18 @@ class Subject:
         if same:
             outcomes.unchanged += 0 if conflict else 1
             return contribution.arrival
+        # The index entries computed from the message hold only where the content
+        # is the message's own, unmerged.
         self._become(
             content, digest, state, message.item if content is message.contribution.resource else None
         )
         if not conflict:
+            # By version: a resource that was deleted and comes again is an update.
             if self.version == 1:
                 outcomes.created += 1
             else:
                 outcomes.updated += 1
+        # Only where this message changed something: else each re-send would report it again.
         if known is None or known.resource != state.resource:
             for name in disagreements(list(self.states.values())):
                 outcomes.add_issue("FB-STORE-014", f"the sources differ on {name}", where)
@@ -202,6 +218,7 @@ class Subject:
 
     def fold_again(self, states: dict[str, Contribution]) -> None:
         """Take the sources' states as they are without what a record gave up; people's edits stay."""
+        # REST has no source record, so no record can give up what a person wrote.
         rest = self.states.get(REST)
         self.states = states if rest is None else {**states, REST: rest}
         self.touched = self.folded_again = True
@@ -218,6 +235,7 @@ class Subject:
         if not self.states:
             present = self.content or parse(self.current.bytes or b"{}")
             content = withdrawn(_without_stamp(present))
+            # A type without a status for it can only be deleted; not while others refer to it.
             if content is None and referred:
                 outcomes.add_issue(
                     "FB-STORE-016", "no source says it any more; others refer to it: kept", where
@@ -249,6 +267,7 @@ class Subject:
         item: Indexed | None,
     ) -> None:
         """Create a content current (None: deleted). What the same batch made before goes to history."""
+        # A version that is never the row of `resource` still existed: history has every number.
         if self.changed and self.content is not None:
             identity = self.current.id
             self.past.append(
@@ -273,6 +292,8 @@ class Subject:
         """Put a message that came too late into history."""
         self.last_version += 1
         moment = now()
+        # As an arrival, not as a version that was current: histories of a resource show
+        # it, histories of a type don't.
         self.past.append(
             PastVersion(
                 self.current.key,
@@ -289,9 +310,8 @@ class Subject:
     def new_version(self, known: Definitions) -> NewVersion:
         """The version to write, where `changed`."""
         current, content = self.current, self.content
-        moment = now()
-        if current.last_updated is not None:
-            moment = max(moment, current.last_updated)
+        moment = next_moment(current)
+        # Indexed again where it is no message's own content (merged, withdrawn).
         return NewVersion(
             current,
             self.version,
@@ -310,6 +330,7 @@ def read_subject(row: Current, states: dict[str, Contribution], *, claimed: bool
     Args:
         claimed: some record has ever said something of it. What REST made before any did is REST's contribution.
     """
+    # Only where no record has said anything: after a withdrawal the row is live too, and nobody's.
     if row.live and not states and not claimed and row.bytes is not None:
         contribution = incoming(parse(row.bytes), "rest")
         states = {REST: replace(contribution, source=REST, time=row.last_updated, delta=False, cleared=())}

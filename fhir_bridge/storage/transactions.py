@@ -87,7 +87,9 @@ async def _search(store: BundleStore, reference: str, access: AccessFilter) -> s
     """What a reference that is a search finds, as `Type/id`."""
     resource_type, _, query = reference.partition("?")
     try:
-        match = await store.match(resource_type, parse_qsl(query), access)
+        # Through `match`, so within what the caller may search: a reference can't reveal what is hidden.
+        # With blank values, which are refused: without them, the rest might match another resource.
+        match = await store.match(resource_type, parse_qsl(query, keep_blank_values=True), access)
     except MultipleMatches as error:
         raise BadReference(error.message) from error
     if match is None:
@@ -113,6 +115,7 @@ class Bundles:
             BadResource: not a transaction or batch.
         """
         kind = bundle.get("type")
+        # R4 http.html#transaction: history and searchset Bundles are no requests.
         if bundle.get("resourceType") != "Bundle" or kind not in ("transaction", "batch"):
             raise BadResource("expected a Bundle of type transaction or batch")
         entries = read_entries(bundle)
@@ -128,6 +131,8 @@ class Bundles:
 
     async def _alone(self, entry: Entry, access: AccessFilter, check: Check | None) -> Response:
         """An entry of a batch. Its refusal is its response; entries do not see each other's ids."""
+        # Each entry of a batch is a transaction by itself (R4 http.html#brules):
+        # ids of others are not resolved.
         try:
             return (await self._together([entry], access, check))[0]
         except TransactionFailed as error:
@@ -138,6 +143,7 @@ class Bundles:
     ) -> list[Response]:
         responses: dict[int, Response] = {}
         matched: dict[int, Written] = {}
+        # R4 http.html#trules: DELETE, POST, PUT, then reads, whatever their order in the Bundle.
         writes = sorted(
             (entry for entry in entries if entry.method not in ("GET", "HEAD")),
             key=lambda entry: METHODS.index(entry.method),
@@ -148,7 +154,9 @@ class Bundles:
             result = await _at(entry, self._decide_id(entry, access))
             if result is not None:
                 matched[entry.position] = result
+        # A match is written by nobody, so it may occur as often as one likes.
         _refuse_doubles([entry for entry in writes if entry.position not in matched])
+        # By fullUrl, which is how entries refer to each other before the server gives them ids.
         names = {
             entry.full_url: f"{entry.type}/{entry.id}" for entry in writes if entry.full_url and entry.id
         }
@@ -161,6 +169,7 @@ class Bundles:
         for entry in writes:
             await pause.take()
             if entry.position in matched:
+                # Decided by the match: nothing is to be written, and no check has anything to look at.
                 responses[entry.position] = self._response(matched[entry.position])
             elif entry.id is not None:
                 try:
@@ -169,6 +178,7 @@ class Bundles:
                 except BadReference as error:
                     raise TransactionFailed(entry.position, error) from error
             else:  # a conditional delete of nothing
+                # R4 http.html#cdelete: a conditional delete that matches nothing is a success.
                 responses[entry.position] = {"response": {"status": "204 No Content"}}
         if check is not None:
             for operation in operations:
@@ -176,9 +186,11 @@ class Bundles:
         for operation, written in zip(operations, await self._store.write(operations, access), strict=True):
             await pause.take()
             responses[operation.position or 0] = self._response(written)
+        # After the writes and outside their transaction: another client's write may be seen as well.
         for entry in entries:
             if entry.method in ("GET", "HEAD"):
                 responses[entry.position] = await _at(entry, self._read(entry, access))
+        # In the order of the request (R4 http.html#transaction-response), not of execution.
         return [responses[entry.position] for entry in entries]
 
     async def _decide_id(self, entry: Entry, access: AccessFilter) -> Written | None:
@@ -199,6 +211,7 @@ class Bundles:
                 entry.id = written.stored.id
             elif entry.method == "PUT":
                 entry.id = own if isinstance(own, str) else new_id()
+                # The criteria go with the write as well, and are tested again under the lock.
                 entry.if_none_exist = entry.parameters
         return None
 
@@ -228,6 +241,7 @@ class Bundles:
             stored = await self._store.vread(entry.type, entry.id, entry.version, access)
         else:
             stored = await self._store.read(entry.type, entry.id, access)
+        # As stored, without being parsed: no digit is lost, and no time.
         return {
             "fullUrl": f"{self._base}/{stored.type}/{stored.id}",
             "resource": orjson.Fragment(stored.bytes),
@@ -272,11 +286,12 @@ def _operation(entry: Entry, new: Callable[[str], str | None], base: str) -> Ope
         raise NotFound(f"no {entry.type}")
     if entry.method == "DELETE":
         return Operation("delete", entry.type, entry.id, if_match=entry.if_match, position=entry.position)
+    resource = with_references(rewrite(entry.resource, new), lambda text: relative(text, base))
     return Operation(
         "create" if entry.method == "POST" else "update",
         entry.type,
         entry.id,
-        with_references(rewrite(entry.resource, new), lambda text: relative(text, base)),
+        {**resource, "id": entry.id},
         entry.if_match,
         entry.if_none_exist,
         entry.position,

@@ -39,6 +39,7 @@ async def write_versions(
     writer = IndexWriter(dictionaries, keys)
     await beside(many, partial(_add_versions, statement, writer, results, past))
     consequences.add_to(statement)
+    # One statement is a transaction by itself; a second one needs a real one.
     async with connection.transaction() if writer.more else nullcontext():
         await statement.run(connection)
         await write_rest(connection, writer)
@@ -59,10 +60,13 @@ def _add_versions(
     past: Sequence[PastVersion] = (),
 ) -> None:
     """Put versions of rows that are locked, or fresh, into a statement: row, history, index, change feed."""
+    # Row, history and index change in one statement: whoever reads sees all of a version or nothing of it.
     replaced = [new.current.key for new in versions if new.current.version > 0]
     if replaced:
         statement.add(_REPLACE, replaced)
     _add_past(statement, past, {new.current.key for new in versions})
+    # Resources of a fresh number have no row to lock or to replace, so that they
+    # are inserted rather than updated.
     fresh: list[tuple[object, ...]] = []
     known: list[tuple[object, ...]] = []
     for new in versions:
@@ -76,6 +80,7 @@ def _add_versions(
             *(new.hash, new.bytes),
         )
         (fresh if current.fresh else known).append(row)
+        # A deletion has no index entries and keeps its record: access to the history goes by it.
         if new.item is None:
             writer.remove(current.key)
         else:
@@ -84,6 +89,7 @@ def _add_versions(
         statement.add(_INSERT, *transposed(_ROW, fresh))
     if known:
         statement.add(_UPDATE, *transposed(_ROW, known))
+    # In the same statement: a change is in the feed if and only if its version is stored.
     changes = [(new.current.key, new.version, new.bytes is None) for new in versions]
     statement.insert("change", {"resource": "bigint", "version": "int", "deleted": "bool"}, changes)
     writer.write(statement)
@@ -99,6 +105,7 @@ def _add_past(statement: Statement, past: Sequence[PastVersion], written: set[in
             for old in past
         ],
     )
+    # Numbers are used for what goes to history too: the row must not give them again.
     bumped: dict[int, int] = {}
     for old in past:
         if old.key not in written:
@@ -149,6 +156,7 @@ _INSERT = (
     f"SELECT {_NAMES.replace('labels', 'labels::int[]')} FROM {arrays(_ROW)} AS n ({_NAMES})"
 )
 
+# Labels of a deleted resource stay: what they withhold stays withheld in its history.
 _UPDATE = (
     "UPDATE resource r SET version = n.version, last_version = n.last_version, deleted = n.deleted, "  # noqa: S608
     "xid = pg_current_xact_id(), last_updated = n.last_updated, business_time = n.business_time, "

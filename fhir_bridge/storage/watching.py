@@ -13,6 +13,8 @@ from psycopg import AsyncConnection
 
 __all__ = ["written_since"]
 
+# Two halves: transactions that began after the snapshot, and those that ran then and have ended since. Each is
+# a range or a list on the primary key of `change`.
 _WRITTEN = """
 SELECT pg_current_snapshot()::text, ARRAY(
     SELECT r.type || '/' || r.id FROM change c JOIN resource r ON r.key = c.resource

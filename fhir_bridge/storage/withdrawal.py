@@ -9,6 +9,7 @@ from fhir_bridge.fhir import definitions
 
 __all__ = ["withdrawn"]
 
+# The same code in all value sets of status that have it.
 _CODE = "entered-in-error"
 _VERIFICATION = {
     "AllergyIntolerance": "http://terminology.hl7.org/CodeSystem/allergyintolerance-verification",
@@ -34,6 +35,7 @@ def withdrawn(resource: dict[str, Any]) -> dict[str, Any] | None:
     element = _status_element(resource_type)
     if element is None:
         return None
+    # The status with its extensions: what was said about the old one is not about the new one.
     kept = {name: value for name, value in resource.items() if name != f"_{element}"}
     return {**kept, element: _CODE}
 
@@ -45,6 +47,7 @@ def _status_element(resource_type: str) -> str | None:
     for element in definition.children(resource_type) if definition is not None else ():
         binding = element.binding
         if binding is None or binding.strength != "required" or not element.name.lower().endswith("status"):
+            # Only a required binding says for sure that the code may be used.
             continue
         codes = definitions.value_set(binding.value_set or "")
         if codes is not None and any(_CODE in code for code in codes.codes.values()):

@@ -26,6 +26,7 @@ from fhir_bridge.storage.errors import (
     VersionConflict,
 )
 from fhir_bridge.storage.implicit_rules import refuse_implicit_rules
+from fhir_bridge.storage.includes import INCLUDES
 from fhir_bridge.storage.indexing import Identity, Indexed, identify, index
 from fhir_bridge.storage.permission import (
     People,
@@ -92,8 +93,10 @@ async def compile_criteria(
     current = live(resource_type)
     require(access, resource_type, "s")
     matches, unknown = await conditions(resource_type, criteria, access, dictionaries)
+    # What can't be used is refused rather than left out, unlike in a search: the
+    # rest might match another resource.
     unusable = [parameter.name for parameter in unknown]
-    unusable += [name for name, _ in criteria if name in PRESENTATION]
+    unusable += [name for name, _ in criteria if name in PRESENTATION or name.partition(":")[0] in INCLUDES]
     if unusable or not criteria:
         raise BadSearch(f"the criteria can't be used: {', '.join(unusable)[:200] or 'there are none'}")
     permitted = await compile_access(access, resource_type, "s", dictionaries)
@@ -137,8 +140,10 @@ class Writer:
         pause = Pause()
         left = self._most
         for operation in operations:
+            # Access by type first: who may not write the type learns nothing from what the content comes to.
             with _Place(operation):
                 require(access, operation.type, operation.letter)
+                # A delete has no content to index; its row leaves the index by its key.
                 if operation.action != "delete":
                     refuse_implicit_rules(operation.resource)
                     known = self._dictionaries.definitions
@@ -147,10 +152,15 @@ class Writer:
                         partial(index, operation.resource, operation.id, known, most=left),
                     )
                     items[operation.identity] = item
+                    # The bound is that of all operations together: a Bundle must
+                    # not do by many what one may not.
                     left = None if left is None else left - len(item.entries)
             await pause.take()
         fresh = [operation.identity for operation in operations if operation.action == "create"]
+        # Numbers are given in short transactions of their own, before this one: writers never
+        # wait for each other's numbers.
         keys = await identify(self._pool, self._dictionaries, list(items.values()), fresh=fresh)
+        # A created id is 128 random bits: nobody else can know its row, so there is nothing to lock.
         rows = {
             keys[identity]: Current(keys[identity], *identity, 0, 0, True, None, None, None, fresh=True)
             for identity in fresh
@@ -165,6 +175,8 @@ class Writer:
             for number, item in enumerate(operations)
             if item.criteria
         }
+        # Only creates, nothing to compare with: one statement, which is a transaction by itself,
+        # without BEGIN, locks and COMMIT.
         simple = len(fresh) == len(operations) and not criteria
         async with self._pool.connection() as connection:
             bounds = await _bounds(connection, access, items, self._dictionaries)
@@ -172,15 +184,21 @@ class Writer:
                 versions, written = await _decide_all(operations, items, keys, rows, set(), bounds)
                 await write_versions(connection, self._dictionaries, keys, versions)
                 return written
+            # READ COMMITTED: what is decided upon is locked first, and read as it is then.
             async with connection.transaction():
+                # `identify` knows what has content; what is to be deleted may have no row, and gets none.
                 gone = [operation.identity for operation in operations if operation.action == "delete"]
                 keys.update(await self._existing(connection, gone))
+                # Before rows are locked: whoever waits here for another conditional write
+                # holds nothing that others need.
                 await self._check_criteria(connection, operations, criteria)
                 stored = [keys[item.identity] for item in operations if item.identity in keys]
                 rows.update(await lock(connection, [key for key in stored if key not in rows]))
                 reachable = await self._reachable(connection, operations, rows, keys, permitted)
                 versions, written = await _decide_all(operations, items, keys, rows, reachable, bounds)
                 await self._keep_sources(connection, operations, versions)
+                # The same transaction, a part of the versions at a time: each
+                # statement is built on the event loop.
                 for start in range(0, len(versions), AT_ONCE):
                     some = versions[start : start + AT_ONCE]
                     await write_versions(connection, self._dictionaries, keys, some)
@@ -201,9 +219,11 @@ class Writer:
     ) -> None:
         """Two conditional creates of the same thing must not both find nothing: the second waits for the first."""
         conditional = [operations[number] for number in criteria]
+        # Sorted: two Bundles with the same criteria in another order would wait for each other for ever.
         for text in sorted(
             {canonical([item.type, sorted(item.criteria or ())]).decode() for item in conditional}
         ):
+            # The seed keeps these locks apart from others of the same kind (`deliveries.lock_series`).
             await connection.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 7))", (text,))
         for number, where in criteria.items():
             operation = operations[number]
@@ -230,6 +250,7 @@ class Writer:
                 groups.setdefault((operation.type, operation.letter), []).append(key)
         for (resource_type, letter), group in groups.items():
             condition = permitted[resource_type, letter]
+            # `is`: only the whole of a type needs no look at the rows.
             if condition is TRUE:
                 results.update(group)
             elif condition is not FALSE:
@@ -252,15 +273,19 @@ class Writer:
         keys = [row[0] for row in await result.fetchall()]
         if not keys:
             return
+        # The version that goes away may be all that contributions without bytes have.
         await keep_contents(connection, keys)
         states = await read_states(connection, {key: replaced[key].current for key in keys})
         content = {operation.identity: operation.resource for operation in operations}
         changed = []
         for key in keys:
             new = replaced[key]
+            # A deletion over REST is no statement of content: what sources say
+            # stays, and counts once one has news.
             if new.bytes is not None:
                 resource = content[new.current.type, new.current.id]
                 states[key][REST] = _edit(new, resource, states[key].get(REST))
+                # Not live: the contribution keeps its own copy, since the new version has other content.
                 changed.append((key, states[key], False))
         await write_states(connection, changed)
 
@@ -270,6 +295,7 @@ def _edit(new: NewVersion, resource: dict[str, Any], known: Contribution | None)
     contribution = replace(
         incoming(resource, "rest", None), source=REST, time=new.moment, delta=False, cleared=()
     )
+    # Records of events are never mixed of several sources: the edited one is REST's as a whole.
     if new.current.type not in MERGED or new.current.bytes is None:
         return contribution
     before = incoming(parse(new.current.bytes), "rest", None).resource
@@ -298,6 +324,7 @@ async def _bounds(
     items: Mapping[Identity, Indexed],
     dictionaries: Dictionaries,
 ) -> _Bounds:
+    # Nobody is bounded by a patient: whom contents are about is not asked for.
     if all(rule.patient is None for rule in access.rules):
         return _Bounds(access, {}, {})
     await dictionaries.require_records()
@@ -322,6 +349,7 @@ async def _decide_all(
             key = keys.get(operation.identity)
             current = rows.get(key) if key is not None else None
             item = items.get(operation.identity)
+            # EVERYTHING is the program itself; to compare contents would only cost time.
             if item is not None and bounds.access is not EVERYTHING:
                 owners = bounds.owners.get(operation.identity, frozenset())
                 refuse_content(bounds.access, item, operation.letter, bounds.people, owners)
@@ -344,12 +372,15 @@ def _decide(
         StorageError: it is refused. What the caller may not reach is refused as if it were not there.
     """
     exists = current is not None and current.version > 0
+    # What is hidden from the caller is as if it were not there, here too: 404 for a deletion, 403 for a write.
     visible = exists and current is not None and current.key in reachable
     if operation.if_match is not None:
+        # If-Match on what is hidden fails as it does on what does not exist.
         _check_version(operation.if_match, current if visible else None)
     if operation.action == "delete":
         if current is None or not visible:
             raise NotFound(f"no {operation.type}/{operation.id}")
+        # Deleting again succeeds and creates no version (R4 http.html#delete).
         if current.deleted:
             return Written(
                 Stored(current.type, current.id, current.version, current.last_updated or now(), b""),
@@ -358,9 +389,11 @@ def _decide(
         return next_version(current, None, None)
     if current is None or item is None:
         raise AssertionError("identify makes the row of what is written")
+    # A write at an id that is there and hidden: 403, as where no grant would allow the content (docs/rest.md).
     if exists and (operation.action == "create" or not visible):
         raise Forbidden(f"no grant allows update of a {operation.type} with this content")
     digest = content_hash(operation.resource)
+    # The same content creates no version (docs/rest.md): a client that sends all it has again changes nothing.
     if (
         current.live
         and digest == current.hash
@@ -384,6 +417,7 @@ def _written(new: NewVersion) -> Written:
     stored = Stored(current.type, current.id, new.version, new.moment, new.bytes or b"")
     if new.bytes is None:
         return Written(stored, "deleted")
+    # A deleted resource that is written again is created again: R4 http.html#update gives 201 for it.
     return Written(stored, "created" if current.deleted else "updated")
 
 
@@ -397,6 +431,7 @@ class _Place:
         return None
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        # Nested Bundles do not occur, but a refusal that has its place already keeps it.
         if self._position is None or isinstance(error, TransactionFailed):
             return
         if isinstance(error, StorageError):

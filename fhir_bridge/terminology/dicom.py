@@ -34,6 +34,7 @@ def lookup(system: str, code: str) -> Concept | None:
 @lru_cache(maxsize=4)
 def _displays(scheme: str) -> dict[str, str]:
     """Code to meaning; of several, the one that is in most context groups."""
+    # pydicom's public look-up is by keyword; only this table is by code.
     from pydicom.sr._concepts_dict import concepts
 
     meanings: dict[str, tuple[int, str]] = {}

@@ -38,6 +38,7 @@ def implicit_value_set(url: str) -> ValueSetDefinition | None:
         and (query == "fhir_vs" or query.startswith("fhir_vs="))
     ):
         include: dict[str, Any] = {"system": SNOMED}
+        # The url of an edition or a version is that of the value set before `?` (R4 snomedct.html#implicit).
         if base != SNOMED:
             include["version"] = base
         kind, _, value = unquote(query[8:]).partition("/")

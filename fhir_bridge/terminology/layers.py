@@ -177,6 +177,7 @@ class _Tables:
         if code_system is None:
             table = self._definitions.code_system(url)
             code_system = {} if table is None else {table.version: TableContent(table)}
+            # What is not here is not remembered: urls of requests have no bound.
             if table is not None:
                 self._code_systems[url] = code_system
         return code_system
@@ -199,6 +200,7 @@ class _Tables:
                 if table is None
                 else {table.version: ValueSetDefinition.of_table(table, self._definitions)}
             )
+            # As for code systems: only what is here is kept.
             if table is not None:
                 self._value_sets[url] = value_set
         return value_set

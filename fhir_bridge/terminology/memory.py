@@ -59,6 +59,7 @@ class ListedContent(ABC):
         """Codes by their index key: themselves, folded to lower case where the system is not case sensitive."""
         if self.case_sensitive:
             return {code: code for code in self._order}
+        # Reversed, so that of codes that fold alike the first counts.
         return {code.casefold(): code for code in reversed(self._order)}
 
     def find(self, code: str) -> str | None:
@@ -104,6 +105,8 @@ class ListedContent(ABC):
         """Whether the code is the ancestor or below it."""
         if code == ancestor:
             return self.find(code) is not None
+        if not self._parents.get(code):
+            return False  # nothing is kept of codes that a request may invent
         above = self._ancestors.get(code)
         if above is None:
             above = self._ancestors[code] = self._above(code)
@@ -248,6 +251,7 @@ class ResourceContent(ListedContent):
 
     @cached_property
     def _nodes(self) -> Mapping[str, Mapping[str, Any]]:
+        # Reversed, so that of a code that occurs twice the first concept counts.
         return {code: node for code, node, _ in reversed(self._walked)}
 
     @cached_property

@@ -54,6 +54,7 @@ def _schema() -> tantivy.Schema:
     builder = tantivy.SchemaBuilder()
     builder.add_text_field("any", tokenizer_name="spaces", index_option="basic")
     for kind in (_LIKELY, _OTHER):
+        # Frequencies are kept where hits are ranked by them, and nowhere else.
         builder.add_text_field(f"{kind}word", tokenizer_name="spaces", index_option="freq")
         builder.add_text_field(f"{kind}piece", tokenizer_name="spaces", index_option="basic")
     builder.add_text_field("mark", tokenizer_name="spaces", index_option="basic")
@@ -130,6 +131,7 @@ class TextIndex:
         except (ValueError, OSError) as error:
             raise TextIndexError(f"{folder}: {error}") from error
         _tokenize_at_spaces(index)
+        # The files never change; by default tantivy would start a thread that watches them.
         index.config_reader("manual")
         index.reload()
         self._index = index
@@ -151,6 +153,7 @@ class TextIndex:
             exact = [(Occur.Must, self._term("any", word)) for word in result]
             owners = self._owners(Query.boolean_query([*marked, *exact]), limit)
         if len(owners) < limit:
+            # A distance of 0 with `prefix` set: words that begin so.
             begun = [
                 (Occur.Must, Query.fuzzy_term_query(self._schema, "any", word, 0, True, True))
                 for word in result
@@ -224,6 +227,7 @@ class TextIndex:
         return known
 
     def _marked(self, marks: list[str]) -> list[tuple[Any, Query]]:
+        # Marks select, and add nothing to the score.
         return [(Occur.Must, Query.const_score_query(self._term("mark", mark), 0.0)) for mark in marks]
 
     def _term(self, field: str, value: str, option: str = "basic") -> Query:

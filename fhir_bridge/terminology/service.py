@@ -106,6 +106,7 @@ class Terminology:
         """
         terminology = cls((), store=store)
         terminology._more = tuple(more)
+        # In the place of the cached property, which would read the folders.
         terminology.__dict__["_files"] = {(file.kind, file.url): file for file in files}
         return terminology
 
@@ -183,6 +184,8 @@ class Terminology:
     @cached_property
     def _selector(self) -> Selector:
         """Answers membership; here DICOM may say that a SNOMED CT code exists, though not what it means."""
+        # Without a limit of time: the scope lives as long as the content, and its
+        # clock runs from the beginning.
         library = Library((*self.layers, ContentLayer(DicomSource(dicom.SCT))))
         return Selector(Scope(library, Options(limits=Limits(seconds=math.inf))))
 
@@ -295,6 +298,7 @@ class Terminology:
         """
         self._look()
         try:
+            # None is kept as well: that there is no such value set.
             definition = self._value_sets[value_set]
         except KeyError:
             definition = self._value_sets[value_set] = self._value_set(value_set)
@@ -315,6 +319,14 @@ class Terminology:
             more = (item for each in stored for item in each.translate(system, code, targets))
             translations = best_first([*translations, *more], targets)
         return translations
+
+    def source_codes(self, concept_map: str) -> list[str]:
+        """The source codes of a ConceptMap's rows, each once; empty where it is not among the loaded files."""
+        return self._maps.source_codes(concept_map)
+
+    def map_targets(self, concept_map: str) -> frozenset[str]:
+        """The codes that a loaded ConceptMap can give; empty for an imported one, which is not read as a whole."""
+        return self._maps.targets(concept_map)
 
     def translate_by_map(self, concept_map: str, code: str) -> list[Translation]:
         """Targets of one ConceptMap, named by url or by its `name`/`id`.

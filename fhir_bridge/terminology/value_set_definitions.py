@@ -251,6 +251,7 @@ def _parts(compose: Mapping[str, Any] | None, kind: str) -> Sequence[Part]:
         where = f"{kind}[{index}]"
         concepts = raw.get("concept")
         listed = None
+        # Reversed twice: of a code that is listed twice the first entry counts, and the order stays.
         if concepts:
             listed = {
                 entry["code"]: entry

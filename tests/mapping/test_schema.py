@@ -9,7 +9,7 @@ import pytest
 from jsonschema import Draft7Validator
 
 from fhir_bridge.fhir import definitions
-from fhir_bridge.mapping import MappingErrors, find_mapping, json_schema, load_mapping, loading, mapping_names
+from fhir_bridge.mapping import MappingErrors, files, find_mapping, json_schema, load_mapping, mapping_names
 from fhir_bridge.mapping.document import parse, plain
 from fhir_bridge.plugins import shipped
 
@@ -39,8 +39,9 @@ def test_it_is_a_schema_and_knows_every_resource_type(schema: dict[str, Any]) ->
 
 
 @pytest.mark.parametrize(
-    "path", sorted(shipped("mappings").glob("*/*/mapping.yaml")), ids=lambda path: path.parent.name
-)
+    "path", sorted(path for path in shipped("mappings").rglob("*.yaml") if "examples" not in path.parts),
+    ids=lambda path: f"{path.parent.name}-{path.stem}",
+)  # fmt: skip
 def test_it_takes_every_shipped_mapping(path: Path, validator: Draft7Validator) -> None:
     json_paths = [
         error.json_path for error in validator.iter_errors(plain(parse(path.read_text(), path).root))
@@ -101,7 +102,7 @@ def test_messages_of_a_mapping_found_by_name_say_the_name(
     folder = tmp_path / "ehr" / "odd"
     folder.mkdir(parents=True)
     (folder / "mapping.yaml").write_text("mapping: odd\nversion: 1\nsource: {adapter: none}\nrules: []\n")
-    monkeypatch.setattr(loading, "_folders", lambda: [tmp_path])
+    monkeypatch.setattr(files, "_folders", lambda: [tmp_path])
     with pytest.raises(MappingErrors) as raised:
         load_mapping("odd", adapters={})
     assert str(raised.value) == 'ehr/odd:3:19: no adapter is named "none" (there are none)'

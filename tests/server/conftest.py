@@ -134,6 +134,9 @@ class Http:
     def post(self, path: str, **more: Any) -> httpx.Response:
         return self.request("POST", path, **more)
 
+    def patch(self, path: str, **more: Any) -> httpx.Response:
+        return self.request("PATCH", path, **more)
+
     def put(self, path: str, **more: Any) -> httpx.Response:
         return self.request("PUT", path, **more)
 

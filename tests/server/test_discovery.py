@@ -97,6 +97,7 @@ class TestCapabilityStatement:
             "read": ("GET", "Patient/anna"),
             "vread": ("GET", "Patient/anna/_history/1"),
             "update": ("PUT", "Patient/anna"),
+            "patch": ("PATCH", "Patient/anna"),
             "delete": ("DELETE", "Patient/nobody"),
             "history-instance": ("GET", "Patient/anna/_history"),
             "history-type": ("GET", "Patient/_history"),
@@ -106,6 +107,8 @@ class TestCapabilityStatement:
         by_type = {resource["type"]: resource for resource in rest["resource"]}  # type: ignore[attr-defined]
         claimed = {interaction["code"] for interaction in by_type["Patient"]["interaction"]}
         assert claimed == set(requests)
+        assert by_type["Patient"]["conditionalDelete"] == "single"
+        assert hospital.http.delete("/fhir/Patient?_id=nobody", headers=headers).status_code == 204
         for method, path in requests.values():
             assert hospital.http.request(method, f"/fhir/{path}", headers=headers).status_code != 405
         assert {interaction["code"] for interaction in by_type["AuditEvent"]["interaction"]} == {

@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Final, TypeVar
+from collections.abc import Iterable, Iterator
+from typing import Final, TypeVar
 
+from fhir_bridge.adapters.genomics.file import VcfFile
 from fhir_bridge.adapters.genomics.issues import issue
+from fhir_bridge.adapters.genomics.line import Line
 from fhir_bridge.adapters.genomics.sources import SYMBOLIC, represented
 from fhir_bridge.fhir.issues import Issue
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from fhir_bridge.adapters.genomics.file import VcfFile
-    from fhir_bridge.adapters.genomics.line import Line
 
 __all__ = ["Unread"]
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from fhir_bridge.adapters.genomics.checks import fits
-from fhir_bridge.adapters.genomics.definition import Definition
+from fhir_bridge.adapters.genomics.definition import CheckedKey, Definition
 from fhir_bridge.adapters.genomics.issues import issue
 from fhir_bridge.adapters.genomics.line import Call, Line
 from fhir_bridge.adapters.genomics.reserved import NOT_NEGATIVE
@@ -13,23 +11,7 @@ from fhir_bridge.adapters.genomics.usage import FRACTIONS, several_alts
 from fhir_bridge.adapters.genomics.values import decimal
 from fhir_bridge.fhir.issues import Issue
 
-__all__ = ["CheckedKey", "misdeclared", "wrong_values"]
-
-
-class CheckedKey(NamedTuple):
-    """A FORMAT key whose values can be wrong, on lines with a number of ALTs.
-
-    Attributes:
-        digits: one numeric value without bounds, so that digits are right at first sight.
-        wanted: how many values it has, of a genotype of two copies; None where that is open.
-        needed: how many the reader needs where Number leaves it open; None where it does not read the key.
-    """
-
-    key: str
-    definition: Definition
-    digits: bool
-    wanted: int | None
-    needed: int | None
+__all__ = ["misdeclared", "wrong_values"]
 
 
 def misdeclared(line: Line) -> tuple[tuple[str, str], ...]:

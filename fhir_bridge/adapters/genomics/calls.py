@@ -7,6 +7,7 @@ from functools import lru_cache
 from fhir_bridge.adapters.genomics.allele import Allele
 from fhir_bridge.adapters.genomics.call_values import misdeclared, wrong_values
 from fhir_bridge.adapters.genomics.file import Study
+from fhir_bridge.adapters.genomics.findings import count_allele
 from fhir_bridge.adapters.genomics.genotype import Genotype, parse_genotype
 from fhir_bridge.adapters.genomics.issues import issue
 from fhir_bridge.adapters.genomics.line import Call, Line
@@ -143,7 +144,7 @@ def _alleles(call: Call, study: Study, reported: set[tuple[str, str]]) -> None:
             continue
         allele = Allele(call, number)
         call.alleles.append(allele)
-        study.take(allele)
+        count_allele(study, allele)
         codes += _limits(allele)
         if kind == "symbolic":
             reported.update(("FB-VCF-036", problem) for problem in allele.structure.problems)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from math import comb
+from typing import NamedTuple
 
-__all__ = ["Definition"]
+__all__ = ["CheckedKey", "Definition"]
 
 _REF_AND_ALT = re.compile(r"\bref(?:erence)?\b.*\balt(?:ernat(?:e|ive))?s?\b.*\border\b", re.IGNORECASE)
 _ALT_ONLY = re.compile(r"\balt(?:ernat(?:e|ive))?s?\b.*\border\b", re.IGNORECASE)
@@ -60,3 +61,19 @@ def _in_words(description: str) -> str:
     return (
         "A" if _ALT_ONLY.search(description) and not re.search(r"\bref", description, re.IGNORECASE) else "."
     )
+
+
+class CheckedKey(NamedTuple):
+    """A FORMAT key whose values can be wrong, on lines with a number of ALTs.
+
+    Attributes:
+        digits: one numeric value without bounds, so that digits are right at first sight.
+        wanted: how many values it has, of a genotype of two copies; None where that is open.
+        needed: how many the reader needs where Number leaves it open; None where it does not read the key.
+    """
+
+    key: str
+    definition: Definition
+    digits: bool
+    wanted: int | None
+    needed: int | None

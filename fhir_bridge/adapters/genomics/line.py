@@ -7,16 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from decimal import Decimal
-from typing import TYPE_CHECKING
 
 from fhir_bridge.adapters.genomics.alleles import Alternate
 from fhir_bridge.adapters.genomics.cached_property import cached
+from fhir_bridge.adapters.genomics.file import VcfFile
 from fhir_bridge.adapters.genomics.genotype import Genotype
 from fhir_bridge.adapters.genomics.values import Value, decimal, item, whole
-
-if TYPE_CHECKING:
-    from fhir_bridge.adapters.genomics.allele import Allele
-    from fhir_bridge.adapters.genomics.file import VcfFile
 
 __all__ = ["Call", "Line"]
 
@@ -132,7 +128,8 @@ class Call:
         self.genotype = genotype
         self.fields = dict(zip(line.keys, text.split(":"), strict=False))
         self._reads: list[int | None] | bool | None = False
-        self.alleles: list[Allele] = []
+        self.alleles: list[object] = []
+        """Objects of the scope `Allele`, which look at their call: for `for: Allele` alone."""
 
     @property
     def outer(self) -> Line:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from fhir_bridge.adapters.genomics.genes import gene
+from fhir_bridge.adapters.genomics.options import Options
 from fhir_bridge.fhir.datatypes import Identifier
 from fhir_bridge.mapping import Context, Scope, function
 
@@ -139,6 +140,15 @@ class VcfModel:
         "Allele": "s.call.name",
     }
     """Scopes whose outputs are of one sample, and its name: a newer file of the sample replaces them."""
+
+    def with_options(self, options: Mapping[str, Any]) -> VcfModel:
+        """The same for all options.
+
+        Raises:
+            OptionError: an option is unknown or wrong.
+        """
+        Options.parse(options)
+        return self
 
     def selector(self, text: str, scope: str) -> str:
         """Python that reads `text` from the scope object `s`.

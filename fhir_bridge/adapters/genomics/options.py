@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from datetime import datetime
@@ -9,6 +10,7 @@ from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any
 
+from fhir_bridge import plugins
 from fhir_bridge.adapters.genomics.issues import issue
 from fhir_bridge.fhir.issues import Issue
 
@@ -19,11 +21,11 @@ SOURCE_CLASSES = ("germline", "somatic")
 FILTERED = ("keep", "leave-out")
 
 
-class OptionError(ValueError):
+class OptionError(plugins.OptionError):
     """An option is unknown or wrong; `issue` says which."""
 
-    def __init__(self, result: Issue) -> None:
-        super().__init__(result.message)
+    def __init__(self, result: Issue, option: str = "", advice: str = "") -> None:
+        super().__init__(option, result.message, advice)
         self.issue = result
 
 
@@ -80,13 +82,16 @@ class Options:
             if name == "adapter" or value is None:
                 continue
             if name not in known:
+                text = f'option "{name}" is none of {", ".join(sorted(known))}'
+                near = difflib.get_close_matches(name, sorted(known), 1)
                 raise OptionError(
-                    issue("FB-VCF-009", f'option "{name}" is none of {", ".join(sorted(known))}')
+                    issue("FB-VCF-009", text), name, f'did you mean "{near[0]}"?' if near else ""
                 )
             try:
                 values[name] = _READERS.get(name, str)(value)
             except (ValueError, InvalidOperation):
-                raise OptionError(issue("FB-VCF-009", f"option {name}: the value is not allowed")) from None
+                text = f"option {name}: the value is not allowed"
+                raise OptionError(issue("FB-VCF-009", text), name) from None
         return cls(**values)
 
 

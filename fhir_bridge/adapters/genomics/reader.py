@@ -40,6 +40,8 @@ def read_vcf(path: Path, options: Options, selectors: Iterable[str] | None = Non
         build = _build(header, options)
         digest = _digest(path, header, options)
         file = _file(name, header, build, options, digest)
+        if str(path) != "-" and not is_bcf(path):
+            file.path = path
     except (HeaderError, UnknownBuild, OptionError) as error:
         yield _refused(name, error.issue, _count_lines(path, options))
         return

@@ -8,13 +8,10 @@ way that gives an ALT its own is not used, and `problems` says so.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from fhir_bridge.adapters.genomics.checks import LineError
+from fhir_bridge.adapters.genomics.line import Line
 from fhir_bridge.adapters.genomics.values import decimal, whole
-
-if TYPE_CHECKING:
-    from fhir_bridge.adapters.genomics.line import Line
 
 __all__ = ["Structure", "check_distinct", "read_structure"]
 

@@ -14,7 +14,7 @@ from fhir_bridge.adapters.imaging.instances import Instance, StoredLocation
 from fhir_bridge.adapters.imaging.issues import new_issue
 from fhir_bridge.adapters.imaging.records import StudyRecord
 from fhir_bridge.adapters.imaging.structured_report import read_document
-from fhir_bridge.adapters.imaging.study import Study
+from fhir_bridge.adapters.imaging.study import Series, Study
 from fhir_bridge.adapters.imaging.waveform import Recording, read_recording
 from fhir_bridge.plugins import RecordPart
 
@@ -52,11 +52,12 @@ def compose(parts: Sequence[RecordPart], source: str | None = None) -> StudyReco
 
 def finish(study: Study, *, report_instances: bool = True) -> None:
     """Read reports and waveforms and compare the instances, once all of them are known."""
-    for instance in study.instances:
-        if instance.sop_class in DOCUMENT_CLASSES:
-            _read_document(instance)
-        elif instance.sop_class in WAVEFORM_CLASSES:
-            _read_recording(instance)
+    for series in study.series:
+        for instance in series.instances:
+            if instance.sop_class in DOCUMENT_CLASSES:
+                _read_document(series, instance)
+            elif instance.sop_class in WAVEFORM_CLASSES:
+                _read_recording(series, instance)
     if not report_instances:
         study.forget_issues()
     levels = [("study", study.shared)]
@@ -68,29 +69,29 @@ def finish(study: Study, *, report_instances: bool = True) -> None:
             study.report(new_issue("FB-DCM-010", message, study.first))
 
 
-def _read_document(instance: Instance) -> None:
-    document = _read(instance, read_document, "FB-DCM-015", "the content tree")
+def _read_document(series: Series, instance: Instance) -> None:
+    document = _read(series, instance, read_document, "FB-DCM-015", "the content tree")
     if document is not None:
-        instance.study.documents.append(document)
+        series.study.documents.append(document)
         if document.title is not None:
             instance.study.titles[instance.uid] = document.title.meaning
 
 
-def _read_recording(instance: Instance) -> None:
-    recording = _read(instance, read_recording, "FB-DCM-016", "the waveform")
+def _read_recording(series: Series, instance: Instance) -> None:
+    recording = _read(series, instance, read_recording, "FB-DCM-016", "the waveform")
     if recording is not None:
-        instance.study.recordings.append(recording)
+        series.study.recordings.append(recording)
         _report(instance, recording)
 
 
-def _read(instance: Instance, read: Callable[..., T], code: str, what: str) -> T | None:
+def _read(series: Series, instance: Instance, read: Callable[..., T], code: str, what: str) -> T | None:
     """What is in an instance beside its header; None where it can't be read, with an issue."""
     try:
         asked: set[str] = set()
-        elements = instance.study.keep(instance, instance.location.elements())
+        elements = series.study.keep(instance, instance.location.elements())
         reader = AttributeReader(elements, instance.report, asked=asked)
-        instance.study.content_asked[instance.uid] = asked
-        return read(reader, instance.uid, instance.study, instance.series.equipment)
+        series.study.content_asked[instance.uid] = asked
+        return read(reader, instance.uid, series.study, series.equipment)
     except Refused as refused:
         instance.study.report(refused.issue)
     except Exception as error:  # noqa: BLE001 - content can be wrong in any way; it costs this instance alone

@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from fhir_bridge.adapters.imaging.attribute_reader import AttributeReader
+from fhir_bridge.adapters.imaging.elements import Elements
 from fhir_bridge.adapters.imaging.values import Value
-
-if TYPE_CHECKING:
-    from fhir_bridge.adapters.imaging.study import Instance
 
 __all__ = ["attribute_value", "private_value"]
 
 
-def attribute_value(instance: Instance, keyword: str) -> Value:
+class _Instance(Protocol):
+    """What is asked of an instance."""
+
+    @property
+    def elements(self) -> Elements: ...
+
+    def report(self, code: str, text: str) -> None: ...
+
+
+def attribute_value(instance: _Instance, keyword: str) -> Value:
     """The value of any attribute of the data dictionary in this instance, or None."""
     return _reader(instance).value(keyword)
 
 
-def private_value(instance: Instance, creator: str, group: int, element: int) -> Value:
+def private_value(instance: _Instance, creator: str, group: int, element: int) -> Value:
     """The value of a private element, found by its creator (PS3.5 7.8); `element` is the low byte of its number."""
     reader = _reader(instance)
     for block in range(0x10, 0x100):
@@ -31,5 +38,5 @@ def private_value(instance: Instance, creator: str, group: int, element: int) ->
     return None
 
 
-def _reader(instance: Instance) -> AttributeReader:
+def _reader(instance: _Instance) -> AttributeReader:
     return AttributeReader(instance.elements, instance.report)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from fhir_bridge.adapters.imaging.content import elements_in
 from fhir_bridge.adapters.imaging.dicom_file import read_elements
@@ -12,9 +12,7 @@ from fhir_bridge.adapters.imaging.elements import Elements
 from fhir_bridge.adapters.imaging.issues import new_issue
 from fhir_bridge.adapters.imaging.patients import Subject
 from fhir_bridge.adapters.imaging.values import Value
-
-if TYPE_CHECKING:
-    from fhir_bridge.adapters.imaging.study import Series, Study
+from fhir_bridge.fhir.issues import Issue
 
 __all__ = ["FileLocation", "Folder", "Instance", "InstanceLocation", "StoredLocation", "attribute"]
 
@@ -77,13 +75,39 @@ InstanceLocation = FileLocation | StoredLocation
 """Where the elements of an instance are."""
 
 
+class InstanceStudy(Protocol):
+    """What an instance asks of its study."""
+
+    @property
+    def titles(self) -> dict[str, str | None]: ...
+
+    @property
+    def asked(self) -> set[str]: ...
+
+    @property
+    def content_asked(self) -> dict[str, set[str]]: ...
+
+    def intern(self, text: str) -> str: ...
+
+    def elements_of(self, instance: Instance, /) -> Elements: ...
+
+    def report(self, issue: Issue, /) -> None: ...
+
+
+class InstanceSeries(Protocol):
+    """What an instance asks of its series, and what a mapping finds there by `outer`."""
+
+    @property
+    def study(self) -> InstanceStudy: ...
+
+
 class Instance:
     """One SOP instance. Small on purpose: a run may hold 200,000 of them."""
 
     __slots__ = ("frames", "location", "number", "series", "sop_class", "subject", "uid")
 
     def __init__(
-        self, series: Series, header: dict[str, Value], subject: Subject, location: InstanceLocation
+        self, series: InstanceSeries, header: dict[str, Value], subject: Subject, location: InstanceLocation
     ) -> None:
         self.series = series
         self.uid: str = header["SOPInstanceUID"]
@@ -94,11 +118,11 @@ class Instance:
         self.location = location
 
     @property
-    def outer(self) -> Series:
+    def outer(self) -> InstanceSeries:
         return self.series
 
     @property
-    def study(self) -> Study:
+    def study(self) -> InstanceStudy:
         return self.series.study
 
     @property

@@ -12,6 +12,7 @@ from pydicom.datadict import DicomDictionary
 from fhir_bridge.adapters.imaging.attribute_reader import is_keyword
 from fhir_bridge.adapters.imaging.attributes import INSTANCE, SERIES, STUDY
 from fhir_bridge.adapters.imaging.functions import FUNCTIONS
+from fhir_bridge.plugins import OptionError
 
 __all__ = ["DERIVED", "DicomModel", "Scope"]
 
@@ -90,6 +91,9 @@ _LISTS: Final = {
 }
 
 
+_OPTIONS = ("name", "decimal", "group", "date")
+
+
 class DicomModel:
     """Selectors of the `dicom` adapter.
 
@@ -103,6 +107,19 @@ class DicomModel:
     functions: Mapping[str, Callable[..., Any]] = MappingProxyType(FUNCTIONS)
     token = ""
     """Dotted names are enough."""
+
+    def with_options(self, options: Mapping[str, Any]) -> DicomModel:
+        """The same for all options.
+
+        Raises:
+            OptionError: an option is unknown.
+        """
+        for option in options:
+            if option not in _OPTIONS:
+                near = difflib.get_close_matches(option, _OPTIONS, 1)
+                advice = f'did you mean "{near[0]}"?' if near else f"there are {', '.join(_OPTIONS)}"
+                raise OptionError(option, f"source.{option} is no option of dicom", advice)
+        return self
 
     def selector(self, text: str, scope: str) -> str:
         """Python source that reads selector `text` with `s` bound to an object of `scope`.

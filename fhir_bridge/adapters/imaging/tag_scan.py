@@ -1,4 +1,4 @@
-"""Which elements a file has, without their values: a look at its tags (PS3.5 7.1), where it is written as most are."""
+"""Which elements a file has, without their values: a look at the tags alone (PS3.5 7.1)."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _LENGTH: Final = struct.Struct("<I")
 Tags = dict[int, bytes]
 
 
-class _UnsupportedFile(Exception):
+class _UnknownForm(Exception):
     """The file is not written as most are."""
 
 
@@ -46,7 +46,7 @@ def scan(path: Path) -> Tags | None:
             return None
         tags: Tags = {}
         _elements(start, position, tags, explicit=syntax != _IMPLICIT)
-    except (OSError, struct.error, _UnsupportedFile):
+    except (OSError, struct.error, _UnknownForm):
         return None
     return tags
 
@@ -72,14 +72,14 @@ def _head(data: bytes, position: int, *, explicit: bool) -> tuple[int, bytes, in
     if vr in _SHORT:
         return tag, vr, length >> 16, position + 8
     if vr not in _LONG:
-        raise _UnsupportedFile
+        raise _UnknownForm
     return tag, vr, _LENGTH.unpack_from(data, position + 8)[0], position + 12
 
 
 def _elements(data: bytes, position: int, tags: Tags | None, *, explicit: bool, depth: int = 0) -> int:
     """Pass over elements up to the pixel data, or the end of an item; returns where."""
     if depth > 32:
-        raise _UnsupportedFile
+        raise _UnknownForm
     end = len(data)
     while position < end:
         tag, vr, length, position = _head(data, position, explicit=explicit)
@@ -90,7 +90,7 @@ def _elements(data: bytes, position: int, tags: Tags | None, *, explicit: bool, 
         if length == _UNDEFINED:
             position = _sequence(data, position, explicit=explicit and vr != b"UN", depth=depth)
         elif position + length > end:
-            raise _UnsupportedFile
+            raise _UnknownForm
         else:
             creator = tag >> 16 & 1 and not tag >> 8 & 0xFF
             if tags is not None and length and tag & 0xFFFF:
@@ -100,7 +100,7 @@ def _elements(data: bytes, position: int, tags: Tags | None, *, explicit: bool, 
         if tags is not None:
             tags[tag] = b"\1"
     if depth or end >= _ENOUGH:
-        raise _UnsupportedFile
+        raise _UnknownForm
     return position
 
 
@@ -111,7 +111,7 @@ def _sequence(data: bytes, position: int, *, explicit: bool, depth: int) -> int:
         if tag == _SEQUENCE_END:
             return position
         if tag != _ITEM:
-            raise _UnsupportedFile
+            raise _UnknownForm
         if length == _UNDEFINED:
             position = _elements(data, position, None, explicit=explicit, depth=depth + 1)
         else:

@@ -41,6 +41,8 @@ def compact_code_system(definition: Mapping[str, Any]) -> dict[str, Any]:
     }
     states: dict[str, list[str]] = {}
     known: set[str] = set()
+    # A stack instead of recursion: hierarchies may be deeper than Python's own; reversed,
+    # it keeps the order of the file.
     todo: list[tuple[Mapping[str, Any], str | None]] = [(c, None) for c in reversed(definition["concept"])]
     while todo:
         concept, parent = todo.pop()
@@ -54,7 +56,7 @@ def compact_code_system(definition: Mapping[str, Any]) -> dict[str, Any]:
         if code not in known:
             known.add(code)
             row["c"].append([code, concept.get("display"), *parents])
-            for state in _states(concept):
+            for state in sorted(_states(concept)):  # a table is the same at each build
                 states.setdefault(state, []).append(code)
         todo += [(c, code) for c in reversed(concept.get("concept", ()))]
     if states:
@@ -153,7 +155,9 @@ class Expansions:
             for system, result in listed.items():
                 if system in codes:
                     codes[system] -= result
+            # What is taken away can't be listed, so of its system neither yes nor no can be said.
             rest += [[r[0], [["excluded", "=", ""]]] for r in unlisted]
+        # R4 wants an include; without one nothing is known of the content.
         if not compose.get("include"):
             rest.append(ANYTHING)
         return codes, rest

@@ -75,6 +75,7 @@ class _Set:
 
     def get(self, canonical: str) -> PackagedDraft | None:
         url, version = split(canonical)
+        # Some urls hold a `|` themselves.
         versions = self.by_url.get(canonical) or self.by_url.get(url)
         if not versions:
             return None
@@ -207,9 +208,11 @@ def _snapshots(structures: _Set, numbers: dict[tuple[str, ...], int], known: Def
         for canonical in kind[2] if len(kind) > 2 else ():
             structure = structures.get(canonical)
             if structure is not None:
+                # As long as others progress, an extension's own snapshot is worth waiting for.
                 if not structure[1].ready and patient:
                     raise _Waiting
                 if structure[1].ready:
+                    # Invariants hold by the extension's own definition, and would otherwise count twice.
                     return [{k: v for k, v in e.items() if k != "c"} for e in structure[1].row["elements"]]
         return content_of_known(kind)
 
@@ -278,6 +281,7 @@ def _pin(
     package: PackageDraft, draft: Draft, structures: _Set, value_sets: _Set, packages: Sequence[PackageDraft]
 ) -> None:
     """Where a canonical without version has several, take the package's own, or that of a dependency."""
+    # A package means the versions it was published with, even where another package brings newer ones.
     names = [package, *(p for p in packages if package.dependencies.get(p.name) == p.version)]
 
     def pinned(canonical: Any, among: _Set) -> Any:

@@ -24,6 +24,7 @@ MAX_FILE = 32 << 20
 """Bytes that one definition may have."""
 MAX_FILES = 50_000
 
+# Most files of a package are examples and narratives; only those with one of these are parsed.
 _WANTED = re.compile(
     rb'"resourceType"\s*:\s*"(?:StructureDefinition|ValueSet|CodeSystem|SearchParameter|ImplementationGuide)"'
 )
@@ -53,6 +54,7 @@ class _Bounded(io.RawIOBase):
         return True
 
     def read(self, size: int = -1) -> bytes:
+        # Never all at once, whoever asks for it.
         content = self._stream.read(_CHUNK if size < 0 else size)
         self._left -= len(content)
         if self._left < 0:
@@ -120,6 +122,7 @@ def files(source: Path) -> Iterator[tuple[str, bytes | PackageError]]:
 def _archive(stream: BinaryIO) -> Iterator[tuple[str, bytes | PackageError]]:
     with gzip.GzipFile(fileobj=stream) as plain:
         bounded = _Bounded(plain)
+        # As a stream (`|`): what is never read twice is counted once by the bound.
         with tarfile.open(fileobj=bounded, mode="r|", errorlevel=1, tarinfo=_Member) as archive:
             yield from _members(archive)
         while bounded.read():
@@ -131,6 +134,7 @@ def _members(archive: tarfile.TarFile) -> Iterator[tuple[str, bytes | PackageErr
         if number > MAX_FILES:
             raise PackageError("FB-PKG-002", f"it has more than {MAX_FILES:,} files")
         name = PurePosixPath(member.name)
+        # Nothing is written by this name, but an archive that has one is not to be trusted.
         if name.is_absolute() or ".." in name.parts:
             yield member.name, PackageError("FB-PKG-002", "its name leads out of the package")
             continue

@@ -62,6 +62,7 @@ class Definitions:
     def __init__(self, added: Added | Callable[[], Added] = Added) -> None:
         self._source = added
         self._derived: dict[Any, Any] = {}
+        # A cache on the class would keep every object alive, and share its bound among them.
         for name in _REMEMBERED:  # shadows the method, for this object alone
             setattr(self, name, lru_cache(MANY)(getattr(self, name)))
 
@@ -73,11 +74,11 @@ class Definitions:
     def derived(self, make: Callable[..., T], *arguments: Any) -> T:
         """What `make(definitions, *arguments)` gives; worked out once, and kept as long as the definitions are."""
         key = (make, *arguments)
-        entry: T | None = self._derived.get(key)
-        if entry is None:
+        if key not in self._derived:  # an answer may be None
             if len(self._derived) > 2 * MANY:
                 self._derived.clear()
-            entry = self._derived[key] = make(self, *arguments)
+            self._derived[key] = make(self, *arguments)
+        entry: T = self._derived[key]
         return entry
 
     # --- structures -------------------------------------------------------------------------------------------------

@@ -45,6 +45,7 @@ def identified(elements: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]
         path = element["path"]
         if not isinstance(path, str):
             raise TypeError("an element's path is no string")
+        # A path that comes again ends the slices that were open at it and below.
         for open_path in [p for p in names if p == path or p.startswith(path + ".")]:
             del names[open_path]
         if "sliceName" in element:
@@ -82,6 +83,8 @@ def snapshot(
     renamed: dict[str, str] = {}
     for change in differential:
         identifier = change["i"]
+        # The differential may go on with the short name (`valueQuantity.code`) of an
+        # element that has a full one here.
         for short, full in renamed.items():
             if identifier.startswith((short + ".", short + ":")):
                 identifier = full + identifier[len(short) :]
@@ -104,6 +107,7 @@ def _constrain(row: Row, change: Mapping[str, Any]) -> None:
     """What a differential says of an element, put upon what its base says."""
     for key, value in change.items():
         match key:
+            # `B` is the maximum in the base type, which decides whether JSON has a list; nothing narrows that.
             case "i" | "B":
                 continue
             case "c":
@@ -111,13 +115,16 @@ def _constrain(row: Row, change: Mapping[str, Any]) -> None:
             case "b" if "b" in row:
                 old, new = [*row["b"], None][:3], [*value, None][:3]
                 row["b"] = [new[0] or old[0], new[1] or old[1], *([n] if (n := new[2] or old[2]) else ())]
+            # Without discriminators of its own a differential keeps those of the base.
             case "s" if "s" in row and not value[0]:
                 row["s"] = [row["s"][0], value[1], value[2]]
             case _:
                 row[key] = value
     if "N" in change:
+        # A slice is not itself sliced as its list is, unless it says so (reslicing).
         if "s" not in change:
             row.pop("s", None)
+        # A slice that has the short form as its name (`valueQuantity`) has that type alone.
         if "t" not in change and row["i"].rpartition(".")[2].partition(":")[0].endswith("[x]"):
             stem = row["i"].rpartition(".")[2].partition("[x]")[0]
             named = [kind for kind in row.get("t", ()) if _typed(stem, kind) == change["N"]]
@@ -219,9 +226,11 @@ def _new_slice(rows: list[Row], parent: str, last: str, content: Content) -> int
     ]
     for row in own:
         row["i"] = f"{unsliced}:{slice_name}" + row["i"][len(stem) :]
+    # The list's minimum is of all slices together.
     own[0]["n"] = 0
     own[0]["N"] = slice_name
     own[0].pop("s", None)
+    # R4 profiling.html#slicing: extensions are sliced by url, types of a choice by type, said or not.
     if "s" not in rows[position]:
         if name in ("extension", "modifierExtension"):
             rows[position]["s"] = copy.deepcopy(_BY_URL)

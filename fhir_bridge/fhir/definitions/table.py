@@ -55,4 +55,5 @@ def encode_table(entries: Mapping[str, Any], header: Mapping[str, Any] | None = 
         text = dumps(entries[key])
         index[key] = [len(body), len(text)]
         body += text
+    # The highest level: written once, read at each start, which it does not slow down.
     return zlib.compress(dumps({**(header or {}), "index": index}) + b"\n" + bytes(body), 9)

@@ -22,6 +22,7 @@ def version_key(version: str) -> tuple[tuple[int, int, str], ...]:
 
     Versions that are no semantic versions (a date, a letter) sort by the same rule, so that the order is total.
     """
+    # Semantic Versioning §10: what is behind `+` has no part in the order.
     release, dash, label = version.partition("+")[0].partition("-")
     parts = [_part(p) for p in _PART.findall(release)[:MAX_PARTS]]
     if dash:
@@ -33,6 +34,7 @@ def version_key(version: str) -> tuple[tuple[int, int, str], ...]:
 
 
 def _part(text: str) -> tuple[int, int, str]:
+    # Versions are foreign text, and int() refuses thousands of digits.
     return (1, int(text[:18]), "") if text.isdigit() else (0, 0, text)
 
 

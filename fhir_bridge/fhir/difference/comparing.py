@@ -155,6 +155,7 @@ class _Item:
         )
         results.update((ours[a], theirs[b]) for a, b in pairs)
         taken = set(results.values())
+        # Primitive values say nothing that would pair them: in order.
         plain = [n for n in ours if n not in results and not isinstance(left[n], dict)]
         others = [n for n in theirs if n not in taken and not isinstance(right[n], dict)]
         results.update(zip(plain, others, strict=False))
@@ -216,6 +217,7 @@ def _in_order(ours: list[int], theirs: list[int]) -> dict[int, int]:
     numbers = sorted(equal)
     run = longest_rising([equal[n] for n in numbers])
     rising = {numbers[position]: equal[numbers[position]] for position in run}
+    # Of equal lengths, places count for one more: an item that changed, rather than one removed and one added.
     return rising if len(rising) > len(straight) + (len(ours) == len(theirs)) else straight
 
 

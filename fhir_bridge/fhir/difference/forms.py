@@ -64,6 +64,7 @@ def leaf(value: Any, kind: str, settings: Settings) -> str:
 def _number(value: Any, *, precise: bool) -> str:
     """Sign, digits and exponent: exact, whatever the length."""
     try:
+        # A float by its text, so that 0.1 is 0.1.
         number = Decimal(value) if isinstance(value, int | Decimal) else Decimal(repr(value))
         sign, digits, exponent = number.as_tuple()
     except InvalidOperation:
@@ -82,12 +83,14 @@ def _number(value: Any, *, precise: bool) -> str:
 
 def _instant(text: str) -> str:
     """A time with a zone as one in UTC, to the last digit of its fraction."""
+    # Without a zone it is no instant.
     if text[-1] != "Z" and text[-6:-5] not in ("+", "-"):
         return "s" + text
     try:
         low = date_range(text)[0]
     except ValueError:
         return "s" + text
+    # date_range keeps six digits of a fraction; here all count.
     fraction = text.partition(".")[2].partition("Z")[0].partition("+")[0].partition("-")[0].rstrip("0")
     return f"t{low.replace(microsecond=0).isoformat()}.{fraction}"
 
@@ -100,6 +103,7 @@ def make_object(parts: list[tuple[str, Form]]) -> Form:
     for name, form in parts:
         flat += (name, form)
         holes = holes or not isinstance(form, int)
+    # `hash` differs from process to process: forms are compared, never kept.
     return Objects(False, tuple(flat)) if holes else hash(tuple(flat))
 
 

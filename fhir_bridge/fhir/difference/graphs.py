@@ -80,6 +80,7 @@ class Graph:
         """Nodes by identity of their resource."""
         self._names: dict[str, int] = {}
         self.roots = [self._add(resource, None, "") for resource in roots]
+        # By number, as names of what is not here become nodes meanwhile; those have no form.
         for number in range(len(self.nodes)):
             node = self.nodes[number]
             assert node.value is not None
@@ -110,6 +111,7 @@ class Graph:
         if full_url.endswith("/" + name):
             node.base = full_url[: -len(name)]
         for inner in _objects(resource.get("contained")):
+            # The empty dictionary keeps a contained resource's name out of the names of its side.
             inside = self._add(inner, {}, "")
             self.nodes[inside].bundle = bundle
             self.nodes[inside].base = node.base
@@ -123,6 +125,7 @@ class Graph:
                 if isinstance(content, dict):
                     url = entry.get("fullUrl")
                     self._add(content, entries, url if isinstance(url, str) else "")
+        # Contained resources refer to each other by `#id` as well.
         for number_inside in node.contained.values():
             self.nodes[number_inside].contained = node.contained
         return number
@@ -138,6 +141,7 @@ class Graph:
             text = text.partition("/_history/")[0]
             entry = node.bundle.get(text) if node.bundle else None
             if entry is None and node.bundle and node.base:
+                # R4 bundle.html#references: a relative reference is by the base of its entry's fullUrl.
                 entry = node.bundle.get(node.base + text)
             if entry is None:
                 entry = self._names.get(text)
@@ -231,6 +235,7 @@ class Graph:
         """The node that a primitive value names, if it names one and names don't count."""
         if not self.settings.ignore_ids or not isinstance(value, str):
             return None
+        # One with `?` is a search, which names nothing (R4 http.html#trules).
         if name == "reference" and parent in ("Reference", "") and "?" not in value:
             return self.named(value, holder, make=True)
         if name == "fullUrl" and parent == "Bundle.entry":

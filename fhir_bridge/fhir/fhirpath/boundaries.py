@@ -19,10 +19,12 @@ __all__: list[str] = []
 Items = list[Item]
 
 _EXACT = Context(prec=200)
+# N1 leaves the largest precision to the implementation.
 MAX_DECIMAL = 31
 _DATE_DIGITS = {4: 1, 6: 2, 8: 3}
 _DATE_TIME_DIGITS = {4: 1, 6: 2, 8: 3, 10: 4, 12: 5, 14: 6, 17: 6}
 _TIME_DIGITS = {2: 1, 4: 2, 6: 3, 9: 3}
+# The extreme offsets in use: the earliest moment of a local time is that of the easternmost zone.
 _EAST, _WEST = 14 * 60, -12 * 60
 
 
@@ -34,17 +36,20 @@ def _decimal_boundary(value: Decimal, digits: int, *, low: bool) -> Decimal | No
     half = Decimal(5).scaleb(-scale - 1)
     edge = _EXACT.subtract(value, half) if low else _EXACT.add(value, half)
     grain = Decimal(1).scaleb(-digits)
+    # Half a unit of the last digit that was written (N1 §5.5.7).
     if abs(value) < grain and digits < scale and value:
         # nothing of the value is left at this precision: it is zero, with the value's sign
         return Decimal(0).quantize(grain, context=_EXACT).copy_sign(value)
     return edge.quantize(grain, ROUND_FLOOR if low else ROUND_CEILING, _EXACT)
 
 
+# N1 counts the digits of the text: 4 is a year, 8 a day, 17 milliseconds.
 def _temporal_boundary(value: Temporal, digits: int | None, *, low: bool) -> Temporal | None:
     sizes = {"Date": _DATE_DIGITS, "DateTime": _DATE_TIME_DIGITS, "Time": _TIME_DIGITS}[value.kind]
     if digits is None:
         digits = max(sizes)
     kind = value.kind
+    # More digits than a Date has ask for a DateTime.
     if kind == "Date" and digits in _DATE_TIME_DIGITS and digits not in sizes:
         kind, sizes = "DateTime", _DATE_TIME_DIGITS
     count = sizes.get(digits)
@@ -105,6 +110,7 @@ def _boundary(items: Items, arguments: Sequence[Any], frame: Frame, *, low: bool
     quantity = value if isinstance(value, Quantity) else None
     number = quantity.value if quantity else value
     if isinstance(number, bool) or not isinstance(number, int | Decimal):
+        # A primitive with extensions alone has no value, hence no boundary; anything else is an error.
         if number is None and item.kind.primitive:
             return []
         raise FHIRPathError(f"{name} takes a number, a Quantity, a date or a time, found {item.type}")
@@ -161,4 +167,5 @@ def _comparable(items: Items, arguments: Sequence[Any], frame: Frame) -> Items:
     if not isinstance(a, Quantity) or not isinstance(b, Quantity):
         raise FHIRPathError(f"comparable() takes Quantities, found {first.type} and {second.type}")
     x, y = a.measure(), b.measure()
+    # By what is measured: units that convert into each other are comparable.
     return boolean(x is not None and y is not None and x[1] == y[1])

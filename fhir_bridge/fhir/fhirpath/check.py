@@ -152,6 +152,7 @@ class _Checker:
 
     def shape(self, node: Node, focus: Shape) -> Shape:
         """Walks the left spine by loop, so that long chains need no stack."""
+        # Recursion is by levels of nesting, which the parser bounds; chains may be of any length.
         chain: list[Node] = []
         while True:
             chain.append(node)
@@ -201,10 +202,12 @@ class _Checker:
         return UNKNOWN
 
     def first(self, node: Member, name: str, focus: Shape) -> Shape:
+        # N1 §3.1: a path may begin with the type of what it is evaluated on.
         if name[:1].isupper() and focus.kinds is not None and r4_type(name) is not None:
             own = frozenset(kind for kind in focus.kinds if kind.is_a(name))
             if own:
                 return replace(focus, kinds=own)
+            # On an open type (contained, entry.resource) the name narrows to that resource.
             if any(
                 kind.open and (result := r4_type(name)) is not None and result.is_resource
                 for kind in focus.kinds
@@ -213,6 +216,7 @@ class _Checker:
         return self.member(node, name, focus)
 
     def member(self, node: Node, name: str, target: Shape) -> Shape:
+        # After an unknown type anything may come: nothing is refused for want of knowledge.
         if target.kinds is None or any(kind.open or kind.name == "Any" for kind in target.kinds):
             return replace(target, kinds=None, many=True)
         if not target.kinds:
@@ -226,6 +230,8 @@ class _Checker:
         if not types:
             problem = _no_element(name, target.kinds)
             self.refuse(problem, node.position)
+            # Types that the definitions do not have together are one error; a choice may
+            # have the element in one of them.
             self.unknown.append(problem)
         return replace(target, kinds=frozenset(types), many=many)
 
@@ -249,6 +255,7 @@ class _Checker:
 
     def cast(self, target: Shape, wanted: TypeName) -> Shape:
         own = frozenset(kind for kind in target.kinds or () if wanted.selects(kind))
+        # None of the known types is selected: the cast may still be meant for an open one.
         if not own:
             result = r4_type(wanted.fhir) if wanted.fhir else SYSTEM.get(wanted.system or "")
             own = frozenset({result}) if result else frozenset()
@@ -308,6 +315,8 @@ class _Checker:
         for index, argument in enumerate(node.arguments):
             if known is not None and known.takes_type and index == 0:
                 continue
+            # `aggregate`'s initial value is evaluated once, and not for each item; of
+            # `trace` only the projection is.
             each = (known is not None and known.iterates and not (name == "aggregate" and index == 1)) or (
                 name == "trace" and index == 1
             )
@@ -336,6 +345,7 @@ class _Checker:
         if name == "extension":
             extension = r4_type("Extension")
             return Shape(frozenset({extension}) if extension else None, many=True)
+        # Order of children is not defined (N1 §5.8).
         if name in ("children", "descendants"):
             return Shape(None, many=True, ordered=False)
         return _RESULTS.get(name, UNKNOWN)
@@ -363,6 +373,7 @@ class _Checker:
         """Types that the projection leads to, until no new one comes."""
         reached = replace(target, many=False, ordered=True)
         types: frozenset[FhirType] = frozenset()
+        # The set of types grows until it is closed; it is bounded by the definitions.
         while True:
             result = self.shape(argument, reached)
             if result.kinds is None:
@@ -399,6 +410,7 @@ def _boundary(shape: Shape) -> Shape:
     """Half of the last digit away: what was whole is a decimal."""
     if shape.kinds is None:
         return shape
+    # Half a unit is added, so an Integer's boundary is a Decimal.
     whole = ("Integer", "integer", "positiveInt", "unsignedInt")
     return Shape(frozenset(SYSTEM["Decimal"] if kind.name in whole else kind for kind in shape.kinds))
 

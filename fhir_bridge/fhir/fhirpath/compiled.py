@@ -42,6 +42,7 @@ def _an_object(result: Any) -> None:
 
 
 def _a_number(result: Any) -> int | Decimal:
+    # JSON numbers alone; a Boolean is an int to Python.
     if isinstance(result, bool | str) or (known := number(result)) is None:
         raise UnexpectedShape
     return known
@@ -70,6 +71,7 @@ def _order_of_quantities(a: Any, b: Any) -> int | None:
     return None if x is None or y is None else x.compare(y)
 
 
+# As the general evaluator compares them, so that both forms agree on equal objects.
 def _distinct_values(results: list[tuple[Any, FhirType]]) -> list[Any]:
     if len(results) > 1:
         return [item.value for item in distinct([Item(value, kind) for value, kind in results])]
@@ -110,6 +112,7 @@ def condition(
 
     def write(writer: Conditions, focus: CompiledValue) -> None:
         test = writer.true(node, focus)
+        # All of it would leave: the general evaluator alone is then cheaper.
         if test == LEAVE:
             raise Unsupported("the whole")
         writer.out.add(f"return {test}")
@@ -162,6 +165,7 @@ class Walker:
         self._names = dict(_NAMES)
         self._writer = Conditions(Source(self._names, shared=True), kind, published=True, **settings)
 
+    # RecursionError: a path of thousands of steps is written by recursion.
     def add(self, write: Callable[[Conditions, CompiledValue], object]) -> None:
         """Have a path written, what happens to its values included.
 
@@ -190,6 +194,7 @@ class Walker:
 
 def _is_boolean(node: Node, kind: FhirType) -> bool:
     shape = shape_of(node, kind)
+    # A path to a boolean element gives the JSON value as it is; only tests are three-valued.
     return shape is not None and shape.kinds == _BOOLEAN and not isinstance(node, Member | Indexer)
 
 
@@ -208,6 +213,7 @@ def _write_list(writer: Conditions, node: Node, focus: CompiledValue) -> None:
     """A list of the values a path gives; a union's without those that equal an earlier one."""
     out = writer.out
     parts: list[Node] = []
+    # `a | b | c` is left-associative: the leftmost operand is innermost.
     while isinstance(node, Binary) and node.operator == "|":
         parts.append(node.right)
         node = node.left
@@ -219,6 +225,7 @@ def _write_list(writer: Conditions, node: Node, focus: CompiledValue) -> None:
     union = len(parts) > 1
     out.add("results = []")
 
+    # A union compares its values, for which their types are needed.
     def keep(compiled_value: CompiledValue) -> None:
         kept = (
             f"({compiled_value.name}, {out.constant(compiled_value.kind)})" if union else compiled_value.name
@@ -238,6 +245,7 @@ def _write_value(writer: Conditions, node: Node, focus: CompiledValue) -> None:
     def keep(compiled_value: CompiledValue) -> None:
         nonlocal count
         count += 1
+        # Decided when all is written: whether one `return` does depends on how many values there are.
         out.add(
             lambda: (
                 f"return {compiled_value.name}" if count == 1 else f"results.append({compiled_value.name})"
@@ -262,6 +270,8 @@ def _compiled(
     try:
         write(writer, CompiledValue(ROOT, kind))
         head = []
+        # The code was written for the resource that the type is part of; another
+        # one is the general evaluator's.
         if writer.around is not None:
             head.append("resource = around.resource")
             head.append(f"if resource.get('resourceType') != {writer.around.name!r}: {LEAVE}")
@@ -280,6 +290,7 @@ def _function(
     """
     body = writer.out.body.text(2 if general else 1)
     indent = "        " if general else "    "
+    # Everything else in the code may rely on an object.
     if not writer.root.primitive:
         head = [f"if type({ROOT}) is not dict: an_object({ROOT})", *head]
     if writer.counts:
@@ -290,8 +301,11 @@ def _function(
         lines += ["    except UnexpectedShape:", "        return general(n, around)"]
     namespace = dict(names)
     try:
+        # The text is built of names that were checked against the definitions and of `repr`,
+        # never of an expression's text.
         exec(compile("\n".join(lines), f"<FHIRPath on {writer.root.name}>", "exec"), namespace)  # noqa: S102 -- made here, of checked syntax
     except (SyntaxError, MemoryError, RecursionError) as error:
+        # CPython bounds nesting (100 indents, 20 blocks); MAX_LEVELS is meant to stay below both.
         raise Unsupported("more levels than Python nests") from error
     run: Callable[[Any, Any], Any] = namespace["run"]
     return run

@@ -144,6 +144,7 @@ class Elements:
             return  # no such element: nothing comes
         holder = value.name
         if kind.primitive:
+            # Extensions of an item in a list are in the parallel array, whose place is not known here.
             if value.holder is None:
                 raise Unsupported("extensions of a primitive in a list")
             holder = self.out.fetched(f"{value.holder[0]}.get({'_' + value.holder[1]!r})")
@@ -153,6 +154,7 @@ class Elements:
             return
         if not holder:
             raise Unsupported("an element of a value that was not fetched")
+        # From four types on a look at the keys costs less than one `get` for each.
         if len(steps) > 3:
             self.choice(kind, holder, steps, lists, body, want)
         else:
@@ -169,6 +171,7 @@ class Elements:
         if domain is None or name not in domain.steps:
             raise Unsupported(f"{name} of a resource of any type")
         outside = self.out.constant(_OUTSIDE_DOMAIN)
+        # Bundle, Binary and Parameters are no DomainResources, so they lack its elements.
         self.out.check(f"if str({value.name}.get('resourceType')) in {outside}: {LEAVE}")
         return domain.steps[name], domain.lists
 
@@ -202,6 +205,7 @@ class Elements:
         if isinstance(body, Presence):
             key = self.out.name("k")
             with self.out.block(f"for {key} in {self.out.constant(names)}.intersection({holder}):"):
+                # A list where the type has one value is another shape.
                 self.out.add(f"if type({holder}[{key}]) is list: {LEAVE}")
                 with self.out.block(f"if {holder}[{key}] is not None:"):
                     body(CompiledValue("", steps[0][2]))
@@ -215,6 +219,7 @@ class Elements:
         value = self.out.fetched(f"{holder}.get({key!r})")
         test = f"{value} is not None"
         if want.values and shadow and not want.skip:
+            # Where values are wanted, extensions without a value are left to the general evaluator.
             self.out.check(f"if {value} is None and {holder}.get({shadow!r}) is not None: {LEAVE}")
         elif not want.values and kind.primitive and shadow:
             test += f" or {holder}.get({shadow!r}) is not None"
@@ -252,6 +257,7 @@ class Elements:
         with self.out.block(f"if {values} is not None:"):
             self.out.check(f"if type({values}) is not list: {LEAVE}")
             with self.out.block(f"if len({values}) > {number}:"):
+                # A hole before the item would shift its place in the collection.
                 if number:
                     self.out.check(f"if None in {values}[:{number}]: {LEAVE}")
                 value = self.out.fetched(f"{values}[{number}]")
@@ -288,5 +294,6 @@ class Elements:
     def charge(self, rounds: str) -> None:
         """Count rounds; where there were too many the general evaluator says so."""
         self.counts = True
+        # The general evaluator counts items as well, and reports what is too much.
         self.out.add(f"left -= {rounds}")
         self.out.add(f"if left < 0: {LEAVE}")

@@ -53,6 +53,8 @@ class Conditions(Values):
         """A Python condition that holds where the expression has the wanted truth."""
         match node:
             case Literal(kind="Boolean", value=value):
+                # Two Python conditions, "is true" and "is false", because FHIRPath has a third answer:
+                # neither holds where it is empty.
                 return str(value is wanted)
             case Binary(operator="and" | "or" as operator, left=left, right=right):
                 either = (operator == "or") is wanted
@@ -102,11 +104,13 @@ class Conditions(Values):
             first = left()
         with self.out.aside() as lines:
             second = right()
+        # `and` and `or` are commutative in FHIRPath, and evaluation has no side effects.
         if _cost(lines, second) < _cost(first_lines, first):
             first, second, first_lines, lines = second, first, lines, first_lines
         self.out.take(first_lines)
         if not lines.lines:
             return f"({first} {'or' if either else 'and'} {second})"
+        # Lines can't be part of an expression: the second half becomes a block.
         verdict = self.assigned(first)
         with self.out.block(f"if {'not ' if either else ''}{verdict}:"):
             self.out.take(lines)
@@ -126,6 +130,7 @@ class Conditions(Values):
 
     def same_truth(self, left: Node, right: Node, focus: CompiledValue, wanted: bool) -> str:
         """Whether two Boolean expressions have the same truth (or, not wanted, opposite truths)."""
+        # A certain condition is false where it is not true: one test does for both.
         if self.is_certain(left) and self.is_certain(right):
             first, second = self.assigned(self.true(left, focus)), self.assigned(self.true(right, focus))
             return f"{first} {'is' if wanted else 'is not'} {second}"
@@ -162,6 +167,7 @@ class Conditions(Values):
         criteria = node.arguments[0] if node.arguments else None
         if node.name == "all":
             if criteria is None:
+                # all() holds unless one item fails; an empty criterion fails it (N1 §5.1).
                 raise Unsupported("all() without criteria")
             return f"not {self.any(target, focus, lambda p: f'not ({self.condition(criteria, p)})')}"
         result = self.any(target, focus, None if criteria is None else lambda p: self.condition(criteria, p))
@@ -172,6 +178,7 @@ class Conditions(Values):
         with self.stopping() as result:
 
             def note(value: CompiledValue) -> None:
+                # Evaluated up to the first that decides (`stopping`).
                 self.out.add(f"if {test(value) if test else True}: {result} = True")
 
             self.each(
@@ -211,6 +218,8 @@ class Conditions(Values):
         text = self.text(node.target if node.target is not None else Special("this"), focus)
         if node.name == "matches":
             known = pattern(argument.value)
+            # A heavy pattern has a price that only the general evaluator keeps account of;
+            # published expressions are trusted.
             if known.heavy and not self.published:
                 raise Unsupported("a pattern whose work is accounted for")
             search = self.out.constant(known.search)
@@ -228,6 +237,7 @@ class Conditions(Values):
 
             def note(value: CompiledValue) -> None:
                 if value.kind.open:
+                    # A resource says its type itself.
                     names = self.out.constant(resources_of(wanted_type))
                     self.out.add(f"{result} = str({value.name}.get('resourceType')) in {names}")
                 else:
@@ -241,6 +251,7 @@ class Conditions(Values):
         if self.target_type is None or not focus.kind.is_a("Reference") or not focus.name:
             raise Unsupported("resolve()")
         names = resources_of(wanted_type)
+        # `is` has two answers where there is a target, so "false" is any other type.
         if not wanted:
             names = definitions.resource_types() - names
         resource = self.of_environment("resource").name
@@ -270,6 +281,7 @@ class Conditions(Values):
             for compiled, operand in ((first, left), (second, right))
             if not isinstance(operand, Literal)
         ]
+        # None is no literal's equal, so the test for a missing value is saved.
         if wanted and len(missing) == 1:
             return f"({test})"  # a literal equals no None
         return f"({' and '.join([*missing, test])})"
@@ -283,6 +295,7 @@ class Conditions(Values):
             return ""
         key, shadow, _ = steps[0]
         value = self.out.fetched(f"{focus.name}.get({key!r})")
+        # A primitive with extensions alone is there, and equals nothing: the general evaluator decides.
         there = f"({value} is not None or {focus.name}.get({shadow!r}) is not None)"
         self.out.check(f"if type({value}) is not str and {there}: {LEAVE}")
         return f"({value} == {text!r})" if wanted else f"({value} is not None and {value} != {text!r})"

@@ -88,6 +88,7 @@ class Paths(Elements, ABC):
             case Special(name="this"):
                 body(focus)
             case Variable(name=name):
+                # A loop that starts at a variable again for each item multiplies the work.
                 before, self.multiplied = self.multiplied, self.multiplied or focus.name != ROOT
                 try:
                     body(self.of_environment(name))
@@ -99,6 +100,7 @@ class Paths(Elements, ABC):
                 self.call(node, focus, body, want)
             case TypeTest(operator="as", operand=operand, type_name=name):
                 self.cast(operand, type_name(name, self.published), focus, body, want, one=not self.published)
+            # Without repeats a union needs a comparison, which only `_write_list` has.
             case Binary(operator="|", left=left, right=right) if want.repeats:
                 self.each(left, focus, body, want)
                 self.each(right, focus, body, want)
@@ -147,9 +149,11 @@ class Paths(Elements, ABC):
             case "as" | "ofType":
                 wanted = type_argument(arguments[0], self.published)
                 item = name == "as" and not self.published
+                # `extension('url')` is a filter on one text, far quicker than the general function.
                 self.cast(target, wanted, focus, body, want, one=item)
             case "extension" if isinstance(arguments[0], Literal):
                 url = f".get('url') == {str(arguments[0].value)!r}"
+                # Those extensions are read without their own values being asked for.
                 of_url = lambda p: self.filtered_by(p.name + url, p, body)  # noqa: E731
                 self.each(Member(target, "extension"), focus, of_url, want.before())
             case "first":
@@ -203,6 +207,7 @@ class Paths(Elements, ABC):
                 self.charge(f"len({values})")
                 self.filtered_by(f"{value.name} in {values}", value, body)
 
+            # A stop of the loops around must not end the collection of the other side.
             stops, self.stops = self.stops, []
             try:
                 self.each(other, focus, keep, replace(VALUES, repeats=True))
@@ -227,6 +232,7 @@ class Paths(Elements, ABC):
         """A part of a condition; where it has no compiled shape, reaching it leaves the compiled form."""
         if self.out.shared:
             return write()  # what can't be written makes the whole path one for the general evaluator
+        # What was written for the part goes; reaching the place leaves the function.
         kept = len(self.out.lines)
         try:
             return write()
@@ -236,6 +242,7 @@ class Paths(Elements, ABC):
 
     def at(self, target: Node, number: int, focus: CompiledValue, body: Body, want: PathOptions) -> None:
         """One value by its place in the collection: of an array by its index, else counted."""
+        # Places count all values, those without a value and of other types included.
         want = replace(want, skip=False, only=None)
         if isinstance(target, Member) and number >= 0:
             owners = self.owners(target, focus)
@@ -261,6 +268,7 @@ class Paths(Elements, ABC):
     def counted(self, target: Node, focus: CompiledValue, body: Body, test: str, want: PathOptions) -> None:
         """The values whose place in the collection passes the test."""
         want = replace(want, skip=False, only=None)
+        # A union's repeats have no place of their own.
         if isinstance(target, Binary):
             want = replace(want, repeats=False)
         ends = test.startswith(("==", "<"))
@@ -271,6 +279,7 @@ class Paths(Elements, ABC):
                 with self.out.block(f"if {counter} {test}:"):
                     body(value)
                 if ends:
+                    # The loop ends once its last wanted place has been passed.
                     limit = test.replace("==", ">=").replace("<", "+ 1 >=")
                     self.out.add(f"{done} = {counter} {limit}")
 
@@ -291,6 +300,7 @@ class Paths(Elements, ABC):
         Args:
             one: several values are an error, whatever their types.
         """
+        # N1 §6.3: `as` on several items is an error, which the general evaluator reports.
         if one and not self.single(target, focus):
             raise Unsupported("'as' on what may be several")
         before = want.only

@@ -103,6 +103,7 @@ class Values(Paths):
                 return self.joined_text(node, focus)
             case Binary(operator="&", left=left, right=right):
                 first, second = self.text(left, focus), self.text(right, focus)
+                # `&` takes an empty side for an empty text (N1 §6.6.6), unlike `+`.
                 return CompiledValue(self.assigned(f"({first} or '') + ({second} or '')"), SYSTEM["String"])
             case Binary(operator="+" | "-" as operator, left=left, right=right):
                 return self.sum(operator, left, right, focus)
@@ -122,11 +123,13 @@ class Values(Paths):
         """A value whose JSON has the kind that its type says; any other leaves the compiled form."""
         kind = family(value.kind)
         if value.kind.primitive:
+            # A value is asked for: where it has none (extensions alone) the general evaluator decides.
             self.out.add(f"if {value.name} is None: {LEAVE}")
         if kind == "number":
             number = f"{value.name} if type({value.name}) is int else a_number({value.name})"
             return replace(value, name=self.assigned(number))
         if kind in _CLASSES:
+            # type(): a bool must not pass for a number's class, nor a subclass for a text.
             self.out.add(f"if type({value.name}) is not {_CLASSES[kind]}: {LEAVE}")
         return value
 
@@ -142,6 +145,7 @@ class Values(Paths):
             def keep(value: CompiledValue) -> None:
                 value = self.checked(value)
                 if many:
+                    # Several values where one may be are an error, which the general evaluator reports.
                     self.out.add(f"if {result} is not None: {LEAVE}")
                 self.out.add(f"{result} = {value.name}")
 
@@ -190,6 +194,7 @@ class Values(Paths):
         text = self.text(target, focus)
         start = positions[0]
         end = f"{start + positions[1]}" if len(positions) > 1 else ""
+        # N1 §5.6.2: a start beyond the text gives empty.
         cut = f"None if {text} is None or len({text}) <= {start} else {text}[{start}:{end}]"
         return CompiledValue(self.assigned(cut), SYSTEM["String"])
 

@@ -15,6 +15,7 @@ from fhir_bridge.fhir.ports import ConformancePort, ReferenceResolver, Terminolo
 
 __all__ = ["MAX_ITEMS", "Budget", "Environment", "Frame", "Trace"]
 
+# Bounds what a hostile expression or resource costs.
 MAX_ITEMS = 2_000_000
 """Items that the steps of one evaluation may find, make or look at before it is stopped: some seconds of work."""
 
@@ -113,6 +114,7 @@ class Environment:
     @property
     def moment(self) -> datetime:
         """The one moment that now(), today() and timeOfDay() show."""
+        # Once: all uses within one evaluation must agree (N1 §5.9).
         if self._moment is None:
             self._moment = now()
         return self._moment
@@ -133,6 +135,7 @@ class Environment:
 
     def entries(self, bundle: Item, index: Callable[[Item], Mapping[str, Item]]) -> Mapping[str, Item]:
         """The entries of a Bundle by what refers to them, looked through once for all references."""
+        # By identity, with the item kept beside it, so that the id can't be reused.
         known = self._entries.get(id(bundle.value))
         if known is None:
             known = self._entries[id(bundle.value)] = (bundle, index(bundle))

@@ -21,6 +21,7 @@ def collections_equal(left: Sequence[Item], right: Sequence[Item]) -> bool | Non
         return None
     if len(left) != len(right):
         return False
+    # A pair that is certainly different decides; undecided pairs only keep it from being true.
     undecided = False
     for a, b in zip(left, right, strict=True):
         same = equal(a, b)
@@ -67,6 +68,7 @@ def _values_equal(x: Any, y: Any) -> bool | None:
 
 def _calendar_apart(a: Quantity, b: Quantity) -> bool:
     """A year or month of the calendar beside a duration in UCUM's: neither equal nor different (N1 §6.1.1)."""
+    # Only against definite durations of UCUM is it undecided; other units are simply different.
     return (a.calendar and a.unit in ("year", "month")) != (
         b.calendar and b.unit in ("year", "month")
     ) and all(q.system is None and (q.calendar or (q.measure() or (0, ""))[1] == "s") for q in (a, b))
@@ -86,6 +88,7 @@ def _same(a: Any, b: Any) -> bool:
         return isinstance(b, dict) and a.keys() == b.keys() and all(_same(v, b[k]) for k, v in a.items())
     if isinstance(a, list):
         return isinstance(b, list) and len(a) == len(b) and all(map(_same, a, b))
+    # True == 1 in Python.
     if isinstance(a, bool) or isinstance(b, bool) or isinstance(a, str) or a is None:
         return a.__class__ is b.__class__ and bool(a == b)
     return number(a) == number(b) and number(a) is not None
@@ -95,6 +98,7 @@ def key(item: Item) -> Hashable:
     """A key that two items share just where `=` says true of them."""
     value = system_value(item)
     if value is None:
+        # Primitives without a value equal nothing, not even each other.
         return ("none", id(item.extras)) if item.value is None else ("complex", _frozen(item.value))
     return _value_key(value)
 
@@ -105,6 +109,7 @@ def _value_key(value: Any) -> Hashable:
     if isinstance(value, bool):
         return ("boolean", value)
     if isinstance(value, Temporal):
+        # Local times are equal to local times only: an offset on one side alone leaves it undecided.
         return (value.is_time, value.offset is None or len(value.parts) < 4, value.key())
     if isinstance(value, Quantity):
         measure = value.measure()
@@ -115,6 +120,7 @@ def _value_key(value: Any) -> Hashable:
 
 
 def _frozen(value: Any) -> Hashable:
+    # Order of properties does not count in JSON.
     if isinstance(value, dict):
         return tuple(sorted(((k, _frozen(v)) for k, v in value.items()), key=_first))
     if isinstance(value, list):
@@ -149,6 +155,7 @@ def collections_equivalent(left: Sequence[Item], right: Sequence[Item]) -> bool:
     """`~`: alike without regard to order, case, white space and precision; two empty collections are alike."""
     if len(left) != len(right):
         return False
+    # Each item has its own partner: equal numbers of equals are needed.
     rest = list(right)
     for item in left:
         for index, other in enumerate(rest):
@@ -184,6 +191,7 @@ def _values_alike(x: Any, y: Any) -> bool:
 
 
 def _folded(text: str) -> str:
+    # N1 §6.1.2: case and white space do not count.
     return " ".join(text.casefold().split())
 
 
@@ -223,6 +231,7 @@ def compare(a: Item, b: Item) -> int | None:
     if x is None or y is None:
         lacking = a if x is None else b
         if lacking.kind.primitive or (isinstance(lacking.value, dict) and "value" in lacking.value):
+            # A value that can't be read (a malformed date) has no order, and is no error of the expression.
             return None  # a date that is none, a Quantity that is no single value
         if lacking.kind.name == "Quantity" or lacking.kind.is_a("Quantity"):
             return None
@@ -237,6 +246,7 @@ def compare(a: Item, b: Item) -> int | None:
         return x.compare(y)
     first, second = _as_quantity(x), _as_quantity(y)
     if first is not None and second is not None:
+        # Plain numbers need no units.
         if not isinstance(x, Quantity) and not isinstance(y, Quantity):
             return (first.value > second.value) - (first.value < second.value)
         return first.compare(second)

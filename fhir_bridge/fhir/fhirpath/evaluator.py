@@ -57,6 +57,8 @@ class _Builder:
         while True:
             at = node.position
             match node:
+                # Base expressions that are targets themselves are steps as well; only a name
+                # without target begins a chain.
                 case Member(target=Member() | Call() | Indexer() | Binary() | TypeTest() | Unary() as target):
                     steps.append((_member_step(node.name), at))
                 case Member(target=None) | Call(target=None):
@@ -83,6 +85,7 @@ class _Builder:
     def base(self, node: Node) -> Compiled:
         match node:
             case Literal():
+                # One list for all evaluations: nothing changes a collection in place.
                 items = [self.literal(node)]
                 return lambda _: items
             case Null():
@@ -104,6 +107,7 @@ class _Builder:
                 inner = self.build(operand)
                 if operator == "-":
                     return _located(lambda frame: negated(inner(frame)), node.position)
+                # Twice negated, so that `+` refuses what is no number, as `-` does.
                 return _located(lambda frame: negated(negated(inner(frame))), node.position)
         raise AssertionError(node)
 
@@ -133,6 +137,7 @@ class _Builder:
         return _is(wanted) if node.operator == "is" else self.cast(wanted)
 
     def cast(self, wanted: TypeName) -> _Step:
+        # R4's published expressions write `as` where `ofType` is meant.
         if self.published:
             return lambda items, _: wanted.filter(items)
 
@@ -150,6 +155,7 @@ class _Builder:
         arguments: list[Any] = []
         for index, argument in enumerate(node.arguments):
             if known.takes_type and index == 0:
+                # Bound now: the lambda is called before the loop goes on.
                 arguments.append(_placed(lambda: type_argument(argument, self.published), node.position))  # noqa: B023
             elif known.name == "sort":
                 descending = isinstance(argument, Unary) and argument.operator == "-"
@@ -192,6 +198,7 @@ def _located(compiled: Compiled, position: int) -> Compiled:
         try:
             return compiled(frame)
         except FHIRPathError as error:
+            # The error gets the innermost place; `from None`, since the traceback of closures says nothing.
             raise error.placed(position) from None
 
     return run
@@ -284,6 +291,7 @@ def _index_step(index: Compiled) -> _Step:
         if location is None:
             return []
         if not isinstance(location.value, int) or isinstance(location.value, bool):
+            # bool is an int in Python.
             raise FHIRPathError(f"an index is an integer, found {location.type}")
         return [items[location.value]] if 0 <= location.value < len(items) else []
 
@@ -306,6 +314,7 @@ def _decided_by(decisive: bool, name: str) -> Callable[[Compiled], _Step]:
 
     def operator(right: Compiled) -> _Step:
         def step(items: Items, frame: Frame) -> Items:
+            # What is decided needs no right side, which may be an error there.
             left = truth(items, name)
             if left is decisive:
                 return boolean(decisive)

@@ -39,6 +39,7 @@ class Expression:
         self.type_name = type_name
         self._published = published
         self._kind: FhirType | None = None
+        # By type: one expression may be evaluated on resources of several.
         self._lists: dict[FhirType, Compiled] = {}
         self._conditions: dict[FhirType, Compiled] = {}
         if type_name is not None:
@@ -101,6 +102,7 @@ class Expression:
             )
             return self._run(env, budget)
         except FHIRPathError as error:
+            # `from None`: the inner frames are evaluators', and say nothing to who wrote the expression.
             raise error.within(self.text) from None
         except RecursionError:
             raise self._too_deep() from None
@@ -112,6 +114,7 @@ class Expression:
         context = env.context
         if budget is None:
             return self._compiled(Frame(env, [context]))
+        # At most what is left of the sum; what was used is taken off it below, after an error as well.
         granted = env.left = max(min(env.left, budget.left), 0)
         try:
             return self._compiled(Frame(env, [context]))
@@ -240,6 +243,7 @@ def _outermost(resource: Item) -> Item:
     return resource
 
 
+# Texts come from profiles and views, where the same ones recur; a bound, as some come from requests.
 @lru_cache(maxsize=4096)
 def compile(expression: str, type_name: str | None = None, *, published: bool = False) -> Expression:  # noqa: A001
     """The expression, parsed and compiled; equal calls give the same object.

@@ -162,6 +162,7 @@ def element_type(definition: definitions.TypeDefinition, element: definitions.El
     return r4_type(code) or ANY
 
 
+# One object for one place: kinds are compared and used as keys by identity.
 @cache
 def _backbone(type_name: str, element_id: str, code: str) -> FhirType:
     return FhirType(code, defined_at=(type_name, element_id))
@@ -193,7 +194,7 @@ TYPE_INFO = FhirType("ClassInfo", system=True)
 """What `type()` gives (N1 §10.2)."""
 
 ANY = FhirType("Any", defined_at=None)
-"""A value whose type not reported: elements are found by their JSON names."""
+"""A value whose type is not known: elements are found by their JSON names."""
 
 _TYPE_INFO_STEPS: Mapping[str, tuple[Step, ...]] = {
     name: ((name, None, SYSTEM["String"]),) for name in ("namespace", "name", "baseType")

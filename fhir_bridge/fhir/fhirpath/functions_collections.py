@@ -22,6 +22,7 @@ MAX_TREE_ROUNDS = 10_000
 def each(items: Items, criteria: Compiled, frame: Frame, what: str) -> list[bool | None]:
     """The criteria's truth for each item."""
     frame.env.spend(len(items))
+    # One frame for all items: frames are created millions of times.
     inner = Frame(frame.env, [], 0, frame.total)
     results = []
     for index, item in enumerate(items):
@@ -130,6 +131,7 @@ def _repeat(items: Items, arguments: Sequence[Any], frame: Frame) -> Items:
     outcome: Items = []
     seen: set[Any] = set()
     kept: set[int] = set()
+    # By identity of the JSON: cheaper than a key of a whole object.
     todo = items
     for _ in range(MAX_TREE_ROUNDS):
         following: Items = []
@@ -138,6 +140,7 @@ def _repeat(items: Items, arguments: Sequence[Any], frame: Frame) -> Items:
             results = arguments[0](inner)
             frame.env.spend(len(results))
             for result in results:
+                # Primitives are not kept by id: small integers and texts share theirs.
                 if id(result.value) in kept:  # the same JSON again: no need to compare it
                     continue
                 own = key(result)
@@ -290,9 +293,11 @@ def _aggregate(items: Items, arguments: Sequence[Any], frame: Frame) -> Items:
 def _iif(items: Items, arguments: Sequence[Any], frame: Frame) -> Items:
     if len(items) > 1:
         raise FHIRPathError(f"iif() takes one item, found {len(items)}")
+    # iif()'s arguments see the input as $this (N1 §5.5.1).
     inner = Frame(frame.env, items, frame.index, frame.total)
     criterion = arguments[0](inner)
     verdict = truth(criterion, "the criterion of iif()")
+    # Singleton evaluation would make any item true; the criterion has to be a Boolean.
     if verdict and not isinstance(criterion[0].value, bool):
         raise FHIRPathError(f"the criterion of iif() is a Boolean, found {criterion[0].type}")
     if verdict:

@@ -86,6 +86,7 @@ def _conforms_to(items: Items, arguments: Sequence[Any], frame: Frame) -> Items:
     url = text_of(arguments[0](frame), "conformsTo()")
     if item is None or url is None:
         return []
+    # A profile that is not known can't be conformed to or not: an error, no false answer.
     wanted = frame.env.definitions.structure(url)
     if wanted is None:
         raise FHIRPathError(f"conformsTo() doesn't know the structure {url}")
@@ -160,6 +161,7 @@ def _member_of(items: Items, arguments: Sequence[Any], frame: Frame) -> Items:
     if item is None or url is None:
         return []
     answers = [_in_value_set(url, system, code, frame) for system, code in _codings(item)]
+    # One member is enough; only an undecided coding without any member is an error.
     if any(answer is True for answer in answers):
         return boolean(True)
     if any(answer is None for answer in answers):
@@ -183,6 +185,7 @@ def _subsumption(items: Items, arguments: Sequence[Any], frame: Frame, name: str
     for system, code in _codings(first):
         for other, other_code in _codings(second):
             if not system or system != other:
+                # Codes of two systems, or of none, never subsume each other.
                 continue
             if code == other_code:
                 return boolean(True)

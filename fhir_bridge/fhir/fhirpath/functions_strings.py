@@ -42,6 +42,7 @@ _pair("lastIndexOf", lambda text, part: integer(text.rfind(part)))
 _pair("startsWith", lambda text, part: boolean(text.startswith(part)))
 _pair("endsWith", lambda text, part: boolean(text.endswith(part)))
 _pair("contains", lambda text, part: boolean(part in text))
+# An empty separator splits into characters, which Python refuses.
 _pair("split", lambda text, mark: [item_of(part) for part in (text.split(mark) if mark else text)])
 
 
@@ -86,6 +87,7 @@ _plain("trim", lambda text: string(text.strip()))
 def _substring(items: Items, arguments: Sequence[Any], frame: Frame) -> Items:
     text = text_of(items, "substring()")
     start = integer_of(arguments[0](frame), "the start of substring()")
+    # N1 §5.6.2: a start outside the text gives empty, not an error.
     if text is None or start is None or not 0 <= start < len(text):
         return []
     length = integer_of(arguments[1](frame), "the length of substring()") if len(arguments) > 1 else None
@@ -104,6 +106,7 @@ def _substitution(name: str, apply: Callable[[str, str, str], str]) -> None:
 
 
 def _replaced(text: str, old: str, new: str) -> str:
+    # Before it is built: a short expression could make gigabytes.
     if (text.count(old) if old else len(text) + 1) * len(new) > MAX_RESULT:
         raise FHIRPathError(f"replace() would make more than {MAX_RESULT} characters")
     return text.replace(old, new)
@@ -115,6 +118,7 @@ MAX_RESULT = 10_000_000
 def _replaced_matches(text: str, regex: str, new: str) -> str:
     if not regex:
         return text
+    # `substitutable`: RE2's answer is yes or no, and gives no places.
     result = pattern(regex).substitutable(text)
     template = _template(new)
     if len(text) * (len(new) + 1) > MAX_RESULT:
@@ -131,6 +135,7 @@ _DIGITS = frozenset("0123456789")
 _GROUP_NAME = re.compile(r"\$\{([^}]{1,100})\}")
 
 
+# Perl's notation of N1's example, and no backslash sequences of Python's templates.
 def _template(new: str) -> Callable[[Any], str]:
     """`$1` and `${name}` stand for groups; a backslash takes the next character as it is."""
     parts: list[str | int] = []
@@ -190,6 +195,7 @@ def _join(items: Items, arguments: Sequence[Any], frame: Frame) -> Items:
 
 # --- encoding -------------------------------------------------------------------------------------------------------
 
+# Surrogate pairs are two escapes that belong together.
 _JSON_ESCAPE = re.compile(r"(?:\\u[0-9A-Fa-f]{4})+|\\.", re.DOTALL)
 
 
@@ -197,6 +203,7 @@ def _json_character(match: re.Match[str]) -> str:
     return str(json.loads(f'"{match.group()}"'))
 
 
+# HTML's own entity for the apostrophe; Python writes the hexadecimal one.
 _CODECS: dict[str, dict[str, Callable[[str], str]]] = {
     "encode": {
         "base64": lambda text: base64.b64encode(text.encode()).decode("ascii"),

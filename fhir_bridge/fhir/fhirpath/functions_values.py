@@ -20,6 +20,7 @@ __all__ = ["as_text"]
 
 Items = list[Item]
 
+# N1 §5.5.3: signs and digits alone; `int()` would take blanks and underscores.
 _INTEGER = re.compile(r"[+-]?\d{1,19}\Z", re.ASCII)
 _DECIMAL = re.compile(r"[+-]?\d{1,64}(?:\.\d{1,64})?\Z", re.ASCII)
 _QUANTITY = re.compile(r"([+-]?\d{1,64}(?:\.\d{1,64})?)\s*(?:'([^']+)'|([A-Za-z]+))?\Z", re.ASCII)
@@ -239,10 +240,12 @@ def _power(items: Items, arguments: Sequence[Any], frame: Frame) -> Items:
     whole = isinstance(exponent, int) or exponent == exponent.to_integral_value()
     if (base < 0 and not whole) or (base == 0 and exponent < 0):
         return []
+    # Estimated first: the power itself may have more digits than memory.
     if base and abs(float(exponent) * math.log10(abs(float(base)) or 1e-300)) > 300:
         return []
     if isinstance(base, int) and isinstance(exponent, int) and exponent >= 0:
         result = base**exponent
+        # Beyond an Integer the result is empty, as with any overflow.
         return [item_of(result)] if abs(result) < 2**63 else []
     return [item_of(plain(CONTEXT.power(Decimal(base), Decimal(exponent))))]
 
@@ -259,6 +262,7 @@ def _round(items: Items, arguments: Sequence[Any], frame: Frame) -> Items:
     number = quantity.value if quantity else _number(items, "round()")
     if number is None or isinstance(number, int):
         return items
+    # Enough digits for whatever is rounded; the default context would round first.
     rounded = number.quantize(Decimal(1).scaleb(-digits), ROUND_HALF_UP, Context(prec=999))
     if quantity:
         return [

@@ -72,6 +72,7 @@ class Item:
 
 def root_item(value: Any, kind: FhirType | None = None) -> Item:
     """The item of a resource, or of any JSON value of a known or unknown kind."""
+    # "." would be a path, which `r4_type` takes as well.
     if isinstance(value, dict):
         named = value.get("resourceType")
         own = r4_type(named) if isinstance(named, str) and "." not in named else None
@@ -87,6 +88,7 @@ def member(item: Item, name: str, items: list[Item]) -> None:
         if kind is ANY and isinstance(item.value, dict):
             _untyped(item, name, items)
         return
+    # Elements of a primitive (id, extension) are in the object beside it.
     source = item.extras if kind.primitive and not kind.system else item.value
     if not isinstance(source, dict):
         return
@@ -102,6 +104,7 @@ def _add(item: Item, name: str, key: str, value: Any, extras: Any, kind: FhirTyp
         beside = extras if isinstance(extras, list) else ()
         for index, entry in enumerate(value):
             companion = beside[index] if index < len(beside) else None
+            # Values and `_values` are parallel arrays (R4 json.html#primitive).
             if entry is not None or companion is not None:
                 items.append(_item(entry, kind, companion, item, name, key, index))
     elif value is None and isinstance(extras, list):
@@ -121,6 +124,7 @@ def _item(value: Any, kind: FhirType, extras: Any, parent: Item, name: str, key:
 
 def _untyped(item: Item, name: str, items: list[Item]) -> None:
     """An element of a value whose type is not known: by JSON name, or a choice's name with a type behind it."""
+    # By the JSON alone: of an unknown type no element names are known.
     for key, value in item.value.items():
         if key == name:
             kind = ANY
@@ -154,6 +158,7 @@ def children(item: Item, items: list[Item]) -> None:
             extras = source.get(step[1]) if step[1] is not None else None
             _add(item, step[0], key, value, extras, step[2], items)
         elif key.startswith("_") and key[1:] not in source:
+            # A primitive with extensions alone is in the JSON as `_name` only.
             step = steps.get(key[1:])
             if step is not None:
                 _add(item, step[0], key[1:], None, value, step[2], items)
@@ -208,6 +213,7 @@ def item_of(value: Any) -> Item:
     return Item(value, system_type_of(value))
 
 
+# Shared: an Item of a Boolean has nothing that differs.
 TRUE = Item(True, SYSTEM["Boolean"])
 FALSE = Item(False, SYSTEM["Boolean"])
 

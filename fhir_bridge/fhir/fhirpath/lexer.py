@@ -22,6 +22,7 @@ class Token:
     position: int
 
 
+# Dates before times and numbers: `@2015-02` begins like all of them.
 _TOKEN = re.compile(
     r"""
     (?P<space>\s+|//[^\n\r]*|/\*.*?\*/)
@@ -52,6 +53,7 @@ def tokens(expression: str) -> list[Token]:
     position = 0
     while position < len(expression):
         match = _TOKEN.match(expression, position)
+        # A comment without end must not be read as an operator.
         if match is None or (expression.startswith("/*", position) and match.lastgroup == "mark"):
             raise FHIRPathError(_unreadable(expression[position]), position, expression)
         kind = match.lastgroup or ""
@@ -95,6 +97,7 @@ def _unescaped(text: str, position: int, expression: str) -> str:
         return _ESCAPED[code]
 
     result = _ESCAPE.sub(plain, text)
+    # `\ud83d\ude00` is one character in two escapes.
     if any("\ud800" <= character <= "\udfff" for character in result):
         try:
             return result.encode("utf-16", "surrogatepass").decode("utf-16")

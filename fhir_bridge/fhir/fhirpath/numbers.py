@@ -7,8 +7,10 @@ from typing import Any
 
 __all__ = ["CONTEXT", "divided", "number", "plain"]
 
+# Six digits more than N1 asks for, so that intermediate results round once.
 CONTEXT = Context(prec=34, rounding=ROUND_HALF_UP)
 MAX_EXPONENT = 400
+# A JSON integer may have any number of digits; comparing with an int is exact and cheap.
 _BEYOND = 10**MAX_EXPONENT
 
 
@@ -17,6 +19,7 @@ def number(value: Any) -> int | Decimal | None:
     if value.__class__ is int:
         return int(value) if -_BEYOND < value < _BEYOND else None
     if isinstance(value, float):
+        # repr: the shortest digits that give the same float, which are those that were written.
         value = Decimal(repr(value))
     if isinstance(value, Decimal):
         return value if value.is_finite() and abs(value.adjusted()) < MAX_EXPONENT else None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from decimal import ROUND_DOWN, Decimal
+from decimal import Decimal
 from typing import Any
 
 from fhir_bridge.fhir.fhirpath import quantities
@@ -90,6 +90,7 @@ def _concatenated(left: Items, right: Items) -> Items:
 def _arithmetic(name: str, of_values: Callable[[Any, Any], Any]) -> Operator:
     def operator(left: Items, right: Items) -> Items:
         a, b = single(left, f"'{name}'"), single(right, f"'{name}'")
+        # N1 §6.6: an empty operand gives empty.
         if a is None or b is None or a.value is None or b.value is None:
             return []
         x, y = _operand(a, name), _operand(b, name)
@@ -104,6 +105,7 @@ def _arithmetic(name: str, of_values: Callable[[Any, Any], Any]) -> Operator:
     return operator
 
 
+# An Integer has 64 bits here; beyond them the result is empty (N1 §6.6), and no bigger number.
 def _overflows(result: Any) -> bool:
     if isinstance(result, int):
         return abs(result) >= MAX_INTEGER
@@ -154,9 +156,9 @@ def _times(x: Any, y: Any) -> Any:
     if isinstance(x, Quantity) and isinstance(y, Quantity):
         return quantities.times(x, y)
     if isinstance(x, Quantity) and _is_number(y):
-        return Quantity(x.value * y, x.unit, x.calendar, x.system, x.written)
+        return Quantity(CONTEXT.multiply(x.value, Decimal(y)), x.unit, x.calendar, x.system, x.written)
     if isinstance(y, Quantity) and _is_number(x):
-        return Quantity(y.value * x, y.unit, y.calendar, y.system, y.written)
+        return Quantity(CONTEXT.multiply(y.value, Decimal(x)), y.unit, y.calendar, y.system, y.written)
     return NotImplemented
 
 
@@ -173,7 +175,9 @@ def _over(x: Any, y: Any) -> Any:
 def _div(x: Any, y: Any) -> Any:
     if not (_is_number(x) and _is_number(y)):
         return NotImplemented
-    return int((Decimal(x) / Decimal(y)).to_integral_value(ROUND_DOWN)) if y else None
+    # N1 §6.6.4: `div` truncates towards zero, Python's // rounds down.
+    # Not of a quotient, which rounding may have brought to the next integer.
+    return int(CONTEXT.divide_int(Decimal(x), Decimal(y))) if y else None
 
 
 def _mod(x: Any, y: Any) -> Any:
@@ -182,6 +186,7 @@ def _mod(x: Any, y: Any) -> Any:
     if not y:
         return None
     if isinstance(x, int) and isinstance(y, int):
+        # The sign of the dividend, as truncation needs it; Python's % has that of the divisor.
         return abs(x) % abs(y) * (1 if x >= 0 else -1)
     return CONTEXT.remainder(Decimal(x), Decimal(y))
 
@@ -197,9 +202,13 @@ def negated(items: Items) -> Items:
         return []
     value = system_value(item)
     if _is_number(value):
-        return [item_of(-value)]
+        return [item_of(-value if isinstance(value, int) else CONTEXT.minus(value))]
     if isinstance(value, Quantity):
-        return [item_of(Quantity(-value.value, value.unit, value.calendar, value.system, value.written))]
+        return [
+            item_of(
+                Quantity(CONTEXT.minus(value.value), value.unit, value.calendar, value.system, value.written)
+            )
+        ]
     raise FHIRPathError(f"'-' takes numbers and quantities, found {item.type}")
 
 

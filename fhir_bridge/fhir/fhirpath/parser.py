@@ -35,6 +35,7 @@ UNITS = frozenset(
 )
 """Calendar durations that may be behind a number without quotes (N1 §4.1.8)."""
 
+# N1's grammar: these keywords may be names of elements and functions, too.
 _NAMES_TOO = frozenset({"as", "contains", "in", "is"})
 _MAX_DIGITS = 64
 
@@ -101,12 +102,14 @@ class _Parser:
                 node = self.postfix(node, depth)
                 continue
             strength = PRECEDENCE.get(token.text, -1) if token.kind in ("mark", "name") else -1
+            # `max(binding, 1)`: words that are no operators have strength -1.
             if strength < max(binding, 1):
                 return node
             self.take()
             if token.text in ("is", "as"):
                 node = TypeTest(token.text, node, self.type_name(), token.position)
             else:
+                # Left-associative: the right side binds more strongly by one.
                 right = self.expression(strength + 1, depth + 1)
                 node = Binary(token.text, node, right, token.position)
 
@@ -114,6 +117,7 @@ class _Parser:
         mark = self.take()
         if mark.text == ".":
             token = self.next
+            # `a.$this` is nothing.
             if token.kind == "mark" and token.text.startswith("$"):
                 raise self.error("an element or a function behind the point")
             return self.invocation(target, depth, after_point=True)
@@ -143,6 +147,7 @@ class _Parser:
 
     def argument(self, function: str, depth: int) -> Node:
         node = self.expression(0, depth + 1)
+        # `asc` or `desc` may be behind a key of sort(); descending is kept as a sign.
         if function == "sort" and self.next.kind == "name" and self.next.text in ("asc", "desc"):
             token = self.take()
             return Unary("-", node, token.position) if token.text == "desc" else node
@@ -205,6 +210,7 @@ class _Parser:
 
     def type_name(self) -> str:
         parts = [self.type_part()]
+        # A type has one qualifier; a further point goes on with the path.
         while self.is_mark(".") and len(parts) < 2 and parts[0] in ("FHIR", "System"):
             self.take()
             parts.append(self.type_part())

@@ -8,7 +8,7 @@ from typing import Any
 
 from fhir_bridge.fhir import ucum
 from fhir_bridge.fhir.fhirpath.errors import FHIRPathError
-from fhir_bridge.fhir.fhirpath.numbers import divided, number
+from fhir_bridge.fhir.fhirpath.numbers import CONTEXT, divided, number
 
 __all__ = ["Quantity", "from_fhir", "to_fhir"]
 
@@ -48,6 +48,7 @@ class Quantity:
             return self.value, f"{self.system}|{self.unit}"
         if self.calendar:
             if self.unit == "year":
+                # A calendar year has 12 calendar months, and no fixed number of days.
                 return self.value * 12, "calendar"
             if self.unit == "month":
                 return self.value, "calendar"
@@ -84,6 +85,7 @@ class Quantity:
         """This value in the other's unit; None where they measure different things."""
         if self.unit == other.unit and self.calendar == other.calendar and self.system == other.system:
             return self.value
+        # The factor of one unit of the other.
         mine, item = self.measure(), Quantity(Decimal(1), other.unit, other.calendar, other.system).measure()
         if mine is None or item is None or mine[1] != item[1]:
             return None
@@ -143,6 +145,7 @@ def literal(value: Decimal, unit: str, calendar: bool) -> Quantity:
 
 def from_fhir(value: Any) -> Quantity | None:
     """A FHIR Quantity (R4 fhirpath.html#quantity); None where it has no value or a comparator."""
+    # A comparator means a range: no single value to compare (R4 fhirpath.html#quantity).
     amount = number(value.get("value"))
     if amount is None or "comparator" in value:
         return None
@@ -152,9 +155,11 @@ def from_fhir(value: Any) -> Quantity | None:
             return Quantity(Decimal(amount), _FHIR_CALENDAR[code], True)
         return Quantity(Decimal(amount), code)
     if isinstance(code, str):
+        # Another system's codes compare with themselves only.
         return Quantity(Decimal(amount), code, False, str(system or ""))
     unit = value.get("unit")
     if isinstance(unit, str):
+        # A unit in words, without code, is comparable to the same words.
         return Quantity(Decimal(amount), unit, False, "")
     return Quantity(Decimal(amount), "1")
 
@@ -173,7 +178,7 @@ def to_fhir(quantity: Quantity) -> dict[str, Any]:
 
 def times(a: Quantity, b: Quantity) -> Quantity:
     """The product, with the product of the units."""
-    return _combined(a.value * b.value, a.ucum_unit(), ".", b.ucum_unit())
+    return _combined(CONTEXT.multiply(a.value, b.value), a.ucum_unit(), ".", b.ucum_unit())
 
 
 def over(a: Quantity, b: Quantity) -> Quantity | None:
@@ -190,6 +195,7 @@ def _combined(value: Decimal, left: str, operator: str, right: str) -> Quantity:
         return Quantity(value, right)
     if left == right and operator == "/":
         return Quantity(value, "1")
+    # a/b.c would divide by b and multiply by c.
     grouped = f"({right})" if any(mark in right for mark in "./") and operator == "/" else right
     unit = f"{left}{operator}{grouped}"
     if not ucum.is_valid(unit):
@@ -202,4 +208,5 @@ def plus(a: Quantity, b: Quantity, sign: int) -> Quantity | None:
     other = b.in_unit_of(a)
     if other is None:
         return None
-    return Quantity(a.value + sign * other, a.unit, a.calendar, a.system, a.written)
+    value = CONTEXT.add(a.value, other) if sign > 0 else CONTEXT.subtract(a.value, other)
+    return Quantity(value, a.unit, a.calendar, a.system, a.written)

@@ -49,6 +49,7 @@ def resolve(item: Item, env: Environment) -> Item | None:
     if reference.startswith("#"):
         return _contained(item, reference[1:], env)
     entry = _in_bundle(item, reference, env)
+    # An item that an expression created has no Bundle around it but the root's.
     if entry is None and env.root.kind.name == "Bundle" and env.root is not _top(item):
         entry = _entry(env.root, reference, "", env)
     if entry is None and env.resolver is not None:
@@ -77,6 +78,7 @@ def _container(item: Item, env: Environment) -> Item:
 
 def _contained(item: Item, name: str, env: Environment) -> Item | None:
     container = _container(item, env)
+    # Ids of contained resources are those of the outermost container (R4 references.html#contained).
     for holder in (container, env.root):
         if not name:
             return holder
@@ -106,6 +108,7 @@ def _entry(bundle: Item, reference: str, full_url: str, env: Environment) -> Ite
     reference = reference.partition("/_history/")[0]
     entries = env.entries(bundle, _index)
     entry = entries.get(f"={reference}")
+    # A relative reference: first below the entry's own base, then by type and id.
     if ":" not in reference.partition("/")[0]:
         if entry is None and full_url.startswith(("http://", "https://")) and full_url.count("/") >= 4:
             entry = entries.get(f"={full_url.rsplit('/', 2)[0]}/{reference}")

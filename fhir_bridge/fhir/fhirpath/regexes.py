@@ -50,6 +50,7 @@ class Pattern:
     def price(self, length: int) -> int:
         """What a match costs at worst, in items of an evaluation."""
         if self._cheap(length):
+            # Backtracking is costly by its steps; what RE2 does grows with pattern times text.
             return int(self._steps(length) // 100) if self.heavy else length // 100
         return len(self.compiled.pattern) * length // 10
 
@@ -65,6 +66,7 @@ class Pattern:
         Raises:
             FHIRPathError: it can't be decided within the budget.
         """
+        # Python's matcher is faster where its worst case is bounded.
         if self._cheap(len(text)):
             return self.compiled.search(text) is not None
         return self._linear(text, full=False)
@@ -96,6 +98,7 @@ class Pattern:
             content = text.encode()
         except (NotLinear, UnicodeEncodeError) as error:
             raise self._costly(text) from error
+        # RE2's word boundary knows ASCII letters, Python's all.
         other_words = (
             not text.isascii() and "\\b" in compiled.pattern.lower()
         )  # RE2's letters are ASCII there
@@ -122,6 +125,7 @@ def pattern(text: str) -> Pattern:
         raise FHIRPathError(f"a regular expression of {len(text)} characters, at most {MAX_PATTERN} are read")
     try:
         compiled = re.compile(_python_groups(text), re.DOTALL)
+        # sre's parser is private, and the only one that reads just what `re` reads.
         loops, choices, nested = _weight(sre.parse(compiled.pattern, re.DOTALL))
     except (re.error, RecursionError, OverflowError, MemoryError) as error:
         raise FHIRPathError(f"'{text[:80]}' is no regular expression: {error}") from error
@@ -155,6 +159,7 @@ def _weight(parsed: Any) -> tuple[int, int, bool]:
             low, high, body = argument
             inner = _weight(body)
             variable = low != high
+            # A loop whose body can match in several ways: exponential.
             if int(high) > 1 and (inner[0] or inner[1]):
                 nested = True
             if variable and int(high) > 1:
@@ -172,6 +177,7 @@ def _weight(parsed: Any) -> tuple[int, int, bool]:
         elif name == "ATOMIC_GROUP":
             inner = _weight(argument)
         elif name == "GROUPREF_EXISTS":
+            # A conditional group depends on what matched before; no bound is read off it.
             nested = True
         loops, choices, nested = loops + inner[0], choices + inner[1], nested or inner[2]
     return loops, choices, nested
@@ -219,8 +225,10 @@ def linear(text: str, full: bool) -> Any:
     """
     parsed = sre.parse(text, re.DOTALL)
     flags = parsed.state.flags & ~(re.DOTALL | re.UNICODE)
+    # Other flags (verbose, ascii, multiline) change what the parsed form means to RE2.
     if flags & ~re.IGNORECASE:
         raise NotLinear("flags")
+    # `$` of Python matches before a last line end as well.
     written = ("(?i)" if flags else "") + _sequence(parsed, r"\z" if full else r"(?:\n?\z)")
     try:
         return re2.compile(written, _OPTIONS)
@@ -251,6 +259,7 @@ def _part(node: Any, end: str) -> str:
             return f"(?:{'|'.join(_sequence(branch, end) for branch in argument[1])})"
         case "MAX_REPEAT" | "MIN_REPEAT":
             low, high, body = argument
+            # RE2 bounds repetitions at 1000; beyond, compilation fails and is reported as too costly.
             most = "" if high is sre.MAXREPEAT else int(high)
             return f"(?:{_sequence(body, '')}){{{int(low)},{most}}}"
         case "AT" if argument in _PLACES:
@@ -272,6 +281,7 @@ def _set(items: Any) -> str:
         else:
             low, high = argument if operator is sre.RANGE else (argument, argument)
             inside += f"\\x{{{low:x}}}-\\x{{{high:x}}}"
+    # Not in a negated set: a complement in a complement would be an intersection.
     if negated and beside:
         if inside or len(beside) > 1:
             raise NotLinear("a complement in a complement")

@@ -11,6 +11,7 @@ __all__ = ["LEAVE", "Block", "Source", "Unsupported"]
 MAX_NAMES = 2_000
 """Variables of one expression's function; the largest of R4's invariants has 120."""
 
+# Below CPython's own limits, so that a function either compiles or is never written.
 MAX_LEVELS, MAX_LOOPS = 80, 16
 """Blocks and loops inside each other; Python takes 100 and 20."""
 
@@ -64,6 +65,7 @@ class Source:
         self.body = Block()
         self._open = [self.body]
         self._names = 0
+        # A shared function holds all paths of a type.
         self._most = 0 if shared else MAX_NAMES
         self._constants: dict[Any, str] = {}
 
@@ -112,6 +114,7 @@ class Source:
 
     def constant(self, value: Any) -> str:
         """A name for a value that has no literal of its own."""
+        # By value where equal values are interchangeable, else by identity.
         key = (type(value), value) if isinstance(value, frozenset | tuple) else id(value)
         name = self._constants.get(key)
         if name is None:
@@ -126,6 +129,7 @@ class Source:
         Raises:
             Unsupported: more blocks inside each other than Python takes.
         """
+        # In a shared block a second path that begins alike goes on in the first one's block.
         entry = self.known.get((head,)) if self.shared else None
         if entry is None:
             entry = Block(head)

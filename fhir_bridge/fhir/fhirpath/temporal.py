@@ -13,6 +13,7 @@ from fhir_bridge.fhir.fhirpath.errors import FHIRPathError
 __all__ = ["Temporal", "now", "of_moment", "parse_date", "parse_date_time", "parse_time"]
 
 _DATE = re.compile(r"(\d{4})(?:-(\d\d)(?:-(\d\d))?)?\Z")
+# T may be behind any precision: FHIRPath writes `2015T` for a DateTime of a year.
 _DATE_TIME = re.compile(
     r"(\d{4})(?:-(\d\d)(?:-(\d\d))?)?(?:T(?:(\d\d)(?::(\d\d)(?::(\d\d(?:\.\d+)?))?)?(Z|[+-]\d\d:\d\d)?)?)?\Z"
 )
@@ -55,6 +56,7 @@ class Temporal:
     def key(self) -> tuple[int | Decimal, ...]:
         """The parts in UTC where an offset is known, else as they are: what is compared and hashed."""
         if self._key is None:
+            # Without an offset there is nothing to convert, and UTC itself changes nothing.
             self._key = _utc(self.parts, self.offset) if self.offset else self.parts
         return self._key
 
@@ -64,6 +66,7 @@ class Temporal:
             raise FHIRPathError(f"{self.kind} {self.text} can't be compared with {other.kind} {other.text}")
         mine, theirs = self.parts, other.parts
         both = min(len(mine), len(theirs))
+        # An offset matters from the hour on.
         if not self.is_time and both >= HOURS:
             if (self.offset is None) != (other.offset is None):
                 return _undecided(mine, theirs)
@@ -71,6 +74,7 @@ class Temporal:
         for a, b in zip(mine, theirs, strict=False):
             if a != b:
                 return -1 if a < b else 1
+        # Equal as far as both go: which is earlier is not known (N1 §6.2).
         return 0 if len(mine) == len(theirs) else None
 
     def plus(self, amount: Decimal, unit: str) -> Temporal:
@@ -100,6 +104,7 @@ class Temporal:
             if len(parts) > 1:
                 parts[1] = month + 1
             if len(parts) > 2:
+                # N1 §6.6.1: 31 January plus a month is the last day of February.
                 parts[2] = min(int(parts[2]), monthrange(year, month + 1)[1])
         if seconds:
             moved = _shift(tuple(parts), seconds)
@@ -134,6 +139,7 @@ class Temporal:
 def _undecided(mine: tuple[int | Decimal, ...], theirs: tuple[int | Decimal, ...]) -> int | None:
     """An offset on one side alone: decided only where no offset on earth could change the answer."""
     first, second = (datetime(int(p[0]), int(p[1]), int(p[2]), int(p[3])) for p in (mine, theirs))
+    # An hour more, for minutes that are not written.
     if abs(first - second) <= timedelta(minutes=_MAX_OFFSET, hours=1):
         return None
     return -1 if first < second else 1
@@ -145,6 +151,7 @@ def _as_duration(amount: Decimal, unit: str, precision: int) -> tuple[int, int, 
     if unit == "year":
         return int(whole), 0, Decimal(0)
     if unit == "month":
+        # N1 §6.6.1: to a partial date only whole units of its precision are added.
         if precision < MONTHS:
             return int(whole / 12), 0, Decimal(0)
         return 0, int(whole), Decimal(0)
@@ -158,6 +165,7 @@ def _as_duration(amount: Decimal, unit: str, precision: int) -> tuple[int, int, 
             seconds = (seconds / grain).to_integral_value(ROUND_DOWN) * grain
         return 0, 0, seconds
     days = int(seconds / 86400)
+    # N1 §6.6.1 counts 365 days for a year and 30 for a month here.
     return (int(days / 365), 0, Decimal(0)) if precision == YEARS else (0, int(days / 30), Decimal(0))
 
 
@@ -174,6 +182,7 @@ def _utc(parts: tuple[int | Decimal, ...], offset: int) -> tuple[int | Decimal, 
     try:
         return _shift(parts, Decimal(-60 * offset))[: len(parts)]
     except (OverflowError, ValueError):
+        # At the ends of the calendar the local parts are used.
         return parts
 
 
@@ -220,6 +229,7 @@ def parse_date_time(text: str) -> Temporal | None:
     parts: tuple[int | Decimal, ...] = tuple(int(p) for p in numbers if p is not None)
     if second is not None:
         parts = (*parts, Decimal(second))
+    # An hour needs a day before it.
     if len(parts) > 3 and match.group(3) is None:
         return None
     offset = None

@@ -30,6 +30,7 @@ class TypeName:
 
     def selects(self, kind: FhirType) -> bool:
         """`as` and `ofType`: as `is`, but a primitive must be of the type itself (`code` is not selected as string)."""
+        # R4 fhirpath.html#types: `code` is a string to `is`, and `ofType(string)` does not select it.
         if kind.system or not kind.primitive:
             return self.covers(kind)
         return self.fhir == kind.name
@@ -54,6 +55,7 @@ def type_name(name: str, published: bool = False) -> TypeName:
     if space in ("", "FHIR"):
         candidate = _ALIASES.get(local, local)
         result = r4_type(candidate) if "." not in candidate else None
+        # R4's search expressions write `DateTime` for its own dateTime.
         if result is None and published and local:
             result = r4_type(local[0].lower() + local[1:])
         fhir = result.name if result is not None else None

@@ -29,6 +29,7 @@ class _Difference:
 
     def object(self, before: dict[str, Any], after: dict[str, Any], shape: Shape, path: str) -> None:
         """What changes in an object: first what comes and what changes, so that nothing is empty in between."""
+        # Additions first: an object that loses its last element would be empty, which R4 does not allow.
         old, new = _elements(before, shape), _elements(after, shape)
         for element, slot in sorted(new.items(), key=lambda item: item[1].order):
             pairs = read(after, slot)
@@ -46,6 +47,7 @@ class _Difference:
         for element, slot in sorted(old.items(), key=lambda item: item[1].order):
             if element not in new:
                 where = f"{path}.{_name(slot)}"
+                # From the end: earlier indices stay valid.
                 for index in reversed(range(len(read(before, slot)))):
                     self._operation("delete", f"{where}[{index}]" if slot.repeats else where)
 
@@ -54,6 +56,7 @@ class _Difference:
             if _same(before, after):
                 return
             first, second = before[0], after[0]
+            # Another `id` is another element: replaced as a whole.
             if element.kind is ContentType.OBJECT and first.get("id") == second.get("id"):
                 self.object(first, second, element.shape, path)
                 return
@@ -74,6 +77,7 @@ class _Difference:
         for index in reversed(range(len(before))):
             if index not in kept:
                 self._operation("delete", f"{path}[{index}]")
+        # Moved one by one into the wanted order; the model list shows where each is at that moment.
         wanted = [source for source in sources if source is not None]
         for position, origin in enumerate(wanted):
             result = current.index(origin, position)
@@ -101,6 +105,7 @@ class _Difference:
 def _sources(before: list[Pair], after: list[Pair]) -> list[int | None]:
     """For each item of the new list the old one it comes from: an equal one, one of its id, else the next left over."""
     sources: list[int | None] = [None] * len(after)
+    # Equal items first, then items of one id; what is left is paired in order, as changed in place.
     left = set(range(len(before)))
     for key in (_content, _id):
         waiting: dict[Any, deque[int]] = {}
@@ -135,6 +140,7 @@ def _id(pair: Pair) -> Any:
 
 
 def _same(first: Pair, second: Pair) -> bool:
+    # `equal` compares numbers by value: 1.0 and 1.00 are a change.
     return equal(list(first), list(second)) and dumps(_sorted(list(first))) == dumps(_sorted(list(second)))
 
 
@@ -202,6 +208,7 @@ def fhirpath_difference(before: dict[str, Any], after: dict[str, Any]) -> dict[s
         )
     if before.get("id") != after.get("id"):
         raise PatchError("the resources have two ids; a patch can't change an id")
+    # Writing XML checks that every element is R4's, without a validator.
     for version in (before, after):
         try:
             xml.dumps(version)
@@ -214,6 +221,7 @@ def fhirpath_difference(before: dict[str, Any], after: dict[str, Any]) -> dict[s
     patch: dict[str, Any] = {"resourceType": "Parameters"}
     if difference.parameters:
         patch["parameter"] = difference.parameters
+    # Proven by applying it: whatever the algorithm, a wrong patch is never handed out.
     if not equal(fhirpath_patch(before, patch), after):
         raise PatchError(
             "no patch leads from one to the other: one of them has empty objects, arrays or nulls"

@@ -41,8 +41,8 @@ class _Patch:
 
     __slots__ = ("budget", "copier", "resource", "type")
 
-    def __init__(self, resource: dict[str, Any]) -> None:
-        self.budget = Budget()
+    def __init__(self, resource: dict[str, Any], budget: Budget | None) -> None:
+        self.budget = budget or Budget()
         self.copier = Copier()
         self.resource: dict[str, Any] = self.copier.first(resource)
         self.type = str(resource["resourceType"])
@@ -156,7 +156,7 @@ def _within(index: int, last: int, what: str) -> int:
 
 
 def fhirpath_patch(
-    resource: dict[str, Any], parameters: Any, *, keep_identity: bool = True
+    resource: dict[str, Any], parameters: Any, *, keep_identity: bool = True, budget: Budget | None = None
 ) -> dict[str, Any]:
     """The resource after a FHIRPath Patch; the one given is not touched, and either all operations apply or none.
 
@@ -164,6 +164,7 @@ def fhirpath_patch(
         resource: in its JSON shape.
         parameters: the patch, a Parameters resource in its JSON shape; each operation sees what those before it did.
         keep_identity: refuse a patch that changes `resourceType` or `id` (R4 http.html#patch).
+        budget: what all paths together may look at.
 
     An element that is deleted takes along what then would be empty. `delete` of what is not there does nothing.
 
@@ -174,7 +175,7 @@ def fhirpath_patch(
     if not isinstance(resource, dict) or resource_shape(resource.get("resourceType")) is None:
         resource_type = resource.get("resourceType") if isinstance(resource, dict) else json_type(resource)
         raise PatchError(f"a resource of R4 is expected, found {str(resource_type)[:64]}")
-    patch = _Patch(resource)
+    patch = _Patch(resource, budget)
     before = identity(resource)
     for operation in operations(parameters):
         try:

@@ -62,6 +62,7 @@ def operations(parameters: Any) -> Iterator[Operation]:
         try:
             yield _operation(number, entry)
         except PatchError as error:
+            # What reads the parts knows neither; both are added here once.
             path = _path(entry)
             raise PatchError(error.reason, operation=number, path=path) from error
 
@@ -110,6 +111,7 @@ def _text(name: str, part: dict[str, Any]) -> str:
 
 def _number(name: str, part: dict[str, Any]) -> int:
     for key in ("valueInteger", "valueUnsignedInt", "valuePositiveInt"):
+        # Not isinstance: true is an int to Python.
         if type(part.get(key)) is int:
             return int(part[key])
     raise PatchError(f"{name} needs valueInteger")

@@ -7,9 +7,9 @@ from typing import Any
 
 __all__ = ["PointerError", "index_of", "parse_pointer", "render", "step"]
 
+# RFC 6901 §4: no leading zero; more digits than any array has items are no index.
 _INDEX = re.compile(r"0|[1-9][0-9]{0,17}")
 _WRONG_ESCAPE = re.compile(r"~(?![01])")
-_END = frozenset("-")
 _LONGEST = 64
 
 
@@ -29,6 +29,7 @@ def parse_pointer(text: Any) -> list[str]:
         raise PointerError("a JSON Pointer begins with / (or is empty, for the whole resource)")
     if _WRONG_ESCAPE.search(text):
         raise PointerError("~ stands for itself only as ~0, and / as ~1")
+    # In this order (RFC 6901 §4): `~01` is `~1`, not a slash.
     return [token.replace("~1", "/").replace("~0", "~") for token in text.split("/")[1:]]
 
 
@@ -43,7 +44,8 @@ def index_of(token: str, items: list[Any], *, beyond: bool = False) -> int:
     Raises:
         PointerError: it is no index, or there is no such item.
     """
-    is_end = token in _END
+    is_end = token == "-"  # noqa: S105 - of a pointer
+    # RFC 6902 §4.1: only an addition can use `-`.
     if is_end and beyond:
         return len(items)
     if not _INDEX.fullmatch(token):

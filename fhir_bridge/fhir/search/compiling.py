@@ -85,6 +85,7 @@ class Group:
         try:
             self._walk(resource, results.append)
         except UnexpectedShape:
+            # Entries of a walk that stopped are incomplete, and the general evaluator gives them again.
             results.clear()
             rest = self._every
         for parameter in rest:
@@ -145,6 +146,7 @@ class Compiled:
         """(code, FHIR type, value) of all that parameters find, whether it can be indexed or not."""
         return self._collecting.extract(resource, _collect)
 
+    # Written when first asked for: most callers need one of the three.
     @cached_property
     def _simple(self) -> Group:
         return self._group(False, _write_entries)
@@ -165,6 +167,7 @@ class Compiled:
         definition = type_definition(self._kind.name)
         order = {element.name.removesuffix("[x]"): n for n, element in enumerate(definition.children())}
         parts = [(part, item) for item in read for part in _parts(item.expression.node)]
+        # Expressions that begin with the same element come together, so that the code for it is shared.
         parts.sort(key=lambda pair: order.get(_first_element(pair[0]), len(order)))
         return Group(self._kind, [write(item, part) for part, item in parts], apart, read + apart)
 
@@ -307,6 +310,7 @@ def _write_converted(
         if codes is None:
             codes = out.known[key] = []
             function = out.constant(convert)
+            # A function, since parameters that come later join this call with their codes.
             out.add(lambda: f"{function}({out.constant(tuple(codes))}, {value.name}, {append})")
         if parameter.code not in codes:
             codes.append(parameter.code)
@@ -322,6 +326,7 @@ def _write_pairs(evaluated: Evaluated, node: Node, reached: set[str] | None = No
         out = writer.out
         lists: list[str] = []
         with ExitStack() as blocks:
+            # Entries of one place belong together: nothing is shared with the code around.
             blocks.enter_context(out.alone())
             for component, expression in evaluated.components:
                 lists.append(out.name("l"))

@@ -35,11 +35,13 @@ def _common(text: str) -> tuple[datetime, datetime] | None:
     """The two forms that most resources have, read by the C parser; None for every other, right or wrong."""
     try:
         if len(text) == 10:
+            # `fromisoformat` also reads week dates and other forms of ISO 8601, which are no dates of FHIR.
             if text[4] != "-" or text[7] != "-":
                 return None
             low = datetime.fromisoformat(text).replace(tzinfo=UTC)
             return low, low + _DAY
         if (
+            # R4 datatypes.html#dateTime has no hour 24, which newer Pythons read.
             len(text) not in _FAST
             or (text[4], text[7], text[10], text[13], text[16]) != ("-", "-", "T", ":", ":")
             or text[11:13] == "24"
@@ -68,6 +70,7 @@ def _any(text: str) -> tuple[datetime, datetime | None]:
         except (OverflowError, ValueError):
             return low, None
     micro = int((fraction or "0")[:6].ljust(6, "0"))
+    # R4 allows second 60, which datetime can't hold.
     leap = second == "60"
     low = datetime(
         int(year), int(month), int(day), int(hour), int(minute), 59 if leap else int(second or 0), micro, UTC

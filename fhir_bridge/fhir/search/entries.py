@@ -140,6 +140,7 @@ IndexEntry = TokenEntry | StringEntry | DateEntry | QuantityEntry | NumberEntry 
 
 def normalise(text: str) -> str:
     """Text as a string search compares it: no case, no accents, one space between words (R4 search.html#string)."""
+    # ASCII has no accents and no compatibility forms, and is most of the text.
     if not text.isascii():
         decomposed = unicodedata.normalize("NFKD", text)
         text = "".join(character for character in decomposed if not unicodedata.combining(character))
@@ -150,4 +151,5 @@ def indexable(text: str) -> str:
     """The text, or where it is too long for an index its beginning and a hash of the whole."""
     if len(text) <= MAX_INDEXED:
         return text
+    # Leaves place for `#` and the 32 digits of the hash.
     return f"{text[: MAX_INDEXED - 50]}#{hashlib.blake2b(text.encode(), digest_size=16).hexdigest()}"

@@ -129,6 +129,7 @@ class Evaluated:
 def typed(type_name: str, value: Any) -> Iterator[tuple[str, Any]]:
     """The FHIR type and value of what an expression found; of an extension those of its value."""
     if type_name == "Extension":
+        # value[x], the last element of Extension.
         names = definitions.type_definition("Extension").elements[-1].json_names
         for name, kind in names.items():
             if isinstance(value, dict) and name in value:

@@ -35,8 +35,10 @@ _MOST_SAMPLES = 1_000_000
 
 def _decimal(value: Any) -> Decimal | None:
     if isinstance(value, bool) or not isinstance(value, Decimal | int | float | str):
+        # A Boolean is an int to Python.
         return None
     try:
+        # A float by its text, so that 0.1 stays 0.1.
         result = value if isinstance(value, Decimal) else Decimal(str(value))
     except (InvalidOperation, ValueError):  # ValueError: an integer of thousands of digits
         return None
@@ -74,7 +76,7 @@ def _quantity_entry(
         if second is not None:
             base_high, base = second
         if base_low is not None and base_high is not None and base_low > base_high:
-            base_low, base_high = base_high, base_low  # units that fall as others rise: [pH], [hp_X]
+            base_low, base_high = base_high, base_low  # units that fall as others rise: [pH], [hp'_X]
     rest = (system, code, _text(unit.get("unit")), low, high, base, base_low, base_high)
     for parameter in parameters:
         append(QuantityEntry(parameter, *rest))
@@ -107,6 +109,7 @@ def quantity_range(parameters: tuple[str, ...], value: Any, append: Append) -> N
         low, high = (end if isinstance(end, dict) else {} for end in (value.get("low"), value.get("high")))
         numbers = _decimal(low.get("value")), _decimal(high.get("value"))
         if numbers != (None, None):
+            # R4 datatypes.html#Range: low and high have one unit.
             _quantity_entry(parameters, low or high, *numbers, append)
 
 
@@ -125,6 +128,7 @@ def sampled_data(parameters: tuple[str, ...], value: Any, append: Append) -> Non
     if zero is None or factor is None:
         return
     limits = {"L": _decimal(value.get("lowerLimit")), "U": _decimal(value.get("upperLimit"))}
+    # A set: only the bounds matter, and signals repeat their values.
     samples = [limits.get(text, _decimal(text)) for text in set(data.split()) - {"E"}]
     known = [zero + factor * sample for sample in samples if sample is not None]
     if known:

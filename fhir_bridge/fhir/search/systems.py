@@ -27,6 +27,7 @@ def _implied(known: Definitions, element: tuple[FhirType, str] | None) -> str | 
     if binding is None or binding.strength != "required":
         return None
     listed = known.value_set(binding.value_set) if binding.value_set else None
+    # With several systems, or one that can't be listed, a code alone does not say which one it is of.
     if listed is None or listed.open or len(listed.codes) != 1:
         return None
     return next(iter(listed.codes))

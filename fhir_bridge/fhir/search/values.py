@@ -48,6 +48,7 @@ _new = tuple.__new__
 
 def split_reference(reference: str) -> tuple[str | None, str | None, str | None]:
     """`Type/id` (perhaps with a version) as type, id, None; anything else as None, None, url without version."""
+    # A versioned reference is to the same resource: a search for it must match.
     if "/_history/" in reference:
         reference = reference.partition("/_history/")[0]
     resource_type, slash, identity = reference.partition("/")
@@ -109,6 +110,7 @@ def _token_contact(parameters: tuple[str, ...], value: Any, append: Append) -> N
             append(_new(TokenEntry, (parameter, None, code)))
 
 
+# Kept by text: names and units repeat over all resources of a load.
 @lru_cache(4096)
 def _short(text: str) -> str:
     """A short text as it is compared; most of a resource's are sought by several parameters."""
@@ -118,6 +120,7 @@ def _short(text: str) -> str:
 def _string(parameters: tuple[str, ...], value: Any, append: Append) -> None:
     if isinstance(value, str):
         normal = _short(value) if len(value) < SHORT else indexable(normalise(value))
+        # A text of combining marks or white space alone leaves nothing to compare.
         if normal:
             for parameter in parameters:
                 append(_new(StringEntry, (parameter, normal, value)))
@@ -151,6 +154,7 @@ def _date(parameters: tuple[str, ...], value: Any, append: Append) -> None:
 
 
 def _period(parameters: tuple[str, ...], value: Any, append: Append) -> None:
+    # Open ends are infinite (R4 search.html#date); a Period with neither end is about no time.
     if not isinstance(value, dict):
         return
     start, end = value.get("start"), value.get("end")
@@ -179,6 +183,7 @@ def _reference(parameters: tuple[str, ...], value: Any, append: Append) -> None:
     if not isinstance(value, dict):
         return
     reference = value.get("reference")
+    # `#` is contained: no search finds a contained resource here.
     if isinstance(reference, str) and reference[:1] != "#":
         resource_type, _, identity = reference.partition("/")
         if identity and "/" not in identity and resource_type.isalpha() and resource_type[0].isupper():
@@ -208,6 +213,7 @@ def _resource(targets: tuple[str, ...]) -> Converter:
 
 def _canonical(parameters: tuple[str, ...], value: Any, append: Append) -> None:
     if isinstance(value, str) and not value.startswith("#"):
+        # As for a Reference: a canonical to a contained resource names nothing that is stored.
         for parameter in parameters:
             append(ReferenceEntry(parameter, None, None, indexable(value)))
 
@@ -254,6 +260,7 @@ for _type in ("decimal", "integer", "positiveInt", "unsignedInt"):
     _CONVERTERS["number", _type] = number
 
 
+# Cached, so that equal parameters share a converter and a value is read once for all of them.
 _codes_of = cache(_token_code)
 _resources_of = cache(_resource)
 

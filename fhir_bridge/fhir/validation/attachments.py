@@ -20,6 +20,7 @@ def check_attachment(value: dict[str, Any], path: Path, run: Run) -> None:
     if not isinstance(data, str) or (size is None and digest is None):
         return
     try:
+        # R4 datatypes.html#base64Binary allows white space.
         content = base64.b64decode("".join(data.split()), validate=True)
     except (binascii.Error, ValueError):
         return  # its format is reported where the value is checked
@@ -27,6 +28,7 @@ def check_attachment(value: dict[str, Any], path: Path, run: Run) -> None:
         message = f"the data has {len(content)} bytes, size says {size}; defined by {WHERE}.size"
         run.add("FB-FHIR-072", message, (path, "size", -1))
     if isinstance(digest, str):
+        # SHA-1 is what R4 asks for; nothing is protected by it.
         result = base64.b64encode(hashlib.sha1(content, usedforsecurity=False).digest()).decode()
         if "".join(digest.split()) != result:
             message = f"it is not the SHA-1 of the data in base64; defined by {WHERE}.hash"

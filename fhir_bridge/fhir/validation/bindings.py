@@ -40,6 +40,8 @@ def in_value_set(value_set: str, system: str | None, code: str, run: Run) -> boo
         answer = _by_grammar(known, system, code)
     if answer is None and run.terminology is not None:
         answer = run.terminology.member(value_set, system, code)
+    # LOINC's answer lists hold codes of LOINC alone, so another system's code is out even
+    # where the list is not available.
     if (
         answer is None
         and known is None
@@ -55,6 +57,7 @@ def _by_grammar(known: ValueSet, system: str | None, code: str) -> bool | None:
     answers = []
     for include in known.open:
         if system in (None, include.system):
+            # A filter on such a system (a language that begins with `de`) is not what the grammar knows.
             answer = grammar_codes.known(include.system, code)
             if answer is not None and include.filters and answer:
                 answer = None
@@ -103,6 +106,8 @@ def binding_check(binding: Binding | None, kind: str, definitions: Definitions) 
         return None
     if kind in ("code", "string", "uri"):
         known = definitions.value_set(binding.value_set)
+        # Codes without regard to their systems: a code by itself has none, and most
+        # are listed, so one look decides.
         listed = frozenset[str]().union(*known.codes.values()) if known is not None else frozenset[str]()
         return _code_check(binding, binding.value_set, listed)
     maker = {
@@ -141,6 +146,7 @@ def _code_check(binding: Binding, value_set: str, listed: frozenset[str]) -> Che
 
 
 def _coding_check(binding: Binding, value_set: str, required: bool) -> Check:
+    # `""`, not None, for a Coding without system: None is for a plain code, which any system may have.
     def check(value: Any, path: Path, run: Run) -> None:
         if not isinstance(value, dict):
             return
@@ -160,15 +166,18 @@ def _concept_check(binding: Binding, value_set: str, required: bool) -> Check:
             return
         codings = value.get("coding")
         if not isinstance(codings, list) or not codings:
+            # An extension (data-absent-reason) may say why there is no coding.
             if binding.strength == "required" and "extension" not in value:
                 _report(binding, required, "a CodeableConcept without coding", path, run)
             return
         results = []
         for coding in codings:
+            # The structure check reports it.
             if not isinstance(coding, dict):
                 return
             code, system = coding.get("code"), coding.get("system")
             if isinstance(code, str):
+                # One coding of the set is enough; of one that can't be decided nothing is claimed.
                 if in_value_set(value_set, system if isinstance(system, str) else "", code, run) is not False:
                     return
                 results.append(f"{system or 'no system'}|{code}")
@@ -204,6 +213,7 @@ def _folded_displays(definitions: Definitions, system: str) -> tuple[dict[str, s
     assert known is not None, "it is asked for only then"
     displays = {c.code: _folded(c.display or "") for c in known.concepts.values()}
     if not known.case_sensitive:
+        # Original case last, so that an exact code keeps its own display.
         displays = {**{code.lower(): display for code, display in displays.items()}, **displays}
     return displays, known.case_sensitive
 
@@ -229,10 +239,12 @@ def check_coding(value: dict[str, Any], path: Path, run: Run) -> None:
         if known is None:
             _unknown(system, code, path, run)
         elif known and "language" not in run.resource:
+            # In another language the display is another one, by right.
             display = value.get("display")
             if isinstance(display, str) and display.casefold() != known and _folded(display) != known:
                 run.add("FB-FHIR-023", f"the display of {system}|{code} is '{known}'", path)
     elif run.terminology is not None and run.terminology.knows_system(system):
+        # Only where the port has the system: else every code of it would seem unknown.
         if run.terminology.lookup(system, code) is None:
             run.add("FB-FHIR-022", f"{system} has no code '{code}'", path)
     else:
@@ -244,6 +256,7 @@ def _check_system(system: str, path: Path, run: Run) -> None:
 
     A CodeableConcept says the same by its text or in other codes; a Coding or a unit by itself says nothing then.
     """
+    # `coding` is the list of a CodeableConcept; anything else is a Coding or unit by itself.
     severity: Severity = "warning" if path[1] == "coding" else "error"
     if system.startswith(_HL7):
         if _is_missing(system) and not _in_extension(path):
@@ -288,6 +301,7 @@ def lacks(system: str, code: str, run: Run) -> bool:
     displays = _displays(system, run)
     if displays is None or _display_of(code, *displays) is not None:
         return False
+    # The terminology may have a newer version of the system than the tables.
     return run.terminology is None or run.terminology.lookup(system, code) is None
 
 

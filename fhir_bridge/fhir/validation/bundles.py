@@ -57,11 +57,14 @@ def _full_url(entry: dict[str, Any], kind: Any, here: Path, run: Run) -> None:
     full_url, content = entry.get("fullUrl"), entry.get("resource")
     resource: dict[str, Any] = content if isinstance(content, dict) else {}
     if not isinstance(full_url, str):
+        # An OperationOutcome says something of the request, and is stored nowhere.
         anonymous = resource.get("resourceType") == "OperationOutcome"
         if "fullUrl" not in entry and isinstance(kind, str) and not anonymous:
             if kind not in _WITHOUT_URL:
                 run.add("FB-FHIR-080", f"an entry of a {kind} has no fullUrl", here)
             elif kind in ("transaction", "batch") and not _creates(entry) and _refers(resource):
+                # R4 bundle.html#references: relative references are resolved
+                # against the fullUrl of their entry.
                 run.add(
                     "FB-FHIR-080",
                     "an entry with relative references has no fullUrl that they count from",
@@ -73,6 +76,7 @@ def _full_url(entry: dict[str, Any], kind: Any, here: Path, run: Run) -> None:
     if not full_url.startswith(("http://", "https://")) or not resource:
         return
     match = _RESTFUL.fullmatch(full_url)
+    # Only URLs of the RESTful form carry type and id (R4 bundle.html#references); others may end in anything.
     of_server = match is not None and match.group(1) in definitions.resource_types()
     identifier = resource.get("id")
     if isinstance(identifier, str):
@@ -103,6 +107,7 @@ def _links(bundle: dict[str, Any], kind: Any, path: Path, run: Run) -> None:
     seen = set()
     for index, link in _objects(bundle, "link"):
         relation = link.get("relation")
+        # Other relations may repeat (IANA's link relations).
         if not isinstance(relation, str) or (relation != "self" and relation not in _PAGING):
             continue
         here = ((path, "link", index), "relation", -1)

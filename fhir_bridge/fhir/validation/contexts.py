@@ -14,6 +14,7 @@ from fhir_bridge.fhir.validation.run import Path, Run
 
 __all__ = ["ExtendedElement", "extended_element"]
 
+# Names multiply with each step through choices and content references; no real place has as many.
 MAX_NAMES = 200
 
 _CANONICAL = frozenset(
@@ -48,12 +49,14 @@ class ExtendedElement:
 def extended_element(path: Path | None, run: Run) -> ExtendedElement | None:
     """The element at this path of the resource being checked; None where the path can't be followed."""
     steps: list[tuple[str, int]] = []
+    # Up to where the resource itself begins: a contained one has a place of its own.
     while path is not None and path is not run.here:
         steps.append((path[1], path[2]))
         path = path[0]
     if path is None:
         return None
     value: Any = run.resource
+    # Walked beside the value: an extension on a primitive is in `_name`.
     beside: Any = None  # `_name`, which has the extensions of a primitive
     kind = str(value.get("resourceType"))
     names = _of_type(kind)
@@ -80,6 +83,7 @@ def _at(owner: Any, key: str, index: int) -> Any:
 
 def _key(value: Any, name: str) -> str:
     """The property of this name, or of the choice that it stands for."""
+    # `value` of a path is `valueQuantity` in the JSON.
     if not isinstance(value, dict) or name in value or "_" + name in value:
         return name
     for key in value:
@@ -111,6 +115,7 @@ def _type_name(at: str, key: str) -> str:
     if definition is None or child is None:
         return "Element"
     element, kind = child
+    # The element whose content it has names the place too (`Questionnaire.item.item`).
     if element.content_reference:
         return element.content_reference
     return element.id if definition.children(element.id) else kind
@@ -131,6 +136,7 @@ def _step(names: frozenset[str], key: str) -> frozenset[str]:
         if element.content_reference:
             results.add(element.content_reference)
         results.add(f"{name}.{element.name}")
+        # A context may name a choice with `[x]`, without, or with one of its types.
         if element.is_choice:
             results.add(f"{name}.{element.name[:-3]}")
             results.add(f"{name}.{key}")

@@ -25,6 +25,7 @@ Step = tuple[str, str]
 Node = tuple[Any, Any, str]
 """A value, the extensions beside it where it is a primitive (`_name`), and its type as far as its place shows."""
 
+# Type profiles and targets may refer to each other in circles.
 MAX_BRANCHES = 64
 """Places a path may lead to in profiles, through type profiles and targets."""
 
@@ -33,6 +34,7 @@ class Unsupported(ValueError):
     """A discriminator path outside what R4 allows there."""
 
 
+# The same paths come with every profile; parsing each anew would dominate compilation.
 @lru_cache(4096)
 def steps_of(path: str) -> tuple[Step, ...]:
     """A discriminator's path as steps; `$this` is none.
@@ -51,6 +53,7 @@ def steps_of(path: str) -> tuple[Step, ...]:
                 break
             case syntax.Member(name=name):
                 steps.append(("name", name))
+            # `value[x]` parses as an index.
             case syntax.Indexer(index=syntax.Member(target=None, name="x")):
                 pass  # `value[x]`
             case syntax.Call(name="resolve", arguments=()):
@@ -63,6 +66,7 @@ def steps_of(path: str) -> tuple[Step, ...]:
                 raise Unsupported(
                     f"the discriminator '{path[:80]}' can't be followed at '{unparse(node)[:20]}'"
                 )
+        # Walked from the outside in, so the steps come last first.
         node = node.target
     return tuple(reversed(steps))
 
@@ -124,12 +128,14 @@ def _walk(
         elif kind == "type" and argument in element.type_codes:
             _walk(structure, element, rest, way, results, known)
         elif any(passed.fixed or passed.pattern for passed, _ in way):
+            # R4 profiling.html#discriminator: a pattern may say what is at the end without any element for it.
             results.append(Located(structure, element, way, reached=False))
         for part in _required_parts(structure, element, argument) if kind == "name" else ():
             _walk(structure, part, rest, way, results, known)
     for canonical in (p for k in element.types for p in k.profiles):
         of_type = known.structure(canonical)
         if of_type is not None and of_type is not structure:
+            # A type profile may be the structure itself: following it would not end.
             start = of_type.element(canonical.partition("#")[2]) or of_type.root
             _walk(of_type, start, steps, (), results, known)
 
@@ -152,6 +158,8 @@ def _child(structure: TypeDefinition, element: Element, kind: str, argument: str
         for child in children:
             if child.name in ("extension", "modifierExtension") and child.slice_name is not None:
                 url = structure.element(f"{child.id}.url")
+                # A slice of extensions is named by the url that it fixes, by its profile, or, in old
+                # guides, by its slice name alone.
                 fixed = url.fixed.value if url is not None and url.fixed is not None else None
                 named = {p.partition("|")[0] for k in child.types for p in k.profiles} | {
                     fixed,
@@ -160,6 +168,7 @@ def _child(structure: TypeDefinition, element: Element, kind: str, argument: str
                 if argument in named:
                     return child
         return None
+    # `ofType()` is answered by the slice of a choice that leaves this type alone.
     siblings = structure.children(element.id.rpartition(".")[0])
     return next(
         (e for e in siblings if e.path == element.path and e.slice_name and e.type_codes == (argument,)), None
@@ -197,6 +206,7 @@ def _is(value: Any, name: str) -> bool:
 def _named(value: Any, name: str) -> Iterator[Node]:
     if not isinstance(value, dict):
         return
+    # The plain name first: `value` itself may be an element's name, of which no choice is meant.
     if name in value or "_" + name in value:
         yield from _each(value.get(name), value.get("_" + name), "")
         return

@@ -10,6 +10,7 @@ from fhir_bridge.fhir.validation.run import Path, Run
 
 __all__ = ["check_document", "check_message"]
 
+# Their URLs name systems and definitions; followed, any shared code system would link everything.
 _NAMES_NOTHING = frozenset({"system", "fullUrl", "url", "profile", "namespace"})
 """Elements whose URL names a system or definition and leads to no entry."""
 
@@ -33,6 +34,7 @@ class _Entries:
 
     def find(self, reference: str, index: int) -> int | None:
         """The place of the entry that a reference in entry `index` leads to; None where none is it."""
+        # A fragment names something within the entry's resource.
         reference = reference.partition("#")[0].partition("/_history/")[0]
         if ":" in reference:
             return self._by_url.get(reference)
@@ -41,6 +43,8 @@ class _Entries:
         if not isinstance(url, str) or not isinstance(resource, dict):
             return None
         own = f"{resource.get('resourceType')}/{resource.get('id')}"
+        # R4 bundle.html#references: a relative reference counts from the entry's own base, which is
+        # its fullUrl without type and id.
         return self._by_url.get(url.removesuffix(own) + reference) if url.endswith("/" + own) else None
 
     def named(self, reference: str) -> bool:
@@ -50,6 +54,7 @@ class _Entries:
 
 def _strings(node: Any) -> Iterator[str]:
     """What may lead to another entry: references and URLs below a node."""
+    # A list of what is to do, not recursion: resources nest as deeply as the sender likes.
     todo: list[tuple[str, Any]] = [("", node)]
     while todo:
         name, value = todo.pop()
@@ -121,6 +126,8 @@ def _included(reference: str, where: Path, entries: _Entries, run: Run) -> None:
     steps = reference.partition("/_history/")[0].rsplit("/", 2)
     kind = steps[-2] if len(steps) > 1 else ""
     if ":" in reference:
+        # Definitions may be known without the Bundle; anything else has to be in
+        # it (R4 documents.html#content).
         if run.definitions.structure(reference) is None and not _is_definition(kind):
             run.add("FB-FHIR-081", "no entry of the Bundle has this full URL", (where, "reference", -1))
     elif kind in definitions.resource_types():
@@ -155,12 +162,15 @@ def _reached(entries: _Entries, path: Path, run: Run) -> None:
             if target is not None:
                 linked[index].add(target)
                 linked[target].add(index)
+    # Links count in both directions: R4 documents.html#content takes in what refers to the
+    # Composition as well (Provenance).
     reached, todo = {0}, [0]
     while todo:
         for following in linked[todo.pop()] - reached:
             reached.add(following)
             todo.append(following)
     for index in sorted(linked.keys() - reached):
+        # Entries without resource are reported where entries are checked.
         if isinstance(entries.all[index].get("resource"), dict):
             run.add(
                 "FB-FHIR-082", "no reference links this entry with the Composition", (path, "entry", index)

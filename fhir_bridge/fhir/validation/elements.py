@@ -50,12 +50,13 @@ Comparable = tuple[str, Any]
 
 
 def _comparable(value: Any) -> Comparable | None:
+    # bool is an int in Python.
     if isinstance(value, bool):
         return None
     if isinstance(value, int | float | Decimal):
         number = Decimal(str(value))
         return ("number", number) if number.is_finite() else None
-    if isinstance(value, str):
+    if isinstance(value, str):  # NaN compares with nothing
         return "text", value
     if isinstance(value, dict):  # a Quantity in its own unit
         number = _comparable(value.get("value"))  # type: ignore[assignment]
@@ -77,10 +78,12 @@ def _in_base_units(value: Any) -> Comparable | None:
 
 def _below(value: Any, bound: Any) -> bool:
     """Whether a value is less than another; False where they can't be compared."""
+    # In their own unit first: units that UCUM does not know compare with themselves.
     for of in (_comparable, _in_base_units):
         first, second = of(value), of(bound)
         if first is None or second is None or first[0] != second[0]:
             continue
+        # ISO dates compare as texts; of a date and a time only the shared precision is known.
         if first[0] == "text":  # dates: only as far as both go
             shared = min(len(first[1]), len(second[1]))
             return bool(first[1][:shared] < second[1][:shared])
@@ -102,6 +105,7 @@ def type_profile_check(
     kind: ElementType, find: Find, conforms: Conforms, where: str, definitions: Definitions
 ) -> Check | None:
     """A check that a value satisfies a profile of its type: the one there is, or any of several."""
+    # One profile: its own findings say more than "conforms to none".
     if len(kind.profiles) == 1:
         return find(kind.profiles[0])
     known = tuple(p for p in kind.profiles if definitions.structure(p) is not None)
@@ -135,6 +139,7 @@ def target_check(kind: ElementType, conforms: Conforms, where: str, definitions:
             profiled.setdefault(structure.type, []).append(target)
         else:
             plain.add(structure.name)
+    # A target that allows any resource of a type asks nothing of it, whatever other targets profile the type.
     holding = _holding(kind, where) if kind.aggregation or kind.versioning else None
     checked = {name: tuple(urls) for name, urls in profiled.items() if name not in plain}
     if not checked or {"Resource", "DomainResource"} & plain:
@@ -170,6 +175,8 @@ def _holding(kind: ElementType, where: str) -> Check:
             if reference.startswith("#"):
                 result, fits = "contained", "contained" in allowed
             elif resolve(reference, run) is not None:
+                # `referenced` is whatever is outside the resource, which an entry
+                # of the same Bundle is as well.
                 result, fits = "bundled", bool({"bundled", "referenced"} & allowed)
             else:
                 result, fits = "referenced", "referenced" in allowed

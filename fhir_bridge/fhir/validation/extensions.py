@@ -20,6 +20,7 @@ __all__ = ["ExtensionChecks"]
 Find = Callable[[str], "Check | None"]
 
 ANYWHERE = frozenset({"Element", "Any"})
+# Urls come from resources, and each compiled definition is kept.
 MANY = 8192
 EXAMPLES = ("example.org", "example.com", "acme.com", "nema.org")
 CROSS_VERSION = re.compile(r"http://hl7\.org/fhir/(1\.0|3\.0|4\.3|5\.0)/StructureDefinition/extension-[A-Z]")
@@ -81,12 +82,14 @@ class ExtensionChecks:
 
     def check(self, value: Any, path: Path, run: Run) -> None:
         """An Extension whose structure is sound: ext-1, and its definition where that is known."""
+        # ext-1 here and not as an invariant: this check is where the definition is known as well.
         parts = value.get("extension")
         if (parts is not None) == any(key.startswith(("value", "_value")) for key in value):
             run.add("FB-FHIR-060", "ext-1: Must have either extensions or value[x], not both", path)
         url = value.get("url")
         if not isinstance(url, str):
             return
+        # R4 extensibility.html: parts of an extension have relative urls; anything else is absolute.
         if ":" not in url:
             self._part(url, path, run)
             return
@@ -112,6 +115,7 @@ class ExtensionChecks:
         if url not in self._known:
             if len(self._known) > MANY:
                 self._known.clear()  # urls come from resources: their number must have a bound
+            # None is kept too: an unknown url would be looked for with each resource.
             profile = self._definitions.extension_structure(url)
             self._known[url] = self._compile(profile) if profile is not None else None
         return self._known[url]
@@ -123,7 +127,9 @@ class ExtensionChecks:
         within = frozenset(expression for kind, expression in digest.contexts if kind == "extension")
         constraints = [Constraint("ctx", "error", text, "") for text in profile.context_invariants]
         elements |= WIDER.get(profile.url, frozenset())
+        # A definition without context says nothing of where it may not be.
         anywhere = bool(elements & ANYWHERE) or not digest.contexts
+        # A context may name its structure (`…/StructureDefinition/x#Patient.name`): the path behind it counts.
         return _KnownExtension(
             profile,
             digest,
@@ -139,6 +145,7 @@ class ExtensionChecks:
         severity: Severity = self._unknown
         if path[1] == "modifierExtension":
             severity = "error"  # R4 extensibility.html#modifierExtension: what has it can't be understood
+        # Nobody's package can define them, so an error would be of no use to who reads it.
         if any(domain in url for domain in EXAMPLES) or CROSS_VERSION.match(url) or url.startswith(TOOLS):
             severity = "warning"
         run.add(
@@ -154,10 +161,12 @@ class ExtensionChecks:
         """A part of an extension, named without a scheme: its parent's definition describes it."""
         parent = path[0]
         if parent is None or parent[1] not in NAMES:
+            # A relative url is right only below another extension.
             run.add("FB-FHIR-051", f"the url '{url[:80]}' of an extension is not absolute", (path, "url", -1))
 
     def _check_context(self, known: _KnownExtension, url: str, path: Path, run: Run) -> None:
         """Whether the extension may be where it does."""
+        # The place can't be followed (malformed elements, too many names): no finding rather than a wrong one.
         at = extended_element(path[0], run)
         if at is None:
             return
@@ -167,7 +176,7 @@ class ExtensionChecks:
                 "FB-FHIR-052",
                 f"{url} is on {at.name}, expected {', '.join(allowed) or 'the elements of its definition'}; "
                 f"defined by {known.where}",
-                path,
+                path,  # one finding: the invariants are about the place it should be in
             )
             return
         for rule in known.invariants:
@@ -224,4 +233,5 @@ def _selects(expression: str, at: ExtendedElement, run: Run) -> bool:
         )
     except FHIRPathError:
         return True
+    # By identity: an equal element elsewhere is not the one that the extension is on.
     return any(item.value is at.value for item in items)

@@ -34,9 +34,10 @@ class Findings(list[Issue]):
         """Note a finding.
 
         Raises:
-            EnoughFound: there are enough.
+            IssueLimitReached: there are enough.
         """
         failed = issue.severity in ("error", "fatal")
+        # Cut in the middle: a message ends in what defines the rule.
         if (
             len(issue.message) > LONGEST_MESSAGE
         ):  # it quotes a value, and a value may be as long as the resource
@@ -46,6 +47,7 @@ class Findings(list[Issue]):
             self._failed |= failed
             super().append(issue)
             return
+        # Listed beyond the number: without an error among the findings the resource would pass for valid.
         if failed and not self._failed:  # one that makes the difference
             super().append(issue)
         if failed or self._failed:

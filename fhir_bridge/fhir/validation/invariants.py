@@ -48,12 +48,15 @@ class Invariants:
 
     def compile(self, constraint: Constraint, type_name: str, code: str | None = None) -> Predicate | None:
         """The predicate of this constraint; None where it has no expression or another check keeps its rule."""
+        # None is kept as well; an expression is compiled once for each type that it is for.
         key = (constraint.key, constraint.expression, type_name, code)
         if key not in self._compiled:
             self._compiled[key] = self._make(constraint, type_name, code)
         return self._compiled[key]
 
     def _make(self, constraint: Constraint, type_name: str, code: str | None) -> Predicate | None:
+        # Best practice is no rule (elementdefinition-bestpractice): a warning for each
+        # resource would hide the others.
         if constraint.key in ANSWERED_ELSEWHERE or (
             constraint.key in BEST_PRACTICE and not self._best_practice
         ):
@@ -66,6 +69,7 @@ class Invariants:
             expression = correction.expression
         if not expression:
             return None
+        # By the whole text: a corrected expression of a later package is evaluated as it is.
         if expression == EXPRESSION:
             return contained_are_used
         try:
@@ -78,6 +82,7 @@ class Invariants:
                 return holds(value, run)
             except FHIRPathError as error:
                 _not_evaluated(constraint, type_name, error, run)
+                # An expression that fails says nothing of the value: reported once, and not held to be broken.
                 return True
 
         return predicate
@@ -118,5 +123,6 @@ def _unreadable(constraint: Constraint, type_name: str, error: FHIRPathError) ->
 
 def _not_evaluated(constraint: Constraint, type_name: str, error: FHIRPathError, run: Run) -> None:
     message = f"{constraint.key} of {type_name} could not be evaluated: {error} ({constraint.expression})"
+    # Once for each constraint: a list of a thousand items would fail it a thousand times.
     if all(issue.message != message for issue in run.issues):
         run.add("FB-FHIR-062", message, run.here or (None, type_name.partition(".")[0], -1))

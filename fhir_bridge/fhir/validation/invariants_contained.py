@@ -37,10 +37,12 @@ def contained_are_used(value: Any, run: Run) -> bool:
     named = [c for c in contained if isinstance(c, dict) and isinstance(c.get("id"), str)]
     if not named:
         return True
+    # Over the whole resource, contained ones included; what each says of itself is taken off below.
     uses = Counter(text for text, _ in _addresses(run.resource) if text[:1] == "#")
     for resource in named:
         link, own = f"#{resource['id']}", list(_addresses(resource))
         elsewhere = uses[link] - sum(text == link for text, _ in own)
+        # A contained resource may refer to its container, and is used by that (R4 references.html#contained).
         if not elsewhere and not any(text == "#" and kind for text, kind in own):
             return False
     return True
@@ -60,6 +62,7 @@ def _addresses(resource: dict[str, Any]) -> Iterator[tuple[str, bool]]:
             if step is None:
                 continue
             name, _, target = step
+            # `_name` beside a primitive holds an Element with extensions, whose values may refer too.
             if key[0] == "_":
                 target = _element()
             for item in value if isinstance(value, list) else (value,):
@@ -67,6 +70,7 @@ def _addresses(resource: dict[str, Any]) -> Iterator[tuple[str, bool]]:
                     if target.name in _ADDRESSES or name == "reference":
                         yield item, name == "reference" or target.name == "canonical"
                 elif isinstance(item, dict):
+                    # A resource type is open: what is in it is of the type it names.
                     if target.open:
                         _enter(item, todo)
                     else:

@@ -75,6 +75,8 @@ _INLINE = frozenset(
 
 _WHITE_SPACE = " \t\r\n"
 """White space as XML has it: a no-break space is content."""
+# Scripts, and addresses that a browser does not open: none belongs in a text that
+# everybody must be able to read.
 _UNSAFE_LINK = re.compile(r"(?i)\s*(javascript|vbscript|urn|cid)\s*:")
 _LINK_LETTERS = re.compile(r"[^\s<>\"{}|\\^`]+")
 _DATA = re.compile(r"data:[^,]*,[^,]+")
@@ -94,6 +96,7 @@ class _Reader:
         self.links: dict[str, str] = {}
 
     def start(self, name: str, attributes: dict[str, str]) -> None:
+        # expat gives `namespace name`.
         space, _, tag = name.rpartition(" ")
         if space != NAMESPACE:
             raise _Unsafe(f"<{tag}> is not in the namespace {NAMESPACE}")
@@ -109,6 +112,7 @@ class _Reader:
                 raise _Unsafe(f"the attribute {local} of <{tag}> is not allowed")
             if local in ("href", "src"):
                 _check_link(tag, local, value)
+                # A link and an image to one name: the image's is kept, for its absence is an error.
                 if value.startswith("#") and len(value) > 1 and self.links.get(value[1:]) != "img":
                     self.links[value[1:]] = tag
         if tag == "img":
@@ -119,6 +123,7 @@ class _Reader:
         parent = self.open[-1] if self.open else ""
         if tag in _PARENTS and parent not in _PARENTS[tag]:
             raise _Unsafe(f"<{tag}> is in <{parent}>, expected in {' or '.join(sorted(_PARENTS[tag]))}")
+        # Of an element without rule of its own anything may be inside.
         if tag not in _CHILDREN.get(parent, _ELEMENTS):
             raise _Unsafe(f"<{tag}> may not be in <{parent}>")
         if tag in _BLOCKS and (inside := next((t for t in self.open if t in _INLINE), None)):
@@ -157,8 +162,10 @@ def narrative_problem(div: str) -> str | None:
 def _read(div: str) -> tuple[str | None, dict[str, str]]:
     """What is wrong with a div, and its links within the resource with the element that has each."""
     reader = _Reader()
+    # Before the parser: a DOCTYPE may define entities that grow without bound, and R4 allows none of the three.
     if "<!" in div.replace("<!--", ""):
         return "it has a DOCTYPE, CDATA or entity declaration", reader.links
+    # A blank separates namespace and name in what handlers get.
     parser: Any = expat.ParserCreate(namespace_separator=" ")
     parser.StartElementHandler, parser.EndElementHandler = reader.start, reader.end
     parser.CharacterDataHandler = reader.characters
@@ -170,6 +177,7 @@ def _read(div: str) -> tuple[str | None, dict[str, str]]:
     except expat.ExpatError as error:
         problem = f"it is not well-formed XML ({expat.errors.messages[error.code]}, line {error.lineno})"
     except UnicodeEncodeError:
+        # expat takes UTF-8, which has no half of a pair.
         problem = "it holds half a surrogate pair, which is no character"
     return problem if problem or reader.content else "it has no text (txt-2)", reader.links
 
@@ -179,6 +187,7 @@ def dangling_links(div: str, resource: dict[str, Any]) -> Iterator[tuple[str, bo
 
     R4 narrative.html §2.4.0.2 (image references) and §2.4.0.3 (ids).
     """
+    # Most narratives have no link within the resource: no second parsing.
     links = _read(div)[1] if "#" in div else {}
     if links:
         for name in sorted(links.keys() - set(_names(resource))):

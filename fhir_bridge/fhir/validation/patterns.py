@@ -25,6 +25,7 @@ def equals(value: Any, fixed: Any) -> bool:
             and all(equals(value[k], v) for k, v in fixed.items())
         )
     if isinstance(fixed, list):
+        # Order counts in a fixed array (R4 elementdefinition.html#fixed).
         return (
             isinstance(value, list)
             and len(value) == len(fixed)
@@ -40,10 +41,13 @@ def matches(value: Any, pattern: Any) -> bool:
             k in value and matches(value[k], p) for k, p in pattern.items()
         )
     if isinstance(pattern, list):
+        # Each item of the pattern somewhere: R4 elementdefinition.html#pattern
+        # leaves order and further items free.
         return isinstance(value, list) and all(any(matches(v, p) for v in value) for p in pattern)
     return _same(value, pattern)
 
 
+# None is a value that JSON may have.
 _ABSENT = object()
 
 
@@ -76,8 +80,10 @@ def matching(pattern: Any) -> Callable[[Any], bool]:
 
 def _same(value: Any, wanted: Any) -> bool:
     if isinstance(value, bool) or isinstance(wanted, bool):
+        # True == 1 in Python; in FHIR a boolean is no number.
         return value is wanted
     if isinstance(value, float):
+        # By its digits as JSON had them: Decimal(float) would bring those of the binary number.
         value = Decimal(str(value))
     return bool(value == wanted)
 

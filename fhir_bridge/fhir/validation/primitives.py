@@ -11,9 +11,12 @@ from typing import Any
 __all__ = ["expected", "has_control_characters", "is_blank", "primitive_check"]
 
 _ZONE = r"(Z|[+-]((0\d|1[0-3]):[0-5]\d|14:00))"
+# 60 is a leap second, which R4's regular expressions allow.
 _TIME = r"([01]\d|2[0-3]):[0-5]\d:([0-5]\d|60)(\.\d+)?"
+# Year 0 does not exist in R4's calendar.
 _DATE = r"(?!0000)\d{4}(-(0[1-9]|1[0-2])(-(0[1-9]|[12]\d|3[01]))?)?"
 
+# R4 datatypes.html#canonical: absolute, but for a fragment of the resource itself.
 _FORMATS = {
     "date": (_DATE, "YYYY, YYYY-MM or YYYY-MM-DD"),
     "dateTime": (
@@ -71,6 +74,7 @@ def _integer(name: str) -> Callable[[Any], bool]:
     low, high, _ = _INTEGERS[name]
 
     def check(value: Any) -> bool:
+        # type(), since bool is a subclass of int.
         return type(value) is int and low <= value <= high
 
     return check
@@ -80,9 +84,11 @@ def _dated(name: str) -> Callable[[Any], bool]:
     match = re.compile(_FORMATS[name][0]).fullmatch
 
     def check(value: Any) -> bool:
+        # `\d` matches digits of every script.
         if not isinstance(value, str) or match(value) is None or not value.isascii():
             return False
         day = value[8:10]
+        # As texts: only the days 29 to 31 need the calendar.
         return day < "29" or int(day) <= monthrange(int(value[:4]), int(value[5:7]))[1]
 
     return check
@@ -102,6 +108,7 @@ def _uri(name: str) -> Callable[[Any], bool]:
                 return oid(value.partition("|")[0]) is not None
             if value.startswith("urn:uuid:"):
                 return uuid(value.partition("|")[0].partition("#")[0]) is not None
+        # `oid:` and `uuid:` are written with `urn:` in front (R4 datatypes.html#uri).
         return not value.startswith(("oid:", "uuid:"))
 
     return check
@@ -117,6 +124,7 @@ def _formatted(name: str) -> Callable[[Any], bool]:
 
 
 def _text(value: Any) -> bool:
+    # isprintable() is one fast test that most texts pass; only others are searched for control characters.
     return isinstance(value, str) and (
         (value != "" and value.isprintable() and not value.isspace() and len(value) <= MAX_TEXT)
         or (not value.isspace() and 0 < len(value) <= MAX_TEXT and _CONTROL.search(value) is None)
@@ -157,6 +165,7 @@ def _boolean(value: Any) -> bool:
 
 def _decimal(value: Any) -> bool:
     kind = type(value)
+    # NaN and infinity minus themselves are NaN.
     return (
         kind is int
         or (kind is float and value - value == 0)
@@ -168,6 +177,7 @@ def _base64(value: Any) -> bool:
     if not isinstance(value, str) or not value:
         return False
     text = _SPACE.sub("", value)
+    # R4 datatypes.html#base64Binary allows white space; without it the length is a multiple of four.
     return bool(text) and len(text) % 4 == 0 and _BASE64.fullmatch(text) is not None
 
 

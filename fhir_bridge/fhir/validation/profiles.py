@@ -56,6 +56,8 @@ class ProfileCompiler:
     def _deferred(self, profile: Profile, part: str) -> Check:
         cell: list[Check] = []
 
+        # Compiled at the first value: profiles refer to each other in circles, and most
+        # that a package has are never used.
         def compile_now(value: Any, path: Path, run: Run) -> None:
             if not cell:
                 with self._lock:  # one compilation at a time: it keeps notes
@@ -75,17 +77,21 @@ class ProfileCompiler:
         if structure is None:
             return None
         kind = value.get("resourceType") if isinstance(value, dict) else None
+        # A profile for another type is not met, whatever it says.
         if isinstance(kind, str) and not is_a(kind, structure.type):
             return False
         check = self.find(canonical) if isinstance(structure, Profile) else None
         if check is None:
             return True
         key = (id(value), canonical)
+        # id() holds while the validation does: the resource can't be collected as long.
         if key in run.conforming:
             return run.conforming[key] is not False
+        # None while it is being decided: a circle of references ends here.
         run.conforming[key] = None
         trial = run.aside()
         if isinstance(kind, str):
+            # A contained resource keeps its container as %rootResource; a target elsewhere is its own.
             trial.resource = value
             if not any(value is item for item in _items(run.root)):
                 trial.root = value
@@ -100,6 +106,7 @@ class ProfileCompiler:
         checks = self._object(profile, profile.root.id, base, base.root.id, codes)
         where = definition_location(profile, profile.root.id)
         if base.kind == "resource":
+            # Only what the profile adds: R4's own invariants were checked with the type.
             of_base = {(c.key, c.expression) for c in base.root.constraints}
             own = tuple(c for c in profile.root.constraints if (c.key, c.expression) not in of_base)
             checks += [
@@ -156,6 +163,7 @@ class ProfileCompiler:
         if key in self._objects:
             return self._objects[key]
 
+        # The cell of the element is filled by the time that a value is met.
         def check(value: Any, path: Path, run: Run) -> None:
             for item in self._objects[key]:
                 item(value, path, run)
@@ -171,6 +179,7 @@ class ProfileCompiler:
         codes: Codes,
     ) -> Check | None:
         whole = next((e for e in elements if e.slice_name is None), None)
+        # Against the base: what R4 asks anyway is checked by the type, with R4's own message.
         low = whole.min if whole and whole.min > base_element.min else 0
         high = whole.max if whole and whole.max is not None and whole.max != base_element.max else None
         general, beside = self._value_checks(profile, whole, base, base_element) if whole else ({}, ())
@@ -211,6 +220,7 @@ class ProfileCompiler:
     def _allowed(self, element: Element, base_element: Element) -> frozenset[str] | None:
         """The type codes a profile leaves of a choice; None where it narrows nothing."""
         codes, of_base = frozenset(element.type_codes), frozenset(base_element.type_codes)
+        # Equal or wider codes narrow nothing; `<` is a proper subset.
         return codes if codes and codes < of_base else None
 
     # --- slices ---------------------------------------------------------------------------------------------------
@@ -229,16 +239,20 @@ class ProfileCompiler:
         slicing = whole.slicing if whole else None
         prefix = f"{parent}/" if parent else ""
         slices = []
+        # Of reslices (`a/b`) only those one level below the parent.
         for part in elements:
             name = part.slice_name
             if name is None or not name.startswith(prefix) or "/" in name[len(prefix) :]:
                 continue
             match = matcher(profile, slicing, part, self.conforms, self._definitions)
+            # An item in the slice is known to have the values that put it there: they
+            # are not checked a second time.
             self._settled |= match.settled
             limit = part.max if part.max != base_element.max else None
             checks, beside = self._value_checks(profile, part, base, base_element)
             self._settled -= match.settled
             inner = self._group(profile, part, elements, base, base_element, codes, name)
+            # Where the type alone decides, an item of another type is not in the slice, and not wrong.
             slices.append(
                 Slice(
                     name[len(prefix) :],
@@ -274,6 +288,7 @@ class ProfileCompiler:
             return ({"Resource": (False, (resource_check,))} if resource_check else {}), ()
         for kind in kinds:
             checks = self._checks_of_type(profile, element, kind, base, base_element)
+            # A primitive's own children are id and extension, which are in `_name`.
             primitive = definitions.is_primitive(kind.code)
             if primitive and profile.children(element.id):
                 of_type = definitions.type_definition(kind.code)
@@ -297,6 +312,7 @@ class ProfileCompiler:
             if kind.code not in RESOURCES:
                 types.add(kind.code)
             elif not kind.profiles or len(known) < len(kind.profiles):
+                # A profile that is not available might allow any type.
                 return None  # any resource, or one of a profile that is not available
             for canonical, structure in known:
                 types.add(structure.type)
@@ -323,6 +339,7 @@ class ProfileCompiler:
             if own is not None:
                 outer, root, here = run.resource, run.root, run.here
                 run.resource = value
+                # A contained resource stays in its container's scope (%rootResource).
                 if path[1] != "contained":
                     run.root = value
                 own(value, path, run)
@@ -351,6 +368,7 @@ class ProfileCompiler:
         of_base = next((t for t in base_element.types if t.code == kind.code), None)
         checks: list[Check] = []
         for wanted, exact in ((element.fixed, True), (element.pattern, False)):
+            # The name of `fixedUri` has its type with a capital letter.
             if (
                 wanted is not None
                 and wanted.type.lower() == kind.code.lower()
@@ -369,6 +387,7 @@ class ProfileCompiler:
         if kind.code == "Reference" and kind != of_base:
             led_to = target_check(kind, self.conforms, where, self._definitions)
             checks += [led_to] if led_to else []
+        # Extensions are checked by url, wherever their profile is named.
         if (
             kind.profiles
             and kind.code != "Extension"
@@ -391,6 +410,7 @@ class ProfileCompiler:
         base_element: Element,
     ) -> list[Check]:
         """Checks of what the profile says of the element's own children."""
+        # An element with another's content (Bundle.entry.link) has its children there.
         if element.content_reference is not None:
             return self._referred(profile, element.content_reference, base)
         if not profile.children(element.id):
@@ -442,6 +462,7 @@ def _all(checks: list[Check]) -> Check:
 
 def _collector(element: Element) -> Collector:
     """A function that gives a property's values as items; a primitive that has only extensions counts as one."""
+    # `value[x]` is `value` in paths.
     names = tuple(element.json_names.items())
     step = element.name.removesuffix("[x]")
     if not element.is_list:
@@ -456,6 +477,7 @@ def _collector(element: Element) -> Collector:
             return results
 
         return single
+    # A list is never a choice: it has one name.
     ((name, code),) = names
     shadow = "_" + name
 

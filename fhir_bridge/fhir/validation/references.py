@@ -27,6 +27,8 @@ def allowed_types(targets: Iterable[str], known: Definitions) -> frozenset[str] 
     for target in targets:
         if definitions.find_type(target) is not None:
             if target in ("Resource", "DomainResource"):
+                # A target that is unknown (a package that is missing) says nothing of its type,
+                # and forbids nothing by itself.
                 return None
             types.add(target)
             continue
@@ -42,6 +44,7 @@ def reference_type(reference: str, run: Run) -> str | None:
         if reference == "#":
             return str(run.root.get("resourceType"))
         return run.contained.get(reference[1:])
+    # An entry's fullUrl goes before what the text looks like: a URL may end in another type's name.
     if run.bundle is not None and reference in run.bundle:
         return run.bundle[reference]
     match = _LITERAL.fullmatch(reference) or _CONDITIONAL.fullmatch(reference)
@@ -72,6 +75,7 @@ def check_reference(value: Any, allowed: frozenset[str] | None, targets: str, pa
     kind: str | None
     if reference.startswith("#"):
         kind = reference_type(reference, run)
+        # `#` is the container, so within the container itself it names nothing.
         if kind is None or (reference == "#" and run.resource is run.root):
             run.add(
                 "FB-FHIR-041", "no contained resource has the id of this reference", (path, "reference", -1)
@@ -82,12 +86,13 @@ def check_reference(value: Any, allowed: frozenset[str] | None, targets: str, pa
     elif match := _LITERAL.fullmatch(reference):
         kind = match.group(2)
         if kind not in definitions.resource_types():
-            if match.group(1) is None:
+            if match.group(1) is None:  # an absolute URL may be another server's address of any form
                 run.add(
                     "FB-FHIR-042", f"{kind} is no resource type of R4", (path, "reference", -1), "warning"
                 )
             return
     elif reference.startswith(("urn:uuid:", "urn:oid:")):
+        # Outside a Bundle a URN may name something that is elsewhere.
         if run.bundle is not None:
             run.add("FB-FHIR-043", "no entry of the Bundle has this fullUrl", (path, "reference", -1))
         return
@@ -95,6 +100,7 @@ def check_reference(value: Any, allowed: frozenset[str] | None, targets: str, pa
         kind = match.group(1)
     else:
         _check_form(reference, (path, "reference", -1), run)
+        # As far as a type can be read from it: `https://server/r4/Patient/1/x` is no literal reference.
         steps = reference.rstrip("/").split("/")
         if len(steps) > 3 and steps[-2] == "_history":
             del steps[-2:]

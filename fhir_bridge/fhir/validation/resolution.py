@@ -34,14 +34,17 @@ class BundleEntries:
 
         A relative reference counts from the base of the entry's own URL; without one it names type and id.
         """
+        # Most resources have no reference that a profile follows: nothing is indexed for them.
         if self._by_url is None:
             self._by_url = self._index()
         plain = _HISTORY.sub("", reference)
         if ":" in reference.partition("/")[0]:
+            # With the version first: a Bundle may hold several.
             return self._by_url.get(reference) or self._by_url.get(plain)
         own = _RESTFUL.fullmatch(full_url)
         if own is not None:
             return self._by_url.get(f"{own['base']}/{plain}")
+        # R4 bundle.html#references: an entry without RESTful fullUrl names type and id.
         return self._by_name.get(plain)
 
     def _index(self) -> dict[str, Resource]:
@@ -51,6 +54,7 @@ class BundleEntries:
             resource = entry.get("resource") if isinstance(entry, dict) else None
             if isinstance(resource, dict):
                 if isinstance(url := entry.get("fullUrl"), str):
+                    # The first of two entries of one fullUrl; that there are two is bdl-7.
                     by_url.setdefault(url, resource)
                 self._by_name.setdefault(f"{resource.get('resourceType')}/{resource.get('id')}", resource)
         return by_url
@@ -62,6 +66,7 @@ def resolve(reference: Any, run: Run) -> Resource | None:
         return None
     if reference.startswith("#"):
         return _contained(reference[1:], run)
+    # From the innermost: a Bundle within a Bundle resolves in its own entries first.
     for entries, full_url in reversed(run.bundles):
         result: Resource | None = entries.find(reference, full_url)
         if result is not None:
@@ -70,6 +75,7 @@ def resolve(reference: Any, run: Run) -> Resource | None:
 
 
 def _contained(name: str, run: Run) -> Resource | None:
+    # `#` alone is the container (R4 references.html#contained).
     if not name:
         return run.root
     items = run.root.get("contained")

@@ -13,6 +13,7 @@ from fhir_bridge.fhir.validation.codes import CODES
 
 __all__ = ["Check", "Path", "Run", "defined", "definition_location", "render"]
 
+# Tuples, not texts: paths are built for every value, and shown only for findings.
 Path = tuple[Any, str, int]
 """(parent, name, index): built while descending, made text only for a finding. Index -1 is no list."""
 
@@ -34,6 +35,7 @@ class Run:
         conforming: whether a resource conforms to a profile, by identity and canonical; None while that is found out.
     """
 
+    # Slots and no dataclass: one is created for each trial of a profile.
     __slots__ = (
         "bundle", "bundles", "conformance", "conforming", "contained", "definitions", "here", "ids", "issues",
         "resource", "root", "terminology",
@@ -64,6 +66,7 @@ class Run:
 
     def aside(self) -> Run:
         """A run in the same place whose findings are its own: to see whether something conforms."""
+        # `ids` starts anew: a second look at the same elements must not report their ids as doubled.
         run = Run(self.terminology, self.conformance, self.definitions)
         run.resource, run.root, run.here = self.resource, self.root, self.here
         run.contained, run.bundle, run.bundles = self.contained, self.bundle, self.bundles

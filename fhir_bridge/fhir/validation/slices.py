@@ -80,10 +80,12 @@ class SliceGroup:
     """The slices of one element (or the reslices of one slice), checked together."""
 
     def __init__(self, slices: Sequence[Slice], rules: str, ordered: bool, codes: Codes, where: str) -> None:
+        # The default slice has no test: it takes what is left (R4 profiling.html#default-slice).
         self._slices = tuple(s for s in slices if s.name != DEFAULT)
         self._default = next((s for s in slices if s.name == DEFAULT), None)
         self._rules, self._ordered, self._codes, self._where = rules, ordered, codes, where
         self._assign = _assignment(self._slices)
+        # Slices that need no items are visited only where an item has come.
         self._asked = tuple(n for n, s in enumerate(self._slices) if s.min > 0 or s.group is not None)
 
     @property
@@ -108,6 +110,8 @@ class SliceGroup:
                 rest.append(item)
                 unmatched = True
                 continue
+            # Two slices at once make the profile's counts meaningless for this item:
+            # reported, and counted for the first.
             if len(numbers) > 1:
                 names = "' and '".join(slices[n].name for n in numbers)
                 run.add(
@@ -115,6 +119,7 @@ class SliceGroup:
                 )
             number = numbers[0]
             members.setdefault(number, []).append(item)
+            # By the order of slices in the profile; items that fit none are not in it.
             if self._ordered and number < last:
                 run.add(
                     "FB-FHIR-039",
@@ -142,6 +147,7 @@ class SliceGroup:
 
     def _single(self, part: Slice, items: list[Item], list_path: Path, decided: bool, run: Run) -> None:
         count = len(items)
+        # An item that could not be decided may be the one that is missing.
         if count < part.min and decided:
             run.add(
                 self._codes.slice_few,
@@ -173,16 +179,19 @@ def run_checks(item: Item, checks: Checks, beside: tuple[Check, ...], run: Run) 
     check = checks.get(code)
     if check is not None:
         primitive, own = check
+        # Checks assume the JSON kind of the type: a wrong kind was reported by the type itself.
         if (not isinstance(value, dict | list)) if primitive else isinstance(value, dict):
             for entry in own:
                 entry(value, path, run)
     for entry in beside:
+        # An absent `_name` is an object without extensions: minima of extensions count from there.
         entry(shadow if isinstance(shadow, dict) else {}, path, run)
 
 
 def _assignment(slices: Sequence[Slice]) -> Assign:
     """How items find their slice: by look-up where one coding identifies every slice, else by asking each in turn."""
     codings = [part.coding for part in slices if part.coding is not None]
+    # All by codings at one path: one look-up an item, whatever the number of slices.
     if len(codings) == len(slices) > 1 and len({names for names, _, _ in codings}) == 1:
         names = codings[0][0]
         index: dict[tuple[str, str], tuple[int, ...]] = {}
@@ -219,6 +228,7 @@ def _codings(value: Any, names: tuple[str, ...]) -> Sequence[Any]:
 def _query(items: Sequence[Item], slices: Sequence[Slice], run: Run) -> tuple[list[tuple[int, ...]], bool]:
     result: list[tuple[int, ...]] = []
     decided = True
+    # A contained or entry resource is of its own type.
     for value, _, code, shadow in items:
         if code == "Resource" and isinstance(value, dict):
             code = str(value.get("resourceType"))

@@ -79,6 +79,8 @@ def matcher(
     """The test for a slice."""
     discriminators = slicing.discriminators if slicing else ()
     if not discriminators:
+        # R4 profiling.html: extensions are always sliced by url, a choice by its type, also
+        # where a profile leaves it unsaid.
         if part.name in ("extension", "modifierExtension"):
             discriminators = (("value", "url"),)
         elif part.is_choice:
@@ -90,16 +92,19 @@ def matcher(
         try:
             steps = steps_of(path)
         except Unsupported:
+            # A path that can't be followed decides nothing; claiming that items are outside would be worse.
             return Match(_undecided)
         located = locate(profile, part, steps, known)
         requirements = _requirements(located, steps) if kind in ("value", "pattern") else []
         located = [result for result in located if result.reached]
+        # One discriminator with one value may be answered by look-up (`SingleCoding`).
         if len(discriminators) == 1 and len(requirements) == 1:
             coding = _single_coding(requirements[0])
         settled |= _settled(profile, part, requirements)
         test = _test(kind, steps, located, requirements, conforms, known)
         if test is not None:
             tests.append(test)
+    # The slice says nothing of its own discriminators, so nothing says what is in it.
     if not tests:
         return Match(_undecided)
     if len(tests) == 1:
@@ -124,6 +129,7 @@ def _settled(profile: Profile, part: Element, requirements: list[_Requirement]) 
         inside = wanted.element == part.id or wanted.element.startswith(part.id + ".")
         passed = wanted.element[len(part.id) + 1 :].split(".") if wanted.element != part.id else []
         locations = [profile.element(".".join((part.id, *passed[: n + 1]))) for n in range(len(passed))]
+        # In a list on the way another item may have another value, so the element has to be checked still.
         if wanted.whole and inside and all(e is not None and not e.is_list for e in locations):
             results.add(wanted.element)
     return results
@@ -148,6 +154,7 @@ def _test(
     if kind in ("value", "pattern"):
         if requirements:
             return _value_test(requirements)
+        # A discriminator by value without any fixed value: a required binding, or mere existence, decides.
         return _binding_test(steps, located, known) or _existence(steps, located)
     if kind == "exists":
         return _existence(steps, located) or _undecided
@@ -167,10 +174,12 @@ def _requirements(located: list[Located], steps: tuple[Step, ...]) -> list[_Requ
         requirements: list[_Requirement] = []
         for element, left in result.way:
             requirements += _of_element(element, steps, left)
+        # What is at the end goes before what is further in.
         if requirements or not result.reached:
             return requirements
         prefix = result.element.id + "."
         for element in result.structure.elements:
+            # Slices of children are theirs to test; only what holds for all children identifies this slice.
             if element.id.startswith(prefix) and ":" not in element.id[len(prefix) :]:
                 names = element.id[len(prefix) :].split(".")
                 below = tuple(("name", name.removesuffix("[x]")) for name in names)
@@ -212,6 +221,7 @@ def _single_coding(requirement: _Requirement) -> SingleCoding | None:
     names = tuple(name for _, name in requirement.steps)
     codings = value.get("coding")
     if isinstance(codings, list) and len(codings) == 1 and set(value) == {"coding"}:
+        # Only `system` and `code`: with a display or a text the look-up would take items that lack it.
         names, value = (*names, "coding"), codings[0]
     if isinstance(value, dict) and set(value) == {"system", "code"} and names and names[-1] == "coding":
         return names, value["system"], value["code"]
@@ -243,6 +253,7 @@ def _binding_test(steps: tuple[Step, ...], located: list[Located], known: Defini
             for coding in _codings(value)
             if isinstance(coding.get("code"), str) and isinstance(coding.get("system", ""), str)
         ]
+        # Of a value set that is not available at all no item is in the slice, rather than every item undecided.
         return True if True in answers else None if None in answers and not unknown else False
 
     return bound
@@ -250,6 +261,7 @@ def _binding_test(steps: tuple[Step, ...], located: list[Located], known: Defini
 
 def _codings(value: Any) -> list[dict[str, Any]]:
     if not isinstance(value, dict):
+        # A plain code is compared as a code of any system.
         return [{"code": value}]
     codings = value.get("coding", [value])
     return [c for c in codings if isinstance(c, dict)] if isinstance(codings, list) else []
@@ -283,6 +295,7 @@ def _type_test(steps: tuple[Step, ...], located: list[Located], known: Definitio
             return False
         if any(kind and _is_a(kind, types) for kind in kinds):
             return True
+        # A type that can't be determined (a reference without one) leaves the item undecided.
         return None if None in kinds or "" in kinds else False
 
     return typed
@@ -312,6 +325,7 @@ def _types_of(element: Element, known: Definitions) -> frozenset[str] | None:
         p.type for kind in element.types for url in kind.profiles if (p := known.structure(url)) is not None
     }
     codes = frozenset(element.type_codes)
+    # "Resource" alone says nothing: then the profiles' types do.
     if codes <= {"Resource", "DomainResource"} and of_profiles:
         return frozenset(of_profiles)
     return (codes | of_profiles) or None

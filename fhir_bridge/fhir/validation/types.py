@@ -42,6 +42,7 @@ Rule = Callable[[Any, dict[str, Any], Path, Run], None]
 Cell = list[Check]
 """A place for a check that is compiled at its first call: types are recursive."""
 
+# difflib compares with every name: a hostile resource would make each of thousands cost that.
 MAX_SUGGESTIONS = 20
 """Findings after which names are no longer compared for a hint: a resource full of unknown names stays cheap."""
 
@@ -77,6 +78,7 @@ class TypeCompiler:
 
             def compile_now(value: Any, path: Path, run: Run) -> None:
                 cell[0] = self._object(definitions.type_definition(type_name), key[1])
+                # Replaced by the compiled check, which every rule that shares the cell calls from then on.
                 cell[0](value, path, run)
 
             cell = entry = self._cells[key] = [compile_now]
@@ -100,6 +102,7 @@ class TypeCompiler:
             for name, code in element.json_names.items():
                 names.add(name)
                 rules[name] = self._rule(definition, element, name, code)
+                # In R4 JSON nothing is beside `id`, `Narrative.div` and `Extension.url`.
                 if definitions.is_primitive(code) and element.path not in _BARE and name != "id":
                     names.add("_" + name)
                     rules["_" + name] = self._shadow_rule(definition, element, name)
@@ -107,6 +110,7 @@ class TypeCompiler:
                 choices.append((frozenset(names), element, definition_location(definition, element.id)))
             if element.min > 0:
                 required.append((frozenset(names), element.path, definition_location(definition, element.id)))
+        # Most required elements have one name; only choices need the set.
         simple = tuple((next(iter(n)), path, where) for n, path, where in required if len(n) == 1)
         several = tuple((n, path, where) for n, path, where in required if len(n) > 1)
         owner = definition.element(element_id)
@@ -119,6 +123,7 @@ class TypeCompiler:
         if is_resource:
             rules["resourceType"] = _accept
         elif "id" in rules:
+            # Element ids are unique within a resource; the id of a resource is another matter.
             rules["id"] = _unique_id(rules["id"])
         get = rules.get
 
@@ -135,6 +140,7 @@ class TypeCompiler:
             for name, wanted, where in simple:
                 if name not in value:
                     run.add("FB-FHIR-013", f"{wanted} is missing; defined by {where}", path)
+            # isdisjoint takes any iterable of keys without building a set.
             for names, wanted, where in several:
                 if names.isdisjoint(value):
                     run.add("FB-FHIR-013", f"{wanted} is missing; defined by {where}", path)
@@ -154,6 +160,7 @@ class TypeCompiler:
         if type_name == "Extension":
             return lambda value, path, run: self.extension(value, path, run)
         check = _TYPE_CHECKS.get(type_name)
+        # A finding on a code names its code system, which says more than the element of the type.
         if check is None or check in (check_coding, check_unit):  # their findings name the code system
             return check
         return defined(check, definition_location(definitions.type_definition(type_name), type_name))
@@ -196,6 +203,7 @@ class TypeCompiler:
 
     def _value_checks(self, definition: TypeDefinition, element: Element, code: str) -> tuple[Cell, ...]:
         """What a value that is an object must satisfy: its type, then what the element adds."""
+        # Through the validator: it has a scope, profiles and a Bundle of its own.
         if code == "Resource" or (code in definitions.resource_types()):
             return ([lambda value, path, run: self.resource(value, path, run)],)
         kind = next((t for t in element.types if t.code == code), ElementType(code))
@@ -213,6 +221,7 @@ class TypeCompiler:
         if len(kind.profiles) == 1 and (checked := self.profile(kind.profiles[0])):
             cells.append([checked])
         predicates = self.element_predicates(element, code)
+        # An element with another's content has that one's invariants as well.
         if element.content_reference and (referred := definition.element(element.content_reference)):
             known = {c.key for c, _ in predicates}
             predicates += [p for p in self.element_predicates(referred, code) if p[0].key not in known]
@@ -222,6 +231,7 @@ class TypeCompiler:
     def element_predicates(self, element: Element, code: str) -> list[tuple[Constraint, Predicate]]:
         """Invariants of the element itself, without those of its type."""
         own = definitions.find_type(code)
+        # A type's own invariants are checked with the type.
         of_type = {c.key for c in own.root.constraints} if own else set()
         own_constraints = tuple(c for c in element.constraints if c.key not in of_type)
         return self.predicates(own_constraints, element.path, code)
@@ -259,6 +269,8 @@ class TypeCompiler:
                     for check in checks:
                         check(item, (path, step, index), run)
                 elif item is None:
+                    # A null is right only where `_name` has something at the same
+                    # place (R4 json.html#primitive).
                     beside = owner.get(shadow)
                     if not isinstance(beside, list) or index >= len(beside) or beside[index] is None:
                         run.add(
@@ -279,6 +291,7 @@ class TypeCompiler:
         where = definition_location(definition, element.id)
         step = element.name[:-3] if element.is_choice else name
         is_list = element.is_list
+        # A required binding needs a code: an extension alone (data-absent-reason) is none.
         codeless = element.binding is not None and element.binding.strength == "required"
 
         def rule(value: Any, owner: dict[str, Any], path: Path, run: Run) -> None:
@@ -421,6 +434,7 @@ def _div(value: Any, path: Path, run: Run) -> None:
 
 
 def _unknown(key: str, rules: dict[str, Rule], owner: str, where: str, path: Path, run: Run) -> None:
+    # After many findings the hint is left out, not the finding.
     names = [r for r in rules if not r.startswith("_")] if len(run.issues) < MAX_SUGGESTIONS else []
     near = difflib.get_close_matches(str(key)[:64], names, n=1)
     hint = f"; did you mean {near[0]}?" if near else ""
@@ -437,6 +451,7 @@ def _several(
 ) -> None:
     present = sorted({key.removeprefix("_") for key in value if key in names})
     if len(present) > 1:
+        # Both `valueX` and `_valueX` are one type.
         run.add(
             "FB-FHIR-015",
             f"{' and '.join(present)} occur together, expected one type of {element.path}; defined by {where}",

@@ -72,6 +72,7 @@ class Validator:
             most: findings that are wanted; an invalid resource with more is not looked at further. None: all.
         """
         run = Run(terminology or self._terminology, self, self._definitions)
+        # Only where a number is wanted: a plain list is faster.
         if most is not None:
             run.issues = Findings(most)
         if isinstance(resource, bytes | str):
@@ -85,6 +86,7 @@ class Validator:
         try:
             self._check(plain(resource), profiles, run)
         except RecursionError:
+            # Deeply nested input that came as objects; text is bounded by the parser.
             run.issues.insert(
                 0, Issue("fatal", "FB-FHIR-003", f"nested deeper than a resource needs ({MAX_DEPTH} levels)")
             )
@@ -106,6 +108,7 @@ class Validator:
         """What R4 does not allow in a narrative; `fhir.ports.ConformancePort`."""
         return narrative_problem(div)
 
+    # A malformed resource has a path too: "Resource" stands for what it does not say.
     def _check(self, resource: Any, profiles: Sequence[str], run: Run) -> None:
         kind = resource.get("resourceType") if isinstance(resource, dict) else None
         name = kind if isinstance(kind, str) and kind in resource_types() else "Resource"
@@ -118,6 +121,7 @@ class Validator:
             self._resource(value, path, run, ())
         else:
             root, contained, bundles = run.root, run.contained, run.bundles
+            # Entries resolve references from their own fullUrl, so it changes with each.
             if outer.get("resourceType") == "Bundle" and bundles:
                 run.bundles = (*bundles[:-1], (bundles[-1][0], _full_url(outer, path)))
             self._resource(value, path, run, ())
@@ -144,6 +148,7 @@ class Validator:
         ):  # a modifier: who does not know the rules can't determine what it means
             run.add(IMPLICIT_RULES.code, unknown_rules(kind), (path, "implicitRules", -1))
         if path[1] != "contained":
+            # A contained resource has no scope of its own: ids and %rootResource are the container's.
             run.root = value
             run.contained = _contained(value, path, run) if "contained" in value else {}
         bundle = run.bundle
@@ -160,6 +165,7 @@ class Validator:
             profiles = (*profiles, *vital_sign_profiles(value))
         if declared or profiles:
             names = [p for p in declared if isinstance(p, str)] if isinstance(declared, list) else []
+            # Once each, and with the place where it was declared, if it was.
             for index, url in enumerate(dict.fromkeys((*names, *profiles))):
                 where = ((path, "meta", -1), "profile", index) if url in names else path
                 self._profile(url, kind, value, path, where, run)
@@ -167,6 +173,7 @@ class Validator:
 
     def _profile(self, url: str, kind: str, value: dict[str, Any], path: Path, where: Path, run: Run) -> None:
         plain, _, version = url.partition("|")
+        # The base type itself was checked above.
         if plain == f"http://hl7.org/fhir/StructureDefinition/{kind}":
             return
         profile = self._definitions.profile(url) or self._definitions.structure(url)
@@ -185,6 +192,7 @@ class Validator:
         else:
             if version and not named(version, [profile.version]):
                 known = ", ".join(self._definitions.versions(plain))
+                # Nothing is checked against another version: its rules may be other ones.
                 run.add(
                     "FB-FHIR-055",
                     f"the profile {plain} is not available in version {version[:64]}, expected one of {known}; "

@@ -110,6 +110,7 @@ def _mismatch(declared: str, shape: Shape) -> str | None:
         return None
     group = _group(declared)
     groups = {_group(name) for name in names}
+    # JSON writes an integer64 as a string.
     if group not in groups and not (declared == "integer64" and "text" in groups):
         return f"the path gives {' or '.join(names)}, which is {' or '.join(sorted(groups))}; {declared} is {group}"
     if group == _GROUPS[ColumnType.COMPLEX] and not any(_related(declared, name) for name in names):

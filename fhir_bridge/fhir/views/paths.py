@@ -170,6 +170,7 @@ class Paths:
         item = many = test = None
         if focus.kinds is not None and len(focus.kinds) == 1:
             (kind,) = focus.kinds
+            # The compiled forms read literals, and no variables of a view.
             plain = _changed(node, self._with_texts)
             item, many, test = (
                 value(plain, kind, None),

@@ -94,6 +94,7 @@ class Plan:
             return
         stored: list[list[Row] | None] = []
         for plans in self._factors:
+            # One more than is kept shows whether there are more.
             rows = list(islice(rows_of(plans), KEPT + 1))
             stored.append(rows if len(rows) <= KEPT else None)
         if [] in stored:

@@ -41,6 +41,7 @@ class DivReader:
 
     def declare(self, prefix: str | None, uri: str | None) -> None:
         """A namespace comes into scope."""
+        # Expat announces the namespaces of an element before it, at the same position.
         index = self._parser.CurrentByteIndex
         if index != self._declared_at:
             self._declared_at = index
@@ -173,6 +174,7 @@ def xhtml_of(div: str) -> str:
     parser.StartElementHandler = start
     parser.StartDoctypeDeclHandler = parser.XmlDeclHandler = refuse
     try:
+        # It is put into a document as it is: not well-formed, it could close the elements around it.
         parser.Parse(text.encode("utf-8", "replace"), True)
     except expat.ExpatError as error:
         reason = expat.errors.messages[error.code]
@@ -180,6 +182,7 @@ def xhtml_of(div: str) -> str:
             f"the narrative is not well-formed XML: {reason}, line {error.lineno}, column {error.offset + 1} of it"
         ) from error
     if roots[0] == "div" and text.startswith("<div"):
+        # Many writers of JSON leave the namespace out, which R4 narrative.html asks for.
         return f'<div xmlns="{XHTML}"{text[4:]}'
     if roots[0] != f"{XHTML} div":
         raise ValueError(

@@ -84,6 +84,7 @@ class _Reader:
         self.stack: list[_Frame] = []
         self.open: XmlElement | None = None
         self.bare = False
+        # The encoding is given, so that no declaration changes it; a space is in no namespace.
         self.parser: Any = expat.ParserCreate("UTF-8", " ")
         self.parser.buffer_text = True
         self.parser.XmlDeclHandler = self._declaration
@@ -119,6 +120,7 @@ class _Reader:
         if element is None:
             self._unknown(tag)
         order = element.order
+        # R4 xml.html: the order of elements is that of the definition.
         if order <= frame.last and (order < frame.last or not element.repeats):
             self._fail(out_of_order(frame.shape, element, frame.last))
         frame.last = order
@@ -187,6 +189,7 @@ class _Reader:
             if len(attributes) == 1:
                 return
         elif element.repeats:
+            # A null keeps the item's place (R4 json.html#primitive).
             target.setdefault(name, []).append(None)
             frame.shadows = True
         shadow: dict[str, Any] = {}
@@ -229,6 +232,7 @@ class _Reader:
         target: dict[str, Any],
     ) -> None:
         frame = self.frame
+        # A list is a level of JSON, too.
         depth = frame.depth + (2 if element.repeats else 1)
         if depth > MAX_DEPTH:
             self._fail(f"nested deeper than {MAX_DEPTH} levels")
@@ -259,6 +263,7 @@ class _Reader:
             if text not in ("true", "false"):
                 self._fail(f"{shown(text)} is no boolean: true or false is expected")
             return text == "true"
+        # int() would lose the sign of -0.
         if _INTEGER.fullmatch(text) and text != "-0":
             try:
                 return int(text)
@@ -286,6 +291,7 @@ class _Reader:
                     self._fail(f"an attribute can't be empty: give {name} a content or leave it out")
                 target[name] = value
             elif not name.startswith(_SCHEMA_INSTANCE):
+                # R4 xml.html allows xsi:schemaLocation, which says nothing of the resource.
                 self._fail(unknown_attribute(name, allowed))
 
     def _check_content(self, frame: _Frame) -> None:

@@ -110,6 +110,8 @@ class Shape:
         self.by_tag: dict[str, XmlElement] = {}
         self.attributes: dict[str, XmlElement] = {}
         for order, element in enumerate(elements):
+            # R4 xml.html: the id of an element and the url of an extension are attributes, the
+            # id of a resource is an element.
             if self.resource is None and (
                 element.name == "id" or (path, element.name) == ("Extension", "url")
             ):

@@ -19,8 +19,10 @@ from fhir_bridge.fhir.xml.shapes import FHIR, ContentType, Shape, XmlElement, re
 
 __all__ = ["dumps"]
 
+# XML 1.0 §3.3.3: a parser reads plain line ends and tabs in an attribute as spaces.
 _MARKUP = re.compile('[&<"\n\r\t]')
 _REFERENCES = {"&": "&amp;", "<": "&lt;", '"': "&quot;", "\n": "&#10;", "\r": "&#13;", "\t": "&#9;"}
+# What is no Char of XML 1.0 §2.2.
 _NOT_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 _COMMENTS = frozenset({"fhir_comments", "fhir_comments_post"})
 _WANTED = ("a string", "true or false", "a whole number", "a number", "an object", "a string", "a resource")
@@ -147,6 +149,7 @@ class _Writer:
         """`fhir_comments`, as JSON of earlier releases carries the comments of XML."""
         for key in value.keys() & _COMMENTS:
             for comment in value[key] if isinstance(value[key], list) else [value[key]]:
+                # XML 1.0 §2.5: no `--` within a comment, and no `-` at its end.
                 text = str(comment).replace("--", "- -")
                 self.add(f"{self.line(depth)}<!--{text}{' ' if text.endswith('-') else ''}-->")
 

@@ -6,11 +6,11 @@ import re
 from collections.abc import Mapping
 from urllib.parse import quote
 
-__all__ = ["UCUM", "system_uri"]
+__all__ = ["SCHEMES", "UCUM", "system_uri"]
 
 UCUM = "http://unitsofmeasure.org"
 
-_SCHEMES = {
+SCHEMES = {
     "LN": "http://loinc.org",
     "LOINC": "http://loinc.org",
     "SCT": "http://snomed.info/sct",
@@ -48,6 +48,8 @@ _SCHEMES = {
     "ISO3166": "urn:iso:std:iso:3166",
     "HL7NUCC": "http://nucc.org/provider-taxonomy",
 }
+"""Designators in capital letters -> system URI."""
+
 _OIDS = {
     "2.16.840.1.113883.6.1": "http://loinc.org",
     "2.16.840.1.113883.6.96": "http://snomed.info/sct",
@@ -83,7 +85,7 @@ def system_uri(scheme: str | None, local: Mapping[str, str], source: str = "") -
     if _OID.fullmatch(scheme):
         return _OIDS.get(scheme, f"urn:oid:{scheme}")
     upper = scheme.upper()
-    entry = _SCHEMES.get(upper)
+    entry = SCHEMES.get(upper)
     if entry:
         return entry
     table = _HL7_TABLE.fullmatch(upper)

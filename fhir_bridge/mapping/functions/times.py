@@ -14,7 +14,7 @@ from fhir_bridge.mapping.record import CLEARED
 from fhir_bridge.mapping.registry import builtin
 from fhir_bridge.mapping.runtime import Context
 
-__all__ = ["BusinessTime", "Parts", "business_time", "date", "datetime", "parse", "period"]
+__all__ = ["BusinessTime", "Parts", "business_time", "date", "datetime", "format_problem", "parse", "period"]
 
 BusinessTime = tuple[calendar.datetime | None, dict[str, Any] | None]
 """The time of a resource's source, and the entry of the source-record extension that says so."""
@@ -86,6 +86,49 @@ def _layout(layout: str) -> re.Pattern[str]:
     if "(?P<y" not in pattern:
         raise ValueError(f'the date format "{layout}" has no year')
     return re.compile(pattern)
+
+
+def format_problem(layout: Any) -> tuple[str, str] | None:
+    """What is wrong with a date format in a mapping, and the format that may be meant; None for a right one."""
+    if not isinstance(layout, str):
+        return f"a date format is a text, not {layout!r}", "such as dd.MM.yyyy HH:mm"
+    try:
+        _layout(layout)
+        problem = ""
+    except ValueError as error:
+        problem = str(error)
+    words = [result.group() for result in _FIELD.finditer(layout)]
+    if not problem and "mm" in words and not {"H", "HH"} & set(words):
+        problem = f'"mm" in the date format "{layout}" are minutes, and there are no hours'
+    if not problem:
+        return None
+    corrected = _corrected(layout)
+    return problem, f'did you mean "{corrected}"?' if corrected != layout else "such as dd.MM.yyyy HH:mm"
+
+
+def _corrected(layout: str) -> str:
+    """The format in the letters of the language: days and years are small, months large, minutes follow hours."""
+    pieces = re.split(r"([A-Za-z]+)", layout)
+    seen_hour = False
+    for index in range(1, len(pieces), 2):
+        word = pieces[index]
+        letter = word[0].lower()
+        if letter in ("y", "j") and len(word) in (2, 4):
+            pieces[index] = "y" * len(word)
+        elif letter in ("d", "t") and len(word) <= 2:
+            pieces[index] = "d" * len(word)
+        elif letter == "h" and len(word) <= 2:
+            pieces[index], seen_hour = "H" * len(word), True
+        elif letter == "m" and len(word) <= 2:
+            pieces[index] = "mm" if seen_hour else "M" * len(word)
+        elif letter == "s" and len(word) == 2:
+            pieces[index] = "ss"
+    result = "".join(pieces)
+    try:
+        _layout(result)
+    except ValueError:
+        return layout
+    return result
 
 
 def _two(text: str | None) -> str | None:

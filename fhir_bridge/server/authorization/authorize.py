@@ -65,6 +65,8 @@ async def authorize(request: Request) -> Response:
     services = services_of(request)
     try:
         parameters = parse_form(request.url.query)
+        # Client and address first: with either of them wrong, nothing may be sent to
+        # that address (RFC 6749 §4.1.2.1).
         client, redirect_uri = await trusted(parameters, services)
     except (FormError, PageError) as error:
         return _error_page(services, str(error))
@@ -72,10 +74,12 @@ async def authorize(request: Request) -> Response:
     try:
         requested = check(parameters, client, redirect_uri, services)
         session = await current_session(request)
+        # OpenID Connect Core §3.1.2.1: with `none` no page may be shown.
         if requested.prompt == "none":
             # Nobody's consent is remembered, so nothing can be granted without a page.
             needed = "login_required" if session is None else "interaction_required"
             raise RedirectError(needed, "the user has to be asked")
+        # After the request was checked: a request that is wrong asks nobody to sign in.
         if session is None:
             return login_redirect(request)
         return await _ask(requested, parameters, session, services, address)
@@ -93,6 +97,7 @@ async def authorize_by_post(request: Request) -> Response:
         form = await read_form(request)
     except FormError as error:
         return _error_page(services, str(error), error.status)
+    # By redirect: a form posted from another site brings no SameSite=Lax cookie, a navigation by GET does.
     return RedirectResponse(f"/oauth/authorize?{urlencode(form)}", 303, headers=NO_STORE)
 
 
@@ -109,12 +114,14 @@ async def _launch(
     if request.launch is None:
         return None
     subject = guesses.launch(user.id, address)
+    # In turn, so that parallel guesses count each (`one_at_a_time`).
     async with services.attempts.one_at_a_time(subject):
         if wait := await services.attempts.wait(subject):
             raise PageError(f"Too many launches that are unknown. Try again in {wait} seconds.", retry=wait)
         launch = await services.grants.launch(request.launch, request.client.id, user.id, spend=spend)
         if launch is None:
             await services.attempts.failed(subject)
+    # A launch whose patient the person may not see is as unknown as one that never was.
     if launch is None or not await may_see_patient(services.store, user_access(user), launch.patient):
         raise RedirectError(
             "invalid_request", "the launch is unknown, over, or of another user or application"
@@ -136,12 +143,14 @@ async def _ask(
 ) -> Response:
     user = session.user
     launch = await _launch(request, user, services, address)
+    # Asked for what the person may give, so that nobody approves what would be taken out afterwards.
     scope = for_user(request.scope, user)
     if not scope:
         raise RedirectError("invalid_scope", "none of the requested scopes can be granted to this user")
     picker = request.needs_patient and launch is None
     name = parameters.get("patient_name", "")
     parts = urlsplit(request.redirect_uri)
+    # Only those that we know: the form is built of what a stranger sent.
     return page(
         "approve.html",
         form_targets=[request.redirect_uri],
@@ -166,12 +175,14 @@ async def approve(request: Request) -> Response:
     services = services_of(request)
     try:
         form = await read_form(request, lists=("granted",))
+        # Checked again from the start: the form comes from the browser, and nothing of it is trusted.
         client, redirect_uri = await trusted(form, services)
     except FormError as error:
         return _error_page(services, str(error), error.status)
     except PageError as error:
         return _error_page(services, str(error))
     session = await current_session(request)
+    # Without it another site could approve in the name of whoever is signed in.
     if session is None or not await check_csrf(request, form.get("csrf")):
         return _error_page(services, "The form was too old. Go back to the application and start again.", 403)
     try:
@@ -198,11 +209,13 @@ async def _grant(
     request: AuthorizationRequest, form: Form, session: Session, services: Services, address: str
 ) -> Grant:
     user = session.user
+    # In the order of the request, and never more than was ticked, requested, registered and allowed.
     chosen = set(form.lists["granted"])
     scope = " ".join(text for text in for_user(request.scope, user).split() if text in chosen)
     if not scope:
         raise RedirectError("access_denied", "the user allowed nothing")
     resource, context_scopes = parse_all(scope)
+    # Spent here, not when the page was shown: a person may go back to the page.
     launch = await _launch(request, user, services, address, spend=True)
     patient = encounter = None
     context: dict[str, object] = {}
@@ -214,11 +227,15 @@ async def _grant(
             context["intent"] = launch.intent
     elif "launch/patient" in context_scopes or any(item.level == "patient" for item in resource):
         patient = form.get("patient", "")
+        # The chosen id comes from the form: a person may give away only what they may see.
         if not await may_see_patient(services.store, user_access(user), patient):
             raise RedirectError("access_denied", "no patient was chosen")
         context["need_patient_banner"] = True
         context["smart_style_url"] = services.settings.root + "/smart/style.json"
+    # offline_access goes before: it outlives the session, and includes what
+    # online_access gives (SMART 2.2 scopes).
     online = "online_access" in context_scopes and "offline_access" not in context_scopes
+    # v3-ActReason: what this server asserts is not for the application to choose.
     return Grant(
         client_id=request.client.id,
         scope=scope,

@@ -26,6 +26,8 @@ from fhir_bridge.storage.accounts import Client, digest
 
 __all__ = ["ALGORITHMS", "ASSERTION_TYPE", "TOKEN_PATH", "authenticate"]
 
+# SMART 2.2 client-confidential-asymmetric: both must be supported; `none` and HMAC of
+# the public key are thereby out.
 ALGORITHMS = ["RS384", "ES384"]
 ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 TOKEN_PATH = "/oauth/token"  # noqa: S105 - an address
@@ -58,6 +60,7 @@ async def authenticate(request: Request, form: Form, services: Services) -> Clie
         "client_secret" in form,
         assertion is not None or "client_assertion_type" in form,
     ]
+    # RFC 6749 §2.3: a client must not use more than one way in a request.
     if sum(ways) > 1:
         raise OAuthError("invalid_request", "use one way of client authentication")
     if assertion is not None or "client_assertion_type" in form:
@@ -73,6 +76,8 @@ async def authenticate(request: Request, form: Form, services: Services) -> Clie
         return await _by_secret(form.get("client_id", ""), form["client_secret"], services, address)
     client = await services.accounts.find_client(form.get("client_id", ""))
     if client is None or client.authentication != "none":
+        # The same text for a client that is unknown and one that must authenticate: it
+        # must not show which ids exist.
         raise await _unknown(services, address, "unknown client, or one that must authenticate")
     return client
 
@@ -94,6 +99,7 @@ def _basic(header: str) -> tuple[str, str]:
     if kind.lower() != "basic" or ":" not in text or "\x00" in text:
         raise _refused("the Authorization header is not Basic", challenge=True)
     client_id, _, secret = text.partition(":")
+    # RFC 6749 §2.3.1: id and secret are form-encoded before they are joined.
     return unquote_plus(client_id), unquote_plus(secret)
 
 
@@ -102,11 +108,13 @@ async def _by_secret(
 ) -> Client:
     client = None if "\x00" in client_id else await services.accounts.find_client(client_id)
     if client is None or client.secret_hash is None or client.authentication != "secret":
+        # An unknown client costs the network a wait, a known one its own subject.
         raise await _unknown(services, address, "unknown client or wrong secret", challenge=challenge)
     subject = guesses.client(client.id, address)
     async with services.attempts.one_at_a_time(subject):
         if wait := await services.attempts.wait(subject):
             raise _of(client, too_many(wait))
+        # By hashes of equal length, in constant time.
         if not hmac.compare_digest(digest(secret), client.secret_hash):
             await services.attempts.failed(subject)
             raise _of(client, _refused("unknown client or wrong secret", challenge=challenge))
@@ -118,6 +126,8 @@ async def _by_assertion(assertion: str, client_id: str | None, services: Service
     """SMART 2.2 client-confidential-asymmetric.html#signature-verification."""
     header, claimed = _unverified(assertion)
     issuer = claimed.get("iss")
+    # SMART 2.2: `iss` and `sub` are both the client_id; a `client_id` beside the assertion
+    # must be it too (RFC 7521 §4.2).
     if (
         not isinstance(issuer, str)
         or issuer != claimed.get("sub")
@@ -128,11 +138,13 @@ async def _by_assertion(assertion: str, client_id: str | None, services: Service
     client = await services.accounts.find_client(issuer)
     if client is None or client.authentication != "key":
         raise await _unknown(services, address, "unknown client, or one that does not authenticate by key")
+    # SMART 2.2: jku must match the address that was registered: else anyone's keys would verify.
     if "jku" in header and header["jku"] != client.jwks_uri:
         raise _refused("jku is not the registered JWKS address")
     claims = await _verified(assertion, header, client, services, address)
     now = time.time()
     expires = claims.get("exp")
+    # bool is an int in Python: `true` is no time.
     if isinstance(expires, bool) or not isinstance(expires, int | float):
         raise _refused("exp is missing")
     if expires <= now - LEEWAY or expires > now + LONGEST_ASSERTION + LEEWAY:
@@ -142,11 +154,14 @@ async def _by_assertion(assertion: str, client_id: str | None, services: Service
         if isinstance(value, bool) or not isinstance(value, int | float) or value > now + LEEWAY:
             raise _refused(f"{name} lies in the future")
     audience = claims.get("aud")
+    # RFC 7523 §3: an assertion for another server must not serve here.
     if services.settings.root + TOKEN_PATH not in (audience if isinstance(audience, list) else [audience]):
         raise _refused("aud must be the token endpoint's address")
     jti = claims.get("jti")
+    # Bounded, since it is kept until after it expires.
     if not isinstance(jti, str) or not 0 < len(jti) <= 255 or "\x00" in jti:
         raise _refused("jti is missing")
+    # Last, when all else is right: an assertion that was refused is not used up.
     if not await services.grants.first_use(client.id, jti, float(expires)):
         raise _refused("this assertion was used before (jti)")
     return client
@@ -154,12 +169,14 @@ async def _by_assertion(assertion: str, client_id: str | None, services: Service
 
 def _unverified(assertion: str) -> tuple[dict[str, Any], dict[str, Any]]:
     """Header and claims before verification: only to find the client whose key decides."""
+    # Before it is parsed: a JWT of a client has some hundred bytes.
     if len(assertion) > 16_384:
         raise _refused("the client assertion is too long")
     try:
         parts = extract_compact(assertion.encode())
         claims = json.loads(parts.payload)
     except (JoseError, ValueError, RecursionError) as error:
+        # Deeply nested JSON ends in a RecursionError, which must be a refusal like any other.
         raise _refused("the client assertion is not a signed JWT") from error
     header = parts.headers()
     if not isinstance(claims, dict) or header.get("alg") not in ALGORITHMS:
@@ -172,21 +189,25 @@ async def _verified(
 ) -> dict[str, Any]:
     """The claims of an assertion that one of the client's keys signed."""
     wanted = header.get("kid")
-    for fresh in (False, True):
+    kind = "RSA" if header["alg"] == "RS384" else "EC"
+    # First the key set as it is kept, then as it is now: keys are rotated.
+    for fetch in (services.jwks.of, services.jwks.newer):
         try:
-            keys = await services.jwks.of(client, fresh=fresh)
+            keys = await fetch(client)
         except JwksUnavailable as error:
             raise _refused(str(error)) from error
-        kind = "RSA" if header["alg"] == "RS384" else "EC"
+        if keys is None:
+            break
         fitting = [key for key in keys.keys if key.key_type == kind and (wanted is None or key.kid == wanted)]
         for key in fitting:
             try:
+                # In a key set joserfc looks for the `kid`; where the header has none, the key itself is needed.
                 return dict(
                     jwt.decode(assertion, KeySet([key]) if wanted else key, algorithms=ALGORITHMS).claims
                 )
             except (JoseError, ValueError):
                 continue
-        if client.jwks_uri is None or fitting:
+        if fitting:
             break  # asking again helps only where the key id is new: the client rotated its keys
     wait = await services.attempts.failed(guesses.client(client.id, address))
     refused = _refused("no registered key verifies the client assertion")

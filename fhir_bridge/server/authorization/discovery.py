@@ -42,6 +42,8 @@ def configuration(settings: Settings) -> dict[str, Any]:
         "token_endpoint": f"{root}/oauth/token",
         "introspection_endpoint": f"{root}/oauth/introspect",
         "revocation_endpoint": f"{root}/oauth/revoke",
+        # SMART 2.2 conformance.html knows these two values alone; refresh tokens are announced by
+        # permission-offline. OpenID Connect's document, below, lists them all.
         "grant_types_supported": ["authorization_code", "client_credentials"],
         "response_types_supported": ["code"],
         "response_modes_supported": ["query"],
@@ -52,12 +54,15 @@ def configuration(settings: Settings) -> dict[str, Any]:
             "private_key_jwt",
         ],
         "token_endpoint_auth_signing_alg_values_supported": ALGORITHMS,
+        # SMART 2.2: S256 SHALL be among them, and `plain` SHALL NOT be.
         "code_challenge_methods_supported": ["S256"],
+        # RFC 9207, against mix-up of authorization servers.
         "authorization_response_iss_parameter_supported": True,
         "capabilities": CAPABILITIES,
     }
 
 
+# SMART 2.2: discovery must be readable by any browser application, before it is registered anywhere.
 _OPEN = {"Access-Control-Allow-Origin": "*", "Cache-Control": "max-age=300"}
 
 
@@ -66,6 +71,7 @@ async def smart_configuration(request: Request) -> Response:
     """SMART discovery; JSON whatever is asked for."""
     settings = services_of(request).settings
     if settings.auth == "none":
+        # There is no authorization server to find, so clients that look for one go on without.
         return JSONResponse({"detail": "this server runs without authorization"}, 404, headers=_OPEN)
     return JSONResponse(configuration(settings), headers=_OPEN)
 
@@ -73,6 +79,7 @@ async def smart_configuration(request: Request) -> Response:
 @router.api_route("/.well-known/openid-configuration", methods=["GET", "HEAD"])
 async def openid_configuration(request: Request) -> Response:
     """OpenID Connect discovery of the issuer."""
+    # OpenID Connect Core §15.1 requires RS256, whatever else is offered.
     document = configuration(services_of(request).settings) | {
         "subject_types_supported": ["public"],
         "id_token_signing_alg_values_supported": ["RS256"],

@@ -31,6 +31,7 @@ _INACTIVE = {"active": False}
 async def introspect(request: Request) -> Response:
     """Tell a client about a token: its own, or any where it was registered as a resource server."""
     services = services_of(request)
+    # Who asks is authenticated (RFC 7662 §2.1): else it would be a place to try tokens.
     try:
         form = await read_form(request)
         asker, any_client = await _asker(request, form, services)
@@ -44,6 +45,7 @@ async def introspect(request: Request) -> Response:
         wait = await services.attempts.failed(guesses.introspection(asker, client_address(request)))
         if wait:
             return await refused(request, services, too_many(wait))
+    # RFC 7662 §2.2: a token that the asker may not know of is just inactive.
     if (
         info is None
         or info.audience != services.settings.fhir_base
@@ -76,8 +78,10 @@ async def _asker(request: Request, form: Form, services: Services) -> tuple[str,
     kind, _, bearer = request.headers.get("authorization", "").partition(" ")
     if kind.lower() == "bearer":
         info = await services.grants.info(bearer.strip())
+        # A refresh token is no credential for a call.
         if info is None or info.kind != "access":
             wait = 0
+            # A token that is over was no guess, and costs no wait.
             if info is None and not await services.grants.knows_token(bearer.strip()):
                 wait = await services.attempts.failed(guesses.token(client_address(request)))
             if wait:
@@ -85,6 +89,7 @@ async def _asker(request: Request, form: Form, services: Services) -> tuple[str,
             raise OAuthError("invalid_token", "the access token is not valid", status=401)
         return info.client_id, info.may_introspect
     client = await authenticate(request, form, services)
+    # RFC 7662 §4: a client that proves nothing must not be answered; its own access token proves it.
     if client.authentication == "none":
         raise OAuthError("invalid_client", "a public client asks with an access token", status=401)
     return client.id, client.may_introspect
@@ -102,6 +107,8 @@ async def revoke(request: Request) -> Response:
         return OAuthError("invalid_request", str(error), status=error.status).response()
     except OAuthError as error:
         return await refused(request, services, error)
+    # RFC 7009 §2.2: 200 also for a token that is unknown, and for another client's, which stays.
     await services.grants.revoke(form.get("token", ""), client.id)
+    # At once here; other workers forget what they have kept within seconds (docs/smart.md).
     services.tokens.forget()
     return Response(status_code=200, headers=NO_STORE)

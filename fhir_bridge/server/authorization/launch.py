@@ -66,6 +66,7 @@ async def launch(request: Request) -> Response:
     except FormError as error:
         return _refused(services, str(error), error.status)
     session = await current_session(request)
+    # A launch creates a handle in the name of the person: not by a form of another site.
     if session is None or not await check_csrf(request, form.get("csrf")):
         return _refused(services, "The form was too old. Reload the page and try again.", 403)
     client = await services.accounts.find_client(form.get("client_id", ""))
@@ -82,7 +83,9 @@ async def launch(request: Request) -> Response:
         Launch(client.id, session.user.id, patient, encounter, intent)
     )
     parts = urlsplit(client.launch_uri)
+    # SMART 2.2 app-launch.html: `iss` and `launch` are added to whatever query the address has.
     answer = urlencode({"iss": services.settings.fhir_base, "launch": handle})
     query = "&".join(filter(None, (parts.query, answer)))
+    # Without a fragment, of which the query would be a part (RFC 3986 §3).
     target = urlunsplit((parts.scheme, parts.netloc, parts.path, query, ""))
     return RedirectResponse(target, 303, headers=NO_STORE)

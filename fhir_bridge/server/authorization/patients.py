@@ -41,6 +41,7 @@ async def patients(store: Store, access: AccessFilter, name: str = "") -> list[P
     try:
         page = await store.search("Patient", parameters, access, count=MOST)
     except StorageError:
+        # Whatever the caller may not search is an empty list, not an error: the page says that there is nobody.
         return []
     results = [loads(entry.bytes) for entry in page.entries]
     choices = [
@@ -69,4 +70,5 @@ async def may_see_encounter(store: Store, access: AccessFilter, encounter: str, 
         page = await store.search("Encounter", parameters, access, count=1)
     except StorageError:
         return False
+    # An unknown parameter would have been left out, and the encounter be another patient's.
     return len(page.entries) == 1 and not page.unknown

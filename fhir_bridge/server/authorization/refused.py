@@ -13,6 +13,7 @@ from fhir_bridge.server.smart.errors import OAuthError
 
 __all__ = ["refused"]
 
+# Proofs that are wrong. A malformed request proves and guesses nothing, and would only fill the log.
 _ERRORS = frozenset({"invalid_client", "invalid_grant", "invalid_token", "slow_down"})
 
 

@@ -22,6 +22,7 @@ PARAMETERS = (
     "response_type", "client_id", "redirect_uri", "scope", "state", "aud", "launch", "code_challenge",
     "code_challenge_method", "nonce", "prompt", "response_mode",
 )  # fmt: skip
+# SHA-256 in base64url without padding has 43 characters (RFC 7636 §4.2).
 _CHALLENGE = re.compile(r"[A-Za-z0-9_-]{43}")
 
 
@@ -59,6 +60,7 @@ async def trusted(parameters: Mapping[str, str], services: Services) -> tuple[Cl
     if client is None or not client.redirect_uris:
         raise PageError("This application is not registered here (client_id).")
     redirect_uri = parameters.get("redirect_uri")
+    # RFC 9700 §2.1: exact string matching; patterns and prefixes have been used to redirect codes elsewhere.
     if redirect_uri not in client.redirect_uris:
         raise PageError("The application gave an address to return to that is not registered (redirect_uri).")
     return client, redirect_uri
@@ -72,18 +74,22 @@ def check(
     Raises:
         RedirectError: for the application.
     """
+    # Ignored, a request object would mean something else than what is checked here.
     if "request" in parameters or "request_uri" in parameters:
         raise RedirectError("request_not_supported", "request objects are not supported")
     if parameters.get("response_type") != "code":
         raise RedirectError("unsupported_response_type", "response_type must be code")
     if parameters.get("response_mode", "query") != "query":
         raise RedirectError("invalid_request", "response_mode must be query")
+    # SMART 2.2 requires `state`; without it the application can't tie the answer to its request.
     if not parameters.get("state"):
         raise RedirectError("invalid_request", "state is required")
     base = services.settings.fhir_base
+    # SMART 2.2: `aud` keeps an application from sending a token for this server to a counterfeit one.
     if parameters.get("aud") not in (base, base + "/"):
         raise RedirectError("invalid_request", "aud must be the FHIR base URL of this server")
     challenge = parameters.get("code_challenge", "")
+    # `plain` too would be PKCE, and SMART 2.2 forbids it.
     if parameters.get("code_challenge_method") != "S256" or not _CHALLENGE.fullmatch(challenge):
         raise RedirectError(
             "invalid_request", "PKCE is required: code_challenge, with code_challenge_method S256"
@@ -94,6 +100,7 @@ def check(
             "invalid_scope", "none of the requested scopes can be granted to this application"
         )
     launch = parameters.get("launch")
+    # Both or neither: a handle without the scope would be context that nobody approves.
     if (launch is not None) != ("launch" in scope.split()):
         raise RedirectError("invalid_request", "the scope launch and the parameter launch go together")
     return AuthorizationRequest(
@@ -113,9 +120,12 @@ def for_user(scope: str, user: User) -> str:
             kept.append(item)
             continue
         level = resource[0].level
+        # System scopes are for backend services, which have no person.
         if level == "system":
             continue
         if user.role == "patient":
+            # A patient reads: whatever is asked for is narrowed, not refused, so that
+            # applications for clinicians work.
             narrowed = grant(item, f"{level}/*.rs")
             if narrowed:
                 kept.append(narrowed)
@@ -130,5 +140,6 @@ def redirect_target(redirect_uri: str, services: Services, state: str | None, **
     if state is not None:
         answer["state"] = state
     parts = urlsplit(redirect_uri)
+    # A registered redirect URI may have a query of its own, which stays (RFC 6749 §3.1.2).
     query = "&".join(filter(None, (parts.query, urlencode(answer))))
     return urlunsplit((parts.scheme, parts.netloc, parts.path, query, ""))

@@ -29,6 +29,7 @@ __all__ = ["router"]
 router = APIRouter(include_in_schema=False)
 router.add_api_route("/oauth/token", preflight, methods=["OPTIONS"])
 
+# RFC 7636 §4.1.
 _VERIFIER = re.compile(r"[A-Za-z0-9._~-]{43,128}")
 DEFAULT_PURPOSE = "HOPERAT"
 """Purpose of use of a backend service that was registered with none."""
@@ -83,11 +84,14 @@ async def _by_code(form: Form, client: Client, services: Services, address: str)
         if wait := await services.attempts.wait(subject):
             raise too_many(wait)
         redeemed = await services.grants.redeem_code(code, client.id)
+        # A code that was given out and is over or used is no guess.
         if redeemed is None and not await services.grants.knows_code(code):
             await services.attempts.failed(subject)
     if redeemed is None:
+        # Redeeming a code twice has revoked what it gave: this worker must not answer with what it has kept.
         services.tokens.forget()
         raise OAuthError("invalid_grant", "the code is unknown, used or over")
+    # RFC 6749 §4.1.3: the same address as in the authorization request, character by character.
     if form.get("redirect_uri") != redeemed.redirect_uri:
         raise OAuthError("invalid_grant", "redirect_uri is not the one of the authorization request")
     verifier = form.get("code_verifier")
@@ -97,6 +101,7 @@ async def _by_code(form: Form, client: Client, services: Services, address: str)
     issued = await services.grants.issue(
         redeemed.grant_id, redeemed.scope, refresh=bool({"offline_access", "online_access"} & set(context))
     )
+    # Read back: the grant may have been revoked between the code and here.
     info = await services.grants.info(issued.access)
     if info is None:
         raise OAuthError("invalid_grant", "the grant was revoked")
@@ -114,9 +119,11 @@ def _proves(verifier: str | None, challenge: str | None) -> bool:
 async def _by_refresh(form: Form, client: Client, services: Services, address: str) -> dict[str, Any]:
     refresh_token = form.get("refresh_token", "")
     wanted = form.get("scope")
+    # Before the token is spent: a scope that is too wide must not cost the client its refresh token.
     before = await services.grants.info(refresh_token)
     if before is not None and before.client_id == client.id and wanted is not None:
         narrowed = grant(wanted, before.scope)
+        # RFC 6749 §6: never more than was granted; less for this access token alone.
         if not narrowed or set(wanted.split()) - set(narrowed.split()):
             raise OAuthError("invalid_scope", "the scope is wider than what was granted")
     subject = guesses.refresh(client.id, address)
@@ -124,11 +131,13 @@ async def _by_refresh(form: Form, client: Client, services: Services, address: s
         if wait := await services.attempts.wait(subject):
             raise too_many(wait)
         spent = await services.grants.spend_refresh(refresh_token, client.id)
+        # Another client's token, or nobody's: a guess. Its own that is over is none.
         if spent is None and await services.grants.owner(refresh_token) != client.id:
             await services.attempts.failed(subject)
     if spent is None:
         services.tokens.forget()
         raise OAuthError("invalid_grant", "the refresh token is unknown, used, revoked or over")
+    # A new refresh token with each use (RFC 9700 §4.14.2), of the grant's whole scope.
     issued = await services.grants.issue(spent.grant_id, wanted or spent.scope, refresh=True)
     info = await services.grants.info(issued.access)
     if info is None:
@@ -140,6 +149,7 @@ async def _by_credentials(form: Form, client: Client, services: Services) -> dic
     """SMART 2.2 backend-services.html: by key only, system scopes only, five minutes, no refresh token."""
     if client.authentication != "key":
         raise OAuthError("unauthorized_client", "backend services authenticate with private_key_jwt")
+    # The client's registration is the limit; scopes of other levels need a person or a patient.
     resource, _ = parse_all(grant(form.get("scope", ""), client.scope))
     scope = " ".join(str(item) for item in resource if item.level == "system")
     if not scope:
@@ -169,6 +179,7 @@ def _answer(issued: Issued, info: TokenInfo, services: Services) -> dict[str, An
         answer["encounter"] = info.encounter
     if issued.refresh:
         answer["refresh_token"] = issued.refresh
+    # OpenID Connect: only where `openid` was asked for, and never for a client without a person.
     if "openid" in issued.scope.split() and info.user is not None:
         answer["id_token"] = services.key.sign(_claims(issued, info, services), issued.seconds)
     return answer
@@ -188,5 +199,6 @@ def _claims(issued: Issued, info: TokenInfo, services: Services) -> dict[str, An
     if info.nonce:
         claims["nonce"] = info.nonce
     if info.signed_in:
+        # When the person signed in, not when the token was issued (OpenID Connect Core §2).
         claims["auth_time"] = int(info.signed_in)
     return claims

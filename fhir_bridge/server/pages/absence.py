@@ -72,6 +72,7 @@ _REASONS: Final[Mapping[str, str]] = {
 }
 """list-empty-reason: why a list is empty."""
 
+# What does not hold says nothing of the list either; `inactive` and `resolved` are clinical statuses.
 _VOID: Final = frozenset({"entered-in-error", "refuted", "inactive", "resolved", "retired"})
 
 
@@ -117,6 +118,7 @@ def _statements(resource: dict[str, Any]) -> Iterator[tuple[str, Statement]]:
 
 
 def _stated(resource: Mapping[str, Any]) -> tuple[str, str] | None:
+    # Only the types of the lists: a code of SNOMED CT in an Observation is a finding, not an entry of a list.
     concept = resource.get("code") or resource.get("medicationCodeableConcept")
     types = next((types for _, types in KINDS.values() if resource.get("resourceType") in types), ())
     for coding in codings(concept) if types else ():
@@ -145,6 +147,7 @@ def empty_text(name: str, types: Sequence[str], access: AccessFilter) -> str:
     rules = [access.rules_for(item, "r") for item in types]
     if not any(rules):
         return f"Not shown: this account has no access to {name}."
+    # Criteria or withheld labels may hide entries, so that an empty list proves nothing.
     whole = all(any(not rule.criteria for rule in item) for item in rules) and not access.withheld_labels
     if not whole:
         return f"No {name} among what this account may see; it may not see all."

@@ -19,6 +19,7 @@ __all__ = ["PAGE", "Cohort", "Row", "cohort_of"]
 
 PAGE: Final = 50
 _COUNT: Final = 1000
+# Five thousand matches for fifty patients: beyond, the page says that there is more (`complete`).
 _MOST_PAGES: Final = 5
 
 _MODALITIES: Final = {"ECG": "ECG", "US": "ultrasound", "CT": "CT", "MR": "MR"}
@@ -64,6 +65,7 @@ async def cohort_of(store: Store, access: AccessFilter, cursor: str | None = Non
     Raises:
         StorageError: the cursor is not this person's, or is of another search.
     """
+    # A search value: a comma would make two values of it, a backslash would escape.
     parameters = [
         ("_sort", "family"),
         *([("name", name.replace("\\", "\\\\").replace(",", "\\,"))] if name else []),
@@ -78,6 +80,7 @@ async def cohort_of(store: Store, access: AccessFilter, cursor: str | None = Non
             continue
         row = rows[entry.id] = _row(patient)
         of_reference[f"Patient/{entry.id}"] = row
+        # The merged record is no row of its own; what is stored of it counts for the survivor.
         for link in patient.get("link", ()):
             if link.get("type") == "replaces":
                 of_reference[target_of(link.get("other", {}))[0]] = row
@@ -111,6 +114,7 @@ async def _fill(store: Store, access: AccessFilter, rows: Mapping[str, Row]) -> 
     predicted, all_predicted = await _all(store, access, "Observation", [patients, ("_security", label)])
     for study in studies:
         row = _of(study, rows)
+        # SR: measurements and reports of the other modalities, not a modality of its own.
         codes = {str(coding.get("code", "")) for coding in study.get("modality", ())} - {"SR", ""}
         for code in sorted(codes) or ["other"]:
             name = _MODALITIES.get(code, code)
@@ -136,6 +140,7 @@ def _classify(implication: dict[str, Any], row: Row) -> None:
 
 def _predict(predicted: Sequence[dict[str, Any]], rows: Mapping[str, Row], outdated: Collection[str]) -> None:
     newest: dict[tuple[int, str], dict[str, Any]] = {}
+    # Those that count come last, whatever their time: the last one of a model stays.
     for observation in sorted(predicted, key=lambda item: (counts(item), str(item.get("issued", "")))):
         newest[id(_of(observation, rows)), model_of(observation)] = observation
     for observation in newest.values():
@@ -165,4 +170,5 @@ async def _all(
 
 def _of(resource: dict[str, Any], rows: Mapping[str, Row]) -> Row:
     """The row of a resource's subject; what is of nobody on the page counts nowhere."""
+    # A row that is shown nowhere: patients of another page may be among a group's results.
     return rows.get(target_of(resource.get("subject", {}))[0], Row("", "", "", "", ""))

@@ -31,6 +31,7 @@ _LEADS: Final = {
     **{str(131330 + number): f"V{number}" for number in range(1, 7)},
 }
 _MILLIVOLTS: Final = {"mV": 1.0, "uV": 0.001, "V": 1000.0, "nV": 0.000001}
+# "E", "L", "U" in SampledData.data.
 _LOST: Final = frozenset("ELU")
 """R4 datatypes.html#SampledData: error, below and above the detection limit."""
 
@@ -72,6 +73,7 @@ def ecgs_of(resources: Sequence[dict[str, Any]], chosen: str | None = None) -> l
     ]
     results.sort(key=lambda resource: (time_of(resource), resource["id"]), reverse=True)
     ids = [resource["id"] for resource in results]
+    # The leads of one recording are drawn, not of all: drawing takes tens of milliseconds each.
     drawn = chosen if chosen in ids else next(iter(ids), None)
     return [_ecg(resource, resources, resource["id"] == drawn) for resource in results]
 
@@ -129,6 +131,7 @@ def leads_of(observation: dict[str, Any]) -> dict[str, Lead]:
         name = next(known, None) or _by_text(text)
         lead = _lead(name, sampled)
         if lead is not None:
+            # A repeated lead: the first, which is in the order of the source.
             leads.setdefault(name, lead)
     return leads
 
@@ -140,10 +143,13 @@ def _by_text(text: str) -> str:
 
 def _lead(name: str, sampled: dict[str, Any]) -> Lead | None:
     origin = sampled.get("origin", {})
+    # Without a unit that is known the scale is unknown, and an ECG out of scale misleads.
     scale = _MILLIVOLTS.get(str(origin.get("code") or origin.get("unit")))
     try:
         period = float(sampled.get("period", 0))
         factor, zero = float(sampled.get("factor", 1)), float(origin.get("value", 0))
+        # More than one dimension: samples of several leads interleaved (R4 datatypes.html#SampledData),
+        # which no source of ours sends.
         if scale is None or not 0 < period < math.inf or sampled.get("dimensions", 1) != 1:
             return None
         samples = tuple(_sample(text, factor, zero, scale) for text in str(sampled["data"]).split())

@@ -24,6 +24,7 @@ _RHYTHM: Final = ("II", "V1", "V5")
 _ENOUGH: Final = 9
 """Of the twelve leads, how many make three rows of four worth drawing; with fewer, each lead has a row."""
 
+# Four columns of 2.5 s are the ten seconds of a usual recording.
 _COLUMN: Final = 2.5
 _PAPER: Final = 4 * _COLUMN
 """Seconds that a row holds."""
@@ -32,7 +33,7 @@ _MARGIN: Final = 5.0
 _PULSE: Final = 10.0
 """Room left of each row for the calibration pulse: 1 mV for 200 ms."""
 
-_ABOVE: Final = 14.0
+_ABOVE: Final = 14.0  # millimetres that a row has at least
 _BELOW: Final = 9.0
 _FAR: Final = 60.0
 """The most room, in millimetres, that a row gets above or below its baseline; beyond is an artefact."""
@@ -75,6 +76,7 @@ def draw(leads: Mapping[str, Lead]) -> tuple[Markup | None, tuple[str, ...]]:
     ]
     top = _MARGIN
     for row, (above, below) in zip(rows, extents, strict=True):
+        # On a line of the grid, so that voltages can be read off.
         baseline = float(round(top + above))
         parts.append(_pulse(_MARGIN, baseline))
         parts += [_drawn(strip, baseline) for strip in row]
@@ -94,6 +96,7 @@ def _rows(leads: Mapping[str, Lead]) -> tuple[list[list[_Strip]], list[str]]:
     missing = [name for name in STANDARD if name not in leads]
     if missing:
         remarks.append(f"Not recorded: {', '.join(missing)}.")
+    # Columns show consecutive stretches only where all leads have them.
     running = min(leads[name].seconds for name in standard) > _PAPER - _COLUMN
     if not running:
         remarks.append("All columns begin at the same moment, because the recording is shorter than 10 s.")
@@ -114,6 +117,7 @@ def _extent(row: list[_Strip]) -> tuple[float, float]:
     values = [value for strip in row for value in strip.samples() if value is not None]
     above = max(values, default=0.0) * MM_PER_MILLIVOLT + 2
     below = -min(values, default=0.0) * MM_PER_MILLIVOLT + 2
+    # Rounded up to whole millimetres: the next row's baseline stays on the grid.
     return float(-(-min(max(above, _ABOVE), _FAR) // 1)), float(-(-min(max(below, _BELOW), _FAR) // 1))
 
 

@@ -27,4 +27,5 @@ class Lead:
 
     def part(self, start: float, end: float) -> Sequence[float | None]:
         """Samples from `start` to `end`, in seconds from the beginning."""
+        # One sample more, so that the line reaches the edge where the next column begins.
         return self.millivolts[round(start * 1000 / self.period_ms) : round(end * 1000 / self.period_ms) + 1]

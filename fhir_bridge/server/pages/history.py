@@ -113,6 +113,7 @@ def _place(resource: dict[str, Any], studies: Container[str]) -> str | None:
         return "withdrawn" if resource.get("status") == "entered-in-error" else "medications"
     if kind == "Encounter":
         return "withdrawn" if resource.get("status") == "entered-in-error" else "visits"
+    # A report of an imaging study is with the study, a genomic one with the variants.
     if kind == "DiagnosticReport" and study_of(resource) not in studies and not is_genomic(resource):
         return "reports"
     return None
@@ -134,6 +135,7 @@ def _entry(resource: dict[str, Any]) -> Entry:
         detail.append(str(resource["conclusion"]))
     clinical = concept_text(resource.get("clinicalStatus"))
     verification = concept_text(resource.get("verificationStatus"))
+    # `confirmed` is what a reader expects, and `refuted` is said by the list itself.
     status = [str(resource.get("status") or clinical)]
     if verification not in ("", "confirmed", "refuted"):
         status.append(verification)

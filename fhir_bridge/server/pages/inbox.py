@@ -22,6 +22,7 @@ _TITLES: Final[Mapping[str, str]] = {
 async def inbox_values(store: Store, kind: str, after: str) -> dict[str, Any]:
     """The values of the page: open entries, oldest first, `_PAGE` at a time."""
     wanted: Kind | None = next((name for name in get_args(Kind) if name == kind), None)
+    # A key is a bigint: more digits would be an error of the database.
     start = int(after) if after.isdecimal() and len(after) < 19 else 0
     entries = await store.read_inbox(kind=wanted, after=start, limit=_PAGE + 1)
     return {

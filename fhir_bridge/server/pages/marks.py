@@ -99,6 +99,7 @@ def person_of(patient: Mapping[str, Any]) -> Person:
 
 def marked(observation: dict[str, Any], person: Person) -> tuple[Marked, ...]:
     """The value of an Observation and of its components, each with its marks. What was withdrawn has none."""
+    # A mark on a withdrawn value would call for action on what was never measured.
     live = observation.get("status") not in ("entered-in-error", "cancelled")
     at = time_of(observation)
     own = _marked("", observation, person if live else None, at)
@@ -123,6 +124,7 @@ def _marked(label: str, node: dict[str, Any], person: Person | None, at: str) ->
     ]
     computed = _POSITIONS.get(standing.position) if standing else None
     if computed is not None and not any(_states(mark, computed) for mark in results):
+        # The source's own mark goes first: it may know more than the range that it gives.
         results.append(computed)
     uncompared = standing.reason if standing and not results else ""
     return Marked(label, value_text(node), tuple(dict.fromkeys(results)), text, uncompared)

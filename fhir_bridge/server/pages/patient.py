@@ -77,6 +77,7 @@ async def patient_values(
         StorageError: there is no such patient, or none that the caller may know of.
     """
     patient = loads_exact((await store.read("Patient", patient_id, access)).bytes)
+    # Everything of the record's types in one reading; the parts of the page choose from it.
     types = sorted(set(patient_types()) - _LEFT_OUT)
     stored = [entry.bytes async for entry in store.patient_record(patient_id, access, types=types)]
     # Parsing and drawing take tens of milliseconds for a long record: not on the event loop.
@@ -85,6 +86,7 @@ async def patient_values(
     outdated = await outdated_models(store, access, await store.results.of_patient(patient_id))
     ecgs = await asyncio.to_thread(ecg.ecgs_of, resources, chosen_ecg)
     claimed = _claimed(ecgs, resources)
+    # Before histories are read: only results that are shown cost a query.
     listed = results.newest(resources, claimed)
     shown = listed[: results.LIMIT]
     histories = await results.histories_of(shown, store, access)
@@ -203,6 +205,7 @@ def _anchors(values: dict[str, Any], resources: list[dict[str, Any]]) -> dict[st
 def _age(patient: dict[str, Any]) -> str:
     """Completed years today, or at death; empty where a date is not known to the day."""
     born, died = str(patient.get("birthDate", "")), str(patient.get("deceasedDateTime", ""))[:10]
+    # A day is needed to say how many years are complete; half a date would be guessed at.
     if len(born) != 10 or patient.get("deceasedBoolean") or (died and len(died) != 10):
         return ""
     start, end = moment_of(born), moment_of(died) if died else datetime.now(UTC)

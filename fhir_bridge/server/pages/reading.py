@@ -199,6 +199,7 @@ def quantity_text(quantity: dict[str, Any]) -> str:
     if "value" not in quantity:
         return ""
     value = quantity["value"]
+    # Not in scientific notation, which `str` of a Decimal may choose.
     digits = f"{value:f}" if isinstance(value, Decimal) else str(value)
     unit = quantity.get("unit") or quantity.get("code") or ""
     return f"{quantity.get('comparator', '')}{digits}{' ' + unit if unit and unit != '1' else ''}"

@@ -38,6 +38,7 @@ def moment(text: str) -> Markup:
         return Markup("")
     plain = text[:16].replace("T", " ")
     if len(text) > 10 and text.endswith(("Z", "+00:00")):
+        # As the source wrote it: another zone than its own would move results to another day.
         plain += " UTC"
     return Markup('<time datetime="{}">{}</time>').format(text, plain)
 
@@ -77,6 +78,7 @@ def _context(request: Request, user: User) -> audit.Context:
 
 async def audit_read(request: Request, user: User, patient: str) -> None:
     """Leave an AuditEvent before the page goes out: this person read the record."""
+    # Awaited, unlike the audit of the API: a page shows a whole record.
     event = audit.read(_context(request, user), f"Patient/{patient}", patient=patient)
     await services_of(request).audit.now(event)
 

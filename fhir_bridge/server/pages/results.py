@@ -113,6 +113,7 @@ def is_genomic(resource: dict[str, Any]) -> bool:
 def newest(resources: Sequence[dict[str, Any]], claimed: Container[str]) -> list[dict[str, Any]]:
     """All results, newest first; those in `claimed` are shown elsewhere."""
     results = [resource for resource in resources if is_result(resource) and resource["id"] not in claimed]
+    # Two sorts, for the first key falls and the second rises.
     results.sort(key=lambda item: (_moment(item), concept_text(item.get("code")).casefold()))
     results.sort(key=_moment, reverse=True)
     return results
@@ -129,6 +130,7 @@ async def histories_of(
     """The other versions of those Observations that have any: one query each, none for a result that never changed."""
     results: dict[str, list[dict[str, Any]]] = {}
     for observation in observations:
+        # Version 1 has no earlier one, unless its status says that the source corrected it before it came.
         if observation.get("status") not in _CORRECTED and version_of(observation) in ("", "1"):
             continue
         try:
@@ -147,6 +149,7 @@ def days_of(
 ) -> list[Day]:
     """Results by day; `observations` are in the order of `newest`, `person` decides which reference ranges count."""
     results = [_result(item, histories.get(item["id"], ()), person) for item in observations]
+    # Consecutive: they are in the order of time already.
     return [Day(date, tuple(group)) for date, group in groupby(results, key=lambda result: result.time[:10])]
 
 
@@ -209,6 +212,7 @@ def _replaced(observation: dict[str, Any], others: Sequence[dict[str, Any]]) -> 
     results: dict[tuple[str, str], Replaced] = {}
     for version in sorted(others, key=source_time, reverse=True):
         value, status = _value(version), str(version.get("status", ""))
+        # A correction that left the value alone still replaced something: its status.
         changed = value != now or (
             observation.get("status") in _CORRECTED and status != observation.get("status")
         )

@@ -49,6 +49,7 @@ async def cohort_page(request: Request, user: SignedIn) -> Response:
         request.query_params.get("page") or None,
         request.query_params.get("name", "").strip()[:100],
     )
+    # Before the database sees it, which takes no NUL.
     if "\x00" in name or "\x00" in (cursor or ""):
         return rendering.refused(services, user, "The address holds a character that no name has.", 400, csrf)
     try:
@@ -78,16 +79,19 @@ async def patient_page(request: Request, patient_id: str, user: SignedIn) -> Res
     if "\x00" in patient_id:
         return rendering.refused(services, user, _NO_PATIENT, 404, csrf)
     names = await _names(services, language_for(request))
+    # Set before the values are computed, in the context that their threads copy.
     reader.set(names)
     try:
         values = await patient_values(
             services.store, access_for_user(user), patient_id, request.query_params.get("ecg")
         )
     except StorageError as error:
+        # What went wrong in the server is no missing patient.
         if error.status >= 500:
             raise
         return rendering.refused(services, user, _NO_PATIENT, 404, csrf)
     await rendering.audit_read(request, user, patient_id)
+    # A launch is a clinician's act: an application opened by a patient begins by itself.
     clients = await launchable(services) if user.role != "patient" else []
     targets = [client.launch_uri for client in clients if client.launch_uri]
     values |= {"csrf": csrf, "clients": clients}

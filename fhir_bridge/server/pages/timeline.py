@@ -95,6 +95,7 @@ def timeline_of(
             undated[lane.name] = undated.get(lane.name, 0) + 1
             continue
         if lane.code == "genomics":
+            # One mark a day: a report has hundreds of variants, which are one event.
             if time[:10] in genomic:
                 continue
             genomic.add(time[:10])
@@ -119,6 +120,7 @@ def _lane(resource: dict[str, Any], studies: set[str]) -> Lane | None:
     elif kind == "Observation" and is_result(resource):
         code = None if study_of(resource) in studies else _modality(resource)
     elif kind == "DiagnosticReport":
+        # A report with results is shown by its results.
         code = None if study_of(resource) in studies or resource.get("result") else _modality(resource)
     else:
         code = _LANE_OF.get(kind)

@@ -57,6 +57,7 @@ class Axis:
         days = sorted({_midnight(moment) for moment in moments})
         self.first, self.last = days[0].date(), days[-1].date()
         gaps = [((after - before).days, before, after) for before, after in pairwise(days)]
+        # What is cut gets a fixed width; the rest shares what is left evenly.
         cuts = _cuts(gaps)
         kept = sum(gap for gap, before, _ in gaps if before not in cuts) + 1
         width_left = right - left - _CUT_WIDTH * len(cuts)
@@ -112,6 +113,8 @@ class Axis:
         first, last = piece.first.date(), piece.last.date()
         for days in _DAYS:
             if days * self._per_day >= _BETWEEN_TICKS:
+                # On multiples of the step since year 1, so that neighbouring
+                # pieces have ticks on the same days.
                 start = first + timedelta(days=-first.toordinal() % days)
                 while start < last:
                     yield _at(start), start.isoformat()

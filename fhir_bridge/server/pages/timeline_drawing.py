@@ -121,6 +121,7 @@ def _marks(events: Sequence[Event], axis: Axis) -> list[_Mark]:
     for event in events:
         x = axis.x(event.moment)
         last = marks[-1] if marks else None
+        # Two pixels apart, else they can't be clicked apart.
         if last is not None and x - _MARK / 2 < last.right + 2:
             last.events.append(event)
             last.left, last.right = min(last.left, x - _MARK / 2), max(last.right, x + _MARK / 2)
@@ -134,6 +135,7 @@ def _split(mark: _Mark, axis: Axis) -> list[_Mark]:
     if width <= 2 * _MARK:
         middle = mark.middle
         return [_Mark(mark.events, middle - _MARK / 2, middle + _MARK / 2)]
+    # One mark each 28 pixels in place of one mark for all.
     size = width / int(width // (_MARK + 2))
     bins: dict[int, list[Event]] = {}
     for event in mark.events:

@@ -141,6 +141,7 @@ def _variant(observation: dict[str, Any], about: Sequence[dict[str, Any]]) -> Va
     if _PRESENT in codes_of(observation.get("valueCodeableConcept")):
         presence = ""
     text = _summarize(about)
+    # By code, not by text: several laboratories may have classified it, the gravest counts.
     rank = min((list(REPORTABLE).index(code) for code in text.codes if code in REPORTABLE), default=3)
     return Variant(
         id=observation["id"],
@@ -262,6 +263,7 @@ def _studied(report: dict[str, Any], procedures: dict[str, dict[str, Any]]) -> S
 def _reached(report: dict[str, Any], procedures: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
     """The report, the studies it names and their analyses."""
     results, names = [report], {""}
+    # The list grows while it is walked: a study names its analyses.
     for resource in results:
         for extension in _extensions(resource):
             name = target_of(extension.get("valueReference", {}))[0]

@@ -14,6 +14,7 @@ from starlette.types import Receive, Scope, Send
 from fhir_bridge.fhir.issues import Issue
 from fhir_bridge.server.rest import hooks
 from fhir_bridge.server.rest.call import FHIR_JSON, Call
+from fhir_bridge.server.rest.parts import Parts
 from fhir_bridge.server.rest.refusal import outcome_bytes
 from fhir_bridge.storage import HistoryEntry, SearchPage, Stored, Written
 
@@ -31,6 +32,7 @@ __all__ = [
 
 def _validators(stored: Stored) -> dict[str, str]:
     """ETag and Last-Modified (R4 http.html#read)."""
+    # HTTP dates are GMT (RFC 9110 §5.6.7).
     return {
         "ETag": stored.etag,
         "Last-Modified": format_datetime(stored.last_updated.astimezone(UTC), usegmt=True),
@@ -40,6 +42,7 @@ def _validators(stored: Stored) -> dict[str, str]:
 def not_modified(call: Call, stored: Stored) -> bool:
     """Whether the caller has this version already (If-None-Match, else If-Modified-Since)."""
     headers = call.request.headers
+    # RFC 9110 §13.1.3: If-Modified-Since is ignored where If-None-Match is given.
     if (known := headers.get("if-none-match")) is not None:
         return matches(known, stored)
     if (since := headers.get("if-modified-since")) is not None:
@@ -47,22 +50,26 @@ def not_modified(call: Call, stored: Stored) -> bool:
             moment = parsedate_to_datetime(since)
         except ValueError:
             return False
+        # The header has whole seconds: with its fraction the same version would always be newer.
         return bool(stored.last_updated.replace(microsecond=0) <= moment.astimezone(UTC))
     return False
 
 
 def matches(known: str, stored: Stored) -> bool:
     """Whether a list of ETags, as If-None-Match has it, holds that of this version."""
+    # Compared weakly (RFC 9110 §13.1.2), which is all that If-None-Match asks for.
     tags = {tag.strip().removeprefix("W/") for tag in known.split(",")}
     return "*" in tags or stored.etag.removeprefix("W/") in tags
 
 
-def resource(call: Call, stored: Stored) -> Response:
-    """One resource."""
+def resource(call: Call, stored: Stored, wanted: Parts | None = None) -> Response:
+    """One resource, or what is wanted of it."""
     headers = _validators(stored)
     if not_modified(call, stored):
         return Response(status_code=304, headers=headers)
     body = hooks.redact(call.services.plugins, stored.bytes, call.access)
+    if wanted is not None:
+        body = wanted.of(body)
     return Response(body, headers=headers, media_type=FHIR_JSON)
 
 
@@ -98,6 +105,7 @@ def _links(
     own = here + (f"?{urlencode(parameters)}" if parameters else "")
     links = [{"relation": "self", "url": own}]
     if cursor is not None:
+        # All parameters as they came, unknown ones too: the cursor is bound to them (`Cursors`).
         kept = [pair for pair in requested if pair[0] != "_cursor"]
         links.append({"relation": "next", "url": f"{here}?{urlencode([*kept, ('_cursor', cursor)])}"})
     return orjson.dumps(links)
@@ -106,6 +114,8 @@ def _links(
 def _bundle(kind: bytes, links: bytes, total: int | None, entries: Iterable[Sequence[bytes]]) -> list[bytes]:
     """A Bundle in pieces: its entries' contents are not copied."""
     counted = b"" if total is None else b',"total":%d' % total
+    # By hand: contents are bytes of the store, and parsing them only to write them
+    # again would be most of the work.
     head = (
         b'{"resourceType":"Bundle","type":"' + kind + b'","timestamp":'
         + orjson.dumps(datetime.now(UTC).isoformat(timespec="milliseconds")) + counted + b',"link":' + links
@@ -126,6 +136,7 @@ class _InPieces(Response):
     """An answer that is never whole in memory beside its pieces."""
 
     def __init__(self, parts: Sequence[bytes], size: int, media_type: str) -> None:
+        # The length is known, so no chunks; and a client that is cut off notices.
         super().__init__(media_type=media_type, headers={"content-length": str(size)})
         self._parts = parts
 
@@ -138,6 +149,7 @@ class _InPieces(Response):
             waiting.append(part)
             size += len(part)
             if size >= LARGE:
+                # `send` waits while the client is slow, so no more than this is in the socket's buffer.
                 await send({"type": "http.response.body", "body": b"".join(waiting), "more_body": True})
                 waiting, size = [], 0
         await send({"type": "http.response.body", "body": b"".join(waiting)})
@@ -164,16 +176,17 @@ def search_bundle(
 
     Args:
         parameters: those of `asked` that were taken into account.
-        contents: of the page's entries, as the caller may see them.
+        contents: of the page's entries, then of what comes along, as the caller may see them.
     """
     base = call.base.encode()
+    modes = [b"match"] * len(page.entries) + [b"include"] * len(page.included)
     entries: list[Sequence[bytes]] = [
         (
             b'{"fullUrl":"' + base + b"/" + f"{stored.type}/{stored.id}".encode() + b'","resource":',
             content,
-            b',"search":{"mode":"match"}}',
+            b',"search":{"mode":"' + mode + b'"}}',
         )
-        for stored, content in zip(page.entries, contents, strict=True)
+        for stored, content, mode in zip((*page.entries, *page.included), contents, modes, strict=True)
     ]
     if notes:
         entries.append((b'{"resource":' + outcome_bytes(notes) + b',"search":{"mode":"outcome"}}',))
@@ -201,6 +214,7 @@ def history_bundle(
 def _history_entry(call: Call, entry: HistoryEntry, content: bytes) -> Sequence[bytes]:
     stored = entry.stored
     where = f"{stored.type}/{stored.id}"
+    # R4 http.html#history: of a create the type alone is the url, since the id was not known.
     request = orjson.dumps({"method": entry.method, "url": stored.type if entry.method == "POST" else where})
     status = {"POST": "201 Created", "PUT": "200 OK", "DELETE": "204 No Content"}[entry.method]
     response = orjson.dumps(

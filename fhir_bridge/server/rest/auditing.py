@@ -49,6 +49,7 @@ async def audit_read(call: Call, stored: Stored, interaction: str) -> None:
             for patient in audit.shared(patients_of(loads(stored.bytes)))
         ]
 
+    # Parsed when it is written; a large one in a thread, so that reading it twice holds up nobody.
     await call.services.audit.later(events, heavy=MANY if len(stored.bytes) > LARGE_BYTES else 0)
 
 
@@ -67,6 +68,7 @@ async def audit_operation(call: Call) -> None:
     """An operation ran."""
     reference = "/".join(filter(None, (call.type, call.id)))
     patient = call.id if call.type == "Patient" and call.id else call.caller.patient
+    # Before the answer: an operation may show, or compute, whatever it likes.
     await call.services.audit.now(
         audit.operation(call.audit_context(), call.operation, reference, patient=patient)
     )
@@ -86,6 +88,7 @@ async def audit_write(
     else:
         patients = await beside(is_large(resource), partial(patients_of, {**resource, "id": identity}))
     groups = audit.shared(patients)
+    # Parts of a batch each: a Group of 100,000 patients must not take one enormous transaction.
     for start in range(0, len(groups), BATCH):
         some = groups[start : start + BATCH]
         build = partial(_written, context, interaction, reference, some)

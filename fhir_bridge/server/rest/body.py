@@ -21,6 +21,7 @@ __all__ = [
     "check_resource",
     "content_type",
     "parse",
+    "parse_value",
     "parsed",
     "read_body",
     "read_form",
@@ -39,6 +40,7 @@ TURN_SECONDS = 30
 MOST_VALUES = 1_000_000
 """Objects, lists and values behind a comma in a body: what a parser makes of each takes some hundred bytes."""
 _TYPES = frozenset({"application/fhir+json", "application/json", "application/json+fhir", "text/json"})
+# 10^100 is beyond every quantity, and PostgreSQL's and clients' decimals can still bear it.
 _LARGEST_EXPONENT = 100
 _ID = re.compile(r"[A-Za-z0-9.-]{1,64}")
 
@@ -48,14 +50,17 @@ def content_type(call: Call) -> str:
     return call.request.headers.get("content-type", "").split(";")[0].strip().lower()
 
 
-async def read_body(call: Call) -> bytes:
+async def read_body(call: Call, also: frozenset[str] = frozenset()) -> bytes:
     """The raw body of a JSON request.
+
+    Args:
+        also: content types that are taken beside those of a resource.
 
     Raises:
         Refusal: 415 another content type or encoding, 413 too large, 408 too slow.
     """
     kind = content_type(call)
-    if kind not in _TYPES:
+    if kind not in _TYPES | also:
         raise refuse(415, "FB-REST-004", f"the content type {kind[:60] or '(none)'} is not taken")
     return await _read(call, call.services.settings.max_body_bytes)
 
@@ -80,6 +85,7 @@ async def _read(call: Call, limit: int) -> bytes:
         budget.take(size)
         kept += size
 
+    # Given back when the request is over, not when the body is read: what was parsed of it lives as long.
     call.held.callback(lambda: budget.give(kept))
     try:
         body = await read_limited(call.request, limit, hold)
@@ -114,19 +120,34 @@ def parse(body: bytes) -> dict[str, Any]:
     Raises:
         Refusal: 400; see FB-REST-001.
     """
+    value = parse_value(body)
+    if not isinstance(value, dict):
+        raise refuse(400, "FB-REST-001", "the body is not a JSON object")
+    return value
+
+
+def parse_value(body: bytes) -> Any:
+    """An object or a list, decimals to the digit.
+
+    Raises:
+        Refusal: 400; see FB-REST-001.
+    """
     _bounded_text(body)
+    # Bytes are what the limits count; JSON is UTF-8 (RFC 8259 §8.1).
     try:
         text = body.decode()
     except UnicodeDecodeError as error:
         raise refuse(400, "FB-REST-001", f"the body is not UTF-8 (byte {error.start})") from error
     try:
+        # A byte order mark may be ignored (RFC 8259 §8.1).
         value = loads_exact(text.removeprefix("\ufeff"))
     except JsonError as error:
+        # `int` of more than 4300 digits: Python's own guard against quadratic time.
         if type(error.__cause__) is ValueError:  # Python's own, of a whole number
             raise refuse(400, "FB-REST-001", "a number has too many digits") from error
         raise refuse(400, "FB-REST-001", str(error)) from error
-    if not isinstance(value, dict):
-        raise refuse(400, "FB-REST-001", "the body is not a JSON object")
+    if not isinstance(value, dict | list):
+        raise refuse(400, "FB-REST-001", "the body is neither a JSON object nor an array")
     _bounded(value)
     return value
 
@@ -153,8 +174,9 @@ def _bounded_text(body: bytes) -> None:
         start = end + 1
 
 
-def _bounded(value: dict[str, Any]) -> None:
+def _bounded(value: dict[str, Any] | list[Any]) -> None:
     """Depth, numbers and characters that storage and clients can bear; a walk without recursion."""
+    # Without recursion: the depth is what is to be tested.
     level: list[Any] = [value]
     depth = 0
     while level:
@@ -163,6 +185,7 @@ def _bounded(value: dict[str, Any]) -> None:
             raise refuse(400, "FB-REST-001", f"nested deeper than {MAX_DEPTH} levels")
         below: list[Any] = []
         for item in level:
+            # Keys too are texts.
             children = list(item.values()) + list(item) if isinstance(item, dict) else item
             for child in children:
                 if isinstance(child, str):
@@ -182,6 +205,7 @@ def _bounded(value: dict[str, Any]) -> None:
 def _check_text(text: str) -> None:
     if "\x00" in text:
         raise refuse(400, "FB-REST-001", "a string holds a NUL character")
+    # A half surrogate (`\ud800`) is JSON, and can't be written as UTF-8.
     if not text.isascii():
         try:
             text.encode()

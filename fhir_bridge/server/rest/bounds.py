@@ -30,6 +30,7 @@ async def refuse_unreachable(call: Call, resource_type: str, resource_id: str) -
     """
     if not _bound(call, resource_type, "u"):
         return
+    # By the letters that allow the update, as a read: whether it may be read otherwise is of no concern.
     rules = [
         AccessRule(rule.type, frozenset("r"), rule.patient, rule.criteria)
         for rule in call.access.rules_for(resource_type, "u")
@@ -71,8 +72,9 @@ async def refuse_new_links(call: Call, resource: dict[str, Any], resource_id: st
     known: set[tuple[str, str]] = set()
     if resource_id:
         try:
+            # With every access: links that the caller can't see must stay as well.
             known = _links(loads((await call.services.store.read("Patient", resource_id, EVERYTHING)).bytes))
-        except (NotFound, Gone):
+        except (NotFound, Gone):  # deleted, or not there: it has no links
             known = set()
     if _links(resource) - known:
         raise refuse(

@@ -32,6 +32,7 @@ class Budget:
 
     def probing(self) -> Budget:
         """One for looking whether a search can be answered: a single entry, in the same time."""
+        # The same end, for the time is one; entries and bytes of a look are not those of the answer.
         probe = copy(self)
         probe.entries = 1
         return probe
@@ -44,6 +45,7 @@ class Budget:
     @property
     def seconds(self) -> float:
         """Time that is left; 0 where it is over."""
+        # Before `start` all of it: waiting for a turn costs nothing.
         return self._seconds if self._ends is None else max(0.0, self._ends - time.monotonic())
 
     def check(self) -> None:
@@ -82,6 +84,7 @@ class Budget:
             async with asyncio.timeout(self.seconds) as timeout:
                 yield
         except TimeoutError as error:
+            # A timeout from inside the block is the block's own error.
             if not timeout.expired():
                 raise
             raise self.too_long() from error

@@ -14,7 +14,7 @@ from fhir_bridge.server.rest import answers, hooks
 from fhir_bridge.server.rest.call import Call
 from fhir_bridge.server.rest.operations import answer, permitted
 from fhir_bridge.server.rest.refusal import refuse
-from fhir_bridge.server.rest.search import check_plain, decoded, searchset
+from fhir_bridge.server.rest.search import decoded, read_parts, searchset
 from fhir_bridge.storage import Stored
 
 __all__ = ["Answered", "operate_entry", "read_entry"]
@@ -65,9 +65,8 @@ async def read_entry(
     item = replace(call, type=resource_type, id=resource_id, version=version)
     if not resource_id:
         result, page = await searchset(item, decoded(query))
-        return Answered({"status": "200 OK"}, result, shown=page.entries)
-    if query:
-        check_plain(item, decoded(query))
+        return Answered({"status": "200 OK"}, result, shown=[*page.entries, *page.included])
+    wanted = read_parts(item, query)
     store = call.services.store
     async with call.budget.limited():
         if version:
@@ -82,6 +81,8 @@ async def read_entry(
     if known is not None and answers.matches(known, stored):
         return Answered({**response, "status": "304 Not Modified"}, shown=[stored])
     content = hooks.redact(call.services.plugins, stored.bytes, call.access)
+    if wanted is not None:
+        content = wanted.of(content)
     call.budget.spend(entries=0, size=len(content))
     return Answered(response, [content], f"{call.base}/{stored.type}/{stored.id}", [stored])
 
@@ -96,6 +97,7 @@ async def operate_entry(call: Call, method: str, query: str, resource: dict[str,
         raise refuse(404, "FB-REST-005", "there are no operations here")
     async with call.budget.limited():
         operation = await permitted(call, call.operations, method)
+        # Writes of a Bundle are one transaction, or at least finished once begun; an operation's are neither.
         if set(operation.access) & set("cud"):
             raise refuse(400, "FB-REST-010", "an operation that changes something is not taken in a Bundle")
         answered = await answer(

@@ -32,6 +32,7 @@ from fhir_bridge.storage.writing import Operation
 
 __all__ = ["transact"]
 
+# Bounded parts, so that neither the expression nor an error text gets long.
 _ADDRESS = re.compile(
     r"([A-Z][A-Za-z]{1,63})(?:/([A-Za-z0-9.-]{1,64}))?(?:/_history/([A-Za-z0-9.-]{1,64}))?(?:\?(.*))?", re.S
 )
@@ -64,6 +65,7 @@ class Entry:
 
 async def transact(call: Call) -> Response:
     """POST [base]: a transaction is stored whole or not at all, a batch entry by entry."""
+    # Before the turn: a client that sends slowly must not hold a place.
     body = await read_body(call)
     async with call.work():
         return await _transact(call, await parsed(body))
@@ -76,12 +78,14 @@ async def _transact(call: Call, bundle: dict[str, Any]) -> Response:
     raw = bundle.get("entry", [])
     if not isinstance(raw, list) or not all(isinstance(entry, dict) for entry in raw):
         raise refuse(400, "FB-REST-010", "Bundle.entry is a list of objects", source="Bundle.entry")
+    # Before entries are looked at: a Bundle of a million entries would take its time just to be refused.
     if len(raw) > call.services.settings.max_bundle_entries:
         limit = call.services.settings.max_bundle_entries
         raise refuse(413, "FB-REST-007", f"a Bundle has at most {limit} entries here", source="Bundle.entry")
     _check_full_urls(raw)
     answered: dict[int, Answered] = {}
     entries: list[Entry] = []
+    # A batch's entries do not see each other (R4 http.html#brules), so neither does validation.
     validator = ServedValidator(
         call.services.terminology, call.services.store, _written(raw) if kind == "transaction" else ()
     )
@@ -96,6 +100,7 @@ async def _transact(call: Call, bundle: dict[str, Any]) -> Response:
         except (Refusal, StorageError) as error:
             located = _located(error, position)
             if kind == "transaction":
+                # All or nothing: the first refusal is that of the whole.
                 raise located from error
             answered[position] = _refusal(located)
     try:
@@ -121,11 +126,14 @@ async def _carry_out(call: Call, kind: str, entries: list[Entry], answered: dict
     """
     writes = [entry for entry in entries if entry.writes]
     if kind == "transaction":
+        # Looked at first: a transaction must fail before its writes where its reads fail.
         await _read_first(call, entries)
+        # Shielded: a client that hangs up in the middle gets no half-recorded write.
         await finished(_write_together(call, writes, answered))
     else:
         for entry in writes:
             await finished(_write_alone(call, entry, answered))
+    # After all writes (R4 http.html#trules).
     for entry in entries:
         if not entry.writes:
             answered[entry.position] = await _read(call, entry)
@@ -143,6 +151,7 @@ async def _read_first(call: Call, entries: list[Entry]) -> None:
         if entry.operation and not known:
             unknown = refuse(400, "FB-REST-005", f"there is no operation ${entry.operation[:40]} here")
             raise _located(unknown, entry.position)
+        # What the transaction itself writes can't be readable yet.
         if not entry.writes and not entry.operation and (entry.type, entry.id) not in writes:
             try:
                 call.budget.check()
@@ -155,6 +164,7 @@ async def _read_first(call: Call, entries: list[Entry]) -> None:
 async def _read(call: Call, entry: Entry) -> Answered:
     try:
         call.budget.check()
+        # Spent before it is done: what fails costs as much.
         call.budget.spend()
         if entry.operation:
             return await operate_entry(
@@ -207,6 +217,7 @@ async def _store(call: Call, kind: str, writes: list[Entry]) -> list[Answered]:
             await check_write(call, operation)
         except (Refusal, StorageError) as error:
             raise _located(error, entry.position) from error
+        # As it was stored, with labels carried over: the AuditEvent is about that.
         if operation.action != "delete":
             entry.resource = operation.resource
 
@@ -264,6 +275,7 @@ def _entry(call: Call, position: int, item: dict[str, Any]) -> Entry:
     for name in ("ifMatch", "ifNoneExist", "ifNoneMatch", "ifModifiedSince"):
         if not isinstance(request.get(name, ""), str):
             raise refuse(400, "FB-REST-010", f"request.{name} is not a string")
+    # An absolute address of this server is relative; any other is not ours to carry out.
     url = url.removeprefix(call.base + "/")
     resource = item.get("resource")
     if resource is not None and not isinstance(resource, dict):
@@ -285,6 +297,7 @@ def _entry(call: Call, position: int, item: dict[str, Any]) -> Entry:
         raise refuse(404, "FB-REST-005", f"there is no resource type {resource_type[:40]}")
     if method in _WRITES and version:
         raise refuse(400, "FB-REST-010", "a version can't be written")
+    # Storage knows no base.
     relative = {**item, "request": {**request, "url": url}}
     return Entry(position, method, resource_type, identity, version, query, resource, relative)
 
@@ -300,6 +313,7 @@ async def _check(call: Call, entry: Entry, validator: ServedValidator) -> None:
         raise refuse(403, "FB-REST-012", f"{entry.type} is written by the server only")
     call.require(_LETTERS[entry.method], entry.type)
     if_none_exist = entry.raw["request"].get("ifNoneExist")
+    # Criteria reveal whether something matches, which only a searcher may know.
     for criteria in (entry.query or None, if_none_exist):
         if criteria is not None:
             call.require("s", entry.type)
@@ -314,6 +328,7 @@ async def _check(call: Call, entry: Entry, validator: ServedValidator) -> None:
         raise refuse(400, "FB-REST-010", "PUT names an id or criteria")
     resource = _resource(entry)
     check_resource(resource, entry.type, entry.id)
+    # One after another with one validator, so that terminology is looked up once for all.
     refuse_invalid(await validator.issues(resource))
     for reference in conditional_references(resource, call.base):
         condition(reference)
@@ -328,6 +343,7 @@ def _resource(entry: Entry) -> dict[str, Any]:
 async def _record_refused(call: Call, raw: list[dict[str, Any]], answered: dict[int, Answered]) -> None:
     """Take note of the entries that were refused, as if each had been a request."""
     for position, item in sorted(answered.items()):
+        # 401, 403 and 404 as of single requests; other refusals say nothing of access.
         if item.status not in ("401", "403", "404") or "outcome" not in item.response:
             continue
         request = raw[position].get("request")
@@ -355,6 +371,7 @@ async def _record(call: Call, entries: list[Entry], answered: dict[int, Answered
     for entry in entries:
         await pause.take()
         item = answered.get(entry.position)
+        # 304 too: that the caller has it was an access.
         if item is None or entry.operation or not item.status.startswith(("2", "304")):
             continue
         if entry.method in _WRITES:
@@ -373,6 +390,8 @@ async def _record(call: Call, entries: list[Entry], answered: dict[int, Answered
     if not written:
         return
 
+    # Looked up before the events are built: the log builds them later, perhaps in a
+    # thread, where nothing can be awaited.
     gone = {
         reference: await call.services.store.owners(entry.type, entry.id)
         for done, reference, entry in written

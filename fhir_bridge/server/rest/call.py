@@ -32,6 +32,7 @@ _PLAIN = re.compile(r"[A-Za-z0-9._-]{1,64}")
 def request_id(request: Request) -> str:
     """The caller's X-Request-Id where it is a plain token, else a new one."""
     header = request.headers.get("x-request-id")
+    # Ours are short and random: they are in logs, and nobody may guess the next.
     return header if header and _PLAIN.fullmatch(header) else os.urandom(8).hex()
 
 
@@ -59,11 +60,15 @@ def check_format(request: Request) -> None:
             check_format_value(value)
         if wanted:
             return
+    # An absent Accept means anything (RFC 9110 §12.5.1).
     accept = request.headers.get("accept", "").strip() or "*/*"
+    # The usual ones, before anything is split.
     if accept in _FORMATS or accept in _WILDCARDS:
         return
     for choice in accept.split(","):
         kind, *parameters = (part.strip().lower() for part in choice.split(";"))
+        # RFC 9110 §12.4.2: q=0 is "not acceptable"; and R4 http.html#version-parameter:
+        # another fhirVersion is none of ours.
         if "q=0" in parameters or any(
             p.startswith("fhirversion=") and p[12:] not in ("4.0", "4.0.1") for p in parameters
         ):
@@ -79,6 +84,7 @@ def check_format_value(value: str) -> None:
     Raises:
         Refusal: 406.
     """
+    # A "+" that was not encoded arrives as a space: `application/fhir json`.
     if value.split(";")[0].strip().replace(" ", "+") not in _FORMATS:
         raise refuse(406, "FB-REST-003", "only JSON is served here (_format)")
 
@@ -90,6 +96,7 @@ class Call:
     Attributes:
         access: the caller's access, narrowed by plug-ins.
         type, id, version, operation: the parts of the address, where it has them.
+        compartment: type and id of the resource in whose compartment `type` is searched.
         operations: what is served at `$name`.
         budget: what the request may cost.
         held: what is given back when the request is over.
@@ -104,6 +111,7 @@ class Call:
     id: str = ""
     version: str = ""
     operation: str = ""
+    compartment: tuple[str, str] | None = None
     operations: Operations | None = field(default=None, repr=False)
     budget: Budget = field(kw_only=True, repr=False)
     held: AsyncExitStack = field(default_factory=AsyncExitStack, repr=False)
@@ -112,9 +120,15 @@ class Call:
     @asynccontextmanager
     async def work(self) -> AsyncIterator[None]:
         """A turn at what is costly: waits for one, then the time of the budget runs."""
+        # By subject, the client and person of a token; without authorization nobody is distinguished.
         async with self.services.slots.taken(self.access.subject or None):
             self.budget.start()
             yield
+
+    @property
+    def address(self) -> str:
+        """The address of a search below the base: `Observation`, `Patient/a/Observation`."""
+        return "/".join((*(self.compartment or ()), self.type))
 
     @property
     def base(self) -> str:
@@ -125,6 +139,7 @@ class Call:
     def prefer(self) -> dict[str, str]:
         """The header Prefer as name and value (R4 http.html#ops)."""
         if self._prefer is None:
+            # Commas separate preferences, semicolons parameters (RFC 7240); here both are pairs.
             items = re.split(r"[;,]", self.request.headers.get("prefer", ""))
             pairs = (item.partition("=") for item in items if item.strip())
             self._prefer = {name.strip().lower(): value.strip().strip('"') for name, _, value in pairs}

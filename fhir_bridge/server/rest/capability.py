@@ -11,16 +11,21 @@ from fhir_bridge.server.rest.operation_registry import Operations
 from fhir_bridge.server.rest.registry import INTERACTIONS
 from fhir_bridge.server.rest.server_owned import READ_ONLY_TYPES
 from fhir_bridge.server.settings import Settings
-from fhir_bridge.storage import searchable
+from fhir_bridge.storage import reference_targets, searchable
 
 __all__ = ["capability_statement"]
 
+# The extension of SMART 1, for clients that look here and not at smart-configuration.
 _SMART = "http://fhir-registry.smarthealthit.org/StructureDefinition/oauth-uris"
 _TESTED = "http://hl7.org/fhir/uv/tx-tests/FeatureDefinition/test-version"
 TESTED = "1.9.0"
 """Version of the terminology ecosystem's tests that the terminology service is tested with."""
 _GIVEN = "http://hl7.org/fhir/uv/tx-ecosystem/FeatureDefinition/CodeSystemAsParameter"
 _SERVICE = "http://terminology.hl7.org/CodeSystem/restful-security-service"
+
+
+COMPARTMENTS = ("Device", "Encounter", "Patient", "Practitioner", "RelatedPerson")
+"""R4's compartments, each searched by `Type/id/Type`."""
 
 
 def capability_statement(
@@ -37,6 +42,8 @@ def capability_statement(
         if interaction.shape in ("base", "_history")
         for code in interaction.codes
     ]
+    base = "http://hl7.org/fhir/CompartmentDefinition"
+    rest["compartment"] = [f"{base}/{name.lower()}" for name in COMPARTMENTS]
     if system := _operations(settings, operations, ""):
         rest["operation"] = system
     return {
@@ -54,6 +61,7 @@ def capability_statement(
         "implementation": {"description": settings.organization, "url": settings.fhir_base},
         "fhirVersion": "4.0.1",
         "format": ["application/fhir+json", "json"],
+        "patchFormat": ["application/json-patch+json", "application/fhir+json"],
         "rest": [rest],
     }
 
@@ -88,6 +96,7 @@ def _security(settings: Settings) -> dict[str, Any]:
 def _operations(settings: Settings, operations: Operations, location: str) -> list[dict[str, str]]:
     results = ((name, operations.find(location, name)) for name in operations.names(location))
     own = f"{settings.fhir_base}/OperationDefinition"
+    # What a plug-in does not publish is named below our own base.
     return [
         {"name": name, "definition": getattr(operation, "definition", f"{own}/{name}")}
         for name, operation in results
@@ -113,12 +122,41 @@ def _resource(
         "conditionalCreate": not read_only,
         "conditionalRead": "full-support",
         "conditionalUpdate": not read_only,
-        "conditionalDelete": "not-supported",
+        "conditionalDelete": "not-supported" if read_only else "single",
         "searchParam": [
             {"name": parameter.code, "definition": parameter.url, "type": parameter.type}
             for parameter in searchable(name, known)
         ],
     }
+    if followed := _includes(name, known):
+        result["searchInclude"] = followed
+    if referring := _referring(known).get(name):
+        result["searchRevInclude"] = referring
     if own := _operations(settings, operations, name):
         result["operation"] = own
+    return result
+
+
+def _includes(resource_type: str, known: definitions.Definitions) -> list[str]:
+    """What `_include` takes of a type."""
+    codes = [
+        parameter.code for parameter in searchable(resource_type, known) if parameter.type == "reference"
+    ]
+    return ["*", *(f"{resource_type}:{code}" for code in codes)] if codes else []
+
+
+def _referring(known: definitions.Definitions) -> dict[str, list[str]]:
+    """For each type, what `_revinclude` takes: the references that may point to it."""
+    return known.derived(_work_out_referring)
+
+
+def _work_out_referring(known: definitions.Definitions) -> dict[str, list[str]]:
+    result: dict[str, list[str]] = {}
+    for source in sorted(definitions.resource_types()):
+        for parameter in searchable(source, known):
+            if (
+                parameter.type == "reference" and parameter.targets
+            ):  # one for all types would be 148 times each
+                for target in reference_targets(parameter):
+                    result.setdefault(target, []).append(f"{source}:{parameter.code}")
     return result

@@ -9,9 +9,11 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
+from fhir_bridge.fhir.subsets import is_subset
 from fhir_bridge.server.rest import hooks
 from fhir_bridge.server.rest.bounds import refuse_new_links, refuse_unreachable
 from fhir_bridge.server.rest.call import Call
+from fhir_bridge.server.rest.refusal import refuse
 from fhir_bridge.server.rest.search import condition
 from fhir_bridge.server.rest.server_owned import check_new, keep_labels
 from fhir_bridge.storage.breathing import beside, is_large
@@ -43,8 +45,17 @@ async def check_write(call: Call, operation: Operation) -> None:
     """
     resource, updates = operation.resource, operation.action == "update"
     if operation.action == "delete":
+        # Labels are checked, and a prediction refused; nothing is carried over.
         await keep_labels(call, operation.type, operation.id, None)
         return
+    # Owned resources first, whoever calls; then what this caller may reach.
+    if is_subset(resource):
+        raise refuse(
+            422,
+            "FB-REST-021",
+            "the tag SUBSETTED says that this is a part of a resource: stored, it would take the place of the whole",
+            source="meta.tag",
+        )
     await check_new(call, resource)
     if updates and isinstance(resource.get("id"), str):
         await refuse_unreachable(call, operation.type, operation.id)

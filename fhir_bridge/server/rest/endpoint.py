@@ -45,7 +45,7 @@ __all__ = ["FhirEndpoint", "below_base"]
 
 _log = logging.getLogger("fhir_bridge.rest")
 
-_METHODS = "GET, HEAD, POST, PUT, DELETE"
+_METHODS = "GET, HEAD, POST, PUT, PATCH, DELETE"
 _NO_SNIFFING = (b"x-content-type-options", b"nosniff")
 _NOT_KEPT = (b"cache-control", b"no-store")
 _SEGMENT = re.compile(r"[A-Za-z0-9.\-]{1,64}")
@@ -82,6 +82,7 @@ class FhirEndpoint:
         self._terminology_capability = b""
         self._library: Library | None = None
         self._open = services.settings.auth == "none"
+        # Once: nothing in it changes while a worker runs.
         self._capability = dumps(
             capability_statement(services.settings, operations, services.store.definitions)
         )
@@ -100,6 +101,7 @@ class FhirEndpoint:
             response = _of_storage(error)
             await self._record(request, identity, who, error.status, error.code)
         except psycopg.errors.QueryCanceled:  # by the database's own limit; the budget's ends it before
+            # Before OperationalError, of which psycopg makes this one and DiskFull subclasses.
             long = refuse(503, "FB-REST-019", "the database took too long: narrow the search")
             response = answers.outcome(long.status, long.issues)
         except psycopg.errors.DiskFull:
@@ -121,8 +123,10 @@ class FhirEndpoint:
         await _without_body_for_head(response, request)(scope, receive, send)
 
     async def _finish(self, request: Request, response: Response, identity: str) -> None:
+        # On raw headers: Starlette's own interface copies them with each change.
         named = {name for name, _ in response.raw_headers}
         response.raw_headers += (_NO_SNIFFING, (b"x-request-id", identity.encode("latin-1")))
+        # Patients' data must stay in no cache (RFC 9111 §5.2.2.5).
         if b"cache-control" not in named:
             response.raw_headers.append(_NOT_KEPT)
         if self._open:
@@ -132,6 +136,7 @@ class FhirEndpoint:
 
     async def _record(self, request: Request, identity: str, who: _Who, status: int, code: str) -> None:
         """Take note of a refusal; one that can't be noted is refused all the same."""
+        # The address itself may be what was refused.
         try:
             path = _segments(request)
         except Refusal:
@@ -142,12 +147,15 @@ class FhirEndpoint:
 
     async def _serve(self, request: Request, identity: str, who: _Who) -> Response:
         segments = _segments(request)
+        # Before the token: browsers send none with a preflight.
         if request.method == "OPTIONS":
             return self._preflight(segments)
         if segments == ["metadata"]:
             if request.method not in ("GET", "HEAD"):
                 raise refuse(405, "FB-REST-006", "metadata takes GET", headers={"Allow": "GET, HEAD"})
             check_format(request)
+            # Discovery is open to browsers; without authorization nothing is, for
+            # any page could read everything.
             headers = {} if self._open else {"Access-Control-Allow-Origin": "*"}
             return Response(await self._metadata(request), media_type=FHIR_JSON, headers=headers)
         caller = who.caller = await self._caller(request)
@@ -166,8 +174,10 @@ class FhirEndpoint:
             raise refuse(
                 405, "FB-REST-006", f"{method[:10]} is not taken here", headers={"Allow": allowed(shape)}
             )
+        # R4 http.html#parameters: parameters that would change the answer must not be ignored in silence.
         if request.scope["query_string"] and not interaction.asks:
             check_plain(call, decoded(query_of(request)))
+        # A Bundle protects its writes one by one (`bundles`): its reads end with the client.
         if interaction.writes and interaction.shape != "base":
             return await finished(_handled(call, interaction.handler))
         return await _handled(call, interaction.handler)
@@ -177,6 +187,7 @@ class FhirEndpoint:
         if request.query_params.get("mode") != "terminology":
             return self._capability
         library = (await self._terminology.refresh(self._services.store)).library()
+        # By identity: the library is another object after a write.
         if self._library is not library:
             details = await offloaded(terminology_capabilities, self._services.settings, library)
             self._library, self._terminology_capability = library, dumps(details)
@@ -193,6 +204,8 @@ class FhirEndpoint:
         if self._open:
             return _on_this_machine(request)
         tokens = [value for name, value in request.scope["headers"] if name == b"authorization"]
+        # First by bytes, which nearly every request passes. RFC 6750 §2.3 allows tokens in the address, SMART
+        # 2.2 does not: addresses are logged.
         if b"access_token" in request.scope["query_string"] and "access_token" in request.query_params:
             raise refuse(400, "FB-SMART-003", "a token in the address is not accepted")
         if len(tokens) > 1:
@@ -201,6 +214,7 @@ class FhirEndpoint:
             raise refuse(
                 401, "FB-SMART-001", "no access token", headers={"WWW-Authenticate": 'Bearer realm="fhir"'}
             )
+        # Header values are bytes of any kind; latin-1 maps each to one character.
         kind, _, token = tokens[0].decode("latin-1").partition(" ")
         caller = await self._services.tokens.caller(token.strip()) if kind.lower() == "bearer" else None
         if caller is None:
@@ -258,6 +272,7 @@ def _segments(request: Request) -> list[str]:
     Raises:
         Refusal: 400: bytes that are not UTF-8.
     """
+    # Split before decoding: an id that holds `%2F` must stay one part.
     path = below_base(request.scope)
     assert path is not None
     segments = path.removeprefix("/").removesuffix("/").split("/")
@@ -269,6 +284,7 @@ def _segments(request: Request) -> list[str]:
 
 def below_base(scope: Scope) -> str | None:
     """The address below the FHIR base as it was sent, percent-encoded; None where it is elsewhere."""
+    # Servers without raw_path (tests) have the decoded path alone.
     path = scope["raw_path"].decode("latin-1") if "raw_path" in scope else quote(scope["path"])
     path = path.removeprefix(scope.get("root_path", ""))
     if path == FHIR_PATH or path.startswith(FHIR_PATH + "/"):
@@ -314,6 +330,10 @@ def _shape(call: Call, segments: Sequence[str]) -> Shape:
         case [name, identity, "_history"]:
             call.type, call.id = _known_type(name), _plain(identity)
             return "Type/id/_history"
+        case [name, identity, kind] if kind[:1].isupper():
+            call.compartment = (_known_type(name), _plain(identity))
+            call.type = _known_type(kind)
+            return "Type/id/Type"
         case [name, identity, "_history", version]:
             call.type, call.id, call.version = _known_type(name), _plain(identity), _plain(version)
             return "Type/id/_history/version"
@@ -324,6 +344,7 @@ def _shape(call: Call, segments: Sequence[str]) -> Shape:
 def _on_this_machine(request: Request) -> Caller:
     """Without authorization: only from this machine, under its own name (no DNS rebinding), not from other sites."""
     host = request.client.host if request.client else ""
+    # The name from the Host header, where DNS rebinding shows.
     named = (request.url.hostname or "").lower()
     if not is_loopback(host) or not is_loopback(named) or "origin" in request.headers:
         raise refuse(403, "FB-SMART-004", "without authorization this server answers only on its own machine")
@@ -342,6 +363,7 @@ def _of_storage(error: StorageError) -> Response:
 def _without_body_for_head(response: Response, request: Request) -> ASGIApp:
     if request.method != "HEAD":
         return response
+    # A new response: the length and the body of the first must not go out, its headers must (RFC 9110 §9.3.2).
     bare = Response(status_code=response.status_code)
     bare.raw_headers = response.raw_headers
     return bare

@@ -22,6 +22,7 @@ FEW = 5
 
 
 def _implemented(plugins: pluggy.PluginManager, name: str) -> bool:
+    # Looked up, not called: a call of pluggy costs more than the whole question.
     return bool(getattr(plugins.hook, name).get_hookimpls())
 
 
@@ -30,6 +31,7 @@ def authorize(plugins: pluggy.PluginManager, access: AccessFilter, request: Requ
     if not _implemented(plugins, "fhir_bridge_authorize"):
         return access
     described = {"method": request.method, "path": request.url.path, "query": request.url.query}
+    # Called in order; each sees the access as it was before any of them.
     for narrowed in plugins.hook.fhir_bridge_authorize(access=access, request=described):
         if narrowed is not None:
             access = _narrower(access, narrowed)
@@ -38,6 +40,7 @@ def authorize(plugins: pluggy.PluginManager, access: AccessFilter, request: Requ
 
 def _narrower(before: AccessFilter, after: AccessFilter) -> AccessFilter:
     """What both allow, rule by rule, so that a plug-in can take away and never give."""
+    # Only rules that lie within one of before: two of before together are not put together to a wider one.
     kept = [rule for rule in after.rules if any(_within(rule, other) for other in before.rules)]
     return AccessFilter(
         tuple(kept), after.purpose, before.withheld_labels | after.withheld_labels, before.subject
@@ -61,6 +64,7 @@ async def before_write(plugins: pluggy.PluginManager, resource: dict[str, Any], 
     """
     if not _implemented(plugins, "fhir_bridge_before_write"):
         return
+    # A plug-in may compute for long, and is synchronous.
     answers = await offloaded(
         plugins.hook.fhir_bridge_before_write, resource=resource, interaction=interaction
     )
@@ -92,5 +96,6 @@ def redact(plugins: pluggy.PluginManager, body: bytes, access: AccessFilter) -> 
     kind, identity = resource.get("resourceType"), resource.get("id")
     for redacted in plugins.hook.fhir_bridge_redact_response(resource=resource, access=access):
         if redacted is not None:
+            # Type and id stay: the entry's address, links and audit speak of this resource.
             resource = {**plain(redacted), "resourceType": kind, "id": identity}
     return dumps(resource)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import nullcontext
+from dataclasses import replace
 from datetime import datetime
 
 from starlette.responses import Response
@@ -13,39 +14,53 @@ from fhir_bridge.server.rest.auditing import audit_read, audit_search, audit_wri
 from fhir_bridge.server.rest.body import read_resource
 from fhir_bridge.server.rest.call import Call, query_of
 from fhir_bridge.server.rest.checks import check_of, check_write, resolve
+from fhir_bridge.server.rest.conflicts import again_after_conflict
 from fhir_bridge.server.rest.refusal import refuse
-from fhir_bridge.server.rest.search import condition, decoded, page_size
+from fhir_bridge.server.rest.search import condition, decoded, page_size, read_parts
 from fhir_bridge.server.rest.server_owned import READ_ONLY_TYPES
 from fhir_bridge.storage import Stored
 from fhir_bridge.storage.writing import Operation
 
-__all__ = ["conditional_update", "create", "delete", "history", "read", "update", "vread"]
+__all__ = [
+    "conditional_delete",
+    "conditional_update",
+    "create",
+    "delete",
+    "history",
+    "read",
+    "refuse_read_only",
+    "update",
+    "vread",
+]
 
 
 async def read(call: Call) -> Response:
     """GET [base]/Type/id"""
     call.require("r")
+    wanted = read_parts(call, query_of(call.request))
     stored = await call.services.store.read(call.type, call.id, call.access)
     await audit_read(call, stored, "read")
-    return answers.resource(call, stored)
+    return answers.resource(call, stored, wanted)
 
 
 async def vread(call: Call) -> Response:
     """GET [base]/Type/id/_history/version"""
     call.require("r")
+    wanted = read_parts(call, query_of(call.request))
     stored = await call.services.store.vread(call.type, call.id, call.version, call.access)
     await audit_read(call, stored, "vread")
-    return answers.resource(call, stored)
+    return answers.resource(call, stored, wanted)
 
 
 async def create(call: Call) -> Response:
     """POST [base]/Type, conditional with If-None-Exist"""
-    _writable(call)
+    refuse_read_only(call)
     call.require("c")
     header = call.request.headers.get("if-none-exist")
     if header is not None:
         call.require("s")  # whether something matches is an answer that only a searcher may have
     resource = await resolve(call, await read_resource(call))
+    # R4 http.html#create: an id that comes with a create is ignored.
     resource.pop("id", None)
     await check_write(call, Operation("create", call.type, "", resource))
     parameters = condition(header) if header is not None else None
@@ -60,7 +75,7 @@ async def create(call: Call) -> Response:
 
 async def update(call: Call) -> Response:
     """PUT [base]/Type/id, with If-Match where given; creates where there is none"""
-    _writable(call)
+    refuse_read_only(call)
     call.require("u")
     resource = await resolve(call, await read_resource(call, call.id))
     await check_write(call, Operation("update", call.type, call.id, resource))
@@ -75,18 +90,16 @@ async def update(call: Call) -> Response:
 
 async def conditional_update(call: Call) -> Response:
     """PUT [base]/Type?criteria"""
-    _writable(call)
+    refuse_read_only(call)
     call.require("u")
     call.require("s")
     parameters = condition(query_of(call.request))
     resource = await resolve(call, await read_resource(call))
     async with call.work():
-        page = await call.services.store.search(call.type, parameters, call.access, count=1)
-    if page.unknown:
-        raise refuse(400, "FB-REST-008", f"the criterion {page.unknown[0].name} is not supported here")
-    async with call.work():
-        result = await call.services.store.conditional_update(
-            call.type, parameters, resource, call.access, check=check_of(call)
+        result = await again_after_conflict(
+            lambda: call.services.store.conditional_update(
+                call.type, parameters, resource, call.access, check=check_of(call)
+            )
         )
     if result.outcome != "unchanged":
         interaction: Write = "create" if result.outcome == "created" else "update"
@@ -96,7 +109,7 @@ async def conditional_update(call: Call) -> Response:
 
 async def delete(call: Call) -> Response:
     """DELETE [base]/Type/id; what is gone already is as good as deleted"""
-    _writable(call)
+    refuse_read_only(call)
     call.require("d")
     await check_write(call, Operation("delete", call.type, call.id))
     result = await call.services.store.delete(
@@ -104,7 +117,21 @@ async def delete(call: Call) -> Response:
     )
     if result.outcome == "deleted":
         await audit_write(call, "delete", f"{call.type}/{call.id}", None)
+    # R4 http.html#delete: 204 whether or not something was there.
     return Response(status_code=204, headers={"ETag": result.stored.etag})
+
+
+async def conditional_delete(call: Call) -> Response:
+    """DELETE [base]/Type?criteria: the one resource that matches; nothing matches: as good as deleted"""
+    refuse_read_only(call)
+    call.require("d")
+    call.require("s")
+    parameters = condition(query_of(call.request))
+    async with call.work():
+        match = await call.services.store.match(call.type, parameters, call.access)
+    if match is None:
+        return Response(status_code=204)
+    return await delete(replace(call, id=match.stored.id))
 
 
 async def history(call: Call) -> Response:
@@ -137,7 +164,12 @@ async def history(call: Call) -> Response:
     return answers.in_pieces(parts)
 
 
-def _writable(call: Call) -> None:
+def refuse_read_only(call: Call) -> None:
+    """Refuse to write what the server alone writes.
+
+    Raises:
+        Refusal: 405.
+    """
     if call.type in READ_ONLY_TYPES:
         raise refuse(
             405, "FB-REST-012", f"{call.type} is written by the server only", headers={"Allow": "GET, HEAD"}
@@ -148,6 +180,7 @@ def _instant(text: str | None) -> datetime | None:
     if text is None:
         return None
     try:
+        # A "+" of the offset that was not encoded arrives as a space.
         moment = datetime.fromisoformat(text.replace(" ", "+"))
     except ValueError as error:
         raise refuse(400, "FB-REST-008", "_since is an instant: 2026-03-05T08:00:00Z") from error

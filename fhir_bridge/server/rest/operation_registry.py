@@ -99,10 +99,13 @@ class Operations:
     def of_plugins(cls, plugins: pluggy.PluginManager, context: ServerContext) -> Operations:
         """Those of all plug-ins, of this server among them."""
         groups = plugins.hook.fhir_bridge_operations(context=context)
+        # pluggy calls the last registered first; reversed, ours come first, and a plug-in's
+        # second of one name is refused.
         return cls(operation for group in reversed(groups) for operation in group)
 
     def find(self, resource_type: str, name: str) -> Operation | None:
         """The operation served at the base (type empty) or at a type."""
+        # One of the type itself goes before one of every type.
         return self._by_place.get((resource_type, name)) or (
             self._by_place.get(("*", name)) if resource_type else None
         )

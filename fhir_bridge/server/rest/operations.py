@@ -37,6 +37,7 @@ async def operate(call: Call, operations: Operations) -> Response:
 def _has_body(call: Call) -> bool:
     """Whether a body comes with the request (RFC 9112 §6.3); without one, all parameters are in the address."""
     headers = call.request.headers
+    # Chunked bodies have no length.
     return "transfer-encoding" in headers or headers.get("content-length", "0") != "0"
 
 
@@ -50,6 +51,8 @@ async def permitted(call: Call, operations: Operations, method: str) -> Operatio
     operation = operations.find(call.type, call.operation)
     if operation is None:
         raise refuse(404, "FB-REST-005", f"there is no operation ${call.operation[:40]} here")
+    # Where no type is named, some grant must have each letter; the operation itself
+    # reads with the caller's access.
     for letter in operation.access:
         if call.type:
             call.require(letter)
@@ -59,6 +62,7 @@ async def permitted(call: Call, operations: Operations, method: str) -> Operatio
         raise refuse(
             405, "FB-REST-006", "an operation that changes something takes POST", headers={"Allow": "POST"}
         )
+    # Whoever may not read the instance may not ask of it either, and gets the same 404.
     if call.id:
         await call.services.store.read(call.type, call.id, call.access)
     return operation
@@ -72,6 +76,7 @@ async def answer(
     body: dict[str, Any] | None,
 ) -> Response:
     """Carry out an operation that the caller may ask for."""
+    # Credentials are for the server: a plug-in must not be able to send them anywhere.
     request = OperationRequest(
         method=method,
         type=call.type,
@@ -90,6 +95,7 @@ async def answer(
         seconds=call.budget.seconds,
     )
     result = await operation(request, _parameters(query, body))
+    # The terminology operations read nothing of patients, and would leave an event for each code.
     if getattr(operation, "audited", True):
         await audit_operation(call)
     if isinstance(result, Response):

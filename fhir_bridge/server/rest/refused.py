@@ -53,10 +53,12 @@ async def record_refusal(
         return
     method = method or request.method
     resource_type = path[0] if path and path[0] in definitions.resource_types() else ""
+    # A 404 of an address or type says nothing of anybody's resources.
     if status == 404 and (
         code != NotFound.code or access is None or not resource_type or not hides(access, resource_type)
     ):
         return
+    # Only what can be an id is kept: an address may hold anything, a name too.
     resource_id = path[1] if len(path) > 1 and resource_type and _ID.fullmatch(path[1]) else ""
     token = caller.token if caller is not None else None
     await services.refusals.record(

@@ -8,7 +8,7 @@ from typing import Literal
 
 from starlette.responses import Response
 
-from fhir_bridge.server.rest import bundles, interactions, search
+from fhir_bridge.server.rest import bundles, interactions, patching, search
 from fhir_bridge.server.rest.call import Call
 
 __all__ = ["INTERACTIONS", "Handler", "Interaction", "Shape", "allowed", "find"]
@@ -20,6 +20,7 @@ Shape = Literal[
     "Type/_search",
     "Type/_history",
     "Type/id",
+    "Type/id/Type",
     "Type/id/_history",
     "Type/id/_history/version",
 ]
@@ -46,15 +47,21 @@ class Interaction:
 
 
 INTERACTIONS = (
-    Interaction("Type/id", "GET", ("read",), interactions.read),
-    Interaction("Type/id/_history/version", "GET", ("vread",), interactions.vread),
+    Interaction("Type/id", "GET", ("read",), interactions.read, asks=True),
+    Interaction("Type/id/_history/version", "GET", ("vread",), interactions.vread, asks=True),
     Interaction("Type/id", "PUT", ("update",), interactions.update, writes=True),
+    # No code of its own in R4 restful-interaction: `conditionalUpdate` says it.
     Interaction("Type", "PUT", (), interactions.conditional_update, writes=True, asks=True),
+    Interaction("Type/id", "PATCH", ("patch",), patching.patch, writes=True),
+    Interaction("Type", "PATCH", (), patching.conditional_patch, writes=True, asks=True),
+    Interaction("Type", "DELETE", (), interactions.conditional_delete, writes=True, asks=True),
     Interaction("Type/id", "DELETE", ("delete",), interactions.delete, writes=True),
     Interaction("Type/id/_history", "GET", ("history-instance",), interactions.history, asks=True),
     Interaction("Type/_history", "GET", ("history-type",), interactions.history, asks=True),
     Interaction("Type", "POST", ("create",), interactions.create, writes=True),
     Interaction("Type", "GET", ("search-type",), search.search, asks=True),
+    Interaction("Type/id/Type", "GET", (), search.search, asks=True),
+    # A search changes nothing, whatever the method.
     Interaction("Type/_search", "POST", (), search.search_by_post, asks=True),
     Interaction("base", "POST", ("transaction", "batch"), bundles.transact),
     Interaction("_history", "GET", ("history-system",), interactions.history, asks=True),

@@ -11,15 +11,27 @@ from fhir_bridge.server.rest import answers, hooks
 from fhir_bridge.server.rest.auditing import audit_search
 from fhir_bridge.server.rest.body import FORM, content_type, read_form
 from fhir_bridge.server.rest.call import Call, check_format_value, query_of
+from fhir_bridge.server.rest.code_sets import ServedCodeSets
+from fhir_bridge.server.rest.parts import SHOWN, Parts, parts_of
 from fhir_bridge.server.rest.refusal import Refusal, refuse
 from fhir_bridge.storage import SearchPage
 
-__all__ = ["check_plain", "condition", "decoded", "page_size", "search", "search_by_post", "searchset"]
+__all__ = [
+    "check_plain",
+    "condition",
+    "decoded",
+    "page_size",
+    "read_parts",
+    "search",
+    "search_by_post",
+    "searchset",
+]
 
+# Each parameter is a condition of one statement.
 MOST_PARAMETERS = 100
 LONGEST_VALUE = 8_192
 MOST_VALUES = 1_000
-_OURS = frozenset({"_count", "_cursor", "_format", "_pretty", "_total", "_summary"})
+_OURS = frozenset({"_count", "_cursor", "_format", "_pretty", "_total"}) | SHOWN
 """Parameters that are read here; each may occur once."""
 
 
@@ -39,6 +51,7 @@ def decoded(query: str) -> list[tuple[str, str]]:
     for name, value in pairs:
         if "\x00" in name or "\x00" in value:
             raise refuse(400, "FB-REST-008", "a parameter holds a NUL character")
+        # Values of a list each are a condition too, so they are counted together.
         values += value.count(",") + 1
         if len(value) > LONGEST_VALUE or values > MOST_VALUES:
             raise refuse(
@@ -80,7 +93,9 @@ def page_size(call: Call, text: str | None) -> int:
 
 async def search(call: Call) -> Response:
     """GET [base]/Type?parameters"""
-    return await _search(call, decoded(query_of(call.request)), f"GET {call.type}?{query_of(call.request)}")
+    return await _search(
+        call, decoded(query_of(call.request)), f"GET {call.address}?{query_of(call.request)}"
+    )
 
 
 async def search_by_post(call: Call) -> Response:
@@ -95,7 +110,7 @@ async def search_by_post(call: Call) -> Response:
 async def _search(call: Call, parameters: list[tuple[str, str]], requested: str) -> Response:
     async with call.work():
         parts, page = await searchset(call, parameters)
-    await audit_search(call, requested, page.entries, "search-type")
+    await audit_search(call, requested, [*page.entries, *page.included], "search-type")
     return answers.in_pieces(parts)
 
 
@@ -107,15 +122,18 @@ async def searchset(call: Call, parameters: list[tuple[str, str]]) -> tuple[list
     """
     call.require("s")
     own = _own(parameters)
-    criteria = [pair for pair in parameters if pair[0] not in ("_cursor", "_format", "_pretty", "_count")]
-    summary = own.get("_summary", "false")
-    if summary not in ("false", "count"):
-        raise refuse(400, "FB-REST-008", "_summary takes count and false here")
+    # What the cursor is bound to: a page's form may change from page to page.
+    criteria = [
+        pair for pair in parameters if pair[0] not in ("_cursor", "_format", "_pretty", "_count", "_elements")
+    ]
+    wanted = parts_of(own, counts=True)
     if own.get("_total", "none") not in ("none", "estimate", "accurate"):
         raise refuse(400, "FB-REST-008", "_total takes none, estimate or accurate")
     call.budget.check()
+    # Fewer than asked for where the budget is smaller, with a link to the rest.
     count = min(page_size(call, own.get("_count")), call.budget.entries)
-    counted = own.get("_total", "none") != "none" or summary == "count" or count == 0
+    # A page of nothing is asked for its total.
+    counted = own.get("_total", "none") != "none" or own.get("_summary") == "count" or count == 0
     async with call.budget.limited():
         page = await call.services.store.search(
             call.type,
@@ -125,14 +143,20 @@ async def searchset(call: Call, parameters: list[tuple[str, str]]) -> tuple[list
             cursor=own.get("_cursor"),
             total="accurate" if counted else "none",
             most_bytes=call.budget.bytes,
+            most_included=max(1, call.budget.entries - count),
+            codes=ServedCodeSets(call),
+            compartment=call.compartment,
         )
     notes = _unknown(call, page)
     ignored = {parameter.name for parameter in page.unknown}
     used = [pair for pair in parameters if pair[0] not in ignored]
-    result = [stored.bytes for stored in page.entries]
+    # As stored: nothing is parsed unless a plug-in redacts.
+    result = [stored.bytes for stored in (*page.entries, *page.included)]
     contents = await hooks.redact_all(call.services.plugins, result, call.access)
-    parts = answers.search_bundle(call, call.type, used, page, contents, notes, parameters)
-    call.budget.spend(entries=len(page.entries), size=sum(map(len, parts)))
+    if wanted is not None:
+        contents = await wanted.of_all(contents)
+    parts = answers.search_bundle(call, call.address, used, page, contents, notes, parameters)
+    call.budget.spend(entries=len(page.entries) + len(page.included), size=sum(map(len, parts)))
     return parts, page
 
 
@@ -161,8 +185,24 @@ _SHAPING = frozenset(
 )
 
 
-def check_plain(call: Call, parameters: list[tuple[str, str]]) -> None:
+def read_parts(call: Call, query: str) -> Parts | None:
+    """What a read wants of the resource; None: all of it, as stored.
+
+    Raises:
+        Refusal: 400: a parameter that a read does not take; 406: a format that is not served.
+    """
+    if not query:
+        return None
+    parameters = decoded(query)
+    check_plain(call, parameters, shown=True)
+    return parts_of(_own(parameters), counts=False)
+
+
+def check_plain(call: Call, parameters: list[tuple[str, str]], *, shown: bool = False) -> None:
     """Refuse parameters that would change the answer of an interaction that takes none (R4 http.html#parameters).
+
+    Args:
+        shown: whether it takes `_summary` and `_elements`.
 
     Raises:
         Refusal: 400; 406: a format that is not served.
@@ -170,6 +210,8 @@ def check_plain(call: Call, parameters: list[tuple[str, str]]) -> None:
     _own(parameters)
     for name, value in parameters:
         if name in ("_format", "_pretty") or (name, value) == ("_summary", "false"):
+            continue
+        if shown and name in SHOWN:
             continue
         if call.strict or name.partition(":")[0] in _SHAPING or name.startswith("_has"):
             raise refuse(400, "FB-REST-008", f"this interaction takes no parameter {name[:40]}")

@@ -28,6 +28,7 @@ _MAKERS = frozenset("agent asserter author device informationSource performer re
 """Elements that say who or what made a resource, or asserts it."""
 _KINDS = ("category", "code")
 """Elements that say what a resource is."""
+# Looked for in the bytes: nearly all resources have none of them, and need not be parsed.
 _MARKS = (b'"security"', b"Device/", AI_DEVICE.encode())
 _LOCAL = re.compile(r"([A-Z][A-Za-z]{1,63})/([A-Za-z0-9.-]{1,64})(?:/_history/.*)?")
 _ELSEWHERE = re.compile(rf"(?:.*/)?({_LOCAL.pattern})")
@@ -84,6 +85,8 @@ def _references(resource: dict[str, Any]) -> set[str]:
     claims: list[Any] = [resource]
     if resource.get("resourceType") == "Provenance":
         claims.append({"device": resource.get("target")})
+    # The target of a Provenance says what was created, not by whom: about a
+    # prediction it is the server's as well.
     return {reference for claim in claims for reference in _claims(claim)}
 
 
@@ -94,6 +97,7 @@ def _meant(reference: str, base: str) -> str:
     proxy's): the ids of models and results are keyed hashes, which no other site has.
     """
     try:
+        # Decoded: `Device%2Fx` is `Device/x` to a client that reads it.
         address, own = urlsplit(unquote(reference)), urlsplit(base)
     except ValueError:
         return reference
@@ -107,10 +111,12 @@ def _meant(reference: str, base: str) -> str:
     return posixpath.normpath(f"/{path.lstrip('/')}").removeprefix(own.path).lstrip("/")
 
 
+# By what is stored, not by what is claimed: an id alone does not show that a Device is a model.
 async def _is_ours(call: Call, resource: dict[str, Any]) -> bool:
     """Whether a resource is a prediction, a model, or says that a model made it, or what a model made."""
     contained = resource.get("contained")
     inner = [item for item in contained if isinstance(item, dict)] if isinstance(contained, list) else []
+    # Contained as well: it is stored with the resource, and a reader does not look where.
     if any(_is_labelled(item) or _is_model(item) for item in (resource, *inner)):
         return True
     about = resource.get("resourceType") == "Provenance"
@@ -119,6 +125,7 @@ async def _is_ours(call: Call, resource: dict[str, Any]) -> bool:
         if match is None or (match[1] != "Device" and not about):
             continue
         try:
+            # With every access: that the caller can't see the Device must not make it usable.
             stored = await call.services.store.read(match[1], match[2], EVERYTHING)
         except StorageError:  # nothing there, or no such type: it names no model
             continue
@@ -164,10 +171,12 @@ async def keep_labels(
         return
     current = loads(stored.bytes)
     if await _is_ours(call, current):
+        # Who may not know of it must not learn by 403 that it is there.
         await call.services.store.read(resource_type, resource_id, call.access)  # 404 comes before 403
         raise refuse(403, "FB-REST-012", "a prediction can't be changed or deleted over the API")
     if resource is None:
         return
+    # By system and code: the same label with another display is the same.
     has = {(label.get("system"), label.get("code")) for label in _labels(resource)}
     missing = [label for label in _labels(current) if (label.get("system"), label.get("code")) not in has]
     if missing:

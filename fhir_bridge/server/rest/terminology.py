@@ -48,6 +48,7 @@ _DEFINED = frozenset({"lookup", "validate-code", "subsumes", "expand", "translat
 class TerminologyOperation:
     """One operation of the service at one type."""
 
+    # The types' own letter: the content is the same for everybody.
     access = "r"
     audited = False
 
@@ -89,6 +90,7 @@ class TerminologyOperation:
         return self._answer(service, replace(request, instance=loads_exact(instance)))
 
     def _answer(self, service: TerminologyService, request: Request) -> Response:
+        # In R4's shape: the operations are written to the newer terms of the ecosystem.
         try:
             return Response(dumps(as_r4(self._run(service, request))), media_type=FHIR_JSON)
         except OperationError as error:
@@ -103,6 +105,7 @@ class TerminologyOperation:
         kind = body.get("resourceType")
         if kind == "Parameters":
             entries = body.get("parameter", [])
+            # R4 operations.html#request: parameters of the address count besides those of the body.
             if isinstance(entries, list) and input_value["parameter"]:
                 return {**body, "parameter": [*entries, *input_value["parameter"]]}
             return body

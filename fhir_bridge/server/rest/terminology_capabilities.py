@@ -53,6 +53,7 @@ def _code_system(library: Library, url: str) -> dict[str, Any] | None:
     default = library.code_system(url)
     if not known or default is None:
         return None
+    # In order: the last is the one that is used where a request names none.
     versions_listed = [_version(known[item], item, default) for item in sorted(known, key=versions.order)]
     results: dict[str, Any] = {"uri": url}
     if any(len(item) > 1 or "code" in item for item in versions_listed):

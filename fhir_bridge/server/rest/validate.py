@@ -37,6 +37,7 @@ class Validate:
         if not all(isinstance(profile, str) for profile in profiles):
             raise refuse(400, "FB-REST-002", "the parameter `profile` is a canonical")
         kind = resource.get("resourceType")
+        # A finding, not a refusal: R4 resource-operation-validate answers 200 with what is wrong.
         if kind in resource_types() and kind != request.type:
             message = f"resourceType must be {request.type}"
             return operation_outcome([Issue("error", "FB-REST-002", message, expression="resourceType")])

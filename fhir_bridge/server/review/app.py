@@ -61,10 +61,12 @@ def review_app(review: Review, token: str, suggester: Suggester | None = None, b
         by: the name that the page begins with.
     """
     app = FastAPI(title="Terminology review", docs_url=None, redoc_url=None, openapi_url=None)
+    # FastAPI runs synchronous routes in threads; a review is one file, written as a whole.
     lock = threading.Lock()
 
     def allowed(request: Request) -> None:
         header = request.headers.get(TOKEN_HEADER, "")
+        # compare_digest, since a page elsewhere can try tokens on this machine's port.
         if not secrets.compare_digest(header.encode(), token.encode()):
             raise HTTPException(403, "open the page by the link that the command printed")
 
@@ -73,6 +75,7 @@ def review_app(review: Review, token: str, suggester: Suggester | None = None, b
     @app.get("/")
     def page() -> Response:
         """The page itself; it holds no term, and asks for them with the token of its link's fragment."""
+        # The page has its script and style inside; a nonce lets exactly these run.
         nonce = secrets.token_urlsafe(16)
         return HTMLResponse(
             PAGE.read_text(encoding="utf-8").replace("{{nonce}}", nonce),
@@ -98,6 +101,7 @@ def review_app(review: Review, token: str, suggester: Suggester | None = None, b
     @app.post("/decisions", dependencies=granted)
     def decide(body: DecisionBody) -> list[dict[str, Any]]:
         """Decide on the named terms alike."""
+        # Before the first is written: of an unknown key nothing must be half decided.
         with lock:
             known = {entry.key for entry in review}
             missing = [key for key in body.keys if key not in known]

@@ -44,7 +44,7 @@ def _content(name: str) -> bytes:
 @router.api_route("/sample-app", methods=["GET", "HEAD"])
 async def without_slash(request: Request) -> Response:  # noqa: ARG001 - the framework gives it
     """To the folder, where relative addresses are right."""
-    return RedirectResponse("/sample-app/", 308, headers=_HEADERS)
+    return RedirectResponse("/sample-app/", 308, headers=_HEADERS)  # 308 keeps the method
 
 
 @router.api_route("/sample-app/", methods=["GET", "HEAD"])

@@ -32,6 +32,7 @@ Level = Literal["patient", "user", "system"]
 LETTERS = "cruds"
 READING = frozenset("rs")
 VERSION_1 = {"read": "rs", "write": "cud", "*": "cruds"}
+# Letters in this order only (SMART 2.2): `.sr` is no scope.
 _SHAPE = re.compile(r"(patient|user|system)/(\*|[A-Z][A-Za-z]{1,63})\.(read|write|\*|c?r?u?d?s?)(?:\?(.+))?")
 
 CONTEXT_SCOPES = frozenset(
@@ -88,6 +89,7 @@ class Scope:
 
 def _escape(value: str) -> str:
     """A criterion's value as it is in a scope: readable, and read back as the same value."""
+    # Readable on the approval page, so no more is escaped than reading back needs.
     return value.replace("%", "%25").replace("&", "%26").replace("+", "%2B")
 
 
@@ -102,10 +104,12 @@ def parse(text: str) -> Scope | None:
     criteria: tuple[tuple[str, str], ...] = ()
     if query is not None:
         criteria = tuple(parse_qsl(query, keep_blank_values=True))
+        # A granular scope names its type: R4 has no `category` that all types share.
         known = definitions.search_parameters(resource_type) if resource_type != "*" else {}
         if verbs in VERSION_1 or not 0 < len(criteria) <= MAX_CRITERIA:
             return None
         for name, value in criteria:
+            # `system|code` in full: by code alone a site's own code of the same letters would count.
             if (
                 name not in TOKEN_CRITERIA
                 or name not in known
@@ -137,9 +141,11 @@ def _both(wanted: Scope, allowed: Scope) -> Scope | None:
     letters = "".join(letter for letter in LETTERS if letter in wanted.letters and letter in allowed.letters)
     if not letters:
         return None
+    # Both restrictions hold, since each side allows no more than its own.
     criteria = tuple(dict.fromkeys(wanted.criteria + allowed.criteria))
     if len(criteria) > MAX_CRITERIA:
         return None
+    # Written back as it was asked for only where nothing was taken away.
     version = wanted.version if letters == wanted.letters and not criteria else 2
     return replace(wanted, type=resource_type, letters=letters, criteria=criteria, version=version)
 
@@ -151,6 +157,7 @@ def grant(requested: str, allowed: str) -> str:
     granted = [name for name in wanted_context if name in may_context]
     for scope in wanted:
         results = [both for other in may if (both := _both(scope, other)) is not None]
+        # A scope that is allowed whole is not split into what narrower grants allow.
         whole = [
             both
             for both in results
@@ -163,6 +170,7 @@ def grant(requested: str, allowed: str) -> str:
 def _shared(rule: AccessRule) -> Iterable[AccessRule]:
     """A rule bound to a patient, and its reach into types that are about no patient."""
     yield rule
+    # Bounded scopes must still read who treated and where; granular ones grant nothing beside themselves.
     letters = rule.interactions & READING
     if rule.patient is None or not letters or rule.criteria:
         return
@@ -188,8 +196,11 @@ def access_of(
                 continue
             bound = patient
         elif (item.level == "system") != (user is None):
+            # A system scope is for a client without person, a user scope for one with;
+            # each grants nothing to the other.
             continue
         if user is not None and user.role == "patient":
+            # Whatever the scope: a patient writes nothing.
             letters &= READING
             if not user.patient or bound not in (None, user.patient):
                 continue

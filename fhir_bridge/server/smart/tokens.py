@@ -13,6 +13,7 @@ from fhir_bridge.storage.grants import Grants, TokenInfo
 
 __all__ = ["ANYONE", "Caller", "TokenReader", "agent_of"]
 
+# Long enough to spare a burst of requests the query, short enough for a revocation to count.
 KEPT_SECONDS = 5.0
 """How long a worker may still take a token that another worker saw revoked."""
 MOST_KEPT = 10_000
@@ -56,6 +57,7 @@ class TokenReader:
 
     async def caller(self, token: str) -> Caller | None:
         """The caller of a valid access token; a refresh or id token, or one of another server, is none."""
+        # By hash: the tokens themselves are kept nowhere.
         key = digest(token)
         kept = self._kept.get(key)
         now = time.monotonic()
@@ -65,11 +67,13 @@ class TokenReader:
         if info is None or info.kind != "access" or info.audience != self._audience:
             self._kept.pop(key, None)
             return None
+        # For counting turns (`Slots`) and binding cursors: client and person, not the token, which is renewed.
         subject = f"client:{info.client_id}" + (f"/user:{info.user.id}" if info.user else "")
         access = access_of(
             info.scope, user=info.user, patient=info.patient, purpose=info.purpose, subject=subject
         )
         caller = Caller(access, info)
+        # Cleared whole: tokens that are in use are back with their next request.
         if len(self._kept) >= MOST_KEPT:
             self._kept.clear()
         self._kept[key] = (now + min(KEPT_SECONDS, max(info.expires - time.time(), 0.0)), caller)

@@ -100,6 +100,7 @@ def _columns(source: Source, name: str) -> tuple[str, str, str, dict[str, str], 
         if code is None or label is None:
             continue
         location = header.index(code)
+        # The last line of what was read may be cut off.
         rows = [
             row
             for row in csv.reader(lines[1:-1] or lines[1:], delimiter=separator)

@@ -130,6 +130,7 @@ class _ClaML:
         if parents:
             self.listed_below.pop(code, None)
         for below in element.all("SubClass"):
+            # SuperClass says what is above; where a file lacks it, the list of the class above does.
             if below.get("code") not in self.lines:
                 self.listed_below[below.get("code")] = code
         names = self._names(element)

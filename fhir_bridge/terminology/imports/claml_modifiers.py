@@ -81,8 +81,10 @@ class Modifiers:
             if not choices:
                 self.missing.add(name)
             elif name in own or not ("." in base and _is_dotted(choices)):
+                # An inherited modifier that makes the fourth character is not for a class that has one.
                 steps.append(choices)
         level: list[tuple[str, list[Element]]] = [(base, [])]
+        # The fourth character comes before the fifth.
         for choices in sorted(steps, key=lambda item: not _is_dotted(item)):
             following = []
             for above, before in level:
@@ -96,6 +98,7 @@ class Modifiers:
     def _effective(self, code: str, below: frozenset[str]) -> dict[str, frozenset[str]]:
         """Modifiers of a class with their valid choices, those of the classes above it first."""
         entry = self._classes.get(code)
+        # A file may name classes that it lacks, or lead in a circle.
         if entry is None or code in below:
             return {}
         results: dict[str, frozenset[str]] = {}

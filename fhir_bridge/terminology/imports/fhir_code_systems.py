@@ -89,6 +89,7 @@ def read_code_system(
     ]
     names = PropertyNames(declared)
     metadata = {key: value for key, value in head.items() if key not in ("concept", "text", "contained")}
+    # Through text, so that decimals become what JSON of the description can hold.
     header = SystemHeader(
         options.system or head["url"],
         options.version or text(head, "version"),

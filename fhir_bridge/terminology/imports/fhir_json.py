@@ -68,6 +68,7 @@ def read(source: Source, staging: Staging, options: Options) -> None:
                 reader.xml(start + file.read(_MAX_XML), label)
         elif base.endswith((".json", ".ndjson")):
             start = file.read(WHOLE + 1)
+            # One byte more shows that there is more.
             if len(start) > WHOLE:
                 with _mapped(start, file, label, staging) as json:
                     reader.large(json, base)
@@ -82,6 +83,7 @@ def read(source: Source, staging: Staging, options: Options) -> None:
 @contextmanager
 def _mapped(start: bytes, rest: IO[bytes], label: str, staging: Staging) -> Iterator[JsonText]:
     """A large file as JSON that can be read anywhere; it is put beside the staging, for an archive can't be."""
+    # Not in /tmp, which may be small or in memory.
     with tempfile.TemporaryFile(dir=staging.path.parent) as copy:
         copy.write(start)
         shutil.copyfileobj(rest, copy, 1 << 20)
@@ -108,6 +110,7 @@ class _Reader:
                 if text.strip():
                     self._parsed(parsed(text, label, line), label, line)
         elif any(mark in content for mark in _MARKS):
+            # Most files of a package are of other types, and need no parsing.
             self._parsed(parsed(content, label, 1), label, None)
 
     def large(self, json: JsonText, name: str) -> None:

@@ -21,6 +21,8 @@ class Format:
 
     name: str
     module: str
+    # Part of an import's digest: a reader that reads more of its files has a higher one,
+    # so that they are imported anew.
     version: int = 2
 
     @cached_property

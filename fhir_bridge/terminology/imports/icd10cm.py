@@ -118,6 +118,7 @@ def _read_order(source: Source, name: str, batch: Batch, written: Callable[[str]
             )
         code, valid = text[6:13].strip(), text[14] == "1"
         short, long_name = text[16:76].strip(), text[77:].strip()
+        # The order file has each code right below those that it begins with.
         while above and not code.startswith(above[-1]):
             above.pop()
         batch.concept(
@@ -231,6 +232,7 @@ class _Tabular:
             self.batch.name(DesignationRow(code, text, "en", None, "inclusionTerm"))
         for kind, text in node.notes:
             self.batch.value(code, kind, text)
+        # ICD-10-CM fills shorter codes with X before a 7th character.
         plain = code.replace(".", "").ljust(6, "X")
         for character, text in extended.items():
             if any(

@@ -18,6 +18,7 @@ __all__ = ["WHOLE", "JsonText", "Span", "parsed"]
 WHOLE = 2 << 20
 """Values of up to so many bytes are parsed as a whole."""
 
+# Possessive, so that nothing is gone back over: a match may be gigabytes long.
 _RUN = re.compile(rb'(?:[^"{}\[\]]++|"(?:[^"\\]++|\\.)*+")*+', re.DOTALL)
 _STRING = re.compile(rb'"(?:[^"\\]++|\\.)*+"', re.DOTALL)
 _SCALAR = re.compile(rb"[^\s,:\[\]{}\"]++")
@@ -218,6 +219,7 @@ class JsonText:
 
     def _line(self, start: int, end: int, line: int) -> int:
         """The line of `end`, where `start` is in `line`."""
+        # In steps, as a slice of the map is a copy.
         for step in range(start, end, WHOLE):
             line += self._text[step : min(step + WHOLE, end)].count(b"\n")
         return line

@@ -146,6 +146,7 @@ class _Loinc:
                 status != "DEPRECATED",
                 False,
                 line,
+                # Common tests first by their rank, then the others, and behind them what is not active.
                 (rank or 50_000) + (0 if status == "ACTIVE" else 50_000),
             )
         self._put(values, names)

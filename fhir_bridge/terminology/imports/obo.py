@@ -61,6 +61,7 @@ class _Obo:
     def read(self) -> None:
         stanzas = self._stanzas()
         _, _, head = next(stanzas)
+        # Reversed, so that of a tag that repeats the first counts.
         tags = {tag: value for _, tag, value in reversed(head)}
         ontology = tags.get("ontology", "").lower()
         short = ontology.split("/")[0].removesuffix(".owl").removesuffix(".obo")

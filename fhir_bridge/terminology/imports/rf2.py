@@ -103,6 +103,7 @@ class _Release:
             counts = Counter(
                 dict(self.staging.rows("SELECT module, count(*) FROM x_concept GROUP BY module"))
             )
+            # A folder may hold editions side by side: the newest, then the one with the most concepts.
             module, time = max(rows, key=lambda row: (row[1], counts[row[0]]))
         else:
             (time,) = next(self.staging.rows("SELECT max(time) FROM x_concept"))

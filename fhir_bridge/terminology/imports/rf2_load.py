@@ -163,6 +163,7 @@ def _members(files: Files, staging: Staging, sets: ReferenceSets) -> None:
         if kinds is None or "Language" in base:
             continue
         columns = [re.sub(r"\s", "", column) for column in files.columns(name)[6:]]
+        # A file's name has a letter for the type of each field; where they don't match, all are read as texts.
         types = kinds[1] if len(kinds[1]) == len(columns) else "s" * len(columns)
         staging.insert(
             _upsert("x_member", 7, "id", "module", "fields"),
@@ -190,6 +191,7 @@ def _member_rows(
 def _row_id(text: str) -> bytes:
     """A UUID in 16 bytes; what is none as it is."""
     try:
+        # As bytes a key takes less than half of its text.
         return bytes.fromhex(text.replace("-", ""))
     except ValueError:
         return text.encode()

@@ -208,6 +208,7 @@ class Source:
                 raise _bomb(f"{self.path}!{name}", item.file_size)
             if item.filename.lower().endswith(".zip") and not prefix:
                 inner = self._keep(tempfile.TemporaryFile())  # noqa: SIM115 - close() does
+                # zipfile unpacks no more than the size that was stated, which is checked above.
                 with archive.open(item) as packed:
                     shutil.copyfileobj(packed, inner, 1 << 20)
                 self._open_zip(inner, f"{name}/")

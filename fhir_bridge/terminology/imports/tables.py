@@ -131,6 +131,7 @@ def csv_rows(
         except UnicodeDecodeError as error:
             raise _not_decoded(source, name, encoding) from error
         finally:
+            # The wrapper would close the file, which is the source's to close.
             text.detach()
 
 

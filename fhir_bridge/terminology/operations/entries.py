@@ -58,6 +58,7 @@ class Entries:
                 if limit is not None and len(entries) > limit and not self._notes.endless:
                     raise self.too_costly(value_set, limit)
             elif versions.order(version) > versions.order(kept.content.version or ""):
+                # Where versions are not kept apart, the entry of the newest is shown.
                 entries[key] = entry
         return list(entries.values())
 
@@ -81,12 +82,14 @@ class Entries:
             first = next(iter(self._imports(value_set, value_set.includes[0], here)), None)
             if first is None or not self.come_once(first, here):
                 return False
+            # Its entries are then walked as well, and not all listed before the page is cut out.
             self._walked.add(id(first))
             return True
         if None in systems or not len(set(systems)) == len(systems) == len(value_set.includes):
             return False
         contents = [(part, self.content(value_set, part)) for part in value_set.includes]
         for part, content in contents:
+            # Called for what they raise, so that an error does not depend on which page is asked for.
             self._imports(value_set, part, here)
             self._scope.filters(part, content)
         return all(self._selector.listable(content) for _, content in contents)
@@ -155,6 +158,7 @@ class Entries:
         if isinstance(content, GrammarContent) and part.concepts is None:
             return filter(let_in, self._of_grammar(value_set, part, content, pathway))
         if options.filter:
+            # One more than is wanted shows that there are more.
             most = max(options.limits.codes, (options.offset or 0) + (options.count or 0)) + 1
             hits = self._selector.codes_by_text(
                 part, content, options.filter, most, active_only=options.active_only is True, also=let_in
@@ -280,6 +284,7 @@ class Entries:
     def _excluder(self, value_set: ValueSetDefinition, part: Part, pathway: tuple[str, ...]) -> Any:
         others = self._imports(value_set, part, pathway)
         for include in others:
+            # Of what leads in a circle the selector decides nothing; an expansion refuses it.
             self._cycles(include, pathway)
 
         def imported(entry: Entry) -> bool:
@@ -291,6 +296,7 @@ class Entries:
         included = {include.version for include in value_set.includes if include.system == part.system}
         across = self._options.versions_match
         if across is None:
+            # An exclusion of a version of which nothing is included would otherwise do nothing.
             across = part.version not in included and part.version is not None and included != {None}
             self._notes.across_versions = self._notes.across_versions or across
 
@@ -305,6 +311,7 @@ class Entries:
 
     def _cycles(self, value_set: ValueSetDefinition, pathway: tuple[str, ...]) -> None:
         """Refuse value sets that lead back to one that is being expanded."""
+        # Each once: layers of value sets that import each other have far more paths than value sets.
         if id(value_set) in self._followed:
             return
         here = self._scope.follow(value_set, pathway)
@@ -333,4 +340,5 @@ def _newest_first(parts: Sequence[Part]) -> Sequence[Part]:
     if len(locations) == len(parts):
         return parts
     results = sorted(parts, key=lambda part: versions.order(part.version or ""), reverse=True)
+    # Sorting is stable: within a code system the versions stay from the newest on.
     return sorted(results, key=lambda part: locations[part.system])

@@ -94,11 +94,13 @@ class Expander:
         limit = options.limits.codes
         if options.limit:
             limit = min(limit, options.limit)
+        # Refused, not cut: a page that is shorter than was asked for looks like the last.
         if options.count is not None and options.count > options.limits.page:
             raise self._entries.too_costly(value_set, options.limits.page)
         offset = options.offset or 0
         if options.count is not None and self._entries.come_once(value_set):
             total, page = self._page(value_set, offset, options.count)
+            # A tree takes all entries: an ancestor may be on another page.
             tree = not offset and total is not None and options.count > total
             return total, page, tree and self._may_nest(value_set)
         entries = self._entries.of(value_set, (), None if options.count is not None else limit, with_version)

@@ -44,6 +44,7 @@ class MembershipChecker:
         known = self._prepared.get(id(value_set))
         if known is None:
             known = self._scope.sound_height(value_set)
+        # In order by itself; with what imports it the chain may yet be too long.
         if known is not None and len(pathway) + known <= MAX_IMPORTS:
             return known
         here, height = self._scope.follow(value_set, pathway), 0
@@ -93,6 +94,7 @@ class MembershipChecker:
         known = self._checked.get(key)
         if known is None:
             known = self._checked[key] = self.check(value_set, coding)
+        # The lists are copied, since the caller adds to them.
         return replace(known, issues=[*known.issues], unknown=[*known.unknown])
 
     def _included(self, value_set: ValueSetDefinition, coding: CodingAt) -> Checked:
@@ -100,6 +102,7 @@ class MembershipChecker:
         for part in self._candidates(value_set, coding):
             imports = self._part(value_set, part, coding)
             results.append(imports)
+            # Of the includes of several versions one whose concept has the display goes before.
             if imports.member and (not coding.display or self._display_right(imports, coding.display)):
                 return imports
         for part in value_set.includes:

@@ -107,6 +107,7 @@ class Deadline:
 
     def stop(self) -> None:
         """Let it be over now."""
+        # Called by another thread than the one that computes: one assignment needs no lock.
         self._end = 0.0
 
     @property
@@ -260,6 +261,7 @@ def read_options(
     Raises:
         OperationError: a value can't be read.
     """
+    # Most requests say nothing of these, and share one object.
     if not parameters.has_any(_OPTIONS):
         return _plain(accept_language or "", limits or Limits())
     heard = None if not accept_language else _header(accept_language)

@@ -133,6 +133,7 @@ class Parameters:
         if value is None:
             return None
         text = str(value)
+        # int() alone would read digits of other scripts, signs and blanks, too.
         if isinstance(value, bool) or not text.isascii() or not text.isdecimal() or len(text) > 9:
             raise invalid(f'The parameter "{name}" is no whole number from 0 to 999999999: {text[:40]}')
         return int(text)
@@ -207,6 +208,7 @@ def value_of(entry: Mapping[str, Any]) -> Any:
 
 def from_query(pairs: Iterable[tuple[str, str]]) -> dict[str, Any]:
     """The query of a GET, or a form, as a Parameters resource; values stay texts."""
+    # `_format` and its like are about the answer, not the operation (R4 http.html#general).
     return {
         "resourceType": "Parameters",
         "parameter": [

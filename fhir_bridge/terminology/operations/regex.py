@@ -19,6 +19,7 @@ MAX_LENGTH = 5_000
 """Characters of an expression."""
 
 _OPTIONS = re2.Options()
+# RE2 would write each wrong expression of a request to the error output.
 _OPTIONS.log_errors = False
 
 _PIECE = re.compile(

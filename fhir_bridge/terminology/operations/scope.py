@@ -60,6 +60,7 @@ class Scope:
         self._required: dict[str, ResourceContent] = {}
         common: _Common | None = library.kept.get(_Common)
         if common is None:
+            # Another thread may have put one there meanwhile: the first one counts.
             common = library.kept.setdefault(_Common, _Common())
         self._common = common
         self._contents = common.contents
@@ -150,6 +151,7 @@ class Scope:
         """The code system, with its supplements; `version` is one that the rules have been applied to."""
         key = (url, version)
         try:
+            # None is kept as well: that there is no such code system.
             return self._contents[key]
         except KeyError:
             content = self.library.code_system(url, version)
@@ -165,6 +167,7 @@ class Scope:
         if known is not None and known[0] is content:
             return known[1]
         definition = whole_system(f"{content.url}/vs", content)
+        # Kept of what all requests share; a code system that one request brings would be held for ever.
         if content is self._common.contents.get((content.url, None)):
             put(self._common.wholes, id(content), (content, definition))
         return definition
@@ -220,6 +223,7 @@ class Scope:
         """The length of the chain of imports below a value set whose imports and filters were found in order by a
         request without version rules, as this one is; None where that is not known.
         """
+        # Version rules change which versions are taken, so the answer of a request without them says nothing.
         known = None if self.options.rules else self._common.sound.get(id(value_set))
         return None if known is None or known[0] is not value_set else known[1]
 

@@ -106,11 +106,13 @@ class Selector:
         if known is None:
             if len(self._answers) > _KEPT:
                 self._answers.clear()
+            # With the value set, so that no other gets its id while the answer is here.
             known = self._answers[key] = (other, self.member(other, system, code, path))
         return known[1]
 
     def in_part(self, part: Part, code: str) -> bool | None:
         """Whether an include or exclude has the code by its system, concepts and filters."""
+        # A listed code is in, whether its code system is available or not.
         if part.concepts is not None and code in part.concepts and not part.filters:
             return True
         entry = self._parts.get(id(part))
@@ -131,6 +133,7 @@ class Selector:
         try:
             return self._scope.filters(part, content)
         except OperationError:
+            # It leaves the question open here; who expands gets the error.
             return None
 
     def in_content(self, part: Part, content: CodeSystemContent, code: str) -> bool | None:
@@ -231,6 +234,7 @@ def _selects(
         return None
     for item in filters:
         if not item.matches(right):
+            # A fragment may lack the very property that the filter reads.
             return False if content.content == "complete" else None
     return True
 

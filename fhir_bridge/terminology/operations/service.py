@@ -169,6 +169,7 @@ class TerminologyService:
         common = [e for e in ready.parameters.entries if e["name"] not in ("validation", "tx-resource")]
         entries: list[tuple[str, str, Any]] = []
         for validation in validations:
+            # Each validation has its own time, and all of them together that of one operation.
             ready.scope.tick()
             answered = self._validation(ready, request, validation, common, code_system)
             entries.append(("validation", "resource", answered))

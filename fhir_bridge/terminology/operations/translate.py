@@ -114,6 +114,7 @@ def _by_map(
     waiting, seen = [first], set()
     while waiting:
         item = waiting.pop(0)
+        # Maps may leave codes to each other in a circle.
         seen.add(_canonical(item.resource))
         others: list[str] = []
         yield from _matches(item.about(request.code, reverse=request.reverse), request, others)
@@ -306,6 +307,7 @@ def _rows(group: Mapping[str, Any]) -> Iterator[tuple[Mapping[str, Any], Mapping
     for element in group.get("element", ()):
         if isinstance(element, Mapping):
             targets = element.get("target", ())
+            # R5's way to say that there is no target.
             if element.get("noMap") is True:
                 yield element, {"equivalence": "unmatched"}
             for row in targets:

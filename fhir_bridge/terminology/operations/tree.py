@@ -69,6 +69,7 @@ def _depth(parent_of: Mapping[_Key, _Key]) -> int:
     for key in parent_of:
         path = []
         current: _Key | None = key
+        # Without recursion: hierarchies may be deeper than Python's stack.
         while current is not None and current not in depths:
             path.append(current)
             current = parent_of.get(current)

@@ -285,6 +285,7 @@ class _Validation:
             entries.append(("inactive", "valueBoolean", True))
         if (inactive and status and status != "inactive") or status.casefold() == "deprecated":
             entries.append(("status", "valueCode", status))
+        # HL7's guide distinguishes a system whose absence decides the result from one that is only not known.
         kind = "x-unknown-system" if self.member is False else "x-caused-by-unknown-system"
         entries += [(kind, "valueCanonical", system) for system in self.unknown]
         if not single:

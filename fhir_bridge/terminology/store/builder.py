@@ -11,60 +11,23 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
-import lmdb
 import orjson
 
 from fhir_bridge.terminology.content import PropertyDefinition
 from fhir_bridge.terminology.store import format as form
+from fhir_bridge.terminology.store.content_writer import ContentWriter
 from fhir_bridge.terminology.store.hierarchy import Hierarchy, number
 from fhir_bridge.terminology.store.logic_writer import LogicWriter
 from fhir_bridge.terminology.store.map_writer import write_maps
 from fhir_bridge.terminology.store.progress import Progress
 from fhir_bridge.terminology.store.staging import AUXILIARY, Staging, SystemHeader
 
-__all__ = ["FILE", "TEXT", "Writer", "write"]
+__all__ = ["FILE", "TEXT", "write"]
 
 FILE = "content.lmdb"
 TEXT = "text"
 _COMMIT_EVERY = 20_000
 _REPORT_EVERY = 1_000
-
-
-class Writer:
-    """Puts into an LMDB file, committing now and then so that memory stays small."""
-
-    def __init__(self, path: Path, size: int) -> None:
-        self._env = lmdb.open(
-            str(path), subdir=False, map_size=size, max_dbs=len(form.DATABASES), sync=False, lock=False
-        )
-        self._databases = {name: self._env.open_db(name.encode()) for name in form.DATABASES}
-        self._transaction = self._env.begin(write=True)
-        self._puts = 0
-
-    def put(self, database: str, key: bytes, value: bytes) -> None:
-        """Put one value; keys that come sorted are packed without gaps."""
-        handle = self._databases[database]
-        try:
-            done = self._transaction.put(key, value, append=True, db=handle)
-        except lmdb.KeyExistsError:
-            done = False
-        if not done:
-            self._transaction.put(key, value, db=handle)
-        self._puts += 1
-        if self._puts % _COMMIT_EVERY == 0:
-            self._transaction.commit()
-            self._transaction = self._env.begin(write=True)
-
-    def get(self, database: str, key: bytes) -> bytes | None:
-        """What was put."""
-        entry: bytes | None = self._transaction.get(key, db=self._databases[database])
-        return entry
-
-    def close(self) -> None:
-        """Commit, and wait until the disk has it."""
-        self._transaction.commit()
-        self._env.sync(True)
-        self._env.close()
 
 
 def write(staging: Staging, folder: Path, source: str, progress: Progress) -> dict[str, Any]:
@@ -81,8 +44,9 @@ def write(staging: Staging, folder: Path, source: str, progress: Progress) -> di
     """
     progress.begin("sorting")
     staging.index(source)
+    # LMDB wants an upper bound; the file itself grows only as it is filled.
     size = max(1 << 26, staging.path.stat().st_size * 6)
-    writer = Writer(folder / FILE, size)
+    writer = ContentWriter(folder / FILE, size)
     described = []
     try:
         staging.db.execute(
@@ -126,7 +90,7 @@ class _System:
     """One code system being written."""
 
     def __init__(
-        self, staging: Staging, writer: Writer, position: int, header: SystemHeader, progress: Progress
+        self, staging: Staging, writer: ContentWriter, position: int, header: SystemHeader, progress: Progress
     ) -> None:
         self.staging, self.writer, self.position, self.header = staging, writer, position, header
         self.progress = progress
@@ -188,7 +152,9 @@ class _System:
                     staging.rows("SELECT seq FROM concept WHERE sys=? ORDER BY seq", position)
                 )
             }
+        # A pair in one number of 8 bytes: a release has millions of them.
         edges = array("Q")
+        # CROSS JOIN keeps the order of the join in SQLite: from each edge by the index to its two concepts.
         for child, parent in staging.rows(
             "SELECT c.seq, p.seq FROM edge e CROSS JOIN concept c ON c.sys = e.sys AND c.key = e.key"
             " CROSS JOIN concept p ON p.sys = e.sys AND p.key = e.parent WHERE e.sys = ?",
@@ -246,6 +212,7 @@ class _System:
             "CROSS JOIN concept c ON c.sys = x.sys AND c.key = x.key"
             f" CROSS JOIN place{position} p ON p.seq = c.seq"
         )
+        # Three streams in the order of the numbers, read side by side: only one concept's rows are in memory.
         designations = _Grouped(
             self.staging.rows(
                 "SELECT p.number, x.value, x.language, x.use_system, x.use_code, x.use_display, x.extensions"
@@ -278,6 +245,7 @@ class _System:
                 more = orjson.Fragment(extensions) if extensions else None
                 self.writer.put("detail", key, form.encode_detail(definition, names, values, more))
             marks = f"s{position} a" if active else f"s{position}"
+            # Active concepts first, then by rank, then those with the shorter display.
             worth = (0 if active else 1) << 48 | min(rank, 0xFFFFFF) << 16 | min(len(display or ""), 0xFFFF)
             encoded = orjson.dumps([display or "", *(name[0] for name in names)])
             likely = bool(active) and rank < AUXILIARY

@@ -160,6 +160,7 @@ class ContentStore:
             return archive, self._replaced(archive)
 
     def _replaced(self, added: ImportArchive) -> list[str]:
+        # What others changed within the last second counts as well.
         self._forget()
         taken = []
         fresh = {_named(item) for kind in ("systems", "maps") for item in added.described[kind]}
@@ -233,13 +234,18 @@ class ContentStore:
             if goes({"url": url, "version": version})
         }
         described["hidden"] = sorted(hidden)
+        # Value sets of a release are nothing without its code system; those of FHIR
+        # files are there for themselves.
         own_value_sets = described["value_sets"] > len(hidden) and described["kind"] == "fhir"
         if described["systems"] or described["maps"] or own_value_sets:
             described["digest"] = ""  # the same file imported again brings it back
+            # By a rename: readers see the old description or the new one, and never a part.
             temporary = archive.folder / f".{DESCRIPTION}.{os.getpid()}"
             temporary.write_bytes(orjson.dumps(described))
             temporary.replace(archive.folder / DESCRIPTION)
         else:
+            # One rename takes it out of sight; what a process that dies leaves is deleted
+            # like a building that was given up.
             gone = self.path / "building" / f"gone-{archive.folder.name}-{os.getpid()}"
             gone.parent.mkdir(parents=True, exist_ok=True)
             archive.folder.replace(gone)
@@ -274,6 +280,7 @@ class ContentStore:
         except OSError as error:
             raise StoreError(f"{self.path}: the terminology store can't be read: {error.strerror}") from error
         for name in entries:
+            # An import may be removed between the two looks.
             with contextlib.suppress(FileNotFoundError, NotADirectoryError):
                 results.append((name, (self.path / "imports" / name / DESCRIPTION).stat().st_mtime_ns))
         return results
@@ -290,6 +297,7 @@ class ContentStore:
             for item in archive.described["systems"]:
                 systems[item["url"], item["version"] or ""] = StoredSystem(archive, item)
             for item in archive.described["maps"]:
+                # Taken out first, so that the map of the later import is last.
                 maps.pop((item["url"], item["version"] or ""), None)
                 maps[item["url"], item["version"] or ""] = StoredMap(archive, item)
         by_url: dict[str, list[StoredSystem]] = {}

@@ -64,6 +64,7 @@ class StoredMap(StoredPart):
         if system not in self._sources:
             return []
         rows = self._rows("map", self._sources.index(system), code)
+        # Text counts as it is written, and folded only where it does not occur so.
         if not rows and system is None:
             rows = self._rows("fold", 0, folded(code))
         return [self._target(row) for row in rows]

@@ -133,6 +133,8 @@ def _tree(count: int, up: Lists, down: Lists) -> tuple[array[int], array[int]]:
     while done < len(order):
         node = order[done]
         done += 1
+        # Below its deepest parent a concept is in the intervals of the most ancestors,
+        # so the fewest need further ones.
         best = -1
         for parent in up[node]:
             if best < 0 or depth[parent] > depth[best]:
@@ -193,6 +195,7 @@ def _covers(
     """By number, the intervals covered beyond the own subtree; None where that takes more than `MAX_WORK`."""
     extra: dict[int, array[int]] = {}
     work = 0
+    # Children before parents, so that what they cover is complete.
     for node in reversed(order):
         low = number_of[node]
         high = end[low]

@@ -32,6 +32,7 @@ class _Environment:
     """An opened LMDB file. A process must not open one twice, so that all who read it share this."""
 
     def __init__(self, path: Path) -> None:
+        # No lock: an import that is seen never changes. No readahead: pages are read here and there.
         self.lmdb = lmdb.open(
             str(path),
             subdir=False,
@@ -163,6 +164,7 @@ class ImportArchive:
     def _begin(self) -> Transaction:
         with _opening:
             if self._environment is None:
+                # By its real path: the same file may have several names, and must not be opened twice.
                 path = (self.folder / FILE).resolve()
                 environment = _environments.get(path)
                 if environment is None:

@@ -1,4 +1,4 @@
-"""What an imported RF2 release says of its concepts beyond a CodeSystem (`substrate.Logic`)."""
+"""What an imported RF2 release says of its concepts beyond a CodeSystem (`ecl_evaluation_set.Logic`)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from itertools import chain, islice
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import orjson
 
@@ -19,11 +19,36 @@ from fhir_bridge.terminology.ecl_evaluation_set import (
     ReferenceSet,
     Role,
 )
-
-if TYPE_CHECKING:
-    from fhir_bridge.terminology.store.system import StoredSystem
+from fhir_bridge.terminology.store import format as form
+from fhir_bridge.terminology.store.import_archive import ImportArchive
+from fhir_bridge.terminology.store.numbering import StoredNumbering
 
 __all__ = ["StoredLogic"]
+
+
+class _System(Protocol):
+    """What is asked of the code system that the logic is part of."""
+
+    @property
+    def archive(self) -> ImportArchive: ...
+
+    @property
+    def number(self) -> int: ...
+
+    @property
+    def numbering(self) -> StoredNumbering: ...
+
+    def is_active(self, code: str) -> bool: ...
+
+    def property_values(self, name: str) -> Iterator[tuple[str, int]]: ...
+
+    def numbers_with_property(self, name: str, value: str) -> Sequence[int]: ...
+
+    def numbers_with_words(self, text: str) -> Iterator[int]: ...
+
+    def detail(self, number: int) -> form.Detail: ...
+
+    def names(self, number: int) -> Sequence[str]: ...
 
 
 class StoredLogic:
@@ -32,7 +57,7 @@ class StoredLogic:
     lacking = None
     lacking_groups = None
 
-    def __init__(self, system: StoredSystem, described: Mapping[str, Any]) -> None:
+    def __init__(self, system: _System, described: Mapping[str, Any]) -> None:
         """The logic of a code system.
 
         Args:

@@ -7,17 +7,15 @@ from array import array
 from collections.abc import Iterable, Sequence
 from itertools import groupby
 from operator import itemgetter
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import orjson
 
 from fhir_bridge.terminology.ecl_evaluation_set import LITERAL
 from fhir_bridge.terminology.folding import MAX_INDEXED, words
 from fhir_bridge.terminology.store import format as form
+from fhir_bridge.terminology.store.content_writer import ContentWriter
 from fhir_bridge.terminology.store.staging import LogicHeader, Staging
-
-if TYPE_CHECKING:
-    from fhir_bridge.terminology.store.builder import Writer
 
 __all__ = ["LogicWriter"]
 
@@ -25,7 +23,7 @@ __all__ = ["LogicWriter"]
 class LogicWriter:
     """The logic of one code system being written; its codes must be there already."""
 
-    def __init__(self, staging: Staging, writer: Writer, position: int, header: LogicHeader) -> None:
+    def __init__(self, staging: Staging, writer: ContentWriter, position: int, header: LogicHeader) -> None:
         self._staging, self._writer, self._place, self._header = staging, writer, position, header
         self._prefix = position.to_bytes(2, "big")
         self._attributes = form.Names()
@@ -43,6 +41,7 @@ class LogicWriter:
 
     def descriptions(self, number: int, descriptions: bytes, names: Sequence[str]) -> None:
         """Write the descriptions of a concept (see `ConceptRow`), whose names the text index may not hold wholly."""
+        # Letters are more than words and quickly counted; most concepts need no more.
         if (
             sum(map(len, names)) > MAX_INDEXED
             and len({w for name in names for w in words(name)}) > MAX_INDEXED

@@ -5,16 +5,14 @@ from __future__ import annotations
 
 from itertools import groupby
 from operator import itemgetter
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import orjson
 
 from fhir_bridge.terminology.concept_maps import folded
 from fhir_bridge.terminology.store import format as form
+from fhir_bridge.terminology.store.content_writer import ContentWriter
 from fhir_bridge.terminology.store.staging import MapHeader, Staging
-
-if TYPE_CHECKING:
-    from fhir_bridge.terminology.store.builder import Writer
 
 __all__ = ["write_maps"]
 
@@ -24,7 +22,7 @@ _COLUMNS = (
 )
 
 
-def write_maps(staging: Staging, writer: Writer) -> list[dict[str, Any]]:
+def write_maps(staging: Staging, writer: ContentWriter) -> list[dict[str, Any]]:
     """Write all maps; returns their descriptions."""
     if staging.maps:
         staging.db.execute("CREATE INDEX map_source ON map_row (map, source_system, source_code)")
@@ -32,7 +30,7 @@ def write_maps(staging: Staging, writer: Writer) -> list[dict[str, Any]]:
     return [_write(staging, writer, location, header) for location, header in enumerate(staging.maps)]
 
 
-def _write(staging: Staging, writer: Writer, position: int, header: MapHeader) -> dict[str, Any]:
+def _write(staging: Staging, writer: ContentWriter, position: int, header: MapHeader) -> dict[str, Any]:
     sources, targets = _systems(staging, position, "source"), _systems(staging, position, "target")
     rows = 0
     resource = dict(header.resource)
@@ -42,6 +40,7 @@ def _write(staging: Staging, writer: Writer, position: int, header: MapHeader) -
     ordered = staging.rows(
         f"SELECT {_COLUMNS} FROM map_row WHERE map = ? ORDER BY source_system, source_code, rowid", position
     )
+    # Folded texts have another order than the codes; sorted aside, they come to LMDB in the order of its keys.
     staging.db.execute("CREATE TEMP TABLE text_row (text TEXT, row BLOB)")
     for (system, code), group in groupby(ordered, itemgetter(0, 1)):
         results = [_row(item, targets, resource["group"] if regroup else None) for item in group]

@@ -199,6 +199,7 @@ class StoredSystem(StoredPart):
     def is_active(self, code: str) -> bool:
         """Whether the code exists and is not retired; faster than `get`."""
         record = self._record(code)
+        # The flags are the byte behind the two numbers of `HEAD`.
         return record is not None and not record[8] & form.INACTIVE
 
     def codes(self) -> Iterator[str]:

@@ -134,7 +134,7 @@ def test_a_segment_is_a_scope_of_its_own() -> None:
 @pytest.mark.parametrize(
     ("selector", "said"),
     [
-        ("OBY-5", "did you mean OB"),
+        ("OBY-5", 'did you mean "OBX"'),
         ("PID-0", "count from 1"),
         ("PID-3[0]", "count from 1"),
         ("row.x", "SEG-field"),

@@ -6,23 +6,17 @@ from collections.abc import Iterable, Iterator
 from typing import Final
 
 from fhir_bridge.adapters.ehr.csv.dialect import Dialect
-from fhir_bridge.adapters.ehr.csv.record import Row, Table
+from fhir_bridge.adapters.ehr.csv.record import Row, Table, column_of
 from fhir_bridge.adapters.ehr.issues import new_issue
 from fhir_bridge.fhir.issues import Issue
 from fhir_bridge.mapping import Applied, Read
 
-__all__ = ["Unread", "column_of"]
+__all__ = ["Unread"]
 
 _MANY: Final = 5_000
 """Sets of branches that are remembered; loops make them many."""
 
 Branches = tuple[tuple[int, ...], ...]
-
-
-def column_of(text: str) -> str:
-    """The column that a selector names."""
-    column = text.strip().removeprefix("row.").strip()
-    return column[1:-1] if column.startswith("`") and column.endswith("`") else column
 
 
 def _columns(scope: str, reads: list[Read]) -> frozenset[str]:  # noqa: ARG001 - there is one scope

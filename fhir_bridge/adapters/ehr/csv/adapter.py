@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from fhir_bridge.adapters.ehr.csv.accounting import column_of
 from fhir_bridge.adapters.ehr.csv.assign import UNKNOWN, candidates, fit
-from fhir_bridge.adapters.ehr.csv.dialect import Dialect, DialectError
+from fhir_bridge.adapters.ehr.csv.dialect import Dialect, DialectError, check_values
 from fhir_bridge.adapters.ehr.csv.reader import HeaderError, read_header, read_table, refused
-from fhir_bridge.adapters.ehr.csv.record import Row, Table
+from fhir_bridge.adapters.ehr.csv.record import Row, Table, column_of
 from fhir_bridge.adapters.ehr.issues import new_issue
 from fhir_bridge.mapping import Scope, function
 from fhir_bridge.plugins import ReadContext, SourceModel
@@ -35,6 +35,51 @@ class CsvModel:
     """A cell is the same each time, so that a rule reads each once; a column that is not there rejects the row."""
     accounts: bool = True
     """Rows are counted by what no rule represents, from the reads that the compiler notes."""
+    texts: bool = True
+    """Values are text: they equal no number."""
+
+    def __init__(
+        self,
+        dialect: Dialect | None = None,
+        columns: frozenset[str] = frozenset(),
+        *,
+        stated_date: bool = False,
+    ) -> None:
+        self._dialect = dialect
+        self._columns = columns
+        self.foreign = frozenset(("times",) if stated_date else ())
+
+    def with_options(self, options: Mapping[str, Any]) -> CsvModel:
+        """The model of a `source:` block, which may declare columns.
+
+        Raises:
+            OptionError: an option is unknown or wrong.
+        """
+        dialect = Dialect.of(options)
+        check_values(options)
+        columns = {*dialect.columns, *dialect.names}
+        optional = {*dialect.optional, *dialect.ignore} if columns else set()
+        return CsvModel(dialect, frozenset(columns | optional), stated_date="date" in options)
+
+    def with_samples(self, paths: Sequence[Path]) -> CsvModel:
+        """The same with the columns of tables that show which there are."""
+        dialect = self._dialect or Dialect()
+        columns = set(self._columns)
+        for path in paths:
+            try:
+                columns.update(read_header(path, dialect))
+            except HeaderError:
+                continue  # no table of this mapping
+        return CsvModel(dialect, frozenset(columns), stated_date=bool(self.foreign))
+
+    def doubt(self, text: str, scope: str, numbers: Sequence[int]) -> tuple[str, str] | None:  # noqa: ARG002
+        """Why a column is in no table, where columns are declared or shown by a sample."""
+        column = column_of(text)
+        if not self._columns or column in self._columns:
+            return None
+        near = difflib.get_close_matches(column, sorted(self._columns), 1)
+        advice = f'did you mean "{near[0]}"?' if near else "name it in source.columns, or in source.optional"
+        return f'"{column}" is no column of the source', advice
 
     def selector(self, text: str, scope: str) -> str:  # noqa: ARG002 - there is one scope
         """Python source that reads the column from the row `s`.
@@ -46,7 +91,7 @@ class CsvModel:
             LookupError: the text names no column.
         """
         column = column_of(text)
-        if not column or text.strip() == "row":
+        if not column or not text.strip().startswith("row."):
             raise LookupError(f'"{text}": write row.<column>, or row.`awkward name`')
         return f"s.cell({column!r})"
 

@@ -8,7 +8,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-__all__ = ["Dialect", "DialectError"]
+from fhir_bridge.mapping.functions.times import format_problem
+from fhir_bridge.plugins import OptionError
+
+__all__ = ["Dialect", "DialectError", "check_values"]
 
 _BOMS: Final = (
     (codecs.BOM_UTF8, "utf-8-sig"),
@@ -20,10 +23,23 @@ _OF_VALUES: Final = ("decimal", "group", "date")
 """Options of the same block that the mapping language reads: cells reach it as written, `quantity`, `decimal`
 and `datetime` read them, so that an identifier that looks like a number or a date is never rewritten."""
 
+_ENCODINGS: Final = (
+    "utf-8",
+    "utf-16",
+    "cp1252",
+    "latin-1",
+    "iso8859-15",
+    "cp1250",
+    "cp1251",
+    "cp437",
+    "cp850",
+    "mac-roman",
+)
+
 _NAMED: Final = {"tab": "\t", "\\t": "\t", "comma": ",", "semicolon": ";", "pipe": "|", "space": " "}
 
 
-class DialectError(ValueError):
+class DialectError(OptionError):
     """An option is wrong; the message names it."""
 
 
@@ -76,16 +92,18 @@ class Dialect:
         for key in options:
             if key not in known:
                 near = difflib.get_close_matches(key, sorted(known), 1)
-                suggestion = f'; did you mean "{near[0]}"?' if near else ""
-                raise DialectError(f"source.{key} is no option of csv{suggestion}")
+                advice = f'did you mean "{near[0]}"?' if near else ""
+                raise DialectError(key, f"source.{key} is no option of csv", advice)
         encoding = str(options.get("encoding") or "utf-8")
         try:
             codecs.lookup(encoding)
         except LookupError:
-            raise DialectError(f'source.encoding: "{encoding}" is no encoding') from None
+            near = difflib.get_close_matches(encoding.lower(), _ENCODINGS, 1, 0.5)
+            advice = f'did you mean "{near[0]}"?' if near else "such as utf-8 or cp1252"
+            raise DialectError("encoding", f'source.encoding: "{encoding}" is no encoding', advice) from None
         decimal, group = _character(options, "decimal", None), _character(options, "group", None)
         if decimal is not None and decimal == group:
-            raise DialectError("source.decimal and source.group are the same character")
+            raise DialectError("group", "source.decimal and source.group are the same character")
         names = _texts(options, "names")
         return cls(
             delimiter=_character(options, "delimiter", None),
@@ -120,6 +138,17 @@ class Dialect:
         return max(_DELIMITERS, key=outside.count)
 
 
+def check_values(options: Mapping[str, Any]) -> None:
+    """Refuse a `date:` that is no format.
+
+    Raises:
+        DialectError: with the format that may be meant.
+    """
+    layout = options.get("date")
+    if layout is not None and (problem := format_problem(layout)) is not None:
+        raise DialectError("date", *problem)
+
+
 def _character(options: Mapping[str, Any], key: str, default: str | None) -> str | None:
     if key not in options:
         return default
@@ -128,7 +157,7 @@ def _character(options: Mapping[str, Any], key: str, default: str | None) -> str
         return None
     text = _NAMED.get(str(value), str(value))
     if len(text) != 1:
-        raise DialectError(f'source.{key}: "{text}" must be one character')
+        raise DialectError(key, f'source.{key}: "{text}" must be one character')
     return text
 
 
@@ -150,7 +179,7 @@ def _integer(options: Mapping[str, Any], key: str, default: int) -> int:
     try:
         number = int(value)
     except (TypeError, ValueError):
-        raise DialectError(f"source.{key}: {value!r} is no whole number") from None
+        raise DialectError(key, f"source.{key}: {value!r} is no whole number") from None
     if number < 0:
-        raise DialectError(f"source.{key} counts from 1")
+        raise DialectError(key, f"source.{key} counts from 1")
     return number

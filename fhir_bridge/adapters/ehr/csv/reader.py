@@ -47,8 +47,8 @@ def _opened(path: Path, dialect: Dialect) -> Iterator[TextIO]:
         raise HeaderError(new_issue("FB-CSV-010", f"{path.name}: {reason}", path.name)) from error
 
 
-def _body(text: TextIO, path: Path, dialect: Dialect) -> tuple[list[str], Iterator[RawRow]]:
-    """The column names, and the rows after them."""
+def _body(text: TextIO, path: Path, dialect: Dialect) -> tuple[list[str], Iterator[RawRow], str]:
+    """The column names, the rows after them, and the delimiter."""
     skipped = max(dialect.header - 1, 0)
     for _ in islice(text, skipped):
         pass
@@ -67,14 +67,14 @@ def _body(text: TextIO, path: Path, dialect: Dialect) -> tuple[list[str], Iterat
         names = list(dialect.names)
         if not names:
             raise HeaderError(new_issue("FB-CSV-009", "a table without header needs source.names", path.name))
-        return names, parted
+        return names, parted, delimiter
     first = next(parted, None)
     if first is None:
         raise HeaderError(new_issue("FB-CSV-001", "the file has no header row", path.name))
     where = f"{path.name}:{first.line}"
     if first.error:
         raise HeaderError(new_issue("FB-CSV-001", f"the header can't be read: {first.error}", where))
-    return _names(first.cells, where), parted
+    return _names(first.cells, where), parted, delimiter
 
 
 def _chain(line: str, text: TextIO) -> Iterator[str]:
@@ -137,11 +137,11 @@ def read_table(path: Path, dialect: Dialect, wanted: frozenset[str] | None = Non
 
     try:
         with _opened(path, dialect) as text:
-            names, parted = _body(text, path, dialect)
+            names, parted, delimiter = _body(text, path, dialect)
             absent = [column for column in (*dialect.columns, *dialect.together) if column not in names]
             if absent:
                 raise HeaderError(new_issue("FB-CSV-003", missing_columns(absent, names), path.name))
-            table = Table(path.name, dialect.system or path.stem, names, dialect)
+            table = Table(path.name, dialect.system or path.stem, names, dialect, path, delimiter)
             unread = Unread(table, wanted, dialect) if wanted is not None else None
             table.account = unread
             result = parted_rows(parted, table)

@@ -6,7 +6,7 @@ What says nothing about a patient by declaration (`transport.py`, `Components.pa
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any, Final, NamedTuple
 
 from fhir_bridge.adapters.ehr.hl7v2.composites import Components, Leaf, Taken, taken
@@ -14,20 +14,21 @@ from fhir_bridge.adapters.ehr.hl7v2.delimiters import Delimiters
 from fhir_bridge.adapters.ehr.hl7v2.documents import document_of
 from fhir_bridge.adapters.ehr.hl7v2.fields import Segment
 from fhir_bridge.adapters.ehr.hl7v2.groups import (
+    NOTHING_PLACED,
     OBSERVATION,
     ORDER,
     PATIENT,
-    SCOPES,
     VISIT_OBSERVATION,
     Group,
     holder,
+    parent_of,
     stray,
 )
 from fhir_bridge.adapters.ehr.hl7v2.selectors import Selector, parse
 from fhir_bridge.adapters.ehr.hl7v2.transport import ENVELOPE, silent_fields
 from fhir_bridge.mapping import Applied, Read
 
-__all__ = ["Unread", "unread"]
+__all__ = ["Unread", "segments_of", "unread", "way_of"]
 
 
 class Unread(NamedTuple):
@@ -99,16 +100,20 @@ class _Targets(NamedTuple):
     around: tuple[_Target, ...]
 
 
-def _targets(scope: str, reads: list[Read]) -> _Targets:
+def _targets(scope: str, reads: list[Read], placed: Mapping[str, str] = NOTHING_PLACED) -> _Targets:
     """The fields that reads take, by where their segments are as seen from a rule's scope object."""
     result: dict[tuple[int, str, str, int], set[tuple[int, _Taken]]] = {}
     for read in reads:
         for selector in parse(read.selector):
-            way = _way(selector, read)
+            way = way_of(selector, read)
             if way is None or selector.segment in ENVELOPE:
                 continue
             inner = selector.inner
-            hops = 0 if inner else _hops(scope, read.scope) + holder(selector.segment, read.scope)
+            hops = (
+                0
+                if inner
+                else _hops(scope, read.scope, placed) + holder(selector.segment, read.scope, placed)
+            )
             result.setdefault((hops, inner, selector.segment, selector.which), set()).add(way)
     targets = [_Target(*where, tuple(sorted(ways, key=repr))) for where, ways in result.items()]
     return _Targets(
@@ -117,11 +122,11 @@ def _targets(scope: str, reads: list[Read]) -> _Targets:
     )
 
 
-def _hops(scope: str, outer: str) -> int:
+def _hops(scope: str, outer: str, placed: Mapping[str, str]) -> int:
     """How far a group is outwards of another."""
     steps, current = 0, scope
     while current != outer:
-        parent = SCOPES.get(current, "PATIENT_RESULT")
+        parent = parent_of(current, placed)
         if parent is None:
             return steps
         current = parent
@@ -129,7 +134,7 @@ def _hops(scope: str, outer: str) -> int:
     return steps
 
 
-def _way(selector: Selector, read: Read) -> tuple[int, _Taken] | None:
+def way_of(selector: Selector, read: Read) -> tuple[int, _Taken] | None:
     """The field that a read takes, and how; None for a segment as such, and for what only links resources.
 
     Who a message is about, it says in fields that hold more than that.
@@ -162,9 +167,14 @@ _ATTRIBUTES: Final = {
 }
 
 
-def unread(root: Group, segments: Sequence[Segment], applied: Iterable[Applied]) -> Unread:
-    """What no rule represents."""
-    read = _read(applied)
+def unread(
+    root: Group,
+    segments: Sequence[Segment],
+    applied: Iterable[Applied],
+    placed: Mapping[str, str] = NOTHING_PLACED,
+) -> Unread:
+    """What no rule represents; `placed`: segments that the mapping puts into groups."""
+    read = _read(applied, placed)
     twins = _twins(root)
     names = {segment.name for segment in segments if id(segment) in read}
     reported: dict[str, None] = {}
@@ -216,12 +226,13 @@ def _exchange(segment: Segment, declared: dict[_Place, None]) -> None:
             declared[name, number, ""] = None
 
 
-def _read(applied: Iterable[Applied]) -> dict[int, Fields]:
+def _read(applied: Iterable[Applied], placed: Mapping[str, str]) -> dict[int, Fields]:
     """The fields that rules take, by segment."""
     ways: dict[int, tuple[Segment, dict[int, Ways]]] = {}
     seen: set[tuple[int, int]] = set()
+    targets_of = partial(_targets, placed=placed) if placed else _targets
     for reads, group, marks in applied:
-        targets: _Targets = reads.entered(marks, _targets)
+        targets: _Targets = reads.entered(marks, targets_of)
         for target in targets.own:
             _note(ways, group, target)
         key = (id(group.outer), id(targets))
@@ -236,14 +247,15 @@ def _read(applied: Iterable[Applied]) -> dict[int, Fields]:
 
 
 def _note(ways: dict[int, tuple[Segment, dict[int, Ways]]], group: Group, target: _Target) -> None:
-    for segment in _segments(group, target.inner, target.name, target.which):
+    for segment in segments_of(group, target.inner, target.name, target.which):
         noted = ways.get(id(segment))
         if noted is None:
             noted = ways[id(segment)] = (segment, {})
         noted[1][id(target.ways)] = target.ways
 
 
-def _segments(group: Group, inner: str, name: str, which: int) -> list[Segment]:
+def segments_of(group: Group, inner: str, name: str, which: int) -> list[Segment]:
+    """The segments of a name that a group holds: 0 the first, -1 all, else the n-th."""
     if inner:  # documents among the results
         return [
             segment

@@ -9,6 +9,7 @@ from typing import Any
 
 from fhir_bridge.adapters.ehr.hl7v2.charsets import UnknownCharset, decode
 from fhir_bridge.adapters.ehr.hl7v2.framing import Framed, messages
+from fhir_bridge.adapters.ehr.hl7v2.groups import placements
 from fhir_bridge.adapters.ehr.hl7v2.model import Hl7v2Model
 from fhir_bridge.adapters.ehr.hl7v2.record import Message, parse_segments
 from fhir_bridge.adapters.ehr.issues import new_issue
@@ -23,7 +24,7 @@ class Hl7v2Adapter:
 
     Options in a mapping's `source:` block: `encoding` (overrides MSH-18), `require` (segments without which a
     message is skipped), `covers` (message codes the mapping speaks of in full; others are flagged),
-    `max_message_mb` (default 64).
+    `max_message_mb` (default 64), `groups` (segments beside those that a group has: `{ORDER_OBSERVATION: [ZDS]}`).
     """
 
     name = "hl7v2"
@@ -57,7 +58,9 @@ def _read_file(path: Path, options: Mapping[str, Any], zone: tzinfo | None) -> I
             number += 1
             locator = f"{path.name}#{number}"
             if piece.kind == "message":
-                yield read_message(piece.raw, locator, options, zone)
+                message = read_message(piece.raw, locator, options, zone)
+                message.offset, message.wide = piece.offset, piece.wide
+                yield message
             elif piece.kind == "oversize":
                 text = f"a message of more than {limit >> 20} MB at byte {piece.offset}"
                 yield _refused(locator, new_issue("FB-HL7-010", text, locator))
@@ -118,7 +121,8 @@ def read_message(
         issues.append(
             new_issue("FB-HL7-006", f"{joined} lines that are no segment joined to the one before", locator)
         )
-    message = Message(locator, segments, issues, raw=raw, zone=zone)
+    placed = placements(options)
+    message = Message(locator, segments, issues, raw=raw, zone=zone, placed=placed)
     missing = [name for name in options.get("require", ()) if not message.has(name)]
     if missing:
         issues.append(

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import difflib
+import re
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, Final
 
 from fhir_bridge.adapters.ehr.hl7v2.delimiters import unescape
 from fhir_bridge.adapters.ehr.hl7v2.fields import Segment
 from fhir_bridge.mapping import CLEARED
+from fhir_bridge.plugins import OptionError
 
 __all__ = [
     "ALIASES",
+    "NOTHING_PLACED",
     "OBSERVATION",
     "ORDER",
     "PATIENT",
@@ -20,6 +26,9 @@ __all__ = [
     "Group",
     "build",
     "holder",
+    "home",
+    "parent_of",
+    "placements",
     "stray",
 ]
 
@@ -55,6 +64,45 @@ _OWN: Final[dict[str, frozenset[str]]] = {
     SPECIMEN: _OF_SPECIMEN | {"NTE"},
     VISIT_OBSERVATION: _OF_OBSERVATION | {"NTE"},
 }
+NOTHING_PLACED: Final[Mapping[str, str]] = MappingProxyType({})
+_ALWAYS_IN: Final = {"OBX": OBSERVATION, "OBR": ORDER, "ORC": ORDER, "SPM": SPECIMEN}
+
+
+def placements(options: Mapping[str, Any]) -> Mapping[str, str]:
+    """Where `source.groups` puts segments: name -> group.
+
+    Raises:
+        OptionError: it names no group, or no segment that can be put there.
+    """
+    chosen = options.get("groups")
+    if chosen is None:
+        return NOTHING_PLACED
+    example = "groups: {ORDER_OBSERVATION: [ZDS]}"
+    if not isinstance(chosen, Mapping):
+        raise OptionError("groups", "`groups` is an object of groups and their segments", example)
+    placed: dict[str, str] = {}
+    for group, names in chosen.items():
+        scope = ALIASES.get(str(group), str(group))
+        if scope not in SCOPES or scope == ROOT:
+            near = difflib.get_close_matches(str(group), [*SCOPES, *ALIASES], 1, 0.4)
+            raise OptionError(
+                "groups", f'HL7 v2 has no group "{group}"', f'did you mean "{near[0]}"?' if near else example
+            )
+        for name in [names] if isinstance(names, str) else names or ():
+            if (
+                not isinstance(name, str)
+                or not _PLACEABLE.fullmatch(name)
+                or name in _FIXED
+                or name in placed
+            ):
+                raise OptionError("groups", f'"{name}" is no segment that can be put into {scope}', example)
+            placed[name] = scope
+    return placed
+
+
+_PLACEABLE: Final = re.compile(r"[A-Z][A-Z0-9]{2}")
+_FIXED: Final = _ENVELOPE | frozenset(("PID", "NTE", *_ALWAYS_IN))
+"""Segments that make the groups."""
 
 
 class Group:
@@ -256,7 +304,12 @@ def _with_blanks(segment: Segment, number: int) -> list[str]:
     ]
 
 
-def holder(name: str, scope: str) -> int:
+def parent_of(scope: str, placed: Mapping[str, str] = NOTHING_PLACED) -> str | None:
+    """The group around a scope; that of a segment by itself is the one that the segment is in."""
+    return SCOPES[scope] if scope in SCOPES else placed.get(scope, PATIENT)
+
+
+def holder(name: str, scope: str, placed: Mapping[str, str] = NOTHING_PLACED) -> int:
     """How many groups outwards from `scope` the segments called `name` are held.
 
     A group's own segments are not looked for further out: a result without NTE has no comment, whatever the
@@ -269,14 +322,18 @@ def holder(name: str, scope: str) -> int:
     while current is not None:
         if current == ROOT:
             return steps
-        if current in _OWN:
-            if name in _OWN[current]:
-                return steps
-        elif current == PATIENT and name not in _ENVELOPE:
+        if name in _OWN.get(current, ()) or placed.get(name) == current:
             return steps
-        current = SCOPES.get(current, PATIENT)
+        if current == PATIENT and name not in _ENVELOPE:
+            return steps
+        current = parent_of(current, placed)
         steps += 1
     return steps - 1
+
+
+def home(name: str, placed: Mapping[str, str] = NOTHING_PLACED) -> str | None:
+    """The group that all segments of a name are in, where that is not the patient's; None for others."""
+    return placed.get(name) or _ALWAYS_IN.get(name)
 
 
 def stray(root: Group, segment: Segment) -> str:
@@ -297,12 +354,16 @@ def stray(root: Group, segment: Segment) -> str:
     return ""
 
 
-def build(segments: list[Segment]) -> Group:
+def build(segments: list[Segment], placed: Mapping[str, str] = NOTHING_PLACED) -> Group:
     """The message as a tree of groups.
 
     PID opens a patient; ORC, or OBR without ORC, an order; OBX an observation; SPM a specimen. What is missing
     is done without: results without PID hang in a patient group without one, an order without ORC begins at its
     OBR. A segment of no known place stays with the patient. NTE belongs to what is before it.
+
+    Args:
+        segments: in the order of the message.
+        placed: segments that are in a group of the mapping's choice (`source.groups`): in its latest one.
     """
     root = Group(None)
     root.segments = segments
@@ -311,6 +372,7 @@ def build(segments: list[Segment]) -> Group:
     patient: Group | None = None
     order: Group | None = None
     noted: Group | None = None
+    latest: dict[str, Group | None] = {}
     for segment in segments:
         name = segment.name
         if name in _ENVELOPE:
@@ -318,16 +380,22 @@ def build(segments: list[Segment]) -> Group:
         if name == "PID" or patient is None:
             patient, order = root.open(PATIENT), None
             noted = patient
-        if name == "ORC" or (name == "OBR" and (order is None or _has_begun(order))):
+            latest = {}
+        if name in placed:
+            noted = (order if placed[name] == ORDER else latest.get(placed[name])) or patient
+            noted.add(segment)
+        elif name == "ORC" or (name == "OBR" and (order is None or _has_begun(order))):
             order = noted = patient.open(ORDER)
             order.add(segment)
+            latest = {}
         elif name == "OBR" and order is not None:
             order.add(segment)
             noted = order
         elif name == "OBX":
             noted = _observation(segment, patient, order, noted)
+            latest[VISIT_OBSERVATION if order is None else OBSERVATION] = noted
         elif name == "SPM":
-            noted = (order or patient).open(SPECIMEN)
+            noted = latest[SPECIMEN] = (order or patient).open(SPECIMEN)
             noted.add(segment)
             if order is not None:
                 order.first.setdefault("SPM", segment)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from fhir_bridge.adapters.ehr.hl7v2 import documents, names, numbers, parties, vitals
+from fhir_bridge.adapters.ehr.hl7v2.definitions import data_types, doubt_of, table_of
 from fhir_bridge.adapters.ehr.hl7v2.groups import (
     ALIASES,
+    NOTHING_PLACED,
     OBSERVATION,
     ORDER,
     PATIENT,
@@ -19,9 +21,14 @@ from fhir_bridge.adapters.ehr.hl7v2.groups import (
     SPECIMEN,
     VISIT_OBSERVATION,
     holder,
+    home,
+    parent_of,
+    placements,
 )
 from fhir_bridge.adapters.ehr.hl7v2.languages import language
+from fhir_bridge.adapters.ehr.hl7v2.options import check_options
 from fhir_bridge.adapters.ehr.hl7v2.selectors import DERIVED, OF_PATIENT, SELECTOR, TOKENS
+from fhir_bridge.mapping import nearest
 
 __all__ = ["SEGMENTS", "Hl7v2Model"]
 
@@ -65,14 +72,17 @@ class Scope:
 
 
 class _Scopes(Mapping[str, Scope]):
-    """The groups, and besides them any segment of the patient group as a scope of its own (`AL1`, `ZPD`)."""
+    """The groups, and besides them any other segment as a scope of its own (`AL1`, `ZPD`), in the group it is in."""
+
+    def __init__(self, placed: Mapping[str, str]) -> None:
+        self._placed = placed
 
     def __getitem__(self, name: str) -> Scope:
         full = ALIASES.get(name, name)
         if full in SCOPES:
             return Scope(full, SCOPES[full])
         if name not in _NOT_ALONE and _is_segment(name):
-            return Scope(name, PATIENT)
+            return Scope(name, self._placed.get(name, PATIENT))
         raise KeyError(name)
 
     def __iter__(self) -> Iterator[str]:
@@ -99,12 +109,25 @@ class Hl7v2Model:
     """
 
     root: str = ROOT
-    scopes: Mapping[str, Scope] = _Scopes()
     token: str = TOKENS
     pure: bool = True
     """Selectors never raise and give the same each time, so that a rule reads each once."""
     accounts: bool = True
     """Records report what no rule represents, from the reads that the compiler notes."""
+
+    def __init__(self, placed: Mapping[str, str] = NOTHING_PLACED) -> None:
+        self._placed = placed
+        self.scopes: Mapping[str, Scope] = _Scopes(placed)
+
+    def with_options(self, options: Mapping[str, Any]) -> Hl7v2Model:
+        """The model of a `source:` block, whose `groups` put segments into groups.
+
+        Raises:
+            OptionError: an option is unknown or wrong.
+        """
+        check_options(options)
+        placed = placements(options)
+        return Hl7v2Model(placed) if placed else self
 
     @property
     def functions(self) -> Mapping[str, Callable[..., Any]]:
@@ -128,7 +151,7 @@ class Hl7v2Model:
                 raise LookupError(f'"{text}" is known only within for: {OBSERVATION}')
             return f"s.{DERIVED[text]}"
         if text in OF_PATIENT:
-            return f"s{'.outer' * holder('PID', scope)}.{OF_PATIENT[text]}"
+            return f"s{'.outer' * holder('PID', scope, self._placed)}.{OF_PATIENT[text]}"
         if text == "segment.ordinal":
             if scope in SCOPES:
                 raise LookupError('"segment.ordinal" is known only where `for:` names a segment')
@@ -142,13 +165,61 @@ class Hl7v2Model:
             )
         name = match["segment"]
         if not _is_segment(name):
-            near = difflib.get_close_matches(name, sorted(SEGMENTS), 1, 0.5)
-            suggestion = f"; did you mean {near[0]}?" if near else ""
-            raise LookupError(f'HL7 v2 has no segment "{name}"{suggestion}')
-        group = "s" + ".outer" * holder(name, scope)
+            meant = nearest(name, sorted(SEGMENTS), cutoff=0.5)
+            raise LookupError(f'HL7 v2 has no segment "{name}"{f"; {meant}" if meant else ""}')
+        steps = holder(name, scope, self._placed)
+        group = "s" + ".outer" * steps
+        self._within(name, scope, steps)
         if match["field"] is None:
             return f"{group}.all({name!r})" if match["which"] == "*" else f"{group}.segment({name!r})"
         return _read(group, name, match, text)
+
+    texts: bool = True
+    """Values are text: they equal no number."""
+
+    foreign: frozenset[str] = frozenset(("times", "codes"))
+    """What is written in another form than FHIR's."""
+
+    def doubt(self, text: str, scope: str, numbers: Sequence[int]) -> tuple[str, str] | None:  # noqa: ARG002
+        """Why a field is in no message by any version of the standard, and what may be meant."""
+        return doubt_of(text, numbers)
+
+    def table(self, text: str, numbers: Sequence[int]) -> str | None:
+        """The code system of a value whose codes HL7 defines."""
+        return table_of(text, numbers)
+
+    def codes(self, system: str) -> frozenset[str] | None:
+        """The codes of a table that no code system holds."""
+        return data_types() if system.endswith("v2-0125") else None
+
+    def own(self, text: str, scope: str) -> bool:
+        """Whether a selector reads a group itself, and none around it."""
+        if text in DERIVED or text == "segment.ordinal":
+            return True
+        match = SELECTOR.match(text)
+        name = "PID" if text in OF_PATIENT else match["segment"] if match else ""
+        return holder(name, self.scope_name(scope), self._placed) == 0
+
+    def example(self, scope: str) -> str:
+        """A field of a group."""
+        fields = {OBSERVATION: "OBX-3.1", VISIT_OBSERVATION: "OBX-3.1", ORDER: "OBR-3.1", SPECIMEN: "SPM-2.1"}
+        scope = self.scope_name(scope)
+        return fields.get(scope, "PID-3.1" if scope == PATIENT else f"{scope}-1")
+
+    def _within(self, name: str, scope: str, steps: int) -> None:
+        """Whether a segment that is always in a group further in is looked for around it.
+
+        Raises:
+            LookupError: it would never be there.
+        """
+        inner = home(name, self._placed)
+        around: str | None = scope
+        for _ in range(steps):
+            around = parent_of(around, self._placed) if around else None
+        if inner is not None and around == PATIENT:
+            raise LookupError(
+                f'"{name}" is in {inner}, which a rule for {scope} does not see: write for: {inner}'
+            )
 
 
 def _read(group: str, name: str, match: re.Match[str], text: str) -> str:

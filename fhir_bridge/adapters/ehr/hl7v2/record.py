@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta, timezone, tzinfo
 from hashlib import blake2b
-from typing import Final
+from typing import Any, Final
 
 from fhir_bridge.adapters.ehr.hl7v2.accounting import unread
 from fhir_bridge.adapters.ehr.hl7v2.delimiters import Delimiters
 from fhir_bridge.adapters.ehr.hl7v2.fields import Segment, kept_of
 from fhir_bridge.adapters.ehr.hl7v2.groups import (
     ALIASES,
+    NOTHING_PLACED,
     OBSERVATION,
     ORDER,
     PATIENT,
@@ -21,11 +22,14 @@ from fhir_bridge.adapters.ehr.hl7v2.groups import (
     SPECIMEN,
     Group,
     build,
+    parent_of,
 )
+from fhir_bridge.adapters.ehr.hl7v2.places import places_of
 from fhir_bridge.adapters.ehr.hl7v2.sequence import sequence
+from fhir_bridge.adapters.ehr.hl7v2.source_bytes import SourceBytes
 from fhir_bridge.adapters.ehr.issues import new_issue
 from fhir_bridge.fhir.issues import Issue
-from fhir_bridge.mapping import Applied
+from fhir_bridge.mapping import Applied, Passage, Read, Span
 from fhir_bridge.plugins import IssueLike, RecordOutcome
 
 __all__ = ["Message", "parse_segments", "timestamp"]
@@ -103,21 +107,26 @@ class Message:
         kind: message code and trigger event, `ORU^R01`.
         key: digest of the message, whatever ends its segments.
         sequence: MSH-7, MSH-13 and MSH-10, to sort by.
+        offset: where it begins in its file, in bytes; `wide`: the encoding of a file that is UTF-16.
     """
 
     __slots__ = (
+        "_placed",
         "_raw",
+        "_source_bytes",
         "_tree",
         "_zone",
         "control_id",
         "issues",
         "kind",
         "locator",
+        "offset",
         "outcome",
         "records",
         "segments",
         "source",
         "time",
+        "wide",
     )
 
     def __init__(
@@ -129,9 +138,14 @@ class Message:
         *,
         raw: bytes = b"",
         zone: tzinfo | None = None,
+        placed: Mapping[str, str] = NOTHING_PLACED,
     ) -> None:
         self._raw = raw
+        self._placed = placed
         self._zone = zone
+        self.offset = 0
+        self.wide = ""
+        self._source_bytes: SourceBytes | None = None
         self.segments = segments
         self.issues: Sequence[IssueLike] = issues
         self.outcome: RecordOutcome = outcome
@@ -166,7 +180,7 @@ class Message:
     def tree(self) -> Group:
         """The message's groups."""
         if self._tree is None:
-            self._tree = build(self.segments)
+            self._tree = build(self.segments, self._placed)
         return self._tree
 
     def has(self, name: str) -> bool:
@@ -175,7 +189,7 @@ class Message:
 
     def unread(self, applied: Iterable[Applied]) -> list[Issue]:
         """What the message says that none of the applied rules represents."""
-        texts, declared = unread(self.tree, self.segments, applied)
+        texts, declared = unread(self.tree, self.segments, applied, self._placed)
         issues = [new_issue("FB-HL7-012", text, self.locator) for text in texts]
         if declared:
             listed = ", ".join(declared)
@@ -183,6 +197,21 @@ class Message:
                 new_issue("FB-HL7-017", f"not of the patient, and not represented: {listed}", self.locator)
             )
         return issues
+
+    @property
+    def _bytes(self) -> SourceBytes:
+        if self._source_bytes is None:
+            name = self.locator.partition("#")[0]
+            self._source_bytes = SourceBytes(self._raw, self.segments, name, self.offset, self.wide)
+        return self._source_bytes
+
+    def passages(self) -> Iterable[Passage]:
+        """The segments, with their values and where they are."""
+        return self._bytes.passages()
+
+    def spans(self, scope: Group, read: Read, items: Mapping[str, Any]) -> Iterable[Span]:
+        """Where the values are that a rule reads from one of its groups."""
+        return self._bytes.spans(places_of(scope, read, items, self._placed))
 
     def scope(self, name: str) -> Iterable[Group]:
         """The groups of a scope, in message order."""
@@ -199,11 +228,15 @@ class Message:
             return [group for patient in patients for order in patient.of(ORDER) for group in order.of(name)]
         if name in SCOPES:
             return [group for patient in patients for group in patient.of(name)]
-        return [group for patient in patients for group in _alone(patient, name)]
+        return [
+            group
+            for around in self.scope(parent_of(name, self._placed) or ROOT)
+            for group in _alone(around, name)
+        ]
 
 
-def _alone(patient: Group, name: str) -> list[Group]:
+def _alone(around: Group, name: str) -> list[Group]:
     """A group for each segment of the name; the same objects on every call, as references are found by them."""
-    if name not in patient.groups:
-        patient.groups[name] = [Group(patient, segment) for segment in patient.all(name)]
-    return patient.groups[name]
+    if name not in around.groups:
+        around.groups[name] = [Group(around, segment) for segment in around.all(name)]
+    return around.groups[name]

@@ -35,6 +35,7 @@ def _sought(marks: ConceptSet) -> Iterator[int]:
 
 def both(item: ConceptSet, other: ConceptSet) -> ConceptSet:
     """What is in both."""
+    # One operation on a long integer instead of a loop over the concepts.
     result = int.from_bytes(item, "little") & int.from_bytes(other, "little")
     return ConceptSet(result.to_bytes(len(item), "little"))
 
@@ -58,6 +59,8 @@ class Bits:
     __slots__ = ("_bits", "_few")
 
     def __init__(self, marks: ConceptSet) -> None:
+        # Digits to base 2 are read in linear time, faster than bits could be set; reversed,
+        # since the last digit is bit 0.
         bits = int(marks[::-1].translate(_DIGITS), 2) if marks else 0
         self._bits = bits.to_bytes(len(marks) // 8 + 1, "little")
         self._few = tuple(numbers(marks)) if marks.count(1) <= _FEW else None

@@ -152,6 +152,7 @@ class PropertyLogic:
     def having(self, attribute: int, value: int) -> Sequence[int]:
         """The concepts that have this one as a value."""
         with_code = self.with_property(self.attributes[attribute], self._numbering.code(value))
+        # The index knows texts: a string that is written like the code is not the concept.
         return [n for n in with_code if any(role[1:] == (attribute, value) for role in self.roles(n))]
 
     def literal(self, value: int) -> Literal:
@@ -252,6 +253,7 @@ class _NumberedValues(Generic[_Value]):
 
     def number_of(self, value: _Value) -> int:
         """Its place; a new one is added."""
+        # Looked for without the lock first: what is there stays as it is.
         entry = self._known.get(value)
         if entry is None:
             with self._lock:

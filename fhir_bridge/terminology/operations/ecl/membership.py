@@ -55,6 +55,7 @@ class Members(Selection):
         if self._places is None:
             return any(True for _ in self._rows.of(number, steps))
         code = self.work.numbering.code(number)
+        # Rows are looked up by the concept that they refer to, not by their fields.
         for _, location, row in self._rows.all():
             steps.take()
             if location in self._places and row.fields[self._places[location]] == code:

@@ -97,6 +97,7 @@ class _Parser:
         while (joining := self._joining()) is not None:
             if operator not in (None, joining):
                 raise self._reader.error(f"brackets, where {joining} is beside {operator}")
+            # ECL's grammar has exactly two operands of MINUS.
             if operator == "MINUS":
                 raise self._reader.error("brackets around one MINUS of several")
             operator = joining
@@ -152,6 +153,7 @@ class _Parser:
         mark = reader.next
         if reader.take("^"):
             after = reader.next
+            # Only where it is joined to `^`: behind a space, R is a code.
             if after.text == "R" and after.start == mark.end:
                 reader.advance()
                 return ReferenceSetsOf(self._operand())

@@ -44,6 +44,7 @@ class Query:
             try:
                 return self._selection.has(number, self._work.limited())
             except TooManySteps:
+                # Two threads may both find them, and find the same.
                 self._concepts = Bits(self._selection.marked())
         return number in self._concepts
 

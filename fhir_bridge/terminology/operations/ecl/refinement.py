@@ -152,6 +152,7 @@ class AttributeTest(Refinements):
         logic, steps = self.work.logic, self.work.steps
         for attribute in self._names:
             for value, sources in logic.values(attribute):
+                # Literals have numbers beyond those of the concepts.
                 if value < len(into) and any(
                     self._value.fits(source, steps) for source in self.work.watched(sources)
                 ):
@@ -163,6 +164,7 @@ class AttributeTest(Refinements):
             return without(of, resolved.candidates())
         if self._high is not None or self._low > 1:
             return resolved.filtered(of)
+        # Without an upper bound the index alone decides: none is needed, or one is there.
         return both(of, resolved.candidates()) if self._low else ConceptSet(of)
 
     def resolved(self) -> AttributeTest:

@@ -150,6 +150,8 @@ class Relatives(Selection):
         if self._itself and self._of.has(number, steps):
             return True
         if self._bounds is not None:
+            # Starts and ends of intervals in one rising list: the count of those not
+            # above is uneven inside of one.
             return bool(bisect_right(self._bounds, number) & 1)
         work = self.work
         if self._near:

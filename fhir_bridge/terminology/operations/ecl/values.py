@@ -71,6 +71,7 @@ class ConceptValue(Value):
         return (kind in _CODED and self._of.names(text, steps)) != self._negated
 
     def few(self) -> Sequence[int] | None:
+        # Not where literals hold codes, of which some may be wanted as well.
         if self._negated or self._concepts is None or self._work.logic.has_coded_literals:
             return None
         return self._concepts.few()

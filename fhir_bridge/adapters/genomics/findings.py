@@ -1,0 +1,32 @@
+"""What a study counts of its alleles, and which of them its report names."""
+
+from __future__ import annotations
+
+from fhir_bridge.adapters.genomics.allele import Allele
+from fhir_bridge.adapters.genomics.file import Finding, Study
+
+__all__ = ["count_allele"]
+
+
+def count_allele(study: Study, allele: Allele) -> None:
+    """Count an allele, and keep it where it is reportable."""
+    study.variants += 1
+    classified = False
+    if "CLNSIG" in allele.line.columns[7]:
+        classified = allele.clinvar.significance is not None
+        study.unclear += allele.clinvar_unclear
+        study.classified += classified
+    options = study.file.options
+    if not (options.reportable == "all" or (classified and allele.clinvar.reportable)):
+        return
+    study.findings_count += 1
+    if len(study.findings) < options.max_findings:
+        study.findings.append(Finding(allele.key, classified, _sentence(allele)))
+
+
+def _sentence(allele: Allele) -> str:
+    consequence, text = allele.consequence, allele.clinvar
+    change = consequence.hgvs_c or allele.hgvs_g or allele.key
+    protein = f" ({consequence.hgvs_p.rpartition(':')[2]})" if consequence.hgvs_p else ""
+    words = (f"{consequence.symbol or ''} {change}{protein}".strip(), allele.allelic_state, text.significance)
+    return ", ".join(word for word in words if word)

@@ -1,0 +1,135 @@
+"""Patch by JSON Patch and FHIRPath Patch, of a resource or of the one that criteria match (R4 http.html#patch)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from starlette.responses import Response
+
+from fhir_bridge.fhir.fhirpath import Budget
+from fhir_bridge.fhir.patch import PatchError, fhirpath_patch, json_patch
+from fhir_bridge.fhir.serialization import loads_exact
+from fhir_bridge.server.offloading import offloaded
+from fhir_bridge.server.rest import answers
+from fhir_bridge.server.rest.auditing import audit_write
+from fhir_bridge.server.rest.body import (
+    INLINE_BYTES,
+    content_type,
+    parse_value,
+    read_body,
+    refuse_invalid,
+)
+from fhir_bridge.server.rest.call import Call, query_of
+from fhir_bridge.server.rest.checks import check_write, resolve
+from fhir_bridge.server.rest.conflicts import again_after_conflict
+from fhir_bridge.server.rest.interactions import refuse_read_only
+from fhir_bridge.server.rest.refusal import refuse
+from fhir_bridge.server.rest.search import condition
+from fhir_bridge.server.validation import ServedValidator
+from fhir_bridge.storage import Stored
+from fhir_bridge.storage.errors import VersionConflict
+from fhir_bridge.storage.stored import Written
+from fhir_bridge.storage.writing import Operation
+
+__all__ = ["conditional_patch", "patch"]
+
+JSON_PATCH = "application/json-patch+json"
+MOST_BYTES = 1024 * 1024
+MOST_OPERATIONS = 1_000
+"""Each may walk the whole resource."""
+MOST_ITEMS = 500_000
+"""Elements that the paths of a patch look at: about a second, in a thread that others wait for."""
+
+
+async def patch(call: Call) -> Response:
+    """PATCH [base]/Type/id, with If-Match where given"""
+    refuse_read_only(call)
+    call.require("u")
+    # What a patch tests for, and what it gives back, show the content.
+    call.require("r")
+    operations = await _read_operations(call)
+    async with call.work():
+        result = await _patched(call, operations)
+    if result.outcome != "unchanged":
+        await audit_write(call, "update", f"{call.type}/{call.id}", result.stored.resource())
+    return answers.written(call, result)
+
+
+async def conditional_patch(call: Call) -> Response:
+    """PATCH [base]/Type?criteria: the one resource that matches"""
+    refuse_read_only(call)
+    call.require("s")
+    parameters = condition(query_of(call.request))
+    async with call.work():
+        match = await call.services.store.match(call.type, parameters, call.access)
+    if match is None:
+        raise refuse(404, "FB-REST-005", "nothing matches the criteria")
+    return await patch(replace(call, id=match.stored.id))
+
+
+async def _read_operations(call: Call) -> Any:
+    """The patch: a list of operations of JSON Patch, or Parameters.
+
+    Raises:
+        Refusal: 400, 408, 413 or 415.
+    """
+    body = await read_body(call, frozenset({JSON_PATCH}))
+    if len(body) > MOST_BYTES:
+        raise refuse(413, "FB-REST-007", f"a patch has at most {MOST_BYTES} bytes")
+    value = parse_value(body) if len(body) <= INLINE_BYTES else await offloaded(parse_value, body)
+    if content_type(call) == JSON_PATCH:
+        operations = value
+        if not isinstance(value, list):
+            raise refuse(400, "FB-REST-020", "a JSON Patch is an array of operations")
+    else:
+        operations = value.get("parameter") if isinstance(value, dict) else None
+        if not isinstance(operations, list) or value.get("resourceType") != "Parameters":
+            raise refuse(
+                400,
+                "FB-REST-020",
+                f"a FHIRPath Patch is a Parameters resource; a JSON Patch is sent as {JSON_PATCH}",
+            )
+    if len(operations) > MOST_OPERATIONS:
+        raise refuse(400, "FB-REST-020", f"a patch has at most {MOST_OPERATIONS} operations")
+    return value
+
+
+async def _patched(call: Call, operations: Any) -> Written:
+    wanted = call.request.headers.get("if-match")
+
+    async def write() -> Written:
+        current = await call.services.store.read(call.type, call.id, call.access)
+        if wanted is not None and wanted.strip() not in (current.etag, current.etag.removeprefix("W/")):
+            raise VersionConflict(f"the current version is {current.version}")
+        resource = await _apply(current, operations)
+        inline = len(current.bytes) <= INLINE_BYTES
+        validator = ServedValidator(call.services.terminology, call.services.store)
+        refuse_invalid(await validator.issues(resource, inline=inline))
+        resource = await resolve(call, resource)
+        await check_write(call, Operation("update", call.type, call.id, resource))
+        return await call.services.store.update(
+            call.type, call.id, resource, call.access, if_match=current.etag
+        )
+
+    return await (write() if wanted is not None else again_after_conflict(write))
+
+
+async def _apply(current: Stored, operations: Any) -> dict[str, Any]:
+    """The content after the patch; what it says of version and time is the server's again.
+
+    Raises:
+        Refusal: 422.
+    """
+
+    def work() -> Any:
+        content = loads_exact(current.bytes)
+        if isinstance(operations, list):
+            return json_patch(content, operations)
+        return fhirpath_patch(content, operations, budget=Budget(MOST_ITEMS))
+
+    try:
+        resource: dict[str, Any] = await offloaded(work)
+    except PatchError as error:
+        raise refuse(422, "FB-REST-020", str(error)) from error
+    return resource

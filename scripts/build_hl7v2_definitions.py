@@ -1,0 +1,94 @@
+"""Build `fhir_bridge/adapters/ehr/hl7v2/definitions.txt`: the fields of segments and components of data types.
+
+    python -m pip install --target DIR hl7apy==1.3.5
+    PYTHONPATH=DIR python scripts/build_hl7v2_definitions.py [--check]
+
+hl7apy (MIT) carries the definitions of HL7 v2.2 to v2.8.2. A line names a segment, or a data type after `=`, and then
+each field or component as types and table (`CWE/IS:0001`), the newest version's first; `-` is one that no version
+describes. `--check` fails where the file on disk is not what would be written.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+TARGET = (
+    Path(__file__).resolve().parents[1] / "fhir_bridge" / "adapters" / "ehr" / "hl7v2" / "definitions.txt"
+)
+TABLES = {"=MSG": {1: "ID:0076", 2: "ID:0003", 3: "ID:0354"}}
+"""Tables of components that hl7apy does not state."""
+
+VERSIONS = ("v2_2", "v2_3", "v2_3_1", "v2_4", "v2_5", "v2_5_1", "v2_6", "v2_7", "v2_8", "v2_8_1", "v2_8_2")
+
+
+def described(definition: Sequence[Any] | None) -> str:
+    """Type and table of a field or component; `-` of one that was withdrawn."""
+    if definition is None:
+        return "-"
+    kind, table = definition[2], definition[4]
+    if not kind or kind == "WD":
+        return "-"
+    return f"{kind}:{table[3:].zfill(4)}" if table else str(kind)
+
+
+def joined(newer: str, older: str) -> str:
+    """All types that a field has had, the newest first, with the newest table."""
+    if newer == "-" or older == "-":
+        return older if newer == "-" else newer
+    kind, _, table = newer.partition(":")
+    before, _, former = older.partition(":")
+    kinds = "/".join(dict.fromkeys([*kind.split("/"), *before.split("/")]))
+    return f"{kinds}:{table or former}" if table or former else kinds
+
+
+def collect() -> dict[str, dict[int, str]]:
+    """Lines by name; later versions go over earlier ones."""
+    lines: dict[str, dict[int, str]] = {}
+    for version in VERSIONS:
+        segments = importlib.import_module(f"hl7apy.{version}.segments").SEGMENTS
+        types = importlib.import_module(f"hl7apy.{version}.datatypes").DATATYPES_STRUCTS
+        named = [(name, body[1]) for name, body in segments.items() if len(body) > 1]
+        named += [(f"={name}", body) for name, body in types.items()]
+        for name, parts in named:
+            if not name.startswith("Z") and name.strip("=").isalnum():
+                line = lines.setdefault(name, {})
+                for part in parts:
+                    text, digits = described(part[1]), part[0].rpartition("_")[2]
+                    if not digits.isdigit():
+                        continue
+                    number = int(digits)
+                    line[number] = joined(text, line.get(number, "-"))
+    for name, tables in TABLES.items():
+        lines[name] |= tables
+    return lines
+
+
+def text() -> str:
+    """The file's content."""
+    rows = []
+    for name, parts in sorted(collect().items()):
+        if parts:
+            rows.append(" ".join([name, *(parts.get(number, "-") for number in range(1, max(parts) + 1))]))
+    return "\n".join(rows) + "\n"
+
+
+def main() -> int:
+    """Write the file, or compare."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--check", action="store_true")
+    content = text()
+    if parser.parse_args().check:
+        same = TARGET.read_text(encoding="utf-8") == content
+        print(f"{TARGET.name} is {'as' if same else 'not as'} it would be written")
+        return 0 if same else 1
+    TARGET.write_text(content, encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
