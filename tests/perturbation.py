@@ -72,7 +72,9 @@ def shown(resources: Iterable[dict[str, Any]], *, links: bool = True) -> str:
             if part.get("url") == SOURCE_EXTENSION:
                 return None
             return {key: plain(value) for key, value in part.items() if key not in left_out}
-        return [plain(item) for item in part] if isinstance(part, list) else _HASH.sub("", str(part))
+        if isinstance(part, list):
+            return [plain(item) for item in part]
+        return str(part) if links else _HASH.sub("", str(part))
 
     return json.dumps(sorted(json.dumps(plain(resource), sort_keys=True) for resource in resources))
 

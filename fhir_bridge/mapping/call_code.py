@@ -32,6 +32,7 @@ class CallCompiler(ABC):
         selectors: source of the selectors compiled so far.
         used: scope and text of all selectors compiled.
         marking: generated code notes which branches it enters, for the account of what was read.
+        document_marks: source of the branches that the document's own `let` entered; empty where it has none.
         tracing: all branches are noted, whether they read something or not.
         seen: values of the source that what is compiled touches, in order; a slice of it is those of one expression.
         branches: branches within expressions, by number, with their text.
@@ -48,6 +49,7 @@ class CallCompiler(ABC):
         self.selectors: set[str] = set()
         self.used: set[tuple[str, str]] = set()
         self.marking = False
+        self.document_marks = ""
         self.tracing = False
         self.seen: list[Read] = []
         self.branches: dict[int, str] = {}
@@ -61,6 +63,11 @@ class CallCompiler(ABC):
     @abstractmethod
     def condition(self, tree: ex.Expression, env: Environment) -> Code:
         """Source of an expression's truth."""
+
+    @property
+    def arms(self) -> int:
+        """How many branches there are so far."""
+        return self._arms
 
     def new_arm(self) -> int:
         """The number of a branch."""

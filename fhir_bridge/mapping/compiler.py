@@ -177,6 +177,7 @@ class _Compilation:
         while True:
             writer = Writer()
             expressions = ExpressionCompiler(self.model, specs, targets)
+            expressions.marking = bool(getattr(self.model, "accounts", False))
             variables = self._document_lets(writer, expressions, problems)
             expressions.document_names = frozenset(variables)
             expressions.marking = trace or bool(getattr(self.model, "accounts", False))
@@ -221,6 +222,9 @@ class _Compilation:
         names: dict[str, Variable] = {}
         locals_: list[str] = []
         with writer.block("def document_lets(ctx, s):", node.position):
+            if expressions.marking:
+                writer.line("marks = []")
+                writer.line("mk = marks.append")
             for key, value in node:
                 code: Code | None = nodes.value_of(value, env)
                 if not key.text.isidentifier() or key.text in ("site", "outer", "ctx"):
@@ -233,6 +237,9 @@ class _Compilation:
                 env = env.with_names({key.text: variable})
                 names[key.text] = replace(variable, source=f"g[{len(locals_)}]")
                 locals_.append(local)
+            if expressions.arms:  # the branches that it enters are those of every rule
+                locals_.append("marks")
+                expressions.document_marks = f"g[{len(locals_) - 1}]"
             writer.line(f"return ({''.join(f'{item}, ' for item in locals_)})")
         writer.line("")
         return names

@@ -388,7 +388,8 @@ class RuleCompiler:
             writer.line("    if name not in o: ext.append({'url': 'cleared', 'valueString': name})")
         if self.expressions.marking:
             constant = writer.object("A", self.nodes.reads, "reads of " + rule.name)
-            writer.line(f"ctx.applied.append(({constant}, s, marks))")
+            around = f"{self.expressions.document_marks} + " if self.expressions.document_marks else ""
+            writer.line(f"ctx.applied.append(({constant}, s, {around}marks))")
         trace = ", tr" if self.trace else ""
         part = getattr(self.expressions.model, "parts", {}).get(rule.scope, "")
         part = f", part={part}" if part else ""

@@ -23,7 +23,7 @@ _IDENTITY: Final = frozenset(("StudyInstanceUID", "SeriesInstanceUID", "SOPInsta
 """What a study, a series, an instance is called: a study lists them."""
 _CONTENT: Final = frozenset(("ContentSequence", "WaveformSequence", "WaveformAnnotationSequence"))
 """Sequences whose items are read attribute by attribute."""
-_SHOWN: Final = 60
+_SHOWN = 400
 
 
 def report_unread(study: Study) -> None:

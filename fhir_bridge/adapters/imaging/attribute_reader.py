@@ -170,9 +170,13 @@ class AttributeReader:
         """Report something about this item."""
         self._report(code, self._path + text)
 
-    def disregard(self) -> None:
-        """Count nothing of this item as asked for: what was read of it comes to nothing."""
-        if self._asked is not None:
+    def disregard(self, *keywords: str) -> None:
+        """Count nothing of this item as asked for, or not these attributes: what was read of them comes to nothing."""
+        if self._asked is None:
+            return
+        if keywords:
+            self._asked.difference_update([self._path + keyword for keyword in keywords])
+        else:
             self._asked.difference_update([path for path in self._asked if path.startswith(self._path)])
 
     def value(self, keyword: str) -> Value:

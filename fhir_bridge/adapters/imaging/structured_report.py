@@ -222,25 +222,33 @@ def read_document(reader: AttributeReader, uid: str, study: Any, equipment: Any 
         equipment,
     )
     seen: dict[tuple[Any, ...], Measurement] = {}
-    for result in _walk(_Content(reader), Context(), "1", document, offset):
+    root = _Content(reader)
+    root.used = True  # its name is the document's title
+    for result in _walk(root, Context(), "1", document, offset):
         first = seen.setdefault(_identity(result), result)
         if first is result:
             document.measurements.append(result)
         else:
             first.copies += 1
+    root.disregard_unused()
     return document
 
 
 class _Content:
-    """A content item: its type, name and relationship, and the items below it, each read once."""
+    """A content item: its type, name and relationship, and the items below it, each read once.
 
-    __slots__ = ("_children", "kind", "name", "reader", "relation")
+    Attributes:
+        used: something in a measurement comes from it.
+    """
+
+    __slots__ = ("_children", "kind", "name", "reader", "relation", "used")
 
     def __init__(self, reader: AttributeReader) -> None:
         self.reader = reader
         self.kind = reader.term("ValueType", _TYPES)
         self.name = reader.code("ConceptNameCodeSequence")
         self.relation = reader.term("RelationshipType", _RELATIONS)
+        self.used = False
         self._children: list[_Content] | None = None
 
     @property
@@ -248,6 +256,16 @@ class _Content:
         if self._children is None:
             self._children = [_Content(item) for item in self.reader.items("ContentSequence")]
         return self._children
+
+    def disregard_unused(self) -> None:
+        """Count items that nothing comes from as not asked for: they were read to see what they are."""
+        if not self.used:
+            self.reader.disregard(*_OF_ITEM)
+        for child in self._children or ():
+            child.disregard_unused()
+
+
+_OF_ITEM = ("ConceptNameCodeSequence", "ConceptCodeSequence", "TextValue", "UID")
 
 
 def _identity(measurement: Measurement) -> tuple[Any, ...]:
@@ -307,8 +325,10 @@ def _modified(
             text = target.startswith("tracking")
             if text == isinstance(value, str):
                 changes[target] = value
+                child.used = True
         elif inner and child.relation == "HAS CONCEPT MOD" and isinstance(value, Code):
             others.append((name, value))
+            child.used = True
         # The side or part of a site is said below the site itself (TID 1350, 5203).
         if target == "finding_site":
             below, _ = _modified(child.children, Context(), inner=False)
@@ -326,6 +346,7 @@ def _measurement(
     location: str,
     document: Document,
 ) -> Measurement:
+    item.used = True
     value, unit, stated = None, None, None
     measured = item.reader.item("MeasuredValueSequence")
     if measured is not None:

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import re
-from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from fhir_bridge.adapters.ehr.hl7v2.composites import Components
 from fhir_bridge.adapters.ehr.hl7v2.delimiters import Delimiters
 from fhir_bridge.adapters.ehr.hl7v2.transport import ENVELOPE, SILENT
-from fhir_bridge.fhir.canonical import SOURCE_EXTENSION
 from tests.adapters.ehr.conftest import Converted
+from tests.perturbation import Tally, other_text, shown
 
 TABLES: Final = dict(
     line.strip().split(" ", 1)
@@ -74,6 +71,9 @@ _TYPES: Final = {
 """Types of fields whose components have tables."""
 
 
+_CONVERTED: Final = ("converted", "partial")
+
+
 class Leaf(NamedTuple):
     """A populated place: segment by its number in the message, then field, repetition, component, subcomponent."""
 
@@ -105,6 +105,7 @@ class Source(NamedTuple):
 
     @classmethod
     def of(cls, text: str) -> Source:
+        """The message of a text."""
         lines = [line for line in re.split(r"[\r\n]+", text.lstrip("\ufeff")) if line.strip()]
         separator = lines[0][3]
         return cls(
@@ -142,11 +143,6 @@ class Source(NamedTuple):
         return "\r".join([*self.lines[: leaf.at], self.separator.join(fields), *self.lines[leaf.at + 1 :]])
 
 
-_TIME: Final = re.compile(
-    r"(19|20)\d{2}((0[1-9]|1[0-2])((0[1-9]|[12]\d|3[01])(\d{2,6}(\.\d+)?)?)?)?([+-]\d{4})?"
-)
-
-
 def other(leaf: Leaf) -> str:
     """Another value that may be in the place of a leaf: of its table, another time, other digits, another text."""
     text = leaf.text
@@ -155,45 +151,6 @@ def other(leaf: Leaf) -> str:
     if codes and (text in codes.split() or len(text) <= 3):
         return next((code for code in codes.split() if code != text), text + "X")
     return other_text(text)
-
-
-def other_text(text: str) -> str:
-    """Another text of the same kind."""
-    if len(text) >= 8 and _TIME.fullmatch(text):
-        return (
-            text[:7] + ("2" if text[7] != "2" else "3") + text[8:]
-            if text[6:8] != "31"
-            else text[:6] + "12" + text[8:]
-        )
-    digits = list(re.finditer(r"\d", text))
-    if digits and not re.search("[A-Za-z]{3}", text):
-        at = digits[-1].start()
-        if re.fullmatch(r"[\d.]*\.0*0", text):  # 5.0 and 5.1, 10.00 and 10.01
-            at = len(text) - 1
-        return text[:at] + str((int(text[at]) + 1) % 10 or 1) + text[at + 1 :]
-    letters = list(re.finditer(r"[A-Za-z]", text))
-    if letters:
-        at = letters[-1].start() if len(text) > 1 else 0
-        new = "aeiou"[("aeiou".find(text[at].lower()) + 1) % 5]
-        return text[:at] + (new.upper() if text[at].isupper() else new) + text[at + 1 :]
-    return text + "x"
-
-
-def shown(converted: Converted) -> str:
-    """The output without what says nothing by itself: ids, where it came from, narrative."""
-
-    def plain(part: Any) -> Any:
-        if isinstance(part, dict):
-            if part.get("url") == SOURCE_EXTENSION:
-                return None
-            return {
-                key: plain(value)
-                for key, value in part.items()
-                if key not in ("id", "reference", "div", "source", "lastUpdated")
-            }
-        return [plain(item) for item in part] if isinstance(part, list) else str(part)
-
-    return json.dumps(sorted(json.dumps(plain(resource), sort_keys=True) for resource in converted.resources))
 
 
 def names(message: str, leaf: Leaf) -> bool:
@@ -210,48 +167,28 @@ def names(message: str, leaf: Leaf) -> bool:
     return False
 
 
-@dataclass
-class Tally:
-    """How many leaves of messages changed the output, are reported, or neither."""
-
-    counts: Counter[str] = field(default_factory=Counter)
-    reported: Counter[str] = field(default_factory=Counter)
-    silent: Counter[str] = field(default_factory=Counter)
-    total: int = 0
-
-    def share(self, outcome: str) -> float:
-        """Of all leaves, the part with an outcome."""
-        return self.counts[outcome] / max(self.total, 1)
-
-    def __str__(self) -> str:
-        parts = [f"{outcome} {self.share(outcome):.2%}" for outcome in ("changed", "reported", "silent")]
-        return f"{self.total} leaves: {', '.join(parts)}"
-
-
 def perturb(
     text: str, convert: Callable[[str], Converted], tally: Tally, choose: Callable[[Leaf], bool]
 ) -> None:
-    """Put another value into each chosen leaf of a message and note what became of it."""
+    """Put another value into each chosen leaf of a message and note what became of it.
+
+    References are left out of the comparison: whom a message is about it says in identifiers too.
+    """
     source = Source.of(text)
     before = convert("\r".join(source.lines))
-    if before.outcomes[0][1] not in ("converted", "partial"):
+    if before.outcomes[0][1] not in _CONVERTED:
         return
-    stated = shown(before)
+    stated = shown(before.resources, links=False)
     known = {issue.message for issue in before.issues}
     for leaf in source.leaves():
         if not choose(leaf):
             continue
-        tally.total += 1
         after = convert(source.replaced(leaf, other(leaf)))
-        if after.outcomes[0][1] in ("converted", "partial") and shown(after) != stated:
-            tally.counts["changed"] += 1
-        elif (
-            any(names(issue.message, leaf) for issue in (*before.issues, *after.issues))
-            or {issue.message for issue in after.issues} - known
-            or after.outcomes[0][1] not in ("converted", "partial")
-        ):
-            tally.counts["reported"] += 1
-            tally.reported[leaf.place] += 1
-        else:
-            tally.counts["silent"] += 1
-            tally.silent[leaf.place] += 1
+        converted = after.outcomes[0][1] in _CONVERTED
+        tally.add(
+            leaf.place,
+            changed=converted and shown(after.resources, links=False) != stated,
+            reported=not converted
+            or any(names(issue.message, leaf) for issue in (*before.issues, *after.issues))
+            or bool({issue.message for issue in after.issues} - known),
+        )

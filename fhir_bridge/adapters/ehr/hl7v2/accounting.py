@@ -375,7 +375,7 @@ def _holds(raw: str, delimiters: Delimiters) -> bool:
 
 
 _POINTERS: Final = {"OBR": (26, 29)}
-"""Fields that name another order or result: where a rule follows some of it, the whole is represented."""
+"""Fields that name another order or result: where a rule follows some of it, the rest says nothing more."""
 
 
 def _left(
@@ -403,7 +403,7 @@ def _left(
                 passed_leaves.update(took.passed)
         rest = [leaf for leaf in populated if leaf not in gone]
         if gone and pointer:
-            rest = []
+            passed_leaves.update(rest)
         if passed_leaves:
             passed.update((_component(leaf), None) for leaf in rest if leaf in passed_leaves)
             rest = [leaf for leaf in rest if leaf not in passed_leaves]
