@@ -1,4 +1,4 @@
-"""Tokens of the expression language. Its grammar in EBNF is in docs/mapping-language.md."""
+"""Tokens of the expression language. Its grammar is in `grammar.ebnf`."""
 
 from __future__ import annotations
 

@@ -111,16 +111,18 @@ def _map(findings: Findings, place: Expression, call: ex.Call) -> None:
     if name is None or tree is None:
         return
     names = findings.terminology.concept_maps()
-    if name.split("|")[0] not in names:
-        findings.add(place.at(tree.start), f'no ConceptMap is named "{name}"', nearest(name, names))
-        return
     target = place.target
-    if target is None or target.type != "code" or place.role != "element":
+    written = target is not None and target.type == "code" and place.role == "element"
+    bound = findings.places.shape.binding(target) if target is not None and written else None
+    if name.split("|")[0] not in names:
+        fitting = [
+            other for other in names if bound is None or findings.terminology.map_targets(other) & bound[1]
+        ]
+        near = nearest(name, fitting) or nearest(name, names)
+        findings.add(place.at(tree.start), f'no ConceptMap is named "{name}"', near)
         return
-    bound = findings.places.shape.binding(target)
-    codes = findings.terminology.map_targets(name)
-    outside = codes - bound[1] if bound is not None else ()
-    if outside:
+    outside = findings.terminology.map_targets(name) - bound[1] if bound is not None else ()
+    if outside and target is not None:
         findings.add(
             place.at(tree.start),
             f'the ConceptMap "{name}" gives codes outside the required binding of {target.shown}',
