@@ -28,7 +28,7 @@ from pydantic import ValidationError
 
 from fhir_bridge.fhir import dumps, get_validator
 from fhir_bridge.fhir.search_parameters import extract
-from fhir_bridge.pipeline.examples import convert_example, golden_examples
+from fhir_bridge.workshop import convert_example, golden_examples
 
 MAPPINGS = Path(__file__).parent.parent / "mappings"
 VARIANT = "http://hl7.org/fhir/uv/genomics-reporting/StructureDefinition/variant"

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from fhir_bridge.pipeline import RejectionLimit, RunRequest, RunResult
     from fhir_bridge.pipeline.shard import ValidateMode
 
-__all__ = ["convert", "load"]
+__all__ = ["Set", "SiteFile", "convert", "load", "parse_options"]
 
 Sources = Annotated[
     list[str],
@@ -203,15 +203,25 @@ def _request(
         raise UsageError(f'there is no adapter "{adapter}"; there are {", ".join(sorted(known))}')
     if engine != "process":
         raise UsageError(f'this version has the engine `process` only, not "{engine}"')
+    options = parse_options(pairs)
+    ceiling = _ceiling(max_rejected)
+    selection = Selection(only, limit, ceiling.number)
+    return RunRequest(adapter, mapping, site, options, selection, _validate_mode(validate)), ceiling
+
+
+def parse_options(pairs: list[str]) -> dict[str, Any]:
+    """The reader options of `--set`.
+
+    Raises:
+        UsageError: one is not NAME=VALUE.
+    """
     options: dict[str, Any] = {}
     for pair in pairs:
         name, equals, value = pair.partition("=")
         if not equals or not name:
             raise UsageError(f"--set wants NAME=VALUE, not {pair}")
         options[name] = value
-    ceiling = _ceiling(max_rejected)
-    selection = Selection(only, limit, ceiling.number)
-    return RunRequest(adapter, mapping, site, options, selection, _validate_mode(validate)), ceiling
+    return options
 
 
 def _ceiling(text: str | None) -> RejectionLimit:

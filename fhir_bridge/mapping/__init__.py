@@ -14,34 +14,46 @@ from fhir_bridge.mapping.files import file_of, find_mapping, mapping_names
 from fhir_bridge.mapping.identity import CrosswalkError, IdentityResolver, PatientLink, Unlinked
 from fhir_bridge.mapping.joins import joined_files, open_tables
 from fhir_bridge.mapping.loading import load_mapping, source_block
-from fhir_bridge.mapping.reads import Applied, Read
+from fhir_bridge.mapping.reads import Application, Applied, Branch, Read, RuleReads, Use
 from fhir_bridge.mapping.record import CLEARED, Record, Scope
 from fhir_bridge.mapping.registry import function
 from fhir_bridge.mapping.runtime import Context, Conversion, Output, Reject, Trace
 from fhir_bridge.mapping.schema import json_schema
 from fhir_bridge.mapping.site import Site, SiteError
+from fhir_bridge.mapping.spans import LineOffsets, Passage, Span, SpannedRecord
+from fhir_bridge.mapping.writes import Write, bare, writes_of
 
 __all__ = [
     "CLEARED",
+    "Application",
     "Applied",
+    "Branch",
     "CompiledMapping",
     "Context",
     "Conversion",
     "CrosswalkError",
     "IdentityResolver",
+    "LineOffsets",
     "MappingError",
     "MappingErrors",
     "Output",
+    "Passage",
     "PatientLink",
     "Position",
     "Read",
     "Record",
     "Reject",
+    "RuleReads",
     "Scope",
     "Site",
     "SiteError",
+    "Span",
+    "SpannedRecord",
     "Trace",
     "Unlinked",
+    "Use",
+    "Write",
+    "bare",
     "check_mapping",
     "file_of",
     "find_mapping",
@@ -54,6 +66,7 @@ __all__ = [
     "nearest",
     "open_tables",
     "source_block",
+    "writes_of",
 ]
 
 assert _issues.CODES

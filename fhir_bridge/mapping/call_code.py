@@ -16,6 +16,9 @@ from fhir_bridge.mapping.registry import BUILTINS, FunctionSpec
 
 __all__ = ["CallCompiler"]
 
+_WEAK = {"patient": "identifier"}
+"""How a function reads what does not show in its result, where that is more than text."""
+
 _VARIANTS = {"coded": "text"}
 """Readers that take less of a value where the call gives this argument itself."""
 
@@ -29,6 +32,9 @@ class CallCompiler(ABC):
         selectors: source of the selectors compiled so far.
         used: scope and text of all selectors compiled.
         marking: generated code notes which branches it enters, for the account of what was read.
+        tracing: all branches are noted, whether they read something or not.
+        seen: values of the source that what is compiled touches, in order; a slice of it is those of one expression.
+        branches: branches within expressions, by number, with their text.
     """
 
     def __init__(
@@ -42,6 +48,9 @@ class CallCompiler(ABC):
         self.selectors: set[str] = set()
         self.used: set[tuple[str, str]] = set()
         self.marking = False
+        self.tracing = False
+        self.seen: list[Read] = []
+        self.branches: dict[int, str] = {}
         self._counter = 0
         self._arms = 0
 
@@ -58,12 +67,14 @@ class CallCompiler(ABC):
         self._arms += 1
         return self._arms
 
-    def arm(self, code: Code, others: Reads = ()) -> tuple[str, Reads]:
+    def arm(self, code: Code, others: Reads = (), text: str = "") -> tuple[str, Reads]:
         """Source and reads of a branch within an expression; `others`: read besides where it is entered."""
         reads = code.reads + as_text(others)
-        if not self.marking or not reads:
+        if not self.marking or not (reads or (self.tracing and text)):
             return code.source, reads
         number = self.new_arm()
+        if text:
+            self.branches[number] = text
         return f"(mk({number}) or {code.source})", in_arm(reads, number)
 
     def temporary(self) -> str:
@@ -83,7 +94,14 @@ class CallCompiler(ABC):
             known = [*self.functions, "ref"]
             raise failure(f'unknown function "{tree.name}"', tree.at, "006", nearest(tree.name, known))
         self._check_arguments(tree, spec)
-        input_value = [self.compile(argument, env) for argument in tree.arguments]
+        input_value = []
+        for number, argument in enumerate(tree.arguments):
+            start = len(self.seen)
+            input_value.append(self.compile(argument, env))
+            word = spec.reads[number] if number < len(spec.reads) else "text"
+            if word not in ("same", "first", "last"):
+                word = _WEAK.get(spec.name, "text") if word == "none" else word.partition("=")[2] or word
+                self.seen[start:] = (r if r.reader else r._replace(reader=word) for r in self.seen[start:])
         named = [(name, self.compile(value, env)) for name, value in tree.keywords]
         self._check_literals(tree, spec, input_value, named)
         if tree.name == "exists" and input_value and input_value[0].source.isidentifier():
@@ -130,7 +148,9 @@ class CallCompiler(ABC):
         for _, code in named:
             reads += as_text(code.reads)
         if spec.scope and (env.variable == "s" or env.variable.startswith("s.")):
-            reads += (Read(env.scope, selector, (), word) for selector, word in spec.selects)
+            selected = [Read(env.scope, selector, (), word) for selector, word in spec.selects]
+            self.seen += selected
+            reads += selected
         return tuple(reads)
 
     def _argument(self, code: Code) -> str:

@@ -87,6 +87,11 @@ class CompiledMapping:
         return self._program(trace=False).source
 
     @property
+    def plans(self) -> tuple[RulePlan, ...]:
+        """The rules as they run when tracing: what each reads, its branches."""
+        return tuple(rule.plan for rule in self._program(trace=True).rules)
+
+    @property
     def indispensable(self) -> frozenset[str]:
         """Rules whose failure rejects the whole record (`on_error: record`)."""
         return frozenset(rule.plan.name for rule in self._program(trace=False).rules if rule.plan.whole)
@@ -262,6 +267,8 @@ def _keep(
             else f"the rule {output.rule} gives two contents under one id of {output.type}; the first stays"
         )
         ctx.issues.append(Issue("error", "FB-MAP-109", ctx.with_rule(message, plan.position), ctx.locator))
+    elif output.written:
+        first.same = (*first.same, output)
 
 
 def _lose(error: Exception, ctx: Context, rule: _Rule, scope: Any) -> None:

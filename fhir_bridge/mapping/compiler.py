@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import linecache
 from collections.abc import Mapping as MappingOf
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -21,7 +22,6 @@ from fhir_bridge.mapping.functions.times import business_time
 from fhir_bridge.mapping.joins import joined_spec
 from fhir_bridge.mapping.node_code import NodeCompiler
 from fhir_bridge.mapping.operators import OPERATORS
-from fhir_bridge.mapping.reads import Applied
 from fhir_bridge.mapping.record import CLEARED
 from fhir_bridge.mapping.registry import BUILTINS, FunctionSpec, spec_of
 from fhir_bridge.mapping.rule_code import RuleCompiler, RuleSource, profiles_of
@@ -180,7 +180,8 @@ class _Compilation:
             expressions = ExpressionCompiler(self.model, specs, targets)
             variables = self._document_lets(writer, expressions, problems)
             expressions.document_names = frozenset(variables)
-            expressions.marking = bool(getattr(self.model, "accounts", False))
+            expressions.marking = trace or bool(getattr(self.model, "accounts", False))
+            expressions.tracing = trace
             plans = []
             for rule in rules:
                 compiler = RuleCompiler(
@@ -229,8 +230,9 @@ class _Compilation:
                     continue
                 local = f"v_{key.text}"
                 writer.line(f"{local} = {code.source}", value.position)
-                env = env.with_names({key.text: Variable(local, code.type, code.repeats, reads=code.reads)})
-                names[key.text] = Variable(f"g[{len(locals_)}]", code.type, code.repeats, reads=code.reads)
+                variable = Variable(local, code.type, code.repeats, reads=code.reads, uses=code.uses)
+                env = env.with_names({key.text: variable})
+                names[key.text] = replace(variable, source=f"g[{len(locals_)}]")
                 locals_.append(local)
             writer.line(f"return ({''.join(f'{item}, ' for item in locals_)})")
         writer.line("")
@@ -250,7 +252,6 @@ class _Compilation:
             **dict(getattr(self.model, "namespace", {})),
             **OPERATORS,
             **writer.namespace,
-            "Applied": Applied,
             "CLEARED": CLEARED,
             "Decimal": Decimal,
             "Output": Output,

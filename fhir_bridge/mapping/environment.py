@@ -24,6 +24,7 @@ class Code:
         boolean: it is a Python truth value already.
         target: the type that a Reference refers to, where that is known.
         reads: the values of the source that it comes from.
+        uses: all values of the source that it touches.
     """
 
     source: str
@@ -34,6 +35,7 @@ class Code:
     boolean: bool = False
     target: str | None = None
     reads: tuple[Read, ...] = ()
+    uses: tuple[Read, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +47,7 @@ class Variable:
     repeats: bool = True
     keys: frozenset[str] | None = None
     reads: tuple[Read, ...] = ()
+    uses: tuple[Read, ...] = ()
 
 
 @dataclass(slots=True)

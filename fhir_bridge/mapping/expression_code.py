@@ -67,10 +67,11 @@ class ExpressionCompiler(CallCompiler):
         branches = [self.compile(tree.then, env), self.compile(tree.otherwise, env)]
         sources: list[str] = []
         reads: list[Read] = []
-        for branch in branches:
+        for branch, part in zip(branches, (tree.then, tree.otherwise), strict=True):
             # What decides between two values shows in either; what decides whether there is one, shows where there is.
             null = branch.literal and branch.value is None
-            source, read = self.arm(branch, () if null else condition.reads)
+            text = f"{'if' if part is tree.then else 'else of'} {ex.unparse(tree.condition)}"
+            source, read = self.arm(branch, () if null else condition.reads, text)
             sources.append(source)
             reads += read
         kinds = {code.type for code in branches if not (code.literal and code.value is None)}
@@ -157,6 +158,10 @@ class ExpressionCompiler(CallCompiler):
 
     def _variable(self, variable: Variable, parts: list[_Part]) -> Code:
         base = Code(variable.source, variable.type, repeats=variable.repeats, reads=variable.reads)
+        uses = variable.uses or variable.reads
+        for part in parts[1:]:
+            uses = extended(uses, part.name)
+        self.seen += uses
         if variable.keys is not None and len(parts) > 1:
             wanted = parts[1].name
             if isinstance(wanted, str) and wanted not in variable.keys:
@@ -202,7 +207,9 @@ class ExpressionCompiler(CallCompiler):
                 "s."
             )  # else a scope of another rule's output
             reads = (Read(env.scope, text),) if own else ()
-            return self._attributes(Code(source, reads=reads), parts[size:])
+            code = self._attributes(Code(source, reads=reads), parts[size:])
+            self.seen += code.reads
+            return code
         text = ".".join(str(part.name) for part in parts)
         statement = str(refused.args[0]) if refused and refused.args else ""
         message = statement or f'unknown name "{text}"'

@@ -165,7 +165,7 @@ CODES = declare(
         "A joined table has no row for a key, or several that differ",
         "Complete or correct the table; `else='drop'` where a row need not be there",
     ),
-    # Identity (HOUSE: what can't be linked is held, never guessed).
+    # Identity: what can't be linked is held, never guessed.
     IssueCode(
         "FB-ID-001",
         "error",

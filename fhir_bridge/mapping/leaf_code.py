@@ -17,7 +17,7 @@ from fhir_bridge.mapping.errors import MappingError, Position
 from fhir_bridge.mapping.expression_code import ExpressionCompiler
 from fhir_bridge.mapping.grammar import ExpressionError
 from fhir_bridge.mapping.literals import Literals
-from fhir_bridge.mapping.reads import Reads, RuleReads, naming
+from fhir_bridge.mapping.reads import Branch, Reads, RuleReads, Use, naming, others_of, shown_of
 from fhir_bridge.mapping.runtime import ElementTarget, Trace
 from fhir_bridge.mapping.shape import Problems, Target, is_literal
 from fhir_bridge.mapping.writer import Writer
@@ -94,6 +94,8 @@ class LeafCompiler:
         self.top = ""
         self.reads = RuleReads(rule, scope)
         self.arms: frozenset[int] = frozenset()
+        self.conditions: tuple[Use, ...] = ()
+        self.loops: tuple[str, ...] = ()
 
     # What is read
 
@@ -102,14 +104,28 @@ class LeafCompiler:
         self.reads.add(reads, self.arms, frozenset(unless))
 
     @contextmanager
-    def branch_block(self, head: str, position: Position | None = None) -> Iterator[None]:
-        """A block that is a branch: the code notes that it was entered."""
+    def deciding(self, element: str, text: str, position: Position, code: Code | None) -> Iterator[None]:
+        """What is written within depends on the expression."""
+        before = self.conditions
+        if code is not None:
+            others = others_of(code.reads, code.uses)
+            use = Use("condition", element, text, position, shown_of(code.reads), others, self.arms)
+            self.reads.uses.append(use)
+            self.conditions = (*before, use)
+        yield
+        self.conditions = before
+
+    @contextmanager
+    def branch_block(self, head: str, position: Position | None = None, text: str = "") -> Iterator[None]:
+        """A block that is a branch: the code notes that it was entered. One with a text counts in the coverage."""
         before = self.arms
         with self.writer.block(head, position):
             if self.expressions.marking:
                 number = self.expressions.new_arm()
                 self.writer.line(f"mk({number})")
                 self.arms = before | {number}
+                if text and position is not None:
+                    self.reads.branches[number] = Branch(text, position)
             yield
         self.arms = before
 
@@ -144,7 +160,11 @@ class LeafCompiler:
         if tree is None:
             return None
         try:
-            return tree, self.expressions.compile(tree, env)
+            start, first = len(self.expressions.seen), len(self.expressions.branches)
+            code = self.expressions.compile(tree, env)
+            for number, branch in list(self.expressions.branches.items())[first:]:
+                self.reads.branches[number] = Branch(branch, node.position)
+            return tree, replace(code, uses=tuple(dict.fromkeys(self.expressions.seen[start:])))
         except ExpressionError as error:
             self.report(node, error, offset)
             return None
@@ -160,7 +180,9 @@ class LeafCompiler:
         if code is None:
             return None
         # That a value is there at all is not read from it; what it is compared with, is.
-        return code[1] if code[1].boolean else Code(f"truth({code[1].source})", boolean=True)
+        return (
+            code[1] if code[1].boolean else Code(f"truth({code[1].source})", boolean=True, uses=code[1].uses)
+        )
 
     def variables(self, node: Node, env: Environment, stem: str = "v") -> Environment:
         """Statements of a `let:`, in order; each may use those before it."""
@@ -177,7 +199,8 @@ class LeafCompiler:
                 continue
             local = self.writer.name(f"{stem}_{name}_")
             self.writer.line(f"{local} = {code.source}", naming(value.position, code.reads))
-            env = env.with_names({name: Variable(local, code.type, code.repeats, reads=code.reads)})
+            variable = Variable(local, code.type, code.repeats, reads=code.reads, uses=code.uses)
+            env = env.with_names({name: variable})
         return env
 
     def value_of(self, node: Node, env: Environment) -> Code | None:
@@ -193,11 +216,55 @@ class LeafCompiler:
 
     # Elements
 
-    def traced(self, target: Target, text: str, node: Node) -> None:
-        """A statement that notes a write, where the rule is compiled to trace."""
+    def traced(
+        self,
+        target: Target,
+        text: str,
+        node: Node,
+        sink: Sink,
+        code: Code | None = None,
+        *,
+        key: str = "",
+        count: str = "1",
+    ) -> None:
+        """A statement that notes a write just made, where the rule is compiled to trace.
+
+        Args:
+            target: the element.
+            text: its expression.
+            node: where the mapping has it.
+            sink: where the value went.
+            code: what was written; None for a literal.
+            key: source of the member's name, where that is known at run time only.
+            count: source of the number of values that were added to a list.
+        """
+        if not self.trace:
+            return
+        if code is None and not self.loops and (sink.key or key):
+            self.literal(target.shown, node.position, sink.variable)
+            return
+        reads = shown_of(code.reads) if code else ()
+        others = others_of(code.reads, code.uses) if code else ()
+        member = key.strip("'") if key.startswith("'") else "" if key else sink.key or ""
+        around = self.conditions, self.loops, sink.variable, member
+        entry = Trace(self.rule, target.shown, text, node.position, reads, others, *around)
+        self.reads.uses.append(Use("value", target.shown, text, node.position, reads, others, self.arms))
+        note = f"{self.writer.object('T', entry)}, {sink.variable}"
+        items = "".join(f"{name}, " for name in self.loops)
+        if items or not member:  # else the entry says all of it
+            note += f", {key or (repr(member) if member else f'len({sink.variable}) - {count}')}"
+        self.writer.line(f"tr.append(({note}{f', ({items})' if items else ''}))")
+
+    def literal(self, element: str, position: Position, holder: str) -> None:
+        """Note a literal of an object. It costs nothing at run time: where the object is, the literal is."""
+        use = Use("literal", element, "literal", position, (), (), self.arms, holder, self.conditions)
+        self.reads.literals.append(use)
+
+    def alias(self, before: str, sink: Sink) -> None:
+        """A statement that notes that what was written to a list of one is now elsewhere."""
         if self.trace:
-            entry = Trace(self.rule, target.shown, text, node.position)
-            self.writer.line(f"tr.append({self.writer.object('T', entry, entry)})")
+            place = repr(sink.key) if sink.key else f"len({sink.variable}) - 1"
+            self.writer.line(f"tr.append((None, {before}, {sink.variable}, {place}))")
 
     def target_constant(self, target: Target, node: Node) -> str:
         """The name of the constant that says which element this is."""
@@ -262,7 +329,8 @@ class LeafCompiler:
         if self.trace:
             with self.writer.block(f"{test}:"):
                 self.writer.line(put)
-                self.traced(target, text, node)
+                count = f"len({value})" if target.is_list else "1"
+                self.traced(target, text, node, sink, code, count=count)
         else:
             self.writer.line(f"{test}: {put}")
         self._cleared(name)
@@ -294,7 +362,7 @@ class LeafCompiler:
             f"if {value} is not None and ({pair} := choose(ctx, {value}, {choices}, {constant})):"
         ):
             self.writer.line(f"{sink.variable}[{pair}[0]] = {pair}[1]")
-            self.traced(target, text, node)
+            self.traced(target, text, node, sink, code, key=f"{pair}[0]")
         if self.delta:
             self.writer.line(f"elif {value} is CLEARED: cl.append({self.top!r})")
 
@@ -317,7 +385,7 @@ class LeafCompiler:
         if self.trace:
             with self.writer.block(f"{test}:"):
                 self.writer.line(sink.put(value, target.name))
-                self.traced(target, node.expression or node.text, node)
+                self.traced(target, node.expression or node.text, node, sink, code, key=repr(target.name))
         else:
             self.writer.line(f"{test}: {sink.put(value, target.name)}")
         self._cleared(value)

@@ -10,6 +10,7 @@ from fhir_bridge.mapping.document import Mapping, Node, Scalar, Sequence
 from fhir_bridge.mapping.environment import Environment, Variable, literal_source
 from fhir_bridge.mapping.grammar import ExpressionError
 from fhir_bridge.mapping.leaf_code import LeafCompiler, Sink
+from fhir_bridge.mapping.reads import looped
 from fhir_bridge.mapping.shape import NODE_KEYS, QUALIFIERS, Spot, Target, is_literal, required_names
 
 __all__ = ["NodeCompiler"]
@@ -43,15 +44,16 @@ class NodeCompiler(LeafCompiler):
     def member(self, node: Node, target: Target, env: Environment, sink: Sink) -> None:
         """Statements that set one member."""
         if is_literal(node):
-            self.traced(target, "literal", node)
             if target.name is None:
                 name, value = self.shape.choice(node, target)
                 if name is not None:
                     self.writer.line(sink.put(self.writer.constant(value), name), node.position)
+                    self.traced(target, "literal", node, sink, key=repr(name))
                 return
             value = self.shape.constant(node, target)
             if value is not None:
                 self.writer.line(sink.put(self.writer.constant(value)), node.position)
+                self.traced(target, "literal", node, sink)
             return
         if not target.is_list:
             if isinstance(node, Sequence):
@@ -66,7 +68,9 @@ class NodeCompiler(LeafCompiler):
                 location = self.target_constant(target, node)
                 value = self.writer.name("t")
                 self.writer.line(f"{value} = single(ctx, {local}, {location})", node.position)
-                self.writer.line(f"if {value}: {sink.put(value)}")
+                with self.writer.block(f"if {value}:"):
+                    self.writer.line(sink.put(value))
+                    self.alias(local, sink)
                 return
             self.item(node, target, env, sink)
             return
@@ -93,14 +97,14 @@ class NodeCompiler(LeafCompiler):
             if target.name is None and sink.key is None and isinstance(node, Scalar):
                 name, value = self.shape.choice(node, target)
                 if name is not None:
-                    self.traced(target, "literal", node)
                     self.writer.line(sink.put(self.writer.constant(value), name), node.position)
+                    self.traced(target, "literal", node, sink, key=repr(name))
                 return
             value = self.shape.constant(node, target)
             if value is not None:
                 value = value[0] if target.is_list else value
-                self.traced(target, "literal", node)
                 self.writer.line(sink.put(self.writer.constant(value)), node.position)
+                self.traced(target, "literal", node, sink)
             return
         if isinstance(node, Scalar):
             self.expression(node, target, env, sink)
@@ -121,15 +125,20 @@ class NodeCompiler(LeafCompiler):
             if parsed is None:
                 return
             name, tree = parsed
+            start = len(self.expressions.seen)
             try:
                 code = self.expressions.compile(tree, env)
             except ExpressionError as error:
                 self.report(loop, error, 0)
                 return
             local = self.writer.name(f"v_{name}_")
-            inner = env.with_names({name: Variable(local, code.type, repeats=False, reads=code.reads)})
+            uses = looped(tuple(dict.fromkeys(self.expressions.seen[start:])), local)
+            item = Variable(local, code.type, repeats=False, reads=looped(code.reads, local), uses=uses)
+            inner = env.with_names({name: item})
             with self.writer.block(f"for {local} in iterate({code.source}):", loop.position):
+                self.loops = (*self.loops, local)
                 self.conditional(node, target, inner, sink)
+                self.loops = self.loops[:-1]
             return
         self.conditional(node, target, env, sink)
 
@@ -142,10 +151,19 @@ class NodeCompiler(LeafCompiler):
             self.body(node, target, env, sink)
             return
         condition = self.condition(when, env)
-        with self.branch_block(f"if {condition.source if condition else 'False'}:", when.position):
+        text = when.text.removeprefix("=") if isinstance(when, Scalar) else ""
+        with (
+            self.branch_block(
+                f"if {condition.source if condition else 'False'}:", when.position, f"when {text}"
+            ),
+            self.deciding(target.shown, text, when.position, condition),
+        ):
             if condition:
                 self.read(condition.reads)
             self.body(node, target, env, sink)
+        if self.trace:
+            with self.branch_block("else:", when.position, f"when not ({text})"):
+                pass
 
     def body(self, node: Mapping, target: Target, env: Environment, sink: Sink) -> None:
         """The object, or the match, without its instructions."""
@@ -169,7 +187,9 @@ class NodeCompiler(LeafCompiler):
         if inside is None:
             self.problems.add(node.position, f"{target.shown} is a {target.type}, not an object", "", "008")
             return
+        local = self.writer.name("o")
         constants: dict[str, Any] = {}
+        literals: list[tuple[str, Node]] = []
         dynamic: list[tuple[Scalar, Node]] = []
         written: set[str] = set()
         for key, value in node:
@@ -181,15 +201,18 @@ class NodeCompiler(LeafCompiler):
                 if constant is not None:
                     constants[child.name] = constant
                     written.add(child.element.name)
+                    literals.append((child.shown, value))
             else:
                 dynamic.append((key, value))
-        local = self.writer.name("o")
         ordered = {name: constants[name] for name in sorted(constants, key=inside.order)}
         if not dynamic:
             self.shape.required(node, inside, written)
             if constants:
                 self.writer.line(sink.put(self.writer.constant(ordered)), node.position)
+                self.traced(target, "literal", node, sink)
             return
+        for element, value in literals:
+            self.literal(element, value.position, local)
         source = ", ".join(f"{name!r}: {self.writer.constant(value)}" for name, value in ordered.items())
         self.writer.line(f"{local} = {{{source}}}", node.position)
         written |= self.members(dynamic, inside, env, local)
@@ -246,6 +269,21 @@ class NodeCompiler(LeafCompiler):
             f"if {value}.__class__ is list: {value} = {value}[0] if len({value}) == 1 else {several}"
         )
         self.read(compiled[1].reads, unread)
+        with self.deciding(target.shown, subject.text.removeprefix("="), subject.position, compiled[1]):
+            self._cases(node, value, unread, compiled[0], target, env, sink)
+
+    def _cases(
+        self,
+        node: Mapping,
+        value: str,
+        unread: int,
+        subject: ex.Expression,
+        target: Target,
+        env: Environment,
+        sink: Sink,
+    ) -> None:
+        """The cases of a match, whose subject's value is in the variable `value`."""
+        shown = f"match {ex.unparse(subject)}"
         cases = [(key, case) for key, case in node if key.text not in (*NODE_KEYS, "else", "empty")]
         seen: set[str] = set()
         head = "if"
@@ -257,26 +295,30 @@ class NodeCompiler(LeafCompiler):
                 if name in seen:
                     self.problems.add(key.position, f'the case "{name}" occurs twice', "", "003")
                 seen.add(name)
-            with self.branch_block(f"{head} {_case(value, key, names)}:", key.position):
+            with self.branch_block(
+                f"{head} {_case(value, key, names)}:", key.position, f"{shown}: {key.text}"
+            ):
                 if unread and _is_null(case):
                     self.writer.line(f"mk({unread})")
-                self.branch(case, value, compiled[0], target, env, sink)
+                self.branch(case, value, subject, target, env, sink)
             head = "elif"
         empty, otherwise = node.get("empty"), node.get("else")
         null = f"{value} is None or {value} is CLEARED or {value} == ''"
         if empty is not None:
-            with self.branch_block(f"{head} {null}:", empty.position):
-                self.branch(empty, value, compiled[0], target, env, sink)
+            with self.branch_block(f"{head} {null}:", empty.position, f"{shown}: empty"):
+                self.branch(empty, value, subject, target, env, sink)
             head = "elif"
         elif otherwise is None:
             with self.writer.block(f"{head} {null}:"):
                 pass
             head = "elif"
-        with self.branch_block("else:" if head == "elif" else "if True:", node.position):
+        text = "" if otherwise is None else f"{shown}: else"
+        position = node.position if otherwise is None else otherwise.position
+        with self.branch_block("else:" if head == "elif" else "if True:", position, text):
             rest = Scalar(node.position, "flag", "flag") if otherwise is None else otherwise
             if unread and not _is_word(rest):
                 self.writer.line(f"mk({unread})")
-            self.branch(rest, value, compiled[0], target, env, sink)
+            self.branch(rest, value, subject, target, env, sink)
 
     def branch(
         self,

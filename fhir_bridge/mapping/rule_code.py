@@ -10,12 +10,12 @@ from fhir_bridge.fhir.canonical import SOURCE_EXTENSION
 from fhir_bridge.fhir.definitions import Profile
 from fhir_bridge.mapping import expressions as ex
 from fhir_bridge.mapping.document import Mapping, Node, Scalar, Sequence, plain
-from fhir_bridge.mapping.environment import Environment, Variable
+from fhir_bridge.mapping.environment import Code, Environment, Variable
 from fhir_bridge.mapping.errors import Position, nearest
 from fhir_bridge.mapping.expression_code import ExpressionCompiler
 from fhir_bridge.mapping.grammar import ExpressionError
 from fhir_bridge.mapping.node_code import NodeCompiler
-from fhir_bridge.mapping.reads import RuleReads
+from fhir_bridge.mapping.reads import Read, RuleReads, Use, others_of, shown_of
 from fhir_bridge.mapping.runtime import ElementTarget
 from fhir_bridge.mapping.shape import RULE_KEYS, Problems, Spot, required_names, rooted
 from fhir_bridge.mapping.writer import Writer
@@ -89,6 +89,7 @@ class RuleCompiler:
         self.env = base
         self.key_parts: list[tuple[str, Position]] = []
         self.columns: list[tuple[str, Any, str]] = []
+        self.column_arms: dict[str, int] = {}
 
     def compile(self) -> RulePlan:
         """Write the rule's functions."""
@@ -124,7 +125,8 @@ class RuleCompiler:
                 env = self._preamble(self.env, early)
                 self._key(env)
                 self._resource(env, late)
-        writer.keep_marks(start, self.nodes.reads.arms())
+        marks = self.nodes.reads.arms()
+        writer.keep_marks(start, marks | self.nodes.reads.branches.keys() if self.trace else marks)
         writer.line("")
         return RulePlan(
             rule.name,
@@ -147,8 +149,15 @@ class RuleCompiler:
     def _marks(self) -> None:
         """The list of the branches entered, by number."""
         if self.expressions.marking:
-            self.writer.line("marks = []")
+            arms = self.writer.object("C", self.column_arms) if self.column_arms else ""
+            self.writer.line(f"marks = [{arms}[column]]" if arms else "marks = []")
             self.writer.line("mk = marks.append")
+
+    def _uses(self, role: str, node: Node, code: Code) -> None:
+        """Note what the head of the rule reads."""
+        text = node.text.removeprefix("=") if isinstance(node, Scalar) else ""
+        others = others_of(code.reads, code.uses)
+        self.nodes.reads.uses.append(Use(role, "", text, node.position, shown_of(code.reads), others))
 
     # Head
 
@@ -158,6 +167,7 @@ class RuleCompiler:
             return []
         assert isinstance(node, Mapping)
         keys: set[str] = set()
+        reads: list[Read] = []
         for column, spec in node:
             name = column.text
             if not isinstance(spec, Mapping | Scalar):
@@ -182,10 +192,13 @@ class RuleCompiler:
             with self.writer.block(f"def {cell}(s):", column.position):
                 self.writer.line(f"return {selector}", column.position)
             self.columns.append((name, content, cell))
+            if self.expressions.marking:  # a column is a branch: the rule is applied to each by itself
+                self.column_arms[name] = self.expressions.new_arm()
+                reads.append(Read(self.rule.scope, text, arms=frozenset((self.column_arms[name],))))
         self.env = self.env.with_names(
             {
                 "column": Variable("column", "string", repeats=False),
-                "value": Variable("value", None, repeats=False),
+                "value": Variable("value", None, repeats=False, reads=tuple(reads)),
                 "spec": Variable("spec", None, repeats=False, keys=frozenset(keys)),
             }
         )
@@ -227,11 +240,17 @@ class RuleCompiler:
         closed = self._lets(closed, first)
         if when is not None:
             condition = self.nodes.condition(when, closed)
-            self.writer.line(
-                f"if not {condition.source if condition else 'False'}: return None", when.position
-            )
+            test = f"if not {condition.source if condition else 'False'}:"
+            if self.trace:
+                with self.writer.block(test, when.position):
+                    reads = self.writer.object("A", self.nodes.reads, "reads of " + self.rule.name)
+                    self.writer.line(f"ctx.refused.append(({reads}, s, marks))")
+                    self.writer.line("return None", when.position)
+            else:
+                self.writer.line(f"{test} return None", when.position)
             if condition:
                 self.nodes.read(condition.reads)
+                self._uses("condition", when, condition)
         closed = self._lets(closed, [entry for entry in early if entry not in first])
         return Environment(env.scope, env.variable, closed.names, env.outer, refers=True)
 
@@ -290,6 +309,7 @@ class RuleCompiler:
                     "",
                     "008",
                 )
+            self._uses("key", node, code[1])
             self.writer.line(f"uid = id_of({code[1].source}, {rule.type!r})", node.position)
 
     def _key_part(self, item: Node, env: Environment, number: int, optional: list[int]) -> str | None:
@@ -309,6 +329,7 @@ class RuleCompiler:
         if result is None:
             return None
         code = result[1]
+        self._uses("key", item, code)
         if code.literal and isinstance(code.value, str):
             return code.source
         return f"key_part({code.source})"
@@ -319,7 +340,8 @@ class RuleCompiler:
         rule, writer = self.rule, self.writer
         start = len(writer.lines)
         if self.trace:
-            writer.line("tr = []")
+            constant = writer.object("A", self.nodes.reads, "reads of " + rule.name)
+            writer.line(f"tr = [({constant}, s, marks)]")
         env = self._lets(env, late)
         self._time(env)
         if self.delta:
@@ -364,10 +386,10 @@ class RuleCompiler:
         if self.delta:
             writer.line("for name in dict.fromkeys(cl):")
             writer.line("    if name not in o: ext.append({'url': 'cleared', 'valueString': name})")
-        trace = ", tr" if self.trace else ""
         if self.expressions.marking:
-            constant = writer.object("A", self.nodes.reads)
-            writer.line(f"ctx.applied.append(Applied({constant}, s, marks))")
+            constant = writer.object("A", self.nodes.reads, "reads of " + rule.name)
+            writer.line(f"ctx.applied.append(({constant}, s, marks))")
+        trace = ", tr" if self.trace else ""
         part = getattr(self.expressions.model, "parts", {}).get(rule.scope, "")
         part = f", part={part}" if part else ""
         writer.line(f"return Output({rule.type!r}, uid, o, {rule.name!r}, bt[0], ctx.locator{trace}{part})")
@@ -410,6 +432,7 @@ class RuleCompiler:
             self.problems.add(
                 node.position, f"`time` is a date or time, and this gives {code[1].type}", "", "008"
             )
+        self._uses("time", node, code[1])
         self.writer.line(f"bt = business_time(ctx, {code[1].source})", node.position)
         self.writer.line("if bt[1] is None: bt = ctx.record_time")
 

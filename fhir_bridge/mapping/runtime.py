@@ -16,7 +16,7 @@ from fhir_bridge.fhir.issues import Issue, Severity, declared
 from fhir_bridge.fhir.ports import TerminologyPort
 from fhir_bridge.mapping.errors import Position
 from fhir_bridge.mapping.identity import IdentityResolver
-from fhir_bridge.mapping.reads import Applied
+from fhir_bridge.mapping.reads import Application, Applied, Reads, Use
 from fhir_bridge.mapping.site import Site
 
 __all__ = ["Context", "Conversion", "ElementTarget", "Instance", "Output", "Reject", "Trace", "position_of"]
@@ -44,12 +44,27 @@ class ElementTarget(NamedTuple):
 
 
 class Trace(NamedTuple):
-    """One write of a rule: the element's path, and the expression or literal it came from."""
+    """One write of a rule: the element's path, and the expression or literal it came from.
+
+    Attributes:
+        reads: values of the source that show in the element.
+        others: values of the source that are read besides.
+        conditions: what decided that it is written: `when` and `match` around it.
+        loops: generated variables of the loops around it.
+        holder: generated variable of the object or list that it was written to.
+        member: name of the object's member, where it is known before any record.
+    """
 
     rule: str
     element: str
     text: str
     position: Position
+    reads: Reads = ()
+    others: Reads = ()
+    conditions: tuple[Use, ...] = ()
+    loops: tuple[str, ...] = ()
+    holder: str = ""
+    member: str = ""
 
 
 @dataclass(slots=True)
@@ -59,7 +74,9 @@ class Output:
     Attributes:
         time: business time; aware where the zone is known, naive where it is not, None where there is none.
         locator: the record's.
-        trace: what was written, in order; empty unless the context traces.
+        written: the application of the rule, then what was written, in order, as the generated code notes it
+            (`writes.py` reads it); empty unless the context traces.
+        same: outputs of other objects that came out the same and count once, where the context traces.
         part: what of its record it is about (a sample of a file), where the source model shows.
     """
 
@@ -69,8 +86,32 @@ class Output:
     rule: str
     time: datetime | None
     locator: str
-    trace: list[Trace] = field(default_factory=list)
+    written: list[tuple[Any, ...]] = field(default_factory=list)
     part: str = ""
+    same: tuple[Output, ...] = ()
+
+    @property
+    def applied(self) -> Application | None:
+        """The application of the rule, where the context traces."""
+        return Application(*self.written[0]) if self.written else None
+
+    @property
+    def trace(self) -> list[Trace]:
+        """What was written, in the order of the mapping; empty unless the context traces."""
+        applied = self.applied
+        if applied is None:
+            return []
+        marks = frozenset(applied.marks)
+        notes = [entry[0] for entry in self.written[1:] if entry[0] is not None]
+        holders = {"o", "m", *(each.holder for each in notes)}
+        literals = [
+            Trace(
+                self.rule, use.element, use.text, use.position, conditions=use.conditions, holder=use.holder
+            )
+            for use in applied.reads.literals
+            if use.arms <= marks and use.holder in holders
+        ]
+        return sorted([*notes, *literals], key=lambda each: each.position)
 
 
 @dataclass(slots=True)
@@ -150,6 +191,8 @@ class Context:
         self.issues: list[Issue] = []
         self.applied: list[Applied] = []
         """Rules that gave an output of the record, with what they read; empty unless the source model accounts."""
+        self.refused: list[Applied] = []
+        """Rules whose condition was false for an object; empty unless the context traces."""
         self.instances: dict[str, list[Instance]] = {}
         self.reference_index: dict[tuple[str, int], dict[int, list[Instance]]] = {}
         self.source_uri = ""
@@ -183,6 +226,7 @@ class Context:
         self.bounds = getattr(record, "bounds", "") or source
         self.issues = []
         self.applied = []
+        self.refused = []
         if self.instances:
             self.instances = {}
         if self.reference_index:

@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from fhir_bridge.pipeline.account import Account
-from fhir_bridge.pipeline.context import ConversionContext, site_key
+from fhir_bridge.pipeline.context import ConversionContext, mapping_hash, site_key
 from fhir_bridge.pipeline.convert import RejectionLimit, RunResult, convert, exit_code, write_report
 from fhir_bridge.pipeline.engine import RunIncomplete
-from fhir_bridge.pipeline.examples import Example, convert_example, golden_examples, run_example
 from fhir_bridge.pipeline.load import check_syntax, load_sources
 from fhir_bridge.pipeline.load_fhir import load_fhir
 from fhir_bridge.pipeline.manifest import ManifestError
@@ -26,7 +25,6 @@ __all__ = [
     "Account",
     "Checks",
     "ConversionContext",
-    "Example",
     "ManifestError",
     "OutputFolderError",
     "RejectionLimit",
@@ -40,13 +38,11 @@ __all__ = [
     "ValidationSummary",
     "check_syntax",
     "convert",
-    "convert_example",
     "exit_code",
     "export_store",
-    "golden_examples",
     "load_fhir",
     "load_sources",
-    "run_example",
+    "mapping_hash",
     "site_key",
     "use_packages",
     "validate_files",

@@ -26,7 +26,15 @@ from fhir_bridge.plugins import loaded
 from fhir_bridge.terminology.service import plugin_folders
 from fhir_bridge.terminology.store import open_store, store_path
 
-__all__ = ["ConversionContext", "SourceState", "changed_parts", "combined", "content_hash", "site_key"]
+__all__ = [
+    "ConversionContext",
+    "SourceState",
+    "changed_parts",
+    "combined",
+    "content_hash",
+    "mapping_hash",
+    "site_key",
+]
 
 _CONVERTING = ("plugins", "fhir", "terminology", "mapping", "adapters", "pipeline")
 """The packages that decide what a record becomes: a change of the server or its pages reconverts nothing."""
@@ -124,11 +132,8 @@ class ConversionContext:
         Raises:
             MappingErrors: there is no such mapping, or it can't be read.
         """
-        files = mapping_files(mapping)  # with what it includes and extends
-        content = (
-            content_hash(files[0]) if len(files) == 1 else _hash("\n".join(map(content_hash, files)).encode())
-        )
-        options = {**_source_block(files[0], content), **self.request.options}
+        content = mapping_hash(mapping)
+        options = {**_source_block(mapping_files(mapping)[0], content), **self.request.options}
         return {
             "mapping": content,
             "files named by options": combined(dict(_named_files(options))),
@@ -138,6 +143,16 @@ class ConversionContext:
     def digest(self, mapping: str) -> str:
         """One hash of all parts: while it stays, a record converts to what it converted to."""
         return combined(self.parts(mapping))
+
+
+def mapping_hash(mapping: str) -> str:
+    """The hash of a mapping's content, with what it includes and extends.
+
+    Raises:
+        MappingErrors: there is no such mapping, or it can't be read.
+    """
+    files = mapping_files(mapping)
+    return content_hash(files[0]) if len(files) == 1 else _hash("\n".join(map(content_hash, files)).encode())
 
 
 def _hash(content: bytes) -> str:

@@ -14,7 +14,7 @@ from typing import Any
 from fhir_bridge.fhir.validation import Validator
 from fhir_bridge.mapping import CompiledMapping, Context, IdentityResolver, Site, load_mapping, open_tables
 from fhir_bridge.pipeline.account import Account
-from fhir_bridge.pipeline.context import combined, site_key
+from fhir_bridge.pipeline.context import combined, mapping_hash, site_key
 from fhir_bridge.pipeline.plan import RunRequest, Shard
 from fhir_bridge.pipeline.shard import OutputCheck, ShardRun
 from fhir_bridge.pipeline.sink_run import SinkRun, SourceToKeep
@@ -177,7 +177,10 @@ def run_in_process(
     site = prepared.site
     keep = SourceToKeep(shard.paths, shard.mapping, request.options, site.site)
     key = site_key(site).fingerprint
-    run_of = SinkRun(request.adapter, key, site.precedence, digest, request.remap, keep, site.definitions)
+    content = mapping_hash(shard.mapping)
+    run_of = SinkRun(
+        request.adapter, key, site.precedence, digest, request.remap, keep, site.definitions, content
+    )
     sink = sinks()[kind].open(target, run_of)
     try:
         return run.run(shard.paths, sink)

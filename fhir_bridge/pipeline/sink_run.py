@@ -40,6 +40,7 @@ class SinkRun:
         remap: what a newer version of the mapping made is replaced too.
         keep: the sources of the run, for records that have to wait.
         definitions: the site's.
+        mapping_hash: of the content of the mapping.
     """
 
     adapter: str
@@ -49,3 +50,4 @@ class SinkRun:
     remap: bool = False
     keep: SourceToKeep | None = None
     definitions: Definitions = DEFAULT
+    mapping_hash: str = ""

@@ -15,6 +15,7 @@ from fhir_bridge.pipeline.waiting_records import Waiting, keep_waiting, waiting_
 from fhir_bridge.plugins import CompositeRecord, DeliveredRecord, IssueLike
 from fhir_bridge.storage import LoadResult, RecordSet, RecordsResult, Store
 from fhir_bridge.storage.deliveries import Delivery
+from fhir_bridge.storage.origins import ConvertedBy
 from fhir_bridge.storage.parts import Part
 
 __all__ = ["BATCH", "StoreSink", "count_stored"]
@@ -29,8 +30,11 @@ class StoreSink:
     def __init__(self, url: str, run: SinkRun) -> None:
         self._run = run
         self._runner = asyncio.Runner()
-        self._store = self._runner.run(Store.open(url, max_size=2, known=run.definitions))
-        self._runner.run(self._store.check_site_key(run.fingerprint))
+        try:
+            self._store = self._runner.run(_opened(url, run))
+        except BaseException:
+            self._runner.close()
+            raise
         self._batch: list[ConvertedRecord] = []
         self._resources = 0
         self._waiting: list[Waiting] = []
@@ -162,7 +166,14 @@ class StoreSink:
             self._delivery if record.of is not None else None,
             record.of.place if record.of is not None else None,
             [output.part for output in record.outputs] if record.of is not None else (),
+            self._converted_by(record),
         )
+
+    def _converted_by(self, record: ConvertedRecord) -> ConvertedBy | None:
+        run = self._run
+        if run.keep is None or not record.mapping:
+            return None
+        return ConvertedBy(run.adapter, run.keep.mapping, record.mapping, run.mapping_hash)
 
     def _count(self, account: Account, result: RecordsResult) -> None:
         """Count what was stored; a record that changed nothing is rejected, one that lost an output is partial."""
@@ -192,6 +203,16 @@ class StoreSink:
         finally:
             self._runner.run(self._store.close())
             self._runner.close()
+
+
+async def _opened(url: str, run: SinkRun) -> Store:
+    store = await Store.open(url, max_size=2, known=run.definitions)
+    try:
+        await store.check_site_key(run.fingerprint)
+    except BaseException:
+        await store.close()
+        raise
+    return store
 
 
 def _name(record: ConvertedRecord) -> str:

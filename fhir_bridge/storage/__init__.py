@@ -79,6 +79,7 @@ PUBLIC_MODULES = (
     "jobs",
     "location",
     "migration",
+    "origins",
     "parts",
     "results",
     "retention",

@@ -15,6 +15,7 @@ from fhir_bridge.storage.contribution_rows import read_states, remove_states, wr
 from fhir_bridge.storage.contributions import MERGED, version_order
 from fhir_bridge.storage.dictionaries import Dictionaries
 from fhir_bridge.storage.indexing import Identity, identify_within
+from fhir_bridge.storage.origins import ConvertedBy, conversion_keys
 from fhir_bridge.storage.ownership import owners, same_person
 from fhir_bridge.storage.records import LOOSE, Claim, ClaimRow, KnownRecord, RecordSet
 from fhir_bridge.storage.stored import parse
@@ -66,6 +67,7 @@ class Batch:
     outcomes: LoadResult
     refused: list[RecordSet]
     subjects: dict[Identity, Subject] = field(default_factory=dict)
+    conversions: dict[ConvertedBy, int] = field(default_factory=dict)
 
     async def run(self, sets: list[BatchSet]) -> None:
         """All of it."""
@@ -91,8 +93,12 @@ class Batch:
         with_records = [entry for entry in sets if entry.record is not None]
         known: dict[tuple[str, str], KnownRecord] = {}
         if with_records:
-            versions = {entry.name: entry.record.mapping if entry.record else "" for entry in with_records}
-            known = await records.lock_records(self.connection, versions)
+            wanted = [entry.record.converted_by for entry in with_records if entry.record is not None]
+            self.conversions = await conversion_keys(self.connection, filter(None, wanted))
+            heads = {
+                entry.name: self._head(entry.record) for entry in with_records if entry.record is not None
+            }
+            known = await records.lock_records(self.connection, heads)
         entered = []
         for entry in sets:
             if entry.record is not None:
@@ -117,6 +123,10 @@ class Batch:
                 self.keys.update((identity, claim[0]) for claim, identity in record.claims.items())
             entered.append(entry)
         return entered
+
+    def _head(self, record: RecordSet) -> records.RecordHead:
+        by = record.converted_by
+        return records.RecordHead(record.mapping, record.locator, self.conversions[by] if by else None)
 
     def _older(self, record: RecordSet, known: KnownRecord) -> bool:
         """Whether an older mapping made it than what is stored; without any mapping it says nothing any more."""
@@ -387,7 +397,7 @@ class Batch:
         await records.write_claims(
             connection,
             list({(row.resource, row.record, row.hash): row for row in map(self._claim, claims)}.values()),
-            {item.key: item.record.mapping for item in sets if item.record is not None},
+            {item.key: self._head(item.record) for item in sets if item.record is not None},
         )
         await inbox.note(connection, inbox.duplicates(self.outcomes.issues, self.settings.adapter))
 

@@ -11,6 +11,7 @@ from psycopg import AsyncConnection
 from fhir_bridge.storage.contributions import Contribution, fold, incoming
 from fhir_bridge.storage.deliveries import Delivery
 from fhir_bridge.storage.indexing import Identity
+from fhir_bridge.storage.origins import ConvertedBy
 from fhir_bridge.storage.statements import Columns, Statement
 from fhir_bridge.storage.stored import parse
 
@@ -19,6 +20,7 @@ __all__ = [
     "Claim",
     "ClaimRow",
     "KnownRecord",
+    "RecordHead",
     "RecordSet",
     "claimed_by_others",
     "fold_claims",
@@ -47,6 +49,7 @@ class RecordSet:
         resources: its outputs; none where it says nothing any more.
         mapping: version of the mapping that made them. An older one never replaces what a newer one made.
         locator: where the record is, for people.
+        converted_by: the mapping that made them.
         adapter: owner of resources without meta.source.
         records: how many source records it stands for (a study: its instances).
         partial: it lost parts on the way.
@@ -66,6 +69,15 @@ class RecordSet:
     delivery: Delivery | None = None
     place: int | None = None
     parts: Sequence[str] = ()
+    converted_by: ConvertedBy | None = None
+
+
+class RecordHead(NamedTuple):
+    """What is kept of a record: version of the mapping, locator, key of the conversion."""
+
+    mapping: str
+    locator: str
+    conversion: int | None
 
 
 @dataclass(slots=True)
@@ -89,7 +101,8 @@ _KNOWN = (
 )
 # An update without a change, for the lock that it takes; ORDER BY, so that all batches lock in one order.
 _LOCK = (
-    "INSERT INTO source_record (source, id, mapping) SELECT * FROM unnest(%s::text[], %s::text[], %s::text[]) "
+    "INSERT INTO source_record (source, id, mapping, locator, conversion) "
+    "SELECT * FROM unnest(%s::text[], %s::text[], %s::text[], %s::text[], %s::int[]) "
     "ORDER BY 1, 2 ON CONFLICT (source, id) DO UPDATE SET mapping = source_record.mapping"
 )
 
@@ -120,17 +133,21 @@ async def known_records(
 
 
 async def lock_records(
-    connection: AsyncConnection, names: Mapping[tuple[str, str], str]
+    connection: AsyncConnection, names: Mapping[tuple[str, str], RecordHead]
 ) -> dict[tuple[str, str], KnownRecord]:
     """Enter records that are new, lock all of them in order, and read them as they are now.
 
     Args:
-        names: (source, id) to the mapping version that a new record is entered with.
+        names: (source, id) to what a new record is entered with.
     """
     ordered = sorted(names)
     await connection.execute(
         _LOCK,
-        ([name[0] for name in ordered], [name[1] for name in ordered], [names[name] for name in ordered]),
+        (
+            [name[0] for name in ordered],
+            [name[1] for name in ordered],
+            *([names[name][place] for name in ordered] for place in range(3)),
+        ),
     )
     return await known_records(connection, ordered)
 
@@ -237,9 +254,9 @@ async def keep_outputs(connection: AsyncConnection, resources: Sequence[int]) ->
 async def write_claims(
     connection: AsyncConnection,
     rows: Sequence[ClaimRow],
-    mappings: Mapping[int, str],
+    heads: Mapping[int, RecordHead],
 ) -> None:
-    """Write claims, and note the mapping versions of records."""
+    """Write claims, and note where records were and what converted them."""
     statement = Statement()
     # `superseded` is not touched here: which edition counts is marked for the whole series (`deliveries.mark`).
     statement.insert(
@@ -251,12 +268,14 @@ async def write_claims(
     )
     await statement.run(connection)
     # A record that says nothing has no mapping version, and keeps the one that it had.
-    changed = {key: mapping for key, mapping in mappings.items() if mapping}
+    changed = {key: head for key, head in heads.items() if head.mapping}
     if changed:
         await connection.execute(
-            "UPDATE source_record r SET mapping = n.mapping FROM unnest(%s::bigint[], %s::text[]) AS n (key, mapping) "
-            "WHERE r.key = n.key AND r.mapping <> n.mapping",
-            (list(changed), list(changed.values())),
+            "UPDATE source_record r SET mapping = n.mapping, locator = n.locator, conversion = n.conversion "
+            "FROM unnest(%s::bigint[], %s::text[], %s::text[], %s::int[]) AS n (key, mapping, locator, conversion) "
+            "WHERE r.key = n.key AND (r.mapping <> n.mapping OR r.locator <> n.locator "
+            "OR r.conversion IS DISTINCT FROM n.conversion)",
+            (list(changed), *([head[place] for head in changed.values()] for place in range(3))),
         )
 
 

@@ -82,6 +82,11 @@ class ConceptMaps:
             waiting.extend(other for other in others if other is not None and other.url not in requested)
         return []
 
+    def source_codes(self, concept_map: str) -> list[str]:
+        """The source codes of one map's rows, each once; empty where no such map is loaded."""
+        item = self._by_name.get(concept_map.split("|")[0])
+        return [] if item is None else list(dict.fromkeys(code for _, code, _ in item.rows()))
+
     def targets(self, concept_map: str) -> frozenset[str]:
         """All codes that a map can give; empty where none is loaded under this name."""
         named = self._by_name.get(concept_map.split("|")[0])

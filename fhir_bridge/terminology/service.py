@@ -320,6 +320,10 @@ class Terminology:
             translations = best_first([*translations, *more], targets)
         return translations
 
+    def source_codes(self, concept_map: str) -> list[str]:
+        """The source codes of a ConceptMap's rows, each once; empty where it is not among the loaded files."""
+        return self._maps.source_codes(concept_map)
+
     def map_targets(self, concept_map: str) -> frozenset[str]:
         """The codes that a loaded ConceptMap can give; empty for an imported one, which is not read as a whole."""
         return self._maps.targets(concept_map)

@@ -55,3 +55,12 @@ def test_a_site_changes_a_shipped_mapping(
         tmp_path / "elsewhere", monkeypatch, {"PYTHONPATH": str(repository)}, installed=True
     ) as reader:
         reader.follow(page, {})
+
+
+def test_where_a_value_came_from(
+    fresh_database_url: str, tmp_path: Path, repository: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    environment = {"FHIR_BRIDGE_DATABASE_URL": fresh_database_url, "PYTHONPATH": str(repository)}
+    page = blocks(repository / "docs/tutorials/workshop.md")
+    with reading(tmp_path / "runs", monkeypatch, environment, installed=False) as reader:
+        reader.follow(page, {})

@@ -258,6 +258,7 @@ def test_a_trace_names_rule_element_and_expression_of_each_write(context: Callab
         ("r", "Observation.status", "literal", "m.yaml:8:11"),
         ("r", "Observation.code", "concept(row.code)", "m.yaml:9:9"),
         ("r", "Observation.valueQuantity.value", "row.v", "m.yaml:10:26"),
+        ("r", "Observation.valueQuantity.unit", "literal", "m.yaml:10:40"),
     ]
     assert traced.outputs[0].resource == plain.outputs[0].resource
     assert plain.outputs[0].trace == []

@@ -80,9 +80,16 @@ _CODES = declare(
     IssueCode(
         "FB-CSV-011",
         "warning",
-        "A column of the table holds values that no rule reads",
-        "Add a rule for it, or list it under source.ignore where it is not wanted.",
+        "A column of the table holds values that no rule represents",
+        "Add it to a rule, or list it under source.ignore where it is not wanted.",
         "incomplete",
+    ),
+    IssueCode(
+        "FB-CSV-012",
+        "information",
+        "A column of the table holds values that the mapping leaves out by its source.ignore",
+        "Nothing to do.",
+        "informational",
     ),
     IssueCode(
         "FB-HL7-001",

@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
 from hashlib import blake2b
-from typing import NamedTuple
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
 
 from fhir_bridge.adapters.genomics.annotation import ConsequenceFormat, consequence_format
 from fhir_bridge.adapters.genomics.assembly import Build, Contig, accession, chromosome
 from fhir_bridge.adapters.genomics.definition import CheckedKey
 from fhir_bridge.adapters.genomics.delivery import begin_digest, somatic_samples
+from fhir_bridge.adapters.genomics.file_text import FileText
 from fhir_bridge.adapters.genomics.genes import gene
 from fhir_bridge.adapters.genomics.header import Header
 from fhir_bridge.adapters.genomics.options import SOURCE_CLASSES, Options
 from fhir_bridge.adapters.genomics.term import Term
 from fhir_bridge.adapters.genomics.usage import uses
 from fhir_bridge.fhir.datatypes import Code, DateTime
+from fhir_bridge.fhir.issues import Issue
 
 __all__ = ["Finding", "Studied", "Study", "Subject", "VcfFile"]
 
@@ -41,14 +45,27 @@ class Place(NamedTuple):
     accession: Code | None
 
 
+class LineAccount(Protocol):
+    """Counts what a file's lines say that no rule represents (`accounting.Unread`)."""
+
+    def count(self, line: Any, /) -> None:
+        """Count what is left of a line."""
+
+    def issues(self) -> Iterator[Issue]:
+        """What was counted."""
+        ...
+
+
 class VcfFile:
     """A file that is being read (scope `File`): what its header and the options say.
 
     Attributes:
+        path: where it is; None of a stream, and of a BCF, which is no text.
         digest: hash of what it says, to be copied; `id` in digits. It is what the file is, whatever it is called.
         somatic: the samples of which INFO/SOMATIC speaks; None where that is not stated.
         lost_lines: lines that could not be read.
         cut: the text ended before the file did; how much is lost can't be known.
+        account: counts what no rule represents; None where nobody asks.
     """
 
     def __init__(
@@ -60,7 +77,10 @@ class VcfFile:
         studied: Studied,
         digest: blake2b | None = None,
     ) -> None:
+        self.account: LineAccount | None = None
         self.name = name
+        self.path: Path | None = None
+        self._text: FileText | None = None
         self.digest = digest or begin_digest(header)
         self.id = self.digest.hexdigest()
         self.header = header
@@ -90,6 +110,13 @@ class VcfFile:
         self.studies = [Study(self, sample) for _, sample in self.columns]
         self._places: dict[str, Place] = {}
         self.outer = None
+
+    @property
+    def text(self) -> FileText | None:
+        """The bytes of the file, as unpacked; None where it has none."""
+        if self._text is None and self.path is not None:
+            self._text = FileText(self.path)
+        return self._text
 
     @property
     def file(self) -> VcfFile:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Literal
 
@@ -10,8 +10,9 @@ from fhir_bridge.adapters.genomics.cached_property import cached
 from fhir_bridge.adapters.genomics.delivery import place_of
 from fhir_bridge.adapters.genomics.file import VcfFile
 from fhir_bridge.adapters.genomics.line import Line
+from fhir_bridge.adapters.genomics.line_bytes import header_passages, line_passage, spans_of
 from fhir_bridge.fhir.issues import Issue
-from fhir_bridge.mapping import Record
+from fhir_bridge.mapping import Passage, Read, Record, Span
 from fhir_bridge.plugins import RecordOutcome
 
 __all__ = ["VcfRecord"]
@@ -91,6 +92,22 @@ class VcfRecord(Record):
         contig = line.chromosome or line.chrom
         named = bool(kinds & {"symbolic", "breakend"})
         return place_of(line.file.assembly, contig, line.pos, line.ref, named=named)
+
+    def unread(self, applied: Iterable[object]) -> tuple[Issue, ...]:  # noqa: ARG002 - selectors say what is read
+        """Count what the line says that no rule represents; the file reports it at its end."""
+        if self.line is not None and self.line.file.account is not None:
+            self.line.file.account.count(self.line)
+        return ()
+
+    def passages(self) -> Iterable[Passage]:
+        """The line, with its values and where they are; of the file as a whole its header lines."""
+        if self.line is None:
+            return [] if self.file is None else header_passages(self.file)
+        return [line_passage(self.line)]
+
+    def spans(self, scope: Any, read: Read, items: Mapping[str, Any]) -> Iterable[Span]:  # noqa: ARG002
+        """Where the values are that a rule reads of the file, a line, a sample's call or an allele."""
+        return spans_of(scope, read.selector)
 
     def scope(self, name: str) -> Iterable[Any]:
         """The objects of a scope, in the file's order."""

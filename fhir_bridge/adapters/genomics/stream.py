@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-__all__ = ["BGZF_END", "Break", "OverlongLine", "lines"]
+__all__ = ["BGZF_END", "Break", "OverlongLine", "lines", "unpacked"]
 
 BLOCK = 1 << 16
 GZIP_MAGIC = b"\x1f\x8b"
@@ -75,6 +75,14 @@ def _blocks(source: IO[bytes]) -> Iterator[bytes | Break]:
     while first:
         yield first
         first = source.read(BLOCK)
+
+
+def unpacked(source: IO[bytes]) -> Iterator[bytes]:
+    """The blocks of a file as unpacked, up to where it is damaged."""
+    for block in _blocks(source):
+        if isinstance(block, Break):
+            return
+        yield block
 
 
 def lines(source: Path | IO[bytes], limit: int = 1 << 26) -> Iterator[bytes | OverlongLine | Break]:

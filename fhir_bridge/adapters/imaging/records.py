@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from fhir_bridge.adapters.imaging.accounting import report_unread
+from fhir_bridge.adapters.imaging.attribute_bytes import AttributeBytes
 from fhir_bridge.adapters.imaging.dicom_file import Refused
 from fhir_bridge.adapters.imaging.instances import InstanceLocation
 from fhir_bridge.adapters.imaging.issues import new_issue
@@ -14,9 +16,15 @@ from fhir_bridge.adapters.imaging.parts import Part, part_of
 from fhir_bridge.adapters.imaging.patients import Subject
 from fhir_bridge.adapters.imaging.study import Study
 from fhir_bridge.fhir.issues import Issue
+from fhir_bridge.mapping import Passage, Read, Span
 from fhir_bridge.plugins import RecordOutcome
 
 __all__ = ["FileRecord", "StudyRecord"]
+
+_LEVELS = frozenset(
+    {"Series", "Instance", "Physician", "Equipment", "Document", "Measurement", "Lead", "Annotation"}
+)
+"""Objects that a mapping's loops run over, by class."""
 
 
 @dataclass(slots=True)
@@ -97,6 +105,11 @@ class StudyRecord:
         """What is wrong with its instances; grows where a mapping asks for an attribute that can't be read."""
         return self.study.issues
 
+    def unread(self, applied: Iterable[object]) -> tuple[Issue, ...]:  # noqa: ARG002 - the study knows
+        """Report what no rule asked for: among the study's issues, since it makes no study partial."""
+        report_unread(self.study)
+        return ()
+
     @property
     def source(self) -> str:
         return self.study.source
@@ -105,12 +118,26 @@ class StudyRecord:
     def time(self) -> None:
         """None: each rule says whose time it takes; a machine or person is as the study says, whenever that was."""
 
+    def passages(self) -> Iterable[Passage]:
+        """The attributes of the study's instances, as far as they are in files."""
+        return AttributeBytes(self.study).passages()
+
+    def spans(self, scope: Any, read: Read, items: Mapping[str, Any]) -> Iterable[Span]:
+        """Where the attributes are that a rule reads: in the first instance that states the value that counts."""
+        attributes = AttributeBytes(self.study)
+        within = [(items[name], depth) for name, depth in read.loops if name in items]
+        if within and within[-1][0].__class__.__name__ in _LEVELS:  # `x.uid` of `for: x in study.series`
+            item, depth = within[-1]
+            return attributes.spans(item, ".".join([item.__class__.__name__, *map(str, read.path[depth:])]))
+        return attributes.spans(scope, read.selector)
+
     def scope(self, name: str) -> Iterator[Any]:
         """The objects of a scope of the source model, in order; none where no instance is left."""
         study = self.study
         if not study.number_of_instances:
             return
         if name == "Study":
+            study.asked.clear()
             yield study
         elif name == "Series":
             yield from study.series

@@ -50,7 +50,7 @@ def key_part(x: Any) -> str | None:
     return str(x).strip() or None
 
 
-@builtin("reference", returns="Reference", repeats=False, reads=("none", "none"))
+@builtin("reference", returns="Reference", repeats=False, reads=("link", "link"))
 def reference(resource_type: str, identity: Any) -> Any:
     """`Type/id` as a Reference; null where the id is."""
     part = key_part(identity)
@@ -121,7 +121,7 @@ def _chosen(ctx: Context, identifiers: list[Any]) -> Any:
     return min(identifiers, key=rank)
 
 
-@builtin("patient", returns="Reference", context=True, repeats=False, reads=("none", "none"))
+@builtin("patient", returns="Reference", context=True, repeats=False, reads=("link", "link"))
 def patient(ctx: Context, authority: Any, *value: Any, fallback: Any = None) -> Any:
     """A Reference to the Patient of an identifier: `patient(x)` or `patient(authority, value)`.
 

@@ -10,7 +10,7 @@ from typing import Any, Final
 from fhir_bridge.adapters.ehr.csv.assign import UNKNOWN, candidates, fit
 from fhir_bridge.adapters.ehr.csv.dialect import Dialect, DialectError, check_values
 from fhir_bridge.adapters.ehr.csv.reader import HeaderError, read_header, read_table, refused
-from fhir_bridge.adapters.ehr.csv.record import Row, Table
+from fhir_bridge.adapters.ehr.csv.record import Row, Table, column_of
 from fhir_bridge.adapters.ehr.issues import new_issue
 from fhir_bridge.mapping import Scope, function
 from fhir_bridge.plugins import ReadContext, SourceModel
@@ -31,6 +31,10 @@ class CsvModel:
     scopes: Mapping[str, Scope] = {"row": Scope("row")}
     functions: Mapping[str, Callable[..., Any]] = {"beside": beside}
     token: str = ""
+    pure: bool = True
+    """A cell is the same each time, so that a rule reads each once; a column that is not there rejects the row."""
+    accounts: bool = True
+    """Rows are counted by what no rule represents, from the reads that the compiler notes."""
     texts: bool = True
     """Values are text: they equal no number."""
 
@@ -70,7 +74,7 @@ class CsvModel:
 
     def doubt(self, text: str, scope: str, numbers: Sequence[int]) -> tuple[str, str] | None:  # noqa: ARG002
         """Why a column is in no table, where columns are declared or shown by a sample."""
-        column = _column(text)
+        column = column_of(text)
         if not self._columns or column in self._columns:
             return None
         near = difflib.get_close_matches(column, sorted(self._columns), 1)
@@ -86,16 +90,10 @@ class CsvModel:
         Raises:
             LookupError: the text names no column.
         """
-        column = _column(text)
+        column = column_of(text)
         if not column or not text.strip().startswith("row."):
             raise LookupError(f'"{text}": write row.<column>, or row.`awkward name`')
         return f"s.cell({column!r})"
-
-
-def _column(text: str) -> str:
-    """The column that a selector names."""
-    column = text.strip().removeprefix("row.").strip()
-    return column[1:-1] if column.startswith("`") and column.endswith("`") else column
 
 
 class CsvAdapter:
@@ -154,7 +152,7 @@ class CsvAdapter:
                 yield refused(path, _PLAIN, new_issue("FB-CSV-009", str(error), path.name))
             return
         selectors = getattr(context, "selectors", None)
-        wanted = None if selectors is None else frozenset(_column(text) for _, text in selectors)
+        wanted = None if selectors is None else frozenset(column_of(text) for _, text in selectors)
         for path in paths:
             if dialect.unassigned:
                 yield _unassigned(path)

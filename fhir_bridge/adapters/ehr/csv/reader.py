@@ -9,6 +9,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TextIO
 
+from fhir_bridge.adapters.ehr.csv.accounting import Unread
 from fhir_bridge.adapters.ehr.csv.dialect import Dialect
 from fhir_bridge.adapters.ehr.csv.lines import RawRow, rows
 from fhir_bridge.adapters.ehr.csv.record import Row, Table, missing_columns
@@ -46,8 +47,8 @@ def _opened(path: Path, dialect: Dialect) -> Iterator[TextIO]:
         raise HeaderError(new_issue("FB-CSV-010", f"{path.name}: {reason}", path.name)) from error
 
 
-def _body(text: TextIO, path: Path, dialect: Dialect) -> tuple[list[str], Iterator[RawRow]]:
-    """The column names, and the rows after them."""
+def _body(text: TextIO, path: Path, dialect: Dialect) -> tuple[list[str], Iterator[RawRow], str]:
+    """The column names, the rows after them, and the delimiter."""
     skipped = max(dialect.header - 1, 0)
     for _ in islice(text, skipped):
         pass
@@ -66,14 +67,14 @@ def _body(text: TextIO, path: Path, dialect: Dialect) -> tuple[list[str], Iterat
         names = list(dialect.names)
         if not names:
             raise HeaderError(new_issue("FB-CSV-009", "a table without header needs source.names", path.name))
-        return names, parted
+        return names, parted, delimiter
     first = next(parted, None)
     if first is None:
         raise HeaderError(new_issue("FB-CSV-001", "the file has no header row", path.name))
     where = f"{path.name}:{first.line}"
     if first.error:
         raise HeaderError(new_issue("FB-CSV-001", f"the header can't be read: {first.error}", where))
-    return _names(first.cells, where), parted
+    return _names(first.cells, where), parted, delimiter
 
 
 def _chain(line: str, text: TextIO) -> Iterator[str]:
@@ -123,8 +124,8 @@ def read_table(path: Path, dialect: Dialect, wanted: frozenset[str] | None = Non
     Args:
         path: the file.
         dialect: how it is written.
-        wanted: columns that the mapping names. What others hold is reported after the last row, column by column;
-            None reports nothing.
+        wanted: columns that the mapping names. What no rule represents is reported after the last row, column by
+            column; None reports nothing.
     """
     number = 0
     last = [0]  # the line of the last row read
@@ -136,18 +137,21 @@ def read_table(path: Path, dialect: Dialect, wanted: frozenset[str] | None = Non
 
     try:
         with _opened(path, dialect) as text:
-            names, parted = _body(text, path, dialect)
+            names, parted, delimiter = _body(text, path, dialect)
             absent = [column for column in (*dialect.columns, *dialect.together) if column not in names]
             if absent:
                 raise HeaderError(new_issue("FB-CSV-003", missing_columns(absent, names), path.name))
-            table = Table(path.name, dialect.system or path.stem, names, dialect)
-            unread = Unread(table, wanted, dialect)
+            table = Table(path.name, dialect.system or path.stem, names, dialect, path, delimiter)
+            unread = Unread(table, wanted, dialect) if wanted is not None else None
+            table.account = unread
             result = parted_rows(parted, table)
             for row in _together(result, dialect.together) if dialect.together else result:
                 number += 1
-                unread.count(row)
+                if unread is not None:
+                    unread.read(row)
                 yield row
-            yield from unread.report()
+            if unread is not None:
+                yield from unread.report()
     except HeaderError as error:
         yield refused(path, dialect, error.issue)
     except (
@@ -161,39 +165,6 @@ def read_table(path: Path, dialect: Dialect, wanted: frozenset[str] | None = Non
         text_ = f"from here the file is not {dialect.encoding}; nothing after it was read"
         table = Table(path.name, dialect.system or path.stem, (), dialect)
         yield Row(table, where, [], [new_issue("FB-CSV-005", text_, where)], "rejected", left)
-
-
-class Unread:
-    """The cells of a table's columns that no rule reads."""
-
-    def __init__(self, table: Table, wanted: frozenset[str] | None, dialect: Dialect) -> None:
-        self._table = table
-        known = {*(wanted or ()), *dialect.ignore, *dialect.together}
-        self._cells = {
-            position: 0 for name, position in table.index.items() if wanted is not None and name not in known
-        }
-
-    def count(self, row: Row) -> None:
-        """Count the cells of a row that hold something."""
-        if self._cells and row.outcome == "read":
-            for position in self._cells:
-                if row.holds(position):
-                    self._cells[position] += 1
-
-    def report(self) -> Iterator[Row]:
-        """A record of no row that names the columns, if there are any."""
-        name = self._table.name
-        issues = [
-            new_issue(
-                "FB-CSV-011",
-                f'no rule reads the column "{self._table.names[at]}" (values: {count})',
-                name,
-            )
-            for at, count in self._cells.items()
-            if count
-        ]
-        if issues:
-            yield Row(self._table, name, [], issues, "skipped", 0)
 
 
 def refused(path: Path, dialect: Dialect, issue: Issue) -> Row:

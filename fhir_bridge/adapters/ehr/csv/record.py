@@ -3,31 +3,85 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from hashlib import blake2b
-from typing import Final
+from pathlib import Path
+from typing import Any, Final, Protocol
 
 from fhir_bridge.adapters.ehr.csv.dialect import Dialect
+from fhir_bridge.adapters.ehr.csv.table_text import TableText
 from fhir_bridge.adapters.ehr.issues import new_issue
-from fhir_bridge.mapping import Reject
+from fhir_bridge.mapping import Applied, Passage, Read, Reject, Span
 from fhir_bridge.plugins import IssueLike, RecordOutcome
 
-__all__ = ["Row", "Table", "missing_columns"]
+__all__ = ["Row", "Table", "column_of", "label_of", "missing_columns"]
+
+
+def column_of(selector: str) -> str:
+    """The column that a selector names."""
+    column = selector.strip().removeprefix("row.").strip()
+    return column[1:-1] if column.startswith("`") and column.endswith("`") else column
+
+
+def label_of(column: str) -> str:
+    """A column as mappings write it."""
+    return f"row.{column}" if column.isidentifier() else f"row.`{column}`"
+
+
+class ColumnAccount(Protocol):
+    """Counts the cells that no rule represents."""
+
+    def count(self, row: Row, applied: Iterable[Applied]) -> None:
+        """Count those of a row, by the rules that were applied to it."""
 
 
 class Table:
-    """What the rows of a file share: its columns, and what stands for nothing in their cells."""
+    """What the rows of a file share: its columns, and what stands for nothing in their cells.
 
-    __slots__ = ("_dialect", "index", "missing", "name", "names", "system")
+    Attributes:
+        account: counts the cells that no rule represents; None where nobody asks.
+    """
 
-    def __init__(self, name: str, system: str, names: Sequence[str], dialect: Dialect) -> None:
+    __slots__ = (
+        "_dialect",
+        "_text",
+        "account",
+        "delimiter",
+        "index",
+        "missing",
+        "name",
+        "names",
+        "path",
+        "system",
+    )
+
+    def __init__(
+        self,
+        name: str,
+        system: str,
+        names: Sequence[str],
+        dialect: Dialect,
+        path: Path | None = None,
+        delimiter: str = ",",
+    ) -> None:
+        self.account: ColumnAccount | None = None
         self.name = name
         self.system = system
         self.names = tuple(names)
         self.index = {column: position for position, column in enumerate(names)}
         self._dialect = dialect
         self.missing = dialect.missing
+        self.path = path
+        self.delimiter = delimiter
+        self._text: TableText | None = None
+
+    @property
+    def text(self) -> TableText | None:
+        """The bytes of the file; None where the table is of no file that was read."""
+        if self._text is None and self.path is not None:
+            self._text = TableText(self.path, self._dialect, self.delimiter)
+        return self._text
 
     def absent(self, column: str) -> None:
         """A column that the file lacks: empty where the mapping calls it optional.
@@ -82,6 +136,17 @@ class Row:
         self.time: datetime | None = None
         self.together: Sequence[Row] = ()
 
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The names of the table's columns."""
+        return self._table.names
+
+    def unread(self, applied: Iterable[Applied]) -> tuple[IssueLike, ...]:
+        """Count the cells that none of the applied rules represents; the table reports them together."""
+        if self._table.account is not None:
+            self._table.account.count(self, applied)
+        return ()
+
     def holds(self, position: int) -> bool:
         """Whether the cell at a position has a value."""
         return self._cells[position].strip() not in self._table.missing
@@ -114,6 +179,33 @@ class Row:
                 part = f"{len(name)}:{name}{len(text)}:{text}"
                 digest.update(part.encode("utf-8", "surrogatepass"))
         return digest.hexdigest()
+
+    def passages(self) -> Iterable[Passage]:
+        """The row, with its cells that hold a value and where they are."""
+        table = self._table
+        line = int(self.locator.rpartition(":")[2] or 0) if self._cells else 0
+        bounds = table.text.cells(line) if table.text is not None and line else None
+        if bounds is None or len(bounds.cells) < len(self._cells):
+            leaves = [self._leaf(position, -1, -1, line) for position in self._held()]
+            return [Passage(table.name, f"row {line}", -1, line, tuple(leaves))]
+        leaves = [self._leaf(position, *bounds.cells[position]) for position in self._held()]
+        raw = bounds.raw
+        return [Passage(table.name, f"row {line}", bounds.start, line, tuple(leaves), raw, bounds.encoding)]
+
+    def spans(self, scope: Row, read: Read, items: Mapping[str, Any]) -> Iterable[Span]:  # noqa: ARG002
+        """Where the cell is that a rule reads."""
+        name = column_of(read.selector)
+        label = label_of(name)
+        return [leaf for passage in scope.passages() for leaf in passage.leaves if leaf.label == label]
+
+    def _held(self) -> Iterable[int]:
+        return [position for position in range(len(self._cells)) if self.holds(position)]
+
+    def _leaf(self, position: int, start: int, end: int, line: int) -> Span:
+        table = self._table
+        names = table.names
+        label = label_of(names[position] if position < len(names) else f"column {position + 1}")
+        return Span(table.name, label, start, end, line, self._cells[position].strip())
 
     def scope(self, name: str) -> Iterable[Row]:
         """The row itself."""

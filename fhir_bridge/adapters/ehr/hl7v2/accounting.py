@@ -28,7 +28,7 @@ from fhir_bridge.adapters.ehr.hl7v2.selectors import Selector, parse
 from fhir_bridge.adapters.ehr.hl7v2.transport import ENVELOPE, silent_fields
 from fhir_bridge.mapping import Applied, Read
 
-__all__ = ["Unread", "unread"]
+__all__ = ["Unread", "segments_of", "unread", "way_of"]
 
 
 class Unread(NamedTuple):
@@ -105,7 +105,7 @@ def _targets(scope: str, reads: list[Read], placed: Mapping[str, str] = NOTHING_
     result: dict[tuple[int, str, str, int], set[tuple[int, _Taken]]] = {}
     for read in reads:
         for selector in parse(read.selector):
-            way = _way(selector, read)
+            way = way_of(selector, read)
             if way is None or selector.segment in ENVELOPE:
                 continue
             inner = selector.inner
@@ -134,8 +134,13 @@ def _hops(scope: str, outer: str, placed: Mapping[str, str]) -> int:
     return steps
 
 
-def _way(selector: Selector, read: Read) -> tuple[int, _Taken] | None:
-    """The field that a read takes, and how; None for a segment as such."""
+def way_of(selector: Selector, read: Read) -> tuple[int, _Taken] | None:
+    """The field that a read takes, and how; None for a segment as such, and for what only links resources.
+
+    Who a message is about, it says in fields that hold more than that.
+    """
+    if read.reader == "link":
+        return None
     path = [part for part in read.path if isinstance(part, int)]
     field = selector.field or (path.pop(0) if path else 0)
     if not field:
@@ -226,9 +231,8 @@ def _read(applied: Iterable[Applied], placed: Mapping[str, str]) -> dict[int, Fi
     ways: dict[int, tuple[Segment, dict[int, Ways]]] = {}
     seen: set[tuple[int, int]] = set()
     targets_of = partial(_targets, placed=placed) if placed else _targets
-    for rule in applied:
-        group = rule.scope
-        targets: _Targets = rule.reads.entered(rule.marks, targets_of)
+    for reads, group, marks in applied:
+        targets: _Targets = reads.entered(marks, targets_of)
         for target in targets.own:
             _note(ways, group, target)
         key = (id(group.outer), id(targets))
@@ -243,14 +247,15 @@ def _read(applied: Iterable[Applied], placed: Mapping[str, str]) -> dict[int, Fi
 
 
 def _note(ways: dict[int, tuple[Segment, dict[int, Ways]]], group: Group, target: _Target) -> None:
-    for segment in _segments(group, target.inner, target.name, target.which):
+    for segment in segments_of(group, target.inner, target.name, target.which):
         noted = ways.get(id(segment))
         if noted is None:
             noted = ways[id(segment)] = (segment, {})
         noted[1][id(target.ways)] = target.ways
 
 
-def _segments(group: Group, inner: str, name: str, which: int) -> list[Segment]:
+def segments_of(group: Group, inner: str, name: str, which: int) -> list[Segment]:
+    """The segments of a name that a group holds: 0 the first, -1 all, else the n-th."""
     if inner:  # documents among the results
         return [
             segment

@@ -58,7 +58,9 @@ def _read_file(path: Path, options: Mapping[str, Any], zone: tzinfo | None) -> I
             number += 1
             locator = f"{path.name}#{number}"
             if piece.kind == "message":
-                yield read_message(piece.raw, locator, options, zone)
+                message = read_message(piece.raw, locator, options, zone)
+                message.offset, message.wide = piece.offset, piece.wide
+                yield message
             elif piece.kind == "oversize":
                 text = f"a message of more than {limit >> 20} MB at byte {piece.offset}"
                 yield _refused(locator, new_issue("FB-HL7-010", text, locator))

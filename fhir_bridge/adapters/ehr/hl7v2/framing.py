@@ -5,7 +5,7 @@ from __future__ import annotations
 import codecs
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO
 
@@ -31,11 +31,13 @@ class Framed:
             claims), `oversize` (a message beyond the limit; its first bytes only).
         raw: the bytes.
         offset: where it begins, in bytes from the start of the file.
+        wide: the encoding of the file, where that is UTF-16 and `raw` is UTF-8.
     """
 
     kind: str
     raw: bytes
     offset: int
+    wide: str = ""
 
 
 def messages(path: Path, *, limit: int = 64 << 20) -> Iterator[Framed]:
@@ -49,20 +51,49 @@ def messages(path: Path, *, limit: int = 64 << 20) -> Iterator[Framed]:
         OSError: the file can't be opened or read.
     """
     with path.open("rb") as file:
-        yield from _pieces(_chunks(file), limit)
+        first = file.read(CHUNK)
+        if first.startswith(_UTF16):
+            wide = _Wide("utf-16-le" if first.startswith(codecs.BOM_UTF16_LE) else "utf-16-be")
+            for piece in _pieces(wide.unpacked(file, first), limit):
+                yield replace(piece, offset=wide.offset(piece.offset), wide=wide.encoding)
+            return
+        mark = len(codecs.BOM_UTF8) if first.startswith(codecs.BOM_UTF8) else 0
+        for piece in _pieces(_chunks(file, first[mark:]), limit):
+            yield replace(piece, offset=piece.offset + mark) if mark else piece
 
 
-def _chunks(file: BinaryIO) -> Iterator[bytes]:
-    first = file.read(CHUNK)
-    if first.startswith(_UTF16):
-        decoder = codecs.getincrementaldecoder("utf-16")(errors="replace")
-        while first:
-            yield decoder.decode(first).encode("utf-8", "surrogatepass")
-            first = file.read(CHUNK)
-        return
-    yield first.removeprefix(codecs.BOM_UTF8)
+def _chunks(file: BinaryIO, first: bytes) -> Iterator[bytes]:
+    yield first
     while chunk := file.read(CHUNK):
         yield chunk
+
+
+class _Wide:
+    """A UTF-16 file as UTF-8, with the memory of where in the file what is being read begins."""
+
+    def __init__(self, encoding: str) -> None:
+        self.encoding = encoding
+        self._kept = bytearray()
+        self._before = (
+            0,
+            2,
+        )  # of what is kept: its offset in UTF-8, and in the file after the byte order mark
+
+    def unpacked(self, file: BinaryIO, first: bytes) -> Iterator[bytes]:
+        decoder = codecs.getincrementaldecoder("utf-16")(errors="replace")
+        while first:
+            unpacked = decoder.decode(first).encode("utf-8", "surrogatepass")
+            self._kept += unpacked
+            yield unpacked
+            first = file.read(CHUNK)
+
+    def offset(self, unpacked: int) -> int:
+        """The offset in the file of one in UTF-8; they ascend from call to call."""
+        begin, there = self._before
+        passed = bytes(self._kept[: unpacked - begin]).decode("utf-8", "surrogatepass")
+        self._before = unpacked, there + len(passed.encode(self.encoding, "surrogatepass"))
+        del self._kept[: unpacked - begin]
+        return self._before[1]
 
 
 def _pieces(chunks: Iterator[bytes], limit: int) -> Iterator[Framed]:

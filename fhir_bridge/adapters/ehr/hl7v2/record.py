@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta, timezone, tzinfo
 from hashlib import blake2b
-from typing import Final
+from typing import Any, Final
 
 from fhir_bridge.adapters.ehr.hl7v2.accounting import unread
 from fhir_bridge.adapters.ehr.hl7v2.delimiters import Delimiters
@@ -24,10 +24,12 @@ from fhir_bridge.adapters.ehr.hl7v2.groups import (
     build,
     parent_of,
 )
+from fhir_bridge.adapters.ehr.hl7v2.places import places_of
 from fhir_bridge.adapters.ehr.hl7v2.sequence import sequence
+from fhir_bridge.adapters.ehr.hl7v2.source_bytes import SourceBytes
 from fhir_bridge.adapters.ehr.issues import new_issue
 from fhir_bridge.fhir.issues import Issue
-from fhir_bridge.mapping import Applied
+from fhir_bridge.mapping import Applied, Passage, Read, Span
 from fhir_bridge.plugins import IssueLike, RecordOutcome
 
 __all__ = ["Message", "parse_segments", "timestamp"]
@@ -105,22 +107,26 @@ class Message:
         kind: message code and trigger event, `ORU^R01`.
         key: digest of the message, whatever ends its segments.
         sequence: MSH-7, MSH-13 and MSH-10, to sort by.
+        offset: where it begins in its file, in bytes; `wide`: the encoding of a file that is UTF-16.
     """
 
     __slots__ = (
         "_placed",
         "_raw",
+        "_source_bytes",
         "_tree",
         "_zone",
         "control_id",
         "issues",
         "kind",
         "locator",
+        "offset",
         "outcome",
         "records",
         "segments",
         "source",
         "time",
+        "wide",
     )
 
     def __init__(
@@ -137,6 +143,9 @@ class Message:
         self._raw = raw
         self._placed = placed
         self._zone = zone
+        self.offset = 0
+        self.wide = ""
+        self._source_bytes: SourceBytes | None = None
         self.segments = segments
         self.issues: Sequence[IssueLike] = issues
         self.outcome: RecordOutcome = outcome
@@ -188,6 +197,21 @@ class Message:
                 new_issue("FB-HL7-017", f"not of the patient, and not represented: {listed}", self.locator)
             )
         return issues
+
+    @property
+    def _bytes(self) -> SourceBytes:
+        if self._source_bytes is None:
+            name = self.locator.partition("#")[0]
+            self._source_bytes = SourceBytes(self._raw, self.segments, name, self.offset, self.wide)
+        return self._source_bytes
+
+    def passages(self) -> Iterable[Passage]:
+        """The segments, with their values and where they are."""
+        return self._bytes.passages()
+
+    def spans(self, scope: Group, read: Read, items: Mapping[str, Any]) -> Iterable[Span]:
+        """Where the values are that a rule reads from one of its groups."""
+        return self._bytes.spans(places_of(scope, read, items, self._placed))
 
     def scope(self, name: str) -> Iterable[Group]:
         """The groups of a scope, in message order."""
