@@ -12,6 +12,7 @@ from fhir_bridge.mapping.composition import mapping_files
 from fhir_bridge.mapping.errors import MappingError, MappingErrors, Position, nearest
 from fhir_bridge.mapping.files import file_of, find_mapping, mapping_names
 from fhir_bridge.mapping.identity import CrosswalkError, IdentityResolver, PatientLink, Unlinked
+from fhir_bridge.mapping.joins import joined_files, open_tables
 from fhir_bridge.mapping.loading import load_mapping, source_block
 from fhir_bridge.mapping.reads import Application, Applied, Branch, Read, RuleReads, Use
 from fhir_bridge.mapping.record import CLEARED, Record, Scope
@@ -57,12 +58,14 @@ __all__ = [
     "file_of",
     "find_mapping",
     "function",
+    "joined_files",
     "json_schema",
     "literal_of",
     "load_mapping",
     "mapping_files",
     "mapping_names",
     "nearest",
+    "open_tables",
     "source_block",
     "writes_of",
 ]

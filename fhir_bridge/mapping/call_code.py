@@ -193,14 +193,22 @@ class CallCompiler(ABC):
     def _check_literals(
         self, tree: ex.Call, spec: FunctionSpec, codes: list[Code], named: list[tuple[str, Code]]
     ) -> None:
-        if BUILTINS.get(spec.name) is not spec:
+        if BUILTINS.get(spec.name) is not spec and spec.check is None:
             return
         positional = zip(spec.arguments, codes, tree.arguments, strict=False)  # `rest` takes more
         keywords = (
             (name, code, value) for (name, code), (_, value) in zip(named, tree.keywords, strict=True)
         )
-        for name, code, value in (*positional, *keywords):
-            problem = problem_of(spec.name, name, code.value) if code.literal else None
+        arguments = [*positional, *keywords]
+        given = {name: code.value for name, code, _ in arguments if code.literal}
+        for name, code, value in arguments:
+            if not code.literal:
+                continue
+            problem = (
+                problem_of(spec.name, name, code.value)
+                if spec.check is None
+                else spec.check(name, code.value, given)
+            )
             if problem is not None:
                 raise failure(problem.message, value.start, "006", problem.advice)
 

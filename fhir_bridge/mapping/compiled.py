@@ -11,6 +11,7 @@ from fhir_bridge.fhir.issues import Issue
 from fhir_bridge.mapping.errors import Position
 from fhir_bridge.mapping.functions.times import business_time
 from fhir_bridge.mapping.identity import Unlinked
+from fhir_bridge.mapping.joins import open_tables
 from fhir_bridge.mapping.lost_references import remove_references
 from fhir_bridge.mapping.record import CLEARED
 from fhir_bridge.mapping.rule_code import RulePlan
@@ -107,6 +108,7 @@ class CompiledMapping:
         ctx = context
         if ctx.configured is not self:
             ctx.configure(self.source_options)
+            ctx.tables = open_tables({**self.source_options, **(ctx.options or {})})
             ctx.configured = self
         ctx.begin(record)
         outputs: list[Output] = []

@@ -19,6 +19,7 @@ from fhir_bridge.mapping.errors import MappingErrors, nearest
 from fhir_bridge.mapping.expression_code import ExpressionCompiler
 from fhir_bridge.mapping.functions.references import id_of, key_part
 from fhir_bridge.mapping.functions.times import business_time
+from fhir_bridge.mapping.joins import joined_spec
 from fhir_bridge.mapping.node_code import NodeCompiler
 from fhir_bridge.mapping.operators import OPERATORS
 from fhir_bridge.mapping.record import CLEARED
@@ -106,7 +107,7 @@ class _Compilation:
 
     def _functions(self) -> dict[str, FunctionSpec]:
         assert functions
-        specs = {**BUILTINS, **custom_functions()}
+        specs = {**BUILTINS, **custom_functions(), "joined": joined_spec(self.root.get("source"))}
         for name, call in self.model.functions.items():
             if name in specs or name in RESERVED:
                 self.problems.add(

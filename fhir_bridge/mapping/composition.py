@@ -11,6 +11,7 @@ from fhir_bridge.mapping.document import Document, Mapping, Node, Scalar, Sequen
 from fhir_bridge.mapping.errors import MappingError, MappingErrors, Position, nearest
 from fhir_bridge.mapping.files import find_mapping, find_named, read_text, shown_name
 from fhir_bridge.mapping.fragments import Expander, Fragment
+from fhir_bridge.mapping.joins import located
 from fhir_bridge.mapping.overrides import merged
 
 __all__ = ["compose", "composed_source", "mapping_files"]
@@ -35,6 +36,7 @@ class _Layer:
     """A document with what it includes, over the one that it extends."""
 
     document: Document
+    path: Path
     lets: list[tuple[Scalar, Node]] = field(default_factory=list)
     rules: list[Node] = field(default_factory=list)
     fragments: dict[str, Fragment] = field(default_factory=dict)
@@ -64,7 +66,7 @@ class _Composition:
         if extends is not None:
             for name in self._names(extends, "extends", single=True):
                 self.add(*self._open(name, path, mapping=True))
-        layer = _Layer(document)
+        layer = _Layer(document, path)
         self._collect(layer, document, path, library=False)
         override = document.root.key("override")
         if override is not None and extends is None:
@@ -158,7 +160,7 @@ class _Composition:
         """The `source:` block: a layer's options over those before it; null removes one."""
         result: Node | None = None
         for layer in self.layers:
-            node = layer.document.root.get("source")
+            node = located(layer.document.root.get("source"), layer.path)
             if isinstance(result, Mapping) and isinstance(node, Mapping):
                 result = merged(result, node, "source", self.report, strict=False)
             elif node is not None:
@@ -218,7 +220,8 @@ def compose(document: Document, path: Path) -> tuple[Document, list[MappingError
     Raises:
         MappingErrors: a file is missing, or can't be read.
     """
-    if not any(key.text in _COMPOSING for key, _ in document.root) and "fragment" not in document.text:
+    parts = any(key.text in _COMPOSING for key, _ in document.root)
+    if not parts and "fragment" not in document.text and "join" not in document.text:
         return document, []
     composition = _Composition()
     composition.add(document, path)

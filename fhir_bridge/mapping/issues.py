@@ -62,6 +62,9 @@ CODES = declare(
         "It compiles, and is probably wrong",
         "Correct it, or end the line with the comment `# checked`",
     ),
+    IssueCode(
+        "FB-MAP-016", "error", "A joined table can't be used", "Correct the file, its key column, or max_rows"
+    ),
     # Running rules.
     IssueCode(
         "FB-MAP-101",
@@ -155,6 +158,12 @@ CODES = declare(
         "A code is not one of the system that the source names",
         "It is kept as a code of the source; correct it there, or load the system's newer version",
         "code-invalid",
+    ),
+    IssueCode(
+        "FB-MAP-213",
+        "warning",
+        "A joined table has no row for a key, or several that differ",
+        "Complete or correct the table; `else='drop'` where a row need not be there",
     ),
     # Identity: what can't be linked is held, never guessed.
     IssueCode(

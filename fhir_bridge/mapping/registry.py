@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar, overload
 
@@ -32,6 +32,7 @@ class FunctionSpec:
         nulls: given null as its first argument it gives null, so that it need not be called.
         reads: how each argument is read, by position (`READING` of `reads.py`, or a reader of the source model).
         selects: selectors that a function of the scope reads by itself, each with its reader: `("OBX-5", "whole")`.
+        check: what is wrong with a literal argument: its name, its value, and all literal arguments by name.
         signature: for messages, `quantity(value, unit=…)`.
     """
 
@@ -49,6 +50,7 @@ class FunctionSpec:
     nulls: bool = False
     reads: tuple[str, ...] = ()
     selects: tuple[tuple[str, str], ...] = ()
+    check: Callable[[str, Any, Mapping[str, Any]], Any] | None = None
 
     @property
     def signature(self) -> str:

@@ -202,6 +202,8 @@ class Context:
         self.decimal_mark: str = "."
         self.group_mark: str = ""
         self.date_format: str | None = None
+        self.tables: Mapping[str, Any] = {}
+        """Joined tables by name (joins.py)."""
         self.configured: Any = None
         """The compiled mapping that this context was last configured for."""
         self._uris: dict[str, str] = {}

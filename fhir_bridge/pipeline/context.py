@@ -20,7 +20,7 @@ from fhir_bridge import __version__
 from fhir_bridge.fhir.definitions.package_files import PackageError
 from fhir_bridge.fhir.definitions.package_files import digest as package_digest
 from fhir_bridge.fhir.ids import DEMO_KEY, IdKey
-from fhir_bridge.mapping import CrosswalkError, Site, mapping_files, source_block
+from fhir_bridge.mapping import CrosswalkError, Site, joined_files, mapping_files, source_block
 from fhir_bridge.pipeline.plan import RunRequest
 from fhir_bridge.plugins import loaded
 from fhir_bridge.terminology.service import plugin_folders
@@ -191,6 +191,9 @@ def _packages(paths: Iterable[Path]) -> str:
 
 def _named_files(options: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Files that options name (a BED file of studied regions)."""
+    for name, path in joined_files(options).items():
+        if path.is_file():
+            yield f"join.{name}", content_hash(path)
     for name, value in options.items():
         if isinstance(value, str) and value and len(value) < 4096:
             path = Path(value)

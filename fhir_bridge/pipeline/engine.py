@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from fhir_bridge.fhir.validation import Validator
-from fhir_bridge.mapping import CompiledMapping, Context, IdentityResolver, Site, load_mapping
+from fhir_bridge.mapping import CompiledMapping, Context, IdentityResolver, Site, load_mapping, open_tables
 from fhir_bridge.pipeline.account import Account
 from fhir_bridge.pipeline.context import combined, mapping_hash, site_key
 from fhir_bridge.pipeline.plan import RunRequest, Shard
@@ -44,7 +44,8 @@ def prepare(request: RunRequest, contexts: Contexts) -> None:
         MappingErrors, SiteError, CrosswalkError: the run can't begin.
     """
     for mapping, parts in contexts.items():
-        _prepare(request.site, mapping, combined(parts))
+        prepared = _prepare(request.site, mapping, combined(parts))
+        open_tables({**prepared.mapping.source_options, **request.options})
 
 
 def run_shards(
@@ -165,6 +166,7 @@ def run_in_process(
             terminology=prepared.terminology,
             identity=prepared.identity,
             adapter=request.adapter,
+            options=request.options,
         ),
         options=request.options,
         check=OutputCheck(prepared.validator, request.validate),

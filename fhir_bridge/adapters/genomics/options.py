@@ -79,7 +79,7 @@ class Options:
         known = {field.name for field in fields(cls)}
         values: dict[str, Any] = {}
         for name, value in input_value.items():
-            if name == "adapter" or value is None:
+            if name in ("adapter", "join") or name.startswith("join.") or value is None:
                 continue
             if name not in known:
                 text = f'option "{name}" is none of {", ".join(sorted(known))}'

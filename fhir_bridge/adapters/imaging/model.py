@@ -91,7 +91,7 @@ _LISTS: Final = {
 }
 
 
-_OPTIONS = ("name", "decimal", "group", "date")
+_OPTIONS = ("name", "join", "decimal", "group", "date")
 
 
 class DicomModel:

@@ -108,6 +108,21 @@ class CsvAdapter:
     model: SourceModel = CsvModel()
     suffixes: tuple[str, ...] = (".csv", ".tsv", ".tab", ".txt")
 
+    def table(
+        self, path: Path, options: Mapping[str, Any]
+    ) -> tuple[tuple[str, ...], Iterator[Mapping[str, str | None]]]:
+        """The columns of a table that a mapping joins, and its rows.
+
+        Raises:
+            ValueError: an option is wrong, or it is no table; while the rows are read: one can't be.
+        """
+        dialect = Dialect.of(options)
+        try:
+            columns = tuple(read_header(path, dialect))
+        except HeaderError as error:
+            raise ValueError(error.issue.message) from None
+        return columns, _cells(path, dialect, columns)
+
     def choose_mapping(self, paths: Sequence[Path]) -> str:
         """The mapping of the first table; `assign` tells for each."""
         return fit(paths[0], candidates())[0] if paths else UNKNOWN
@@ -143,6 +158,13 @@ class CsvAdapter:
                 yield _unassigned(path)
             else:
                 yield from read_table(path, dialect, wanted)
+
+
+def _cells(path: Path, dialect: Dialect, columns: Sequence[str]) -> Iterator[Mapping[str, str | None]]:
+    for row in read_table(path, dialect, None):
+        if row.outcome != "read":
+            raise ValueError("; ".join(f"{issue.source}: {issue.message}" for issue in row.issues))
+        yield {column: row.cell(column) for column in columns}
 
 
 _PLAIN: Final = Dialect()

@@ -88,9 +88,9 @@ class Dialect:
         Raises:
             DialectError: an unknown key, or a value that makes no sense.
         """
-        known = {*cls.__dataclass_fields__, *_OF_VALUES, "adapter", "check"}
+        known = {*cls.__dataclass_fields__, *_OF_VALUES, "adapter", "check", "join"}
         for key in options:
-            if key not in known:
+            if key not in known and not key.startswith("join."):
                 near = difflib.get_close_matches(key, sorted(known), 1)
                 advice = f'did you mean "{near[0]}"?' if near else ""
                 raise DialectError(key, f"source.{key} is no option of csv", advice)

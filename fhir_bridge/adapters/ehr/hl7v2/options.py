@@ -12,7 +12,17 @@ from fhir_bridge.plugins import OptionError
 
 __all__ = ["check_options"]
 
-_KNOWN: Final = ("encoding", "require", "covers", "max_message_mb", "groups", "decimal", "group", "date")
+_KNOWN: Final = (
+    "encoding",
+    "require",
+    "covers",
+    "max_message_mb",
+    "groups",
+    "join",
+    "decimal",
+    "group",
+    "date",
+)
 _LISTS: Final = {"require": re.compile(r"[A-Z][A-Z0-9]{2}"), "covers": re.compile(r"[A-Z]{3}")}
 
 
@@ -23,7 +33,7 @@ def check_options(options: Mapping[str, Any]) -> None:
         OptionError: with what was probably meant.
     """
     for key in options:
-        if key not in _KNOWN:
+        if key not in _KNOWN and not str(key).startswith("join."):
             near = difflib.get_close_matches(str(key), _KNOWN, 1)
             advice = f'did you mean "{near[0]}"?' if near else f"there are {', '.join(_KNOWN)}"
             raise OptionError(str(key), f"source.{key} is no option of hl7v2", advice)
